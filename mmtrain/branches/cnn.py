@@ -1,0 +1,52 @@
+"""`architecture: cnn`: a small convolutional network for one picture."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mmtrain.branches.base import Activation, Rate, Tensor, Units, branch
+from mmtrain.specs import TensorSpec
+
+Kernel = Annotated[int, Field(ge=1, le=15)]
+
+
+@branch("image", most_columns=1)
+def cnn(
+    inputs: list[Tensor],
+    specs: list[TensorSpec],
+    *,
+    filters: Annotated[Units, Field(min_length=1)] = (16, 32, 64),
+    kernel: Kernel = 3,
+    normalization: Literal["batch", "none"] = "batch",
+    pooling: Literal["average", "max", "both"] = "average",
+    activation: Activation = "relu",
+    dropout: Rate = 0.0,
+) -> Tensor:
+    """One block per entry of `filters`: convolution, normalization, activation, halving by max pooling; then global pooling.
+
+    The last block keeps its size. `pooling: both` joins mean and maximum, twice the width.
+    """
+    import keras
+
+    from mmtrain.layers.network import Brightness01
+
+    features = Brightness01(levels=specs[0].levels)(inputs[0])  # (batch, height, width, channels), 0..1
+    for number, width in enumerate(filters):
+        features = keras.layers.Conv2D(width, kernel, padding="same", use_bias=normalization == "none", kernel_initializer="he_normal")(
+            features
+        )
+        if normalization == "batch":
+            # Momentum 0.9: with a few dozen steps an epoch, 0.99 would still remember the initial statistics at the first validation.
+            features = keras.layers.BatchNormalization(momentum=0.9)(features)
+        features = keras.layers.Activation(activation)(features)
+        if number < len(filters) - 1 and min(features.shape[1:3]) >= 2:
+            features = keras.layers.MaxPooling2D(2)(features)
+    pooled = []
+    if pooling in ("average", "both"):
+        pooled.append(keras.layers.GlobalAveragePooling2D()(features))
+    if pooling in ("max", "both"):
+        pooled.append(keras.layers.GlobalMaxPooling2D()(features))
+    vector = pooled[0] if len(pooled) == 1 else keras.layers.Concatenate()(pooled)  # (batch, width)
+    return keras.layers.Dropout(dropout)(vector) if dropout else vector

@@ -1,0 +1,19 @@
+"""Column roles, one file each. To add one, write such a file and import it here."""
+
+from mmtrain.columns.base import AnyColumn as AnyColumn
+from mmtrain.columns.base import AnyFittedColumn as AnyFittedColumn
+from mmtrain.columns.base import Column as Column
+from mmtrain.columns.base import Fault as Fault
+from mmtrain.columns.base import FittedColumn as FittedColumn
+from mmtrain.columns.base import InputColumn as InputColumn
+from mmtrain.columns.base import RawInput as RawInput
+from mmtrain.columns.base import role as role
+from mmtrain.columns.base import roles as roles
+from mmtrain.columns.bookkeeping import Group as Group
+from mmtrain.columns.bookkeeping import Id as Id
+from mmtrain.columns.bookkeeping import Split as Split
+from mmtrain.columns.bookkeeping import Weight as Weight
+from mmtrain.columns.categorical import Categorical as Categorical
+from mmtrain.columns.image import Image as Image
+from mmtrain.columns.numeric import Numeric as Numeric
+from mmtrain.columns.text import Text as Text

@@ -1,0 +1,144 @@
+"""The contract of a column role, and the register of roles.
+
+`Column` is what the file declares; `fit` looks at the cells of training rows and gives a `FittedColumn`: plain values
+that can be written as JSON, and that build the Keras layer doing the preprocessing.
+
+*Fit may refuse; encode never fails.* `faults` says before training what is wrong with the cells. After that, every cell
+gets an encoding: a cell nobody has seen before, or that is no number, has a code of its own.
+
+Cells arrive as pandas Series of text with NA for missing, whatever the file's format: `001` stays `001`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from mmtrain.registry import OneOf, Registry, Section
+from mmtrain.specs import Kind, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with some cells of one column; `rows` are positions in the table, the first one is shown."""
+
+    rows: "np.ndarray[Any, Any]"
+    what: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class RawInput:
+    """One input of the saved model before preprocessing; `shape` is without the batch axis."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class Column(Section):
+    """What every declared column has, whatever its role."""
+
+    role: str
+    column: str = Field("", description="Header in the table, where it differs from the key.")
+
+    part_of_model: ClassVar[bool] = False
+    """True for roles that feed the network."""
+    streamed: ClassVar[bool] = False
+    """True for cells too large to keep in memory; they are read again from the file when needed."""
+
+    def reads(self) -> tuple[str, ...]:
+        """Headers this column needs."""
+        return (self.column,)
+
+    def faults(self, cells: "pd.Series[str]") -> list[Fault]:  # noqa: ARG002
+        """What `fit` would refuse in the cells of the whole table; of a streamed column, in one piece of it."""
+        return []
+
+    @property
+    def drops_missing(self) -> bool:
+        """Whether rows without a value leave the table."""
+        return getattr(self, "missing", "") == "drop"
+
+
+class InputColumn(Column):
+    """A column that feeds the network."""
+
+    part_of_model: ClassVar[bool] = True
+
+    @property
+    def kind(self) -> Kind:
+        """Kind of the tensor this column becomes; known before any data is read."""
+        raise NotImplementedError
+
+    def fit(self, cells: "Iterable[pd.Series[str]]") -> FittedColumn:
+        """Learn from the cells of training rows, given in one or several pieces."""
+        raise NotImplementedError
+
+
+class FittedColumn(Section):
+    """What training rows taught a column: plain values."""
+
+    role: str
+
+    @property
+    def spec(self) -> TensorSpec:
+        """The encoded tensor."""
+        raise NotImplementedError
+
+    def raw_inputs(self, name: str) -> dict[str, RawInput]:
+        """Inputs of the saved model for this column, by name."""
+        raise NotImplementedError
+
+    def raw(self, cells: "pd.Series[str]") -> "np.ndarray[Any, Any]":
+        """Cells as the array that `raw_inputs` describes; (rows, 1)."""
+        raise NotImplementedError
+
+    def preprocessing(self) -> Any:
+        """A registered Keras layer: raw tensors in, `(encoded, present)` out; present is (batch, 1) float32, 0 or 1."""
+        raise NotImplementedError
+
+
+roles: Registry[Any] = Registry("role")
+fitted_roles: Registry[type[FittedColumn]] = Registry("fitted role")
+
+
+def role(name: str, *, fitted: type[FittedColumn] | None = None) -> Callable[[Any], Any]:
+    """Register a `Column` class (or an annotated union of such) as `role: name`, with the class that `fit` returns."""
+
+    def register(column: Any) -> Any:
+        roles.add(name, column)
+        if fitted is not None:
+            fitted_roles.add(name, fitted)
+        return column
+
+    return register
+
+
+AnyColumn = Annotated[Column, OneOf("role", lambda: dict(roles.items()))]
+AnyFittedColumn = Annotated[FittedColumn, OneOf("role", lambda: dict(fitted_roles.items()))]
+
+
+def joined(cells: "Iterable[pd.Series[str]]") -> "pd.Series[str]":
+    """All pieces in one Series."""
+    import pandas as pd
+
+    pieces = list(cells)
+    return pieces[0] if len(pieces) == 1 else pd.concat(pieces, ignore_index=True)
+
+
+def missing_fault(cells: "pd.Series[str]", policy: str, allowed: Mapping[str, str]) -> list[Fault]:
+    """The fault of `missing: error` when a cell is missing; `allowed` describes the other policies for the fix."""
+    import numpy as np
+
+    rows = np.flatnonzero(cells.isna())
+    if policy != "error" or not len(rows):
+        return []
+    others = ", or ".join(f"set `missing: {name}` to {effect}" for name, effect in allowed.items())
+    return [Fault(rows, "the cell is empty.", f"Fill it in, {others}.")]

@@ -1,0 +1,81 @@
+"""Roles that say something about rows without feeding the network: `group`, `id`, `split`, `weight`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from mmtrain.columns.base import Column, Fault, missing_fault, role
+from mmtrain.columns.numeric import number_faults, numbers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PARTS = ("train", "validation", "test")
+
+
+@role("group")
+class Group(Column):
+    """Rows with the same value (the scans of a patient) never stand on two sides of a split, whatever the method."""
+
+    role: Literal["group"] = "group"
+    missing: Literal["error", "drop"] = Field("error", description="error: refuse; drop: leave the row out.")
+
+    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+        """A row without a group could stand on either side."""
+        return missing_fault(cells, self.missing, {"drop": "leave the row out"})
+
+
+@role("id")
+class Id(Column):
+    """Names a row in predictions and messages; every value occurs once."""
+
+    role: Literal["id"] = "id"
+
+    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+        """Missing and repeated ids."""
+        import numpy as np
+
+        found = [Fault(np.flatnonzero(cells.isna()), "the id is empty.", "Give every row an id of its own.")] if cells.isna().any() else []
+        again = np.flatnonzero(cells.duplicated() & cells.notna())
+        if len(again):
+            what = f"the id {cells.iloc[again[0]]!r} occurs more than once."
+            found.append(Fault(again, what, "Give every row an id of its own, or use the role `group` if rows belong together."))
+        return found
+
+
+@role("split")
+class Split(Column):
+    """Says which part a row belongs to, for `split: {method: column}`."""
+
+    role: Literal["split"] = "split"
+
+    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+        """Anything but the names of the three parts."""
+        import numpy as np
+
+        bad = np.flatnonzero(~cells.isin(PARTS))
+        if not len(bad):
+            return []
+        found = cells.iloc[bad[0]]
+        what = "the cell is empty." if found is None or found != found else f"{found!r} is not a part."  # noqa: PLR0124 (NaN)
+        return [Fault(bad, what, "Write train, validation or test.")]
+
+
+@role("weight")
+class Weight(Column):
+    """How much a row counts in the loss; 0 or more. Scores are not weighted."""
+
+    role: Literal["weight"] = "weight"
+    missing: Literal["error", "drop"] = Field("error", description="error: refuse; drop: leave the row out.")
+
+    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+        """Missing, unreadable and negative weights."""
+        import numpy as np
+
+        found = missing_fault(cells, self.missing, {"drop": "leave the row out"}) + number_faults(cells)
+        negative = np.flatnonzero(numbers(cells) < 0)
+        if len(negative):
+            found.append(Fault(negative, f"the weight {cells.iloc[negative[0]]} is negative.", "Write 0 or more."))
+        return found

@@ -1,0 +1,95 @@
+"""`role: categorical`: one of several names per row.
+
+Encoded as kind `index`: (batch, 1) int32. Codes: 0 = missing, 1 = unseen in training, 2... = the categories of training
+rows in the order of their text. `encode: one_hot` turns the code into a vector inside the model; otherwise it is embedded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from mmtrain.columns.base import Fault, FittedColumn, InputColumn, RawInput, joined, missing_fault, role
+from mmtrain.specs import Kind, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+FIRST_CODE = 2
+MISSING = {"code": "treat a missing value as a category", "mask": "leave the category out of that row", "drop": "leave the row out"}
+
+
+def texts(cells: "pd.Series[str]") -> "np.ndarray[Any, Any]":
+    """Cells as an object array of str, an empty string where missing."""
+    import numpy as np
+
+    return np.asarray(cells.fillna("").to_numpy(dtype=object))
+
+
+class FittedCategorical(FittedColumn):
+    """The categories of training rows, in code order."""
+
+    role: Literal["categorical"] = "categorical"
+    categories: tuple[str, ...]
+    one_hot: bool
+    width: NonNegativeInt
+    masked: bool
+    missing: int = Field(description="Training rows without a value.")
+
+    @property
+    def spec(self) -> TensorSpec:
+        """One code, and how it wants to be expanded."""
+        return TensorSpec("index", (1,), "int32", size=FIRST_CODE + len(self.categories), one_hot=self.one_hot, width=self.width)
+
+    def raw_inputs(self, name: str) -> dict[str, RawInput]:
+        """One string, empty for missing."""
+        return {name: RawInput((1,), "string")}
+
+    def raw(self, cells: "pd.Series[str]") -> "np.ndarray[Any, Any]":
+        """(rows, 1) str."""
+        return texts(cells)[:, None]
+
+    def preprocessing(self) -> Any:
+        """A static lookup table; a real category named `[UNK]` is a category like any other."""
+        from mmtrain.layers.encoding import EncodeCategory
+
+        return EncodeCategory(categories=list(self.categories), masked=self.masked)
+
+
+@role("categorical", fitted=FittedCategorical)
+class Categorical(InputColumn):
+    """One of several names; numbers that only name something belong here too."""
+
+    role: Literal["categorical"] = "categorical"
+    encode: Literal["embedding", "one_hot"] = Field("embedding", description="embedding: a learned vector per category; one_hot: 0 and 1.")
+    embedding_width: NonNegativeInt = Field(0, description="Width of the learned vector; 0 chooses it from the number of categories.")
+    min_count: PositiveInt = Field(1, description="Categories with fewer training rows are treated as unseen.")
+    max_categories: PositiveInt = Field(10_000, description="Only the most frequent are kept; the rest are treated as unseen.")
+    missing: Literal["code", "mask", "error", "drop"] = Field(
+        "code", description="code: missing is a category of its own; mask: the branch goes without; error: refuse; drop: leave the row out."
+    )
+
+    @property
+    def kind(self) -> Kind:
+        """Always an index."""
+        return "index"
+
+    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+        """Missing cells where those are refused."""
+        return missing_fault(cells, self.missing, MISSING)
+
+    def fit(self, cells: "Iterable[pd.Series[str]]") -> FittedCategorical:
+        """The most frequent categories of training rows, sorted by their text."""
+        values = joined(cells)
+        counts = values.value_counts()
+        ranked = sorted(((-int(count), str(name)) for name, count in counts.items() if count >= self.min_count))
+        return FittedCategorical(
+            categories=tuple(sorted(name for _, name in ranked[: self.max_categories])),
+            one_hot=self.encode == "one_hot",
+            width=self.embedding_width,
+            masked=self.missing == "mask",
+            missing=int(values.isna().sum()),
+        )

@@ -1,0 +1,120 @@
+"""`role: image`: the path of one picture per row.
+
+Encoded as kind `image`: (batch, height, width, channels) uint8, or uint16 with `bits: 16`. Pictures are decoded once,
+before training, into an image store; there is no second reading of the same file. A masked picture is all zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+
+from mmtrain.columns.base import FittedColumn, InputColumn, RawInput, role
+from mmtrain.pixels import Layout
+from mmtrain.registry import Section
+from mmtrain.specs import Kind, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+Side = Annotated[int, Field(ge=1, le=4096)]
+Level = Annotated[int, Field(ge=0, le=255)]
+Choice = BeforeValidator(lambda value: int(value) if isinstance(value, str) and value.isdecimal() else value)
+"""Scalars of the file are text until a field says otherwise; pydantic's Literal compares without converting."""
+
+
+class Augment(Section):
+    """Random changes to the pictures of training rows, new in every epoch; never applied to validation or test rows."""
+
+    flip: Literal["none", "horizontal", "vertical", "both"] = Field("none", description="Mirror each picture with probability one half.")
+    rotate: float = Field(0.0, ge=0, le=180, description="Turn by up to this many degrees either way.")
+    shift: float = Field(0.0, ge=0, lt=1, description="Move by up to this share of the width and of the height.")
+    zoom: float = Field(0.0, ge=0, lt=1, description="Enlarge or shrink by up to this share.")
+    brightness: float = Field(0.0, ge=0, lt=1, description="Add up to this share of full brightness, or take it away.")
+    contrast: float = Field(0.0, ge=0, lt=1, description="Stretch or flatten the contrast by up to this share.")
+
+    @property
+    def moves(self) -> bool:
+        """Whether pixels change their place."""
+        return self.flip != "none" or self.rotate > 0 or self.shift > 0 or self.zoom > 0
+
+    @property
+    def recolours(self) -> bool:
+        """Whether pixels change their value."""
+        return self.brightness > 0 or self.contrast > 0
+
+
+class FittedImage(FittedColumn):
+    """Nothing is learned from pictures; this is the shape they have in the store."""
+
+    role: Literal["image"] = "image"
+    height: int
+    width: int
+    channels: int
+    bits: int
+
+    @property
+    def spec(self) -> TensorSpec:
+        """(batch, height, width, channels)."""
+        dtype = "uint8" if self.bits == 8 else "uint16"
+        return TensorSpec("image", (self.height, self.width, self.channels), dtype, levels=2**self.bits - 1)
+
+    def raw_inputs(self, name: str) -> dict[str, RawInput]:
+        """Pixels of the store's shape, and whether there is a picture."""
+        return {name: RawInput(self.spec.shape, self.spec.dtype), f"{name}_present": RawInput((1,), "float32")}
+
+    def raw(self, cells: "pd.Series[str]") -> "np.ndarray[Any, Any]":
+        """Pictures come from the image store, not from cells."""
+        raise TypeError("Pixels come from the image store.")
+
+    def preprocessing(self) -> Any:
+        """Pixels are encoded already; blanks the absent ones."""
+        from mmtrain.layers.encoding import EncodePixels
+
+        return EncodePixels()
+
+
+@role("image", fitted=FittedImage)
+class Image(InputColumn):
+    """A picture: JPEG, PNG, BMP, GIF (first frame) or WebP (first frame), turned upright by its EXIF data."""
+
+    role: Literal["image"] = "image"
+    size: tuple[Side, Side] = Field((128, 128), description="Height and width in pixels that every picture is brought to.")
+    channels: Annotated[Literal[1, 3, 4], Choice] = Field(3, description="1 grey, 3 colour, 4 colour with transparency.")
+    bits: Annotated[Literal[8, 16], Choice] = Field(8, description="16 keeps the depth of 16-bit grey pictures.")
+    resize: Literal["stretch", "crop", "pad"] = Field(
+        "stretch",
+        description="stretch: ignore the proportions; crop: fill and cut what sticks out; pad: fit and fill the rest with `background`.",
+    )
+    background: tuple[Level, Level, Level] = Field(
+        (255, 255, 255), description="Red, green and blue under transparent pixels and in padding."
+    )
+    max_pixels: PositiveInt = Field(50_000_000, description="Larger pictures are refused before they are decoded.")
+    missing: Literal["error", "drop", "mask"] = Field(
+        "error",
+        description="For an empty cell or a file that cannot be read. error: refuse; drop: leave the row out; mask: the branch goes without.",
+    )
+    augment: Augment = Augment()
+
+    @model_validator(mode="after")
+    def _deep_pictures_are_grey(self) -> Image:
+        if self.bits == 16 and self.channels != 1:
+            raise ValueError("`bits: 16` goes with `channels: 1`.")
+        return self
+
+    @property
+    def kind(self) -> Kind:
+        """Always an image."""
+        return "image"
+
+    @property
+    def layout(self) -> Layout:
+        """How pictures are to look in the store."""
+        return Layout(self.size, self.channels, self.bits, self.resize, self.background, self.max_pixels)
+
+    def fit(self, cells: "Iterable[pd.Series[str]]") -> FittedImage:  # noqa: ARG002
+        """Nothing to learn."""
+        return FittedImage(height=self.size[0], width=self.size[1], channels=self.channels, bits=self.bits)

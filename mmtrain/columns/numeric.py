@@ -1,0 +1,136 @@
+"""`role: numeric`: one number per row.
+
+Encoded as kind `vector`: (batch, 1) float32, or (batch, 2) when training rows have holes and `missing: median` fills
+them: the second value is 1 where the number was missing. A cell that is not a number, met after training, counts as missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from mmtrain.columns.base import Fault, FittedColumn, InputColumn, RawInput, joined, missing_fault, role
+from mmtrain.specs import Kind, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+MISSING = {"median": "use the training median", "mask": "leave the number out of that row", "drop": "leave the row out"}
+
+
+def numbers(cells: "pd.Series[str]") -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """Cells as float64; NaN where a cell is missing or is no finite number. Blanks around a number are ignored."""
+    import numpy as np
+    import pandas as pd
+
+    values: np.ndarray[Any, np.dtype[np.float64]] = pd.to_numeric(cells.str.strip(), errors="coerce").to_numpy(
+        dtype=np.float64, na_value=np.nan
+    )
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def number_faults(cells: "pd.Series[str]") -> list[Fault]:
+    """Cells that hold something, but not a finite number: words and infinities."""
+    import numpy as np
+
+    bad = np.flatnonzero(cells.notna().to_numpy() & np.isnan(numbers(cells)))
+    if not len(bad):
+        return []
+    found = str(cells.iloc[bad[0]])
+    infinite = found.strip().lower().lstrip("+-") in {"inf", "infinity"}
+    what = f"{found!r} is {'infinite' if infinite else 'not a number'}."
+    fix = "Write a finite number, or leave the cell empty."
+    if "," in found:
+        fix = "Write the decimal point as a dot and leave out thousands separators."
+    elif not infinite:
+        fix = f"Write a number, or list {found!r} under `data.missing_values` if it stands for a missing value."
+    return [Fault(bad, what, fix)]
+
+
+class FittedNumeric(FittedColumn):
+    """`(value - center) / scale` on training rows; `fill` replaces a missing value before that."""
+
+    role: Literal["numeric"] = "numeric"
+    fill: float
+    center: float
+    scale: float = Field(gt=0)
+    indicator: bool
+    masked: bool
+    minimum: float
+    maximum: float
+    missing: int = Field(description="Training rows without a value.")
+
+    @property
+    def spec(self) -> TensorSpec:
+        """(batch, 1) or, with the missing indicator, (batch, 2)."""
+        return TensorSpec("vector", (2 if self.indicator else 1,), "float32")
+
+    def raw_inputs(self, name: str) -> dict[str, RawInput]:
+        """One float64 number, NaN for missing."""
+        return {name: RawInput((1,), "float64")}
+
+    def raw(self, cells: "pd.Series[str]") -> "np.ndarray[Any, Any]":
+        """(rows, 1) float64."""
+        return numbers(cells)[:, None]
+
+    def preprocessing(self) -> Any:
+        """Fills, scales and flags in float64, then rounds to float32 once."""
+        from mmtrain.layers.encoding import EncodeNumber
+
+        return EncodeNumber(fill=self.fill, center=self.center, scale=self.scale, indicator=self.indicator, masked=self.masked)
+
+
+@role("numeric", fitted=FittedNumeric)
+class Numeric(InputColumn):
+    """A number."""
+
+    role: Literal["numeric"] = "numeric"
+    normalize: Literal["standard", "minmax", "none"] = Field(
+        "standard", description="standard: mean 0 and standard deviation 1; minmax: 0 to 1; none: as it is. Learned from training rows."
+    )
+    missing: Literal["median", "mask", "error", "drop"] = Field(
+        "median",
+        description="median: the training median and an indicator; mask: the branch goes without; error: refuse; drop: leave the row out.",
+    )
+
+    @property
+    def kind(self) -> Kind:
+        """Always a vector."""
+        return "vector"
+
+    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+        """Words, infinities, a column without any number, and missing cells where those are refused."""
+        import numpy as np
+
+        found = number_faults(cells) + missing_fault(cells, self.missing, MISSING)
+        if not found and cells.isna().all():
+            found = [Fault(np.arange(1), "no row has a number.", "Remove the column from the file, or fill it in.")]
+        return found
+
+    def fit(self, cells: "Iterable[pd.Series[str]]") -> FittedNumeric:
+        """Median, center and scale of the numbers in training rows; a constant column gets scale 1."""
+        import numpy as np
+
+        values = numbers(joined(cells))
+        known = values[~np.isnan(values)]
+        if not len(known):
+            known = np.zeros(1)
+        center, scale = 0.0, 1.0
+        if self.normalize == "standard":
+            center, scale = float(known.mean()), float(known.std())
+        elif self.normalize == "minmax":
+            center, scale = float(known.min()), float(known.max() - known.min())
+        missing = int(np.isnan(values).sum())
+        return FittedNumeric(
+            fill=center if self.missing == "mask" else float(np.median(known)),
+            center=center,
+            scale=scale if scale > 0 and np.isfinite(scale) else 1.0,
+            indicator=self.missing == "median" and missing > 0,
+            masked=self.missing == "mask",
+            minimum=float(known.min()),
+            maximum=float(known.max()),
+            missing=missing,
+        )

@@ -1,0 +1,149 @@
+"""`role: text`: free text, read as TF-IDF or word by word.
+
+Words are the runs of letters, marks, digits and apostrophes of the lower-cased text, any script. Ids: 0 = padding,
+1 = missing text, 2 = unseen word, 3... = words of training rows, most frequent first (ties by their text). A text of no
+words at all counts as missing. `vectorize: tfidf` gives kind `bag` (ids sorted, so that equal texts are equal tensors);
+`vectorize: tokens` gives kind `tokens` (reading order).
+
+Inverse document frequency is ln((1 + texts) / (1 + texts with the word)) + 1, the smoothed form of scikit-learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, PositiveInt
+
+from mmtrain.columns.base import Fault, FittedColumn, InputColumn, RawInput, missing_fault, role
+from mmtrain.columns.categorical import texts
+from mmtrain.specs import Kind, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+FIRST_ID = 3
+MISSING = {"code": "treat a missing text as a word of its own", "mask": "leave the text out of that row", "drop": "leave the row out"}
+LONGEST = 256
+"""Words kept of a text when `max_length` is not given and training texts are longer."""
+
+
+class FittedText(FittedColumn):
+    """The vocabulary of training rows, in id order, with its inverse document frequencies."""
+
+    role: Literal["text"] = "text"
+    vectorize: Literal["tfidf", "tokens"]
+    words: tuple[str, ...]
+    idf: tuple[float, ...] = Field(description="Of each id, the three special ones included; empty for tokens.")
+    length: PositiveInt
+    longest: int = Field(description="Words in the longest training text.")
+    masked: bool
+    missing: int = Field(description="Training rows without a text.")
+
+    @property
+    def spec(self) -> TensorSpec:
+        """(batch, length) ids."""
+        kind: Kind = "bag" if self.vectorize == "tfidf" else "tokens"
+        return TensorSpec(kind, (self.length,), "int32", size=FIRST_ID + len(self.words), idf=self.idf)
+
+    def raw_inputs(self, name: str) -> dict[str, RawInput]:
+        """One string, empty for missing."""
+        return {name: RawInput((1,), "string")}
+
+    def raw(self, cells: "pd.Series[str]") -> "np.ndarray[Any, Any]":
+        """(rows, 1) str."""
+        return texts(cells)[:, None]
+
+    def preprocessing(self) -> Any:
+        """Splits into words and looks them up."""
+        from mmtrain.layers.encoding import EncodeText
+
+        return EncodeText(words=list(self.words), length=self.length, ordered=self.vectorize == "tokens", masked=self.masked)
+
+
+@role("text", fitted=FittedText)
+class Text(InputColumn):
+    """Free text."""
+
+    streamed: ClassVar[bool] = True
+
+    role: Literal["text"] = "text"
+    vectorize: Literal["tfidf", "tokens"] = Field(
+        "tfidf", description="tfidf: which words occur, weighted by how rare they are; tokens: word by word."
+    )
+    max_tokens: PositiveInt = Field(20_000, description="Size of the vocabulary; the most frequent words of training rows are kept.")
+    min_count: PositiveInt = Field(1, description="Words in fewer training texts are treated as unseen.")
+    max_length: PositiveInt | None = Field(
+        None, description=f"Words kept of each text; left out: those of the longest training text, at most {LONGEST}."
+    )
+    missing: Literal["code", "mask", "error", "drop"] = Field(
+        "code",
+        description="code: an empty text is a word of its own; mask: the branch goes without; error: refuse; drop: leave the row out.",
+    )
+
+    @property
+    def kind(self) -> Kind:
+        """A bag for TF-IDF, else tokens."""
+        return "bag" if self.vectorize == "tfidf" else "tokens"
+
+    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+        """Missing cells where those are refused."""
+        return missing_fault(cells, self.missing, MISSING)
+
+    def fit(self, cells: "Iterable[pd.Series[str]]") -> FittedText:
+        """Count in how many training texts each word occurs."""
+        count = DocumentCount()
+        for piece in cells:
+            count.add(piece)
+        words = count.most_frequent(most=self.max_tokens, least=self.min_count)
+        return FittedText(
+            vectorize=self.vectorize,
+            words=tuple(words),
+            idf=count.inverse_document_frequency(words) if self.vectorize == "tfidf" else (),
+            length=self.max_length or max(1, min(count.longest, LONGEST)),
+            longest=count.longest,
+            masked=self.missing == "mask",
+            missing=count.missing,
+        )
+
+
+class DocumentCount:
+    """In how many texts each word occurs, added up piece by piece; memory grows with distinct words, not with texts."""
+
+    def __init__(self) -> None:
+        self.documents = 0
+        self.missing = 0
+        self.longest = 0
+        self._counts: dict[str, int] = {}
+
+    def add(self, cells: "pd.Series[str]") -> None:
+        """Count one piece, with the very operations that encode it later."""
+        import numpy as np
+        import pandas as pd
+
+        from mmtrain.layers.words import split_words
+
+        flat, lengths = split_words(texts(cells))
+        self.documents += len(lengths)
+        self.missing += int((lengths == 0).sum())
+        self.longest = max(self.longest, int(lengths.max(initial=0)))
+        codes, words = pd.factorize(flat)
+        rows = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
+        once = np.unique(rows * max(len(words), 1) + codes) % max(len(words), 1)
+        for word, count in zip(words, np.bincount(once, minlength=len(words)), strict=True):
+            text = word.decode("utf-8", errors="replace")
+            self._counts[text] = self._counts.get(text, 0) + int(count)
+
+    def most_frequent(self, *, most: int, least: int) -> list[str]:
+        """Words in at least `least` texts, by falling count and then by their text."""
+        ranked = sorted((-count, word) for word, count in self._counts.items() if count >= least)
+        return [word for _, word in ranked[:most]]
+
+    def inverse_document_frequency(self, words: list[str]) -> tuple[float, ...]:
+        """Of every id: padding 0, missing text 1, unseen word as rare as a word can be, then `words`."""
+        import numpy as np
+
+        counts = np.array([0] + [self._counts[word] for word in words], dtype=np.float64)
+        values = np.log((1 + self.documents) / (1 + counts)) + 1
+        return (0.0, 1.0, *(float(value) for value in values))

@@ -1,0 +1,154 @@
+"""The experiment: every section of the file, frozen, as the rest of the house sees it.
+
+Columns, branches and the fusion take their options from what is registered under their names (see `mmtrain.registry`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt
+
+from mmtrain.branches import AnyBranch
+from mmtrain.columns import AnyColumn, Column, InputColumn
+from mmtrain.fusion import AnyFusion
+from mmtrain.registry import OneOf, Section
+from mmtrain.targets import Target
+from mmtrain.targets.base import ClassWeights
+
+OfRole = TypeVar("OfRole", bound=Column)
+
+
+class Cache(Section):
+    """Where decoded pictures are kept between runs."""
+
+    folder: Path | None = Field(None, description="Left out: the user's cache folder, or $MMTRAIN_CACHE.")
+
+
+class Data(Section):
+    """Where the rows and the pictures are."""
+
+    table: Path = Field(description="CSV, TSV or Parquet; relative to this file.")
+    images: Path | None = Field(None, description="Folder that image cells are relative to; left out: the folder of the table.")
+    missing_values: tuple[str, ...] = Field((), description="Texts that mean 'missing', besides the empty cell.")
+    allow_outside: bool = Field(False, description="Whether image cells may leave the images folder.")
+    cache: Cache = Cache()
+
+    @property
+    def images_folder(self) -> Path:
+        """The folder that image cells are relative to."""
+        return self.images if self.images is not None else self.table.parent
+
+
+class Split(Section):
+    """How rows are divided into train, validation and test. A `group` column groups under every method."""
+
+    method: Literal["random", "stratified", "column"] = Field(description="Left out: stratified for class targets, else random.")
+    validation: float = Field(
+        0.15, gt=0, lt=1, description="Share of rows; under `column`, of the training rows, when none says validation."
+    )
+    test: float = Field(0.15, ge=0, lt=1, description="Share of rows; not used under `column`.")
+    seed: NonNegativeInt = 0
+
+
+class Schedule(Section):
+    """What every learning rate schedule has. The rate is `learning_rate` times a factor."""
+
+    method: str
+    warmup_epochs: float = Field(0.0, ge=0, description="The rate rises from 0 in a straight line over these epochs.")
+
+
+class ConstantSchedule(Schedule):
+    """The rate stays."""
+
+    method: Literal["constant"] = "constant"
+
+
+class CosineSchedule(Schedule):
+    """Half a cosine from 1 down to `final` at the last epoch (Loshchilov and Hutter 2017, arXiv:1608.03983)."""
+
+    method: Literal["cosine"] = "cosine"
+    final: float = Field(0.0, ge=0, le=1, description="Factor at the last step.")
+
+
+class ExponentialSchedule(Schedule):
+    """The rate is multiplied by `decay` every epoch, smoothly."""
+
+    method: Literal["exponential"] = "exponential"
+    decay: float = Field(0.95, gt=0, le=1, description="Factor per epoch.")
+
+
+class PlateauSchedule(Schedule):
+    """The rate is multiplied by `factor` whenever the monitored score has not improved for `patience` epochs."""
+
+    method: Literal["plateau"] = "plateau"
+    factor: float = Field(0.5, gt=0, lt=1)
+    patience: PositiveInt = 3
+    lowest: float = Field(0.001, ge=0, le=1, description="The factor never falls below this.")
+
+
+SCHEDULES: dict[str, type[Schedule]] = {
+    "constant": ConstantSchedule,
+    "cosine": CosineSchedule,
+    "exponential": ExponentialSchedule,
+    "plateau": PlateauSchedule,
+}
+AnySchedule = Annotated[Schedule, OneOf("method", lambda: SCHEDULES)]
+
+
+class EarlyStopping(Section):
+    """Which score says that an epoch is the best, and how long to wait for a better one."""
+
+    monitor: str = Field(
+        "validation_loss", description="<part>_<score>, with several targets <part>_<target>_<score>; part: train or validation."
+    )
+    direction: Literal["minimize", "maximize"] = Field(description="Left out: known from the score.")
+    patience: PositiveInt | None = Field(
+        None, description="Epochs without improvement before training stops; left out: all epochs are run."
+    )
+    min_delta: float = Field(0.0, ge=0, description="Less than this is no improvement.")
+
+
+class Training(Section):
+    """How the network learns."""
+
+    epochs: PositiveInt = 30
+    batch_size: PositiveInt = 32
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    learning_rate: float = Field(0.001, gt=0)
+    schedule: AnySchedule = ConstantSchedule()
+    weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101).")
+    momentum: float = Field(0.9, ge=0, lt=1, description="For sgd.")
+    class_weights: ClassWeights = Field("none", description="For class targets that have no `class_weights` of their own.")
+    early_stopping: EarlyStopping
+    seed: NonNegativeInt = Field(0, description="Of initial weights, order, dropout and augmentation.")
+    deterministic: bool = Field(False, description="Bit-identical weights and predictions on the same machine; slower.")
+
+
+class Experiment(Section):
+    """One experiment file, every default written out. Paths are absolute."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Names the run folder.")]
+    data: Data
+    columns: dict[str, AnyColumn] = Field(min_length=1)
+    branches: dict[str, AnyBranch]
+    fusion: AnyFusion
+    split: Split
+    training: Training
+
+    @property
+    def inputs(self) -> dict[str, InputColumn]:
+        """The columns that feed the network."""
+        return {key: column for key, column in self.columns.items() if isinstance(column, InputColumn)}
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """The columns to be predicted."""
+        return {key: column for key, column in self.columns.items() if isinstance(column, Target)}
+
+    def only(self, role: type[OfRole]) -> OfRole | None:
+        """The column of a role that at most one column has, or None."""
+        return next((column for column in self.columns.values() if isinstance(column, role)), None)

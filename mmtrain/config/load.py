@@ -1,0 +1,88 @@
+"""From a file to an `Experiment`, and back: the resolved file that reproduces a run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from mmtrain.branches import architectures
+from mmtrain.columns import roles
+from mmtrain.config import mistakes, rules
+from mmtrain.config.defaults import filled
+from mmtrain.config.experiment import Experiment
+from mmtrain.config.source import Source, read
+from mmtrain.errors import ConfigError, Problem
+from mmtrain.fusion import fusions
+from mmtrain.targets import tasks
+
+_built: list[tuple[int, ...]] = []
+
+
+def load(path: Path, overrides: Iterable[str] = ()) -> Experiment:
+    """The experiment of a file, with `key.sub=value` overrides on top.
+
+    Precedence: default, then file, then override. Raises ConfigError with every problem of the file, in the order of its lines.
+    """
+    return validated(read(path, overrides), path)
+
+
+def validated(source: Source, path: Path) -> Experiment:
+    """The experiment of a tree; see `load`."""
+    tree = filled(source.tree, path)
+    found: list[Problem] = []
+    experiment: Experiment | None = None
+    try:
+        experiment = _model().model_validate(tree)
+    except ValidationError as error:
+        found = mistakes.problems(error.errors(include_url=False), Experiment, source)
+    found += [Problem(source.place(location), what, fix) for location, what, fix in rules.findings(tree)]
+    if found or experiment is None:
+        raise ConfigError(sorted(dict.fromkeys(found), key=_line))
+    return experiment
+
+
+def _line(problem: Problem) -> int:
+    parts = problem.where.split(":")
+    return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
+
+
+def _model() -> type[Experiment]:
+    """The model, built again when something has been registered since."""
+    versions = (roles.version, tasks.version, architectures.version, fusions.version)
+    if [versions] != _built:
+        Experiment.model_rebuild(force=True)
+        _built[:] = [versions]
+    return Experiment
+
+
+def to_yaml(experiment: Experiment, folder: Path) -> str:
+    """The resolved file: every value written out, paths relative to `folder`, where the file is going to lie."""
+    values = experiment.model_dump(mode="json")
+    for holder, key in ((values["data"], "table"), (values["data"], "images"), (values["data"]["cache"], "folder")):
+        if holder[key] is not None:
+            holder[key] = Path(os.path.relpath(holder[key], folder.resolve())).as_posix()
+    header = "# Every value of this experiment, defaults included. `mmtrain fit` on this file repeats the run.\n"
+    return header + yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of the experiment file, for editors: what the file may leave out is not required."""
+    schema: dict[str, Any] = _model().model_json_schema()
+    optional = {
+        "Experiment": {"name", "branches", "fusion", "split", "training"},
+        "Split": {"method"},
+        "Training": {"early_stopping"},
+        "EarlyStopping": {"direction"},
+    }
+    for title, keys in optional.items():
+        part = schema if title == "Experiment" else schema["$defs"][title]
+        part["required"] = [key for key in part.get("required", []) if key not in keys]
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "mmtrain experiment"
+    return json.loads(json.dumps(schema))  # type: ignore[no-any-return]

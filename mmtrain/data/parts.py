@@ -1,0 +1,117 @@
+"""Train, validation and test: which rows of the table each part has, how a split is summarised and how it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mmtrain.columns.bookkeeping import PARTS
+from mmtrain.errors import Problem, RunError
+
+IntArray = npt.NDArray[np.int64]
+HEADER = ("row", "id", "part")
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Table positions (int64, ascending) of each part; disjoint, and together every row of the table."""
+
+    train: IntArray
+    validation: IntArray
+    test: IntArray
+
+    @classmethod
+    def from_codes(cls, codes: IntArray) -> Parts:
+        """From the part of each row; (rows,), 0 = train, 1 = validation, 2 = test."""
+        return cls(*(np.flatnonzero(codes == code).astype(np.int64) for code in range(len(PARTS))))
+
+    def __getitem__(self, part: str) -> IntArray:
+        if part not in PARTS:
+            raise KeyError(part)
+        positions: IntArray = getattr(self, part)
+        return positions
+
+    def items(self) -> Iterator[tuple[str, IntArray]]:
+        """Names and positions in the order train, validation, test."""
+        return ((part, self[part]) for part in PARTS)
+
+    def names(self) -> npt.NDArray[np.str_]:
+        """Part of each row; (rows,)."""
+        codes = np.empty(sum(len(positions) for _, positions in self.items()), np.int64)
+        for code, (_, positions) in enumerate(self.items()):
+            codes[positions] = code
+        return np.array(PARTS)[codes]
+
+
+@dataclass(frozen=True)
+class PartSummary:
+    """What one part holds."""
+
+    part: str
+    rows: int
+    share: float
+    """Of all rows, 0 to 1."""
+    groups: int | None
+    """None where the table has no group column."""
+    classes: dict[str, int]
+    """Rows of each class of the whole table, in the order of their text; empty where there are no classes."""
+
+
+def summarise(parts: Parts, *, labels: Sequence[Any] | None = None, groups: Sequence[Any] | None = None) -> tuple[PartSummary, ...]:
+    """What each part holds; `labels` and `groups` are one text per row of the table."""
+    total = sum(len(positions) for _, positions in parts.items())
+    label_codes, label_names = pd.factorize(np.asarray(labels if labels is not None else (), dtype=object), sort=True)
+    group_codes, group_names = pd.factorize(np.asarray(groups if groups is not None else (), dtype=object))
+    summaries = []
+    for part, positions in parts.items():
+        of_class = np.bincount(label_codes[positions], minlength=len(label_names)) if labels is not None else ()
+        held = int(np.count_nonzero(np.bincount(group_codes[positions], minlength=len(group_names)))) if groups is not None else None
+        classes = {str(name): int(rows) for name, rows in zip(label_names, of_class, strict=True)}
+        summaries.append(PartSummary(part, len(positions), len(positions) / total if total else 0.0, held, classes))
+    return tuple(summaries)
+
+
+@dataclass(frozen=True, eq=False)
+class WrittenSplit:
+    """A split as `split.csv` keeps it; the arrays have one entry per row of the table."""
+
+    parts: Parts
+    rows: IntArray
+    """Positions in the table's file, which may have rows that the table leaves out."""
+    ids: npt.NDArray[np.object_]
+    """Text, empty where the table has no id column."""
+
+
+def to_csv(parts: Parts, rows: Sequence[int] | IntArray, ids: Sequence[str] | None = None) -> str:
+    """The text of `split.csv`; `rows` are the positions of the table's rows in its file."""
+    table = pd.DataFrame({"row": np.asarray(rows, np.int64), "id": "" if ids is None else list(ids), "part": parts.names()})
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def read_split(path: Path) -> WrittenSplit:
+    """Read what `to_csv` wrote.
+
+    Raises:
+        RunError: the file is missing, or not such a table.
+
+    """
+    fix = "Restore the file from a copy of the run, or train again with `mmtrain fit`."
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        rows = table["row"].to_numpy(dtype=np.int64)
+        ids = table["id"].to_numpy(dtype=object)
+        codes = pd.Categorical(table["part"], categories=PARTS).codes
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(
+            Problem(str(path), f"this file of the run cannot be read as a split ({type(error).__name__}: {error}).", fix)
+        ) from error
+    if (codes < 0).any():
+        line = int(np.argmax(codes < 0))
+        raise RunError(Problem(f"{path}:{line + 2}", f"{table['part'].iloc[line]!r} is not a part.", fix))
+    return WrittenSplit(Parts.from_codes(codes.astype(np.int64)), rows, ids)

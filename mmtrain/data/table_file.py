@@ -1,0 +1,94 @@
+"""A table file, whatever its format, as pieces of text cells.
+
+Every cell is text, or NA when it is missing: empty, only blanks, or one of the user's `missing_values`. `001` stays `001`,
+`NA` and `null` are text like any other.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mmtrain.errors import DataError, Problem, listed
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class TableFile(ABC):
+    """One file with a table in it."""
+
+    unit: str
+    """What `number` counts: `line` or `row`."""
+
+    def __init__(self, path: Path, missing_values: Sequence[str] = ()) -> None:
+        self.path = path
+        self.missing_values = tuple(value.strip() for value in missing_values)
+        self._state = self._stamp()
+        self.headers = self._read_headers()
+
+    @abstractmethod
+    def _read_headers(self) -> tuple[str, ...]:
+        """All headers, in order."""
+
+    @abstractmethod
+    def _batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:
+        """Cells as large_string arrays of at most `size` rows, one array per header; only nulls of the format itself are null."""
+
+    @abstractmethod
+    def number(self, row: int) -> int:
+        """Where a person finds the row at position `row`: its line in the file, or its row, counted from 0."""
+
+    @abstractmethod
+    def where(self, row: int) -> str:
+        """`patients.csv:40` or `patients.parquet: row 39`."""
+
+    def refusal(self, header: str) -> str:  # noqa: ARG002
+        """Why the column `header` cannot become text, or an empty string."""
+        return ""
+
+    def pieces(self, headers: Sequence[str], *, size: int) -> Iterator[dict[str, pd.Series[str]]]:
+        """The cells of some columns, from the first row to the last, in pieces of at most `size` rows.
+
+        Raises:
+            DataError: the file is damaged, is not UTF-8, or is no longer the file that was opened.
+
+        """
+        self._require_unchanged()
+        for arrays in self._batches(headers, size):
+            yield {header: as_series(self._mark_missing(array)) for header, array in zip(headers, arrays, strict=True)}
+        self._require_unchanged()
+
+    def _mark_missing(self, array: pa.Array) -> pa.Array:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        words = pa.array(["", *self.missing_values], pa.large_string())
+        missing = pc.is_in(pc.utf8_trim_whitespace(array), value_set=words)
+        return pc.if_else(missing, pa.scalar(None, pa.large_string()), array)
+
+    def _stamp(self) -> tuple[int, int]:
+        status = self.path.stat()
+        return status.st_size, status.st_mtime_ns
+
+    def _require_unchanged(self) -> None:
+        # Streamed columns are read again much later; rows of another file must not be paired with the ones in memory.
+        if self._stamp() != self._state:
+            raise DataError(Problem(self.path.name, "the file was changed while it was in use.", "Start again."))
+
+
+def as_series(array: pa.Array) -> pd.Series[str]:
+    """An arrow array of text as a pandas Series of dtype `str`, without copying."""
+    return pd.Series(array, dtype="str")
+
+
+def others(noun: str, unit: str, numbers: Sequence[int]) -> str:
+    """` 2 more such cells, in lines 41 and 57.`, to follow a sentence about the first one; empty when there are no others."""
+    if not numbers:
+        return ""
+    plural = "s" if len(numbers) > 1 else ""
+    return f" {len(numbers)} more such {noun}{plural}, in {unit}{plural} {listed(numbers, most=5)}."

@@ -1,0 +1,76 @@
+"""What can go wrong, in one tree; the bottom floor, standard library only.
+
+MmtrainError
+|-- ConfigError   exit 2: the experiment file or the command line is wrong
+|-- DataError     exit 3: the table, its cells or its images are wrong
+`-- RunError      exit 1: a run failed, or a run folder cannot be used
+
+Each carries every `Problem` that was found, not only the first, so that a person mends them in one go.
+Anything else that is raised is a bug of ours and shows its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something the user must fix.
+
+    `where` is the place (`clinic.yaml:12: columns.age`, `patients.csv:40: age`), `what` says what was found there,
+    `fix` what would be right. `what` and `fix` are whole sentences.
+    """
+
+    where: str
+    what: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        return f"{place}{self.what} {self.fix}".rstrip()
+
+
+class MmtrainError(Exception):
+    """A mistake that has an explanation; `str()` of it is one problem a line."""
+
+    exit_code = 1
+
+    def __init__(self, problems: Problem | Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class ConfigError(MmtrainError):
+    """The experiment file or the command line is wrong."""
+
+    exit_code = 2
+
+
+class DataError(MmtrainError):
+    """The table, one of its cells or one of its images is wrong."""
+
+    exit_code = 3
+
+
+class RunError(MmtrainError):
+    """A run failed, or a run folder cannot be used."""
+
+    exit_code = 1
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`Did you mean 'filters'?` when one of `known` is close to `word`, else an empty string."""
+    spellings = {name.casefold(): name for name in known}
+    close = get_close_matches(str(word).casefold(), spellings, n=1, cutoff=0.6)
+    return f"Did you mean '{spellings[close[0]]}'?" if close else ""
+
+
+def listed(words: Sequence[object], last: str = "and", most: int = 12) -> str:
+    """`a, b and c`; past `most` words the rest is counted."""
+    shown = [str(word) for word in words[:most]]
+    if len(words) > most:
+        return f"{', '.join(shown)} {last} {len(words) - most} more"
+    return f" {last} ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

@@ -1,0 +1,1 @@
+"""Scores of a part, and the baselines beside them."""

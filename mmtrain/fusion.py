@@ -1,0 +1,155 @@
+"""Fusions: the feature vectors of all branches to one vector.
+
+A fusion is a function `(features, present, *, options) -> (batch, width)` over {branch: (batch, width_i)} and
+{branch: (batch, 1)}, present being 1 or 0. Whatever a fusion computes, the values of an absent branch never change its
+output: every one begins by putting its neutral element in their place, and a contract test shows it for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import Field
+
+from mmtrain.branches.base import Activation, Rate, Units
+from mmtrain.registry import OneOf, Registry, Section, options_of, section_for
+
+Tensor: TypeAlias = Any
+Features: TypeAlias = dict[str, Tensor]
+Width = Annotated[int, Field(ge=1, le=16_384)]
+
+
+class FusionSection(Section):
+    """What every declared fusion has: how branches are joined, and the dense layers after that."""
+
+    method: str
+    units: Units = Field((64,), description="Widths of the dense layers after the fusion; [] for none.")
+    activation: Activation = Field("relu", description="After each of those dense layers.")
+    dropout: Rate = Field(0.0, description="After the fusion and after each of those dense layers.")
+
+    def build(self, features: Features, present: Features) -> Tensor:
+        """Call the method's function, then the dense layers: (batch, width)."""
+        import keras
+
+        vector = fusions[self.method].build(features, present, **options_of(self, FusionSection))
+        if self.dropout:
+            vector = keras.layers.Dropout(self.dropout)(vector)
+        for width in self.units:
+            vector = keras.layers.Dense(width, activation=self.activation)(vector)
+            if self.dropout:
+                vector = keras.layers.Dropout(self.dropout)(vector)
+        return vector
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """A registered fusion function."""
+
+    build: Callable[..., Tensor]
+    section: type[FusionSection]
+
+
+fusions: Registry[Fusion] = Registry("fusion method")
+
+
+def fusion(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Register a function as `method: <its name>`. Raises TypeError for an option without type or default."""
+    fusions.add(function.__name__, Fusion(function, section_for(function.__name__, function, FusionSection)))
+    return function
+
+
+AnyFusion = Annotated[FusionSection, OneOf("method", lambda: {name: entry.section for name, entry in fusions.items()})]
+
+
+def _masked(features: Features, present: Features, fill: float = 0.0) -> Features:
+    """Every feature with `fill` in the rows where it is absent."""
+    from mmtrain.layers.network import Mask
+
+    return {name: Mask(fill=fill, name=f"mask_{name}")(feature, present[name]) for name, feature in features.items()}
+
+
+def _same_width(features: Features, width: int) -> Features:
+    """Every feature (batch, width), each through a dense layer of its own."""
+    import keras
+
+    return {name: keras.layers.Dense(width, name=f"align_{name}")(feature) for name, feature in features.items()}
+
+
+def _merged(layer: Any, features: Features) -> Tensor:
+    tensors = list(features.values())
+    return layer(tensors) if len(tensors) > 1 else tensors[0]
+
+
+@fusion
+def concatenate(features: Features, present: Features) -> Tensor:
+    """All features side by side; zeros where one is absent."""
+    import keras
+
+    return _merged(keras.layers.Concatenate(), _masked(features, present))
+
+
+@fusion
+def add(features: Features, present: Features, *, width: Width = 64) -> Tensor:
+    """The sum of the features that are present, each brought to `width` first."""
+    import keras
+
+    return _merged(keras.layers.Add(), _masked(_same_width(_masked(features, present), width), present))
+
+
+@fusion
+def multiply(features: Features, present: Features, *, width: Width = 64) -> Tensor:
+    """The product of the features that are present, each brought to `width` first; 1 where one is absent."""
+    import keras
+
+    aligned = {
+        name: keras.layers.Dense(width, bias_initializer="ones", name=f"align_{name}")(feature)
+        for name, feature in _masked(features, present).items()
+    }  # around 1, so that a product of several neither vanishes nor explodes at the start
+    return _merged(keras.layers.Multiply(), _masked(aligned, present, fill=1.0))
+
+
+@fusion
+def average(features: Features, present: Features, *, width: Width = 64) -> Tensor:
+    """The mean of the features that are present, each brought to `width` first."""
+    from mmtrain.layers.network import PresentMean
+
+    return PresentMean()(_same_width(_masked(features, present), width), present)
+
+
+@fusion
+def maximum(features: Features, present: Features, *, width: Width = 64) -> Tensor:
+    """The largest value of each place among the features that are present, each brought to `width` first; 0 where none is."""
+    from mmtrain.layers.network import PresentMaximum
+
+    return PresentMaximum()(_same_width(_masked(features, present), width), present)
+
+
+@fusion
+def gated(features: Features, present: Features, *, width: Width = 64) -> Tensor:
+    """Each row decides how much of each feature it takes: gated multimodal units (Arevalo et al. 2017, arXiv:1702.01992)."""
+    import keras
+
+    masked = _masked(features, present)
+    together = _merged(keras.layers.Concatenate(), masked)  # (batch, sum of widths)
+    parts = {}
+    for name, feature in masked.items():
+        value = keras.layers.Dense(width, activation="tanh", name=f"value_{name}")(feature)
+        gate = keras.layers.Dense(width, activation="sigmoid", name=f"gate_{name}")(together)
+        parts[name] = keras.layers.Multiply()([value, gate])
+    return _merged(keras.layers.Add(), _masked(parts, present))
+
+
+@fusion
+def attention(
+    features: Features,
+    present: Features,
+    *,
+    width: Width = 64,
+    heads: Annotated[int, Field(ge=1, le=64)] = 4,
+) -> Tensor:
+    """Features attend to each other (Vaswani et al. 2017, arXiv:1706.03762), then their mean; absent ones are never attended to."""
+    from mmtrain.layers.network import FeatureAttention
+
+    return FeatureAttention(width=width, heads=heads)(_same_width(_masked(features, present), width), present)

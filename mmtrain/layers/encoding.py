@@ -1,0 +1,121 @@
+"""Preprocessing as layers: raw tensors in, `(encoded, present)` out. Their weights-free state is their config.
+
+`autocast=False` everywhere: float64 stays float64 until the one rounding that is meant.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from mmtrain.layers.words import words_of
+
+
+class _Encode(keras.layers.Layer):  # type: ignore[misc]
+    """Keeps the constructor's arguments as the config."""
+
+    def __init__(self, settings: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(autocast=False, trainable=False, **kwargs)
+        self.settings = settings
+        self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments, plain JSON."""
+        return {**{key: value for key, value in super().get_config().items() if key not in ("dtype", "trainable")}, **self.settings}
+
+
+def _present(known: Any, masked: bool) -> Any:
+    """(batch, 1) float32: 1 where the branch may look. Without masking a missing value has a substitute, so always 1."""
+    return tf.cast(known, tf.float32) if masked else tf.ones_like(known, dtype=tf.float32)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class EncodeNumber(_Encode):
+    """(batch, 1) float64, NaN for missing, to `(value - center) / scale` as (batch, 1 or 2) float32."""
+
+    def __init__(self, *, fill: float, center: float, scale: float, indicator: bool, masked: bool, **kwargs: Any) -> None:
+        super().__init__({"fill": fill, "center": center, "scale": scale, "indicator": indicator, "masked": masked}, **kwargs)
+
+    def call(self, raw: Any) -> tuple[Any, Any]:
+        settings = self.settings
+        value = tf.cast(raw, tf.float64)
+        known = tf.math.is_finite(value)
+        filled = tf.where(known, value, tf.constant(settings["fill"], tf.float64))
+        scaled = tf.cast((filled - tf.constant(settings["center"], tf.float64)) / tf.constant(settings["scale"], tf.float64), tf.float32)
+        if settings["indicator"]:
+            scaled = tf.concat([scaled, 1.0 - tf.cast(known, tf.float32)], axis=1)
+        return scaled, _present(known, settings["masked"])
+
+    def compute_output_spec(self, raw: Any) -> tuple[Any, Any]:
+        width = 2 if self.settings["indicator"] else 1
+        return keras.KerasTensor((raw.shape[0], width), "float32"), keras.KerasTensor((raw.shape[0], 1), "float32")
+
+
+class _Lookup(_Encode):
+    """A static hash table from words to codes; made when first used, so that the config stays plain."""
+
+    def __init__(self, words: list[str], first: int, unseen: int, settings: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(settings, **kwargs)
+        keys = tf.constant(words, dtype=tf.string, shape=(len(words),))
+        codes = tf.range(first, first + len(words), dtype=tf.int32)
+        self.table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, codes), default_value=unseen)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class EncodeCategory(_Lookup):
+    """(batch, 1) strings, empty for missing, to (batch, 1) int32: 0 missing, 1 unseen, 2... in the order of `categories`."""
+
+    def __init__(self, *, categories: list[str], masked: bool, **kwargs: Any) -> None:
+        super().__init__(list(categories), 2, 1, {"categories": list(categories), "masked": masked}, **kwargs)
+
+    def call(self, raw: Any) -> tuple[Any, Any]:
+        known = tf.not_equal(raw, "")
+        codes = tf.where(known, self.table.lookup(raw), 0)
+        return codes, _present(known, self.settings["masked"])
+
+    def compute_output_spec(self, raw: Any) -> tuple[Any, Any]:
+        return keras.KerasTensor((raw.shape[0], 1), "int32"), keras.KerasTensor((raw.shape[0], 1), "float32")
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class EncodeText(_Lookup):
+    """(batch, 1) strings to (batch, length) int32 ids: 0 padding, 1 missing text, 2 unseen word, 3... in the order of `words`.
+
+    `ordered` keeps reading order; without it ids are sorted (largest first), as the order of a bag means nothing.
+    """
+
+    def __init__(self, *, words: list[str], length: int, ordered: bool, masked: bool, **kwargs: Any) -> None:
+        settings = {"words": list(words), "length": length, "ordered": ordered, "masked": masked}
+        super().__init__(list(words), 3, 2, settings, **kwargs)
+
+    def call(self, raw: Any) -> tuple[Any, Any]:
+        length = self.settings["length"]
+        words = words_of(tf.reshape(raw, (-1,)))  # (batch, words), ragged
+        ids = words.with_flat_values(self.table.lookup(words.flat_values))
+        known = tf.expand_dims(words.row_lengths() > 0, 1)  # (batch, 1)
+        dense = tf.ensure_shape(ids.to_tensor(default_value=0, shape=(None, length)), (None, length))
+        missing = tf.one_hot(0, length, dtype=tf.int32)  # id 1 in the first place, padding after it
+        encoded = tf.where(known, dense, missing)
+        if not self.settings["ordered"]:
+            encoded = tf.sort(encoded, axis=1, direction="DESCENDING")
+        return encoded, _present(known, self.settings["masked"])
+
+    def compute_output_spec(self, raw: Any) -> tuple[Any, Any]:
+        return keras.KerasTensor((raw.shape[0], self.settings["length"]), "int32"), keras.KerasTensor((raw.shape[0], 1), "float32")
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class EncodePixels(_Encode):
+    """(batch, height, width, channels) pixels as the image store holds them; blanked where there is no picture."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__({}, **kwargs)
+
+    def call(self, raw: Any, present: Any) -> tuple[Any, Any]:
+        shown = tf.reshape(present > 0, (-1, 1, 1, 1))
+        return tf.where(shown, raw, tf.zeros_like(raw)), tf.cast(present > 0, tf.float32)
+
+    def compute_output_spec(self, raw: Any, present: Any) -> tuple[Any, Any]:
+        return keras.KerasTensor(raw.shape, raw.dtype), keras.KerasTensor((present.shape[0], 1), "float32")

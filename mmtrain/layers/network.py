@@ -1,0 +1,186 @@
+"""Layers that branches, fusions and heads are made of, where Keras has none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class Brightness01(keras.layers.Layer):  # type: ignore[misc]
+    """Integer pixels to 0..1 in the layer's compute type: (batch, height, width, channels)."""
+
+    def __init__(self, *, levels: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.levels = levels
+
+    def call(self, pixels: Any) -> Any:
+        return ops.cast(pixels, self.compute_dtype) * (1.0 / self.levels)
+
+    def compute_output_spec(self, pixels: Any) -> Any:
+        return keras.KerasTensor(pixels.shape, self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {**super().get_config(), "levels": self.levels}
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class BagProjection(keras.layers.Layer):  # type: ignore[misc]
+    """A dense layer on the TF-IDF vector of a text, without ever building that vector.
+
+    The input is (batch, length) ids, sorted, 0 = padding. With c the count of a word in the text, the TF-IDF vector has
+    c * idf at that word and is scaled to length 1, as scikit-learn's TfidfVectorizer does. Its product with a matrix
+    (size, units) is the sum of the matrix rows of the words that occur, each weighted by idf / norm. Output (batch, units).
+    """
+
+    def __init__(self, *, idf: list[float], units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.idf = list(idf)
+        self.units = units
+
+    def build(self, input_shape: Any) -> None:  # noqa: ARG002
+        """A matrix row for every id, drawn as a dense layer's would be for texts of some ten words (Glorot and Bengio 2010)."""
+        self.kernel = self.add_weight(name="kernel", shape=(len(self.idf), self.units), initializer=keras.initializers.GlorotUniform())
+        self.idf_weights = tf.constant(np.asarray(self.idf, dtype=np.float32))
+        self.built = True
+
+    def call(self, ids: Any) -> Any:
+        weights = tf.gather(self.idf_weights, ids)  # (batch, length); padding has idf 0
+        left = tf.searchsorted(-ids, -ids, side="left")  # ids fall, so their negatives rise
+        right = tf.searchsorted(-ids, -ids, side="right")
+        counts = tf.cast(right - left, tf.float32)  # (batch, length): how often this word occurs in the text
+        # A word that occurs c times stands in c places, each adding c * idf^2: together (c * idf)^2.
+        norm = tf.sqrt(tf.reduce_sum(counts * tf.square(weights), axis=1, keepdims=True))
+        scaled = tf.math.divide_no_nan(weights, norm)
+        rows = tf.gather(tf.cast(self.kernel, self.compute_dtype), ids)  # (batch, length, units)
+        return tf.einsum("bl,blu->bu", tf.cast(scaled, self.compute_dtype), rows)
+
+    def compute_output_spec(self, ids: Any) -> Any:
+        return keras.KerasTensor((ids.shape[0], self.units), self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {**super().get_config(), "idf": self.idf, "units": self.units}
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class TokenAverage(keras.layers.Layer):  # type: ignore[misc]
+    """Mean of the vectors of the ids that are no padding: ids (batch, length), vectors (batch, length, width) -> (batch, width)."""
+
+    def call(self, ids: Any, vectors: Any) -> Any:
+        words = ops.cast(ops.not_equal(ids, 0), vectors.dtype)[..., None]
+        return ops.sum(vectors * words, axis=1) / ops.maximum(ops.sum(words, axis=1), 1.0)
+
+    def compute_output_spec(self, ids: Any, vectors: Any) -> Any:  # noqa: ARG002
+        return keras.KerasTensor((vectors.shape[0], vectors.shape[-1]), vectors.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class Mask(keras.layers.Layer):  # type: ignore[misc]
+    """Put `fill` where a feature is absent. By selection, not by product: an absent NaN must not pass either."""
+
+    def __init__(self, *, fill: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.fill = fill
+
+    def call(self, feature: Any, present: Any) -> Any:
+        return ops.where(present > 0, feature, ops.cast(self.fill, feature.dtype))
+
+    def compute_output_spec(self, feature: Any, present: Any) -> Any:  # noqa: ARG002
+        return keras.KerasTensor(feature.shape, feature.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {**super().get_config(), "fill": self.fill}
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class Affine(keras.layers.Layer):  # type: ignore[misc]
+    """A fixed `x * scale + offset` in float32: standardised predictions back in the target's own unit."""
+
+    def __init__(self, *, scale: float, offset: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scale, self.offset = scale, offset
+
+    def call(self, raw: Any) -> Any:
+        return ops.cast(raw, "float32") * self.scale + self.offset
+
+    def compute_output_spec(self, raw: Any) -> Any:
+        return keras.KerasTensor(raw.shape, "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {**super().get_config(), "scale": self.scale, "offset": self.offset}
+
+
+class _OverBranches(keras.layers.Layer):  # type: ignore[misc]
+    """Features of one width, and which of them are present, to one vector: {branch: (batch, width)} -> (batch, width)."""
+
+    def compute_output_spec(self, features: dict[str, Any], present: dict[str, Any]) -> Any:  # noqa: ARG002
+        first = next(iter(features.values()))
+        return keras.KerasTensor(first.shape, self.compute_dtype)
+
+    @staticmethod
+    def stacked(features: dict[str, Any], present: dict[str, Any]) -> tuple[Any, Any]:
+        """(batch, branches, width) and (batch, branches, 1) of the same type."""
+        values = ops.stack([features[name] for name in features], axis=1)
+        return values, ops.cast(ops.stack([present[name] for name in features], axis=1) > 0, values.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class PresentMean(_OverBranches):
+    """The mean over the branches that are present; 0 where none is."""
+
+    def call(self, features: dict[str, Any], present: dict[str, Any]) -> Any:
+        values, shown = self.stacked(features, present)
+        return ops.sum(ops.where(shown > 0, values, 0), axis=1) / ops.maximum(ops.sum(shown, axis=1), 1)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class PresentMaximum(_OverBranches):
+    """The maximum over the branches that are present; 0 where none is."""
+
+    def call(self, features: dict[str, Any], present: dict[str, Any]) -> Any:
+        values, shown = self.stacked(features, present)
+        lowest = -6e4  # below any feature, inside the range of float16
+        largest = ops.max(ops.where(shown > 0, values, ops.cast(lowest, values.dtype)), axis=1)
+        return ops.where(ops.sum(shown, axis=1) > 0, largest, 0)
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
+class FeatureAttention(_OverBranches):
+    """One transformer layer over branches as a sequence, then the mean over those that are present.
+
+    Each branch has a learned vector of its own, so that the layer knows which is which.
+    """
+
+    def __init__(self, *, width: int, heads: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.width, self.heads = width, heads
+        self.attend = keras.layers.MultiHeadAttention(heads, max(1, width // heads))
+        self.normalize = keras.layers.LayerNormalization()
+        self.mean = PresentMean()
+
+    def build(self, features_shape: dict[str, Any], present_shape: dict[str, Any]) -> None:  # noqa: ARG002
+        count = len(features_shape)
+        self.places = self.add_weight(name="places", shape=(count, self.width), initializer="random_normal")
+        sequence = (None, count, self.width)
+        self.attend.build(sequence, sequence)
+        self.normalize.build(sequence)
+        self.built = True
+
+    def call(self, features: dict[str, Any], present: dict[str, Any]) -> Any:
+        values, shown = self.stacked(features, present)  # (batch, branches, width), (batch, branches, 1)
+        sequence = ops.where(shown > 0, values + ops.cast(self.places, values.dtype), 0)
+        mask = ops.swapaxes(shown, 1, 2) > 0  # (batch, 1, branches): what may be looked at
+        sequence = self.normalize(sequence + self.attend(sequence, sequence, attention_mask=mask))
+        return self.mean({name: sequence[:, number] for number, name in enumerate(features)}, present)
+
+    def get_config(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {**super().get_config(), "width": self.width, "heads": self.heads}

@@ -1,0 +1,77 @@
+"""One score: its value or the reason why it has none, and which direction is better."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import SupportsFloat
+
+from mmtrain.errors import did_you_mean, listed
+
+HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType(
+    {
+        "accuracy": True,
+        "auc": True,
+        "balanced_accuracy": True,
+        "brier": False,
+        "f1": True,
+        "hamming_loss": False,
+        "log_loss": False,
+        "loss": False,
+        "macro_auc": True,
+        "macro_f1": True,
+        "macro_pr_auc": True,
+        "mae": False,
+        "median_absolute_error": False,
+        "pr_auc": True,
+        "r2": True,
+        "rmse": False,
+        "sensitivity": True,
+        "specificity": True,
+        "subset_accuracy": True,
+        "weighted_f1": True,
+    }
+)
+"""The direction of every score, and of the training loss. Ask with `higher_is_better`, which also knows the scores of one label."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number of a part, or why there is none; `auc[beach]` is the AUC of the label `beach`.
+
+    Either `value` is finite, or it is None and `undefined` says why in a whole sentence. `note` says what a reader of the value must know.
+    """
+
+    name: str
+    value: float | None
+    undefined: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.value is None) != bool(self.undefined) or not math.isfinite(self.value or 0.0):
+            raise ValueError(f"The score '{self.name}' needs a finite value or a reason; it has {self.value} and '{self.undefined}'.")
+
+
+def higher_is_better(name: str) -> bool:
+    """The direction of a score; `auc[beach]` has that of `auc`. The name comes without its part (`validation_`).
+
+    Raises:
+        ValueError: there is no such score.
+    """
+    base = name.partition("[")[0]
+    if base not in HIGHER_IS_BETTER:
+        hint = did_you_mean(base, HIGHER_IS_BETTER) or f"The scores are {listed(list(HIGHER_IS_BETTER), most=len(HIGHER_IS_BETTER))}."
+        raise ValueError(f"There is no score '{name}'. {hint}")
+    return HIGHER_IS_BETTER[base]
+
+
+def score_if(defined: bool, name: str, value: Callable[[], SupportsFloat], undefined: str, *, note: str = "") -> Score:
+    """The score when it is `defined`, else the reason; `value` is only called, and `note` only kept, in the first case."""
+    return Score(name, float(value()), note=note) if defined else Score(name, None, undefined)
+
+
+def without_rows(names: Sequence[str]) -> tuple[Score, ...]:
+    """Every score of a part that is empty."""
+    return tuple(Score(name, None, "There are no rows to score.") for name in names)

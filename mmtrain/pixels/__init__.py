@@ -1,0 +1,22 @@
+"""One image file to one array of pixels, upright and right, or a refusal in words; floor 1.
+
+| module | does |
+|---|---|
+| `picture` | the words: `Picture`, `Layout`, `UnreadableImage` |
+| `source` | path -> bytes and their format, told by the first bytes and never by the file's name |
+| `containers` | bytes -> the parts of the file that decide its pixels |
+| `header` | `inspect`: size, mode, bits and orientation, no pixel decoded |
+| `colour` | any mode of Pillow's -> grey, colour, or colour and alpha |
+| `resize` | stretch, crop or pad, in whole numbers that an exported graph can repeat |
+| `read` | `read`: all of it |
+
+Decided here: of an animation the first frame is the picture. Embedded colour profiles are not applied, as TensorFlow does
+not apply them either. Only EXIF turns a picture, not XMP. Everything may be called from many threads.
+"""
+
+from mmtrain.pixels.header import inspect as inspect
+from mmtrain.pixels.picture import FORMATS as FORMATS
+from mmtrain.pixels.picture import Layout as Layout
+from mmtrain.pixels.picture import Picture as Picture
+from mmtrain.pixels.picture import UnreadableImage as UnreadableImage
+from mmtrain.pixels.read import read as read

@@ -1,0 +1,77 @@
+"""What a file says of its picture, without decoding a pixel."""
+
+from __future__ import annotations
+
+import struct
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmtrain.pixels.containers import Container, unpack
+from mmtrain.pixels.picture import Picture, refusing
+from mmtrain.pixels.source import content
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+_ORIENTATION_TAG = 0x0112
+
+
+def inspect(source: Path | bytes) -> Picture:
+    """The header of the image file `source`, or of its bytes.
+
+    Raises:
+        UnreadableImage: there is no header to be read.
+
+    """
+    container = unpack(*content(source))
+    return describe(open_container(container), container)
+
+
+def open_container(container: Container) -> ImageFile:
+    """The container as Pillow sees it, header only.
+
+    The reader of the format is called by name: `Image.open` would try others, and warns about size and about JPEG extensions.
+
+    Raises:
+        UnreadableImage: Pillow does not take it.
+
+    """
+    from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+    # Sizes are checked in `read` against the user's own limit; Pillow's is one for the whole process.
+    Image.MAX_IMAGE_PIXELS = None
+    readers: dict[str, type[ImageFile]] = {
+        "JPEG": JpegImagePlugin.JpegImageFile,
+        "PNG": PngImagePlugin.PngImageFile,
+        "BMP": BmpImagePlugin.BmpImageFile,
+        "GIF": GifImagePlugin.GifImageFile,
+        "WEBP": WebPImagePlugin.WebPImageFile,
+    }
+    with refusing(container.format):
+        return readers[container.format](BytesIO(container.data))
+
+
+def describe(image: ImageFile, container: Container) -> Picture:
+    """The header of `image`, which was opened from `container`."""
+    turn = orientation(container.exif)
+    width, height = image.size if turn < 5 else (image.height, image.width)
+    return Picture(container.format, width, height, image.mode, container.bits, turn)
+
+
+def orientation(exif: bytes) -> int:
+    """The orientation, 1 to 8, that an EXIF part (CIPA DC-008: a TIFF structure) tells; 1 where it is absent or broken."""
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(f"{order}I", exif, 4)
+        (entries,) = struct.unpack_from(f"{order}H", exif, start)
+        for entry in range(start + 2, start + 2 + 12 * entries, 12):
+            tag, kind = struct.unpack_from(f"{order}HH", exif, entry)
+            if tag == _ORIENTATION_TAG and kind in (3, 4):  # SHORT as the standard says, LONG as some cameras write
+                (value,) = struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", exif, entry + 8)
+                return int(value) if 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1

@@ -1,0 +1,90 @@
+"""The words of this package: what a header says, what pixels are asked for, and the refusal."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
+"""The formats that are read, by Pillow's names."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What the header says.
+
+    `width` and `height` are as shown, EXIF orientation applied. `mode` is Pillow's (`L`, `P`, `RGB`, `CMYK`, `I;16`, ...).
+    `bits` are those of one sample in the file (1, 2, 4, 8 or 16), which `mode` hides: Pillow calls a 16-bit colour PNG `RGB`.
+    `orientation` is EXIF's, 1 to 8, and 1 where the file has none.
+    """
+
+    format: str
+    width: int
+    height: int
+    mode: str
+    bits: int
+    orientation: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the pixels are to look like.
+
+    `size` is (height, width); `channels` 1, 3 or 4; `bits` 8 (uint8) or 16 (uint16, one channel only).
+    `resize` is `stretch` (to exactly `size`), `crop` (cover `size`, cut its centre) or `pad` (fit into `size`, centred).
+    `background` is red, green and blue in 0..255, under transparent pixels and around padded pictures.
+    `max_pixels` is the most that the header may announce before anything is decoded.
+    """
+
+    size: tuple[int, int]
+    channels: int
+    bits: int = 8
+    resize: str = "stretch"
+    background: tuple[int, int, int] = (255, 255, 255)
+    max_pixels: int = 50_000_000
+
+
+class UnreadableImage(Exception):  # noqa: N818 - a refusal, reported by the caller as a problem of the table
+    """One sentence of what is wrong; `fix` is one of what would be right. Neither names the file: the caller knows where."""
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(what)
+        self.fix = fix
+
+    def __reduce__(self) -> tuple[type[UnreadableImage], tuple[str, str]]:
+        return type(self), (str(self), self.fix)
+
+
+def cut_short(kind: str) -> UnreadableImage:
+    """The refusal of a file whose end is missing; `kind` is one of `FORMATS`."""
+    return UnreadableImage(f"The {kind} file is cut short.", "Copy or download it again, whole.")
+
+
+def damaged(kind: str) -> UnreadableImage:
+    """The refusal of a file that its decoder does not accept; `kind` is one of `FORMATS`."""
+    return UnreadableImage(
+        f"The {kind} file is damaged or of a kind that is not read.", "Open it in an image program and save it again, as PNG for instance."
+    )
+
+
+_PAST_THE_END = (IndexError, EOFError, struct.error)
+
+
+@contextmanager
+def refusing(kind: str) -> Iterator[None]:
+    """Turn whatever Pillow raises on a hostile file of the format `kind` into a refusal.
+
+    Pillow promises no exception type: `SyntaxError`, `ValueError`, `struct.error`, `EOFError` and more have been seen.
+    """
+    try:
+        yield
+    except UnreadableImage:
+        raise
+    except MemoryError as error:
+        raise UnreadableImage("The image does not fit into memory.", "Use a smaller picture, or lower max_pixels.") from error
+    except Exception as error:
+        # Reading past the end shows as one of these, which Pillow may wrap once.
+        past_the_end = isinstance(error, _PAST_THE_END) or isinstance(error.__cause__, _PAST_THE_END)
+        raise (cut_short(kind) if past_the_end or "truncat" in str(error).lower() else damaged(kind)) from error

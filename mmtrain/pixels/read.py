@@ -1,0 +1,107 @@
+"""One image file to one array."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmtrain.pixels.colour import convert, grey, mend
+from mmtrain.pixels.containers import unpack
+from mmtrain.pixels.header import describe, open_container
+from mmtrain.pixels.picture import Layout, Picture, UnreadableImage, refusing
+from mmtrain.pixels.resize import resized
+from mmtrain.pixels.source import content
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+_DEEP_GREY = "I;16"
+"""Pillow's mode for grey pictures of 16 bits."""
+
+
+def read(source: Path | bytes, layout: Layout) -> NDArray[np.uint8 | np.uint16]:
+    """The pixels of the image file `source`, or of its bytes, as (height, width, channels); of an animation, its first frame.
+
+    Raises:
+        UnreadableImage: there is no image, it is damaged, it is larger than `layout.max_pixels`, or its depth does not fit.
+
+    """
+    container = unpack(*content(source))
+    image = open_container(container)
+    picture = describe(image, container)
+    _check_pixels(picture, layout)
+    _check_bits(picture, layout)
+    with refusing(container.format):
+        image.load()
+        mend(image, picture)
+        upright = _upright(image, picture.orientation)
+        return _deep(upright, layout) if layout.bits == 16 else _shallow(upright, layout)
+
+
+def _check_pixels(picture: Picture, layout: Layout) -> None:
+    pixels = picture.width * picture.height
+    if pixels > layout.max_pixels:
+        raise UnreadableImage(
+            f"The image has {pixels:,} pixels, more than max_pixels {layout.max_pixels:,}.",
+            "Use a smaller picture, or raise max_pixels.",
+        )
+
+
+def _check_bits(picture: Picture, layout: Layout) -> None:
+    if picture.bits == 16 and picture.mode != _DEEP_GREY:
+        # Pillow would cut the samples to 8 bits without a word.
+        raise UnreadableImage(
+            "The image has 16 bits per sample and more than one channel; 16 bits are read from grey pictures only.",
+            "Convert it to 8 bits per sample, or to grey.",
+        )
+    if picture.bits == 16 and layout.bits == 8:
+        raise UnreadableImage(
+            "The image has 16 bits per sample, more than the 8 that are asked for.",
+            "Set `bits: 16`." if layout.channels == 1 else "Set `bits: 16` and `channels: 1`.",
+        )
+
+
+def _upright(image: Image, orientation: int) -> Image:
+    """Undo the turn or mirroring that EXIF orientation tells; before resizing, so that it stays exact."""
+    from PIL.Image import Transpose
+
+    undo = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    return image.transpose(undo[orientation]) if orientation in undo else image
+
+
+def _shallow(image: Image, layout: Layout) -> NDArray[np.uint8 | np.uint16]:
+    """(height, width, channels) of uint8."""
+    import numpy as np
+
+    converted = convert(image, channels=layout.channels, background=layout.background)
+    fill = {1: grey(layout.background), 3: layout.background, 4: (*layout.background, 255)}[layout.channels]
+    pixels = np.array(resized(converted, layout.size, how=layout.resize, fill=fill), dtype=np.uint8)
+    return pixels.reshape(*layout.size, layout.channels)
+
+
+def _deep(image: Image, layout: Layout) -> NDArray[np.uint8 | np.uint16]:
+    """(height, width, 1) of uint16. Samples of 8 bits times 257, so that white is white: 255 * 257 = 65535."""
+    import numpy as np
+    from PIL import Image
+
+    background = grey(layout.background) * 257
+    if image.mode == _DEEP_GREY:
+        samples = np.array(image, dtype=np.float32)
+        if "transparency" in image.info:
+            samples[samples == image.info["transparency"]] = background
+    else:
+        samples = np.array(convert(image, channels=1, background=layout.background), dtype=np.float32) * np.float32(257)
+    # Float32 holds every whole number up to 2**24, so nothing is lost before the average is rounded.
+    scaled = resized(Image.fromarray(samples), layout.size, how=layout.resize, fill=float(background))
+    pixels: NDArray[np.uint16] = np.rint(np.asarray(scaled)).clip(0, 65535).astype(np.uint16)
+    return pixels.reshape(*layout.size, 1)

@@ -1,0 +1,72 @@
+"""Stretch, crop or pad to a size: bilinear with antialias, `Image.Resampling.BILINEAR` or `tf.image.resize(antialias=True)`.
+
+The geometry is in whole numbers, so that an exported graph can repeat it: resize to `covering` and cut, or to `fitting` and pad.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def covering(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
+    """The smallest size in the proportions of `size` that covers `target`; all three in one order of the sides."""
+    first, second = size
+    if first * target[1] >= second * target[0]:
+        return max(target[0], _rounded(first * target[1], second)), target[1]
+    return target[0], max(target[1], _rounded(second * target[0], first))
+
+
+def fitting(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
+    """The largest size in the proportions of `size` that fits into `target`, no side below one."""
+    first, second = size
+    if first * target[1] >= second * target[0]:
+        return target[0], max(1, _rounded(second * target[0], first))
+    return max(1, _rounded(first * target[1], second)), target[1]
+
+
+def _rounded(numerator: int, denominator: int) -> int:
+    """The quotient to the nearest whole number, a half upwards."""
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def resized(image: Image, size: tuple[int, int], *, how: str, fill: Any) -> Image:
+    """`image` at `size` (height, width); the very same pixels where it has that size already.
+
+    Args:
+        image: of mode L, RGB, RGBA or F. Pillow multiplies RGBA by its alpha before it averages, so the colours of invisible
+            pixels do not bleed.
+        size: height and width.
+        how: `stretch`, `crop` or `pad`.
+        fill: the value, in the mode of `image`, around a padded picture.
+
+    """
+    from PIL import Image
+
+    height, width = size
+    target = (width, height)
+    bilinear = Image.Resampling.BILINEAR
+    if image.size == target:
+        return image
+    if how == "crop":
+        return image.resize(target, bilinear, box=_cut(image.size, target))
+    if how == "stretch":
+        return image.resize(target, bilinear)
+    inner = fitting(image.size, target)
+    canvas = Image.new(image.mode, target, fill)
+    canvas.paste(image.resize(inner, bilinear), ((width - inner[0]) // 2, (height - inner[1]) // 2))
+    return canvas
+
+
+def _cut(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The part of a picture of `size` that is left by covering `target` and cutting out the centre: left, top, right, bottom.
+
+    Resizing this part alone gives the same pixels within one level (Pillow picks its passes by the size, and rounds between
+    them), and never makes the covering picture, which a strip of 1 x 50,000,000 pixels would blow up to terabytes.
+    """
+    cover = covering(size, target)
+    left, top = ((cover[side] - target[side]) // 2 for side in (0, 1))
+    across, down = size[0] / cover[0], size[1] / cover[1]
+    return left * across, top * down, min(size[0], (left + target[0]) * across), min(size[1], (top + target[1]) * down)

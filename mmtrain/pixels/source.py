@@ -1,0 +1,80 @@
+"""From a path to bytes, and from the first bytes to the format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmtrain.errors import listed
+from mmtrain.pixels.picture import FORMATS, UnreadableImage
+
+_HEAD = 132
+"""Bytes that tell every format below; DICOM has its mark at 128."""
+
+_BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
+
+_NOT_READ = (
+    ("TIFF", 0, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    ("DICOM", 128, (b"DICM",)),
+    ("JPEG 2000", 0, (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")),
+    ("JPEG XL", 0, (b"\xff\x0a", b"\0\0\0\x0cJXL ")),
+    ("AVIF", 4, (b"ftypavif", b"ftypavis")),
+    ("HEIC", 4, (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1")),
+    ("PSD", 0, (b"8BPS",)),
+    ("ICO", 0, (b"\0\0\1\0",)),
+)
+"""Name, offset and marks of formats that people do put into image columns."""
+
+
+def content(source: Path | bytes) -> tuple[str, bytes]:
+    """The format, one of `FORMATS`, and all bytes of `source`.
+
+    The head of a file is looked at before the rest is read, so that a large file which is no image costs nothing.
+
+    Raises:
+        UnreadableImage: there is no such file, it cannot be opened, it is empty, or it is not of a format that is read.
+
+    """
+    if isinstance(source, bytes):
+        return _format_of(source[:_HEAD]), source
+    try:
+        _require_file(source)
+        with source.open("rb") as file:
+            head = file.read(_HEAD)
+            return _format_of(head), head + file.read()
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise UnreadableImage(f"The file cannot be opened: {reason}.", "Give the path of a file that this user may read.") from error
+
+
+def _require_file(path: Path) -> None:
+    if path.is_file():
+        return
+    if path.is_dir():
+        raise UnreadableImage("The path is a folder, not a file.", "Give the path of one image file.")
+    if path.exists():
+        raise UnreadableImage("The path is not a regular file.", "Give the path of one image file.")
+    raise UnreadableImage("The file does not exist.", "Give the path of an image file that exists.")
+
+
+def _format_of(head: bytes) -> str:
+    if not head:
+        raise UnreadableImage("The file is empty.", "Replace it with a whole image file.")
+    if found := _known(head):
+        return found
+    for name, offset, marks in _NOT_READ:
+        if head.startswith(marks, offset):
+            raise UnreadableImage(f"The file is a {name} image, a format that is not read.", f"Convert it to {listed(FORMATS, 'or')}.")
+    raise UnreadableImage("The file is not an image.", f"Use an image file: {listed(FORMATS, 'or')}.")
+
+
+def _known(head: bytes) -> str:
+    """One of `FORMATS`, or an empty string."""
+    found = {
+        "JPEG": head.startswith(b"\xff\xd8\xff"),
+        "PNG": head.startswith(b"\x89PNG\r\n\x1a\n"),
+        # Two letters alone would take every text that begins with BM.
+        "BMP": head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES,
+        "GIF": head.startswith((b"GIF87a", b"GIF89a")),
+        "WEBP": head.startswith(b"RIFF") and head.startswith(b"WEBP", 8),
+    }
+    return next((name for name, is_it in found.items() if is_it), "")

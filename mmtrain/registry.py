@@ -1,0 +1,119 @@
+"""Names a YAML file may use, and the options that come with each.
+
+A registered function is its own schema: the options of `architecture: cnn` *are* the keyword-only parameters of the
+function registered as "cnn", with their types, ranges and defaults. Nothing is declared twice. A registered class
+(a column role, a target task) is a pydantic model already and is used as it is.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, create_model
+from pydantic_core import core_schema
+
+Entry = TypeVar("Entry")
+
+
+class Section(BaseModel):
+    """A part of the experiment file: frozen, unknown keys refused, numbers finite, defaults checked like given values."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, ser_json_inf_nan="strings", protected_namespaces=()
+    )
+
+
+class Registry(Generic[Entry]):
+    """Registered things of one sort, by name, in order of registration.
+
+    `version` grows with every registration, so that whoever built something from the names knows when to build it again.
+    """
+
+    def __init__(self, noun: str) -> None:
+        self.noun = noun
+        self.version = 0
+        self._entries: dict[str, Entry] = {}
+
+    def add(self, name: str, entry: Entry) -> Entry:
+        """Register `entry`. Raises ValueError when the name is taken by another definition."""
+        known = self._entries.get(name)
+        if known is not None and _origin(known) != _origin(entry):
+            raise ValueError(
+                f"The {self.noun} name {name!r} is already taken by {_origin(known)}. Register {_origin(entry)} under another name."
+            )
+        self._entries[name] = entry
+        self.version += 1
+        return entry
+
+    def __getitem__(self, name: str) -> Entry:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def items(self) -> Iterator[tuple[str, Entry]]:
+        """Names and entries, in order of registration."""
+        return iter(self._entries.items())
+
+    def remove(self, name: str) -> None:
+        """Forget a name; for tests that register something for their own duration."""
+        del self._entries[name]
+        self.version += 1
+
+
+def _origin(entry: object) -> str:
+    target = getattr(entry, "build", entry)
+    return f"{getattr(target, '__module__', '?')}.{getattr(target, '__qualname__', target)}"
+
+
+def option_fields(function: Callable[..., object]) -> dict[str, Any]:
+    """The keyword-only parameters of `function` as pydantic fields: {name: (type, default)}.
+
+    Raises TypeError for an option without a type or without a default: the file may leave every option out.
+    """
+    fields: dict[str, Any] = {}
+    for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+            continue
+        if parameter.annotation is parameter.empty or parameter.default is parameter.empty:
+            raise TypeError(f"Option {name!r} of {function.__module__}.{function.__qualname__} needs a type and a default.")
+        fields[name] = (parameter.annotation, parameter.default)
+    return fields
+
+
+def section_for(name: str, function: Callable[..., object], base: type[Section]) -> type[Section]:
+    """A section like `base` that also has the options of `function`."""
+    title = name.title().replace("_", "")
+    model: type[Section] = create_model(
+        f"{title}{base.__name__}", __base__=base, __doc__=inspect.getdoc(function), **option_fields(function)
+    )
+    return model
+
+
+def options_of(section: Section, base: type[Section]) -> dict[str, Any]:
+    """The values of those fields of `section` that its function takes, without the fields that every such section has."""
+    return {name: getattr(section, name) for name in type(section).model_fields if name not in base.model_fields}
+
+
+class OneOf:
+    """A pydantic annotation: a map whose key `tag` says which of `choices()` describes the rest of it.
+
+    Used as `Annotated[Column, OneOf("role", choices)]`. `choices` is called when the schema is built, after users'
+    registrations were imported; it may return further `OneOf` annotated types.
+    """
+
+    def __init__(self, tag: str, choices: Callable[[], Mapping[str, Any]]) -> None:
+        self.tag = tag
+        self.choices = choices
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """A tagged union over the choices that are registered by now."""
+        return core_schema.tagged_union_schema(
+            choices={name: handler.generate_schema(choice) for name, choice in self.choices().items()},
+            discriminator=self.tag,
+        )

@@ -1,0 +1,30 @@
+"""The scores of each kind of target, from the truth and what the model said; import them from here.
+
+| target      | function            | scores                                                                                 |
+|-------------|---------------------|----------------------------------------------------------------------------------------|
+| binary      | `binary_scores`     | auc pr_auc accuracy balanced_accuracy f1 sensitivity specificity log_loss brier        |
+| multi-class | `multiclass_scores` | accuracy balanced_accuracy macro_f1 weighted_f1 macro_auc log_loss                     |
+| multi-label | `multilabel_scores` | macro_auc macro_pr_auc macro_f1 subset_accuracy hamming_loss log_loss, then each label |
+| number      | `regression_scores` | mae rmse r2 median_absolute_error                                                      |
+
+A score that the rows cannot give is None with the reason in words, never 0 and never NaN. Log loss is in nats, of probabilities
+clipped to 1e-7 and 1 - 1e-7. Wrong arrays (shape, NaN, outside 0 to 1) raise `ValueError`. Every row counts once.
+"""
+
+from mmtrain.scores.binary import binary_scores
+from mmtrain.scores.classification import confusion_matrix
+from mmtrain.scores.multiclass import multiclass_scores
+from mmtrain.scores.multilabel import multilabel_scores
+from mmtrain.named_score import HIGHER_IS_BETTER, Score, higher_is_better
+from mmtrain.scores.regression import regression_scores
+
+__all__ = [
+    "HIGHER_IS_BETTER",
+    "Score",
+    "binary_scores",
+    "confusion_matrix",
+    "higher_is_better",
+    "multiclass_scores",
+    "multilabel_scores",
+    "regression_scores",
+]

@@ -1,0 +1,12 @@
+"""Target tasks, one file each. To add one, write such a file and import it here."""
+
+from mmtrain.targets.base import AnyFittedTarget as AnyFittedTarget
+from mmtrain.targets.base import FittedTarget as FittedTarget
+from mmtrain.targets.base import Target as Target
+from mmtrain.targets.base import task as task
+from mmtrain.targets.base import tasks as tasks
+from mmtrain.targets.binary import BinaryTarget as BinaryTarget
+from mmtrain.targets.classes import ClassTarget as ClassTarget
+from mmtrain.targets.multiclass import MulticlassTarget as MulticlassTarget
+from mmtrain.targets.multilabel import MultilabelTarget as MultilabelTarget
+from mmtrain.targets.regression import RegressionTarget as RegressionTarget

@@ -1,0 +1,123 @@
+"""The contract of a target: what is predicted, how it is learned and how it is judged.
+
+Three scales meet here. A *truth* is the encoded answer (codes, 0/1 per label, or the number itself). The *raw* value is
+what the network gives, made for a stable loss (logits; a standardised number). A *prediction* is what a person reads
+(probabilities; the number in its own unit). `activation()` is the layer from raw to prediction.
+
+Class weights reach the loss as sample weights of their target, so they work for every task and for several targets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from mmtrain.columns.base import Column, Fault, missing_fault, role
+from mmtrain.registry import OneOf, Registry, Section
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import pandas as pd
+
+    from mmtrain.named_score import Score
+
+ClassWeights = Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0)]]
+
+
+class Target(Column):
+    """What every declared target has, whatever its task."""
+
+    role: Literal["target"] = "target"
+    task: str
+    loss_weight: float = Field(1.0, gt=0, description="How much this target counts in the sum of losses.")
+    missing: Literal["error", "drop"] = Field("error", description="error: refuse a row without an answer; drop: leave the row out.")
+
+    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+        """Rows without an answer."""
+        return missing_fault(cells, self.missing, {"drop": "leave the row out"})
+
+    def strata(self, cells: "Mapping[str, pd.Series[str]]") -> "np.ndarray[Any, Any] | None":  # noqa: ARG002
+        """The class of each row as text, for stratified splits; None where rows have no single class."""
+        return None
+
+    def fit(self, cells: "Mapping[str, pd.Series[str]]", default_weights: ClassWeights) -> FittedTarget:
+        """Learn from training rows; `default_weights` is used where the target has no `class_weights` of its own."""
+        raise NotImplementedError
+
+
+class FittedTarget(Section):
+    """What training rows taught a target: plain values."""
+
+    task: str
+    column: str
+    loss_weight: float
+
+    @property
+    def units(self) -> int:
+        """Width of the raw output."""
+        raise NotImplementedError
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the prediction's columns: classes or labels; empty for a number."""
+        return ()
+
+    def truth(self, cells: "Mapping[str, pd.Series[str]]") -> "np.ndarray[Any, Any]":
+        """Encoded answers: (rows,) int32 codes, (rows, labels) int8 or (rows,) float32; an unknown answer is -1 or NaN."""
+        raise NotImplementedError
+
+    def row_weights(self, truth: "np.ndarray[Any, Any]") -> "np.ndarray[Any, np.dtype[np.float32]]":
+        """(rows,) float32 weights in the loss."""
+        import numpy as np
+
+        return np.ones(len(truth), dtype=np.float32)
+
+    def loss(self, truth: Any, raw: Any) -> Any:
+        """Loss of each row, (batch,) float32; a TensorFlow function."""
+        raise NotImplementedError
+
+    def activation(self, name: str) -> Any:
+        """A Keras layer from raw (batch, units) to prediction, float32."""
+        raise NotImplementedError
+
+    def scores(self, truth: "np.ndarray[Any, Any]", prediction: "np.ndarray[Any, Any]") -> tuple[Score, ...]:
+        """The scores of this task."""
+        raise NotImplementedError
+
+    def decide(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """What a person is told: (rows,) class names, label lists joined by the separator, or numbers."""
+        raise NotImplementedError
+
+    def spoken(self, truth: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """Encoded answers in the words of the table."""
+        raise NotImplementedError
+
+    def probabilities(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """(rows, len(columns)), a column per class or label; (rows, 0) for a number."""
+        raise NotImplementedError
+
+    def baseline(self, truth: "np.ndarray[Any, Any]", count: int) -> "np.ndarray[Any, Any]":
+        """Predictions for `count` rows by someone who knows the training answers and nothing else."""
+        raise NotImplementedError
+
+
+tasks: Registry[type[Target]] = Registry("task")
+fitted_tasks: Registry[type[FittedTarget]] = Registry("fitted task")
+
+
+def task(name: str, fitted: type[FittedTarget]) -> Any:
+    """Register a `Target` class as `task: name`, with the class that `fit` returns."""
+
+    def register(target: type[Target]) -> type[Target]:
+        fitted_tasks.add(name, fitted)
+        return tasks.add(name, target)
+
+    return register
+
+
+AnyTarget = Annotated[Target, OneOf("task", lambda: dict(tasks.items()))]
+AnyFittedTarget = Annotated[FittedTarget, OneOf("task", lambda: dict(fitted_tasks.items()))]
+role("target")(AnyTarget)

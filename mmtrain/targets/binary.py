@@ -1,0 +1,113 @@
+"""`task: binary`: one of two classes; the raw output is one logit, the prediction the probability of the positive class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from mmtrain.columns.base import Fault
+from mmtrain.errors import listed
+from mmtrain.targets.base import ClassWeights, task
+from mmtrain.targets.classes import ClassTarget, FittedClassTarget, class_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import pandas as pd
+
+    from mmtrain.named_score import Score
+
+POSITIVE = {"1", "yes", "true", "positive", "y", "t", "pos"}
+
+
+class FittedBinary(FittedClassTarget):
+    """`classes` is (negative, positive)."""
+
+    task: Literal["binary"] = "binary"
+    threshold: float = Field(0.5, gt=0, lt=1)
+
+    @property
+    def units(self) -> int:
+        """One logit."""
+        return 1
+
+    def loss(self, truth: Any, raw: Any) -> Any:
+        """Binary cross-entropy from logits."""
+        import tensorflow as tf
+
+        return tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.cast(truth, tf.float32), logits=tf.reshape(raw, (-1,)))
+
+    def activation(self, name: str) -> Any:
+        """The sigmoid; (batch, 1)."""
+        import keras
+
+        return keras.layers.Activation("sigmoid", dtype="float32", name=name)
+
+    def scores(self, truth: "np.ndarray[Any, Any]", prediction: "np.ndarray[Any, Any]") -> tuple[Score, ...]:
+        """Ranking, threshold and probability scores."""
+        from mmtrain.scores import binary_scores
+
+        return binary_scores(truth, prediction.reshape(-1), classes=(self.classes[0], self.classes[1]), threshold=self.threshold)
+
+    def decide(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """The positive class from the threshold on."""
+        return self.spoken((prediction.reshape(-1) >= self.threshold).astype("int32"))
+
+    def probabilities(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """(rows, 2)."""
+        import numpy as np
+
+        positive = prediction.reshape(-1, 1)
+        return np.concatenate([1 - positive, positive], axis=1)
+
+    def baseline(self, truth: "np.ndarray[Any, Any]", count: int) -> "np.ndarray[Any, Any]":
+        """The share of positive training rows, for every row."""
+        from mmtrain.scores.baseline import majority_baseline
+
+        return majority_baseline(truth, count, count=2)[:, 1:]
+
+
+@task("binary", FittedBinary)
+class BinaryTarget(ClassTarget):
+    """One of two classes."""
+
+    task: Literal["binary"] = "binary"
+    positive: str | None = Field(
+        None, description="The class whose probability is predicted; left out: a class named like yes, true or 1, else the last by name."
+    )
+
+    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+        """More than two classes, or none called as `positive` says."""
+        import numpy as np
+
+        found = super().faults(cells)
+        names = sorted(cells.dropna().unique())
+        if len(names) > 2:
+            row = np.flatnonzero(cells == names[2])[:1]
+            found.append(
+                Fault(row, f"`task: binary` has two classes, the column has {len(names)}: {listed(names)}.", "Set `task: multiclass`.")
+            )
+        if self.positive is not None and names and self.positive not in names:
+            what = f"`positive: {self.positive}` is not among the classes {listed(names)}."
+            found.append(Fault(np.arange(1), what, f"Set `positive` to {listed(names, 'or')}."))
+        return found
+
+    def fit(self, cells: "Mapping[str, pd.Series[str]]", default_weights: ClassWeights) -> FittedBinary:
+        """The two classes, negative first."""
+        counts = cells[self.column].value_counts()
+        names = sorted(str(name) for name in counts.index)
+        likely = [name for name in names if name.casefold() in POSITIVE]
+        positive = self.positive or (likely[0] if len(likely) == 1 else names[-1])
+        classes = sorted(names, key=lambda name: name == positive)
+        by_class = {name: int(counts[name]) for name in classes}
+        wanted = default_weights if self.class_weights is None else self.class_weights
+        weights = class_weights(by_class, wanted, f"columns.{self.column}")
+        return FittedBinary(
+            column=self.column,
+            loss_weight=self.loss_weight,
+            classes=tuple(classes),
+            counts=tuple(by_class.values()),
+            weights=tuple(weights[name] for name in classes),
+        )

@@ -1,0 +1,99 @@
+"""What the two tasks with one class per row share: classes as codes, and class weights from training rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from mmtrain.columns.base import Fault
+from mmtrain.errors import ConfigError, Problem, did_you_mean, listed
+from mmtrain.targets.base import ClassWeights, FittedTarget, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import pandas as pd
+
+
+def class_weights(counts: Mapping[str, int], wanted: ClassWeights, where: str) -> dict[str, float]:
+    """A weight per class.
+
+    `balanced` gives rows / (classes * rows of the class), so that every class adds the same to the loss and the mean
+    weight is 1 (King and Zeng 2001; the formula of scikit-learn). Raises ConfigError for a class the table does not have.
+    """
+    if wanted == "none":
+        return dict.fromkeys(counts, 1.0)
+    if wanted == "balanced":
+        total = sum(counts.values())
+        return {name: total / (len(counts) * count) if count else 0.0 for name, count in counts.items()}
+    unknown = [name for name in wanted if name not in counts]
+    if unknown:
+        raise ConfigError(
+            Problem(
+                f"{where}.class_weights.{name}",
+                f"the table has no class {name!r}.",
+                did_you_mean(name, counts) or f"Its classes are {listed(list(counts))}.",
+            )
+            for name in unknown
+        )
+    return {name: wanted.get(name, 1.0) for name in counts}
+
+
+class ClassTarget(Target):
+    """A declared target whose answer is one class per row."""
+
+    class_weights: ClassWeights | None = Field(
+        None, description="none, balanced, or a weight per class; left out: `training.class_weights`. They reach the loss, not the scores."
+    )
+
+    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+        """Missing answers, and a target with only one class."""
+        import numpy as np
+
+        found = super().faults(cells)
+        names = cells.dropna().unique()
+        if len(names) == 1:
+            found.append(Fault(np.arange(1), f"every row has the class {names[0]!r}.", "A target needs at least two classes."))
+        if not len(names):
+            found.append(Fault(np.arange(1), "no row has a class.", "Fill in the answers."))
+        return found
+
+    def strata(self, cells: "Mapping[str, pd.Series[str]]") -> "np.ndarray[Any, Any] | None":
+        """The class of each row."""
+        import numpy as np
+
+        return np.asarray(cells[self.column].fillna("").to_numpy(dtype=object))
+
+
+class FittedClassTarget(FittedTarget):
+    """Classes in code order, and the weight of each in the loss."""
+
+    classes: tuple[str, ...]
+    counts: tuple[int, ...] = Field(description="Training rows of each class.")
+    weights: tuple[float, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The classes."""
+        return self.classes
+
+    def truth(self, cells: "Mapping[str, pd.Series[str]]") -> "np.ndarray[Any, Any]":
+        """(rows,) int32 codes; -1 for a missing class or one that training did not have."""
+        import numpy as np
+        import pandas as pd
+
+        return np.asarray(pd.Index(list(self.classes)).get_indexer(cells[self.column]), dtype=np.int32)
+
+    def row_weights(self, truth: "np.ndarray[Any, Any]") -> "np.ndarray[Any, np.dtype[np.float32]]":
+        """The weight of each row's class."""
+        import numpy as np
+
+        return np.asarray(self.weights, dtype=np.float32)[truth]
+
+    def spoken(self, truth: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """Class names; empty for -1."""
+        import numpy as np
+
+        return np.array([*self.classes, ""], dtype=object)[truth]

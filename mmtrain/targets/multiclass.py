@@ -1,0 +1,87 @@
+"""`task: multiclass`: one of several classes; raw outputs are logits, the prediction a probability per class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from mmtrain.targets.base import ClassWeights, task
+from mmtrain.targets.classes import ClassTarget, FittedClassTarget, class_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import pandas as pd
+
+    from mmtrain.named_score import Score
+
+
+class FittedMulticlass(FittedClassTarget):
+    """`classes` in the order of their names."""
+
+    task: Literal["multiclass"] = "multiclass"
+    label_smoothing: float
+
+    @property
+    def units(self) -> int:
+        """A logit per class."""
+        return len(self.classes)
+
+    def loss(self, truth: Any, raw: Any) -> Any:
+        """Cross-entropy from logits, with smoothed labels where asked (Szegedy et al. 2016, arXiv:1512.00567)."""
+        import tensorflow as tf
+
+        smoothing = self.label_smoothing
+        labels = tf.one_hot(truth, self.units) * (1 - smoothing) + smoothing / self.units
+        return tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=raw)
+
+    def activation(self, name: str) -> Any:
+        """The softmax; (batch, classes)."""
+        import keras
+
+        return keras.layers.Activation("softmax", dtype="float32", name=name)
+
+    def scores(self, truth: "np.ndarray[Any, Any]", prediction: "np.ndarray[Any, Any]") -> tuple[Score, ...]:
+        """Scores over all classes."""
+        from mmtrain.scores import multiclass_scores
+
+        return multiclass_scores(truth, prediction, classes=self.classes)
+
+    def decide(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """The most probable class."""
+        return self.spoken(prediction.argmax(axis=1))
+
+    def probabilities(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """(rows, classes)."""
+        return prediction
+
+    def baseline(self, truth: "np.ndarray[Any, Any]", count: int) -> "np.ndarray[Any, Any]":
+        """The share of each class in training rows, for every row."""
+        from mmtrain.scores.baseline import majority_baseline
+
+        return majority_baseline(truth, count, count=self.units)
+
+
+@task("multiclass", FittedMulticlass)
+class MulticlassTarget(ClassTarget):
+    """One of several classes."""
+
+    task: Literal["multiclass"] = "multiclass"
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the answer that is spread evenly over all classes.")
+
+    def fit(self, cells: "Mapping[str, pd.Series[str]]", default_weights: ClassWeights) -> FittedMulticlass:
+        """The classes of training rows."""
+        counts = cells[self.column].value_counts()
+        by_class = {name: int(counts[name]) for name in sorted(str(name) for name in counts.index)}
+        wanted = default_weights if self.class_weights is None else self.class_weights
+        weights = class_weights(by_class, wanted, f"columns.{self.column}")
+        return FittedMulticlass(
+            column=self.column,
+            loss_weight=self.loss_weight,
+            classes=tuple(by_class),
+            counts=tuple(by_class.values()),
+            weights=tuple(weights.values()),
+            label_smoothing=self.label_smoothing,
+        )

@@ -1,0 +1,162 @@
+"""`task: multilabel`: any number of labels per row; a logit and a probability per label.
+
+The answer is one cell with labels between separators (`beach;sunset`, an empty cell means none), or, with `labels`,
+one 0/1 column per label.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from mmtrain.columns.base import Fault
+from mmtrain.targets.base import ClassWeights, FittedTarget, Target, task
+from mmtrain.targets.classes import class_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import pandas as pd
+
+    from mmtrain.named_score import Score
+
+YES, NO = {"1", "yes", "true", "y", "t"}, {"0", "no", "false", "n", "f"}
+
+
+class FittedMultilabel(FittedTarget):
+    """`labels` in the order of their names, or as the file lists their columns."""
+
+    task: Literal["multilabel"] = "multilabel"
+    labels: tuple[str, ...]
+    one_column_each: bool
+    separator: str
+    counts: tuple[int, ...] = Field(description="Training rows that have each label.")
+    weights: tuple[float, ...] = Field(description="Of a row's having each label; not having it weighs 1.")
+    threshold: float = 0.5
+
+    @property
+    def units(self) -> int:
+        """A logit per label."""
+        return len(self.labels)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The labels."""
+        return self.labels
+
+    def truth(self, cells: "Mapping[str, pd.Series[str]]") -> "np.ndarray[Any, Any]":
+        """(rows, labels) int8, 0 or 1; labels that training did not have are left out."""
+        import numpy as np
+
+        if self.one_column_each:
+            return np.stack([cells[label].str.strip().str.lower().isin(YES).to_numpy(dtype=np.int8) for label in self.labels], axis=1)
+        position = {label: number for number, label in enumerate(self.labels)}
+        found = np.zeros((len(cells[self.column]), len(self.labels)), dtype=np.int8)
+        for row, names in enumerate(split_labels(cells[self.column], self.separator)):
+            found[row, [position[name] for name in names if name in position]] = 1
+        return found
+
+    def loss(self, truth: Any, raw: Any) -> Any:
+        """Mean binary cross-entropy over labels, rows that have a label weighted by it."""
+        import tensorflow as tf
+
+        truth = tf.cast(truth, tf.float32)
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=truth, logits=raw)  # (batch, labels)
+        weights = 1.0 + truth * (tf.constant(self.weights, tf.float32) - 1.0)
+        return tf.reduce_mean(losses * weights, axis=1)
+
+    def activation(self, name: str) -> Any:
+        """A sigmoid per label; (batch, labels)."""
+        import keras
+
+        return keras.layers.Activation("sigmoid", dtype="float32", name=name)
+
+    def scores(self, truth: "np.ndarray[Any, Any]", prediction: "np.ndarray[Any, Any]") -> tuple[Score, ...]:
+        """Scores over all labels, then of each."""
+        from mmtrain.scores import multilabel_scores
+
+        return multilabel_scores(truth, prediction, labels=self.labels, threshold=self.threshold)
+
+    def decide(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """The labels from the threshold on."""
+        return self.spoken(prediction >= self.threshold)
+
+    def spoken(self, truth: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """Labels joined by the separator."""
+        import numpy as np
+
+        joined = [self.separator.join(label for label, has in zip(self.labels, row, strict=True) if has) for row in truth]
+        return np.array(joined, dtype=object)
+
+    def probabilities(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """(rows, labels)."""
+        return prediction
+
+    def baseline(self, truth: "np.ndarray[Any, Any]", count: int) -> "np.ndarray[Any, Any]":
+        """How often each label occurs in training rows, for every row."""
+        from mmtrain.scores.baseline import prevalence_baseline
+
+        return prevalence_baseline(truth, count)
+
+
+def split_labels(cells: "pd.Series[str]", separator: str) -> list[list[str]]:
+    """The labels of each row, without blanks around them."""
+    return [[name.strip() for name in cell.split(separator) if name.strip()] for cell in cells.fillna("")]
+
+
+@task("multilabel", FittedMultilabel)
+class MultilabelTarget(Target):
+    """Any number of labels per row."""
+
+    task: Literal["multilabel"] = "multilabel"
+    separator: str = Field(";", min_length=1, description="What stands between labels in one cell.")
+    labels: tuple[str, ...] = Field((), description="Headers of 0/1 columns, one per label; then no cell with separators is read.")
+    class_weights: ClassWeights | None = Field(
+        None, description="none, balanced, or a weight per label for the rows that have it; left out: `training.class_weights`."
+    )
+
+    def reads(self) -> tuple[str, ...]:
+        """One header, or those of `labels`."""
+        return self.labels or (self.column,)
+
+    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+        """With `labels`: cells that are neither yes nor no, missing ones included. With one cell: no label anywhere."""
+        import numpy as np
+
+        if not self.labels:
+            return [] if cells.notna().any() else [Fault(np.arange(1), "no row has a label.", "Fill in the answers.")]
+        found = super().faults(cells)
+        bad = np.flatnonzero(cells.notna() & ~cells.str.strip().str.lower().isin(YES | NO))
+        if len(bad):
+            found.append(Fault(bad, f"{cells.iloc[bad[0]]!r} is neither 0 nor 1.", "Write 1 where the row has the label and 0 where not."))
+        return found
+
+    @property
+    def drops_missing(self) -> bool:
+        """An empty cell of labels means none of them; only 0/1 columns can lack an answer."""
+        return bool(self.labels) and self.missing == "drop"
+
+    def fit(self, cells: "Mapping[str, pd.Series[str]]", default_weights: ClassWeights) -> FittedMultilabel:
+        """The labels of training rows."""
+        labels = self.labels
+        if not labels:
+            labels = tuple(sorted({name for names in split_labels(cells[self.column], self.separator) for name in names}))
+        fitted = FittedMultilabel(
+            column=self.column,
+            loss_weight=self.loss_weight,
+            labels=labels,
+            one_column_each=bool(self.labels),
+            separator=self.separator,
+            counts=(0,) * len(labels),
+            weights=(1.0,) * len(labels),
+        )
+        truth = fitted.truth(cells)
+        wanted = default_weights if self.class_weights is None else self.class_weights
+        counts = truth.sum(axis=0).tolist()
+        if wanted == "balanced":  # rows with and rows without a label add the same to its loss
+            weights = [(len(truth) - count) / count if count else 1.0 for count in counts]
+        else:
+            weights = list(class_weights(dict(zip(labels, counts, strict=True)), wanted, f"columns.{self.column}").values())
+        return fitted.model_copy(update={"counts": tuple(counts), "weights": tuple(weights)})

@@ -1,0 +1,116 @@
+"""`task: regression`: a number; the raw output is standardised by training rows, the prediction is in the target's unit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from mmtrain.columns.base import Fault
+from mmtrain.columns.numeric import number_faults, numbers
+from mmtrain.targets.base import ClassWeights, FittedTarget, Target, task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import pandas as pd
+
+    from mmtrain.named_score import Score
+
+
+class FittedRegression(FittedTarget):
+    """`(truth - center) / scale` is what the network learns."""
+
+    task: Literal["regression"] = "regression"
+    center: float
+    scale: float = Field(gt=0)
+    minimum: float
+    maximum: float
+    error: Literal["squared", "absolute", "huber"]
+
+    @property
+    def units(self) -> int:
+        """One number."""
+        return 1
+
+    def truth(self, cells: "Mapping[str, pd.Series[str]]") -> "np.ndarray[Any, Any]":
+        """(rows,) float64."""
+        return numbers(cells[self.column])
+
+    def loss(self, truth: Any, raw: Any) -> Any:
+        """Squared, absolute or Huber error (Huber 1964, delta 1) of the standardised number."""
+        import tensorflow as tf
+
+        distance = tf.cast((tf.cast(truth, tf.float64) - self.center) / self.scale, tf.float32) - tf.reshape(raw, (-1,))
+        if self.error == "squared":
+            return tf.square(distance)
+        size = tf.abs(distance)
+        if self.error == "absolute":
+            return size
+        return tf.where(size <= 1, 0.5 * tf.square(size), size - 0.5)
+
+    def activation(self, name: str) -> Any:
+        """Back to the target's unit; (batch, 1)."""
+        from mmtrain.layers.network import Affine
+
+        return Affine(scale=self.scale, offset=self.center, dtype="float32", name=name)
+
+    def scores(self, truth: "np.ndarray[Any, Any]", prediction: "np.ndarray[Any, Any]") -> tuple[Score, ...]:
+        """Errors in the target's unit."""
+        from mmtrain.scores import regression_scores
+
+        return regression_scores(truth, prediction.reshape(-1))
+
+    def decide(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """The number itself."""
+        return prediction.reshape(-1)
+
+    def spoken(self, truth: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """The number itself."""
+        return truth
+
+    def probabilities(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """None for a number: (rows, 0)."""
+        import numpy as np
+
+        return np.empty((len(prediction), 0), dtype=np.float32)
+
+    def baseline(self, truth: "np.ndarray[Any, Any]", count: int) -> "np.ndarray[Any, Any]":
+        """The mean of training rows, for every row."""
+        from mmtrain.scores.baseline import mean_baseline
+
+        return mean_baseline(truth, count)[:, None]
+
+
+@task("regression", FittedRegression)
+class RegressionTarget(Target):
+    """A number."""
+
+    task: Literal["regression"] = "regression"
+    error: Literal["squared", "absolute", "huber"] = Field(
+        "squared", description="What the loss adds up; absolute and huber bear outliers better."
+    )
+
+    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+        """Missing answers, words, infinities, and a target that never changes."""
+        import numpy as np
+
+        found = super().faults(cells) + number_faults(cells)
+        if not found and cells.nunique() < 2:
+            found.append(Fault(np.arange(1), "every row has the same number.", "A target needs at least two different values."))
+        return found
+
+    def fit(self, cells: "Mapping[str, pd.Series[str]]", default_weights: ClassWeights) -> FittedRegression:  # noqa: ARG002
+        """Mean and standard deviation of training rows."""
+        values = numbers(cells[self.column])
+        scale = float(values.std())
+        return FittedRegression(
+            column=self.column,
+            loss_weight=self.loss_weight,
+            center=float(values.mean()),
+            scale=scale if scale > 0 else 1.0,
+            minimum=float(values.min()),
+            maximum=float(values.max()),
+            error=self.error,
+        )
