@@ -15,6 +15,7 @@ from pydantic import Field
 
 from mmtrain.branches.base import Activation, Rate, Units
 from mmtrain.registry import OneOf, Registry, Section, options_of, section_for
+from mmtrain.specs import layer_names
 
 Tensor: TypeAlias = Any
 Features: TypeAlias = dict[str, Tensor]
@@ -67,14 +68,15 @@ def _masked(features: Features, present: Features, fill: float = 0.0) -> Feature
     """Every feature with `fill` in the rows where it is absent."""
     from mmtrain.layers.network import Mask
 
-    return {name: Mask(fill=fill, name=f"mask_{name}")(feature, present[name]) for name, feature in features.items()}
+    return {name: Mask(fill=fill)(feature, present[name]) for name, feature in features.items()}
 
 
 def _same_width(features: Features, width: int) -> Features:
     """Every feature (batch, width), each through a dense layer of its own."""
     import keras
 
-    return {name: keras.layers.Dense(width, name=f"align_{name}")(feature) for name, feature in features.items()}
+    names = layer_names(features, "align_")
+    return {name: keras.layers.Dense(width, name=names[name])(feature) for name, feature in features.items()}
 
 
 def _merged(layer: Any, features: Features) -> Tensor:
@@ -103,8 +105,9 @@ def multiply(features: Features, present: Features, *, width: Width = 64) -> Ten
     """The product of the features that are present, each brought to `width` first; 1 where one is absent."""
     import keras
 
+    names = layer_names(features, "align_")
     aligned = {
-        name: keras.layers.Dense(width, bias_initializer="ones", name=f"align_{name}")(feature)
+        name: keras.layers.Dense(width, bias_initializer="ones", name=names[name])(feature)
         for name, feature in _masked(features, present).items()
     }  # around 1, so that a product of several neither vanishes nor explodes at the start
     return _merged(keras.layers.Multiply(), _masked(aligned, present, fill=1.0))
@@ -134,10 +137,10 @@ def gated(features: Features, present: Features, *, width: Width = 64) -> Tensor
     masked = _masked(features, present)
     together = _merged(keras.layers.Concatenate(), masked)  # (batch, sum of widths)
     parts = {}
-    for name, feature in masked.items():
-        value = keras.layers.Dense(width, activation="tanh", name=f"value_{name}")(feature)
+    for key, name in layer_names(masked).items():
+        value = keras.layers.Dense(width, activation="tanh", name=f"value_{name}")(masked[key])
         gate = keras.layers.Dense(width, activation="sigmoid", name=f"gate_{name}")(together)
-        parts[name] = keras.layers.Multiply()([value, gate])
+        parts[key] = keras.layers.Multiply()([value, gate])
     return _merged(keras.layers.Add(), _masked(parts, present))
 
 

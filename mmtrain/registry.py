@@ -11,18 +11,31 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, create_model
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, create_model, model_validator
 from pydantic_core import core_schema
 
 Entry = TypeVar("Entry")
 
 
 class Section(BaseModel):
-    """A part of the experiment file: frozen, unknown keys refused, numbers finite, defaults checked like given values."""
+    """A part of the experiment file: frozen, unknown keys refused, numbers finite, defaults checked like given values.
+
+    A known key without a value (`patience:`, `patience: null`) is a key that was left out.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, ser_json_inf_nan="strings", protected_namespaces=()
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {key: value for key, value in values.items() if value is not None or key not in cls.model_fields}
+
+
+Base = TypeVar("Base", bound=Section)
 
 
 class Registry(Generic[Entry]):
@@ -86,11 +99,18 @@ def option_fields(function: Callable[..., object]) -> dict[str, Any]:
     return fields
 
 
-def section_for(name: str, function: Callable[..., object], base: type[Section]) -> type[Section]:
-    """A section like `base` that also has the options of `function`."""
+def section_for(name: str, function: Callable[..., object], base: type[Base]) -> type[Base]:
+    """A section like `base` that also has the options of `function`.
+
+    Raises TypeError for an option with a name that every such section has already: the function would never be given it.
+    """
+    options = option_fields(function)
+    taken = [option for option in options if option in base.model_fields]
+    if taken:
+        raise TypeError(f"Option {taken[0]!r} of {function.__module__}.{function.__qualname__} needs another name; every {base.__name__} has it.")
     title = name.title().replace("_", "")
-    model: type[Section] = create_model(
-        f"{title}{base.__name__}", __base__=base, __doc__=inspect.getdoc(function), **option_fields(function)
+    model: type[Base] = create_model(
+        f"{title}{base.__name__}", __base__=base, __doc__=inspect.getdoc(function), **options
     )
     return model
 

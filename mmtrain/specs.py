@@ -13,7 +13,10 @@ Many column roles fold into few kinds, which keeps roles times architectures fro
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 from typing import Literal
 
 Kind = Literal["vector", "index", "tokens", "bag", "image"]
@@ -36,3 +39,13 @@ class TensorSpec:
     """Inverse document frequency of each id (`bag`), `size` values."""
     levels: int = 255
     """The value that stands for full brightness (`image`)."""
+
+
+def layer_names(keys: Iterable[str], prefix: str = "") -> dict[str, str]:
+    """A layer name for every key: TensorFlow allows letters, digits, `_`, `.` and `-` only, and no name twice."""
+    names: dict[str, str] = {}
+    for key in keys:
+        plain = prefix + (re.sub(r"[^A-Za-z0-9_.-]+", "_", key).strip("_.-") or "unnamed")
+        taken = set(names.values())
+        names[key] = next(name for number in count(1) if (name := plain if number == 1 else f"{plain}_{number}") not in taken)
+    return names

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Fault:
     """What is wrong with some cells of one column; `rows` are positions in the table, the first one is shown."""
 
-    rows: "np.ndarray[Any, Any]"
+    rows: np.ndarray[Any, Any]
     what: str
     fix: str
 
@@ -57,7 +57,7 @@ class Column(Section):
         """Headers this column needs."""
         return (self.column,)
 
-    def faults(self, cells: "pd.Series[str]") -> list[Fault]:  # noqa: ARG002
+    def faults(self, cells: pd.Series[str]) -> list[Fault]:  # noqa: ARG002
         """What `fit` would refuse in the cells of the whole table; of a streamed column, in one piece of it."""
         return []
 
@@ -77,7 +77,7 @@ class InputColumn(Column):
         """Kind of the tensor this column becomes; known before any data is read."""
         raise NotImplementedError
 
-    def fit(self, cells: "Iterable[pd.Series[str]]") -> FittedColumn:
+    def fit(self, cells: Iterable[pd.Series[str]]) -> FittedColumn:
         """Learn from the cells of training rows, given in one or several pieces."""
         raise NotImplementedError
 
@@ -96,7 +96,7 @@ class FittedColumn(Section):
         """Inputs of the saved model for this column, by name."""
         raise NotImplementedError
 
-    def raw(self, cells: "pd.Series[str]") -> "np.ndarray[Any, Any]":
+    def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         """Cells as the array that `raw_inputs` describes; (rows, 1)."""
         raise NotImplementedError
 
@@ -125,7 +125,7 @@ AnyColumn = Annotated[Column, OneOf("role", lambda: dict(roles.items()))]
 AnyFittedColumn = Annotated[FittedColumn, OneOf("role", lambda: dict(fitted_roles.items()))]
 
 
-def joined(cells: "Iterable[pd.Series[str]]") -> "pd.Series[str]":
+def joined(cells: Iterable[pd.Series[str]]) -> pd.Series[str]:
     """All pieces in one Series."""
     import pandas as pd
 
@@ -133,7 +133,7 @@ def joined(cells: "Iterable[pd.Series[str]]") -> "pd.Series[str]":
     return pieces[0] if len(pieces) == 1 else pd.concat(pieces, ignore_index=True)
 
 
-def missing_fault(cells: "pd.Series[str]", policy: str, allowed: Mapping[str, str]) -> list[Fault]:
+def missing_fault(cells: pd.Series[str], policy: str, allowed: Mapping[str, str]) -> list[Fault]:
     """The fault of `missing: error` when a cell is missing; `allowed` describes the other policies for the fix."""
     import numpy as np
 

@@ -22,7 +22,7 @@ class Group(Column):
     role: Literal["group"] = "group"
     missing: Literal["error", "drop"] = Field("error", description="error: refuse; drop: leave the row out.")
 
-    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """A row without a group could stand on either side."""
         return missing_fault(cells, self.missing, {"drop": "leave the row out"})
 
@@ -33,7 +33,7 @@ class Id(Column):
 
     role: Literal["id"] = "id"
 
-    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """Missing and repeated ids."""
         import numpy as np
 
@@ -51,7 +51,7 @@ class Split(Column):
 
     role: Literal["split"] = "split"
 
-    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """Anything but the names of the three parts."""
         import numpy as np
 
@@ -70,7 +70,7 @@ class Weight(Column):
     role: Literal["weight"] = "weight"
     missing: Literal["error", "drop"] = Field("error", description="error: refuse; drop: leave the row out.")
 
-    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """Missing, unreadable and negative weights."""
         import numpy as np
 

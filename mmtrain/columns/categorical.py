@@ -22,7 +22,7 @@ FIRST_CODE = 2
 MISSING = {"code": "treat a missing value as a category", "mask": "leave the category out of that row", "drop": "leave the row out"}
 
 
-def texts(cells: "pd.Series[str]") -> "np.ndarray[Any, Any]":
+def texts(cells: pd.Series[str]) -> np.ndarray[Any, Any]:
     """Cells as an object array of str, an empty string where missing."""
     import numpy as np
 
@@ -48,7 +48,7 @@ class FittedCategorical(FittedColumn):
         """One string, empty for missing."""
         return {name: RawInput((1,), "string")}
 
-    def raw(self, cells: "pd.Series[str]") -> "np.ndarray[Any, Any]":
+    def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         """(rows, 1) str."""
         return texts(cells)[:, None]
 
@@ -77,11 +77,11 @@ class Categorical(InputColumn):
         """Always an index."""
         return "index"
 
-    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """Missing cells where those are refused."""
         return missing_fault(cells, self.missing, MISSING)
 
-    def fit(self, cells: "Iterable[pd.Series[str]]") -> FittedCategorical:
+    def fit(self, cells: Iterable[pd.Series[str]]) -> FittedCategorical:
         """The most frequent categories of training rows, sorted by their text."""
         values = joined(cells)
         counts = values.value_counts()

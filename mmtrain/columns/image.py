@@ -66,7 +66,7 @@ class FittedImage(FittedColumn):
         """Pixels of the store's shape, and whether there is a picture."""
         return {name: RawInput(self.spec.shape, self.spec.dtype), f"{name}_present": RawInput((1,), "float32")}
 
-    def raw(self, cells: "pd.Series[str]") -> "np.ndarray[Any, Any]":
+    def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         """Pictures come from the image store, not from cells."""
         raise TypeError("Pixels come from the image store.")
 
@@ -115,6 +115,6 @@ class Image(InputColumn):
         """How pictures are to look in the store."""
         return Layout(self.size, self.channels, self.bits, self.resize, self.background, self.max_pixels)
 
-    def fit(self, cells: "Iterable[pd.Series[str]]") -> FittedImage:  # noqa: ARG002
+    def fit(self, cells: Iterable[pd.Series[str]]) -> FittedImage:  # noqa: ARG002
         """Nothing to learn."""
         return FittedImage(height=self.size[0], width=self.size[1], channels=self.channels, bits=self.bits)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MISSING = {"median": "use the training median", "mask": "leave the number out of that row", "drop": "leave the row out"}
 
 
-def numbers(cells: "pd.Series[str]") -> "np.ndarray[Any, np.dtype[np.float64]]":
+def numbers(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Cells as float64; NaN where a cell is missing or is no finite number. Blanks around a number are ignored."""
     import numpy as np
     import pandas as pd
@@ -32,7 +32,7 @@ def numbers(cells: "pd.Series[str]") -> "np.ndarray[Any, np.dtype[np.float64]]":
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def number_faults(cells: "pd.Series[str]") -> list[Fault]:
+def number_faults(cells: pd.Series[str]) -> list[Fault]:
     """Cells that hold something, but not a finite number: words and infinities."""
     import numpy as np
 
@@ -72,7 +72,7 @@ class FittedNumeric(FittedColumn):
         """One float64 number, NaN for missing."""
         return {name: RawInput((1,), "float64")}
 
-    def raw(self, cells: "pd.Series[str]") -> "np.ndarray[Any, Any]":
+    def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         """(rows, 1) float64."""
         return numbers(cells)[:, None]
 
@@ -101,7 +101,7 @@ class Numeric(InputColumn):
         """Always a vector."""
         return "vector"
 
-    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """Words, infinities, a column without any number, and missing cells where those are refused."""
         import numpy as np
 
@@ -110,7 +110,7 @@ class Numeric(InputColumn):
             found = [Fault(np.arange(1), "no row has a number.", "Remove the column from the file, or fill it in.")]
         return found
 
-    def fit(self, cells: "Iterable[pd.Series[str]]") -> FittedNumeric:
+    def fit(self, cells: Iterable[pd.Series[str]]) -> FittedNumeric:
         """Median, center and scale of the numbers in training rows; a constant column gets scale 1."""
         import numpy as np
 

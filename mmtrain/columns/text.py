@@ -51,7 +51,7 @@ class FittedText(FittedColumn):
         """One string, empty for missing."""
         return {name: RawInput((1,), "string")}
 
-    def raw(self, cells: "pd.Series[str]") -> "np.ndarray[Any, Any]":
+    def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         """(rows, 1) str."""
         return texts(cells)[:, None]
 
@@ -87,11 +87,11 @@ class Text(InputColumn):
         """A bag for TF-IDF, else tokens."""
         return "bag" if self.vectorize == "tfidf" else "tokens"
 
-    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """Missing cells where those are refused."""
         return missing_fault(cells, self.missing, MISSING)
 
-    def fit(self, cells: "Iterable[pd.Series[str]]") -> FittedText:
+    def fit(self, cells: Iterable[pd.Series[str]]) -> FittedText:
         """Count in how many training texts each word occurs."""
         count = DocumentCount()
         for piece in cells:
@@ -117,7 +117,7 @@ class DocumentCount:
         self.longest = 0
         self._counts: dict[str, int] = {}
 
-    def add(self, cells: "pd.Series[str]") -> None:
+    def add(self, cells: pd.Series[str]) -> None:
         """Count one piece, with the very operations that encode it later."""
         import numpy as np
         import pandas as pd

@@ -41,7 +41,7 @@ class Data(Section):
         return self.images if self.images is not None else self.table.parent
 
 
-class Split(Section):
+class SplitSection(Section):
     """How rows are divided into train, validation and test. A `group` column groups under every method."""
 
     method: Literal["random", "stratified", "column"] = Field(description="Left out: stratified for class targets, else random.")
@@ -136,7 +136,7 @@ class Experiment(Section):
     columns: dict[str, AnyColumn] = Field(min_length=1)
     branches: dict[str, AnyBranch]
     fusion: AnyFusion
-    split: Split
+    split: SplitSection
     training: Training
 
     @property

@@ -76,7 +76,7 @@ def json_schema() -> dict[str, Any]:
     schema: dict[str, Any] = _model().model_json_schema()
     optional = {
         "Experiment": {"name", "branches", "fusion", "split", "training"},
-        "Split": {"method"},
+        "SplitSection": {"method"},
         "Training": {"early_stopping"},
         "EarlyStopping": {"direction"},
     }

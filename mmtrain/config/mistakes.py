@@ -1,23 +1,26 @@
-"""What pydantic found wrong with a tree, in the user's words: where, what was found, what would be right."""
+"""What pydantic found wrong with a tree, in the user's words: what was found, what would be right."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any
 
+import yaml
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from mmtrain.config.source import Location, Source
-from mmtrain.errors import Problem, did_you_mean, listed
-from mmtrain.registry import OneOf
+from mmtrain.config.source import Finding, Location
+from mmtrain.config.written import Spot, spot
+from mmtrain.errors import did_you_mean, listed
 
+MAP = "a map of keys and values"
 EXPECTED = {
     "int_parsing": "a whole number",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
+    "int_parsing_size": "a whole number of reasonable size",
     "float_parsing": "a number",
     "float_type": "a number",
     "finite_number": "a finite number",
@@ -25,185 +28,111 @@ EXPECTED = {
     "bool_type": "yes or no",
     "string_type": "a text",
     "path_type": "a path",
-    "dict_type": "a map of keys and values",
-    "model_type": "a map of keys and values",
-    "model_attributes_type": "a map of keys and values",
-    "dict_attributes_type": "a map of keys and values",
+    "dict_type": MAP,
+    "model_type": MAP,
+    "model_attributes_type": MAP,
+    "dict_attributes_type": MAP,
     "tuple_type": "a list",
     "list_type": "a list",
 }
+RANGES = {
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "{ge} or more",
+    "less_than": "less than {lt}",
+    "less_than_equal": "{le} or less",
+    "multiple_of": "a multiple of {multiple_of}",
+    "string_too_short": "{min_length} or more characters long",
+    "string_too_long": "{max_length} or fewer characters long",
+}
+MOST_SHOWN = 60
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """One error, with the location as the user wrote it and the section it is in."""
+    """One error and where the user made it."""
 
-    location: Location
+    spot: Spot
     error: ErrorDetails
-    section: type[BaseModel] | None
+
+    @property
+    def kind(self) -> str:
+        """Pydantic's name for it."""
+        return self.error["type"]
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """Pydantic's details."""
+        return self.error.get("ctx") or {}
+
+    @property
+    def last(self) -> str:
+        """The last key."""
+        return str(self.spot.location[-1]) if self.spot.location else ""
 
 
-def problems(errors: list[ErrorDetails], experiment: type[BaseModel], source: Source) -> list[Problem]:
-    """One problem per place; a value that fits none of several types is one problem, not one per type."""
+def findings(errors: Iterable[ErrorDetails], experiment: type[BaseModel]) -> list[Finding]:
+    """One finding per place; a value that fits none of several types is one finding, not one per type."""
     by_place: dict[Location, list[Mistake]] = {}
     for error in errors:
-        location, section = _as_written(error["loc"], experiment)
-        by_place.setdefault(location, []).append(Mistake(location, error, section))
-    deepest = [
-        found
-        for location, found in by_place.items()
-        if not any(len(other) > len(location) and other[: len(location)] == location and _is_union(found) for other in by_place)
+        mistake = Mistake(spot(error["loc"], experiment), error)
+        location = mistake.spot.location
+        if mistake.kind == "missing" and location and isinstance(location[-1], int):  # a tuple that is too short
+            location = location[:-1]
+        by_place.setdefault(location, []).append(mistake)
+    unknown = [place for place, found in by_place.items() if found[0].kind == "extra_forbidden"]
+    return [
+        _finding(found)
+        for place, found in by_place.items()
+        if not _tried_in_vain(place, found, by_place) and not _misspelt(place, found, unknown)
     ]
-    return [_problem(found, source) for found in deepest]
 
 
-def _is_union(found: list[Mistake]) -> bool:
-    return all(mistake.error["type"] in EXPECTED or mistake.error["type"] == "literal_error" for mistake in found)
+def _tried_in_vain(place: Location, found: list[Mistake], places: Iterable[Location]) -> bool:
+    """Whether these are the other types of a union, while the value fits one of them but for something inside it."""
+    types_only = all(mistake.kind in EXPECTED or mistake.kind == "literal_error" for mistake in found)
+    return types_only and any(len(other) > len(place) and other[: len(place)] == place for other in places)
 
 
-def _as_written(location: tuple[str | int, ...], experiment: type[BaseModel]) -> tuple[Location, type[BaseModel] | None]:
-    """Pydantic's location without the names of the choices it went through, and the section the last key belongs to."""
-    written: list[str | int] = []
-    here: Any = experiment
-    section: type[BaseModel] | None = experiment
-    for part in location:
-        choices = _choices(here)
-        if choices is not None and part in choices:
-            here = choices[part]
-            continue
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            section = here
-            written.append(part)
-            field = here.model_fields.get(str(part))
-            here = None if field is None else _annotated(field.annotation, field.metadata)
-            continue
-        here = _inside(here, part)
-        if here is not _SAME:
-            written.append(part)
-            section = None
-        else:
-            here = None
-    return tuple(written), here if isinstance(here, type) and issubclass(here, BaseModel) else section
+def _misspelt(place: Location, found: list[Mistake], unknown: list[Location]) -> bool:
+    """Whether a key is missing because it stands there misspelt, which is reported already."""
+    return found[0].kind == "missing" and any(
+        other[:-1] == place[:-1] and did_you_mean(str(other[-1]), [found[0].last]) for other in unknown
+    )
 
 
-_SAME = object()
-
-
-def _annotated(annotation: Any, metadata: list[Any]) -> Any:
-    tags = [item for item in metadata if isinstance(item, OneOf)]
-    return Annotated[annotation, tags[0]] if tags else annotation
-
-
-def _choices(here: Any) -> Mapping[str, Any] | None:
-    tags = [item for item in getattr(here, "__metadata__", ()) if isinstance(item, OneOf)]
-    return tags[0].choices() if tags else None
-
-
-def _inside(here: Any, part: str | int) -> Any:
-    """The type below a map or list; _SAME when `part` is pydantic's own name for one arm of a union."""
-    if isinstance(part, str) and re.fullmatch(
-        r"(int|float|str|bool|constrained-\w+|literal\[.*\]|dict\[.*\]|tuple\[.*\]|function-.*|\w+Path)", part
-    ):
-        return _SAME
-    arguments = get_args(here)
-    if get_origin(here) is dict:
-        return arguments[1]
-    return arguments[0] if arguments else None
-
-
-def _problem(found: list[Mistake], source: Source) -> Problem:
+def _finding(found: list[Mistake]) -> Finding:
     first = found[0]
-    place = source.place(first.location)
-    kind, error = first.error["type"], first.error
-    context: dict[str, Any] = error.get("ctx") or {}
-    if kind == "extra_forbidden":
-        known = _keys(first.section)
-        return Problem(place, "unknown key.", did_you_mean(str(first.location[-1]), known) or _allowed(known))
-    if kind == "missing" and isinstance(first.location[-1], int):
-        return Problem(source.place(first.location[:-1]), f"the list has only {first.location[-1]} entries.", "Give it one more.")
-    if kind == "missing":
-        return Problem(place, "this key is missing.", _purpose(first))
-    if kind == "union_tag_invalid":
-        known = [word.strip(" '") for word in context["expected_tags"].split(",")]
-        tag, what = context["discriminator"].strip("'"), str(context["tag"])
-        return Problem(
-            source.place((*first.location, tag)),
-            f"there is no {tag} {what!r}.",
-            did_you_mean(what, known) or f"It is one of {listed(known, 'or', most=20)}.",
-        )
-    if kind == "union_tag_not_found":
-        tag = context["discriminator"].strip("'")
-        return Problem(place, f"the key `{tag}` is missing.", _tag_help(tag))
-    if kind == "value_error":
-        return Problem(place, str(context.get("error", error["msg"])))
-    if kind == "string_pattern_mismatch":
-        return Problem(
-            place, f"{error['input']!r} cannot name a folder.", "Use letters, digits, `.`, `_` and `-`, beginning with a letter or digit."
-        )
-    if kind in ("too_short", "too_long"):
-        return Problem(place, f"the list has {context['actual_length']} entries.", _length(kind, context))
-    return _wrong_value(found, place)
+    described = DESCRIBED.get(first.kind)
+    return described(first) if described is not None else _wrong_value(found)
 
 
-def _wrong_value(found: list[Mistake], place: str) -> Problem:
-    """A value of the wrong type, outside its range, or not among the choices."""
-    received = found[0].error["input"]
-    expected: list[str] = []
-    choices: list[str] = []
-    for mistake in found:
-        kind, context = mistake.error["type"], mistake.error.get("ctx") or {}
-        if kind == "literal_error":
-            choices += re.split(r", | or ", context["expected"].replace("'", ""))
-        elif kind in EXPECTED:
-            expected.append(EXPECTED[kind])
-        else:
-            return Problem(place, f"{received} is out of range.", f"It has to be {_range(kind, context, mistake.error['msg'])}.")
-    hint = did_you_mean(str(received), choices) if isinstance(received, str) else ""
-    return Problem(place, f"expected {listed([*choices, *dict.fromkeys(expected)], 'or', most=20)}; found {_shown(received)}.", hint)
+def _unknown_key(mistake: Mistake) -> Finding:
+    known = list(mistake.spot.section.model_fields) if mistake.spot.section is not None else []
+    what = f"unknown key for the {mistake.spot.choice}." if mistake.spot.choice else "unknown key."
+    word, colon, value = mistake.last.partition(":")
+    if colon and word in known:
+        return mistake.spot.location, what, f"Put a blank after the colon: `{word}: {value}`."
+    return mistake.spot.location, what, did_you_mean(mistake.last, known) or f"The keys here are {listed(known, most=30)}."
 
 
-def _shown(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, dict):
-        return "a map"
-    if isinstance(value, list | tuple):
-        return f"a list of {len(value)}"
-    return repr(value)
+def _missing(mistake: Mistake) -> Finding:
+    if mistake.last.isdecimal():
+        wanted = len(mistake.error["input"])
+        return _length(mistake, wanted)
+    purpose = mistake.spot.description
+    return mistake.spot.location, "this key is missing.", f"Add it: {purpose[:1].lower()}{purpose[1:]}" if purpose else "Add it."
 
 
-def _range(kind: str, context: Mapping[str, Any], message: str) -> str:
-    words = {
-        "greater_than": "more than {gt}",
-        "greater_than_equal": "{ge} or more",
-        "less_than": "less than {lt}",
-        "less_than_equal": "{le} or less",
-    }
-    return words[kind].format(**{key: f"{value:g}" for key, value in context.items()}) if kind in words else message
+def _wrong_length(mistake: Mistake) -> Finding:
+    return _length(mistake, int(mistake.context.get("actual_length", 0)))
 
 
-def _length(kind: str, context: Mapping[str, Any]) -> str:
-    if kind == "too_short":
-        return f"It needs at least {context['min_length']}."
-    return f"It takes at most {context['max_length']}."
-
-
-def _keys(section: type[BaseModel] | None) -> list[str]:
-    return list(section.model_fields) if section is not None else []
-
-
-def _allowed(known: list[str]) -> str:
-    return f"Keys here: {listed(known, most=20)}." if known else "Remove it."
-
-
-def _purpose(mistake: Mistake) -> str:
-    field = mistake.section.model_fields.get(str(mistake.location[-1])) if mistake.section is not None else None
-    return f"{field.description}" if field is not None and field.description else "Add it."
-
-
-def _tag_help(tag: str) -> str:
-    from mmtrain.columns import roles
-    from mmtrain.targets import tasks
-
-    names = {"role": list(roles), "task": list(tasks)}.get(tag, [])
-    return f"It is one of {listed(names, 'or', most=20)}." if names else "Add it."
+def _length(mistake: Mistake, received: int) -> Finding:
+    """A list or a map with too few or too many entries."""
+    least, most = mistake.context.get("min_length"), mistake.context.get("max_length")
+    location = mistake.spot.location
+    if mistake.kind == "missing":
+        location = location[:-1]
+        return location, f"the list has {_entries(received)}.", "It needs more."
+    wanted = f"at least {_entries(least)}" if mistake.kind == "too_short" else f"at most {_entries(most)}"
+    return location, f"expected {wanted}; found {received or 'none'}.", mistake.spot.description

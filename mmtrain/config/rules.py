@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmtrain.branches import Branch, architectures
-from mmtrain.columns import Column, Group, Id, Image, InputColumn, Split, Weight
+from mmtrain.columns import Column, Group, Id, InputColumn, Split, Weight
 from mmtrain.config.source import Location
 from mmtrain.config.tolerant import as_branches, as_columns
 from mmtrain.errors import did_you_mean, listed

@@ -1,4 +1,4 @@
-"""The experiment file as a tree of plain values that remembers the line of every key.
+"""The experiment file as a tree of plain values that remembers where every key was written.
 
 A plain scalar stays text until the field it is for says what it means, so that `positive: 010` is the class "010",
 `epochs: 010` is ten, `learning_rate: 1e-3` is a number and `no` is a word or a false, whichever is asked for.
@@ -10,169 +10,197 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
+from mmtrain.config.syntax import NESTED, composed
 from mmtrain.errors import ConfigError, Problem
 
-Location = tuple[str | int, ...]
+Location: TypeAlias = tuple[str | int, ...]
+Finding: TypeAlias = tuple[Location, str, str]
+"""Where, what was found, what would be right."""
+
 MOST_NODES = 100_000
+MOST_LEVELS = 50
+MERGE = "tag:yaml.org,2002:merge"
+
+
+@dataclass(frozen=True, order=True)
+class Mark:
+    """Where a key was written; in file order, and overrides after the file."""
+
+    override: bool = False
+    line: int = 0
+    """Counted from 1; of an override, which one it is."""
+    column: int = 0
 
 
 @dataclass
 class Source:
-    """`tree` holds str, None, list and dict; `lines` says where each location was written."""
+    """`tree` holds str, None, list and dict; `marks` says where each location was written, `notes` what is wrong with the YAML."""
 
     file: str
-    tree: dict[str, Any]
-    lines: dict[Location, str] = field(default_factory=dict)
+    tree: dict[str, Any] = field(default_factory=dict)
+    marks: dict[Location, Mark] = field(default_factory=dict)
+    notes: list[tuple[Mark, Problem]] = field(default_factory=list)
 
-    def place(self, location: Location) -> str:
-        """`clinic.yaml:12: columns.age`: the line of the location, or of the nearest thing around it."""
-        dotted = ".".join(str(part) for part in location)
-        for length in range(len(location), -1, -1):
-            if location[:length] in self.lines:
-                written = self.lines[location[:length]]
-                return f"{written}: {dotted}" if dotted else written
-        return f"{self.file}: {dotted}" if dotted else self.file
+    def mark(self, location: Location) -> Mark:
+        """The mark of the location, or of the nearest thing around it."""
+        around = (location[:length] for length in range(len(location), -1, -1))
+        return next((self.marks[part] for part in around if part in self.marks), Mark())
 
-    def line(self, location: Location) -> int:
-        """The line number of a location, for sorting; 0 when it comes from elsewhere."""
-        for length in range(len(location), -1, -1):
-            written = self.lines.get(location[:length], "")
-            if written.startswith(f"{self.file}:"):
-                return int(written.rsplit(":", 1)[1])
-        return 0
+    def place(self, location: Location, mark: Mark | None = None) -> str:
+        """`clinic.yaml:12: columns.age`, `clinic.yaml:14: branches.scan.columns, entry 2` or `--set columns.age`."""
+        keys = ".".join(part for part in location if isinstance(part, str))
+        dotted = ", ".join([keys, *(f"entry {part + 1}" for part in location if isinstance(part, int))])
+        mark = mark or self.mark(location)
+        if mark.override:
+            return f"--set {dotted}"
+        file = f"{self.file}:{mark.line}" if mark.line else self.file
+        return f"{file}: {dotted}" if dotted else file
+
+    def problems(self, findings: Iterable[Finding]) -> list[Problem]:
+        """The notes and each finding once, with its place, in the order in which the places were written."""
+        found = [(self.mark(location), Problem(self.place(location), what, fix)) for location, what, fix in dict.fromkeys(findings)]
+        return [problem for _, problem in sorted([*self.notes, *found], key=lambda marked: marked[0])]
 
 
 def read(path: Path, overrides: Iterable[str] = ()) -> Source:
     """Read an experiment file, then put `key.sub=value` overrides into it.
 
-    Raises ConfigError: no such file, not UTF-8, not YAML (with the line), duplicate keys, an override without `=`.
+    Duplicate keys and overrides without `=` become notes of the source. Raises ConfigError for what cannot be read at all: no such
+    file, not UTF-8, not YAML (with the line).
     """
-    source = Source(path.name, {})
-    reader = _Reader(source)
+    source = Source(path.name)
+    node = composed(_text(path), path.name)
+    if node is None:
+        raise ConfigError(Problem(path.name, "the file is empty.", "`mmtrain init TABLE` writes one to begin with."))
+    if not isinstance(node, yaml.MappingNode):
+        what = "an experiment file is a map of keys and values."
+        raise ConfigError(Problem(f"{path.name}:{node.start_mark.line + 1}", what, "It begins with keys like `data:` and `columns:`."))
+    source.tree = _Reader(source).whole(node, ())
+    for number, override in enumerate(overrides):
+        mark = Mark(override=True, line=number)
+        source.notes += [(mark, problem) for problem in _override(source, override, mark)]
+    return source
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
     except FileNotFoundError:
-        raise ConfigError(
-            Problem(str(path), "the file does not exist.", "Give the path of an experiment file; `mmtrain init TABLE` writes one.")
-        ) from None
+        fix = "Give the path of an experiment file; `mmtrain init TABLE` writes one."
+        raise ConfigError(Problem(str(path), "the file does not exist.", fix)) from None
     except IsADirectoryError:
         raise ConfigError(Problem(str(path), "this is a folder.", "Give the path of an experiment file.")) from None
     except OSError as error:
         raise ConfigError(Problem(str(path), f"the file cannot be read: {error.strerror}.")) from None
+    try:
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(Problem(str(path), f"byte {error.start} is not UTF-8 text.", "Save the file as UTF-8.")) from None
-    tree = reader.parsed(text)
-    if not isinstance(tree, dict):
-        raise ConfigError(
-            Problem(path.name, "an experiment file is a map of sections.", "It begins with keys like `data:` and `columns:`.")
-        )
-    source.tree = tree
-    for override in overrides:
-        reader.override(override)
-    if reader.problems:
-        raise ConfigError(reader.problems)
-    return source
+        line = content.count(b"\n", 0, error.start) + 1
+        what = f"the byte 0x{content[error.start]:02X} is not UTF-8 text."
+        raise ConfigError(Problem(f"{path.name}:{line}", what, "Save the file as UTF-8.")) from None
 
 
 class _Reader:
-    """Turns YAML nodes into plain values and notes lines and problems on the way."""
+    """Turns YAML nodes into plain values, and leaves marks and notes in the source on the way."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, override: Mark | None = None) -> None:
         self.source = source
-        self.problems: list[Problem] = []
-        self.nodes = 0
+        self._override = override
+        self._nodes = 0
 
-    def parsed(self, text: str) -> Any:
+    def whole(self, node: yaml.Node, location: Location) -> Any:
+        """The plain value of a node. Raises ConfigError when there is no end to it."""
         try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
-        except yaml.MarkedYAMLError as error:
-            raise ConfigError(_syntax_problem(self.source.file, text, error)) from None
-        except yaml.YAMLError as error:
-            raise ConfigError(Problem(self.source.file, f"this is not YAML: {' '.join(str(error).split())}.")) from None
-        return {} if node is None else self.value(node, (), self.source.file)
+            return self.value(node, location)
+        except RecursionError:  # a map that merges itself
+            raise ConfigError(Problem(self.source.file, NESTED.what, NESTED.fix)) from None
 
-    def value(self, node: yaml.Node, location: Location, file: str) -> Any:
-        self.nodes += 1
-        if self.nodes > MOST_NODES or len(location) > 50:
-            raise ConfigError(
-                Problem(file, "the file is too large or refers to itself.", "Write repeated parts out instead of using anchors.")
-            )
-        self.source.lines.setdefault(location, f"{file}:{node.start_mark.line + 1}" if file != "--set" else file)
+    def value(self, node: yaml.Node, location: Location) -> Any:
+        """The plain value of a node."""
+        self._check(node, location)
+        self.source.marks.setdefault(location, self._mark(node))
         if isinstance(node, yaml.MappingNode):
-            return self.map(node, location, file)
+            return self.map(node, location)
         if isinstance(node, yaml.SequenceNode):
-            return [self.value(item, (*location, number), file) for number, item in enumerate(node.value)]
+            return [self.value(item, (*location, number)) for number, item in enumerate(node.value)]
         plain = node.style is None
         return None if plain and node.value in ("", "~", "null", "Null", "NULL") else str(node.value)
 
-    def map(self, node: yaml.MappingNode, location: Location, file: str) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def map(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
+        """The plain values of a map; what `<<` brings in gives way to what is written out."""
+        self._check(node, location)
+        self.source.marks.setdefault(location, self._mark(node))
+        found = self._merged(node, location)
+        written: dict[str, Mark] = {}
         for key_node, value_node in node.value:
-            line = f"{file}:{key_node.start_mark.line + 1}" if file != "--set" else file
+            if key_node.tag == MERGE:
+                continue
+            where = (*location, str(key_node.value))
             if not isinstance(key_node, yaml.ScalarNode):
-                self.problems.append(Problem(line, "a key has to be a single word or text.", "Write `key: value`."))
-                continue
-            key = str(key_node.value)
-            where = (*location, key)
-            if key in found:
-                first = self.source.lines[where].rsplit(":", 1)[-1]
-                dotted = ".".join(str(part) for part in where)
-                self.problems.append(
-                    Problem(f"{line}: {dotted}", f"the key is here a second time, after line {first}.", "Remove one of the two.")
-                )
-                continue
-            self.source.lines[where] = line
-            found[key] = self.value(value_node, where, file)
+                self._note(key_node, location, "a key has to be one word or text, not a list or a map.", "Write `key: value`.")
+            elif key_node.value in written:
+                line = written[key_node.value].line
+                seen = "" if self._override else f", after line {line}" if line != key_node.start_mark.line + 1 else " in this line"
+                self._note(key_node, where, f"the key is here a second time{seen}.", "Remove one of the two.")
+            else:
+                written[key_node.value] = self.source.marks[where] = self._mark(key_node)
+                found[key_node.value] = self.value(value_node, where)
         return found
 
-    def override(self, text: str) -> None:
-        key, equals, value = text.partition("=")
-        path = [part.strip() for part in key.split(".")]
-        if not equals or not all(path):
-            self.problems.append(Problem(f"--set {text}", "an override is written key.sub=value.", "For example: --set training.epochs=5"))
-            return
-        parent: Any = self.source.tree
-        for part in path[:-1]:
-            if not isinstance(parent.get(part), dict):
-                parent[part] = {}
-            parent = parent[part]
-        location: Location = tuple(path)
-        for known in [known for known in self.source.lines if known[: len(location)] == location]:
-            del self.source.lines[known]
-        reader = _Reader(self.source)
-        try:
-            node = yaml.compose(value, Loader=yaml.SafeLoader)
-        except yaml.YAMLError:
-            self.problems.append(Problem(f"--set {key}", f"{value!r} is not a YAML value.", "Quote it, or check its brackets."))
-            return
-        parent[path[-1]] = None if node is None else reader.value(node, location, "--set")
-        self.source.lines[location] = "--set"
-        self.problems += reader.problems
+    def _merged(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag != MERGE:
+                continue
+            for other in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
+                if isinstance(other, yaml.MappingNode):
+                    found = self.map(other, location) | found
+                else:
+                    self._note(key_node, (*location, "<<"), "only a map can be merged.", "Write `<<: *name` with the anchor of a map.")
+        return found
+
+    def _check(self, node: yaml.Node, location: Location) -> None:
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
+            what = f"the file holds more than {MOST_NODES:,} values, aliases written out."
+            raise ConfigError(Problem(self.source.file, what, "Check its anchors and aliases."))
+        if len(location) > MOST_LEVELS:
+            raise ConfigError(Problem(self.source.file, NESTED.what, NESTED.fix))
+        if not node.tag.startswith("tag:yaml.org,2002:"):
+            self._note(node, location, f"the tag `{node.tag}` means nothing here.", "Remove it, or quote the value.")
+
+    def _mark(self, node: yaml.Node) -> Mark:
+        return self._override or Mark(line=node.start_mark.line + 1, column=node.start_mark.column)
+
+    def _note(self, node: yaml.Node, location: Location, what: str, fix: str) -> None:
+        mark = self._mark(node)
+        self.source.notes.append((mark, Problem(self.source.place(location, mark), what, fix)))
 
 
-def _syntax_problem(file: str, text: str, error: yaml.MarkedYAMLError) -> Problem:
-    """The line and the likely cause of what the YAML parser stumbled over."""
-    mark = error.problem_mark or error.context_mark
-    line = (mark.line if mark else 0) + 1
-    lines = text.splitlines()
-    written = lines[line - 1] if line <= len(lines) else ""
-    indent = written[: len(written) - len(written.lstrip())]
-    if "\t" in indent or "'\\t'" in str(error.problem):
-        return Problem(f"{file}:{line}", "the line is indented with a tab.", "YAML wants spaces.")
-    if "quoted scalar" in str(error.context) and error.context_mark is not None:
-        return Problem(f"{file}:{error.context_mark.line + 1}", "a quote is opened and never closed.", "Close it, or remove it.")
-    if "flow" in str(error.context) and error.context_mark is not None:
-        return Problem(
-            f"{file}:{error.context_mark.line + 1}",
-            "a bracket is opened here and not closed properly.",
-            "Check the commas and the closing `]` or `}`.",
-        )
-    return Problem(
-        f"{file}:{line}",
-        f"this is not YAML: {error.problem}.",
-        "Check the indentation, and that each key has a colon and a blank after it.",
-    )
+def _override(source: Source, text: str, mark: Mark) -> list[Problem]:
+    """Put one override into the tree, and say what is wrong with it."""
+    key, equals, value = text.partition("=")
+    path = tuple(part.strip() for part in key.split("."))
+    if not equals or not all(path):
+        return [Problem(f"--set {text}", "an override is written key.sub=value.", "For example `--set training.epochs=5`.")]
+    parent = source.tree
+    for length, part in enumerate(path[:-1], start=1):
+        if parent.get(part) is None:
+            parent[part] = {}
+        if not isinstance(parent[part], dict):
+            above = ".".join(path[:length])
+            return [Problem(f"--set {key}", f"`{above}` has no keys below it: it is {parent[part]!r}.", f"Set `{above}` as a whole.")]
+        parent = parent[part]
+    for known in [known for known in source.marks if known[: len(path)] == path]:
+        del source.marks[known]
+    try:
+        node = composed(value, source.file)
+    except ConfigError:
+        return [Problem(f"--set {key}", f"{value!r} is not a YAML value.", "Quote it, or check its brackets.")]
+    source.marks[path] = mark
+    parent[path[-1]] = None if node is None else _Reader(source, mark).whole(node, path)
+    return []

@@ -11,6 +11,7 @@ import csv
 import gzip
 import io
 import sys
+import zlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import chain
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BLOCK = 8_000_000
-"""Bytes that are parsed at once; no row may be longer."""
+"""Bytes that are parsed at once; a row may lie in two such blocks, not in three."""
 
 _END = "<end of the table>"
+
+_DAMAGED = (OSError, EOFError, zlib.error)
+"""What reading a damaged file raises; the last two come from gzip."""
 
 
 class CsvFile(TableFile):
@@ -45,7 +49,7 @@ class CsvFile(TableFile):
     def _read_headers(self) -> tuple[str, ...]:
         try:
             self._header_line, cells = next(self._records(), (0, []))
-        except (OSError, EOFError) as error:
+        except _DAMAGED as error:
             raise DataError(self._damage(error)) from error
         if not cells:
             raise DataError(Problem(self.path.name, "the file is empty.", "Write a line of headers, and a line for every row."))
@@ -89,7 +93,7 @@ class CsvFile(TableFile):
                 for batch in self._arrow_reader(counted, columns):
                     for start in range(0, len(batch), size):
                         yield [batch.column(column).slice(start, size) for column in columns]
-        except (pa.ArrowException, OSError, EOFError) as error:
+        except (pa.ArrowException, *_DAMAGED) as error:
             if problems := self._explain(error):
                 raise DataError(problems) from error
             return
@@ -98,7 +102,7 @@ class CsvFile(TableFile):
             for _ in self._records():
                 pass
 
-    def _arrow_reader(self, file: IO[bytes], columns: list[str]) -> Any:
+    def _arrow_reader(self, file: _CountedQuotes, columns: list[str]) -> Any:
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
 
@@ -121,7 +125,7 @@ class CsvFile(TableFile):
             return [problem]
         try:
             sizes = [(line, len(cells)) for line, cells in self._records()]
-        except (OSError, EOFError) as damage:
+        except _DAMAGED as damage:
             return [self._damage(damage)]
         if len(sizes) == 1:
             return []

@@ -1,27 +1,28 @@
 """Deal whole groups to parts so that every part has nearly its share of the rows and of each class.
 
-The aim is that of scikit-learn's `StratifiedGroupKFold`, with shares of any size and at near-linear cost. Three steps:
+The aim is that of scikit-learn's `StratifiedGroupKFold`, with shares of any size and at near-linear cost. What is kept
+small is the chi-squared distance: (rows - wanted)^2 / wanted, summed over parts, over classes and over all rows together.
 
-1. Groups with the same rows of each class are alike: chance alone says which of them goes where, and each part gets
-   its share of them, rounded down. Rows without groups are groups of one; for them this step does nearly everything.
-2. The groups left over are placed one by one, large before small, where the summed chi-squared distance
-   (rows - wanted)^2 / wanted over classes and all rows grows least. Dividing by what is wanted fills the parts evenly;
-   undivided, the largest groups would all go to train. Sizes are compared by powers of two and chance orders the rest,
-   so that another seed gives another split.
+1. Large groups go before small ones, which then make up for what the large ones upset. Sizes are compared by powers of
+   two and chance orders the rest, so that another seed gives another split.
+2. Groups with the same rows of each class are alike. They are counted out to the parts in one go, so that the distance
+   grows least; chance alone says which of them goes where. Rows without groups are groups of one: of these, nearly all
+   are alike. Dividing by what is wanted fills the parts evenly; undivided, the largest groups would all go to train.
 3. A part that got nothing of a class is given one of its groups from a part that has several.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from math import fsum  # `sum` of floats gives other last digits from Python 3.12 on, and so another split
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 IntArray = npt.NDArray[np.int64]
-UNPLACED = -1
 
 
 @dataclass(frozen=True)
@@ -64,26 +65,21 @@ class Tally:
     def held(self, part: IntArray, parts: int) -> IntArray:
         """How many groups with rows of each class every part has; (parts, classes). `part` is (groups,)."""
         classes = len(self.holders)
-        placed = part[self.group] != UNPLACED
-        cells = part[self.group[placed]] * classes + self.label[placed]
-        return np.bincount(cells, minlength=parts * classes).reshape(parts, classes)
+        return np.bincount(part[self.group] * classes + self.label, minlength=parts * classes).reshape(parts, classes)
 
 
 class Balance:
     """How far each part is from its wanted rows, per class and (last column) over all classes.
 
-    Plain lists: the greedy step looks at a few cells at a time, where lists are several times faster than arrays.
+    Plain lists: a few cells are looked at a time, where lists are several times faster than arrays.
     """
 
-    def __init__(self, tally: Tally, shares: npt.NDArray[np.float64], part: IntArray) -> None:
-        classes, parts = len(tally.holders), len(shares)
+    def __init__(self, tally: Tally, shares: npt.NDArray[np.float64]) -> None:
         total = np.bincount(tally.label, tally.rows)
         wanted = np.outer(shares, np.append(total, total.sum()))
-        placed = part[tally.group] != UNPLACED
-        cells = part[tally.group[placed]] * classes + tally.label[placed]
-        have = np.bincount(cells, tally.rows[placed], minlength=parts * classes).reshape(parts, classes)
-        self.excess: list[list[float]] = (np.column_stack([have, have.sum(axis=1)]) - wanted).tolist()
+        self.parts = range(len(shares))
         self.wanted: list[list[float]] = wanted.tolist()
+        self.excess: list[list[float]] = (-wanted).tolist()
         self._starts = tally.starts().tolist()
         self._labels = tally.label.tolist()
         self._rows = tally.rows.tolist()
@@ -97,51 +93,71 @@ class Balance:
     def growth(self, part: int, cells: list[tuple[int, int]], sign: int = 1) -> float:
         """How much the distance of `part` grows when a group with these cells joins it; `sign` -1: leaves it."""
         excess, wanted = self.excess[part], self.wanted[part]
-        return sum(rows * (rows + 2 * sign * excess[label]) / wanted[label] for label, rows in cells)
+        return fsum(rows * (rows + 2 * sign * excess[label]) / wanted[label] for label, rows in cells)
 
-    def add(self, part: int, cells: list[tuple[int, int]], sign: int = 1) -> None:
-        """Count a group in; `sign` -1: out."""
+    def add(self, part: int, cells: list[tuple[int, int]], times: int = 1) -> None:
+        """Count `times` groups with these cells in; below 0: out."""
         for label, rows in cells:
-            self.excess[part][label] += sign * rows
+            self.excess[part][label] += times * rows
+
+    def count_out(self, cells: list[tuple[int, int]], alike: int) -> list[int]:
+        """Give `alike` groups with these cells to the parts and count them in; how many each part gets."""
+        # Rounded to nine digits first: 0.7 * 10 may come out just below 7.
+        counts = [int(round(ideal, 9)) for ideal in self._ideal(cells, alike)] if alike > 1 else [0 for _ in self.parts]
+        for part in self.parts:
+            self.add(part, cells, counts[part])
+        for _ in range(alike - sum(counts)):
+            costs = [self.growth(part, cells) for part in self.parts]
+            best = costs.index(min(costs))
+            counts[best] += 1
+            self.add(best, cells)
+        return counts
+
+    def _ideal(self, cells: list[tuple[int, int]], alike: int) -> list[float]:
+        """As `count_out`, with groups that can be divided: the numbers for which one more costs the same in every part.
+
+        It saves asking for each of a million rows that are alike.
+        """
+        curve = [fsum(rows * rows / self.wanted[part][label] for label, rows in cells) for part in self.parts]
+        slope = [fsum(rows * self.excess[part][label] / self.wanted[part][label] for label, rows in cells) for part in self.parts]
+        takers = list(self.parts)
+        while True:
+            level = (alike + fsum(slope[part] / curve[part] for part in takers)) / fsum(1 / curve[part] for part in takers)
+            below = [part for part in takers if slope[part] <= level]
+            if len(below) == len(takers):
+                return [max(0.0, (level - slope[part]) / curve[part]) if part in takers else 0.0 for part in self.parts]
+            takers = below
 
 
 def deal(tally: Tally, shares: npt.NDArray[np.float64], generator: np.random.Generator) -> IntArray:
     """The part of each group; (groups,), an index into `shares`, which are above 0 and sum to 1."""
     shuffled = generator.permutation(tally.groups)
-    part = _deal_alike(tally, shares, shuffled)
-    rest = shuffled[part[shuffled] == UNPLACED]
-    balance = Balance(tally, shares, part)
-    _place(tally, rest, part, balance)
-    _give_every_part_every_class(tally, shuffled, part, balance)
-    return part
+    balance = Balance(tally, shares)
+    part = [0] * tally.groups
+    for alike in _alike(tally, shuffled):
+        counts = balance.count_out(balance.cells(alike[0]), len(alike))
+        for group, chosen in zip(alike, (code for code, times in enumerate(counts) for _ in range(times)), strict=True):
+            part[group] = chosen
+    dealt = np.array(part, np.int64)
+    _give_every_part_every_class(tally, shuffled, dealt, balance)
+    return dealt
 
 
-def _deal_alike(tally: Tally, shares: npt.NDArray[np.float64], shuffled: IntArray) -> IntArray:
-    profile = tally.profiles()[shuffled]
-    alike = np.bincount(profile)
-    # Rounded to nine digits first: 0.7 * 10 may come out just below 7.
-    whole = np.floor(np.round(np.outer(alike, shares), 9)).astype(np.int64)
-    quotas = np.column_stack([alike - whole.sum(axis=1), whole])
-    part = np.empty(tally.groups, np.int64)
-    part[shuffled[np.argsort(profile, kind="stable")]] = np.repeat(np.tile(np.arange(UNPLACED, len(shares)), len(alike)), quotas.ravel())
-    return part
-
-
-def _place(tally: Tally, rest: IntArray, part: IntArray, balance: Balance) -> None:
-    sizes = np.bincount(tally.group, tally.rows)[rest]
+def _alike(tally: Tally, shuffled: IntArray) -> Iterator[list[int]]:
+    """Groups that are alike, in shuffled order; large groups first, among those of about a size the least common first."""
+    profile = pd.factorize(tally.profiles()[shuffled])[0]
+    common = np.bincount(profile)
+    members = shuffled[np.argsort(profile, kind="stable")]
+    ends = np.cumsum(common)
+    sizes = np.bincount(tally.group, tally.rows)[members[ends - common]]
     magnitude = np.frexp(sizes)[1]
-    for group in rest[np.argsort(-magnitude, kind="stable")].tolist():
-        cells = balance.cells(group)
-        costs = [balance.growth(candidate, cells) for candidate in range(len(balance.wanted))]
-        best = costs.index(min(costs))
-        part[group] = best
-        balance.add(best, cells)
+    for code in np.lexsort((common, -magnitude)).tolist():
+        yield members[ends[code] - common[code] : ends[code]].tolist()
 
 
 def _give_every_part_every_class(tally: Tally, shuffled: IntArray, part: IntArray, balance: Balance) -> None:
     """Rarest class first. A move never takes a part's last group of a class, so it never undoes another one."""
-    parts = len(balance.wanted)
-    held = tally.held(part, parts)
+    held = tally.held(part, len(balance.parts))
     wanting = np.flatnonzero((held == 0).any(axis=0))
     if not len(wanting):
         return

@@ -27,7 +27,8 @@ class ParquetFile(TableFile):
 
     @cached_property
     def _schema(self) -> Any:
-        return self._open().schema_arrow
+        with self._open() as file:
+            return file.schema_arrow
 
     def _open(self) -> Any:
         import pyarrow as pa
@@ -54,10 +55,10 @@ class ParquetFile(TableFile):
     def _batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:
         import pyarrow as pa
 
-        file = self._open()
         try:
-            for batch in file.iter_batches(batch_size=size, columns=list(headers)):
-                yield [as_text(batch.column(header)) for header in headers]
+            with self._open() as file:
+                for batch in file.iter_batches(batch_size=size, columns=list(headers)):
+                    yield [as_text(batch.column(header)) for header in headers]
         except (pa.ArrowException, OSError) as error:
             raise DataError(self._damage()) from error
 

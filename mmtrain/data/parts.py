@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.errors import Problem, RunError
 
 IntArray = npt.NDArray[np.int64]
+Cells: TypeAlias = "Sequence[Any] | npt.NDArray[Any] | pd.Series[Any]"  # one text per row of the table
 HEADER = ("row", "id", "part")
 
 
@@ -63,8 +64,8 @@ class PartSummary:
     """Rows of each class of the whole table, in the order of their text; empty where there are no classes."""
 
 
-def summarise(parts: Parts, *, labels: Sequence[Any] | None = None, groups: Sequence[Any] | None = None) -> tuple[PartSummary, ...]:
-    """What each part holds; `labels` and `groups` are one text per row of the table."""
+def summarise(parts: Parts, *, labels: Cells | None = None, groups: Cells | None = None) -> tuple[PartSummary, ...]:
+    """What each part holds, with the classes and groups of its rows, if they have any."""
     total = sum(len(positions) for _, positions in parts.items())
     label_codes, label_names = pd.factorize(np.asarray(labels if labels is not None else (), dtype=object), sort=True)
     group_codes, group_names = pd.factorize(np.asarray(groups if groups is not None else (), dtype=object))
@@ -88,7 +89,7 @@ class WrittenSplit:
     """Text, empty where the table has no id column."""
 
 
-def to_csv(parts: Parts, rows: Sequence[int] | IntArray, ids: Sequence[str] | None = None) -> str:
+def to_csv(parts: Parts, rows: Sequence[int] | IntArray, ids: Cells | None = None) -> str:
     """The text of `split.csv`; `rows` are the positions of the table's rows in its file."""
     table = pd.DataFrame({"row": np.asarray(rows, np.int64), "id": "" if ids is None else list(ids), "part": parts.names()})
     return table.to_csv(index=False, lineterminator="\n")
@@ -106,7 +107,7 @@ def read_split(path: Path) -> WrittenSplit:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
         rows = table["row"].to_numpy(dtype=np.int64)
         ids = table["id"].to_numpy(dtype=object)
-        codes = pd.Categorical(table["part"], categories=PARTS).codes
+        codes = pd.Index(PARTS).get_indexer(pd.Index(table["part"])).astype(np.int64)
     except (OSError, ValueError, KeyError) as error:
         raise RunError(
             Problem(str(path), f"this file of the run cannot be read as a split ({type(error).__name__}: {error}).", fix)
@@ -114,4 +115,4 @@ def read_split(path: Path) -> WrittenSplit:
     if (codes < 0).any():
         line = int(np.argmax(codes < 0))
         raise RunError(Problem(f"{path}:{line + 2}", f"{table['part'].iloc[line]!r} is not a part.", fix))
-    return WrittenSplit(Parts.from_codes(codes.astype(np.int64)), rows, ids)
+    return WrittenSplit(Parts.from_codes(codes), rows, ids)

@@ -12,9 +12,8 @@ options and seed give the same parts (`dealing` says how).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +21,7 @@ import pandas as pd
 
 from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.data.dealing import IntArray, Tally, deal
-from mmtrain.data.parts import Parts
+from mmtrain.data.parts import Cells, Parts
 from mmtrain.errors import DataError, Problem, listed
 
 __all__ = ["Method", "Parts", "Rows", "check_sound", "split"]
@@ -38,16 +37,16 @@ class Rows:
     """What a split may know of the rows: how many, and one text per row where there is such a column."""
 
     count: int
-    groups: Sequence[Any] | None = None
-    labels: Sequence[Any] | None = None
+    groups: Cells | None = None
+    labels: Cells | None = None
     """Classes; None where the target has none."""
-    given: Sequence[Any] | None = None
+    given: Cells | None = None
     """`train`, `validation` or `test`, for the method `column`."""
 
     def at(self, positions: IntArray) -> Rows:
         """Only these rows."""
         picked = [None if cells is None else np.asarray(cells, dtype=object)[positions] for cells in (self.groups, self.labels, self.given)]
-        return Rows(len(positions), *picked)  # type: ignore[arg-type]
+        return Rows(len(positions), *picked)
 
 
 def split(rows: Rows, *, method: Method, validation: float, test: float, seed: int) -> Parts:
@@ -186,8 +185,8 @@ def _as_given(rows: Rows, validation: float, test: float, seed: int) -> IntArray
     return codes
 
 
-def _given_codes(given: Sequence[Any], count: int) -> IntArray:
-    codes = pd.Categorical(np.asarray(given, dtype=object), categories=PARTS).codes.astype(np.int64)
+def _given_codes(given: Cells, count: int) -> IntArray:
+    codes = pd.Index(PARTS).get_indexer(pd.Index(np.asarray(given, dtype=object))).astype(np.int64)
     if len(codes) != count or (codes < 0).any():
         raise ValueError(f"given must be one of {listed(PARTS, 'or')} for each of the {count} rows.")
     return codes
@@ -211,7 +210,7 @@ def _given_problems(rows: Rows, codes: IntArray, test: float) -> list[Problem]:
     return problems
 
 
-def _coded(cells: Sequence[Any], count: int, name: str, *, in_order: bool = True) -> tuple[IntArray, tuple[str, ...]]:
+def _coded(cells: Cells, count: int, name: str, *, in_order: bool = True) -> tuple[IntArray, tuple[str, ...]]:
     """Codes (rows,) and names; in the order of their text, or of their first row."""
     codes, names = pd.factorize(np.asarray(cells, dtype=object), sort=in_order)
     if len(codes) != count or (codes < 0).any():

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import Column, Fault
+from mmtrain.columns import Column, Fault, Image
 from mmtrain.data.formats import open_table
-from mmtrain.data.table_file import TableFile, others
-from mmtrain.errors import DataError, Problem, did_you_mean, listed
+from mmtrain.data.table_file import TableFile
+from mmtrain.data.table_problems import fault_problem, header_problem, too_few_rows
+from mmtrain.errors import DataError, Problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,36 +101,35 @@ class Table:
         """Where a person finds a row, or one of its cells: `patients.csv:40: age`, or `patients.parquet: row 39: age`."""
         return self._file.where(int(self.rows[row])) + (f": {header}" if header else "")
 
-    def numbers(self, rows: NDArray[Any]) -> list[int]:
-        """What `place` counts rows by (the lines of a CSV file), for each of `rows`."""
-        return [self._file.number(int(row)) for row in self.rows[rows]]
+    def too_few(self, least: int) -> list[Problem]:
+        """The problem that the table has fewer than `least` rows, or none."""
+        return too_few_rows(self.path.name, len(self), self.total, self.dropped[0].reason if self.dropped else "", least=least)
 
-    @property
-    def unit(self) -> str:
-        """What `numbers` are: `line` or `row`."""
-        return self._file.unit
+    def problem(self, header: str, fault: Fault) -> Problem:
+        """A fault of a column with its place, and the lines of other cells that have it."""
+        numbers = [self._file.number(int(row)) for row in self.rows[fault.rows[1:]]]
+        return fault_problem(self.place(int(fault.rows[0]), header), fault, self._file.unit, numbers)
 
 
 def read(path: Path, columns: Mapping[str, Column], *, missing_values: Sequence[str] = (), least: int = 1) -> Table:
-    """The table at `path`, checked: every cell of `columns` is one that their roles accept.
+    """The table at `path`, checked: every cell of `columns` is one that its role accepts.
 
-    Rows without a value leave the table where the column says `missing: drop`. Pictures are not looked at here.
+    Rows without a value leave the table where the column says `missing: drop`. Whether pictures exist is not looked at here.
 
     Raises:
-        DataError: all problems of the file, its headers and its cells; or fewer than `least` rows are left.
+        DataError: all problems of the headers and the cells; the file cannot be read; or fewer than `least` rows are left.
 
     """
     file = open_table(path, missing_values)
-    problems = [problem for header, keys in _readers(columns).items() if (problem := _header_problem(file, header, keys))]
-    refused = {problem.where for problem in problems}
-    usable = {
-        key: column for key, column in columns.items() if not refused & {_header_place(file, header) for header in headers_of(key, column)}
-    }
-    check = _Check(file, usable)
-    table = check.table(id_header=next((headers_of(key, column)[0] for key, column in usable.items() if column.role == "id"), ""))
+    needed = dict.fromkeys(header for key, column in columns.items() for header in headers_of(key, column))
+    refused = {header: problem for header in needed if (problem := header_problem(file, header))}
+    usable = [_Use(header, column) for key, column in columns.items() for header in headers_of(key, column) if header not in refused]
+    problems = list(refused.values())
     if usable:
-        problems += too_few_rows(table, least)
-        problems += check.problems(table) if len(table) else []
+        scan = _Scan(file, usable)
+        table = scan.table()
+        problems += table.too_few(least)
+        problems += scan.problems(table) if len(table) else []
     if problems:
         raise DataError(dict.fromkeys(problems))
     return table
@@ -140,14 +140,63 @@ def headers_of(key: str, column: Column) -> tuple[str, ...]:
     return tuple(header or key for header in column.reads())
 
 
-def too_few_rows(table: Table, least: int) -> list[Problem]:
-    """The problem of a table with fewer than `least` rows; no problem is an empty list."""
-    if len(table) >= max(least, 1):
-        return []
-    have = {0: "no rows", 1: "one row"}.get(len(table), f"{len(table)} rows")
-    need = "" if least <= 1 else f"; at least {least} are needed"
-    if not table.dropped:
-        return [Problem(table.path.name, f"the table has {have}{need}.", "Write one line below the headers for every row.")]
-    first = table.dropped[0]
-    what = f"{have} of {table.total} left{need}; {len(table.dropped)} were left out, the first because of {first.reason}"
-    return [Problem(table.path.name, what, "Fill in the cells, or choose another `missing` policy than drop.")]
+@dataclass(frozen=True, eq=False)
+class _Use:
+    """A header and one of the columns that read it."""
+
+    header: str
+    column: Column
+
+
+class _Scan:
+    """One pass over the file: keeps cells that stay in memory, finds rows to drop, checks cells that do not stay in memory."""
+
+    def __init__(self, file: TableFile, uses: Sequence[_Use]) -> None:
+        self._file = file
+        self._uses = uses
+        self._total = 0
+        self._reasons: dict[int, str] = {}
+        self._streamed_faults: dict[tuple[_Use, str, str], list[int]] = {}
+        self._kept: dict[str, list[pd.Series[str]]] = {use.header: [] for use in uses if not use.column.streamed}
+        for piece in file.pieces(list(dict.fromkeys(use.header for use in uses)), size=PIECE):
+            self._add(piece)
+
+    def _add(self, piece: dict[str, pd.Series[str]]) -> None:
+        rows = len(next(iter(piece.values())))
+        left = np.ones(rows, dtype=np.bool_)
+        for use in self._uses:
+            # Of pictures, the file behind the cell decides as well: see `images`.
+            if use.column.drops_missing and not isinstance(use.column, Image):
+                missing = piece[use.header].isna().to_numpy()
+                left &= ~missing
+                for row in np.flatnonzero(missing).tolist():
+                    self._reasons.setdefault(self._total + row, f"{use.header}: the cell is empty.")
+        for header, parts in self._kept.items():
+            parts.append(piece[header])
+        self._check_streamed(piece, np.flatnonzero(left))
+        self._total += rows
+
+    def _check_streamed(self, piece: dict[str, pd.Series[str]], left: NDArray[np.int64]) -> None:
+        for use in self._uses:
+            if use.column.streamed and len(left):
+                for fault in use.column.faults(piece[use.header].iloc[left].reset_index(drop=True)):
+                    found = self._streamed_faults.setdefault((use, fault.what, fault.fix), [])
+                    found.extend((left[fault.rows] + self._total).tolist())
+
+    def table(self) -> Table:
+        """The rows that were not dropped."""
+        kept = {header: pd.concat(parts, ignore_index=True) for header, parts in self._kept.items() if parts}
+        id_header = next((use.header for use in self._uses if use.column.role == "id" and use.header in kept), "")
+        mask = np.ones(self._total, dtype=np.bool_)
+        mask[list(self._reasons)] = False
+        return Table(self._file, kept, self._total, id_header=id_header).keep(mask, self._reasons)
+
+    def problems(self, table: Table) -> list[Problem]:
+        """Every fault in the cells of `table`, in the order of the columns."""
+        return [table.problem(use.header, fault) for use in self._uses for fault in self._faults(use, table)]
+
+    def _faults(self, use: _Use, table: Table) -> list[Fault]:
+        if not use.column.streamed:
+            return use.column.faults(table.cells(use.header))
+        found = [(what, fix, rows) for (owner, what, fix), rows in self._streamed_faults.items() if owner is use]
+        return [Fault(np.searchsorted(table.rows, rows), what, fix) for what, fix, rows in found]

@@ -35,15 +35,15 @@ class Target(Column):
     loss_weight: float = Field(1.0, gt=0, description="How much this target counts in the sum of losses.")
     missing: Literal["error", "drop"] = Field("error", description="error: refuse a row without an answer; drop: leave the row out.")
 
-    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """Rows without an answer."""
         return missing_fault(cells, self.missing, {"drop": "leave the row out"})
 
-    def strata(self, cells: "Mapping[str, pd.Series[str]]") -> "np.ndarray[Any, Any] | None":  # noqa: ARG002
+    def strata(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any] | None:  # noqa: ARG002
         """The class of each row as text, for stratified splits; None where rows have no single class."""
         return None
 
-    def fit(self, cells: "Mapping[str, pd.Series[str]]", default_weights: ClassWeights) -> FittedTarget:
+    def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedTarget:
         """Learn from training rows; `default_weights` is used where the target has no `class_weights` of its own."""
         raise NotImplementedError
 
@@ -65,11 +65,11 @@ class FittedTarget(Section):
         """Names of the prediction's columns: classes or labels; empty for a number."""
         return ()
 
-    def truth(self, cells: "Mapping[str, pd.Series[str]]") -> "np.ndarray[Any, Any]":
+    def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """Encoded answers: (rows,) int32 codes, (rows, labels) int8 or (rows,) float32; an unknown answer is -1 or NaN."""
         raise NotImplementedError
 
-    def row_weights(self, truth: "np.ndarray[Any, Any]") -> "np.ndarray[Any, np.dtype[np.float32]]":
+    def row_weights(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """(rows,) float32 weights in the loss."""
         import numpy as np
 
@@ -83,23 +83,23 @@ class FittedTarget(Section):
         """A Keras layer from raw (batch, units) to prediction, float32."""
         raise NotImplementedError
 
-    def scores(self, truth: "np.ndarray[Any, Any]", prediction: "np.ndarray[Any, Any]") -> tuple[Score, ...]:
+    def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
         """The scores of this task."""
         raise NotImplementedError
 
-    def decide(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """What a person is told: (rows,) class names, label lists joined by the separator, or numbers."""
         raise NotImplementedError
 
-    def spoken(self, truth: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def spoken(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Encoded answers in the words of the table."""
         raise NotImplementedError
 
-    def probabilities(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """(rows, len(columns)), a column per class or label; (rows, 0) for a number."""
         raise NotImplementedError
 
-    def baseline(self, truth: "np.ndarray[Any, Any]", count: int) -> "np.ndarray[Any, Any]":
+    def baseline(self, truth: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
         """Predictions for `count` rows by someone who knows the training answers and nothing else."""
         raise NotImplementedError
 

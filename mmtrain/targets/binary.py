@@ -45,24 +45,24 @@ class FittedBinary(FittedClassTarget):
 
         return keras.layers.Activation("sigmoid", dtype="float32", name=name)
 
-    def scores(self, truth: "np.ndarray[Any, Any]", prediction: "np.ndarray[Any, Any]") -> tuple[Score, ...]:
+    def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
         """Ranking, threshold and probability scores."""
         from mmtrain.scores import binary_scores
 
         return binary_scores(truth, prediction.reshape(-1), classes=(self.classes[0], self.classes[1]), threshold=self.threshold)
 
-    def decide(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The positive class from the threshold on."""
         return self.spoken((prediction.reshape(-1) >= self.threshold).astype("int32"))
 
-    def probabilities(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """(rows, 2)."""
         import numpy as np
 
         positive = prediction.reshape(-1, 1)
         return np.concatenate([1 - positive, positive], axis=1)
 
-    def baseline(self, truth: "np.ndarray[Any, Any]", count: int) -> "np.ndarray[Any, Any]":
+    def baseline(self, truth: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
         """The share of positive training rows, for every row."""
         from mmtrain.scores.baseline import majority_baseline
 
@@ -78,7 +78,7 @@ class BinaryTarget(ClassTarget):
         None, description="The class whose probability is predicted; left out: a class named like yes, true or 1, else the last by name."
     )
 
-    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """More than two classes, or none called as `positive` says."""
         import numpy as np
 
@@ -94,7 +94,7 @@ class BinaryTarget(ClassTarget):
             found.append(Fault(np.arange(1), what, f"Set `positive` to {listed(names, 'or')}."))
         return found
 
-    def fit(self, cells: "Mapping[str, pd.Series[str]]", default_weights: ClassWeights) -> FittedBinary:
+    def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedBinary:
         """The two classes, negative first."""
         counts = cells[self.column].value_counts()
         names = sorted(str(name) for name in counts.index)

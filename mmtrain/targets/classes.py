@@ -48,7 +48,7 @@ class ClassTarget(Target):
         None, description="none, balanced, or a weight per class; left out: `training.class_weights`. They reach the loss, not the scores."
     )
 
-    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """Missing answers, and a target with only one class."""
         import numpy as np
 
@@ -60,7 +60,7 @@ class ClassTarget(Target):
             found.append(Fault(np.arange(1), "no row has a class.", "Fill in the answers."))
         return found
 
-    def strata(self, cells: "Mapping[str, pd.Series[str]]") -> "np.ndarray[Any, Any] | None":
+    def strata(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any] | None:
         """The class of each row."""
         import numpy as np
 
@@ -79,20 +79,20 @@ class FittedClassTarget(FittedTarget):
         """The classes."""
         return self.classes
 
-    def truth(self, cells: "Mapping[str, pd.Series[str]]") -> "np.ndarray[Any, Any]":
+    def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """(rows,) int32 codes; -1 for a missing class or one that training did not have."""
         import numpy as np
         import pandas as pd
 
         return np.asarray(pd.Index(list(self.classes)).get_indexer(cells[self.column]), dtype=np.int32)
 
-    def row_weights(self, truth: "np.ndarray[Any, Any]") -> "np.ndarray[Any, np.dtype[np.float32]]":
+    def row_weights(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """The weight of each row's class."""
         import numpy as np
 
         return np.asarray(self.weights, dtype=np.float32)[truth]
 
-    def spoken(self, truth: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def spoken(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Class names; empty for -1."""
         import numpy as np
 

@@ -43,21 +43,21 @@ class FittedMulticlass(FittedClassTarget):
 
         return keras.layers.Activation("softmax", dtype="float32", name=name)
 
-    def scores(self, truth: "np.ndarray[Any, Any]", prediction: "np.ndarray[Any, Any]") -> tuple[Score, ...]:
+    def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
         """Scores over all classes."""
         from mmtrain.scores import multiclass_scores
 
         return multiclass_scores(truth, prediction, classes=self.classes)
 
-    def decide(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The most probable class."""
         return self.spoken(prediction.argmax(axis=1))
 
-    def probabilities(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """(rows, classes)."""
         return prediction
 
-    def baseline(self, truth: "np.ndarray[Any, Any]", count: int) -> "np.ndarray[Any, Any]":
+    def baseline(self, truth: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
         """The share of each class in training rows, for every row."""
         from mmtrain.scores.baseline import majority_baseline
 
@@ -71,7 +71,7 @@ class MulticlassTarget(ClassTarget):
     task: Literal["multiclass"] = "multiclass"
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the answer that is spread evenly over all classes.")
 
-    def fit(self, cells: "Mapping[str, pd.Series[str]]", default_weights: ClassWeights) -> FittedMulticlass:
+    def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedMulticlass:
         """The classes of training rows."""
         counts = cells[self.column].value_counts()
         by_class = {name: int(counts[name]) for name in sorted(str(name) for name in counts.index)}

@@ -46,7 +46,7 @@ class FittedMultilabel(FittedTarget):
         """The labels."""
         return self.labels
 
-    def truth(self, cells: "Mapping[str, pd.Series[str]]") -> "np.ndarray[Any, Any]":
+    def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """(rows, labels) int8, 0 or 1; labels that training did not have are left out."""
         import numpy as np
 
@@ -73,35 +73,35 @@ class FittedMultilabel(FittedTarget):
 
         return keras.layers.Activation("sigmoid", dtype="float32", name=name)
 
-    def scores(self, truth: "np.ndarray[Any, Any]", prediction: "np.ndarray[Any, Any]") -> tuple[Score, ...]:
+    def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
         """Scores over all labels, then of each."""
         from mmtrain.scores import multilabel_scores
 
         return multilabel_scores(truth, prediction, labels=self.labels, threshold=self.threshold)
 
-    def decide(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The labels from the threshold on."""
         return self.spoken(prediction >= self.threshold)
 
-    def spoken(self, truth: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def spoken(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Labels joined by the separator."""
         import numpy as np
 
         joined = [self.separator.join(label for label, has in zip(self.labels, row, strict=True) if has) for row in truth]
         return np.array(joined, dtype=object)
 
-    def probabilities(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """(rows, labels)."""
         return prediction
 
-    def baseline(self, truth: "np.ndarray[Any, Any]", count: int) -> "np.ndarray[Any, Any]":
+    def baseline(self, truth: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
         """How often each label occurs in training rows, for every row."""
         from mmtrain.scores.baseline import prevalence_baseline
 
         return prevalence_baseline(truth, count)
 
 
-def split_labels(cells: "pd.Series[str]", separator: str) -> list[list[str]]:
+def split_labels(cells: pd.Series[str], separator: str) -> list[list[str]]:
     """The labels of each row, without blanks around them."""
     return [[name.strip() for name in cell.split(separator) if name.strip()] for cell in cells.fillna("")]
 
@@ -121,7 +121,7 @@ class MultilabelTarget(Target):
         """One header, or those of `labels`."""
         return self.labels or (self.column,)
 
-    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """With `labels`: cells that are neither yes nor no, missing ones included. With one cell: no label anywhere."""
         import numpy as np
 
@@ -138,7 +138,7 @@ class MultilabelTarget(Target):
         """An empty cell of labels means none of them; only 0/1 columns can lack an answer."""
         return bool(self.labels) and self.missing == "drop"
 
-    def fit(self, cells: "Mapping[str, pd.Series[str]]", default_weights: ClassWeights) -> FittedMultilabel:
+    def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedMultilabel:
         """The labels of training rows."""
         labels = self.labels
         if not labels:

@@ -34,7 +34,7 @@ class FittedRegression(FittedTarget):
         """One number."""
         return 1
 
-    def truth(self, cells: "Mapping[str, pd.Series[str]]") -> "np.ndarray[Any, Any]":
+    def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """(rows,) float64."""
         return numbers(cells[self.column])
 
@@ -56,27 +56,27 @@ class FittedRegression(FittedTarget):
 
         return Affine(scale=self.scale, offset=self.center, dtype="float32", name=name)
 
-    def scores(self, truth: "np.ndarray[Any, Any]", prediction: "np.ndarray[Any, Any]") -> tuple[Score, ...]:
+    def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
         """Errors in the target's unit."""
         from mmtrain.scores import regression_scores
 
         return regression_scores(truth, prediction.reshape(-1))
 
-    def decide(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The number itself."""
         return prediction.reshape(-1)
 
-    def spoken(self, truth: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def spoken(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The number itself."""
         return truth
 
-    def probabilities(self, prediction: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """None for a number: (rows, 0)."""
         import numpy as np
 
         return np.empty((len(prediction), 0), dtype=np.float32)
 
-    def baseline(self, truth: "np.ndarray[Any, Any]", count: int) -> "np.ndarray[Any, Any]":
+    def baseline(self, truth: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
         """The mean of training rows, for every row."""
         from mmtrain.scores.baseline import mean_baseline
 
@@ -92,7 +92,7 @@ class RegressionTarget(Target):
         "squared", description="What the loss adds up; absolute and huber bear outliers better."
     )
 
-    def faults(self, cells: "pd.Series[str]") -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """Missing answers, words, infinities, and a target that never changes."""
         import numpy as np
 
@@ -101,7 +101,7 @@ class RegressionTarget(Target):
             found.append(Fault(np.arange(1), "every row has the same number.", "A target needs at least two different values."))
         return found
 
-    def fit(self, cells: "Mapping[str, pd.Series[str]]", default_weights: ClassWeights) -> FittedRegression:  # noqa: ARG002
+    def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedRegression:  # noqa: ARG002
         """Mean and standard deviation of training rows."""
         values = numbers(cells[self.column])
         scale = float(values.std())

@@ -1,0 +1,98 @@
+"""Batches: gathers by row index, one batch ahead of the step that is running.
+
+The order of an epoch is a function of (seed, epoch), so that the position in a training is two integers. What augmentation
+does to a row is a function of (seed, epoch, row): it depends neither on the batch size nor on where a training was resumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mmtrain.data.encode import Array, Arrays
+from mmtrain.data.order import order
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one step. `chances` holds uniform numbers in [0, 1), (batch, columns of chance), for augmentation."""
+
+    rows: Array
+    inputs: dict[str, Array]
+    targets: dict[str, Array]
+    weights: dict[str, Array]
+    chances: Array
+
+    def tree(self) -> dict[str, Any]:
+        """What the compiled step takes."""
+        return {"inputs": self.inputs, "targets": self.targets, "weights": self.weights, "chances": self.chances}
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The batches of every epoch over `rows` of `arrays`."""
+
+    arrays: Arrays
+    rows: Array
+    size: int
+    seed: int
+    chance_columns: int = 0
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.size)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch in its order, from step `start` on; the last may be smaller."""
+        visited = order(self.seed, number, self.rows)
+        pieces = [visited[first : first + self.size] for first in range(start * self.size, len(visited), self.size)]
+        return _ahead(lambda rows: self._batch(rows, number), pieces)
+
+    def _batch(self, rows: Array, epoch: int) -> Batch:
+        return Batch(
+            rows,
+            self.arrays.take(rows),
+            {key: values[rows] for key, values in self.arrays.targets.items()},
+            {key: values[rows] for key, values in self.arrays.weights.items()},
+            chances(self.seed, epoch, rows, self.chance_columns),
+        )
+
+
+def in_order(arrays: Arrays, rows: Array, size: int) -> Iterator[dict[str, Array]]:
+    """Inputs of `rows` as they stand, for prediction."""
+    return _ahead(arrays.take, [rows[first : first + size] for first in range(0, len(rows), size)])
+
+
+def _ahead(make: Any, pieces: list[Array]) -> Iterator[Any]:
+    """`make` of every piece, the next one gathered by another thread while the caller works on this one."""
+    if not pieces:
+        return
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(make, pieces[0])
+        for piece in pieces[1:]:
+            ready = coming.result()
+            coming = pool.submit(make, piece)
+            yield ready
+        yield coming.result()
+
+
+def chances(seed: int, epoch: int, rows: Array, columns: int) -> Array:
+    """Uniform float32 in [0, 1) for (seed, epoch, row, column): SplitMix64 (Steele, Lea and Flood 2014) of a counter."""
+    start = mixed(np.array([mixed(np.array([seed], dtype=np.uint64))[0] ^ np.uint64(epoch)], dtype=np.uint64))[0]
+    counter = rows.astype(np.uint64)[:, None] * np.uint64(max(columns, 1)) + np.arange(columns, dtype=np.uint64)
+    bits = mixed(counter ^ start) >> np.uint64(40)  # 24 bits, what a float32 holds exactly
+    return (bits.astype(np.float32)) * np.float32(2.0**-24)
+
+
+def mixed(values: Array) -> Array:
+    """The output function of SplitMix64 on (n,) or (n, m) uint64."""
+    with np.errstate(over="ignore"):
+        values = values + np.uint64(0x9E3779B97F4A7C15)
+        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed_values: Array = values ^ (values >> np.uint64(31))
+    return mixed_values
+

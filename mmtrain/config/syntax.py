@@ -1,0 +1,62 @@
+"""Text to YAML nodes; where the text is no YAML, the line and the likely cause in plain words."""
+
+from __future__ import annotations
+
+import yaml
+
+from mmtrain.errors import ConfigError, Problem
+
+NESTED = Problem("", "lists and maps are nested too deeply, or an alias refers to itself.", "Fifty levels are allowed; a file needs five.")
+
+CAUSES = (
+    ("found undefined alias", "a value that begins with `*` is the alias of an anchor, and there is no such anchor.", "Quote it if it is text."),
+    ("found duplicate anchor", "two anchors (`&`) have the same name.", "Rename one of them."),
+    ("expected a single document", "a second document begins here.", "Remove the line `---`; a file holds one experiment."),
+    ("unknown escape character", "a backslash in double quotes begins an escape.", "Use single quotes, or write the backslash twice."),
+    ("could not find expected ':'", "this line is neither a key with a value nor part of a list.", "Write `key: value`."),
+    ("mapping values are not allowed", "there is a colon too many, or the line is indented too far.", "Quote a value that holds a colon."),
+    ("that cannot start any token", "a value cannot begin with this character.", "Quote the value."),
+    ("expected <block end>", "the line is not in line with those above it.", "Indent keys of the same section alike, and quote values as a whole."),
+)
+"""What PyYAML says, what it means, and what would be right."""
+
+
+def composed(text: str, file: str) -> yaml.Node | None:
+    """The root node; None for a text without any value. Raises ConfigError with the place of what is no YAML."""
+    try:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line, what, fix = _explained(text, error)
+        raise ConfigError(Problem(f"{file}:{line}", what, fix)) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        what = f"the character U+{int(error.character):04X} does not belong in a text file."
+        raise ConfigError(Problem(f"{file}:{line}", what, "Remove it.")) from None
+    except RecursionError:
+        raise ConfigError(Problem(file, NESTED.what, NESTED.fix)) from None
+
+
+def _explained(text: str, error: yaml.MarkedYAMLError) -> tuple[int, str, str]:
+    """The line, the cause and the cure of what the parser stumbled over."""
+    said, during = str(error.problem), str(error.context)
+    mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark is not None else 1
+    opened = error.context_mark.line + 1 if error.context_mark is not None else line
+    if "'\\t'" in said:
+        return line, *_tab(text.splitlines()[line - 1])
+    if "quoted scalar" in during and "end of stream" in said:
+        return opened, "a quote is opened and never closed.", "Close it, or remove it."
+    if "flow sequence" in during or "flow mapping" in during:
+        bracket, closing = ("[", "]") if "sequence" in during else ("{", "}")
+        return opened, f"the bracket `{bracket}` is opened and not closed properly.", f"Check the commas and the closing `{closing}`."
+    if "found ']'" in said or "found '}'" in said:
+        return line, "a bracket is closed that was not opened.", "Remove it, or open it."
+    for sign, what, fix in CAUSES:
+        if sign in said or sign in during:
+            return line, what, fix
+    return line, f"this is not YAML: {said}.", "Check the indentation, and that each key has a colon and a blank after it."
+
+
+def _tab(line: str) -> tuple[str, str]:
+    indented = "\t" in line[: len(line) - len(line.lstrip())]
+    return "the line is indented with a tab." if indented else "there is a tab between two words.", "YAML wants spaces."

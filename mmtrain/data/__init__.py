@@ -1,0 +1,1 @@
+"""The table: read and checked, split, encoded; and the image store."""

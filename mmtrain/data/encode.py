@@ -1,0 +1,139 @@
+"""From cells to the arrays that are trained on, through the one implementation of preprocessing.
+
+`fit` learns from training rows. `encode` runs the fitted columns' Keras layers over the table, once, in large pieces; the
+same layers stand in front of the trained network in the saved model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import ConfigDict
+
+from mmtrain.columns import AnyFittedColumn, FittedColumn, Image, Weight
+from mmtrain.columns.numeric import numbers
+from mmtrain.config import Experiment
+from mmtrain.data.images import ImageStore
+from mmtrain.data.table import Table
+from mmtrain.registry import Section
+from mmtrain.specs import layer_names
+from mmtrain.targets import AnyFittedTarget
+
+PIECE = 8192
+"""Rows encoded at once: large enough that a call's own cost does not count, small enough for texts to stay small."""
+
+Array = np.ndarray[Any, Any]
+
+
+class Fitted(Section):
+    """What training rows taught the columns and the targets; this is columns.json."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    columns: dict[str, AnyFittedColumn]
+    targets: dict[str, AnyFittedTarget]
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Everything the network sees, under one row index: row i of every array is row i of the table."""
+
+    inputs: dict[str, Array | ImageStore]
+    present: dict[str, Array]
+    targets: dict[str, Array]
+    weights: dict[str, Array]
+    """Weight of each row in the loss, per target: class weight times the `weight` column."""
+
+    def __len__(self) -> int:
+        return len(next(iter(self.present.values())))
+
+    def take(self, rows: Array) -> dict[str, Array]:
+        """One batch of inputs: `{column: x, column_present: 0 or 1}`, one gather each."""
+        batch: dict[str, Array] = {}
+        for key, values in self.inputs.items():
+            batch[key] = values.take(rows) if isinstance(values, ImageStore) else np.take(values, rows, axis=0)
+            batch[f"{key}_present"] = np.take(self.present[key], rows, axis=0)
+        return batch
+
+
+def fit(experiment: Experiment, table: Table, rows: Array) -> Fitted:
+    """Let every column and target learn from the cells of `rows`, which are the training rows."""
+    Fitted.model_rebuild(force=True)
+    columns: dict[str, FittedColumn] = {
+        key: column.fit(table.pieces(column.column, rows)) for key, column in experiment.inputs.items()
+    }
+    targets = {
+        key: target.fit({header: table.cells(header, rows) for header in target.reads()}, experiment.training.class_weights)
+        for key, target in experiment.targets.items()
+    }
+    return Fitted(columns=columns, targets=targets)
+
+
+def encoder(columns: Mapping[str, FittedColumn]) -> Any:
+    """A functional Keras model over these columns: raw tensors to `{column: x, column_present: 0 or 1}`."""
+    import keras
+
+    inputs: dict[str, Any] = {}
+    outputs: dict[str, Any] = {}
+    for key, name in layer_names(columns, "encode_").items():
+        raw = {label: keras.Input(spec.shape, dtype=spec.dtype, name=label) for label, spec in columns[key].raw_inputs(key).items()}
+        layer = columns[key].preprocessing()
+        layer.name = name
+        outputs[key], outputs[f"{key}_present"] = layer(*raw.values())
+        inputs.update(raw)
+    return keras.Model(inputs, outputs, name="encoder")
+
+
+def encode(experiment: Experiment, fitted: Fitted, table: Table, stores: Mapping[str, ImageStore]) -> Arrays:
+    """Encode every row of the table once. Truths of a table without answers are left out."""
+    inputs: dict[str, Array | ImageStore] = {}
+    present: dict[str, Array] = {}
+    for key, column in fitted.columns.items():
+        if key in stores:
+            inputs[key], present[key] = stores[key], stores[key].present(np.arange(len(table)))
+        else:
+            encoded = _encoded_cells(column, key, table, experiment.columns[key].column)
+            inputs[key], present[key] = encoded[key], encoded[f"{key}_present"]
+    targets, weights = truths(experiment, fitted, table)
+    return Arrays(inputs, present, targets, weights)
+
+
+def truths(experiment: Experiment, fitted: Fitted, table: Table) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Encoded answers and row weights of every target whose columns the table has."""
+    column = experiment.only(Weight)
+    base = numbers(table.cells(column.column)).astype(np.float32) if column is not None and column.column in table.headers else 1.0
+    targets: dict[str, Array] = {}
+    weights: dict[str, Array] = {}
+    for key, target in fitted.targets.items():
+        headers = experiment.targets[key].reads()
+        if all(header in table.headers for header in headers):
+            targets[key] = target.truth({header: table.cells(header) for header in headers})
+            weights[key] = (target.row_weights(targets[key]) * base).astype(np.float32)
+    return targets, weights
+
+
+def _encoded_cells(fitted: FittedColumn, key: str, table: Table, header: str) -> dict[str, Array]:
+    """One column but an image, in pieces, through its compiled encoder: the codes and the presence."""
+    import tensorflow as tf
+
+    run = tf.function(encoder({key: fitted}), reduce_retracing=True)
+    found: dict[str, Array] = {}
+    start = 0
+    for cells in table.pieces(header, size=PIECE):
+        for name, tensor in run({key: tf.constant(fitted.raw(cells))}).items():
+            values = tensor.numpy()
+            if name not in found:
+                found[name] = np.empty((len(table), *values.shape[1:]), dtype=values.dtype)
+            found[name][start : start + len(values)] = values
+        start += len(cells)
+    if start != len(table):
+        raise RuntimeError(f"{start} rows of {header!r} were encoded, the table has {len(table)}.")
+    return found
+
+
+def image_columns(experiment: Experiment) -> dict[str, Image]:
+    """The image columns of an experiment."""
+    return {key: column for key, column in experiment.inputs.items() if isinstance(column, Image)}

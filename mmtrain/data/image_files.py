@@ -1,0 +1,105 @@
+"""From the cell of an image column to the file it names, or to the reason why there is none."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from mmtrain.errors import DataError, Problem, did_you_mean
+
+_HINTS = 50
+"""Missing files for which a similar name is looked up; past that the folder is wrong, not the names."""
+
+
+class ImageFile(NamedTuple):
+    """A file as it was found: its real path, bytes, and time of its last change in nanoseconds."""
+
+    path: str
+    size: int
+    changed: int
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a cell has no picture. One that points `outside` the images folder is refused under every `missing` policy."""
+
+    what: str
+    fix: str
+    outside: bool = False
+
+
+class ImageFolder:
+    """The folder that image cells are relative to. Remembers what it has looked up, so that a million files take seconds.
+
+    Raises:
+        DataError: there is no such folder.
+
+    """
+
+    def __init__(self, folder: Path, *, allow_outside: bool = False) -> None:
+        if not folder.is_dir():
+            what = "the images folder is a file." if folder.exists() else "the images folder does not exist."
+            raise DataError(Problem(str(folder), what, "Set `data.images` to the folder that image cells are relative to."))
+        self._folder = folder
+        self._root = os.path.realpath(folder)
+        self._allow_outside = allow_outside
+        self._real_parents: dict[str, str] = {}
+        self._listings: dict[str, list[str]] = {}
+        self._hints = _HINTS
+
+    def find(self, cell: str) -> ImageFile | Refusal:
+        """The file that `cell` names."""
+        if os.path.isabs(cell) and not self._allow_outside:
+            fix = f"Write it relative to the images folder {self._folder}, or set `data.allow_outside: true`."
+            return Refusal(f"the path {cell} is absolute.", fix, outside=True)
+        try:
+            path = self._real_path(os.path.join(self._root, cell))
+            if not self._allow_outside and not self._inside(path):
+                fix = "Move the file there, or set `data.allow_outside: true`."
+                return Refusal(f"the path {cell} leaves the images folder {self._folder}.", fix, outside=True)
+            status = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a null character in the cell
+            return Refusal(f"the file {cell} does not exist.", self._hint(cell))
+        except OSError as error:
+            return Refusal(
+                f"the file {cell} cannot be opened: {(error.strerror or 'unknown error').lower()}.", "Check its name and permissions."
+            )
+        if not stat.S_ISREG(status.st_mode):
+            kind = "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
+            return Refusal(f"the path {cell} {kind}.", "Write the path of one image file.")
+        return ImageFile(path, status.st_size, status.st_mtime_ns)
+
+    def _inside(self, path: str) -> bool:
+        return path == self._root or path.startswith(os.path.join(self._root, ""))
+
+    def _real_path(self, path: str) -> str:
+        """`path` with all links followed. Links among the folders are followed once per folder: that takes most of the time."""
+        parent, name = os.path.split(path)
+        if name in ("", ".", ".."):
+            return os.path.realpath(path)
+        if parent not in self._real_parents:
+            self._real_parents[parent] = os.path.realpath(parent)
+        path = os.path.join(self._real_parents[parent], name)
+        return os.path.realpath(path) if os.path.islink(path) else path
+
+    def _hint(self, cell: str) -> str:
+        """What may have been meant by the path of a file that does not exist."""
+        usual = f"Paths are relative to the images folder {self._folder}."
+        self._hints -= 1
+        if self._hints < 0 or "\0" in cell:
+            return usual
+        if "\\" in cell and os.path.exists(os.path.join(self._root, cell.replace("\\", "/"))):
+            return f"Write it with forward slashes: {cell.replace(chr(92), '/')}."
+        parent, name = os.path.split(cell)
+        if os.path.exists(os.path.join(os.path.dirname(self._root), cell)) and parent:
+            return f"{usual} Leave out '{cell.split('/', maxsplit=1)[0]}/'."
+        close = did_you_mean(name, self._listing(os.path.join(self._root, parent)))
+        return close or usual
+
+    def _listing(self, folder: str) -> list[str]:
+        if folder not in self._listings:
+            self._listings[folder] = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        return self._listings[folder]

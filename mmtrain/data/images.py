@@ -1,0 +1,171 @@
+"""Image stores: every picture decoded once, before training, into one memory-mapped array per image column.
+
+A store is a folder in the cache, named by the SHA-256 of its `manifest.txt`: the layout, and path, size and time of change of
+every file. So a changed file or option gives another store, and a later run with the same pictures decodes nothing. A store
+is built under a temporary name and renamed when it is whole. Building it is the check that every file can be decoded; what
+could not be is kept in `unreadable.json`, so that a store that is used again reports the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.columns import Column, Image
+from mmtrain.data.image_build import Decoded, decoded
+from mmtrain.data.image_files import ImageFile, ImageFolder, Refusal
+from mmtrain.data.table import Table, headers_of
+from mmtrain.errors import DataError, Problem
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SHOWN = 20
+"""Bad pictures of one column that are shown one by one; the rest are counted."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageStore:
+    """The pictures of one column, and which of them belongs to which table row.
+
+    `pixels` (pictures, height, width, channels) uint8 or uint16, on disk, read-only; `index` (rows,) int64 is the position in
+    `pixels` of each table row's picture, -1 where a row has none.
+    """
+
+    pixels: NDArray[Any]
+    index: NDArray[np.int64]
+
+    def take(self, rows: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Pictures of table rows, (len(rows), height, width, channels), into `out` when given; zeros where a row has none."""
+        pictures = self.index[rows]
+        if out is None:
+            out = np.empty((len(pictures), *self.pixels.shape[1:]), dtype=self.pixels.dtype)
+        if len(self.pixels):
+            # "clip" writes straight into `out`, "raise" would go through a buffer; it takes picture 0 for -1.
+            np.take(self.pixels, pictures, axis=0, out=out, mode="clip")
+        out[pictures < 0] = 0
+        return out
+
+    def present(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """(len(rows), 1): 1 where a row has a picture, else 0."""
+        return np.asarray(self.index[rows] >= 0, dtype=np.float32)[:, None]
+
+    def select(self, mask: NDArray[np.bool_]) -> ImageStore:
+        """The store for those table rows only where `mask` (rows,) is true, as `Table.keep` leaves them."""
+        return replace(self, index=self.index[mask])
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A table row without a picture. One whose cell points `outside` the images folder is refused under every policy."""
+
+    row: int
+    what: str
+    fix: str
+    outside: bool = False
+
+
+def cache_folder() -> Path:
+    """Where stores are kept: `MMTRAIN_CACHE`, or `mmtrain` in the user's cache folder."""
+    if own := os.environ.get("MMTRAIN_CACHE"):
+        return Path(own)
+    users = os.environ.get("XDG_CACHE_HOME")
+    return (Path(users) if users else Path.home() / ".cache") / "mmtrain"
+
+
+def open_store(
+    cells: pd.Series[str], column: Image, folder: Path, *, cache: Path, allow_outside: bool = False, progress: Progress | None = None
+) -> tuple[ImageStore, list[Unreadable]]:
+    """The store of one image column, built now or by an earlier run, and the rows that have no picture, in their order.
+
+    `progress` is called with (pictures done, pictures in all) while they are decoded.
+
+    Raises:
+        DataError: the images folder does not exist.
+        RunError: the store cannot be written into `cache`.
+
+    """
+    codes, names = pd.factorize(cells.str.strip())
+    finder = ImageFolder(folder, allow_outside=allow_outside)
+    found = [finder.find(str(name)) for name in names]
+    # Two spellings of a path are one file. Sorted, so that a table in another order finds the same store.
+    positions = {file: position for position, file in enumerate(sorted({file for file in found if isinstance(file, ImageFile)}))}
+    store = decoded(list(positions), column.layout, cache=cache, progress=progress)
+    refusals = {-1: _empty_cell()}
+    pictures = np.full(len(names) + 1, -1, dtype=np.int64)  # the last one is that of code -1, the empty cell
+    for code, (name, file) in enumerate(zip(names, found, strict=True)):
+        refusal = file if isinstance(file, Refusal) else _undecoded(str(name), positions[file], store)
+        if refusal is not None:
+            refusals[code] = refusal
+        elif isinstance(file, ImageFile):
+            pictures[code] = positions[file]
+    index = pictures[codes]
+    return ImageStore(store.pixels, index), [_unreadable(row, refusals[codes[row]]) for row in np.flatnonzero(index < 0).tolist()]
+
+
+def _empty_cell() -> Refusal:
+    fix = "Fill it in, set `missing: mask` to leave the picture out of that row, or set `missing: drop` to leave the row out."
+    return Refusal("the cell is empty.", fix)
+
+
+def _undecoded(name: str, position: int, store: Decoded) -> Refusal | None:
+    if position not in store.unreadable:
+        return None
+    what, fix = store.unreadable[position]
+    return Refusal(f"{name}: {what[:1].lower()}{what[1:]}", fix)
+
+
+def _unreadable(row: int, refusal: Refusal) -> Unreadable:
+    return Unreadable(row, refusal.what, refusal.fix, refusal.outside)
+
+
+def attach(
+    table: Table,
+    columns: Mapping[str, Column],
+    folder: Path,
+    *,
+    cache: Path,
+    allow_outside: bool = False,
+    progress: Progress | None = None,
+) -> tuple[Table, dict[str, ImageStore]]:
+    """A store for every image column, by key, and the table without the rows that `missing: drop` sends away.
+
+    Raises:
+        DataError: pictures are missing or unreadable where `missing: error` says so, or lie outside the folder; or no row is left.
+        RunError: a store cannot be written into `cache`.
+
+    """
+    stores: dict[str, ImageStore] = {}
+    problems: list[Problem] = []
+    reasons: dict[int, str] = {}
+    for key, column in columns.items():
+        if isinstance(column, Image):
+            header = headers_of(key, column)[0]
+            stores[key], unreadable = open_store(
+                table.cells(header), column, folder, cache=cache, allow_outside=allow_outside, progress=progress
+            )
+            problems += _picture_problems(table, header, [bad for bad in unreadable if bad.outside or column.missing == "error"])
+            if column.drops_missing:
+                reasons = {bad.row: f"{header}: {bad.what}" for bad in unreadable} | reasons
+    mask = np.ones(len(table), dtype=np.bool_)
+    mask[list(reasons)] = False
+    left = table.keep(mask, reasons)
+    if problems := problems or left.too_few(1):
+        raise DataError(problems)
+    return left, {key: store.select(mask) for key, store in stores.items()}
+
+
+def _picture_problems(table: Table, header: str, bad: list[Unreadable]) -> list[Problem]:
+    problems = [Problem(table.place(one.row, header), one.what, one.fix) for one in bad[:SHOWN]]
+    if (more := len(bad) - SHOWN) > 0:
+        cells = "cell has" if more == 1 else "cells have"
+        problems.append(Problem(f"{table.path.name}: {header}", f"{more} more {cells} no picture that can be read."))
+    return problems

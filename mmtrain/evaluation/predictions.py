@@ -1,0 +1,35 @@
+"""predictions_<part>.csv: row i in is row i out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.targets import FittedTarget
+
+Array = np.ndarray[Any, Any]
+
+
+def frame(rows: Array, ids: list[str], targets: Mapping[str, FittedTarget], truths: Mapping[str, Array], predictions: Mapping[str, Array]) -> pd.DataFrame:
+    """`row` (position in the file), `id`, then per target truth, prediction and a probability per class or label.
+
+    With several targets the columns begin with the target's name. Truth columns are left out where there is no truth.
+    """
+    columns: dict[str, Any] = {"row": rows, "id": ids}
+    for key, target in targets.items():
+        prefix = f"{key}_" if len(targets) > 1 else ""
+        if key in truths:
+            columns[f"{prefix}truth"] = target.spoken(truths[key])
+        columns[f"{prefix}prediction"] = target.decide(predictions[key])
+        probabilities = target.probabilities(predictions[key])
+        for number, name in enumerate(target.columns):
+            columns[f"{prefix}probability_{name}"] = probabilities[:, number]
+    return pd.DataFrame(columns)
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """Its text; probabilities as the shortest decimals that give back the same float32."""
+    return str(table.to_csv(index=False, lineterminator="\n"))

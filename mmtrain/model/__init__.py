@@ -1,0 +1,1 @@
+"""The network, assembled from branches, a fusion and heads."""

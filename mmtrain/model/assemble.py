@@ -1,0 +1,88 @@
+"""One functional Keras model from an experiment: columns -> branches -> fusion -> targets.
+
+Three models share their layers:
+
+- `core`, which is trained: encoded inputs `{column, column_present}` to the raw value of every target;
+- `predictor`: the same inputs to predictions (probabilities; numbers in their unit);
+- `whole`, which is saved: raw strings, numbers and pixels through the preprocessing and the predictor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops
+
+from mmtrain.config import Experiment
+from mmtrain.data.encode import Fitted, encoder
+from mmtrain.specs import TensorSpec, layer_names
+
+
+@dataclass(frozen=True)
+class Network:
+    """The three models of one network."""
+
+    core: Any
+    predictor: Any
+    whole: Any
+    activations: dict[str, Any]
+    """The layer from raw value to prediction, per target."""
+
+    def parameters(self) -> dict[str, int]:
+        """Trainable parameters of each part: every branch, the fusion, every head."""
+        return {layer.name: sum(int(ops.size(weight)) for weight in layer.trainable_weights) for layer in self.core.layers if layer.weights}
+
+
+def assemble(experiment: Experiment, fitted: Fitted) -> Network:
+    """Build the network with fresh weights; they follow from the random seed that is set."""
+    specs = {key: column.spec for key, column in fitted.columns.items()}
+    inputs = core_inputs(specs)
+    features, present = _branches(experiment, specs, inputs)
+    vector = _fusion(experiment, features, present)
+    raw = {}
+    for key, name in layer_names(fitted.targets, "target_").items():
+        raw[key] = keras.layers.Dense(fitted.targets[key].units, dtype="float32", name=name)(vector)
+    core = keras.Model(inputs, raw, name="core")
+    names = layer_names(fitted.targets, "prediction_")
+    activations = {key: target.activation(names[key]) for key, target in fitted.targets.items()}
+    predictions = {key: activations[key](raw[key]) for key in raw}
+    predictor = keras.Model(inputs, predictions, name="predictor")
+    preprocessing = encoder(fitted.columns)
+    raw_inputs = {tensor.name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name) for tensor in preprocessing.inputs}
+    whole = keras.Model(raw_inputs, predictor(preprocessing(raw_inputs)), name=layer_names([experiment.name])[experiment.name])
+    return Network(core, predictor, whole, activations)
+
+
+def core_inputs(specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
+    """`{column, column_present}` as Keras inputs."""
+    inputs: dict[str, Any] = {}
+    for key, spec in specs.items():
+        inputs[key] = keras.Input(spec.shape, dtype=spec.dtype, name=key)
+        inputs[f"{key}_present"] = keras.Input((1,), dtype="float32", name=f"{key}_present")
+    return inputs
+
+
+def _branches(experiment: Experiment, specs: Mapping[str, TensorSpec], inputs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The feature vector (batch, width) of every branch, and whether it is present (batch, 1): when any of its columns is."""
+    features: dict[str, Any] = {}
+    present: dict[str, Any] = {}
+    for key, name in layer_names(experiment.branches, "branch_").items():
+        branch = experiment.branches[key]
+        spec = [specs[column] for column in branch.columns]
+        own = [keras.Input(one.shape, dtype=one.dtype) for one in spec]
+        model = keras.Model(own, branch.build(list(own), spec), name=name)
+        features[key] = model([inputs[column] for column in branch.columns])
+        shown = [inputs[f"{column}_present"] for column in branch.columns]
+        present[key] = shown[0] if len(shown) == 1 else keras.layers.Maximum()(shown)
+    return features, present
+
+
+def _fusion(experiment: Experiment, features: Mapping[str, Any], present: Mapping[str, Any]) -> Any:
+    """One vector (batch, width)."""
+    own = {key: keras.Input(feature.shape[1:], dtype=feature.dtype, name=key) for key, feature in features.items()}
+    shown = {key: keras.Input((1,), dtype="float32", name=f"{key} present") for key in features}
+    vector = experiment.fusion.build(own, shown)
+    return keras.Model([own, shown], vector, name="fusion")([dict(features), dict(present)])

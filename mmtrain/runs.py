@@ -1,0 +1,179 @@
+"""The run folder: one training's files, written whole or not at all.
+
+    runs/<name>/<n>/          numbered, never overwritten; runs/<name>/latest points to the newest
+        config.yaml           the experiment, every default written out
+        run.json              versions, seed, hashes, timings, state, evaluations of the test part
+        data.json             the table: file hash, rows, columns, dropped rows
+        split.csv             row, id, part
+        columns.json          what training rows taught the columns and the targets
+        metrics.jsonl         a line per epoch
+        checkpoints/          best, last, previous
+        model.keras           the trained model with its preprocessing
+        metrics.json          scores of the parts that were evaluated
+        predictions_<part>.csv
+        plots/*.png, report.html
+
+Every file is written under a temporary name and renamed, so that a reader never meets half a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from mmtrain.errors import Problem, RunError, did_you_mean, listed
+
+State = Literal["running", "finished", "failed", "interrupted"]
+FORMAT = 1
+"""Of the run folder; grows when an older mmtrain could no longer read it."""
+
+
+class Run:
+    """One run folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return f"{self.folder.parent.name}/{self.folder.name}"
+
+    def __truediv__(self, name: str) -> Path:
+        return self.folder / name
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a file whole: under a temporary name, then renamed."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        return path
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """Write a JSON file whole."""
+        return self.write_text(name, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        """Read a JSON file of the run. Raises RunError when it is missing or damaged."""
+        try:
+            return json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RunError(Problem(str(self.folder / name), "the file is missing from the run.", "Train again, or restore the folder.")) from None
+        except ValueError:
+            raise RunError(Problem(str(self.folder / name), "the file is damaged.", "Train again, or restore the folder.")) from None
+
+    def append_line(self, name: str, value: dict[str, Any]) -> None:
+        """Add a line of JSON to a file that grows."""
+        with (self.folder / name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(value, allow_nan=False) + "\n")
+
+    def update(self, **facts: Any) -> None:
+        """Change facts in run.json."""
+        known = self.read_json("run.json") if (self.folder / "run.json").exists() else {}
+        self.write_json("run.json", {**known, **facts})
+
+    def seal(self, *names: str) -> None:
+        """Note the hashes of files that must not change any more."""
+        hashes = self.read_json("run.json").get("files", {})
+        self.update(files={**hashes, **{name: file_hash(self.folder / name) for name in names}})
+
+    @property
+    def state(self) -> State:
+        """What became of the training."""
+        state: State = self.read_json("run.json")["state"]
+        return state
+
+
+def create(name: str, output: Path) -> Run:
+    """A new numbered folder under `output/name`; raises RunError when it cannot be made."""
+    parent = output / name
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        number = max((int(folder.name) for folder in parent.iterdir() if folder.name.isdigit()), default=0) + 1
+        while True:
+            try:
+                (parent / str(number)).mkdir()
+                break
+            except FileExistsError:  # another run of the same name took the number in this moment
+                number += 1
+    except OSError as error:
+        raise RunError(Problem(str(parent), f"the run folder cannot be made: {error.strerror}.", "Give another folder with --output.")) from None
+    run = Run(parent / str(number))
+    run.write_json("run.json", {"format": FORMAT, "name": name, "state": "running", "started": now()})
+    _point_latest(run)
+    return run
+
+
+def _point_latest(run: Run) -> None:
+    """`latest` as a symbolic link; where those are not allowed, as a text file holding the number."""
+    latest = run.folder.parent / "latest"
+    with replacing(latest) as temporary:
+        try:
+            os.symlink(run.folder.name, temporary)
+        except OSError:
+            temporary.write_text(run.folder.name, encoding="utf-8")
+
+
+def find(which: str | None, output: Path) -> Run:
+    """The run a person means: a folder, a name (its latest run), `name/number`, or nothing (the latest run of all).
+
+    Raises RunError when there is none, or when it was made by a newer mmtrain, or its sealed files have changed.
+    """
+    if which is None:
+        runs = sorted(output.glob("*/*/run.json"), key=lambda path: path.stat().st_mtime_ns)
+        if not runs:
+            raise RunError(Problem(str(output), "there is no run here.", "Train one with `mmtrain fit CONFIG`, or name its folder."))
+        return opened(runs[-1].parent)
+    for folder in (Path(which), output / which):
+        if (folder / "run.json").is_file():
+            return opened(folder)
+        numbers = [int(child.name) for child in folder.iterdir() if child.name.isdigit()] if folder.is_dir() else []
+        if numbers:
+            return opened(folder / str(max(numbers)))
+    names = sorted(folder.name for folder in output.iterdir() if folder.is_dir()) if output.is_dir() else []
+    hint = did_you_mean(which, names) or (f"Under {output} there are {listed(names)}." if names else "Train one with `mmtrain fit CONFIG`.")
+    raise RunError(Problem(which, "there is no such run.", hint))
+
+
+def opened(folder: Path) -> Run:
+    """The run in `folder`, its version and its hashes checked."""
+    run = Run(folder.resolve())
+    facts = run.read_json("run.json")
+    if facts.get("format", 0) > FORMAT:
+        raise RunError(Problem(str(folder), f"the run was made by a newer mmtrain ({facts.get('versions', {}).get('mmtrain', '?')}).", "Update mmtrain."))
+    changed = [name for name, known in facts.get("files", {}).items() if not (run / name).is_file() or file_hash(run / name) != known]
+    if changed:
+        raise RunError(Problem(str(folder), f"{listed(changed)} changed after the training.", "Restore the folder, or train again."))
+    return run
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`; what is written there takes the place of `path` if the block ends well."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        if temporary.is_dir() and not temporary.is_symlink():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+

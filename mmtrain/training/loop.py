@@ -1,0 +1,207 @@
+"""The training loop: epochs of steps, a validation after each, the best weights kept.
+
+The test part never comes here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from mmtrain.batches import Batch, Batches, in_order
+from mmtrain.config import Experiment
+from mmtrain.data.encode import Array, Arrays, Fitted
+from mmtrain.data.split import Parts
+from mmtrain.errors import Problem, RunError, listed
+from mmtrain.model.assemble import Network
+from mmtrain.named_score import Score
+from mmtrain.runs import Run
+from mmtrain.training import checkpoints
+from mmtrain.training.events import Ended, EpochEnded, Started, Stepped, Warned, Watcher
+from mmtrain.training.interruption import Interrupted, Interruption
+from mmtrain.training.schedules import LearningRate
+from mmtrain.training.step import Steps
+from mmtrain.training.stopping import Stopping
+
+JUDGED_AT_ONCE = 256
+"""Rows of one evaluation step."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a training works on."""
+
+    experiment: Experiment
+    fitted: Fitted
+    arrays: Arrays
+    parts: Parts
+    network: Network
+
+
+def train(material: Material, run: Run, watch: Watcher) -> Ended:
+    """Train to the end, to the patience's end or to an interruption; the network is left with its best weights.
+
+    Raises RunError when the loss is no longer finite, Interrupted after SIGINT or SIGTERM, both with a whole checkpoint.
+    """
+    loop = _Loop(material, run, watch)
+    with Interruption() as interruption:
+        return loop.run_epochs(interruption)
+
+
+class _Loop:
+    """The state of one training: where it stands, and what stops it."""
+
+    def __init__(self, material: Material, run: Run, watch: Watcher) -> None:
+        self.material, self.run, self.watch = material, run, watch
+        training = material.experiment.training
+        self.training = training
+        self.steps = Steps(material.experiment, material.fitted, material.network)
+        self.batches = Batches(material.arrays, material.parts.train, training.batch_size, training.seed, self.steps.chance_columns)
+        self.stopping = Stopping(training.early_stopping)
+        self.rate = LearningRate(training.schedule, base=training.learning_rate, epochs=training.epochs, best=self.stopping.best)
+        self.best_scores: dict[str, float | None] = {}
+        self.warned: set[str] = set()
+
+    def run_epochs(self, interruption: Interruption) -> Ended:
+        rule = self.training.early_stopping
+        self.watch(Started(self.training.epochs, len(self.batches), len(self.batches.rows), rule.monitor, rule.direction))
+        reason = ""
+        epoch = 0
+        for epoch in range(1, self.training.epochs + 1):
+            self.run_epoch(epoch, interruption)
+            if self.stopping.stop:
+                reason = f"{rule.monitor} has not improved for {rule.patience} epochs"
+                break
+        if self.stopping.best_epoch:
+            checkpoints.load_weights(self.run / "checkpoints", "best", self.material.network.core)
+        ended = Ended(epoch, self.stopping.best_epoch or epoch, self.best_scores, reason)
+        self.watch(ended)
+        return ended
+
+    def run_epoch(self, epoch: int, interruption: Interruption) -> None:
+        """One epoch of steps, then validation, the best weights, a line of metrics and a checkpoint."""
+        begun = time.perf_counter()
+        losses = self.train_epoch(epoch, interruption)
+        rows_per_second = len(self.batches.rows) / (time.perf_counter() - begun)
+        scores = {f"train_{name}": value for name, value in losses.items()} | self.validate()
+        monitored = scores.get(self.training.early_stopping.monitor)
+        learning_rate = float(self.steps.optimizer.learning_rate.numpy())
+        is_best = self.stopping.epoch_ended(epoch, monitored)
+        self.rate.epoch_ended(monitored)
+        if is_best:
+            self.best_scores = scores
+            self.checkpoint("best", epoch, 0)
+        self.run.append_line("metrics.jsonl", {"epoch": epoch, "learning_rate": learning_rate, **scores})
+        self.checkpoint("last", epoch, 0)
+        seconds = time.perf_counter() - begun
+        self.watch(EpochEnded(epoch, scores, learning_rate, seconds, rows_per_second, is_best, self.stopping.best_epoch))
+
+    def train_epoch(self, epoch: int, interruption: Interruption) -> dict[str, float]:
+        """All steps of an epoch; the mean losses over its rows."""
+        sums: dict[str, float] = {}
+        rows = 0
+        for number, batch in enumerate(self.batches.epoch(epoch)):
+            if interruption.number:
+                self.checkpoint("last", epoch - 1, number)
+                raise Interrupted(interruption.number)
+            self.steps.optimizer.learning_rate.assign(self.rate.at(epoch - 1 + number / len(self.batches)))
+            losses = {name: float(value) for name, value in self.steps.train(batch.tree()).items()}
+            if not np.isfinite(losses["loss"]):
+                raise RunError(self.diverged(epoch, number + 1, batch, losses["loss"]))
+            rows += len(batch.rows)
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + value * len(batch.rows)
+            self.watch(Stepped(epoch, number + 1, rows, sums["loss"] / rows))
+        return {f"{name}_loss" if name != "loss" else name: total / rows for name, total in sums.items()}
+
+    def validate(self) -> dict[str, float | None]:
+        """Losses and scores of the validation part, weighted in the loss as in training."""
+        losses, predictions = judged(self.steps, self.material.arrays, self.material.parts.validation)
+        several = len(losses) > 1
+        targets = self.material.fitted.targets
+        scores: dict[str, float | None] = {
+            "validation_loss": sum(float(loss.mean()) * targets[key].loss_weight for key, loss in losses.items())
+        }
+        for key, target in targets.items():
+            infix = f"{key}_" if several else ""
+            if several:
+                scores[f"validation_{key}_loss"] = float(losses[key].mean())
+            truth = self.material.arrays.targets[key][self.material.parts.validation]
+            found = target.scores(truth, predictions[key])
+            scores |= {f"validation_{infix}{score.name}": score.value for score in found}
+            self.warn_undefined(found, infix)
+        return scores
+
+    def warn_undefined(self, found: tuple[Score, ...], infix: str) -> None:
+        monitor = self.training.early_stopping.monitor
+        for score in found:
+            if score.value is None and f"validation_{infix}{score.name}" == monitor and monitor not in self.warned:
+                self.warned.add(monitor)
+                self.watch(Warned(f"{monitor}, which decides what the best epoch is, is undefined: {score.undefined}"))
+
+    def checkpoint(self, name: str, epoch: int, step: int) -> None:
+        """`epoch` epochs are done, and `step` steps of the next."""
+        position = {"epoch": epoch, "step": step, "stopping": self.stopping.state(), "learning_rate": self.rate.state()}
+        checkpoints.save(self.run / "checkpoints", name, self.material.network.core, self.steps.optimizer, position)
+
+    def diverged(self, epoch: int, step: int, batch: Batch, loss: float) -> Problem:
+        """A loss that is no number any more, with what in the batch could be the cause."""
+        suspects = suspicious(batch)
+        what = f"the loss became {loss} in epoch {epoch}, step {step}."
+        seen = f"In that batch: {listed(suspects, most=5)}." if suspects else "No input of that batch is out of the ordinary."
+        fix = f"Lower training.learning_rate (now {self.training.learning_rate:g}); normalize numbers; look for outliers."
+        return Problem(str(self.run.folder), f"{what} {seen}", fix)
+
+
+def suspicious(batch: Batch) -> list[str]:
+    """Inputs, answers and weights that are not finite or are very large, with the row of the table."""
+    found = []
+    weights = {f"weight of {key}": values for key, values in batch.weights.items()}
+    for name, values in [*batch.inputs.items(), *batch.targets.items(), *weights.items()]:
+        if not np.issubdtype(values.dtype, np.floating):
+            continue
+        flat = values.reshape(len(values), -1).astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            largest = np.abs(flat).max(axis=1)
+        for place in np.flatnonzero(~np.isfinite(largest) | (largest > 1e3))[:2]:
+            found.append(f"{name} {largest[place]:g} in row {int(batch.rows[place])}")
+    return found
+
+
+def judged(steps: Steps, arrays: Arrays, rows: Array) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The loss of every row and the predictions of `rows`, in their order, per target."""
+    losses: dict[str, list[Array]] = {}
+    predictions: dict[str, list[Array]] = {}
+    start = 0
+    for inputs in in_order(arrays, rows, JUDGED_AT_ONCE):
+        here = rows[start : start + JUDGED_AT_ONCE]
+        start += len(here)
+        batch = {
+            "inputs": inputs,
+            "targets": {key: values[here] for key, values in arrays.targets.items()},
+            "weights": {key: values[here] for key, values in arrays.weights.items()},
+        }
+        found, predicted = steps.judge(batch)
+        _append(losses, found)
+        _append(predictions, predicted)
+    return {key: np.concatenate(pieces) for key, pieces in losses.items()}, {key: np.concatenate(pieces) for key, pieces in predictions.items()}
+
+
+def _append(pieces: dict[str, list[Array]], batch: Mapping[str, Any]) -> None:
+    for key, values in batch.items():
+        pieces.setdefault(key, []).append(values.numpy())
+
+
+def prepare(seed: int, *, deterministic: bool) -> None:
+    """Seed everything that draws: initial weights, dropout. Deterministic also asks TensorFlow for reproducible operations."""
+    import keras
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()

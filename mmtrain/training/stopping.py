@@ -1,0 +1,59 @@
+"""Which epoch is the best, and when to stop waiting for a better one: plain state, easy to save."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mmtrain.config.experiment import EarlyStopping
+
+
+@dataclass
+class Best:
+    """The best value of a score so far. An undefined score improves on nothing."""
+
+    maximize: bool
+    min_delta: float
+    value: float | None = None
+
+    def improves(self, value: float | None) -> bool:
+        """Whether `value` is better than the best by more than `min_delta`."""
+        if value is None:
+            return False
+        if self.value is None:
+            return True
+        gain = value - self.value if self.maximize else self.value - value
+        return gain > self.min_delta
+
+    def fresh(self) -> Best:
+        """The same question, asked from the beginning."""
+        return Best(self.maximize, self.min_delta)
+
+
+@dataclass
+class Stopping:
+    """Follows the monitored score from epoch to epoch."""
+
+    rule: EarlyStopping
+    best: Best = field(init=False)
+    best_epoch: int = 0
+    waited: int = 0
+
+    def __post_init__(self) -> None:
+        self.best = Best(self.rule.direction == "maximize", self.rule.min_delta)
+
+    def epoch_ended(self, epoch: int, value: float | None) -> bool:
+        """Tell the score of an epoch, counted from 1; True when it is the best so far."""
+        if self.best.improves(value):
+            self.best.value, self.best_epoch, self.waited = value, epoch, 0
+            return True
+        self.waited += 1
+        return False
+
+    @property
+    def stop(self) -> bool:
+        """Whether patience has run out."""
+        return self.rule.patience is not None and self.waited >= self.rule.patience
+
+    def state(self) -> dict[str, float | int | None]:
+        """For a checkpoint."""
+        return {"best": self.best.value, "best_epoch": self.best_epoch, "waited": self.waited}

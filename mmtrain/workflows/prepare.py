@@ -1,0 +1,73 @@
+"""What `fit`, `evaluate`, `check` and `inspect-data` do alike: from an experiment to a checked table with its pictures and parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmtrain.columns import Column, Group, Split
+from mmtrain.config import Experiment
+from mmtrain.data import table as tables
+from mmtrain.data.images import ImageStore, attach, cache_folder
+from mmtrain.data.parts import Parts
+from mmtrain.data.split import Rows, split
+from mmtrain.data.table import Table
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A table whose every cell and picture can be used."""
+
+    table: Table
+    stores: dict[str, ImageStore]
+
+
+def read_data(experiment: Experiment, path: Path, images: Path, *, progress: Progress | None = None, with_answers: bool = True) -> Prepared:
+    """Read and check a table, decode its pictures. Raises DataError with every problem of cells and of pictures."""
+    columns = used_columns(experiment, with_answers=with_answers)
+    table = tables.read(path, columns, missing_values=experiment.data.missing_values, least=2 if with_answers else 1)
+    cache = experiment.data.cache.folder or cache_folder()
+    table, stores = attach(table, columns, images, cache=cache, allow_outside=experiment.data.allow_outside, progress=progress)
+    return Prepared(table, stores)
+
+
+def used_columns(experiment: Experiment, *, with_answers: bool) -> dict[str, Column]:
+    """The columns a table must have; without answers the targets and what only training needs are not among them."""
+    if with_answers:
+        return dict(experiment.columns)
+    return {key: column for key, column in experiment.columns.items() if column.part_of_model or column.role == "id"}
+
+
+def split_rows(experiment: Experiment, table: Table) -> Parts:
+    """Train, validation and test of a table, as the experiment's `split` section says."""
+    rows = strata(experiment, table)
+    section = experiment.split
+    return split(rows, method=section.method, validation=section.validation, test=section.test, seed=section.seed)
+
+
+def strata(experiment: Experiment, table: Table) -> Rows:
+    """What a split has to know of every row: its group, its class, its given part."""
+    group, given = experiment.only(Group), experiment.only(Split)
+    return Rows(
+        len(table),
+        groups=None if group is None else table.cells(group.column).to_numpy(dtype=object),
+        labels=labels(experiment, table),
+        given=None if given is None else table.cells(given.column).to_numpy(dtype=object),
+    )
+
+
+def labels(experiment: Experiment, table: Table) -> np.ndarray[Any, Any] | None:
+    """The class of every row by the first target that has classes, or None."""
+    for target in experiment.targets.values():
+        found = target.strata({header: table.cells(header) for header in target.reads()})
+        if found is not None:
+            return found
+    return None
+
+
