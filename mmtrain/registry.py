@@ -107,11 +107,11 @@ def section_for(name: str, function: Callable[..., object], base: type[Base]) ->
     options = option_fields(function)
     taken = [option for option in options if option in base.model_fields]
     if taken:
-        raise TypeError(f"Option {taken[0]!r} of {function.__module__}.{function.__qualname__} needs another name; every {base.__name__} has it.")
+        raise TypeError(
+            f"Option {taken[0]!r} of {function.__module__}.{function.__qualname__} needs another name; every {base.__name__} has it."
+        )
     title = name.title().replace("_", "")
-    model: type[Base] = create_model(
-        f"{title}{base.__name__}", __base__=base, __doc__=inspect.getdoc(function), **options
-    )
+    model: type[Base] = create_model(f"{title}{base.__name__}", __base__=base, __doc__=inspect.getdoc(function), **options)
     return model
 
 

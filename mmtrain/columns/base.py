@@ -140,5 +140,6 @@ def missing_fault(cells: pd.Series[str], policy: str, allowed: Mapping[str, str]
     rows = np.flatnonzero(cells.isna())
     if policy != "error" or not len(rows):
         return []
-    others = ", or ".join(f"set `missing: {name}` to {effect}" for name, effect in allowed.items())
-    return [Fault(rows, "the cell is empty.", f"Fill it in, {others}.")]
+    ways = ["Fill it in", *(f"set `missing: {name}` to {effect}" for name, effect in allowed.items())]
+    fix = f"{', '.join(ways[:-1])}, or {ways[-1]}."
+    return [Fault(rows, "the cell is empty.", fix)]

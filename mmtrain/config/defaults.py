@@ -5,48 +5,53 @@ Everything here tolerates a broken tree: what is wrong in it is reported by vali
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from mmtrain.branches import DEFAULTS, architectures
-from mmtrain.columns import InputColumn
-from mmtrain.config.tolerant import as_columns
-from mmtrain.named_score import higher_is_better
+from mmtrain.config.experiment import SCHEDULES
+from mmtrain.config.monitors import direction_of
+from mmtrain.config.tolerant import sound_parts
+from mmtrain.errors import did_you_mean
+from mmtrain.fusion import fusions
 
 
 def filled(tree: dict[str, Any], path: Path) -> dict[str, Any]:
     """A copy of the tree with these defaults; relative paths become absolute ones, from the folder of `path`."""
     tree = _copied(tree)
-    tree["name"] = tree.get("name") or path.stem
+    tree["name"] = tree.get("name") or _folder_name(path.stem)
     _paths(tree.get("data"), path.resolve().parent)
     columns = tree.get("columns")
     columns = columns if isinstance(columns, dict) else {}
     for key, column in columns.items():
         if isinstance(column, dict) and column.get("column") is None:
             column["column"] = key
-    _branches(tree, columns)
-    _short_form(tree, "fusion", "method", "concatenate")
+    _branches(tree)
+    _short_form(tree, "fusion", "concatenate", (entry.section for _, entry in fusions.items()))
     split = _section(tree, "split")
     if split is not None and split.get("method") is None:
         split["method"] = "stratified" if any(_has_classes(column) for column in columns.values()) else "random"
-    training = _section(tree, "training")
-    if training is not None:
-        _short_form(training, "schedule", "method", "constant")
-        stopping = _section(training, "early_stopping")
-        if stopping is not None and stopping.get("direction") is None:
-            stopping["direction"] = direction_of(str(stopping.get("monitor") or "validation_loss"))
+    _training(tree)
     return tree
 
 
-def direction_of(monitor: str) -> str:
-    """`maximize` when the longest known score that ends the name is better high; `minimize` for an unknown one, refused later."""
-    words = monitor.split("_")
-    for start in range(len(words)):
-        try:
-            return "maximize" if higher_is_better("_".join(words[start:])) else "minimize"
-        except ValueError:
-            continue
-    return "minimize"
+def _training(tree: dict[str, Any]) -> None:
+    training = _section(tree, "training")
+    if training is None:
+        return
+    _short_form(training, "schedule", "constant", SCHEDULES.values())
+    stopping = _section(training, "early_stopping")
+    if stopping is not None and stopping.get("direction") is None:
+        stopping["direction"] = direction_of(str(stopping.get("monitor") or "validation_loss"))
+
+
+def _folder_name(stem: str) -> str:
+    """`Clinic, final` as `Clinic-final`; the name of the file is no mistake of the file's."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._") or "experiment"
 
 
 def _copied(value: Any) -> Any:
@@ -63,13 +68,19 @@ def _section(tree: dict[str, Any], key: str) -> dict[str, Any] | None:
     return section if isinstance(section, dict) else None
 
 
-def _short_form(tree: dict[str, Any], key: str, tag: str, default: str) -> None:
-    """`fusion: gated` means `fusion: {method: gated}`; a map without the tag gets the default."""
+def _short_form(tree: dict[str, Any], key: str, default: str, sections: Iterable[type[BaseModel]]) -> None:
+    """`fusion: gated` means `fusion: {method: gated}`; a map without a method gets the default."""
     if isinstance(tree.get(key), str):
-        tree[key] = {tag: tree[key]}
+        tree[key] = {"method": tree[key]}
     section = _section(tree, key)
-    if section is not None and section.get(tag) is None:
-        section[tag] = default
+    if section is not None and section.get("method") is None and not _misspelt("method", section, sections):
+        section["method"] = default
+
+
+def _misspelt(tag: str, section: dict[str, Any], sections: Iterable[type[BaseModel]]) -> bool:
+    """Whether the tag stands there misspelt; a default in its place would make mistakes of the options that go with it."""
+    known = {name for model in sections for name in model.model_fields}
+    return any(key not in known and did_you_mean(key, [tag]) for key in section)
 
 
 def _paths(data: Any, folder: Path) -> None:
@@ -80,17 +91,18 @@ def _paths(data: Any, folder: Path) -> None:
             holder[key] = str((folder / Path(holder[key]).expanduser()).resolve())
 
 
-def _branches(tree: dict[str, Any], columns: dict[str, Any]) -> None:
+def _branches(tree: dict[str, Any]) -> None:
     """Left out: one branch per image, one per text, one for all the rest. Architectures by the kind of the first column."""
-    kinds = {key: column.kind for key, column in as_columns(columns).items() if isinstance(column, InputColumn)}
+    kinds = {key: column.kind for key, column in sound_parts(tree).inputs.items()}
     if tree.get("branches") is None:
         alone = {key: {"columns": [key]} for key, kind in kinds.items() if kind in ("image", "bag", "tokens")}
         rest = [key for key in kinds if key not in alone]
         tree["branches"] = {**alone, **({_unused("table", alone): {"columns": rest}} if rest else {})}
     if not isinstance(tree["branches"], dict):
         return
+    sections = [entry.section for _, entry in architectures.items()]
     for branch in tree["branches"].values():
-        if not isinstance(branch, dict) or branch.get("architecture") is not None:
+        if not isinstance(branch, dict) or branch.get("architecture") is not None or _misspelt("architecture", branch, sections):
             continue
         named = branch.get("columns")
         found = [kinds[key] for key in named if isinstance(key, str) and key in kinds] if isinstance(named, list) else []

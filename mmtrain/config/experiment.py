@@ -18,6 +18,7 @@ from mmtrain.targets import Target
 from mmtrain.targets.base import ClassWeights
 
 OfRole = TypeVar("OfRole", bound=Column)
+NAME = "Names the run folder: letters, digits, `.`, `_` and `-`, beginning with a letter or a digit. Left out: the name of the file."
 
 
 class Cache(Section):
@@ -29,11 +30,11 @@ class Cache(Section):
 class Data(Section):
     """Where the rows and the pictures are."""
 
-    table: Path = Field(description="CSV, TSV or Parquet; relative to this file.")
-    images: Path | None = Field(None, description="Folder that image cells are relative to; left out: the folder of the table.")
+    table: Path = Field(description="The table: CSV, TSV or Parquet; relative to this file.")
+    images: Path | None = Field(None, description="The folder that image cells are relative to; left out: the folder of the table.")
     missing_values: tuple[str, ...] = Field((), description="Texts that mean 'missing', besides the empty cell.")
     allow_outside: bool = Field(False, description="Whether image cells may leave the images folder.")
-    cache: Cache = Cache()
+    cache: Cache = Field(Cache(), description="Where decoded pictures are kept between runs.")
 
     @property
     def images_folder(self) -> Path:
@@ -44,18 +45,21 @@ class Data(Section):
 class SplitSection(Section):
     """How rows are divided into train, validation and test. A `group` column groups under every method."""
 
-    method: Literal["random", "stratified", "column"] = Field(description="Left out: stratified for class targets, else random.")
+    method: Literal["random", "stratified", "column"] = Field(
+        description="random: by chance; stratified: with the same mix of classes in every part; column: as the column with the role "
+        "`split` says. Left out: stratified for class targets, else random."
+    )
     validation: float = Field(
         0.15, gt=0, lt=1, description="Share of rows; under `column`, of the training rows, when none says validation."
     )
     test: float = Field(0.15, ge=0, lt=1, description="Share of rows; not used under `column`.")
-    seed: NonNegativeInt = 0
+    seed: NonNegativeInt = Field(0, description="Another seed deals the rows differently.")
 
 
 class Schedule(Section):
     """What every learning rate schedule has. The rate is `learning_rate` times a factor."""
 
-    method: str
+    method: str = Field(description="How the rate changes.")
     warmup_epochs: float = Field(0.0, ge=0, description="The rate rises from 0 in a straight line over these epochs.")
 
 
@@ -69,22 +73,22 @@ class CosineSchedule(Schedule):
     """Half a cosine from 1 down to `final` at the last epoch (Loshchilov and Hutter 2017, arXiv:1608.03983)."""
 
     method: Literal["cosine"] = "cosine"
-    final: float = Field(0.0, ge=0, le=1, description="Factor at the last step.")
+    final: float = Field(0.0, ge=0, le=1, description="The factor at the last step.")
 
 
 class ExponentialSchedule(Schedule):
     """The rate is multiplied by `decay` every epoch, smoothly."""
 
     method: Literal["exponential"] = "exponential"
-    decay: float = Field(0.95, gt=0, le=1, description="Factor per epoch.")
+    decay: float = Field(0.95, gt=0, le=1, description="The factor per epoch.")
 
 
 class PlateauSchedule(Schedule):
     """The rate is multiplied by `factor` whenever the monitored score has not improved for `patience` epochs."""
 
     method: Literal["plateau"] = "plateau"
-    factor: float = Field(0.5, gt=0, lt=1)
-    patience: PositiveInt = 3
+    factor: float = Field(0.5, gt=0, lt=1, description="What the rate is multiplied by.")
+    patience: PositiveInt = Field(3, description="Epochs without improvement before the rate falls.")
     lowest: float = Field(0.001, ge=0, le=1, description="The factor never falls below this.")
 
 
@@ -113,15 +117,15 @@ class EarlyStopping(Section):
 class Training(Section):
     """How the network learns."""
 
-    epochs: PositiveInt = 30
-    batch_size: PositiveInt = 32
-    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
-    learning_rate: float = Field(0.001, gt=0)
-    schedule: AnySchedule = ConstantSchedule()
+    epochs: PositiveInt = Field(30, description="How often every training row is seen, at most.")
+    batch_size: PositiveInt = Field(32, description="Rows per step.")
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = Field("adam", description="How weights follow from gradients.")
+    learning_rate: float = Field(0.001, gt=0, description="Size of a step, before the schedule's factor.")
+    schedule: AnySchedule = Field(ConstantSchedule(), description="How the learning rate changes during training.")
     weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101).")
     momentum: float = Field(0.9, ge=0, lt=1, description="For sgd.")
     class_weights: ClassWeights = Field("none", description="For class targets that have no `class_weights` of their own.")
-    early_stopping: EarlyStopping
+    early_stopping: EarlyStopping = Field(description="Which epoch is the best one, and when to stop.")
     seed: NonNegativeInt = Field(0, description="Of initial weights, order, dropout and augmentation.")
     deterministic: bool = Field(False, description="Bit-identical weights and predictions on the same machine; slower.")
 
@@ -131,13 +135,20 @@ class Experiment(Section):
 
     model_config = ConfigDict(defer_build=True)
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Names the run folder.")]
-    data: Data
-    columns: dict[str, AnyColumn] = Field(min_length=1)
-    branches: dict[str, AnyBranch]
-    fusion: AnyFusion
-    split: SplitSection
-    training: Training
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description=NAME)]
+    data: Data = Field(description="Where the rows and the pictures are.", examples=[{"table": "patients.csv"}])
+    columns: dict[str, AnyColumn] = Field(
+        min_length=1,
+        description="What each column of the table is for; columns not named are not used.",
+        examples=[{"age": {"role": "numeric"}, "diagnosis": {"role": "target", "task": "binary"}}],
+    )
+    branches: dict[str, AnyBranch] = Field(
+        description="Which columns go through which network. Left out: one branch per image, one per text, one for all the rest.",
+        examples=[{"scan": {"columns": ["scan"], "architecture": "cnn"}}],
+    )
+    fusion: AnyFusion = Field(description="How branches are joined. Left out: concatenate.", examples=[{"method": "gated"}])
+    split: SplitSection = Field(description="How rows are divided into train, validation and test.")
+    training: Training = Field(description="How the network learns.")
 
     @property
     def inputs(self) -> dict[str, InputColumn]:

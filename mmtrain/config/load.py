@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,8 +15,9 @@ from mmtrain.columns import roles
 from mmtrain.config import mistakes, rules
 from mmtrain.config.defaults import filled
 from mmtrain.config.experiment import Experiment
-from mmtrain.config.source import Source, read
-from mmtrain.errors import ConfigError, Problem
+from mmtrain.config.schema import schema_of
+from mmtrain.config.source import Finding, Source, read
+from mmtrain.errors import ConfigError
 from mmtrain.fusion import fusions
 from mmtrain.targets import tasks
 
@@ -35,21 +35,16 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Experiment:
 def validated(source: Source, path: Path) -> Experiment:
     """The experiment of a tree; see `load`."""
     tree = filled(source.tree, path)
-    found: list[Problem] = []
+    found: list[Finding] = []
     experiment: Experiment | None = None
     try:
         experiment = _model().model_validate(tree)
     except ValidationError as error:
-        found = mistakes.problems(error.errors(include_url=False), Experiment, source)
-    found += [Problem(source.place(location), what, fix) for location, what, fix in rules.findings(tree)]
-    if found or experiment is None:
-        raise ConfigError(sorted(dict.fromkeys(found), key=_line))
+        found = mistakes.findings(error.errors(include_url=False), Experiment)
+    problems = source.problems([*found, *rules.findings(tree)])
+    if problems or experiment is None:
+        raise ConfigError(problems)
     return experiment
-
-
-def _line(problem: Problem) -> int:
-    parts = problem.where.split(":")
-    return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
 
 
 def _model() -> type[Experiment]:
@@ -72,17 +67,5 @@ def to_yaml(experiment: Experiment, folder: Path) -> str:
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema of the experiment file, for editors: what the file may leave out is not required."""
-    schema: dict[str, Any] = _model().model_json_schema()
-    optional = {
-        "Experiment": {"name", "branches", "fusion", "split", "training"},
-        "SplitSection": {"method"},
-        "Training": {"early_stopping"},
-        "EarlyStopping": {"direction"},
-    }
-    for title, keys in optional.items():
-        part = schema if title == "Experiment" else schema["$defs"][title]
-        part["required"] = [key for key in part.get("required", []) if key not in keys]
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "mmtrain experiment"
-    return json.loads(json.dumps(schema))  # type: ignore[no-any-return]
+    """JSON Schema of the experiment file, for editors. It knows everything that is registered by now."""
+    return schema_of(_model())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
@@ -74,11 +74,11 @@ def findings(errors: Iterable[ErrorDetails], experiment: type[BaseModel]) -> lis
     """One finding per place; a value that fits none of several types is one finding, not one per type."""
     by_place: dict[Location, list[Mistake]] = {}
     for error in errors:
-        mistake = Mistake(spot(error["loc"], experiment), error)
-        location = mistake.spot.location
-        if mistake.kind == "missing" and location and isinstance(location[-1], int):  # a tuple that is too short
-            location = location[:-1]
-        by_place.setdefault(location, []).append(mistake)
+        path = error["loc"]
+        if error["type"] == "missing" and isinstance(path[-1], int):  # a list that is too short, said of the place after its end
+            path = path[:-1]
+        mistake = Mistake(spot(path, experiment), error)
+        by_place.setdefault(mistake.spot.location, []).append(mistake)
     unknown = [place for place, found in by_place.items() if found[0].kind == "extra_forbidden"]
     return [
         _finding(found)
@@ -116,23 +116,135 @@ def _unknown_key(mistake: Mistake) -> Finding:
 
 
 def _missing(mistake: Mistake) -> Finding:
-    if mistake.last.isdecimal():
-        wanted = len(mistake.error["input"])
-        return _length(mistake, wanted)
+    if isinstance(mistake.error["loc"][-1], int):
+        return _wrong_length(mistake)
     purpose = mistake.spot.description
-    return mistake.spot.location, "this key is missing.", f"Add it: {purpose[:1].lower()}{purpose[1:]}" if purpose else "Add it."
+    start = purpose[:2] if purpose[:2].isupper() else purpose[:2].lower()
+    return mistake.spot.location, "this key is missing.", f"Add it: {start}{purpose[2:]}" if purpose else "Add it."
 
 
 def _wrong_length(mistake: Mistake) -> Finding:
-    return _length(mistake, int(mistake.context.get("actual_length", 0)))
-
-
-def _length(mistake: Mistake, received: int) -> Finding:
     """A list or a map with too few or too many entries."""
-    least, most = mistake.context.get("min_length"), mistake.context.get("max_length")
-    location = mistake.spot.location
-    if mistake.kind == "missing":
-        location = location[:-1]
-        return location, f"the list has {_entries(received)}.", "It needs more."
-    wanted = f"at least {_entries(least)}" if mistake.kind == "too_short" else f"at most {_entries(most)}"
-    return location, f"expected {wanted}; found {received or 'none'}.", mistake.spot.description
+    context, received = mistake.context, len(mistake.error["input"])
+    lengths = [argument for argument in get_args(mistake.spot.here) if argument is not Ellipsis]
+    fixed = get_origin(mistake.spot.here) is tuple and Ellipsis not in get_args(mistake.spot.here)
+    wanted = (
+        f"{len(lengths)}"
+        if fixed
+        else f"at least {context['min_length']}"
+        if "min_length" in context
+        else f"at most {context['max_length']}"
+    )
+    noun = "entry" if wanted.rsplit(maxsplit=1)[-1] == "1" else "entries"
+    return mistake.spot.location, f"expected {wanted} {noun}; found {received or 'none'}.", mistake.spot.description
+
+
+def _unknown_choice(mistake: Mistake) -> Finding:
+    tag = mistake.spot.tag
+    if tag is None:
+        return _other(mistake)
+    received, known = mistake.error["input"].get(tag.tag), list(tag.choices())
+    if received is None:
+        return _missing_choice(mistake)
+    what = f"there is no {tag.tag} {_shown(received)}." if isinstance(received, str) else f"expected a text; found {_shown(received)}."
+    return (*mistake.spot.location, tag.tag), what, _nearest(received, known) or f"It is one of {listed(known, 'or', most=30)}."
+
+
+def _missing_choice(mistake: Mistake) -> Finding:
+    """No `role`, or a misspelt one."""
+    tag = mistake.spot.tag
+    if tag is None:
+        return _other(mistake)
+    misspelt = next((key for key in mistake.error["input"] if did_you_mean(key, [tag.tag])), None)
+    if misspelt is not None:
+        return (*mistake.spot.location, misspelt), "unknown key.", f"Did you mean '{tag.tag}'?"
+    known = list(tag.choices())
+    return (*mistake.spot.location, tag.tag), "this key is missing.", f"Add it: it is one of {listed(known, 'or', most=30)}."
+
+
+def _own_words(mistake: Mistake) -> Finding:
+    """A check of ours speaks for itself."""
+    return mistake.spot.location, str(mistake.context.get("error", mistake.error["msg"])), ""
+
+
+def _wrong_form(mistake: Mistake) -> Finding:
+    return mistake.spot.location, f"{_shown(mistake.error['input'])} does not have the right form.", mistake.spot.description
+
+
+def _other(mistake: Mistake) -> Finding:
+    return mistake.spot.location, f"{_shown(mistake.error['input'])} is not accepted: {mistake.error['msg']}.", mistake.spot.description
+
+
+DESCRIBED: Mapping[str, Callable[[Mistake], Finding]] = {
+    "extra_forbidden": _unknown_key,
+    "missing": _missing,
+    "too_short": _wrong_length,
+    "too_long": _wrong_length,
+    "union_tag_invalid": _unknown_choice,
+    "union_tag_not_found": _missing_choice,
+    "value_error": _own_words,
+    "assertion_error": _own_words,
+    "string_pattern_mismatch": _wrong_form,
+}
+
+
+def _wrong_value(found: list[Mistake]) -> Finding:
+    """A value of the wrong type, outside its range, or not among the choices."""
+    location, received = found[0].spot.location, found[0].error["input"]
+    expected: list[str] = []
+    choices: list[str] = []
+    for mistake in found:
+        if mistake.kind == "literal_error":
+            choices += [word.strip("'") for word in re.split(r", | or ", mistake.context["expected"])]
+        elif mistake.kind in EXPECTED:
+            expected.append(EXPECTED[mistake.kind])
+        elif mistake.kind in RANGES:
+            return location, f"{_shown(received, quoted=False)} is out of range.", f"It has to be {_range(mistake)}."
+        else:
+            return _other(mistake)
+    what = f"expected {listed([*choices, *dict.fromkeys(expected)], 'or', most=30)}; found {_shown(received)}."
+    return location, what, _nearest(received, choices) or _rewritten(found[0], expected)
+
+
+def _rewritten(mistake: Mistake, expected: list[str]) -> str:
+    """How the user's value would be written here, where that can be guessed; else what could stand here."""
+    key, received, tag = mistake.last, mistake.error["input"], mistake.spot.tag
+    if "a list" in expected and isinstance(received, str):
+        return f"Write `{key}: [{received}]`."
+    if "a number" in expected and isinstance(received, str) and re.fullmatch(r"[-+]?\d+,\d+", received):
+        return f"Write the decimal point as a dot: `{received.replace(',', '.')}`."
+    if MAP not in expected:
+        return ""
+    if tag is not None and isinstance(received, str) and received in tag.choices():
+        return f"Write `{key}: {{{tag.tag}: {received}}}`."
+    if mistake.spot.model is not None:
+        return f"Its keys are {listed(list(mistake.spot.model.model_fields), most=30)}."
+    example = mistake.spot.example
+    return (
+        f"For example `{key}: {yaml.safe_dump(example, default_flow_style=True, sort_keys=False, width=1000).strip()}`." if example else ""
+    )
+
+
+def _nearest(received: Any, known: list[str]) -> str:
+    return did_you_mean(received, known) if isinstance(received, str) else ""
+
+
+def _shown(value: Any, *, quoted: bool = True) -> str:
+    """A value as the user wrote it, or what sort of thing it is."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a map"
+    if isinstance(value, list | tuple):
+        return "a list"
+    text = str(value)
+    text = text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
+    return repr(text) if quoted or not text else text
+
+
+def _range(mistake: Mistake) -> str:
+    """`1 or more`; a whole number above 0 is 1 or more."""
+    if mistake.kind == "greater_than" and mistake.spot.here is int:
+        return f"{mistake.context['gt'] + 1} or more"
+    numbers = {key: f"{value:g}" if isinstance(value, float) else str(value) for key, value in mistake.context.items()}
+    return RANGES[mistake.kind].format(**numbers)

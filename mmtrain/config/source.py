@@ -127,7 +127,7 @@ class _Reader:
             return self.map(node, location)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*location, number)) for number, item in enumerate(node.value)]
-        plain = node.style is None
+        plain = isinstance(node, yaml.ScalarNode) and node.style is None
         return None if plain and node.value in ("", "~", "null", "Null", "NULL") else str(node.value)
 
     def map(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:

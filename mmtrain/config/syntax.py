@@ -9,14 +9,22 @@ from mmtrain.errors import ConfigError, Problem
 NESTED = Problem("", "lists and maps are nested too deeply, or an alias refers to itself.", "Fifty levels are allowed; a file needs five.")
 
 CAUSES = (
-    ("found undefined alias", "a value that begins with `*` is the alias of an anchor, and there is no such anchor.", "Quote it if it is text."),
+    (
+        "found undefined alias",
+        "a value that begins with `*` is the alias of an anchor, and there is no such anchor.",
+        "Quote it if it is text.",
+    ),
     ("found duplicate anchor", "two anchors (`&`) have the same name.", "Rename one of them."),
     ("expected a single document", "a second document begins here.", "Remove the line `---`; a file holds one experiment."),
     ("unknown escape character", "a backslash in double quotes begins an escape.", "Use single quotes, or write the backslash twice."),
     ("could not find expected ':'", "this line is neither a key with a value nor part of a list.", "Write `key: value`."),
     ("mapping values are not allowed", "there is a colon too many, or the line is indented too far.", "Quote a value that holds a colon."),
     ("that cannot start any token", "a value cannot begin with this character.", "Quote the value."),
-    ("expected <block end>", "the line is not in line with those above it.", "Indent keys of the same section alike, and quote values as a whole."),
+    (
+        "expected <block end>",
+        "the line is not in line with those above it.",
+        "Indent keys of the same section alike, and quote values as a whole.",
+    ),
 )
 """What PyYAML says, what it means, and what would be right."""
 

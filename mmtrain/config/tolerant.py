@@ -3,40 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from mmtrain.branches import AnyBranch, Branch, architectures
-from mmtrain.columns import AnyColumn, Column, roles
-from mmtrain.targets import tasks
+from mmtrain.columns import AnyColumn, Column, InputColumn, roles
+from mmtrain.targets import Target, tasks
 
 
-def as_columns(columns: Any) -> dict[str, Column | None]:
-    """Every entry as a column without its wrong options; None where not even the role is right."""
-    adapter = _column_adapter(roles.version, tasks.version)
-    return {key: _sound_part(adapter, entry) for key, entry in columns.items()} if isinstance(columns, dict) else {}
+@dataclass(frozen=True)
+class Sound:
+    """The tree with its defaults, and those of its columns and branches that are sound; None stands for a broken one."""
+
+    tree: dict[str, Any]
+    columns: dict[str, Column | None]
+    branches: dict[str, Branch | None]
+    flawed: frozenset[str]
+    """Columns that had a wrong option, which stands here with its default."""
+
+    @property
+    def inputs(self) -> dict[str, InputColumn]:
+        """Sound input columns."""
+        return {key: column for key, column in self.columns.items() if isinstance(column, InputColumn)}
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """Sound targets."""
+        return {key: column for key, column in self.columns.items() if isinstance(column, Target)}
+
+    @property
+    def whole(self) -> bool:
+        """Whether every column is sound, so that something absent is really absent."""
+        return bool(self.columns) and None not in self.columns.values()
 
 
-def as_branches(branches: Any) -> dict[str, Branch | None]:
-    """Every entry as a branch without its wrong options; None where its architecture or its columns are wrong."""
-    adapter = _branch_adapter(architectures.version)
-    return {key: _sound_part(adapter, entry) for key, entry in branches.items()} if isinstance(branches, dict) else {}
+def sound_parts(tree: dict[str, Any]) -> Sound:
+    """What is sound in a tree."""
+    columns = _parts(_column_adapter(roles.version, tasks.version), tree.get("columns"))
+    branches = _parts(_branch_adapter(architectures.version), tree.get("branches"))
+    flawed = frozenset(key for key, (_, exact) in columns.items() if not exact)
+    return Sound(tree, {key: part for key, (part, _) in columns.items()}, {key: part for key, (part, _) in branches.items()}, flawed)
 
 
-def _sound_part(adapter: TypeAdapter[Any], entry: Any) -> Any:
+def has_only(section: Any, model: type[BaseModel]) -> bool:
+    """Whether no key is unknown, so that an absent key was left out and is not a misspelt one."""
+    return isinstance(section, Mapping) and set(section) <= set(model.model_fields)
+
+
+def _parts(adapter: TypeAdapter[Any], entries: Any) -> dict[str, tuple[Any, bool]]:
+    return {key: _sound_part(adapter, entry) for key, entry in entries.items()} if isinstance(entries, dict) else {}
+
+
+def _sound_part(adapter: TypeAdapter[Any], entry: Any) -> tuple[Any, bool]:
+    """The section without its wrong options, and whether there were none; None where its choice itself is wrong."""
     if not isinstance(entry, Mapping):
-        return None
+        return None, False
     try:
-        return adapter.validate_python(entry)
+        return adapter.validate_python(entry), True
     except ValidationError as error:
-        wrong = {part for found in error.errors() for part in found["loc"]}
-        sound = {key: value for key, value in entry.items() if key not in wrong}
+        wrong = {next((part for part in found["loc"] if part in entry), None) for found in error.errors()}
     try:
-        return adapter.validate_python(sound)
+        return adapter.validate_python({key: value for key, value in entry.items() if key not in wrong}), False
     except ValidationError:
-        return None
+        return None, False
 
 
 @lru_cache(maxsize=2)

@@ -28,6 +28,8 @@ class Spot:
     """The section that the last key belongs to."""
     choice: str = ""
     """The choice that made this section, "role `numeric`"; empty for a section without."""
+    example: Any = None
+    """What could stand here, or None."""
 
     @property
     def model(self) -> type[BaseModel] | None:
@@ -45,33 +47,29 @@ class Spot:
         field = self.section.model_fields.get(str(self.location[-1])) if self.section is not None and self.location else None
         return (field.description or "") if field is not None else ""
 
-    @property
-    def example(self) -> Any:
-        """What could stand here, or None."""
-        field = self.section.model_fields.get(str(self.location[-1])) if self.section is not None and self.location else None
-        return field.examples[0] if field is not None and field.examples else None
-
 
 def spot(path: Location, experiment: type[BaseModel]) -> Spot:
     """The spot that a path of pydantic's leads to."""
     written: list[str | int] = []
     here: Any = experiment
     section: type[BaseModel] | None = None
-    choice = ""
+    chosen, choice = "", ""
+    example: Any = None
     for part in path:
         tag = _tag(here)
         if tag is not None and part in (choices := tag.choices()):
-            choice, here = f"{tag.tag} `{part}`", choices[str(part)]
+            chosen, here = f"{tag.tag} `{part}`", choices[str(part)]
         elif _is_model(here):
-            section = here
-            here = _field(here, str(part))
+            section, choice, chosen = here, chosen, ""
+            here, example = _field(here, str(part)), _example(here, str(part))
             written.append(part)
         elif len(arms := _arms(here)) > 1:
             here = next((arm for arm in arms if str(part).startswith(f"{getattr(get_origin(arm), '__name__', '?')}[")), None)
         else:
             written.append(part)
             here, section, choice = _inside(arms[0], part), None, ""
-    return Spot(tuple(written), here, section, choice)
+            example = next(iter(example.values())) if isinstance(example, dict) else None
+    return Spot(tuple(written), here, section, choice, example)
 
 
 def _is_model(here: Any) -> bool:
@@ -89,6 +87,11 @@ def _field(model: type[BaseModel], key: str) -> Any:
         return None
     tag = next((item for item in field.metadata if isinstance(item, OneOf)), None)
     return Annotated[field.annotation, tag] if tag is not None else field.annotation
+
+
+def _example(model: type[BaseModel], key: str) -> Any:
+    field = model.model_fields.get(key)
+    return field.examples[0] if field is not None and field.examples else None
 
 
 def _arms(here: Any) -> list[Any]:

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pydantic import ConfigDict
+from pydantic import ConfigDict, ValidationError
 
-from mmtrain.columns import AnyFittedColumn, FittedColumn, Image, Weight
+from mmtrain.columns import AnyFittedColumn, FittedColumn, Weight
 from mmtrain.columns.numeric import numbers
 from mmtrain.config import Experiment
 from mmtrain.data.images import ImageStore
 from mmtrain.data.table import Table
+from mmtrain.errors import Problem, RunError
 from mmtrain.registry import Section
 from mmtrain.specs import layer_names
 from mmtrain.targets import AnyFittedTarget
@@ -134,6 +135,11 @@ def _encoded_cells(fitted: FittedColumn, key: str, table: Table, header: str) ->
     return found
 
 
-def image_columns(experiment: Experiment) -> dict[str, Image]:
-    """The image columns of an experiment."""
-    return {key: column for key, column in experiment.inputs.items() if isinstance(column, Image)}
+def read_fitted(values: Any) -> Fitted:
+    """What columns.json holds. Raises RunError when it is not what this version writes."""
+    Fitted.model_rebuild(force=True)
+    try:
+        return Fitted.model_validate(values)
+    except ValidationError as error:
+        what = f"the file does not hold fitted columns: {error.errors()[0]['msg']}."
+        raise RunError(Problem("columns.json", what, "Train again, or restore the folder.")) from None

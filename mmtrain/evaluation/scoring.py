@@ -22,6 +22,8 @@ class TargetScores:
     target: str
     task: str
     rows: int
+    unknown: int
+    """Rows left out because training did not have their class, or the answer is missing."""
     scores: tuple[Score, ...]
     baseline: tuple[Score, ...]
     baseline_name: str
@@ -34,6 +36,7 @@ class TargetScores:
         return {
             "task": self.task,
             "rows": self.rows,
+            "unknown_answers": self.unknown,
             "scores": {score.name: _plain(score) for score in self.scores},
             "baseline": {"name": self.baseline_name, "scores": {score.name: _plain(score) for score in self.baseline}},
             **({"classes": list(self.classes), "confusion": [list(row) for row in self.confusion]} if self.confusion else {}),
@@ -44,11 +47,8 @@ def _plain(score: Score) -> dict[str, Any]:
     return {key: value for key, value in asdict(score).items() if key != "name" and (value != "" or key == "value")}
 
 
-def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array, train_truth: Array) -> TargetScores:
-    """Scores of the rows whose answer is known to the model; `train_truth` is what the baseline learned from.
-
-    Rows with a class that training did not have count as mistakes nowhere: they are left out, and counted by the caller.
-    """
+def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array) -> TargetScores:
+    """Scores of the rows whose answer training knows; `unknown` counts the others, which no score speaks of."""
     from mmtrain.scores import confusion_matrix
 
     known = known_rows(truth)
@@ -62,8 +62,9 @@ def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array
         key,
         target.task,
         len(truth),
+        int((~known).sum()),
         target.scores(truth, prediction),
-        target.scores(truth, target.baseline(train_truth, len(truth))),
+        target.scores(truth, target.baseline(len(truth))),
         BASELINE.get(target.task, "majority: class shares of the training rows"),
         target.columns if len(confusion) else (),
         tuple(tuple(int(count) for count in row) for row in confusion),

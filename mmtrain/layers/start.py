@@ -19,7 +19,9 @@ def start_tensorflow() -> None:
         os.dup2(said.fileno(), 2)
         try:
             import keras  # noqa: F401
-            import tensorflow  # noqa: F401, ICN001
+            import tensorflow
+
+            tensorflow.config.list_physical_devices()  # says more when it first looks for devices
         except BaseException:
             os.dup2(kept, 2)
             said.seek(0)

@@ -43,6 +43,10 @@ class Target(Column):
         """The class of each row as text, for stratified splits; None where rows have no single class."""
         return None
 
+    def answers(self, cells: Mapping[str, pd.Series[str]]) -> list[str]:  # noqa: ARG002
+        """The classes or labels that occur, by name; none for a number."""
+        return []
+
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedTarget:
         """Learn from training rows; `default_weights` is used where the target has no `class_weights` of its own."""
         raise NotImplementedError
@@ -99,8 +103,8 @@ class FittedTarget(Section):
         """(rows, len(columns)), a column per class or label; (rows, 0) for a number."""
         raise NotImplementedError
 
-    def baseline(self, truth: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
-        """Predictions for `count` rows by someone who knows the training answers and nothing else."""
+    def baseline(self, count: int) -> np.ndarray[Any, Any]:
+        """Predictions for `count` rows by someone who knows the training answers and looks at no column."""
         raise NotImplementedError
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from mmtrain.columns.base import Fault
-from mmtrain.errors import ConfigError, Problem, did_you_mean, listed
 from mmtrain.targets.base import ClassWeights, FittedTarget, Target
 
 if TYPE_CHECKING:
@@ -17,27 +16,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def class_weights(counts: Mapping[str, int], wanted: ClassWeights, where: str) -> dict[str, float]:
+def class_weights(counts: Mapping[str, int], wanted: ClassWeights) -> dict[str, float]:
     """A weight per class.
 
     `balanced` gives rows / (classes * rows of the class), so that every class adds the same to the loss and the mean
-    weight is 1 (King and Zeng 2001; the formula of scikit-learn). Raises ConfigError for a class the table does not have.
+    weight is 1 (King and Zeng 2001; the formula of scikit-learn). A class that `wanted` does not name weighs 1.
     """
     if wanted == "none":
         return dict.fromkeys(counts, 1.0)
     if wanted == "balanced":
         total = sum(counts.values())
         return {name: total / (len(counts) * count) if count else 0.0 for name, count in counts.items()}
-    unknown = [name for name in wanted if name not in counts]
-    if unknown:
-        raise ConfigError(
-            Problem(
-                f"{where}.class_weights.{name}",
-                f"the table has no class {name!r}.",
-                did_you_mean(name, counts) or f"Its classes are {listed(list(counts))}.",
-            )
-            for name in unknown
-        )
     return {name: wanted.get(name, 1.0) for name in counts}
 
 
@@ -65,6 +54,10 @@ class ClassTarget(Target):
         import numpy as np
 
         return np.asarray(cells[self.column].fillna("").to_numpy(dtype=object))
+
+    def answers(self, cells: Mapping[str, pd.Series[str]]) -> list[str]:
+        """The classes that occur, by name."""
+        return sorted(str(name) for name in cells[self.column].dropna().unique())
 
 
 class FittedClassTarget(FittedTarget):

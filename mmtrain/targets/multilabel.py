@@ -32,6 +32,7 @@ class FittedMultilabel(FittedTarget):
     labels: tuple[str, ...]
     one_column_each: bool
     separator: str
+    rows: int = Field(description="Training rows.")
     counts: tuple[int, ...] = Field(description="Training rows that have each label.")
     weights: tuple[float, ...] = Field(description="Of a row's having each label; not having it weighs 1.")
     threshold: float = 0.5
@@ -94,11 +95,11 @@ class FittedMultilabel(FittedTarget):
         """(rows, labels)."""
         return prediction
 
-    def baseline(self, truth: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
+    def baseline(self, count: int) -> np.ndarray[Any, Any]:
         """How often each label occurs in training rows, for every row."""
-        from mmtrain.scores.baseline import prevalence_baseline
+        import numpy as np
 
-        return prevalence_baseline(truth, count)
+        return np.tile(np.asarray(self.counts) / self.rows, (count, 1))
 
 
 def split_labels(cells: pd.Series[str], separator: str) -> list[list[str]]:
@@ -138,17 +139,22 @@ class MultilabelTarget(Target):
         """An empty cell of labels means none of them; only 0/1 columns can lack an answer."""
         return bool(self.labels) and self.missing == "drop"
 
+    def answers(self, cells: Mapping[str, pd.Series[str]]) -> list[str]:
+        """The labels: those of the file, or those that occur, by name."""
+        if self.labels:
+            return list(self.labels)
+        return sorted({name for names in split_labels(cells[self.column], self.separator) for name in names})
+
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedMultilabel:
         """The labels of training rows."""
-        labels = self.labels
-        if not labels:
-            labels = tuple(sorted({name for names in split_labels(cells[self.column], self.separator) for name in names}))
+        labels = tuple(self.answers(cells))
         fitted = FittedMultilabel(
             column=self.column,
             loss_weight=self.loss_weight,
             labels=labels,
             one_column_each=bool(self.labels),
             separator=self.separator,
+            rows=0,
             counts=(0,) * len(labels),
             weights=(1.0,) * len(labels),
         )
@@ -158,5 +164,5 @@ class MultilabelTarget(Target):
         if wanted == "balanced":  # rows with and rows without a label add the same to its loss
             weights = [(len(truth) - count) / count if count else 1.0 for count in counts]
         else:
-            weights = list(class_weights(dict(zip(labels, counts, strict=True)), wanted, f"columns.{self.column}").values())
-        return fitted.model_copy(update={"counts": tuple(counts), "weights": tuple(weights)})
+            weights = list(class_weights(dict(zip(labels, counts, strict=True)), wanted).values())
+        return fitted.model_copy(update={"rows": len(truth), "counts": tuple(counts), "weights": tuple(weights)})

@@ -44,7 +44,7 @@ class Material:
 
 
 def train(material: Material, run: Run, watch: Watcher) -> Ended:
-    """Train to the end, to the patience's end or to an interruption; the network is left with its best weights.
+    """Train to the end, to the patience's end or to an interruption; `checkpoints/best` holds the best weights.
 
     Raises RunError when the loss is no longer finite, Interrupted after SIGINT or SIGTERM, both with a whole checkpoint.
     """
@@ -77,8 +77,8 @@ class _Loop:
             if self.stopping.stop:
                 reason = f"{rule.monitor} has not improved for {rule.patience} epochs"
                 break
-        if self.stopping.best_epoch:
-            checkpoints.load_weights(self.run / "checkpoints", "best", self.material.network.core)
+        if not self.stopping.best_epoch:  # the monitored score was never defined: the last weights are as good as any
+            self.checkpoint("best", epoch, 0)
         ended = Ended(epoch, self.stopping.best_epoch or epoch, self.best_scores, reason)
         self.watch(ended)
         return ended

@@ -16,10 +16,11 @@ from mmtrain.data.table import Table
 from mmtrain.errors import MmtrainError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
-from mmtrain.workflows.prepare import Prepared, read_data, split_rows, strata
+from mmtrain.workflows.prepare import Prepared, check_class_weights, read_data, split_rows, strata
 from mmtrain.workflows.versions import versions
 
 if TYPE_CHECKING:
+    from mmtrain.model.assemble import Network
     from mmtrain.training.events import Ended, Watcher
 
 
@@ -29,6 +30,8 @@ class Fitted:
 
     run: Run
     ended: Ended
+    monitor: str
+    """The score that decided which epoch is the best."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ def fit(
     watch: Watcher = lambda _: None,
     announce: Callable[[Plan], None] = lambda _: None,
     progress: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Fitted:
     """Train the experiment in the file at `path`; everything is checked before the run folder is made.
 
@@ -60,8 +64,10 @@ def fit(
     begun = time.perf_counter()
     experiment = config.load(path, overrides)
     data = read_data(experiment, experiment.data.table, experiment.data.images_folder, progress=progress)
+    check_class_weights(experiment, data.table, path, overrides)
     parts = split_rows(experiment, data.table)
 
+    say("Data checked; starting TensorFlow.")
     start_tensorflow()  # after everything that can be checked without it
     from mmtrain.model.assemble import assemble
     from mmtrain.training import loop
@@ -75,15 +81,16 @@ def fit(
         record(run, experiment, data, parts, fitted)
         announce(_plan(run, experiment, data, parts, fitted, network.parameters()))
         trained_from = time.perf_counter()
-        ended = loop.train(loop.Material(experiment, fitted, arrays, parts, network), run, watch)
-        _save_model(run, network.whole)
-        run.seal("config.yaml", "columns.json", "split.csv", "model.keras")
+        try:
+            ended = loop.train(loop.Material(experiment, fitted, arrays, parts, network), run, watch)
+        finally:
+            keep_best(run, network)
         timings = {"before_training": round(trained_from - begun, 3), "training": round(time.perf_counter() - trained_from, 3)}
         run.update(state="finished", ended=runs.now(), seconds=timings, epochs=ended.epochs, best_epoch=ended.best_epoch, stopped=ended.reason)
     except BaseException as error:
         run.update(state=_state_after(error), ended=runs.now(), error=str(error) if isinstance(error, MmtrainError) else repr(error))
         raise
-    return Fitted(run, ended)
+    return Fitted(run, ended, experiment.training.early_stopping.monitor)
 
 
 def record(run: Run, experiment: Experiment, data: Prepared, parts: Parts, fitted: encode.Fitted) -> None:
@@ -118,11 +125,18 @@ def _plan(run: Run, experiment: Experiment, data: Prepared, parts: Parts, fitted
     return Plan(run, len(data.table), len(data.table.dropped), summary, rows.groups is not None, weights, parameters)
 
 
-def _save_model(run: Run, model: Any) -> None:
+def keep_best(run: Run, network: Network) -> None:
+    """Save the model with its best weights, also when the training was interrupted or failed after a good epoch."""
+    from mmtrain.training import checkpoints
+
+    if not (run / "checkpoints" / "best").is_dir():
+        return
+    checkpoints.load_weights(run / "checkpoints", "best", network.core)
     with runs.replacing(run / "model.keras") as temporary:
         renamed = temporary.with_suffix(".keras")  # Keras insists on the suffix
-        model.save(renamed)
+        network.whole.save(renamed)
         renamed.rename(temporary)
+    run.seal("config.yaml", "columns.json", "split.csv", "model.keras")
 
 
 def _state_after(error: BaseException) -> runs.State:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from mmtrain.columns import Column, Group, Split
-from mmtrain.config import Experiment
+from mmtrain.config import Experiment, source
 from mmtrain.data import table as tables
 from mmtrain.data.images import ImageStore, attach, cache_folder
 from mmtrain.data.parts import Parts
 from mmtrain.data.split import Rows, split
 from mmtrain.data.table import Table
+from mmtrain.errors import ConfigError, Problem, did_you_mean, listed
 
 Progress = Callable[[int, int], None]
 
@@ -49,6 +50,32 @@ def split_rows(experiment: Experiment, table: Table) -> Parts:
     rows = strata(experiment, table)
     section = experiment.split
     return split(rows, method=section.method, validation=section.validation, test=section.test, seed=section.seed)
+
+
+def check_class_weights(experiment: Experiment, table: Table, path: Path, overrides: Iterable[str]) -> None:
+    """Class weights name classes that the table has. Raises ConfigError, with the line of the file at `path`."""
+    problems = []
+    classes: list[str] = []
+    for key, target in experiment.targets.items():
+        names = target.answers({header: table.cells(header) for header in target.reads()})
+        classes += names
+        own = getattr(target, "class_weights", None)
+        problems += _unknown_classes(own, names, ("columns", key, "class_weights"), path, overrides)
+    problems += _unknown_classes(experiment.training.class_weights, classes, ("training", "class_weights"), path, overrides)
+    if problems:
+        raise ConfigError(problems)
+
+
+def _unknown_classes(weights: Any, names: list[str], location: tuple[str, ...], path: Path, overrides: Iterable[str]) -> list[Problem]:
+    unknown = [name for name in weights if name not in names] if isinstance(weights, dict) else []
+    return [
+        Problem(
+            source.read(path, overrides).place((*location, name)),
+            f"the table has no class {name!r}.",
+            did_you_mean(name, names) or f"Its classes are {listed(names)}.",
+        )
+        for name in unknown
+    ]
 
 
 def strata(experiment: Experiment, table: Table) -> Rows:

@@ -1,0 +1,66 @@
+"""The commands, and what becomes of the errors they raise.
+
+A user's mistake is shown as problems and an exit code, never as a traceback; a bug of ours always shows its traceback.
+Exit codes: 0 done, 1 a run failed, 2 usage or config, 3 data, 130 Ctrl-C, 143 SIGTERM.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from mmtrain.cli import check, evaluate, fit, init, inspect_data, schema
+from mmtrain.errors import MmtrainError
+
+app = typer.Typer(
+    name="mmtrain",
+    help="Train one Keras model on a table of images, numbers, categories and text.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("fit")(fit.command)
+app.command("evaluate")(evaluate.command)
+app.command("inspect-data")(inspect_data.command)
+app.command("check")(check.command)
+app.command("init")(init.command)
+app.command("schema")(schema.command)
+
+
+@app.callback(invoke_without_command=True)
+def version(show: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True)) -> None:
+    """Train one Keras model on a table of images, numbers, categories and text."""
+    if show:
+        from importlib.metadata import version as installed
+
+        typer.echo(installed("mmtrain"))
+        raise typer.Exit
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line; the exit code."""
+    try:
+        return _called(arguments)
+    except MmtrainError as error:
+        from mmtrain.cli.show import show_problems
+
+        show_problems(error, as_json="--json" in arguments)
+        return error.exit_code
+    except KeyboardInterrupt:
+        typer.echo("Interrupted.", err=True)
+        return 130
+    except BrokenPipeError:  # `mmtrain schema | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _called(arguments: list[str]) -> int:
+    try:
+        app(arguments)
+    except SystemExit as exit_request:
+        code = exit_request.code
+        return code if isinstance(code, int) else int(code is not None)
+    return 0

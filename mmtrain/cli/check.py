@@ -1,0 +1,35 @@
+"""`mmtrain check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmtrain.cli.options import Code, Json, Quiet, Set
+
+
+def command(
+    config: Annotated[Path, typer.Argument(help="The experiment file.")],
+    overrides: Set = None,
+    code: Code = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find everything that `fit` would refuse, in the file, the table and the pictures, without training."""
+    from mmtrain.cli.live import display
+    from mmtrain.cli.show import out, print_json
+    from mmtrain.workflows.check import check
+    from mmtrain.workflows.code import import_code
+
+    import_code(code)
+    with display(quiet=quiet or as_json) as shown:
+        found = check(config, overrides=overrides or (), progress=shown.pictures)
+    rows = {summary.part: summary.rows for summary in found.parts}
+    if as_json:
+        print_json({"ok": True, "rows": found.rows, "dropped": found.dropped, "parts": rows})
+        return
+    dropped = f", {found.dropped} dropped" if found.dropped else ""
+    parts = ", ".join(f"{part} {count}" for part, count in rows.items())
+    out().print(f"{config}: nothing to mend. {found.rows} rows{dropped}: {parts}.", soft_wrap=True, markup=False)

@@ -1,0 +1,178 @@
+"""What a person sees while a training runs: a live view on a terminal, one plain line per epoch elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from mmtrain.cli.show import err, number, plain_table
+from mmtrain.training.events import Ended, EpochEnded, Event, Started, Stepped, Warned
+
+if TYPE_CHECKING:
+    from mmtrain.runs import Run
+    from mmtrain.workflows.fit import Plan
+
+REFRESHES = 5.0
+"""Redraws a second at most: each costs some 5 ms."""
+SHOWN_EPOCHS = 8
+
+
+class Display:
+    """Follows one command. Every method may be called at any time; `quiet` shows nothing."""
+
+    def __init__(self, console: Console, *, quiet: bool) -> None:
+        self.console = console
+        self.quiet = quiet
+        self.run: Run | None = None
+        self._live: Live | None = None
+        self._drawn = 0.0
+        self._begun = time.perf_counter()
+        self._epoch_begun = self._begun
+        self._started: Started | None = None
+        self._step: Stepped | None = None
+        self._ended: list[EpochEnded] = []
+
+    def say(self, text: str) -> None:
+        """One line."""
+        if not self.quiet:
+            self.console.print(text, soft_wrap=True, markup=False)
+
+    def pictures(self, done: int, total: int) -> None:
+        """Pictures decoded so far."""
+        if self.quiet or not self._due(last=done == total):
+            return
+        if done <= 1:
+            self._begun = time.perf_counter()
+        rate = done / max(1e-9, time.perf_counter() - self._begun)
+        text = f"decoding pictures: {done:,} of {total:,}  {rate:,.0f}/s"
+        if self.console.is_terminal:
+            self.console.print(text, end="\r" if done < total else "\n", soft_wrap=True)
+        elif done == total:
+            self.console.print(text, soft_wrap=True)
+
+    def plan(self, plan: Plan) -> None:
+        """What is about to be trained."""
+        self.run = plan.run
+        if self.quiet:
+            return
+        dropped = f", {plan.dropped} dropped (listed in data.json)" if plan.dropped else ""
+        self.say(f"{plan.rows:,} rows{dropped}; run folder {plan.run.folder}")
+        self.console.print(_parts(plan))
+        if plan.grouped:
+            self.say("No group is on two sides of the split.")
+        for target, weights in plan.class_weights.items():
+            self.say(f"class weights of {target}: {', '.join(f'{name} {weight:.3g}' for name, weight in weights.items())}")
+        parameters = ", ".join(f"{name.removeprefix('branch_')} {count:,}" for name, count in plan.parameters.items())
+        self.say(f"{sum(plan.parameters.values()):,} parameters: {parameters}")
+
+    def event(self, event: Event) -> None:
+        """Something happened in the training."""
+        if self.quiet:
+            return
+        if isinstance(event, Started):
+            self._start(event)
+        elif isinstance(event, Stepped):
+            self._step = event
+            if self._live is not None and self._due(last=False):
+                self._live.update(self._view(), refresh=True)
+        elif isinstance(event, EpochEnded):
+            self._ended.append(event)
+            self._step = None
+            self._epoch_begun = time.perf_counter()
+            if self._live is None:
+                self.say(self._line(event))
+            else:
+                self._live.update(self._view(), refresh=True)
+        elif isinstance(event, Warned):
+            self.say(f"warning: {event.text}")
+        elif isinstance(event, Ended):
+            self.close()
+
+    def close(self) -> None:
+        """Leave the live view as it stands."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _start(self, event: Started) -> None:
+        self._started = event
+        self._begun = self._epoch_begun = time.perf_counter()
+        if self.console.is_terminal:
+            self._live = Live(self._view(), console=self.console, auto_refresh=False)
+            self._live.start(refresh=True)
+
+    def _due(self, *, last: bool) -> bool:
+        moment = time.perf_counter()
+        if not last and moment - self._drawn < 1 / REFRESHES:
+            return False
+        self._drawn = moment
+        return True
+
+    def _columns(self) -> list[str]:
+        """The losses and the monitored score."""
+        started = self._started
+        names = ["train_loss", "validation_loss"]
+        return names if started is None or started.monitor in names else [*names, started.monitor]
+
+    def _line(self, event: EpochEnded) -> str:
+        total = self._started.epochs if self._started is not None else event.epoch
+        scores = "  ".join(f"{name} {number(event.scores.get(name))}" for name in self._columns())
+        best = "best so far" if event.is_best else f"best {event.best_epoch}"
+        return f"epoch {event.epoch}/{total}  {scores}  {best}  {event.seconds:.1f} s  {event.rows_per_second:,.0f} rows/s"
+
+    def _view(self) -> Group:
+        """The last epochs as a table, and where the current one stands."""
+        columns = self._columns()
+        table = plain_table("epoch", *columns, "rate", "rows/s", "")
+        for event in self._ended[-SHOWN_EPOCHS:]:
+            scores = [number(event.scores.get(name)) for name in columns]
+            mark = Text("best", style="green") if event.epoch == self._ended[-1].best_epoch else Text("")
+            table.add_row(str(event.epoch), *scores, f"{event.learning_rate:.2g}", f"{event.rows_per_second:,.0f}", mark)
+        return Group(table, self._position())
+
+    def _position(self) -> Text:
+        started, step = self._started, self._step
+        if started is None:
+            return Text("")
+        done = len(self._ended)
+        elapsed = time.perf_counter() - self._begun
+        share = done + (step.step / started.steps if step is not None else 0.0)
+        left = f"  {_duration(elapsed / share * (started.epochs - share))} left at most" if share > 0.05 else ""
+        if step is None:
+            return Text(f"{done} of {started.epochs} epochs done{left}")
+        rate = step.rows / max(1e-9, time.perf_counter() - self._epoch_begun)
+        return Text(f"epoch {step.epoch}/{started.epochs}  step {step.step}/{started.steps}  loss {step.loss:.3f}  {rate:,.0f} rows/s{left}")
+
+
+def _parts(plan: Plan) -> Table:
+    """Rows of each part, their groups and their classes."""
+    classes = list(plan.parts[0].classes)
+    shown = classes if len(classes) <= 6 else []
+    table = plain_table("part", "rows", "share", *(["groups"] if plan.grouped else []), *shown)
+    for part in plan.parts:
+        groups = [f"{part.groups:,}"] if plan.grouped and part.groups is not None else []
+        table.add_row(part.part, f"{part.rows:,}", f"{part.share:.1%}", *groups, *[f"{part.classes[name]:,}" for name in shown])
+    return table
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+@contextmanager
+def display(*, quiet: bool) -> Iterator[Display]:
+    """A display that leaves the terminal in order, whatever happens."""
+    shown = Display(err(), quiet=quiet)
+    try:
+        yield shown
+    finally:
+        shown.close()

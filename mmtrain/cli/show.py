@@ -1,0 +1,69 @@
+"""How this floor writes: results to standard output, everything else to standard error. `NO_COLOR` is honoured by Rich."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from mmtrain.errors import MmtrainError
+
+KINDS = {1: "The run failed", 2: "The experiment cannot be used as it is", 3: "The data cannot be used as they are"}
+
+
+def out() -> Console:
+    """For results."""
+    return Console(highlight=False)
+
+
+def err() -> Console:
+    """For everything else."""
+    return Console(stderr=True, highlight=False)
+
+
+def show_problems(error: MmtrainError, *, as_json: bool) -> None:
+    """One screen: how many problems, then each with its place, what was found and what would be right."""
+    if as_json:
+        found = [{"where": problem.where, "what": problem.what, "fix": problem.fix} for problem in error.problems]
+        print_json({"error": {"exit_code": error.exit_code, "problems": found}})
+        return
+    console = err()
+    count = len(error.problems)
+    console.print(f"[bold red]{KINDS[error.exit_code]}[/]: {count} problem{'s' if count > 1 else ''}.", soft_wrap=True)
+    for problem in error.problems:
+        line = Text()
+        line.append(f"{problem.where}: " if problem.where else "", style="bold")
+        line.append(problem.what)
+        if problem.fix:
+            line.append(f" {problem.fix}", style="green")
+        console.print(line, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))  # noqa: T201
+
+
+def note(text: str, *, quiet: bool = False) -> None:
+    """A line on standard error."""
+    if not quiet:
+        err().print(escape(text), soft_wrap=True)
+
+
+def number(value: float | None) -> str:
+    """Three digits after the point; long numbers with three significant digits; an undefined score in words."""
+    if value is None:
+        return "undefined"
+    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.4g}"
+
+
+def plain_table(*headers: str) -> Table:
+    """A table without lines around cells; all columns but the first right-aligned."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for position, header in enumerate(headers):
+        table.add_column(header, justify="left" if position == 0 else "right", overflow="fold")
+    return table

@@ -1,0 +1,81 @@
+"""Which scores are computed after an epoch, so that the file can name one to watch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmtrain.config.experiment import EarlyStopping
+from mmtrain.config.source import Finding, Location
+from mmtrain.config.tolerant import Sound, has_only
+from mmtrain.errors import did_you_mean, listed
+from mmtrain.named_score import HIGHER_IS_BETTER, higher_is_better
+from mmtrain.targets import BinaryTarget, MulticlassTarget, MultilabelTarget, RegressionTarget, Target
+
+SCORES: dict[type[Target], tuple[str, ...]] = {
+    BinaryTarget: ("auc", "pr_auc", "accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity", "log_loss", "brier"),
+    MulticlassTarget: ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc", "log_loss"),
+    MultilabelTarget: ("macro_auc", "macro_pr_auc", "macro_f1", "subset_accuracy", "hamming_loss", "log_loss"),
+    RegressionTarget: ("mae", "rmse", "r2", "median_absolute_error"),
+}
+EACH_LABEL = ("auc", "pr_auc", "f1")
+"""Scores of one label of a multilabel target, `auc[beach]`."""
+
+
+def monitored(targets: dict[str, Target]) -> dict[str, str]:
+    """Every name that can be watched, and its score: `validation_auc`, with several targets `validation_diagnosis_auc`.
+
+    The labels of a multilabel target are known from the data only; `validation_auc[LABEL]` stands for all of them.
+    """
+    names = {f"{part}_loss": "loss" for part in ("validation", "train")}
+    for key, target in targets.items():
+        infix = f"{key}_" if len(targets) > 1 else ""
+        names |= {f"{part}_{infix}loss": "loss" for part in ("validation", "train")}
+        names |= {f"validation_{infix}{score}": score for score in SCORES.get(type(target), tuple(HIGHER_IS_BETTER))}
+        if isinstance(target, MultilabelTarget):
+            names |= {f"validation_{infix}{score}[LABEL]": score for score in EACH_LABEL}
+    return names
+
+
+def direction_of(monitor: str) -> str:
+    """`maximize` when the longest known score that ends the name is better high; `minimize` for an unknown one, refused later."""
+    words = monitor.split("_")
+    for start in range(len(words)):
+        try:
+            return "maximize" if higher_is_better("_".join(words[start:])) else "minimize"
+        except ValueError:
+            continue
+    return "minimize"
+
+
+def stopping_rule(sound: Sound) -> Iterator[Finding]:
+    """The monitored score exists for these targets, and its direction is the right one."""
+    training = sound.tree.get("training")
+    stopping = training.get("early_stopping") if isinstance(training, dict) else None
+    if not sound.whole or not sound.targets or not isinstance(stopping, dict) or not has_only(stopping, EarlyStopping):
+        return
+    monitor = stopping.get("monitor") or "validation_loss"
+    if not isinstance(monitor, str):
+        return
+    where: Location = ("training", "early_stopping")
+    known = monitored(sound.targets)
+    if _general(monitor, sound.targets) not in known:
+        shown = [name for name in known if name.startswith("validation_")]
+        fix = did_you_mean(monitor, known) or f"There are {listed(shown, most=30)}."
+        yield (*where, "monitor"), f"there is no score {monitor!r} for these targets.", fix
+        return
+    right = direction_of(monitor)
+    wrong = {"minimize": "maximize", "maximize": "minimize"}[right]
+    if stopping.get("direction") == wrong:
+        yield (*where, "direction"), f"`{monitor}` is better when it is {_HIGH[right]}.", f"Set `direction: {right}`, or leave it out."
+
+
+_HIGH = {"minimize": "lower", "maximize": "higher"}
+
+
+def _general(monitor: str, targets: dict[str, Target]) -> str:
+    """`validation_auc[LABEL]` for `validation_auc[beach]`; a label is checked where the file lists the labels."""
+    score, bracket, label = monitor.partition("[")
+    if not bracket or not label.endswith("]"):
+        return monitor
+    listed_labels = {name for target in targets.values() if isinstance(target, MultilabelTarget) for name in target.labels}
+    return f"{score}[LABEL]" if not listed_labels or label[:-1] in listed_labels else monitor

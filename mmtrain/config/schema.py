@@ -1,0 +1,62 @@
+"""JSON Schema of the experiment file, so that editors complete keys and underline mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+DEFAULTED = {
+    "Experiment": {"name", "branches", "fusion", "split", "training"},
+    "SplitSection": {"method"},
+    "Training": {"early_stopping"},
+    "EarlyStopping": {"direction"},
+}
+"""What the file may leave out because `defaults` fills it in."""
+
+
+class _Generator(GenerateJsonSchema):
+    """Follows what the file allows, where that is more than the sections allow."""
+
+    def str_schema(self, schema: core_schema.StringSchema) -> JsonSchemaValue:
+        """A text may be written without quotes, `positive: 1`."""
+        return super().str_schema(schema) | {"type": ["string", "number", "boolean"]}
+
+    def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
+        """One of the choices, each with its name as the only value of the tag; a method alone may stand for its map."""
+        tag = str(schema["discriminator"])
+        choices: list[JsonSchemaValue] = []
+        for name, choice in schema["choices"].items():
+            choices.append(self.generate_inner(choice))
+            for section in self._sections(choices[-1]):
+                section["properties"][tag] = {"const": name, "title": tag.title()}
+                section["required"] = _required(section, tag)
+        if tag == "method":
+            choices.append({"enum": list(schema["choices"])})
+        return {"anyOf": choices}
+
+    def _sections(self, choice: JsonSchemaValue) -> Iterator[JsonSchemaValue]:
+        """The section of a choice, or those of all its choices."""
+        described = self.resolve_ref_schema(choice)
+        if "anyOf" not in described:
+            yield described
+        for inner in described.get("anyOf", ()):
+            yield from self._sections(inner)
+
+
+def _required(section: JsonSchemaValue, tag: str) -> list[str]:
+    """A role and a task have to be said; an architecture and a method have defaults."""
+    others = [key for key in section.get("required", []) if key != tag]
+    return [tag, *others] if tag in ("role", "task") else others
+
+
+def schema_of(experiment: type[BaseModel]) -> dict[str, Any]:
+    """The schema; every key of the file is in it, those with defaults are not required."""
+    schema = experiment.model_json_schema(schema_generator=_Generator)
+    for title, keys in DEFAULTED.items():
+        part = schema if title == "Experiment" else schema["$defs"][title]
+        part["required"] = [key for key in part.get("required", []) if key not in keys]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "mmtrain experiment"}

@@ -1,0 +1,39 @@
+"""The saved model: opened, and run over encoded rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import mmtrain.layers.encoding
+import mmtrain.layers.network  # noqa: F401 (registers our layers, by whose names the file calls them)
+from mmtrain.batches import in_order
+from mmtrain.data.encode import Array, Arrays
+from mmtrain.errors import Problem, RunError
+
+ROWS_AT_ONCE = 256
+
+
+def predictor(path: Path) -> Any:
+    """The part of model.keras behind the preprocessing. Nothing in the file is executed that is not a registered layer."""
+    try:
+        return keras.models.load_model(path, safe_mode=True, compile=False).get_layer("predictor")
+    except (ValueError, TypeError, OSError) as error:
+        what = f"the model cannot be opened: {str(error).splitlines()[0]}"
+        raise RunError(Problem(str(path), what, "Train again, or import your own layers with --code.")) from error
+
+
+def predict(model: Any, arrays: Arrays, rows: Array) -> dict[str, Array]:
+    """Predictions of `rows`, in their order, per target."""
+    call = tf.function(model, reduce_retracing=True)
+    pieces: dict[str, list[Array]] = {}
+    for inputs in in_order(arrays, rows, ROWS_AT_ONCE):
+        outputs: Mapping[str, Any] = call({name: tf.constant(values) for name, values in inputs.items()}, training=False)
+        for key, values in outputs.items():
+            pieces.setdefault(key, []).append(values.numpy())
+    return {key: np.concatenate(found) for key, found in pieces.items()}

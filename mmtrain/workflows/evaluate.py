@@ -1,0 +1,123 @@
+"""`mmtrain evaluate`: score a run on one of its parts, or on another table.
+
+The test part is scored here and nowhere else, from the weights of the best epoch, and every time is recorded in the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmtrain import config, runs
+from mmtrain.config import Experiment
+from mmtrain.data import encode
+from mmtrain.data.parts import read_split
+from mmtrain.data.table import Table
+from mmtrain.errors import DataError, Problem, RunError
+from mmtrain.evaluation.predictions import frame, to_csv
+from mmtrain.evaluation.scoring import TargetScores, score_target
+from mmtrain.layers.start import start_tensorflow
+from mmtrain.runs import Run
+from mmtrain.workflows.prepare import Prepared, read_data
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation found and where it lies."""
+
+    run: Run
+    part: str
+    results: dict[str, TargetScores]
+    predictions: Path
+    report: Path
+    looks: int
+    """How often the test part has been scored by now, this time included; 0 for other parts."""
+
+
+def evaluate(
+    which: str | None = None,
+    *,
+    part: str = "test",
+    table: Path | None = None,
+    output: Path = Path("runs"),
+    progress: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Evaluated:
+    """Score the run called `which` (see `runs.find`) on `part`, or on all rows of another `table` with the same columns.
+
+    Raises RunError for a run that cannot be used, DataError for a table that does not fit it.
+    """
+    run = runs.find(which, output)
+    experiment, fitted = opened(run)
+    data = part_data(run, experiment, part, progress) if table is None else other_data(experiment, table, progress)
+    label = part if table is None else table.stem
+    say("Data checked; starting TensorFlow.")
+    start_tensorflow()
+    from mmtrain.model import saved
+
+    arrays = encode.encode(experiment, fitted, data.table, data.stores)
+    predictions = saved.predict(saved.predictor(run / "model.keras"), arrays, np.arange(len(data.table)))
+    results = {key: score_target(key, target, arrays.targets[key], predictions[key]) for key, target in fitted.targets.items()}
+    rows = frame(data.table.rows, data.table.ids(), fitted.targets, arrays.targets, predictions)
+    looks = keep(run, label, results, rows, data.table)
+    report = write_report(run, experiment, fitted, label, rows)
+    return Evaluated(run, label, results, run / f"predictions_{label}.csv", report, looks)
+
+
+def opened(run: Run) -> tuple[Experiment, encode.Fitted]:
+    """The experiment of a run and what its training rows taught it. Raises RunError when there is no model to score."""
+    if not (run / "model.keras").is_file():
+        raise RunError(Problem(str(run.folder), f"the run has no trained model; its state is '{run.state}'.", "Train again with `mmtrain fit`."))
+    experiment = config.load(run / "config.yaml")
+    return experiment, encode.read_fitted(run.read_json("columns.json"))
+
+
+def part_data(run: Run, experiment: Experiment, part: str, progress: Callable[[int, int], None] | None) -> Prepared:
+    """The rows of one part. Raises DataError when the table is no longer the one that was split."""
+    known = run.read_json("data.json")
+    path = experiment.data.table
+    if path.is_file() and runs.file_hash(path) != known["sha256"]:
+        fix = f"Restore the table, or score the new one as a whole with `mmtrain evaluate {run.folder} --data {path}`."
+        raise DataError(Problem(str(path), "the table has changed since the training, so its rows can no longer be told apart.", fix))
+    data = read_data(experiment, path, experiment.data.images_folder, progress=progress)
+    written = read_split(run / "split.csv")
+    if not np.array_equal(written.rows, data.table.rows):
+        raise DataError(Problem(str(path), "other rows than at training can be used now; pictures may have gone.", "Restore the pictures."))
+    positions = written.parts[part]
+    if not len(positions):
+        raise DataError(Problem(str(run.folder), f"the {part} part is empty.", "Choose another part with --part."))
+    mask = np.zeros(len(data.table), dtype=np.bool_)
+    mask[positions] = True
+    reasons = dict.fromkeys(np.flatnonzero(~mask).tolist(), "another part")
+    return Prepared(data.table.keep(mask, reasons), {key: store.select(mask) for key, store in data.stores.items()})
+
+
+def other_data(experiment: Experiment, path: Path, progress: Callable[[int, int], None] | None) -> Prepared:
+    """All rows of another table; its image cells are relative to the experiment's images folder, or else to the table's own."""
+    images = experiment.data.images if experiment.data.images is not None else path.resolve().parent
+    return read_data(experiment, path, images, progress=progress)
+
+
+def keep(run: Run, label: str, results: dict[str, TargetScores], rows: pd.DataFrame, table: Table) -> int:
+    """Write predictions and scores into the run and record that this part was looked at; how often the test part was."""
+    run.write_text(f"predictions_{label}.csv", to_csv(rows))
+    known = run.read_json("metrics.json") if (run / "metrics.json").exists() else {}
+    run.write_json("metrics.json", {**known, label: {key: result.plain() for key, result in results.items()}})
+    look = {"part": label, "when": runs.now(), "rows": len(table), "table": table.path.name}
+    looks = [*run.read_json("run.json").get("evaluations", []), look]
+    run.update(evaluations=looks)
+    return sum(1 for look in looks if look["part"] == "test") if label == "test" else 0
+
+
+def write_report(run: Run, experiment: Experiment, fitted: encode.Fitted, label: str, rows: pd.DataFrame) -> Path:
+    """report.html and its plots, from what lies in the run folder."""
+    from mmtrain.reports.report import write
+
+    return write(run, experiment, fitted, label, rows)
