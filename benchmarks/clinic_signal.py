@@ -44,7 +44,9 @@ def read_clinic() -> tuple[pd.DataFrame, Array, Array]:
 def table_encoder() -> ColumnTransformer:
     """Median and standard scale for numbers, one-hot for words; a hole in a word column is a category of its own."""
     numbers = make_pipeline(SimpleImputer(), StandardScaler())
-    words = make_pipeline(SimpleImputer(strategy="constant", fill_value="unknown"), OneHotEncoder(handle_unknown="ignore", sparse_output=False))
+    words = make_pipeline(
+        SimpleImputer(strategy="constant", fill_value="unknown"), OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    )
     return ColumnTransformer(
         [("numbers", numbers, make_column_selector(dtype_include="number")), ("words", words, make_column_selector(dtype_exclude="number"))]
     )

@@ -95,4 +95,3 @@ def mixed(values: Array) -> Array:
         values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed_values: Array = values ^ (values >> np.uint64(31))
     return mixed_values
-

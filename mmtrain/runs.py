@@ -64,7 +64,9 @@ class Run:
         try:
             return json.loads((self.folder / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise RunError(Problem(str(self.folder / name), "the file is missing from the run.", "Train again, or restore the folder.")) from None
+            raise RunError(
+                Problem(str(self.folder / name), "the file is missing from the run.", "Train again, or restore the folder.")
+            ) from None
         except ValueError:
             raise RunError(Problem(str(self.folder / name), "the file is damaged.", "Train again, or restore the folder.")) from None
 
@@ -103,7 +105,9 @@ def create(name: str, output: Path) -> Run:
             except FileExistsError:  # another run of the same name took the number in this moment
                 number += 1
     except OSError as error:
-        raise RunError(Problem(str(parent), f"the run folder cannot be made: {error.strerror}.", "Give another folder with --output.")) from None
+        raise RunError(
+            Problem(str(parent), f"the run folder cannot be made: {error.strerror}.", "Give another folder with --output.")
+        ) from None
     run = Run(parent / str(number))
     run.write_json("run.json", {"format": FORMAT, "name": name, "state": "running", "started": now()})
     _point_latest(run)
@@ -146,7 +150,11 @@ def opened(folder: Path) -> Run:
     run = Run(folder.resolve())
     facts = run.read_json("run.json")
     if facts.get("format", 0) > FORMAT:
-        raise RunError(Problem(str(folder), f"the run was made by a newer mmtrain ({facts.get('versions', {}).get('mmtrain', '?')}).", "Update mmtrain."))
+        raise RunError(
+            Problem(
+                str(folder), f"the run was made by a newer mmtrain ({facts.get('versions', {}).get('mmtrain', '?')}).", "Update mmtrain."
+            )
+        )
     changed = [name for name, known in facts.get("files", {}).items() if not (run / name).is_file() or file_hash(run / name) != known]
     if changed:
         raise RunError(Problem(str(folder), f"{listed(changed)} changed after the training.", "Restore the folder, or train again."))
@@ -176,4 +184,3 @@ def file_hash(path: Path) -> str:
 def now() -> str:
     """The time in UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-

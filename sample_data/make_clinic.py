@@ -63,8 +63,14 @@ CLOSINGS = (
 )
 # Per topic: wordings that reassure, wordings that worry.
 FINDINGS = (
-    (("Smooth margin on palpation.", "Outline is rounded and well circumscribed."), ("Irregular margin on palpation.", "Outline is ragged.")),
-    (("Size stable since the last visit.", "Unchanged for over a year."), ("Growing since the last visit.", "Enlarged within three months.")),
+    (
+        ("Smooth margin on palpation.", "Outline is rounded and well circumscribed."),
+        ("Irregular margin on palpation.", "Outline is ragged."),
+    ),
+    (
+        ("Size stable since the last visit.", "Unchanged for over a year."),
+        ("Growing since the last visit.", "Enlarged within three months."),
+    ),
     (("Patient feels well.", "Noticed by chance, good appetite."), ("Reports weight loss and fatigue.", "Reports night sweats.")),
     (("Regional nodes soft and mobile.", "Nodes are not palpable."), ("One firm node nearby.", "Regional nodes hard and fixed.")),
 )

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from mmtrain.scores import ranking
 from mmtrain.scores import (
     HIGHER_IS_BETTER,
     Score,
@@ -15,6 +14,7 @@ from mmtrain.scores import (
     higher_is_better,
     multiclass_scores,
     multilabel_scores,
+    ranking,
     regression_scores,
 )
 

@@ -26,7 +26,9 @@ class Part(StrEnum):
 def command(
     run: Run = None,
     part: Annotated[Part, typer.Option("--part", help="Which part of the split to score.")] = Part.test,
-    data: Annotated[Path | None, typer.Option("--data", metavar="TABLE", help="Score all rows of another table instead.", show_default=False)] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="TABLE", help="Score all rows of another table instead.", show_default=False)
+    ] = None,
     output: Output = Path("runs"),
     code: Code = None,
     as_json: Json = False,
@@ -43,7 +45,15 @@ def command(
         done = evaluate(run, part=part.value, table=data, output=output, progress=shown.pictures, say=shown.say)
     if as_json:
         scores = {key: result.plain() for key, result in done.results.items()}
-        print_json({"run": str(done.run.folder), "part": done.part, "targets": scores, "predictions": str(done.predictions), "report": str(done.report)})
+        print_json(
+            {
+                "run": str(done.run.folder),
+                "part": done.part,
+                "targets": scores,
+                "predictions": str(done.predictions),
+                "report": str(done.report),
+            }
+        )
         return
     _show(done, quiet=quiet)
 

@@ -32,7 +32,13 @@ def command(
     with display(quiet=quiet or as_json) as shown:
         try:
             done = fit(
-                config, overrides=overrides or (), output=output, watch=shown.event, announce=shown.plan, progress=shown.pictures, say=shown.say
+                config,
+                overrides=overrides or (),
+                output=output,
+                watch=shown.event,
+                announce=shown.plan,
+                progress=shown.pictures,
+                say=shown.say,
             )
         except Interrupted as stopped:
             shown.close()
@@ -48,7 +54,9 @@ def _result(done: Fitted, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         print_json({"run": str(done.run.folder), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "scores": ended.best_scores})
         return
-    scores = "  ".join(f"{name} {number(value)}" for name, value in ended.best_scores.items() if name in ("train_loss", "validation_loss", done.monitor))
+    scores = "  ".join(
+        f"{name} {number(value)}" for name, value in ended.best_scores.items() if name in ("train_loss", "validation_loss", done.monitor)
+    )
     reason = f"; {ended.reason}" if ended.reason else ""
     note(f"Best epoch {ended.best_epoch} of {ended.epochs}{reason}.  {scores}", quiet=quiet)
     out().print(str(done.run.folder), soft_wrap=True, markup=False)

@@ -1,3 +1,5 @@
 """stub"""
+
+
 def command() -> None:
     """Stub."""

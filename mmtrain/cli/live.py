@@ -148,7 +148,9 @@ class Display:
         if step is None:
             return Text(f"{done} of {started.epochs} epochs done{left}")
         rate = step.rows / max(1e-9, time.perf_counter() - self._epoch_begun)
-        return Text(f"epoch {step.epoch}/{started.epochs}  step {step.step}/{started.steps}  loss {step.loss:.3f}  {rate:,.0f} rows/s{left}")
+        return Text(
+            f"epoch {step.epoch}/{started.epochs}  step {step.step}/{started.steps}  loss {step.loss:.3f}  {rate:,.0f} rows/s{left}"
+        )
 
 
 def _parts(plan: Plan) -> Table:

@@ -7,9 +7,15 @@ from typing import Annotated
 
 import typer
 
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY.SUB=VALUE", help="Override a value of the file; may be given several times.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY.SUB=VALUE", help="Override a value of the file; may be given several times.")
+]
 Output = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder that holds the runs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
-Code = Annotated[Path | None, typer.Option("--code", metavar="FILE", help="A Python file with your own columns, branches or fusions, imported first.")]
-Run = Annotated[str | None, typer.Argument(help="A run folder, or a name (its latest run). Left out: the latest run of all.", show_default=False)]
+Code = Annotated[
+    Path | None, typer.Option("--code", metavar="FILE", help="A Python file with your own columns, branches or fusions, imported first.")
+]
+Run = Annotated[
+    str | None, typer.Argument(help="A run folder, or a name (its latest run). Left out: the latest run of all.", show_default=False)
+]

@@ -66,7 +66,7 @@ class FittedImage(FittedColumn):
         """Pixels of the store's shape, and whether there is a picture."""
         return {name: RawInput(self.spec.shape, self.spec.dtype), f"{name}_present": RawInput((1,), "float32")}
 
-    def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
+    def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:  # noqa: ARG002
         """Pictures come from the image store, not from cells."""
         raise TypeError("Pixels come from the image store.")
 

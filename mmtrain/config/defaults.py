@@ -106,7 +106,12 @@ def _branches(tree: dict[str, Any]) -> None:
             continue
         named = branch.get("columns")
         found = [kinds[key] for key in named if isinstance(key, str) and key in kinds] if isinstance(named, list) else []
-        branch["architecture"] = DEFAULTS[found[0]] if found else next(iter(architectures))
+        branch["architecture"] = DEFAULTS[found[0]] if found else _likely(branch)
+
+
+def _likely(branch: dict[str, Any]) -> str:
+    """The architecture that knows most keys of a branch whose columns are wrong, so that its options are not called wrong too."""
+    return max((DEFAULTS["vector"], *architectures), key=lambda name: len(architectures[name].section.model_fields.keys() & branch.keys()))
 
 
 def _unused(name: str, taken: dict[str, Any]) -> str:

@@ -30,7 +30,7 @@ class Cache(Section):
 class Data(Section):
     """Where the rows and the pictures are."""
 
-    table: Path = Field(description="The table: CSV, TSV or Parquet; relative to this file.")
+    table: Path = Field(description="CSV, TSV or Parquet file with a row per example; its path is relative to this file.")
     images: Path | None = Field(None, description="The folder that image cells are relative to; left out: the folder of the table.")
     missing_values: tuple[str, ...] = Field((), description="Texts that mean 'missing', besides the empty cell.")
     allow_outside: bool = Field(False, description="Whether image cells may leave the images folder.")

@@ -83,21 +83,24 @@ def findings(errors: Iterable[ErrorDetails], experiment: type[BaseModel]) -> lis
     return [
         _finding(found)
         for place, found in by_place.items()
-        if not _tried_in_vain(place, found, by_place) and not _misspelt(place, found, unknown)
+        if not _said_below(place, found, by_place) and not _misspelt(place, found, unknown)
     ]
 
 
-def _tried_in_vain(place: Location, found: list[Mistake], places: Iterable[Location]) -> bool:
-    """Whether these are the other types of a union, while the value fits one of them but for something inside it."""
-    types_only = all(mistake.kind in EXPECTED or mistake.kind == "literal_error" for mistake in found)
-    return types_only and any(len(other) > len(place) and other[: len(place)] == place for other in places)
+def _said_below(place: Location, found: list[Mistake], places: Iterable[Location]) -> bool:
+    """Whether something inside the value is wrong and explains these: it fits one type of a union otherwise, or counts as absent."""
+    explained = all(mistake.kind in EXPECTED or mistake.kind in ("literal_error", "too_short") for mistake in found)
+    return explained and any(len(other) > len(place) and other[: len(place)] == place for other in places)
 
 
 def _misspelt(place: Location, found: list[Mistake], unknown: list[Location]) -> bool:
     """Whether a key is missing because it stands there misspelt, which is reported already."""
-    return found[0].kind == "missing" and any(
-        other[:-1] == place[:-1] and did_you_mean(str(other[-1]), [found[0].last]) for other in unknown
-    )
+    return found[0].kind == "missing" and any(other[:-1] == place[:-1] and _means(str(other[-1]), found[0].last) for other in unknown)
+
+
+def _means(key: str, name: str) -> bool:
+    """Whether `key` is `name` misspelt, or swallowed its value as in `{role:numeric}`."""
+    return key != name and (key.partition(":")[0] == name or bool(did_you_mean(key, [name])))
 
 
 def _finding(found: list[Mistake]) -> Finding:
@@ -109,10 +112,16 @@ def _finding(found: list[Mistake]) -> Finding:
 def _unknown_key(mistake: Mistake) -> Finding:
     known = list(mistake.spot.section.model_fields) if mistake.spot.section is not None else []
     what = f"unknown key for the {mistake.spot.choice}." if mistake.spot.choice else "unknown key."
-    word, colon, value = mistake.last.partition(":")
+    return mistake.spot.location, what, _right_key(mistake.last, known) or f"The keys here are {listed(known, most=30)}."
+
+
+def _right_key(key: str, known: list[str]) -> str:
+    word, colon, value = key.partition(":")
     if colon and word in known:
-        return mistake.spot.location, what, f"Put a blank after the colon: `{word}: {value}`."
-    return mistake.spot.location, what, did_you_mean(mistake.last, known) or f"The keys here are {listed(known, most=30)}."
+        return f"Put a blank after the colon: `{word}: {value}`."
+    if key.isdecimal():
+        return "If it is the end of the number before it, write the decimal point as a dot."
+    return did_you_mean(key, known)
 
 
 def _missing(mistake: Mistake) -> Finding:
@@ -126,17 +135,20 @@ def _missing(mistake: Mistake) -> Finding:
 def _wrong_length(mistake: Mistake) -> Finding:
     """A list or a map with too few or too many entries."""
     context, received = mistake.context, len(mistake.error["input"])
-    lengths = [argument for argument in get_args(mistake.spot.here) if argument is not Ellipsis]
-    fixed = get_origin(mistake.spot.here) is tuple and Ellipsis not in get_args(mistake.spot.here)
     wanted = (
-        f"{len(lengths)}"
-        if fixed
+        f"{len(get_args(mistake.spot.here))}"
+        if _fixed(mistake.spot.here)
         else f"at least {context['min_length']}"
         if "min_length" in context
         else f"at most {context['max_length']}"
     )
     noun = "entry" if wanted.rsplit(maxsplit=1)[-1] == "1" else "entries"
     return mistake.spot.location, f"expected {wanted} {noun}; found {received or 'none'}.", mistake.spot.description
+
+
+def _fixed(annotation: Any) -> bool:
+    """Whether it is a list with a fixed number of entries."""
+    return get_origin(annotation) is tuple and Ellipsis not in get_args(annotation)
 
 
 def _unknown_choice(mistake: Mistake) -> Finding:
@@ -155,9 +167,9 @@ def _missing_choice(mistake: Mistake) -> Finding:
     tag = mistake.spot.tag
     if tag is None:
         return _other(mistake)
-    misspelt = next((key for key in mistake.error["input"] if did_you_mean(key, [tag.tag])), None)
+    misspelt = next((key for key in mistake.error["input"] if _means(key, tag.tag)), None)
     if misspelt is not None:
-        return (*mistake.spot.location, misspelt), "unknown key.", f"Did you mean '{tag.tag}'?"
+        return (*mistake.spot.location, misspelt), "unknown key.", _right_key(misspelt, [tag.tag])
     known = list(tag.choices())
     return (*mistake.spot.location, tag.tag), "this key is missing.", f"Add it: it is one of {listed(known, 'or', most=30)}."
 
@@ -199,7 +211,8 @@ def _wrong_value(found: list[Mistake]) -> Finding:
         elif mistake.kind in EXPECTED:
             expected.append(EXPECTED[mistake.kind])
         elif mistake.kind in RANGES:
-            return location, f"{_shown(received, quoted=False)} is out of range.", f"It has to be {_range(mistake)}."
+            wrong = "has the wrong length" if mistake.kind.startswith("string") else "is out of range"
+            return location, f"{_shown(received, quoted=False)} {wrong}.", f"It has to be {_range(mistake)}."
         else:
             return _other(mistake)
     what = f"expected {listed([*choices, *dict.fromkeys(expected)], 'or', most=30)}; found {_shown(received)}."
@@ -210,7 +223,8 @@ def _rewritten(mistake: Mistake, expected: list[str]) -> str:
     """How the user's value would be written here, where that can be guessed; else what could stand here."""
     key, received, tag = mistake.last, mistake.error["input"], mistake.spot.tag
     if "a list" in expected and isinstance(received, str):
-        return f"Write `{key}: [{received}]`."
+        count = len(get_args(mistake.spot.here)) if _fixed(mistake.spot.here) else 1
+        return f"Write `{key}: [{', '.join([received] * count)}]`." if count == 1 or received.isdecimal() else mistake.spot.description
     if "a number" in expected and isinstance(received, str) and re.fullmatch(r"[-+]?\d+,\d+", received):
         return f"Write the decimal point as a dot: `{received.replace(',', '.')}`."
     if MAP not in expected:

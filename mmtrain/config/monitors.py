@@ -8,7 +8,7 @@ from mmtrain.config.experiment import EarlyStopping
 from mmtrain.config.source import Finding, Location
 from mmtrain.config.tolerant import Sound, has_only
 from mmtrain.errors import did_you_mean, listed
-from mmtrain.named_score import HIGHER_IS_BETTER, higher_is_better
+from mmtrain.named_score import HIGHER_IS_BETTER
 from mmtrain.targets import BinaryTarget, MulticlassTarget, MultilabelTarget, RegressionTarget, Target
 
 SCORES: dict[type[Target], tuple[str, ...]] = {
@@ -37,14 +37,15 @@ def monitored(targets: dict[str, Target]) -> dict[str, str]:
 
 
 def direction_of(monitor: str) -> str:
-    """`maximize` when the longest known score that ends the name is better high; `minimize` for an unknown one, refused later."""
-    words = monitor.split("_")
-    for start in range(len(words)):
-        try:
-            return "maximize" if higher_is_better("_".join(words[start:])) else "minimize"
-        except ValueError:
-            continue
-    return "minimize"
+    """`maximize` or `minimize`; `minimize` for an unknown score, which is refused later."""
+    return "maximize" if HIGHER_IS_BETTER.get(_score_of(monitor), False) else "minimize"
+
+
+def _score_of(monitor: str) -> str:
+    """`log_loss` of `validation_diagnosis_log_loss`, the longest known score at its end; empty for none."""
+    words = monitor.partition("[")[0].split("_")
+    ends = ("_".join(words[start:]) for start in range(len(words)))
+    return next((end for end in ends if end in HIGHER_IS_BETTER), "")
 
 
 def stopping_rule(sound: Sound) -> Iterator[Finding]:
@@ -59,9 +60,7 @@ def stopping_rule(sound: Sound) -> Iterator[Finding]:
     where: Location = ("training", "early_stopping")
     known = monitored(sound.targets)
     if _general(monitor, sound.targets) not in known:
-        shown = [name for name in known if name.startswith("validation_")]
-        fix = did_you_mean(monitor, known) or f"There are {listed(shown, most=30)}."
-        yield (*where, "monitor"), f"there is no score {monitor!r} for these targets.", fix
+        yield (*where, "monitor"), f"there is no score {monitor!r} for these targets.", _nearest(monitor, known)
         return
     right = direction_of(monitor)
     wrong = {"minimize": "maximize", "maximize": "minimize"}[right]
@@ -70,6 +69,16 @@ def stopping_rule(sound: Sound) -> Iterator[Finding]:
 
 
 _HIGH = {"minimize": "lower", "maximize": "higher"}
+
+
+def _nearest(monitor: str, known: dict[str, str]) -> str:
+    """The same score under its right name, a score of a similar spelling, or all there are."""
+    score = _score_of(monitor)
+    same = [name for name, other in known.items() if other == score and name.startswith("validation_")]
+    if same:
+        return did_you_mean(monitor, same) or f"Did you mean '{same[0]}'?"
+    hint = "" if score else did_you_mean(monitor, known)  # a score of another task is no misspelling
+    return hint or f"There are {listed([name for name in known if name.startswith('validation_')], most=30)}."
 
 
 def _general(monitor: str, targets: dict[str, Target]) -> str:

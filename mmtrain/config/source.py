@@ -132,14 +132,13 @@ class _Reader:
 
     def map(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
         """The plain values of a map; what `<<` brings in gives way to what is written out."""
-        self._check(node, location)
-        self.source.marks.setdefault(location, self._mark(node))
         found = self._merged(node, location)
         written: dict[str, Mark] = {}
         for key_node, value_node in node.value:
             if key_node.tag == MERGE:
                 continue
             where = (*location, str(key_node.value))
+            _check_colon(key_node, self.source.file)
             if not isinstance(key_node, yaml.ScalarNode):
                 self._note(key_node, location, "a key has to be one word or text, not a list or a map.", "Write `key: value`.")
             elif key_node.value in written:
@@ -158,7 +157,7 @@ class _Reader:
                 continue
             for other in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
                 if isinstance(other, yaml.MappingNode):
-                    found = self.map(other, location) | found
+                    found = self.value(other, location) | found
                 else:
                     self._note(key_node, (*location, "<<"), "only a map can be merged.", "Write `<<: *name` with the anchor of a map.")
         return found
@@ -179,6 +178,13 @@ class _Reader:
     def _note(self, node: yaml.Node, location: Location, what: str, fix: str) -> None:
         mark = self._mark(node)
         self.source.notes.append((mark, Problem(self.source.place(location, mark), what, fix)))
+
+
+def _check_colon(key: yaml.Node, file: str) -> None:
+    """Raises ConfigError for `age {role: numeric}`, which YAML takes for the key `age {role`; `dose [mg]` is a fair header."""
+    if isinstance(key, yaml.ScalarNode) and key.style is None and key.value.count("{") != key.value.count("}"):
+        word = key.value.partition("{")[0].strip()
+        raise ConfigError(Problem(f"{file}:{key.start_mark.line + 1}", "a colon is missing before the bracket.", f"Write `{word}: {{`."))
 
 
 def _override(source: Source, text: str, mark: Mark) -> list[Problem]:

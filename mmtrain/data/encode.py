@@ -63,9 +63,7 @@ class Arrays:
 def fit(experiment: Experiment, table: Table, rows: Array) -> Fitted:
     """Let every column and target learn from the cells of `rows`, which are the training rows."""
     Fitted.model_rebuild(force=True)
-    columns: dict[str, FittedColumn] = {
-        key: column.fit(table.pieces(column.column, rows)) for key, column in experiment.inputs.items()
-    }
+    columns: dict[str, FittedColumn] = {key: column.fit(table.pieces(column.column, rows)) for key, column in experiment.inputs.items()}
     targets = {
         key: target.fit({header: table.cells(header, rows) for header in target.reads()}, experiment.training.class_weights)
         for key, target in experiment.targets.items()

@@ -13,7 +13,9 @@ from mmtrain.targets import FittedTarget
 Array = np.ndarray[Any, Any]
 
 
-def frame(rows: Array, ids: list[str], targets: Mapping[str, FittedTarget], truths: Mapping[str, Array], predictions: Mapping[str, Array]) -> pd.DataFrame:
+def frame(
+    rows: Array, ids: list[str], targets: Mapping[str, FittedTarget], truths: Mapping[str, Array], predictions: Mapping[str, Array]
+) -> pd.DataFrame:
     """`row` (position in the file), `id`, then per target truth, prediction and a probability per class or label.
 
     With several targets the columns begin with the target's name. Truth columns are left out where there is no truth.

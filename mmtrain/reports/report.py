@@ -1,3 +1,5 @@
 """stub"""
+
+
 def write(run, experiment, fitted, label, rows):
     return run / "report.html"

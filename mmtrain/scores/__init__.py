@@ -11,11 +11,11 @@ A score that the rows cannot give is None with the reason in words, never 0 and 
 clipped to 1e-7 and 1 - 1e-7. Wrong arrays (shape, NaN, outside 0 to 1) raise `ValueError`. Every row counts once.
 """
 
+from mmtrain.named_score import HIGHER_IS_BETTER, Score, higher_is_better
 from mmtrain.scores.binary import binary_scores
 from mmtrain.scores.classification import confusion_matrix
 from mmtrain.scores.multiclass import multiclass_scores
 from mmtrain.scores.multilabel import multilabel_scores
-from mmtrain.named_score import HIGHER_IS_BETTER, Score, higher_is_better
 from mmtrain.scores.regression import regression_scores
 
 __all__ = [

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mmtrain.named_score import Score, score_if, without_rows
 from mmtrain.scores import checks, ranking
 from mmtrain.scores.classification import confusion_matrix, f1, log_loss, recall
-from mmtrain.named_score import Score, score_if, without_rows
 
 NAMES = ("auc", "pr_auc", "accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity", "log_loss", "brier")
 

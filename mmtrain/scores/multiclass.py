@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmtrain.errors import listed
+from mmtrain.named_score import Score, score_if, without_rows
 from mmtrain.scores import checks, ranking
 from mmtrain.scores.classification import confusion_matrix, f1, log_loss, recall
-from mmtrain.named_score import Score, score_if, without_rows
 
 NAMES = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc", "log_loss")
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmtrain.errors import listed
+from mmtrain.named_score import Score, score_if, without_rows
 from mmtrain.scores import checks, ranking
 from mmtrain.scores.classification import confusion_matrix, f1, log_loss
-from mmtrain.named_score import Score, score_if, without_rows
 
 NAMES = ("macro_auc", "macro_pr_auc", "macro_f1", "subset_accuracy", "hamming_loss", "log_loss")
 EACH_LABEL = ("auc", "pr_auc", "f1")

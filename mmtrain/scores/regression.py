@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmtrain.scores import checks
 from mmtrain.named_score import Score, score_if, without_rows
+from mmtrain.scores import checks
 
 NAMES = ("mae", "rmse", "r2", "median_absolute_error")
 

@@ -77,16 +77,18 @@ class FittedClassTarget(FittedTarget):
         import numpy as np
         import pandas as pd
 
-        return np.asarray(pd.Index(list(self.classes)).get_indexer(cells[self.column]), dtype=np.int32)
+        return np.asarray(pd.Index(list(self.classes)).get_indexer(pd.Index(cells[self.column])), dtype=np.int32)
 
     def row_weights(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """The weight of each row's class."""
         import numpy as np
 
-        return np.asarray(self.weights, dtype=np.float32)[truth]
+        weights: np.ndarray[Any, np.dtype[np.float32]] = np.asarray(self.weights, dtype=np.float32)[truth]
+        return weights
 
     def spoken(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Class names; empty for -1."""
         import numpy as np
 
-        return np.array([*self.classes, ""], dtype=object)[truth]
+        names: np.ndarray[Any, Any] = np.array([*self.classes, ""], dtype=object)[truth]
+        return names

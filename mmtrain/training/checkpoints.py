@@ -42,16 +42,17 @@ def save(folder: Path, name: str, core: Any, optimizer: Any, position: dict[str,
             os.replace(temporary, target)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise RunError(Problem(str(folder / name), f"the checkpoint cannot be written: {error.strerror}.", "Make room, then train again.")) from error
+        raise RunError(
+            Problem(str(folder / name), f"the checkpoint cannot be written: {error.strerror}.", "Make room, then train again.")
+        ) from error
 
 
 def _write_arrays(path: Path, variables: list[Any]) -> None:
     """Variables by their number and path, so that a changed network is noticed when they are read."""
-    np.savez(path, **{f"{number:04d} {variable.path.replace('/', '|')}": _plain(variable) for number, variable in enumerate(variables)})
-
-
-def _plain(variable: Any) -> np.ndarray[Any, Any]:
-    return np.asarray(variable.value)
+    arrays: dict[str, Any] = {
+        f"{number:04d} {variable.path.replace('/', '|')}": np.asarray(variable.value) for number, variable in enumerate(variables)
+    }
+    np.savez(path, **arrays)
 
 
 def load_weights(folder: Path, name: str, core: Any) -> dict[str, Any]:

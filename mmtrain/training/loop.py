@@ -189,7 +189,9 @@ def judged(steps: Steps, arrays: Arrays, rows: Array) -> tuple[dict[str, Array],
         found, predicted = steps.judge(batch)
         _append(losses, found)
         _append(predictions, predicted)
-    return {key: np.concatenate(pieces) for key, pieces in losses.items()}, {key: np.concatenate(pieces) for key, pieces in predictions.items()}
+    return {key: np.concatenate(pieces) for key, pieces in losses.items()}, {
+        key: np.concatenate(pieces) for key, pieces in predictions.items()
+    }
 
 
 def _append(pieces: dict[str, list[Array]], batch: Mapping[str, Any]) -> None:

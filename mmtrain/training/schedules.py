@@ -34,7 +34,7 @@ class LearningRate:
             share = min(1.0, since / max(1e-9, self.epochs - schedule.warmup_epochs))
             return schedule.final + (1 - schedule.final) * 0.5 * (1 + math.cos(math.pi * share))
         if isinstance(schedule, ExponentialSchedule):
-            return schedule.decay**since
+            return float(schedule.decay**since)
         return self.cut
 
     def epoch_ended(self, value: float | None) -> None:

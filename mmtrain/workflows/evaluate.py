@@ -74,7 +74,9 @@ def evaluate(
 def opened(run: Run) -> tuple[Experiment, encode.Fitted]:
     """The experiment of a run and what its training rows taught it. Raises RunError when there is no model to score."""
     if not (run / "model.keras").is_file():
-        raise RunError(Problem(str(run.folder), f"the run has no trained model; its state is '{run.state}'.", "Train again with `mmtrain fit`."))
+        raise RunError(
+            Problem(str(run.folder), f"the run has no trained model; its state is '{run.state}'.", "Train again with `mmtrain fit`.")
+        )
     experiment = config.load(run / "config.yaml")
     return experiment, encode.read_fitted(run.read_json("columns.json"))
 

@@ -86,7 +86,9 @@ def fit(
         finally:
             keep_best(run, network)
         timings = {"before_training": round(trained_from - begun, 3), "training": round(time.perf_counter() - trained_from, 3)}
-        run.update(state="finished", ended=runs.now(), seconds=timings, epochs=ended.epochs, best_epoch=ended.best_epoch, stopped=ended.reason)
+        run.update(
+            state="finished", ended=runs.now(), seconds=timings, epochs=ended.epochs, best_epoch=ended.best_epoch, stopped=ended.reason
+        )
     except BaseException as error:
         run.update(state=_state_after(error), ended=runs.now(), error=str(error) if isinstance(error, MmtrainError) else repr(error))
         raise

@@ -96,5 +96,3 @@ def labels(experiment: Experiment, table: Table) -> np.ndarray[Any, Any] | None:
         if found is not None:
             return found
     return None
-
-

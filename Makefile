@@ -1,0 +1,39 @@
+# The two commands of the README, and what they are made of. Everything happens in .venv; nothing else on the machine is touched.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test slow check format clean
+
+# The main job on real data: train, then score the test part.
+demo: $(READY)
+	$(BIN)/mmtrain fit configs/emoji.yaml
+	$(BIN)/mmtrain evaluate emoji
+
+# All checks and tests.
+test: check
+	$(BIN)/python -m pytest
+
+# The tests that take minutes.
+slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Made again when the versions or the dependencies change.
+$(READY): constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "mmtrain needs Python 3.11 to 3.13; set PYTHON=python3.12, say.")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $(READY)
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

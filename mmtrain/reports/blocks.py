@@ -1,0 +1,117 @@
+"""What a report is made of: plain values that `report.html` knows how to show. Every text is escaped there, pictures excepted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+Tone = Literal["", "good", "bad", "quiet"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table."""
+
+    text: str
+    number: bool = False
+    """Aligned to the right, with figures of equal width."""
+    tone: Tone = ""
+    share: float | None = None
+    """Shades the cell, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under headings; the first cell of a row names it."""
+
+    kind: ClassVar[str] = "table"
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+    over: str = ""
+    """A heading over all columns but the first."""
+
+    @property
+    def headings(self) -> tuple[Cell, ...]:
+        """The headings, aligned as the column below them."""
+        numbers = [all(row[column].number for row in self.rows) for column in range(len(self.head))]
+        return tuple(Cell(text, number=bool(self.rows) and number) for text, number in zip(self.head, numbers, strict=True))
+
+
+@dataclass(frozen=True)
+class Words:
+    """A paragraph; `strong` is its last sentence, the one that must not be overlooked."""
+
+    kind: ClassVar[str] = "words"
+
+    text: str
+    strong: str = ""
+    tone: Tone = ""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Steps from left to right, each a number, what it counts, and how it is divided, if it is."""
+
+    kind: ClassVar[str] = "flow"
+
+    steps: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plot. `markup` is SVG made by us and is not escaped; None when the report has no room for it."""
+
+    file: str
+    title: str
+    alt: str
+    caption: str = ""
+    markup: str | None = None
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Plots side by side where there is room; `wide` plots stand alone."""
+
+    kind: ClassVar[str] = "pictures"
+
+    pictures: tuple[Picture, ...]
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text shown as it is."""
+
+    kind: ClassVar[str] = "code"
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Blocks that are shown on request."""
+
+    kind: ClassVar[str] = "folded"
+
+    summary: str
+    blocks: tuple[Block, ...]
+
+
+Block: TypeAlias = Table | Words | Flow | Pictures | Code | Folded
+
+
+@dataclass(frozen=True)
+class Section:
+    """Blocks under a heading, then sections one level below."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    sections: tuple[Section, ...] = ()
+
+
+def number(text: str, *, tone: Tone = "", share: float | None = None) -> Cell:
+    """A cell that holds a number, or stands for one."""
+    return Cell(text, number=True, tone=tone, share=share)

@@ -1,0 +1,182 @@
+"""What lies in a run folder, read for a report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mmtrain.columns.bookkeeping import PARTS
+from mmtrain.config import Experiment
+from mmtrain.data.encode import Fitted
+from mmtrain.data.parts import read_split
+from mmtrain.runs import Run
+from mmtrain.targets import FittedTarget
+
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One target on one part: what metrics.json says of it, and the rows of its predictions."""
+
+    key: str
+    part: EvaluatedPart
+    target: FittedTarget
+    result: Mapping[str, Any]
+    prefix: str
+    """What its columns of the predictions begin with; empty for a single target."""
+
+    @property
+    def scores(self) -> Mapping[str, Mapping[str, Any]]:
+        """`{name: {value, undefined, note}}`, the last two where there is something to say."""
+        found: Mapping[str, Mapping[str, Any]] = self.result["scores"]
+        return found
+
+    @property
+    def baseline(self) -> Mapping[str, Mapping[str, Any]]:
+        """The same of the baseline."""
+        found: Mapping[str, Mapping[str, Any]] = self.result["baseline"]["scores"]
+        return found
+
+    def texts(self, column: str) -> pd.Series[str]:
+        """A column of the predictions as text; an unknown answer is empty. The part must have `rows`."""
+        return self._column(column).fillna("").astype(str)
+
+    def numbers(self, column: str) -> Numbers:
+        """A column of the predictions as (rows,) float64; NaN where it is empty. The part must have `rows`."""
+        values: Numbers = pd.to_numeric(self._column(column), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        return values
+
+    def _column(self, column: str) -> pd.Series[Any]:
+        assert self.part.rows is not None  # noqa: S101
+        found: pd.Series[Any] = self.part.rows[f"{self.prefix}{column}"]
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluatedPart:
+    """A part, or another table, that was scored."""
+
+    label: str
+    table: str
+    """File name of the table it was read from."""
+    results: Mapping[str, Mapping[str, Any]]
+    rows: pd.DataFrame | None
+    """None when its predictions are no longer in the run."""
+
+    @property
+    def called(self) -> str:
+        """`test rows`, or `rows of newer.csv`."""
+        return f"{self.label} rows" if self.label in PARTS else f"rows of {self.table or self.label}"
+
+    @property
+    def title(self) -> str:
+        """`the test part`, or `newer.csv`."""
+        return f"the {self.label} part" if self.label in PARTS else self.table or self.label
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """Everything a report speaks of."""
+
+    run: Run
+    experiment: Experiment
+    fitted: Fitted
+    facts: Mapping[str, Any]
+    """run.json"""
+    data: Mapping[str, Any]
+    """data.json"""
+    sizes: Mapping[str, int]
+    """Rows of train, validation and test."""
+    epochs: tuple[Mapping[str, Any], ...]
+    """Lines of metrics.jsonl, one per epoch."""
+    parts: tuple[EvaluatedPart, ...]
+    """The newest first."""
+    config: str
+
+    @property
+    def several(self) -> bool:
+        """Whether names have to say which target they mean."""
+        return len(self.fitted.targets) > 1
+
+    @property
+    def looks(self) -> int:
+        """How often the test part was scored."""
+        return sum(1 for look in self.facts.get("evaluations", []) if look["part"] == "test")
+
+    def judged(self, part: EvaluatedPart) -> tuple[Judged, ...]:
+        """Every target on one part."""
+        targets = self.fitted.targets
+        return tuple(
+            Judged(key, part, targets[key], result, f"{key}_" if self.several else "")
+            for key, result in part.results.items()
+            if key in targets
+        )
+
+
+def read(run: Run, experiment: Experiment, fitted: Fitted, label: str, rows: pd.DataFrame) -> Contents:
+    """The contents of a run whose part `label`, with its predictions `rows`, was just scored. Raises RunError for a damaged file."""
+    facts = run.read_json("run.json")
+    return Contents(
+        run,
+        experiment,
+        fitted,
+        facts,
+        run.read_json("data.json"),
+        {part: len(positions) for part, positions in read_split(run / "split.csv").parts.items()},
+        read_epochs(run / "metrics.jsonl"),
+        _parts(run, facts, label, rows),
+        (run / "config.yaml").read_text(encoding="utf-8"),
+    )
+
+
+def read_epochs(path: Path) -> tuple[Mapping[str, Any], ...]:
+    """Lines of whole epochs. A last line that a crash cut short is left out."""
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        try:
+            values = json.loads(line)
+        except ValueError:
+            continue
+        if "step" not in values:
+            found.append(values)
+    return tuple(found)
+
+
+def _parts(run: Run, facts: Mapping[str, Any], label: str, rows: pd.DataFrame) -> tuple[EvaluatedPart, ...]:
+    looks = {look["part"]: look for look in facts.get("evaluations", [])}  # the last look at each
+    newest = {part: place for place, part in enumerate([look["part"] for look in facts.get("evaluations", [])])}
+    metrics: Mapping[str, Any] = run.read_json("metrics.json")
+    order = sorted(metrics, key=lambda part: (part != label, -newest.get(part, -1)))
+    return tuple(
+        EvaluatedPart(part, looks.get(part, {}).get("table", ""), metrics[part], rows if part == label else _predictions(run, part))
+        for part in order
+    )
+
+
+def _predictions(run: Run, part: str) -> pd.DataFrame | None:
+    path = run / f"predictions_{part}.csv"
+    return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8") if path.is_file() else None
+
+
+def answers(judged: Judged) -> Mapping[str, int] | None:
+    """Rows of each class or label in the part; None where there are no classes or the predictions are gone."""
+    names = judged.target.columns
+    if judged.part.rows is None or not names:
+        return None
+    truth = judged.texts("truth")
+    separator = getattr(judged.target, "separator", None)
+    if separator is None:
+        counts = truth.value_counts()
+        return {name: int(counts.get(name, 0)) for name in names}
+    if any(separator in name for name in names):  # the joined labels cannot be told apart again
+        return None
+    counts = truth.str.split(separator, regex=False).explode().value_counts()
+    return {name: int(counts.get(name, 0)) for name in names}
