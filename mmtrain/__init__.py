@@ -1,0 +1,63 @@
+"""mmtrain: train one Keras model on a table of images, numbers, categories and text, from a short YAML file.
+
+This page is the plan of the house.
+
+# The path of the data
+
+One direction, no way back; `mmtrain/workflows/fit.py` is this path as code.
+
+| step | call | gives | kept in the run folder |
+|---|---|---|---|
+| 1 | `config.load(path, overrides)` | `Experiment`, frozen | `config.yaml` |
+| 2 | `table.read(...)`, `images.attach(...)` | a checked table and its image stores | `data.json` |
+| 3 | `split.split(...)` | `Parts`, disjoint by group | `split.csv` |
+| 4 | `encode.fit(experiment, table, training rows)` | fitted columns and targets | `columns.json` |
+| 5 | `encode.encode(...)` | `Arrays`: one row index over all of them | (cache, outside the run) |
+| 6 | `Batches.epoch(number)` | `{column, column_present}`, targets, weights | |
+| 7 | `assemble(experiment, fitted)` | `Network`: core, predictor, whole | `model.keras` |
+| 8 | `loop.train(...)` | events, best weights | `metrics.jsonl`, `checkpoints/` |
+| 9 | `evaluate(run, part)` | scores beside a baseline | `metrics.json`, `predictions_<part>.csv`, `plots/`, `report.html` |
+
+# Floors
+
+A module imports only from floors below its own; import-linter keeps it (`pyproject.toml`). The tier says what importing
+costs: 0 the standard library and Typer, 1 pydantic and YAML, 2 numpy and pandas, 3 TensorFlow. What can be known in a cheap
+tier is refused there: a misspelt key in tier 1, a word in a numeric column in tier 2.
+
+| floor | rooms | tier |
+|---|---|---|
+| `cli/` | one file per command: declarations, printing, exit codes | 0 |
+| `workflows/` | one plain function per command; read these first | 2, TensorFlow inside |
+| `training/` `evaluation/` `reports/` | the loop; scores of a part; what a person reads | 2-3 |
+| `model/` `batches.py` | the network; batches by row index | 3 |
+| `data/` `runs.py` | table, split, encoding, image store; the run folder | 2 |
+| `config/` | the experiment file, with line numbers | 1 |
+| `columns/` `targets/` `branches/` `fusion.py` | what a YAML file can name, one file each | 1 |
+| `registry.py` `specs.py` `pixels/` `scores/` `layers/` `named_score.py` | options from signatures; tensors; one image; scores in numpy; Keras layers | 1-3 |
+| `errors.py` | `Problem` and the three errors | 0 |
+
+# Words
+
+An **experiment** is the validated YAML. A **column** has a **role**; what training rows taught it is a **fitted column**. Encoded
+it is a tensor of a **kind**, described by a **spec**. A **branch** makes one feature vector of columns, a **fusion** one vector of
+branches, a **target** with its **task** the answer. Rows belong to **parts** and are visited in an **order**. A training
+leaves a **run**. What a user must fix is a **problem**.
+
+# Promises, in this order
+
+1. Right: one row index drives every input; what is learned from data is learned from training rows; row i in is row i out.
+2. Honest: grouped splits, baselines beside the model, the test part scored only by `evaluate` and every time recorded.
+3. Legible: every mistake in one screen: where, what was found, what would be right.
+4. Fast: nothing is decoded or tokenized twice; batches are gathered while the step before them runs.
+5. Open: a new column type is one file, a new branch or fusion one function.
+"""
+
+
+
+def __getattr__(name: str) -> str:
+    """`mmtrain.__version__`, read from the installation when asked for; reading it always would cost 0.15 s."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("mmtrain")
+    raise AttributeError(f"module 'mmtrain' has no attribute {name!r}")

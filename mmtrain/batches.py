@@ -43,15 +43,16 @@ class Batches:
     chance_columns: int = 0
 
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.size)
+        return (len(self.rows) + self.size - 1) // self.size
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch in its order, from step `start` on; the last may be smaller."""
         visited = order(self.seed, number, self.rows)
         pieces = [visited[first : first + self.size] for first in range(start * self.size, len(visited), self.size)]
-        return _ahead(lambda rows: self._batch(rows, number), pieces)
+        return _ahead(lambda rows: self.of(rows, number), pieces)
 
-    def _batch(self, rows: Array, epoch: int) -> Batch:
+    def of(self, rows: Array, epoch: int = 0) -> Batch:
+        """One batch of these rows, with the chances they have in `epoch`."""
         return Batch(
             rows,
             self.arrays.take(rows),
@@ -81,7 +82,7 @@ def _ahead(make: Any, pieces: list[Array]) -> Iterator[Any]:
 
 def chances(seed: int, epoch: int, rows: Array, columns: int) -> Array:
     """Uniform float32 in [0, 1) for (seed, epoch, row, column): SplitMix64 (Steele, Lea and Flood 2014) of a counter."""
-    start = mixed(np.array([mixed(np.array([seed], dtype=np.uint64))[0] ^ np.uint64(epoch)], dtype=np.uint64))[0]
+    start = mixed(np.array([mixed(np.array([seed % 2**64], dtype=np.uint64))[0] ^ np.uint64(epoch)], dtype=np.uint64))[0]
     counter = rows.astype(np.uint64)[:, None] * np.uint64(max(columns, 1)) + np.arange(columns, dtype=np.uint64)
     bits = mixed(counter ^ start) >> np.uint64(40)  # 24 bits, what a float32 holds exactly
     return (bits.astype(np.float32)) * np.float32(2.0**-24)

@@ -48,11 +48,12 @@ class Run:
         return self.folder / name
 
     def write_text(self, name: str, text: str) -> Path:
-        """Write a file whole: under a temporary name, then renamed."""
+        """Write a file whole: under a temporary name, then renamed. Raises RunError when it cannot be written."""
         path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
         return path
 
     def write_json(self, name: str, value: Any) -> Path:
@@ -71,8 +72,8 @@ class Run:
             raise RunError(Problem(str(self.folder / name), "the file is damaged.", "Train again, or restore the folder.")) from None
 
     def append_line(self, name: str, value: dict[str, Any]) -> None:
-        """Add a line of JSON to a file that grows."""
-        with (self.folder / name).open("a", encoding="utf-8") as file:
+        """Add a line of JSON to a file that grows. Raises RunError when it cannot be written."""
+        with _writing(self.folder / name), (self.folder / name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(value, allow_nan=False) + "\n")
 
     def update(self, **facts: Any) -> None:
@@ -97,7 +98,7 @@ def create(name: str, output: Path) -> Run:
     parent = output / name
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        number = max((int(folder.name) for folder in parent.iterdir() if folder.name.isdigit()), default=0) + 1
+        number = max((int(folder.name) for folder in parent.iterdir() if folder.name.isdecimal()), default=0) + 1
         while True:
             try:
                 (parent / str(number)).mkdir()
@@ -117,7 +118,7 @@ def create(name: str, output: Path) -> Run:
 def _point_latest(run: Run) -> None:
     """`latest` as a symbolic link; where those are not allowed, as a text file holding the number."""
     latest = run.folder.parent / "latest"
-    with replacing(latest) as temporary:
+    with _writing(latest), replacing(latest) as temporary:
         try:
             os.symlink(run.folder.name, temporary)
         except OSError:
@@ -130,19 +131,27 @@ def find(which: str | None, output: Path) -> Run:
     Raises RunError when there is none, or when it was made by a newer mmtrain, or its sealed files have changed.
     """
     if which is None:
-        runs = sorted(output.glob("*/*/run.json"), key=lambda path: path.stat().st_mtime_ns)
+        runs = [path.parent for path in output.glob("*/*/run.json") if not path.parent.is_symlink()]
         if not runs:
             raise RunError(Problem(str(output), "there is no run here.", "Train one with `mmtrain fit CONFIG`, or name its folder."))
-        return opened(runs[-1].parent)
+        return opened(max(runs, key=_started))
     for folder in (Path(which), output / which):
         if (folder / "run.json").is_file():
             return opened(folder)
-        numbers = [int(child.name) for child in folder.iterdir() if child.name.isdigit()] if folder.is_dir() else []
+        numbers = [int(path.parent.name) for path in folder.glob("*/run.json") if path.parent.name.isdecimal()]
         if numbers:
             return opened(folder / str(max(numbers)))
     names = sorted(folder.name for folder in output.iterdir() if folder.is_dir()) if output.is_dir() else []
     hint = did_you_mean(which, names) or (f"Under {output} there are {listed(names)}." if names else "Train one with `mmtrain fit CONFIG`.")
     raise RunError(Problem(which, "there is no such run.", hint))
+
+
+def _started(folder: Path) -> tuple[str, int]:
+    """When a run began, to compare with others. Not when its folder last changed: evaluating a run does not make it the latest."""
+    try:
+        return str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["started"]), int(folder.name)
+    except (OSError, ValueError, LookupError, TypeError):
+        return "", 0
 
 
 def opened(folder: Path) -> Run:
@@ -175,6 +184,16 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """A full disk or a lost folder is no bug of ours."""
+    try:
+        yield
+    except OSError as error:
+        what = f"the file cannot be written: {(error.strerror or str(error)).lower()}."
+        raise RunError(Problem(str(path), what, "Make room, or give another folder with --output.")) from error
+
+
 def file_hash(path: Path) -> str:
     """SHA-256 of a file, read in pieces."""
     with path.open("rb") as file:
@@ -182,5 +201,5 @@ def file_hash(path: Path) -> str:
 
 
 def now() -> str:
-    """The time in UTC, ISO 8601, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    """The time in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -33,9 +33,9 @@ MALIGNANT_PATIENTS = (5, 8, 9, 8)
 
 # Distance between the means of the two diagnoses, in standard deviations of the noise.
 AGE_SEPARATION = 0.65
-LESION_SEPARATION = 1.0
-NOTE_SEPARATION = 1.7
-IMAGE_SEPARATION = 1.4
+LESION_SEPARATION = 1.1
+NOTE_SEPARATION = 1.4
+IMAGE_SEPARATION = 1.3
 
 SITES = ("Northgate", "St. Brigid", "Harbour", "Elm Park")
 SITE_BRIGHTNESS = (0, 10, -12, 5)  # grey levels: every scanner has its own exposure

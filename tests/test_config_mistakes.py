@@ -143,6 +143,14 @@ WRONG_VALUES = [
         'learning_rate: "0,1"',
         "14: training.learning_rate: expected a number; found '0,1'. Write the decimal point as a dot: `0.1`.",
     ),
+    (
+        "epochs: 30",
+        "learning_rate: 0,001",
+        "14: training.learning_rate: 0 is out of range. It has to be more than 0.\n"
+        "clinic.yaml:14: training.001: unknown key. If it is the end of the number before it, write the decimal point as a dot.",
+    ),
+    ("epochs: 30", f"epochs: {'x' * 61}", f"14: training.epochs: expected a whole number; found '{'x' * 57}...'."),
+    ("validation_auc", "[validation_auc]", "14: training.early_stopping.monitor: expected a text; found a list."),
     ("epochs: 30", "learning_rate: nan", "14: training.learning_rate: expected a finite number; found 'nan'."),
     ("epochs: 30", "learning_rate: inf", "14: training.learning_rate: expected a finite number; found 'inf'."),
     (
@@ -547,6 +555,29 @@ FOLLOW_UPS = {
         [("monitor: validation_auc", "montor: validation_auc, direction: maximize")],
         ["14: training.early_stopping.montor: unknown key. Did you mean 'monitor'?"],
     ),
+    "the default split does not stand in for a misspelt section": (
+        [
+            ("split: {method: stratified, validation: 0.15, test: 0.15}", "splt: {method: column}"),
+            ("  sex: {role: categorical}", "  sex: {role: split}"),
+            ("[age, sex]", "[age]"),
+        ],
+        ["13: splt: unknown key. Did you mean 'split'?"],
+    ),
+    "the score of a misspelt target is not unknown": (
+        [
+            ("  diagnosis:", "  price: {role: target, task: regresion}\n  diagnosis:"),
+            ("validation_auc", "validation_price_mae"),
+        ],
+        ["7: columns.price.task: there is no task 'regresion'. Did you mean 'regression'?"],
+    ),
+    "a text that is too short": (
+        [
+            ("task: binary", "task: multilabel, separator: ''"),
+            ("method: stratified, ", ""),
+            ("validation_auc", "validation_loss"),
+        ],
+        ["7: columns.diagnosis.separator: '' has the wrong length. It has to be 1 or more characters long."],
+    ),
     "a share out of range is not added up": (
         [("test: 0.15", "test: 1.5")],
         ["13: split.test: 1.5 is out of range. It has to be less than 1."],
@@ -708,4 +739,4 @@ def test_a_folder_is_refused(tmp_path):
 
 def test_every_table_of_mistakes_has_the_cases_it_had():
     tables = (ONE_MISTAKE, SEVERAL_PLACES, FOLLOW_UPS, OVERRIDES, WHOLE_FILES)
-    assert [len(table) for table in tables] == [121, 7, 10, 12, 12]
+    assert [len(table) for table in tables] == [124, 7, 13, 12, 12]

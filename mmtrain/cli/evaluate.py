@@ -59,12 +59,17 @@ def command(
 
 
 def _show(done: Evaluated, *, quiet: bool) -> None:
+    from rich.markup import escape
+
     from mmtrain.cli.show import note, out
 
     console = out()
     for key, result in done.results.items():
         unknown = f", {result.unknown} more left out: training did not have their class" if result.unknown else ""
-        console.print(f"\n[bold]{done.part}[/] of {done.run}: {key}, {result.task}, {result.rows} rows{unknown}", highlight=False)
+        console.print(
+            f"\n[bold]{escape(done.part)}[/] of {escape(str(done.run))}: {escape(key)}, {result.task}, {result.rows} rows{unknown}",
+            highlight=False,
+        )
         console.print(_table(result))
         console.print(f"baseline: {result.baseline_name}", soft_wrap=True, markup=False)
         for score in result.scores:
@@ -77,11 +82,15 @@ def _show(done: Evaluated, *, quiet: bool) -> None:
 
 
 def _table(result: TargetScores) -> object:
+    from rich.markup import escape
+
     from mmtrain.cli.show import number, plain_table
     from mmtrain.named_score import higher_is_better
 
     table = plain_table("score", "model", "baseline", "better is")
     baseline = {score.name: score.value for score in result.baseline}
     for score in result.scores:
-        table.add_row(score.name, number(score.value), number(baseline[score.name]), "higher" if higher_is_better(score.name) else "lower")
+        table.add_row(
+            escape(score.name), number(score.value), number(baseline[score.name]), "higher" if higher_is_better(score.name) else "lower"
+        )
     return table

@@ -42,7 +42,8 @@ def command(
             )
         except Interrupted as stopped:
             shown.close()
-            note(f"{stopped} The best and the last weights are kept{f' in {shown.run.folder}' if shown.run else ''}.")
+            kept = shown.run is not None and (shown.run / "model.keras").is_file() and shown.run.folder
+            note(f"{stopped} {f'The best weights so far are kept in {kept}.' if kept else 'No epoch was finished.'}")
             raise typer.Exit(stopped.exit_code) from None
     _result(done, as_json=as_json, quiet=quiet)
 

@@ -1,5 +1,49 @@
-"""stub"""
+"""`mmtrain init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmtrain.cli.options import Json, Quiet
+
+if TYPE_CHECKING:
+    from mmtrain.workflows.init import Begun
+
+File = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="The file to write.  [default: <table>.yaml, here]", show_default=False),
+]
 
 
-def command() -> None:
-    """Stub."""
+def command(
+    table: Annotated[Path, typer.Argument(help="A CSV, TSV or Parquet file.")],
+    target: Annotated[str | None, typer.Option("--target", metavar="COLUMN", help="The column to be predicted; left out: guessed.")] = None,
+    images: Annotated[Path | None, typer.Option("--images", metavar="FOLDER", help="Where the pictures lie; left out: looked for.")] = None,
+    file: File = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a first experiment file for a table: a guessed role for each column, with the reason."""
+    from mmtrain.workflows.init import init
+
+    _show(init(table, target=target, images=images, file=file, force=force), as_json=as_json, quiet=quiet)
+
+
+def _show(done: Begun, *, as_json: bool, quiet: bool) -> None:
+    from mmtrain.cli.show import note, out, print_json
+
+    columns = done.survey.columns
+    if as_json:
+        guesses = [{"header": one.header, "role": one.guess.role, "used": one.guess.used, "reason": one.guess.reason} for one in columns]
+        print_json({"file": str(done.file), "target": done.survey.target, "columns": guesses})
+        return
+    for one in columns:
+        role = one.guess.role if one.guess.used else "not used"
+        note(f"{one.header or '(no header)'}: {role}, {one.guess.reason}", quiet=quiet)
+    out().print(str(done.file), soft_wrap=True, markup=False)
+    name = f"'{done.file}'" if " " in str(done.file) else str(done.file)
+    note(f"Confirm the roles in it, then: mmtrain check {name}, mmtrain fit {name}", quiet=quiet)

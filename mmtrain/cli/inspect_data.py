@@ -1,5 +1,47 @@
-"""stub"""
+"""`mmtrain inspect-data`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmtrain.cli.options import Code, Json, Quiet, Set
 
 
-def command() -> None:
-    """Stub."""
+def command(
+    source: Annotated[Path, typer.Argument(metavar="CONFIG|TABLE", help="An experiment file, or a CSV, TSV or Parquet file.")],
+    overrides: Set = None,
+    code: Code = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what is in a table, column by column, and what is wrong with it; with an experiment file, role by role."""
+    from mmtrain.cli.live import display
+    from mmtrain.cli.show import print_json
+    from mmtrain.errors import ConfigError, Problem
+    from mmtrain.workflows.code import import_code
+    from mmtrain.workflows.inspect import inspect_experiment, inspect_table, plain
+
+    if source.suffix.lower() in (".yaml", ".yml"):
+        import_code(code)
+        with display(quiet=quiet or as_json) as shown:
+            inspection = inspect_experiment(source, overrides=overrides or (), progress=shown.pictures)
+        if as_json:
+            print_json(plain(inspection))
+            return
+        from mmtrain.cli.inspect_view import show_inspection
+
+        show_inspection(inspection)
+        return
+    if overrides or code:
+        option = "--set" if overrides else "--code"
+        raise ConfigError(Problem(option, f"{source} is a table.", "The option goes with an experiment file, which ends in .yaml."))
+    survey = inspect_table(source)
+    if as_json:
+        print_json(plain(survey))
+        return
+    from mmtrain.cli.survey_view import show_survey
+
+    show_survey(survey)

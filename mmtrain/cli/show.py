@@ -65,5 +65,5 @@ def plain_table(*headers: str) -> Table:
     """A table without lines around cells; all columns but the first right-aligned."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for position, header in enumerate(headers):
-        table.add_column(header, justify="left" if position == 0 else "right", overflow="fold")
+        table.add_column(escape(header), justify="left" if position == 0 else "right", overflow="fold")
     return table

@@ -1,7 +1,8 @@
 """`role: numeric`: one number per row.
 
 Encoded as kind `vector`: (batch, 1) float32, or (batch, 2) when training rows have holes and `missing: median` fills
-them: the second value is 1 where the number was missing. A cell that is not a number, met after training, counts as missing.
+them: the second value is 1 where the number was missing. A cell that is no number float32 can hold, met after training,
+counts as missing.
 """
 
 from __future__ import annotations
@@ -21,33 +22,52 @@ if TYPE_CHECKING:
 MISSING = {"median": "use the training median", "mask": "leave the number out of that row", "drop": "leave the row out"}
 
 
+LARGEST = 3.4028234663852886e38
+"""Of float32, in which the network reckons; what is larger would be infinite there."""
+
+
 def numbers(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Cells as float64; NaN where a cell is missing or is no finite number. Blanks around a number are ignored."""
+    """Cells as float64; NaN where a cell is missing or is no number up to `LARGEST`. Blanks around a number are ignored."""
+    import numpy as np
+
+    values = _read(cells)
+    return np.where(np.abs(values) <= LARGEST, values, np.nan)
+
+
+def _read(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Cells as float64, infinities included; NaN where there is no number."""
     import numpy as np
     import pandas as pd
 
     values: np.ndarray[Any, np.dtype[np.float64]] = pd.to_numeric(cells.str.strip(), errors="coerce").to_numpy(
         dtype=np.float64, na_value=np.nan
     )
-    return np.where(np.isfinite(values), values, np.nan)
+    return values
 
 
 def number_faults(cells: pd.Series[str]) -> list[Fault]:
-    """Cells that hold something, but not a finite number: words and infinities."""
+    """Cells that hold something, but no number the network could reckon with: words, infinities, 1e40."""
     import numpy as np
 
     bad = np.flatnonzero(cells.notna().to_numpy() & np.isnan(numbers(cells)))
     if not len(bad):
         return []
     found = str(cells.iloc[bad[0]])
-    infinite = found.strip().lower().lstrip("+-") in {"inf", "infinity"}
-    what = f"{found!r} is {'infinite' if infinite else 'not a number'}."
-    fix = "Write a finite number, or leave the cell empty."
+    if found.strip().lower().lstrip("+-") in {"inf", "infinity"}:
+        return [Fault(bad, f"{found!r} is infinite.", "Write a finite number, or leave the cell empty.")]
+    if not np.isnan(_read(cells.iloc[bad[:1]])[0]):
+        return [Fault(bad, f"{found!r} is too large.", "Write a number between -3.4e38 and 3.4e38, or leave the cell empty.")]
+    fix = f"Write a number, or list {found!r} under `data.missing_values` if it stands for a missing value."
     if "," in found:
         fix = "Write the decimal point as a dot and leave out thousands separators."
-    elif not infinite:
-        fix = f"Write a number, or list {found!r} under `data.missing_values` if it stands for a missing value."
-    return [Fault(bad, what, fix)]
+    return [Fault(bad, f"{found!r} is not a number.", fix)]
+
+
+def center_and_scale(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:
+    """Mean and standard deviation; of equal numbers that number and 1."""
+    if values.min() == values.max():
+        return float(values[0]), 1.0  # rounding may set their mean beside them: three times 0.1 has a deviation of 1e-17
+    return float(values.mean()), float(values.std()) or 1.0  # 0 when the squares are too small for float64
 
 
 class FittedNumeric(FittedColumn):
@@ -102,7 +122,7 @@ class Numeric(InputColumn):
         return "vector"
 
     def faults(self, cells: pd.Series[str]) -> list[Fault]:
-        """Words, infinities, a column without any number, and missing cells where those are refused."""
+        """Words, infinities, numbers out of range, a column without any number, and missing cells where those are refused."""
         import numpy as np
 
         found = number_faults(cells) + missing_fault(cells, self.missing, MISSING)
@@ -120,14 +140,14 @@ class Numeric(InputColumn):
             known = np.zeros(1)
         center, scale = 0.0, 1.0
         if self.normalize == "standard":
-            center, scale = float(known.mean()), float(known.std())
+            center, scale = center_and_scale(known)
         elif self.normalize == "minmax":
-            center, scale = float(known.min()), float(known.max() - known.min())
+            center, scale = float(known.min()), float(known.max() - known.min()) or 1.0
         missing = int(np.isnan(values).sum())
         return FittedNumeric(
             fill=center if self.missing == "mask" else float(np.median(known)),
             center=center,
-            scale=scale if scale > 0 and np.isfinite(scale) else 1.0,
+            scale=scale,
             indicator=self.missing == "median" and missing > 0,
             masked=self.missing == "mask",
             minimum=float(known.min()),

@@ -111,7 +111,9 @@ def _branches(tree: dict[str, Any]) -> None:
 
 def _likely(branch: dict[str, Any]) -> str:
     """The architecture that knows most keys of a branch whose columns are wrong, so that its options are not called wrong too."""
-    return max((DEFAULTS["vector"], *architectures), key=lambda name: len(architectures[name].section.model_fields.keys() & branch.keys()))
+    names = [DEFAULTS["vector"], *architectures]
+    known = [sum(key in architectures[name].section.model_fields for key in branch) for name in names]
+    return str(names[known.index(max(known))])
 
 
 def _unused(name: str, taken: dict[str, Any]) -> str:

@@ -195,7 +195,6 @@ DESCRIBED: Mapping[str, Callable[[Mistake], Finding]] = {
     "union_tag_invalid": _unknown_choice,
     "union_tag_not_found": _missing_choice,
     "value_error": _own_words,
-    "assertion_error": _own_words,
     "string_pattern_mismatch": _wrong_form,
 }
 

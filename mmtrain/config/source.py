@@ -61,8 +61,8 @@ class Source:
         return f"{file}: {dotted}" if dotted else file
 
     def problems(self, findings: Iterable[Finding]) -> list[Problem]:
-        """The notes and each finding once, with its place, in the order in which the places were written."""
-        found = [(self.mark(location), Problem(self.place(location), what, fix)) for location, what, fix in dict.fromkeys(findings)]
+        """The notes and the findings, each with its place, in the order in which the places were written."""
+        found = [(self.mark(location), Problem(self.place(location), what, fix)) for location, what, fix in findings]
         return [problem for _, problem in sorted([*self.notes, *found], key=lambda marked: marked[0])]
 
 

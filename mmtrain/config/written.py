@@ -67,7 +67,7 @@ def spot(path: Location, experiment: type[BaseModel]) -> Spot:
             here = next((arm for arm in arms if str(part).startswith(f"{getattr(get_origin(arm), '__name__', '?')}[")), None)
         else:
             written.append(part)
-            here, section, choice = _inside(arms[0], part), None, ""
+            here, section = _inside(arms[0], part), None
             example = next(iter(example.values())) if isinstance(example, dict) else None
     return Spot(tuple(written), here, section, choice, example)
 

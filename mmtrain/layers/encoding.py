@@ -33,20 +33,27 @@ def _present(known: Any, masked: bool) -> Any:
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class EncodeNumber(_Encode):
-    """(batch, 1) float64, NaN for missing, to `(value - center) / scale` as (batch, 1 or 2) float32."""
+    """(batch, 1) float64, NaN for missing, to `(value - center) / scale` as (batch, 1 or 2) float32.
+
+    What would be infinite in float32 counts as missing.
+    """
 
     def __init__(self, *, fill: float, center: float, scale: float, indicator: bool, masked: bool, **kwargs: Any) -> None:
         super().__init__({"fill": fill, "center": center, "scale": scale, "indicator": indicator, "masked": masked}, **kwargs)
 
     def call(self, raw: Any) -> tuple[Any, Any]:
         settings = self.settings
-        value = tf.cast(raw, tf.float64)
-        known = tf.math.is_finite(value)
-        filled = tf.where(known, value, tf.constant(settings["fill"], tf.float64))
-        scaled = tf.cast((filled - tf.constant(settings["center"], tf.float64)) / tf.constant(settings["scale"], tf.float64), tf.float32)
+        exact = self._scaled(tf.cast(raw, tf.float64))
+        known = tf.math.is_finite(exact)
+        encoded = tf.where(known, exact, self._scaled(tf.constant(settings["fill"], tf.float64)))
         if settings["indicator"]:
-            scaled = tf.concat([scaled, 1.0 - tf.cast(known, tf.float32)], axis=1)
-        return scaled, _present(known, settings["masked"])
+            encoded = tf.concat([encoded, 1.0 - tf.cast(known, tf.float32)], axis=1)
+        return encoded, _present(known, settings["masked"])
+
+    def _scaled(self, value: Any) -> Any:
+        """float64 in, rounded to float32 once."""
+        center, scale = (tf.constant(self.settings[name], tf.float64) for name in ("center", "scale"))
+        return tf.cast((value - center) / scale, tf.float32)
 
     def compute_output_spec(self, raw: Any) -> tuple[Any, Any]:
         width = 2 if self.settings["indicator"] else 1
@@ -58,9 +65,9 @@ class _Lookup(_Encode):
 
     def __init__(self, words: list[str], first: int, unseen: int, settings: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(settings, **kwargs)
-        keys = tf.constant(words, dtype=tf.string, shape=(len(words),))
-        codes = tf.range(first, first + len(words), dtype=tf.int32)
-        self.table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, codes), default_value=unseen)
+        keys, codes = (words, list(range(first, first + len(words)))) if words else ([""], [unseen])  # a table cannot be empty
+        pairs = tf.lookup.KeyValueTensorInitializer(tf.constant(keys, tf.string), tf.constant(codes, tf.int32))
+        self.table = tf.lookup.StaticHashTable(pairs, default_value=unseen)
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")

@@ -44,7 +44,7 @@ class BagProjection(keras.layers.Layer):  # type: ignore[misc]
         self.units = units
 
     def build(self, input_shape: Any) -> None:  # noqa: ARG002
-        """A matrix row for every id, drawn as a dense layer's would be for texts of some ten words (Glorot and Bengio 2010)."""
+        """A matrix row for every id, drawn as a dense layer's on the TF-IDF vector would be (Glorot and Bengio 2010)."""
         self.kernel = self.add_weight(name="kernel", shape=(len(self.idf), self.units), initializer=keras.initializers.GlorotUniform())
         self.idf_weights = tf.constant(np.asarray(self.idf, dtype=np.float32))
         self.built = True
@@ -147,7 +147,7 @@ class PresentMaximum(_OverBranches):
 
     def call(self, features: dict[str, Any], present: dict[str, Any]) -> Any:
         values, shown = self.stacked(features, present)
-        lowest = -6e4  # below any feature, inside the range of float16
+        lowest = tf.as_dtype(values.dtype).min
         largest = ops.max(ops.where(shown > 0, values, ops.cast(lowest, values.dtype)), axis=1)
         return ops.where(ops.sum(shown, axis=1) > 0, largest, 0)
 
@@ -162,9 +162,10 @@ class FeatureAttention(_OverBranches):
     def __init__(self, *, width: int, heads: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.width, self.heads = width, heads
-        self.attend = keras.layers.MultiHeadAttention(heads, max(1, width // heads))
-        self.normalize = keras.layers.LayerNormalization()
-        self.mean = PresentMean()
+        # The layer's own type for its parts: a loaded layer may have another one than new layers get.
+        self.attend = keras.layers.MultiHeadAttention(heads, max(1, width // heads), dtype=self.dtype_policy)
+        self.normalize = keras.layers.LayerNormalization(dtype=self.dtype_policy)
+        self.mean = PresentMean(dtype=self.dtype_policy)
 
     def build(self, features_shape: dict[str, Any], present_shape: dict[str, Any]) -> None:  # noqa: ARG002
         count = len(features_shape)

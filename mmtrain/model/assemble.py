@@ -17,7 +17,7 @@ import keras
 from keras import ops
 
 from mmtrain.config import Experiment
-from mmtrain.data.encode import Fitted, encoder
+from mmtrain.data.encode import Fitted, encoder, free_names
 from mmtrain.specs import TensorSpec, layer_names
 
 
@@ -41,12 +41,12 @@ def assemble(experiment: Experiment, fitted: Fitted) -> Network:
     specs = {key: column.spec for key, column in fitted.columns.items()}
     inputs = core_inputs(specs)
     features, present = _branches(experiment, specs, inputs)
-    vector = _fusion(experiment, features, present)
+    vector = _fusion(experiment, features, present, name=free_names(["fusion"], "", inputs)["fusion"])
     raw = {}
-    for key, name in layer_names(fitted.targets, "target_").items():
+    for key, name in free_names(fitted.targets, "target_", inputs).items():
         raw[key] = keras.layers.Dense(fitted.targets[key].units, dtype="float32", name=name)(vector)
     core = keras.Model(inputs, raw, name="core")
-    names = layer_names(fitted.targets, "prediction_")
+    names = free_names(fitted.targets, "prediction_", inputs)
     activations = {key: target.activation(names[key]) for key, target in fitted.targets.items()}
     predictions = {key: activations[key](raw[key]) for key in raw}
     predictor = keras.Model(inputs, predictions, name="predictor")
@@ -69,20 +69,21 @@ def _branches(experiment: Experiment, specs: Mapping[str, TensorSpec], inputs: M
     """The feature vector (batch, width) of every branch, and whether it is present (batch, 1): when any of its columns is."""
     features: dict[str, Any] = {}
     present: dict[str, Any] = {}
-    for key, name in layer_names(experiment.branches, "branch_").items():
+    presence = free_names(experiment.branches, "present_", inputs)
+    for key, name in free_names(experiment.branches, "branch_", inputs).items():
         branch = experiment.branches[key]
         spec = [specs[column] for column in branch.columns]
         own = [keras.Input(one.shape, dtype=one.dtype) for one in spec]
         model = keras.Model(own, branch.build(list(own), spec), name=name)
         features[key] = model([inputs[column] for column in branch.columns])
         shown = [inputs[f"{column}_present"] for column in branch.columns]
-        present[key] = shown[0] if len(shown) == 1 else keras.layers.Maximum()(shown)
+        present[key] = shown[0] if len(shown) == 1 else keras.layers.Maximum(name=presence[key])(shown)
     return features, present
 
 
-def _fusion(experiment: Experiment, features: Mapping[str, Any], present: Mapping[str, Any]) -> Any:
-    """One vector (batch, width)."""
-    own = {key: keras.Input(feature.shape[1:], dtype=feature.dtype, name=key) for key, feature in features.items()}
-    shown = {key: keras.Input((1,), dtype="float32", name=f"{key} present") for key in features}
+def _fusion(experiment: Experiment, features: Mapping[str, Any], present: Mapping[str, Any], *, name: str) -> Any:
+    """One vector (batch, width). Its inputs have Keras's own names, which no branch can be called like."""
+    own = {key: keras.Input(feature.shape[1:], dtype=feature.dtype) for key, feature in features.items()}
+    shown = {key: keras.Input((1,), dtype="float32") for key in features}
     vector = experiment.fusion.build(own, shown)
-    return keras.Model([own, shown], vector, name="fusion")([dict(features), dict(present)])
+    return keras.Model([own, shown], vector, name=name)([dict(features), dict(present)])

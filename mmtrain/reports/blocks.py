@@ -42,12 +42,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Words:
-    """A paragraph; `strong` is its last sentence, the one that must not be overlooked."""
+    """A paragraph; `strong` is the sentence in it that must not be overlooked."""
 
     kind: ClassVar[str] = "words"
 
     text: str
     strong: str = ""
+    after: str = ""
     tone: Tone = ""
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from mmtrain.columns.bookkeeping import PARTS
+from mmtrain.errors import listed
 from mmtrain.named_score import higher_is_better
-from mmtrain.reports.blocks import Tone
+from mmtrain.reports.blocks import Words
 from mmtrain.reports.contents import Contents, Judged
 
 TITLES = {
@@ -39,6 +38,9 @@ MAIN = {"binary": "auc", "multiclass": "balanced_accuracy", "multilabel": "macro
 """The score of the summary, unless the best epoch was chosen by another one."""
 IN_UNITS = {"mae", "rmse", "median_absolute_error"}
 """Scores in the target's own unit; all others are shown with three decimals."""
+MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+"""Not those of strftime, which speaks the language of the machine."""
+NOT_COMPARABLE = "So the model cannot be compared with the baseline."
 Outcome = Literal["better", "worse", "same", "undefined"]
 
 
@@ -117,8 +119,7 @@ def moment(text: str) -> str:
         when = datetime.fromisoformat(text)
     except ValueError:
         return text
-    months = "January February March April May June July August September October November December".split()
-    return f"{when.day} {months[when.month - 1]} {when.year}, {when:%H:%M} UTC"
+    return f"{when.day} {MONTHS[when.month - 1]} {when.year}, {when:%H:%M} UTC"
 
 
 def outcome(score: str, model: Mapping[str, Any], baseline: Mapping[str, Any]) -> Outcome:
@@ -128,61 +129,54 @@ def outcome(score: str, model: Mapping[str, Any], baseline: Mapping[str, Any]) -
         return "undefined"
     if shown(score, mine) == shown(score, theirs):
         return "same"
-    return "better" if (mine > theirs) == _higher(score) else "worse"
+    return "better" if (mine > theirs) == higher_is_better(score) else "worse"
 
 
 def direction(score: str) -> str:
     """`higher` or `lower`, whichever is better."""
-    return "higher" if _higher(score) else "lower"
+    return "higher" if higher_is_better(score) else "lower"
 
 
-def _higher(score: str) -> bool:
-    return higher_is_better(score)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One score of a target on a part, against its baseline."""
-
-    facts: str
-    judgement: str
-    tone: Tone
-
-
-def verdict(contents: Contents, judged: Judged) -> Verdict:
-    """The sentence a reader should take home."""
+def verdict(contents: Contents, judged: Judged) -> Words:
+    """What a reader should take home of one target on one part: its main score against the baseline's."""
     name = main_score(contents, judged)
     mine, theirs = judged.scores[name], judged.baseline[name]
-    where = f"On the {rows_called(judged)}, the {in_sentence(name)} of {judged.key}"
+    facts = f"On the {rows_called(judged)}, the {in_sentence(name)} of {judged.key} is"
     if mine["value"] is None:
-        return Verdict(f"{where} is undefined: {mine['undefined']}", "So the model cannot be compared with the baseline.", "bad")
-    found = f"{where} is {shown(name, mine['value'])} ({direction(name)} is better)"
+        return Words(f"{facts} undefined: {mine['undefined']}", NOT_COMPARABLE, tone="bad")
+    facts += f" {shown(name, mine['value'])} ({direction(name)} is better)"
     if theirs["value"] is None:
-        return Verdict(
-            f"{found}. For the baseline it is undefined: {theirs['undefined']}", "So the model cannot be compared with the baseline.", "bad"
-        )
-    facts = f"{found}; the baseline ({judged.result['baseline']['name']}) has {shown(name, theirs['value'])}."
-    won = outcome(name, mine, theirs) == "better"
-    words = "The model beats the baseline." if won else "The model does not beat the baseline."
-    return Verdict(facts, words, "good" if won else "bad")
+        return Words(f"{facts}. For the baseline it is undefined: {theirs['undefined']}", NOT_COMPARABLE, tone="bad")
+    facts += f"; the baseline ({judged.result['baseline']['name']}) has {shown(name, theirs['value'])}."
+    if outcome(name, mine, theirs) != "better":
+        return Words(facts, "The model does not beat the baseline.", tone="bad")
+    return Words(facts, "The model beats the baseline.", _but_worse(judged), "good")
+
+
+def _but_worse(judged: Judged) -> str:
+    """The scores in which a model that beats the baseline in another one does not."""
+    worse = [
+        in_sentence(name)
+        for name, score in judged.scores.items()
+        if "[" not in name and outcome(name, score, judged.baseline[name]) == "worse"
+    ]
+    return f"It is worse than the baseline in {listed(worse)}." if worse else ""
 
 
 def main_score(contents: Contents, judged: Judged) -> str:
     """The score that chose the best epoch, where it is one of this target; else the usual one of its task."""
-    monitor = contents.experiment.training.early_stopping.monitor
-    for part in PARTS:
-        monitor = monitor.removeprefix(f"{part}_")
-    monitor = monitor.removeprefix(judged.prefix)
-    if monitor in judged.scores:
-        return monitor
+    monitored = contents.experiment.training.early_stopping.monitor.partition("_")[2]
+    if monitored.startswith(judged.prefix) and monitored.removeprefix(judged.prefix) in judged.scores:
+        return monitored.removeprefix(judged.prefix)
     usual = MAIN.get(judged.result["task"], "")
     return usual if usual in judged.scores else next(iter(judged.scores))
 
 
 def in_sentence(score: str) -> str:
-    """The title of a score in the middle of a sentence: `log loss`, but `AUC`."""
+    """The title of a score in the middle of a sentence: `log loss`, but `AUC` and `Brier score`."""
     known = title(score)
-    return known if known[1:2].isupper() or known[1:2].isdigit() or known[1:2] == "²" else known[0].lower() + known[1:]
+    is_name = known.startswith(("Brier", "Hamming")) or not known[1:2].islower()
+    return known if is_name else known[0].lower() + known[1:]
 
 
 def rows_called(judged: Judged) -> str:

@@ -80,10 +80,10 @@ class FittedClassTarget(FittedTarget):
         return np.asarray(pd.Index(list(self.classes)).get_indexer(pd.Index(cells[self.column])), dtype=np.int32)
 
     def row_weights(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """The weight of each row's class."""
+        """The weight of each row's class; 0 for -1, which has no loss that would mean anything."""
         import numpy as np
 
-        weights: np.ndarray[Any, np.dtype[np.float32]] = np.asarray(self.weights, dtype=np.float32)[truth]
+        weights: np.ndarray[Any, np.dtype[np.float32]] = np.array([*self.weights, 0], dtype=np.float32)[truth]
         return weights
 
     def spoken(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mmtrain.named_score import Score
 
-YES, NO = {"1", "yes", "true", "y", "t"}, {"0", "no", "false", "n", "f"}
+YES, NO = {"1", "1.0", "yes", "true", "y", "t"}, {"0", "0.0", "no", "false", "n", "f"}
 
 
 class FittedMultilabel(FittedTarget):
@@ -161,8 +161,8 @@ class MultilabelTarget(Target):
         truth = fitted.truth(cells)
         wanted = default_weights if self.class_weights is None else self.class_weights
         counts = truth.sum(axis=0).tolist()
-        if wanted == "balanced":  # rows with and rows without a label add the same to its loss
-            weights = [(len(truth) - count) / count if count else 1.0 for count in counts]
+        if wanted == "balanced":  # rows with and rows without a label add the same to its loss, where there are both
+            weights = [(len(truth) - count) / count if 0 < count < len(truth) else 1.0 for count in counts]
         else:
             weights = list(class_weights(dict(zip(labels, counts, strict=True)), wanted).values())
         return fitted.model_copy(update={"rows": len(truth), "counts": tuple(counts), "weights": tuple(weights)})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from mmtrain.columns.base import Fault
-from mmtrain.columns.numeric import number_faults, numbers
+from mmtrain.columns.numeric import center_and_scale, number_faults, numbers
 from mmtrain.targets.base import ClassWeights, FittedTarget, Target, task
 
 if TYPE_CHECKING:
@@ -97,19 +97,19 @@ class RegressionTarget(Target):
         import numpy as np
 
         found = super().faults(cells) + number_faults(cells)
-        if not found and cells.nunique() < 2:
+        if not found and len(np.unique(numbers(cells.dropna()))) < 2:
             found.append(Fault(np.arange(1), "every row has the same number.", "A target needs at least two different values."))
         return found
 
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedRegression:  # noqa: ARG002
         """Mean and standard deviation of training rows."""
         values = numbers(cells[self.column])
-        scale = float(values.std())
+        center, scale = center_and_scale(values)
         return FittedRegression(
             column=self.column,
             loss_weight=self.loss_weight,
-            center=float(values.mean()),
-            scale=scale if scale > 0 else 1.0,
+            center=center,
+            scale=scale,
             minimum=float(values.min()),
             maximum=float(values.max()),
             error=self.error,

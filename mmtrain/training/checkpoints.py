@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,12 @@ def save(folder: Path, name: str, core: Any, optimizer: Any, position: dict[str,
 
 
 def _write_arrays(path: Path, variables: list[Any]) -> None:
+    np.savez(path, **{key: variable.numpy() for key, variable in _named(variables).items()})
+
+
+def _named(variables: list[Any]) -> dict[str, Any]:
     """Variables by their number and path, so that a changed network is noticed when they are read."""
-    arrays: dict[str, Any] = {
-        f"{number:04d} {variable.path.replace('/', '|')}": np.asarray(variable.value) for number, variable in enumerate(variables)
-    }
-    np.savez(path, **arrays)
+    return {f"{number:04d} {variable.path.replace('/', '|')}": variable for number, variable in enumerate(variables)}
 
 
 def load_weights(folder: Path, name: str, core: Any) -> dict[str, Any]:
@@ -60,12 +62,14 @@ def load_weights(folder: Path, name: str, core: Any) -> dict[str, Any]:
     path = folder / name
     try:
         with np.load(path / "weights.npz") as stored:
-            arrays = [stored[key] for key in stored.files]
+            arrays = {key: stored[key] for key in stored.files}
         position: dict[str, Any] = json.loads((path / "position.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         raise RunError(Problem(str(path), "the checkpoint is missing or damaged.", "Train again.")) from None
-    if [array.shape for array in arrays] != [tuple(variable.shape) for variable in core.variables]:
+    if {key: array.shape for key, array in arrays.items()} != {
+        key: tuple(variable.shape) for key, variable in _named(core.variables).items()
+    }:
         raise RunError(Problem(str(path), "the checkpoint is of another network.", "Train again."))
-    for variable, array in zip(core.variables, arrays, strict=True):
-        variable.assign(array)
+    for key, variable in _named(core.variables).items():
+        variable.assign(arrays[key])
     return position

@@ -6,7 +6,7 @@ The test part never comes here.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.data.split import Parts
 from mmtrain.errors import Problem, RunError, listed
+from mmtrain.evaluation.scoring import known_rows
 from mmtrain.model.assemble import Network
 from mmtrain.named_score import Score
 from mmtrain.runs import Run
@@ -41,6 +42,8 @@ class Material:
     arrays: Arrays
     parts: Parts
     network: Network
+    place: Callable[[int], str] = "row {}".format
+    """Where a person finds a row of the table."""
 
 
 def train(material: Material, run: Run, watch: Watcher) -> Ended:
@@ -49,8 +52,13 @@ def train(material: Material, run: Run, watch: Watcher) -> Ended:
     Raises RunError when the loss is no longer finite, Interrupted after SIGINT or SIGTERM, both with a whole checkpoint.
     """
     loop = _Loop(material, run, watch)
-    with Interruption() as interruption:
-        return loop.run_epochs(interruption)
+    try:
+        with Interruption() as interruption:
+            return loop.run_epochs(interruption)
+    except tf.errors.ResourceExhaustedError as error:
+        training = material.experiment.training
+        fix = f"Lower training.batch_size (now {training.batch_size}), the size of pictures, or the widths of the network."
+        raise RunError(Problem(str(run.folder), "the memory was not enough for a step of the training.", fix)) from error
 
 
 class _Loop:
@@ -88,7 +96,7 @@ class _Loop:
         begun = time.perf_counter()
         losses = self.train_epoch(epoch, interruption)
         rows_per_second = len(self.batches.rows) / (time.perf_counter() - begun)
-        scores = {f"train_{name}": value for name, value in losses.items()} | self.validate()
+        scores = {f"train_{name}": value for name, value in losses.items()} | self.validate(epoch)
         monitored = scores.get(self.training.early_stopping.monitor)
         learning_rate = float(self.steps.optimizer.learning_rate.numpy())
         is_best = self.stopping.epoch_ended(epoch, monitored)
@@ -112,30 +120,48 @@ class _Loop:
             self.steps.optimizer.learning_rate.assign(self.rate.at(epoch - 1 + number / len(self.batches)))
             losses = {name: float(value) for name, value in self.steps.train(batch.tree()).items()}
             if not np.isfinite(losses["loss"]):
-                raise RunError(self.diverged(epoch, number + 1, batch, losses["loss"]))
+                what = f"the loss became {losses['loss']} in epoch {epoch}, step {number + 1}."
+                raise RunError(self.diverged(what, "In that batch", batch))
             rows += len(batch.rows)
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value * len(batch.rows)
             self.watch(Stepped(epoch, number + 1, rows, sums["loss"] / rows))
         return {f"{name}_loss" if name != "loss" else name: total / rows for name, total in sums.items()}
 
-    def validate(self) -> dict[str, float | None]:
-        """Losses and scores of the validation part, weighted in the loss as in training."""
-        losses, predictions = judged(self.steps, self.material.arrays, self.material.parts.validation)
-        several = len(losses) > 1
-        targets = self.material.fitted.targets
-        scores: dict[str, float | None] = {
-            "validation_loss": sum(float(loss.mean()) * targets[key].loss_weight for key, loss in losses.items())
-        }
-        for key, target in targets.items():
-            infix = f"{key}_" if several else ""
-            if several:
-                scores[f"validation_{key}_loss"] = float(losses[key].mean())
-            truth = self.material.arrays.targets[key][self.material.parts.validation]
-            found = target.scores(truth, predictions[key])
-            scores |= {f"validation_{infix}{score.name}": score.value for score in found}
+    def validate(self, epoch: int) -> dict[str, float | None]:
+        """Losses, weighted as in training, and scores of the validation rows whose answer training knows; None where undefined."""
+        rows = self.material.parts.validation
+        losses, predictions = judged(self.steps, self.material.arrays, rows)
+        total: float | None = 0.0
+        of_targets: dict[str, float | None] = {}
+        for key, target in self.material.fitted.targets.items():
+            infix = f"{key}_" if len(losses) > 1 else ""
+            truth = self.material.arrays.targets[key][rows]
+            known = known_rows(truth)
+            self.warn_unknown(key, int((~known).sum()))
+            loss = self.mean_loss(epoch, losses[key][known], rows[known])
+            total = None if total is None or loss is None else total + loss * target.loss_weight
+            if infix:
+                of_targets[f"validation_{infix}loss"] = loss
+            found = target.scores(truth[known], predictions[key][known])
+            of_targets |= {f"validation_{infix}{score.name}": score.value for score in found}
             self.warn_undefined(found, infix)
-        return scores
+        return {"validation_loss": total, **of_targets}
+
+    def mean_loss(self, epoch: int, losses: Array, rows: Array) -> float | None:
+        """The mean over `rows`, None of no rows. Raises RunError when one is not finite: the network no longer gives numbers."""
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if len(bad):
+            what = f"the loss of {len(bad)} of {len(losses)} validation rows became {losses[bad[0]]} in epoch {epoch}."
+            raise RunError(self.diverged(what, "In those rows", self.batches.of(rows[bad[:JUDGED_AT_ONCE]])))
+        return float(losses.mean(dtype=np.float64)) if len(losses) else None
+
+    def warn_unknown(self, key: str, count: int) -> None:
+        """Say once that some validation rows have a class that no training row has."""
+        if count and key not in self.warned:
+            self.warned.add(key)
+            rows = "1 validation row is" if count == 1 else f"{count} validation rows are"
+            self.watch(Warned(f"{rows} left out of the scores of {key}: training rows do not have their class"))
 
     def warn_undefined(self, found: tuple[Score, ...], infix: str) -> None:
         monitor = self.training.early_stopping.monitor
@@ -149,27 +175,26 @@ class _Loop:
         position = {"epoch": epoch, "step": step, "stopping": self.stopping.state(), "learning_rate": self.rate.state()}
         checkpoints.save(self.run / "checkpoints", name, self.material.network.core, self.steps.optimizer, position)
 
-    def diverged(self, epoch: int, step: int, batch: Batch, loss: float) -> Problem:
-        """A loss that is no number any more, with what in the batch could be the cause."""
-        suspects = suspicious(batch)
-        what = f"the loss became {loss} in epoch {epoch}, step {step}."
-        seen = f"In that batch: {listed(suspects, most=5)}." if suspects else "No input of that batch is out of the ordinary."
+    def diverged(self, what: str, where: str, batch: Batch) -> Problem:
+        """A loss that is no number any more, with what in these rows could be the cause."""
+        suspects = [f"{name} {value:g} ({self.material.place(row)})" for name, value, row in suspicious(batch)]
+        seen = f"{where}: {listed(suspects, most=5)}." if suspects else f"{where} no input is out of the ordinary."
         fix = f"Lower training.learning_rate (now {self.training.learning_rate:g}); normalize numbers; look for outliers."
         return Problem(str(self.run.folder), f"{what} {seen}", fix)
 
 
-def suspicious(batch: Batch) -> list[str]:
-    """Inputs, answers and weights that are not finite or are very large, with the row of the table."""
+def suspicious(batch: Batch) -> list[tuple[str, float, int]]:
+    """Inputs and weights that are not finite or are larger than 1000, as (name, size, table row); at most two of each."""
     found = []
     weights = {f"weight of {key}": values for key, values in batch.weights.items()}
-    for name, values in [*batch.inputs.items(), *batch.targets.items(), *weights.items()]:
+    for name, values in [*batch.inputs.items(), *weights.items()]:
         if not np.issubdtype(values.dtype, np.floating):
             continue
         flat = values.reshape(len(values), -1).astype(np.float64)
         with np.errstate(invalid="ignore"):
             largest = np.abs(flat).max(axis=1)
         for place in np.flatnonzero(~np.isfinite(largest) | (largest > 1e3))[:2]:
-            found.append(f"{name} {largest[place]:g} in row {int(batch.rows[place])}")
+            found.append((name, float(largest[place]), int(batch.rows[place])))
     return found
 
 
@@ -204,6 +229,6 @@ def prepare(seed: int, *, deterministic: bool) -> None:
     import keras
 
     keras.backend.clear_session()
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(seed % 2**32)  # NumPy takes no more
     if deterministic:
         tf.config.experimental.enable_op_determinism()

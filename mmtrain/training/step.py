@@ -63,7 +63,9 @@ class Steps:
         inputs = dict(batch["inputs"])
         for number, (key, how) in enumerate(self.augmented_columns.items()):
             own = batch["chances"][:, number * CHANCES : (number + 1) * CHANCES]
-            inputs[key] = augmented(inputs[key], own, how, self.fitted.columns[key].spec.levels)
+            changed = augmented(inputs[key], own, how, self.fitted.columns[key].spec.levels)
+            shown = tf.reshape(inputs[f"{key}_present"] > 0, (-1, 1, 1, 1))
+            inputs[key] = tf.where(shown, changed, inputs[key])  # a masked picture stays all zeros, as in prediction
         with tf.GradientTape() as tape:
             losses = self._losses(self.network.core(inputs, training=True), batch)
             total = sum(losses[key] * target.loss_weight for key, target in self.fitted.targets.items())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmtrain import config
 from mmtrain.data.parts import PartSummary, summarise
-from mmtrain.workflows.prepare import check_class_weights, read_data, split_rows, strata
+from mmtrain.workflows.prepare import check_class_weights, check_training_answers, read_data, split_rows, strata
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ def check(path: Path, *, overrides: Iterable[str] = (), progress: Callable[[int,
     """Raises ConfigError or DataError with every problem, as `fit` would."""
     experiment = config.load(path, overrides)
     data = read_data(experiment, experiment.data.table, experiment.data.images_folder, progress=progress)
-    parts = split_rows(experiment, data.table)
     check_class_weights(experiment, data.table, path, overrides)
+    parts = split_rows(experiment, data.table)
+    check_training_answers(experiment, data.table, parts)
     rows = strata(experiment, data.table)
     return Checked(len(data.table), len(data.table.dropped), summarise(parts, labels=rows.labels, groups=rows.groups))

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain import config, runs
+from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.parts import read_split
@@ -57,7 +58,7 @@ def evaluate(
     run = runs.find(which, output)
     experiment, fitted = opened(run)
     data = part_data(run, experiment, part, progress) if table is None else other_data(experiment, table, progress)
-    label = part if table is None else table.stem
+    label = part if table is None else other_label(table)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
     from mmtrain.model import saved
@@ -107,14 +108,20 @@ def other_data(experiment: Experiment, path: Path, progress: Callable[[int, int]
     return read_data(experiment, path, images, progress=progress)
 
 
+def other_label(path: Path) -> str:
+    """What the files of another table are called: `newer` of newer.csv.gz; `test_table` of test.csv, which is not the test part."""
+    label = path.name.partition(".")[0] or "table"
+    return f"{label}_table" if label in PARTS else label
+
+
 def keep(run: Run, label: str, results: dict[str, TargetScores], rows: pd.DataFrame, table: Table) -> int:
     """Write predictions and scores into the run and record that this part was looked at; how often the test part was."""
+    look = {"part": label, "when": runs.now(), "rows": len(table), "table": table.path.name}
+    looks = [*run.read_json("run.json").get("evaluations", []), look]
+    run.update(evaluations=looks)  # first, so that nothing can be seen without being counted
     run.write_text(f"predictions_{label}.csv", to_csv(rows))
     known = run.read_json("metrics.json") if (run / "metrics.json").exists() else {}
     run.write_json("metrics.json", {**known, label: {key: result.plain() for key, result in results.items()}})
-    look = {"part": label, "when": runs.now(), "rows": len(table), "table": table.path.name}
-    looks = [*run.read_json("run.json").get("evaluations", []), look]
-    run.update(evaluations=looks)
     return sum(1 for look in looks if look["part"] == "test") if label == "test" else 0
 
 

@@ -16,7 +16,7 @@ from mmtrain.data.table import Table
 from mmtrain.errors import MmtrainError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
-from mmtrain.workflows.prepare import Prepared, check_class_weights, read_data, split_rows, strata
+from mmtrain.workflows.prepare import Prepared, check_class_weights, check_training_answers, read_data, split_rows, strata
 from mmtrain.workflows.versions import versions
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def fit(
     data = read_data(experiment, experiment.data.table, experiment.data.images_folder, progress=progress)
     check_class_weights(experiment, data.table, path, overrides)
     parts = split_rows(experiment, data.table)
+    check_training_answers(experiment, data.table, parts)
 
     say("Data checked; starting TensorFlow.")
     start_tensorflow()  # after everything that can be checked without it
@@ -82,7 +83,7 @@ def fit(
         announce(_plan(run, experiment, data, parts, fitted, network.parameters()))
         trained_from = time.perf_counter()
         try:
-            ended = loop.train(loop.Material(experiment, fitted, arrays, parts, network), run, watch)
+            ended = loop.train(loop.Material(experiment, fitted, arrays, parts, network, data.table.place), run, watch)
         finally:
             keep_best(run, network)
         timings = {"before_training": round(trained_from - begun, 3), "training": round(time.perf_counter() - trained_from, 3)}

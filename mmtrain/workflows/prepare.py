@@ -16,7 +16,7 @@ from mmtrain.data.images import ImageStore, attach, cache_folder
 from mmtrain.data.parts import Parts
 from mmtrain.data.split import Rows, split
 from mmtrain.data.table import Table
-from mmtrain.errors import ConfigError, Problem, did_you_mean, listed
+from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
 
 Progress = Callable[[int, int], None]
 
@@ -50,6 +50,24 @@ def split_rows(experiment: Experiment, table: Table) -> Parts:
     rows = strata(experiment, table)
     section = experiment.split
     return split(rows, method=section.method, validation=section.validation, test=section.test, seed=section.seed)
+
+
+def check_training_answers(experiment: Experiment, table: Table, parts: Parts) -> None:
+    """The rows to learn from have enough classes or labels, not only the table as a whole. Raises DataError."""
+    problems = []
+    for target in experiment.targets.values():
+        headers = target.reads()
+        everywhere = target.answers({header: table.cells(header) for header in headers})
+        cells = {header: table.cells(header, parts.train) for header in headers}
+        names = target.answers(cells)
+        one_class = target.strata(cells) is not None
+        if not everywhere or len(names) > int(one_class):
+            continue
+        what = f"every training row has the class {names[0]!r}." if names else "no training row has a label."
+        fix = "Divide the rows in another way: mark others train, use `split: {method: stratified}`, or set another `split.seed`."
+        problems.append(Problem(f"{table.path.name}: {headers[0]}", what, fix))
+    if problems:
+        raise DataError(problems)
 
 
 def check_class_weights(experiment: Experiment, table: Table, path: Path, overrides: Iterable[str]) -> None:

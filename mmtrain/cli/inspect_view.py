@@ -1,0 +1,218 @@
+"""What `inspect-data` shows of an experiment's table: a small table for each role, the parts, and the problems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from mmtrain.cli.show import out, plain_table
+from mmtrain.data.guess import plain
+from mmtrain.data.image_profile import ImageProfile
+from mmtrain.data.parts import PartSummary
+from mmtrain.data.profile import Profile, Range
+from mmtrain.errors import listed
+from mmtrain.workflows.inspect import InspectedColumn, Inspection
+
+LONGEST = 24
+"""Characters of a cell that are shown."""
+
+SHOWN_CLASSES = 12
+
+
+def show_inspection(found: Inspection) -> None:
+    """Everything, on standard output."""
+    console = out()
+    unused = f", not used: {listed([clipped(header) for header in found.unused])}" if found.unused else ""
+    used = len(found.headers) - len(found.unused)
+    line = f"{found.table.name}: {counted(found.rows, 'row')}, {used} of {counted(len(found.headers), 'column')} used{unused}"
+    console.print(Text(line))
+    if found.dropped:
+        console.print(f"{counted(found.dropped, 'row')} of them left out because of `missing: drop`.")
+    by_role: dict[str, list[tuple[InspectedColumn, Profile]]] = {}
+    for column in found.columns:
+        if column.profile is not None:
+            by_role.setdefault(column.role, []).append((column, column.profile))
+    for role, columns in by_role.items():
+        ROLE_VIEWS.get(role, _values)(console, role, columns)
+    _parts(console, found)
+    _problems(console, found)
+
+
+def clipped(text: str, most: int = LONGEST) -> str:
+    """The beginning of a text, on one line."""
+    line = "".join(sign if sign.isprintable() else " " for sign in text)
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def heading(console: Console, title: str) -> None:
+    """A line above a table."""
+    console.print()
+    console.print(f"[bold cyan]{escape(title)}[/]")
+
+
+def distinct(profile: Profile) -> str:
+    """How many different values."""
+    return f"{profile.distinct:,}" if profile.distinct < 1_000_000 else "1,000,000+"
+
+
+def frequent(values: Iterable[tuple[str, int]]) -> str:
+    """`F 227, M 173`."""
+    return ", ".join(f"{clipped(value)} {rows:,}" for value, rows in values)
+
+
+def three(values: Range | None) -> tuple[str, str, str]:
+    """Smallest, middle and largest."""
+    return ("", "", "") if values is None else (plain(values.minimum), plain(values.median), plain(values.maximum))
+
+
+def _left(table: Table) -> Table:
+    """The last column is words rather than numbers."""
+    table.columns[-1].justify = "left"
+    return table
+
+
+Columns = Sequence[tuple[InspectedColumn, Profile]]
+
+
+def _name(column: InspectedColumn) -> str:
+    return column.key if column.header in (column.key, "") else f"{column.key} ({column.header})"
+
+
+def _numbers(console: Console, role: str, columns: Columns) -> None:
+    heading(console, role)
+    table = plain_table("column", "missing", "no number", "distinct", "smallest", "median", "largest")
+    for column, profile in columns:
+        table.add_row(
+            Text(_name(column)),
+            f"{profile.missing:,}",
+            f"{profile.filled - profile.number_cells:,}",
+            distinct(profile),
+            *three(profile.numbers),
+        )
+    console.print(table)
+
+
+def _values(console: Console, role: str, columns: Columns) -> None:
+    heading(console, role)
+    table = _left(plain_table("column", "missing", "distinct", "most frequent"))
+    for column, profile in columns:
+        all_different = profile.distinct == profile.filled > 1
+        shown = f"all differ, such as {clipped(profile.frequent[0][0])}" if all_different else frequent(profile.frequent)
+        table.add_row(Text(_name(column)), f"{profile.missing:,}", distinct(profile), Text(shown))
+    console.print(table)
+
+
+def _texts(console: Console, role: str, columns: Columns) -> None:
+    heading(console, f"{role} (words in a cell)")
+    table = plain_table("column", "missing", "no words", "distinct", "fewest", "median", "most")
+    for column, profile in columns:
+        table.add_row(Text(_name(column)), f"{profile.missing:,}", f"{profile.wordless:,}", distinct(profile), *three(profile.words))
+    console.print(table)
+
+
+def _groups(console: Console, role: str, columns: Columns) -> None:
+    heading(console, f"{role} (rows of a group)")
+    table = plain_table("column", "missing", "groups", "fewest", "median", "most")
+    for column, profile in columns:
+        table.add_row(Text(_name(column)), f"{profile.missing:,}", distinct(profile), *three(profile.rows_per_value))
+    console.print(table)
+
+
+def _images(console: Console, role: str, columns: Columns) -> None:
+    heading(console, f"{role} (height x width in pixels)")
+    table = plain_table("column", "missing", "unreadable", "files", "smallest", "median", "largest", "sizes")
+    for column, profile in columns:
+        images, pictures = column.images, column.pictures
+        unreadable = f"{pictures.unreadable:,}" if pictures is not None else "?"
+        sizes = (
+            [f"{size[0]} x {size[1]}" if size else "" for size in (images.smallest, images.median, images.largest)] if images else [""] * 3
+        )
+        table.add_row(
+            Text(_name(column)), f"{profile.missing:,}", unreadable, distinct(profile), *sizes, f"{images.sizes:,}" if images else ""
+        )
+    console.print(table)
+    for column, _ in columns:
+        if column.images is not None and column.images.found:
+            console.print(Text(f"{_name(column)}: {file_kinds(column.images)}"))
+
+
+def file_kinds(images: ImageProfile) -> str:
+    """`PNG 400; mode L 400; 8 bits 400`."""
+    formats = ", ".join(f"{name} {files:,}" for name, files in images.formats.items())
+    modes = ", ".join(f"{name} {files:,}" for name, files in images.modes.items())
+    bits = ", ".join(f"{bits} bits {files:,}" for bits, files in images.bits.items())
+    return f"{formats}; mode {modes}; {bits}"
+
+
+def _targets(console: Console, role: str, columns: Columns) -> None:
+    numeric = [(column, profile) for column, profile in columns if column.classes is None]
+    if numeric:
+        _numbers(console, f"{role}, regression", numeric)
+    for column, profile in columns:
+        if column.classes is None:
+            continue
+        missing = f", {profile.missing:,} missing" if profile.missing else ""
+        heading(console, f"{role} {_name(column)}, {column.task}{missing}")
+        table = plain_table("label" if column.task == "multilabel" else "class", "rows", "share")
+        for name, rows in list(column.classes.items())[:SHOWN_CLASSES]:
+            table.add_row(Text(clipped(name, 40)), f"{rows:,}", f"{rows / profile.rows:.1%}")
+        console.print(table)
+        if (more := len(column.classes) - SHOWN_CLASSES) > 0:
+            console.print(f"and {more:,} more, down to {counted(min(column.classes.values()), 'row')}")
+
+
+ROLE_VIEWS = {"image": _images, "numeric": _numbers, "weight": _numbers, "text": _texts, "group": _groups, "target": _targets}
+
+
+def _parts(console: Console, found: Inspection) -> None:
+    heading(console, f"split, {found.method}")
+    if not found.parts:
+        console.print("The rows cannot be divided; see the problems.")
+        return
+    console.print(parts_table(found.parts, console.width))
+    if found.parts[0].groups is not None:
+        console.print("No group is on two sides of the split.")
+
+
+def parts_table(parts: Sequence[PartSummary], width: int) -> Table:
+    """A row for each part; where the classes do not fit beside each other, only how many of them a part has."""
+    grouped = parts[0].groups is not None
+    names = [clipped(name, 16) for name in parts[0].classes]
+    fits = 38 + sum(max(6, len(name)) + 2 for name in names) <= width
+    table = plain_table("part", "rows", "share", *(["groups"] if grouped else []), *(names if fits else ["classes", "rarest"]))
+    for part in parts:
+        groups = [f"{part.groups:,}"] if part.groups is not None else []
+        rows = part.classes.values()
+        few = [f"{sum(1 for count in rows if count)} of {len(names)}", counted(min(rows, default=0), "row")]
+        table.add_row(part.part, f"{part.rows:,}", f"{part.share:.1%}", *groups, *([f"{count:,}" for count in rows] if fits else few))
+    return table
+
+
+def _problems(console: Console, found: Inspection) -> None:
+    masked = [problem for column in found.columns if column.pictures for problem in column.pictures.bad if problem not in found.problems]
+    more = sum(max(0, column.pictures.unreadable - len(column.pictures.bad)) for column in found.columns if column.pictures)
+    if masked:
+        heading(console, "pictures that cannot be read, in rows that are masked or left out")
+        for problem in masked:
+            console.print(Text(f"{problem.where}: {problem.what}"), soft_wrap=True)
+        if more:
+            console.print(f"and {more:,} more")
+    console.print()
+    if not found.problems:
+        console.print("[green]No problems.[/] `mmtrain check` would find nothing to mend.")
+        return
+    console.print(f"[bold red]{counted(len(found.problems), 'problem')}[/] that `mmtrain fit` would refuse:")
+    for problem in found.problems:
+        line = Text(f"{problem.where}: " if problem.where else "", style="bold")
+        line.append(problem.what, style="not bold")
+        line.append(f" {problem.fix}" if problem.fix else "", style="not bold green")
+        console.print(line, soft_wrap=True)

@@ -1,0 +1,54 @@
+"""What `inspect-data` shows of a table without an experiment file."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from mmtrain.cli.inspect_view import clipped, counted, distinct, file_kinds, frequent, heading
+from mmtrain.cli.show import note, out, plain_table
+from mmtrain.data.guess import plain
+from mmtrain.data.profile import Profile
+from mmtrain.data.survey import Survey
+
+
+def show_survey(survey: Survey) -> None:
+    """Two tables: what is in each column, and what it is probably for."""
+    console = out()
+    console.print(Text(f"{survey.path.name}: {counted(survey.rows, 'row')}, {counted(len(survey.columns), 'column')}"))
+    heading(console, "columns")
+    table = plain_table("column", "missing", "distinct", "what is in it")
+    table.columns[-1].justify = "left"
+    for column in survey.columns:
+        if column.profile is not None:
+            profile = column.profile
+            table.add_row(Text(clipped(column.header, 30)), f"{profile.missing:,}", distinct(profile), Text(contents(profile)))
+    console.print(table)
+    for column in survey.columns:
+        if column.images is not None:
+            found = f"{column.images.found:,} of {column.images.paths:,} files found in {column.images.folder}"
+            kinds = f": {file_kinds(column.images)}" if column.images.found else ""
+            console.print(Text(f"{column.header}: {found}{kinds}"), soft_wrap=True)
+    heading(console, "what each is probably for")
+    guesses = plain_table("column", "role", "because")
+    guesses.columns[1].justify = guesses.columns[2].justify = "left"
+    for column in survey.columns:
+        role = column.guess.role if column.guess.used else "not used"
+        task = column.guess.options.get("task")
+        guesses.add_row(Text(clipped(column.header, 30)), f"{role}, {task}" if task else role, Text(column.guess.reason))
+    console.print(guesses)
+    note(f"An experiment file with these roles: mmtrain init {survey.path}")
+
+
+def contents(profile: Profile) -> str:
+    """The range of numbers, the length of texts, or the most frequent values."""
+    if not profile.filled:
+        return "nothing"
+    if profile.numbers is not None and profile.number_cells >= 0.5 * profile.filled:
+        low, middle, high = (plain(value) for value in (profile.numbers.minimum, profile.numbers.median, profile.numbers.maximum))
+        odd = profile.filled - profile.number_cells
+        return f"{low} to {high}, median {middle}" + (f"; {counted(odd, 'cell')} no number" if odd else "")
+    if profile.words is not None and profile.spaced * 4 >= profile.filled and profile.words.median >= 3:
+        return f"{plain(profile.words.minimum)} to {plain(profile.words.maximum)} words, median {plain(profile.words.median)}"
+    if profile.distinct == profile.filled > 1:
+        return f"all differ, such as {clipped(profile.frequent[0][0])}"
+    return frequent(profile.frequent)

@@ -1,0 +1,88 @@
+"""Which rows took part: from the file to the parts, and what was left out and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmtrain.errors import listed
+from mmtrain.reports.blocks import Block, Cell, Flow, Section, Table, number
+from mmtrain.reports.contents import Contents, answers
+from mmtrain.reports.words import count, counted, percent
+
+MOST_IDS = 20
+MOST_REASONS = 30
+MOST_CLASSES = 200
+
+
+def section(contents: Contents) -> Section:
+    """The cohort flow."""
+    blocks: list[Block] = [flow(contents)]
+    if contents.data["dropped"]:
+        blocks.append(dropped(contents.data["dropped"]))
+    tables = [rows_by_class(contents, key) for key, target in contents.fitted.targets.items() if target.columns]
+    blocks += tables or [rows_by_part(contents)]
+    return Section("Rows", tuple(blocks))
+
+
+def flow(contents: Contents) -> Flow:
+    """Rows of the file, left out, used, and in each part."""
+    data = contents.data
+    steps = [(count(data["rows"]), f"in {data['table']}")]
+    if data["dropped"]:
+        steps.append((count(len(data["dropped"])), "left out"))
+    steps.append((count(data["used"]), "used"))
+    return Flow((*steps, *((count(rows), part) for part, rows in contents.sizes.items())))
+
+
+def dropped(rows: list[Mapping[str, Any]]) -> Table:
+    """Rows that were left out, by reason, the most frequent first."""
+    by_reason: dict[str, list[str]] = {}
+    for row in rows:
+        by_reason.setdefault(row["reason"], []).append(row["id"] or f"row {row['row']}")
+    ranked = sorted(by_reason.items(), key=lambda item: -len(item[1]))
+    lines = [(Cell(reason), number(count(len(ids))), Cell(listed(ids, most=MOST_IDS))) for reason, ids in ranked[:MOST_REASONS]]
+    rest = ranked[MOST_REASONS:]
+    note = "Rows are counted from 0, the first one under the header." if any(not row["id"] for row in rows) else ""
+    if rest:
+        note = (
+            f"{counted(len(rest), 'further reason')} with {counted(sum(len(ids) for _, ids in rest), 'row')} in data.json. {note}".strip()
+        )
+    return Table("Rows left out", ("Reason", "Rows", "Which"), tuple(lines), note)
+
+
+def rows_by_part(contents: Contents) -> Table:
+    """Where no target has classes."""
+    used = sum(contents.sizes.values())
+    lines = tuple((Cell(part), number(count(rows)), number(percent(rows / used))) for part, rows in contents.sizes.items())
+    return Table("Rows of each part", ("Part", "Rows", "Share"), lines)
+
+
+def rows_by_class(contents: Contents, key: str) -> Table:
+    """Rows of every class or label of a target in every part whose answers the run knows."""
+    target = contents.fitted.targets[key]
+    known: dict[str, Mapping[str, int]] = {}
+    if hasattr(target, "counts"):
+        known["train"] = dict(zip(target.columns, target.counts, strict=True))
+    for part in contents.parts:
+        for judged in contents.judged(part):
+            if judged.key == key and part.label in contents.sizes and (found := answers(judged)) is not None:
+                known.setdefault(part.label, found)
+    lines = [(Cell("all rows"), *(number(count(rows)) for rows in contents.sizes.values()))]
+    for name in target.columns[:MOST_CLASSES]:
+        lines.append((Cell(name), *(_rows(known.get(part, {}).get(name), size) for part, size in contents.sizes.items())))
+    notes = []
+    unknown = [part for part, rows in contents.sizes.items() if part not in known and rows]
+    if unknown:
+        notes.append(f"A dash: the {listed(unknown)} part has not been evaluated, so its answers are not in this run.")
+    if len(target.columns) > MOST_CLASSES:
+        notes.append(f"The first {MOST_CLASSES} of {count(len(target.columns))}.")
+    head = "Label" if target.task == "multilabel" else "Class"
+    return Table(f"Rows of each part by {key}", (head, *contents.sizes), tuple(lines), " ".join(notes))
+
+
+def _rows(rows: int | None, of: int) -> Cell:
+    """A count with its share of the part; a dash where it is not known."""
+    if rows is None:
+        return number("–", tone="quiet")
+    return number(f"{count(rows)} ({percent(rows / of)})" if of else count(rows))

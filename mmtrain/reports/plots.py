@@ -1,0 +1,179 @@
+"""The plots. Each function returns a figure; call them inside `drawing.style()`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mmtrain.reports.drawing import FIRST, INK, QUIET, SECOND, new_figure
+from mmtrain.scores.ranking import threshold_counts
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Numbers = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
+
+SMALL = (3.5, 3.3)
+"""Inches; three stand side by side on a wide page, and the letters stay readable on a phone."""
+POINTS = 400
+"""Of a curve; more cannot be seen."""
+DOTS = 1500
+"""Of a scatter plot as vectors; more of them become pixels, which keeps the report small."""
+BINS = 10
+MOST_WRITTEN = 12
+"""Classes up to which the cells of a confusion matrix hold their number."""
+
+
+def learning_curves(epochs: Sequence[Mapping[str, Any]], monitor: str, best_epoch: int | None) -> Figure:
+    """Losses, the score that chose the best epoch (where it is no loss of the first panel), and the learning rate, over epochs."""
+    from matplotlib.ticker import MaxNLocator
+
+    panels = [("loss", {"training": "train_loss", "validation": "validation_loss"})]
+    if monitor not in ("train_loss", "validation_loss"):
+        panels.append((monitor.replace("_", " "), {"": monitor}))
+    panels.append(("learning rate", {"": "learning_rate"}))
+    figure = new_figure(5.4, 0.5 + 1.45 * len(panels))
+    axes: Sequence[Axes] = figure.subplots(len(panels), 1, sharex=True)
+    numbers = np.array([line["epoch"] for line in epochs], dtype=np.float64)
+    for axis, (name, lines) in zip(axes, panels, strict=True):
+        for colour, (label, key) in zip((SECOND, FIRST) if len(lines) > 1 else (FIRST,), lines.items(), strict=True):
+            values = _column(epochs, key)
+            marker = {"marker": "o", "markersize": 3.5} if len(epochs) <= 40 else {}
+            axis.plot(numbers, values, color=colour, label=label, **marker)  # type: ignore[arg-type]
+        axis.set_ylabel(name)
+        if best_epoch:
+            axis.axvline(best_epoch, color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="best epoch")
+    axes[0].legend(loc="best")
+    axes[-1].set_xlabel("epoch")
+    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes[-1].set_ylim(bottom=0)
+    return figure
+
+
+def _column(epochs: Sequence[Mapping[str, Any]], key: str) -> Numbers:
+    """NaN, a gap in the line, where an epoch has no such value."""
+    values = [line.get(key) for line in epochs]
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def roc(truth: Codes, probability: Numbers, threshold: float) -> Figure:
+    """Sensitivity over the share of negatives called positive; the dot is the threshold in use. Both classes must occur."""
+    hits, alarms = threshold_counts(truth, probability)
+    figure, axis = _square()
+    axis.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="guessing")
+    axis.plot(*_thinned(np.append(0, alarms / alarms[-1]), np.append(0, hits / hits[-1])), color=FIRST, label="model")
+    called = probability >= threshold
+    axis.plot([called[truth == 0].mean()], [called[truth == 1].mean()], "o", color=SECOND, markersize=6, label=f"threshold {threshold:g}")
+    axis.set(xlabel="false positive rate (1 − specificity)", ylabel="true positive rate (sensitivity)")
+    axis.legend(loc="lower right")
+    return figure
+
+
+def precision_recall(truth: Codes, probability: Numbers, threshold: float) -> Figure:
+    """Precision over recall, in steps as average precision counts them. There must be a positive row."""
+    hits, alarms = threshold_counts(truth, probability)
+    precision, recall = hits / (hits + alarms), hits / hits[-1]
+    figure, axis = _square()
+    axis.axhline(float(truth.mean()), color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="guessing")
+    axis.plot(*_thinned(np.append(0, recall), np.append(precision[0], precision)), color=FIRST, drawstyle="steps-pre", label="model")
+    called = probability >= threshold
+    if called.any():
+        axis.plot([called[truth == 1].mean()], [truth[called].mean()], "o", color=SECOND, markersize=6, label=f"threshold {threshold:g}")
+    axis.set(xlabel="recall (sensitivity)", ylabel="precision")
+    axis.legend(loc="best")
+    return figure
+
+
+def reliability(truth: Codes, probability: Numbers) -> Figure:
+    """Share of positives among rows of about the same predicted probability (Murphy and Winkler 1977), and how many rows those are."""
+    bins = np.minimum((probability * BINS).astype(np.int64), BINS - 1)
+    rows = np.bincount(bins, minlength=BINS)
+    filled = rows > 0
+    mean = np.bincount(bins, weights=probability, minlength=BINS)[filled] / rows[filled]
+    share = np.bincount(bins, weights=truth, minlength=BINS)[filled] / rows[filled]
+    figure = new_figure(*SMALL)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    upper.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="perfect")
+    upper.plot(mean, share, "o-", color=FIRST, markersize=4.5, label="model")
+    upper.set(ylabel="share of positives", ylim=(-0.03, 1.03), xlim=(-0.03, 1.03))
+    upper.legend(loc="upper left")
+    lower.bar((np.arange(BINS) + 0.5) / BINS, rows, width=0.8 / BINS, color=FIRST)
+    lower.set(xlabel="predicted probability", ylabel="rows")
+    return figure
+
+
+def confusion(matrix: Codes, classes: Sequence[str]) -> Figure:
+    """Rows by true (down) and predicted (across) class, shaded by their share of the true class; (classes, classes)."""
+    from matplotlib.colors import to_rgba
+
+    count = len(classes)
+    side = float(np.clip(2.2 + 0.55 * count, 3.3, 8))
+    figure = new_figure(side + 0.2, side)
+    axis = figure.subplots()
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    shades = np.empty((count, count, 4))
+    shades[:] = to_rgba(FIRST)
+    shades[..., 3] = 0.7 * share
+    axis.imshow(shades, interpolation="nearest")
+    names = [_short(name) for name in classes]
+    axis.set_xticks(range(count), names, rotation=0 if count <= 3 else 60, ha="center" if count <= 3 else "right", rotation_mode="anchor")
+    axis.set_yticks(range(count), names)
+    if count > MOST_WRITTEN:
+        axis.tick_params(labelsize=6 if count <= 40 else 4)
+    for row, column in np.ndindex(count, count) if count <= MOST_WRITTEN else ():
+        axis.text(column, row, f"{matrix[row, column]:,}", ha="center", va="center", color=INK)
+    axis.set(xlabel="predicted", ylabel="true")
+    axis.grid(visible=False)
+    return figure
+
+
+def predicted_and_true(truth: Numbers, prediction: Numbers) -> Figure:
+    """A dot per row; on the line they agree."""
+    figure = new_figure(*SMALL)
+    axis = figure.subplots()
+    low, high = min(truth.min(), prediction.min()), max(truth.max(), prediction.max())
+    axis.plot([low, high], [low, high], color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="equal")
+    _dots(axis, truth, prediction)
+    axis.set(xlabel="true", ylabel="predicted")
+    axis.legend(loc="upper left")
+    return figure
+
+
+def residuals(truth: Numbers, prediction: Numbers) -> Figure:
+    """Prediction less truth over the prediction; a pattern is something the model has not learned."""
+    figure = new_figure(*SMALL)
+    axis = figure.subplots()
+    axis.axhline(0, color=QUIET, linewidth=1, linestyle=(0, (3, 3)))
+    _dots(axis, prediction, prediction - truth)
+    axis.set(xlabel="predicted", ylabel="predicted − true")
+    return figure
+
+
+def _dots(axis: Axes, across: Numbers, up: Numbers) -> None:
+    many = len(across) > DOTS
+    axis.plot(across, up, "o", color=FIRST, markersize=1.5 if many else 3.5, markeredgewidth=0, alpha=0.3 if many else 0.6, rasterized=many)
+    axis.locator_params(axis="x", nbins=4)  # prices in full do not stand closer
+
+
+def _square() -> tuple[Figure, Axes]:
+    figure = new_figure(*SMALL)
+    axis = figure.subplots()
+    axis.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+    return figure, axis
+
+
+def _thinned(across: Numbers, up: Numbers) -> tuple[Numbers, Numbers]:
+    """At most `POINTS` points, both ends among them."""
+    if len(across) <= POINTS:
+        return across, up
+    kept = np.unique(np.linspace(0, len(across) - 1, POINTS).astype(np.int64))
+    return across[kept], up[kept]
+
+
+def _short(name: str, most: int = 18) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"

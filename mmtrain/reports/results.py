@@ -1,0 +1,176 @@
+"""How well each target was predicted on each part that was evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mmtrain.reports.blocks import Block, Cell, Pictures, Section, Table, Tone, Words, number
+from mmtrain.reports.contents import Contents, EvaluatedPart, Judged, answers
+from mmtrain.reports.drawing import Gallery
+from mmtrain.reports.figures import of_confusion, of_target
+from mmtrain.reports.words import Outcome, count, counted, direction, outcome, percent, rows_called, shown, title, verdict
+from mmtrain.scores.classification import f1
+
+MOST_COLUMNS = 20
+"""Classes up to which the confusion matrix is a table; more are drawn."""
+MOST_ROWS = 200
+COMPARED: Mapping[Outcome, tuple[str, Tone]] = {
+    "better": ("better", "good"),
+    "worse": ("worse", "bad"),
+    "same": ("the same", ""),
+    "undefined": ("–", "quiet"),
+}
+CAVEATS = {
+    "train": "The model was trained on these rows, so the scores say nothing about new ones.",
+    "validation": "The best epoch was chosen on these rows, so the scores are a little too good for new ones.",
+}
+
+
+def sections(contents: Contents, gallery: Gallery) -> tuple[Section, ...]:
+    """A section per part, the newest first."""
+    return tuple(_part(contents, part, gallery) for part in contents.parts)
+
+
+def _part(contents: Contents, part: EvaluatedPart, gallery: Gallery) -> Section:
+    found = [(judged.key, _target(contents, judged, gallery)) for judged in contents.judged(part)]
+    start: tuple[Block, ...] = (Words(CAVEATS[part.label]),) if part.label in CAVEATS else ()
+    if part.rows is None:
+        start += (Words(f"predictions_{part.label}.csv is no longer in the run, so there are no plots."),)
+    heading = f"Results on {part.title}"
+    if not contents.several:
+        return Section(heading, (*start, *(block for _, blocks in found for block in blocks)))
+    return Section(heading, start, tuple(Section(key, blocks) for key, blocks in found))
+
+
+def _target(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block, ...]:
+    blocks: list[Block] = [] if judged.part is contents.parts[0] else [verdict(contents, judged)]  # the summary has the newest
+    if judged.result["unknown_answers"]:
+        unknown = counted(judged.result["unknown_answers"], "row")
+        blocks.append(Words(f"{unknown} left out of the scores: the answer is missing, or training did not have it."))
+    blocks.append(scores_table(judged))
+    if "confusion" in judged.result:
+        blocks += _classes(judged, gallery)
+    if judged.result["task"] == "multilabel":
+        blocks.append(labels_table(judged))
+    if judged.part.rows is not None:
+        pictures = of_target(judged, gallery)
+        blocks += [Pictures(pictures)] if pictures else []
+    return tuple(blocks)
+
+
+def scores_table(judged: Judged) -> Table:
+    """Every score of all rows together with the baseline's, and which direction is better."""
+    lines = []
+    for name, score in judged.scores.items():
+        if "[" in name:
+            continue
+        theirs = judged.baseline[name]
+        compared, tone = COMPARED[outcome(name, score, theirs)]
+        values = (_value(name, score), _value(name, theirs))
+        lines.append((Cell(title(name)), *values, Cell(compared, tone=tone), Cell(direction(name)), _remark(score, theirs)))
+    caption = f"Scores of {judged.key} on the {rows_called(judged)}"
+    head = ("Score", "Model", "Baseline", "Model is", "Better when", "Note")
+    return _without_empty_notes(Table(caption, head, tuple(lines), f"Baseline — {judged.result['baseline']['name']}."))
+
+
+def _without_empty_notes(table: Table) -> Table:
+    """Without the last column, if nothing stands there."""
+    if any(row[-1].text for row in table.rows):
+        return table
+    return replace(table, head=table.head[:-1], rows=tuple(row[:-1] for row in table.rows))
+
+
+def _value(name: str, score: Mapping[str, Any]) -> Cell:
+    if score["value"] is None:
+        return number("undefined", tone="quiet")
+    return number(shown(name, score["value"]))
+
+
+def _remark(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Cell:
+    """Reasons of what is undefined, and notes; the baseline's where it says something else."""
+    remarks = [mine.get("undefined", ""), mine.get("note", "")]
+    other = theirs.get("undefined", "")
+    if other and other not in remarks:
+        remarks.append(f"Baseline: {other}")
+    return Cell(" ".join(remark for remark in remarks if remark))
+
+
+def _classes(judged: Judged, gallery: Gallery) -> list[Block]:
+    matrix: npt.NDArray[np.int64] = np.array(judged.result["confusion"], dtype=np.int64)
+    classes: Sequence[str] = judged.result["classes"]
+    picture = of_confusion(judged, matrix, classes, gallery)
+    blocks: list[Block] = (
+        [confusion_table(judged.key, matrix, classes)] if len(classes) <= MOST_COLUMNS else [Pictures((picture,), wide=True)]
+    )
+    return [*blocks, classes_table(judged.key, matrix, classes)] if len(classes) > 2 else blocks
+
+
+def confusion_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[str]) -> Table:
+    """Counts and shares of the true class; the diagonal is right."""
+    lines = []
+    for name, row in zip(classes, matrix.tolist(), strict=True):
+        total = sum(row)
+        shares = [cell / total if total else 0.0 for cell in row]
+        cells = [
+            number(f"{count(cell)} ({percent(share)})" if total else "0", share=share) for cell, share in zip(row, shares, strict=True)
+        ]
+        lines.append((Cell(name), *cells, number(count(total))))
+    head = ("True class", *classes, "All")
+    return Table(f"Confusion matrix of {key}", head, tuple(lines), "Rows, and their share of the true class.", over="Predicted class")
+
+
+def classes_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[str]) -> Table:
+    """Recall, precision and F1 of every class."""
+    each_f1 = f1(matrix)
+    lines = []
+    for place, name in list(enumerate(classes))[:MOST_ROWS]:
+        rows, called, right = int(matrix[place].sum()), int(matrix[:, place].sum()), int(matrix[place, place])
+        lines.append(
+            (
+                Cell(name),
+                number(count(rows)),
+                number(count(called)),
+                _share(right, rows),
+                _share(right, called),
+                number("undefined", tone="quiet") if np.isnan(each_f1[place]) else number(shown("f1", float(each_f1[place]))),
+            )
+        )
+    notes = []
+    if any("undefined" in cell.text for line in lines for cell in line[3:]):
+        notes.append("Undefined: recall of a class without rows, precision of a class that is never predicted, F1 of a class with neither.")
+    if len(classes) > MOST_ROWS:
+        notes.append(f"The first {MOST_ROWS} of {count(len(classes))} classes; the rest is in metrics.json.")
+    head = ("Class", "Rows", "Predicted", "Recall", "Precision", "F1")
+    return Table(f"Classes of {key}", head, tuple(lines), " ".join(notes))
+
+
+def _share(part: int, of: int) -> Cell:
+    return number(shown("f1", part / of)) if of else number("undefined", tone="quiet")
+
+
+def labels_table(judged: Judged) -> Table:
+    """AUC, PR-AUC and F1 of every label, the baseline's in parentheses."""
+    rows = answers(judged)
+    lines = []
+    for label in judged.target.columns[:MOST_ROWS]:
+        names = [f"{base}[{label}]" for base in ("auc", "pr_auc", "f1")]
+        found = [(name, judged.scores[name], judged.baseline[name]) for name in names]
+        reasons = dict.fromkeys(score["undefined"] for _, score, _ in found if score["value"] is None)
+        cells = [_with_baseline(name, mine, theirs) for name, mine, theirs in found]
+        lines.append((Cell(label), number("–" if rows is None else count(rows[label])), *cells, Cell(" ".join(reasons))))
+    note = "In parentheses: the baseline."
+    if len(judged.target.columns) > MOST_ROWS:
+        note += f" The first {MOST_ROWS} of {count(len(judged.target.columns))} labels; the rest is in metrics.json."
+    return _without_empty_notes(Table(f"Labels of {judged.key}", ("Label", "Rows", "AUC", "PR-AUC", "F1", "Note"), tuple(lines), note))
+
+
+def _with_baseline(name: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Cell:
+    if mine["value"] is None:
+        return number("undefined", tone="quiet")
+    beside = "undefined" if theirs["value"] is None else shown(name, theirs["value"])
+    return number(f"{shown(name, mine['value'])} ({beside})")

@@ -1,0 +1,93 @@
+"""The order of the report, and the summary it begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from mmtrain.errors import listed
+from mmtrain.reports import background, cohort, results, training
+from mmtrain.reports.blocks import Block, Section, Words
+from mmtrain.reports.contents import Contents
+from mmtrain.reports.drawing import Gallery
+from mmtrain.reports.words import count, counted, duration, moment, often, verdict
+
+KINDS: Mapping[str, str] = {
+    "binary": "one of two classes",
+    "multiclass": "one of several classes",
+    "multilabel": "any number of labels",
+    "regression": "a number",
+}
+
+
+def sections(contents: Contents, gallery: Gallery) -> tuple[Section, ...]:
+    """Every section, in reading order."""
+    return (
+        summary(contents),
+        cohort.section(contents),
+        training.learning(contents, gallery),
+        *results.sections(contents, gallery),
+        training.weights(contents),
+        background.columns(contents),
+        background.experiment(contents),
+        background.provenance(contents),
+    )
+
+
+def headline(contents: Contents) -> tuple[str, ...]:
+    """State, when and how long."""
+    facts = contents.facts
+    found = [str(facts["state"]), f"started {moment(facts['started'])}"]
+    seconds = facts.get("seconds")
+    if seconds:
+        found.append(f"{duration(sum(seconds.values()))}, of these {duration(seconds.get('training', 0.0))} of training")
+    elif "ended" in facts:
+        found.append(duration((datetime.fromisoformat(facts["ended"]) - datetime.fromisoformat(facts["started"])).total_seconds()))
+    return tuple(found)
+
+
+def summary(contents: Contents) -> Section:
+    """What was predicted from what, how well, and how often the test part was looked at."""
+    blocks: list[Block] = []
+    if contents.facts["state"] != "finished":
+        error = contents.facts.get("error", "")
+        blocks.append(Words(f"{error}".strip(), f"The training did not finish: it is {contents.facts['state']}.", tone="bad"))
+    blocks.append(Words(f"{_question(contents)} {_rows(contents)}"))
+    newest = contents.parts[0]
+    blocks += [verdict(contents, judged) for judged in contents.judged(newest)]
+    if newest.label in results.CAVEATS:
+        blocks.append(Words(results.CAVEATS[newest.label]))
+    blocks.append(Words(looks(contents.looks)))
+    return Section("Summary", tuple(blocks))
+
+
+def looks(times: int) -> str:
+    """How often the test part was scored, and what that means."""
+    if not times:
+        return "The test part has not been scored yet."
+    if times == 1:
+        return "The test part has been scored once."
+    return f"The test part has been scored {often(times)}. Every choice made after such a look makes its scores less true for new rows."
+
+
+def _question(contents: Contents) -> str:
+    inputs = [f"{key} ({column.role})" for key, column in contents.experiment.inputs.items()]
+    answers = []
+    for key, target in contents.fitted.targets.items():
+        kind = KINDS.get(target.task, target.task)
+        named = (
+            f": {listed(target.columns, 'or')}"
+            if 0 < len(target.columns) <= 6
+            else f" of {count(len(target.columns))}"
+            if target.columns
+            else ""
+        )
+        answers.append(f"{key} ({kind}{named})")
+    verb = "is" if len(answers) == 1 else "are"
+    return f"From {listed(inputs)}, {listed(answers)} {verb} predicted."
+
+
+def _rows(contents: Contents) -> str:
+    data, sizes = contents.data, {part: count(rows) for part, rows in contents.sizes.items()}
+    used = f"Of {counted(data['rows'], 'row')} in {data['table']}, {count(data['used'])} were used"
+    return f"{used}: {sizes['train']} to train, {sizes['validation']} to choose the best epoch and {sizes['test']} to test."

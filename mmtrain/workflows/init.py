@@ -1,0 +1,62 @@
+"""`mmtrain init`: a first experiment file for a table, for the user to confirm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmtrain.data.survey import Survey, survey
+from mmtrain.errors import ConfigError, DataError, Problem
+from mmtrain.workflows.starter import starter_text
+
+INPUTS = ("image", "numeric", "categorical", "text")
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The file that was written, and the guesses it holds."""
+
+    file: Path
+    survey: Survey
+
+
+def init(table: Path, *, target: str | None = None, images: Path | None = None, file: Path | None = None, force: bool = False) -> Begun:
+    """Write an experiment file for `table`, at `file` or in the current folder under the table's name.
+
+    Raises:
+        ConfigError: the file exists and is not to be replaced (`force`), or cannot be written; `target` or `images` is wrong.
+        DataError: the table cannot be read, or has nothing to predict or nothing to predict it from.
+
+    """
+    file = file if file is not None else Path(f"{table.name.partition('.')[0] or table.stem}.yaml")
+    _check_file(file, force=force)
+    found = survey(table, target=target, images=images)
+    _check_use(found)
+    try:
+        with file.open("w" if force else "x", encoding="utf-8") as written:
+            written.write(starter_text(found, file))
+    except OSError as error:
+        raise ConfigError(Problem(str(file), f"the file cannot be written: {(error.strerror or str(error)).lower()}.")) from None
+    return Begun(file, found)
+
+
+def _check_file(file: Path, *, force: bool) -> None:
+    """Before the table is looked at, which may take a while."""
+    if file.suffix.lower() not in (".yaml", ".yml"):
+        raise ConfigError(Problem(str(file), "an experiment file ends in .yaml.", f"Write `--output {file.with_suffix('.yaml')}`."))
+    if file.exists() and not force:
+        raise ConfigError(Problem(str(file), "the file exists already.", "Choose another name with --output, or replace it with --force."))
+    if not file.parent.is_dir():
+        raise ConfigError(Problem(str(file), f"there is no folder {file.parent}.", "Make it first, or choose another one with --output."))
+
+
+def _check_use(found: Survey) -> None:
+    """There is something to predict and something to predict it from."""
+    name = found.path.name
+    if not found.target:
+        fix = "Name the column to be predicted with --target; `mmtrain inspect-data` shows what is in each."
+        raise DataError(Problem(name, "no column looks like an answer.", fix))
+    if not any(column.guess.role in INPUTS for column in found.used):
+        left = "; ".join(f"{column.header!r}: {column.guess.reason}" for column in found.columns if column.header != found.target)
+        what = f"no column is left to predict {found.target!r} from" + (f" ({left})." if left else ".")
+        raise DataError(Problem(name, what, "Add a column of images, numbers, categories or text."))

@@ -1,0 +1,165 @@
+"""`mmtrain inspect-data`: what is in a table, with the roles of an experiment file or, without one, with guessed roles.
+
+Nothing that is wrong stops an inspection: it is kept as a problem, and the other columns are described.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmtrain import config
+from mmtrain.columns import Column, Image
+from mmtrain.config import Experiment
+from mmtrain.data.formats import open_table
+from mmtrain.data.image_profile import ImageProfile, profile_images
+from mmtrain.data.parts import PartSummary
+from mmtrain.data.profile import Profile, profiles
+from mmtrain.data.survey import MOST_PATHS, Survey, survey
+from mmtrain.data.table import PIECE, headers_of
+from mmtrain.data.table_file import TableFile
+from mmtrain.data.table_problems import header_problem
+from mmtrain.errors import DataError, Problem
+from mmtrain.targets import MultilabelTarget, Target
+from mmtrain.targets.multilabel import YES, split_labels
+from mmtrain.workflows.trial import Pictures, Progress, Trial, trial
+
+MOST_CLASSES = 1000
+
+
+@dataclass(frozen=True)
+class InspectedColumn:
+    """One column of the experiment; `pictures` and `images` for images, `classes` for targets other than numbers."""
+
+    key: str
+    header: str
+    role: str
+    task: str
+    """Empty for roles other than target."""
+    profile: Profile | None
+    """None where the table has no such column."""
+    pictures: Pictures | None = None
+    images: ImageProfile | None = None
+    """What the headers of the first `MOST_PATHS` different files say."""
+    classes: dict[str, int] | None = None
+    """Rows of each class or label, most rows first."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What an experiment's table holds."""
+
+    table: Path
+    rows: int
+    """Of the file."""
+    dropped: int
+    """Rows that leave the table because of `missing: drop`."""
+    headers: tuple[str, ...]
+    unused: tuple[str, ...]
+    """Headers that no column reads."""
+    columns: tuple[InspectedColumn, ...]
+    method: str
+    """Of the split."""
+    parts: tuple[PartSummary, ...]
+    """Empty when the rows cannot be divided; a problem says why."""
+    problems: tuple[Problem, ...]
+    """Everything that `check` would refuse."""
+
+
+def inspect_table(path: Path) -> Survey:
+    """A table without an experiment. Raises DataError when it cannot be read."""
+    return survey(path)
+
+
+def inspect_experiment(path: Path, *, overrides: Iterable[str] = (), progress: Progress | None = None) -> Inspection:
+    """The table of an experiment, role by role.
+
+    Raises:
+        ConfigError: the experiment file is wrong.
+        DataError: the table cannot be read at all, or has no rows.
+
+    """
+    overrides = tuple(overrides)
+    experiment = config.load(path, overrides)
+    data = experiment.data
+    file = open_table(data.table, data.missing_values)
+    uses = {key: headers_of(key, column) for key, column in experiment.columns.items()}
+    needed = list(dict.fromkeys(header for headers in uses.values() for header in headers))
+    readable = [header for header in needed if header_problem(file, header) is None]
+    answers = {header: MOST_CLASSES for key in experiment.targets for header in uses[key]}
+    found = profiles(file, readable, most=answers)
+    rows = next((profile.rows for profile in found.values()), 0)
+    tried = trial(experiment, path, overrides, progress=progress)
+    if not rows:
+        raise DataError(tried.problems)
+    columns = [_inspected(experiment, file, key, header, found=found, tried=tried) for key, headers in uses.items() for header in headers]
+    return Inspection(
+        table=data.table,
+        rows=rows,
+        dropped=tried.dropped,
+        headers=file.headers,
+        unused=tuple(header for header in file.headers if header not in needed),
+        columns=tuple(columns),
+        method=experiment.split.method,
+        parts=tried.parts,
+        problems=tried.problems,
+    )
+
+
+def _inspected(
+    experiment: Experiment, file: TableFile, key: str, header: str, *, found: Mapping[str, Profile], tried: Trial
+) -> InspectedColumn:
+    column = experiment.columns[key]
+    profile = found.get(header)
+    task = column.task if isinstance(column, Target) else ""
+    if profile is None:
+        return InspectedColumn(key, header, column.role, task, None)
+    images = _images(experiment, file, header) if isinstance(column, Image) else None
+    classes = _classes(column, file, header, profile) if isinstance(column, Target) else None
+    return InspectedColumn(key, header, column.role, task, profile, tried.pictures.get(key), images, classes)
+
+
+def _images(experiment: Experiment, file: TableFile, header: str) -> ImageProfile | None:
+    """The headers of the pictures, or None when there is no such folder, which the trial has reported."""
+    paths: dict[str, None] = {}
+    for piece in file.pieces([header], size=PIECE):
+        paths |= dict.fromkeys(str(cell) for cell in piece[header].dropna().unique()[: MOST_PATHS - len(paths)])
+    try:
+        return profile_images(paths, experiment.data.images_folder, allow_outside=experiment.data.allow_outside)
+    except DataError:
+        return None
+
+
+def _classes(target: Column, file: TableFile, header: str, profile: Profile) -> dict[str, int] | None:
+    """Rows of each class, of each label, or of a label that has a column of its own; None for a number."""
+    if isinstance(target, MultilabelTarget) and not target.labels:
+        counts: Counter[str] = Counter()
+        for piece in file.pieces([header], size=PIECE):
+            for names in split_labels(piece[header], target.separator):
+                counts.update(set(names))
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    if isinstance(target, MultilabelTarget):
+        return {header: sum(rows for value, rows in profile.frequent if value.strip().lower() in YES)}
+    return None if getattr(target, "task", "") == "regression" else dict(profile.frequent)
+
+
+def plain(found: Inspection | Survey) -> dict[str, Any]:
+    """The same facts as a JSON document: the fields of the dataclasses above, by their names."""
+    return _plain_map(vars(found))
+
+
+def _plain_map(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "__dataclass_fields__"):
+        return _plain_map(vars(value))
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,91 @@
+"""Tiny tables and experiments for tests: what a row holds follows from its number, so that nothing can be mixed up unseen."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import yaml
+
+from mmtrain import config
+from mmtrain.data import encode
+from mmtrain.workflows.prepare import read_data, split_rows
+
+
+def paint(path, level, size=(8, 8)):
+    """A picture of one brightness, or of the given pixels (height, width)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.full(size, level, dtype=np.uint8) if np.isscalar(level) else np.asarray(level)
+    PIL.Image.fromarray(pixels).save(path)
+
+
+def write_table(path, rows):
+    """A CSV of these rows, which are dictionaries with the same keys."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def write_experiment(path, tree):
+    """An experiment file whose pictures are cached beside it; `tree` is YAML text or a dictionary."""
+    tree = yaml.safe_load(tree) if isinstance(tree, str) else tree
+    tree["data"] = {"table": "table.csv", "cache": {"folder": "cache"}} | tree.get("data", {})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+@dataclass
+class Ready:
+    """Everything before the network."""
+
+    experiment: Any
+    data: Any
+    parts: Any
+    fitted: Any
+    arrays: Any
+
+
+def ready(path, overrides=()):
+    """An experiment up to its encoded arrays."""
+    experiment = config.load(path, overrides)
+    data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
+    parts = split_rows(experiment, data.table)
+    fitted = encode.fit(experiment, data.table, parts.train)
+    return Ready(experiment, data, parts, fitted, encode.encode(experiment, fitted, data.table, data.stores))
+
+
+def two_blobs(folder, rows=60, **columns):
+    """A table whose classes `low` and `high` can be told apart by its number `x`; `columns` are further cells by row number."""
+    cells = [
+        {"x": (row % 2) * 2 - 1 + (row % 7) / 10, "y": ("low", "high")[row % 2], **{key: value(row) for key, value in columns.items()}}
+        for row in range(rows)
+    ]
+    return write_table(folder / "table.csv", cells)
+
+
+def lines(path):
+    """The documents of a file with one JSON document a line."""
+    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+
+
+def start(*arguments, folder, **options):
+    """`python -m mmtrain ...` in a process of its own."""
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **options}
+    return subprocess.Popen(
+        [sys.executable, "-m", "mmtrain", *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
