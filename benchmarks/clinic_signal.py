@@ -38,7 +38,7 @@ def read_clinic() -> tuple[pd.DataFrame, Array, Array]:
     table = pd.read_csv(CLINIC / "patients.csv").fillna({"note": ""})
     scans = [Image.open(CLINIC / "scans" / name).resize((SIDE, SIDE), Image.Resampling.BILINEAR) for name in table["scan"]]
     pixels = np.stack([np.asarray(scan, dtype=np.float32) for scan in scans])[..., None] / 64 - 2
-    return table, pixels, (table["diagnosis"] == "malignant").to_numpy(dtype=np.float32)
+    return table, pixels.astype(np.float32), np.asarray(table["diagnosis"] == "malignant", dtype=np.float32)
 
 
 def table_encoder() -> ColumnTransformer:
@@ -95,7 +95,8 @@ def score_split(table: pd.DataFrame, pixels: Array, answers: Array, seed: int) -
     logits = {"scan": scan_logits(pixels[learn], answers[learn], pixels[test])}
     for name, columns in (("table", TABLE_COLUMNS), ("note", "note")):
         encoded = [encoders[name].fit_transform(table.loc[learn, columns]), encoders[name].transform(table.loc[test, columns])]
-        inputs[name] = tuple(np.asarray(values.todense() if name == "note" else values, dtype=np.float32) for values in encoded)
+        learn_values, test_values = (np.asarray(values.todense() if name == "note" else values, dtype=np.float32) for values in encoded)
+        inputs[name] = (learn_values, test_values)
         model = LogisticRegression(class_weight="balanced", max_iter=1000).fit(inputs[name][0], answers[learn])
         logits[name] = model.decision_function(inputs[name][1])
     logits["averaged"] = np.mean([StandardScaler().fit_transform(values[:, None]).ravel() for values in logits.values()], axis=0)

@@ -49,10 +49,9 @@ class Batches:
         """The batches of one epoch in its order, from step `start` on; the last may be smaller."""
         visited = order(self.seed, number, self.rows)
         pieces = [visited[first : first + self.size] for first in range(start * self.size, len(visited), self.size)]
-        return _ahead(lambda rows: self.of(rows, number), pieces)
+        return _ahead(lambda rows: self._batch(rows, number), pieces)
 
-    def of(self, rows: Array, epoch: int = 0) -> Batch:
-        """One batch of these rows, with the chances they have in `epoch`."""
+    def _batch(self, rows: Array, epoch: int) -> Batch:
         return Batch(
             rows,
             self.arrays.take(rows),

@@ -43,7 +43,7 @@ SMOKERS = ("never", "former", "current")
 SMOKER_SHARES = {"benign": (0.55, 0.27, 0.18), "malignant": (0.30, 0.35, 0.35)}
 
 HEADER = ("scan_id", "scan", "age", "sex", "site", "smoker", "lesion_mm", "note", "patient", "diagnosis")
-AGE_HOLES, SMOKER_HOLES, EMPTY_NOTES = 0.06, 0.03, 0.02
+AGE_HOLES, SMOKER_HOLES, EMPTY_NOTES = 0.07, 0.03, 0.02
 
 OPENINGS = (
     "Seen in clinic together with the family.",
@@ -98,7 +98,7 @@ def pick(options: Sequence[str], rng: np.random.Generator) -> str:
     return options[int(rng.integers(len(options)))]
 
 
-def draw_patients() -> list[dict[str, object]]:
+def draw_patients() -> list[dict[str, str]]:
     """Patients in random order, each with diagnosis, number of scans and the table values that stay the same over the scans."""
     rng = stream(1)
     kinds = [
@@ -117,8 +117,8 @@ def draw_patients() -> list[dict[str, object]]:
             {
                 "patient": f"P{number:03d}",
                 "diagnosis": diagnosis,
-                "scans": scans,
-                "age": int(age),
+                "scans": str(scans),
+                "age": f"{age:.0f}",
                 "sex": pick(("F", "M"), rng),
                 "site": pick(SITES, rng),
                 "smoker": SMOKERS[smoker],
@@ -127,21 +127,23 @@ def draw_patients() -> list[dict[str, object]]:
     return patients
 
 
-def draw_table() -> list[dict[str, object]]:
+def draw_table() -> list[dict[str, str]]:
     """One row per scan, in the order in which the scans were taken, with everything but the notes and the pictures."""
     rng = stream(2)
-    rows = [dict(patient) for patient in draw_patients() for _ in range(int(str(patient["scans"])))]
+    rows = [dict(patient) for patient in draw_patients() for _ in range(int(patient["scans"]))]
     rows = [rows[index] for index in np.argsort(rng.random(len(rows)))]
     lesions = np.exp(2.5 + 0.4 * view(is_malignant(rows), LESION_SEPARATION, rng))
     for number, (row, lesion) in enumerate(zip(rows, lesions, strict=True), start=1):
         age_is_missing, smoker_is_missing = rng.random(2) < (AGE_HOLES, SMOKER_HOLES)
-        row |= {"scan_id": f"S{number:04d}", "scan": f"s{number:04d}.png", "lesion_mm": f"{lesion:.1f}"}
-        row |= {"age": ""} if age_is_missing else {}
-        row |= {"smoker": ""} if smoker_is_missing else {}
+        row.update(scan_id=f"S{number:04d}", scan=f"s{number:04d}.png", lesion_mm=f"{lesion:.1f}")
+        if age_is_missing:
+            row["age"] = ""
+        if smoker_is_missing:
+            row["smoker"] = ""
     return rows
 
 
-def is_malignant(rows: Sequence[dict[str, object]]) -> npt.NDArray[np.bool_]:
+def is_malignant(rows: Sequence[dict[str, str]]) -> npt.NDArray[np.bool_]:
     return np.array([row["diagnosis"] == "malignant" for row in rows])
 
 
@@ -167,7 +169,8 @@ def smooth_noise(cell: int, rng: np.random.Generator) -> Floats:
     knots = SIDE // cell + 2
     place = (np.arange(SIDE) + rng.random()) / cell
     weights = np.clip(1 - np.abs(place[:, None] - np.arange(knots)[None, :]), 0, 1)  # (SIDE, knots)
-    return 1.5 * weights @ rng.standard_normal((knots, knots)) @ weights.T
+    noise: Floats = 1.5 * weights @ rng.standard_normal((knots, knots)) @ weights.T
+    return noise
 
 
 def lesion_mask(spikes: float, rng: np.random.Generator) -> Floats:
@@ -183,7 +186,8 @@ def lesion_mask(spikes: float, rng: np.random.Generator) -> Floats:
         outline += 0.12 * (rng.random() - 0.5) * np.sin(waves * angle + 6.283 * rng.random())
     outline += spikes * np.sin(int(rng.integers(11, 16)) * angle + 6.283 * rng.random())
     radius = 20 + 8 * rng.random()
-    return np.clip(0.5 + (radius * outline - np.hypot(down, right)) / 3, 0, 1)
+    mask: Floats = np.clip(0.5 + (radius * outline - np.hypot(down, right)) / 3, 0, 1)
+    return mask
 
 
 def draw_scan(suspicion: float, brightness: float, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
@@ -192,14 +196,15 @@ def draw_scan(suspicion: float, brightness: float, rng: np.random.Generator) -> 
     lesion = lesion_mask(0.12 * strength, rng)
     tissue = 90 + brightness + 12 * smooth_noise(48, rng)
     body = 45 + 20 * rng.random() + (4 + 30 * strength) * smooth_noise(4, rng)
-    return np.clip(np.rint((tissue + lesion * body) / GREY_STEP) * GREY_STEP, 0, 255).astype(np.uint8)
+    levels: Floats = np.rint((tissue + lesion * body) / GREY_STEP)
+    return np.clip(levels * GREY_STEP, 0, 255).astype(np.uint8)
 
 
-def draw_scans(rows: Sequence[dict[str, object]]) -> list[npt.NDArray[np.uint8]]:
+def draw_scans(rows: Sequence[dict[str, str]]) -> list[npt.NDArray[np.uint8]]:
     rng = stream(4)
     suspicions = view(is_malignant(rows), IMAGE_SEPARATION, rng)
     exposures = dict(zip(SITES, SITE_BRIGHTNESS, strict=True))
-    return [draw_scan(suspicion, exposures[str(row["site"])], rng) for row, suspicion in zip(rows, suspicions, strict=True)]
+    return [draw_scan(suspicion, exposures[row["site"]], rng) for row, suspicion in zip(rows, suspicions, strict=True)]
 
 
 def write_clinic(folder: Path) -> None:
@@ -213,7 +218,7 @@ def write_clinic(folder: Path) -> None:
         writer.writeheader()
         writer.writerows(rows)
     for row, scan in zip(rows, draw_scans(rows), strict=True):
-        Image.fromarray(scan).save(folder / "scans" / str(row["scan"]), optimize=True)
+        Image.fromarray(scan).save(folder / "scans" / row["scan"], optimize=True)
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ def write_table(path, rows):
 
 
 def write_experiment(path, tree):
-    """An experiment file whose pictures are cached beside it; `tree` is YAML text or a dictionary."""
+    """An experiment file on the table beside it; `tree` is YAML text or a dictionary."""
     tree = yaml.safe_load(tree) if isinstance(tree, str) else tree
-    tree["data"] = {"table": "table.csv", "cache": {"folder": "cache"}} | tree.get("data", {})
+    tree["data"] = {"table": "table.csv"} | tree.get("data", {})
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return path

@@ -198,13 +198,12 @@ def parts_table(parts: Sequence[PartSummary], width: int) -> Table:
 
 
 def _problems(console: Console, found: Inspection) -> None:
-    masked = [problem for column in found.columns if column.pictures for problem in column.pictures.bad if problem not in found.problems]
-    more = sum(max(0, column.pictures.unreadable - len(column.pictures.bad)) for column in found.columns if column.pictures)
-    if masked:
+    masked = [one.pictures for one in found.columns if one.pictures and one.pictures.bad and one.pictures.bad[0] not in found.problems]
+    for pictures in masked:
         heading(console, "pictures that cannot be read, in rows that are masked or left out")
-        for problem in masked:
+        for problem in pictures.bad:
             console.print(Text(f"{problem.where}: {problem.what}"), soft_wrap=True)
-        if more:
+        if (more := pictures.unreadable - len(pictures.bad)) > 0:
             console.print(f"and {more:,} more")
     console.print()
     if not found.problems:

@@ -43,12 +43,12 @@ def contents(profile: Profile) -> str:
     """The range of numbers, the length of texts, or the most frequent values."""
     if not profile.filled:
         return "nothing"
-    if profile.numbers is not None and profile.number_cells >= 0.5 * profile.filled:
+    if profile.numbers is not None and profile.distinct > 10 and profile.number_cells >= 0.5 * profile.filled:
         low, middle, high = (plain(value) for value in (profile.numbers.minimum, profile.numbers.median, profile.numbers.maximum))
         odd = profile.filled - profile.number_cells
         return f"{low} to {high}, median {middle}" + (f"; {counted(odd, 'cell')} no number" if odd else "")
     if profile.words is not None and profile.spaced * 4 >= profile.filled and profile.words.median >= 3:
         return f"{plain(profile.words.minimum)} to {plain(profile.words.maximum)} words, median {plain(profile.words.median)}"
-    if profile.distinct == profile.filled > 1:
-        return f"all differ, such as {clipped(profile.frequent[0][0])}"
+    if profile.distinct >= 0.9 * profile.filled > 1:
+        return f"{'all' if profile.distinct == profile.filled else 'nearly all'} differ, such as {clipped(profile.frequent[0][0])}"
     return frequent(profile.frequent)

@@ -96,7 +96,7 @@ def encoder(columns: Mapping[str, FittedColumn]) -> Any:
         layer.name = name
         outputs[key], outputs[f"{key}_present"] = layer(*raw.values())
         inputs.update(raw)
-    return keras.Model(inputs, outputs, name="encoder")
+    return keras.Model(inputs, outputs, name=free_names(["encoder"], "", taken)["encoder"])
 
 
 def free_names(keys: Iterable[str], prefix: str, taken: Collection[str]) -> dict[str, str]:

@@ -24,10 +24,11 @@ FEW_GROUPS = 10
 """With fewer different values, a column names a kind of row rather than whom a row belongs to."""
 
 ID_WORDS = {"id", "uuid", "guid", "identifier", "index", "key", "nr", "no"}
-GROUP_WORDS = set(
-    "animal author client customer donor family household member owner participant patient person respondent reviewer sender session speaker "
-    "student subject user visitor worker writer".split()
-)
+GROUP_WORDS = {
+    *("patient", "subject", "person", "family", "household", "donor", "animal", "participant", "respondent", "student"),
+    *("customer", "client", "user", "visitor", "member", "owner", "worker", "session"),
+    *("author", "writer", "sender", "speaker", "reviewer"),
+}
 SPLIT_WORDS = {*PARTS, "training", "valid", "val", "dev", "testing", "holdout"}
 MISSING_WORDS = {"na", "n/a", "nan", "null", "none", "?", "-", "--", ".", "unknown", "missing", "not available"}
 """Words in a column of numbers that stand for a missing one."""
@@ -143,8 +144,8 @@ def _number(profile: Profile) -> Guess | None:
         return None
     words = tuple(cell for cell in profile.not_numbers if cell.strip().casefold() in MISSING_WORDS)
     if len(words) == len(profile.not_numbers) < 5:
-        listing = listed([shown(word) for word in words])
-        return Guess("numeric", f"numbers from {low} to {high}; {listing} is taken for missing", missing_words=words)
+        listing = f"{listed([shown(word) for word in words])} {'means' if len(words) == 1 else 'mean'} missing"
+        return Guess("numeric", f"numbers from {low} to {high}; {listing}", missing_words=words)
     odd = profile.filled - profile.number_cells
     what = f"numbers, but {odd:,} {'cell is' if odd == 1 else 'cells are'} not, as {shown(profile.not_numbers[0])}"
     return Guess("numeric", what, used=False) if profile.number_cells >= 0.9 * profile.filled else None

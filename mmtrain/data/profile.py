@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,19 +18,23 @@ from mmtrain.data.table import PIECE
 from mmtrain.data.table_file import TableFile
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from numpy.typing import NDArray
 
 FREQUENT = 5
 """Values of a column that are named with their counts, unless more are asked for."""
 
-MOST_VALUES = 50_000
-"""Different values of a column whose rows are counted one by one; of more, only the frequent ones are kept."""
+MOST_BYTES = 20_000_000
+"""Memory for the different values of a column, each with its rows; past it, only the frequent ones are kept."""
+
+VALUE_BYTES = 100
+"""Of a value in that memory, besides its characters."""
 
 MOST_DISTINCT = 1_000_000
 """Different values that are told apart, by eight bytes each."""
 
 MOST_NUMBERS = 1_000_000
-"""Numbers that a median is taken of; of longer columns, every second row, every fourth, and so on."""
+"""Numbers that a median is taken of; of longer columns, half of the rows by chance, a quarter, and so on."""
 
 WORD = r"[\p{L}\p{M}\p{N}']+"
 """A word as the role `text` sees it (`mmtrain.layers.words`), which cannot be asked here: it would start TensorFlow."""
@@ -60,7 +65,7 @@ class Profile:
     frequent: tuple[tuple[str, int], ...] = ()
     """The most frequent values and their rows, most rows first."""
     counted: bool = True
-    """Whether `distinct` is at most `MOST_VALUES`; otherwise the rows in `frequent` are lower bounds."""
+    """Whether all values were counted within `MOST_BYTES`; otherwise the rows in `frequent` are lower bounds."""
     rows_per_value: Range | None = None
     """None when not `counted`."""
     number_cells: int = 0
@@ -104,24 +109,31 @@ def profiles(file: TableFile, headers: Sequence[str], *, most: Mapping[str, int]
 
 
 class _Spread:
-    """Minimum, maximum and median of numbers that come in pieces; the median of at most `MOST_NUMBERS` of them."""
+    """Minimum, maximum and median of numbers that come in pieces; the median of at most `MOST_NUMBERS` of them.
+
+    Chance picks them, the same way each time: every n-th row would be all Mondays in a table of days.
+    """
 
     def __init__(self) -> None:
-        self._parts: list[NDArray[np.float32] | NDArray[np.float64]] = []
+        self._parts: list[NDArray[Any]] = []
         self._ends: tuple[float, float] = (np.inf, -np.inf)
-        self._stride = 1
+        self._share = 1.0
+        self._chance = np.random.Generator(np.random.PCG64(0))
 
     def add(self, values: NDArray[Any]) -> None:
         if not len(values):
             return
         self._ends = min(self._ends[0], float(values.min())), max(self._ends[1], float(values.max()))
-        self._parts.append(values[:: self._stride])
-        if sum(len(part) for part in self._parts) > MOST_NUMBERS:
-            self._parts = [np.concatenate(self._parts)[::2]]
-            self._stride *= 2
+        self._parts.append(self._some(values, self._share))
+        while sum(len(part) for part in self._parts) > MOST_NUMBERS:
+            self._parts = [self._some(np.concatenate(self._parts), 0.5)]
+            self._share /= 2
+
+    def _some(self, values: NDArray[Any], share: float) -> NDArray[Any]:
+        return values if share == 1 else values[self._chance.random(len(values)) < share]
 
     def range(self) -> Range | None:
-        if not self._parts:
+        if not sum(len(part) for part in self._parts):
             return None
         return Range(self._ends[0], float(np.median(np.concatenate(self._parts))), self._ends[1])
 
@@ -133,14 +145,15 @@ class _Tally:
         self._header = header
         self._rows = self._missing = 0
         self._counts: dict[str, int] = {}
-        self._hashes: NDArray[np.uint64] | None = None
+        self._bytes = 0
+        self._hashes: _Hashes | None = None
         self._numbers, self._words = _Spread(), _Spread()
         self._cells = dict.fromkeys(("number_cells", "wordless", "spaced", "pictures", "dates"), 0)
         self._whole = True
         self._not_numbers: dict[str, None] = {}
 
     def add(self, cells: pd.Series[str]) -> None:
-        """Look at one piece; every different value once."""
+        """Look at one piece; every different value in it once."""
         codes, found = pd.factorize(cells)
         self._rows += len(cells)
         codes = codes[codes >= 0]
@@ -149,22 +162,35 @@ class _Tally:
             return
         values = pd.Series(found, dtype="str")
         times = np.bincount(codes, minlength=len(values))
-        self._count(values, times)
+        self._count(values.tolist(), times.tolist())
         self._measure(values, codes, times)
 
-    def _count(self, values: pd.Series[str], times: NDArray[np.int64]) -> None:
+    def _count(self, values: list[str], times: list[int]) -> None:
         counts = self._counts
-        for value, rows in zip(values.tolist(), times.tolist(), strict=True):
-            counts[value] = counts.get(value, 0) + rows
-        if self._hashes is None and len(counts) > MOST_VALUES:
-            self._hashes = _hashed(list(counts))
-        elif self._hashes is not None and len(self._hashes) < MOST_DISTINCT:
-            self._hashes = np.union1d(self._hashes, _hashed(values.tolist()))
-        if len(counts) > MOST_VALUES:
-            kept = sorted(counts.items(), key=lambda item: -item[1])[: MOST_VALUES // 2]
-            self._counts = dict(kept)
+        for value, rows in zip(values, times, strict=True):
+            before = counts.get(value, 0)
+            counts[value] = before + rows
+            if not before:
+                self._bytes += VALUE_BYTES + len(value)
+        if self._hashes is not None:
+            self._hashes.add(values)
+        if self._bytes > MOST_BYTES:
+            if self._hashes is None:
+                self._hashes = _Hashes(list(counts))
+            self._forget()
+
+    def _forget(self) -> None:
+        """Keep the frequent half. A value that comes back begins again from nothing, so its rows become a lower bound."""
+        typical = float(np.median(np.fromiter(self._counts.values(), dtype=np.int64)))
+        often = {value: rows for value, rows in self._counts.items() if rows > typical}
+        self._counts = often or dict(islice(self._counts.items(), FREQUENT))
+        self._bytes = sum(VALUE_BYTES + len(value) for value in self._counts)
 
     def _measure(self, values: pd.Series[str], codes: NDArray[np.int64], times: NDArray[np.int64]) -> None:
+        # Arrow's own expressions: those of pandas take ten times as long where they fall back on Python's.
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
         parsed = numbers(values)
         known = ~np.isnan(parsed)
         of_rows = parsed[codes]
@@ -172,14 +198,15 @@ class _Tally:
         self._whole &= bool((parsed[known] == np.floor(parsed[known])).all())
         if len(self._not_numbers) < 5:
             self._not_numbers |= dict.fromkeys(values[~known].head(5))
-        words = values.str.count(WORD).to_numpy(dtype=np.float32)
+        texts = pa.array(values, pa.large_string())
+        words = pc.count_substring_regex(texts, WORD).to_numpy().astype(np.float32)
         self._words.add(words[codes])
         likenesses = {
             "number_cells": known,
             "wordless": words == 0,
-            "spaced": values.str.contains(r"\S\s+\S").to_numpy(dtype=np.bool_),
-            "pictures": values.str.contains(PICTURE).to_numpy(dtype=np.bool_),
-            "dates": values.str.contains(DATE).to_numpy(dtype=np.bool_),
+            "spaced": _matches(texts, r"\S\s+\S"),
+            "pictures": _matches(pc.utf8_slice_codeunits(texts, -10), PICTURE),
+            "dates": _matches(texts, DATE),
         }
         for name, alike in likenesses.items():
             self._cells[name] += int(times[alike].sum())
@@ -195,7 +222,7 @@ class _Tally:
             header=self._header,
             rows=self._rows,
             missing=self._missing,
-            distinct=len(ranked) if self._hashes is None else min(len(self._hashes), MOST_DISTINCT),
+            distinct=len(ranked) if self._hashes is None else self._hashes.distinct(),
             frequent=tuple(ranked[:most]),
             counted=counted,
             rows_per_value=per_value,
@@ -216,6 +243,31 @@ class _Tally:
         return found
 
 
-def _hashed(values: list[str]) -> NDArray[np.uint64]:
-    """64 bits of each value, sorted; a million different values share one with a probability of 3 in 100 million."""
-    return np.unique(pd.util.hash_array(np.array(values, dtype=object), categorize=False))
+class _Hashes:
+    """How many different values there are, by 64 bits of each: a million share some with a probability of 3 in 100 million."""
+
+    def __init__(self, values: list[str]) -> None:
+        self._known: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
+        self._new: list[NDArray[np.uint64]] = []
+        self.add(values)
+
+    def add(self, values: list[str]) -> None:
+        if len(self._known) >= MOST_DISTINCT:
+            return
+        self._new.append(pd.util.hash_array(np.array(values, dtype=object), categorize=False))
+        if sum(len(part) for part in self._new) > max(len(self._known), 100_000):
+            self._merge()
+
+    def _merge(self) -> None:
+        self._known = pd.unique(np.concatenate([self._known, *self._new]))
+        self._new = []
+
+    def distinct(self) -> int:
+        self._merge()
+        return min(len(self._known), MOST_DISTINCT)
+
+
+def _matches(texts: pa.Array, expression: str) -> NDArray[np.bool_]:
+    import pyarrow.compute as pc
+
+    return np.asarray(pc.match_substring_regex(texts, expression).to_numpy(zero_copy_only=False), dtype=np.bool_)

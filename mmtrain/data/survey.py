@@ -29,7 +29,8 @@ MOST_PATHS = 10_000
 MOST_PAIRS = 100_000
 """Different pairs of values of two columns, past which nothing is said of the two."""
 
-SINGLE = {"id": "One id is enough", "group": "Rows are grouped by", "split": "The split is given by"}
+SINGLE = {"id": "the id is", "group": "rows are grouped by", "split": "the split is given by"}
+"""Roles that one column can have, and what is said of the column that has it."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def _only_one(guesses: dict[str, Guess], role: str) -> None:
     if role == "id":
         having.sort(key=lambda header: "the name says id" not in guesses[header].reason)
     for header in having[1:]:
-        reason = f"{guesses[header].reason}; {SINGLE[role][0].lower()}{SINGLE[role][1:]}, {shown(having[0])}"
+        reason = f"{guesses[header].reason}; {SINGLE[role]} {shown(having[0])}"
         guesses[header] = replace(guesses[header], used=False, reason=reason, options={})
 
 

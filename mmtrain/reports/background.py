@@ -17,8 +17,9 @@ def columns(contents: Contents) -> Section:
     declared = contents.experiment.inputs
     lines = []
     for key, fitted in contents.fitted.columns.items():
-        describe = LEARNED.get(fitted.role, _anything)
-        lines.append((Cell(key), Cell(fitted.role), Cell(describe(fitted.model_dump(), declared[key]))))
+        describe, values = LEARNED.get(fitted.role), fitted.model_dump()
+        learned = in_brief(values) if describe is None else describe(values, declared[key])
+        lines.append((Cell(key), Cell(fitted.role), Cell(learned)))
     note = "Learned from the training rows alone; the whole is in columns.json."
     return Section("What the columns learned", (Table("Columns", ("Column", "Role", "Learned"), tuple(lines), note),))
 
@@ -52,13 +53,13 @@ def _missing(rows: int) -> str:
     return f"missing in {counted(rows, 'training row')}" if rows else "never missing"
 
 
-def _anything(values: Mapping[str, Any], _: InputColumn) -> str:
+def in_brief(values: Mapping[str, Any]) -> str:
     """For a role this page does not know: short values as they are, long ones counted."""
     words = []
     for name, value in values.items():
-        if name != "role":
-            long = isinstance(value, list | tuple | dict)
-            words.append(f"{name}: {counted(len(value), 'value') if long else plain(value) if isinstance(value, float) else value}")
+        long = isinstance(value, list | tuple | dict)
+        short = plain(value) if isinstance(value, float) else str(value)
+        words += [] if name == "role" else [f"{name}: {counted(len(value), 'value') if long else short}"]
     return "; ".join(words) or "nothing"
 
 

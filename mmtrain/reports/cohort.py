@@ -74,7 +74,7 @@ def rows_by_class(contents: Contents, key: str) -> Table:
     notes = []
     unknown = [part for part, rows in contents.sizes.items() if part not in known and rows]
     if unknown:
-        notes.append(f"A dash: the {listed(unknown)} part has not been evaluated, so its answers are not in this run.")
+        notes.append(f"A dash: not evaluated yet ({listed(unknown)}), so the answers are not in this run.")
     if len(target.columns) > MOST_CLASSES:
         notes.append(f"The first {MOST_CLASSES} of {count(len(target.columns))}.")
     head = "Label" if target.task == "multilabel" else "Class"

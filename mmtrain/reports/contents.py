@@ -156,12 +156,13 @@ def _parts(run: Run, facts: Mapping[str, Any], label: str, rows: pd.DataFrame) -
     metrics: Mapping[str, Any] = run.read_json("metrics.json")
     order = sorted(metrics, key=lambda part: (part != label, -newest.get(part, -1)))
     return tuple(
-        EvaluatedPart(part, looks.get(part, {}).get("table", ""), metrics[part], rows if part == label else _predictions(run, part))
+        EvaluatedPart(part, looks.get(part, {}).get("table", ""), metrics[part], rows if part == label else predictions_of(run, part))
         for part in order
     )
 
 
-def _predictions(run: Run, part: str) -> pd.DataFrame | None:
+def predictions_of(run: Run, part: str) -> pd.DataFrame | None:
+    """Every cell as text, as `NA` and `001` may be classes; None when the file is gone."""
     path = run / f"predictions_{part}.csv"
     return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8") if path.is_file() else None
 

@@ -48,10 +48,10 @@ def learning_curves(epochs: Sequence[Mapping[str, Any]], monitor: str, best_epoc
         axis.set_ylabel(name)
         if best_epoch:
             axis.axvline(best_epoch, color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="best epoch")
-    axes[0].legend(loc="best")
+    axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)  # above, where no curve runs
     axes[-1].set_xlabel("epoch")
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[-1].set_ylim(bottom=0)
+    axes[-1].set_ylim(0, 1.1 * float(np.nanmax(_column(epochs, "learning_rate"))))
     return figure
 
 

@@ -24,10 +24,11 @@ def write(run: Run, experiment: Experiment, fitted: Fitted, label: str, rows: pd
     contents = run_contents.read(run, experiment, fitted, label, rows)
     with style():
         found = sections(contents, Gallery(run))
-    return run.write_text("report.html", _page(title=str(run), facts=headline(contents), sections=found))
+    return run.write_text("report.html", page(title=str(run), facts=headline(contents), sections=found))
 
 
-def _page(**values: object) -> str:
+def page(**values: object) -> str:
+    """The HTML text; see `report.html` for what it needs."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

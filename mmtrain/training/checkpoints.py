@@ -61,7 +61,7 @@ def load_weights(folder: Path, name: str, core: Any) -> dict[str, Any]:
     """Put the weights of a checkpoint into `core`; its position. Raises RunError when it is missing or of another network."""
     path = folder / name
     try:
-        with np.load(path / "weights.npz") as stored:
+        with (path / "weights.npz").open("rb") as file, np.load(file) as stored:
             arrays = {key: stored[key] for key in stored.files}
         position: dict[str, Any] = json.loads((path / "position.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

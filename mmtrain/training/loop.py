@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from mmtrain.batches import Batch, Batches, in_order
+from mmtrain.batches import Batches, in_order
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.data.split import Parts
@@ -121,7 +121,7 @@ class _Loop:
             losses = {name: float(value) for name, value in self.steps.train(batch.tree()).items()}
             if not np.isfinite(losses["loss"]):
                 what = f"the loss became {losses['loss']} in epoch {epoch}, step {number + 1}."
-                raise RunError(self.diverged(what, "In that batch", batch))
+                raise RunError(self.diverged(what, "training rows", self.batches.rows))
             rows += len(batch.rows)
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value * len(batch.rows)
@@ -152,8 +152,8 @@ class _Loop:
         """The mean over `rows`, None of no rows. Raises RunError when one is not finite: the network no longer gives numbers."""
         bad = np.flatnonzero(~np.isfinite(losses))
         if len(bad):
-            what = f"the loss of {len(bad)} of {len(losses)} validation rows became {losses[bad[0]]} in epoch {epoch}."
-            raise RunError(self.diverged(what, "In those rows", self.batches.of(rows[bad[:JUDGED_AT_ONCE]])))
+            what = f"the loss of {len(bad)} of {len(losses)} validation rows is no longer finite in epoch {epoch}."
+            raise RunError(self.diverged(what, "those rows", rows[bad]))
         return float(losses.mean(dtype=np.float64)) if len(losses) else None
 
     def warn_unknown(self, key: str, count: int) -> None:
@@ -175,26 +175,31 @@ class _Loop:
         position = {"epoch": epoch, "step": step, "stopping": self.stopping.state(), "learning_rate": self.rate.state()}
         checkpoints.save(self.run / "checkpoints", name, self.material.network.core, self.steps.optimizer, position)
 
-    def diverged(self, what: str, where: str, batch: Batch) -> Problem:
-        """A loss that is no number any more, with what in these rows could be the cause."""
-        suspects = [f"{name} {value:g} ({self.material.place(row)})" for name, value, row in suspicious(batch)]
-        seen = f"{where}: {listed(suspects, most=5)}." if suspects else f"{where} no input is out of the ordinary."
+    def diverged(self, what: str, which: str, rows: Array) -> Problem:
+        """A loss that is no number any more, with what could be the cause in `rows`.
+
+        Of training rows all are looked at: what upsets the weights in one step shows in the loss of the next.
+        """
+        suspects = [f"{name} {value:g} ({self.material.place(row)})" for name, value, row in suspicious(self.material.arrays, rows)]
+        seen = (
+            f"Out of the ordinary in {which}: {listed(suspects, most=5)}." if suspects else f"No number in {which} is out of the ordinary."
+        )
         fix = f"Lower training.learning_rate (now {self.training.learning_rate:g}); normalize numbers; look for outliers."
         return Problem(str(self.run.folder), f"{what} {seen}", fix)
 
 
-def suspicious(batch: Batch) -> list[tuple[str, float, int]]:
-    """Inputs and weights that are not finite or are larger than 1000, as (name, size, table row); at most two of each."""
+def suspicious(arrays: Arrays, rows: Array) -> list[tuple[str, float, int]]:
+    """Inputs and weights of `rows` that are not finite or are larger than 1000, as (name, size, row); the two largest of each."""
     found = []
-    weights = {f"weight of {key}": values for key, values in batch.weights.items()}
-    for name, values in [*batch.inputs.items(), *weights.items()]:
-        if not np.issubdtype(values.dtype, np.floating):
+    weights = {f"weight of {key}": values for key, values in arrays.weights.items()}
+    for name, values in [*arrays.inputs.items(), *weights.items()]:
+        if not isinstance(values, np.ndarray) or not np.issubdtype(values.dtype, np.floating):
             continue
-        flat = values.reshape(len(values), -1).astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            largest = np.abs(flat).max(axis=1)
-        for place in np.flatnonzero(~np.isfinite(largest) | (largest > 1e3))[:2]:
-            found.append((name, float(largest[place]), int(batch.rows[place])))
+        largest = np.abs(values[rows].reshape(len(rows), -1).astype(np.float64)).max(axis=1)
+        largest[np.isnan(largest)] = np.inf
+        for place in np.argsort(-largest, kind="stable")[:2]:
+            if largest[place] > 1e3:
+                found.append((name, float(largest[place]), int(rows[place])))
     return found
 
 

@@ -60,18 +60,23 @@ class Steps:
 
     def _train(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """One update; the loss of each target, a mean over the rows of the batch, and their weighted sum as `loss`."""
-        inputs = dict(batch["inputs"])
-        for number, (key, how) in enumerate(self.augmented_columns.items()):
-            own = batch["chances"][:, number * CHANCES : (number + 1) * CHANCES]
-            changed = augmented(inputs[key], own, how, self.fitted.columns[key].spec.levels)
-            shown = tf.reshape(inputs[f"{key}_present"] > 0, (-1, 1, 1, 1))
-            inputs[key] = tf.where(shown, changed, inputs[key])  # a masked picture stays all zeros, as in prediction
+        inputs = self.augmented_inputs(batch)
         with tf.GradientTape() as tape:
             losses = self._losses(self.network.core(inputs, training=True), batch)
             total = sum(losses[key] * target.loss_weight for key, target in self.fitted.targets.items())
         variables = self.network.core.trainable_variables
         self.optimizer.apply(tape.gradient(total, variables), variables)
         return {**losses, "loss": total} if len(losses) > 1 else {"loss": total}
+
+    def augmented_inputs(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs of a batch, its pictures changed; a masked picture stays all zeros, as in prediction."""
+        inputs = dict(batch["inputs"])
+        for number, (key, how) in enumerate(self.augmented_columns.items()):
+            own = batch["chances"][:, number * CHANCES : (number + 1) * CHANCES]
+            changed = augmented(inputs[key], own, how, self.fitted.columns[key].spec.levels)
+            shown = tf.reshape(inputs[f"{key}_present"] > 0, (-1, 1, 1, 1))
+            inputs[key] = tf.where(shown, changed, inputs[key])
+        return inputs
 
     def _losses(self, raw: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, Any]:
         return {

@@ -1,0 +1,23 @@
+"""What all tests share: no picture is cached outside the session's own folder, and TensorFlow is started as the commands start it."""
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def image_cache(tmp_path_factory):
+    """The folder of this session's image stores; processes that a test starts use it too."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MMTRAIN_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def tensorflow():
+    """TensorFlow, for tests that need it; the others do not wait for it."""
+    from mmtrain.layers.start import start_tensorflow
+
+    start_tensorflow()
+    import tensorflow
+
+    return tensorflow

@@ -1,0 +1,259 @@
+"""Every registered architecture keeps the same contract, with its defaults and with each of its options changed."""
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+
+from mmtrain.branches import DEFAULTS, Branch, architectures, branch
+from mmtrain.branches.dense import embedding_width
+from mmtrain.registry import option_fields
+from mmtrain.specs import TensorSpec
+
+NUMBER = TensorSpec("vector", (2,), "float32")
+CATEGORY = TensorSpec("index", (1,), "int32", size=5)
+ONE_HOT = TensorSpec("index", (1,), "int32", size=5, one_hot=True)
+BAG = TensorSpec("bag", (4,), "int32", size=6, idf=(0.0, 1.0, 2.5, 1.1, 1.9, 2.0))
+TOKENS = TensorSpec("tokens", (4,), "int32", size=6)
+PICTURE = TensorSpec("image", (6, 5, 3), "uint8")
+DEEP_PICTURE = TensorSpec("image", (6, 5, 1), "uint16", levels=65_535)
+
+EXAMPLES = {
+    # specs, another value of every option, width of the output by default
+    "mlp": ([NUMBER, CATEGORY, ONE_HOT, BAG], {"units": (8, 4), "activation": "tanh", "dropout": 0.5}, 64),
+    "linear": ([NUMBER, CATEGORY, ONE_HOT, BAG], {"units": 3}, 16),
+    "cnn": (
+        [PICTURE],
+        {"filters": (2, 3), "kernel": 1, "normalization": "none", "pooling": "both", "activation": "gelu", "dropout": 0.5},
+        64,
+    ),
+    "embedding_average": ([TOKENS], {"width": 3, "units": (5,), "activation": "tanh", "dropout": 0.5}, 64),
+}
+WITH = {("embedding_average", "activation"): {"units": (5,)}}
+"""Options that do something only beside others."""
+
+
+def values(spec, rows=5):
+    """Encoded rows such as this spec describes."""
+    random = np.random.default_rng(3)
+    if spec.kind == "vector":
+        return random.normal(size=(rows, *spec.shape)).astype(np.float32)
+    if spec.kind == "image":
+        return random.integers(0, spec.levels + 1, size=(rows, *spec.shape)).astype(spec.dtype)
+    codes = random.integers(0, spec.size, size=(rows, *spec.shape)).astype(np.int32)
+    codes[0] = 0  # nothing but padding, or a missing value
+    return np.sort(codes, axis=1)[:, ::-1].copy() if spec.kind == "bag" else codes
+
+
+def built(name, specs, **options):
+    """A Keras model of this branch alone, with the weights of one seed."""
+    import keras
+
+    keras.utils.set_random_seed(5)
+    section = architectures[name].section(columns=[f"c{number}" for number in range(len(specs))], architecture=name, **options)
+    inputs = [keras.Input(spec.shape, dtype=spec.dtype) for spec in specs]
+    return keras.Model(inputs, section.build(list(inputs), specs))
+
+
+def described(model):
+    """The layers of a model without their names."""
+    return [(type(layer).__name__, re.sub(r"'name': '[^']*'", "", str(layer.get_config()))) for layer in model.layers]
+
+
+def gradients(model, arrays):
+    """Of every trainable weight for a loss that all outputs take part in."""
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        output = tf.cast(model(arrays, training=True), tf.float32)
+        loss = tf.reduce_sum(tf.square(output - 1.0))
+    found = tape.gradient(loss, model.trainable_variables)
+    assert all(gradient is not None for gradient in found), [
+        weight.path for weight, gradient in zip(model.trainable_variables, found, strict=True) if gradient is None
+    ]
+    return found
+
+
+def check_contract(model, specs, folder, dtype="float32"):
+    """Output (batch, width), finite, the same after loading; a gradient for every weight, and a step changes the output."""
+    import keras
+
+    arrays = [values(spec) for spec in specs]
+    output = model(arrays, training=False)
+    assert output.shape == (5, model.output_shape[1])
+    assert output.dtype == model.output.dtype == dtype
+    assert np.isfinite(output).all()
+    model.save(folder / "branch.keras")
+    loaded = keras.models.load_model(folder / "branch.keras", safe_mode=True)
+    assert np.array_equal(loaded(arrays, training=False), output)
+    found = gradients(model, arrays)
+    assert all(np.isfinite(gradient if not hasattr(gradient, "values") else gradient.values).all() for gradient in found)
+    assert len(found) > 0
+    keras.optimizers.SGD(1e-4).apply(found, model.trainable_variables)
+    assert not np.array_equal(model(arrays, training=False), output)
+
+
+OPTIONS = [(name, option) for name, (_, changes, _) in EXAMPLES.items() for option in changes]
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("name", sorted(architectures))
+def test_branch_keeps_the_contract(tmp_path, name):
+    specs, _, width = EXAMPLES[name]
+    model = built(name, specs)
+    assert model.output_shape == (None, width)
+    check_contract(model, specs, tmp_path)
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(("name", "option"), OPTIONS)
+def test_branch_keeps_the_contract_with_each_option_changed(tmp_path, name, option):
+    specs, changes, _ = EXAMPLES[name]
+    others = WITH.get((name, option), {})
+    model = built(name, specs, **others, **{option: changes[option]})
+    assert described(model) != described(built(name, specs, **others))
+    check_contract(model, specs, tmp_path)
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("name", sorted(architectures))
+def test_branch_keeps_the_contract_in_mixed_precision(tmp_path, name):
+    import keras
+
+    specs = EXAMPLES[name][0]
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = built(name, specs)
+        check_contract(model, specs, tmp_path, dtype="bfloat16")
+        assert {weight.dtype for weight in model.trainable_variables} == {"float32"}
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def test_every_architecture_and_option_has_an_example():
+    assert set(EXAMPLES) == set(architectures)
+    for name, (specs, changes, _) in EXAMPLES.items():
+        defaults = option_fields(architectures[name].build)
+        assert set(changes) == set(defaults), name
+        assert all(changes[option] != default for option, (_, default) in defaults.items()), name
+        assert {spec.kind for spec in specs} == set(architectures[name].kinds), name
+    assert (len(EXAMPLES), len(OPTIONS)) == (4, 14)
+
+
+def test_every_kind_has_a_default_architecture_that_takes_it():
+    assert set(DEFAULTS) == {"image", "vector", "index", "bag", "tokens"}
+    for kind, name in DEFAULTS.items():
+        assert kind in architectures[name].kinds
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("name", sorted(architectures))
+def test_branch_row_does_not_depend_on_other_rows(name):
+    specs = EXAMPLES[name][0]
+    model = built(name, specs)
+    arrays = [values(spec) for spec in specs]
+    others = [np.concatenate([array[:1], array[:0:-1]]) for array in arrays]
+    assert np.array_equal(model(arrays, training=False)[0], model(others, training=False)[0])
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("name", ["mlp", "linear"])
+@pytest.mark.parametrize("spec", [NUMBER, CATEGORY, ONE_HOT, BAG])
+def test_dense_branch_reads_one_column_of_any_of_its_kinds(tmp_path, name, spec):
+    check_contract(built(name, [spec], units=(3,) if name == "mlp" else 3), [spec], tmp_path)
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(
+    ("spec", "width"),
+    [
+        (CATEGORY, 3),
+        (TensorSpec("index", (1,), "int32", size=5, width=7), 7),
+        (TensorSpec("index", (1,), "int32", size=1000), 50),
+        (ONE_HOT, 5),
+    ],
+)
+def test_category_is_embedded_or_one_hot(spec, width):
+    import keras
+
+    from mmtrain.branches.dense import expanded
+
+    codes = keras.Input((1,), dtype="int32")
+    model = keras.Model(codes, expanded(codes, spec))
+    assert model.output_shape == (None, width)
+    found = model(np.array([[0], [1], [4]], dtype=np.int32)).numpy()
+    if spec.one_hot:
+        assert found.tolist() == [[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 1]]
+        assert model.trainable_weights == []
+    else:
+        assert np.array_equal(found, model.trainable_weights[0].numpy()[[0, 1, 4]])
+
+
+@pytest.mark.parametrize(("size", "width"), [(2, 1), (3, 2), (10, 5), (99, 50), (10_000, 50)])
+def test_embedding_width_grows_with_the_categories_up_to_50(size, width):
+    assert embedding_width(size) == width
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_cnn_sees_a_deep_picture_as_it_sees_a_shallow_one():
+    """Both are brought to 0..1: full brightness is 255 in one and 65535 in the other."""
+    shallow = built("cnn", [TensorSpec("image", (6, 5, 1), "uint8")], normalization="none")
+    deep = built("cnn", [DEEP_PICTURE], normalization="none")
+    deep.set_weights(shallow.get_weights())
+    pixels = np.random.default_rng(1).integers(0, 256, size=(3, 6, 5, 1))
+    one, other = shallow([pixels.astype(np.uint8)]).numpy(), deep([(pixels * 257).astype(np.uint16)]).numpy()
+    assert np.allclose(one, other, rtol=0, atol=1e-6)
+    assert np.abs(one).max() > 1e-3
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(("size", "sizes"), [((8, 8), [(8, 8), (4, 4), (2, 2)]), ((1, 4), [(1, 4)] * 3), ((2, 3), [(2, 3), (1, 1), (1, 1)])])
+def test_cnn_halves_a_picture_while_there_is_something_to_halve(size, sizes):
+    import keras
+
+    model = built("cnn", [TensorSpec("image", (*size, 1), "uint8")])
+    assert [layer.output.shape[1:3] for layer in model.layers if isinstance(layer, keras.layers.Conv2D)] == sizes
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_embedding_average_ignores_padding_and_order():
+    model = built("embedding_average", [TOKENS])
+    rows = np.array([[3, 4, 0, 0], [4, 3, 0, 0], [3, 4, 3, 4], [0, 0, 0, 0]], dtype=np.int32)
+    output = model([rows]).numpy()
+    assert np.allclose(output[0], output[1], rtol=0, atol=1e-7)
+    assert np.allclose(output[0], output[2], rtol=0, atol=1e-7)
+    assert output[3].tolist() == [0] * 64
+
+
+@pytest.mark.parametrize(
+    ("kinds", "message"),
+    [
+        (("vecto",), r"A branch takes one or more of the kinds vector, index, tokens, bag, image; received ('vecto',)."),
+        ((), r"A branch takes one or more of the kinds vector, index, tokens, bag, image; received ()."),
+    ],
+)
+def test_branch_of_an_unknown_kind_is_not_registered(kinds, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        branch(*kinds)
+
+
+def test_branch_is_registered_with_the_options_of_its_function():
+    @branch("vector", most_columns=2, name="doubled_for_a_test")
+    def doubled(inputs, specs, *, factor: float = 2.0):
+        """Twice."""
+        return inputs[0] * factor
+
+    try:
+        entry = architectures["doubled_for_a_test"]
+        assert (entry.build, entry.kinds, entry.most_columns) == (doubled, ("vector",), 2)
+        section = entry.section(columns=["a"], architecture="doubled_for_a_test", factor=3)
+        assert isinstance(section, Branch)
+        assert section.build([4.0], []) == 12.0
+    finally:
+        architectures.remove("doubled_for_a_test")
+
+
+def test_architecture_says_in_its_docstring_what_it_does():
+    assert all(inspect.getdoc(entry.build) for _, entry in architectures.items())

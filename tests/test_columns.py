@@ -1,0 +1,426 @@
+"""Column roles: what is refused in the cells, what is learned from training rows, and how every cell is encoded after that."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import TypeAdapter
+
+from mmtrain.columns import AnyFittedColumn, Categorical, Group, Id, Image, InputColumn, Numeric, Split, Text, Weight, roles
+from mmtrain.columns.base import fitted_roles
+from mmtrain.columns.image import FittedImage
+from mmtrain.specs import TensorSpec
+from mmtrain.targets import Target
+
+HALF = math.log(5 / 2) + 1
+
+
+def cells(*values):
+    return pd.Series(list(values), dtype="str")
+
+
+def encoded(fitted, *values):
+    """Encoded cells and their presence, as lists of rows."""
+    codes, present = fitted.preprocessing()(fitted.raw(cells(*values)))
+    return codes.numpy().tolist(), present.numpy().ravel().tolist()
+
+
+EMPTY = "the cell is empty."
+WORD = "Write a number, or list {!r} under `data.missing_values` if it stands for a missing value."
+FINITE = "Write a finite number, or leave the cell empty."
+RANGE = "Write a number between -3.4e38 and 3.4e38, or leave the cell empty."
+COMMA = "Write the decimal point as a dot and leave out thousands separators."
+OWN_ID = "Give every row an id of its own."
+FAULTS = [
+    (Numeric(), ["1", None, " 2 ", "-1.5e3", ".5"], []),
+    (Numeric(), ["1", "abc", "2", "x"], [([1, 3], "'abc' is not a number.", WORD.format("abc"))]),
+    (Numeric(), ["nan"], [([0], "'nan' is not a number.", WORD.format("nan"))]),
+    (Numeric(), ["True"], [([0], "'True' is not a number.", WORD.format("True"))]),
+    (Numeric(), ["1_000", "0x1F", "３"], [([0, 1, 2], "'1_000' is not a number.", WORD.format("1_000"))]),
+    (Numeric(), ["1", "1,5"], [([1], "'1,5' is not a number.", COMMA)]),
+    (Numeric(), ["1,234.5"], [([0], "'1,234.5' is not a number.", COMMA)]),
+    (Numeric(), ["1", "-inf"], [([1], "'-inf' is infinite.", FINITE)]),
+    (Numeric(), [" Infinity "], [([0], "' Infinity ' is infinite.", FINITE)]),
+    (Numeric(), ["3.4e38", "-3.5e38"], [([1], "'-3.5e38' is too large.", RANGE)]),
+    (Numeric(), ["1e400"], [([0], "'1e400' is too large.", RANGE)]),
+    (Numeric(), [None, None], [([0], "no row has a number.", "Remove the column from the file, or fill it in.")]),
+    (Numeric(missing="mask"), ["1", None], []),
+    (Numeric(missing="drop"), ["1", None], []),
+    (
+        Numeric(missing="error"),
+        ["1", None, "x", None],
+        [
+            ([2], "'x' is not a number.", WORD.format("x")),
+            (
+                [1, 3],
+                EMPTY,
+                "Fill it in, set `missing: median` to use the training median, set `missing: mask` to leave the number out of that row, "
+                "or set `missing: drop` to leave the row out.",
+            ),
+        ],
+    ),
+    (Categorical(), ["a", None], []),
+    (Categorical(missing="mask"), ["a", None], []),
+    (Categorical(missing="drop"), ["a", None], []),
+    (
+        Categorical(missing="error"),
+        ["a", None],
+        [
+            (
+                [1],
+                EMPTY,
+                "Fill it in, set `missing: code` to treat a missing value as a category, set `missing: mask` to leave the category out of "
+                "that row, or set `missing: drop` to leave the row out.",
+            )
+        ],
+    ),
+    (Text(), ["a", None], []),
+    (Text(missing="mask"), ["a", None], []),
+    (Text(missing="drop"), ["a", None], []),
+    (
+        Text(missing="error"),
+        [None, "a"],
+        [
+            (
+                [0],
+                EMPTY,
+                "Fill it in, set `missing: code` to treat a missing text as a word of its own, set `missing: mask` to leave the text out of "
+                "that row, or set `missing: drop` to leave the row out.",
+            )
+        ],
+    ),
+    # The image store reports on pictures: the file behind a cell decides, not the cell alone.
+    *[(Image(missing=policy), ["a.png", None], []) for policy in ("error", "drop", "mask")],
+    (Group(), ["a", "a"], []),
+    (Group(), ["a", None], [([1], EMPTY, "Fill it in, or set `missing: drop` to leave the row out.")]),
+    (Group(missing="drop"), ["a", None], []),
+    (Id(), ["a", "b"], []),
+    (
+        Id(),
+        ["a", None, "b", "a", None, "a"],
+        [
+            ([1, 4], "the id is empty.", OWN_ID),
+            (
+                [3, 5],
+                "the id 'a' occurs more than once.",
+                "Give every row an id of its own, or use the role `group` if rows belong together.",
+            ),
+        ],
+    ),
+    (Split(), ["train", "validation", "test"], []),
+    (Split(), ["train", "Test", None], [([1, 2], "'Test' is not a part.", "Write train, validation or test.")]),
+    (Split(), ["train", None, "dev"], [([1, 2], EMPTY, "Write train, validation or test.")]),
+    (Weight(), ["0", "2.5"], []),
+    (Weight(), ["1", "-2", "-1"], [([1, 2], "the weight -2 is negative.", "Write 0 or more.")]),
+    (Weight(), ["1", "1,5"], [([1], "'1,5' is not a number.", COMMA)]),
+    (Weight(), ["inf"], [([0], "'inf' is infinite.", FINITE)]),
+    (Weight(), ["1", None], [([1], EMPTY, "Fill it in, or set `missing: drop` to leave the row out.")]),
+    (Weight(missing="drop"), ["1", None], []),
+]
+
+
+@pytest.mark.parametrize(("column", "values", "expected"), FAULTS)
+def test_faults_name_the_rows_what_was_found_and_what_would_be_right(column, values, expected):
+    assert [(fault.rows.tolist(), fault.what, fault.fix) for fault in column.faults(cells(*values))] == expected
+
+
+def test_every_role_and_policy_has_an_example_of_its_faults():
+    """Targets have theirs in test_targets."""
+    shown = {(column.role, getattr(column, "missing", "")) for column, _, _ in FAULTS}
+    known = {
+        (name, policy)
+        for name, column in roles.items()
+        if name != "target"
+        for policy in (column.model_fields["missing"].annotation.__args__ if "missing" in column.model_fields else [""])
+    }
+    assert shown == known
+    assert len(known) == 4 + 4 + 4 + 3 + 2 + 2 + 1 + 1
+    assert set(roles) == {name for name, _ in known} | {Target.model_fields["role"].default}
+
+
+NUMBERS = [
+    # options, training cells, (fill, center, scale, indicator, masked, minimum, maximum, missing)
+    ({}, ["1", "2", "6"], (2, 3, math.sqrt(14 / 3), False, False, 1, 6, 0)),
+    ({}, ["1", None, "2", "6", "3"], (2.5, 3, math.sqrt(3.5), True, False, 1, 6, 1)),
+    ({"normalize": "minmax"}, ["4", "2", "10"], (4, 2, 8, False, False, 2, 10, 0)),
+    ({"normalize": "none"}, ["4", "2", "10"], (4, 0, 1, False, False, 2, 10, 0)),
+    ({"missing": "mask"}, ["1", None, "3"], (2, 2, 1, False, True, 1, 3, 1)),
+    ({"missing": "mask", "normalize": "minmax"}, ["1", None, "3"], (1, 1, 2, False, True, 1, 3, 1)),
+    ({"missing": "error"}, ["1", "3"], (2, 2, 1, False, False, 1, 3, 0)),
+    ({"missing": "drop"}, ["1", "3"], (2, 2, 1, False, False, 1, 3, 0)),
+    ({}, ["7", "7.0"], (7, 7, 1, False, False, 7, 7, 0)),
+    # The mean of these is 0.10000000000000002 and their standard deviation 1e-17, not 0.
+    ({}, ["0.1", "0.1", "0.1"], (0.1, 0.1, 1, False, False, 0.1, 0.1, 0)),
+    ({"normalize": "minmax"}, ["0.1", "0.1", "0.1"], (0.1, 0.1, 1, False, False, 0.1, 0.1, 0)),
+    # Squares of these are 0 in float64.
+    ({}, ["1e-200", "3e-200"], (2e-200, 2e-200, 1, False, False, 1e-200, 3e-200, 0)),
+    ({}, [None, None], (0, 0, 1, True, False, 0, 0, 2)),
+    ({"missing": "mask"}, [None, None], (0, 0, 1, False, True, 0, 0, 2)),
+]
+
+
+@pytest.mark.parametrize(("options", "values", "expected"), NUMBERS)
+def test_numeric_learns_these_values(options, values, expected):
+    fitted = Numeric(**options).fit([cells(*values)])
+    assert tuple(getattr(fitted, name) for name in ("fill", "center", "scale", "indicator", "masked", "minimum", "maximum", "missing")) == (
+        pytest.approx(expected, rel=1e-15)
+    )
+    assert fitted.spec == TensorSpec("vector", (2 if fitted.indicator else 1,), "float32")
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_fit_learns_the_same_from_pieces_as_from_one():
+    values = ["3", None, "1", "2", "2"]
+    fitted = 0
+    for column in (Numeric(), Categorical(), Text(), Text(vectorize="tokens"), Image()):
+        assert column.fit(iter([cells(*values[:2]), cells(*values[2:])])) == column.fit([cells(*values)])
+        fitted += 1
+    assert fitted == 5
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(
+    ("options", "training", "values", "expected", "present"),
+    [
+        ({}, ["1", "3"], ["3", " 1 ", None, "abc", "1,5"], [[1], [-1], [0], [0], [0]], [1, 1, 1, 1, 1]),
+        (
+            {},
+            ["1", "3", "3", "1", None, "10"],  # median 3, mean 3.6, standard deviation 3.3226...
+            ["3.6", None, "abc", "inf", "1e39", "nan"],
+            [[0, 0], *[[np.float32(-0.6 / math.sqrt(11.04)), 1]] * 5],
+            [1, 1, 1, 1, 1, 1],
+        ),
+        ({"normalize": "minmax"}, ["2", "4"], ["3", "6", None], [[0.5], [2], [0.5]], [1, 1, 1]),
+        ({"normalize": "none"}, ["2", "4"], ["3", "-1e5", "x"], [[3], [-1e5], [3]], [1, 1, 1]),
+        ({"missing": "mask"}, ["1", None, "3"], ["3", None, "abc"], [[1], [0], [0]], [1, 0, 0]),
+        ({"missing": "error"}, ["1", "3"], ["3", None], [[1], [0]], [1, 1]),
+        ({}, ["5", "5"], ["5", "6"], [[0], [1]], [1, 1]),
+        ({}, [None, None], ["2", None], [[2, 0], [0, 1]], [1, 1]),
+    ],
+)
+def test_numeric_encodes_any_cell(options, training, values, expected, present):
+    codes, shown = encoded(Numeric(**options).fit([cells(*training)]), *values)
+    assert np.allclose(codes, expected, rtol=1e-7, atol=0)
+    assert shown == present
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(
+    ("center", "scale", "value"),
+    [
+        (16_777_216.0, 1.0, 16_777_217.0),  # float32 cannot tell these two apart
+        (1_700_000_000.0, 86_400.0, 1_700_000_001.0),
+        (0.1, 0.3, 0.7),
+        (1e15, 7.0, 1e15 + 2),
+        *[(float(np.random.default_rng(seed).normal(1e6, 1e5)), 123.4, 987_654.321 + seed) for seed in range(5)],
+    ],
+)
+def test_numbers_are_subtracted_in_float64_and_rounded_once(center, scale, value):
+    values = cells(repr(center - scale), repr(center + scale))
+    fitted = Numeric().fit([values]).model_copy(update={"center": center, "scale": scale})
+    expected = np.float32((np.float64(value) - np.float64(center)) / np.float64(scale))
+    codes, _ = fitted.preprocessing()(fitted.raw(cells(repr(value))))
+    assert codes.numpy().tobytes() == expected.tobytes()
+    assert expected != 0
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_number_that_float32_cannot_hold_after_scaling_counts_as_missing():
+    fitted = Numeric().fit([cells("1", "1.001", None)])
+    codes, present = fitted.preprocessing()(np.array([[3e38], [-3e38], [np.inf], [np.nan], [1e300]]))
+    assert codes.numpy().tolist() == [[0, 1]] * 5
+    assert present.numpy().tolist() == [[1]] * 5
+
+
+CATEGORIES = [
+    # options, training cells, categories
+    ({}, ["b", "a", None, "b", "B", " b", "é", "Z"], (" b", "B", "Z", "a", "b", "é")),
+    ({}, ["10", "9", "010"], ("010", "10", "9")),
+    ({}, ["[UNK]", "nan", "NaN", "None", None], ("NaN", "None", "[UNK]", "nan")),
+    ({"min_count": 2}, ["a", "b", "b", "c", "c", "c"], ("b", "c")),
+    ({"max_categories": 2}, ["a", "b", "c", "d", "d", "c", "b"], ("b", "c")),  # b, c and d twice each: the first by text stay
+    ({"max_categories": 1}, ["a", "z", "z"], ("z",)),
+    ({"min_count": 3}, ["a", "b", "b"], ()),
+    ({}, [None, None], ()),
+]
+
+
+@pytest.mark.parametrize(("options", "values", "expected"), CATEGORIES)
+def test_categorical_learns_these_categories(options, values, expected):
+    fitted = Categorical(**options).fit([cells(*values)])
+    assert fitted.categories == expected
+    assert fitted.missing == values.count(None)
+    assert fitted.spec == TensorSpec("index", (1,), "int32", size=2 + len(expected))
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(
+    ("options", "training", "values", "codes", "present"),
+    [
+        ({}, ["b", "a"], ["a", "b", None, "c", "A", "a "], [2, 3, 0, 1, 1, 1], [1] * 6),
+        ({"missing": "mask"}, ["b", "a"], ["a", None, "c"], [2, 0, 1], [1, 0, 1]),
+        ({}, ["[UNK]", "nan", "x"], ["[UNK]", "nan", "x", "NaN", "", None], [2, 3, 4, 1, 0, 0], [1] * 6),
+        ({}, ["größe", "grösse", "日本", "😀"], ["grösse", "größe", "日本", "😀", "GRÖSSE"], [2, 3, 4, 5, 1], [1] * 5),
+        ({}, ["x" * 100_000, "x" * 99_999], ["x" * 100_000, "x" * 99_999, "x" * 99_998], [3, 2, 1], [1] * 3),
+        ({"min_count": 2}, ["a", "b", "b"], ["a", "b"], [1, 2], [1, 1]),
+        ({}, [None], ["a", None], [1, 0], [1, 1]),
+        ({"encode": "one_hot"}, ["b", "a"], ["a", None], [2, 0], [1, 1]),
+    ],
+)
+def test_categorical_encodes_any_cell(options, training, values, codes, present):
+    found, shown = encoded(Categorical(**options).fit([cells(*training)]), *values)
+    assert found == [[code] for code in codes]
+    assert shown == present
+
+
+def test_categorical_passes_on_how_it_wants_to_be_expanded():
+    assert Categorical(encode="one_hot").fit([cells("a")]).spec == TensorSpec("index", (1,), "int32", size=3, one_hot=True)
+    assert Categorical(embedding_width=5).fit([cells("a")]).spec == TensorSpec("index", (1,), "int32", size=3, width=5)
+
+
+LETTERS = ["a b c", "c b", "c", "d"]
+WORDS = [
+    # options, training cells, words, length, longest, missing
+    ({}, ["The cat's HAT", "the dog; the cat", None, "😀 !"], ("the", "cat", "cat's", "dog", "hat"), 4, 4, 2),
+    ({}, ["b b b", "a"], ("a", "b"), 3, 3, 0),  # in as many texts, so by their text
+    ({}, LETTERS, ("c", "b", "a", "d"), 3, 3, 0),
+    ({"min_count": 2}, LETTERS, ("c", "b"), 3, 3, 0),
+    ({"min_count": 9}, LETTERS, (), 3, 3, 0),
+    ({"max_tokens": 3}, LETTERS, ("c", "b", "a"), 3, 3, 0),
+    ({"max_length": 2}, LETTERS, ("c", "b", "a", "d"), 2, 3, 0),
+    ({"max_length": 9}, LETTERS, ("c", "b", "a", "d"), 9, 3, 0),
+    ({}, ["x " * 300], ("x",), 256, 300, 0),
+    ({"max_length": 280}, ["x " * 300], ("x",), 280, 300, 0),
+    ({}, [None, "..."], (), 1, 0, 2),
+    ({}, ["ÄRGER ärger", "ΣΊΣΥΦΟΣ σίσυφος", "ПРИВЕТ"], ("ärger", "σίσυφος", "привет"), 2, 2, 0),
+    ({}, ["a1-b2_c", "x@y.org", "2,5 %"], ("2", "5", "a1", "b2", "c", "org", "x", "y"), 3, 3, 0),
+    ({}, ["日本語、テキスト"], ("テキスト", "日本語"), 2, 2, 0),
+    ({}, ["e\u0301te\u0301"], ("e\u0301te\u0301",), 1, 1, 0),
+    ({"missing": "mask"}, ["a", None], ("a",), 1, 1, 1),
+]
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(("options", "values", "words", "length", "longest", "missing"), WORDS)
+@pytest.mark.parametrize("vectorize", ["tfidf", "tokens"])
+def test_text_learns_this_vocabulary(vectorize, options, values, words, length, longest, missing):
+    fitted = Text(vectorize=vectorize, **options).fit([cells(*values)])
+    assert (fitted.words, fitted.length, fitted.longest, fitted.missing) == (words, length, longest, missing)
+    assert fitted.masked is ("missing" in options)
+    assert len(fitted.idf) == (3 + len(words) if vectorize == "tfidf" else 0)
+    kind = "bag" if vectorize == "tfidf" else "tokens"
+    assert fitted.spec == TensorSpec(kind, (length,), "int32", size=3 + len(words), idf=fitted.idf)
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_text_weighs_rare_words_more():
+    fitted = Text().fit([cells("The cat's HAT", "the dog; the cat", None, "😀 !")])
+    # padding, missing text, unseen word, "the" in two of four texts, four words in one each
+    assert fitted.idf == pytest.approx((0, 1, math.log(5) + 1, math.log(5 / 3) + 1, HALF, HALF, HALF, HALF), rel=1e-15)
+
+
+TRAINING = ["b a", "b a", "b", "c b"]  # ids: b 3, a 4, c 5; two words at most
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(
+    ("value", "tokens", "bag"),
+    [
+        ("a b", [4, 3], [4, 3]),
+        ("b a", [3, 4], [4, 3]),
+        ("B, A!", [3, 4], [4, 3]),
+        ("b", [3, 0], [3, 0]),
+        ("b b", [3, 3], [3, 3]),
+        ("b new", [3, 2], [3, 2]),
+        ("new b", [2, 3], [3, 2]),
+        ("b a c", [3, 4], [4, 3]),  # cut after two words in reading order
+        ("c a b", [5, 4], [5, 4]),
+        (None, [1, 0], [1, 0]),
+        ("   ", [1, 0], [1, 0]),
+        ("😀 👍🏽 … —", [1, 0], [1, 0]),
+        ("b'a", [2, 0], [2, 0]),  # an apostrophe belongs to the word
+    ],
+)
+def test_text_encodes_any_cell(value, tokens, bag):
+    assert encoded(Text(vectorize="tokens").fit([cells(*TRAINING)]), value) == ([tokens], [1])
+    assert encoded(Text().fit([cells(*TRAINING)]), value) == ([bag], [1])
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(
+    ("training", "same"),
+    [
+        ("ärger", "ÄRGER"),
+        ("σίσυφος", "ΣΊΣΥΦΟΣ"),
+        ("привет", "ПРИВЕТ"),
+        ("don't", "DON'T"),
+        ("i\u0307zmi\u0307r", "İZMİR"),
+        ("çok", "ÇOK"),
+    ],
+)
+def test_text_knows_a_word_in_either_case_of_any_script(training, same):
+    assert encoded(Text(vectorize="tokens").fit([cells(training)]), same) == ([[3]], [1])
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_text_masked_is_absent_where_it_has_no_words():
+    fitted = Text(missing="mask").fit([cells("a b", None)])
+    assert encoded(fitted, "b", None, "😀", "new") == ([[4, 0], [1, 0], [1, 0], [2, 0]], [1, 0, 0, 1])
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_text_without_any_training_word_knows_missing_and_unseen():
+    assert encoded(Text(vectorize="tokens").fit([cells(None)]), "a", None) == ([[2], [1]], [1, 1])
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(("bits", "dtype", "levels"), [(8, "uint8", 255), (16, "uint16", 65_535)])
+def test_image_is_blank_where_it_is_absent(bits, dtype, levels):
+    fitted = Image(size=(1, 2), channels=1, bits=bits).fit([])
+    assert fitted == FittedImage(height=1, width=2, channels=1, bits=bits)
+    assert fitted.spec == TensorSpec("image", (1, 2, 1), dtype, levels=levels)
+    assert list(fitted.raw_inputs("scan")) == ["scan", "scan_present"]
+    pixels = np.full((2, 1, 2, 1), levels, dtype=dtype)
+    codes, present = fitted.preprocessing()(pixels, np.array([[1], [0]], dtype=np.float32))
+    assert codes.numpy().dtype == dtype
+    assert codes.numpy().reshape(2, 2).tolist() == [[levels, levels], [0, 0]]
+    assert present.numpy().tolist() == [[1], [0]]
+
+
+def test_image_has_no_cells_to_encode():
+    with pytest.raises(TypeError, match=r"^Pixels come from the image store\.$"):
+        Image().fit([]).raw(cells("a.png"))
+
+
+def test_deep_image_is_grey():
+    with pytest.raises(ValueError, match="`bits: 16` goes with `channels: 1`"):
+        Image(bits=16)
+
+
+FITTED = {
+    "numeric": lambda: Numeric().fit([cells("0.1", "0.7", None, "1e-9")]),
+    "categorical": lambda: Categorical(missing="mask").fit([cells("größe", "[UNK]", 'a"b\\c', "x\ny")]),
+    "image": lambda: Image(size=(3, 4), channels=4).fit([]),
+    "text": lambda: Text().fit([cells("Ärger don't", None, "a b b")]),
+}
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("role", sorted(fitted_roles))
+def test_fitted_column_survives_json(role):
+    fitted = FITTED[role]()
+    assert fitted.role == role
+    adapter = TypeAdapter(AnyFittedColumn)
+    back = adapter.validate_json(fitted.model_dump_json())
+    assert back == fitted
+    assert type(back) is type(fitted)
+    assert back.spec == fitted.spec
+
+
+def test_every_role_that_feeds_the_network_has_a_fitted_example():
+    feeding = {name for name, column in roles.items() if name != "target" and issubclass(column, InputColumn)}
+    assert set(FITTED) == set(fitted_roles) == feeding
+    assert len(feeding) == 4
+    assert {name: roles[name]().kind for name in feeding} == {"numeric": "vector", "categorical": "index", "image": "image", "text": "bag"}
+    assert Text(vectorize="tokens").kind == "tokens"

@@ -1,0 +1,501 @@
+"""`mmtrain init`: guessed roles, the file they are written into, and that this file can be used as it is."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from mmtrain import config
+from mmtrain.cli.app import run
+from mmtrain.data import guess_target
+from mmtrain.data.formats import open_table
+from mmtrain.data.guess import RULES, guess
+from mmtrain.data.profile import profiles
+from mmtrain.data.survey import survey
+from mmtrain.errors import ConfigError, DataError
+from mmtrain.workflows.check import check
+from mmtrain.workflows.init import init
+from mmtrain.workflows.starter import quoted
+
+SAMPLES = Path(__file__).parent.parent / "sample_data"
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MMTRAIN_CACHE", str(tmp_path / "cache"))
+
+
+def write(folder, columns, name="t.csv"):
+    """A CSV of columns given as lists of cells."""
+    path = folder / name
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([columns.keys(), *zip(*columns.values(), strict=True)])
+    return path
+
+
+def profile_of(folder, header, cells):
+    path = write(folder, {header: cells, "filler": ["x"] * len(cells)})
+    return profiles(open_table(path), [header])[header]
+
+
+N = 60
+WORDS = ["red", "green", "blue"]
+GUESSES = [
+    ("empty", "x", [""] * N, "categorical", False, "every cell is empty"),
+    ("constant", "x", ["a"] * N, "categorical", False, "every cell is 'a'"),
+    ("constant with holes", "x", ["a", ""] * 30, "categorical", False, "every cell that is not empty is 'a'"),
+    ("pictures", "scan", [f"p/{i:02}.PNG" for i in range(N)], "image", True, "cells end like names of picture files, as 'p/00.PNG'"),
+    ("split", "part", ["train", "test"] * 30, "split", True, "the values are test and train"),
+    (
+        "split with other names",
+        "part",
+        ["train", "val"] * 30,
+        "split",
+        False,
+        "the parts of a split have to be called train, validation and test in every row; it says train and val",
+    ),
+    (
+        "split with holes",
+        "part",
+        ["train", "test", ""] * 20,
+        "split",
+        False,
+        "the parts of a split have to be called train, validation and test in every row; some of its 60 cells are empty",
+    ),
+    (
+        "dates",
+        "seen",
+        [f"2024-01-{1 + i % 28:02}" for i in range(N)],
+        "categorical",
+        False,
+        "dates such as '2024-01-01'; there is no role for dates yet",
+    ),
+    ("id by name", "sample_id", range(100, 160), "id", True, "every cell is different and the name says id"),
+    ("running number", "row", range(N), "id", True, "a running number"),
+    ("codes", "code", [f"S{i:03}" for i in range(N)], "id", True, "every cell is a different word, as 'S000'"),
+    (
+        "group",
+        "patientID",
+        [f"P{i // 3}" for i in range(N)],
+        "group",
+        True,
+        "the name says whom a row belongs to: 20 in 60 rows, never torn apart by the split",
+    ),
+    (
+        "id that repeats",
+        "item id",
+        [i // 3 for i in range(N)],
+        "group",
+        True,
+        "the name says id, and ids repeat: 20 in 60 rows, never torn apart by the split",
+    ),
+    ("age of a patient", "patient_age", [20 + i // 3 for i in range(N)], "numeric", True, "numbers from 20 to 39"),
+    ("few of a group", "user", ["a", "b", "c"] * 20, "categorical", True, "3 different values, 'a', 'b' and 'c'"),
+    (
+        "whole numbers, few",
+        "stars",
+        [i % 5 for i in range(N)],
+        "categorical",
+        True,
+        "only 5 different whole numbers, like codes; numeric if their size says something",
+    ),
+    ("0 and 1", "flag", ["0", "1"] * 30, "categorical", True, "two values, '0' and '1'"),
+    ("decimals, few", "dose", ["0.5", "1.5"] * 30, "numeric", True, "numbers from 0.5 to 1.5"),
+    ("numbers", "size", [f"{i * 0.5 - 3}" for i in range(N)], "numeric", True, "numbers from -3 to 26.5"),
+    (
+        "numbers and NA",
+        "size",
+        [*range(10, 67), "NA", "NA", "?"],
+        "numeric",
+        True,
+        "numbers from 10 to 66; 'NA' and '?' mean missing",
+    ),
+    ("numbers and a word", "size", [*range(10, 69), "big"], "numeric", False, "numbers, but 1 cell is not, as 'big'"),
+    ("yes and no", "smokes", ["yes", "no"] * 30, "categorical", True, "two values, 'no' and 'yes'"),
+    ("names", "colour", WORDS * 20, "categorical", True, "3 different values, 'blue', 'green' and 'red'"),
+    ("texts", "note", [f"patient {i} feels well" for i in range(N)], "text", True, "all texts differ of up to 4 words"),
+    (
+        "words nearly all different",
+        "surname",
+        [f"N{i % 40}" for i in range(N)],
+        "categorical",
+        False,
+        "40 different words in 60 rows, as 'N0': nothing to learn from",
+    ),
+    (
+        "many names that repeat",
+        "town",
+        [f"T{i % 110:03}" for i in range(330)],
+        "categorical",
+        True,
+        "110 different values that repeat, such as 'T000', 'T001' and 'T002'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("header", "cells", "role", "used", "reason"), [case[1:] for case in GUESSES], ids=[case[0] for case in GUESSES])
+def test_guess_of_a_column(tmp_path, header, cells, role, used, reason):
+    found = guess(profile_of(tmp_path, header, list(cells)))
+    assert (found.role, found.used, found.reason) == (role, used, reason)
+
+
+def test_every_rule_has_a_case(tmp_path):
+    deciding = {next(rule for rule in RULES if rule(profile_of(tmp_path, case[1], list(case[2])))) for case in GUESSES}
+    assert deciding == set(RULES)
+    assert len(RULES) == 13
+
+
+def test_words_for_missing_numbers_are_kept(tmp_path):
+    assert guess(profile_of(tmp_path, "size", [*range(10, 67), "NA", "NA", "?"])).missing_words == ("NA", "?")
+
+
+TASKS = [
+    ("yes and no", ["yes", "no", "no"] * 20, {"task": "binary", "positive": "yes"}),
+    ("0 and 1", ["0", "1"] * 30, {"task": "binary", "positive": "1"}),
+    ("benign", ["benign", "malignant"] * 30, {"task": "binary", "positive": "malignant"}),
+    ("the rarer one", ["cat", "dog", "dog"] * 20, {"task": "binary", "positive": "cat"}),
+    ("holes", ["cat", "dog", ""] * 20, {"task": "binary", "positive": "dog", "missing": "drop"}),
+    ("classes", WORDS * 20, {"task": "multiclass"}),
+    ("whole numbers, few", [i % 5 for i in range(N)], {"task": "multiclass"}),
+    ("whole numbers, many", range(N), {"task": "regression"}),
+    ("decimals", ["0.5", "1.5", "2"] * 20, {"task": "regression"}),
+    ("labels", ["a;b", "b", "", "c;a"] * 15, {"task": "multilabel", "separator": ";"}),
+    ("labels with bars", ["a|b", "b", "a", "c|a"] * 15, {"task": "multilabel", "separator": "|"}),
+    ("texts", [f"text number {i}" for i in range(N)], None),
+    ("constant", ["a"] * N, None),
+]
+
+
+@pytest.mark.parametrize(("cells", "options"), [case[1:] for case in TASKS], ids=[case[0] for case in TASKS])
+def test_task_of_a_target(tmp_path, cells, options):
+    found = guess_target.task(profile_of(tmp_path, "y", list(cells)))
+    assert (None if found is None else dict(found.options)) == options
+
+
+@pytest.mark.parametrize(
+    ("headers", "chosen", "why"),
+    [
+        (["label", "other"], "label", "the name says label"),
+        (["category", "Diagnosis", "z"], "Diagnosis", "the name says diagnosis"),
+        (["Class Name", "z"], "Class Name", "the name says class"),
+        (["b", "z"], "z", "the last column with at most 20 different values"),
+    ],
+)
+def test_target_is_chosen_by_its_name_and_else_by_its_values(tmp_path, headers, chosen, why):
+    path = write(
+        tmp_path,
+        {header: WORDS[: 2 + number % 2] * 6 if number % 2 == 0 else ["a", "b", "c", "d"] * 3 for number, header in enumerate(headers)},
+    )
+    found = survey(path)
+    assert found.target == chosen
+    assert next(column for column in found.columns if column.header == chosen).guess.reason.startswith(f"{why}; ")
+
+
+def table(**more):
+    """Sixty rows with an answer, an age and whatever else is asked for."""
+    ages = {"age": [f"{20 + i * 7 % 59 + 0.5}" for i in range(N)]}
+    return {**ages, **more, "label": [WORDS[i * i % 7 % 3] for i in range(N)]}
+
+
+def roles(found):
+    return {column.header: column.guess.role if column.guess.used else "-" for column in found.columns}
+
+
+def test_a_column_that_gives_the_answer_away_is_left_out(tmp_path):
+    answers = table()["label"]
+    other_words = [{"red": "r", "green": "g", "blue": "b"}[answer] for answer in answers]
+    finer = [f"{answer}{i % 2}" for i, answer in enumerate(answers)]
+    found = survey(write(tmp_path, table(code=other_words, finer=finer, apart=["u", "v"] * 30)))
+    assert roles(found) == {"age": "numeric", "code": "-", "finer": "-", "apart": "categorical", "label": "target"}
+    assert found.columns[1].guess.reason == "says the same as the target 'label' in other words; it would give the answer away"
+    assert found.columns[2].guess.reason == "each value goes with one value of the target 'label' only; does it give the answer away?"
+
+
+def test_only_one_column_is_the_group_and_only_one_the_id(tmp_path):
+    groups = {"item_id": [i // 4 for i in range(N)], "patient": [f"P{i // 3}" for i in range(N)]}
+    ids = {"code": [f"c{i}" for i in range(N)], "scan_id": [f"s{i}" for i in range(N)]}
+    found = survey(write(tmp_path, table(**groups, **ids)))
+    assert roles(found) == {"age": "numeric", "item_id": "-", "patient": "group", "code": "-", "scan_id": "id", "label": "target"}
+    assert found.columns[1].guess.reason.endswith("; rows are grouped by 'patient'")
+    assert found.columns[3].guess.reason == "every cell is a different word, as 'c0'; the id is 'scan_id'"
+
+
+@pytest.mark.parametrize(
+    ("part", "role"), [(lambda i: "test" if i < 15 else "train", "split"), (lambda i: "train" if i % 2 else "test", "-")]
+)
+def test_a_given_split_is_used_unless_it_tears_groups(tmp_path, part, role):
+    found = survey(write(tmp_path, table(patient=[f"P{i // 3}" for i in range(N)], part=[part(i) for i in range(N)])))
+    assert roles(found)["part"] == role
+    assert roles(found)["patient"] == "group"
+
+
+def pictures(folder, names, size=(40, 30), mode="L"):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new(mode, size).save(folder / name)
+
+
+@pytest.mark.parametrize("where", [".", "scans", "data/scans"])
+def test_the_folder_of_the_pictures_is_found(tmp_path, where):
+    names = [f"{i}.png" for i in range(N)]
+    pictures(tmp_path / where, names)
+    found = survey(write(tmp_path, table(scan=names)))
+    assert found.images == tmp_path / where
+    assert found.columns[1].guess.options == {"size": [30, 30], "channels": 1}
+    assert found.columns[1].guess.reason == "cells end like names of picture files, as '0.png'; all are 30 x 40 pixels"
+
+
+def test_pictures_that_do_not_exist_are_masked_or_left_out(tmp_path):
+    names = [f"{i}.png" for i in range(N)]
+    pictures(tmp_path / "half", names[:40], mode="RGB")
+    found = survey(write(tmp_path, table(scan=names, gone=[f"gone/{name}" for name in names])))
+    assert found.columns[1].guess.options == {"size": [30, 30], "channels": 3, "missing": "mask"}
+    assert found.columns[1].guess.reason.endswith("; 20 of 60 files do not exist or cannot be read")
+    assert roles(found)["gone"] == "-"
+    assert found.columns[2].guess.reason.endswith("; no such file was found, try --images FOLDER")
+
+
+FILE = """\
+# Written by `mmtrain init`, for visits.csv. Every role is a guess, with its reason beside it: please confirm.
+# A column is used when its line has no # in front. Then run `mmtrain check` and `mmtrain fit` on this file.
+data:
+  table: visits.csv        # 60 rows; relative to this file
+  missing_values: ["n/a"]  # texts that mean missing, in every column
+columns:
+  visit: {role: id}                                      # a running number
+  patient: {role: group}                                 # the name says whom a row belongs to: 20 in 60 rows, \
+never torn apart by the split
+  "dose: mg": {role: numeric}                            # numbers from 1.5 to 59.5; 'n/a' means missing
+  sex: {role: categorical}                               # two values, 'F' and 'M'
+  # when: {role: categorical}                            # dates such as '1.2.2024'; there is no role for dates yet
+  left_right: {column: "left/right", role: categorical}  # two values, 'l' and 'r'
+  ill: {role: target, task: binary, positive: "yes"}     # the last column with at most 20 different values; two classes, 'no' and 'yes'; \
+positive: it reads like a yes; please confirm
+# branches and fusion are left out: one branch per image, one per text, one for all the rest, then concatenated.
+split:
+  method: stratified  # the same mix of classes in every part; rows of one 'patient' stay together
+  validation: 0.15    # share of the rows that choose the best epoch
+  test: 0.15          # share of the rows kept for `evaluate`
+training:
+  epochs: 30
+  batch_size: 32
+  class_weights: balanced  # the rarest class, 'yes', has 17% of the rows
+  early_stopping: {monitor: validation_loss, patience: 5}
+"""
+
+
+def visits(folder):
+    columns = {
+        "visit": range(N),
+        "patient": [f"P{i // 3}" for i in range(N)],
+        "dose: mg": ["n/a", *[f"{i}.5" for i in range(1, N)]],
+        "sex": [("F", "M")[i * 7 % 5 % 2] for i in range(N)],
+        "when": [f"{1 + i % 28}.2.2024" for i in range(N)],
+        "left/right": ["l", "r"] * 30,
+        "ill": ["yes" if i % 6 == 0 else "no" for i in range(N)],
+    }
+    return write(folder, columns, "visits.csv")
+
+
+def test_the_whole_file(tmp_path):
+    visits(tmp_path)
+    done = init(tmp_path / "visits.csv", file=tmp_path / "visits.yaml")
+    assert done.file.read_text(encoding="utf-8") == FILE
+
+
+HEADERS = [
+    "two words",
+    "a.b",
+    "a: b",
+    "größe",
+    "yes",
+    "010",
+    "null",
+    "~",
+    "# no comment",
+    "- dash",
+    "{brace",
+    'say "it"',
+    "it's",
+    "back\\slash",
+    "a/b",
+    "a_b",
+    "a_b_present",
+    "<<",
+    "*",
+    " blanks ",
+    "日本",
+    "\u2028",
+    "x" * 200,
+    "1e3",
+]
+
+
+def test_any_header_is_written_so_that_it_is_read_back(tmp_path):
+    columns = {header: [("u", "v")[(i + number) * 11 % 7 % 2] for i in range(N)] for number, header in enumerate(HEADERS)}
+    path = write(tmp_path, {**columns, "10%": ["010" if i % 5 % 2 else "1: {no" for i in range(N)]})
+    done = init(path, target="10%", file=tmp_path / "t.yaml")
+    experiment = config.load(done.file)
+    assert [column.column for column in experiment.columns.values()] == [*HEADERS, "10%"]
+    assert len(HEADERS) == 24
+    assert yaml.safe_load(done.file.read_text(encoding="utf-8"))["data"] == {"table": "t.csv"}
+    assert sum(part.rows for part in check(done.file).parts) == N
+
+
+@pytest.mark.parametrize(
+    "text", ["plain", "two words", "010", "no", "", "a: b", "\n", "\x07", "é", "🙂", "\u2028", "\ufeff", "\\", '"', "x-1"]
+)
+def test_quoted_text_is_read_back_by_any_yaml_reader(text):
+    assert yaml.safe_load(f"{{{quoted(text)}: {quoted(text)}}}") == {text: text}
+
+
+@pytest.mark.parametrize(
+    ("sample", "target", "rows"), [("clinic/patients", "diagnosis", (280, 60, 60)), ("emoji/emoji", "category", (1296, 228, 382))]
+)
+def test_the_file_for_sample_data_passes_check(tmp_path, sample, target, rows):
+    done = init(SAMPLES / f"{sample}.csv", file=tmp_path / "first.yaml")
+    assert done.survey.target == target
+    small = [f"columns.{column.header}.size=[8, 8]" for column in done.survey.used if column.guess.role == "image"]
+    assert len(small) == 1
+    assert tuple(part.rows for part in check(done.file, overrides=small).parts) == rows
+
+
+TABLES = {
+    "regression": {"y": [f"{i * 1.37 % 11:.2f}" for i in range(N)], "a": WORDS * 20},
+    "multilabel": {"labels": ["a;b", "b", "", "c;a"] * 15, "note": [f"word {i} and more" for i in range(N)]},
+    "a class in one row": {"label": ["a", "b"] * 29 + ["c", "a"], "x": [f"{i * i % 17}.5" for i in range(N)]},
+    "holes everywhere": {
+        "label": ["a", "b", ""] * 20,
+        "x": ["1.5", "2.5", "", "4.5"] * 15,
+        "user": ["", *[f"U{i // 3}" for i in range(59)]],
+    },
+    "no test rows": {"label": ["a", "b"] * 30, "x": ["1.5", "2.5", "4.5"] * 20, "fold": ["train", "validation", "train"] * 20},
+}
+
+
+@pytest.mark.parametrize("columns", TABLES.values(), ids=TABLES)
+def test_the_file_passes_check(tmp_path, columns):
+    done = init(write(tmp_path, columns), file=tmp_path / "first.yaml")
+    checked = check(done.file)
+    assert checked.rows + checked.dropped == N
+
+
+def test_paths_are_relative_to_the_file(tmp_path):
+    pictures(tmp_path / "in" / "scans", names := [f"{i}.png" for i in range(N)])
+    (tmp_path / "out").mkdir()
+    init(write(tmp_path / "in", table(scan=names)), file=tmp_path / "out" / "first.yaml")
+    data = yaml.safe_load((tmp_path / "out" / "first.yaml").read_text(encoding="utf-8"))["data"]
+    assert data == {"table": "../in/t.csv", "images": "../in/scans"}
+
+
+def test_command_prints_the_file_and_explains_the_roles(tmp_path, monkeypatch, capsys):
+    visits(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", "visits.csv"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == "visits.yaml\n"
+    lines = printed.err.splitlines()
+    assert lines[0] == "visit: id, a running number"
+    assert lines[4] == "when: not used, dates such as '1.2.2024'; there is no role for dates yet"
+    assert lines[-1] == "Confirm the roles in it, then: mmtrain check visits.yaml, mmtrain fit visits.yaml"
+    assert len(lines) == 8
+    assert Path("visits.yaml").read_text(encoding="utf-8") == FILE
+
+
+def test_command_as_json(tmp_path, capsys):
+    visits(tmp_path)
+    assert run(["init", str(tmp_path / "visits.csv"), "-o", str(tmp_path / "a.yaml"), "--json"]) == 0
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+    assert printed.err == ""
+    assert (document["file"], document["target"]) == (str(tmp_path / "a.yaml"), "ill")
+    assert document["columns"][0] == {"header": "visit", "role": "id", "used": True, "reason": "a running number"}
+
+
+def test_an_existing_file_is_not_replaced_without_force(tmp_path, capsys):
+    visits(tmp_path)
+    file = tmp_path / "mine.yaml"
+    file.write_text("precious")
+    command = ["init", str(tmp_path / "visits.csv"), "--output", str(file)]
+    assert run(command) == 2
+    assert f"{file}: the file exists already. Choose another name with --output, or replace it with --force." in capsys.readouterr().err
+    assert file.read_text() == "precious"
+    assert run([*command, "--force"]) == 0
+    assert file.read_text(encoding="utf-8") == FILE
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"target": "lable"}, "--target: the table has no column 'lable'. Did you mean 'label'?"),
+        ({"target": "zzz"}, "--target: the table has no column 'zzz'. It has age, code and label."),
+        (
+            {"target": "code"},
+            "--target: 'code' has 60 different values in 60 rows, which are neither numbers nor classes. "
+            "Choose a column of numbers, or one with at least two classes that repeat.",
+        ),
+        ({"images": Path("none")}, "--images: there is no folder none. Give the folder that the cells of image columns start from."),
+        ({"file": Path("a.txt")}, "a.txt: an experiment file ends in .yaml. Write `--output a.yaml`."),
+        ({"file": Path("none/a.yaml")}, "none/a.yaml: there is no folder none. Make it first, or choose another one with --output."),
+    ],
+)
+def test_wrong_options_are_refused(tmp_path, monkeypatch, options, problem):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, table(code=[f"c{i}" for i in range(N)]))
+    with pytest.raises(ConfigError) as refused:
+        init(Path("t.csv"), **options)
+    assert str(refused.value) == problem
+    assert not Path("t.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        (
+            {"a": [f"c{i}" for i in range(N)]},
+            "t.csv: no column looks like an answer. Name the column to be predicted with --target; "
+            "`mmtrain inspect-data` shows what is in each.",
+        ),
+        (
+            {"label": ["a", "b"] * 30, "same": ["x"] * N},
+            "t.csv: no column is left to predict 'label' from ('same': every cell is 'x'). "
+            "Add a column of images, numbers, categories or text.",
+        ),
+        ({"label": [], "x": []}, "t.csv: the table has no rows. Write a line below the headers for every row."),
+    ],
+)
+def test_a_table_without_question_or_answer_is_refused(tmp_path, columns, problem):
+    path = write(tmp_path, columns)
+    with pytest.raises(DataError) as refused:
+        init(path, file=tmp_path / "t.yaml")
+    assert str(refused.value) == problem
+
+
+def test_a_table_that_does_not_exist(tmp_path, capsys):
+    assert run(["init", str(tmp_path / "t.csv"), "-o", str(tmp_path / "t.yaml")]) == 3
+    assert "t.csv: the table does not exist. Give the path of a file that ends in one of .csv, .tsv, " in capsys.readouterr().err
+
+
+def test_columns_that_cannot_be_used_are_named(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("x,,twice,twice,label\n" + "".join(f"{i * 7 % 11}.5,a,b,c,{'no' if i % 3 else 'yes'}\n" for i in range(N)))
+    done = init(path, file=tmp_path / "t.yaml")
+    assert [(column.header, column.guess.reason) for column in done.survey.columns[1:3]] == [
+        ("", "it has no header"),
+        ("twice", "2 columns have the header 'twice'"),
+    ]
+    assert check(done.file).rows == N
+
+
+def test_the_command_does_not_start_tensorflow(tmp_path):
+    visits(tmp_path)
+    code = "import sys; from mmtrain.cli.app import run; assert run(sys.argv[1:]) == 0; assert 'tensorflow' not in sys.modules"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "init", str(tmp_path / "visits.csv"), "-o", str(tmp_path / "v.yaml")], check=False, capture_output=True
+    )
+    assert (done.returncode, (tmp_path / "v.yaml").is_file()) == (0, True), done.stderr.decode()

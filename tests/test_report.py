@@ -1,0 +1,549 @@
+"""report.html and plots/*.png of a run folder."""
+
+import json
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from mmtrain import config
+from mmtrain.data import encode
+from mmtrain.evaluation.predictions import frame, to_csv
+from mmtrain.evaluation.scoring import score_target
+from mmtrain.reports import background, drawing, plots, words
+from mmtrain.reports.blocks import Pictures, Section
+from mmtrain.reports.contents import predictions_of, read_epochs
+from mmtrain.reports.report import page, write
+from mmtrain.runs import Run
+
+EVIL = "<script>alert(1)</script>"
+RELIABILITY = ": share of yes by predicted probability, and how many rows each point stands for."
+VOID = {"meta", "br", "img", "link", "input", "path", "use", "rect", "image"}
+AGE = {"role": "numeric", "fill": 50.0, "center": 51.5, "scale": 9.25, "indicator": True, "masked": False}
+AGE |= {"minimum": 20.0, "maximum": 80.0, "missing": 2}
+NOTE = {"role": "text", "vectorize": "tfidf", "words": ["fever", "cough"], "idf": [0.0, 1.0, 2.0, 1.5, 1.7]}
+NOTE |= {"length": 4, "longest": 4, "masked": False, "missing": 0}
+BINARY = {"task": "binary", "column": "ill", "loss_weight": 1.0, "classes": ["no", "yes"], "counts": [6, 2], "weights": [0.667, 2.0]}
+NUMBER = {"task": "regression", "column": "price", "loss_weight": 1.0, "error": "squared"}
+NUMBER |= {"center": 10.0, "scale": 4.0, "minimum": 2.0, "maximum": 18.0}
+
+
+class Page(HTMLParser):
+    """What a reader meets: `headings`, `paragraphs`, `tables` by caption, and every tag with its attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.headings, self.paragraphs, self.tables, self.terms = [], [], [], [], {}, []
+        self.feed(text)
+        assert self.open == []  # every tag is closed
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag == "tr":
+            self.row = []
+        if tag not in VOID:
+            self.open.append((tag, []))
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        for _, texts in self.open:
+            texts.append(data)
+
+    def handle_endtag(self, tag):
+        if tag in VOID:
+            return
+        opened, texts = self.open.pop()
+        assert opened == tag
+        text = " ".join("".join(texts).split())
+        if tag in ("h1", "h2", "h3"):
+            self.headings.append(f"{tag} {text}")
+        elif tag == "p":
+            self.paragraphs.append(text)
+        elif tag in ("li", "figcaption", "summary", "title", "pre"):
+            self.terms.append(text)
+        elif tag == "caption":
+            self.table = self.tables.setdefault(text, [])
+        elif tag in ("td", "th"):
+            self.row.append(text)
+        elif tag == "tr":
+            self.table.append(self.row)
+
+    @property
+    def alts(self):
+        return [attributes["aria-label"] for _, attributes in self.tags if attributes.get("role") == "img"]
+
+
+def make_run(folder, targets, monitor="validation_loss", **facts):
+    """A run folder as `fit` leaves it: 8 training, 2 validation and 4 test rows, two of 16 rows left out."""
+    folder = folder / "clinic" / "3"
+    folder.mkdir(parents=True)
+    run = Run(folder)
+    columns = "".join(f"  {key}: {{role: target, task: {target['task']}}}\n" for key, target in targets.items())
+    head = "name: clinic\ndata: {table: ../../t.csv}\ncolumns:\n  age: {role: numeric}\n  note: {role: text}\n"
+    run.write_text("config.yaml", f"{head}{columns}training: {{epochs: 9, early_stopping: {{monitor: '{monitor}'}}}}\n")
+    known = {
+        "format": 1,
+        "state": "finished",
+        "started": "2026-11-22T13:52:37+00:00",
+        "ended": "2026-11-22T13:55:37+00:00",
+        "seconds": {"before_training": 2.5, "training": 61.0},
+        "seed": 7,
+        "best_epoch": 2,
+        "stopped": "validation_loss has not improved for 1 epochs",
+        "versions": {"mmtrain": "0.1.0"},
+        "files": {"model.keras": "ab" * 32},
+    }
+    run.write_json("run.json", {**known, **facts})
+    dropped = [{"row": 3, "id": "", "reason": "age: the cell is empty."}, {"row": 9, "id": "", "reason": "age: the cell is empty."}]
+    run.write_json("data.json", {"table": "t&t.csv", "sha256": "cd" * 32, "rows": 16, "used": 14, "dropped": dropped})
+    parts = ["train"] * 8 + ["validation"] * 2 + ["test"] * 4
+    run.write_text("split.csv", "row,id,part\n" + "".join(f"{row},{row},{part}\n" for row, part in enumerate(parts)))
+    run.write_json("columns.json", {"columns": {"age": AGE, "note": NOTE}, "targets": targets})
+    for epoch, (train, validation) in enumerate([(0.9, 0.8), (0.6, 0.5), (0.4, 0.55)], start=1):
+        run.append_line("metrics.jsonl", {"epoch": epoch, "learning_rate": 0.01, "train_loss": train, "validation_loss": validation})
+    return run
+
+
+def evaluate(run, part, truths, predictions, table="t.csv", report=True):
+    """What `workflows.evaluate` does with predictions, without a model; `report=False` leaves the report to a later call."""
+    fitted = encode.read_fitted(run.read_json("columns.json"))
+    truths = {key: np.asarray(truth) for key, truth in truths.items()}
+    predictions = {key: np.asarray(prediction, dtype=np.float32) for key, prediction in predictions.items()}
+    count = len(next(iter(truths.values())))
+    rows = frame(np.arange(count), [str(row) for row in range(count)], fitted.targets, truths, predictions)
+    run.write_text(f"predictions_{part}.csv", to_csv(rows))
+    results = {key: score_target(key, target, truths[key], predictions[key]).plain() for key, target in fitted.targets.items()}
+    known = run.read_json("metrics.json") if (run / "metrics.json").exists() else {}
+    run.write_json("metrics.json", {**known, part: results})
+    looks = run.read_json("run.json").get("evaluations", [])
+    run.update(evaluations=[*looks, {"part": part, "when": "2026-11-22T14:00:00+00:00", "rows": count, "table": table}])
+    return write(run, config.load(run / "config.yaml"), fitted, part, rows) if report else None
+
+
+def read(path):
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def page_of(picture):
+    return Page(page(title="t", facts=(), sections=(Section("s", (Pictures((picture,)),)),)))
+
+
+def png_names(run):
+    names = sorted(path.name for path in (run / "plots").iterdir())
+    for name in names:
+        with Image.open(run / "plots" / name) as picture:
+            assert picture.format == "PNG"
+            assert min(picture.size) > 300
+    return names
+
+
+@pytest.fixture(scope="module")
+def binary(tmp_path_factory):
+    """The validation part, then twice the test part; the model orders the test rows the wrong way round."""
+    run = make_run(tmp_path_factory.mktemp("binary"), {"ill": BINARY}, monitor="validation_auc")
+    evaluate(run, "validation", {"ill": [0, 1]}, {"ill": [[0.2], [0.9]]}, report=False)
+    lines = ["row,id,truth,prediction,probability_no,probability_yes", "0,0,no,no,0.8,0.2", "1,1,yes,yes,0.1,0.9"]
+    run.write_text("predictions_validation.csv", "\n".join(lines) + "\n")
+    truth, prediction = {"ill": [0, 0, 1, 1]}, {"ill": [[0.6], [0.7], [0.1], [0.65]]}
+    evaluate(run, "test", truth, prediction, report=False)
+    path = evaluate(run, "test", truth, prediction)
+    return run, path, read(path)
+
+
+def test_report_lies_in_the_run_whole(binary):
+    run, path, _ = binary
+    assert path == run / "report.html"
+    assert [file.name for file in run.folder.rglob("*.tmp")] == []
+
+
+def test_report_has_its_sections_in_reading_order(binary):
+    assert binary[2].headings == [
+        "h1 clinic/3",
+        "h2 Summary",
+        "h2 Rows",
+        "h2 Training",
+        "h2 Results on the test part",
+        "h2 Results on the validation part",
+        "h2 Class weights",
+        "h2 What the columns learned",
+        "h2 Experiment",
+        "h2 Versions and hashes",
+    ]
+
+
+def test_report_says_in_words_what_was_found(binary):
+    assert binary[2].paragraphs[:5] == [
+        "finished · started 22 November 2026, 13:52 UTC · 1 min 4 s, of these 1 min 1 s of training",
+        "From age (numeric) and note (text), ill (one of two classes: no or yes) is predicted. "
+        "Of 16 rows in t&t.csv, 14 were used: 8 to train, 2 to choose the best epoch and 4 to test.",
+        "On the 4 test rows, the AUC of ill is 0.250 (higher is better); the baseline (majority: class shares of the training rows) "
+        "has 0.500. The model does not beat the baseline.",
+        "The test part has been scored twice. Every choice made after such a look makes its scores less true for new rows.",
+        "Rows are counted from 0, the first one under the header.",
+    ]
+
+
+def test_report_judges_an_earlier_part_too(binary):
+    assert "The best epoch was chosen on these rows, so the scores are a little too good for new ones." in binary[2].paragraphs
+    assert (
+        "On the 2 validation rows, the AUC of ill is 1.000 (higher is better); the baseline (majority: class shares of the training rows) "
+        "has 0.500. The model beats the baseline." in binary[2].paragraphs
+    )
+
+
+def test_report_shows_which_rows_took_part(binary):
+    found = binary[2]
+    assert found.terms[1:7] == ["16 in t&t.csv", "2 left out", "14 used", "8 train", "2 validation", "4 test"]
+    assert found.tables["Rows left out"] == [["Reason", "Rows", "Which"], ["age: the cell is empty.", "2", "row 3 and row 9"]]
+    assert found.tables["Rows of each part by ill"] == [
+        ["Class", "train", "validation", "test"],
+        ["all rows", "8", "2", "4"],
+        ["no", "6 (75.0 %)", "1 (50.0 %)", "2 (50.0 %)"],
+        ["yes", "2 (25.0 %)", "1 (50.0 %)", "2 (50.0 %)"],
+    ]
+
+
+def test_report_has_the_baseline_and_the_direction_beside_each_score(binary):
+    assert binary[2].tables["Scores of ill on the 4 test rows"] == [
+        ["Score", "Model", "Baseline", "Model is", "Better when"],
+        ["AUC", "0.250", "0.500", "worse", "higher"],
+        ["PR-AUC", "0.500", "0.500", "the same", "higher"],
+        ["Accuracy", "0.250", "0.500", "worse", "higher"],
+        ["Balanced accuracy", "0.250", "0.500", "worse", "higher"],
+        ["F1", "0.400", "0.000", "better", "higher"],
+        ["Sensitivity", "0.500", "0.000", "better", "higher"],
+        ["Specificity", "0.000", "1.000", "worse", "higher"],
+        ["Log loss", "1.213", "0.837", "worse", "lower"],
+        ["Brier score", "0.446", "0.312", "worse", "lower"],
+    ]
+
+
+def test_report_shows_the_confusion_matrix(binary):
+    assert binary[2].tables["Confusion matrix of ill"][:4] == [
+        ["", "Predicted class"],
+        ["True class", "no", "yes", "All"],
+        ["no", "0 (0.0 %)", "2 (100.0 %)", "2"],
+        ["yes", "1 (50.0 %)", "1 (50.0 %)", "2"],
+    ]
+
+
+def test_report_says_what_stands_behind_the_result(binary):
+    found = binary[2]
+    assert found.tables["Class weights of ill"] == [
+        ["Class", "Training rows", "Weight in the loss"],
+        ["no", "6", "0.667"],
+        ["yes", "2", "2"],
+    ]
+    age = "from 20 to 80; mean 51.5, standard deviation 9.25; median 50 instead of a missing number; missing in 2 training rows"
+    note = "a vocabulary of 2 words; 4 words kept of each text, the longest has 4; never missing"
+    assert found.tables["Columns"][1:] == [["age", "numeric", age], ["note", "text", note]]
+    assert found.tables["SHA-256"][1:] == [["t&t.csv", "cd" * 32], ["model.keras", "ab" * 32]]
+    assert found.tables["Versions"][1:] == [["mmtrain", "0.1.0"], ["seed", "7"]]
+    assert "config.yaml, with every default written out" in found.terms
+    assert any(term.startswith("name: clinic data: {table: ../../t.csv}") for term in found.terms)
+    assert (
+        "3 epochs of at most 9. The weights are those of epoch 2. Training stopped early: validation_loss has not improved for 1 epochs."
+        in found.paragraphs
+    )
+
+
+def test_report_draws_every_part(binary):
+    run, _, found = binary
+    assert png_names(run) == [
+        "confusion_test.png",
+        "confusion_validation.png",
+        "learning_curves.png",
+        "precision_recall_test.png",
+        "precision_recall_validation.png",
+        "reliability_test.png",
+        "reliability_validation.png",
+        "roc_test.png",
+        "roc_validation.png",
+    ]
+    assert found.alts == [
+        "Line plots over 3 epochs: training and validation loss, validation_auc, learning rate.",
+        "ROC curve of ill on the 4 test rows; the area under it is 0.250, guessing has 0.500.",
+        "Precision-recall curve of ill on the 4 test rows; the average precision is 0.500, guessing has 0.500.",
+        f"Reliability curve of ill on the 4 test rows{RELIABILITY}",
+        "ROC curve of ill on the 2 validation rows; the area under it is 1.000, guessing has 0.500.",
+        "Precision-recall curve of ill on the 2 validation rows; the average precision is 1.000, guessing has 0.500.",
+        f"Reliability curve of ill on the 2 validation rows{RELIABILITY}",
+    ]
+
+
+def test_report_needs_nothing_beside_it(binary):
+    _, path, found = binary
+    text = path.read_text(encoding="utf-8")
+    loads = [value for _, attributes in found.tags for name, value in attributes.items() if name in ("src", "href", "xlink:href", "srcset")]
+    assert len(loads) > 20
+    assert [value for value in loads if not value.startswith("#")] == []
+    assert [word for word in ("http:", "https:", "@import", "url(http", "<script", "<link", "<object", "<iframe") if word in text] == []
+    assert path.stat().st_size < 300_000
+
+
+def test_report_can_be_read_by_all(binary):
+    found = binary[2]
+    names = [attributes["id"] for _, attributes in found.tags if "id" in attributes]
+    assert len(names) == len(set(names))
+    links = [attributes["href"] for tag, attributes in found.tags if tag == "a"]
+    assert links == [f"#section-{number}" for number in range(1, 10)]
+    assert {link[1:] for link in links} <= set(names)
+    assert ("html", {"lang": "en"}) in found.tags
+    assert ("details", {}) in found.tags
+    scopes = [attributes.get("scope") for tag, attributes in found.tags if tag == "th"]
+    assert len(scopes) > 30
+    assert set(scopes) == {"col", "row", "colgroup"}
+
+
+def test_report_follows_light_and_dark(binary):
+    text = binary[1].read_text(encoding="utf-8")
+    drawn = text[text.index("<svg") : text.rindex("</svg>")]
+    assert "prefers-color-scheme: dark" in text
+    assert "var(--first)" in drawn
+    assert "currentColor" in drawn
+    assert [colour for colour in drawing.VARIABLES if colour in drawn] == []
+
+
+def test_report_escapes_every_name(tmp_path, capfd):
+    classes = [EVIL, "$a", "猫 & \"co'"]
+    target = {"task": "multiclass", "column": "kind", "loss_weight": 1.0, "classes": classes, "counts": [4, 2, 2], "weights": [1.0] * 3}
+    run = make_run(tmp_path, {"kind": {**target, "label_smoothing": 0.0}}, state="interrupted", error=f"{EVIL}.")
+    data = run.read_json("data.json")
+    run.write_json("data.json", {**data, "table": f"{EVIL}.csv", "dropped": [{"row": 0, "id": f"a{EVIL}", "reason": f"b{EVIL}"}]})
+    run.write_text("config.yaml", (run / "config.yaml").read_text() + f"# {EVIL}\n")
+    path = evaluate(run, "test", {"kind": [0, 0, 1, -1]}, {"kind": [[1, 0, 0], [0.2, 0.8, 0], [0, 1, 0], [0, 0, 1]]})
+    found = read(path)
+    assert "script" not in [tag for tag, _ in found.tags]
+    assert path.read_text(encoding="utf-8").count("<script") == 0
+    assert found.paragraphs[1] == f"{EVIL}. The training did not finish: it is interrupted."
+    assert found.tables["Rows left out"][1] == [f"b{EVIL}", "1", f"a{EVIL}"]
+    assert [row[0] for row in found.tables["Rows of each part by kind"][2:]] == classes
+    assert found.tables["SHA-256"][1][0] == f"{EVIL}.csv"
+    assert any(term.endswith(f"# {EVIL}") for term in found.terms)
+    assert png_names(run) == ["confusion_test.png", "learning_curves.png"]
+    assert capfd.readouterr() == ("", "")  # no word about letters the font lacks
+
+
+def test_report_of_several_classes_has_a_line_for_each(tmp_path):
+    target = {"task": "multiclass", "column": "kind", "loss_weight": 1.0, "classes": ["a", "b", "c"], "counts": [4, 2, 2]}
+    run = make_run(tmp_path, {"kind": {**target, "weights": [1.0] * 3, "label_smoothing": 0.0}})
+    found = read(evaluate(run, "test", {"kind": [0, 0, 1, -1]}, {"kind": [[1, 0, 0], [0.2, 0.8, 0], [0, 1, 0], [0, 0, 1]]}))
+    assert found.tables["Classes of kind"] == [
+        ["Class", "Rows", "Predicted", "Recall", "Precision", "F1"],
+        ["a", "2", "1", "0.500", "1.000", "0.667"],
+        ["b", "1", "2", "1.000", "0.500", "0.667"],
+        ["c", "0", "0", "undefined", "undefined", "undefined"],
+    ]
+    why = "Undefined: recall of a class without rows, precision of a class that is never predicted, F1 of a class with neither."
+    assert why in found.paragraphs
+    note = "1 of 3 classes does not occur in this part and is left out: c."
+    scores = found.tables["Scores of kind on the 3 test rows with a known answer"]
+    assert scores[2] == ["Balanced accuracy", "0.750", "0.500", "better", "higher", note]
+    assert "1 row left out of the scores: the answer is missing, or training did not have it." in found.paragraphs
+    assert "kind: every class counts the same in the loss." in found.paragraphs
+
+
+def test_report_escapes_names_inside_plots(tmp_path):
+    names = [EVIL[:17], '" fill="#1f6fb2']
+    with drawing.style():
+        figure = plots.confusion(np.array([[1, 0], [2, 3]]), names)
+        picture = drawing.Gallery(Run(tmp_path)).add(figure, "confusion", title="t", alt=EVIL)
+    found = page_of(picture)
+    assert "script" not in [tag for tag, _ in found.tags]
+    assert found.alts == [EVIL]
+    assert picture.markup.count("&lt;script&gt;alert(1") == 2
+    assert picture.markup.replace("&quot;", '"').count(names[1]) == 2  # a name that looks like our markup stays as it is
+
+
+def test_report_shows_why_a_score_is_undefined(tmp_path):
+    run = make_run(tmp_path, {"ill": BINARY})
+    found = read(evaluate(run, "newer", {"ill": [0, 0]}, {"ill": [[0.1], [0.2]]}, table="newer.csv"))
+    reason = "AUC needs both classes; this part has only 'no'."
+    assert found.tables["Scores of ill on the 2 rows of newer.csv"][:2] == [
+        ["Score", "Model", "Baseline", "Model is", "Better when", "Note"],
+        ["AUC", "undefined", "undefined", "–", "higher", reason],
+    ]
+    sentence = f"On the 2 rows of newer.csv, the AUC of ill is undefined: {reason} So the model cannot be compared with the baseline."
+    assert sentence in found.paragraphs
+    assert "The test part has not been scored yet." in found.paragraphs
+    assert "A dash: not evaluated yet (validation and test), so the answers are not in this run." in found.paragraphs
+    assert "h2 Results on newer.csv" in found.headings
+    assert png_names(run) == ["confusion_newer.png", "learning_curves.png", "reliability_newer.png"]  # no ROC of one class
+
+
+def test_report_of_labels_has_a_line_for_each(tmp_path):
+    target = {"task": "multilabel", "column": "tags", "loss_weight": 1.0, "labels": ["a", "b<i>"], "one_column_each": False}
+    run = make_run(tmp_path, {"tags": {**target, "separator": ";", "rows": 8, "counts": [4, 2], "weights": [1.0, 1.0]}})
+    truth = [[1, 0], [0, 0], [1, 0], [0, 0]]
+    found = read(evaluate(run, "test", {"tags": truth}, {"tags": [[0.9, 0.1], [0.2, 0.1], [0.8, 0.1], [0.3, 0.1]]}))
+    labels = found.tables["Labels of tags"]
+    assert labels[:2] == [
+        ["Label", "Rows", "AUC", "PR-AUC", "F1", "Note"],
+        ["a", "2", "1.000 (0.500)", "1.000 (0.500)", "1.000 (0.667)", ""],
+    ]
+    assert labels[2][:5] == ["b<i>", "0", "undefined", "undefined", "undefined"]
+    assert labels[2][5].startswith("AUC needs rows with and without 'b<i>'; this part has only rows without it. PR-AUC needs")
+    scores = found.tables["Scores of tags on the 4 test rows"]
+    assert [row[0] for row in scores[1:3]] == ["Macro AUC", "Macro PR-AUC"]
+    assert len(scores) == 7  # those of single labels have a table of their own
+    assert found.tables["Rows of each part by tags"][2:] == [
+        ["a", "4 (50.0 %)", "–", "2 (50.0 %)"],
+        ["b<i>", "2 (25.0 %)", "–", "0 (0.0 %)"],
+    ]
+
+
+def test_report_of_two_targets_names_them(tmp_path):
+    run = make_run(tmp_path, {"a:b": NUMBER | {"column": "a:b"}, "ill": BINARY}, monitor="validation_a:b_mae")
+    truths = {"a:b": [1.0, 5.0, np.nan, 9.0], "ill": [0, 1, 0, 1]}
+    found = read(evaluate(run, "test", truths, {"a:b": [[1201], [5], [3], [9]], "ill": [[0.1], [0.8], [0.2], [0.9]]}))
+    assert [heading for heading in found.headings if "h3" in heading] == ["h3 a:b", "h3 ill"]
+    assert found.paragraphs[2:4] == [
+        "On the 3 test rows with a known answer, the mean absolute error of a:b is 400 (lower is better); "
+        "the baseline (mean of the training rows) has 5.00. The model does not beat the baseline.",
+        "On the 4 test rows, the AUC of ill is 1.000 (higher is better); the baseline (majority: class shares of the training rows) "
+        "has 0.500. The model beats the baseline.",
+    ]
+    assert png_names(run) == [
+        "confusion_ill_test.png",
+        "learning_curves.png",
+        "precision_recall_ill_test.png",
+        "predicted_and_true_a_b_test.png",
+        "reliability_ill_test.png",
+        "residuals_a_b_test.png",
+        "roc_ill_test.png",
+    ]
+    rows = "on the 3 test rows with a known answer"
+    assert found.alts[2] == f"Residuals of a:b {rows}: predicted less true values, from 0 to 1,200, mean 400."
+
+
+def test_report_says_where_a_winning_model_is_worse(tmp_path):
+    run = make_run(tmp_path, {"ill": BINARY})
+    found = read(evaluate(run, "test", {"ill": [0, 0, 1, 1]}, {"ill": [[0.8], [0.7], [0.99], [0.75]]}))
+    assert found.paragraphs[2].endswith("The model beats the baseline. It is worse than the baseline in specificity.")
+
+
+def test_report_does_without_predictions_that_are_gone(tmp_path):
+    run = make_run(tmp_path, {"price": NUMBER})
+    evaluate(run, "validation", {"price": [1.0, 5.0]}, {"price": [[1], [5]]}, report=False)
+    (run / "predictions_validation.csv").unlink()
+    found = read(evaluate(run, "test", {"price": [1.0, 5.0]}, {"price": [[1], [5]]}))
+    assert "predictions_validation.csv is no longer in the run, so there are no plots." in found.paragraphs
+    assert len(found.alts) == 3  # learning curves and two of the test part
+    assert found.tables["Rows of each part"] == [
+        ["Part", "Rows", "Share"],
+        ["train", "8", "57.1 %"],
+        ["validation", "2", "14.3 %"],
+        ["test", "4", "28.6 %"],
+    ]
+
+
+def test_gallery_keeps_the_report_small(tmp_path):
+    run = Run(tmp_path)
+    numbers = np.random.default_rng(0).normal(size=(2, 20_000))
+    with drawing.style():
+        scatter = drawing.as_markup(plots.residuals(*numbers), salt="s")
+        curve = drawing.as_markup(plots.roc((numbers[0] > 0).astype(np.int64), 1 / (1 + np.exp(-numbers[1])), 0.5), salt="s")
+        picture = drawing.Gallery(run, room=100).add(plots.residuals(*numbers[:, :5]), "residuals", title="Residuals", alt="Dots.")
+    assert 10_000 < len(scatter) < 200_000
+    assert 5_000 < len(curve) < 40_000
+    assert picture.markup is None
+    assert (run / "plots" / "residuals.png").is_file()
+    assert "This report has no room for the plot; it is plots/residuals.png in the run folder. Dots." in page_of(picture).paragraphs
+
+
+def test_gallery_gives_every_plot_a_file_of_its_own(tmp_path):
+    with drawing.style():
+        gallery = drawing.Gallery(Run(tmp_path))
+        found = [gallery.add(drawing.new_figure(3, 3), name, title="", alt="").file for name in ("a b", "A/b", "../../a", "日")]
+    assert found == ["plots/a_b.png", "plots/A_b_2.png", "plots/a.png", "plots/plot.png"]
+
+
+def test_style_is_not_the_users_and_gives_equal_text_again():
+    import matplotlib
+
+    def drawn():
+        with drawing.style():
+            return drawing.as_markup(plots.residuals(np.arange(3.0), np.arange(3.0)), salt="s")
+
+    with matplotlib.rc_context({"font.size": 40, "axes.facecolor": "#ff0000"}):
+        loud = drawn()
+        assert matplotlib.rcParams["font.size"] == 40
+    assert drawn() == loud
+
+
+@pytest.mark.parametrize("count", [2, 30])
+def test_confusion_of_many_classes_is_drawn(count):
+    with drawing.style():
+        markup = drawing.as_markup(plots.confusion(np.eye(count, dtype=np.int64), [f"class {place}" for place in range(count)]), salt="s")
+    assert markup.count(">class ") == 2 * count
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (-0.0, "0"),
+        (0.01234, "0.0123"),
+        (1.234, "1.23"),
+        (-12.34, "−12.3"),
+        (123.4, "123"),
+        (12345.6, "12,346"),
+        (1.5e-7, "1.50e-07"),
+        (3e20, "3.00e+20"),
+    ],
+)
+def test_numbers_keep_three_digits(value, text):
+    assert words.significant(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.76041, "0.760"), (-0.0001, "0.000"), (-1.5, "−1.500"), (1234.5, "1,234.500")])
+def test_scores_have_three_decimals(value, text):
+    assert words.decimals(value) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(3.64, "3.6 s"), (59.97, "1 min 0 s"), (252, "4 min 12 s"), (7500, "2 h 5 min")])
+def test_durations_are_read_easily(seconds, text):
+    assert words.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("score", "model", "baseline", "expected"),
+    [
+        ("auc", 0.7, 0.5, "better"),
+        ("auc", 0.4, 0.5, "worse"),
+        ("auc", 0.50001, 0.5, "same"),
+        ("log_loss", 0.4, 0.5, "better"),
+        ("rmse", 12_000, 11_000, "worse"),
+        ("auc", None, 0.5, "undefined"),
+        ("auc", 0.5, None, "undefined"),
+    ],
+)
+def test_outcome_knows_directions_and_rounding(score, model, baseline, expected):
+    assert words.outcome(score, {"value": model}, {"value": baseline}) == expected
+
+
+@pytest.mark.parametrize(
+    ("score", "text"), [("log_loss", "log loss"), ("auc", "AUC"), ("f1", "F1"), ("r2", "R²"), ("brier", "Brier score")]
+)
+def test_scores_have_names_in_sentences(score, text):
+    assert words.in_sentence(score) == text
+
+
+def test_columns_of_an_unknown_role_are_told_briefly():
+    learned = {"role": "waves", "rate": 0.25, "bands": [1, 2, 3], "mode": "fast"}
+    assert background.in_brief(learned) == "rate: 0.250; bands: 3 values; mode: fast"
+
+
+def test_epochs_leave_out_steps_and_a_torn_last_line(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(json.dumps({"epoch": 1}) + "\n" + json.dumps({"epoch": 2, "step": 4}) + "\n" + '{"epoch": 2, "tr')
+    assert read_epochs(path) == ({"epoch": 1},)
+
+
+def test_predictions_are_read_as_they_were_written(tmp_path):
+    (tmp_path / "predictions_test.csv").write_text("row,id,truth\n0,001,NA\n")
+    assert predictions_of(Run(tmp_path), "test").equals(pd.DataFrame({"row": ["0"], "id": ["001"], "truth": ["NA"]}, dtype="str"))
