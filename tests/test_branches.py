@@ -209,7 +209,9 @@ def test_cnn_sees_a_deep_picture_as_it_sees_a_shallow_one():
 
 
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize(("size", "sizes"), [((8, 8), [(8, 8), (4, 4), (2, 2)]), ((1, 4), [(1, 4)] * 3), ((2, 3), [(2, 3), (1, 1), (1, 1)])])
+@pytest.mark.parametrize(
+    ("size", "sizes"), [((8, 8), [(8, 8), (4, 4), (2, 2)]), ((1, 4), [(1, 4)] * 3), ((2, 3), [(2, 3), (1, 1), (1, 1)])]
+)
 def test_cnn_halves_a_picture_while_there_is_something_to_halve(size, sizes):
     import keras
 

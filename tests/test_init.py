@@ -158,6 +158,7 @@ TASKS = [
     ("yes and no", ["yes", "no", "no"] * 20, {"task": "binary", "positive": "yes"}),
     ("0 and 1", ["0", "1"] * 30, {"task": "binary", "positive": "1"}),
     ("benign", ["benign", "malignant"] * 30, {"task": "binary", "positive": "malignant"}),
+    ("two classes alike", ["cat", "dog"] * 30, {"task": "binary", "positive": "dog"}),
     ("the rarer one", ["cat", "dog", "dog"] * 20, {"task": "binary", "positive": "cat"}),
     ("holes", ["cat", "dog", ""] * 20, {"task": "binary", "positive": "dog", "missing": "drop"}),
     ("classes", WORDS * 20, {"task": "multiclass"}),
@@ -465,6 +466,11 @@ def test_wrong_options_are_refused(tmp_path, monkeypatch, options, problem):
             {"label": ["a", "b"] * 30, "same": ["x"] * N},
             "t.csv: no column is left to predict 'label' from ('same': every cell is 'x'). "
             "Add a column of images, numbers, categories or text.",
+        ),
+        (
+            {"a;label": ["1;x", "2;y"] * 30},
+            "t.csv: the only column is 'a;label'; its cells seem to be parted by semicolons. "
+            "Save the table with commas as .csv, or with tabs as .tsv.",
         ),
         ({"label": [], "x": []}, "t.csv: the table has no rows. Write a line below the headers for every row."),
     ],

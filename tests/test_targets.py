@@ -69,7 +69,11 @@ FAULTS = [
         [([1], "'2,5' is not a number.", "Write the decimal point as a dot and leave out thousands separators.")],
     ),
     (RegressionTarget(), ["inf", "1"], [([0], "'inf' is infinite.", "Write a finite number, or leave the cell empty.")]),
-    (RegressionTarget(), ["1e300", "1"], [([0], "'1e300' is too large.", "Write a number between -3.4e38 and 3.4e38, or leave the cell empty.")]),
+    (
+        RegressionTarget(),
+        ["1e300", "1"],
+        [([0], "'1e300' is too large.", "Write a number between -3.4e38 and 3.4e38, or leave the cell empty.")],
+    ),
     (RegressionTarget(), ["3", "3"], [([0], *TWO_NUMBERS)]),
     (RegressionTarget(), ["3", "3.0", "3e0"], [([0], *TWO_NUMBERS)]),
     (RegressionTarget(missing="drop"), ["3", None], [([0], *TWO_NUMBERS)]),
@@ -188,7 +192,10 @@ def test_balanced_weights_are_those_of_scikit_learn(values):
     from sklearn.utils.class_weight import compute_class_weight
 
     expected = compute_class_weight("balanced", classes=np.unique(values), y=np.array(values))
-    for target in (MulticlassTarget(class_weights="balanced"), *([BinaryTarget(class_weights="balanced")] if len(set(values)) == 2 else [])):
+    for target in (
+        MulticlassTarget(class_weights="balanced"),
+        *([BinaryTarget(class_weights="balanced")] if len(set(values)) == 2 else []),
+    ):
         found = fitted(target, *values)
         assert found.weights == pytest.approx(expected, rel=1e-15)
         rows = found.row_weights(found.truth({"y": cells(*values)}))
@@ -290,7 +297,14 @@ def test_regression_loss_is_that_of_keras_on_the_standardised_number(error, name
 
 SPOKEN = [
     # target, training cells, raw values, predictions, decisions, probabilities
-    (BinaryTarget(), ["no", "yes"], [[0.0], [-1e-3], [40.0]], [[0.5], [0.49975], [1.0]], ["yes", "no", "yes"], [[0.5, 0.5], [0.50025, 0.49975], [0, 1]]),
+    (
+        BinaryTarget(),
+        ["no", "yes"],
+        [[0.0], [-1e-3], [40.0]],
+        [[0.5], [0.49975], [1.0]],
+        ["yes", "no", "yes"],
+        [[0.5, 0.5], [0.50025, 0.49975], [0, 1]],
+    ),
     (
         MulticlassTarget(),
         ["a", "b", "c"],

@@ -18,30 +18,40 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Show what is in a table, column by column, and what is wrong with it; with an experiment file, role by role."""
-    from mmtrain.cli.live import display
-    from mmtrain.cli.show import print_json
     from mmtrain.errors import ConfigError, Problem
     from mmtrain.workflows.code import import_code
-    from mmtrain.workflows.inspect import inspect_experiment, inspect_table, plain
 
     if source.suffix.lower() in (".yaml", ".yml"):
         import_code(code)
-        with display(quiet=quiet or as_json) as shown:
-            inspection = inspect_experiment(source, overrides=overrides or (), progress=shown.pictures)
-        if as_json:
-            print_json(plain(inspection))
-            return
-        from mmtrain.cli.inspect_view import show_inspection
-
-        show_inspection(inspection)
-        return
-    if overrides or code:
+        _experiment(source, overrides or [], as_json=as_json, quiet=quiet)
+    elif overrides or code:
         option = "--set" if overrides else "--code"
         raise ConfigError(Problem(option, f"{source} is a table.", "The option goes with an experiment file, which ends in .yaml."))
-    survey = inspect_table(source)
+    else:
+        _table(source, as_json=as_json, quiet=quiet)
+
+
+def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool) -> None:
+    from mmtrain.cli.inspect_view import show_inspection
+    from mmtrain.cli.live import display
+    from mmtrain.cli.show import print_json
+    from mmtrain.workflows.inspect import inspect_experiment, plain
+
+    with display(quiet=quiet or as_json) as shown:
+        inspection = inspect_experiment(path, overrides=overrides, progress=shown.pictures)
+    if as_json:
+        print_json(plain(inspection))
+    else:
+        show_inspection(inspection)
+
+
+def _table(path: Path, *, as_json: bool, quiet: bool) -> None:
+    from mmtrain.cli.show import print_json
+    from mmtrain.cli.survey_view import show_survey
+    from mmtrain.workflows.inspect import inspect_table, plain
+
+    survey = inspect_table(path)
     if as_json:
         print_json(plain(survey))
-        return
-    from mmtrain.cli.survey_view import show_survey
-
-    show_survey(survey)
+    else:
+        show_survey(survey, quiet=quiet)

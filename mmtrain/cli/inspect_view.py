@@ -65,8 +65,8 @@ def distinct(profile: Profile) -> str:
 
 
 def frequent(values: Iterable[tuple[str, int]]) -> str:
-    """`F 227, M 173`."""
-    return ", ".join(f"{clipped(value)} {rows:,}" for value, rows in values)
+    """`F (227), M (173)`."""
+    return ", ".join(f"{clipped(value)} ({rows:,})" for value, rows in values)
 
 
 def three(values: Range | None) -> tuple[str, str, str]:

@@ -11,7 +11,7 @@ from mmtrain.data.profile import Profile
 from mmtrain.data.survey import Survey
 
 
-def show_survey(survey: Survey) -> None:
+def show_survey(survey: Survey, *, quiet: bool = False) -> None:
     """Two tables: what is in each column, and what it is probably for."""
     console = out()
     console.print(Text(f"{survey.path.name}: {counted(survey.rows, 'row')}, {counted(len(survey.columns), 'column')}"))
@@ -27,7 +27,7 @@ def show_survey(survey: Survey) -> None:
         if column.images is not None:
             found = f"{column.images.found:,} of {column.images.paths:,} files found in {column.images.folder}"
             kinds = f": {file_kinds(column.images)}" if column.images.found else ""
-            console.print(Text(f"{column.header}: {found}{kinds}"), soft_wrap=True)
+            console.print(Text(f"{column.header}: {found}{kinds}"))
     heading(console, "what each is probably for")
     guesses = plain_table("column", "role", "because")
     guesses.columns[1].justify = guesses.columns[2].justify = "left"
@@ -36,7 +36,7 @@ def show_survey(survey: Survey) -> None:
         task = column.guess.options.get("task")
         guesses.add_row(Text(clipped(column.header, 30)), f"{role}, {task}" if task else role, Text(column.guess.reason))
     console.print(guesses)
-    note(f"An experiment file with these roles: mmtrain init {survey.path}")
+    note(f"An experiment file with these roles: mmtrain init {survey.path}", quiet=quiet)
 
 
 def contents(profile: Profile) -> str:

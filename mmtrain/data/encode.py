@@ -102,7 +102,7 @@ def encoder(columns: Mapping[str, FittedColumn]) -> Any:
 def free_names(keys: Iterable[str], prefix: str, taken: Collection[str]) -> dict[str, str]:
     """`layer_names`, but none that an input has: a column may well be called `target_age`, `fusion` or `maximum`."""
     names = layer_names(keys, prefix)
-    return names if set(names.values()).isdisjoint(taken) else free_names(names, f"{prefix}_", taken)
+    return names if set(names.values()).isdisjoint(taken) else free_names(names, f"own_{prefix}", taken)
 
 
 def encode(experiment: Experiment, fitted: Fitted, table: Table, stores: Mapping[str, ImageStore]) -> Arrays:

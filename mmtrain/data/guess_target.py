@@ -73,4 +73,7 @@ def positive_of(profile: Profile) -> tuple[str, str]:
             return value, "it reads like a yes"
         if other.strip().casefold() in NEGATIVE and value.strip().casefold() not in NEGATIVE:
             return value, f"{shown(other)} reads like a no"
-    return names[1], "the rarer one"
+    (first, most), (last, fewest) = sorted(profile.frequent[:2])
+    if most == fewest:
+        return last, "the last by name"
+    return (first if most < fewest else last), "the rarer one"

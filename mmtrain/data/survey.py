@@ -6,18 +6,17 @@ follows them can be used: one id, one group, one split, no column that gives the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-
-import pandas as pd
 
 from mmtrain.data import guess_target
 from mmtrain.data.formats import SUFFIXES, open_table
 from mmtrain.data.guess import Guess, guess, shown
 from mmtrain.data.image_profile import SAMPLE, ImageProfile, folder_of, profile_images
 from mmtrain.data.profile import Profile, profiles
+from mmtrain.data.relations import settle
 from mmtrain.data.table import PIECE
 from mmtrain.data.table_file import TableFile
 from mmtrain.data.table_problems import header_problem
@@ -25,9 +24,6 @@ from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
 
 MOST_PATHS = 10_000
 """Different pictures of a column that are looked for."""
-
-MOST_PAIRS = 100_000
-"""Different pairs of values of two columns, past which nothing is said of the two."""
 
 SINGLE = {"id": "the id is", "group": "rows are grouped by", "split": "the split is given by"}
 """Roles that one column can have, and what is said of the column that has it."""
@@ -74,30 +70,30 @@ def survey(path: Path, *, target: str | None = None, images: Path | None = None)
         DataError: the table cannot be read.
 
     """
-    file = _opened(path)
     if images is not None and not images.is_dir():
-        raise ConfigError(
-            Problem("--images", f"there is no folder {images}.", "Give the folder that the cells of image columns start from.")
-        )
+        fix = "Give the folder that the cells of image columns start from."
+        raise ConfigError(Problem("--images", f"there is no folder {images}.", fix))
+    file = _opened(path)
     unusable = {header: reason for header in dict.fromkeys(file.headers) if (reason := _unusable(file, header))}
     found = profiles(file, [header for header in file.headers if header not in unusable])
-    if not next((profile.rows for profile in found.values()), 0):
+    rows = next((profile.rows for profile in found.values()), 0)
+    if not rows:
         raise DataError(Problem(path.name, "the table has no rows.", "Write a line below the headers for every row."))
     guesses = {header: guess(profile) for header, profile in found.items()}
     if target is not None:
         guesses[target] = _given_target(file, target, found, unusable)
     elif chosen := guess_target.choose(found, guesses):
-        target = chosen[0]
-        guesses[target] = _target(found[target], chosen[1])
+        target, why = chosen
+        guesses[target] = _target(found[target], why)
     for role in SINGLE:
         _only_one(guesses, role)
     folder, pictures = _pictures(file, guesses, images)
-    classes, scarce = _relations(file, guesses, found, target) if target is not None else ({}, False)
-    columns = [SurveyedColumn(header, Guess("", reason, used=False)) for header, reason in unusable.items()]
-    columns += [SurveyedColumn(header, guesses[header], found[header], pictures.get(header)) for header in found]
-    order = {header: number for number, header in reversed(list(enumerate(file.headers)))}
-    ordered = tuple(sorted(columns, key=lambda column: order[column.header]))
-    return Survey(path, next(iter(found.values())).rows, ordered, target or "", folder, classes, scarce)
+    classes, scarce = settle(file, guesses, found, target) if target is not None else ({}, False)
+    columns = [
+        SurveyedColumn(header, guesses.get(header) or Guess("", unusable[header], used=False), found.get(header), pictures.get(header))
+        for header in dict.fromkeys(file.headers)
+    ]
+    return Survey(path, rows, tuple(columns), target or "", folder, classes, scarce)
 
 
 def _opened(path: Path) -> TableFile:
@@ -105,7 +101,11 @@ def _opened(path: Path) -> TableFile:
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         fix = did_you_mean(path.name, siblings) or f"Give the path of a file that ends in one of {', '.join(SUFFIXES)}."
         raise DataError(Problem(str(path), "the table does not exist.", fix))
-    return open_table(path)
+    file = open_table(path)
+    if len(file.headers) == 1 and (mark := next((mark for mark in (";", "\t") if mark in file.headers[0]), "")):
+        what = f"the only column is {file.headers[0]!r}; its cells seem to be parted by {'semicolons' if mark == ';' else 'tabs'}."
+        raise DataError(Problem(path.name, what, "Save the table with commas as .csv, or with tabs as .tsv."))
+    return file
 
 
 def _unusable(file: TableFile, header: str) -> str:
@@ -199,56 +199,3 @@ def _different(file: TableFile, header: str) -> Iterator[str]:
             if cell not in seen:
                 seen.add(cell)
                 yield str(cell)
-
-
-def _relations(file: TableFile, guesses: dict[str, Guess], found: dict[str, Profile], target: str) -> tuple[dict[str, int], bool]:
-    """Leave out columns that give the answer away and a split that tears groups; the classes, and whether some are scarce."""
-    classes = guesses[target].options["task"] in ("binary", "multiclass")
-    group = next((header for header, one in guesses.items() if one.role == "group" and one.used), None)
-    given = next((header for header, one in guesses.items() if one.role == "split" and one.used), None)
-    suspects = [header for header, one in guesses.items() if one.used and one.role in ("categorical", "numeric")]
-    wanted = [(header, target) for header in suspects if classes and found[header].distinct * 2 <= found[header].filled]
-    wanted += [(group, target)] if group and classes else []
-    wanted += [(group, given)] if group and given else []
-    pairs, counts = _pairs(file, wanted, target if classes else None)
-    for header, other in wanted:
-        both = pairs[header, other]
-        if both is None or header == group:
-            continue
-        if reason := _gives_away(both, found[header], target):
-            guesses[header] = replace(guesses[header], used=False, reason=reason)
-    if group and given and ((torn := pairs[group, given]) is None or torn[0].duplicated().any()):
-        reason = f"{guesses[given].reason}; it tears groups of {shown(group)} apart"
-        guesses[given] = replace(guesses[given], used=False, reason=reason)
-    holders = pairs.get((group, target)) if group else None
-    least = min(counts.values(), default=3) if holders is None else int(holders[1].value_counts().min())
-    return counts, least < 3
-
-
-def _gives_away(pairs: pd.DataFrame, profile: Profile, target: str) -> str:
-    """What makes a column suspicious: each of its values, met five times on average, goes with one answer only."""
-    if pairs[0].duplicated().any() or profile.distinct * 5 > profile.filled or not len(pairs):
-        return ""
-    if not pairs[1].duplicated().any():
-        return f"says the same as the target {shown(target)} in other words; it would give the answer away"
-    return f"each value goes with one value of the target {shown(target)} only; does it give the answer away?"
-
-
-Pairs = dict[tuple[str, str], pd.DataFrame | None]
-
-
-def _pairs(file: TableFile, wanted: Sequence[tuple[str, str]], counted: str | None) -> tuple[Pairs, dict[str, int]]:
-    """Different pairs of values (columns 0 and 1) of pairs of headers, None where there are too many; rows of each value of `counted`."""
-    pairs: Pairs = {names: pd.DataFrame({0: [], 1: []}, dtype="str") for names in wanted}
-    counts: dict[str, int] = {}
-    headers = list(dict.fromkeys([*(header for names in wanted for header in names), *([counted] if counted else [])]))
-    for piece in file.pieces(headers, size=PIECE) if headers else ():
-        if counted:
-            for value, rows in piece[counted].value_counts().items():
-                counts[str(value)] = counts.get(str(value), 0) + int(rows)
-        for names, known in pairs.items():
-            if known is not None:
-                here = pd.DataFrame({0: piece[names[0]], 1: piece[names[1]]}).dropna().drop_duplicates()
-                both = pd.concat([known, here], ignore_index=True).drop_duplicates()
-                pairs[names] = both if len(both) <= MOST_PAIRS else None
-    return pairs, dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+KERAS_EXTRAS = ("sklearn", "matplotlib")
+"""What Keras imports for its own wrappers and plots when it is installed: seconds of start-up that nothing here uses."""
 
 
 def start_tensorflow() -> None:
@@ -18,7 +23,8 @@ def start_tensorflow() -> None:
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
         try:
-            import keras  # noqa: F401
+            with _hidden(KERAS_EXTRAS):
+                import keras  # noqa: F401
             import tensorflow
 
             tensorflow.config.list_physical_devices()  # says more when it first looks for devices
@@ -30,3 +36,15 @@ def start_tensorflow() -> None:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+@contextmanager
+def _hidden(names: tuple[str, ...]) -> Iterator[None]:
+    """As if these packages were not installed, unless they are imported already."""
+    new = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(new))  # type: ignore[arg-type]  # importing a name that holds None raises ImportError
+    try:
+        yield
+    finally:
+        for name in new:
+            del sys.modules[name]

@@ -84,25 +84,21 @@ def inspect_experiment(path: Path, *, overrides: Iterable[str] = (), progress: P
     """
     overrides = tuple(overrides)
     experiment = config.load(path, overrides)
-    data = experiment.data
-    file = open_table(data.table, data.missing_values)
-    uses = {key: headers_of(key, column) for key, column in experiment.columns.items()}
-    needed = list(dict.fromkeys(header for headers in uses.values() for header in headers))
-    readable = [header for header in needed if header_problem(file, header) is None]
-    answers = {header: MOST_CLASSES for key in experiment.targets for header in uses[key]}
-    found = profiles(file, readable, most=answers)
-    rows = next((profile.rows for profile in found.values()), 0)
+    file = open_table(experiment.data.table, experiment.data.missing_values)
+    uses = [(key, header) for key, column in experiment.columns.items() for header in headers_of(key, column)]
+    readable = [header for header in dict.fromkeys(header for _, header in uses) if header_problem(file, header) is None]
+    found = profiles(file, readable, most={header: MOST_CLASSES for key, header in uses if key in experiment.targets})
     tried = trial(experiment, path, overrides, progress=progress)
+    rows = next((profile.rows for profile in found.values()), 0)
     if not rows:
         raise DataError(tried.problems)
-    columns = [_inspected(experiment, file, key, header, found=found, tried=tried) for key, headers in uses.items() for header in headers]
     return Inspection(
-        table=data.table,
+        table=experiment.data.table,
         rows=rows,
         dropped=tried.dropped,
         headers=file.headers,
-        unused=tuple(header for header in file.headers if header not in needed),
-        columns=tuple(columns),
+        unused=tuple(header for header in file.headers if header not in {header for _, header in uses}),
+        columns=tuple(_inspected(experiment, file, key, header, found=found, tried=tried) for key, header in uses),
         method=experiment.split.method,
         parts=tried.parts,
         problems=tried.problems,

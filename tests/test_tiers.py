@@ -1,0 +1,91 @@
+"""What each command may import: a person who asks for help does not wait for TensorFlow."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from tiny import paint, two_blobs, write_experiment
+
+HEAVY = {"numpy", "pandas", "pydantic", "yaml", "tensorflow", "keras", "PIL", "pyarrow", "sklearn", "matplotlib", "jinja2"}
+
+
+def imported(program, *arguments, folder):
+    """Which heavy packages a fresh interpreter has imported when `program` is done."""
+    program = f"import json, sys\n{program}\nprint(); print(json.dumps(sorted(set(sys.modules))))"
+    done = subprocess.run([sys.executable, "-c", program, *arguments], check=False, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return HEAVY & set(json.loads(done.stdout.splitlines()[-1]))
+
+
+COMMAND = "from mmtrain.cli.app import run\nassert run(sys.argv[1:]) == 0"
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiers")
+    for row in range(20):
+        paint(folder / f"{row}.png", row)
+    two_blobs(folder, 20, scan=lambda row: f"{row}.png", note=lambda row: f"word{row % 3}", city=lambda row: f"c{row % 2}")
+    return write_experiment(
+        folder / "tiers.yaml",
+        """
+        columns:
+          x: {role: numeric}
+          city: {role: categorical}
+          note: {role: text}
+          scan: {role: image, size: [8, 8], channels: 1}
+          y: {role: target, task: binary}
+        training: {epochs: 1}
+        """,
+    )
+
+
+HELP = "from mmtrain.cli.app import run\nrun(sys.argv[1:])"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], []])
+def test_help_imports_nothing_heavy(arguments, tmp_path):
+    assert imported(HELP, *arguments, folder=tmp_path) == set()
+
+
+def test_help_of_every_command_imports_nothing_heavy(tmp_path):
+    """Typer itself asks pydantic to read the options of a command."""
+    from mmtrain.cli.app import app
+
+    commands = [command.name for command in app.registered_commands]
+    assert len(commands) >= 6
+    program = "from mmtrain.cli.app import run\nassert [run([name, '--help']) for name in sys.argv[1:]] == [0] * (len(sys.argv) - 1)"
+    assert imported(program, *commands, folder=tmp_path) <= {"pydantic"}
+
+
+def test_help_takes_less_than_half_a_second(tmp_path):
+    seconds = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "mmtrain", "--help"], cwd=tmp_path, capture_output=True, check=True)
+        seconds.append(time.perf_counter() - begun)
+    assert min(seconds) < 0.4, seconds
+
+
+def test_an_experiment_file_is_read_without_the_data_libraries(experiment):
+    program = "from pathlib import Path\nfrom mmtrain import config\nconfig.load(Path(sys.argv[1]))"
+    assert imported(program, str(experiment), folder=experiment.parent) == {"pydantic", "yaml"}
+
+
+@pytest.mark.parametrize("command", ["check", "fit"])
+def test_a_mistake_in_the_file_is_told_without_tensorflow(experiment, command):
+    program = "from mmtrain.cli.app import run\nassert run(sys.argv[1:]) == 2"
+    arguments = [command, str(experiment), "--set", "training.epochs=none"]
+    assert not imported(program, *arguments, folder=experiment.parent) & {"tensorflow", "keras", "sklearn", "matplotlib", "jinja2"}
+
+
+def test_check_reads_tables_and_pictures_without_tensorflow(experiment):
+    found = imported(COMMAND, "check", str(experiment), folder=experiment.parent)
+    assert found == {"numpy", "pandas", "pyarrow", "pydantic", "yaml", "PIL"}
+
+
+def test_fit_imports_neither_scikit_learn_nor_what_reports_need(experiment):
+    found = imported(COMMAND, "fit", str(experiment), "--quiet", folder=experiment.parent)
+    assert found == HEAVY - {"sklearn", "matplotlib", "jinja2"}
