@@ -204,10 +204,10 @@ def test_row_weights_reach_the_loss(tmp_path):
     batch = {"inputs": encoded_of(material), "targets": arrays.targets, "weights": arrays.weights}
     steps = Steps(material.experiment, material.fitted, network)
     judged, _ = steps.judge(batch)
-    for key in plain:
-        assert np.allclose(judged[key], plain[key] * weights[key], rtol=1e-5)
+    for key, losses in plain.items():
+        assert np.allclose(judged[key], losses * weights[key], rtol=1e-5)
     found = steps.train(batch | {"chances": np.zeros((ROWS, 0), dtype=np.float32)})
-    means = {key: np.mean(plain[key] * weights[key]) for key in plain}
+    means = {key: np.mean(losses * weights[key]) for key, losses in plain.items()}
     total = 2 * means["y"] + means["days left"]  # `loss_weight: 2`
     assert {key: float(value) for key, value in found.items()} == pytest.approx({**means, "loss": total}, rel=1e-5)
 
@@ -246,6 +246,7 @@ def test_columns_and_branches_may_be_called_anything(tmp_path):
         },
     }
     material = ready(write_experiment(tmp_path / "odd.yaml", tree))
+    keras.backend.clear_session()  # Keras's own names begin again without a number, as in a new process
     for method in ("concatenate", "add", "gated"):  # two of them name layers after branches
         section = fusions[method].section(method=method, units=())
         network = fresh(replace(material, experiment=material.experiment.model_copy(update={"fusion": section})))

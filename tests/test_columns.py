@@ -85,8 +85,8 @@ FAULTS = [
             (
                 [0],
                 EMPTY,
-                "Fill it in, set `missing: code` to treat a missing text as a word of its own, set `missing: mask` to leave the text out of "
-                "that row, or set `missing: drop` to leave the row out.",
+                "Fill it in, set `missing: code` to treat a missing text as a word of its own, set `missing: mask` to leave the text out "
+                "of that row, or set `missing: drop` to leave the row out.",
             )
         ],
     ),
@@ -239,7 +239,7 @@ CATEGORIES = [
     ({}, ["10", "9", "010"], ("010", "10", "9")),
     ({}, ["[UNK]", "nan", "NaN", "None", None], ("NaN", "None", "[UNK]", "nan")),
     ({"min_count": 2}, ["a", "b", "b", "c", "c", "c"], ("b", "c")),
-    ({"max_categories": 2}, ["a", "b", "c", "d", "d", "c", "b"], ("b", "c")),  # b, c and d twice each: the first by text stay
+    ({"max_categories": 2}, ["d", "c", "b", "a", "b", "c", "d"], ("b", "c")),  # b, c and d twice each: the first by text stay
     ({"max_categories": 1}, ["a", "z", "z"], ("z",)),
     ({"min_count": 3}, ["a", "b", "b"], ()),
     ({}, [None, None], ()),

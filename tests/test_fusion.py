@@ -235,6 +235,20 @@ def test_fusion_computes_what_its_name_says(method, both, only_a, none):
 
 
 @pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("method", sorted(set(fusions) - {"concatenate"}))
+def test_absent_branch_takes_no_part_with_its_own_layer_either(method):
+    """Its bias would otherwise speak for it."""
+    model, given = built(method, 3, **SMALL[method]), features(3)
+    (own,) = [layer for layer in model.layers if layer.name in ("align_a", "value_a")]
+    absent, present = everywhere(3) | {"a": np.zeros((ROWS, 1), dtype=np.float32)}, everywhere(3)
+    before = [output(model, given, absent), output(model, given, present)]
+    own.set_weights([np.full(weight.shape, 0.3) for weight in own.weights])
+    after = [output(model, given, absent), output(model, given, present)]
+    assert np.array_equal(before[0], after[0])
+    assert not np.array_equal(before[1], after[1])
+
+
+@pytest.mark.usefixtures("tensorflow")
 def test_maximum_of_negative_features_is_negative():
     model = built("maximum", 1, width=2)
     weights = [np.zeros((3, 2), dtype=np.float32), np.array([-3, -1e6], dtype=np.float32)]

@@ -13,7 +13,9 @@ import PIL.Image
 import pytest
 
 from mmtrain.columns import Id, Image, Numeric
-from mmtrain.data.images import Unreadable, attach, cache_folder, open_store
+from mmtrain.config.experiment import Cache
+from mmtrain.data.image_cache import cache_folder
+from mmtrain.data.images import Unreadable, attach, open_store
 from mmtrain.data.table import Dropped, read
 from mmtrain.errors import DataError, RunError
 
@@ -37,7 +39,7 @@ def opened(scans, cells, **options):
     """The store of a column `scan` with these cells, and what is wrong with them."""
     column = Image(column="scan", **TINY, **{key: value for key, value in options.items() if key in Image.model_fields})
     others = {key: value for key, value in options.items() if key not in Image.model_fields}
-    return open_store(pd.Series(cells, dtype="str"), column, scans, cache=scans.parent / "cache", **others)
+    return open_store(pd.Series(cells, dtype="str"), column, scans, cache=Cache(folder=scans.parent / "cache"), **others)
 
 
 def levels(store, rows=None):
@@ -218,7 +220,7 @@ def test_changed_file_is_decoded_again(scans):
 def test_every_option_of_the_pixels_gives_a_store_of_its_own(scans, option, value):
     cells = pd.Series(["1.bmp"], dtype="str")
     for options in (TINY, TINY | {option: value}):
-        open_store(cells, Image(column="scan", **options), scans, cache=scans.parent / "cache")
+        open_store(cells, Image(column="scan", **options), scans, cache=Cache(folder=scans.parent / "cache"))
     assert len(stores_in(scans)) == 2
 
 
@@ -322,7 +324,7 @@ def test_builds_at_the_same_time_agree_on_one_store(scans):
 def test_store_that_does_not_fit_the_disk_is_refused(scans):
     cells = pd.Series(["1.bmp", "2.bmp", "3.bmp"], dtype="str")
     with pytest.raises(RunError) as caught:
-        open_store(cells, Image(column="scan", size=(4096, 4096)), scans, cache=Path("/proc"))
+        open_store(cells, Image(column="scan", size=(4096, 4096)), scans, cache=Cache(folder=Path("/proc")))
     assert str(caught.value) == (
         "/proc: the image store needs 0.2 GB, 0.0 GB are free. "
         "Make room, set MMTRAIN_CACHE to a folder on another disk, or choose a smaller `size`."
@@ -358,7 +360,7 @@ def test_cache_folder_is_the_users(monkeypatch, variables, expected):
 def attached(scans, content, columns, **options):
     (scans.parent / "t.csv").write_text(content)
     table = read(scans.parent / "t.csv", columns)
-    return attach(table, columns, scans, cache=scans.parent / "cache", **options)
+    return attach(table, columns, scans, cache=Cache(folder=scans.parent / "cache"), **options)
 
 
 def scan(header="scan", **options):

@@ -152,6 +152,19 @@ def test_feature_attention_tells_branches_apart_by_their_place():
     assert np.allclose(straight, exchanged, rtol=0, atol=1e-6)
 
 
+def test_feature_attention_to_one_present_branch_is_that_to_it_alone():
+    from mmtrain.layers.network import FeatureAttention
+
+    pair, alone = FeatureAttention(width=4, heads=2), FeatureAttention(width=4, heads=2)
+    one, other = np.random.default_rng(1).normal(size=(2, 3, 4)).astype(np.float32)
+    yes, no = np.ones((3, 1), dtype=np.float32), np.zeros((3, 1), dtype=np.float32)
+    found = pair({"a": one, "b": other}, {"a": yes, "b": no})
+    alone({"a": one}, {"a": yes})
+    alone.set_weights([weight[:1] if weight.shape == (2, 4) else weight for weight in pair.get_weights()])
+    assert np.allclose(found, alone({"a": one}, {"a": yes}), rtol=0, atol=1e-6)
+    assert np.abs(found - pair({"a": one, "b": other}, {"a": yes, "b": yes})).max() > 1e-3
+
+
 def test_feature_attention_keeps_its_own_type_when_loaded_elsewhere():
     import keras
 

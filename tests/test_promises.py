@@ -366,3 +366,17 @@ def test_saved_model_holds_no_augmentation(run):
     found = model(raw, training=False)["answer"].numpy()[:, 0]
     assert (found[:3] == found[0]).all()
     assert (found == model(raw, training=False)["answer"].numpy()[:, 0]).all()
+
+
+def test_judging_changes_no_weight_and_no_row_depends_on_its_neighbours(numbered):
+    found = ready(numbered, ["fusion.dropout=0.5"])
+    loop.prepare(0, deterministic=False)
+    network = assemble(found.experiment, found.fitted)
+    steps = Steps(found.experiment, found.fitted, network)
+    steps.train(next(Batches(found.arrays, found.parts.train, 8, 0, steps.chance_columns).epoch(1)).tree())
+    before = [variable.numpy().copy() for variable in network.core.variables]
+    _, together = loop.judged(steps, found.arrays, found.parts.test)
+    alone = [loop.judged(steps, found.arrays, np.array([row]))[1]["answer"][0] for row in found.parts.test]
+    assert len(alone) == 11
+    np.testing.assert_allclose(alone, together["answer"], rtol=1e-5)
+    assert all((one == variable.numpy()).all() for one, variable in zip(before, network.core.variables, strict=True))

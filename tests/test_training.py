@@ -556,6 +556,7 @@ def test_suspicious_are_the_largest_inputs_and_weights_and_those_that_are_no_num
     assert loop.suspicious(arrays, np.array([4])) == []
 
 
+@pytest.mark.slow  # TensorFlow waits ten seconds for memory
 def test_too_little_memory_is_a_problem_not_a_bug(blobs, tmp_path):
     @branch("vector", name="gigantic")
     def gigantic(inputs, specs, *, units: int = 1):

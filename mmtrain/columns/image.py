@@ -95,7 +95,8 @@ class Image(InputColumn):
     max_pixels: PositiveInt = Field(50_000_000, description="Larger pictures are refused before they are decoded.")
     missing: Literal["error", "drop", "mask"] = Field(
         "error",
-        description="For an empty cell or a file that cannot be read. error: refuse; drop: leave the row out; mask: the branch goes without.",
+        description="For an empty cell or a file that cannot be read. "
+        "error: refuse; drop: leave the row out; mask: the branch goes without.",
     )
     augment: Augment = Augment()
 

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt
 
 from mmtrain.branches import AnyBranch
 from mmtrain.columns import AnyColumn, Column, InputColumn
+from mmtrain.config.sizes import Size
 from mmtrain.fusion import AnyFusion
 from mmtrain.registry import OneOf, Section
 from mmtrain.targets import Target
@@ -22,9 +23,21 @@ NAME = "Names the run folder: letters, digits, `.`, `_` and `-`, beginning with 
 
 
 class Cache(Section):
-    """Where decoded pictures are kept between runs."""
+    """Where decoded pictures are kept between runs, and how much room they may take."""
 
     folder: Path | None = Field(None, description="Left out: the user's cache folder, or $MMTRAIN_CACHE.")
+    verify: Literal["stat", "content"] = Field(
+        "stat",
+        description="How a changed picture is noticed. stat: by its size and time of change; content: by its bytes, read again every time.",
+    )
+    disk: Size | None = Field(
+        None,
+        description="The most that the folder may hold, `20 GB` for instance. Left out: all of the disk but 1 GB. "
+        "Where it does not suffice, every batch is decoded anew.",
+    )
+    memory: Size = Field(
+        10**9, description="The most memory for decoded pictures where the disk does not suffice; those that fit are decoded once."
+    )
 
 
 class Data(Section):

@@ -1,158 +1,201 @@
-"""Decode pictures into a folder of the cache, once; see `images` for what is in it."""
+"""Image stores on disk: found, or built whole; where one has no room, pictures that are decoded in flight."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import secrets
 import shutil
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmtrain.config.experiment import Cache
+from mmtrain.config.sizes import in_words
+from mmtrain.data.image_cache import MANIFEST, PIXELS, TITLE, UNREADABLE, cache_folder, entries, remove, remove_unfinished
+from mmtrain.data.image_decode import Outcome, Progress, decode_all, digest, picture_bytes, picture_type
 from mmtrain.data.image_files import ImageFile
+from mmtrain.data.image_flight import InFlight
 from mmtrain.errors import Problem, RunError
-from mmtrain.pixels import Layout, UnreadableImage, read
+from mmtrain.pixels import Layout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-VERSION = 1
+VERSION = 2
 """Part of the name of every store; to be raised when `mmtrain.pixels` gives other pixels for the same file."""
 
-_AHEAD = 256
-"""Pictures handed to the threads at once, which bounds what waits in memory."""
+MARGIN = 10**9
+"""Bytes of the disk that a store leaves free. A run writes its checkpoints, three times the weights and as much again for the
+optimizer, and its predictions after the store is built: enough for 30 million weights, and for what other programs do meanwhile."""
 
-_DAY = 24 * 60 * 60
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """`pixels` (files, height, width, channels), read-only; `unreadable` has (what, fix) of the files that could not be decoded."""
+    """`pixels` (files, height, width, channels), read-only; `unreadable` has (what, fix) of the files that could not be decoded.
 
-    pixels: NDArray[Any]
+    `notice` says, where pixels are decoded in flight, why there is no store.
+    """
+
+    pixels: NDArray[Any] | InFlight
     unreadable: dict[int, tuple[str, str]]
+    notice: str = ""
 
 
-def decoded(files: Sequence[ImageFile], layout: Layout, *, cache: Path, progress: Callable[[int, int], None] | None = None) -> Decoded:
-    """The pixels of `files`, in their order; decoded now unless the cache has them.
+def decoded(files: Sequence[ImageFile], layout: Layout, *, cache: Cache, progress: Progress | None = None) -> Decoded:
+    """The pixels of `files`, in their order; decoded now unless the cache has them. Every file is decoded once before this returns.
 
     Raises:
-        RunError: the cache cannot be written, or has too little space.
+        RunError: the cache cannot be written for another reason than that it is full.
 
     """
-    manifest = _manifest(files, layout)
-    folder = cache / sha256(manifest).hexdigest()
-    if store := _opened(folder, len(files)):
+    folder = cache.folder or cache_folder()
+    manifest = _manifest(files, layout, cache.verify)
+    name = sha256(manifest).hexdigest()
+    if store := _found(folder, name, files, cache.verify):
         return store
+    needed = len(files) * picture_bytes(layout)
     try:
-        _build(folder, files, layout, manifest=manifest, progress=progress)
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(folder)
+        reason = _no_room(folder, needed, cache.disk)
+        if not reason:
+            return _built(folder, name, files, layout, manifest=manifest, progress=progress)
     except OSError as error:
-        fix = "Set MMTRAIN_CACHE to a folder that can be written."
-        raise RunError(Problem(str(cache), f"the image store cannot be written: {(error.strerror or str(error)).lower()}.", fix)) from error
-    store = _opened(folder, len(files))
-    if store is None:
-        raise RunError(
-            Problem(str(folder), "the image store cannot be read right after it was written.", "Remove this folder and start again.")
-        )
-    return store
+        if error.errno not in _FULL:
+            fix = "Set `data.cache.folder` or MMTRAIN_CACHE to a folder that can be written."
+            raise RunError(
+                Problem(str(folder), f"the image store cannot be written: {(error.strerror or str(error)).lower()}.", fix)
+            ) from error
+        reason = f"the disk of {folder} was full before it was written"
+    flight = InFlight(files, layout, memory=cache.memory)
+    return Decoded(flight, flight.check(progress), _notice(needed, reason, flight))
 
 
-def _manifest(files: Sequence[ImageFile], layout: Layout) -> bytes:
+def _manifest(files: Sequence[ImageFile], layout: Layout, verify: str) -> bytes:
     # Real paths, not those in the cells: unpacked archives hold many files of one name, size and time in different folders.
-    lines = [f"{file.size} {file.changed} {json.dumps(file.path)}" for file in files]
-    return "\n".join([f"mmtrain image store {VERSION}", repr(layout), *lines, ""]).encode()
+    lines = [f"{file.size} {file.changed if verify == 'stat' else '-'} {json.dumps(file.path)}" for file in files]
+    return "\n".join([f"{TITLE} {VERSION} {verify}", json.dumps(asdict(layout)), *lines, ""]).encode()
+
+
+def _found(cache: Path, name: str, files: Sequence[ImageFile], verify: str) -> Decoded | None:
+    """A whole store of these files. To verify contents they are all read, unless no store could be theirs."""
+    if verify == "stat":
+        return _opened(cache / name, len(files))
+    if not any(entry.path.name.startswith(f"{name}.") and entry.state == "complete" for entry in entries(cache)):
+        return None
+    return _opened(cache / _full_name(name, digest(files)), len(files))
+
+
+def _full_name(name: str, contents: str) -> str:
+    return f"{name}.{contents[:32]}" if contents else name
 
 
 def _opened(folder: Path, pictures: int) -> Decoded | None:
     """The store in `folder`; None when there is none, or a machine that went down has left a damaged one."""
     try:
-        pixels = np.asarray(np.load(folder / "pixels.npy", mmap_mode="r"))
-        unreadable = json.loads((folder / "unreadable.json").read_text(encoding="utf-8"))
+        pixels = np.asarray(np.load(folder / PIXELS, mmap_mode="r"))
+        unreadable = json.loads((folder / UNREADABLE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     if len(pixels) != pictures:
         return None
+    with suppress(OSError):  # a folder of other users' may be read, not marked
+        os.utime(folder / MANIFEST)  # when it was last used
     return Decoded(pixels, {int(position): (what, fix) for position, (what, fix) in unreadable.items()})
 
 
-def _build(
-    folder: Path, files: Sequence[ImageFile], layout: Layout, *, manifest: bytes, progress: Callable[[int, int], None] | None
-) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(folder.parent)
-    _require_space(folder.parent, files, layout)
-    temporary = folder.with_name(f"{folder.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+def _no_room(cache: Path, needed: int, allowed: int | None) -> str:
+    """Why a store of `needed` bytes cannot be built; empty when it can."""
+    free = shutil.disk_usage(cache).free
+    if needed + MARGIN > free:
+        return f"{cache} has {in_words(free)} free, of which {in_words(MARGIN)} stays free"
+    if allowed is None:
+        return ""
+    used = sum(entry.size for entry in entries(cache))
+    if needed + used <= allowed:
+        return ""
+    others = f", of which other stores take {in_words(used)}" if used else ""
+    return f"`data.cache.disk` allows {in_words(allowed)}{others}"
+
+
+def _notice(needed: int, reason: str, flight: InFlight) -> str:
+    kept = f" {flight.memory // max(1, needed // max(1, len(flight))):,} of {len(flight):,} stay in memory." if flight.memory else ""
+    return (
+        f"no image store: it needs {in_words(needed)}, and {reason}. Every batch is decoded anew, which is slower.{kept} "
+        "To have a store, raise `data.cache.disk`, set `data.cache.folder` to another disk, choose a smaller `size`, "
+        "or remove old stores with `mmtrain cache clear`."
+    )
+
+
+def _built(
+    cache: Path, name: str, files: Sequence[ImageFile], layout: Layout, *, manifest: bytes, progress: Progress | None
+) -> Decoded:
+    """Build a store under a temporary name, open it, and give it its own name. What fails or is interrupted leaves nothing."""
+    temporary = cache / f"{name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
     temporary.mkdir()
     try:
-        unreadable = _decode(temporary / "pixels.npy", files, layout, progress=progress)
-        (temporary / "unreadable.json").write_text(json.dumps(unreadable), encoding="utf-8")
-        (temporary / "manifest.txt").write_bytes(manifest)
-        _publish(temporary, folder, len(files))
+        hashed = f" {VERSION} content\n".encode() in manifest[:80]
+        outcome = _write_pixels(temporary / PIXELS, files, layout, hashed=hashed, progress=progress)
+        (temporary / UNREADABLE).write_text(json.dumps(outcome.unreadable), encoding="utf-8")
+        (temporary / MANIFEST).write_bytes(manifest)
+        # Opened before it is renamed: what other processes do to the name from then on does not matter any more.
+        store = _opened(temporary, len(files))
+        if store is None:
+            raise OSError("it cannot be read right after it was written")
+        _publish(temporary, cache / _full_name(name, outcome.digest), len(files))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    return store
 
 
-def _decode(
-    path: Path, files: Sequence[ImageFile], layout: Layout, *, progress: Callable[[int, int], None] | None
-) -> dict[int, tuple[str, str]]:
-    """Decode all files into a new array at `path`; those that cannot be stay zero and are returned with (what, fix)."""
-    dtype = np.uint16 if layout.bits == 16 else np.uint8
-    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(len(files), *layout.size, layout.channels))
+def _write_pixels(path: Path, files: Sequence[ImageFile], layout: Layout, *, hashed: bool, progress: Progress | None) -> Outcome:
+    """Decode all files into a .npy file at `path`; those that cannot be are zeros.
 
-    def decode(position: int) -> tuple[str, str] | None:
-        try:
-            pixels[position] = read(Path(files[position].path), layout)
-        except UnreadableImage as refusal:
-            return str(refusal), refusal.fix
-        return None
+    Written, not mapped: on a full disk a write is an error, whereas a page of a map that cannot be written ends the process.
+    """
+    dtype, picture = picture_type(layout)
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (len(files), *picture)}
+    size = picture_bytes(layout)
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # for as long as this process lives and writes
+        np.lib.format.write_array_header_1_0(file, header)
+        file.flush()
+        start = file.tell()
 
-    unreadable: dict[int, tuple[str, str]] = {}
-    # Pillow lets go of the interpreter while it decodes, so threads are enough.
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for start in range(0, len(files), _AHEAD):
-            positions = range(start, min(start + _AHEAD, len(files)))
-            for position, refusal in zip(positions, threads.map(decode, positions), strict=True):
-                if refusal is not None:
-                    unreadable[position] = refusal
-                if progress is not None:
-                    progress(position + 1, len(files))
-    pixels.flush()
-    return unreadable
+        def keep(position: int, pixels: NDArray[Any]) -> None:
+            _write(file.fileno(), pixels, start + position * size)
+
+        outcome = decode_all(files, layout, keep, hashed=hashed, progress=progress)
+        file.truncate(start + len(files) * size)
+        os.fsync(file.fileno())
+    return outcome
+
+
+def _write(descriptor: int, pixels: NDArray[Any], offset: int) -> None:
+    left = memoryview(pixels).cast("B")
+    while left:
+        written = os.pwrite(descriptor, left, offset)
+        left, offset = left[written:], offset + written
 
 
 def _publish(temporary: Path, folder: Path, pictures: int) -> None:
     """Give a whole store its name, unless another process was faster; a damaged one is replaced."""
     if folder.exists() and _opened(folder, pictures) is None:
-        shutil.rmtree(folder)
+        damaged = temporary.with_name(f"{temporary.name[:-8]}{secrets.token_hex(4)}")
+        folder.rename(damaged)
+        remove(damaged)
     try:
         temporary.rename(folder)
     except OSError:
         if not folder.is_dir():
             raise
-
-
-def _require_space(cache: Path, files: Sequence[ImageFile], layout: Layout) -> None:
-    """A full disk would end the process without a word, because the array is written through memory."""
-    needed = len(files) * layout.size[0] * layout.size[1] * layout.channels * layout.bits // 8
-    free = shutil.disk_usage(cache).free
-    if needed > free:
-        what = f"the image store needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free."
-        raise RunError(Problem(str(cache), what, "Make room, set MMTRAIN_CACHE to a folder on another disk, or choose a smaller `size`."))
-
-
-def _remove_leftovers(cache: Path) -> None:
-    """What builds have left behind that were killed more than a day ago."""
-    for leftover in cache.glob("*.tmp-*"):
-        try:
-            abandoned = time.time() - (leftover / "pixels.npy").stat().st_mtime > _DAY
-        except OSError:
-            continue
-        if abandoned:
-            shutil.rmtree(leftover, ignore_errors=True)

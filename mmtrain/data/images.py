@@ -1,14 +1,22 @@
 """Image stores: every picture decoded once, before training, into one memory-mapped array per image column.
 
 A store is a folder in the cache, named by the SHA-256 of its `manifest.txt`: the layout, and path, size and time of change of
-every file. So a changed file or option gives another store, and a later run with the same pictures decodes nothing. A store
+every file (with `verify: content`, the SHA-256 of the files' bytes instead of the time). So a changed file or option gives another store, and a later run with the same pictures decodes nothing. A store
 is built under a temporary name and renamed when it is whole. Building it is the check that every file can be decoded; what
-could not be is kept in `unreadable.json`, so that a store that is used again reports the same.
+could not be is kept in `unreadable.json`, so that a store that is used again reports the same. Where a store has no room,
+every file is still decoded once before training, and then again for every batch.
+
+| module | does |
+|---|---|
+| `image_files` | from cells to files |
+| `image_decode` | many files to pixels, in threads |
+| `image_build` | finds a store or builds it |
+| `image_flight` | what takes the place of a store |
+| `image_cache` | the folder of the stores: names, states, removal |
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +26,11 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.columns import Column, Image
+from mmtrain.config.experiment import Cache
 from mmtrain.data.image_build import Decoded, decoded
+from mmtrain.data.image_decode import Progress as Progress
 from mmtrain.data.image_files import ImageFile, ImageFolder, Refusal
+from mmtrain.data.image_flight import InFlight
 from mmtrain.data.table import Table, headers_of
 from mmtrain.errors import DataError, Problem
 
@@ -29,26 +40,35 @@ if TYPE_CHECKING:
 SHOWN = 20
 """Bad pictures of one column that are shown one by one; the rest are counted."""
 
-Progress = Callable[[int, int], None]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
 class ImageStore:
     """The pictures of one column, and which of them belongs to which table row.
 
-    `pixels` (pictures, height, width, channels) uint8 or uint16, on disk, read-only; `index` (rows,) int64 is the position in
-    `pixels` of each table row's picture, -1 where a row has none.
+    `pixels` (pictures, height, width, channels) uint8 or uint16, on disk, read-only, or decoded in flight; `index` (rows,) int64
+    is the position in `pixels` of each table row's picture, -1 where a row has none.
     """
 
-    pixels: NDArray[Any]
+    pixels: NDArray[Any] | InFlight
     index: NDArray[np.int64]
+    notice: str = ""
+    """Why pictures are decoded in flight; empty where they are not."""
 
     def take(self, rows: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Pictures of table rows, (len(rows), height, width, channels), into `out` when given; zeros where a row has none."""
+        """Pictures of table rows, (len(rows), height, width, channels), into `out` when given; zeros where a row has none.
+
+        Raises:
+            RunError: a file that is decoded in flight has changed.
+
+        """
         pictures = self.index[rows]
         if out is None:
             out = np.empty((len(pictures), *self.pixels.shape[1:]), dtype=self.pixels.dtype)
-        if len(self.pixels):
+        if isinstance(self.pixels, InFlight):
+            self.pixels.take(pictures, out)
+        elif len(self.pixels):
             # "clip" writes straight into `out`, "raise" would go through a buffer; it takes picture 0 for -1.
             np.take(self.pixels, pictures, axis=0, out=out, mode="clip")
         out[pictures < 0] = 0
@@ -73,24 +93,16 @@ class Unreadable:
     outside: bool = False
 
 
-def cache_folder() -> Path:
-    """Where stores are kept: `MMTRAIN_CACHE`, or `mmtrain` in the user's cache folder."""
-    if own := os.environ.get("MMTRAIN_CACHE"):
-        return Path(own)
-    users = os.environ.get("XDG_CACHE_HOME")
-    return (Path(users) if users else Path.home() / ".cache") / "mmtrain"
-
-
 def open_store(
-    cells: pd.Series[str], column: Image, folder: Path, *, cache: Path, allow_outside: bool = False, progress: Progress | None = None
+    cells: pd.Series[str], column: Image, folder: Path, *, cache: Cache, allow_outside: bool = False, progress: Progress | None = None
 ) -> tuple[ImageStore, list[Unreadable]]:
     """The store of one image column, built now or by an earlier run, and the rows that have no picture, in their order.
 
-    `progress` is called with (pictures done, pictures in all) while they are decoded.
+    `progress` is called while pictures are decoded.
 
     Raises:
         DataError: the images folder does not exist.
-        RunError: the store cannot be written into `cache`.
+        RunError: the store cannot be written, for another reason than a full disk.
 
     """
     codes, names = pd.factorize(cells.str.strip())
@@ -108,7 +120,7 @@ def open_store(
         elif isinstance(file, ImageFile):
             pictures[code] = positions[file]
     index = pictures[codes]
-    return ImageStore(store.pixels, index), [_unreadable(row, refusals[codes[row]]) for row in np.flatnonzero(index < 0).tolist()]
+    return ImageStore(store.pixels, index, store.notice), [_unreadable(row, refusals[codes[row]]) for row in np.flatnonzero(index < 0).tolist()]
 
 
 def _empty_cell() -> Refusal:
@@ -132,15 +144,18 @@ def attach(
     columns: Mapping[str, Column],
     folder: Path,
     *,
-    cache: Path,
+    cache: Cache,
     allow_outside: bool = False,
     progress: Progress | None = None,
+    say: Say = lambda _: None,
 ) -> tuple[Table, dict[str, ImageStore]]:
     """A store for every image column, by key, and the table without the rows that `missing: drop` sends away.
 
+    `say` is told of columns that are decoded in flight because a store has no room.
+
     Raises:
         DataError: pictures are missing or unreadable where `missing: error` says so, or lie outside the folder; or no row is left.
-        RunError: a store cannot be written into `cache`.
+        RunError: a store cannot be written, for another reason than a full disk.
 
     """
     stores: dict[str, ImageStore] = {}
@@ -152,6 +167,9 @@ def attach(
             stores[key], unreadable = open_store(
                 table.cells(header), column, folder, cache=cache, allow_outside=allow_outside, progress=progress
             )
+            if isinstance(flight := stores[key].pixels, InFlight):
+                cache = cache.model_copy(update={"memory": cache.memory - flight.memory})  # one budget for all columns
+                say(f"{header}: {stores[key].notice}")
             problems += _picture_problems(table, header, [bad for bad in unreadable if bad.outside or column.missing == "error"])
             if column.drops_missing:
                 reasons = {bad.row: f"{header}: {bad.what}" for bad in unreadable} | reasons

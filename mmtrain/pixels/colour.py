@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Pillow's mode for each number of channels."""
 
 
+@lru_cache
 def grey(colour: tuple[int, int, int]) -> int:
     """The luma (ITU-R BT.601) of a colour, 0..255, by the arithmetic that Pillow uses for whole pictures."""
     from PIL import Image
@@ -44,7 +46,8 @@ def convert(image: Image, *, channels: int, background: tuple[int, int, int]) ->
         image = Image.alpha_composite(Image.new("RGBA", image.size, (*background, 255)), image).convert("RGB")
     elif image.mode == "CMYK":
         image = _inks(image).convert("RGB")
-    return image.convert(MODES[channels])
+    # Converting to its own mode would copy the picture.
+    return image if image.mode == MODES[channels] else image.convert(MODES[channels])
 
 
 def _inks(image: Image) -> Image:

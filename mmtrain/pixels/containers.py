@@ -22,12 +22,16 @@ from mmtrain.pixels.picture import UnreadableImage, cut_short, damaged, refusing
 
 @dataclass(frozen=True)
 class Container:
-    """A file taken apart: `data` is for Pillow, `exif` the TIFF structure of its EXIF part, `bits` those of one sample."""
+    """A file taken apart: `data` is for Pillow, `exif` the TIFF structure of its EXIF part, `bits` those of one sample.
+
+    `plain` is (mode, width, height) of a grey or colour JPEG that needs nothing but its decoder; of others None.
+    """
 
     format: str
     data: bytes
     bits: int = 8
     exif: bytes = b""
+    plain: tuple[str, int, int] | None = None
 
 
 def unpack(kind: str, data: bytes) -> Container:
@@ -46,16 +50,32 @@ _JPEG_NO_LENGTH = {0x00, 0x01, *range(0xD0, 0xDA)}
 """Stuffed zero, TEM, restarts, start and end of image: markers that stand alone."""
 _JPEG_METADATA = {*range(0xE0, 0xF0), 0xFE} - {0xE0, 0xEE}
 """Application segments and comments, but for JFIF's (0xE0) and Adobe's (0xEE)."""
+_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+"""Headers of frames: size, bits and components. Those of baseline, extended and progressive Huffman coding are 0xC0 to 0xC2."""
 
 
 def _jpeg(data: bytes) -> Container:
-    kept, exif = [data[:2]], b""
+    kept, exif, frames = [data[:2]], b"", []
     for marker, segment in _jpeg_segments(data):
         if marker == 0xE1 and segment[4:10] == b"Exif\0\0":
             exif = exif or segment[10:]
+        if marker in _JPEG_FRAMES:
+            frames.append((marker, segment))
         if marker not in _JPEG_METADATA:
             kept.append(segment)
-    return Container("JPEG", b"".join(kept), exif=exif)
+    return Container("JPEG", b"".join(kept), exif=exif, plain=_plain_jpeg(frames))
+
+
+def _plain_jpeg(frames: list[tuple[int, bytes]]) -> tuple[str, int, int] | None:
+    """Mode, width and height of a JPEG with one frame, of 8 bits, in grey or colour; None of any other."""
+    if len(frames) != 1 or len(frames[0][1]) < 10:
+        return None
+    marker, segment = frames[0]
+    bits, height, width, components = struct.unpack_from(">BHHB", segment, 4)
+    mode = {1: "L", 3: "RGB"}.get(components)
+    if marker > 0xC2 or bits != 8 or mode is None or len(segment) != 10 + 3 * components or not width * height:
+        return None
+    return mode, width, height
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -25,7 +25,8 @@ def inspect(source: Path | bytes) -> Picture:
 
     """
     container = unpack(*content(source))
-    return describe(open_container(container), container)
+    image = open_container(container)
+    return describe(image.mode, image.size, container)
 
 
 def open_container(container: Container) -> ImageFile:
@@ -52,11 +53,11 @@ def open_container(container: Container) -> ImageFile:
         return readers[container.format](BytesIO(container.data))
 
 
-def describe(image: ImageFile, container: Container) -> Picture:
-    """The header of `image`, which was opened from `container`."""
+def describe(mode: str, size: tuple[int, int], container: Container) -> Picture:
+    """The header of a picture of Pillow's `mode` whose file holds `size` (width, height)."""
     turn = orientation(container.exif)
-    width, height = image.size if turn < 5 else (image.height, image.width)
-    return Picture(container.format, width, height, image.mode, container.bits, turn)
+    width, height = size if turn < 5 else size[::-1]
+    return Picture(container.format, width, height, mode, container.bits, turn)
 
 
 def orientation(exif: bytes) -> int:

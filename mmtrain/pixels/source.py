@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 from mmtrain.errors import listed
@@ -9,6 +12,9 @@ from mmtrain.pixels.picture import FORMATS, UnreadableImage
 
 _HEAD = 132
 """Bytes that tell every format below; DICOM has its mark at 128."""
+
+_START = 1 << 16
+"""Bytes that are read at first; most pictures are smaller."""
 
 _BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
 
@@ -37,13 +43,30 @@ def content(source: Path | bytes) -> tuple[str, bytes]:
     if isinstance(source, bytes):
         return _format_of(source[:_HEAD]), source
     try:
-        _require_file(source)
-        with source.open("rb") as file:
-            head = file.read(_HEAD)
-            return _format_of(head), head + file.read()
+        return _read(source)
     except OSError as error:
+        with suppress(OSError):
+            _require_file(source)
         reason = (error.strerror or type(error).__name__).lower()
         raise UnreadableImage(f"The file cannot be opened: {reason}.", "Give the path of a file that this user may read.") from error
+
+
+def _read(path: Path) -> tuple[str, bytes]:
+    """With few calls of the system: after each, a thread may have to wait for the interpreter. Raises OSError."""
+    # Without waiting for someone to write, should it be a pipe.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("not a regular file")
+        start = os.read(descriptor, _START)
+        kind = _format_of(start[:_HEAD])
+        parts = [start]
+        while len(start) == _START and parts[-1]:
+            parts.append(os.read(descriptor, max(_START, status.st_size)))
+        return kind, start if len(parts) == 1 else b"".join(parts)
+    finally:
+        os.close(descriptor)
 
 
 def _require_file(path: Path) -> None:

@@ -20,7 +20,7 @@ class Checked:
     parts: tuple[PartSummary, ...]
 
 
-def check(path: Path, *, overrides: Iterable[str] = (), progress: Callable[[int, int], None] | None = None) -> Checked:
+def check(path: Path, *, overrides: Iterable[str] = (), progress: Callable[[int, int, int], None] | None = None) -> Checked:
     """Raises ConfigError or DataError with every problem, as `fit` would."""
     experiment = config.load(path, overrides)
     data = read_data(experiment, experiment.data.table, experiment.data.images_folder, progress=progress)

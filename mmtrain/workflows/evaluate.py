@@ -48,7 +48,7 @@ def evaluate(
     part: str = "test",
     table: Path | None = None,
     output: Path = Path("runs"),
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int, int], None] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Evaluated:
     """Score the run called `which` (see `runs.find`) on `part`, or on all rows of another `table` with the same columns.
@@ -82,7 +82,7 @@ def opened(run: Run) -> tuple[Experiment, encode.Fitted]:
     return experiment, encode.read_fitted(run.read_json("columns.json"))
 
 
-def part_data(run: Run, experiment: Experiment, part: str, progress: Callable[[int, int], None] | None) -> Prepared:
+def part_data(run: Run, experiment: Experiment, part: str, progress: Callable[[int, int, int], None] | None) -> Prepared:
     """The rows of one part. Raises DataError when the table is no longer the one that was split."""
     known = run.read_json("data.json")
     path = experiment.data.table
@@ -102,7 +102,7 @@ def part_data(run: Run, experiment: Experiment, part: str, progress: Callable[[i
     return Prepared(data.table.keep(mask, reasons), {key: store.select(mask) for key, store in data.stores.items()})
 
 
-def other_data(experiment: Experiment, path: Path, progress: Callable[[int, int], None] | None) -> Prepared:
+def other_data(experiment: Experiment, path: Path, progress: Callable[[int, int, int], None] | None) -> Prepared:
     """All rows of another table; its image cells are relative to the experiment's images folder, or else to the table's own."""
     images = experiment.data.images if experiment.data.images is not None else path.resolve().parent
     return read_data(experiment, path, images, progress=progress)

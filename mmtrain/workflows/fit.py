@@ -16,6 +16,7 @@ from mmtrain.data.table import Table
 from mmtrain.errors import MmtrainError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
+from mmtrain.training.interruption import Interrupted
 from mmtrain.workflows.prepare import Prepared, check_class_weights, check_training_answers, read_data, split_rows, strata
 from mmtrain.workflows.versions import versions
 
@@ -54,7 +55,7 @@ def fit(
     output: Path = Path("runs"),
     watch: Watcher = lambda _: None,
     announce: Callable[[Plan], None] = lambda _: None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int, int], None] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Fitted:
     """Train the experiment in the file at `path`; everything is checked before the run folder is made.
@@ -63,7 +64,7 @@ def fit(
     """
     begun = time.perf_counter()
     experiment = config.load(path, overrides)
-    data = read_data(experiment, experiment.data.table, experiment.data.images_folder, progress=progress)
+    data = read_data(experiment, experiment.data.table, experiment.data.images_folder, progress=progress, say=say)
     check_class_weights(experiment, data.table, path, overrides)
     parts = split_rows(experiment, data.table)
     check_training_answers(experiment, data.table, parts)
@@ -91,7 +92,8 @@ def fit(
             state="finished", ended=runs.now(), seconds=timings, epochs=ended.epochs, best_epoch=ended.best_epoch, stopped=ended.reason
         )
     except BaseException as error:
-        run.update(state=_state_after(error), ended=runs.now(), error=str(error) if isinstance(error, MmtrainError) else repr(error))
+        known = isinstance(error, MmtrainError | Interrupted)
+        run.update(state=_state_after(error), ended=runs.now(), error=str(error) if known else repr(error))
         raise
     return Fitted(run, ended, experiment.training.early_stopping.monitor)
 
@@ -143,6 +145,4 @@ def keep_best(run: Run, network: Network) -> None:
 
 
 def _state_after(error: BaseException) -> runs.State:
-    from mmtrain.training.interruption import Interrupted
-
     return "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,11 @@ import numpy as np
 from mmtrain.columns import Column, Group, Split
 from mmtrain.config import Experiment, source
 from mmtrain.data import table as tables
-from mmtrain.data.images import ImageStore, attach, cache_folder
+from mmtrain.data.images import ImageStore, Progress, Say, attach
 from mmtrain.data.parts import Parts
 from mmtrain.data.split import Rows, split
 from mmtrain.data.table import Table
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -29,12 +27,22 @@ class Prepared:
     stores: dict[str, ImageStore]
 
 
-def read_data(experiment: Experiment, path: Path, images: Path, *, progress: Progress | None = None, with_answers: bool = True) -> Prepared:
+def read_data(
+    experiment: Experiment,
+    path: Path,
+    images: Path,
+    *,
+    progress: Progress | None = None,
+    say: Say = lambda _: None,
+    with_answers: bool = True,
+) -> Prepared:
     """Read and check a table, decode its pictures. Raises DataError with every problem of cells and of pictures."""
     columns = used_columns(experiment, with_answers=with_answers)
     table = tables.read(path, columns, missing_values=experiment.data.missing_values, least=2 if with_answers else 1)
-    cache = experiment.data.cache.folder or cache_folder()
-    table, stores = attach(table, columns, images, cache=cache, allow_outside=experiment.data.allow_outside, progress=progress)
+    data = experiment.data
+    table, stores = attach(
+        table, columns, images, cache=data.cache, allow_outside=data.allow_outside, progress=progress, say=say
+    )
     return Prepared(table, stores)
 
 

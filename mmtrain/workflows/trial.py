@@ -5,7 +5,7 @@ A column with a mistake in it is read as one that accepts everything, so that th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -15,14 +15,12 @@ import numpy as np
 from mmtrain.columns import Column, Group, Image, Split
 from mmtrain.config import Experiment
 from mmtrain.data import table as tables
-from mmtrain.data.images import SHOWN, Unreadable, attach, cache_folder, open_store
+from mmtrain.data.images import SHOWN, Progress, Unreadable, attach, open_store
 from mmtrain.data.parts import PartSummary, summarise
 from mmtrain.data.table import Table, headers_of
 from mmtrain.errors import DataError, MmtrainError, Problem
 from mmtrain.targets import Target
 from mmtrain.workflows.prepare import check_class_weights, split_rows, strata
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,6 @@ def _try_pictures(
 ) -> tuple[Table, dict[str, Pictures]]:
     """Every picture decoded, and the table without the rows that `missing: drop` sends away for their pictures."""
     data = experiment.data
-    cache = data.cache.folder or cache_folder()
     found: dict[str, Pictures] = {}
     reasons: dict[int, str] = {}
     for key, column in experiment.columns.items():
@@ -118,12 +115,12 @@ def _try_pictures(
             continue
         try:
             _, unreadable = open_store(
-                table.cells(header), column, data.images_folder, cache=cache, allow_outside=data.allow_outside, progress=progress
+                table.cells(header), column, data.images_folder, cache=data.cache, allow_outside=data.allow_outside, progress=progress
             )
             found[key] = _pictures(table, header, unreadable)
             if column.drops_missing:
                 reasons |= {bad.row: f"{header}: {bad.what}" for bad in unreadable}
-            attach(table, {key: column}, data.images_folder, cache=cache, allow_outside=data.allow_outside)  # for its problems
+            attach(table, {key: column}, data.images_folder, cache=data.cache, allow_outside=data.allow_outside)  # for its problems
         except MmtrainError as error:
             problems += error.problems
     mask = np.ones(len(table), dtype=np.bool_)

@@ -1,0 +1,42 @@
+"""Amounts of memory and of disk as people write them: `20 GB`, `500 MB`, `1.5 GiB`, or a number of bytes."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+"""Bytes in each unit; upper and lower case are the same."""
+
+_WRITTEN = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+_STEPS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+
+
+def in_bytes(value: Any) -> Any:
+    """Bytes of a written size; what is neither a text nor a number is left to the field.
+
+    Raises:
+        ValueError: the text is no size.
+
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return value
+    found = _WRITTEN.fullmatch(str(value).strip())
+    if found is None or found[2].lower() not in UNITS:
+        raise ValueError(f"expected a size; found {str(value)!r}. Write `20 GB`, `500 MB` or a number of bytes.")
+    return round(float(found[1]) * UNITS[found[2].lower()])
+
+
+Size = Annotated[int, BeforeValidator(in_bytes), Field(ge=0), WithJsonSchema({"type": ["integer", "number", "string"]})]
+"""Bytes, written with or without a unit."""
+
+
+def in_words(size: float) -> str:
+    """`1.2 GB`, `350 MB`, `12 bytes`: three digits at most from a kilobyte on."""
+    for step, name in _STEPS:
+        if size >= step:
+            share = size / step
+            return f"{share:.1f} {name}" if share < 100 and step > 10**6 else f"{share:.0f} {name}"
+    return f"{size:.0f} bytes"
