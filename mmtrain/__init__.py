@@ -53,7 +53,6 @@ leaves a **run**. What a user must fix is a **problem**.
 """
 
 
-
 def __getattr__(name: str) -> str:
     """`mmtrain.__version__`, read from the installation when asked for; reading it always would cost 0.15 s."""
     if name == "__version__":

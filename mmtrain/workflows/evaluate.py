@@ -17,14 +17,13 @@ from mmtrain import config, runs
 from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data import encode
-from mmtrain.data.parts import read_split
 from mmtrain.data.table import Table
 from mmtrain.errors import DataError, Problem, RunError
 from mmtrain.evaluation.predictions import frame, to_csv
 from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
-from mmtrain.workflows.prepare import Prepared, read_data
+from mmtrain.workflows.prepare import Prepared, read_data, recorded_data
 
 Array = np.ndarray[Any, Any]
 
@@ -84,16 +83,8 @@ def opened(run: Run) -> tuple[Experiment, encode.Fitted]:
 
 def part_data(run: Run, experiment: Experiment, part: str, progress: Callable[[int, int], None] | None) -> Prepared:
     """The rows of one part. Raises DataError when the table is no longer the one that was split."""
-    known = run.read_json("data.json")
-    path = experiment.data.table
-    if path.is_file() and runs.file_hash(path) != known["sha256"]:
-        fix = f"Restore the table, or score the new one as a whole with `mmtrain evaluate {run.folder} --data {path}`."
-        raise DataError(Problem(str(path), "the table has changed since the training, so its rows can no longer be told apart.", fix))
-    data = read_data(experiment, path, experiment.data.images_folder, progress=progress)
-    written = read_split(run / "split.csv")
-    if not np.array_equal(written.rows, data.table.rows):
-        raise DataError(Problem(str(path), "other rows than at training can be used now; pictures may have gone.", "Restore the pictures."))
-    positions = written.parts[part]
+    data, parts = recorded_data(run, experiment, progress)
+    positions = parts[part]
     if not len(positions):
         raise DataError(Problem(str(run.folder), f"the {part} part is empty.", "Choose another part with --part."))
     mask = np.zeros(len(data.table), dtype=np.bool_)

@@ -13,10 +13,11 @@ from mmtrain.columns import Column, Group, Split
 from mmtrain.config import Experiment, source
 from mmtrain.data import table as tables
 from mmtrain.data.images import ImageStore, attach, cache_folder
-from mmtrain.data.parts import Parts
+from mmtrain.data.parts import Parts, read_split
 from mmtrain.data.split import Rows, split
 from mmtrain.data.table import Table
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
+from mmtrain.runs import Run, file_hash
 
 Progress = Callable[[int, int], None]
 
@@ -68,6 +69,23 @@ def check_training_answers(experiment: Experiment, table: Table, parts: Parts) -
         problems.append(Problem(f"{table.path.name}: {headers[0]}", what, fix))
     if problems:
         raise DataError(problems)
+
+
+def recorded_data(run: Run, experiment: Experiment, progress: Progress | None) -> tuple[Prepared, Parts]:
+    """The table that a run was trained on, and its parts.
+
+    Raises DataError when the table is no longer the one that was split, or when other pictures can be used than then.
+    """
+    known = run.read_json("data.json")
+    path = experiment.data.table
+    if path.is_file() and file_hash(path) != known["sha256"]:
+        fix = f"Restore the table, or score the new one as a whole with `mmtrain evaluate {run.folder} --data {path}`."
+        raise DataError(Problem(str(path), "the table has changed since the training, so its rows can no longer be told apart.", fix))
+    data = read_data(experiment, path, experiment.data.images_folder, progress=progress)
+    written = read_split(run / "split.csv")
+    if not np.array_equal(written.rows, data.table.rows):
+        raise DataError(Problem(str(path), "other rows than at training can be used now; pictures may have gone.", "Restore the pictures."))
+    return data, written.parts
 
 
 def check_class_weights(experiment: Experiment, table: Table, path: Path, overrides: Iterable[str]) -> None:
