@@ -53,7 +53,10 @@ def main() -> None:
             result = evaluate(str(run.folder), part=options.part, output=options.output).results
             scores = {score.name: score.value for target in result.values() for score in target.scores}
             found[name].append(float(scores[options.score] or 0.0))
-            print(f"seed {seed}  {name}: {options.part} {options.score} {found[name][-1]:.3f}  {time.perf_counter() - begun:.0f} s", flush=True)
+            print(
+                f"seed {seed}  {name}: {options.part} {options.score} {found[name][-1]:.3f}  {time.perf_counter() - begun:.0f} s",
+                flush=True,
+            )
     print()
     for name, values in found.items():
         print(f"{name}: mean {options.part} {options.score} {statistics.mean(values):.3f} of {len(values)} seeds")

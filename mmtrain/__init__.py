@@ -33,7 +33,7 @@ tier is refused there: a misspelt key in tier 1, a word in a numeric column in t
 | `data/` `runs.py` | table, split, encoding, image store; the run folder | 2 |
 | `config/` | the experiment file, with line numbers | 1 |
 | `columns/` `targets/` `branches/` `fusion.py` | what a YAML file can name, one file each | 1 |
-| `registry.py` `specs.py` `pixels/` `scores/` `layers/` `named_score.py` | options from signatures; tensors; one image; scores in numpy; Keras layers | 1-3 |
+| `registry.py` `specs.py` `named_score.py` `pixels/` `scores/` `layers/` | options, tensors, one image, scores, Keras layers | 1-3 |
 | `errors.py` | `Problem` and the three errors | 0 |
 
 # Words
@@ -51,7 +51,6 @@ leaves a **run**. What a user must fix is a **problem**.
 4. Fast: nothing is decoded or tokenized twice; batches are gathered while the step before them runs.
 5. Open: a new column type is one file, a new branch or fusion one function.
 """
-
 
 
 def __getattr__(name: str) -> str:

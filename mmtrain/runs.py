@@ -77,6 +77,13 @@ class Run:
         with _writing(self.folder / name), (self.folder / name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(value, allow_nan=False) + "\n")
 
+    def cut_lines(self, name: str, most: int) -> None:
+        """Keep the first `most` lines of a file that grows; a half-written one counts for nothing."""
+        path = self.folder / name
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            self.write_text(name, "".join(lines[:most]))
+
     def update(self, **facts: Any) -> None:
         """Change facts in run.json."""
         known = self.read_json("run.json") if (self.folder / "run.json").exists() else {}

@@ -258,8 +258,8 @@ MISTAKES = {
             config("training:", "  part: {role: split}\nsplit: {method: column}\ntraining:"),
         ),
         [
-            "table.csv: y: every training row has the class 'high'. Divide the rows in another way: mark others "
-            "train, use `split: {{method: stratified}}`, or set another `split.seed`."
+            "table.csv: y: in the training part, every row has the class 'high'. A target needs at least two classes. "
+            "Divide the rows in another way: set another `split.seed` or `split.method`, or mark other rows train."
         ],
     ),
 }

@@ -12,7 +12,7 @@ from mmtrain.data import encode
 from mmtrain.data.table import read
 from mmtrain.errors import DataError, RunError
 from mmtrain.targets import tasks
-from mmtrain.workflows.prepare import read_data, split_rows
+from mmtrain.workflows.prepare import check_training_answers, read_data, split_rows
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -253,31 +253,31 @@ def test_saved_encoder_answers_to_anything(everything, tmp_path):
     assert found["scan_present"].numpy().ravel().tolist() == [0, 1, 0, 0]
 
 
+WAY = "Divide the rows in another way: set another `split.seed` or `split.method`, or mark other rows train."
+
+
 @pytest.mark.parametrize(
     ("target", "answers", "message"),
     [
         (
             {"task": "binary", "positive": "b"},
             ["a", "a", "b", "b"],
-            "table.csv: y: in the training part, every row has the class 'a'. "
-            "A target needs at least two classes. Divide the rows in another way.",
+            "table.csv: y: in the training part, every row has the class 'a'. A target needs at least two classes. " + WAY,
         ),
         (
             {"task": "multiclass"},
             ["a", "a", "b", "c"],
-            "table.csv: y: in the training part, every row has the class 'a'. "
-            "A target needs at least two classes. Divide the rows in another way.",
+            "table.csv: y: in the training part, every row has the class 'a'. A target needs at least two classes. " + WAY,
         ),
         (
             {"task": "multilabel"},
             [None, None, "a", "b"],
-            "table.csv: y: in the training part, no row has a label. Fill in the answers. Divide the rows in another way.",
+            "table.csv: y: in the training part, no row has a label. Fill in the answers. " + WAY,
         ),
         (
             {"task": "regression"},
             ["1", "1.0", "2", "3"],
-            "table.csv: y: in the training part, every row has the same number. "
-            "A target needs at least two different values. Divide the rows in another way.",
+            "table.csv: y: in the training part, every row has the same number. A target needs at least two different values. " + WAY,
         ),
     ],
 )
@@ -288,7 +288,7 @@ def test_training_rows_with_nothing_to_tell_apart_are_refused(tmp_path, target, 
     experiment = config.load(write_experiment(tmp_path / "e.yaml", {"columns": columns, "split": {"method": "column"}}))
     data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
     with pytest.raises(DataError) as caught:
-        encode.fit(experiment, data.table, split_rows(experiment, data.table).train)
+        check_training_answers(experiment, data.table, split_rows(experiment, data.table))
     assert str(caught.value) == message
     assert encode.fit(experiment, data.table, np.arange(4)).targets["y"].columns == {"regression": ()}.get(
         target["task"], tuple(sorted({answer for answer in answers if answer}))

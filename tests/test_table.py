@@ -463,7 +463,8 @@ def test_fault_in_parquet_names_rows(tmp_path):
     with pytest.raises(DataError) as caught:
         read(tmp_path / "t.parquet", {"a": Group(column="a")})
     assert str(caught.value) == (
-        "t.parquet: row 1: a: the cell is empty. 2 more such cells, in rows 2 and 3. Fill it in, or set `missing: drop` to leave the row out."
+        "t.parquet: row 1: a: the cell is empty. 2 more such cells, in rows 2 and 3. "
+        "Fill it in, or set `missing: drop` to leave the row out."
     )
 
 

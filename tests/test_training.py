@@ -21,12 +21,13 @@ from mmtrain.errors import RunError
 from mmtrain.model.assemble import assemble
 from mmtrain.training import checkpoints, loop
 from mmtrain.training.augment import augmented
+from mmtrain.training.checkpoints import Position
 from mmtrain.training.events import Ended, EpochEnded, Started, Stepped, Warned
 from mmtrain.training.schedules import LearningRate
 from mmtrain.training.step import Steps
 from mmtrain.training.stopping import Best, Stopping
 from mmtrain.workflows.evaluate import evaluate
-from mmtrain.workflows.fit import fit
+from mmtrain.workflows.fit import Onlookers, fit
 
 # Schedules
 
@@ -235,10 +236,10 @@ def weights(core):
 def test_checkpoint_gives_back_every_weight_and_the_position(tmp_path):
     core, optimizer = network()
     before = weights(core)
-    checkpoints.save(tmp_path / "c", "last", core, optimizer, {"epoch": 3, "step": 7})
+    checkpoints.save(tmp_path / "c", "last", core, optimizer, Position(3, 7))
     for variable in core.variables:
         variable.assign(variable.numpy() + 1)
-    assert checkpoints.load_weights(tmp_path / "c", "last", core) == {"epoch": 3, "step": 7}
+    assert checkpoints.load(tmp_path / "c", "last", core) == Position(3, 7)
     assert len(before) == 8
     assert all((one == other).all() for one, other in zip(before, weights(core), strict=True))
     assert sorted(path.name for path in (tmp_path / "c" / "last").iterdir()) == ["optimizer.npz", "position.json", "weights.npz"]
@@ -249,42 +250,42 @@ def test_checkpoint_gives_back_every_weight_and_the_position(tmp_path):
 def test_previous_checkpoint_is_kept_and_best_is_replaced(tmp_path):
     core, optimizer = network()
     for epoch in (1, 2, 3):
-        checkpoints.save(tmp_path, "last", core, optimizer, {"epoch": epoch})
-        checkpoints.save(tmp_path, "best", core, optimizer, {"epoch": epoch})
-    found = {path.name: json.loads((path / "position.json").read_text())["epoch"] for path in tmp_path.iterdir()}
+        checkpoints.save(tmp_path, "last", core, optimizer, Position(epoch))
+        checkpoints.save(tmp_path, "best", core, optimizer, Position(epoch))
+    found = {path.name: json.loads((path / "position.json").read_text())["position"]["epoch"] for path in tmp_path.iterdir()}
     assert found == {"last": 3, "previous": 2, "best": 3}
 
 
 def test_checkpoint_that_was_killed_in_the_middle_harms_nothing(tmp_path):
     core, optimizer = network()
-    checkpoints.save(tmp_path, "last", core, optimizer, {"epoch": 1})
+    checkpoints.save(tmp_path, "last", core, optimizer, Position(1))
     for name in (f".last.{os.getpid()}.tmp", ".last.99999999.tmp"):  # what a killed process leaves
         (tmp_path / name).mkdir()
         (tmp_path / name / "weights.npz").write_bytes(b"half")
-    assert checkpoints.load_weights(tmp_path, "last", core) == {"epoch": 1}
-    checkpoints.save(tmp_path, "last", core, optimizer, {"epoch": 2})
-    assert checkpoints.load_weights(tmp_path, "last", core) == {"epoch": 2}
-    assert checkpoints.load_weights(tmp_path, "previous", core) == {"epoch": 1}
+    assert checkpoints.load(tmp_path, "last", core) == Position(1)
+    checkpoints.save(tmp_path, "last", core, optimizer, Position(2))
+    assert checkpoints.load(tmp_path, "last", core) == Position(2)
+    assert checkpoints.load(tmp_path, "previous", core) == Position(1)
 
 
 def test_checkpoint_that_cannot_be_written_is_a_problem_and_leaves_the_old_one(tmp_path):
     core, optimizer = network()
-    checkpoints.save(tmp_path, "last", core, optimizer, {"epoch": 1})
+    checkpoints.save(tmp_path, "last", core, optimizer, Position(1))
     (tmp_path / "previous").write_text("a file in the way")
     with pytest.raises(RunError) as caught:
-        checkpoints.save(tmp_path, "last", core, optimizer, {"epoch": 2})
-    assert str(caught.value) == f"{tmp_path}/last: the checkpoint cannot be written: Not a directory. Make room, then train again."
-    assert checkpoints.load_weights(tmp_path, "last", core) == {"epoch": 1}
+        checkpoints.save(tmp_path, "last", core, optimizer, Position(2))
+    assert str(caught.value) == f"{tmp_path}/last: the checkpoint cannot be written: Not a directory. Make room, then go on with --resume."
+    assert checkpoints.load(tmp_path, "last", core) == Position(1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["last", "previous"]
 
 
 @pytest.mark.parametrize("other", [{"units": 4}, {"names": ("one", "three")}])
 def test_checkpoint_of_another_network_is_refused(tmp_path, other):
-    checkpoints.save(tmp_path, "best", *network(), {})
+    checkpoints.save(tmp_path, "best", *network(), Position())
     core, _ = network(**other)
     before = weights(core)
     with pytest.raises(RunError) as caught:
-        checkpoints.load_weights(tmp_path, "best", core)
+        checkpoints.load(tmp_path, "best", core)
     assert str(caught.value) == f"{tmp_path}/best: the checkpoint is of another network. Train again."
     assert all((one == two).all() for one, two in zip(before, weights(core), strict=True))
 
@@ -313,10 +314,10 @@ def flip(path):
 )
 def test_damaged_checkpoint_is_refused(tmp_path, file, damage):
     core, optimizer = network()
-    checkpoints.save(tmp_path, "best", core, optimizer, {"epoch": "x" * 300} if damage is cut else {})
+    checkpoints.save(tmp_path, "best", core, optimizer, Position(best_scores={"x" * 300: None} if damage is cut else {}))
     damage(tmp_path / "best" / file)
     with pytest.raises(RunError) as caught:
-        checkpoints.load_weights(tmp_path, "best", core)
+        checkpoints.load(tmp_path, "best", core)
     assert str(caught.value) == f"{tmp_path}/best: the checkpoint is missing or damaged. Train again."
 
 
@@ -384,7 +385,9 @@ def test_validation_loss_is_the_mean_over_rows_of_the_loss(events_and_run):
 
 def test_checkpoints_say_where_the_training_stands(events_and_run):
     _, run = events_and_run
-    found = {name: json.loads((run / "checkpoints" / name / "position.json").read_text()) for name in ("last", "previous", "best")}
+    found = {
+        name: json.loads((run / "checkpoints" / name / "position.json").read_text())["position"] for name in ("last", "previous", "best")
+    }
     assert [(found[name]["epoch"], found[name]["step"]) for name in found] == [(3, 0), (2, 0), (3, 0)]
     assert found["last"]["stopping"] == {"best": lines(run / "metrics.jsonl")[-1]["validation_loss"], "best_epoch": 3, "waited": 0}
     assert found["last"]["learning_rate"] == {"cut": 1.0, "waited": 0, "best": None}
@@ -493,7 +496,7 @@ def with_outlier(folder, part, *, value="1e38"):
 def test_loss_that_is_no_number_names_its_place_and_the_suspicious_input(tmp_path):
     events = []
     with pytest.raises(RunError) as caught:
-        fit(with_outlier(tmp_path, "train"), output=tmp_path / "runs", watch=events.append)
+        fit(with_outlier(tmp_path, "train"), output=tmp_path / "runs", onlookers=Onlookers(watch=events.append))
     folder = tmp_path / "runs" / "outlier" / "1"
     step = sum(isinstance(event, Stepped) for event in events) + 1
     assert str(caught.value) == (
@@ -538,7 +541,7 @@ def test_best_weights_outlive_a_failure(blobs, tmp_path):
 
 
 def restored(found, run):
-    checkpoints.load_weights(run / "checkpoints", "best", found.network.core)
+    checkpoints.load(run / "checkpoints", "best", found.network.core)
     return found.network.core.variables
 
 

@@ -37,10 +37,12 @@ def projected(inputs: list[Tensor], specs: list[TensorSpec], units: int) -> Tens
 
     from mmtrain.layers.network import BagProjection
 
-    sums = [
-        BagProjection(idf=list(spec.idf), units=units)(tensor) for tensor, spec in zip(inputs, specs, strict=True) if spec.kind == "bag"
-    ]
+    bags = [(tensor, spec) for tensor, spec in zip(inputs, specs, strict=True) if spec.kind == "bag"]
     vectors = [expanded(tensor, spec) for tensor, spec in zip(inputs, specs, strict=True) if spec.kind != "bag"]
+    sums = [
+        BagProjection(idf=list(spec.idf), units=units, use_bias=not vectors and not number)(tensor)
+        for number, (tensor, spec) in enumerate(bags)
+    ]  # one bias for the whole sum
     if vectors:
         together = vectors[0] if len(vectors) == 1 else keras.layers.Concatenate()(vectors)
         sums.append(keras.layers.Dense(units)(together))

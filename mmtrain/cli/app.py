@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typer
 
-from mmtrain.cli import check, evaluate, fit, init, inspect_data, schema
+from mmtrain.cli import cache, check, evaluate, fit, init, inspect_data, schema
 from mmtrain.errors import MmtrainError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("inspect-data")(inspect_data.command)
 app.command("check")(check.command)
 app.command("init")(init.command)
 app.command("schema")(schema.command)
+app.add_typer(cache.app, name="cache")
 
 
 @app.callback(invoke_without_command=True)

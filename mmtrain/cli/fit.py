@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
 
 def command(
-    config: Annotated[Path, typer.Argument(help="The experiment file.")],
+    config: Annotated[Path | None, typer.Argument(help="The experiment file.", show_default=False)] = None,
     overrides: Set = None,
     output: Output = Path("runs"),
+    resume_run: Annotated[
+        str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was interrupted or killed.", show_default=False)
+    ] = None,
     code: Code = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -26,26 +29,36 @@ def command(
     from mmtrain.cli.show import note
     from mmtrain.training.interruption import Interrupted
     from mmtrain.workflows.code import import_code
-    from mmtrain.workflows.fit import fit
+    from mmtrain.workflows.fit import Onlookers, fit, resume
 
+    _one_of(config, resume_run, overrides)
     import_code(code)
     with display(quiet=quiet or as_json) as shown:
         try:
-            done = fit(
-                config,
-                overrides=overrides or (),
-                output=output,
-                watch=shown.event,
-                announce=shown.plan,
-                progress=shown.pictures,
-                say=shown.say,
-            )
+            onlookers = Onlookers(shown.event, shown.plan, shown.pictures, shown.say)
+            if config is not None:
+                done = fit(config, overrides=overrides or (), output=output, onlookers=onlookers)
+            else:
+                done = resume(resume_run, output=output, onlookers=onlookers)
         except Interrupted as stopped:
             shown.close()
             kept = shown.run is not None and (shown.run / "model.keras").is_file() and shown.run.folder
             note(f"{stopped} {f'The best weights so far are kept in {kept}.' if kept else 'No epoch was finished.'}")
+            note(f"Go on with it: mmtrain fit --resume {shown.run.folder}" if shown.run is not None else "")
             raise typer.Exit(stopped.exit_code) from None
     _result(done, as_json=as_json, quiet=quiet)
+
+
+def _one_of(config: Path | None, resume_run: str | None, overrides: list[str] | None) -> None:
+    """An experiment file or a run to go on with, and a run goes on as it began."""
+    from mmtrain.errors import ConfigError, Problem
+
+    if (config is None) == (resume_run is None):
+        what = "name either an experiment file or, with --resume, a run to go on with."
+        raise ConfigError(Problem("mmtrain fit", what, "For example: mmtrain fit config.yaml"))
+    if resume_run is not None and overrides:
+        what = "a run goes on as it began, so --set cannot be given with --resume."
+        raise ConfigError(Problem("mmtrain fit", what, "To change the experiment, train anew: mmtrain fit RUN/config.yaml --set ..."))
 
 
 def _result(done: Fitted, *, as_json: bool, quiet: bool) -> None:

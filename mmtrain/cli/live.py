@@ -34,6 +34,8 @@ class Display:
         self._live: Live | None = None
         self._drawn = 0.0
         self._begun = time.perf_counter()
+        self._pictures = (0, self._begun, 0)
+        """Pictures done, when the clock was started, and how many were done then."""
         self._epoch_begun = self._begun
         self._started: Started | None = None
         self._step: Stepped | None = None
@@ -44,18 +46,29 @@ class Display:
         if not self.quiet:
             self.console.print(text, soft_wrap=True, markup=False)
 
-    def pictures(self, done: int, total: int) -> None:
-        """Pictures decoded so far."""
-        if self.quiet or not self._due(last=done == total):
+    def pictures(self, done: int, total: int, size: int) -> None:
+        """Pictures decoded so far, and the bytes of their pixels. A smaller number than before begins another column."""
+        if self.quiet:
             return
-        if done <= 1:
-            self._begun = time.perf_counter()
-        rate = done / max(1e-9, time.perf_counter() - self._begun)
-        text = f"decoding pictures: {done:,} of {total:,}  {rate:,.0f}/s"
+        if done < self._pictures[0] or not self._pictures[0]:
+            # The clock starts behind the first pictures, as nothing is told before.
+            self._pictures = (done, time.perf_counter(), done)
+        self._pictures = (done, *self._pictures[1:])
+        if not self._due(last=done == total):
+            return
+        text = f"decoding pictures: {done:,} of {total:,}  {size / 1e6:,.0f} MB{self._pace(total)}"
         if self.console.is_terminal:
-            self.console.print(text, end="\r" if done < total else "\n", soft_wrap=True)
+            self.console.print(f"{text:79}", end="\r" if done < total else "\n", soft_wrap=True)
         elif done == total:
             self.console.print(text, soft_wrap=True)
+
+    def _pace(self, total: int) -> str:
+        """Pictures a second, and what is left at that pace; empty as long as there is nothing to tell it by."""
+        done, begun, first = self._pictures
+        rate = (done - first) / max(1e-9, time.perf_counter() - begun)
+        if not rate:
+            return ""
+        return f"  {rate:,.0f}/s" + (f"  {_duration((total - done) / rate)} left" if done < total else "")
 
     def plan(self, plan: Plan) -> None:
         """What is about to be trained."""

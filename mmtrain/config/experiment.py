@@ -139,6 +139,7 @@ class Training(Section):
     momentum: float = Field(0.9, ge=0, lt=1, description="For sgd.")
     class_weights: ClassWeights = Field("none", description="For class targets that have no `class_weights` of their own.")
     early_stopping: EarlyStopping = Field(description="Which epoch is the best one, and when to stop.")
+    checkpoint_minutes: float = Field(5.0, gt=0, description="A checkpoint is written after every epoch, and this often within one.")
     seed: NonNegativeInt = Field(0, description="Of initial weights, order, dropout and augmentation.")
     deterministic: bool = Field(False, description="Bit-identical weights and predictions on the same machine; slower.")
 

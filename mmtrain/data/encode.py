@@ -18,10 +18,10 @@ from mmtrain.columns.numeric import numbers
 from mmtrain.config import Experiment
 from mmtrain.data.images import ImageStore
 from mmtrain.data.table import Table
-from mmtrain.errors import DataError, Problem, RunError
+from mmtrain.errors import Problem, RunError
 from mmtrain.registry import Section
 from mmtrain.specs import layer_names
-from mmtrain.targets import AnyFittedTarget, Target
+from mmtrain.targets import AnyFittedTarget
 
 PIECE = 8192
 """Rows encoded at once: large enough that a call's own cost does not count, small enough for texts to stay small."""
@@ -61,26 +61,12 @@ class Arrays:
 
 
 def fit(experiment: Experiment, table: Table, rows: Array) -> Fitted:
-    """Let every column and target learn from the cells of `rows`, which are the training rows.
-
-    Raises DataError when these have nothing to tell apart, though the whole table has: one class only, no label, one number.
-    """
+    """Let every column and target learn from the cells of `rows`, which are the training rows."""
     Fitted.model_rebuild(force=True)
     cells = {key: {header: table.cells(header, rows) for header in target.reads()} for key, target in experiment.targets.items()}
-    if problems := [problem for key, target in experiment.targets.items() for problem in _nothing_to_learn(target, cells[key], table)]:
-        raise DataError(problems)
     columns: dict[str, FittedColumn] = {key: column.fit(table.pieces(column.column, rows)) for key, column in experiment.inputs.items()}
     targets = {key: target.fit(cells[key], experiment.training.class_weights) for key, target in experiment.targets.items()}
     return Fitted(columns=columns, targets=targets)
-
-
-def _nothing_to_learn(target: Target, cells: Mapping[str, Any], table: Table) -> list[Problem]:
-    """What is wrong with the answers of training rows alone; the first fault of each column, as the others follow from it."""
-    return [
-        Problem(f"{table.path.name}: {header}", f"in the training part, {fault.what}", f"{fault.fix} Divide the rows in another way.")
-        for header, own in cells.items()
-        for fault in target.faults(own)[:1]
-    ]
 
 
 def encoder(columns: Mapping[str, FittedColumn]) -> Any:

@@ -137,9 +137,7 @@ def _notice(needed: int, reason: str, flight: InFlight) -> str:
     )
 
 
-def _built(
-    cache: Path, name: str, files: Sequence[ImageFile], layout: Layout, *, manifest: bytes, progress: Progress | None
-) -> Decoded:
+def _built(cache: Path, name: str, files: Sequence[ImageFile], layout: Layout, *, manifest: bytes, progress: Progress | None) -> Decoded:
     """Build a store under a temporary name, open it, and give it its own name. What fails or is interrupted leaves nothing."""
     temporary = cache / f"{name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
     temporary.mkdir()
@@ -182,7 +180,7 @@ def _write_pixels(path: Path, files: Sequence[ImageFile], layout: Layout, *, has
 
 
 def _write(descriptor: int, pixels: NDArray[Any], offset: int) -> None:
-    left = memoryview(pixels).cast("B")
+    left = pixels.data.cast("B")
     while left:
         written = os.pwrite(descriptor, left, offset)
         left, offset = left[written:], offset + written

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -118,7 +118,7 @@ def _content(path: str) -> tuple[bytes | None, bytes]:
     return data, sha256(data).digest()
 
 
-def _in_threads(work: Callable[[range], Result], count: int) -> Iterator[tuple[range, Result]]:
+def _in_threads(work: Callable[[range], Result], count: int) -> Generator[tuple[range, Result]]:
     """`work` of every piece of `count` positions, in order. Pillow lets go of the interpreter, so threads are enough."""
     number = cores()
     waiting: deque[tuple[range, Future[Result]]] = deque()

@@ -1,10 +1,11 @@
 """Image stores: every picture decoded once, before training, into one memory-mapped array per image column.
 
 A store is a folder in the cache, named by the SHA-256 of its `manifest.txt`: the layout, and path, size and time of change of
-every file (with `verify: content`, the SHA-256 of the files' bytes instead of the time). So a changed file or option gives another store, and a later run with the same pictures decodes nothing. A store
-is built under a temporary name and renamed when it is whole. Building it is the check that every file can be decoded; what
-could not be is kept in `unreadable.json`, so that a store that is used again reports the same. Where a store has no room,
-every file is still decoded once before training, and then again for every batch.
+every file (with `verify: content`, the SHA-256 of their bytes instead of the time). So a changed file or option gives another
+store, and a later run with the same pictures decodes nothing. A store is built under a temporary name and renamed when it is
+whole. Building it is the check that every file can be decoded; what could not be is kept in `unreadable.json`, so that a store
+that is used again reports the same. Where a store has no room, every file is still decoded once before training, and then again
+for every batch.
 
 | module | does |
 |---|---|
@@ -28,7 +29,7 @@ import pandas as pd
 from mmtrain.columns import Column, Image
 from mmtrain.config.experiment import Cache
 from mmtrain.data.image_build import Decoded, decoded
-from mmtrain.data.image_decode import Progress as Progress
+from mmtrain.data.image_decode import Progress
 from mmtrain.data.image_files import ImageFile, ImageFolder, Refusal
 from mmtrain.data.image_flight import InFlight
 from mmtrain.data.table import Table, headers_of
@@ -120,7 +121,9 @@ def open_store(
         elif isinstance(file, ImageFile):
             pictures[code] = positions[file]
     index = pictures[codes]
-    return ImageStore(store.pixels, index, store.notice), [_unreadable(row, refusals[codes[row]]) for row in np.flatnonzero(index < 0).tolist()]
+    return ImageStore(store.pixels, index, store.notice), [
+        _unreadable(row, refusals[codes[row]]) for row in np.flatnonzero(index < 0).tolist()
+    ]
 
 
 def _empty_cell() -> Refusal:

@@ -38,14 +38,16 @@ class BagProjection(keras.layers.Layer):  # type: ignore[misc]
     (size, units) is the sum of the matrix rows of the words that occur, each weighted by idf / norm. Output (batch, units).
     """
 
-    def __init__(self, *, idf: list[float], units: int, **kwargs: Any) -> None:
+    def __init__(self, *, idf: list[float], units: int, use_bias: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.idf = list(idf)
         self.units = units
+        self.use_bias = use_bias
 
     def build(self, input_shape: Any) -> None:  # noqa: ARG002
         """A matrix row for every id, drawn as a dense layer's on the TF-IDF vector would be (Glorot and Bengio 2010)."""
         self.kernel = self.add_weight(name="kernel", shape=(len(self.idf), self.units), initializer=keras.initializers.GlorotUniform())
+        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros") if self.use_bias else None
         self.idf_weights = tf.constant(np.asarray(self.idf, dtype=np.float32))
         self.built = True
 
@@ -58,14 +60,15 @@ class BagProjection(keras.layers.Layer):  # type: ignore[misc]
         norm = tf.sqrt(tf.reduce_sum(counts * tf.square(weights), axis=1, keepdims=True))
         scaled = tf.math.divide_no_nan(weights, norm)
         rows = tf.gather(tf.cast(self.kernel, self.compute_dtype), ids)  # (batch, length, units)
-        return tf.einsum("bl,blu->bu", tf.cast(scaled, self.compute_dtype), rows)
+        product = tf.einsum("bl,blu->bu", tf.cast(scaled, self.compute_dtype), rows)
+        return product if self.bias is None else product + tf.cast(self.bias, self.compute_dtype)
 
     def compute_output_spec(self, ids: Any) -> Any:
         return keras.KerasTensor((ids.shape[0], self.units), self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {**super().get_config(), "idf": self.idf, "units": self.units}
+        return {**super().get_config(), "idf": self.idf, "units": self.units, "use_bias": self.use_bias}
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")

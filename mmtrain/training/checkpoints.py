@@ -1,10 +1,14 @@
 """A training's position on disk: weights, optimizer, and where it stands.
 
-    checkpoints/last       after the newest epoch, or where a person interrupted
+    checkpoints/last       after the newest epoch, every few minutes in between, and where a person interrupted
     checkpoints/previous   the one before; it stays until a whole `last` has taken its place
-    checkpoints/best       weights of the best epoch
+    checkpoints/best       the best epoch
 
-Each is a folder that is written under a temporary name and renamed.
+Each is a folder, written under a temporary name, flushed to the disk and renamed; `position.json` comes last in it and
+holds the hashes of the arrays, so that a torn or damaged checkpoint is known for what it is.
+
+Weights include the states of random seed generators, the optimizer's variables its step count. So training goes on from a
+checkpoint as if it had never stopped: with `deterministic: true` bit for bit.
 """
 
 from __future__ import annotations
@@ -13,43 +17,74 @@ import json
 import os
 import shutil
 import zipfile
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmtrain.errors import Problem, RunError
+from mmtrain.runs import file_hash
+
+WEIGHTS, OPTIMIZER, POSITION = "weights.npz", "optimizer.npz", "position.json"
 
 
-def save(folder: Path, name: str, core: Any, optimizer: Any, position: dict[str, Any]) -> None:
+@dataclass(frozen=True)
+class Position:
+    """Where a training stands: `epoch` epochs are done, and `step` steps of the next one."""
+
+    epoch: int = 0
+    step: int = 0
+    rows: int = 0
+    """Rows of the steps of the unfinished epoch."""
+    losses: dict[str, float] = field(default_factory=dict)
+    """Losses of those rows, added up."""
+    stopping: dict[str, Any] = field(default_factory=dict)
+    learning_rate: dict[str, Any] = field(default_factory=dict)
+    best_scores: dict[str, float | None] = field(default_factory=dict)
+
+
+def save(folder: Path, name: str, core: Any, optimizer: Any, position: Position) -> None:
     """Write the checkpoint `name`; an existing `last` becomes `previous` first."""
-    folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{name}.{os.getpid()}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
     try:
-        _write_arrays(temporary / "weights.npz", core.variables)
-        _write_arrays(temporary / "optimizer.npz", optimizer.variables)
-        (temporary / "position.json").write_text(json.dumps(position, indent=1, allow_nan=False), encoding="utf-8")
-        target = folder / name
-        if target.exists():
-            aside = folder / ("previous" if name == "last" else f".{name}.{os.getpid()}.old")
-            shutil.rmtree(aside, ignore_errors=True)
-            os.replace(target, aside)
-            os.replace(temporary, target)
-            if name != "last":
-                shutil.rmtree(aside, ignore_errors=True)
-        else:
-            os.replace(temporary, target)
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        _write_arrays(temporary / WEIGHTS, core.variables)
+        _write_arrays(temporary / OPTIMIZER, optimizer.variables)
+        hashes = {file: file_hash(temporary / file) for file in (WEIGHTS, OPTIMIZER)}
+        with (temporary / POSITION).open("w", encoding="utf-8") as file:
+            json.dump({"position": asdict(position), "sha256": hashes}, file, indent=1, allow_nan=False)
+            _flush(file)
+        _put_in_place(temporary, folder / name, keep=folder / "previous" if name == "last" else None)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise RunError(
-            Problem(str(folder / name), f"the checkpoint cannot be written: {error.strerror}.", "Make room, then train again.")
+            Problem(str(folder / name), f"the checkpoint cannot be written: {error.strerror}.", "Make room, then go on with --resume.")
         ) from error
 
 
+def _put_in_place(temporary: Path, target: Path, keep: Path | None) -> None:
+    """Rename; what was there goes to `keep`, or away. There is a whole checkpoint at every moment, under one name or the other."""
+    aside = keep if keep is not None else target.with_name(f".{target.name}.{os.getpid()}.old")
+    if target.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        os.replace(target, aside)
+    os.replace(temporary, target)
+    if keep is None:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _flush(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
 def _write_arrays(path: Path, variables: list[Any]) -> None:
-    np.savez(path, **{key: variable.numpy() for key, variable in _named(variables).items()})
+    with path.open("wb") as file:
+        np.savez(file, **{key: variable.numpy() for key, variable in _named(variables).items()})
+        _flush(file)
 
 
 def _named(variables: list[Any]) -> dict[str, Any]:
@@ -57,19 +92,62 @@ def _named(variables: list[Any]) -> dict[str, Any]:
     return {f"{number:04d} {variable.path.replace('/', '|')}": variable for number, variable in enumerate(variables)}
 
 
-def load_weights(folder: Path, name: str, core: Any) -> dict[str, Any]:
-    """Put the weights of a checkpoint into `core`; its position. Raises RunError when it is missing or of another network."""
+def load(folder: Path, name: str, core: Any, optimizer: Any | None = None) -> Position:
+    """Put a checkpoint's weights into `core`, and its optimizer variables into `optimizer` if given; its position.
+
+    Raises RunError when it is missing, torn, damaged or of another network; nothing is changed then.
+    """
     path = folder / name
-    try:
-        with (path / "weights.npz").open("rb") as file, np.load(file) as stored:
-            arrays = {key: stored[key] for key in stored.files}
-        position: dict[str, Any] = json.loads((path / "position.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        raise RunError(Problem(str(path), "the checkpoint is missing or damaged.", "Train again.")) from None
-    if {key: array.shape for key, array in arrays.items()} != {
-        key: tuple(variable.shape) for key, variable in _named(core.variables).items()
-    }:
-        raise RunError(Problem(str(path), "the checkpoint is of another network.", "Train again."))
-    for key, variable in _named(core.variables).items():
-        variable.assign(arrays[key])
+    position = _position(path)
+    wanted = {WEIGHTS: core.variables} | ({OPTIMIZER: optimizer.variables} if optimizer is not None else {})
+    arrays = {file: _read_arrays(path / file, path) for file in wanted}
+    for file, variables in wanted.items():
+        if {key: array.shape for key, array in arrays[file].items()} != {
+            key: tuple(variable.shape) for key, variable in _named(variables).items()
+        }:
+            raise RunError(Problem(str(path), "the checkpoint is of another network.", "Train again."))
+    for file, variables in wanted.items():
+        for key, variable in _named(variables).items():
+            variable.assign(arrays[file][key])
     return position
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a killed process left half written."""
+    for leftover in [*folder.glob(".*.tmp"), *folder.glob(".*.old")]:
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def newest(folder: Path) -> tuple[str | None, str]:
+    """The newest whole checkpoint to go on from, and what is wrong with a newer one; None when there is no whole one."""
+    wrong = ""
+    for name in ("last", "previous"):
+        try:
+            _position(folder / name)
+        except RunError:
+            if (folder / name).exists():
+                wrong = f"checkpoints/{name} is torn or damaged"
+            continue
+        return name, wrong
+    return None, wrong
+
+
+def _position(path: Path) -> Position:
+    """What position.json says, once the arrays beside it are known to be those it was written with."""
+    try:
+        written = json.loads((path / POSITION).read_text(encoding="utf-8"))
+        position = Position(**written["position"])
+        whole = all(file_hash(path / file) == known for file, known in written["sha256"].items())
+    except (OSError, ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise RunError(Problem(str(path), "the checkpoint is missing or damaged.", "Train again."))
+    return position
+
+
+def _read_arrays(path: Path, checkpoint: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file, np.load(file) as stored:
+            return {key: stored[key] for key in stored.files}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        raise RunError(Problem(str(checkpoint), "the checkpoint is missing or damaged.", "Train again.")) from None

@@ -46,12 +46,16 @@ class Material:
     """Where a person finds a row of the table."""
 
 
-def train(material: Material, run: Run, watch: Watcher) -> Ended:
+def train(material: Material, run: Run, watch: Watcher, resume: str | None = None) -> Ended:
     """Train to the end, to the patience's end or to an interruption; `checkpoints/best` holds the best weights.
+
+    `resume` names the checkpoint to go on from; what the run wrote after it is cut away first.
 
     Raises RunError when the loss is no longer finite, Interrupted after SIGINT or SIGTERM, both with a whole checkpoint.
     """
     loop = _Loop(material, run, watch)
+    if resume is not None:
+        loop.go_on_from(resume)
     try:
         with Interruption() as interruption:
             return loop.run_epochs(interruption)
@@ -74,19 +78,30 @@ class _Loop:
         self.rate = LearningRate(training.schedule, base=training.learning_rate, epochs=training.epochs, best=self.stopping.best)
         self.best_scores: dict[str, float | None] = {}
         self.warned: set[str] = set()
+        self.start = checkpoints.Position()
+        self.saved = time.perf_counter()
+
+    def go_on_from(self, name: str) -> None:
+        """Take everything from a checkpoint: weights, optimizer, the state of stopping and of the rate, the place in the epoch."""
+        checkpoints.tidy(self.run / "checkpoints")
+        self.start = checkpoints.load(self.run / "checkpoints", name, self.material.network.core, self.steps.optimizer)
+        self.stopping.restore(self.start.stopping)
+        self.rate.restore(self.start.learning_rate)
+        self.best_scores = self.start.best_scores
+        self.run.cut_lines("metrics.jsonl", self.start.epoch)
 
     def run_epochs(self, interruption: Interruption) -> Ended:
         rule = self.training.early_stopping
         self.watch(Started(self.training.epochs, len(self.batches), len(self.batches.rows), rule.monitor, rule.direction))
         reason = ""
-        epoch = 0
-        for epoch in range(1, self.training.epochs + 1):
+        epoch = self.start.epoch
+        while epoch < self.training.epochs and not self.stopping.stop:
+            epoch += 1
             self.run_epoch(epoch, interruption)
             if self.stopping.stop:
                 reason = f"{rule.monitor} has not improved for {rule.patience} epochs"
-                break
         if not self.stopping.best_epoch:  # the monitored score was never defined: the last weights are as good as any
-            self.checkpoint("best", epoch, 0)
+            self.checkpoint("best", epoch)
         ended = Ended(epoch, self.stopping.best_epoch or epoch, self.best_scores, reason)
         self.watch(ended)
         return ended
@@ -103,19 +118,20 @@ class _Loop:
         self.rate.epoch_ended(monitored)
         if is_best:
             self.best_scores = scores
-            self.checkpoint("best", epoch, 0)
+            self.checkpoint("best", epoch)
         self.run.append_line("metrics.jsonl", {"epoch": epoch, "learning_rate": learning_rate, **scores})
-        self.checkpoint("last", epoch, 0)
+        self.checkpoint("last", epoch)
         seconds = time.perf_counter() - begun
         self.watch(EpochEnded(epoch, scores, learning_rate, seconds, rows_per_second, is_best, self.stopping.best_epoch))
 
     def train_epoch(self, epoch: int, interruption: Interruption) -> dict[str, float]:
         """All steps of an epoch; the mean losses over its rows."""
-        sums: dict[str, float] = {}
-        rows = 0
-        for number, batch in enumerate(self.batches.epoch(epoch)):
+        here = self.start if self.start.epoch == epoch - 1 else checkpoints.Position()
+        sums, rows = dict(here.losses), here.rows
+        for number, batch in enumerate(self.batches.epoch(epoch, here.step), start=here.step):
+            if interruption.number or time.perf_counter() - self.saved > 60 * self.training.checkpoint_minutes:
+                self.checkpoint("last", epoch - 1, number, rows, sums)
             if interruption.number:
-                self.checkpoint("last", epoch - 1, number)
                 raise Interrupted(interruption.number)
             self.steps.optimizer.learning_rate.assign(self.rate.at(epoch - 1 + number / len(self.batches)))
             losses = {name: float(value) for name, value in self.steps.train(batch.tree()).items()}
@@ -170,9 +186,12 @@ class _Loop:
                 self.warned.add(monitor)
                 self.watch(Warned(f"{monitor}, which decides what the best epoch is, is undefined: {score.undefined}"))
 
-    def checkpoint(self, name: str, epoch: int, step: int) -> None:
-        """`epoch` epochs are done, and `step` steps of the next."""
-        position = {"epoch": epoch, "step": step, "stopping": self.stopping.state(), "learning_rate": self.rate.state()}
+    def checkpoint(self, name: str, epoch: int, step: int = 0, rows: int = 0, losses: Mapping[str, float] | None = None) -> None:
+        """`epoch` epochs are done, and `step` steps of the next with these rows and losses."""
+        position = checkpoints.Position(
+            epoch, step, rows, dict(losses or {}), self.stopping.state(), self.rate.state(), dict(self.best_scores)
+        )
+        self.saved = time.perf_counter()
         checkpoints.save(self.run / "checkpoints", name, self.material.network.core, self.steps.optimizer, position)
 
     def diverged(self, what: str, which: str, rows: Array) -> Problem:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from mmtrain.config.experiment import CosineSchedule, ExponentialSchedule, PlateauSchedule, Schedule
 from mmtrain.training.stopping import Best
@@ -49,6 +51,10 @@ class LearningRate:
         if self.waited >= self.schedule.patience:
             self.cut = max(self.schedule.lowest, self.cut * self.schedule.factor)
             self.waited = 0
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.cut, self.waited, self.best.value = state["cut"], state["waited"], state["best"]
 
     def state(self) -> dict[str, float | int | None]:
         """For a checkpoint."""

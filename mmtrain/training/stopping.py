@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from mmtrain.config.experiment import EarlyStopping
 
@@ -53,6 +55,10 @@ class Stopping:
     def stop(self) -> bool:
         """Whether patience has run out."""
         return self.rule.patience is not None and self.waited >= self.rule.patience
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.best.value, self.best_epoch, self.waited = state["best"], state["best_epoch"], state["waited"]
 
     def state(self) -> dict[str, float | int | None]:
         """For a checkpoint."""

@@ -5,7 +5,6 @@ The test part is scored here and nowhere else, from the weights of the best epoc
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,14 @@ from mmtrain import config, runs
 from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data import encode
-from mmtrain.data.parts import read_split
+from mmtrain.data.images import Progress, Say
 from mmtrain.data.table import Table
 from mmtrain.errors import DataError, Problem, RunError
 from mmtrain.evaluation.predictions import frame, to_csv
 from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
-from mmtrain.workflows.prepare import Prepared, read_data
+from mmtrain.workflows.prepare import Prepared, read_data, recorded_data
 
 Array = np.ndarray[Any, Any]
 
@@ -48,8 +47,8 @@ def evaluate(
     part: str = "test",
     table: Path | None = None,
     output: Path = Path("runs"),
-    progress: Callable[[int, int, int], None] | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    progress: Progress | None = None,
+    say: Say = lambda _: None,
 ) -> Evaluated:
     """Score the run called `which` (see `runs.find`) on `part`, or on all rows of another `table` with the same columns.
 
@@ -57,7 +56,7 @@ def evaluate(
     """
     run = runs.find(which, output)
     experiment, fitted = opened(run)
-    data = part_data(run, experiment, part, progress) if table is None else other_data(experiment, table, progress)
+    data = part_data(run, experiment, part, progress, say) if table is None else other_data(experiment, table, progress, say)
     label = part if table is None else other_label(table)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
@@ -82,18 +81,10 @@ def opened(run: Run) -> tuple[Experiment, encode.Fitted]:
     return experiment, encode.read_fitted(run.read_json("columns.json"))
 
 
-def part_data(run: Run, experiment: Experiment, part: str, progress: Callable[[int, int, int], None] | None) -> Prepared:
+def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | None, say: Say) -> Prepared:
     """The rows of one part. Raises DataError when the table is no longer the one that was split."""
-    known = run.read_json("data.json")
-    path = experiment.data.table
-    if path.is_file() and runs.file_hash(path) != known["sha256"]:
-        fix = f"Restore the table, or score the new one as a whole with `mmtrain evaluate {run.folder} --data {path}`."
-        raise DataError(Problem(str(path), "the table has changed since the training, so its rows can no longer be told apart.", fix))
-    data = read_data(experiment, path, experiment.data.images_folder, progress=progress)
-    written = read_split(run / "split.csv")
-    if not np.array_equal(written.rows, data.table.rows):
-        raise DataError(Problem(str(path), "other rows than at training can be used now; pictures may have gone.", "Restore the pictures."))
-    positions = written.parts[part]
+    data, parts = recorded_data(run, experiment, progress=progress, say=say)
+    positions = parts[part]
     if not len(positions):
         raise DataError(Problem(str(run.folder), f"the {part} part is empty.", "Choose another part with --part."))
     mask = np.zeros(len(data.table), dtype=np.bool_)
@@ -102,10 +93,10 @@ def part_data(run: Run, experiment: Experiment, part: str, progress: Callable[[i
     return Prepared(data.table.keep(mask, reasons), {key: store.select(mask) for key, store in data.stores.items()})
 
 
-def other_data(experiment: Experiment, path: Path, progress: Callable[[int, int, int], None] | None) -> Prepared:
+def other_data(experiment: Experiment, path: Path, progress: Progress | None, say: Say) -> Prepared:
     """All rows of another table; its image cells are relative to the experiment's images folder, or else to the table's own."""
     images = experiment.data.images if experiment.data.images is not None else path.resolve().parent
-    return read_data(experiment, path, images, progress=progress)
+    return read_data(experiment, path, images, progress=progress, say=say)
 
 
 def other_label(path: Path) -> str:

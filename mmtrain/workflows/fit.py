@@ -1,9 +1,10 @@
-"""`mmtrain fit`: from an experiment file to a run folder."""
+"""`mmtrain fit`: from an experiment file to a run folder; and `--resume`, from a run that was stopped to its end."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,18 +12,31 @@ from typing import TYPE_CHECKING, Any
 from mmtrain import config, runs
 from mmtrain.config import Experiment
 from mmtrain.data import encode
+from mmtrain.data.images import Progress
 from mmtrain.data.parts import Parts, PartSummary, summarise, to_csv
 from mmtrain.data.table import Table
-from mmtrain.errors import MmtrainError
+from mmtrain.errors import MmtrainError, Problem, RunError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
+from mmtrain.training.events import Ended, Watcher
 from mmtrain.training.interruption import Interrupted
-from mmtrain.workflows.prepare import Prepared, check_class_weights, check_training_answers, read_data, split_rows, strata
+from mmtrain.workflows.prepare import (
+    Prepared,
+    check_class_weights,
+    check_training_answers,
+    read_data,
+    recorded_data,
+    split_rows,
+    strata,
+)
 from mmtrain.workflows.versions import versions
 
 if TYPE_CHECKING:
     from mmtrain.model.assemble import Network
-    from mmtrain.training.events import Ended, Watcher
+    from mmtrain.training.loop import Material
+
+RECORDED = ("config.yaml", "split.csv", "columns.json", "data.json")
+"""What a run holds before its first step; it never changes after that."""
 
 
 @dataclass(frozen=True)
@@ -48,54 +62,111 @@ class Plan:
     parameters: dict[str, int]
 
 
-def fit(
-    path: Path,
-    *,
-    overrides: Iterable[str] = (),
-    output: Path = Path("runs"),
-    watch: Watcher = lambda _: None,
-    announce: Callable[[Plan], None] = lambda _: None,
-    progress: Callable[[int, int, int], None] | None = None,
-    say: Callable[[str], None] = lambda _: None,
-) -> Fitted:
+@dataclass(frozen=True)
+class Onlookers:
+    """Who is told what happens; by default nobody."""
+
+    watch: Watcher = lambda _: None
+    """Events of the training."""
+    announce: Callable[[Plan], None] = lambda _: None
+    progress: Progress | None = None
+    """Pictures decoded so far."""
+    say: Callable[[str], None] = lambda _: None
+    """Sentences."""
+
+
+def fit(path: Path, *, overrides: Iterable[str] = (), output: Path = Path("runs"), onlookers: Onlookers | None = None) -> Fitted:
     """Train the experiment in the file at `path`; everything is checked before the run folder is made.
 
     Raises ConfigError and DataError with every problem found, RunError when the training fails, Interrupted on SIGINT or SIGTERM.
     """
-    begun = time.perf_counter()
+    told = onlookers or Onlookers()
     experiment = config.load(path, overrides)
-    data = read_data(experiment, experiment.data.table, experiment.data.images_folder, progress=progress, say=say)
+    data = read_data(experiment, experiment.data.table, experiment.data.images_folder, progress=told.progress, say=told.say)
     check_class_weights(experiment, data.table, path, overrides)
     parts = split_rows(experiment, data.table)
     check_training_answers(experiment, data.table, parts)
 
-    say("Data checked; starting TensorFlow.")
+    told.say("Data checked; starting TensorFlow.")
     start_tensorflow()  # after everything that can be checked without it
+    fitted = encode.fit(experiment, data.table, parts.train)
+    material = build(experiment, data, parts, fitted)
+    run = runs.create(experiment.name, output)
+    with state_kept(run):
+        record(run, experiment, data, parts, fitted)
+        told.announce(_plan(run, material, data))
+        return train(run, material, told.watch)
+
+
+def resume(which: str | None, *, output: Path = Path("runs"), onlookers: Onlookers | None = None) -> Fitted:
+    """Go on with a run that was interrupted or killed, from its newest whole checkpoint, as if it had never stopped.
+
+    Raises RunError for a run that is finished or has nothing to go on from, DataError when its data have changed since.
+    """
+    told = onlookers or Onlookers()
+    run = runs.find(which, output)
+    checkpoint = resumable(run, told.say)
+    experiment = config.load(run / "config.yaml")
+    data, parts = recorded_data(run, experiment, progress=told.progress, say=told.say)
+
+    told.say("Data checked; starting TensorFlow.")
+    start_tensorflow()
+    material = build(experiment, data, parts, encode.read_fitted(run.read_json("columns.json")))
+    with state_kept(run):
+        run.update(state="running", resumed=[*run.read_json("run.json").get("resumed", []), runs.now()])
+        told.announce(_plan(run, material, data))
+        return train(run, material, told.watch, checkpoint)
+
+
+def build(experiment: Experiment, data: Prepared, parts: Parts, fitted: encode.Fitted) -> Material:
+    """Encode the table and assemble the network; both follow from the seed."""
     from mmtrain.model.assemble import assemble
     from mmtrain.training import loop
 
-    fitted = encode.fit(experiment, data.table, parts.train)
     loop.prepare(experiment.training.seed, deterministic=experiment.training.deterministic)
     arrays = encode.encode(experiment, fitted, data.table, data.stores)
-    network = assemble(experiment, fitted)
-    run = runs.create(experiment.name, output)
+    return loop.Material(experiment, fitted, arrays, parts, assemble(experiment, fitted), data.table.place)
+
+
+def train(run: Run, material: Material, watch: Watcher, checkpoint: str | None = None) -> Fitted:
+    """Train, from `checkpoint` on if given, and save the best model whatever happens."""
+    from mmtrain.training import loop
+
+    begun = time.perf_counter()
     try:
-        record(run, experiment, data, parts, fitted)
-        announce(_plan(run, experiment, data, parts, fitted, network.parameters()))
-        trained_from = time.perf_counter()
-        try:
-            ended = loop.train(loop.Material(experiment, fitted, arrays, parts, network, data.table.place), run, watch)
-        finally:
-            keep_best(run, network)
-        timings = {"before_training": round(trained_from - begun, 3), "training": round(time.perf_counter() - trained_from, 3)}
-        run.update(
-            state="finished", ended=runs.now(), seconds=timings, epochs=ended.epochs, best_epoch=ended.best_epoch, stopped=ended.reason
-        )
+        ended = loop.train(material, run, watch, checkpoint)
+    finally:
+        keep_best(run, material.network)
+    seconds = round(time.perf_counter() - begun, 3)
+    run.update(state="finished", ended=runs.now(), seconds=seconds, epochs=ended.epochs, best_epoch=ended.best_epoch, stopped=ended.reason)
+    return Fitted(run, ended, material.experiment.training.early_stopping.monitor)
+
+
+@contextmanager
+def state_kept(run: Run) -> Iterator[None]:
+    """Whatever ends the training early, the run says so."""
+    try:
+        yield
     except BaseException as error:
         known = isinstance(error, MmtrainError | Interrupted)
         run.update(state=_state_after(error), ended=runs.now(), error=str(error) if known else repr(error))
         raise
-    return Fitted(run, ended, experiment.training.early_stopping.monitor)
+
+
+def resumable(run: Run, say: Callable[[str], None]) -> str | None:
+    """The checkpoint to go on from; None to begin again, when the run was stopped before its first."""
+    from mmtrain.training import checkpoints
+
+    if run.state == "finished":
+        raise RunError(
+            Problem(str(run.folder), "the run is finished; there is nothing to go on with.", "Train anew with `mmtrain fit CONFIG`.")
+        )
+    if not all((run / name).is_file() for name in RECORDED):
+        raise RunError(Problem(str(run.folder), "the run was stopped before its training began.", "Train anew with `mmtrain fit CONFIG`."))
+    name, wrong = checkpoints.newest(run / "checkpoints")
+    if wrong:
+        say(f"{wrong}; going on from {f'checkpoints/{name}' if name else 'the beginning'}.")
+    return name
 
 
 def record(run: Run, experiment: Experiment, data: Prepared, parts: Parts, fitted: encode.Fitted) -> None:
@@ -105,6 +176,7 @@ def record(run: Run, experiment: Experiment, data: Prepared, parts: Parts, fitte
     run.write_text("columns.json", fitted.model_dump_json(indent=1) + "\n")
     run.write_json("data.json", describe(data.table))
     run.update(versions=versions(), seed=experiment.training.seed, deterministic=experiment.training.deterministic)
+    run.seal(*RECORDED)
 
 
 def describe(table: Table) -> dict[str, Any]:
@@ -119,14 +191,15 @@ def describe(table: Table) -> dict[str, Any]:
     }
 
 
-def _plan(run: Run, experiment: Experiment, data: Prepared, parts: Parts, fitted: encode.Fitted, parameters: dict[str, int]) -> Plan:
-    rows = strata(experiment, data.table)
+def _plan(run: Run, material: Material, data: Prepared) -> Plan:
+    rows = strata(material.experiment, data.table)
     weights = {
         key: dict(zip(target.columns, target.weights, strict=True))
-        for key, target in fitted.targets.items()
+        for key, target in material.fitted.targets.items()
         if hasattr(target, "weights") and len(set(target.weights)) > 1
     }
-    summary = summarise(parts, labels=rows.labels, groups=rows.groups)
+    summary = summarise(material.parts, labels=rows.labels, groups=rows.groups)
+    parameters = material.network.parameters()
     return Plan(run, len(data.table), len(data.table.dropped), summary, rows.groups is not None, weights, parameters)
 
 
@@ -136,12 +209,12 @@ def keep_best(run: Run, network: Network) -> None:
 
     if not (run / "checkpoints" / "best").is_dir():
         return
-    checkpoints.load_weights(run / "checkpoints", "best", network.core)
+    checkpoints.load(run / "checkpoints", "best", network.core)
     with runs.replacing(run / "model.keras") as temporary:
         renamed = temporary.with_suffix(".keras")  # Keras insists on the suffix
         network.whole.save(renamed)
         renamed.rename(temporary)
-    run.seal("config.yaml", "columns.json", "split.csv", "model.keras")
+    run.seal("model.keras")
 
 
 def _state_after(error: BaseException) -> runs.State:

@@ -15,6 +15,7 @@ from mmtrain import config
 from mmtrain.columns import Column, Image
 from mmtrain.config import Experiment
 from mmtrain.data.formats import open_table
+from mmtrain.data.image_decode import Progress
 from mmtrain.data.image_profile import ImageProfile, profile_images
 from mmtrain.data.parts import PartSummary
 from mmtrain.data.profile import Profile, profiles
@@ -25,7 +26,7 @@ from mmtrain.data.table_problems import header_problem
 from mmtrain.errors import DataError, Problem
 from mmtrain.targets import MultilabelTarget, Target
 from mmtrain.targets.multilabel import YES, split_labels
-from mmtrain.workflows.trial import Pictures, Progress, Trial, trial
+from mmtrain.workflows.trial import Pictures, Trial, trial
 
 MOST_CLASSES = 1000
 

@@ -12,11 +12,13 @@ import numpy as np
 from mmtrain.columns import Column, Group, Split
 from mmtrain.config import Experiment, source
 from mmtrain.data import table as tables
-from mmtrain.data.images import ImageStore, Progress, Say, attach
-from mmtrain.data.parts import Parts
+from mmtrain.data.image_decode import Progress
+from mmtrain.data.images import ImageStore, Say, attach
+from mmtrain.data.parts import Parts, read_split
 from mmtrain.data.split import Rows, split
 from mmtrain.data.table import Table
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
+from mmtrain.runs import Run, file_hash
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,7 @@ def read_data(
     columns = used_columns(experiment, with_answers=with_answers)
     table = tables.read(path, columns, missing_values=experiment.data.missing_values, least=2 if with_answers else 1)
     data = experiment.data
-    table, stores = attach(
-        table, columns, images, cache=data.cache, allow_outside=data.allow_outside, progress=progress, say=say
-    )
+    table, stores = attach(table, columns, images, cache=data.cache, allow_outside=data.allow_outside, progress=progress, say=say)
     return Prepared(table, stores)
 
 
@@ -61,21 +61,38 @@ def split_rows(experiment: Experiment, table: Table) -> Parts:
 
 
 def check_training_answers(experiment: Experiment, table: Table, parts: Parts) -> None:
-    """The rows to learn from have enough classes or labels, not only the table as a whole. Raises DataError."""
-    problems = []
-    for target in experiment.targets.values():
-        headers = target.reads()
-        everywhere = target.answers({header: table.cells(header) for header in headers})
-        cells = {header: table.cells(header, parts.train) for header in headers}
-        names = target.answers(cells)
-        one_class = target.strata(cells) is not None
-        if not everywhere or len(names) > int(one_class):
-            continue
-        what = f"every training row has the class {names[0]!r}." if names else "no training row has a label."
-        fix = "Divide the rows in another way: mark others train, use `split: {method: stratified}`, or set another `split.seed`."
-        problems.append(Problem(f"{table.path.name}: {headers[0]}", what, fix))
+    """Training rows alone have answers to tell apart, not only the table as a whole. Raises DataError.
+
+    The first fault of each column is told, as the others follow from it.
+    """
+    way = "Divide the rows in another way: set another `split.seed` or `split.method`, or mark other rows train."
+    problems = [
+        Problem(f"{table.path.name}: {header}", f"in the training part, {fault.what}", f"{fault.fix} {way}")
+        for target in experiment.targets.values()
+        for header in target.reads()
+        for fault in target.faults(table.cells(header, parts.train))[:1]
+    ]
     if problems:
         raise DataError(problems)
+
+
+def recorded_data(
+    run: Run, experiment: Experiment, *, progress: Progress | None = None, say: Say = lambda _: None
+) -> tuple[Prepared, Parts]:
+    """The table that a run was trained on, and its parts.
+
+    Raises DataError when the table is no longer the one that was split, or when other pictures can be used than then.
+    """
+    known = run.read_json("data.json")
+    path = experiment.data.table
+    if path.is_file() and file_hash(path) != known["sha256"]:
+        fix = f"Restore the table, or score the new one as a whole with `mmtrain evaluate {run.folder} --data {path}`."
+        raise DataError(Problem(str(path), "the table has changed since the training, so its rows can no longer be told apart.", fix))
+    data = read_data(experiment, path, experiment.data.images_folder, progress=progress, say=say)
+    written = read_split(run / "split.csv")
+    if not np.array_equal(written.rows, data.table.rows):
+        raise DataError(Problem(str(path), "other rows than at training can be used now; pictures may have gone.", "Restore the pictures."))
+    return data, written.parts
 
 
 def check_class_weights(experiment: Experiment, table: Table, path: Path, overrides: Iterable[str]) -> None:

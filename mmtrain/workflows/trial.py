@@ -15,7 +15,8 @@ import numpy as np
 from mmtrain.columns import Column, Group, Image, Split
 from mmtrain.config import Experiment
 from mmtrain.data import table as tables
-from mmtrain.data.images import SHOWN, Progress, Unreadable, attach, open_store
+from mmtrain.data.image_decode import Progress
+from mmtrain.data.images import SHOWN, Unreadable, attach, open_store
 from mmtrain.data.parts import PartSummary, summarise
 from mmtrain.data.table import Table, headers_of
 from mmtrain.errors import DataError, MmtrainError, Problem

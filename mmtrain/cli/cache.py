@@ -1,0 +1,89 @@
+"""`mmtrain cache list` and `mmtrain cache clear`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmtrain.cli.options import Json, Quiet
+
+if TYPE_CHECKING:
+    from mmtrain.workflows.cache import Stored
+
+app = typer.Typer(help="Show or remove the image stores, in which decoded pictures are kept between runs.", no_args_is_help=True)
+Folder = Annotated[
+    Path | None, typer.Option("--folder", metavar="DIR", help="Left out: $MMTRAIN_CACHE, or the user's cache folder.", show_default=False)
+]
+
+
+@app.command("list")
+def show(folder: Folder = None, as_json: Json = False) -> None:
+    """Show every image store: its pictures, its size, when it was last used."""
+    from mmtrain.cli.show import out, print_json
+    from mmtrain.config.sizes import in_words
+    from mmtrain.data.image_cache import cache_folder
+    from mmtrain.workflows.cache import stored
+
+    place = folder or cache_folder()
+    found = stored(place)
+    total = sum(one.size for one in found)
+    if as_json:
+        print_json({"folder": str(place), "stores": [one.plain() for one in found], "size": total})
+        return
+    if found:
+        out().print(_table(found))
+    out().print(f"{place}: {_counted(len(found))}, {in_words(total)}.", soft_wrap=True, markup=False)
+
+
+@app.command("clear")
+def clear(
+    folder: Folder = None,
+    older_than: Annotated[
+        float, typer.Option("--older-than", metavar="DAYS", min=0, help="Only stores that were last used longer ago.", show_default=False)
+    ] = 0.0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Remove image stores and what killed builds have left, and nothing else; later runs decode again."""
+    from mmtrain.cli.show import note, out, print_json
+    from mmtrain.config.sizes import in_words
+    from mmtrain.data.image_cache import cache_folder
+    from mmtrain.errors import Problem, RunError
+    from mmtrain.workflows.cache import clear as cleared
+
+    place = folder or cache_folder()
+    done = cleared(place, older_than=older_than)
+    freed = sum(one.size for one in done.removed)
+    if done.failed:
+        fix = "Check the permissions of the folder, and whether something else lies in it."
+        raise RunError([Problem(str(one.folder), "the store could not be removed.", fix) for one in done.failed])
+    if as_json:
+        print_json({"folder": str(place), "removed": [one.plain() for one in done.removed], "size": freed, "kept": done.kept})
+        return
+    out().print(f"{place}: {_counted(len(done.removed))} removed, {in_words(freed)} freed.", soft_wrap=True, markup=False)
+    if done.kept:
+        note(f"{_counted(done.kept)} kept.", quiet=quiet)
+
+
+def _counted(number: int) -> str:
+    return f"{number} image store{'' if number == 1 else 's'}"
+
+
+def _table(found: list[Stored]) -> object:
+    """A row per store; one that is not complete shows its state where the layout would be."""
+    import time
+
+    from rich.markup import escape
+
+    from mmtrain.cli.show import plain_table
+    from mmtrain.config.sizes import in_words
+
+    table = plain_table("store", "layout", "pictures", "size", "last used", "pictures of")
+    for one in found:
+        days = max(0.0, time.time() - one.used) / (24 * 60 * 60)
+        used = "today" if days < 1 else f"{days:.0f} day{'s' if round(days) > 1 else ''} ago"
+        layout = one.layout if one.state == "complete" else one.state
+        table.add_row(one.folder.name[:12], layout, f"{one.pictures:,}", in_words(one.size), used, escape(one.source))
+    return table
