@@ -1,7 +1,10 @@
 """Image stores: decoded once, used again only for the very same files, and every row keeps its own picture."""
 
+import fcntl
 import json
 import os
+import resource
+import subprocess
 import sys
 import threading
 import time
@@ -14,6 +17,7 @@ import pytest
 
 from mmtrain.columns import Id, Image, Numeric
 from mmtrain.config.experiment import Cache
+from mmtrain.config.sizes import in_words
 from mmtrain.data.image_cache import cache_folder
 from mmtrain.data.images import Unreadable, attach, open_store
 from mmtrain.data.table import Dropped, read
@@ -38,8 +42,9 @@ def scans(tmp_path):
 def opened(scans, cells, **options):
     """The store of a column `scan` with these cells, and what is wrong with them."""
     column = Image(column="scan", **TINY, **{key: value for key, value in options.items() if key in Image.model_fields})
-    others = {key: value for key, value in options.items() if key not in Image.model_fields}
-    return open_store(pd.Series(cells, dtype="str"), column, scans, cache=Cache(folder=scans.parent / "cache"), **others)
+    cache = Cache(folder=scans.parent / "cache", **{key: value for key, value in options.items() if key in Cache.model_fields})
+    others = {key: value for key, value in options.items() if key not in Image.model_fields | Cache.model_fields}
+    return open_store(pd.Series(cells, dtype="str"), column, scans, cache=cache, **others)
 
 
 def levels(store, rows=None):
@@ -200,7 +205,7 @@ def test_store_of_the_same_files_is_used_again_without_decoding(scans):
     opened(scans, ["1.bmp", "2.bmp"])
     calls = []
     repaint(scans / "1.bmp", 99, touch=0)
-    store, _ = opened(scans, ["2.bmp", "1.bmp", "1.bmp"], progress=lambda done, total: calls.append((done, total)))
+    store, _ = opened(scans, ["2.bmp", "1.bmp", "1.bmp"], progress=lambda *told: calls.append(told))
     assert levels(store) == [20, 10, 10]
     assert calls == []
     assert len(stores_in(scans)) == 1
@@ -251,15 +256,21 @@ def test_store_that_is_used_again_reports_the_same_files(scans):
     assert len(stores_in(scans)) == 1
 
 
-def test_progress_counts_the_pictures(scans):
+def test_progress_counts_pictures_and_the_bytes_of_their_pixels(scans):
+    paint_many(scans, 40)
     calls = []
-    opened(scans, ["1.bmp", "2.bmp", "1.bmp", "3.bmp"], progress=lambda done, total: calls.append((done, total)))
-    assert calls == [(1, 3), (2, 3), (3, 3)]
+    opened(scans, [f"many/{number}.bmp" for number in [*range(40), 0]], progress=lambda *told: calls.append(told))
+    assert calls == [(16, 40, 64), (32, 40, 128), (40, 40, 160)]
+
+
+def paint_many(scans, count):
+    """Pictures many/0.bmp, many/1.bmp and so on, of brightness 0, 1, ... 250, 0, ..."""
+    for number in range(count):
+        paint(scans / "many" / f"{number}.bmp", number % 251)
 
 
 def test_more_pictures_than_are_decoded_at_once_keep_their_places(scans):
-    for number in range(600):
-        paint(scans / "many" / f"{number}.bmp", number % 251)
+    paint_many(scans, 600)
     store, unreadable = opened(scans, [f"many/{number}.bmp" for number in range(600)])
     assert (levels(store), unreadable) == ([number % 251 for number in range(600)], [])
 
@@ -269,7 +280,7 @@ class Killed(BaseException):
 
 
 def test_build_that_is_broken_off_leaves_nothing(scans):
-    def stop(done, total):
+    def stop(done, total, size):
         raise Killed
 
     with pytest.raises(Killed):
@@ -278,20 +289,25 @@ def test_build_that_is_broken_off_leaves_nothing(scans):
     assert levels(opened(scans, ["1.bmp", "2.bmp"])[0]) == [10, 20]
 
 
-def test_leftovers_of_a_killed_build_do_not_count_and_go_after_a_day(scans):
+@pytest.mark.parametrize(
+    ("age", "locked", "stays"),
+    [(3600, False, False), (3600, True, True), (0, False, True)],
+    ids=["killed", "another process builds", "just begun"],
+)
+def test_what_a_killed_build_left_does_not_count_and_goes_with_the_next_build(scans, age, locked, stays):
     opened(scans, ["1.bmp"])
     (name,) = stores_in(scans)
-    store = scans.parent / "cache" / name
-    young, old = store.with_name(f"{name}.tmp-1-abcd"), store.with_name(f"{name}.tmp-2-abcd")
-    store.rename(young)
-    old.mkdir()
-    (old / "pixels.npy").touch()
-    two_days_ago = time.time() - 2 * 24 * 60 * 60
-    os.utime(old / "pixels.npy", (two_days_ago, two_days_ago))
-    (young / "unreadable.json").write_text(json.dumps({"0": ["Wrong.", ""]}))
-    rebuilt, unreadable = opened(scans, ["1.bmp"])
+    leftover = scans.parent / "cache" / f"{name}.tmp-1-0123abcd"
+    (scans.parent / "cache" / name).rename(leftover)
+    (leftover / "unreadable.json").write_text(json.dumps({"0": ["Wrong.", ""]}))
+    for path in (*leftover.iterdir(), leftover):
+        os.utime(path, (time.time() - age, time.time() - age))
+    with (leftover / "pixels.npy").open("rb") as file:
+        if locked:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        rebuilt, unreadable = opened(scans, ["1.bmp"])
     assert (levels(rebuilt), unreadable) == ([10], [])
-    assert stores_in(scans) == [name, young.name]
+    assert stores_in(scans) == ([name, leftover.name] if stays else [name])
 
 
 @pytest.mark.parametrize("damaged", ["pixels.npy", "unreadable.json"])
@@ -320,24 +336,232 @@ def test_builds_at_the_same_time_agree_on_one_store(scans):
     assert len(stores_in(scans)) == 1
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a file system without any room")
-def test_store_that_does_not_fit_the_disk_is_refused(scans):
-    cells = pd.Series(["1.bmp", "2.bmp", "3.bmp"], dtype="str")
-    with pytest.raises(RunError) as caught:
-        open_store(cells, Image(column="scan", size=(4096, 4096)), scans, cache=Cache(folder=Path("/proc")))
-    assert str(caught.value) == (
-        "/proc: the image store needs 0.2 GB, 0.0 GB are free. "
-        "Make room, set MMTRAIN_CACHE to a folder on another disk, or choose a smaller `size`."
-    )
-
-
 def test_cache_that_cannot_be_written_is_refused(scans):
     (scans.parent / "cache").write_text("a file")
     with pytest.raises(RunError) as caught:
         opened(scans, ["1.bmp"])
     assert str(caught.value) == (
-        f"{scans.parent}/cache: the image store cannot be written: file exists. Set MMTRAIN_CACHE to a folder that can be written."
+        f"{scans.parent}/cache: the image store cannot be written: file exists. "
+        "Set `data.cache.folder` or MMTRAIN_CACHE to a folder that can be written."
     )
+
+
+BUILD = """
+import sys
+from pathlib import Path
+import pandas as pd
+from mmtrain.columns import Image
+from mmtrain.config.experiment import Cache
+from mmtrain.data.images import open_store
+
+scans = Path(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+open_store(
+    pd.Series([f"many/{number}.bmp" for number in range(400)], dtype="str"),
+    Image(column="scan", size=(2, 2), channels=1),
+    scans,
+    cache=Cache(folder=scans.parent / "cache"),
+    progress=lambda done, total, size: (print(done, flush=True), sys.stdin.readline()) if len(sys.argv) > 2 else None,
+)
+print("built", flush=True)
+"""
+
+
+def builder(scans, *options):
+    """A process that stands ready to build a store of many/0.bmp to many/399.bmp."""
+    command = [sys.executable, "-c", BUILD, str(scans), *options]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return process
+
+
+def test_two_processes_that_build_the_same_store_both_finish(scans):
+    paint_many(scans, 400)
+    with builder(scans) as first, builder(scans) as second:
+        for process in (first, second):
+            assert process.stdout.readline() == "ready\n"
+        for process in (first, second):
+            process.stdin.write("\n")
+            process.stdin.flush()
+        assert [process.communicate(timeout=60)[0] for process in (first, second)] == ["built\n", "built\n"]
+    (name,) = stores_in(scans)
+    assert [first.returncode, second.returncode] == [0, 0]
+    store, _ = opened(scans, [f"many/{number}.bmp" for number in range(400)], progress=lambda *_: pytest.fail("decoded again"))
+    assert levels(store) == [number % 251 for number in range(400)]
+
+
+def test_build_killed_in_its_middle_leaves_nothing_that_counts_as_whole(scans):
+    paint_many(scans, 400)
+    with builder(scans, "slowly") as process:
+        process.stdin.write("\n" * 10)
+        process.stdin.flush()
+        assert [process.stdout.readline() for _ in range(3)] == ["ready\n", "16\n", "32\n"]
+        process.kill()
+    (left,) = stores_in(scans)
+    assert left.partition(".tmp-")[2].startswith(str(process.pid))
+    assert 0 < (scans.parent / "cache" / left / "pixels.npy").stat().st_size < 400 * 4
+    store, unreadable = opened(scans, [f"many/{number}.bmp" for number in range(400)])
+    assert (levels(store), unreadable) == ([number % 251 for number in range(400)], [])
+    assert store.notice == ""
+
+
+# Contents instead of times
+
+
+def test_contents_are_verified_where_that_is_asked_for(scans):
+    cells = ["2.bmp", "1.bmp", "3.bmp"]
+    calls = []
+    assert levels(opened(scans, cells, verify="content")[0]) == [20, 10, 30]
+    repaint(scans / "1.bmp", 10, touch=1)
+    store, _ = opened(scans, cells, verify="content", progress=lambda *told: calls.append(told))
+    assert (levels(store), calls, len(stores_in(scans))) == ([20, 10, 30], [], 1)  # another time, the same bytes
+    repaint(scans / "1.bmp", 99, touch=0)
+    assert levels(opened(scans, cells, verify="content")[0]) == [20, 99, 30]
+    assert levels(opened(scans, cells)[0]) == [20, 99, 30]
+    repaint(scans / "1.bmp", 10, touch=0)
+    store, _ = opened(scans, cells, verify="content", progress=lambda *told: calls.append(told))
+    assert (levels(store), calls, len(stores_in(scans))) == ([20, 10, 30], [], 3)  # the first store fits again
+
+
+def test_contents_of_files_that_are_no_pictures_are_verified_too(scans):
+    (scans / "bad.png").write_bytes(b"no picture")
+    for _ in range(2):
+        store, unreadable = opened(scans, ["1.bmp", "bad.png"], verify="content")
+        assert (levels(store), [bad.what for bad in unreadable]) == ([10, 0], ["bad.png: the file is not an image."])
+    assert len(stores_in(scans)) == 1
+    paint(scans / "bad.png", 7)
+    (scans / "bad.png").write_bytes((scans / "bad.png").read_bytes())
+    assert levels(opened(scans, ["1.bmp", "bad.png"], verify="content")[0]) == [10, 7]
+
+
+# Without a store
+
+
+def colourful(path, side):
+    path.parent.mkdir(exist_ok=True)
+    pixels = np.random.default_rng(side).integers(0, 256, (side, side + 3, 3), dtype=np.uint8)
+    PIL.Image.fromarray(pixels).save(path, quality=90)
+
+
+@pytest.mark.parametrize("memory", [0, 3 * 5 * 7 * 3, 10**9], ids=["nothing is kept", "three pictures are kept", "all are kept"])
+def test_pictures_in_flight_are_those_of_a_store_to_the_bit(scans, memory):
+    for number in range(10):
+        colourful(scans / "many" / f"{number}.jpg", 10 + number)
+    (scans / "many" / "bad.jpg").write_bytes((scans / "many" / "1.jpg").read_bytes()[:200])
+    cells = pd.Series([f"many/{number}.jpg" for number in [*range(10), 3]] + ["many/bad.jpg", None], dtype="str")
+    column = Image(column="scan", size=(5, 7))
+    stored, bad = open_store(cells, column, scans, cache=Cache(folder=scans.parent / "cache"))
+    flying, bad_too = open_store(cells, column, scans, cache=Cache(folder=scans.parent / "none", disk=0, memory=memory))
+    rows = np.array([12, 0, 3, 10, 3, 11, 9, 5])
+    assert stored.take(rows).any()
+    for _ in range(2):
+        assert (flying.take(rows) == stored.take(rows)).all()
+    out = np.full((8, 5, 7, 3), 99, dtype=np.uint8)
+    assert flying.take(rows, out) is out
+    assert (out == stored.take(rows)).all()
+    assert (flying.present(rows) == stored.present(rows)).all()
+    mask = np.arange(13) % 2 == 1
+    assert (flying.select(mask).take(np.arange(6)) == stored.select(mask).take(np.arange(6))).all()
+    assert (bad, flying.pixels.shape, flying.pixels.dtype) == (bad_too, stored.pixels.shape, stored.pixels.dtype)
+    assert flying.pixels.memory == min(memory, 11 * 5 * 7 * 3)
+    assert list((scans.parent / "none").iterdir()) == []
+
+
+ADVICE = (
+    "To have a store, raise `data.cache.disk`, set `data.cache.folder` to another disk, choose a smaller `size`, "
+    "or remove old stores with `mmtrain cache clear`."
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "notice"),
+    [
+        (
+            {"disk": 11, "memory": 0},
+            "it needs 12 bytes, and `data.cache.disk` allows 11 bytes. Every batch is decoded anew, which is slower. ",
+        ),
+        (
+            {"disk": 11, "memory": 9},
+            "it needs 12 bytes, and `data.cache.disk` allows 11 bytes. Every batch is decoded anew, which is slower. 2 of 3 stay in memory. ",
+        ),
+        ({"disk": 12}, ""),
+    ],
+)
+def test_store_over_the_budget_is_not_built_and_that_is_said(scans, options, notice):
+    store, unreadable = opened(scans, ["3.bmp", "1.bmp", "2.bmp"], **options)
+    assert (levels(store), unreadable) == ([30, 10, 20], [])
+    assert store.notice == (f"no image store: {notice}{ADVICE}" if notice else "")
+    assert len(stores_in(scans)) == (0 if notice else 1)
+
+
+def test_budget_counts_the_stores_that_are_there(scans):
+    opened(scans, ["1.bmp"])
+    taken = sum(file.stat().st_blocks * 512 for file in (scans.parent / "cache" / stores_in(scans)[0]).iterdir())
+    assert opened(scans, ["1.bmp"], disk=0)[0].notice == ""  # a store that is there is used
+    assert opened(scans, ["2.bmp"], disk=taken + 3)[0].notice.startswith(
+        f"no image store: it needs 4 bytes, and `data.cache.disk` allows {in_words(taken + 3)}, of which other stores take {in_words(taken)}. "
+    )
+    assert opened(scans, ["2.bmp"], disk=taken + 4)[0].notice == ""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a file system without any room")
+def test_store_that_does_not_fit_the_disk_is_not_built(scans):
+    column = Image(column="scan", size=(4096, 4096))
+    cells = pd.Series(["1.bmp", "2.bmp", "3.bmp"], dtype="str")
+    store, _ = open_store(cells, column, scans, cache=Cache(folder=Path("/proc"), memory=0))
+    assert store.notice == (
+        "no image store: it needs 151 MB, and /proc has 0 bytes free, of which 1.0 GB stays free. "
+        f"Every batch is decoded anew, which is slower. {ADVICE}"
+    )
+    assert (store.take(np.array([1])) == 20).all()
+
+
+def test_disk_that_runs_full_in_the_middle_of_a_build_is_no_end(scans):
+    """The largest file that this process may write stands for the disk."""
+    paint_many(scans, 400)
+    cells = [f"many/{number}.bmp" for number in range(400)]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        store, unreadable = opened(scans, cells, memory=0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert store.notice == (
+        f"no image store: it needs 2 kB, and the disk of {scans.parent}/cache was full before it was written. "
+        f"Every batch is decoded anew, which is slower. {ADVICE}"
+    )
+    assert (levels(store), unreadable, stores_in(scans)) == ([number % 251 for number in range(400)], [], [])
+
+
+def test_picture_that_changes_while_it_is_decoded_in_flight_is_refused(scans):
+    store, _ = opened(scans, ["1.bmp", "2.bmp", "3.bmp"], disk=0, memory=0)
+    repaint(scans / "1.bmp", 99, touch=1)
+    (scans / "2.bmp").unlink()
+    fix = "Leave the pictures alone while they are used, or let them be put into a store; then start again."
+    for row, what in (
+        (0, "the picture has changed since it was checked."),
+        (1, f"the picture can no longer be read: [Errno 2] No such file or directory: '{scans}/2.bmp'"),
+    ):
+        with pytest.raises(RunError) as caught:
+            store.take(np.array([2, row]))
+        assert str(caught.value) == f"{scans / f'{row + 1}.bmp'}: {what} {fix}"
+    assert levels(store, [2]) == [30]
+
+
+def test_attach_says_which_columns_have_no_store_and_divides_the_memory(scans):
+    columns = {"scan": scan(), "second": scan("left"), "third": Image(column="top", size=(1, 1), channels=1)}
+    said = []
+    cache = Cache(folder=scans.parent / "cache", disk=0, memory=9)
+    (scans.parent / "t.csv").write_text("scan,left,top\n1.bmp,3.bmp,1.bmp\n2.bmp,2.bmp,1.bmp\n")
+    table = read(scans.parent / "t.csv", columns)
+    _, stores = attach(table, columns, scans, cache=cache, say=said.append)
+    assert [text.partition(", and")[0] for text in said] == [
+        "scan: no image store: it needs 8 bytes",
+        "left: no image store: it needs 8 bytes",
+        "top: no image store: it needs 1 byte",
+    ]
+    assert [stores[key].pixels.memory for key in columns] == [8, 0, 1]
+    assert levels(stores["second"]) == [30, 20]
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def _show(done: Evaluated, *, quiet: bool) -> None:
 
     console = out()
     for key, result in done.results.items():
-        unknown = f", {result.unknown} more left out: training did not have their class" if result.unknown else ""
+        unknown = f", {result.unknown} more left out, whose answer is missing or unknown to training" if result.unknown else ""
         console.print(
             f"\n[bold]{escape(done.part)}[/] of {escape(str(done.run))}: {escape(key)}, {result.task}, {result.rows} rows{unknown}",
             highlight=False,

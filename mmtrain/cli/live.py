@@ -150,6 +150,13 @@ class Display:
             table.add_row(str(event.epoch), *scores, f"{event.learning_rate:.2g}", f"{event.rows_per_second:,.0f}", mark)
         return Group(table, self._position())
 
+    def _best(self) -> str:
+        """The monitored score of the best epoch so far."""
+        best = next((event for event in reversed(self._ended) if event.is_best), None)
+        if best is None or self._started is None:
+            return ""
+        return f"  best {self._started.monitor} {number(best.scores.get(self._started.monitor))} in epoch {best.epoch}"
+
     def _position(self) -> Text:
         started, step = self._started, self._step
         if started is None:
@@ -158,6 +165,7 @@ class Display:
         elapsed = time.perf_counter() - self._begun
         share = done + (step.step / started.steps if step is not None else 0.0)
         left = f"  {_duration(elapsed / share * (started.epochs - share))} left at most" if share > 0.05 else ""
+        left += self._best()
         if step is None:
             return Text(f"{done} of {started.epochs} epochs done{left}")
         rate = step.rows / max(1e-9, time.perf_counter() - self._epoch_begun)

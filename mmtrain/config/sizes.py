@@ -39,4 +39,4 @@ def in_words(size: float) -> str:
         if size >= step:
             share = size / step
             return f"{share:.1f} {name}" if share < 100 and step > 10**6 else f"{share:.0f} {name}"
-    return f"{size:.0f} bytes"
+    return f"{size:.0f} byte{'' if size == 1 else 's'}"

@@ -108,12 +108,12 @@ def encode(experiment: Experiment, fitted: Fitted, table: Table, stores: Mapping
 def truths(experiment: Experiment, fitted: Fitted, table: Table) -> tuple[dict[str, Array], dict[str, Array]]:
     """Encoded answers and row weights of every target whose columns the table has."""
     column = experiment.only(Weight)
-    base = numbers(table.cells(column.column)).astype(np.float32) if column is not None and column.column in table.headers else 1.0
+    base = numbers(table.cells(column.column)).astype(np.float32) if column is not None and table.has(column.column) else 1.0
     targets: dict[str, Array] = {}
     weights: dict[str, Array] = {}
     for key, target in fitted.targets.items():
         headers = experiment.targets[key].reads()
-        if all(header in table.headers for header in headers):
+        if all(table.has(header) for header in headers):
             targets[key] = target.truth({header: table.cells(header) for header in headers})
             weights[key] = (target.row_weights(targets[key]) * base).astype(np.float32)
     return targets, weights

@@ -38,6 +38,8 @@ from mmtrain.errors import DataError, Problem
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+__all__ = ["SHOWN", "ImageStore", "Progress", "Say", "Unreadable", "attach", "open_store"]
+
 SHOWN = 20
 """Bad pictures of one column that are shown one by one; the rest are counted."""
 

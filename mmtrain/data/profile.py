@@ -16,6 +16,7 @@ import pandas as pd
 from mmtrain.columns.numeric import numbers
 from mmtrain.data.table import PIECE
 from mmtrain.data.table_file import TableFile
+from mmtrain.word_pattern import WORD
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,9 +36,6 @@ MOST_DISTINCT = 1_000_000
 
 MOST_NUMBERS = 1_000_000
 """Numbers that a median is taken of; of longer columns, half of the rows by chance, a quarter, and so on."""
-
-WORD = r"[\p{L}\p{M}\p{N}']+"
-"""A word as the role `text` sees it (`mmtrain.layers.words`), which cannot be asked here: it would start TensorFlow."""
 
 PICTURE = r"(?i)\.(?:png|jpe?g|jpe|jfif|bmp|dib|gif|webp)\s*$"
 DATE = r"^\s*(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2}))(?:[T ]\d{1,2}:\d{2}.*)?\s*$"

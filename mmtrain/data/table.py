@@ -52,6 +52,10 @@ class Table:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def has(self, header: str) -> bool:
+        """Whether the cells of this column were read and are kept."""
+        return header in self._kept
+
     def cells(self, header: str, rows: NDArray[Any] | None = None) -> pd.Series[str]:
         """The cells of one column that is kept in memory, of all rows or of `rows` in their order; index 0, 1, ..."""
         kept = self._kept[header]

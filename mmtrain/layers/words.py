@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-BETWEEN_WORDS = r"[^\p{L}\p{M}\p{N}']+"
+from mmtrain.word_pattern import BETWEEN_WORDS
+
 PIECE = 20_000
 
 

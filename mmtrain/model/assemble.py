@@ -49,7 +49,7 @@ def assemble(experiment: Experiment, fitted: Fitted) -> Network:
     names = free_names(fitted.targets, "prediction_", inputs)
     activations = {key: target.activation(names[key]) for key, target in fitted.targets.items()}
     predictions = {key: activations[key](raw[key]) for key in raw}
-    predictor = keras.Model(inputs, predictions, name="predictor")
+    predictor = keras.Model(inputs, predictions, name=free_names(["predictor"], "", inputs)["predictor"])
     preprocessing = encoder(fitted.columns)
     raw_inputs = {tensor.name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name) for tensor in preprocessing.inputs}
     whole = keras.Model(raw_inputs, predictor(preprocessing(raw_inputs)), name=layer_names([experiment.name])[experiment.name])

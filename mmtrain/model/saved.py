@@ -20,9 +20,9 @@ ROWS_AT_ONCE = 256
 
 
 def predictor(path: Path) -> Any:
-    """The part of model.keras behind the preprocessing. Nothing in the file is executed that is not a registered layer."""
+    """The part of model.keras behind the preprocessing, its last layer. Nothing is executed that is not a registered layer."""
     try:
-        return keras.models.load_model(path, safe_mode=True, compile=False).get_layer("predictor")
+        return keras.models.load_model(path, safe_mode=True, compile=False).layers[-1]
     except (ValueError, TypeError, OSError) as error:
         what = f"the model cannot be opened: {str(error).splitlines()[0]}"
         raise RunError(Problem(str(path), what, "Train again, or import your own layers with --code.")) from error

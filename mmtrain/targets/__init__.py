@@ -1,5 +1,6 @@
 """Target tasks, one file each. To add one, write such a file and import it here."""
 
+from mmtrain.targets.base import Answers as Answers
 from mmtrain.targets.base import AnyFittedTarget as AnyFittedTarget
 from mmtrain.targets.base import FittedTarget as FittedTarget
 from mmtrain.targets.base import Target as Target

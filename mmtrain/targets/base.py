@@ -52,6 +52,17 @@ class Target(Column):
         raise NotImplementedError
 
 
+class Answers(Column):
+    """The answers of a table that is only scored: read, but never refused. What training did not know is counted as such."""
+
+    role: Literal["target"] = "target"
+    headers: tuple[str, ...]
+
+    def reads(self) -> tuple[str, ...]:
+        """The headers of the target."""
+        return self.headers
+
+
 class FittedTarget(Section):
     """What training rows taught a target: plain values."""
 

@@ -23,7 +23,7 @@ from mmtrain.evaluation.predictions import frame, to_csv
 from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
-from mmtrain.workflows.prepare import Prepared, read_data, recorded_data
+from mmtrain.workflows.prepare import Prepared, read_data, recorded_data, scored_columns
 
 Array = np.ndarray[Any, Any]
 
@@ -96,7 +96,7 @@ def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | 
 def other_data(experiment: Experiment, path: Path, progress: Progress | None, say: Say) -> Prepared:
     """All rows of another table; its image cells are relative to the experiment's images folder, or else to the table's own."""
     images = experiment.data.images if experiment.data.images is not None else path.resolve().parent
-    return read_data(experiment, path, images, progress=progress, say=say)
+    return read_data(experiment, path, images, columns=scored_columns(experiment), progress=progress, say=say)
 
 
 def other_label(path: Path) -> str:

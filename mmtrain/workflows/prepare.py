@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mmtrain.columns import Column, Group, Split
+from mmtrain.columns import Column, Group, Id, Split
 from mmtrain.config import Experiment, source
 from mmtrain.data import table as tables
 from mmtrain.data.image_decode import Progress
@@ -19,6 +19,7 @@ from mmtrain.data.split import Rows, split
 from mmtrain.data.table import Table
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
 from mmtrain.runs import Run, file_hash
+from mmtrain.targets import Answers
 
 
 @dataclass(frozen=True)
@@ -36,21 +37,23 @@ def read_data(
     *,
     progress: Progress | None = None,
     say: Say = lambda _: None,
-    with_answers: bool = True,
+    columns: Mapping[str, Column] | None = None,
 ) -> Prepared:
-    """Read and check a table, decode its pictures. Raises DataError with every problem of cells and of pictures."""
-    columns = used_columns(experiment, with_answers=with_answers)
-    table = tables.read(path, columns, missing_values=experiment.data.missing_values, least=2 if with_answers else 1)
+    """Read and check a table, decode its pictures; `columns` are those it must have, by default all of the experiment.
+
+    Raises DataError with every problem of cells and of pictures.
+    """
+    wanted = experiment.columns if columns is None else columns
+    table = tables.read(path, wanted, missing_values=experiment.data.missing_values, least=2 if columns is None else 1)
     data = experiment.data
-    table, stores = attach(table, columns, images, cache=data.cache, allow_outside=data.allow_outside, progress=progress, say=say)
+    table, stores = attach(table, wanted, images, cache=data.cache, allow_outside=data.allow_outside, progress=progress, say=say)
     return Prepared(table, stores)
 
 
-def used_columns(experiment: Experiment, *, with_answers: bool) -> dict[str, Column]:
-    """The columns a table must have; without answers the targets and what only training needs are not among them."""
-    if with_answers:
-        return dict(experiment.columns)
-    return {key: column for key, column in experiment.columns.items() if column.part_of_model or column.role == "id"}
+def scored_columns(experiment: Experiment) -> dict[str, Column]:
+    """What a table needs that is only scored: inputs, answers, an id if there is one; neither groups nor parts nor weights."""
+    kept = {key: column for key, column in experiment.columns.items() if column.part_of_model or isinstance(column, Id)}
+    return kept | {key: Answers(headers=target.reads()) for key, target in experiment.targets.items()}
 
 
 def split_rows(experiment: Experiment, table: Table) -> Parts:
