@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -38,18 +39,19 @@ def main() -> None:
     parser.add_argument("--split-seeds", action="store_true", help="Another split for every seed, too.")
     options = parser.parse_args()
     tree = yaml.safe_load(options.config.read_text(encoding="utf-8"))
+    for key in ("table", "images"):  # the variants are written elsewhere
+        if key in tree["data"]:
+            tree["data"][key] = str((options.config.parent / tree["data"][key]).resolve())
     variants = {"all": tree, **{name: alone(tree, name) for name in tree["branches"]}}
     found: dict[str, list[float]] = {name: [] for name in variants}
     for seed in range(options.seeds):
         for name, variant in variants.items():
-            path = options.config.with_name(f".{options.config.stem}-{name}.yaml")  # beside the original: paths in it are relative
-            path.write_text(yaml.safe_dump(variant, sort_keys=False), encoding="utf-8")
             begun = time.perf_counter()
             overrides = [f"name={name}", f"training.seed={seed}", *([f"split.seed={seed}"] if options.split_seeds else [])]
-            try:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "experiment.yaml"
+                path.write_text(yaml.safe_dump(variant, sort_keys=False), encoding="utf-8")
                 run = fit(path, overrides=overrides, output=options.output).run
-            finally:
-                path.unlink()
             result = evaluate(str(run.folder), part=options.part, output=options.output).results
             scores = {score.name: score.value for target in result.values() for score in target.scores}
             found[name].append(float(scores[options.score] or 0.0))

@@ -51,7 +51,7 @@ class Run:
     def write_text(self, name: str, text: str) -> Path:
         """Write a file whole: under a temporary name, then renamed. Raises RunError when it cannot be written."""
         path = self.folder / name
-        with _writing(path):
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")
@@ -74,8 +74,10 @@ class Run:
 
     def append_line(self, name: str, value: dict[str, Any]) -> None:
         """Add a line of JSON to a file that grows. Raises RunError when it cannot be written."""
-        with _writing(self.folder / name), (self.folder / name).open("a", encoding="utf-8") as file:
+        with writing(self.folder / name), (self.folder / name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(value, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def cut_lines(self, name: str, most: int) -> None:
         """Keep the first `most` lines of a file that grows; a half-written one counts for nothing."""
@@ -85,14 +87,19 @@ class Run:
             self.write_text(name, "".join(lines[:most]))
 
     def update(self, **facts: Any) -> None:
-        """Change facts in run.json."""
+        """Change facts in run.json; one that becomes None is removed."""
         known = self.read_json("run.json") if (self.folder / "run.json").exists() else {}
-        self.write_json("run.json", {**known, **facts})
+        self.write_json("run.json", {name: fact for name, fact in {**known, **facts}.items() if fact is not None})
 
     def seal(self, *names: str) -> None:
         """Note the hashes of files that must not change any more."""
         hashes = self.read_json("run.json").get("files", {})
         self.update(files={**hashes, **{name: file_hash(self.folder / name) for name in names}})
+
+    def tidy(self) -> None:
+        """Remove files that a killed process left half written."""
+        for leftover in self.folder.glob(".*.tmp*"):
+            leftover.unlink(missing_ok=True)
 
     @property
     def state(self) -> State:
@@ -126,7 +133,7 @@ def create(name: str, output: Path) -> Run:
 def _point_latest(run: Run) -> None:
     """`latest` as a symbolic link; where those are not allowed, as a text file holding the number."""
     latest = run.folder.parent / "latest"
-    with _writing(latest), replacing(latest) as temporary:
+    with writing(latest), replacing(latest) as temporary:
         try:
             os.symlink(run.folder.name, temporary)
         except OSError:
@@ -179,9 +186,9 @@ def opened(folder: Path) -> Run:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`; what is written there takes the place of `path` if the block ends well."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+def replacing(path: Path, suffix: str = "") -> Iterator[Path]:
+    """A temporary path beside `path`, of this suffix; what is written there takes the place of `path` if the block ends well."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp{suffix}")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -193,7 +200,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """A full disk or a lost folder is no bug of ours."""
     try:
         yield

@@ -164,7 +164,7 @@ def test_cache_list_shows_a_line_per_store_and_the_total(cache, capsys, monkeypa
     assert run(["cache", "list", "--folder", str(cache)]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     size = sum(one.size for one in stored(cache))
-    assert lines[0] == "store layout pictures size last used pictures of".split()
+    assert lines[0] == ["store", "layout", "pictures", "size", "last", "used", "pictures", "of"]
     assert lines[1][:4] == ["a" * 12, "unfinished", "0", "8"]
     assert lines[2][:7] == [folder.name[:12], "4", "x", "8", "x", "3,", "stretch"]
     assert lines[2][-4:] == ["3", "days", "ago", str(cache.parent / "scans")]

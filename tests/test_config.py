@@ -342,7 +342,7 @@ def test_the_resolved_file_writes_every_default_out(tmp_path):
         "images": None,
         "missing_values": [],
         "allow_outside": False,
-        "cache": {"folder": None},
+        "cache": {"folder": None, "verify": "stat", "disk": None, "memory": 1_000_000_000},
     }
     assert resolved["branches"] == {
         "table": {"columns": ["age"], "architecture": "mlp", "units": [64], "activation": "relu", "dropout": 0.0}

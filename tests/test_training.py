@@ -455,7 +455,7 @@ def test_undefined_monitor_is_said_once_and_the_last_weights_are_kept(tmp_path):
     assert warned[0].startswith("validation_auc, which decides what the best epoch is, is undefined: ")
     assert [line["validation_auc"] for line in lines(run / "metrics.jsonl")] == [None, None]
     assert events[-1] == Ended(2, 2, {}, "")
-    assert json.loads((run / "checkpoints" / "best" / "position.json").read_text())["epoch"] == 2
+    assert json.loads((run / "checkpoints" / "best" / "position.json").read_text())["position"]["epoch"] == 2
 
 
 def test_validation_rows_of_a_class_that_training_lacks_are_left_out(tmp_path):
@@ -536,7 +536,7 @@ def test_best_weights_outlive_a_failure(blobs, tmp_path):
     training.watch = after
     with pytest.raises(RunError, match=r"the loss became (nan|inf) in epoch 2, step"):
         training.run_epochs(loop.Interruption())
-    assert json.loads((run / "checkpoints" / "best" / "position.json").read_text())["epoch"] == 1
+    assert json.loads((run / "checkpoints" / "best" / "position.json").read_text())["position"]["epoch"] == 1
     assert all(np.isfinite(variable.numpy()).all() for variable in restored(found, run))
 
 

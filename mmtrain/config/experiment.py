@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
 from mmtrain.branches import AnyBranch
 from mmtrain.columns import AnyColumn, Column, InputColumn
@@ -137,11 +137,31 @@ class Training(Section):
     schedule: AnySchedule = Field(ConstantSchedule(), description="How the learning rate changes during training.")
     weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101).")
     momentum: float = Field(0.9, ge=0, lt=1, description="For sgd.")
+    clip_norm: float | None = Field(None, gt=0, description="Gradients longer than this, all together, are shortened to it.")
+    clip_value: float | None = Field(None, gt=0, description="Each number of a gradient is kept within plus and minus this.")
+    accumulate: PositiveInt = Field(1, description="Batches whose gradients are averaged before the weights change.")
+    weight_average: float | None = Field(
+        None, gt=0, lt=1, description="Momentum of a moving average of the weights, say 0.99; it is what is scored and saved."
+    )
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="Of the network's inner computations; weights, heads and losses are always float32."
+    )
+    jit: bool = Field(False, description="Whether the step is compiled by XLA.")
     class_weights: ClassWeights = Field("none", description="For class targets that have no `class_weights` of their own.")
     early_stopping: EarlyStopping = Field(description="Which epoch is the best one, and when to stop.")
     checkpoint_minutes: float = Field(5.0, gt=0, description="A checkpoint is written after every epoch, and this often within one.")
     seed: NonNegativeInt = Field(0, description="Of initial weights, order, dropout and augmentation.")
     deterministic: bool = Field(False, description="Bit-identical weights and predictions on the same machine; slower.")
+
+    @model_validator(mode="after")
+    def _exclusive(self) -> Training:
+        if self.clip_norm is not None and self.clip_value is not None:
+            raise ValueError("`clip_norm` and `clip_value` exclude each other. Leave one of them out.")
+        if self.jit and self.deterministic:
+            raise ValueError(
+                "`jit` and `deterministic` exclude each other: XLA has no reproducible form of some operations. Leave one of them out."
+            )
+        return self
 
 
 class Experiment(Section):

@@ -10,7 +10,7 @@ import secrets
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,12 +43,14 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class Decoded:
     """`pixels` (files, height, width, channels), read-only; `unreadable` has (what, fix) of the files that could not be decoded.
 
-    `notice` says, where pixels are decoded in flight, why there is no store.
+    `notice` says, where pixels are decoded in flight, why there is no store; `contents` is, with `verify: content`, the digest of
+    the files' bytes.
     """
 
     pixels: NDArray[Any] | InFlight
     unreadable: dict[int, tuple[str, str]]
     notice: str = ""
+    contents: str = ""
 
 
 def decoded(files: Sequence[ImageFile], layout: Layout, *, cache: Cache, progress: Progress | None = None) -> Decoded:
@@ -78,7 +80,8 @@ def decoded(files: Sequence[ImageFile], layout: Layout, *, cache: Cache, progres
             ) from error
         reason = f"the disk of {folder} was full before it was written"
     flight = InFlight(files, layout, memory=cache.memory)
-    return Decoded(flight, flight.check(progress), _notice(needed, reason, flight))
+    contents = digest(files) if cache.verify == "content" else ""
+    return Decoded(flight, flight.check(progress), _notice(needed, reason, flight), contents)
 
 
 def _manifest(files: Sequence[ImageFile], layout: Layout, verify: str) -> bytes:
@@ -93,7 +96,9 @@ def _found(cache: Path, name: str, files: Sequence[ImageFile], verify: str) -> D
         return _opened(cache / name, len(files))
     if not any(entry.path.name.startswith(f"{name}.") and entry.state == "complete" for entry in entries(cache)):
         return None
-    return _opened(cache / _full_name(name, digest(files)), len(files))
+    contents = digest(files)
+    store = _opened(cache / _full_name(name, contents), len(files))
+    return None if store is None else replace(store, contents=contents)
 
 
 def _full_name(name: str, contents: str) -> str:
@@ -129,9 +134,13 @@ def _no_room(cache: Path, needed: int, allowed: int | None) -> str:
 
 
 def _notice(needed: int, reason: str, flight: InFlight) -> str:
-    kept = f" {flight.memory // max(1, needed // max(1, len(flight))):,} of {len(flight):,} stay in memory." if flight.memory else ""
+    if flight.kept == len(flight):
+        instead = "All pictures are kept in memory, until this run ends."
+    else:
+        kept = f"; {flight.kept:,} of {len(flight):,} stay in memory" if flight.kept else ""
+        instead = f"Every batch is decoded anew, which is slower{kept}."
     return (
-        f"no image store: it needs {in_words(needed)}, and {reason}. Every batch is decoded anew, which is slower.{kept} "
+        f"no image store: it needs {in_words(needed)}, and {reason}. {instead} "
         "To have a store, raise `data.cache.disk`, set `data.cache.folder` to another disk, choose a smaller `size`, "
         "or remove old stores with `mmtrain cache clear`."
     )
@@ -153,7 +162,7 @@ def _built(cache: Path, name: str, files: Sequence[ImageFile], layout: Layout, *
         _publish(temporary, cache / _full_name(name, outcome.digest), len(files))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return store
+    return replace(store, contents=outcome.digest)
 
 
 def _write_pixels(path: Path, files: Sequence[ImageFile], layout: Layout, *, hashed: bool, progress: Progress | None) -> Outcome:

@@ -44,6 +44,11 @@ class InFlight:
         return len(self._files)
 
     @property
+    def kept(self) -> int:
+        """Pictures that stay in memory."""
+        return len(self._kept)
+
+    @property
     def memory(self) -> int:
         """Bytes that pictures may come to take."""
         return self._kept.nbytes

@@ -18,8 +18,10 @@ for every batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +60,9 @@ class ImageStore:
     index: NDArray[np.int64]
     notice: str = ""
     """Why pictures are decoded in flight; empty where they are not."""
+    key: str = ""
+    """SHA-256 of what the cells name: each with the size of its file and the time of its change, or, with `verify: content`, all
+    with the digest of the files' bytes. Unlike the name of the store it does not change when the images folder is moved."""
 
     def take(self, rows: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Pictures of table rows, (len(rows), height, width, channels), into `out` when given; zeros where a row has none.
@@ -123,9 +128,18 @@ def open_store(
         elif isinstance(file, ImageFile):
             pictures[code] = positions[file]
     index = pictures[codes]
-    return ImageStore(store.pixels, index, store.notice), [
+    return ImageStore(store.pixels, index, store.notice, _key(names, found, store.contents)), [
         _unreadable(row, refusals[codes[row]]) for row in np.flatnonzero(index < 0).tolist()
     ]
+
+
+def _key(names: Iterable[object], found: Iterable[ImageFile | Refusal], contents: str) -> str:
+    lines = sorted(
+        f"{json.dumps(str(name))} {file.size} {'-' if contents else file.changed}"
+        for name, file in zip(names, found, strict=True)
+        if isinstance(file, ImageFile)
+    )
+    return sha256("\n".join([contents, *lines]).encode()).hexdigest()
 
 
 def _empty_cell() -> Refusal:

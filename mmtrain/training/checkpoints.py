@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.errors import Problem, RunError
+from mmtrain.errors import Problem, RunError, listed
 from mmtrain.runs import file_hash
 
 WEIGHTS, OPTIMIZER, POSITION = "weights.npz", "optimizer.npz", "position.json"
@@ -42,6 +42,16 @@ class Position:
     stopping: dict[str, Any] = field(default_factory=dict)
     learning_rate: dict[str, Any] = field(default_factory=dict)
     best_scores: dict[str, float | None] = field(default_factory=dict)
+
+    @property
+    def best_epoch(self) -> int:
+        """The best of the `epoch` epochs; 0 as long as there is none."""
+        return int(self.stopping.get("best_epoch", 0))
+
+    @property
+    def is_best(self) -> bool:
+        """Whether this is the end of the best epoch, so that `best` can be made from it."""
+        return self.step == 0 and 0 < self.epoch == self.best_epoch
 
 
 def save(folder: Path, name: str, core: Any, optimizer: Any, position: Position) -> None:
@@ -113,23 +123,49 @@ def load(folder: Path, name: str, core: Any, optimizer: Any | None = None) -> Po
 
 
 def tidy(folder: Path) -> None:
-    """Remove what a killed process left half written."""
+    """Remove what a killed process left half written; a `best` that was about to be replaced is put back."""
+    for aside in folder.glob(".best.*.old"):
+        if not (folder / "best").exists():
+            os.replace(aside, folder / "best")
     for leftover in [*folder.glob(".*.tmp"), *folder.glob(".*.old")]:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
+def keep_only(folder: Path, name: str | None) -> None:
+    """Remove what a training that goes on from `name` must not meet again: a damaged `last`; everything, when it begins again.
+
+    Otherwise the next checkpoint would push the damaged one into the place of the whole one.
+    """
+    for unwanted in {"last": (), "previous": ("last",)}.get(name or "", ("last", "previous", "best")):
+        shutil.rmtree(folder / unwanted, ignore_errors=True)
+
+
 def newest(folder: Path) -> tuple[str | None, str]:
-    """The newest whole checkpoint to go on from, and what is wrong with a newer one; None when there is no whole one."""
-    wrong = ""
+    """The newest whole checkpoint to go on from, and what is wrong with a newer one; None when there is no whole one.
+
+    One whose best epoch is lost is of no use, unless that epoch is the one it stands at the end of.
+    """
+    damaged: list[str] = []
     for name in ("last", "previous"):
-        try:
-            _position(folder / name)
-        except RunError:
-            if (folder / name).exists():
-                wrong = f"checkpoints/{name} is torn or damaged"
-            continue
-        return name, wrong
-    return None, wrong
+        position = _whole(folder / name)
+        if position is None:
+            damaged += [name] * (folder / name).exists()
+        elif not position.best_epoch or position.is_best or _whole(folder / "best") is not None:
+            return name, _told(damaged)
+        else:
+            damaged += ["best"] * ("best" not in damaged)
+    return None, _told(damaged)
+
+
+def _whole(path: Path) -> Position | None:
+    try:
+        return _position(path)
+    except RunError:
+        return None
+
+
+def _told(damaged: list[str]) -> str:
+    return f"{listed([f'checkpoints/{name}' for name in damaged])} {'is' if len(damaged) == 1 else 'are'} damaged" if damaged else ""
 
 
 def _position(path: Path) -> Position:

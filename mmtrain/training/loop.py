@@ -26,7 +26,7 @@ from mmtrain.training import checkpoints
 from mmtrain.training.events import Ended, EpochEnded, Started, Stepped, Warned, Watcher
 from mmtrain.training.interruption import Interrupted, Interruption
 from mmtrain.training.schedules import LearningRate
-from mmtrain.training.step import Steps
+from mmtrain.training.step import Averaged, Steps
 from mmtrain.training.stopping import Stopping
 
 JUDGED_AT_ONCE = 256
@@ -49,13 +49,12 @@ class Material:
 def train(material: Material, run: Run, watch: Watcher, resume: str | None = None) -> Ended:
     """Train to the end, to the patience's end or to an interruption; `checkpoints/best` holds the best weights.
 
-    `resume` names the checkpoint to go on from; what the run wrote after it is cut away first.
+    `resume` names the checkpoint to go on from, None begins; what the run wrote after it is cut away first.
 
     Raises RunError when the loss is no longer finite, Interrupted after SIGINT or SIGTERM, both with a whole checkpoint.
     """
     loop = _Loop(material, run, watch)
-    if resume is not None:
-        loop.go_on_from(resume)
+    loop.go_on_from(resume)
     try:
         with Interruption() as interruption:
             return loop.run_epochs(interruption)
@@ -81,27 +80,29 @@ class _Loop:
         self.start = checkpoints.Position()
         self.saved = time.perf_counter()
 
-    def go_on_from(self, name: str) -> None:
+    def go_on_from(self, name: str | None) -> None:
         """Take everything from a checkpoint: weights, optimizer, the state of stopping and of the rate, the place in the epoch."""
-        checkpoints.tidy(self.run / "checkpoints")
-        self.start = checkpoints.load(self.run / "checkpoints", name, self.material.network.core, self.steps.optimizer)
-        self.stopping.restore(self.start.stopping)
-        self.rate.restore(self.start.learning_rate)
-        self.best_scores = self.start.best_scores
+        folder = self.run / "checkpoints"
+        checkpoints.keep_only(folder, name)
+        if name is not None:
+            self.start = checkpoints.load(folder, name, self.material.network.core, self.steps.optimizer)
+            self.stopping.restore(self.start.stopping)
+            self.rate.restore(self.start.learning_rate)
+            self.best_scores = self.start.best_scores
+        if self.start.is_best:  # the process may have been killed between the two
+            self.checkpoint_best(self.start.epoch)
         self.run.cut_lines("metrics.jsonl", self.start.epoch)
 
     def run_epochs(self, interruption: Interruption) -> Ended:
         rule = self.training.early_stopping
         self.watch(Started(self.training.epochs, len(self.batches), len(self.batches.rows), rule.monitor, rule.direction))
-        reason = ""
         epoch = self.start.epoch
         while epoch < self.training.epochs and not self.stopping.stop:
             epoch += 1
             self.run_epoch(epoch, interruption)
-            if self.stopping.stop:
-                reason = f"{rule.monitor} has not improved for {rule.patience} epochs"
         if not self.stopping.best_epoch:  # the monitored score was never defined: the last weights are as good as any
-            self.checkpoint("best", epoch)
+            self.checkpoint_best(epoch)
+        reason = f"{rule.monitor} has not improved for {rule.patience} epochs" if self.stopping.stop else ""
         ended = Ended(epoch, self.stopping.best_epoch or epoch, self.best_scores, reason)
         self.watch(ended)
         return ended
@@ -109,23 +110,29 @@ class _Loop:
     def run_epoch(self, epoch: int, interruption: Interruption) -> None:
         """One epoch of steps, then validation, the best weights, a line of metrics and a checkpoint."""
         begun = time.perf_counter()
-        losses = self.train_epoch(epoch, interruption)
+        sums, rows = self.train_epoch(epoch, interruption)
         rows_per_second = len(self.batches.rows) / (time.perf_counter() - begun)
-        scores = {f"train_{name}": value for name, value in losses.items()} | self.validate(epoch)
-        monitored = scores.get(self.training.early_stopping.monitor)
         learning_rate = float(self.steps.optimizer.learning_rate.numpy())
+        try:
+            with Averaged(self.steps):
+                scores = _means(sums, rows) | self.validate(epoch, interruption)
+        except Interrupted:  # all steps are done, but the validation
+            self.checkpoint("last", epoch - 1, len(self.batches), rows, sums)
+            raise
+        monitored = scores.get(self.training.early_stopping.monitor)
         is_best = self.stopping.epoch_ended(epoch, monitored)
         self.rate.epoch_ended(monitored)
         if is_best:
             self.best_scores = scores
-            self.checkpoint("best", epoch)
         self.run.append_line("metrics.jsonl", {"epoch": epoch, "learning_rate": learning_rate, **scores})
         self.checkpoint("last", epoch)
+        if is_best:  # after `last`, from which it can be made again: so they never contradict each other
+            self.checkpoint_best(epoch)
         seconds = time.perf_counter() - begun
         self.watch(EpochEnded(epoch, scores, learning_rate, seconds, rows_per_second, is_best, self.stopping.best_epoch))
 
-    def train_epoch(self, epoch: int, interruption: Interruption) -> dict[str, float]:
-        """All steps of an epoch; the mean losses over its rows."""
+    def train_epoch(self, epoch: int, interruption: Interruption) -> tuple[dict[str, float], int]:
+        """All steps of an epoch; its losses, added up over its rows, and their number."""
         here = self.start if self.start.epoch == epoch - 1 else checkpoints.Position()
         sums, rows = dict(here.losses), here.rows
         for number, batch in enumerate(self.batches.epoch(epoch, here.step), start=here.step):
@@ -142,12 +149,12 @@ class _Loop:
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value * len(batch.rows)
             self.watch(Stepped(epoch, number + 1, rows, sums["loss"] / rows))
-        return {f"{name}_loss" if name != "loss" else name: total / rows for name, total in sums.items()}
+        return sums, rows
 
-    def validate(self, epoch: int) -> dict[str, float | None]:
+    def validate(self, epoch: int, interruption: Interruption) -> dict[str, float | None]:
         """Losses, weighted as in training, and scores of the validation rows whose answer training knows; None where undefined."""
         rows = self.material.parts.validation
-        losses, predictions = judged(self.steps, self.material.arrays, rows)
+        losses, predictions = judged(self.steps, self.material.arrays, rows, interruption)
         total: float | None = 0.0
         of_targets: dict[str, float | None] = {}
         for key, target in self.material.fitted.targets.items():
@@ -186,6 +193,11 @@ class _Loop:
                 self.warned.add(monitor)
                 self.watch(Warned(f"{monitor}, which decides what the best epoch is, is undefined: {score.undefined}"))
 
+    def checkpoint_best(self, epoch: int) -> None:
+        """Keep the weights that were judged at the end of `epoch`."""
+        with Averaged(self.steps):
+            self.checkpoint("best", epoch)
+
     def checkpoint(self, name: str, epoch: int, step: int = 0, rows: int = 0, losses: Mapping[str, float] | None = None) -> None:
         """`epoch` epochs are done, and `step` steps of the next with these rows and losses."""
         position = checkpoints.Position(
@@ -222,12 +234,23 @@ def suspicious(arrays: Arrays, rows: Array) -> list[tuple[str, float, int]]:
     return found
 
 
-def judged(steps: Steps, arrays: Arrays, rows: Array) -> tuple[dict[str, Array], dict[str, Array]]:
-    """The loss of every row and the predictions of `rows`, in their order, per target."""
+def _means(sums: Mapping[str, float], rows: int) -> dict[str, float | None]:
+    return {f"train_{name}_loss" if name != "loss" else "train_loss": total / rows for name, total in sums.items()}
+
+
+def judged(
+    steps: Steps, arrays: Arrays, rows: Array, interruption: Interruption | None = None
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The loss of every row and the predictions of `rows`, in their order, per target.
+
+    Raises Interrupted in the middle when the `interruption` says so.
+    """
     losses: dict[str, list[Array]] = {}
     predictions: dict[str, list[Array]] = {}
     start = 0
     for inputs in in_order(arrays, rows, JUDGED_AT_ONCE):
+        if interruption is not None and interruption.number:
+            raise Interrupted(interruption.number)
         here = rows[start : start + JUDGED_AT_ONCE]
         start += len(here)
         batch = {
@@ -248,11 +271,15 @@ def _append(pieces: dict[str, list[Array]], batch: Mapping[str, Any]) -> None:
         pieces.setdefault(key, []).append(values.numpy())
 
 
-def prepare(seed: int, *, deterministic: bool) -> None:
-    """Seed everything that draws: initial weights, dropout. Deterministic also asks TensorFlow for reproducible operations."""
+def prepare(seed: int, *, deterministic: bool, precision: str = "float32") -> None:
+    """Seed everything that draws: initial weights, dropout. Deterministic also asks TensorFlow for reproducible operations.
+
+    `precision` is what layers compute in from now on; their weights stay float32.
+    """
     import keras
 
     keras.backend.clear_session()
+    keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
     keras.utils.set_random_seed(seed % 2**32)  # NumPy takes no more
     if deterministic:
         tf.config.experimental.enable_op_determinism()

@@ -16,16 +16,26 @@ from mmtrain.training.augment import CHANCES, augmented
 
 
 def optimizer_for(experiment: Experiment) -> Any:
-    """The Keras optimizer of an experiment; its rate is set before every step."""
+    """The Keras optimizer of an experiment; its rate is set before every step. In float16 the loss is scaled, so that gradients survive."""
     training = experiment.training
-    decay = training.weight_decay or None
-    makers = {
-        "adam": lambda: keras.optimizers.Adam(training.learning_rate, weight_decay=decay),
-        "adamw": lambda: keras.optimizers.AdamW(training.learning_rate, weight_decay=training.weight_decay),
-        "sgd": lambda: keras.optimizers.SGD(training.learning_rate, momentum=training.momentum, weight_decay=decay),
-        "rmsprop": lambda: keras.optimizers.RMSprop(training.learning_rate, weight_decay=decay),
+    common: dict[str, Any] = {
+        "global_clipnorm": training.clip_norm,
+        "clipvalue": training.clip_value,
+        "gradient_accumulation_steps": training.accumulate if training.accumulate > 1 else None,
+        "use_ema": training.weight_average is not None,
+        "ema_momentum": training.weight_average or 0.99,
+        "weight_decay": training.weight_decay if training.optimizer == "adamw" else training.weight_decay or None,
     }
-    return makers[training.optimizer]()
+    if training.optimizer == "sgd":
+        common["momentum"] = training.momentum
+    maker = {
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "sgd": keras.optimizers.SGD,
+        "rmsprop": keras.optimizers.RMSprop,
+    }[training.optimizer]
+    optimizer = maker(training.learning_rate, **common)
+    return keras.optimizers.LossScaleOptimizer(optimizer) if training.precision == "float16" else optimizer
 
 
 class Steps:
@@ -42,6 +52,7 @@ class Steps:
             if isinstance(column, Image) and (column.augment.moves or column.augment.recolours)
         }
         self.chance_columns = CHANCES * len(self.augmented_columns)
+        self.update = tf.function(self._update, jit_compile=experiment.training.jit or None)
         self.train = tf.function(self._train, input_signature=[self._signature(batch=True)])
         self.judge = tf.function(self._judge, input_signature=[self._signature(batch=False)])
 
@@ -59,13 +70,20 @@ class Steps:
         return signature
 
     def _train(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """One update; the loss of each target, a mean over the rows of the batch, and their weighted sum as `loss`."""
-        inputs = self.augmented_inputs(batch)
+        """One update; the loss of each target, a mean over the rows of the batch, and their weighted sum as `loss`.
+
+        Pictures are changed before what XLA may compile: it has no resampling of its own.
+        """
+        found: dict[str, Any] = self.update({**batch, "inputs": self.augmented_inputs(batch)})
+        return found
+
+    def _update(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         with tf.GradientTape() as tape:
-            losses = self._losses(self.network.core(inputs, training=True), batch)
+            losses = self._losses(self.network.core(batch["inputs"], training=True), batch)
             total = sum(losses[key] * target.loss_weight for key, target in self.fitted.targets.items())
+            scaled = self.optimizer.scale_loss(total)
         variables = self.network.core.trainable_variables
-        self.optimizer.apply(tape.gradient(total, variables), variables)
+        self.optimizer.apply(tape.gradient(scaled, variables), variables)
         return {**losses, "loss": total} if len(losses) > 1 else {"loss": total}
 
     def augmented_inputs(self, batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,6 +107,25 @@ class Steps:
         raw = self.network.core(batch["inputs"], training=False)
         losses = {key: target.loss(batch["targets"][key], raw[key]) * batch["weights"][key] for key, target in self.fitted.targets.items()}
         return losses, {key: self.network.activations[key](raw[key]) for key in raw}
+
+
+class Averaged:
+    """While active, the weights are their moving average, where the experiment keeps one; then they are the trained ones again."""
+
+    def __init__(self, steps: Steps) -> None:
+        self.variables = steps.network.core.trainable_variables
+        inner = getattr(steps.optimizer, "inner_optimizer", steps.optimizer)
+        self.optimizer = inner if inner.use_ema else None
+        self.trained: list[Any] = []
+
+    def __enter__(self) -> None:
+        if self.optimizer is not None:
+            self.trained = [variable.numpy() for variable in self.variables]
+            self.optimizer.finalize_variable_values(self.variables)
+
+    def __exit__(self, *_: object) -> None:
+        for variable, value in zip(self.variables, self.trained, strict=bool(self.trained)):
+            variable.assign(value)
 
 
 def _truth_type(task: str) -> Any:

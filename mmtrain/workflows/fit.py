@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,6 @@ from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.images import Progress
 from mmtrain.data.parts import Parts, PartSummary, summarise, to_csv
-from mmtrain.data.table import Table
 from mmtrain.errors import MmtrainError, Problem, RunError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
@@ -107,15 +106,23 @@ def resume(which: str | None, *, output: Path = Path("runs"), onlookers: Onlooke
     run = runs.find(which, output)
     checkpoint = resumable(run, told.say)
     experiment = config.load(run / "config.yaml")
-    data, parts = recorded_data(run, experiment, progress=told.progress, say=told.say)
+    data, parts = recorded_data(run, experiment, progress=told.progress, say=told.say, exactly=True)
 
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()
     material = build(experiment, data, parts, encode.read_fitted(run.read_json("columns.json")))
     with state_kept(run):
-        run.update(state="running", resumed=[*run.read_json("run.json").get("resumed", []), runs.now()])
+        _reopen(run)
         told.announce(_plan(run, material, data))
         return train(run, material, told.watch, checkpoint)
+
+
+def _reopen(run: Run) -> None:
+    """The run goes on: how it ended is past, and the model of its best epoch may still change."""
+    run.tidy()
+    known = run.read_json("run.json")
+    files = {name: known["files"][name] for name in RECORDED}
+    run.update(state="running", resumed=[*known.get("resumed", []), runs.now()], files=files, ended=None, error=None)
 
 
 def build(experiment: Experiment, data: Prepared, parts: Parts, fitted: encode.Fitted) -> Material:
@@ -123,7 +130,8 @@ def build(experiment: Experiment, data: Prepared, parts: Parts, fitted: encode.F
     from mmtrain.model.assemble import assemble
     from mmtrain.training import loop
 
-    loop.prepare(experiment.training.seed, deterministic=experiment.training.deterministic)
+    training = experiment.training
+    loop.prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
     arrays = encode.encode(experiment, fitted, data.table, data.stores)
     return loop.Material(experiment, fitted, arrays, parts, assemble(experiment, fitted), data.table.place)
 
@@ -135,10 +143,14 @@ def train(run: Run, material: Material, watch: Watcher, checkpoint: str | None =
     begun = time.perf_counter()
     try:
         ended = loop.train(material, run, watch, checkpoint)
-    finally:
-        keep_best(run, material.network)
-    seconds = round(time.perf_counter() - begun, 3)
-    run.update(state="finished", ended=runs.now(), seconds=seconds, epochs=ended.epochs, best_epoch=ended.best_epoch, stopped=ended.reason)
+    except BaseException:
+        with suppress(RunError):  # what stopped the training is to be told, not that its disk has no room for the model either
+            run.update(seconds=_seconds(run, begun))
+            keep_best(run, material.network)
+        raise
+    keep_best(run, material.network)
+    facts = {"seconds": _seconds(run, begun), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "stopped": ended.reason}
+    run.update(state="finished", ended=runs.now(), **facts)
     return Fitted(run, ended, material.experiment.training.early_stopping.monitor)
 
 
@@ -149,8 +161,15 @@ def state_kept(run: Run) -> Iterator[None]:
         yield
     except BaseException as error:
         known = isinstance(error, MmtrainError | Interrupted)
-        run.update(state=_state_after(error), ended=runs.now(), error=str(error) if known else repr(error))
+        with suppress(RunError):
+            run.update(state=_state_after(error), ended=runs.now(), error=str(error) if known else repr(error))
         raise
+
+
+def _seconds(run: Run, begun: float) -> dict[str, float]:
+    """Of training, in all processes that worked on the run and were not killed."""
+    before = run.read_json("run.json").get("seconds", {}).get("training", 0.0)
+    return {"training": round(before + time.perf_counter() - begun, 3)}
 
 
 def resumable(run: Run, say: Callable[[str], None]) -> str | None:
@@ -161,8 +180,9 @@ def resumable(run: Run, say: Callable[[str], None]) -> str | None:
         raise RunError(
             Problem(str(run.folder), "the run is finished; there is nothing to go on with.", "Train anew with `mmtrain fit CONFIG`.")
         )
-    if not all((run / name).is_file() for name in RECORDED):
+    if not all(name in run.read_json("run.json").get("files", {}) for name in RECORDED):
         raise RunError(Problem(str(run.folder), "the run was stopped before its training began.", "Train anew with `mmtrain fit CONFIG`."))
+    checkpoints.tidy(run / "checkpoints")
     name, wrong = checkpoints.newest(run / "checkpoints")
     if wrong:
         say(f"{wrong}; going on from {f'checkpoints/{name}' if name else 'the beginning'}.")
@@ -174,13 +194,14 @@ def record(run: Run, experiment: Experiment, data: Prepared, parts: Parts, fitte
     run.write_text("config.yaml", config.to_yaml(experiment, run.folder))
     run.write_text("split.csv", to_csv(parts, data.table.rows, data.table.ids()))
     run.write_text("columns.json", fitted.model_dump_json(indent=1) + "\n")
-    run.write_json("data.json", describe(data.table))
+    run.write_json("data.json", describe(data))
     run.update(versions=versions(), seed=experiment.training.seed, deterministic=experiment.training.deterministic)
     run.seal(*RECORDED)
 
 
-def describe(table: Table) -> dict[str, Any]:
-    """The table as data.json has it."""
+def describe(data: Prepared) -> dict[str, Any]:
+    """Table and pictures as data.json has them."""
+    table = data.table
     return {
         "table": table.path.name,
         "sha256": runs.file_hash(table.path),
@@ -188,6 +209,7 @@ def describe(table: Table) -> dict[str, Any]:
         "rows": table.total,
         "used": len(table),
         "dropped": [asdict(dropped) for dropped in table.dropped],
+        "pictures": {key: store.key for key, store in data.stores.items()},
     }
 
 
@@ -210,10 +232,9 @@ def keep_best(run: Run, network: Network) -> None:
     if not (run / "checkpoints" / "best").is_dir():
         return
     checkpoints.load(run / "checkpoints", "best", network.core)
-    with runs.replacing(run / "model.keras") as temporary:
-        renamed = temporary.with_suffix(".keras")  # Keras insists on the suffix
-        network.whole.save(renamed)
-        renamed.rename(temporary)
+    # Keras insists on the suffix.
+    with runs.writing(run / "model.keras"), runs.replacing(run / "model.keras", ".keras") as temporary:
+        network.whole.save(temporary)
     run.seal("model.keras")
 
 

@@ -16,7 +16,7 @@ from mmtrain.data.image_decode import Progress
 from mmtrain.data.images import ImageStore, Say, attach
 from mmtrain.data.parts import Parts, read_split
 from mmtrain.data.split import Rows, split
-from mmtrain.data.table import Table
+from mmtrain.data.table import Table, headers_of
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
 from mmtrain.runs import Run, file_hash
 from mmtrain.targets import Answers
@@ -80,9 +80,11 @@ def check_training_answers(experiment: Experiment, table: Table, parts: Parts) -
 
 
 def recorded_data(
-    run: Run, experiment: Experiment, *, progress: Progress | None = None, say: Say = lambda _: None
+    run: Run, experiment: Experiment, *, progress: Progress | None = None, say: Say = lambda _: None, exactly: bool = False
 ) -> tuple[Prepared, Parts]:
     """The table that a run was trained on, and its parts.
+
+    Pictures whose files have changed are only told of, as a copy has another time of change; with `exactly` they are refused.
 
     Raises DataError when the table is no longer the one that was split, or when other pictures can be used than then.
     """
@@ -95,7 +97,28 @@ def recorded_data(
     written = read_split(run / "split.csv")
     if not np.array_equal(written.rows, data.table.rows):
         raise DataError(Problem(str(path), "other rows than at training can be used now; pictures may have gone.", "Restore the pictures."))
+    if changed := changed_pictures(data, experiment, known):
+        if exactly:
+            raise DataError(changed)
+        for problem in changed:
+            say(f"note: {problem.where}: {problem.what}")
     return data, written.parts
+
+
+def changed_pictures(data: Prepared, experiment: Experiment, known: Mapping[str, Any]) -> list[Problem]:
+    """The image columns whose files are no longer those that data.json knows."""
+    if experiment.data.cache.verify == "content":
+        what = "the pictures are no longer those of the training: the bytes of a file have changed."
+        fix = "Restore the pictures, or train anew."
+    else:
+        what = "the pictures are no longer those of the training: a file has another size or another time of change."
+        fix = "Restore the pictures with their times (`cp -p`, `rsync -t`), or train anew; `data.cache.verify: content` ignores times."
+    before = known.get("pictures", {})
+    return [
+        Problem(f"{data.table.path.name}: {headers_of(key, experiment.columns[key])[0]}", what, fix)
+        for key, store in data.stores.items()
+        if before.get(key, store.key) != store.key
+    ]
 
 
 def check_class_weights(experiment: Experiment, table: Table, path: Path, overrides: Iterable[str]) -> None:
