@@ -304,7 +304,7 @@ def test_mistakes_are_one_json_document(mmtrain, tmp_path, command):
     ("arguments", "text"),
     [
         (["fitt"], "No such command 'fitt'"),
-        (["fit"], "Missing argument"),
+        (["check"], "Missing argument"),
         (["fit", "a.yaml", "--epochs", "3"], "No such option"),
         (["evaluate", "--part", "tests"], "'tests' is not one of"),
         (["check", "a.yaml", "--code", "nowhere.py"], "--code: nowhere.py is not a Python file. Give the path of a file ending in .py."),
@@ -317,6 +317,27 @@ def test_wrong_usage_is_exit_code_two(mmtrain, tmp_path, arguments, text):
     assert said.code == 2
     assert text in said.err
     assert (said.out, "Traceback" in said.err) == ("", False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ([], "mmtrain fit: name either an experiment file or, with --resume, a run to go on with. For example: mmtrain fit config.yaml"),
+        (
+            ["a.yaml", "--resume", "a"],
+            "mmtrain fit: name either an experiment file or, with --resume, a run to go on with. For example: mmtrain fit config.yaml",
+        ),
+        (
+            ["--resume", "a", "--set", "training.epochs=9"],
+            "mmtrain fit: a run goes on as it began, so --set cannot be given with --resume. "
+            "To change the experiment, train anew: mmtrain fit RUN/config.yaml --set ...",
+        ),
+    ],
+)
+def test_fit_takes_an_experiment_or_a_run_to_go_on_with(mmtrain, tmp_path, arguments, problem):
+    sound(tmp_path)
+    said = mmtrain("fit", *arguments)
+    assert (said.code, said.out, said.problems) == (2, "", [problem])
 
 
 def test_a_bug_shows_its_traceback(tmp_path):

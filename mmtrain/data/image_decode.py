@@ -120,7 +120,7 @@ def _content(path: str) -> tuple[bytes | None, bytes]:
 
 def _in_threads(work: Callable[[range], Result], count: int) -> Generator[tuple[range, Result]]:
     """`work` of every piece of `count` positions, in order. Pillow lets go of the interpreter, so threads are enough."""
-    number = cores()
+    number = cores() + 1  # one more than cores, as there is nearly always one that waits for the interpreter
     waiting: deque[tuple[range, Future[Result]]] = deque()
     with ThreadPoolExecutor(number) as threads:
         try:
