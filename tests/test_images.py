@@ -566,14 +566,14 @@ def test_attach_says_which_columns_have_no_store_and_divides_the_memory(scans):
     [
         ({"MMTRAIN_CACHE": "/fast/cache", "XDG_CACHE_HOME": "/xdg"}, "/fast/cache"),
         ({"XDG_CACHE_HOME": "/xdg"}, "/xdg/mmtrain"),
-        ({"MMTRAIN_CACHE": "", "XDG_CACHE_HOME": ""}, "/home/anna/.cache/mmtrain"),
-        ({}, "/home/anna/.cache/mmtrain"),
+        ({"MMTRAIN_CACHE": "", "XDG_CACHE_HOME": ""}, "/people/anna/.cache/mmtrain"),
+        ({}, "/people/anna/.cache/mmtrain"),
     ],
 )
 def test_cache_folder_is_the_users(monkeypatch, variables, expected):
     for name in ("MMTRAIN_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in (variables | {"HOME": "/home/anna"}).items():
+    for name, value in (variables | {"HOME": "/people/anna"}).items():
         monkeypatch.setenv(name, value)
     assert cache_folder() == Path(expected)
 

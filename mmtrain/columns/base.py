@@ -11,6 +11,7 @@ Cells arrive as pandas Series of text with NA for missing, whatever the file's f
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -73,13 +74,13 @@ class InputColumn(Column):
     part_of_model: ClassVar[bool] = True
 
     @property
+    @abstractmethod
     def kind(self) -> Kind:
         """Kind of the tensor this column becomes; known before any data is read."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedColumn:
         """Learn from the cells of training rows, given in one or several pieces."""
-        raise NotImplementedError
 
 
 class FittedColumn(Section):
@@ -88,21 +89,21 @@ class FittedColumn(Section):
     role: str
 
     @property
+    @abstractmethod
     def spec(self) -> TensorSpec:
         """The encoded tensor."""
-        raise NotImplementedError
 
+    @abstractmethod
     def raw_inputs(self, name: str) -> dict[str, RawInput]:
         """Inputs of the saved model for this column, by name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         """Cells as the array that `raw_inputs` describes; (rows, 1)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def preprocessing(self) -> Any:
         """A registered Keras layer: raw tensors in, `(encoded, present)` out; present is (batch, 1) float32, 0 or 1."""
-        raise NotImplementedError
 
 
 roles: Registry[Any] = Registry("role")

@@ -9,6 +9,7 @@ Class weights reach the loss as sample weights of their target, so they work for
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -47,9 +48,9 @@ class Target(Column):
         """The classes or labels that occur, by name; none for a number."""
         return []
 
+    @abstractmethod
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedTarget:
         """Learn from training rows; `default_weights` is used where the target has no `class_weights` of its own."""
-        raise NotImplementedError
 
 
 class Answers(Column):
@@ -71,18 +72,18 @@ class FittedTarget(Section):
     loss_weight: float
 
     @property
+    @abstractmethod
     def units(self) -> int:
         """Width of the raw output."""
-        raise NotImplementedError
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the prediction's columns: classes or labels; empty for a number."""
         return ()
 
+    @abstractmethod
     def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """Encoded answers: (rows,) int32 codes, (rows, labels) int8 or (rows,) float32; an unknown answer is -1 or NaN."""
-        raise NotImplementedError
 
     def row_weights(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """(rows,) float32 weights in the loss."""
@@ -90,33 +91,33 @@ class FittedTarget(Section):
 
         return np.ones(len(truth), dtype=np.float32)
 
+    @abstractmethod
     def loss(self, truth: Any, raw: Any) -> Any:
         """Loss of each row, (batch,) float32; a TensorFlow function."""
-        raise NotImplementedError
 
+    @abstractmethod
     def activation(self, name: str) -> Any:
         """A Keras layer from raw (batch, units) to prediction, float32."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
         """The scores of this task."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """What a person is told: (rows,) class names, label lists joined by the separator, or numbers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def spoken(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Encoded answers in the words of the table."""
-        raise NotImplementedError
 
+    @abstractmethod
     def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """(rows, len(columns)), a column per class or label; (rows, 0) for a number."""
-        raise NotImplementedError
 
+    @abstractmethod
     def baseline(self, count: int) -> np.ndarray[Any, Any]:
         """Predictions for `count` rows by someone who knows the training answers and looks at no column."""
-        raise NotImplementedError
 
 
 tasks: Registry[type[Target]] = Registry("task")
