@@ -90,7 +90,7 @@ def make_run(folder, targets, monitor="validation_loss", **facts):
         "state": "finished",
         "started": "2026-11-22T13:52:37+00:00",
         "ended": "2026-11-22T13:55:37+00:00",
-        "seconds": {"before_training": 2.5, "training": 61.0},
+        "seconds": {"training": 61.0},
         "seed": 7,
         "best_epoch": 2,
         "stopped": "validation_loss has not improved for 1 epochs",
@@ -177,7 +177,7 @@ def test_report_has_its_sections_in_reading_order(binary):
 
 def test_report_says_in_words_what_was_found(binary):
     assert binary[2].paragraphs[:5] == [
-        "finished · started 22 November 2026, 13:52 UTC · 1 min 4 s, of these 1 min 1 s of training",
+        "finished · started 22 November 2026, 13:52 UTC · 1 min 1 s of training",
         "From age (numeric) and note (text), ill (one of two classes: no or yes) is predicted. "
         "Of 16 rows in t&t.csv, 14 were used: 8 to train, 2 to choose the best epoch and 4 to test.",
         "On the 4 test rows, the AUC of ill is 0.250 (higher is better); the baseline (majority: class shares of the training rows) "

@@ -40,7 +40,7 @@ def headline(contents: Contents) -> tuple[str, ...]:
     found = [str(facts["state"]), f"started {moment(facts['started'])}"]
     seconds = facts.get("seconds")
     if seconds:
-        found.append(f"{duration(sum(seconds.values()))}, of these {duration(seconds.get('training', 0.0))} of training")
+        found.append(f"{duration(seconds['training'])} of training")
     elif "ended" in facts:
         found.append(duration((datetime.fromisoformat(facts["ended"]) - datetime.fromisoformat(facts["started"])).total_seconds()))
     return tuple(found)
