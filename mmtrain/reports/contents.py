@@ -98,7 +98,7 @@ class Contents:
     epochs: tuple[Mapping[str, Any], ...]
     """Lines of metrics.jsonl, one per epoch."""
     parts: tuple[EvaluatedPart, ...]
-    """The newest first."""
+    """Test first, then other tables, validation and train; of other tables the newest first."""
     config: str
 
     @property
@@ -154,7 +154,8 @@ def _parts(run: Run, facts: Mapping[str, Any], label: str, rows: pd.DataFrame) -
     looks = {look["part"]: look for look in facts.get("evaluations", [])}  # the last look at each
     newest = {part: place for place, part in enumerate([look["part"] for look in facts.get("evaluations", [])])}
     metrics: Mapping[str, Any] = run.read_json("metrics.json")
-    order = sorted(metrics, key=lambda part: (part != label, -newest.get(part, -1)))
+    rank = {"test": 0, "validation": 2, "train": 3}  # the headline is never of rows that the model learned from, if there are others
+    order = sorted(metrics, key=lambda part: (rank.get(part, 1), part != label, -newest.get(part, -1)))
     return tuple(
         EvaluatedPart(part, looks.get(part, {}).get("table", ""), metrics[part], rows if part == label else predictions_of(run, part))
         for part in order
