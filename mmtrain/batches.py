@@ -1,4 +1,6 @@
-"""Batches: gathers by row index, one batch ahead of the step that is running.
+"""Batches: gathers by row index, one call ahead of the one that is running.
+
+A call of the compiled step may take several steps at once; then their rows are gathered together, one batch after the other.
 
 The order of an epoch is a function of (seed, epoch), so that the position in a training is two integers. What augmentation
 does to a row is a function of (seed, epoch, row): it depends neither on the batch size nor on where a training was resumed.
@@ -6,7 +8,7 @@ does to a row is a function of (seed, epoch, row): it depends neither on the bat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -16,16 +18,23 @@ import numpy as np
 from mmtrain.data.encode import Array, Arrays
 from mmtrain.data.order import order
 
+EXPECTED = 4
+"""Pieces that a store is told of before they are gathered."""
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one step. `chances` holds uniform numbers in [0, 1), (batch, columns of chance), for augmentation."""
+    """Rows of one call, `steps` batches of equal size one after the other.
+
+    `chances` holds uniform numbers in [0, 1), (rows, columns of chance), for augmentation.
+    """
 
     rows: Array
     inputs: dict[str, Array]
     targets: dict[str, Array]
     weights: dict[str, Array]
     chances: Array
+    steps: int = 1
 
     def tree(self) -> dict[str, Any]:
         """What the compiled step takes."""
@@ -41,15 +50,28 @@ class Batches:
     size: int
     seed: int
     chance_columns: int = 0
+    steps_per_call: int = 1
 
     def __len__(self) -> int:
+        """Steps of an epoch."""
         return (len(self.rows) + self.size - 1) // self.size
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of one epoch in its order, from step `start` on; the last may be smaller."""
+        """What the calls of one epoch take, in its order, from step `start` on; the last batch may be smaller.
+
+        Full batches that are too few for another call of `steps_per_call` come one by one.
+        """
         visited = order(self.seed, number, self.rows)
-        pieces = [visited[first : first + self.size] for first in range(start * self.size, len(visited), self.size)]
-        return _ahead(lambda rows: self._batch(rows, number), pieces)
+        pieces = [visited[first * self.size : (first + steps) * self.size] for first, steps in self._calls(start)]
+        return _ahead(lambda rows: self._batch(rows, number), pieces, self.arrays.expect)
+
+    def _calls(self, start: int) -> Iterator[tuple[int, int]]:
+        """First step and number of steps of every call."""
+        full = len(self.rows) // self.size
+        while start < len(self):
+            steps = self.steps_per_call if start + self.steps_per_call <= full else 1
+            yield start, steps
+            start += steps
 
     def _batch(self, rows: Array, epoch: int) -> Batch:
         return Batch(
@@ -58,23 +80,33 @@ class Batches:
             {key: values[rows] for key, values in self.arrays.targets.items()},
             {key: values[rows] for key, values in self.arrays.weights.items()},
             chances(self.seed, epoch, rows, self.chance_columns),
+            max(1, len(rows) // self.size),
         )
 
 
 def in_order(arrays: Arrays, rows: Array, size: int) -> Iterator[dict[str, Array]]:
     """Inputs of `rows` as they stand, for prediction."""
-    return _ahead(arrays.take, [rows[first : first + size] for first in range(0, len(rows), size)])
+    return _ahead(arrays.take, [rows[first : first + size] for first in range(0, len(rows), size)], arrays.expect)
 
 
-def _ahead(make: Any, pieces: list[Array]) -> Iterator[Any]:
-    """`make` of every piece, the next one gathered by another thread while the caller works on this one."""
+def _ahead(make: Callable[[Array], Any], pieces: list[Array], expect: Callable[[Array], None]) -> Iterator[Any]:
+    """`make` of every piece, the next one gathered by another thread while the caller works on this one.
+
+    `expect` is told of pieces a few calls earlier, so that a disk can begin to read them.
+    """
     if not pieces:
         return
+
+    def gathered(number: int) -> Any:
+        for piece in pieces[:EXPECTED] if number == 0 else pieces[number + EXPECTED - 1 : number + EXPECTED]:
+            expect(piece)
+        return make(pieces[number])
+
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(make, pieces[0])
-        for piece in pieces[1:]:
+        coming = pool.submit(gathered, 0)
+        for number in range(1, len(pieces)):
             ready = coming.result()
-            coming = pool.submit(make, piece)
+            coming = pool.submit(gathered, number)
             yield ready
         yield coming.result()
 

@@ -12,7 +12,7 @@ from tiny import lines, paint, ready, start, two_blobs, write_experiment, write_
 from mmtrain.branches import architectures
 from mmtrain.cli.app import run
 from mmtrain.model.assemble import assemble
-from mmtrain.training import checkpoints, loop
+from mmtrain.training import checkpoints, device
 from mmtrain.workflows.fit import fit
 
 CONFIG = """\
@@ -573,7 +573,7 @@ def test_interrupted_training_keeps_what_it_has(interrupted, number, code):
     assert 2 <= epochs < 100_000
     assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["best", "last", "previous"]
     found = ready(folder / "config.yaml")
-    loop.prepare(0, deterministic=False)
+    device.prepare(0, deterministic=False)
     core = assemble(found.experiment, found.fitted).core
     position = checkpoints.load(folder / "checkpoints", "last", core)
     assert position.epoch == epochs

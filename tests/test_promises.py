@@ -18,8 +18,9 @@ from mmtrain.columns import roles
 from mmtrain.columns.base import fitted_roles
 from mmtrain.model.assemble import assemble
 from mmtrain.targets import tasks
-from mmtrain.training import loop
+from mmtrain.training import device
 from mmtrain.training.step import Steps
+from mmtrain.training.validation import judged
 from mmtrain.workflows.evaluate import evaluate
 from mmtrain.workflows.fit import fit
 
@@ -266,7 +267,7 @@ def test_every_look_at_the_test_part_is_recorded(run, scored):
 
 
 def network_weights(found, seed):
-    loop.prepare(seed, deterministic=False)
+    device.prepare(seed, deterministic=False)
     return [variable.numpy() for variable in assemble(found.experiment, found.fitted).core.trainable_variables]
 
 
@@ -340,9 +341,9 @@ def test_augmentation_never_touches_rows_that_are_judged(numbered):
     tame = ready(numbered, ["columns.scan.augment={}"])
     found = []
     for one in (wild, tame):
-        loop.prepare(0, deterministic=False)
+        device.prepare(0, deterministic=False)
         steps = Steps(one.experiment, one.fitted, assemble(one.experiment, one.fitted))
-        losses, predictions = loop.judged(steps, one.arrays, np.concatenate([one.parts.validation, one.parts.test]))
+        losses, predictions = judged(steps, one.arrays, np.concatenate([one.parts.validation, one.parts.test]))
         batch = next(Batches(one.arrays, one.parts.train, 8, 0, steps.chance_columns).epoch(1))
         pixels = steps.augmented_inputs(batch.tree())["scan"]
         found.append((losses["answer"], predictions["answer"], np.asarray(pixels), batch.inputs["scan"]))
@@ -370,13 +371,13 @@ def test_saved_model_holds_no_augmentation(run):
 
 def test_judging_changes_no_weight_and_no_row_depends_on_its_neighbours(numbered):
     found = ready(numbered, ["fusion.dropout=0.5"])
-    loop.prepare(0, deterministic=False)
+    device.prepare(0, deterministic=False)
     network = assemble(found.experiment, found.fitted)
     steps = Steps(found.experiment, found.fitted, network)
-    steps.train(next(Batches(found.arrays, found.parts.train, 8, 0, steps.chance_columns).epoch(1)).tree())
+    steps.train(next(Batches(found.arrays, found.parts.train, 8, 0, steps.chance_columns).epoch(1)), [0.001])
     before = [variable.numpy().copy() for variable in network.core.variables]
-    _, together = loop.judged(steps, found.arrays, found.parts.test)
-    alone = [loop.judged(steps, found.arrays, np.array([row]))[1]["answer"][0] for row in found.parts.test]
+    _, together = judged(steps, found.arrays, found.parts.test)
+    alone = [judged(steps, found.arrays, np.array([row]))[1]["answer"][0] for row in found.parts.test]
     assert len(alone) == 11
     np.testing.assert_allclose(alone, together["answer"], rtol=1e-5)
     assert all((one == variable.numpy()).all() for one, variable in zip(before, network.core.variables, strict=True))

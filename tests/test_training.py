@@ -19,13 +19,17 @@ from mmtrain.data.encode import Arrays
 from mmtrain.data.images import ImageStore
 from mmtrain.errors import RunError
 from mmtrain.model.assemble import assemble
-from mmtrain.training import checkpoints, loop
+from mmtrain.training import checkpoints, device, loop
 from mmtrain.training.augment import augmented
 from mmtrain.training.checkpoints import Position
+from mmtrain.training.divergence import suspicious
 from mmtrain.training.events import Ended, EpochEnded, Started, Stepped, Warned
+from mmtrain.training.interruption import Interruption
+from mmtrain.training.material import Material
 from mmtrain.training.schedules import LearningRate
 from mmtrain.training.step import Steps
 from mmtrain.training.stopping import Best, Stopping
+from mmtrain.training.validation import judged
 from mmtrain.workflows.evaluate import evaluate
 from mmtrain.workflows.fit import Onlookers, fit
 
@@ -327,9 +331,9 @@ def test_damaged_checkpoint_is_refused(tmp_path, file, damage):
 def material(path, overrides=()):
     """What `fit` hands to the loop."""
     found = ready(path, overrides)
-    loop.prepare(found.experiment.training.seed, deterministic=False)
+    device.prepare(found.experiment.training.seed, deterministic=False)
     built = assemble(found.experiment, found.fitted)
-    return loop.Material(found.experiment, found.fitted, found.arrays, found.parts, built, found.data.table.place)
+    return Material(found.experiment, found.fitted, found.arrays, found.parts, built, found.data.table.place)
 
 
 def trained(path, output, overrides=()):
@@ -399,12 +403,12 @@ def test_step_is_compiled_once_for_every_batch_size(blobs):
     sizes = []
     for epoch in (1, 2):
         for batch in Batches(found.arrays, found.parts.train, 16, 0).epoch(epoch):
-            steps.train(batch.tree())
+            steps.train(batch, [0.001])
             sizes.append(len(batch.rows))
-    loop.judged(steps, found.arrays, found.parts.validation)
-    loop.judged(steps, found.arrays, found.parts.train)
+    judged(steps, found.arrays, found.parts.validation)
+    judged(steps, found.arrays, found.parts.train)
     assert sizes == [16, 16, 10] * 2
-    assert steps.train.experimental_get_tracing_count() == 1
+    assert steps.train_one.experimental_get_tracing_count() == 1
     assert steps.judge.experimental_get_tracing_count() == 1
 
 
@@ -535,7 +539,7 @@ def test_best_weights_outlive_a_failure(blobs, tmp_path):
 
     training.watch = after
     with pytest.raises(RunError, match=r"the loss became (nan|inf) in epoch 2, step"):
-        training.run_epochs(loop.Interruption())
+        training.run_epochs(Interruption())
     assert json.loads((run / "checkpoints" / "best" / "position.json").read_text())["position"]["epoch"] == 1
     assert all(np.isfinite(variable.numpy()).all() for variable in restored(found, run))
 
@@ -554,9 +558,9 @@ def test_suspicious_are_the_largest_inputs_and_weights_and_those_that_are_no_num
         targets={"y": np.full(5, 1e9)},  # an answer in its own unit; the network learns it standardised
         weights={"y": np.array([2000.0, 1, 1, 1, 1], np.float32)},
     )
-    assert loop.suspicious(arrays, np.arange(5)) == [("x", math.inf, 1), ("x", 5000.0, 3), ("weight of y", 2000.0, 0)]
-    assert loop.suspicious(arrays, np.array([4, 2])) == [("x", 1001.0, 2)]
-    assert loop.suspicious(arrays, np.array([4])) == []
+    assert suspicious(arrays, np.arange(5)) == [("x", math.inf, 1), ("x", 5000.0, 3), ("weight of y", 2000.0, 0)]
+    assert suspicious(arrays, np.array([4, 2])) == [("x", 1001.0, 2)]
+    assert suspicious(arrays, np.array([4])) == []
 
 
 @pytest.mark.slow  # TensorFlow waits ten seconds for memory
@@ -583,7 +587,7 @@ def test_too_little_memory_is_a_problem_not_a_bug(blobs, tmp_path):
 
 
 def test_seed_may_be_any_whole_number(blobs):
-    loop.prepare(2**70, deterministic=False)
+    device.prepare(2**70, deterministic=False)
     assert chances(2**70, 1, np.arange(2), 1).shape == (2, 1)
 
 
@@ -642,7 +646,7 @@ def test_rows_of_weight_zero_teach_nothing(tmp_path):
     """
     found = material(write_experiment(tmp_path / "weights.yaml", tree))
     loop.train(found, runs.create("weights", tmp_path / "runs"), lambda _: None)
-    _, predictions = loop.judged(Steps(found.experiment, found.fitted, found.network), found.arrays, np.arange(80))
+    _, predictions = judged(Steps(found.experiment, found.fitted, found.network), found.arrays, np.arange(80))
     said = predictions["y"].ravel() > 0.5
     sound = found.arrays.weights["y"] > 0
     truth = found.arrays.targets["y"] == 1

@@ -57,7 +57,7 @@ class Ready:
 
 def ready(path, overrides=()):
     """An experiment up to its encoded arrays."""
-    experiment = config.load(path, overrides)
+    experiment = config.load(path, overrides).untried()
     data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
     parts = split_rows(experiment, data.table)
     fitted = encode.fit(experiment, data.table, parts.train)

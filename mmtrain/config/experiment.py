@@ -6,7 +6,7 @@ Columns, branches and the fusion take their options from what is registered unde
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -19,6 +19,9 @@ from mmtrain.targets import Target
 from mmtrain.targets.base import ClassWeights
 
 OfRole = TypeVar("OfRole", bound=Column)
+CountOrAuto = PositiveInt | Literal["auto"]
+UNTRIED: dict[str, Any] = {"batch_size": 32, "precision": "float32", "jit": "off", "steps_per_call": 1}
+"""What `auto` means for training settings where nothing is tried on the device."""
 NAME = "Names the run folder: letters, digits, `.`, `_` and `-`, beginning with a letter or a digit. Left out: the name of the file."
 
 
@@ -131,7 +134,7 @@ class Training(Section):
     """How the network learns."""
 
     epochs: PositiveInt = Field(30, description="How often every training row is seen, at most.")
-    batch_size: PositiveInt = Field(32, description="Rows per step.")
+    batch_size: CountOrAuto = Field(32, description="Rows per step. auto: the largest power of two that fits in memory, at most 1024.")
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = Field("adam", description="How weights follow from gradients.")
     learning_rate: float = Field(0.001, gt=0, description="Size of a step, before the schedule's factor.")
     schedule: AnySchedule = Field(ConstantSchedule(), description="How the learning rate changes during training.")
@@ -143,10 +146,13 @@ class Training(Section):
     weight_average: float | None = Field(
         None, gt=0, lt=1, description="Momentum of a moving average of the weights, say 0.99; it is what is scored and saved."
     )
-    precision: Literal["float32", "bfloat16", "float16"] = Field(
-        "float32", description="Of the network's inner computations; weights, heads and losses are always float32."
+    precision: Literal["float32", "bfloat16", "float16", "auto"] = Field(
+        "float32",
+        description="Of the network's inner computations; weights, heads and losses are always float32. "
+        "auto: a short trial on this device decides; float32 unless another is 1.3 times faster.",
     )
-    jit: bool = Field(False, description="Whether the step is compiled by XLA.")
+    jit: Literal["auto", "on", "off"] = Field("auto", description="Whether XLA compiles the step. auto: the trial decides.")
+    steps_per_call: CountOrAuto = Field("auto", description="Steps that one compiled call takes. auto: the trial decides.")
     class_weights: ClassWeights = Field("none", description="For class targets that have no `class_weights` of their own.")
     early_stopping: EarlyStopping = Field(description="Which epoch is the best one, and when to stop.")
     checkpoint_minutes: float = Field(5.0, gt=0, description="A checkpoint is written after every epoch, and this often within one.")
@@ -157,7 +163,7 @@ class Training(Section):
     def _exclusive(self) -> Training:
         if self.clip_norm is not None and self.clip_value is not None:
             raise ValueError("`clip_norm` and `clip_value` exclude each other. Leave one of them out.")
-        if self.jit and self.deterministic:
+        if self.jit == "on" and self.deterministic:
             raise ValueError(
                 "`jit` and `deterministic` exclude each other: XLA has no reproducible form of some operations. Leave one of them out."
             )
@@ -197,3 +203,16 @@ class Experiment(Section):
     def only(self, role: type[OfRole]) -> OfRole | None:
         """The column of a role that at most one column has, or None."""
         return next((column for column in self.columns.values() if isinstance(column, role)), None)
+
+    @property
+    def undecided(self) -> list[str]:
+        """The training settings that are left to a trial on the device."""
+        return [name for name in UNTRIED if getattr(self.training, name) == "auto"]
+
+    def decided(self, **values: Any) -> Experiment:
+        """The experiment with these training settings."""
+        return self.model_copy(update={"training": self.training.model_copy(update=values)})
+
+    def untried(self) -> Experiment:
+        """The experiment with nothing left to a trial."""
+        return self.decided(**{name: UNTRIED[name] for name in self.undecided})

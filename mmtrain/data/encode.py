@@ -59,6 +59,12 @@ class Arrays:
             batch[f"{key}_present"] = np.take(self.present[key], rows, axis=0)
         return batch
 
+    def expect(self, rows: Array) -> None:
+        """Say that `rows` will be taken soon."""
+        for values in self.inputs.values():
+            if isinstance(values, ImageStore):
+                values.expect(rows)
+
 
 def fit(experiment: Experiment, table: Table, rows: Array) -> Fitted:
     """Let every column and target learn from the cells of `rows`, which are the training rows."""

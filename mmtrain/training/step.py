@@ -1,4 +1,8 @@
-"""One compiled step of training, and one of evaluation."""
+"""The compiled functions: one step of training, several steps in one call, and one of evaluation.
+
+A call from Python costs a part of a millisecond, more than a step of a small table model. So a call may take several steps, and
+XLA may compile them. A batch smaller than the others always takes the plain step, which has one compilation for every size.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from mmtrain.batches import Batch, Batches
 from mmtrain.columns import Image
 from mmtrain.config import Experiment
-from mmtrain.data.encode import Fitted
+from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.model.assemble import Network
 from mmtrain.training.augment import CHANCES, augmented
 
@@ -52,9 +57,31 @@ class Steps:
             if isinstance(column, Image) and (column.augment.moves or column.augment.recolours)
         }
         self.chance_columns = CHANCES * len(self.augmented_columns)
-        self.update = tf.function(self._update, jit_compile=experiment.training.jit or None)
-        self.train = tf.function(self._train, input_signature=[self._signature(batch=True)])
+        training = experiment.training
+        if experiment.undecided:
+            raise ValueError(f"{experiment.undecided} must be decided first.")
+        self.batch_size, self.seed = int(training.batch_size), training.seed
+        self.steps_per_call = int(training.steps_per_call)
+        self.plain = self.steps_per_call == 1 and training.jit == "off"
+        self.update = tf.function(self._updates, jit_compile=training.jit == "on" or None)
+        rates = tf.TensorSpec((None,), tf.float32)
+        self.train_one = tf.function(self._train_one, input_signature=[self._signature(batch=True), rates])
+        self.train_full = tf.function(self._train_full, input_signature=[self._signature(batch=True), rates])
         self.judge = tf.function(self._judge, input_signature=[self._signature(batch=False)])
+
+    def batches(self, arrays: Arrays, rows: Array) -> Batches:
+        """The batches that `train` takes, over `rows`."""
+        return Batches(arrays, rows, self.batch_size, self.seed, self.chance_columns, self.steps_per_call)
+
+    def train(self, batch: Batch, rates: list[float]) -> dict[str, Any]:
+        """The steps of one call, each with its learning rate; the losses of each target, means over the rows of a step, (steps,).
+
+        Their weighted sum is `loss`.
+        """
+        full = len(batch.rows) == self.batch_size * self.steps_per_call and not self.plain
+        call = self.train_full if full else self.train_one
+        found: dict[str, Any] = call(batch.tree(), tf.constant(rates, tf.float32))
+        return found
 
     def _signature(self, *, batch: bool) -> dict[str, Any]:
         """Any batch size with one compilation, so that a smaller last batch costs nothing."""
@@ -69,15 +96,28 @@ class Steps:
             signature["chances"] = tf.TensorSpec((None, self.chance_columns), tf.float32)
         return signature
 
-    def _train(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """One update; the loss of each target, a mean over the rows of the batch, and their weighted sum as `loss`.
+    def _train_one(self, batch: Mapping[str, Any], rates: Any) -> dict[str, Any]:
+        losses = self._update({**batch, "inputs": self.augmented_inputs(batch)}, rates[0])
+        return {key: loss[None] for key, loss in losses.items()}
 
-        Pictures are changed before what XLA may compile: it has no resampling of its own.
-        """
-        found: dict[str, Any] = self.update({**batch, "inputs": self.augmented_inputs(batch)})
+    def _train_full(self, batch: Mapping[str, Any], rates: Any) -> dict[str, Any]:
+        """As many steps as a call takes. Pictures are changed before what XLA may compile: it has no resampling of its own."""
+        found: dict[str, Any] = self.update({**batch, "inputs": self.augmented_inputs(batch)}, rates)
         return found
 
-    def _update(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+    def _updates(self, batch: Mapping[str, Any], rates: Any) -> dict[str, Any]:
+        """One update after the other, on the batches that stand one after the other in `batch`."""
+        steps, size = self.steps_per_call, self.batch_size
+        stacked = tf.nest.map_structure(lambda values: tf.reshape(values, (steps, size, *values.shape[1:])), dict(batch))
+        names = [*self.fitted.targets, "loss"] if len(self.fitted.targets) > 1 else ["loss"]
+        losses = {name: tf.TensorArray(tf.float32, steps) for name in names}
+        for number in tf.range(steps):
+            found = self._update(tf.nest.map_structure(lambda values: values[number], stacked), rates[number])  # noqa: B023 (used at once)
+            losses = {name: array.write(number, found[name]) for name, array in losses.items()}
+        return {name: array.stack() for name, array in losses.items()}
+
+    def _update(self, batch: Mapping[str, Any], rate: Any) -> dict[str, Any]:
+        self.optimizer.learning_rate.assign(rate)
         with tf.GradientTape() as tape:
             losses = self._losses(self.network.core(batch["inputs"], training=True), batch)
             total = sum(losses[key] * target.loss_weight for key, target in self.fitted.targets.items())

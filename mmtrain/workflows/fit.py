@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmtrain import config, runs
-from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.images import Progress
-from mmtrain.data.parts import Parts, PartSummary, summarise, to_csv
+from mmtrain.data.parts import PartSummary, summarise, to_csv
 from mmtrain.errors import MmtrainError, Problem, RunError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
 from mmtrain.training.events import Ended, Watcher
 from mmtrain.training.interruption import Interrupted
+from mmtrain.workflows.build import build
 from mmtrain.workflows.prepare import (
     Prepared,
     check_class_weights,
@@ -32,7 +32,8 @@ from mmtrain.workflows.versions import versions
 
 if TYPE_CHECKING:
     from mmtrain.model.assemble import Network
-    from mmtrain.training.loop import Material
+    from mmtrain.training.device_trial import Decision
+    from mmtrain.training.material import Material
 
 RECORDED = ("config.yaml", "split.csv", "columns.json", "data.json")
 """What a run holds before its first step; it never changes after that."""
@@ -89,10 +90,10 @@ def fit(path: Path, *, overrides: Iterable[str] = (), output: Path = Path("runs"
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()  # after everything that can be checked without it
     fitted = encode.fit(experiment, data.table, parts.train)
-    material = build(experiment, data, parts, fitted)
+    material, decision = build(experiment, data, parts, fitted, told.say)
     run = runs.create(experiment.name, output)
     with state_kept(run):
-        record(run, experiment, data, parts, fitted)
+        record(run, material, data, decision)
         told.announce(_plan(run, material, data))
         return train(run, material, told.watch)
 
@@ -110,7 +111,7 @@ def resume(which: str | None, *, output: Path = Path("runs"), onlookers: Onlooke
 
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()
-    material = build(experiment, data, parts, encode.read_fitted(run.read_json("columns.json")))
+    material, _ = build(experiment, data, parts, encode.read_fitted(run.read_json("columns.json")), told.say)
     with state_kept(run):
         _reopen(run)
         told.announce(_plan(run, material, data))
@@ -123,17 +124,6 @@ def _reopen(run: Run) -> None:
     known = run.read_json("run.json")
     files = {name: known["files"][name] for name in RECORDED}
     run.update(state="running", resumed=[*known.get("resumed", []), runs.now()], files=files, ended=None, error=None)
-
-
-def build(experiment: Experiment, data: Prepared, parts: Parts, fitted: encode.Fitted) -> Material:
-    """Encode the table and assemble the network; both follow from the seed."""
-    from mmtrain.model.assemble import assemble
-    from mmtrain.training import loop
-
-    training = experiment.training
-    loop.prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
-    arrays = encode.encode(experiment, fitted, data.table, data.stores)
-    return loop.Material(experiment, fitted, arrays, parts, assemble(experiment, fitted), data.table.place)
 
 
 def train(run: Run, material: Material, watch: Watcher, checkpoint: str | None = None) -> Fitted:
@@ -189,13 +179,14 @@ def resumable(run: Run, say: Callable[[str], None]) -> str | None:
     return name
 
 
-def record(run: Run, experiment: Experiment, data: Prepared, parts: Parts, fitted: encode.Fitted) -> None:
+def record(run: Run, material: Material, data: Prepared, decision: Decision) -> None:
     """Write down what the training is about to use."""
+    experiment, training = material.experiment, material.experiment.training
     run.write_text("config.yaml", config.to_yaml(experiment, run.folder))
-    run.write_text("split.csv", to_csv(parts, data.table.rows, data.table.ids()))
-    run.write_text("columns.json", fitted.model_dump_json(indent=1) + "\n")
+    run.write_text("split.csv", to_csv(material.parts, data.table.rows, data.table.ids()))
+    run.write_text("columns.json", material.fitted.model_dump_json(indent=1) + "\n")
     run.write_json("data.json", describe(data))
-    run.update(versions=versions(), seed=experiment.training.seed, deterministic=experiment.training.deterministic)
+    run.update(versions=versions(), seed=training.seed, deterministic=training.deterministic, trial=decision.plain())
     run.seal(*RECORDED)
 
 

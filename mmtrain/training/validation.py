@@ -1,0 +1,105 @@
+"""Losses and scores of the validation rows, after every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mmtrain.batches import in_order
+from mmtrain.data.encode import Array, Arrays
+from mmtrain.evaluation.scoring import known_rows
+from mmtrain.named_score import Score
+from mmtrain.training.divergence import diverged
+from mmtrain.training.events import Warned, Watcher
+from mmtrain.training.interruption import Interrupted, Interruption
+from mmtrain.training.material import Material
+from mmtrain.training.step import Steps
+
+ROWS_AT_ONCE = 256
+
+
+class Validation:
+    """The validation part of one training. What is odd about it is said once."""
+
+    def __init__(self, material: Material, steps: Steps, watch: Watcher, where: str) -> None:
+        self.material, self.steps, self.watch, self.where = material, steps, watch, where
+        self.monitor = material.experiment.training.early_stopping.monitor
+        self.warned: set[str] = set()
+
+    def scores(self, epoch: int, interruption: Interruption) -> dict[str, float | None]:
+        """Losses, weighted as in training, and scores of the rows whose answer training knows; None where undefined.
+
+        Raises RunError when a loss is not finite, Interrupted in the middle.
+        """
+        rows = self.material.parts.validation
+        losses, predictions = judged(self.steps, self.material.arrays, rows, interruption)
+        total: float | None = 0.0
+        of_targets: dict[str, float | None] = {}
+        for key, target in self.material.fitted.targets.items():
+            infix = f"{key}_" if len(losses) > 1 else ""
+            truth = self.material.arrays.targets[key][rows]
+            known = known_rows(truth)
+            self._warn_unknown(key, int((~known).sum()))
+            loss = self._mean_loss(epoch, losses[key][known], rows[known])
+            total = None if total is None or loss is None else total + loss * target.loss_weight
+            if infix:
+                of_targets[f"validation_{infix}loss"] = loss
+            found = target.scores(truth[known], predictions[key][known])
+            of_targets |= {f"validation_{infix}{score.name}": score.value for score in found}
+            self._warn_undefined(found, infix)
+        return {"validation_loss": total, **of_targets}
+
+    def _mean_loss(self, epoch: int, losses: Array, rows: Array) -> float | None:
+        """The mean over `rows`, None of no rows. One that is not finite means that the network no longer gives numbers."""
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if len(bad):
+            what = f"the loss of {len(bad)} of {len(losses)} validation rows is no longer finite in epoch {epoch}."
+            raise diverged(self.material, self.where, what, "those rows", rows[bad])
+        return float(losses.mean(dtype=np.float64)) if len(losses) else None
+
+    def _warn_unknown(self, key: str, count: int) -> None:
+        if count and key not in self.warned:
+            self.warned.add(key)
+            rows = "1 validation row is" if count == 1 else f"{count} validation rows are"
+            self.watch(Warned(f"{rows} left out of the scores of {key}: training rows do not have their class"))
+
+    def _warn_undefined(self, found: tuple[Score, ...], infix: str) -> None:
+        for score in found:
+            if score.value is None and f"validation_{infix}{score.name}" == self.monitor and self.monitor not in self.warned:
+                self.warned.add(self.monitor)
+                self.watch(Warned(f"{self.monitor}, which decides what the best epoch is, is undefined: {score.undefined}"))
+
+
+def judged(
+    steps: Steps, arrays: Arrays, rows: Array, interruption: Interruption | None = None
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The loss of every row and the predictions of `rows`, in their order, per target.
+
+    Raises Interrupted in the middle when the `interruption` says so.
+    """
+    losses: dict[str, list[Array]] = {}
+    predictions: dict[str, list[Array]] = {}
+    start = 0
+    for inputs in in_order(arrays, rows, ROWS_AT_ONCE):
+        if interruption is not None and interruption.number:
+            raise Interrupted(interruption.number)
+        here = rows[start : start + ROWS_AT_ONCE]
+        start += len(here)
+        batch = {
+            "inputs": inputs,
+            "targets": {key: values[here] for key, values in arrays.targets.items()},
+            "weights": {key: values[here] for key, values in arrays.weights.items()},
+        }
+        found, predicted = steps.judge(batch)
+        _append(losses, found)
+        _append(predictions, predicted)
+    return {key: np.concatenate(pieces) for key, pieces in losses.items()}, {
+        key: np.concatenate(pieces) for key, pieces in predictions.items()
+    }
+
+
+def _append(pieces: dict[str, list[Array]], batch: Mapping[str, Any]) -> None:
+    for key, values in batch.items():
+        pieces.setdefault(key, []).append(values.numpy())

@@ -1,0 +1,50 @@
+"""From a checked experiment to what a training works on: encoded rows, settings that fit this device, a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mmtrain.config import Experiment
+from mmtrain.data import encode
+from mmtrain.data.parts import Parts
+from mmtrain.workflows.prepare import Prepared
+
+if TYPE_CHECKING:
+    from mmtrain.training.device_trial import Decision
+    from mmtrain.training.material import Material
+
+
+def build(
+    experiment: Experiment, data: Prepared, parts: Parts, fitted: encode.Fitted, say: Callable[[str], None]
+) -> tuple[Material, Decision]:
+    """Encode the table, decide what the experiment leaves to a trial, and assemble the network, whose weights follow from the seed.
+
+    The experiment of the material has nothing open any more.
+    """
+    from mmtrain.model.assemble import assemble
+    from mmtrain.training.device import prepare
+    from mmtrain.training.material import Material
+
+    arrays = encode.encode(experiment, fitted, data.table, data.stores)
+    decision = _decided(experiment, fitted, arrays, parts)
+    for reason in decision.reasons:
+        say(reason)
+    training = decision.experiment.training
+    prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
+    network = assemble(decision.experiment, fitted)
+    return Material(decision.experiment, fitted, arrays, parts, network, data.table.place), decision
+
+
+def _decided(experiment: Experiment, fitted: encode.Fitted, arrays: encode.Arrays, parts: Parts) -> Decision:
+    """The batch size first: the rest depends on it."""
+    from mmtrain.training.batch_size import largest
+    from mmtrain.training.device_trial import decide
+
+    if experiment.training.batch_size != "auto":
+        return decide(experiment, fitted, arrays, parts.train)
+    size, reason = largest(experiment, fitted, arrays, parts.train)
+    sized = experiment.decided(batch_size=size)
+    decision = decide(sized, fitted, arrays, parts.train)
+    decision.reasons.insert(0, reason)
+    return decision
