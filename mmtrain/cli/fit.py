@@ -20,6 +20,9 @@ def command(
     resume_run: Annotated[
         str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was interrupted or killed.", show_default=False)
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Train on a few batches only, and say what a training would take. Nothing is kept.")
+    ] = False,
     code: Code = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -31,8 +34,11 @@ def command(
     from mmtrain.workflows.code import import_code
     from mmtrain.workflows.fit import Onlookers, fit, resume
 
-    _one_of(config, resume_run, overrides)
+    _one_of(config, resume_run, overrides, dry_run=dry_run)
     import_code(code)
+    if dry_run and config is not None:
+        _dry_run(config, overrides or [], as_json=as_json, quiet=quiet)
+        return
     with display(quiet=quiet or as_json) as shown:
         try:
             onlookers = Onlookers(shown.event, shown.plan, shown.pictures, shown.say)
@@ -49,13 +55,16 @@ def command(
     _result(done, as_json=as_json, quiet=quiet)
 
 
-def _one_of(config: Path | None, resume_run: str | None, overrides: list[str] | None) -> None:
+def _one_of(config: Path | None, resume_run: str | None, overrides: list[str] | None, *, dry_run: bool) -> None:
     """An experiment file or a run to go on with, and a run goes on as it began."""
     from mmtrain.errors import ConfigError, Problem
 
     if (config is None) == (resume_run is None):
         what = "name either an experiment file or, with --resume, a run to go on with."
         raise ConfigError(Problem("mmtrain fit", what, "For example: mmtrain fit config.yaml"))
+    if resume_run is not None and dry_run:
+        what = "a run goes on as it began, so --dry-run cannot be given with --resume."
+        raise ConfigError(Problem("mmtrain fit", what, "To try an experiment, name its file: mmtrain fit config.yaml --dry-run"))
     if resume_run is not None and overrides:
         what = "a run goes on as it began, so --set cannot be given with --resume."
         raise ConfigError(Problem("mmtrain fit", what, "To change the experiment, train anew: mmtrain fit RUN/config.yaml --set ..."))
@@ -75,3 +84,18 @@ def _result(done: Fitted, *, as_json: bool, quiet: bool) -> None:
     note(f"Best epoch {ended.best_epoch} of {ended.epochs}{reason}.  {scores}", quiet=quiet)
     out().print(str(done.run.folder), soft_wrap=True, markup=False)
     note(f"Score it on the test part: mmtrain evaluate {done.run.folder}", quiet=quiet)
+
+
+def _dry_run(config: Path, overrides: list[str], *, as_json: bool, quiet: bool) -> None:
+    from mmtrain.cli.live import display
+    from mmtrain.cli.show import out, print_json
+    from mmtrain.workflows.dry_run import dry_run
+    from mmtrain.workflows.fit import Onlookers
+
+    with display(quiet=quiet or as_json) as shown:
+        found = dry_run(config, overrides=overrides, onlookers=Onlookers(shown.event, shown.plan, shown.pictures, shown.say))
+    if as_json:
+        print_json(found.plain())
+        return
+    for name, value in found.rows():
+        out().print(f"{name:20} {value}", soft_wrap=True, markup=False, highlight=False)

@@ -76,7 +76,8 @@ class Display:
         if self.quiet:
             return
         dropped = f", {plan.dropped} dropped (listed in data.json)" if plan.dropped else ""
-        self.say(f"{plan.rows:,} rows{dropped}; run folder {plan.run.folder}")
+        folder = f"; run folder {plan.run.folder}" if plan.run is not None else ""
+        self.say(f"{plan.rows:,} rows{dropped}{folder}")
         self.console.print(_parts(plan))
         if plan.grouped:
             self.say("No group is on two sides of the split.")

@@ -59,11 +59,14 @@ class Arrays:
             batch[f"{key}_present"] = np.take(self.present[key], rows, axis=0)
         return batch
 
+    def stores(self) -> dict[str, ImageStore]:
+        """The inputs that are pictures."""
+        return {key: values for key, values in self.inputs.items() if isinstance(values, ImageStore)}
+
     def expect(self, rows: Array) -> None:
         """Say that `rows` will be taken soon."""
-        for values in self.inputs.values():
-            if isinstance(values, ImageStore):
-                values.expect(rows)
+        for store in self.stores().values():
+            store.expect(rows)
 
 
 def fit(experiment: Experiment, table: Table, rows: Array) -> Fitted:

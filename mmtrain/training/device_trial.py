@@ -3,7 +3,7 @@
 Which of them is fast depends on the network and the machine: a table model ran four times faster with sixteen steps to a call
 and XLA, a small CNN on a CPU half as fast with XLA, twice as fast in bfloat16 on a CPU that has it and far slower on one that
 has not. So they are timed, on batches of the training part, with networks that are thrown away. Only what the file leaves open
-(`auto`) is tried; the trial ends when it has taken a twentieth of what the training is expected to take; another precision
+(`auto`) is tried; the trial ends when it has taken a tenth of what the training is expected to take; another precision
 than float32 must be 1.3 times as fast, as it may change scores. What was decided is written into the run's config.yaml.
 """
 
@@ -30,9 +30,11 @@ MOST_STEPS = 16
 """Steps of a call, at most: a call's own cost is then a sixteenth of what it was."""
 FEW_STEPS = 2000
 """A training of fewer steps gains some seconds at most from XLA and longer calls, about what trying them costs."""
+LIGHT = 0.02
+"""Seconds of a step; of longer ones a call's own cost is no twentieth, and precision is what matters."""
 SHORT = 20.0
 """Seconds of training for which no trial is made."""
-SHARE = 0.05
+SHARE = 0.1
 """Of the training, what the trial may take."""
 ROUNDS, ROUND = 3, 0.15
 """Rounds in which two settings take turns, and the seconds of each turn at least."""
@@ -77,8 +79,8 @@ class _Trial:
 
     def __init__(self, decision: Decision, fitted: Fitted, arrays: Arrays, rows: Array) -> None:
         self.decision, self.fitted, self.arrays, self.rows = decision, fitted, arrays, rows
-        self.begun = time.perf_counter()
         self.best = self.attempt(decision.experiment)
+        self.begun = time.perf_counter()
 
     def attempt(self, experiment: Experiment) -> _Attempt:
         return _Attempt(experiment, self.fitted, self.arrays, self.rows)
@@ -92,30 +94,24 @@ class _Trial:
             self.decision.reasons.append(f"{told}: the training takes about {step * steps:.0f} s, so a trial would not pay")
             return
         allowed = SHARE * step * steps
-        for name, values in self.candidates(open_fields):
+        for name, value in self.candidates(open_fields, step):
             if time.perf_counter() - self.begun > allowed:
                 self.decision.reasons.append(f"{name} was not tried: the trial had its {allowed:.0f} s")
             else:
-                self.compare(name, values)
+                self.compare(name, value)
 
-    def candidates(self, open_fields: list[str]) -> list[tuple[str, dict[str, Any]]]:
-        """Settings to try, in this order, with the field that they are about."""
+    def candidates(self, open_fields: list[str], step: float) -> list[tuple[str, Any]]:
+        """Settings to try and their values, the most promising first."""
         full = len(self.rows) // self.best.steps.batch_size
         together = full // -(-full // MOST_STEPS) if full else 1  # so that few batches are left over
-        found: list[tuple[str, dict[str, Any]]] = []
-        if "precision" in open_fields and (fast := fast_precision()):
-            found.append(("precision", {"precision": fast}))
-        if "steps_per_call" in open_fields and together > 1:
-            found.append(("steps_per_call", {"steps_per_call": together}))
-        if "jit" in open_fields:
-            found.append(("jit", {"jit": "on"}))
-        return found
+        found = {"steps_per_call": together if together > 1 and step < LIGHT else None, "jit": "on", "precision": fast_precision() or None}
+        order = list(found) if step < LIGHT else [*reversed(found)]
+        return [(name, found[name]) for name in order if name in open_fields and found[name] is not None]
 
-    def compare(self, name: str, values: dict[str, Any]) -> None:
-        """Take `values` if they are worth it."""
+    def compare(self, name: str, value: Any) -> None:
+        """Take `value` if it is worth it."""
         before = self.decision.experiment
-        after = before.decided(**values)
-        value = next(iter(values.values()))
+        after = before.decided(**{name: value})
         try:
             other = self.attempt(after)
             old, new = _taking_turns(self.best, other)

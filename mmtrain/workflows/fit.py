@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmtrain import config, runs
+from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.images import Progress
-from mmtrain.data.parts import PartSummary, summarise, to_csv
+from mmtrain.data.parts import Parts, PartSummary, summarise, to_csv
 from mmtrain.errors import MmtrainError, Problem, RunError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
@@ -53,7 +54,8 @@ class Fitted:
 class Plan:
     """Told before training: what is about to be trained on what."""
 
-    run: Run
+    run: Run | None
+    """None where nothing will be trained."""
     rows: int
     dropped: int
     parts: tuple[PartSummary, ...]
@@ -81,12 +83,7 @@ def fit(path: Path, *, overrides: Iterable[str] = (), output: Path = Path("runs"
     Raises ConfigError and DataError with every problem found, RunError when the training fails, Interrupted on SIGINT or SIGTERM.
     """
     told = onlookers or Onlookers()
-    experiment = config.load(path, overrides)
-    data = read_data(experiment, experiment.data.table, experiment.data.images_folder, progress=told.progress, say=told.say)
-    check_class_weights(experiment, data.table, path, overrides)
-    parts = split_rows(experiment, data.table)
-    check_training_answers(experiment, data.table, parts)
-
+    experiment, data, parts = checked(path, overrides, told)
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()  # after everything that can be checked without it
     fitted = encode.fit(experiment, data.table, parts.train)
@@ -94,8 +91,18 @@ def fit(path: Path, *, overrides: Iterable[str] = (), output: Path = Path("runs"
     run = runs.create(experiment.name, output)
     with state_kept(run):
         record(run, material, data, decision)
-        told.announce(_plan(run, material, data))
+        told.announce(plan(run, material, data))
         return train(run, material, told.watch)
+
+
+def checked(path: Path, overrides: Iterable[str], told: Onlookers) -> tuple[Experiment, Prepared, Parts]:
+    """The experiment, its table with every cell and picture checked, and its parts. Raises ConfigError and DataError."""
+    experiment = config.load(path, overrides)
+    data = read_data(experiment, experiment.data.table, experiment.data.images_folder, progress=told.progress, say=told.say)
+    check_class_weights(experiment, data.table, path, overrides)
+    parts = split_rows(experiment, data.table)
+    check_training_answers(experiment, data.table, parts)
+    return experiment, data, parts
 
 
 def resume(which: str | None, *, output: Path = Path("runs"), onlookers: Onlookers | None = None) -> Fitted:
@@ -114,7 +121,7 @@ def resume(which: str | None, *, output: Path = Path("runs"), onlookers: Onlooke
     material, _ = build(experiment, data, parts, encode.read_fitted(run.read_json("columns.json")), told.say)
     with state_kept(run):
         _reopen(run)
-        told.announce(_plan(run, material, data))
+        told.announce(plan(run, material, data))
         return train(run, material, told.watch, checkpoint)
 
 
@@ -204,7 +211,8 @@ def describe(data: Prepared) -> dict[str, Any]:
     }
 
 
-def _plan(run: Run, material: Material, data: Prepared) -> Plan:
+def plan(run: Run | None, material: Material, data: Prepared) -> Plan:
+    """What is about to be trained, for a person to look over."""
     rows = strata(material.experiment, data.table)
     weights = {
         key: dict(zip(target.columns, target.weights, strict=True))
