@@ -63,7 +63,7 @@ class DryRun:
             ("one step", f"{self.seconds_per_step * 1000:.3g} ms; {self.steps:,} steps an epoch"),
             ("one epoch", f"{self.seconds_per_epoch:.3g} s with its validation; {self.epochs} epochs at most {whole}"),
             ("memory", f"{_size(self.peak_memory)} at the peak; {_size(self.free_memory)} are free"),
-            *[(name, _size(size)) for name, size in self.disk.items()],
+            *[(f"disk, {name}", _size(size)) for name, size in self.disk.items()],
         ]
 
 
