@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test slow check format clean
+.PHONY: demo test slow bench check format clean
 
 # The main job on real data: train, then score the test part.
 demo: $(READY)
@@ -13,6 +13,10 @@ demo: $(READY)
 # All checks and tests.
 test: check
 	$(BIN)/python -m pytest
+
+# Every benchmark; `make bench QUICK=1` for a smoke run. Results: runs/benchmarks/*.json.
+bench: $(READY)
+	$(BIN)/python benchmarks/all.py $(if $(QUICK),--quick)
 
 # The tests that take minutes.
 slow: $(READY)

@@ -1,0 +1,298 @@
+"""How fast mmtrain trains, against other ways to train the same network on the same rows.
+
+    python benchmarks/throughput.py [--quick] [--json FILE]        (about fifteen minutes on two cores)
+
+| way | what it is |
+|---|---|
+| ceiling | the same network in a bare compiled loop over float and byte tensors that lie in memory, batched before the clock starts |
+| tf.data | a hand-written pipeline that reads, decodes and resizes every picture anew in every epoch, with the same compiled step |
+| flow_from_dataframe | Keras's generator zipped with the table, as in tutorials, in Keras `fit` |
+| keras fit | Keras `fit` on arrays in memory |
+
+mmtrain trains as `mmtrain fit` does, with its own loop and run folder; its figure is rows per second of the steps of an epoch, as
+it prints them. After each of its epochs every other way trains one, so that what else the machine does hits all. The first epoch,
+in which everything is compiled, is left out but for the comparison of first epochs, where mmtrain's also has to build its store.
+Pictures are JPEGs of 256x256 made from a seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from PIL import Image
+
+from mmtrain import runs
+from mmtrain.data import encode
+from mmtrain.layers.start import start_tensorflow
+from mmtrain.training.events import EpochEnded, Event
+from mmtrain.workflows.build import build
+from mmtrain.workflows.fit import Onlookers, checked
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network on one table."""
+
+    name: str
+    rows: int
+    epochs: int
+    side: int = 0
+    """Of the pictures in the network, in pixels; 0 for a table without pictures."""
+    filters: tuple[int, ...] = (16, 32, 64)
+    rivals: tuple[str, ...] = ("ceiling", "keras fit")
+    settings: dict[str, Any] = field(default_factory=dict)
+    decided_for: int = 0
+    """Epochs that the trial on the device is told of; 0 for no trial."""
+
+
+CASES = [
+    Case("cnn 64x64", 2048, 7, 64, rivals=("ceiling", "tf.data", "keras fit")),
+    Case("cnn 128x128", 1024, 7, 128, rivals=("ceiling", "tf.data", "keras fit")),
+    Case("cnn 224x224", 512, 7, 224, rivals=("ceiling", "tf.data", "keras fit")),
+    Case("one small convolution 64x64", 2048, 7, 64, (4,), ("ceiling", "tf.data", "flow_from_dataframe", "keras fit")),
+    Case("table only", 60_000, 7, rivals=("ceiling", "keras fit"), settings={}, decided_for=1000),
+    *[
+        Case(f"cnn {side}x{side}, precision auto", rows, 5, side, rivals=("ceiling",), settings={"precision": "auto"}, decided_for=1000)
+        for side, rows in [(64, 2048), (128, 1024), (224, 512)]
+    ],
+]
+
+
+def write_data(folder: Path, rows: int, *, pictures: bool) -> None:
+    """A table of two numbers and a category, and soft noisy pictures of about 25 kB each."""
+    random = np.random.default_rng(0)
+    table = {
+        "age": random.integers(20, 90, rows),
+        "size": random.normal(10, 3, rows).round(3),
+        "site": random.choice(["north", "south", "east"], rows),
+        "ill": random.choice(["no", "yes"], rows),
+    }
+    if pictures:
+        table["scan"] = np.array([f"{row:06}.jpg" for row in range(rows)])
+        for name in table["scan"]:
+            shapes = Image.fromarray(random.integers(0, 256, (16, 16, 3), dtype=np.uint8)).resize((256, 256), Image.Resampling.BICUBIC)
+            noisy = np.asarray(shapes, dtype=np.float32) + random.normal(0, 8, (256, 256, 3)).astype(np.float32)
+            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / name, quality=90)
+    pd.DataFrame(table).to_csv(folder / "table.csv", index=False)
+
+
+def experiment_file(folder: Path, case: Case) -> Path:
+    columns: dict[str, Any] = {
+        "age": {"role": "numeric"},
+        "size": {"role": "numeric"},
+        "site": {"role": "categorical"},
+        "ill": {"role": "target", "task": "binary"},
+    }
+    branches: dict[str, Any] = {"table": {"columns": ["age", "size", "site"], "architecture": "mlp", "units": [32]}}
+    if case.side:
+        columns["scan"] = {"role": "image", "size": [case.side, case.side]}
+        branches["scan"] = {"columns": ["scan"], "architecture": "cnn", "filters": list(case.filters)}
+    training = {"epochs": case.epochs, "batch_size": BATCH, **case.settings}
+    tree = {
+        "data": {"table": "table.csv", "cache": {"folder": "cache"}},
+        "columns": columns,
+        "branches": branches,
+        "split": {"method": "random", "validation": 0.02, "test": 0.0},
+        "training": training,
+    }
+    path = folder / "experiment.yaml"
+    path.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
+    return path
+
+
+class Rivals:
+    """Other ways to train, each with a network of its own; a way is a function that trains one epoch and returns its seconds."""
+
+    def __init__(self, folder: Path, material: Any) -> None:
+        from mmtrain.training.device import prepare
+
+        prepare(0, deterministic=False)
+        rows = material.parts.train
+        self.folder, self.material, self.rows = folder, material, len(rows)
+        self.inputs, self.truth = material.arrays.take(rows), material.arrays.targets["ill"][rows]
+        self.small = {name: values for name, values in self.inputs.items() if name != "scan"}
+        self.answers = {"ill": self.truth.astype(np.float32)[:, None]}
+        self.side = self.inputs["scan"].shape[1] if "scan" in self.inputs else 0
+        self.names = pd.read_csv(folder / "table.csv")["scan"].to_numpy()[rows] if self.side else np.array([])
+
+    def named(self, name: str) -> Callable[[], float]:
+        makers = {"ceiling": self.ceiling, "tf.data": self.tf_data, "keras fit": self.keras_fit, "flow_from_dataframe": self.flow}
+        return makers[name]()
+
+    def network(self) -> Any:
+        from mmtrain.model.assemble import assemble
+
+        return assemble(self.material.experiment, self.material.fitted).core
+
+    def bare_step(self) -> Callable[[Any, Any], Any]:
+        import keras
+        import tensorflow as tf
+
+        core, optimizer, target = self.network(), keras.optimizers.Adam(0.001), self.material.fitted.targets["ill"]
+        optimizer.build(core.trainable_variables)
+
+        @tf.function(reduce_retracing=True)
+        def step(batch: Any, answers: Any) -> Any:
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(target.loss(answers, core(batch, training=True)["ill"]))
+            optimizer.apply(tape.gradient(loss, core.trainable_variables), core.trainable_variables)
+            return loss
+
+        return step
+
+    def ceiling(self) -> Callable[[], float]:
+        import tensorflow as tf
+
+        pieces = [slice(first, first + BATCH) for first in range(0, self.rows, BATCH)]
+        inputs = [{name: tf.constant(values[piece]) for name, values in self.inputs.items()} for piece in pieces]
+        return _stepping(self.bare_step(), list(zip(inputs, [tf.constant(self.truth[piece]) for piece in pieces], strict=True)))
+
+    def tf_data(self) -> Callable[[], float]:
+        import tensorflow as tf
+
+        def decoded(path: Any, others: Any, answer: Any) -> Any:
+            picture = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
+            picture = tf.image.resize(picture, (self.side, self.side), antialias=True)
+            return {**others, "scan": tf.cast(tf.round(picture), tf.uint8)}, answer
+
+        paths = [str(self.folder / name) for name in self.names]
+        data = tf.data.Dataset.from_tensor_slices((paths, self.small, self.truth)).shuffle(self.rows, seed=0)
+        return _stepping(self.bare_step(), data.map(decoded, num_parallel_calls=os.cpu_count()).batch(BATCH).prefetch(2))
+
+    def compiled(self) -> Any:
+        import keras
+
+        core = self.network()
+        core.compile(optimizer=keras.optimizers.Adam(0.001), loss={"ill": keras.losses.BinaryCrossentropy(from_logits=True)})
+        return core
+
+    def keras_fit(self) -> Callable[[], float]:
+        core = self.compiled()
+        return _timed(lambda: core.fit(self.inputs, self.answers, batch_size=BATCH, epochs=1, verbose=0))
+
+    def flow(self) -> Callable[[], float]:
+        from keras.src.legacy.preprocessing.image import ImageDataGenerator
+
+        core = self.compiled()
+        frame = pd.DataFrame({"scan": self.names, "row": np.arange(self.rows)})
+        size = (self.side, self.side)
+        flow = ImageDataGenerator().flow_from_dataframe(
+            frame, str(self.folder), x_col="scan", y_col="row", target_size=size, class_mode="raw", batch_size=BATCH, seed=0
+        )
+
+        def zipped() -> Iterator[Any]:
+            while True:
+                pictures, at = next(flow)
+                batch = {name: values[at] for name, values in self.small.items()}
+                yield {**batch, "scan": pictures.astype(np.uint8)}, {"ill": self.answers["ill"][at]}
+
+        return _timed(lambda: core.fit(zipped(), steps_per_epoch=len(flow), epochs=1, shuffle=False, verbose=0))
+
+
+def _timed(epoch: Callable[[], object]) -> Callable[[], float]:
+    def timed() -> float:
+        begun = time.perf_counter()
+        epoch()
+        return time.perf_counter() - begun
+
+    return timed
+
+
+def _stepping(step: Callable[[Any, Any], Any], batches: Iterable[Any]) -> Callable[[], float]:
+    def epoch() -> None:
+        for batch, answers in batches:
+            loss = step(batch, answers)
+        loss.numpy()  # waits for the last step
+
+    return _timed(epoch)
+
+
+def measure(case: Case, folder: Path) -> dict[str, Any]:
+    """Rows per second of every way, medians over the epochs after the first, and their ratios."""
+    write_data(folder, case.rows, pictures=bool(case.side))
+    path = experiment_file(folder, case)
+    begun = time.perf_counter()
+    experiment, data, parts = checked(path, [], Onlookers())
+    store_seconds = time.perf_counter() - begun
+    start_tensorflow()
+    from mmtrain.training import loop
+    from mmtrain.training.material import Material
+
+    fitted = encode.fit(experiment, data.table, parts.train)
+    asked = experiment.decided(epochs=case.decided_for) if case.decided_for else experiment.untried()
+    _, decision = build(asked, data, parts, fitted, print)
+    arrays = encode.encode(experiment, fitted, data.table, data.stores)
+    rivals = Rivals(folder, Material(experiment.untried(), fitted, arrays, parts, None))
+    others = {name: rivals.named(name) for name in case.rivals}
+    material, _ = build(decision.experiment.decided(epochs=case.epochs), data, parts, fitted, print)
+    seconds: dict[str, list[float]] = {name: [] for name in ("mmtrain", *others)}
+
+    def after(event: Event) -> None:
+        if isinstance(event, EpochEnded):
+            seconds["mmtrain"].append(len(parts.train) / event.rows_per_second)
+            for name, epoch in others.items():
+                seconds[name].append(epoch())
+
+    loop.train(material, runs.create("throughput", folder / "runs"), after)
+    speed = {name: len(parts.train) / median(values[1:]) for name, values in seconds.items()}
+    ratios = {
+        name: median(theirs / ours for ours, theirs in zip(seconds["mmtrain"][1:], seconds[name][1:], strict=True)) for name in others
+    }
+    training = decision.experiment.training
+    return {
+        "settings": {name: getattr(training, name) for name in ("precision", "jit", "steps_per_call")},
+        "reasons": decision.reasons,
+        "rows_per_second": {name: round(value, 1) for name, value in speed.items()},
+        "mmtrain_times_as_fast_as": {name: round(value, 3) for name, value in ratios.items()},
+        "first_epoch_seconds": {
+            "mmtrain, with its store": round(store_seconds + seconds["mmtrain"][0], 2),
+            **{name: round(values[0], 2) for name, values in seconds.items() if name != "mmtrain"},
+        },
+        "seconds": {name: [round(value, 4) for value in values] for name, values in seconds.items()},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="A few rows and epochs, to see that it runs.")
+    parser.add_argument("--only", default="", help="Only cases whose name contains this.")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    results = {}
+    for case in CASES:
+        if options.only not in case.name:
+            continue
+        small = Case(case.name, 96, 2, case.side, case.filters, case.rivals, case.settings) if options.quick else case
+        folder = Path(tempfile.mkdtemp(prefix="throughput_"))
+        try:
+            found = results[case.name] = measure(small, folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        told = "  ".join(f"{name} {value:,.0f}" for name, value in found["rows_per_second"].items())
+        print(f"{case.name}: rows/s  {told}")
+        print("   mmtrain is " + ", ".join(f"{value:.2f} times {name}" for name, value in found["mmtrain_times_as_fast_as"].items()))
+        print(f"   first epoch, seconds: {found['first_epoch_seconds']}", flush=True)
+    if options.json:
+        settings = {"batch_size": BATCH, "rows": {case.name: case.rows for case in CASES}, "quick": options.quick}
+        options.json.write_text(
+            json.dumps({"name": "throughput", "settings": settings, "results": results}, indent=1) + "\n", encoding="utf-8"
+        )
+
+
+if __name__ == "__main__":
+    main()
