@@ -131,15 +131,18 @@ class Rivals:
         self.names = pd.read_csv(folder / "table.csv")["scan"].to_numpy()[rows] if self.side else np.array([])
 
     def named(self, name: str) -> Callable[[], float]:
+        """The way called `name`."""
         makers = {"ceiling": self.ceiling, "tf.data": self.tf_data, "keras fit": self.keras_fit, "flow_from_dataframe": self.flow}
         return makers[name]()
 
     def network(self) -> Any:
+        """Fresh weights, the same network."""
         from mmtrain.model.assemble import assemble
 
         return assemble(self.material.experiment, self.material.fitted).core
 
     def bare_step(self) -> Callable[[Any, Any], Any]:
+        """One compiled step of Adam; the loss."""
         import keras
         import tensorflow as tf
 
@@ -156,6 +159,7 @@ class Rivals:
         return step
 
     def ceiling(self) -> Callable[[], float]:
+        """A bare loop over batches that lie in memory."""
         import tensorflow as tf
 
         pieces = [slice(first, first + BATCH) for first in range(0, self.rows, BATCH)]
@@ -163,6 +167,7 @@ class Rivals:
         return _stepping(self.bare_step(), list(zip(inputs, [tf.constant(self.truth[piece]) for piece in pieces], strict=True)))
 
     def tf_data(self) -> Callable[[], float]:
+        """A bare loop over pictures that are read and decoded anew."""
         import tensorflow as tf
 
         def decoded(path: Any, others: Any, answer: Any) -> Any:
@@ -175,6 +180,7 @@ class Rivals:
         return _stepping(self.bare_step(), data.map(decoded, num_parallel_calls=os.cpu_count()).batch(BATCH).prefetch(2))
 
     def compiled(self) -> Any:
+        """A network ready for Keras `fit`."""
         import keras
 
         core = self.network()
@@ -182,10 +188,12 @@ class Rivals:
         return core
 
     def keras_fit(self) -> Callable[[], float]:
+        """Keras `fit` on arrays."""
         core = self.compiled()
         return _timed(lambda: core.fit(self.inputs, self.answers, batch_size=BATCH, epochs=1, verbose=0))
 
     def flow(self) -> Callable[[], float]:
+        """Keras `fit` on `flow_from_dataframe`, each batch of pictures put together with the rows of the table it is of."""
         from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
         core = self.compiled()
