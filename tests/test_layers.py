@@ -102,6 +102,41 @@ def test_brightness_is_between_0_and_1(dtype, levels):
     assert Brightness01(levels=levels)(pixels).numpy().ravel() == pytest.approx([0, 0.2, 1], abs=1e-7)
 
 
+@pytest.mark.parametrize("compiled", [None, True])
+@pytest.mark.parametrize(("policy", "dtype"), [("float32", "float32"), ("mixed_bfloat16", "bfloat16"), ("mixed_float16", "float16")])
+def test_fused_normalization_is_that_of_keras(policy, dtype, compiled):
+    import keras
+    import tensorflow as tf
+
+    from mmtrain.layers.network import FusedNormalization
+
+    random = np.random.default_rng(0)
+    features = tf.cast(random.normal(3, 5, (4, 6, 5, 3)), dtype)
+    weights = tf.cast(random.normal(size=features.shape), dtype)
+    results = []
+    for kind in (keras.layers.BatchNormalization, FusedNormalization):
+        layer = kind(momentum=0.9, dtype=policy)
+        layer.build(features.shape)
+        layer.gamma.assign([1.5, 2, 3])
+        layer.beta.assign([0.1, 0.2, 0.3])
+
+        @tf.function(jit_compile=compiled)
+        def trained(layer=layer):
+            with tf.GradientTape() as tape:
+                tape.watch(features)
+                normal = layer(features, training=True)
+                loss = tf.reduce_sum(tf.cast(normal * weights, tf.float32))
+            return normal, tape.gradient(loss, [features, *[variable.value for variable in layer.trainable_variables]])
+
+        found = [*keras.tree.flatten(trained()), *layer.variables, layer(features, training=False)]
+        results.append([np.asarray(keras.ops.cast(value, "float32")) for value in found])
+    assert len(results[0]) == len(results[1]) == 9
+    for expected, one in zip(*results, strict=True):
+        np.testing.assert_allclose(
+            one, expected, rtol={"float32": 1e-4, "bfloat16": 3e-2, "float16": 4e-3}[dtype], atol=2e-2 if dtype == "bfloat16" else 1e-3
+        )
+
+
 def test_mask_selects_so_that_no_absent_value_passes():
     from mmtrain.layers.network import Mask
 
@@ -197,6 +232,7 @@ def layers_to_save():
         "Mask": (network.Mask(fill=1.0), (np.ones((2, 3), dtype=np.float32), here)),
         "Affine": (network.Affine(scale=2.0, offset=1.0), (here,)),
         "PresentMean": (network.PresentMean(), pair),
+        "FusedNormalization": (network.FusedNormalization(momentum=0.9), (np.ones((2, 3, 3, 2), dtype=np.float32),)),
         "PresentMaximum": (network.PresentMaximum(), pair),
         "FeatureAttention": (network.FeatureAttention(width=2, heads=1), pair),
     }
@@ -223,7 +259,7 @@ def test_every_layer_is_rebuilt_from_its_plain_config():
         rebuilt += 1
     ours = [name for name in keras.saving.get_custom_objects() if name.startswith("mmtrain>")]
     assert sorted(f"mmtrain>{name}" for name in layers_to_save()) == sorted(ours)
-    assert rebuilt == 12
+    assert rebuilt == 13
 
 
 def test_symbolic_outputs_have_the_shape_and_type_of_real_ones():
@@ -236,7 +272,7 @@ def test_symbolic_outputs_have_the_shape_and_type_of_real_ones():
         real = keras.tree.flatten(layer(*inputs))
         assert [(one.shape[1:], one.dtype) for one in promised] == [(tuple(other.shape)[1:], other.dtype.name) for other in real], name
         checked += 1
-    assert checked == 12
+    assert checked == 13
 
 
 def dtype_of(array):

@@ -30,7 +30,7 @@ def cnn(
     """
     import keras
 
-    from mmtrain.layers.network import Brightness01
+    from mmtrain.layers.network import Brightness01, FusedNormalization
 
     features = Brightness01(levels=specs[0].levels)(inputs[0])  # (batch, height, width, channels), 0..1
     for number, width in enumerate(filters):
@@ -39,7 +39,7 @@ def cnn(
         )
         if normalization == "batch":
             # Momentum 0.9: with a few dozen steps an epoch, 0.99 would still remember the initial statistics at the first validation.
-            features = keras.layers.BatchNormalization(momentum=0.9)(features)
+            features = FusedNormalization(momentum=0.9)(features)
         features = keras.layers.Activation(activation)(features)
         if number < len(filters) - 1 and min(features.shape[1:3]) >= 2:
             features = keras.layers.MaxPooling2D(2)(features)
