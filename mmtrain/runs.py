@@ -69,7 +69,7 @@ class Run:
             raise RunError(
                 Problem(str(self.folder / name), "the file is missing from the run.", "Train again, or restore the folder.")
             ) from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RunError(Problem(str(self.folder / name), "the file is damaged.", "Train again, or restore the folder.")) from None
 
     def append_line(self, name: str, value: dict[str, Any]) -> None:
@@ -179,10 +179,16 @@ def opened(folder: Path) -> Run:
                 str(folder), f"the run was made by a newer mmtrain ({facts.get('versions', {}).get('mmtrain', '?')}).", "Update mmtrain."
             )
         )
-    changed = [name for name, known in facts.get("files", {}).items() if not (run / name).is_file() or file_hash(run / name) != known]
+    changed = [name for name, known in facts.get("files", {}).items() if not _is_sealed(run, name, known)]
     if changed:
         raise RunError(Problem(str(folder), f"{listed(changed)} changed after the training.", "Restore the folder, or train again."))
     return run
+
+
+def _is_sealed(run: Run, name: str, known: str) -> bool:
+    """Whether a file of the folder still has the hash; what lies outside is never read, whatever run.json says."""
+    path = (run / name).resolve()
+    return path.is_relative_to(run.folder) and path.is_file() and file_hash(path) == known
 
 
 @contextmanager

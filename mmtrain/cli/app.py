@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typer
 
-from mmtrain.cli import cache, check, evaluate, fit, init, inspect_data, schema
+from mmtrain.cli import cache, check, evaluate, fit, init, inspect_data, pack, schema, unpack
 from mmtrain.errors import MmtrainError
 
 app = typer.Typer(
@@ -25,6 +25,8 @@ app.command("evaluate")(evaluate.command)
 app.command("inspect-data")(inspect_data.command)
 app.command("check")(check.command)
 app.command("init")(init.command)
+app.command("pack")(pack.command)
+app.command("unpack")(unpack.command)
 app.command("schema")(schema.command)
 app.add_typer(cache.app, name="cache")
 

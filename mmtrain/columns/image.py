@@ -51,10 +51,10 @@ class FittedImage(FittedColumn):
     """Nothing is learned from pictures; this is the shape they have in the store."""
 
     role: Literal["image"] = "image"
-    height: int
-    width: int
-    channels: int
-    bits: int
+    height: Side
+    width: Side
+    channels: Literal[1, 3, 4]
+    bits: Literal[8, 16]
 
     @property
     def spec(self) -> TensorSpec:

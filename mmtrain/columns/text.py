@@ -11,7 +11,7 @@ Inverse document frequency is ln((1 + texts) / (1 + texts with the word)) + 1, t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
@@ -27,6 +27,7 @@ FIRST_ID = 3
 MISSING = {"code": "treat a missing text as a word of its own", "mask": "leave the text out of that row", "drop": "leave the row out"}
 LONGEST = 256
 """Words kept of a text when `max_length` is not given and training texts are longer."""
+Length = Annotated[int, Field(ge=1, le=100_000)]
 
 
 class FittedText(FittedColumn):
@@ -36,7 +37,7 @@ class FittedText(FittedColumn):
     vectorize: Literal["tfidf", "tokens"]
     words: tuple[str, ...]
     idf: tuple[float, ...] = Field(description="Of each id, the three special ones included; empty for tokens.")
-    length: PositiveInt
+    length: Length
     longest: int = Field(description="Words in the longest training text.")
     masked: bool
     missing: int = Field(description="Training rows without a text.")
@@ -74,7 +75,7 @@ class Text(InputColumn):
     )
     max_tokens: PositiveInt = Field(20_000, description="Size of the vocabulary; the most frequent words of training rows are kept.")
     min_count: PositiveInt = Field(1, description="Words in fewer training texts are treated as unseen.")
-    max_length: PositiveInt | None = Field(
+    max_length: Length | None = Field(
         None, description=f"Words kept of each text; left out: those of the longest training text, at most {LONGEST}."
     )
     missing: Literal["code", "mask", "error", "drop"] = Field(

@@ -15,12 +15,14 @@ import mmtrain.layers.network  # noqa: F401 (registers our layers, by whose name
 from mmtrain.batches import in_order
 from mmtrain.data.encode import Array, Arrays
 from mmtrain.errors import Problem, RunError
+from mmtrain.model.inspection import inspect_model
 
 ROWS_AT_ONCE = 256
 
 
 def predictor(path: Path) -> Any:
     """The part of model.keras behind the preprocessing, its last layer. Nothing is executed that is not a registered layer."""
+    inspect_model(path)
     try:
         return keras.models.load_model(path, safe_mode=True, compile=False).layers[-1]
     except (ValueError, TypeError, OSError) as error:

@@ -17,6 +17,9 @@ import json
 import os
 import shutil
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,12 +113,10 @@ def load(folder: Path, name: str, core: Any, optimizer: Any | None = None) -> Po
     path = folder / name
     position = _position(path)
     wanted = {WEIGHTS: core.variables} | ({OPTIMIZER: optimizer.variables} if optimizer is not None else {})
-    arrays = {file: _read_arrays(path / file, path) for file in wanted}
-    for file, variables in wanted.items():
-        if {key: array.shape for key, array in arrays[file].items()} != {
-            key: tuple(variable.shape) for key, variable in _named(variables).items()
-        }:
+    for file, variables in wanted.items():  # before any array is read: one of another shape may be of any size
+        if _shapes(path / file, path) != {key: tuple(variable.shape) for key, variable in _named(variables).items()}:
             raise RunError(Problem(str(path), "the checkpoint is of another network.", "Train again."))
+    arrays = {file: _read_arrays(path / file, path) for file in wanted}
     for file, variables in wanted.items():
         for key, variable in _named(variables).items():
             variable.assign(arrays[file][key])
@@ -173,17 +174,36 @@ def _position(path: Path) -> Position:
     try:
         written = json.loads((path / POSITION).read_text(encoding="utf-8"))
         position = Position(**written["position"])
-        whole = all(file_hash(path / file) == known for file, known in written["sha256"].items())
-    except (OSError, ValueError, KeyError, TypeError):
+        whole = written["sha256"] == {file: file_hash(path / file) for file in (WEIGHTS, OPTIMIZER)}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:
         raise RunError(Problem(str(path), "the checkpoint is missing or damaged.", "Train again."))
     return position
 
 
+def _shapes(path: Path, checkpoint: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays, by name, from their headers alone."""
+    shapes = {}
+    with _undamaged(checkpoint), zipfile.ZipFile(path) as stored:
+        for name in stored.namelist():
+            with stored.open(name) as file:
+                np.lib.format.read_magic(file)
+                shapes[name.removesuffix(".npy")], _, dtype = np.lib.format.read_array_header_1_0(file)
+            if dtype.hasobject or dtype.itemsize > 16:
+                raise ValueError("no numbers")
+    return shapes
+
+
 def _read_arrays(path: Path, checkpoint: Path) -> dict[str, Any]:
+    """Numbers only: what is pickled is never read."""
+    with _undamaged(checkpoint), path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        return {key: stored[key] for key in stored.files}
+
+
+@contextmanager
+def _undamaged(checkpoint: Path) -> Iterator[None]:
     try:
-        with path.open("rb") as file, np.load(file) as stored:
-            return {key: stored[key] for key in stored.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        yield
+    except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error):
         raise RunError(Problem(str(checkpoint), "the checkpoint is missing or damaged.", "Train again.")) from None

@@ -14,6 +14,7 @@ from mmtrain.config import Experiment, source
 from mmtrain.data import table as tables
 from mmtrain.data.image_decode import Progress
 from mmtrain.data.images import ImageStore, Say, attach
+from mmtrain.data.manifest import MANIFEST
 from mmtrain.data.parts import Parts, read_split
 from mmtrain.data.split import Rows, split
 from mmtrain.data.table import Table, headers_of
@@ -93,6 +94,9 @@ def recorded_data(
     if path.is_file() and file_hash(path) != known["sha256"]:
         fix = f"Restore the table, or score the new one as a whole with `mmtrain evaluate {run.folder} --data {path}`."
         raise DataError(Problem(str(path), "the table has changed since the training, so its rows can no longer be told apart.", fix))
+    if not path.is_file() and (run / MANIFEST).is_file():
+        fix = f"Put it there, with its pictures beside it, or score another: mmtrain evaluate {run.folder} --data TABLE"
+        raise DataError(Problem(str(path), "the table is not here: a packed run comes without it.", fix))
     data = read_data(experiment, path, experiment.data.images_folder, progress=progress, say=say)
     written = read_split(run / "split.csv")
     if not np.array_equal(written.rows, data.table.rows):

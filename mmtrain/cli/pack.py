@@ -1,0 +1,49 @@
+"""`mmtrain pack`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmtrain.cli.options import Code, Json, Output, Quiet
+
+
+def command(
+    run: Annotated[str, typer.Argument(help="A run folder, or a name (its latest run).", show_default=False)],
+    archive: Annotated[Path, typer.Argument(metavar="ZIP", help="The archive to be written; it must not exist yet.", show_default=False)],
+    with_rows: Annotated[
+        bool, typer.Option("--with-rows", help="Also pack predictions, report and plots, and the ids of rows, which show single rows.")
+    ] = False,
+    output: Output = Path("runs"),
+    code: Code = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Pack a run into one file that `mmtrain unpack` opens elsewhere, for evaluate, predict and export.
+
+    Packed are the experiment, the model, what it learned, the scores, and which row numbers belong to which part. Never
+    packed are the table, its pictures, and paths of this machine. Predictions, report, plots, ids and the reasons why rows
+    were dropped are left out unless --with-rows is given; the manifest in the archive lists what was left out.
+
+    What training rows taught the model is in it: categories, words of texts, smallest and largest numbers. If those are
+    secret, so is the archive. Its checksums tell damage; they do not tell who made it.
+    """
+    from mmtrain.cli.show import note, out, print_json
+    from mmtrain.config.sizes import in_words
+    from mmtrain.workflows.code import import_code
+    from mmtrain.workflows.pack import pack
+
+    import_code(code)
+    done = pack(run, archive, with_rows=with_rows, output=output)
+    if as_json:
+        print_json({"run": str(done.run.folder), "archive": str(done.archive), **done.manifest.model_dump(mode="json", exclude={"run"})})
+        return
+    for name, reason in done.manifest.left_out.items():
+        note(f"left out: {name} ({reason})", quiet=quiet)
+    note(
+        f"{len(done.manifest.files)} files, {in_words(done.archive.stat().st_size)}. Open it: mmtrain unpack {done.archive.name}",
+        quiet=quiet,
+    )
+    out().print(str(done.archive), soft_wrap=True, markup=False)

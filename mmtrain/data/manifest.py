@@ -1,0 +1,70 @@
+"""manifest.json of a packed run: which files it has, with their checksums, and what was left out and why.
+
+Checksums tell a damaged archive from a whole one. They are no signature: whoever changes an archive can change them too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Literal
+
+from pydantic import Field, NonNegativeInt, ValidationError
+
+from mmtrain.errors import Problem, RunError
+from mmtrain.registry import Section
+
+MANIFEST = "manifest.json"
+VERSION = 1
+LARGEST = 10**7
+"""Bytes of a manifest; one with a thousand files has a hundredth."""
+
+NEEDED = frozenset({"config.yaml", "columns.json", "data.json", "run.json", "split.csv"})
+PART_OF_RUN = re.compile(
+    r"config\.yaml|columns\.json|data\.json|run\.json|split\.csv|model\.keras|metrics\.jsonl?|report\.html"
+    r"|predictions_[^/]+\.csv|plots/[^/]+\.png|checkpoints/(best|last|previous)/(weights\.npz|optimizer\.npz|position\.json)"
+)
+"""Names that are ever packed. Nothing else is unpacked either: Python, for one, would run a `yaml.py` in the folder it starts in."""
+
+
+class File(Section):
+    """One file of the archive."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size: NonNegativeInt
+
+
+class Manifest(Section):
+    """What an archive says of itself."""
+
+    version: Literal[1] = 1
+    mmtrain: str
+    """The version that packed it."""
+    run: str
+    """As the sender's mmtrain calls it: name/number."""
+    files: dict[str, File]
+    left_out: dict[str, str]
+    """Reasons, by file or by part of a file."""
+
+    def text(self) -> str:
+        """As it is written."""
+        return self.model_dump_json(indent=1) + "\n"
+
+
+def read(content: bytes, where: str) -> Manifest:
+    """The manifest in `content`. Raises RunError for one of a newer version, and for what is no manifest."""
+    try:
+        values: Any = json.loads(content)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        raise RunError(Problem(where, f"{MANIFEST} is damaged.", "Ask for the archive again."))
+    version = values.get("version")
+    if version != VERSION:
+        raise RunError(Problem(where, f"{MANIFEST} has version {version!r}; version {VERSION} is read.", "Update mmtrain."))
+    try:
+        return Manifest.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise RunError(Problem(where, f"{MANIFEST}: {place}: {first['msg']}.", "Ask for the archive again.")) from None

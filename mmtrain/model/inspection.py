@@ -1,0 +1,134 @@
+"""A model file is looked through before Keras sees it, as it may come from a stranger.
+
+What holds for a file that passes: opening it runs no code that came with it, imports nothing by a name it gives, unpickles
+nothing, reads no other file, and takes no more memory than a small multiple of the file's size. What is not promised: that
+the network is any good, that its calculation is small or quick, and that the libraries which read the file (HDF5, TensorFlow)
+have no faults of their own.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import tensorflow as tf
+
+from mmtrain.config.sizes import in_words
+from mmtrain.data import archive
+from mmtrain.errors import Problem, RunError, listed
+from mmtrain.model.named_objects import MOST_OBJECTS, wrong_objects
+
+CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+FILES = {"metadata.json", CONFIG, WEIGHTS}
+PLAIN = "biufV"
+"""Kinds of numbers that weights are made of, as NumPy calls them; V holds bfloat16."""
+CARE = "Do not use a file of unknown origin. Layers of your own are brought in with --code."
+
+
+def inspect_model(path: Path) -> None:
+    """Look through the file of a model. Raises RunError with what it holds that no model of ours does."""
+    entries = archive.directory(path)
+    problems = list(_wrong_entries(entries))
+    if not problems:
+        with archive.opened(path) as opened:
+            config = _json(opened.read(CONFIG))
+            problems = [f"{what}." for what in wrong_objects(config)] or list(_wrong_weights(opened.read(WEIGHTS)))
+        problems = problems or list(_wrong_size(config, entries[WEIGHTS].file_size))
+    if problems:
+        unique = list(dict.fromkeys(problems))
+        raise RunError([Problem(str(path), what, CARE) for what in unique[: archive.SHOWN]])
+
+
+def _wrong_entries(entries: dict[str, zipfile.ZipInfo]) -> Iterator[str]:
+    """Keras writes three entries and compresses none, so that a file cannot be larger inside than it is outside."""
+    if missing := sorted(FILES - set(entries)):
+        yield f"there is no {listed(missing)} in it, so it is no model."
+    if strange := [repr(name) for name in sorted(set(entries) - FILES)]:
+        yield f"it holds {listed(strange)}, which no model has."
+    packed = [name for name, entry in entries.items() if entry.compress_type != zipfile.ZIP_STORED]
+    if packed:
+        yield f"{listed(packed)} is compressed, which Keras never does."
+
+
+def _json(content: bytes) -> Any:
+    """None for what is no JSON, which is no object then."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _wrong_weights(content: bytes) -> Iterator[str]:
+    """HDF5 can point into other files, unfold compressed values, and hold references and objects; weights do none of it."""
+    try:
+        with h5py.File(io.BytesIO(content), "r") as file:
+            yield from _wrong_in_file(file, len(content))
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        yield f"{WEIGHTS} cannot be read as weights: {_first_line(error)}."
+
+
+def _wrong_in_file(file: h5py.File, size: int) -> Iterator[str]:
+    """Group by group; their number is bounded, as a group may hold itself."""
+    waiting, seen, held = [file["/"]], 0, 0
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            seen += 1
+            if seen > MOST_OBJECTS:
+                yield f"{WEIGHTS} has more than {MOST_OBJECTS:,} parts."
+                return
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                yield f"{WEIGHTS} holds `{group.name.rstrip('/')}/{name}`, which is a link to somewhere else."
+            elif isinstance(inside := group[name], h5py.Group):
+                waiting.append(inside)
+            elif what := _wrong_array(inside):
+                yield f"{WEIGHTS} holds `{inside.name}`, which {what}."
+            else:
+                held += inside.nbytes
+    if held > size:
+        yield f"{WEIGHTS} says that it holds {in_words(held)}, and has {in_words(size)}."
+
+
+def _wrong_array(array: Any) -> str:
+    if not isinstance(array, h5py.Dataset):
+        return "is no array"
+    if array.external or array.is_virtual:
+        return "takes its values from another file"
+    if array.dtype.kind not in PLAIN or array.dtype.names or array.dtype.hasobject:
+        return "holds no numbers"
+    if array.chunks is not None or array.id.get_storage_size() != array.nbytes:
+        return "is compressed or not all there"
+    return ""
+
+
+def _wrong_size(config: Any, stored: int) -> Iterator[str]:
+    """A few bytes of config.json can ask for any number of weights; a network that belongs to the file has those of the file."""
+    try:
+        with ThreadPoolExecutor(1) as thread:  # Keras keeps what it notes of a scope per thread: it ends with this one
+            needed = thread.submit(_bytes_of_weights, config).result()
+    except Exception as error:  # whatever it is that Keras, or a layer of someone's own, stumbles over: the file is the cause
+        yield f"{CONFIG} describes no network: {_first_line(error)}."
+        return
+    if needed > stored:
+        yield f"{CONFIG} asks for {in_words(needed)} of weights, and {WEIGHTS} has {in_words(stored)}."
+
+
+def _bytes_of_weights(config: Any) -> int:
+    """Of the network, built without making room for a single weight."""
+    with keras.StatelessScope(initialize_variables=False):
+        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    if not isinstance(model, keras.Model):
+        raise TypeError("it is no model")
+    return sum(math.prod(weight.shape) * int(tf.as_dtype(weight.dtype).size) for weight in model.variables)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

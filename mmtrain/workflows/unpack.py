@@ -1,0 +1,91 @@
+"""`mmtrain unpack`: a packed run becomes a run folder again; everything in the archive is checked, as it may come from a stranger."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from mmtrain import runs
+from mmtrain.config import source
+from mmtrain.data import archive
+from mmtrain.data.manifest import LARGEST, MANIFEST, NEEDED, PART_OF_RUN, Manifest, read
+from mmtrain.errors import Problem, RunError, listed
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """A run folder, made of an archive."""
+
+    folder: Path
+    manifest: Manifest
+    table: Path
+    """Where the run looks for its table."""
+
+
+def unpack(path: Path, folder: Path | None = None) -> Unpacked:
+    """Unpack a packed run into a new folder, by default named like the archive, in the working directory.
+
+    Raises RunError, with nothing written, for an archive that is not wholly as its manifest says, or is made to do harm.
+    """
+    target = folder or Path(path.stem)
+    entries = archive.directory(path)
+    if os.path.lexists(target):
+        raise RunError(
+            Problem(str(target), "the folder exists already; nothing is overwritten.", "Name another: mmtrain unpack ZIP FOLDER")
+        )
+    with archive.opened(path) as opened:
+        manifest = _manifest(path, opened, entries)
+        with runs.writing(target), runs.replacing(target) as temporary:
+            for name, entry in entries.items():
+                _write(opened, entry, temporary / name, manifest.files[name].sha256 if name in manifest.files else None)
+            table = _table(temporary / "config.yaml", path)
+    return Unpacked(target, manifest, target / table)
+
+
+def _manifest(path: Path, opened: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]) -> Manifest:
+    """The manifest, once the archive holds the files it lists, no other, and none that no run has."""
+    if MANIFEST not in entries or entries[MANIFEST].file_size > LARGEST:
+        fix = "`mmtrain pack RUN ZIP` makes archives that can be unpacked here."
+        raise RunError(Problem(str(path), f"this is no packed run: there is no {MANIFEST}.", fix))
+    manifest = read(opened.read(MANIFEST), str(path))
+    if problems := list(_disagreements(manifest, entries)):
+        raise RunError([Problem(str(path), what, archive.WHOLE) for what in problems])
+    return manifest
+
+
+def _disagreements(manifest: Manifest, entries: dict[str, zipfile.ZipInfo]) -> Iterator[str]:
+    sizes = {name: entry.file_size for name, entry in entries.items() if name != MANIFEST}
+    known = {name: file.size for name, file in manifest.files.items()}
+    if missing := sorted((set(known) | NEEDED) - set(sizes)):
+        yield f"{listed(missing)} is missing from the archive."
+    if unlisted := sorted(set(sizes) - set(known)):
+        yield f"{listed(unlisted)} is not in the manifest."
+    if strange := sorted(name for name in known if not PART_OF_RUN.fullmatch(name)):
+        yield f"{listed(strange)} is no part of a run."
+    if other := sorted(name for name in sizes if name in known and sizes[name] != known[name]):
+        yield f"{listed(other)} has another size than in the manifest."
+
+
+def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, known: str | None) -> None:
+    """One file. Raises RunError when its bytes are not those that were packed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with opened.open(entry) as packed, path.open("xb") as file:
+        found = archive.copied(packed, file, entry.file_size)
+    if known is not None and found != known:
+        raise RunError(Problem(f"{opened.filename}: {entry.filename!r}", "the checksum is not that of the manifest.", archive.WHOLE))
+
+
+def _table(path: Path, where: Path) -> PurePosixPath:
+    """Where the experiment looks for its table, below the run folder. Raises RunError when it would read or write anywhere else."""
+    data = source.read(path).tree.get("data")
+    places = data if isinstance(data, dict) else {}
+    cache = places.get("cache") or {}
+    table = PurePosixPath(str(places.get("table")))
+    elsewhere = table.is_absolute() or ".." in table.parts or archive.STRANGE.search(str(table)) is not None
+    if elsewhere or places.get("images") is not None or not isinstance(cache, dict) or cache.get("folder") is not None:
+        what = "config.yaml looks for tables or pictures, or keeps a cache, outside of the run's folder."
+        raise RunError(Problem(str(where), what, "Do not use an archive of unknown origin."))
+    return table
