@@ -12,6 +12,7 @@
         metrics.json          scores of the parts that were evaluated
         predictions_<part>.csv
         plots/*.png, report.html
+        manifest.json         of a run that was unpacked: what its archive held and what it left out
 
 Every file is written under a temporary name and renamed, so that a reader never meets half a file.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +14,8 @@ from rich.text import Text
 from mmtrain.errors import MmtrainError
 
 KINDS = {1: "The run failed", 2: "The experiment cannot be used as it is", 3: "The data cannot be used as they are"}
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def out() -> Console:
@@ -36,11 +39,16 @@ def show_problems(error: MmtrainError, *, as_json: bool) -> None:
     console.print(f"[bold red]{KINDS[error.exit_code]}[/]: {count} problem{'s' if count > 1 else ''}.", soft_wrap=True)
     for problem in error.problems:
         line = Text()
-        line.append(f"{problem.where}: " if problem.where else "", style="bold")
-        line.append(problem.what)
+        line.append(f"{printable(problem.where)}: " if problem.where else "", style="bold")
+        line.append(printable(problem.what))
         if problem.fix:
-            line.append(f" {problem.fix}", style="green")
+            line.append(f" {printable(problem.fix)}", style="green")
         console.print(line, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """Without what could steer the terminal: names may come from a stranger's file."""
+    return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def print_json(value: Any) -> None:

@@ -23,6 +23,10 @@ Finding: TypeAlias = tuple[Location, str, str]
 
 MOST_NODES = 100_000
 MOST_LEVELS = 50
+TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("bool", "float", "int", "map", "merge", "null", "seq", "str", "timestamp", "value", "yaml")
+)
+"""Of values as they are written; the others have to be asked for, as `!!python/object`, and nothing here is made of an object."""
 MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -169,7 +173,7 @@ class _Reader:
             raise ConfigError(Problem(self.source.file, what, "Check its anchors and aliases."))
         if len(location) > MOST_LEVELS:
             raise ConfigError(Problem(self.source.file, NESTED.what, NESTED.fix))
-        if not node.tag.startswith("tag:yaml.org,2002:"):
+        if node.tag not in TAGS:
             self._note(node, location, f"the tag `{node.tag}` means nothing here.", "Remove it, or quote the value.")
 
     def _mark(self, node: yaml.Node) -> Mark:

@@ -77,8 +77,8 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise RunError(Problem(str(path), "the file is no zip archive, or it is damaged.", WHOLE)) from error
     except FileNotFoundError:
         raise RunError(Problem(str(path), "the file does not exist.")) from None
-    except IsADirectoryError:
-        raise RunError(Problem(str(path), "this is a folder, not a zip archive.")) from None
+    except OSError as error:
+        raise RunError(Problem(str(path), f"the file cannot be read: {(error.strerror or str(error)).lower()}.")) from None
 
 
 def _wrong_in_all(entries: list[zipfile.ZipInfo], size: int, limits: Limits) -> Iterator[str]:
@@ -114,6 +114,11 @@ def _wrong_name(name: str) -> str:
     if STRANGE.search(name) or any(DEVICES.fullmatch(part) for part in parts) or len(name.encode(errors="surrogateescape")) > 200:
         return "the name does not mean the same file on every system."
     return ""
+
+
+def is_below_a_folder(name: str) -> bool:
+    """Whether a relative path stays in the folder it is relative to, on every system."""
+    return not _wrong_name(name)
 
 
 def _collisions(names: list[str]) -> Iterator[tuple[str, str]]:

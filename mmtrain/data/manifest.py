@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, ValidationError
 
@@ -27,6 +27,10 @@ PART_OF_RUN = re.compile(
 """Names that are ever packed. Nothing else is unpacked either: Python, for one, would run a `yaml.py` in the folder it starts in."""
 
 
+Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,300}$")]
+"""A text for a terminal, without what could steer it."""
+
+
 class File(Section):
     """One file of the archive."""
 
@@ -38,12 +42,12 @@ class Manifest(Section):
     """What an archive says of itself."""
 
     version: Literal[1] = 1
-    mmtrain: str
+    mmtrain: Line
     """The version that packed it."""
-    run: str
+    run: Line
     """As the sender's mmtrain calls it: name/number."""
-    files: dict[str, File]
-    left_out: dict[str, str]
+    files: dict[Line, File]
+    left_out: dict[Line, Line]
     """Reasons, by file or by part of a file."""
 
     def text(self) -> str:
@@ -65,6 +69,5 @@ def read(content: bytes, where: str) -> Manifest:
     try:
         return Manifest.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise RunError(Problem(where, f"{MANIFEST}: {place}: {first['msg']}.", "Ask for the archive again.")) from None
+        what = f"{MANIFEST}: `{error.errors()[0]['loc'][0]}` is not as it should be."
+        raise RunError(Problem(where, what, "Ask for the archive again.")) from None

@@ -24,7 +24,7 @@ import tensorflow as tf
 from mmtrain.config.sizes import in_words
 from mmtrain.data import archive
 from mmtrain.errors import Problem, RunError, listed
-from mmtrain.model.named_objects import MOST_OBJECTS, wrong_objects
+from mmtrain.model.named_objects import wrong_objects
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 FILES = {"metadata.json", CONFIG, WEIGHTS}
@@ -55,7 +55,7 @@ def _wrong_entries(entries: dict[str, zipfile.ZipInfo]) -> Iterator[str]:
         yield f"it holds {listed(strange)}, which no model has."
     packed = [name for name, entry in entries.items() if entry.compress_type != zipfile.ZIP_STORED]
     if packed:
-        yield f"{listed(packed)} is compressed, which Keras never does."
+        yield f"it holds compressed files, which Keras never writes: {listed(packed)}."
 
 
 def _json(content: bytes) -> Any:
@@ -76,25 +76,32 @@ def _wrong_weights(content: bytes) -> Iterator[str]:
 
 
 def _wrong_in_file(file: h5py.File, size: int) -> Iterator[str]:
-    """Group by group; their number is bounded, as a group may hold itself."""
-    waiting, seen, held = [file["/"]], 0, 0
+    waiting, held = [file["/"]], 0
+    known = {_address(file["/"])}
     while waiting:
         group = waiting.pop()
         for name in group:
-            seen += 1
-            if seen > MOST_OBJECTS:
-                yield f"{WEIGHTS} has more than {MOST_OBJECTS:,} parts."
-                return
+            where = f"{WEIGHTS} holds `{group.name.rstrip('/')}/{name}`, which"
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                yield f"{WEIGHTS} holds `{group.name.rstrip('/')}/{name}`, which is a link to somewhere else."
-            elif isinstance(inside := group[name], h5py.Group):
+                yield f"{where} is a link to somewhere else."
+                continue
+            inside = group[name]
+            if _address(inside) in known:  # a group may even hold itself
+                yield f"{where} is there under another name."
+            elif isinstance(inside, h5py.Group):
                 waiting.append(inside)
             elif what := _wrong_array(inside):
-                yield f"{WEIGHTS} holds `{inside.name}`, which {what}."
+                yield f"{where} {what}."
             else:
                 held += inside.nbytes
+            known.add(_address(inside))
     if held > size:
         yield f"{WEIGHTS} says that it holds {in_words(held)}, and has {in_words(size)}."
+
+
+def _address(part: Any) -> int:
+    """Where in the file a group or an array begins."""
+    return int(h5py.h5o.get_info(part.id).addr)
 
 
 def _wrong_array(array: Any) -> str:

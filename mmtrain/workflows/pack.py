@@ -82,6 +82,8 @@ def select(run: Run, *, with_rows: bool) -> Selection:
         reason = "" if with_rows else next((why for start, why in OF_ROWS.items() if name.startswith(start)), "")
         if path.is_symlink() or not path.is_file():
             chosen.left_out[name] = "a link or a special file"
+        elif not archive.is_below_a_folder(name):
+            chosen.left_out[name] = "its name does not mean the same file on every system"
         elif not PART_OF_RUN.fullmatch(name):
             chosen.left_out[top] = "not a part of a run that is packed"
         elif reason:
@@ -130,7 +132,11 @@ def _rewritten(run: Run, experiment: Experiment, chosen: Selection, *, with_rows
 
 
 def _config(run: Run, experiment: Experiment) -> str:
-    table = f"{DATA}/{experiment.data.table.name}"
+    """The experiment, looking for its table in the run's own folder and for pictures beside it."""
+    known = experiment.data.table
+    table = f"{DATA}/{known.name}"
+    if not archive.is_below_a_folder(table):
+        table = f"{DATA}/table{''.join(suffix for suffix in known.suffixes if suffix[1:].isalnum())}"
     cache = experiment.data.cache.model_copy(update={"folder": None})
     data = experiment.data.model_copy(update={"table": run.folder / table, "images": None, "cache": cache})
     return HEADER.format(table=table) + config.to_yaml(experiment.model_copy(update={"data": data}), run.folder)

@@ -39,6 +39,7 @@ def unpack(path: Path, folder: Path | None = None) -> Unpacked:
     with archive.opened(path) as opened:
         manifest = _manifest(path, opened, entries)
         with runs.writing(target), runs.replacing(target) as temporary:
+            temporary.mkdir()
             for name, entry in entries.items():
                 _write(opened, entry, temporary / name, manifest.files[name].sha256 if name in manifest.files else None)
             table = _table(temporary / "config.yaml", path)
@@ -60,13 +61,13 @@ def _disagreements(manifest: Manifest, entries: dict[str, zipfile.ZipInfo]) -> I
     sizes = {name: entry.file_size for name, entry in entries.items() if name != MANIFEST}
     known = {name: file.size for name, file in manifest.files.items()}
     if missing := sorted((set(known) | NEEDED) - set(sizes)):
-        yield f"{listed(missing)} is missing from the archive."
+        yield f"the archive does not hold {listed(missing)}."
     if unlisted := sorted(set(sizes) - set(known)):
-        yield f"{listed(unlisted)} is not in the manifest."
+        yield f"the manifest does not list {listed(unlisted)}."
     if strange := sorted(name for name in known if not PART_OF_RUN.fullmatch(name)):
-        yield f"{listed(strange)} is no part of a run."
+        yield f"no run has {listed(strange)}."
     if other := sorted(name for name in sizes if name in known and sizes[name] != known[name]):
-        yield f"{listed(other)} has another size than in the manifest."
+        yield f"the manifest tells other sizes of {listed(other)}."
 
 
 def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, known: str | None) -> None:
@@ -82,10 +83,9 @@ def _table(path: Path, where: Path) -> PurePosixPath:
     """Where the experiment looks for its table, below the run folder. Raises RunError when it would read or write anywhere else."""
     data = source.read(path).tree.get("data")
     places = data if isinstance(data, dict) else {}
-    cache = places.get("cache") or {}
-    table = PurePosixPath(str(places.get("table")))
-    elsewhere = table.is_absolute() or ".." in table.parts or archive.STRANGE.search(str(table)) is not None
-    if elsewhere or places.get("images") is not None or not isinstance(cache, dict) or cache.get("folder") is not None:
+    table, cache = places.get("table"), places.get("cache") or {}
+    inside = isinstance(table, str) and archive.is_below_a_folder(table)
+    if not inside or places.get("images") is not None or not isinstance(cache, dict) or cache.get("folder") is not None:
         what = "config.yaml looks for tables or pictures, or keeps a cache, outside of the run's folder."
         raise RunError(Problem(str(where), what, "Do not use an archive of unknown origin."))
-    return table
+    return PurePosixPath(str(table))
