@@ -147,7 +147,7 @@ def test_pack_leaves_out_names_that_do_not_travel(run, tmp_path):
     """The table is then looked for under a plain name."""
     (run / "predictions_a:b.csv").write_text("row\n")
     text = (run / "config.yaml").read_text()
-    run.write_text("config.yaml", text.replace("patients.csv", "'what: all?.csv.gz'"))
+    run.write_text("config.yaml", text.replace("../../../patients.csv", "'../what: all?.csv.gz'"))
     run.seal("config.yaml")
     pack(str(run.folder), tmp_path / "out.zip", with_rows=True)
     assert left_out(tmp_path / "out.zip")["predictions_a:b.csv"] == "its name does not mean the same file on every system"

@@ -215,6 +215,16 @@ HOSTILE = {
         "it names `os.Mask`, and `mmtrain>Mask` is not from there.",
     ),
     "a class that is none": ({"module": "keras.layers", "class_name": ["Dense"]}, "it names `keras.layers.['Dense']`, which is no class."),
+    "a calculation of a constant": (
+        {
+            "module": "keras.src.ops.numpy",
+            "class_name": "Tile",
+            "config": {"repeats": [10**10]},
+            "registered_name": "Tile",
+            "inbound_nodes": [{"args": [[1.0]], "kwargs": {}}],
+        },
+        "it calculates `keras.src.ops.numpy.Tile` of nothing while it is opened.",
+    ),
     "settings of a training": (
         {**LAYER, "config": {"scale": 1}, "compile_config": {"optimizer": "adam"}},
         "it brings settings of a training with `keras.layers.Rescaling`.",

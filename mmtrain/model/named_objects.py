@@ -79,11 +79,18 @@ def _wrong(entry: dict[str, Any]) -> str:
         return f"it names {said}, which is no class"
     if entry.get("compile_config"):
         return f"it brings settings of a training with {said}"
+    if any(not _takes_a_tensor(node) for node in entry.get("inbound_nodes") or ()):
+        return f"it calculates {said} of nothing while it is opened"
     key = entry["config"] if name == "function" else registered or name
     own = keras.saving.get_custom_objects().get(key) if isinstance(key, str) else None
     if own is not None:
         return "" if _of_one_package(own, module) else f"it names {said}, and `{key}` is not from there"
     return _wrong_in_keras(name, str(module), registered, said)
+
+
+def _takes_a_tensor(node: Any) -> bool:
+    """Whether a call in the network is of something in the network; Keras carries out any other at once, however large its result."""
+    return any(entry["class_name"] == "__keras_tensor__" for entry in _objects(node))
 
 
 def _wrong_in_keras(name: str, module: str, registered: str | None, said: str) -> str:
