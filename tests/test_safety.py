@@ -410,6 +410,17 @@ def test_weights_that_are_not_plain_numbers_in_the_file_are_refused(change, tmp_
     assert refusal(written(tmp_path, changed_weights(plain, change, tmp_path))) == [f"{WEIGHTS[change]} {CARE}"]
 
 
+def test_weights_that_say_they_hold_more_than_the_file_are_refused(tmp_path):
+    """The numbers are changed where the file describes the array: its length, and its bytes."""
+    parts = changed_weights(parts_of(network(), tmp_path), lambda file, _: file.create_dataset("v", data=np.ones(12_345, "f4")), tmp_path)
+    content = parts["model.weights.h5"]
+    for true, said in ((12_345, 10**10), (4 * 12_345, 4 * 10**10)):
+        content = content.replace(true.to_bytes(8, "little"), said.to_bytes(8, "little"))
+    (found,) = refusal(written(tmp_path, parts | {"model.weights.h5": content}))
+    assert found.startswith("model.weights.h5 cannot be read as weights: ")
+    assert "invalid dataset size" in found
+
+
 def test_weights_that_hold_themselves_are_refused(tmp_path):
     def ring(file, folder):
         file["first"] = file["second"] = file["/"]

@@ -205,5 +205,5 @@ def _read_arrays(path: Path, checkpoint: Path) -> dict[str, Any]:
 def _undamaged(checkpoint: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         raise RunError(Problem(str(checkpoint), "the checkpoint is missing or damaged.", "Train again.")) from None
