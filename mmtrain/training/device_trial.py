@@ -66,10 +66,9 @@ def decide(experiment: Experiment, fitted: Fitted, arrays: Arrays, rows: Array) 
         return decision
     steps = -(-len(rows) // int(decision.experiment.training.batch_size)) * training.epochs
     if training.deterministic:
-        decision.reasons.append(f"{_told(decision.experiment, open_fields)}: `deterministic` makes no trials")
-    elif "precision" not in open_fields and steps < FEW_STEPS:
-        decision.reasons.append(f"{_told(decision.experiment, open_fields)}: for {steps} steps a trial would not pay")
-    else:
+        if "precision" in open_fields:  # asked for, as it is not the default
+            decision.reasons.append(f"{_told(decision.experiment, open_fields)}: `deterministic` makes no trials")
+    elif "precision" in open_fields or steps >= FEW_STEPS:
         _Trial(decision, fitted, arrays, rows).run(open_fields, steps)
     return decision
 
