@@ -8,11 +8,13 @@
         columns.json          what training rows taught the columns and the targets
         metrics.jsonl         a line per epoch
         checkpoints/          best, last, previous
+        tensorboard/          what metrics.jsonl says, for TensorBoard, where the experiment asks for it
         model.keras           the trained model with its preprocessing
         metrics.json          scores of the parts that were evaluated
         predictions_<part>.csv
         plots/*.png, report.html
         manifest.json         of a run that was unpacked: what its archive held and what it left out
+        .lock                 held by the process that trains the run
 
 Every file is written under a temporary name and renamed, so that a reader never meets half a file.
 """
@@ -25,7 +27,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -86,6 +88,14 @@ class Run:
         if path.exists():
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             self.write_text(name, "".join(lines[:most]))
+
+    def read_lines(self, name: str) -> list[dict[str, Any]]:
+        """The documents of a file that grows; a last line that a crash cut short counts for nothing."""
+        found = []
+        for line in (self.folder / name).read_text(encoding="utf-8").splitlines() if (self.folder / name).is_file() else []:
+            with suppress(ValueError):
+                found.append(json.loads(line))
+        return found
 
     def update(self, **facts: Any) -> None:
         """Change facts in run.json; one that becomes None is removed."""

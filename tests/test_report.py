@@ -541,7 +541,7 @@ def test_columns_of_an_unknown_role_are_told_briefly():
 def test_epochs_leave_out_steps_and_a_torn_last_line(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text(json.dumps({"epoch": 1}) + "\n" + json.dumps({"epoch": 2, "step": 4}) + "\n" + '{"epoch": 2, "tr')
-    assert read_epochs(path) == ({"epoch": 1},)
+    assert read_epochs(Run(tmp_path)) == ({"epoch": 1},)
 
 
 def test_predictions_are_read_as_they_were_written(tmp_path):

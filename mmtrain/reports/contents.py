@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -131,23 +129,15 @@ def read(run: Run, experiment: Experiment, fitted: Fitted, label: str, rows: pd.
         facts,
         run.read_json("data.json"),
         {part: len(positions) for part, positions in read_split(run / "split.csv").parts.items()},
-        read_epochs(run / "metrics.jsonl"),
+        read_epochs(run),
         _parts(run, facts, label, rows),
         (run / "config.yaml").read_text(encoding="utf-8"),
     )
 
 
-def read_epochs(path: Path) -> tuple[Mapping[str, Any], ...]:
-    """Lines of whole epochs. A last line that a crash cut short is left out."""
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        try:
-            values = json.loads(line)
-        except ValueError:
-            continue
-        if "step" not in values:
-            found.append(values)
-    return tuple(found)
+def read_epochs(run: Run) -> tuple[Mapping[str, Any], ...]:
+    """Lines of whole epochs."""
+    return tuple(line for line in run.read_lines("metrics.jsonl") if "step" not in line)
 
 
 def _parts(run: Run, facts: Mapping[str, Any], label: str, rows: pd.DataFrame) -> tuple[EvaluatedPart, ...]:
