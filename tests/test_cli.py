@@ -532,6 +532,21 @@ def test_evaluate_tells_what_it_cannot_score(there, folder, finished):
     assert json.loads(said.out)["error"]["problems"][0]["what"] == "model.keras changed after the training."
 
 
+@pytest.mark.slow  # a process of its own
+def test_quiet_training_says_nothing_on_standard_error(tmp_path):
+    """TensorFlow has something to say of a transposed mask, for one, once in a process."""
+    two_blobs(tmp_path, z=lambda row: "" if row % 5 == 0 else row)
+    tree = """
+    columns: {x: {role: numeric}, z: {role: numeric, missing: mask}, y: {role: target, task: binary}}
+    branches: {x: {columns: [x]}, z: {columns: [z]}}
+    fusion: attention
+    training: {epochs: 1}
+    """
+    write_experiment(tmp_path / "masked.yaml", tree)
+    process = start("fit", "masked.yaml", "--quiet", folder=tmp_path)
+    assert process.communicate(timeout=100) == ("runs/masked/1\n", "")
+
+
 # Interruption
 
 

@@ -202,7 +202,9 @@ class FeatureAttention(_OverBranches):
     def call(self, features: dict[str, Any], present: dict[str, Any]) -> Any:
         values, shown = self.stacked(features, present)  # (batch, branches, width), (batch, branches, 1)
         sequence = ops.where(shown > 0, values + ops.cast(self.places, values.dtype), 0)
-        mask = ops.swapaxes(shown, 1, 2) > 0  # (batch, 1, branches): what may be looked at
+        # (batch, 1, branches): what may be looked at. Not transposed: TensorFlow would move that behind the comparison, to a bool, of
+        # which oneDNN says on standard error that it cannot transpose it.
+        mask = ops.reshape(shown, (-1, 1, len(features))) > 0
         sequence = self.normalize(sequence + self.attend(sequence, sequence, attention_mask=mask))
         return self.mean({name: sequence[:, number] for number, name in enumerate(features)}, present)
 
