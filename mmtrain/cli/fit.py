@@ -10,7 +10,9 @@ import typer
 from mmtrain.cli.options import Code, Json, Output, Quiet, Set
 
 if TYPE_CHECKING:
-    from mmtrain.workflows.fit import Fitted
+    from mmtrain.runs import Run
+    from mmtrain.training.interruption import Interrupted
+    from mmtrain.workflows.train import Fitted
 
 
 def command(
@@ -29,7 +31,6 @@ def command(
 ) -> None:
     """Train the experiment in a file; everything lands in a run folder."""
     from mmtrain.cli.live import display
-    from mmtrain.cli.show import note
     from mmtrain.training.interruption import Interrupted
     from mmtrain.workflows.code import import_code
     from mmtrain.workflows.fit import Onlookers, fit, resume
@@ -48,11 +49,19 @@ def command(
                 done = resume(resume_run, output=output, onlookers=onlookers)
         except Interrupted as stopped:
             shown.close()
-            kept = shown.run is not None and (shown.run / "model.keras").is_file() and shown.run.folder
-            note(f"{stopped} {f'The best weights so far are kept in {kept}.' if kept else 'No epoch was finished.'}")
-            note(f"Go on with it: mmtrain fit --resume {shown.run.folder}" if shown.run is not None else "")
+            if shown.run is not None:
+                _stopped(shown.run, stopped)
             raise typer.Exit(stopped.exit_code) from None
     _result(done, as_json=as_json, quiet=quiet)
+
+
+def _stopped(run: Run, stopped: Interrupted) -> None:
+    from mmtrain.cli.show import note
+
+    # Whoever gave up the writing of the model has its weights all the same.
+    kept = (run / "model.keras").is_file() or (run / "checkpoints" / "best").is_dir()
+    note(f"{stopped} {f'The best weights so far are kept in {run.folder}.' if kept else 'No epoch was finished.'}")
+    note(f"Go on with it: mmtrain fit --resume {run.folder}")
 
 
 def _one_of(config: Path | None, resume_run: str | None, overrides: list[str] | None, *, dry_run: bool) -> None:

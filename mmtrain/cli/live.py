@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mmtrain.cli.show import err, number, plain_table
-from mmtrain.training.events import Ended, EpochEnded, Event, Started, Stepped, Warned
+from mmtrain.training.events import Ended, EpochEnded, Event, Started, Stepped, StopAsked, Warned
 
 if TYPE_CHECKING:
     from mmtrain.runs import Run
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 REFRESHES = 5.0
 """Redraws a second at most: each costs some 5 ms."""
 SHOWN_EPOCHS = 8
+STOPPING = {
+    1: "Stopping after this step, with a checkpoint.",
+    2: "Still finishing the step or writing the checkpoint; press again to give it up.",
+}
+"""What is said when a person asks once, and once more."""
 
 
 class Display:
@@ -97,15 +102,11 @@ class Display:
             if self._live is not None and self._due(last=False):
                 self._live.update(self._view(), refresh=True)
         elif isinstance(event, EpochEnded):
-            self._ended.append(event)
-            self._step = None
-            self._epoch_begun = time.perf_counter()
-            if self._live is None:
-                self.say(self._line(event))
-            else:
-                self._live.update(self._view(), refresh=True)
+            self._epoch_ended(event)
         elif isinstance(event, Warned):
             self.say(f"warning: {event.text}")
+        elif isinstance(event, StopAsked):
+            self.say(STOPPING[event.times])
         elif isinstance(event, Ended):
             self.close()
 
@@ -115,8 +116,20 @@ class Display:
             self._live.stop()
             self._live = None
 
+    def _epoch_ended(self, event: EpochEnded) -> None:
+        self._ended.append(event)
+        self._step = None
+        self._epoch_begun = time.perf_counter()
+        if self._live is None:
+            self.say(self._line(event))
+        else:
+            self._live.update(self._view(), refresh=True)
+
     def _start(self, event: Started) -> None:
         self._started = event
+        if event.done or event.done_steps:
+            step = f" and step {event.done_steps} of the next" if event.done_steps else ""
+            self.say(f"Going on after epoch {event.done} of {event.epochs}{step}.")
         self._begun = self._epoch_begun = time.perf_counter()
         if self.console.is_terminal:
             self._live = Live(self._view(), console=self.console, auto_refresh=False)
@@ -149,30 +162,42 @@ class Display:
             scores = [number(event.scores.get(name)) for name in columns]
             mark = Text("best", style="green") if event.epoch == self._ended[-1].best_epoch else Text("")
             table.add_row(str(event.epoch), *scores, f"{event.learning_rate:.2g}", f"{event.rows_per_second:,.0f}", mark)
-        return Group(table, self._position())
+        position = self._position()
+        position.no_wrap, position.overflow = True, "ellipsis"  # a wrapped line leaves its head behind when something is said above
+        return Group(table, position)
 
     def _best(self) -> str:
         """The monitored score of the best epoch so far."""
-        best = next((event for event in reversed(self._ended) if event.is_best), None)
-        if best is None or self._started is None:
+        started = self._started
+        here = next((event for event in reversed(self._ended) if event.is_best), None)
+        if started is None or (here is None and not started.best_epoch):
             return ""
-        return f"  best {self._started.monitor} {number(best.scores.get(self._started.monitor))} in epoch {best.epoch}"
+        epoch, score = (here.epoch, here.scores.get(started.monitor)) if here is not None else (started.best_epoch, started.best)
+        return f"  best {started.monitor} {number(score)} in epoch {epoch}"
 
     def _position(self) -> Text:
         started, step = self._started, self._step
         if started is None:
             return Text("")
-        done = len(self._ended)
-        elapsed = time.perf_counter() - self._begun
-        share = done + (step.step / started.steps if step is not None else 0.0)
-        left = f"  {_duration(elapsed / share * (started.epochs - share))} left at most" if share > 0.05 else ""
-        left += self._best()
+        done = started.done + len(self._ended)
+        told = f"{self._left(started)}{self._best()}"
         if step is None:
-            return Text(f"{done} of {started.epochs} epochs done{left}")
-        rate = step.rows / max(1e-9, time.perf_counter() - self._epoch_begun)
+            return Text(f"{done} of {started.epochs} epochs done{told}")
+        rows = step.rows - (started.done_rows if step.epoch == started.done + 1 else 0)
+        rate = rows / max(1e-9, time.perf_counter() - self._epoch_begun)
         return Text(
-            f"epoch {step.epoch}/{started.epochs}  step {step.step}/{started.steps}  loss {step.loss:.3f}  {rate:,.0f} rows/s{left}"
+            f"epoch {step.epoch}/{started.epochs}  step {step.step}/{started.steps}  loss {step.loss:.3f}  {rate:,.0f} rows/s{told}"
         )
+
+    def _left(self, started: Started) -> str:
+        """The time to the last epoch at the pace of this process; empty as long as it is not known."""
+        step = self._step.step if self._step is not None else 0 if self._ended else started.done_steps
+        stands = started.done + len(self._ended) + step / started.steps
+        here = stands - started.done - started.done_steps / started.steps
+        if here <= 0.05:
+            return ""
+        elapsed = time.perf_counter() - self._begun
+        return f"  {_duration(elapsed / here * (started.epochs - stands))} left at most"
 
 
 def _parts(plan: Plan) -> Table:

@@ -8,13 +8,36 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Started:
-    """Before the first step."""
+    """Before the first step; of a run that is gone on with, what is done already."""
 
     epochs: int
     steps: int
     rows: int
     monitor: str
     direction: str
+    done: int = 0
+    """Epochs."""
+    done_steps: int = 0
+    """Of the next epoch, as are the rows."""
+    done_rows: int = 0
+    best_epoch: int = 0
+    best: float | None = None
+    """The monitored score of the best epoch."""
+
+
+@dataclass(frozen=True)
+class EpochBegan:
+    """Before the first step of an epoch that is taken here."""
+
+    epoch: int
+
+
+@dataclass(frozen=True)
+class StepsBegan:
+    """Before a call of the compiled step, which may take several steps; `step` steps of the epoch are done."""
+
+    epoch: int
+    step: int
 
 
 @dataclass(frozen=True)
@@ -48,6 +71,13 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class StopAsked:
+    """A person or the cluster wants the training to stop, for the `times`-th time; the third time nothing can be told any more."""
+
+    times: int
+
+
+@dataclass(frozen=True)
 class Ended:
     """After the last epoch."""
 
@@ -57,5 +87,15 @@ class Ended:
     reason: str = ""
 
 
-Event = Started | Stepped | EpochEnded | Warned | Ended
+Event = Started | EpochBegan | StepsBegan | Stepped | EpochEnded | Warned | StopAsked | Ended
 Watcher = Callable[[Event], None]
+
+
+def all_of(*watchers: Watcher) -> Watcher:
+    """One watcher that tells every one of these, in this order."""
+
+    def watch(event: Event) -> None:
+        for watcher in watchers:
+            watcher(event)
+
+    return watch

@@ -1,15 +1,17 @@
-"""Ctrl-C and a cluster's SIGTERM: noticed between two steps, so that what is saved is whole."""
+"""What stops a training from outside: Ctrl-C and a cluster's SIGTERM, between two steps; a callback, at the end of an epoch."""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Self
 
 
 class Interrupted(Exception):  # noqa: N818 (not an error: a person or the cluster asked for it)
-    """Training stopped on request, after a checkpoint; `exit_code` is 130 for SIGINT and 143 for SIGTERM."""
+    """Training stopped on request; `exit_code` is 130 for SIGINT and 143 for SIGTERM."""
 
     def __init__(self, number: int) -> None:
         self.exit_code = 128 + number
@@ -17,10 +19,17 @@ class Interrupted(Exception):  # noqa: N818 (not an error: a person or the clust
 
 
 class Interruption:
-    """While active, the first SIGINT or SIGTERM only sets `number`; a second one ends the process as usual."""
+    """While active, the first SIGINT or SIGTERM only sets `number`, and the second nothing; a third raises Interrupted where it finds us.
 
-    def __init__(self) -> None:
+    `told` hears the first two, with their count: a person who sees nothing happen presses Ctrl-C again, in the middle of the checkpoint.
+    """
+
+    def __init__(self, told: Callable[[int], None] = lambda _: None) -> None:
         self.number = 0
+        self.after_epoch = ""
+        """Why the training is to end with this epoch, in words; empty as long as it is not."""
+        self._told = told
+        self._times = 0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -29,13 +38,13 @@ class Interruption:
         return self
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        self.number = number
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
+        self._times += 1
+        if self._times > 2:
+            raise Interrupted(number)
+        self.number = self.number or number
+        with suppress(RuntimeError):  # the signal came while standard error was written to; it cannot be entered twice
+            self._told(self._times)
 
     def __exit__(self, *_: object) -> None:
-        self._restore()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

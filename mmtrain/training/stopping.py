@@ -52,9 +52,11 @@ class Stopping:
         return False
 
     @property
-    def stop(self) -> bool:
-        """Whether patience has run out."""
-        return self.rule.patience is not None and self.waited >= self.rule.patience
+    def reason(self) -> str:
+        """Why to stop, once patience has run out; empty before."""
+        if self.rule.patience is None or self.waited < self.rule.patience:
+            return ""
+        return f"{self.rule.monitor} has not improved for {self.rule.patience} epochs"
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` gave."""

@@ -1,0 +1,80 @@
+"""Ctrl-C: the first is noticed between two steps, the second is told that the checkpoint is being written, the third gives it up."""
+
+import json
+import os
+import signal
+
+import pytest
+from tiny import two_blobs, write_experiment
+
+from mmtrain.runs import Run
+from mmtrain.training import checkpoints
+from mmtrain.training.events import StepsBegan, StopAsked
+from mmtrain.training.interruption import Interrupted, Interruption
+from mmtrain.workflows.fit import Onlookers, fit, resume
+
+
+def press(times=1, number=signal.SIGINT):
+    for _ in range(times):
+        os.kill(os.getpid(), number)
+
+
+def test_first_two_signals_only_take_note_and_the_third_stops_at_once():
+    told = []
+    with pytest.raises(Interrupted) as caught, Interruption(told.append) as interruption:
+        press()
+        assert (interruption.number, told) == (signal.SIGINT, [1])
+        press(number=signal.SIGTERM)
+        assert (interruption.number, told) == (signal.SIGINT, [1, 2])
+        press(number=signal.SIGTERM)
+    assert (caught.value.exit_code, str(caught.value)) == (143, "Interrupted by SIGTERM.")
+    assert told == [1, 2]
+
+
+def test_signals_mean_what_they_meant_once_it_is_over():
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with Interruption():
+        assert signal.getsignal(signal.SIGINT) not in before
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_nothing_is_told_in_the_middle_of_a_line():
+    """Standard error refuses to be entered a second time, with this error."""
+
+    def told(_):
+        raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")
+
+    with Interruption(told) as interruption:
+        press()
+    assert interruption.number == signal.SIGINT
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("interruption")
+    two_blobs(folder)
+    return write_experiment(
+        folder / "stop.yaml", "columns: {x: {role: numeric}, y: {role: target, task: binary}}\ntraining: {epochs: 2, batch_size: 16}"
+    )
+
+
+@pytest.mark.parametrize(("presses", "step"), [(2, 1), (3, 0)])
+def test_impatience_never_costs_a_whole_checkpoint(experiment, tmp_path, presses, step):
+    """The third time, what was done since the last checkpoint is lost, and no more."""
+    seen = []
+
+    def watch(event):
+        if isinstance(event, StepsBegan) and (event.epoch, event.step) == (2, 0):
+            press(presses)
+        if isinstance(event, StopAsked):
+            seen.append(event.times)
+
+    with pytest.raises(Interrupted):
+        fit(experiment, output=tmp_path, onlookers=Onlookers(watch=watch))
+    run = Run(tmp_path / "stop" / "1")
+    assert seen == [1, 2]
+    assert (run.state, (run / "model.keras").is_file()) == ("interrupted", True)
+    assert checkpoints.newest(run / "checkpoints") == ("last", "")
+    position = json.loads((run / "checkpoints" / "last" / "position.json").read_text())["position"]
+    assert (position["epoch"], position["step"]) == (1, step)
+    assert resume(str(run.folder)).ended.epochs == 2
