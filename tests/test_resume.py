@@ -18,7 +18,7 @@ from mmtrain.errors import DataError, RunError
 from mmtrain.model import saved
 from mmtrain.runs import Run
 from mmtrain.training import checkpoints
-from mmtrain.training.events import EpochEnded, Stepped
+from mmtrain.training.events import EpochEnded, Started, StepsBegan
 from mmtrain.training.interruption import Interrupted
 from mmtrain.workflows.evaluate import evaluate
 from mmtrain.workflows.fit import Onlookers, fit, resume
@@ -106,7 +106,11 @@ def stop_at(epoch, step):
     """A watcher that interrupts the training after this step; step 0 is the end of the epoch before."""
 
     def watch(event):
-        here = (event.epoch, event.step) if isinstance(event, Stepped) else (event.epoch + 1, 0) if isinstance(event, EpochEnded) else None
+        here = None
+        if isinstance(event, StepsBegan):
+            here = event.epoch, event.step + 1
+        elif isinstance(event, EpochEnded):
+            here = event.epoch + 1, 0
         if here == (epoch, step):
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -221,6 +225,14 @@ def test_killed_before_the_first_checkpoint_begins_again(whole, copy):
     assert_equal_bits(whole, copy)
 
 
+def test_what_is_done_already_is_told_before_the_first_step(copy):
+    events = []
+    assert resumed(copy, events.append) == []
+    best = json.loads((copy / "metrics.jsonl").read_text().splitlines()[1])["validation_loss"]
+    standing = {"done": 2, "done_steps": 2, "done_rows": 32, "best_epoch": 2, "best": best}
+    assert events[0] == Started(epochs=4, steps=3, rows=42, monitor="validation_loss", direction="minimize", **standing)
+
+
 def test_killed_after_the_last_epoch_only_saves_the_model(whole):
     run = copied(whole)
     without_model(run)
@@ -259,7 +271,7 @@ def cut(path):
 def test_damaged_checkpoint_falls_back_to_a_whole_one_and_says_so(whole, copy, harm, says, begins_with):
     harm(copy / "checkpoints")
     steps = []
-    assert resumed(copy, lambda event: steps.append((event.epoch, event.step)) if isinstance(event, Stepped) else None) == says
+    assert resumed(copy, lambda event: steps.append((event.epoch, event.step + 1)) if isinstance(event, StepsBegan) else None) == says
     assert steps[0] == begins_with
     assert_equal_bits(whole, copy)
 
@@ -302,10 +314,10 @@ def test_checkpoints_are_written_within_an_epoch_as_often_as_told_and_are_gone_o
     seen = []
 
     def watch(event):
-        if isinstance(event, Stepped) and event.epoch == 2:
+        if isinstance(event, StepsBegan) and event.epoch == 2:
             found = position(Run(tmp_path / "runs" / "light" / "1"))
             seen.append((found["epoch"], found["step"], found["rows"]))
-            if event.step == 3:
+            if event.step == 2:
                 shutil.copytree(tmp_path / "runs" / "light" / "1", tmp_path / "runs" / "light" / "2")
 
     fit(path, output=tmp_path / "runs", onlookers=Onlookers(watch=watch))
@@ -325,7 +337,7 @@ def test_full_disk_stops_the_training_with_its_last_whole_checkpoint(light, whol
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def watch(event):
-        if isinstance(event, Stepped) and (event.epoch, event.step) == (3, 1):
+        if isinstance(event, StepsBegan) and (event.epoch, event.step) == (3, 0):
             resource.setrlimit(resource.RLIMIT_FSIZE, (2500, before[1]))
 
     try:

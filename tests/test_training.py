@@ -23,7 +23,7 @@ from mmtrain.training import checkpoints, device, loop
 from mmtrain.training.augment import augmented
 from mmtrain.training.checkpoints import Position
 from mmtrain.training.divergence import suspicious
-from mmtrain.training.events import Ended, EpochEnded, Started, Stepped, Warned
+from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Started, Stepped, StepsBegan, Warned
 from mmtrain.training.interruption import Interruption
 from mmtrain.training.material import Material
 from mmtrain.training.schedules import LearningRate
@@ -112,7 +112,8 @@ def test_training_stops_when_patience_runs_out(rule, scores, best_epoch, stops_a
     stopped = None
     for epoch, score in enumerate(scores, start=1):
         stopping.epoch_ended(epoch, score)
-        if stopping.stop:
+        if stopping.reason:
+            assert stopping.reason == f"validation_loss has not improved for {rule['patience']} epochs"
             stopped = epoch
             break
     assert (stopping.best_epoch, stopped) == (best_epoch, stops_after)
@@ -362,7 +363,9 @@ def events_and_run(blobs):
 def test_events_tell_the_whole_training(events_and_run):
     events, _ = events_and_run
     kinds = [type(event) for event in events]
-    assert kinds == [Started, *([Stepped] * 3 + [EpochEnded]) * 3, Ended]
+    begun = [EpochBegan, StepsBegan]
+    steps = [StepsBegan, Stepped] * 2 + [Stepped]  # of a step is told while the next one runs
+    assert kinds == [Started, *(begun + steps + [EpochEnded]) * 3, Ended]
     assert events[0] == Started(epochs=3, steps=3, rows=42, monitor="validation_loss", direction="minimize")
     assert [event.rows for event in events if isinstance(event, Stepped)] == [16, 32, 42] * 3  # the last batch has 10 rows
     ended = [event for event in events if isinstance(event, EpochEnded)]

@@ -14,7 +14,8 @@ Output = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder th
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
 Code = Annotated[
-    Path | None, typer.Option("--code", metavar="FILE", help="A Python file with your own columns, branches or fusions, imported first.")
+    Path | None,
+    typer.Option("--code", metavar="FILE", help="A Python file with your own columns, branches, fusions or callbacks, imported first."),
 ]
 Run = Annotated[
     str | None, typer.Argument(help="A run folder, or a name (its latest run). Left out: the latest run of all.", show_default=False)

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, model_valid
 
 from mmtrain.branches import AnyBranch
 from mmtrain.columns import AnyColumn, Column, InputColumn
+from mmtrain.config.callback import Callback
 from mmtrain.config.sizes import Size
 from mmtrain.fusion import AnyFusion
 from mmtrain.registry import OneOf, Section
@@ -156,6 +157,16 @@ class Training(Section):
     class_weights: ClassWeights = Field("none", description="For class targets that have no `class_weights` of their own.")
     early_stopping: EarlyStopping = Field(description="Which epoch is the best one, and when to stop.")
     checkpoint_minutes: float = Field(5.0, gt=0, description="A checkpoint is written after every epoch, and this often within one.")
+    tensorboard: bool = Field(
+        False, description="Whether every epoch's scores are also written for TensorBoard, to `tensorboard/` in the run."
+    )
+    callbacks: tuple[Callback, ...] = Field(
+        (),
+        description="Keras callbacks: told of the training, every epoch and every call of the compiled step. Their logs have Keras' names "
+        "(`loss`, `val_loss`, `val_auc`, `learning_rate`) and their epochs count from 0. They can stop the training, but not change the "
+        "learning rate; what they keep in memory is lost when a run is gone on with.",
+        examples=[[{"name": "keras.callbacks.CSVLogger", "filename": "log.csv"}]],
+    )
     seed: NonNegativeInt = Field(0, description="Of initial weights, order, dropout and augmentation.")
     deterministic: bool = Field(False, description="Bit-identical weights and predictions on the same machine; slower.")
 

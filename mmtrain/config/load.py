@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from mmtrain.branches import architectures
 from mmtrain.columns import roles
 from mmtrain.config import mistakes, rules
+from mmtrain.config.callback import NUMBER
 from mmtrain.config.defaults import filled
 from mmtrain.config.experiment import Experiment
 from mmtrain.config.schema import schema_of
@@ -63,7 +64,14 @@ def to_yaml(experiment: Experiment, folder: Path) -> str:
         if holder[key] is not None:
             holder[key] = Path(os.path.relpath(holder[key], folder.resolve())).as_posix()
     header = "# Every value of this experiment, defaults included. `mmtrain fit` on this file repeats the run.\n"
-    return header + yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+    return header + yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts a text into quotes also where only YAML 1.2 takes it for a number: `1e3`."""
+
+
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+.0123456789"))
 
 
 def json_schema() -> dict[str, Any]:

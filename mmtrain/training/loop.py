@@ -13,7 +13,7 @@ from mmtrain.errors import Problem, RunError
 from mmtrain.runs import Run
 from mmtrain.training import checkpoints
 from mmtrain.training.divergence import diverged
-from mmtrain.training.events import Ended, EpochEnded, Started, Stepped, Watcher
+from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Started, Stepped, StepsBegan, Watcher
 from mmtrain.training.interruption import Interrupted, Interruption
 from mmtrain.training.material import Material
 from mmtrain.training.schedules import LearningRate
@@ -23,7 +23,7 @@ from mmtrain.training.tally import NotFinite, Tally
 from mmtrain.training.validation import Validation
 
 
-def train(material: Material, run: Run, watch: Watcher, resume: str | None = None) -> Ended:
+def train(material: Material, run: Run, watch: Watcher, resume: str | None = None, interruption: Interruption | None = None) -> Ended:
     """Train to the end, to the patience's end or to an interruption; `checkpoints/best` holds the best weights.
 
     `resume` names the checkpoint to go on from, None begins; what the run wrote after it is cut away first.
@@ -33,8 +33,7 @@ def train(material: Material, run: Run, watch: Watcher, resume: str | None = Non
     loop = _Loop(material, run, watch)
     loop.go_on_from(resume)
     try:
-        with Interruption() as interruption:
-            return loop.run_epochs(interruption)
+        return loop.run_epochs(interruption or Interruption())
     except tf.errors.ResourceExhaustedError as error:
         training = material.experiment.training
         fix = f"Lower training.batch_size (now {training.batch_size}), the size of pictures, or the widths of the network."
@@ -71,24 +70,40 @@ class _Loop:
         self.run.cut_lines("metrics.jsonl", self.start.epoch)
 
     def run_epochs(self, interruption: Interruption) -> Ended:
-        rule = self.training.early_stopping
-        self.watch(Started(self.training.epochs, len(self.batches), len(self.batches.rows), rule.monitor, rule.direction))
-        epoch = self.start.epoch
-        while epoch < self.training.epochs and not self.stopping.stop:
+        self.watch(self.started())
+        epoch, reason = self.start.epoch, self.stopping.reason
+        while epoch < self.training.epochs and not reason:
             epoch += 1
             self.run_epoch(epoch, interruption)
+            reason = self.stopping.reason or interruption.after_epoch
         if not self.stopping.best_epoch:  # the monitored score was never defined: the last weights are as good as any
             self.checkpoint_best(epoch)
-        reason = f"{rule.monitor} has not improved for {rule.patience} epochs" if self.stopping.stop else ""
         ended = Ended(epoch, self.stopping.best_epoch or epoch, self.best_scores, reason)
         self.watch(ended)
         return ended
 
+    def started(self) -> Started:
+        """What is about to be done, and what is done."""
+        rule, start = self.training.early_stopping, self.start
+        return Started(
+            self.training.epochs,
+            len(self.batches),
+            len(self.batches.rows),
+            rule.monitor,
+            rule.direction,
+            done=start.epoch,
+            done_steps=start.step,
+            done_rows=start.rows,
+            best_epoch=self.stopping.best_epoch,
+            best=self.stopping.best.value,
+        )
+
     def run_epoch(self, epoch: int, interruption: Interruption) -> None:
         """One epoch of steps, then validation, the best weights, a line of metrics and a checkpoint."""
+        self.watch(EpochBegan(epoch))
         begun = time.perf_counter()
         tally = self.train_epoch(epoch, interruption)
-        rows_per_second = len(self.batches.rows) / (time.perf_counter() - begun)
+        rows_per_second = (tally.rows - self.begins(epoch).rows) / (time.perf_counter() - begun)
         learning_rate = float(self.steps.optimizer.learning_rate.numpy())
         try:
             with Averaged(self.steps):
@@ -110,15 +125,18 @@ class _Loop:
 
     def train_epoch(self, epoch: int, interruption: Interruption) -> Tally:
         """All steps of an epoch. Raises RunError when a loss is not finite, Interrupted."""
-        here = self.start if self.start.epoch == epoch - 1 else checkpoints.Position()
+        here = self.begins(epoch)
         tally, step = Tally(here.losses, here.rows, here.step), here.step
         try:
             for batch in self.batches.epoch(epoch, here.step):
                 self.checkpoint_if_due(epoch, tally, interruption)
                 rates = [self.rate.at(epoch - 1 + number / len(self.batches)) for number in range(step, step + batch.steps)]
+                self.watch(StepsBegan(epoch, step))
                 tally.add(len(batch.rows), self.steps.train(batch, rates))
                 step += batch.steps
-                if tally.rows:
+                if self.training.callbacks:  # they are told of these steps while the weights are those after them
+                    tally.settle()
+                if tally.step > here.step:
                     self.watch(Stepped(epoch, tally.step, tally.rows, tally.sums["loss"] / tally.rows))
             tally.settle()
         except NotFinite as found:
@@ -126,6 +144,10 @@ class _Loop:
             raise diverged(self.material, str(self.run.folder), what, "training rows", self.batches.rows) from None
         self.watch(Stepped(epoch, tally.step, tally.rows, tally.sums["loss"] / tally.rows))
         return tally
+
+    def begins(self, epoch: int) -> checkpoints.Position:
+        """What of an epoch was done before; only the first one of this process can have anything."""
+        return self.start if self.start.epoch == epoch - 1 else checkpoints.Position()
 
     def checkpoint_if_due(self, epoch: int, tally: Tally, interruption: Interruption) -> None:
         """A checkpoint within the epoch, every few minutes and where a person or a cluster interrupts; then Interrupted is raised."""

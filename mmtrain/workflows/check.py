@@ -1,4 +1,4 @@
-"""`mmtrain check`: everything that `fit` would refuse, without training and without TensorFlow."""
+"""`mmtrain check`: everything that `fit` would refuse, without training; TensorFlow is started for callbacks alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmtrain import config
 from mmtrain.data.parts import PartSummary, summarise
-from mmtrain.workflows.prepare import check_class_weights, check_training_answers, read_data, split_rows, strata
+from mmtrain.workflows.prepare import check_callbacks, check_class_weights, check_training_answers, read_data, split_rows, strata
 
 
 @dataclass(frozen=True)
@@ -27,5 +27,6 @@ def check(path: Path, *, overrides: Iterable[str] = (), progress: Callable[[int,
     check_class_weights(experiment, data.table, path, overrides)
     parts = split_rows(experiment, data.table)
     check_training_answers(experiment, data.table, parts)
+    check_callbacks(experiment, path, overrides)
     rows = strata(experiment, data.table)
     return Checked(len(data.table), len(data.table.dropped), summarise(parts, labels=rows.labels, groups=rows.groups))

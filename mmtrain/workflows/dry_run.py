@@ -16,6 +16,7 @@ from mmtrain.layers.start import start_tensorflow
 from mmtrain.memory import free_memory, peak_memory
 from mmtrain.workflows.build import build
 from mmtrain.workflows.fit import Onlookers, Plan, checked, plan
+from mmtrain.workflows.prepare import check_callbacks
 
 if TYPE_CHECKING:
     from mmtrain.training.material import Material
@@ -76,6 +77,7 @@ def dry_run(path: Path, *, overrides: Iterable[str] = (), onlookers: Onlookers |
     experiment, data, parts = checked(path, overrides, told)
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()
+    check_callbacks(experiment, path, overrides)
     from mmtrain.training.step import Steps
 
     fitted = encode.fit(experiment, data.table, parts.train)

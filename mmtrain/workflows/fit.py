@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +12,11 @@ from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.images import Progress
 from mmtrain.data.parts import Parts, PartSummary, summarise, to_csv
-from mmtrain.errors import MmtrainError, Problem, RunError
+from mmtrain.errors import Problem, RunError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
-from mmtrain.training.events import Ended, Watcher
-from mmtrain.training.interruption import Interrupted
+from mmtrain.training.events import Watcher
+from mmtrain.training.lock import held
 from mmtrain.workflows.build import build
 from mmtrain.workflows.prepare import (
     Prepared,
@@ -29,25 +27,16 @@ from mmtrain.workflows.prepare import (
     split_rows,
     strata,
 )
+from mmtrain.workflows.train import Fitted, state_kept, train
 from mmtrain.workflows.versions import versions
 
 if TYPE_CHECKING:
-    from mmtrain.model.assemble import Network
+    from mmtrain.training.callbacks import Named
     from mmtrain.training.device_trial import Decision
     from mmtrain.training.material import Material
 
 RECORDED = ("config.yaml", "split.csv", "columns.json", "data.json")
 """What a run holds before its first step; it never changes after that."""
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What a training leaves behind."""
-
-    run: Run
-    ended: Ended
-    monitor: str
-    """The score that decided which epoch is the best."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +75,23 @@ def fit(path: Path, *, overrides: Iterable[str] = (), output: Path = Path("runs"
     experiment, data, parts = checked(path, overrides, told)
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()  # after everything that can be checked without it
+    callbacks = made_callbacks(experiment, path, overrides)
     fitted = encode.fit(experiment, data.table, parts.train)
     material, decision = build(experiment, data, parts, fitted, told.say)
     run = runs.create(experiment.name, output)
-    with state_kept(run):
+    with held(run), state_kept(run):
         record(run, material, data, decision)
         told.announce(plan(run, material, data))
-        return train(run, material, told.watch)
+        return train(run, material, told.watch, callbacks=callbacks)
+
+
+def made_callbacks(experiment: Experiment, path: Path, overrides: Iterable[str] = ()) -> list[Named]:
+    """The users' callbacks of the experiment in the file at `path`. Raises ConfigError."""
+    if not experiment.training.callbacks:
+        return []
+    from mmtrain.training.callbacks import made
+
+    return made(experiment, path, overrides)
 
 
 def checked(path: Path, overrides: Iterable[str], told: Onlookers) -> tuple[Experiment, Prepared, Parts]:
@@ -108,21 +107,29 @@ def checked(path: Path, overrides: Iterable[str], told: Onlookers) -> tuple[Expe
 def resume(which: str | None, *, output: Path = Path("runs"), onlookers: Onlookers | None = None) -> Fitted:
     """Go on with a run that was interrupted or killed, from its newest whole checkpoint, as if it had never stopped.
 
-    Raises RunError for a run that is finished or has nothing to go on from, DataError when its data have changed since.
+    Raises RunError for a run that is finished or has nothing to go on from, ConfigError for one that another process is training,
+    DataError when its data have changed since.
     """
-    told = onlookers or Onlookers()
     run = runs.find(which, output)
+    with held(run):
+        return _resume(run, onlookers or Onlookers())
+
+
+def _resume(run: Run, told: Onlookers) -> Fitted:
     checkpoint = resumable(run, told.say)
     experiment = config.load(run / "config.yaml")
     data, parts = recorded_data(run, experiment, progress=told.progress, say=told.say, exactly=True)
 
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()
+    callbacks = made_callbacks(experiment, run / "config.yaml")
+    if callbacks:
+        told.say("The callbacks begin anew: what they kept in memory is not part of a checkpoint.")
     material, _ = build(experiment, data, parts, encode.read_fitted(run.read_json("columns.json")), told.say)
     with state_kept(run):
         _reopen(run)
         told.announce(plan(run, material, data))
-        return train(run, material, told.watch, checkpoint)
+        return train(run, material, told.watch, checkpoint, callbacks)
 
 
 def _reopen(run: Run) -> None:
@@ -131,42 +138,6 @@ def _reopen(run: Run) -> None:
     known = run.read_json("run.json")
     files = {name: known["files"][name] for name in RECORDED}
     run.update(state="running", resumed=[*known.get("resumed", []), runs.now()], files=files, ended=None, error=None)
-
-
-def train(run: Run, material: Material, watch: Watcher, checkpoint: str | None = None) -> Fitted:
-    """Train, from `checkpoint` on if given, and save the best model whatever happens."""
-    from mmtrain.training import loop
-
-    begun = time.perf_counter()
-    try:
-        ended = loop.train(material, run, watch, checkpoint)
-    except BaseException:
-        with suppress(RunError):  # what stopped the training is to be told, not that its disk has no room for the model either
-            run.update(seconds=_seconds(run, begun))
-            keep_best(run, material.network)
-        raise
-    keep_best(run, material.network)
-    facts = {"seconds": _seconds(run, begun), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "stopped": ended.reason}
-    run.update(state="finished", ended=runs.now(), **facts)
-    return Fitted(run, ended, material.experiment.training.early_stopping.monitor)
-
-
-@contextmanager
-def state_kept(run: Run) -> Iterator[None]:
-    """Whatever ends the training early, the run says so."""
-    try:
-        yield
-    except BaseException as error:
-        known = isinstance(error, MmtrainError | Interrupted)
-        with suppress(RunError):
-            run.update(state=_state_after(error), ended=runs.now(), error=str(error) if known else repr(error))
-        raise
-
-
-def _seconds(run: Run, begun: float) -> dict[str, float]:
-    """Of training, in all processes that worked on the run and were not killed."""
-    before = run.read_json("run.json").get("seconds", {}).get("training", 0.0)
-    return {"training": round(before + time.perf_counter() - begun, 3)}
 
 
 def resumable(run: Run, say: Callable[[str], None]) -> str | None:
@@ -222,20 +193,3 @@ def plan(run: Run | None, material: Material, data: Prepared) -> Plan:
     summary = summarise(material.parts, labels=rows.labels, groups=rows.groups)
     parameters = material.network.parameters()
     return Plan(run, len(data.table), len(data.table.dropped), summary, rows.groups is not None, weights, parameters)
-
-
-def keep_best(run: Run, network: Network) -> None:
-    """Save the model with its best weights, also when the training was interrupted or failed after a good epoch."""
-    from mmtrain.training import checkpoints
-
-    if not (run / "checkpoints" / "best").is_dir():
-        return
-    checkpoints.load(run / "checkpoints", "best", network.core)
-    # Keras insists on the suffix.
-    with runs.writing(run / "model.keras"), runs.replacing(run / "model.keras", ".keras") as temporary:
-        network.whole.save(temporary)
-    run.seal("model.keras")
-
-
-def _state_after(error: BaseException) -> runs.State:
-    return "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"

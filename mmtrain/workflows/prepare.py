@@ -19,6 +19,7 @@ from mmtrain.data.parts import Parts, read_split
 from mmtrain.data.split import Rows, split
 from mmtrain.data.table import Table, headers_of
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
+from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run, file_hash
 from mmtrain.targets import Answers
 
@@ -149,6 +150,15 @@ def _unknown_classes(weights: Any, names: list[str], location: tuple[str, ...], 
         )
         for name in unknown
     ]
+
+
+def check_callbacks(experiment: Experiment, path: Path, overrides: Iterable[str]) -> None:
+    """The users' callbacks are what they have to be; only Keras knows, so where there are any, it is started. Raises ConfigError."""
+    if experiment.training.callbacks:
+        start_tensorflow()
+        from mmtrain.training.callbacks import checked
+
+        checked(experiment, path, overrides)
 
 
 def strata(experiment: Experiment, table: Table) -> Rows:

@@ -1,0 +1,207 @@
+"""Users' Keras callbacks: found by their dotted names, checked before any is made, and told of the training.
+
+What they are told: the begin and the end of the training, of every epoch (counted from 0, as Keras does) and of every call of the
+compiled step, which may take several steps (`on_train_batch_begin` with its first step, `on_train_batch_end` with its last). Logs have
+Keras' names: `loss` and `val_auc`, not `train_loss` and `validation_auc`; an undefined score is NaN. `self.model` is the network on
+encoded inputs, which gives raw answers (logits); setting its `stop_training` ends the training after that epoch.
+
+What they cannot do: keep anything over `--resume`, as they are made anew, and change the learning rate: the loop sets it, and
+`self.model` has no optimizer. Validation, prediction and the end of an interrupted training are not told.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from mmtrain.config import Experiment, source
+from mmtrain.config.callback import Callback
+from mmtrain.config.source import Finding, Location
+from mmtrain.errors import ConfigError, Problem, RunError, did_you_mean, listed
+from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Event, Started, Stepped, StepsBegan
+from mmtrain.training.interruption import Interrupted, Interruption
+
+USELESS = {
+    keras.callbacks.LearningRateScheduler: "The loop sets the learning rate: use `training.schedule`.",
+    keras.callbacks.ReduceLROnPlateau: "The loop sets the learning rate: use `training.schedule: {method: plateau}`.",
+    keras.callbacks.BackupAndRestore: "Every run can be gone on with: `mmtrain fit --resume RUN`.",
+    keras.callbacks.SwapEMAWeights: "Use `training.weight_average`.",
+    keras.callbacks.TensorBoard: "Set `training.tensorboard: true`.",
+}
+"""What cannot work here, and what does instead."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A callback and the name it has in the file."""
+
+    name: str
+    callback: Any
+
+
+class _Wrong(Exception):  # noqa: N818 (a finding on its way)
+    """What is wrong with a name, and what would be right."""
+
+
+def checked(experiment: Experiment, path: Path, overrides: Iterable[str] = ()) -> list[type]:
+    """The classes of the callbacks, in order; their modules are imported, and nothing in them is called.
+
+    Raises ConfigError with every mistake: what is no callback, options that its constructor does not have.
+    """
+    classes: list[type] = []
+    found: list[Finding] = []
+    for number, entry in enumerate(experiment.training.callbacks):
+        here: Location = ("training", "callbacks", number)
+        try:
+            classes.append(_class(entry.name))
+        except _Wrong as wrong:
+            found.append(((*here, "name"), *wrong.args))
+        else:
+            found += _wrong_options(entry, classes[-1], here)
+    if found:
+        raise ConfigError(source.read(path, overrides).problems(found))
+    return classes
+
+
+def made(experiment: Experiment, path: Path, overrides: Iterable[str] = ()) -> list[Named]:
+    """The callbacks of the experiment in the file at `path`. Raises ConfigError with every mistake."""
+    callbacks: list[Named] = []
+    found: list[Finding] = []
+    for number, (entry, kind) in enumerate(zip(experiment.training.callbacks, checked(experiment, path, overrides), strict=True)):
+        try:
+            callbacks.append(Named(entry.name, kind(**entry.options)))
+        except Exception as error:
+            what = f"`{entry.name}` refuses these options: {_said(error)}"
+            found.append((("training", "callbacks", number), what, ""))
+    if found:
+        raise ConfigError(source.read(path, overrides).problems(found))
+    return callbacks
+
+
+def _class(name: str) -> type:
+    """The class called `name`. Raises _Wrong."""
+    here, *within = _module(name)
+    for number, word in enumerate(within):
+        if not hasattr(here, word):  # a module may make it only now, as TensorFlow does with Keras
+            callbacks = [key for key, value in vars(here).items() if _is_callback(value)] if inspect.ismodule(here) else []
+            fix = did_you_mean(word, callbacks) or (f"Its callbacks are {listed(callbacks)}." if callbacks else "")
+            owner = ".".join(name.split(".")[: number - len(within)])
+            raise _Wrong(f"there is no {word!r} in `{owner}`.", fix)
+        here = getattr(here, word)
+    if not _is_callback(here):
+        raise _Wrong(f"`{name}` is not a Keras callback.", "Name a subclass of `keras.callbacks.Callback`.")
+    for useless, instead in USELESS.items():
+        if issubclass(here, useless):
+            raise _Wrong(f"`{name}` can do nothing here.", instead)
+    found: type = here
+    return found
+
+
+def _is_callback(value: Any) -> bool:
+    return inspect.isclass(value) and issubclass(value, keras.callbacks.Callback)
+
+
+def _module(name: str) -> tuple[Any, ...]:
+    """The longest part of a dotted name that is a module, imported, and the words after it. Raises _Wrong."""
+    words = name.split(".")
+    for length in range(len(words) - 1, 0, -1):
+        wanted = ".".join(words[:length])
+        try:
+            return importlib.import_module(wanted), *words[length:]
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{wanted}.".startswith(f"{error.name}."):
+                raise _Wrong(f"`{wanted}` cannot be imported: {_said(error)}", "Install what it needs.") from error
+        except (Exception, SystemExit) as error:
+            raise _Wrong(f"`{wanted}` cannot be imported: {_said(error)}", "") from error
+    fix = f"Give its file with `--code {words[0]}.py`, or install it."
+    raise _Wrong(f"there is no module {words[0]!r}.", fix)
+
+
+def _wrong_options(entry: Callback, kind: type, here: Location) -> Iterator[Finding]:
+    """Options that the constructor does not have, and those that it cannot do without."""
+    parameters = inspect.signature(kind).parameters.values()
+    named = {one.name: one for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
+    takes_all = any(one.kind is one.VAR_KEYWORD for one in parameters)
+    unknown = [key for key in entry.options if key not in named and not takes_all]
+    for key in unknown:
+        fix = did_you_mean(key, named) or (f"Its options are {listed(list(named))}." if named else "It has no options.")
+        yield (*here, key), f"`{entry.name}` has no option {key!r}.", fix
+    for name, one in named.items():
+        misspelt = any(did_you_mean(key, [name]) for key in unknown)
+        if one.default is one.empty and name not in entry.options and not misspelt:
+            yield here, f"`{entry.name}` needs the option {name!r}.", f"Add it: `{name}: ...`."
+
+
+class Callbacks:
+    """Watches a training and tells the callbacks. Raises RunError, with its name, when one of them fails."""
+
+    def __init__(self, callbacks: Sequence[Named], core: Any, interruption: Interruption, where: str) -> None:
+        self.callbacks, self.core, self.interruption, self.where = callbacks, core, interruption, where
+        self._stepping = False
+
+    def __call__(self, event: Event) -> None:
+        """An event of the training."""
+        match event:
+            case Started():
+                self._begin(event)
+            case EpochBegan():
+                self._tell("on_epoch_begin", event.epoch - 1)
+            case StepsBegan():
+                self._stepping = True
+                self._tell("on_train_batch_begin", event.step)
+            case Stepped() if self._stepping:  # the last one of an epoch may be told twice
+                self._stepping = False
+                self._tell("on_train_batch_end", event.step - 1, {"loss": event.loss})
+            case EpochEnded():
+                self._tell("on_epoch_end", event.epoch - 1, {**_logs(event.scores), "learning_rate": event.learning_rate})
+            case Ended():
+                self._tell("on_train_end", _logs(event.best_scores))
+
+    def _begin(self, event: Started) -> None:
+        self.core.stop_training = False
+        for named in self.callbacks:
+            named.callback.set_params({"epochs": event.epochs, "steps": event.steps, "verbose": 0})
+            named.callback.set_model(self.core)
+        self._tell("on_train_begin")
+
+    def _tell(self, hook: str, *arguments: Any) -> None:
+        """One by one and not through a `CallbackList`, which would not say whose mistake it was."""
+        for named in self.callbacks:
+            try:
+                getattr(named.callback, hook)(*arguments)
+            except Interrupted:
+                raise
+            except Exception as error:
+                what = f"the callback `{named.name}` failed in {hook}{_place(error)}: {_said(error)}"
+                fix = "Mend it, then go on with --resume."
+                raise RunError(Problem(self.where, what, fix)) from error
+            if self.core.stop_training and not self.interruption.after_epoch:
+                self.interruption.after_epoch = f"the callback {named.name} stopped it"
+
+
+def _logs(scores: dict[str, float | None]) -> dict[str, float]:
+    """Scores under the names that Keras gives them."""
+    return {_in_keras(name): math.nan if value is None else value for name, value in scores.items()}
+
+
+def _in_keras(name: str) -> str:
+    part, _, score = name.partition("_")
+    return score if part == "train" else f"val_{score}"
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".rstrip(".: ") + "."
+
+
+def _place(error: Exception) -> str:
+    """` (mine.py:12)`: the line of the callback's own method."""
+    frames = traceback.extract_tb(error.__traceback__)[1:2]
+    return "".join(f" ({Path(frame.filename).name}:{frame.lineno})" for frame in frames)
