@@ -7,8 +7,9 @@ same layers stand in front of the trained network in the saved model.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ConfigDict, ValidationError
@@ -22,6 +23,10 @@ from mmtrain.errors import Problem, RunError
 from mmtrain.registry import Section
 from mmtrain.specs import layer_names
 from mmtrain.targets import AnyFittedTarget
+from mmtrain.threads import in_threads
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PIECE = 8192
 """Rows encoded at once: large enough that a call's own cost does not count, small enough for texts to stay small."""
@@ -73,7 +78,9 @@ def fit(experiment: Experiment, table: Table, rows: Array) -> Fitted:
     """Let every column and target learn from the cells of `rows`, which are the training rows."""
     Fitted.model_rebuild(force=True)
     cells = {key: {header: table.cells(header, rows) for header in target.reads()} for key, target in experiment.targets.items()}
-    columns: dict[str, FittedColumn] = {key: column.fit(table.pieces(column.column, rows)) for key, column in experiment.inputs.items()}
+    columns: dict[str, FittedColumn] = {
+        key: column.fit(table.pieces(column.column, rows, size=PIECE)) for key, column in experiment.inputs.items()
+    }
     targets = {key: target.fit(cells[key], experiment.training.class_weights) for key, target in experiment.targets.items()}
     return Fitted(columns=columns, targets=targets)
 
@@ -133,15 +140,19 @@ def _encoded_cells(fitted: FittedColumn, key: str, table: Table, header: str) ->
     import tensorflow as tf
 
     run = tf.function(encoder({key: fitted}), reduce_retracing=True)
+
+    def encoded(cells: pd.Series[str]) -> dict[str, Array]:
+        return {name: tensor.numpy() for name, tensor in run({key: tf.constant(fitted.raw(cells))}).items()}
+
     found: dict[str, Array] = {}
     start = 0
-    for cells in table.pieces(header, size=PIECE):
-        for name, tensor in run({key: tf.constant(fitted.raw(cells))}).items():
-            values = tensor.numpy()
-            if name not in found:
-                found[name] = np.empty((len(table), *values.shape[1:]), dtype=values.dtype)
-            found[name][start : start + len(values)] = values
-        start += len(cells)
+    with closing(in_threads(encoded, table.pieces(header, size=PIECE))) as pieces:
+        for piece in pieces:
+            for name, values in piece.items():
+                if name not in found:
+                    found[name] = np.empty((len(table), *values.shape[1:]), dtype=values.dtype)
+                found[name][start : start + len(values)] = values
+            start += len(piece[key])
     if start != len(table):
         raise RuntimeError(f"{start} rows of {header!r} were encoded, the table has {len(table)}.")
     return found
