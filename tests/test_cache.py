@@ -65,7 +65,7 @@ def test_stores_are_listed_the_last_used_first(cache):
     new = store(cache, age=2, side=5)
     left = leftover(cache, age=7)
     found = stored(cache)
-    assert [(one.folder, one.state, one.layout, one.pictures, one.source) for one in found] == [
+    assert [(one.folder, one.state, one.layout, one.items, one.source) for one in found] == [
         (new, "complete", "5 x 10 x 3, stretch", 1, str(cache.parent / "scans")),
         (left, "unfinished", "", 0, ""),
         (old, "complete", "3 x 6 x 1, pad, 16 bits", 1, str(cache.parent / "scans")),
@@ -164,11 +164,11 @@ def test_cache_list_shows_a_line_per_store_and_the_total(cache, capsys, monkeypa
     assert run(["cache", "list", "--folder", str(cache)]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     size = sum(one.size for one in stored(cache))
-    assert lines[0] == ["store", "layout", "pictures", "size", "last", "used", "pictures", "of"]
-    assert lines[1][:4] == ["a" * 12, "unfinished", "0", "8"]
-    assert lines[2][:7] == [folder.name[:12], "4", "x", "8", "x", "3,", "stretch"]
+    assert lines[0] == ["entry", "kind", "layout", "items", "size", "last", "used", "made", "of"]
+    assert lines[1][:6] == ["a" * 12, "image", "store", "unfinished", "0", "8"]
+    assert lines[2][:9] == [folder.name[:12], "image", "store", "4", "x", "8", "x", "3,", "stretch"]
     assert lines[2][-4:] == ["3", "days", "ago", str(cache.parent / "scans")]
-    assert " ".join(lines[3]) == f"{cache}: 2 image stores, {in_words(size)}."
+    assert " ".join(lines[3]) == f"{cache}: 2 entries, {in_words(size)}."
 
 
 def test_cache_list_in_json(cache, capsys):
@@ -177,12 +177,13 @@ def test_cache_list_in_json(cache, capsys):
     assert run(["cache", "list", "--json", "--folder", str(cache)]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "folder": str(cache),
-        "stores": [
+        "entries": [
             {
                 "folder": str(folder),
+                "kind": "image store",
                 "state": "complete",
                 "layout": "4 x 8 x 3, stretch",
-                "pictures": 1,
+                "items": 1,
                 "source": str(cache.parent / "scans"),
                 "size": found.size,
                 "used": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.used)),
@@ -198,8 +199,8 @@ def test_cache_clear_says_what_it_did(cache, capsys):
     (_, old) = stored(cache)
     assert run(["cache", "clear", "--older-than", "30", "--folder", str(cache)]) == 0
     shown = capsys.readouterr()
-    assert shown.out == f"{cache}: 1 image store removed, {in_words(old.size)} freed.\n"
-    assert shown.err == "1 image store kept.\n"
+    assert shown.out == f"{cache}: 1 entry removed, {in_words(old.size)} freed.\n"
+    assert shown.err == "1 entry kept.\n"
     assert run(["cache", "clear", "--json", "--folder", str(cache)]) == 0
     cleared = json.loads(capsys.readouterr().out)
     assert (len(cleared["removed"]), cleared["kept"]) == (1, 0)
@@ -212,7 +213,7 @@ def test_cache_clear_reports_what_it_could_not_remove(cache, capsys):
     aged(folder, 1)
     assert run(["cache", "clear", "--folder", str(cache)]) == 1
     assert capsys.readouterr().err == (
-        f"The run failed: 1 problem.\n{folder}: the store could not be removed. "
+        f"The run failed: 1 problem.\n{folder}: the entry could not be removed. "
         "Check the permissions of the folder, and whether something else lies in it.\n"
     )
 
@@ -221,7 +222,7 @@ def test_cache_of_the_user_is_the_default(cache, capsys, monkeypatch):
     monkeypatch.setenv("MMTRAIN_CACHE", str(cache))
     store(cache)
     assert run(["cache", "clear"]) == 0
-    assert capsys.readouterr().out.startswith(f"{cache}: 1 image store removed, ")
+    assert capsys.readouterr().out.startswith(f"{cache}: 1 entry removed, ")
 
 
 # Sizes

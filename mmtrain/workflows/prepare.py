@@ -18,8 +18,9 @@ from mmtrain.data.manifest import MANIFEST
 from mmtrain.data.parts import Parts, read_split
 from mmtrain.data.split import Rows, split
 from mmtrain.data.table import Table, headers_of
+from mmtrain.data.table_file import content_hash
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
-from mmtrain.runs import Run, file_hash
+from mmtrain.runs import Run
 from mmtrain.targets import Answers
 
 
@@ -91,7 +92,7 @@ def recorded_data(
     """
     known = run.read_json("data.json")
     path = experiment.data.table
-    if path.is_file() and file_hash(path) != known["sha256"]:
+    if path.is_file() and content_hash(path) != known["sha256"]:
         fix = f"Restore the table, or score the new one as a whole with `mmtrain evaluate {run.folder} --data {path}`."
         raise DataError(Problem(str(path), "the table has changed since the training, so its rows can no longer be told apart.", fix))
     if not path.is_file() and (run / MANIFEST).is_file():
