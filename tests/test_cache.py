@@ -5,6 +5,7 @@ import json
 import os
 import time
 
+import numpy as np
 import PIL.Image
 import pytest
 from rich.console import Console
@@ -15,6 +16,8 @@ from mmtrain.columns import Image
 from mmtrain.config import load, to_yaml
 from mmtrain.config.experiment import Cache
 from mmtrain.config.sizes import in_bytes, in_words
+from mmtrain.data.cache import COLUMNS, entries
+from mmtrain.data.encoded_column import Layout, Origin, encoded_column
 from mmtrain.data.image_build import decoded
 from mmtrain.data.image_files import ImageFile
 from mmtrain.errors import ConfigError
@@ -48,6 +51,21 @@ def leftover(cache, *, age):
     folder = cache / f"{'a' * 64}.tmp-12-0123abcd"
     folder.mkdir(parents=True)
     (folder / "pixels.npy").write_bytes(bytes(5000))
+    aged(folder, age)
+    return folder
+
+
+def column(cache, *, age=0.0):
+    """The encoded column of a large table, last used `age` days ago; its folder."""
+    rows = 2_000_000
+    pieces = [(np.zeros((rows, 2), dtype=np.int32), np.ones((rows, 1), dtype=np.float32))]
+    encoded_column(
+        Layout(rows, (2,), "int32"),
+        lambda: Origin({"table": "ab12"}, cache.parent / "patients.csv", "note"),
+        lambda: (piece for piece in pieces),
+        Cache(folder=cache),
+    )
+    (folder,) = [entry.path for entry in entries(cache) if entry.kind is COLUMNS]
     aged(folder, age)
     return folder
 
@@ -95,6 +113,18 @@ def test_store_in_use_is_new_again(cache):
 def test_cache_that_is_not_there_is_empty(cache):
     assert stored(cache) == []
     assert clear(cache).removed == ()
+
+
+def test_encoded_columns_are_listed_and_cleared_with_image_stores(cache):
+    pictures, texts = store(cache, age=3), column(cache, age=20)
+    found = stored(cache)
+    assert [(one.folder, one.kind, one.state, one.layout, one.items, one.source) for one in found] == [
+        (pictures, "image store", "complete", "4 x 8 x 3, stretch", 1, str(cache.parent / "scans")),
+        (texts, "encoded column", "complete", "note, 2 int32", 2_000_000, str(cache.parent / "patients.csv")),
+    ]
+    assert found[1].size >= 24_000_000
+    assert [one.folder for one in clear(cache, older_than=10).removed] == [texts]
+    assert list(cache.iterdir()) == [pictures]
 
 
 # Removing
