@@ -18,12 +18,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from generated_table import COLUMNS, write_experiment, write_table
 from peak_memory import PeakMemory
 from PIL import Image
+
+if TYPE_CHECKING:
+    from mmtrain.training.material import Material
+    from mmtrain.workflows.prepare import Prepared
 
 ROWS, QUICK_ROWS = (10_000, 100_000, 1_000_000), (1_000, 4_000)
 ALLOWED = 1500
@@ -34,8 +38,32 @@ SIDE, PICTURE = 64, 64 * 64 * 3
 STAGES = ("read", "split", "fit columns", "encode", "train")
 
 
-def table_stages(rows: int) -> dict[str, dict[str, float]]:
-    """Peak and seconds of every stage of a fit on `rows` rows."""
+def held(data: Prepared, material: Material) -> dict[str, float]:
+    """Bytes per row of everything that a training holds for every row. What is mapped lies in a file: no anonymous memory."""
+    arrays, parts = material.arrays, material.parts
+    found: dict[str, int] = {}
+
+    def add(name: str, array: np.ndarray[Any, Any]) -> None:
+        name += ", mapped" if isinstance(array.base, np.memmap) else ""
+        found[name] = found.get(name, 0) + array.nbytes
+
+    found["cells as text"] = sum(data.table.cells(header).memory_usage(index=False) for header in COLUMNS if data.table.has(header))
+    add("row index", data.table.rows)
+    for _, positions in parts.items():
+        add("parts", positions)
+    for inputs in arrays.inputs.values():
+        add("codes", inputs)
+    for present in arrays.present.values():
+        add("presence", present)
+    for key in arrays.targets:
+        add("answers", arrays.targets[key])
+        add("weights", arrays.weights[key])
+    found["order of an epoch"] = parts.train.nbytes
+    return {name: round(size / len(data.table), 1) for name, size in found.items()}
+
+
+def table_stages(rows: int) -> dict[str, Any]:
+    """Peak and seconds of every stage of a fit on `rows` rows, and what is held."""
     from mmtrain import config, runs
     from mmtrain.data import encode
     from mmtrain.layers.start import start_tensorflow
@@ -49,7 +77,8 @@ def table_stages(rows: int) -> dict[str, dict[str, float]]:
         os.environ["MMTRAIN_CACHE"] = str(folder / "cache")
         path = write_experiment(folder, training={"epochs": 1, "batch_size": 4096, "steps_per_call": 1, "jit": "off"})
         start_tensorflow()
-        memory, found, begun = PeakMemory(), {}, time.perf_counter()
+        memory, begun = PeakMemory(), time.perf_counter()
+        found: dict[str, Any] = {}
 
         def stage(of: str) -> None:
             nonlocal begun
@@ -71,7 +100,7 @@ def table_stages(rows: int) -> dict[str, dict[str, float]]:
         record(run, material, data, decision)
         train(run, material, lambda _: None)
         stage("train")
-    return found
+        return found | {"bytes_held_per_row": held(data, material)}
 
 
 def picture_epochs(pictures: int, epochs: int) -> dict[str, Any]:
@@ -115,7 +144,7 @@ def in_fresh_process(*arguments: str) -> Any:
     return json.loads(said.splitlines()[-1])
 
 
-def growth(tables: dict[str, dict[str, dict[str, float]]]) -> dict[str, float]:
+def growth(tables: dict[str, dict[str, Any]]) -> dict[str, float]:
     """Bytes per row by which the peak of each stage grows between the two largest tables."""
     (fewer, small), (more, large) = [(int(rows), found) for rows, found in tables.items()][-2:]
     return {stage: round((large[stage]["peak_MB"] - small[stage]["peak_MB"]) * 1e6 / (more - fewer), 1) for stage in STAGES}
@@ -138,6 +167,8 @@ def main() -> None:
         print(f"{rows:>10,} " + " ".join(f"{found[stage]['peak_MB']:>12,.0f}" for stage in STAGES), flush=True)
     per_row = growth(tables)
     print(f"{'bytes/row':>10} " + " ".join(f"{per_row[stage]:>12,.0f}" for stage in STAGES))
+    lines = list(tables.values())[-1]["bytes_held_per_row"]
+    print("of these held to the end, bytes/row: " + ", ".join(f"{name} {size:g}" for name, size in lines.items()), flush=True)
     pictures = in_fresh_process("--pictures", *(("256", "3") if options.quick else ("8000", "6")))
     peaks = pictures["epoch_peaks_MB"]
     print(f"pictures of {pictures['pictures_MB']:.0f} MB, of which {pictures['allowed_MB']:.0f} MB may stay: epochs {peaks}")
@@ -145,7 +176,7 @@ def main() -> None:
         settings = {"rows": list(map(int, tables)), "allowed_MB": ALLOWED, "quick": options.quick}
         results = {"tables": tables, "bytes_per_row": per_row, "pictures": pictures}
         options.json.write_text(json.dumps({"name": "memory", "settings": settings, "results": results}, indent=1) + "\n", encoding="utf-8")
-    most = max(found["peak_MB"] for found in list(tables.values())[-1].values())
+    most = max(list(tables.values())[-1][stage]["peak_MB"] for stage in STAGES)
     if not options.quick and (most > ALLOWED or peaks[-1] - peaks[1] > GROWTH):
         raise SystemExit(f"Above what is allowed: {most:.0f} of {ALLOWED} MB, or growth from {peaks[1]} to {peaks[-1]} MB.")
 

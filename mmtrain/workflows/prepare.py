@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmtrain.columns import Column, Group, Id, Split
+from mmtrain.columns.base import shared_names
 from mmtrain.config import Experiment, source
 from mmtrain.data import table as tables
 from mmtrain.data.image_decode import Progress
@@ -157,9 +158,9 @@ def strata(experiment: Experiment, table: Table) -> Rows:
     group, given = experiment.only(Group), experiment.only(Split)
     return Rows(
         len(table),
-        groups=None if group is None else table.cells(group.column).to_numpy(dtype=object),
+        groups=None if group is None else shared_names(table.cells(group.column)),
         labels=labels(experiment, table),
-        given=None if given is None else table.cells(given.column).to_numpy(dtype=object),
+        given=None if given is None else shared_names(table.cells(given.column)),
     )
 
 
