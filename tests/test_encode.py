@@ -8,6 +8,7 @@ from tiny import paint, ready, write_experiment, write_table
 
 from mmtrain import config
 from mmtrain.columns import roles
+from mmtrain.columns.categorical import FittedCategorical
 from mmtrain.data import encode, encoded_column
 from mmtrain.data.cache import COLUMNS, entries
 from mmtrain.data.table import read
@@ -192,6 +193,20 @@ def test_large_columns_are_taken_from_the_cache_by_the_next_command(everything, 
     mask = np.arange(8) != 2
     encode.encode(*material[:2], everything.data.table.keep(mask, {2: "gone"}), {"scan": everything.data.stores["scan"].select(mask)})
     assert len(cached_columns(tmp_path)) == 10  # other rows
+
+
+class OwnCategory(FittedCategorical):
+    """A role of a user's, whose code may change from one command to the next."""
+
+
+def test_columns_of_a_users_own_role_are_not_kept(everything, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoded_column, "LEAST", 1)
+    monkeypatch.setenv("MMTRAIN_CACHE", str(tmp_path))
+    known = everything.fitted.columns["blood group"]
+    columns = {"blood group": OwnCategory.model_validate(known.model_dump())}
+    arrays = encode.encode(everything.experiment, everything.fitted.model_copy(update={"columns": columns}), everything.data.table, {})
+    assert np.array_equal(arrays.inputs["blood group"], everything.arrays.inputs["blood group"])
+    assert cached_columns(tmp_path) == []
 
 
 def test_column_without_room_in_the_cache_is_told_of(everything, tmp_path, monkeypatch):

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -170,17 +169,21 @@ def _encoded_cells(fitted: FittedColumn, key: str, table: Table, header: str, ca
                 yield codes, present
 
     def origin() -> Origin:
+        import tensorflow as tf
+
         values = {
             "table": table.sha256,
             "missing_values": table.missing_values,
             "rows": sha256(table.rows.tobytes()).hexdigest(),
             "column": sha256(fitted.model_dump_json().encode()).hexdigest(),
-            "tensorflow": version("tensorflow"),
+            "tensorflow": tf.__version__,
         }
         return Origin(values, table.path, header)
 
     layout = Layout(len(table), fitted.spec.shape, fitted.spec.dtype)
-    return encoded_column(layout, origin, pieces, cache)
+    # What a user's own role does may change without a trace in its values, so its codes are not kept.
+    ours = type(fitted).__module__.partition(".")[0] == __name__.partition(".")[0]
+    return encoded_column(layout, origin, pieces, cache if ours else None)
 
 
 def read_fitted(values: Any) -> Fitted:
