@@ -33,7 +33,7 @@ tier is refused there: a misspelt key in tier 1, a word in a numeric column in t
 | `data/` `runs.py` | table, split, encoding, image store; the run folder | 2 |
 | `config/` | the experiment file, with line numbers | 1 |
 | `columns/` `targets/` `branches/` `fusion.py` | what a YAML file can name, one file each | 1 |
-| `registry.py` `specs.py` `named_score.py` `memory.py` `pixels/` `scores/` `layers/` | options, tensors, one image, layers | 1-3 |
+| `registry.py` `specs.py` `named_score.py` `memory.py` `threads.py` `pixels/` `scores/` `layers/` | options, tensors, one image, layers | 1-3 |
 | `errors.py` | `Problem` and the three errors | 0 |
 
 # Words
@@ -48,7 +48,8 @@ leaves a **run**. What a user must fix is a **problem**.
 1. Right: one row index drives every input; what is learned from data is learned from training rows; row i in is row i out.
 2. Honest: grouped splits, baselines beside the model, the test part scored only by `evaluate` and every time recorded.
 3. Legible: every mistake in one screen: where, what was found, what would be right.
-4. Fast: nothing is decoded or tokenized twice; batches are gathered while the step before them runs.
+4. Fast: a picture is decoded once, a text split once to learn its words and once to encode it; batches are gathered while the
+   step before them runs.
 5. Open: a new column type is one file, a new branch or fusion one function.
 """
 

@@ -5,6 +5,7 @@ import json
 import os
 import time
 
+import numpy as np
 import PIL.Image
 import pytest
 from rich.console import Console
@@ -15,6 +16,8 @@ from mmtrain.columns import Image
 from mmtrain.config import load, to_yaml
 from mmtrain.config.experiment import Cache
 from mmtrain.config.sizes import in_bytes, in_words
+from mmtrain.data.cache import COLUMNS, entries
+from mmtrain.data.encoded_column import Layout, Origin, encoded_column
 from mmtrain.data.image_build import decoded
 from mmtrain.data.image_files import ImageFile
 from mmtrain.errors import ConfigError
@@ -52,6 +55,21 @@ def leftover(cache, *, age):
     return folder
 
 
+def column(cache, *, age=0.0):
+    """The encoded column of a large table, last used `age` days ago; its folder."""
+    rows = 2_000_000
+    pieces = [(np.zeros((rows, 2), dtype=np.int32), np.ones((rows, 1), dtype=np.float32))]
+    encoded_column(
+        Layout(rows, (2,), "int32"),
+        lambda: Origin({"table": "ab12"}, cache.parent / "patients.csv", "note"),
+        lambda: (piece for piece in pieces),
+        Cache(folder=cache),
+    )
+    (folder,) = [entry.path for entry in entries(cache) if entry.kind is COLUMNS]
+    aged(folder, age)
+    return folder
+
+
 @pytest.fixture
 def cache(tmp_path):
     return tmp_path / "cache"
@@ -65,7 +83,7 @@ def test_stores_are_listed_the_last_used_first(cache):
     new = store(cache, age=2, side=5)
     left = leftover(cache, age=7)
     found = stored(cache)
-    assert [(one.folder, one.state, one.layout, one.pictures, one.source) for one in found] == [
+    assert [(one.folder, one.state, one.layout, one.items, one.source) for one in found] == [
         (new, "complete", "5 x 10 x 3, stretch", 1, str(cache.parent / "scans")),
         (left, "unfinished", "", 0, ""),
         (old, "complete", "3 x 6 x 1, pad, 16 bits", 1, str(cache.parent / "scans")),
@@ -95,6 +113,18 @@ def test_store_in_use_is_new_again(cache):
 def test_cache_that_is_not_there_is_empty(cache):
     assert stored(cache) == []
     assert clear(cache).removed == ()
+
+
+def test_encoded_columns_are_listed_and_cleared_with_image_stores(cache):
+    pictures, texts = store(cache, age=3), column(cache, age=20)
+    found = stored(cache)
+    assert [(one.folder, one.kind, one.state, one.layout, one.items, one.source) for one in found] == [
+        (pictures, "image store", "complete", "4 x 8 x 3, stretch", 1, str(cache.parent / "scans")),
+        (texts, "encoded column", "complete", "note, 2 int32", 2_000_000, str(cache.parent / "patients.csv")),
+    ]
+    assert found[1].size >= 24_000_000
+    assert [one.folder for one in clear(cache, older_than=10).removed] == [texts]
+    assert list(cache.iterdir()) == [pictures]
 
 
 # Removing
@@ -164,11 +194,11 @@ def test_cache_list_shows_a_line_per_store_and_the_total(cache, capsys, monkeypa
     assert run(["cache", "list", "--folder", str(cache)]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     size = sum(one.size for one in stored(cache))
-    assert lines[0] == ["store", "layout", "pictures", "size", "last", "used", "pictures", "of"]
-    assert lines[1][:4] == ["a" * 12, "unfinished", "0", "8"]
-    assert lines[2][:7] == [folder.name[:12], "4", "x", "8", "x", "3,", "stretch"]
+    assert lines[0] == ["entry", "kind", "layout", "items", "size", "last", "used", "made", "of"]
+    assert lines[1][:6] == ["a" * 12, "image", "store", "unfinished", "0", "8"]
+    assert lines[2][:9] == [folder.name[:12], "image", "store", "4", "x", "8", "x", "3,", "stretch"]
     assert lines[2][-4:] == ["3", "days", "ago", str(cache.parent / "scans")]
-    assert " ".join(lines[3]) == f"{cache}: 2 image stores, {in_words(size)}."
+    assert " ".join(lines[3]) == f"{cache}: 2 entries, {in_words(size)}."
 
 
 def test_cache_list_in_json(cache, capsys):
@@ -177,12 +207,13 @@ def test_cache_list_in_json(cache, capsys):
     assert run(["cache", "list", "--json", "--folder", str(cache)]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "folder": str(cache),
-        "stores": [
+        "entries": [
             {
                 "folder": str(folder),
+                "kind": "image store",
                 "state": "complete",
                 "layout": "4 x 8 x 3, stretch",
-                "pictures": 1,
+                "items": 1,
                 "source": str(cache.parent / "scans"),
                 "size": found.size,
                 "used": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found.used)),
@@ -198,8 +229,8 @@ def test_cache_clear_says_what_it_did(cache, capsys):
     (_, old) = stored(cache)
     assert run(["cache", "clear", "--older-than", "30", "--folder", str(cache)]) == 0
     shown = capsys.readouterr()
-    assert shown.out == f"{cache}: 1 image store removed, {in_words(old.size)} freed.\n"
-    assert shown.err == "1 image store kept.\n"
+    assert shown.out == f"{cache}: 1 entry removed, {in_words(old.size)} freed.\n"
+    assert shown.err == "1 entry kept.\n"
     assert run(["cache", "clear", "--json", "--folder", str(cache)]) == 0
     cleared = json.loads(capsys.readouterr().out)
     assert (len(cleared["removed"]), cleared["kept"]) == (1, 0)
@@ -212,7 +243,7 @@ def test_cache_clear_reports_what_it_could_not_remove(cache, capsys):
     aged(folder, 1)
     assert run(["cache", "clear", "--folder", str(cache)]) == 1
     assert capsys.readouterr().err == (
-        f"The run failed: 1 problem.\n{folder}: the store could not be removed. "
+        f"The run failed: 1 problem.\n{folder}: the entry could not be removed. "
         "Check the permissions of the folder, and whether something else lies in it.\n"
     )
 
@@ -221,7 +252,7 @@ def test_cache_of_the_user_is_the_default(cache, capsys, monkeypatch):
     monkeypatch.setenv("MMTRAIN_CACHE", str(cache))
     store(cache)
     assert run(["cache", "clear"]) == 0
-    assert capsys.readouterr().out.startswith(f"{cache}: 1 image store removed, ")
+    assert capsys.readouterr().out.startswith(f"{cache}: 1 entry removed, ")
 
 
 # Sizes

@@ -424,3 +424,14 @@ def test_every_role_that_feeds_the_network_has_a_fitted_example():
     assert len(feeding) == 4
     assert {name: roles[name]().kind for name in feeding} == {"numeric": "vector", "categorical": "index", "image": "image", "text": "bag"}
     assert Text(vectorize="tokens").kind == "tokens"
+
+
+def test_names_are_shared_by_equal_cells():
+    import pandas as pd
+
+    from mmtrain.columns.base import shared_names
+
+    found = shared_names(pd.Series(["low", None, "high", "low", "high"], dtype="str"))
+    assert found.tolist() == ["low", "", "high", "low", "high"]
+    assert (found.dtype, len({id(name) for name in found})) == (object, 3)
+    assert shared_names(pd.Series([], dtype="str")).tolist() == []

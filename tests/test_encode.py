@@ -8,7 +8,9 @@ from tiny import paint, ready, write_experiment, write_table
 
 from mmtrain import config
 from mmtrain.columns import roles
-from mmtrain.data import encode
+from mmtrain.columns.categorical import FittedCategorical
+from mmtrain.data import encode, encoded_column
+from mmtrain.data.cache import COLUMNS, entries
 from mmtrain.data.table import read
 from mmtrain.errors import DataError, RunError
 from mmtrain.targets import tasks
@@ -166,6 +168,65 @@ def test_rows_encoded_in_pieces_are_those_encoded_at_once(everything, monkeypatc
         assert np.array_equal(again.present[key], everything.arrays.present[key])
         compared += 1
     assert compared == 6
+
+
+def cached_columns(folder):
+    return [entry.path for entry in entries(folder) if entry.kind is COLUMNS]
+
+
+def test_large_columns_are_taken_from_the_cache_by_the_next_command(everything, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoded_column, "LEAST", 1)
+    monkeypatch.setenv("MMTRAIN_CACHE", str(tmp_path))
+    material = everything.experiment, everything.fitted, everything.data.table, everything.data.stores
+    first = encode.encode(*material)
+    assert len(cached_columns(tmp_path)) == 5  # all inputs but the picture
+    for key in INPUTS:
+        assert np.array_equal(first.present[key], everything.arrays.present[key])
+        if key != "scan":
+            assert isinstance(first.inputs[key].base, np.memmap)
+            assert np.array_equal(first.inputs[key], everything.arrays.inputs[key])
+    for entry in cached_columns(tmp_path):  # a change in the files shows in the arrays: they were not encoded again
+        path = entry / COLUMNS.beside
+        path.write_bytes(path.read_bytes()[:-1] + b"\x40")
+    again = encode.encode(*material)
+    assert [again.present[key][-1, 0] for key in INPUTS] == [4, 4, 4, 4, 4, 1]
+    mask = np.arange(8) != 2
+    encode.encode(*material[:2], everything.data.table.keep(mask, {2: "gone"}), {"scan": everything.data.stores["scan"].select(mask)})
+    assert len(cached_columns(tmp_path)) == 10  # other rows
+
+
+class OwnCategory(FittedCategorical):
+    """A role of a user's, whose code may change from one command to the next."""
+
+
+def test_columns_of_a_users_own_role_are_not_kept(everything, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoded_column, "LEAST", 1)
+    monkeypatch.setenv("MMTRAIN_CACHE", str(tmp_path))
+    known = everything.fitted.columns["blood group"]
+    columns = {"blood group": OwnCategory.model_validate(known.model_dump())}
+    arrays = encode.encode(everything.experiment, everything.fitted.model_copy(update={"columns": columns}), everything.data.table, {})
+    assert np.array_equal(arrays.inputs["blood group"], everything.arrays.inputs["blood group"])
+    assert cached_columns(tmp_path) == []
+
+
+def test_column_without_room_in_the_cache_is_told_of(everything, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoded_column, "LEAST", 128)  # 8 rows: note has 3 ids and a presence of 4 bytes each
+    cache = everything.experiment.data.cache.model_copy(update={"folder": tmp_path, "disk": 100})
+    data = everything.experiment.data.model_copy(update={"cache": cache})
+    told = []
+    arrays = encode.encode(
+        everything.experiment.model_copy(update={"data": data}),
+        everything.fitted,
+        everything.data.table,
+        everything.data.stores,
+        say=told.append,
+    )
+    assert np.array_equal(arrays.inputs["note"], everything.arrays.inputs["note"])
+    assert told == [
+        "note: its encoded cells take 128 bytes and are not kept in the cache: `data.cache.disk` allows 100 bytes. They stay in memory, "
+        "until this run ends. To keep them, raise `data.cache.disk`, set `data.cache.folder` to another disk, or remove what is old with "
+        "`mmtrain cache clear`."
+    ]
 
 
 def test_columns_json_gives_back_what_was_fitted(everything):

@@ -18,7 +18,7 @@ import pytest
 from mmtrain.columns import Id, Image, Numeric
 from mmtrain.config.experiment import Cache
 from mmtrain.config.sizes import in_words
-from mmtrain.data.image_cache import cache_folder
+from mmtrain.data.cache import cache_folder
 from mmtrain.data.images import Unreadable, attach, open_store
 from mmtrain.data.table import Dropped, read
 from mmtrain.errors import DataError, RunError

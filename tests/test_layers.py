@@ -279,21 +279,44 @@ def dtype_of(array):
     return "string" if array.dtype == object else array.dtype.name
 
 
-def test_words_are_split_in_pieces_as_in_one(monkeypatch):
-    import mmtrain.layers.words
+def words_in(texts):
+    """The words of each text, and each word once, as the layer finds them."""
+    import tensorflow as tf
 
-    texts = np.array(["A b", "", "c", "d e f"], dtype=object)
-    whole = [part.tolist() for part in mmtrain.layers.words.split_words(texts)]
-    assert whole == [[b"a", b"b", b"c", b"d", b"e", b"f"], [2, 0, 1, 3]]
-    monkeypatch.setattr(mmtrain.layers.words, "PIECE", 3)
-    assert [part.tolist() for part in mmtrain.layers.words.split_words(texts)] == whole
+    from mmtrain.layers.words import distinct_words
+
+    words, places = distinct_words(tf.constant(texts, dtype=tf.string))
+    names = [word.decode("utf-8") for word in words.numpy()]
+    return [[names[code] for code in text] for text in places.to_list()], names
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("The cat", ["the", "cat"]),
+        (" a-b,c \t d\ne ", ["a", "b", "c", "d", "e"]),
+        ("don't 'tis", ["don't", "'tis"]),
+        ("H2O 3.5", ["h2o", "3", "5"]),
+        ("ΌΛΟΣ ΟΔΟΣ, ΟΔΟΣ.Α", ["όλος", "οδος", "οδοσ", "α"]),  # a final sigma where the word ends; a full stop parts after that is known
+        ("Ünï İ", ["ünï", "i\u0307"]),
+        ("你好，世界", ["你好", "世界"]),
+        ("a\u00a0b\u3000c", ["a", "b", "c"]),
+        ("...", []),
+        ("", []),
+    ],
+)
+def test_words_are_runs_of_letters_in_lower_case(text, words):
+    assert words_in([text])[0] == [words]
+
+
+def test_words_keep_their_texts_and_are_told_once():
+    texts, words = words_in(["A b", "", "c", "!", "B? a-B"])
+    assert texts == [["a", "b"], [], ["c"], [], ["b", "a", "b"]]
+    assert sorted(words) == ["a", "b", "c"]
 
 
 def test_no_texts_have_no_words():
-    from mmtrain.layers.words import split_words
-
-    words, lengths = split_words(np.empty(0, dtype=object))
-    assert (words.tolist(), lengths.tolist()) == ([], [])
+    assert words_in([]) == ([], [])
 
 
 def test_tf_idf_is_that_of_the_formula():

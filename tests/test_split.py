@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mmtrain.data.dealing import Tally
 from mmtrain.data.parts import Parts
 from mmtrain.data.split import Rows, check_sound, split
 from mmtrain.errors import DataError
@@ -297,3 +298,17 @@ def test_check_sound_finds_what_is_torn_or_lost(train, validation, test, groups,
     with pytest.raises(RuntimeError) as raised:
         check_sound(parts, Rows(5, groups))
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("groups", "labels", "profiles"),
+    [
+        ([0, 1, 2, 3, 4], [0, 1, 0, 2, 1], [0, 1, 0, 2, 1]),
+        ([0, 0, 1, 2, 2, 3], [0, 0, 0, 0, 0, 1], [0, 1, 0, 2]),  # a class per group
+        ([0, 0, 1, 1, 2, 2, 3], [0, 1, 1, 1, 1, 0, 1], [0, 1, 0, 2]),  # several
+        ([], [], []),
+    ],
+)
+def test_groups_are_alike_that_have_the_same_rows_of_each_class(groups, labels, profiles):
+    tally = Tally.of(np.array(groups, dtype=np.int64), np.array(labels, dtype=np.int64))
+    assert tally.profiles().tolist() == profiles

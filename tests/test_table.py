@@ -3,6 +3,7 @@
 import datetime
 import gzip
 import os
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 
 from mmtrain.columns import Categorical, Group, Id, Image, Numeric, Text
 from mmtrain.data.table import Dropped, read
+from mmtrain.data.table_file import content_hash
 from mmtrain.errors import DataError
 
 
@@ -512,3 +514,20 @@ def test_large_table_is_read_and_streamed_in_pieces(tmp_path):
     assert texts(table.cells("n", rows)) == ["0", "99999", "100000", "299999"]
     assert [cell for piece in table.pieces("note", rows) for cell in texts(piece)] == ["0", "99999", "100000", "299999"]
     assert sum(len(piece) for piece in table.pieces("note")) == 300_000
+
+
+def test_table_is_hashed_once_until_it_changes(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a\n1\n")
+    status = path.stat()
+    table = read(path, {"a": Numeric()})
+    expected = sha256(b"a\n1\n").hexdigest()
+    assert (table.sha256, content_hash(path)) == (expected, expected)
+    path.write_text("a\n2\n")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # of another content, but nothing tells: it is not read again
+    assert (table.sha256, content_hash(path)) == (expected, expected)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    assert content_hash(path) == sha256(b"a\n2\n").hexdigest()
+    with pytest.raises(DataError) as caught:
+        table.sha256  # noqa: B018
+    assert str(caught.value) == "t.csv: the file was changed while it was in use. Start again."

@@ -12,7 +12,10 @@ from mmtrain.cli.options import Json, Quiet
 if TYPE_CHECKING:
     from mmtrain.workflows.cache import Stored
 
-app = typer.Typer(help="Show or remove the image stores, in which decoded pictures are kept between runs.", no_args_is_help=True)
+app = typer.Typer(
+    help="Show or remove what is kept between runs: image stores (decoded pictures) and encoded columns of large tables.",
+    no_args_is_help=True,
+)
 Folder = Annotated[
     Path | None, typer.Option("--folder", metavar="DIR", help="Left out: $MMTRAIN_CACHE, or the user's cache folder.", show_default=False)
 ]
@@ -20,17 +23,17 @@ Folder = Annotated[
 
 @app.command("list")
 def show(folder: Folder = None, as_json: Json = False) -> None:
-    """Show every image store: its pictures, its size, when it was last used."""
+    """Show every image store and encoded column: what is in it, its size, when it was last used."""
     from mmtrain.cli.show import out, print_json
     from mmtrain.config.sizes import in_words
-    from mmtrain.data.image_cache import cache_folder
+    from mmtrain.data.cache import cache_folder
     from mmtrain.workflows.cache import stored
 
     place = folder or cache_folder()
     found = stored(place)
     total = sum(one.size for one in found)
     if as_json:
-        print_json({"folder": str(place), "stores": [one.plain() for one in found], "size": total})
+        print_json({"folder": str(place), "entries": [one.plain() for one in found], "size": total})
         return
     if found:
         out().print(_table(found))
@@ -41,15 +44,15 @@ def show(folder: Folder = None, as_json: Json = False) -> None:
 def clear(
     folder: Folder = None,
     older_than: Annotated[
-        float, typer.Option("--older-than", metavar="DAYS", min=0, help="Only stores that were last used longer ago.", show_default=False)
+        float, typer.Option("--older-than", metavar="DAYS", min=0, help="Only what was last used longer ago.", show_default=False)
     ] = 0.0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Remove image stores and what killed builds have left, and nothing else; later runs decode again."""
+    """Remove image stores, encoded columns and what killed builds have left, and nothing else; later runs make them again."""
     from mmtrain.cli.show import note, out, print_json
     from mmtrain.config.sizes import in_words
-    from mmtrain.data.image_cache import cache_folder
+    from mmtrain.data.cache import cache_folder
     from mmtrain.errors import Problem, RunError
     from mmtrain.workflows.cache import clear as cleared
 
@@ -58,7 +61,7 @@ def clear(
     freed = sum(one.size for one in done.removed)
     if done.failed:
         fix = "Check the permissions of the folder, and whether something else lies in it."
-        raise RunError([Problem(str(one.folder), "the store could not be removed.", fix) for one in done.failed])
+        raise RunError([Problem(str(one.folder), "the entry could not be removed.", fix) for one in done.failed])
     if as_json:
         print_json({"folder": str(place), "removed": [one.plain() for one in done.removed], "size": freed, "kept": done.kept})
         return
@@ -68,11 +71,11 @@ def clear(
 
 
 def _counted(number: int) -> str:
-    return f"{number} image store{'' if number == 1 else 's'}"
+    return "1 entry" if number == 1 else f"{number} entries"
 
 
 def _table(found: list[Stored]) -> object:
-    """A row per store; one that is not complete shows its state where the layout would be."""
+    """A row per entry; one that is not complete shows its state where the layout would be."""
     import time
 
     from rich.markup import escape
@@ -80,10 +83,10 @@ def _table(found: list[Stored]) -> object:
     from mmtrain.cli.show import plain_table
     from mmtrain.config.sizes import in_words
 
-    table = plain_table("store", "layout", "pictures", "size", "last used", "pictures of")
+    table = plain_table("entry", "kind", "layout", "items", "size", "last used", "made of")
     for one in found:
         days = max(0.0, time.time() - one.used) / (24 * 60 * 60)
         used = "today" if days < 1 else f"{days:.0f} day{'s' if round(days) > 1 else ''} ago"
         layout = one.layout if one.state == "complete" else one.state
-        table.add_row(one.folder.name[:12], layout, f"{one.pictures:,}", in_words(one.size), used, escape(one.source))
+        table.add_row(one.folder.name[:12], one.kind, escape(layout), f"{one.items:,}", in_words(one.size), used, escape(one.source))
     return table

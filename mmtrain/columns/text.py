@@ -11,6 +11,8 @@ Inverse document frequency is ln((1 + texts) / (1 + texts with the word)) + 1, t
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
@@ -18,6 +20,7 @@ from pydantic import Field, PositiveInt
 from mmtrain.columns.base import Fault, FittedColumn, InputColumn, RawInput, missing_fault, role
 from mmtrain.columns.categorical import texts
 from mmtrain.specs import Kind, TensorSpec
+from mmtrain.threads import in_threads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,8 +98,9 @@ class Text(InputColumn):
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedText:
         """Count in how many training texts each word occurs."""
         count = DocumentCount()
-        for piece in cells:
-            count.add(piece)
+        with closing(in_threads(counted, cells)) as pieces:
+            for piece in pieces:
+                count.add(piece)
         words = count.most_frequent(most=self.max_tokens, least=self.min_count)
         return FittedText(
             vectorize=self.vectorize,
@@ -109,6 +113,32 @@ class Text(InputColumn):
         )
 
 
+@dataclass(frozen=True)
+class Counted:
+    """What one piece of texts says: the words in it, each once, and in how many of its texts each of them occurs."""
+
+    words: np.ndarray[Any, Any]
+    documents: np.ndarray[Any, Any]
+    lengths: np.ndarray[Any, Any]
+    """Words of each text, (texts,)."""
+
+
+def counted(cells: pd.Series[str]) -> Counted:
+    """Count one piece, with the very operations that encode it later."""
+    import numpy as np
+    import tensorflow as tf
+
+    from mmtrain.layers.words import distinct_words
+
+    words, places = distinct_words(tf.constant(texts(cells), dtype=tf.string))
+    lengths = places.row_lengths().numpy()
+    rows = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
+    pairs = rows * len(words) + places.flat_values.numpy()
+    pairs.sort()
+    once = pairs[np.flatnonzero(np.diff(pairs, prepend=-1))]  # a word counts once per text
+    return Counted(words.numpy(), np.bincount(once % max(len(words), 1), minlength=len(words)), lengths)
+
+
 class DocumentCount:
     """In how many texts each word occurs, added up piece by piece; memory grows with distinct words, not with texts."""
 
@@ -116,35 +146,25 @@ class DocumentCount:
         self.documents = 0
         self.missing = 0
         self.longest = 0
-        self._counts: dict[str, int] = {}
+        self._counts: dict[bytes, int] = {}
 
-    def add(self, cells: pd.Series[str]) -> None:
-        """Count one piece, with the very operations that encode it later."""
-        import numpy as np
-        import pandas as pd
-
-        from mmtrain.layers.words import split_words
-
-        flat, lengths = split_words(texts(cells))
-        self.documents += len(lengths)
-        self.missing += int((lengths == 0).sum())
-        self.longest = max(self.longest, int(lengths.max(initial=0)))
-        codes, words = pd.factorize(flat)
-        rows = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
-        once = np.unique(rows * max(len(words), 1) + codes) % max(len(words), 1)
-        for word, count in zip(words, np.bincount(once, minlength=len(words)), strict=True):
-            text = word.decode("utf-8", errors="replace")
-            self._counts[text] = self._counts.get(text, 0) + int(count)
+    def add(self, piece: Counted) -> None:
+        """Add one piece."""
+        self.documents += len(piece.lengths)
+        self.missing += int((piece.lengths == 0).sum())
+        self.longest = max(self.longest, int(piece.lengths.max(initial=0)))
+        for word, count in zip(piece.words.tolist(), piece.documents.tolist(), strict=True):
+            self._counts[word] = self._counts.get(word, 0) + count
 
     def most_frequent(self, *, most: int, least: int) -> list[str]:
         """Words in at least `least` texts, by falling count and then by their text."""
         ranked = sorted((-count, word) for word, count in self._counts.items() if count >= least)
-        return [word for _, word in ranked[:most]]
+        return [word.decode("utf-8") for _, word in ranked[:most]]
 
     def inverse_document_frequency(self, words: list[str]) -> tuple[float, ...]:
         """Of every id: padding 0, missing text 1, unseen word as rare as a word can be, then `words`."""
         import numpy as np
 
-        counts = np.array([0] + [self._counts[word] for word in words], dtype=np.float64)
+        counts = np.array([0, *(self._counts[word.encode("utf-8")] for word in words)], dtype=np.float64)
         values = np.log((1 + self.documents) / (1 + counts)) + 1
         return (0.0, 1.0, *(float(value) for value in values))

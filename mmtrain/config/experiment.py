@@ -27,7 +27,7 @@ NAME = "Names the run folder: letters, digits, `.`, `_` and `-`, beginning with 
 
 
 class Cache(Section):
-    """Where decoded pictures are kept between runs, and how much room they may take."""
+    """Where decoded pictures and encoded columns of large tables are kept between runs, and how much room they may take."""
 
     folder: Path | None = Field(None, description="Left out: the user's cache folder, or $MMTRAIN_CACHE.")
     verify: Literal["stat", "content"] = Field(
@@ -37,7 +37,7 @@ class Cache(Section):
     disk: Size | None = Field(
         None,
         description="The most that the folder may hold, `20 GB` for instance. Left out: all of the disk but 1 GB. "
-        "Where it does not suffice, every batch is decoded anew.",
+        "Where it does not suffice, every batch is decoded anew, and encoded columns stay in memory.",
     )
     memory: Size = Field(
         10**9, description="The most memory for decoded pictures where the disk does not suffice; those that fit are decoded once."
@@ -51,7 +51,7 @@ class Data(Section):
     images: Path | None = Field(None, description="The folder that image cells are relative to; left out: the folder of the table.")
     missing_values: tuple[str, ...] = Field((), description="Texts that mean 'missing', besides the empty cell.")
     allow_outside: bool = Field(False, description="Whether image cells may leave the images folder.")
-    cache: Cache = Field(Cache(), description="Where decoded pictures are kept between runs.")
+    cache: Cache = Field(Cache(), description="Where decoded pictures and encoded columns are kept between runs.")
 
     @property
     def images_folder(self) -> Path:

@@ -1,14 +1,17 @@
 """From cells to the arrays that are trained on, through the one implementation of preprocessing.
 
 `fit` learns from training rows. `encode` runs the fitted columns' Keras layers over the table, once, in large pieces; the
-same layers stand in front of the trained network in the saved model.
+same layers stand in front of the trained network in the saved model. Of a large table the arrays are memory maps of files in
+the cache, which later commands find (see `encoded_column`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ConfigDict, ValidationError
@@ -16,12 +19,18 @@ from pydantic import ConfigDict, ValidationError
 from mmtrain.columns import AnyFittedColumn, FittedColumn, Weight
 from mmtrain.columns.numeric import numbers
 from mmtrain.config import Experiment
-from mmtrain.data.images import ImageStore
+from mmtrain.config.experiment import Cache
+from mmtrain.data.encoded_column import EncodedColumn, Layout, Origin, encoded_column
+from mmtrain.data.images import ImageStore, Say
 from mmtrain.data.table import Table
 from mmtrain.errors import Problem, RunError
 from mmtrain.registry import Section
 from mmtrain.specs import layer_names
 from mmtrain.targets import AnyFittedTarget
+from mmtrain.threads import in_threads
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PIECE = 8192
 """Rows encoded at once: large enough that a call's own cost does not count, small enough for texts to stay small."""
@@ -73,7 +82,9 @@ def fit(experiment: Experiment, table: Table, rows: Array) -> Fitted:
     """Let every column and target learn from the cells of `rows`, which are the training rows."""
     Fitted.model_rebuild(force=True)
     cells = {key: {header: table.cells(header, rows) for header in target.reads()} for key, target in experiment.targets.items()}
-    columns: dict[str, FittedColumn] = {key: column.fit(table.pieces(column.column, rows)) for key, column in experiment.inputs.items()}
+    columns: dict[str, FittedColumn] = {
+        key: column.fit(table.pieces(column.column, rows, size=PIECE)) for key, column in experiment.inputs.items()
+    }
     targets = {key: target.fit(cells[key], experiment.training.class_weights) for key, target in experiment.targets.items()}
     return Fitted(columns=columns, targets=targets)
 
@@ -100,16 +111,22 @@ def free_names(keys: Iterable[str], prefix: str, taken: Collection[str]) -> dict
     return names if set(names.values()).isdisjoint(taken) else free_names(names, f"own_{prefix}", taken)
 
 
-def encode(experiment: Experiment, fitted: Fitted, table: Table, stores: Mapping[str, ImageStore]) -> Arrays:
-    """Encode every row of the table once. Truths of a table without answers are left out."""
+def encode(experiment: Experiment, fitted: Fitted, table: Table, stores: Mapping[str, ImageStore], *, say: Say = lambda _: None) -> Arrays:
+    """Encode every row of the table once. Truths of a table without answers are left out.
+
+    `say` is told of large columns that the cache has no room for.
+    """
     inputs: dict[str, Array | ImageStore] = {}
     present: dict[str, Array] = {}
     for key, column in fitted.columns.items():
         if key in stores:
             inputs[key], present[key] = stores[key], stores[key].present(np.arange(len(table)))
         else:
-            encoded = _encoded_cells(column, key, table, experiment.columns[key].column)
-            inputs[key], present[key] = encoded[key], encoded[f"{key}_present"]
+            header = experiment.columns[key].column
+            encoded = _encoded_cells(column, key, table, header, experiment.data.cache)
+            inputs[key], present[key] = encoded.codes, encoded.present
+            if encoded.notice:
+                say(f"{header}: {encoded.notice}")
     targets, weights = truths(experiment, fitted, table)
     return Arrays(inputs, present, targets, weights)
 
@@ -128,23 +145,45 @@ def truths(experiment: Experiment, fitted: Fitted, table: Table) -> tuple[dict[s
     return targets, weights
 
 
-def _encoded_cells(fitted: FittedColumn, key: str, table: Table, header: str) -> dict[str, Array]:
-    """One column but an image, in pieces, through its compiled encoder: the codes and the presence."""
+def compiled_encoder(key: str, fitted: FittedColumn) -> Callable[[pd.Series[str]], tuple[Array, Array, Array]]:
+    """From the cells of one column but an image to its raw array, its codes and its presence."""
     import tensorflow as tf
 
     run = tf.function(encoder({key: fitted}), reduce_retracing=True)
-    found: dict[str, Array] = {}
-    start = 0
-    for cells in table.pieces(header, size=PIECE):
-        for name, tensor in run({key: tf.constant(fitted.raw(cells))}).items():
-            values = tensor.numpy()
-            if name not in found:
-                found[name] = np.empty((len(table), *values.shape[1:]), dtype=values.dtype)
-            found[name][start : start + len(values)] = values
-        start += len(cells)
-    if start != len(table):
-        raise RuntimeError(f"{start} rows of {header!r} were encoded, the table has {len(table)}.")
-    return found
+
+    def encoded(cells: pd.Series[str]) -> tuple[Array, Array, Array]:
+        raw = fitted.raw(cells)
+        found = run({key: tf.constant(raw)})
+        return raw, found[key].numpy(), found[f"{key}_present"].numpy()
+
+    return encoded
+
+
+def _encoded_cells(fitted: FittedColumn, key: str, table: Table, header: str, cache: Cache) -> EncodedColumn:
+    """One column but an image, encoded in pieces unless the cache has it."""
+
+    def pieces() -> Generator[tuple[Array, Array]]:
+        run = compiled_encoder(key, fitted)
+        with closing(in_threads(run, table.pieces(header, size=PIECE))) as encoded:
+            for _, codes, present in encoded:
+                yield codes, present
+
+    def origin() -> Origin:
+        import tensorflow as tf
+
+        values = {
+            "table": table.sha256,
+            "missing_values": table.missing_values,
+            "rows": sha256(table.rows.tobytes()).hexdigest(),
+            "column": sha256(fitted.model_dump_json().encode()).hexdigest(),
+            "tensorflow": tf.__version__,
+        }
+        return Origin(values, table.path, header)
+
+    layout = Layout(len(table), fitted.spec.shape, fitted.spec.dtype)
+    # What a user's own role does may change without a trace in its values, so its codes are not kept.
+    ours = type(fitted).__module__.partition(".")[0] == __name__.partition(".")[0]
+    return encoded_column(layout, origin, pieces, cache if ours else None)
 
 
 def read_fitted(values: Any) -> Fitted:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +14,19 @@ import numpy as np
 
 from mmtrain.config.experiment import Cache
 from mmtrain.config.sizes import in_words
-from mmtrain.data.image_cache import MANIFEST, PIXELS, TITLE, UNREADABLE, cache_folder, entries, remove, remove_unfinished
+from mmtrain.data.cache import (
+    FULL,
+    IMAGES,
+    MANIFEST,
+    building,
+    cache_folder,
+    entries,
+    mark_used,
+    new_array,
+    no_room,
+    publish,
+    remove_unfinished,
+)
 from mmtrain.data.image_decode import Outcome, Progress, decode_all, digest, picture_bytes, picture_type
 from mmtrain.data.image_files import ImageFile
 from mmtrain.data.image_flight import InFlight
@@ -31,12 +38,6 @@ if TYPE_CHECKING:
 
 VERSION = 2
 """Part of the name of every store; to be raised when `mmtrain.pixels` gives other pixels for the same file."""
-
-MARGIN = 10**9
-"""Bytes of the disk that a store leaves free. A run writes its checkpoints, three times the weights and as much again for the
-optimizer, and its predictions after the store is built: enough for 30 million weights, and for what other programs do meanwhile."""
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +70,11 @@ def decoded(files: Sequence[ImageFile], layout: Layout, *, cache: Cache, progres
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_unfinished(folder)
-        reason = _no_room(folder, needed, cache.disk)
+        reason = no_room(folder, needed, cache.disk)
         if not reason:
             return _built(folder, name, files, layout, manifest=manifest, progress=progress)
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             fix = "Set `data.cache.folder` or MMTRAIN_CACHE to a folder that can be written."
             raise RunError(
                 Problem(str(folder), f"the image store cannot be written: {(error.strerror or str(error)).lower()}.", fix)
@@ -87,7 +88,7 @@ def decoded(files: Sequence[ImageFile], layout: Layout, *, cache: Cache, progres
 def _manifest(files: Sequence[ImageFile], layout: Layout, verify: str) -> bytes:
     # Real paths, not those in the cells: unpacked archives hold many files of one name, size and time in different folders.
     lines = [f"{file.size} {file.changed if verify == 'stat' else '-'} {json.dumps(file.path)}" for file in files]
-    return "\n".join([f"{TITLE} {VERSION} {verify}", json.dumps(asdict(layout)), *lines, ""]).encode()
+    return "\n".join([f"{IMAGES.title} {VERSION} {verify}", json.dumps(asdict(layout)), *lines, ""]).encode()
 
 
 def _found(cache: Path, name: str, files: Sequence[ImageFile], verify: str) -> Decoded | None:
@@ -108,29 +109,14 @@ def _full_name(name: str, contents: str) -> str:
 def _opened(folder: Path, pictures: int) -> Decoded | None:
     """The store in `folder`; None when there is none, or a machine that went down has left a damaged one."""
     try:
-        pixels = np.asarray(np.load(folder / PIXELS, mmap_mode="r"))
-        unreadable = json.loads((folder / UNREADABLE).read_text(encoding="utf-8"))
+        pixels = np.asarray(np.load(folder / IMAGES.array, mmap_mode="r"))
+        unreadable = json.loads((folder / IMAGES.beside).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     if len(pixels) != pictures:
         return None
-    with suppress(OSError):  # a folder of other users' may be read, not marked
-        os.utime(folder / MANIFEST)  # when it was last used
+    mark_used(folder)
     return Decoded(pixels, {int(position): (what, fix) for position, (what, fix) in unreadable.items()})
-
-
-def _no_room(cache: Path, needed: int, allowed: int | None) -> str:
-    """Why a store of `needed` bytes cannot be built; empty when it can."""
-    free = shutil.disk_usage(cache).free
-    if needed + MARGIN > free:
-        return f"{cache} has {in_words(free)} free, of which {in_words(MARGIN)} stays free"
-    if allowed is None:
-        return ""
-    used = sum(entry.size for entry in entries(cache))
-    if needed + used <= allowed:
-        return ""
-    others = f", of which other stores take {in_words(used)}" if used else ""
-    return f"`data.cache.disk` allows {in_words(allowed)}{others}"
 
 
 def _notice(needed: int, reason: str, flight: InFlight) -> str:
@@ -147,45 +133,30 @@ def _notice(needed: int, reason: str, flight: InFlight) -> str:
 
 
 def _built(cache: Path, name: str, files: Sequence[ImageFile], layout: Layout, *, manifest: bytes, progress: Progress | None) -> Decoded:
-    """Build a store under a temporary name, open it, and give it its own name. What fails or is interrupted leaves nothing."""
-    temporary = cache / f"{name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
-    temporary.mkdir()
-    try:
+    """Build a store under a temporary name, open it, and give it its own name."""
+    with building(cache, name) as temporary:
         hashed = f" {VERSION} content\n".encode() in manifest[:80]
-        outcome = _write_pixels(temporary / PIXELS, files, layout, hashed=hashed, progress=progress)
-        (temporary / UNREADABLE).write_text(json.dumps(outcome.unreadable), encoding="utf-8")
+        outcome = _write_pixels(temporary / IMAGES.array, files, layout, hashed=hashed, progress=progress)
+        (temporary / IMAGES.beside).write_text(json.dumps(outcome.unreadable), encoding="utf-8")
         (temporary / MANIFEST).write_bytes(manifest)
         # Opened before it is renamed: what other processes do to the name from then on does not matter any more.
         store = _opened(temporary, len(files))
         if store is None:
             raise OSError("it cannot be read right after it was written")
-        _publish(temporary, cache / _full_name(name, outcome.digest), len(files))
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        publish(temporary, cache / _full_name(name, outcome.digest), lambda folder: _opened(folder, len(files)) is not None)
     return replace(store, contents=outcome.digest)
 
 
 def _write_pixels(path: Path, files: Sequence[ImageFile], layout: Layout, *, hashed: bool, progress: Progress | None) -> Outcome:
-    """Decode all files into a .npy file at `path`; those that cannot be are zeros.
-
-    Written, not mapped: on a full disk a write is an error, whereas a page of a map that cannot be written ends the process.
-    """
+    """Decode all files into a .npy file at `path`; those that cannot be are zeros."""
     dtype, picture = picture_type(layout)
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (len(files), *picture)}
     size = picture_bytes(layout)
-    with path.open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # for as long as this process lives and writes
-        np.lib.format.write_array_header_1_0(file, header)
-        file.flush()
-        start = file.tell()
+    with new_array(path, (len(files), *picture), dtype) as (file, start):
 
         def keep(position: int, pixels: NDArray[Any]) -> None:
             _write(file.fileno(), pixels, start + position * size)
 
-        outcome = decode_all(files, layout, keep, hashed=hashed, progress=progress)
-        file.truncate(start + len(files) * size)
-        os.fsync(file.fileno())
-    return outcome
+        return decode_all(files, layout, keep, hashed=hashed, progress=progress)
 
 
 def _write(descriptor: int, pixels: NDArray[Any], offset: int) -> None:
@@ -193,16 +164,3 @@ def _write(descriptor: int, pixels: NDArray[Any], offset: int) -> None:
     while left:
         written = os.pwrite(descriptor, left, offset)
         left, offset = left[written:], offset + written
-
-
-def _publish(temporary: Path, folder: Path, pictures: int) -> None:
-    """Give a whole store its name, unless another process was faster; a damaged one is replaced."""
-    if folder.exists() and _opened(folder, pictures) is None:
-        damaged = temporary.with_name(f"{temporary.name[:-8]}{secrets.token_hex(4)}")
-        folder.rename(damaged)
-        remove(damaged)
-    try:
-        temporary.rename(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise

@@ -13,7 +13,7 @@ for every batch.
 | `image_decode` | many files to pixels, in threads |
 | `image_build` | finds a store or builds it |
 | `image_flight` | what takes the place of a store |
-| `image_cache` | the folder of the stores: names, states, removal |
+| `cache` | the folder that stores lie in: names, states, removal |
 """
 
 from __future__ import annotations

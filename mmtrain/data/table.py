@@ -41,6 +41,7 @@ class Table:
 
     def __init__(self, file: TableFile, kept: Mapping[str, pd.Series[str]], total: int, *, id_header: str = "") -> None:
         self.path = file.path
+        self.missing_values = file.missing_values
         self.headers = file.headers
         self.total = total
         self.rows: NDArray[np.int64] = np.arange(total, dtype=np.int64)
@@ -51,6 +52,11 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def sha256(self) -> str:
+        """Of the file's bytes. Raises DataError when it was changed since the table was read."""
+        return self._file.sha256
 
     def has(self, header: str) -> bool:
         """Whether the cells of this column were read and are kept."""
@@ -82,9 +88,9 @@ class Table:
                 yield piece[header].iloc[wanted[first:last] - offset].reset_index(drop=True)
             offset += len(piece[header])
 
-    def ids(self) -> list[str]:
-        """What each row is called: its cell in the id column, or its position in the file."""
-        return self._ids(self.rows)
+    def ids(self, rows: NDArray[Any] | None = None) -> list[str]:
+        """What each row, or each of `rows`, is called: its cell in the id column, or its position in the file."""
+        return self._ids(self.rows if rows is None else self.rows[rows])
 
     def _ids(self, file_rows: NDArray[np.int64]) -> list[str]:
         if not self._id_header:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from mmtrain.errors import DataError, Problem, listed
+from mmtrain.runs import file_hash
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,6 +73,18 @@ class TableFile(ABC):
         missing = pc.is_in(pc.utf8_trim_whitespace(array), value_set=words)
         return pc.if_else(missing, pa.scalar(None, pa.large_string()), array)
 
+    @property
+    def sha256(self) -> str:
+        """Of the file's bytes.
+
+        Raises:
+            DataError: it is no longer the file that was opened.
+
+        """
+        found = content_hash(self.path)
+        self._require_unchanged()
+        return found
+
     def _stamp(self) -> tuple[int, int]:
         status = self.path.stat()
         return status.st_size, status.st_mtime_ns
@@ -79,6 +93,17 @@ class TableFile(ABC):
         # Streamed columns are read again much later; rows of another file must not be paired with the ones in memory.
         if self._stamp() != self._state:
             raise DataError(Problem(self.path.name, "the file was changed while it was in use.", "Start again."))
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a table file, read once per process unless the file changes."""
+    status = path.stat()
+    return _hash_of(path.resolve(), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _hash_of(path: Path, size: int, changed: int) -> str:  # noqa: ARG001
+    return file_hash(path)
 
 
 def as_series(array: pa.Array) -> pd.Series[str]:

@@ -8,26 +8,22 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from mmtrain.word_pattern import BETWEEN_WORDS
 
-PIECE = 20_000
 
+def distinct_words(texts: Any) -> tuple[Any, Any]:
+    """Strings (batch,) to their words: each of them once, (words,), and where it stands, ragged (batch, places) int32.
 
-def words_of(texts: Any) -> Any:
-    """Strings (batch,) to a ragged tensor of words (batch, words)."""
-    lowered = tf.strings.lower(texts, encoding="utf-8")
-    return tf.strings.split(tf.strings.regex_replace(lowered, BETWEEN_WORDS, " "))
-
-
-def split_words(texts: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """All words of `texts` in one flat array of bytes, and how many each text has; in pieces, to bound memory."""
-    words: list[np.ndarray[Any, Any]] = [np.empty(0, dtype=object)]
-    lengths: list[np.ndarray[Any, Any]] = [np.empty(0, dtype=np.int64)]
-    for start in range(0, len(texts), PIECE):
-        ragged = words_of(tf.constant(texts[start : start + PIECE], dtype=tf.string))
-        words.append(ragged.flat_values.numpy())
-        lengths.append(ragged.row_lengths().numpy())
-    return np.concatenate(words), np.concatenate(lengths)
+    Texts are first split at blanks, and what stands between blanks is lower-cased and cleaned once, however often it occurs:
+    that is most of the work. Lower-casing looks at neighbours (a Greek final sigma), but never across a blank.
+    """
+    runs = tf.strings.split(texts)  # (batch, runs), ragged
+    spellings, spelling_of = tf.unique(runs.flat_values)
+    lowered = tf.strings.lower(spellings, encoding="utf-8")
+    words = tf.strings.split(tf.strings.regex_replace(lowered, BETWEEN_WORDS, " "))  # (spellings, 0 or more words), ragged
+    names, codes = tf.unique(words.flat_values)
+    of_runs = tf.gather(words.with_flat_values(codes), spelling_of)  # (runs of all texts, words), ragged
+    ends = tf.gather(of_runs.row_splits, runs.row_splits)
+    return names, tf.RaggedTensor.from_row_splits(of_runs.flat_values, ends, validate=False)

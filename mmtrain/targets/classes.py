@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from mmtrain.columns.base import Fault
+from mmtrain.columns.base import Fault, shared_names
 from mmtrain.targets.base import ClassWeights, FittedTarget, Target
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ class ClassTarget(Target):
 
     def strata(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any] | None:
         """The class of each row."""
-        import numpy as np
-
-        return np.asarray(cells[self.column].fillna("").to_numpy(dtype=object))
+        return shared_names(cells[self.column])
 
     def answers(self, cells: Mapping[str, pd.Series[str]]) -> list[str]:
         """The classes that occur, by name."""

@@ -26,7 +26,7 @@ def build(
     from mmtrain.training.device import prepare
     from mmtrain.training.material import Material
 
-    arrays = encode.encode(experiment, fitted, data.table, data.stores)
+    arrays = encode.encode(experiment, fitted, data.table, data.stores, say=say)
     decision = _decided(experiment, fitted, arrays, parts)
     for reason in decision.reasons:
         say(reason)

@@ -1,4 +1,4 @@
-"""`mmtrain cache`: which image stores there are, and removing them."""
+"""`mmtrain cache`: which image stores and encoded columns are kept, and removing them."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.data.image_cache import PIXELS, Entry, State, cache_folder, entries, manifest, remove
+from mmtrain.data.cache import COLUMNS, Entry, State, cache_folder, entries, manifest, remove
 
 _DAY = 24 * 60 * 60
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A store, or what is left of one. `size` is in bytes on the disk, `used` in seconds since 1970."""
+    """An entry, or what is left of one. `size` is in bytes on the disk, `used` in seconds since 1970."""
 
     folder: Path
+    kind: str
+    """`image store` or `encoded column`."""
     state: State
     layout: str
-    """`128 x 128 x 3, stretch`: height, width, channels; empty where it cannot be told."""
-    pictures: int
+    """`128 x 128 x 3, stretch`: height, width, channels; `note, 30 int32`: header and codes of a row; empty where it cannot be told."""
+    items: int
+    """Pictures or rows."""
     source: str
-    """The folder of the first picture."""
+    """The folder of the first picture, or the table."""
     size: int
     used: float
 
@@ -41,7 +44,7 @@ class Cleared:
     removed: tuple[Stored, ...]
     failed: tuple[Stored, ...]
     kept: int
-    """Stores that were used too lately, or are being built."""
+    """Entries that were used too lately, or are being built."""
 
 
 def stored(folder: Path | None = None) -> list[Stored]:
@@ -50,7 +53,7 @@ def stored(folder: Path | None = None) -> list[Stored]:
 
 
 def clear(folder: Path | None = None, *, older_than: float = 0.0) -> Cleared:
-    """Remove the stores that were last used more than `older_than` days ago; never one that is being built."""
+    """Remove what was last used more than `older_than` days ago; never one that is being built."""
     latest = time.time() - older_than * _DAY
     found = stored(folder)
     chosen = [one for one in found if one.state != "being built" and (not older_than or one.used < latest)]
@@ -63,20 +66,28 @@ def clear(folder: Path | None = None, *, older_than: float = 0.0) -> Cleared:
 
 
 def _described(entry: Entry) -> Stored:
-    """An entry with what its manifest and the head of its array say. A store whose array cannot be opened is a damaged one."""
-    state, pictures, layout, source = entry.state, 0, "", ""
-    lines = manifest(entry.path) if state == "complete" else []
-    if len(lines) > 1:
+    """An entry with what its manifest and the head of its array say. One whose array cannot be opened is damaged."""
+    state, items, layout, source = entry.state, 0, "", ""
+    lines = manifest(entry.path, entry.kind) if state == "complete" else []
+    if lines:
         try:
-            shape = np.load(entry.path / PIXELS, mmap_mode="r").shape
-            pictures, layout = int(shape[0]), f"{' x '.join(map(str, shape[1:]))}, {_resize(lines[1])}"
-        except (OSError, ValueError):
+            shape = np.load(entry.path / entry.kind.array, mmap_mode="r").shape
+            items, layout = int(shape[0]), _layout(entry, shape[1:], json.loads(lines[1]))
+            source = _source(entry, lines[2:])
+        except (OSError, ValueError, LookupError):
             state = "damaged"
-    if len(lines) > 2:
-        source = str(Path(json.loads(lines[2].split(" ", 2)[2])).parent)
-    return Stored(entry.path, state, layout, pictures, source, entry.size, entry.used)
+    return Stored(entry.path, entry.kind.name, state, layout, items, source, entry.size, entry.used)
 
 
-def _resize(line: str) -> str:
-    layout = json.loads(line)
-    return f"{layout['resize']}, 16 bits" if layout["bits"] == 16 else str(layout["resize"])
+def _layout(entry: Entry, shape: tuple[int, ...], about: dict[str, Any]) -> str:
+    sides = " x ".join(map(str, shape))
+    if entry.kind is COLUMNS:
+        return f"{about['header']}, {sides} {about['dtype']}"
+    return f"{sides}, {about['resize']}" + (", 16 bits" if about["bits"] == 16 else "")
+
+
+def _source(entry: Entry, lines: list[str]) -> str:
+    """Of a column, the table; of a store, the folder of the first picture, where it has any."""
+    if entry.kind is COLUMNS:
+        return str(json.loads(lines[0]))
+    return str(Path(json.loads(lines[0].split(" ", 2)[2])).parent) if lines else ""

@@ -17,7 +17,6 @@ from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.images import Progress, Say
-from mmtrain.data.table import Table
 from mmtrain.errors import DataError, Problem, RunError
 from mmtrain.evaluation.predictions import frame, to_csv
 from mmtrain.evaluation.scoring import TargetScores, score_target
@@ -56,18 +55,20 @@ def evaluate(
     """
     run = runs.find(which, output)
     experiment, fitted = opened(run)
-    data = part_data(run, experiment, part, progress, say) if table is None else other_data(experiment, table, progress, say)
+    data, rows = part_data(run, experiment, part, progress, say) if table is None else other_data(experiment, table, progress, say)
     label = part if table is None else other_label(table)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
     from mmtrain.model import saved
 
-    arrays = encode.encode(experiment, fitted, data.table, data.stores)
-    predictions = saved.predict(saved.predictor(run / "model.keras"), arrays, np.arange(len(data.table)))
-    results = {key: score_target(key, target, arrays.targets[key], predictions[key]) for key, target in fitted.targets.items()}
-    rows = frame(data.table.rows, data.table.ids(), fitted.targets, arrays.targets, predictions)
-    looks = keep(run, label, results, rows, data.table)
-    report = write_report(run, experiment, fitted, label, rows)
+    # The whole table, as training encoded it: of a large one the cache has the arrays.
+    arrays = encode.encode(experiment, fitted, data.table, data.stores, say=say)
+    predictions = saved.predict(saved.predictor(run / "model.keras"), arrays, rows)
+    truths = {key: values[rows] for key, values in arrays.targets.items()}
+    results = {key: score_target(key, target, truths[key], predictions[key]) for key, target in fitted.targets.items()}
+    predicted = frame(data.table.rows[rows], data.table.ids(rows), fitted.targets, truths, predictions)
+    looks = keep(run, label, results, predicted, data.table.path.name)
+    report = write_report(run, experiment, fitted, label, predicted)
     return Evaluated(run, label, results, run / f"predictions_{label}.csv", report, looks)
 
 
@@ -81,22 +82,19 @@ def opened(run: Run) -> tuple[Experiment, encode.Fitted]:
     return experiment, encode.read_fitted(run.read_json("columns.json"))
 
 
-def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | None, say: Say) -> Prepared:
-    """The rows of one part. Raises DataError when the table is no longer the one that was split."""
+def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | None, say: Say) -> tuple[Prepared, Array]:
+    """The table of a run and the positions of one part. Raises DataError when the table is no longer the one that was split."""
     data, parts = recorded_data(run, experiment, progress=progress, say=say)
-    positions = parts[part]
-    if not len(positions):
+    if not len(parts[part]):
         raise DataError(Problem(str(run.folder), f"the {part} part is empty.", "Choose another part with --part."))
-    mask = np.zeros(len(data.table), dtype=np.bool_)
-    mask[positions] = True
-    reasons = dict.fromkeys(np.flatnonzero(~mask).tolist(), "another part")
-    return Prepared(data.table.keep(mask, reasons), {key: store.select(mask) for key, store in data.stores.items()})
+    return data, parts[part]
 
 
-def other_data(experiment: Experiment, path: Path, progress: Progress | None, say: Say) -> Prepared:
-    """All rows of another table; its image cells are relative to the experiment's images folder, or else to the table's own."""
+def other_data(experiment: Experiment, path: Path, progress: Progress | None, say: Say) -> tuple[Prepared, Array]:
+    """Another table and all its positions; its image cells are relative to the experiment's images folder, or else to the table's own."""
     images = experiment.data.images if experiment.data.images is not None else path.resolve().parent
-    return read_data(experiment, path, images, columns=scored_columns(experiment), progress=progress, say=say)
+    data = read_data(experiment, path, images, columns=scored_columns(experiment), progress=progress, say=say)
+    return data, np.arange(len(data.table))
 
 
 def other_label(path: Path) -> str:
@@ -105,9 +103,9 @@ def other_label(path: Path) -> str:
     return f"{label}_table" if label in PARTS else label
 
 
-def keep(run: Run, label: str, results: dict[str, TargetScores], rows: pd.DataFrame, table: Table) -> int:
+def keep(run: Run, label: str, results: dict[str, TargetScores], rows: pd.DataFrame, table: str) -> int:
     """Write predictions and scores into the run and record that this part was looked at; how often the test part was."""
-    look = {"part": label, "when": runs.now(), "rows": len(table), "table": table.path.name}
+    look = {"part": label, "when": runs.now(), "rows": len(rows), "table": table}
     looks = [*run.read_json("run.json").get("evaluations", []), look]
     run.update(evaluations=looks)  # first, so that nothing can be seen without being counted
     run.write_text(f"predictions_{label}.csv", to_csv(rows))

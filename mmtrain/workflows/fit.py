@@ -173,7 +173,7 @@ def describe(data: Prepared) -> dict[str, Any]:
     table = data.table
     return {
         "table": table.path.name,
-        "sha256": runs.file_hash(table.path),
+        "sha256": table.sha256,
         "headers": list(table.headers),
         "rows": table.total,
         "used": len(table),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmtrain.columns import Column, Group, Id, Split
+from mmtrain.columns.base import shared_names
 from mmtrain.config import Experiment, source
 from mmtrain.data import table as tables
 from mmtrain.data.image_decode import Progress
@@ -18,9 +19,10 @@ from mmtrain.data.manifest import MANIFEST
 from mmtrain.data.parts import Parts, read_split
 from mmtrain.data.split import Rows, split
 from mmtrain.data.table import Table, headers_of
+from mmtrain.data.table_file import content_hash
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.runs import Run, file_hash
+from mmtrain.runs import Run
 from mmtrain.targets import Answers
 
 
@@ -92,7 +94,7 @@ def recorded_data(
     """
     known = run.read_json("data.json")
     path = experiment.data.table
-    if path.is_file() and file_hash(path) != known["sha256"]:
+    if path.is_file() and content_hash(path) != known["sha256"]:
         fix = f"Restore the table, or score the new one as a whole with `mmtrain evaluate {run.folder} --data {path}`."
         raise DataError(Problem(str(path), "the table has changed since the training, so its rows can no longer be told apart.", fix))
     if not path.is_file() and (run / MANIFEST).is_file():
@@ -166,9 +168,9 @@ def strata(experiment: Experiment, table: Table) -> Rows:
     group, given = experiment.only(Group), experiment.only(Split)
     return Rows(
         len(table),
-        groups=None if group is None else table.cells(group.column).to_numpy(dtype=object),
+        groups=None if group is None else shared_names(table.cells(group.column)),
         labels=labels(experiment, table),
-        given=None if given is None else table.cells(given.column).to_numpy(dtype=object),
+        given=None if given is None else shared_names(table.cells(given.column)),
     )
 
 

@@ -1,0 +1,73 @@
+"""A table of two numbers, two categories, a text and a binary answer, made from a seed: what the benchmarks of rows work on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+COLUMNS: dict[str, dict[str, Any]] = {
+    "age": {"role": "numeric"},
+    "dose": {"role": "numeric"},
+    "site": {"role": "categorical"},
+    "ward": {"role": "categorical"},
+    "note": {"role": "text"},
+    "ill": {"role": "target", "task": "binary"},
+}
+LETTERS = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+AT_ONCE = 100_000
+
+
+def vocabulary(size: int) -> npt.NDArray[np.object_]:
+    """`size` different made-up words of 3 to 10 letters."""
+    random = np.random.default_rng(1)
+    words: dict[str, None] = {}
+    while len(words) < size:
+        lengths = random.integers(3, 11, size)
+        letters = LETTERS[random.integers(0, 26, (size, 10))]
+        words |= dict.fromkeys("".join(row[:length]) for row, length in zip(letters, lengths, strict=True))
+    return np.array(list(words)[:size], dtype=object)
+
+
+def texts(rows: int, *, words: npt.NDArray[np.object_], length: int, random: np.random.Generator) -> list[str]:
+    """Texts of `length` words with capitals and full stops; how often a word occurs falls with its rank, as in a language (Zipf 1949)."""
+    ranks = np.minimum((len(words) ** random.random((rows, length))).astype(np.int64) - 1, len(words) - 1)
+    return [" ".join(row).capitalize() + "." for row in words[ranks]]
+
+
+def write_table(path: Path, rows: int, *, size: int = 20_000, length: int = 30) -> Path:
+    """A CSV of `rows` rows, with texts of `length` words out of `size`."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    random, words = np.random.default_rng(0), vocabulary(size)
+    writer = None
+    for start in range(0, rows, AT_ONCE):
+        count = min(AT_ONCE, rows - start)
+        ill = random.random(count) < 0.3
+        table = pa.table(
+            {
+                "age": np.char.mod("%.1f", random.normal(50, 10, count) + 5 * ill),
+                "dose": np.char.mod("%.3f", random.lognormal(0, 1, count)),
+                "site": words[random.integers(0, 10, count)].tolist(),
+                "ward": words[random.integers(0, min(1000, size), count)].tolist(),
+                "note": texts(count, words=words, length=length, random=random),
+                "ill": np.where(ill, "yes", "no"),
+            }
+        )
+        writer = writer or csv.CSVWriter(str(path), table.schema)
+        writer.write_table(table)
+    if writer is not None:
+        writer.close()
+    return path
+
+
+def write_experiment(folder: Path, **sections: dict[str, Any]) -> Path:
+    """An experiment file on the table.csv beside it; `sections` replace or add to those of COLUMNS."""
+    tree = {"name": "generated", "data": {"table": "table.csv"}, "columns": COLUMNS} | sections
+    path = folder / "experiment.yaml"
+    path.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
+    return path

@@ -1,0 +1,185 @@
+"""How much memory `mmtrain fit` takes: for tables of 10 thousand to 1 million rows, and for pictures beyond the memory budget.
+
+    python benchmarks/memory.py [--quick] [--json FILE]        (about four minutes on two cores)
+
+Every figure is the peak of anonymous memory (RssAnon: what the process holds beyond mapped files) in megabytes above what it was
+when TensorFlow had been imported, sampled every 5 ms, in a process of its own. The table has two numbers, two categories, a text
+of 30 words read as TF-IDF and a binary answer; one epoch in batches of 4096. The pictures have no room on the disk and take four
+times the memory that `data.cache.memory` allows; what counts is whether later epochs take more than the second one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from generated_table import COLUMNS, write_experiment, write_table
+from peak_memory import PeakMemory
+from PIL import Image
+
+if TYPE_CHECKING:
+    from mmtrain.training.material import Material
+    from mmtrain.workflows.prepare import Prepared
+
+ROWS, QUICK_ROWS = (10_000, 100_000, 1_000_000), (1_000, 4_000)
+ALLOWED = 1500
+"""Megabytes at the most rows."""
+GROWTH = 16
+"""Megabytes by which the last epoch over pictures may stand above the second: noise of the allocator."""
+SIDE, PICTURE = 64, 64 * 64 * 3
+STAGES = ("read", "split", "fit columns", "encode", "train")
+
+
+def held(data: Prepared, material: Material) -> dict[str, float]:
+    """Bytes per row of everything that a training holds for every row. What is mapped lies in a file: no anonymous memory."""
+    arrays, parts = material.arrays, material.parts
+    found: dict[str, int] = {}
+
+    def add(name: str, array: np.ndarray[Any, Any]) -> None:
+        name += ", mapped" if isinstance(array.base, np.memmap) else ""
+        found[name] = found.get(name, 0) + array.nbytes
+
+    found["cells as text"] = sum(data.table.cells(header).memory_usage(index=False) for header in COLUMNS if data.table.has(header))
+    add("row index", data.table.rows)
+    for _, positions in parts.items():
+        add("parts", positions)
+    for inputs in arrays.inputs.values():
+        add("codes", inputs)
+    for present in arrays.present.values():
+        add("presence", present)
+    for key in arrays.targets:
+        add("answers", arrays.targets[key])
+        add("weights", arrays.weights[key])
+    found["order of an epoch"] = parts.train.nbytes
+    return {name: round(size / len(data.table), 1) for name, size in found.items()}
+
+
+def table_stages(rows: int) -> dict[str, Any]:
+    """Peak and seconds of every stage of a fit on `rows` rows, and what is held."""
+    from mmtrain import config, runs
+    from mmtrain.data import encode
+    from mmtrain.layers.start import start_tensorflow
+    from mmtrain.workflows.build import build
+    from mmtrain.workflows.fit import record, train
+    from mmtrain.workflows.prepare import check_class_weights, check_training_answers, read_data, split_rows
+
+    with tempfile.TemporaryDirectory(prefix="memory_") as name:
+        folder = Path(name)
+        write_table(folder / "table.csv", rows)
+        os.environ["MMTRAIN_CACHE"] = str(folder / "cache")
+        path = write_experiment(folder, training={"epochs": 1, "batch_size": 4096, "steps_per_call": 1, "jit": "off"})
+        start_tensorflow()
+        memory, begun = PeakMemory(), time.perf_counter()
+        found: dict[str, Any] = {}
+
+        def stage(of: str) -> None:
+            nonlocal begun
+            found[of] = {"peak_MB": round(memory.peak() / 1e6, 1), "seconds": round(time.perf_counter() - begun, 2)}
+            begun = time.perf_counter()
+
+        experiment = config.load(path)
+        data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
+        stage("read")
+        check_class_weights(experiment, data.table, path, ())
+        parts = split_rows(experiment, data.table)
+        check_training_answers(experiment, data.table, parts)
+        stage("split")
+        fitted = encode.fit(experiment, data.table, parts.train)
+        stage("fit columns")
+        material, decision = build(experiment, data, parts, fitted, print)
+        stage("encode")
+        run = runs.create(experiment.name, folder / "runs")
+        record(run, material, data, decision)
+        train(run, material, lambda _: None)
+        stage("train")
+        return found | {"bytes_held_per_row": held(data, material)}
+
+
+def picture_epochs(pictures: int, epochs: int) -> dict[str, Any]:
+    """Peaks of the epochs of a fit on pictures of which a quarter may stay in memory."""
+    from mmtrain.layers.start import start_tensorflow
+    from mmtrain.training.events import EpochEnded, Event
+    from mmtrain.workflows.fit import Onlookers, fit
+
+    with tempfile.TemporaryDirectory(prefix="memory_") as name:
+        folder, random = Path(name), np.random.default_rng(0)
+        lines = ["scan,ill"]
+        for number in range(pictures):
+            level = random.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(level).resize((SIDE, SIDE)).save(folder / f"{number}.jpg", quality=90)
+            lines.append(f"{number}.jpg,{'yes' if level.mean() > 128 else 'no'}")
+        (folder / "table.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        columns = {"scan": {"role": "image", "size": [SIDE, SIDE]}, "ill": COLUMNS["ill"]}
+        cache = {"folder": str(folder / "cache"), "disk": 0, "memory": pictures * PICTURE // 4}
+        path = write_experiment(
+            folder,
+            data={"table": "table.csv", "cache": cache},
+            columns=columns,
+            branches={"scan": {"columns": ["scan"], "architecture": "cnn", "filters": [8]}},
+            training={"epochs": epochs, "batch_size": 64, "steps_per_call": 1, "jit": "off"},
+        )
+        start_tensorflow()
+        memory, peaks = PeakMemory(), []
+
+        def watch(event: Event) -> None:
+            if isinstance(event, EpochEnded):
+                peaks.append(round(memory.peak() / 1e6, 1))
+
+        fit(path, output=folder / "runs", onlookers=Onlookers(watch=watch))
+    return {"pictures_MB": pictures * PICTURE / 1e6, "allowed_MB": pictures * PICTURE / 4e6, "epoch_peaks_MB": peaks}
+
+
+def in_fresh_process(*arguments: str) -> Any:
+    """What this script says when it is started with these arguments."""
+    command = [sys.executable, __file__, *arguments]
+    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout  # noqa: S603 (this script)
+    return json.loads(said.splitlines()[-1])
+
+
+def growth(tables: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """Bytes per row by which the peak of each stage grows between the two largest tables."""
+    (fewer, small), (more, large) = [(int(rows), found) for rows, found in tables.items()][-2:]
+    return {stage: round((large[stage]["peak_MB"] - small[stage]["peak_MB"]) * 1e6 / (more - fewer), 1) for stage in STAGES}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="Small tables and few pictures, to see that it runs.")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--table", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--pictures", type=int, nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.table or options.pictures:
+        print(json.dumps(table_stages(options.table) if options.table else picture_epochs(*options.pictures)))
+        return
+    print(f"peak anonymous memory above TensorFlow's import, MB\n{'rows':>10} " + " ".join(f"{stage:>12}" for stage in STAGES), flush=True)
+    tables = {}
+    for rows in QUICK_ROWS if options.quick else ROWS:
+        found = tables[str(rows)] = in_fresh_process("--table", str(rows))
+        print(f"{rows:>10,} " + " ".join(f"{found[stage]['peak_MB']:>12,.0f}" for stage in STAGES), flush=True)
+    per_row = growth(tables)
+    print(f"{'bytes/row':>10} " + " ".join(f"{per_row[stage]:>12,.0f}" for stage in STAGES))
+    lines = list(tables.values())[-1]["bytes_held_per_row"]
+    print("of these held to the end, bytes/row: " + ", ".join(f"{name} {size:g}" for name, size in lines.items()), flush=True)
+    pictures = in_fresh_process("--pictures", *(("256", "3") if options.quick else ("8000", "6")))
+    peaks = pictures["epoch_peaks_MB"]
+    print(f"pictures of {pictures['pictures_MB']:.0f} MB, of which {pictures['allowed_MB']:.0f} MB may stay: epochs {peaks}")
+    if options.json:
+        settings = {"rows": list(map(int, tables)), "allowed_MB": ALLOWED, "quick": options.quick}
+        results = {"tables": tables, "bytes_per_row": per_row, "pictures": pictures}
+        options.json.write_text(json.dumps({"name": "memory", "settings": settings, "results": results}, indent=1) + "\n", encoding="utf-8")
+    most = max(list(tables.values())[-1][stage]["peak_MB"] for stage in STAGES)
+    if not options.quick and (most > ALLOWED or peaks[-1] - peaks[1] > GROWTH):
+        raise SystemExit(f"Above what is allowed: {most:.0f} of {ALLOWED} MB, or growth from {peaks[1]} to {peaks[-1]} MB.")
+
+
+if __name__ == "__main__":
+    main()

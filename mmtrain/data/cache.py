@@ -1,0 +1,218 @@
+"""The cache folder: what is kept there between runs, how it is written whole, told from what else lies there, and removed.
+
+Two kinds are kept: image stores and encoded columns. Each is a folder named by a SHA-256 of what it was made from; an image
+store with `verify: content` has the digest of the files' bytes as a second part of its name. One that is being built has
+`.tmp-<process>-<random>` behind its name, and its builder holds a lock on its array. A killed builder loses the lock, so that
+what it left can be told from what is still being written.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+
+from mmtrain.config.sizes import in_words
+
+MANIFEST = "manifest.txt"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What an entry can be."""
+
+    name: str
+    title: str
+    """How every manifest begins."""
+    array: str
+    """The file with most of the bytes, on which a builder holds its lock."""
+    beside: str
+    """The other file beside the manifest."""
+
+    @property
+    def files(self) -> tuple[str, str, str]:
+        """In the order of removal: without the manifest, what is left no longer counts as whole."""
+        return MANIFEST, self.beside, self.array
+
+
+IMAGES = Kind("image store", "mmtrain image store", "pixels.npy", "unreadable.json")
+COLUMNS = Kind("encoded column", "mmtrain encoded column", "codes.npy", "present.npy")
+KINDS = (IMAGES, COLUMNS)
+
+MARGIN = 10**9
+"""Bytes of the disk that the cache leaves free. A run writes its checkpoints, three times the weights and as much again for the
+optimizer, and its predictions after that: enough for 30 million weights, and for what other programs do meanwhile."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a full disk answers."""
+
+_NAME = re.compile(r"[0-9a-f]{64}(\.[0-9a-f]{32})?(?P<unfinished>\.tmp-\d+-[0-9a-f]{8})?")
+_YOUNG = 60.0
+"""Seconds in which a builder that made its folder has surely locked it."""
+
+State = Literal["complete", "damaged", "unfinished", "being built"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One folder of ours. `size` is in bytes as the disk counts them, `used` in seconds since 1970."""
+
+    path: Path
+    kind: Kind
+    state: State
+    size: int
+    used: float
+
+
+def cache_folder() -> Path:
+    """Where entries are kept: `MMTRAIN_CACHE`, or `mmtrain` in the user's cache folder."""
+    if own := os.environ.get("MMTRAIN_CACHE"):
+        return Path(own)
+    users = os.environ.get("XDG_CACHE_HOME")
+    return (Path(users) if users else Path.home() / ".cache") / "mmtrain"
+
+
+def entries(cache: Path) -> list[Entry]:
+    """What builds have put into a folder, by name; links and everything else are passed over."""
+    return sorted(_entries(cache), key=lambda entry: entry.path.name)
+
+
+def _entries(cache: Path) -> Iterator[Entry]:
+    try:
+        folders = [Path(found.path) for found in os.scandir(cache) if found.is_dir(follow_symlinks=False)]
+    except OSError:
+        return
+    for folder in folders:
+        name = _NAME.fullmatch(folder.name)
+        if name is None:
+            continue
+        try:
+            statuses = {file.name: file.stat(follow_symlinks=False) for file in os.scandir(folder)}
+            changed = folder.stat().st_mtime
+        except OSError:  # renamed or removed by another process
+            continue
+        size = sum(status.st_blocks * 512 for status in statuses.values())
+        used = max([changed, *(status.st_mtime for status in statuses.values())])
+        kind = next((kind for kind in KINDS if kind.array in statuses), None)
+        if name["unfinished"]:
+            yield Entry(folder, kind or IMAGES, "being built" if _in_work(folder, used) else "unfinished", size, used)
+        elif kind is not None and set(statuses) <= set(kind.files):
+            whole = len(statuses) == len(kind.files) and manifest(folder, kind)
+            yield Entry(folder, kind, "complete" if whole else "damaged", size, used)
+
+
+def manifest(folder: Path, kind: Kind) -> list[str]:
+    """The first lines of an entry's manifest: title, layout as JSON, source; empty where it is none of ours."""
+    try:
+        with (folder / MANIFEST).open(encoding="utf-8") as file:
+            lines = [line.rstrip("\n") for line in islice(file, 3)]
+    except (OSError, UnicodeDecodeError):
+        return []
+    return lines if lines and lines[0].startswith(kind.title) else []
+
+
+def mark_used(folder: Path) -> None:
+    """Note that the entry is used now; a folder of other users' may be read, not marked."""
+    with suppress(OSError):
+        os.utime(folder / MANIFEST)
+
+
+def _in_work(folder: Path, used: float) -> bool:
+    """Whether a process is building here."""
+    if time.time() - used < _YOUNG:
+        return True
+    for kind in KINDS:
+        try:
+            with (folder / kind.array).open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return True
+    return False
+
+
+def no_room(cache: Path, needed: int, allowed: int | None) -> str:
+    """Why `needed` bytes cannot be added to the cache, which may hold `allowed`; empty when they can."""
+    free = shutil.disk_usage(cache).free
+    if needed + MARGIN > free:
+        return f"{cache} has {in_words(free)} free, of which {in_words(MARGIN)} stays free"
+    if allowed is None:
+        return ""
+    used = sum(entry.size for entry in entries(cache))
+    if needed + used <= allowed:
+        return ""
+    others = f", of which other stores take {in_words(used)}" if used else ""
+    return f"`data.cache.disk` allows {in_words(allowed)}{others}"
+
+
+@contextmanager
+def building(cache: Path, name: str) -> Iterator[Path]:
+    """A folder to build the entry `name` in, which `publish` gives its name. What fails or is interrupted leaves nothing."""
+    temporary = cache / f"{name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
+    temporary.mkdir()
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def new_array(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[tuple[IO[bytes], int]]:
+    """A .npy file to be filled with the bytes of the array, and the offset of the first; what is not written is zero.
+
+    Written, not mapped: on a full disk a write is an error, whereas a page of a map that cannot be written ends the process.
+    """
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # for as long as this process lives and writes
+        np.lib.format.write_array_header_1_0(file, header)
+        file.flush()
+        start = file.tell()
+        yield file, start
+        file.flush()
+        file.truncate(start + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize)
+        os.fsync(file.fileno())
+
+
+def publish(temporary: Path, folder: Path, is_whole: Callable[[Path], bool]) -> None:
+    """Give a whole entry its name, unless another process was faster; a damaged one is replaced."""
+    if folder.exists() and not is_whole(folder):
+        damaged = temporary.with_name(f"{temporary.name[:-8]}{secrets.token_hex(4)}")
+        folder.rename(damaged)
+        remove(damaged)
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+
+
+def remove(folder: Path) -> bool:
+    """Remove an entry: our files and the folder, and nothing that may lie beside them. Whether it is gone."""
+    try:
+        for name in dict.fromkeys(name for kind in KINDS for name in kind.files):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+    except OSError:
+        return not folder.exists()
+    return True
+
+
+def remove_unfinished(cache: Path) -> None:
+    """Remove what killed builds have left."""
+    for entry in entries(cache):
+        if entry.state == "unfinished":
+            remove(entry.path)
