@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import mmap
 import os
 import secrets
 import shutil
@@ -19,6 +20,7 @@ import numpy as np
 
 from mmtrain.config.experiment import Cache
 from mmtrain.config.sizes import in_words
+from mmtrain.data.image_ahead import ReadAhead, read_ahead
 from mmtrain.data.image_cache import MANIFEST, PIXELS, TITLE, UNREADABLE, cache_folder, entries, remove, remove_unfinished
 from mmtrain.data.image_decode import Outcome, Progress, decode_all, digest, picture_bytes, picture_type
 from mmtrain.data.image_files import ImageFile
@@ -43,12 +45,14 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class Decoded:
     """`pixels` (files, height, width, channels), read-only; `unreadable` has (what, fix) of the files that could not be decoded.
 
+    `ahead` asks for the pictures of a store that memory has no room for.
     `notice` says, where pixels are decoded in flight, why there is no store; `contents` is, with `verify: content`, the digest of
     the files' bytes.
     """
 
     pixels: NDArray[Any] | InFlight
     unreadable: dict[int, tuple[str, str]]
+    ahead: ReadAhead | None = None
     notice: str = ""
     contents: str = ""
 
@@ -81,7 +85,7 @@ def decoded(files: Sequence[ImageFile], layout: Layout, *, cache: Cache, progres
         reason = f"the disk of {folder} was full before it was written"
     flight = InFlight(files, layout, memory=cache.memory)
     contents = digest(files) if cache.verify == "content" else ""
-    return Decoded(flight, flight.check(progress), _notice(needed, reason, flight), contents)
+    return Decoded(flight, flight.check(progress), notice=_notice(needed, reason, flight), contents=contents)
 
 
 def _manifest(files: Sequence[ImageFile], layout: Layout, verify: str) -> bytes:
@@ -93,11 +97,11 @@ def _manifest(files: Sequence[ImageFile], layout: Layout, verify: str) -> bytes:
 def _found(cache: Path, name: str, files: Sequence[ImageFile], verify: str) -> Decoded | None:
     """A whole store of these files. To verify contents they are all read, unless no store could be theirs."""
     if verify == "stat":
-        return _opened(cache / name, len(files))
+        return opened(cache / name, len(files))
     if not any(entry.path.name.startswith(f"{name}.") and entry.state == "complete" for entry in entries(cache)):
         return None
     contents = digest(files)
-    store = _opened(cache / _full_name(name, contents), len(files))
+    store = opened(cache / _full_name(name, contents), len(files))
     return None if store is None else replace(store, contents=contents)
 
 
@@ -105,18 +109,35 @@ def _full_name(name: str, contents: str) -> str:
     return f"{name}.{contents[:32]}" if contents else name
 
 
-def _opened(folder: Path, pictures: int) -> Decoded | None:
-    """The store in `folder`; None when there is none, or a machine that went down has left a damaged one."""
+def opened(folder: Path, pictures: int | None) -> Decoded | None:
+    """The store in `folder`, of so many pictures; None when there is none, or a machine that went down has left a damaged one."""
     try:
-        pixels = np.asarray(np.load(folder / PIXELS, mmap_mode="r"))
+        pixels, ahead = _mapped(folder / PIXELS)
         unreadable = json.loads((folder / UNREADABLE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if len(pixels) != pictures:
+    if pictures not in (None, len(pixels)):
         return None
     with suppress(OSError):  # a folder of other users' may be read, not marked
         os.utime(folder / MANIFEST)  # when it was last used
-    return Decoded(pixels, {int(position): (what, fix) for position, (what, fix) in unreadable.items()})
+    return Decoded(pixels, {int(position): (what, fix) for position, (what, fix) in unreadable.items()}, ahead)
+
+
+def _mapped(path: Path) -> tuple[NDArray[Any], ReadAhead | None]:
+    """The array of a .npy file, on disk, read-only; NumPy's own map cannot be told what will be read next.
+
+    Raises OSError and ValueError where the file is no whole array.
+    """
+    with path.open("rb") as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError("not written by `_write_pixels`")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        try:
+            pixels: NDArray[Any] = np.ndarray(shape, dtype, mapped, file.tell())
+        except TypeError as error:  # the buffer is too small
+            raise ValueError(f"{path} is cut short") from error
+    return pixels, read_ahead(mapped, pixels)
 
 
 def _no_room(cache: Path, needed: int, allowed: int | None) -> str:
@@ -156,7 +177,7 @@ def _built(cache: Path, name: str, files: Sequence[ImageFile], layout: Layout, *
         (temporary / UNREADABLE).write_text(json.dumps(outcome.unreadable), encoding="utf-8")
         (temporary / MANIFEST).write_bytes(manifest)
         # Opened before it is renamed: what other processes do to the name from then on does not matter any more.
-        store = _opened(temporary, len(files))
+        store = opened(temporary, len(files))
         if store is None:
             raise OSError("it cannot be read right after it was written")
         _publish(temporary, cache / _full_name(name, outcome.digest), len(files))
@@ -197,7 +218,7 @@ def _write(descriptor: int, pixels: NDArray[Any], offset: int) -> None:
 
 def _publish(temporary: Path, folder: Path, pictures: int) -> None:
     """Give a whole store its name, unless another process was faster; a damaged one is replaced."""
-    if folder.exists() and _opened(folder, pictures) is None:
+    if folder.exists() and opened(folder, pictures) is None:
         damaged = temporary.with_name(f"{temporary.name[:-8]}{secrets.token_hex(4)}")
         folder.rename(damaged)
         remove(damaged)

@@ -12,6 +12,7 @@ for every batch.
 | `image_files` | from cells to files |
 | `image_decode` | many files to pixels, in threads |
 | `image_build` | finds a store or builds it |
+| `image_ahead` | reads a store that is larger than memory |
 | `image_flight` | what takes the place of a store |
 | `image_cache` | the folder of the stores: names, states, removal |
 """
@@ -30,6 +31,7 @@ import pandas as pd
 
 from mmtrain.columns import Column, Image
 from mmtrain.config.experiment import Cache
+from mmtrain.data.image_ahead import ReadAhead
 from mmtrain.data.image_build import Decoded, decoded
 from mmtrain.data.image_decode import Progress
 from mmtrain.data.image_files import ImageFile, ImageFolder, Refusal
@@ -63,6 +65,16 @@ class ImageStore:
     key: str = ""
     """SHA-256 of what the cells name: each with the size of its file and the time of its change, or, with `verify: content`, all
     with the digest of the files' bytes. Unlike the name of the store it does not change when the images folder is moved."""
+    ahead: ReadAhead | None = None
+    """Asks for the pictures of a store that memory has no room for; None where there is nothing to be asked for."""
+
+    def expect(self, rows: NDArray[Any]) -> None:
+        """Say that these table rows will be taken soon, so that the disk is already read meanwhile; where all fits, nothing is done.
+
+        Best called for each batch a few batches ahead, so that the disk always has something to read.
+        """
+        if self.ahead is not None:
+            self.ahead.expect(self.index[rows])
 
     def take(self, rows: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Pictures of table rows, (len(rows), height, width, channels), into `out` when given; zeros where a row has none.
@@ -77,8 +89,12 @@ class ImageStore:
         if isinstance(self.pixels, InFlight):
             self.pixels.take(pictures, out)
         elif len(self.pixels):
+            if self.ahead is not None:
+                self.ahead.expect(pictures)  # unless they are expected already
             # "clip" writes straight into `out`, "raise" would go through a buffer; it takes picture 0 for -1.
             np.take(self.pixels, pictures, axis=0, out=out, mode="clip")
+            if self.ahead is not None:
+                self.ahead.taken(pictures)
         out[pictures < 0] = 0
         return out
 
@@ -131,7 +147,7 @@ def open_store(
         elif isinstance(file, ImageFile):
             pictures[code] = positions[file]
     index = pictures[codes]
-    return ImageStore(store.pixels, index, store.notice, _key(names, found, store.contents)), [
+    return ImageStore(store.pixels, index, store.notice, _key(names, found, store.contents), store.ahead), [
         _unreadable(row, refusals[codes[row]]) for row in np.flatnonzero(index < 0).tolist()
     ]
 
