@@ -2,18 +2,22 @@
 
 Left alone, the kernel reads what lies around every page that is touched, up to megabytes. Pictures come in shuffled order, so
 that without room to keep it this is thrown away unused, and each wait is for one request. Where a store does not fit, reading
-around is switched off and the pictures of coming batches are asked for by name, many at a time.
+around is switched off and the pictures of coming batches are asked for by name, many at a time. They are then read, not mapped:
+taking pages away from a map again costs more than copying them.
 """
 
 from __future__ import annotations
 
-import mmap
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from mmtrain.errors import Problem, RunError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,39 +30,58 @@ FITS = 0.5
 
 
 class ReadAhead:
-    """Asks for pictures of one mapped store. It is to be made only where the store does not fit."""
+    """Reads pictures of one store, and lets the kernel begin earlier. To be made only where the store does not fit into memory.
 
-    def __init__(self, mapped: mmap.mmap, pixels: NDArray[Any]) -> None:
-        self._mapped = mapped
-        self._picture = pixels.nbytes // len(pixels)
-        self._start = len(mapped) - pixels.nbytes
+    `pixels` (pictures, height, width, channels) stand at the end of the file at `path`.
+    """
+
+    def __init__(self, path: Path, pixels: NDArray[Any]) -> None:
+        self._path = path
+        self._file = path.open("rb", buffering=0)
+        self._picture = pixels[0].nbytes
+        self._start = os.fstat(self._file.fileno()).st_size - pixels.nbytes
         self._asked = np.zeros(len(pixels), dtype=np.bool_)
-        _advise(mapped, mmap.MADV_RANDOM, 0, len(mapped))
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+        os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
 
     def expect(self, pictures: NDArray[np.int64]) -> None:
         """Have these read, without waiting for it; negative ones are none."""
         wanted = np.unique(pictures[pictures >= 0])
-        for first, last in runs(wanted[~self._asked[wanted]]):
-            start = self._start + first * self._picture
-            end = self._start + (last + 1) * self._picture
-            start -= start % mmap.PAGESIZE
-            for begin in range(start, end, REQUEST):
-                _advise(self._mapped, mmap.MADV_WILLNEED, begin, min(REQUEST, end - begin))
+        # In a thread of its own: asking takes as long as finding room for what is asked for.
+        self._asking.submit(self._ask, list(runs(wanted[~self._asked[wanted]])))
         self._asked[wanted] = True
 
-    def taken(self, pictures: NDArray[np.int64]) -> None:
-        """These were used: from now on they may have to be read again."""
-        self._asked[pictures[pictures >= 0]] = False
+    def _ask(self, wanted: list[tuple[int, int]]) -> None:
+        for first, last in wanted:
+            start, end = self._start + first * self._picture, self._start + (last + 1) * self._picture
+            for begin in range(start, end, REQUEST):
+                os.posix_fadvise(self._file.fileno(), begin, min(REQUEST, end - begin), os.POSIX_FADV_WILLNEED)
+
+    def take(self, pictures: NDArray[np.int64], out: NDArray[Any]) -> None:
+        """Fill `out` (len(pictures), height, width, channels) with these pictures; places of negative ones are left alone.
+
+        Raises:
+            RunError: the store has become shorter.
+
+        """
+        self.expect(pictures)
+        for place in np.flatnonzero(pictures >= 0).tolist():
+            self._read(int(pictures[place]), out[place].data.cast("B"))
+        self._asked[pictures[pictures >= 0]] = False  # from now on they may have to be read again
+
+    def _read(self, picture: int, left: memoryview) -> None:
+        offset = self._start + picture * self._picture
+        while left:
+            read = os.preadv(self._file.fileno(), [left], offset)
+            if not read:
+                what = "the image store has become shorter while it was used."
+                raise RunError(Problem(str(self._path), what, "Start again, and leave the cache alone while a run uses it."))
+            left, offset = left[read:], offset + read
 
 
-def read_ahead(mapped: mmap.mmap, pixels: NDArray[Any]) -> ReadAhead | None:
-    """For a store of `pixels` at the end of the file `mapped`; None where it fits into memory and nothing need be done."""
-    return ReadAhead(mapped, pixels) if len(pixels) and pixels.nbytes > FITS * available_memory() else None
-
-
-def _advise(mapped: mmap.mmap, advice: int, start: int, length: int) -> None:
-    with suppress(OSError):  # a wish, which a file system may not know
-        mapped.madvise(advice, start, length)
+def read_ahead(path: Path, pixels: NDArray[Any]) -> ReadAhead | None:
+    """For the store of `pixels` at `path`; None where it fits into memory and nothing need be done."""
+    return ReadAhead(path, pixels) if len(pixels) and pixels.nbytes > FITS * available_memory() else None
 
 
 def runs(numbers: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

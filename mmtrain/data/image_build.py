@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
-import mmap
 import os
 import secrets
 import shutil
@@ -45,7 +44,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class Decoded:
     """`pixels` (files, height, width, channels), read-only; `unreadable` has (what, fix) of the files that could not be decoded.
 
-    `ahead` asks for the pictures of a store that memory has no room for.
+    `ahead` reads the pictures of a store that memory has no room for.
     `notice` says, where pixels are decoded in flight, why there is no store; `contents` is, with `verify: content`, the digest of
     the files' bytes.
     """
@@ -112,7 +111,8 @@ def _full_name(name: str, contents: str) -> str:
 def opened(folder: Path, pictures: int | None) -> Decoded | None:
     """The store in `folder`, of so many pictures; None when there is none, or a machine that went down has left a damaged one."""
     try:
-        pixels, ahead = _mapped(folder / PIXELS)
+        pixels = np.asarray(np.load(folder / PIXELS, mmap_mode="r"))
+        ahead = read_ahead(folder / PIXELS, pixels)
         unreadable = json.loads((folder / UNREADABLE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
@@ -121,23 +121,6 @@ def opened(folder: Path, pictures: int | None) -> Decoded | None:
     with suppress(OSError):  # a folder of other users' may be read, not marked
         os.utime(folder / MANIFEST)  # when it was last used
     return Decoded(pixels, {int(position): (what, fix) for position, (what, fix) in unreadable.items()}, ahead)
-
-
-def _mapped(path: Path) -> tuple[NDArray[Any], ReadAhead | None]:
-    """The array of a .npy file, on disk, read-only; NumPy's own map cannot be told what will be read next.
-
-    Raises OSError and ValueError where the file is no whole array.
-    """
-    with path.open("rb") as file:
-        if np.lib.format.read_magic(file) != (1, 0):
-            raise ValueError("not written by `_write_pixels`")
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        try:
-            pixels: NDArray[Any] = np.ndarray(shape, dtype, mapped, file.tell())
-        except TypeError as error:  # the buffer is too small
-            raise ValueError(f"{path} is cut short") from error
-    return pixels, read_ahead(mapped, pixels)
 
 
 def _no_room(cache: Path, needed: int, allowed: int | None) -> str:

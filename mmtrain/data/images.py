@@ -66,7 +66,7 @@ class ImageStore:
     """SHA-256 of what the cells name: each with the size of its file and the time of its change, or, with `verify: content`, all
     with the digest of the files' bytes. Unlike the name of the store it does not change when the images folder is moved."""
     ahead: ReadAhead | None = None
-    """Asks for the pictures of a store that memory has no room for; None where there is nothing to be asked for."""
+    """Reads the pictures of a store that memory has no room for; None where there is room."""
 
     def expect(self, rows: NDArray[Any]) -> None:
         """Say that these table rows will be taken soon, so that the disk is already read meanwhile; where all fits, nothing is done.
@@ -80,7 +80,7 @@ class ImageStore:
         """Pictures of table rows, (len(rows), height, width, channels), into `out` when given; zeros where a row has none.
 
         Raises:
-            RunError: a file that is decoded in flight has changed.
+            RunError: a file that is decoded in flight has changed, or the store was cut short.
 
         """
         pictures = self.index[rows]
@@ -88,13 +88,11 @@ class ImageStore:
             out = np.empty((len(pictures), *self.pixels.shape[1:]), dtype=self.pixels.dtype)
         if isinstance(self.pixels, InFlight):
             self.pixels.take(pictures, out)
+        elif self.ahead is not None:
+            self.ahead.take(pictures, out)
         elif len(self.pixels):
-            if self.ahead is not None:
-                self.ahead.expect(pictures)  # unless they are expected already
             # "clip" writes straight into `out`, "raise" would go through a buffer; it takes picture 0 for -1.
             np.take(self.pixels, pictures, axis=0, out=out, mode="clip")
-            if self.ahead is not None:
-                self.ahead.taken(pictures)
         out[pictures < 0] = 0
         return out
 
