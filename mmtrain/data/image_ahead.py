@@ -9,6 +9,7 @@ taking pages away from a map again costs more than copying them.
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -37,12 +38,13 @@ class ReadAhead:
 
     def __init__(self, path: Path, pixels: NDArray[Any]) -> None:
         self._path = path
-        self._file = path.open("rb", buffering=0)
+        self._file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
         self._picture = pixels[0].nbytes
-        self._start = os.fstat(self._file.fileno()).st_size - pixels.nbytes
+        self._start = os.fstat(self._file).st_size - pixels.nbytes
         self._asked = np.zeros(len(pixels), dtype=np.bool_)
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
-        os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_RANDOM)
 
     def expect(self, pictures: NDArray[np.int64]) -> None:
         """Have these read, without waiting for it; negative ones are none."""
@@ -55,7 +57,7 @@ class ReadAhead:
         for first, last in wanted:
             start, end = self._start + first * self._picture, self._start + (last + 1) * self._picture
             for begin in range(start, end, REQUEST):
-                os.posix_fadvise(self._file.fileno(), begin, min(REQUEST, end - begin), os.POSIX_FADV_WILLNEED)
+                os.posix_fadvise(self._file, begin, min(REQUEST, end - begin), os.POSIX_FADV_WILLNEED)
 
     def take(self, pictures: NDArray[np.int64], out: NDArray[Any]) -> None:
         """Fill `out` (len(pictures), height, width, channels) with these pictures; places of negative ones are left alone.
@@ -72,7 +74,7 @@ class ReadAhead:
     def _read(self, picture: int, left: memoryview) -> None:
         offset = self._start + picture * self._picture
         while left:
-            read = os.preadv(self._file.fileno(), [left], offset)
+            read = os.preadv(self._file, [left], offset)
             if not read:
                 what = "the image store has become shorter while it was used."
                 raise RunError(Problem(str(self._path), what, "Start again, and leave the cache alone while a run uses it."))
