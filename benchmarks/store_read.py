@@ -107,14 +107,14 @@ def rounds_of(folder: Path, rounds: int) -> dict[str, list[float]]:
     path = folder / PIXELS
     speeds: dict[str, list[float]] = {"in order": [], "shuffled": []}
     for number in range(rounds):
-        for way in speeds:
+        for way, own in speeds.items():
             evict(path)  # while no store is open: what is mapped stays
             begun = time.perf_counter()
             if way == "in order":
                 in_order(path)
             else:
                 shuffled(store_in(folder), number)
-            speeds[way].append(path.stat().st_size / 1e9 / (time.perf_counter() - begun))
+            own.append(path.stat().st_size / 1e9 / (time.perf_counter() - begun))
     return speeds
 
 
