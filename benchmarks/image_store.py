@@ -5,7 +5,8 @@
 Pictures are generated JPEGs of 256x256, quality 90, 4:2:0, from a seed. The yardstick is simplejpeg, a thin layer over
 libjpeg-turbo, in as many threads as there are cores; it is no dependency of mmtrain and can be lent from elsewhere:
 `pip install --target DIR --no-deps simplejpeg`, then `PYTHONPATH=DIR python benchmarks/image_store.py`. Without it, Pillow
-decodes at full size, and the output says so. Every round takes all ways in turn; a ratio is the median of the rounds' ratios. On a machine with other work, compare processor times.
+decodes at full size, and the output says so. Every round takes all ways in turn; a ratio is the median of the rounds' ratios.
+On a machine with other work, compare processor times.
 """
 
 import argparse

@@ -54,7 +54,7 @@ def evict(path: Path) -> None:
 
 @contextmanager
 def limited(size: int) -> Iterator[bool]:
-    """This process within a control group of so many bytes of memory; False where none can be made."""
+    """Puts the process into a control group of so many bytes of memory; gives False where none can be made."""
     lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
     first = next((GROUPS / "memory" / path.lstrip("/") for _, names, path in lines if "memory" in names.split(",")), None)
     parent = first or GROUPS / lines[-1][2].lstrip("/")
