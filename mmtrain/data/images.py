@@ -96,9 +96,6 @@ class ImageStore:
         out[pictures < 0] = 0
         return out
 
-    def expect(self, rows: NDArray[Any]) -> None:
-        """Say that the pictures of these rows will be taken soon."""
-
     def present(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """(len(rows), 1): 1 where a row has a picture, else 0."""
         return np.asarray(self.index[rows] >= 0, dtype=np.float32)[:, None]
