@@ -1,11 +1,12 @@
 """How fast an image store is built, against decoding the same files and keeping nothing.
 
-    python benchmarks/image_store.py [--pictures 2000] [--rounds 7] [--json FILE]      (about a minute on two cores)
+    python benchmarks/image_store.py [--quick] [--pictures 2000] [--rounds 7] [--json FILE]      (about a minute on two cores)
 
 Pictures are generated JPEGs of 256x256, quality 90, 4:2:0, from a seed. The yardstick is simplejpeg, a thin layer over
 libjpeg-turbo, in as many threads as there are cores; it is no dependency of mmtrain and can be lent from elsewhere:
 `pip install --target DIR --no-deps simplejpeg`, then `PYTHONPATH=DIR python benchmarks/image_store.py`. Without it, Pillow
 decodes at full size, and the output says so. Every round takes all ways in turn; a ratio is the median of the rounds' ratios.
+On a machine with other work, compare processor times.
 """
 
 import argparse
@@ -26,12 +27,13 @@ from PIL import Image
 
 from mmtrain.config.experiment import Cache
 from mmtrain.data.image_build import decoded
-from mmtrain.data.image_decode import cores
 from mmtrain.data.image_files import ImageFile
 from mmtrain.pixels import Layout
+from mmtrain.threads import cores
 
 SIDE, PIECE = 256, 16
 TARGET = 0.6
+PROCESSOR = ", processor"
 
 
 def generated(folder: Path, count: int) -> list[ImageFile]:
@@ -87,24 +89,32 @@ def measured(files: list[ImageFile], cache: Path, rounds: int) -> tuple[str, dic
         "store 128x128": lambda: build(files, 128, cache),
     }
     seconds: dict[str, list[float]] = {way: [] for way in ways}
+    seconds |= {f"{way}{PROCESSOR}": [] for way in ways}
     for number in range(rounds + 1):
         for way, run in ways.items():
-            begun = time.perf_counter()
+            begun, used = time.perf_counter(), time.process_time()
             run()
             if number:
                 seconds[way].append(time.perf_counter() - begun)
+                seconds[f"{way}{PROCESSOR}"].append(time.process_time() - used)
     return name, seconds
 
 
 def summary(seconds: dict[str, list[float]], pictures: int) -> dict[str, dict[str, float]]:
     """Median pictures a second, and the share of the yardstick's speed, round by round."""
-    base = seconds["decode only"]
+
+    def share(way: str, kind: str) -> float:
+        pairs = zip(seconds[f"decode only{kind}"], seconds[f"{way}{kind}"], strict=True)
+        return round(statistics.median(first / second for first, second in pairs), 3)
+
     return {
         way: {
             "pictures_per_second": round(pictures / statistics.median(own), 1),
-            "of_decoding": round(statistics.median(first / second for first, second in zip(base, own, strict=True)), 3),
+            "of_decoding": share(way, ""),
+            "of_decoding_by_processor_time": share(way, PROCESSOR),
         }
         for way, own in seconds.items()
+        if not way.endswith(PROCESSOR)
     }
 
 
@@ -113,18 +123,25 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path, help="Also write the results to this file.")
+    parser.add_argument("--quick", action="store_true", help="A smoke run of seconds.")
     chosen = parser.parse_args()
+    if chosen.quick:
+        chosen.pictures, chosen.rounds = 100, 1
     with tempfile.TemporaryDirectory() as folder:
         files = generated(Path(folder), chosen.pictures)
         name, seconds = measured(files, Path(folder) / "cache", chosen.rounds)
     found = summary(seconds, chosen.pictures)
     print(f"{chosen.pictures} JPEGs of {SIDE}x{SIDE}, {chosen.rounds} rounds, {cores()} cores; yardstick: {name}")
     for way, numbers in found.items():
-        print(f"{way:34} {numbers['pictures_per_second']:9,.0f} pictures/s  {numbers['of_decoding']:5.2f} of decoding")
+        print(
+            f"{way:34} {numbers['pictures_per_second']:9,.0f} pictures/s  {numbers['of_decoding']:5.2f} of decoding"
+            f" ({numbers['of_decoding_by_processor_time']:.2f} by processor time)"
+        )
     print(f"The aim is {TARGET} of decoding; load of the machine: {os.getloadavg()[0]:.1f}.")
     if chosen.json:
-        machine = {"cores": cores(), "machine": platform.machine(), "python": platform.python_version(), "yardstick": name}
-        chosen.json.write_text(json.dumps({"machine": machine, "results": found, "seconds": seconds}, indent=1))
+        settings = {"pictures": chosen.pictures, "rounds": chosen.rounds, "cores": cores(), "yardstick": name}
+        settings |= {"machine": platform.machine(), "python": platform.python_version()}
+        chosen.json.write_text(json.dumps({"name": "image_store", "settings": settings, "results": found, "seconds": seconds}, indent=1))
 
 
 if __name__ == "__main__":

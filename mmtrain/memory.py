@@ -4,47 +4,61 @@ from __future__ import annotations
 
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-UNKNOWN = 2**62
+_VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_cache")
+_VERSION_2 = ("memory.max", "memory.current", "file")
+"""Where a control group tells its limit, its use and its cache of files. One without a limit says "max", which is no number."""
 
 
-def free_memory() -> int:
-    """What can still be taken: of the machine, and of the control group that the process may be limited to."""
-    return min([_free_of_machine(), *_free_of_groups()])
+def available_memory(root: Path = Path("/")) -> float:
+    """Bytes that this process may still take, caches of files counted as free; infinite where the system does not say.
 
-
-def _free_of_machine() -> int:
-    return _field(Path("/proc/meminfo"), "MemAvailable", UNKNOWN)
-
-
-def _free_of_groups() -> list[int]:
-    """Limit minus use of the control groups above this process, version 2 and version 1.
-
-    Pages of files are not counted as used: the system gives them away when memory is asked for.
+    The least of what the machine has and what the control groups (Linux, version 1 or 2) around the process allow. `root` is
+    where `proc` and `sys` are.
     """
-    free = []
-    for line in _text(Path("/proc/self/cgroup")).splitlines():
-        number, controllers, path = line.split(":", 2)
-        if number == "0":
-            root, names = Path("/sys/fs/cgroup"), ("memory.max", "memory.current", "file")
-        elif "memory" in controllers.split(","):
-            root, names = Path("/sys/fs/cgroup/memory"), ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_cache")
-        else:
+    found = [_stated(root / "proc/meminfo", "MemAvailable:") * 1024]
+    for group, names in _groups(root):
+        with suppress(OSError, ValueError):
+            limit, used = (float((group / name).read_text()) for name in names[:2])
+            found.append(limit - used + _stated(group / "memory.stat", names[2], 0.0))
+    return max(0.0, min(found))
+
+
+def _groups(root: Path) -> Iterator[tuple[Path, tuple[str, str, str]]]:
+    """The control groups that this process is in, up to the outermost, and where each tells limit, use and file cache."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
             continue
-        group = root / path.lstrip("/")
-        for folder in [group, *group.parents]:
-            limit, used = _number(folder / names[0]), _number(folder / names[1])
-            if limit is not None and used is not None:
-                free.append(max(0, limit - used + _field(folder / "memory.stat", names[2], 0, unit=1)))
-            if folder == root:
+        top = root / "sys/fs/cgroup" / ("memory" if controllers else "")
+        group = top / path.lstrip("/")
+        while True:  # inside a container a group may not be found under its own name, but the container's is the outermost
+            yield group, _VERSION_1 if controllers else _VERSION_2
+            if group == top:
                 break
-    return free
+            group = group.parent
+
+
+def _stated(path: Path, name: str, otherwise: float = float("inf")) -> float:
+    """The number behind `name` in a file of lines like `name 12`."""
+    with suppress(OSError):
+        for line in path.read_text().splitlines():
+            words = line.split()
+            if words[:1] == [name]:
+                return float(words[1])
+    return otherwise
 
 
 def anonymous_memory() -> int:
     """What the process holds beyond mapped files, now."""
-    return _field(Path("/proc/self/status"), "RssAnon", 0)
+    return int(_stated(Path("/proc/self/status"), "RssAnon:", 0.0)) * 1024
 
 
 class _PeakMemory:
@@ -59,29 +73,8 @@ class _PeakMemory:
 
     def bytes(self) -> int:
         """The peak."""
-        since_begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return _field(Path("/proc/self/status"), "VmHWM", since_begin)
+        since_begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+        return int(_stated(Path("/proc/self/status"), "VmHWM:", since_begin)) * 1024
 
 
 peak_memory = _PeakMemory()
-
-
-def _field(path: Path, name: str, default: int, *, unit: int = 1024) -> int:
-    """The number behind `name` in a file of names and numbers."""
-    for line in _text(path).splitlines():
-        words = line.replace(":", " ").split()
-        if len(words) > 1 and words[0] == name:
-            return int(words[1]) * unit
-    return default
-
-
-def _number(path: Path) -> int | None:
-    text = _text(path).strip()
-    return int(text) if text.isdecimal() else None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""

@@ -27,6 +27,7 @@ from mmtrain.data.cache import (
     publish,
     remove_unfinished,
 )
+from mmtrain.data.image_ahead import ReadAhead, read_ahead
 from mmtrain.data.image_decode import Outcome, Progress, decode_all, digest, picture_bytes, picture_type
 from mmtrain.data.image_files import ImageFile
 from mmtrain.data.image_flight import InFlight
@@ -44,12 +45,14 @@ VERSION = 2
 class Decoded:
     """`pixels` (files, height, width, channels), read-only; `unreadable` has (what, fix) of the files that could not be decoded.
 
+    `ahead` reads the pictures of a store that memory has no room for.
     `notice` says, where pixels are decoded in flight, why there is no store; `contents` is, with `verify: content`, the digest of
     the files' bytes.
     """
 
     pixels: NDArray[Any] | InFlight
     unreadable: dict[int, tuple[str, str]]
+    ahead: ReadAhead | None = None
     notice: str = ""
     contents: str = ""
 
@@ -82,7 +85,7 @@ def decoded(files: Sequence[ImageFile], layout: Layout, *, cache: Cache, progres
         reason = f"the disk of {folder} was full before it was written"
     flight = InFlight(files, layout, memory=cache.memory)
     contents = digest(files) if cache.verify == "content" else ""
-    return Decoded(flight, flight.check(progress), _notice(needed, reason, flight), contents)
+    return Decoded(flight, flight.check(progress), notice=_notice(needed, reason, flight), contents=contents)
 
 
 def _manifest(files: Sequence[ImageFile], layout: Layout, verify: str) -> bytes:
@@ -94,11 +97,11 @@ def _manifest(files: Sequence[ImageFile], layout: Layout, verify: str) -> bytes:
 def _found(cache: Path, name: str, files: Sequence[ImageFile], verify: str) -> Decoded | None:
     """A whole store of these files. To verify contents they are all read, unless no store could be theirs."""
     if verify == "stat":
-        return _opened(cache / name, len(files))
+        return opened(cache / name, len(files))
     if not any(entry.path.name.startswith(f"{name}.") and entry.state == "complete" for entry in entries(cache)):
         return None
     contents = digest(files)
-    store = _opened(cache / _full_name(name, contents), len(files))
+    store = opened(cache / _full_name(name, contents), len(files))
     return None if store is None else replace(store, contents=contents)
 
 
@@ -106,17 +109,18 @@ def _full_name(name: str, contents: str) -> str:
     return f"{name}.{contents[:32]}" if contents else name
 
 
-def _opened(folder: Path, pictures: int) -> Decoded | None:
-    """The store in `folder`; None when there is none, or a machine that went down has left a damaged one."""
+def opened(folder: Path, pictures: int | None) -> Decoded | None:
+    """The store in `folder`, of so many pictures; None when there is none, or a machine that went down has left a damaged one."""
     try:
         pixels = np.asarray(np.load(folder / IMAGES.array, mmap_mode="r"))
+        ahead = read_ahead(folder / IMAGES.array, pixels)
         unreadable = json.loads((folder / IMAGES.beside).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if len(pixels) != pictures:
+    if pictures not in (None, len(pixels)):
         return None
     mark_used(folder)
-    return Decoded(pixels, {int(position): (what, fix) for position, (what, fix) in unreadable.items()})
+    return Decoded(pixels, {int(position): (what, fix) for position, (what, fix) in unreadable.items()}, ahead)
 
 
 def _notice(needed: int, reason: str, flight: InFlight) -> str:
@@ -140,10 +144,10 @@ def _built(cache: Path, name: str, files: Sequence[ImageFile], layout: Layout, *
         (temporary / IMAGES.beside).write_text(json.dumps(outcome.unreadable), encoding="utf-8")
         (temporary / MANIFEST).write_bytes(manifest)
         # Opened before it is renamed: what other processes do to the name from then on does not matter any more.
-        store = _opened(temporary, len(files))
+        store = opened(temporary, len(files))
         if store is None:
             raise OSError("it cannot be read right after it was written")
-        publish(temporary, cache / _full_name(name, outcome.digest), lambda folder: _opened(folder, len(files)) is not None)
+        publish(temporary, cache / _full_name(name, outcome.digest), lambda folder: opened(folder, len(files)) is not None)
     return replace(store, contents=outcome.digest)
 
 

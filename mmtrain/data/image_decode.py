@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +15,7 @@ import numpy as np
 
 from mmtrain.data.image_files import ImageFile
 from mmtrain.pixels import Layout, UnreadableImage, read
+from mmtrain.threads import cores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,11 +48,6 @@ def picture_type(layout: Layout) -> tuple[np.dtype[Any], tuple[int, int, int]]:
 def picture_bytes(layout: Layout) -> int:
     """The bytes of one decoded picture."""
     return layout.size[0] * layout.size[1] * layout.channels * layout.bits // 8
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def decode_all(

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmtrain.data.image_decode import Progress, cores, decode_all, picture_bytes, picture_type
+from mmtrain.data.image_decode import Progress, decode_all, picture_bytes, picture_type
 from mmtrain.data.image_files import ImageFile
 from mmtrain.errors import Problem, RunError
 from mmtrain.pixels import Layout, UnreadableImage, read
+from mmtrain.threads import cores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,6 +12,7 @@ for every batch.
 | `image_files` | from cells to files |
 | `image_decode` | many files to pixels, in threads |
 | `image_build` | finds a store or builds it |
+| `image_ahead` | reads a store that is larger than memory |
 | `image_flight` | what takes the place of a store |
 | `cache` | the folder that stores lie in: names, states, removal |
 """
@@ -30,6 +31,7 @@ import pandas as pd
 
 from mmtrain.columns import Column, Image
 from mmtrain.config.experiment import Cache
+from mmtrain.data.image_ahead import ReadAhead
 from mmtrain.data.image_build import Decoded, decoded
 from mmtrain.data.image_decode import Progress
 from mmtrain.data.image_files import ImageFile, ImageFolder, Refusal
@@ -63,12 +65,22 @@ class ImageStore:
     key: str = ""
     """SHA-256 of what the cells name: each with the size of its file and the time of its change, or, with `verify: content`, all
     with the digest of the files' bytes. Unlike the name of the store it does not change when the images folder is moved."""
+    ahead: ReadAhead | None = None
+    """Reads the pictures of a store that memory has no room for; None where there is room."""
+
+    def expect(self, rows: NDArray[Any]) -> None:
+        """Say that these table rows will be taken soon, so that the disk is already read meanwhile; where all fits, nothing is done.
+
+        Best called for each batch a few batches ahead, so that the disk always has something to read.
+        """
+        if self.ahead is not None:
+            self.ahead.expect(self.index[rows])
 
     def take(self, rows: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Pictures of table rows, (len(rows), height, width, channels), into `out` when given; zeros where a row has none.
 
         Raises:
-            RunError: a file that is decoded in flight has changed.
+            RunError: a file that is decoded in flight has changed, or the store was cut short.
 
         """
         pictures = self.index[rows]
@@ -76,14 +88,13 @@ class ImageStore:
             out = np.empty((len(pictures), *self.pixels.shape[1:]), dtype=self.pixels.dtype)
         if isinstance(self.pixels, InFlight):
             self.pixels.take(pictures, out)
+        elif self.ahead is not None:
+            self.ahead.take(pictures, out)
         elif len(self.pixels):
             # "clip" writes straight into `out`, "raise" would go through a buffer; it takes picture 0 for -1.
             np.take(self.pixels, pictures, axis=0, out=out, mode="clip")
         out[pictures < 0] = 0
         return out
-
-    def expect(self, rows: NDArray[Any]) -> None:
-        """Say that the pictures of these rows will be taken soon."""
 
     def present(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """(len(rows), 1): 1 where a row has a picture, else 0."""
@@ -131,7 +142,7 @@ def open_store(
         elif isinstance(file, ImageFile):
             pictures[code] = positions[file]
     index = pictures[codes]
-    return ImageStore(store.pixels, index, store.notice, _key(names, found, store.contents)), [
+    return ImageStore(store.pixels, index, store.notice, _key(names, found, store.contents), store.ahead), [
         _unreadable(row, refusals[codes[row]]) for row in np.flatnonzero(index < 0).tolist()
     ]
 

@@ -13,7 +13,7 @@ from mmtrain.batches import Batches
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.errors import Problem, RunError
-from mmtrain.memory import free_memory, peak_memory
+from mmtrain.memory import available_memory, peak_memory
 from mmtrain.model.assemble import assemble
 from mmtrain.training.device import prepare
 from mmtrain.training.step import Steps
@@ -43,7 +43,7 @@ def largest(experiment: Experiment, fitted: Fitted, arrays: Arrays, rows: Array)
         if taken is None:
             why = f"{size} rows need more memory than there is"
             break
-        fits, allowed = size, SHARE * free_memory()
+        fits, allowed = size, SHARE * available_memory()
         if not accelerated and 2 * taken > allowed and 2 * size <= limit:
             why = f"{2 * size} rows would need about {2 * taken / 1e9:.1f} GB, more than half of the free memory"
             break

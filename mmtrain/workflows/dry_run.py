@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import numpy as np
 
 from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.memory import free_memory, peak_memory
+from mmtrain.memory import available_memory, peak_memory
 from mmtrain.workflows.build import build
 from mmtrain.workflows.fit import Onlookers, Plan, checked, plan
 from mmtrain.workflows.prepare import check_callbacks
@@ -44,16 +45,17 @@ class DryRun:
     """Validation included, the checkpoint not."""
     peak_memory: int
     """Bytes that the process held at most."""
-    free_memory: int
-    """Bytes that are left now."""
+    free_memory: float
+    """Bytes that are left now; infinite where the system does not say."""
     disk: dict[str, int]
     """Bytes of the image stores, which are there already, and of the run folder at the end."""
 
     def plain(self) -> dict[str, Any]:
         """For --json."""
-        names = ("settings", "reasons", "steps", "epochs", "seconds_per_step", "seconds_per_epoch", "peak_memory", "free_memory", "disk")
+        names = ("settings", "reasons", "steps", "epochs", "seconds_per_step", "seconds_per_epoch", "peak_memory", "disk")
         parts = {part.part: part.rows for part in self.plan.parts}
-        return {"rows": parts, "parameters": self.plan.parameters, **{name: getattr(self, name) for name in names}}
+        free = self.free_memory if isfinite(self.free_memory) else None
+        return {"rows": parts, "parameters": self.plan.parameters, "free_memory": free, **{name: getattr(self, name) for name in names}}
 
     def rows(self) -> list[tuple[str, str]]:
         """For a person."""
@@ -63,7 +65,10 @@ class DryRun:
             ("settings", ", ".join(f"{name} {value}" for name, value in self.settings.items())),
             ("one step", f"{self.seconds_per_step * 1000:.3g} ms; {self.steps:,} steps an epoch"),
             ("one epoch", f"{self.seconds_per_epoch:.3g} s with its validation; {self.epochs} epochs at most {whole}"),
-            ("memory", f"{_size(self.peak_memory)} at the peak; {_size(self.free_memory)} are free"),
+            (
+                "memory",
+                f"{_size(self.peak_memory)} at the peak" + (f"; {_size(self.free_memory)} are free" if isfinite(self.free_memory) else ""),
+            ),
             *[(f"disk, {name}", _size(size)) for name, size in self.disk.items()],
         ]
 
@@ -97,7 +102,7 @@ def dry_run(path: Path, *, overrides: Iterable[str] = (), onlookers: Onlookers |
         step,
         step * of_epoch + judging,
         peak_memory.bytes(),
-        free_memory(),
+        available_memory(),
         _disk(material, steps),
     )
 
@@ -130,5 +135,5 @@ def _disk(material: Material, steps: Steps) -> dict[str, int]:
     return {**found, "run folder": 4 * weights + 3 * state}
 
 
-def _size(size: int) -> str:
+def _size(size: float) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

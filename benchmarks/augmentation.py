@@ -1,0 +1,118 @@
+"""What all augmentations together add to the training step of a small CNN.
+
+    python benchmarks/augmentation.py [--quick] [--steps 40] [--rounds 7] [--json FILE]      (about a minute on two cores)
+
+The step is mmtrain's own, compiled, in float32: pictures of 64x64x3 from a seed, a CNN of 16, 32 and 64 filters, two classes.
+`all` is flip, rotation, shift, zoom, brightness and contrast. Every round takes both ways in turn; a share is
+(with - without) / with, the median over the rounds; also of processor time, which other programs on the machine change less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+SIDE, PICTURES, TARGET = 64, 64, 0.15
+ALL = "{flip: both, rotate: 15, shift: 0.1, zoom: 0.1, brightness: 0.2, contrast: 0.2}"
+EXPERIMENT = """
+data: {table: table.csv, images: .}
+columns: {scan: {role: image, size: [64, 64], augment: AUGMENT}, y: {role: target, task: binary}}
+branches: {scan: {columns: [scan], architecture: cnn, filters: [16, 32, 64]}}
+"""
+
+
+def prepared(folder: Path, augment: str, batch: int) -> tuple[Any, dict[str, Any]]:
+    """The compiled functions of a training, and one batch for them."""
+    from mmtrain import config
+    from mmtrain.batches import Batches
+    from mmtrain.data import encode
+    from mmtrain.layers.start import start_tensorflow
+    from mmtrain.model.assemble import assemble
+    from mmtrain.training.step import Steps
+    from mmtrain.workflows.prepare import read_data
+
+    path = folder / "experiment.yaml"
+    path.write_text(EXPERIMENT.replace("AUGMENT", augment))
+    experiment = config.load(path)
+    data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
+    start_tensorflow()
+    rows = np.arange(PICTURES)
+    fitted = encode.fit(experiment, data.table, rows)
+    arrays = encode.encode(experiment, fitted, data.table, data.stores)
+    steps = Steps(experiment, fitted, assemble(experiment, fitted))
+    return steps, next(iter(Batches(arrays, rows, batch, 7, steps.chance_columns).epoch(1))).tree()
+
+
+def table(folder: Path) -> None:
+    random = np.random.default_rng(0)
+    for number in range(PICTURES):
+        Image.fromarray(random.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+    pd.DataFrame({"scan": [f"{number}.png" for number in range(PICTURES)], "y": ["a", "b"] * (PICTURES // 2)}).to_csv(
+        folder / "table.csv", index=False
+    )
+
+
+def milliseconds(steps: Any, batch: dict[str, Any], count: int) -> tuple[float, float]:
+    """Of one step: elapsed, and of processor time in all threads."""
+    begun, used = time.perf_counter(), time.process_time()
+    for _ in range(count):
+        float(steps.train(batch)["loss"])
+    return 1000 * (time.perf_counter() - begun) / count, 1000 * (time.process_time() - used) / count
+
+
+def measured(folder: Path, batch: int, count: int, rounds: int) -> dict[str, Any]:
+    ways = {name: prepared(folder, augment, batch) for name, augment in (("without", "{}"), ("all", ALL))}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    for number in range(rounds + 1):  # the first compiles and warms up
+        for name, (steps, tree) in ways.items():
+            taken = milliseconds(steps, tree, count if number else 3)
+            if number:
+                times[name].append(taken)
+    found: dict[str, Any] = {"rounds": times}
+    for place, unit in enumerate(("ms", "processor_ms")):
+        own = {name: [taken[place] for taken in taking] for name, taking in times.items()}
+        found |= {f"{name}_{unit}": round(statistics.median(values), 3) for name, values in own.items()}
+        shares = [(second - first) / second for first, second in zip(own["without"], own["all"], strict=True)]
+        found["share" if unit == "ms" else "processor_share"] = round(statistics.median(shares), 3)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--quick", action="store_true", help="A smoke run of seconds.")
+    parser.add_argument("--json", type=Path, help="Also write the results to this file.")
+    chosen = parser.parse_args()
+    if chosen.quick:
+        chosen.steps, chosen.rounds = 5, 2
+    results = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        os.environ["MMTRAIN_CACHE"] = temporary + "/cache"
+        folder = Path(temporary)
+        table(folder)
+        for batch in (32, 64):
+            found = results[f"batch {batch}"] = measured(folder, batch, chosen.steps, chosen.rounds)
+            print(
+                f"batch {batch}: without {found['without_ms']:.2f} ms  all {found['all_ms']:.2f} ms  {found['share']:.1%} of the step"
+                f"  ({found['processor_share']:.1%} of its processor time)"
+            )
+    print(f"The aim is at most {TARGET:.0%}; load of the machine: {os.getloadavg()[0]:.1f}.")
+    if chosen.json:
+        settings = {"side": SIDE, "steps": chosen.steps, "rounds": chosen.rounds, "augment": ALL, "machine": platform.machine()}
+        chosen.json.write_text(json.dumps({"name": "augmentation", "settings": settings, "results": results}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""How fast shuffled batches come from a store that is larger than memory, or not yet in it, against reading its file in order.
+
+    python benchmarks/store_read.py [--quick] [--gigabytes 2] [--rounds 5] [--folder DIR] [--json FILE]      (a minute or two)
+
+A store of random pictures of 128x128x3 is written from a seed and removed afterwards. Before every reading, its pages are evicted.
+`limited`: in a memory control group of a quarter of the store, where one can be made (Linux, root): every epoch reads the disk.
+`cold`: with all of the machine's memory, an evicted store only. Batches of 32 are expected four batches ahead, as in training.
+Then a set of pictures four times the memory budget is decoded in flight, and its anonymous memory (RssAnon) watched.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from mmtrain.data.image_cache import MANIFEST, PIXELS, UNREADABLE
+from PIL import Image
+
+from mmtrain.config.experiment import Cache
+from mmtrain.data.image_build import Decoded, decoded, opened
+from mmtrain.data.image_files import ImageFile
+from mmtrain.data.images import ImageStore
+from mmtrain.pixels import Layout
+
+SIDE, BATCH, AHEAD, TARGET = 128, 32, 4, 0.5
+PICTURE = SIDE * SIDE * 3
+GROUPS = Path("/sys/fs/cgroup")
+
+
+def write_store(folder: Path, pictures: int) -> None:
+    """A whole store of random pixels, without files behind it."""
+    random = np.random.default_rng(0)
+    with (folder / PIXELS).open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (pictures, SIDE, SIDE, 3)})
+        for start in range(0, pictures, 1000):
+            file.write(random.integers(0, 256, min(1000, pictures - start) * PICTURE, dtype=np.uint8).tobytes())
+        file.flush()
+        os.fsync(file.fileno())
+    (folder / UNREADABLE).write_text("{}")
+    (folder / MANIFEST).write_text("")
+
+
+def evict(path: Path) -> None:
+    with path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+@contextmanager
+def limited(size: int) -> Iterator[bool]:
+    """Puts the process into a control group of so many bytes of memory; gives False where none can be made."""
+    lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    first = next((GROUPS / "memory" / path.lstrip("/") for _, names, path in lines if "memory" in names.split(",")), None)
+    parent = first or GROUPS / lines[-1][2].lstrip("/")
+    group = parent / f"store_read_{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / ("memory.limit_in_bytes" if first else "memory.max")).write_text(str(size))
+        (group / "cgroup.procs").write_text(str(os.getpid()))
+    except OSError:
+        if group.is_dir():
+            group.rmdir()
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        (parent / "cgroup.procs").write_text(str(os.getpid()))
+        group.rmdir()
+
+
+def in_order(path: Path) -> None:
+    buffer = bytearray(1 << 20)
+    with path.open("rb", buffering=0) as file:
+        while file.readinto(buffer):
+            pass
+
+
+def shuffled(store: ImageStore, seed: int) -> None:
+    order = np.random.default_rng(seed).permutation(len(store.index))
+    batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+    out = np.empty((BATCH, SIDE, SIDE, 3), dtype=np.uint8)
+    for rows in batches[:AHEAD]:
+        store.expect(rows)
+    for number, rows in enumerate(batches):
+        if number + AHEAD < len(batches):
+            store.expect(batches[number + AHEAD])
+        store.take(rows, out[: len(rows)])
+
+
+def store_in(folder: Path) -> ImageStore:
+    """Opened anew: whether it fits is decided then."""
+    found = opened(folder, None)
+    if not isinstance(found, Decoded):
+        raise SystemExit(f"{folder} holds no store.")
+    return ImageStore(found.pixels, np.arange(len(found.pixels)), ahead=found.ahead)
+
+
+def rounds_of(folder: Path, rounds: int) -> dict[str, list[float]]:
+    """Gigabytes a second of both ways, in turn."""
+    path = folder / PIXELS
+    speeds: dict[str, list[float]] = {"in order": [], "shuffled": []}
+    for number in range(rounds):
+        for way, own in speeds.items():
+            evict(path)  # while no store is open: what is mapped stays
+            begun = time.perf_counter()
+            if way == "in order":
+                in_order(path)
+            else:
+                shuffled(store_in(folder), number)
+            own.append(path.stat().st_size / 1e9 / (time.perf_counter() - begun))
+    return speeds
+
+
+def anonymous() -> float:
+    """Megabytes of this process that no file stands behind."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon:"))
+
+
+def in_flight(folder: Path, pictures: int, epochs: int) -> dict[str, list[float]]:
+    """RssAnon after every epoch over pictures of which a quarter may stay in memory."""
+    random, files = np.random.default_rng(0), []
+    for number in range(pictures):
+        path = folder / f"{number}.jpg"
+        Image.fromarray(random.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)).save(path)
+        files.append(ImageFile(str(path), path.stat().st_size, path.stat().st_mtime_ns))
+    cache = Cache.model_validate({"folder": folder / "cache", "disk": 0, "memory": pictures * PICTURE // 4})
+    store = ImageStore(decoded(files, Layout((SIDE, SIDE), 3), cache=cache).pixels, np.arange(pictures))
+    megabytes = []
+    for epoch in range(epochs):
+        shuffled(store, epoch)
+        megabytes.append(round(anonymous(), 2))
+    return {"rss_anon_megabytes": megabytes, "budget_megabytes": [cache.memory / 2**20]}
+
+
+def summary(speeds: dict[str, list[float]]) -> dict[str, float]:
+    ratios = [second / first for first, second in zip(speeds["in order"], speeds["shuffled"], strict=True)]
+    return {**{way: round(statistics.median(own), 3) for way, own in speeds.items()}, "ratio": round(statistics.median(ratios), 3)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--gigabytes", type=float, default=2.0)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", type=Path, help="On the disk to be measured; by default the system's temporary folder.")
+    parser.add_argument("--quick", action="store_true", help="A smoke run of seconds.")
+    parser.add_argument("--json", type=Path, help="Also write the results to this file.")
+    chosen = parser.parse_args()
+    if chosen.quick:
+        chosen.gigabytes, chosen.rounds = 0.3, 1
+    results: dict[str, object] = {}
+    with tempfile.TemporaryDirectory(dir=chosen.folder) as temporary:
+        folder = Path(temporary)
+        pictures = int(chosen.gigabytes * 1e9) // PICTURE
+        write_store(folder, pictures)
+        print(f"{pictures} pictures, {chosen.gigabytes:g} GB, {chosen.rounds} rounds; GB/s:")
+        with limited(max(pictures * PICTURE // 4, 64 << 20)) as is_limited:
+            measured = {"limited": rounds_of(folder, chosen.rounds)} if is_limited else {}
+        measured["cold"] = rounds_of(folder, chosen.rounds)
+        for name, speeds in measured.items():
+            found = summary(speeds)
+            results[name] = {**found, "rounds": speeds}
+            print(f"{name:8} in order {found['in order']:.3f}  shuffled {found['shuffled']:.3f}  {found['ratio']:.2f} of in order")
+        if not is_limited:
+            print("limited  no memory control group can be made here")
+        flight = in_flight(folder, 400 if chosen.quick else 2000, 3 if chosen.quick else 6)
+        results["in flight"] = flight
+        print(f"in flight: budget {flight['budget_megabytes'][0]:.0f} MB, RssAnon by epoch {flight['rss_anon_megabytes']} MB")
+    print(f"The aim is {TARGET} of in order; load of the machine: {os.getloadavg()[0]:.1f}.")
+    if chosen.json:
+        settings = {"gigabytes": chosen.gigabytes, "rounds": chosen.rounds, "batch": BATCH, "ahead": AHEAD, "machine": platform.machine()}
+        chosen.json.write_text(json.dumps({"name": "store_read", "settings": settings, "results": results}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
