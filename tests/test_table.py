@@ -539,7 +539,7 @@ else:
 @pytest.mark.slow
 def test_process_ends_in_order_when_a_large_table_is_refused_at_its_beginning(tmp_path):
     """Arrow may then still be reading ahead; a thread of its own that is inside the interpreter at its end aborts the process."""
-    (tmp_path / "t.csv").write_bytes(b"a,b\n0,\xe9\n" + b"".join(b"%d,%d\n" % (row, row * 7919) for row in range(1_500_000)))
+    (tmp_path / "t.csv").write_bytes(b"a,b\n0,\xe9\n" + b"".join(b"%d,%d\n" % (row, row * 7919) for row in range(3_000_000)))
     done = subprocess.run(
         [sys.executable, "-c", ENDINGS_OF_PROCESSES], check=False, cwd=tmp_path, capture_output=True, text=True, timeout=300
     )
