@@ -35,7 +35,7 @@ class Said:
     def problems(self):
         """The lines after the heading, which says how many there are."""
         found = self.err.splitlines()
-        heading = next(place for place, line in enumerate(found) if line.startswith(("The experiment", "The data", "The run")))
+        heading = next(place for place, line in enumerate(found) if line.startswith(("The command", "The experiment", "The data", "The run")))
         shown = found[heading + 1 :]
         assert found[heading].endswith(f": {len(shown)} problem{'s' if len(shown) > 1 else ''}.")
         return shown
@@ -506,7 +506,7 @@ def test_evaluate_tells_what_it_cannot_score(there, folder, finished):
     (folder / "finished" / "marked" / "7" / "run.json").write_text(json.dumps({"format": 1, "state": "failed"}))
     table = (folder / "table.csv").read_text()
     cases = [
-        (["evaluate", "markd"], 1, "markd: there is no such run. Did you mean 'marked'?"),
+        (["evaluate", "markd"], 2, "markd: there is no such run. Did you mean 'marked'?"),
         (
             ["evaluate", "marked/7"],
             1,

@@ -731,6 +731,16 @@ def test_a_file_that_does_not_exist_is_named_with_its_path(tmp_path):
     )
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.TSV.gz", "t.parquet"])
+def test_a_table_is_refused_with_the_way_to_an_experiment_file(tmp_path, name):
+    (tmp_path / name).write_text("x,y\n1,2\n")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / name)
+    assert str(caught.value) == (
+        f"{tmp_path}/{name}: this is a table, not an experiment file. `mmtrain init {tmp_path}/{name}` writes one for it."
+    )
+
+
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(ConfigError) as caught:
         load(tmp_path)

@@ -57,17 +57,17 @@ def command(
 
 def _one_of(config: Path | None, resume_run: str | None, overrides: list[str] | None, *, dry_run: bool) -> None:
     """An experiment file or a run to go on with, and a run goes on as it began."""
-    from mmtrain.errors import ConfigError, Problem
+    from mmtrain.errors import Problem, UsageError
 
     if (config is None) == (resume_run is None):
         what = "name either an experiment file or, with --resume, a run to go on with."
-        raise ConfigError(Problem("mmtrain fit", what, "For example: mmtrain fit config.yaml"))
+        raise UsageError(Problem("mmtrain fit", what, "For example: mmtrain fit config.yaml"))
     if resume_run is not None and dry_run:
         what = "a run goes on as it began, so --dry-run cannot be given with --resume."
-        raise ConfigError(Problem("mmtrain fit", what, "To try an experiment, name its file: mmtrain fit config.yaml --dry-run"))
+        raise UsageError(Problem("mmtrain fit", what, "To try an experiment, name its file: mmtrain fit config.yaml --dry-run"))
     if resume_run is not None and overrides:
         what = "a run goes on as it began, so --set cannot be given with --resume."
-        raise ConfigError(Problem("mmtrain fit", what, "To change the experiment, train anew: mmtrain fit RUN/config.yaml --set ..."))
+        raise UsageError(Problem("mmtrain fit", what, "To change the experiment, train anew: mmtrain fit RUN/config.yaml --set ..."))
 
 
 def _result(done: Fitted, *, as_json: bool, quiet: bool) -> None:

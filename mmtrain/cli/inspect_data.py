@@ -18,7 +18,7 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Show what is in a table, column by column, and what is wrong with it; with an experiment file, role by role."""
-    from mmtrain.errors import ConfigError, Problem
+    from mmtrain.errors import Problem, UsageError
     from mmtrain.workflows.code import import_code
 
     if source.suffix.lower() in (".yaml", ".yml"):
@@ -26,7 +26,7 @@ def command(
         _experiment(source, overrides or [], as_json=as_json, quiet=quiet)
     elif overrides or code:
         option = "--set" if overrides else "--code"
-        raise ConfigError(Problem(option, f"{source} is a table.", "The option goes with an experiment file, which ends in .yaml."))
+        raise UsageError(Problem(option, f"{source} is a table.", "The option goes with an experiment file, which ends in .yaml."))
     else:
         _table(source, as_json=as_json, quiet=quiet)
 

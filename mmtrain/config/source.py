@@ -21,6 +21,9 @@ Location: TypeAlias = tuple[str | int, ...]
 Finding: TypeAlias = tuple[Location, str, str]
 """Where, what was found, what would be right."""
 
+TABLES = (".csv", ".tsv", ".tab", ".gz", ".parquet")
+"""What a path ends in that names a table instead."""
+
 MOST_NODES = 100_000
 MOST_LEVELS = 50
 TAGS = frozenset(
@@ -76,6 +79,8 @@ def read(path: Path, overrides: Iterable[str] = ()) -> Source:
     Duplicate keys and overrides without `=` become notes of the source. Raises ConfigError for what cannot be read at all: no such
     file, not UTF-8, not YAML (with the line).
     """
+    if path.name.lower().endswith(TABLES) and path.is_file():
+        raise ConfigError(Problem(str(path), "this is a table, not an experiment file.", f"`mmtrain init {path}` writes one for it."))
     source = Source(path.name)
     node = composed(_text(path), path.name)
     if node is None:

@@ -14,7 +14,7 @@ from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.images import Progress
 from mmtrain.data.parts import Parts, PartSummary, summarise, to_csv
-from mmtrain.errors import MmtrainError, Problem, RunError
+from mmtrain.errors import MmtrainError, Problem, RunError, UsageError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
 from mmtrain.training.events import Ended, Watcher
@@ -108,7 +108,7 @@ def checked(path: Path, overrides: Iterable[str], told: Onlookers) -> tuple[Expe
 def resume(which: str | None, *, output: Path = Path("runs"), onlookers: Onlookers | None = None) -> Fitted:
     """Go on with a run that was interrupted or killed, from its newest whole checkpoint, as if it had never stopped.
 
-    Raises RunError for a run that is finished or has nothing to go on from, DataError when its data have changed since.
+    Raises UsageError for a run that is finished or has nothing to go on from, DataError when its data have changed since.
     """
     told = onlookers or Onlookers()
     run = runs.find(which, output)
@@ -174,11 +174,11 @@ def resumable(run: Run, say: Callable[[str], None]) -> str | None:
     from mmtrain.training import checkpoints
 
     if run.state == "finished":
-        raise RunError(
+        raise UsageError(
             Problem(str(run.folder), "the run is finished; there is nothing to go on with.", "Train anew with `mmtrain fit CONFIG`.")
         )
     if not all(name in run.read_json("run.json").get("files", {}) for name in RECORDED):
-        raise RunError(Problem(str(run.folder), "the run was stopped before its training began.", "Train anew with `mmtrain fit CONFIG`."))
+        raise UsageError(Problem(str(run.folder), "the run was stopped before its training began.", "Train anew with `mmtrain fit CONFIG`."))
     checkpoints.tidy(run / "checkpoints")
     name, wrong = checkpoints.newest(run / "checkpoints")
     if wrong:

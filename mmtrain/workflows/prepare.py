@@ -93,6 +93,8 @@ def recorded_data(
     path = experiment.data.table
     if path.is_file() and file_hash(path) != known["sha256"]:
         fix = f"Restore the table, or score the new one as a whole with `mmtrain evaluate {run.folder} --data {path}`."
+        if exactly:
+            fix = f"Restore the table, or train anew on the changed one with `mmtrain fit {run / 'config.yaml'}`."
         raise DataError(Problem(str(path), "the table has changed since the training, so its rows can no longer be told apart.", fix))
     if not path.is_file() and (run / MANIFEST).is_file():
         fix = f"Put it there, with its pictures beside it, or score another: mmtrain evaluate {run.folder} --data TABLE"
