@@ -25,7 +25,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +36,11 @@ from mmtrain.errors import Problem, RunError, UsageError, did_you_mean, listed
 State = Literal["running", "finished", "failed", "interrupted"]
 FORMAT = 1
 """Of the run folder; grows when an older mmtrain could no longer read it."""
+
+
+def is_test_look(look: Mapping[str, Any]) -> bool:
+    """Whether an entry of `evaluations` in run.json had rows of the test part, as such or within the whole table."""
+    return bool(look["part"] == "test" or look.get("rows_of", {}).get("test", 0) > 0)
 
 
 class Run:

@@ -35,7 +35,9 @@ class Said:
     def problems(self):
         """The lines after the heading, which says how many there are."""
         found = self.err.splitlines()
-        heading = next(place for place, line in enumerate(found) if line.startswith(("The command", "The experiment", "The data", "The run")))
+        heading = next(
+            place for place, line in enumerate(found) if line.startswith(("The command", "The experiment", "The data", "The run"))
+        )
         shown = found[heading + 1 :]
         assert found[heading].endswith(f": {len(shown)} problem{'s' if len(shown) > 1 else ''}.")
         return shown

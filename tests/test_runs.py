@@ -111,8 +111,8 @@ def test_no_change_is_lost_when_several_are_made_at_once(tmp_path):
 
     def look(number):
         together.wait()
-        for time in range(10):
-            Run(folder).change("run.json", lambda known: {**known, "looks": [*known.get("looks", []), (number, time)]})
+        for _ in range(10):
+            Run(folder).change("run.json", lambda known: {**known, "looks": [*known.get("looks", []), number]})
 
     threads = [threading.Thread(target=look, args=(number,)) for number in range(8)]
     for thread in threads:

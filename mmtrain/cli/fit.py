@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Json, Output, Quiet, Set
+from mmtrain.cli.options import Code, Json, Output, Quiet, Set, read_first
 
 if TYPE_CHECKING:
     from mmtrain.workflows.fit import Fitted
@@ -28,14 +28,18 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Train the experiment in a file; everything lands in a run folder."""
+    from mmtrain.workflows.code import import_code
+
+    _one_of(config, resume_run, overrides, dry_run=dry_run)
+    if config is not None:
+        read_first(config, overrides, code)
+    else:
+        import_code(code)
     from mmtrain.cli.live import display
     from mmtrain.cli.show import note
     from mmtrain.training.interruption import Interrupted
-    from mmtrain.workflows.code import import_code
     from mmtrain.workflows.fit import Onlookers, fit, resume
 
-    _one_of(config, resume_run, overrides, dry_run=dry_run)
-    import_code(code)
     if dry_run and config is not None:
         _dry_run(config, overrides or [], as_json=as_json, quiet=quiet)
         return

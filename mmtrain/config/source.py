@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -71,6 +72,22 @@ class Source:
         """The notes and the findings, each with its place, in the order in which the places were written."""
         found = [(self.mark(location), Problem(self.place(location), what, fix)) for location, what, fix in findings]
         return [problem for _, problem in sorted([*self.notes, *found], key=lambda marked: marked[0])]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an experiment comes from, to say later in which line something was written."""
+
+    path: Path
+    overrides: tuple[str, ...] = ()
+
+    @cached_property
+    def _source(self) -> Source:
+        return read(self.path, self.overrides)
+
+    def place(self, *location: str | int) -> str:
+        """See `Source.place`."""
+        return self._source.place(location)
 
 
 def read(path: Path, overrides: Iterable[str] = ()) -> Source:
@@ -206,6 +223,7 @@ def _override(source: Source, text: str, mark: Mark) -> list[Problem]:
     for length, part in enumerate(path[:-1], start=1):
         if parent.get(part) is None:
             parent[part] = {}
+            source.marks[path[:length]] = mark
         if not isinstance(parent[part], dict):
             above = ".".join(path[:length])
             return [Problem(f"--set {key}", f"`{above}` has no keys below it: it is {parent[part]!r}.", f"Set `{above}` as a whole.")]

@@ -15,7 +15,8 @@ from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.memory import free_memory, peak_memory
 from mmtrain.workflows.build import build
-from mmtrain.workflows.fit import Onlookers, Plan, checked, plan
+from mmtrain.workflows.fit import Onlookers, Plan, plan
+from mmtrain.workflows.trial import checked
 
 if TYPE_CHECKING:
     from mmtrain.training.material import Material
@@ -73,7 +74,7 @@ def dry_run(path: Path, *, overrides: Iterable[str] = (), onlookers: Onlookers |
     Raises ConfigError and DataError as `fit` does.
     """
     told = onlookers or Onlookers()
-    experiment, data, parts = checked(path, overrides, told)
+    experiment, data, parts = checked(path, overrides, progress=told.progress, say=told.say)
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()
     from mmtrain.training.step import Steps

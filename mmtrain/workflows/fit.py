@@ -10,25 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmtrain import config, runs
-from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.images import Progress
-from mmtrain.data.parts import Parts, PartSummary, summarise, to_csv
+from mmtrain.data.parts import PartSummary, summarise, to_csv
 from mmtrain.errors import MmtrainError, Problem, RunError, UsageError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
 from mmtrain.training.events import Ended, Watcher
 from mmtrain.training.interruption import Interrupted
 from mmtrain.workflows.build import build
-from mmtrain.workflows.prepare import (
-    Prepared,
-    check_class_weights,
-    check_training_answers,
-    read_data,
-    recorded_data,
-    split_rows,
-    strata,
-)
+from mmtrain.workflows.prepare import Prepared, recorded_data, strata
+from mmtrain.workflows.trial import checked
 from mmtrain.workflows.versions import versions
 
 if TYPE_CHECKING:
@@ -83,7 +75,7 @@ def fit(path: Path, *, overrides: Iterable[str] = (), output: Path = Path("runs"
     Raises ConfigError and DataError with every problem found, RunError when the training fails, Interrupted on SIGINT or SIGTERM.
     """
     told = onlookers or Onlookers()
-    experiment, data, parts = checked(path, overrides, told)
+    experiment, data, parts = checked(path, overrides, progress=told.progress, say=told.say)
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()  # after everything that can be checked without it
     fitted = encode.fit(experiment, data.table, parts.train)
@@ -93,16 +85,6 @@ def fit(path: Path, *, overrides: Iterable[str] = (), output: Path = Path("runs"
         record(run, material, data, decision)
         told.announce(plan(run, material, data))
         return train(run, material, told.watch)
-
-
-def checked(path: Path, overrides: Iterable[str], told: Onlookers) -> tuple[Experiment, Prepared, Parts]:
-    """The experiment, its table with every cell and picture checked, and its parts. Raises ConfigError and DataError."""
-    experiment = config.load(path, overrides)
-    data = read_data(experiment, experiment.data.table, experiment.data.images_folder, progress=told.progress, say=told.say)
-    check_class_weights(experiment, data.table, path, overrides)
-    parts = split_rows(experiment, data.table)
-    check_training_answers(experiment, data.table, parts)
-    return experiment, data, parts
 
 
 def resume(which: str | None, *, output: Path = Path("runs"), onlookers: Onlookers | None = None) -> Fitted:
@@ -178,7 +160,9 @@ def resumable(run: Run, say: Callable[[str], None]) -> str | None:
             Problem(str(run.folder), "the run is finished; there is nothing to go on with.", "Train anew with `mmtrain fit CONFIG`.")
         )
     if not all(name in run.read_json("run.json").get("files", {}) for name in RECORDED):
-        raise UsageError(Problem(str(run.folder), "the run was stopped before its training began.", "Train anew with `mmtrain fit CONFIG`."))
+        raise UsageError(
+            Problem(str(run.folder), "the run was stopped before its training began.", "Train anew with `mmtrain fit CONFIG`.")
+        )
     checkpoints.tidy(run / "checkpoints")
     name, wrong = checkpoints.newest(run / "checkpoints")
     if wrong:
