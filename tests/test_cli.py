@@ -164,7 +164,7 @@ MISTAKES = {
     "no header": (
         3,
         config("  x: {role: numeric}", "  xx: {role: numeric}"),
-        ["table.csv: the table has no column 'xx'. Did you mean 'x'?"],
+        ["a.yaml:5: columns.xx: table.csv has no column 'xx'. Did you mean 'x'?"],
     ),
     "word in a number": (
         3,
@@ -253,6 +253,27 @@ MISTAKES = {
         config("table: table.csv", "table: table.csv, images: scans"),
         ["{folder}/scans: the images folder does not exist. Set `data.images` to the folder that image cells are relative to."],
     ),
+    "header, cell, picture, class weight and split": (
+        3,
+        both(
+            config("epochs: 1", "class_weights: {low: 2, hihg: 2}"),
+            config("  x: {role: numeric}", "  x: {role: numeric}\n  xx: {role: numeric, column: z}"),
+            lambda folder: (folder / "3.png").unlink(),
+            lambda folder: write_table(
+                folder / "table.csv",
+                [{**row, "x": row["x"] if place != 4 else "four", "y": "high" if place else "low"} for place, row in enumerate(cells())],
+            ),
+        ),
+        [
+            "a.yaml:6: columns.xx.column: table.csv has no column 'z'. It has who, scan, x and y.",
+            "table.csv:6: x: 'four' is not a number. Write a number, or list 'four' under `data.missing_values` "
+            "if it stands for a missing value.",
+            "table.csv:5: scan: the file 3.png does not exist. Did you mean '9.png'?",
+            "a.yaml:8: training.class_weights.hihg: the table has no class 'hihg'. Did you mean 'high'?",
+            "split: class 'low' has 1 row, fewer than the 3 parts. Merge it with another class, leave those "
+            "rows out, or use `split: {{method: random}}`.",
+        ],
+    ),
     "one class in training": (
         3,
         both(
@@ -281,7 +302,7 @@ def test_mistake_is_told_and_leaves_nothing(mmtrain, tmp_path, mistake):
 
 
 def test_there_are_mistakes_of_every_sort():
-    assert len(MISTAKES) == 28
+    assert len(MISTAKES) == 29
     assert {code for code, _, _ in MISTAKES.values()} == {2, 3}
 
 
