@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +145,7 @@ def other_label(path: Path, sha256: str, looks: Sequence[Mapping[str, Any]]) -> 
     stem = path.name.partition(".")[0] or "table"
     stem = f"{stem}_table" if stem in PARTS else stem
     taken = {look["part"] for look in looks if look.get("sha256") != sha256}
-    return next(label for label in (stem, *(f"{stem}_{number}" for number in count(2))) if label not in taken)
+    return next(label for label in chain([stem], (f"{stem}_{number}" for number in count(2))) if label not in taken)
 
 
 def remarks(run: Run, look: Mapping[str, Any]) -> tuple[str, ...]:
