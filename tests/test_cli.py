@@ -10,6 +10,7 @@ import pytest
 from tiny import lines, paint, ready, start, two_blobs, write_experiment, write_table
 
 from mmtrain.branches import architectures
+from mmtrain.cli import show
 from mmtrain.cli.app import run
 from mmtrain.model.assemble import assemble
 from mmtrain.training import checkpoints, device
@@ -606,3 +607,15 @@ def test_interrupted_training_keeps_what_it_has(interrupted, number, code):
     saved = keras.models.load_model(folder / "model.keras")({"x": raw})["y"].numpy()
     best = keras.activations.sigmoid(core({key: values for key, values in found.arrays.take(np.arange(60)).items()})["y"]).numpy()
     np.testing.assert_allclose(saved, best, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "undefined"), (0.0, "0.000"), (0.5, "0.500"), (0.0001234, "0.00012"), (-3e-9, "-3e-09"), (12345.6, "1.235e+04")],
+)
+def test_a_small_number_keeps_its_significant_digits(value, shown):
+    assert show.number(value) == shown
+
+
+def test_schema_takes_json_like_other_commands(mmtrain):
+    assert mmtrain("schema", "--json").out == mmtrain("schema").out

@@ -424,3 +424,9 @@ def test_every_role_that_feeds_the_network_has_a_fitted_example():
     assert len(feeding) == 4
     assert {name: roles[name]().kind for name in feeding} == {"numeric": "vector", "categorical": "index", "image": "image", "text": "bag"}
     assert Text(vectorize="tokens").kind == "tokens"
+
+
+def test_words_in_every_cell_of_a_number_are_told_to_be_categories():
+    (fault,) = Numeric(column="x").faults(pd.Series(["red", "blue", None], dtype="str"))
+    assert fault.what == "'red' is not a number."
+    assert fault.fix == "Set `role: categorical` for names, or `role: text` for texts; a numeric column holds numbers."

@@ -103,7 +103,7 @@ class RegressionTarget(Target):
 
     def malformed(self, cells: pd.Series[str]) -> list[Fault]:
         """Words and infinities."""
-        return number_faults(cells)
+        return number_faults(cells, "Set `task: multiclass` for classes; the answer of a regression is a number.")
 
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedRegression:  # noqa: ARG002
         """Mean and standard deviation of training rows."""
