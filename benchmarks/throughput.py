@@ -39,7 +39,7 @@ from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.training.events import EpochEnded, Event
 from mmtrain.workflows.build import build
-from mmtrain.workflows.fit import Onlookers, checked
+from mmtrain.workflows.trial import checked
 
 BATCH = 32
 
@@ -235,7 +235,7 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
     write_data(folder, case.rows, pictures=bool(case.side))
     path = experiment_file(folder, case)
     begun = time.perf_counter()
-    experiment, data, parts = checked(path, [], Onlookers())
+    experiment, data, parts = checked(path, [])
     store_seconds = time.perf_counter() - begun
     start_tensorflow()
     from mmtrain.training import loop

@@ -1,7 +1,8 @@
 """What can go wrong, in one tree; the bottom floor, standard library only.
 
 MmtrainError
-|-- ConfigError   exit 2: the experiment file or the command line is wrong
+|-- ConfigError   exit 2: the experiment file is wrong
+|   `-- UsageError   exit 2: the command line is wrong
 |-- DataError     exit 3: the table, its cells or its images are wrong
 `-- RunError      exit 1: a run failed, or a run folder cannot be used
 
@@ -44,9 +45,13 @@ class MmtrainError(Exception):
 
 
 class ConfigError(MmtrainError):
-    """The experiment file or the command line is wrong."""
+    """The experiment file is wrong, or an override of it."""
 
     exit_code = 2
+
+
+class UsageError(ConfigError):
+    """The command line asks for something that there is not, or that goes not together."""
 
 
 class DataError(MmtrainError):

@@ -21,22 +21,28 @@ Every file is written under a temporary name and renamed, so that a reader never
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from mmtrain.errors import Problem, RunError, did_you_mean, listed
+from mmtrain.errors import Problem, RunError, UsageError, did_you_mean, listed
 
 State = Literal["running", "finished", "failed", "interrupted"]
 FORMAT = 1
 """Of the run folder; grows when an older mmtrain could no longer read it."""
+
+
+def is_test_look(look: Mapping[str, Any]) -> bool:
+    """Whether an entry of `evaluations` in run.json had rows of the test part, as such or within the whole table."""
+    return bool(look["part"] == "test" or look.get("rows_of", {}).get("test", 0) > 0)
 
 
 class Run:
@@ -99,13 +105,35 @@ class Run:
 
     def update(self, **facts: Any) -> None:
         """Change facts in run.json; one that becomes None is removed."""
-        known = self.read_json("run.json") if (self.folder / "run.json").exists() else {}
-        self.write_json("run.json", {name: fact for name, fact in {**known, **facts}.items() if fact is not None})
+        self.change("run.json", lambda known: {**known, **facts})
+
+    def change(self, name: str, changed: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+        """Put what `changed` makes of a JSON file, {} before there is one, in its place; entries that are None are removed.
+
+        Nothing that another process does to the file in the same way, in the meantime, is lost: it waits.
+        """
+        with self._alone():
+            known = self.read_json(name) if (self.folder / name).exists() else {}
+            facts = {key: fact for key, fact in changed(known).items() if fact is not None}
+            self.write_json(name, facts)
+        return facts
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While active, other processes and threads that ask for the same wait. The lock is on the folder: no file is needed for it."""
+        with writing(self.folder):
+            descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # of a file system without locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def seal(self, *names: str) -> None:
         """Note the hashes of files that must not change any more."""
-        hashes = self.read_json("run.json").get("files", {})
-        self.update(files={**hashes, **{name: file_hash(self.folder / name) for name in names}})
+        hashes = {name: file_hash(self.folder / name) for name in names}
+        self.change("run.json", lambda known: {**known, "files": {**known.get("files", {}), **hashes}})
 
     def tidy(self) -> None:
         """Remove files that a killed process left half written."""
@@ -154,12 +182,12 @@ def _point_latest(run: Run) -> None:
 def find(which: str | None, output: Path) -> Run:
     """The run a person means: a folder, a name (its latest run), `name/number`, or nothing (the latest run of all).
 
-    Raises RunError when there is none, or when it was made by a newer mmtrain, or its sealed files have changed.
+    Raises UsageError when there is none, RunError when it was made by a newer mmtrain or its sealed files have changed.
     """
     if which is None:
         runs = [path.parent for path in output.glob("*/*/run.json") if not path.parent.is_symlink()]
         if not runs:
-            raise RunError(Problem(str(output), "there is no run here.", "Train one with `mmtrain fit CONFIG`, or name its folder."))
+            raise UsageError(Problem(str(output), "there is no run here.", "Train one with `mmtrain fit CONFIG`, or name its folder."))
         return opened(max(runs, key=_started))
     for folder in (Path(which), output / which):
         if (folder / "run.json").is_file():
@@ -169,7 +197,7 @@ def find(which: str | None, output: Path) -> Run:
             return opened(folder / str(max(numbers)))
     names = sorted(folder.name for folder in output.iterdir() if folder.is_dir()) if output.is_dir() else []
     hint = did_you_mean(which, names) or (f"Under {output} there are {listed(names)}." if names else "Train one with `mmtrain fit CONFIG`.")
-    raise RunError(Problem(which, "there is no such run.", hint))
+    raise UsageError(Problem(which, "there is no such run.", hint))
 
 
 def _started(folder: Path) -> tuple[str, int]:

@@ -10,6 +10,7 @@ import pytest
 from tiny import lines, paint, ready, start, two_blobs, write_experiment, write_table
 
 from mmtrain.branches import architectures
+from mmtrain.cli import show
 from mmtrain.cli.app import run
 from mmtrain.model.assemble import assemble
 from mmtrain.training import checkpoints, device
@@ -35,7 +36,9 @@ class Said:
     def problems(self):
         """The lines after the heading, which says how many there are."""
         found = self.err.splitlines()
-        heading = next(place for place, line in enumerate(found) if line.startswith(("The experiment", "The data", "The run")))
+        heading = next(
+            place for place, line in enumerate(found) if line.startswith(("The command", "The experiment", "The data", "The run"))
+        )
         shown = found[heading + 1 :]
         assert found[heading].endswith(f": {len(shown)} problem{'s' if len(shown) > 1 else ''}.")
         return shown
@@ -162,7 +165,7 @@ MISTAKES = {
     "no header": (
         3,
         config("  x: {role: numeric}", "  xx: {role: numeric}"),
-        ["table.csv: the table has no column 'xx'. Did you mean 'x'?"],
+        ["a.yaml:5: columns.xx: table.csv has no column 'xx'. Did you mean 'x'?"],
     ),
     "word in a number": (
         3,
@@ -251,6 +254,27 @@ MISTAKES = {
         config("table: table.csv", "table: table.csv, images: scans"),
         ["{folder}/scans: the images folder does not exist. Set `data.images` to the folder that image cells are relative to."],
     ),
+    "header, cell, picture, class weight and split": (
+        3,
+        both(
+            config("epochs: 1", "class_weights: {low: 2, hihg: 2}"),
+            config("  x: {role: numeric}", "  x: {role: numeric}\n  xx: {role: numeric, column: z}"),
+            lambda folder: (folder / "3.png").unlink(),
+            lambda folder: write_table(
+                folder / "table.csv",
+                [{**row, "x": row["x"] if place != 4 else "four", "y": "high" if place else "low"} for place, row in enumerate(cells())],
+            ),
+        ),
+        [
+            "a.yaml:6: columns.xx.column: table.csv has no column 'z'. It has who, scan, x and y.",
+            "table.csv:6: x: 'four' is not a number. Write a number, or list 'four' under `data.missing_values` "
+            "if it stands for a missing value.",
+            "table.csv:5: scan: the file 3.png does not exist. Did you mean '9.png'?",
+            "a.yaml:8: training.class_weights.hihg: the table has no class 'hihg'. Did you mean 'high'?",
+            "split: class 'low' has 1 row, fewer than the 3 parts. Merge it with another class, leave those "
+            "rows out, or use `split: {{method: random}}`.",
+        ],
+    ),
     "one class in training": (
         3,
         both(
@@ -279,7 +303,7 @@ def test_mistake_is_told_and_leaves_nothing(mmtrain, tmp_path, mistake):
 
 
 def test_there_are_mistakes_of_every_sort():
-    assert len(MISTAKES) == 28
+    assert len(MISTAKES) == 29
     assert {code for code, _, _ in MISTAKES.values()} == {2, 3}
 
 
@@ -506,7 +530,7 @@ def test_evaluate_tells_what_it_cannot_score(there, folder, finished):
     (folder / "finished" / "marked" / "7" / "run.json").write_text(json.dumps({"format": 1, "state": "failed"}))
     table = (folder / "table.csv").read_text()
     cases = [
-        (["evaluate", "markd"], 1, "markd: there is no such run. Did you mean 'marked'?"),
+        (["evaluate", "markd"], 2, "markd: there is no such run. Did you mean 'marked'?"),
         (
             ["evaluate", "marked/7"],
             1,
@@ -598,3 +622,15 @@ def test_interrupted_training_keeps_what_it_has(interrupted, number, code):
     saved = keras.models.load_model(folder / "model.keras")({"x": raw})["y"].numpy()
     best = keras.activations.sigmoid(core({key: values for key, values in found.arrays.take(np.arange(60)).items()})["y"]).numpy()
     np.testing.assert_allclose(saved, best, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "undefined"), (0.0, "0.000"), (0.5, "0.500"), (0.0001234, "0.00012"), (-3e-9, "-3e-09"), (12345.6, "1.235e+04")],
+)
+def test_a_small_number_keeps_its_significant_digits(value, shown):
+    assert show.number(value) == shown
+
+
+def test_schema_takes_json_like_other_commands(mmtrain):
+    assert mmtrain("schema", "--json").out == mmtrain("schema").out

@@ -435,3 +435,9 @@ def test_names_are_shared_by_equal_cells():
     assert found.tolist() == ["low", "", "high", "low", "high"]
     assert (found.dtype, len({id(name) for name in found})) == (object, 3)
     assert shared_names(pd.Series([], dtype="str")).tolist() == []
+
+
+def test_words_in_every_cell_of_a_number_are_told_to_be_categories():
+    (fault,) = Numeric(column="x").faults(pd.Series(["red", "blue", None], dtype="str"))
+    assert fault.what == "'red' is not a number."
+    assert fault.fix == "Set `role: categorical` for names, or `role: text` for texts; a numeric column holds numbers."

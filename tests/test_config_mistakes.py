@@ -655,6 +655,7 @@ OVERRIDES = [
         "split.test=0.9",
         "clinic.yaml:13: split: validation 0.15 and test 0.9 leave nothing to train on. Together they have to stay below 1.",
     ),
+    ("foo.bar=1", "--set foo: unknown key. The keys here are name, data, columns, branches, fusion, split and training."),
     ("epochs", "--set epochs: an override is written key.sub=value. For example `--set training.epochs=5`."),
     ("=3", "--set =3: an override is written key.sub=value. For example `--set training.epochs=5`."),
     ("training..epochs=3", "--set training..epochs=3: an override is written key.sub=value. For example `--set training.epochs=5`."),
@@ -728,6 +729,16 @@ def test_a_file_that_does_not_exist_is_named_with_its_path(tmp_path):
         load(tmp_path / "clinc.yaml")
     assert str(caught.value) == (
         f"{tmp_path}/clinc.yaml: the file does not exist. Give the path of an experiment file; `mmtrain init TABLE` writes one."
+    )
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.TSV.gz", "t.parquet"])
+def test_a_table_is_refused_with_the_way_to_an_experiment_file(tmp_path, name):
+    (tmp_path / name).write_text("x,y\n1,2\n")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / name)
+    assert str(caught.value) == (
+        f"{tmp_path}/{name}: this is a table, not an experiment file. `mmtrain init {tmp_path}/{name}` writes one for it."
     )
 
 

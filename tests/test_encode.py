@@ -104,16 +104,23 @@ def test_columns_are_encoded_to_these_values(everything):
     assert {array.dtype.name for array in present.values()} == {"float32"}
 
 
+WEIGHTS = [1, 2, 0, 0.5, 1, 1, 3, 1]
+
+
 def test_truths_and_weights_are_these_values(everything):
     targets, weights = everything.arrays.targets, everything.arrays.weights
     assert targets["grade"].tolist() == [0, 1, 0, 0, 2, 1, -1, 0]
     assert targets["price"].tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
     assert targets["tags"].tolist() == [[1, 1], [0, 1], [0, 0], [0, 1], [0, 1], [0, 0], [1, 0], [0, 0]]
     assert targets["ill"].tolist() == [1, 0, 0, 0, 0, 1, 0, 1]
-    # The class weight times the `weight` column; an unknown class weighs nothing.
-    assert weights["grade"].tolist() == [1, 6, 0, 0.5, 1, 3, 0, 1]
-    assert weights["price"].tolist() == weights["tags"].tolist() == [1, 2, 0, 0.5, 1, 1, 3, 1]
-    assert weights["ill"].tolist() == np.float32([2.5, 2 * 0.625, 0, 0.5 * 0.625, 0.625, 2.5, 3 * 0.625, 2.5]).tolist()
+    # The class weight times the `weight` column over its mean in training rows; an unknown class weighs nothing.
+    mean = everything.fitted.weight_mean
+    assert mean == np.mean([WEIGHTS[row] for row in everything.parts.train])
+    assert mean != 1
+    assert weights["grade"].tolist() == np.float32(np.array([1, 6, 0, 0.5, 1, 3, 0, 1]) / mean).tolist()
+    assert weights["price"].tolist() == weights["tags"].tolist() == np.float32(np.array(WEIGHTS) / mean).tolist()
+    ill = np.array([2.5, 2 * 0.625, 0, 0.5 * 0.625, 0.625, 2.5, 3 * 0.625, 2.5])
+    np.testing.assert_array_max_ulp(weights["ill"], np.float32(ill / mean), 1)
     assert {array.dtype.name for array in weights.values()} == {"float32"}
 
 

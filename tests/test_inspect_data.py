@@ -181,7 +181,7 @@ def test_problems_of_every_step_are_found_together(tmp_path):
     )
     found = inspect_experiment(path, overrides=["columns.note.column=remark"])
     assert [(problem.where, problem.what) for problem in found.problems] == [
-        ("t.csv", "the table has no column 'remark'."),
+        ("--set columns.note.column", "t.csv has no column 'remark'."),
         ("t.csv:2: age", "'forty' is not a number."),
         ("t.csv:2: patient", "the cell is empty."),
         ("t.csv:2: scan", "the file gone.png does not exist."),

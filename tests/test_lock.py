@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mmtrain import runs
-from mmtrain.errors import ConfigError
+from mmtrain.errors import UsageError
 from mmtrain.training.lock import held
 from mmtrain.workflows.fit import resume
 
@@ -39,7 +39,7 @@ def holder(run):
 
 def test_run_that_another_process_trains_is_refused_and_left_alone(run, holder):
     before = (run / "run.json").read_text()
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(UsageError) as caught:
         resume(str(run.folder))
     assert str(caught.value) == (
         f"{run.folder}: the run is being trained by process {holder.pid} on {platform.node()}. "
@@ -59,5 +59,5 @@ def test_lock_ends_with_its_process_however_it_ends(run, holder):
 def test_lock_is_given_back_when_the_training_ends(run):
     with held(run):
         pass
-    with held(run), pytest.raises(ConfigError), held(run):
+    with held(run), pytest.raises(UsageError), held(run):
         pass

@@ -109,7 +109,7 @@ def test_everything_in_a_batch_is_of_one_row_in_every_epoch(numbered):
                 assert cities[int(batch.inputs["city"][place, 0]) - 2] == f"c{number}"
                 assert [words[code - 3] for code in batch.inputs["note"][place]] == [f"w{number}"]
                 assert batch.targets["answer"][place] == number
-                assert batch.weights["answer"][place] == number
+                assert batch.weights["answer"][place] == np.float32(number / found.fitted.weight_mean)
                 assert [batch.inputs[f"{key}_present"][place, 0] for key in ("scan", "number", "city", "note")] == [1, 1, 1, 1]
                 visited.append(row)
                 seen += 1

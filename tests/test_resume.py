@@ -14,7 +14,7 @@ from tensorflow.python.framework import config as tf_config  # the public part o
 from tiny import paint, ready, start, two_blobs, write_experiment, write_table
 
 from mmtrain import config
-from mmtrain.errors import DataError, RunError
+from mmtrain.errors import DataError, RunError, UsageError
 from mmtrain.model import saved
 from mmtrain.runs import Run
 from mmtrain.training import checkpoints
@@ -360,7 +360,7 @@ def test_full_disk_stops_the_training_with_its_last_whole_checkpoint(light, whol
 
 
 def refusal(run):
-    with pytest.raises((RunError, DataError)) as caught:
+    with pytest.raises((UsageError, RunError, DataError)) as caught:
         resume(str(run.folder))
     return str(caught.value)
 
@@ -375,7 +375,7 @@ def test_run_that_was_stopped_before_its_training_is_refused(copy):
 
 
 def test_unknown_run_is_refused(tmp_path):
-    with pytest.raises(RunError) as caught:
+    with pytest.raises(UsageError) as caught:
         resume("nowhere", output=tmp_path)
     assert str(caught.value) == "nowhere: there is no such run. Train one with `mmtrain fit CONFIG`."
 
@@ -398,7 +398,7 @@ def test_changed_table_is_refused(light, left, copy):
         table.write_text(text)
     assert refused == (
         f"{table}: the table has changed since the training, so its rows can no longer be told apart. "
-        f"Restore the table, or score the new one as a whole with `mmtrain evaluate {copy.folder} --data {table}`."
+        f"Restore the table, or train anew on the changed one with `mmtrain fit {copy.folder}/config.yaml`."
     )
 
 

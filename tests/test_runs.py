@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from mmtrain import runs
-from mmtrain.errors import RunError
+from mmtrain.errors import RunError, UsageError
 from mmtrain.runs import Run, create, file_hash, find, replacing
 
 
@@ -102,6 +102,25 @@ def test_facts_are_changed_one_by_one(tmp_path):
     run.update(seed=4)
     facts = run.read_json("run.json")
     assert (facts["name"], facts["seed"], run.state) == ("clinic", 4, "failed")
+
+
+def test_no_change_is_lost_when_several_are_made_at_once(tmp_path):
+    """Each thread opens the run by itself, as a process would."""
+    folder = create("clinic", tmp_path).folder
+    together = threading.Barrier(8)
+
+    def look(number):
+        together.wait()
+        for _ in range(10):
+            Run(folder).change("run.json", lambda known: {**known, "looks": [*known.get("looks", []), number]})
+
+    threads = [threading.Thread(target=look, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(Run(folder).read_json("run.json")["looks"]) == 80
+    assert names(folder) == ["run.json"]
 
 
 def test_lines_are_appended(tmp_path):
@@ -203,16 +222,16 @@ def test_folder_of_pictures_that_has_the_name_of_the_run_is_passed_over(output, 
     ],
 )
 def test_unknown_run_is_told_with_what_there_is(output, which, problem):
-    with pytest.raises(RunError) as caught:
+    with pytest.raises(UsageError) as caught:
         find(which, output)
     assert str(caught.value) == problem.format(output=output)
 
 
 def test_without_any_run_the_way_to_one_is_told(tmp_path):
-    with pytest.raises(RunError) as caught:
+    with pytest.raises(UsageError) as caught:
         find(None, tmp_path)
     assert str(caught.value) == f"{tmp_path}: there is no run here. Train one with `mmtrain fit CONFIG`, or name its folder."
-    with pytest.raises(RunError) as caught:
+    with pytest.raises(UsageError) as caught:
         find("clinic", tmp_path / "nowhere")
     assert str(caught.value) == "clinic: there is no such run. Train one with `mmtrain fit CONFIG`."
 

@@ -3,6 +3,8 @@
 import datetime
 import gzip
 import os
+import subprocess
+import sys
 from hashlib import sha256
 
 import numpy as np
@@ -531,3 +533,33 @@ def test_table_is_hashed_once_until_it_changes(tmp_path):
     with pytest.raises(DataError) as caught:
         table.sha256  # noqa: B018
     assert str(caught.value) == "t.csv: the file was changed while it was in use. Start again."
+
+
+ENDINGS_OF_PROCESSES = """
+import os, sys
+from pathlib import Path
+from mmtrain.data.table import read
+from mmtrain.columns import Categorical
+from mmtrain.errors import DataError
+import pyarrow.csv
+children = []
+while len(children) < 24 and (child := os.fork()):
+    children.append(child)
+if len(children) == 24:
+    print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])
+else:
+    try:
+        read(Path("t.csv"), {"a": Categorical(column="a"), "b": Categorical(column="b")})
+    except DataError:
+        sys.exit(3)
+"""
+
+
+@pytest.mark.slow
+def test_process_ends_in_order_when_a_large_table_is_refused_at_its_beginning(tmp_path):
+    """Arrow may then still be reading ahead; a thread of its own that is inside the interpreter at its end aborts the process."""
+    (tmp_path / "t.csv").write_bytes(b"a,b\n0,\xe9\n" + b"".join(b"%d,%d\n" % (row, row * 7919) for row in range(3_000_000)))
+    done = subprocess.run(
+        [sys.executable, "-c", ENDINGS_OF_PROCESSES], check=False, cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert (done.stdout, done.stderr) == (f"{[3] * 24}\n", "")

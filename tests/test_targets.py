@@ -425,3 +425,9 @@ def test_every_task_has_an_example():
     for table in (FAULTS, UNSEEN, SPOKEN):
         assert {row[0].task for row in table} == set(tasks)
     assert len(list(tasks)) == 4
+
+
+def test_words_in_every_answer_of_a_regression_are_told_to_be_classes():
+    (fault,) = RegressionTarget(column="y").faults(pd.Series(["red", "blue"], dtype="str"))
+    assert fault.what == "'red' is not a number."
+    assert fault.fix == "Set `task: multiclass` for classes; the answer of a regression is a number."

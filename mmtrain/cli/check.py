@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Json, Quiet, Set
+from mmtrain.cli.options import Code, Json, Quiet, Set, read_first
 
 
 def command(
@@ -18,12 +18,11 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Find everything that `fit` would refuse, in the file, the table and the pictures, without training."""
+    read_first(config, overrides, code)
     from mmtrain.cli.live import display
     from mmtrain.cli.show import out, print_json
     from mmtrain.workflows.check import check
-    from mmtrain.workflows.code import import_code
 
-    import_code(code)
     with display(quiet=quiet or as_json) as shown:
         found = check(config, overrides=overrides or (), progress=shown.pictures)
     rows = {summary.part: summary.rows for summary in found.parts}

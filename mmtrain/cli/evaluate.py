@@ -49,6 +49,7 @@ def command(
             {
                 "run": str(done.run.folder),
                 "part": done.part,
+                "remarks": list(done.remarks),
                 "targets": scores,
                 "predictions": str(done.predictions),
                 "report": str(done.report),
@@ -75,6 +76,8 @@ def _show(done: Evaluated, *, quiet: bool) -> None:
         for score in result.scores:
             if score.undefined or score.note:
                 console.print(f"{score.name}: {score.undefined or score.note}", soft_wrap=True, markup=False)
+    for remark in done.remarks:
+        note(remark)
     if done.looks > 1:
         note(f"The test part of this run has now been scored {done.looks} times; choices made after looking make its scores too good.")
     note(f"Predictions: {done.predictions}", quiet=quiet)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Json, Output, Quiet, Set
+from mmtrain.cli.options import Code, Json, Output, Quiet, Set, read_first
 
 if TYPE_CHECKING:
     from mmtrain.runs import Run
@@ -30,13 +30,17 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Train the experiment in a file; everything lands in a run folder."""
-    from mmtrain.cli.live import display
-    from mmtrain.training.interruption import Interrupted
     from mmtrain.workflows.code import import_code
-    from mmtrain.workflows.fit import Onlookers, fit, resume
 
     _one_of(config, resume_run, overrides, dry_run=dry_run)
-    import_code(code)
+    if config is not None:
+        read_first(config, overrides, code)
+    else:
+        import_code(code)
+    from mmtrain.cli.live import display
+    from mmtrain.training.interruption import Interrupted
+    from mmtrain.workflows.fit import Onlookers, fit, resume
+
     if dry_run and config is not None:
         _dry_run(config, overrides or [], as_json=as_json, quiet=quiet)
         return
@@ -66,17 +70,17 @@ def _stopped(run: Run, stopped: Interrupted) -> None:
 
 def _one_of(config: Path | None, resume_run: str | None, overrides: list[str] | None, *, dry_run: bool) -> None:
     """An experiment file or a run to go on with, and a run goes on as it began."""
-    from mmtrain.errors import ConfigError, Problem
+    from mmtrain.errors import Problem, UsageError
 
     if (config is None) == (resume_run is None):
         what = "name either an experiment file or, with --resume, a run to go on with."
-        raise ConfigError(Problem("mmtrain fit", what, "For example: mmtrain fit config.yaml"))
+        raise UsageError(Problem("mmtrain fit", what, "For example: mmtrain fit config.yaml"))
     if resume_run is not None and dry_run:
         what = "a run goes on as it began, so --dry-run cannot be given with --resume."
-        raise ConfigError(Problem("mmtrain fit", what, "To try an experiment, name its file: mmtrain fit config.yaml --dry-run"))
+        raise UsageError(Problem("mmtrain fit", what, "To try an experiment, name its file: mmtrain fit config.yaml --dry-run"))
     if resume_run is not None and overrides:
         what = "a run goes on as it began, so --set cannot be given with --resume."
-        raise ConfigError(Problem("mmtrain fit", what, "To change the experiment, train anew: mmtrain fit RUN/config.yaml --set ..."))
+        raise UsageError(Problem("mmtrain fit", what, "To change the experiment, train anew: mmtrain fit RUN/config.yaml --set ..."))
 
 
 def _result(done: Fitted, *, as_json: bool, quiet: bool) -> None:

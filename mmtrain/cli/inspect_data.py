@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Json, Quiet, Set
+from mmtrain.cli.options import Code, Json, Quiet, Set, read_first
 
 
 def command(
@@ -18,15 +18,14 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Show what is in a table, column by column, and what is wrong with it; with an experiment file, role by role."""
-    from mmtrain.errors import ConfigError, Problem
-    from mmtrain.workflows.code import import_code
+    from mmtrain.errors import Problem, UsageError
 
     if source.suffix.lower() in (".yaml", ".yml"):
-        import_code(code)
+        read_first(source, overrides, code)
         _experiment(source, overrides or [], as_json=as_json, quiet=quiet)
     elif overrides or code:
         option = "--set" if overrides else "--code"
-        raise ConfigError(Problem(option, f"{source} is a table.", "The option goes with an experiment file, which ends in .yaml."))
+        raise UsageError(Problem(option, f"{source} is a table.", "The option goes with an experiment file, which ends in .yaml."))
     else:
         _table(source, as_json=as_json, quiet=quiet)
 

@@ -160,7 +160,8 @@ def _targets(console: Console, role: str, columns: Columns) -> None:
     for column, profile in columns:
         if column.classes is None:
             continue
-        missing = f", {profile.missing:,} missing" if profile.missing else ""
+        lacking = "without a label" if column.task == "multilabel" else "missing"  # an empty cell of labels means none of them
+        missing = f", {profile.missing:,} {lacking}" if profile.missing else ""
         heading(console, f"{role} {_name(column)}, {column.task}{missing}")
         table = plain_table("label" if column.task == "multilabel" else "class", "rows", "share")
         for name, rows in list(column.classes.items())[:SHOWN_CLASSES]:

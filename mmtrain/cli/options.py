@@ -20,3 +20,12 @@ Code = Annotated[
 Run = Annotated[
     str | None, typer.Argument(help="A run folder, or a name (its latest run). Left out: the latest run of all.", show_default=False)
 ]
+
+
+def read_first(config: Path, overrides: list[str] | None, code: Path | None) -> None:
+    """Tell the mistakes of an experiment file before pandas and the rest are imported, which takes longer than finding them."""
+    from mmtrain import config as experiments
+    from mmtrain.workflows.code import import_code
+
+    import_code(code)
+    experiments.load(config, overrides or ())

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from mmtrain.cli.options import Code
 
 
-def command(code: Code = None) -> None:
+def command(
+    code: Code = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The schema is JSON with or without this.")] = False,  # noqa: ARG001
+) -> None:
     """Print the JSON Schema of the experiment file; editors complete and check keys with it."""
     from mmtrain.cli.show import print_json
     from mmtrain.config import json_schema

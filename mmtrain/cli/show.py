@@ -11,9 +11,15 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from mmtrain.errors import MmtrainError
+from mmtrain.errors import ConfigError, DataError, MmtrainError, RunError, UsageError
 
-KINDS = {1: "The run failed", 2: "The experiment cannot be used as it is", 3: "The data cannot be used as they are"}
+HEADINGS: tuple[tuple[type[MmtrainError], str], ...] = (
+    (UsageError, "The command cannot be carried out"),
+    (ConfigError, "The experiment cannot be used as it is"),
+    (DataError, "The data cannot be used as they are"),
+    (RunError, "The run failed"),
+)
+"""The first that fits."""
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -36,7 +42,8 @@ def show_problems(error: MmtrainError, *, as_json: bool) -> None:
         return
     console = err()
     count = len(error.problems)
-    console.print(f"[bold red]{KINDS[error.exit_code]}[/]: {count} problem{'s' if count > 1 else ''}.", soft_wrap=True)
+    heading = next(heading for kind, heading in HEADINGS if isinstance(error, kind))
+    console.print(f"[bold red]{heading}[/]: {count} problem{'s' if count > 1 else ''}.", soft_wrap=True)
     for problem in error.problems:
         line = Text()
         line.append(f"{printable(problem.where)}: " if problem.where else "", style="bold")
@@ -63,9 +70,11 @@ def note(text: str, *, quiet: bool = False) -> None:
 
 
 def number(value: float | None) -> str:
-    """Three digits after the point; long numbers with three significant digits; an undefined score in words."""
+    """Three digits after the point; of what would be 0.000 or is 1000 and more, significant digits; an undefined score in words."""
     if value is None:
         return "undefined"
+    if value and abs(value) < 0.0005:
+        return f"{value:.2g}"
     return f"{value:.3f}" if abs(value) < 1000 else f"{value:.4g}"
 
 

@@ -65,17 +65,24 @@ class Split(Column):
 
 @role("weight")
 class Weight(Column):
-    """How much a row counts in the loss; 0 or more. Scores are not weighted."""
+    """How much a row counts in the loss; 0 or more. Scores are not weighted.
+
+    The weights are divided by their mean in training rows, in every part, so that 1, 2, 4 and 10, 20, 40 train alike.
+    """
 
     role: Literal["weight"] = "weight"
     missing: Literal["error", "drop"] = Field("error", description="error: refuse; drop: leave the row out.")
 
     def faults(self, cells: pd.Series[str]) -> list[Fault]:
-        """Missing, unreadable and negative weights."""
+        """Missing, unreadable and negative weights, and no weight at all."""
         import numpy as np
 
         found = missing_fault(cells, self.missing, {"drop": "leave the row out"}) + number_faults(cells)
         negative = np.flatnonzero(numbers(cells) < 0)
         if len(negative):
             found.append(Fault(negative, f"the weight {cells.iloc[negative[0]]} is negative.", "Write 0 or more."))
+        if not found and not (numbers(cells.dropna()) > 0).any():
+            found.append(
+                Fault(np.arange(1), "no row has a weight above 0.", "Give the rows that are to count a weight, or remove the role.")
+            )
         return found

@@ -45,8 +45,11 @@ def _read(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
     return values
 
 
-def number_faults(cells: pd.Series[str]) -> list[Fault]:
-    """Cells that hold something, but no number the network could reckon with: words, infinities, 1e40."""
+def number_faults(cells: pd.Series[str], instead: str = "") -> list[Fault]:
+    """Cells that hold something, but no number the network could reckon with: words, infinities, 1e40.
+
+    `instead` is what to do where the whole column is words.
+    """
     import numpy as np
 
     bad = np.flatnonzero(cells.notna().to_numpy() & np.isnan(numbers(cells)))
@@ -58,6 +61,8 @@ def number_faults(cells: pd.Series[str]) -> list[Fault]:
     if not np.isnan(_read(cells.iloc[bad[:1]])[0]):
         return [Fault(bad, f"{found!r} is too large.", "Write a number between -3.4e38 and 3.4e38, or leave the cell empty.")]
     fix = f"Write a number, or list {found!r} under `data.missing_values` if it stands for a missing value."
+    if instead and len(bad) > 1 and found.strip()[0].isalpha() and len(bad) == cells.notna().sum():
+        fix = instead
     if "," in found:
         fix = "Write the decimal point as a dot and leave out thousands separators."
     return [Fault(bad, f"{found!r} is not a number.", fix)]
@@ -125,7 +130,8 @@ class Numeric(InputColumn):
         """Words, infinities, numbers out of range, a column without any number, and missing cells where those are refused."""
         import numpy as np
 
-        found = number_faults(cells) + missing_fault(cells, self.missing, MISSING)
+        words = "Set `role: categorical` for names, or `role: text` for texts; a numeric column holds numbers."
+        found = number_faults(cells, words) + missing_fault(cells, self.missing, MISSING)
         if not found and cells.isna().all():
             found = [Fault(np.arange(1), "no row has a number.", "Remove the column from the file, or fill it in.")]
         return found

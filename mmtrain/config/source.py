@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,6 +21,9 @@ from mmtrain.errors import ConfigError, Problem
 Location: TypeAlias = tuple[str | int, ...]
 Finding: TypeAlias = tuple[Location, str, str]
 """Where, what was found, what would be right."""
+
+TABLES = (".csv", ".tsv", ".tab", ".gz", ".parquet")
+"""What a path ends in that names a table instead."""
 
 MOST_NODES = 100_000
 MOST_LEVELS = 50
@@ -74,12 +78,30 @@ class Source:
         return [problem for _, problem in sorted([*self.notes, *found], key=lambda marked: marked[0])]
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where an experiment comes from, to say later in which line something was written."""
+
+    path: Path
+    overrides: tuple[str, ...] = ()
+
+    @cached_property
+    def _source(self) -> Source:
+        return read(self.path, self.overrides)
+
+    def place(self, *location: str | int) -> str:
+        """See `Source.place`."""
+        return self._source.place(location)
+
+
 def read(path: Path, overrides: Iterable[str] = ()) -> Source:
     """Read an experiment file, then put `key.sub=value` overrides into it.
 
     Duplicate keys and overrides without `=` become notes of the source. Raises ConfigError for what cannot be read at all: no such
     file, not UTF-8, not YAML (with the line).
     """
+    if path.name.lower().endswith(TABLES) and path.is_file():
+        raise ConfigError(Problem(str(path), "this is a table, not an experiment file.", f"`mmtrain init {path}` writes one for it."))
     source = Source(path.name)
     node = composed(_text(path), path.name)
     if node is None:
@@ -206,6 +228,7 @@ def _override(source: Source, text: str, mark: Mark) -> list[Problem]:
     for length, part in enumerate(path[:-1], start=1):
         if parent.get(part) is None:
             parent[part] = {}
+            source.marks[path[:length]] = mark
         if not isinstance(parent[part], dict):
             above = ".".join(path[:length])
             return [Problem(f"--set {key}", f"`{above}` has no keys below it: it is {parent[part]!r}.", f"Set `{above}` as a whole.")]

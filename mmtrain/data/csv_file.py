@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 _BLOCK = 8_000_000
 """Bytes that are parsed at once; a row may lie in two such blocks, not in three."""
 
+_PIECE = 1_000_000
+"""Bytes whose quotes are counted at once."""
+
 _END = "<end of the table>"
 
 _DAMAGED = (OSError, EOFError, zlib.error)
@@ -43,8 +47,12 @@ class CsvFile(TableFile):
     def _separator(self) -> str:
         return "," if self.path.name.lower().endswith((".csv", ".csv.gz")) else "\t"
 
+    @property
+    def _packed(self) -> bool:
+        return self.path.name.lower().endswith(".gz")
+
     def _open(self) -> IO[bytes]:
-        return gzip.open(self.path, "rb") if self.path.name.lower().endswith(".gz") else self.path.open("rb")  # type: ignore[return-value]
+        return gzip.open(self.path, "rb") if self._packed else self.path.open("rb")  # type: ignore[return-value]
 
     def _read_headers(self) -> tuple[str, ...]:
         try:
@@ -88,28 +96,29 @@ class CsvFile(TableFile):
 
         columns = [str(self.headers.index(header)) for header in headers]
         try:
-            with self._open() as binary:
-                counted = _CountedQuotes(binary)
-                for batch in self._arrow_reader(counted, columns):
-                    for start in range(0, len(batch), size):
-                        yield [batch.column(column).slice(start, size) for column in columns]
+            for batch in self._arrow_reader(columns):
+                for start in range(0, len(batch), size):
+                    yield [batch.column(column).slice(start, size) for column in columns]
         except (pa.ArrowException, *_DAMAGED) as error:
             if problems := self._explain(error):
                 raise DataError(problems) from error
             return
-        if counted.quotes % 2:
+        if self._quotes % 2:
             # An open quote at the end makes one cell of all rows below it, without an error. Odd quotes may also be inch marks.
             for _ in self._records():
                 pass
 
-    def _arrow_reader(self, file: _CountedQuotes, columns: list[str]) -> Any:
+    def _arrow_reader(self, columns: list[str]) -> Any:
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
 
+        # Arrow reads ahead in a thread of its own. A file object of Python's would take that thread into the interpreter, where
+        # it may still be when the process ends, which aborts it; so Arrow opens the file, and unpacks it, by itself.
+        file = pa.OSFile(os.fsencode(self.path))
         # Columns go by their number, because headers may occur twice.
         names = [str(number) for number in range(len(self.headers))]
         return arrow_csv.open_csv(
-            file,
+            pa.CompressedInputStream(file, "gzip") if self._packed else file,
             read_options=arrow_csv.ReadOptions(
                 column_names=names, skip_rows=self._header_line - 1, skip_rows_after_names=1, block_size=_BLOCK, use_threads=False
             ),
@@ -167,6 +176,12 @@ class CsvFile(TableFile):
         """The line each row begins in; found only when a row has to be shown."""
         return np.fromiter((line for line, _ in self._records()), dtype=np.int64)[1:]
 
+    @cached_property
+    def _quotes(self) -> int:
+        """Quotes in the whole file."""
+        with self._open() as file:
+            return sum(block.count(b'"') for block in iter(lambda: file.read(_PIECE), b""))
+
     def number(self, row: int) -> int:
         """The line that the row begins in, from 1; quoted cells may hold line breaks."""
         return int(self._lines[row])
@@ -174,19 +189,3 @@ class CsvFile(TableFile):
     def where(self, row: int) -> str:
         """`patients.csv:40`."""
         return f"{self.path.name}:{self.number(row)}"
-
-
-class _CountedQuotes(io.RawIOBase):
-    """Hands a file through and counts its quotes; saves reading it a second time for that."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.quotes = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(size)
-        self.quotes += data.count(b'"')
-        return data

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from mmtrain.columns import AnyFittedColumn, FittedColumn, Weight
 from mmtrain.columns.numeric import numbers
@@ -45,6 +45,7 @@ class Fitted(Section):
 
     columns: dict[str, AnyFittedColumn]
     targets: dict[str, AnyFittedTarget]
+    weight_mean: float = Field(1.0, gt=0, description="Of the `weight` column in training rows.")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Arrays:
     present: dict[str, Array]
     targets: dict[str, Array]
     weights: dict[str, Array]
-    """Weight of each row in the loss, per target: class weight times the `weight` column."""
+    """Weight of each row in the loss, per target: class weight times the `weight` column over its mean in training rows."""
 
     def __len__(self) -> int:
         return len(next(iter(self.present.values())))
@@ -86,7 +87,13 @@ def fit(experiment: Experiment, table: Table, rows: Array) -> Fitted:
         key: column.fit(table.pieces(column.column, rows, size=PIECE)) for key, column in experiment.inputs.items()
     }
     targets = {key: target.fit(cells[key], experiment.training.class_weights) for key, target in experiment.targets.items()}
-    return Fitted(columns=columns, targets=targets)
+    return Fitted(columns=columns, targets=targets, weight_mean=_weight_mean(experiment, table, rows))
+
+
+def _weight_mean(experiment: Experiment, table: Table, rows: Array) -> float:
+    """Weights are divided by this, so that neither the loss nor the learning rate depends on their unit; 1 where there are none."""
+    column = experiment.only(Weight)
+    return 1.0 if column is None else float(numbers(table.cells(column.column, rows)).mean()) or 1.0
 
 
 def encoder(columns: Mapping[str, FittedColumn]) -> Any:
@@ -134,7 +141,7 @@ def encode(experiment: Experiment, fitted: Fitted, table: Table, stores: Mapping
 def truths(experiment: Experiment, fitted: Fitted, table: Table) -> tuple[dict[str, Array], dict[str, Array]]:
     """Encoded answers and row weights of every target whose columns the table has."""
     column = experiment.only(Weight)
-    base = numbers(table.cells(column.column)).astype(np.float32) if column is not None and table.has(column.column) else 1.0
+    base = numbers(table.cells(column.column)) / fitted.weight_mean if column is not None and table.has(column.column) else 1.0
     targets: dict[str, Array] = {}
     weights: dict[str, Array] = {}
     for key, target in fitted.targets.items():

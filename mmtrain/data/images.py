@@ -42,7 +42,7 @@ from mmtrain.errors import DataError, Problem
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SHOWN", "ImageStore", "Progress", "Say", "Unreadable", "attach", "open_store"]
+__all__ = ["SHOWN", "ImageStore", "Progress", "Say", "Unreadable", "attach", "attached", "open_store"]
 
 SHOWN = 20
 """Bad pictures of one column that are shown one by one; the rest are counted."""
@@ -172,6 +172,19 @@ def _unreadable(row: int, refusal: Refusal) -> Unreadable:
     return Unreadable(row, refusal.what, refusal.fix, refusal.outside)
 
 
+@dataclass(frozen=True)
+class Attached:
+    """The stores of a table's pictures, and everything that is wrong with the pictures."""
+
+    table: Table
+    """Without the rows that `missing: drop` sends away."""
+    stores: dict[str, ImageStore]
+    """By column, with the rows of `table`."""
+    unreadable: dict[str, list[Unreadable]]
+    """By column, of the table that was given."""
+    problems: tuple[Problem, ...]
+
+
 def attach(
     table: Table,
     columns: Mapping[str, Column],
@@ -191,27 +204,55 @@ def attach(
         RunError: a store cannot be written, for another reason than a full disk.
 
     """
+    found = attached(table, columns, folder, cache=cache, allow_outside=allow_outside, progress=progress, say=say)
+    if found.problems:
+        raise DataError(found.problems)
+    return found.table, found.stores
+
+
+def attached(
+    table: Table,
+    columns: Mapping[str, Column],
+    folder: Path,
+    *,
+    cache: Cache,
+    allow_outside: bool = False,
+    progress: Progress | None = None,
+    say: Say = lambda _: None,
+) -> Attached:
+    """What `attach` gives, and what it would refuse, together: each picture is decoded once whatever is wrong with others.
+
+    Raises:
+        RunError: a store cannot be written, for another reason than a full disk.
+
+    """
     stores: dict[str, ImageStore] = {}
+    refused: dict[str, list[Unreadable]] = {}
     problems: list[Problem] = []
     reasons: dict[int, str] = {}
     for key, column in columns.items():
-        if isinstance(column, Image):
-            header = headers_of(key, column)[0]
+        if not isinstance(column, Image):
+            continue
+        header = headers_of(key, column)[0]
+        try:
             stores[key], unreadable = open_store(
                 table.cells(header), column, folder, cache=cache, allow_outside=allow_outside, progress=progress
             )
-            if isinstance(flight := stores[key].pixels, InFlight):
-                cache = cache.model_copy(update={"memory": cache.memory - flight.memory})  # one budget for all columns
-                say(f"{header}: {stores[key].notice}")
-            problems += _picture_problems(table, header, [bad for bad in unreadable if bad.outside or column.missing == "error"])
-            if column.drops_missing:
-                reasons = {bad.row: f"{header}: {bad.what}" for bad in unreadable} | reasons
+        except DataError as error:
+            problems += error.problems
+            continue
+        if isinstance(flight := stores[key].pixels, InFlight):
+            cache = cache.model_copy(update={"memory": cache.memory - flight.memory})  # one budget for all columns
+            say(f"{header}: {stores[key].notice}")
+        problems += _picture_problems(table, header, [bad for bad in unreadable if bad.outside or column.missing == "error"])
+        if column.drops_missing:
+            reasons = {bad.row: f"{header}: {bad.what}" for bad in unreadable} | reasons
+        refused[key] = unreadable
     mask = np.ones(len(table), dtype=np.bool_)
     mask[list(reasons)] = False
     left = table.keep(mask, reasons)
-    if problems := problems or left.too_few(1):
-        raise DataError(problems)
-    return left, {key: store.select(mask) for key, store in stores.items()}
+    wrong = tuple(dict.fromkeys(problems or left.too_few(1)))
+    return Attached(left, {key: store.select(mask) for key, store in stores.items()}, refused, wrong)
 
 
 def _picture_problems(table: Table, header: str, bad: list[Unreadable]) -> list[Problem]:

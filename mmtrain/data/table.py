@@ -6,7 +6,7 @@ Positions called `rows` are positions in this table, 0 to len(table) - 1, unless
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,9 +121,17 @@ class Table:
         return fault_problem(self.place(int(fault.rows[0]), header), fault, self._file.unit, numbers)
 
 
-def read(path: Path, columns: Mapping[str, Column], *, missing_values: Sequence[str] = (), least: int = 1) -> Table:
+def read(
+    path: Path,
+    columns: Mapping[str, Column],
+    *,
+    missing_values: Sequence[str] = (),
+    least: int = 1,
+    declared: Callable[[str], str] = lambda _: "",
+) -> Table:
     """The table at `path`, checked: every cell of `columns` is one that its role accepts.
 
+    `declared` gives the place where a column is declared, by its key, to be named when the table has no such header.
     Rows without a value leave the table where the column says `missing: drop`. Whether pictures exist is not looked at here.
 
     Raises:
@@ -131,8 +139,9 @@ def read(path: Path, columns: Mapping[str, Column], *, missing_values: Sequence[
 
     """
     file = open_table(path, missing_values)
-    needed = dict.fromkeys(header for key, column in columns.items() for header in headers_of(key, column))
-    refused = {header: problem for header in needed if (problem := header_problem(file, header))}
+    asked = [(header, key) for key, column in columns.items() for header in headers_of(key, column)]
+    found = {header: header_problem(file, header, declared(key)) for header, key in reversed(asked)}  # the first that asks is named
+    refused = {header: problem for header, _ in asked if (problem := found[header])}
     usable = [_Use(header, column) for key, column in columns.items() for header in headers_of(key, column) if header not in refused]
     problems = list(refused.values())
     if usable:

@@ -9,11 +9,15 @@ from mmtrain.data.table_file import TableFile, others
 from mmtrain.errors import Problem, did_you_mean, listed
 
 
-def header_problem(file: TableFile, header: str) -> Problem | None:
-    """A header that is not there, is there twice, or stands over something that is no text; else None."""
+def header_problem(file: TableFile, header: str, declared: str = "") -> Problem | None:
+    """A header that is not there, is there twice, or stands over something that is no text; else None.
+
+    `declared` is the place that asks for it, if a person would rather mend that than the table.
+    """
     name, times = file.path.name, file.headers.count(header)
     if times == 0:
-        return Problem(name, f"the table has no column '{header}'.", _other_header(file, header))
+        what = f"{name if declared else 'the table'} has no column '{header}'."
+        return Problem(declared or name, what, _other_header(file, header))
     if times > 1:
         return Problem(name, f"{times} columns have the header '{header}'.", "Give each a header of its own.")
     if refusal := file.refusal(header):

@@ -14,7 +14,7 @@ from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
 from mmtrain.data.parts import read_split
-from mmtrain.runs import Run
+from mmtrain.runs import Run, is_test_look
 from mmtrain.targets import FittedTarget
 
 Numbers = npt.NDArray[np.float64]
@@ -107,7 +107,7 @@ class Contents:
     @property
     def looks(self) -> int:
         """How often the test part was scored."""
-        return sum(1 for look in self.facts.get("evaluations", []) if look["part"] == "test")
+        return sum(1 for look in self.facts.get("evaluations", []) if is_test_look(look))
 
     def judged(self, part: EvaluatedPart) -> tuple[Judged, ...]:
         """Every target on one part."""

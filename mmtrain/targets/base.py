@@ -48,20 +48,28 @@ class Target(Column):
         """The classes or labels that occur, by name; none for a number."""
         return []
 
+    def malformed(self, cells: pd.Series[str]) -> list[Fault]:  # noqa: ARG002
+        """Cells that hold something that cannot be an answer, whatever training knows."""
+        return []
+
     @abstractmethod
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedTarget:
         """Learn from training rows; `default_weights` is used where the target has no `class_weights` of its own."""
 
 
 class Answers(Column):
-    """The answers of a table that is only scored: read, but never refused. What training did not know is counted as such."""
+    """The answers of a table that is only scored. One that is missing, or that training did not know, is counted as such."""
 
     role: Literal["target"] = "target"
-    headers: tuple[str, ...]
+    of: Target
 
     def reads(self) -> tuple[str, ...]:
         """The headers of the target."""
-        return self.headers
+        return self.of.reads()
+
+    def faults(self, cells: pd.Series[str]) -> list[Fault]:
+        """Cells that are no answer at all."""
+        return self.of.malformed(cells)
 
 
 class FittedTarget(Section):

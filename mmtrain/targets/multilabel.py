@@ -128,11 +128,16 @@ class MultilabelTarget(Target):
 
         if not self.labels:
             return [] if cells.notna().any() else [Fault(np.arange(1), "no row has a label.", "Fill in the answers.")]
-        found = super().faults(cells)
+        return super().faults(cells) + self.malformed(cells)
+
+    def malformed(self, cells: pd.Series[str]) -> list[Fault]:
+        """With `labels`: what is neither yes nor no."""
+        import numpy as np
+
         bad = np.flatnonzero(cells.notna() & ~cells.str.strip().str.lower().isin(YES | NO))
-        if len(bad):
-            found.append(Fault(bad, f"{cells.iloc[bad[0]]!r} is neither 0 nor 1.", "Write 1 where the row has the label and 0 where not."))
-        return found
+        if not self.labels or not len(bad):
+            return []
+        return [Fault(bad, f"{cells.iloc[bad[0]]!r} is neither 0 nor 1.", "Write 1 where the row has the label and 0 where not.")]
 
     @property
     def drops_missing(self) -> bool:

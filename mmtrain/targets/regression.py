@@ -96,10 +96,14 @@ class RegressionTarget(Target):
         """Missing answers, words, infinities, and a target that never changes."""
         import numpy as np
 
-        found = super().faults(cells) + number_faults(cells)
+        found = super().faults(cells) + self.malformed(cells)
         if not found and len(np.unique(numbers(cells.dropna()))) < 2:
             found.append(Fault(np.arange(1), "every row has the same number.", "A target needs at least two different values."))
         return found
+
+    def malformed(self, cells: pd.Series[str]) -> list[Fault]:
+        """Words and infinities."""
+        return number_faults(cells, "Set `task: multiclass` for classes; the answer of a regression is a number.")
 
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedRegression:  # noqa: ARG002
         """Mean and standard deviation of training rows."""

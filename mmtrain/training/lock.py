@@ -8,7 +8,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mmtrain.errors import ConfigError, Problem
+from mmtrain.errors import Problem, UsageError
 from mmtrain.runs import Run, writing
 
 LOCK = ".lock"
@@ -17,7 +17,7 @@ LOCK = ".lock"
 
 @contextmanager
 def held(run: Run) -> Iterator[None]:
-    """Keep other processes from training the run. Raises ConfigError, which names the process, when one does already.
+    """Keep other processes from training the run. Raises UsageError, which names the process, when one does already.
 
     Where the file system knows no locks, nobody is kept away.
     """
@@ -36,7 +36,7 @@ def _take(descriptor: int, run: Run) -> None:
     except BlockingIOError:
         who = os.pread(descriptor, 1000, 0).decode() or "another process"  # which has not yet written what it is
         what = f"the run is being trained by {who}."
-        raise ConfigError(Problem(str(run.folder), what, "Wait until that has ended, or interrupt it first.")) from None
+        raise UsageError(Problem(str(run.folder), what, "Wait until that has ended, or interrupt it first.")) from None
     except OSError:
         return
     with writing(run / LOCK):

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmtrain import config
 from mmtrain.data.parts import PartSummary, summarise
-from mmtrain.workflows.prepare import check_callbacks, check_class_weights, check_training_answers, read_data, split_rows, strata
+from mmtrain.workflows.prepare import check_callbacks, strata
+from mmtrain.workflows.trial import checked
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,7 @@ class Checked:
 
 def check(path: Path, *, overrides: Iterable[str] = (), progress: Callable[[int, int, int], None] | None = None) -> Checked:
     """Raises ConfigError or DataError with every problem, as `fit` would."""
-    experiment = config.load(path, overrides)
-    data = read_data(experiment, experiment.data.table, experiment.data.images_folder, progress=progress)
-    check_class_weights(experiment, data.table, path, overrides)
-    parts = split_rows(experiment, data.table)
-    check_training_answers(experiment, data.table, parts)
+    experiment, data, parts = checked(path, overrides, progress=progress)
     check_callbacks(experiment, path, overrides)
     rows = strata(experiment, data.table)
     return Checked(len(data.table), len(data.table.dropped), summarise(parts, labels=rows.labels, groups=rows.groups))

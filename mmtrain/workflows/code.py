@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from mmtrain.errors import ConfigError, Problem
+from mmtrain.errors import Problem, UsageError
 from mmtrain.layers.start import start_tensorflow
 
 NAME = "mmtrain_user_code"
@@ -17,13 +17,13 @@ HEAVY = re.compile(rb"^(import|from)[ \t]+(keras|tensorflow|mmtrain\.layers)\b",
 def import_code(path: Path | None) -> None:
     """Import a Python file for what it registers; from then on it is a module under its stem too, unless another has that name.
 
-    Raises ConfigError when there is no such file; what the file raises is shown as it is.
+    Raises UsageError when there is no such file; what the file raises is shown as it is.
     """
     if path is None:
         return
     spec = importlib.util.spec_from_file_location(NAME, path)
     if not path.is_file() or spec is None or spec.loader is None:
-        raise ConfigError(Problem("--code", f"{path} is not a Python file.", "Give the path of a file ending in .py."))
+        raise UsageError(Problem("--code", f"{path} is not a Python file.", "Give the path of a file ending in .py."))
     if HEAVY.search(path.read_bytes()):
         start_tensorflow()  # as we start it, without its greetings
     module = importlib.util.module_from_spec(spec)

@@ -16,8 +16,9 @@ from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.memory import available_memory, peak_memory
 from mmtrain.workflows.build import build
-from mmtrain.workflows.fit import Onlookers, Plan, checked, plan
+from mmtrain.workflows.fit import Onlookers, Plan, plan
 from mmtrain.workflows.prepare import check_callbacks
+from mmtrain.workflows.trial import checked
 
 if TYPE_CHECKING:
     from mmtrain.training.material import Material
@@ -79,7 +80,7 @@ def dry_run(path: Path, *, overrides: Iterable[str] = (), onlookers: Onlookers |
     Raises ConfigError and DataError as `fit` does.
     """
     told = onlookers or Onlookers()
-    experiment, data, parts = checked(path, overrides, told)
+    experiment, data, parts = checked(path, overrides, progress=told.progress, say=told.say)
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()
     check_callbacks(experiment, path, overrides)

@@ -5,7 +5,9 @@ The test part is scored here and nowhere else, from the weights of the best epoc
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,23 @@ from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.images import Progress, Say
-from mmtrain.errors import DataError, Problem, RunError
+from mmtrain.data.parts import read_split
+from mmtrain.data.table import Table
+from mmtrain.errors import DataError, Problem, RunError, listed
 from mmtrain.evaluation.predictions import frame, to_csv
 from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.runs import Run
+from mmtrain.runs import Run, is_test_look
 from mmtrain.workflows.prepare import Prepared, read_data, recorded_data, scored_columns
 
 Array = np.ndarray[Any, Any]
+
+UNFINISHED = {
+    "running": "The training of this run has not ended, or was killed; its weights may still become better.",
+    "interrupted": "The training of this run was interrupted; the weights are those of its best epoch so far.",
+    "failed": "The training of this run failed; the weights are those of its best epoch before.",
+}
+"""What is remarked of a run in such a state."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,9 @@ class Evaluated:
     predictions: Path
     report: Path
     looks: int
-    """How often the test part has been scored by now, this time included; 0 for other parts."""
+    """How often the test part has been scored by now, this time included; 0 where none of its rows was."""
+    remarks: tuple[str, ...] = ()
+    """What has to be known of the run or the table to read the scores right."""
 
 
 def evaluate(
@@ -51,12 +64,11 @@ def evaluate(
 ) -> Evaluated:
     """Score the run called `which` (see `runs.find`) on `part`, or on all rows of another `table` with the same columns.
 
-    Raises RunError for a run that cannot be used, DataError for a table that does not fit it.
+    Raises UsageError for a run that there is not, RunError for one that cannot be used, DataError for a table that does not fit it.
     """
     run = runs.find(which, output)
     experiment, fitted = opened(run)
     data, rows = part_data(run, experiment, part, progress, say) if table is None else other_data(experiment, table, progress, say)
-    label = part if table is None else other_label(table)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
     from mmtrain.model import saved
@@ -67,9 +79,13 @@ def evaluate(
     truths = {key: values[rows] for key, values in arrays.targets.items()}
     results = {key: score_target(key, target, truths[key], predictions[key]) for key, target in fitted.targets.items()}
     predicted = frame(data.table.rows[rows], data.table.ids(rows), fitted.targets, truths, predictions)
-    looks = keep(run, label, results, predicted, data.table.path.name)
+    predicted = with_unknown_answers(predicted, experiment, fitted, truths, data.table, rows)
+    looks = recorded_look(run, data.table, rows, part if table is None else None)
+    label = looks[-1]["part"]
+    keep(run, label, results, predicted)
     report = write_report(run, experiment, fitted, label, predicted)
-    return Evaluated(run, label, results, run / f"predictions_{label}.csv", report, looks)
+    times = sum(1 for look in looks if is_test_look(look)) if is_test_look(looks[-1]) else 0
+    return Evaluated(run, label, results, run / f"predictions_{label}.csv", report, times, remarks(run, looks[-1]))
 
 
 def opened(run: Run) -> tuple[Experiment, encode.Fitted]:
@@ -97,21 +113,70 @@ def other_data(experiment: Experiment, path: Path, progress: Progress | None, sa
     return data, np.arange(len(data.table))
 
 
-def other_label(path: Path) -> str:
-    """What the files of another table are called: `newer` of newer.csv.gz; `test_table` of test.csv, which is not the test part."""
-    label = path.name.partition(".")[0] or "table"
-    return f"{label}_table" if label in PARTS else label
+def recorded_look(run: Run, table: Table, rows: Array, part: str | None) -> list[dict[str, Any]]:
+    """Record that `rows` of `table` are looked at, as `part` or, with None, as another table; all looks, this one last."""
+    look: dict[str, Any] = {
+        "part": part,
+        "when": runs.now(),
+        "rows": len(rows),
+        "table": table.path.name,
+        "path": str(table.path),
+        "sha256": table.sha256,
+    }
+    if part is None and look["sha256"] == run.read_json("data.json")["sha256"]:
+        split = read_split(run / "split.csv")
+        look["rows_of"] = {name: int(np.isin(table.rows, split.rows[split.parts[name]]).sum()) for name in PARTS}
+
+    def add(facts: dict[str, Any]) -> dict[str, Any]:
+        before = facts.get("evaluations", [])
+        label = part or other_label(table.path, look["sha256"], before)
+        return {**facts, "evaluations": [*before, {**look, "part": label}]}
+
+    looks: list[dict[str, Any]] = run.change("run.json", add)["evaluations"]
+    return looks
 
 
-def keep(run: Run, label: str, results: dict[str, TargetScores], rows: pd.DataFrame, table: str) -> int:
-    """Write predictions and scores into the run and record that this part was looked at; how often the test part was."""
-    look = {"part": label, "when": runs.now(), "rows": len(rows), "table": table}
-    looks = [*run.read_json("run.json").get("evaluations", []), look]
-    run.update(evaluations=looks)  # first, so that nothing can be seen without being counted
+def other_label(path: Path, sha256: str, looks: Sequence[Mapping[str, Any]]) -> str:
+    """What the results for another table are called: `newer` of newer.csv.gz; `test_table` of test.csv, which is not the test part.
+
+    Where another file, or another content, has the name already, it is numbered: `newer_2`.
+    """
+    stem = path.name.partition(".")[0] or "table"
+    stem = f"{stem}_table" if stem in PARTS else stem
+    taken = {look["part"] for look in looks if look.get("sha256") != sha256}
+    return next(label for label in chain([stem], (f"{stem}_{number}" for number in count(2))) if label not in taken)
+
+
+def remarks(run: Run, look: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a reader of the scores has to know of the run and of the table."""
+    found = []
+    if run.state != "finished":
+        found.append(UNFINISHED[run.state])
+    if "rows_of" in look:
+        parts = listed([f"{rows:,} {part}" for part, rows in look["rows_of"].items() if rows])
+        seen = " This counts as a look at the test part." if look["rows_of"]["test"] else ""
+        found.append(f"{look['table']} is the very table of the training; among the scored rows are {parts} rows.{seen}")
+    elif look["part"] not in (*PARTS, name_of := look["table"].partition(".")[0], f"{name_of}_table"):
+        found.append(f"Another table of the name {name_of} was scored before; the results for this one are called {look['part']}.")
+    return tuple(found)
+
+
+def keep(run: Run, label: str, results: dict[str, TargetScores], rows: pd.DataFrame) -> None:
+    """Write predictions and scores into the run."""
     run.write_text(f"predictions_{label}.csv", to_csv(rows))
-    known = run.read_json("metrics.json") if (run / "metrics.json").exists() else {}
-    run.write_json("metrics.json", {**known, label: {key: result.plain() for key, result in results.items()}})
-    return sum(1 for look in looks if look["part"] == "test") if label == "test" else 0
+    run.change("metrics.json", lambda known: {**known, label: {key: result.plain() for key, result in results.items()}})
+
+
+def with_unknown_answers(
+    rows: pd.DataFrame, experiment: Experiment, fitted: encode.Fitted, truths: Mapping[str, Array], table: Table, scored: Array
+) -> pd.DataFrame:
+    """The predictions with classes that training did not know as the table has them; they have no code to be told by."""
+    for key, target in fitted.targets.items():
+        if target.task in ("binary", "multiclass") and key in truths:
+            column = f"{key}_truth" if len(fitted.targets) > 1 else "truth"
+            unknown = truths[key] < 0
+            rows.loc[unknown, column] = table.cells(experiment.targets[key].column, scored[unknown]).fillna("").to_numpy()
+    return rows
 
 
 def write_report(run: Run, experiment: Experiment, fitted: encode.Fitted, label: str, rows: pd.DataFrame) -> Path:

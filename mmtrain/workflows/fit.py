@@ -11,23 +11,16 @@ from mmtrain import config, runs
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.images import Progress
-from mmtrain.data.parts import Parts, PartSummary, summarise, to_csv
-from mmtrain.errors import Problem, RunError
+from mmtrain.data.parts import PartSummary, summarise, to_csv
+from mmtrain.errors import Problem, UsageError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
 from mmtrain.training.events import Watcher
 from mmtrain.training.lock import held
 from mmtrain.workflows.build import build
-from mmtrain.workflows.prepare import (
-    Prepared,
-    check_class_weights,
-    check_training_answers,
-    read_data,
-    recorded_data,
-    split_rows,
-    strata,
-)
+from mmtrain.workflows.prepare import Prepared, recorded_data, strata
 from mmtrain.workflows.train import Fitted, state_kept, train
+from mmtrain.workflows.trial import checked
 from mmtrain.workflows.versions import versions
 
 if TYPE_CHECKING:
@@ -72,7 +65,7 @@ def fit(path: Path, *, overrides: Iterable[str] = (), output: Path = Path("runs"
     Raises ConfigError and DataError with every problem found, RunError when the training fails, Interrupted on SIGINT or SIGTERM.
     """
     told = onlookers or Onlookers()
-    experiment, data, parts = checked(path, overrides, told)
+    experiment, data, parts = checked(path, overrides, progress=told.progress, say=told.say)
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()  # after everything that can be checked without it
     callbacks = made_callbacks(experiment, path, overrides)
@@ -94,21 +87,11 @@ def made_callbacks(experiment: Experiment, path: Path, overrides: Iterable[str] 
     return made(experiment, path, overrides)
 
 
-def checked(path: Path, overrides: Iterable[str], told: Onlookers) -> tuple[Experiment, Prepared, Parts]:
-    """The experiment, its table with every cell and picture checked, and its parts. Raises ConfigError and DataError."""
-    experiment = config.load(path, overrides)
-    data = read_data(experiment, experiment.data.table, experiment.data.images_folder, progress=told.progress, say=told.say)
-    check_class_weights(experiment, data.table, path, overrides)
-    parts = split_rows(experiment, data.table)
-    check_training_answers(experiment, data.table, parts)
-    return experiment, data, parts
-
-
 def resume(which: str | None, *, output: Path = Path("runs"), onlookers: Onlookers | None = None) -> Fitted:
     """Go on with a run that was interrupted or killed, from its newest whole checkpoint, as if it had never stopped.
 
-    Raises RunError for a run that is finished or has nothing to go on from, ConfigError for one that another process is training,
-    DataError when its data have changed since.
+    Raises UsageError for a run that is finished, has nothing to go on from, or that another process is training, DataError when its
+    data have changed since.
     """
     run = runs.find(which, output)
     with held(run):
@@ -145,11 +128,13 @@ def resumable(run: Run, say: Callable[[str], None]) -> str | None:
     from mmtrain.training import checkpoints
 
     if run.state == "finished":
-        raise RunError(
+        raise UsageError(
             Problem(str(run.folder), "the run is finished; there is nothing to go on with.", "Train anew with `mmtrain fit CONFIG`.")
         )
     if not all(name in run.read_json("run.json").get("files", {}) for name in RECORDED):
-        raise RunError(Problem(str(run.folder), "the run was stopped before its training began.", "Train anew with `mmtrain fit CONFIG`."))
+        raise UsageError(
+            Problem(str(run.folder), "the run was stopped before its training began.", "Train anew with `mmtrain fit CONFIG`.")
+        )
     checkpoints.tidy(run / "checkpoints")
     name, wrong = checkpoints.newest(run / "checkpoints")
     if wrong:

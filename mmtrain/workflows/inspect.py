@@ -14,6 +14,7 @@ from typing import Any
 from mmtrain import config
 from mmtrain.columns import Column, Image
 from mmtrain.config import Experiment
+from mmtrain.config.source import Origin
 from mmtrain.data.formats import open_table
 from mmtrain.data.image_decode import Progress
 from mmtrain.data.image_profile import ImageProfile, profile_images
@@ -83,13 +84,13 @@ def inspect_experiment(path: Path, *, overrides: Iterable[str] = (), progress: P
         DataError: the table cannot be read at all, or has no rows.
 
     """
-    overrides = tuple(overrides)
-    experiment = config.load(path, overrides)
+    origin = Origin(path, tuple(overrides))
+    experiment = config.load(path, origin.overrides)
     file = open_table(experiment.data.table, experiment.data.missing_values)
     uses = [(key, header) for key, column in experiment.columns.items() for header in headers_of(key, column)]
     readable = [header for header in dict.fromkeys(header for _, header in uses) if header_problem(file, header) is None]
     found = profiles(file, readable, most={header: MOST_CLASSES for key, header in uses if key in experiment.targets})
-    tried = trial(experiment, path, overrides, progress=progress)
+    tried = trial(experiment, origin, progress=progress)
     rows = next((profile.rows for profile in found.values()), 0)
     if not rows:
         raise DataError(tried.problems)
@@ -101,7 +102,7 @@ def inspect_experiment(path: Path, *, overrides: Iterable[str] = (), progress: P
         unused=tuple(header for header in file.headers if header not in {header for _, header in uses}),
         columns=tuple(_inspected(experiment, file, key, header, found=found, tried=tried) for key, header in uses),
         method=experiment.split.method,
-        parts=tried.parts,
+        parts=tried.summary,
         problems=tried.problems,
     )
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from mmtrain.columns import Column, Group, Id, Split
 from mmtrain.columns.base import shared_names
-from mmtrain.config import Experiment, source
+from mmtrain.config import Experiment
+from mmtrain.config.source import Origin
 from mmtrain.data import table as tables
 from mmtrain.data.image_decode import Progress
 from mmtrain.data.images import ImageStore, Say, attach
@@ -57,7 +58,7 @@ def read_data(
 def scored_columns(experiment: Experiment) -> dict[str, Column]:
     """What a table needs that is only scored: inputs, answers, an id if there is one; neither groups nor parts nor weights."""
     kept = {key: column for key, column in experiment.columns.items() if column.part_of_model or isinstance(column, Id)}
-    return kept | {key: Answers(headers=target.reads()) for key, target in experiment.targets.items()}
+    return kept | {key: Answers(of=target) for key, target in experiment.targets.items()}
 
 
 def split_rows(experiment: Experiment, table: Table) -> Parts:
@@ -96,6 +97,8 @@ def recorded_data(
     path = experiment.data.table
     if path.is_file() and content_hash(path) != known["sha256"]:
         fix = f"Restore the table, or score the new one as a whole with `mmtrain evaluate {run.folder} --data {path}`."
+        if exactly:
+            fix = f"Restore the table, or train anew on the changed one with `mmtrain fit {run / 'config.yaml'}`."
         raise DataError(Problem(str(path), "the table has changed since the training, so its rows can no longer be told apart.", fix))
     if not path.is_file() and (run / MANIFEST).is_file():
         fix = f"Put it there, with its pictures beside it, or score another: mmtrain evaluate {run.folder} --data TABLE"
@@ -128,25 +131,25 @@ def changed_pictures(data: Prepared, experiment: Experiment, known: Mapping[str,
     ]
 
 
-def check_class_weights(experiment: Experiment, table: Table, path: Path, overrides: Iterable[str]) -> None:
-    """Class weights name classes that the table has. Raises ConfigError, with the line of the file at `path`."""
+def check_class_weights(experiment: Experiment, table: Table, origin: Origin) -> None:
+    """Class weights name classes that the table has. Raises ConfigError, with the line of the file."""
     problems = []
     classes: list[str] = []
     for key, target in experiment.targets.items():
         names = target.answers({header: table.cells(header) for header in target.reads()})
         classes += names
         own = getattr(target, "class_weights", None)
-        problems += _unknown_classes(own, names, ("columns", key, "class_weights"), path, overrides)
-    problems += _unknown_classes(experiment.training.class_weights, classes, ("training", "class_weights"), path, overrides)
+        problems += _unknown_classes(own, names, ("columns", key, "class_weights"), origin)
+    problems += _unknown_classes(experiment.training.class_weights, classes, ("training", "class_weights"), origin)
     if problems:
         raise ConfigError(problems)
 
 
-def _unknown_classes(weights: Any, names: list[str], location: tuple[str, ...], path: Path, overrides: Iterable[str]) -> list[Problem]:
+def _unknown_classes(weights: Any, names: list[str], location: tuple[str, ...], origin: Origin) -> list[Problem]:
     unknown = [name for name in weights if name not in names] if isinstance(weights, dict) else []
     return [
         Problem(
-            source.read(path, overrides).place((*location, name)),
+            origin.place(*location, name),
             f"the table has no class {name!r}.",
             did_you_mean(name, names) or f"Its classes are {listed(names)}.",
         )

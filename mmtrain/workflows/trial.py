@@ -1,4 +1,4 @@
-"""`check` that does not stop: every step that can still be taken is taken, and what each would refuse is kept.
+"""What `check`, `fit` and `inspect-data` do before anything else: every step that can be taken is taken, and all problems are told.
 
 A column with a mistake in it is read as one that accepts everything, so that the pictures and the parts are seen all the same.
 """
@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
+from mmtrain import config
 from mmtrain.columns import Column, Group, Image, Split
 from mmtrain.config import Experiment
+from mmtrain.config.source import Origin
 from mmtrain.data import table as tables
 from mmtrain.data.image_decode import Progress
-from mmtrain.data.images import SHOWN, Unreadable, attach, open_store
-from mmtrain.data.parts import PartSummary, summarise
+from mmtrain.data.images import SHOWN, Say, Unreadable, attached
+from mmtrain.data.parts import Parts, PartSummary, summarise
 from mmtrain.data.table import Table, headers_of
-from mmtrain.errors import DataError, MmtrainError, Problem
+from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.targets import Target
-from mmtrain.workflows.prepare import check_class_weights, split_rows, strata
+from mmtrain.workflows.prepare import Prepared, check_class_weights, check_training_answers, split_rows, strata
 
 
 @dataclass(frozen=True)
@@ -39,33 +39,86 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Trial:
-    """How far an experiment gets."""
+    """How far an experiment gets. `data` and `parts` are what can be trained on; None where there are problems."""
 
-    problems: tuple[Problem, ...]
+    error: DataError | ConfigError | None
+    """All problems at once."""
     dropped: int = 0
-    parts: tuple[PartSummary, ...] = ()
+    summary: tuple[PartSummary, ...] = ()
+    """Of the parts; empty where the rows cannot be divided."""
     pictures: dict[str, Pictures] = field(default_factory=dict)
+    data: Prepared | None = None
+    parts: Parts | None = None
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Those of the error."""
+        return () if self.error is None else self.error.problems
 
 
-def trial(experiment: Experiment, path: Path, overrides: Iterable[str], *, progress: Progress | None = None) -> Trial:
-    """Try everything that `check` does with the experiment in the file at `path`; raises nothing that `check` would."""
-    problems: list[Problem] = []
-    table, sound = _read(experiment, problems)
+def checked(
+    path: Path, overrides: Iterable[str], *, progress: Progress | None = None, say: Say = lambda _: None
+) -> tuple[Experiment, Prepared, Parts]:
+    """The experiment of a file, its table with every cell and picture checked, and its parts.
+
+    Raises ConfigError and DataError with every problem found.
+    """
+    origin = Origin(path, tuple(overrides))
+    experiment = config.load(path, origin.overrides)
+    tried = trial(experiment, origin, progress=progress, say=say)
+    if tried.error is not None or tried.data is None or tried.parts is None:
+        raise tried.error or RuntimeError("A trial without a problem gives data and parts.")
+    return experiment, tried.data, tried.parts
+
+
+def trial(experiment: Experiment, origin: Origin, *, progress: Progress | None = None, say: Say = lambda _: None) -> Trial:
+    """Try everything that `fit` does before it trains. Raises RunError when an image store cannot be written."""
+    errors: list[DataError | ConfigError] = []
+    table, sound = _read(experiment, origin, errors)
     if table is None:
-        return Trial(tuple(dict.fromkeys(problems)))
-    table, pictures = _try_pictures(experiment, table, problems, progress)
-    parts: tuple[PartSummary, ...] = ()
-    if sound:
-        try:
-            check_class_weights(experiment, table, path, overrides)
-        except MmtrainError as error:
-            problems += error.problems
-        try:
-            rows = strata(experiment, table)
-            parts = summarise(split_rows(experiment, table), labels=rows.labels, groups=rows.groups)
-        except MmtrainError as error:
-            problems += error.problems
-    return Trial(tuple(dict.fromkeys(problems)), len(table.dropped), parts, pictures)
+        return Trial(_together(errors))
+    data = experiment.data
+    images = {
+        key: column
+        for key, column in experiment.columns.items()
+        if isinstance(column, Image) and table.headers.count(headers_of(key, column)[0]) == 1
+    }
+    found = attached(table, images, data.images_folder, cache=data.cache, allow_outside=data.allow_outside, progress=progress, say=say)
+    if found.problems:
+        errors.append(DataError(found.problems))
+    pictures = {key: _pictures(table, headers_of(key, images[key])[0], bad) for key, bad in found.unreadable.items()}
+    parts, summary = _divide(experiment, found.table, origin, errors) if sound else (None, ())
+    prepared = Prepared(found.table, found.stores)
+    return Trial(_together(errors), len(found.table.dropped), summary, pictures, None if errors else prepared, None if errors else parts)
+
+
+def _divide(
+    experiment: Experiment, table: Table, origin: Origin, errors: list[DataError | ConfigError]
+) -> tuple[Parts | None, tuple[PartSummary, ...]]:
+    """The parts and their summary; what is wrong with them, and with the class weights, is added to `errors`."""
+    try:
+        check_class_weights(experiment, table, origin)
+    except ConfigError as error:
+        errors.append(error)
+    try:
+        rows = strata(experiment, table)
+        parts = split_rows(experiment, table)
+    except (ConfigError, DataError) as error:
+        errors.append(error)
+        return None, ()
+    try:
+        check_training_answers(experiment, table, parts)
+    except DataError as error:
+        errors.append(error)
+    return parts, summarise(parts, labels=rows.labels, groups=rows.groups)
+
+
+def _together(errors: list[DataError | ConfigError]) -> DataError | ConfigError | None:
+    """One error with all problems: of the data, as soon as one of them is."""
+    problems = tuple(dict.fromkeys(problem for error in errors for problem in error.problems))
+    if not problems:
+        return None
+    return DataError(problems) if any(isinstance(error, DataError) for error in errors) else ConfigError(problems)
 
 
 class _Lenient(Column):
@@ -76,7 +129,7 @@ class _Lenient(Column):
     missing: str = ""
 
 
-def _read(experiment: Experiment, problems: list[Problem]) -> tuple[Table | None, bool]:
+def _read(experiment: Experiment, origin: Origin, errors: list[DataError | ConfigError]) -> tuple[Table | None, bool]:
     """The table as strictly as it can be read, and whether what a split needs is in it."""
     columns = dict(experiment.columns)
     dividing = {key: column for key, column in columns.items() if isinstance(column, Target | Group | Split)}
@@ -97,38 +150,20 @@ def _read(experiment: Experiment, problems: list[Problem]) -> tuple[Table | None
         if not wanted:
             continue
         try:
-            return tables.read(experiment.data.table, wanted, missing_values=experiment.data.missing_values, least=2), sound
+            return _table(experiment, wanted, origin), sound
         except DataError as error:
-            problems += error.problems if number == 0 else ()  # of the same cells
+            if number == 0:  # the others are of the same cells
+                errors.append(error)
     return None, False
 
 
-def _try_pictures(
-    experiment: Experiment, table: Table, problems: list[Problem], progress: Progress | None
-) -> tuple[Table, dict[str, Pictures]]:
-    """Every picture decoded, and the table without the rows that `missing: drop` sends away for their pictures."""
+def _table(experiment: Experiment, wanted: dict[str, Column], origin: Origin) -> Table:
+    def declared(key: str) -> str:
+        renamed = key in experiment.columns and experiment.columns[key].column != key
+        return origin.place("columns", key, *(["column"] if renamed else []))
+
     data = experiment.data
-    found: dict[str, Pictures] = {}
-    reasons: dict[int, str] = {}
-    for key, column in experiment.columns.items():
-        header = headers_of(key, column)[0]
-        if not isinstance(column, Image) or table.headers.count(header) != 1:
-            continue
-        try:
-            _, unreadable = open_store(
-                table.cells(header), column, data.images_folder, cache=data.cache, allow_outside=data.allow_outside, progress=progress
-            )
-            found[key] = _pictures(table, header, unreadable)
-            if column.drops_missing:
-                reasons |= {bad.row: f"{header}: {bad.what}" for bad in unreadable}
-            attach(table, {key: column}, data.images_folder, cache=data.cache, allow_outside=data.allow_outside)  # for its problems
-        except MmtrainError as error:
-            problems += error.problems
-    mask = np.ones(len(table), dtype=np.bool_)
-    mask[list(reasons)] = False
-    left = table.keep(mask, reasons)
-    problems += left.too_few(1)
-    return left, found
+    return tables.read(data.table, wanted, missing_values=data.missing_values, least=2, declared=declared)
 
 
 def _pictures(table: Table, header: str, unreadable: list[Unreadable]) -> Pictures:

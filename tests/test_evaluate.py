@@ -1,0 +1,100 @@
+"""Scoring a run on other tables than its own: what is counted, what is refused, and under which name it is kept."""
+
+import pandas as pd
+import pytest
+from tiny import two_blobs, write_experiment, write_table
+
+from mmtrain.errors import DataError
+from mmtrain.workflows.evaluate import evaluate
+from mmtrain.workflows.fit import fit
+
+TREE = """
+columns:
+  x: {role: numeric}
+  y: {role: target, task: multiclass}
+  price: {role: target, task: regression}
+split: {method: random, validation: 0.2, test: 0.2}
+training: {epochs: 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluate")
+    two_blobs(folder, 20, price=lambda row: row * 1.5)
+    return fit(write_experiment(folder / "a.yaml", TREE), output=folder / "runs").run
+
+
+def newer(folder, *rows):
+    return write_table(folder / "newer.csv", [dict(zip(("x", "y", "price"), row, strict=True)) for row in rows])
+
+
+def scored(run, table):
+    return evaluate(str(run.folder), table=table)
+
+
+def test_the_very_table_of_the_training_is_a_look_at_the_test_part(run, tmp_path):
+    copy = tmp_path / "copy.csv"
+    copy.write_bytes((run.folder.parents[2] / "table.csv").read_bytes())
+    before = sum(look["part"] == "test" for look in run.read_json("run.json").get("evaluations", []))
+    done = scored(run, copy)
+    assert (done.part, done.looks) == ("copy", before + 1)
+    assert done.remarks == (
+        "copy.csv is the very table of the training; among the scored rows are 12 train, 4 validation and 4 test rows. "
+        "This counts as a look at the test part.",
+    )
+    assert run.read_json("run.json")["evaluations"][-1]["rows_of"] == {"train": 12, "validation": 4, "test": 4}
+    assert "The test part has been scored once." in done.report.read_text()
+    assert evaluate(str(run.folder)).looks == before + 2
+
+
+def test_results_of_one_table_do_not_replace_those_of_another_of_its_name(run, tmp_path):
+    first = newer(tmp_path / "a", (1, "low", 2), (-1, "high", 3))
+    second = newer(tmp_path / "b", (1, "high", 2), (-1, "low", 3))
+    assert [(done.part, done.looks) for done in (scored(run, first), scored(run, second), scored(run, first))] == [
+        ("newer", 0),
+        ("newer_2", 0),
+        ("newer", 0),
+    ]
+    assert scored(run, second).remarks == (
+        "Another table of the name newer was scored before; the results for this one are called newer_2.",
+    )
+    looks = run.read_json("run.json")["evaluations"]
+    assert [(look["part"], look["table"], look["path"]) for look in looks[-2:]] == [
+        ("newer", "newer.csv", str(first)),
+        ("newer_2", "newer.csv", str(second)),
+    ]
+    assert len({look["sha256"] for look in looks[-2:]}) == 2
+    assert (run / "predictions_newer_2.csv").is_file()
+
+
+def test_an_answer_that_is_no_number_is_refused_and_an_empty_one_is_not(run, tmp_path):
+    with pytest.raises(DataError) as caught:
+        scored(run, newer(tmp_path, (1, "low", 2), (-1, "high", "abc")))
+    assert str(caught.value) == (
+        "newer.csv:3: price: 'abc' is not a number. Write a number, or list 'abc' under `data.missing_values` "
+        "if it stands for a missing value."
+    )
+    done = scored(run, newer(tmp_path, (1, "low", 2), (-1, "high", ""), (-1, "low", 7)))
+    assert (done.results["price"].rows, done.results["price"].unknown) == (2, 1)
+
+
+def test_a_class_that_training_did_not_know_is_written_as_it_is(run, tmp_path):
+    done = scored(run, newer(tmp_path, (1, "low", 2), (-1, "medium", 3), (-1, "", 3), (-1, "high", 4)))
+    assert (done.results["y"].rows, done.results["y"].unknown) == (2, 2)
+    assert pd.read_csv(done.predictions, dtype=str, keep_default_na=False)["y_truth"].tolist() == ["low", "medium", "", "high"]
+
+
+@pytest.mark.parametrize(
+    ("state", "remark"),
+    [
+        ("interrupted", "The training of this run was interrupted; the weights are those of its best epoch so far."),
+        ("running", "The training of this run has not ended, or was killed; its weights may still become better."),
+        ("failed", "The training of this run failed; the weights are those of its best epoch before."),
+    ],
+)
+def test_a_run_that_did_not_end_well_is_remarked(run, state, remark):
+    run.update(state=state)
+    done = evaluate(str(run.folder), part="validation")
+    run.update(state="finished")
+    assert done.remarks == (remark,)
