@@ -5,29 +5,29 @@ Nothing is refused here but missing columns: what cannot be predicted is remarke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import FittedColumn, Id, Image, Remark
+from mmtrain.columns import Id, Image, Remark
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Fitted, compiled_encoder
 from mmtrain.data.image_cells import decode_cells
-from mmtrain.data.image_decode import picture_bytes
-from mmtrain.data.image_files import ImageFolder
+from mmtrain.data.image_decode import cores, picture_bytes
+from mmtrain.data.image_files import ImageFile, ImageFolder
 from mmtrain.data.table_file import TableFile
 from mmtrain.data.table_problems import header_problem
-from mmtrain.data.watch import Watch
 from mmtrain.errors import DataError, Problem
 
 ROWS = 8192
 """Rows of a piece: large enough that a call's own cost does not count."""
 
 PICTURE_BYTES = 64_000_000
-"""Of the decoded pictures of a piece, so that large ones come in pieces of fewer rows. Two pieces are in memory at a time."""
+"""Of the decoded pictures of a piece, so that large ones come in pieces of fewer rows. Three pieces are in memory at most."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,27 @@ class Source:
     allow_outside: bool = False
 
 
-@dataclass(frozen=True)
-class Piece:
-    """Rows `start`, `start + 1`, ... of the file, encoded; `cells` by header, those of id and answers too where the table has them."""
+class Cells(NamedTuple):
+    """Rows `start`, `start + 1`, ... of a table as texts, by header: inputs, and id and answers where the table has them."""
 
     start: int
-    inputs: dict[str, Array]
-    remarks: list[tuple[str, Remark]]
-    """Each with the header of its column."""
+    texts: dict[str, pd.Series[str]]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The same rows, ready for the network."""
+
+    start: int
     cells: dict[str, pd.Series[str]]
+    inputs: dict[str, Array] = field(default_factory=dict)
+    """`{column, column_present}`."""
+    raw: dict[str, Array] = field(default_factory=dict)
+    """By column, of all but images: what its encoding was made of."""
+    files: dict[str, list[ImageFile]] = field(default_factory=dict)
+    """By image column."""
+    remarks: list[tuple[str, Remark]] = field(default_factory=list)
+    """Each with the header of its column."""
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
@@ -72,50 +84,45 @@ class Piece:
 
 
 class Pieces:
-    """Makes pieces; the columns' encoders are compiled once, for all tables."""
+    """Makes pieces; the columns' encoders are compiled once, for all tables. May be called from several threads."""
 
     def __init__(self, experiment: Experiment, fitted: Fitted) -> None:
         self._experiment = experiment
         self._inputs = experiment.inputs
-        self._columns: Mapping[str, FittedColumn] = fitted.columns
         self._encoders: dict[str, Callable[[pd.Series[str]], tuple[Array, Array, Array]]] = {
             key: compiled_encoder(key, column) for key, column in fitted.columns.items() if not isinstance(self._inputs[key], Image)
         }
         pictures = sum(picture_bytes(column.layout) for column in self._inputs.values() if isinstance(column, Image))
-        self._pictured = pictures > 0
-        self._rows = max(1, min(ROWS, PICTURE_BYTES // pictures)) if pictures else ROWS
+        self.rows = max(1, min(ROWS, PICTURE_BYTES // pictures)) if pictures else ROWS
+        """Of a piece, at most."""
+        self.workers = 1 if pictures else cores()
+        """How many pieces are worth making at once. Pictures of one piece keep all cores busy already."""
 
-    def read(self, source: Source, watch: Watch) -> Iterator[Piece]:
-        """The pieces of a table, in order; `watch` sees them too.
-
-        Raises:
-            DataError: every column of the network that the table lacks, and an images folder that does not exist; or the file is
-                damaged.
-
-        """
-        headers = check_source(source, self._experiment)
-        folder = ImageFolder(source.images, allow_outside=source.allow_outside) if self._pictured else None
+    def cells(self, source: Source) -> Iterator[Cells]:
+        """The cells of a table that `check_source` has seen, in pieces. Raises DataError for a damaged file."""
         start = 0
-        for cells in source.file.pieces(headers, size=self._rows):
-            piece = self._piece(start, cells, folder, watch)
-            start += len(piece)
-            yield piece
+        for cells in source.file.pieces(check_source(source, self._experiment), size=self.rows):
+            yield Cells(start, cells)
+            start += len(next(iter(cells.values())))
 
-    def _piece(self, start: int, cells: dict[str, pd.Series[str]], folder: ImageFolder | None, watch: Watch) -> Piece:
-        inputs: dict[str, Array] = {}
-        remarks: list[tuple[str, Remark]] = []
+    def maker(self, source: Source) -> Callable[[Cells], Piece]:
+        """What decodes and encodes the cells of this table."""
+        pictured = any(isinstance(column, Image) for column in self._inputs.values())
+        folder = ImageFolder(source.images, allow_outside=source.allow_outside) if pictured else None
+        return lambda cells: self._piece(cells, folder)
+
+    def _piece(self, cells: Cells, folder: ImageFolder | None) -> Piece:
+        piece = Piece(cells.start, cells.texts)
         for key, column in self._inputs.items():
-            own = cells[column.column]
+            own = cells.texts[column.column]
             if isinstance(column, Image) and folder is not None:
-                encoded, present, found, files = decode_cells(own, column, folder)
-                watch.pictures(key, encoded, present, files)
+                encoded, present, found, piece.files[key] = decode_cells(own, column, folder)
             else:
-                raw, encoded, present = self._encoders[key](own)
-                found = column.remarks(own, raw, encoded)
-                watch.cells(key, own, raw, encoded)
-            inputs[key], inputs[f"{key}_present"] = encoded, present
-            remarks += [(column.column, remark) for remark in found]
-        return Piece(start, inputs, remarks, cells)
+                piece.raw[key], encoded, present = self._encoders[key](own)
+                found = column.remarks(own, piece.raw[key], encoded)
+            piece.inputs[key], piece.inputs[f"{key}_present"] = encoded, present
+            piece.remarks.extend((column.column, remark) for remark in found)
+        return piece
 
 
 def check_source(source: Source, experiment: Experiment) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,8 @@ from mmtrain.columns.categorical import UNSEEN, FittedCategorical
 from mmtrain.columns.numeric import numbers
 from mmtrain.data.drift import Drift, compared, exceeds, range_drift
 from mmtrain.data.encode import Array
-from mmtrain.data.image_files import ImageFile
-from mmtrain.data.statistics import CodeTally, NumberTally, NumericStatistics, PictureTally, Statistics, tallies
+from mmtrain.data.pieces import Piece
+from mmtrain.data.statistics import AnyStatistics, NumberTally, NumericStatistics, PictureTally, Statistics, tallies
 from mmtrain.errors import listed
 
 
@@ -28,25 +28,17 @@ class Watch:
         self._outside = dict.fromkeys(fitted, 0)
         self._other_type = dict.fromkeys(fitted, 0)
 
-    def cells(self, key: str, cells: pd.Series[str], raw: Array, encoded: Array) -> None:
-        """One piece of any column but an image."""
-        tally, column = self._tallies.get(key), self._fitted[key]
-        if isinstance(tally, NumberTally):
-            tally.add(raw)
-            learned = self._learned[key]
-            if isinstance(learned, NumericStatistics):
-                self._outside[key] += int(((raw < learned.minimum) | (raw > learned.maximum)).sum())
-        elif isinstance(tally, CodeTally):
-            tally.add(encoded)
-            if isinstance(column, FittedCategorical) and (sort := _of_numbers(column)) is not None:
-                unseen = cells.iloc[np.flatnonzero(encoded[:, 0] == UNSEEN)]
-                self._other_type[key] += int((np.isnan(numbers(unseen)) == sort).sum())
-
-    def pictures(self, key: str, pixels: Array, present: Array, files: Iterable[ImageFile]) -> None:
-        """One piece of an image column."""
-        tally = self._tallies.get(key)
-        if isinstance(tally, PictureTally):
-            tally.add(pixels, present, files)
+    def add(self, piece: Piece) -> None:
+        """The next rows."""
+        for key, tally in self._tallies.items():
+            if isinstance(tally, NumberTally):
+                tally.add(piece.raw[key])
+                self._outside[key] += _outside(piece.raw[key], self._learned[key])
+            elif isinstance(tally, PictureTally):
+                tally.add(piece.inputs[key], piece.inputs[f"{key}_present"], piece.files[key])
+            else:
+                tally.add(piece.inputs[key])
+                self._other_type[key] += _of_other_type(self._fitted[key], piece.cells[self._headers[key]], piece.inputs[key])
 
     def drifts(self) -> list[Drift]:
         """Everything that is to be told, in the order of the columns."""
@@ -60,6 +52,19 @@ class Watch:
                 own = [_type_drift(header, self._fitted[key])]  # all else follows from it
             found += own
         return found
+
+
+def _outside(raw: Array, learned: AnyStatistics) -> int:
+    """Numbers that training did not reach."""
+    return int(((raw < learned.minimum) | (raw > learned.maximum)).sum()) if isinstance(learned, NumericStatistics) else 0
+
+
+def _of_other_type(column: FittedColumn, cells: pd.Series[str], codes: Array) -> int:
+    """Unseen cells that are numbers where all categories are words, or the other way round."""
+    if not isinstance(column, FittedCategorical) or (of_numbers := _of_numbers(column)) is None:
+        return 0
+    unseen = cells.iloc[np.flatnonzero(codes[:, 0] == UNSEEN)]
+    return int((np.isnan(numbers(unseen)) == of_numbers).sum())
 
 
 def _of_numbers(column: FittedCategorical) -> bool | None:

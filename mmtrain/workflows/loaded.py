@@ -24,6 +24,7 @@ from mmtrain.errors import DataError, Problem
 from mmtrain.evaluation.predictions import answers
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run, find
+from mmtrain.threads import in_threads
 from mmtrain.workflows.evaluate import opened
 
 OnError = Literal["status", "skip", "fail"]
@@ -111,6 +112,7 @@ class Loaded:
             data.images_folder if images is None else Path(images),
             data.allow_outside if allow_outside is None else allow_outside,
         )
+        check_source(source, self.experiment)
         watch = self.watch()
         parts = [self.frame(answer, source, proba=proba, on_error=on_error) for answer in self.answers(source, watch)]
         result = pd.concat(parts, ignore_index=True)
@@ -126,16 +128,15 @@ class Loaded:
     def answers(self, source: Source, watch: Watch) -> Iterator[Answer]:
         """A table of any size, piece by piece; the next piece is read, decoded and encoded while this one is predicted.
 
-        Raises DataError for missing columns, a damaged file, or a table without rows.
+        `source` was checked by `check_source`. Raises DataError for a damaged file, or a table without rows.
         """
-        check_source(source, self.experiment)
         ready = self._ready
-        from mmtrain.batches import ahead
-
         count = 0
-        with closing(ahead(ready.pieces.read(source, watch))) as pieces:
-            for piece in pieces:
+        pieces = ready.pieces
+        with closing(in_threads(pieces.maker(source), pieces.cells(source), most=pieces.workers)) as coming:
+            for piece in coming:
                 count += len(piece)
+                watch.add(piece)
                 yield Answer(piece, _predicted(piece, ready))
         if not count:
             raise DataError(too_few_rows(source.file.path.name, 0, 0, "", least=1))

@@ -69,7 +69,12 @@ def predict(which: str | None, table: Path, wish: Wish, *, output: Path = Path("
     check_source(source, loaded.experiment)
     say("Table checked; starting TensorFlow.")
     loaded.start()
-    done, watch, scoring = Predicted(run), loaded.watch(), Scoring(loaded)
+    return predict_source(loaded, source, wish, say=say)
+
+
+def predict_source(loaded: Loaded, source: Source, wish: Wish, *, say: Say = lambda _: None) -> Predicted:
+    """Every row of a table that was checked, with a run that was started; raises as `predict` does."""
+    done, watch, scoring = Predicted(loaded.run), loaded.watch(), Scoring(loaded)
     with _opened(wish) as file:
         for answer in loaded.answers(source, watch):
             frame = loaded.frame(answer, source, proba=wish.proba, on_error=wish.on_error)
@@ -80,7 +85,7 @@ def predict(which: str | None, table: Path, wish: Wish, *, output: Path = Path("
             done.remarked += int((frame["status"] != "ok").sum()) - (0 if wish.on_error == "skip" else refused)
             scoring.add(answer)
     done.drifts = watch.drifts()
-    done.results = scoring.results(table, say)
+    done.results = scoring.results(source.file.path, say)
     return done
 
 
