@@ -12,7 +12,7 @@ from mmtrain.data import statistics
 from mmtrain.data.drift import compared, exceeds, range_drift
 from mmtrain.data.pieces import Piece
 from mmtrain.data.spread import Spread
-from mmtrain.data.statistics import CodeStatistics, ImageStatistics, Moments, NumericStatistics, Statistics
+from mmtrain.data.statistics import CodeStatistics, ImageStatistics, Moments, Statistics
 from mmtrain.data.watch import Watch
 
 
