@@ -1,12 +1,14 @@
 """How fast a run predicts a table from file to file, against its bare model and against decoding; and in how much memory.
 
-    python benchmarks/predict.py [--quick] [--json FILE]      (some minutes on two cores)
+    python benchmarks/predict.py [--quick] [--json FILE]      (about five minutes on two cores)
 
 Everything is generated from a seed: a table of eight numbers, two categories and a text of about twelve words, and JPEGs of
 256x256. A small run is trained on each. Counted is everything from opening the table to the finished file of predictions, with
 probabilities and status, without the start of the process and of TensorFlow. The yardsticks: the bare model, which is the same
 compiled predictor over encoded arrays that are in memory, in batches of the same size; and decoding the same files with nothing
-done to them, as `image_store.py` does it. Rounds take all ways in turn; a ratio is the median of the rounds' ratios.
+done to them, as `image_store.py` does it. Rounds take all ways in turn; a ratio is the median of the rounds' ratios. `of_cpu` is
+the same ratio in seconds of the processor, on which other programs of a busy machine have less influence. `both` is the time of
+reading and of the model one after the other: what `predict` adds to it, or saves by doing both at once, is its own.
 """
 
 import argparse
@@ -28,6 +30,7 @@ from mmtrain.data.formats import open_table
 from mmtrain.data.image_decode import cores
 from mmtrain.data.image_files import ImageFile
 from mmtrain.data.pieces import Source
+from mmtrain.runs import find
 from mmtrain.threads import in_threads
 from mmtrain.workflows.fit import fit
 from mmtrain.workflows.loaded import Loaded
@@ -42,11 +45,12 @@ TABLE = {
         "note": {"role": "text"},
         "y": {"role": "target", "task": "binary"},
     },
-    "training": {"epochs": 1, "batch_size": 256},
+    "training": {"epochs": 1, "batch_size": 256, "deterministic": True},
 }
 PICTURES = {
     "columns": {"scan": {"role": "image", "size": [128, 128]}, "y": {"role": "target", "task": "binary"}},
-    "training": {"epochs": 1},
+    "branches": {"scan": {"columns": ["scan"], "architecture": "cnn", "filters": [8, 16]}},
+    "training": {"epochs": 1, "deterministic": True},
 }
 
 
@@ -66,11 +70,10 @@ def write_rows(path: Path, rows: int, seed: int, *, answers: bool) -> None:
                 file.write(",".join([*cells, *([str(row % 2)] if answers else [])]) + "\n")
 
 
-def trained(folder: Path, name: str, tree: dict[str, object], units: list[int]) -> Loaded:
+def trained(folder: Path, name: str, tree: dict[str, object]) -> Loaded:
     """A small run on `table.csv` in the folder."""
     path = folder / f"{name}.yaml"
-    branches = {key: {"columns": [key], "architecture": "cnn", "filters": units} for key in ["scan"]} if "scan" in tree["columns"] else {}
-    path.write_text(yaml.safe_dump({"name": name, "data": {"table": "table.csv"}, **tree, **({"branches": branches} if branches else {})}))
+    path.write_text(yaml.safe_dump({"name": name, "data": {"table": "table.csv"}, **tree}))
     loaded = Loaded(fit(path, output=folder / "runs").run)
     loaded.start()
     return loaded
@@ -100,24 +103,31 @@ def _anonymous() -> int:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon"))
 
 
-def rounds(ways: dict[str, Callable[[], object]], times: int) -> dict[str, list[float]]:
-    """Seconds of every way in every round; a first round warms up and is not counted."""
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
+Seconds = dict[str, list[tuple[float, float]]]
+"""Of every way and round: by the clock, and of the processor."""
+
+
+def rounds(ways: dict[str, Callable[[], object]], times: int) -> Seconds:
+    """A first round warms up and is not counted."""
+    seconds: Seconds = {way: [] for way in ways}
     for number in range(times + 1):
         for way, run in ways.items():
-            begun = time.perf_counter()
+            begun, used = time.perf_counter(), time.process_time()
             run()
             if number:
-                seconds[way].append(time.perf_counter() - begun)
+                seconds[way].append((time.perf_counter() - begun, time.process_time() - used))
+    seconds["both"] = [(a + c, b + d) for (a, b), (c, d) in zip(seconds["reading"], seconds["bare model"], strict=True)]
     return seconds
 
 
-def summary(seconds: dict[str, list[float]], rows: int, base: str) -> dict[str, dict[str, float]]:
+def summary(seconds: Seconds, rows: int, base: str) -> dict[str, dict[str, float]]:
     """Median rows a second, and the share of the yardstick's speed."""
+    name = f"of_{base.replace(' ', '_')}"
     return {
         way: {
-            "rows_per_second": round(rows / statistics.median(own), 1),
-            f"of_{base.replace(' ', '_')}": round(statistics.median(a / b for a, b in zip(seconds[base], own, strict=True)), 3),
+            "rows_per_second": round(rows / statistics.median(clock for clock, _ in own)),
+            name: round(statistics.median(a[0] / b[0] for a, b in zip(seconds[base], own, strict=True)), 3),
+            f"{name}_of_cpu": round(statistics.median(a[1] / b[1] for a, b in zip(seconds[base], own, strict=True)), 3),
         }
         for way, own in seconds.items()
     }
@@ -156,7 +166,7 @@ def whole(loaded: Loaded, table: Path, images: Path) -> Callable[[], object]:
 def of_tables(folder: Path, rows: int, times: int) -> dict[str, object]:
     write_rows(folder / "table.csv", 20_000, 0, answers=True)
     write_rows(folder / "new.csv", rows, 1, answers=False)
-    loaded = trained(folder, "rows", TABLE, [])
+    loaded = trained(folder, "rows", TABLE)
     new = folder / "new.csv"
     ways = {"bare model": bare(loaded, new, folder), "reading": reading(loaded, new, folder), "predict": whole(loaded, new, folder)}
     return summary(rounds(ways, times), rows, "bare model")
@@ -165,7 +175,7 @@ def of_tables(folder: Path, rows: int, times: int) -> dict[str, object]:
 def of_memory(folder: Path, rows: int) -> dict[str, float]:
     """Of one prediction, after a first has warmed up, beside that of a table of a tenth of the rows."""
     found = {}
-    loaded = Loaded(_latest(folder))
+    loaded = Loaded(find("rows", folder / "runs"))
     for count in (rows // 10, rows):
         write_rows(folder / "long.csv", count, 2, answers=False)
         whole(loaded, folder / "new.csv", folder)()
@@ -180,18 +190,12 @@ def of_memory(folder: Path, rows: int) -> dict[str, float]:
     return found
 
 
-def _latest(folder: Path):
-    from mmtrain.runs import find
-
-    return find("rows", folder / "runs")
-
-
 def of_pictures(folder: Path, count: int, times: int) -> tuple[str, dict[str, object]]:
     files: list[ImageFile] = generated(folder, count)
     lines = [f"{Path(file.path).name},{number % 2}" for number, file in enumerate(files)]
     (folder / "table.csv").write_text("\n".join(["scan,y", *lines[:200], ""]))
     (folder / "new.csv").write_text("\n".join(["scan", *(line.split(",")[0] for line in lines), ""]))
-    loaded = trained(folder, "pictures", PICTURES, [8, 16])
+    loaded = trained(folder, "pictures", PICTURES)
     name, decode = yardstick()
     new = folder / "new.csv"
     ways: dict[str, Callable[[], object]] = {
