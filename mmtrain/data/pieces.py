@@ -17,11 +17,12 @@ from mmtrain.columns import Id, Image, Remark
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Fitted, compiled_encoder
 from mmtrain.data.image_cells import decode_cells
-from mmtrain.data.image_decode import cores, picture_bytes
+from mmtrain.data.image_decode import picture_bytes
 from mmtrain.data.image_files import ImageFile, ImageFolder
 from mmtrain.data.table_file import TableFile
 from mmtrain.data.table_problems import header_problem
 from mmtrain.errors import DataError, Problem
+from mmtrain.threads import cores
 
 ROWS = 8192
 """Rows of a piece: large enough that a call's own cost does not count."""
