@@ -11,7 +11,7 @@ One direction, no way back; `mmtrain/workflows/fit.py` is this path as code.
 | 1 | `config.load(path, overrides)` | `Experiment`, frozen | `config.yaml` |
 | 2 | `table.read(...)`, `images.attach(...)` | a checked table and its image stores | `data.json` |
 | 3 | `split.split(...)` | `Parts`, disjoint by group | `split.csv` |
-| 4 | `encode.fit(experiment, table, training rows)` | fitted columns and targets | `columns.json` |
+| 4 | `encode.fit(experiment, table, training rows)` | fitted columns and targets | `columns.json`, `statistics.json` |
 | 5 | `encode.encode(...)` | `Arrays`: one row index over all of them | (cache, outside the run) |
 | 6 | `Batches.epoch(number)` | `{column, column_present}`, targets, weights | |
 | 7 | `assemble(experiment, fitted)` | `Network`: core, predictor, whole | `model.keras` |
@@ -53,9 +53,20 @@ leaves a **run**. What a user must fix is a **problem**.
 5. Open: a new column type is one file, a new branch or fusion one function.
 """
 
+from typing import TYPE_CHECKING, Any
 
-def __getattr__(name: str) -> str:
-    """`mmtrain.__version__`, read from the installation when asked for; reading it always would cost 0.15 s."""
+if TYPE_CHECKING:
+    from mmtrain.workflows.loaded import load as load
+
+    __version__: str
+
+
+def __getattr__(name: str) -> Any:
+    """`mmtrain.load` and `mmtrain.__version__`, imported when asked for: they would cost every command 1 s and 0.15 s."""
+    if name == "load":
+        from mmtrain.workflows.loaded import load
+
+        return load
     if name == "__version__":
         from importlib.metadata import version
 

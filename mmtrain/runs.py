@@ -6,6 +6,7 @@
         data.json             the table: file hash, rows, columns, dropped rows
         split.csv             row, id, part
         columns.json          what training rows taught the columns and the targets
+        statistics.json       what training rows look like, to tell drift by
         metrics.jsonl         a line per epoch
         checkpoints/          best, last, previous
         tensorboard/          what metrics.jsonl says, for TensorBoard, where the experiment asks for it

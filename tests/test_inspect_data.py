@@ -13,7 +13,8 @@ from mmtrain.data import profile as profile_module
 from mmtrain.data.formats import open_table
 from mmtrain.data.image_profile import ImageProfile, profile_images
 from mmtrain.data.parts import PartSummary
-from mmtrain.data.profile import Profile, Range, profiles
+from mmtrain.data.profile import Profile, profiles
+from mmtrain.data.spread import Range
 from mmtrain.errors import ConfigError, DataError
 from mmtrain.workflows.inspect import inspect_experiment
 

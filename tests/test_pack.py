@@ -47,6 +47,7 @@ BY_DEFAULT = [
     "model.keras",
     "run.json",
     "split.csv",
+    "statistics.json",
 ]
 
 
@@ -264,6 +265,7 @@ FILES = {
     "data.json": b"{}",
     "run.json": b"{}",
     "split.csv": b"row,id,part\n",
+    "statistics.json": b"{}",
 }
 AGAIN = "Ask for the archive again."
 
@@ -387,7 +389,7 @@ def test_unpack_refuses_more_bytes_or_files_than_a_run_can_have(tmp_path):
     path = zipped(tmp_path / "out.zip")
     with pytest.raises(RunError) as caught:
         archive.directory(path, archive.Limits(entries=5))
-    assert str(caught.value) == f"{path}: the archive holds 6 files; 5 are allowed. {AGAIN}"
+    assert str(caught.value) == f"{path}: the archive holds 7 files; 5 are allowed. {AGAIN}"
 
 
 def test_unpack_refuses_files_that_share_their_bytes(tmp_path):

@@ -380,7 +380,7 @@ def test_unknown_run_is_refused(tmp_path):
     assert str(caught.value) == "nowhere: there is no such run. Train one with `mmtrain fit CONFIG`."
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "split.csv", "columns.json", "data.json"])
+@pytest.mark.parametrize("name", ["config.yaml", "split.csv", "columns.json", "statistics.json", "data.json"])
 def test_changed_record_is_refused(copy, name):
     text = (copy / name).read_text()
     (copy / name).write_text(text.replace("0", "1", 1))

@@ -11,7 +11,6 @@ import typer
 from mmtrain.cli.options import Code, Json, Output, Quiet, Run
 
 if TYPE_CHECKING:
-    from mmtrain.evaluation.scoring import TargetScores
     from mmtrain.workflows.evaluate import Evaluated
 
 
@@ -60,40 +59,15 @@ def command(
 
 
 def _show(done: Evaluated, *, quiet: bool) -> None:
-    from rich.markup import escape
-
+    from mmtrain.cli.scores import show_scores
     from mmtrain.cli.show import note, out
 
     console = out()
-    for key, result in done.results.items():
-        unknown = f", {result.unknown} more left out, whose answer is missing or unknown to training" if result.unknown else ""
-        console.print(
-            f"\n[bold]{escape(done.part)}[/] of {escape(str(done.run))}: {escape(key)}, {result.task}, {result.rows} rows{unknown}",
-            highlight=False,
-        )
-        console.print(_table(result))
-        console.print(f"baseline: {result.baseline_name}", soft_wrap=True, markup=False)
-        for score in result.scores:
-            if score.undefined or score.note:
-                console.print(f"{score.name}: {score.undefined or score.note}", soft_wrap=True, markup=False)
+    for result in done.results.values():
+        show_scores(console, f"{done.part} of {done.run}", result)
     for remark in done.remarks:
         note(remark)
     if done.looks > 1:
         note(f"The test part of this run has now been scored {done.looks} times; choices made after looking make its scores too good.")
     note(f"Predictions: {done.predictions}", quiet=quiet)
     note(f"Report:      {done.report}", quiet=quiet)
-
-
-def _table(result: TargetScores) -> object:
-    from rich.markup import escape
-
-    from mmtrain.cli.show import number, plain_table
-    from mmtrain.named_score import higher_is_better
-
-    table = plain_table("score", "model", "baseline", "better is")
-    baseline = {score.name: score.value for score in result.baseline}
-    for score in result.scores:
-        table.add_row(
-            escape(score.name), number(score.value), number(baseline[score.name]), "higher" if higher_is_better(score.name) else "lower"
-        )
-    return table

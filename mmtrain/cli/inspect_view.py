@@ -13,7 +13,8 @@ from mmtrain.cli.show import out, plain_table
 from mmtrain.data.guess import plain
 from mmtrain.data.image_profile import ImageProfile
 from mmtrain.data.parts import PartSummary
-from mmtrain.data.profile import Profile, Range
+from mmtrain.data.profile import Profile
+from mmtrain.data.spread import Range
 from mmtrain.errors import listed
 from mmtrain.workflows.inspect import InspectedColumn, Inspection
 

@@ -36,6 +36,18 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """What is told of some cells of one column when their rows are predicted; `rows` are positions, `what` is a phrase.
+
+    `fix` is a sentence where the cell is refused, so that its row cannot be predicted, and empty where it is predicted all the same.
+    """
+
+    rows: np.ndarray[Any, Any]
+    what: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
 class RawInput:
     """One input of the saved model before preprocessing; `shape` is without the batch axis."""
 
@@ -82,6 +94,17 @@ class InputColumn(Column):
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedColumn:
         """Learn from the cells of training rows, given in one or several pieces."""
 
+    def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[Remark]:  # noqa: ARG002
+        """What is to be told of cells that are to be predicted; the fitted column makes `raw` of them, and `encoded` of that.
+
+        The policy for missing values is that of training: what it refuses or leaves out there cannot be predicted here.
+        """
+        import numpy as np
+
+        rows = np.flatnonzero(cells.isna())
+        what, fix = ABSENT[getattr(self, "missing", "error")]
+        return [Remark(rows, what, fix)] if len(rows) else []
+
 
 class FittedColumn(Section):
     """What training rows taught a column: plain values."""
@@ -106,6 +129,15 @@ class FittedColumn(Section):
         """A registered Keras layer: raw tensors in, `(encoded, present)` out; present is (batch, 1) float32, 0 or 1."""
 
 
+ABSENT = {
+    "median": ("missing, imputed", ""),
+    "code": ("missing, has a code of its own", ""),
+    "mask": ("masked, the cell is empty", ""),
+    "error": ("the cell is empty", "Fill it in, or train with another `missing` than `error`."),
+    "drop": ("the cell is empty", "Fill it in, or train with another `missing` than `drop`."),
+}
+"""What is told of an empty cell, and what would be right where it is refused, by the column's `missing`."""
+
 roles: Registry[Any] = Registry("role")
 fitted_roles: Registry[type[FittedColumn]] = Registry("fitted role")
 
@@ -124,6 +156,16 @@ def role(name: str, *, fitted: type[FittedColumn] | None = None) -> Callable[[An
 
 AnyColumn = Annotated[Column, OneOf("role", lambda: dict(roles.items()))]
 AnyFittedColumn = Annotated[FittedColumn, OneOf("role", lambda: dict(fitted_roles.items()))]
+
+
+def by_value(cells: pd.Series[str], rows: np.ndarray[Any, Any]) -> list[tuple[str, np.ndarray[Any, Any]]]:
+    """The different values of the cells at `rows`, each with its rows."""
+    import numpy as np
+    import pandas as pd
+
+    codes, names = pd.factorize(cells.iloc[rows])
+    ends = np.cumsum(np.bincount(codes, minlength=len(names)))
+    return [(str(name), own) for name, own in zip(names, np.split(rows[np.argsort(codes, kind="stable")], ends), strict=False)]
 
 
 def joined(cells: Iterable[pd.Series[str]]) -> pd.Series[str]:

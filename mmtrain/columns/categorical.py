@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from mmtrain.columns.base import Fault, FittedColumn, InputColumn, RawInput, joined, missing_fault, role
+from mmtrain.columns.base import Fault, FittedColumn, InputColumn, RawInput, Remark, by_value, joined, missing_fault, role
 from mmtrain.specs import Kind, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-FIRST_CODE = 2
+UNSEEN, FIRST_CODE = 1, 2
 MISSING = {"code": "treat a missing value as a category", "mask": "leave the category out of that row", "drop": "leave the row out"}
 
 
@@ -80,6 +80,13 @@ class Categorical(InputColumn):
     def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """Missing cells where those are refused."""
         return missing_fault(cells, self.missing, MISSING)
+
+    def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[Remark]:
+        """Categories that training did not know are told by name."""
+        import numpy as np
+
+        unseen = by_value(cells, np.flatnonzero(encoded[:, 0] == UNSEEN))
+        return [Remark(rows, f"unseen category {name!r}") for name, rows in unseen] + super().remarks(cells, raw, encoded)
 
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedCategorical:
         """The most frequent categories of training rows, sorted by their text."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import Fault, FittedColumn, InputColumn, RawInput, joined, missing_fault, role
+from mmtrain.columns.base import Fault, FittedColumn, InputColumn, RawInput, Remark, by_value, joined, missing_fault, role
 from mmtrain.specs import Kind, TensorSpec
 
 if TYPE_CHECKING:
@@ -56,16 +56,28 @@ def number_faults(cells: pd.Series[str], instead: str = "") -> list[Fault]:
     if not len(bad):
         return []
     found = str(cells.iloc[bad[0]])
+    what, fix = _no_number(found)
+    only_words = len(bad) > 1 and found.strip()[0].isalpha() and "," not in found and len(bad) == cells.notna().sum()
+    return [Fault(bad, f"{what}.", instead if instead and only_words else fix)]
+
+
+def _no_number(found: str) -> tuple[str, str]:
+    """Why the network could not reckon with a cell, and what would be right."""
     if found.strip().lower().lstrip("+-") in {"inf", "infinity"}:
-        return [Fault(bad, f"{found!r} is infinite.", "Write a finite number, or leave the cell empty.")]
-    if not np.isnan(_read(cells.iloc[bad[:1]])[0]):
-        return [Fault(bad, f"{found!r} is too large.", "Write a number between -3.4e38 and 3.4e38, or leave the cell empty.")]
+        return f"{found!r} is infinite", "Write a finite number, or leave the cell empty."
+    if _is_number(found):
+        return f"{found!r} is too large", "Write a number between -3.4e38 and 3.4e38, or leave the cell empty."
     fix = f"Write a number, or list {found!r} under `data.missing_values` if it stands for a missing value."
-    if instead and len(bad) > 1 and found.strip()[0].isalpha() and len(bad) == cells.notna().sum():
-        fix = instead
     if "," in found:
         fix = "Write the decimal point as a dot and leave out thousands separators."
-    return [Fault(bad, f"{found!r} is not a number.", fix)]
+    return f"{found!r} is not a number", fix
+
+
+def _is_number(cell: str) -> bool:
+    import numpy as np
+    import pandas as pd
+
+    return not np.isnan(_read(pd.Series([cell], dtype="str"))[0])
 
 
 def center_and_scale(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:
@@ -135,6 +147,13 @@ class Numeric(InputColumn):
         if not found and cells.isna().all():
             found = [Fault(np.arange(1), "no row has a number.", "Remove the column from the file, or fill it in.")]
         return found
+
+    def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[Remark]:
+        """Words and numbers out of range are refused, as in training; what a missing number becomes is the policy's."""
+        import numpy as np
+
+        bad = np.flatnonzero(cells.notna().to_numpy() & np.isnan(raw[:, 0]))
+        return [Remark(rows, *_no_number(cell)) for cell, rows in by_value(cells, bad)] + super().remarks(cells, raw, encoded)
 
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedNumeric:
         """Median, center and scale of the numbers in training rows; a constant column gets scale 1."""

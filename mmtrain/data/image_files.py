@@ -31,6 +31,14 @@ class Refusal:
     outside: bool = False
 
 
+def undecoded(cell: str, reason: tuple[str, str] | None) -> Refusal | None:
+    """The refusal of a file that was found but not decoded, for the `reason` (what, fix); None without one."""
+    if reason is None:
+        return None
+    what, fix = reason
+    return Refusal(f"{cell}: {what[:1].lower()}{what[1:]}", fix)
+
+
 class ImageFolder:
     """The folder that image cells are relative to. Remembers what it has looked up, so that a million files take seconds.
 

@@ -32,9 +32,9 @@ import pandas as pd
 from mmtrain.columns import Column, Image
 from mmtrain.config.experiment import Cache
 from mmtrain.data.image_ahead import ReadAhead
-from mmtrain.data.image_build import Decoded, decoded
+from mmtrain.data.image_build import decoded
 from mmtrain.data.image_decode import Progress
-from mmtrain.data.image_files import ImageFile, ImageFolder, Refusal
+from mmtrain.data.image_files import ImageFile, ImageFolder, Refusal, undecoded
 from mmtrain.data.image_flight import InFlight
 from mmtrain.data.table import Table, headers_of
 from mmtrain.errors import DataError, Problem
@@ -136,7 +136,7 @@ def open_store(
     refusals = {-1: _empty_cell()}
     pictures = np.full(len(names) + 1, -1, dtype=np.int64)  # the last one is that of code -1, the empty cell
     for code, (name, file) in enumerate(zip(names, found, strict=True)):
-        refusal = file if isinstance(file, Refusal) else _undecoded(str(name), positions[file], store)
+        refusal = file if isinstance(file, Refusal) else undecoded(str(name), store.unreadable.get(positions[file]))
         if refusal is not None:
             refusals[code] = refusal
         elif isinstance(file, ImageFile):
@@ -159,13 +159,6 @@ def _key(names: Iterable[object], found: Iterable[ImageFile | Refusal], contents
 def _empty_cell() -> Refusal:
     fix = "Fill it in, set `missing: mask` to leave the picture out of that row, or set `missing: drop` to leave the row out."
     return Refusal("the cell is empty.", fix)
-
-
-def _undecoded(name: str, position: int, store: Decoded) -> Refusal | None:
-    if position not in store.unreadable:
-        return None
-    what, fix = store.unreadable[position]
-    return Refusal(f"{name}: {what[:1].lower()}{what[1:]}", fix)
 
 
 def _unreadable(row: int, refusal: Refusal) -> Unreadable:

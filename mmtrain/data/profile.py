@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mmtrain.columns.numeric import numbers
+from mmtrain.data.spread import Range, Spread
 from mmtrain.data.table import PIECE
 from mmtrain.data.table_file import TableFile
 from mmtrain.word_pattern import WORD
@@ -40,15 +41,6 @@ MOST_NUMBERS = 1_000_000
 PICTURE = r"(?i)\.(?:png|jpe?g|jpe|jfif|bmp|dib|gif|webp)\s*$"
 DATE = r"^\s*(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2}))(?:[T ]\d{1,2}:\d{2}.*)?\s*$"
 SEPARATORS = (";", "|")
-
-
-@dataclass(frozen=True)
-class Range:
-    """Smallest, middle and largest of some finite numbers."""
-
-    minimum: float
-    median: float
-    maximum: float
 
 
 @dataclass(frozen=True)
@@ -106,36 +98,6 @@ def profiles(file: TableFile, headers: Sequence[str], *, most: Mapping[str, int]
     return {header: tally.profile((most or {}).get(header, FREQUENT)) for header, tally in tallies.items()}
 
 
-class _Spread:
-    """Minimum, maximum and median of numbers that come in pieces; the median of at most `MOST_NUMBERS` of them.
-
-    Chance picks them, the same way each time: every n-th row would be all Mondays in a table of days.
-    """
-
-    def __init__(self) -> None:
-        self._parts: list[NDArray[Any]] = []
-        self._ends: tuple[float, float] = (np.inf, -np.inf)
-        self._share = 1.0
-        self._chance = np.random.Generator(np.random.PCG64(0))
-
-    def add(self, values: NDArray[Any]) -> None:
-        if not len(values):
-            return
-        self._ends = min(self._ends[0], float(values.min())), max(self._ends[1], float(values.max()))
-        self._parts.append(self._some(values, self._share))
-        while sum(len(part) for part in self._parts) > MOST_NUMBERS:
-            self._parts = [self._some(np.concatenate(self._parts), 0.5)]
-            self._share /= 2
-
-    def _some(self, values: NDArray[Any], share: float) -> NDArray[Any]:
-        return values if share == 1 else values[self._chance.random(len(values)) < share]
-
-    def range(self) -> Range | None:
-        if not sum(len(part) for part in self._parts):
-            return None
-        return Range(self._ends[0], float(np.median(np.concatenate(self._parts))), self._ends[1])
-
-
 class _Tally:
     """Adds up one column piece by piece."""
 
@@ -145,7 +107,7 @@ class _Tally:
         self._counts: dict[str, int] = {}
         self._bytes = 0
         self._hashes: _Hashes | None = None
-        self._numbers, self._words = _Spread(), _Spread()
+        self._numbers, self._words = Spread(MOST_NUMBERS), Spread(MOST_NUMBERS)
         self._cells = dict.fromkeys(("number_cells", "wordless", "spaced", "pictures", "dates"), 0)
         self._whole = True
         self._not_numbers: dict[str, None] = {}

@@ -22,14 +22,24 @@ def frame(
     """
     columns: dict[str, Any] = {"row": rows, "id": ids}
     for key, target in targets.items():
-        prefix = f"{key}_" if len(targets) > 1 else ""
         if key in truths:
-            columns[f"{prefix}truth"] = target.spoken(truths[key])
-        columns[f"{prefix}prediction"] = target.decide(predictions[key])
-        probabilities = target.probabilities(predictions[key])
-        for number, name in enumerate(target.columns):
-            columns[f"{prefix}probability_{name}"] = probabilities[:, number]
+            columns[f"{_prefix(key, targets)}truth"] = target.spoken(truths[key])
+        columns |= answers(key, targets, predictions[key])
     return pd.DataFrame(columns)
+
+
+def answers(key: str, targets: Mapping[str, FittedTarget], prediction: Array, *, probabilities: bool = True) -> dict[str, Array]:
+    """The columns of one of the targets: its prediction in the words of the table and, if wanted, the probabilities."""
+    target, prefix = targets[key], _prefix(key, targets)
+    columns = {f"{prefix}prediction": target.decide(prediction)}
+    if probabilities:
+        names = [f"{prefix}probability_{name}" for name in target.columns]
+        columns |= dict(zip(names, target.probabilities(prediction).T, strict=True))
+    return columns
+
+
+def _prefix(key: str, targets: Mapping[str, FittedTarget]) -> str:
+    return f"{key}_" if len(targets) > 1 else ""
 
 
 def to_csv(table: pd.DataFrame) -> str:

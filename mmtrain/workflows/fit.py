@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmtrain import config, runs
 from mmtrain.config import Experiment
-from mmtrain.data import encode
+from mmtrain.data import encode, statistics
 from mmtrain.data.images import Progress
 from mmtrain.data.parts import PartSummary, summarise, to_csv
 from mmtrain.errors import Problem, UsageError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mmtrain.training.device_trial import Decision
     from mmtrain.training.material import Material
 
-RECORDED = ("config.yaml", "split.csv", "columns.json", "data.json")
+RECORDED = ("config.yaml", "split.csv", "columns.json", "statistics.json", "data.json")
 """What a run holds before its first step; it never changes after that."""
 
 
@@ -148,6 +148,8 @@ def record(run: Run, material: Material, data: Prepared, decision: Decision) -> 
     run.write_text("config.yaml", config.to_yaml(experiment, run.folder))
     run.write_text("split.csv", to_csv(material.parts, data.table.rows, data.table.ids()))
     run.write_text("columns.json", material.fitted.model_dump_json(indent=1) + "\n")
+    learned = statistics.learn(experiment, material.fitted, data.table, material.arrays, material.parts.train)
+    run.write_text("statistics.json", learned.model_dump_json(indent=1) + "\n")
     run.write_json("data.json", describe(data))
     run.update(versions=versions(), seed=training.seed, deterministic=training.deterministic, trial=decision.plain())
     run.seal(*RECORDED)

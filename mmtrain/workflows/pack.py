@@ -1,7 +1,7 @@
 """`mmtrain pack`: a run folder as one file that another machine can open.
 
 By default it holds what evaluate, predict and export need, and how the training went; no row of the table and no picture.
-It does hold what was learned from rows: categories, words, smallest and largest numbers (columns.json, model.keras).
+It does hold what was learned from rows: categories, words, smallest and largest numbers (columns.json, statistics.json, model.keras).
 """
 
 from __future__ import annotations

@@ -1,0 +1,122 @@
+"""`mmtrain predict`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmtrain.cli.options import Code, Json, Output, Quiet
+
+if TYPE_CHECKING:
+    from mmtrain.workflows.predict import Predicted
+
+
+class OnError(StrEnum):
+    """What becomes of a row that cannot be predicted."""
+
+    status = "status"
+    skip = "skip"
+    fail = "fail"
+
+
+def command(
+    run: Annotated[str, typer.Argument(help="A run folder, or a name (its latest run).")],
+    table: Annotated[Path, typer.Argument(help="CSV, TSV or Parquet, with or without answers.")],
+    *,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--predictions",
+            metavar="FILE",
+            help="A .csv or .parquet file to write. Left out: CSV to standard output.",
+            show_default=False,
+        ),
+    ] = None,
+    proba: Annotated[bool, typer.Option("--proba", help="Also write the probability of every class or label.")] = False,
+    on_error: Annotated[
+        OnError,
+        typer.Option(
+            "--on-error",
+            help="A row that cannot be predicted: status writes why and no prediction, skip leaves it out, fail stops and writes nothing.",
+        ),
+    ] = OnError.status,
+    images: Annotated[
+        Path | None,
+        typer.Option("--images", metavar="FOLDER", help="The folder that image cells are relative to.", show_default=False),
+    ] = None,
+    output: Output = Path("runs"),
+    code: Code = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Predict every row of a table, row by row in its order, and say how the rows differ from those of training."""
+    import sys
+
+    from mmtrain.cli.live import display
+    from mmtrain.cli.show import note
+    from mmtrain.workflows.code import import_code
+    from mmtrain.workflows.predict import Wish, predict
+
+    if as_json and to is None:
+        _refuse_two_results()
+    import_code(code)
+    wish = Wish(sys.stdout.buffer if to is None else to, proba, on_error.value, images)
+    with display(quiet=quiet or as_json) as shown:
+        done = predict(run, table, wish, output=output, say=shown.say)
+    sys.stdout.flush()
+    for drift in done.drifts:
+        note(f"note: {drift}", quiet=quiet)
+    if as_json:
+        _print(done, table, to)
+        return
+    _show_scores(done, table, on_standard_output=to is not None)
+    note(_counts(done, skipped=on_error is OnError.skip), quiet=quiet)
+    note("" if to is None else f"Predictions: {to}", quiet=quiet or to is None)
+
+
+def _refuse_two_results() -> None:
+    from mmtrain.errors import ConfigError, Problem
+
+    what = "the predictions and the JSON document cannot both go to standard output."
+    raise ConfigError(Problem("mmtrain predict", what, "Name a file for the predictions with -o."))
+
+
+def _counts(done: Predicted, *, skipped: bool) -> str:
+    rows = f"{done.rows:,} {'row' if done.rows == 1 else 'rows'}"
+    remarked = f", {done.remarked:,} of them with a remark in their status" if done.remarked else ""
+    why = "and were left out" if skipped else "and say why in their status"
+    refused = f"; {done.refused:,} could not be predicted {why}" if done.refused else ""
+    return f"{rows}: {done.rows - done.refused:,} predicted{remarked}{refused}."
+
+
+def _show_scores(done: Predicted, table: Path, *, on_standard_output: bool) -> None:
+    from mmtrain.cli.scores import show_scores
+    from mmtrain.cli.show import err, out
+
+    console = out() if on_standard_output else err()
+    for result in done.results.values():
+        show_scores(console, f"{table.name} by {done.run}", result)
+
+
+def _print(done: Predicted, table: Path, to: Path | None) -> None:
+    from dataclasses import asdict
+
+    from mmtrain.cli.show import print_json
+
+    print_json(
+        {
+            "run": str(done.run.folder),
+            "table": str(table),
+            "predictions": str(to),
+            "rows": done.rows,
+            "predicted": done.rows - done.refused,
+            "remarked": done.remarked,
+            "refused": done.refused,
+            "drift": [asdict(drift) for drift in done.drifts],
+            "targets": {key: result.plain() for key, result in done.results.items()},
+        }
+    )

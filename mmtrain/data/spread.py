@@ -1,0 +1,59 @@
+"""Smallest, middle and largest of numbers that come in pieces, in memory that does not grow with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Range:
+    """Smallest, middle and largest of some finite numbers."""
+
+    minimum: float
+    median: float
+    maximum: float
+
+
+class Spread:
+    """The ends of all numbers, and the quantiles of at most `most` of them.
+
+    Chance picks them, the same way each time: every n-th row would be all Mondays in a table of days.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._parts: list[NDArray[Any]] = []
+        self._ends: tuple[float, float] = (np.inf, -np.inf)
+        self._share = 1.0
+        self._chance = np.random.Generator(np.random.PCG64(0))
+
+    def add(self, values: NDArray[Any]) -> None:
+        """One piece, (n,)."""
+        if not len(values):
+            return
+        self._ends = min(self._ends[0], float(values.min())), max(self._ends[1], float(values.max()))
+        self._parts.append(self._some(values, self._share))
+        while sum(len(part) for part in self._parts) > self._most:
+            self._parts = [self._some(np.concatenate(self._parts), 0.5)]
+            self._share /= 2
+
+    def _some(self, values: NDArray[Any], share: float) -> NDArray[Any]:
+        return values if share == 1 else values[self._chance.random(len(values)) < share]
+
+    def quantiles(self, shares: Sequence[float]) -> tuple[float, ...] | None:
+        """The numbers below which these shares of all lie; None without any number."""
+        if not sum(len(part) for part in self._parts):
+            return None
+        return tuple(np.quantile(np.concatenate(self._parts), shares).tolist())
+
+    def range(self) -> Range | None:
+        """None without any number."""
+        middle = self.quantiles((0.5,))
+        return None if middle is None else Range(self._ends[0], middle[0], self._ends[1])

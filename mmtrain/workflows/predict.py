@@ -1,0 +1,139 @@
+"""`mmtrain predict`: a run's predictions of every row of another table, of any size, with or without answers."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from mmtrain import runs
+from mmtrain.data.drift import Drift
+from mmtrain.data.encode import Array, Fitted
+from mmtrain.data.formats import open_table
+from mmtrain.data.images import Say
+from mmtrain.data.pieces import Source, check_source
+from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, check_name, prediction_file
+from mmtrain.evaluation.scoring import TargetScores, known_rows, score_target
+from mmtrain.runs import Run
+from mmtrain.workflows.loaded import Answer, Loaded, OnError
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to come out, and where to: a file, or a stream of CSV."""
+
+    to: Path | IO[bytes]
+    proba: bool = False
+    on_error: OnError = "status"
+    images: Path | None = None
+    """Replaces the folder that image cells are relative to."""
+
+
+@dataclass
+class Predicted:
+    """What a prediction found."""
+
+    run: Run
+    rows: int = 0
+    remarked: int = 0
+    """Rows that were predicted although something is to be told of them in `status`."""
+    refused: int = 0
+    """Rows that could not be predicted; left out under `skip`."""
+    drifts: list[Drift] = field(default_factory=list)
+    results: dict[str, TargetScores] = field(default_factory=dict)
+    """Scores of the targets whose answers the table has."""
+
+
+def predict(which: str | None, table: Path, wish: Wish, *, output: Path = Path("runs"), say: Say = lambda _: None) -> Predicted:
+    """Predict every row of `table` with the run called `which` (see `runs.find`).
+
+    Raises:
+        RunError: the run cannot be used, or the file cannot be written.
+        ConfigError: the file's name is neither `.csv` nor `.parquet`.
+        DataError: columns are missing, the table is damaged or has no rows, or `on_error` is `fail` and a row cannot be predicted.
+
+    """
+    if isinstance(wish.to, Path):
+        check_name(wish.to)
+    run = runs.find(which, output)
+    loaded = Loaded(run)
+    data = loaded.experiment.data
+    beside = data.images if data.images is not None else table.resolve().parent
+    source = Source(open_table(table, data.missing_values), wish.images or beside, data.allow_outside)
+    check_source(source, loaded.experiment)
+    say("Table checked; starting TensorFlow.")
+    loaded.start()
+    return predict_source(loaded, source, wish, say=say)
+
+
+def predict_source(loaded: Loaded, source: Source, wish: Wish, *, say: Say = lambda _: None) -> Predicted:
+    """Every row of a table that was checked, with a run that was started; raises as `predict` does."""
+    done, watch, scoring = Predicted(loaded.run), loaded.watch(), Scoring(loaded)
+    with _opened(wish) as file:
+        for answer in loaded.answers(source, watch):
+            frame = loaded.frame(answer, source, proba=wish.proba, on_error=wish.on_error)
+            file.add(frame)
+            refused = int(answer.piece.refused().sum())
+            done.rows += len(answer.piece)
+            done.refused += refused
+            done.remarked += int((frame["status"] != "ok").sum()) - (0 if wish.on_error == "skip" else refused)
+            scoring.add(answer)
+    done.drifts = watch.drifts()
+    done.results = scoring.results(source.file.path, say)
+    return done
+
+
+@contextmanager
+def _opened(wish: Wish) -> Iterator[PredictionFile]:
+    """The file, or the stream; what may still fail is written to a stream only once it is whole."""
+    if isinstance(wish.to, Path):
+        with prediction_file(wish.to) as file:
+            yield file
+    elif wish.on_error == "fail":
+        with tempfile.TemporaryFile() as kept:
+            yield CsvPredictions(kept)
+            kept.seek(0)
+            shutil.copyfileobj(kept, wish.to)
+    else:
+        yield CsvPredictions(wish.to)
+
+
+class Scoring:
+    """Keeps codes and predictions of the targets whose columns the table has, to score them at the end."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._run = loaded.run
+        self._fitted: Fitted = loaded.fitted
+        self._headers = {key: target.reads() for key, target in loaded.experiment.targets.items()}
+        self._truths: dict[str, list[Array]] = {}
+        self._predictions: dict[str, list[Array]] = {}
+        self._answered: set[str] = set()
+
+    def add(self, answer: Answer) -> None:
+        """One piece; rows that are refused are not scored."""
+        usable = ~answer.piece.refused()
+        for key, target in self._fitted.targets.items():
+            cells = {header: answer.piece.cells[header] for header in self._headers[key] if header in answer.piece.cells}
+            if len(cells) == len(self._headers[key]):
+                self._truths.setdefault(key, []).append(target.truth(cells)[usable])
+                self._predictions.setdefault(key, []).append(answer.predictions[key][usable])
+                if any(column.notna().any() for column in cells.values()):
+                    self._answered.add(key)
+
+    def results(self, table: Path, say: Say) -> dict[str, TargetScores]:
+        """Scores as `evaluate --data` gives them; none of columns without an answer, nor of the table that was trained on."""
+        truths = {key: np.concatenate(found) for key, found in self._truths.items() if key in self._answered}
+        truths = {key: truth for key, truth in truths.items() if known_rows(truth).any()}
+        if truths and runs.file_hash(table) == self._run.read_json("data.json")["sha256"]:
+            say("No scores: this is the table of the training. Score its test part with `mmtrain evaluate`.")
+            return {}
+        return {
+            key: score_target(key, self._fitted.targets[key], truth, np.concatenate(self._predictions[key]))
+            for key, truth in truths.items()
+        }
