@@ -111,18 +111,3 @@ class EncodeText(_Lookup):
 
     def compute_output_spec(self, raw: Any) -> tuple[Any, Any]:
         return keras.KerasTensor((raw.shape[0], self.settings["length"]), "int32"), keras.KerasTensor((raw.shape[0], 1), "float32")
-
-
-@keras.saving.register_keras_serializable(package="mmtrain")
-class EncodePixels(_Encode):
-    """(batch, height, width, channels) pixels as the image store holds them; blanked where there is no picture."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__({}, **kwargs)
-
-    def call(self, raw: Any, present: Any) -> tuple[Any, Any]:
-        shown = tf.reshape(present > 0, (-1, 1, 1, 1))
-        return tf.where(shown, raw, tf.zeros_like(raw)), tf.cast(present > 0, tf.float32)
-
-    def compute_output_spec(self, raw: Any, present: Any) -> tuple[Any, Any]:
-        return keras.KerasTensor(raw.shape, raw.dtype), keras.KerasTensor((present.shape[0], 1), "float32")
