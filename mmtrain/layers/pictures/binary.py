@@ -1,4 +1,7 @@
-"""Whole numbers out of a vector of bytes, and back. Reading past its end is an error, which makes the picture unreadable."""
+"""Whole numbers out of a vector of bytes, and back.
+
+Everything here is traced once per format and layer, so it does without branches, which each cost a graph of their own.
+"""
 
 from __future__ import annotations
 
@@ -11,34 +14,35 @@ _MOST_PARTS = 100_000
 """Segments, chunks or blocks of a file, so that none can keep the machine busy; those of a PNG have 8 kB as a rule."""
 
 
-def byte(data: Any, at: Any) -> Any:
-    """int32."""
-    return tf.cast(tf.gather(data, at), tf.int32)
-
-
-def big(data: Any, at: Any, count: int) -> Any:
-    """`count` bytes from `at` on, the most significant first; int64, so that four bytes are never negative."""
-    return _number(cut(data, at, count), [256**place for place in reversed(range(count))])
-
-
-def little(data: Any, at: Any, count: int) -> Any:
-    """`count` bytes from `at` on, the least significant first; int64."""
-    return _number(cut(data, at, count), [256**place for place in range(count)])
-
-
-def _number(digits: Any, weights: list[int]) -> Any:
-    return tf.reduce_sum(tf.cast(digits, tf.int64) * tf.constant(weights, tf.int64))
-
-
 def cut(data: Any, at: Any, count: Any) -> Any:
-    """`count` bytes from `at` on; an error where there are fewer."""
+    """`count` bytes from `at` on; an error, which makes the picture unreadable, where there are fewer."""
     return tf.slice(data, [at], [count])
 
 
+def peek(data: Any, at: Any, count: int) -> Any:
+    """`count` bytes from `at` on; anything where there are fewer."""
+    return tf.gather(data, tf.clip_by_value(tf.cast(at, tf.int32) + tf.range(count), 0, tf.size(data) - 1))
+
+
+def byte(data: Any, at: Any) -> Any:
+    """int32; an error behind the end."""
+    return tf.cast(cut(data, at, 1)[0], tf.int32)
+
+
+def big(digits: Any) -> Any:
+    """The most significant byte first; int64, so that four bytes are never negative."""
+    return little(digits[::-1])
+
+
+def little(digits: Any) -> Any:
+    """The least significant byte first; int64."""
+    weights = [256**place for place in range(8)]
+    return tf.reduce_sum(tf.cast(digits, tf.int64) * tf.constant(weights[:-1], tf.int64)[: tf.size(digits)])
+
+
 def is_at(data: Any, at: Any, word: bytes) -> Any:
-    """Whether `word` stands at `at`; False where the data end before it does."""
-    found = data[at : at + len(word)]
-    return tf.cond(tf.equal(tf.size(found), len(word)), lambda: tf.reduce_all(tf.equal(found, list(word))), lambda: tf.constant(False))
+    """Whether `word` stands at `at`."""
+    return tf.reduce_all(tf.equal(peek(data, at, len(word)), list(word)))
 
 
 def text_of(numbers: Any) -> Any:
@@ -56,5 +60,10 @@ def little_text(number: Any, count: int) -> Any:
 def walk(more: Callable[..., Any], step: Callable[..., Any], *state: Any) -> list[Any]:
     """`step` over `state` as long as there is `more`; an error where that takes more than `_MOST_PARTS`."""
     end = tf.while_loop(more, step, [tf.convert_to_tensor(value) for value in state], maximum_iterations=_MOST_PARTS)
-    with tf.control_dependencies([tf.debugging.assert_equal(more(*end), False)]):
-        return [tf.identity(value) for value in end]
+    return required(~more(*end), end)
+
+
+def required(condition: Any, values: Any) -> list[Any]:
+    """`values`, or an error."""
+    with tf.control_dependencies([tf.raw_ops.Assert(condition=condition, data=["The file is not as its format wants it."])]):
+        return [tf.identity(value) for value in values]

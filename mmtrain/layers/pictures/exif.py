@@ -6,15 +6,17 @@ from typing import Any
 
 import tensorflow as tf
 
+from mmtrain.layers.pictures.binary import is_at
+
 _ENTRY = 12
 """Bytes of one entry of a directory: tag 2, type 2, count 4, value 4."""
 
 
 def orientation(exif: Any) -> Any:
     """1 to 8 of a TIFF structure (CIPA DC-008) in a vector of bytes; 1 where it is absent or broken. int32."""
-    start = tf.strings.reduce_join(tf.strings.as_string(exif[:2]), separator=" ")
-    known = tf.logical_and(tf.size(exif) >= 14, tf.logical_or(tf.equal(start, "73 73"), tf.equal(start, "77 77")))  # II, MM
-    return tf.cond(known, lambda: _of_directory(exif, little=tf.equal(exif[0], 73)), lambda: tf.constant(1))
+    exif = tf.concat([exif, tf.zeros((14,), tf.uint8)], axis=0)  # what is not there is read as zero
+    little, huge = is_at(exif, 0, b"II"), is_at(exif, 0, b"MM")
+    return tf.where(little | huge, _of_directory(exif, little=little), 1)
 
 
 def _of_directory(exif: Any, *, little: Any) -> Any:
@@ -36,8 +38,8 @@ def _of_directory(exif: Any, *, little: Any) -> Any:
 def _numbers(digits: Any, little: Any) -> Any:
     """(..., bytes) to (...) int64."""
     ordered = tf.where(little, tf.reverse(digits, [-1]), digits)
-    weights = [256**place for place in reversed(range(digits.shape[-1] or 0))]
-    return tf.reduce_sum(tf.cast(ordered, tf.int64) * tf.constant(weights, tf.int64), axis=-1)
+    weights = tf.constant([256**3, 256**2, 256, 1], tf.int64)[-tf.shape(digits)[-1] :]
+    return tf.reduce_sum(tf.cast(ordered, tf.int64) * weights, axis=-1)
 
 
 def upright(pixels: Any, turn: Any) -> Any:

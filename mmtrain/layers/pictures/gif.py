@@ -17,8 +17,8 @@ def size(data: Any) -> tuple[Any, Any]:
 
 
 def _screen(data: Any, at: Any) -> tuple[Any, Any]:
-    left, top, width, height = (little(data, at + offset, 2) for offset in (1, 3, 5, 7))
-    return tf.maximum(little(data, 8, 2), top + height), tf.maximum(little(data, 6, 2), left + width)
+    left, top, width, height = (little(cut(data, at + offset, 2)) for offset in (1, 3, 5, 7))
+    return tf.maximum(little(data[8:10]), top + height), tf.maximum(little(data[6:8]), left + width)
 
 
 def first_frame(text: Any, data: Any) -> Any:
@@ -36,7 +36,7 @@ def first_frame(text: Any, data: Any) -> Any:
     alpha = tf.where(tf.equal(tf.range(count), clear), 0, 255)[:, None]
     colours = tf.concat([palette, tf.cast(alpha, tf.uint8)], axis=1)
     numbers = _numbers(text, data, at, at + 10 + tf.where(own, 3 * count, 0), bits)
-    before = tf.cast(tf.stack([little(data, at + 3, 2), little(data, at + 1, 2)]), tf.int32)  # top and left
+    before = tf.cast(tf.stack([little(data[at + 3 : at + 5]), little(data[at + 1 : at + 3])]), tf.int32)  # top and left
     behind = tf.cast(tf.stack(_screen(data, at)), tf.int32) - before - tf.shape(numbers)
     return tf.gather(colours, tf.pad(numbers, tf.stack([before, behind], axis=1), constant_values=tf.maximum(clear, 0)))
 
@@ -66,10 +66,10 @@ def _first(data: Any) -> tuple[Any, Any]:
     """Where the first frame's descriptor is, and its transparent colour or -1."""
 
     def step(at: Any, clear: Any) -> tuple[Any, Any]:
-        extension = tf.equal(byte(data, at), _EXTENSION)
-        control = tf.cond(extension, lambda: tf.equal(byte(data, at + 1), _CONTROL), lambda: tf.constant(False))
-        found = tf.cond(control, lambda: tf.where(tf.equal(byte(data, at + 3) & 1, 1), byte(data, at + 6), clear), lambda: clear)
-        return tf.cond(extension, lambda: _behind_blocks(data, at + 2), lambda: at + 1), found
+        head = tf.cast(cut(data, at, 7), tf.int32)  # shorter than a frame's descriptor, which is still to come
+        extension = tf.equal(head[0], _EXTENSION)
+        told = extension & tf.equal(head[1], _CONTROL) & tf.equal(head[3] & 1, 1)
+        return tf.where(extension, _behind_blocks(data, at + 2, some=extension), at + 1), tf.where(told, head[6], clear)
 
     flags = byte(data, 10)
     start = 13 + tf.where(flags >= 0x80, 3 * tf.bitwise.left_shift(2, flags & 7), 0)
@@ -77,7 +77,7 @@ def _first(data: Any) -> tuple[Any, Any]:
     return at, clear
 
 
-def _behind_blocks(data: Any, start: Any) -> Any:
-    """The end of the blocks from `start` on, of which the last is empty."""
-    (at,) = walk(lambda at: tf.not_equal(byte(data, at), 0), lambda at: (at + 1 + byte(data, at),), start)
+def _behind_blocks(data: Any, start: Any, *, some: Any = True) -> Any:
+    """The end of the blocks from `start` on, of which the last is empty, if there are `some`."""
+    (at,) = walk(lambda at: tf.not_equal(byte(data, at), 0) & some, lambda at: (at + 1 + byte(data, at),), start)
     return at + 1

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from mmtrain.layers.pictures import bmp, gif, webp
-from mmtrain.layers.pictures.binary import big, byte, is_at, walk
+from mmtrain.layers.pictures.binary import big, byte, cut, is_at, walk
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 """By number; the number after the last is that of anything else."""
@@ -60,33 +60,33 @@ def _header(size: tuple[Any, Any], exif: Any = None, bits: Any = 8, transparent:
 
 
 def _between(data: Any, start: Any, end: Any) -> Any:
-    """Bytes from `start` to `end`; none where `start` is negative."""
-    return tf.cond(start < 0, lambda: tf.zeros((0,), tf.uint8), lambda: data[start:end])
+    """Bytes from `start` to `end`; none where both are negative."""
+    return data[tf.maximum(start, 0) : tf.maximum(end, 0)]
 
 
 def _jpeg(data: Any) -> Header:
     """Segments up to the start of the scan; the first frame header, the first EXIF segment."""
 
     def step(at: Any, _: Any, frame: Any, exif: Any, exif_end: Any) -> tuple[Any, ...]:
-        found = byte(data, at + 1)
-        filling = tf.not_equal(byte(data, at), 0xFF) | tf.equal(found, 0xFF)
-        marker = tf.where(filling, 0, found)
+        head = cut(data, at, 4)
+        filling = tf.not_equal(head[0], 0xFF) | tf.equal(head[1], 0xFF)
+        marker = tf.where(filling, 0, tf.cast(head[1], tf.int32))
         lone = tf.equal(marker, 0) | ((marker >= 0xD0) & (marker <= 0xD9))
-        length = tf.cond(lone, lambda: tf.constant(0), lambda: tf.cast(big(data, at + 2, 2), tf.int32))
+        length = tf.where(lone, 0, tf.cast(big(head[2:]), tf.int32))
         behind = at + tf.where(filling, 1, 2 + length)
         is_frame = (marker >= 0xC0) & (marker <= 0xCF) & tf.reduce_all(tf.not_equal(marker, [0xC4, 0xC8, 0xCC])) & (frame < 0)
         is_exif = tf.equal(marker, 0xE1) & (exif < 0) & is_at(data, at + 4, b"Exif\0\0")
         return behind, marker, tf.where(is_frame, at, frame), tf.where(is_exif, at + 10, exif), tf.where(is_exif, behind, exif_end)
 
     _, _, frame, exif, end = walk(lambda _, marker, *__: tf.not_equal(marker, 0xDA), step, 2, 0, -1, -1, -1)
-    return _header((big(data, frame + 5, 2), big(data, frame + 7, 2)), _between(data, exif, end))
+    return _header((big(cut(data, frame + 5, 2)), big(cut(data, frame + 7, 2))), _between(data, exif, end))
 
 
 def _png(data: Any) -> Header:
     """Chunks up to the end; the first EXIF chunk."""
 
     def step(at: Any, _: Any, exif: Any, exif_end: Any, transparent: Any) -> tuple[Any, ...]:
-        length = tf.cast(big(data, at, 4), tf.int32)
+        length = tf.cast(big(cut(data, at, 4)), tf.int32)
         is_exif = is_at(data, at + 4, b"eXIf") & (exif < 0)
         return (
             at + 12 + length,
@@ -99,7 +99,7 @@ def _png(data: Any) -> Header:
     _, _, exif, end, transparent = walk(lambda _, ended, *__: ~ended, step, 8, False, -1, -1, False)
     depth, colour = byte(data, 24), byte(data, 25)
     bits = tf.where(tf.equal(depth, 16) & tf.not_equal(colour, 0), COLOUR_DEEP, depth)
-    return _header((big(data, 20, 4), big(data, 16, 4)), _between(data, exif, end), bits, transparent | (colour >= 4))
+    return _header((big(data[20:24]), big(data[16:20])), _between(data, exif, end), bits, transparent | (colour >= 4))
 
 
 def _webp(data: Any) -> Header:

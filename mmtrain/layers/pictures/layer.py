@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from mmtrain.layers.pictures.binary import required
 from mmtrain.layers.pictures.decode import pixels_of
 from mmtrain.layers.pictures.exif import orientation, upright
 from mmtrain.layers.pictures.header import FORMATS, GREY_DEEP, header, kind
@@ -48,8 +49,10 @@ class EncodePicture(keras.layers.Layer):  # type: ignore[misc]
         super().__init__(autocast=False, trainable=False, **kwargs)
         self.layout = Layout((height, width), channels, bits, resize, (background[0], background[1], background[2]), max_pixels)
         self.built = True
-        # Compiled once, so that an eager call neither traces anew nor rounds otherwise than a compiled one.
-        self._decode = tf.function(self._decoded, input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
+        # Compiled once, so that an eager call neither traces anew nor rounds otherwise than a compiled one. Behind a lambda, or
+        # an export would hold it twice: as what the model calls, and as what the layer has.
+        decode = tf.function(self._decoded, input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
+        self._decode = lambda texts: decode(texts)
 
     def get_config(self) -> dict[str, Any]:
         """The layer's arguments, plain JSON."""
@@ -104,8 +107,8 @@ def _picture(text: Any, layout: Layout) -> tuple[Any, Any]:
     """The pixels of one file, and its status; an error of TensorFlow's where it cannot be decoded."""
     data = tf.io.decode_raw(text, tf.uint8)
     number = kind(data)
-    with tf.control_dependencies([tf.debugging.assert_less(number, len(FORMATS))]):
-        head = header(data, tf.identity(number))
+    (number,) = required(number < len(FORMATS), [number])
+    head = header(data, number)
     too_deep = head.bits > (GREY_DEEP if layout.bits == 16 else GREY_DEEP - 1)
     status = tf.where(head.height * head.width > layout.max_pixels, TOO_LARGE, tf.where(too_deep, TOO_DEEP, OK))
 
