@@ -29,6 +29,7 @@ from mmtrain.columns import FittedColumn
 from mmtrain.columns.image import FittedImage
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import Problem, RunError
+from mmtrain.layers.encoding import Lookup
 from mmtrain.layers.pictures import STATUS
 from mmtrain.model.saved import parts
 
@@ -61,14 +62,17 @@ def _plain(keys: Iterable[str]) -> dict[str, str]:
 
 def write(model: keras.Model, fitted: Fitted, folder: Path) -> None:
     """Write `model`, the whole one of a run, into `folder`."""
+    encoder, predictor = _with_status(model, fitted), parts(model)[1]
+    # What the graph refers to. The Keras models themselves would be written with graphs of their own.
     module = tf.Module()
-    module.encoder, module.predictor = _with_status(model, fitted), parts(model)[1]  # kept with the graph: weights and tables
+    module.weights = [weight.value for weight in model.weights]
+    module.tables = [layer.table for layer in encoder.layers if isinstance(layer, Lookup)]
     names = input_names(fitted)
     prefixes = output_names(fitted)
 
     def serve(**rows: Any) -> dict[str, Any]:
-        encoded, status = module.encoder({key: tf.expand_dims(rows[name], 1) for key, name in names.items()})
-        predictions = module.predictor(encoded)
+        encoded, status = encoder({key: tf.expand_dims(rows[name], 1) for key, name in names.items()})
+        predictions = predictor(encoded)
         outputs = {"status": _spoken_status(tf.shape(next(iter(rows.values())))[:1], status)}
         for key, target in fitted.targets.items():
             outputs |= {f"{prefixes[key]}{name}": tensor for name, tensor in target.served(predictions[key]).items()}

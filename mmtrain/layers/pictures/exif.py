@@ -46,5 +46,5 @@ def upright(pixels: Any, turn: Any) -> Any:
     """(height, width, channels) turned back from orientation `turn`: mirrored first, then the sides exchanged."""
     upside_down = tf.reduce_any(tf.equal(turn, [3, 4, 6, 7]))
     mirrored = tf.reduce_any(tf.equal(turn, [2, 3, 7, 8]))
-    pixels = tf.reverse(pixels, tf.boolean_mask([0, 1], tf.stack([upside_down, mirrored])))
-    return tf.transpose(pixels, tf.where(turn >= 5, [1, 0, 2], [0, 1, 2]))
+    flipped = tf.reverse(pixels, tf.boolean_mask([0, 1], tf.stack([upside_down, mirrored])))
+    return tf.ensure_shape(tf.transpose(flipped, tf.where(turn >= 5, [1, 0, 2], [0, 1, 2])), (None, None, pixels.shape[-1]))

@@ -1,4 +1,9 @@
-"""Stretch, crop or pad, bilinear with antialias, with the geometry and the roundings of `mmtrain.pixels.resize`."""
+"""Stretch, crop or pad, bilinear with antialias, with the geometry and the arithmetic of `mmtrain.pixels.resize`.
+
+Pillow averages pixels of 8 bits in whole numbers: weights with 22 bits of fraction, one side after the other, rounded in between. The
+same is done here, so that pixels are equal. `tf.image.resize(antialias=True)` would be one level off in one of 150, and by a hundred
+levels in the colours of nearly transparent pixels, which are divided by their alpha afterwards.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +15,8 @@ import tensorflow as tf
 from mmtrain.layers.pictures.colour import divided, fill, multiplied
 from mmtrain.pixels import Layout
 
-_HALF = 0.5001
-"""Pillow averages in whole numbers and rounds a half up; in float32 a half may come out a little smaller."""
+_FRACTION = 22
+"""Bits behind the point; 255 times a sum of weights of 2**22 fits into 31 bits."""
 
 
 def resized(pixels: Any, layout: Layout) -> Any:
@@ -22,8 +27,7 @@ def resized(pixels: Any, layout: Layout) -> Any:
 
 
 def _stretched(pixels: Any, layout: Layout) -> Any:
-    height, width = tf.unstack(tf.shape(pixels)[:2])
-    return _boxed(pixels, tf.constant(layout.size), (0.0, tf.cast(height, tf.float32)), (0.0, tf.cast(width, tf.float32)))
+    return _boxed(pixels, tf.constant(layout.size), tf.constant([0.0, 0.0]), tf.cast(tf.shape(pixels)[:2], tf.float32))
 
 
 def _cropped(pixels: Any, layout: Layout) -> Any:
@@ -34,14 +38,12 @@ def _cropped(pixels: Any, layout: Layout) -> Any:
     step = tf.cast(size, tf.float64) / tf.cast(cover, tf.float64)
     start = tf.cast(first, tf.float64) * step
     end = tf.minimum(tf.cast(size, tf.float64), tf.cast(first + layout.size, tf.float64) * step)
-    (top, left), (bottom, right) = (tf.unstack(tf.cast(edge, tf.float32)) for edge in (start, end))
-    return _boxed(pixels, tf.constant(layout.size), (top, bottom), (left, right))
+    return _boxed(pixels, tf.constant(layout.size), tf.cast(start, tf.float32), tf.cast(end, tf.float32))
 
 
 def _padded(pixels: Any, layout: Layout) -> Any:
-    height, width = tf.unstack(tf.shape(pixels)[:2])
     inner = tf.cast(_at_scale(tf.cast(tf.shape(pixels)[:2], tf.int64), layout.size, larger=False), tf.int32)
-    small = _boxed(pixels, inner, (0.0, tf.cast(height, tf.float32)), (0.0, tf.cast(width, tf.float32)))
+    small = _boxed(pixels, inner, tf.constant([0.0, 0.0]), tf.cast(tf.shape(pixels)[:2], tf.float32))
     before = (tf.constant(layout.size) - inner) // 2
     place = tf.stack([before, layout.size - inner - before], axis=1)  # (2, 2): before and after, of height and width
     scale = 257 if layout.bits == 16 else 1
@@ -68,31 +70,48 @@ def _rounded(numerator: Any, denominator: Any) -> Any:
     return (2 * numerator + denominator) // (2 * denominator)
 
 
-def _boxed(pixels: Any, size: Any, rows: tuple[Any, Any], columns: tuple[Any, Any]) -> Any:
-    """The box `rows` x `columns` of `pixels` at `size`; transparent colours count by their alpha."""
-    if pixels.dtype != tf.uint8:
-        return _scaled(pixels, size, rows, columns, lambda values: values)
-    if pixels.shape[-1] != 4:
-        return tf.cast(_scaled(pixels, size, rows, columns, _to_levels), tf.uint8)
-    return divided(tf.cast(_scaled(multiplied(pixels), size, rows, columns, _to_levels), tf.uint8))
+def _boxed(pixels: Any, size: Any, start: Any, end: Any) -> Any:
+    """The box from `start` to `end`, each (row, column) float32, at `size`; transparent colours count by their alpha."""
+    if pixels.shape[-1] == 4:
+        return divided(_averaged(multiplied(pixels), size, start, end))
+    return _averaged(pixels, size, start, end)
 
 
-def _to_levels(values: Any) -> Any:
-    return tf.clip_by_value(tf.floor(values + _HALF), 0.0, 255.0)
+def _averaged(pixels: Any, size: Any, start: Any, end: Any) -> Any:
+    """Across, then down, or, where that saves much, the other way round; (height, width, channels).
+
+    When Pillow 13.0 does so is nowhere written. The condition was found in its answers, and has held for 1,500 random sizes.
+    """
+    saved = tf.shape(pixels)[:2] - size
+    down_first = (saved[0] > 0) & (saved[0] > 2 * saved[1])
+    first, last = tf.where(down_first, 0, 1), tf.where(down_first, 1, 0)
+    turned = tf.transpose(pixels, tf.stack([first, last, 2]))  # the side of the first pass comes first
+    once = tf.transpose(_along(turned, size[first], start[first], end[first]), [1, 0, 2])
+    twice = _along(once, size[last], start[last], end[last])
+    return tf.transpose(twice, tf.stack([last, first, 2]))
 
 
-def _scaled(pixels: Any, size: Any, rows: tuple[Any, Any], columns: tuple[Any, Any], rounded: Callable[[Any], Any]) -> Any:
-    """First across, then down, rounded in between as Pillow does; float32."""
-    height = tf.shape(pixels)[0]
-    across = _translated(pixels, tf.stack([height, size[1]]), (0.0, tf.cast(height, tf.float32)), columns)
-    width = (0.0, tf.cast(size[1], tf.float32))
-    return rounded(_translated(rounded(across), size, rows, width))
+def _along(pixels: Any, count: Any, start: Any, end: Any) -> Any:
+    """(length, others, channels) to (count, others, channels)."""
+    shape = tf.shape(pixels)
+    flat = tf.reshape(pixels, tf.stack([shape[0], -1]))
+    weights = _weights(shape[0], count, start, end)  # (count, length)
+    if pixels.dtype == tf.uint8:
+        whole = tf.sparse.from_dense(tf.cast(weights * 2**_FRACTION + 0.5, tf.int32))
+        total = tf.sparse.sparse_dense_matmul(whole, tf.cast(flat, tf.int32)) + 2 ** (_FRACTION - 1)
+        found = tf.cast(tf.clip_by_value(tf.bitwise.right_shift(total, _FRACTION), 0, 255), tf.uint8)
+    else:
+        found = tf.cast(tf.sparse.sparse_dense_matmul(tf.sparse.from_dense(weights), tf.cast(flat, tf.float64)), tf.float32)
+    return tf.ensure_shape(tf.reshape(found, tf.stack([count, shape[1], shape[2]])), (None, None, pixels.shape[-1]))
 
 
-def _translated(pixels: Any, size: Any, rows: tuple[Any, Any], columns: tuple[Any, Any]) -> Any:
-    """Triangles as wide as the reduction, normalised where they stick out of the picture: those of Pillow's bilinear filter."""
-    scale = [tf.cast(size[side], tf.float32) / (end - start) for side, (start, end) in enumerate((rows, columns))]
-    shift = [-start * scale[side] for side, (start, _) in enumerate((rows, columns))]
-    return tf.raw_ops.ScaleAndTranslate(
-        images=pixels[None], size=size, scale=tf.stack(scale), translation=tf.stack(shift), kernel_type="triangle", antialias=True
-    )[0]
+def _weights(length: Any, count: Any, start: Any, end: Any) -> Any:
+    """How much each of `length` pixels counts in each of `count`; (count, length) float64, every row a triangle with the sum 1."""
+    step = tf.cast(end - start, tf.float64) / tf.cast(count, tf.float64)
+    width = tf.maximum(step, 1.0)  # of half a triangle
+    center = tf.cast(start, tf.float64) + (tf.range(count, dtype=tf.float64) + 0.5) * step
+    place = tf.range(length, dtype=tf.float64)
+    first, last = (tf.cast(tf.cast(center + side * width + 0.5, tf.int64), tf.float64)[:, None] for side in (-1, 1))
+    inside = (place >= first) & (place < last)
+    triangle = tf.where(inside, tf.maximum(1.0 - tf.abs((place - center[:, None] + 0.5) * (1.0 / width)), 0.0), 0.0)
+    return triangle / tf.reduce_sum(triangle, axis=1, keepdims=True)
