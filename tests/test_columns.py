@@ -378,9 +378,7 @@ def test_text_without_any_training_word_knows_missing_and_unseen():
 @pytest.mark.parametrize(("bits", "dtype", "levels"), [(8, "uint8", 255), (16, "uint16", 65_535)])
 def test_image_is_blank_where_it_is_absent(bits, dtype, levels):
     fitted = Image(size=(1, 2), channels=1, bits=bits, resize="crop", background=(1, 2, 3), max_pixels=9).fit([])
-    assert fitted == FittedImage(
-        height=1, width=2, channels=1, bits=bits, resize="crop", background=(1, 2, 3), max_pixels=9
-    )
+    assert fitted == FittedImage(height=1, width=2, channels=1, bits=bits, resize="crop", background=(1, 2, 3), max_pixels=9)
     assert fitted.spec == TensorSpec("image", (1, 2, 1), dtype, levels=levels)
     assert fitted.raw_inputs("scan") == {"scan": RawInput((1,), "string")}
     white = b"BM\x3a\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\1\0\0\0\1\0\0\0\1\0\x18\0" + bytes(24) + b"\xff\xff\xff\0"

@@ -14,13 +14,13 @@ PIECE = 64
 """Rows at once, which bounds what decoded pictures take."""
 
 
-def predict(folder: str, inputs: dict[str, list]) -> dict[str, list]:
+def predict(folder: str, inputs: dict[str, list[object]]) -> dict[str, list[object]]:
     """Outputs of all rows, in their order."""
     model = tf.saved_model.load(folder)  # kept while its signature is called
     signature = model.signatures["serving_default"]
     kinds = {name: tensor.dtype for name, tensor in signature.structured_input_signature[1].items()}
     values = {name: [_value(value) for value in inputs[name]] for name in kinds}
-    outputs = {name: [] for name in signature.structured_outputs}
+    outputs: dict[str, list[object]] = {name: [] for name in signature.structured_outputs}
     for start in range(0, max(map(len, values.values())), PIECE):
         found = signature(**{name: tf.constant(values[name][start : start + PIECE], kind) for name, kind in kinds.items()})
         for name, tensor in found.items():

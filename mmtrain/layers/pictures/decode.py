@@ -25,7 +25,7 @@ def pixels_of(text: Any, data: Any, number: Any, head: Header, layout: Layout) -
         lambda: _flat(gif_frame(text, data), layout),
         lambda: _flat(webp_frame(text, data), layout),
     ]
-    return tf.switch_case(number, decoders)
+    return tf.ensure_shape(tf.switch_case(number, decoders), (None, None, layout.channels))
 
 
 def _flat(pixels: Any, layout: Layout) -> Any:

@@ -49,10 +49,8 @@ class EncodePicture(keras.layers.Layer):  # type: ignore[misc]
         super().__init__(autocast=False, trainable=False, **kwargs)
         self.layout = Layout((height, width), channels, bits, resize, (background[0], background[1], background[2]), max_pixels)
         self.built = True
-        # Compiled once, so that an eager call neither traces anew nor rounds otherwise than a compiled one. Behind a lambda, or
-        # an export would hold it twice: as what the model calls, and as what the layer has.
-        decode = tf.function(self._decoded, input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
-        self._decode = lambda texts: decode(texts)
+        # Compiled once, so that an eager call does not trace anew.
+        self._decode: Any = tf.function(self._decoded, input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
 
     def get_config(self) -> dict[str, Any]:
         """The layer's arguments, plain JSON."""
