@@ -33,8 +33,6 @@ columns:
   note: {role: text}
   scan: {role: image, size: [48, 40], channels: 3, missing: mask, augment: {flip: horizontal, rotate: 20}}
   ill: {role: target, task: binary}
-branches:
-  scan: {columns: [scan], architecture: cnn, filters: [8, 16]}
 split: {method: random, validation: 0.2, test: 0.2}
 training: {epochs: 1, batch_size: 32, seed: 1}
 """

@@ -71,8 +71,8 @@ def write(model: keras.Model, fitted: Fitted, folder: Path) -> None:
     prefixes = output_names(fitted)
 
     def serve(**rows: Any) -> dict[str, Any]:
-        encoded, status = encoder({key: tf.expand_dims(rows[name], 1) for key, name in names.items()})
-        predictions = predictor(encoded)
+        encoded, status = encoder({key: tf.expand_dims(rows[name], 1) for key, name in names.items()}, training=False)
+        predictions = predictor(encoded, training=False)
         outputs = {"status": _spoken_status(tf.shape(next(iter(rows.values())))[:1], status)}
         for key, target in fitted.targets.items():
             outputs |= {f"{prefixes[key]}{name}": tensor for name, tensor in target.served(predictions[key]).items()}
