@@ -35,6 +35,7 @@ from mmtrain.model.saved import parts
 
 Array = np.ndarray[Any, Any]
 _AT_ONCE = 64
+"""Files decoded at once."""
 
 
 def input_names(fitted: Fitted) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Image files to pixels inside a TensorFlow graph, so that a saved or exported model takes pictures as they are.
 
-The rules are those of `mmtrain.pixels`, and so are the pixels, but for one level at most: TensorFlow averages in float32, Pillow in
-whole numbers. Nothing here runs while a model is trained, which takes its pictures from the image store.
+The rules are those of `mmtrain.pixels`, and so are the pixels, to the bit as far as has been seen; one level is what may be relied on.
+Nothing here runs while a model is trained, which takes its pictures from the image store.
 
 | module | does |
 |---|---|

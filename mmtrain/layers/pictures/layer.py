@@ -29,8 +29,8 @@ STATUS = {
 class EncodePicture(keras.layers.Layer):  # type: ignore[misc]
     """(batch, 1) strings, the bytes of image files, empty for no picture, to pixels, presence and status.
 
-    Pixels are (batch, height, width, channels) uint8, or uint16 for 16 bits, as the image store has them but for one level
-    at most; all zeros where there is no picture. Presence is (batch, 1) float32, 0 or 1; status (batch, 1) int32, see `STATUS`.
+    Pixels are (batch, height, width, channels) uint8, or uint16 for 16 bits, as the image store has them; all zeros where
+    there is no picture. Presence is (batch, 1) float32, 0 or 1; status (batch, 1) int32, see `STATUS`.
     A file that cannot be decoded never fails its batch.
     """
 
