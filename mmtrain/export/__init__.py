@@ -1,0 +1,1 @@
+"""Exports: a trained model in a form that other programs open."""
