@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
@@ -41,7 +41,7 @@ class EncodePicture(keras.layers.Layer):  # type: ignore[misc]
         width: int,
         channels: int,
         bits: int,
-        resize: str,
+        resize: Literal["stretch", "crop", "pad"],
         background: tuple[int, int, int],
         max_pixels: int,
         **kwargs: Any,
