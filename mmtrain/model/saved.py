@@ -21,10 +21,15 @@ ROWS_AT_ONCE = 256
 
 
 def predictor(path: Path) -> Any:
-    """The part of model.keras behind the preprocessing, its last layer. Nothing is executed that is not a registered layer."""
+    """The part of model.keras behind the preprocessing, its last layer."""
+    return whole(path).layers[-1]
+
+
+def whole(path: Path) -> Any:
+    """All of model.keras: raw cells and pixels to predictions. Nothing is executed that is not a registered layer."""
     inspect_model(path)
     try:
-        return keras.models.load_model(path, safe_mode=True, compile=False).layers[-1]
+        return keras.models.load_model(path, safe_mode=True, compile=False)
     except (ValueError, TypeError, OSError) as error:
         what = f"the model cannot be opened: {str(error).splitlines()[0]}"
         raise RunError(Problem(str(path), what, "Train again, or import your own layers with --code.")) from error
