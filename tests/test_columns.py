@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from mmtrain.columns import AnyFittedColumn, Categorical, Group, Id, Image, InputColumn, Numeric, Split, Text, Weight, roles
-from mmtrain.columns.base import fitted_roles
+from mmtrain.columns.base import RawInput, fitted_roles
 from mmtrain.columns.image import FittedImage
 from mmtrain.specs import TensorSpec
 from mmtrain.targets import Target
@@ -377,15 +377,16 @@ def test_text_without_any_training_word_knows_missing_and_unseen():
 @pytest.mark.usefixtures("tensorflow")
 @pytest.mark.parametrize(("bits", "dtype", "levels"), [(8, "uint8", 255), (16, "uint16", 65_535)])
 def test_image_is_blank_where_it_is_absent(bits, dtype, levels):
-    fitted = Image(size=(1, 2), channels=1, bits=bits).fit([])
-    assert fitted == FittedImage(height=1, width=2, channels=1, bits=bits)
+    fitted = Image(size=(1, 2), channels=1, bits=bits, resize="crop", background=(1, 2, 3), max_pixels=9).fit([])
+    assert fitted == FittedImage(height=1, width=2, channels=1, bits=bits, resize="crop", background=(1, 2, 3), max_pixels=9)
     assert fitted.spec == TensorSpec("image", (1, 2, 1), dtype, levels=levels)
-    assert list(fitted.raw_inputs("scan")) == ["scan", "scan_present"]
-    pixels = np.full((2, 1, 2, 1), levels, dtype=dtype)
-    codes, present = fitted.preprocessing()(pixels, np.array([[1], [0]], dtype=np.float32))
+    assert fitted.raw_inputs("scan") == {"scan": RawInput((1,), "string")}
+    white = b"BM\x3a\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\1\0\0\0\1\0\0\0\1\0\x18\0" + bytes(24) + b"\xff\xff\xff\0"
+    codes, present, status = fitted.preprocessing()(np.array([[white], [b""]], dtype=object))
     assert codes.numpy().dtype == dtype
     assert codes.numpy().reshape(2, 2).tolist() == [[levels, levels], [0, 0]]
     assert present.numpy().tolist() == [[1], [0]]
+    assert status.numpy().tolist() == [[0], [1]]
 
 
 def test_image_has_no_cells_to_encode():

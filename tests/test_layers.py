@@ -213,19 +213,20 @@ def test_feature_attention_keeps_its_own_type_when_loaded_elsewhere():
 
 def layers_to_save():
     """Every registered layer of ours with an example of its inputs."""
-    from mmtrain.layers import encoding, network
+    from mmtrain.layers import encoding, network, pictures
 
     ids = np.array([[4, 3, 3, 0]], dtype=np.int32)
     strings = np.array([["B c"], [""]], dtype=object)
     pair = (BRANCHES, {key: np.array(value, dtype=np.float32) for key, value in SHOWN.items()})
     pixels = np.full((2, 1, 1, 1), 9, dtype=np.uint8)
     here = np.array([[1], [0]], dtype=np.float32)
+    layout = {"height": 2, "width": 3, "channels": 1, "bits": 16, "resize": "pad", "background": [1, 2, 3], "max_pixels": 9}
     number = {"fill": 0.1, "center": 0.3, "scale": 0.7, "indicator": True, "masked": True}
     return {
         "EncodeNumber": (encoding.EncodeNumber(**number), (np.array([[1.5], [np.nan]]),)),
         "EncodeCategory": (encoding.EncodeCategory(categories=["B c", "ü"], masked=False), (strings,)),
         "EncodeText": (encoding.EncodeText(words=["b", "c"], length=3, ordered=False, masked=True), (strings,)),
-        "EncodePixels": (encoding.EncodePixels(), (pixels, here)),
+        "EncodePicture": (pictures.EncodePicture(**layout), (strings,)),
         "Brightness01": (network.Brightness01(levels=255), (pixels,)),
         "BagProjection": (network.BagProjection(idf=[0.0, 1.0, 3.0, 1.5, 2.5], units=2), (ids,)),
         "TokenAverage": (network.TokenAverage(), (ids, np.ones((1, 4, 2), dtype=np.float32))),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class Format(StrEnum):
     """What other programs open."""
 
+    saved_model = "saved_model"
     keras = "keras"
     onnx = "onnx"
     litert = "litert"
@@ -41,7 +42,10 @@ def command(
     *,
     to: Annotated[
         Format,
-        typer.Option("--format", help="keras takes raw cells; onnx and litert take encoded inputs, as the contract beside them says."),
+        typer.Option(
+            "--format",
+            help="saved_model and keras take raw cells and image files; onnx and litert encoded inputs, see CONTRACT.md beside them.",
+        ),
     ],
     quantize: Annotated[
         Quantize | None, typer.Option("--quantize", help="Smaller and less exact; refused when the scores fall.", show_default=False)

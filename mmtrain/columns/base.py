@@ -118,7 +118,10 @@ class FittedColumn(Section):
 
     @abstractmethod
     def preprocessing(self) -> Any:
-        """A registered Keras layer: raw tensors in, `(encoded, present)` out; present is (batch, 1) float32, 0 or 1."""
+        """A registered Keras layer: raw tensors in, `(encoded, present)` out; present is (batch, 1) float32, 0 or 1.
+
+        What it gives beyond these two is not seen by the network.
+        """
 
 
 roles: Registry[Any] = Registry("role")

@@ -1,7 +1,8 @@
 """`role: image`: the path of one picture per row.
 
 Encoded as kind `image`: (batch, height, width, channels) uint8, or uint16 with `bits: 16`. Pictures are decoded once,
-before training, into an image store; there is no second reading of the same file. A masked picture is all zeros.
+before training, into an image store; there is no second reading of the same file. A masked picture is all zeros. The saved
+model takes the bytes of image files, and decodes them by the same rules.
 """
 
 from __future__ import annotations
@@ -48,13 +49,16 @@ class Augment(Section):
 
 
 class FittedImage(FittedColumn):
-    """Nothing is learned from pictures; this is the shape they have in the store."""
+    """Nothing is learned from pictures; this is how they look in the store."""
 
     role: Literal["image"] = "image"
     height: Side
     width: Side
     channels: Literal[1, 3, 4]
     bits: Literal[8, 16]
+    resize: Literal["stretch", "crop", "pad"]
+    background: tuple[Level, Level, Level]
+    max_pixels: PositiveInt
 
     @property
     def spec(self) -> TensorSpec:
@@ -63,8 +67,8 @@ class FittedImage(FittedColumn):
         return TensorSpec("image", (self.height, self.width, self.channels), dtype, levels=2**self.bits - 1)
 
     def raw_inputs(self, name: str) -> dict[str, RawInput]:
-        """Pixels of the store's shape, and whether there is a picture."""
-        return {name: RawInput(self.spec.shape, self.spec.dtype), f"{name}_present": RawInput((1,), "float32")}
+        """The bytes of one image file, empty for missing."""
+        return {name: RawInput((1,), "string")}
 
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:  # noqa: ARG002
         """Pictures come from the image store, not from cells."""
@@ -75,15 +79,23 @@ class FittedImage(FittedColumn):
         colours = {1: "grey", 3: "red, green, blue", 4: "red, green, blue, opacity"}[self.channels]
         encoded = (
             f"{self.height} x {self.width} pixels ({colours}), 0 dark to {2**self.bits - 1} bright, turned upright by EXIF and brought to "
-            "this size as the column's options in config.yaml say. All 0 without a picture."
+            f"this size with `resize: {self.resize}` and the background {list(self.background)}. All 0 without a picture."
         )
         return Recipe("A picture.", encoded, "1 if there is a picture, else 0.")
 
     def preprocessing(self) -> Any:
-        """Pixels are encoded already; blanks the absent ones."""
-        from mmtrain.layers.encoding import EncodePixels
+        """Decodes files; a third output is the status of each, see `mmtrain.layers.pictures.STATUS`."""
+        from mmtrain.layers.pictures import EncodePicture
 
-        return EncodePixels()
+        return EncodePicture(
+            height=self.height,
+            width=self.width,
+            channels=self.channels,
+            bits=self.bits,
+            resize=self.resize,
+            background=self.background,
+            max_pixels=self.max_pixels,
+        )
 
 
 @role("image", fitted=FittedImage)
@@ -127,4 +139,12 @@ class Image(InputColumn):
 
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedImage:  # noqa: ARG002
         """Nothing to learn."""
-        return FittedImage(height=self.size[0], width=self.size[1], channels=self.channels, bits=self.bits)
+        return FittedImage(
+            height=self.size[0],
+            width=self.size[1],
+            channels=self.channels,
+            bits=self.bits,
+            resize=self.resize,
+            background=self.background,
+            max_pixels=self.max_pixels,
+        )

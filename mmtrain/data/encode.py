@@ -100,7 +100,7 @@ def encoder(columns: Mapping[str, FittedColumn]) -> Any:
         raw = {label: keras.Input(spec.shape, dtype=spec.dtype, name=label) for label, spec in columns[key].raw_inputs(key).items()}
         layer = columns[key].preprocessing()
         layer.name = name
-        outputs[key], outputs[f"{key}_present"] = layer(*raw.values())
+        outputs[key], outputs[f"{key}_present"], *_ = layer(*raw.values())
         inputs.update(raw)
     return keras.Model(inputs, outputs, name=free_names(["encoder"], "", taken)["encoder"])
 

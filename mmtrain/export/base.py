@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mmtrain.data.encode import Fitted
 from mmtrain.errors import ConfigError, Problem, listed
 
 Array = np.ndarray[Any, Any]
@@ -28,6 +29,9 @@ class Material:
 
     source: Path
     """model.keras of the run."""
+    whole: Any
+    """The model in that file."""
+    fitted: Fitted
     predictor: Any
     inputs: Mapping[str, str]
     """Keras inputs of the exported model to the names they have in the export, see `plain_names`."""
@@ -51,6 +55,12 @@ class Format:
     """Largest difference from `predict` by quantization, `""` being none; None where the scores alone judge."""
     write: Callable[[Material, Path, str], dict[str, Any]]
     """`write(material, path, quantize)` makes the file and returns facts for the signature. Raises RunError."""
+    run: Callable[[Path, Mapping[str, Array]], dict[str, Array]]
+    """`run(path, inputs)` gives the outputs of that file, in a fresh process, by the program beside it. Raises RunError."""
+    usage: str
+    """How a person runs that program on the example."""
+    served: bool = False
+    """Whether the outputs are decisions and probabilities (see `serving`) instead of the network's predictions."""
     packages: tuple[str, ...] = ()
     """What must be importable besides mmtrain's own requirements; they come with the extra of the format's name."""
     versions: tuple[str, ...] = ()
@@ -85,7 +95,7 @@ def plain_names(keys: Iterable[str]) -> dict[str, str]:
     names: dict[str, str] = {}
     for key in keys:
         plain = re.sub(r"[^A-Za-z0-9]+", "_", key).strip("_") or "unnamed"
-        plain = plain if plain[0].isalpha() and plain not in ("file", "allow_pickle") else f"column_{plain}"
+        plain = plain if plain[0].isalpha() and plain not in ("file", "allow_pickle", "self") else f"column_{plain}"
         taken = set(names.values())
         names[key] = next(name for number in count(1) if (name := plain if number == 1 else f"{plain}_{number}") not in taken)
     return names

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,16 +10,18 @@ from typing import Any
 
 import numpy as np
 
-import mmtrain
+from mmtrain.columns.image import FittedImage
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
-from mmtrain.data.images import ImageStore
+from mmtrain.data.image_files import ImageFile, ImageFolder
 from mmtrain.data.table import Table
 from mmtrain.errors import Problem, RunError
 from mmtrain.evaluation.scoring import main_score, score_target
 from mmtrain.export.base import HALF, Array, Format
 from mmtrain.named_score import higher_is_better
 
+PICTURES = 1e-3
+"""How far predictions may be off when the export decodes the pictures itself."""
 ALLOWED_FALL = 0.01
 """How much of a score from 0 to 1 a quantization may cost; of an error, by which share it may rise."""
 
@@ -54,33 +52,23 @@ def give_runner(chosen: Format, folder: Path) -> None:
     shutil.copyfile(Path(__file__).parent / "runners" / f"{chosen.name}.py", folder / "run.py")
 
 
-def run_alone(folder: Path, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """The outputs of the export in `folder`, by its run.py in a fresh process. Raises RunError when that fails."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(mmtrain.__file__).parents[1]), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    with tempfile.TemporaryDirectory() as scratch:
-        given, found = Path(scratch, "inputs.npz"), Path(scratch, "outputs.npz")
-        np.savez(given, allow_pickle=False, **inputs)
-        command = [sys.executable, str(folder / "run.py"), str(given), str(found)]
-        done = subprocess.run(command, check=False, cwd=scratch, env=environment, capture_output=True, text=True)  # noqa: S603 (our own program)
-        if done.returncode:
-            said = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
-            raise RunError(Problem(folder.name, f"the export was written, but does not run: {said}", "Choose another format."))
-        with np.load(found) as arrays:
-            return dict(arrays)
-
-
-def raw_rows(experiment: Experiment, fitted: Fitted, table: Table, stores: Mapping[str, ImageStore]) -> dict[str, Array]:
-    """Every row as the raw inputs of model.keras."""
-    rows = np.arange(len(table))
+def raw_rows(experiment: Experiment, fitted: Fitted, table: Table) -> dict[str, Array]:
+    """Every row as it stands in the table, (rows, 1): numbers, texts, and the bytes of image files, empty for missing."""
+    data = experiment.data
     raw: dict[str, Array] = {}
     for key, column in fitted.columns.items():
-        if key in stores:
-            raw[key], raw[f"{key}_present"] = stores[key].take(rows), stores[key].present(rows)
+        header = experiment.columns[key].column
+        if isinstance(column, FittedImage):
+            folder = ImageFolder(data.images_folder, allow_outside=data.allow_outside)
+            raw[key] = np.array([[_bytes(folder, cell)] for cell in table.cells(header).fillna("")], dtype=object)
         else:
-            cells = [column.raw(piece) for piece in table.pieces(experiment.columns[key].column)]
-            values = np.concatenate(cells)
-            raw[key] = values.astype(str) if values.dtype == object else values
+            raw[key] = np.concatenate([column.raw(piece) for piece in table.pieces(header)])
     return raw
+
+
+def _bytes(folder: ImageFolder, cell: str) -> bytes:
+    found = folder.find(cell) if cell else None
+    return Path(found.path).read_bytes() if isinstance(found, ImageFile) else b""
 
 
 def largest_difference(fitted: Fitted, expected: Mapping[str, Array], found: Mapping[str, Array]) -> float:
@@ -94,10 +82,16 @@ def largest_difference(fitted: Fitted, expected: Mapping[str, Array], found: Map
     return largest
 
 
-def tolerance(chosen: Format, quantize: str, *, mixed: bool) -> float | None:
-    """What the format promises; less of a network of mixed precision, whose `predict` itself rounds to 16 bits."""
+def tolerance(chosen: Format, quantize: str, fitted: Fitted, *, mixed: bool) -> float | None:
+    """What the format promises; less of a network of mixed precision, whose `predict` itself rounds to 16 bits.
+
+    Less, too, where pictures are decoded in the export: another JPEG decoder may differ by a level.
+    """
     promised = chosen.tolerances[quantize]
-    return max(promised, HALF) if mixed and promised is not None else promised
+    if promised is None:
+        return None
+    decoded = chosen.inputs == "raw" and any(isinstance(column, FittedImage) for column in fitted.columns.values())
+    return max(promised, HALF if mixed else 0, PICTURES if decoded else 0)
 
 
 def check_difference(largest: float, allowed: float | None, label: str) -> None:

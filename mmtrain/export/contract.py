@@ -5,14 +5,17 @@ The example is made up from the vocabulary of the columns; no row of the table l
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mmtrain.columns import FittedColumn
 from mmtrain.data import encode
 from mmtrain.data.encode import Fitted
 from mmtrain.export.base import Array, Inputs
@@ -52,8 +55,7 @@ class Tensor:
 
 def tensors(kind: Inputs, fitted: Fitted, names: Mapping[str, str]) -> list[Tensor]:
     """The inputs, in the order of `names`, which maps those of Keras to those of the export."""
-    raw, encoded = examples(fitted)
-    example = raw if kind == "raw" else encoded
+    example = example_row(kind, fitted)
     owners = {label: key for key in fitted.columns for label in _labels(kind, key, fitted)}
     found = []
     for label, name in names.items():
@@ -63,8 +65,9 @@ def tensors(kind: Inputs, fitted: Fitted, names: Mapping[str, str]) -> list[Tens
         meaning = f"Whether the row has a value of {key!r}." if presence else recipe.meaning
         computed = recipe.present if presence else recipe.encoded if kind == "encoded" else _as_it_is(fitted, key)
         values = example[label]
-        dtype = "string" if values.dtype.kind == "U" else values.dtype.name
-        found.append(Tensor(name, label, key, dtype, values.shape[1:], meaning, computed, None if presence else recipe.cell, values))
+        dtype = "string" if values.dtype == object else values.dtype.name
+        shape = () if kind == "raw" else values.shape[1:]
+        found.append(Tensor(name, label, key, dtype, shape, meaning, computed, None if presence else recipe.cell, values))
     return found
 
 
@@ -80,26 +83,41 @@ def _labels(kind: Inputs, key: str, fitted: Fitted) -> tuple[str, ...]:
 def _as_it_is(fitted: Fitted, key: str) -> str:
     recipe = fitted.columns[key].recipe()
     if recipe.cell is None:
-        return recipe.encoded
+        return "The bytes of a JPEG, PNG, BMP, GIF or WebP file; none if missing."
     text = fitted.columns[key].raw_inputs(key)[key].dtype == "string"
     return f"The cell as it is; {'an empty text' if text else 'NaN'} if missing."
 
 
-def examples(fitted: Fitted) -> tuple[dict[str, Array], dict[str, Array]]:
-    """One made-up row as raw and as encoded inputs of the Keras models; the second follows from the first."""
-    raw: dict[str, Array] = {}
-    for key, column in fitted.columns.items():
-        cell = column.recipe().cell
-        for label, one in column.raw_inputs(key).items():
-            if label != key:
-                raw[label] = np.ones((1, *one.shape), dtype=one.dtype)
-            elif cell is None:
-                raw[label] = np.full((1, *one.shape), column.spec.levels // 2, dtype=one.dtype)
-            else:
-                values = column.raw(pd.Series([cell], dtype="str"))
-                raw[label] = values.astype(str) if values.dtype == object else values
-    encoded = encode.encoder(fitted.columns)({label: _tensor(values) for label, values in raw.items()})
-    return raw, {label: tensor.numpy() for label, tensor in encoded.items()}
+def example_row(kind: Inputs, fitted: Fitted) -> dict[str, Array]:
+    """One made-up row by Keras input: the cells of `recipe`, and a grey picture."""
+    raw = {key: _raw(column) for key, column in fitted.columns.items()}
+    if kind == "raw":
+        return raw
+    pictures = {key: column for key, column in fitted.columns.items() if column.recipe().cell is None}
+    others = {key: column for key, column in fitted.columns.items() if key not in pictures}
+    found = {}
+    if others:
+        encoded = encode.encoder(others)({key: _tensor(raw[key]) for key in others})
+        found = {label: tensor.numpy() for label, tensor in encoded.items()}
+    for key, column in pictures.items():
+        found[key] = np.full((1, *column.spec.shape), column.spec.levels // 2, dtype=column.spec.dtype)
+        found[f"{key}_present"] = np.ones((1, 1), dtype=np.float32)
+    return found
+
+
+def _raw(column: FittedColumn) -> Array:
+    """(1, 1)."""
+    cell = column.recipe().cell
+    return np.array([[_grey()]], dtype=object) if cell is None else column.raw(pd.Series([cell], dtype="str"))
+
+
+def _grey() -> bytes:
+    """A PNG of 8 x 8 pixels, all half bright."""
+    import PIL.Image
+
+    file = BytesIO()
+    PIL.Image.new("L", (8, 8), 127).save(file, "PNG")
+    return file.getvalue()
 
 
 def _tensor(values: Array) -> Any:
@@ -118,6 +136,9 @@ def output(key: str, name: str, target: FittedTarget) -> dict[str, Any]:
 
 def short(values: Array) -> Any:
     """Up to `LONGEST` values of one row as they are; of more, those and the one that all others are, or how many they are."""
+    if values.dtype == object:
+        value = values.reshape(-1)[0]
+        return {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
     if values.size <= LONGEST:
         return values[0].tolist()
     flat = values.reshape(-1)
@@ -131,7 +152,7 @@ def markdown(signature: Mapping[str, Any]) -> str:
     label = f"{signature['format']} {signature['quantize']}".strip()
     lines = [f"# {signature['run']['name']} as {label}", ""]
     lines += [f"Takes {signature['takes']} inputs, any number of rows at once. `run.py` shows how:", ""]
-    lines += ["    python run.py example.npz outputs.npz", "", "## Inputs", ""]
+    lines += [f"    {signature['usage']}", "", "## Inputs", ""]
     for one in signature["inputs"]:
         cell = f" for the cell {_json(one['cell'])}" if one["cell"] is not None else ""
         lines += [f"- `{one['name']}` {_typed(one)}. {one['meaning']}", f"  {one['computed']}"]

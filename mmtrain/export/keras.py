@@ -1,4 +1,4 @@
-"""`--format keras`: model.keras with what opens it: raw numbers, strings and pixels in, predictions out."""
+"""`--format keras`: model.keras with what opens it: raw numbers, strings and image files in, predictions out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from mmtrain.export.alone import by_json
 from mmtrain.export.base import EXACT, Format, Material
 
 
@@ -15,4 +16,12 @@ def write(material: Material, path: Path, quantize: str) -> dict[str, Any]:  # n
     return {"bytes": path.stat().st_size}
 
 
-FORMAT = Format(name="keras", inputs="raw", file="model.keras", tolerances={"": EXACT}, write=write)
+FORMAT = Format(
+    name="keras",
+    inputs="raw",
+    file="model.keras",
+    tolerances={"": EXACT},
+    write=write,
+    run=by_json,
+    usage="python run.py model.keras < example.json > outputs.json",
+)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mmtrain.export.alone import by_arrays
 from mmtrain.export.base import EXACT, HALF, Array, Format, Material
 
 IN_FLOAT = (
@@ -90,6 +91,8 @@ FORMAT = Format(
     file="model.tflite",
     tolerances={"": EXACT, "float16": HALF, "int8": None},
     write=write,
+    run=by_arrays,
+    usage="python run.py example.npz outputs.npz",
     packages=("ai_edge_litert",),
     versions=("ai-edge-litert",),
     why_encoded="and encode the columns as CONTRACT.md beside the export says: LiteRT cannot look up words and categories.",

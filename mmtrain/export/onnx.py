@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmtrain.export.alone import by_arrays
 from mmtrain.export.base import EXACT, HALF, Array, Format, Material
 
 OPSET = 18
@@ -101,6 +102,8 @@ FORMAT = Format(
     file="model.onnx",
     tolerances={"": EXACT, "float16": HALF, "int8": None},
     write=write,
+    run=by_arrays,
+    usage="python run.py example.npz outputs.npz",
     packages=("onnx", "onnxruntime", "tf2onnx"),
     versions=("onnx", "onnxruntime", "tf2onnx"),
     why_encoded="and encode the columns as CONTRACT.md beside the export says: ONNX cannot split texts as training did.",

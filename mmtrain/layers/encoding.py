@@ -60,7 +60,7 @@ class EncodeNumber(_Encode):
         return keras.KerasTensor((raw.shape[0], width), "float32"), keras.KerasTensor((raw.shape[0], 1), "float32")
 
 
-class _Lookup(_Encode):
+class Lookup(_Encode):
     """A static hash table from words to codes; made when first used, so that the config stays plain."""
 
     def __init__(self, words: list[str], first: int, unseen: int, settings: dict[str, Any], **kwargs: Any) -> None:
@@ -71,7 +71,7 @@ class _Lookup(_Encode):
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class EncodeCategory(_Lookup):
+class EncodeCategory(Lookup):
     """(batch, 1) strings, empty for missing, to (batch, 1) int32: 0 missing, 1 unseen, 2... in the order of `categories`."""
 
     def __init__(self, *, categories: list[str], masked: bool, **kwargs: Any) -> None:
@@ -87,7 +87,7 @@ class EncodeCategory(_Lookup):
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class EncodeText(_Lookup):
+class EncodeText(Lookup):
     """(batch, 1) strings to (batch, length) int32 ids: 0 padding, 1 missing text, 2 unseen word, 3... in the order of `words`.
 
     `ordered` keeps reading order; without it ids are sorted (largest first), as the order of a bag means nothing.
@@ -111,18 +111,3 @@ class EncodeText(_Lookup):
 
     def compute_output_spec(self, raw: Any) -> tuple[Any, Any]:
         return keras.KerasTensor((raw.shape[0], self.settings["length"]), "int32"), keras.KerasTensor((raw.shape[0], 1), "float32")
-
-
-@keras.saving.register_keras_serializable(package="mmtrain")
-class EncodePixels(_Encode):
-    """(batch, height, width, channels) pixels as the image store holds them; blanked where there is no picture."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__({}, **kwargs)
-
-    def call(self, raw: Any, present: Any) -> tuple[Any, Any]:
-        shown = tf.reshape(present > 0, (-1, 1, 1, 1))
-        return tf.where(shown, raw, tf.zeros_like(raw)), tf.cast(present > 0, tf.float32)
-
-    def compute_output_spec(self, raw: Any, present: Any) -> tuple[Any, Any]:
-        return keras.KerasTensor(raw.shape, raw.dtype), keras.KerasTensor((present.shape[0], 1), "float32")

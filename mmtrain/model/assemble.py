@@ -4,7 +4,8 @@ Three models share their layers:
 
 - `core`, which is trained: encoded inputs `{column, column_present}` to the raw value of every target;
 - `predictor`: the same inputs to predictions (probabilities; numbers in their unit);
-- `whole`, which is saved: raw strings, numbers and pixels through the preprocessing and the predictor.
+- `whole`, which is saved: raw strings, numbers and the bytes of image files through the preprocessing and the predictor, one
+  input per column, called as the column.
 """
 
 from __future__ import annotations

@@ -116,6 +116,10 @@ class FittedTarget(Section):
         """(rows, len(columns)), a column per class or label; (rows, 0) for a number."""
 
     @abstractmethod
+    def served(self, prediction: Any) -> dict[str, Any]:
+        """`decide` as `prediction` (batch,) and `probabilities`, for an exported model: a TensorFlow function."""
+
+    @abstractmethod
     def baseline(self, count: int) -> np.ndarray[Any, Any]:
         """Predictions for `count` rows by someone who knows the training answers and looks at no column."""
 

@@ -62,6 +62,14 @@ class FittedBinary(FittedClassTarget):
         positive = prediction.reshape(-1, 1)
         return np.concatenate([1 - positive, positive], axis=1)
 
+    def served(self, prediction: Any) -> dict[str, Any]:
+        """The class and (batch, 2)."""
+        import tensorflow as tf
+
+        positive = tf.reshape(prediction, (-1, 1))
+        codes = tf.cast(positive[:, 0] >= self.threshold, tf.int32)
+        return {"prediction": tf.gather(list(self.classes), codes), "probabilities": tf.concat([1 - positive, positive], axis=1)}
+
     def baseline(self, count: int) -> np.ndarray[Any, Any]:
         """The share of positive training rows, for every row."""
         import numpy as np

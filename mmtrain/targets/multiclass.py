@@ -57,6 +57,12 @@ class FittedMulticlass(FittedClassTarget):
         """(rows, classes)."""
         return prediction
 
+    def served(self, prediction: Any) -> dict[str, Any]:
+        """The most probable class and (batch, classes)."""
+        import tensorflow as tf
+
+        return {"prediction": tf.gather(list(self.classes), tf.argmax(prediction, axis=1)), "probabilities": prediction}
+
     def baseline(self, count: int) -> np.ndarray[Any, Any]:
         """The share of each class in training rows: of all constants the one with the lowest log loss."""
         import numpy as np

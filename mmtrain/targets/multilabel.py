@@ -95,6 +95,15 @@ class FittedMultilabel(FittedTarget):
         """(rows, labels)."""
         return prediction
 
+    def served(self, prediction: Any) -> dict[str, Any]:
+        """Labels joined by the separator, and (batch, labels)."""
+        import tensorflow as tf
+
+        words = tf.where(prediction >= self.threshold, [f"{label}{self.separator}" for label in self.labels], "")
+        joined = tf.strings.reduce_join(words, axis=1)
+        length = tf.maximum(tf.strings.length(joined) - len(self.separator.encode()), 0)  # without the last separator
+        return {"prediction": tf.strings.substr(joined, tf.zeros_like(length), length), "probabilities": prediction}
+
     def baseline(self, count: int) -> np.ndarray[Any, Any]:
         """How often each label occurs in training rows, for every row."""
         import numpy as np

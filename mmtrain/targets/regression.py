@@ -76,6 +76,12 @@ class FittedRegression(FittedTarget):
 
         return np.empty((len(prediction), 0), dtype=np.float32)
 
+    def served(self, prediction: Any) -> dict[str, Any]:
+        """The number alone."""
+        import tensorflow as tf
+
+        return {"prediction": tf.reshape(prediction, (-1,))}
+
     def baseline(self, count: int) -> np.ndarray[Any, Any]:
         """The mean of training rows, for every row: the constant with the lowest RMSE."""
         import numpy as np

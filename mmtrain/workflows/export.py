@@ -16,7 +16,8 @@ from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.images import Progress, Say
 from mmtrain.errors import ConfigError, Problem
-from mmtrain.export import FORMATS, check, contract
+from mmtrain.export import FORMATS, check, contract, serving
+from mmtrain.export.alone import as_json
 from mmtrain.export.base import Array, Format, Inputs, Material, check_wishes, plain_names
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
@@ -116,35 +117,45 @@ def _spread(positions: Array, most: int) -> Array:
 
 def _written(subject: _Subject, chosen: Format, wish: Wish, folder: Path) -> dict[str, Any]:
     """Write everything into `folder` and check it; the signature."""
-    from mmtrain.export.frozen import in_float32
     from mmtrain.model import saved
 
-    original = saved.predictor(subject.run / "model.keras")
+    whole = saved.whole(subject.run / "model.keras")
+    original = saved.parts(whole)[1]
     expected = saved.predict(original, subject.arrays, subject.checked)
-    material = _material(subject, chosen, original, in_float32(original))
+    material = _material(subject, chosen, whole, original)
     facts = chosen.write(material, folder / chosen.file, wish.quantize)
     check.give_runner(chosen, folder)
     inputs = contract.tensors(chosen.inputs, subject.fitted, material.inputs)
-    np.savez(folder / "example.npz", allow_pickle=False, **{tensor.name: tensor.example for tensor in inputs})
+    example = {tensor.name: tensor.example for tensor in inputs}
     if chosen.inputs == "encoded":
+        np.savez(folder / "example.npz", allow_pickle=False, **example)
         shutil.copyfile(subject.run / "columns.json", folder / "columns.json")
+    else:
+        (folder / "example.json").write_text(as_json(example), encoding="utf-8")
     signature = _signature(subject, chosen, wish.quantize, material, facts)
     signature["inputs"] = [tensor.plain() for tensor in inputs]
     _write_json(folder / "signature.json", signature)  # for run.py
-    signature["check"] = _checked(subject, chosen, wish, material, expected, folder)
+    rows = _given(subject, chosen, material)
+    found = chosen.run(folder / chosen.file, {name: np.concatenate([one, rows[name]]) for name, one in example.items()})
     for entry in signature["outputs"]:
-        entry["example"] = contract.short(material.predictor(contract.examples(subject.fitted)[1], training=False)[entry["target"]].numpy())
+        entry["example"] = contract.short(found[entry["name"]][:1])
+    signature["check"] = _checked(subject, chosen, wish, material, expected, {name: values[1:] for name, values in found.items()})
     _write_json(folder / "signature.json", signature)
     (folder / "CONTRACT.md").write_text(contract.markdown(signature), encoding="utf-8")
     return signature
 
 
-def _material(subject: _Subject, chosen: Format, original: Any, predictor: Any) -> Material:
-    """Names, and rows to calibrate with, for whoever writes the format."""
+def _material(subject: _Subject, chosen: Format, whole: Any, original: Any) -> Material:
+    """Models, names, and rows to calibrate with, for whoever writes the format."""
+    from mmtrain.export.frozen import in_float32
+
     labels = contract.labels(chosen.inputs, subject.fitted)
     names = plain_names([*labels, *subject.fitted.targets])
+    predictor = in_float32(original)
     return Material(
         source=subject.run / "model.keras",
+        whole=whole,
+        fitted=subject.fitted,
         predictor=predictor,
         inputs={label: names[label] for label in labels},
         outputs={key: names[key] for key in subject.fitted.targets},
@@ -153,33 +164,47 @@ def _material(subject: _Subject, chosen: Format, original: Any, predictor: Any) 
     )
 
 
+def _given(subject: _Subject, chosen: Format, material: Material) -> dict[str, Array]:
+    """The rows to check with, by the names of the export."""
+    if chosen.inputs == "encoded":
+        rows = subject.arrays.take(subject.checked)
+    else:
+        rows = check.raw_rows(subject.experiment, subject.fitted, only(subject.data, subject.checked).table)
+    return {name: rows[label] for label, name in material.inputs.items()}
+
+
 def _signature(subject: _Subject, chosen: Format, quantize: str, material: Material, facts: dict[str, Any]) -> dict[str, Any]:
     """signature.json as far as it is known before the check."""
+    fitted = subject.fitted
     return {
         "format": chosen.name,
         "quantize": quantize,
         "takes": chosen.inputs,
         "file": chosen.file,
+        "usage": chosen.usage,
         **facts,
         "run": {"name": str(subject.run), "model_sha256": runs.file_hash(material.source)},
         "versions": {**versions(), **{name: version(name) for name in chosen.versions}},
         "written": runs.now(),
         "inputs": [],
-        "outputs": [contract.output(key, name, subject.fitted.targets[key]) for key, name in material.outputs.items()],
+        "outputs": serving.outputs(fitted)
+        if chosen.served
+        else [contract.output(key, name, fitted.targets[key]) for key, name in material.outputs.items()],
     }
 
 
-def _checked(subject: _Subject, chosen: Format, wish: Wish, material: Material, expected: dict[str, Array], folder: Path) -> dict[str, Any]:
+def _checked(
+    subject: _Subject, chosen: Format, wish: Wish, material: Material, expected: dict[str, Array], outputs: dict[str, Array]
+) -> dict[str, Any]:
     """The figures of the check. Raises RunError when the export is not what it ought to be."""
-    if chosen.inputs == "encoded":
-        given = subject.arrays.take(subject.checked)
+    targets = subject.fitted.targets
+    if chosen.served:
+        found = serving.answers(subject.fitted, outputs)
+        expected = {key: target.probabilities(expected[key]) if target.columns else expected[key] for key, target in targets.items()}
     else:
-        rows = only(subject.data, subject.checked)
-        given = check.raw_rows(subject.experiment, subject.fitted, rows.table, rows.stores)
-    outputs = check.run_alone(folder, {name: given[label] for label, name in material.inputs.items()})
-    found = {key: outputs[name] for key, name in material.outputs.items()}
+        found = {key: outputs[name] for key, name in material.outputs.items()}
     largest = check.largest_difference(subject.fitted, expected, found)
-    allowed = check.tolerance(chosen, wish.quantize, mixed=material.mixed)
+    allowed = check.tolerance(chosen, wish.quantize, subject.fitted, mixed=material.mixed)
     check.check_difference(largest, allowed, chosen.label(wish.quantize))
     truths = {key: truth[subject.checked] for key, truth in subject.arrays.targets.items()}
     changed = check.changes(subject.experiment, subject.fitted, truths, expected, found) if wish.quantize else []

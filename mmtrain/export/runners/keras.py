@@ -1,41 +1,44 @@
-"""Run this export: `python run.py INPUTS.npz OUTPUTS.npz`. Needs mmtrain, whose layers are in the model.
+"""Run this export: `python run.py model.keras < inputs.json > outputs.json`. Needs mmtrain, whose layers are in the model.
 
-INPUTS.npz holds an array (rows, ...) for every input in signature.json; OUTPUTS.npz gets one for every output.
+Both are JSON as TensorFlow Serving speaks it: `{"inputs": {name: [value, ...]}}` with a value per row, the bytes of an image
+file as `{"b64": "..."}`, NaN for a missing number; and `{"outputs": {name: [value, ...]}}`.
 """
 
+import base64
 import json
 import sys
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from mmtrain.layers.start import start_tensorflow
 
-PIECE = 256
+PIECE = 64
 """Rows at once."""
 
 
-def predict(folder: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def predict(path: Path, inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
     """Outputs of all rows, in their order."""
     start_tensorflow()
-    import keras
     import tensorflow as tf
 
-    import mmtrain.layers.encoding
-    import mmtrain.layers.network  # noqa: F401 (registers the layers by whose names the file calls them)
+    from mmtrain.model.saved import whole
 
-    signature = json.loads((folder / "signature.json").read_text(encoding="utf-8"))
-    model = tf.function(keras.models.load_model(folder / "model.keras", compile=False), reduce_retracing=True)
-    rows = len(next(iter(inputs.values())))
-    pieces = []
-    for at in range(0, rows, PIECE):
-        raw = {entry["tensor"]: tf.constant(inputs[entry["name"]][at : at + PIECE], entry["dtype"]) for entry in signature["inputs"]}
-        pieces.append(model(raw, training=False))
-    outputs = signature["outputs"]
-    return {entry["name"]: np.concatenate([piece[entry["target"]].numpy() for piece in pieces]) for entry in outputs}
+    signature = json.loads((path.parent / "signature.json").read_text(encoding="utf-8"))
+    model = whole(path)
+    kinds = {tensor.name: tensor.dtype for tensor in model.inputs}
+    call = tf.function(model, reduce_retracing=True)
+    values = {entry["tensor"]: [[_value(value)] for value in inputs[entry["name"]]] for entry in signature["inputs"]}
+    outputs: dict[str, list[Any]] = {entry["name"]: [] for entry in signature["outputs"]}
+    for at in range(0, max(map(len, values.values())), PIECE):
+        found = call({name: tf.constant(values[name][at : at + PIECE], kind) for name, kind in kinds.items()}, training=False)
+        for entry in signature["outputs"]:
+            outputs[entry["name"]] += found[entry["target"]].numpy().tolist()
+    return outputs
+
+
+def _value(value: object) -> object:
+    return base64.b64decode(value["b64"]) if isinstance(value, dict) else value
 
 
 if __name__ == "__main__":
-    with np.load(sys.argv[1]) as arrays:
-        found = predict(Path(__file__).parent, dict(arrays))
-    np.savez(sys.argv[2], allow_pickle=False, **found)
+    json.dump({"outputs": predict(Path(sys.argv[1]), json.load(sys.stdin)["inputs"])}, sys.stdout)

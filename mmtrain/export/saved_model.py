@@ -1,0 +1,151 @@
+"""A SavedModel folder: from raw strings, numbers and the bytes of image files to answers, without Python code and without mmtrain.
+
+Its one signature, `serving_default`, takes an input (rows,) per column and gives, per target:
+
+- `prediction` (rows,): the class, the labels joined by their separator, or the number;
+- `probabilities` (rows, classes or labels) float32, in the order of columns.json; none for a number;
+
+and `status` (rows,): "ok", or which pictures were not used and why. A missing text, category or picture is an empty string, a
+missing number NaN. With several targets the outputs begin with the target's name. Names have letters, digits and `_` only.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mmtrain.columns import FittedColumn
+from mmtrain.columns.image import FittedImage
+from mmtrain.data.encode import Fitted
+from mmtrain.errors import Problem, RunError
+from mmtrain.export.base import plain_names
+from mmtrain.layers.encoding import Lookup
+from mmtrain.layers.pictures import STATUS
+from mmtrain.model.saved import parts
+
+Array = np.ndarray[Any, Any]
+_AT_ONCE = 64
+"""Files decoded at once."""
+
+
+def input_names(fitted: Fitted) -> dict[str, str]:
+    """The name of each column's input."""
+    return plain_names(fitted.columns)
+
+
+def output_names(fitted: Fitted) -> dict[str, str]:
+    """What stands before `prediction` and `probabilities` of each target; nothing where there is but one."""
+    if len(fitted.targets) == 1:
+        return dict.fromkeys(fitted.targets, "")
+    return {key: f"{name}_" for key, name in plain_names(fitted.targets).items()}
+
+
+def write(model: keras.Model, fitted: Fitted, folder: Path) -> None:
+    """Write `model`, the whole one of a run, into `folder`."""
+    encoder, predictor = _with_status(model, fitted), parts(model)[1]
+    # What the graph refers to. The Keras models themselves would be written with graphs of their own.
+    module = tf.Module()
+    module.weights = [weight.value for weight in model.weights]
+    module.tables = [layer.table for layer in encoder.layers if isinstance(layer, Lookup)]
+    names = input_names(fitted)
+    prefixes = output_names(fitted)
+
+    def serve(**rows: Any) -> dict[str, Any]:
+        encoded, status = encoder({key: tf.expand_dims(rows[name], 1) for key, name in names.items()}, training=False)
+        predictions = predictor(encoded, training=False)
+        outputs = {"status": _spoken_status(tf.shape(next(iter(rows.values())))[:1], status)}
+        for key, target in fitted.targets.items():
+            outputs |= {f"{prefixes[key]}{name}": tensor for name, tensor in target.served(predictions[key]).items()}
+        return outputs
+
+    given = {names[key]: tf.TensorSpec((None,), _type(column, key), name=names[key]) for key, column in fitted.columns.items()}
+    signature = tf.function(serve, autograph=False).get_concrete_function(**given)
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": signature})
+
+
+def _type(column: FittedColumn, key: str) -> str:
+    return column.raw_inputs(key)[key].dtype
+
+
+def _with_status(model: keras.Model, fitted: Fitted) -> keras.Model:
+    """The preprocessing of `model`, and the status of each picture."""
+    encoder = parts(model)[0]
+    pictures = [key for key, column in fitted.columns.items() if isinstance(column, FittedImage)]
+    layers = {operation.input.name: operation for operation in encoder.layers if not isinstance(operation, keras.layers.InputLayer)}
+    return keras.Model(encoder.input, (encoder.output, {key: layers[key].output[2] for key in pictures}))
+
+
+def _spoken_status(shape: Any, status: Mapping[str, Any]) -> Any:
+    """(rows,) strings; `status` is (rows, 1) int32 by column."""
+    found = tf.fill(shape, "")
+    for key, codes in status.items():
+        words = tf.constant([f"{key}: {word}; " if code else "" for code, word in STATUS.items()])
+        found = tf.strings.join([found, tf.gather(words, codes[:, 0])])
+    return tf.where(tf.equal(found, ""), "ok", tf.strings.regex_replace(found, "; $", ""))
+
+
+def check_pictures(fitted: Fitted, pictures: Mapping[str, Iterable[Path]]) -> None:
+    """That the exported graph can decode these files, given by column; they are files that training could decode.
+
+    Raises:
+        RunError: some cannot be; a problem per column.
+
+    """
+    problems = []
+    for key, paths in pictures.items():
+        files = list(paths)
+        bad = _undecodable(fitted.columns[key], files)
+        if bad:
+            example, status = next(iter(bad.items()))
+            what = f"{len(bad):,} of {len(files):,} pictures cannot be decoded by TensorFlow, such as {example} ({STATUS[status]})."
+            fix = "Convert them to JPEG or PNG and train again, or export the network behind the pictures as ONNX."
+            problems.append(Problem(key, what, fix))
+    if problems:
+        raise RunError(problems)
+
+
+def _undecodable(column: FittedColumn, files: list[Path]) -> dict[Path, int]:
+    """Their status by path."""
+    layer = column.preprocessing()
+    bad: dict[Path, int] = {}
+    for start in range(0, len(files), _AT_ONCE):
+        piece = files[start : start + _AT_ONCE]
+        *_, status = layer(tf.constant([[path.read_bytes()] for path in piece]))
+        bad |= {path: int(code) for path, code in zip(piece, status.numpy()[:, 0], strict=True) if code}
+    return bad
+
+
+def run(folder: Path, raw: Mapping[str, Array]) -> dict[str, Array]:
+    """What the export in `folder` gives for raw values (rows,) or (rows, 1) by input name, in a process that knows TensorFlow alone.
+
+    Raises:
+        RunError: the export cannot be run.
+
+    """
+    program = Path(__file__).parent / "runners" / "saved_model.py"
+    inputs = {name: [_plain_value(value) for value in values.reshape(-1).tolist()] for name, values in raw.items()}
+    # Isolated: nothing of the folder the user happens to be in is imported.
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-I", str(program), str(folder)], input=json.dumps({"inputs": inputs}), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RunError(Problem(str(folder), f"the export cannot be run: {done.stderr.strip().splitlines()[-1]}", "Export again."))
+    outputs = json.loads(done.stdout)["outputs"]
+    return {name: np.array(values, dtype=_dtype(values)) for name, values in outputs.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    return {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+
+
+def _dtype(values: list[Any]) -> Any:
+    return object if values and isinstance(values[0], str) else np.float32

@@ -1,0 +1,21 @@
+"""Image files to pixels inside a TensorFlow graph, so that a saved or exported model takes pictures as they are.
+
+The rules are those of `mmtrain.pixels`, and so are the pixels, to the bit as far as has been seen; one level is what may be relied on.
+Nothing here runs while a model is trained, which takes its pictures from the image store.
+
+| module | does |
+|---|---|
+| `binary` | whole numbers out of bytes |
+| `header` | format, size, depth and EXIF, no pixel decoded |
+| `exif` | the orientation, and turning a picture by it |
+| `bmp` `gif` `webp` | what TensorFlow's decoders lack of these formats |
+| `decode` | any format to pixels in the layout's channels |
+| `colour` | transparency and grey |
+| `resize` | stretch, crop or pad |
+| `layer` | `EncodePicture`: all of it, for a batch |
+
+What differs from `mmtrain.pixels`: compressed BMP is unreadable here, and the checksum of a PNG's EXIF is not looked at.
+"""
+
+from mmtrain.layers.pictures.layer import STATUS as STATUS
+from mmtrain.layers.pictures.layer import EncodePicture as EncodePicture

@@ -1,0 +1,117 @@
+"""Stretch, crop or pad, bilinear with antialias, with the geometry and the arithmetic of `mmtrain.pixels.resize`.
+
+Pillow averages pixels of 8 bits in whole numbers: weights with 22 bits of fraction, one side after the other, rounded in between. The
+same is done here, so that pixels are equal. `tf.image.resize(antialias=True)` would be one level off in one of 150, and by a hundred
+levels in the colours of nearly transparent pixels, which are divided by their alpha afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from mmtrain.layers.pictures.colour import divided, fill, multiplied
+from mmtrain.pixels import Layout
+
+_FRACTION = 22
+"""Bits behind the point; 255 times a sum of weights of 2**22 fits into 31 bits."""
+
+
+def resized(pixels: Any, layout: Layout) -> Any:
+    """(height, width, channels) uint8 or, for 16 bits, float32, at the layout's size; as it is where it has that size already."""
+    size = tf.shape(pixels)[:2]
+    found = tf.cond(tf.reduce_all(tf.equal(size, layout.size)), lambda: pixels, lambda: _HOW[layout.resize](pixels, layout))
+    return tf.ensure_shape(found, (*layout.size, layout.channels))
+
+
+def _stretched(pixels: Any, layout: Layout) -> Any:
+    return _boxed(pixels, tf.constant(layout.size), tf.constant([0.0, 0.0]), tf.cast(tf.shape(pixels)[:2], tf.float32))
+
+
+def _cropped(pixels: Any, layout: Layout) -> Any:
+    """The part of the picture that is left by covering the size and cutting out the centre, resized alone."""
+    size = tf.cast(tf.shape(pixels)[:2], tf.int64)
+    cover = _at_scale(size, layout.size, larger=True)
+    first = (cover - layout.size) // 2
+    step = tf.cast(size, tf.float64) / tf.cast(cover, tf.float64)
+    start = tf.cast(first, tf.float64) * step
+    end = tf.minimum(tf.cast(size, tf.float64), tf.cast(first + layout.size, tf.float64) * step)
+    return _boxed(pixels, tf.constant(layout.size), tf.cast(start, tf.float32), tf.cast(end, tf.float32))
+
+
+def _padded(pixels: Any, layout: Layout) -> Any:
+    inner = tf.cast(_at_scale(tf.cast(tf.shape(pixels)[:2], tf.int64), layout.size, larger=False), tf.int32)
+    small = _boxed(pixels, inner, tf.constant([0.0, 0.0]), tf.cast(tf.shape(pixels)[:2], tf.float32))
+    before = (tf.constant(layout.size) - inner) // 2
+    place = tf.stack([before, layout.size - inner - before], axis=1)  # (2, 2): before and after, of height and width
+    scale = 257 if layout.bits == 16 else 1
+    colour = tf.constant(fill(layout.background, layout.channels), small.dtype) * tf.constant(scale, small.dtype)
+    channels = [tf.pad(small[..., number], place, constant_values=colour[number]) for number in range(layout.channels)]
+    return tf.stack(channels, axis=2)
+
+
+_HOW: dict[str, Callable[[Any, Layout], Any]] = {"stretch": _stretched, "crop": _cropped, "pad": _padded}
+
+
+def _at_scale(size: Any, target: tuple[int, int], *, larger: bool) -> Any:
+    """The size in the proportions of `size` that just covers `target` or, unless `larger`, that just fits into it; int64."""
+    height, width = tf.unstack(size)
+    wide = width * target[0] >= height * target[1]
+    by_height = tf.stack([tf.constant(target[0], tf.int64), _rounded(width * target[0], height)])
+    by_width = tf.stack([_rounded(height * target[1], width), tf.constant(target[1], tf.int64)])
+    if larger:
+        return tf.maximum(tf.where(wide, by_height, by_width), tf.constant(target, tf.int64))
+    return tf.maximum(tf.where(wide, by_width, by_height), 1)
+
+
+def _rounded(numerator: Any, denominator: Any) -> Any:
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def _boxed(pixels: Any, size: Any, start: Any, end: Any) -> Any:
+    """The box from `start` to `end`, each (row, column) float32, at `size`; transparent colours count by their alpha."""
+    if pixels.shape[-1] == 4:
+        return divided(_averaged(multiplied(pixels), size, start, end))
+    return _averaged(pixels, size, start, end)
+
+
+def _averaged(pixels: Any, size: Any, start: Any, end: Any) -> Any:
+    """Across, then down, or, where that saves much, the other way round; (height, width, channels).
+
+    When Pillow 13.0 does so is nowhere written. The condition was found in its answers, and has held for 1,500 random sizes.
+    """
+    saved = tf.shape(pixels)[:2] - size
+    down_first = (saved[0] > 0) & (saved[0] > 2 * saved[1])
+    first, last = tf.where(down_first, 0, 1), tf.where(down_first, 1, 0)
+    turned = tf.transpose(pixels, tf.stack([first, last, 2]))  # the side of the first pass comes first
+    once = tf.transpose(_along(turned, size[first], start[first], end[first]), [1, 0, 2])
+    twice = _along(once, size[last], start[last], end[last])
+    return tf.transpose(twice, tf.stack([last, first, 2]))
+
+
+def _along(pixels: Any, count: Any, start: Any, end: Any) -> Any:
+    """(length, others, channels) to (count, others, channels)."""
+    shape = tf.shape(pixels)
+    flat = tf.reshape(pixels, tf.stack([shape[0], -1]))
+    weights = _weights(shape[0], count, start, end)  # (count, length)
+    if pixels.dtype == tf.uint8:
+        whole = tf.sparse.from_dense(tf.cast(weights * 2**_FRACTION + 0.5, tf.int32))
+        total = tf.sparse.sparse_dense_matmul(whole, tf.cast(flat, tf.int32)) + 2 ** (_FRACTION - 1)
+        found = tf.cast(tf.clip_by_value(tf.bitwise.right_shift(total, _FRACTION), 0, 255), tf.uint8)
+    else:
+        found = tf.cast(tf.sparse.sparse_dense_matmul(tf.sparse.from_dense(weights), tf.cast(flat, tf.float64)), tf.float32)
+    return tf.ensure_shape(tf.reshape(found, tf.stack([count, shape[1], shape[2]])), (None, None, pixels.shape[-1]))
+
+
+def _weights(length: Any, count: Any, start: Any, end: Any) -> Any:
+    """How much each of `length` pixels counts in each of `count`; (count, length) float64, every row a triangle with the sum 1."""
+    step = tf.cast(end - start, tf.float64) / tf.cast(count, tf.float64)
+    width = tf.maximum(step, 1.0)  # of half a triangle
+    center = tf.cast(start, tf.float64) + (tf.range(count, dtype=tf.float64) + 0.5) * step
+    place = tf.range(length, dtype=tf.float64)
+    first, last = (tf.cast(tf.cast(center + side * width + 0.5, tf.int64), tf.float64)[:, None] for side in (-1, 1))
+    inside = (place >= first) & (place < last)
+    triangle = tf.where(inside, tf.maximum(1.0 - tf.abs((place - center[:, None] + 0.5) * (1.0 / width)), 0.0), 0.0)
+    return triangle / tf.reduce_sum(triangle, axis=1, keepdims=True)
