@@ -84,6 +84,13 @@ def test_a_mistake_in_the_file_is_told_without_the_data_libraries(experiment, co
     assert imported(program, *arguments, folder=experiment.parent) == {"pydantic", "yaml"}
 
 
+def test_an_export_that_cannot_be_is_refused_without_tensorflow(tmp_path):
+    program = "from mmtrain.cli.app import run\nassert run(sys.argv[1:]) == 2"
+    found = imported(program, "export", "no_run", "--format", "keras", "--quantize", "int8", folder=tmp_path)
+    assert "pandas" in found  # it got as far as the workflow
+    assert not found & {"tensorflow", "keras", "matplotlib", "jinja2"}
+
+
 def test_check_reads_tables_and_pictures_without_tensorflow(experiment):
     found = imported(COMMAND, "check", str(experiment), folder=experiment.parent)
     assert found == {"numpy", "pandas", "pyarrow", "pydantic", "yaml", "PIL"}

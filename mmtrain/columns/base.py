@@ -55,6 +55,17 @@ class RawInput:
     dtype: str
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How a cell becomes an encoded tensor, in whole sentences, for whoever feeds an exported network without mmtrain."""
+
+    meaning: str
+    encoded: str
+    present: str
+    cell: str | None = None
+    """A cell that might be in the table; None for a picture."""
+
+
 class Column(Section):
     """What every declared column has, whatever its role."""
 
@@ -123,6 +134,10 @@ class FittedColumn(Section):
     @abstractmethod
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         """Cells as the array that `raw_inputs` describes; (rows, 1)."""
+
+    def recipe(self) -> Recipe:
+        """The preprocessing in words, for the contract beside an export."""
+        return Recipe(f"A column of the role {self.role}.", "As its layer in model.keras computes it.", "As that layer says.")
 
     @abstractmethod
     def preprocessing(self) -> Any:

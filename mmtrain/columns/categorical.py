@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from mmtrain.columns.base import Fault, FittedColumn, InputColumn, RawInput, Remark, by_value, joined, missing_fault, role
+from mmtrain.columns.base import Fault, FittedColumn, InputColumn, RawInput, Recipe, Remark, by_value, joined, missing_fault, role
 from mmtrain.specs import Kind, TensorSpec
 
 if TYPE_CHECKING:
@@ -51,6 +51,12 @@ class FittedCategorical(FittedColumn):
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         """(rows, 1) str."""
         return texts(cells)[:, None]
+
+    def recipe(self) -> Recipe:
+        """The codes."""
+        encoded = f"0 if missing, 1 if unseen in training, else {FIRST_CODE} + the position in `categories` of columns.json, from 0."
+        present = "1 if there is a category, else 0." if self.masked else "Always 1."
+        return Recipe("One of several names.", encoded, present, self.categories[0] if self.categories else "")
 
     def preprocessing(self) -> Any:
         """A static lookup table; a real category named `[UNK]` is a category like any other."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
-from mmtrain.columns.base import FittedColumn, InputColumn, RawInput, role
+from mmtrain.columns.base import FittedColumn, InputColumn, RawInput, Recipe, role
 from mmtrain.pixels import Layout
 from mmtrain.registry import Section
 from mmtrain.specs import Kind, TensorSpec
@@ -73,6 +73,15 @@ class FittedImage(FittedColumn):
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:  # noqa: ARG002
         """Pictures come from the image store, not from cells."""
         raise TypeError("Pixels come from the image store.")
+
+    def recipe(self) -> Recipe:
+        """Height, width, channels and brightness."""
+        colours = {1: "grey", 3: "red, green, blue", 4: "red, green, blue, opacity"}[self.channels]
+        encoded = (
+            f"{self.height} x {self.width} pixels ({colours}), 0 dark to {2**self.bits - 1} bright, turned upright by EXIF and brought to "
+            f"this size with `resize: {self.resize}` and the background {list(self.background)}. All 0 without a picture."
+        )
+        return Recipe("A picture.", encoded, "1 if there is a picture, else 0.")
 
     def preprocessing(self) -> Any:
         """Decodes files; a third output is the status of each, see `mmtrain.layers.pictures.STATUS`."""

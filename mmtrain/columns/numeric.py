@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import Fault, FittedColumn, InputColumn, RawInput, Remark, by_value, joined, missing_fault, role
+from mmtrain.columns.base import Fault, FittedColumn, InputColumn, RawInput, Recipe, Remark, by_value, joined, missing_fault, role
 from mmtrain.specs import Kind, TensorSpec
 
 if TYPE_CHECKING:
@@ -112,6 +112,13 @@ class FittedNumeric(FittedColumn):
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         """(rows, 1) float64."""
         return numbers(cells)[:, None]
+
+    def recipe(self) -> Recipe:
+        """Center, scale and fill, with their numbers."""
+        flag = ", then 1 if the number is missing, else 0" if self.indicator else ""
+        encoded = f"(number - {self.center!r}) / {self.scale!r}, reckoned in float64 and rounded to float32{flag}. Missing: {self.fill!r}."
+        present = "1 if there is a number, else 0." if self.masked else "Always 1."
+        return Recipe("A number.", encoded, present, repr(self.fill))
 
     def preprocessing(self) -> Any:
         """Fills, scales and flags in float64, then rounds to float32 once."""

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from mmtrain.columns.base import Fault, FittedColumn, InputColumn, RawInput, missing_fault, role
+from mmtrain.columns.base import Fault, FittedColumn, InputColumn, RawInput, Recipe, missing_fault, role
 from mmtrain.columns.categorical import texts
 from mmtrain.specs import Kind, TensorSpec
 from mmtrain.threads import in_threads
+from mmtrain.word_pattern import BETWEEN_WORDS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,6 +59,17 @@ class FittedText(FittedColumn):
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         """(rows, 1) str."""
         return texts(cells)[:, None]
+
+    def recipe(self) -> Recipe:
+        """Words and their ids."""
+        order = "in reading order" if self.vectorize == "tokens" else "sorted, the largest first"
+        encoded = (
+            f"Lower-case the text, put a blank for every run of {BETWEEN_WORDS} (RE2), split at blanks, keep {self.length} words at most. "
+            f"A word is {FIRST_ID} + its position in `words` of columns.json, from 0, or 2 if it is not there; {order}, 0 after the last. "
+            "A text without words is the one id 1."
+        )
+        present = "1 if there is a word, else 0." if self.masked else "Always 1."
+        return Recipe("A text.", encoded, present, " ".join(self.words[:2]))
 
     def preprocessing(self) -> Any:
         """Splits into words and looks them up."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from mmtrain.named_score import Score
 from mmtrain.targets import FittedTarget
 
 Array = np.ndarray[Any, Any]
+MAIN = {"binary": "auc", "multiclass": "balanced_accuracy", "multilabel": "macro_auc", "regression": "rmse"}
+"""The score that speaks for a target, unless the best epoch was chosen by another one."""
 BASELINE = {"regression": "mean of the training rows", "multilabel": "share of each label in the training rows"}
 
 
@@ -77,6 +79,18 @@ def known_rows(truth: Array) -> Array:
         return np.ones(len(truth), dtype=np.bool_)
     known: Array = ~np.isnan(truth) if np.issubdtype(truth.dtype, np.floating) else truth >= 0
     return known
+
+
+def main_score(monitor: str, task: str, names: Collection[str], prefix: str = "") -> str:
+    """Of the scores called `names`, the one that chose the best epoch (`monitor`: `validation_auc`), else the usual one of the task.
+
+    `prefix` is what the target's scores begin with behind the part, where there are several targets.
+    """
+    monitored = monitor.partition("_")[2]
+    if monitored.startswith(prefix) and monitored.removeprefix(prefix) in names:
+        return monitored.removeprefix(prefix)
+    usual = MAIN.get(task, "")
+    return usual if usual in names else next(iter(names))
 
 
 def named(part: str, results: Mapping[str, TargetScores]) -> dict[str, Score]:

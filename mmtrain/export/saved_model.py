@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from mmtrain.columns import FittedColumn
 from mmtrain.columns.image import FittedImage
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import Problem, RunError
+from mmtrain.export.base import plain_names
 from mmtrain.layers.encoding import Lookup
 from mmtrain.layers.pictures import STATUS
 from mmtrain.model.saved import parts
@@ -40,25 +39,14 @@ _AT_ONCE = 64
 
 def input_names(fitted: Fitted) -> dict[str, str]:
     """The name of each column's input."""
-    return _plain(fitted.columns)
+    return plain_names(fitted.columns)
 
 
 def output_names(fitted: Fitted) -> dict[str, str]:
     """What stands before `prediction` and `probabilities` of each target; nothing where there is but one."""
     if len(fitted.targets) == 1:
         return dict.fromkeys(fitted.targets, "")
-    return {key: f"{name}_" for key, name in _plain(fitted.targets).items()}
-
-
-def _plain(keys: Iterable[str]) -> dict[str, str]:
-    """A name for every key that TensorFlow leaves as it is, none twice."""
-    names: dict[str, str] = {}
-    for key in keys:
-        plain = re.sub(r"[^A-Za-z0-9]+", "_", key).strip("_") or "unnamed"
-        plain = plain if plain[0].isalpha() and plain != "self" else f"column_{plain}"
-        taken = set(names.values())
-        names[key] = next(name for number in count(1) if (name := plain if number == 1 else f"{plain}_{number}") not in taken)
-    return names
+    return {key: f"{name}_" for key, name in plain_names(fitted.targets).items()}
 
 
 def write(model: keras.Model, fitted: Fitted, folder: Path) -> None:

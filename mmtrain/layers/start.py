@@ -18,16 +18,22 @@ def start_tensorflow() -> None:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    with unheard(), _hidden(KERAS_EXTRAS):
+        import keras  # noqa: F401
+        import tensorflow
+
+        tensorflow.config.list_physical_devices()  # says more when it first looks for devices
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """What libraries write to standard error, past Python too, is shown only when the block fails."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
         try:
-            with _hidden(KERAS_EXTRAS):
-                import keras  # noqa: F401
-            import tensorflow
-
-            tensorflow.config.list_physical_devices()  # says more when it first looks for devices
+            yield
         except BaseException:
             os.dup2(kept, 2)
             said.seek(0)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from mmtrain.errors import listed
+from mmtrain.evaluation.scoring import main_score
 from mmtrain.named_score import higher_is_better
 from mmtrain.reports.blocks import Words
 from mmtrain.reports.contents import Contents, Judged
@@ -34,8 +35,6 @@ TITLES = {
     "subset_accuracy": "Subset accuracy",
     "weighted_f1": "Weighted F1",
 }
-MAIN = {"binary": "auc", "multiclass": "balanced_accuracy", "multilabel": "macro_auc", "regression": "rmse"}
-"""The score of the summary, unless the best epoch was chosen by another one."""
 IN_UNITS = {"mae", "rmse", "median_absolute_error"}
 """Scores in the target's own unit; all others are shown with three decimals."""
 MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
@@ -139,7 +138,8 @@ def direction(score: str) -> str:
 
 def verdict(contents: Contents, judged: Judged) -> Words:
     """What a reader should take home of one target on one part: its main score against the baseline's."""
-    name = main_score(contents, judged)
+    monitor = contents.experiment.training.early_stopping.monitor
+    name = main_score(monitor, judged.result["task"], judged.scores, judged.prefix)
     mine, theirs = judged.scores[name], judged.baseline[name]
     facts = f"On the {rows_called(judged)}, the {in_sentence(name)} of {judged.key} is"
     if mine["value"] is None:
@@ -161,15 +161,6 @@ def _but_worse(judged: Judged) -> str:
         if "[" not in name and outcome(name, score, judged.baseline[name]) == "worse"
     ]
     return f"It is worse than the baseline in {listed(worse)}." if worse else ""
-
-
-def main_score(contents: Contents, judged: Judged) -> str:
-    """The score that chose the best epoch, where it is one of this target; else the usual one of its task."""
-    monitored = contents.experiment.training.early_stopping.monitor.partition("_")[2]
-    if monitored.startswith(judged.prefix) and monitored.removeprefix(judged.prefix) in judged.scores:
-        return monitored.removeprefix(judged.prefix)
-    usual = MAIN.get(judged.result["task"], "")
-    return usual if usual in judged.scores else next(iter(judged.scores))
 
 
 def in_sentence(score: str) -> str:

@@ -115,6 +115,14 @@ def recorded_data(
     return data, written.parts
 
 
+def only(data: Prepared, positions: np.ndarray[Any, Any], reason: str = "another part") -> Prepared:
+    """The rows at these positions, in the order of the table."""
+    mask = np.zeros(len(data.table), dtype=np.bool_)
+    mask[positions] = True
+    reasons = dict.fromkeys(np.flatnonzero(~mask).tolist(), reason)
+    return Prepared(data.table.keep(mask, reasons), {key: store.select(mask) for key, store in data.stores.items()})
+
+
 def changed_pictures(data: Prepared, experiment: Experiment, known: Mapping[str, Any]) -> list[Problem]:
     """The image columns whose files are no longer those that data.json knows."""
     if experiment.data.cache.verify == "content":

@@ -1,0 +1,93 @@
+"""`mmtrain export`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmtrain.cli.options import Code, Json, Output, Quiet, Run
+
+if TYPE_CHECKING:
+    from mmtrain.workflows.export import Exported
+
+
+class Format(StrEnum):
+    """What other programs open."""
+
+    saved_model = "saved_model"
+    keras = "keras"
+    onnx = "onnx"
+    litert = "litert"
+
+
+class Quantize(StrEnum):
+    """Smaller numbers."""
+
+    float16 = "float16"
+    int8 = "int8"
+
+
+class Takes(StrEnum):
+    """What an export is fed with."""
+
+    raw = "raw"
+    encoded = "encoded"
+
+
+def command(
+    run: Run = None,
+    *,
+    to: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="saved_model and keras take raw cells and image files; onnx and litert encoded inputs, see CONTRACT.md beside them.",
+        ),
+    ],
+    quantize: Annotated[
+        Quantize | None, typer.Option("--quantize", help="Smaller and less exact; refused when the scores fall.", show_default=False)
+    ] = None,
+    inputs: Annotated[
+        Takes | None, typer.Option("--inputs", help="What you expect the export to take; checked, never converted.", show_default=False)
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("-o", metavar="DIR", help="Folder to make. Left out: exports/<format> in the run.", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Keep a quantized export whose scores fall too much.")] = False,
+    output: Output = Path("runs"),
+    code: Code = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a trained model for other programs, checked against its own predictions."""
+    from mmtrain.cli.live import display
+    from mmtrain.cli.show import print_json
+    from mmtrain.workflows.code import import_code
+    from mmtrain.workflows.export import Wish, export
+
+    import_code(code)
+    wish = Wish(to.value, quantize.value if quantize else "", inputs.value if inputs else None, folder, force)
+    with display(quiet=quiet or as_json) as shown:
+        done = export(run, wish, output=output, progress=shown.pictures, say=shown.say)
+    if as_json:
+        print_json({"run": str(done.run.folder), "folder": str(done.folder), "signature": done.signature})
+        return
+    _show(done, quiet=quiet)
+
+
+def _show(done: Exported, *, quiet: bool) -> None:
+    from mmtrain.cli.show import note, out
+
+    check = done.signature["check"]
+    out().print(str(done.folder), soft_wrap=True, markup=False)
+    allowed = "judged by its scores" if check["tolerance"] is None else f"allowed {check['tolerance']:g}"
+    note(f"Checked on {check['rows']} validation rows: largest difference {check['largest_difference']:.2g} ({allowed}).", quiet=quiet)
+    size, whole = done.signature["bytes"], done.signature.get("float32_bytes", 0)
+    smaller = f", in float32 {whole / 1e6:.2f} MB" if done.signature["quantize"] else ""
+    note(f"Size: {size / 1e6:.2f} MB{smaller}.", quiet=quiet)
+    for score in check["scores"]:
+        note(f"{score['target']}: {score['score']} {score['before']:.4g}, quantized {score['after']:.4g}.", quiet=quiet)
+    note("What it takes and gives: CONTRACT.md and signature.json; how to run it: run.py.", quiet=quiet)

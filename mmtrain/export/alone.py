@@ -1,0 +1,58 @@
+"""An export in a process of its own, which knows nothing but the format's runtime."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import mmtrain
+from mmtrain.errors import Problem, RunError
+
+Array = np.ndarray[Any, Any]
+
+
+def by_arrays(path: Path, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """The outputs of the export at `path`, by the run.py beside it. Raises RunError when that fails."""
+    with tempfile.TemporaryDirectory() as scratch:
+        given, found = Path(scratch, "inputs.npz"), Path(scratch, "outputs.npz")
+        np.savez(given, allow_pickle=False, **inputs)
+        _run(path.parent, [str(given), str(found)])
+        with np.load(found) as arrays:
+            return dict(arrays)
+
+
+def by_json(path: Path, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """The same for rows as they stand in the table: numbers, texts and files. Raises RunError when that fails."""
+    outputs = json.loads(_run(path.parent, [str(path)], as_json(inputs)))["outputs"]
+    return {name: np.array(values) for name, values in outputs.items()}
+
+
+def as_json(inputs: Mapping[str, Array]) -> str:
+    """Inputs as TensorFlow Serving takes them; bytes in base 64."""
+    return json.dumps({"inputs": {name: [_plain(value) for value in values.reshape(-1).tolist()] for name, values in inputs.items()}})
+
+
+def _plain(value: Any) -> Any:
+    return {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+
+
+def _run(folder: Path, arguments: list[str], given: str = "") -> str:
+    """What run.py writes to standard output."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(mmtrain.__file__).parents[1]), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    command = [sys.executable, str(folder / "run.py"), *arguments]
+    done = subprocess.run(  # noqa: S603 (our own program)
+        command, input=given, check=False, cwd=folder, env=environment, capture_output=True, text=True
+    )
+    if done.returncode:
+        said = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        raise RunError(Problem(folder.name, f"the export was written, but does not run: {said}", "Choose another format."))
+    return done.stdout

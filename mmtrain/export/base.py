@@ -1,0 +1,101 @@
+"""The contract of an export format, and what can be refused before anything heavy is imported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from mmtrain.data.encode import Fitted
+from mmtrain.errors import ConfigError, Problem, listed
+
+Array = np.ndarray[Any, Any]
+Inputs = Literal["raw", "encoded"]
+EXACT = 1e-5
+"""How far the predictions of an export in float32 may be from those of `predict`: sums are taken in another order."""
+HALF = 1e-2
+"""The same where numbers of 16 bits are in play, in the export or in the training."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What an export is made of. `predictor` computes in float32, whatever the training did."""
+
+    source: Path
+    """model.keras of the run."""
+    whole: Any
+    """The model in that file."""
+    fitted: Fitted
+    predictor: Any
+    inputs: Mapping[str, str]
+    """Keras inputs of the exported model to the names they have in the export, see `plain_names`."""
+    outputs: Mapping[str, str]
+    """Targets to the names of the outputs."""
+    mixed: bool = False
+    """Whether the network that was trained computes in 16 bits."""
+    calibration: list[dict[str, Array]] = field(default_factory=list)
+    """Encoded training rows, a batch of one row each, by Keras input; only for int8."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a format takes, what it promises, and how it is written."""
+
+    name: str
+    inputs: Inputs
+    file: str
+    """What `write` makes in the export's folder."""
+    tolerances: Mapping[str, float | None]
+    """Largest difference from `predict` by quantization, `""` being none; None where the scores alone judge."""
+    write: Callable[[Material, Path, str], dict[str, Any]]
+    """`write(material, path, quantize)` makes the file and returns facts for the signature. Raises RunError."""
+    run: Callable[[Path, Mapping[str, Array]], dict[str, Array]]
+    """`run(path, inputs)` gives the outputs of that file, in a fresh process, by the program beside it. Raises RunError."""
+    usage: str
+    """How a person runs that program on the example."""
+    served: bool = False
+    """Whether the outputs are decisions and probabilities (see `serving`) instead of the network's predictions."""
+    packages: tuple[str, ...] = ()
+    """What must be importable besides mmtrain's own requirements; they come with the extra of the format's name."""
+    versions: tuple[str, ...] = ()
+    """Distributions whose versions the signature tells."""
+    why_encoded: str = ""
+
+    def label(self, quantize: str) -> str:
+        """`onnx` or `onnx-float16`."""
+        return f"{self.name}-{quantize}" if quantize else self.name
+
+
+def check_wishes(chosen: Format, quantize: str, inputs: Inputs | None) -> None:
+    """Raises ConfigError, with every problem, for what the format cannot do or this installation cannot."""
+    problems = []
+    known = [name for name in chosen.tolerances if name]
+    if quantize not in chosen.tolerances:
+        fix = f"It can be quantized to {listed(known, 'or')}." if known else "Formats that can are onnx and litert."
+        problems.append(Problem("--quantize", f"a {chosen.name} export cannot be quantized to {quantize}.", fix))
+    if inputs is not None and inputs != chosen.inputs:
+        fix = f"Leave --inputs out, {chosen.why_encoded}" if chosen.inputs == "encoded" else "For encoded inputs use onnx or litert."
+        problems.append(Problem("--inputs", f"a {chosen.name} export takes {chosen.inputs} inputs only.", fix))
+    missing = [name for name in chosen.packages if find_spec(name) is None]
+    if missing:
+        needs = f"this format needs {listed(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed."
+        problems.append(Problem(f"--format {chosen.name}", needs, f"Run `pip install 'mmtrain[{chosen.name}]'`."))
+    if problems:
+        raise ConfigError(problems)
+
+
+def plain_names(keys: Iterable[str]) -> dict[str, str]:
+    """A name for every key that every format, and a keyword of `numpy.savez`, may have: letters, digits and `_`, none twice."""
+    names: dict[str, str] = {}
+    for key in keys:
+        plain = re.sub(r"[^A-Za-z0-9]+", "_", key).strip("_") or "unnamed"
+        plain = plain if plain[0].isalpha() and plain not in ("file", "allow_pickle", "self") else f"column_{plain}"
+        taken = set(names.values())
+        names[key] = next(name for number in count(1) if (name := plain if number == 1 else f"{plain}_{number}") not in taken)
+    return names

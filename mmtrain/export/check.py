@@ -1,0 +1,137 @@
+"""An export against `predict`, on rows that the network did not learn from, in a process of its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmtrain.columns.image import FittedImage
+from mmtrain.config import Experiment
+from mmtrain.data.encode import Fitted
+from mmtrain.data.image_files import ImageFile, ImageFolder
+from mmtrain.data.table import Table
+from mmtrain.errors import Problem, RunError
+from mmtrain.evaluation.scoring import main_score, score_target
+from mmtrain.export.base import HALF, Array, Format
+from mmtrain.named_score import higher_is_better
+
+PICTURES = 1e-3
+"""How far predictions may be off when the export decodes the pictures itself."""
+ALLOWED_FALL = 0.01
+"""How much of a score from 0 to 1 a quantization may cost; of an error, by which share it may rise."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """The main score of a target without and with quantization, on the same rows."""
+
+    target: str
+    score: str
+    before: float
+    after: float
+
+    @property
+    def too_much(self) -> bool:
+        """Whether the score got worse by more than `ALLOWED_FALL`."""
+        if higher_is_better(self.score):
+            return self.before - self.after > ALLOWED_FALL
+        return self.after - self.before > ALLOWED_FALL * abs(self.before)
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def give_runner(chosen: Format, folder: Path) -> None:
+    """Put the program that runs an export of this format beside it, as run.py."""
+    shutil.copyfile(Path(__file__).parent / "runners" / f"{chosen.name}.py", folder / "run.py")
+
+
+def raw_rows(experiment: Experiment, fitted: Fitted, table: Table) -> dict[str, Array]:
+    """Every row as it stands in the table, (rows, 1): numbers, texts, and the bytes of image files, empty for missing."""
+    data = experiment.data
+    raw: dict[str, Array] = {}
+    for key, column in fitted.columns.items():
+        header = experiment.columns[key].column
+        if isinstance(column, FittedImage):
+            folder = ImageFolder(data.images_folder, allow_outside=data.allow_outside)
+            raw[key] = np.array([[_bytes(folder, cell)] for cell in table.cells(header).fillna("")], dtype=object)
+        else:
+            raw[key] = np.concatenate([column.raw(piece) for piece in table.pieces(header)])
+    return raw
+
+
+def _bytes(folder: ImageFolder, cell: str) -> bytes:
+    found = folder.find(cell) if cell else None
+    return Path(found.path).read_bytes() if isinstance(found, ImageFile) else b""
+
+
+def largest_difference(fitted: Fitted, expected: Mapping[str, Array], found: Mapping[str, Array]) -> float:
+    """Over all rows and targets: of probabilities; of numbers in units of their standard deviation, or of themselves if larger."""
+    largest = 0.0
+    for key, target in fitted.targets.items():
+        unit = np.maximum(target.model_dump()["scale"], np.abs(expected[key])) if target.task == "regression" else 1.0
+        if found[key].shape != expected[key].shape or np.isnan(found[key]).any():
+            return float("inf")
+        largest = max(largest, float(np.max(np.abs(found[key] - expected[key]) / unit)))
+    return largest
+
+
+def tolerance(chosen: Format, quantize: str, fitted: Fitted, *, mixed: bool) -> float | None:
+    """What the format promises; less of a network of mixed precision, whose `predict` itself rounds to 16 bits.
+
+    Less, too, where pictures are decoded in the export: another JPEG decoder may differ by a level.
+    """
+    promised = chosen.tolerances[quantize]
+    if promised is None:
+        return None
+    decoded = chosen.inputs == "raw" and any(isinstance(column, FittedImage) for column in fitted.columns.values())
+    return max(promised, HALF if mixed else 0, PICTURES if decoded else 0)
+
+
+def check_difference(largest: float, allowed: float | None, label: str) -> None:
+    """Raises RunError for an export that does not predict what `predict` does."""
+    if not np.isfinite(largest) or (allowed is not None and largest > allowed):
+        limit = "no limit, but they are to be numbers" if allowed is None else f"{allowed:g}"
+        what = (
+            f"the export predicts otherwise than `predict` on validation rows: the largest difference is {largest:.2g}, allowed is {limit}."
+        )
+        raise RunError(Problem(f"--format {label}", what, "It was removed. Choose another format or quantization."))
+
+
+def changes(
+    experiment: Experiment, fitted: Fitted, truths: Mapping[str, Array], before: Mapping[str, Array], after: Mapping[str, Array]
+) -> list[Change]:
+    """The main score of every target where it is defined, of the network and of its export."""
+    found = []
+    for key, target in fitted.targets.items():
+        first, second = (
+            {score.name: score.value for score in score_target(key, target, truths[key], predictions[key]).scores}
+            for predictions in (before, after)
+        )
+        prefix = f"{key}_" if len(fitted.targets) > 1 else ""
+        name = main_score(experiment.training.early_stopping.monitor, target.task, first, prefix)
+        one, other = first[name], second[name]
+        if one is not None and other is not None:
+            found.append(Change(key, name, one, other))
+    return found
+
+
+def check_scores(found: list[Change], label: str) -> None:
+    """Raises RunError for a quantization that costs too much."""
+    problems = [
+        Problem(
+            f"--quantize {label}",
+            f"on validation rows the {change.score} of {change.target} goes from {change.before:.4g} to {change.after:.4g}.",
+            f"Allowed is {ALLOWED_FALL:g} ({ALLOWED_FALL:.0%} of an error). Keep it all the same with --force, or choose another.",
+        )
+        for change in found
+        if change.too_much
+    ]
+    if problems:
+        raise RunError(problems)

@@ -1,0 +1,182 @@
+"""What an export takes and gives, for programs (`signature.json`) and for people (`CONTRACT.md`), with an example row.
+
+The example is made up from the vocabulary of the columns; no row of the table leaves with an export.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.columns import FittedColumn
+from mmtrain.data import encode
+from mmtrain.data.encode import Fitted
+from mmtrain.export.base import Array, Inputs
+from mmtrain.targets import FittedTarget
+
+LONGEST = 8
+"""Values of an example that are written out."""
+MEANINGS = {
+    "binary": "The probability of {last!r}.",
+    "multiclass": "A probability per class; together they are 1.",
+    "multilabel": "A probability per label, each for itself.",
+    "regression": "The number, in the unit of the table.",
+}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input: what it is called in the export (`name`) and in model.keras (`tensor`), and how it comes about."""
+
+    name: str
+    tensor: str
+    column: str
+    dtype: str
+    shape: tuple[int, ...]
+    """Without the axis of rows."""
+    meaning: str
+    computed: str
+    cell: str | None
+    """What stands in the table in the example; None for presence and for a picture."""
+    example: Array
+    """(1, *shape)."""
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return vars(self) | {"shape": ["rows", *self.shape], "example": short(self.example)}
+
+
+def tensors(kind: Inputs, fitted: Fitted, names: Mapping[str, str]) -> list[Tensor]:
+    """The inputs, in the order of `names`, which maps those of Keras to those of the export."""
+    example = example_row(kind, fitted)
+    owners = {label: key for key in fitted.columns for label in _labels(kind, key, fitted)}
+    found = []
+    for label, name in names.items():
+        key = owners[label]
+        recipe = fitted.columns[key].recipe()
+        presence = label != key
+        meaning = f"Whether the row has a value of {key!r}." if presence else recipe.meaning
+        computed = recipe.present if presence else recipe.encoded if kind == "encoded" else _as_it_is(fitted, key)
+        values = example[label]
+        dtype = "string" if values.dtype == object else values.dtype.name
+        shape = () if kind == "raw" else values.shape[1:]
+        found.append(Tensor(name, label, key, dtype, shape, meaning, computed, None if presence else recipe.cell, values))
+    return found
+
+
+def labels(kind: Inputs, fitted: Fitted) -> list[str]:
+    """The Keras inputs of the whole model, or of the part behind the preprocessing."""
+    return [label for key in fitted.columns for label in _labels(kind, key, fitted)]
+
+
+def _labels(kind: Inputs, key: str, fitted: Fitted) -> tuple[str, ...]:
+    return tuple(fitted.columns[key].raw_inputs(key)) if kind == "raw" else (key, f"{key}_present")
+
+
+def _as_it_is(fitted: Fitted, key: str) -> str:
+    recipe = fitted.columns[key].recipe()
+    if recipe.cell is None:
+        return "The bytes of a JPEG, PNG, BMP, GIF or WebP file; none if missing."
+    text = fitted.columns[key].raw_inputs(key)[key].dtype == "string"
+    return f"The cell as it is; {'an empty text' if text else 'NaN'} if missing."
+
+
+def example_row(kind: Inputs, fitted: Fitted) -> dict[str, Array]:
+    """One made-up row by Keras input: the cells of `recipe`, and a grey picture."""
+    raw = {key: _raw(column) for key, column in fitted.columns.items()}
+    if kind == "raw":
+        return raw
+    pictures = {key: column for key, column in fitted.columns.items() if column.recipe().cell is None}
+    others = {key: column for key, column in fitted.columns.items() if key not in pictures}
+    found = {}
+    if others:
+        encoded = encode.encoder(others)({key: _tensor(raw[key]) for key in others})
+        found = {label: tensor.numpy() for label, tensor in encoded.items()}
+    for key, column in pictures.items():
+        found[key] = np.full((1, *column.spec.shape), column.spec.levels // 2, dtype=column.spec.dtype)
+        found[f"{key}_present"] = np.ones((1, 1), dtype=np.float32)
+    return found
+
+
+def _raw(column: FittedColumn) -> Array:
+    """(1, 1)."""
+    cell = column.recipe().cell
+    return np.array([[_grey()]], dtype=object) if cell is None else column.raw(pd.Series([cell], dtype="str"))
+
+
+def _grey() -> bytes:
+    """A PNG of 8 x 8 pixels, all half bright."""
+    import PIL.Image
+
+    file = BytesIO()
+    PIL.Image.new("L", (8, 8), 127).save(file, "PNG")
+    return file.getvalue()
+
+
+def _tensor(values: Array) -> Any:
+    import tensorflow as tf
+
+    return tf.constant(values)
+
+
+def output(key: str, name: str, target: FittedTarget) -> dict[str, Any]:
+    """One output; its labels in the order of codes, and from which probability on a class or label counts as predicted."""
+    meaning = MEANINGS.get(target.task, "What the task predicts.").format(last=target.columns[-1] if target.columns else "")
+    facts = {"name": name, "target": key, "task": target.task, "dtype": "float32", "shape": ["rows", target.units], "meaning": meaning}
+    threshold = {"threshold": target.model_dump()["threshold"]} if "threshold" in type(target).model_fields else {}
+    return facts | {"labels": list(target.columns)} | threshold
+
+
+def short(values: Array) -> Any:
+    """Up to `LONGEST` values of one row as they are; of more, those and the one that all others are, or how many they are."""
+    if values.dtype == object:
+        value = values.reshape(-1)[0]
+        return {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+    if values.size <= LONGEST:
+        return values[0].tolist()
+    flat = values.reshape(-1)
+    rest = np.unique(flat[LONGEST:])
+    others = {"all_others": rest[0].item()} if len(rest) == 1 else {"and_others": int(flat.size - LONGEST)}
+    return {"first": flat[:LONGEST].tolist(), **others}
+
+
+def markdown(signature: Mapping[str, Any]) -> str:
+    """CONTRACT.md."""
+    label = f"{signature['format']} {signature['quantize']}".strip()
+    lines = [f"# {signature['run']['name']} as {label}", ""]
+    lines += [f"Takes {signature['takes']} inputs, any number of rows at once. `run.py` shows how:", ""]
+    lines += [f"    {signature['usage']}", "", "## Inputs", ""]
+    for one in signature["inputs"]:
+        cell = f" for the cell {_json(one['cell'])}" if one["cell"] is not None else ""
+        lines += [f"- `{one['name']}` {_typed(one)}. {one['meaning']}", f"  {one['computed']}"]
+        lines += [f"  Example{cell}: `{_json(one['example'])}`"]
+    lines += ["", "## Outputs", ""]
+    for one in signature["outputs"]:
+        labels = f" Labels in order: {_json(one['labels'])}." if one["labels"] else ""
+        counts = f" Predicted from {one['threshold']} on." if "threshold" in one else ""
+        lines += [f"- `{one['name']}` {_typed(one)}. {one['meaning']}{labels}{counts}", f"  For the example: `{_json(one['example'])}`"]
+    check = signature["check"]
+    limit = "no limit; its scores were judged" if check["tolerance"] is None else f"at most {check['tolerance']:g}"
+    lines += ["", "## Check", "", f"Against `mmtrain evaluate` on {check['rows']} validation rows, in a process without anything else:"]
+    lines += [f"largest difference {check['largest_difference']:.2g} ({limit})."]
+    lines += [_changed(score) for score in check["scores"]]
+    return "\n".join(lines) + "\n"
+
+
+def _typed(one: Mapping[str, Any]) -> str:
+    return f"{one['dtype']} ({', '.join(map(str, one['shape']))})"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _changed(score: Mapping[str, Any]) -> str:
+    return f"{score['target']}: {score['score']} {score['before']:.4g} before quantization, {score['after']:.4g} after."

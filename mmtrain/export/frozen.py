@@ -1,0 +1,74 @@
+"""The network as other formats want it: in float32, without variables, with plain names."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from mmtrain.errors import Problem, RunError
+from mmtrain.export.base import Material
+from mmtrain.layers.start import unheard
+
+
+def in_float32(model: Any) -> Any:
+    """The model itself, or, if its layers compute in 16 bits, one with the same weights whose layers do not."""
+    config = _in_float32(model.get_config())
+    if config == model.get_config():
+        return model
+    twin = type(model).from_config(config)
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+def _in_float32(config: Any) -> Any:
+    """A layer's config with every mixed precision in it replaced."""
+    if isinstance(config, list | tuple):
+        return type(config)(_in_float32(entry) for entry in config)
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "DTypePolicy" and str(config["config"]["name"]).startswith("mixed_"):
+        return {**config, "config": {**config["config"], "name": "float32"}}
+    return {key: _in_float32(value) for key, value in config.items()}
+
+
+def frozen(material: Material) -> Any:
+    """The predictor as a concrete function: inputs in the order of `material.inputs`, a list of outputs, weights as constants.
+
+    Both converters trip over what is not a constant: tf2onnx takes a captured tensor for an input, LiteRT's calibration
+    cannot read variables. TensorFlow has no public name for this freezing; tf2onnx imports it from the same place.
+    """
+    tensors = {tensor.name: tensor for tensor in material.predictor.inputs}
+    signature = [tf.TensorSpec(tensors[key].shape, tensors[key].dtype, name=name) for key, name in material.inputs.items()]
+
+    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
+    def predict(*given: Any) -> list[Any]:
+        found = material.predictor(dict(zip(material.inputs, given, strict=True)), training=False)
+        return [tf.identity(found[key]) for key in material.outputs]
+
+    return convert_variables_to_constants_v2(predict.get_concrete_function())
+
+
+@contextmanager
+def converting(to: str) -> Iterator[None]:
+    """Whatever a converter raises is told as a problem; the pages that it writes to standard error are not shown."""
+    failure: Exception | None = None
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), unheard():
+            warnings.simplefilter("ignore")
+            try:
+                yield
+            except Exception as error:
+                failure = error
+    finally:
+        logging.disable(logging.NOTSET)
+    if failure is not None:
+        what = f"the network cannot be converted: {(str(failure).strip() or repr(failure)).splitlines()[0]}"
+        fix = "Layers of your own may use operations that this format lacks; a keras export takes every layer."
+        raise RunError(Problem(f"--format {to}", what, fix)) from failure

@@ -1,0 +1,27 @@
+"""`--format keras`: model.keras with what opens it: raw numbers, strings and image files in, predictions out."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from mmtrain.export.alone import by_json
+from mmtrain.export.base import EXACT, Format, Material
+
+
+def write(material: Material, path: Path, quantize: str) -> dict[str, Any]:  # noqa: ARG001
+    """A copy, byte for byte."""
+    shutil.copyfile(material.source, path)
+    return {"bytes": path.stat().st_size}
+
+
+FORMAT = Format(
+    name="keras",
+    inputs="raw",
+    file="model.keras",
+    tolerances={"": EXACT},
+    write=write,
+    run=by_json,
+    usage="python run.py model.keras < example.json > outputs.json",
+)

@@ -1,0 +1,99 @@
+"""`--format litert`: the network behind the preprocessing, for LiteRT (once TensorFlow Lite) on phones and small boards.
+
+float16 keeps the weights in half precision. int8 has convolutions, dense layers and embeddings in 8 bits, their ranges taken from
+training rows (Jacob et al. 2018, arXiv:1712.05877); inputs and outputs stay as they are.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmtrain.export.alone import by_arrays
+from mmtrain.export.base import EXACT, HALF, Array, Format, Material
+
+IN_FLOAT = (
+    "ADD BATCH_MATMUL CAST CONCATENATION DIV EQUAL EXP GREATER LESS LOGISTIC MAXIMUM MEAN MINIMUM MUL NOT_EQUAL ONE_HOT "
+    "REDUCE_MAX RESHAPE RSQRT SELECT_V2 SHAPE SOFTMAX SQRT SQUARE SQUARED_DIFFERENCE SUB SUM TANH TRANSPOSE"
+)
+"""Never in 8 bits: codes on their way to one-hot, norms of texts, presence and the last activation. They hold no weights, and with
+them the predictions of small networks were ten times as far off; more than 256 categories would even become each other."""
+
+
+def write(material: Material, path: Path, quantize: str) -> dict[str, Any]:
+    """Write the model; `bytes` of it and of the float32 one. Raises RunError when it cannot be converted."""
+    from mmtrain.export.frozen import converting
+
+    with converting("litert"), tempfile.TemporaryDirectory() as folder:
+        _save(material, folder)
+        plain = _converter(folder).convert()
+        model = plain
+        if quantize == "float16":
+            model = _in_16_bits(_converter(folder))
+        if quantize == "int8":
+            model = _in_8_bits(_converter(folder), material)
+        path.write_bytes(model)
+    return {"bytes": len(model), "float32_bytes": len(plain)}
+
+
+def _save(material: Material, folder: str) -> None:
+    """The frozen network as a SavedModel, whose one signature has the plain names."""
+    import tensorflow as tf
+
+    from mmtrain.export.frozen import frozen
+
+    network = frozen(material)
+    signature = [tf.TensorSpec(tensor.shape, tensor.dtype, tensor.op.name) for tensor in network.inputs]
+
+    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
+    def predict(*given: Any) -> dict[str, Any]:
+        return dict(zip(material.outputs.values(), network(*given), strict=True))
+
+    # Without gradients: those of some activations hold on to constants, which cannot be saved, and none is needed.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(tf.Module(), folder, signatures=predict.get_concrete_function(), options=options)
+
+
+def _converter(folder: str) -> Any:
+    import tensorflow as tf
+
+    return tf.lite.TFLiteConverter.from_saved_model(folder)
+
+
+def _in_16_bits(converter: Any) -> Any:
+    import tensorflow as tf
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+    return converter.convert()
+
+
+def _in_8_bits(converter: Any, material: Material) -> Any:
+    """Through the quantization debugger, the one way to say what is to stay in float."""
+    import tensorflow as tf
+
+    def rows() -> Iterator[dict[str, Array]]:
+        for row in material.calibration:
+            yield {material.inputs[key]: values for key, values in row.items()}
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = rows
+    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=IN_FLOAT.split())
+    debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_dataset=rows, debug_options=options)
+    return debugger.get_nondebug_quantized_model()
+
+
+FORMAT = Format(
+    name="litert",
+    inputs="encoded",
+    file="model.tflite",
+    tolerances={"": EXACT, "float16": HALF, "int8": None},
+    write=write,
+    run=by_arrays,
+    usage="python run.py example.npz outputs.npz",
+    packages=("ai_edge_litert",),
+    versions=("ai-edge-litert",),
+    why_encoded="and encode the columns as CONTRACT.md beside the export says: LiteRT cannot look up words and categories.",
+)

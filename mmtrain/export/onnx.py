@@ -1,0 +1,110 @@
+"""`--format onnx`: the network behind the preprocessing, for ONNX Runtime and whatever else reads ONNX.
+
+Converted by tf2onnx from the frozen graph. float16 and int8 by ONNX Runtime's own tools: weights and computation in half
+precision, inputs and outputs staying float32; or convolutions and dense layers in 8 bits, their ranges taken from training rows.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmtrain.export.alone import by_arrays
+from mmtrain.export.base import EXACT, HALF, Array, Format, Material
+
+OPSET = 18
+"""Of December 2022; every runtime of today reads it."""
+IN_8_BITS = ["Conv", "MatMul", "Gemm"]
+"""What holds the weights and takes the time; everything else stays float32."""
+
+
+def write(material: Material, path: Path, quantize: str) -> dict[str, Any]:
+    """Write the model; `bytes` of it and of the float32 one. Raises RunError when it cannot be converted."""
+    from mmtrain.export.frozen import converting
+
+    with converting("onnx"):
+        import onnx
+
+        model = _converted(material)
+        onnx.checker.check_model(model, full_check=True)
+        plain = model.ByteSize()
+        if quantize == "float16":
+            from onnxruntime.transformers.float16 import convert_float_to_float16
+
+            model = convert_float_to_float16(model, keep_io_types=True)
+        if quantize == "int8":
+            model = _in_8_bits(model, material)
+        onnx.save(model, path)
+    return {"opset": OPSET, "bytes": path.stat().st_size, "float32_bytes": plain}
+
+
+def _converted(material: Material) -> Any:
+    """The ONNX model with plain names and any number of rows."""
+    import tf2onnx
+
+    from mmtrain.export.frozen import frozen
+
+    function = frozen(material)
+    inputs = [tensor.name for tensor in function.inputs]
+    outputs = [tensor.name for tensor in function.outputs]
+    names = dict(zip(inputs + outputs, [*material.inputs.values(), *material.outputs.values()], strict=True))
+    model, _ = tf2onnx.convert.from_graph_def(
+        function.graph.as_graph_def(),
+        input_names=inputs,
+        output_names=outputs,
+        opset=OPSET,
+        tensors_to_rename=names,
+        custom_op_handlers={"Erfc": (_erfc, [])},
+    )
+    for value in [*model.graph.input, *model.graph.output]:
+        value.type.tensor_type.shape.dim[0].dim_param = "rows"
+    return model
+
+
+def _erfc(graph: Any, node: Any, name: str, _: Any) -> None:
+    """1 - erf(x), of GELU; tf2onnx knows erf only."""
+    import numpy as np
+
+    error = graph.make_node("Erf", list(node.input), name=f"{name}_erf")
+    one = graph.make_const(f"{name}_one", np.array(1, dtype=np.float32))
+    shapes, types = node.output_shapes, node.output_dtypes
+    graph.remove_node(name)
+    graph.make_node("Sub", [one.output[0], error.output[0]], name=name, outputs=node.output, shapes=shapes, dtypes=types)
+
+
+def _in_8_bits(model: Any, material: Material) -> Any:
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+
+    class TrainingRows(CalibrationDataReader):  # type: ignore[misc]
+        """One row after the other, by the names of the export."""
+
+        def __init__(self) -> None:
+            self.rows = iter(material.calibration)
+
+        def get_next(self) -> Mapping[str, Array] | None:
+            row = next(self.rows, None)
+            return None if row is None else {material.inputs[key]: values for key, values in row.items()}
+
+    with tempfile.TemporaryDirectory() as folder:
+        plain, small = Path(folder, "plain.onnx"), Path(folder, "small.onnx")
+        onnx.save(model, plain)
+        types = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
+        quantize_static(plain, small, TrainingRows(), op_types_to_quantize=IN_8_BITS, **types)
+        return onnx.load(small)
+
+
+FORMAT = Format(
+    name="onnx",
+    inputs="encoded",
+    file="model.onnx",
+    tolerances={"": EXACT, "float16": HALF, "int8": None},
+    write=write,
+    run=by_arrays,
+    usage="python run.py example.npz outputs.npz",
+    packages=("onnx", "onnxruntime", "tf2onnx"),
+    versions=("onnx", "onnxruntime", "tf2onnx"),
+    why_encoded="and encode the columns as CONTRACT.md beside the export says: ONNX cannot split texts as training did.",
+)

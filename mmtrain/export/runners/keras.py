@@ -1,0 +1,44 @@
+"""Run this export: `python run.py model.keras < inputs.json > outputs.json`. Needs mmtrain, whose layers are in the model.
+
+Both are JSON as TensorFlow Serving speaks it: `{"inputs": {name: [value, ...]}}` with a value per row, the bytes of an image
+file as `{"b64": "..."}`, NaN for a missing number; and `{"outputs": {name: [value, ...]}}`.
+"""
+
+import base64
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from mmtrain.layers.start import start_tensorflow
+
+PIECE = 64
+"""Rows at once."""
+
+
+def predict(path: Path, inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Outputs of all rows, in their order."""
+    start_tensorflow()
+    import tensorflow as tf
+
+    from mmtrain.model.saved import whole
+
+    signature = json.loads((path.parent / "signature.json").read_text(encoding="utf-8"))
+    model = whole(path)
+    kinds = {tensor.name: tensor.dtype for tensor in model.inputs}
+    call = tf.function(model, reduce_retracing=True)
+    values = {entry["tensor"]: [[_value(value)] for value in inputs[entry["name"]]] for entry in signature["inputs"]}
+    outputs: dict[str, list[Any]] = {entry["name"]: [] for entry in signature["outputs"]}
+    for at in range(0, max(map(len, values.values())), PIECE):
+        found = call({name: tf.constant(values[name][at : at + PIECE], kind) for name, kind in kinds.items()}, training=False)
+        for entry in signature["outputs"]:
+            outputs[entry["name"]] += found[entry["target"]].numpy().tolist()
+    return outputs
+
+
+def _value(value: object) -> object:
+    return base64.b64decode(value["b64"]) if isinstance(value, dict) else value
+
+
+if __name__ == "__main__":
+    json.dump({"outputs": predict(Path(sys.argv[1]), json.load(sys.stdin)["inputs"])}, sys.stdout)

@@ -1,0 +1,30 @@
+"""Run this export: `python run.py INPUTS.npz OUTPUTS.npz`. Needs numpy and ai-edge-litert, nothing else.
+
+INPUTS.npz holds an array (rows, ...) for every input in signature.json; OUTPUTS.npz gets one for every output.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+PIECE = 256
+"""Rows at once."""
+
+
+def predict(folder: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Outputs of all rows, in their order."""
+    run = Interpreter(str(folder / "model.tflite")).get_signature_runner()
+    rows = len(next(iter(inputs.values())))
+    pieces = []
+    for at in range(0, rows, PIECE):
+        found = run(**{name: inputs[name][at : at + PIECE] for name in inputs})
+        pieces.append({name: values.copy() for name, values in found.items()})  # the next call writes into the same memory
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+if __name__ == "__main__":
+    with np.load(sys.argv[1]) as arrays:
+        found = predict(Path(__file__).parent, dict(arrays))
+    np.savez(sys.argv[2], allow_pickle=False, **found)

@@ -1,0 +1,28 @@
+"""Run this export: `python run.py INPUTS.npz OUTPUTS.npz`. Needs numpy and onnxruntime, nothing else.
+
+INPUTS.npz holds an array (rows, ...) for every input in signature.json; OUTPUTS.npz gets one for every output.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+PIECE = 256
+"""Rows at once."""
+
+
+def predict(folder: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Outputs of all rows, in their order."""
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    rows = len(next(iter(inputs.values())))
+    pieces = [session.run(names, {name: inputs[name][at : at + PIECE] for name in inputs}) for at in range(0, rows, PIECE)]
+    return {name: np.concatenate([piece[number] for piece in pieces]) for number, name in enumerate(names)}
+
+
+if __name__ == "__main__":
+    with np.load(sys.argv[1]) as arrays:
+        found = predict(Path(__file__).parent, dict(arrays))
+    np.savez(sys.argv[2], allow_pickle=False, **found)

@@ -1,0 +1,70 @@
+"""`--format saved_model`: the whole model for TensorFlow alone, and for TensorFlow Serving; see `saved_model` for its making."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmtrain.data.encode import Fitted
+from mmtrain.export.base import EXACT, Array, Format, Material
+
+
+def write(material: Material, path: Path, quantize: str) -> dict[str, Any]:  # noqa: ARG001
+    """Write the folder; `bytes` of all its files, and what `status` may say of a picture."""
+    from mmtrain.export import saved_model
+    from mmtrain.layers.pictures import STATUS
+
+    saved_model.write(material.whole, material.fitted, path)
+    return {"bytes": sum(file.stat().st_size for file in path.rglob("*") if file.is_file()), "status": list(STATUS.values())}
+
+
+def run(path: Path, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """What the folder at `path` gives, in a process that knows TensorFlow alone. Raises RunError."""
+    from mmtrain.export import saved_model
+
+    return saved_model.run(path, inputs)
+
+
+def outputs(fitted: Fitted) -> list[dict[str, Any]]:
+    """The outputs for the signature."""
+    from mmtrain.export import saved_model
+
+    found: list[dict[str, Any]] = []
+    for key, prefix in saved_model.output_names(fitted).items():
+        target = fitted.targets[key]
+        facts = {"target": key, "task": target.task}
+        kind, what = ("string", "What is predicted, in the words of the table.") if target.columns else ("float32", "The number predicted.")
+        found.append({"name": f"{prefix}prediction", **facts, "dtype": kind, "shape": ["rows"], "meaning": what, "labels": []})
+        if target.columns:
+            shape = ["rows", len(target.columns)]
+            name, labels = f"{prefix}probabilities", list(target.columns)
+            found.append({"name": name, **facts, "dtype": "float32", "shape": shape, "meaning": "A probability each.", "labels": labels})
+    meaning = "ok, or which pictures were not used and why."
+    return [
+        *found,
+        {"name": "status", "target": None, "task": None, "dtype": "string", "shape": ["rows"], "meaning": meaning, "labels": []},
+    ]
+
+
+def answers(fitted: Fitted, found: Mapping[str, Array]) -> dict[str, Array]:
+    """Per target the probabilities (rows, labels), or the number (rows, 1), of what the export gave."""
+    from mmtrain.export import saved_model
+
+    names = saved_model.output_names(fitted)
+    return {
+        key: found[f"{prefix}probabilities"] if fitted.targets[key].columns else found[f"{prefix}prediction"].reshape(-1, 1)
+        for key, prefix in names.items()
+    }
+
+
+FORMAT = Format(
+    name="saved_model",
+    inputs="raw",
+    file="model",
+    tolerances={"": EXACT},
+    write=write,
+    run=run,
+    usage="python run.py model < example.json > outputs.json",
+    served=True,
+)

@@ -1,0 +1,230 @@
+"""`mmtrain export`: a trained model in a file that other programs open, checked against `predict` before it gets its name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmtrain import runs
+from mmtrain.config import Experiment
+from mmtrain.data import encode
+from mmtrain.data.images import Progress, Say
+from mmtrain.errors import ConfigError, Problem
+from mmtrain.export import FORMATS, check, contract, serving
+from mmtrain.export.alone import as_json
+from mmtrain.export.base import Array, Format, Inputs, Material, check_wishes, plain_names
+from mmtrain.layers.start import start_tensorflow
+from mmtrain.runs import Run
+from mmtrain.workflows.evaluate import opened
+from mmtrain.workflows.prepare import Prepared, only, recorded_data
+from mmtrain.workflows.versions import versions
+
+CHECKED = 1000
+"""Validation rows, spread over all of them, that an export is checked on."""
+CALIBRATION = 300
+"""Training rows that tell int8 the ranges of its numbers."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be written, and where."""
+
+    format: str
+    quantize: str = ""
+    inputs: Inputs | None = None
+    """What the caller expects the export to take; refused where the format takes something else."""
+    folder: Path | None = None
+    """By default `exports/<format>[-<quantize>]` in the run."""
+    force: bool = False
+    """Keep a quantized export however much its scores fall."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A finished export."""
+
+    run: Run
+    folder: Path
+    signature: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is exported, and the rows it is checked with."""
+
+    run: Run
+    experiment: Experiment
+    fitted: encode.Fitted
+    data: Prepared
+    """The rows of `checked` and `calibrating`."""
+    arrays: encode.Arrays
+    checked: Array
+    """Positions of validation rows."""
+    calibrating: Array
+    """Positions of training rows; none but for int8."""
+
+
+def export(
+    which: str | None, wish: Wish, *, output: Path = Path("runs"), progress: Progress | None = None, say: Say = lambda _: None
+) -> Exported:
+    """Write the run called `which` (see `runs.find`) in another format.
+
+    Raises ConfigError for a wish that cannot be granted, RunError when the export fails its check, DataError when the rows to
+    check it with are no longer there. Nothing is left at the export's place then.
+    """
+    chosen = FORMATS[wish.format]
+    check_wishes(chosen, wish.quantize, wish.inputs)
+    run = runs.find(which, output)
+    experiment, fitted = opened(run)
+    folder = (wish.folder or run / "exports" / chosen.label(wish.quantize)).absolute()
+    if folder.exists():
+        raise ConfigError(Problem(str(folder), "there is something here already.", "Remove it, or give another folder with -o."))
+    data, checked, calibrating = _rows(run, experiment, wish.quantize, progress, say)
+    say("Data checked; starting TensorFlow.")
+    start_tensorflow()
+    arrays = encode.encode(experiment, fitted, data.table, data.stores)
+    subject = _Subject(run, experiment, fitted, data, arrays, checked, calibrating)
+    with runs.writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with runs.replacing(folder) as temporary:
+            temporary.mkdir()
+            signature = _written(subject, chosen, wish, temporary)
+    _record(run, folder, signature)
+    return Exported(run, folder, signature)
+
+
+def _rows(run: Run, experiment: Experiment, quantize: str, progress: Progress | None, say: Say) -> tuple[Prepared, Array, Array]:
+    """The rows to check with and to calibrate with, and where in them each kind is. The test part is not touched."""
+    data, parts = recorded_data(run, experiment, progress=progress, say=say)
+    checked = _spread(parts.validation, CHECKED)
+    calibrating = _spread(parts.train, CALIBRATION if quantize == "int8" else 0)
+    together = np.union1d(checked, calibrating)
+    return only(data, together, "not needed"), np.searchsorted(together, checked), np.searchsorted(together, calibrating)
+
+
+def _spread(positions: Array, most: int) -> Array:
+    """At most so many of the positions, evenly spread over them, ascending."""
+    if len(positions) <= most:
+        return np.sort(positions)
+    return np.sort(positions)[np.linspace(0, len(positions) - 1, most).astype(np.int64)]
+
+
+def _written(subject: _Subject, chosen: Format, wish: Wish, folder: Path) -> dict[str, Any]:
+    """Write everything into `folder` and check it; the signature."""
+    from mmtrain.model import saved
+
+    whole = saved.whole(subject.run / "model.keras")
+    original = saved.parts(whole)[1]
+    expected = saved.predict(original, subject.arrays, subject.checked)
+    material = _material(subject, chosen, whole, original)
+    facts = chosen.write(material, folder / chosen.file, wish.quantize)
+    check.give_runner(chosen, folder)
+    inputs = contract.tensors(chosen.inputs, subject.fitted, material.inputs)
+    example = {tensor.name: tensor.example for tensor in inputs}
+    if chosen.inputs == "encoded":
+        np.savez(folder / "example.npz", allow_pickle=False, **example)
+        shutil.copyfile(subject.run / "columns.json", folder / "columns.json")
+    else:
+        (folder / "example.json").write_text(as_json(example), encoding="utf-8")
+    signature = _signature(subject, chosen, wish.quantize, material, facts)
+    signature["inputs"] = [tensor.plain() for tensor in inputs]
+    _write_json(folder / "signature.json", signature)  # for run.py
+    rows = _given(subject, chosen, material)
+    found = chosen.run(folder / chosen.file, {name: np.concatenate([one, rows[name]]) for name, one in example.items()})
+    for entry in signature["outputs"]:
+        entry["example"] = contract.short(found[entry["name"]][:1])
+    signature["check"] = _checked(subject, chosen, wish, material, expected, {name: values[1:] for name, values in found.items()})
+    _write_json(folder / "signature.json", signature)
+    (folder / "CONTRACT.md").write_text(contract.markdown(signature), encoding="utf-8")
+    return signature
+
+
+def _material(subject: _Subject, chosen: Format, whole: Any, original: Any) -> Material:
+    """Models, names, and rows to calibrate with, for whoever writes the format."""
+    from mmtrain.export.frozen import in_float32
+
+    labels = contract.labels(chosen.inputs, subject.fitted)
+    names = plain_names([*labels, *subject.fitted.targets])
+    predictor = in_float32(original)
+    return Material(
+        source=subject.run / "model.keras",
+        whole=whole,
+        fitted=subject.fitted,
+        predictor=predictor,
+        inputs={label: names[label] for label in labels},
+        outputs={key: names[key] for key in subject.fitted.targets},
+        mixed=predictor is not original,
+        calibration=[subject.arrays.take(subject.calibrating[at : at + 1]) for at in range(len(subject.calibrating))],
+    )
+
+
+def _given(subject: _Subject, chosen: Format, material: Material) -> dict[str, Array]:
+    """The rows to check with, by the names of the export."""
+    if chosen.inputs == "encoded":
+        rows = subject.arrays.take(subject.checked)
+    else:
+        rows = check.raw_rows(subject.experiment, subject.fitted, only(subject.data, subject.checked).table)
+    return {name: rows[label] for label, name in material.inputs.items()}
+
+
+def _signature(subject: _Subject, chosen: Format, quantize: str, material: Material, facts: dict[str, Any]) -> dict[str, Any]:
+    """signature.json as far as it is known before the check."""
+    fitted = subject.fitted
+    return {
+        "format": chosen.name,
+        "quantize": quantize,
+        "takes": chosen.inputs,
+        "file": chosen.file,
+        "usage": chosen.usage,
+        **facts,
+        "run": {"name": str(subject.run), "model_sha256": runs.file_hash(material.source)},
+        "versions": {**versions(), **{name: version(name) for name in chosen.versions}},
+        "written": runs.now(),
+        "inputs": [],
+        "outputs": serving.outputs(fitted)
+        if chosen.served
+        else [contract.output(key, name, fitted.targets[key]) for key, name in material.outputs.items()],
+    }
+
+
+def _checked(
+    subject: _Subject, chosen: Format, wish: Wish, material: Material, expected: dict[str, Array], outputs: dict[str, Array]
+) -> dict[str, Any]:
+    """The figures of the check. Raises RunError when the export is not what it ought to be."""
+    targets = subject.fitted.targets
+    if chosen.served:
+        found = serving.answers(subject.fitted, outputs)
+        expected = {key: target.probabilities(expected[key]) if target.columns else expected[key] for key, target in targets.items()}
+    else:
+        found = {key: outputs[name] for key, name in material.outputs.items()}
+    largest = check.largest_difference(subject.fitted, expected, found)
+    allowed = check.tolerance(chosen, wish.quantize, subject.fitted, mixed=material.mixed)
+    check.check_difference(largest, allowed, chosen.label(wish.quantize))
+    truths = {key: truth[subject.checked] for key, truth in subject.arrays.targets.items()}
+    changed = check.changes(subject.experiment, subject.fitted, truths, expected, found) if wish.quantize else []
+    if not wish.force:
+        check.check_scores(changed, wish.quantize)
+    return {
+        "part": "validation",
+        "rows": len(subject.checked),
+        "largest_difference": largest,
+        "tolerance": allowed,
+        "scores": [change.plain() for change in changed],
+    }
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _record(run: Run, folder: Path, signature: dict[str, Any]) -> None:
+    """Note the export in run.json; its folder relative to the run, if it is in there."""
+    place = folder.relative_to(run.folder) if folder.is_relative_to(run.folder) else folder
+    facts = {name: signature[name] for name in ("format", "quantize", "written", "bytes", "check")}
+    run.update(exports=[*run.read_json("run.json").get("exports", []), {"folder": str(place), **facts}])
