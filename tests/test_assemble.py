@@ -197,9 +197,11 @@ def test_row_weights_reach_the_loss(tmp_path):
     columns = {key: COLUMNS[key] for key in ("dose", "importance", "y", "days left")}
     material = ready(write_experiment(tmp_path / "e.yaml", {"columns": columns, "fusion": {"units": []}, "split": {"method": "random"}}))
     network, arrays = fresh(material), material.arrays
-    importance = np.arange(ROWS) % 3 + 1
+    importance = (np.arange(ROWS) % 3 + 1) / material.fitted.weight_mean
     weights = {"y": importance * np.where(np.arange(ROWS) % 2, 3, 1), "days left": importance}
-    assert {key: values.tolist() for key, values in arrays.weights.items()} == {key: values.tolist() for key, values in weights.items()}
+    assert sorted(arrays.weights) == sorted(weights)
+    for key, expected in weights.items():
+        assert np.allclose(arrays.weights[key], expected, rtol=1e-6)
     raw = answers(network.core, encoded_of(material))
     plain = {key: target.loss(arrays.targets[key], raw[key]).numpy() for key, target in material.fitted.targets.items()}
     batch = {"inputs": encoded_of(material), "targets": arrays.targets, "weights": arrays.weights}

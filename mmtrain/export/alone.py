@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-import mmtrain
 from mmtrain.errors import Problem, RunError
 
 Array = np.ndarray[Any, Any]
@@ -47,7 +46,7 @@ def _plain(value: Any) -> Any:
 
 def _run(folder: Path, arguments: list[str], given: str = "") -> str:
     """What run.py writes to standard output."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(mmtrain.__file__).parents[1]), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TF_CPP_MIN_LOG_LEVEL": "2"}
     command = [sys.executable, str(folder / "run.py"), *arguments]
     done = subprocess.run(  # noqa: S603 (our own program)
         command, input=given, check=False, cwd=folder, env=environment, capture_output=True, text=True
