@@ -375,7 +375,7 @@ def test_text_without_any_training_word_knows_missing_and_unseen():
 
 
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize(("bits", "dtype", "levels"), [(8, "uint8", 255), (16, "uint16", 65_535)])
+@pytest.mark.parametrize(("bits", "dtype", "levels"), [(8, "uint8", 255), pytest.param(16, "uint16", 65_535, marks=pytest.mark.slow)])
 def test_image_is_blank_where_it_is_absent(bits, dtype, levels):
     fitted = Image(size=(1, 2), channels=1, bits=bits, resize="crop", background=(1, 2, 3), max_pixels=9).fit([])
     assert fitted == FittedImage(height=1, width=2, channels=1, bits=bits, resize="crop", background=(1, 2, 3), max_pixels=9)

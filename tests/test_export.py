@@ -316,6 +316,7 @@ def test_export_that_predicts_otherwise_is_removed(run, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_quantization_that_costs_too_much_is_removed_unless_forced(run, tmp_path, monkeypatch):
     monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], write=backwards, tolerances={"float16": None}))
     with pytest.raises(RunError) as caught:

@@ -79,6 +79,7 @@ def raw_of(material, folder):
     return {input_names(material.fitted)[key]: values.reshape(-1) for key, values in raw.items()}
 
 
+@pytest.mark.slow
 def test_saved_model_answers_as_evaluate_does(served):
     from mmtrain.export import saved_model
     from mmtrain.model import saved
