@@ -50,6 +50,7 @@ def prepared(folder: Path, augment: str, batch: int) -> tuple[Any, dict[str, Any
     rows = np.arange(PICTURES)
     fitted = encode.fit(experiment, data.table, rows)
     arrays = encode.encode(experiment, fitted, data.table, data.stores)
+    experiment = experiment.untried()
     steps = Steps(experiment, fitted, assemble(experiment, fitted))
     return steps, next(iter(Batches(arrays, rows, batch, 7, steps.chance_columns).epoch(1))).tree()
 
@@ -67,7 +68,7 @@ def milliseconds(steps: Any, batch: dict[str, Any], count: int) -> tuple[float, 
     """Of one step: elapsed, and of processor time in all threads."""
     begun, used = time.perf_counter(), time.process_time()
     for _ in range(count):
-        float(steps.train(batch)["loss"])
+        float(steps.train_one(batch, np.array([0.001], dtype=np.float32))["loss"][0])
     return 1000 * (time.perf_counter() - begun) / count, 1000 * (time.process_time() - used) / count
 
 

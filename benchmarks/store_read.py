@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from mmtrain.data.image_cache import MANIFEST, PIXELS, UNREADABLE
+from mmtrain.data.cache import IMAGES, MANIFEST
 from PIL import Image
 
 from mmtrain.config.experiment import Cache
@@ -37,13 +37,13 @@ GROUPS = Path("/sys/fs/cgroup")
 def write_store(folder: Path, pictures: int) -> None:
     """A whole store of random pixels, without files behind it."""
     random = np.random.default_rng(0)
-    with (folder / PIXELS).open("wb") as file:
+    with (folder / IMAGES.array).open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (pictures, SIDE, SIDE, 3)})
         for start in range(0, pictures, 1000):
             file.write(random.integers(0, 256, min(1000, pictures - start) * PICTURE, dtype=np.uint8).tobytes())
         file.flush()
         os.fsync(file.fileno())
-    (folder / UNREADABLE).write_text("{}")
+    (folder / IMAGES.beside).write_text("{}")
     (folder / MANIFEST).write_text("")
 
 
@@ -104,7 +104,7 @@ def store_in(folder: Path) -> ImageStore:
 
 def rounds_of(folder: Path, rounds: int) -> dict[str, list[float]]:
     """Gigabytes a second of both ways, in turn."""
-    path = folder / PIXELS
+    path = folder / IMAGES.array
     speeds: dict[str, list[float]] = {"in order": [], "shuffled": []}
     for number in range(rounds):
         for way, own in speeds.items():

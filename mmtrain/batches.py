@@ -51,6 +51,8 @@ class Batches:
     seed: int
     chance_columns: int = 0
     steps_per_call: int = 1
+    placed: Callable[[Array], Any] | None = None
+    """Brings an array to where it is computed with, ahead of the step as well."""
 
     def __len__(self) -> int:
         """Steps of an epoch."""
@@ -74,12 +76,13 @@ class Batches:
             start += steps
 
     def _batch(self, rows: Array, epoch: int) -> Batch:
+        placed = self.placed or (lambda values: values)
         return Batch(
             rows,
-            self.arrays.take(rows),
-            {key: values[rows] for key, values in self.arrays.targets.items()},
-            {key: values[rows] for key, values in self.arrays.weights.items()},
-            chances(self.seed, epoch, rows, self.chance_columns),
+            {key: placed(values) for key, values in self.arrays.take(rows).items()},
+            {key: placed(values[rows]) for key, values in self.arrays.targets.items()},
+            {key: placed(values[rows]) for key, values in self.arrays.weights.items()},
+            placed(chances(self.seed, epoch, rows, self.chance_columns)),
             max(1, len(rows) // self.size),
         )
 
@@ -113,8 +116,10 @@ def _ahead(make: Callable[[Array], Any], pieces: list[Array], expect: Callable[[
 
 def chances(seed: int, epoch: int, rows: Array, columns: int) -> Array:
     """Uniform float32 in [0, 1) for (seed, epoch, row, column): SplitMix64 (Steele, Lea and Flood 2014) of a counter."""
+    if not columns:
+        return np.empty((len(rows), 0), dtype=np.float32)
     start = mixed(np.array([mixed(np.array([seed % 2**64], dtype=np.uint64))[0] ^ np.uint64(epoch)], dtype=np.uint64))[0]
-    counter = rows.astype(np.uint64)[:, None] * np.uint64(max(columns, 1)) + np.arange(columns, dtype=np.uint64)
+    counter = rows.astype(np.uint64)[:, None] * np.uint64(columns) + np.arange(columns, dtype=np.uint64)
     bits = mixed(counter ^ start) >> np.uint64(40)  # 24 bits, what a float32 holds exactly
     return (bits.astype(np.float32)) * np.float32(2.0**-24)
 

@@ -10,6 +10,8 @@ from mmtrain.branches.base import Activation, Rate, Tensor, Units, branch
 from mmtrain.specs import TensorSpec
 
 Kernel = Annotated[int, Field(ge=1, le=15)]
+RISING = ("relu", "elu", "selu", "tanh", "linear")
+"""Activations that never fall: of them the largest value is that of the largest input, so that they cost a quarter after the pooling."""
 
 
 @branch("image", most_columns=1)
@@ -40,9 +42,10 @@ def cnn(
         if normalization == "batch":
             # Momentum 0.9: with a few dozen steps an epoch, 0.99 would still remember the initial statistics at the first validation.
             features = FusedNormalization(momentum=0.9)(features)
-        features = keras.layers.Activation(activation)(features)
-        if number < len(filters) - 1 and min(features.shape[1:3]) >= 2:
-            features = keras.layers.MaxPooling2D(2)(features)
+        pooled_by = [keras.layers.MaxPooling2D(2)] if number < len(filters) - 1 and min(features.shape[1:3]) >= 2 else []
+        activated_by = [keras.layers.Activation(activation)]
+        for layer in [*pooled_by, *activated_by] if activation in RISING else [*activated_by, *pooled_by]:
+            features = layer(features)
     pooled = []
     if pooling in ("average", "both"):
         pooled.append(keras.layers.GlobalAveragePooling2D()(features))

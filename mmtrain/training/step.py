@@ -71,7 +71,7 @@ class Steps:
 
     def batches(self, arrays: Arrays, rows: Array) -> Batches:
         """The batches that `train` takes, over `rows`."""
-        return Batches(arrays, rows, self.batch_size, self.seed, self.chance_columns, self.steps_per_call)
+        return Batches(arrays, rows, self.batch_size, self.seed, self.chance_columns, self.steps_per_call, placed=tf.constant)
 
     def train(self, batch: Batch, rates: list[float]) -> dict[str, Any]:
         """The steps of one call, each with its learning rate; the losses of each target, means over the rows of a step, (steps,).
@@ -84,7 +84,7 @@ class Steps:
         return found
 
     def _signature(self, *, batch: bool) -> dict[str, Any]:
-        """Any batch size with one compilation, so that a smaller last batch costs nothing."""
+        """Any batch size with one compilation, so that a smaller last batch costs nothing; known sizes were no faster."""
         inputs = {tensor.name: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in self.network.core.inputs}
         truths = {
             key: tf.TensorSpec((None, target.units) if target.task == "multilabel" else (None,), _truth_type(target.task))
@@ -108,6 +108,8 @@ class Steps:
     def _updates(self, batch: Mapping[str, Any], rates: Any) -> dict[str, Any]:
         """One update after the other, on the batches that stand one after the other in `batch`."""
         steps, size = self.steps_per_call, self.batch_size
+        if steps == 1:
+            return {name: loss[None] for name, loss in self._update(batch, rates[0]).items()}
         stacked = tf.nest.map_structure(lambda values: tf.reshape(values, (steps, size, *values.shape[1:])), dict(batch))
         names = [*self.fitted.targets, "loss"] if len(self.fitted.targets) > 1 else ["loss"]
         losses = {name: tf.TensorArray(tf.float32, steps) for name in names}
