@@ -20,10 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from mmtrain.data.cache import IMAGES, MANIFEST
 from PIL import Image
 
 from mmtrain.config.experiment import Cache
+from mmtrain.data.cache import IMAGES, MANIFEST
 from mmtrain.data.image_build import Decoded, decoded, opened
 from mmtrain.data.image_files import ImageFile
 from mmtrain.data.images import ImageStore
