@@ -292,6 +292,7 @@ def test_saved_encoder_gives_what_was_trained_on_to_the_bit(everything, tmp_path
     assert len(encoded) == 12
 
 
+@pytest.mark.slow
 def test_saved_encoder_answers_to_anything(everything, tmp_path):
     import keras
 

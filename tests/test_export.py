@@ -87,8 +87,8 @@ def part(run, name):
 # What an export predicts
 
 
-FAST = [pytest.param(name, marks=pytest.mark.slow) if name == "keras" else name for name in FORMATS]
-"""Without one of the two that start TensorFlow anew and trace every decoder of pictures."""
+FAST = [pytest.param(name, marks=pytest.mark.slow) if name in ("keras", "saved_model") else name for name in FORMATS]
+"""Without the two that start TensorFlow anew and trace every decoder of pictures."""
 
 
 @pytest.mark.parametrize("name", FAST)

@@ -158,6 +158,7 @@ def assert_equal_bits(whole, run, *more):
 # Where it was stopped does not matter
 
 
+@pytest.mark.slow
 def test_run_that_was_interrupted_three_times_ends_with_the_same_bits(tmp_path):
     """Pictures that are changed, dropout, momentum, two targets, gradients over three batches, averaged weights, a rate that is cut."""
     path = rich(tmp_path)
