@@ -65,6 +65,7 @@ def held(data: Prepared, material: Material) -> dict[str, float]:
 def table_stages(rows: int) -> dict[str, Any]:
     """Peak and seconds of every stage of a fit on `rows` rows, and what is held."""
     from mmtrain import config, runs
+    from mmtrain.config.source import Origin
     from mmtrain.data import encode
     from mmtrain.layers.start import start_tensorflow
     from mmtrain.workflows.build import build
@@ -88,7 +89,7 @@ def table_stages(rows: int) -> dict[str, Any]:
         experiment = config.load(path)
         data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
         stage("read")
-        check_class_weights(experiment, data.table, path, ())
+        check_class_weights(experiment, data.table, Origin(path, ()))
         parts = split_rows(experiment, data.table)
         check_training_answers(experiment, data.table, parts)
         stage("split")
