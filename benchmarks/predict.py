@@ -27,11 +27,10 @@ import yaml
 from image_store import decode_only, generated, yardstick
 
 from mmtrain.data.formats import open_table
-from mmtrain.data.image_decode import cores
 from mmtrain.data.image_files import ImageFile
 from mmtrain.data.pieces import Source
 from mmtrain.runs import find
-from mmtrain.threads import in_threads
+from mmtrain.threads import cores, in_threads
 from mmtrain.workflows.fit import fit
 from mmtrain.workflows.loaded import Loaded
 from mmtrain.workflows.predict import Wish, predict_source
