@@ -243,7 +243,7 @@ def test_cache_clear_reports_what_it_could_not_remove(cache, capsys):
     aged(folder, 1)
     assert run(["cache", "clear", "--folder", str(cache)]) == 1
     assert capsys.readouterr().err == (
-        f"The run failed: 1 problem.\n{folder}: the entry could not be removed. "
+        f"The command failed: 1 problem.\n{folder}: the entry could not be removed. "
         "Check the permissions of the folder, and whether something else lies in it.\n"
     )
 

@@ -377,18 +377,18 @@ def test_program_that_fails_is_told_with_its_last_words(exported, tmp_path):
 @pytest.mark.parametrize(
     ("wish", "text"),
     [
-        (("keras", "int8", None), "--quantize: a keras export cannot be quantized to int8. Formats that can are onnx and litert."),
+        (("keras", "int8", None), "--quantize: the format keras cannot be quantized to int8. Formats that can are onnx and litert."),
         (
             ("onnx", "", "raw"),
-            "--inputs: a onnx export takes encoded inputs only. "
+            "--inputs: the format onnx takes encoded inputs only. "
             "Leave --inputs out, and encode the columns as CONTRACT.md beside the export says: ONNX cannot split texts as training did.",
         ),
         (
             ("litert", "", "raw"),
-            "--inputs: a litert export takes encoded inputs only. "
+            "--inputs: the format litert takes encoded inputs only. "
             "Leave --inputs out, and encode the columns as CONTRACT.md beside the export says: LiteRT cannot look up words and categories.",
         ),
-        (("keras", "", "encoded"), "--inputs: a keras export takes raw inputs only. For encoded inputs use onnx or litert."),
+        (("keras", "", "encoded"), "--inputs: the format keras takes raw inputs only. For encoded inputs use onnx or litert."),
     ],
 )
 def test_wish_that_a_format_cannot_grant_is_refused(wish, text):
@@ -508,7 +508,7 @@ def test_layer_that_a_format_lacks_is_told_in_words(run, tmp_path, monkeypatch, 
     problem = caught.value.problems[0]
     assert problem.where == "--format onnx"
     assert problem.what == "the network cannot be converted: No Op registered for StringLength with domain_version of 18"
-    assert problem.fix == "Layers of your own may use operations that this format lacks; a keras export takes every layer."
+    assert problem.fix == "Layers of your own may use operations that this format lacks; the format keras takes every layer."
     assert list(tmp_path.iterdir()) == []
 
 

@@ -551,7 +551,7 @@ def test_attach_says_which_columns_have_no_store_and_divides_the_memory(scans):
     cache = Cache(folder=scans.parent / "cache", disk=0, memory=9)
     (scans.parent / "t.csv").write_text("scan,left,top\n1.bmp,3.bmp,1.bmp\n2.bmp,2.bmp,1.bmp\n")
     table = read(scans.parent / "t.csv", columns)
-    _, stores = attach(table, columns, scans, cache=cache, say=said.append)
+    stores = attach(table, columns, scans, cache=cache, say=said.append).stores
     assert [text.partition(", and")[0] for text in said] == [
         "scan: no image store: it needs 8 bytes",
         "left: no image store: it needs 8 bytes",
@@ -581,7 +581,10 @@ def test_cache_folder_is_the_users(monkeypatch, variables, expected):
 def attached(scans, content, columns, **options):
     (scans.parent / "t.csv").write_text(content)
     table = read(scans.parent / "t.csv", columns)
-    return attach(table, columns, scans, cache=Cache(folder=scans.parent / "cache"), **options)
+    found = attach(table, columns, scans, cache=Cache(folder=scans.parent / "cache"), **options)
+    if found.problems:
+        raise DataError(found.problems)
+    return found.table, found.stores
 
 
 def scan(header="scan", **options):
@@ -612,16 +615,25 @@ def test_attach_refuses_bad_pictures_of_all_columns_at_once(scans):
 @pytest.mark.parametrize(
     ("bad", "last"),
     [
-        (20, f"t.csv:21: scan: the cell is empty. {EMPTY}"),
-        (21, "t.csv: scan: 1 more cell has no picture that can be read."),
-        (50, "t.csv: scan: 30 more cells have no picture that can be read."),
+        (5, f"t.csv:6: scan: the cell is empty. {EMPTY}"),
+        (6, "t.csv: scan: 1 more cell has no picture that can be read."),
+        (50, "t.csv: scan: 45 more cells have no picture that can be read."),
     ],
 )
-def test_attach_counts_bad_pictures_past_the_twentieth(scans, bad, last):
+def test_attach_counts_bad_pictures_past_the_fifth(scans, bad, last):
     with pytest.raises(DataError) as caught:
         attached(scans, "scan,a\n" + ",x\n" * bad + "1.bmp,x\n", {"scan": scan()})
     problems = [str(problem) for problem in caught.value.problems]
-    assert (len(problems), problems[-1]) == (min(bad, 21), last)
+    assert (len(problems), problems[-1]) == (min(bad, 6), last)
+
+
+def test_a_wrong_folder_or_column_is_asked_about(scans):
+    with pytest.raises(DataError) as caught:
+        attached(scans, "scan,a\n" + "nothing.bmp,x\n" * 8, {"scan": scan()})
+    assert [str(problem) for problem in caught.value.problems][-1] == (
+        "t.csv: scan: 3 more cells have no picture that can be read. "
+        "Not one cell has: is `data.images` the right folder, and this the column of the pictures?"
+    )
 
 
 def test_attach_drops_rows_from_the_table_and_from_every_store(scans):

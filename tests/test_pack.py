@@ -253,7 +253,8 @@ def test_commands_pack_and_unpack(run, tmp_path, monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out)["table"] == "other/data/patients.csv"
     assert command_line(["unpack", "clinic.zip"]) == 1
     assert capsys.readouterr().err == (
-        "The run failed: 1 problem.\nclinic: the folder exists already; nothing is overwritten. Name another: mmtrain unpack ZIP FOLDER\n"
+        "The command failed: 1 problem.\n"
+        "clinic: the folder exists already; nothing is overwritten. Name another: mmtrain unpack ZIP FOLDER\n"
     )
 
 

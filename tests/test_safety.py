@@ -562,4 +562,4 @@ def test_json_without_end_is_damaged(tmp_path):
 
 def test_problem_does_not_steer_the_terminal(capsys):
     show_problems(RunError(Problem("a\x1b[2J", "one\ntwo\r\x9b3m", "\x07é")), as_json=False)
-    assert capsys.readouterr().err == "The run failed: 1 problem.\na\\x1b[2J: one\ntwo\\r\\x9b3m \\x07é\n"
+    assert capsys.readouterr().err == "The command failed: 1 problem.\na\\x1b[2J: one\ntwo\\r\\x9b3m \\x07é\n"

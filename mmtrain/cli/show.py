@@ -17,7 +17,7 @@ HEADINGS: tuple[tuple[type[MmtrainError], str], ...] = (
     (UsageError, "The command cannot be carried out"),
     (ConfigError, "The experiment cannot be used as it is"),
     (DataError, "The data cannot be used as they are"),
-    (RunError, "The run failed"),
+    (RunError, "The command failed"),
 )
 """The first that fits."""
 

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, model_valid
 from mmtrain.branches import AnyBranch
 from mmtrain.columns import AnyColumn, Column, InputColumn
 from mmtrain.config.callback import Callback
+from mmtrain.config.evaluation import Evaluation
 from mmtrain.config.sizes import Size
 from mmtrain.fusion import AnyFusion
 from mmtrain.registry import OneOf, Section
@@ -200,6 +201,7 @@ class Experiment(Section):
     fusion: AnyFusion = Field(description="How branches are joined. Left out: concatenate.", examples=[{"method": "gated"}])
     split: SplitSection = Field(description="How rows are divided into train, validation and test.")
     training: Training = Field(description="How the network learns.")
+    evaluation: Evaluation = Field(Evaluation(), description="What is found out about the trained model.")
 
     @property
     def inputs(self) -> dict[str, InputColumn]:

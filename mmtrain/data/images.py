@@ -42,9 +42,9 @@ from mmtrain.errors import DataError, Problem
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SHOWN", "ImageStore", "Progress", "Say", "Unreadable", "attach", "attached", "open_store"]
+__all__ = ["SHOWN", "ImageStore", "Progress", "Say", "Unreadable", "attach", "open_store"]
 
-SHOWN = 20
+SHOWN = 5
 """Bad pictures of one column that are shown one by one; the rest are counted."""
 
 Say = Callable[[str], None]
@@ -187,33 +187,11 @@ def attach(
     allow_outside: bool = False,
     progress: Progress | None = None,
     say: Say = lambda _: None,
-) -> tuple[Table, dict[str, ImageStore]]:
-    """A store for every image column, by key, and the table without the rows that `missing: drop` sends away.
-
-    `say` is told of columns that are decoded in flight because a store has no room.
-
-    Raises:
-        DataError: pictures are missing or unreadable where `missing: error` says so, or lie outside the folder; or no row is left.
-        RunError: a store cannot be written, for another reason than a full disk.
-
-    """
-    found = attached(table, columns, folder, cache=cache, allow_outside=allow_outside, progress=progress, say=say)
-    if found.problems:
-        raise DataError(found.problems)
-    return found.table, found.stores
-
-
-def attached(
-    table: Table,
-    columns: Mapping[str, Column],
-    folder: Path,
-    *,
-    cache: Cache,
-    allow_outside: bool = False,
-    progress: Progress | None = None,
-    say: Say = lambda _: None,
 ) -> Attached:
-    """What `attach` gives, and what it would refuse, together: each picture is decoded once whatever is wrong with others.
+    """A store for every image column, by key, and all that is wrong with pictures; each is decoded once whatever is wrong with others.
+
+    `say` is told of columns that are decoded in flight because a store has no room. Problems are pictures that are missing or
+    unreadable where `missing: error` says so, or lie outside the folder; or that no row is left.
 
     Raises:
         RunError: a store cannot be written, for another reason than a full disk.
@@ -252,5 +230,6 @@ def _picture_problems(table: Table, header: str, bad: list[Unreadable]) -> list[
     problems = [Problem(table.place(one.row, header), one.what, one.fix) for one in bad[:SHOWN]]
     if (more := len(bad) - SHOWN) > 0:
         cells = "cell has" if more == 1 else "cells have"
-        problems.append(Problem(f"{table.path.name}: {header}", f"{more} more {cells} no picture that can be read."))
+        none = "Not one cell has: is `data.images` the right folder, and this the column of the pictures?" if len(bad) == len(table) else ""
+        problems.append(Problem(f"{table.path.name}: {header}", f"{more} more {cells} no picture that can be read.", none))
     return problems

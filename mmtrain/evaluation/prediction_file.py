@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
-from mmtrain.errors import ConfigError, Problem
+from mmtrain.errors import Problem, UsageError
 from mmtrain.runs import replacing, writing
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ class ParquetPredictions:
 
 
 def check_name(path: Path) -> None:
-    """Raises ConfigError for a file whose suffix is neither `.csv` nor `.parquet`."""
+    """Raises UsageError for a file whose suffix is neither `.csv` nor `.parquet`."""
     if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(Problem(str(path), "predictions are written as CSV or Parquet.", "End the name in .csv or .parquet."))
+        raise UsageError(Problem(str(path), "predictions are written as CSV or Parquet.", "End the name in .csv or .parquet."))
 
 
 @contextmanager

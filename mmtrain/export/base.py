@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mmtrain.data.encode import Fitted
-from mmtrain.errors import ConfigError, Problem, listed
+from mmtrain.errors import Problem, UsageError, listed
 
 Array = np.ndarray[Any, Any]
 Inputs = Literal["raw", "encoded"]
@@ -73,21 +73,21 @@ class Format:
 
 
 def check_wishes(chosen: Format, quantize: str, inputs: Inputs | None) -> None:
-    """Raises ConfigError, with every problem, for what the format cannot do or this installation cannot."""
+    """Raises UsageError, with every problem, for what the format cannot do or this installation cannot."""
     problems = []
     known = [name for name in chosen.tolerances if name]
     if quantize not in chosen.tolerances:
         fix = f"It can be quantized to {listed(known, 'or')}." if known else "Formats that can are onnx and litert."
-        problems.append(Problem("--quantize", f"a {chosen.name} export cannot be quantized to {quantize}.", fix))
+        problems.append(Problem("--quantize", f"the format {chosen.name} cannot be quantized to {quantize}.", fix))
     if inputs is not None and inputs != chosen.inputs:
         fix = f"Leave --inputs out, {chosen.why_encoded}" if chosen.inputs == "encoded" else "For encoded inputs use onnx or litert."
-        problems.append(Problem("--inputs", f"a {chosen.name} export takes {chosen.inputs} inputs only.", fix))
+        problems.append(Problem("--inputs", f"the format {chosen.name} takes {chosen.inputs} inputs only.", fix))
     missing = [name for name in chosen.packages if find_spec(name) is None]
     if missing:
         needs = f"this format needs {listed(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed."
         problems.append(Problem(f"--format {chosen.name}", needs, f"Run `pip install 'mmtrain[{chosen.name}]'`."))
     if problems:
-        raise ConfigError(problems)
+        raise UsageError(problems)
 
 
 def plain_names(keys: Iterable[str]) -> dict[str, str]:

@@ -103,8 +103,15 @@ class _Trial:
         """Settings to try and their values, the most promising first."""
         full = len(self.rows) // self.best.steps.batch_size
         together = full // -(-full // MOST_STEPS) if full else 1  # so that few batches are left over
-        found = {"steps_per_call": together if together > 1 and step < LIGHT else None, "jit": "on", "precision": fast_precision() or None}
-        order = list(found) if step < LIGHT else [*reversed(found)]
+        light = step < LIGHT
+        # On a CPU, XLA made every CNN slower, and compiling it took seconds.
+        compiles = light or bool(tf.config.list_physical_devices("GPU"))
+        found = {
+            "steps_per_call": together if together > 1 and light else None,
+            "jit": "on" if compiles else None,
+            "precision": fast_precision() or None,
+        }
+        order = list(found) if light else [*reversed(found)]
         return [(name, found[name]) for name in order if name in open_fields and found[name] is not None]
 
     def compare(self, name: str, value: Any) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmtrain.data.parts import PartSummary, summarise
+from mmtrain.workflows.examine import checked
 from mmtrain.workflows.prepare import check_callbacks, strata
-from mmtrain.workflows.trial import checked
 
 
 @dataclass(frozen=True)

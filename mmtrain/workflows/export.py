@@ -15,7 +15,7 @@ from mmtrain import runs
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.images import Progress, Say
-from mmtrain.errors import ConfigError, Problem
+from mmtrain.errors import Problem, UsageError
 from mmtrain.export import FORMATS, check, contract, serving
 from mmtrain.export.alone import as_json
 from mmtrain.export.base import Array, Format, Inputs, Material, check_wishes, plain_names
@@ -75,7 +75,7 @@ def export(
 ) -> Exported:
     """Write the run called `which` (see `runs.find`) in another format.
 
-    Raises ConfigError for a wish that cannot be granted, RunError when the export fails its check, DataError when the rows to
+    Raises UsageError for a wish that cannot be granted, RunError when the export fails its check, DataError when the rows to
     check it with are no longer there. Nothing is left at the export's place then.
     """
     chosen = FORMATS[wish.format]
@@ -84,7 +84,7 @@ def export(
     experiment, fitted = opened(run)
     folder = (wish.folder or run / "exports" / chosen.label(wish.quantize)).absolute()
     if folder.exists():
-        raise ConfigError(Problem(str(folder), "there is something here already.", "Remove it, or give another folder with -o."))
+        raise UsageError(Problem(str(folder), "there is something here already.", "Remove it, or give another folder with -o."))
     data, checked, calibrating = _rows(run, experiment, wish.quantize, progress, say)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()

@@ -18,9 +18,9 @@ from mmtrain.runs import Run
 from mmtrain.training.events import Watcher
 from mmtrain.training.lock import held
 from mmtrain.workflows.build import build
+from mmtrain.workflows.examine import checked
 from mmtrain.workflows.prepare import Prepared, recorded_data, strata
 from mmtrain.workflows.train import Fitted, state_kept, train
-from mmtrain.workflows.trial import checked
 from mmtrain.workflows.versions import versions
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from mmtrain.data.table_problems import header_problem
 from mmtrain.errors import DataError, Problem
 from mmtrain.targets import MultilabelTarget, Target
 from mmtrain.targets.multilabel import YES, split_labels
-from mmtrain.workflows.trial import Pictures, Trial, trial
+from mmtrain.workflows.examine import Examined, Pictures, examine
 
 MOST_CLASSES = 1000
 
@@ -90,7 +90,7 @@ def inspect_experiment(path: Path, *, overrides: Iterable[str] = (), progress: P
     uses = [(key, header) for key, column in experiment.columns.items() for header in headers_of(key, column)]
     readable = [header for header in dict.fromkeys(header for _, header in uses) if header_problem(file, header) is None]
     found = profiles(file, readable, most={header: MOST_CLASSES for key, header in uses if key in experiment.targets})
-    tried = trial(experiment, origin, progress=progress)
+    tried = examine(experiment, origin, progress=progress)
     rows = next((profile.rows for profile in found.values()), 0)
     if not rows:
         raise DataError(tried.problems)
@@ -108,7 +108,7 @@ def inspect_experiment(path: Path, *, overrides: Iterable[str] = (), progress: P
 
 
 def _inspected(
-    experiment: Experiment, file: TableFile, key: str, header: str, *, found: Mapping[str, Profile], tried: Trial
+    experiment: Experiment, file: TableFile, key: str, header: str, *, found: Mapping[str, Profile], tried: Examined
 ) -> InspectedColumn:
     column = experiment.columns[key]
     profile = found.get(header)

@@ -51,8 +51,10 @@ def read_data(
     wanted = experiment.columns if columns is None else columns
     table = tables.read(path, wanted, missing_values=experiment.data.missing_values, least=2 if columns is None else 1)
     data = experiment.data
-    table, stores = attach(table, wanted, images, cache=data.cache, allow_outside=data.allow_outside, progress=progress, say=say)
-    return Prepared(table, stores)
+    found = attach(table, wanted, images, cache=data.cache, allow_outside=data.allow_outside, progress=progress, say=say)
+    if found.problems:
+        raise DataError(found.problems)
+    return Prepared(found.table, found.stores)
 
 
 def scored_columns(experiment: Experiment) -> dict[str, Column]:

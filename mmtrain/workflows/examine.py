@@ -16,7 +16,7 @@ from mmtrain.config import Experiment
 from mmtrain.config.source import Origin
 from mmtrain.data import table as tables
 from mmtrain.data.image_decode import Progress
-from mmtrain.data.images import SHOWN, Say, Unreadable, attached
+from mmtrain.data.images import SHOWN, Say, Unreadable, attach
 from mmtrain.data.parts import Parts, PartSummary, summarise
 from mmtrain.data.table import Table, headers_of
 from mmtrain.errors import ConfigError, DataError, Problem
@@ -34,11 +34,11 @@ class Pictures:
     unreadable: int
     """Rows with a path, but no picture that can be decoded."""
     bad: tuple[Problem, ...]
-    """The first twenty of these."""
+    """The first of these."""
 
 
 @dataclass(frozen=True)
-class Trial:
+class Examined:
     """How far an experiment gets. `data` and `parts` are what can be trained on; None where there are problems."""
 
     error: DataError | ConfigError | None
@@ -65,31 +65,31 @@ def checked(
     """
     origin = Origin(path, tuple(overrides))
     experiment = config.load(path, origin.overrides)
-    tried = trial(experiment, origin, progress=progress, say=say)
+    tried = examine(experiment, origin, progress=progress, say=say)
     if tried.error is not None or tried.data is None or tried.parts is None:
-        raise tried.error or RuntimeError("A trial without a problem gives data and parts.")
+        raise tried.error or RuntimeError("An examination without a problem gives data and parts.")
     return experiment, tried.data, tried.parts
 
 
-def trial(experiment: Experiment, origin: Origin, *, progress: Progress | None = None, say: Say = lambda _: None) -> Trial:
+def examine(experiment: Experiment, origin: Origin, *, progress: Progress | None = None, say: Say = lambda _: None) -> Examined:
     """Try everything that `fit` does before it trains. Raises RunError when an image store cannot be written."""
     errors: list[DataError | ConfigError] = []
     table, sound = _read(experiment, origin, errors)
     if table is None:
-        return Trial(_together(errors))
+        return Examined(_together(errors))
     data = experiment.data
     images = {
         key: column
         for key, column in experiment.columns.items()
         if isinstance(column, Image) and table.headers.count(headers_of(key, column)[0]) == 1
     }
-    found = attached(table, images, data.images_folder, cache=data.cache, allow_outside=data.allow_outside, progress=progress, say=say)
+    found = attach(table, images, data.images_folder, cache=data.cache, allow_outside=data.allow_outside, progress=progress, say=say)
     if found.problems:
         errors.append(DataError(found.problems))
     pictures = {key: _pictures(table, headers_of(key, images[key])[0], bad) for key, bad in found.unreadable.items()}
     parts, summary = _divide(experiment, found.table, origin, errors) if sound else (None, ())
     prepared = Prepared(found.table, found.stores)
-    return Trial(_together(errors), len(found.table.dropped), summary, pictures, None if errors else prepared, None if errors else parts)
+    return Examined(_together(errors), len(found.table.dropped), summary, pictures, None if errors else prepared, None if errors else parts)
 
 
 def _divide(

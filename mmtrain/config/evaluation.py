@@ -1,0 +1,76 @@
+"""The section `evaluation`: what is found out about a trained model besides its scores, and what is fitted on validation rows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from mmtrain.registry import Section
+
+Baseline = Literal["majority", "single_branch", "gradient_boosting"]
+Edges = Annotated[tuple[float, ...], Field(min_length=2)]
+Subgroup = Annotated[str, Field(min_length=1)] | Annotated[dict[str, Edges], Field(min_length=1, max_length=1)]
+AIM = r"^(f1|youden|cost|(sensitivity|specificity) ?>= ?(0?\.[0-9]+|0|1|1\.0))$"
+
+
+class Cost(Section):
+    """What a wrong decision costs; only the proportion of the two matters."""
+
+    false_positive: float = Field(1.0, gt=0, description="A negative row that is called positive.")
+    false_negative: float = Field(1.0, gt=0, description="A positive row that is called negative.")
+
+
+class Threshold(Section):
+    """The probability from which a row is called positive, chosen on validation rows for an aim."""
+
+    aim: Annotated[str, Field(pattern=AIM)] = Field(
+        description="f1: the highest F1; youden: the highest sensitivity plus specificity (Youden 1950); `sensitivity>=0.95` or "
+        "`specificity>=0.9`: the best of the other among thresholds that reach it; cost: the lowest cost of wrong decisions.",
+        examples=["youden", "sensitivity>=0.95"],
+    )
+    cost: Cost | None = Field(None, description="For `aim: cost`.", examples=[{"false_negative": 5}])
+
+    @model_validator(mode="after")
+    def _cost_goes_with_its_aim(self) -> Threshold:
+        if (self.aim == "cost") != (self.cost is not None):
+            raise ValueError("`aim: cost` and `cost` belong together. Write `{aim: cost, cost: {false_positive: 1, false_negative: 5}}`.")
+        return self
+
+
+class Evaluation(Section):
+    """What `evaluate` finds out. Everything that is fitted here is fitted on validation rows."""
+
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Of every interval.")
+    draws: PositiveInt = Field(1000, ge=100, description="How often rows, or groups of rows, are drawn anew for the intervals.")
+    baselines: tuple[Baseline, ...] = Field(
+        ("majority",),
+        description="What stands beside the model. majority: someone who knows the training answers and looks at no column; single_branch: "
+        "each branch trained alone, like the model; gradient_boosting: scikit-learn's, on the columns that are no images and no texts.",
+    )
+    permutations: NonNegativeInt = Field(
+        5, description="How often each input is shuffled among the rows to see what it contributes; 0: not at all."
+    )
+    subgroups: tuple[Subgroup, ...] = Field(
+        (),
+        description="Columns of the table whose values divide the rows for scores of their own; a column of numbers with the edges of its "
+        "ranges, lower edge included.",
+        examples=[["sex", {"age": [0, 40, 65, 120]}]],
+    )
+    calibration: Literal["none", "temperature", "isotonic"] = Field(
+        "none",
+        description="How probabilities are brought in line with the shares that come true. temperature: Guo and others 2017, "
+        "arXiv:1706.04599; isotonic: Zadrozny and Elkan 2002.",
+    )
+    threshold: Threshold | None = Field(
+        None, description="From which probability binary targets say yes. Left out: 0.5.", examples=[{"aim": "youden"}]
+    )
+    conformal: float | None = Field(
+        None,
+        gt=0.5,
+        lt=1,
+        description="The share of new rows whose answer shall lie in the predicted set or interval, 0.9 for instance (split conformal, "
+        "Vovk and others 2005). Half of the validation rows are kept for it.",
+        examples=[0.9],
+    )
+    seed: NonNegativeInt = Field(0, description="Of everything that is drawn here.")
