@@ -220,14 +220,14 @@ def test_a_problem_of_a_later_step_is_shown(tmp_path, more, overrides, problem):
     assert found.rows == N
 
 
-@pytest.mark.parametrize(("policy", "dropped", "problems"), [("error", 0, 21), ("mask", 0, 0), ("drop", 25, 0)])
-def test_unreadable_pictures_are_listed_up_to_twenty(tmp_path, policy, dropped, problems):
+@pytest.mark.parametrize(("policy", "dropped", "problems"), [("error", 0, 6), ("mask", 0, 0), ("drop", 25, 0)])
+def test_unreadable_pictures_are_listed_up_to_five(tmp_path, policy, dropped, problems):
     path = study(tmp_path)
     for number in range(0, 25):
         (tmp_path / f"{number}.png").write_bytes(b"broken")
     found = inspect_experiment(path, overrides=[f"columns.scan.missing={policy}", "split.method=random"])
     pictures = column(found, "scan").pictures
-    assert (pictures.rows, pictures.empty, pictures.unreadable, len(pictures.bad)) == (N, 0, 25, 20)
+    assert (pictures.rows, pictures.empty, pictures.unreadable, len(pictures.bad)) == (N, 0, 25, 5)
     assert pictures.bad[0].where == "t.csv:2: scan"
     assert (found.dropped, len(found.problems)) == (dropped, problems)
     assert found.rows == N
