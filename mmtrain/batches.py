@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -76,15 +77,35 @@ class Batches:
             start += steps
 
     def _batch(self, rows: Array, epoch: int) -> Batch:
-        placed = self.placed or (lambda values: values)
+        arrays = self.arrays
+        inputs = {key: self._placed(values) for key, values in arrays.values(rows).items()}
+        inputs |= {f"{key}_present": self._gathered(present, rows) for key, present in arrays.present.items()}
         return Batch(
             rows,
-            {key: placed(values) for key, values in self.arrays.take(rows).items()},
-            {key: placed(values[rows]) for key, values in self.arrays.targets.items()},
-            {key: placed(values[rows]) for key, values in self.arrays.weights.items()},
-            placed(chances(self.seed, epoch, rows, self.chance_columns)),
+            inputs,
+            {key: self._placed(values[rows]) for key, values in arrays.targets.items()},
+            {key: self._gathered(values, rows) for key, values in arrays.weights.items()},
+            self._placed(chances(self.seed, epoch, rows, self.chance_columns)),
             max(1, len(rows) // self.size),
         )
+
+    def _placed(self, values: Array) -> Any:
+        return self.placed(values) if self.placed is not None else values
+
+    def _gathered(self, values: Array, rows: Array) -> Any:
+        """Presence or weights of `rows`. Where they are the same for every row, as most are, one placed array serves all batches."""
+        if id(values) not in self._uniform:
+            return self._placed(values[rows])
+        known = self._uniform[id(values)]
+        if len(rows) not in known:
+            known[len(rows)] = self._placed(values[: len(rows)])
+        return known[len(rows)]
+
+    @cached_property
+    def _uniform(self) -> dict[int, dict[int, Any]]:
+        """By identity of the array, then by number of rows."""
+        small = (*self.arrays.present.values(), *self.arrays.weights.values())
+        return {id(values): {} for values in small if len(values) and (values == values[0]).all()}
 
 
 def in_order(arrays: Arrays, rows: Array, size: int) -> Iterator[dict[str, Array]]:

@@ -49,6 +49,20 @@ def test_everything_in_a_batch_is_of_the_same_rows():
     assert seen == 7
 
 
+def test_what_is_the_same_for_every_row_is_placed_once_for_each_size_of_a_batch():
+    placed = []
+
+    def place(values):
+        placed.append(values)
+        return values
+
+    found = list(Batches(arrays(), ROWS, 3, seed=5, placed=place).epoch(1))
+    assert [batch.inputs["x_present"][:, 0].tolist() for batch in found] == [[1, 1, 1], [1, 1, 1], [1]]
+    assert found[0].inputs["x_present"] is found[1].inputs["x_present"]
+    # Of three batches: x, scan, its presence, answers, weights and chances each; presence of x once for 3 rows and once for 1.
+    assert len(placed) == 3 * 6 + 2
+
+
 def test_an_epoch_can_be_entered_at_any_step():
     batches = Batches(arrays(), ROWS, 2, seed=5, chance_columns=8)
     whole = list(batches.epoch(3))
@@ -126,3 +140,27 @@ def test_chances_are_uniform_and_independent():
 
 def test_chances_may_be_none():
     assert chances(0, 1, np.arange(3), 0).shape == (3, 0)
+
+
+def test_a_store_is_told_of_four_batches_before_they_are_gathered():
+    told = []
+
+    class Told(ImageStore):
+        def expect(self, rows):
+            told.append(("expect", rows.tolist()))
+
+        def take(self, rows, out=None):
+            told.append(("take", rows.tolist()))
+            return super().take(rows, out)
+
+    plain = arrays()
+    scan = plain.inputs["scan"]
+    list(in_order(Arrays({"scan": Told(scan.pixels, scan.index)}, {"scan": plain.present["scan"]}, {}, {}), np.arange(6), 1))
+    assert told == [
+        *(("expect", [row]) for row in range(4)),
+        ("take", [0]),
+        ("expect", [4]),
+        ("take", [1]),
+        ("expect", [5]),
+        *(("take", [row]) for row in range(2, 6)),
+    ]

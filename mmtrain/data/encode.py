@@ -63,11 +63,14 @@ class Arrays:
 
     def take(self, rows: Array) -> dict[str, Array]:
         """One batch of inputs: `{column: x, column_present: 0 or 1}`, one gather each."""
-        batch: dict[str, Array] = {}
-        for key, values in self.inputs.items():
-            batch[key] = values.take(rows) if isinstance(values, ImageStore) else np.take(values, rows, axis=0)
-            batch[f"{key}_present"] = np.take(self.present[key], rows, axis=0)
-        return batch
+        return self.values(rows) | {f"{key}_present": np.take(present, rows, axis=0) for key, present in self.present.items()}
+
+    def values(self, rows: Array) -> dict[str, Array]:
+        """One batch of inputs without their presence."""
+        return {
+            key: values.take(rows) if isinstance(values, ImageStore) else np.take(values, rows, axis=0)
+            for key, values in self.inputs.items()
+        }
 
     def stores(self) -> dict[str, ImageStore]:
         """The inputs that are pictures."""
