@@ -155,16 +155,20 @@ def truths(experiment: Experiment, fitted: Fitted, table: Table) -> tuple[dict[s
     return targets, weights
 
 
-def compiled_encoder(key: str, fitted: FittedColumn) -> Callable[[pd.Series[str]], tuple[Array, Array, Array]]:
-    """From the cells of one column but an image to its raw array, its codes and its presence."""
+Encode = Callable[[Mapping[str, "pd.Series[str]"]], tuple[dict[str, Array], dict[str, Array]]]
+"""From the cells of each column to their raw arrays, and to `{column: codes, column_present: 0 or 1}`."""
+
+
+def compiled_encoder(columns: Mapping[str, FittedColumn]) -> Encode:
+    """Encodes any of these columns but images, all in one call: a call has a cost of its own, as high as that of 8,192 numbers."""
     import tensorflow as tf
 
-    run = tf.function(encoder({key: fitted}), reduce_retracing=True)
+    run = tf.function(encoder(columns), reduce_retracing=True)
 
-    def encoded(cells: pd.Series[str]) -> tuple[Array, Array, Array]:
-        raw = fitted.raw(cells)
-        found = run({key: tf.constant(raw)})
-        return raw, found[key].numpy(), found[f"{key}_present"].numpy()
+    def encoded(cells: Mapping[str, pd.Series[str]]) -> tuple[dict[str, Array], dict[str, Array]]:
+        raw = {key: column.raw(cells[key]) for key, column in columns.items()}
+        found = run({key: tf.constant(values) for key, values in raw.items()})
+        return raw, {name: values.numpy() for name, values in found.items()}
 
     return encoded
 
@@ -173,10 +177,10 @@ def _encoded_cells(fitted: FittedColumn, key: str, table: Table, header: str, ca
     """One column but an image, encoded in pieces unless the cache has it."""
 
     def pieces() -> Generator[tuple[Array, Array]]:
-        run = compiled_encoder(key, fitted)
-        with closing(in_threads(run, table.pieces(header, size=PIECE))) as encoded:
-            for _, codes, present in encoded:
-                yield codes, present
+        run = compiled_encoder({key: fitted})
+        with closing(in_threads(lambda cells: run({key: cells}), table.pieces(header, size=PIECE))) as encoded:
+            for _, found in encoded:
+                yield found[key], found[f"{key}_present"]
 
     def origin() -> Origin:
         import tensorflow as tf

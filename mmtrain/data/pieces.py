@@ -90,9 +90,8 @@ class Pieces:
     def __init__(self, experiment: Experiment, fitted: Fitted) -> None:
         self._experiment = experiment
         self._inputs = experiment.inputs
-        self._encoders: dict[str, Callable[[pd.Series[str]], tuple[Array, Array, Array]]] = {
-            key: compiled_encoder(key, column) for key, column in fitted.columns.items() if not isinstance(self._inputs[key], Image)
-        }
+        encoded = {key: column for key, column in fitted.columns.items() if not isinstance(self._inputs[key], Image)}
+        self._encode = compiled_encoder(encoded) if encoded else None
         pictures = sum(picture_bytes(column.layout) for column in self._inputs.values() if isinstance(column, Image))
         self.rows = max(1, min(ROWS, PICTURE_BYTES // pictures)) if pictures else ROWS
         """Of a piece, at most."""
@@ -114,14 +113,16 @@ class Pieces:
 
     def _piece(self, cells: Cells, folder: ImageFolder | None) -> Piece:
         piece = Piece(cells.start, cells.texts)
+        own = {key: cells.texts[column.column] for key, column in self._inputs.items()}
+        if self._encode is not None:
+            raw, encoded = self._encode(own)
+            piece.raw.update(raw)
+            piece.inputs.update(encoded)
         for key, column in self._inputs.items():
-            own = cells.texts[column.column]
             if isinstance(column, Image) and folder is not None:
-                encoded, present, found, piece.files[key] = decode_cells(own, column, folder)
+                piece.inputs[key], piece.inputs[f"{key}_present"], found, piece.files[key] = decode_cells(own[key], column, folder)
             else:
-                piece.raw[key], encoded, present = self._encoders[key](own)
-                found = column.remarks(own, piece.raw[key], encoded)
-            piece.inputs[key], piece.inputs[f"{key}_present"] = encoded, present
+                found = column.remarks(own[key], piece.raw[key], piece.inputs[key])
             piece.remarks.extend((column.column, remark) for remark in found)
         return piece
 
