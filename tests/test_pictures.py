@@ -99,12 +99,12 @@ def examples(size):
     }
 
 
-def turned(kind, orientation, *, order="<"):
+def turned(kind, orientation, *, order="<", size=(13, 37)):
     """A picture with an EXIF orientation."""
     exif = Image.Exif()
     exif.endian = order
     exif[0x010E], exif[0x0112] = "what is shown", orientation
-    return saved(photo((13, 37), 3), kind, exif=exif, lossless=True)
+    return saved(photo(size, 3), kind, exif=exif, lossless=True)
 
 
 def deep(colour_type, size=(9, 7)):
@@ -157,9 +157,13 @@ def test_graph_gives_the_very_pixels_of_the_image_store(name, layers):
     files = {(size, kind): file for size in SIZES for kind, file in examples(size).items()}
     files |= {("turned", kind, turn): turned(kind, turn) for kind in ("JPEG", "PNG", "WEBP") for turn in range(1, 9)}
     files |= {("other byte order", kind): turned(kind, 6, order=">") for kind in ("JPEG", "PNG", "WEBP")}
+    # From here on JPEGs are decoded at a half, a quarter or an eighth.
+    for size in [(40, 40), (39, 41), (81, 67), (83, 170), (170, 131), (161, 163)]:
+        files |= {(size, kind): file for kind, file in examples(size).items() if kind.startswith("JPEG")}
+    files |= {("turned large", turn): turned("JPEG", turn, size=(45, 90)) for turn in range(1, 9)}
     if LAYOUTS[name].bits == 16:
         files["PNG", "16 bits"] = deep(0)
-    assert len(files) >= 2 * 33 + 24 + 3
+    assert len(files) >= 2 * 33 + 24 + 3 + 24 + 8
     pixels, present, status = decoded(layers[name], files.values())
     assert (set(present), set(status)) == ({1.0}, {0})
     different = [

@@ -19,7 +19,7 @@ from PIL import Image
 
 from mmtrain.pixels import Layout, Picture, UnreadableImage, inspect, read
 from mmtrain.pixels.containers import unpack
-from mmtrain.pixels.resize import covering, fitting
+from mmtrain.pixels.resize import covering, fitting, reduction
 
 RED, GREEN, BLUE, BLACK, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0), (255, 255, 255)
 YELLOW = (255, 255, 0)
@@ -565,3 +565,35 @@ def test_many_threads_read_what_one_reads():
 def test_importing_the_package_loads_neither_numpy_nor_pillow():
     code = "import sys, mmtrain.pixels; print([name for name in ('numpy', 'PIL') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("size", "target", "how", "part"),
+    [
+        ((128, 128), (128, 128), "stretch", 1),
+        ((255, 256), (128, 128), "stretch", 1),
+        ((256, 256), (128, 128), "stretch", 2),
+        ((3000, 4000), (224, 224), "stretch", 8),
+        ((1791, 4000), (224, 224), "stretch", 4),
+        ((3000, 4000), (400, 400), "crop", 4),  # covers 400 x 533, and an eighth has 375 rows
+        ((3000, 4000), (400, 400), "pad", 8),  # fits into 300 x 400
+        ((100, 20), (200, 10), "stretch", 1),
+    ],
+)
+def test_a_jpeg_is_made_smaller_while_it_is_decoded_as_far_as_enough_is_left(size, target, how, part):
+    assert reduction(size, target, how) == part
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_jpeg_is_decoded_at_a_part_of_its_size(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    slope = np.linspace(0, 255, 96, dtype=np.uint8)[:, None] * np.ones((1, 64), np.uint8)
+    jpeg = saved(Image.fromarray(slope), "JPEG", quality=95, exif=exif)
+    drafted = Image.open(BytesIO(jpeg))
+    drafted.draft("L", (32, 48))
+    expected = np.asarray(drafted.transpose(Image.Transpose.ROTATE_270) if orientation == 6 else drafted)
+    found = read(jpeg, Layout(expected.shape, 1))[..., 0]
+    assert np.array_equal(found, expected)
+    whole = Image.fromarray(slope.T[:, ::-1] if orientation == 6 else slope).resize(expected.shape[::-1], Image.Resampling.BILINEAR)
+    assert np.abs(found.astype(int) - np.asarray(whole)).max() <= 3

@@ -37,7 +37,7 @@ from mmtrain.pixels import Layout
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-VERSION = 2
+VERSION = 3
 """Part of the name of every store; to be raised when `mmtrain.pixels` gives other pixels for the same file."""
 
 

@@ -9,7 +9,7 @@ from mmtrain.pixels.colour import convert, grey, mend
 from mmtrain.pixels.containers import Container, unpack
 from mmtrain.pixels.header import describe, open_container
 from mmtrain.pixels.picture import Layout, Picture, UnreadableImage, refusing
-from mmtrain.pixels.resize import resized
+from mmtrain.pixels.resize import reduction, resized
 from mmtrain.pixels.source import content
 
 if TYPE_CHECKING:
@@ -36,10 +36,12 @@ def read(source: Path | bytes, layout: Layout, *, writable: bool = True) -> NDAr
 
 def _pixels(container: Container, layout: Layout) -> NDArray[np.uint8 | np.uint16]:
     if container.plain is not None:
-        mode, *size = container.plain
-        picture = describe(mode, (size[0], size[1]), container)
+        mode, *(width, height) = container.plain
+        picture = describe(mode, (width, height), container)
         _check_pixels(picture, layout)
-        if (decoded := _decoded(container.data, *container.plain)) is not None:
+        target = layout.size if picture.orientation >= 5 else layout.size[::-1]
+        part = reduction((width, height), target, layout.resize)
+        if (decoded := _decoded(container.data, mode, (width, height), part)) is not None:
             return _laid_out(decoded, picture, layout)
     image = open_container(container)
     picture = describe(image.mode, image.size, container)
@@ -51,15 +53,16 @@ def _pixels(container: Container, layout: Layout) -> NDArray[np.uint8 | np.uint1
     return _laid_out(image, picture, layout)
 
 
-def _decoded(data: bytes, mode: str, width: int, height: int) -> Image | None:
-    """A JPEG straight from Pillow's decoder: its reader takes the file apart once more, which costs a third of decoding.
+def _decoded(data: bytes, mode: str, size: tuple[int, int], part: int) -> Image | None:
+    """A JPEG of `size` (width, height), at a `part` of it, straight from Pillow's decoder.
 
-    None where that fails, for the reader to say why.
+    Pillow's reader takes the file apart once more, which costs a third of decoding. None where this fails, for the reader to say why.
     """
     from PIL import Image
 
+    width, height = (-(-side // part) for side in size)
     try:
-        return Image.frombytes(mode, (width, height), data, "jpeg", mode, "")
+        return Image.frombytes(mode, (width, height), data, "jpeg", mode, "", part, 0)
     except (ValueError, OSError, MemoryError):
         return None
 

@@ -27,6 +27,15 @@ def fitting(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
     return max(1, _rounded(first * target[1], second)), target[1]
 
 
+def reduction(size: tuple[int, int], target: tuple[int, int], how: str) -> int:
+    """By how much a JPEG of `size` can be made smaller while it is decoded: the largest of 8, 4, 2 and 1 that leaves enough to resize.
+
+    Decoders leave out the finest waves then, which is both faster and without alias; all three in one order of the sides.
+    """
+    wanted = {"stretch": target, "crop": covering(size, target), "pad": fitting(size, target)}[how]
+    return next(part for part in (8, 4, 2, 1) if part == 1 or all(side >= part * least for side, least in zip(size, wanted, strict=True)))
+
+
 def _rounded(numerator: int, denominator: int) -> int:
     """The quotient to the nearest whole number, a half upwards."""
     return (2 * numerator + denominator) // (2 * denominator)

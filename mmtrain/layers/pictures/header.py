@@ -27,6 +27,8 @@ class Header(NamedTuple):
     """8 or fewer, `GREY_DEEP`, or `COLOUR_DEEP` for 16 bits in more than one channel; int32."""
     transparent: Any
     """Whether pixels may be transparent; said of PNG alone."""
+    plain: Any
+    """Whether it is a grey or colour JPEG of 8 bits, which can be made smaller while it is decoded."""
 
 
 def kind(data: Any) -> Any:
@@ -54,9 +56,9 @@ def header(data: Any, number: Any) -> Header:
     return Header(*tf.switch_case(number, readers))
 
 
-def _header(size: tuple[Any, Any], exif: Any = None, bits: Any = 8, transparent: Any = False) -> Header:
+def _header(size: tuple[Any, Any], exif: Any = None, bits: Any = 8, *, transparent: Any = False, plain: Any = False) -> Header:
     exif = tf.zeros((0,), tf.uint8) if exif is None else exif
-    return Header(*size, exif, tf.cast(bits, tf.int32), tf.cast(transparent, tf.bool))
+    return Header(*size, exif, tf.cast(bits, tf.int32), tf.cast(transparent, tf.bool), tf.cast(plain, tf.bool))
 
 
 def _between(data: Any, start: Any, end: Any) -> Any:
@@ -79,7 +81,10 @@ def _jpeg(data: Any) -> Header:
         return behind, marker, tf.where(is_frame, at, frame), tf.where(is_exif, at + 10, exif), tf.where(is_exif, behind, exif_end)
 
     _, _, frame, exif, end = walk(lambda _, marker, *__: tf.not_equal(marker, 0xDA), step, 2, 0, -1, -1, -1)
-    return _header((big(cut(data, frame + 5, 2)), big(cut(data, frame + 7, 2))), _between(data, exif, end))
+    size = big(cut(data, frame + 5, 2)), big(cut(data, frame + 7, 2))
+    coding, bits, components = (byte(data, frame + place) for place in (1, 4, 9))
+    plain = (coding <= 0xC2) & tf.equal(bits, 8) & (tf.equal(components, 1) | tf.equal(components, 3))
+    return _header(size, _between(data, exif, end), plain=plain)
 
 
 def _png(data: Any) -> Header:
@@ -99,7 +104,7 @@ def _png(data: Any) -> Header:
     _, _, exif, end, transparent = walk(lambda _, ended, *__: ~ended, step, 8, False, -1, -1, False)
     depth, colour = byte(data, 24), byte(data, 25)
     bits = tf.where(tf.equal(depth, 16) & tf.not_equal(colour, 0), COLOUR_DEEP, depth)
-    return _header((big(data[20:24]), big(data[16:20])), _between(data, exif, end), bits, transparent | (colour >= 4))
+    return _header((big(data[20:24]), big(data[16:20])), _between(data, exif, end), bits, transparent=transparent | (colour >= 4))
 
 
 def _webp(data: Any) -> Header:

@@ -111,7 +111,8 @@ def _picture(text: Any, layout: Layout) -> tuple[Any, Any]:
     status = tf.where(head.height * head.width > layout.max_pixels, TOO_LARGE, tf.where(too_deep, TOO_DEEP, OK))
 
     def decoded() -> Any:
-        found = resized(upright(pixels_of(text, data, number, head, layout), orientation(head.exif)), layout)
+        turn = orientation(head.exif)
+        found = resized(upright(pixels_of(text, data, number, head, turn, layout), turn), layout)
         return tf.cast(tf.clip_by_value(tf.round(found), 0, 65535), tf.uint16) if layout.bits == 16 else found
 
     return tf.cond(tf.equal(status, OK), decoded, lambda: _blank(layout)), status

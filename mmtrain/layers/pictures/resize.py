@@ -13,7 +13,11 @@ from typing import Any
 import tensorflow as tf
 
 from mmtrain.layers.pictures.colour import divided, fill, multiplied
+from mmtrain.layers.pictures.header import Header
 from mmtrain.pixels import Layout
+
+PARTS = (1, 2, 4, 8)
+"""A JPEG can be decoded at its size over one of these."""
 
 _FRACTION = 22
 """Bits behind the point; 255 times a sum of weights of 2**22 fits into 31 bits."""
@@ -24,6 +28,17 @@ def resized(pixels: Any, layout: Layout) -> Any:
     size = tf.shape(pixels)[:2]
     found = tf.cond(tf.reduce_all(tf.equal(size, layout.size)), lambda: pixels, lambda: _HOW[layout.resize](pixels, layout))
     return tf.ensure_shape(found, (*layout.size, layout.channels))
+
+
+def reduction(head: Header, turn: Any, layout: Layout) -> Any:
+    """By how much a JPEG can be made smaller while it is decoded: one of `PARTS`, int64, as `mmtrain.pixels.resize` says."""
+    size = tf.stack([head.height, head.width])
+    target = tf.where(turn >= 5, layout.size[::-1], layout.size)
+    target = tf.cast(target, tf.int64)
+    wanted = target if layout.resize == "stretch" else _at_scale(size, target, larger=layout.resize == "crop")
+    parts = tf.constant(PARTS, tf.int64)
+    enough = tf.reduce_all(size >= parts[:, None] * wanted, axis=1) & head.plain
+    return tf.reduce_max(tf.where(enough, parts, 1))
 
 
 def _stretched(pixels: Any, layout: Layout) -> Any:
@@ -55,14 +70,14 @@ def _padded(pixels: Any, layout: Layout) -> Any:
 _HOW: dict[str, Callable[[Any, Layout], Any]] = {"stretch": _stretched, "crop": _cropped, "pad": _padded}
 
 
-def _at_scale(size: Any, target: tuple[int, int], *, larger: bool) -> Any:
+def _at_scale(size: Any, target: Any, *, larger: bool) -> Any:
     """The size in the proportions of `size` that just covers `target` or, unless `larger`, that just fits into it; int64."""
     height, width = tf.unstack(size)
     wide = width * target[0] >= height * target[1]
-    by_height = tf.stack([tf.constant(target[0], tf.int64), _rounded(width * target[0], height)])
-    by_width = tf.stack([_rounded(height * target[1], width), tf.constant(target[1], tf.int64)])
+    by_height = tf.stack([tf.cast(target[0], tf.int64), _rounded(width * target[0], height)])
+    by_width = tf.stack([_rounded(height * target[1], width), tf.cast(target[1], tf.int64)])
     if larger:
-        return tf.maximum(tf.where(wide, by_height, by_width), tf.constant(target, tf.int64))
+        return tf.maximum(tf.where(wide, by_height, by_width), tf.cast(target, tf.int64))
     return tf.maximum(tf.where(wide, by_width, by_height), 1)
 
 
