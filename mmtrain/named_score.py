@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import SupportsFloat
@@ -67,9 +67,9 @@ def higher_is_better(name: str) -> bool:
     return HIGHER_IS_BETTER[base]
 
 
-def score_if(defined: bool, name: str, value: Callable[[], SupportsFloat], undefined: str, *, note: str = "") -> Score:
-    """The score when it is `defined`, else the reason; `value` is only called, and `note` only kept, in the first case."""
-    return Score(name, float(value()), note=note) if defined else Score(name, None, undefined)
+def value_or_reason(name: str, value: SupportsFloat, undefined: str, *, note: str = "") -> Score:
+    """The score, with its note; where the value is NaN, the reason."""
+    return Score(name, None, undefined) if math.isnan(float(value)) else Score(name, float(value), note=note)
 
 
 def without_rows(names: Sequence[str]) -> tuple[Score, ...]:

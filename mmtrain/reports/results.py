@@ -126,7 +126,7 @@ def confusion_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[s
 
 def classes_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[str]) -> Table:
     """Recall, precision and F1 of every class."""
-    each_f1 = f1(matrix)
+    each_f1 = f1(np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0))
     lines = []
     for place, name in list(enumerate(classes))[:MOST_ROWS]:
         rows, called, right = int(matrix[place].sum()), int(matrix[:, place].sum()), int(matrix[place, place])

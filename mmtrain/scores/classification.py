@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmtrain.scores import checks
+from mmtrain.scores.drawn import Values, share
 
 CLIP = 1e-7
 """Log loss clips probabilities to 1e-7 and 1 - 1e-7: float32 models do give 0 and 1, and one such row must not make it infinite."""
@@ -26,19 +27,12 @@ def confusion_matrix(truth: ArrayLike, predicted: ArrayLike, *, count: int) -> N
     return cells.astype(np.int64).reshape(count, count)
 
 
-def recall(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The share of each class's rows that were found, from a confusion matrix; NaN for a class without rows in the truth."""
-    rows = matrix.sum(axis=1)
-    return np.where(rows > 0, np.diagonal(matrix) / np.maximum(rows, 1), np.nan)
+def f1(hits: NDArray[Any], true: NDArray[Any], predicted: NDArray[Any]) -> Values:
+    """`2 hits / (true + predicted)` of numbers of rows; NaN for a class neither true nor predicted in any row."""
+    return share(2 * hits, true + predicted)
 
 
-def f1(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
-    """`2 hits / (true + predicted)` of each class, from a confusion matrix; NaN for a class neither true nor predicted in any row."""
-    total = matrix.sum(axis=1) + matrix.sum(axis=0)
-    return np.where(total > 0, 2 * np.diagonal(matrix) / np.maximum(total, 1), np.nan)
-
-
-def log_loss(probability_of_truth: NDArray[np.floating[Any]]) -> float:
-    """The mean of -ln p in nats; p, of any shape, is the probability that was given to what turned out true, clipped to `CLIP`."""
+def log_losses(probability_of_truth: NDArray[np.floating[Any]]) -> Values:
+    """-ln p in nats; p, of any shape, is the probability that was given to what turned out true, clipped to `CLIP`."""
     clipped = np.clip(probability_of_truth.astype(np.float64), CLIP, 1 - CLIP)
-    return float(-np.log(clipped).mean())
+    return np.asarray(-np.log(clipped))

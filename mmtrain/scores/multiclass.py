@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmtrain.errors import listed
-from mmtrain.named_score import Score, score_if, without_rows
+from mmtrain.named_score import Score, value_or_reason, without_rows
 from mmtrain.scores import checks, ranking
-from mmtrain.scores.classification import confusion_matrix, f1, log_loss, recall
+from mmtrain.scores.classification import f1, log_losses
+from mmtrain.scores.drawn import Counts, Values, by_code, mean_of_defined, once, share, totals
 
 NAMES = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc", "log_loss")
+OVER_CLASSES = ("balanced_accuracy", "macro_f1", "macro_auc")
+"""Unweighted means over the classes that occur."""
 
 
 def multiclass_scores(truth: ArrayLike, probabilities: ArrayLike, *, classes: Sequence[str]) -> tuple[Score, ...]:
@@ -23,35 +26,45 @@ def multiclass_scores(truth: ArrayLike, probabilities: ArrayLike, *, classes: Se
     Raises:
         ValueError: an array has a wrong shape, or holds NaN or values outside its range.
     """
-    codes = checks.codes(truth, count=len(classes), what="truth")
-    chances = checks.probabilities(probabilities, shape=(codes.size, len(classes)))
-    if not codes.size:
+    values = multiclass_values(truth, probabilities, once(np.size(truth)), count=len(classes))
+    if not np.size(truth):
         return without_rows(NAMES)
-    matrix = confusion_matrix(codes, chances.argmax(axis=1), count=len(classes))
-    rows = matrix.sum(axis=1)
-    present = np.flatnonzero(rows)
-    each_f1 = f1(matrix)[present]  # 0 for a class that is never predicted: its recall is 0
-    note = _absent_note([name for name, occurs in zip(classes, rows > 0, strict=True) if not occurs], of=len(classes))
-    return (
-        Score("accuracy", float(np.trace(matrix) / codes.size)),
-        Score("balanced_accuracy", float(recall(matrix)[present].mean()), note=note),
-        Score("macro_f1", float(each_f1.mean()), note=note),
-        Score("weighted_f1", float(np.average(each_f1, weights=rows[present]))),
-        score_if(
-            present.size > 1,
-            "macro_auc",
-            lambda: _one_against_rest(codes, chances, present).mean(),
-            f"Macro AUC needs at least two classes; this part has only '{classes[present[0]]}'.",
-            note=note,
-        ),
-        Score("log_loss", log_loss(chances[np.arange(codes.size), codes])),
-    )
+    codes = np.asarray(truth)
+    absent = [name for code, name in enumerate(classes) if not np.any(codes == code)]
+    reason = f"Macro AUC needs at least two classes; this part has only '{classes[int(codes[0])]}'."
+    note = _absent_note(absent, of=len(classes))
+    return tuple(value_or_reason(name, values[name][0], reason, note=note if name in OVER_CLASSES else "") for name in NAMES)
 
 
-def _one_against_rest(truth: NDArray[np.int64], chances: NDArray[np.floating], present: NDArray[np.intp]) -> NDArray[np.float64]:
-    """The AUC of each of the `present` classes, in their order."""
-    counts = (ranking.threshold_counts((truth == code).astype(np.int64), chances[:, code]) for code in present)
-    return np.array([ranking.area_under_roc(*pair) for pair in counts])
+def multiclass_values(truth: ArrayLike, probabilities: ArrayLike, counts: Counts, *, count: int) -> dict[str, Values]:
+    """The scores of each draw, (draws,), NaN where they are undefined; `counts` is (draws, n), `count` the number of classes.
+
+    The means over classes are over those that a draw has. Raises as `multiclass_scores` does.
+    """
+    codes = checks.codes(truth, count=count, what="truth")
+    chances = checks.probabilities(probabilities, shape=(codes.size, count))
+    if not codes.size:
+        return {name: np.full(len(counts), np.nan) for name in NAMES}
+    called = chances.argmax(axis=1)
+    true = by_code(counts, codes, count=count)  # (draws, classes)
+    hits = by_code(counts * (called == codes), codes, count=count)
+    # 0 for a class that is never predicted, as its recall is 0; a class without rows is left out, even if it was predicted.
+    each_f1 = np.where(true > 0, f1(hits, true, by_code(counts, called, count=count)), np.nan)
+    rows = true.sum(axis=1)
+    return {
+        "accuracy": share(hits.sum(axis=1), rows),
+        "balanced_accuracy": mean_of_defined(share(hits, true)),
+        "macro_f1": mean_of_defined(each_f1),
+        "weighted_f1": share((np.nan_to_num(each_f1) * true).sum(axis=1), rows),
+        "macro_auc": _macro_auc(codes, chances, counts),
+        "log_loss": share(*totals(counts, log_losses(chances[np.arange(codes.size), codes]), np.ones(codes.size))),
+    }
+
+
+def _macro_auc(truth: NDArray[np.int64], chances: NDArray[np.floating], counts: Counts) -> Values:
+    """The mean of the AUC of each class against all others, over the classes that a draw has; a single class has none."""
+    thresholds = (ranking.threshold_counts((truth == code).astype(np.int64), chances[:, code], counts) for code in np.unique(truth))
+    return mean_of_defined(np.stack([ranking.area_under_roc(*pair) for pair in thresholds], axis=1))
 
 
 def _absent_note(absent: Sequence[str], *, of: int) -> str:

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmtrain.errors import listed
-from mmtrain.named_score import Score, score_if, without_rows
+from mmtrain.named_score import Score, value_or_reason, without_rows
 from mmtrain.scores import checks, ranking
-from mmtrain.scores.classification import confusion_matrix, f1, log_loss
+from mmtrain.scores.classification import f1, log_losses
+from mmtrain.scores.drawn import Counts, Values, mean_of_defined, once, share, totals
 
-NAMES = ("macro_auc", "macro_pr_auc", "macro_f1", "subset_accuracy", "hamming_loss", "log_loss")
-EACH_LABEL = ("auc", "pr_auc", "f1")
+EACH_LABEL = {"auc": "AUC", "pr_auc": "PR-AUC", "f1": "F1"}
+NAMES = (*(f"macro_{base}" for base in EACH_LABEL), "subset_accuracy", "hamming_loss", "log_loss")
 
 
 def multilabel_scores(truth: ArrayLike, probabilities: ArrayLike, *, labels: Sequence[str], threshold: float = 0.5) -> tuple[Score, ...]:
@@ -26,65 +27,58 @@ def multilabel_scores(truth: ArrayLike, probabilities: ArrayLike, *, labels: Seq
     Raises:
         ValueError: an array has a wrong shape, or holds NaN or values outside its range.
     """
+    values = multilabel_values(truth, probabilities, once(len(np.asarray(truth))), labels=labels, threshold=threshold)
+    if not np.size(truth):
+        return without_rows(tuple(values))
+    point = {name: float(found[0]) for name, found in values.items()}
+    reasons, notes = {}, {}
+    for base, title in EACH_LABEL.items():
+        without = [label for label in labels if np.isnan(point[f"{base}[{label}]"])]
+        reasons[f"macro_{base}"] = f"Macro {title} needs a label that has {title}; in this part none of the {len(labels)} labels has it."
+        notes[f"macro_{base}"] = _without_note(without, title, of=len(labels))
+    for label, has in zip(labels, np.any(truth, axis=0), strict=True):
+        only = "with" if has else "without"
+        reasons[f"auc[{label}]"] = f"AUC needs rows with and without '{label}'; this part has only rows {only} it."
+        reasons[f"pr_auc[{label}]"] = f"PR-AUC needs rows with '{label}'; this part has none."
+        reasons[f"f1[{label}]"] = f"F1 needs rows with '{label}', true or predicted; this part has none."
+    return tuple(value_or_reason(name, value, reasons.get(name, ""), note=notes.get(name, "")) for name, value in point.items())
+
+
+def multilabel_values(
+    truth: ArrayLike, probabilities: ArrayLike, counts: Counts, *, labels: Sequence[str], threshold: float = 0.5
+) -> dict[str, Values]:
+    """The scores of each draw, (draws,), NaN where they are undefined; `counts` is (draws, n). Raises as `multilabel_scores` does."""
     codes = checks.codes(truth, count=2, what="truth", ndim=2)
     received = checks.probabilities(probabilities, shape=(codes.shape[0], len(labels)))
     checks.same_shape(codes, shape=received.shape, what="truth values")
     if not codes.size:
-        return without_rows((*NAMES, *(f"{base}[{label}]" for label in labels for base in EACH_LABEL)))
-    predicted = received >= float(threshold)
-    wrong = predicted != codes
+        return {name: np.full(len(counts), np.nan) for name in (*NAMES, *(f"{base}[{label}]" for label in labels for base in EACH_LABEL))}
+    called = received >= float(threshold)
+    wrong = called != codes
     chances = received.astype(np.float64)  # before `1 - chances`, which would lose small probabilities in float32
-    each = [_label_scores(codes[:, i], chances[:, i], predicted[:, i], label=label) for i, label in enumerate(labels)]
-    return (
-        _macro("AUC", "macro_auc", [scores[0] for scores in each], labels=labels),
-        _macro("PR-AUC", "macro_pr_auc", [scores[1] for scores in each], labels=labels),
-        _macro("F1", "macro_f1", [scores[2] for scores in each], labels=labels),
-        Score("subset_accuracy", float(1 - wrong.any(axis=1).mean())),
-        Score("hamming_loss", float(wrong.mean())),
-        Score("log_loss", log_loss(np.where(codes == 1, chances, 1 - chances))),
-        *(score for scores in each for score in scores),
-    )
+    losses = log_losses(np.where(codes == 1, chances, 1 - chances)).mean(axis=1)
+    each = [_label_values(codes[:, i], chances[:, i], called[:, i], counts) for i in range(len(labels))]
+    rows, exact, wrong_cells, log_loss = totals(counts, np.ones(len(codes)), ~wrong.any(axis=1), wrong.sum(axis=1), losses)
+    return {
+        **{f"macro_{base}": mean_of_defined(np.stack([values[base] for values in each], axis=1)) for base in EACH_LABEL},
+        "subset_accuracy": share(exact, rows),
+        "hamming_loss": share(wrong_cells, rows * len(labels)),
+        "log_loss": share(log_loss, rows),
+        **{f"{base}[{label}]": values[base] for label, values in zip(labels, each, strict=True) for base in EACH_LABEL},
+    }
 
 
-def _label_scores(
-    truth: NDArray[np.int64], chances: NDArray[np.float64], predicted: NDArray[np.bool_], *, label: str
-) -> tuple[Score, Score, Score]:
+def _label_values(truth: NDArray[np.int64], chances: NDArray[np.float64], called: NDArray[np.bool_], counts: Counts) -> dict[str, Values]:
     """AUC, PR-AUC and F1 of one label; the arrays are (n,)."""
-    counts = ranking.threshold_counts(truth, chances)
-    positives = int(truth.sum())
-    label_f1 = f1(confusion_matrix(truth, predicted, count=2))[1]
-    only = "with" if positives else "without"
-    return (
-        score_if(
-            0 < positives < truth.size,
-            f"auc[{label}]",
-            lambda: ranking.area_under_roc(*counts),
-            f"AUC needs rows with and without '{label}'; this part has only rows {only} it.",
-        ),
-        score_if(
-            positives > 0,
-            f"pr_auc[{label}]",
-            lambda: ranking.average_precision(*counts),
-            f"PR-AUC needs rows with '{label}'; this part has none.",
-        ),
-        score_if(
-            not np.isnan(label_f1),
-            f"f1[{label}]",
-            lambda: label_f1,
-            f"F1 needs rows with '{label}', true or predicted; this part has none.",
-        ),
-    )
+    thresholds = ranking.threshold_counts(truth, chances, counts)
+    return {
+        "auc": ranking.area_under_roc(*thresholds),
+        "pr_auc": ranking.average_precision(*thresholds),
+        "f1": f1(*totals(counts, truth * called, truth, called)),
+    }
 
 
-def _macro(title: str, name: str, scores: Sequence[Score], *, labels: Sequence[str]) -> Score:
-    """The mean of one score over the labels that have it; `scores` are in the order of `labels`."""
-    values = [score.value for score in scores if score.value is not None]
-    without = [label for label, score in zip(labels, scores, strict=True) if score.value is None]
-    words = "has no {} in this part and is left out" if len(without) == 1 else "have no {} in this part and are left out"
-    return score_if(
-        bool(values),
-        name,
-        lambda: np.mean(values),
-        f"Macro {title} needs a label that has {title}; in this part none of the {len(labels)} labels has it.",
-        note=f"{len(without)} of {len(labels)} labels {words.format(title)}: {listed(without)}." if without else "",
-    )
+def _without_note(without: Sequence[str], title: str, *, of: int) -> str:
+    """Which labels a mean over labels leaves out."""
+    words = f"has no {title} in this part and is left out" if len(without) == 1 else f"have no {title} in this part and are left out"
+    return f"{len(without)} of {of} labels {words}: {listed(without)}." if without else ""

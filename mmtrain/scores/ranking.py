@@ -1,7 +1,7 @@
 """How well a score puts positive rows above negative ones: AUC and PR-AUC, from one sort.
 
-The last axis of the counts is the thresholds. Leading axes are carried along, so that a bootstrap can sort once and pass
-one row of counts per resample.
+The last axis of the counts is the thresholds. Leading axes are carried along, so that a bootstrap sorts once and passes one row of
+counts per draw.
 """
 
 from __future__ import annotations
@@ -9,42 +9,45 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Counts = NDArray[np.int64]
+from mmtrain.scores.drawn import Counts, Values, share
 
 
-def threshold_counts(truth: NDArray[np.int64], score: NDArray[np.floating]) -> tuple[Counts, Counts]:
+def threshold_counts(truth: NDArray[np.int64], score: NDArray[np.floating], counts: Counts | None = None) -> tuple[Counts, Counts]:
     """True and false positives when every row that scores at or above a threshold is called positive.
 
-    `truth` (n,) is 0 or 1, n at least 1. Both results are (thresholds,): one threshold for each distinct score, from the highest down.
-    Rows with equal scores therefore enter together, and their order in the table cannot matter.
+    `truth` (n,) is 0 or 1, n at least 1; `counts` (..., n) says how often each row was drawn, None once each. Both results are
+    (..., thresholds): one threshold for each distinct score, from the highest down. Rows with equal scores therefore enter
+    together, and their order in the table cannot matter.
     """
     order = np.argsort(score)[::-1]
     descending = score[order]
     last_of_tie = np.flatnonzero(np.append(descending[1:] != descending[:-1], True))
-    true_positives = np.cumsum(truth[order], dtype=np.int64)[last_of_tie]
-    return true_positives, last_of_tie + 1 - true_positives
+    drawn = np.ones(len(order), dtype=np.int64) if counts is None else counts[..., order]
+    called_positive = np.cumsum(drawn, axis=-1)[..., last_of_tie]
+    true_positives = np.cumsum(drawn * truth[order], axis=-1)[..., last_of_tie]
+    return true_positives, called_positive - true_positives
 
 
-def area_under_roc(true_positives: Counts, false_positives: Counts) -> NDArray[np.float64]:
-    """The chance that a random positive row scores above a random negative one, a tie counting half.
+def area_under_roc(true_positives: Counts, false_positives: Counts) -> Values:
+    """The chance that a random positive row scores above a random negative one, a tie counting half; NaN without both classes.
 
     It is the Mann-Whitney U of the mid-ranks over the number of pairs (Hanley and McNeil, 1982). Counts (..., thresholds) as
-    `threshold_counts` gives them, result (...). Both classes must occur.
+    `threshold_counts` gives them, result (...).
     """
     positives, negatives = true_positives[..., -1], false_positives[..., -1]
     tied_positives = np.diff(true_positives, axis=-1, prepend=0)
     tied_negatives = np.diff(false_positives, axis=-1, prepend=0)
     # A win counts 2 and a tie 1, so that the sum stays in whole numbers and is exact.
     doubled_wins = tied_positives * (2 * (negatives[..., np.newaxis] - false_positives) + tied_negatives)
-    return np.asarray(doubled_wins.sum(axis=-1) / (2 * positives * negatives))
+    return share(doubled_wins.sum(axis=-1), 2 * positives * negatives)
 
 
-def average_precision(true_positives: Counts, false_positives: Counts) -> NDArray[np.float64]:
-    """The mean over positive rows of the precision at their threshold, summed in steps and never interpolated.
+def average_precision(true_positives: Counts, false_positives: Counts) -> Values:
+    """The mean over positive rows of the precision at their threshold, summed in steps and never interpolated; NaN without such rows.
 
     Straight lines between points would be too hopeful (Davis and Goadrich, 2006). Counts (..., thresholds) as
-    `threshold_counts` gives them, result (...). There must be a positive row.
+    `threshold_counts` gives them, result (...).
     """
-    called_positive = np.maximum(true_positives + false_positives, 1)  # 0 where a resample has no row yet: adds nothing
+    called_positive = np.maximum(true_positives + false_positives, 1)  # 0 where a draw has no row yet: adds nothing
     gained = np.diff(true_positives, axis=-1, prepend=0)
-    return np.asarray((gained * true_positives / called_positive).sum(axis=-1) / true_positives[..., -1])
+    return share((gained * true_positives / called_positive).sum(axis=-1), true_positives[..., -1])

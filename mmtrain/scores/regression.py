@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmtrain.named_score import Score, score_if, without_rows
+from mmtrain.named_score import Score, value_or_reason, without_rows
 from mmtrain.scores import checks
+from mmtrain.scores.drawn import Counts, Values, once, share, totals
 
 NAMES = ("mae", "rmse", "r2", "median_absolute_error")
 
@@ -19,23 +20,41 @@ def regression_scores(truth: ArrayLike, prediction: ArrayLike) -> tuple[Score, .
     Raises:
         ValueError: the shapes differ, or a value is NaN or infinite.
     """
+    values = regression_values(truth, prediction, once(np.size(truth)))
+    if not np.size(truth):
+        return without_rows(NAMES)
+    first = np.asarray(truth).flat[0]
+    same = f"R2 needs truth that varies; in this part every row is {first:g}."
+    reason = "R2 needs at least two rows; this part has one." if np.size(truth) == 1 else same
+    return tuple(value_or_reason(name, values[name][0], reason) for name in NAMES)
+
+
+def regression_values(truth: ArrayLike, prediction: ArrayLike, counts: Counts) -> dict[str, Values]:
+    """The scores of each draw, (draws,), NaN where they are undefined; `counts` is (draws, n). Raises as `regression_scores` does."""
     expected = checks.numbers(truth, shape=(np.size(truth),), what="truth values")
     received = checks.numbers(prediction, shape=expected.shape, what="predictions")
     if not expected.size:
-        return without_rows(NAMES)
+        return {name: np.full(len(counts), np.nan) for name in NAMES}
     error = np.abs(received - expected)
-    squared, spread = np.square(error), np.square(expected - expected.mean()).sum()
-    return (
-        Score("mae", float(error.mean())),
-        Score("rmse", float(np.sqrt(squared.mean()))),
-        # Compared and not subtracted: the mean of equal numbers need not equal them, and 1e-34 would pass for a spread.
-        score_if(
-            bool(expected.min() < expected.max() and spread > 0),
-            "r2",
-            lambda: 1 - squared.sum() / spread,
-            "R2 needs at least two rows; this part has one."
-            if expected.size == 1
-            else f"R2 needs truth that varies; in this part every row is {expected[0]:g}.",
-        ),
-        Score("median_absolute_error", float(np.median(error))),
-    )
+    centered = expected - expected.mean()  # or the squares of large numbers would drown their spread
+    rows, absolute, squared, offset, around = totals(counts, np.ones(expected.size), error, np.square(error), centered, np.square(centered))
+    spread = around - np.square(offset) / np.maximum(rows, 1)
+    # Compared and not subtracted: the mean of equal numbers need not equal them, and 1e-34 would pass for a spread.
+    drawn = counts > 0
+    varies = np.where(drawn, expected, np.inf).min(axis=1) < np.where(drawn, expected, -np.inf).max(axis=1)
+    return {
+        "mae": share(absolute, rows),
+        "rmse": np.sqrt(share(squared, rows)),
+        "r2": 1 - share(squared, np.where(varies, spread, 0)),
+        "median_absolute_error": _median(error, counts),
+    }
+
+
+def _median(values: Values, counts: Counts) -> Values:
+    """The middle of each draw's values, or the mean of its two middle ones; NaN for a draw without rows."""
+    order = np.argsort(values)
+    reached = np.cumsum(counts[:, order], axis=1)  # rows of the draw up to here
+    rows = reached[:, -1:]
+    below, above = ((reached <= place).sum(axis=1) for place in ((rows - 1) // 2, rows // 2))
+    ascending = np.append(values[order], np.nan)
+    return np.asarray((ascending[below] + ascending[above]) / 2)

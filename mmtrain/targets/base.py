@@ -111,6 +111,21 @@ class FittedTarget(Section):
     def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
         """The scores of this task."""
 
+    def resampled(
+        self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any], counts: np.ndarray[Any, np.dtype[np.int64]]
+    ) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+        """The scores of many draws of these rows, (draws,) each, NaN where they are undefined.
+
+        `counts` (draws, rows) says how often each row was drawn. This way works for every task; one that knows its scores as
+        functions of the counts is a thousand times as fast.
+        """
+        import numpy as np
+
+        names = [score.name for score in self.scores(truth, prediction)]
+        drawn = (np.repeat(np.arange(len(truth)), row) for row in counts)
+        values = [[score.value for score in self.scores(truth[rows], prediction[rows])] for rows in drawn]
+        return dict(zip(names, np.array(values, dtype=np.float64).T, strict=True))
+
     @abstractmethod
     def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """What a person is told: (rows,) class names, label lists joined by the separator, or numbers."""

@@ -51,6 +51,14 @@ class FittedBinary(FittedClassTarget):
 
         return binary_scores(truth, prediction.reshape(-1), classes=(self.classes[0], self.classes[1]), threshold=self.threshold)
 
+    def resampled(
+        self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any], counts: np.ndarray[Any, np.dtype[np.int64]]
+    ) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+        """The same of many draws."""
+        from mmtrain.scores import binary_values
+
+        return binary_values(truth, prediction.reshape(-1), counts, threshold=self.threshold)
+
     def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The positive class from the threshold on."""
         return self.spoken((prediction.reshape(-1) >= self.threshold).astype("int32"))

@@ -49,6 +49,14 @@ class FittedMulticlass(FittedClassTarget):
 
         return multiclass_scores(truth, prediction, classes=self.classes)
 
+    def resampled(
+        self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any], counts: np.ndarray[Any, np.dtype[np.int64]]
+    ) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+        """The same of many draws."""
+        from mmtrain.scores import multiclass_values
+
+        return multiclass_values(truth, prediction, counts, count=len(self.classes))
+
     def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The most probable class."""
         return self.spoken(prediction.argmax(axis=1))

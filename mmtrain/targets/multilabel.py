@@ -80,6 +80,14 @@ class FittedMultilabel(FittedTarget):
 
         return multilabel_scores(truth, prediction, labels=self.labels, threshold=self.threshold)
 
+    def resampled(
+        self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any], counts: np.ndarray[Any, np.dtype[np.int64]]
+    ) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+        """The same of many draws."""
+        from mmtrain.scores import multilabel_values
+
+        return multilabel_values(truth, prediction, counts, labels=self.labels, threshold=self.threshold)
+
     def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The labels from the threshold on."""
         return self.spoken(prediction >= self.threshold)

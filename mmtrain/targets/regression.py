@@ -62,6 +62,14 @@ class FittedRegression(FittedTarget):
 
         return regression_scores(truth, prediction.reshape(-1))
 
+    def resampled(
+        self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any], counts: np.ndarray[Any, np.dtype[np.int64]]
+    ) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+        """The same of many draws."""
+        from mmtrain.scores import regression_values
+
+        return regression_values(truth, prediction.reshape(-1), counts)
+
     def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The number itself."""
         return prediction.reshape(-1)
