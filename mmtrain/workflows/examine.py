@@ -49,6 +49,10 @@ class Examined:
     pictures: dict[str, Pictures] = field(default_factory=dict)
     data: Prepared | None = None
     parts: Parts | None = None
+    table: Table | None = None
+    """The rows that are left, also where there are problems; None where no way was found to read them."""
+    divided: Parts | None = None
+    """The parts of `table`, also where there are problems; None where the rows cannot be divided."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -89,7 +93,8 @@ def examine(experiment: Experiment, origin: Origin, *, progress: Progress | None
     pictures = {key: _pictures(table, headers_of(key, images[key])[0], bad) for key, bad in found.unreadable.items()}
     parts, summary = _divide(experiment, found.table, origin, errors) if sound else (None, ())
     prepared = Prepared(found.table, found.stores)
-    return Examined(_together(errors), len(found.table.dropped), summary, pictures, None if errors else prepared, None if errors else parts)
+    usable = (None, None) if errors else (prepared, parts)
+    return Examined(_together(errors), len(found.table.dropped), summary, pictures, *usable, table=found.table, divided=parts)
 
 
 def _divide(
