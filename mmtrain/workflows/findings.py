@@ -1,27 +1,63 @@
-"""What `inspect-data` finds wrong with the data of an experiment: every family of findings is called here."""
+"""What `inspect-data` finds wrong with data: every family of findings is called here."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mmtrain.columns import Column, Group, Split
 from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data.findings import Finding
+from mmtrain.data.findings.cells import Sheet, Use, read_sheet, uses_of
 from mmtrain.data.findings.cohort import LEFT_OUT, Cohort
 from mmtrain.data.findings.finding import by_level
-from mmtrain.data.table import PIECE, headers_of
+from mmtrain.data.findings.table import table_findings
+from mmtrain.data.findings.unused import worth_a_look
+from mmtrain.data.survey import Survey
 from mmtrain.data.table_file import TableFile
-from mmtrain.targets import Target
 from mmtrain.workflows.examine import Examined
 
 
-def all_findings(experiment: Experiment, file: TableFile, tried: Examined, rows: int) -> tuple[Finding, ...]:
-    """Everything that was found, the worst first; `rows` are those of the file."""
-    cohort = cohort_of(experiment, file, tried, rows)  # noqa: F841
-    found: list[Finding] = []
-    # found += table_findings(...)
-    # found += picture_findings(experiment, file, cohort, progress=...)
-    return by_level(found)
+def experiment_findings(experiment: Experiment, file: TableFile, readable: Iterable[str], tried: Examined, rows: int) -> tuple[Finding, ...]:
+    """Everything that was found, the worst first; `readable` are the headers that can be read, `rows` counts those of the file."""
+    given = experiment.split.method == "column"
+    uses = [use for use in uses_of(experiment.columns) if use.header in set(readable)]
+    uses += worth_a_look(file, {use.header for use in uses})
+    sheet = read_sheet(file, uses, rows)
+    cohort = _cohort(sheet, _parts(sheet, tried, given=given), given=given)
+    return by_level(table_findings(sheet, cohort))
+
+
+def survey_findings(survey: Survey, file: TableFile) -> tuple[Finding, ...]:
+    """Everything that was found in a table whose roles were guessed."""
+    uses = [Use(one.header, one.guess.role, None, str(one.guess.options.get("task", ""))) for one in survey.used]
+    sheet = read_sheet(file, uses, survey.rows)
+    return by_level(table_findings(sheet, _cohort(sheet, None, given=False)))
+
+
+def _parts(sheet: Sheet, tried: Examined, *, given: bool) -> NDArray[np.int8] | None:
+    """The part of each row of the file: as the rows were divided or, where that is refused, as the table says."""
+    codes = np.full(sheet.rows, LEFT_OUT, dtype=np.int8)
+    if tried.table is not None and tried.divided is not None:
+        for code, (_, positions) in enumerate(tried.divided.items()):
+            codes[tried.table.rows[positions]] = code
+        return codes
+    marks = sheet.of_role("split") if given else []
+    if not marks:
+        return None
+    found, names = marks[0].codes(np.arange(sheet.rows))
+    known = np.array([*(PARTS.index(name) if name in PARTS else LEFT_OUT for name in names), LEFT_OUT], dtype=np.int8)
+    return known[found]
+
+
+def _cohort(sheet: Sheet, parts: NDArray[np.int8] | None, *, given: bool) -> Cohort:
+    """What the sheet says of its rows."""
+    groups, targets = sheet.of_role("group"), sheet.of_role("target")
+    everyone = np.arange(sheet.rows)
+    classed = next((cells for cells in targets if cells.use.task in ("binary", "multiclass")), None)
+    labels, classes = classed.codes(everyone) if classed is not None else (None, [])
+    codes = groups[0].codes(everyone)[0] if groups else None
+    return Cohort(sheet.rows, parts, given, codes, labels, tuple(classes))

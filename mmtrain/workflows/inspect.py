@@ -15,6 +15,7 @@ from mmtrain import config
 from mmtrain.columns import Column, Image
 from mmtrain.config import Experiment
 from mmtrain.config.source import Origin
+from mmtrain.data.findings import Finding
 from mmtrain.data.formats import open_table
 from mmtrain.data.image_decode import Progress
 from mmtrain.data.image_profile import ImageProfile, profile_images
@@ -28,6 +29,7 @@ from mmtrain.errors import DataError, Problem
 from mmtrain.targets import MultilabelTarget, Target
 from mmtrain.targets.multilabel import YES, split_labels
 from mmtrain.workflows.examine import Examined, Pictures, examine
+from mmtrain.workflows.findings import experiment_findings
 
 MOST_CLASSES = 1000
 
@@ -69,6 +71,8 @@ class Inspection:
     """Empty when the rows cannot be divided; a problem says why."""
     problems: tuple[Problem, ...]
     """Everything that `check` would refuse."""
+    findings: tuple[Finding, ...]
+    """What spoils a study, the worst first."""
 
 
 def inspect_table(path: Path) -> Survey:
@@ -104,6 +108,7 @@ def inspect_experiment(path: Path, *, overrides: Iterable[str] = (), progress: P
         method=experiment.split.method,
         parts=tried.summary,
         problems=tried.problems,
+        findings=experiment_findings(experiment, file, readable, tried, rows),
     )
 
 
