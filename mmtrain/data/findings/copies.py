@@ -15,9 +15,8 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.data.findings.cells import Cells, Sheet
-from mmtrain.data.findings.cohort import TRAIN, Cohort, named_parts
+from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
 from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
-from mmtrain.errors import listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,13 +26,14 @@ DISTINCT = 0.25
 """Where no column has so many different values per row, and fewer than half of the rows are single, rows are told apart too badly."""
 MOST_COMPARED = 60
 """Columns that are left out one by one to see what chance would do; of more, the first."""
-LONG = 30
-"""Characters from which two people do not write the same text by chance."""
+LONG = 60
+"""Characters, ten words or so, from which two people do not write the same text by chance; titles of 30 still are."""
 OFTEN = 0.01
 """A text in more than this share of the rows, and in `LEAST_OFTEN` of them, is boilerplate rather than a copy."""
 LEAST_OFTEN = 10
-MUCH = 0.01
-"""Copies of training rows in less than this share of another part move its scores by a hundredth at most: a warning, not an error."""
+MUCH, LITTLE = 0.01, 0.001
+"""Shares of a part's rows that are copies of training rows: they move its scores by so much at most. From the first on an error, below
+the second a note."""
 MOST_PAIRED = 400
 """Columns that are compared with each other; of more, the first."""
 NEARLY = 0.99
@@ -140,30 +140,26 @@ def _told(sets: NDArray[np.int64], cohort: Cohort, where: str, noun: str, what: 
     kind = f"duplicate_{noun}"
     later = sets[np.append(False, sets[1:, 0] == sets[:-1, 0])]
     fix = "Keep one of each, or give the copies one value in a `group` column, so that they stay on one side of the split."
-    across = cohort.spans(sets, cohort.parts)
-    if not across.any():
+    torn = sets[cohort.spans(sets, cohort.parts)[sets[:, 0]]]
+    level, leaked = _leaked(torn, cohort)
+    if not leaked:
         why = "Copies weigh double, and another split may put them on two sides."
         return Finding("note", kind, where, what, why, fix, first_rows(later[:, 1]), count=len(later))
-    torn = sets[across[sets[:, 0]]]
-    level, leaked = _leaked(torn, cohort)
-    names = listed(named_parts(cohort.parts[torn[:, 1]] if cohort.parts is not None else torn[:0, 1]))
-    what = f"{what} {counted(int(across.sum()), 'set')} of copies {'stands' if across.sum() == 1 else 'stand'} in {names} at once."
-    if leaked:
-        what = f"{what} {counted(leaked, 'row')} of validation and test {'has' if leaked == 1 else 'have'} a copy in training."
+    what = f"{what} {counted(leaked, 'row')} of validation and test {'has' if leaked == 1 else 'have'} a copy in training."
     why = "What was learned by heart scores as if it had been understood."
     return Finding(level, kind, where, what, why, fix, first_rows(torn[:, 1]), count=len(later))
 
 
 def _leaked(sets: NDArray[np.int64], cohort: Cohort) -> tuple[Level, int]:
     """How bad it is that copies stand in several parts, and how many rows of other parts have one in training."""
-    if cohort.parts is None:
+    if cohort.parts is None or not len(sets):
         return "note", 0
     parts = cohort.parts[sets[:, 1]]
     number = int(sets[:, 0].max()) + 1
     trained = np.bincount(sets[:, 0], parts == TRAIN, minlength=number) > 0
     leaked = (parts > TRAIN) & trained[sets[:, 0]]
-    worst = max(float((leaked & (parts == part)).sum()) / max(len(cohort.of_part(part)), 1) for part in (1, 2))
-    return "error" if worst >= MUCH else "warning", int(leaked.sum())
+    worst = max(float((leaked & (parts == part)).sum()) / max(len(cohort.of_part(part)), 1) for part in (VALIDATION, TEST))
+    return "error" if worst >= MUCH else "warning" if worst >= LITTLE else "note", int(leaked.sum())
 
 
 def _disagreeing(sets: NDArray[np.int64], cohort: Cohort, where: str, noun: str) -> list[Finding]:
