@@ -6,7 +6,7 @@ A column with a mistake in it is read as one that accepts everything, so that th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -92,9 +92,8 @@ def examine(experiment: Experiment, origin: Origin, *, progress: Progress | None
         errors.append(DataError(found.problems))
     pictures = {key: _pictures(table, headers_of(key, images[key])[0], bad) for key, bad in found.unreadable.items()}
     parts, summary = _divide(experiment, found.table, origin, errors) if sound else (None, ())
-    prepared = Prepared(found.table, found.stores)
-    usable = (None, None) if errors else (prepared, parts)
-    return Examined(_together(errors), len(found.table.dropped), summary, pictures, *usable, table=found.table, divided=parts)
+    seen = Examined(_together(errors), len(found.table.dropped), summary, pictures, table=found.table, divided=parts)
+    return seen if errors else replace(seen, data=Prepared(found.table, found.stores), parts=parts)
 
 
 def _divide(

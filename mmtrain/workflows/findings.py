@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from mmtrain.columns.bookkeeping import PARTS
@@ -14,21 +13,25 @@ from mmtrain.data.findings import Finding
 from mmtrain.data.findings.cells import Sheet, Use, read_sheet, uses_of
 from mmtrain.data.findings.cohort import LEFT_OUT, Cohort
 from mmtrain.data.findings.finding import by_level
+from mmtrain.data.findings.policies import MissingPlan, missing_plans
 from mmtrain.data.findings.table import table_findings
 from mmtrain.data.findings.unused import worth_a_look
 from mmtrain.data.survey import Survey
 from mmtrain.data.table_file import TableFile
 from mmtrain.workflows.examine import Examined
 
+Found = tuple[tuple[Finding, ...], tuple[MissingPlan, ...]]
+"""Findings, the worst first, and what would become of missing cells."""
 
-def experiment_findings(experiment: Experiment, file: TableFile, readable: Iterable[str], tried: Examined, rows: int) -> tuple[Finding, ...]:
-    """Everything that was found, the worst first; `readable` are the headers that can be read, `rows` counts those of the file."""
+
+def experiment_findings(experiment: Experiment, file: TableFile, readable: Iterable[str], tried: Examined, rows: int) -> Found:
+    """Everything about an experiment's table; `readable` are the headers that can be read, `rows` counts those of the file."""
     given = experiment.split.method == "column"
     uses = [use for use in uses_of(experiment.columns) if use.header in set(readable)]
     uses += worth_a_look(file, {use.header for use in uses})
     sheet = read_sheet(file, uses, rows)
     cohort = _cohort(sheet, _parts(sheet, tried, given=given), given=given)
-    return by_level(table_findings(sheet, cohort))
+    return by_level(table_findings(sheet, cohort)), missing_plans(sheet, cohort)
 
 
 def survey_findings(survey: Survey, file: TableFile) -> tuple[Finding, ...]:

@@ -85,7 +85,7 @@ class Cells:
     @property
     def missing(self) -> NDArray[np.bool_]:
         """Rows without a cell."""
-        return self.prints == 0
+        return np.asarray(self.prints == 0)
 
     def codes(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[str]]:
         """Codes of the cells of some rows, -1 for a missing one, and what each code is called."""
@@ -151,7 +151,8 @@ class _Gatherer:
         raise NotImplementedError
 
     def cells(self) -> Cells:
-        return Cells(self.use, **{name: np.concatenate(arrays) for name, arrays in self._arrays.items()}, **self._more())
+        values: dict[str, Any] = {name: np.concatenate(arrays) for name, arrays in self._arrays.items()}
+        return Cells(self.use, **values, **self._more())
 
     def _more(self) -> dict[str, Any]:
         return {}

@@ -112,7 +112,8 @@ def _rare_categories(cells: Cells, cohort: Cohort) -> list[Finding]:
     held = rows[np.isin(codes, rare)]
     part = "" if cohort.parts is None else "training "
     verb = "is" if len(rare) == 1 else "are"
-    what = f"{len(rare):,} of {counted(len(names), 'category', 'categories')} {verb} met in fewer than {FEW_TO_LEARN} {part}rows: {_named(names, rare)}."
+    number = f"{len(rare):,} of {counted(len(names), 'category', 'categories')}"
+    what = f"{number} {verb} met in fewer than {FEW_TO_LEARN} {part}rows: {_named(names, rare)}."
     why = "From one or two rows only those rows are learned."
     fix = f"Set `min_count: {FEW_TO_LEARN}` for the column, so that rare categories share a code, or merge them."
     return [Finding("note", "rare_categories", cells.header, what, why, fix, first_rows(held[:5]), count=len(held))]
@@ -135,7 +136,9 @@ def _unseen(cells: Cells, cohort: Cohort) -> list[Finding]:
         return []
     codes, names = cells.codes(rows)
     verb = "has" if len(rows) == 1 else "have"
-    what = f"{counted(len(rows), 'row')} of validation and test {verb} a category that training does not: {_named(names, np.unique(codes))}."
+    what = (
+        f"{counted(len(rows), 'row')} of validation and test {verb} a category that training does not: {_named(names, np.unique(codes))}."
+    )
     why = "The network has learned nothing of them: all of them share one code."
     level: Level = "warning" if worst >= UNSEEN else "note"
     fix = "Mark some of their rows train, or merge them with categories that training has." if cohort.given else "Merge rare categories."

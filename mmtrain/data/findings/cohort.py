@@ -53,7 +53,7 @@ class Cohort:
         return units
 
     def one_of_each(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """One of `rows` for every group among them, picked by a fixed chance: rows of a group are alike, and tests need independent ones."""
+        """One of `rows` for every group among them, picked by a fixed chance, as tests need independent rows."""
         if self.groups is None:
             return rows
         mixed = np.random.Generator(np.random.PCG64(0)).permutation(rows)

@@ -58,7 +58,7 @@ def equal_rows(sheet: Sheet) -> NDArray[np.int64]:
     if not inputs or sheet.rows < 2:
         return nothing
     mixed = [_mixed(cells.prints, position) for position, cells in enumerate(inputs)]
-    every = np.sum(mixed, axis=0, dtype=np.uint64)
+    every = np.asarray(np.sum(mixed, axis=0, dtype=np.uint64))
     filled = np.any([~cells.missing for cells in inputs], axis=0)
     equal = _pairs(every[filled])
     if not equal:

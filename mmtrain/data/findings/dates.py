@@ -30,7 +30,8 @@ def days(cells: pd.Series[str]) -> NDArray[np.float64]:
     table = dict(zip(("year", "month", "day", "hour", "minute"), found.T, strict=True))
     table["hour"], table["minute"] = np.nan_to_num(table["hour"]), np.nan_to_num(table["minute"])
     moments = pd.to_datetime(pd.DataFrame(table), errors="coerce")
-    return ((moments - pd.Timestamp(0)) / pd.Timedelta(days=1)).to_numpy(dtype=np.float64)
+    since = (moments - pd.Timestamp(0)) / pd.Timedelta(days=1)
+    return np.asarray(since, dtype=np.float64)
 
 
 def _numbers(cells: pd.Series[str], pattern: str) -> NDArray[np.float64]:

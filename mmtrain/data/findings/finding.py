@@ -40,6 +40,12 @@ def by_level(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: LEVELS.index(finding.level)))
 
 
+def head(findings: Iterable[Finding]) -> str:
+    """`2 errors, 3 warnings, 1 note`."""
+    levels = [finding.level for finding in findings]
+    return ", ".join(counted(levels.count(level), level) for level in LEVELS if level in levels)
+
+
 def counted(number: int, noun: str, plural: str = "") -> str:
     """`1 row`, `1,200 rows`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -141,7 +141,8 @@ def _mixed(cells: Cells, odd: NDArray[np.int64], names: dict[str, int], units: d
         parts.append(f"{words:,} no number at all, as {listed([shown(name) for name in rest[:3]], 'or')}")
     level: Level = "error" if cells.use.role == "numeric" else "warning"
     kind = "mixed_units" if len(units) > 1 else "mixed_types"
-    what = f"of {counted(int((~cells.missing).sum()), 'cell')} most are numbers, but {counted(len(odd), 'cell')} {'is' if len(odd) == 1 else 'are'} not plain ones: {listed(parts)}."
+    be = "is" if len(odd) == 1 else "are"
+    what = f"most cells are plain numbers, but {len(odd):,} of {int((~cells.missing).sum()):,} {be} not: {listed(parts)}."
     why = "A number that is read as a name loses its size, and a number in another unit is another number."
     if level == "error":
         why = "A numeric column takes plain numbers only, and `fit` refuses the others."
@@ -175,10 +176,13 @@ def _outliers(cells: Cells) -> list[Finding]:
         return []
     swollen = float(known.std() / rest.std()) if rest.std() > 0 else 1.0
     values = listed([plain(value) for value in dict.fromkeys(numbers[rows].tolist())], most=3)
-    what = f"{counted(len(rows), 'number')} far from all others: {values}, where the rest goes from {plain(rest.min())} to {plain(rest.max())}."
+    rest_of_it = f"where the rest goes from {plain(rest.min())} to {plain(rest.max())}"
+    what = f"{counted(len(rows), 'number')} far from all others: {values}, {rest_of_it}."
     why = "It may be a slip of the pen, another unit, or a code for missing."
     if swollen >= SWOLLEN:
-        why = f"{why} It makes the standard deviation {swollen:.1f} times as large, so that normalising squeezes all other numbers together."
+        why = (
+            f"{why} It makes the standard deviation {swollen:.1f} times as large, so that normalising squeezes all other numbers together."
+        )
     fix = "Look the rows up; mend them, empty the cells, or list the code under `data.missing_values`."
     level: Level = "warning" if swollen >= SWOLLEN else "note"
     return [Finding(level, "outliers", cells.header, what, why, fix, first_rows(rows[:5]), count=len(rows))]
@@ -208,7 +212,7 @@ def _units(cells: Cells) -> list[Finding]:
         return []
     middles = float(np.median(low)), float(np.median(high))
     spreads = [max(float(heap.std()), 1e-9) for heap in (low, high)]
-    distance = (middles[1] - middles[0]) * np.sqrt(2) / np.hypot(*spreads)
+    distance = (middles[1] - middles[0]) * np.sqrt(2) / np.hypot(spreads[0], spreads[1])
     between = np.mean((logs > middles[0] + (middles[1] - middles[0]) / 3) & (logs < middles[1] - (middles[1] - middles[0]) / 3))
     factor = float(np.exp(middles[1] - middles[0]))
     unit = next((unit for unit in UNITS if abs(factor / max(unit, 1 / unit) - 1) <= UNIT_TOLERANCE), None)

@@ -14,7 +14,7 @@ import numpy as np
 from mmtrain.data.findings.answers import Answer, answers
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import Cohort
-from mmtrain.data.findings.finding import Finding, counted, first_rows
+from mmtrain.data.findings.finding import Finding, Level, first_rows
 from mmtrain.data.findings.foretold import Foretold, explained, foretold_class, foretold_number, picked, ranges
 from mmtrain.data.findings.significance import SURE, chi_square, holm, normal_tail, rank_sum, ranks
 
@@ -126,7 +126,11 @@ def _ordered(order: NDArray[np.float64], answer: Answer, units: NDArray[np.int64
     area, chance, name = max(
         ((area, chance, name) for (area, _, name), chance in zip(areas, chances, strict=True)), key=lambda one: abs(one[0] - 0.5)
     )
-    return abs(area - 0.5), chance, f"those of '{name}' come {'later' if area > 0.5 else 'earlier'}, with an AUC of {max(area, 1 - area):.2f}"
+    return (
+        abs(area - 0.5),
+        chance,
+        f"those of '{name}' come {'later' if area > 0.5 else 'earlier'}, with an AUC of {max(area, 1 - area):.2f}",
+    )
 
 
 def _places(order: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -151,11 +155,9 @@ def telling_holes(sheet: Sheet, cohort: Cohort, answer: Answer) -> list[Finding]
             what = f"whether a cell is empty goes with '{answer.header}': {told}."
             why = "If cells were left empty because of the answer, or filled in because of it, the model learns that and fails on new rows."
             fix = "Find out why they are empty. If it is because of the answer, leave the column out."
-            level = "warning" if size >= MISSING_WARNING else "note"
+            level: Level = "warning" if size >= MISSING_WARNING else "note"
             rows = np.flatnonzero(cells.missing)
-            found.append(
-                Finding(level, "missing_tells_label", cells.header, what, why, fix, first_rows(rows[:5]), count=len(rows))
-            )
+            found.append(Finding(level, "missing_tells_label", cells.header, what, why, fix, first_rows(rows[:5]), count=len(rows)))
     return found
 
 

@@ -57,7 +57,9 @@ def shift(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     return found
 
 
-def _compared(cells: Cells, part: int, train: np.ndarray[tuple[int], np.dtype[np.int64]], other: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Compared:
+def _compared(
+    cells: Cells, part: int, train: np.ndarray[tuple[int], np.dtype[np.int64]], other: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> Compared:
     number = cells.use.role == "numeric" or cells.use.task == "regression"
     if number and cells.numbers is not None:
         here, there = (cells.numbers[rows][~np.isnan(cells.numbers[rows])] for rows in (train, other))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, Cohort, named_parts
-from mmtrain.data.findings.finding import Finding, counted, first_rows
+from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
 from mmtrain.data.findings.significance import SURE, rank_sum
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def torn_groups(sheet: Sheet, cohort: Cohort) -> list[Finding]:
         fix = "Mark all rows of a group for the same part."
         if not declared:
             fix = f"Give '{cells.header}' the role group." if not cohort.given else f"{fix} Give '{cells.header}' the role group."
-        level = "error" if declared else "warning"
+        level: Level = "error" if declared else "warning"
         return [Finding(level, "group_on_two_sides", cells.header, what, why, fix, first_rows(held), count=len(held))]
     return []
 

@@ -53,7 +53,7 @@ def chi_square(table: NDArray[np.int64]) -> float:
 
 def _dense(table: NDArray[np.int64]) -> NDArray[np.int64]:
     """Without empty rows and columns; more than two of either are put together, the rarest first, until none is too sparse."""
-    counts = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
+    counts: NDArray[np.int64] = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
     for axis in (0, 1):
         counts = counts if axis == 0 else counts.T
         while len(counts) > 2:

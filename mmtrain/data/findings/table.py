@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mmtrain.data.findings.cells import Sheet
-from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.classes import classes
+from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.copies import copies
 from mmtrain.data.findings.finding import Finding
 from mmtrain.data.findings.inputs import inputs

@@ -177,10 +177,10 @@ def _shifted_words(cells: Cells, words: Words, cohort: Cohort) -> list[Finding]:
         sure = np.flatnonzero((np.array(chances) < SURE) & (shift >= SHIFTED))
         if len(sure):
             worst = sure[shift[sure].argmax()]
-            what = (
-                f"{counted(len(sure), 'word')} {'is' if len(sure) == 1 else 'are'} more or less frequent in {PARTS[part]} than in training, most of "
-                f"all {shown(str(words.names[often[worst]]))}: in {there[worst] / sizes[1]:.0%} of its texts, in training in {here[worst] / sizes[0]:.0%}."
-            )
+            word = shown(str(words.names[often[worst]]))
+            shares = f"in {there[worst] / sizes[1]:.0%} of its texts, in training in {here[worst] / sizes[0]:.0%}"
+            number = f"{counted(len(sure), 'word')} {'is' if len(sure) == 1 else 'are'}"
+            what = f"{number} more or less frequent in {PARTS[part]} than in training, most of all {word}: {shares}."
             why = f"Scores on {PARTS[part]} then judge other texts than those that were learned from."
             fix = "Find out why the texts differ. If new rows will be like training, divide the rows by chance."
             found.append(Finding("warning", "shift", cells.header, what, why, fix))
