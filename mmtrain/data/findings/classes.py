@@ -10,6 +10,7 @@ from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
 from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
+from mmtrain.data.findings.inputs import names_each_row
 from mmtrain.data.guess import shown
 from mmtrain.errors import listed
 
@@ -77,7 +78,9 @@ def _rare_classes(cells: Cells, cohort: Cohort) -> list[Finding]:
         absent = np.flatnonzero((held[part] == 0) & (held[TRAIN] > 0))
         if len(absent):
             found.append(_lacking(cells, PARTS[part], _named(names, absent), len(parts), noun))
-    few = [(part, code) for part in parts[1:] for code in np.flatnonzero((held[part] > 0) & (held[part] < FEW_TO_SCORE))]
+    few = [
+        (part, code) for part in parts[1:] for code in np.flatnonzero((held[part] > 0) & (held[part] < FEW_TO_SCORE) & (held[TRAIN] > 0))
+    ]
     if few:
         told = listed([f"{PARTS[part]} {held[part, code]} of {shown(names[code])}" for part, code in few], most=5)
         what = f"a class has fewer than {FEW_TO_SCORE} {noun}s to be scored on: {told}."
@@ -121,7 +124,7 @@ def _rare_categories(cells: Cells, cohort: Cohort) -> list[Finding]:
 
 def _unseen(cells: Cells, cohort: Cohort) -> list[Finding]:
     """Categories of validation and test that training does not know."""
-    if cohort.parts is None:
+    if cohort.parts is None or names_each_row(cells):
         return []
     known = np.unique(cells.prints[_training(cells, cohort)])
     found: list[NDArray[np.int64]] = []

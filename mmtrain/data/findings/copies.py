@@ -180,13 +180,17 @@ def equal_columns(sheet: Sheet) -> list[Finding]:
     rows = np.arange(sheet.rows)
     rows = rows if len(rows) <= 20_000 else sheet.sample
     able = [cells for cells in sheet.inputs if len(pd.unique(cells.prints[rows])) > 1][:MOST_PAIRED]
-    found = []
-    for first, second in combinations(able, 2):
+    found: list[Finding] = []
+    told: set[int] = set()
+    for (_, first), (place, second) in combinations(enumerate(able), 2):
+        if place in told:
+            continue  # equal to a column before both, and so is the first
         if how := _same(first, second, rows):
             where = f"{first.header}, {second.header}"
             why = "What either of them contributes cannot be told from the other, and the weight of what they say is doubled."
             fix = f"Leave out '{second.header}', unless you know why there are two."
             found.append(Finding("warning", "equal_columns", where, how, why, fix))
+            told.add(place)
     return found
 
 

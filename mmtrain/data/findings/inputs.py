@@ -23,6 +23,8 @@ FEW = 10
 NEARLY = 0.99
 OWN = 0.5
 """Different values per row from which a category is a name rather than a kind."""
+DIFFERENT, DENSE = 0.95, 1.1
+"""Whole numbers that hardly ever repeat although there are hardly more of them to choose from than rows: chance would repeat a third."""
 
 DEVIATIONS = 10.0
 """Robust standard deviations from the median that an outlier has at least; a normal number reaches 6 once in a billion."""
@@ -83,30 +85,33 @@ def _constant(cells: Cells) -> list[Finding]:
 
 def _id_like(cells: Cells) -> list[Finding]:
     """Categories that are hardly met twice, and numbers that count the rows or are called ids."""
-    known = ~cells.missing
-    rows, different = int(known.sum()), len(np.unique(cells.prints[known]))
-    if rows < LEAST_ROWS:
-        return []
-    if cells.use.role == "categorical" and different >= OWN * rows:
-        what = f"{different:,} different categories in {counted(rows, 'row')}: hardly any is met twice."
+    if cells.use.role == "categorical" and names_each_row(cells):
+        different = len(np.unique(cells.prints[~cells.missing]))
+        what = f"{different:,} different categories in {counted(int((~cells.missing).sum()), 'row')}: hardly any is met twice."
         why = "A category that new rows do not have says nothing about them; in training it lets every row be learned by heart."
-    elif cells.use.role == "numeric" and different == rows and _counts_up(cells):
-        what = "every number is a whole one and different, like the number of a row."
+    elif cells.use.role == "numeric" and _counts_up(cells):
+        what = "the numbers are whole and hardly any is met twice, like the numbers of rows."
         why = "What an id says of the answer holds for the rows of this table alone."
     else:
         return []
     return [Finding("warning", "id_as_input", cells.header, what, why, "Leave the column out, or give it the role id.")]
 
 
+def names_each_row(cells: Cells) -> bool:
+    """Whether categories are hardly met twice."""
+    filled = cells.prints[~cells.missing]
+    return len(filled) >= LEAST_ROWS and len(np.unique(filled)) >= OWN * len(filled)
+
+
 def _counts_up(cells: Cells) -> bool:
-    """A running number, in this order or another, or whole numbers under the name of an id."""
+    """A running number, in this order or another, or different whole numbers under the name of an id."""
     if cells.numbers is None:
         return False
     numbers = cells.numbers[~np.isnan(cells.numbers)]
-    if len(numbers) < LEAST_ROWS or (numbers != np.floor(numbers)).any():
+    if len(numbers) < LEAST_ROWS or (numbers != np.floor(numbers)).any() or len(np.unique(numbers)) < DIFFERENT * len(numbers):
         return False
     words = name_words(cells.header)
-    return bool(np.ptp(numbers) == len(numbers) - 1) or (bool(words) and (words[-1] in ID_WORDS or words[0] == "id"))
+    return bool(np.ptp(numbers) <= DENSE * len(numbers)) or (bool(words) and (words[-1] in ID_WORDS or words[0] == "id"))
 
 
 def _types(cells: Cells) -> list[Finding]:
@@ -142,7 +147,10 @@ def _mixed(cells: Cells, odd: NDArray[np.int64], names: dict[str, int], units: d
     level: Level = "error" if cells.use.role == "numeric" else "warning"
     kind = "mixed_units" if len(units) > 1 else "mixed_types"
     be = "is" if len(odd) == 1 else "are"
-    what = f"most cells are plain numbers, but {len(odd):,} of {int((~cells.missing).sum()):,} {be} not: {listed(parts)}."
+    filled = int((~cells.missing).sum())
+    what = f"most cells are plain numbers, but {len(odd):,} of {filled:,} {be} not: {listed(parts)}."
+    if len(odd) > filled / 2:
+        what = f"the cells are numbers, but {len(odd):,} of {filled:,} are not plain ones: {listed(parts)}."
     why = "A number that is read as a name loses its size, and a number in another unit is another number."
     if level == "error":
         why = "A numeric column takes plain numbers only, and `fit` refuses the others."

@@ -11,6 +11,7 @@ from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, Cohort, named_parts
 from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
 from mmtrain.data.findings.significance import SURE, rank_sum
+from mmtrain.errors import listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +44,7 @@ def torn_groups(sheet: Sheet, cohort: Cohort) -> list[Finding]:
         if not torn.any():
             continue
         held = rows[torn[codes[rows]]]
-        parts = " and ".join(named_parts(cohort.parts[held]))
+        parts = listed(named_parts(cohort.parts[held]))
         number = int(torn.sum())
         what = f"{counted(number, 'group')} {'has' if number == 1 else 'have'} rows in {parts} at once: {counted(len(held), 'row')}."
         if not declared:

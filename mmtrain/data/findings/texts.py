@@ -127,14 +127,14 @@ def _other_script(cells: Cells) -> list[Finding]:
 
 
 def _telling_words(cells: Cells, words: Words, answer: Answer, cohort: Cohort) -> list[Finding]:
-    """The word that names a class: nearly all rows of the class hold it, and hardly any other row. One class of several is a note."""
+    """The word that names a class best: nearly all its rows hold it, and hardly any other row. One class of several is a note."""
     position = np.full(cohort.rows, -1, dtype=np.int64)
     position[answer.rows] = np.arange(len(answer.rows))
     place = position[words.rows]
     known = place >= 0
     labels = np.where(known, answer.labels[place] if answer.labels is not None else -1, -1)
     holding = words.holding(known)
-    found = []
+    found: dict[float, Finding] = {}
     for label, name in enumerate(answer.classes):
         members = int((labels == label).sum())
         if members < LEAST_OF_CLASS or int(known.sum()) - members < LEAST_OF_CLASS or not len(holding):
@@ -145,8 +145,9 @@ def _telling_words(cells: Cells, words: Words, answer: Answer, cohort: Cohort) -
         if share >= FOUND and right >= RIGHT:
             level: Level = "warning" if len(answer.classes) == 2 else "note"
             told = f"{share:.0%} of its texts hold it, and {right:.0%} of the texts that hold it are its own"
-            found.append(_told_word(level, cells.header, str(words.names[best]), f"{shown(name)} of '{answer.header}' away: {told}"))
-    return found
+            what = f"{shown(name)} of '{answer.header}' away: {told}"
+            found[float(share * right)] = _told_word(level, cells.header, str(words.names[best]), what)
+    return [found[max(found)]] if found else []
 
 
 def _told_word(level: Level, header: str, word: str, told: str) -> Finding:
