@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,9 @@ MOST_TEXTS = 20_000
 
 MOST_NAMES = 50_000
 """Different values of a column whose names are kept."""
+
+WITH_NUMBERS = ("numeric", "categorical", "target", "id", "date")
+"""Roles whose cells may be read as numbers."""
 
 ENDING_NUMBER = r"([0-9]{1,15})\s*$"
 
@@ -65,7 +69,7 @@ class Cells:
     """Equal for equal cells, 0 for a missing one. 64 bits: among a million cells two different ones share a print once in 40 million
     tables. Texts are compared without regard to capitals and to blanks around them."""
     numbers: NDArray[np.float64] | None = None
-    """NaN where there is none; days since 1970 for dates, for ids the number they end in. None for texts and pictures."""
+    """NaN where there is none; days since 1970 for dates, for ids the number they end in. None where numbers would mean nothing."""
     names: Mapping[int, str] = field(default_factory=dict)
     """Print -> cell, of the first `MOST_NAMES` different ones; none for texts and pictures."""
     lengths: NDArray[np.int32] | None = None
@@ -86,6 +90,11 @@ class Cells:
     def missing(self) -> NDArray[np.bool_]:
         """Rows without a cell."""
         return np.asarray(self.prints == 0)
+
+    @cached_property
+    def different(self) -> NDArray[np.uint64]:
+        """The different prints, missing included, in the order of their first rows."""
+        return np.asarray(pd.unique(self.prints))
 
     def codes(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[str]]:
         """Codes of the cells of some rows, -1 for a missing one, and what each code is called."""
@@ -192,9 +201,8 @@ class _Names(_Gatherer):
         values = pd.Series(found, dtype="str")
         own = prints(values.to_numpy(dtype=object))
         self._keep(prints=np.append(own, np.uint64(0))[codes])  # the code of a missing cell is -1
-        if self.use.role == "image":
-            return
-        self._keep(numbers=np.append(self._numbers(values), np.nan)[codes])
+        if self.use.role in WITH_NUMBERS:
+            self._keep(numbers=np.append(self._numbers(values), np.nan)[codes])
         if len(self._names) < MOST_NAMES:
             self._names |= dict(zip(own.tolist(), values.tolist(), strict=True))
 

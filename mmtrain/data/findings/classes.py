@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.data.findings.cells import Cells, Sheet
-from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
+from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort, distinct_pairs
 from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
 from mmtrain.data.findings.inputs import names_each_row
 from mmtrain.data.guess import shown
@@ -63,8 +64,8 @@ def _rare_classes(cells: Cells, cohort: Cohort) -> list[Finding]:
     held = np.zeros((3, len(names)), dtype=np.int64)
     for part in parts:
         inside = (cohort.parts[used] == part) & (codes >= 0)
-        pairs = np.unique(np.column_stack([codes[inside], cohort.units[used[inside]]]), axis=0)
-        held[part] = np.bincount(pairs[:, 0], minlength=len(names))
+        holders, _ = distinct_pairs(codes[inside], cohort.units[used[inside]])
+        held[part] = np.bincount(holders, minlength=len(names))
     noun = "row" if cohort.groups is None else "group"
     found = []
     unlearned = np.flatnonzero((held[TRAIN] == 0) & (held.sum(axis=0) > 0))
@@ -126,7 +127,7 @@ def _unseen(cells: Cells, cohort: Cohort) -> list[Finding]:
     """Categories of validation and test that training does not know."""
     if cohort.parts is None or names_each_row(cells):
         return []
-    known = np.unique(cells.prints[_training(cells, cohort)])
+    known = pd.unique(cells.prints[_training(cells, cohort)])
     found: list[NDArray[np.int64]] = []
     worst = 0.0
     for part in (VALIDATION, TEST):

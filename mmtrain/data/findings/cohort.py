@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from mmtrain.columns.bookkeeping import PARTS
 
@@ -66,8 +67,14 @@ class Cohort:
         if values is None or not count:
             return np.zeros(count, dtype=np.bool_)
         known = sets[values[sets[:, 1]] >= 0]
-        pairs = np.unique(np.column_stack([known[:, 0], values[known[:, 1]]]), axis=0)
-        return np.bincount(pairs[:, 0], minlength=count) > 1
+        return np.bincount(distinct_pairs(known[:, 0], values[known[:, 1]])[0], minlength=count) > 1
+
+
+def distinct_pairs(first: NDArray[np.int64], second: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Every pair of two codes, (n,) and none negative, once; by the first code, then the second."""
+    size = int(second.max(initial=0)) + 1
+    packed = np.sort(pd.unique(first.astype(np.int64) * size + second))
+    return packed // size, packed % size
 
 
 def named_parts(codes: NDArray[np.integer]) -> list[str]:

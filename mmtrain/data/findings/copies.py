@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.data.findings.cells import Cells, Sheet
-from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
+from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort, distinct_pairs
 from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def equal_rows(sheet: Sheet) -> NDArray[np.int64]:
     equal = _pairs(every[filled])
     if not equal:
         return nothing
-    distinct = max(len(pd.unique(cells.prints)) for cells in inputs) / sheet.rows
-    single = np.count_nonzero(np.unique(every, return_counts=True)[1] == 1) / sheet.rows
+    distinct = max(len(cells.different) for cells in inputs) / sheet.rows
+    single = np.count_nonzero(np.bincount(pd.factorize(every)[0]) == 1) / sheet.rows
     if distinct < DISTINCT and single < 0.5:
         return nothing
     for cells, own in list(zip(inputs, mixed, strict=True))[:MOST_COMPARED]:
@@ -224,8 +224,8 @@ def _multiples(first: NDArray[np.float64], second: NDArray[np.float64]) -> str:
 
 def _renamed(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> str:
     """Two names would be paired by chance in small tables: at least three, each in five rows on average."""
-    pairs = len(np.unique(np.column_stack([first, second]), axis=0))
-    names = len(np.unique(first))
-    if names < 3 or names * 5 > len(first) or not pairs == names == len(np.unique(second)):
+    (codes, found), (others, other) = pd.factorize(first), pd.factorize(second)
+    names = len(found)
+    if names < 3 or names * 5 > len(first) or not len(distinct_pairs(codes, others)[0]) == names == len(other):
         return ""
     return f"each of the {names} categories of one goes with one category of the other: the same names in other words."

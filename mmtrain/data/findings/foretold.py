@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mmtrain.data.findings.cohort import distinct_pairs
 from mmtrain.data.findings.significance import ranks
 
 if TYPE_CHECKING:
@@ -72,10 +73,10 @@ def explained(answers: NDArray[np.float64], guesses: NDArray[np.float64], units:
     """R2 of guesses, with its interval."""
     left, all_ = (answers - guesses) ** 2, (answers - answers.mean()) ** 2
     total = float(all_.sum())
-    if total <= 0 or len(np.unique(units)) < LEAST_OF_A_CLASS:
+    if total <= 0 or len(pd.unique(units)) < LEAST_OF_A_CLASS:
         return None
     ratio = float(left.sum()) / total
-    return _with_interval("R2", 1 - ratio, (ratio * all_ - left) / total, units, len(np.unique(units)))
+    return _with_interval("R2", 1 - ratio, (ratio * all_ - left) / total, units, len(pd.unique(units)))
 
 
 def ranges(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -96,10 +97,9 @@ def picked(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _common(labels: NDArray[np.int64], units: NDArray[np.int64]) -> NDArray[np.int64]:
     """The most frequent classes that enough units have and enough have not; of two classes the second alone, as both say the same."""
-    pairs = np.unique(np.column_stack([labels, units]), axis=0)
-    holders = np.bincount(pairs[:, 0])
+    holders = np.bincount(distinct_pairs(labels, units)[0])
     rows = np.bincount(labels, minlength=len(holders))
-    others = len(np.unique(units)) if len(holders) < 2 else holders.sum() - holders
+    others = len(pd.unique(units)) if len(holders) < 2 else holders.sum() - holders
     able = np.flatnonzero((holders >= LEAST_OF_A_CLASS) & (others >= LEAST_OF_A_CLASS))
     if np.count_nonzero(holders) == 2:
         return able[-1:] if len(able) == 2 else able[:0]
@@ -108,7 +108,7 @@ def _common(labels: NDArray[np.int64], units: NDArray[np.int64]) -> NDArray[np.i
 
 def _fewest(labels: NDArray[np.int64], units: NDArray[np.int64], kept: NDArray[np.int64]) -> int:
     """Units of the rarest class that is scored, or of all the others."""
-    holders = [len(np.unique(units[mask])) for label in kept for mask in (labels == label, labels != label)]
+    holders = [len(pd.unique(units[mask])) for label in kept for mask in (labels == label, labels != label)]
     return min(holders)
 
 

@@ -68,8 +68,10 @@ def inputs(sheet: Sheet, cohort: Cohort) -> list[Finding]:  # noqa: ARG001
 
 def _constant(cells: Cells) -> list[Finding]:
     """Every row the same, or all but a few; a missing cell is a value like any other."""
+    if len(cells.different) > FEW:  # as many other rows at least
+        return []
     different, times = np.unique(cells.prints, return_counts=True)
-    others = len(cells.prints) - int(times.max(initial=0))
+    others = len(cells.prints) - int(times.max())
     if len(different) == 1:
         what = "every cell is empty." if different[0] == 0 else f"every cell is {shown(cells.names.get(int(different[0]), 'the same'))}."
         return [Finding("warning", "constant", cells.header, what, "Nothing can be learned from it.", "Leave the column out.")]
@@ -86,8 +88,7 @@ def _constant(cells: Cells) -> list[Finding]:
 def _id_like(cells: Cells) -> list[Finding]:
     """Categories that are hardly met twice, and numbers that count the rows or are called ids."""
     if cells.use.role == "categorical" and names_each_row(cells):
-        different = len(np.unique(cells.prints[~cells.missing]))
-        what = f"{different:,} different categories in {counted(int((~cells.missing).sum()), 'row')}: hardly any is met twice."
+        what = f"{len(cells.different):,} different categories in {counted(len(cells.prints), 'row')}: hardly any is met twice."
         why = "A category that new rows do not have says nothing about them; in training it lets every row be learned by heart."
     elif cells.use.role == "numeric" and _counts_up(cells):
         what = "the numbers are whole and hardly any is met twice, like the numbers of rows."
@@ -99,8 +100,8 @@ def _id_like(cells: Cells) -> list[Finding]:
 
 def names_each_row(cells: Cells) -> bool:
     """Whether categories are hardly met twice."""
-    filled = cells.prints[~cells.missing]
-    return len(filled) >= LEAST_ROWS and len(np.unique(filled)) >= OWN * len(filled)
+    filled = int((~cells.missing).sum())
+    return filled >= LEAST_ROWS and len(cells.different) >= OWN * filled
 
 
 def _counts_up(cells: Cells) -> bool:
@@ -108,7 +109,7 @@ def _counts_up(cells: Cells) -> bool:
     if cells.numbers is None:
         return False
     numbers = cells.numbers[~np.isnan(cells.numbers)]
-    if len(numbers) < LEAST_ROWS or (numbers != np.floor(numbers)).any() or len(np.unique(numbers)) < DIFFERENT * len(numbers):
+    if len(numbers) < LEAST_ROWS or (numbers != np.floor(numbers)).any() or len(cells.different) < DIFFERENT * len(numbers):
         return False
     words = name_words(cells.header)
     return bool(np.ptp(numbers) <= DENSE * len(numbers)) or (bool(words) and (words[-1] in ID_WORDS or words[0] == "id"))

@@ -90,6 +90,7 @@ def _in_a_line(numbers: NDArray[np.float64], answers: NDArray[np.float64], units
 
 def ordering(sheet: Sheet, cohort: Cohort, answer: Answer) -> list[Finding]:
     """Ids, or the order of the rows, that go with the answer; every group counts once, at its mean place."""
+    answer = answer.at(picked(np.arange(len(answer.rows))))
     orders: list[tuple[str, NDArray[np.float64]]] = [("", np.arange(sheet.rows, dtype=np.float64))]
     for cells in sheet.of_role("id"):
         if cells.numbers is not None and not np.isnan(cells.numbers).any():

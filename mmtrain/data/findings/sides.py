@@ -16,10 +16,9 @@ from mmtrain.errors import listed
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BACKWARD = 0.4
-"""A test date is later than a training date in fewer pairs than this: the parts look back. 0.5 would be chance."""
-FORWARD = 0.8
-"""From here on the parts were meant to follow each other in time."""
+BACKWARD, FORWARD = 0.2, 0.8
+"""In how many pairs a test date is later than a training date: below the first the parts look back, above the second they were meant to
+follow each other in time, and between the two they were not made by time."""
 LEAST_DATES = 10
 
 
@@ -37,6 +36,8 @@ def torn_groups(sheet: Sheet, cohort: Cohort) -> list[Finding]:
         return []
     for cells in sheet.of_role("group", "belongs"):
         declared = cells.use.role == "group"
+        if declared and not cohort.given:
+            return []  # chance divided whole groups
         codes, _ = pd.factorize(cells.prints)
         rows = np.flatnonzero((cohort.parts >= 0) & ~cells.missing)
         sets = np.column_stack([codes[rows], rows])

@@ -14,9 +14,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SURE = 0.01
-"""A test counts when its chance, corrected for all tests of its kind, is below this: one clean table in a hundred would be told of
-a difference, and the size of the difference has to matter besides."""
+SURE = 0.001
+"""A test counts when its chance, corrected for all tests of its kind, is below this. There are five kinds, so one clean table in two
+hundred would be told of a difference that is chance; and the size of the difference has to matter besides."""
 
 LEAST_EXPECTED = 5
 """Rows that chance lets expect in each cell of a table for the chi-square test to hold (Cochran 1954)."""
