@@ -104,6 +104,12 @@ class Contents:
         """Whether names have to say which target they mean."""
         return len(self.fitted.targets) > 1
 
+    def score_of(self, name: str) -> str:
+        """The score that a name in metrics.jsonl speaks of: `auc` of `validation_auc`, with several targets of `validation_ill_auc`."""
+        score = name.partition("_")[2]
+        prefixes = [f"{key}_" for key in self.fitted.targets if self.several and score.startswith(f"{key}_")]
+        return score.removeprefix(max(prefixes, key=len, default=""))
+
     @property
     def looks(self) -> int:
         """How often the test part was scored."""
@@ -119,8 +125,8 @@ class Contents:
         )
 
 
-def read(run: Run, experiment: Experiment, fitted: Fitted, label: str, rows: pd.DataFrame) -> Contents:
-    """The contents of a run whose part `label`, with its predictions `rows`, was just scored. Raises RunError for a damaged file."""
+def read(run: Run, experiment: Experiment, fitted: Fitted) -> Contents:
+    """The contents of a run. Raises RunError for a damaged file."""
     facts = run.read_json("run.json")
     return Contents(
         run,
@@ -130,7 +136,7 @@ def read(run: Run, experiment: Experiment, fitted: Fitted, label: str, rows: pd.
         run.read_json("data.json"),
         {part: len(positions) for part, positions in read_split(run / "split.csv").parts.items()},
         read_epochs(run),
-        _parts(run, facts, label, rows),
+        _parts(run, facts),
         (run / "config.yaml").read_text(encoding="utf-8"),
     )
 
@@ -140,15 +146,15 @@ def read_epochs(run: Run) -> tuple[Mapping[str, Any], ...]:
     return tuple(line for line in run.read_lines("metrics.jsonl") if "step" not in line)
 
 
-def _parts(run: Run, facts: Mapping[str, Any], label: str, rows: pd.DataFrame) -> tuple[EvaluatedPart, ...]:
-    looks = {look["part"]: look for look in facts.get("evaluations", [])}  # the last look at each
-    newest = {part: place for place, part in enumerate([look["part"] for look in facts.get("evaluations", [])])}
-    metrics: Mapping[str, Any] = run.read_json("metrics.json")
+def _parts(run: Run, facts: Mapping[str, Any]) -> tuple[EvaluatedPart, ...]:
+    looks = {look["part"]: (place, look) for place, look in enumerate(facts.get("evaluations", []))}  # the last look at each
+    metrics: Mapping[str, Any] = run.read_json("metrics.json") if (run / "metrics.json").is_file() else {}
+    since = max([facts.get("ended", ""), *facts.get("resumed", [])])  # earlier looks were at other weights
+    known = [part for part in metrics if part in looks and looks[part][1]["when"] >= since]
     rank = {"test": 0, "validation": 2, "train": 3}  # the headline is never of rows that the model learned from, if there are others
-    order = sorted(metrics, key=lambda part: (rank.get(part, 1), part != label, -newest.get(part, -1)))
     return tuple(
-        EvaluatedPart(part, looks.get(part, {}).get("table", ""), metrics[part], rows if part == label else predictions_of(run, part))
-        for part in order
+        EvaluatedPart(part, looks[part][1]["table"], metrics[part], predictions_of(run, part))
+        for part in sorted(known, key=lambda part: (rank.get(part, 1), -looks[part][0]))
     )
 
 

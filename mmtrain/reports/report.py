@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
 from mmtrain.reports import contents as run_contents
@@ -16,12 +14,9 @@ from mmtrain.runs import Run
 HERE = Path(__file__).parent
 
 
-def write(run: Run, experiment: Experiment, fitted: Fitted, label: str, rows: pd.DataFrame) -> Path:
-    """Write the report of a run and its plots; `rows` are the predictions of the part `label`, which was just scored.
-
-    Raises RunError when a file of the run is missing or damaged.
-    """
-    contents = run_contents.read(run, experiment, fitted, label, rows)
+def write(run: Run, experiment: Experiment, fitted: Fitted) -> Path:
+    """Write the report of a run and its plots, from what lies in its folder. Raises RunError when a file is missing or damaged."""
+    contents = run_contents.read(run, experiment, fitted)
     with style():
         found = sections(contents, Gallery(run))
     return run.write_text("report.html", page(title=str(run), facts=headline(contents), sections=found))

@@ -13,7 +13,7 @@ from mmtrain.reports.blocks import Block, Cell, Pictures, Section, Table, Tone, 
 from mmtrain.reports.contents import Contents, EvaluatedPart, Judged, answers
 from mmtrain.reports.drawing import Gallery
 from mmtrain.reports.figures import of_confusion, of_target
-from mmtrain.reports.words import Outcome, count, counted, direction, outcome, percent, rows_called, shown, title, verdict
+from mmtrain.reports.words import CAVEATS, Outcome, count, counted, direction, outcome, percent, rows_called, shown, title, verdict
 from mmtrain.scores.classification import f1
 
 MOST_COLUMNS = 20
@@ -24,10 +24,6 @@ COMPARED: Mapping[Outcome, tuple[str, Tone]] = {
     "worse": ("worse", "bad"),
     "same": ("the same", ""),
     "undefined": ("–", "quiet"),
-}
-CAVEATS = {
-    "train": "The model was trained on these rows, so the scores say nothing about new ones.",
-    "validation": "The best epoch was chosen on these rows, so the scores are a little too good for new ones.",
 }
 
 

@@ -10,7 +10,7 @@ from mmtrain.reports import background, cohort, results, training
 from mmtrain.reports.blocks import Block, Section, Words
 from mmtrain.reports.contents import Contents
 from mmtrain.reports.drawing import Gallery
-from mmtrain.reports.words import count, counted, duration, moment, often, verdict
+from mmtrain.reports.words import CAVEATS, count, counted, duration, moment, often, verdict
 
 KINDS: Mapping[str, str] = {
     "binary": "one of two classes",
@@ -53,18 +53,20 @@ def summary(contents: Contents) -> Section:
         error = contents.facts.get("error", "")
         blocks.append(Words(f"{error}".strip(), f"The training did not finish: it is {contents.facts['state']}.", tone="bad"))
     blocks.append(Words(f"{_question(contents)} {_rows(contents)}"))
-    newest = contents.parts[0]
-    blocks += [verdict(contents, judged) for judged in contents.judged(newest)]
-    if newest.label in results.CAVEATS:
-        blocks.append(Words(results.CAVEATS[newest.label]))
-    blocks.append(Words(looks(contents.looks)))
+    for newest in contents.parts[:1]:
+        blocks += [verdict(contents, judged) for judged in contents.judged(newest)]
+        blocks += [Words(CAVEATS[newest.label])] if newest.label in CAVEATS else []
+    if not contents.parts:
+        blocks += training.reached(contents)
+    blocks.append(Words(looks(contents)))
     return Section("Summary", tuple(blocks))
 
 
-def looks(times: int) -> str:
+def looks(contents: Contents) -> str:
     """How often the test part was scored, and what that means."""
+    times = contents.looks
     if not times:
-        return "The test part has not been scored yet."
+        return f"The test part has not been scored yet: mmtrain evaluate {contents.run}" if contents.sizes["test"] else "There is no test part."
     if times == 1:
         return "The test part has been scored once."
     return f"The test part has been scored {often(times)}. Every choice made after such a look makes its scores less true for new rows."

@@ -27,6 +27,7 @@ from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run, is_test_look
 from mmtrain.workflows.prepare import Prepared, read_data, recorded_data, scored_columns
+from mmtrain.workflows.report import write_report
 
 Array = np.ndarray[Any, Any]
 
@@ -83,9 +84,8 @@ def evaluate(
     looks = recorded_look(run, data.table, rows, part if table is None else None)
     label = looks[-1]["part"]
     keep(run, label, results, predicted)
-    report = write_report(run, experiment, fitted, label, predicted)
     times = sum(1 for look in looks if is_test_look(look)) if is_test_look(looks[-1]) else 0
-    return Evaluated(run, label, results, run / f"predictions_{label}.csv", report, times, remarks(run, looks[-1]))
+    return Evaluated(run, label, results, run / f"predictions_{label}.csv", write_report(run), times, remarks(run, looks[-1]))
 
 
 def opened(run: Run) -> tuple[Experiment, encode.Fitted]:
@@ -177,10 +177,3 @@ def with_unknown_answers(
             unknown = truths[key] < 0
             rows.loc[unknown, column] = table.cells(experiment.targets[key].column, scored[unknown]).fillna("").to_numpy()
     return rows
-
-
-def write_report(run: Run, experiment: Experiment, fitted: encode.Fitted, label: str, rows: pd.DataFrame) -> Path:
-    """report.html and its plots, from what lies in the run folder."""
-    from mmtrain.reports.report import write
-
-    return write(run, experiment, fitted, label, rows)

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mmtrain import config, runs
 from mmtrain.config import Experiment
 from mmtrain.data import encode, statistics
@@ -20,6 +22,7 @@ from mmtrain.training.lock import held
 from mmtrain.workflows.build import build
 from mmtrain.workflows.examine import checked
 from mmtrain.workflows.prepare import Prepared, recorded_data, strata
+from mmtrain.workflows.report import write_report
 from mmtrain.workflows.train import Fitted, state_kept, train
 from mmtrain.workflows.versions import versions
 
@@ -75,7 +78,9 @@ def fit(path: Path, *, overrides: Iterable[str] = (), output: Path = Path("runs"
     with held(run), state_kept(run):
         record(run, material, data, decision)
         told.announce(plan(run, material, data))
-        return train(run, material, told.watch, callbacks=callbacks)
+        done = train(run, material, told.watch, callbacks=callbacks)
+    write_report(run)
+    return done
 
 
 def made_callbacks(experiment: Experiment, path: Path, overrides: Iterable[str] = ()) -> list[Named]:
@@ -112,7 +117,9 @@ def _resume(run: Run, told: Onlookers) -> Fitted:
     with state_kept(run):
         _reopen(run)
         told.announce(plan(run, material, data))
-        return train(run, material, told.watch, checkpoint, callbacks)
+        done = train(run, material, told.watch, checkpoint, callbacks)
+    write_report(run)
+    return done
 
 
 def _reopen(run: Run) -> None:
@@ -150,13 +157,13 @@ def record(run: Run, material: Material, data: Prepared, decision: Decision) -> 
     run.write_text("columns.json", material.fitted.model_dump_json(indent=1) + "\n")
     learned = statistics.learn(experiment, material.fitted, data.table, material.arrays, material.parts.train)
     run.write_text("statistics.json", learned.model_dump_json(indent=1) + "\n")
-    run.write_json("data.json", describe(data))
+    run.write_json("data.json", describe(data, material))
     run.update(versions=versions(), seed=training.seed, deterministic=training.deterministic, trial=decision.plain())
     run.seal(*RECORDED)
 
 
-def describe(data: Prepared) -> dict[str, Any]:
-    """Table and pictures as data.json has them."""
+def describe(data: Prepared, material: Material) -> dict[str, Any]:
+    """Table, answers and pictures as data.json has them."""
     table = data.table
     return {
         "table": table.path.name,
@@ -165,8 +172,22 @@ def describe(data: Prepared) -> dict[str, Any]:
         "rows": table.total,
         "used": len(table),
         "dropped": [asdict(dropped) for dropped in table.dropped],
+        "answers": answers(material),
         "pictures": {key: store.key for key, store in data.stores.items()},
     }
+
+
+def answers(material: Material) -> dict[str, dict[str, list[int]]]:
+    """Rows of each class or label in each part, in the order of the target's `columns`; targets without classes are left out."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for key, target in material.fitted.targets.items():
+        if target.columns:
+            truths = {part: material.arrays.targets[key][rows] for part, rows in material.parts.items()}
+            found[key] = {
+                part: (truth.sum(axis=0) if truth.ndim > 1 else np.bincount(truth[truth >= 0], minlength=len(target.columns))).tolist()
+                for part, truth in truths.items()
+            }
+    return found
 
 
 def plan(run: Run | None, material: Material, data: Prepared) -> Plan:
