@@ -12,7 +12,7 @@
         tensorboard/          what metrics.jsonl says, for TensorBoard, where the experiment asks for it
         model.keras           the trained model with its preprocessing
         metrics.json          scores of the parts that were evaluated
-        predictions_<part>.csv
+        predictions_<part>.csv, most_wrong_<part>.json
         plots/*.png, report.html
         manifest.json         of a run that was unpacked: what its archive held and what it left out
         .lock                 held by the process that trains the run

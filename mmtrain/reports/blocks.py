@@ -32,6 +32,8 @@ class Table:
     note: str = ""
     over: str = ""
     """A heading over all columns but the first."""
+    csv: str = ""
+    """A file of the run that holds the same numbers in full."""
 
     @property
     def headings(self) -> tuple[Cell, ...]:
@@ -83,6 +85,38 @@ class Pictures:
 
 
 @dataclass(frozen=True)
+class Thumbnail:
+    """A small picture of a row."""
+
+    alt: str
+    jpeg: str
+    """Base64."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One row of the table: how it is called, what is said of it, its pictures and its cells by column."""
+
+    name: str
+    said: str
+    strong: str
+    tone: Tone
+    pictures: tuple[Thumbnail, ...]
+    cells: tuple[tuple[str, Cell], ...]
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Rows side by side where there is room."""
+
+    kind: ClassVar[str] = "cards"
+
+    caption: str
+    cards: tuple[Card, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Code:
     """Text shown as it is."""
 
@@ -101,7 +135,7 @@ class Folded:
     blocks: tuple[Block, ...]
 
 
-Block: TypeAlias = Table | Words | Flow | Pictures | Code | Folded
+Block: TypeAlias = Table | Words | Flow | Pictures | Cards | Code | Folded
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,12 @@ class Judged:
         found: Mapping[str, Mapping[str, Any]] = self.result["baseline"]["scores"]
         return found
 
+    @property
+    def most_wrong(self) -> Sequence[Mapping[str, Any]]:
+        """Its most wrong rows, the worst first: `row`, `id`, `truth`, `prediction`, `loss`, `cells`, `pictures`, perhaps `probability`."""
+        found: Sequence[Mapping[str, Any]] = self.part.most_wrong.get(self.key, ())
+        return found
+
     def texts(self, column: str) -> pd.Series[str]:
         """A column of the predictions as text; an unknown answer is empty. The part must have `rows`."""
         return self._column(column).fillna("").astype(str)
@@ -68,6 +74,8 @@ class EvaluatedPart:
     results: Mapping[str, Mapping[str, Any]]
     rows: pd.DataFrame | None
     """None when its predictions are no longer in the run."""
+    most_wrong: Mapping[str, Any]
+    """What most_wrong_<part>.json holds, per target; empty when it is gone."""
 
     @property
     def called(self) -> str:
@@ -153,7 +161,7 @@ def _parts(run: Run, facts: Mapping[str, Any]) -> tuple[EvaluatedPart, ...]:
     known = [part for part in metrics if part in looks and looks[part][1]["when"] >= since]
     rank = {"test": 0, "validation": 2, "train": 3}  # the headline is never of rows that the model learned from, if there are others
     return tuple(
-        EvaluatedPart(part, looks[part][1]["table"], metrics[part], predictions_of(run, part))
+        EvaluatedPart(part, looks[part][1]["table"], metrics[part], predictions_of(run, part), most_wrong_of(run, part))
         for part in sorted(known, key=lambda part: (rank.get(part, 1), -looks[part][0]))
     )
 
@@ -162,6 +170,13 @@ def predictions_of(run: Run, part: str) -> pd.DataFrame | None:
     """Every cell as text, as `NA` and `001` may be classes; None when the file is gone."""
     path = run / f"predictions_{part}.csv"
     return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8") if path.is_file() else None
+
+
+def most_wrong_of(run: Run, part: str) -> Mapping[str, Any]:
+    """Per target the most wrong rows; empty when the file is gone."""
+    name = f"most_wrong_{part}.json"
+    found: Mapping[str, Any] = run.read_json(name) if (run / name).is_file() else {}
+    return found
 
 
 def answers(judged: Judged) -> Mapping[str, int] | None:

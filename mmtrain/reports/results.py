@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mmtrain.reports import most_wrong
 from mmtrain.reports.blocks import Block, Cell, Pictures, Section, Table, Tone, Words, number
 from mmtrain.reports.contents import Contents, EvaluatedPart, Judged, answers
 from mmtrain.reports.drawing import Gallery
@@ -56,7 +57,7 @@ def _target(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block
     if judged.part.rows is not None:
         pictures = of_target(judged, gallery)
         blocks += [Pictures(pictures)] if pictures else []
-    return tuple(blocks)
+    return (*blocks, *most_wrong.cards(contents, judged))
 
 
 def scores_table(judged: Judged) -> Table:

@@ -22,6 +22,7 @@ from mmtrain.data.images import Progress, Say
 from mmtrain.data.parts import read_split
 from mmtrain.data.table import Table
 from mmtrain.errors import DataError, Problem, RunError, listed
+from mmtrain.evaluation.most_wrong import Answers, most_wrong
 from mmtrain.evaluation.predictions import frame, to_csv
 from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.layers.start import start_tensorflow
@@ -83,7 +84,8 @@ def evaluate(
     predicted = with_unknown_answers(predicted, experiment, fitted, truths, data.table, rows)
     looks = recorded_look(run, data.table, rows, part if table is None else None)
     label = looks[-1]["part"]
-    keep(run, label, results, predicted)
+    wrong = most_wrong(experiment, fitted, data.table, data.stores, rows, Answers(truths, predictions))
+    keep(run, label, results, predicted, wrong)
     times = sum(1 for look in looks if is_test_look(look)) if is_test_look(looks[-1]) else 0
     return Evaluated(run, label, results, run / f"predictions_{label}.csv", write_report(run), times, remarks(run, looks[-1]))
 
@@ -161,8 +163,9 @@ def remarks(run: Run, look: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def keep(run: Run, label: str, results: dict[str, TargetScores], rows: pd.DataFrame) -> None:
-    """Write predictions and scores into the run."""
+def keep(run: Run, label: str, results: dict[str, TargetScores], rows: pd.DataFrame, wrong: dict[str, Any]) -> None:
+    """Write predictions, the most wrong of them, and scores into the run."""
+    run.write_json(f"most_wrong_{label}.json", wrong)
     run.write_text(f"predictions_{label}.csv", to_csv(rows))
     run.change("metrics.json", lambda known: {**known, label: {key: result.plain() for key, result in results.items()}})
 

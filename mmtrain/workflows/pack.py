@@ -29,7 +29,12 @@ HEADER = """\
 # {table}, and every picture where the table's cells say, seen from the table's folder.
 """
 UNTOLD = "not told in a packed run"
-OF_ROWS = {"predictions_": "ids, answers and predictions of rows", "report.html": "may show rows", "plots/": "may show rows"}
+OF_ROWS = {
+    "predictions_": "ids, answers and predictions of rows",
+    "most_wrong_": "cells and pictures of rows",
+    "report.html": "may show rows",
+    "plots/": "may show rows",
+}
 """What is packed only when rows are asked for, by how its name begins."""
 
 
