@@ -7,6 +7,7 @@
         split.csv             row, id, part
         columns.json          what training rows taught the columns and the targets
         statistics.json       what training rows look like, to tell drift by
+        network.json          the network in brief: what each part takes, gives and learns
         metrics.jsonl         a line per epoch
         checkpoints/          best, last, previous
         tensorboard/          what metrics.jsonl says, for TensorBoard, where the experiment asks for it

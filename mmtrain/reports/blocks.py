@@ -95,13 +95,11 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class Card:
-    """One row of the table: how it is called, what is said of it, its pictures and its cells by column."""
+    """One row of the table: how it is called, its pictures, what is said of it, and its cells by column."""
 
     name: str
-    said: str
-    strong: str
-    tone: Tone
     pictures: tuple[Thumbnail, ...]
+    facts: tuple[tuple[str, Cell], ...]
     cells: tuple[tuple[str, Cell], ...]
 
 

@@ -99,6 +99,8 @@ class Contents:
     """run.json"""
     data: Mapping[str, Any]
     """data.json"""
+    network: Mapping[str, Any]
+    """network.json; empty when it is gone."""
     sizes: Mapping[str, int]
     """Rows of train, validation and test."""
     epochs: tuple[Mapping[str, Any], ...]
@@ -142,6 +144,7 @@ def read(run: Run, experiment: Experiment, fitted: Fitted) -> Contents:
         fitted,
         facts,
         run.read_json("data.json"),
+        _if_there(run, "network.json"),
         {part: len(positions) for part, positions in read_split(run / "split.csv").parts.items()},
         read_epochs(run),
         _parts(run, facts),
@@ -156,12 +159,12 @@ def read_epochs(run: Run) -> tuple[Mapping[str, Any], ...]:
 
 def _parts(run: Run, facts: Mapping[str, Any]) -> tuple[EvaluatedPart, ...]:
     looks = {look["part"]: (place, look) for place, look in enumerate(facts.get("evaluations", []))}  # the last look at each
-    metrics: Mapping[str, Any] = run.read_json("metrics.json") if (run / "metrics.json").is_file() else {}
+    metrics = _if_there(run, "metrics.json")
     since = max([facts.get("ended", ""), *facts.get("resumed", [])])  # earlier looks were at other weights
     known = [part for part in metrics if part in looks and looks[part][1]["when"] >= since]
     rank = {"test": 0, "validation": 2, "train": 3}  # the headline is never of rows that the model learned from, if there are others
     return tuple(
-        EvaluatedPart(part, looks[part][1]["table"], metrics[part], predictions_of(run, part), most_wrong_of(run, part))
+        EvaluatedPart(part, looks[part][1]["table"], metrics[part], predictions_of(run, part), _if_there(run, f"most_wrong_{part}.json"))
         for part in sorted(known, key=lambda part: (rank.get(part, 1), -looks[part][0]))
     )
 
@@ -172,9 +175,8 @@ def predictions_of(run: Run, part: str) -> pd.DataFrame | None:
     return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8") if path.is_file() else None
 
 
-def most_wrong_of(run: Run, part: str) -> Mapping[str, Any]:
-    """Per target the most wrong rows; empty when the file is gone."""
-    name = f"most_wrong_{part}.json"
+def _if_there(run: Run, name: str) -> Mapping[str, Any]:
+    """What a JSON file of the run holds; nothing when there is no such file."""
     found: Mapping[str, Any] = run.read_json(name) if (run / name).is_file() else {}
     return found
 

@@ -10,7 +10,11 @@ from mmtrain.reports.blocks import Card, Cards, Cell, Thumbnail, Tone
 from mmtrain.reports.contents import Contents, Judged
 from mmtrain.reports.words import counted, decimals, plain, rows_called
 
-NOTE = "Worth a look: is the answer in the table right, does the picture show what it should, what do these rows have in common?"
+NOTE = (
+    "Worth a look: is the answer in the table right, does the picture show what it should, what do these rows have in common? "
+    "Rows are counted from 0, the first one under the header."
+)
+PROBABILITIES = "In parentheses: the probability that the model gave to the class."
 
 
 def cards(contents: Contents, judged: Judged) -> tuple[Cards, ...]:
@@ -19,16 +23,24 @@ def cards(contents: Contents, judged: Judged) -> tuple[Cards, ...]:
     if not rows:
         return ()
     named = contents.experiment.only(Id) is not None
-    which = f"The {counted(len(rows), 'row')} with the highest loss" if len(rows) > 1 else "The row with the highest loss"
+    which = f"the {counted(len(rows), 'row')} with the highest loss for {judged.key}"
     made = tuple(_card(row, named=named) for row in rows)
-    return (Cards(f"Most wrong for {judged.key}: {which[0].lower()}{which[1:]} of the {rows_called(judged)}", made, NOTE),)
+    note = f"{PROBABILITIES} {NOTE}" if "probability" in rows[0] else NOTE
+    return (Cards(f"Most wrong: {which} of the {rows_called(judged)}", made, note),)
 
 
 def _card(row: Mapping[str, Any], *, named: bool) -> Card:
-    name = f"{row['id']} (row {row['row']:,})" if named else f"row {row['row']:,}"
+    name = f"{row['id']} (row {row['row']})" if named else f"row {row['row']}"
     cells = tuple((key, Cell(text) if text else Cell("missing", tone="quiet")) for key, text in row["cells"].items())
     pictures = tuple(Thumbnail(f"{key} of {name}", jpeg) for key, jpeg in row["pictures"].items())
-    return Card(name, f"{_answer(row['truth'])} was predicted as", _predicted(row), _tone(row), pictures, cells)
+    return Card(name, pictures, (("true", Cell(_told(row, "truth"))), ("predicted", Cell(_told(row, "prediction"), tone=_tone(row)))), cells)
+
+
+def _told(row: Mapping[str, Any], answer: str) -> str:
+    """`malignant (0.031)`, with the probability that the model gave to it."""
+    value, given = row[answer], row.get("probability")
+    said = plain(value) if isinstance(value, float) else value or "no label"
+    return f"{said} ({decimals(given[answer])})" if given else said
 
 
 def _tone(row: Mapping[str, Any]) -> Tone:
@@ -36,16 +48,3 @@ def _tone(row: Mapping[str, Any]) -> Tone:
     if isinstance(row["truth"], float):
         return ""
     return "good" if row["truth"] == row["prediction"] else "bad"
-
-
-def _answer(answer: str | float) -> str:
-    return plain(answer) if isinstance(answer, float) else answer or "no label"
-
-
-def _predicted(row: Mapping[str, Any]) -> str:
-    said, given = _answer(row["prediction"]), row.get("probability")
-    if given is None:
-        return said
-    if row["truth"] == row["prediction"]:
-        return f"{said}, with probability {decimals(given['truth'])}"
-    return f"{said}; probability of {_answer(row['truth'])}: {decimals(given['truth'])}, of {said}: {decimals(given['prediction'])}"

@@ -7,12 +7,24 @@ from typing import Any
 
 from mmtrain.columns import Weight
 from mmtrain.reports import plots
-from mmtrain.reports.blocks import Block, Cell, Pictures, Section, Table, Words, number
+from mmtrain.reports.blocks import Block, Cell, Picture, Pictures, Section, Table, Words, number
 from mmtrain.reports.contents import Contents
+from mmtrain.reports.diagram import described, draw
 from mmtrain.reports.drawing import Gallery
 from mmtrain.reports.words import CAVEATS, count, counted, direction, in_sentence, plain, shown, title
 
 MOST_WEIGHTS = 200
+
+
+def network(contents: Contents) -> Section:
+    """The network's diagram."""
+    if not contents.network:
+        return Section("Network", (Words("This run does not know its network in brief."),))
+    outline = contents.network
+    parts = [*outline["branches"], outline["fusion"], *outline["targets"]]
+    total = counted(sum(part["parameters"] for part in parts), "parameter")
+    picture = Picture("network.json", "The network", described(outline), f"{total} in all, learned from training rows.", draw(outline))
+    return Section("Network", (Pictures((picture,), wide=True),))
 
 
 def learning(contents: Contents, gallery: Gallery) -> Section:

@@ -151,6 +151,8 @@ def resumable(run: Run, say: Callable[[str], None]) -> str | None:
 
 def record(run: Run, material: Material, data: Prepared, decision: Decision) -> None:
     """Write down what the training is about to use."""
+    from mmtrain.model.outline import outline
+
     experiment, training = material.experiment, material.experiment.training
     run.write_text("config.yaml", config.to_yaml(experiment, run.folder))
     run.write_text("split.csv", to_csv(material.parts, data.table.rows, data.table.ids()))
@@ -158,6 +160,7 @@ def record(run: Run, material: Material, data: Prepared, decision: Decision) -> 
     learned = statistics.learn(experiment, material.fitted, data.table, material.arrays, material.parts.train)
     run.write_text("statistics.json", learned.model_dump_json(indent=1) + "\n")
     run.write_json("data.json", describe(data, material))
+    run.write_json("network.json", outline(material.network, experiment, material.fitted))
     run.update(versions=versions(), seed=training.seed, deterministic=training.deterministic, trial=decision.plain())
     run.seal(*RECORDED)
 
