@@ -14,7 +14,8 @@
         model.keras           the trained model with its preprocessing
         metrics.json          scores of the parts that were evaluated
         predictions_<part>.csv, most_wrong_<part>.json
-        plots/*.png, report.html
+        scores_<part>.csv, confusion_<part>.csv, epochs.csv
+        plots/*.png, report.html, model_card.md
         manifest.json         of a run that was unpacked: what its archive held and what it left out
         .lock                 held by the process that trains the run
 

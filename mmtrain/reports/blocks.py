@@ -55,6 +55,15 @@ class Words:
 
 
 @dataclass(frozen=True)
+class Points:
+    """Sentences that stand by themselves, one below the other."""
+
+    kind: ClassVar[str] = "points"
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Flow:
     """Steps from left to right, each a number, what it counts, and how it is divided, if it is."""
 
@@ -133,7 +142,7 @@ class Folded:
     blocks: tuple[Block, ...]
 
 
-Block: TypeAlias = Table | Words | Flow | Pictures | Cards | Code | Folded
+Block: TypeAlias = Table | Words | Points | Flow | Pictures | Cards | Code | Folded
 
 
 @dataclass(frozen=True)

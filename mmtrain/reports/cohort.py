@@ -20,9 +20,12 @@ def section(contents: Contents) -> Section:
     blocks: list[Block] = [flow(contents)]
     if contents.data["dropped"]:
         blocks.append(dropped(contents.data["dropped"]))
-    tables = [rows_by_class(contents, key) for key in contents.data.get("answers", {})]
-    blocks += tables or [rows_by_part(contents)]
-    return Section("Rows", tuple(blocks))
+    return Section("Rows", (*blocks, *tables(contents)))
+
+
+def tables(contents: Contents) -> list[Table]:
+    """Rows of each part, by class where a target has classes."""
+    return [rows_by_class(contents, key) for key in contents.data.get("answers", {})] or [rows_by_part(contents)]
 
 
 def flow(contents: Contents) -> Flow:

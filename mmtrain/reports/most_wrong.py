@@ -33,7 +33,9 @@ def _card(row: Mapping[str, Any], *, named: bool) -> Card:
     name = f"{row['id']} (row {row['row']})" if named else f"row {row['row']}"
     cells = tuple((key, Cell(text) if text else Cell("missing", tone="quiet")) for key, text in row["cells"].items())
     pictures = tuple(Thumbnail(f"{key} of {name}", jpeg) for key, jpeg in row["pictures"].items())
-    return Card(name, pictures, (("true", Cell(_told(row, "truth"))), ("predicted", Cell(_told(row, "prediction"), tone=_tone(row)))), cells)
+    return Card(
+        name, pictures, (("true", Cell(_told(row, "truth"))), ("predicted", Cell(_told(row, "prediction"), tone=_tone(row)))), cells
+    )
 
 
 def _told(row: Mapping[str, Any], answer: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmtrain.columns import Weight
-from mmtrain.reports import plots
+from mmtrain.reports import numbers, plots
 from mmtrain.reports.blocks import Block, Cell, Picture, Pictures, Section, Table, Words, number
 from mmtrain.reports.contents import Contents
 from mmtrain.reports.diagram import described, draw
@@ -35,14 +35,14 @@ def learning(contents: Contents, gallery: Gallery) -> Section:
     best = contents.facts.get("best_epoch")
     figure = plots.learning_curves(contents.epochs, monitor, best)
     alt = f"Line plots over {counted(len(contents.epochs), 'epoch')}: training and validation loss, {monitor}, learning rate."
-    picture = gallery.add(figure, "learning_curves", title="Learning curves", alt=alt)
-    blocks: list[Block] = [Words(_course(contents)), Pictures((picture,), wide=True)]
+    picture = gallery.add(figure, "learning_curves", title="Learning curves", alt=alt, caption=f"The numbers are in {numbers.EPOCHS_FILE}.")
+    blocks: list[Block] = [Words(course(contents)), Pictures((picture,), wide=True)]
     if _best(contents) and not any(part.label == "validation" for part in contents.parts):
         blocks.append(best_scores(contents))
     return Section("Training", tuple(blocks))
 
 
-def _course(contents: Contents) -> str:
+def course(contents: Contents) -> str:
     """Epochs, the best one and why training ended."""
     facts, stopping = contents.facts, contents.experiment.training.early_stopping
     words = f"{counted(len(contents.epochs), 'epoch')} of at most {contents.experiment.training.epochs}."
