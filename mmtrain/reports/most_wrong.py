@@ -8,7 +8,7 @@ from typing import Any
 from mmtrain.columns import Id
 from mmtrain.reports.blocks import Card, Cards, Cell, Thumbnail, Tone
 from mmtrain.reports.contents import Contents, Judged
-from mmtrain.reports.words import counted, decimals, plain, rows_called
+from mmtrain.reports.words import count, decimals, plain, rows_called
 
 NOTE = (
     "Worth a look: is the answer in the table right, does the picture show what it should, what do these rows have in common? "
@@ -23,10 +23,10 @@ def cards(contents: Contents, judged: Judged) -> tuple[Cards, ...]:
     if not rows:
         return ()
     named = contents.experiment.only(Id) is not None
-    which = f"the {counted(len(rows), 'row')} with the highest loss for {judged.key}"
     made = tuple(_card(row, named=named) for row in rows)
     note = f"{PROBABILITIES} {NOTE}" if "probability" in rows[0] else NOTE
-    return (Cards(f"Most wrong: {which} of the {rows_called(judged)}", made, note),)
+    caption = f"Most wrong for {judged.key}: of the {rows_called(judged)}, the {count(len(rows))} with the highest loss"
+    return (Cards(caption, made, note),)
 
 
 def _card(row: Mapping[str, Any], *, named: bool) -> Card:

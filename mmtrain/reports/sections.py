@@ -25,7 +25,7 @@ def sections(contents: Contents, gallery: Gallery) -> tuple[Section, ...]:
     return (
         summary(contents),
         cohort.section(contents),
-        training.network(contents),
+        *training.network(contents),
         training.learning(contents, gallery),
         *results.sections(contents, gallery),
         training.weights(contents),

@@ -16,15 +16,15 @@ from mmtrain.reports.words import CAVEATS, count, counted, direction, in_sentenc
 MOST_WEIGHTS = 200
 
 
-def network(contents: Contents) -> Section:
-    """The network's diagram."""
+def network(contents: Contents) -> tuple[Section, ...]:
+    """The network's diagram; nothing where the run does not know it in brief."""
     if not contents.network:
-        return Section("Network", (Words("This run does not know its network in brief."),))
+        return ()
     outline = contents.network
     parts = [*outline["branches"], outline["fusion"], *outline["targets"]]
     total = counted(sum(part["parameters"] for part in parts), "parameter")
     picture = Picture("network.json", "The network", described(outline), f"{total} in all, learned from training rows.", draw(outline))
-    return Section("Network", (Pictures((picture,), wide=True),))
+    return (Section("Network", (Pictures((picture,), wide=True),)),)
 
 
 def learning(contents: Contents, gallery: Gallery) -> Section:
