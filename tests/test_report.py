@@ -99,7 +99,13 @@ def make_run(folder, targets, monitor="validation_loss", **facts):
     }
     run.write_json("run.json", {**known, **facts})
     dropped = [{"row": 3, "id": "", "reason": "age: the cell is empty."}, {"row": 9, "id": "", "reason": "age: the cell is empty."}]
-    run.write_json("data.json", {"table": "t&t.csv", "sha256": "cd" * 32, "rows": 16, "used": 14, "dropped": dropped})
+    answers = {
+        key: {"train": target["counts"], "validation": [1] * len(target["counts"]), "test": [2] * len(target["counts"])}
+        for key, target in targets.items()
+        if "counts" in target
+    }
+    data = {"table": "t&t.csv", "sha256": "cd" * 32, "rows": 16, "used": 14, "dropped": dropped, "answers": answers}
+    run.write_json("data.json", data)
     parts = ["train"] * 8 + ["validation"] * 2 + ["test"] * 4
     run.write_text("split.csv", "row,id,part\n" + "".join(f"{row},{row},{part}\n" for row, part in enumerate(parts)))
     run.write_json("columns.json", {"columns": {"age": AGE, "note": NOTE}, "targets": targets})
@@ -121,7 +127,12 @@ def evaluate(run, part, truths, predictions, table="t.csv", report=True):
     run.write_json("metrics.json", {**known, part: results})
     looks = run.read_json("run.json").get("evaluations", [])
     run.update(evaluations=[*looks, {"part": part, "when": "2026-11-22T14:00:00+00:00", "rows": count, "table": table}])
-    return write(run, config.load(run / "config.yaml"), fitted, part, rows) if report else None
+    return written(run) if report else None
+
+
+def written(run):
+    """The report of what lies in the folder by now."""
+    return write(run, config.load(run / "config.yaml"), encode.read_fitted(run.read_json("columns.json")))
 
 
 def read(path):
@@ -169,6 +180,7 @@ def test_report_has_its_sections_in_reading_order(binary):
         "h2 Results on the test part",
         "h2 Results on the validation part",
         "h2 Class weights",
+        "h2 Limits",
         "h2 What the columns learned",
         "h2 Experiment",
         "h2 Versions and hashes",
@@ -197,7 +209,7 @@ def test_report_judges_an_earlier_part_too(binary):
 
 def test_report_shows_which_rows_took_part(binary):
     found = binary[2]
-    assert found.terms[1:7] == ["16 in t&t.csv", "2 left out", "14 used", "8 train", "2 validation", "4 test"]
+    assert found.terms[11:17] == ["16 in t&t.csv", "2 left out", "14 used", "8 train", "2 validation", "4 test"]
     assert found.tables["Rows left out"] == [["Reason", "Rows", "Which"], ["age: the cell is empty.", "2", "row 3 and row 9"]]
     assert found.tables["Rows of each part by ill"] == [
         ["Class", "train", "validation", "test"],
@@ -276,11 +288,13 @@ def test_report_draws_every_part(binary):
 
 
 def test_report_needs_nothing_beside_it(binary):
-    _, path, found = binary
+    run, path, found = binary
     text = path.read_text(encoding="utf-8")
     loads = [value for _, attributes in found.tags for name, value in attributes.items() if name in ("src", "href", "xlink:href", "srcset")]
     assert len(loads) > 20
-    assert [value for value in loads if not value.startswith("#")] == []
+    beside = {value for value in loads if not value.startswith("#")}
+    assert beside == {"scores_test.csv", "confusion_test.csv", "scores_validation.csv", "confusion_validation.csv"}
+    assert [name for name in beside if not (run / name).is_file()] == []
     assert [word for word in ("http:", "https:", "@import", "url(http", "<script", "<link", "<object", "<iframe") if word in text] == []
     assert path.stat().st_size < 300_000
 
@@ -290,8 +304,9 @@ def test_report_can_be_read_by_all(binary):
     names = [attributes["id"] for _, attributes in found.tags if "id" in attributes]
     assert len(names) == len(set(names))
     links = [attributes["href"] for tag, attributes in found.tags if tag == "a"]
-    assert links == [f"#section-{number}" for number in range(1, 10)]
-    assert {link[1:] for link in links} <= set(names)
+    sections = [f"#section-{number}" for number in range(1, 11)]
+    assert links[:11] == ["#main", *sections]  # whoever has no mouse passes over the contents
+    assert {link[1:] for link in links[:11]} <= set(names)
     assert ("html", {"lang": "en"}) in found.tags
     assert ("details", {}) in found.tags
     scopes = [attributes.get("scope") for tag, attributes in found.tags if tag == "th"]
@@ -369,8 +384,7 @@ def test_report_shows_why_a_score_is_undefined(tmp_path):
     ]
     sentence = f"On the 2 rows of newer.csv, the AUC of ill is undefined: {reason} So the model cannot be compared with the baseline."
     assert sentence in found.paragraphs
-    assert "The test part has not been scored yet." in found.paragraphs
-    assert "A dash: not evaluated yet (validation and test), so the answers are not in this run." in found.paragraphs
+    assert "The test part has not been scored yet. To score it: mmtrain evaluate clinic/3" in found.paragraphs
     assert "h2 Results on newer.csv" in found.headings
     assert png_names(run) == ["confusion_newer.png", "learning_curves.png", "reliability_newer.png"]  # no ROC of one class
 
@@ -391,8 +405,8 @@ def test_report_of_labels_has_a_line_for_each(tmp_path):
     assert [row[0] for row in scores[1:3]] == ["Macro AUC", "Macro PR-AUC"]
     assert len(scores) == 7  # those of single labels have a table of their own
     assert found.tables["Rows of each part by tags"][2:] == [
-        ["a", "4 (50.0 %)", "–", "2 (50.0 %)"],
-        ["b<i>", "2 (25.0 %)", "–", "0 (0.0 %)"],
+        ["a", "4 (50.0 %)", "1 (50.0 %)", "2 (50.0 %)"],
+        ["b<i>", "2 (25.0 %)", "1 (50.0 %)", "2 (50.0 %)"],
     ]
 
 

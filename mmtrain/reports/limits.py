@@ -81,8 +81,8 @@ def _of_rows(contents: Contents) -> Iterator[str]:
         yield f"{share} were left out, so the scores do not speak of rows like them."
     if contents.experiment.only(Group) is None:
         yield (
-            "No column groups the rows. If several rows belong to one person or thing, they may be on both sides of the split, "
-            "and the scores are too good for new ones. A column of the role group keeps them together."
+            "No column groups the rows. If several rows belong together, those of one patient for instance, they may be on both sides of "
+            "the split, and the scores are too good for new ones. A column of the role group keeps them in one part."
         )
     if all(part.label in contents.sizes for part in contents.parts):
         yield f"All rows are from {contents.data['table']}: rows of another place, device or year may be harder."

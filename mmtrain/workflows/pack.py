@@ -1,7 +1,8 @@
 """`mmtrain pack`: a run folder as one file that another machine can open.
 
 By default it holds what evaluate, predict and export need, and how the training went; no row of the table and no picture.
-It does hold what was learned from rows: categories, words, smallest and largest numbers (columns.json, statistics.json, model.keras).
+It does hold what was learned from rows: categories, words, smallest and largest numbers (columns.json, statistics.json, model.keras),
+and scores.
 """
 
 from __future__ import annotations
