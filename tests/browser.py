@@ -4,7 +4,6 @@ It is spoken to over a pipe in the Chrome DevTools Protocol: JSON documents, eac
 """
 
 import base64
-import fcntl
 import json
 import os
 import shutil
@@ -14,26 +13,28 @@ from contextlib import contextmanager
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FOUND = next((found for found in map(shutil.which, NAMES) if found), None)
 """The browser on the PATH, or None."""
-OFFLINE = ("--proxy-server=127.0.0.1:9", "--no-first-run", "--disable-component-update", "--disable-background-networking")
+OPTIONS = [
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe"),
+    *("--no-first-run", "--disable-component-update", "--disable-background-networking"),
+]
 
 
 @contextmanager
 def browser(folder):
     """A browser that keeps its profile in `folder`."""
-    here, theirs = _pipe(), _pipe()
-    child = theirs[0], here[1]  # it reads what we write, and we read what it writes
-
-    def hand_over():
-        os.dup2(child[0], 3)
-        os.dup2(child[1], 4)
-
-    arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", f"--user-data-dir={folder}", *OFFLINE]
+    our_answers, their_answers = os.pipe()
+    their_questions, our_questions = os.pipe()
+    # It reads from 3 and writes to 4, whatever the pipes are called here.
+    started = ["sh", "-c", f'exec "$@" 3</dev/fd/{their_questions} 4>/dev/fd/{their_answers}', "sh", FOUND]
     process = subprocess.Popen(
-        [FOUND, *arguments], preexec_fn=hand_over, pass_fds=(3, 4), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*started, *OPTIONS, f"--user-data-dir={folder}"],
+        pass_fds=(their_questions, their_answers),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
-    for end in child:
+    for end in (their_questions, their_answers):
         os.close(end)
-    with open(here[0], "rb") as answers, open(theirs[1], "wb", buffering=0) as questions:
+    with open(our_answers, "rb") as answers, open(our_questions, "wb", buffering=0) as questions:
         try:
             yield Page(questions, answers)
         finally:
@@ -41,35 +42,26 @@ def browser(folder):
             process.wait()
 
 
-def _pipe():
-    """Reading and writing end, with numbers that are not 3 and 4."""
-    ends = os.pipe()
-    high = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends)
-    for end in ends:
-        os.close(end)
-    return high
-
-
 class Page:
     """The one page that is open; `complaints` are the errors and warnings of its console, and whatever it tried to load."""
 
     def __init__(self, questions, answers):
         self._questions, self._answers = questions, answers
-        self._asked, self._waiting, self._session = 0, b"", None
+        self._asked, self._waiting, self._session, self._open = 0, b"", None, False
         self.complaints, self.loaded = [], []
         target = self._ask("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self._ask(f"{domain}.enable")
 
-    def open(self, path, *, width=1200, height=900, scheme="light", scripts=True):
+    def open(self, path, *, width=1200, height=900, scheme="light"):
         """Show a file in a window of this many CSS pixels."""
         self._ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
         self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        self._ask("Emulation.setScriptExecutionDisabled", value=not scripts)
-        self._events = []
+        self._open = False
+        self.complaints, self.loaded = [], []
         self._ask("Page.navigate", url=path.resolve().as_uri())
-        while "Page.loadEventFired" not in self._events:
+        while not self._open:
             self._hear(self._next())
 
     def value(self, expression):
@@ -78,10 +70,15 @@ class Page:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
-    def press(self, key, *, code=None, text=""):
+    def emulate(self, medium):
+        """Look as on `print` or `screen`."""
+        self._ask("Emulation.setEmulatedMedia", media=medium)
+
+    def press(self, key, *, text=""):
         """Press and release one key."""
         for kind in ("keyDown", "keyUp"):
-            self._ask("Input.dispatchKeyEvent", type=kind, key=key, code=code or key, text=text if kind == "keyDown" else "", **CODES[key])
+            typed = {"text": text} if kind == "keyDown" else {}
+            self._ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=CODES[key], **typed)
 
     def screenshot(self, path, *, whole=True):
         """The whole page, or what the window shows, as PNG."""
@@ -116,7 +113,7 @@ class Page:
     def _hear(self, event):
         method, values = event.get("method"), event.get("params", {})
         if method == "Page.loadEventFired":
-            self._events.append(method)
+            self._open = True
         elif method == "Runtime.exceptionThrown":
             self.complaints.append(values["exceptionDetails"].get("text"))
         elif method == "Runtime.consoleAPICalled":
@@ -127,4 +124,4 @@ class Page:
             self.loaded.append(values["request"]["url"])
 
 
-CODES = {"Tab": {"windowsVirtualKeyCode": 9}, "Enter": {"windowsVirtualKeyCode": 13}}
+CODES = {"Tab": 9, "Enter": 13}

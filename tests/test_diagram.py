@@ -69,7 +69,9 @@ def test_diagram_keeps_boxes_apart_and_texts_inside(branches, targets):
     drawn = Drawn(diagram.draw(network(*(branch(name, name, "b" * 80) for name in names), targets=[f"t{n}" for n in range(targets)])))
     assert len(drawn.boxes) == 2 * branches + 1 + targets
     for place, (x, y, width, height) in enumerate(drawn.boxes):
-        assert 0 <= x and x + width <= drawn.width and 0 <= y and y + height <= drawn.height
+        assert min(x, y) >= 0
+        assert x + width <= drawn.width
+        assert y + height <= drawn.height
         for left, top, wide, high in drawn.boxes[:place]:
             assert x >= left + wide or left >= x + width or y >= top + high or top >= y + height
     for x, y, text in drawn.texts:

@@ -9,6 +9,7 @@ from PIL import Image
 from tiny import paint, write_experiment, write_table
 
 from mmtrain import config
+from mmtrain.data.encode import Fitted
 from mmtrain.evaluation import most_wrong
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multiclass import FittedMulticlass
@@ -124,11 +125,9 @@ def test_cells_are_clipped_and_empty_where_there_is_nothing(clinic):
 def test_a_target_without_a_known_answer_has_no_rows(clinic):
     experiment, data = clinic
 
-    class Fitted:
-        targets = {"ill": ILL}
-
+    fitted = Fitted(columns={}, targets={"ill": ILL})
     answers = most_wrong.Answers({"ill": np.array([-1, -1])}, {"ill": np.array([[0.5], [0.5]], dtype=np.float32)})
-    assert most_wrong.most_wrong(experiment, Fitted(), data.table, data.stores, np.array([2, 4]), answers) == {}
+    assert most_wrong.most_wrong(experiment, fitted, data.table, data.stores, np.array([2, 4]), answers) == {}
     answers = most_wrong.Answers({"ill": np.array([-1, 1])}, {"ill": np.array([[0.5], [0.5]], dtype=np.float32)})
-    found = most_wrong.most_wrong(experiment, Fitted(), data.table, data.stores, np.array([2, 4]), answers)
+    found = most_wrong.most_wrong(experiment, fitted, data.table, data.stores, np.array([2, 4]), answers)
     assert [(row["row"], row["truth"]) for row in found["ill"]] == [(4, "yes")]

@@ -81,6 +81,8 @@ class Picture:
     alt: str
     caption: str = ""
     markup: str | None = None
+    scrolls: bool = False
+    """Keeps its size on a narrow page, and is scrolled there."""
 
 
 @dataclass(frozen=True)

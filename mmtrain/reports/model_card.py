@@ -21,7 +21,7 @@ def text(contents: Contents) -> str:
 
     environment = Environment(  # noqa: S701 - every value is escaped, for Markdown
         loader=FileSystemLoader(HERE),
-        finalize=_escaped,
+        finalize=escaped,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -72,7 +72,7 @@ def _scores(contents: Contents, place: int) -> Section:
     return Section(f"Scores on {part.title}", tuple(blocks))
 
 
-def _escaped(value: object) -> str:
+def escaped(value: object) -> str:
     """Letters that Markdown or HTML would take for their own, and line ends, made plain."""
     plain = " ".join(str(value).split())
     for letter, shown in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):

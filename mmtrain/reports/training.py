@@ -23,7 +23,9 @@ def network(contents: Contents) -> tuple[Section, ...]:
     outline = contents.network
     parts = [*outline["branches"], outline["fusion"], *outline["targets"]]
     total = counted(sum(part["parameters"] for part in parts), "parameter")
-    picture = Picture("network.json", "The network", described(outline), f"{total} in all, learned from training rows.", draw(outline))
+    picture = Picture(
+        "network.json", "The network", described(outline), f"{total} in all, learned from training rows.", draw(outline), scrolls=True
+    )
     return (Section("Network", (Pictures((picture,), wide=True),)),)
 
 
