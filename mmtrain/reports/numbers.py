@@ -32,8 +32,8 @@ def write(run: Run, contents: Contents) -> None:
     """Write the files; one without a row is not written."""
     _write(run, EPOCHS_FILE, pd.DataFrame(list(contents.epochs)))
     for part in contents.parts:
-        _write(run, scores_file(part.label), pd.DataFrame(_scores(part), columns=list(SCORES)))
-        _write(run, confusion_file(part.label), pd.DataFrame(_confusion(part), columns=list(CONFUSION)))
+        _write(run, scores_file(part.label), scores(part))
+        _write(run, confusion_file(part.label), confusion(part))
 
 
 def _write(run: Run, name: str, table: pd.DataFrame) -> None:
@@ -41,10 +41,20 @@ def _write(run: Run, name: str, table: pd.DataFrame) -> None:
         run.write_text(name, table.to_csv(index=False, lineterminator="\n"))
 
 
+def scores(part: EvaluatedPart) -> pd.DataFrame:
+    """A line per target, predictor and score."""
+    return pd.DataFrame(_scores(part), columns=list(SCORES))
+
+
+def confusion(part: EvaluatedPart) -> pd.DataFrame:
+    """A line per target, true and predicted class."""
+    return pd.DataFrame(_confusion(part), columns=list(CONFUSION))
+
+
 def _scores(part: EvaluatedPart) -> Iterator[tuple[Any, ...]]:
     for key, result in part.results.items():
-        for predictor, scores in predictors(result):
-            for name, score in scores.items():
+        for predictor, found in predictors(result):
+            for name, score in found.items():
                 note = score.get("undefined") or score.get("note", "")
                 yield key, predictor, name, score["value"], score.get("low"), score.get("high"), result["rows"], note
 
