@@ -26,9 +26,9 @@ from mmtrain.evaluation.most_wrong import Answers, most_wrong
 from mmtrain.evaluation.predictions import frame, to_csv
 from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.layers.start import start_tensorflow
+from mmtrain.reports import report
 from mmtrain.runs import Run, is_test_look
 from mmtrain.workflows.prepare import Prepared, read_data, recorded_data, scored_columns
-from mmtrain.workflows.report import write_report
 
 Array = np.ndarray[Any, Any]
 
@@ -86,8 +86,9 @@ def evaluate(
     label = looks[-1]["part"]
     wrong = most_wrong(experiment, fitted, data.table, data.stores, rows, Answers(truths, predictions))
     keep(run, label, results, predicted, wrong)
+    written = report.write(run, experiment, fitted)
     times = sum(1 for look in looks if is_test_look(look)) if is_test_look(looks[-1]) else 0
-    return Evaluated(run, label, results, run / f"predictions_{label}.csv", write_report(run), times, remarks(run, looks[-1]))
+    return Evaluated(run, label, results, run / f"predictions_{label}.csv", written, times, remarks(run, looks[-1]))
 
 
 def opened(run: Run) -> tuple[Experiment, encode.Fitted]:

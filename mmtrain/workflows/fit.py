@@ -16,13 +16,13 @@ from mmtrain.data.images import Progress
 from mmtrain.data.parts import PartSummary, summarise, to_csv
 from mmtrain.errors import Problem, UsageError
 from mmtrain.layers.start import start_tensorflow
+from mmtrain.reports import report
 from mmtrain.runs import Run
 from mmtrain.training.events import Watcher
 from mmtrain.training.lock import held
 from mmtrain.workflows.build import build
 from mmtrain.workflows.examine import checked
 from mmtrain.workflows.prepare import Prepared, recorded_data, strata
-from mmtrain.workflows.report import write_report
 from mmtrain.workflows.train import Fitted, state_kept, train
 from mmtrain.workflows.versions import versions
 
@@ -79,7 +79,7 @@ def fit(path: Path, *, overrides: Iterable[str] = (), output: Path = Path("runs"
         record(run, material, data, decision)
         told.announce(plan(run, material, data))
         done = train(run, material, told.watch, callbacks=callbacks)
-    write_report(run)
+    report.write(run, material.experiment, material.fitted)
     return done
 
 
@@ -118,7 +118,7 @@ def _resume(run: Run, told: Onlookers) -> Fitted:
         _reopen(run)
         told.announce(plan(run, material, data))
         done = train(run, material, told.watch, checkpoint, callbacks)
-    write_report(run)
+    report.write(run, material.experiment, material.fitted)
     return done
 
 
