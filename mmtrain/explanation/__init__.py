@@ -1,0 +1,16 @@
+"""What in a row speaks for an answer of the trained network, and how much.
+
+| module | does |
+|---|---|
+| `taps` | opens the network where its inputs become real numbers |
+| `gradients` | integrated gradients along the way from a baseline to the row, and how complete they are |
+| `grad_cam` | where in a picture a convolutional branch looks |
+| `baseline` | what a row is compared with |
+| `shares` | attributions by column, word and region of a picture |
+| `choice` | which rows are worth explaining |
+| `figure` `words` | a picture per row |
+| `files` | tables of all rows |
+
+Explained is the raw value of a target: of a class its logit, which adds up, and not its probability, which does not; of a
+regression the number in its unit.
+"""
