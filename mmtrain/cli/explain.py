@@ -12,6 +12,7 @@ from mmtrain.cli.evaluate import Part
 from mmtrain.cli.options import Code, Json, Output, Quiet, Run
 
 if TYPE_CHECKING:
+    from mmtrain.explanation.explained import Explained
     from mmtrain.workflows.explain import Explanation
 
 
@@ -93,27 +94,32 @@ def _plain(done: Explanation) -> dict[str, object]:
 
 
 def _show(done: Explanation, *, quiet: bool) -> None:
-    from rich.markup import escape
-
-    from mmtrain.cli.show import note, number, out, plain_table
+    from mmtrain.cli.show import note, out, printable
     from mmtrain.errors import listed
 
-    table = plain_table("id", "part", "chosen as", "true", "predicted", "explained", "output", "baseline", "sum", "gap", "steps", "most by")
-    for column in table.columns[1:6] + table.columns[-1:]:
-        column.justify = "left"
-    for _, row in done.rows:
-        found, chosen = row.attributed, row.chosen
-        texts = (chosen.id, chosen.part, chosen.why, row.truth, row.prediction, row.question.words)
-        numbers = (number(found.output), number(found.baseline_output), number(found.total), f"{found.gap:.2g} %", str(found.steps))
-        most = ", ".join(f"{share.column} {share.attribution:+.2f}" for share in row.strongest(3))
-        table.add_row(*(escape(text) for text in texts), *numbers, escape(most))
     console = out()
-    console.print(f"\n{escape(str(done.run))}: what speaks for the answer {escape(done.target)}", highlight=False)
-    console.print(table)
-    note("Completeness: the attributions of a row (sum) are the difference of output and baseline, but for the gap.", quiet=quiet)
+    for _, row in done.rows:
+        head, rest = _lines(row)
+        console.print(printable(head), style="bold", markup=False, soft_wrap=True)
+        console.print(f"    {printable(rest)}", markup=False, soft_wrap=True)
+    note("The attributions of all inputs add up to output less baseline, but for the gap; the three largest are shown.", quiet=quiet)
     note(f"Baseline: {listed([f'{key} {told}' for key, told in done.baseline.items()])}.", quiet=quiet)
     if incomplete := [row.chosen.id for _, row in done.rows if not row.complete]:
         note(f"The gap of {listed(incomplete)} is more than 1 %; more --steps may close it.")
     if any(row.chosen.part == "test" for _, row in done.rows):
-        note("These are test rows. A model that is changed after looking at them has test scores that are too good.")
-    note(f"{len(done.rows)} rows in {done.seconds:.1f} s: {done.folder}", quiet=quiet)
+        note("There are test rows among them. A model that is changed after looking at them has test scores that are too good.")
+    note(f"{len(done.rows)} {'row' if len(done.rows) == 1 else 'rows'} in {done.seconds:.1f} s: {done.folder}", quiet=quiet)
+
+
+def _lines(row: Explained) -> tuple[str, str]:
+    """What the row is, and what its answer is made of."""
+    from mmtrain.cli.show import number
+
+    found, chosen = row.attributed, row.chosen
+    known = f"true {row.truth}, " if row.truth else ""
+    head = f"{chosen.id} ({', '.join(filter(None, (chosen.part, chosen.why)))}): {known}predicted {row.prediction}"
+    sums = f"{row.question.words} {number(found.output)}, baseline {number(found.baseline_output)}, attributions {found.total:+.3f}"
+    gap = f"gap {found.gap:.2g} %, {found.steps:,} {'step' if found.steps == 1 else 'steps'}"
+    most = ", ".join(f"{share.column} {share.attribution:+.3f}" for share in row.strongest(3) if not share.missing)
+    missing = f"; missing: {', '.join(row.missing)}" if row.missing else ""
+    return head, f"{sums} ({gap}): {most}{missing}"

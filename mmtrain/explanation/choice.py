@@ -43,7 +43,7 @@ def _ends(values: Array) -> list[tuple[int, bool]]:
 
 
 def _error(target: FittedTarget, truth: Array, prediction: Array) -> Array:
-    """How wrong each row is, (rows,): the probability that its true class was denied, over labels the mean of that; of numbers the error."""
+    """How wrong each row is, (rows,): the probability that its true class was denied; the mean of that over labels; a number's error."""
     if not target.columns:
         return np.abs(prediction.reshape(-1).astype(np.float64) - truth)
     probabilities = target.probabilities(prediction)
@@ -62,4 +62,5 @@ def _doubt(target: FittedTarget, prediction: Array) -> Array:
     if target.task == "multilabel":
         doubt: Array = -np.abs(probabilities - 0.5).mean(axis=1)
         return doubt
-    return 1 - probabilities.max(axis=1)
+    unsure: Array = 1 - probabilities.max(axis=1)
+    return unsure

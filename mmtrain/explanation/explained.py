@@ -81,7 +81,7 @@ class Share:
         if self.missing:
             return f"{self.column}: missing"
         if self.kind == "image":
-            return f"{self.column}: picture"
+            return self.column
         if self.kind in ("tokens", "bag"):
             words = len(self.reading) + self.unread
             return f"{self.column}: {words} {'word' if words == 1 else 'words'}"
@@ -130,7 +130,9 @@ class Explained:
     def without_pixels(self) -> Explained:
         """The same without what takes memory."""
         shares = tuple(replace(share, pixels=None) for share in self.shares)
-        found = replace(self.attributed, attributions={tap: values.sum(keepdims=True) for tap, values in self.attributed.attributions.items()})
+        found = replace(
+            self.attributed, attributions={tap: values.sum(keepdims=True) for tap, values in self.attributed.attributions.items()}
+        )
         return replace(self, shares=shares, attributed=found, pictures={}, cams={})
 
     def strongest(self, most: int) -> list[Share]:

@@ -37,4 +37,5 @@ def grad_cam(network: Tapped, row: Mapping[str, Array], question: Question) -> d
 
 def _weighed(maps: Array, gradients: Array) -> Array:
     """(height, width, channels) twice to (height, width)."""
-    return np.maximum((maps * gradients.mean(axis=(0, 1))).sum(axis=-1), 0).astype(np.float32)
+    found: Array = np.maximum((maps * gradients.mean(axis=(0, 1))).sum(axis=-1), 0).astype(np.float32)
+    return found

@@ -52,7 +52,13 @@ class Attributed:
 
 
 def integrated_gradients(
-    network: Tapped, row: Mapping[str, Array], baseline: Mapping[str, Array], question: Question, *, held: Collection[str], steps: int | None
+    network: Tapped,
+    row: Mapping[str, Array],
+    baseline: Mapping[str, Array],
+    question: Question,
+    *,
+    held: Collection[str],
+    steps: int | None,
 ) -> Attributed:
     """The attributions of one encoded row, every array of which has a first axis of 1.
 

@@ -23,9 +23,7 @@ UNSEEN_WORD = FIRST_ID - 1
 def shares(found: Attributed, fitted: Fitted, cells: Cells) -> tuple[Share, ...]:
     """A share for every input column, in the order of the experiment."""
     missing = cells.missing(fitted)
-    return tuple(
-        _share(key, column, _of_column(found, key), cells, missing=key in missing) for key, column in fitted.columns.items()
-    )
+    return tuple(_share(key, column, _of_column(found, key), cells, missing=key in missing) for key, column in fitted.columns.items())
 
 
 def _of_column(found: Attributed, key: str) -> list[Array]:
@@ -50,7 +48,8 @@ def _by_axes(values: Sequence[Array], shape: tuple[int, ...]) -> Array | None:
     """The sum over all axes behind those of `shape`; None where a tap has not these axes."""
     if any(one.shape[: len(shape)] != shape for one in values):
         return None
-    return np.sum([one.sum(axis=tuple(range(len(shape), one.ndim))) for one in values], axis=0)
+    together: Array = np.sum([one.sum(axis=tuple(range(len(shape), one.ndim))) for one in values], axis=0)
+    return together
 
 
 def regions(pixels: Array) -> tuple[Element, ...]:

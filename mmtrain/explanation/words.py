@@ -37,37 +37,38 @@ class Laid:
 
     words: tuple[Word, ...]
     lines: int
+    strongest: float
     left_out: int
     """Words past `MOST`."""
 
 
-def laid_out(reading: Sequence[Element], width: float) -> Laid:
+def laid_out(reading: Sequence[Element], room: float) -> Laid:
     """The words in reading order, in lines of so many inches."""
     strongest = max((abs(element.attribution) for element in reading), default=0.0) or 1.0
     found: list[Word] = []
     line, left = 0, 0.0
     for element in reading[:MOST]:
         text = shortened(element.name, LONGEST_WORD)
-        wide = _width(text)
-        if left and left + wide > width:
+        wide = width(text)
+        if left and left + wide > room:
             line, left = line + 1, 0.0
         found.append(Word(text, element.attribution / strongest, line, left))
         left += wide + GAP
-    return Laid(tuple(found), line + 1, max(0, len(reading) - MOST))
+    return Laid(tuple(found), line + 1, strongest, max(0, len(reading) - MOST))
 
 
-def _width(text: str) -> float:
-    """Inches."""
+def width(text: str) -> float:
+    """Inches that a text takes."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
-    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(family="DejaVu Sans", size=SIZE), ismath=False)
-    return float(width) / 72
+    wide, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(family="DejaVu Sans", size=SIZE), ismath=False)
+    return float(wide) / 72
 
 
 def write(figure: Figure, word: Word, left: float, top: float) -> None:
     """Put a word on the figure, inches from its lower left corner."""
     colour = SECOND if word.strength > 0 else FIRST
     box = {"boxstyle": "round,pad=0.14,rounding_size=0.2", "facecolor": colour, "edgecolor": "none", "alpha": 0.6 * abs(word.strength)}
-    width, height = figure.get_size_inches()
-    figure.text(left / width, top / height, word.text, va="baseline", fontsize=SIZE, color=INK, bbox=box)
+    across, up = figure.get_size_inches()
+    figure.text(left / across, top / up, word.text, va="baseline", fontsize=SIZE, color=INK, bbox=box)

@@ -135,7 +135,9 @@ def _named(table: Table, names: tuple[str, ...]) -> Array:
         if name in gone:
             problems.append(Problem(f"--rows {name}", f"this row of {table.path.name} was left out: {gone[name]}", "Choose another row."))
         elif name not in positions:
-            fix = did_you_mean(name, positions) or f"Ids are those of the id column, or positions; the first one is {next(iter(positions))}."
+            fix = (
+                did_you_mean(name, positions) or f"Ids are those of the id column, or positions; the first one is {next(iter(positions))}."
+            )
             problems.append(Problem(f"--rows {name}", f"{table.path.name} has no row with this id.", fix))
     if problems:
         raise DataError(problems)
@@ -170,7 +172,11 @@ def _cells(experiment: Experiment, fitted: Fitted, table: Table, positions: Arra
     ordered = np.unique(positions)
     found: dict[str, dict[int, str | None]] = {}
     for key in fitted.columns:
-        cells = [cell for piece in table.pieces(experiment.columns[key].column, ordered) for cell in piece.astype(object).where(piece.notna(), None)]
+        cells = [
+            cell
+            for piece in table.pieces(experiment.columns[key].column, ordered)
+            for cell in piece.astype(object).where(piece.notna(), None)
+        ]
         found[key] = dict(zip(ordered.tolist(), cells, strict=True))
     return found
 
