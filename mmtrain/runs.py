@@ -7,13 +7,15 @@
         split.csv             row, id, part
         columns.json          what training rows taught the columns and the targets
         statistics.json       what training rows look like, to tell drift by
+        network.json          the network in brief: what each part takes, gives and learns
         metrics.jsonl         a line per epoch
         checkpoints/          best, last, previous
         tensorboard/          what metrics.jsonl says, for TensorBoard, where the experiment asks for it
         model.keras           the trained model with its preprocessing
         metrics.json          scores of the parts that were evaluated
-        predictions_<part>.csv
-        plots/*.png, report.html
+        predictions_<part>.csv, most_wrong_<part>.json
+        scores_<part>.csv, confusion_<part>.csv, epochs.csv
+        plots/*.png, report.html, model_card.md
         manifest.json         of a run that was unpacked: what its archive held and what it left out
         .lock                 held by the process that trains the run
 

@@ -1,4 +1,4 @@
-"""The bootstrap: what is drawn, that scores of draws are the scores of the drawn rows, and that intervals hold the truth as often as they say."""
+"""The bootstrap: what is drawn, that scores of draws are those of the drawn rows, and that intervals hold the truth as often as told."""
 
 import numpy as np
 import pytest

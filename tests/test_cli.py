@@ -477,14 +477,15 @@ def test_fit_prints_the_run_folder_and_everything_else_beside_it(there):
     epoch = r"train_loss \d\.\d{3}  validation_loss \d\.\d{3}  validation_auc\[red\] \d\.\d{3}  best .*  \d+\.\d s  [\d,]+ rows/s"
     assert [bool(re.fullmatch(rf"epoch {number}/2  {epoch}", line)) for number, line in enumerate(found[7:9], start=1)] == [True, True]
     assert re.fullmatch(r"Best epoch [12] of 2\.  train_loss .* validation_auc\[red\] \d\.\d{3}", found[9])
-    assert found[10:] == ["Score it on the test part: mmtrain evaluate runs/marked/1"]
+    assert found[10:] == ["Report: runs/marked/1/report.html", "Score it on the test part: mmtrain evaluate runs/marked/1"]
 
 
 def test_fit_gives_json(there, folder):
     said = there("fit", "marked.yaml", "--json", "--set", "training.epochs=1", "--output", "elsewhere")
     assert (said.code, said.err) == (0, "")
     found = json.loads(said.out)
-    assert found["run"] == "elsewhere/marked/1"
+    assert (found["run"], found["report"]) == ("elsewhere/marked/1", "elsewhere/marked/1/report.html")
+    assert (folder / found["report"]).is_file()
     assert (found["epochs"], found["best_epoch"]) == (1, 1)
     assert found["scores"] == {
         name: value for name, value in lines(folder / found["run"] / "metrics.jsonl")[0].items() if name not in ("epoch", "learning_rate")

@@ -1,6 +1,7 @@
 """Predicting a table: row by row in its order, bit for bit what `evaluate` predicts, and every hole told in its row."""
 
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,13 @@ from tiny import paint, two_blobs, write_experiment, write_table
 
 import mmtrain
 from mmtrain.cli.app import run as command_line
+from mmtrain.data.formats import open_table
+from mmtrain.data.pieces import Source
 from mmtrain.errors import DataError
+from mmtrain.memory import anonymous_memory
 from mmtrain.workflows.evaluate import evaluate
 from mmtrain.workflows.fit import fit
+from mmtrain.workflows.predict import Wish, predict_source
 
 CONFIG = """
 name: clinic
@@ -318,3 +323,49 @@ def test_the_saved_model_answers_as_predict_does(tmp_path, tensorflow):
     answer = tensorflow.function(lambda inputs: model(inputs, training=False))(raw)["y"].numpy()
     np.testing.assert_array_equal(found["probability_low"], answer[:, 0])
     assert found.columns.tolist() == ["row", "prediction", "probability_high", "probability_low", "status"]
+
+
+class Sampled:
+    """The most anonymous memory of this process while the block runs, above that at its start; bytes."""
+
+    def __enter__(self):
+        self.start = self.most = anonymous_memory()
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self.sample)
+        self.thread.start()
+        return self
+
+    def sample(self):
+        while not self.done.wait(0.02):
+            self.most = max(self.most, anonymous_memory())
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.thread.join()
+        self.growth = self.most - self.start
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_rows_that_are_predicted(tmp_path, tensorflow):
+    config = """
+    name: long
+    columns: {x: {role: numeric}, city: {role: categorical}, note: {role: text}, y: {role: target, task: binary}}
+    training: {epochs: 1, deterministic: true}
+    """
+    rows = [f"{row % 97 / 10},{('ulm', 'bonn')[row % 2]},{' '.join(f'word{row % 50}' for _ in range(40))}" for row in range(10_000)]
+    (tmp_path / "table.csv").write_text("x,city,note,y\n" + "".join(f"{cells},{number % 2}\n" for number, cells in enumerate(rows[:400])))
+    fit(write_experiment(tmp_path / "long.yaml", config), output=tmp_path / "runs")
+    loaded = mmtrain.load("long", output=tmp_path / "runs")
+    growth = []
+    for blocks in (30, 100):  # 84 MB, of which 64 are read ahead, and 280 MB
+        with (tmp_path / "new.csv").open("w") as file:
+            file.write("x,city,note\n")
+            file.writelines("".join(f"{cells}\n" for cells in rows) for _ in range(blocks))
+        with Sampled() as memory:
+            done = predict_source(loaded, Source(open_table(tmp_path / "new.csv"), tmp_path), Wish(tmp_path / "out.csv", proba=True))
+        assert done.rows == blocks * 10_000
+        growth.append(memory.growth)
+    assert growth[1] < growth[0] + 50_000_000
+    written = pd.read_csv(tmp_path / "out.csv")
+    assert written["row"].tolist() == list(range(1_000_000))
+    assert written["probability_1"][-10_000:].tolist() == written["probability_1"][:10_000].tolist()

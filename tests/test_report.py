@@ -12,10 +12,10 @@ from mmtrain import config
 from mmtrain.data import encode
 from mmtrain.evaluation.predictions import frame, to_csv
 from mmtrain.evaluation.scoring import score_target
-from mmtrain.reports import background, drawing, plots, words
-from mmtrain.reports.blocks import Pictures, Section
-from mmtrain.reports.contents import predictions_of, read_epochs
-from mmtrain.reports.report import page, write
+from mmtrain.reports import background, drawing, numbers, plots, words
+from mmtrain.reports.blocks import Cell, Pictures, Section, Table, Words
+from mmtrain.reports.contents import EvaluatedPart, predictions_of, read_epochs
+from mmtrain.reports.report import bounded, page, write
 from mmtrain.runs import Run
 
 EVIL = "<script>alert(1)</script>"
@@ -36,6 +36,7 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.open, self.tags, self.headings, self.paragraphs, self.tables, self.terms = [], [], [], [], {}, []
+        self.described = []  # (dt, dd)
         self.feed(text)
         assert self.open == []  # every tag is closed
 
@@ -65,6 +66,10 @@ class Page(HTMLParser):
             self.paragraphs.append(text)
         elif tag in ("li", "figcaption", "summary", "title", "pre"):
             self.terms.append(text)
+        elif tag == "dt":
+            self.described.append((text,))
+        elif tag == "dd":
+            self.described[-1] += (text,)
         elif tag == "caption":
             self.table = self.tables.setdefault(text, [])
         elif tag in ("td", "th"):
@@ -99,7 +104,13 @@ def make_run(folder, targets, monitor="validation_loss", **facts):
     }
     run.write_json("run.json", {**known, **facts})
     dropped = [{"row": 3, "id": "", "reason": "age: the cell is empty."}, {"row": 9, "id": "", "reason": "age: the cell is empty."}]
-    run.write_json("data.json", {"table": "t&t.csv", "sha256": "cd" * 32, "rows": 16, "used": 14, "dropped": dropped})
+    answers = {
+        key: {"train": target["counts"], "validation": [1] * len(target["counts"]), "test": [2] * len(target["counts"])}
+        for key, target in targets.items()
+        if "counts" in target
+    }
+    data = {"table": "t&t.csv", "sha256": "cd" * 32, "rows": 16, "used": 14, "dropped": dropped, "answers": answers}
+    run.write_json("data.json", data)
     parts = ["train"] * 8 + ["validation"] * 2 + ["test"] * 4
     run.write_text("split.csv", "row,id,part\n" + "".join(f"{row},{row},{part}\n" for row, part in enumerate(parts)))
     run.write_json("columns.json", {"columns": {"age": AGE, "note": NOTE}, "targets": targets})
@@ -108,7 +119,7 @@ def make_run(folder, targets, monitor="validation_loss", **facts):
     return run
 
 
-def evaluate(run, part, truths, predictions, table="t.csv", report=True):
+def evaluate(run, part, truths, predictions, table="t.csv", report=True, when="2026-11-22T14:00:00+00:00"):
     """What `workflows.evaluate` does with predictions, without a model; `report=False` leaves the report to a later call."""
     fitted = encode.read_fitted(run.read_json("columns.json"))
     truths = {key: np.asarray(truth) for key, truth in truths.items()}
@@ -120,8 +131,13 @@ def evaluate(run, part, truths, predictions, table="t.csv", report=True):
     known = run.read_json("metrics.json") if (run / "metrics.json").exists() else {}
     run.write_json("metrics.json", {**known, part: results})
     looks = run.read_json("run.json").get("evaluations", [])
-    run.update(evaluations=[*looks, {"part": part, "when": "2026-11-22T14:00:00+00:00", "rows": count, "table": table}])
-    return write(run, config.load(run / "config.yaml"), fitted, part, rows) if report else None
+    run.update(evaluations=[*looks, {"part": part, "when": when, "rows": count, "table": table}])
+    return written(run) if report else None
+
+
+def written(run):
+    """The report of what lies in the folder by now."""
+    return write(run, config.load(run / "config.yaml"), encode.read_fitted(run.read_json("columns.json")))
 
 
 def read(path):
@@ -169,6 +185,7 @@ def test_report_has_its_sections_in_reading_order(binary):
         "h2 Results on the test part",
         "h2 Results on the validation part",
         "h2 Class weights",
+        "h2 Limits",
         "h2 What the columns learned",
         "h2 Experiment",
         "h2 Versions and hashes",
@@ -197,7 +214,7 @@ def test_report_judges_an_earlier_part_too(binary):
 
 def test_report_shows_which_rows_took_part(binary):
     found = binary[2]
-    assert found.terms[1:7] == ["16 in t&t.csv", "2 left out", "14 used", "8 train", "2 validation", "4 test"]
+    assert found.terms[11:17] == ["16 in t&t.csv", "2 left out", "14 used", "8 train", "2 validation", "4 test"]
     assert found.tables["Rows left out"] == [["Reason", "Rows", "Which"], ["age: the cell is empty.", "2", "row 3 and row 9"]]
     assert found.tables["Rows of each part by ill"] == [
         ["Class", "train", "validation", "test"],
@@ -276,11 +293,13 @@ def test_report_draws_every_part(binary):
 
 
 def test_report_needs_nothing_beside_it(binary):
-    _, path, found = binary
+    run, path, found = binary
     text = path.read_text(encoding="utf-8")
     loads = [value for _, attributes in found.tags for name, value in attributes.items() if name in ("src", "href", "xlink:href", "srcset")]
     assert len(loads) > 20
-    assert [value for value in loads if not value.startswith("#")] == []
+    beside = {value for value in loads if not value.startswith("#")}
+    assert beside == {"scores_test.csv", "confusion_test.csv", "scores_validation.csv", "confusion_validation.csv"}
+    assert [name for name in beside if not (run / name).is_file()] == []
     assert [word for word in ("http:", "https:", "@import", "url(http", "<script", "<link", "<object", "<iframe") if word in text] == []
     assert path.stat().st_size < 300_000
 
@@ -290,8 +309,9 @@ def test_report_can_be_read_by_all(binary):
     names = [attributes["id"] for _, attributes in found.tags if "id" in attributes]
     assert len(names) == len(set(names))
     links = [attributes["href"] for tag, attributes in found.tags if tag == "a"]
-    assert links == [f"#section-{number}" for number in range(1, 10)]
-    assert {link[1:] for link in links} <= set(names)
+    sections = [f"#section-{number}" for number in range(1, 11)]
+    assert links[:11] == ["#main", *sections]  # whoever has no mouse passes over the contents
+    assert {link[1:] for link in links[:11]} <= set(names)
     assert ("html", {"lang": "en"}) in found.tags
     assert ("details", {}) in found.tags
     scopes = [attributes.get("scope") for tag, attributes in found.tags if tag == "th"]
@@ -369,8 +389,7 @@ def test_report_shows_why_a_score_is_undefined(tmp_path):
     ]
     sentence = f"On the 2 rows of newer.csv, the AUC of ill is undefined: {reason} So the model cannot be compared with the baseline."
     assert sentence in found.paragraphs
-    assert "The test part has not been scored yet." in found.paragraphs
-    assert "A dash: not evaluated yet (validation and test), so the answers are not in this run." in found.paragraphs
+    assert "The test part has not been scored yet. To score it: mmtrain evaluate clinic/3" in found.paragraphs
     assert "h2 Results on newer.csv" in found.headings
     assert png_names(run) == ["confusion_newer.png", "learning_curves.png", "reliability_newer.png"]  # no ROC of one class
 
@@ -391,8 +410,8 @@ def test_report_of_labels_has_a_line_for_each(tmp_path):
     assert [row[0] for row in scores[1:3]] == ["Macro AUC", "Macro PR-AUC"]
     assert len(scores) == 7  # those of single labels have a table of their own
     assert found.tables["Rows of each part by tags"][2:] == [
-        ["a", "4 (50.0 %)", "–", "2 (50.0 %)"],
-        ["b<i>", "2 (25.0 %)", "–", "0 (0.0 %)"],
+        ["a", "4 (50.0 %)", "1 (50.0 %)", "2 (50.0 %)"],
+        ["b<i>", "2 (25.0 %)", "1 (50.0 %)", "2 (50.0 %)"],
     ]
 
 
@@ -547,3 +566,167 @@ def test_epochs_leave_out_steps_and_a_torn_last_line(tmp_path):
 def test_predictions_are_read_as_they_were_written(tmp_path):
     (tmp_path / "predictions_test.csv").write_text("row,id,truth\n0,001,NA\n")
     assert predictions_of(Run(tmp_path), "test").equals(pd.DataFrame({"row": ["0"], "id": ["001"], "truth": ["NA"]}, dtype="str"))
+
+
+def test_report_after_fit_speaks_of_validation_rows_only(tmp_path):
+    run = make_run(tmp_path, {"ill": BINARY}, monitor="validation_loss")
+    found = read(written(run))
+    assert found.headings == [
+        "h1 clinic/3",
+        *("h2 Summary", "h2 Rows", "h2 Training", "h2 Class weights", "h2 Limits"),
+        *("h2 What the columns learned", "h2 Experiment", "h2 Versions and hashes"),
+    ]
+    caveat = "The best epoch was chosen on these rows, so the scores are a little too good for new ones."
+    assert found.paragraphs[2:4] == [
+        f"On the 2 validation rows, the loss is 0.500 (lower is better). {caveat}",
+        "The test part has not been scored yet. To score it: mmtrain evaluate clinic/3",
+    ]
+    assert found.tables["Scores of epoch 2 on the 2 validation rows"] == [["Score", "Model", "Better when"], ["Loss", "0.500", "lower"]]
+    assert [caption for caption in found.tables if "test" in caption] == []
+
+
+def test_report_names_scores_of_several_targets(tmp_path):
+    run = make_run(tmp_path, {"auc": BINARY | {"column": "auc"}, "auc_b": BINARY | {"column": "auc_b"}})
+    line = {"epoch": 2, "learning_rate": 0.01, "train_loss": 0.5, "validation_auc_auc": 0.75, "validation_auc_b_pr_auc": None}
+    run.write_text("metrics.jsonl", json.dumps(line) + "\n")
+    assert read(written(run)).tables["Scores of epoch 2 on the 2 validation rows"][1:] == [
+        ["AUC of auc", "0.750", "higher"],
+        ["PR-AUC of auc_b", "undefined", "higher"],
+    ]
+
+
+def test_report_leaves_out_scores_of_weights_that_are_gone(tmp_path):
+    """An interrupted run was evaluated and then went on."""
+    run = make_run(tmp_path, {"price": NUMBER}, resumed=["2026-11-22T13:00:00+00:00"])
+    evaluate(run, "test", {"price": [1.0, 5.0]}, {"price": [[1], [5]]})
+    assert "h2 Results on the test part" in read(run / "report.html").headings
+    run.update(ended="2026-11-22T15:00:00+00:00")
+    found = read(written(run))
+    assert "h2 Results on the test part" not in found.headings
+    assert "The test part has been scored once." in found.paragraphs  # a look stays a look
+    evaluate(run, "validation", {"price": [1.0, 5.0]}, {"price": [[1], [5]]}, when="2026-11-22T16:00:00+00:00")
+    assert [heading for heading in read(run / "report.html").headings if "Results" in heading] == ["h2 Results on the validation part"]
+
+
+def test_report_leaves_its_numbers_as_csv(binary):
+    run = binary[0]
+    scores = pd.read_csv(run / "scores_test.csv", keep_default_na=False)
+    assert list(scores.columns) == ["target", "predictor", "score", "value", "low", "high", "rows", "note"]
+    assert scores["predictor"].unique().tolist() == ["model", "majority: class shares of the training rows"]
+    assert scores.iloc[0].tolist() == ["ill", "model", "auc", 0.25, "", "", 4, ""]
+    known = run.read_json("metrics.json")["test"]["ill"]["scores"]
+    assert scores["value"].tolist()[: len(known)] == [score["value"] for score in known.values()]  # in full
+    assert (run / "confusion_test.csv").read_text() == (
+        "target,true,predicted,rows\nill,no,no,0\nill,no,yes,2\nill,yes,no,1\nill,yes,yes,1\n"
+    )
+    assert (run / "epochs.csv").read_text().splitlines()[:2] == ["epoch,learning_rate,train_loss,validation_loss", "1,0.01,0.9,0.8"]
+
+
+def test_numbers_have_intervals_and_every_baseline(tmp_path):
+    score = {"auc": {"value": 0.75, "low": 0.5, "high": 0.875}, "f1": {"value": None, "undefined": "no row, no score"}}
+    result = {"task": "binary", "rows": 9, "scores": score, "baselines": [{"name": "a", "scores": score}, {"name": "b,c", "scores": score}]}
+    part = EvaluatedPart("test", "t.csv", {"ill": result}, None, {})
+    assert numbers.scores(part).to_csv(index=False).splitlines() == [
+        "target,predictor,score,value,low,high,rows,note",
+        *("ill,model,auc,0.75,0.5,0.875,9,", 'ill,model,f1,,,,9,"no row, no score"'),
+        *("ill,a,auc,0.75,0.5,0.875,9,", 'ill,a,f1,,,,9,"no row, no score"'),
+        *('ill,"b,c",auc,0.75,0.5,0.875,9,', 'ill,"b,c",f1,,,,9,"no row, no score"'),
+    ]
+
+
+WRONG = {"row": 1234, "id": f"a{EVIL}", "loss": 2.3, "truth": f"t{EVIL}", "prediction": f"p{EVIL}"}
+WRONG |= {
+    "probability": {"truth": 0.0312, "prediction": 0.9},
+    "cells": {f"age{EVIL}": f"1{EVIL}", "note": ""},
+    "pictures": {"scan": "YWJj"},
+}
+
+
+def with_most_wrong(folder, targets, rows, id_column=""):
+    run = make_run(folder, targets)
+    run.write_text("config.yaml", (run / "config.yaml").read_text().replace("columns:\n", f"columns:\n{id_column}"))
+    run.write_json("most_wrong_test.json", rows)
+    return run
+
+
+def test_report_shows_the_most_wrong_rows_as_cards(tmp_path):
+    run = with_most_wrong(tmp_path, {"ill": BINARY}, {"ill": [WRONG]}, "  who: {role: id}\n")
+    path = evaluate(run, "test", {"ill": [0, 1]}, {"ill": [[0.6], [0.7]]})
+    found = read(path)
+    assert "Most wrong for ill: of the 2 test rows, the 1 with the highest loss" in found.paragraphs
+    assert found.described == [
+        ("true", f"t{EVIL} (0.031)"),
+        ("predicted", f"p{EVIL} (0.900)"),
+        (f"age{EVIL}", f"1{EVIL}"),
+        ("note", "missing"),
+    ]
+    assert f"a{EVIL} (row 1234)" in found.paragraphs
+    pictures = [attributes for tag, attributes in found.tags if tag == "img"]
+    assert pictures == [{"alt": f"scan of a{EVIL} (row 1234)", "src": "data:image/jpeg;base64,YWJj"}]
+    assert "<script" not in path.read_text(encoding="utf-8")
+    note = next(text for text in found.paragraphs if "Worth a look" in text)
+    assert note.startswith("In parentheses: the probability that the model gave to the class. ")
+
+
+def test_report_shows_numbers_that_are_most_wrong(tmp_path):
+    row = {key: value for key, value in WRONG.items() if key not in ("id", "probability")} | {"id": "7", "truth": 1200.0, "prediction": 3.5}
+    run = with_most_wrong(tmp_path, {"price": NUMBER}, {"price": [row]})
+    found = read(evaluate(run, "test", {"price": [1.0, 5.0]}, {"price": [[1], [5]]}))
+    assert found.described[:2] == [("true", "1,200"), ("predicted", "3.50")]
+    assert "row 1234" in found.paragraphs  # without an id column
+    assert "probability that the model gave" not in " ".join(found.paragraphs)
+
+
+def test_report_stays_below_five_megabytes_whatever_is_in_it(tmp_path):
+    """Texts without an end, four targets with large pictures on two parts, and a file of settings of 3 MB."""
+    row = WRONG | {
+        "cells": {f"c{number}": "w" * 300 for number in range(40)},
+        "pictures": {f"p{number}": "A" * 11_000 for number in range(4)},
+    }
+    names = [f"{letter}{'x' * 20_000}" for letter in "abc"]
+    target = {"task": "multiclass", "loss_weight": 1.0, "classes": names, "counts": [4, 2, 2], "weights": [1.0, 2.0, 3.0]}
+    targets = {f"t{number}": {**target, "column": f"t{number}", "label_smoothing": 0.0} for number in range(4)}
+    run = make_run(tmp_path, targets)
+    run.write_text("config.yaml", (run / "config.yaml").read_text() + f"# {'y' * 3_000_000}\n")
+    for part in ("validation", "test"):
+        run.write_json(f"most_wrong_{part}.json", {key: [row] * 12 for key in targets})
+        truth, prediction = {key: [0, 1] for key in targets}, {key: np.eye(3)[[0, 1]] for key in targets}
+        path = evaluate(run, part, truth, prediction, report=part == "test")
+    assert 1_000_000 < path.stat().st_size < 5_000_000
+    found = read(path)
+    assert [heading for heading in found.headings if heading == "h2 Results on the test part"]
+    assert "This report has no room for the section; its numbers are in the run folder." in found.paragraphs
+
+
+def test_bounded_leaves_out_the_largest_first():
+    found = [Section(name, (Words(name[0] * size),)) for name, size in (("a", 1000), ("b", 90_000), ("c", 40_000), ("d", 2000))]
+    gone = "This report has no room for the section; its numbers are in the run folder."
+
+    def paragraphs(most):
+        return [text if text == gone else text[0] for text in Page(bounded(found, title="t", facts=(), most=most)).paragraphs[1:-1]]
+
+    assert paragraphs(200_000) == ["a", "b", "c", "d"]
+    assert paragraphs(80_000) == ["a", gone, "c", "d"]
+    assert paragraphs(30_000) == ["a", gone, gone, "d"]
+
+
+def test_report_cuts_cells_that_would_fill_the_page():
+    table = Table("t", ("a", "b"), ((Cell("x" * 5000), Cell("y" * 1000)),))
+    row = Page(page(title="t", facts=(), sections=(Section("s", (table,)),))).tables["t"][1]
+    assert [len(cell) for cell in row] == [1000, 1000]
+    assert row[0].endswith("…")
+
+
+def test_report_draws_the_network(tmp_path):
+    run = make_run(tmp_path, {"ill": BINARY})
+    entry = {"name": f"age{EVIL}", "kind": "vector", "shape": [1]}
+    parts = {"branches": [{"name": "b", "architecture": "mlp", "inputs": [entry], "width": 8, "parameters": 1000}]}
+    parts["fusion"] = {"method": "add", "width": 4, "parameters": 200}
+    parts["targets"] = [{"name": "ill", "task": "binary", "width": 1, "parameters": 30}]
+    run.write_json("network.json", parts)
+    path = written(run)
+    found = read(path)
+    assert "h2 Network" in found.headings
+    assert "The network 1,230 parameters in all, learned from training rows." in found.terms
+    assert found.alts[0].startswith("Diagram of the network: b, a branch of kind mlp, reads age<script>")
+    assert "<script" not in path.read_text(encoding="utf-8")

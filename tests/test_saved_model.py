@@ -133,18 +133,18 @@ def test_inputs_have_plain_names(keys, names):
 
 
 @pytest.mark.slow
-def test_pictures_that_the_graph_cannot_decode_are_refused(served, tmp_path):
-    from mmtrain.export.saved_model import check_pictures
+def test_pictures_that_the_graph_cannot_decode_are_refused(served):
+    from mmtrain.export.check import check_pictures
 
     material, _, folder = served
-    good, bad = folder / "0.png", tmp_path / "old.bmp"
-    bad.write_bytes(b"BM" + bytes(60))
-    check_pictures(material.fitted, {"scan": [good]})
+    good, bad = (folder / "0.png").read_bytes(), b"BM" + bytes(60)
+    files = np.array([[good], [bad], [b""]], dtype=object)
+    check_pictures(material.fitted, {"scan": files}, {"scan": np.array([[1.0], [0.0], [0.0]])})
     with pytest.raises(RunError) as caught:
-        check_pictures(material.fitted, {"scan": [good, bad]})
+        check_pictures(material.fitted, {"scan": files}, {"scan": np.array([[1.0], [1.0], [0.0]])})
     assert str(caught.value) == (
-        f"scan: 1 of 2 pictures cannot be decoded by TensorFlow, such as {bad} (unreadable). "
-        "Convert them to JPEG or PNG and train again, or export the network behind the pictures as ONNX."
+        "scan: 1 of 2 pictures cannot be decoded by TensorFlow (unreadable). "
+        "Convert them to JPEG or PNG and train again, or export the network behind them as ONNX."
     )
 
 

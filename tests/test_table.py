@@ -344,8 +344,8 @@ WHOLE = "Write it again, or copy it again, whole."
         ("t.csv", b'a,b\nx,y\n"x,y\nx,y\n', "t.csv:3: a quote in this row is never closed. Close it, or remove it."),
         (
             "t.csv",
-            b'a,b\nx,"' + b"y" * 17_000_000 + b'"\n',
-            "t.csv: a row is longer than 8,000,000 bytes. Look for a quote that is not closed; keep texts as long as this in Parquet.",
+            b'a,b\nx,"' + b"y" * 5_000_000 + b'"\n',
+            "t.csv: a row is longer than 2,000,000 bytes. Look for a quote that is not closed; keep texts as long as this in Parquet.",
         ),
         ("t.csv.gz", b"a,b\nx,y\n", f"t.csv.gz: the file cannot be read: Not a gzipped file (b'a,'). {WHOLE}"),
         (

@@ -88,7 +88,8 @@ def _result(done: Fitted, *, as_json: bool, quiet: bool) -> None:
 
     ended = done.ended
     if as_json:
-        print_json({"run": str(done.run.folder), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "scores": ended.best_scores})
+        found = {"run": str(done.run.folder), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "scores": ended.best_scores}
+        print_json(found | {"report": str(done.run / "report.html")})
         return
     scores = "  ".join(
         f"{name} {number(value)}" for name, value in ended.best_scores.items() if name in ("train_loss", "validation_loss", done.monitor)
@@ -96,6 +97,7 @@ def _result(done: Fitted, *, as_json: bool, quiet: bool) -> None:
     reason = f"; {ended.reason}" if ended.reason else ""
     note(f"Best epoch {ended.best_epoch} of {ended.epochs}{reason}.  {scores}", quiet=quiet)
     out().print(str(done.run.folder), soft_wrap=True, markup=False)
+    note(f"Report: {done.run / 'report.html'}", quiet=quiet)
     note(f"Score it on the test part: mmtrain evaluate {done.run.folder}", quiet=quiet)
 
 

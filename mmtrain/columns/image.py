@@ -105,7 +105,8 @@ class Image(InputColumn):
     role: Literal["image"] = "image"
     size: tuple[Side, Side] = Field(
         (128, 128),
-        description="Height and width in pixels that every picture is brought to. A JPEG that is twice as large or more is made smaller while it is decoded.",
+        description="Height and width in pixels that every picture is brought to. "
+        "A JPEG of twice the size or more is made smaller while it is decoded.",
     )
     channels: Annotated[Literal[1, 3, 4], Choice] = Field(3, description="1 grey, 3 colour, 4 colour with transparency.")
     bits: Annotated[Literal[8, 16], Choice] = Field(8, description="16 keeps the depth of 16-bit grey pictures.")

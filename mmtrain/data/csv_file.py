@@ -26,8 +26,8 @@ from mmtrain.errors import DataError, Problem
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_BLOCK = 8_000_000
-"""Bytes that are parsed at once; a row may lie in two such blocks, not in three."""
+_BLOCK = 2_000_000
+"""Bytes that are parsed at once; a row may lie in two such blocks, not in three. Arrow reads up to 32 of them ahead."""
 
 _PIECE = 1_000_000
 """Bytes whose quotes are counted at once."""

@@ -15,13 +15,15 @@ from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
 from mmtrain.data.image_files import ImageFile, ImageFolder
 from mmtrain.data.table import Table
-from mmtrain.errors import Problem, RunError
+from mmtrain.errors import Problem, RunError, listed
 from mmtrain.evaluation.scoring import main_score, score_target
 from mmtrain.export.base import HALF, Array, Format
 from mmtrain.named_score import higher_is_better
 
 PICTURES = 1e-3
 """How far predictions may be off when the export decodes the pictures itself."""
+AT_ONCE = 64
+"""Files decoded at once."""
 ALLOWED_FALL = 0.01
 """How much of a score from 0 to 1 a quantization may cost; of an error, by which share it may rise."""
 
@@ -64,6 +66,28 @@ def raw_rows(experiment: Experiment, fitted: Fitted, table: Table) -> dict[str, 
         else:
             raw[key] = np.concatenate([column.raw(piece) for piece in table.pieces(header)])
     return raw
+
+
+def check_pictures(fitted: Fitted, raw: Mapping[str, Array], present: Mapping[str, Array]) -> None:
+    """That the graph can decode every picture that training could; `raw` are bytes of files (rows, 1), `present` (rows, 1) 0 or 1.
+
+    Raises:
+        RunError: some cannot be decoded; a problem per column.
+
+    """
+    from mmtrain.layers.pictures import OK, STATUS
+
+    problems = []
+    for key, column in fitted.columns.items():
+        if not isinstance(column, FittedImage):
+            continue
+        layer, files = column.preprocessing(), raw[key][present[key][:, 0] > 0]
+        status = np.concatenate([layer(files[start : start + AT_ONCE])[2].numpy()[:, 0] for start in range(0, len(files), AT_ONCE)] or [[]])
+        if bad := [STATUS[code] for code in status.tolist() if code != OK]:
+            what = f"{len(bad):,} of {len(files):,} pictures cannot be decoded by TensorFlow ({listed(sorted(set(bad)))})."
+            problems.append(Problem(key, what, "Convert them to JPEG or PNG and train again, or export the network behind them as ONNX."))
+    if problems:
+        raise RunError(problems)
 
 
 def _bytes(folder: ImageFolder, cell: str) -> bytes:

@@ -11,11 +11,10 @@ missing number NaN. With several targets the outputs begin with the target's nam
 
 from __future__ import annotations
 
-import base64
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +26,13 @@ from mmtrain.columns import FittedColumn
 from mmtrain.columns.image import FittedImage
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import Problem, RunError
+from mmtrain.export.alone import as_json
 from mmtrain.export.base import plain_names
 from mmtrain.layers.encoding import Lookup
 from mmtrain.layers.pictures import STATUS
 from mmtrain.model.saved import parts
 
 Array = np.ndarray[Any, Any]
-_AT_ONCE = 64
-"""Files decoded at once."""
 
 
 def input_names(fitted: Fitted) -> dict[str, str]:
@@ -93,37 +91,6 @@ def _spoken_status(shape: Any, status: Mapping[str, Any]) -> Any:
     return tf.where(tf.equal(found, ""), "ok", tf.strings.regex_replace(found, "; $", ""))
 
 
-def check_pictures(fitted: Fitted, pictures: Mapping[str, Iterable[Path]]) -> None:
-    """That the exported graph can decode these files, given by column; they are files that training could decode.
-
-    Raises:
-        RunError: some cannot be; a problem per column.
-
-    """
-    problems = []
-    for key, paths in pictures.items():
-        files = list(paths)
-        bad = _undecodable(fitted.columns[key], files)
-        if bad:
-            example, status = next(iter(bad.items()))
-            what = f"{len(bad):,} of {len(files):,} pictures cannot be decoded by TensorFlow, such as {example} ({STATUS[status]})."
-            fix = "Convert them to JPEG or PNG and train again, or export the network behind the pictures as ONNX."
-            problems.append(Problem(key, what, fix))
-    if problems:
-        raise RunError(problems)
-
-
-def _undecodable(column: FittedColumn, files: list[Path]) -> dict[Path, int]:
-    """Their status by path."""
-    layer = column.preprocessing()
-    bad: dict[Path, int] = {}
-    for start in range(0, len(files), _AT_ONCE):
-        piece = files[start : start + _AT_ONCE]
-        *_, status = layer(tf.constant([[path.read_bytes()] for path in piece]))
-        bad |= {path: int(code) for path, code in zip(piece, status.numpy()[:, 0], strict=True) if code}
-    return bad
-
-
 def run(folder: Path, raw: Mapping[str, Array]) -> dict[str, Array]:
     """What the export in `folder` gives for raw values (rows,) or (rows, 1) by input name, in a process that knows TensorFlow alone.
 
@@ -132,19 +99,14 @@ def run(folder: Path, raw: Mapping[str, Array]) -> dict[str, Array]:
 
     """
     program = Path(__file__).parent / "runners" / "saved_model.py"
-    inputs = {name: [_plain_value(value) for value in values.reshape(-1).tolist()] for name, values in raw.items()}
     # Isolated: nothing of the folder the user happens to be in is imported.
     done = subprocess.run(  # noqa: S603
-        [sys.executable, "-I", str(program), str(folder)], input=json.dumps({"inputs": inputs}), capture_output=True, text=True, check=False
+        [sys.executable, "-I", str(program), str(folder)], input=as_json(raw), capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise RunError(Problem(str(folder), f"the export cannot be run: {done.stderr.strip().splitlines()[-1]}", "Export again."))
     outputs = json.loads(done.stdout)["outputs"]
     return {name: np.array(values, dtype=_dtype(values)) for name, values in outputs.items()}
-
-
-def _plain_value(value: Any) -> Any:
-    return {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
 
 
 def _dtype(values: list[Any]) -> Any:

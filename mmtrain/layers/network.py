@@ -72,19 +72,24 @@ class BagProjection(keras.layers.Layer):  # type: ignore[misc]
         self.idf_weights = tf.constant(np.asarray(self.idf, dtype=np.float32))
         self.built = True
 
-    def call(self, ids: Any) -> Any:
+    def call(self, ids: Any, weights: Any = None) -> Any:
+        """`weights` (batch, length) take the place of the `term_weights` of the ids; for whoever asks what the words do."""
+        scaled = self.term_weights(ids) if weights is None else weights
+        rows = tf.gather(tf.cast(self.kernel, self.compute_dtype), ids)  # (batch, length, units)
+        product = tf.einsum("bl,blu->bu", tf.cast(scaled, self.compute_dtype), rows)
+        return product if self.bias is None else product + tf.cast(self.bias, self.compute_dtype)
+
+    def term_weights(self, ids: Any) -> Any:
+        """What each place of the text adds to the TF-IDF vector at its word: (batch, length) float32; 0 for padding."""
         weights = tf.gather(self.idf_weights, ids)  # (batch, length); padding has idf 0
         changes = tf.not_equal(ids[:, 1:], ids[:, :-1])  # equal ids stand side by side
         others = _since_change(changes) + tf.reverse(_since_change(tf.reverse(changes, [1])), [1])
         counts = tf.cast(1 + others, tf.float32)  # (batch, length): how often this word occurs in the text
         # A word that occurs c times stands in c places, each adding c * idf^2: together (c * idf)^2.
         norm = tf.sqrt(tf.reduce_sum(counts * tf.square(weights), axis=1, keepdims=True))
-        scaled = tf.math.divide_no_nan(weights, norm)
-        rows = tf.gather(tf.cast(self.kernel, self.compute_dtype), ids)  # (batch, length, units)
-        product = tf.einsum("bl,blu->bu", tf.cast(scaled, self.compute_dtype), rows)
-        return product if self.bias is None else product + tf.cast(self.bias, self.compute_dtype)
+        return tf.math.divide_no_nan(weights, norm)
 
-    def compute_output_spec(self, ids: Any) -> Any:
+    def compute_output_spec(self, ids: Any, weights: Any = None) -> Any:  # noqa: ARG002
         return keras.KerasTensor((ids.shape[0], self.units), self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ Three models share their layers:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ def assemble(experiment: Experiment, fitted: Fitted) -> Network:
     for key, name in free_names(fitted.targets, "target_", inputs).items():
         raw[key] = keras.layers.Dense(fitted.targets[key].units, dtype="float32", name=name)(vector)
     core = keras.Model(inputs, raw, name="core")
-    names = free_names(fitted.targets, "prediction_", inputs)
+    names = prediction_names(fitted, inputs)
     activations = {key: target.activation(names[key]) for key, target in fitted.targets.items()}
     predictions = {key: activations[key](raw[key]) for key in raw}
     predictor = keras.Model(inputs, predictions, name=free_names(["predictor"], "", inputs)["predictor"])
@@ -55,6 +55,16 @@ def assemble(experiment: Experiment, fitted: Fitted) -> Network:
     raw_inputs = {tensor.name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name) for tensor in preprocessing.inputs}
     whole = keras.Model(raw_inputs, predictor(preprocessing(raw_inputs)), name=layer_names([experiment.name])[experiment.name])
     return Network(core, predictor, whole, activations)
+
+
+def branch_names(experiment: Experiment, inputs: Collection[str]) -> dict[str, str]:
+    """What the layer of every branch is called in the network of these inputs."""
+    return free_names(experiment.branches, "branch_", inputs)
+
+
+def prediction_names(fitted: Fitted, inputs: Collection[str]) -> dict[str, str]:
+    """What the layer from raw value to prediction is called, per target."""
+    return free_names(fitted.targets, "prediction_", inputs)
 
 
 def core_inputs(specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
@@ -71,7 +81,7 @@ def _branches(experiment: Experiment, specs: Mapping[str, TensorSpec], inputs: M
     features: dict[str, Any] = {}
     present: dict[str, Any] = {}
     presence = free_names(experiment.branches, "present_", inputs)
-    for key, name in free_names(experiment.branches, "branch_", inputs).items():
+    for key, name in branch_names(experiment, inputs).items():
         branch = experiment.branches[key]
         spec = [specs[column] for column in branch.columns]
         own = [keras.Input(one.shape, dtype=one.dtype) for one in spec]

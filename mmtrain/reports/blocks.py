@@ -32,6 +32,8 @@ class Table:
     note: str = ""
     over: str = ""
     """A heading over all columns but the first."""
+    csv: str = ""
+    """A file of the run that holds the same numbers in full."""
 
     @property
     def headings(self) -> tuple[Cell, ...]:
@@ -53,6 +55,15 @@ class Words:
 
 
 @dataclass(frozen=True)
+class Points:
+    """Sentences that stand by themselves, one below the other."""
+
+    kind: ClassVar[str] = "points"
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Flow:
     """Steps from left to right, each a number, what it counts, and how it is divided, if it is."""
 
@@ -70,6 +81,8 @@ class Picture:
     alt: str
     caption: str = ""
     markup: str | None = None
+    scrolls: bool = False
+    """Keeps its size on a narrow page, and is scrolled there."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,36 @@ class Pictures:
 
     pictures: tuple[Picture, ...]
     wide: bool = False
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A small picture of a row."""
+
+    alt: str
+    jpeg: str
+    """Base64."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One row of the table: how it is called, its pictures, what is said of it, and its cells by column."""
+
+    name: str
+    pictures: tuple[Thumbnail, ...]
+    facts: tuple[tuple[str, Cell], ...]
+    cells: tuple[tuple[str, Cell], ...]
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Rows side by side where there is room."""
+
+    kind: ClassVar[str] = "cards"
+
+    caption: str
+    cards: tuple[Card, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +144,7 @@ class Folded:
     blocks: tuple[Block, ...]
 
 
-Block: TypeAlias = Table | Words | Flow | Pictures | Code | Folded
+Block: TypeAlias = Table | Words | Points | Flow | Pictures | Cards | Code | Folded
 
 
 @dataclass(frozen=True)

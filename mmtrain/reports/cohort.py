@@ -7,7 +7,7 @@ from typing import Any
 
 from mmtrain.errors import listed
 from mmtrain.reports.blocks import Block, Cell, Flow, Section, Table, number
-from mmtrain.reports.contents import Contents, answers
+from mmtrain.reports.contents import Contents
 from mmtrain.reports.words import count, counted, percent
 
 MOST_IDS = 20
@@ -20,9 +20,12 @@ def section(contents: Contents) -> Section:
     blocks: list[Block] = [flow(contents)]
     if contents.data["dropped"]:
         blocks.append(dropped(contents.data["dropped"]))
-    tables = [rows_by_class(contents, key) for key, target in contents.fitted.targets.items() if target.columns]
-    blocks += tables or [rows_by_part(contents)]
-    return Section("Rows", tuple(blocks))
+    return Section("Rows", (*blocks, *tables(contents)))
+
+
+def tables(contents: Contents) -> list[Table]:
+    """Rows of each part, by class where a target has classes."""
+    return [rows_by_class(contents, key) for key in contents.data.get("answers", {})] or [rows_by_part(contents)]
 
 
 def flow(contents: Contents) -> Flow:
@@ -59,30 +62,16 @@ def rows_by_part(contents: Contents) -> Table:
 
 
 def rows_by_class(contents: Contents, key: str) -> Table:
-    """Rows of every class or label of a target in every part whose answers the run knows."""
-    target = contents.fitted.targets[key]
-    known: dict[str, Mapping[str, int]] = {}
-    if hasattr(target, "counts"):
-        known["train"] = dict(zip(target.columns, target.counts, strict=True))
-    for part in contents.parts:
-        for judged in contents.judged(part):
-            if judged.key == key and part.label in contents.sizes and (found := answers(judged)) is not None:
-                known.setdefault(part.label, found)
+    """Rows of every class or label of a target in every part."""
+    target, answers = contents.fitted.targets[key], contents.data["answers"][key]
     lines = [(Cell("all rows"), *(number(count(rows)) for rows in contents.sizes.values()))]
-    for name in target.columns[:MOST_CLASSES]:
-        lines.append((Cell(name), *(_rows(known.get(part, {}).get(name), size) for part, size in contents.sizes.items())))
-    notes = []
-    unknown = [part for part, rows in contents.sizes.items() if part not in known and rows]
-    if unknown:
-        notes.append(f"A dash: not evaluated yet ({listed(unknown)}), so the answers are not in this run.")
-    if len(target.columns) > MOST_CLASSES:
-        notes.append(f"The first {MOST_CLASSES} of {count(len(target.columns))}.")
+    for place, name in list(enumerate(target.columns))[:MOST_CLASSES]:
+        lines.append((Cell(name), *(_rows(answers[part][place], size) for part, size in contents.sizes.items())))
+    note = f"The first {MOST_CLASSES} of {count(len(target.columns))}." if len(target.columns) > MOST_CLASSES else ""
     head = "Label" if target.task == "multilabel" else "Class"
-    return Table(f"Rows of each part by {key}", (head, *contents.sizes), tuple(lines), " ".join(notes))
+    return Table(f"Rows of each part by {key}", (head, *contents.sizes), tuple(lines), note)
 
 
-def _rows(rows: int | None, of: int) -> Cell:
-    """A count with its share of the part; a dash where it is not known."""
-    if rows is None:
-        return number("–", tone="quiet")
+def _rows(rows: int, of: int) -> Cell:
+    """A count with its share of the part."""
     return number(f"{count(rows)} ({percent(rows / of)})" if of else count(rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,12 @@ class Judged:
         found: Mapping[str, Mapping[str, Any]] = self.result["baseline"]["scores"]
         return found
 
+    @property
+    def most_wrong(self) -> Sequence[Mapping[str, Any]]:
+        """Its most wrong rows, the worst first: `row`, `id`, `truth`, `prediction`, `loss`, `cells`, `pictures`, perhaps `probability`."""
+        found: Sequence[Mapping[str, Any]] = self.part.most_wrong.get(self.key, ())
+        return found
+
     def texts(self, column: str) -> pd.Series[str]:
         """A column of the predictions as text; an unknown answer is empty. The part must have `rows`."""
         return self._column(column).fillna("").astype(str)
@@ -68,6 +74,8 @@ class EvaluatedPart:
     results: Mapping[str, Mapping[str, Any]]
     rows: pd.DataFrame | None
     """None when its predictions are no longer in the run."""
+    most_wrong: Mapping[str, Any]
+    """What most_wrong_<part>.json holds, per target; empty when it is gone."""
 
     @property
     def called(self) -> str:
@@ -91,6 +99,8 @@ class Contents:
     """run.json"""
     data: Mapping[str, Any]
     """data.json"""
+    network: Mapping[str, Any]
+    """network.json; empty when it is gone."""
     sizes: Mapping[str, int]
     """Rows of train, validation and test."""
     epochs: tuple[Mapping[str, Any], ...]
@@ -103,6 +113,12 @@ class Contents:
     def several(self) -> bool:
         """Whether names have to say which target they mean."""
         return len(self.fitted.targets) > 1
+
+    def score_of(self, name: str) -> str:
+        """The score that a name in metrics.jsonl speaks of: `auc` of `validation_auc`, with several targets of `validation_ill_auc`."""
+        score = name.partition("_")[2]
+        prefixes = [f"{key}_" for key in self.fitted.targets if self.several and score.startswith(f"{key}_")]
+        return score.removeprefix(max(prefixes, key=len, default=""))
 
     @property
     def looks(self) -> int:
@@ -119,8 +135,8 @@ class Contents:
         )
 
 
-def read(run: Run, experiment: Experiment, fitted: Fitted, label: str, rows: pd.DataFrame) -> Contents:
-    """The contents of a run whose part `label`, with its predictions `rows`, was just scored. Raises RunError for a damaged file."""
+def read(run: Run, experiment: Experiment, fitted: Fitted) -> Contents:
+    """The contents of a run. Raises RunError for a damaged file."""
     facts = run.read_json("run.json")
     return Contents(
         run,
@@ -128,9 +144,10 @@ def read(run: Run, experiment: Experiment, fitted: Fitted, label: str, rows: pd.
         fitted,
         facts,
         run.read_json("data.json"),
+        _if_there(run, "network.json"),
         {part: len(positions) for part, positions in read_split(run / "split.csv").parts.items()},
         read_epochs(run),
-        _parts(run, facts, label, rows),
+        _parts(run, facts),
         (run / "config.yaml").read_text(encoding="utf-8"),
     )
 
@@ -140,15 +157,15 @@ def read_epochs(run: Run) -> tuple[Mapping[str, Any], ...]:
     return tuple(line for line in run.read_lines("metrics.jsonl") if "step" not in line)
 
 
-def _parts(run: Run, facts: Mapping[str, Any], label: str, rows: pd.DataFrame) -> tuple[EvaluatedPart, ...]:
-    looks = {look["part"]: look for look in facts.get("evaluations", [])}  # the last look at each
-    newest = {part: place for place, part in enumerate([look["part"] for look in facts.get("evaluations", [])])}
-    metrics: Mapping[str, Any] = run.read_json("metrics.json")
+def _parts(run: Run, facts: Mapping[str, Any]) -> tuple[EvaluatedPart, ...]:
+    looks = {look["part"]: (place, look) for place, look in enumerate(facts.get("evaluations", []))}  # the last look at each
+    metrics = _if_there(run, "metrics.json")
+    since = max([facts.get("ended", ""), *facts.get("resumed", [])])  # earlier looks were at other weights
+    known = [part for part in metrics if part in looks and looks[part][1]["when"] >= since]
     rank = {"test": 0, "validation": 2, "train": 3}  # the headline is never of rows that the model learned from, if there are others
-    order = sorted(metrics, key=lambda part: (rank.get(part, 1), part != label, -newest.get(part, -1)))
     return tuple(
-        EvaluatedPart(part, looks.get(part, {}).get("table", ""), metrics[part], rows if part == label else predictions_of(run, part))
-        for part in order
+        EvaluatedPart(part, looks[part][1]["table"], metrics[part], predictions_of(run, part), _if_there(run, f"most_wrong_{part}.json"))
+        for part in sorted(known, key=lambda part: (rank.get(part, 1), -looks[part][0]))
     )
 
 
@@ -156,6 +173,12 @@ def predictions_of(run: Run, part: str) -> pd.DataFrame | None:
     """Every cell as text, as `NA` and `001` may be classes; None when the file is gone."""
     path = run / f"predictions_{part}.csv"
     return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8") if path.is_file() else None
+
+
+def _if_there(run: Run, name: str) -> Mapping[str, Any]:
+    """What a JSON file of the run holds; nothing when there is no such file."""
+    found: Mapping[str, Any] = run.read_json(name) if (run / name).is_file() else {}
+    return found
 
 
 def answers(judged: Judged) -> Mapping[str, int] | None:

@@ -62,8 +62,8 @@ STYLE: dict[str, Any] = {
 }
 DPI = 160
 """Of the PNG files, and of what is drawn as pixels inside an SVG."""
-ROOM = 4_000_000
-"""Bytes of SVG in one report; further plots are only named, which keeps the file under 5 MB."""
+ROOM = 2_500_000
+"""Bytes of SVG in one report; further plots are only named, so that there is room for the rest."""
 
 
 @contextmanager

@@ -51,6 +51,8 @@ def learning_curves(epochs: Sequence[Mapping[str, Any]], monitor: str, best_epoc
     axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)  # above, where no curve runs
     axes[-1].set_xlabel("epoch")
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    if len(epochs) == 1:
+        axes[-1].set_xlim(numbers[0] - 1, numbers[0] + 1)
     axes[-1].set_ylim(0, 1.1 * float(np.nanmax(_column(epochs, "learning_rate"))))
     return figure
 

@@ -1,33 +1,53 @@
-"""`report.html`: one file that needs nothing beside it, from what lies in the run folder."""
+"""`report.html` and what goes with it: files that need nothing beside them, from what lies in the run folder."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-
-import pandas as pd
 
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
 from mmtrain.reports import contents as run_contents
+from mmtrain.reports import model_card, numbers
+from mmtrain.reports.blocks import Section, Words
 from mmtrain.reports.drawing import Gallery, style
 from mmtrain.reports.sections import headline, sections
 from mmtrain.runs import Run
 
 HERE = Path(__file__).parent
+MOST = 4_800_000
+"""Bytes of the page; sections that it has no room for are only named."""
+
+FOOTER = "Written by mmtrain. Every plot also lies in the folder plots of the run, as PNG, and the files named here lie beside this page."
 
 
-def write(run: Run, experiment: Experiment, fitted: Fitted, label: str, rows: pd.DataFrame) -> Path:
-    """Write the report of a run and its plots; `rows` are the predictions of the part `label`, which was just scored.
-
-    Raises RunError when a file of the run is missing or damaged.
-    """
-    contents = run_contents.read(run, experiment, fitted, label, rows)
+def write(run: Run, experiment: Experiment, fitted: Fitted) -> Path:
+    """Write report.html, its plots, its numbers as CSV and model_card.md. Raises RunError when a file of the run is missing or damaged."""
+    contents = run_contents.read(run, experiment, fitted)
+    numbers.write(run, contents)
+    run.write_text("model_card.md", model_card.text(contents))
     with style():
         found = sections(contents, Gallery(run))
-    return run.write_text("report.html", page(title=str(run), facts=headline(contents), sections=found))
+    return run.write_text("report.html", bounded(found, title=str(run), facts=headline(contents)))
 
 
-def page(**values: object) -> str:
+def bounded(found: Sequence[Section], *, title: str, facts: Sequence[str], most: int = MOST) -> str:
+    """The page of these sections, the largest of them left out until it has at most `most` bytes."""
+    text = page(title=title, facts=facts, sections=found)
+    if len(text.encode()) <= most:
+        return text
+    sizes = [len(page(title=title, facts=facts, sections=(section,)).encode()) for section in found]
+    kept = list(found)
+    while sum(sizes) > most and max(sizes):
+        largest = sizes.index(max(sizes))
+        kept[largest] = Section(
+            found[largest].title, (Words("This report has no room for the section; its numbers are in the run folder."),)
+        )
+        sizes[largest] = 0
+    return page(title=title, facts=facts, sections=kept)
+
+
+def page(*, footer: str = FOOTER, **values: object) -> str:
     """The HTML text; see `report.html` for what it needs."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -35,4 +55,4 @@ def page(**values: object) -> str:
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     css = (HERE / "report.css").read_text(encoding="utf-8")
-    return environment.get_template("report.html").render(css=css, **values)
+    return environment.get_template("report.html").render(css=css, footer=footer, **values)

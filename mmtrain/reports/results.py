@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mmtrain.reports import most_wrong
 from mmtrain.reports.blocks import Block, Cell, Pictures, Section, Table, Tone, Words, number
 from mmtrain.reports.contents import Contents, EvaluatedPart, Judged, answers
 from mmtrain.reports.drawing import Gallery
 from mmtrain.reports.figures import of_confusion, of_target
-from mmtrain.reports.words import Outcome, count, counted, direction, outcome, percent, rows_called, shown, title, verdict
+from mmtrain.reports.numbers import confusion_file, scores_file
+from mmtrain.reports.words import CAVEATS, Outcome, count, counted, direction, outcome, percent, rows_called, shown, title, verdict
 from mmtrain.scores.classification import f1
 
-MOST_COLUMNS = 20
+MOST_COLUMNS = 12
 """Classes up to which the confusion matrix is a table; more are drawn."""
 MOST_ROWS = 200
 COMPARED: Mapping[Outcome, tuple[str, Tone]] = {
@@ -24,10 +26,6 @@ COMPARED: Mapping[Outcome, tuple[str, Tone]] = {
     "worse": ("worse", "bad"),
     "same": ("the same", ""),
     "undefined": ("–", "quiet"),
-}
-CAVEATS = {
-    "train": "The model was trained on these rows, so the scores say nothing about new ones.",
-    "validation": "The best epoch was chosen on these rows, so the scores are a little too good for new ones.",
 }
 
 
@@ -60,7 +58,7 @@ def _target(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block
     if judged.part.rows is not None:
         pictures = of_target(judged, gallery)
         blocks += [Pictures(pictures)] if pictures else []
-    return tuple(blocks)
+    return (*blocks, *most_wrong.cards(contents, judged))
 
 
 def scores_table(judged: Judged) -> Table:
@@ -75,7 +73,9 @@ def scores_table(judged: Judged) -> Table:
         lines.append((Cell(title(name)), *values, Cell(compared, tone=tone), Cell(direction(name)), _remark(score, theirs)))
     caption = f"Scores of {judged.key} on the {rows_called(judged)}"
     head = ("Score", "Model", "Baseline", "Model is", "Better when", "Note")
-    return _without_empty_notes(Table(caption, head, tuple(lines), f"Baseline — {judged.result['baseline']['name']}."))
+    return _without_empty_notes(
+        Table(caption, head, tuple(lines), f"Baseline — {judged.result['baseline']['name']}.", csv=scores_file(judged.part.label))
+    )
 
 
 def _without_empty_notes(table: Table) -> Table:
@@ -105,12 +105,14 @@ def _classes(judged: Judged, gallery: Gallery) -> list[Block]:
     classes: Sequence[str] = judged.result["classes"]
     picture = of_confusion(judged, matrix, classes, gallery)
     blocks: list[Block] = (
-        [confusion_table(judged.key, matrix, classes)] if len(classes) <= MOST_COLUMNS else [Pictures((picture,), wide=True)]
+        [confusion_table(judged.key, matrix, classes, csv=confusion_file(judged.part.label))]
+        if len(classes) <= MOST_COLUMNS
+        else [Pictures((picture,), wide=True)]
     )
     return [*blocks, classes_table(judged.key, matrix, classes)] if len(classes) > 2 else blocks
 
 
-def confusion_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[str]) -> Table:
+def confusion_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[str], *, csv: str) -> Table:
     """Counts and shares of the true class; the diagonal is right."""
     lines = []
     for name, row in zip(classes, matrix.tolist(), strict=True):
@@ -121,7 +123,9 @@ def confusion_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[s
         ]
         lines.append((Cell(name), *cells, number(count(total))))
     head = ("True class", *classes, "All")
-    return Table(f"Confusion matrix of {key}", head, tuple(lines), "Rows, and their share of the true class.", over="Predicted class")
+    return Table(
+        f"Confusion matrix of {key}", head, tuple(lines), "Rows, and their share of the true class.", over="Predicted class", csv=csv
+    )
 
 
 def classes_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[str]) -> Table:

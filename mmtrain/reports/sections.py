@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from mmtrain.errors import listed
-from mmtrain.reports import background, cohort, results, training
+from mmtrain.reports import background, cohort, limits, results, training
 from mmtrain.reports.blocks import Block, Section, Words
 from mmtrain.reports.contents import Contents
 from mmtrain.reports.drawing import Gallery
-from mmtrain.reports.words import count, counted, duration, moment, often, verdict
+from mmtrain.reports.words import CAVEATS, count, counted, duration, moment, verdict
 
 KINDS: Mapping[str, str] = {
     "binary": "one of two classes",
@@ -25,9 +25,11 @@ def sections(contents: Contents, gallery: Gallery) -> tuple[Section, ...]:
     return (
         summary(contents),
         cohort.section(contents),
+        *training.network(contents),
         training.learning(contents, gallery),
         *results.sections(contents, gallery),
         training.weights(contents),
+        limits.section(contents),
         background.columns(contents),
         background.experiment(contents),
         background.provenance(contents),
@@ -52,25 +54,18 @@ def summary(contents: Contents) -> Section:
     if contents.facts["state"] != "finished":
         error = contents.facts.get("error", "")
         blocks.append(Words(f"{error}".strip(), f"The training did not finish: it is {contents.facts['state']}.", tone="bad"))
-    blocks.append(Words(f"{_question(contents)} {_rows(contents)}"))
-    newest = contents.parts[0]
-    blocks += [verdict(contents, judged) for judged in contents.judged(newest)]
-    if newest.label in results.CAVEATS:
-        blocks.append(Words(results.CAVEATS[newest.label]))
-    blocks.append(Words(looks(contents.looks)))
+    blocks.append(Words(f"{question(contents)} {rows_used(contents)}"))
+    for newest in contents.parts[:1]:
+        blocks += [verdict(contents, judged) for judged in contents.judged(newest)]
+        blocks += [Words(CAVEATS[newest.label])] if newest.label in CAVEATS else []
+    if not contents.parts:
+        blocks += training.reached(contents)
+    blocks.append(Words(limits.looks(contents)))
     return Section("Summary", tuple(blocks))
 
 
-def looks(times: int) -> str:
-    """How often the test part was scored, and what that means."""
-    if not times:
-        return "The test part has not been scored yet."
-    if times == 1:
-        return "The test part has been scored once."
-    return f"The test part has been scored {often(times)}. Every choice made after such a look makes its scores less true for new rows."
-
-
-def _question(contents: Contents) -> str:
+def question(contents: Contents) -> str:
+    """What is predicted from what."""
     inputs = [f"{key} ({column.role})" for key, column in contents.experiment.inputs.items()]
     answers = []
     for key, target in contents.fitted.targets.items():
@@ -87,7 +82,8 @@ def _question(contents: Contents) -> str:
     return f"From {listed(inputs)}, {listed(answers)} {verb} predicted."
 
 
-def _rows(contents: Contents) -> str:
+def rows_used(contents: Contents) -> str:
+    """How many rows there were, and what for."""
     data, sizes = contents.data, {part: count(rows) for part, rows in contents.sizes.items()}
     used = f"Of {counted(data['rows'], 'row')} in {data['table']}, {count(data['used'])} were used"
     return f"{used}: {sizes['train']} to train, {sizes['validation']} to choose the best epoch and {sizes['test']} to test."

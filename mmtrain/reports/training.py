@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from mmtrain.columns import Weight
-from mmtrain.reports import plots
-from mmtrain.reports.blocks import Block, Cell, Pictures, Section, Table, Words, number
+from mmtrain.reports import numbers, plots
+from mmtrain.reports.blocks import Block, Cell, Picture, Pictures, Section, Table, Words, number
 from mmtrain.reports.contents import Contents
+from mmtrain.reports.diagram import described, draw
 from mmtrain.reports.drawing import Gallery
-from mmtrain.reports.words import count, counted, plain, shown
+from mmtrain.reports.words import CAVEATS, count, counted, direction, in_sentence, plain, shown, title
 
 MOST_WEIGHTS = 200
+
+
+def network(contents: Contents) -> tuple[Section, ...]:
+    """The network's diagram; nothing where the run does not know it in brief."""
+    if not contents.network:
+        return ()
+    outline = contents.network
+    parts = [*outline["branches"], outline["fusion"], *outline["targets"]]
+    total = counted(sum(part["parameters"] for part in parts), "parameter")
+    picture = Picture(
+        "network.json", "The network", described(outline), f"{total} in all, learned from training rows.", draw(outline), scrolls=True
+    )
+    return (Section("Network", (Pictures((picture,), wide=True),)),)
 
 
 def learning(contents: Contents, gallery: Gallery) -> Section:
@@ -20,23 +37,59 @@ def learning(contents: Contents, gallery: Gallery) -> Section:
     best = contents.facts.get("best_epoch")
     figure = plots.learning_curves(contents.epochs, monitor, best)
     alt = f"Line plots over {counted(len(contents.epochs), 'epoch')}: training and validation loss, {monitor}, learning rate."
-    picture = gallery.add(figure, "learning_curves", title="Learning curves", alt=alt)
-    return Section("Training", (Words(_course(contents)), Pictures((picture,), wide=True)))
+    picture = gallery.add(figure, "learning_curves", title="Learning curves", alt=alt, caption=f"The numbers are in {numbers.EPOCHS_FILE}.")
+    blocks: list[Block] = [Words(course(contents)), Pictures((picture,), wide=True)]
+    if _best(contents) and not any(part.label == "validation" for part in contents.parts):
+        blocks.append(best_scores(contents))
+    return Section("Training", tuple(blocks))
 
 
-def _course(contents: Contents) -> str:
+def course(contents: Contents) -> str:
     """Epochs, the best one and why training ended."""
     facts, stopping = contents.facts, contents.experiment.training.early_stopping
     words = f"{counted(len(contents.epochs), 'epoch')} of at most {contents.experiment.training.epochs}."
-    best = facts.get("best_epoch")
+    best = _best(contents)
     if best:
-        value = next((line.get(stopping.monitor) for line in contents.epochs if line["epoch"] == best), None)
-        name = stopping.monitor.partition("_")[2].removeprefix("validation_")
-        reached = f" with {stopping.monitor} {shown(name, value)}" if value is not None else ""
-        words += f" The weights are those of epoch {best}{reached}."
+        value = best.get(stopping.monitor)
+        reached = f" with {stopping.monitor} {shown(contents.score_of(stopping.monitor), value)}" if value is not None else ""
+        words += f" The weights are those of epoch {best['epoch']}{reached}."
     if facts.get("stopped"):
         words += f" Training stopped early: {facts['stopped']}."
     return words
+
+
+def _best(contents: Contents) -> Mapping[str, Any]:
+    """The line of the epoch whose weights were kept; empty when there is none."""
+    return next((line for line in contents.epochs if line["epoch"] == contents.facts.get("best_epoch")), {})
+
+
+def reached(contents: Contents) -> list[Block]:
+    """What a run that was never evaluated has to show: the score that chose its best epoch."""
+    monitor = contents.experiment.training.early_stopping.monitor
+    value = _best(contents).get(monitor)
+    if value is None or not monitor.startswith("validation_"):
+        return []
+    name = contents.score_of(monitor)
+    sentence = f"On the {counted(contents.sizes['validation'], 'validation row')}, the {in_sentence(name)}"
+    return [Words(f"{sentence} is {shown(name, value)} ({direction(name)} is better). {CAVEATS['validation']}")]
+
+
+def best_scores(contents: Contents) -> Table:
+    """The validation scores of the best epoch, as training saw them."""
+    best = _best(contents)
+    found = {name.removeprefix("validation_"): value for name, value in best.items() if name.startswith("validation_")}
+    lines = []
+    for name, value in found.items():
+        score = contents.score_of(f"validation_{name}")
+        target = name.removesuffix(score).rstrip("_")
+        called = f"{title(score)} of {target}" if target else title(score)
+        lines.append((Cell(called), _value(score, value), Cell(direction(score))))
+    caption = f"Scores of epoch {best['epoch']} on the {counted(contents.sizes['validation'], 'validation row')}"
+    return Table(caption, ("Score", "Model", "Better when"), tuple(lines), CAVEATS["validation"])
+
+
+def _value(score: str, value: float | None) -> Cell:
+    return number("undefined", tone="quiet") if value is None else number(shown(score, value))
 
 
 def weights(contents: Contents) -> Section:

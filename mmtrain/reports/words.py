@@ -39,6 +39,11 @@ IN_UNITS = {"mae", "rmse", "median_absolute_error"}
 """Scores in the target's own unit; all others are shown with three decimals."""
 MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
 """Not those of strftime, which speaks the language of the machine."""
+CAVEATS = {
+    "train": "The model was trained on these rows, so the scores say nothing about new ones.",
+    "validation": "The best epoch was chosen on these rows, so the scores are a little too good for new ones.",
+}
+"""What is said of scores on rows that the training has used."""
 NOT_COMPARABLE = "So the model cannot be compared with the baseline."
 Outcome = Literal["better", "worse", "same", "undefined"]
 

@@ -104,6 +104,10 @@ class FittedTarget(Section):
         """Loss of each row, (batch,) float32; a TensorFlow function."""
 
     @abstractmethod
+    def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """How wrong each prediction is, (rows,), without weights or smoothing; NaN where the answer is unknown."""
+
+    @abstractmethod
     def activation(self, name: str) -> Any:
         """A Keras layer from raw (batch, units) to prediction, float32."""
 

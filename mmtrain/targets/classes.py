@@ -84,6 +84,13 @@ class FittedClassTarget(FittedTarget):
         weights: np.ndarray[Any, np.dtype[np.float32]] = np.array([*self.weights, 0], dtype=np.float32)[truth]
         return weights
 
+    def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Log loss: minus the logarithm of the probability of the true class."""
+        import numpy as np
+
+        given = self.probabilities(prediction)[np.arange(len(truth)), truth].astype(np.float64)
+        return np.where(truth >= 0, -np.log(np.maximum(given, np.finfo(np.float32).tiny)), np.nan)
+
     def spoken(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Class names; empty for -1."""
         import numpy as np

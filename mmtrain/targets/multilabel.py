@@ -68,6 +68,14 @@ class FittedMultilabel(FittedTarget):
         weights = 1.0 + truth * (tf.constant(self.weights, tf.float32) - 1.0)
         return tf.reduce_mean(losses * weights, axis=1)
 
+    def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Log loss, the mean over labels."""
+        import numpy as np
+
+        given = np.where(truth == 1, prediction, 1 - prediction).astype(np.float64)
+        losses: np.ndarray[Any, np.dtype[np.float64]] = -np.log(np.maximum(given, np.finfo(np.float32).tiny)).mean(axis=1)
+        return losses
+
     def activation(self, name: str) -> Any:
         """A sigmoid per label; (batch, labels)."""
         import keras

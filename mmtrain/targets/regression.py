@@ -50,6 +50,13 @@ class FittedRegression(FittedTarget):
             return size
         return tf.where(size <= 1, 0.5 * tf.square(size), size - 0.5)
 
+    def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """The distance, in the target's unit."""
+        import numpy as np
+
+        distance: np.ndarray[Any, np.dtype[np.float64]] = np.abs(truth.astype(np.float64) - prediction.reshape(-1))
+        return distance
+
     def activation(self, name: str) -> Any:
         """Back to the target's unit; (batch, 1)."""
         from mmtrain.layers.network import Affine

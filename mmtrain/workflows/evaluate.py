@@ -22,9 +22,11 @@ from mmtrain.data.images import Progress, Say
 from mmtrain.data.parts import read_split
 from mmtrain.data.table import Table
 from mmtrain.errors import DataError, Problem, RunError, listed
+from mmtrain.evaluation.most_wrong import Answers, most_wrong
 from mmtrain.evaluation.predictions import frame, to_csv
 from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.layers.start import start_tensorflow
+from mmtrain.reports import report
 from mmtrain.runs import Run, is_test_look
 from mmtrain.workflows.prepare import Prepared, read_data, recorded_data, scored_columns
 
@@ -82,10 +84,11 @@ def evaluate(
     predicted = with_unknown_answers(predicted, experiment, fitted, truths, data.table, rows)
     looks = recorded_look(run, data.table, rows, part if table is None else None)
     label = looks[-1]["part"]
-    keep(run, label, results, predicted)
-    report = write_report(run, experiment, fitted, label, predicted)
+    wrong = most_wrong(experiment, fitted, data.table, data.stores, rows, Answers(truths, predictions))
+    keep(run, label, results, predicted, wrong)
+    written = report.write(run, experiment, fitted)
     times = sum(1 for look in looks if is_test_look(look)) if is_test_look(looks[-1]) else 0
-    return Evaluated(run, label, results, run / f"predictions_{label}.csv", report, times, remarks(run, looks[-1]))
+    return Evaluated(run, label, results, run / f"predictions_{label}.csv", written, times, remarks(run, looks[-1]))
 
 
 def opened(run: Run) -> tuple[Experiment, encode.Fitted]:
@@ -161,8 +164,9 @@ def remarks(run: Run, look: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def keep(run: Run, label: str, results: dict[str, TargetScores], rows: pd.DataFrame) -> None:
-    """Write predictions and scores into the run."""
+def keep(run: Run, label: str, results: dict[str, TargetScores], rows: pd.DataFrame, wrong: dict[str, Any]) -> None:
+    """Write predictions, the most wrong of them, and scores into the run."""
+    run.write_json(f"most_wrong_{label}.json", wrong)
     run.write_text(f"predictions_{label}.csv", to_csv(rows))
     run.change("metrics.json", lambda known: {**known, label: {key: result.plain() for key, result in results.items()}})
 
@@ -177,10 +181,3 @@ def with_unknown_answers(
             unknown = truths[key] < 0
             rows.loc[unknown, column] = table.cells(experiment.targets[key].column, scored[unknown]).fillna("").to_numpy()
     return rows
-
-
-def write_report(run: Run, experiment: Experiment, fitted: encode.Fitted, label: str, rows: pd.DataFrame) -> Path:
-    """report.html and its plots, from what lies in the run folder."""
-    from mmtrain.reports.report import write
-
-    return write(run, experiment, fitted, label, rows)

@@ -170,6 +170,7 @@ def _given(subject: _Subject, chosen: Format, material: Material) -> dict[str, A
         rows = subject.arrays.take(subject.checked)
     else:
         rows = check.raw_rows(subject.experiment, subject.fitted, only(subject.data, subject.checked).table)
+        check.check_pictures(subject.fitted, rows, {key: present[subject.checked] for key, present in subject.arrays.present.items()})
     return {name: rows[label] for label, name in material.inputs.items()}
 
 

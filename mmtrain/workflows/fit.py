@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mmtrain import config, runs
 from mmtrain.config import Experiment
 from mmtrain.data import encode, statistics
@@ -14,6 +16,7 @@ from mmtrain.data.images import Progress
 from mmtrain.data.parts import PartSummary, summarise, to_csv
 from mmtrain.errors import Problem, UsageError
 from mmtrain.layers.start import start_tensorflow
+from mmtrain.reports import report
 from mmtrain.runs import Run
 from mmtrain.training.events import Watcher
 from mmtrain.training.lock import held
@@ -75,7 +78,9 @@ def fit(path: Path, *, overrides: Iterable[str] = (), output: Path = Path("runs"
     with held(run), state_kept(run):
         record(run, material, data, decision)
         told.announce(plan(run, material, data))
-        return train(run, material, told.watch, callbacks=callbacks)
+        done = train(run, material, told.watch, callbacks=callbacks)
+    report.write(run, material.experiment, material.fitted)
+    return done
 
 
 def made_callbacks(experiment: Experiment, path: Path, overrides: Iterable[str] = ()) -> list[Named]:
@@ -112,7 +117,9 @@ def _resume(run: Run, told: Onlookers) -> Fitted:
     with state_kept(run):
         _reopen(run)
         told.announce(plan(run, material, data))
-        return train(run, material, told.watch, checkpoint, callbacks)
+        done = train(run, material, told.watch, checkpoint, callbacks)
+    report.write(run, material.experiment, material.fitted)
+    return done
 
 
 def _reopen(run: Run) -> None:
@@ -144,19 +151,22 @@ def resumable(run: Run, say: Callable[[str], None]) -> str | None:
 
 def record(run: Run, material: Material, data: Prepared, decision: Decision) -> None:
     """Write down what the training is about to use."""
+    from mmtrain.model.outline import outline
+
     experiment, training = material.experiment, material.experiment.training
     run.write_text("config.yaml", config.to_yaml(experiment, run.folder))
     run.write_text("split.csv", to_csv(material.parts, data.table.rows, data.table.ids()))
     run.write_text("columns.json", material.fitted.model_dump_json(indent=1) + "\n")
     learned = statistics.learn(experiment, material.fitted, data.table, material.arrays, material.parts.train)
     run.write_text("statistics.json", learned.model_dump_json(indent=1) + "\n")
-    run.write_json("data.json", describe(data))
+    run.write_json("data.json", describe(data, material))
+    run.write_json("network.json", outline(material.network, experiment, material.fitted))
     run.update(versions=versions(), seed=training.seed, deterministic=training.deterministic, trial=decision.plain())
     run.seal(*RECORDED)
 
 
-def describe(data: Prepared) -> dict[str, Any]:
-    """Table and pictures as data.json has them."""
+def describe(data: Prepared, material: Material) -> dict[str, Any]:
+    """Table, answers and pictures as data.json has them."""
     table = data.table
     return {
         "table": table.path.name,
@@ -165,8 +175,22 @@ def describe(data: Prepared) -> dict[str, Any]:
         "rows": table.total,
         "used": len(table),
         "dropped": [asdict(dropped) for dropped in table.dropped],
+        "answers": answers(material),
         "pictures": {key: store.key for key, store in data.stores.items()},
     }
+
+
+def answers(material: Material) -> dict[str, dict[str, list[int]]]:
+    """Rows of each class or label in each part, in the order of the target's `columns`; targets without classes are left out."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for key, target in material.fitted.targets.items():
+        if target.columns:
+            truths = {part: material.arrays.targets[key][rows] for part, rows in material.parts.items()}
+            found[key] = {
+                part: (truth.sum(axis=0) if truth.ndim > 1 else np.bincount(truth[truth >= 0], minlength=len(target.columns))).tolist()
+                for part, truth in truths.items()
+            }
+    return found
 
 
 def plan(run: Run | None, material: Material, data: Prepared) -> Plan:

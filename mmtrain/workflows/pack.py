@@ -1,7 +1,8 @@
 """`mmtrain pack`: a run folder as one file that another machine can open.
 
 By default it holds what evaluate, predict and export need, and how the training went; no row of the table and no picture.
-It does hold what was learned from rows: categories, words, smallest and largest numbers (columns.json, statistics.json, model.keras).
+It does hold what was learned from rows: categories, words, smallest and largest numbers (columns.json, statistics.json, model.keras),
+and scores.
 """
 
 from __future__ import annotations
@@ -29,7 +30,12 @@ HEADER = """\
 # {table}, and every picture where the table's cells say, seen from the table's folder.
 """
 UNTOLD = "not told in a packed run"
-OF_ROWS = {"predictions_": "ids, answers and predictions of rows", "report.html": "may show rows", "plots/": "may show rows"}
+OF_ROWS = {
+    "predictions_": "ids, answers and predictions of rows",
+    "most_wrong_": "cells and pictures of rows",
+    "report.html": "may show rows",
+    "plots/": "may show rows",
+}
 """What is packed only when rows are asked for, by how its name begins."""
 
 

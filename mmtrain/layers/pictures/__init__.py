@@ -17,5 +17,6 @@ Nothing here runs while a model is trained, which takes its pictures from the im
 What differs from `mmtrain.pixels`: compressed BMP is unreadable here, and the checksum of a PNG's EXIF is not looked at.
 """
 
+from mmtrain.layers.pictures.layer import OK as OK
 from mmtrain.layers.pictures.layer import STATUS as STATUS
 from mmtrain.layers.pictures.layer import EncodePicture as EncodePicture

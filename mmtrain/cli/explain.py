@@ -1,0 +1,125 @@
+"""`mmtrain explain`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmtrain.cli.evaluate import Part
+from mmtrain.cli.options import Code, Json, Output, Quiet, Run
+
+if TYPE_CHECKING:
+    from mmtrain.explanation.explained import Explained
+    from mmtrain.workflows.explain import Explanation
+
+
+class Method(StrEnum):
+    """Heat maps on pictures."""
+
+    both = "both"
+    grad_cam = "grad_cam"
+    integrated_gradients = "integrated_gradients"
+
+
+def command(
+    run: Run = None,
+    *,
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            "--rows",
+            metavar="ID,ID",
+            help="Rows by their id, or by position where the table has no ids. Left out: the most wrong and the surest rows of the part.",
+            show_default=False,
+        ),
+    ] = None,
+    part: Annotated[Part, typer.Option("--part", help="Which part of the split to choose rows from.")] = Part.test,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="TABLE", help="Explain rows of another table instead.", show_default=False)
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", metavar="KEY", help="Which answer to explain. Left out: the first.", show_default=False)
+    ] = None,
+    class_name: Annotated[
+        str | None,
+        typer.Option(
+            "--class",
+            metavar="NAME",
+            help="What speaks for this class or label. Left out: the positive class; of several, the one predicted for each row.",
+            show_default=False,
+        ),
+    ] = None,
+    method: Annotated[
+        Method,
+        typer.Option("--method", help="Heat maps on pictures; columns and words have integrated gradients whatever it is."),
+    ] = Method.both,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps", min=1, max=100_000, help="Steps of integrated gradients. Left out: as many as are needed.", show_default=False
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("-o", metavar="FOLDER", help="Folder to make. Left out: explanations/<part> in the run.", show_default=False),
+    ] = None,
+    output: Output = Path("runs"),
+    code: Code = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what in single rows speaks for the answer: by column, word and place in the picture."""
+    from mmtrain.cli.live import display
+    from mmtrain.cli.show import print_json
+    from mmtrain.workflows.code import import_code
+    from mmtrain.workflows.explain import Wish, explain
+
+    import_code(code)
+    names = tuple(name.strip() for name in (rows or "").split(",") if name.strip())
+    wish = Wish(names, part.value, data, target, class_name, method.value, steps, folder)
+    with display(quiet=quiet or as_json) as shown:
+        done = explain(run, wish, output=output, progress=shown.pictures, say=shown.say)
+    if as_json:
+        print_json(_plain(done))
+        return
+    _show(done, quiet=quiet)
+
+
+def _plain(done: Explanation) -> dict[str, object]:
+    rows = [{**row.plain(), "picture": str(done.folder / name)} for name, row in done.rows]
+    return {"run": str(done.run.folder), "target": done.target, "baseline": dict(done.baseline), "rows": rows, "folder": str(done.folder)}
+
+
+def _show(done: Explanation, *, quiet: bool) -> None:
+    from mmtrain.cli.show import note, out, printable
+    from mmtrain.errors import listed
+
+    console = out()
+    for _, row in done.rows:
+        head, rest = _lines(row)
+        console.print(printable(head), style="bold", markup=False, soft_wrap=True)
+        console.print(f"    {printable(rest)}", markup=False, soft_wrap=True)
+    note("The attributions of all inputs add up to output less baseline, but for the gap; the three largest are shown.", quiet=quiet)
+    note(f"Baseline: {listed([f'{key} {told}' for key, told in done.baseline.items()])}.", quiet=quiet)
+    if incomplete := [row.chosen.id for _, row in done.rows if not row.complete]:
+        note(f"The gap of {listed(incomplete)} is more than 1 %; more --steps may close it.")
+    if any(row.chosen.part == "test" for _, row in done.rows):
+        note("There are test rows among them. A model that is changed after looking at them has test scores that are too good.")
+    note(f"{len(done.rows)} {'row' if len(done.rows) == 1 else 'rows'} in {done.seconds:.1f} s: {done.folder}", quiet=quiet)
+
+
+def _lines(row: Explained) -> tuple[str, str]:
+    """What the row is, and what its answer is made of."""
+    from mmtrain.cli.show import number
+
+    found, chosen = row.attributed, row.chosen
+    known = f"true {row.truth}, " if row.truth else ""
+    head = f"{chosen.id} ({', '.join(filter(None, (chosen.part, chosen.why)))}): {known}predicted {row.prediction}"
+    sums = f"{row.question.words} {number(found.output)}, baseline {number(found.baseline_output)}, attributions {found.total:+.3f}"
+    gap = f"gap {found.gap:.2g} %, {found.steps:,} {'step' if found.steps == 1 else 'steps'}"
+    most = ", ".join(f"{share.column} {share.attribution:+.3f}" for share in row.strongest(3) if not share.missing)
+    missing = f"; missing: {', '.join(row.missing)}" if row.missing else ""
+    return head, f"{sums} ({gap}): {most}{missing}"

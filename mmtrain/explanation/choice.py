@@ -1,0 +1,66 @@
+"""Which rows are worth explaining where nobody names any: those that the network gets most wrong, and those it is surest of."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mmtrain.data.encode import Array
+from mmtrain.evaluation.scoring import known_rows
+from mmtrain.targets import FittedTarget
+
+EACH = 3
+"""Rows of either kind."""
+
+
+def choice(target: FittedTarget, truth: Array | None, prediction: Array) -> list[tuple[int, str]]:
+    """Positions in `prediction` (rows, units), each with the reason; the most wrong first, then the surest.
+
+    Rows whose answer is not known are chosen only where that of no row is.
+    """
+    known = np.flatnonzero(known_rows(truth)) if truth is not None else np.arange(0)
+    if truth is None or not len(known):
+        names = ("least sure", "surest") if target.columns else ("largest prediction", "smallest prediction")
+        return [(row, names[0 if far else 1]) for row, far in _ends(_doubt(target, prediction))]
+    truth, prediction = truth[known], prediction[known]
+    right = target.decide(prediction) == target.spoken(truth)
+    ends = _ends(_error(target, truth, prediction))
+    return [(int(known[row]), _why(target, far=far, right=bool(right[row]))) for row, far in ends]
+
+
+def _why(target: FittedTarget, *, far: bool, right: bool) -> str:
+    if not target.columns:
+        return "largest error" if far else "smallest error"
+    if far:
+        return "least sure" if right else "most wrong"
+    return "surest" if right else "least wrong"
+
+
+def _ends(values: Array) -> list[tuple[int, bool]]:
+    """The rows of the largest values (True), largest first, then those of the smallest, smallest first; no row twice."""
+    order = np.argsort(-values, kind="stable").tolist()
+    least = min(EACH, len(order) // 2)
+    return [(row, True) for row in order[: min(EACH, len(order) - least)]] + [(row, False) for row in order[::-1][:least]]
+
+
+def _error(target: FittedTarget, truth: Array, prediction: Array) -> Array:
+    """How wrong each row is, (rows,): the probability that its true class was denied; the mean of that over labels; a number's error."""
+    if not target.columns:
+        return np.abs(prediction.reshape(-1).astype(np.float64) - truth)
+    probabilities = target.probabilities(prediction)
+    if truth.ndim > 1:
+        error: Array = np.abs(probabilities - truth).mean(axis=1)
+        return error
+    denied: Array = 1 - np.take_along_axis(probabilities, truth[:, None].astype(np.int64), axis=1)[:, 0]
+    return denied
+
+
+def _doubt(target: FittedTarget, prediction: Array) -> Array:
+    """How unsure each row is, (rows,); a number is itself."""
+    if not target.columns:
+        return prediction.reshape(-1).astype(np.float64)
+    probabilities = target.probabilities(prediction)
+    if target.task == "multilabel":
+        doubt: Array = -np.abs(probabilities - 0.5).mean(axis=1)
+        return doubt
+    unsure: Array = 1 - probabilities.max(axis=1)
+    return unsure

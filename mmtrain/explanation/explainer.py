@@ -1,0 +1,59 @@
+"""One row after the other, explained by a network that was opened for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mmtrain.config import Experiment
+from mmtrain.data.encode import Array, Fitted
+from mmtrain.data.statistics import Statistics
+from mmtrain.errors import Problem, UsageError
+from mmtrain.explanation.baseline import baseline
+from mmtrain.explanation.explained import Cells, Chosen, Explained, in_words
+from mmtrain.explanation.grad_cam import grad_cam
+from mmtrain.explanation.gradients import integrated_gradients
+from mmtrain.explanation.question import Subject, question
+from mmtrain.explanation.shares import shares
+from mmtrain.explanation.taps import tapped
+from mmtrain.export.frozen import in_float32
+from mmtrain.specs import TensorSpec
+
+
+class Explainer:
+    """Explains rows of any table by one network, whose answers are `predictor`'s."""
+
+    def __init__(self, predictor: Any, experiment: Experiment, fitted: Fitted, statistics: Statistics, subject: Subject) -> None:
+        self._fitted = fitted
+        self._subject = subject
+        self._network = tapped(in_float32(predictor), experiment, fitted)
+        self._baseline = baseline(fitted, statistics)
+        if subject.method == "grad_cam" and not self._network.maps:
+            what = "no branch of this run pools maps over a whole picture, which is what Grad-CAM looks at."
+            raise UsageError(Problem("--method grad_cam", what, "Use --method integrated_gradients."))
+
+    def explain(self, chosen: Chosen, cells: Cells, truth: str, prediction: Array) -> Explained:
+        """Explain the row with these cells, true answer in words (empty if not known), and prediction (1, units)."""
+        target = self._fitted.targets[self._subject.target]
+        asked = question(self._subject, target, prediction)
+        held = cells.missing(self._fitted)
+        found = integrated_gradients(self._network, cells.encoded, self._baseline, asked, held=held, steps=self._subject.steps)
+        of_row = shares(found, self._fitted, cells)
+        pictures = {
+            share.column: shown(cells.encoded[share.column][0], self._fitted.columns[share.column].spec)
+            for share in of_row
+            if share.kind == "image" and not share.missing
+        }
+        cams: Mapping[str, Array] = {}
+        if self._subject.method != "integrated_gradients" and pictures:
+            cams = {key: cam for key, cam in grad_cam(self._network, cells.encoded, asked).items() if key in pictures}
+        decision = in_words(target.decide(prediction)[0])
+        return Explained(chosen, truth, decision, asked, found, of_row, pictures, cams, self._subject.method)
+
+
+def shown(pixels: Array, spec: TensorSpec) -> Array:
+    """(height, width, channels) as encoded to (height, width, 1 or 3), 0..1; transparent places are white."""
+    bright = pixels.astype(np.float32) / spec.levels
+    return bright if bright.shape[-1] < 4 else bright[..., :3] * bright[..., 3:] + 1 - bright[..., 3:]

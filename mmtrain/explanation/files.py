@@ -1,0 +1,58 @@
+"""What is written of all rows: `explanations.csv`, `completeness.csv`, and a picture of each."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from mmtrain.explanation import figure
+from mmtrain.explanation.explained import Explained
+from mmtrain.reports.drawing import DPI, style
+
+ELEMENTS, COMPLETENESS = "explanations.csv", "completeness.csv"
+HEAD = ("row", "id", "explained", "column", "element", "attribution")
+FACTS = (
+    "row", "id", "part", "why", "truth", "prediction", "probability", "explained", "output", "baseline_output", "difference",
+    "sum_of_attributions", "gap_percent", "steps", "missing",
+)  # fmt: skip
+
+
+class Files:
+    """The files in `folder`, row after row. In explanations.csv the lines of a row add up to its `sum_of_attributions`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files = [(folder / name).open("w", encoding="utf-8", newline="") for name in (ELEMENTS, COMPLETENESS)]
+        self._elements, self._facts = (csv.writer(file, lineterminator="\n") for file in self._files)
+        self._elements.writerow(HEAD)
+        self._facts.writerow(FACTS)
+        self._rows = 0
+
+    def __enter__(self) -> Files:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for file in self._files:
+            file.close()
+
+    def add(self, row: Explained) -> str:
+        """Write one row; the name of its picture."""
+        self._rows += 1
+        start = (row.chosen.row, row.chosen.id, row.question.words)
+        for share in row.shares:
+            for element in share.elements:
+                self._elements.writerow((*start, share.column, element.name, _number(element.attribution)))
+        facts = row.plain() | {"missing": " ".join(row.missing)}
+        self._facts.writerow([_number(facts[name]) for name in FACTS])
+        name = f"{self._rows:02d}_{re.sub(r'[^A-Za-z0-9.-]+', '_', row.chosen.id)[:60] or row.chosen.row}.png"
+        with style():
+            figure.draw(row).savefig(self._folder / name, format="png", dpi=DPI, facecolor="white")
+        return name
+
+
+def _number(value: Any) -> Any:
+    """Seven digits, as many as the network reckons with."""
+    return f"{value:.7g}" if isinstance(value, float) else value

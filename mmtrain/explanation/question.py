@@ -1,0 +1,69 @@
+"""What is asked of a network: which of its raw values is explained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from mmtrain.data.encode import Array
+from mmtrain.errors import Problem, UsageError, did_you_mean, listed
+from mmtrain.targets import FittedTarget
+
+Method = Literal["both", "grad_cam", "integrated_gradients"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Which answer is explained, and how."""
+
+    target: str
+    class_name: str | None = None
+    """By default the positive one of two classes; of several classes or labels the most probable one, row by row."""
+    method: Method = "both"
+    """Heat maps on pictures; columns and words have integrated gradients whatever it is."""
+    steps: int | None = None
+    """Points of integrated gradients; by default as many as are needed."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """The raw value of one unit of a target; with `sign` -1 what speaks against it."""
+
+    target: str
+    unit: int = 0
+    sign: float = 1.0
+    words: str = ""
+    """What the value is called."""
+    probability: float | None = None
+    """Of the class or label that is asked for; None for a number."""
+
+
+def subject(targets: Mapping[str, FittedTarget], target: str | None, class_name: str | None, method: Method, steps: int | None) -> Subject:
+    """The first target unless one is named. Raises UsageError for a target or a class that there is not."""
+    key = target or next(iter(targets))
+    if key not in targets:
+        fix = did_you_mean(key, targets) or f"This run has {listed(list(targets))}."
+        raise UsageError(Problem("--target", f"this run predicts no {key!r}.", fix))
+    names = targets[key].columns
+    if class_name is not None and class_name not in names:
+        what = f"{key} has no class {class_name!r}." if names else f"{key} is a number and has no classes."
+        fix = did_you_mean(class_name, names) or (f"Its classes are {listed(names)}." if names else "Leave --class out.")
+        raise UsageError(Problem("--class", what, fix))
+    return Subject(key, class_name, method, steps)
+
+
+def question(asked: Subject, target: FittedTarget, prediction: Array) -> Question:
+    """What is asked of a row with this prediction, (1, units)."""
+    names = target.columns
+    if not names:
+        return Question(asked.target, words=asked.target)
+    probabilities = target.probabilities(prediction)[0]
+    if asked.class_name is not None:
+        code = names.index(asked.class_name)
+    else:
+        code = len(names) - 1 if target.units == 1 else int(probabilities.argmax())
+    words, probability = f"logit of {names[code]}", float(probabilities[code])
+    if target.units == 1 and len(names) > 1:  # one logit, which speaks for the second of two classes
+        return Question(asked.target, 0, 1.0 if code else -1.0, words, probability)
+    return Question(asked.target, code, 1.0, words, probability)

@@ -1,0 +1,81 @@
+"""`model_card.md`: the report in brief, in the order of model cards (Mitchell and others 2019, arXiv:1810.03993)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mmtrain.columns import Group
+from mmtrain.reports import background, cohort, limits, results, training
+from mmtrain.reports.blocks import Block, Points, Section, Words
+from mmtrain.reports.contents import Contents
+from mmtrain.reports.sections import headline, question, rows_used
+from mmtrain.reports.words import CAVEATS, counted, verdict
+
+HERE = Path(__file__).parent
+
+
+def text(contents: Contents) -> str:
+    """The Markdown of the card."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(  # noqa: S701 - every value is escaped, for Markdown
+        loader=FileSystemLoader(HERE),
+        finalize=escaped,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    template = environment.get_template("model_card.md")
+    return template.render(title=str(contents.run), facts=headline(contents), sections=sections(contents))
+
+
+def sections(contents: Contents) -> tuple[Section, ...]:
+    """What can be said without its owner."""
+    return (
+        Section("Model", (Words(question(contents)), *_network(contents), Words(training.course(contents)))),
+        Section("Data", _data(contents)),
+        *(_scores(contents, place) for place in range(len(contents.parts))),
+        *(Section("Scores", tuple(training.reached(contents))) for _ in range(not contents.parts)),
+        limits.section(contents),
+        background.provenance(contents),
+    )
+
+
+def _network(contents: Contents) -> tuple[Block, ...]:
+    outline = contents.network
+    if not outline:
+        return ()
+    branches = [
+        f"Branch {branch['name']}: {branch['architecture']} of {', '.join(entry['name'] for entry in branch['inputs'])}, "
+        f"{counted(branch['parameters'], 'parameter')}"
+        for branch in outline["branches"]
+    ]
+    fusion = outline["fusion"]
+    return (Points((*branches, f"Fusion: {fusion['method']}, {counted(fusion['parameters'], 'parameter')}")),)
+
+
+def _data(contents: Contents) -> tuple[Block, ...]:
+    group = contents.experiment.only(Group)
+    way = f"The parts were made by the method {contents.experiment.split.method}"
+    together = f"; rows with the same {group.column} are in one part." if group is not None else "."
+    return (Words(f"{rows_used(contents)} {way}{together}"), *cohort.tables(contents))
+
+
+def _scores(contents: Contents, place: int) -> Section:
+    """The first part has its verdict in the card, the others their tables only."""
+    part = contents.parts[place]
+    blocks: list[Block] = [Words(CAVEATS[part.label])] if part.label in CAVEATS else []
+    for judged in contents.judged(part):
+        blocks += [verdict(contents, judged), results.scores_table(judged)]
+    return Section(f"Scores on {part.title}", tuple(blocks))
+
+
+def escaped(value: object) -> str:
+    """Letters that Markdown or HTML would take for their own, and line ends, made plain."""
+    plain = " ".join(str(value).split())
+    for letter, shown in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        plain = plain.replace(letter, shown)
+    plain = re.sub(r"[\\`*\[\]|~$]", r"\\\g<0>", plain)
+    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", plain)  # within a word it means nothing

@@ -1,0 +1,215 @@
+"""`mmtrain explain`: what in some rows of a table speaks for the answers that a run gives, as pictures and as tables.
+
+Nothing is scored, so it is no look at the test part; but run.json keeps how many rows of it were explained, because whoever changes
+a model after seeing its worst test rows has learned from them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mmtrain import runs
+from mmtrain.columns.bookkeeping import PARTS
+from mmtrain.config import Experiment
+from mmtrain.data import encode
+from mmtrain.data.encode import Array, Fitted
+from mmtrain.data.formats import open_table
+from mmtrain.data.images import Progress, Say
+from mmtrain.data.statistics import Statistics
+from mmtrain.data.table import Table, headers_of
+from mmtrain.errors import DataError, Problem, UsageError, did_you_mean
+from mmtrain.explanation import baseline
+from mmtrain.explanation.choice import choice
+from mmtrain.explanation.explained import Cells, Chosen, Explained, in_words
+from mmtrain.explanation.question import Method, Subject, subject
+from mmtrain.layers.start import start_tensorflow
+from mmtrain.runs import Run
+from mmtrain.workflows.evaluate import opened
+from mmtrain.workflows.prepare import Prepared, only, read_data, recorded_data, scored_columns
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be explained, and where to."""
+
+    rows: tuple[str, ...] = ()
+    """Ids, or positions in the file where there is no id column. None: the most wrong and the surest rows of `part`."""
+    part: str = "test"
+    table: Path | None = None
+    """Another table instead of the run's own."""
+    target: str | None = None
+    class_name: str | None = None
+    method: Method = "both"
+    steps: int | None = None
+    folder: Path | None = None
+    """By default `explanations/<part>` in the run, which is replaced."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What was explained, and where it lies."""
+
+    run: Run
+    folder: Path
+    target: str
+    rows: tuple[tuple[str, Explained], ...]
+    """Each with the name of its picture in `folder`."""
+    baseline: Mapping[str, str]
+    """What each column is compared with, in words."""
+    seconds: float
+    """Without TensorFlow's start."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A table, what each of its rows belongs to, (rows,), and which of them are explained or may be chosen."""
+
+    data: Prepared
+    parts: Array
+    positions: Array
+    named: bool
+
+
+def explain(
+    which: str | None, wish: Wish, *, output: Path = Path("runs"), progress: Progress | None = None, say: Say = lambda _: None
+) -> Explanation:
+    """Explain rows with the run called `which` (see `runs.find`).
+
+    Raises UsageError for a wish that cannot be granted, RunError for a run that cannot be used, DataError for a table that does not
+    fit it, and for rows that it does not have.
+    """
+    run = runs.find(which, output)
+    experiment, fitted = opened(run)
+    asked = subject(fitted.targets, wish.target, wish.class_name, wish.method, wish.steps)
+    if wish.folder is not None and wish.folder.exists():
+        raise UsageError(Problem(str(wish.folder), "there is something here already.", "Remove it, or give another folder with -o."))
+    rows = _rows(run, experiment, wish, progress, say)
+    say("Data checked; starting TensorFlow.")
+    start_tensorflow()
+    folder = (wish.folder or run / "explanations" / _label(wish)).absolute()
+    began = time.monotonic()
+    found = _written(folder, _explained(run, experiment, fitted, asked, rows, say))
+    _record(run, found)
+    return Explanation(run, folder, asked.target, found, baseline.words(fitted, _statistics(run)), time.monotonic() - began)
+
+
+def _rows(run: Run, experiment: Experiment, wish: Wish, progress: Progress | None, say: Say) -> _Rows:
+    """The table and the rows in question. Of named rows nothing else is kept."""
+    if wish.table is None:
+        data, of_run = recorded_data(run, experiment, progress=progress, say=say)
+        parts, positions = of_run.names().astype(object), of_run[wish.part]
+    else:
+        data = _other_data(experiment, wish.table, progress, say)
+        parts, positions = np.full(len(data.table), wish.table.name, dtype=object), np.arange(len(data.table))
+    if wish.rows:
+        named = _named(data.table, wish.rows)
+        together = np.unique(named)
+        return _Rows(only(data, together, "not asked for"), parts[together], np.searchsorted(together, named), named=True)
+    if not len(positions):
+        raise DataError(Problem(str(run.folder), f"the {wish.part} part is empty.", "Choose another part with --part."))
+    return _Rows(data, parts, positions, named=False)
+
+
+def _other_data(experiment: Experiment, path: Path, progress: Progress | None, say: Say) -> Prepared:
+    """Another table, with its ids and answers where it has them; image cells are looked for where `evaluate` looks for them."""
+    headers = set(open_table(path, experiment.data.missing_values).headers)
+    wanted = scored_columns(experiment)
+    needed = {key: column for key, column in wanted.items() if column.part_of_model or headers.issuperset(headers_of(key, column))}
+    images = experiment.data.images if experiment.data.images is not None else path.resolve().parent
+    return read_data(experiment, path, images, columns=needed, progress=progress, say=say)
+
+
+def _named(table: Table, names: tuple[str, ...]) -> Array:
+    """The positions of rows by their ids, in the order of `names`. Raises DataError with every one that is not there."""
+    positions = {name: position for position, name in enumerate(table.ids())}
+    gone = {row.id or str(row.row): row.reason for row in table.dropped}
+    problems = []
+    for name in dict.fromkeys(names):
+        if name in gone:
+            problems.append(Problem(f"--rows {name}", f"this row of {table.path.name} was left out: {gone[name]}", "Choose another row."))
+        elif name not in positions:
+            fix = (
+                did_you_mean(name, positions) or f"Ids are those of the id column, or positions; the first one is {next(iter(positions))}."
+            )
+            problems.append(Problem(f"--rows {name}", f"{table.path.name} has no row with this id.", fix))
+    if problems:
+        raise DataError(problems)
+    return np.array([positions[name] for name in dict.fromkeys(names)], dtype=np.int64)
+
+
+def _explained(run: Run, experiment: Experiment, fitted: Fitted, asked: Subject, rows: _Rows, say: Say) -> Iterator[Explained]:
+    """Row after row: the named ones, or those that are chosen."""
+    from mmtrain.explanation.explainer import Explainer
+    from mmtrain.model import saved
+
+    predictor = saved.predictor(run / "model.keras")
+    explainer = Explainer(predictor, experiment, fitted, _statistics(run), asked)
+    table = rows.data.table
+    arrays = encode.encode(experiment, fitted, table, rows.data.stores, say=say)
+    target, truths = fitted.targets[asked.target], arrays.targets.get(asked.target)
+    predictions = saved.predict(predictor, arrays, rows.positions)[asked.target]
+    answers = None if truths is None else truths[rows.positions]
+    wanted = [(row, "") for row in range(len(rows.positions))] if rows.named else choice(target, answers, predictions)
+    say(f"Explaining {len(wanted)} {'row' if len(wanted) == 1 else 'rows'}.")
+    cells = _cells(experiment, fitted, table, rows.positions[[row for row, _ in wanted]])
+    for row, why in wanted:
+        at = rows.positions[[row]]
+        truth = "" if answers is None else in_words(target.spoken(answers[[row]])[0])
+        chosen = Chosen(int(table.rows[at[0]]), table.ids(at)[0], rows.parts[at[0]], why)
+        of_row = {key: own[int(at[0])] for key, own in cells.items()}
+        yield explainer.explain(chosen, Cells.of(of_row, arrays.take(at)), truth, predictions[[row]])
+
+
+def _cells(experiment: Experiment, fitted: Fitted, table: Table, positions: Array) -> dict[str, dict[int, str | None]]:
+    """The cells of every input column at these positions; a column that is not kept in memory is read once."""
+    ordered = np.unique(positions)
+    found: dict[str, dict[int, str | None]] = {}
+    for key in fitted.columns:
+        cells = [
+            cell
+            for piece in table.pieces(experiment.columns[key].column, ordered)
+            for cell in piece.astype(object).where(piece.notna(), None)
+        ]
+        found[key] = dict(zip(ordered.tolist(), cells, strict=True))
+    return found
+
+
+def _written(folder: Path, rows: Iterator[Explained]) -> tuple[tuple[str, Explained], ...]:
+    """All files under a temporary name, which then take the place of those of before. Pixels do not stay in memory."""
+    from mmtrain.explanation.files import Files
+
+    found = []
+    with runs.writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with runs.replacing(folder) as temporary:
+            temporary.mkdir()
+            with Files(temporary) as files:
+                for row in rows:
+                    found.append((files.add(row), row.without_pixels()))
+            shutil.rmtree(folder, ignore_errors=True)  # only ever ours: a folder that someone names must not be there yet
+    return tuple(found)
+
+
+def _label(wish: Wish) -> str:
+    """What the folder is called: the part, or the other table; the rows that were named have a folder of their own."""
+    stem = wish.part if wish.table is None else wish.table.name.partition(".")[0] or "table"
+    stem = f"{stem}_table" if wish.table is not None and stem in PARTS else stem
+    return f"{'' if wish.table is None else f'{stem}_'}rows" if wish.rows else stem
+
+
+def _record(run: Run, rows: tuple[tuple[str, Explained], ...]) -> None:
+    """How many rows of each part, or of another table, were explained, in run.json."""
+    counts = Counter(row.chosen.part for _, row in rows)
+    entry = {"when": runs.now(), "rows": {part: counts[part] for part in sorted(counts)}}
+    run.change("run.json", lambda facts: {**facts, "explanations": [*facts.get("explanations", []), entry]})
+
+
+def _statistics(run: Run) -> Statistics:
+    return Statistics.model_validate(run.read_json("statistics.json"))

@@ -1,0 +1,120 @@
+"""model_card.md: the report in brief, in Markdown that a cell cannot break."""
+
+import numpy as np
+import pytest
+from test_report import BINARY, EVIL, evaluate, make_run, written
+
+from mmtrain.reports import model_card
+
+OWNER = "> **To be filled in by the owner:**"
+
+
+def card(run):
+    return (run / "model_card.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    """Two looks at four test rows."""
+    run = make_run(tmp_path_factory.mktemp("card"), {"ill": BINARY})
+    for _ in range(2):
+        evaluate(run, "test", {"ill": [0, 0, 1, 1]}, {"ill": [[0.6], [0.7], [0.1], [0.65]]})
+    return run
+
+
+def test_model_card_has_the_headings_of_model_cards(scored):
+    assert [line for line in card(scored).splitlines() if line.startswith("#")] == [
+        "# Model card: clinic/3",
+        "## Intended use",
+        "## Model",
+        "## Data",
+        "## Scores on the test part",
+        "## Limits",
+        "## Versions and hashes",
+        "## Ethical considerations",
+    ]
+
+
+def test_model_card_says_in_brief_what_the_report_says(scored):
+    text = card(scored)
+    assert "From age (numeric) and note (text), ill (one of two classes: no or yes) is predicted.\n" in text
+    assert "3 epochs of at most 9. The weights are those of epoch 2 with validation_loss 0.500." in text
+    assert (
+        "On the 4 test rows, the AUC of ill is 0.250 (higher is better); the baseline (majority: class shares of the training rows) "
+        "has 0.500. **The model does not beat the baseline.**\n" in text
+    )
+    assert (
+        "| Score | Model | Baseline | Model is | Better when |\n| --- | ---: | ---: | --- | --- |\n| AUC | 0.250 | 0.500 | worse |" in text
+    )
+    assert "| Class | train | validation | test |\n| --- | ---: | ---: | ---: |\n| all rows | 8 | 2 | 4 |\n" in text
+    assert f"| model.keras | {'ab' * 32} |" in text
+
+
+def test_model_card_lists_its_limits(scored):
+    limits = card(scored).partition("## Limits\n\n")[2].partition("\n\n## ")[0]
+    assert limits.splitlines() == [
+        "- Class weights shaped the loss of ill: the network's probabilities were shifted by them and are no shares of rows.",
+        "- The test part has been scored twice. Every choice made after such a look makes its scores less true for new rows.",
+        "- The scores of ill rest on 4 rows only; other rows could well give others.",
+        "- Of some classes of ill, the test part has few rows: no (2) and yes (2).",
+        "- The scores stand without intervals: how much they depend on the choice of these rows is not known.",
+        "- Subgroups were not looked at: the model may do worse for some people, places or devices than for others. "
+        "The option evaluation.subgroups names columns to look at.",
+        "- 2 rows (12.5 % of the table) were left out, so the scores do not speak of rows like them.",
+        "- No column groups the rows. If several rows belong together, those of one patient for instance, they may be on both sides of "
+        "the split, and the scores are too good for new ones. A column of the role group keeps them in one part.",
+        "- All rows are from t&amp;t.csv: rows of another place, device or year may be harder.",
+    ]
+
+
+def test_model_card_leaves_to_the_owner_what_only_the_owner_knows(scored):
+    assert [line.partition("** ")[2] for line in card(scored).splitlines() if line.startswith(OWNER)] == [
+        "what the model is meant for, by whom and where it is to be used.",
+        "what it must not be used for.",
+        "whom a wrong answer harms and how that is noticed; whose data these are and who agreed to their use.",
+    ]
+
+
+def test_model_card_after_fit_has_the_validation_score_alone(tmp_path):
+    run = make_run(tmp_path, {"ill": BINARY}, state="interrupted")
+    written(run)
+    text = card(run)
+    scores = text.partition("## Scores\n\n")[2].partition("\n\n")[0]
+    assert scores == (
+        "On the 2 validation rows, the loss is 0.500 (lower is better). "
+        "The best epoch was chosen on these rows, so the scores are a little too good for new ones."
+    )
+    assert "- The training was interrupted: the weights are those of the best epoch so far.\n" in text
+    assert "- The test part has not been scored yet. To score it: mmtrain evaluate clinic/3\n" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        (EVIL, "&lt;script&gt;alert(1)&lt;/script&gt;"),
+        ("a|b", "a\\|b"),
+        ("[a](http://b)", "\\[a\\](http://b)"),
+        ("`a` *b* ~c~ $d$", "\\`a\\` \\*b\\* \\~c\\~ \\$d\\$"),
+        ("_a_ __b__ lesion_mm", "\\_a\\_ \\_\\_b\\_\\_ lesion_mm"),
+        ("a\n# b\n\n- c", "a # b - c"),
+        ("a\\", "a\\\\"),
+        ("&lt;", "&amp;lt;"),
+    ],
+)
+def test_model_card_escapes(text, escaped):
+    assert model_card.escaped(text) == escaped
+
+
+def test_model_card_takes_no_name_for_markup(tmp_path):
+    classes = [f"a|{EVIL}", "b\n| c", "[x](y)"]
+    target = {"task": "multiclass", "column": "kind", "loss_weight": 1.0, "classes": classes, "counts": [4, 2, 2], "weights": [1.0] * 3}
+    run = make_run(tmp_path, {"kind": {**target, "label_smoothing": 0.0}})
+    evaluate(run, "test", {"kind": [0, 0, 1, 2]}, {"kind": np.eye(3)[[0, 1, 1, 2]]})
+    text = card(run)
+    assert "<script" not in text
+    rows = text.partition("| all rows |")[2].partition("\n\n")[0].splitlines()[1:]
+    assert rows == [
+        "| a\\|&lt;script&gt;alert(1)&lt;/script&gt; | 4 (50.0 %) | 1 (50.0 %) | 2 (50.0 %) |",
+        "| b \\| c | 2 (25.0 %) | 1 (50.0 %) | 2 (50.0 %) |",
+        "| \\[x\\](y) | 2 (25.0 %) | 1 (50.0 %) | 2 (50.0 %) |",
+    ]
