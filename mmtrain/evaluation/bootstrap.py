@@ -63,10 +63,14 @@ class Drawing:
         return f"{100 * self.confidence:g} %"
 
     @property
+    def units_called(self) -> str:
+        """`60 groups (patient)`, `400 rows`."""
+        return f"{self.units:,} {self.unit}{'' if self.units == 1 else 's'}{f' ({self.column})' if self.column else ''}"
+
+    @property
     def words(self) -> str:
         """`1,000 draws of 60 groups (patient)`."""
-        units = f"{self.units:,} {self.unit}{'' if self.units == 1 else 's'}{f' ({self.column})' if self.column else ''}"
-        return f"{self.draws:,} draws of {units}{'; with so few they are rough' if self.units < ROUGH else ''}"
+        return f"{self.draws:,} draws of {self.units_called}{'; with so few, intervals are rough' if self.units < ROUGH else ''}"
 
 
 class Bootstrap:
