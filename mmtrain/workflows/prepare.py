@@ -189,14 +189,16 @@ def strata(experiment: Experiment, table: Table) -> Rows:
 
 
 def groups(experiment: Experiment, table: Table) -> np.ndarray[Any, np.dtype[np.int64]] | None:
-    """Which group each row belongs to, as codes; None where the experiment or the table has no such column.
-
-    A row without a group, which only a table that is scored may have, is one of its own.
-    """
+    """Which group each row belongs to, as codes; None where the experiment or the table has no such column."""
     column = experiment.only(Group)
     if column is None or column.column not in table.headers:
         return None
-    codes = pd.factorize(pd.concat(table.pieces(column.column), ignore_index=True))[0].astype(np.int64)
+    return group_codes(pd.concat(table.pieces(column.column), ignore_index=True))
+
+
+def group_codes(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Equal cells have equal codes. A row without a group, which only a table that is scored may have, is one of its own."""
+    codes = pd.factorize(cells)[0].astype(np.int64)
     alone = codes < 0
     codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
     return codes
