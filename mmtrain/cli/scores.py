@@ -17,6 +17,8 @@ def show_scores(console: Console, what: str, result: TargetScores) -> None:
     unknown = f", {result.unknown} more left out, whose answer is missing or unknown to training" if result.unknown else ""
     console.print(f"\n{escape(what)}: {escape(result.target)}, {result.task}, {result.rows} rows{unknown}", highlight=False)
     console.print(_table(result))
+    if result.drawing:
+        console.print(f"{result.drawing.percent} interval: {result.drawing.words}", soft_wrap=True, markup=False)
     console.print(f"baseline: {result.baseline_name}", soft_wrap=True, markup=False)
     for score in result.scores:
         if score.undefined or score.note:
@@ -26,13 +28,14 @@ def show_scores(console: Console, what: str, result: TargetScores) -> None:
 def _table(result: TargetScores) -> object:
     from rich.markup import escape
 
-    from mmtrain.cli.show import number, plain_table
+    from mmtrain.cli.show import interval, number, plain_table
     from mmtrain.named_score import higher_is_better
 
-    table = plain_table("score", "model", "baseline", "better is")
+    intervals = [f"{result.drawing.percent} interval"] if result.drawing else []
+    table = plain_table("score", "model", *intervals, "baseline", "better is")
     baseline = {score.name: score.value for score in result.baseline}
     for score in result.scores:
-        table.add_row(
-            escape(score.name), number(score.value), number(baseline[score.name]), "higher" if higher_is_better(score.name) else "lower"
-        )
+        limits = [interval(score.interval)] if result.drawing else []
+        better = "higher" if higher_is_better(score.name) else "lower"
+        table.add_row(escape(score.name), number(score.value), *limits, number(baseline[score.name]), better)
     return table

@@ -38,6 +38,25 @@ def answers(key: str, targets: Mapping[str, FittedTarget], prediction: Array, *,
     return columns
 
 
+def reread(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTarget]) -> tuple[Array, Array]:
+    """Truth and prediction of one of the targets, from rows of predictions_<part>.csv as text; a prediction is the same float32 as it was.
+
+    Raises:
+        LookupError: a column is missing.
+        ValueError: a cell is no number.
+
+    """
+    target, prefix = targets[key], _prefix(key, targets)
+    probabilities = rows[[f"{prefix}probability_{name}" for name in target.columns]].to_numpy(dtype=np.float32)
+    truth, decided = (rows[f"{prefix}{name}"].replace("", pd.NA) for name in ("truth", "prediction"))
+    return target.reread_truth(truth), target.reread_prediction(decided, probabilities)
+
+
+def truth_column(key: str, targets: Mapping[str, FittedTarget]) -> str:
+    """Where predictions_<part>.csv has the answers to a target."""
+    return f"{_prefix(key, targets)}truth"
+
+
 def _prefix(key: str, targets: Mapping[str, FittedTarget]) -> str:
     return f"{key}_" if len(targets) > 1 else ""
 

@@ -1,13 +1,14 @@
-"""The scores of one part, with those of the baseline beside them."""
+"""The scores of one part with their intervals, and those of the baseline beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from mmtrain.evaluation.bootstrap import Drawing, Resampling
 from mmtrain.named_score import Score
 from mmtrain.targets import FittedTarget
 
@@ -32,6 +33,8 @@ class TargetScores:
     classes: tuple[str, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     """Rows of each true class (first index) that were predicted as each class, for class targets."""
+    drawing: Drawing | None = None
+    """What the intervals of `scores` come from, where they have any."""
 
     def plain(self) -> dict[str, Any]:
         """For metrics.json."""
@@ -39,22 +42,26 @@ class TargetScores:
             "task": self.task,
             "rows": self.rows,
             "unknown_answers": self.unknown,
-            "scores": {score.name: _plain(score) for score in self.scores},
-            "baseline": {"name": self.baseline_name, "scores": {score.name: _plain(score) for score in self.baseline}},
+            "scores": {score.name: score.plain() for score in self.scores},
+            **({"interval": self.drawing.plain()} if self.drawing else {}),
+            "baseline": {"name": self.baseline_name, "scores": {score.name: score.plain() for score in self.baseline}},
             **({"classes": list(self.classes), "confusion": [list(row) for row in self.confusion]} if self.confusion else {}),
         }
 
 
-def _plain(score: Score) -> dict[str, Any]:
-    return {key: value for key, value in asdict(score).items() if key != "name" and (value != "" or key == "value")}
+def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array, resampling: Resampling | None = None) -> TargetScores:
+    """Scores of the rows whose answer training knows; `unknown` counts the others, which no score speaks of.
 
-
-def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array) -> TargetScores:
-    """Scores of the rows whose answer training knows; `unknown` counts the others, which no score speaks of."""
+    They have intervals where `resampling` says how to draw the rows.
+    """
     from mmtrain.scores import confusion_matrix
 
     known = known_rows(truth)
     truth, prediction = truth[known], prediction[known]
+    scores, drawing = target.scores(truth, prediction), None
+    if resampling is not None and len(truth):
+        bootstrap = resampling.bootstrap(known)
+        scores, drawing = bootstrap.stated(scores, bootstrap.scores(target, truth, prediction)), resampling.drawing(bootstrap)
     confusion: Array = np.empty((0, 0), dtype=np.int64)
     if target.task in ("binary", "multiclass"):
         decided = target.decide(prediction)
@@ -65,11 +72,12 @@ def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array
         target.task,
         len(truth),
         int((~known).sum()),
-        target.scores(truth, prediction),
+        scores,
         target.scores(truth, target.baseline(len(truth))),
         BASELINE.get(target.task, "majority: class shares of the training rows"),
         target.columns if len(confusion) else (),
         tuple(tuple(int(count) for count in row) for row in confusion),
+        drawing,
     )
 
 

@@ -14,6 +14,7 @@ from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
 from mmtrain.data.parts import read_split
+from mmtrain.evaluation.bootstrap import Drawing
 from mmtrain.runs import Run, is_test_look
 from mmtrain.targets import FittedTarget
 
@@ -33,9 +34,14 @@ class Judged:
 
     @property
     def scores(self) -> Mapping[str, Mapping[str, Any]]:
-        """`{name: {value, undefined, note}}`, the last two where there is something to say."""
+        """`{name: {value, low, high, undefined, note}}`; all but the value only where there is an interval, or something to say."""
         found: Mapping[str, Mapping[str, Any]] = self.result["scores"]
         return found
+
+    @property
+    def drawing(self) -> Drawing | None:
+        """What the intervals come from; an older mmtrain gave none."""
+        return Drawing(**self.result["interval"]) if "interval" in self.result else None
 
     @property
     def baseline(self) -> Mapping[str, Mapping[str, Any]]:

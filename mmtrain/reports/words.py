@@ -60,6 +60,11 @@ def shown(score: str, value: float) -> str:
     return significant(value) if score.partition("[")[0] in IN_UNITS else decimals(value)
 
 
+def limits(score: str, found: Mapping[str, Any]) -> str:
+    """`0.812 to 0.874`; empty where there is no interval."""
+    return f"{shown(score, found['low'])} to {shown(score, found['high'])}" if "low" in found else ""
+
+
 def decimals(value: float) -> str:
     """Three decimals."""
     return _signed(f"{value:,.3f}")
@@ -149,7 +154,8 @@ def verdict(contents: Contents, judged: Judged) -> Words:
     facts = f"On the {rows_called(judged)}, the {in_sentence(name)} of {judged.key} is"
     if mine["value"] is None:
         return Words(f"{facts} undefined: {mine['undefined']}", NOT_COMPARABLE, tone="bad")
-    facts += f" {shown(name, mine['value'])} ({direction(name)} is better)"
+    sure = f"{judged.drawing.percent} interval {limits(name, mine)}; " if judged.drawing and "low" in mine else ""
+    facts += f" {shown(name, mine['value'])} ({sure}{direction(name)} is better)"
     if theirs["value"] is None:
         return Words(f"{facts}. For the baseline it is undefined: {theirs['undefined']}", NOT_COMPARABLE, tone="bad")
     facts += f"; the baseline ({judged.result['baseline']['name']}) has {shown(name, theirs['value'])}."
@@ -176,7 +182,8 @@ def in_sentence(score: str) -> str:
 
 
 def rows_called(judged: Judged) -> str:
-    """`57 test rows with a known answer`."""
-    rows, unknown = judged.result["rows"], judged.result["unknown_answers"]
+    """`57 test rows with a known answer`, `400 test rows in 60 groups (patient)`."""
+    rows, unknown, drawing = judged.result["rows"], judged.result["unknown_answers"], judged.drawing
     called = judged.part.called if rows != 1 else judged.part.called.replace("rows", "row", 1)
-    return f"{count(rows)} {called}{' with a known answer' if unknown else ''}"
+    groups = f" in {drawing.units_called}" if drawing and drawing.unit == "group" else ""
+    return f"{count(rows)} {called}{' with a known answer' if unknown else ''}{groups}"

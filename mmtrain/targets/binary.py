@@ -70,6 +70,10 @@ class FittedBinary(FittedClassTarget):
         positive = prediction.reshape(-1, 1)
         return np.concatenate([1 - positive, positive], axis=1)
 
+    def reread_prediction(self, decided: pd.Series[str], probabilities: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:  # noqa: ARG002
+        """The probability of the positive class, (rows, 1)."""
+        return probabilities[:, 1:]
+
     def served(self, prediction: Any) -> dict[str, Any]:
         """The class and (batch, 2)."""
         import tensorflow as tf

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain import config, runs
+from mmtrain.columns import Group
 from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data import encode
@@ -22,13 +23,14 @@ from mmtrain.data.images import Progress, Say
 from mmtrain.data.parts import read_split
 from mmtrain.data.table import Table
 from mmtrain.errors import DataError, Problem, RunError, listed
+from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.most_wrong import Answers, most_wrong
 from mmtrain.evaluation.predictions import frame, to_csv
 from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.reports import report
 from mmtrain.runs import Run, is_test_look
-from mmtrain.workflows.prepare import Prepared, read_data, recorded_data, scored_columns
+from mmtrain.workflows.prepare import Prepared, groups, read_data, recorded_data, scored_columns
 
 Array = np.ndarray[Any, Any]
 
@@ -79,7 +81,8 @@ def evaluate(
     arrays = encode.encode(experiment, fitted, data.table, data.stores, say=say)
     predictions = saved.predict(saved.predictor(run / "model.keras"), arrays, rows)
     truths = {key: values[rows] for key, values in arrays.targets.items()}
-    results = {key: score_target(key, target, truths[key], predictions[key]) for key, target in fitted.targets.items()}
+    drawn = resampling(experiment, data.table, rows)
+    results = {key: score_target(key, target, truths[key], predictions[key], drawn) for key, target in fitted.targets.items()}
     predicted = frame(data.table.rows[rows], data.table.ids(rows), fitted.targets, truths, predictions)
     predicted = with_unknown_answers(predicted, experiment, fitted, truths, data.table, rows)
     looks = recorded_look(run, data.table, rows, part if table is None else None)
@@ -88,7 +91,8 @@ def evaluate(
     keep(run, label, results, predicted, wrong)
     written = report.write(run, experiment, fitted)
     times = sum(1 for look in looks if is_test_look(look)) if is_test_look(looks[-1]) else 0
-    return Evaluated(run, label, results, run / f"predictions_{label}.csv", written, times, remarks(run, looks[-1]))
+    told = (*remarks(run, looks[-1]), *ungrouped(experiment, data.table))
+    return Evaluated(run, label, results, run / f"predictions_{label}.csv", written, times, told)
 
 
 def opened(run: Run) -> tuple[Experiment, encode.Fitted]:
@@ -114,6 +118,14 @@ def other_data(experiment: Experiment, path: Path, progress: Progress | None, sa
     images = experiment.data.images if experiment.data.images is not None else path.resolve().parent
     data = read_data(experiment, path, images, columns=scored_columns(experiment), progress=progress, say=say)
     return data, np.arange(len(data.table))
+
+
+def resampling(experiment: Experiment, table: Table, rows: Array) -> Resampling:
+    """How `rows` of a table are drawn for intervals: by group where it has the column of groups."""
+    codes, column = groups(experiment, table), experiment.only(Group)
+    if codes is None or column is None:
+        return Resampling(experiment.evaluation)
+    return Resampling(experiment.evaluation, codes[rows], column.column)
 
 
 def recorded_look(run: Run, table: Table, rows: Array, part: str | None) -> list[dict[str, Any]]:
@@ -162,6 +174,15 @@ def remarks(run: Run, look: Mapping[str, Any]) -> tuple[str, ...]:
     elif look["part"] not in (*PARTS, name_of := look["table"].partition(".")[0], f"{name_of}_table"):
         found.append(f"Another table of the name {name_of} was scored before; the results for this one are called {look['part']}.")
     return tuple(found)
+
+
+def ungrouped(experiment: Experiment, table: Table) -> tuple[str, ...]:
+    """What is wrong with intervals for a table that lacks the column of groups."""
+    column = experiment.only(Group)
+    if column is None or column.column in table.headers:
+        return ()
+    what = f"{table.path.name} has no column {column.column}, so the intervals take every row to stand for itself"
+    return (f"{what}; where rows have the same {column.column}, they are too narrow.",)
 
 
 def keep(run: Run, label: str, results: dict[str, TargetScores], rows: pd.DataFrame, wrong: dict[str, Any]) -> None:

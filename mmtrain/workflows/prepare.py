@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mmtrain.columns import Column, Group, Id, Split
 from mmtrain.columns.base import shared_names
@@ -185,6 +186,22 @@ def strata(experiment: Experiment, table: Table) -> Rows:
         labels=labels(experiment, table),
         given=None if given is None else shared_names(table.cells(given.column)),
     )
+
+
+def groups(experiment: Experiment, table: Table) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+    """Which group each row belongs to, as codes; None where the experiment or the table has no such column."""
+    column = experiment.only(Group)
+    if column is None or column.column not in table.headers:
+        return None
+    return group_codes(pd.concat(table.pieces(column.column), ignore_index=True))
+
+
+def group_codes(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Equal cells have equal codes. A row without a group, which only a table that is scored may have, is one of its own."""
+    codes = pd.factorize(cells)[0].astype(np.int64)
+    alone = codes < 0
+    codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
+    return codes
 
 
 def labels(experiment: Experiment, table: Table) -> np.ndarray[Any, Any] | None:
