@@ -11,6 +11,7 @@
         checkpoints/          best, last, previous
         tensorboard/          what metrics.jsonl says, for TensorBoard, where the experiment asks for it
         model.keras           the trained model with its preprocessing
+        decisions.json        what validation rows decided for that model: calibration, threshold, conformal bound, where asked for
         metrics.json          scores of the parts that were evaluated
         predictions_<part>.csv
         plots/*.png, report.html

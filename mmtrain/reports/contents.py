@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
-from mmtrain.data.parts import read_split
+from mmtrain.data.parts import EVERY_PART, read_split
 from mmtrain.runs import Run, is_test_look
 from mmtrain.targets import FittedTarget
 
@@ -72,12 +71,12 @@ class EvaluatedPart:
     @property
     def called(self) -> str:
         """`test rows`, or `rows of newer.csv`."""
-        return f"{self.label} rows" if self.label in PARTS else f"rows of {self.table or self.label}"
+        return f"{self.label} rows" if self.label in EVERY_PART else f"rows of {self.table or self.label}"
 
     @property
     def title(self) -> str:
         """`the test part`, or `newer.csv`."""
-        return f"the {self.label} part" if self.label in PARTS else self.table or self.label
+        return f"the {self.label} part" if self.label in EVERY_PART else self.table or self.label
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +91,7 @@ class Contents:
     data: Mapping[str, Any]
     """data.json"""
     sizes: Mapping[str, int]
-    """Rows of train, validation and test."""
+    """Rows of train, validation and test, and of conformal where there are some."""
     epochs: tuple[Mapping[str, Any], ...]
     """Lines of metrics.jsonl, one per epoch."""
     parts: tuple[EvaluatedPart, ...]
@@ -144,7 +143,12 @@ def _parts(run: Run, facts: Mapping[str, Any], label: str, rows: pd.DataFrame) -
     looks = {look["part"]: look for look in facts.get("evaluations", [])}  # the last look at each
     newest = {part: place for place, part in enumerate([look["part"] for look in facts.get("evaluations", [])])}
     metrics: Mapping[str, Any] = run.read_json("metrics.json")
-    rank = {"test": 0, "validation": 2, "train": 3}  # the headline is never of rows that the model learned from, if there are others
+    rank = {
+        "test": 0,
+        "conformal": 2,
+        "validation": 3,
+        "train": 4,
+    }  # the headline is never of rows that the model learned from, if there are others
     order = sorted(metrics, key=lambda part: (rank.get(part, 1), part != label, -newest.get(part, -1)))
     return tuple(
         EvaluatedPart(part, looks.get(part, {}).get("table", ""), metrics[part], rows if part == label else predictions_of(run, part))

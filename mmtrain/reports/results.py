@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mmtrain.reports import decisions
 from mmtrain.reports.blocks import Block, Cell, Pictures, Section, Table, Tone, Words, number
 from mmtrain.reports.contents import Contents, EvaluatedPart, Judged, answers
 from mmtrain.reports.drawing import Gallery
@@ -27,6 +28,7 @@ COMPARED: Mapping[Outcome, tuple[str, Tone]] = {
 }
 CAVEATS = {
     "train": "The model was trained on these rows, so the scores say nothing about new ones.",
+    "conformal": "The conformal bound was fitted on these rows, so the coverage on them says nothing about new ones.",
     "validation": "The best epoch was chosen on these rows, so the scores are a little too good for new ones.",
 }
 
@@ -57,6 +59,7 @@ def _target(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block
         blocks += _classes(judged, gallery)
     if judged.result["task"] == "multilabel":
         blocks.append(labels_table(judged))
+    blocks += decisions.blocks(judged)
     if judged.part.rows is not None:
         pictures = of_target(judged, gallery)
         blocks += [Pictures(pictures)] if pictures else []

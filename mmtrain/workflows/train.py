@@ -13,9 +13,9 @@ from mmtrain.errors import MmtrainError, RunError
 from mmtrain.runs import Run
 from mmtrain.training.events import Ended, StopAsked, Watcher, all_of
 from mmtrain.training.interruption import Interrupted, Interruption
+from mmtrain.workflows.decide import fit_decisions, forget
 
 if TYPE_CHECKING:
-    from mmtrain.model.assemble import Network
     from mmtrain.training.callbacks import Named
     from mmtrain.training.material import Material
 
@@ -46,9 +46,9 @@ def _trained(run: Run, material: Material, watch: Watcher, checkpoint: str | Non
     except BaseException:
         with suppress(RunError):  # what stopped the training is to be told, not that its disk has no room for the model either
             run.update(seconds=_seconds(run, begun))
-            keep_best(run, material.network)
+            keep_best(run, material)
         raise
-    keep_best(run, material.network)
+    keep_best(run, material)
     facts = {"seconds": _seconds(run, begun), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "stopped": ended.reason}
     run.update(state="finished", ended=runs.now(), **facts)
     return ended
@@ -86,17 +86,21 @@ def _seconds(run: Run, begun: float) -> dict[str, float]:
     return {"training": round(before + time.perf_counter() - begun, 3)}
 
 
-def keep_best(run: Run, network: Network) -> None:
-    """Save the model with its best weights, also when the training was interrupted or failed after a good epoch."""
+def keep_best(run: Run, material: Material) -> None:
+    """Save the model with its best weights, also when the training was interrupted or failed after a good epoch, then what goes with it."""
     from mmtrain.training import checkpoints
+
+    network = material.network
 
     if not (run / "checkpoints" / "best").is_dir():
         return
     checkpoints.load(run / "checkpoints", "best", network.core)
+    forget(run)
     # Keras insists on the suffix.
     with runs.writing(run / "model.keras"), runs.replacing(run / "model.keras", ".keras") as temporary:
         network.whole.save(temporary)
     run.seal("model.keras")
+    fit_decisions(run, material)
 
 
 def _state_after(error: BaseException) -> runs.State:

@@ -1,0 +1,109 @@
+"""Calibration, threshold and conformal prediction of one target on one part, in sentences and tables; the terminal has the sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmtrain.reports.blocks import Block, Cell, Folded, Table, Words, number
+from mmtrain.reports.contents import Judged
+from mmtrain.reports.words import count, counted, decimals, significant
+
+OF = {"every label": "of every label, all labels together", "the most probable class": "of the most probable class"}
+
+
+def blocks(judged: Judged) -> list[Block]:
+    """What there is of the three; nothing of a run that an older version evaluated."""
+    found: list[Block] = [Words(text) for text in sentences(judged.result)]
+    if "operating_point" in judged.result:
+        found.append(_thresholds(judged, judged.result["operating_point"]))
+    if "calibration" in judged.result:
+        found.append(Folded("Reliability in numbers", (_bins(judged, judged.result["calibration"]),)))
+    return found
+
+
+def sentences(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a reader should know of each; `result` is what metrics.json has of the target."""
+    said = {"operating_point": _point_said, "calibration": _calibration_said, "conformal": _conformal_said}
+    return tuple(sentence for name, say in said.items() if name in result for sentence in say(result[name]))
+
+
+def _point_said(point: Mapping[str, Any]) -> Iterator[str]:
+    there = point["validation"]
+    chosen = f"It was chosen on {counted(there['rows'], 'validation row')} for {point['aim_in_words']}"
+    if there["sensitivity"] is not None:
+        chosen += f" and gave sensitivity {decimals(there['sensitivity'])}, specificity {decimals(there['specificity'])} there"
+    here = f"here sensitivity {_share(point['sensitivity'])}, specificity {_share(point['specificity'])}"
+    yield f"Threshold: {point['positive']} from {significant(point['threshold'])} on. {chosen}; {here}."
+    if point["note"]:
+        yield point["note"]
+
+
+def _calibration_said(found: Mapping[str, Any]) -> Iterator[str]:
+    before, after = found["before"], found.get("after", found["before"])
+    scaled = f", after {_how(found)}" if "after" in found else ""
+    values = [
+        f"{name} {decimals(after[key])}" + (f" (before {decimals(before[key])})" if scaled else "")
+        for key, name in (("ece", "expected calibration error"), ("brier", "Brier score"))
+    ]
+    yield f"Calibration {_of(found)}{scaled}: {', '.join(values)}."
+    yield from found["notes"]
+
+
+def _of(found: Mapping[str, Any]) -> str:
+    return OF.get(found["of"], f"of {found['of']}")
+
+
+def _how(found: Mapping[str, Any]) -> str:
+    if found["method"] != "temperature":
+        return "isotonic scaling"
+    several = found["temperatures"]
+    return f"temperature scaling by {significant(several[0])}" if len(several) == 1 else "temperature scaling of each label"
+
+
+def _conformal_said(found: Mapping[str, Any]) -> Iterator[str]:
+    fitted = found["fitted_on"]
+    on = counted(fitted["rows"], "row") + (f" of {counted(fitted['groups'], 'group')}" if fitted["groups"] is not None else "")
+    share = f"{_share(found['found'])} of {counted(found['found']['rows'], 'row')}, asked was {decimals(found['coverage'])}"
+    if found["kind"] == "sets":
+        size = f"mean size {decimals(found['mean_size'])}, {counted(found['empty'], 'set')} empty"
+    else:
+        size = "without end" if found["width"] is None else f"{significant(found['width'])} wide"
+    yield f"Conformal {found['kind']}, fitted on {on} held back, {size}: they hold the answer in {share}."
+    if found["note"]:
+        yield found["note"]
+
+
+def _share(found: Mapping[str, Any]) -> str:
+    """`0.893 (0.85 to 0.93)`."""
+    if found["value"] is None:
+        return "undefined"
+    return f"{decimals(found['value'])} ({decimals(found['low'])} to {decimals(found['high'])})"
+
+
+def _thresholds(judged: Judged, point: Mapping[str, Any]) -> Table:
+    there = point["validation"]
+    lines = tuple(
+        (Cell(name.capitalize()), number("undefined" if there[name] is None else decimals(there[name])), number(_share(point[name])))
+        for name in ("sensitivity", "specificity")
+    )
+    head = ("", "Validation, where it was chosen", judged.part.called.capitalize())
+    note = "On the rows on which a threshold was chosen it looks a little too good. In parentheses: the interval."
+    return Table(f"Threshold {significant(point['threshold'])} of {judged.key}", head, lines, note)
+
+
+def _bins(judged: Judged, found: Mapping[str, Any]) -> Table:
+    """The bins of the probabilities that are to be believed: calibrated, where they are."""
+    used = found.get("after", found["before"])
+    lines = tuple(
+        (
+            number(decimals(one["said"])),
+            number(decimals(one["share"])),
+            number(f"{decimals(one['low'])} to {decimals(one['high'])}"),
+            number(count(one["rows"])),
+        )
+        for one in used["bins"]
+    )
+    what = "Calibrated probabilities" if "after" in found else "Probabilities"
+    note = f"At most {found['bins']} bins of equal mass, equal probabilities together; {_of(found)}."
+    return Table(f"{what} of {judged.key} and what came true", ("Predicted", "Came true", "Interval", "Rows"), lines, note)
