@@ -19,9 +19,9 @@ def frame(
     rows: Array,
     ids: list[str],
     targets: Mapping[str, FittedTarget],
-    decisions: Decisions,
     truths: Mapping[str, Array],
     predictions: Mapping[str, Array],
+    decisions: Decisions | None = None,
 ) -> pd.DataFrame:
     """`row` (position in the file), `id`, then per target truth, prediction, a probability per class or label, and what was decided.
 
@@ -31,7 +31,7 @@ def frame(
     for key, target in targets.items():
         if key in truths:
             columns[f"{_prefix(key, targets)}truth"] = target.spoken(truths[key])
-        columns |= answers(key, targets, decisions, predictions[key])
+        columns |= answers(key, targets, decisions or Decisions(), predictions[key])
     return pd.DataFrame(columns)
 
 

@@ -54,7 +54,7 @@ class Reliability:
 
     def plain(self) -> dict[str, Any]:
         """For metrics.json."""
-        return asdict(self)
+        return {"brier": self.brier, "ece": self.ece, "bins": [asdict(one) for one in self.bins]}
 
 
 def measured(

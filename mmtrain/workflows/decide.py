@@ -77,5 +77,7 @@ def with_decisions(
     results: Mapping[str, TargetScores], fitted: Fitted, decisions: Decisions, rows: Mapping[str, Rows], confidence: float
 ) -> dict[str, TargetScores]:
     """The results of the scored `rows`, with their calibration and how the threshold and the conformal bound fare on them."""
-    judged = {key: judge(target, decisions.of(key), rows[key], confidence=confidence) for key, target in fitted.targets.items()}
-    return {key: result.with_analyses(judged[key]) for key, result in results.items()}
+    return {
+        key: result.with_analyses(judge(fitted.targets[key], decisions.of(key), rows[key], confidence=confidence))
+        for key, result in results.items()
+    }

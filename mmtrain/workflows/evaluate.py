@@ -82,7 +82,7 @@ def evaluate(
     codes = groups(experiment, data.table)
     asked = {key: Rows(truths[key], predictions[key], None if codes is None else codes[rows]) for key in results}
     results = with_decisions(results, fitted, decisions, asked, experiment.evaluation.confidence)
-    predicted = frame(data.table.rows[rows], data.table.ids(rows), fitted.targets, decisions, truths, predictions)
+    predicted = frame(data.table.rows[rows], data.table.ids(rows), fitted.targets, truths, predictions, decisions)
     predicted = with_unknown_answers(predicted, experiment, fitted, truths, data.table, rows)
     looks = recorded_look(run, data.table, rows, part if table is None else None)
     label = looks[-1]["part"]
