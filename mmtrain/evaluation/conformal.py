@@ -31,7 +31,7 @@ class _Bound(Section):
 
     coverage: float
     rows: int = Field(description="Held back, with a known answer.")
-    groups: int | None = Field(description="Their groups; None where the table has none.")
+    groups: int | None = Field(None, description="Their groups; None where the table has none.")
     note: str = ""
 
 
@@ -50,7 +50,7 @@ class Intervals(_Bound):
     """From the prediction less `reach` to the prediction and `reach`."""
 
     kind: Literal["intervals"] = "intervals"
-    reach: float | None = Field(description="In the target's unit; None where no number is wide enough.")
+    reach: float | None = Field(None, description="In the target's unit; None where no number is wide enough.")
 
     def ends(self, prediction: NDArray[np.floating[Any]]) -> tuple[Numbers, Numbers]:
         """Low and high, (rows,) each."""

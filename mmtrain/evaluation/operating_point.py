@@ -31,10 +31,10 @@ class OperatingPoint(Section):
     threshold: float = Field(gt=0, lt=1, description="From this probability of the positive class on a row is called positive.")
     rows: int
     positives: int
-    sensitivity: float | None
-    specificity: float | None
-    precision: float | None
-    f1: float | None
+    sensitivity: float | None = None
+    specificity: float | None = None
+    precision: float | None = None
+    f1: float | None = None
     note: str = Field("", description="Why the aim was not reached, or at what price.")
 
 
@@ -72,8 +72,7 @@ def choose(wish: Threshold, truth: NDArray[Any], probability: NDArray[Any], clas
     if not 0 < positives < len(truth):
         only = f"only rows of '{classes[int(positives > 0)]}'" if len(truth) else "no rows"
         note = f"The validation part has {only}, so no threshold can be chosen; {UNCHOSEN} stays."
-        shares = dict.fromkeys(("sensitivity", "specificity", "precision", "f1"))
-        return OperatingPoint(threshold=UNCHOSEN, note=note, **facts, **shares)
+        return OperatingPoint(threshold=UNCHOSEN, note=note, **facts)
     sweep = _swept(truth.astype(np.int64), probability.astype(np.float32))
     gain, note = _gain(wish, sweep)
     best = np.flatnonzero(gain >= gain.max() - 1e-12)
