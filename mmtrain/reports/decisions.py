@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mmtrain.errors import listed
+from mmtrain.evaluation.calibration import Temperature
+from mmtrain.evaluation.decisions import Decisions
+from mmtrain.evaluation.operating_point import in_words
 from mmtrain.reports.blocks import Block, Cell, Folded, Table, Words, number
 from mmtrain.reports.contents import Judged
 from mmtrain.reports.words import count, counted, decimals, significant
@@ -22,6 +26,24 @@ def blocks(judged: Judged) -> list[Block]:
     return found
 
 
+def told(decisions: Decisions) -> Iterator[str]:
+    """What a training decided at its end, before any part was scored."""
+    for key, one in decisions.targets.items():
+        point, calibration, bound = one.operating_point, one.calibration, one.conformal
+        if point is not None:
+            gave = ""
+            if point.sensitivity is not None and point.specificity is not None:
+                gave = f"; on validation rows sensitivity {decimals(point.sensitivity)}, specificity {decimals(point.specificity)}"
+            yield f"Threshold of {key}: {significant(point.threshold)}, for {in_words(point.aim)}{gave}. {point.note}".strip()
+        if isinstance(calibration, Temperature):
+            yield f"Calibration of {key}: temperature {listed([significant(one) for one in calibration.temperatures])}."
+        elif calibration is not None:
+            yield f"Calibration of {key}: isotonic."
+        yield from one.calibration_notes
+        if bound is not None:
+            yield f"Conformal {bound.kind} of {key}: fitted on {_held_back(bound.rows, bound.groups)}. {bound.note}".strip()
+
+
 def sentences(result: Mapping[str, Any]) -> tuple[str, ...]:
     """What a reader should know of each; `result` is what metrics.json has of the target."""
     said = {"operating_point": _point_said, "calibration": _calibration_said, "conformal": _conformal_said}
@@ -30,11 +52,11 @@ def sentences(result: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _point_said(point: Mapping[str, Any]) -> Iterator[str]:
     there = point["validation"]
-    chosen = f"It was chosen on {counted(there['rows'], 'validation row')} for {point['aim_in_words']}"
-    if there["sensitivity"] is not None:
-        chosen += f" and gave sensitivity {decimals(there['sensitivity'])}, specificity {decimals(there['specificity'])} there"
     here = f"here sensitivity {_share(point['sensitivity'])}, specificity {_share(point['specificity'])}"
-    yield f"Threshold: {point['positive']} from {significant(point['threshold'])} on. {chosen}; {here}."
+    if there["sensitivity"] is not None:
+        gave = f"sensitivity {decimals(there['sensitivity'])}, specificity {decimals(there['specificity'])}"
+        here = f"chosen for {point['aim_in_words']} on {counted(there['rows'], 'validation row')}, with {gave} there; {here}"
+    yield f"Threshold: {point['positive']} from {significant(point['threshold'])} on; {here}."
     if point["note"]:
         yield point["note"]
 
@@ -62,16 +84,19 @@ def _how(found: Mapping[str, Any]) -> str:
 
 
 def _conformal_said(found: Mapping[str, Any]) -> Iterator[str]:
-    fitted = found["fitted_on"]
-    on = counted(fitted["rows"], "row") + (f" of {counted(fitted['groups'], 'group')}" if fitted["groups"] is not None else "")
     share = f"{_share(found['found'])} of {counted(found['found']['rows'], 'row')}, asked was {decimals(found['coverage'])}"
     if found["kind"] == "sets":
         size = f"mean size {decimals(found['mean_size'])}, {counted(found['empty'], 'set')} empty"
     else:
         size = "without end" if found["width"] is None else f"{significant(found['width'])} wide"
-    yield f"Conformal {found['kind']}, fitted on {on} held back, {size}: they hold the answer in {share}."
+    yield f"Conformal {found['kind']}, fitted on {_held_back(**found['fitted_on'])}, {size}: they hold the answer in {share}."
     if found["note"]:
         yield found["note"]
+
+
+def _held_back(rows: int, groups: int | None) -> str:
+    of_groups = "" if groups is None else f" of {counted(groups, 'group')}"
+    return f"{counted(rows, 'row')}{of_groups} held back"
 
 
 def _share(found: Mapping[str, Any]) -> str:

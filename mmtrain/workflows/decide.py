@@ -30,11 +30,11 @@ def forget(run: Run) -> None:
     (run / FILE).unlink(missing_ok=True)
 
 
-def fit_decisions(run: Run, material: Material) -> None:
-    """Write what the experiment asks for, from the network as it is now; nothing where it asks for nothing."""
+def fit_decisions(run: Run, material: Material) -> Decisions:
+    """Fit and write what the experiment asks for, from the network as it is now; nothing where it asks for nothing."""
     wish = material.experiment.evaluation
     if not wish.decides:
-        return
+        return Decisions()
     from mmtrain.model import saved
 
     parts = material.parts
@@ -45,8 +45,10 @@ def fit_decisions(run: Run, material: Material) -> None:
         rows = _rows(material, key, parts.validation, predictions[key][: len(parts.validation)])
         held_back = _rows(material, key, parts.conformal, predictions[key][len(parts.validation) :])
         found[key] = decide(wish, target, rows, held_back)
-    run.write_text(FILE, Decisions(targets=found).model_dump_json(indent=1) + "\n")
+    decisions = Decisions(targets=found)
+    run.write_text(FILE, decisions.model_dump_json(indent=1) + "\n")
     run.seal(FILE)
+    return decisions
 
 
 def _rows(material: Material, key: str, positions: Array, prediction: Array) -> Rows:

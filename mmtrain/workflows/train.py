@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mmtrain import runs
 from mmtrain.errors import MmtrainError, RunError
+from mmtrain.evaluation.decisions import Decisions
 from mmtrain.runs import Run
 from mmtrain.training.events import Ended, StopAsked, Watcher, all_of
 from mmtrain.training.interruption import Interrupted, Interruption
@@ -28,16 +29,18 @@ class Fitted:
     ended: Ended
     monitor: str
     """The score that decided which epoch is the best."""
+    decisions: Decisions
+    """What was fitted on validation rows for the best model."""
 
 
 def train(run: Run, material: Material, watch: Watcher, checkpoint: str | None = None, callbacks: Sequence[Named] = ()) -> Fitted:
     """Train, from `checkpoint` on if given, and save the best model whatever happens; Ctrl-C is gentle until all is written."""
     with Interruption(lambda times: watch(StopAsked(times))) as interruption:
-        ended = _trained(run, material, _watchers(run, material, watch, callbacks, interruption), checkpoint, interruption)
-    return Fitted(run, ended, material.experiment.training.early_stopping.monitor)
+        ended, decisions = _trained(run, material, _watchers(run, material, watch, callbacks, interruption), checkpoint, interruption)
+    return Fitted(run, ended, material.experiment.training.early_stopping.monitor, decisions)
 
 
-def _trained(run: Run, material: Material, watch: Watcher, checkpoint: str | None, interruption: Interruption) -> Ended:
+def _trained(run: Run, material: Material, watch: Watcher, checkpoint: str | None, interruption: Interruption) -> tuple[Ended, Decisions]:
     from mmtrain.training import loop
 
     begun = time.perf_counter()
@@ -48,10 +51,10 @@ def _trained(run: Run, material: Material, watch: Watcher, checkpoint: str | Non
             run.update(seconds=_seconds(run, begun))
             keep_best(run, material)
         raise
-    keep_best(run, material)
+    decisions = keep_best(run, material)
     facts = {"seconds": _seconds(run, begun), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "stopped": ended.reason}
     run.update(state="finished", ended=runs.now(), **facts)
-    return ended
+    return ended, decisions
 
 
 def _watchers(run: Run, material: Material, watch: Watcher, callbacks: Sequence[Named], interruption: Interruption) -> Watcher:
@@ -86,21 +89,24 @@ def _seconds(run: Run, begun: float) -> dict[str, float]:
     return {"training": round(before + time.perf_counter() - begun, 3)}
 
 
-def keep_best(run: Run, material: Material) -> None:
-    """Save the model with its best weights, also when the training was interrupted or failed after a good epoch, then what goes with it."""
+def keep_best(run: Run, material: Material) -> Decisions:
+    """Save the model with its best weights, and what validation rows decide for it.
+
+    Also when the training was interrupted, or failed, after a good epoch.
+    """
     from mmtrain.training import checkpoints
 
     network = material.network
 
     if not (run / "checkpoints" / "best").is_dir():
-        return
+        return Decisions()
     checkpoints.load(run / "checkpoints", "best", network.core)
     forget(run)
     # Keras insists on the suffix.
     with runs.writing(run / "model.keras"), runs.replacing(run / "model.keras", ".keras") as temporary:
         network.whole.save(temporary)
     run.seal("model.keras")
-    fit_decisions(run, material)
+    return fit_decisions(run, material)
 
 
 def _state_after(error: BaseException) -> runs.State:
