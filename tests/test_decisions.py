@@ -347,6 +347,6 @@ def test_exports_decide_at_the_threshold(run, tmp_path, name):
 
     rows = pd.DataFrame(cells())
     served = tf.saved_model.load(str(done.folder / done.signature["file"])).signatures["serving_default"]
-    found = served(x=tf.constant(rows["x"].to_numpy(), dtype=tf.float32))
+    found = served(x=tf.constant(rows["x"].to_numpy(), dtype=tf.float64))
     mine = mmtrain.load(run.folder).predict(rows)
     assert [word.decode() for word in found["ill_prediction"].numpy()] == mine["ill_prediction"].tolist()
