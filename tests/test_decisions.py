@@ -9,6 +9,7 @@ from tensorflow.python.framework import config as tf_config  # the public part o
 from tiny import write_experiment, write_table
 
 import mmtrain
+from mmtrain import runs
 from mmtrain.cli.app import run as command_line
 from mmtrain.config.evaluation import Evaluation, Threshold
 from mmtrain.data.parts import read_split
@@ -16,12 +17,15 @@ from mmtrain.errors import DataError, RunError
 from mmtrain.evaluation.decisions import Decisions, Rows, TargetDecisions, columns, decide, judge
 from mmtrain.evaluation.operating_point import OperatingPoint
 from mmtrain.evaluation.scoring import score_target
+from mmtrain.reports.decisions import sentences, told
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.workflows.check import check
 from mmtrain.workflows.evaluate import evaluate, opened
 from mmtrain.workflows.export import Wish, export
 from mmtrain.workflows.fit import fit
+from mmtrain.workflows.pack import pack
+from mmtrain.workflows.unpack import unpack
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -159,7 +163,7 @@ def test_prediction_is_the_positive_class_from_the_threshold_on(run, scored):
     assert (found["ill_prediction"] == "ill").tolist() == ill.tolist()
     sensitivity = ill[found["ill_truth"] == "ill"].mean()
     plain = scored.results["ill"].plain()
-    assert plain["scores"]["sensitivity"]["value"] == plain["operating_point"]["sensitivity"]["value"] == pytest.approx(sensitivity)
+    assert plain["scores"]["sensitivity"]["value"] == plain["operating_point"]["sensitivity"] == pytest.approx(sensitivity)
 
 
 def test_columns_file_keeps_its_threshold(run):
@@ -240,6 +244,39 @@ def test_report_and_terminal_say_it_in_the_same_sentences(run, scored, capfdbina
         assert words in told
         assert words in report
     assert (run / "plots" / "thresholds_ill_test.png").is_file()
+
+
+def test_packed_run_takes_it_along(run, tmp_path):
+    pack(str(run.folder), tmp_path / "run.zip")
+    there = unpack(tmp_path / "run.zip", tmp_path / "there").folder
+    assert (there / "decisions.json").read_bytes() == (run / "decisions.json").read_bytes()
+    assert opened(runs.find(str(there), tmp_path))[2] == opened(run)[2]
+
+
+def test_end_of_the_training_tells_what_was_decided():
+    point = OperatingPoint(aim="sensitivity>=0.9", threshold=0.25, rows=9, positives=4, sensitivity=1.0, specificity=0.5)
+    several = {
+        "calibration": {"method": "temperature", "exclusive": True, "temperatures": [1.5]},
+        "calibration_notes": ["Note."],
+        "operating_point": point,
+        "conformal": {"kind": "sets", "coverage": 0.9, "rows": 30, "groups": 12, "level": 0.2},
+    }
+    assert list(told(Decisions(targets={"y": TargetDecisions.model_validate(several)}))) == [
+        "Threshold of y: 0.250, for a sensitivity of at least 0.9; on validation rows sensitivity 1.000, specificity 0.500.",
+        "Calibration of y: temperature 1.50.",
+        "Note.",
+        "Conformal sets of y: fitted on 30 rows of 12 groups held back.",
+    ]
+
+
+def test_scaling_that_does_harm_is_told():
+    bins = [{"rows": 1, "said": 0.5, "share": 1.0, "low": 0.1, "high": 1.0}]
+    found = {"method": "isotonic", "of": "every label", "notes": [], "before": {"brier": 0.1, "ece": 0.02, "bins": bins}}
+    assert sentences({"calibration": {**found, "after": {"brier": 0.2, "ece": 0.1, "bins": bins}}}) == (
+        "Calibration of every label, all labels together, after isotonic scaling: expected calibration error 0.100 (before 0.020), "
+        "Brier score 0.200 (before 0.100).",
+        "The scaling does more harm than good on these rows.",
+    )
 
 
 # What can go wrong

@@ -181,10 +181,13 @@ def test_run_that_was_interrupted_three_times_ends_with_the_same_bits(tmp_path):
     assert_equal_bits(whole, run)
 
 
-DECIDING = LIGHT.replace("light", "deciding") + """
+DECIDING = (
+    LIGHT.replace("light", "deciding")
+    + """
 split: {validation: 0.3, test: 0.1}
 evaluation: {calibration: isotonic, threshold: {aim: f1}, conformal: 0.6}
 """
+)
 
 
 @pytest.fixture(scope="module")

@@ -147,7 +147,7 @@ def judge(target: FittedTarget, decided: TargetDecisions, rows: Rows, *, confide
     if target.columns:
         found["calibration"] = _calibration(target, decided, rows, confidence)
     if decided.operating_point is not None:
-        found["operating_point"] = _operating_point(decided.operating_point, target, rows, confidence)
+        found["operating_point"] = _operating_point(decided.operating_point, target, rows)
     if decided.conformal is not None:
         found["conformal"] = _conformal(decided.conformal, target, rows, confidence)
     return found
@@ -182,14 +182,10 @@ def _weights(target: FittedTarget) -> list[str]:
     return [f"Class weights in the training shift probabilities towards what weighs more, most of all towards '{heavy}'."]
 
 
-def _operating_point(point: OperatingPoint, target: FittedTarget, rows: Rows, confidence: float) -> dict[str, Any]:
-    """What was promised by validation rows, and what these rows give."""
+def _operating_point(point: OperatingPoint, target: FittedTarget, rows: Rows) -> dict[str, Any]:
+    """What was promised by validation rows, and what these rows give; the scores have the intervals."""
     called = rows.prediction.reshape(-1) >= point.threshold
-    shares = {}
-    for name, answer in (("sensitivity", 1), ("specificity", 0)):
-        of = rows.truth == answer
-        groups = None if rows.groups is None else rows.groups[of]
-        shares[name] = share_of(called[of] == answer, groups=groups, confidence=confidence).plain()
+    positive, negative = (called[rows.truth == answer] for answer in (1, 0))
     return {
         "aim": point.aim,
         "aim_in_words": operating_point.in_words(point.aim),
@@ -197,7 +193,8 @@ def _operating_point(point: OperatingPoint, target: FittedTarget, rows: Rows, co
         "threshold": point.threshold,
         "note": point.note,
         "validation": {name: getattr(point, name) for name in ("rows", "positives", "sensitivity", "specificity", "precision", "f1")},
-        **shares,
+        "sensitivity": float(positive.mean()) if len(positive) else None,
+        "specificity": float(1 - negative.mean()) if len(negative) else None,
     }
 
 

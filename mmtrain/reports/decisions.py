@@ -51,14 +51,21 @@ def sentences(result: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _point_said(point: Mapping[str, Any]) -> Iterator[str]:
-    there = point["validation"]
-    here = f"here sensitivity {_share(point['sensitivity'])}, specificity {_share(point['specificity'])}"
-    if there["sensitivity"] is not None:
-        gave = f"sensitivity {decimals(there['sensitivity'])}, specificity {decimals(there['specificity'])}"
-        here = f"chosen for {point['aim_in_words']} on {counted(there['rows'], 'validation row')}, with {gave} there; {here}"
+    here = f"here {_both(point)}"
+    if point["validation"]["sensitivity"] is not None:
+        on = counted(point["validation"]["rows"], "validation row")
+        here = f"chosen for {point['aim_in_words']} on {on}, with {_both(point['validation'])} there; {here}"
     yield f"Threshold: {point['positive']} from {significant(point['threshold'])} on; {here}."
     if point["note"]:
         yield point["note"]
+
+
+def _both(found: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_value(found[name])}" for name in ("sensitivity", "specificity"))
+
+
+def _value(share: float | None) -> str:
+    return "undefined" if share is None else decimals(share)
 
 
 def _calibration_said(found: Mapping[str, Any]) -> Iterator[str]:
@@ -69,6 +76,8 @@ def _calibration_said(found: Mapping[str, Any]) -> Iterator[str]:
         for key, name in (("ece", "expected calibration error"), ("brier", "Brier score"))
     ]
     yield f"Calibration {_of(found)}{scaled}: {', '.join(values)}."
+    if after["ece"] > before["ece"] and after["brier"] > before["brier"]:
+        yield "The scaling does more harm than good on these rows."
     yield from found["notes"]
 
 
@@ -86,7 +95,8 @@ def _how(found: Mapping[str, Any]) -> str:
 def _conformal_said(found: Mapping[str, Any]) -> Iterator[str]:
     share = f"{_share(found['found'])} of {counted(found['found']['rows'], 'row')}, asked was {decimals(found['coverage'])}"
     if found["kind"] == "sets":
-        size = f"mean size {decimals(found['mean_size'])}, {counted(found['empty'], 'set')} empty"
+        empty = f", {counted(found['empty'], 'set')} empty" if found["empty"] else ""
+        size = f"mean size {decimals(found['mean_size'])}{empty}"
     else:
         size = "without end" if found["width"] is None else f"{significant(found['width'])} wide"
     yield f"Conformal {found['kind']}, fitted on {_held_back(**found['fitted_on'])}, {size}: they hold the answer in {share}."
@@ -100,20 +110,18 @@ def _held_back(rows: int, groups: int | None) -> str:
 
 
 def _share(found: Mapping[str, Any]) -> str:
-    """`0.893 (0.85 to 0.93)`."""
-    if found["value"] is None:
-        return "undefined"
-    return f"{decimals(found['value'])} ({decimals(found['low'])} to {decimals(found['high'])})"
+    """`0.893 (0.850 to 0.930)`; without an interval the value alone."""
+    interval = f" ({decimals(found['low'])} to {decimals(found['high'])})" if found.get("low") is not None else ""
+    return f"{_value(found['value'])}{interval}"
 
 
 def _thresholds(judged: Judged, point: Mapping[str, Any]) -> Table:
-    there = point["validation"]
     lines = tuple(
-        (Cell(name.capitalize()), number("undefined" if there[name] is None else decimals(there[name])), number(_share(point[name])))
+        (Cell(name.capitalize()), number(_value(point["validation"][name])), number(_share(judged.scores[name])))
         for name in ("sensitivity", "specificity")
     )
     head = ("", "Validation, where it was chosen", judged.part.called.capitalize())
-    note = "On the rows on which a threshold was chosen it looks a little too good. In parentheses: the interval."
+    note = "On the rows on which a threshold was chosen it looks a little too good."
     return Table(f"Threshold {significant(point['threshold'])} of {judged.key}", head, lines, note)
 
 

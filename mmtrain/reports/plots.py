@@ -102,7 +102,7 @@ def thresholds(truth: Codes, probability: Numbers, threshold: float) -> Figure:
         axis.plot(*_thinned(levels, values), color=colour, label=label, drawstyle="steps-post")
     axis.axvline(threshold, color=INK, linewidth=1, linestyle=(0, (3, 3)), label=f"threshold {threshold:.3g}")
     axis.set(xlabel="threshold", ylabel="share")
-    axis.legend(loc="lower center", fontsize=8)
+    axis.legend(loc="lower left", bbox_to_anchor=(-0.1, 1), ncols=2, borderaxespad=0.2, fontsize=8)  # above, where no curve runs
     return figure
 
 
