@@ -12,6 +12,7 @@
         checkpoints/          best, last, previous
         tensorboard/          what metrics.jsonl says, for TensorBoard, where the experiment asks for it
         model.keras           the trained model with its preprocessing
+        decisions.json        what validation rows decided for that model: calibration, threshold, conformal bound, where asked for
         metrics.json          scores of the parts that were evaluated
         predictions_<part>.csv, most_wrong_<part>.json
         scores_<part>.csv, confusion_<part>.csv, epochs.csv

@@ -20,6 +20,7 @@ class Part(StrEnum):
     test = "test"
     validation = "validation"
     train = "train"
+    conformal = "conformal"
 
 
 def command(

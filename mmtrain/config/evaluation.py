@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
@@ -70,7 +71,17 @@ class Evaluation(Section):
         gt=0.5,
         lt=1,
         description="The share of new rows whose answer shall lie in the predicted set or interval, 0.9 for instance (split conformal, "
-        "Vovk and others 2005). Half of the validation rows are kept for it.",
+        "Vovk and others 2005). Half of the validation rows, whole groups of them, are kept for it and serve nothing else.",
         examples=[0.9],
     )
     seed: NonNegativeInt = Field(0, description="Of everything that is drawn here.")
+
+    @property
+    def decides(self) -> bool:
+        """Whether anything is fitted on validation rows once the training has ended."""
+        return self.calibration != "none" or self.threshold is not None or self.conformal is not None
+
+
+def fewest_units(coverage: float) -> int:
+    """Rows, or groups, without which no bound can promise the coverage: n with (n + 1) * coverage <= n."""
+    return ceil(coverage / (1 - coverage) - 1e-9)

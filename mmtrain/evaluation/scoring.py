@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from mmtrain.evaluation.bootstrap import Drawing, Resampling
 from mmtrain.named_score import Score
 from mmtrain.targets import FittedTarget
+from mmtrain.targets.binary import UNCHOSEN, FittedBinary
 
 Array = np.ndarray[Any, Any]
 MAIN = {"binary": "auc", "multiclass": "balanced_accuracy", "multilabel": "macro_auc", "regression": "rmse"}
@@ -35,6 +36,12 @@ class TargetScores:
     """Rows of each true class (first index) that were predicted as each class, for class targets."""
     drawing: Drawing | None = None
     """What the intervals of `scores` come from, where they have any."""
+    analyses: Mapping[str, Any] = field(default_factory=dict)
+    """What else was found out, as metrics.json has it, by name."""
+
+    def with_analyses(self, found: Mapping[str, Any]) -> TargetScores:
+        """The same, and what was found out besides."""
+        return replace(self, analyses={**self.analyses, **found})
 
     def plain(self) -> dict[str, Any]:
         """For metrics.json."""
@@ -46,6 +53,7 @@ class TargetScores:
             **({"interval": self.drawing.plain()} if self.drawing else {}),
             "baseline": {"name": self.baseline_name, "scores": {score.name: score.plain() for score in self.baseline}},
             **({"classes": list(self.classes), "confusion": [list(row) for row in self.confusion]} if self.confusion else {}),
+            **self.analyses,
         }
 
 
@@ -73,12 +81,17 @@ def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array
         len(truth),
         int((~known).sum()),
         scores,
-        target.scores(truth, target.baseline(len(truth))),
+        _undecided(target).scores(truth, target.baseline(len(truth))),
         BASELINE.get(target.task, "majority: class shares of the training rows"),
         target.columns if len(confusion) else (),
         tuple(tuple(int(count) for count in row) for row in confusion),
         drawing,
     )
+
+
+def _undecided(target: FittedTarget) -> FittedTarget:
+    """Without the threshold that was chosen for the model: it would have the baseline call every row the rarer class."""
+    return target.model_copy(update={"threshold": UNCHOSEN}) if isinstance(target, FittedBinary) else target
 
 
 def known_rows(truth: Array) -> Array:

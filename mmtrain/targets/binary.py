@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from mmtrain.named_score import Score
 
 POSITIVE = {"1", "yes", "true", "positive", "y", "t", "pos"}
+UNCHOSEN = 0.5
+"""The threshold where none was chosen."""
 
 
 class FittedBinary(FittedClassTarget):
     """`classes` is (negative, positive)."""
 
     task: Literal["binary"] = "binary"
-    threshold: float = Field(0.5, gt=0, lt=1)
+    threshold: float = Field(UNCHOSEN, gt=0, lt=1)
 
     @property
     def units(self) -> int:

@@ -124,7 +124,7 @@ def _last_look(facts: Mapping[str, Any], part: str) -> Mapping[str, Any] | None:
 
 
 def _scored(run: Run, part: str) -> Scored:
-    experiment, fitted = opened(run)
+    experiment, fitted, _ = opened(run)
     facts, rows = run.read_json("run.json"), predictions_of(run, part)
     look = _last_look(facts, part)
     assert look is not None  # noqa: S101 (`_all_scored`)

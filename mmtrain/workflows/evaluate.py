@@ -16,20 +16,21 @@ import pandas as pd
 
 from mmtrain import config, runs
 from mmtrain.columns import Group
-from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.images import Progress, Say
-from mmtrain.data.parts import read_split
+from mmtrain.data.parts import EVERY_PART, read_split
 from mmtrain.data.table import Table
 from mmtrain.errors import DataError, Problem, RunError, listed
 from mmtrain.evaluation.bootstrap import Resampling
+from mmtrain.evaluation.decisions import Decisions, Rows
 from mmtrain.evaluation.most_wrong import Answers, most_wrong
 from mmtrain.evaluation.predictions import frame, to_csv
 from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.reports import report
 from mmtrain.runs import Run, is_test_look
+from mmtrain.workflows.decide import overlaid, read_decisions, with_decisions
 from mmtrain.workflows.prepare import Prepared, groups, read_data, recorded_data, scored_columns
 
 Array = np.ndarray[Any, Any]
@@ -71,7 +72,7 @@ def evaluate(
     Raises UsageError for a run that there is not, RunError for one that cannot be used, DataError for a table that does not fit it.
     """
     run = runs.find(which, output)
-    experiment, fitted = opened(run)
+    experiment, fitted, decisions = opened(run)
     data, rows = part_data(run, experiment, part, progress, say) if table is None else other_data(experiment, table, progress, say)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
@@ -83,7 +84,9 @@ def evaluate(
     truths = {key: values[rows] for key, values in arrays.targets.items()}
     drawn = resampling(experiment, data.table, rows)
     results = {key: score_target(key, target, truths[key], predictions[key], drawn) for key, target in fitted.targets.items()}
-    predicted = frame(data.table.rows[rows], data.table.ids(rows), fitted.targets, truths, predictions)
+    asked = {key: Rows(truths[key], predictions[key], drawn.groups) for key in results}
+    results = with_decisions(results, fitted, decisions, asked, experiment.evaluation.confidence)
+    predicted = frame(data.table.rows[rows], data.table.ids(rows), fitted.targets, truths, predictions, decisions)
     predicted = with_unknown_answers(predicted, experiment, fitted, truths, data.table, rows)
     looks = recorded_look(run, data.table, rows, part if table is None else None)
     label = looks[-1]["part"]
@@ -95,14 +98,18 @@ def evaluate(
     return Evaluated(run, label, results, run / f"predictions_{label}.csv", written, times, told)
 
 
-def opened(run: Run) -> tuple[Experiment, encode.Fitted]:
-    """The experiment of a run and what its training rows taught it. Raises RunError when there is no model to score."""
+def opened(run: Run) -> tuple[Experiment, encode.Fitted, Decisions]:
+    """The experiment of a run, what its training rows taught it, with the chosen thresholds, and all that validation rows decided.
+
+    Raises RunError when there is no model to score.
+    """
     if not (run / "model.keras").is_file():
         raise RunError(
             Problem(str(run.folder), f"the run has no trained model; its state is '{run.state}'.", "Train again with `mmtrain fit`.")
         )
     experiment = config.load(run / "config.yaml")
-    return experiment, encode.read_fitted(run.read_json("columns.json"))
+    decisions = read_decisions(run, experiment)
+    return experiment, overlaid(encode.read_fitted(run.read_json("columns.json")), decisions), decisions
 
 
 def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | None, say: Say) -> tuple[Prepared, Array]:
@@ -140,7 +147,7 @@ def recorded_look(run: Run, table: Table, rows: Array, part: str | None) -> list
     }
     if part is None and look["sha256"] == run.read_json("data.json")["sha256"]:
         split = read_split(run / "split.csv")
-        look["rows_of"] = {name: int(np.isin(table.rows, split.rows[split.parts[name]]).sum()) for name in PARTS}
+        look["rows_of"] = {name: int(np.isin(table.rows, split.rows[rows_of]).sum()) for name, rows_of in split.parts.items()}
 
     def add(facts: dict[str, Any]) -> dict[str, Any]:
         before = facts.get("evaluations", [])
@@ -157,7 +164,7 @@ def other_label(path: Path, sha256: str, looks: Sequence[Mapping[str, Any]]) -> 
     Where another file, or another content, has the name already, it is numbered: `newer_2`.
     """
     stem = path.name.partition(".")[0] or "table"
-    stem = f"{stem}_table" if stem in PARTS else stem
+    stem = f"{stem}_table" if stem in EVERY_PART else stem
     taken = {look["part"] for look in looks if look.get("sha256") != sha256}
     return next(label for label in chain([stem], (f"{stem}_{number}" for number in count(2))) if label not in taken)
 
@@ -171,7 +178,7 @@ def remarks(run: Run, look: Mapping[str, Any]) -> tuple[str, ...]:
         parts = listed([f"{rows:,} {part}" for part, rows in look["rows_of"].items() if rows])
         seen = " This counts as a look at the test part." if look["rows_of"]["test"] else ""
         found.append(f"{look['table']} is the very table of the training; among the scored rows are {parts} rows.{seen}")
-    elif look["part"] not in (*PARTS, name_of := look["table"].partition(".")[0], f"{name_of}_table"):
+    elif look["part"] not in (*EVERY_PART, name_of := look["table"].partition(".")[0], f"{name_of}_table"):
         found.append(f"Another table of the name {name_of} was scored before; the results for this one are called {look['part']}.")
     return tuple(found)
 

@@ -13,8 +13,10 @@ import pandas as pd
 from mmtrain.columns import Column, Group, Id, Split
 from mmtrain.columns.base import shared_names
 from mmtrain.config import Experiment
+from mmtrain.config.evaluation import fewest_units
 from mmtrain.config.source import Origin
 from mmtrain.data import table as tables
+from mmtrain.data.held_back import hold_back
 from mmtrain.data.image_decode import Progress
 from mmtrain.data.images import ImageStore, Say, attach
 from mmtrain.data.manifest import MANIFEST
@@ -65,10 +67,14 @@ def scored_columns(experiment: Experiment) -> dict[str, Column]:
 
 
 def split_rows(experiment: Experiment, table: Table) -> Parts:
-    """Train, validation and test of a table, as the experiment's `split` section says."""
+    """The parts of a table, as the experiment's `split` section says, and what `evaluation.conformal` holds back. Raises DataError."""
     rows = strata(experiment, table)
-    section = experiment.split
-    return split(rows, method=section.method, validation=section.validation, test=section.test, seed=section.seed)
+    section, evaluation = experiment.split, experiment.evaluation
+    parts = split(rows, method=section.method, validation=section.validation, test=section.test, seed=section.seed)
+    if evaluation.conformal is None:
+        return parts
+    fewest = fewest_units(evaluation.conformal)
+    return hold_back(parts, rows, coverage=evaluation.conformal, fewest=fewest, seed=evaluation.seed)
 
 
 def check_training_answers(experiment: Experiment, table: Table, parts: Parts) -> None:
