@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from mmtrain.registry import Section
 
 Baseline = Literal["majority", "single_branch", "gradient_boosting"]
-Edges = Annotated[tuple[float, ...], Field(min_length=2)]
-Subgroup = Annotated[str, Field(min_length=1)] | Annotated[dict[str, Edges], Field(min_length=1, max_length=1)]
+
+
+def ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
+    """The edges of ranges. Raises ValueError unless each is above the one before it."""
+    if any(upper <= lower for lower, upper in zip(edges, edges[1:], strict=False)):
+        raise ValueError("edges have to ascend, each above the one before it. Write them like `[0, 40, 65, 120]`.")
+    return edges
+
+
+def _of_one_column(ranges: dict[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
+    if len(ranges) != 1:
+        raise ValueError("one column with its edges is expected here. Write an entry for every column: `- age: [0, 40, 65]`.")
+    return ranges
+
+
+Edges = Annotated[tuple[float, ...], Field(min_length=2), AfterValidator(ascending)]
+Subgroup = Annotated[str, Field(min_length=1)] | Annotated[dict[str, Edges], AfterValidator(_of_one_column)]
 AIM = r"^(f1|youden|cost|(sensitivity|specificity) ?>= ?(0?\.[0-9]+|0|1|1\.0))$"
 
 
@@ -36,6 +52,14 @@ class Threshold(Section):
         if (self.aim == "cost") != (self.cost is not None):
             raise ValueError("`aim: cost` and `cost` belong together. Write `{aim: cost, cost: {false_positive: 1, false_negative: 5}}`.")
         return self
+
+
+@dataclass(frozen=True)
+class Division:
+    """A header of the table whose values divide the rows; with `edges`, ranges of its numbers do."""
+
+    header: str
+    edges: tuple[float, ...] = ()
 
 
 class Evaluation(Section):
@@ -74,3 +98,21 @@ class Evaluation(Section):
         examples=[0.9],
     )
     seed: NonNegativeInt = Field(0, description="Of everything that is drawn here.")
+
+    @field_validator("subgroups")
+    @classmethod
+    def _columns_once(cls, subgroups: tuple[Subgroup, ...]) -> tuple[Subgroup, ...]:
+        headers = [_division(subgroup).header for subgroup in subgroups]
+        for header in dict.fromkeys(headers):
+            if headers.count(header) > 1:
+                raise ValueError(f"the column {header!r} stands here {headers.count(header)} times. Name it once.")
+        return subgroups
+
+    @property
+    def divisions(self) -> tuple[Division, ...]:
+        """`subgroups`, each as one type."""
+        return tuple(_division(subgroup) for subgroup in self.subgroups)
+
+
+def _division(subgroup: Subgroup) -> Division:
+    return Division(subgroup) if isinstance(subgroup, str) else Division(*next(iter(subgroup.items())))
