@@ -31,7 +31,12 @@ def network(request, tmp_path_factory, tensorflow):
     rows = []
     for row in range(20):
         paint(folder / f"{row}.png", 10 * row)
-        cells = {"picture": "" if row % 4 == 1 else f"{row}.png", "age": row, "sex": "fm"[row % 2], "note": "" if row % 5 == 3 else f"w{row % 3}"}
+        cells = {
+            "picture": "" if row % 4 == 1 else f"{row}.png",
+            "age": row,
+            "sex": "fm"[row % 2],
+            "note": "" if row % 5 == 3 else f"w{row % 3}",
+        }
         rows.append({**cells, "sick": "yn"[row % 3 == 0], "price": row * 2})
     write_table(folder / "table.csv", rows)
     prepared = ready(write_experiment(folder / "a.yaml", TREE), [f"fusion.method={request.param}"])

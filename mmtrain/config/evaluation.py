@@ -15,7 +15,7 @@ Baseline = Literal["majority", "single_branch", "gradient_boosting"]
 def ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
     """The edges of ranges. Raises ValueError unless each is above the one before it."""
     if any(upper <= lower for lower, upper in zip(edges, edges[1:], strict=False)):
-        raise ValueError("edges have to ascend, each above the one before it. Write them like `[0, 40, 65, 120]`.")
+        raise ValueError("edges have to ascend, each above the one before it.")
     return edges
 
 

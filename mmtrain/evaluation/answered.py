@@ -87,15 +87,15 @@ class Scored:
     """The scores of some rows with their intervals."""
 
     rows: int
-    units: int
-    """Rows or groups that were drawn from."""
+    groups: int | None
+    """Groups that were drawn; None where rows were."""
     scores: Mapping[str, Score]
     intervals: Mapping[str, Interval | None]
 
     def plain(self) -> dict[str, Any]:
         """For metrics.json."""
         scores = {name: plain_score(score, self.intervals.get(name)) for name, score in self.scores.items()}
-        return {"rows": self.rows, "units": self.units, "scores": scores}
+        return {"rows": self.rows, **({} if self.groups is None else {"groups": self.groups}), "scores": scores}
 
 
 def scored(answered: Answered, bootstrap: Bootstrap, draws: Draws) -> Scored:
@@ -104,7 +104,7 @@ def scored(answered: Answered, bootstrap: Bootstrap, draws: Draws) -> Scored:
     intervals = {
         name: bootstrap.interval(draws[name], score.value) for name, score in scores.items() if score.value is not None and name in draws
     }
-    return Scored(len(answered), bootstrap.units, scores, intervals)
+    return Scored(len(answered), bootstrap.units if bootstrap.unit == "group" else None, scores, intervals)
 
 
 def plain_score(score: Score, interval: Interval | None) -> dict[str, Any]:

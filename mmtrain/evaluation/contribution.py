@@ -82,7 +82,8 @@ class Contributions:
             "main": self.main,
             "rows": self.rows,
             "permutations": self.permutations,
-            "interval": {"confidence": self.bootstrap.confidence, "draws": self.bootstrap.draws, "unit": self.bootstrap.unit},
+            "confidence": self.bootstrap.confidence,
+            "draws": self.bootstrap.draws,
             "inputs": [found.plain() for found in self.inputs],
         }
 

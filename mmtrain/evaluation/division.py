@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,10 @@ class Divided:
     header: str
     names: tuple[str | None, ...]
     codes: NDArray[np.int64]
+
+    def only(self, rows: NDArray[np.bool_]) -> Divided:
+        """Some of the rows; subgroups stay, also without rows."""
+        return replace(self, codes=self.codes[rows])
 
 
 def divided(division: Division, cells: pd.Series[str]) -> Divided:

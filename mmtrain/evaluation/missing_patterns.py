@@ -58,16 +58,18 @@ class MissingPatterns:
 
     main: str
     confidence: float
-    unit: str
     patterns: tuple[Pattern, ...]
     """The most frequent first; none where nothing is missing in any row."""
     masked: tuple[Masked, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.patterns or self.masked)
 
     def plain(self) -> dict[str, Any]:
         """For metrics.json."""
         return {
             "main": self.main,
-            "interval": {"confidence": self.confidence, "unit": self.unit},
+            "confidence": self.confidence,
             "patterns": [pattern.plain() for pattern in self.patterns],
             "masked": [masked.plain() for masked in self.masked],
         }
@@ -94,9 +96,7 @@ def masked(answered: Answered, without: Mapping[str, Answered], training: Mappin
     if not len(answered):
         return ()
     before = Before(answered, answered.bootstrap(section))
-    return tuple(
-        Masked(branch, _scored(after, section), before.losses([after]), training[branch]) for branch, after in without.items()
-    )
+    return tuple(Masked(branch, _scored(after, section), before.losses([after]), training[branch]) for branch, after in without.items())
 
 
 def _scored(answered: Answered, section: Evaluation) -> Scored:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,12 @@ class TargetScores:
     classes: tuple[str, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     """Rows of each true class (first index) that were predicted as each class, for class targets."""
+    analyses: Mapping[str, Any] = field(default_factory=dict)
+    """What else was found out, as metrics.json has it, by name."""
+
+    def with_analyses(self, found: Mapping[str, Any]) -> TargetScores:
+        """The same, and what was found out besides."""
+        return replace(self, analyses={**self.analyses, **found})
 
     def plain(self) -> dict[str, Any]:
         """For metrics.json."""
@@ -42,6 +48,7 @@ class TargetScores:
             "scores": {score.name: _plain(score) for score in self.scores},
             "baseline": {"name": self.baseline_name, "scores": {score.name: _plain(score) for score in self.baseline}},
             **({"classes": list(self.classes), "confusion": [list(row) for row in self.confusion]} if self.confusion else {}),
+            **self.analyses,
         }
 
 

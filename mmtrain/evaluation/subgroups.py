@@ -37,7 +37,6 @@ class Subgroups:
 
     header: str
     main: str
-    unit: str
     confidence: float
     names: tuple[str | None, ...]
     """None is that of the rows whose cell is missing."""
@@ -51,7 +50,7 @@ class Subgroups:
         return {
             "column": self.header,
             "main": self.main,
-            "interval": {"confidence": self.confidence, "unit": self.unit},
+            "confidence": self.confidence,
             "subgroups": [{"name": name, **found.plain()} for name, found in zip(self.names, self.scores, strict=True)],
             "gap": None
             if gap is None
@@ -68,9 +67,8 @@ class Subgroups:
 def subgroups(answered: Answered, divided: Divided, section: Evaluation) -> Subgroups:
     """Of one column; `divided` is of the same rows."""
     parts = [_Part(name, answered.only(divided.codes == code), section, SHIFT + code) for code, name in enumerate(divided.names)]
-    unit = answered.bootstrap(section).unit
     scores = tuple(part.scored for part in parts)
-    return Subgroups(divided.header, answered.main, unit, section.confidence, divided.names, scores, _gap(parts, answered.main))
+    return Subgroups(divided.header, answered.main, section.confidence, divided.names, scores, _gap(parts, answered.main))
 
 
 class _Part:

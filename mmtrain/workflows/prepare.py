@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mmtrain.columns import Column, Group, Id, Split
 from mmtrain.columns.base import shared_names
@@ -185,6 +186,14 @@ def strata(experiment: Experiment, table: Table) -> Rows:
         labels=labels(experiment, table),
         given=None if given is None else shared_names(table.cells(given.column)),
     )
+
+
+def groups(experiment: Experiment, table: Table) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+    """Which group each row belongs to, as codes; None where the experiment or the table has no such column."""
+    column = experiment.only(Group)
+    if column is None or not table.has(column.column):
+        return None
+    return pd.factorize(table.cells(column.column))[0].astype(np.int64)
 
 
 def labels(experiment: Experiment, table: Table) -> np.ndarray[Any, Any] | None:
