@@ -14,6 +14,8 @@ def show_scores(console: Console, what: str, result: TargetScores) -> None:
     """A heading, a table and what is to be said of single scores; `what` was scored, `test of clinic/3` for instance."""
     from rich.markup import escape
 
+    from mmtrain.cli.analyses import show_analyses
+
     unknown = f", {result.unknown} more left out, whose answer is missing or unknown to training" if result.unknown else ""
     console.print(f"\n{escape(what)}: {escape(result.target)}, {result.task}, {result.rows} rows{unknown}", highlight=False)
     console.print(_table(result))
@@ -21,6 +23,7 @@ def show_scores(console: Console, what: str, result: TargetScores) -> None:
     for score in result.scores:
         if score.undefined or score.note:
             console.print(f"{score.name}: {score.undefined or score.note}", soft_wrap=True, markup=False)
+    show_analyses(console, result.analyses)
 
 
 def _table(result: TargetScores) -> object:

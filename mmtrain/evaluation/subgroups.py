@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.answered import Answered, Draws, Scored, scored
+from mmtrain.evaluation.answered import Answered, Scored, scored
 from mmtrain.evaluation.bootstrap import Interval
 from mmtrain.evaluation.division import Divided
 from mmtrain.named_score import higher_is_better

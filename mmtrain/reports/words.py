@@ -60,6 +60,19 @@ def shown(score: str, value: float) -> str:
     return significant(value) if score.partition("[")[0] in IN_UNITS else decimals(value)
 
 
+def ranged(score: str, found: Mapping[str, Any]) -> str:
+    """`0.694 (0.551 to 0.851)`: a value with its interval, if it has one."""
+    if found["value"] is None:
+        return "undefined"
+    value = shown(score, found["value"])
+    return f"{value} ({between(score, found)})" if "low" in found else value
+
+
+def between(score: str, found: Mapping[str, Any]) -> str:
+    """`0.551 to 0.851`, or a dash where there is no interval."""
+    return f"{shown(score, found['low'])} to {shown(score, found['high'])}" if "low" in found else "–"
+
+
 def decimals(value: float) -> str:
     """Three decimals."""
     return _signed(f"{value:,.3f}")

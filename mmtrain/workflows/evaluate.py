@@ -72,7 +72,8 @@ def evaluate(
 
     `subgroups` are further columns to divide the scores by, `sex` or `age=0,40,65`.
 
-    Raises UsageError for a run or a column that there is not, RunError for one that cannot be used, DataError for a table that does not fit it.
+    Raises UsageError for a run or a column that there is not, RunError for a run that cannot be used, DataError for a table that does
+    not fit it.
     """
     run = runs.find(which, output)
     experiment, fitted = opened(run)
