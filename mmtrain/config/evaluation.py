@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
@@ -14,7 +15,7 @@ Baseline = Literal["majority", "single_branch", "gradient_boosting"]
 
 def ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
     """The edges of ranges. Raises ValueError unless each is above the one before it."""
-    if any(upper <= lower for lower, upper in zip(edges, edges[1:], strict=False)):
+    if any(upper <= lower for lower, upper in pairwise(edges)):
         raise ValueError("edges have to ascend, each above the one before it.")
     return edges
 

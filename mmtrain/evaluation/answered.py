@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,6 @@ from mmtrain.named_score import Score
 from mmtrain.targets import FittedTarget
 
 Array = np.ndarray[Any, Any]
-Draws = Mapping[str, NDArray[np.float64]]
-"""Every score on every draw of the bootstrap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,19 +39,43 @@ class Answered:
         groups = None if self.groups is None else self.groups[rows]
         return replace(self, truth=self.truth[rows], prediction=self.prediction[rows], groups=groups)
 
+    def drawn(self, section: Evaluation, *, draws: int | None = None, shift: int = 0) -> Drawn:
+        """These rows and draws of them; another `shift` of the seed gives draws that have nothing to do with each other."""
+        seed = section.seed + shift
+        return Drawn(self, Bootstrap(len(self), groups=self.groups, draws=draws or section.draws, confidence=section.confidence, seed=seed))
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The scores of rows: of them as they are, and on every draw of a bootstrap."""
+
+    rows: Answered
+    bootstrap: Bootstrap
+
+    @cached_property
     def scores(self) -> dict[str, Score]:
         """By name."""
-        return {score.name: score for score in self.target.scores(self.truth, self.prediction)}
+        return {score.name: score for score in self.rows.target.scores(self.rows.truth, self.rows.prediction)}
 
-    def bootstrap(self, section: Evaluation, *, draws: int | None = None, shift: int = 0) -> Bootstrap:
-        """Draws of these rows; another `shift` of the seed gives draws that have nothing to do with each other."""
-        return Bootstrap(
-            len(self), groups=self.groups, draws=draws or section.draws, confidence=section.confidence, seed=section.seed + shift
-        )
+    @cached_property
+    def draws(self) -> Mapping[str, NDArray[np.float64]]:
+        """Every score on every draw, (draws,); nothing where there are no rows to draw."""
+        return self.bootstrap.scores(self.rows.target, self.rows.truth, self.rows.prediction) if len(self.rows) else {}
 
-    def drawn(self, bootstrap: Bootstrap) -> Draws:
-        """Every score on every draw; nothing where there are no rows to draw."""
-        return bootstrap.scores(self.target, self.truth, self.prediction) if len(self) else {}
+    def interval(self, name: str) -> Interval | None:
+        """Of a score; None where it is undefined, or on too many draws."""
+        value = self.scores[name].value
+        return self.bootstrap.interval(self.draws[name], value) if value is not None else None
+
+    def plain(self) -> dict[str, Any]:
+        """For metrics.json: rows, groups where these are drawn, and each score with its interval, or the reason why there is none."""
+        groups = {"groups": self.bootstrap.units} if self.bootstrap.unit == "group" else {}
+        return {"rows": len(self.rows), **groups, "scores": {name: self._plain(score) for name, score in self.scores.items()}}
+
+    def _plain(self, score: Score) -> dict[str, Any]:
+        interval = self.interval(score.name)
+        limits = interval.plain() if interval is not None else {}
+        return {"value": score.value, **({"undefined": score.undefined} if score.undefined else {}), **limits}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,34 +103,3 @@ class Truths:
         """The rows with a known answer to one target; `prediction` is of all rows."""
         known = self.known(key)
         return Answered(self.targets[key], self.main[key], self.values[key], prediction, self.groups).only(known)
-
-
-@dataclass(frozen=True)
-class Scored:
-    """The scores of some rows with their intervals."""
-
-    rows: int
-    groups: int | None
-    """Groups that were drawn; None where rows were."""
-    scores: Mapping[str, Score]
-    intervals: Mapping[str, Interval | None]
-
-    def plain(self) -> dict[str, Any]:
-        """For metrics.json."""
-        scores = {name: plain_score(score, self.intervals.get(name)) for name, score in self.scores.items()}
-        return {"rows": self.rows, **({} if self.groups is None else {"groups": self.groups}), "scores": scores}
-
-
-def scored(answered: Answered, bootstrap: Bootstrap, draws: Draws) -> Scored:
-    """From what the bootstrap drew of these rows."""
-    scores = answered.scores()
-    intervals = {
-        name: bootstrap.interval(draws[name], score.value) for name, score in scores.items() if score.value is not None and name in draws
-    }
-    return Scored(len(answered), bootstrap.units if bootstrap.unit == "group" else None, scores, intervals)
-
-
-def plain_score(score: Score, interval: Interval | None) -> dict[str, Any]:
-    """For metrics.json: the value with its interval, or the reason why there is none."""
-    limits = interval.plain() if interval is not None else {}
-    return {"value": score.value, **({"undefined": score.undefined} if score.undefined else {}), **limits}

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.answered import Array, Truths
 from mmtrain.evaluation.bootstrap import Bootstrap
-from mmtrain.evaluation.loss import Before, Loss
+from mmtrain.evaluation.loss import Loss, losses
 
 MOST_ROWS = 5000
 """Of larger parts a sample is shuffled, so that the time does not grow with the part."""
@@ -131,13 +131,13 @@ def contributions(
     groups = np.arange(len(truths)) if truths.groups is None else np.unique(truths.groups, return_inverse=True)[1]
     circles = [donors(groups, generator) for _ in range(section.permutations)]
     draws = max(LEAST_DRAWS, section.draws // section.permutations)
-    before = {key: Before(found, found.bootstrap(section, draws=draws)) for key, found in answered.items()}
+    before = {key: found.drawn(section, draws=draws) for key, found in answered.items()}
     found: dict[str, list[Contribution]] = {key: [] for key in answered}
     for one in inputs:
         after = [shuffled(one, circle) for circle in circles]
         for key in answered:
-            losses = before[key].losses([truths.answered(key, values[key]) for values in after])
-            found[key].append(Contribution(one, losses))
+            changed = [truths.answered(key, values[key]).drawn(section, draws=draws) for values in after]
+            found[key].append(Contribution(one, losses(before[key], changed)))
     return {
         key: Contributions(target.main, len(target), section.permutations, before[key].bootstrap, tuple(found[key]))
         for key, target in answered.items()

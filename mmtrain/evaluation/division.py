@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -66,7 +67,7 @@ def _by_range(division: Division, cells: pd.Series[str]) -> Divided:
     places[np.isnan(values)] = unreadable
     places[cells.isna().to_numpy()] = missing
     ends = [edge_name(edge) for edge in division.edges]
-    ranges = [f"{low} to under {high}" for low, high in zip(ends[:-2], ends[1:-1], strict=True)] + [f"{ends[-2]} to {ends[-1]}"]
+    ranges = [f"{low} to under {high}" for low, high in pairwise(ends[:-1])] + [f"{ends[-2]} to {ends[-1]}"]
     names = [f"below {ends[0]}", *ranges, f"above {ends[-1]}", "no number", None]
     kept = [place for place in range(len(names)) if 0 < place < len(edges) or (places == place).any()]
     return Divided(division.header, tuple(names[place] for place in kept), np.searchsorted(kept, places).astype(np.int64))

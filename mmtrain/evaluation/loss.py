@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmtrain.evaluation.answered import Answered
-from mmtrain.evaluation.bootstrap import Bootstrap, Interval
+from mmtrain.evaluation.answered import Drawn
+from mmtrain.evaluation.bootstrap import Interval
 from mmtrain.named_score import higher_is_better
 
 
@@ -24,29 +24,18 @@ class Loss:
         return {"value": self.value, **(self.interval.plain() if self.interval is not None else {})}
 
 
-class Before:
-    """The scores of a target before anything is changed, and what they lose."""
+def losses(before: Drawn, after: Sequence[Drawn]) -> dict[str, Loss]:
+    """The mean over several changes, of every score of all rows together that is defined before and after each of them.
 
-    def __init__(self, answered: Answered, bootstrap: Bootstrap) -> None:
-        self.bootstrap = bootstrap
-        self._scores = answered.scores()
-        self._draws = answered.drawn(bootstrap)
-
-    def losses(self, changed: Sequence[Answered]) -> dict[str, Loss]:
-        """The mean over several changes of the same rows, of every score of all rows together that is defined before and after each.
-
-        Before and after are scored on the same draws (paired bootstrap).
-        """
-        scores = [after.scores() for after in changed]
-        draws = [after.drawn(self.bootstrap) for after in changed]
-        found = {}
-        for name, score in self._scores.items():
-            values = [after[name].value for after in scores]
-            defined = [value for value in values if value is not None]
-            if "[" in name or score.value is None or len(defined) < len(values):
-                continue
-            sign = 1 if higher_is_better(name) else -1
-            value = sign * (score.value - float(np.mean(defined)))
-            lost = sign * (self._draws[name] - np.mean([after[name] for after in draws], axis=0))
-            found[name] = Loss(value, self.bootstrap.interval(lost, value))
-        return found
+    Before and after are of the same rows and the same draws (paired bootstrap).
+    """
+    found = {}
+    for name, score in before.scores.items():
+        values = [value for one in after if (value := one.scores[name].value) is not None]
+        if "[" in name or score.value is None or len(values) < len(after):
+            continue
+        sign = 1 if higher_is_better(name) else -1
+        value = sign * (score.value - float(np.mean(values)))
+        lost = sign * (before.draws[name] - np.mean([one.draws[name] for one in after], axis=0))
+        found[name] = Loss(value, before.bootstrap.interval(lost, value))
+    return found

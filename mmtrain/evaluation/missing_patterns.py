@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.answered import Answered, Scored, scored
-from mmtrain.evaluation.loss import Before, Loss
+from mmtrain.evaluation.answered import Answered, Drawn
+from mmtrain.evaluation.loss import Loss, losses
 
 MOST_PATTERNS = 10
 """The most frequent ones; rows of all others are one more."""
@@ -28,11 +28,11 @@ class Pattern:
 
     missing: tuple[str, ...] | None
     """Keys of columns; empty where nothing is missing, None for the rows of all rarer patterns."""
-    scored: Scored
+    scores: Drawn
 
     def plain(self) -> dict[str, Any]:
         """For metrics.json."""
-        return {"missing": None if self.missing is None else list(self.missing), **self.scored.plain()}
+        return {"missing": None if self.missing is None else list(self.missing), **self.scores.plain()}
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Masked:
     """All rows, none of which has this branch."""
 
     branch: str
-    scored: Scored
+    scores: Drawn
     losses: Mapping[str, Loss]
     """Against the same rows as they are."""
     training: int
@@ -49,7 +49,7 @@ class Masked:
     def plain(self) -> dict[str, Any]:
         """For metrics.json."""
         losses = {name: loss.plain() for name, loss in self.losses.items()}
-        return {"branch": self.branch, "training_rows_without": self.training, **self.scored.plain(), "losses": losses}
+        return {"branch": self.branch, "training_rows_without": self.training, **self.scores.plain(), "losses": losses}
 
 
 @dataclass(frozen=True)
@@ -88,20 +88,14 @@ def patterns(answered: Answered, missing: Mapping[str, NDArray[np.bool_]], secti
     names: list[tuple[str, ...] | None] = [tuple(key for key, gone in zip(keys, kinds[kind], strict=True) if gone) for kind in order]
     if len(names) > MOST_PATTERNS:
         names = [*names[:MOST_PATTERNS], None]
-    return tuple(Pattern(name, _scored(answered.only(places == place), section)) for place, name in enumerate(names))
+    return tuple(Pattern(name, answered.only(places == place).drawn(section)) for place, name in enumerate(names))
 
 
 def masked(answered: Answered, without: Mapping[str, Answered], training: Mapping[str, int], section: Evaluation) -> tuple[Masked, ...]:
     """Of branches; `without` has the same rows with what would be predicted of them were the branch absent."""
-    if not len(answered):
-        return ()
-    before = Before(answered, answered.bootstrap(section))
-    return tuple(Masked(branch, _scored(after, section), before.losses([after]), training[branch]) for branch, after in without.items())
-
-
-def _scored(answered: Answered, section: Evaluation) -> Scored:
-    bootstrap = answered.bootstrap(section)
-    return scored(answered, bootstrap, answered.drawn(bootstrap))
+    before = answered.drawn(section)
+    changed = {branch: after.drawn(section) for branch, after in without.items() if len(after)}
+    return tuple(Masked(branch, after, losses(before, [after]), training[branch]) for branch, after in changed.items())
 
 
 def can_be_absent(branches: Mapping[str, Sequence[str]], masks: Mapping[str, bool]) -> tuple[str, ...]:

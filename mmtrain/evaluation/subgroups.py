@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.answered import Answered, Scored, scored
+from mmtrain.evaluation.answered import Answered, Drawn
 from mmtrain.evaluation.bootstrap import Interval
 from mmtrain.evaluation.division import Divided
 from mmtrain.named_score import higher_is_better
@@ -40,7 +40,7 @@ class Subgroups:
     confidence: float
     names: tuple[str | None, ...]
     """None is that of the rows whose cell is missing."""
-    scores: tuple[Scored, ...]
+    scores: tuple[Drawn, ...]
     gap: Gap | None
     """None where there are not two subgroups of `LEAST_ROWS` rows whose main score has an interval."""
 
@@ -66,33 +66,21 @@ class Subgroups:
 
 def subgroups(answered: Answered, divided: Divided, section: Evaluation) -> Subgroups:
     """Of one column; `divided` is of the same rows."""
-    parts = [_Part(name, answered.only(divided.codes == code), section, SHIFT + code) for code, name in enumerate(divided.names)]
-    scores = tuple(part.scored for part in parts)
-    return Subgroups(divided.header, answered.main, section.confidence, divided.names, scores, _gap(parts, answered.main))
+    found = tuple(answered.only(divided.codes == code).drawn(section, shift=SHIFT + code) for code in range(len(divided.names)))
+    return Subgroups(divided.header, answered.main, section.confidence, divided.names, found, _gap(divided.names, found, answered.main))
 
 
-class _Part:
-    """A subgroup with its own draws."""
+def _gap(names: Sequence[str | None], found: Sequence[Drawn], main: str) -> Gap | None:
+    """The rows of two subgroups are different ones, so the interval is that of the differences of their own draws.
 
-    def __init__(self, name: str | None, rows: Answered, section: Evaluation, shift: int) -> None:
-        self.name = name
-        self.bootstrap = rows.bootstrap(section, shift=shift)
-        self.draws = rows.drawn(self.bootstrap)
-        self.scored = scored(rows, self.bootstrap, self.draws)
-
-    def main(self, name: str) -> float | None:
-        """The main score, if the subgroup can be compared by it."""
-        fit = self.scored.rows >= LEAST_ROWS and self.scored.intervals.get(name) is not None
-        return self.scored.scores[name].value if fit else None
-
-
-def _gap(parts: Sequence[_Part], name: str) -> Gap | None:
-    """Of the main score. The rows of two subgroups are different ones, so its interval is that of the differences of their own draws."""
-    sign = 1 if higher_is_better(name) else -1
-    ranked = sorted(((sign * value, place) for place, part in enumerate(parts) if (value := part.main(name)) is not None), reverse=True)
+    Where rows of one group are in both, that interval is rather too wide.
+    """
+    sign = 1 if higher_is_better(main) else -1
+    fit = [place for place, one in enumerate(found) if len(one.rows) >= LEAST_ROWS and one.interval(main) is not None]
+    ranked = sorted((sign * value, place) for place in fit if (value := found[place].scores[main].value) is not None)
     if len(ranked) < 2:
         return None
-    (best_value, best), (worst_value, worst) = ranked[0], ranked[-1]
+    (worst_value, worst), (best_value, best) = ranked[0], ranked[-1]
+    apart = sign * (found[best].draws[main] - found[worst].draws[main])
     value = best_value - worst_value
-    apart = sign * (parts[best].draws[name] - parts[worst].draws[name])
-    return Gap(parts[best].name, parts[worst].name, value, parts[best].bootstrap.interval(apart, value), len(ranked))
+    return Gap(names[best], names[worst], value, found[best].bootstrap.interval(apart, value), len(ranked))

@@ -57,7 +57,9 @@ class Halves:
             vector = fusion([features, present], training=False)
             return {key: activation(head(vector)) for key, (head, activation) in heads.items()}
 
-        self._predicted = tf.function(predicted, reduce_retracing=True)
+        features = {key: _any_rows(predictor.get_layer(name).outputs[0]) for key, name in names.branches.items()}
+        present = {key: tf.TensorSpec((None, 1), tf.float32) for key in features}
+        self._predicted = tf.function(predicted, input_signature=[features, present])
 
     def features(self, arrays: Arrays, rows: Array) -> Features:
         """Of every branch, for these rows."""
@@ -85,13 +87,19 @@ class Halves:
 
 def _called(branch: Any) -> Callable[[list[Array]], Array]:
     """A branch as a compiled function of its encoded columns."""
-    compiled = tf.function(lambda inputs: branch(inputs, training=False), reduce_retracing=True)
+    signature = [[_any_rows(tensor) for tensor in branch.inputs]]
+    compiled = tf.function(lambda inputs: branch(inputs, training=False), input_signature=signature)
 
     def features(inputs: list[Array]) -> Array:
         found: Array = compiled([tf.constant(values) for values in inputs]).numpy()
         return found
 
     return features
+
+
+def _any_rows(tensor: Any) -> Any:
+    """What a compiled function takes in the place of a Keras tensor."""
+    return tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype)
 
 
 def _gathered(arrays: Arrays, rows: Mapping[str, Array], size: int) -> Iterator[dict[str, Array]]:

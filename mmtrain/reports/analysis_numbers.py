@@ -30,7 +30,7 @@ def _contributions(found: Mapping[str, Any]) -> Iterator[Line]:
 
 def _missing_patterns(found: Mapping[str, Any]) -> Iterator[Line]:
     for pattern in found["patterns"]:
-        missing = "other" if pattern["missing"] is None else " + ".join(pattern["missing"])
+        missing = "other" if pattern["missing"] is None else " + ".join(pattern["missing"]) or "nothing"
         yield from ({"missing": missing, "left_out": "", **line, **_loss({})} for line in _scores(pattern))
     for masked in found["masked"]:
         for line in _scores(masked):
