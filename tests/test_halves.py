@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny import paint, ready, write_experiment, write_table
 
-FUSIONS = ["concatenate", "gated", "attention"]
+FUSIONS = ["concatenate", "attention"]
 TREE = """
 columns:
   picture: {role: image, size: [8, 8], channels: 1, missing: mask}

@@ -74,12 +74,12 @@ class Evaluation(Section):
         "each branch trained alone, like the model; gradient_boosting: scikit-learn's, on the columns that are no images and no texts.",
     )
     permutations: NonNegativeInt = Field(
-        5, description="How often each input is shuffled among the rows to see what it contributes; 0: not at all."
+        5, description="How often each branch and each column is shuffled among the scored rows to see what it contributes; 0: not at all."
     )
     subgroups: tuple[Subgroup, ...] = Field(
         (),
-        description="Columns of the table whose values divide the rows for scores of their own; a column of numbers with the edges of its "
-        "ranges, lower edge included.",
+        description="Columns of the table, with a role or without, whose values divide the rows for scores of their own; a column of "
+        "numbers with the edges of its ranges, the lower edge included, of the last range both.",
         examples=[["sex", {"age": [0, 40, 65, 120]}]],
     )
     calibration: Literal["none", "temperature", "isotonic"] = Field(

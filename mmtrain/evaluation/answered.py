@@ -63,9 +63,13 @@ class Drawn:
         return self.bootstrap.scores(self.rows.target, self.rows.truth, self.rows.prediction) if len(self.rows) else {}
 
     def interval(self, name: str) -> Interval | None:
-        """Of a score; None where it is undefined, or on too many draws."""
+        """Of a score; None where it is undefined, or on too many draws.
+
+        None too where every draw has the same, as of one row, or of rows that are all right: that does not make the score certain.
+        """
         value = self.scores[name].value
-        return self.bootstrap.interval(self.draws[name], value) if value is not None else None
+        found = self.bootstrap.interval(self.draws[name], value) if value is not None else None
+        return found if found is not None and found.low < found.high else None
 
     def plain(self) -> dict[str, Any]:
         """For metrics.json: rows, groups where these are drawn, and each score with its interval, or the reason why there is none."""

@@ -75,7 +75,7 @@ def _by_range(division: Division, cells: pd.Series[str]) -> Divided:
 
 def edge_name(edge: float) -> str:
     """`40`, `0.5`."""
-    return str(int(edge)) if edge.is_integer() and abs(edge) < 1e15 else repr(edge)
+    return str(int(edge)) if float(edge).is_integer() and abs(edge) < 1e15 else repr(edge)
 
 
 def division_problem(file: TableFile, division: Division, declared: str) -> Problem | None:
@@ -91,7 +91,7 @@ def division_problem(file: TableFile, division: Division, declared: str) -> Prob
         if not division.edges:
             seen |= dict.fromkeys(str(value) for value in cells.unique())
     if division.edges:
-        fix = f"Leave the edges out, so that its values divide the rows: `{division.header}`."
+        fix = "Leave the edges out, so that its values divide the rows."
         return None if any_number else Problem(declared, f"no cell of the column {division.header!r} is a number.", fix)
     return None if len(seen) <= MOST_VALUES else _too_many(division.header, list(seen), declared)
 
@@ -100,16 +100,16 @@ def _too_many(header: str, values: list[str], declared: str) -> Problem:
     what = f"the column {header!r} has {len(values):,} different values; more than {MOST_VALUES} are no subgroups."
     found = numbers(pd.Series(values, dtype="str"))
     if np.isnan(found).any():
-        return Problem(declared, what, f"Name a column with at most {MOST_VALUES} values, `{header}` brought into classes for instance.")
+        return Problem(declared, what, f"Name a column with at most {MOST_VALUES} values.")
     edges = ", ".join(edge_name(edge) for edge in suggested(found))
-    return Problem(declared, what, f"Give the edges of ranges: `{{{header}: [{edges}]}}`.")
+    return Problem(declared, what, f"Give the edges of ranges, {edges} for instance.")
 
 
 def suggested(values: NDArray[np.float64]) -> list[float]:
-    """Round edges of about four ranges that hold all the values; at least two different ones."""
+    """Round edges of two to five ranges that hold all the values, of which there are at least two different ones."""
     low, high = float(values.min()), float(values.max())
     step = (high - low) / 4
     size = 10 ** np.floor(np.log10(step))
-    step = float(min((size * factor for factor in (1, 2, 5, 10)), key=lambda width: abs(width - step)))
+    step = next(float(size * factor) for factor in (1, 2, 5, 10) if size * factor >= 0.999 * step)
     first = np.floor(low / step)
     return [float(round(edge * step, 12)) for edge in np.arange(first, np.ceil(high / step) + 1)]

@@ -42,7 +42,7 @@ class Subgroups:
     """None is that of the rows whose cell is missing."""
     scores: tuple[Drawn, ...]
     gap: Gap | None
-    """None where there are not two subgroups of `LEAST_ROWS` rows whose main score has an interval."""
+    """None where there are not two subgroups of `LEAST_ROWS` rows whose main score is defined, on most draws as well."""
 
     def plain(self) -> dict[str, Any]:
         """For metrics.json."""
@@ -76,8 +76,12 @@ def _gap(names: Sequence[str | None], found: Sequence[Drawn], main: str) -> Gap 
     Where rows of one group are in both, that interval is rather too wide.
     """
     sign = 1 if higher_is_better(main) else -1
-    fit = [place for place, one in enumerate(found) if len(one.rows) >= LEAST_ROWS and one.interval(main) is not None]
-    ranked = sorted((sign * value, place) for place in fit if (value := found[place].scores[main].value) is not None)
+    values = {place: one.scores[main].value for place, one in enumerate(found) if len(one.rows) >= LEAST_ROWS}
+    ranked = sorted(
+        (sign * value, place)
+        for place, value in values.items()
+        if value is not None and found[place].bootstrap.interval(found[place].draws[main]) is not None
+    )
     if len(ranked) < 2:
         return None
     (worst_value, worst), (best_value, best) = ranked[0], ranked[-1]
