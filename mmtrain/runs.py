@@ -16,6 +16,7 @@
         metrics.json          scores of the parts that were evaluated
         predictions_<part>.csv, most_wrong_<part>.json
         scores_<part>.csv, confusion_<part>.csv, epochs.csv
+        contributions_<part>.csv, missing_patterns_<part>.csv, subgroups_<part>.csv
         plots/*.png, report.html, model_card.md
         manifest.json         of a run that was unpacked: what its archive held and what it left out
         .lock                 held by the process that trains the run

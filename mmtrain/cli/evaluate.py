@@ -29,6 +29,14 @@ def command(
     data: Annotated[
         Path | None, typer.Option("--data", metavar="TABLE", help="Score all rows of another table instead.", show_default=False)
     ] = None,
+    subgroup: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--subgroup",
+            metavar="COLUMN",
+            help="Also score the rows of each value of this column, or, as COLUMN=0,40,65, of each range; may be given several times.",
+        ),
+    ] = None,
     output: Output = Path("runs"),
     code: Code = None,
     as_json: Json = False,
@@ -42,7 +50,7 @@ def command(
 
     import_code(code)
     with display(quiet=quiet or as_json) as shown:
-        done = evaluate(run, part=part.value, table=data, output=output, progress=shown.pictures, say=shown.say)
+        done = evaluate(run, part=part.value, table=data, subgroups=subgroup or (), output=output, progress=shown.pictures, say=shown.say)
     if as_json:
         scores = {key: result.plain() for key, result in done.results.items()}
         print_json(

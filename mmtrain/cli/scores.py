@@ -14,6 +14,7 @@ def show_scores(console: Console, what: str, result: TargetScores) -> None:
     """A heading, a table and what is to be said of single scores; `what` was scored, `test of clinic/3` for instance."""
     from rich.markup import escape
 
+    from mmtrain.cli.analyses import show_analyses
     from mmtrain.reports.decisions import sentences
 
     unknown = f", {result.unknown} more left out, whose answer is missing or unknown to training" if result.unknown else ""
@@ -27,6 +28,7 @@ def show_scores(console: Console, what: str, result: TargetScores) -> None:
             console.print(f"{score.name}: {score.undefined or score.note}", soft_wrap=True, markup=False)
     for sentence in sentences(result.analyses):
         console.print(sentence, soft_wrap=True, markup=False, highlight=False)
+    show_analyses(console, result.analyses)
 
 
 def _table(result: TargetScores) -> object:

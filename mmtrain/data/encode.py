@@ -67,10 +67,12 @@ class Arrays:
 
     def values(self, rows: Array) -> dict[str, Array]:
         """One batch of inputs without their presence."""
-        return {
-            key: values.take(rows) if isinstance(values, ImageStore) else np.take(values, rows, axis=0)
-            for key, values in self.inputs.items()
-        }
+        return {key: self.column(key, rows) for key in self.inputs}
+
+    def column(self, key: str, rows: Array) -> Array:
+        """What one input has in `rows`."""
+        values = self.inputs[key]
+        return values.take(rows) if isinstance(values, ImageStore) else np.take(values, rows, axis=0)
 
     def stores(self) -> dict[str, ImageStore]:
         """The inputs that are pictures."""

@@ -1,6 +1,6 @@
 """Reports a person reads: `report.write` makes `report.html` and `plots/*.png` of a run.
 
 `contents` reads the run folder, `words` puts numbers into words, `plots` draws, `drawing` has the one style and saves,
-`cohort`, `training`, `results` and `background` make the sections out of `blocks`, and `report.html` with `report.css` shows blocks.
+`cohort`, `training`, `results` (with `inputs` and `subgroups`) and `background` make the sections out of `blocks`, and `report.html` with `report.css` shows blocks.
 A new part of the report is a function that returns a `Section`, and its place in `report.sections`.
 """

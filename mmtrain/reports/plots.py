@@ -168,6 +168,28 @@ def residuals(truth: Numbers, prediction: Numbers) -> Figure:
     return figure
 
 
+def ranges(names: Sequence[str], found: Sequence[Mapping[str, Any]], label: str, *, reference: float | None, bars: bool = False) -> Figure:
+    """Values with their intervals, `{value, low, high}`, from above downwards; as bars from 0, or as dots beside a `reference`."""
+    figure = new_figure(5.4, 0.75 + 0.28 * len(names))
+    axis = figure.subplots()
+    places = np.arange(len(names))
+    values = np.array([one["value"] for one in found], dtype=np.float64)
+    if reference is not None:
+        axis.axvline(reference, color=QUIET, linewidth=1, linestyle=(0, (3, 3)))
+    if bars:
+        axis.barh(places, values, height=0.6, color=FIRST, alpha=0.6)
+    else:
+        axis.plot(values, places, "o", color=FIRST, markersize=5)
+    for place, one in zip(places, found, strict=True):
+        if "low" in one:
+            axis.plot([one["low"], one["high"]], [place, place], color=INK if bars else FIRST, linewidth=1.4)
+    axis.set_yticks(places, [_short(name, 28) for name in names])
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.grid(visible=False, axis="y")
+    axis.set_xlabel(label)
+    return figure
+
+
 def _dots(axis: Axes, across: Numbers, up: Numbers) -> None:
     many = len(across) > DOTS
     axis.plot(across, up, "o", color=FIRST, markersize=1.5 if many else 3.5, markeredgewidth=0, alpha=0.3 if many else 0.6, rasterized=many)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmtrain.reports import decisions, most_wrong
+from mmtrain.reports import decisions, inputs, most_wrong, subgroups
 from mmtrain.reports.blocks import Block, Cell, Pictures, Section, Table, Tone, Words, number
 from mmtrain.reports.contents import Contents, EvaluatedPart, Judged, answers
 from mmtrain.reports.drawing import Gallery
@@ -68,7 +68,7 @@ def _target(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block
         blocks += _classes(judged, gallery)
     if judged.result["task"] == "multilabel":
         blocks.append(labels_table(judged))
-    blocks += decisions.blocks(judged)
+    blocks += [*decisions.blocks(judged), *inputs.blocks(judged, gallery), *subgroups.blocks(judged, gallery)]
     if judged.part.rows is not None:
         pictures = of_target(judged, gallery)
         blocks += [Pictures(pictures)] if pictures else []

@@ -66,6 +66,19 @@ def limits(score: str, found: Mapping[str, Any]) -> str:
     return f"{shown(score, found['low'])} to {shown(score, found['high'])}" if "low" in found else ""
 
 
+def ranged(score: str, found: Mapping[str, Any]) -> str:
+    """`0.694 (0.551 to 0.851)`: a value with its interval, if it has one."""
+    if found["value"] is None:
+        return "undefined"
+    interval = limits(score, found)
+    return f"{shown(score, found['value'])} ({interval})" if interval else shown(score, found["value"])
+
+
+def between(score: str, found: Mapping[str, Any]) -> str:
+    """`0.551 to 0.851`, or a dash where there is no interval."""
+    return limits(score, found) or "–"
+
+
 def decimals(value: float) -> str:
     """Three decimals."""
     return _signed(f"{value:,.3f}")

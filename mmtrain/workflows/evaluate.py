@@ -5,7 +5,7 @@ The test part is scored here and nowhere else, from the weights of the best epoc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
@@ -18,6 +18,7 @@ from mmtrain import config, runs
 from mmtrain.columns import Group
 from mmtrain.config import Experiment
 from mmtrain.data import encode
+from mmtrain.data.formats import open_table
 from mmtrain.data.images import Progress, Say
 from mmtrain.data.parts import EVERY_PART, read_split
 from mmtrain.data.table import Table
@@ -30,7 +31,9 @@ from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.reports import report
 from mmtrain.runs import Run, is_test_look
+from mmtrain.workflows.analyse import Subject, analysed
 from mmtrain.workflows.decide import overlaid, read_decisions, with_decisions
+from mmtrain.workflows.divisions import dividing
 from mmtrain.workflows.prepare import Prepared, groups, read_data, recorded_data, scored_columns
 
 Array = np.ndarray[Any, Any]
@@ -63,29 +66,36 @@ def evaluate(
     *,
     part: str = "test",
     table: Path | None = None,
+    subgroups: Iterable[str] = (),
     output: Path = Path("runs"),
     progress: Progress | None = None,
     say: Say = lambda _: None,
 ) -> Evaluated:
     """Score the run called `which` (see `runs.find`) on `part`, or on all rows of another `table` with the same columns.
 
-    Raises UsageError for a run that there is not, RunError for one that cannot be used, DataError for a table that does not fit it.
+    `subgroups` are further columns to divide the scores by, `sex` or `age=0,40,65`.
+
+    Raises UsageError for a run or a column that there is not, RunError for a run that cannot be used, DataError for a table that does
+    not fit it.
     """
     run = runs.find(which, output)
     experiment, fitted, decisions = opened(run)
     data, rows = part_data(run, experiment, part, progress, say) if table is None else other_data(experiment, table, progress, say)
+    by = dividing(experiment, open_table(data.table.path, data.table.missing_values), subgroups)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
     from mmtrain.model import saved
 
     # The whole table, as training encoded it: of a large one the cache has the arrays.
     arrays = encode.encode(experiment, fitted, data.table, data.stores, say=say)
-    predictions = saved.predict(saved.predictor(run / "model.keras"), arrays, rows)
+    predictor = saved.predictor(run / "model.keras")
+    predictions = saved.predict(predictor, arrays, rows)
     truths = {key: values[rows] for key, values in arrays.targets.items()}
     drawn = resampling(experiment, data.table, rows)
     results = {key: score_target(key, target, truths[key], predictions[key], drawn) for key, target in fitted.targets.items()}
     asked = {key: Rows(truths[key], predictions[key], drawn.groups) for key in results}
     results = with_decisions(results, fitted, decisions, asked, experiment.evaluation.confidence)
+    results = analysed(Subject(run, experiment, fitted, data.table, arrays, rows, predictor, predictions, results), by.divisions)
     predicted = frame(data.table.rows[rows], data.table.ids(rows), fitted.targets, truths, predictions, decisions)
     predicted = with_unknown_answers(predicted, experiment, fitted, truths, data.table, rows)
     looks = recorded_look(run, data.table, rows, part if table is None else None)
@@ -94,7 +104,7 @@ def evaluate(
     keep(run, label, results, predicted, wrong)
     written = report.write(run, experiment, fitted)
     times = sum(1 for look in looks if is_test_look(look)) if is_test_look(looks[-1]) else 0
-    told = (*remarks(run, looks[-1]), *ungrouped(experiment, data.table))
+    told = (*remarks(run, looks[-1]), *ungrouped(experiment, data.table), *by.remarks)
     return Evaluated(run, label, results, run / f"predictions_{label}.csv", written, times, told)
 
 

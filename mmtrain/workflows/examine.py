@@ -21,6 +21,7 @@ from mmtrain.data.parts import Parts, PartSummary, summarise
 from mmtrain.data.table import Table, headers_of
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.targets import Target
+from mmtrain.workflows.divisions import check_divisions
 from mmtrain.workflows.prepare import Prepared, check_class_weights, check_training_answers, split_rows, strata
 
 
@@ -75,6 +76,10 @@ def examine(experiment: Experiment, origin: Origin, *, progress: Progress | None
     """Try everything that `fit` does before it trains. Raises RunError when an image store cannot be written."""
     errors: list[DataError | ConfigError] = []
     table, sound = _read(experiment, origin, errors)
+    try:
+        check_divisions(experiment, origin)
+    except DataError as error:
+        errors.append(error)
     if table is None:
         return Examined(_together(errors))
     data = experiment.data
