@@ -5,7 +5,7 @@ The test part is scored here and nowhere else, from the weights of the best epoc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
@@ -22,14 +22,15 @@ from mmtrain.data import encode
 from mmtrain.data.images import Progress, Say
 from mmtrain.data.parts import read_split
 from mmtrain.data.table import Table
-from mmtrain.errors import DataError, Problem, RunError, listed
+from mmtrain.errors import DataError, Problem, RunError, UsageError, listed
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.most_wrong import Answers, most_wrong
 from mmtrain.evaluation.predictions import frame, to_csv
-from mmtrain.evaluation.scoring import TargetScores, score_target
+from mmtrain.evaluation.scoring import TargetScores, main_scores, score_target
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.reports import report
 from mmtrain.runs import Run, is_test_look
+from mmtrain.workflows.baselines import Scored, check_packages, with_baselines
 from mmtrain.workflows.prepare import Prepared, groups, read_data, recorded_data, scored_columns
 
 Array = np.ndarray[Any, Any]
@@ -49,6 +50,8 @@ class Evaluated:
     run: Run
     part: str
     results: dict[str, TargetScores]
+    main: dict[str, str]
+    """The score that speaks for each target."""
     predictions: Path
     report: Path
     looks: int
@@ -62,16 +65,20 @@ def evaluate(
     *,
     part: str = "test",
     table: Path | None = None,
+    overrides: Iterable[str] = (),
     output: Path = Path("runs"),
     progress: Progress | None = None,
     say: Say = lambda _: None,
 ) -> Evaluated:
     """Score the run called `which` (see `runs.find`) on `part`, or on all rows of another `table` with the same columns.
 
+    `overrides` are those of the section `evaluation`.
+
     Raises UsageError for a run that there is not, RunError for one that cannot be used, DataError for a table that does not fit it.
     """
     run = runs.find(which, output)
-    experiment, fitted = opened(run)
+    experiment, fitted = opened(run, overrides)
+    check_packages(experiment)
     data, rows = part_data(run, experiment, part, progress, say) if table is None else other_data(experiment, table, progress, say)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
@@ -83,6 +90,7 @@ def evaluate(
     truths = {key: values[rows] for key, values in arrays.targets.items()}
     drawn = resampling(experiment, data.table, rows)
     results = {key: score_target(key, target, truths[key], predictions[key], drawn) for key, target in fitted.targets.items()}
+    results = with_baselines(Scored(run, experiment, fitted, arrays, rows, drawn, predictions, table is None, progress, say), results)
     predicted = frame(data.table.rows[rows], data.table.ids(rows), fitted.targets, truths, predictions)
     predicted = with_unknown_answers(predicted, experiment, fitted, truths, data.table, rows)
     looks = recorded_look(run, data.table, rows, part if table is None else None)
@@ -91,17 +99,26 @@ def evaluate(
     keep(run, label, results, predicted, wrong)
     written = report.write(run, experiment, fitted)
     times = sum(1 for look in looks if is_test_look(look)) if is_test_look(looks[-1]) else 0
+    main = main_scores(experiment.training.early_stopping.monitor, results)
     told = (*remarks(run, looks[-1]), *ungrouped(experiment, data.table))
-    return Evaluated(run, label, results, run / f"predictions_{label}.csv", written, times, told)
+    return Evaluated(run, label, results, main, run / f"predictions_{label}.csv", written, times, told)
 
 
-def opened(run: Run) -> tuple[Experiment, encode.Fitted]:
-    """The experiment of a run and what its training rows taught it. Raises RunError when there is no model to score."""
+def opened(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, encode.Fitted]:
+    """The experiment of a run, with `overrides` of its section `evaluation`, and what its training rows taught it.
+
+    Raises RunError when there is no model to score, UsageError for an override of what the training was, ConfigError for another mistake.
+    """
+    told = tuple(overrides)
     if not (run / "model.keras").is_file():
         raise RunError(
             Problem(str(run.folder), f"the run has no trained model; its state is '{run.state}'.", "Train again with `mmtrain fit`.")
         )
-    experiment = config.load(run / "config.yaml")
+    fix = "Only what begins with `evaluation.` can be set here; for anything else train again."
+    wrong = [Problem(f"--set {text}", "the run is trained already.", fix) for text in told if text.split(".")[0].strip() != "evaluation"]
+    if wrong:
+        raise UsageError(wrong)
+    experiment = config.load(run / "config.yaml", told)
     return experiment, encode.read_fitted(run.read_json("columns.json"))
 
 

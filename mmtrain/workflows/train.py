@@ -33,11 +33,12 @@ class Fitted:
 def train(run: Run, material: Material, watch: Watcher, checkpoint: str | None = None, callbacks: Sequence[Named] = ()) -> Fitted:
     """Train, from `checkpoint` on if given, and save the best model whatever happens; Ctrl-C is gentle until all is written."""
     with Interruption(lambda times: watch(StopAsked(times))) as interruption:
-        ended = _trained(run, material, _watchers(run, material, watch, callbacks, interruption), checkpoint, interruption)
+        ended = trained(run, material, _watchers(run, material, watch, callbacks, interruption), checkpoint, interruption)
     return Fitted(run, ended, material.experiment.training.early_stopping.monitor)
 
 
-def _trained(run: Run, material: Material, watch: Watcher, checkpoint: str | None, interruption: Interruption) -> Ended:
+def trained(run: Run, material: Material, watch: Watcher, checkpoint: str | None = None, interruption: Interruption | None = None) -> Ended:
+    """Train and save the best model; without an `interruption`, Ctrl-C ends it where it is."""
     from mmtrain.training import loop
 
     begun = time.perf_counter()
