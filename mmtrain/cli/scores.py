@@ -1,4 +1,4 @@
-"""The scores of one target, beside their baseline, as `evaluate` and `predict` show them."""
+"""The scores of one target, beside their baselines, as `evaluate` and `predict` show them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def show_scores(console: Console, what: str, result: TargetScores) -> None:
     console.print(_table(result))
     if result.drawing:
         console.print(f"{result.drawing.percent} interval: {result.drawing.words}", soft_wrap=True, markup=False)
-    console.print(f"baseline: {result.baseline_name}", soft_wrap=True, markup=False)
+    console.print(f"baseline: {result.baselines[0].name}", soft_wrap=True, markup=False)
     for score in result.scores:
         if score.undefined or score.note:
             console.print(f"{score.name}: {score.undefined or score.note}", soft_wrap=True, markup=False)
@@ -39,9 +39,28 @@ def _table(result: TargetScores) -> object:
 
     intervals = [f"{result.drawing.percent} interval"] if result.drawing else []
     table = plain_table("score", "model", *intervals, "baseline", "better is")
-    baseline = {score.name: score.value for score in result.baseline}
-    for score in result.scores:
-        limits = [interval(score.interval)] if result.drawing else []
-        better = "higher" if higher_is_better(score.name) else "lower"
-        table.add_row(escape(score.name), number(score.value), *limits, number(baseline[score.name]), better)
+    for mine, theirs in zip(result.scores, result.baselines[0].scores, strict=True):
+        limits = [interval(mine.interval)] if result.drawing else []
+        better = "higher" if higher_is_better(mine.name) else "lower"
+        table.add_row(escape(mine.name), number(mine.value), *limits, number(theirs.value), better)
     return table
+
+
+def show_baselines(console: Console, result: TargetScores, main: str) -> None:
+    """The other baselines, where there are any, by the score `main`: a table, and what it shows in words."""
+    from rich.markup import escape
+
+    from mmtrain.cli.show import plain_table
+    from mmtrain.reports.baselines import lines, sentences
+
+    plain = result.plain()
+    if len(result.baselines) > 1:
+        table = plain_table(f"{main} of", "", "model minus baseline", "model is")
+        for row in lines(plain, main):
+            table.add_row(*map(escape, row))
+        console.print()
+        console.print(table)
+    for sentence in sentences(plain, main):
+        console.print(sentence.text, soft_wrap=True, markup=False)
+    for note in result.baseline_notes:
+        console.print(note, soft_wrap=True, markup=False)

@@ -32,6 +32,10 @@ Subgroup = Annotated[str, Field(min_length=1)] | Annotated[dict[str, Edges], Aft
 AIM = r"^(f1|youden|cost|(sensitivity|specificity) ?>= ?(0?\.[0-9]+|0|1|1\.0))$"
 
 
+DECIDED = ("calibration", "threshold", "conformal")
+"""What is fitted on validation rows once the training has ended."""
+
+
 class Cost(Section):
     """What a wrong decision costs; only the proportion of the two matters."""
 

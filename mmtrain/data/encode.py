@@ -47,6 +47,10 @@ class Fitted(Section):
     targets: dict[str, AnyFittedTarget]
     weight_mean: float = Field(1.0, gt=0, description="Of the `weight` column in training rows.")
 
+    def of(self, columns: Collection[str]) -> Fitted:
+        """The same of these columns only."""
+        return self.model_copy(update={"columns": {key: column for key, column in self.columns.items() if key in columns}})
+
 
 @dataclass(frozen=True)
 class Arrays:
@@ -60,6 +64,11 @@ class Arrays:
 
     def __len__(self) -> int:
         return len(next(iter(self.present.values())))
+
+    def of(self, columns: Collection[str]) -> Arrays:
+        """The same with the inputs of these columns only; nothing is copied."""
+        inputs = {key: values for key, values in self.inputs.items() if key in columns}
+        return Arrays(inputs, {key: self.present[key] for key in inputs}, self.targets, self.weights)
 
     def take(self, rows: Array) -> dict[str, Array]:
         """One batch of inputs: `{column: x, column_present: 0 or 1}`, one gather each."""

@@ -124,6 +124,12 @@ class Bootstrap:
         """The scores with their intervals from what was `drawn`, or with a note on why one has none."""
         return tuple(score if score.value is None else self._stated(score, score.value, drawn[score.name]) for score in scores)
 
+    def difference(self, score: Score, other: Score, drawn: Values) -> Score:
+        """`score - other` under their name, with its interval from the differences that were `drawn`."""
+        if score.value is None or other.value is None:
+            return Score(score.name, None, other.undefined or score.undefined)
+        return self._stated(Score(score.name, score.value - other.value), score.value - other.value, drawn)
+
     def _stated(self, score: Score, value: float, drawn: Values) -> Score:
         doubt = self.doubt(drawn)
         note = " ".join(text for text in (score.note, f"No interval: {doubt[0].lower()}{doubt[1:]}" if doubt else "") if text)

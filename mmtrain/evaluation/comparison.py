@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.evaluation.bootstrap import Bootstrap, Drawing, Resampling, Values
+from mmtrain.evaluation.bootstrap import Drawing, Resampling
 from mmtrain.evaluation.delong import DeLong, delong
 from mmtrain.evaluation.scoring import known_rows
 from mmtrain.named_score import Score
@@ -70,17 +70,10 @@ def compare_target(
     against = []
     for one, mine, values in list(zip(said, scores, drawn, strict=True))[1:]:
         differences = tuple(
-            _difference(bootstrap, theirs, ours, values[ours.name] - drawn[0][ours.name])
+            bootstrap.difference(ours, theirs, values[ours.name] - drawn[0][ours.name])
             for theirs, ours in zip(scores[0], mine, strict=True)
         )
         groups = None if resampling.groups is None else resampling.groups[known]
         binary = isinstance(targets[0], FittedBinary)
         against.append(Against(differences, delong(truth, said[0].reshape(-1), one.reshape(-1), groups) if binary else None))
     return ComparedTarget(key, targets[0].task, len(truth), resampling.drawing(bootstrap), stated, tuple(against))
-
-
-def _difference(bootstrap: Bootstrap, first: Score, other: Score, drawn: Values) -> Score:
-    """`other - first`, with its interval from the differences on the draws."""
-    if first.value is None or other.value is None:
-        return Score(other.name, None, first.undefined or other.undefined)
-    return bootstrap.stated((Score(other.name, other.value - first.value),), {other.name: drawn})[0]

@@ -1,4 +1,4 @@
-"""The scores of one part with their intervals, and those of the baseline beside them."""
+"""The scores of one part with their intervals, and those of the baselines beside them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from mmtrain.evaluation.baselines import BaselineScores, blind, undecided
 from mmtrain.evaluation.bootstrap import Drawing, Resampling
 from mmtrain.named_score import Score
 from mmtrain.targets import FittedTarget
-from mmtrain.targets.binary import UNCHOSEN, FittedBinary
 
 Array = np.ndarray[Any, Any]
 MAIN = {"binary": "auc", "multiclass": "balanced_accuracy", "multilabel": "macro_auc", "regression": "rmse"}
 """The score that speaks for a target, unless the best epoch was chosen by another one."""
-BASELINE = {"regression": "mean of the training rows", "multilabel": "share of each label in the training rows"}
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,10 @@ class TargetScores:
     unknown: int
     """Rows left out because training did not have their class, or the answer is missing."""
     scores: tuple[Score, ...]
-    baseline: tuple[Score, ...]
-    baseline_name: str
+    baselines: tuple[BaselineScores, ...]
+    """The one that looks at no column first."""
+    baseline_notes: tuple[str, ...] = ()
+    """In sentences: which baselines are not there, and why."""
     classes: tuple[str, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     """Rows of each true class (first index) that were predicted as each class, for class targets."""
@@ -51,7 +52,8 @@ class TargetScores:
             "unknown_answers": self.unknown,
             "scores": {score.name: score.plain() for score in self.scores},
             **({"interval": self.drawing.plain()} if self.drawing else {}),
-            "baseline": {"name": self.baseline_name, "scores": {score.name: score.plain() for score in self.baseline}},
+            "baselines": [baseline.plain() for baseline in self.baselines],
+            **({"baseline_notes": list(self.baseline_notes)} if self.baseline_notes else {}),
             **({"classes": list(self.classes), "confusion": [list(row) for row in self.confusion]} if self.confusion else {}),
             **self.analyses,
         }
@@ -75,23 +77,18 @@ def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array
         decided = target.decide(prediction)
         codes = np.array([target.columns.index(name) for name in decided], dtype=np.int64)
         confusion = confusion_matrix(truth, codes, count=len(target.columns))
+    baseline = blind(key, target, len(truth))
     return TargetScores(
         key,
         target.task,
         len(truth),
         int((~known).sum()),
         scores,
-        _undecided(target).scores(truth, target.baseline(len(truth))),
-        BASELINE.get(target.task, "majority: class shares of the training rows"),
-        target.columns if len(confusion) else (),
-        tuple(tuple(int(count) for count in row) for row in confusion),
-        drawing,
+        (BaselineScores(baseline.kind, baseline.label, baseline.name, undecided(target).scores(truth, baseline.predictions[key])),),
+        classes=target.columns if len(confusion) else (),
+        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+        drawing=drawing,
     )
-
-
-def _undecided(target: FittedTarget) -> FittedTarget:
-    """Without the threshold that was chosen for the model: it would have the baseline call every row the rarer class."""
-    return target.model_copy(update={"threshold": UNCHOSEN}) if isinstance(target, FittedBinary) else target
 
 
 def known_rows(truth: Array) -> Array:
@@ -112,6 +109,15 @@ def main_score(monitor: str, task: str, names: Collection[str], prefix: str = ""
         return monitored.removeprefix(prefix)
     usual = MAIN.get(task, "")
     return usual if usual in names else next(iter(names))
+
+
+def main_scores(monitor: str, results: Mapping[str, TargetScores]) -> dict[str, str]:
+    """`main_score` of every target."""
+    prefix = "{}_" if len(results) > 1 else ""
+    return {
+        key: main_score(monitor, result.task, [score.name for score in result.scores], prefix.format(key))
+        for key, result in results.items()
+    }
 
 
 def named(part: str, results: Mapping[str, TargetScores]) -> dict[str, Score]:

@@ -43,9 +43,16 @@ class Judged:
         return Drawing(**self.result["interval"]) if "interval" in self.result else None
 
     @property
+    def baselines(self) -> Sequence[Mapping[str, Any]]:
+        """`{kind, label, name, scores, differences}` of each; the first looks at no column. A run of an older mmtrain has only that one."""
+        older = {"kind": "majority", "label": "baseline", "differences": {}}
+        found: Sequence[Mapping[str, Any]] = self.result.get("baselines") or [older | self.result["baseline"]]
+        return found
+
+    @property
     def baseline(self) -> Mapping[str, Mapping[str, Any]]:
-        """The same of the baseline."""
-        found: Mapping[str, Mapping[str, Any]] = self.result["baseline"]["scores"]
+        """The scores of the baseline that looks at no column."""
+        found: Mapping[str, Mapping[str, Any]] = self.baselines[0]["scores"]
         return found
 
     @property

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmtrain.reports import decisions, inputs, most_wrong, subgroups
+from mmtrain.reports import baselines, decisions, inputs, most_wrong, subgroups
+from mmtrain.reports.baselines import verdicts
 from mmtrain.reports.blocks import Block, Cell, Pictures, Section, Table, Tone, Words, number
 from mmtrain.reports.contents import Contents, EvaluatedPart, Judged, answers
 from mmtrain.reports.drawing import Gallery
@@ -22,12 +23,12 @@ from mmtrain.reports.words import (
     counted,
     direction,
     limits,
+    main_score_of,
     outcome,
     percent,
     rows_called,
     shown,
     title,
-    verdict,
 )
 from mmtrain.scores.classification import f1
 
@@ -59,11 +60,13 @@ def _part(contents: Contents, part: EvaluatedPart, gallery: Gallery) -> Section:
 
 
 def _target(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block, ...]:
-    blocks: list[Block] = [] if judged.part is contents.parts[0] else [verdict(contents, judged)]  # the summary has the newest
+    # The summary has those of the newest part.
+    blocks: list[Block] = [] if judged.part is contents.parts[0] else [*verdicts(contents, judged)]
     if judged.result["unknown_answers"]:
         unknown = counted(judged.result["unknown_answers"], "row")
         blocks.append(Words(f"{unknown} left out of the scores: the answer is missing, or training did not have it."))
     blocks.append(scores_table(judged))
+    blocks += baselines.blocks(judged, main_score_of(contents, judged))
     if "confusion" in judged.result:
         blocks += _classes(judged, gallery)
     if judged.result["task"] == "multilabel":
@@ -89,7 +92,7 @@ def scores_table(judged: Judged) -> Table:
     caption = f"Scores of {judged.key} on the {rows_called(judged)}"
     intervals = (f"{drawing.percent} interval",) if drawing else ()
     head = ("Score", "Model", *intervals, "Baseline", "Model is", "Better when", "Note")
-    note = f"Baseline — {judged.result['baseline']['name']}.{f' Intervals — {drawing.words}.' if drawing else ''}"
+    note = f"Baseline — {judged.baselines[0]['name']}.{f' Intervals — {drawing.words}.' if drawing else ''}"
     return _without_empty_notes(Table(caption, head, tuple(lines), note, csv=scores_file(judged.part.label)))
 
 

@@ -7,10 +7,11 @@ from datetime import datetime
 
 from mmtrain.errors import listed
 from mmtrain.reports import background, cohort, limits, results, training
+from mmtrain.reports.baselines import verdicts
 from mmtrain.reports.blocks import Block, Section, Words
 from mmtrain.reports.contents import Contents
 from mmtrain.reports.drawing import Gallery
-from mmtrain.reports.words import CAVEATS, count, counted, duration, moment, verdict
+from mmtrain.reports.words import CAVEATS, count, counted, duration, moment
 
 KINDS: Mapping[str, str] = {
     "binary": "one of two classes",
@@ -56,7 +57,7 @@ def summary(contents: Contents) -> Section:
         blocks.append(Words(f"{error}".strip(), f"The training did not finish: it is {contents.facts['state']}.", tone="bad"))
     blocks.append(Words(f"{question(contents)} {rows_used(contents)}"))
     for newest in contents.parts[:1]:
-        blocks += [verdict(contents, judged) for judged in contents.judged(newest)]
+        blocks += [sentence for judged in contents.judged(newest) for sentence in verdicts(contents, judged)]
         blocks += [Words(CAVEATS[newest.label])] if newest.label in CAVEATS else []
     if not contents.parts:
         blocks += training.reached(contents)

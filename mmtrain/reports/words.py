@@ -160,10 +160,14 @@ def direction(score: str) -> str:
     return "higher" if higher_is_better(score) else "lower"
 
 
+def main_score_of(contents: Contents, judged: Judged) -> str:
+    """The score that speaks for a target."""
+    return main_score(contents.experiment.training.early_stopping.monitor, judged.result["task"], judged.scores, judged.prefix)
+
+
 def verdict(contents: Contents, judged: Judged) -> Words:
     """What a reader should take home of one target on one part: its main score against the baseline's."""
-    monitor = contents.experiment.training.early_stopping.monitor
-    name = main_score(monitor, judged.result["task"], judged.scores, judged.prefix)
+    name = main_score_of(contents, judged)
     mine, theirs = judged.scores[name], judged.baseline[name]
     facts = f"On the {rows_called(judged)}, the {in_sentence(name)} of {judged.key} is"
     if mine["value"] is None:
@@ -172,7 +176,7 @@ def verdict(contents: Contents, judged: Judged) -> Words:
     facts += f" {shown(name, mine['value'])} ({sure}{direction(name)} is better)"
     if theirs["value"] is None:
         return Words(f"{facts}. For the baseline it is undefined: {theirs['undefined']}", NOT_COMPARABLE, tone="bad")
-    facts += f"; the baseline ({judged.result['baseline']['name']}) has {shown(name, theirs['value'])}."
+    facts += f"; the baseline ({judged.baselines[0]['name']}) has {shown(name, theirs['value'])}."
     if outcome(name, mine, theirs) != "better":
         return Words(facts, "The model does not beat the baseline.", tone="bad")
     return Words(facts, "The model beats the baseline.", _but_worse(judged), "good")

@@ -17,21 +17,23 @@ import pandas as pd
 from mmtrain import config, runs
 from mmtrain.columns import Group
 from mmtrain.config import Experiment
+from mmtrain.config.evaluation import DECIDED
 from mmtrain.data import encode
 from mmtrain.data.formats import open_table
 from mmtrain.data.images import Progress, Say
 from mmtrain.data.parts import EVERY_PART, read_split
 from mmtrain.data.table import Table
-from mmtrain.errors import DataError, Problem, RunError, listed
+from mmtrain.errors import DataError, Problem, RunError, UsageError, listed
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.decisions import Decisions, Rows
 from mmtrain.evaluation.most_wrong import Answers, most_wrong
 from mmtrain.evaluation.predictions import frame, to_csv
-from mmtrain.evaluation.scoring import TargetScores, score_target
+from mmtrain.evaluation.scoring import TargetScores, main_scores, score_target
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.reports import report
 from mmtrain.runs import Run, is_test_look
 from mmtrain.workflows.analyse import Subject, analysed
+from mmtrain.workflows.baselines import Scored, check_packages, with_baselines
 from mmtrain.workflows.decide import overlaid, read_decisions, with_decisions
 from mmtrain.workflows.divisions import dividing
 from mmtrain.workflows.prepare import Prepared, groups, read_data, recorded_data, scored_columns
@@ -53,6 +55,8 @@ class Evaluated:
     run: Run
     part: str
     results: dict[str, TargetScores]
+    main: dict[str, str]
+    """The score that speaks for each target."""
     predictions: Path
     report: Path
     looks: int
@@ -67,19 +71,21 @@ def evaluate(
     part: str = "test",
     table: Path | None = None,
     subgroups: Iterable[str] = (),
+    overrides: Iterable[str] = (),
     output: Path = Path("runs"),
     progress: Progress | None = None,
     say: Say = lambda _: None,
 ) -> Evaluated:
     """Score the run called `which` (see `runs.find`) on `part`, or on all rows of another `table` with the same columns.
 
-    `subgroups` are further columns to divide the scores by, `sex` or `age=0,40,65`.
+    `subgroups` are further columns to divide the scores by, `sex` or `age=0,40,65`; `overrides` are those of the section `evaluation`.
 
     Raises UsageError for a run or a column that there is not, RunError for a run that cannot be used, DataError for a table that does
     not fit it.
     """
     run = runs.find(which, output)
-    experiment, fitted, decisions = opened(run)
+    experiment, fitted, decisions = opened(run, overrides)
+    check_packages(experiment)
     data, rows = part_data(run, experiment, part, progress, say) if table is None else other_data(experiment, table, progress, say)
     by = dividing(experiment, open_table(data.table.path, data.table.missing_values), subgroups)
     say("Data checked; starting TensorFlow.")
@@ -93,6 +99,7 @@ def evaluate(
     truths = {key: values[rows] for key, values in arrays.targets.items()}
     drawn = resampling(experiment, data.table, rows)
     results = {key: score_target(key, target, truths[key], predictions[key], drawn) for key, target in fitted.targets.items()}
+    results = with_baselines(Scored(run, experiment, fitted, arrays, rows, drawn, predictions, table is None, progress, say), results)
     asked = {key: Rows(truths[key], predictions[key], drawn.groups) for key in results}
     results = with_decisions(results, fitted, decisions, asked, experiment.evaluation.confidence)
     results = analysed(Subject(run, experiment, fitted, data.table, arrays, rows, predictor, predictions, results), by.divisions)
@@ -104,22 +111,41 @@ def evaluate(
     keep(run, label, results, predicted, wrong)
     written = report.write(run, experiment, fitted)
     times = sum(1 for look in looks if is_test_look(look)) if is_test_look(looks[-1]) else 0
+    main = main_scores(experiment.training.early_stopping.monitor, results)
     told = (*remarks(run, looks[-1]), *ungrouped(experiment, data.table), *by.remarks)
-    return Evaluated(run, label, results, run / f"predictions_{label}.csv", written, times, told)
+    return Evaluated(run, label, results, main, run / f"predictions_{label}.csv", written, times, told)
 
 
-def opened(run: Run) -> tuple[Experiment, encode.Fitted, Decisions]:
+def opened(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, encode.Fitted, Decisions]:
     """The experiment of a run, what its training rows taught it, with the chosen thresholds, and all that validation rows decided.
 
-    Raises RunError when there is no model to score.
+    `overrides` are of the section `evaluation`. Raises RunError when there is no model to score, UsageError for an override of what
+    the training was, ConfigError for another mistake.
     """
+    told = tuple(overrides)
     if not (run / "model.keras").is_file():
         raise RunError(
             Problem(str(run.folder), f"the run has no trained model; its state is '{run.state}'.", "Train again with `mmtrain fit`.")
         )
-    experiment = config.load(run / "config.yaml")
+    check_overrides(told)
+    experiment = config.load(run / "config.yaml", told)
     decisions = read_decisions(run, experiment)
     return experiment, overlaid(encode.read_fitted(run.read_json("columns.json")), decisions), decisions
+
+
+def check_overrides(overrides: Iterable[str]) -> None:
+    """Raises UsageError for an override of what the training was, or of what was fitted at its end."""
+    problems = []
+    for text in overrides:
+        section, _, key = text.split("=")[0].strip().partition(".")
+        if section != "evaluation":
+            fix = "Only what begins with `evaluation.` can be set here; for anything else train again."
+            problems.append(Problem(f"--set {text}", "the run is trained already.", fix))
+        elif key.split(".")[0] in DECIDED:
+            what = "this was fitted on validation rows at the end of the training."
+            problems.append(Problem(f"--set {text}", what, "Set it in the experiment file, and train again."))
+    if problems:
+        raise UsageError(problems)
 
 
 def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | None, say: Say) -> tuple[Prepared, Array]:

@@ -36,11 +36,14 @@ class Fitted:
 def train(run: Run, material: Material, watch: Watcher, checkpoint: str | None = None, callbacks: Sequence[Named] = ()) -> Fitted:
     """Train, from `checkpoint` on if given, and save the best model whatever happens; Ctrl-C is gentle until all is written."""
     with Interruption(lambda times: watch(StopAsked(times))) as interruption:
-        ended, decisions = _trained(run, material, _watchers(run, material, watch, callbacks, interruption), checkpoint, interruption)
+        ended, decisions = trained(run, material, _watchers(run, material, watch, callbacks, interruption), checkpoint, interruption)
     return Fitted(run, ended, material.experiment.training.early_stopping.monitor, decisions)
 
 
-def _trained(run: Run, material: Material, watch: Watcher, checkpoint: str | None, interruption: Interruption) -> tuple[Ended, Decisions]:
+def trained(
+    run: Run, material: Material, watch: Watcher, checkpoint: str | None = None, interruption: Interruption | None = None
+) -> tuple[Ended, Decisions]:
+    """Train and save the best model; without an `interruption`, Ctrl-C ends it where it is."""
     from mmtrain.training import loop
 
     begun = time.perf_counter()
