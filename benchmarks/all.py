@@ -18,7 +18,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-SCRIPTS = ("start_up", "throughput", "image_store", "store_read", "augmentation", "text", "memory", "predict")
+SCRIPTS = ("start_up", "throughput", "image_store", "store_read", "augmentation", "text", "memory", "predict", "inspect_data")
 HERE = Path(__file__).parent
 
 

@@ -38,8 +38,8 @@ def texts(rows: int, *, words: npt.NDArray[np.object_], length: int, random: np.
     return [" ".join(row).capitalize() + "." for row in words[ranks]]
 
 
-def write_table(path: Path, rows: int, *, size: int = 20_000, length: int = 30) -> Path:
-    """A CSV of `rows` rows, with texts of `length` words out of `size`."""
+def write_table(path: Path, rows: int, *, size: int = 20_000, length: int = 30, patients: int = 0) -> Path:
+    """A CSV of `rows` rows, with texts of `length` words out of `size`; each of one of so many `patients`, if there are any."""
     import pyarrow as pa
     from pyarrow import csv
 
@@ -56,6 +56,7 @@ def write_table(path: Path, rows: int, *, size: int = 20_000, length: int = 30) 
                 "ward": words[random.integers(0, min(1000, size), count)].tolist(),
                 "note": texts(count, words=words, length=length, random=random),
                 "ill": np.where(ill, "yes", "no"),
+                **({"patient": np.char.mod("P%d", random.integers(0, patients, count))} if patients else {}),
             }
         )
         writer = writer or csv.CSVWriter(str(path), table.schema)

@@ -3,34 +3,50 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmtrain.cli.options import Code, Json, Quiet, Set, read_first
+
+if TYPE_CHECKING:
+    from mmtrain.workflows.inspect import InspectedTable, Inspection
 
 
 def command(
     source: Annotated[Path, typer.Argument(metavar="CONFIG|TABLE", help="An experiment file, or a CSV, TSV or Parquet file.")],
     overrides: Set = None,
     code: Code = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write a page to read in a browser.")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 3 where there are errors, or problems that `fit` would refuse.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Show what is in a table, column by column, and what is wrong with it; with an experiment file, role by role."""
     from mmtrain.errors import Problem, UsageError
 
+    found: Inspection | InspectedTable
     if source.suffix.lower() in (".yaml", ".yml"):
         read_first(source, overrides, code)
-        _experiment(source, overrides or [], as_json=as_json, quiet=quiet)
+        found = _experiment(source, overrides or [], as_json=as_json, quiet=quiet)
     elif overrides or code:
         option = "--set" if overrides else "--code"
         raise UsageError(Problem(option, f"{source} is a table.", "The option goes with an experiment file, which ends in .yaml."))
     else:
-        _table(source, as_json=as_json, quiet=quiet)
+        found = _table(source, as_json=as_json, quiet=quiet)
+    if html is not None:
+        from mmtrain.cli.show import note
+        from mmtrain.workflows.inspect import write_page
+
+        write_page(found, html)
+        note(f"Page: {html}", quiet=quiet)
+    if strict and found.spoiled:
+        raise typer.Exit(3)
 
 
-def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool) -> None:
+def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool) -> Inspection:
     from mmtrain.cli.inspect_view import show_inspection
     from mmtrain.cli.live import display
     from mmtrain.cli.show import print_json
@@ -42,15 +58,17 @@ def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool)
         print_json(plain(inspection))
     else:
         show_inspection(inspection)
+    return inspection
 
 
-def _table(path: Path, *, as_json: bool, quiet: bool) -> None:
+def _table(path: Path, *, as_json: bool, quiet: bool) -> InspectedTable:
     from mmtrain.cli.show import print_json
     from mmtrain.cli.survey_view import show_survey
     from mmtrain.workflows.inspect import inspect_table, plain
 
-    survey = inspect_table(path)
+    inspected = inspect_table(path)
     if as_json:
-        print_json(plain(survey))
+        print_json(plain(inspected))
     else:
-        show_survey(survey, quiet=quiet)
+        show_survey(inspected.survey, inspected.findings, quiet=quiet)
+    return inspected

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from mmtrain.cli.findings_view import show_findings
 from mmtrain.cli.show import out, plain_table
 from mmtrain.data.guess import plain
 from mmtrain.data.image_profile import ImageProfile
@@ -39,8 +40,10 @@ def show_inspection(found: Inspection) -> None:
             by_role.setdefault(column.role, []).append((column, column.profile))
     for role, columns in by_role.items():
         ROLE_VIEWS.get(role, _values)(console, role, columns)
+    _missing(console, found)
     _parts(console, found)
     _problems(console, found)
+    show_findings(console, found.findings)
 
 
 def clipped(text: str, most: int = LONGEST) -> str:
@@ -173,6 +176,19 @@ def _targets(console: Console, role: str, columns: Columns) -> None:
 
 
 ROLE_VIEWS = {"image": _images, "numeric": _numbers, "weight": _numbers, "text": _texts, "group": _groups, "target": _targets}
+
+
+def _missing(console: Console, found: Inspection) -> None:
+    """What each policy would do with the empty cells; the one that is chosen first."""
+    if not found.missing:
+        return
+    heading(console, "empty cells, and what each `missing` would do")
+    for plan in found.missing:
+        ways = sorted(plan.effects.items(), key=lambda way: way[0] != plan.chosen)
+        line = Text(f"{plan.header}: {plan.cells:,} ({plan.share:.1%})")
+        for name, effect in ways:
+            line.append(f"\n  {name}{' (chosen)' if name == plan.chosen else ''}: {effect}")
+        console.print(line)
 
 
 def _parts(console: Console, found: Inspection) -> None:

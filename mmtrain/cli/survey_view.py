@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
+from mmtrain.cli.findings_view import show_findings
 from mmtrain.cli.inspect_view import clipped, counted, distinct, file_kinds, frequent, heading
 from mmtrain.cli.show import note, out, plain_table
+from mmtrain.data.findings import Finding
 from mmtrain.data.guess import plain
 from mmtrain.data.profile import Profile
 from mmtrain.data.survey import Survey
 
 
-def show_survey(survey: Survey, *, quiet: bool = False) -> None:
-    """Two tables: what is in each column, and what it is probably for."""
+def show_survey(survey: Survey, findings: Sequence[Finding], *, quiet: bool = False) -> None:
+    """Two tables, what is in each column and what it is probably for; then what is wrong if it is."""
     console = out()
     console.print(Text(f"{survey.path.name}: {counted(survey.rows, 'row')}, {counted(len(survey.columns), 'column')}"))
     heading(console, "columns")
@@ -36,6 +40,7 @@ def show_survey(survey: Survey, *, quiet: bool = False) -> None:
         task = column.guess.options.get("task")
         guesses.add_row(Text(clipped(column.header, 30)), f"{role}, {task}" if task else role, Text(column.guess.reason))
     console.print(guesses)
+    show_findings(console, findings)
     note(f"An experiment file with these roles: mmtrain init {survey.path}", quiet=quiet)
 
 

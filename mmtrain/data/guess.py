@@ -112,10 +112,7 @@ def _id(profile: Profile) -> Guess | None:
 
 def _group(profile: Profile) -> Guess | None:
     """`patient_id` with repeats, but not `patient_age`."""
-    words = name_words(profile.header)
-    while words and (words[-1] in ID_WORDS or words[-1] in {"name", "code", "number"}):
-        words = words[:-1]
-    says_who = bool(words) and words[-1] in GROUP_WORDS
+    says_who = says_whom(profile.header)
     if not (says_who or _is_named_id(profile.header)) or profile.distinct < FEW_GROUPS or profile.distinct >= profile.filled:
         return None
     if not profile.whole and profile.number_cells:
@@ -123,6 +120,14 @@ def _group(profile: Profile) -> Guess | None:
     why = "the name says whom a row belongs to" if says_who else "the name says id, and ids repeat"
     options = {"missing": "drop"} if profile.missing else {}
     return Guess("group", f"{why}: {profile.distinct:,} in {profile.filled:,} rows, never torn apart by the split", options)
+
+
+def says_whom(header: str) -> bool:
+    """Whether a header names whom a row belongs to."""
+    words = name_words(header)
+    while words and (words[-1] in ID_WORDS or words[-1] in {"name", "code", "number"}):
+        words = words[:-1]
+    return bool(words) and words[-1] in GROUP_WORDS
 
 
 def _codes(profile: Profile) -> Guess | None:

@@ -18,6 +18,8 @@ HERE = Path(__file__).parent
 MOST = 4_800_000
 """Bytes of the page; sections that it has no room for are only named."""
 
+FOOTER = "Written by mmtrain. Every plot also lies in the folder plots of the run, as PNG, and the files named here lie beside this page."
+
 
 def write(run: Run, experiment: Experiment, fitted: Fitted) -> Path:
     """Write report.html, its plots, its numbers as CSV and model_card.md. Raises RunError when a file of the run is missing or damaged."""
@@ -45,7 +47,7 @@ def bounded(found: Sequence[Section], *, title: str, facts: Sequence[str], most:
     return page(title=title, facts=facts, sections=kept)
 
 
-def page(**values: object) -> str:
+def page(*, footer: str = FOOTER, **values: object) -> str:
     """The HTML text; see `report.html` for what it needs."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -53,4 +55,4 @@ def page(**values: object) -> str:
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     css = (HERE / "report.css").read_text(encoding="utf-8")
-    return environment.get_template("report.html").render(css=css, **values)
+    return environment.get_template("report.html").render(css=css, footer=footer, **values)

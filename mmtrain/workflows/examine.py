@@ -6,7 +6,7 @@ A column with a mistake in it is read as one that accepts everything, so that th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -50,6 +50,10 @@ class Examined:
     pictures: dict[str, Pictures] = field(default_factory=dict)
     data: Prepared | None = None
     parts: Parts | None = None
+    table: Table | None = None
+    """The rows that are left, also where there are problems; None where no way was found to read them."""
+    divided: Parts | None = None
+    """The parts of `table`, also where there are problems; None where the rows cannot be divided."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -93,8 +97,8 @@ def examine(experiment: Experiment, origin: Origin, *, progress: Progress | None
         errors.append(DataError(found.problems))
     pictures = {key: _pictures(table, headers_of(key, images[key])[0], bad) for key, bad in found.unreadable.items()}
     parts, summary = _divide(experiment, found.table, origin, errors) if sound else (None, ())
-    prepared = Prepared(found.table, found.stores)
-    return Examined(_together(errors), len(found.table.dropped), summary, pictures, None if errors else prepared, None if errors else parts)
+    seen = Examined(_together(errors), len(found.table.dropped), summary, pictures, table=found.table, divided=parts)
+    return seen if errors else replace(seen, data=Prepared(found.table, found.stores), parts=parts)
 
 
 def _divide(

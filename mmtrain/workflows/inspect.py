@@ -15,6 +15,8 @@ from mmtrain import config
 from mmtrain.columns import Column, Image
 from mmtrain.config import Experiment
 from mmtrain.config.source import Origin
+from mmtrain.data.findings import Finding
+from mmtrain.data.findings.policies import MissingPlan
 from mmtrain.data.formats import open_table
 from mmtrain.data.image_decode import Progress
 from mmtrain.data.image_profile import ImageProfile, profile_images
@@ -24,10 +26,11 @@ from mmtrain.data.survey import MOST_PATHS, Survey, survey
 from mmtrain.data.table import PIECE, headers_of
 from mmtrain.data.table_file import TableFile
 from mmtrain.data.table_problems import header_problem
-from mmtrain.errors import DataError, Problem
+from mmtrain.errors import DataError, Problem, UsageError
 from mmtrain.targets import MultilabelTarget, Target
 from mmtrain.targets.multilabel import YES, split_labels
 from mmtrain.workflows.examine import Examined, Pictures, examine
+from mmtrain.workflows.findings import experiment_findings, survey_findings
 
 MOST_CLASSES = 1000
 
@@ -69,11 +72,34 @@ class Inspection:
     """Empty when the rows cannot be divided; a problem says why."""
     problems: tuple[Problem, ...]
     """Everything that `check` would refuse."""
+    findings: tuple[Finding, ...]
+    """What spoils a study, the worst first."""
+    missing: tuple[MissingPlan, ...]
+    """What each policy would do with the empty cells of a column."""
+
+    @property
+    def spoiled(self) -> bool:
+        """Whether something has to be mended before scores mean anything."""
+        return bool(self.problems) or any(finding.level == "error" for finding in self.findings)
 
 
-def inspect_table(path: Path) -> Survey:
+@dataclass(frozen=True)
+class InspectedTable:
+    """What a table without an experiment holds, and what is wrong with it if the guessed roles are right."""
+
+    survey: Survey
+    findings: tuple[Finding, ...]
+
+    @property
+    def spoiled(self) -> bool:
+        """Whether something has to be mended before scores mean anything."""
+        return any(finding.level == "error" for finding in self.findings)
+
+
+def inspect_table(path: Path) -> InspectedTable:
     """A table without an experiment. Raises DataError when it cannot be read."""
-    return survey(path)
+    found = survey(path)
+    return InspectedTable(found, survey_findings(found, open_table(path)))
 
 
 def inspect_experiment(path: Path, *, overrides: Iterable[str] = (), progress: Progress | None = None) -> Inspection:
@@ -94,6 +120,7 @@ def inspect_experiment(path: Path, *, overrides: Iterable[str] = (), progress: P
     rows = next((profile.rows for profile in found.values()), 0)
     if not rows:
         raise DataError(tried.problems)
+    findings, missing = experiment_findings(experiment, file, readable, tried, rows)
     return Inspection(
         table=experiment.data.table,
         rows=rows,
@@ -104,6 +131,8 @@ def inspect_experiment(path: Path, *, overrides: Iterable[str] = (), progress: P
         method=experiment.split.method,
         parts=tried.summary,
         problems=tried.problems,
+        findings=findings,
+        missing=missing,
     )
 
 
@@ -144,9 +173,27 @@ def _classes(target: Column, file: TableFile, header: str, profile: Profile) -> 
     return None if getattr(target, "task", "") == "regression" else dict(profile.frequent)
 
 
-def plain(found: Inspection | Survey) -> dict[str, Any]:
+def plain(found: Inspection | InspectedTable) -> dict[str, Any]:
     """The same facts as a JSON document: the fields of the dataclasses above, by their names."""
+    if isinstance(found, InspectedTable):
+        return _plain_map(vars(found.survey)) | {"findings": _plain(found.findings)}
     return _plain_map(vars(found))
+
+
+def write_page(found: Inspection | InspectedTable, path: Path) -> None:
+    """The same facts as a page that needs nothing beside it. Raises UsageError when the file cannot be written."""
+    from mmtrain.reports.inspection import Inspected, inspection_page
+
+    if isinstance(found, InspectedTable):
+        columns = tuple((one.header, one.guess.role if one.guess.used else "not used", one.profile) for one in found.survey.columns)
+        subject = Inspected(found.survey.path.name, found.survey.rows, columns, found.findings)
+    else:
+        columns = tuple((one.header, " ".join([one.role, one.task]).strip(), one.profile) for one in found.columns)
+        subject = Inspected(found.table.name, found.rows, columns, found.findings, found.problems, found.parts, found.missing)
+    try:
+        path.write_text(inspection_page(subject), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(Problem(str(path), f"the file cannot be written: {(error.strerror or str(error)).lower()}.")) from None
 
 
 def _plain_map(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 Level = Literal["error", "warning", "note"]
 """error: scores would be wrong; warning: they may be; note: good to know."""
+
+LEVELS: tuple[Level, ...] = ("error", "warning", "note")
+
+SHOWN_ROWS = 5
+"""Rows of a finding that are named; the rest are counted."""
 
 
 @dataclass(frozen=True)
@@ -27,3 +33,24 @@ class Finding:
     """Cells of an image column; the first of them."""
     count: int = 0
     """How many rows or files in all."""
+
+
+def by_level(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Errors first, then warnings, then notes; those of a level in the order they were found."""
+    return tuple(sorted(findings, key=lambda finding: LEVELS.index(finding.level)))
+
+
+def head(findings: Iterable[Finding]) -> str:
+    """`2 errors, 3 warnings, 1 note`."""
+    levels = [finding.level for finding in findings]
+    return ", ".join(counted(levels.count(level), level) for level in LEVELS if level in levels)
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 row`, `1,200 rows`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def first_rows(rows: Iterable[int]) -> tuple[int, ...]:
+    """The first `SHOWN_ROWS` of some rows."""
+    return tuple(sorted(int(row) for row in rows)[:SHOWN_ROWS])

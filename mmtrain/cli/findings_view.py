@@ -1,0 +1,44 @@
+"""What `inspect-data` shows of its findings: how many of each level, then each with its reason and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from mmtrain.cli.show import printable
+from mmtrain.data.findings import Finding
+from mmtrain.data.findings.finding import head
+from mmtrain.errors import listed
+
+STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
+
+
+def show_findings(console: Console, findings: Sequence[Finding]) -> None:
+    """All of them, the worst first."""
+    console.print()
+    if not findings:
+        console.print("Nothing was found that would spoil a study.")
+        return
+    console.print(Text(head(findings), style="bold"))
+    for finding in findings:
+        line = Text(f"{finding.level}: ", style=STYLES[finding.level])
+        line.append(f"{printable(finding.where)}: {printable(finding.what)}", style="not bold")
+        line.append(f" {printable(finding.why)}", style="not bold dim")
+        line.append(f" {printable(finding.fix)}", style="not bold green")
+        if named := which(finding):
+            line.append(f" {named}", style="not bold dim")
+        console.print(line, soft_wrap=True)
+
+
+def which(finding: Finding) -> str:
+    """`Rows 3, 8 and 2 more, counted from 0.` or `Files a.png and 9 more.`; nothing where it is about none in particular."""
+    shown: tuple[object, ...] = finding.files or finding.rows
+    if not shown:
+        return ""
+    noun = "File" if finding.files else "Row"
+    total = max(finding.count, len(shown))
+    names = [printable(str(name)) for name in shown]
+    text = listed([*names, f"{total - len(names):,} more"]) if total > len(names) else listed(names)
+    return f"{noun}{'s' if total > 1 else ''} {text}{'' if finding.files else ', counted from 0'}."

@@ -1,0 +1,149 @@
+"""Classes of the answer and categories of the inputs: which are rare, and which parts know nothing of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.columns.bookkeeping import PARTS
+from mmtrain.data.findings.cells import Cells, Sheet
+from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort, distinct_pairs
+from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
+from mmtrain.data.findings.inputs import names_each_row
+from mmtrain.data.guess import shown
+from mmtrain.errors import listed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+UNBALANCED = 0.1
+"""Rows of the rarest class for one of the most frequent, below which accuracy says little."""
+FEW_TO_SCORE = 10
+"""Rows (or groups) of a class in a scored part, below which its share of right answers is uncertain by 0.3 to either side."""
+FEW_TO_LEARN = 3
+"""Training rows of a category, below which nothing is learned of it."""
+UNSEEN = 0.05
+"""The share of a part's rows with categories unknown to training from which it is a warning."""
+LEAST_ROWS = 100
+"""Training rows below which most categories are rare anyway."""
+
+
+def classes(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+    """Everything of this family."""
+    found: list[Finding] = []
+    for cells in sheet.of_role("target"):
+        if cells.use.task in ("binary", "multiclass"):
+            found += _balance(cells) + _rare_classes(cells, cohort)
+    for cells in sheet.of_role("categorical"):
+        found += _rare_categories(cells, cohort) + _unseen(cells, cohort)
+    return found
+
+
+def _balance(cells: Cells) -> list[Finding]:
+    codes, names = cells.codes(np.arange(len(cells.prints)))
+    times = np.bincount(codes[codes >= 0], minlength=len(names))
+    if len(names) < 2 or times.min() >= UNBALANCED * times.max():
+        return []
+    rare, often = int(times.argmin()), int(times.argmax())
+    of_rare, of_often = (f"{shown(names[code])} ({counted(int(times[code]), 'row')})" for code in (rare, often))
+    what = f"{of_rare} is met {times[often] / times[rare]:.0f} times less often than {of_often}."
+    why = f"Who always says {shown(names[often])} is right in {times[often] / times.sum():.0%} of the rows, so accuracy says little."
+    fix = "Look at balanced accuracy, macro F1 or PR-AUC; try `class_weights: balanced`."
+    return [Finding("note", "class_imbalance", cells.header, what, why, fix)]
+
+
+def _rare_classes(cells: Cells, cohort: Cohort) -> list[Finding]:
+    """Classes that some part lacks, or that are too rare there to be scored."""
+    if cohort.parts is None:
+        return []
+    used = np.flatnonzero(cohort.parts >= 0)
+    codes, names = cells.codes(used)
+    parts = [part for part in (TRAIN, VALIDATION, TEST) if len(cohort.of_part(part))]
+    held = np.zeros((3, len(names)), dtype=np.int64)
+    for part in parts:
+        inside = (cohort.parts[used] == part) & (codes >= 0)
+        holders, _ = distinct_pairs(codes[inside], cohort.units[used[inside]])
+        held[part] = np.bincount(holders, minlength=len(names))
+    noun = "row" if cohort.groups is None else "group"
+    found = []
+    unlearned = np.flatnonzero((held[TRAIN] == 0) & (held.sum(axis=0) > 0))
+    if len(unlearned):
+        rows = used[np.isin(codes, unlearned)]
+        what = f"training has no row of {_named(names, unlearned)}."
+        why = "What is not seen in training is never predicted; its rows can only be wrong."
+        fix = "Mark some of its rows train, merge it with another class, or leave its rows out."
+        found.append(Finding("error", "rare_class", cells.header, what, why, fix, first_rows(rows[:5]), count=len(rows)))
+    for part in parts[1:]:
+        absent = np.flatnonzero((held[part] == 0) & (held[TRAIN] > 0))
+        if len(absent):
+            found.append(_lacking(cells, PARTS[part], _named(names, absent), len(parts), noun))
+    few = [
+        (part, code) for part in parts[1:] for code in np.flatnonzero((held[part] > 0) & (held[part] < FEW_TO_SCORE) & (held[TRAIN] > 0))
+    ]
+    if few:
+        told = listed([f"{PARTS[part]} {held[part, code]} of {shown(names[code])}" for part, code in few], most=5)
+        what = f"a class has fewer than {FEW_TO_SCORE} {noun}s to be scored on: {told}."
+        why = "One answer more or less moves the score of such a class by a tenth or more."
+        fix = "Read its scores with their intervals; larger parts, or merged classes, would say more."
+        found.append(Finding("note", "rare_class", cells.header, what, why, fix))
+    return found
+
+
+def _lacking(cells: Cells, part: str, named: str, parts: int, noun: str) -> Finding:
+    what = f"{part} has no row of {named}."
+    why = f"Scores on {part} say nothing of it. A class needs at least {parts} {noun}s, one for each part."
+    return Finding("warning", "rare_class", cells.header, what, why, "Use `split: {method: stratified}`, or merge it with another class.")
+
+
+def _named(names: list[str], codes: NDArray[np.int64]) -> str:
+    return listed([shown(names[code]) for code in codes], most=5)
+
+
+def _training(cells: Cells, cohort: Cohort) -> NDArray[np.int64]:
+    """Rows that are learned from: all of them where nothing is divided."""
+    return np.arange(len(cells.prints)) if cohort.parts is None else cohort.of_part(TRAIN)
+
+
+def _rare_categories(cells: Cells, cohort: Cohort) -> list[Finding]:
+    rows = _training(cells, cohort)
+    codes, names = cells.codes(rows)
+    times = np.bincount(codes[codes >= 0], minlength=len(names))
+    rare = np.flatnonzero(times < FEW_TO_LEARN)
+    if not len(rare) or len(rows) < LEAST_ROWS or times.max() < LEAST_ROWS // 10:
+        return []
+    held = rows[np.isin(codes, rare)]
+    part = "" if cohort.parts is None else "training "
+    verb = "is" if len(rare) == 1 else "are"
+    number = f"{len(rare):,} of {counted(len(names), 'category', 'categories')}"
+    what = f"{number} {verb} met in fewer than {FEW_TO_LEARN} {part}rows: {_named(names, rare)}."
+    why = "From one or two rows only those rows are learned."
+    fix = f"Set `min_count: {FEW_TO_LEARN}` for the column, so that rare categories share a code, or merge them."
+    return [Finding("note", "rare_categories", cells.header, what, why, fix, first_rows(held[:5]), count=len(held))]
+
+
+def _unseen(cells: Cells, cohort: Cohort) -> list[Finding]:
+    """Categories of validation and test that training does not know."""
+    if cohort.parts is None or names_each_row(cells):
+        return []
+    known = pd.unique(cells.prints[_training(cells, cohort)])
+    found: list[NDArray[np.int64]] = []
+    worst = 0.0
+    for part in (VALIDATION, TEST):
+        rows = cohort.of_part(part)
+        unseen = rows[~np.isin(cells.prints[rows], known) & ~cells.missing[rows]]
+        worst = max(worst, len(unseen) / max(len(rows), 1))
+        found.append(unseen)
+    rows = np.concatenate(found)
+    if not len(rows):
+        return []
+    codes, names = cells.codes(rows)
+    verb = "has" if len(rows) == 1 else "have"
+    what = (
+        f"{counted(len(rows), 'row')} of validation and test {verb} a category that training does not: {_named(names, np.unique(codes))}."
+    )
+    why = "The network has learned nothing of them: all of them share one code."
+    level: Level = "warning" if worst >= UNSEEN else "note"
+    fix = "Mark some of their rows train, or merge them with categories that training has." if cohort.given else "Merge rare categories."
+    return [Finding(level, "unseen_categories", cells.header, what, why, fix, first_rows(rows), count=len(rows))]

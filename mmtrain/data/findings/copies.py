@@ -1,0 +1,231 @@
+"""The same row twice, the same text twice, the same column twice.
+
+Rows of few categories are equal by chance, as two men of 40 are. Rows count as copies only where chance cannot explain them: were
+column c independent of the others, the pairs of rows that agree in all but c would agree in c as well with the chance p that two
+values of c agree, so about p / (1 - p) of the pairs that differ in c alone would be equal by chance. Where that explains a fifth of
+the equal pairs, whatever the column, nothing is said.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.data.findings.cells import Cells, Sheet
+from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort, distinct_pairs
+from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BY_CHANCE = 0.2
+DISTINCT = 0.25
+"""Where no column has so many different values per row, and fewer than half of the rows are single, rows are told apart too badly."""
+MOST_COMPARED = 60
+"""Columns that are left out one by one to see what chance would do; of more, the first."""
+LONG = 60
+"""Characters, ten words or so, from which two people do not write the same text by chance; titles of 30 still are."""
+OFTEN = 0.01
+"""A text in more than this share of the rows, and in `LEAST_OFTEN` of them, is boilerplate rather than a copy."""
+LEAST_OFTEN = 10
+MUCH, LITTLE = 0.01, 0.001
+"""Shares of a part's rows that are copies of training rows: they move its scores by so much at most. From the first on an error, below
+the second a note."""
+MOST_PAIRED = 400
+"""Columns that are compared with each other; of more, the first."""
+NEARLY = 0.99
+ALIKE = 0.999
+"""A correlation from which one number says what the other does."""
+LEAST_ROWS = 20
+
+
+def copies(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+    """Everything of this family."""
+    same_rows = equal_rows(sheet)
+    found = _of_rows(sheet, cohort, same_rows)
+    for cells in sheet.of_role("text"):
+        found += _of_texts(cells, cohort, same_rows)
+    return found + equal_columns(sheet)
+
+
+def equal_rows(sheet: Sheet) -> NDArray[np.int64]:
+    """(n, 2): set and row of all rows that are equal to another in every input, where chance does not explain it."""
+    nothing = np.empty((0, 2), dtype=np.int64)
+    inputs = sheet.inputs
+    if not inputs or sheet.rows < 2:
+        return nothing
+    mixed = [_mixed(cells.prints, position) for position, cells in enumerate(inputs)]
+    every = np.asarray(np.sum(mixed, axis=0, dtype=np.uint64))
+    filled = np.any([~cells.missing for cells in inputs], axis=0)
+    equal = _pairs(every[filled])
+    if not equal:
+        return nothing
+    distinct = max(len(cells.different) for cells in inputs) / sheet.rows
+    single = np.count_nonzero(np.bincount(pd.factorize(every)[0]) == 1) / sheet.rows
+    if distinct < DISTINCT and single < 0.5:
+        return nothing
+    for cells, own in list(zip(inputs, mixed, strict=True))[:MOST_COMPARED]:
+        agree = _pairs(cells.prints[filled]) / (filled.sum() * (filled.sum() - 1) / 2)
+        near = _pairs((every - own)[filled]) - equal
+        if agree < 1 and near * agree / (1 - agree) > BY_CHANCE * equal:
+            return nothing
+    return sets_of(every, np.flatnonzero(filled))
+
+
+def _mixed(prints: NDArray[np.uint64], position: int) -> NDArray[np.uint64]:
+    """Prints made different for each column, so that their sum tells which cell stands where (the finaliser of SplitMix64)."""
+    offset = (position + 1) * 0x9E3779B97F4A7C15 % 2**64
+    mixed = prints + np.uint64(offset)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def _pairs(prints: NDArray[np.uint64]) -> float:
+    """How many pairs of rows are equal."""
+    times = np.bincount(pd.factorize(prints)[0]).astype(np.float64)
+    return float((times * (times - 1) / 2).sum())
+
+
+def sets_of(prints: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n, 2): set and row of those of `rows` whose print occurs more than once among them; sets by their first row."""
+    codes = pd.factorize(prints[rows])[0]
+    repeated = np.flatnonzero(np.bincount(codes, minlength=1)[codes] > 1)
+    sets = pd.factorize(codes[repeated])[0]
+    order = np.argsort(sets, kind="stable")
+    return np.column_stack([sets[order], rows[repeated[order]]]).astype(np.int64)
+
+
+def _of_rows(sheet: Sheet, cohort: Cohort, sets: NDArray[np.int64]) -> list[Finding]:
+    if not len(sets):
+        return []
+    number = int(sets[-1, 0]) + 1
+    more = len(sets) - number
+    what = f"{counted(more, 'row')} {'repeats' if more == 1 else 'repeat'} an earlier one in every input column."
+    told = _told(sets, cohort, sheet.name, "rows", what)
+    found = [told] if told is not None else []
+    return found + _disagreeing(sets, cohort, sheet.name, "rows")
+
+
+def _of_texts(cells: Cells, cohort: Cohort, same_rows: NDArray[np.int64]) -> list[Finding]:
+    """Long texts that occur again, in rows that differ otherwise and belong to other groups."""
+    if cells.lengths is None:
+        return []
+    wanted = cells.lengths >= LONG
+    copies = same_rows[np.append(False, same_rows[1:, 0] == same_rows[:-1, 0])] if len(same_rows) else same_rows
+    wanted[copies[:, 1]] = False
+    sets = sets_of(cells.prints, np.flatnonzero(wanted))
+    if not len(sets):
+        return []
+    sizes = np.bincount(sets[:, 0])
+    kept = sizes < max(LEAST_OFTEN, OFTEN * len(cells.prints))
+    if cohort.groups is not None:
+        kept &= cohort.spans(sets, cohort.units)
+    sets = sets[kept[sets[:, 0]]]
+    sets[:, 0] = pd.factorize(sets[:, 0])[0]
+    if not len(sets):
+        return []
+    number = int(sets[-1, 0]) + 1
+    noun = "text is" if number == 1 else "texts are"
+    what = f"{number:,} long {noun} found in more than one row, in {counted(len(sets), 'row')} that differ otherwise."
+    told = _told(sets, cohort, cells.header, "texts", what)
+    return ([told] if told is not None else []) + _disagreeing(sets, cohort, cells.header, "texts")
+
+
+def _told(sets: NDArray[np.int64], cohort: Cohort, where: str, noun: str, what: str) -> Finding | None:
+    """The finding on copies, with what the parts say of them."""
+    kind = f"duplicate_{noun}"
+    later = sets[np.append(False, sets[1:, 0] == sets[:-1, 0])]
+    fix = "Keep one of each, or give the copies one value in a `group` column, so that they stay on one side of the split."
+    torn = sets[cohort.spans(sets, cohort.parts)[sets[:, 0]]]
+    level, leaked = _leaked(torn, cohort)
+    if not leaked:
+        why = "Copies weigh double, and another split may put them on two sides."
+        return Finding("note", kind, where, what, why, fix, first_rows(later[:, 1]), count=len(later))
+    what = f"{what} {counted(leaked, 'row')} of validation and test {'has' if leaked == 1 else 'have'} a copy in training."
+    why = "What was learned by heart scores as if it had been understood."
+    return Finding(level, kind, where, what, why, fix, first_rows(torn[:, 1]), count=len(later))
+
+
+def _leaked(sets: NDArray[np.int64], cohort: Cohort) -> tuple[Level, int]:
+    """How bad it is that copies stand in several parts, and how many rows of other parts have one in training."""
+    if cohort.parts is None or not len(sets):
+        return "note", 0
+    parts = cohort.parts[sets[:, 1]]
+    number = int(sets[:, 0].max()) + 1
+    trained = np.bincount(sets[:, 0], parts == TRAIN, minlength=number) > 0
+    leaked = (parts > TRAIN) & trained[sets[:, 0]]
+    worst = max(float((leaked & (parts == part)).sum()) / max(len(cohort.of_part(part)), 1) for part in (VALIDATION, TEST))
+    return "error" if worst >= MUCH else "warning" if worst >= LITTLE else "note", int(leaked.sum())
+
+
+def _disagreeing(sets: NDArray[np.int64], cohort: Cohort, where: str, noun: str) -> list[Finding]:
+    """Copies with different answers."""
+    split = cohort.spans(sets, cohort.labels)
+    if not split.any():
+        return []
+    rows = sets[split[sets[:, 0]], 1]
+    number = int(split.sum())
+    what = f"{counted(number, 'set')} of equal {noun} {'has' if number == 1 else 'have'} different answers, in {counted(len(rows), 'row')}."
+    why = "At most one of the answers is right, and no model can give both."
+    fix = "Find out which answer is right, and mend or leave out the others."
+    return [Finding("warning", f"conflicting_{noun}", where, what, why, fix, first_rows(rows), count=len(rows))]
+
+
+def equal_columns(sheet: Sheet) -> list[Finding]:
+    """Inputs that say the same: equal cells, categories that are renamed, numbers that are multiples of each other."""
+    rows = np.arange(sheet.rows)
+    rows = rows if len(rows) <= 20_000 else sheet.sample
+    able = [cells for cells in sheet.inputs if len(pd.unique(cells.prints[rows])) > 1][:MOST_PAIRED]
+    found: list[Finding] = []
+    told: set[int] = set()
+    for (_, first), (place, second) in combinations(enumerate(able), 2):
+        if place in told:
+            continue  # equal to a column before both, and so is the first
+        if how := _same(first, second, rows):
+            where = f"{first.header}, {second.header}"
+            why = "What either of them contributes cannot be told from the other, and the weight of what they say is doubled."
+            fix = f"Leave out '{second.header}', unless you know why there are two."
+            found.append(Finding("warning", "equal_columns", where, how, why, fix))
+            told.add(place)
+    return found
+
+
+def _same(first: Cells, second: Cells, rows: NDArray[np.int64]) -> str:
+    """In which way two columns are the same, or nothing."""
+    both = ~(first.missing | second.missing)[rows]
+    kept = rows[both]
+    if len(kept) < max(LEAST_ROWS, 0.5 * len(rows)):
+        return ""
+    share = float((first.prints[kept] == second.prints[kept]).mean())
+    if share >= NEARLY:
+        return "the cells of the two columns are equal." if share == 1 else f"{share:.1%} of the cells of the two columns are equal."
+    roles = {first.use.role, second.use.role}
+    if roles == {"numeric"} and first.numbers is not None and second.numbers is not None:
+        return _multiples(first.numbers[kept], second.numbers[kept])
+    if roles == {"categorical"}:
+        return _renamed(first.prints[kept], second.prints[kept])
+    return ""
+
+
+def _multiples(first: NDArray[np.float64], second: NDArray[np.float64]) -> str:
+    known = ~(np.isnan(first) | np.isnan(second))
+    x, y = first[known], second[known]
+    if len(x) < LEAST_ROWS or x.min() == x.max() or y.min() == y.max():
+        return ""
+    correlation = float(np.corrcoef(x, y)[0, 1])
+    if abs(correlation) < ALIKE:
+        return ""
+    return f"one number follows from the other in a straight line: their correlation is {correlation:.4f}."
+
+
+def _renamed(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> str:
+    """Two names would be paired by chance in small tables: at least three, each in five rows on average."""
+    (codes, found), (others, other) = pd.factorize(first), pd.factorize(second)
+    names = len(found)
+    if names < 3 or names * 5 > len(first) or not len(distinct_pairs(codes, others)[0]) == names == len(other):
+        return ""
+    return f"each of the {names} categories of one goes with one category of the other: the same names in other words."

@@ -1,0 +1,149 @@
+"""How well one column alone foretells the answer, with an interval: the question behind every leak.
+
+The column is cut into values, or ranges of a number; each row is foretold from the answers of the *other* folds' rows with the same
+value, and rows of a group are in one fold. So a value that is met once, or in one group only, foretells nothing (leave-out target
+encoding, Micci-Barreca 2001). Missing is a value like any other.
+
+Score: AUC for classes, the mean over classes one against the rest; R2 for numbers. Intervals by the influence of every row on the
+score, added up by group (DeLong and others 1988, with groups Obuchowski 1997), and never closer to a perfect score than the rule of
+three allows: none of n units failed, so up to 3/n may (Hanley and Lippman-Hand 1983).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.data.findings.cohort import distinct_pairs
+from mmtrain.data.findings.significance import ranks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FOLDS = 5
+MOST_ROWS = 50_000
+"""Rows that are scored: the standard error of an AUC is then below 0.005."""
+MOST_CLASSES = 50
+LEAST_OF_A_CLASS = 10
+"""Units with and without a class, below which its AUC says nothing."""
+PRIOR = 2.0
+"""Rows of average answers that every value is given: it takes more than one or two rows to foretell anything."""
+MOST_RANGES = 32
+Z = 1.96
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """A score with its 95 % interval."""
+
+    name: str
+    """`AUC` or `R2`."""
+    score: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.score:.3f}, 95 % interval {self.low:.3f} to {self.high:.3f}"
+
+
+def foretold_class(values: NDArray[np.int64], labels: NDArray[np.int64], units: NDArray[np.int64]) -> Foretold | None:
+    """How well codes of a column foretell codes of classes; all (n,), none negative. None where no class has enough rows.
+
+    `units` are codes of what was drawn independently: groups, or rows.
+    """
+    kept = _common(labels, units)
+    if len(kept) < 1:
+        return None
+    answers = (labels[:, None] == kept).astype(np.float64)  # (n, classes)
+    guesses = _left_out_means(values, answers, units)
+    areas, influences = zip(*(_area(answers[:, k] > 0, guesses[:, k]) for k in range(len(kept))), strict=True)
+    return _with_interval("AUC", float(np.mean(areas)), np.mean(influences, axis=0), units, _fewest(labels, units, kept))
+
+
+def foretold_number(values: NDArray[np.int64], answers: NDArray[np.float64], units: NDArray[np.int64]) -> Foretold | None:
+    """How much of the variance of numbers the codes of a column foretell; all (n,). None where the numbers do not vary."""
+    guesses = _left_out_means(values, answers[:, None], units)[:, 0]
+    return explained(answers, guesses, units)
+
+
+def explained(answers: NDArray[np.float64], guesses: NDArray[np.float64], units: NDArray[np.int64]) -> Foretold | None:
+    """R2 of guesses, with its interval."""
+    left, all_ = (answers - guesses) ** 2, (answers - answers.mean()) ** 2
+    total = float(all_.sum())
+    if total <= 0 or len(pd.unique(units)) < LEAST_OF_A_CLASS:
+        return None
+    ratio = float(left.sum()) / total
+    return _with_interval("R2", 1 - ratio, (ratio * all_ - left) / total, units, len(pd.unique(units)))
+
+
+def ranges(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Numbers as codes of ranges with about as many rows each; few different numbers have a code each, missing ones the code 0."""
+    known = numbers[~np.isnan(numbers)]
+    different = np.unique(known)
+    most = int(np.clip(len(known) // 20, 2, MOST_RANGES))
+    edges = different[1:] if len(different) <= most else np.unique(np.quantile(known, np.linspace(0, 1, most + 1)[1:-1]))
+    return np.where(np.isnan(numbers), 0, 1 + np.searchsorted(edges, numbers, side="right"))
+
+
+def picked(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """At most `MOST_ROWS` of some rows, by a fixed chance."""
+    if len(rows) <= MOST_ROWS:
+        return rows
+    return np.sort(np.random.Generator(np.random.PCG64(0)).choice(rows, MOST_ROWS, replace=False))
+
+
+def _common(labels: NDArray[np.int64], units: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The most frequent classes that enough units have and enough have not; of two classes the second alone, as both say the same."""
+    holders = np.bincount(distinct_pairs(labels, units)[0])
+    rows = np.bincount(labels, minlength=len(holders))
+    others = len(pd.unique(units)) if len(holders) < 2 else holders.sum() - holders
+    able = np.flatnonzero((holders >= LEAST_OF_A_CLASS) & (others >= LEAST_OF_A_CLASS))
+    if np.count_nonzero(holders) == 2:
+        return able[-1:] if len(able) == 2 else able[:0]
+    return np.sort(able[np.argsort(-rows[able], kind="stable")[:MOST_CLASSES]])
+
+
+def _fewest(labels: NDArray[np.int64], units: NDArray[np.int64], kept: NDArray[np.int64]) -> int:
+    """Units of the rarest class that is scored, or of all the others."""
+    holders = [len(pd.unique(units[mask])) for label in kept for mask in (labels == label, labels != label)]
+    return min(holders)
+
+
+def _left_out_means(values: NDArray[np.int64], answers: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n, answers): the mean answer of the rows with the same value in the other folds, drawn towards the mean of all of those."""
+    codes = pd.factorize(values)[0]
+    unit_codes, known = pd.factorize(units)
+    chance = np.random.Generator(np.random.PCG64(0))
+    fold = chance.permutation(np.arange(len(known)) % FOLDS)[unit_codes]
+    size = int(codes.max(initial=-1)) + 1
+    place = fold * size + codes
+    rows = np.bincount(place, minlength=FOLDS * size).reshape(FOLDS, size).astype(np.float64)
+    others = rows.sum(axis=0) - rows
+    guesses = np.empty_like(answers)
+    for k in range(answers.shape[1]):
+        sums = np.bincount(place, answers[:, k], minlength=FOLDS * size).reshape(FOLDS, size)
+        rest = sums.sum(axis=0) - sums
+        prior = rest.sum(axis=1, keepdims=True) / np.maximum(others.sum(axis=1, keepdims=True), 1)
+        guesses[:, k] = ((rest + PRIOR * prior) / (others + PRIOR)).reshape(-1)[place]
+    return guesses
+
+
+def _area(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    """The AUC and what each row adds to it, (n,): the share of the other class below it, less the AUC, over the rows of its class."""
+    positive, negative = int(truth.sum()), int((~truth).sum())
+    overall = ranks(score)
+    below = np.empty(len(score))
+    below[truth] = (overall[truth] - ranks(score[truth])) / negative
+    below[~truth] = 1 - (overall[~truth] - ranks(score[~truth])) / positive
+    area = float(below[truth].mean())
+    return area, (below - area) / np.where(truth, positive, negative)
+
+
+def _with_interval(name: str, score: float, influence: NDArray[np.float64], units: NDArray[np.int64], fewest: int) -> Foretold:
+    codes, known = pd.factorize(units)
+    error = float(np.sqrt((np.bincount(codes, influence, minlength=len(known)) ** 2).sum()))
+    bound = max(0.0, 1 - 3 / fewest)
+    return Foretold(name, score, min(score - Z * error, max(bound, 0.0)), min(1.0, score + Z * error))

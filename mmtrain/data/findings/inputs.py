@@ -1,0 +1,247 @@
+"""Single input columns: constants, ids, numbers far from all others, cells of another type, numbers in two units."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmtrain.data.drift import UNITS
+from mmtrain.data.findings.cells import Cells, Sheet
+from mmtrain.data.findings.cohort import Cohort
+from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
+from mmtrain.data.guess import ID_WORDS, MISSING_WORDS, name_words, plain, shown
+from mmtrain.errors import listed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LEAST_ROWS = 20
+FEW = 10
+"""Rows with another value than all the rest, below which nothing can be learned from them."""
+NEARLY = 0.99
+OWN = 0.5
+"""Different values per row from which a category is a name rather than a kind."""
+DIFFERENT, DENSE = 0.95, 1.1
+"""Whole numbers that hardly ever repeat although there are hardly more of them to choose from than rows: chance would repeat a third."""
+
+DEVIATIONS = 10.0
+"""Robust standard deviations from the median that an outlier has at least; a normal number reaches 6 once in a billion."""
+ON_A_SCALE = 6.0
+"""The same on a logarithmic scale, where all numbers are positive: a long tail holds no outliers, however far it reaches."""
+GAP = 3.0
+"""How many times as far from the median as the farthest of the others an outlier is."""
+FEW_OUTLIERS = 0.005
+"""More than this share is no outlier but a second kind of row."""
+SWOLLEN = 2.0
+"""How many times the standard deviation has to grow for the outliers to squeeze all others when the column is normalised."""
+
+VALLEY = 0.02
+"""The most rows between two heaps of numbers."""
+SEPARATION = 4.0
+"""Distance of two heaps in their own spreads (Ashman and others 1994 call 2 a clean separation)."""
+LEAST_HEAP = 0.05
+ALIKE_SPREADS = 1.5
+"""Another unit shifts logarithms and leaves their spread as it is."""
+UNIT_TOLERANCE = 0.1
+
+WITH_UNIT = re.compile(r"^\s*[-+]?\d+(?:[.,]\d+)?\s*([A-Za-zµ°%][A-Za-zµ°%²³/]{0,9})\.?\s*$")
+DECIMAL_COMMA = re.compile(r"^\s*[-+]?\d+,\d+\s*$")
+MOSTLY = 0.8
+"""The share of cells that decides what a column is of."""
+
+
+def inputs(sheet: Sheet, cohort: Cohort) -> list[Finding]:  # noqa: ARG001
+    """Everything of this family."""
+    found: list[Finding] = []
+    for cells in sheet.inputs:
+        if cells.use.role == "image":
+            continue
+        constant = _constant(cells)
+        found += constant
+        if not constant and cells.use.role != "text":
+            found += _id_like(cells) + _types(cells)
+            found += _units(cells) or _outliers(cells)
+    return found
+
+
+def _constant(cells: Cells) -> list[Finding]:
+    """Every row the same, or all but a few; a missing cell is a value like any other."""
+    if len(cells.different) > FEW:  # as many other rows at least
+        return []
+    different, times = np.unique(cells.prints, return_counts=True)
+    others = len(cells.prints) - int(times.max())
+    if len(different) == 1:
+        what = "every cell is empty." if different[0] == 0 else f"every cell is {shown(cells.names.get(int(different[0]), 'the same'))}."
+        return [Finding("warning", "constant", cells.header, what, "Nothing can be learned from it.", "Leave the column out.")]
+    if others >= FEW or others > (1 - NEARLY) * len(cells.prints):
+        return []
+    usual = different[times.argmax()]
+    rows = np.flatnonzero(cells.prints != usual)
+    value = "empty" if usual == 0 else shown(cells.names.get(int(usual), "the same"))
+    what = f"all cells but {others:,} are {value}."
+    why = "So few rows teach nothing that holds, and whichever part they fall into decides what is seen of them."
+    return [Finding("note", "nearly_constant", cells.header, what, why, "Leave the column out.", first_rows(rows), count=others)]
+
+
+def _id_like(cells: Cells) -> list[Finding]:
+    """Categories that are hardly met twice, and numbers that count the rows or are called ids."""
+    if cells.use.role == "categorical" and names_each_row(cells):
+        what = f"{len(cells.different):,} different categories in {counted(len(cells.prints), 'row')}: hardly any is met twice."
+        why = "A category that new rows do not have says nothing about them; in training it lets every row be learned by heart."
+    elif cells.use.role == "numeric" and _counts_up(cells):
+        what = "the numbers are whole and hardly any is met twice, like the numbers of rows."
+        why = "What an id says of the answer holds for the rows of this table alone."
+    else:
+        return []
+    return [Finding("warning", "id_as_input", cells.header, what, why, "Leave the column out, or give it the role id.")]
+
+
+def names_each_row(cells: Cells) -> bool:
+    """Whether categories are hardly met twice."""
+    filled = int((~cells.missing).sum())
+    return filled >= LEAST_ROWS and len(cells.different) >= OWN * filled
+
+
+def _counts_up(cells: Cells) -> bool:
+    """A running number, in this order or another, or different whole numbers under the name of an id."""
+    if cells.numbers is None:
+        return False
+    numbers = cells.numbers[~np.isnan(cells.numbers)]
+    if len(numbers) < LEAST_ROWS or (numbers != np.floor(numbers)).any() or len(cells.different) < DIFFERENT * len(numbers):
+        return False
+    words = name_words(cells.header)
+    return bool(np.ptp(numbers) <= DENSE * len(numbers)) or (bool(words) and (words[-1] in ID_WORDS or words[0] == "id"))
+
+
+def _types(cells: Cells) -> list[Finding]:
+    """Words among numbers, numbers among words, decimal commas, units behind numbers."""
+    if cells.numbers is None:
+        return []
+    filled = int((~cells.missing).sum())
+    odd = np.flatnonzero(~cells.missing & np.isnan(cells.numbers))
+    if not len(odd):
+        return []
+    codes, times = np.unique(cells.prints[odd], return_counts=True)
+    names = {cells.names.get(int(code), ""): int(number) for code, number in zip(codes, times, strict=True)}
+    commas = sum(number for name, number in names.items() if DECIMAL_COMMA.match(name))
+    units: dict[str, int] = {}
+    for name, number in names.items():
+        if match := WITH_UNIT.match(name):
+            units[match[1]] = units.get(match[1], 0) + number
+    numeric = cells.use.role == "numeric"
+    numbers = filled - len(odd) + commas + sum(units.values())
+    if not numeric and (numbers < MOSTLY * filled or numbers == filled - len(odd) < MOSTLY * filled):
+        return []
+    return [_mixed(cells, odd, names, units, commas)]
+
+
+def _mixed(cells: Cells, odd: NDArray[np.int64], names: dict[str, int], units: dict[str, int], commas: int) -> Finding:
+    words = len(odd) - commas - sum(units.values())
+    parts = [f"{commas:,} with a decimal comma"] if commas else []
+    if units:
+        parts.append(f"{sum(units.values()):,} with a unit behind ({listed(sorted(units), most=5)})")
+    if words:
+        rest = [name for name in names if not DECIMAL_COMMA.match(name) and not WITH_UNIT.match(name)]
+        parts.append(f"{words:,} no number at all, as {listed([shown(name) for name in rest[:3]], 'or')}")
+    level: Level = "error" if cells.use.role == "numeric" else "warning"
+    kind = "mixed_units" if len(units) > 1 else "mixed_types"
+    be = "is" if len(odd) == 1 else "are"
+    filled = int((~cells.missing).sum())
+    what = f"most cells are plain numbers, but {len(odd):,} of {filled:,} {be} not: {listed(parts)}."
+    if len(odd) > filled / 2:
+        what = f"the cells are numbers, but {len(odd):,} of {filled:,} are not plain ones: {listed(parts)}."
+    why = "A number that is read as a name loses its size, and a number in another unit is another number."
+    if level == "error":
+        why = "A numeric column takes plain numbers only, and `fit` refuses the others."
+    missing = [name for name in names if name.strip().casefold() in MISSING_WORDS]
+    fix = "Write all numbers alike, with a point and without units."
+    if missing:
+        fix = f"{fix} List {listed([shown(name) for name in missing[:3]])} under `data.missing_values`."
+    return Finding(level, kind, cells.header, what, why, fix, first_rows(odd[:5]), count=len(odd))
+
+
+def _outliers(cells: Cells) -> list[Finding]:
+    """A few numbers far beyond all others, on a plain scale and, where all are positive, on a logarithmic one."""
+    if cells.use.role != "numeric" or cells.numbers is None:
+        return []
+    numbers = cells.numbers
+    known = numbers[~np.isnan(numbers)]
+    if len(known) < LEAST_ROWS:
+        return []
+    far = _far(numbers, known, DEVIATIONS)
+    if known.min() > 0:
+        with np.errstate(invalid="ignore"):
+            far &= _far(np.log(numbers), np.log(known), ON_A_SCALE)
+    rows = np.flatnonzero(far)
+    if not 0 < len(rows) <= max(3, FEW_OUTLIERS * len(known)):
+        return []
+    rest = numbers[~far & ~np.isnan(numbers)]
+    middle = np.median(known)
+    reach = np.abs(rest - middle).max()
+    rows = rows[np.abs(numbers[rows] - middle) >= GAP * reach]
+    if not len(rows):
+        return []
+    swollen = float(known.std() / rest.std()) if rest.std() > 0 else 1.0
+    values = listed([plain(value) for value in dict.fromkeys(numbers[rows].tolist())], most=3)
+    rest_of_it = f"where the rest goes from {plain(rest.min())} to {plain(rest.max())}"
+    what = f"{counted(len(rows), 'number')} far from all others: {values}, {rest_of_it}."
+    why = "It may be a slip of the pen, another unit, or a code for missing."
+    if swollen >= SWOLLEN:
+        why = (
+            f"{why} It makes the standard deviation {swollen:.1f} times as large, so that normalising squeezes all other numbers together."
+        )
+    fix = "Look the rows up; mend them, empty the cells, or list the code under `data.missing_values`."
+    level: Level = "warning" if swollen >= SWOLLEN else "note"
+    return [Finding(level, "outliers", cells.header, what, why, fix, first_rows(rows[:5]), count=len(rows))]
+
+
+def _far(numbers: NDArray[np.float64], known: NDArray[np.float64], deviations: float) -> NDArray[np.bool_]:
+    """Which numbers are so many robust standard deviations from the median; none where half of them are equal."""
+    low, middle, high = np.quantile(known, (0.25, 0.5, 0.75))
+    spread = (high - low) / 1.349  # of a normal distribution
+    if spread <= 0:
+        return np.zeros(len(numbers), dtype=np.bool_)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(numbers - middle) > deviations * spread)
+
+
+def _units(cells: Cells) -> list[Finding]:
+    """Two heaps of positive numbers whose sizes differ by the factor between two units: an age in years and in months."""
+    if cells.use.role != "numeric" or cells.numbers is None:
+        return []
+    known = np.flatnonzero(cells.numbers > 0)
+    if len(known) < 2 * LEAST_ROWS or len(known) < 0.9 * np.count_nonzero(~np.isnan(cells.numbers)):
+        return []
+    logs = np.log(cells.numbers[known])
+    border = _border(logs)
+    low, high = logs[logs <= border], logs[logs > border]
+    if min(len(low), len(high)) < max(LEAST_ROWS, LEAST_HEAP * len(logs)):
+        return []
+    middles = float(np.median(low)), float(np.median(high))
+    spreads = [max(float(heap.std()), 1e-9) for heap in (low, high)]
+    distance = (middles[1] - middles[0]) * np.sqrt(2) / np.hypot(spreads[0], spreads[1])
+    between = np.mean((logs > middles[0] + (middles[1] - middles[0]) / 3) & (logs < middles[1] - (middles[1] - middles[0]) / 3))
+    factor = float(np.exp(middles[1] - middles[0]))
+    unit = next((unit for unit in UNITS if abs(factor / max(unit, 1 / unit) - 1) <= UNIT_TOLERANCE), None)
+    if unit is None or distance < SEPARATION or between > VALLEY or max(spreads) > ALIKE_SPREADS * min(spreads):
+        return []
+    rows = known[logs > border] if len(high) <= len(low) else known[logs <= border]
+    names = f"around {np.exp(middles[0]):.4g} and around {np.exp(middles[1]):.4g}"
+    what = f"the numbers are in two heaps, {names}: {counted(len(rows), 'row')} look as if in another unit, {factor:.3g} times the other."
+    why = "Twelve months are read as twelve years, and the model learns from both as if they were one thing."
+    fix = "Find out the unit of each row, for instance by where it comes from, and bring all to one."
+    return [Finding("warning", "mixed_units", cells.header, what, why, fix, first_rows(rows[:5]), count=len(rows))]
+
+
+def _border(logs: NDArray[np.float64]) -> float:
+    """Where two heaps are best parted: the variance within them is least (Otsu 1979)."""
+    counts, edges = np.histogram(logs, bins=256)
+    middles = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)
+    sums = np.cumsum(counts * middles)
+    above = below[-1] - below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
+    return float(edges[1 + int(np.nanargmax(between))])

@@ -1,0 +1,66 @@
+"""What each `missing:` policy would do with the empty cells of a column, counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args, get_origin
+
+import numpy as np
+
+from mmtrain.columns import Column
+from mmtrain.data.findings.cells import Sheet
+from mmtrain.data.findings.cohort import Cohort
+
+
+@dataclass(frozen=True)
+class MissingPlan:
+    """The empty cells of one column."""
+
+    header: str
+    chosen: str
+    """The policy of the experiment; empty where none was chosen."""
+    cells: int
+    """Empty ones."""
+    share: float
+    """Of all rows, 0 to 1."""
+    by_class: dict[str, int] = field(default_factory=dict)
+    """Rows of each class with an empty cell."""
+    effects: dict[str, str] = field(default_factory=dict)
+    """What each policy that the column could have would do."""
+
+
+def policies(column: Column) -> tuple[str, ...]:
+    """The policies that a column can have, in the order of their declaration."""
+    declared = type(column).model_fields.get("missing")
+    if declared is None or get_origin(declared.annotation) is not Literal:
+        return ()
+    return tuple(str(name) for name in get_args(declared.annotation))
+
+
+def missing_plans(sheet: Sheet, cohort: Cohort) -> tuple[MissingPlan, ...]:
+    """Of each column that an experiment declares with a policy and that has empty cells."""
+    plans = []
+    for cells in sheet.columns:
+        column = cells.use.column
+        names = policies(column) if column is not None else ()
+        empty = cells.missing
+        if column is None or not names or not empty.any():
+            continue
+        number = int(empty.sum())
+        labels = cohort.labels[empty] if cohort.labels is not None else np.empty(0, dtype=np.int64)
+        times = np.bincount(labels[labels >= 0], minlength=len(cohort.classes))
+        by_class = {name: int(rows) for name, rows in zip(cohort.classes, times, strict=False) if rows}
+        effects = {name: _effect(name, number, sheet.rows) for name in names}
+        plans.append(MissingPlan(cells.header, cells.use.policy, number, number / sheet.rows, by_class, effects))
+    return tuple(plans)
+
+
+def _effect(policy: str, cells: int, rows: int) -> str:
+    many = cells != 1
+    return {
+        "median": f"{cells:,} get the training median and a mark",
+        "mask": f"the branch goes without in {cells:,} {'rows' if many else 'row'}",
+        "code": f"{cells:,} become a value of their own",
+        "drop": f"{cells:,} {'rows leave' if many else 'row leaves'}, {rows - cells:,} are left",
+        "error": f"refused because of {cells:,} {'cells' if many else 'cell'}",
+    }.get(policy, "")

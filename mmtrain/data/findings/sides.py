@@ -1,0 +1,87 @@
+"""Given parts: groups that stand on two sides, and a test part that looks back in time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.data.findings.cells import Cells, Sheet
+from mmtrain.data.findings.cohort import TEST, TRAIN, Cohort, named_parts
+from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
+from mmtrain.data.findings.significance import SURE, rank_sum
+from mmtrain.errors import listed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BACKWARD, FORWARD = 0.2, 0.8
+"""In how many pairs a test date is later than a training date: below the first the parts look back, above the second they were meant to
+follow each other in time, and between the two they were not made by time."""
+LEAST_DATES = 10
+
+
+def sides(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+    """Everything of this family."""
+    found = torn_groups(sheet, cohort)
+    for cells in sheet.of_role("date"):
+        found += _looking_back(cells, cohort)
+    return found
+
+
+def torn_groups(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+    """Groups of a group column on two sides; without one, those of a column whose name says whom a row belongs to."""
+    if cohort.parts is None:
+        return []
+    for cells in sheet.of_role("group", "belongs"):
+        declared = cells.use.role == "group"
+        if declared and not cohort.given:
+            return []  # chance divided whole groups
+        codes, _ = pd.factorize(cells.prints)
+        rows = np.flatnonzero((cohort.parts >= 0) & ~cells.missing)
+        sets = np.column_stack([codes[rows], rows])
+        torn = cohort.spans(sets, cohort.parts)
+        if not torn.any():
+            continue
+        held = rows[torn[codes[rows]]]
+        parts = listed(named_parts(cohort.parts[held]))
+        number = int(torn.sum())
+        what = f"{counted(number, 'group')} {'has' if number == 1 else 'have'} rows in {parts} at once: {counted(len(held), 'row')}."
+        if not declared:
+            what = f"the name says whom a row belongs to, and {what}"
+        why = "What is learned of one of them is known of the others: scores on test are those of acquaintances, not of new ones."
+        fix = "Mark all rows of a group for the same part."
+        if not declared:
+            fix = f"Give '{cells.header}' the role group." if not cohort.given else f"{fix} Give '{cells.header}' the role group."
+        level: Level = "error" if declared else "warning"
+        return [Finding(level, "group_on_two_sides", cells.header, what, why, fix, first_rows(held), count=len(held))]
+    return []
+
+
+def _looking_back(cells: Cells, cohort: Cohort) -> list[Finding]:
+    """Test rows that are earlier than training rows, where the parts go with time at all."""
+    if cohort.parts is None or not cohort.given or cells.numbers is None:
+        return []
+    known = ~np.isnan(cells.numbers)
+    train, test = (np.flatnonzero((cohort.parts == part) & known) for part in (TRAIN, TEST))
+    if min(len(train), len(test)) < LEAST_DATES:
+        return []
+    independent = [cells.numbers[cohort.one_of_each(rows)] for rows in (test, train)]
+    later, chance = rank_sum(*independent)
+    last = cells.numbers[train].max()
+    early = test[cells.numbers[test] < last]
+    if chance > SURE or BACKWARD < later < FORWARD or not len(early):
+        return []
+    medians = " and ".join(f"{name} around {_day(np.median(cells.numbers[rows]))}" for name, rows in (("training", train), ("test", test)))
+    what = f"{counted(len(early), 'test row')} of {len(test):,} are earlier than the last training row of {_day(last)}; {medians}."
+    back = later <= BACKWARD
+    if back:
+        what = f"the given parts look back: the test rows are the earlier ones. {what}"
+    why = "A model is used on days that come after its training. Tested on earlier ones it has seen the future of its test rows."
+    fix = "Mark the latest rows test, the ones before them validation, and only earlier ones train."
+    return [Finding("error" if back else "warning", "time_looks_back", cells.header, what, why, fix, first_rows(early), count=len(early))]
+
+
+def _day(days: float | NDArray[np.float64]) -> str:
+    return str(pd.Timestamp(0) + pd.Timedelta(days=float(days)))[:10]

@@ -1,0 +1,32 @@
+"""Columns that an experiment does not use, but that say something about its rows: dates, and whom a row belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from mmtrain.data.findings.cells import Use
+from mmtrain.data.guess import NEARLY_ALL, says_whom
+from mmtrain.data.profile import DATE
+from mmtrain.data.table_file import TableFile
+from mmtrain.data.table_problems import header_problem
+
+GLANCE = 10_000
+"""Rows from which it is told what a column holds."""
+
+
+def worth_a_look(file: TableFile, used: Collection[str]) -> list[Use]:
+    """Those of the other columns, by their first rows; a column of dates also where the experiment uses it. Raises DataError."""
+    headers = [header for header in dict.fromkeys(file.headers) if header and header_problem(file, header) is None]
+    if not headers:
+        return []
+    beginning = next(iter(file.pieces(headers, size=GLANCE)), {})
+    found = []
+    for header, cells in beginning.items():
+        filled = cells.dropna()
+        if not len(filled):
+            continue
+        if filled.str.match(DATE).mean() >= NEARLY_ALL:
+            found.append(Use(header, "date"))
+        elif header not in used and says_whom(header) and 10 <= filled.nunique() < len(filled):
+            found.append(Use(header, "belongs"))
+    return found

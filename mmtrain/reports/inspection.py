@@ -1,0 +1,127 @@
+"""The page that `inspect-data --html` writes: findings first, then parts, empty cells and columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mmtrain.data.findings import Finding
+from mmtrain.data.findings.finding import LEVELS, head
+from mmtrain.data.findings.policies import MissingPlan
+from mmtrain.data.parts import PartSummary
+from mmtrain.data.profile import Profile
+from mmtrain.errors import Problem, listed
+from mmtrain.reports.blocks import Block, Cell, Section, Table, Tone, Words, number
+from mmtrain.reports.report import page
+from mmtrain.reports.words import count, counted, percent, significant
+
+MOST_CLASSES = 50
+MOST_VALUES = 5
+LONGEST = 40
+"""Characters of a cell that are shown."""
+FOOTER = "Written by mmtrain."
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What the page is about."""
+
+    table: str
+    """Name of the file."""
+    rows: int
+    columns: tuple[tuple[str, str, Profile | None], ...]
+    """Header, role and contents."""
+    findings: tuple[Finding, ...]
+    problems: tuple[Problem, ...] = ()
+    """What `fit` would refuse."""
+    parts: tuple[PartSummary, ...] = ()
+    missing: tuple[MissingPlan, ...] = ()
+
+
+def inspection_page(found: Inspected) -> str:
+    """The HTML text."""
+    sections = [_findings(found)]
+    if found.problems:
+        sections.append(_problems(found.problems))
+    if found.parts:
+        sections.append(Section("Parts", (_parts(found.parts),)))
+    if found.missing:
+        sections.append(Section("Empty cells", (_missing(found.missing),)))
+    sections.append(Section("Columns", (_columns(found),)))
+    facts = (counted(found.rows, "row"), counted(len(found.columns), "column"), head(found.findings) or "nothing found")
+    return page(title=found.table, facts=facts, sections=sections, footer=FOOTER)
+
+
+def _findings(found: Inspected) -> Section:
+    if not found.findings:
+        return Section("Findings", (Words("Nothing was found that would spoil a study.", tone="good"),))
+    sections = []
+    for level in LEVELS:
+        own = [finding for finding in found.findings if finding.level == level]
+        if own:
+            sections.append(Section(head(own), tuple(block for finding in own for block in _finding(finding))))
+    meaning = "An error makes scores wrong, a warning may make them wrong, a note is good to know."
+    return Section("Findings", (Words(meaning),), tuple(sections))
+
+
+def _finding(finding: Finding) -> tuple[Block, ...]:
+    shown: tuple[object, ...] = finding.files or finding.rows
+    named = ""
+    if shown:
+        rest = [f"{count(finding.count - len(shown))} more"] if finding.count > len(shown) else []
+        named = f"{'Files' if finding.files else 'Rows, counted from 0'}: {listed([*shown, *rest], most=len(shown) + 1)}."
+    tone: Tone = "bad" if finding.level == "error" else ""
+    return (Words(f"{finding.where}:", finding.what, f"{finding.why} {finding.fix} {named}".rstrip(), tone=tone),)
+
+
+def _problems(problems: Sequence[Problem]) -> Section:
+    lines = tuple((Cell(problem.where), Cell(problem.what), Cell(problem.fix)) for problem in problems)
+    return Section("What `fit` would refuse", (Table("Problems", ("Where", "What", "What would be right"), lines),))
+
+
+def _parts(parts: Sequence[PartSummary]) -> Table:
+    grouped = parts[0].groups is not None
+    classes = list(parts[0].classes)[:MOST_CLASSES]
+    lines = []
+    for part in parts:
+        groups = (number(count(part.groups or 0)),) if grouped else ()
+        lines.append(
+            (
+                Cell(part.part),
+                number(count(part.rows)),
+                number(percent(part.share)),
+                *groups,
+                *(number(count(part.classes[one])) for one in classes),
+            )
+        )
+    note = "No group is on two sides." if grouped else ""
+    return Table("Rows of each part", ("Part", "Rows", "Share", *(("Groups",) if grouped else ()), *classes), tuple(lines), note)
+
+
+def _missing(plans: Sequence[MissingPlan]) -> Table:
+    lines = []
+    for plan in plans:
+        for name, effect in plan.effects.items():
+            chosen = Cell(f"{name} (chosen)" if name == plan.chosen else name)
+            lines.append((Cell(plan.header), number(count(plan.cells)), number(percent(plan.share)), chosen, Cell(effect)))
+    return Table("What each `missing` would do", ("Column", "Empty", "Share", "Policy", "What would happen"), tuple(lines))
+
+
+def _columns(found: Inspected) -> Table:
+    lines = []
+    for header, role, profile in found.columns:
+        if profile is None:
+            lines.append((Cell(header), Cell(role), number("–"), number("–"), Cell("cannot be read")))
+        else:
+            lines.append(
+                (Cell(header), Cell(role), number(count(profile.missing)), number(count(profile.distinct)), Cell(_contents(profile)))
+            )
+    return Table("What is in each column", ("Column", "Role", "Empty", "Different", "Contents"), tuple(lines))
+
+
+def _contents(profile: Profile) -> str:
+    if profile.numbers is not None and profile.number_cells == profile.filled and profile.distinct > 2 * MOST_VALUES:
+        low, middle, high = (significant(value) for value in (profile.numbers.minimum, profile.numbers.median, profile.numbers.maximum))
+        return f"{low} to {high}, median {middle}"
+    named = [(value if len(value) <= LONGEST else f"{value[: LONGEST - 1]}…", rows) for value, rows in profile.frequent[:MOST_VALUES]]
+    return ", ".join(f"{value} ({count(rows)})" for value, rows in named)

@@ -1,0 +1,66 @@
+"""What `inspect-data` finds wrong with data: every family of findings is called here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmtrain.columns.bookkeeping import PARTS
+from mmtrain.config import Experiment
+from mmtrain.data.findings import Finding
+from mmtrain.data.findings.cells import Sheet, Use, read_sheet, uses_of
+from mmtrain.data.findings.cohort import LEFT_OUT, Cohort
+from mmtrain.data.findings.finding import by_level
+from mmtrain.data.findings.policies import MissingPlan, missing_plans
+from mmtrain.data.findings.table import table_findings
+from mmtrain.data.findings.unused import worth_a_look
+from mmtrain.data.survey import Survey
+from mmtrain.data.table_file import TableFile
+from mmtrain.workflows.examine import Examined
+
+Found = tuple[tuple[Finding, ...], tuple[MissingPlan, ...]]
+"""Findings, the worst first, and what would become of missing cells."""
+
+
+def experiment_findings(experiment: Experiment, file: TableFile, readable: Iterable[str], tried: Examined, rows: int) -> Found:
+    """Everything about an experiment's table; `readable` are the headers that can be read, `rows` counts those of the file."""
+    given = experiment.split.method == "column"
+    uses = [use for use in uses_of(experiment.columns) if use.header in set(readable)]
+    uses += worth_a_look(file, {use.header for use in uses})
+    sheet = read_sheet(file, uses, rows)
+    cohort = _cohort(sheet, _parts(sheet, tried, given=given), given=given)
+    return by_level(table_findings(sheet, cohort)), missing_plans(sheet, cohort)
+
+
+def survey_findings(survey: Survey, file: TableFile) -> tuple[Finding, ...]:
+    """Everything that was found in a table whose roles were guessed."""
+    uses = [Use(one.header, one.guess.role, None, str(one.guess.options.get("task", ""))) for one in survey.used]
+    sheet = read_sheet(file, uses, survey.rows)
+    return by_level(table_findings(sheet, _cohort(sheet, None, given=False)))
+
+
+def _parts(sheet: Sheet, tried: Examined, *, given: bool) -> NDArray[np.int8] | None:
+    """The part of each row of the file: as the rows were divided or, where that is refused, as the table says."""
+    codes = np.full(sheet.rows, LEFT_OUT, dtype=np.int8)
+    if tried.table is not None and tried.divided is not None:
+        for code, (_, positions) in enumerate(tried.divided.items()):
+            codes[tried.table.rows[positions]] = code
+        return codes
+    marks = sheet.of_role("split") if given else []
+    if not marks:
+        return None
+    found, names = marks[0].codes(np.arange(sheet.rows))
+    known = np.array([*(PARTS.index(name) if name in PARTS else LEFT_OUT for name in names), LEFT_OUT], dtype=np.int8)
+    return known[found]
+
+
+def _cohort(sheet: Sheet, parts: NDArray[np.int8] | None, *, given: bool) -> Cohort:
+    """What the sheet says of its rows."""
+    groups, targets = sheet.of_role("group"), sheet.of_role("target")
+    everyone = np.arange(sheet.rows)
+    classed = next((cells for cells in targets if cells.use.task in ("binary", "multiclass")), None)
+    labels, classes = classed.codes(everyone) if classed is not None else (None, [])
+    codes = groups[0].codes(everyone)[0] if groups else None
+    return Cohort(sheet.rows, parts, given, codes, labels, tuple(classes))
