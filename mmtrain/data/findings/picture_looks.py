@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmtrain.data.image_decode import Progress, in_pieces
+from mmtrain.data.image_decode import Progress, in_pieces, picture_bytes
 from mmtrain.data.image_flight import InFlight
 from mmtrain.pixels import Layout
 
@@ -124,7 +124,7 @@ def looks(pixels: Pixels, positions: NDArray[np.int64], *, progress: Progress | 
     with closing(in_pieces(look, count, size=_PIECE)) as pieces:
         for piece, _ in pieces:
             if progress is not None:
-                progress(piece.stop, count, piece.stop * SIDE * SIDE)
+                progress(piece.stop, count, piece.stop * picture_bytes(pixels.layout))
     return found
 
 
@@ -153,7 +153,8 @@ def _waves() -> NDArray[np.float32]:
     """(8, SIDE): the cosines of the eight lowest frequencies, orthonormal (DCT-II)."""
     waves = np.sqrt(2 / SIDE) * np.cos(np.pi * (2 * np.arange(SIDE) + 1) * np.arange(8)[:, None] / (2 * SIDE))
     waves[0] /= np.sqrt(2)
-    return waves.astype(np.float32)
+    rounded: NDArray[np.float32] = waves.astype(np.float32)
+    return rounded
 
 
 def _coarse(luma: NDArray[np.float32]) -> NDArray[np.int8]:

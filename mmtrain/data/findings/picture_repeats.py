@@ -156,8 +156,8 @@ def _same(headers: Sequence[str], used: Uses, cohort: Cohort) -> Iterator[Findin
         if which.any():
             shown = sets.shown(which, rows if values is None else values[rows])
             number = int(which.sum())
-            what = f"{counted(number, 'picture')} {'is' if number == 1 else 'are'} {case.what}: {_ways(sets, which)}"
-            yield _told(case, what, headers, (sets, which, shown), cohort)
+            what = f"{counted(number, 'picture')} {'is' if number == 1 else 'are'} {case.what}"
+            yield _told(case, what, f": {_ways(sets, which)}", headers, (sets, which, shown), cohort)
 
 
 def _similar(headers: Sequence[str], used: Uses, cohort: Cohort) -> Iterator[Finding]:
@@ -168,8 +168,8 @@ def _similar(headers: Sequence[str], used: Uses, cohort: Cohort) -> Iterator[Fin
             shown = sets.shown(which, sets.used.pictures)
             number, differing = int(which.sum()), int((which & sets.differing).sum())
             what = f"{counted(number, 'set')} of pictures that look the same {'is' if number == 1 else 'are'} {case.what}"
-            what += f", {differing:,} of them with different labels" if differing else ""
-            yield _told(case, what, headers, (sets, which, shown), cohort)
+            labels = f", {differing:,} of them with different labels" if differing else ""
+            yield _told(case, what, labels, headers, (sets, which, shown), cohort)
 
 
 def _ways(sets: _Sets, which: NDArray[np.bool_]) -> str:
@@ -180,14 +180,17 @@ def _ways(sets: _Sets, which: NDArray[np.bool_]) -> str:
 
 
 def _told(
-    case: _Case, what: str, headers: Sequence[str], found: tuple[_Sets, NDArray[np.bool_], NDArray[np.int64]], cohort: Cohort
+    case: _Case, what: str, more: str, headers: Sequence[str], found: tuple[_Sets, NDArray[np.bool_], NDArray[np.int64]], cohort: Cohort
 ) -> Finding:
+    """The parts are named behind `what`, `more` follows."""
     sets, which, shown = found
     own = which[sets.numbers]
     rows = np.unique(sets.used.rows[own])
     first, second = sets.used.cells[shown[:2]]
     parts = f" ({listed(named_parts(cohort.parts[rows]))})" if case in (_SAME_ACROSS, _ALIKE_ACROSS) and cohort.parts is not None else ""
-    what = f"{what}{parts}; {counted(len(rows), 'row')} in all, for instance {first}" + ("." if first == second else f" and {second}.")
+    what = f"{what}{parts}{more}; {counted(len(rows), 'row')} in all, for instance {first}" + (
+        "." if first == second else f" and {second}."
+    )
     where = _where(headers, sets.used.columns[own])
     return _finding(case.level, case.kind, where, (what, case.why, case.fix), sets.used, shown, len(rows))
 

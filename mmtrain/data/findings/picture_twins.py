@@ -74,7 +74,8 @@ def similar(pixels: Pixels, looks: Looks, positions: NDArray[np.int64]) -> NDArr
 
     with closing(in_pieces(compare, len(pairs), size=_PIECE)) as pieces:
         verdicts = [verdict for _, verdict in pieces]
-    return pairs[np.concatenate([np.empty(0, dtype=np.bool_), *verdicts])]
+    same: NDArray[np.int64] = pairs[np.concatenate([np.empty(0, dtype=np.bool_), *verdicts])]
+    return same
 
 
 def look_same(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
