@@ -20,6 +20,9 @@ from mmtrain.pixels.source import content
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+TAIL = 1024
+"""Bytes at the end of a file by which most files differ; only those that do not are hashed as a whole."""
+
 
 @dataclass(frozen=True, eq=False)
 class FileFacts:
@@ -28,27 +31,27 @@ class FileFacts:
     headers: tuple[Picture, ...]
     of: NDArray[np.int32]
     """(files,): position in `headers`, -1 where a file has none."""
-    digests: NDArray[np.uint64]
-    """(files,): half of the first 128 bits of the SHA-256 of the bytes; 0 where they are no image."""
+    tails: NDArray[np.uint64]
+    """(files,): hash of size and last bytes, 0 for what is no image."""
     refusals: dict[int, UnreadableImage]
-    """Of files without a header, or without an end."""
+    """Of files without a header; without a store to tell, also of those without an end."""
 
 
-def file_facts(files: Sequence[ImageFile], *, progress: Progress | None = None) -> FileFacts:
-    """Read every file once, in threads."""
+def file_facts(files: Sequence[ImageFile], *, ends: bool, progress: Progress | None = None) -> FileFacts:
+    """Read every file, in threads; look at their `ends` where nobody decodes them."""
     headers: dict[Picture, int] = {}
     of = np.full(len(files), -1, dtype=np.int32)
-    digests = np.zeros(len(files), dtype=np.uint64)
+    tails = np.zeros(len(files), dtype=np.uint64)
     refusals: dict[int, UnreadableImage] = {}
 
     def look(piece: range) -> list[_Fact]:
-        return [_fact(files[position].path) for position in piece]
+        return [_fact(files[position].path, ends=ends) for position in piece]
 
     size = 0
     with closing(in_pieces(look, len(files))) as pieces:
         for piece, facts in pieces:
             for position, fact in zip(piece, facts, strict=True):
-                digests[position] = fact.digest
+                tails[position] = fact.tail
                 if fact.header is not None:
                     of[position] = headers.setdefault(fact.header, len(headers))
                 if fact.refusal is not None:
@@ -56,27 +59,49 @@ def file_facts(files: Sequence[ImageFile], *, progress: Progress | None = None) 
                 size += files[position].size
             if progress is not None:
                 progress(piece.stop, len(files), size)
-    return FileFacts(tuple(headers), of, digests, refusals)
+    return FileFacts(tuple(headers), of, tails, refusals)
+
+
+def equal_bytes(paths: Sequence[str], tails: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """(files,): the same number for files of equal bytes; those whose tail no other has are not read again."""
+    order = np.argsort(tails, kind="stable")
+    same = (tails[order][1:] == tails[order][:-1]) & (tails[order][1:] > 0)
+    doubtful = np.sort(order[np.append(same, False) | np.append(False, same)])
+
+    def whole(piece: range) -> list[bytes]:
+        return [sha256(Path(paths[position]).read_bytes()).digest() for position in doubtful[piece.start : piece.stop]]
+
+    numbers = np.arange(len(paths), dtype=np.int64)
+    first: dict[bytes, int] = {}
+    with closing(in_pieces(whole, len(doubtful))) as pieces:
+        hashes = [found for _, piece in pieces for found in piece]
+    for position, found in zip(doubtful.tolist(), hashes, strict=True):
+        numbers[position] = first.setdefault(found, position)
+    return numbers
 
 
 @dataclass(frozen=True)
 class _Fact:
-    digest: int = 0
+    tail: int = 0
     header: Picture | None = None
     refusal: UnreadableImage | None = None
 
 
-def _fact(path: str) -> _Fact:
-    digest, header = 0, None
+def _fact(path: str, *, ends: bool) -> _Fact:
+    tail, header = 0, None
     try:
         kind, data = content(Path(path))
-        digest = int.from_bytes(sha256(data).digest()[:8], "big")
+        tail = _hash(len(data).to_bytes(8, "big") + data[-TAIL:])
         header = inspect(data)
-        if kind == "JPEG" and not _ended(data):
+        if ends and kind == "JPEG" and not _ended(data):
             raise cut_short(kind)
     except UnreadableImage as refusal:
-        return _Fact(digest, header, refusal)
-    return _Fact(digest, header)
+        return _Fact(tail, header, refusal)
+    return _Fact(tail, header)
+
+
+def _hash(data: bytes) -> int:
+    return int.from_bytes(sha256(data).digest()[:8], "big")
 
 
 def _ended(data: bytes) -> bool:

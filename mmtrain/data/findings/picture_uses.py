@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmtrain.data.findings.picture_column import PictureFiles, starts_of
-from mmtrain.data.findings.picture_files import FileFacts
+from mmtrain.data.findings.picture_files import FileFacts, equal_bytes
 from mmtrain.data.findings.picture_gallery import Gallery
 from mmtrain.data.findings.picture_twins import sets_of
 
@@ -43,7 +43,8 @@ class Uses:
 def uses(columns: Sequence[PictureFiles], facts: Sequence[FileFacts], found: Sequence[Gallery]) -> Uses:
     """The cells of all columns, without pictures of one colour: those are equal for no other reason, and told elsewhere."""
     starts = starts_of(columns)
-    contents = _contents(facts)
+    paths = [file.path for column in columns for file in column.located.files]
+    contents = equal_bytes(paths, np.concatenate([one.tails for one in facts]))
     same = [_chains(contents), *(gallery.equal(contents) for gallery in found)]
     pictures = sets_of(int(starts[-1]), same)
     scenes = sets_of(int(starts[-1]), [*same, *(gallery.similar(pictures) for gallery in found)])
@@ -60,24 +61,14 @@ def uses(columns: Sequence[PictureFiles], facts: Sequence[FileFacts], found: Seq
         rows.append(column.of.numbers[used])
         cells.append(np.array(column.located.names, dtype=object)[column.located.codes[used]])
     files = np.concatenate(at)
-    levels = [values[files] for values in (_files(columns), contents, pictures, scenes)]
+    levels = [values[files] for values in (_files(paths), contents, pictures, scenes)]
     return Uses(np.concatenate(numbers), np.concatenate(rows), np.concatenate(cells), *levels)
 
 
-def _files(columns: Sequence[PictureFiles]) -> NDArray[np.int64]:
+def _files(paths: Sequence[str]) -> NDArray[np.int64]:
     """(files of all columns,): equal for the same file in two columns."""
     known: dict[str, int] = {}
-    paths = (file.path for column in columns for file in column.located.files)
-    return np.fromiter((known.setdefault(path, len(known)) for path in paths), dtype=np.int64)
-
-
-def _contents(facts: Sequence[FileFacts]) -> NDArray[np.int64]:
-    """(files of all columns,): equal for equal bytes; every file that is no image has a number of its own."""
-    digests = np.concatenate([one.digests for one in facts])
-    _, numbers = np.unique(digests, return_inverse=True)
-    lone = np.flatnonzero(digests == 0)
-    numbers[lone] = len(digests) + lone
-    return numbers.astype(np.int64)
+    return np.fromiter((known.setdefault(path, len(known)) for path in paths), dtype=np.int64, count=len(paths))
 
 
 def _chains(numbers: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -51,7 +51,7 @@ def picture_findings(
     if not columns:
         return []
     named = [looked_up(column, folder, allow_outside=allow_outside) for column in columns]
-    facts = [file_facts(column.located.files, progress=progress) for column in named]
+    facts = [file_facts(column.located.files, ends=column.layout is None, progress=progress) for column in named]
     seen = list(galleries(named, progress))
     found = [finding for column, own in zip(named, facts, strict=True) for finding in file_findings(column, own)]
     for column, (start, end) in zip(named, pairwise(starts_of(named).tolist()), strict=True):
