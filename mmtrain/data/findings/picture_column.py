@@ -58,8 +58,8 @@ class PictureFiles:
 
     @property
     def policy(self) -> str:
-        """What becomes of rows without a picture; without an experiment, what is done by default."""
-        return "error" if self.of.column is None else self.of.column.missing
+        """What becomes of rows without a picture; empty where no experiment says."""
+        return "" if self.of.column is None else self.of.column.missing
 
     @property
     def readable(self) -> NDArray[np.bool_]:

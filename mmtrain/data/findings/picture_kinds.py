@@ -70,7 +70,12 @@ def _level(column: PictureFiles) -> Level:
 
 
 def _outcome(column: PictureFiles) -> str:
-    outcomes = {"error": "`fit` refuses the table", "mask": "the network sees none in these rows", "drop": "these rows are left out"}
+    outcomes = {
+        "error": "`fit` refuses the table",
+        "mask": "the network sees none in these rows",
+        "drop": "these rows are left out",
+        "": "`fit` refuses the table, unless `missing: mask` or `missing: drop` is set",
+    }
     return outcomes[column.policy]
 
 

@@ -8,6 +8,7 @@ without a store they are decoded once more, and without an experiment not at all
 | `picture_column` | a column, its files and its pixels |
 | `picture_files` | header and hash of every file |
 | `picture_kinds` | findings about files: gone, damaged, of several kinds |
+| `picture_sources` | findings about kinds of files that go with the label |
 | `picture_looks` | brightness, contrast and perceptual hash of every picture |
 | `picture_levels` | findings about pictures of one colour, and far too dark or bright ones |
 | `picture_twins` | which pictures look the same |
@@ -32,6 +33,7 @@ from mmtrain.data.findings.picture_gallery import Gallery, galleries
 from mmtrain.data.findings.picture_kinds import file_findings
 from mmtrain.data.findings.picture_levels import level_findings
 from mmtrain.data.findings.picture_repeats import repeat_findings
+from mmtrain.data.findings.picture_sources import source_findings
 from mmtrain.data.findings.picture_uses import uses
 from mmtrain.data.image_decode import Progress
 
@@ -53,7 +55,9 @@ def picture_findings(
     named = [looked_up(column, folder, allow_outside=allow_outside) for column in columns]
     facts = [file_facts(column.located.files, ends=column.layout is None, progress=progress) for column in named]
     seen = list(galleries(named, progress))
-    found = [finding for column, own in zip(named, facts, strict=True) for finding in file_findings(column, own)]
+    found: list[Finding] = []
+    for column, own in zip(named, facts, strict=True):
+        found += [*file_findings(column, own), *source_findings(column, own, cohort)]
     for column, (start, end) in zip(named, pairwise(starts_of(named).tolist()), strict=True):
         found += [finding for gallery in seen for finding in _levels(column, gallery, start, end)]
     return [*found, *repeat_findings([column.header for column in columns], uses(named, facts, seen), cohort)]
