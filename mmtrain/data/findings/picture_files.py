@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +36,12 @@ class FileFacts:
     refusals: dict[int, UnreadableImage]
     """Of files without a header; without a store to tell, also of those without an end."""
 
+    def whole(self, readable: NDArray[np.bool_]) -> FileFacts:
+        """Without the headers of files that have a refusal, or are not `readable` (files,)."""
+        kept = readable.copy()
+        kept[list(self.refusals)] = False
+        return replace(self, of=np.where(kept, self.of, -1))
+
 
 def file_facts(files: Sequence[ImageFile], *, ends: bool, progress: Progress | None = None) -> FileFacts:
     """Read every file, in threads; look at their `ends` where nobody decodes them."""
@@ -64,9 +70,8 @@ def file_facts(files: Sequence[ImageFile], *, ends: bool, progress: Progress | N
 
 def equal_bytes(paths: Sequence[str], tails: NDArray[np.uint64]) -> NDArray[np.int64]:
     """(files,): the same number for files of equal bytes; those whose tail no other has are not read again."""
-    order = np.argsort(tails, kind="stable")
-    same = (tails[order][1:] == tails[order][:-1]) & (tails[order][1:] > 0)
-    doubtful = np.sort(order[np.append(same, False) | np.append(False, same)])
+    _, codes, counts = np.unique(tails, return_inverse=True, return_counts=True)
+    doubtful = np.flatnonzero((counts[codes] > 1) & (tails > 0))
 
     def whole(piece: range) -> list[bytes]:
         return [sha256(Path(paths[position]).read_bytes()).digest() for position in doubtful[piece.start : piece.stop]]

@@ -45,11 +45,14 @@ DAMAGES = {
 CUT_SHORT = frozenset(str(cut_short(kind)) for kind in FORMATS)
 
 
-def file_findings(column: PictureFiles, facts: FileFacts) -> list[Finding]:
-    """All of one column; `facts` are those of its files."""
+def damage_findings(column: PictureFiles, facts: FileFacts) -> list[Finding]:
+    """What keeps rows of one column without a picture; `facts` are those of its files."""
+    return [*_missing(column), *_damaged(column, facts)]
+
+
+def kind_findings(column: PictureFiles, facts: FileFacts) -> list[Finding]:
+    """In what the pictures of one column differ; `facts` are those of its files, without the damaged ones."""
     return [
-        *_missing(column),
-        *_damaged(column, facts),
         *_misnamed(column, facts),
         *_sizes(column, facts),
         *_modes(column, facts),

@@ -127,14 +127,28 @@ def looks(pixels: Pixels, positions: NDArray[np.int64], *, progress: Progress | 
 
 def _looks(fields: NDArray[np.float32]) -> Looks:
     """Of (pictures, SIDE, SIDE, channels)."""
-    luma = fields[..., 0]
+    luma = luma_of(fields)
     contrast = np.ptp(luma, axis=(1, 2))
     if fields.shape[-1] == 3:
-        red, green, blue = np.moveaxis(fields, -1, 0)
-        luma = 0.299 * red + 0.587 * green + 0.114 * blue  # ITU-R BT.601
-        contrast = np.maximum(np.ptp(luma, axis=(1, 2)), np.ptp(red - blue, axis=(1, 2)))
+        contrast = np.maximum(contrast, np.ptp(fields[..., 0] - fields[..., 2], axis=(1, 2)))
     prints = fields.reshape(len(fields), -1).view(np.uint32).astype(np.uint64) @ _factors(fields[0].size)
     return Looks(luma.mean(axis=(1, 2)), contrast, _hashes(luma), _coarse(luma), prints)
+
+
+def luma_of(fields: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(pictures, side, side) of (pictures, side, side, channels), by ITU-R BT.601."""
+    if fields.shape[-1] == 1:
+        return fields[..., 0]
+    red, green, blue = np.moveaxis(fields, -1, 0)
+    luma: NDArray[np.float32] = 0.299 * red + 0.587 * green + 0.114 * blue
+    return luma
+
+
+def coarser(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(pictures, COARSE, COARSE, ...) means of (pictures, SIDE, SIDE, ...)."""
+    share = SIDE // COARSE
+    means: NDArray[np.float32] = values.reshape(len(values), COARSE, share, COARSE, share, *values.shape[3:]).mean(axis=(2, 4))
+    return means
 
 
 @lru_cache
@@ -161,7 +175,7 @@ def _waves() -> NDArray[np.float32]:
 
 
 def _coarse(luma: NDArray[np.float32]) -> NDArray[np.int8]:
-    fields = luma.reshape(len(luma), COARSE, SIDE // COARSE, COARSE, SIDE // COARSE).mean(axis=(2, 4)).reshape(len(luma), -1)
+    fields = coarser(luma).reshape(len(luma), -1)
     fields -= fields.mean(axis=1, keepdims=True)
     spread = np.sqrt((fields**2).mean(axis=1, keepdims=True))
     coarse: NDArray[np.int8] = np.rint(STEPS * fields / np.maximum(spread, 1e-6)).clip(-127, 127).astype(np.int8)

@@ -2,10 +2,12 @@
 
 Every hash is compared with a few neighbours in sorted order, once for each rotation of its bits by a byte (after Manku, Jain and
 Das Sarma 2007, "Detecting near-duplicates for web crawling"), so that the cost grows with the number of pictures and not with its
-square. What is close there is compared by `Looks.coarse`, and what is left by all fields in all their colours.
+square. What is close there is compared by `Looks.coarse`, and what is left by the luma of all fields and by colours in coarse ones:
+JPEG keeps a fourth of the colours.
 
-Measured: copies saved again as JPEG, at half or double size, or a tenth brighter differ from the original by a correlation of at
-most 0.004 below 1 in photos and scans; of all pairs of 2,000 photos of clothes and of 400 scans, none came closer than 0.027.
+Measured on 5,398 photos of clothes, 400 scans and 3,822 emoji of 64 x 64: of copies saved again as JPEG of quality 50 or 85, at
+double size, with noise or a fifth less contrast, 97 of 100 or more were found; at half size all photos and scans, but 55 of 100
+emoji. Found besides were five pairs: one photo handed in twice, with two labels, and flags that differ in a shade.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.data.findings.picture_looks import STEPS, THOROUGH, Looks, Pixels
+from mmtrain.data.findings.picture_looks import STEPS, THOROUGH, Looks, Pixels, coarser, luma_of
 from mmtrain.data.image_decode import in_pieces
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ NEIGHBOURS = 8
 ALIKE = 0.01
 """Two pictures look the same when the correlation of their fields is less than this below 1, and"""
 
-LARGEST = 0.5
+LARGEST = 0.6
 """no value differs by more than this many standard deviations: a small thing that is there or not tells pictures apart."""
 
 GAIN = 1.3
@@ -50,9 +52,8 @@ _PIECE = 64
 
 def equal_pixels(pixels: Pixels, looks: Looks, positions: NDArray[np.int64]) -> NDArray[np.int64]:
     """(pairs, 2) of indices into `positions` whose pictures have the same pixels; each set of equal ones as a chain."""
-    order = np.argsort(looks.prints, kind="stable")
-    same = looks.prints[order][1:] == looks.prints[order][:-1]
-    members = order[np.append(same, False) | np.append(False, same)]
+    _, codes, counts = np.unique(looks.prints, return_inverse=True, return_counts=True)
+    members = np.flatnonzero(counts[codes] > 1)
     hashes = [sha256(pixels.take(positions[[member]]).tobytes()).digest() for member in members]
     last: dict[bytes, int] = {}
     pairs = []
@@ -80,16 +81,20 @@ def similar(pixels: Pixels, looks: Looks, positions: NDArray[np.int64]) -> NDArr
 
 def look_same(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Whether fields (pairs, SIDE, SIDE, channels) show the same, but for a little brightness and contrast."""
-    ones, others = (fields.reshape(len(fields), -1) for fields in (first, second))
+    ones, others = (luma_of(fields).reshape(len(fields), -1) for fields in (first, second))
     shift = np.abs(ones.mean(axis=1) - others.mean(axis=1))
-    spreads = [values.std(axis=1) for values in (ones, others)]
-    gain = np.maximum(spreads[0], 1e-6) / np.maximum(spreads[1], 1e-6)
-    same: NDArray[np.bool_] = _near(_standard(ones), _standard(others)) & (shift <= SHIFT) & (gain <= GAIN) & (gain >= 1 / GAIN)
+    gain = np.maximum(ones.std(axis=1), 1e-6) / np.maximum(others.std(axis=1), 1e-6)
+    alike = (shift <= SHIFT) & (gain <= GAIN) & (gain >= 1 / GAIN)
+    same: NDArray[np.bool_] = (
+        alike & _near(_standard(ones), _standard(others)) & _near(_standard(coarser(first)), _standard(coarser(second)))
+    )
     return same
 
 
 def _standard(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    centred = values - values.mean(axis=1, keepdims=True)
+    """(pictures, values) with mean 0 and deviation 1; all channels by the same measure."""
+    flat = values.reshape(len(values), -1)
+    centred = flat - flat.mean(axis=1, keepdims=True)
     scaled: NDArray[np.float32] = centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-6)
     return scaled
 

@@ -30,7 +30,7 @@ from mmtrain.data.findings.finding import Finding
 from mmtrain.data.findings.picture_column import PictureColumn, PictureFiles, looked_up, starts_of
 from mmtrain.data.findings.picture_files import file_facts
 from mmtrain.data.findings.picture_gallery import Gallery, galleries
-from mmtrain.data.findings.picture_kinds import file_findings
+from mmtrain.data.findings.picture_kinds import damage_findings, kind_findings
 from mmtrain.data.findings.picture_levels import level_findings
 from mmtrain.data.findings.picture_repeats import repeat_findings
 from mmtrain.data.findings.picture_sources import source_findings
@@ -57,7 +57,10 @@ def picture_findings(
     seen = list(galleries(named, progress))
     found: list[Finding] = []
     for column, own in zip(named, facts, strict=True):
-        found += [*file_findings(column, own), *source_findings(column, own, cohort)]
+        found += damage_findings(column, own)
+    facts = [own.whole(column.readable) for column, own in zip(named, facts, strict=True)]
+    for column, own in zip(named, facts, strict=True):
+        found += [*kind_findings(column, own), *source_findings(column, own, cohort)]
     for column, (start, end) in zip(named, pairwise(starts_of(named).tolist()), strict=True):
         found += [finding for gallery in seen for finding in _levels(column, gallery, start, end)]
     return [*found, *repeat_findings([column.header for column in columns], uses(named, facts, seen), cohort)]
