@@ -18,7 +18,18 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-SCRIPTS = ("start_up", "throughput", "image_store", "store_read", "augmentation", "text", "memory", "predict", "inspect_data")
+SCRIPTS = (
+    "start_up",
+    "throughput",
+    "image_store",
+    "store_read",
+    "augmentation",
+    "text",
+    "memory",
+    "predict",
+    "inspect_data",
+    "inspect_pictures",
+)
 HERE = Path(__file__).parent
 
 

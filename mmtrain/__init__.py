@@ -16,7 +16,8 @@ One direction, no way back; `mmtrain/workflows/fit.py` is this path as code.
 | 6 | `Batches.epoch(number)` | `{column, column_present}`, targets, weights | |
 | 7 | `assemble(experiment, fitted)` | `Network`: core, predictor, whole | `model.keras` |
 | 8 | `loop.train(...)` | events, best weights | `metrics.jsonl`, `checkpoints/` |
-| 9 | `evaluate(run, part)` | scores beside a baseline | `metrics.json`, `predictions_<part>.csv`, `plots/`, `report.html` |
+| 9 | `fit_decisions(run, material)` | calibration, threshold, conformal bound, of validation rows | `decisions.json` |
+| 10 | `evaluate(run, part)` | scores beside a baseline | `metrics.json`, `predictions_<part>.csv`, `plots/`, `report.html` |
 
 # Floors
 

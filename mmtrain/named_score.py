@@ -1,10 +1,10 @@
-"""One score: its value or the reason why it has none, and which direction is better."""
+"""One score: its value and how sure that is, or the reason why it has none; and which direction is better."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import SupportsFloat
 
@@ -38,6 +38,18 @@ HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType(
 
 
 @dataclass(frozen=True)
+class Interval:
+    """Where a score would lie for all rows of this kind, at a stated confidence."""
+
+    low: float
+    high: float
+
+    def plain(self) -> dict[str, float]:
+        """For metrics.json."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Score:
     """One number of a part, or why there is none; `auc[beach]` is the AUC of the label `beach`.
 
@@ -48,10 +60,17 @@ class Score:
     value: float | None
     undefined: str = ""
     note: str = ""
+    interval: Interval | None = None
 
     def __post_init__(self) -> None:
         if (self.value is None) != bool(self.undefined) or not math.isfinite(self.value or 0.0):
             raise ValueError(f"The score '{self.name}' needs a finite value or a reason; it has {self.value} and '{self.undefined}'.")
+
+    def plain(self) -> dict[str, float | str | None]:
+        """For metrics.json, under its name: the value with its interval, and what is to be said of it."""
+        limits = {} if self.interval is None else self.interval.plain()
+        said = {"undefined": self.undefined, "note": self.note}
+        return {"value": self.value, **limits, **{key: text for key, text in said.items() if text}}
 
 
 def higher_is_better(name: str) -> bool:

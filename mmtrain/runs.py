@@ -12,10 +12,13 @@
         checkpoints/          best, last, previous
         tensorboard/          what metrics.jsonl says, for TensorBoard, where the experiment asks for it
         model.keras           the trained model with its preprocessing
+        decisions.json        what validation rows decided for that model: calibration, threshold, conformal bound, where asked for
         metrics.json          scores of the parts that were evaluated
         predictions_<part>.csv, most_wrong_<part>.json
         scores_<part>.csv, confusion_<part>.csv, epochs.csv
+        contributions_<part>.csv, missing_patterns_<part>.csv, subgroups_<part>.csv
         plots/*.png, report.html, model_card.md
+        baselines/<branch>/   the branch trained alone, where an evaluation asks for it: run.json, metrics.jsonl, model.keras
         manifest.json         of a run that was unpacked: what its archive held and what it left out
         .lock                 held by the process that trains the run
 
@@ -166,9 +169,15 @@ def create(name: str, output: Path) -> Run:
         raise RunError(
             Problem(str(parent), f"the run folder cannot be made: {error.strerror}.", "Give another folder with --output.")
         ) from None
-    run = Run(parent / str(number))
-    run.write_json("run.json", {"format": FORMAT, "name": name, "state": "running", "started": now()})
+    run = begun(parent / str(number), name)
     _point_latest(run)
+    return run
+
+
+def begun(folder: Path, name: str) -> Run:
+    """What a folder that is there becomes when a training begins in it."""
+    run = Run(folder)
+    run.write_json("run.json", {"format": FORMAT, "name": name, "state": "running", "started": now()})
     return run
 
 

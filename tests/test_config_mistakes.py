@@ -602,6 +602,50 @@ def test_what_is_broken_causes_no_reports_elsewhere(tmp_path, changes, report):
     assert reported(tmp_path, text) == "\n".join(f"clinic.yaml:{line}" for line in report)
 
 
+NO_SUCH_TARGET = [
+    ("threshold: {aim: youden}", "threshold", "price", "binary"),
+    ("calibration: temperature", "calibration", "price", "binary, multiclass or multilabel"),
+    ("conformal: 0.9", "conformal", "labels", "binary, multiclass or regression"),
+]
+WITH_TARGET = """\
+data: {{table: patients.csv}}
+columns: {{age: {{role: numeric}}, price: {{role: target, task: {task}}}}}
+evaluation: {{{option}}}
+"""
+
+
+@pytest.mark.parametrize(("option", "key", "target", "tasks"), NO_SUCH_TARGET)
+def test_what_is_fitted_on_validation_rows_needs_a_target_it_goes_with(tmp_path, option, key, target, tasks):
+    wrong, right = ("multilabel", "multiclass") if target == "labels" else ("regression", "binary")
+    assert reported(tmp_path, WITH_TARGET.format(task=wrong, option=option)) == (
+        f"clinic.yaml:3: evaluation.{key}: `{key}` needs a target with the task {tasks}. Leave it out, or add such a target."
+    )
+    assert reported(tmp_path, WITH_TARGET.format(task=right, option=option)) == ""
+    assert reported(tmp_path, WITH_TARGET.format(task="regresion", option=option)) == (
+        "clinic.yaml:2: columns.price.task: there is no task 'regresion'. Did you mean 'regression'?"
+    )
+
+
+THRESHOLDS = [
+    ("{aim: yuden}", "threshold.aim: 'yuden' does not have the right form. f1: the highest F1; youden: the highest sensitivity plus "),
+    ("{aim: sensitivity>=2}", "threshold.aim: 'sensitivity>=2' does not have the right form. f1: the highest F1; "),
+    (
+        "{aim: cost}",
+        "threshold: `aim: cost` and `cost` belong together. Write `{aim: cost, cost: {false_positive: 1, false_negative: 5}}`.",
+    ),
+    ("{aim: f1, cost: {false_negative: 2}}", "threshold: `aim: cost` and `cost` belong together. "),
+    ("{aim: cost, cost: {false_negative: 0}}", "threshold.cost.false_negative: 0 is out of range. It has to be more than 0."),
+    ("youden", "threshold: expected a map of keys and values; found 'youden'. For example `threshold: {aim: youden}`."),
+]
+
+
+@pytest.mark.parametrize(("given", "report"), THRESHOLDS)
+def test_aim_that_is_none_is_told(tmp_path, given, report):
+    found = reported(tmp_path, WITH_TARGET.format(task="binary", option=f"threshold: {given}"))
+    assert found.startswith(f"clinic.yaml:3: evaluation.{report}")
+    assert found.count("\n") == 0
+
+
 SEVEN = """\
 dat: {table: patients.csv}
 columns:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from mmtrain import config
 from mmtrain.data import encode
+from mmtrain.evaluation.decisions import Rows, TargetDecisions, judge
 from mmtrain.evaluation.predictions import frame, to_csv
 from mmtrain.evaluation.scoring import score_target
 from mmtrain.reports import background, drawing, numbers, plots, words
@@ -19,7 +20,8 @@ from mmtrain.reports.report import bounded, page, write
 from mmtrain.runs import Run
 
 EVIL = "<script>alert(1)</script>"
-RELIABILITY = ": share of yes by predicted probability, and how many rows each point stands for."
+RELIABILITY = ": share that came true by predicted probability; the expected calibration error is"
+THRESHOLDS = "Sensitivity, specificity and precision of ill"
 VOID = {"meta", "br", "img", "link", "input", "path", "use", "rect", "image"}
 AGE = {"role": "numeric", "fill": 50.0, "center": 51.5, "scale": 9.25, "indicator": True, "masked": False}
 AGE |= {"minimum": 20.0, "maximum": 80.0, "missing": 2}
@@ -127,7 +129,10 @@ def evaluate(run, part, truths, predictions, table="t.csv", report=True, when="2
     count = len(next(iter(truths.values())))
     rows = frame(np.arange(count), [str(row) for row in range(count)], fitted.targets, truths, predictions)
     run.write_text(f"predictions_{part}.csv", to_csv(rows))
-    results = {key: score_target(key, target, truths[key], predictions[key]).plain() for key, target in fitted.targets.items()}
+    results = {}
+    for key, target in fitted.targets.items():
+        found = judge(target, TargetDecisions(), Rows(truths[key], predictions[key], None), confidence=0.95)
+        results[key] = score_target(key, target, truths[key], predictions[key]).with_analyses(found).plain()
     known = run.read_json("metrics.json") if (run / "metrics.json").exists() else {}
     run.write_json("metrics.json", {**known, part: results})
     looks = run.read_json("run.json").get("evaluations", [])
@@ -280,15 +285,19 @@ def test_report_draws_every_part(binary):
         "reliability_validation.png",
         "roc_test.png",
         "roc_validation.png",
+        "thresholds_test.png",
+        "thresholds_validation.png",
     ]
     assert found.alts == [
         "Line plots over 3 epochs: training and validation loss, validation_auc, learning rate.",
         "ROC curve of ill on the 4 test rows; the area under it is 0.250, guessing has 0.500.",
         "Precision-recall curve of ill on the 4 test rows; the average precision is 0.500, guessing has 0.500.",
-        f"Reliability curve of ill on the 4 test rows{RELIABILITY}",
+        f"{THRESHOLDS} on the 4 test rows over the threshold; the one in use, 0.5, gives sensitivity 0.500 and specificity 0.000.",
+        f"Reliability curve of ill on the 4 test rows{RELIABILITY} 0.638.",
         "ROC curve of ill on the 2 validation rows; the area under it is 1.000, guessing has 0.500.",
         "Precision-recall curve of ill on the 2 validation rows; the average precision is 1.000, guessing has 0.500.",
-        f"Reliability curve of ill on the 2 validation rows{RELIABILITY}",
+        f"{THRESHOLDS} on the 2 validation rows over the threshold; the one in use, 0.5, gives sensitivity 1.000 and specificity 1.000.",
+        f"Reliability curve of ill on the 2 validation rows{RELIABILITY} 0.150.",
     ]
 
 
@@ -344,7 +353,7 @@ def test_report_escapes_every_name(tmp_path, capfd):
     assert [row[0] for row in found.tables["Rows of each part by kind"][2:]] == classes
     assert found.tables["SHA-256"][1][0] == f"{EVIL}.csv"
     assert any(term.endswith(f"# {EVIL}") for term in found.terms)
-    assert png_names(run) == ["confusion_test.png", "learning_curves.png"]
+    assert png_names(run) == ["confusion_test.png", "learning_curves.png", "reliability_test.png"]
     assert capfd.readouterr() == ("", "")  # no word about letters the font lacks
 
 
@@ -434,6 +443,7 @@ def test_report_of_two_targets_names_them(tmp_path):
         "reliability_ill_test.png",
         "residuals_a_b_test.png",
         "roc_ill_test.png",
+        "thresholds_ill_test.png",
     ]
     rows = "on the 3 test rows with a known answer"
     assert found.alts[2] == f"Residuals of a:b {rows}: predicted less true values, from 0 to 1,200, mean 400."

@@ -181,6 +181,48 @@ def test_run_that_was_interrupted_three_times_ends_with_the_same_bits(tmp_path):
     assert_equal_bits(whole, run)
 
 
+DECIDING = (
+    LIGHT.replace("light", "deciding")
+    + """
+split: {validation: 0.3, test: 0.1}
+evaluation: {calibration: isotonic, threshold: {aim: f1}, conformal: 0.6}
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def deciding(light):
+    """The experiment of LIGHT that has something fitted on validation rows, and its run that is never interrupted."""
+    path = write_experiment(light.parent / "deciding.yaml", DECIDING)
+    return path, fit(path, output=light.parent / "deciding").run
+
+
+def test_what_validation_rows_decide_is_the_same_after_an_interruption(deciding, tmp_path):
+    """Where it was interrupted there is a model, and what was decided for it, too."""
+    path, whole = deciding
+    run = stopped(path, tmp_path, 3, 1)
+    assert evaluate(str(run.folder), part="validation").results["y"].analyses["operating_point"]["aim"] == "f1"
+    (run / "metrics.json").unlink()
+    for left in ("report.html", "predictions_validation.csv"):
+        (run / left).unlink()
+    shutil.rmtree(run / "plots")
+    assert resumed(run) == []
+    assert_equal_bits(whole, run, "decisions.json")
+
+
+def test_killed_between_the_model_and_what_is_decided_for_it_makes_up_for_it(deciding):
+    _, whole = deciding
+    run = copied(whole)
+    (run / "decisions.json").unlink()
+    run.update(files={name: known for name, known in run.read_json("run.json")["files"].items() if name != "decisions.json"})
+    run.update(stopped=None, epochs=None, best_epoch=None)
+    with pytest.raises(RunError, match="the training was stopped before the calibration, the threshold or the conformal bound"):
+        evaluate(str(run.folder))
+    assert resumed(run) == []
+    assert_equal_bits(whole, run, "decisions.json")
+    assert "decisions.json" in run.read_json("run.json")["files"]
+
+
 # What a killed process leaves: the folder as it stood at that moment
 
 

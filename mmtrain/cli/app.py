@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typer
 
-from mmtrain.cli import cache, check, evaluate, explain, export, fit, init, inspect_data, pack, predict, schema, unpack
+from mmtrain.cli import cache, check, compare, evaluate, explain, export, fit, init, inspect_data, pack, predict, schema, unpack
 from mmtrain.errors import MmtrainError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command("fit")(fit.command)
 app.command("evaluate")(evaluate.command)
+app.command("compare")(compare.command)
 app.command("predict")(predict.command)
 app.command("explain")(explain.command)
 app.command("export")(export.command)

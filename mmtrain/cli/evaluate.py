@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Json, Output, Quiet, Run
+from mmtrain.cli.options import Code, Json, Output, Quiet, Run, Set
 
 if TYPE_CHECKING:
     from mmtrain.workflows.evaluate import Evaluated
@@ -20,20 +20,31 @@ class Part(StrEnum):
     test = "test"
     validation = "validation"
     train = "train"
+    conformal = "conformal"
 
 
 def command(
     run: Run = None,
+    *,
     part: Annotated[Part, typer.Option("--part", help="Which part of the split to score.")] = Part.test,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="TABLE", help="Score all rows of another table instead.", show_default=False)
     ] = None,
+    subgroup: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--subgroup",
+            metavar="COLUMN",
+            help="Also score the rows of each value of this column, or, as COLUMN=0,40,65, of each range; may be given several times.",
+        ),
+    ] = None,
+    overrides: Set = None,
     output: Output = Path("runs"),
     code: Code = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score a run beside its baseline, from the weights of its best epoch."""
+    """Score a run beside its baselines, from the weights of its best epoch."""
     from mmtrain.cli.live import display
     from mmtrain.cli.show import print_json
     from mmtrain.workflows.code import import_code
@@ -41,7 +52,16 @@ def command(
 
     import_code(code)
     with display(quiet=quiet or as_json) as shown:
-        done = evaluate(run, part=part.value, table=data, output=output, progress=shown.pictures, say=shown.say)
+        done = evaluate(
+            run,
+            part=part.value,
+            table=data,
+            subgroups=subgroup or (),
+            overrides=overrides or (),
+            output=output,
+            progress=shown.pictures,
+            say=shown.say,
+        )
     if as_json:
         scores = {key: result.plain() for key, result in done.results.items()}
         print_json(
@@ -59,12 +79,13 @@ def command(
 
 
 def _show(done: Evaluated, *, quiet: bool) -> None:
-    from mmtrain.cli.scores import show_scores
+    from mmtrain.cli.scores import show_baselines, show_scores
     from mmtrain.cli.show import note, out
 
     console = out()
-    for result in done.results.values():
+    for key, result in done.results.items():
         show_scores(console, f"{done.part} of {done.run}", result)
+        show_baselines(console, result, done.main[key])
     for remark in done.remarks:
         note(remark)
     if done.looks > 1:

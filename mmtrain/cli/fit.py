@@ -85,6 +85,7 @@ def _one_of(config: Path | None, resume_run: str | None, overrides: list[str] | 
 
 def _result(done: Fitted, *, as_json: bool, quiet: bool) -> None:
     from mmtrain.cli.show import note, number, out, print_json
+    from mmtrain.reports.decisions import told
 
     ended = done.ended
     if as_json:
@@ -96,6 +97,8 @@ def _result(done: Fitted, *, as_json: bool, quiet: bool) -> None:
     )
     reason = f"; {ended.reason}" if ended.reason else ""
     note(f"Best epoch {ended.best_epoch} of {ended.epochs}{reason}.  {scores}", quiet=quiet)
+    for sentence in told(done.decisions):
+        note(sentence, quiet=quiet)
     out().print(str(done.run.folder), soft_wrap=True, markup=False)
     note(f"Report: {done.run / 'report.html'}", quiet=quiet)
     note(f"Score it on the test part: mmtrain evaluate {done.run.folder}", quiet=quiet)

@@ -53,7 +53,7 @@ def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool)
     from mmtrain.workflows.inspect import inspect_experiment, plain
 
     with display(quiet=quiet or as_json) as shown:
-        inspection = inspect_experiment(path, overrides=overrides, progress=shown.pictures)
+        inspection = inspect_experiment(path, overrides=overrides, progress=shown.pictures, checking=shown.checked)
     if as_json:
         print_json(plain(inspection))
     else:
@@ -62,11 +62,13 @@ def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool)
 
 
 def _table(path: Path, *, as_json: bool, quiet: bool) -> InspectedTable:
+    from mmtrain.cli.live import display
     from mmtrain.cli.show import print_json
     from mmtrain.cli.survey_view import show_survey
     from mmtrain.workflows.inspect import inspect_table, plain
 
-    inspected = inspect_table(path)
+    with display(quiet=quiet or as_json) as shown:
+        inspected = inspect_table(path, checking=shown.checked)
     if as_json:
         print_json(plain(inspected))
     else:

@@ -52,7 +52,15 @@ class Display:
             self.console.print(text, soft_wrap=True, markup=False)
 
     def pictures(self, done: int, total: int, size: int) -> None:
-        """Pictures decoded so far, and the bytes of their pixels. A smaller number than before begins another column."""
+        """Pictures decoded so far, and the bytes of their pixels."""
+        self._pictures_done("decoding", done, total, size)
+
+    def checked(self, done: int, total: int, size: int) -> None:
+        """Pictures checked so far, and the bytes that were read for it."""
+        self._pictures_done("checking", done, total, size)
+
+    def _pictures_done(self, doing: str, done: int, total: int, size: int) -> None:
+        """A smaller number than before begins another column."""
         if self.quiet:
             return
         if done < self._pictures[0] or not self._pictures[0]:
@@ -61,7 +69,7 @@ class Display:
         self._pictures = (done, *self._pictures[1:])
         if not self._due(last=done == total):
             return
-        text = f"decoding pictures: {done:,} of {total:,}  {size / 1e6:,.0f} MB{self._pace(total)}"
+        text = f"{doing} pictures: {done:,} of {total:,}  {size / 1e6:,.0f} MB{self._pace(total)}"
         if self.console.is_terminal:
             self.console.print(f"{text:79}", end="\r" if done < total else "\n", soft_wrap=True)
         elif done == total:

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from mmtrain.workflows.predict import Predicted
 
 
+PROBA = (
+    "Also write the probability of every class or label, `probability_<class>`, and, where the experiment asks for calibration, "
+    "the calibrated one, `calibrated_<class>`."
+)
+
+
 class OnError(StrEnum):
     """What becomes of a row that cannot be predicted."""
 
@@ -36,7 +42,7 @@ def command(
             show_default=False,
         ),
     ] = None,
-    proba: Annotated[bool, typer.Option("--proba", help="Also write the probability of every class or label.")] = False,
+    proba: Annotated[bool, typer.Option("--proba", help=PROBA)] = False,
     on_error: Annotated[
         OnError,
         typer.Option(
@@ -53,7 +59,11 @@ def command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Predict every row of a table, row by row in its order, and say how the rows differ from those of training."""
+    """Predict every row of a table, row by row in its order, and say how the rows differ from those of training.
+
+    Of a run with `evaluation.conformal` every row also has a `prediction_set`, the classes joined by ` | `, or the interval from
+    `prediction_low` to `prediction_high`.
+    """
     import sys
 
     from mmtrain.cli.live import display

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mmtrain.errors import ConfigError, DataError, MmtrainError, RunError, UsageError
+from mmtrain.named_score import Interval
 
 HEADINGS: tuple[tuple[type[MmtrainError], str], ...] = (
     (UsageError, "The command cannot be carried out"),
@@ -76,6 +77,11 @@ def number(value: float | None) -> str:
     if value and abs(value) < 0.0005:
         return f"{value:.2g}"
     return f"{value:.3f}" if abs(value) < 1000 else f"{value:.4g}"
+
+
+def interval(limits: Interval | None) -> str:
+    """`0.812 to 0.874`."""
+    return "–" if limits is None else f"{number(limits.low)} to {number(limits.high)}"
 
 
 def plain_table(*headers: str) -> Table:

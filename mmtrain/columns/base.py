@@ -90,6 +90,11 @@ class Column(Section):
         """Whether rows without a value leave the table."""
         return getattr(self, "missing", "") == "drop"
 
+    @property
+    def masks_missing(self) -> bool:
+        """Whether the network goes without the column where it has no value."""
+        return getattr(self, "missing", "") == "mask"
+
 
 class InputColumn(Column):
     """A column that feeds the network."""

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from mmtrain.registry import Section
 
 Baseline = Literal["majority", "single_branch", "gradient_boosting"]
-Edges = Annotated[tuple[float, ...], Field(min_length=2)]
-Subgroup = Annotated[str, Field(min_length=1)] | Annotated[dict[str, Edges], Field(min_length=1, max_length=1)]
+
+
+def ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
+    """The edges of ranges. Raises ValueError unless each is above the one before it."""
+    if any(upper <= lower for lower, upper in pairwise(edges)):
+        raise ValueError("edges have to ascend, each above the one before it.")
+    return edges
+
+
+def _of_one_column(ranges: dict[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
+    if len(ranges) != 1:
+        raise ValueError("one column with its edges is expected here. Write an entry for every column: `- age: [0, 40, 65]`.")
+    return ranges
+
+
+Edges = Annotated[tuple[float, ...], Field(min_length=2), AfterValidator(ascending)]
+Subgroup = Annotated[str, Field(min_length=1)] | Annotated[dict[str, Edges], AfterValidator(_of_one_column)]
 AIM = r"^(f1|youden|cost|(sensitivity|specificity) ?>= ?(0?\.[0-9]+|0|1|1\.0))$"
+
+
+DECIDED = ("calibration", "threshold", "conformal")
+"""What is fitted on validation rows once the training has ended."""
 
 
 class Cost(Section):
@@ -38,6 +60,14 @@ class Threshold(Section):
         return self
 
 
+@dataclass(frozen=True)
+class Division:
+    """A header of the table whose values divide the rows; with `edges`, ranges of its numbers do."""
+
+    header: str
+    edges: tuple[float, ...] = ()
+
+
 class Evaluation(Section):
     """What `evaluate` finds out. Everything that is fitted here is fitted on validation rows."""
 
@@ -49,12 +79,12 @@ class Evaluation(Section):
         "each branch trained alone, like the model; gradient_boosting: scikit-learn's, on the columns that are no images and no texts.",
     )
     permutations: NonNegativeInt = Field(
-        5, description="How often each input is shuffled among the rows to see what it contributes; 0: not at all."
+        5, description="How often each branch and each column is shuffled among the scored rows to see what it contributes; 0: not at all."
     )
     subgroups: tuple[Subgroup, ...] = Field(
         (),
-        description="Columns of the table whose values divide the rows for scores of their own; a column of numbers with the edges of its "
-        "ranges, lower edge included.",
+        description="Columns of the table, with a role or without, whose values divide the rows for scores of their own; a column of "
+        "numbers with the edges of its ranges, the lower edge included, of the last range both.",
         examples=[["sex", {"age": [0, 40, 65, 120]}]],
     )
     calibration: Literal["none", "temperature", "isotonic"] = Field(
@@ -70,7 +100,35 @@ class Evaluation(Section):
         gt=0.5,
         lt=1,
         description="The share of new rows whose answer shall lie in the predicted set or interval, 0.9 for instance (split conformal, "
-        "Vovk and others 2005). Half of the validation rows are kept for it.",
+        "Vovk and others 2005). Half of the validation rows, whole groups of them, are kept for it and serve nothing else.",
         examples=[0.9],
     )
     seed: NonNegativeInt = Field(0, description="Of everything that is drawn here.")
+
+    @property
+    def decides(self) -> bool:
+        """Whether anything is fitted on validation rows once the training has ended."""
+        return self.calibration != "none" or self.threshold is not None or self.conformal is not None
+
+    @field_validator("subgroups")
+    @classmethod
+    def _columns_once(cls, subgroups: tuple[Subgroup, ...]) -> tuple[Subgroup, ...]:
+        headers = [_division(subgroup).header for subgroup in subgroups]
+        for header in dict.fromkeys(headers):
+            if headers.count(header) > 1:
+                raise ValueError(f"the column {header!r} stands here {headers.count(header)} times. Name it once.")
+        return subgroups
+
+    @property
+    def divisions(self) -> tuple[Division, ...]:
+        """`subgroups`, each as one type."""
+        return tuple(_division(subgroup) for subgroup in self.subgroups)
+
+
+def _division(subgroup: Subgroup) -> Division:
+    return Division(subgroup) if isinstance(subgroup, str) else Division(*next(iter(subgroup.items())))
+
+
+def fewest_units(coverage: float) -> int:
+    """Rows, or groups, without which no bound can promise the coverage: n with (n + 1) * coverage <= n."""
+    return ceil(coverage / (1 - coverage) - 1e-9)

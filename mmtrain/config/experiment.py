@@ -217,6 +217,13 @@ class Experiment(Section):
         """The column of a role that at most one column has, or None."""
         return next((column for column in self.columns.values() if isinstance(column, role)), None)
 
+    def alone(self, branch: str) -> Experiment:
+        """The experiment without the other branches and what they read, whoever watches its training and what follows it."""
+        own = self.branches[branch]
+        columns = {key: column for key, column in self.columns.items() if key in own.columns or not isinstance(column, InputColumn)}
+        unwatched = self.decided(tensorboard=False, callbacks=())
+        return unwatched.model_copy(update={"columns": columns, "branches": {branch: own}, "evaluation": Evaluation()})
+
     @property
     def undecided(self) -> list[str]:
         """The training settings that are left to a trial on the device."""

@@ -104,7 +104,7 @@ def _means(key: str, name: str) -> bool:
 
 
 def _finding(found: list[Mistake]) -> Finding:
-    first = found[0]
+    first = next((mistake for mistake in found if mistake.kind == "value_error"), found[0])  # of a union, a check of ours knows best
     described = DESCRIBED.get(first.kind)
     return described(first) if described is not None else _wrong_value(found)
 

@@ -15,7 +15,7 @@ from mmtrain.config.monitors import stopping_rule
 from mmtrain.config.source import Finding, Location
 from mmtrain.config.tolerant import Sound, has_only, sound_parts
 from mmtrain.errors import did_you_mean, listed
-from mmtrain.targets import ClassTarget
+from mmtrain.targets import BinaryTarget, ClassTarget, MultilabelTarget, RegressionTarget, Target
 
 
 def findings(tree: dict[str, Any]) -> list[Finding]:
@@ -170,6 +170,16 @@ def _split_columns(sound: Sound) -> Iterator[Finding]:
         yield ("split", "method"), "`stratified` needs a binary or multiclass target.", "Set `method: random`."
 
 
+def _decisions(sound: Sound) -> Iterator[Finding]:
+    """What is to be fitted on validation rows has a target that it goes with."""
+    section = sound.tree.get("evaluation")
+    if not isinstance(section, dict) or not sound.whole or not sound.targets:
+        return
+    for key, fitting, tasks in DECIDED:
+        if section.get(key) not in (None, "none") and not any(isinstance(target, fitting) for target in sound.targets.values()):
+            yield ("evaluation", key), f"`{key}` needs a target with the task {listed(tasks, 'or')}.", "Leave it out, or add such a target."
+
+
 def _number(value: Any) -> float | None:
     try:
         return float(value)
@@ -177,6 +187,12 @@ def _number(value: Any) -> float | None:
         return None
 
 
+DECIDED: tuple[tuple[str, tuple[type[Target], ...], tuple[str, ...]], ...] = (
+    ("calibration", (ClassTarget, MultilabelTarget), ("binary", "multiclass", "multilabel")),
+    ("threshold", (BinaryTarget,), ("binary",)),
+    ("conformal", (ClassTarget, RegressionTarget), ("binary", "multiclass", "regression")),
+)
+"""Options of `evaluation`, and the targets that they are for; others are left as they are."""
 RULES = (
     _needed_roles,
     _single_roles,
@@ -187,5 +203,6 @@ RULES = (
     _unused_inputs,
     _fractions,
     _split_columns,
+    _decisions,
     stopping_rule,
 )

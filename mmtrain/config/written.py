@@ -59,9 +59,9 @@ def spot(path: Location, experiment: type[BaseModel]) -> Spot:
         tag = _tag(here)
         if tag is not None and part in (choices := tag.choices()):
             chosen, here = f"{tag.tag} `{part}`", choices[str(part)]
-        elif _is_model(here):
-            section, choice, chosen = here, chosen, ""
-            here, example = _field(here, str(part)), _example(here, str(part))
+        elif tag is None and _is_model(model := _arms(here)[0]) and len(_arms(here)) == 1:
+            section, choice, chosen = model, chosen, ""
+            here, example = _field(model, str(part)), _example(model, str(part))
             written.append(part)
         elif len(arms := _arms(here)) > 1:
             here = next((arm for arm in arms if str(part).startswith(f"{getattr(get_origin(arm), '__name__', '?')}[")), None)

@@ -47,6 +47,10 @@ class Fitted(Section):
     targets: dict[str, AnyFittedTarget]
     weight_mean: float = Field(1.0, gt=0, description="Of the `weight` column in training rows.")
 
+    def of(self, columns: Collection[str]) -> Fitted:
+        """The same of these columns only."""
+        return self.model_copy(update={"columns": {key: column for key, column in self.columns.items() if key in columns}})
+
 
 @dataclass(frozen=True)
 class Arrays:
@@ -61,16 +65,23 @@ class Arrays:
     def __len__(self) -> int:
         return len(next(iter(self.present.values())))
 
+    def of(self, columns: Collection[str]) -> Arrays:
+        """The same with the inputs of these columns only; nothing is copied."""
+        inputs = {key: values for key, values in self.inputs.items() if key in columns}
+        return Arrays(inputs, {key: self.present[key] for key in inputs}, self.targets, self.weights)
+
     def take(self, rows: Array) -> dict[str, Array]:
         """One batch of inputs: `{column: x, column_present: 0 or 1}`, one gather each."""
         return self.values(rows) | {f"{key}_present": np.take(present, rows, axis=0) for key, present in self.present.items()}
 
     def values(self, rows: Array) -> dict[str, Array]:
         """One batch of inputs without their presence."""
-        return {
-            key: values.take(rows) if isinstance(values, ImageStore) else np.take(values, rows, axis=0)
-            for key, values in self.inputs.items()
-        }
+        return {key: self.column(key, rows) for key in self.inputs}
+
+    def column(self, key: str, rows: Array) -> Array:
+        """What one input has in `rows`."""
+        values = self.inputs[key]
+        return values.take(rows) if isinstance(values, ImageStore) else np.take(values, rows, axis=0)
 
     def stores(self) -> dict[str, ImageStore]:
         """The inputs that are pictures."""

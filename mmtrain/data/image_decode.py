@@ -72,7 +72,7 @@ def decode_all(
         return hashes
 
     done, size = 0, picture_bytes(layout)
-    with closing(_in_threads(decode, len(files))) as pieces:
+    with closing(in_pieces(decode, len(files))) as pieces:
         for piece, hashes in pieces:
             digests.update(b"".join(hashes))
             done = piece.stop
@@ -88,7 +88,7 @@ def digest(files: Sequence[ImageFile]) -> str:
     def hash_piece(piece: range) -> list[bytes]:
         return [_content(files[position].path)[1] for position in piece]
 
-    with closing(_in_threads(hash_piece, len(files))) as pieces:
+    with closing(in_pieces(hash_piece, len(files))) as pieces:
         for _, hashes in pieces:
             digests.update(b"".join(hashes))
     return digests.hexdigest()
@@ -113,14 +113,14 @@ def _content(path: str) -> tuple[bytes | None, bytes]:
     return data, sha256(data).digest()
 
 
-def _in_threads(work: Callable[[range], Result], count: int) -> Generator[tuple[range, Result]]:
-    """`work` of every piece of `count` positions, in order. Pillow lets go of the interpreter, so threads are enough."""
+def in_pieces(work: Callable[[range], Result], count: int, *, size: int = PIECE) -> Generator[tuple[range, Result]]:
+    """`work` of every piece of `count` positions, `size` at a time, in order. Pillow lets go of the interpreter, so threads are enough."""
     number = cores() + 1  # one more than cores, as there is nearly always one that waits for the interpreter
     waiting: deque[tuple[range, Future[Result]]] = deque()
     with ThreadPoolExecutor(number) as threads:
         try:
-            for start in range(0, count, PIECE):
-                piece = range(start, min(start + PIECE, count))
+            for start in range(0, count, size):
+                piece = range(start, min(start + size, count))
                 waiting.append((piece, threads.submit(work, piece)))
                 if len(waiting) > _AHEAD * number:
                     first, result = waiting.popleft()

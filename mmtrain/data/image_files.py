@@ -6,9 +6,15 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
 
 from mmtrain.errors import DataError, Problem, did_you_mean
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _HINTS = 50
 """Missing files for which a similar name is looked up; past that the folder is wrong, not the names."""
@@ -111,3 +117,35 @@ class ImageFolder:
         if folder not in self._listings:
             self._listings[folder] = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
         return self._listings[folder]
+
+
+@dataclass(frozen=True, eq=False)
+class Located:
+    """The files of an image column.
+
+    `codes` (rows,) are positions in `names`, the different cells without blanks around them, -1 for an empty cell. `found` has what
+    each name is, and `places` (len(names) + 1,) its position in `files`, -1 for a refusal and, last, for the empty cell.
+    """
+
+    codes: NDArray[np.int64]
+    names: list[str]
+    found: list[ImageFile | Refusal]
+    files: list[ImageFile]
+    """Different ones, sorted, so that a table in another order gives the same; two spellings of a path are one file."""
+    places: NDArray[np.int64]
+
+    @property
+    def of_rows(self) -> NDArray[np.int64]:
+        """(rows,) positions in `files`, -1 where a row has none."""
+        return self.places[self.codes]
+
+
+def locate(cells: pd.Series[str], folder: Path, *, allow_outside: bool = False) -> Located:
+    """Look every different cell up. Raises DataError when the images folder does not exist."""
+    codes, names = pd.factorize(cells.str.strip())
+    finder = ImageFolder(folder, allow_outside=allow_outside)
+    found = [finder.find(str(name)) for name in names]
+    files = sorted({file for file in found if isinstance(file, ImageFile)})
+    positions = {file: position for position, file in enumerate(files)}
+    places = [positions[file] if isinstance(file, ImageFile) else -1 for file in found]
+    return Located(codes, [str(name) for name in names], found, files, np.array([*places, -1], dtype=np.int64))

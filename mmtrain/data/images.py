@@ -20,7 +20,7 @@ for every batch.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -34,7 +34,7 @@ from mmtrain.config.experiment import Cache
 from mmtrain.data.image_ahead import ReadAhead
 from mmtrain.data.image_build import decoded
 from mmtrain.data.image_decode import Progress
-from mmtrain.data.image_files import ImageFile, ImageFolder, Refusal, undecoded
+from mmtrain.data.image_files import ImageFile, Located, Refusal, locate, undecoded
 from mmtrain.data.image_flight import InFlight
 from mmtrain.data.table import Table, headers_of
 from mmtrain.errors import DataError, Problem
@@ -127,30 +127,24 @@ def open_store(
         RunError: the store cannot be written, for another reason than a full disk.
 
     """
-    codes, names = pd.factorize(cells.str.strip())
-    finder = ImageFolder(folder, allow_outside=allow_outside)
-    found = [finder.find(str(name)) for name in names]
-    # Two spellings of a path are one file. Sorted, so that a table in another order finds the same store.
-    positions = {file: position for position, file in enumerate(sorted({file for file in found if isinstance(file, ImageFile)}))}
-    store = decoded(list(positions), column.layout, cache=cache, progress=progress)
+    located = locate(cells, folder, allow_outside=allow_outside)
+    store = decoded(located.files, column.layout, cache=cache, progress=progress)
     refusals = {-1: _empty_cell()}
-    pictures = np.full(len(names) + 1, -1, dtype=np.int64)  # the last one is that of code -1, the empty cell
-    for code, (name, file) in enumerate(zip(names, found, strict=True)):
-        refusal = file if isinstance(file, Refusal) else undecoded(str(name), store.unreadable.get(positions[file]))
+    pictures = located.places.copy()  # the last one is that of code -1, the empty cell
+    for code, (name, file) in enumerate(zip(located.names, located.found, strict=True)):
+        refusal = file if isinstance(file, Refusal) else undecoded(name, store.unreadable.get(int(pictures[code])))
         if refusal is not None:
-            refusals[code] = refusal
-        elif isinstance(file, ImageFile):
-            pictures[code] = positions[file]
-    index = pictures[codes]
-    return ImageStore(store.pixels, index, store.notice, _key(names, found, store.contents), store.ahead), [
-        _unreadable(row, refusals[codes[row]]) for row in np.flatnonzero(index < 0).tolist()
+            refusals[code], pictures[code] = refusal, -1
+    index = pictures[located.codes]
+    return ImageStore(store.pixels, index, store.notice, _key(located, store.contents), store.ahead), [
+        _unreadable(row, refusals[located.codes[row]]) for row in np.flatnonzero(index < 0).tolist()
     ]
 
 
-def _key(names: Iterable[object], found: Iterable[ImageFile | Refusal], contents: str) -> str:
+def _key(located: Located, contents: str) -> str:
     lines = sorted(
-        f"{json.dumps(str(name))} {file.size} {'-' if contents else file.changed}"
-        for name, file in zip(names, found, strict=True)
+        f"{json.dumps(name)} {file.size} {'-' if contents else file.changed}"
+        for name, file in zip(located.names, located.found, strict=True)
         if isinstance(file, ImageFile)
     )
     return sha256("\n".join([contents, *lines]).encode()).hexdigest()

@@ -1,9 +1,13 @@
-"""Train, validation and test: which rows of the table each part has, how a split is summarised and how it is kept."""
+"""Train, validation and test: which rows of the table each part has, how a split is summarised and how it is kept.
+
+Where conformal prediction is asked for, a fourth part, `conformal`, is taken from the validation rows. As a part of its own it is
+out of reach of whatever reads `validation`: stopping, the best epoch, calibration, the threshold, the check of an export.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,6 +21,9 @@ from mmtrain.errors import Problem, RunError
 IntArray = npt.NDArray[np.int64]
 Cells: TypeAlias = "Sequence[Any] | npt.NDArray[Any] | pd.Series[Any]"  # one text per row of the table
 HEADER = ("row", "id", "part")
+CONFORMAL = "conformal"
+EVERY_PART = (*PARTS, CONFORMAL)
+"""What a row of `split.csv` may belong to; a table's own split column says one of `PARTS`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,28 +33,30 @@ class Parts:
     train: IntArray
     validation: IntArray
     test: IntArray
+    conformal: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Rows for nothing but the bound of conformal prediction; empty where that is not asked for."""
 
     @classmethod
     def from_codes(cls, codes: IntArray) -> Parts:
-        """From the part of each row; (rows,), 0 = train, 1 = validation, 2 = test."""
-        return cls(*(np.flatnonzero(codes == code).astype(np.int64) for code in range(len(PARTS))))
+        """From the part of each row; (rows,), 0 = train, 1 = validation, 2 = test, 3 = conformal."""
+        return cls(*(np.flatnonzero(codes == code).astype(np.int64) for code in range(len(EVERY_PART))))
 
     def __getitem__(self, part: str) -> IntArray:
-        if part not in PARTS:
+        if part not in EVERY_PART:
             raise KeyError(part)
         positions: IntArray = getattr(self, part)
         return positions
 
     def items(self) -> Iterator[tuple[str, IntArray]]:
-        """Names and positions in the order train, validation, test."""
-        return ((part, self[part]) for part in PARTS)
+        """Names and positions in the order train, validation, test, and conformal where it has rows."""
+        return ((part, self[part]) for part in EVERY_PART if part in PARTS or len(self[part]))
 
     def names(self) -> npt.NDArray[np.str_]:
         """Part of each row; (rows,)."""
         codes = np.empty(sum(len(positions) for _, positions in self.items()), np.int64)
         for code, (_, positions) in enumerate(self.items()):
             codes[positions] = code
-        return np.array(PARTS)[codes]
+        return np.array(EVERY_PART)[codes]
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,7 @@ def read_split(path: Path) -> WrittenSplit:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
         rows = table["row"].to_numpy(dtype=np.int64)
         ids = table["id"].to_numpy(dtype=object)
-        codes = pd.Index(PARTS).get_indexer(pd.Index(table["part"])).astype(np.int64)
+        codes = pd.Index(EVERY_PART).get_indexer(pd.Index(table["part"])).astype(np.int64)
     except (OSError, ValueError, KeyError) as error:
         raise RunError(
             Problem(str(path), f"this file of the run cannot be read as a split ({type(error).__name__}: {error}).", fix)

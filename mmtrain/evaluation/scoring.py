@@ -1,20 +1,21 @@
-"""The scores of one part, with those of the baseline beside them."""
+"""The scores of one part with their intervals, and those of the baselines beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from mmtrain.evaluation.baselines import BaselineScores, blind, undecided
+from mmtrain.evaluation.bootstrap import Drawing, Resampling
 from mmtrain.named_score import Score
 from mmtrain.targets import FittedTarget
 
 Array = np.ndarray[Any, Any]
 MAIN = {"binary": "auc", "multiclass": "balanced_accuracy", "multilabel": "macro_auc", "regression": "rmse"}
 """The score that speaks for a target, unless the best epoch was chosen by another one."""
-BASELINE = {"regression": "mean of the training rows", "multilabel": "share of each label in the training rows"}
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,21 @@ class TargetScores:
     unknown: int
     """Rows left out because training did not have their class, or the answer is missing."""
     scores: tuple[Score, ...]
-    baseline: tuple[Score, ...]
-    baseline_name: str
+    baselines: tuple[BaselineScores, ...]
+    """The one that looks at no column first."""
+    baseline_notes: tuple[str, ...] = ()
+    """In sentences: which baselines are not there, and why."""
     classes: tuple[str, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     """Rows of each true class (first index) that were predicted as each class, for class targets."""
+    drawing: Drawing | None = None
+    """What the intervals of `scores` come from, where they have any."""
+    analyses: Mapping[str, Any] = field(default_factory=dict)
+    """What else was found out, as metrics.json has it, by name."""
+
+    def with_analyses(self, found: Mapping[str, Any]) -> TargetScores:
+        """The same, and what was found out besides."""
+        return replace(self, analyses={**self.analyses, **found})
 
     def plain(self) -> dict[str, Any]:
         """For metrics.json."""
@@ -39,37 +50,44 @@ class TargetScores:
             "task": self.task,
             "rows": self.rows,
             "unknown_answers": self.unknown,
-            "scores": {score.name: _plain(score) for score in self.scores},
-            "baseline": {"name": self.baseline_name, "scores": {score.name: _plain(score) for score in self.baseline}},
+            "scores": {score.name: score.plain() for score in self.scores},
+            **({"interval": self.drawing.plain()} if self.drawing else {}),
+            "baselines": [baseline.plain() for baseline in self.baselines],
+            **({"baseline_notes": list(self.baseline_notes)} if self.baseline_notes else {}),
             **({"classes": list(self.classes), "confusion": [list(row) for row in self.confusion]} if self.confusion else {}),
+            **self.analyses,
         }
 
 
-def _plain(score: Score) -> dict[str, Any]:
-    return {key: value for key, value in asdict(score).items() if key != "name" and (value != "" or key == "value")}
+def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array, resampling: Resampling | None = None) -> TargetScores:
+    """Scores of the rows whose answer training knows; `unknown` counts the others, which no score speaks of.
 
-
-def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array) -> TargetScores:
-    """Scores of the rows whose answer training knows; `unknown` counts the others, which no score speaks of."""
+    They have intervals where `resampling` says how to draw the rows.
+    """
     from mmtrain.scores import confusion_matrix
 
     known = known_rows(truth)
     truth, prediction = truth[known], prediction[known]
+    scores, drawing = target.scores(truth, prediction), None
+    if resampling is not None and len(truth):
+        bootstrap = resampling.bootstrap(known)
+        scores, drawing = bootstrap.stated(scores, bootstrap.scores(target, truth, prediction)), resampling.drawing(bootstrap)
     confusion: Array = np.empty((0, 0), dtype=np.int64)
     if target.task in ("binary", "multiclass"):
         decided = target.decide(prediction)
         codes = np.array([target.columns.index(name) for name in decided], dtype=np.int64)
         confusion = confusion_matrix(truth, codes, count=len(target.columns))
+    baseline = blind(key, target, len(truth))
     return TargetScores(
         key,
         target.task,
         len(truth),
         int((~known).sum()),
-        target.scores(truth, prediction),
-        target.scores(truth, target.baseline(len(truth))),
-        BASELINE.get(target.task, "majority: class shares of the training rows"),
-        target.columns if len(confusion) else (),
-        tuple(tuple(int(count) for count in row) for row in confusion),
+        scores,
+        (BaselineScores(baseline.kind, baseline.label, baseline.name, undecided(target).scores(truth, baseline.predictions[key])),),
+        classes=target.columns if len(confusion) else (),
+        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+        drawing=drawing,
     )
 
 
@@ -91,6 +109,15 @@ def main_score(monitor: str, task: str, names: Collection[str], prefix: str = ""
         return monitored.removeprefix(prefix)
     usual = MAIN.get(task, "")
     return usual if usual in names else next(iter(names))
+
+
+def main_scores(monitor: str, results: Mapping[str, TargetScores]) -> dict[str, str]:
+    """`main_score` of every target."""
+    prefix = "{}_" if len(results) > 1 else ""
+    return {
+        key: main_score(monitor, result.task, [score.name for score in result.scores], prefix.format(key))
+        for key, result in results.items()
+    }
 
 
 def named(part: str, results: Mapping[str, TargetScores]) -> dict[str, Score]:

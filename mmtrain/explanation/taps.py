@@ -21,7 +21,7 @@ from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.errors import Problem, RunError
 from mmtrain.layers.network import BagProjection
-from mmtrain.model.assemble import branch_names, prediction_names
+from mmtrain.model.assemble import names_of_layers
 from mmtrain.specs import Kind
 
 Change = Callable[[Any], Any]
@@ -112,9 +112,9 @@ class Tapped:
 
 def tapped(predictor: Any, experiment: Experiment, fitted: Fitted) -> Tapped:
     """The network with taps. `predictor` computes in float32. Raises RunError for a branch that mixes columns before any real number."""
-    taken = [tensor.name for tensor in predictor.inputs]
-    branches = {name: _Branch(key, experiment.branches[key].columns, fitted) for key, name in branch_names(experiment, taken).items()}
-    answers = prediction_names(fitted, taken).values()
+    names = names_of_layers(experiment, fitted)
+    branches = {name: _Branch(key, experiment.branches[key].columns, fitted) for key, name in names.branches.items()}
+    answers = names.activations.values()
 
     def piece(layer: Any) -> Any:
         if layer.name in branches:

@@ -10,7 +10,7 @@ Three models share their layers:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,34 +37,47 @@ class Network:
         return {layer.name: sum(int(ops.size(weight)) for weight in layer.trainable_weights) for layer in self.core.layers if layer.weights}
 
 
+@dataclass(frozen=True)
+class LayerNames:
+    """What the layers between the encoded inputs and the predictions are called, by branch or target; none is called like an input."""
+
+    branches: dict[str, str]
+    present: dict[str, str]
+    fusion: str
+    heads: dict[str, str]
+    activations: dict[str, str]
+
+
+def names_of_layers(experiment: Experiment, fitted: Fitted) -> LayerNames:
+    """They follow from the names of columns, branches and targets, so that the layers of a saved model are found again."""
+    inputs = [name for key in fitted.columns for name in (key, f"{key}_present")]
+    return LayerNames(
+        branches=free_names(experiment.branches, "branch_", inputs),
+        present=free_names(experiment.branches, "present_", inputs),
+        fusion=free_names(["fusion"], "", inputs)["fusion"],
+        heads=free_names(fitted.targets, "target_", inputs),
+        activations=free_names(fitted.targets, "prediction_", inputs),
+    )
+
+
 def assemble(experiment: Experiment, fitted: Fitted) -> Network:
     """Build the network with fresh weights; they follow from the random seed that is set."""
     specs = {key: column.spec for key, column in fitted.columns.items()}
+    names = names_of_layers(experiment, fitted)
     inputs = core_inputs(specs)
-    features, present = _branches(experiment, specs, inputs)
-    vector = _fusion(experiment, features, present, name=free_names(["fusion"], "", inputs)["fusion"])
+    features, present = _branches(experiment, specs, inputs, names)
+    vector = _fusion(experiment, features, present, name=names.fusion)
     raw = {}
-    for key, name in free_names(fitted.targets, "target_", inputs).items():
+    for key, name in names.heads.items():
         raw[key] = keras.layers.Dense(fitted.targets[key].units, dtype="float32", name=name)(vector)
     core = keras.Model(inputs, raw, name="core")
-    names = prediction_names(fitted, inputs)
-    activations = {key: target.activation(names[key]) for key, target in fitted.targets.items()}
+    activations = {key: target.activation(names.activations[key]) for key, target in fitted.targets.items()}
     predictions = {key: activations[key](raw[key]) for key in raw}
     predictor = keras.Model(inputs, predictions, name=free_names(["predictor"], "", inputs)["predictor"])
     preprocessing = encoder(fitted.columns)
     raw_inputs = {tensor.name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name) for tensor in preprocessing.inputs}
     whole = keras.Model(raw_inputs, predictor(preprocessing(raw_inputs)), name=layer_names([experiment.name])[experiment.name])
     return Network(core, predictor, whole, activations)
-
-
-def branch_names(experiment: Experiment, inputs: Collection[str]) -> dict[str, str]:
-    """What the layer of every branch is called in the network of these inputs."""
-    return free_names(experiment.branches, "branch_", inputs)
-
-
-def prediction_names(fitted: Fitted, inputs: Collection[str]) -> dict[str, str]:
-    """What the layer from raw value to prediction is called, per target."""
-    return free_names(fitted.targets, "prediction_", inputs)
 
 
 def core_inputs(specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
@@ -76,19 +89,19 @@ def core_inputs(specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
     return inputs
 
 
-def _branches(experiment: Experiment, specs: Mapping[str, TensorSpec], inputs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _branches(
+    experiment: Experiment, specs: Mapping[str, TensorSpec], inputs: Mapping[str, Any], names: LayerNames
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """The feature vector (batch, width) of every branch, and whether it is present (batch, 1): when any of its columns is."""
     features: dict[str, Any] = {}
     present: dict[str, Any] = {}
-    presence = free_names(experiment.branches, "present_", inputs)
-    for key, name in branch_names(experiment, inputs).items():
-        branch = experiment.branches[key]
+    for key, branch in experiment.branches.items():
         spec = [specs[column] for column in branch.columns]
         own = [keras.Input(one.shape, dtype=one.dtype) for one in spec]
-        model = keras.Model(own, branch.build(list(own), spec), name=name)
+        model = keras.Model(own, branch.build(list(own), spec), name=names.branches[key])
         features[key] = model([inputs[column] for column in branch.columns])
         shown = [inputs[f"{column}_present"] for column in branch.columns]
-        present[key] = shown[0] if len(shown) == 1 else keras.layers.Maximum(name=presence[key])(shown)
+        present[key] = shown[0] if len(shown) == 1 else keras.layers.Maximum(name=names.present[key])(shown)
     return features, present
 
 

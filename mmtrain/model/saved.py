@@ -56,7 +56,8 @@ def compiled(model: Any) -> Predict:
     TensorFlow makes a product of a matrix and a vector, whose last bit may differ from that of a product of two matrices.
     """
     signature = {tensor.name: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs}
-    call = tf.function(lambda inputs: model(inputs, training=False), input_signature=[signature])
+    # Made concrete at once: of several models in one process, TensorFlow would take this function for one that is traced too often.
+    call = tf.function(lambda inputs: model(inputs, training=False), input_signature=[signature]).get_concrete_function()
 
     def predictions(inputs: Mapping[str, Array]) -> dict[str, Array]:
         rows = len(next(iter(inputs.values())))

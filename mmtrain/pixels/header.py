@@ -25,6 +25,9 @@ def inspect(source: Path | bytes) -> Picture:
 
     """
     container = unpack(*content(source))
+    if container.plain is not None:  # Pillow would take the file apart once more
+        mode, *size = container.plain
+        return describe(mode, (size[0], size[1]), container)
     image = open_container(container)
     return describe(image.mode, image.size, container)
 

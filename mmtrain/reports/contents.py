@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
-from mmtrain.data.parts import read_split
+from mmtrain.data.parts import EVERY_PART, read_split
+from mmtrain.evaluation.bootstrap import Drawing
 from mmtrain.runs import Run, is_test_look
 from mmtrain.targets import FittedTarget
 
@@ -33,14 +33,26 @@ class Judged:
 
     @property
     def scores(self) -> Mapping[str, Mapping[str, Any]]:
-        """`{name: {value, undefined, note}}`, the last two where there is something to say."""
+        """`{name: {value, low, high, undefined, note}}`; all but the value only where there is an interval, or something to say."""
         found: Mapping[str, Mapping[str, Any]] = self.result["scores"]
         return found
 
     @property
+    def drawing(self) -> Drawing | None:
+        """What the intervals come from; an older mmtrain gave none."""
+        return Drawing(**self.result["interval"]) if "interval" in self.result else None
+
+    @property
+    def baselines(self) -> Sequence[Mapping[str, Any]]:
+        """`{kind, label, name, scores, differences}` of each; the first looks at no column. A run of an older mmtrain has only that one."""
+        older = {"kind": "majority", "label": "baseline", "differences": {}}
+        found: Sequence[Mapping[str, Any]] = self.result.get("baselines") or [older | self.result["baseline"]]
+        return found
+
+    @property
     def baseline(self) -> Mapping[str, Mapping[str, Any]]:
-        """The same of the baseline."""
-        found: Mapping[str, Mapping[str, Any]] = self.result["baseline"]["scores"]
+        """The scores of the baseline that looks at no column."""
+        found: Mapping[str, Mapping[str, Any]] = self.baselines[0]["scores"]
         return found
 
     @property
@@ -80,12 +92,12 @@ class EvaluatedPart:
     @property
     def called(self) -> str:
         """`test rows`, or `rows of newer.csv`."""
-        return f"{self.label} rows" if self.label in PARTS else f"rows of {self.table or self.label}"
+        return f"{self.label} rows" if self.label in EVERY_PART else f"rows of {self.table or self.label}"
 
     @property
     def title(self) -> str:
         """`the test part`, or `newer.csv`."""
-        return f"the {self.label} part" if self.label in PARTS else self.table or self.label
+        return f"the {self.label} part" if self.label in EVERY_PART else self.table or self.label
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +114,7 @@ class Contents:
     network: Mapping[str, Any]
     """network.json; empty when it is gone."""
     sizes: Mapping[str, int]
-    """Rows of train, validation and test."""
+    """Rows of train, validation and test, and of conformal where there are some."""
     epochs: tuple[Mapping[str, Any], ...]
     """Lines of metrics.jsonl, one per epoch."""
     parts: tuple[EvaluatedPart, ...]
@@ -162,7 +174,8 @@ def _parts(run: Run, facts: Mapping[str, Any]) -> tuple[EvaluatedPart, ...]:
     metrics = _if_there(run, "metrics.json")
     since = max([facts.get("ended", ""), *facts.get("resumed", [])])  # earlier looks were at other weights
     known = [part for part in metrics if part in looks and looks[part][1]["when"] >= since]
-    rank = {"test": 0, "validation": 2, "train": 3}  # the headline is never of rows that the model learned from, if there are others
+    # The headline is never of rows that the model learned from, if there are others.
+    rank = {"test": 0, "conformal": 2, "validation": 3, "train": 4}
     return tuple(
         EvaluatedPart(part, looks[part][1]["table"], metrics[part], predictions_of(run, part), _if_there(run, f"most_wrong_{part}.json"))
         for part in sorted(known, key=lambda part: (rank.get(part, 1), -looks[part][0]))

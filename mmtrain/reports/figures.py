@@ -11,7 +11,7 @@ from mmtrain.reports import plots
 from mmtrain.reports.blocks import Picture
 from mmtrain.reports.contents import Judged
 from mmtrain.reports.drawing import Gallery
-from mmtrain.reports.words import counted, rows_called, shown
+from mmtrain.reports.words import counted, limits, rows_called, shown
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.regression import FittedRegression
 
@@ -20,35 +20,49 @@ MOST_NAMED = 12
 
 
 def of_target(judged: Judged, gallery: Gallery) -> tuple[Picture, ...]:
-    """The plots that need predictions; none for a task that has no plots. The part must have `rows`."""
+    """The plots beside its scores; none for a task that has no plots. The part must have `rows`."""
     if isinstance(judged.target, FittedBinary):
-        return of_binary(judged, judged.target, gallery)
+        return (*of_binary(judged, judged.target, gallery), *of_reliability(judged, gallery))
     if isinstance(judged.target, FittedRegression):
         return of_regression(judged, gallery)
-    return ()
+    return of_reliability(judged, gallery)
 
 
 def of_binary(judged: Judged, target: FittedBinary, gallery: Gallery) -> tuple[Picture, ...]:
-    """ROC and precision-recall where both classes occur, reliability where there is any row."""
+    """ROC, precision and recall, and what each threshold gives, where both classes occur."""
     codes = target.truth({target.column: judged.texts("truth")})
     truth = codes[codes >= 0].astype(np.int64)
     probability = judged.numbers(f"probability_{target.classes[1]}")[codes >= 0]
-    if not len(truth):
+    if not 0 < truth.sum() < len(truth):
         return ()
     on = f"of {judged.key} on the {rows_called(judged)}"
     found = []
-    if 0 < truth.sum() < len(truth):
-        alt = f"ROC curve {on}; the area under it is {_score(judged, 'auc')}, guessing has 0.500."
-        figure = plots.roc(truth, probability, target.threshold)
-        found.append(gallery.add(figure, _name("roc", judged), title="ROC curve", alt=alt, caption=f"AUC {_score(judged, 'auc')}."))
-        alt = f"Precision-recall curve {on}; the average precision is {_score(judged, 'pr_auc')}, guessing has {truth.mean():.3f}."
-        figure = plots.precision_recall(truth, probability, target.threshold)
-        caption = f"PR-AUC {_score(judged, 'pr_auc')}."
-        found.append(gallery.add(figure, _name("precision_recall", judged), title="Precision and recall", alt=alt, caption=caption))
-    alt = f"Reliability curve {on}: share of {target.classes[1]} by predicted probability, and how many rows each point stands for."
-    caption = f"On the line, rows said to be {target.classes[1]} with 30 % are so in 30 % of cases."
-    figure = plots.reliability(truth, probability)
-    return (*found, gallery.add(figure, _name("reliability", judged), title="Reliability", alt=alt, caption=caption))
+    alt = f"ROC curve {on}; the area under it is {_score(judged, 'auc')}, guessing has 0.500."
+    figure = plots.roc(truth, probability, target.threshold)
+    found.append(gallery.add(figure, _name("roc", judged), title="ROC curve", alt=alt, caption=f"AUC {_score(judged, 'auc')}."))
+    alt = f"Precision-recall curve {on}; the average precision is {_score(judged, 'pr_auc')}, guessing has {truth.mean():.3f}."
+    figure = plots.precision_recall(truth, probability, target.threshold)
+    caption = f"PR-AUC {_score(judged, 'pr_auc')}."
+    found.append(gallery.add(figure, _name("precision_recall", judged), title="Precision and recall", alt=alt, caption=caption))
+    gives = f"sensitivity {_score(judged, 'sensitivity')} and specificity {_score(judged, 'specificity')}"
+    alt = f"Sensitivity, specificity and precision {on} over the threshold; the one in use, {target.threshold:.3g}, gives {gives}."
+    figure = plots.thresholds(truth, probability, target.threshold)
+    caption = f"A row is called {target.classes[1]} from the threshold on."
+    return (*found, gallery.add(figure, _name("thresholds", judged), title="Thresholds", alt=alt, caption=caption))
+
+
+def of_reliability(judged: Judged, gallery: Gallery) -> tuple[Picture, ...]:
+    """Of the network's own probabilities and of the calibrated ones; nothing where an older evaluation did not look at them."""
+    found = judged.result.get("calibration")
+    if found is None:
+        return ()
+    curves = {"network": found["before"]["bins"]} | ({"calibrated": found["after"]["bins"]} if "after" in found else {})
+    error = shown("ece", found.get("after", found["before"])["ece"])
+    on = f"of {judged.key} on the {rows_called(judged)}"
+    alt = f"Reliability curve {on}: share that came true by predicted probability; the expected calibration error is {error}."
+    fewest = min(one["rows"] for one in found["before"]["bins"])
+    caption = f"On the line, what is said with 30 % comes true in 30 % of cases. {counted(fewest, 'row')} or more to a point."
+    return (gallery.add(plots.reliability(curves), _name("reliability", judged), title="Reliability", alt=alt, caption=caption),)
 
 
 def of_regression(judged: Judged, gallery: Gallery) -> tuple[Picture, ...]:
@@ -88,5 +102,7 @@ def _name(plot: str, judged: Judged) -> str:
 
 
 def _score(judged: Judged, name: str) -> str:
-    value = judged.scores.get(name, {}).get("value")
-    return "undefined" if value is None else shown(name, value)
+    score = judged.scores.get(name, {})
+    if score.get("value") is None:
+        return "undefined"
+    return f"{shown(name, score['value'])}{f' ({limits(name, score)})' if 'low' in score else ''}"

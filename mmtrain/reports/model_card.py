@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from mmtrain.columns import Group
-from mmtrain.reports import background, cohort, limits, results, training
+from mmtrain.reports import background, baselines, cohort, limits, results, training
 from mmtrain.reports.blocks import Block, Points, Section, Words
 from mmtrain.reports.contents import Contents
 from mmtrain.reports.sections import headline, question, rows_used
-from mmtrain.reports.words import CAVEATS, counted, verdict
+from mmtrain.reports.words import CAVEATS, counted
 
 HERE = Path(__file__).parent
 
@@ -68,7 +68,7 @@ def _scores(contents: Contents, place: int) -> Section:
     part = contents.parts[place]
     blocks: list[Block] = [Words(CAVEATS[part.label])] if part.label in CAVEATS else []
     for judged in contents.judged(part):
-        blocks += [verdict(contents, judged), results.scores_table(judged)]
+        blocks += [*baselines.verdicts(contents, judged), results.scores_table(judged)]
     return Section(f"Scores on {part.title}", tuple(blocks))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from mmtrain.reports import analysis_numbers
 from mmtrain.reports.contents import Contents, EvaluatedPart
 from mmtrain.runs import Run
 
@@ -29,16 +30,20 @@ EPOCHS_FILE = "epochs.csv"
 
 
 def write(run: Run, contents: Contents) -> None:
-    """Write the files; one without a row is not written."""
+    """Write the files; one without a row is not written, and removed where an earlier evaluation wrote it."""
     _write(run, EPOCHS_FILE, pd.DataFrame(list(contents.epochs)))
     for part in contents.parts:
         _write(run, scores_file(part.label), scores(part))
         _write(run, confusion_file(part.label), confusion(part))
+        for name, table in analysis_numbers.tables(part.results).items():
+            _write(run, f"{name}_{part.label}.csv", table)
 
 
 def _write(run: Run, name: str, table: pd.DataFrame) -> None:
     if len(table):
         run.write_text(name, table.to_csv(index=False, lineterminator="\n"))
+    else:
+        (run / name).unlink(missing_ok=True)
 
 
 def scores(part: EvaluatedPart) -> pd.DataFrame:

@@ -24,7 +24,6 @@ POINTS = 400
 """Of a curve; more cannot be seen."""
 DOTS = 1500
 """Of a scatter plot as vectors; more of them become pixels, which keeps the report small."""
-BINS = 10
 MOST_WRITTEN = 12
 """Classes up to which the cells of a confusion matrix hold their number."""
 
@@ -91,21 +90,34 @@ def precision_recall(truth: Codes, probability: Numbers, threshold: float) -> Fi
     return figure
 
 
-def reliability(truth: Codes, probability: Numbers) -> Figure:
-    """Share of positives among rows of about the same predicted probability (Murphy and Winkler 1977), and how many rows those are."""
-    bins = np.minimum((probability * BINS).astype(np.int64), BINS - 1)
-    rows = np.bincount(bins, minlength=BINS)
-    filled = rows > 0
-    mean = np.bincount(bins, weights=probability, minlength=BINS)[filled] / rows[filled]
-    share = np.bincount(bins, weights=truth, minlength=BINS)[filled] / rows[filled]
-    figure = new_figure(*SMALL)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    upper.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="perfect")
-    upper.plot(mean, share, "o-", color=FIRST, markersize=4.5, label="model")
-    upper.set(ylabel="share of positives", ylim=(-0.03, 1.03), xlim=(-0.03, 1.03))
-    upper.legend(loc="upper left")
-    lower.bar((np.arange(BINS) + 0.5) / BINS, rows, width=0.8 / BINS, color=FIRST)
-    lower.set(xlabel="predicted probability", ylabel="rows")
+def thresholds(truth: Codes, probability: Numbers, threshold: float) -> Figure:
+    """Sensitivity, specificity and precision over the threshold; the upright line is the one in use. Both classes must occur."""
+    hits, alarms = threshold_counts(truth, probability)
+    levels = np.unique(probability)[::-1]
+    figure, axis = _square()
+    lines = {
+        "sensitivity": (FIRST, hits / hits[-1]),
+        "specificity": (SECOND, 1 - alarms / alarms[-1]),
+        "precision": (QUIET, hits / (hits + alarms)),
+    }
+    for label, (colour, values) in lines.items():
+        axis.plot(*_thinned(levels, values), color=colour, label=label, drawstyle="steps-post")
+    axis.axvline(threshold, color=INK, linewidth=1, linestyle=(0, (3, 3)), label=f"threshold {threshold:.3g}")
+    axis.set(xlabel="threshold", ylabel="share")
+    axis.legend(loc="lower left", bbox_to_anchor=(-0.1, 1), ncols=2, borderaxespad=0.2, fontsize=8)  # above, where no curve runs
+    return figure
+
+
+def reliability(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+    """Share that came true over the probability that was said, in bins with their intervals (Murphy and Winkler 1977), per curve."""
+    figure, axis = _square()
+    axis.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="perfect")
+    for colour, (label, bins) in zip((FIRST, SECOND), curves.items(), strict=False):
+        said, share, low, high = (np.array([one[name] for one in bins]) for name in ("said", "share", "low", "high"))
+        errors = np.stack([share - low, high - share])
+        axis.errorbar(said, share, yerr=errors, fmt="o-", color=colour, markersize=4, linewidth=1.2, elinewidth=0.8, label=label)
+    axis.set(xlabel="predicted probability", ylabel="share that came true")
+    axis.legend(loc="upper left")
     return figure
 
 
@@ -153,6 +165,28 @@ def residuals(truth: Numbers, prediction: Numbers) -> Figure:
     axis.axhline(0, color=QUIET, linewidth=1, linestyle=(0, (3, 3)))
     _dots(axis, prediction, prediction - truth)
     axis.set(xlabel="predicted", ylabel="predicted − true")
+    return figure
+
+
+def ranges(names: Sequence[str], found: Sequence[Mapping[str, Any]], label: str, *, reference: float | None, bars: bool = False) -> Figure:
+    """Values with their intervals, `{value, low, high}`, from above downwards; as bars from 0, or as dots beside a `reference`."""
+    figure = new_figure(5.4, 0.75 + 0.28 * len(names))
+    axis = figure.subplots()
+    places = np.arange(len(names))
+    values = np.array([one["value"] for one in found], dtype=np.float64)
+    if reference is not None:
+        axis.axvline(reference, color=QUIET, linewidth=1, linestyle=(0, (3, 3)))
+    if bars:
+        axis.barh(places, values, height=0.6, color=FIRST, alpha=0.6)
+    else:
+        axis.plot(values, places, "o", color=FIRST, markersize=5)
+    for place, one in zip(places, found, strict=True):
+        if "low" in one:
+            axis.plot([one["low"], one["high"]], [place, place], color=INK if bars else FIRST, linewidth=1.4)
+    axis.set_yticks(places, [_short(name, 28) for name in names])
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.grid(visible=False, axis="y")
+    axis.set_xlabel(label)
     return figure
 
 

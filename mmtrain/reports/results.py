@@ -9,13 +9,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmtrain.reports import most_wrong
+from mmtrain.reports import baselines, decisions, inputs, most_wrong, subgroups
+from mmtrain.reports.baselines import verdicts
 from mmtrain.reports.blocks import Block, Cell, Pictures, Section, Table, Tone, Words, number
 from mmtrain.reports.contents import Contents, EvaluatedPart, Judged, answers
 from mmtrain.reports.drawing import Gallery
 from mmtrain.reports.figures import of_confusion, of_target
 from mmtrain.reports.numbers import confusion_file, scores_file
-from mmtrain.reports.words import CAVEATS, Outcome, count, counted, direction, outcome, percent, rows_called, shown, title, verdict
+from mmtrain.reports.words import (
+    CAVEATS,
+    Outcome,
+    count,
+    counted,
+    direction,
+    limits,
+    main_score_of,
+    outcome,
+    percent,
+    rows_called,
+    shown,
+    title,
+)
 from mmtrain.scores.classification import f1
 
 MOST_COLUMNS = 12
@@ -46,15 +60,18 @@ def _part(contents: Contents, part: EvaluatedPart, gallery: Gallery) -> Section:
 
 
 def _target(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block, ...]:
-    blocks: list[Block] = [] if judged.part is contents.parts[0] else [verdict(contents, judged)]  # the summary has the newest
+    # The summary has those of the newest part.
+    blocks: list[Block] = [] if judged.part is contents.parts[0] else [*verdicts(contents, judged)]
     if judged.result["unknown_answers"]:
         unknown = counted(judged.result["unknown_answers"], "row")
         blocks.append(Words(f"{unknown} left out of the scores: the answer is missing, or training did not have it."))
     blocks.append(scores_table(judged))
+    blocks += baselines.blocks(judged, main_score_of(contents, judged))
     if "confusion" in judged.result:
         blocks += _classes(judged, gallery)
     if judged.result["task"] == "multilabel":
         blocks.append(labels_table(judged))
+    blocks += [*decisions.blocks(judged), *inputs.blocks(judged, gallery), *subgroups.blocks(judged, gallery)]
     if judged.part.rows is not None:
         pictures = of_target(judged, gallery)
         blocks += [Pictures(pictures)] if pictures else []
@@ -63,19 +80,20 @@ def _target(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block
 
 def scores_table(judged: Judged) -> Table:
     """Every score of all rows together with the baseline's, and which direction is better."""
-    lines = []
+    lines, drawing = [], judged.drawing
     for name, score in judged.scores.items():
         if "[" in name:
             continue
         theirs = judged.baseline[name]
         compared, tone = COMPARED[outcome(name, score, theirs)]
-        values = (_value(name, score), _value(name, theirs))
+        interval = (number(limits(name, score) or "–", tone="" if "low" in score else "quiet"),) if drawing else ()
+        values = (_value(name, score), *interval, _value(name, theirs))
         lines.append((Cell(title(name)), *values, Cell(compared, tone=tone), Cell(direction(name)), _remark(score, theirs)))
     caption = f"Scores of {judged.key} on the {rows_called(judged)}"
-    head = ("Score", "Model", "Baseline", "Model is", "Better when", "Note")
-    return _without_empty_notes(
-        Table(caption, head, tuple(lines), f"Baseline — {judged.result['baseline']['name']}.", csv=scores_file(judged.part.label))
-    )
+    intervals = (f"{drawing.percent} interval",) if drawing else ()
+    head = ("Score", "Model", *intervals, "Baseline", "Model is", "Better when", "Note")
+    note = f"Baseline — {judged.baselines[0]['name']}.{f' Intervals — {drawing.words}.' if drawing else ''}"
+    return _without_empty_notes(Table(caption, head, tuple(lines), note, csv=scores_file(judged.part.label)))
 
 
 def _without_empty_notes(table: Table) -> Table:
@@ -167,7 +185,8 @@ def labels_table(judged: Judged) -> Table:
         reasons = dict.fromkeys(score["undefined"] for _, score, _ in found if score["value"] is None)
         cells = [_with_baseline(name, mine, theirs) for name, mine, theirs in found]
         lines.append((Cell(label), number("–" if rows is None else count(rows[label])), *cells, Cell(" ".join(reasons))))
-    note = "In parentheses: the baseline."
+    intervals = f"Behind the comma: the {judged.drawing.percent} interval. " if judged.drawing else ""
+    note = f"{intervals}In parentheses: the baseline."
     if len(judged.target.columns) > MOST_ROWS:
         note += f" The first {MOST_ROWS} of {count(len(judged.target.columns))} labels; the rest is in metrics.json."
     return _without_empty_notes(Table(f"Labels of {judged.key}", ("Label", "Rows", "AUC", "PR-AUC", "F1", "Note"), tuple(lines), note))
@@ -177,4 +196,5 @@ def _with_baseline(name: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]
     if mine["value"] is None:
         return number("undefined", tone="quiet")
     beside = "undefined" if theirs["value"] is None else shown(name, theirs["value"])
-    return number(f"{shown(name, mine['value'])} ({beside})")
+    interval = f", {limits(name, mine)}" if "low" in mine else ""
+    return number(f"{shown(name, mine['value'])}{interval} ({beside})")

@@ -7,10 +7,11 @@ from datetime import datetime
 
 from mmtrain.errors import listed
 from mmtrain.reports import background, cohort, limits, results, training
+from mmtrain.reports.baselines import verdicts
 from mmtrain.reports.blocks import Block, Section, Words
 from mmtrain.reports.contents import Contents
 from mmtrain.reports.drawing import Gallery
-from mmtrain.reports.words import CAVEATS, count, counted, duration, moment, verdict
+from mmtrain.reports.words import CAVEATS, count, counted, duration, moment
 
 KINDS: Mapping[str, str] = {
     "binary": "one of two classes",
@@ -56,7 +57,7 @@ def summary(contents: Contents) -> Section:
         blocks.append(Words(f"{error}".strip(), f"The training did not finish: it is {contents.facts['state']}.", tone="bad"))
     blocks.append(Words(f"{question(contents)} {rows_used(contents)}"))
     for newest in contents.parts[:1]:
-        blocks += [verdict(contents, judged) for judged in contents.judged(newest)]
+        blocks += [sentence for judged in contents.judged(newest) for sentence in verdicts(contents, judged)]
         blocks += [Words(CAVEATS[newest.label])] if newest.label in CAVEATS else []
     if not contents.parts:
         blocks += training.reached(contents)
@@ -86,4 +87,7 @@ def rows_used(contents: Contents) -> str:
     """How many rows there were, and what for."""
     data, sizes = contents.data, {part: count(rows) for part, rows in contents.sizes.items()}
     used = f"Of {counted(data['rows'], 'row')} in {data['table']}, {count(data['used'])} were used"
-    return f"{used}: {sizes['train']} to train, {sizes['validation']} to choose the best epoch and {sizes['test']} to test."
+    held_back = [f"{sizes['conformal']} for the conformal bound alone"] if "conformal" in sizes else []
+    chosen = [f"{sizes['train']} to train", f"{sizes['validation']} to choose the best epoch"]
+    purposes = [*chosen, *held_back, f"{sizes['test']} to test"]
+    return f"{used}: {listed(purposes)}."

@@ -41,6 +41,7 @@ MONTHS = ["January", "February", "March", "April", "May", "June", "July", "Augus
 """Not those of strftime, which speaks the language of the machine."""
 CAVEATS = {
     "train": "The model was trained on these rows, so the scores say nothing about new ones.",
+    "conformal": "The conformal bound was fitted on these rows, so the coverage on them says nothing about new ones.",
     "validation": "The best epoch was chosen on these rows, so the scores are a little too good for new ones.",
 }
 """What is said of scores on rows that the training has used."""
@@ -58,6 +59,24 @@ def title(score: str) -> str:
 def shown(score: str, value: float) -> str:
     """The value of a score, rounded to three digits."""
     return significant(value) if score.partition("[")[0] in IN_UNITS else decimals(value)
+
+
+def limits(score: str, found: Mapping[str, Any]) -> str:
+    """`0.812 to 0.874`; empty where there is no interval."""
+    return f"{shown(score, found['low'])} to {shown(score, found['high'])}" if "low" in found else ""
+
+
+def ranged(score: str, found: Mapping[str, Any]) -> str:
+    """`0.694 (0.551 to 0.851)`: a value with its interval, if it has one."""
+    if found["value"] is None:
+        return "undefined"
+    interval = limits(score, found)
+    return f"{shown(score, found['value'])} ({interval})" if interval else shown(score, found["value"])
+
+
+def between(score: str, found: Mapping[str, Any]) -> str:
+    """`0.551 to 0.851`, or a dash where there is no interval."""
+    return limits(score, found) or "–"
 
 
 def decimals(value: float) -> str:
@@ -141,18 +160,23 @@ def direction(score: str) -> str:
     return "higher" if higher_is_better(score) else "lower"
 
 
+def main_score_of(contents: Contents, judged: Judged) -> str:
+    """The score that speaks for a target."""
+    return main_score(contents.experiment.training.early_stopping.monitor, judged.result["task"], judged.scores, judged.prefix)
+
+
 def verdict(contents: Contents, judged: Judged) -> Words:
     """What a reader should take home of one target on one part: its main score against the baseline's."""
-    monitor = contents.experiment.training.early_stopping.monitor
-    name = main_score(monitor, judged.result["task"], judged.scores, judged.prefix)
+    name = main_score_of(contents, judged)
     mine, theirs = judged.scores[name], judged.baseline[name]
     facts = f"On the {rows_called(judged)}, the {in_sentence(name)} of {judged.key} is"
     if mine["value"] is None:
         return Words(f"{facts} undefined: {mine['undefined']}", NOT_COMPARABLE, tone="bad")
-    facts += f" {shown(name, mine['value'])} ({direction(name)} is better)"
+    sure = f"{judged.drawing.percent} interval {limits(name, mine)}; " if judged.drawing and "low" in mine else ""
+    facts += f" {shown(name, mine['value'])} ({sure}{direction(name)} is better)"
     if theirs["value"] is None:
         return Words(f"{facts}. For the baseline it is undefined: {theirs['undefined']}", NOT_COMPARABLE, tone="bad")
-    facts += f"; the baseline ({judged.result['baseline']['name']}) has {shown(name, theirs['value'])}."
+    facts += f"; the baseline ({judged.baselines[0]['name']}) has {shown(name, theirs['value'])}."
     if outcome(name, mine, theirs) != "better":
         return Words(facts, "The model does not beat the baseline.", tone="bad")
     return Words(facts, "The model beats the baseline.", _but_worse(judged), "good")
@@ -176,7 +200,8 @@ def in_sentence(score: str) -> str:
 
 
 def rows_called(judged: Judged) -> str:
-    """`57 test rows with a known answer`."""
-    rows, unknown = judged.result["rows"], judged.result["unknown_answers"]
+    """`57 test rows with a known answer`, `400 test rows in 60 groups (patient)`."""
+    rows, unknown, drawing = judged.result["rows"], judged.result["unknown_answers"], judged.drawing
     called = judged.part.called if rows != 1 else judged.part.called.replace("rows", "row", 1)
-    return f"{count(rows)} {called}{' with a known answer' if unknown else ''}"
+    groups = f" in {drawing.units_called}" if drawing and drawing.unit == "group" else ""
+    return f"{count(rows)} {called}{' with a known answer' if unknown else ''}{groups}"

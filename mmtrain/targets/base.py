@@ -142,6 +142,14 @@ class FittedTarget(Section):
     def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """(rows, len(columns)), a column per class or label; (rows, 0) for a number."""
 
+    def reread_truth(self, words: pd.Series[str]) -> np.ndarray[Any, Any]:
+        """Encoded answers from what `spoken` wrote of them, NA where it was empty."""
+        return self.truth({self.column: words})
+
+    def reread_prediction(self, decided: pd.Series[str], probabilities: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:  # noqa: ARG002
+        """Predictions from what `decide` and `probabilities` wrote of them."""
+        return probabilities
+
     @abstractmethod
     def served(self, prediction: Any) -> dict[str, Any]:
         """`decide` as `prediction` (batch,) and `probabilities`, for an exported model: a TensorFlow function."""

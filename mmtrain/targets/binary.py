@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from mmtrain.named_score import Score
 
 POSITIVE = {"1", "yes", "true", "positive", "y", "t", "pos"}
+UNCHOSEN = 0.5
+"""The threshold where none was chosen."""
 
 
 class FittedBinary(FittedClassTarget):
     """`classes` is (negative, positive)."""
 
     task: Literal["binary"] = "binary"
-    threshold: float = Field(0.5, gt=0, lt=1)
+    threshold: float = Field(UNCHOSEN, gt=0, lt=1)
 
     @property
     def units(self) -> int:
@@ -69,6 +71,10 @@ class FittedBinary(FittedClassTarget):
 
         positive = prediction.reshape(-1, 1)
         return np.concatenate([1 - positive, positive], axis=1)
+
+    def reread_prediction(self, decided: pd.Series[str], probabilities: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:  # noqa: ARG002
+        """The probability of the positive class, (rows, 1)."""
+        return probabilities[:, 1:]
 
     def served(self, prediction: Any) -> dict[str, Any]:
         """The class and (batch, 2)."""

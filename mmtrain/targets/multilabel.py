@@ -53,9 +53,14 @@ class FittedMultilabel(FittedTarget):
 
         if self.one_column_each:
             return np.stack([cells[label].str.strip().str.lower().isin(YES).to_numpy(dtype=np.int8) for label in self.labels], axis=1)
+        return self._of_one_cell(cells[self.column])
+
+    def _of_one_cell(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
+        import numpy as np
+
         position = {label: number for number, label in enumerate(self.labels)}
-        found = np.zeros((len(cells[self.column]), len(self.labels)), dtype=np.int8)
-        for row, names in enumerate(split_labels(cells[self.column], self.separator)):
+        found = np.zeros((len(cells), len(self.labels)), dtype=np.int8)
+        for row, names in enumerate(split_labels(cells, self.separator)):
             found[row, [position[name] for name in names if name in position]] = 1
         return found
 
@@ -110,6 +115,10 @@ class FittedMultilabel(FittedTarget):
     def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """(rows, labels)."""
         return prediction
+
+    def reread_truth(self, words: pd.Series[str]) -> np.ndarray[Any, Any]:
+        """From one cell with labels, also where the table has a column for each. Labels must not hold the separator."""
+        return self._of_one_cell(words)
 
     def served(self, prediction: Any) -> dict[str, Any]:
         """Labels joined by the separator, and (batch, labels)."""

@@ -91,6 +91,10 @@ class FittedRegression(FittedTarget):
 
         return np.empty((len(prediction), 0), dtype=np.float32)
 
+    def reread_prediction(self, decided: pd.Series[str], probabilities: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:  # noqa: ARG002
+        """(rows, 1)."""
+        return numbers(decided).reshape(-1, 1)
+
     def served(self, prediction: Any) -> dict[str, Any]:
         """The number alone."""
         import tensorflow as tf

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.parts import Parts
-from mmtrain.workflows.prepare import Prepared
+from mmtrain.workflows.prepare import Prepared, groups
 
 if TYPE_CHECKING:
     from mmtrain.training.device_trial import Decision
@@ -33,7 +33,7 @@ def build(
     training = decision.experiment.training
     prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
     network = assemble(decision.experiment, fitted)
-    return Material(decision.experiment, fitted, arrays, parts, network, data.table.place), decision
+    return Material(decision.experiment, fitted, arrays, parts, network, data.table.place, groups(experiment, data.table)), decision
 
 
 def _decided(experiment: Experiment, fitted: encode.Fitted, arrays: encode.Arrays, parts: Parts) -> Decision:

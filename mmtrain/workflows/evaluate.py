@@ -5,7 +5,7 @@ The test part is scored here and nowhere else, from the weights of the best epoc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
@@ -15,20 +15,28 @@ import numpy as np
 import pandas as pd
 
 from mmtrain import config, runs
-from mmtrain.columns.bookkeeping import PARTS
+from mmtrain.columns import Group
 from mmtrain.config import Experiment
+from mmtrain.config.evaluation import DECIDED
 from mmtrain.data import encode
+from mmtrain.data.formats import open_table
 from mmtrain.data.images import Progress, Say
-from mmtrain.data.parts import read_split
+from mmtrain.data.parts import EVERY_PART, read_split
 from mmtrain.data.table import Table
-from mmtrain.errors import DataError, Problem, RunError, listed
+from mmtrain.errors import DataError, Problem, RunError, UsageError, listed
+from mmtrain.evaluation.bootstrap import Resampling
+from mmtrain.evaluation.decisions import Decisions, Rows
 from mmtrain.evaluation.most_wrong import Answers, most_wrong
 from mmtrain.evaluation.predictions import frame, to_csv
-from mmtrain.evaluation.scoring import TargetScores, score_target
+from mmtrain.evaluation.scoring import TargetScores, main_scores, score_target
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.reports import report
 from mmtrain.runs import Run, is_test_look
-from mmtrain.workflows.prepare import Prepared, read_data, recorded_data, scored_columns
+from mmtrain.workflows.analyse import Subject, analysed
+from mmtrain.workflows.baselines import Scored, check_packages, with_baselines
+from mmtrain.workflows.decide import overlaid, read_decisions, with_decisions
+from mmtrain.workflows.divisions import dividing
+from mmtrain.workflows.prepare import Prepared, groups, read_data, recorded_data, scored_columns
 
 Array = np.ndarray[Any, Any]
 
@@ -47,6 +55,8 @@ class Evaluated:
     run: Run
     part: str
     results: dict[str, TargetScores]
+    main: dict[str, str]
+    """The score that speaks for each target."""
     predictions: Path
     report: Path
     looks: int
@@ -60,27 +70,40 @@ def evaluate(
     *,
     part: str = "test",
     table: Path | None = None,
+    subgroups: Iterable[str] = (),
+    overrides: Iterable[str] = (),
     output: Path = Path("runs"),
     progress: Progress | None = None,
     say: Say = lambda _: None,
 ) -> Evaluated:
     """Score the run called `which` (see `runs.find`) on `part`, or on all rows of another `table` with the same columns.
 
-    Raises UsageError for a run that there is not, RunError for one that cannot be used, DataError for a table that does not fit it.
+    `subgroups` are further columns to divide the scores by, `sex` or `age=0,40,65`; `overrides` are those of the section `evaluation`.
+
+    Raises UsageError for a run or a column that there is not, RunError for a run that cannot be used, DataError for a table that does
+    not fit it.
     """
     run = runs.find(which, output)
-    experiment, fitted = opened(run)
+    experiment, fitted, decisions = opened(run, overrides)
+    check_packages(experiment)
     data, rows = part_data(run, experiment, part, progress, say) if table is None else other_data(experiment, table, progress, say)
+    by = dividing(experiment, open_table(data.table.path, data.table.missing_values), subgroups)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
     from mmtrain.model import saved
 
     # The whole table, as training encoded it: of a large one the cache has the arrays.
     arrays = encode.encode(experiment, fitted, data.table, data.stores, say=say)
-    predictions = saved.predict(saved.predictor(run / "model.keras"), arrays, rows)
+    predictor = saved.predictor(run / "model.keras")
+    predictions = saved.predict(predictor, arrays, rows)
     truths = {key: values[rows] for key, values in arrays.targets.items()}
-    results = {key: score_target(key, target, truths[key], predictions[key]) for key, target in fitted.targets.items()}
-    predicted = frame(data.table.rows[rows], data.table.ids(rows), fitted.targets, truths, predictions)
+    drawn = resampling(experiment, data.table, rows)
+    results = {key: score_target(key, target, truths[key], predictions[key], drawn) for key, target in fitted.targets.items()}
+    results = with_baselines(Scored(run, experiment, fitted, arrays, rows, drawn, predictions, table is None, progress, say), results)
+    asked = {key: Rows(truths[key], predictions[key], drawn.groups) for key in results}
+    results = with_decisions(results, fitted, decisions, asked, experiment.evaluation.confidence)
+    results = analysed(Subject(run, experiment, fitted, data.table, arrays, rows, predictor, predictions, results), by.divisions)
+    predicted = frame(data.table.rows[rows], data.table.ids(rows), fitted.targets, truths, predictions, decisions)
     predicted = with_unknown_answers(predicted, experiment, fitted, truths, data.table, rows)
     looks = recorded_look(run, data.table, rows, part if table is None else None)
     label = looks[-1]["part"]
@@ -88,17 +111,41 @@ def evaluate(
     keep(run, label, results, predicted, wrong)
     written = report.write(run, experiment, fitted)
     times = sum(1 for look in looks if is_test_look(look)) if is_test_look(looks[-1]) else 0
-    return Evaluated(run, label, results, run / f"predictions_{label}.csv", written, times, remarks(run, looks[-1]))
+    main = main_scores(experiment.training.early_stopping.monitor, results)
+    told = (*remarks(run, looks[-1]), *ungrouped(experiment, data.table), *by.remarks)
+    return Evaluated(run, label, results, main, run / f"predictions_{label}.csv", written, times, told)
 
 
-def opened(run: Run) -> tuple[Experiment, encode.Fitted]:
-    """The experiment of a run and what its training rows taught it. Raises RunError when there is no model to score."""
+def opened(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, encode.Fitted, Decisions]:
+    """The experiment of a run, what its training rows taught it, with the chosen thresholds, and all that validation rows decided.
+
+    `overrides` are of the section `evaluation`. Raises RunError when there is no model to score, UsageError for an override of what
+    the training was, ConfigError for another mistake.
+    """
+    told = tuple(overrides)
     if not (run / "model.keras").is_file():
         raise RunError(
             Problem(str(run.folder), f"the run has no trained model; its state is '{run.state}'.", "Train again with `mmtrain fit`.")
         )
-    experiment = config.load(run / "config.yaml")
-    return experiment, encode.read_fitted(run.read_json("columns.json"))
+    check_overrides(told)
+    experiment = config.load(run / "config.yaml", told)
+    decisions = read_decisions(run, experiment)
+    return experiment, overlaid(encode.read_fitted(run.read_json("columns.json")), decisions), decisions
+
+
+def check_overrides(overrides: Iterable[str]) -> None:
+    """Raises UsageError for an override of what the training was, or of what was fitted at its end."""
+    problems = []
+    for text in overrides:
+        section, _, key = text.split("=")[0].strip().partition(".")
+        if section != "evaluation":
+            fix = "Only what begins with `evaluation.` can be set here; for anything else train again."
+            problems.append(Problem(f"--set {text}", "the run is trained already.", fix))
+        elif key.split(".")[0] in DECIDED:
+            what = "this was fitted on validation rows at the end of the training."
+            problems.append(Problem(f"--set {text}", what, "Set it in the experiment file, and train again."))
+    if problems:
+        raise UsageError(problems)
 
 
 def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | None, say: Say) -> tuple[Prepared, Array]:
@@ -116,6 +163,14 @@ def other_data(experiment: Experiment, path: Path, progress: Progress | None, sa
     return data, np.arange(len(data.table))
 
 
+def resampling(experiment: Experiment, table: Table, rows: Array) -> Resampling:
+    """How `rows` of a table are drawn for intervals: by group where it has the column of groups."""
+    codes, column = groups(experiment, table), experiment.only(Group)
+    if codes is None or column is None:
+        return Resampling(experiment.evaluation)
+    return Resampling(experiment.evaluation, codes[rows], column.column)
+
+
 def recorded_look(run: Run, table: Table, rows: Array, part: str | None) -> list[dict[str, Any]]:
     """Record that `rows` of `table` are looked at, as `part` or, with None, as another table; all looks, this one last."""
     look: dict[str, Any] = {
@@ -128,7 +183,7 @@ def recorded_look(run: Run, table: Table, rows: Array, part: str | None) -> list
     }
     if part is None and look["sha256"] == run.read_json("data.json")["sha256"]:
         split = read_split(run / "split.csv")
-        look["rows_of"] = {name: int(np.isin(table.rows, split.rows[split.parts[name]]).sum()) for name in PARTS}
+        look["rows_of"] = {name: int(np.isin(table.rows, split.rows[rows_of]).sum()) for name, rows_of in split.parts.items()}
 
     def add(facts: dict[str, Any]) -> dict[str, Any]:
         before = facts.get("evaluations", [])
@@ -145,7 +200,7 @@ def other_label(path: Path, sha256: str, looks: Sequence[Mapping[str, Any]]) -> 
     Where another file, or another content, has the name already, it is numbered: `newer_2`.
     """
     stem = path.name.partition(".")[0] or "table"
-    stem = f"{stem}_table" if stem in PARTS else stem
+    stem = f"{stem}_table" if stem in EVERY_PART else stem
     taken = {look["part"] for look in looks if look.get("sha256") != sha256}
     return next(label for label in chain([stem], (f"{stem}_{number}" for number in count(2))) if label not in taken)
 
@@ -159,9 +214,18 @@ def remarks(run: Run, look: Mapping[str, Any]) -> tuple[str, ...]:
         parts = listed([f"{rows:,} {part}" for part, rows in look["rows_of"].items() if rows])
         seen = " This counts as a look at the test part." if look["rows_of"]["test"] else ""
         found.append(f"{look['table']} is the very table of the training; among the scored rows are {parts} rows.{seen}")
-    elif look["part"] not in (*PARTS, name_of := look["table"].partition(".")[0], f"{name_of}_table"):
+    elif look["part"] not in (*EVERY_PART, name_of := look["table"].partition(".")[0], f"{name_of}_table"):
         found.append(f"Another table of the name {name_of} was scored before; the results for this one are called {look['part']}.")
     return tuple(found)
+
+
+def ungrouped(experiment: Experiment, table: Table) -> tuple[str, ...]:
+    """What is wrong with intervals for a table that lacks the column of groups."""
+    column = experiment.only(Group)
+    if column is None or column.column in table.headers:
+        return ()
+    what = f"{table.path.name} has no column {column.column}, so the intervals take every row to stand for itself"
+    return (f"{what}; where rows have the same {column.column}, they are too narrow.",)
 
 
 def keep(run: Run, label: str, results: dict[str, TargetScores], rows: pd.DataFrame, wrong: dict[str, Any]) -> None:

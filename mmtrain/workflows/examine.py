@@ -5,7 +5,7 @@ A column with a mistake in it is read as one that accepts everything, so that th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -15,12 +15,14 @@ from mmtrain.columns import Column, Group, Image, Split
 from mmtrain.config import Experiment
 from mmtrain.config.source import Origin
 from mmtrain.data import table as tables
+from mmtrain.data.findings.picture_column import PictureColumn
 from mmtrain.data.image_decode import Progress
-from mmtrain.data.images import SHOWN, Say, Unreadable, attach
+from mmtrain.data.images import SHOWN, Attached, Say, Unreadable, attach
 from mmtrain.data.parts import Parts, PartSummary, summarise
 from mmtrain.data.table import Table, headers_of
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.targets import Target
+from mmtrain.workflows.divisions import check_divisions
 from mmtrain.workflows.prepare import Prepared, check_class_weights, check_training_answers, split_rows, strata
 
 
@@ -53,6 +55,8 @@ class Examined:
     """The rows that are left, also where there are problems; None where no way was found to read them."""
     divided: Parts | None = None
     """The parts of `table`, also where there are problems; None where the rows cannot be divided."""
+    images: tuple[PictureColumn, ...] = ()
+    """The image columns of all rows that were read, those included that have no picture."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -79,6 +83,10 @@ def examine(experiment: Experiment, origin: Origin, *, progress: Progress | None
     """Try everything that `fit` does before it trains. Raises RunError when an image store cannot be written."""
     errors: list[DataError | ConfigError] = []
     table, sound = _read(experiment, origin, errors)
+    try:
+        check_divisions(experiment, origin)
+    except DataError as error:
+        errors.append(error)
     if table is None:
         return Examined(_together(errors))
     data = experiment.data
@@ -93,7 +101,16 @@ def examine(experiment: Experiment, origin: Origin, *, progress: Progress | None
     pictures = {key: _pictures(table, headers_of(key, images[key])[0], bad) for key, bad in found.unreadable.items()}
     parts, summary = _divide(experiment, found.table, origin, errors) if sound else (None, ())
     seen = Examined(_together(errors), len(found.table.dropped), summary, pictures, table=found.table, divided=parts)
+    seen = replace(seen, images=_image_columns(table, images, found))
     return seen if errors else replace(seen, data=Prepared(found.table, found.stores), parts=parts)
+
+
+def _image_columns(table: Table, images: Mapping[str, Image], found: Attached) -> tuple[PictureColumn, ...]:
+    headers = {key: headers_of(key, column)[0] for key, column in images.items()}
+    return tuple(
+        PictureColumn(headers[key], table.cells(headers[key]), table.rows, images[key], store, found.unreadable[key])
+        for key, store in found.stores.items()
+    )
 
 
 def _divide(

@@ -86,7 +86,7 @@ def explain(
     fit it, and for rows that it does not have.
     """
     run = runs.find(which, output)
-    experiment, fitted = opened(run)
+    experiment, fitted, _ = opened(run)
     asked = subject(fitted.targets, wish.target, wish.class_name, wish.method, wish.steps)
     if wish.folder is not None and wish.folder.exists():
         raise UsageError(Problem(str(wish.folder), "there is something here already.", "Remove it, or give another folder with -o."))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -81,7 +80,7 @@ def export(
     chosen = FORMATS[wish.format]
     check_wishes(chosen, wish.quantize, wish.inputs)
     run = runs.find(which, output)
-    experiment, fitted = opened(run)
+    experiment, fitted, _ = opened(run)
     folder = (wish.folder or run / "exports" / chosen.label(wish.quantize)).absolute()
     if folder.exists():
         raise UsageError(Problem(str(folder), "there is something here already.", "Remove it, or give another folder with -o."))
@@ -129,7 +128,7 @@ def _written(subject: _Subject, chosen: Format, wish: Wish, folder: Path) -> dic
     example = {tensor.name: tensor.example for tensor in inputs}
     if chosen.inputs == "encoded":
         np.savez(folder / "example.npz", allow_pickle=False, **example)
-        shutil.copyfile(subject.run / "columns.json", folder / "columns.json")
+        (folder / "columns.json").write_text(subject.fitted.model_dump_json(indent=1) + "\n", encoding="utf-8")
     else:
         (folder / "example.json").write_text(as_json(example), encoding="utf-8")
     signature = _signature(subject, chosen, wish.quantize, material, facts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mmtrain.columns.bookkeeping import PARTS
@@ -13,10 +14,14 @@ from mmtrain.data.findings import Finding
 from mmtrain.data.findings.cells import Sheet, Use, read_sheet, uses_of
 from mmtrain.data.findings.cohort import LEFT_OUT, Cohort
 from mmtrain.data.findings.finding import by_level
+from mmtrain.data.findings.picture_column import PictureColumn
+from mmtrain.data.findings.pictures import picture_findings
 from mmtrain.data.findings.policies import MissingPlan, missing_plans
 from mmtrain.data.findings.table import table_findings
 from mmtrain.data.findings.unused import worth_a_look
+from mmtrain.data.image_decode import Progress
 from mmtrain.data.survey import Survey
+from mmtrain.data.table import PIECE
 from mmtrain.data.table_file import TableFile
 from mmtrain.workflows.examine import Examined
 
@@ -24,21 +29,36 @@ Found = tuple[tuple[Finding, ...], tuple[MissingPlan, ...]]
 """Findings, the worst first, and what would become of missing cells."""
 
 
-def experiment_findings(experiment: Experiment, file: TableFile, readable: Iterable[str], tried: Examined, rows: int) -> Found:
-    """Everything about an experiment's table; `readable` are the headers that can be read, `rows` counts those of the file."""
+def experiment_findings(
+    experiment: Experiment, file: TableFile, readable: Iterable[str], tried: Examined, rows: int, *, progress: Progress | None = None
+) -> Found:
+    """Everything about an experiment's table; `readable` are the headers that can be read, `rows` counts those of the file.
+
+    `progress` is told of the pictures that were checked.
+    """
     given = experiment.split.method == "column"
     uses = [use for use in uses_of(experiment.columns) if use.header in set(readable)]
     uses += worth_a_look(file, {use.header for use in uses})
     sheet = read_sheet(file, uses, rows)
     cohort = _cohort(sheet, _parts(sheet, tried, given=given), given=given)
-    return by_level(table_findings(sheet, cohort)), missing_plans(sheet, cohort)
+    data = experiment.data
+    pictures = picture_findings(tried.images, data.images_folder, cohort, allow_outside=data.allow_outside, progress=progress)
+    return by_level([*table_findings(sheet, cohort), *pictures]), missing_plans(sheet, cohort)
 
 
-def survey_findings(survey: Survey, file: TableFile) -> tuple[Finding, ...]:
+def survey_findings(survey: Survey, file: TableFile, *, progress: Progress | None = None) -> tuple[Finding, ...]:
     """Everything that was found in a table whose roles were guessed."""
     uses = [Use(one.header, one.guess.role, None, str(one.guess.options.get("task", ""))) for one in survey.used]
     sheet = read_sheet(file, uses, survey.rows)
-    return by_level(table_findings(sheet, _cohort(sheet, None, given=False)))
+    cohort = _cohort(sheet, None, given=False)
+    headers = [use.header for use in uses if use.role == "image"]
+    pictures: list[Finding] = []
+    if headers and survey.images is not None:
+        pieces = list(file.pieces(headers, size=PIECE))
+        cells = {header: pd.concat([piece[header] for piece in pieces], ignore_index=True) for header in headers}
+        columns = [PictureColumn(header, cells[header], np.arange(sheet.rows)) for header in headers]
+        pictures = picture_findings(columns, survey.images, cohort, progress=progress)
+    return by_level([*table_findings(sheet, cohort), *pictures])
 
 
 def _parts(sheet: Sheet, tried: Examined, *, given: bool) -> NDArray[np.int8] | None:

@@ -96,14 +96,16 @@ class InspectedTable:
         return any(finding.level == "error" for finding in self.findings)
 
 
-def inspect_table(path: Path) -> InspectedTable:
-    """A table without an experiment. Raises DataError when it cannot be read."""
+def inspect_table(path: Path, *, checking: Progress | None = None) -> InspectedTable:
+    """A table without an experiment; `checking` is told of its pictures. Raises DataError when it cannot be read."""
     found = survey(path)
-    return InspectedTable(found, survey_findings(found, open_table(path)))
+    return InspectedTable(found, survey_findings(found, open_table(path), progress=checking))
 
 
-def inspect_experiment(path: Path, *, overrides: Iterable[str] = (), progress: Progress | None = None) -> Inspection:
-    """The table of an experiment, role by role.
+def inspect_experiment(
+    path: Path, *, overrides: Iterable[str] = (), progress: Progress | None = None, checking: Progress | None = None
+) -> Inspection:
+    """The table of an experiment, role by role; `progress` is told of pictures that were decoded, `checking` of those checked.
 
     Raises:
         ConfigError: the experiment file is wrong.
@@ -120,7 +122,7 @@ def inspect_experiment(path: Path, *, overrides: Iterable[str] = (), progress: P
     rows = next((profile.rows for profile in found.values()), 0)
     if not rows:
         raise DataError(tried.problems)
-    findings, missing = experiment_findings(experiment, file, readable, tried, rows)
+    findings, missing = experiment_findings(experiment, file, readable, tried, rows, progress=checking)
     return Inspection(
         table=experiment.data.table,
         rows=rows,

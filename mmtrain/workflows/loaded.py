@@ -68,7 +68,7 @@ class Loaded:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.experiment: Experiment
-        self.experiment, self.fitted = opened(run)
+        self.experiment, self.fitted, self.decisions = opened(run)
         self.statistics = Statistics.model_validate(run.read_json("statistics.json"))
 
     def start(self) -> None:
@@ -101,6 +101,10 @@ class Loaded:
         probability per class or label, and `status`: `ok`, or what was found in the row. A row that cannot be predicted has no
         prediction (`on_error="status"`), is left out (`"skip"`), or stops everything (`"fail"`). `attrs["drift"]` of the result
         lists, in sentences, how the rows differ from those of training.
+
+        As the experiment's section `evaluation` says, there are more: with `calibration` and `proba`, `calibrated_<class>` beside
+        the network's own `probability_<class>`; with `conformal`, `prediction_set`, the classes joined by ` | `, or
+        `prediction_low` and `prediction_high`. Where a `threshold` was chosen the prediction is the positive class from there on.
 
         Raises:
             DataError: columns are missing, there is no row, or a row cannot be predicted and `on_error` is `"fail"`.
@@ -152,7 +156,7 @@ class Loaded:
         if identity is not None and identity.column in piece.cells:
             columns["id"] = piece.cells[identity.column].fillna("")
         for key in targets:
-            for name, values in answers(key, targets, answer.predictions[key], probabilities=proba).items():
+            for name, values in answers(key, targets, self.decisions, answer.predictions[key], probabilities=proba).items():
                 columns[name] = _blanked(values, refused)
         columns["status"] = pd.array(piece.status(), dtype="str")
         frame = pd.DataFrame(columns)

@@ -18,9 +18,11 @@ from mmtrain.data.encode import Array, Fitted
 from mmtrain.data.formats import open_table
 from mmtrain.data.images import Say
 from mmtrain.data.pieces import Source, check_source
+from mmtrain.evaluation.decisions import Rows
 from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, check_name, prediction_file
 from mmtrain.evaluation.scoring import TargetScores, known_rows, score_target
 from mmtrain.runs import Run
+from mmtrain.workflows.decide import with_decisions
 from mmtrain.workflows.loaded import Answer, Loaded, OnError
 
 
@@ -110,6 +112,8 @@ class Scoring:
     def __init__(self, loaded: Loaded) -> None:
         self._run = loaded.run
         self._fitted: Fitted = loaded.fitted
+        self._decisions = loaded.decisions
+        self._confidence = loaded.experiment.evaluation.confidence
         self._headers = {key: target.reads() for key, target in loaded.experiment.targets.items()}
         self._truths: dict[str, list[Array]] = {}
         self._predictions: dict[str, list[Array]] = {}
@@ -133,7 +137,6 @@ class Scoring:
         if truths and runs.file_hash(table) == self._run.read_json("data.json")["sha256"]:
             say("No scores: this is the table of the training. Score its test part with `mmtrain evaluate`.")
             return {}
-        return {
-            key: score_target(key, self._fitted.targets[key], truth, np.concatenate(self._predictions[key]))
-            for key, truth in truths.items()
-        }
+        rows = {key: Rows(truth, np.concatenate(self._predictions[key]), None) for key, truth in truths.items()}
+        scores = {key: score_target(key, self._fitted.targets[key], one.truth, one.prediction) for key, one in rows.items()}
+        return with_decisions(scores, self._fitted, self._decisions, rows, self._confidence)

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mmtrain.columns import Column, Group, Id, Split
 from mmtrain.columns.base import shared_names
 from mmtrain.config import Experiment
+from mmtrain.config.evaluation import fewest_units
 from mmtrain.config.source import Origin
 from mmtrain.data import table as tables
+from mmtrain.data.held_back import hold_back
 from mmtrain.data.image_decode import Progress
 from mmtrain.data.images import ImageStore, Say, attach
 from mmtrain.data.manifest import MANIFEST
@@ -64,10 +67,14 @@ def scored_columns(experiment: Experiment) -> dict[str, Column]:
 
 
 def split_rows(experiment: Experiment, table: Table) -> Parts:
-    """Train, validation and test of a table, as the experiment's `split` section says."""
+    """The parts of a table, as the experiment's `split` section says, and what `evaluation.conformal` holds back. Raises DataError."""
     rows = strata(experiment, table)
-    section = experiment.split
-    return split(rows, method=section.method, validation=section.validation, test=section.test, seed=section.seed)
+    section, evaluation = experiment.split, experiment.evaluation
+    parts = split(rows, method=section.method, validation=section.validation, test=section.test, seed=section.seed)
+    if evaluation.conformal is None:
+        return parts
+    fewest = fewest_units(evaluation.conformal)
+    return hold_back(parts, rows, coverage=evaluation.conformal, fewest=fewest, seed=evaluation.seed)
 
 
 def check_training_answers(experiment: Experiment, table: Table, parts: Parts) -> None:
@@ -185,6 +192,22 @@ def strata(experiment: Experiment, table: Table) -> Rows:
         labels=labels(experiment, table),
         given=None if given is None else shared_names(table.cells(given.column)),
     )
+
+
+def groups(experiment: Experiment, table: Table) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+    """Which group each row belongs to, as codes; None where the experiment or the table has no such column."""
+    column = experiment.only(Group)
+    if column is None or column.column not in table.headers:
+        return None
+    return group_codes(pd.concat(table.pieces(column.column), ignore_index=True))
+
+
+def group_codes(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Equal cells have equal codes. A row without a group, which only a table that is scored may have, is one of its own."""
+    codes = pd.factorize(cells)[0].astype(np.int64)
+    alone = codes < 0
+    codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
+    return codes
 
 
 def labels(experiment: Experiment, table: Table) -> np.ndarray[Any, Any] | None:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from mmtrain import runs
 from mmtrain.errors import MmtrainError, RunError
+from mmtrain.evaluation.decisions import Decisions
 from mmtrain.runs import Run
 from mmtrain.training.events import Ended, StopAsked, Watcher, all_of
 from mmtrain.training.interruption import Interrupted, Interruption
+from mmtrain.workflows.decide import fit_decisions, forget
 
 if TYPE_CHECKING:
-    from mmtrain.model.assemble import Network
     from mmtrain.training.callbacks import Named
     from mmtrain.training.material import Material
 
@@ -28,16 +29,21 @@ class Fitted:
     ended: Ended
     monitor: str
     """The score that decided which epoch is the best."""
+    decisions: Decisions
+    """What was fitted on validation rows for the best model."""
 
 
 def train(run: Run, material: Material, watch: Watcher, checkpoint: str | None = None, callbacks: Sequence[Named] = ()) -> Fitted:
     """Train, from `checkpoint` on if given, and save the best model whatever happens; Ctrl-C is gentle until all is written."""
     with Interruption(lambda times: watch(StopAsked(times))) as interruption:
-        ended = _trained(run, material, _watchers(run, material, watch, callbacks, interruption), checkpoint, interruption)
-    return Fitted(run, ended, material.experiment.training.early_stopping.monitor)
+        ended, decisions = trained(run, material, _watchers(run, material, watch, callbacks, interruption), checkpoint, interruption)
+    return Fitted(run, ended, material.experiment.training.early_stopping.monitor, decisions)
 
 
-def _trained(run: Run, material: Material, watch: Watcher, checkpoint: str | None, interruption: Interruption) -> Ended:
+def trained(
+    run: Run, material: Material, watch: Watcher, checkpoint: str | None = None, interruption: Interruption | None = None
+) -> tuple[Ended, Decisions]:
+    """Train and save the best model; without an `interruption`, Ctrl-C ends it where it is."""
     from mmtrain.training import loop
 
     begun = time.perf_counter()
@@ -46,12 +52,12 @@ def _trained(run: Run, material: Material, watch: Watcher, checkpoint: str | Non
     except BaseException:
         with suppress(RunError):  # what stopped the training is to be told, not that its disk has no room for the model either
             run.update(seconds=_seconds(run, begun))
-            keep_best(run, material.network)
+            keep_best(run, material)
         raise
-    keep_best(run, material.network)
+    decisions = keep_best(run, material)
     facts = {"seconds": _seconds(run, begun), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "stopped": ended.reason}
     run.update(state="finished", ended=runs.now(), **facts)
-    return ended
+    return ended, decisions
 
 
 def _watchers(run: Run, material: Material, watch: Watcher, callbacks: Sequence[Named], interruption: Interruption) -> Watcher:
@@ -86,17 +92,24 @@ def _seconds(run: Run, begun: float) -> dict[str, float]:
     return {"training": round(before + time.perf_counter() - begun, 3)}
 
 
-def keep_best(run: Run, network: Network) -> None:
-    """Save the model with its best weights, also when the training was interrupted or failed after a good epoch."""
+def keep_best(run: Run, material: Material) -> Decisions:
+    """Save the model with its best weights, and what validation rows decide for it.
+
+    Also when the training was interrupted, or failed, after a good epoch.
+    """
     from mmtrain.training import checkpoints
 
+    network = material.network
+
     if not (run / "checkpoints" / "best").is_dir():
-        return
+        return Decisions()
     checkpoints.load(run / "checkpoints", "best", network.core)
+    forget(run)
     # Keras insists on the suffix.
     with runs.writing(run / "model.keras"), runs.replacing(run / "model.keras", ".keras") as temporary:
         network.whole.save(temporary)
     run.seal("model.keras")
+    return fit_decisions(run, material)
 
 
 def _state_after(error: BaseException) -> runs.State:

@@ -1,0 +1,133 @@
+"""`mmtrain compare`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mmtrain.cli.options import Code, Json, Output, Quiet
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from mmtrain.evaluation.comparison import Against, ComparedTarget
+    from mmtrain.named_score import Score
+    from mmtrain.workflows.compare import Compared
+
+
+def command(
+    run: Annotated[
+        list[str], typer.Argument(help="Two runs or more, each a folder or a name (its latest run); the first is what others are held to.")
+    ],
+    part: Annotated[
+        str,
+        typer.Option("--part", metavar="PART", help="test, validation, train, or the name under which the runs scored another table."),
+    ] = "test",
+    output: Output = Path("runs"),
+    code: Code = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare runs on rows that each has scored with `mmtrain evaluate`: the differences of their scores, and what differs between them.
+
+    Every draw of the bootstrap has the same rows for all runs, so an interval is that of the difference. Nothing is scored
+    anew: this is no further look at the test part.
+    """
+    from mmtrain.cli.show import note, out, print_json
+    from mmtrain.workflows.code import import_code
+    from mmtrain.workflows.compare import compare
+
+    import_code(code)
+    done = compare(run, part=part, output=output)
+    if as_json:
+        print_json(_plain(done))
+        return
+    console = out()
+    for target in done.targets:
+        _show_target(console, done, target)
+    _show_settings(console, done)
+    for remark in done.remarks:
+        note(remark)
+    looks = ", ".join(f"{one} {times}" for one, times in zip(done.runs, done.looks, strict=True))
+    note(f"Times that the test part was scored: {looks}. This comparison is no further one.", quiet=quiet)
+
+
+def _plain(done: Compared) -> dict[str, Any]:
+    return {
+        "part": done.part,
+        "runs": [{"run": str(run.folder), "name": str(run), "test_looks": looks} for run, looks in zip(done.runs, done.looks, strict=True)],
+        "targets": {target.target: target.plain() for target in done.targets},
+        "settings": {key: list(values) for key, values in done.settings.items()},
+        "remarks": list(done.remarks),
+    }
+
+
+def _show_target(console: Console, done: Compared, target: ComparedTarget) -> None:
+    """The scores of each run, then how far each is from the first."""
+    console.print(f"\n{done.part}: {target.target}, {target.task}, {target.rows:,} rows", markup=False, soft_wrap=True)
+    console.print(_scores(done, target))
+    for run, against in zip(done.runs[1:], target.against, strict=True):
+        console.print(f"\n{run} less {done.runs[0]}", markup=False, soft_wrap=True)
+        console.print(_differences(against, target.drawing.percent))
+        if against.delong:
+            console.print(f"AUC: p = {_p(against.delong.p)} (DeLong)", markup=False, soft_wrap=True)
+        for score in against.differences:
+            if score.undefined or score.note:
+                console.print(f"{score.name}: {score.undefined or score.note}", markup=False, soft_wrap=True)
+    console.print(f"{target.drawing.percent} interval: {target.drawing.words}", markup=False, soft_wrap=True)
+
+
+def _scores(done: Compared, target: ComparedTarget) -> Table:
+    from rich.markup import escape
+
+    from mmtrain.cli.show import interval, number, plain_table
+
+    table = plain_table("score", *map(str, done.runs))
+    for row in zip(*target.scores, strict=True):
+        cells = [f"{number(score.value)} ({interval(score.interval)})" if score.interval else number(score.value) for score in row]
+        table.add_row(escape(row[0].name), *cells)
+    return table
+
+
+def _differences(against: Against, percent: str) -> Table:
+    from rich.markup import escape
+
+    from mmtrain.cli.show import interval, number, plain_table
+
+    table = plain_table("score", "difference", f"{percent} interval", "so it is")
+    for score in against.differences:
+        table.add_row(escape(score.name), number(score.value), interval(score.interval), _verdict(score))
+    return table
+
+
+def _verdict(score: Score) -> str:
+    """What an interval of a difference says."""
+    from mmtrain.named_score import higher_is_better
+
+    if score.interval is None:
+        return "–"
+    if score.interval.low <= 0 <= score.interval.high:
+        return "not told apart"
+    return "better" if (score.interval.low > 0) == higher_is_better(score.name) else "worse"
+
+
+def _p(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.001 else "below 0.001"
+
+
+def _show_settings(console: Console, done: Compared) -> None:
+    if not done.settings:
+        console.print("\nThe experiments are the same.")
+        return
+    console.print("\nWhat differs in the experiments:")
+    for key, values in done.settings.items():
+        console.print(f"{key}: {' -> '.join(map(_spoken, values))}", markup=False, soft_wrap=True)
+
+
+def _spoken(value: Any) -> str:
+    """A setting as the experiment file has it; a text as it is."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

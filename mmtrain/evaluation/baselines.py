@@ -1,0 +1,101 @@
+"""What stands beside the model: something simpler that answers for the same rows, and how far the model is from it.
+
+A difference has an interval of its own: model and baseline are scored on the same drawn rows, so that what is hard about some rows
+for both of them cancels out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mmtrain.config.evaluation import Baseline
+from mmtrain.evaluation.bootstrap import Bootstrap, Values
+from mmtrain.named_score import Score
+from mmtrain.targets import FittedTarget
+from mmtrain.targets.binary import UNCHOSEN, FittedBinary
+
+Array = np.ndarray[Any, Any]
+BLIND: Mapping[str, tuple[str, str]] = {
+    "regression": ("mean", "mean of the training rows"),
+    "multilabel": ("label shares", "share of each label in the training rows"),
+}
+"""Label and name of `majority`, by task; the others have that of classes."""
+
+
+@dataclass(frozen=True)
+class BaselineScores:
+    """How well one baseline predicted one target."""
+
+    kind: Baseline
+    label: str
+    """For the heading of a column: `scan alone`."""
+    name: str
+    """What it is, for a sentence."""
+    scores: tuple[Score, ...]
+    differences: tuple[Score, ...] = ()
+    """Model minus baseline in every score; empty where the rows were not drawn."""
+
+    def plain(self) -> dict[str, Any]:
+        """For metrics.json."""
+        return {
+            "kind": self.kind,
+            "label": self.label,
+            "name": self.name,
+            "scores": {score.name: score.plain() for score in self.scores},
+            "differences": {score.name: score.plain() for score in self.differences},
+        }
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The predictions of one baseline for rows, per target."""
+
+    kind: Baseline
+    label: str
+    name: str
+    predictions: Mapping[str, Array]
+
+    def of(self, rows: Array) -> Answers:
+        """For some of the rows: their positions, or (rows,) bool."""
+        return replace(self, predictions={key: values[rows] for key, values in self.predictions.items()})
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The model's predictions of one target for rows with a known answer, and the draws of these rows."""
+
+    key: str
+    target: FittedTarget
+    truth: Array
+    prediction: Array
+    bootstrap: Bootstrap
+
+    def against(self, others: Iterable[Answers]) -> tuple[BaselineScores, ...]:
+        """The scores of baselines on the same rows, and the model's differences to them."""
+        mine = self.target.scores(self.truth, self.prediction)
+        drawn = self.bootstrap.scores(self.target, self.truth, self.prediction)
+        return tuple(self._against(one, mine, drawn) for one in others)
+
+    def _against(self, other: Answers, mine: Sequence[Score], drawn: Mapping[str, Values]) -> BaselineScores:
+        target = undecided(self.target)
+        theirs = target.scores(self.truth, other.predictions[self.key])
+        theirs_drawn = self.bootstrap.scores(target, self.truth, other.predictions[self.key])
+        differences = [
+            self.bootstrap.difference(*pair, drawn[pair[0].name] - theirs_drawn[pair[0].name]) for pair in zip(mine, theirs, strict=True)
+        ]
+        return BaselineScores(other.kind, other.label, other.name, self.bootstrap.stated(theirs, theirs_drawn), tuple(differences))
+
+
+def blind(key: str, target: FittedTarget, rows: int) -> Answers:
+    """`majority`: someone who knows the training answers of a target and looks at no column."""
+    label, name = BLIND.get(target.task, ("majority", "majority: class shares of the training rows"))
+    return Answers("majority", label, name, {key: target.baseline(rows)})
+
+
+def undecided(target: FittedTarget) -> FittedTarget:
+    """Without the threshold that was chosen for the model: it would have the baseline call every row the rarer class."""
+    return target.model_copy(update={"threshold": UNCHOSEN}) if isinstance(target, FittedBinary) else target

@@ -1,0 +1,144 @@
+"""What each branch and each column contributes: how much worse the scores become when its values are shuffled among the rows.
+
+Permutation importance (Breiman 2001; Fisher, Rudin and Dominici 2019, arXiv:1801.01489), on the rows that are scored, of the model as
+it is: an input whose values another input tells as well contributes little, though the model may look at it.
+
+Every row takes the values of another row, and whether they are present. For that the rows stand in a random circle, rows of a group
+side by side, and each takes the values of the row that stands as many places further on as the largest group has rows. So no row
+keeps a value of its own group, whose rows are alike, unless one group has more than half of the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmtrain.config.evaluation import Evaluation
+from mmtrain.evaluation.answered import Array, Truths
+from mmtrain.evaluation.bootstrap import Bootstrap
+from mmtrain.evaluation.loss import Loss, losses
+
+MOST_ROWS = 5000
+"""Of larger parts a sample is shuffled, so that the time does not grow with the part."""
+LEAST_DRAWS = 200
+"""For the intervals. The draws of the section are divided among the shuffles, as every shuffle is scored on all of them."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """A branch, or one of the several columns of a branch."""
+
+    branch: str
+    columns: tuple[str, ...]
+    whole: bool
+    """Whether it is the branch with all of its columns."""
+
+    @property
+    def name(self) -> str:
+        """That of the branch, or of the column."""
+        return self.branch if self.whole else self.columns[0]
+
+
+Shuffled = Callable[[Input, Array], Mapping[str, Array]]
+"""Predictions per target when row i has the values that row `donors[i]` has in one input; donors are (rows,)."""
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What every score loses without the values of one input."""
+
+    input: Input
+    losses: Mapping[str, Loss]
+
+    def plain(self) -> dict[str, Any]:
+        """For metrics.json."""
+        return {
+            "name": self.input.name,
+            "branch": self.input.branch,
+            "columns": list(self.input.columns),
+            "whole_branch": self.input.whole,
+            "losses": {name: loss.plain() for name, loss in self.losses.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """Of all inputs to one target."""
+
+    main: str
+    """The score that speaks for the target."""
+    rows: int
+    permutations: int
+    bootstrap: Bootstrap
+    inputs: tuple[Contribution, ...]
+
+    def plain(self) -> dict[str, Any]:
+        """For metrics.json."""
+        return {
+            "main": self.main,
+            "rows": self.rows,
+            "permutations": self.permutations,
+            "confidence": self.bootstrap.confidence,
+            "draws": self.bootstrap.draws,
+            "inputs": [found.plain() for found in self.inputs],
+        }
+
+
+def inputs_of(branches: Mapping[str, Sequence[str]]) -> tuple[Input, ...]:
+    """What is shuffled, from the columns of every branch: each branch, and each of its columns where it has several.
+
+    Nothing where there is one column in all, which would contribute everything; of a single branch its columns only.
+    """
+    if sum(map(len, branches.values())) < 2:
+        return ()
+    found = []
+    for branch, columns in branches.items():
+        found += [Input(branch, tuple(columns), whole=True)] if len(branches) > 1 else []
+        found += [Input(branch, (column,), whole=False) for column in columns if len(columns) > 1]
+    return tuple(found)
+
+
+def sampled(rows: int, seed: int) -> NDArray[np.int64]:
+    """Positions of the rows that are shuffled, ascending; all of them where there are not too many."""
+    if rows <= MOST_ROWS:
+        return np.arange(rows, dtype=np.int64)
+    return np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
+
+
+def donors(groups: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
+    """For each row the row whose values it takes; `groups` (rows,) are codes from 0 on, of two or more rows."""
+    sizes = np.bincount(groups)
+    shift = min(int(sizes.max()), len(groups) // 2)
+    circle = np.lexsort((generator.random(len(groups)), generator.permutation(len(sizes))[groups]))
+    found = np.empty(len(groups), dtype=np.int64)
+    found[circle] = np.roll(circle, -shift)
+    return found
+
+
+def contributions(
+    truths: Truths, predictions: Mapping[str, Array], shuffled: Shuffled, inputs: Sequence[Input], section: Evaluation
+) -> dict[str, Contributions]:
+    """Of every input to every target that has two rows with an answer; `truths`, `predictions` and `shuffled` are of the same rows."""
+    answered = {key: truths.answered(key, prediction) for key, prediction in predictions.items()}
+    answered = {key: found for key, found in answered.items() if len(found) > 1}
+    if not inputs or not section.permutations or not answered:
+        return {}
+    generator = np.random.default_rng(section.seed)
+    groups = np.arange(len(truths)) if truths.groups is None else np.unique(truths.groups, return_inverse=True)[1]
+    circles = [donors(groups, generator) for _ in range(section.permutations)]
+    draws = max(LEAST_DRAWS, section.draws // section.permutations)
+    before = {key: found.drawn(section, draws=draws) for key, found in answered.items()}
+    found: dict[str, list[Contribution]] = {key: [] for key in answered}
+    for one in inputs:
+        after = [shuffled(one, circle) for circle in circles]
+        for key in answered:
+            changed = [truths.answered(key, values[key]).drawn(section, draws=draws) for values in after]
+            found[key].append(Contribution(one, losses(before[key], changed)))
+    return {
+        key: Contributions(target.main, len(target), section.permutations, before[key].bootstrap, tuple(found[key]))
+        for key, target in answered.items()
+    }

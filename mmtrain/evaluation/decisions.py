@@ -1,0 +1,213 @@
+"""What is fitted on validation rows once the training has ended, per target, and how it fares on a part: decisions.json.
+
+It never changes what the network says. Probabilities, and with them every export, stay as they are; calibrated ones have columns of
+their own, and the class that is decided on follows the network's own probability and the threshold chosen for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mmtrain.config.evaluation import Evaluation
+from mmtrain.evaluation import calibration, conformal, operating_point
+from mmtrain.evaluation.calibration import Calibration
+from mmtrain.evaluation.conformal import Conformal, Intervals, Sets
+from mmtrain.evaluation.operating_point import OperatingPoint
+from mmtrain.evaluation.reliability import BINNING, BINS, measured
+from mmtrain.evaluation.scoring import known_rows
+from mmtrain.evaluation.shares import share_of
+from mmtrain.registry import Section
+from mmtrain.targets import FittedTarget
+from mmtrain.targets.binary import FittedBinary
+from mmtrain.targets.classes import FittedClassTarget
+from mmtrain.targets.multilabel import FittedMultilabel
+
+Array = np.ndarray[Any, Any]
+Codes = NDArray[np.int64]
+SEPARATOR = " | "
+"""Between the classes of a set."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Answers, predictions and groups (codes; None where there are none) of some rows, one target's."""
+
+    truth: Array
+    prediction: Array
+    groups: Codes | None
+
+    def known(self) -> Rows:
+        """Those whose answer training knows."""
+        known = known_rows(self.truth)
+        return Rows(self.truth[known], self.prediction[known], None if self.groups is None else self.groups[known])
+
+
+class TargetDecisions(Section):
+    """Of one target; None is what was not asked for, or does not go with its task."""
+
+    calibration: Calibration | None = None
+    calibration_notes: tuple[str, ...] = ()
+    operating_point: OperatingPoint | None = None
+    conformal: Conformal | None = None
+
+
+class Decisions(Section):
+    """decisions.json: of every target."""
+
+    targets: dict[str, TargetDecisions] = Field(default_factory=dict)
+
+    def of(self, key: str) -> TargetDecisions:
+        """Those of a target; none where nothing was asked for."""
+        return self.targets.get(key, TargetDecisions())
+
+    def overlaid(self, targets: Mapping[str, FittedTarget]) -> dict[str, FittedTarget]:
+        """The targets, with the thresholds that were chosen for them."""
+        points = {key: self.of(key).operating_point for key in targets}
+        return {
+            key: target if (point := points[key]) is None else target.model_copy(update={"threshold": point.threshold})
+            for key, target in targets.items()
+        }
+
+
+def decide(wish: Evaluation, target: FittedTarget, validation: Rows, held_back: Rows) -> TargetDecisions:
+    """Fit what is asked for: calibration and threshold on `validation`, the conformal bound on the rows held back, and on no other."""
+    rows = validation.known()
+    found: dict[str, Any] = {}
+    if wish.calibration != "none" and target.columns:
+        fit = calibration.fit_temperature if wish.calibration == "temperature" else calibration.fit_isotonic
+        if len(rows.truth):
+            fitted = fit(target.probabilities(rows.prediction), _true(target, rows.truth), exclusive=_exclusive(target))
+            found |= {"calibration": fitted, "calibration_notes": calibration.notes(fitted, len(rows.truth))}
+    if wish.threshold is not None and isinstance(target, FittedBinary):
+        classes = (target.classes[0], target.classes[1])
+        found["operating_point"] = operating_point.choose(wish.threshold, rows.truth, rows.prediction.reshape(-1), classes)
+    if wish.conformal is not None:
+        found["conformal"] = _bound(wish.conformal, target, held_back.known())
+    return TargetDecisions(**found)
+
+
+def _bound(coverage: float, target: FittedTarget, rows: Rows) -> Conformal | None:
+    if isinstance(target, FittedClassTarget):
+        return conformal.fit_sets(rows.truth, target.probabilities(rows.prediction), coverage=coverage, groups=rows.groups)
+    if target.task == "regression":
+        return conformal.fit_intervals(rows.truth, target.decide(rows.prediction), coverage=coverage, groups=rows.groups)
+    return None
+
+
+def _exclusive(target: FittedTarget) -> bool:
+    return not isinstance(target, FittedMultilabel)
+
+
+def _true(target: FittedTarget, truth: Array) -> NDArray[np.bool_]:
+    """(rows, columns), from known answers."""
+    if truth.ndim > 1:
+        return truth.astype(np.bool_)
+    return np.asarray(truth[:, None] == np.arange(len(target.columns)))
+
+
+def columns(target: FittedTarget, decided: TargetDecisions, prediction: Array, *, probabilities: bool) -> dict[str, Array]:
+    """What stands beside a prediction, by name, (rows,) each.
+
+    `calibrated_<class>`, float32, where `probabilities` are wanted; `prediction_set`, the classes joined by ` | `, empty for none; or
+    `prediction_low` and `prediction_high`, float32.
+    """
+    found: dict[str, Array] = {}
+    if probabilities and decided.calibration is not None:
+        calibrated = decided.calibration.apply(target.probabilities(prediction)).astype(np.float32)
+        found |= {f"calibrated_{name}": column for name, column in zip(target.columns, calibrated.T, strict=True)}
+    if isinstance(decided.conformal, Sets):
+        members = decided.conformal.members(target.probabilities(prediction))
+        found["prediction_set"] = _joined(members, target.columns)
+    elif isinstance(decided.conformal, Intervals):
+        low, high = decided.conformal.ends(target.decide(prediction))
+        found |= {"prediction_low": low.astype(np.float32), "prediction_high": high.astype(np.float32)}
+    return found
+
+
+def _joined(members: NDArray[np.bool_], names: tuple[str, ...]) -> Array:
+    """(rows,) texts; rows with the same set, of which there are few kinds, are spoken of once."""
+    kinds, which = np.unique(np.packbits(members, axis=1), axis=0, return_inverse=True)
+    sets = np.unpackbits(kinds, axis=1, count=len(names)).astype(np.bool_)
+    texts = [SEPARATOR.join(name for name, inside in zip(names, one, strict=True) if inside) for one in sets]
+    return np.array(texts, dtype=object)[which.reshape(-1)]
+
+
+def judge(target: FittedTarget, decided: TargetDecisions, rows: Rows, *, confidence: float) -> dict[str, Any]:
+    """For metrics.json: `calibration` of every target with classes, `operating_point` and `conformal` of those that have them."""
+    rows = rows.known()
+    if not len(rows.truth):
+        return {}
+    found: dict[str, Any] = {}
+    if target.columns:
+        found["calibration"] = _calibration(target, decided, rows, confidence)
+    if decided.operating_point is not None:
+        found["operating_point"] = _operating_point(decided.operating_point, target, rows)
+    if decided.conformal is not None:
+        found["conformal"] = _conformal(decided.conformal, target, rows, confidence)
+    return found
+
+
+def _calibration(target: FittedTarget, decided: TargetDecisions, rows: Rows, confidence: float) -> dict[str, Any]:
+    """Of the network's own probabilities and, where there are any, of the calibrated ones."""
+    true, own = _true(target, rows.truth), target.probabilities(rows.prediction)
+    exclusive, fitted = _exclusive(target), decided.calibration
+    found: dict[str, Any] = {
+        "method": "none" if fitted is None else fitted.method,
+        "bins": BINS,
+        "binning": BINNING,
+        "of": "every label" if not exclusive else target.columns[1] if len(target.columns) == 2 else "the most probable class",
+        "notes": [*_weights(target), *decided.calibration_notes],
+        "before": measured(own, true, exclusive=exclusive, groups=rows.groups, confidence=confidence).plain(),
+    }
+    if fitted is None:
+        return found
+    after = measured(fitted.apply(own), true, exclusive=exclusive, groups=rows.groups, confidence=confidence)
+    how = {"temperatures": list(fitted.temperatures)} if isinstance(fitted, calibration.Temperature) else {}
+    return found | how | {"after": after.plain()}
+
+
+def _weights(target: FittedTarget) -> list[str]:
+    """The class weights of the training, where they shift probabilities."""
+    weights = target.weights if isinstance(target, FittedClassTarget | FittedMultilabel) else ()
+    shifting = len(set(weights)) > 1 if _exclusive(target) else any(weight != 1 for weight in weights)
+    if not shifting:
+        return []
+    heavy = target.columns[int(np.argmax(weights))]
+    return [f"Class weights in the training shift probabilities towards what weighs more, most of all towards '{heavy}'."]
+
+
+def _operating_point(point: OperatingPoint, target: FittedTarget, rows: Rows) -> dict[str, Any]:
+    """What was promised by validation rows, and what these rows give; the scores have the intervals."""
+    called = rows.prediction.reshape(-1) >= point.threshold
+    positive, negative = (called[rows.truth == answer] for answer in (1, 0))
+    return {
+        "aim": point.aim,
+        "aim_in_words": operating_point.in_words(point.aim),
+        "positive": target.columns[1],
+        "threshold": point.threshold,
+        "note": point.note,
+        "validation": {name: getattr(point, name) for name in ("rows", "positives", "sensitivity", "specificity", "precision", "f1")},
+        "sensitivity": float(positive.mean()) if len(positive) else None,
+        "specificity": float(1 - negative.mean()) if len(negative) else None,
+    }
+
+
+def _conformal(bound: Conformal, target: FittedTarget, rows: Rows, confidence: float) -> dict[str, Any]:
+    """How often the answer lies in the set or interval, and how large these are."""
+    facts = {"coverage": bound.coverage, "fitted_on": {"rows": bound.rows, "groups": bound.groups}, "note": bound.note}
+    if isinstance(bound, Sets):
+        members = bound.members(target.probabilities(rows.prediction))
+        inside = members[np.arange(len(members)), rows.truth]
+        sizes = members.sum(axis=1)
+        size = {"kind": "sets", "level": bound.level, "mean_size": float(sizes.mean()), "empty": int((sizes == 0).sum())}
+    else:
+        reach = np.inf if bound.reach is None else bound.reach
+        inside = np.abs(rows.truth.astype(np.float64) - target.decide(rows.prediction)) <= reach
+        size = {"kind": "intervals", "width": None if bound.reach is None else 2 * bound.reach}
+    return facts | size | {"found": share_of(inside, groups=rows.groups, confidence=confidence).plain()}

@@ -1,0 +1,76 @@
+"""Whether two AUCs on the same rows differ: the test of DeLong, DeLong and Clarke-Pearson (1988).
+
+Computed from mid-ranks (Sun and Xu 2014), in n log n. Rows of one group are summed before they are squared (Obuchowski 1997), which
+gives the same where every row is a group of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import erfc, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class DeLong:
+    """The difference of two AUCs, and how likely one so large is by chance alone if there is none."""
+
+    difference: float
+    standard_error: float
+    p: float
+    """Two-sided."""
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def delong(truth: Codes, first: Numbers, second: Numbers, groups: Codes | None = None) -> DeLong | None:
+    """The AUC of `second` less that of `first`; `truth` is 0 or 1, `groups` codes of rows that belong together, all are (rows,).
+
+    None where it cannot be told: fewer than two groups have rows of a class, or the two scores put the rows in the same order.
+    """
+    positive = truth == 1
+    belong = np.arange(len(truth)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    fewest = min(len(np.unique(belong[positive])), len(np.unique(belong[~positive])))
+    if fewest < 2:
+        return None
+    won, kept = (mine - theirs for mine, theirs in zip(placements(positive, second), placements(positive, first), strict=True))
+    difference = float(won.mean())
+    error = sqrt(_variance(won - difference, kept - difference, belong[positive], belong[~positive]))
+    return DeLong(difference, error, erfc(abs(difference) / error / sqrt(2))) if error > 1e-12 else None
+
+
+def placements(positive: NDArray[np.bool_], score: Numbers) -> tuple[Numbers, Numbers]:
+    """The share of negative rows that each positive row beats, and of positive rows that each negative one is beaten by; a tie is half.
+
+    The mean of either is the AUC. (positives,) and (negatives,), in the order of the rows.
+    """
+    ranks = _mid_ranks(score)
+    beats = (ranks[positive] - _mid_ranks(score[positive])) / (~positive).sum()
+    beaten = 1 - (ranks[~positive] - _mid_ranks(score[~positive])) / positive.sum()
+    return beats, beaten
+
+
+def _variance(positive: Numbers, negative: Numbers, groups_of_positive: Codes, groups_of_negative: Codes) -> float:
+    """Of the mean, from what each row is off it."""
+    count = int(max(groups_of_positive.max(), groups_of_negative.max())) + 1
+    by_group = [np.bincount(groups, off, count) for groups, off in ((groups_of_positive, positive), (groups_of_negative, negative))]
+    rows = len(positive), len(negative)
+    held = len(np.unique(groups_of_positive)), len(np.unique(groups_of_negative))
+    alone = sum(groups / (groups - 1) * np.square(sums).sum() / n**2 for sums, n, groups in zip(by_group, rows, held, strict=True))
+    both = count / (count - 1) * (by_group[0] * by_group[1]).sum() / (rows[0] * rows[1])
+    return max(float(alone + 2 * both), 0.0)
+
+
+def _mid_ranks(values: Numbers) -> Numbers:
+    """From 1; equal values share the mean of their ranks."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(count) - (count - 1) / 2
+    return np.asarray(ranks[place], dtype=np.float64)

@@ -1,0 +1,180 @@
+"""Gradient boosting on the columns of the table that are neither pictures nor texts: what is usual where there is a table alone.
+
+The histogram method of scikit-learn (Ke and others 2017, LightGBM). It is fitted on training rows with the weights of the training and
+stops when the loss of the validation rows falls no more. Its cells are the encoded ones, with NaN where one is missing.
+
+This module alone may import scikit-learn, which comes with `mmtrain[baselines]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmtrain.columns import FittedColumn
+from mmtrain.columns.categorical import FIRST_CODE
+from mmtrain.columns.numeric import FittedNumeric
+from mmtrain.data.encode import Array, Arrays, Fitted
+from mmtrain.data.parts import Parts
+from mmtrain.evaluation.scoring import known_rows
+from mmtrain.targets import FittedTarget
+from mmtrain.targets.classes import FittedClassTarget
+from mmtrain.targets.multilabel import FittedMultilabel
+from mmtrain.targets.regression import FittedRegression
+
+MOST_CATEGORIES = 250
+"""Of a column; the histograms have 255 bins. The rarer ones, and those that training does not know, share one more."""
+PATIENCE = 20
+"""Rounds without improvement on validation rows."""
+MOST_ROUNDS, MOST_TREES = 500, 5_000
+"""A round grows a tree for every class, so that many classes get fewer rounds."""
+ROUNDS = 100
+"""Where no validation row can say when to stop."""
+
+
+Predict = Callable[[Array], Array]
+"""From cells to predictions."""
+
+
+def usable(fitted: Fitted) -> list[str]:
+    """The columns it can read: numbers, categories and whatever else is encoded as such."""
+    return [key for key, column in fitted.columns.items() if column.spec.kind in ("vector", "index")]
+
+
+class Rows(NamedTuple):
+    """Rows to fit on, or to stop by."""
+
+    cells: Array
+    truth: Array
+    weights: Array
+
+
+class Boosted:
+    """One model per target, or per label of a target with labels."""
+
+    def __init__(self, fitted: Fitted, arrays: Arrays, parts: Parts, *, seed: int) -> None:
+        self.columns = usable(fitted)
+        self.cells = Cells({key: fitted.columns[key] for key in self.columns}, arrays, parts.train)
+        self.seed = seed
+        cells = {part: self.cells.read(arrays, parts[part]) for part in ("train", "validation")}
+        self.models = {}
+        for key, target in fitted.targets.items():
+            of_parts = []
+            for part, read in cells.items():
+                truth, weights = arrays.targets[key][parts[part]], arrays.weights[key][parts[part]]
+                known = known_rows(truth)
+                of_parts.append(Rows(read[known], truth[known], weights[known]))
+            self.models[key] = self._fitted(target, *of_parts)
+
+    def predict(self, arrays: Arrays, rows: Array) -> dict[str, Array]:
+        """Predictions of `rows`, in their order, per target, shaped as the network's."""
+        cells = self.cells.read(arrays, rows)
+        return {key: model(cells) for key, model in self.models.items()}
+
+    def _fitted(self, target: FittedTarget, train: Rows, validation: Rows) -> Predict:
+        if isinstance(target, FittedRegression):
+            return self._number(target, train, validation)
+        if isinstance(target, FittedMultilabel):
+            labels = [
+                self._classes(2, *(_of_label(rows, number, weight) for rows in (train, validation)))
+                for number, weight in enumerate(target.weights)
+            ]
+            return lambda cells: np.stack([label(cells)[:, 1] for label in labels], axis=1)
+        assert isinstance(target, FittedClassTarget)  # noqa: S101
+        classes = self._classes(len(target.classes), train, validation)
+        return classes if target.units > 1 else lambda cells: classes(cells)[:, 1:]
+
+    def _number(self, target: FittedRegression, train: Rows, validation: Rows) -> Predict:
+        from sklearn.ensemble import HistGradientBoostingRegressor
+
+        loss = "absolute_error" if target.error == "absolute" else "squared_error"
+        model = HistGradientBoostingRegressor(loss=loss, **self._options(1, validation))
+        _fit(model, train, validation)
+        return lambda cells: model.predict(cells)[:, None]
+
+    def _classes(self, count: int, train: Rows, validation: Rows) -> Predict:
+        """Probabilities (rows, `count`); a class that no training row has gets 0."""
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
+        codes = np.unique(train.truth)
+        if len(codes) == 1:  # a label that every row has, or none
+            return lambda cells: np.tile((np.arange(count) == codes[0]).astype(np.float64), (len(cells), 1))
+        model = HistGradientBoostingClassifier(**self._options(count if count > 2 else 1, validation))
+        _fit(model, train, validation)
+
+        def probabilities(cells: Array) -> Array:
+            found = np.zeros((len(cells), count))
+            found[:, model.classes_] = model.predict_proba(cells)
+            return found
+
+        return probabilities
+
+    def _options(self, trees: int, validation: Rows) -> dict[str, Any]:
+        """For rounds that grow so many `trees`."""
+        most = MOST_ROUNDS if len(validation.truth) else ROUNDS
+        return {
+            "max_iter": max(1, min(most, MOST_TREES // trees)),
+            "early_stopping": bool(len(validation.truth)),
+            "n_iter_no_change": PATIENCE,
+            "categorical_features": self.cells.categorical,
+            "random_state": self.seed,
+        }
+
+
+def _of_label(rows: Rows, number: int, weight: float) -> Rows:
+    """As a target of two classes, weighted as in the loss of the network."""
+    has = rows.truth[:, number].astype(np.int64)
+    return Rows(rows.cells, has, rows.weights * (1 + has * (weight - 1)))
+
+
+def _fit(model: Any, train: Rows, validation: Rows) -> None:
+    """In one thread: sums are then the same on every machine, and two threads that shared two busy cores took three times as long."""
+    from threadpoolctl import threadpool_limits  # a requirement of scikit-learn
+
+    stop = {"X_val": validation.cells, "y_val": validation.truth, "sample_weight_val": validation.weights}
+    with threadpool_limits(1, user_api="openmp"):
+        model.fit(train.cells, train.truth, train.weights, **(stop if len(validation.truth) else {}))
+
+
+class Cells:
+    """Encoded columns side by side, float64, NaN where a cell is missing."""
+
+    def __init__(self, columns: Mapping[str, FittedColumn], arrays: Arrays, train: Array) -> None:
+        self.columns = columns
+        codes = arrays.of([key for key, column in columns.items() if column.spec.kind == "index"]).take(train)
+        self.ranks = {
+            key: _ranks(np.bincount(codes[key][:, 0], minlength=column.spec.size)) for key, column in columns.items() if key in codes
+        }
+
+    def read(self, arrays: Arrays, rows: Array) -> Array:
+        """(rows, features)."""
+        batch = arrays.of(self.columns).take(rows)
+        return np.concatenate([self._features(key, batch[key], batch[f"{key}_present"] > 0) for key in self.columns], axis=1)
+
+    @property
+    def categorical(self) -> list[bool]:
+        """Whether each feature is a category."""
+        return [key in self.ranks for key, column in self.columns.items() for _ in range(_width(column))]
+
+    def _features(self, key: str, codes: Array, present: Array) -> Array:
+        if key in self.ranks:
+            return np.where(present, self.ranks[key][codes], np.nan)
+        values, column = codes.astype(np.float64), self.columns[key]
+        if isinstance(column, FittedNumeric) and column.indicator:
+            values, present = values[:, :1], present & (values[:, 1:] == 0)
+        return np.where(present, values, np.nan)
+
+
+def _width(column: FittedColumn) -> int:
+    return 1 if isinstance(column, FittedNumeric) else column.spec.shape[0]
+
+
+def _ranks(counts: Array) -> Array:
+    """A number for every code: the most frequent categories of training rows have their own, the rest share one, missing is NaN."""
+    order = np.argsort(-counts[FIRST_CODE:], kind="stable")[:MOST_CATEGORIES]
+    ranks = np.full(len(counts), float(len(order)))
+    ranks[0] = np.nan
+    ranks[FIRST_CODE + order] = np.arange(len(order))
+    return ranks

@@ -1,0 +1,180 @@
+"""What `evaluate` finds out besides the scores of all rows: what inputs contribute, how rows fare without them, and subgroups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmtrain.columns import Image
+from mmtrain.columns.base import joined
+from mmtrain.config import Experiment
+from mmtrain.config.evaluation import Division, Evaluation
+from mmtrain.data.encode import Array, Arrays, Fitted
+from mmtrain.data.statistics import Statistics
+from mmtrain.data.table import Table
+from mmtrain.evaluation.answered import Truths
+from mmtrain.evaluation.contribution import Contributions, Input, contributions, inputs_of, sampled
+from mmtrain.evaluation.division import divided
+from mmtrain.evaluation.missing_patterns import MissingPatterns, can_be_absent, masked, patterns
+from mmtrain.evaluation.scoring import TargetScores, main_score
+from mmtrain.evaluation.subgroups import Subgroups, subgroups
+from mmtrain.runs import Run
+from mmtrain.workflows.prepare import groups
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A run, and rows of a table that it has scored."""
+
+    run: Run
+    experiment: Experiment
+    fitted: Fitted
+    table: Table
+    arrays: Arrays
+    rows: Array
+    """Positions in the table."""
+    predictor: Any
+    predictions: Mapping[str, Array]
+    results: Mapping[str, TargetScores]
+
+    @property
+    def section(self) -> Evaluation:
+        """What is to be found out."""
+        return self.experiment.evaluation
+
+    @property
+    def branches(self) -> dict[str, tuple[str, ...]]:
+        """The columns of every branch."""
+        return {key: branch.columns for key, branch in self.experiment.branches.items()}
+
+    @cached_property
+    def truths(self) -> Truths:
+        """The answers of these rows."""
+        several, monitor = len(self.results) > 1, self.experiment.training.early_stopping.monitor
+        main = {
+            key: main_score(monitor, result.task, [score.name for score in result.scores], f"{key}_" if several else "")
+            for key, result in self.results.items()
+        }
+        codes = groups(self.experiment, self.table)
+        values = {key: self.arrays.targets[key][self.rows] for key in self.results}
+        return Truths(self.fitted.targets, values, main, None if codes is None else codes[self.rows])
+
+
+def analysed(subject: Subject, divisions: Sequence[Division]) -> dict[str, TargetScores]:
+    """The results with all that was found out, each analysis under its name in metrics.json where it has something to say."""
+    mixed = _Mixed(subject)
+    contributed = contributions_of(subject, mixed)
+    missing = missing_patterns_of(subject, mixed)
+    by_column = subgroups_of(subject, divisions)
+    return {
+        key: result.with_analyses(
+            {
+                **({"contributions": contributed[key].plain()} if key in contributed else {}),
+                **({"missing_patterns": missing[key].plain()} if missing[key] else {}),
+                **({"subgroups": [found.plain() for found in by_column[key]]} if by_column[key] else {}),
+            }
+        )
+        for key, result in subject.results.items()
+    }
+
+
+def contributions_of(subject: Subject, mixed: _Mixed) -> dict[str, Contributions]:
+    """Of the inputs to every target; none where there is a single input."""
+    inputs = inputs_of(subject.branches)
+    if not inputs or not subject.section.permutations:
+        return {}
+    return contributions(mixed.truths, mixed.predictions, mixed.shuffled, inputs, subject.section)
+
+
+def missing_patterns_of(subject: Subject, mixed: _Mixed) -> dict[str, MissingPatterns]:
+    """The scores of every target by what is missing in a row, and without each branch that can be absent."""
+    absent = can_be_absent(subject.branches, {key: column.masks_missing for key, column in subject.experiment.inputs.items()})
+    without = {branch: mixed.without(branch) for branch in absent}
+    practised = training_rows_without(subject, absent) if absent else {}
+    missing = missing_inputs(subject)
+    found = {}
+    for key, prediction in subject.predictions.items():
+        known = subject.truths.known(key)
+        as_they_are = patterns(
+            subject.truths.answered(key, prediction), {name: rows[known] for name, rows in missing.items()}, subject.section
+        )
+        before = mixed.truths.answered(key, mixed.predictions[key]) if absent else None
+        after = {branch: mixed.truths.answered(key, predictions[key]) for branch, predictions in without.items()}
+        asked = masked(before, after, practised, subject.section) if before is not None else ()
+        found[key] = MissingPatterns(subject.truths.main[key], subject.section.confidence, as_they_are, asked)
+    return found
+
+
+def subgroups_of(subject: Subject, divisions: Sequence[Division]) -> dict[str, list[Subgroups]]:
+    """Of every target, for each column that divides the rows."""
+    found: dict[str, list[Subgroups]] = {key: [] for key in subject.results}
+    for division in divisions:
+        rows = divided(division, joined(subject.table.pieces(division.header)).iloc[subject.rows])
+        for key, prediction in subject.predictions.items():
+            answered = subject.truths.answered(key, prediction)
+            found[key].append(subgroups(answered, rows.only(subject.truths.known(key)), subject.section))
+    return found
+
+
+def missing_inputs(subject: Subject) -> dict[str, NDArray[np.bool_]]:
+    """Per column in which rows, (rows,), its cell is empty or its picture is not there, whatever is put in its place."""
+    found = {}
+    for key, column in subject.experiment.inputs.items():
+        gone = subject.arrays.present[key][subject.rows, 0] == 0
+        if not isinstance(column, Image):
+            empty = np.concatenate([piece.isna().to_numpy() for piece in subject.table.pieces(column.column)])
+            gone |= empty[subject.rows]
+        found[key] = gone
+    return found
+
+
+def training_rows_without(subject: Subject, branches: Sequence[str]) -> dict[str, int]:
+    """In how many training rows each branch was absent; of several columns, in how many at most."""
+    learned = Statistics.model_validate(subject.run.read_json("statistics.json")).columns
+    return {branch: min(learned[column].missing for column in subject.branches[branch]) for branch in branches}
+
+
+class _Mixed:
+    """Some of the rows, and what the network would say if a branch had seen others, or nothing; the branches are computed once."""
+
+    def __init__(self, subject: Subject) -> None:
+        sample = sampled(len(subject.rows), subject.section.seed)
+        self._subject = subject
+        self._rows = subject.rows[sample]
+        self.truths = subject.truths.only(sample)
+
+    @cached_property
+    def _halves(self) -> Any:
+        from mmtrain.model.halves import Halves
+
+        return Halves(self._subject.predictor, self._subject.experiment, self._subject.fitted)
+
+    @cached_property
+    def _features(self) -> Any:
+        return self._halves.features(self._subject.arrays, self._rows)
+
+    @cached_property
+    def predictions(self) -> dict[str, Array]:
+        """Of the rows as they are."""
+        found: dict[str, Array] = self._halves.predictions(self._features)
+        return found
+
+    def shuffled(self, one: Input, donors: Array) -> dict[str, Array]:
+        """Of the rows when row i has the values that row `donors[i]` has in one input."""
+        if one.whole:
+            features = self._features.taken(one.branch, donors)
+        else:
+            rows = {column: self._rows[donors] if column in one.columns else self._rows for column in self._subject.branches[one.branch]}
+            features = self._features.replaced(one.branch, *self._halves.of_branch(one.branch, self._subject.arrays, rows))
+        found: dict[str, Array] = self._halves.predictions(features)
+        return found
+
+    def without(self, branch: str) -> dict[str, Array]:
+        """Of the rows when none of them has this branch."""
+        found: dict[str, Array] = self._halves.predictions(self._features.without(branch))
+        return found

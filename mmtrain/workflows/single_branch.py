@@ -1,0 +1,123 @@
+"""Each branch of a run trained alone: the same rows, settings and loop as the model's, without the other branches.
+
+They are trained when an evaluation first asks for them and stay in the run:
+
+    baselines/<branch>/    run.json, metrics.jsonl, model.keras
+
+Such a folder counts once its run.json says that the training is finished, which is written last, and as long as the model has the
+hash that stands there. A training that was killed, or a damaged model, is begun anew.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmtrain import runs
+from mmtrain.config import Experiment
+from mmtrain.data.encode import Arrays, Fitted
+from mmtrain.data.images import Say
+from mmtrain.data.parts import Parts
+from mmtrain.errors import RunError
+from mmtrain.runs import Run
+from mmtrain.specs import layer_names
+from mmtrain.training.events import Ended, EpochBegan, Event, Started, Warned
+from mmtrain.training.lock import held
+from mmtrain.workflows.train import trained
+from mmtrain.workflows.versions import versions
+
+FOLDER = "baselines"
+SECONDS = 5.0
+"""Between two lines about a training."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a run was trained on, encoded."""
+
+    experiment: Experiment
+    fitted: Fitted
+    arrays: Arrays
+    parts: Parts
+
+
+def folders(run: Run, experiment: Experiment) -> dict[str, Path]:
+    """Where each branch trained alone is kept."""
+    return {branch: run / FOLDER / name for branch, name in layer_names(experiment.branches).items()}
+
+
+def kept(folder: Path) -> Run | None:
+    """A branch that was trained alone to the end, unchanged since; None where there is no such."""
+    try:
+        found = runs.opened(folder)
+        return found if found.state == "finished" else None
+    except RunError:
+        return None
+
+
+def train_alone(run: Run, branch: str, ground: Ground, say: Say) -> Run:
+    """Train a branch of `run` alone, and keep it. Raises RunError when it diverges, UsageError when another process does it already."""
+    folder = folders(run, ground.experiment)[branch]
+    with runs.writing(folder):
+        folder.parent.mkdir(exist_ok=True)
+    with held(Run(folder.parent)):
+        if found := kept(folder):  # by another process, in the meantime
+            return found
+        shutil.rmtree(folder, ignore_errors=True)
+        with runs.writing(folder):
+            folder.mkdir()
+        alone = runs.begun(folder, f"{branch} alone")
+        alone.update(versions=versions(), seed=ground.experiment.training.seed)
+        _train(alone, branch, ground, say)
+    return alone
+
+
+def _train(run: Run, branch: str, ground: Ground, say: Say) -> None:
+    from mmtrain.model.assemble import assemble
+    from mmtrain.training.device import prepare
+    from mmtrain.training.material import Material
+
+    experiment = ground.experiment.alone(branch)
+    fitted, arrays = ground.fitted.of(experiment.inputs), ground.arrays.of(experiment.inputs)
+    training = experiment.training
+    with _precision_kept():
+        prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
+        material = Material(experiment, fitted, arrays, ground.parts, assemble(experiment, fitted))
+        trained(run, material, Told(branch, say))
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
+
+
+@contextmanager
+def _precision_kept() -> Iterator[None]:
+    """What layers compute in is afterwards what it was."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+class Told:
+    """Says how the training of a branch alone goes: its first epoch, then one every few seconds, and its end."""
+
+    def __init__(self, branch: str, say: Say) -> None:
+        self.branch, self.say = branch, say
+        self.epochs, self.said = 0, 0.0
+
+    def __call__(self, event: Event) -> None:
+        """Watch the training."""
+        if isinstance(event, Started):
+            self.epochs = event.epochs
+        elif isinstance(event, EpochBegan) and (event.epoch == 1 or time.perf_counter() - self.said > SECONDS):
+            self.said = time.perf_counter()
+            self.say(f"Training the baseline {self.branch} alone: epoch {event.epoch} of {self.epochs}")
+        elif isinstance(event, Warned):
+            self.say(f"warning: {self.branch} alone: {event.text}")
+        elif isinstance(event, Ended):
+            self.say(f"Trained the baseline {self.branch} alone: best epoch {event.best_epoch} of {event.epochs}")

@@ -1,0 +1,456 @@
+"""What stands beside the model: each branch trained alone, gradient boosting, and the paired differences to them."""
+
+import html
+import json
+import shutil
+import sys
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from tiny import lines, paint, ready, two_blobs, write_experiment, write_table
+
+from mmtrain.cli import app
+from mmtrain.data.manifest import PART_OF_RUN
+from mmtrain.errors import UsageError
+from mmtrain.evaluation import gradient_boosting
+from mmtrain.evaluation.baselines import Answers, Contest
+from mmtrain.evaluation.bootstrap import Bootstrap
+from mmtrain.evaluation.gradient_boosting import Boosted, Cells
+from mmtrain.model import saved
+from mmtrain.reports.baselines import sentences
+from mmtrain.reports.contents import Judged
+from mmtrain.runs import Run
+from mmtrain.targets.binary import FittedBinary
+from mmtrain.workflows.evaluate import evaluate
+from mmtrain.workflows.fit import fit
+from mmtrain.workflows.pack import pack
+from mmtrain.workflows.single_branch import Ground, kept, train_alone
+from mmtrain.workflows.unpack import unpack
+
+COLUMNS = """
+  x: {role: numeric}
+  city: {role: categorical}
+  scan: {role: image, size: [8, 8], channels: 1, augment: {flip: both}}
+  patient: {role: group}
+  worth: {role: weight}
+  y: {role: target, task: binary, class_weights: balanced}
+"""
+TRAINING = "training: {epochs: 2, batch_size: 16, deterministic: true, seed: 3, early_stopping: {monitor: validation_auc}}"
+BRANCHES = """
+branches:
+  scan: {columns: [scan], architecture: cnn, filters: [2], normalization: none, dropout: 0.5}
+  the table: {columns: [x, city], architecture: mlp, units: [2]}
+"""
+EVERY = "evaluation: {baselines: [single_branch, gradient_boosting], draws: 100}"
+
+
+def write_rows(folder, rows=60):
+    for row in range(rows):
+        paint(folder / f"{row}.png", row * 37 % 256)
+    cells = {"scan": lambda row: f"{row}.png", "city": lambda row: f"c{row % 3}"}
+    return two_blobs(folder, rows, **cells, patient=lambda row: row // 2, worth=lambda row: 1 + row % 2)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("baselines")
+    write_rows(folder)
+    return fit(write_experiment(folder / "a.yaml", f"columns:{COLUMNS}{BRANCHES}{TRAINING}\n{EVERY}"), output=folder / "runs").run
+
+
+@pytest.fixture(scope="module")
+def first(run):
+    """The first evaluation, and what it said."""
+    said = []
+    return evaluate(str(run.folder), say=said.append), said
+
+
+def weights(path):
+    """Of a saved model; the states of its random generators are not kept in the file."""
+    return [variable.numpy() for variable in saved.whole(path).variables if "float" in variable.dtype]
+
+
+def told(folder):
+    return json.loads((folder / "run.json").read_text())
+
+
+# Branches alone
+
+
+def test_a_branch_alone_is_what_training_without_the_other_branches_gives(run, first, tmp_path):
+    """To the bit: the same rows, order, augmentation, dropout, initial weights and best epoch."""
+    write_rows(tmp_path)
+    columns = "".join(line for line in COLUMNS.splitlines(keepends=True) if "x:" not in line and "city:" not in line)
+    branches = BRANCHES[: BRANCHES.index("  the table")]
+    only = fit(write_experiment(tmp_path / "a.yaml", f"columns:{columns}{branches}{TRAINING}"), output=tmp_path / "runs").run
+    assert (only / "split.csv").read_text() == (run / "split.csv").read_text()
+    alone = run / "baselines" / "scan"
+    assert lines(alone / "metrics.jsonl") == lines(only / "metrics.jsonl")
+    mine, theirs = weights(alone / "model.keras"), weights(only / "model.keras")
+    assert len(mine) == len(theirs) == 6  # two of the convolution, the fusion and the head each
+    assert all(np.array_equal(*pair) for pair in zip(mine, theirs, strict=True))
+
+
+def test_branches_are_trained_the_first_time_and_kept(run, first):
+    best = {name: told(run / "baselines" / name)["best_epoch"] for name in ("scan", "the_table")}
+    assert first[1] == [
+        "Data checked; starting TensorFlow.",
+        "Training the baseline scan alone: epoch 1 of 2",
+        f"Trained the baseline scan alone: best epoch {best['scan']} of 2",
+        "Training the baseline the table alone: epoch 1 of 2",
+        f"Trained the baseline the table alone: best epoch {best['the_table']} of 2",
+        "Fitting the baseline gradient boosting.",
+    ]
+    files = sorted(path.relative_to(run / "baselines").as_posix() for path in (run / "baselines").glob("*/*"))
+    assert files == [f"{name}/{file}" for name in ("scan", "the_table") for file in ("metrics.jsonl", "model.keras", "run.json")]
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def killed(alone):
+    alone.update(state="running")
+
+
+def damaged(alone):
+    (alone / "model.keras").write_bytes(b"nothing")
+
+
+def half_removed(alone):
+    (alone / "run.json").unlink()
+
+
+@pytest.mark.parametrize("harm", [killed, damaged, half_removed])
+def test_a_branch_whose_training_did_not_end_or_that_changed_does_not_count(run, first, harm, tmp_path):
+    alone = tmp_path / "scan"
+    shutil.copytree(run / "baselines" / "scan", alone)
+    assert kept(alone) is not None
+    harm(Run(alone))
+    assert kept(alone) is None
+
+
+@pytest.mark.slow
+def test_only_what_does_not_count_is_trained_anew(run, first):
+    alone = Run(run / "baselines" / "scan")
+    before = told(alone.folder)["started"]
+    killed(alone)
+    said = []
+    assert evaluate(str(run.folder), say=said.append).results == first[0].results
+    assert [line for line in said if "Training" in line] == ["Training the baseline scan alone: epoch 1 of 2"]
+    assert told(alone.folder)["started"] > before
+
+
+def test_metrics_have_every_baseline_the_one_that_looks_at_no_column_first(run, first):
+    found = run.read_json("metrics.json")["test"]["y"]
+    assert [(one["kind"], one["label"], one["name"]) for one in found["baselines"]] == [
+        ("majority", "majority", "majority: class shares of the training rows"),
+        ("single_branch", "scan alone", "scan alone"),
+        ("single_branch", "the table alone", "the table alone"),
+        ("gradient_boosting", "gradient boosting", "gradient boosting on x and city"),
+    ]
+    for one in found["baselines"]:
+        assert one["differences"]["auc"]["value"] == pytest.approx(found["scores"]["auc"]["value"] - one["scores"]["auc"]["value"])
+    assert "baseline_notes" not in found
+
+
+def test_another_table_is_scored_by_the_kept_branches(run, first, tmp_path):
+    home = run.folder.parents[2]
+    pd.read_csv(home / "table.csv").head(12).to_csv(tmp_path / "newer.csv", index=False)
+    for row in range(12):
+        shutil.copy(home / f"{row}.png", tmp_path)
+    said = []
+    done = evaluate(str(run.folder), table=tmp_path / "newer.csv", say=said.append)
+    assert [one.label for one in done.results["y"].baselines] == ["majority", "scan alone", "the table alone", "gradient boosting"]
+    assert [line for line in said if "baseline" in line] == ["Fitting the baseline gradient boosting."]
+
+
+@pytest.mark.slow
+def test_a_packed_run_scores_another_table_beside_its_branches(run, first, tmp_path):
+    packed = pack(str(run.folder), tmp_path / "run.zip").archive
+    there = unpack(packed, tmp_path / "there").folder
+    home = run.folder.parents[2]
+    shutil.copy(home / "table.csv", tmp_path / "newer.csv")
+    for row in range(60):
+        shutil.copy(home / f"{row}.png", tmp_path)
+    result = evaluate(str(there), table=tmp_path / "newer.csv").results["y"]
+    assert [one.label for one in result.baselines] == ["majority", "scan alone", "the table alone"]
+    assert result.baseline_notes == (
+        "gradient boosting has no scores, as it is fitted anew every time: the table is not here: a packed run comes without it.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "packed"),
+    [
+        ("baselines/scan/model.keras", True),
+        ("baselines/the_table/run.json", True),
+        ("baselines/scan/metrics.jsonl", True),
+        ("baselines/../model.keras", False),
+        ("baselines/scan/sub/model.keras", False),
+        ("baselines/scan/yaml.py", False),
+    ],
+)
+def test_what_of_a_branch_alone_is_packed(name, packed):
+    assert bool(PART_OF_RUN.fullmatch(name)) == packed
+
+
+# What is not there
+
+
+def test_a_single_branch_is_the_model_and_texts_are_not_boosted(tmp_path):
+    two_blobs(tmp_path, 40, note=lambda row: f"word{row % 3}")
+    tree = "columns: {note: {role: text}, y: {role: target, task: binary}}\ntraining: {epochs: 1}\n"
+    run = fit(write_experiment(tmp_path / "a.yaml", f"{tree}{EVERY}"), output=tmp_path / "runs").run
+    result = evaluate(str(run.folder)).results["y"]
+    assert [one.label for one in result.baselines] == ["majority"]
+    assert result.baseline_notes == (
+        "The model has one branch only, note: alone it is the model itself.",
+        "gradient boosting has no scores: it reads numbers and categories, and this experiment has none among its inputs.",
+    )
+    assert run.read_json("metrics.json")["test"]["y"]["baseline_notes"] == list(result.baseline_notes)
+
+
+def test_how_to_ask_for_branches_alone_is_told(run, first):
+    result = evaluate(str(run.folder), overrides=["evaluation.baselines=[gradient_boosting]"]).results["y"]
+    assert [one.label for one in result.baselines] == ["majority", "gradient boosting"]
+    assert result.baseline_notes == (
+        "To see what each branch achieves alone: mmtrain evaluate a/1 --set 'evaluation.baselines=[gradient_boosting, single_branch]'",
+    )
+
+
+def test_only_the_evaluation_of_a_trained_run_can_be_set(run):
+    with pytest.raises(UsageError) as caught:
+        evaluate(str(run.folder), overrides=["training.epochs=5", "evaluation.draws=200"])
+    fix = "Only what begins with `evaluation.` can be set here; for anything else train again."
+    assert str(caught.value) == f"--set training.epochs=5: the run is trained already. {fix}"
+
+
+def test_scikit_learn_that_is_not_installed_is_told_before_anything_else(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    said = []
+    with pytest.raises(UsageError) as caught:
+        evaluate(str(run.folder), say=said.append)
+    assert str(caught.value) == (
+        "evaluation.baselines: gradient_boosting needs scikit-learn, which is not installed. "
+        "Run `pip install 'mmtrain[baselines]'`, or leave it out."
+    )
+    assert said == []
+
+
+# What they learn from
+
+
+def otherwise(ground, rows):
+    """The same, but these rows have the other answer, and the inputs of the first row."""
+    arrays = ground.arrays
+    answers, inputs = arrays.targets["y"].copy(), {key: values.copy() for key, values in arrays.inputs.items()}
+    answers[rows] = 1 - answers[rows]
+    for values in inputs.values():
+        values[rows] = values[0]
+    return replace(ground, arrays=replace(arrays, inputs=inputs, targets={"y": answers}))
+
+
+@pytest.fixture
+def ground(tmp_path):
+    two_blobs(tmp_path, 80, city=lambda row: f"c{row % 3}")
+    tree = "columns: {x: {role: numeric}, city: {role: categorical}, y: {role: target, task: binary}}\n"
+    tree += "training: {epochs: 1, deterministic: true}\nbranches: {x: {columns: [x]}, city: {columns: [city]}}"
+    made = ready(write_experiment(tmp_path / "a.yaml", tree))
+    return Ground(made.experiment, made.fitted, made.arrays, made.parts)
+
+
+def test_a_branch_alone_learns_from_training_rows_only(ground, tmp_path):
+    """One epoch, so that validation rows have nothing to choose."""
+    unseen = np.concatenate([ground.parts.validation, ground.parts.test])
+    learned = []
+    for name, given in (("a", ground), ("b", otherwise(ground, unseen)), ("c", otherwise(ground, ground.parts.train[:5]))):
+        (tmp_path / name).mkdir()
+        learned.append(weights(train_alone(Run(tmp_path / name), "x", given, lambda _: None) / "model.keras"))
+    same = [all(np.array_equal(*pair) for pair in zip(learned[0], other, strict=True)) for other in learned[1:]]
+    assert same == [True, False]
+
+
+def boosted(ground, rows):
+    return Boosted(ground.fitted, ground.arrays, ground.parts, seed=0).predict(ground.arrays, rows)["y"].tolist()
+
+
+def test_gradient_boosting_learns_from_training_rows_only(ground, monkeypatch):
+    """In fewer rounds than its patience, so that validation rows have nothing to stop."""
+    monkeypatch.setattr(gradient_boosting, "MOST_ROUNDS", 5)
+    train = ground.parts.train
+    unseen = np.concatenate([ground.parts.validation, ground.parts.test])
+    expected = boosted(ground, train)
+    changed = otherwise(ground, unseen)
+    assert boosted(changed, train) == expected
+    assert boosted(otherwise(ground, train[:20]), train) != expected
+
+
+# Gradient boosting
+
+
+def test_missing_cells_are_nan_and_rare_categories_share_a_number(tmp_path, monkeypatch):
+    monkeypatch.setattr(gradient_boosting, "MOST_CATEGORIES", 2)
+    cells = [("1", "a"), ("", "a"), ("3", "b"), ("5", ""), ("5", "b"), ("5", "a"), ("5", "c"), ("5", "d")]
+    table = [{"x": x, "m": x, "city": city, "y": ("no", "yes")[row % 2]} for row, (x, city) in enumerate(cells)]
+    write_table(tmp_path / "table.csv", table)
+    columns = "x: {role: numeric, normalize: none}, m: {role: numeric, normalize: none, missing: mask}, city: {role: categorical}"
+    made = ready(write_experiment(tmp_path / "a.yaml", f"columns: {{{columns}, y: {{role: target, task: binary}}}}\nsplit: {{test: 0}}"))
+    every = np.arange(8)
+    read = Cells(made.fitted.columns, made.arrays, every)
+    assert read.categorical == [False, False, True]
+    nan = np.nan
+    expected = [[1, 1, 0], [nan, nan, 0], [3, 3, 1], [5, 5, nan], [5, 5, 1], [5, 5, 0], [5, 5, 2], [5, 5, 2]]
+    np.testing.assert_array_equal(read.read(made.arrays, every), expected)
+
+
+TARGETS = {
+    "binary": "{role: target, task: binary, column: y}",
+    "multiclass": "{role: target, task: multiclass, column: three}",
+    "multilabel": "{role: target, task: multilabel, column: labels}",
+    "regression": "{role: target, task: regression, column: number}",
+}
+
+
+@pytest.fixture(scope="module")
+def every_task(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tasks")
+    low = {"three": lambda row: "abc"[row % 3], "labels": lambda row: ("p", "p;q")[row % 2], "number": lambda row: row % 4}
+    two_blobs(folder, 240, kind=lambda row: f"k{row % 12}", **low)
+    columns = ", ".join(f"{key}: {target}" for key, target in TARGETS.items())
+    made = ready(write_experiment(folder / "a.yaml", f"columns: {{x: {{role: numeric}}, kind: {{role: categorical}}, {columns}}}"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gradient_boosting, "MOST_ROUNDS", 60)
+        twice = [Boosted(made.fitted, made.arrays, made.parts, seed=0).predict(made.arrays, made.parts.test) for _ in range(2)]
+    return made, twice
+
+
+@pytest.mark.parametrize(
+    ("task", "width", "score"),
+    [("binary", 1, "auc"), ("multiclass", 3, "accuracy"), ("multilabel", 2, "macro_f1"), ("regression", 1, "r2")],
+)
+def test_gradient_boosting_answers_every_task_as_the_network_does(every_task, task, width, score):
+    made, (found, again) = every_task
+    rows = made.parts.test
+    assert found[task].shape == (len(rows), width)
+    assert np.array_equal(found[task], again[task])
+    scores = {one.name: one.value for one in made.fitted.targets[task].scores(made.arrays.targets[task][rows], found[task])}
+    assert scores[score] > 0.95
+
+
+def test_a_label_that_every_row_has_is_certain(every_task):
+    made, (found, _) = every_task
+    assert made.fitted.targets["multilabel"].labels == ("p", "q")
+    assert found["multilabel"][:, 0].tolist() == [1.0] * len(made.parts.test)
+
+
+def test_gradient_boosting_weighs_rows_as_the_training_does(ground):
+    """With all weight on one class, hardly anything is called the other."""
+    arrays = ground.arrays
+    heavy = np.where(arrays.targets["y"] == 1, 1000, 1).astype(np.float32)
+    changed = replace(
+        ground, arrays=replace(arrays, weights={"y": heavy}, inputs={key: values * 0 for key, values in arrays.inputs.items()})
+    )
+    assert np.allclose(boosted(ground_without_inputs(ground), ground.parts.test), 0.5, atol=0.05)
+    assert min(boosted(changed, ground.parts.test)) > [0.9]
+
+
+def ground_without_inputs(ground):
+    return replace(ground, arrays=replace(ground.arrays, inputs={key: values * 0 for key, values in ground.arrays.inputs.items()}))
+
+
+# Differences
+
+
+def test_differences_are_paired():
+    """What is hard about some rows for both cancels out: the interval of the difference is much narrower than the two scores' own."""
+    generator = np.random.default_rng(0)
+    truth = generator.integers(0, 2, 400)
+    signal = truth + generator.normal(0, 1, 400)
+    mine, theirs = (1 / (1 + np.exp(-(signal + generator.normal(0, noise, 400))))[:, None] for noise in (0.1, 0.3))
+    target = FittedBinary(column="y", loss_weight=1, classes=("no", "yes"), counts=(1, 1), weights=(1, 1))
+    bootstrap = Bootstrap(400, groups=None, draws=500, confidence=0.95, seed=0)
+    found = Contest("y", target, truth, mine, bootstrap).against([Answers("single_branch", "scan alone", "scan alone", {"y": theirs})])
+    assert [(one.kind, one.label) for one in found] == [("single_branch", "scan alone")]
+    scores, difference = {score.name: score for score in found[0].scores}, {score.name: score for score in found[0].differences}["auc"]
+    own = {score.name: score.value for score in target.scores(truth, mine)}
+    assert difference.value == own["auc"] - scores["auc"].value
+    assert difference.interval.low <= difference.value <= difference.interval.high
+    assert difference.interval.high - difference.interval.low < 0.5 * (scores["auc"].interval.high - scores["auc"].interval.low)
+
+
+def result(score, model, *baselines):
+    """As metrics.json has it; baselines are (kind, label, value, difference, low, high), the last ones where there are any."""
+    plain = []
+    for kind, label, value, *difference in baselines:
+        apart = {score: dict(zip(("value", "low", "high"), difference, strict=False))} if difference else {}
+        plain.append({"kind": kind, "label": label, "scores": {score: {"value": value}}, "differences": apart})
+    return {"scores": {score: {"value": model}}, "baselines": plain}
+
+
+MAJORITY = ("majority", "majority", 0.5, 0.37, 0.3, 0.4)
+SINGLE, BOOSTING = "single_branch", ("gradient_boosting", "gradient boosting")
+
+
+@pytest.mark.parametrize(
+    ("result", "score", "expected"),
+    [
+        (
+            result("auc", 0.87, MAJORITY, (SINGLE, "note alone", 0.8, 0.07, 0.03, 0.11), (SINGLE, "scan alone", 0.86, 0.01, -0.02, 0.04)),
+            "auc",
+            [
+                "bad: Fusion is not shown to be better than scan alone, its best single input: "
+                "AUC 0.870 against 0.860, difference 0.010 (−0.020 to 0.040)."
+            ],
+        ),
+        (
+            result("auc", 0.87, MAJORITY, (SINGLE, "scan alone", 0.8, 0.07, 0.03, 0.11)),
+            "auc",
+            ["good: Fusion is better than scan alone, its best single input: AUC 0.870 against 0.800, difference 0.070 (0.030 to 0.110)."],
+        ),
+        (
+            result("rmse", 4.1, (SINGLE, "a alone", 4.5, -0.4, -0.9, -0.1), (SINGLE, "b alone", 4.7, -0.6, -0.9, 0.1)),
+            "rmse",
+            [
+                "good: Fusion is better than a alone, its best single input: "
+                "root mean squared error 4.10 against 4.50, difference −0.400 (−0.900 to −0.100)."
+            ],
+        ),
+        (
+            result("rmse", 4.6, (SINGLE, "a alone", 4.5, 0.1, 0.05, 0.2), (*BOOSTING, 4.6, 0.0)),
+            "rmse",
+            [
+                "bad: Fusion is worse than a alone, its best single input: "
+                "root mean squared error 4.60 against 4.50, difference 0.100 (0.0500 to 0.200).",
+                "bad: The model is not shown to be better than gradient boosting on the columns of the table: "
+                "root mean squared error 4.60 against 4.60, difference 0 (no interval).",
+            ],
+        ),
+        (result("auc", 0.87, MAJORITY), "auc", []),
+        (result("auc", None, (SINGLE, "a alone", None)), "auc", []),
+        ({"scores": {"auc": {"value": 0.8}}, "baseline": {"name": "majority", "scores": {}}}, "auc", []),
+    ],
+)
+def test_it_is_said_whether_fusion_is_worth_it(result, score, expected):
+    assert [f"{words.tone}: {words.text}" for words in sentences(result, score)] == expected
+
+
+def test_results_of_an_older_mmtrain_have_one_baseline():
+    older = {"scores": {}, "baseline": {"name": "mean of the training rows", "scores": {"rmse": {"value": 2.0}}}}
+    judged = Judged("price", None, None, older, "")
+    assert [one["name"] for one in judged.baselines] == ["mean of the training rows"]
+    assert judged.baseline == {"rmse": {"value": 2.0}}
+
+
+def test_report_and_terminal_hold_the_model_against_every_baseline(run, first, capsys):
+    assert app.run(["evaluate", str(run.folder), "--quiet"]) == 0
+    shown, report = capsys.readouterr().out, html.unescape((run / "report.html").read_text())
+    for part in ("auc of", "model minus baseline", "scan alone", "the table alone", "gradient boosting"):
+        assert part in shown
+    assert "y: the model and its baselines on the " in report
+    assert "Scores of y and its baselines" in report
+    said = sentences(run.read_json("metrics.json")["test"]["y"], "auc")
+    assert len(said) == 2
+    for words in said:
+        assert words.text in shown
+        assert words.text in report
