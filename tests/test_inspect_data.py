@@ -403,7 +403,7 @@ def test_screen_of_a_table_at_80_columns(tmp_path, monkeypatch, capsys):
     assert shown.endswith("PNG 40; mode L 40; 8 bits 40")
     lines[folder] = []
     assert "\n".join(lines) + "\n" == TABLE_SCREEN
-    assert printed.err == f"An experiment file with these roles: mmtrain init {tmp_path}/t.csv\n"
+    assert printed.err.endswith(f"/s\nAn experiment file with these roles: mmtrain init {tmp_path}/t.csv\n")  # after the pictures
 
 
 def test_json_of_an_experiment_and_of_a_table(tmp_path, capsys):
