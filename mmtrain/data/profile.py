@@ -16,7 +16,8 @@ import pandas as pd
 from mmtrain.columns.numeric import numbers
 from mmtrain.data.spread import Range, Spread
 from mmtrain.data.table import PIECE
-from mmtrain.data.table_file import TableFile
+from mmtrain.data.table_file import TableFile, gathered
+from mmtrain.threads import in_threads
 from mmtrain.word_pattern import WORD
 
 if TYPE_CHECKING:
@@ -92,9 +93,9 @@ def profiles(file: TableFile, headers: Sequence[str], *, most: Mapping[str, int]
     """
     tallies = {header: _Tally(header) for header in headers}
     if tallies:
-        for piece in file.pieces(list(tallies), size=PIECE):
-            for header, cells in piece.items():
-                tallies[header].add(cells)
+        for piece in gathered(file.pieces(list(tallies), size=PIECE)):
+            for _ in in_threads(lambda column: tallies[column[0]].add(column[1]), piece.items()):
+                pass
     return {header: tally.profile((most or {}).get(header, FREQUENT)) for header, tally in tallies.items()}
 
 

@@ -7,7 +7,7 @@ Every cell is text, or NA when it is missing: empty, only blanks, or one of the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,10 @@ from mmtrain.runs import file_hash
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+GATHERED = 8_000_000
+"""Bytes of cells that are worth looking at in one go."""
 
 
 class TableFile(ABC):
@@ -93,6 +97,26 @@ class TableFile(ABC):
         # Streamed columns are read again much later; rows of another file must not be paired with the ones in memory.
         if self._stamp() != self._state:
             raise DataError(Problem(self.path.name, "the file was changed while it was in use.", "Start again."))
+
+
+def gathered(pieces: Iterable[dict[str, pd.Series[str]]], *, most: int = GATHERED) -> Iterator[dict[str, pd.Series[str]]]:
+    """The same cells in larger pieces, of `most` bytes or a little more: for work that costs something by the piece."""
+    waiting: list[dict[str, pd.Series[str]]] = []
+    held = 0
+    for piece in pieces:
+        waiting.append(piece)
+        held += sum(int(cells.nbytes) for cells in piece.values())
+        if held >= most:
+            yield _joined(waiting)
+            waiting, held = [], 0
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(pieces: list[dict[str, pd.Series[str]]]) -> dict[str, pd.Series[str]]:
+    if len(pieces) == 1:
+        return pieces[0]
+    return {header: pd.concat([piece[header] for piece in pieces], ignore_index=True) for header in pieces[0]}
 
 
 def content_hash(path: Path) -> str:

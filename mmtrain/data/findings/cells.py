@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +19,9 @@ from mmtrain.columns.numeric import numbers
 from mmtrain.data.findings.dates import days
 from mmtrain.data.findings.scripts import scripts
 from mmtrain.data.table import PIECE
-from mmtrain.data.table_file import TableFile
+from mmtrain.data.table_file import TableFile, gathered
 from mmtrain.targets import Target
+from mmtrain.threads import in_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -137,11 +138,15 @@ def read_sheet(file: TableFile, uses: Sequence[Use], rows: int) -> Sheet:
     sample = np.arange(rows) if rows <= MOST_TEXTS else np.sort(chance.choice(rows, MOST_TEXTS, replace=False))
     gatherers = [(_Texts if use.role == "text" else _Names)(use, sample) for use in reversed(wanted.values())]
     start = 0
-    for piece in file.pieces(headers, size=PIECE) if headers else ():
-        for gatherer in gatherers:
-            gatherer.add(piece[gatherer.use.header], start)
+    for piece in gathered(file.pieces(headers, size=PIECE)) if headers else ():
+        for _ in in_threads(partial(_add, piece, start), gatherers):
+            pass
         start += len(next(iter(piece.values())))
     return Sheet(file.path.name, rows, tuple(gatherer.cells() for gatherer in gatherers), sample)
+
+
+def _add(piece: Mapping[str, pd.Series[str]], start: int, gatherer: _Gatherer) -> None:
+    gatherer.add(piece[gatherer.use.header], start)
 
 
 class _Gatherer:
