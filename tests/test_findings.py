@@ -1,15 +1,12 @@
 """What `inspect-data` finds: every fault that is planted in a table, and none in a clean one."""
 
-import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from tiny import write_experiment
 
-from mmtrain.cli.app import run
-from mmtrain.workflows.inspect import inspect_experiment, inspect_table
+from mmtrain.workflows.inspect import inspect_experiment
 
 SYLLABLES = ["ka", "lo", "mi", "ra", "su", "te", "no", "vi", "pe", "du", "fa", "go", "hi", "ju", "ba", "re"]
 WORDS = [first + second for first in SYLLABLES for second in SYLLABLES]
