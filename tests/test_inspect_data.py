@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -37,9 +38,10 @@ def write(folder, columns):
 
 
 def study(folder, **more):
-    """Forty rows of twenty patients, with pictures of two sizes, and the experiment on them."""
+    """Forty rows of twenty patients, with different pictures of two sizes, and the experiment on them."""
     for number in range(N):
-        Image.new("L", (8, 6) if number < 30 else (10, 12)).save(folder / f"{number}.png")
+        pixels = np.random.default_rng(number).integers(0, 256, (6, 8) if number < 30 else (12, 10), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
     columns = {
         "scan": [f"{i}.png" for i in range(N)],
         "age": [str(20 + i) for i in range(N)],
