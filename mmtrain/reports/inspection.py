@@ -76,7 +76,7 @@ def _finding(finding: Finding) -> tuple[Block, ...]:
 
 def _problems(problems: Sequence[Problem]) -> Section:
     lines = tuple((Cell(problem.where), Cell(problem.what), Cell(problem.fix)) for problem in problems)
-    return Section("What `fit` would refuse", (Table("Problems", ("Where", "What", "What would be right"), lines),))
+    return Section("What fit would refuse", (Table("Problems", ("Where", "What", "What would be right"), lines),))
 
 
 def _parts(parts: Sequence[PartSummary]) -> Table:
@@ -104,7 +104,7 @@ def _missing(plans: Sequence[MissingPlan]) -> Table:
         for name, effect in plan.effects.items():
             chosen = Cell(f"{name} (chosen)" if name == plan.chosen else name)
             lines.append((Cell(plan.header), number(count(plan.cells)), number(percent(plan.share)), chosen, Cell(effect)))
-    return Table("What each `missing` would do", ("Column", "Empty", "Share", "Policy", "What would happen"), tuple(lines))
+    return Table("What each policy for missing cells would do", ("Column", "Empty", "Share", "Policy", "What would happen"), tuple(lines))
 
 
 def _columns(found: Inspected) -> Table:

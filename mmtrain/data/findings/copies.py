@@ -102,12 +102,9 @@ def sets_of(prints: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.i
 def _of_rows(sheet: Sheet, cohort: Cohort, sets: NDArray[np.int64]) -> list[Finding]:
     if not len(sets):
         return []
-    number = int(sets[-1, 0]) + 1
-    more = len(sets) - number
+    more = len(_later(sets))
     what = f"{counted(more, 'row')} {'repeats' if more == 1 else 'repeat'} an earlier one in every input column."
-    told = _told(sets, cohort, sheet.name, "rows", what)
-    found = [told] if told is not None else []
-    return found + _disagreeing(sets, cohort, sheet.name, "rows")
+    return [_told(sets, cohort, sheet.name, "rows", what), *_disagreeing(sets, cohort, sheet.name, "rows")]
 
 
 def _of_texts(cells: Cells, cohort: Cohort, same_rows: NDArray[np.int64]) -> list[Finding]:
@@ -115,39 +112,41 @@ def _of_texts(cells: Cells, cohort: Cohort, same_rows: NDArray[np.int64]) -> lis
     if cells.lengths is None:
         return []
     wanted = cells.lengths >= LONG
-    copies = same_rows[np.append(False, same_rows[1:, 0] == same_rows[:-1, 0])] if len(same_rows) else same_rows
-    wanted[copies[:, 1]] = False
+    wanted[_later(same_rows)] = False
     sets = sets_of(cells.prints, np.flatnonzero(wanted))
-    if not len(sets):
-        return []
     sizes = np.bincount(sets[:, 0])
     kept = sizes < max(LEAST_OFTEN, OFTEN * len(cells.prints))
     if cohort.groups is not None:
         kept &= cohort.spans(sets, cohort.units)
     sets = sets[kept[sets[:, 0]]]
-    sets[:, 0] = pd.factorize(sets[:, 0])[0]
     if not len(sets):
         return []
+    sets[:, 0] = pd.factorize(sets[:, 0])[0]
     number = int(sets[-1, 0]) + 1
     noun = "text is" if number == 1 else "texts are"
     what = f"{number:,} long {noun} found in more than one row, in {counted(len(sets), 'row')} that differ otherwise."
-    told = _told(sets, cohort, cells.header, "texts", what)
-    return ([told] if told is not None else []) + _disagreeing(sets, cohort, cells.header, "texts")
+    return [_told(sets, cohort, cells.header, "texts", what), *_disagreeing(sets, cohort, cells.header, "texts")]
 
 
-def _told(sets: NDArray[np.int64], cohort: Cohort, where: str, noun: str, what: str) -> Finding | None:
+def _later(sets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows that repeat an earlier one."""
+    return np.asarray(sets[1:, 1][sets[1:, 0] == sets[:-1, 0]])
+
+
+def _told(sets: NDArray[np.int64], cohort: Cohort, where: str, noun: str, what: str) -> Finding:
     """The finding on copies, with what the parts say of them."""
-    kind = f"duplicate_{noun}"
-    later = sets[np.append(False, sets[1:, 0] == sets[:-1, 0])]
-    fix = "Keep one of each, or give the copies one value in a `group` column, so that they stay on one side of the split."
     torn = sets[cohort.spans(sets, cohort.parts)[sets[:, 0]]]
     level, leaked = _leaked(torn, cohort)
-    if not leaked:
-        why = "Copies weigh double, and another split may put them on two sides."
-        return Finding("note", kind, where, what, why, fix, first_rows(later[:, 1]), count=len(later))
-    what = f"{what} {counted(leaked, 'row')} of validation and test {'has' if leaked == 1 else 'have'} a copy in training."
     why = "What was learned by heart scores as if it had been understood."
-    return Finding(level, kind, where, what, why, fix, first_rows(torn[:, 1]), count=len(later))
+    if leaked:
+        what = f"{what} {counted(leaked, 'row')} of validation and test {'has' if leaked == 1 else 'have'} a copy in training."
+    elif cohort.spans(sets, cohort.units).any():
+        why = "Copies weigh double, and another split may put them on two sides."
+    else:
+        why = "Copies weigh double."
+    fix = "Keep one of each, or give the copies one value in a `group` column, so that they stay on one side of the split."
+    later = _later(sets)
+    return Finding(level, f"duplicate_{noun}", where, what, why, fix, first_rows(later), count=len(later))
 
 
 def _leaked(sets: NDArray[np.int64], cohort: Cohort) -> tuple[Level, int]:

@@ -11,7 +11,7 @@ from mmtrain.data.drift import UNITS
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
-from mmtrain.data.guess import ID_WORDS, MISSING_WORDS, name_words, plain, shown
+from mmtrain.data.guess import ID_WORDS, name_words, plain, shown
 from mmtrain.errors import listed
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _mixed(cells: Cells, odd: NDArray[np.int64], names: dict[str, int], units: d
         parts.append(f"{sum(units.values()):,} with a unit behind ({listed(sorted(units), most=5)})")
     if words:
         rest = [name for name in names if not DECIMAL_COMMA.match(name) and not WITH_UNIT.match(name)]
-        parts.append(f"{words:,} no number at all, as {listed([shown(name) for name in rest[:3]], 'or')}")
+        parts.append(f"{words:,} no number at all, such as {listed([shown(name) for name in rest[:3]], 'or')}")
     level: Level = "error" if cells.use.role == "numeric" else "warning"
     kind = "mixed_units" if len(units) > 1 else "mixed_types"
     be = "is" if len(odd) == 1 else "are"
@@ -155,10 +155,9 @@ def _mixed(cells: Cells, odd: NDArray[np.int64], names: dict[str, int], units: d
     why = "A number that is read as a name loses its size, and a number in another unit is another number."
     if level == "error":
         why = "A numeric column takes plain numbers only, and `fit` refuses the others."
-    missing = [name for name in names if name.strip().casefold() in MISSING_WORDS]
-    fix = "Write all numbers alike, with a point and without units."
-    if missing:
-        fix = f"{fix} List {listed([shown(name) for name in missing[:3]])} under `data.missing_values`."
+    fix = "Write all numbers alike, with a point and without units." if commas or units else "Write numbers."
+    if words:
+        fix = f"{fix} List what stands for a missing value under `data.missing_values`."
     return Finding(level, kind, cells.header, what, why, fix, first_rows(odd[:5]), count=len(odd))
 
 

@@ -15,7 +15,7 @@ from mmtrain.data.findings.answers import Answer, answers
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.finding import Finding, Level, first_rows
-from mmtrain.data.findings.foretold import Foretold, explained, foretold_class, foretold_number, picked, ranges
+from mmtrain.data.findings.foretold import Foretold, foretold_class, foretold_number, ordered_class, picked, ranges, straight_number
 from mmtrain.data.findings.significance import SURE, chi_square, holm, normal_tail, rank_sum, ranks
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ ORDERED = 0.15
 MISSING_NOTE, MISSING_WARNING = 0.1, 0.3
 """Differences of the share of empty cells between classes."""
 LEAST_MISSING = 5
+MOSTLY_MISSING = 0.5
 
 
 def leaks(sheet: Sheet, cohort: Cohort) -> list[Finding]:
@@ -66,26 +67,26 @@ def _given_away(header: str, target: str, score: Foretold, *, grouped: bool) -> 
 
 
 def _alone(cells: Cells, answer: Answer, units: NDArray[np.int64]) -> Foretold | None:
-    numeric = cells.use.role == "numeric" and cells.numbers is not None
-    values = ranges(cells.numbers[answer.rows]) if numeric and cells.numbers is not None else cells.prints[answer.rows].view(np.int64)
+    """By its values or ranges or, if that is better, by the size of its numbers, where most rows have one."""
+    numbers = cells.numbers[answer.rows] if cells.use.role == "numeric" and cells.numbers is not None else None
+    values = ranges(numbers) if numbers is not None else cells.prints[answer.rows].view(np.int64)
+    found = [_by_value(values, answer, units)]
+    if numbers is not None and np.isnan(numbers).mean() < MOSTLY_MISSING:
+        known = np.flatnonzero(~np.isnan(numbers))
+        found.append(_by_size(numbers[known], answer.at(known), units[known]))
+    return max((one for one in found if one is not None), key=lambda one: one.score, default=None)
+
+
+def _by_value(values: NDArray[np.int64], answer: Answer, units: NDArray[np.int64]) -> Foretold | None:
     if answer.labels is not None:
         return foretold_class(values, answer.labels, units)
-    if answer.numbers is None:
-        return None
-    best = foretold_number(values, answer.numbers, units)
-    if numeric and cells.numbers is not None and (straight := _in_a_line(cells.numbers[answer.rows], answer.numbers, units)):
-        best = straight if best is None or straight.score > best.score else best
-    return best
+    return foretold_number(values, answer.numbers, units) if answer.numbers is not None else None
 
 
-def _in_a_line(numbers: NDArray[np.float64], answers: NDArray[np.float64], units: NDArray[np.int64]) -> Foretold | None:
-    """R2 of a straight line through the rows that have a number; ranges of numbers would blur a perfect one."""
-    known = ~np.isnan(numbers)
-    x, y = numbers[known], answers[known]
-    if known.mean() < 0.5 or len(np.unique(x[:1000])) < 3:
-        return None
-    slope, offset = np.polyfit(x - x.mean(), y, 1)
-    return explained(y, slope * (x - x.mean()) + offset, units[known])
+def _by_size(numbers: NDArray[np.float64], answer: Answer, units: NDArray[np.int64]) -> Foretold | None:
+    if answer.labels is not None:
+        return ordered_class(numbers, answer.labels, units)
+    return straight_number(numbers, answer.numbers, units) if answer.numbers is not None else None
 
 
 def ordering(sheet: Sheet, cohort: Cohort, answer: Answer) -> list[Finding]:
