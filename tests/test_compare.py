@@ -5,15 +5,21 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 from tiny import two_blobs, write_experiment, write_table
 
+from mmtrain import config
 from mmtrain.cli.app import run as command_line
+from mmtrain.cli.compare import verdict
 from mmtrain.config.evaluation import Evaluation
+from mmtrain.data import encode
 from mmtrain.errors import RunError, UsageError
-from mmtrain.evaluation.bootstrap import Resampling
+from mmtrain.evaluation.bootstrap import Interval, Resampling
 from mmtrain.evaluation.comparison import compare_target
 from mmtrain.evaluation.delong import delong, placements
 from mmtrain.evaluation.predictions import frame, reread, to_csv
+from mmtrain.named_score import Score
+from mmtrain.runs import Run, file_hash
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multiclass import FittedMulticlass
 from mmtrain.targets.multilabel import FittedMultilabel
@@ -54,8 +60,6 @@ def test_delong_is_the_formula_of_1988(seed):
 def test_delong_p_is_that_of_a_normal_deviate():
     truth, first, second = two_scores(0)
     found = delong(truth, first, second)
-    from scipy.stats import norm
-
     assert found.p == pytest.approx(2 * norm.sf(abs(found.difference) / found.standard_error))
 
 
@@ -118,7 +122,7 @@ def test_differences_are_the_other_less_the_first_and_drawn_in_pairs():
     truth, first, second = two_scores(5, rows=300, decimals=3)
     probabilities = [1 / (1 + np.exp(0.5 - score)) for score in (first, second)]
     found = compared(truth, *probabilities)
-    auc = {name: [score for score in scores if score.name == "auc"][0] for name, scores in zip("ab", found.scores, strict=True)}
+    auc = {name: next(score for score in scores if score.name == "auc") for name, scores in zip("ab", found.scores, strict=True)}
     difference = found.against[0].differences[0]
 
     assert (found.rows, found.drawing.words) == (300, "500 draws of 300 rows")
@@ -188,33 +192,290 @@ def test_predictions_are_read_back_as_they_were(task, several, tmp_path):
 # Runs
 
 TREE = """
-name: one
 columns:
   x: {role: numeric}
   y: {role: target, task: binary}
 split: {method: random, validation: 0.2, test: 0.4}
-training: {epochs: 1, learning_rate: 0.1}
 evaluation: {draws: 200}
 """
+GROUPED = TREE.replace("  y:", "  who: {role: id}\n  patient: {role: group}\n  y:")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Two runs that differ in their network; in a third the rows are divided in another way."""
-    folder = tmp_path_factory.mktemp("compare")
-    two_blobs(folder, 50)
-    write_experiment(folder / "a.yaml", TREE)
-    for name, overrides in (("one", ()), ("two", ("branches.x={columns: [x], architecture: mlp, units: [3]}",)), ("other", ("split.seed=9",))):
-        run = fit(folder / "a.yaml", overrides=(f"name={name}", *overrides), output=folder / "runs").run
-        evaluate(str(run.folder))
-    return folder
+def two_columns(folder, **columns):
+    return two_blobs(folder, 60, who=lambda row: f"r{row}", patient=lambda row: f"p{row // 4}", **columns)
 
 
-def test_runs_are_compared_on_the_rows_of_a_part(folder):
-    done = compare(["one", "two"], output=folder / "runs")
-    assert [str(run) for run in done.runs] == ["one/1", "two/1"]
+def make_run(folder, name, rows=range(20), tree=TREE, overrides=(), target=BINARY, key="y", table="table.csv", part="test", **look):
+    """What `fit` and `evaluate` leave of a run that was scored on these `rows` of the table; its predictions follow from its name."""
+    run = Run(folder / "runs" / name / "1")
+    if not (folder / table).exists():
+        two_columns(folder)
+    experiment = config.load(write_experiment(folder / f"{name}.yaml", f"name: {name}\ndata: {{table: {table}}}\n{tree}"), overrides)
+    run.write_text("config.yaml", config.to_yaml(experiment, run.folder))
+    run.write_text("columns.json", encode.Fitted(columns={}, targets={key: target}).model_dump_json())
+    (run / "model.keras").touch()  # that there is one is all that is asked
+    looked = {"part": part, "when": "2026-01-02T00:00:00.000+00:00", "rows": len(rows), "table": table, "path": str(folder / table)}
+    looked |= {"sha256": file_hash(folder / table)} | look
+    run.write_json("run.json", {"state": "finished", "ended": "2026-01-01T00:00:00.000+00:00", "evaluations": [looked]})
+    write_predictions(run, rows, target=target, key=key, part=part)
+    return run
+
+
+def write_predictions(run, rows, target=BINARY, key="y", part="test", truth=lambda row: row % 2):
+    positions = np.array(rows)
+    truths = np.array([truth(row) for row in rows])
+    noise = np.random.default_rng(len(run.folder.parent.name)).normal(size=1000)[positions]
+    predictions = 1 / (1 + np.exp(-(truths - 0.5 + noise)))
+    table = frame(positions, [f"r{row}" for row in rows], {key: target}, {key: truths}, {key: predictions.astype("float32")[:, np.newaxis]})
+    run.write_text(f"predictions_{part}.csv", to_csv(table))
+
+
+def called(folder, *which, **options):
+    return compare(which, output=folder / "runs", **options)
+
+
+def refused(folder, *which, **options):
+    with pytest.raises(UsageError) as caught:
+        called(folder, *which, **options)
+    return str(caught.value)
+
+
+def test_runs_are_compared_on_the_rows_of_a_part(tmp_path):
+    make_run(tmp_path, "one")
+    make_run(tmp_path, "second", overrides=["branches.table={columns: [x], architecture: mlp, units: [3]}", "training.epochs=5"])
+    done = called(tmp_path, "one", "second")
+    assert [str(run) for run in done.runs] == ["one/1", "second/1"]
     assert (done.part, done.looks, done.remarks) == ("test", (1, 1), ())
-    assert done.targets[0].rows == 20
+    assert [(target.target, target.rows, target.drawing.words) for target in done.targets] == [("y", 20, "200 draws of 20 rows")]
+    assert done.settings == {"name": ("one", "second"), "branches.table.units": ([64], [3]), "training.epochs": (30, 5)}
+
+
+def test_every_run_is_held_to_the_first(tmp_path):
+    for name in ("one", "second", "third_one"):
+        make_run(tmp_path, name)
+    done = called(tmp_path, "second", "third_one", "one").targets[0]
+    assert len(done.against) == 2
+    for against, scores in zip(done.against, done.scores[1:], strict=True):
+        assert against.differences[0].value == pytest.approx(scores[0].value - done.scores[0][0].value)
+    assert done.against[0].differences[0].value != done.against[1].differences[0].value
+
+
+def test_comparing_changes_nothing_in_the_runs(tmp_path):
+    for name in ("one", "second"):
+        make_run(tmp_path, name)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    called(tmp_path, "one", "second")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_runs_without_predictions_are_told_how_to_make_them(tmp_path):
+    one, other = make_run(tmp_path, "one"), make_run(tmp_path, "second", part="validation")
+    assert refused(tmp_path, "one", "second") == (
+        f"second/1: there are no predictions called 'test' in the run. Score it: mmtrain evaluate {other.folder} --part test"
+    )
+    assert refused(tmp_path, "one", "second", part="newer").splitlines() == [
+        f"{run}: there are no predictions called 'newer' in the run. Score it: mmtrain evaluate {run.folder} --data TABLE"
+        for run in (one, other)
+    ]
+
+
+def test_predictions_of_weights_that_are_gone_are_not_compared(tmp_path):
+    make_run(tmp_path, "one")
+    run = make_run(tmp_path, "second")
+    run.update(resumed=["2026-01-03T00:00:00.000+00:00"])
+    assert refused(tmp_path, "one", "second") == (
+        f"second/1: its training went on after its predictions called 'test' were made. Score it: mmtrain evaluate {run.folder} --part test"
+    )
+
+
+def test_runs_on_other_rows_are_refused(tmp_path):
+    make_run(tmp_path, "one")
+    make_run(tmp_path, "second", rows=range(5, 25))
+    make_run(tmp_path, "third_one", rows=range(25))
+    way = (
+        "Train both with the same `split`, or score both on one table with `mmtrain evaluate RUN --data TABLE` and compare them with "
+        "--part and its name."
+    )
+    assert refused(tmp_path, "one", "second") == f"second/1: only 15 of its 20 test rows are among the 20 of one/1. {way}"
+    assert refused(tmp_path, "one", "third_one") == f"third_one/1: only 20 of its 25 test rows are among the 20 of one/1. {way}"
+
+
+def test_runs_on_other_answers_are_refused(tmp_path):
+    make_run(tmp_path, "one")
+    write_predictions(make_run(tmp_path, "second"), range(20), truth=lambda row: int(row > 4))
+    assert refused(tmp_path, "one", "second") == (
+        "second/1: 9 of 20 answers to y are others than those of one/1: 'low' instead of 'high' for r1, 'low' instead of 'high' for r3 and "
+        "'high' instead of 'low' for r6. Score both on the same table: mmtrain evaluate RUN --data TABLE"
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "remark"),
+    [
+        ({"key": "z"}, ["y is not compared: second/1 does not predict it.", "z is not compared: one/1 does not predict it."]),
+        (
+            {"target": BINARY.model_copy(update={"classes": ("high", "low")})},
+            ["y is not compared: its task or its classes are others in second/1 than in one/1."],
+        ),
+    ],
+)
+def test_runs_that_predict_something_else_are_refused(tmp_path, other, remark):
+    make_run(tmp_path, "one")
+    make_run(tmp_path, "second", **other)
+    expected = [f"mmtrain compare: {sentence} Compare runs that predict the same." for sentence in remark]
+    assert refused(tmp_path, "one", "second").splitlines() == expected
+
+
+@pytest.mark.parametrize("which", [["one"], ["one", "one/1"], ["one", "second", "one"]])
+def test_a_comparison_needs_different_runs(tmp_path, which):
+    for name in ("one", "second"):
+        make_run(tmp_path, name)
+    assert refused(tmp_path, *which) == "mmtrain compare: a comparison needs two or more different runs. Name each of them once."
+
+
+@pytest.mark.parametrize("change", [("truth", "wahr"), (",0.", ",nought "), ("probability_high", "p")])
+def test_damaged_predictions_are_told(tmp_path, change):
+    make_run(tmp_path, "one")
+    path = make_run(tmp_path, "second") / "predictions_test.csv"
+    path.write_text(path.read_text().replace(*change))
+    with pytest.raises(RunError) as caught:
+        called(tmp_path, "one", "second")
+    assert str(caught.value) == f"{path}: the file is damaged. Score the run again: mmtrain evaluate {path.parent}"
+
+
+# Groups, ids and other tables
+
+
+def test_groups_are_drawn_where_the_table_still_says_which(tmp_path):
+    for name in ("one", "second"):
+        make_run(tmp_path, name, tree=GROUPED)
+    done = called(tmp_path, "one", "second")
+    assert (done.targets[0].drawing.words, done.remarks) == ("200 draws of 5 groups (patient); with so few, intervals are rough", ())
+
+
+def test_rows_are_drawn_where_the_table_is_no_longer_there(tmp_path):
+    for name in ("one", "second"):
+        make_run(tmp_path, name, tree=GROUPED)
+    (tmp_path / "table.csv").write_text("patient\n1\n")
+    done = called(tmp_path, "one", "second")
+    assert done.targets[0].drawing.unit == "row"
+    assert done.remarks == (
+        "table.csv is not here as it was scored, so the intervals take every row to stand for itself; where rows have the same patient, "
+        "they are too narrow.",
+    )
+
+
+def test_rows_of_another_table_have_its_groups_or_none(tmp_path):
+    write_table(tmp_path / "newer.csv", [{"x": 1, "y": "low"}] * 20)
+    for name in ("one", "second"):
+        make_run(tmp_path, name, tree=GROUPED, part="newer")  # with the groups of the table that was scored
+    assert called(tmp_path, "one", "second", part="newer").targets[0].drawing.unit == "group"
+    for name in ("one", "second"):
+        facts = {"table": "newer.csv", "path": str(tmp_path / "newer.csv"), "sha256": file_hash(tmp_path / "newer.csv")}
+        make_run(tmp_path, name, tree=GROUPED, part="newer", **facts)
+    done = called(tmp_path, "one", "second", part="newer")
+    assert (done.targets[0].drawing.unit, len(done.remarks)) == ("row", 1)
+    assert done.remarks[0].startswith("newer.csv has no column patient, so the intervals take every row to stand for itself; ")
+
+
+def test_rows_of_different_tables_are_recognised_by_their_ids(tmp_path):
+    make_run(tmp_path, "one", tree=GROUPED)
+    two_columns(tmp_path / "with_more", more=lambda row: row)
+    run = make_run(tmp_path, "second", tree=GROUPED, table="with_more/table.csv")
+    write_predictions(run, list(reversed(range(20))))
+    path = run / "predictions_test.csv"
+    rows = pd.read_csv(path)
+    rows.assign(row=rows["row"] + 7).to_csv(path, index=False)
+    done = called(tmp_path, "one", "second").targets[0]
+    assert (done.rows, done.drawing.units) == (20, 5)
+    straight = make_run(tmp_path, "fourth")
+    write_predictions(straight, range(20))
+    assert done.scores[1] == called(tmp_path, "one", "fourth").targets[0].scores[1]
+
+
+def test_rows_of_different_tables_without_ids_are_refused(tmp_path):
+    make_run(tmp_path, "one")
+    two_columns(tmp_path / "with_more", more=lambda row: row)
+    make_run(tmp_path, "second", table="with_more/table.csv")
+    assert refused(tmp_path, "one", "second") == (
+        "second/1: it was scored on another table than one/1, and without a column of the role `id` its rows cannot be recognised. "
+        "Score both on one table with `mmtrain evaluate RUN --data TABLE`, and compare them with --part and its name."
+    )
+
+
+# The command line
+
+
+@pytest.fixture
+def mmtrain(tmp_path, capsys, monkeypatch):
+    """A command line beside the runs `one` and `second`."""
+    make_run(tmp_path, "one")
+    make_run(tmp_path, "second", overrides=["training.epochs=5", "training.optimizer=sgd"])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def called(*arguments):
+        capsys.readouterr()
+        code = command_line(list(arguments))
+        return code, capsys.readouterr()
+
+    return called
+
+
+def test_compare_prints_scores_differences_and_settings(mmtrain):
+    code, said = mmtrain("compare", "one", "second")
+    told = said.out.splitlines()
+    assert code == 0
+    assert told[1] == "test: y, binary, 20 rows"
+    assert told[2].split() == ["score", "one/1", "second/1"]
+    assert told[13] == "second/1 less one/1"
+    assert told[14].split() == ["score", "difference", "95", "%", "interval", "so", "it", "is"]
+    assert "95 % interval: 200 draws of 20 rows" in told
+    assert told[-4:] == [
+        "What differs in the experiments:",
+        "name: one -> second",
+        "training.epochs: 30 -> 5",
+        "training.optimizer: adam -> sgd",
+    ]
+    assert said.err == "Times that the test part was scored: one/1 1, second/1 1. This comparison is no further one.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "word"),
+    [
+        ("auc", 0.1, 0.2, "better"),
+        ("auc", -0.2, -0.1, "worse"),
+        ("log_loss", 0.1, 0.2, "worse"),
+        ("brier", -0.2, -0.1, "better"),
+        ("auc", -0.1, 0.1, "not told apart"),
+        ("auc", 0.0, 0.1, "not told apart"),
+    ],
+)
+def test_a_difference_is_better_or_worse_only_when_its_interval_is_on_one_side(name, low, high, word):
+    assert verdict(Score(name, (low + high) / 2, interval=Interval(low, high))) == word
+    assert verdict(Score(name, 0.3)) == "–"
+
+
+def test_compare_as_json_is_one_document(mmtrain):
+    code, said = mmtrain("compare", "one", "second", "--json")
+    found = json.loads(said.out)
+    assert (code, said.err) == (0, "")
+    assert sorted(found) == ["part", "remarks", "runs", "settings", "targets"]
+    assert [(run["name"], run["test_looks"]) for run in found["runs"]] == [("one/1", 1), ("second/1", 1)]
+    assert sorted(found["targets"]["y"]) == ["against_first", "interval", "rows", "scores", "task"]
+    assert sorted(found["targets"]["y"]["against_first"][0]["differences"]["brier"]) == ["high", "low", "value"]
+    assert found["settings"]["training.epochs"] == [30, 5]
+
+
+@pytest.mark.slow
+def test_runs_that_were_trained_and_evaluated_are_compared_with_the_scores_they_have(tmp_path):
+    two_blobs(tmp_path, 50)
+    path = write_experiment(tmp_path / "a.yaml", f"name: one\n{TREE}training: {{epochs: 1}}\n")
+    for name in ("one", "two"):
+        run = fit(path, overrides=[f"name={name}"], output=tmp_path / "runs").run
+        evaluate(str(run.folder))
+    done = called(tmp_path, "one", "two")
     for run, scores in zip(done.runs, done.targets[0].scores, strict=True):
-        kept = run.read_json("metrics.json")["test"]["y"]["scores"]
-        assert {score.name: score.plain() for score in scores} == kept
+        assert {score.name: score.plain() for score in scores} == run.read_json("metrics.json")["test"]["y"]["scores"]
+    assert sorted(done.settings) == ["name"]
