@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from mmtrain import config
+from mmtrain.config.evaluation import Evaluation
 from mmtrain.data import encode
+from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.decisions import Rows, TargetDecisions, judge
 from mmtrain.evaluation.predictions import frame, to_csv
 from mmtrain.evaluation.scoring import score_target
@@ -121,8 +123,11 @@ def make_run(folder, targets, monitor="validation_loss", **facts):
     return run
 
 
-def evaluate(run, part, truths, predictions, table="t.csv", report=True, when="2026-11-22T14:00:00+00:00"):
-    """What `workflows.evaluate` does with predictions, without a model; `report=False` leaves the report to a later call."""
+def evaluate(run, part, truths, predictions, table="t.csv", report=True, when="2026-11-22T14:00:00+00:00", drawn=None):
+    """What `workflows.evaluate` does with predictions, without a model; `report=False` leaves the report to a later call.
+
+    The scores have intervals where `drawn` says how rows are drawn.
+    """
     fitted = encode.read_fitted(run.read_json("columns.json"))
     truths = {key: np.asarray(truth) for key, truth in truths.items()}
     predictions = {key: np.asarray(prediction, dtype=np.float32) for key, prediction in predictions.items()}
@@ -132,7 +137,7 @@ def evaluate(run, part, truths, predictions, table="t.csv", report=True, when="2
     results = {}
     for key, target in fitted.targets.items():
         found = judge(target, TargetDecisions(), Rows(truths[key], predictions[key], None), confidence=0.95)
-        results[key] = score_target(key, target, truths[key], predictions[key]).with_analyses(found).plain()
+        results[key] = score_target(key, target, truths[key], predictions[key], drawn).with_analyses(found).plain()
     known = run.read_json("metrics.json") if (run / "metrics.json").exists() else {}
     run.write_json("metrics.json", {**known, part: results})
     looks = run.read_json("run.json").get("evaluations", [])
@@ -242,6 +247,37 @@ def test_report_has_the_baseline_and_the_direction_beside_each_score(binary):
         ["Log loss", "1.213", "0.837", "worse", "lower"],
         ["Brier score", "0.446", "0.312", "worse", "lower"],
     ]
+
+
+@pytest.fixture(scope="module")
+def grouped(tmp_path_factory):
+    """48 rows of 24 patients, of which the model finds all ill ones."""
+    run = make_run(tmp_path_factory.mktemp("grouped"), {"ill": BINARY}, monitor="validation_auc")
+    truth = np.arange(48) // 2 % 2
+    score = np.where(truth == 1, 0.7, np.linspace(0.1, 0.9, 48))[:, np.newaxis]
+    drawn = Resampling(Evaluation(), np.arange(48) // 2, "patient")
+    return run, read(evaluate(run, "test", {"ill": truth}, {"ill": score}, drawn=drawn))
+
+
+def test_report_has_the_interval_beside_each_score(grouped):
+    run, found = grouped
+    kept = run.read_json("metrics.json")["test"]["ill"]["scores"]
+    table = found.tables["Scores of ill on the 48 test rows in 24 groups (patient)"]
+    assert table[0] == ["Score", "Model", "95 % interval", "Baseline", "Model is", "Better when", "Note"]
+    shown = {row[0]: row[1:3] for row in table[1:]}
+    assert shown["AUC"] == [f"{kept['auc']['value']:.3f}", f"{kept['auc']['low']:.3f} to {kept['auc']['high']:.3f}"]
+    assert shown["Sensitivity"] == ["1.000", "–"]
+    assert table[6][-1] == "No interval: every draw has the same value."
+
+
+def test_report_says_how_sure_the_main_score_is(grouped):
+    run, found = grouped
+    auc = run.read_json("metrics.json")["test"]["ill"]["scores"]["auc"]
+    assert (
+        f"On the 48 test rows in 24 groups (patient), the AUC of ill is {auc['value']:.3f} (95 % interval {auc['low']:.3f} to "
+        f"{auc['high']:.3f}; higher is better); the baseline (majority: class shares of the training rows) has 0.500. "
+        "The model beats the baseline. It is worse than the baseline in specificity." in found.paragraphs
+    )
 
 
 def test_report_shows_the_confusion_matrix(binary):

@@ -19,6 +19,7 @@ from mmtrain.reports.numbers import confusion_file, scores_file
 from mmtrain.reports.words import (
     CAVEATS,
     Outcome,
+    between,
     count,
     counted,
     direction,
@@ -86,7 +87,7 @@ def scores_table(judged: Judged) -> Table:
             continue
         theirs = judged.baseline[name]
         compared, tone = COMPARED[outcome(name, score, theirs)]
-        interval = (number(limits(name, score) or "–", tone="" if "low" in score else "quiet"),) if drawing else ()
+        interval = (number(between(name, score), tone="" if "low" in score else "quiet"),) if drawing else ()
         values = (_value(name, score), *interval, _value(name, theirs))
         lines.append((Cell(title(name)), *values, Cell(compared, tone=tone), Cell(direction(name)), _remark(score, theirs)))
     caption = f"Scores of {judged.key} on the {rows_called(judged)}"
