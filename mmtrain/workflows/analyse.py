@@ -21,7 +21,7 @@ from mmtrain.evaluation.answered import Truths
 from mmtrain.evaluation.contribution import Contributions, Input, contributions, inputs_of, sampled
 from mmtrain.evaluation.division import divided
 from mmtrain.evaluation.missing_patterns import MissingPatterns, can_be_absent, masked, patterns
-from mmtrain.evaluation.scoring import TargetScores, main_score
+from mmtrain.evaluation.scoring import TargetScores, main_scores
 from mmtrain.evaluation.subgroups import Subgroups, subgroups
 from mmtrain.runs import Run
 from mmtrain.workflows.prepare import groups
@@ -55,11 +55,7 @@ class Subject:
     @cached_property
     def truths(self) -> Truths:
         """The answers of these rows."""
-        several, monitor = len(self.results) > 1, self.experiment.training.early_stopping.monitor
-        main = {
-            key: main_score(monitor, result.task, [score.name for score in result.scores], f"{key}_" if several else "")
-            for key, result in self.results.items()
-        }
+        main = main_scores(self.experiment.training.early_stopping.monitor, self.results)
         codes = groups(self.experiment, self.table)
         values = {key: self.arrays.targets[key][self.rows] for key in self.results}
         return Truths(self.fitted.targets, values, main, None if codes is None else codes[self.rows])
