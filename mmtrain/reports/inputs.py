@@ -10,7 +10,7 @@ from mmtrain.reports import plots
 from mmtrain.reports.blocks import Block, Cell, Pictures, Table, Words, number
 from mmtrain.reports.contents import Judged
 from mmtrain.reports.drawing import Gallery
-from mmtrain.reports.words import count, counted, in_sentence, percent, ranged, rows_called, title
+from mmtrain.reports.words import count, counted, in_sentence, ranged, rows_called, title
 
 MOST_DRAWN = 20
 MOST_ROWS = 100
@@ -85,7 +85,7 @@ def contributions_table(judged: Judged, found: Mapping[str, Any], inputs: Sequen
 
 def percent_of(found: Mapping[str, Any]) -> str:
     """The confidence of intervals, `95 %`."""
-    return percent(found["confidence"]).replace(".0 %", " %")
+    return f"{100 * found['confidence']:g} %"
 
 
 def _missing(judged: Judged) -> list[Block]:
@@ -142,4 +142,4 @@ def practice(masked: Mapping[str, Any]) -> str:
 
 
 def _reason(found: Mapping[str, Any], main: str) -> Cell:
-    return Cell(found["scores"][main].get("undefined", ""))
+    return Cell(found["scores"][main].get("undefined") or found["scores"][main].get("note", ""))

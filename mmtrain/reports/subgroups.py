@@ -82,7 +82,7 @@ def table(judged: Judged, division: Mapping[str, Any]) -> Table:
     for one in subgroups:
         units = [number(count(one["rows"])), *([number(count(one["groups"]))] if grouped else [])]
         scores = [number(ranged(name, one["scores"][name])) for name in names]
-        reasons = dict.fromkeys(one["scores"][name].get("undefined", "") for name in names)
+        reasons = dict.fromkeys(one["scores"][name].get("undefined", "") for name in names) | {one["scores"][main].get("note", ""): None}
         lines.append((Cell(name_of(one)), *units, *scores, Cell(" ".join(filter(None, reasons)))))
     head = (division["column"], "Rows", *(["Groups"] if grouped else []), *map(title, names), "Note")
     better = f"{title(main)}: {direction(main)} is better."

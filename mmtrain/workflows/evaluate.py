@@ -102,7 +102,7 @@ def evaluate(
     results = with_baselines(Scored(run, experiment, fitted, arrays, rows, drawn, predictions, table is None, progress, say), results)
     asked = {key: Rows(truths[key], predictions[key], drawn.groups) for key in results}
     results = with_decisions(results, fitted, decisions, asked, experiment.evaluation.confidence)
-    results = analysed(Subject(run, experiment, fitted, data.table, arrays, rows, predictor, predictions, results), by.divisions)
+    results = analysed(Subject(run, experiment, fitted, data.table, arrays, rows, drawn, predictor, predictions, results), by.divisions)
     predicted = frame(data.table.rows[rows], data.table.ids(rows), fitted.targets, truths, predictions, decisions)
     predicted = with_unknown_answers(predicted, experiment, fitted, truths, data.table, rows)
     looks = recorded_look(run, data.table, rows, part if table is None else None)
