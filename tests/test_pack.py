@@ -41,6 +41,7 @@ BY_DEFAULT = [
     "columns.json",
     "config.yaml",
     "confusion_test.csv",
+    "contributions_test.csv",
     "data.json",
     "epochs.csv",
     "manifest.json",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -94,14 +93,7 @@ def scores_table(judged: Judged) -> Table:
     intervals = (f"{drawing.percent} interval",) if drawing else ()
     head = ("Score", "Model", *intervals, "Baseline", "Model is", "Better when", "Note")
     note = f"Baseline — {judged.baselines[0]['name']}.{f' Intervals — {drawing.words}.' if drawing else ''}"
-    return _without_empty_notes(Table(caption, head, tuple(lines), note, csv=scores_file(judged.part.label)))
-
-
-def _without_empty_notes(table: Table) -> Table:
-    """Without the last column, if nothing stands there."""
-    if any(row[-1].text for row in table.rows):
-        return table
-    return replace(table, head=table.head[:-1], rows=tuple(row[:-1] for row in table.rows))
+    return Table(caption, head, tuple(lines), note, csv=scores_file(judged.part.label)).without_empty_notes()
 
 
 def _value(name: str, score: Mapping[str, Any]) -> Cell:
@@ -190,7 +182,7 @@ def labels_table(judged: Judged) -> Table:
     note = f"{intervals}In parentheses: the baseline."
     if len(judged.target.columns) > MOST_ROWS:
         note += f" The first {MOST_ROWS} of {count(len(judged.target.columns))} labels; the rest is in metrics.json."
-    return _without_empty_notes(Table(f"Labels of {judged.key}", ("Label", "Rows", "AUC", "PR-AUC", "F1", "Note"), tuple(lines), note))
+    return Table(f"Labels of {judged.key}", ("Label", "Rows", "AUC", "PR-AUC", "F1", "Note"), tuple(lines), note).without_empty_notes()
 
 
 def _with_baseline(name: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Cell:

@@ -101,7 +101,7 @@ def evaluate(
     results = {key: score_target(key, target, truths[key], predictions[key], drawn) for key, target in fitted.targets.items()}
     asked = {key: Rows(truths[key], predictions[key], drawn.groups) for key in results}
     results = with_decisions(results, fitted, decisions, asked, experiment.evaluation.confidence)
-    subject = Subject(run, experiment, fitted, data.table, arrays, rows, predictor, predictions, results)
+    subject = Subject(run, experiment, fitted, data.table, arrays, rows, drawn, predictor, predictions, results)
     results = analysed(subject, by.divisions)
     results = with_baselines(results, subject, drawn, Home(run, experiment, None if table else arrays, progress, say))
     predicted = frame(data.table.rows[rows], data.table.ids(rows), fitted.targets, truths, predictions, decisions)
