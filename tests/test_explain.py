@@ -45,10 +45,10 @@ COLUMNS = {
     "scan": {"role": "image", "size": [7, 6], "channels": 1, "missing": "mask"},
 }
 OF_KIND = {"vector": ["size", "dose"], "index": ["group", "ward"], "bag": ["note"], "tokens": ["story"], "image": ["scan"]}
-OWN = {"scan": "cnn", "story": "embedding_average", "size": "linear"}
+OWN = {"scan": "cnn", "size": "linear"}
 SPLIT = {"method": "random", "validation": 0.25, "test": 0.25}
 ROWS = 24
-ROW = 3
+ROW = 10
 """Its cells are none of the medians."""
 WORDS = ("one", "two", "three", "four", "five", "six")
 
@@ -143,11 +143,12 @@ def test_attributions_of_every_architecture_add_up(material, name):
 
 @pytest.mark.parametrize("method", sorted(fusions))
 def test_attributions_of_every_fusion_add_up(material, method):
-    branches = {key: {"columns": [key], "architecture": OWN.get(key, "mlp")} for key in COLUMNS}
-    subject = opened(material, list(COLUMNS), branches, {"method": method})
+    columns = ["scan", "size", "note"]
+    branches = {key: {"columns": [key], "architecture": OWN.get(key, "mlp")} for key in columns}
+    subject = opened(material, columns, branches, {"method": method})
     found = subject.explained(ROW)
     check_adds_up(found, subject.raw(subject.encoded(ROW)))
-    assert [share.column for share in found.shares] == list(COLUMNS)
+    assert [share.column for share in found.shares] == columns
     assert all(share.attribution for share in found.shares)
 
 
@@ -293,7 +294,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def planted(run):
-    return explain(str(run.folder), Wish(rows=("r7", "r5", "r6", "r8")))
+    return explain(str(run.folder), Wish(rows=("r7", "r5", "r6", "r8"), folder=run.folder.parent / "planted"))
 
 
 def table(path):
@@ -342,11 +343,15 @@ def test_tables_say_the_same_as_the_rows(planted):
 
 
 def test_rows_are_chosen_where_none_are_named(run):
+    stale = run / "explanations" / "validation" / "stale.png"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
     done = explain(str(run.folder), Wish(method="integrated_gradients", part="validation"))
     assert [row.chosen.part for _, row in done.rows] == ["validation"] * 6
     assert [row.chosen.why for _, row in done.rows[3:]] == ["surest"] * 3
     assert all(not row.cams for _, row in done.rows)
-    assert done.folder == run / "explanations" / "validation"
+    assert done.folder == stale.parent
+    assert not stale.exists()
     facts = run.read_json("run.json")
     assert facts["explanations"][-1]["rows"] == {"validation": 6}
     assert "evaluations" not in facts
@@ -361,17 +366,12 @@ def test_another_table_needs_no_answers_and_no_ids(run, tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["01_0.png", "completeness.csv", "explanations.csv"]
 
 
-def test_an_explanation_replaces_only_its_own_folder(run, tmp_path):
-    first = explain(str(run.folder), Wish(rows=("r3",), steps=1))
-    again = explain(str(run.folder), Wish(rows=("r4",), steps=1))
-    assert first.folder == again.folder
-    assert sorted(path.name for path in again.folder.iterdir()) == ["01_r4.png", "completeness.csv", "explanations.csv"]
-    (tmp_path / "mine").mkdir()
+def test_mistakes_of_a_wish_are_told_at_once(run, tmp_path):
     with pytest.raises(UsageError) as caught:
-        explain(str(run.folder), Wish(target="z", folder=tmp_path / "mine"))
+        explain(str(run.folder), Wish(target="z", folder=tmp_path))
     assert str(caught.value).splitlines() == [
         "--target: this run predicts no 'z'. It predicts y.",
-        f"{tmp_path / 'mine'}: there is something here already. Remove it, or give another folder with -o.",
+        f"{tmp_path}: there is something here already. Remove it, or give another folder with -o.",
     ]
 
 
@@ -396,6 +396,7 @@ def test_command_prints_rows_and_what_they_are_made_of(run, capsys):
     assert lines[3].endswith("; missing: scan, note")
     assert "noise: the training median" in said.err
     assert "more --steps may close it." in said.err
+    assert (run / "explanations" / "rows" / "02_r8.png").is_file()
 
 
 def test_command_prints_one_json_document(run, capsys):
