@@ -29,7 +29,7 @@ tier is refused there: a misspelt key in tier 1, a word in a numeric column in t
 |---|---|---|
 | `cli/` | one file per command: declarations, printing, exit codes | 0 |
 | `workflows/` | one plain function per command; read these first | 2, TensorFlow inside |
-| `training/` `evaluation/` `reports/` `export/` | the loop; scores of a part; what a person reads; other formats | 2-3 |
+| `training/` `evaluation/` `reports/` `export/` `explanation/` | the loop; scores; what a person reads; other formats; single rows | 2-3 |
 | `model/` `batches.py` | the network; batches by row index | 3 |
 | `data/` `runs.py` | table, split, encoding, image store; the run folder | 2 |
 | `config/` | the experiment file, with line numbers | 1 |

@@ -19,6 +19,7 @@
         contributions_<part>.csv, missing_patterns_<part>.csv, subgroups_<part>.csv
         plots/*.png, report.html, model_card.md
         baselines/<branch>/   the branch trained alone, where an evaluation asks for it: run.json, metrics.jsonl, model.keras
+        explanations/<part>/  a picture per explained row, explanations.csv, completeness.csv
         manifest.json         of a run that was unpacked: what its archive held and what it left out
         .lock                 held by the process that trains the run
 
