@@ -663,7 +663,8 @@ def test_report_shows_the_most_wrong_rows_as_cards(tmp_path):
     run = with_most_wrong(tmp_path, {"ill": BINARY}, {"ill": [WRONG]}, "  who: {role: id}\n")
     path = evaluate(run, "test", {"ill": [0, 1]}, {"ill": [[0.6], [0.7]]})
     found = read(path)
-    assert "Most wrong for ill: of the 2 test rows, the 1 with the highest loss" in found.paragraphs
+    assert found.headings[4:6] == ["h2 Results on the test part", "h2 Most wrong rows of the test part"]
+    assert "Of the 2 test rows, the 1 with the highest loss for ill" in found.paragraphs
     assert found.described == [
         ("true", f"t{EVIL} (0.031)"),
         ("predicted", f"p{EVIL} (0.900)"),
@@ -674,8 +675,7 @@ def test_report_shows_the_most_wrong_rows_as_cards(tmp_path):
     pictures = [attributes for tag, attributes in found.tags if tag == "img"]
     assert pictures == [{"alt": f"scan of a{EVIL} (row 1234)", "src": "data:image/jpeg;base64,YWJj"}]
     assert "<script" not in path.read_text(encoding="utf-8")
-    note = next(text for text in found.paragraphs if "Worth a look" in text)
-    assert note.startswith("In parentheses: the probability that the model gave to the class. ")
+    assert "In parentheses: the probability that the model gave to the class." in found.paragraphs
 
 
 def test_report_shows_numbers_that_are_most_wrong(tmp_path):
@@ -703,8 +703,8 @@ def test_report_stays_below_five_megabytes_whatever_is_in_it(tmp_path):
         path = evaluate(run, part, truth, prediction, report=part == "test")
     assert 1_000_000 < path.stat().st_size < 5_000_000
     found = read(path)
-    assert [heading for heading in found.headings if heading == "h2 Results on the test part"]
-    assert "This report has no room for the section; its numbers are in the run folder." in found.paragraphs
+    assert found.paragraphs.count("This report has no room for the section; its numbers are in the run folder.") == 1
+    assert "Scores of t3 on the 2 test rows" in found.tables
 
 
 def test_bounded_leaves_out_the_largest_first():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmtrain.reports import decisions, inputs, most_wrong, subgroups
+from mmtrain.reports import decisions, inputs, subgroups
 from mmtrain.reports.blocks import Block, Cell, Pictures, Section, Table, Tone, Words, number
 from mmtrain.reports.contents import Contents, EvaluatedPart, Judged, answers
 from mmtrain.reports.drawing import Gallery
@@ -72,7 +72,7 @@ def _target(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block
     if judged.part.rows is not None:
         pictures = of_target(judged, gallery)
         blocks += [Pictures(pictures)] if pictures else []
-    return (*blocks, *most_wrong.cards(contents, judged))
+    return tuple(blocks)
 
 
 def scores_table(judged: Judged) -> Table:
