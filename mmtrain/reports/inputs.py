@@ -80,7 +80,7 @@ def contributions_table(judged: Judged, found: Mapping[str, Any], inputs: Sequen
         "Where one input tells what another tells as well, both lose little."
     )
     caption = f"Contributions to {judged.key} on the {rows_called(judged)}"
-    return Table(caption, ("Input", *(f"{title(name)}, worse by" for name in names)), tuple(lines), note)
+    return Table(caption, ("Input", *(f"{title(name)}, worse by" for name in names)), tuple(lines), note, csv=judged.csv("contributions"))
 
 
 def percent_of(found: Mapping[str, Any]) -> str:
@@ -117,7 +117,7 @@ def patterns_table(judged: Judged, found: Mapping[str, Any]) -> Table:
         "the column's `missing` puts in the place of a missing value is in place here."
     )
     caption = f"{title(main)} of {judged.key} on the {rows_called(judged)}, by what is missing in them"
-    return Table(caption, ("Missing", "Rows", title(main), "Note"), lines, note)
+    return Table(caption, ("Missing", "Rows", title(main), "Note"), lines, note, csv=judged.csv("missing_patterns"))
 
 
 def masked_table(judged: Judged, found: Mapping[str, Any]) -> Table:
@@ -132,7 +132,7 @@ def masked_table(judged: Judged, found: Mapping[str, Any]) -> Table:
         f"All rows without the branch, with {percent_of(found)} intervals. Only branches whose columns have `missing: mask` can be absent."
     )
     caption = f"{title(main)} of {judged.key} on the {rows_called(judged)}, were a branch missing in all of them"
-    return Table(caption, ("Without", title(main), "Worse by", "In training"), tuple(lines), note)
+    return Table(caption, ("Without", title(main), "Worse by", "In training"), tuple(lines), note, csv=judged.csv("missing_patterns"))
 
 
 def practice(masked: Mapping[str, Any]) -> str:

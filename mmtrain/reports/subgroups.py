@@ -86,5 +86,7 @@ def table(judged: Judged, division: Mapping[str, Any]) -> Table:
         lines.append((Cell(name_of(one)), *units, *scores, Cell(" ".join(filter(None, reasons)))))
     head = (division["column"], "Rows", *(["Groups"] if grouped else []), *map(title, names), "Note")
     better = f"{title(main)}: {direction(main)} is better."
-    note = f"With {percent_of(division)} intervals. {better} All scores are in subgroups_{judged.part.label}.csv."
-    return Table(f"{judged.key} by {division['column']} on the {rows_called(judged)}", head, tuple(lines), note)
+    note = f"With {percent_of(division)} intervals. {better}"
+    return Table(
+        f"{judged.key} by {division['column']} on the {rows_called(judged)}", head, tuple(lines), note, csv=judged.csv("subgroups")
+    )
