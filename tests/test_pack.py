@@ -38,6 +38,8 @@ TABLE = [
     for row in range(40)
 ]
 BY_DEFAULT = [
+    "calibration_test.csv",
+    "classes_test.csv",
     "columns.json",
     "config.yaml",
     "confusion_test.csv",

@@ -15,7 +15,7 @@ from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.decisions import Rows, TargetDecisions, judge
 from mmtrain.evaluation.predictions import frame, to_csv
 from mmtrain.evaluation.scoring import score_target
-from mmtrain.reports import background, drawing, numbers, plots, words
+from mmtrain.reports import analysis_numbers, background, drawing, numbers, plots, words
 from mmtrain.reports.blocks import Cell, Pictures, Section, Table, Words
 from mmtrain.reports.contents import EvaluatedPart, predictions_of, read_epochs
 from mmtrain.reports.report import bounded, page, write
@@ -193,7 +193,9 @@ def test_report_has_its_sections_in_reading_order(binary):
         "h2 Rows",
         "h2 Training",
         "h2 Results on the test part",
+        "h3 Probabilities and decisions",
         "h2 Results on the validation part",
+        "h3 Probabilities and decisions",
         "h2 Class weights",
         "h2 Limits",
         "h2 What the columns learned",
@@ -343,7 +345,8 @@ def test_report_needs_nothing_beside_it(binary):
     loads = [value for _, attributes in found.tags for name, value in attributes.items() if name in ("src", "href", "xlink:href", "srcset")]
     assert len(loads) > 20
     beside = {value for value in loads if not value.startswith("#")}
-    assert beside == {"scores_test.csv", "confusion_test.csv", "scores_validation.csv", "confusion_validation.csv"}
+    kinds = ("scores", "confusion", "calibration")
+    assert beside == {f"{kind}_{part}.csv" for kind in kinds for part in ("validation", "test")}
     assert [name for name in beside if not (run / name).is_file()] == []
     assert [word for word in ("http:", "https:", "@import", "url(http", "<script", "<link", "<object", "<iframe") if word in text] == []
     assert path.stat().st_size < 300_000
@@ -404,7 +407,7 @@ def test_report_of_several_classes_has_a_line_for_each(tmp_path):
         ["c", "0", "0", "undefined", "undefined", "undefined"],
     ]
     why = "Undefined: recall of a class without rows, precision of a class that is never predicted, F1 of a class with neither."
-    assert why in found.paragraphs
+    assert f"{why} In full: classes_test.csv" in found.paragraphs
     note = "1 of 3 classes does not occur in this part and is left out: c."
     scores = found.tables["Scores of kind on the 3 test rows with a known answer"]
     assert scores[2] == ["Balanced accuracy", "0.750", "0.500", "better", "higher", note]
@@ -680,6 +683,29 @@ def test_numbers_have_intervals_and_every_baseline(tmp_path):
     ]
 
 
+def test_numbers_of_classes_are_those_of_the_table():
+    result = {"classes": ["a", "b", "c"], "confusion": [[3, 1, 0], [1, 1, 0], [0, 0, 0]]}
+    part = EvaluatedPart("test", "t.csv", {"kind": result, "price": {}}, None, {})
+    assert numbers.classes(part).to_csv(index=False).splitlines() == [
+        "target,class,rows,predicted,recall,precision,f1",
+        "kind,a,4,4,0.75,0.75,0.75",
+        "kind,b,2,2,0.5,0.5,0.5",
+        "kind,c,0,0,,,",
+    ]
+
+
+def test_numbers_of_calibration_have_a_line_per_bin():
+    one = {"said": 0.25, "share": 0.5, "low": 0.25, "high": 0.75, "rows": 8}
+    found = {"before": {"ece": 0.25, "bins": [one, one | {"rows": 9}]}, "after": {"ece": 0.1, "bins": [one | {"said": 0.5}]}}
+    table = analysis_numbers.tables({"ill": {"calibration": found}})["calibration"]
+    assert table.to_csv(index=False).splitlines() == [
+        "target,probabilities,said,share,low,high,rows",
+        "ill,network,0.25,0.5,0.25,0.75,8",
+        "ill,network,0.25,0.5,0.25,0.75,9",
+        "ill,calibrated,0.5,0.5,0.25,0.75,8",
+    ]
+
+
 WRONG = {"row": 1234, "id": f"a{EVIL}", "loss": 2.3, "truth": f"t{EVIL}", "prediction": f"p{EVIL}"}
 WRONG |= {
     "probability": {"truth": 0.0312, "prediction": 0.9},
@@ -699,7 +725,11 @@ def test_report_shows_the_most_wrong_rows_as_cards(tmp_path):
     run = with_most_wrong(tmp_path, {"ill": BINARY}, {"ill": [WRONG]}, "  who: {role: id}\n")
     path = evaluate(run, "test", {"ill": [0, 1]}, {"ill": [[0.6], [0.7]]})
     found = read(path)
-    assert "Most wrong for ill: of the 2 test rows, the 1 with the highest loss" in found.paragraphs
+    assert [name for name in found.headings if "test part" in name] == [
+        "h2 Results on the test part",
+        "h2 Most wrong rows of the test part",
+    ]
+    assert "Of the 2 test rows, the 1 with the highest loss for ill" in found.paragraphs
     assert found.described == [
         ("true", f"t{EVIL} (0.031)"),
         ("predicted", f"p{EVIL} (0.900)"),
@@ -710,8 +740,7 @@ def test_report_shows_the_most_wrong_rows_as_cards(tmp_path):
     pictures = [attributes for tag, attributes in found.tags if tag == "img"]
     assert pictures == [{"alt": f"scan of a{EVIL} (row 1234)", "src": "data:image/jpeg;base64,YWJj"}]
     assert "<script" not in path.read_text(encoding="utf-8")
-    note = next(text for text in found.paragraphs if "Worth a look" in text)
-    assert note.startswith("In parentheses: the probability that the model gave to the class. ")
+    assert "In parentheses: the probability that the model gave to the class." in found.paragraphs
 
 
 def test_report_shows_numbers_that_are_most_wrong(tmp_path):
@@ -724,7 +753,7 @@ def test_report_shows_numbers_that_are_most_wrong(tmp_path):
 
 
 def test_report_stays_below_five_megabytes_whatever_is_in_it(tmp_path):
-    """Texts without an end, four targets with large pictures on two parts, and a file of settings of 3 MB."""
+    """Names without an end, and four targets with long texts and large pictures on two parts."""
     row = WRONG | {
         "cells": {f"c{number}": "w" * 300 for number in range(40)},
         "pictures": {f"p{number}": "A" * 11_000 for number in range(4)},
@@ -733,15 +762,14 @@ def test_report_stays_below_five_megabytes_whatever_is_in_it(tmp_path):
     target = {"task": "multiclass", "loss_weight": 1.0, "classes": names, "counts": [4, 2, 2], "weights": [1.0, 2.0, 3.0]}
     targets = {f"t{number}": {**target, "column": f"t{number}", "label_smoothing": 0.0} for number in range(4)}
     run = make_run(tmp_path, targets)
-    run.write_text("config.yaml", (run / "config.yaml").read_text() + f"# {'y' * 3_000_000}\n")
     for part in ("validation", "test"):
         run.write_json(f"most_wrong_{part}.json", {key: [row] * 12 for key in targets})
         truth, prediction = {key: [0, 1] for key in targets}, {key: np.eye(3)[[0, 1]] for key in targets}
         path = evaluate(run, part, truth, prediction, report=part == "test")
     assert 1_000_000 < path.stat().st_size < 5_000_000
     found = read(path)
-    assert [heading for heading in found.headings if heading == "h2 Results on the test part"]
-    assert "This report has no room for the section; its numbers are in the run folder." in found.paragraphs
+    assert found.paragraphs.count("This report has no room for the section; its numbers are in the run folder.") == 1
+    assert "Scores of t3 on the 2 test rows" in found.tables
 
 
 def test_bounded_leaves_out_the_largest_first():

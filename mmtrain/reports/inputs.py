@@ -80,13 +80,8 @@ def contributions_table(judged: Judged, found: Mapping[str, Any], inputs: Sequen
         "Where one input tells what another tells as well, both lose little."
     )
     caption = f"Contributions to {judged.key} on the {rows_called(judged)}"
-    return Table(
-        caption,
-        ("Input", *(f"{title(name)}, worse by" for name in names)),
-        tuple(lines),
-        note,
-        csv=f"contributions_{judged.part.label}.csv",
-    )
+    head = ("Input", *(f"{title(name)}, worse by" for name in names))
+    return Table(caption, head, tuple(lines), note, csv=judged.csv("contributions"))
 
 
 def percent_of(found: Mapping[str, Any]) -> str:
@@ -123,7 +118,8 @@ def patterns_table(judged: Judged, found: Mapping[str, Any]) -> Table:
         "something is missing may be harder or easier for other reasons too."
     )
     caption = f"{title(main)} of {judged.key} on the {rows_called(judged)}, by what is missing in them"
-    return Table(caption, ("Missing", "Rows", title(main), "Note"), lines, note, csv=_file(judged)).without_empty_notes()
+    head = ("Missing", "Rows", title(main), "Note")
+    return Table(caption, head, lines, note, csv=judged.csv("missing_patterns")).without_empty_notes()
 
 
 def masked_table(judged: Judged, found: Mapping[str, Any]) -> Table:
@@ -139,11 +135,7 @@ def masked_table(judged: Judged, found: Mapping[str, Any]) -> Table:
         "can be absent."
     )
     caption = f"{title(main)} of {judged.key} on the {rows_called(judged)}, were a branch missing in all of them"
-    return Table(caption, ("Without", title(main), "Worse by", "In training"), tuple(lines), note, csv=_file(judged))
-
-
-def _file(judged: Judged) -> str:
-    return f"missing_patterns_{judged.part.label}.csv"
+    return Table(caption, ("Without", title(main), "Worse by", "In training"), tuple(lines), note, csv=judged.csv("missing_patterns"))
 
 
 def practice(masked: Mapping[str, Any]) -> str:

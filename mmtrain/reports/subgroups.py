@@ -88,9 +88,5 @@ def table(judged: Judged, division: Mapping[str, Any]) -> Table:
     better = f"{title(main)}: {direction(main)} is better."
     note = f"With {percent_of(division)} intervals. {better}"
     return Table(
-        f"{judged.key} by {division['column']} on the {rows_called(judged)}",
-        head,
-        tuple(lines),
-        note,
-        csv=f"subgroups_{judged.part.label}.csv",
+        f"{judged.key} by {division['column']} on the {rows_called(judged)}", head, tuple(lines), note, csv=judged.csv("subgroups")
     ).without_empty_notes()
