@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from tiny import lines, paint, ready, two_blobs, write_experiment, write_table
 
-from mmtrain.cli import app
+from mmtrain.cli.scores import show_baselines
+from mmtrain.cli.show import out
 from mmtrain.data.manifest import PART_OF_RUN
 from mmtrain.errors import UsageError
 from mmtrain.evaluation import gradient_boosting
@@ -63,9 +64,10 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(run):
-    """The first evaluation, and what it said."""
+    """The first evaluation, what it said, and its report."""
     said = []
-    return evaluate(str(run.folder), say=said.append), said
+    done = evaluate(str(run.folder), say=said.append)
+    return done, said, html.unescape(done.report.read_text())
 
 
 def weights(path):
@@ -156,6 +158,7 @@ def test_metrics_have_every_baseline_the_one_that_looks_at_no_column_first(run, 
     assert "baseline_notes" not in found
 
 
+@pytest.mark.slow
 def test_every_baseline_has_a_threshold_of_its_own(run, first):
     """Chosen on validation rows, so that there its sensitivity is the one it was chosen for."""
     scored = evaluate(str(run.folder), part="validation").results["y"]
@@ -465,14 +468,15 @@ def test_results_of_an_older_mmtrain_have_one_baseline():
     assert judged.baseline == {"rmse": {"value": 2.0}}
 
 
-def test_report_and_terminal_hold_the_model_against_every_baseline(run, first, capsys):
-    assert app.run(["evaluate", str(run.folder), "--quiet"]) == 0
-    shown, report = capsys.readouterr().out, html.unescape((run / "report.html").read_text())
+def test_report_and_terminal_hold_the_model_against_every_baseline(first, capsys):
+    done, _, report = first
+    show_baselines(out(), done.results["y"], done.main["y"])
+    shown = capsys.readouterr().out
     for part in ("auc of", "model minus baseline", "scan alone", "the table alone", "gradient boosting"):
         assert part in shown
     assert "y: the model and its baselines on the " in report
     assert "Scores of y and its baselines" in report
-    said = sentences(run.read_json("metrics.json")["test"]["y"], "auc")
+    said = sentences(done.results["y"].plain(), "auc")
     assert len(said) == 2
     for words in said:
         assert words.text in shown
