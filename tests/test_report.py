@@ -1,6 +1,7 @@
 """report.html and plots/*.png of a run folder."""
 
 import json
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -592,6 +593,36 @@ def test_durations_are_read_easily(seconds, text):
 )
 def test_outcome_knows_directions_and_rounding(score, model, baseline, expected):
     assert words.outcome(score, {"value": model}, {"value": baseline}) == expected
+
+
+@pytest.mark.parametrize(
+    ("score", "difference", "expected"),
+    [
+        ("auc", {"value": 0.2, "low": 0.1, "high": 0.3}, "better"),
+        ("auc", {"value": 0.2, "low": -0.1, "high": 0.5}, "open"),
+        ("auc", {"value": 0.2, "low": 0.0, "high": 0.5}, "open"),
+        ("log_loss", {"value": 0.2, "low": 0.1, "high": 0.3}, "worse"),
+        ("log_loss", {"value": 0.2, "low": -0.1, "high": 0.3}, "open"),
+        ("auc", {"value": 0.2}, "better"),  # of too few rows to draw from
+        ("auc", {}, "better"),
+    ],
+)
+def test_outcome_is_open_where_the_interval_of_the_difference_holds_zero(score, difference, expected):
+    assert words.outcome(score, {"value": 0.7}, {"value": 0.5}, difference) == expected
+
+
+def test_report_does_not_claim_what_the_interval_leaves_open(binary):
+    run = Run(binary[0].folder.parent / "4")
+    shutil.copytree(binary[0].folder, run.folder)
+    metrics = run.read_json("metrics.json")
+    result = metrics["validation"]["ill"]
+    result["baselines"][0]["differences"] = {"auc": {"value": 0.5, "low": -0.25, "high": 0.75}}
+    run.write_json("metrics.json", {"validation": metrics["validation"]})
+    found = read(written(run))
+    assert found.paragraphs[2].endswith(
+        "has 0.500. It is not shown that the model beats the baseline: the difference is 0.500 (−0.250 to 0.750)."
+    )
+    assert found.tables["Scores of ill on the 2 validation rows"][1][-2:] == ["not shown to differ", "higher"]
 
 
 @pytest.mark.parametrize(
