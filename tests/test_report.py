@@ -1,6 +1,7 @@
 """report.html and plots/*.png of a run folder."""
 
 import json
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -595,6 +596,36 @@ def test_outcome_knows_directions_and_rounding(score, model, baseline, expected)
 
 
 @pytest.mark.parametrize(
+    ("score", "difference", "expected"),
+    [
+        ("auc", {"value": 0.2, "low": 0.1, "high": 0.3}, "better"),
+        ("auc", {"value": 0.2, "low": -0.1, "high": 0.5}, "open"),
+        ("auc", {"value": 0.2, "low": 0.0, "high": 0.5}, "open"),
+        ("log_loss", {"value": 0.2, "low": 0.1, "high": 0.3}, "worse"),
+        ("log_loss", {"value": 0.2, "low": -0.1, "high": 0.3}, "open"),
+        ("auc", {"value": 0.2}, "better"),  # of too few rows to draw from
+        ("auc", {}, "better"),
+    ],
+)
+def test_outcome_is_open_where_the_interval_of_the_difference_holds_zero(score, difference, expected):
+    assert words.outcome(score, {"value": 0.7}, {"value": 0.5}, difference) == expected
+
+
+def test_report_does_not_claim_what_the_interval_leaves_open(binary):
+    run = Run(binary[0].folder.parent / "4")
+    shutil.copytree(binary[0].folder, run.folder)
+    metrics = run.read_json("metrics.json")
+    result = metrics["validation"]["ill"]
+    result["baselines"][0]["differences"] = {"auc": {"value": 0.5, "low": -0.25, "high": 0.75}}
+    run.write_json("metrics.json", {"validation": metrics["validation"]})
+    found = read(written(run))
+    assert found.paragraphs[2].endswith(
+        "has 0.500. It is not shown that the model beats the baseline: the difference is 0.500 (−0.250 to 0.750)."
+    )
+    assert found.tables["Scores of ill on the 2 validation rows"][1][-2:] == ["not shown to differ", "higher"]
+
+
+@pytest.mark.parametrize(
     ("score", "text"), [("log_loss", "log loss"), ("auc", "AUC"), ("f1", "F1"), ("r2", "R²"), ("brier", "Brier score")]
 )
 def test_scores_have_names_in_sentences(score, text):
@@ -660,9 +691,10 @@ def test_report_leaves_out_scores_of_weights_that_are_gone(tmp_path):
 def test_report_leaves_its_numbers_as_csv(binary):
     run = binary[0]
     scores = pd.read_csv(run / "scores_test.csv", keep_default_na=False)
-    assert list(scores.columns) == ["target", "predictor", "score", "value", "low", "high", "rows", "note"]
+    assert list(scores.columns)[:6] == ["target", "predictor", "score", "value", "low", "high"]
+    assert list(scores.columns)[6:] == ["difference", "difference_low", "difference_high", "rows", "note"]
     assert scores["predictor"].unique().tolist() == ["model", "majority: class shares of the training rows"]
-    assert scores.iloc[0].tolist() == ["ill", "model", "auc", 0.25, "", "", 4, ""]
+    assert scores.iloc[0].tolist() == ["ill", "model", "auc", 0.25, "", "", "", "", "", 4, ""]
     known = run.read_json("metrics.json")["test"]["ill"]["scores"]
     assert scores["value"].tolist()[: len(known)] == [score["value"] for score in known.values()]  # in full
     assert (run / "confusion_test.csv").read_text() == (
@@ -671,15 +703,16 @@ def test_report_leaves_its_numbers_as_csv(binary):
     assert (run / "epochs.csv").read_text().splitlines()[:2] == ["epoch,learning_rate,train_loss,validation_loss", "1,0.01,0.9,0.8"]
 
 
-def test_numbers_have_intervals_and_every_baseline(tmp_path):
+def test_numbers_have_intervals_and_every_baseline():
     score = {"auc": {"value": 0.75, "low": 0.5, "high": 0.875}, "f1": {"value": None, "undefined": "no row, no score"}}
-    result = {"task": "binary", "rows": 9, "scores": score, "baselines": [{"name": "a", "scores": score}, {"name": "b,c", "scores": score}]}
-    part = EvaluatedPart("test", "t.csv", {"ill": result}, None, {})
+    less = {"auc": {"value": 0.25, "low": -0.25, "high": 0.5}, "f1": {"value": None}}
+    beside = [{"name": "a", "scores": score, "differences": less}, {"name": "b,c", "scores": score}]
+    part = EvaluatedPart("test", "t.csv", {"ill": {"task": "binary", "rows": 9, "scores": score, "baselines": beside}}, None, {})
     assert numbers.scores(part).to_csv(index=False).splitlines() == [
-        "target,predictor,score,value,low,high,rows,note",
-        *("ill,model,auc,0.75,0.5,0.875,9,", 'ill,model,f1,,,,9,"no row, no score"'),
-        *("ill,a,auc,0.75,0.5,0.875,9,", 'ill,a,f1,,,,9,"no row, no score"'),
-        *('ill,"b,c",auc,0.75,0.5,0.875,9,', 'ill,"b,c",f1,,,,9,"no row, no score"'),
+        "target,predictor,score,value,low,high,difference,difference_low,difference_high,rows,note",
+        *("ill,model,auc,0.75,0.5,0.875,,,,9,", 'ill,model,f1,,,,,,,9,"no row, no score"'),
+        *("ill,a,auc,0.75,0.5,0.875,0.25,-0.25,0.5,9,", 'ill,a,f1,,,,,,,9,"no row, no score"'),
+        *('ill,"b,c",auc,0.75,0.5,0.875,,,,9,', 'ill,"b,c",f1,,,,,,,9,"no row, no score"'),
     ]
 
 

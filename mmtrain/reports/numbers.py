@@ -16,7 +16,8 @@ from mmtrain.scores.drawn import share
 
 EPOCHS = "epochs.csv"
 """What the learning curves show."""
-SCORES = ("target", "predictor", "score", "value", "low", "high", "rows", "note")
+SCORES = ("target", "predictor", "score", "value", "low", "high", "difference", "difference_low", "difference_high", "rows", "note")
+"""Differences are the model's value minus the baseline's, with the interval of the difference itself."""
 CONFUSION = ("target", "true", "predicted", "rows")
 CLASSES = ("target", "class", "rows", "predicted", "recall", "precision", "f1")
 
@@ -54,18 +55,17 @@ def classes(part: EvaluatedPart) -> pd.DataFrame:
 
 def _scores(part: EvaluatedPart) -> Iterator[tuple[Any, ...]]:
     for key, result in part.results.items():
-        for predictor, found in predictors(result):
-            for name, score in found.items():
+        beside = result["baselines"] if "baselines" in result else [result["baseline"]]
+        for predictor in ({"name": "model", "scores": result["scores"]}, *beside):
+            for name, score in predictor["scores"].items():
+                difference = predictor.get("differences", {}).get(name) or {}
                 note = score.get("undefined") or score.get("note", "")
-                yield key, predictor, name, score["value"], score.get("low"), score.get("high"), result["rows"], note
+                yield key, predictor["name"], name, *_ranged(score), *_ranged(difference), result["rows"], note
 
 
-def predictors(result: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Mapping[str, Any]]]]:
-    """The model and every baseline of one target, by name, with their scores."""
-    yield "model", result["scores"]
-    beside = result["baselines"] if "baselines" in result else [result["baseline"]]
-    for baseline in beside:
-        yield baseline["name"], baseline["scores"]
+def _ranged(found: Mapping[str, Any]) -> tuple[float | None, ...]:
+    """Value and interval, None for what there is not."""
+    return found.get("value"), found.get("low"), found.get("high")
 
 
 def _confusion(part: EvaluatedPart) -> Iterator[tuple[Any, ...]]:

@@ -37,6 +37,7 @@ COMPARED: Mapping[Outcome, tuple[str, Tone]] = {
     "better": ("better", "good"),
     "worse": ("worse", "bad"),
     "same": ("the same", ""),
+    "open": ("not shown to differ", "quiet"),
     "undefined": ("–", "quiet"),
 }
 
@@ -93,7 +94,7 @@ def scores_table(judged: Judged) -> Table:
         if "[" in name:
             continue
         theirs = judged.baseline[name]
-        compared, tone = COMPARED[outcome(name, score, theirs)]
+        compared, tone = COMPARED[outcome(name, score, theirs, judged.difference(name))]
         interval = (number(between(name, score), tone="" if "low" in score else "quiet"),) if drawing else ()
         values = (_value(name, score), *interval, _value(name, theirs))
         lines.append((Cell(title(name)), *values, Cell(compared, tone=tone), Cell(direction(name)), _remark(score, theirs)))
