@@ -309,6 +309,16 @@ def test_a_category_that_is_met_in_one_group_only_gives_nothing_away(tmp_path):
     assert "gives_answer_away" not in kinds(found)
 
 
+def test_a_number_that_one_class_alone_has_gives_the_answer_away(tmp_path):
+    table = clean()
+    table["lab"] = np.where(table["ill"] == "yes", np.nan, np.random.default_rng(0).normal(5, 1, len(table)).round(2))
+    found = inspected(tmp_path, table, COLUMNS | {"lab": {"role": "numeric"}})
+    assert {(one.level, one.kind, one.where) for one in found.findings} == {
+        ("error", "gives_answer_away", "lab"),
+        ("warning", "missing_tells_label", "lab"),
+    }
+
+
 def test_answers_of_the_test_part_are_not_looked_at(tmp_path):
     table = clean()
     ill = (table["ill"] == "yes") & (table["part"] == "test")

@@ -37,13 +37,17 @@ def command(
     else:
         found = _table(source, as_json=as_json, quiet=quiet)
     if html is not None:
-        from mmtrain.cli.show import note
-        from mmtrain.workflows.inspect import write_page
-
-        write_page(found, html)
-        note(f"Page: {html}", quiet=quiet)
+        _write(found, html, quiet=quiet)
     if strict and found.spoiled:
         raise typer.Exit(3)
+
+
+def _write(found: Inspection | InspectedTable, path: Path, *, quiet: bool) -> None:
+    from mmtrain.cli.show import note
+    from mmtrain.workflows.inspect import write_page
+
+    write_page(found, path)
+    note(f"Page: {path}", quiet=quiet)
 
 
 def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool) -> Inspection:

@@ -37,7 +37,8 @@ def experiment_findings(
     `progress` is told of the pictures that were checked.
     """
     given = experiment.split.method == "column"
-    uses = [use for use in uses_of(experiment.columns) if use.header in set(readable)]
+    able = set(readable)
+    uses = [use for use in uses_of(experiment.columns) if use.header in able]
     uses += worth_a_look(file, {use.header for use in uses})
     sheet = read_sheet(file, uses, rows)
     cohort = _cohort(sheet, _parts(sheet, tried, given=given), given=given)

@@ -60,41 +60,41 @@ def _rare_classes(cells: Cells, cohort: Cohort) -> list[Finding]:
         return []
     used = np.flatnonzero(cohort.parts >= 0)
     codes, names = cells.codes(used)
-    parts = [part for part in (TRAIN, VALIDATION, TEST) if len(cohort.of_part(part))]
-    held = np.zeros((3, len(names)), dtype=np.int64)
-    for part in parts:
+    held = np.zeros((len(PARTS), len(names)), dtype=np.int64)  # units of each class in each part
+    for part in range(len(PARTS)):
         inside = (cohort.parts[used] == part) & (codes >= 0)
-        holders, _ = distinct_pairs(codes[inside], cohort.units[used[inside]])
-        held[part] = np.bincount(holders, minlength=len(names))
+        held[part] = np.bincount(distinct_pairs(codes[inside], cohort.units[used[inside]])[0], minlength=len(names))
     noun = "row" if cohort.groups is None else "group"
-    found = []
     unlearned = np.flatnonzero((held[TRAIN] == 0) & (held.sum(axis=0) > 0))
-    if len(unlearned):
-        rows = used[np.isin(codes, unlearned)]
-        what = f"training has no row of {_named(names, unlearned)}."
-        why = "What is not seen in training is never predicted; its rows can only be wrong."
-        fix = "Mark some of its rows train, merge it with another class, or leave its rows out."
-        found.append(Finding("error", "rare_class", cells.header, what, why, fix, first_rows(rows[:5]), count=len(rows)))
-    for part in parts[1:]:
+    found = [_unlearned(cells, _named(names, unlearned), used[np.isin(codes, unlearned)])] if len(unlearned) else []
+    parts = [part for part in (VALIDATION, TEST) if held[part].any()]
+    for part in parts:
         absent = np.flatnonzero((held[part] == 0) & (held[TRAIN] > 0))
         if len(absent):
-            found.append(_lacking(cells, PARTS[part], _named(names, absent), len(parts), noun))
-    few = [
-        (part, code) for part in parts[1:] for code in np.flatnonzero((held[part] > 0) & (held[part] < FEW_TO_SCORE) & (held[TRAIN] > 0))
-    ]
-    if few:
-        told = listed([f"{PARTS[part]} {held[part, code]} of {shown(names[code])}" for part, code in few], most=5)
-        what = f"a class has fewer than {FEW_TO_SCORE} {noun}s to be scored on: {told}."
-        why = "One answer more or less moves the score of such a class by a tenth or more."
-        fix = "Read its scores with their intervals; larger parts, or merged classes, would say more."
-        found.append(Finding("note", "rare_class", cells.header, what, why, fix))
-    return found
+            found.append(_unscored(cells, PARTS[part], _named(names, absent), f"{len(parts) + 1} {noun}s"))
+    scarce = (held > 0) & (held < FEW_TO_SCORE) & (held[TRAIN] > 0)
+    few = [f"{PARTS[part]} {held[part, code]} of {shown(names[code])}" for part in parts for code in np.flatnonzero(scarce[part])]
+    return [*found, _hardly_scored(cells, few, noun)] if few else found
 
 
-def _lacking(cells: Cells, part: str, named: str, parts: int, noun: str) -> Finding:
+def _unlearned(cells: Cells, named: str, rows: NDArray[np.int64]) -> Finding:
+    what = f"training has no row of {named}."
+    why = "What is not seen in training is never predicted; its rows can only be wrong."
+    fix = "Mark some of its rows train, merge it with another class, or leave its rows out."
+    return Finding("error", "rare_class", cells.header, what, why, fix, first_rows(rows), count=len(rows))
+
+
+def _unscored(cells: Cells, part: str, named: str, least: str) -> Finding:
     what = f"{part} has no row of {named}."
-    why = f"Scores on {part} say nothing of it. A class needs at least {parts} {noun}s, one for each part."
+    why = f"Scores on {part} say nothing of it. A class needs at least {least}, one for each part."
     return Finding("warning", "rare_class", cells.header, what, why, "Use `split: {method: stratified}`, or merge it with another class.")
+
+
+def _hardly_scored(cells: Cells, few: list[str], noun: str) -> Finding:
+    what = f"a class has fewer than {FEW_TO_SCORE} {noun}s to be scored on: {listed(few, most=5)}."
+    why = "One answer more or less moves the score of such a class by a tenth or more."
+    fix = "Read its scores with their intervals; larger parts, or merged classes, would say more."
+    return Finding("note", "rare_class", cells.header, what, why, fix)
 
 
 def _named(names: list[str], codes: NDArray[np.int64]) -> str:
@@ -120,7 +120,7 @@ def _rare_categories(cells: Cells, cohort: Cohort) -> list[Finding]:
     what = f"{number} {verb} met in fewer than {FEW_TO_LEARN} {part}rows: {_named(names, rare)}."
     why = "From one or two rows only those rows are learned."
     fix = f"Set `min_count: {FEW_TO_LEARN}` for the column, so that rare categories share a code, or merge them."
-    return [Finding("note", "rare_categories", cells.header, what, why, fix, first_rows(held[:5]), count=len(held))]
+    return [Finding("note", "rare_categories", cells.header, what, why, fix, first_rows(held), count=len(held))]
 
 
 def _unseen(cells: Cells, cohort: Cohort) -> list[Finding]:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Level = Literal["error", "warning", "note"]
 """error: scores would be wrong; warning: they may be; note: good to know."""
@@ -51,6 +56,6 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def first_rows(rows: Iterable[int]) -> tuple[int, ...]:
-    """The first `SHOWN_ROWS` of some rows."""
-    return tuple(sorted(int(row) for row in rows)[:SHOWN_ROWS])
+def first_rows(rows: NDArray[np.int64]) -> tuple[int, ...]:
+    """The first `SHOWN_ROWS` of some rows, (n,)."""
+    return tuple(np.sort(rows)[:SHOWN_ROWS].tolist())

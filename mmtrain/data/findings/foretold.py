@@ -121,7 +121,7 @@ def _common(labels: NDArray[np.int64], units: NDArray[np.int64]) -> NDArray[np.i
     """The most frequent classes that enough units have and enough have not; of two classes the second alone, as both say the same."""
     holders = np.bincount(distinct_pairs(labels, units)[0])
     rows = np.bincount(labels, minlength=len(holders))
-    others = len(pd.unique(units)) if len(holders) < 2 else holders.sum() - holders
+    others = holders.sum() - holders
     able = np.flatnonzero((holders >= LEAST_OF_A_CLASS) & (others >= LEAST_OF_A_CLASS))
     if np.count_nonzero(holders) == 2:
         return able[-1:] if len(able) == 2 else able[:0]

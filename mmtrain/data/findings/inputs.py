@@ -158,42 +158,42 @@ def _mixed(cells: Cells, odd: NDArray[np.int64], names: dict[str, int], units: d
     fix = "Write all numbers alike, with a point and without units." if commas or units else "Write numbers."
     if words:
         fix = f"{fix} List what stands for a missing value under `data.missing_values`."
-    return Finding(level, kind, cells.header, what, why, fix, first_rows(odd[:5]), count=len(odd))
+    return Finding(level, kind, cells.header, what, why, fix, first_rows(odd), count=len(odd))
 
 
 def _outliers(cells: Cells) -> list[Finding]:
-    """A few numbers far beyond all others, on a plain scale and, where all are positive, on a logarithmic one."""
+    """A few numbers far beyond all others."""
     if cells.use.role != "numeric" or cells.numbers is None:
         return []
-    numbers = cells.numbers
-    known = numbers[~np.isnan(numbers)]
-    if len(known) < LEAST_ROWS:
-        return []
-    far = _far(numbers, known, DEVIATIONS)
-    if known.min() > 0:
-        with np.errstate(invalid="ignore"):
-            far &= _far(np.log(numbers), np.log(known), ON_A_SCALE)
-    rows = np.flatnonzero(far)
-    if not 0 < len(rows) <= max(3, FEW_OUTLIERS * len(known)):
-        return []
-    rest = numbers[~far & ~np.isnan(numbers)]
-    middle = np.median(known)
-    reach = np.abs(rest - middle).max()
-    rows = rows[np.abs(numbers[rows] - middle) >= GAP * reach]
+    rows, rest = _apart(cells.numbers)
     if not len(rows):
         return []
-    swollen = float(known.std() / rest.std()) if rest.std() > 0 else 1.0
-    values = listed([plain(value) for value in dict.fromkeys(numbers[rows].tolist())], most=3)
-    rest_of_it = f"where the rest goes from {plain(rest.min())} to {plain(rest.max())}"
-    what = f"{counted(len(rows), 'number')} far from all others: {values}, {rest_of_it}."
+    values = listed([plain(value) for value in dict.fromkeys(cells.numbers[rows].tolist())], most=3)
+    reach = f"where the rest goes from {plain(rest.min())} to {plain(rest.max())}"
+    what = f"{counted(len(rows), 'number')} far from all others: {values}, {reach}."
     why = "It may be a slip of the pen, another unit, or a code for missing."
+    swollen = float(np.nanstd(cells.numbers) / rest.std()) if rest.std() > 0 else 1.0
     if swollen >= SWOLLEN:
         why = (
             f"{why} It makes the standard deviation {swollen:.1f} times as large, so that normalising squeezes all other numbers together."
         )
     fix = "Look the rows up; mend them, empty the cells, or list the code under `data.missing_values`."
     level: Level = "warning" if swollen >= SWOLLEN else "note"
-    return [Finding(level, "outliers", cells.header, what, why, fix, first_rows(rows[:5]), count=len(rows))]
+    return [Finding(level, "outliers", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
+
+
+def _apart(numbers: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The rows of a few numbers that are far on a plain scale and, where all are positive, on a logarithmic one; and the other numbers."""
+    known = numbers[~np.isnan(numbers)]
+    if len(known) < LEAST_ROWS:
+        return np.empty(0, dtype=np.int64), known
+    far = _far(numbers, known, DEVIATIONS)
+    if known.min() > 0:
+        far &= _far(np.log(numbers), np.log(known), ON_A_SCALE)
+    rows, rest, middle = np.flatnonzero(far), numbers[~far & ~np.isnan(numbers)], np.median(known)
+    if len(rows) > max(3, FEW_OUTLIERS * len(known)):
+        return rows[:0], known
+    return rows[np.abs(numbers[rows] - middle) >= GAP * np.abs(rest - middle).max()], rest
 
 
 def _far(numbers: NDArray[np.float64], known: NDArray[np.float64], deviations: float) -> NDArray[np.bool_]:
@@ -231,7 +231,7 @@ def _units(cells: Cells) -> list[Finding]:
     what = f"the numbers are in two heaps, {names}: {counted(len(rows), 'row')} look as if in another unit, {factor:.3g} times the other."
     why = "Twelve months are read as twelve years, and the model learns from both as if they were one thing."
     fix = "Find out the unit of each row, for instance by where it comes from, and bring all to one."
-    return [Finding("warning", "mixed_units", cells.header, what, why, fix, first_rows(rows[:5]), count=len(rows))]
+    return [Finding("warning", "mixed_units", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 
 def _border(logs: NDArray[np.float64]) -> float:

@@ -159,7 +159,7 @@ def telling_holes(sheet: Sheet, cohort: Cohort, answer: Answer) -> list[Finding]
             fix = "Find out why they are empty. If it is because of the answer, leave the column out."
             level: Level = "warning" if size >= MISSING_WARNING else "note"
             rows = np.flatnonzero(cells.missing)
-            found.append(Finding(level, "missing_tells_label", cells.header, what, why, fix, first_rows(rows[:5]), count=len(rows)))
+            found.append(Finding(level, "missing_tells_label", cells.header, what, why, fix, first_rows(rows), count=len(rows)))
     return found
 
 

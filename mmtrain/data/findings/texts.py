@@ -85,7 +85,7 @@ def _wordless(cells: Cells) -> list[Finding]:
     what = f"{counted(len(rows), 'text')} {'holds' if len(rows) == 1 else 'hold'} no word, only signs or blanks."
     why = "Such a text is treated as missing, although its cell is not empty."
     fix = "List what stands there under `data.missing_values`, so that it counts as missing everywhere."
-    return [Finding("note", "text_without_words", cells.header, what, why, fix, first_rows(rows[:5]), count=len(rows))]
+    return [Finding("note", "text_without_words", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 
 def _boilerplate(cells: Cells) -> list[Finding]:
@@ -105,7 +105,7 @@ def _boilerplate(cells: Cells) -> list[Finding]:
     why = "A text that is pasted in says what form was used, not what was seen."
     level: Level = "warning" if share >= MUCH else "note"
     fix = "Look whether it goes with the answer; list it under `data.missing_values` if it stands for nothing."
-    return [Finding(level, "boilerplate", cells.header, what, why, fix, first_rows(held[:5]), count=len(held))]
+    return [Finding(level, "boilerplate", cells.header, what, why, fix, first_rows(held), count=len(held))]
 
 
 def _other_script(cells: Cells) -> list[Finding]:
@@ -123,7 +123,7 @@ def _other_script(cells: Cells) -> list[Finding]:
     what = f"{counted(len(rows), 'text')} {'is' if len(rows) == 1 else 'are'} in {others} script, where most are in {SCRIPTS[main]}."
     why = "Its words have no counterpart among the others, so nothing learned from those helps."
     fix = "Translate them, leave them out, or see that training has enough of them."
-    return [Finding("note", "other_script", cells.header, what, why, fix, first_rows(rows[:5]), count=len(rows))]
+    return [Finding("note", "other_script", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 
 def _telling_words(cells: Cells, words: Words, answer: Answer, cohort: Cohort) -> list[Finding]:
