@@ -29,6 +29,7 @@ SCRIPTS = (
     "predict",
     "inspect_data",
     "inspect_pictures",
+    "intervals",
 )
 HERE = Path(__file__).parent
 

@@ -17,7 +17,8 @@ One direction, no way back; `mmtrain/workflows/fit.py` is this path as code.
 | 7 | `assemble(experiment, fitted)` | `Network`: core, predictor, whole | `model.keras` |
 | 8 | `loop.train(...)` | events, best weights | `metrics.jsonl`, `checkpoints/` |
 | 9 | `fit_decisions(run, material)` | calibration, threshold, conformal bound, of validation rows | `decisions.json` |
-| 10 | `evaluate(run, part)` | scores beside a baseline | `metrics.json`, `predictions_<part>.csv`, `plots/`, `report.html` |
+| 10 | `evaluate(run, part)` | scores beside a baseline | `metrics.json`, `predictions_<part>.csv`, `most_wrong_<part>.json` |
+| 11 | `report.write(run, ...)`, after 9 and 10 | what a person reads | `report.html`, `plots/`, `scores_<part>.csv`, `model_card.md` |
 
 # Floors
 
@@ -29,7 +30,7 @@ tier is refused there: a misspelt key in tier 1, a word in a numeric column in t
 |---|---|---|
 | `cli/` | one file per command: declarations, printing, exit codes | 0 |
 | `workflows/` | one plain function per command; read these first | 2, TensorFlow inside |
-| `training/` `evaluation/` `reports/` `export/` | the loop; scores of a part; what a person reads; other formats | 2-3 |
+| `training/` `evaluation/` `reports/` `export/` `explanation/` | the loop; scores; what a person reads; other formats; single rows | 2-3 |
 | `model/` `batches.py` | the network; batches by row index | 3 |
 | `data/` `runs.py` | table, split, encoding, image store; the run folder | 2 |
 | `config/` | the experiment file, with line numbers | 1 |

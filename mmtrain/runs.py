@@ -15,10 +15,11 @@
         decisions.json        what validation rows decided for that model: calibration, threshold, conformal bound, where asked for
         metrics.json          scores of the parts that were evaluated
         predictions_<part>.csv, most_wrong_<part>.json
-        scores_<part>.csv, confusion_<part>.csv, epochs.csv
+        scores_<part>.csv, confusion_<part>.csv, classes_<part>.csv, calibration_<part>.csv, epochs.csv
         contributions_<part>.csv, missing_patterns_<part>.csv, subgroups_<part>.csv
         plots/*.png, report.html, model_card.md
         baselines/<branch>/   the branch trained alone, where an evaluation asks for it: run.json, metrics.jsonl, model.keras
+        explanations/<part>/  a picture per explained row, explanations.csv, completeness.csv
         manifest.json         of a run that was unpacked: what its archive held and what it left out
         .lock                 held by the process that trains the run
 

@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 from tiny import lines, paint, ready, two_blobs, write_experiment, write_table
 
-from mmtrain.cli import app
+from mmtrain.cli.scores import show_baselines
+from mmtrain.cli.show import out
 from mmtrain.data.manifest import PART_OF_RUN
 from mmtrain.errors import UsageError
 from mmtrain.evaluation import gradient_boosting
-from mmtrain.evaluation.baselines import Answers, Contest
+from mmtrain.evaluation.baselines import Answers, Contest, blind
 from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.evaluation.gradient_boosting import Boosted, Cells
 from mmtrain.model import saved
@@ -44,7 +45,7 @@ branches:
   scan: {columns: [scan], architecture: cnn, filters: [2], normalization: none, dropout: 0.5}
   the table: {columns: [x, city], architecture: mlp, units: [2]}
 """
-EVERY = "evaluation: {baselines: [single_branch, gradient_boosting], draws: 100}"
+EVERY = "evaluation: {baselines: [single_branch, gradient_boosting], draws: 100, permutations: 1, threshold: {aim: youden}}"
 
 
 def write_rows(folder, rows=60):
@@ -63,9 +64,10 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(run):
-    """The first evaluation, and what it said."""
+    """The first evaluation, what it said, and its report."""
     said = []
-    return evaluate(str(run.folder), say=said.append), said
+    done = evaluate(str(run.folder), say=said.append)
+    return done, said, html.unescape(done.report.read_text())
 
 
 def weights(path):
@@ -105,7 +107,9 @@ def test_branches_are_trained_the_first_time_and_kept(run, first):
         "Fitting the baseline gradient boosting.",
     ]
     files = sorted(path.relative_to(run / "baselines").as_posix() for path in (run / "baselines").glob("*/*"))
-    assert files == [f"{name}/{file}" for name in ("scan", "the_table") for file in ("metrics.jsonl", "model.keras", "run.json")]
+    assert files == [
+        f"{name}/{file}" for name in ("scan", "the_table") for file in ("decisions.json", "metrics.jsonl", "model.keras", "run.json")
+    ]
     assert keras.config.dtype_policy().name == "float32"
 
 
@@ -154,6 +158,18 @@ def test_metrics_have_every_baseline_the_one_that_looks_at_no_column_first(run, 
     assert "baseline_notes" not in found
 
 
+@pytest.mark.slow
+def test_every_baseline_has_a_threshold_of_its_own(run, first):
+    """Chosen on validation rows, so that there its sensitivity is the one it was chosen for."""
+    scored = evaluate(str(run.folder), part="validation").results["y"]
+    sensitivity = {one.label: next(score.value for score in one.scores if score.name == "sensitivity") for one in scored.baselines}
+    for name in ("scan", "the_table"):
+        point = json.loads((run / "baselines" / name / "decisions.json").read_text())["targets"]["y"]["operating_point"]
+        assert sensitivity[f"{name.replace('_', ' ')} alone"] == pytest.approx(point["sensitivity"])
+    shares = FittedBinary(column="y", loss_weight=1, classes=("no", "yes"), counts=(3, 1), weights=(1, 1), threshold=0.1)
+    assert [score.value for score in blind("y", shares, 2).scored("y", np.array([0, 1])).scores if score.name == "sensitivity"] == [0]
+
+
 def test_another_table_is_scored_by_the_kept_branches(run, first, tmp_path):
     home = run.folder.parents[2]
     pd.read_csv(home / "table.csv").head(12).to_csv(tmp_path / "newer.csv", index=False)
@@ -186,6 +202,7 @@ def test_a_packed_run_scores_another_table_beside_its_branches(run, first, tmp_p
         ("baselines/scan/model.keras", True),
         ("baselines/the_table/run.json", True),
         ("baselines/scan/metrics.jsonl", True),
+        ("baselines/scan/decisions.json", True),
         ("baselines/../model.keras", False),
         ("baselines/scan/sub/model.keras", False),
         ("baselines/scan/yaml.py", False),
@@ -201,7 +218,8 @@ def test_what_of_a_branch_alone_is_packed(name, packed):
 def test_a_single_branch_is_the_model_and_texts_are_not_boosted(tmp_path):
     two_blobs(tmp_path, 40, note=lambda row: f"word{row % 3}")
     tree = "columns: {note: {role: text}, y: {role: target, task: binary}}\ntraining: {epochs: 1}\n"
-    run = fit(write_experiment(tmp_path / "a.yaml", f"{tree}{EVERY}"), output=tmp_path / "runs").run
+    asked = "evaluation: {baselines: [single_branch, gradient_boosting]}"
+    run = fit(write_experiment(tmp_path / "a.yaml", f"{tree}{asked}"), output=tmp_path / "runs").run
     result = evaluate(str(run.folder)).results["y"]
     assert [one.label for one in result.baselines] == ["majority"]
     assert result.baseline_notes == (
@@ -221,9 +239,15 @@ def test_how_to_ask_for_branches_alone_is_told(run, first):
 
 def test_only_the_evaluation_of_a_trained_run_can_be_set(run):
     with pytest.raises(UsageError) as caught:
-        evaluate(str(run.folder), overrides=["training.epochs=5", "evaluation.draws=200"])
-    fix = "Only what begins with `evaluation.` can be set here; for anything else train again."
-    assert str(caught.value) == f"--set training.epochs=5: the run is trained already. {fix}"
+        evaluate(str(run.folder), overrides=["training.epochs=5", "evaluation.draws=200", "evaluation={}", "evaluation. threshold .aim=f1"])
+    assert str(caught.value).splitlines() == [
+        "--set training.epochs=5: the run is trained already. "
+        "Only what begins with `evaluation.` can be set here; for anything else train again.",
+        "--set evaluation={}: the section holds what was fitted at the end of the training, too. "
+        "Set its keys one by one: `--set evaluation.draws=500`.",
+        "--set evaluation. threshold .aim=f1: this was fitted on validation rows at the end of the training. "
+        "Set it in the experiment file, and train again.",
+    ]
 
 
 def test_scikit_learn_that_is_not_installed_is_told_before_anything_else(run, monkeypatch):
@@ -370,7 +394,9 @@ def test_differences_are_paired():
     mine, theirs = (1 / (1 + np.exp(-(signal + generator.normal(0, noise, 400))))[:, None] for noise in (0.1, 0.3))
     target = FittedBinary(column="y", loss_weight=1, classes=("no", "yes"), counts=(1, 1), weights=(1, 1))
     bootstrap = Bootstrap(400, groups=None, draws=500, confidence=0.95, seed=0)
-    found = Contest("y", target, truth, mine, bootstrap).against([Answers("single_branch", "scan alone", "scan alone", {"y": theirs})])
+    found = Contest("y", target, truth, mine, bootstrap).against(
+        [Answers("single_branch", "scan alone", "scan alone", {"y": target}, {"y": theirs})]
+    )
     assert [(one.kind, one.label) for one in found] == [("single_branch", "scan alone")]
     scores, difference = {score.name: score for score in found[0].scores}, {score.name: score for score in found[0].differences}["auc"]
     own = {score.name: score.value for score in target.scores(truth, mine)}
@@ -442,14 +468,15 @@ def test_results_of_an_older_mmtrain_have_one_baseline():
     assert judged.baseline == {"rmse": {"value": 2.0}}
 
 
-def test_report_and_terminal_hold_the_model_against_every_baseline(run, first, capsys):
-    assert app.run(["evaluate", str(run.folder), "--quiet"]) == 0
-    shown, report = capsys.readouterr().out, html.unescape((run / "report.html").read_text())
+def test_report_and_terminal_hold_the_model_against_every_baseline(first, capsys):
+    done, _, report = first
+    show_baselines(out(), done.results["y"], done.main["y"])
+    shown = capsys.readouterr().out
     for part in ("auc of", "model minus baseline", "scan alone", "the table alone", "gradient boosting"):
         assert part in shown
     assert "y: the model and its baselines on the " in report
     assert "Scores of y and its baselines" in report
-    said = sentences(run.read_json("metrics.json")["test"]["y"], "auc")
+    said = sentences(done.results["y"].plain(), "auc")
     assert len(said) == 2
     for words in said:
         assert words.text in shown

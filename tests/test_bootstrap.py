@@ -1,9 +1,13 @@
 """The bootstrap: what is drawn, that scores of draws are those of the drawn rows, and that intervals hold the truth as often as told."""
 
+import time
+
 import numpy as np
 import pytest
 
-from mmtrain.evaluation.bootstrap import Bootstrap, Interval
+from mmtrain.config.evaluation import Evaluation
+from mmtrain.evaluation.bootstrap import Bootstrap, Drawing, Resampling
+from mmtrain.scores import ranking
 from mmtrain.targets.base import FittedTarget
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multiclass import FittedMulticlass
@@ -93,13 +97,153 @@ def test_draws_come_in_chunks_of_a_million_counts_and_do_not_depend_on_them():
     assert bootstrap(400_000, draws=1).of(place).tolist() == five[:1].tolist()
 
 
+# Intervals
+
+
 def test_interval_leaves_a_fortieth_of_the_draws_out_on_each_side():
     found = bootstrap(10_000).interval(np.arange(1001) / 1000)
     assert (found.low, found.high) == (pytest.approx(0.025, abs=1e-4), pytest.approx(0.975, abs=1e-4))
-    assert Interval(0.25, 0.5).plain() == {"low": 0.25, "high": 0.5}
+    assert found.plain() == {"low": found.low, "high": found.high}
 
 
-@pytest.mark.parametrize(("undefined", "stated"), [(10, True), (11, False)])
-def test_interval_needs_nine_of_ten_draws_to_have_the_score(undefined, stated):
-    values = np.append(np.full(undefined, np.nan), np.linspace(0, 1, 100 - undefined))
-    assert (bootstrap(50).interval(values) is not None) is stated
+@pytest.mark.parametrize(("confidence", "outside"), [(0.8, 0.1), (0.99, 0.005)])
+def test_interval_is_as_wide_as_the_confidence_asks(confidence, outside):
+    drawn = Bootstrap(10_000, groups=None, draws=100, confidence=confidence, seed=0)
+    assert drawn.interval(np.arange(1001) / 1000).low == pytest.approx(outside, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("units", "outside"),  # the normal's share beyond t * sqrt(n / (n - 1)), as scipy.stats has it
+    [(5, 0.000954), (10, 0.008551), (30, 0.018754), (100, 0.023064)],
+)
+def test_interval_is_wider_for_few_rows_or_groups(units, outside):
+    found = bootstrap(units).interval(np.arange(100_001) / 100_000)
+    assert (found.low, found.high) == (pytest.approx(outside, abs=2e-5), pytest.approx(1 - outside, abs=2e-5))
+
+
+def test_interval_moves_away_from_where_the_draws_lean():
+    """Of the draws 0.8413 lie above the estimate, so its middle is one standard deviation down and the interval moves by two."""
+    values = np.arange(1001) / 1000
+    found = bootstrap(10_000).interval(values, 1 - 0.8413)
+    assert (found.low, found.high) == (pytest.approx(0.0000, abs=1e-3), pytest.approx(0.4840, abs=1e-3))
+    assert bootstrap(10_000).interval(values, 0.5) == bootstrap(10_000).interval(values)
+
+
+def test_interval_holds_the_estimate_however_far_off_the_draws_are():
+    found = bootstrap(50).interval(np.linspace(0.4, 0.6, 100), 0.9)
+    assert (found.low, found.high) == (pytest.approx(0.6, abs=1e-3), 0.9)
+
+
+@pytest.mark.parametrize(
+    ("values", "units", "doubt"),
+    [
+        (np.append(np.full(10, np.nan), np.linspace(0, 1, 90)), 50, ""),
+        (np.append(np.full(11, np.nan), np.linspace(0, 1, 89)), 50, "11% of the draws do not have it."),
+        (np.full(100, np.nan), 50, "100% of the draws do not have it."),
+        (np.full(100, 0.7), 50, "Every draw has the same value."),
+        (np.linspace(0, 1, 100), 1, "There is only one row to draw."),
+    ],
+)
+def test_interval_is_not_given_where_the_draws_cannot_carry_it(values, units, doubt):
+    asked = bootstrap(units)
+    assert asked.doubt(values) == doubt
+    assert (asked.interval(values, 0.7) is None) is bool(doubt)
+
+
+def test_one_group_gives_no_interval():
+    assert bootstrap(30, groups=np.zeros(30, dtype=int)).doubt(np.linspace(0, 1, 100)) == "There is only one group to draw."
+
+
+def test_scores_are_stated_with_their_intervals_or_why_they_have_none():
+    truth, probability = np.repeat([0, 1], 20), np.concatenate([np.linspace(0.1, 0.6, 20), np.linspace(0.5, 0.9, 20)])[:, np.newaxis]
+    asked = bootstrap(40)
+    stated = {score.name: score for score in asked.stated(BINARY.scores(truth, probability), asked.scores(BINARY, truth, probability))}
+    assert (stated["auc"].value, stated["auc"].note) == (pytest.approx(0.96625), "")
+    assert 0.85 < stated["auc"].interval.low < 0.96625 < stated["auc"].interval.high < 1
+    assert (stated["sensitivity"].interval, stated["sensitivity"].note) == (None, "No interval: every draw has the same value.")
+    assert stated["auc"].plain() == {"value": stated["auc"].value, **stated["auc"].interval.plain()}
+
+
+def test_a_score_that_is_undefined_stays_so_without_an_interval():
+    truth, probability = np.zeros(40, dtype=int), np.linspace(0, 1, 40)[:, np.newaxis]
+    asked = bootstrap(40)
+    stated = asked.stated(BINARY.scores(truth, probability), asked.scores(BINARY, truth, probability))
+    assert (stated[0].value, stated[0].interval, stated[0].note) == (None, None, "")
+
+
+@pytest.mark.parametrize(
+    ("drawing", "words"),
+    [
+        (Drawing(0.95, 1000, "row", 2500), "1,000 draws of 2,500 rows"),
+        (Drawing(0.95, 1000, "group", 60, "patient"), "1,000 draws of 60 groups (patient)"),
+        (Drawing(0.9, 100, "group", 19, "site"), "100 draws of 19 groups (site); with so few, intervals are rough"),
+        (Drawing(0.9, 100, "row", 1), "100 draws of 1 row; with so few, intervals are rough"),
+    ],
+)
+def test_what_was_drawn_is_told_in_words(drawing, words):
+    assert drawing.words == words
+
+
+def test_the_rows_that_are_scored_keep_their_groups():
+    section = Evaluation(draws=100, confidence=0.9, seed=3)
+    resampling = Resampling(section, np.array([5, 5, 8, 8, 9]), "patient")
+    asked = resampling.bootstrap(np.array([True, True, False, True, False]))
+    assert resampling.drawing(asked) == Drawing(0.9, 100, "group", 2, "patient")
+    assert Resampling(section).drawing(Resampling(section).bootstrap(np.ones(7, dtype=bool))) == Drawing(0.9, 100, "row", 7)
+
+
+# How often intervals hold the truth
+
+AUC_OF_ONE = 0.7602  # of two normals one standard deviation apart, Phi(1 / sqrt(2))
+
+
+def alike(generator, groups, rows_each):
+    """Rows of a group share a class and, by half of its variance, their score; the classes lie one standard deviation apart."""
+    codes = np.repeat(np.arange(groups), rows_each)
+    truth = (generator.random(groups) < 0.5).astype(int)[codes]
+    score = truth + np.sqrt(0.5) * (generator.normal(size=groups)[codes] + generator.normal(size=len(codes)))
+    return codes, truth, 1 / (1 + np.exp(0.5 - score))[:, np.newaxis]
+
+
+def share_that_holds(simulations, groups, rows_each, *, by_group):
+    """Of the 95 % intervals of AUC, those with the AUC of all such rows in them."""
+    found = [
+        interval_of_auc(seed, *alike(np.random.default_rng(seed), groups, rows_each), by_group=by_group) for seed in range(simulations)
+    ]
+    return np.mean([interval.low <= AUC_OF_ONE <= interval.high for interval in found])
+
+
+def interval_of_auc(seed, codes, truth, probability, *, by_group):
+    asked = Bootstrap(len(codes), groups=codes if by_group else None, draws=1000, confidence=0.95, seed=seed)
+    score = probability[:, 0]
+    drawn = asked.of(lambda counts: ranking.area_under_roc(*ranking.threshold_counts(truth, score, counts)))
+    return asked.interval(drawn, ranking.area_under_roc(*ranking.threshold_counts(truth, score)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [100, 400])
+def test_95_of_100_intervals_of_auc_hold_the_truth(rows):
+    assert 0.93 <= share_that_holds(500, rows, 1, by_group=False) <= 0.97
+
+
+@pytest.mark.slow
+def test_intervals_of_grouped_rows_hold_the_truth_only_when_groups_are_drawn():
+    assert 0.93 <= share_that_holds(500, 60, 7, by_group=True) <= 0.97
+    assert share_that_holds(500, 60, 7, by_group=False) < 0.8
+
+
+def test_intervals_of_grouped_rows_are_too_narrow_when_rows_are_drawn():
+    rows = alike(np.random.default_rng(1), 60, 7)
+    by_group, by_row = (interval_of_auc(0, *rows, by_group=by_group) for by_group in (True, False))
+    assert by_group.high - by_group.low > 1.6 * (by_row.high - by_row.low)
+
+
+@pytest.mark.slow
+def test_twenty_scores_of_2000_rows_are_drawn_1000_times_in_ten_seconds():
+    generator, labels = np.random.default_rng(0), tuple("abcdefgh")
+    target = MULTILABEL.model_copy(update={"labels": labels})
+    truth, prediction = generator.integers(0, 2, (2000, len(labels))), generator.random((2000, len(labels)))
+    start = time.process_time()
+    found = bootstrap(2000, draws=1000).scores(target, truth, prediction)
+    assert len(found) == 30
+    assert time.process_time() - start < 10

@@ -503,7 +503,7 @@ def test_evaluate_prints_scores_beside_the_baseline(there, finished):
     assert said.code == 0
     shown = {line.split("  ")[0]: line.split() for line in said.out.splitlines() if line}
     assert f"test of marked/{finished.name}: kind [of blob], multilabel, 9 rows" in said.out.splitlines()
-    assert shown["auc[red]"] == ["auc[red]", "1.000", "0.500", "higher"]
+    assert shown["auc[red]"] == ["auc[red]", "1.000", "–", "0.500", "higher"]
     assert shown["hamming_loss"][-1] == "lower"
     assert "baseline: share of each label in the training rows" in said.out.splitlines()
     assert said.err.splitlines()[-2:] == [f"Predictions: {finished}/predictions_test.csv", f"Report:      {finished}/report.html"]

@@ -221,12 +221,14 @@ WRONG_VALUES = [
     (
         "[64, 64]",
         "[64]",
-        "3: columns.scan.size: expected 2 entries; found 1. Height and width in pixels that every picture is brought to.",
+        "3: columns.scan.size: expected 2 entries; found 1. Height and width in pixels that every picture is brought to. "
+        "A JPEG of twice the size or more is made smaller while it is decoded.",
     ),
     (
         "[64, 64]",
         "[64, 64, 3]",
-        "3: columns.scan.size: expected 2 entries; found 3. Height and width in pixels that every picture is brought to.",
+        "3: columns.scan.size: expected 2 entries; found 3. Height and width in pixels that every picture is brought to. "
+        "A JPEG of twice the size or more is made smaller while it is decoded.",
     ),
     ("[16, 32]", "[]", "9: branches.scan.filters: expected at least 1 entry; found none."),
     ("[16, 32]", "[16, x]", "9: branches.scan.filters, entry 2: expected a whole number; found 'x'."),

@@ -325,7 +325,7 @@ def test_baseline_is_not_judged_at_the_threshold_of_the_model():
     """At 0.2 it would call every row positive."""
     found = score_target("y", BINARY.model_copy(update={"threshold": 0.2}), np.array([0, 0, 1]), np.array([[0.1], [0.3], [0.4]]))
     assert {score.name: score.value for score in found.scores}["specificity"] == 0.5
-    assert {score.name: score.value for score in found.baseline}["specificity"] == 1.0
+    assert {score.name: score.value for score in found.baselines[0].scores}["specificity"] == 1.0
 
 
 def test_rows_whose_class_training_did_not_know_decide_nothing():

@@ -1,11 +1,13 @@
 """Scoring a run on other tables than its own: what is counted, what is refused, and under which name it is kept."""
 
+import numpy as np
 import pandas as pd
 import pytest
-from tiny import two_blobs, write_experiment, write_table
+from tiny import ready, two_blobs, write_experiment, write_table
 
 from mmtrain.errors import DataError
-from mmtrain.workflows.evaluate import evaluate, remarks
+from mmtrain.evaluation.bootstrap import Drawing
+from mmtrain.workflows.evaluate import evaluate, other_data, remarks, resampling, ungrouped
 from mmtrain.workflows.fit import fit
 
 TREE = """
@@ -23,6 +25,60 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluate")
     two_blobs(folder, 20, price=lambda row: row * 1.5)
     return fit(write_experiment(folder / "a.yaml", TREE), output=folder / "runs").run
+
+
+GROUPED = """
+columns:
+  x: {role: numeric}
+  patient: {role: group}
+  y: {role: target, task: binary}
+"""
+
+
+@pytest.fixture
+def patients(tmp_path):
+    """20 rows of 5 patients, before any training."""
+    two_blobs(tmp_path, 20, patient=lambda row: "abcde"[row // 4])
+    return ready(write_experiment(tmp_path / "a.yaml", GROUPED))
+
+
+def test_groups_are_what_intervals_draw(patients):
+    found = resampling(patients.experiment, patients.data.table, np.array([0, 3, 4, 19]))
+    assert (found.groups.tolist(), found.column) == ([0, 0, 1, 4], "patient")
+    assert ungrouped(patients.experiment, patients.data.table) == ()
+
+
+def test_rows_without_a_group_are_drawn_one_by_one(patients, tmp_path):
+    rows = [{"x": 1, "y": "low", "patient": patient} for patient in ("q", "", "q", "", "r")]
+    data, rows = other_data(patients.experiment, write_table(tmp_path / "newer.csv", rows), None, lambda _: None)
+    assert resampling(patients.experiment, data.table, rows).groups.tolist() == [0, 2, 0, 3, 1]
+
+
+def test_a_table_without_the_column_of_groups_has_its_rows_drawn_and_that_is_told(patients, tmp_path):
+    data, rows = other_data(patients.experiment, write_table(tmp_path / "newer.csv", [{"x": 1, "y": "low"}]), None, lambda _: None)
+    assert resampling(patients.experiment, data.table, rows).groups is None
+    assert ungrouped(patients.experiment, data.table) == (
+        "newer.csv has no column patient, so the intervals take every row to stand for itself; where rows have the same patient, they are "
+        "too narrow.",
+    )
+
+
+def test_every_score_has_its_interval_in_metrics(run):
+    done = evaluate(str(run.folder), part="train")
+    assert done.results["y"].drawing == Drawing(0.95, 1000, "row", 12)
+    kept = run.read_json("metrics.json")["train"]
+    assert kept["y"]["interval"] == {
+        "confidence": 0.95,
+        "draws": 1000,
+        "unit": "row",
+        "units": 12,
+        "column": "",
+        "method": "bootstrap, bias-corrected expanded percentiles",
+    }
+    assert len(kept["y"]["scores"]) + len(kept["price"]["scores"]) == 10
+    for result in kept.values():
+        for score in result["scores"].values():
+            assert score["low"] <= score["value"] <= score["high"] if "low" in score else score["note"].startswith("No interval: ")
 
 
 def newer(folder, *rows):

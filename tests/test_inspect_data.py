@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -37,9 +38,10 @@ def write(folder, columns):
 
 
 def study(folder, **more):
-    """Forty rows of twenty patients, with pictures of two sizes, and the experiment on them."""
+    """Forty rows of twenty patients, with different pictures of two sizes, and the experiment on them."""
     for number in range(N):
-        Image.new("L", (8, 6) if number < 30 else (10, 12)).save(folder / f"{number}.png")
+        pixels = np.random.default_rng(number).integers(0, 256, (6, 8) if number < 30 else (12, 10), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
     columns = {
         "scan": [f"{i}.png" for i in range(N)],
         "age": [str(20 + i) for i in range(N)],
@@ -403,7 +405,9 @@ def test_screen_of_a_table_at_80_columns(tmp_path, monkeypatch, capsys):
     assert shown.endswith("PNG 40; mode L 40; 8 bits 40")
     lines[folder] = []
     assert "\n".join(lines) + "\n" == TABLE_SCREEN
-    assert printed.err.endswith(f"/s\nAn experiment file with these roles: mmtrain init {tmp_path}/t.csv\n")  # after the pictures
+    checked, following = printed.err.splitlines()
+    assert checked.startswith("checking pictures: 40 of 40")
+    assert following == f"An experiment file with these roles: mmtrain init {tmp_path}/t.csv"
 
 
 def test_json_of_an_experiment_and_of_a_table(tmp_path, capsys):

@@ -56,7 +56,7 @@ def test_a_masked_branch_is_compared_with_the_same_rows_as_they_are():
     assert plain["scores"]["accuracy"]["value"] == 0.5
     loss = plain["losses"]["accuracy"]
     assert loss["value"] == 0.5
-    assert 0.3 < loss["low"] < 0.5 < loss["high"] < 0.7
+    assert 0.25 < loss["low"] < 0.5 < loss["high"] < 0.75
     assert plain["losses"]["log_loss"]["value"] > 0  # worse is above 0
 
 

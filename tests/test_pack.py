@@ -38,9 +38,12 @@ TABLE = [
     for row in range(40)
 ]
 BY_DEFAULT = [
+    "calibration_test.csv",
+    "classes_test.csv",
     "columns.json",
     "config.yaml",
     "confusion_test.csv",
+    "contributions_test.csv",
     "data.json",
     "epochs.csv",
     "manifest.json",

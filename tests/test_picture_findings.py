@@ -314,6 +314,13 @@ def test_rows_that_differ_are_the_ones_that_are_named(clean):
     assert (finding.rows, finding.files, finding.count) == ((0, 13), ("0.png", "13.png"), 4)
 
 
+def test_rows_that_left_the_table_are_not_the_ones_that_are_named(clean):
+    for number in (3, 4):
+        shutil.copy(clean / "0.png", clean / f"{number}.png")
+    finding = only(found(clean, cohort=cohort_of(N, parts=np.where(np.arange(N) == 0, -1, PARTS))))
+    assert (finding.kind, finding.rows) == ("same_picture_across_parts", (3, 4))
+
+
 def jpeg(quality):
     return lambda image: Pillow.open(BytesIO(encoded(image, quality)))
 
@@ -434,6 +441,13 @@ def test_pixels_of_two_columns_are_compared_where_their_layouts_are_the_same(cle
     scene(0).save(clean / "31.png", compress_level=0)
     assert [one.kind for one in both(clean, NAMES[:30], NAMES[30:])] == ["same_picture_across_parts"]
     assert both(clean, NAMES[:30], NAMES[30:], size=[40, 40]) == []
+
+
+def test_two_columns_of_one_header_are_told_once(clean):
+    copied(clean)
+    columns = [column_of(clean, NAMES), column_of(clean, NAMES, size=[40, 40])]
+    finding = only(picture_findings(columns, clean, cohort_of(N)))
+    assert (finding.kind, finding.where, finding.count) == ("same_picture_across_parts", "scan", 2)
 
 
 # ---- where the pixels come from

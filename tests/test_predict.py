@@ -31,6 +31,7 @@ columns:
   note: {role: text}
   scan: {role: image, size: [8, 8], channels: 1, missing: mask}
   film: {role: image, size: [4, 4], channels: 1}
+  house: {role: group}
   y: {role: target, task: binary}
 split: {method: random, seed: 3}
 training: {epochs: 1, deterministic: true}
@@ -48,6 +49,7 @@ def cells(row):
         "note": f"word{row % 5} of all" if row % 10 else "",
         "scan": "" if row % 9 == 2 else f"gone{row}.png" if row % 9 == 5 else f"{row % 40}.png",
         "film": f"{row % 30}.png",
+        "house": row // 3,
         "y": ("low", "high")[row % 2],
     }
 
@@ -110,7 +112,11 @@ def test_another_table_is_predicted_and_scored_as_evaluate_does_it(clinic, mmtra
     assert code == 0
     columns = ["row", "id", "prediction", "probability_high", "probability_low"]
     pd.testing.assert_frame_equal(read(clinic / "newer_predicted.csv")[columns], read(evaluated.predictions)[columns], check_exact=True)
-    assert json.loads(out)["targets"] == {"y": evaluated.results["y"].plain()}
+    told, kept = json.loads(out)["targets"]["y"], evaluated.results["y"].plain()
+    assert sorted(told) == ["baselines", "calibration", "classes", "confusion", "interval", "rows", "scores", "task", "unknown_answers"]
+    same = sorted(told)[1:]  # of the baselines, evaluate also knows how far the model is from them
+    assert {name: told[name] for name in same} == {name: kept[name] for name in same}
+    assert evaluated.results["y"].drawing.units_called == "86 groups (house)"
 
 
 def test_a_row_does_not_depend_on_the_rows_beside_it(clinic):

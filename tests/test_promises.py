@@ -244,7 +244,8 @@ def test_columns_file_of_a_run_is_what_training_rows_taught(numbered, run):
 def test_fit_never_scores_the_test_part(run, before):
     files, facts = before
     recorded = {"config.yaml", "run.json", "data.json", "split.csv", "columns.json", "statistics.json", ".lock"}
-    assert files == recorded | {"metrics.jsonl", "checkpoints", "model.keras"}
+    written = {"metrics.jsonl", "checkpoints", "model.keras", "network.json", "epochs.csv", "plots", "report.html", "model_card.md"}
+    assert files == recorded | written
     assert "evaluations" not in facts
     recorded = lines(run / "metrics.jsonl")
     assert len(recorded) == 3

@@ -1,6 +1,7 @@
 """report.html and plots/*.png of a run folder."""
 
 import json
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -9,11 +10,13 @@ import pytest
 from PIL import Image
 
 from mmtrain import config
+from mmtrain.config.evaluation import Evaluation
 from mmtrain.data import encode
+from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.decisions import Rows, TargetDecisions, judge
 from mmtrain.evaluation.predictions import frame, to_csv
 from mmtrain.evaluation.scoring import score_target
-from mmtrain.reports import background, drawing, numbers, plots, words
+from mmtrain.reports import analysis_numbers, background, drawing, numbers, plots, words
 from mmtrain.reports.blocks import Cell, Pictures, Section, Table, Words
 from mmtrain.reports.contents import EvaluatedPart, predictions_of, read_epochs
 from mmtrain.reports.report import bounded, page, write
@@ -121,8 +124,11 @@ def make_run(folder, targets, monitor="validation_loss", **facts):
     return run
 
 
-def evaluate(run, part, truths, predictions, table="t.csv", report=True, when="2026-11-22T14:00:00+00:00"):
-    """What `workflows.evaluate` does with predictions, without a model; `report=False` leaves the report to a later call."""
+def evaluate(run, part, truths, predictions, table="t.csv", report=True, when="2026-11-22T14:00:00+00:00", drawn=None):
+    """What `workflows.evaluate` does with predictions, without a model; `report=False` leaves the report to a later call.
+
+    The scores have intervals where `drawn` says how rows are drawn.
+    """
     fitted = encode.read_fitted(run.read_json("columns.json"))
     truths = {key: np.asarray(truth) for key, truth in truths.items()}
     predictions = {key: np.asarray(prediction, dtype=np.float32) for key, prediction in predictions.items()}
@@ -132,7 +138,7 @@ def evaluate(run, part, truths, predictions, table="t.csv", report=True, when="2
     results = {}
     for key, target in fitted.targets.items():
         found = judge(target, TargetDecisions(), Rows(truths[key], predictions[key], None), confidence=0.95)
-        results[key] = score_target(key, target, truths[key], predictions[key]).with_analyses(found).plain()
+        results[key] = score_target(key, target, truths[key], predictions[key], drawn).with_analyses(found).plain()
     known = run.read_json("metrics.json") if (run / "metrics.json").exists() else {}
     run.write_json("metrics.json", {**known, part: results})
     looks = run.read_json("run.json").get("evaluations", [])
@@ -188,7 +194,9 @@ def test_report_has_its_sections_in_reading_order(binary):
         "h2 Rows",
         "h2 Training",
         "h2 Results on the test part",
+        "h3 Probabilities and decisions",
         "h2 Results on the validation part",
+        "h3 Probabilities and decisions",
         "h2 Class weights",
         "h2 Limits",
         "h2 What the columns learned",
@@ -242,6 +250,37 @@ def test_report_has_the_baseline_and_the_direction_beside_each_score(binary):
         ["Log loss", "1.213", "0.837", "worse", "lower"],
         ["Brier score", "0.446", "0.312", "worse", "lower"],
     ]
+
+
+@pytest.fixture(scope="module")
+def grouped(tmp_path_factory):
+    """48 rows of 24 patients, of which the model finds all ill ones."""
+    run = make_run(tmp_path_factory.mktemp("grouped"), {"ill": BINARY}, monitor="validation_auc")
+    truth = np.arange(48) // 2 % 2
+    score = np.where(truth == 1, 0.7, np.linspace(0.1, 0.9, 48))[:, np.newaxis]
+    drawn = Resampling(Evaluation(), np.arange(48) // 2, "patient")
+    return run, read(evaluate(run, "test", {"ill": truth}, {"ill": score}, drawn=drawn))
+
+
+def test_report_has_the_interval_beside_each_score(grouped):
+    run, found = grouped
+    kept = run.read_json("metrics.json")["test"]["ill"]["scores"]
+    table = found.tables["Scores of ill on the 48 test rows in 24 groups (patient)"]
+    assert table[0] == ["Score", "Model", "95 % interval", "Baseline", "Model is", "Better when", "Note"]
+    shown = {row[0]: row[1:3] for row in table[1:]}
+    assert shown["AUC"] == [f"{kept['auc']['value']:.3f}", f"{kept['auc']['low']:.3f} to {kept['auc']['high']:.3f}"]
+    assert shown["Sensitivity"] == ["1.000", "–"]
+    assert table[6][-1] == "No interval: every draw has the same value."
+
+
+def test_report_says_how_sure_the_main_score_is(grouped):
+    run, found = grouped
+    auc = run.read_json("metrics.json")["test"]["ill"]["scores"]["auc"]
+    assert (
+        f"On the 48 test rows in 24 groups (patient), the AUC of ill is {auc['value']:.3f} (95 % interval {auc['low']:.3f} to "
+        f"{auc['high']:.3f}; higher is better); the baseline (majority: class shares of the training rows) has 0.500. "
+        "The model beats the baseline. It is worse than the baseline in specificity." in found.paragraphs
+    )
 
 
 def test_report_shows_the_confusion_matrix(binary):
@@ -307,7 +346,8 @@ def test_report_needs_nothing_beside_it(binary):
     loads = [value for _, attributes in found.tags for name, value in attributes.items() if name in ("src", "href", "xlink:href", "srcset")]
     assert len(loads) > 20
     beside = {value for value in loads if not value.startswith("#")}
-    assert beside == {"scores_test.csv", "confusion_test.csv", "scores_validation.csv", "confusion_validation.csv"}
+    kinds = ("scores", "confusion", "calibration")
+    assert beside == {f"{kind}_{part}.csv" for kind in kinds for part in ("validation", "test")}
     assert [name for name in beside if not (run / name).is_file()] == []
     assert [word for word in ("http:", "https:", "@import", "url(http", "<script", "<link", "<object", "<iframe") if word in text] == []
     assert path.stat().st_size < 300_000
@@ -368,7 +408,7 @@ def test_report_of_several_classes_has_a_line_for_each(tmp_path):
         ["c", "0", "0", "undefined", "undefined", "undefined"],
     ]
     why = "Undefined: recall of a class without rows, precision of a class that is never predicted, F1 of a class with neither."
-    assert why in found.paragraphs
+    assert f"{why} In full: classes_test.csv" in found.paragraphs
     note = "1 of 3 classes does not occur in this part and is left out: c."
     scores = found.tables["Scores of kind on the 3 test rows with a known answer"]
     assert scores[2] == ["Balanced accuracy", "0.750", "0.500", "better", "higher", note]
@@ -556,6 +596,36 @@ def test_outcome_knows_directions_and_rounding(score, model, baseline, expected)
 
 
 @pytest.mark.parametrize(
+    ("score", "difference", "expected"),
+    [
+        ("auc", {"value": 0.2, "low": 0.1, "high": 0.3}, "better"),
+        ("auc", {"value": 0.2, "low": -0.1, "high": 0.5}, "open"),
+        ("auc", {"value": 0.2, "low": 0.0, "high": 0.5}, "open"),
+        ("log_loss", {"value": 0.2, "low": 0.1, "high": 0.3}, "worse"),
+        ("log_loss", {"value": 0.2, "low": -0.1, "high": 0.3}, "open"),
+        ("auc", {"value": 0.2}, "better"),  # of too few rows to draw from
+        ("auc", {}, "better"),
+    ],
+)
+def test_outcome_is_open_where_the_interval_of_the_difference_holds_zero(score, difference, expected):
+    assert words.outcome(score, {"value": 0.7}, {"value": 0.5}, difference) == expected
+
+
+def test_report_does_not_claim_what_the_interval_leaves_open(binary):
+    run = Run(binary[0].folder.parent / "4")
+    shutil.copytree(binary[0].folder, run.folder)
+    metrics = run.read_json("metrics.json")
+    result = metrics["validation"]["ill"]
+    result["baselines"][0]["differences"] = {"auc": {"value": 0.5, "low": -0.25, "high": 0.75}}
+    run.write_json("metrics.json", {"validation": metrics["validation"]})
+    found = read(written(run))
+    assert found.paragraphs[2].endswith(
+        "has 0.500. It is not shown that the model beats the baseline: the difference is 0.500 (−0.250 to 0.750)."
+    )
+    assert found.tables["Scores of ill on the 2 validation rows"][1][-2:] == ["not shown to differ", "higher"]
+
+
+@pytest.mark.parametrize(
     ("score", "text"), [("log_loss", "log loss"), ("auc", "AUC"), ("f1", "F1"), ("r2", "R²"), ("brier", "Brier score")]
 )
 def test_scores_have_names_in_sentences(score, text):
@@ -621,9 +691,10 @@ def test_report_leaves_out_scores_of_weights_that_are_gone(tmp_path):
 def test_report_leaves_its_numbers_as_csv(binary):
     run = binary[0]
     scores = pd.read_csv(run / "scores_test.csv", keep_default_na=False)
-    assert list(scores.columns) == ["target", "predictor", "score", "value", "low", "high", "rows", "note"]
+    assert list(scores.columns)[:6] == ["target", "predictor", "score", "value", "low", "high"]
+    assert list(scores.columns)[6:] == ["difference", "difference_low", "difference_high", "rows", "note"]
     assert scores["predictor"].unique().tolist() == ["model", "majority: class shares of the training rows"]
-    assert scores.iloc[0].tolist() == ["ill", "model", "auc", 0.25, "", "", 4, ""]
+    assert scores.iloc[0].tolist() == ["ill", "model", "auc", 0.25, "", "", "", "", "", 4, ""]
     known = run.read_json("metrics.json")["test"]["ill"]["scores"]
     assert scores["value"].tolist()[: len(known)] == [score["value"] for score in known.values()]  # in full
     assert (run / "confusion_test.csv").read_text() == (
@@ -632,15 +703,39 @@ def test_report_leaves_its_numbers_as_csv(binary):
     assert (run / "epochs.csv").read_text().splitlines()[:2] == ["epoch,learning_rate,train_loss,validation_loss", "1,0.01,0.9,0.8"]
 
 
-def test_numbers_have_intervals_and_every_baseline(tmp_path):
+def test_numbers_have_intervals_and_every_baseline():
     score = {"auc": {"value": 0.75, "low": 0.5, "high": 0.875}, "f1": {"value": None, "undefined": "no row, no score"}}
-    result = {"task": "binary", "rows": 9, "scores": score, "baselines": [{"name": "a", "scores": score}, {"name": "b,c", "scores": score}]}
-    part = EvaluatedPart("test", "t.csv", {"ill": result}, None, {})
+    less = {"auc": {"value": 0.25, "low": -0.25, "high": 0.5}, "f1": {"value": None}}
+    beside = [{"name": "a", "scores": score, "differences": less}, {"name": "b,c", "scores": score}]
+    part = EvaluatedPart("test", "t.csv", {"ill": {"task": "binary", "rows": 9, "scores": score, "baselines": beside}}, None, {})
     assert numbers.scores(part).to_csv(index=False).splitlines() == [
-        "target,predictor,score,value,low,high,rows,note",
-        *("ill,model,auc,0.75,0.5,0.875,9,", 'ill,model,f1,,,,9,"no row, no score"'),
-        *("ill,a,auc,0.75,0.5,0.875,9,", 'ill,a,f1,,,,9,"no row, no score"'),
-        *('ill,"b,c",auc,0.75,0.5,0.875,9,', 'ill,"b,c",f1,,,,9,"no row, no score"'),
+        "target,predictor,score,value,low,high,difference,difference_low,difference_high,rows,note",
+        *("ill,model,auc,0.75,0.5,0.875,,,,9,", 'ill,model,f1,,,,,,,9,"no row, no score"'),
+        *("ill,a,auc,0.75,0.5,0.875,0.25,-0.25,0.5,9,", 'ill,a,f1,,,,,,,9,"no row, no score"'),
+        *('ill,"b,c",auc,0.75,0.5,0.875,,,,9,', 'ill,"b,c",f1,,,,,,,9,"no row, no score"'),
+    ]
+
+
+def test_numbers_of_classes_are_those_of_the_table():
+    result = {"classes": ["a", "b", "c"], "confusion": [[3, 1, 0], [1, 1, 0], [0, 0, 0]]}
+    part = EvaluatedPart("test", "t.csv", {"kind": result, "price": {}}, None, {})
+    assert numbers.classes(part).to_csv(index=False).splitlines() == [
+        "target,class,rows,predicted,recall,precision,f1",
+        "kind,a,4,4,0.75,0.75,0.75",
+        "kind,b,2,2,0.5,0.5,0.5",
+        "kind,c,0,0,,,",
+    ]
+
+
+def test_numbers_of_calibration_have_a_line_per_bin():
+    one = {"said": 0.25, "share": 0.5, "low": 0.25, "high": 0.75, "rows": 8}
+    found = {"before": {"ece": 0.25, "bins": [one, one | {"rows": 9}]}, "after": {"ece": 0.1, "bins": [one | {"said": 0.5}]}}
+    table = analysis_numbers.tables({"ill": {"calibration": found}})["calibration"]
+    assert table.to_csv(index=False).splitlines() == [
+        "target,probabilities,said,share,low,high,rows",
+        "ill,network,0.25,0.5,0.25,0.75,8",
+        "ill,network,0.25,0.5,0.25,0.75,9",
+        "ill,calibrated,0.5,0.5,0.25,0.75,8",
     ]
 
 
@@ -663,7 +758,11 @@ def test_report_shows_the_most_wrong_rows_as_cards(tmp_path):
     run = with_most_wrong(tmp_path, {"ill": BINARY}, {"ill": [WRONG]}, "  who: {role: id}\n")
     path = evaluate(run, "test", {"ill": [0, 1]}, {"ill": [[0.6], [0.7]]})
     found = read(path)
-    assert "Most wrong for ill: of the 2 test rows, the 1 with the highest loss" in found.paragraphs
+    assert [name for name in found.headings if "test part" in name] == [
+        "h2 Results on the test part",
+        "h2 Most wrong rows of the test part",
+    ]
+    assert "Of the 2 test rows, the 1 with the highest loss for ill" in found.paragraphs
     assert found.described == [
         ("true", f"t{EVIL} (0.031)"),
         ("predicted", f"p{EVIL} (0.900)"),
@@ -674,8 +773,7 @@ def test_report_shows_the_most_wrong_rows_as_cards(tmp_path):
     pictures = [attributes for tag, attributes in found.tags if tag == "img"]
     assert pictures == [{"alt": f"scan of a{EVIL} (row 1234)", "src": "data:image/jpeg;base64,YWJj"}]
     assert "<script" not in path.read_text(encoding="utf-8")
-    note = next(text for text in found.paragraphs if "Worth a look" in text)
-    assert note.startswith("In parentheses: the probability that the model gave to the class. ")
+    assert "In parentheses: the probability that the model gave to the class." in found.paragraphs
 
 
 def test_report_shows_numbers_that_are_most_wrong(tmp_path):
@@ -688,7 +786,7 @@ def test_report_shows_numbers_that_are_most_wrong(tmp_path):
 
 
 def test_report_stays_below_five_megabytes_whatever_is_in_it(tmp_path):
-    """Texts without an end, four targets with large pictures on two parts, and a file of settings of 3 MB."""
+    """Names without an end, and four targets with long texts and large pictures on two parts."""
     row = WRONG | {
         "cells": {f"c{number}": "w" * 300 for number in range(40)},
         "pictures": {f"p{number}": "A" * 11_000 for number in range(4)},
@@ -697,15 +795,14 @@ def test_report_stays_below_five_megabytes_whatever_is_in_it(tmp_path):
     target = {"task": "multiclass", "loss_weight": 1.0, "classes": names, "counts": [4, 2, 2], "weights": [1.0, 2.0, 3.0]}
     targets = {f"t{number}": {**target, "column": f"t{number}", "label_smoothing": 0.0} for number in range(4)}
     run = make_run(tmp_path, targets)
-    run.write_text("config.yaml", (run / "config.yaml").read_text() + f"# {'y' * 3_000_000}\n")
     for part in ("validation", "test"):
         run.write_json(f"most_wrong_{part}.json", {key: [row] * 12 for key in targets})
         truth, prediction = {key: [0, 1] for key in targets}, {key: np.eye(3)[[0, 1]] for key in targets}
         path = evaluate(run, part, truth, prediction, report=part == "test")
     assert 1_000_000 < path.stat().st_size < 5_000_000
     found = read(path)
-    assert [heading for heading in found.headings if heading == "h2 Results on the test part"]
-    assert "This report has no room for the section; its numbers are in the run folder." in found.paragraphs
+    assert found.paragraphs.count("This report has no room for the section; its numbers are in the run folder.") == 1
+    assert "Scores of t3 on the 2 test rows" in found.tables
 
 
 def test_bounded_leaves_out_the_largest_first():

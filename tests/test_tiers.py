@@ -91,6 +91,13 @@ def test_an_export_that_cannot_be_is_refused_without_tensorflow(tmp_path):
     assert not found & {"tensorflow", "keras", "matplotlib", "jinja2"}
 
 
+def test_runs_are_compared_without_tensorflow(tmp_path):
+    program = "from mmtrain.cli.app import run\nassert run(sys.argv[1:]) == 2"
+    found = imported(program, "compare", "one", "two", folder=tmp_path)
+    assert "pandas" in found  # it got as far as the workflow
+    assert not found & {"tensorflow", "keras", "matplotlib", "jinja2"}
+
+
 def test_check_reads_tables_and_pictures_without_tensorflow(experiment):
     found = imported(COMMAND, "check", str(experiment), folder=experiment.parent)
     assert found == {"numpy", "pandas", "pyarrow", "pydantic", "yaml", "PIL"}

@@ -100,11 +100,11 @@ def _differences(against: Against, percent: str) -> Table:
 
     table = plain_table("score", "difference", f"{percent} interval", "so it is")
     for score in against.differences:
-        table.add_row(escape(score.name), number(score.value), interval(score.interval), _verdict(score))
+        table.add_row(escape(score.name), number(score.value), interval(score.interval), verdict(score))
     return table
 
 
-def _verdict(score: Score) -> str:
+def verdict(score: Score) -> str:
     """What an interval of a difference says."""
     from mmtrain.named_score import higher_is_better
 

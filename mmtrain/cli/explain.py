@@ -103,7 +103,7 @@ def _show(done: Explanation, *, quiet: bool) -> None:
         console.print(printable(head), style="bold", markup=False, soft_wrap=True)
         console.print(f"    {printable(rest)}", markup=False, soft_wrap=True)
     note("The attributions of all inputs add up to output less baseline, but for the gap; the three largest are shown.", quiet=quiet)
-    note(f"Baseline: {listed([f'{key} {told}' for key, told in done.baseline.items()])}.", quiet=quiet)
+    note(f"Baseline: {'; '.join(f'{key}: {told}' for key, told in done.baseline.items())}.", quiet=quiet)
     if incomplete := [row.chosen.id for _, row in done.rows if not row.complete]:
         note(f"The gap of {listed(incomplete)} is more than 1 %; more --steps may close it.")
     if any(row.chosen.part == "test" for _, row in done.rows):

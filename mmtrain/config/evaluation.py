@@ -110,6 +110,11 @@ class Evaluation(Section):
         """Whether anything is fitted on validation rows once the training has ended."""
         return self.calibration != "none" or self.threshold is not None or self.conformal is not None
 
+    @property
+    def of_baselines(self) -> Evaluation:
+        """What is fitted for a baseline: the threshold alone, as some scores depend on it."""
+        return self.model_copy(update={"calibration": "none", "conformal": None})
+
     @field_validator("subgroups")
     @classmethod
     def _columns_once(cls, subgroups: tuple[Subgroup, ...]) -> tuple[Subgroup, ...]:

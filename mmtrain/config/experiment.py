@@ -218,11 +218,12 @@ class Experiment(Section):
         return next((column for column in self.columns.values() if isinstance(column, role)), None)
 
     def alone(self, branch: str) -> Experiment:
-        """The experiment without the other branches and what they read, whoever watches its training and what follows it."""
+        """The experiment of a baseline: without the other branches and what they read, and without whoever watches the training."""
         own = self.branches[branch]
         columns = {key: column for key, column in self.columns.items() if key in own.columns or not isinstance(column, InputColumn)}
         unwatched = self.decided(tensorboard=False, callbacks=())
-        return unwatched.model_copy(update={"columns": columns, "branches": {branch: own}, "evaluation": Evaluation()})
+        changed = {"columns": columns, "branches": {branch: own}, "evaluation": self.evaluation.of_baselines}
+        return unwatched.model_copy(update=changed)
 
     @property
     def undecided(self) -> list[str]:

@@ -22,9 +22,11 @@ LARGEST = 10**7
 NEEDED = frozenset({"config.yaml", "columns.json", "data.json", "run.json", "split.csv", "statistics.json"})
 PART_OF_RUN = re.compile(
     r"config\.yaml|columns\.json|data\.json|decisions\.json|run\.json|split\.csv|statistics\.json|network\.json|model\.keras"
-    r"|metrics\.jsonl?|report\.html|model_card\.md|epochs\.csv|(scores|confusion|contributions|missing_patterns|subgroups)_[^/]+\.csv"
-    r"|baselines/[A-Za-z0-9][A-Za-z0-9_.-]*/(run\.json|metrics\.jsonl|model\.keras)"
-    r"|predictions_[^/]+\.csv|most_wrong_[^/]+\.json|plots/[^/]+\.png|checkpoints/(best|last|previous)/(weights\.npz|optimizer\.npz|position\.json)"
+    r"|metrics\.jsonl?|report\.html|model_card\.md|epochs\.csv"
+    r"|(scores|confusion|classes|contributions|missing_patterns|subgroups|calibration)_[^/]+\.csv"
+    r"|baselines/[A-Za-z0-9][A-Za-z0-9_.-]*/(run\.json|metrics\.jsonl|model\.keras|decisions\.json)"
+    r"|predictions_[^/]+\.csv|most_wrong_[^/]+\.json|plots/[^/]+\.png"
+    r"|checkpoints/(best|last|previous)/(weights\.npz|optimizer\.npz|position\.json)"
 )
 """Names that are ever packed. Nothing else is unpacked either: Python, for one, would run a `yaml.py` in the folder it starts in."""
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import Id, Image, Remark
+from mmtrain.columns import Group, Id, Image, Remark
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Fitted, compiled_encoder
 from mmtrain.data.image_cells import decode_cells
@@ -41,7 +41,7 @@ class Source:
 
 
 class Cells(NamedTuple):
-    """Rows `start`, `start + 1`, ... of a table as texts, by header: inputs, and id and answers where the table has them."""
+    """Rows `start`, `start + 1`, ... of a table as texts, by header: inputs, and id, group and answers where the table has them."""
 
     start: int
     texts: dict[str, pd.Series[str]]
@@ -128,14 +128,14 @@ class Pieces:
 
 
 def check_source(source: Source, experiment: Experiment) -> list[str]:
-    """The headers to read: all that the network needs, and of id and answers those that the table has.
+    """The headers to read: all that the network needs, and of id, group and answers those that the table has.
 
     Raises DataError with every column that is missing or cannot be read, and for an images folder that does not exist.
     """
     file = source.file
     needed = [column.column for column in experiment.inputs.values()]
-    identity = experiment.only(Id)
-    further = [*([identity.column] if identity else []), *(header for target in experiment.targets.values() for header in target.reads())]
+    rows = [column.column for column in (experiment.only(Id), experiment.only(Group)) if column is not None]
+    further = [*rows, *(header for target in experiment.targets.values() for header in target.reads())]
     headers = list(dict.fromkeys([*needed, *(header for header in further if header in file.headers)]))
     problems: list[Problem] = [problem for header in headers if (problem := header_problem(file, header))]
     if any(isinstance(column, Image) for column in experiment.inputs.values()):

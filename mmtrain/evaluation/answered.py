@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.bootstrap import Bootstrap, Interval
+from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.evaluation.scoring import known_rows
 from mmtrain.named_score import Score
 from mmtrain.targets import FittedTarget
@@ -53,33 +53,20 @@ class Drawn:
     bootstrap: Bootstrap
 
     @cached_property
-    def scores(self) -> dict[str, Score]:
-        """By name."""
-        return {score.name: score for score in self.rows.target.scores(self.rows.truth, self.rows.prediction)}
-
-    @cached_property
     def draws(self) -> Mapping[str, NDArray[np.float64]]:
         """Every score on every draw, (draws,); nothing where there are no rows to draw."""
         return self.bootstrap.scores(self.rows.target, self.rows.truth, self.rows.prediction) if len(self.rows) else {}
 
-    def interval(self, name: str) -> Interval | None:
-        """Of a score; None where it is undefined, or on too many draws.
-
-        None too where every draw has the same, as of one row, or of rows that are all right: that does not make the score certain.
-        """
-        value = self.scores[name].value
-        found = self.bootstrap.interval(self.draws[name], value) if value is not None else None
-        return found if found is not None and found.low < found.high else None
+    @cached_property
+    def scores(self) -> dict[str, Score]:
+        """By name, with their intervals."""
+        scores = self.rows.target.scores(self.rows.truth, self.rows.prediction)
+        return {score.name: score for score in self.bootstrap.stated(scores, self.draws)}
 
     def plain(self) -> dict[str, Any]:
-        """For metrics.json: rows, groups where these are drawn, and each score with its interval, or the reason why there is none."""
+        """For metrics.json: rows, groups where these are drawn, and scores."""
         groups = {"groups": self.bootstrap.units} if self.bootstrap.unit == "group" else {}
-        return {"rows": len(self.rows), **groups, "scores": {name: self._plain(score) for name, score in self.scores.items()}}
-
-    def _plain(self, score: Score) -> dict[str, Any]:
-        interval = self.interval(score.name)
-        limits = interval.plain() if interval is not None else {}
-        return {"value": score.value, **({"undefined": score.undefined} if score.undefined else {}), **limits}
+        return {"rows": len(self.rows), **groups, "scores": {name: score.plain() for name, score in self.scores.items()}}
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,11 +57,17 @@ class Answers:
     kind: Baseline
     label: str
     name: str
+    targets: Mapping[str, FittedTarget]
+    """With the thresholds that were chosen for this baseline."""
     predictions: Mapping[str, Array]
 
     def of(self, rows: Array) -> Answers:
         """For some of the rows: their positions, or (rows,) bool."""
         return replace(self, predictions={key: values[rows] for key, values in self.predictions.items()})
+
+    def scored(self, key: str, truth: Array) -> BaselineScores:
+        """The scores of one target, without intervals; `truth` is of the same rows, all of them known."""
+        return BaselineScores(self.kind, self.label, self.name, self.targets[key].scores(truth, self.predictions[key]))
 
 
 @dataclass(frozen=True)
@@ -81,21 +87,21 @@ class Contest:
         return tuple(self._against(one, mine, drawn) for one in others)
 
     def _against(self, other: Answers, mine: Sequence[Score], drawn: Mapping[str, Values]) -> BaselineScores:
-        target = undecided(self.target)
-        theirs = target.scores(self.truth, other.predictions[self.key])
-        theirs_drawn = self.bootstrap.scores(target, self.truth, other.predictions[self.key])
-        differences = [
-            self.bootstrap.difference(*pair, drawn[pair[0].name] - theirs_drawn[pair[0].name]) for pair in zip(mine, theirs, strict=True)
-        ]
-        return BaselineScores(other.kind, other.label, other.name, self.bootstrap.stated(theirs, theirs_drawn), tuple(differences))
+        theirs = other.scored(self.key, self.truth)
+        values = self.bootstrap.scores(other.targets[self.key], self.truth, other.predictions[self.key])
+        differences = tuple(
+            self.bootstrap.difference(score, one, drawn[score.name] - values[score.name])
+            for score, one in zip(mine, theirs.scores, strict=True)
+        )
+        return replace(theirs, scores=self.bootstrap.stated(theirs.scores, values), differences=differences)
 
 
 def blind(key: str, target: FittedTarget, rows: int) -> Answers:
     """`majority`: someone who knows the training answers of a target and looks at no column."""
     label, name = BLIND.get(target.task, ("majority", "majority: class shares of the training rows"))
-    return Answers("majority", label, name, {key: target.baseline(rows)})
+    return Answers("majority", label, name, {key: undecided(target)}, {key: target.baseline(rows)})
 
 
 def undecided(target: FittedTarget) -> FittedTarget:
-    """Without the threshold that was chosen for the model: it would have the baseline call every row the rarer class."""
+    """Without the threshold that was chosen for the model: it would have a baseline call every row the rarer class."""
     return target.model_copy(update={"threshold": UNCHOSEN}) if isinstance(target, FittedBinary) else target

@@ -144,7 +144,7 @@ class Bootstrap:
             drawn = generator.integers(0, max(self.units, 1), size=(size, self.units))
             places = drawn + self.units * np.arange(size)[:, np.newaxis]
             counts = np.bincount(places.ravel(), minlength=size * self.units).reshape(size, self.units)
-            yield counts if self._groups is None else counts[:, self._groups]
+            yield counts if self._groups is None else np.take(counts, self._groups, axis=1)
 
 
 @dataclass(frozen=True, eq=False)

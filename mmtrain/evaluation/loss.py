@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmtrain.evaluation.answered import Drawn
-from mmtrain.evaluation.bootstrap import Interval
-from mmtrain.named_score import higher_is_better
+from mmtrain.named_score import Interval, higher_is_better
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.evaluation.baselines import BaselineScores, blind, undecided
+from mmtrain.evaluation.baselines import BaselineScores, blind
 from mmtrain.evaluation.bootstrap import Drawing, Resampling
 from mmtrain.named_score import Score
 from mmtrain.targets import FittedTarget
@@ -77,14 +77,13 @@ def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array
         decided = target.decide(prediction)
         codes = np.array([target.columns.index(name) for name in decided], dtype=np.int64)
         confusion = confusion_matrix(truth, codes, count=len(target.columns))
-    baseline = blind(key, target, len(truth))
     return TargetScores(
         key,
         target.task,
         len(truth),
         int((~known).sum()),
         scores,
-        (BaselineScores(baseline.kind, baseline.label, baseline.name, undecided(target).scores(truth, baseline.predictions[key])),),
+        (blind(key, target, len(truth)).scored(key, truth),),
         classes=target.columns if len(confusion) else (),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
         drawing=drawing,

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.answered import Answered, Drawn
-from mmtrain.evaluation.bootstrap import Interval
+from mmtrain.evaluation.bootstrap import LEAST_DEFINED
 from mmtrain.evaluation.division import Divided
-from mmtrain.named_score import higher_is_better
+from mmtrain.named_score import Interval, higher_is_better
 
 LEAST_ROWS = 10
 """Of a subgroup that is compared with others: with fewer, almost any score comes about by chance."""
@@ -80,7 +82,7 @@ def _gap(names: Sequence[str | None], found: Sequence[Drawn], main: str) -> Gap 
     ranked = sorted(
         (sign * value, place)
         for place, value in values.items()
-        if value is not None and found[place].bootstrap.interval(found[place].draws[main]) is not None
+        if value is not None and np.isnan(found[place].draws[main]).mean() <= 1 - LEAST_DEFINED
     )
     if len(ranked) < 2:
         return None

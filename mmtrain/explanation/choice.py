@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from mmtrain.data.encode import Array
-from mmtrain.evaluation.scoring import known_rows
 from mmtrain.targets import FittedTarget
 
 EACH = 3
@@ -17,14 +16,13 @@ def choice(target: FittedTarget, truth: Array | None, prediction: Array) -> list
 
     Rows whose answer is not known are chosen only where that of no row is.
     """
-    known = np.flatnonzero(known_rows(truth)) if truth is not None else np.arange(0)
+    losses = np.full(len(prediction), np.nan) if truth is None else target.row_losses(truth, prediction)
+    known = np.flatnonzero(~np.isnan(losses))
     if truth is None or not len(known):
         names = ("least sure", "surest") if target.columns else ("largest prediction", "smallest prediction")
         return [(row, names[0 if far else 1]) for row, far in _ends(_doubt(target, prediction))]
-    truth, prediction = truth[known], prediction[known]
     right = target.decide(prediction) == target.spoken(truth)
-    ends = _ends(_error(target, truth, prediction))
-    return [(int(known[row]), _why(target, far=far, right=bool(right[row]))) for row, far in ends]
+    return [(int(known[row]), _why(target, far=far, right=bool(right[known[row]]))) for row, far in _ends(losses[known])]
 
 
 def _why(target: FittedTarget, *, far: bool, right: bool) -> str:
@@ -40,18 +38,6 @@ def _ends(values: Array) -> list[tuple[int, bool]]:
     order = np.argsort(-values, kind="stable").tolist()
     least = min(EACH, len(order) // 2)
     return [(row, True) for row in order[: min(EACH, len(order) - least)]] + [(row, False) for row in order[::-1][:least]]
-
-
-def _error(target: FittedTarget, truth: Array, prediction: Array) -> Array:
-    """How wrong each row is, (rows,): the probability that its true class was denied; the mean of that over labels; a number's error."""
-    if not target.columns:
-        return np.abs(prediction.reshape(-1).astype(np.float64) - truth)
-    probabilities = target.probabilities(prediction)
-    if truth.ndim > 1:
-        error: Array = np.abs(probabilities - truth).mean(axis=1)
-        return error
-    denied: Array = 1 - np.take_along_axis(probabilities, truth[:, None].astype(np.int64), axis=1)[:, 0]
-    return denied
 
 
 def _doubt(target: FittedTarget, prediction: Array) -> Array:

@@ -71,7 +71,7 @@ def _header(row: Explained) -> _Block:
     missing = f"   missing: {shortened(', '.join(row.missing), LONGEST_LABEL)}" if row.missing else ""
 
     def drawn(figure: Figure, top: float) -> None:
-        _write(figure, MARGIN, top - 0.08, shortened(chosen.id, 60), fontsize=13, fontweight="bold")
+        _write(figure, MARGIN, top - 0.08, shortened(chosen.id, LONGEST_LABEL), fontsize=13, fontweight="bold")
         beside = f"{chosen.part}, {chosen.why}" if chosen.why else chosen.part
         figure.text(1 - MARGIN / WIDTH, (top - 0.12) / figure.get_figheight(), beside, va="top", ha="right", color=QUIET)
         _write(figure, MARGIN, top - 0.40, answer)

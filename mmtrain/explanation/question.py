@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mmtrain.data.encode import Array
-from mmtrain.errors import Problem, UsageError, did_you_mean, listed
+from mmtrain.errors import Problem, did_you_mean, listed
 from mmtrain.targets import FittedTarget
 
 Method = Literal["both", "grad_cam", "integrated_gradients"]
@@ -39,18 +39,17 @@ class Question:
     """Of the class or label that is asked for; None for a number."""
 
 
-def subject(targets: Mapping[str, FittedTarget], target: str | None, class_name: str | None, method: Method, steps: int | None) -> Subject:
-    """The first target unless one is named. Raises UsageError for a target or a class that there is not."""
-    key = target or next(iter(targets))
-    if key not in targets:
-        fix = did_you_mean(key, targets) or f"This run has {listed(list(targets))}."
-        raise UsageError(Problem("--target", f"this run predicts no {key!r}.", fix))
-    names = targets[key].columns
-    if class_name is not None and class_name not in names:
-        what = f"{key} has no class {class_name!r}." if names else f"{key} is a number and has no classes."
-        fix = did_you_mean(class_name, names) or (f"Its classes are {listed(names)}." if names else "Leave --class out.")
-        raise UsageError(Problem("--class", what, fix))
-    return Subject(key, class_name, method, steps)
+def wrong(targets: Mapping[str, FittedTarget], target: str, class_name: str | None) -> list[Problem]:
+    """What is wrong with asking for this class of this target; without it nothing is known of classes."""
+    if target not in targets:
+        fix = did_you_mean(target, targets) or f"It predicts {listed(list(targets))}."
+        return [Problem("--target", f"this run predicts no {target!r}.", fix)]
+    names = targets[target].columns
+    if class_name is None or class_name in names:
+        return []
+    what = f"{target} has no class {class_name!r}." if names else f"{target} is a number and has no classes."
+    fix = did_you_mean(class_name, names) or (f"Its classes are {listed(names)}." if names else "Leave --class out.")
+    return [Problem("--class", what, fix)]
 
 
 def question(asked: Subject, target: FittedTarget, prediction: Array) -> Question:

@@ -1,7 +1,10 @@
-"""Reports a person reads: `report.write` makes `report.html` and `plots/*.png` of a run.
+"""Reports a person reads: `report.write` makes `report.html` with its plots and CSV files, and `model_card.md`, after fit and evaluate.
 
-`contents` reads the run folder, `words` puts numbers into words, `plots` draws, `drawing` has the one style and saves,
-`cohort`, `training`, `results` and `background` make the sections out of `blocks`, and `report.html` with `report.css` shows blocks. What
-`results` has of each target comes from `baselines`, `decisions`, `inputs`, `subgroups` and `most_wrong`.
-A new part of the report is a function that returns a `Section`, and its place in `report.sections`.
+`contents` reads the run folder. `words` puts numbers into words, `plots` draws, `drawing` has the one style and saves, `figures`
+says which plots a target gets, `diagram` draws the network. `sections` has the order of the page; the sections themselves are made
+out of `blocks` by `cohort`, `training`, `results` (with `baselines`, `decisions`, `inputs` and `subgroups`), `most_wrong`, `limits` and
+`background`. `report.html` with `report.css` shows blocks, `model_card.md` the same blocks in Markdown, `numbers` writes them in full.
+
+A new part of the report is a function that returns a `Section`, and its place in `sections.sections`. Every text in a block is
+escaped where it is shown; what is markup is made by us (`Picture.markup`).
 """

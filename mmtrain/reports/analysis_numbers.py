@@ -1,4 +1,4 @@
-"""Contributions, missing inputs and subgroups as tables with a line per score."""
+"""Contributions, missing inputs, subgroups and calibration as tables, a line per score or per bin of probabilities."""
 
 from __future__ import annotations
 
@@ -45,6 +45,12 @@ def _subgroups(found: list[Mapping[str, Any]]) -> Iterator[Line]:
             yield from ({"column": division["column"], "subgroup": one["name"], **line} for line in _scores(one))
 
 
+def _calibration(found: Mapping[str, Any]) -> Iterator[Line]:
+    for when, probabilities in (("before", "network"), ("after", "calibrated")):
+        for one in found.get(when, {}).get("bins", ()):
+            yield {"probabilities": probabilities, **one}
+
+
 def _scores(found: Mapping[str, Any]) -> Iterator[Line]:
     units = {"rows": found["rows"], **({"groups": found["groups"]} if "groups" in found else {})}
     for name, score in found["scores"].items():
@@ -60,5 +66,6 @@ LINES: Mapping[str, Callable[[Any], Iterator[Line]]] = {
     "contributions": _contributions,
     "missing_patterns": _missing_patterns,
     "subgroups": _subgroups,
+    "calibration": _calibration,
 }
 """By the key of metrics.json."""

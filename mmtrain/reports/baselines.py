@@ -96,7 +96,9 @@ def main_table(judged: Judged, main: str) -> Table:
     paired = "The interval is of the difference itself: both are scored on the same drawn rows."
     names = "; ".join(one["name"] for one in judged.baselines if one["name"] != one["label"])
     head = ("", title(main), "Model minus baseline", "Model is")
-    return Table(caption, head, (model, *rows), f"Better when {direction(main)}. {paired} {names[:1].upper()}{names[1:]}.")
+    return Table(
+        caption, head, (model, *rows), f"Better when {direction(main)}. {paired} {names[:1].upper()}{names[1:]}.", csv=judged.csv("scores")
+    )
 
 
 def all_table(judged: Judged) -> Table:
@@ -105,7 +107,7 @@ def all_table(judged: Judged) -> Table:
     columns: Sequence[Mapping[str, Any]] = [judged.scores, *(one["scores"] for one in judged.baselines)]
     rows = tuple((Cell(title(name)), *(number(_told(name, scores[name])) for scores in columns), Cell(direction(name))) for name in names)
     head = ("Score", "Model", *(one["label"] for one in judged.baselines), "Better when")
-    return Table(f"Scores of {judged.key} and its baselines", head, rows)
+    return Table(f"Scores of {judged.key} and its baselines", head, rows, csv=judged.csv("scores"))
 
 
 def _has(score: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:

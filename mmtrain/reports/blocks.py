@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeAlias
 
 Tone = Literal["", "good", "bad", "quiet"]
@@ -40,6 +40,12 @@ class Table:
         """The headings, aligned as the column below them."""
         numbers = [all(row[column].number for row in self.rows) for column in range(len(self.head))]
         return tuple(Cell(text, number=bool(self.rows) and number) for text, number in zip(self.head, numbers, strict=True))
+
+    def without_empty_notes(self) -> Table:
+        """Without the last column, if nothing stands there."""
+        if any(row[-1].text for row in self.rows):
+            return self
+        return replace(self, head=self.head[:-1], rows=tuple(row[:-1] for row in self.rows))
 
 
 @dataclass(frozen=True)

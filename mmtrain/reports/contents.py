@@ -55,6 +55,15 @@ class Judged:
         found: Mapping[str, Mapping[str, Any]] = self.baselines[0]["scores"]
         return found
 
+    def difference(self, score: str) -> Mapping[str, Any]:
+        """Of the model minus the first baseline: `{value, low, high}`, without what is not known."""
+        found: Mapping[str, Any] = self.baselines[0].get("differences", {}).get(score) or {}
+        return found
+
+    def csv(self, kind: str) -> str:
+        """The file of the run that holds numbers of this kind, as `numbers` writes it: `scores_test.csv`."""
+        return f"{kind}_{self.part.label}.csv"
+
     @property
     def most_wrong(self) -> Sequence[Mapping[str, Any]]:
         """Its most wrong rows, the worst first: `row`, `id`, `truth`, `prediction`, `loss`, `cells`, `pictures`, perhaps `probability`."""

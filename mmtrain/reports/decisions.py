@@ -122,7 +122,7 @@ def _thresholds(judged: Judged, point: Mapping[str, Any]) -> Table:
     )
     head = ("", "Validation, where it was chosen", judged.part.called.capitalize())
     note = "On the rows on which a threshold was chosen it looks a little too good."
-    return Table(f"Threshold {significant(point['threshold'])} of {judged.key}", head, lines, note)
+    return Table(f"Threshold {significant(point['threshold'])} of {judged.key}", head, lines, note, csv=judged.csv("scores"))
 
 
 def _bins(judged: Judged, found: Mapping[str, Any]) -> Table:
@@ -139,4 +139,10 @@ def _bins(judged: Judged, found: Mapping[str, Any]) -> Table:
     )
     what = "Calibrated probabilities" if "after" in found else "Probabilities"
     note = f"At most {found['bins']} bins of equal mass, equal probabilities together; {_of(found)}."
-    return Table(f"{what} of {judged.key} and what came true", ("Predicted", "Came true", "Interval", "Rows"), lines, note)
+    return Table(
+        f"{what} of {judged.key} and what came true",
+        ("Predicted", "Came true", "Interval", "Rows"),
+        lines,
+        note,
+        csv=judged.csv("calibration"),
+    )

@@ -11,7 +11,7 @@ from mmtrain.reports import plots
 from mmtrain.reports.blocks import Picture
 from mmtrain.reports.contents import Judged
 from mmtrain.reports.drawing import Gallery
-from mmtrain.reports.words import counted, limits, rows_called, shown
+from mmtrain.reports.words import counted, ranged, rows_called, shown
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.regression import FittedRegression
 
@@ -102,7 +102,4 @@ def _name(plot: str, judged: Judged) -> str:
 
 
 def _score(judged: Judged, name: str) -> str:
-    score = judged.scores.get(name, {})
-    if score.get("value") is None:
-        return "undefined"
-    return f"{shown(name, score['value'])}{f' ({limits(name, score)})' if 'low' in score else ''}"
+    return ranged(name, judged.scores.get(name, {"value": None}))

@@ -10,7 +10,7 @@ from mmtrain.reports import plots
 from mmtrain.reports.blocks import Block, Cell, Pictures, Table, Words, number
 from mmtrain.reports.contents import Judged
 from mmtrain.reports.drawing import Gallery
-from mmtrain.reports.words import count, counted, in_sentence, percent, ranged, rows_called, title
+from mmtrain.reports.words import count, counted, in_sentence, ranged, rows_called, title
 
 MOST_DRAWN = 20
 MOST_ROWS = 100
@@ -80,12 +80,13 @@ def contributions_table(judged: Judged, found: Mapping[str, Any], inputs: Sequen
         "Where one input tells what another tells as well, both lose little."
     )
     caption = f"Contributions to {judged.key} on the {rows_called(judged)}"
-    return Table(caption, ("Input", *(f"{title(name)}, worse by" for name in names)), tuple(lines), note)
+    head = ("Input", *(f"{title(name)}, worse by" for name in names))
+    return Table(caption, head, tuple(lines), note, csv=judged.csv("contributions"))
 
 
 def percent_of(found: Mapping[str, Any]) -> str:
     """The confidence of intervals, `95 %`."""
-    return percent(found["confidence"]).replace(".0 %", " %")
+    return f"{100 * found['confidence']:g} %"
 
 
 def _missing(judged: Judged) -> list[Block]:
@@ -113,11 +114,12 @@ def patterns_table(judged: Judged, found: Mapping[str, Any]) -> Table:
         for one in found["patterns"]
     )
     note = (
-        f"With {percent_of(found)} intervals. Rows of which something is missing may be harder or easier for other reasons too; whatever "
-        "the column's `missing` puts in the place of a missing value is in place here."
+        f"With {percent_of(found)} intervals. What training puts in the place of a missing value is in place here. Rows of which "
+        "something is missing may be harder or easier for other reasons too."
     )
     caption = f"{title(main)} of {judged.key} on the {rows_called(judged)}, by what is missing in them"
-    return Table(caption, ("Missing", "Rows", title(main), "Note"), lines, note)
+    head = ("Missing", "Rows", title(main), "Note")
+    return Table(caption, head, lines, note, csv=judged.csv("missing_patterns")).without_empty_notes()
 
 
 def masked_table(judged: Judged, found: Mapping[str, Any]) -> Table:
@@ -129,10 +131,11 @@ def masked_table(judged: Judged, found: Mapping[str, Any]) -> Table:
         worse = number("undefined", tone="quiet") if loss is None else number(ranged(main, loss))
         lines.append((Cell(one["branch"]), number(ranged(main, one["scores"][main])), worse, Cell(practice(one))))
     note = (
-        f"All rows without the branch, with {percent_of(found)} intervals. Only branches whose columns have `missing: mask` can be absent."
+        f"All rows without the branch, with {percent_of(found)} intervals. Only a branch whose columns are masked where they are missing "
+        "can be absent."
     )
     caption = f"{title(main)} of {judged.key} on the {rows_called(judged)}, were a branch missing in all of them"
-    return Table(caption, ("Without", title(main), "Worse by", "In training"), tuple(lines), note)
+    return Table(caption, ("Without", title(main), "Worse by", "In training"), tuple(lines), note, csv=judged.csv("missing_patterns"))
 
 
 def practice(masked: Mapping[str, Any]) -> str:
@@ -142,4 +145,4 @@ def practice(masked: Mapping[str, Any]) -> str:
 
 
 def _reason(found: Mapping[str, Any], main: str) -> Cell:
-    return Cell(found["scores"][main].get("undefined", ""))
+    return Cell(found["scores"][main].get("undefined") or found["scores"][main].get("note", ""))

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from mmtrain.columns import Group
-from mmtrain.reports import background, baselines, cohort, limits, results, training
+from mmtrain.reports import background, baselines, cohort, decisions, inputs, limits, results, subgroups, training
 from mmtrain.reports.blocks import Block, Points, Section, Words
-from mmtrain.reports.contents import Contents
+from mmtrain.reports.contents import Contents, Judged
 from mmtrain.reports.sections import headline, question, rows_used
 from mmtrain.reports.words import CAVEATS, counted
 
@@ -68,8 +68,18 @@ def _scores(contents: Contents, place: int) -> Section:
     part = contents.parts[place]
     blocks: list[Block] = [Words(CAVEATS[part.label])] if part.label in CAVEATS else []
     for judged in contents.judged(part):
-        blocks += [*baselines.verdicts(contents, judged), results.scores_table(judged)]
+        blocks += [*baselines.verdicts(contents, judged), results.scores_table(judged), *_analyses(judged)]
     return Section(f"Scores on {part.title}", tuple(blocks))
+
+
+def _analyses(judged: Judged) -> list[Block]:
+    """What was found besides the scores, in sentences; the tables are in the report."""
+    found: list[Block] = [Words(sentence) for sentence in decisions.sentences(judged.result)]
+    if "contributions" in judged.result:
+        found.append(Words(inputs.contribution_sentence(judged.result["contributions"])))
+    if judged.result.get("subgroups"):
+        found.append(Words(*subgroups.sentence(judged.result["subgroups"])))
+    return found
 
 
 def escaped(value: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmtrain.columns import Id
-from mmtrain.reports.blocks import Card, Cards, Cell, Thumbnail, Tone
+from mmtrain.reports.blocks import Card, Cards, Cell, Section, Thumbnail, Tone, Words
 from mmtrain.reports.contents import Contents, Judged
 from mmtrain.reports.words import count, decimals, plain, rows_called
 
@@ -17,16 +17,22 @@ NOTE = (
 PROBABILITIES = "In parentheses: the probability that the model gave to the class."
 
 
-def cards(contents: Contents, judged: Judged) -> tuple[Cards, ...]:
-    """The worst first; nothing where the run keeps no such rows."""
-    rows = judged.most_wrong
-    if not rows:
-        return ()
+def sections(contents: Contents) -> tuple[Section, ...]:
+    """A section for each part whose most wrong rows the run keeps."""
     named = contents.experiment.only(Id) is not None
-    made = tuple(_card(row, named=named) for row in rows)
-    note = f"{PROBABILITIES} {NOTE}" if "probability" in rows[0] else NOTE
-    caption = f"Most wrong for {judged.key}: of the {rows_called(judged)}, the {count(len(rows))} with the highest loss"
-    return (Cards(caption, made, note),)
+    found = ((part, [judged for judged in contents.judged(part) if judged.most_wrong]) for part in contents.parts)
+    return tuple(
+        Section(f"Most wrong rows of {part.title}", (*(_cards(judged, named=named) for judged in wrong), Words(NOTE, tone="quiet")))
+        for part, wrong in found
+        if wrong
+    )
+
+
+def _cards(judged: Judged, *, named: bool) -> Cards:
+    """The worst first."""
+    rows = judged.most_wrong
+    caption = f"Of the {rows_called(judged)}, the {count(len(rows))} with the highest loss for {judged.key}"
+    return Cards(caption, tuple(_card(row, named=named) for row in rows), PROBABILITIES if "probability" in rows[0] else "")
 
 
 def _card(row: Mapping[str, Any], *, named: bool) -> Card:

@@ -5,38 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mmtrain.reports import analysis_numbers
 from mmtrain.reports.contents import Contents, EvaluatedPart
 from mmtrain.runs import Run
+from mmtrain.scores.classification import f1
+from mmtrain.scores.drawn import share
 
-SCORES = ("target", "predictor", "score", "value", "low", "high", "rows", "note")
-CONFUSION = ("target", "true", "predicted", "rows")
-
-
-def scores_file(part: str) -> str:
-    """Every score of every target on a part, the model's and those of what stands beside it."""
-    return f"scores_{part}.csv"
-
-
-def confusion_file(part: str) -> str:
-    """Rows by true and predicted class."""
-    return f"confusion_{part}.csv"
-
-
-EPOCHS_FILE = "epochs.csv"
+EPOCHS = "epochs.csv"
 """What the learning curves show."""
+SCORES = ("target", "predictor", "score", "value", "low", "high", "difference", "difference_low", "difference_high", "rows", "note")
+"""Differences are the model's value minus the baseline's, with the interval of the difference itself."""
+CONFUSION = ("target", "true", "predicted", "rows")
+CLASSES = ("target", "class", "rows", "predicted", "recall", "precision", "f1")
 
 
 def write(run: Run, contents: Contents) -> None:
     """Write the files; one without a row is not written, and removed where an earlier evaluation wrote it."""
-    _write(run, EPOCHS_FILE, pd.DataFrame(list(contents.epochs)))
+    _write(run, EPOCHS, pd.DataFrame(list(contents.epochs)))
     for part in contents.parts:
-        _write(run, scores_file(part.label), scores(part))
-        _write(run, confusion_file(part.label), confusion(part))
-        for name, table in analysis_numbers.tables(part.results).items():
-            _write(run, f"{name}_{part.label}.csv", table)
+        found = {"scores": scores(part), "confusion": confusion(part), "classes": classes(part)}
+        for kind, table in (found | analysis_numbers.tables(part.results)).items():
+            _write(run, f"{kind}_{part.label}.csv", table)
 
 
 def _write(run: Run, name: str, table: pd.DataFrame) -> None:
@@ -56,20 +48,24 @@ def confusion(part: EvaluatedPart) -> pd.DataFrame:
     return pd.DataFrame(_confusion(part), columns=list(CONFUSION))
 
 
+def classes(part: EvaluatedPart) -> pd.DataFrame:
+    """A line per target and class."""
+    return pd.DataFrame(_classes(part), columns=list(CLASSES))
+
+
 def _scores(part: EvaluatedPart) -> Iterator[tuple[Any, ...]]:
     for key, result in part.results.items():
-        for predictor, found in predictors(result):
-            for name, score in found.items():
+        beside = result["baselines"] if "baselines" in result else [result["baseline"]]
+        for predictor in ({"name": "model", "scores": result["scores"]}, *beside):
+            for name, score in predictor["scores"].items():
+                difference = predictor.get("differences", {}).get(name) or {}
                 note = score.get("undefined") or score.get("note", "")
-                yield key, predictor, name, score["value"], score.get("low"), score.get("high"), result["rows"], note
+                yield key, predictor["name"], name, *_ranged(score), *_ranged(difference), result["rows"], note
 
 
-def predictors(result: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Mapping[str, Any]]]]:
-    """The model and every baseline of one target, by name, with their scores."""
-    yield "model", result["scores"]
-    beside = result["baselines"] if "baselines" in result else [result["baseline"]]
-    for baseline in beside:
-        yield baseline["name"], baseline["scores"]
+def _ranged(found: Mapping[str, Any]) -> tuple[float | None, ...]:
+    """Value and interval, None for what there is not."""
+    return found.get("value"), found.get("low"), found.get("high")
 
 
 def _confusion(part: EvaluatedPart) -> Iterator[tuple[Any, ...]]:
@@ -77,3 +73,12 @@ def _confusion(part: EvaluatedPart) -> Iterator[tuple[Any, ...]]:
         for true, counts in zip(result.get("classes", ()), result.get("confusion", ()), strict=True):
             for predicted, rows in zip(result["classes"], counts, strict=True):
                 yield key, true, predicted, rows
+
+
+def _classes(part: EvaluatedPart) -> Iterator[tuple[Any, ...]]:
+    for key, result in part.results.items():
+        matrix = np.array(result.get("confusion", np.empty((0, 0))), dtype=np.int64)
+        hits, true, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
+        columns = (true, predicted, share(hits, true), share(hits, predicted), f1(hits, true, predicted))
+        for name, *values in zip(result.get("classes", ()), *columns, strict=True):
+            yield key, name, *values

@@ -69,7 +69,7 @@ def roc(truth: Codes, probability: Numbers, threshold: float) -> Figure:
     axis.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="guessing")
     axis.plot(*_thinned(np.append(0, alarms / alarms[-1]), np.append(0, hits / hits[-1])), color=FIRST, label="model")
     called = probability >= threshold
-    axis.plot([called[truth == 0].mean()], [called[truth == 1].mean()], "o", color=SECOND, markersize=6, label=f"threshold {threshold:g}")
+    axis.plot([called[truth == 0].mean()], [called[truth == 1].mean()], "o", color=SECOND, markersize=6, label=f"threshold {threshold:.3g}")
     axis.set(xlabel="false positive rate (1 − specificity)", ylabel="true positive rate (sensitivity)")
     axis.legend(loc="lower right")
     return figure
@@ -84,7 +84,7 @@ def precision_recall(truth: Codes, probability: Numbers, threshold: float) -> Fi
     axis.plot(*_thinned(np.append(0, recall), np.append(precision[0], precision)), color=FIRST, drawstyle="steps-pre", label="model")
     called = probability >= threshold
     if called.any():
-        axis.plot([called[truth == 1].mean()], [truth[called].mean()], "o", color=SECOND, markersize=6, label=f"threshold {threshold:g}")
+        axis.plot([called[truth == 1].mean()], [truth[called].mean()], "o", color=SECOND, markersize=6, label=f"threshold {threshold:.3g}")
     axis.set(xlabel="recall (sensitivity)", ylabel="precision")
     axis.legend(loc="best")
     return figure

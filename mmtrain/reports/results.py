@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mmtrain.reports import baselines, decisions, inputs, most_wrong, subgroups
-from mmtrain.reports.baselines import verdicts
+from mmtrain.reports import baselines, decisions, inputs, subgroups
 from mmtrain.reports.blocks import Block, Cell, Pictures, Section, Table, Tone, Words, number
 from mmtrain.reports.contents import Contents, EvaluatedPart, Judged, answers
 from mmtrain.reports.drawing import Gallery
 from mmtrain.reports.figures import of_confusion, of_target
-from mmtrain.reports.numbers import confusion_file, scores_file
 from mmtrain.reports.words import (
     CAVEATS,
     Outcome,
+    between,
     count,
     counted,
     direction,
@@ -39,6 +37,7 @@ COMPARED: Mapping[Outcome, tuple[str, Tone]] = {
     "better": ("better", "good"),
     "worse": ("worse", "bad"),
     "same": ("the same", ""),
+    "open": ("not shown to differ", "quiet"),
     "undefined": ("–", "quiet"),
 }
 
@@ -49,19 +48,20 @@ def sections(contents: Contents, gallery: Gallery) -> tuple[Section, ...]:
 
 
 def _part(contents: Contents, part: EvaluatedPart, gallery: Gallery) -> Section:
-    found = [(judged.key, _target(contents, judged, gallery)) for judged in contents.judged(part)]
     start: tuple[Block, ...] = (Words(CAVEATS[part.label]),) if part.label in CAVEATS else ()
     if part.rows is None:
         start += (Words(f"predictions_{part.label}.csv is no longer in the run, so there are no plots."),)
-    heading = f"Results on {part.title}"
-    if not contents.several:
-        return Section(heading, (*start, *(block for _, blocks in found for block in blocks)))
-    return Section(heading, start, tuple(Section(key, blocks) for key, blocks in found))
+    heading, found = f"Results on {part.title}", contents.judged(part)
+    if contents.several:
+        each = tuple(Section(judged.key, _scores(contents, judged, gallery), _analyses(judged, gallery)) for judged in found)
+        return Section(heading, start, each)
+    blocks = (block for judged in found for block in _scores(contents, judged, gallery))
+    return Section(heading, (*start, *blocks), tuple(section for judged in found for section in _analyses(judged, gallery)))
 
 
-def _target(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block, ...]:
-    # The summary has those of the newest part.
-    blocks: list[Block] = [] if judged.part is contents.parts[0] else [*verdicts(contents, judged)]
+def _scores(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block, ...]:
+    # The summary has the verdicts on the newest part.
+    blocks: list[Block] = [] if judged.part is contents.parts[0] else [*baselines.verdicts(contents, judged)]
     if judged.result["unknown_answers"]:
         unknown = counted(judged.result["unknown_answers"], "row")
         blocks.append(Words(f"{unknown} left out of the scores: the answer is missing, or training did not have it."))
@@ -71,11 +71,20 @@ def _target(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block
         blocks += _classes(judged, gallery)
     if judged.result["task"] == "multilabel":
         blocks.append(labels_table(judged))
-    blocks += [*decisions.blocks(judged), *inputs.blocks(judged, gallery), *subgroups.blocks(judged, gallery)]
     if judged.part.rows is not None:
         pictures = of_target(judged, gallery)
         blocks += [Pictures(pictures)] if pictures else []
-    return (*blocks, *most_wrong.cards(contents, judged))
+    return tuple(blocks)
+
+
+def _analyses(judged: Judged, gallery: Gallery) -> tuple[Section, ...]:
+    """What was found besides the scores; nothing of what was not looked at."""
+    found = {
+        "Probabilities and decisions": tuple(decisions.blocks(judged)),
+        "Inputs": inputs.blocks(judged, gallery),
+        "Subgroups": subgroups.blocks(judged, gallery),
+    }
+    return tuple(Section(title, blocks) for title, blocks in found.items() if blocks)
 
 
 def scores_table(judged: Judged) -> Table:
@@ -85,22 +94,15 @@ def scores_table(judged: Judged) -> Table:
         if "[" in name:
             continue
         theirs = judged.baseline[name]
-        compared, tone = COMPARED[outcome(name, score, theirs)]
-        interval = (number(limits(name, score) or "–", tone="" if "low" in score else "quiet"),) if drawing else ()
+        compared, tone = COMPARED[outcome(name, score, theirs, judged.difference(name))]
+        interval = (number(between(name, score), tone="" if "low" in score else "quiet"),) if drawing else ()
         values = (_value(name, score), *interval, _value(name, theirs))
         lines.append((Cell(title(name)), *values, Cell(compared, tone=tone), Cell(direction(name)), _remark(score, theirs)))
     caption = f"Scores of {judged.key} on the {rows_called(judged)}"
     intervals = (f"{drawing.percent} interval",) if drawing else ()
     head = ("Score", "Model", *intervals, "Baseline", "Model is", "Better when", "Note")
     note = f"Baseline — {judged.baselines[0]['name']}.{f' Intervals — {drawing.words}.' if drawing else ''}"
-    return _without_empty_notes(Table(caption, head, tuple(lines), note, csv=scores_file(judged.part.label)))
-
-
-def _without_empty_notes(table: Table) -> Table:
-    """Without the last column, if nothing stands there."""
-    if any(row[-1].text for row in table.rows):
-        return table
-    return replace(table, head=table.head[:-1], rows=tuple(row[:-1] for row in table.rows))
+    return Table(caption, head, tuple(lines), note, csv=judged.csv("scores")).without_empty_notes()
 
 
 def _value(name: str, score: Mapping[str, Any]) -> Cell:
@@ -123,11 +125,11 @@ def _classes(judged: Judged, gallery: Gallery) -> list[Block]:
     classes: Sequence[str] = judged.result["classes"]
     picture = of_confusion(judged, matrix, classes, gallery)
     blocks: list[Block] = (
-        [confusion_table(judged.key, matrix, classes, csv=confusion_file(judged.part.label))]
+        [confusion_table(judged.key, matrix, classes, csv=judged.csv("confusion"))]
         if len(classes) <= MOST_COLUMNS
         else [Pictures((picture,), wide=True)]
     )
-    return [*blocks, classes_table(judged.key, matrix, classes)] if len(classes) > 2 else blocks
+    return [*blocks, classes_table(judged.key, matrix, classes, csv=judged.csv("classes"))] if len(classes) > 2 else blocks
 
 
 def confusion_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[str], *, csv: str) -> Table:
@@ -146,7 +148,7 @@ def confusion_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[s
     )
 
 
-def classes_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[str]) -> Table:
+def classes_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[str], *, csv: str) -> Table:
     """Recall, precision and F1 of every class."""
     each_f1 = f1(np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0))
     lines = []
@@ -166,9 +168,9 @@ def classes_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[str
     if any("undefined" in cell.text for line in lines for cell in line[3:]):
         notes.append("Undefined: recall of a class without rows, precision of a class that is never predicted, F1 of a class with neither.")
     if len(classes) > MOST_ROWS:
-        notes.append(f"The first {MOST_ROWS} of {count(len(classes))} classes; the rest is in metrics.json.")
+        notes.append(f"The first {MOST_ROWS} of {count(len(classes))} classes; the rest is in the file.")
     head = ("Class", "Rows", "Predicted", "Recall", "Precision", "F1")
-    return Table(f"Classes of {key}", head, tuple(lines), " ".join(notes))
+    return Table(f"Classes of {key}", head, tuple(lines), " ".join(notes), csv=csv)
 
 
 def _share(part: int, of: int) -> Cell:
@@ -188,8 +190,9 @@ def labels_table(judged: Judged) -> Table:
     intervals = f"Behind the comma: the {judged.drawing.percent} interval. " if judged.drawing else ""
     note = f"{intervals}In parentheses: the baseline."
     if len(judged.target.columns) > MOST_ROWS:
-        note += f" The first {MOST_ROWS} of {count(len(judged.target.columns))} labels; the rest is in metrics.json."
-    return _without_empty_notes(Table(f"Labels of {judged.key}", ("Label", "Rows", "AUC", "PR-AUC", "F1", "Note"), tuple(lines), note))
+        note += f" The first {MOST_ROWS} of {count(len(judged.target.columns))} labels; the rest is in the file."
+    head = ("Label", "Rows", "AUC", "PR-AUC", "F1", "Note")
+    return Table(f"Labels of {judged.key}", head, tuple(lines), note, csv=judged.csv("scores")).without_empty_notes()
 
 
 def _with_baseline(name: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Cell:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from mmtrain.errors import listed
-from mmtrain.reports import background, cohort, limits, results, training
+from mmtrain.reports import background, cohort, limits, most_wrong, results, training
 from mmtrain.reports.baselines import verdicts
 from mmtrain.reports.blocks import Block, Section, Words
 from mmtrain.reports.contents import Contents
@@ -29,6 +29,7 @@ def sections(contents: Contents, gallery: Gallery) -> tuple[Section, ...]:
         *training.network(contents),
         training.learning(contents, gallery),
         *results.sections(contents, gallery),
+        *most_wrong.sections(contents),
         training.weights(contents),
         limits.section(contents),
         background.columns(contents),

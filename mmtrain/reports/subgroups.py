@@ -82,9 +82,11 @@ def table(judged: Judged, division: Mapping[str, Any]) -> Table:
     for one in subgroups:
         units = [number(count(one["rows"])), *([number(count(one["groups"]))] if grouped else [])]
         scores = [number(ranged(name, one["scores"][name])) for name in names]
-        reasons = dict.fromkeys(one["scores"][name].get("undefined", "") for name in names)
+        reasons = dict.fromkeys(one["scores"][name].get("undefined", "") for name in names) | {one["scores"][main].get("note", ""): None}
         lines.append((Cell(name_of(one)), *units, *scores, Cell(" ".join(filter(None, reasons)))))
     head = (division["column"], "Rows", *(["Groups"] if grouped else []), *map(title, names), "Note")
     better = f"{title(main)}: {direction(main)} is better."
-    note = f"With {percent_of(division)} intervals. {better} All scores are in subgroups_{judged.part.label}.csv."
-    return Table(f"{judged.key} by {division['column']} on the {rows_called(judged)}", head, tuple(lines), note)
+    note = f"With {percent_of(division)} intervals. {better}"
+    return Table(
+        f"{judged.key} by {division['column']} on the {rows_called(judged)}", head, tuple(lines), note, csv=judged.csv("subgroups")
+    ).without_empty_notes()

@@ -37,7 +37,7 @@ def learning(contents: Contents, gallery: Gallery) -> Section:
     best = contents.facts.get("best_epoch")
     figure = plots.learning_curves(contents.epochs, monitor, best)
     alt = f"Line plots over {counted(len(contents.epochs), 'epoch')}: training and validation loss, {monitor}, learning rate."
-    picture = gallery.add(figure, "learning_curves", title="Learning curves", alt=alt, caption=f"The numbers are in {numbers.EPOCHS_FILE}.")
+    picture = gallery.add(figure, "learning_curves", title="Learning curves", alt=alt, caption=f"The numbers are in {numbers.EPOCHS}.")
     blocks: list[Block] = [Words(course(contents)), Pictures((picture,), wide=True)]
     if _best(contents) and not any(part.label == "validation" for part in contents.parts):
         blocks.append(best_scores(contents))

@@ -46,7 +46,7 @@ CAVEATS = {
 }
 """What is said of scores on rows that the training has used."""
 NOT_COMPARABLE = "So the model cannot be compared with the baseline."
-Outcome = Literal["better", "worse", "same", "undefined"]
+Outcome = Literal["better", "worse", "same", "open", "undefined"]
 
 
 def title(score: str) -> str:
@@ -145,13 +145,18 @@ def moment(text: str) -> str:
     return f"{when.day} {MONTHS[when.month - 1]} {when.year}, {when:%H:%M} UTC"
 
 
-def outcome(score: str, model: Mapping[str, Any], baseline: Mapping[str, Any]) -> Outcome:
-    """Of the model against the baseline. A difference that three digits do not show is none."""
+def outcome(score: str, model: Mapping[str, Any], baseline: Mapping[str, Any], difference: Mapping[str, Any] | None = None) -> Outcome:
+    """Of the model against the baseline. A difference that three digits do not show is none.
+
+    `difference`, of the model minus the baseline, has an interval where rows were drawn; one that holds 0 leaves open who is better.
+    """
     mine, theirs = model["value"], baseline.get("value")
     if mine is None or theirs is None:
         return "undefined"
     if shown(score, mine) == shown(score, theirs):
         return "same"
+    if difference is not None and "low" in difference and difference["low"] <= 0 <= difference["high"]:
+        return "open"
     return "better" if (mine > theirs) == higher_is_better(score) else "worse"
 
 
@@ -177,7 +182,11 @@ def verdict(contents: Contents, judged: Judged) -> Words:
     if theirs["value"] is None:
         return Words(f"{facts}. For the baseline it is undefined: {theirs['undefined']}", NOT_COMPARABLE, tone="bad")
     facts += f"; the baseline ({judged.baselines[0]['name']}) has {shown(name, theirs['value'])}."
-    if outcome(name, mine, theirs) != "better":
+    found = outcome(name, mine, theirs, judged.difference(name))
+    if found == "open":
+        apart = f"{shown(name, judged.difference(name)['value'])} ({limits(name, judged.difference(name))})"
+        return Words(facts, f"It is not shown that the model beats the baseline: the difference is {apart}.", tone="bad")
+    if found != "better":
         return Words(facts, "The model does not beat the baseline.", tone="bad")
     return Words(facts, "The model beats the baseline.", _but_worse(judged), "good")
 
@@ -187,7 +196,7 @@ def _but_worse(judged: Judged) -> str:
     worse = [
         in_sentence(name)
         for name, score in judged.scores.items()
-        if "[" not in name and outcome(name, score, judged.baseline[name]) == "worse"
+        if "[" not in name and outcome(name, score, judged.baseline[name], judged.difference(name)) == "worse"
     ]
     return f"It is worse than the baseline in {listed(worse)}." if worse else ""
 

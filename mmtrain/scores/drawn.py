@@ -31,7 +31,7 @@ def by_code(counts: Counts, codes: NDArray[np.int64], *, count: int) -> Counts:
     order = np.argsort(codes, kind="stable")
     present, starts = np.unique(codes[order], return_index=True)
     sums = np.zeros((len(counts), count), dtype=np.int64)
-    sums[:, present] = np.add.reduceat(counts[:, order], starts, axis=1)
+    sums[:, present] = np.add.reduceat(np.take(counts, order, axis=1), starts, axis=1)
     return sums
 
 

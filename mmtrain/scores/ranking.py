@@ -22,9 +22,10 @@ def threshold_counts(truth: NDArray[np.int64], score: NDArray[np.floating], coun
     order = np.argsort(score)[::-1]
     descending = score[order]
     last_of_tie = np.flatnonzero(np.append(descending[1:] != descending[:-1], True))
-    drawn = np.ones(len(order), dtype=np.int64) if counts is None else counts[..., order]
-    called_positive = np.cumsum(drawn, axis=-1)[..., last_of_tie]
-    true_positives = np.cumsum(drawn * truth[order], axis=-1)[..., last_of_tie]
+    # `take`, as an index in brackets is three times as slow on a last axis.
+    drawn = np.ones(len(order), dtype=np.int64) if counts is None else np.take(counts, order, axis=-1)
+    called_positive = np.take(np.cumsum(drawn, axis=-1), last_of_tie, axis=-1)
+    true_positives = np.take(np.cumsum(drawn * truth[order], axis=-1), last_of_tie, axis=-1)
     return true_positives, called_positive - true_positives
 
 

@@ -53,7 +53,7 @@ def regression_values(truth: ArrayLike, prediction: ArrayLike, counts: Counts) -
 def _median(values: Values, counts: Counts) -> Values:
     """The middle of each draw's values, or the mean of its two middle ones; NaN for a draw without rows."""
     order = np.argsort(values)
-    reached = np.cumsum(counts[:, order], axis=1)  # rows of the draw up to here
+    reached = np.cumsum(np.take(counts, order, axis=1), axis=1)  # rows of the draw up to here
     rows = reached[:, -1:]
     below, above = ((reached <= place).sum(axis=1) for place in ((rows - 1) // 2, rows // 2))
     ascending = np.append(values[order], np.nan)

@@ -121,7 +121,7 @@ class FittedTarget(Section):
         """The scores of many draws of these rows, (draws,) each, NaN where they are undefined.
 
         `counts` (draws, rows) says how often each row was drawn. This way works for every task; one that knows its scores as
-        functions of the counts is a thousand times as fast.
+        functions of the counts is several times as fast.
         """
         import numpy as np
 

@@ -18,13 +18,13 @@ from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.data.statistics import Statistics
 from mmtrain.data.table import Table
 from mmtrain.evaluation.answered import Truths
+from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.contribution import Contributions, Input, contributions, inputs_of, sampled
 from mmtrain.evaluation.division import divided
 from mmtrain.evaluation.missing_patterns import MissingPatterns, can_be_absent, masked, patterns
-from mmtrain.evaluation.scoring import TargetScores, main_score
+from mmtrain.evaluation.scoring import TargetScores, main_scores
 from mmtrain.evaluation.subgroups import Subgroups, subgroups
 from mmtrain.runs import Run
-from mmtrain.workflows.prepare import groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,7 @@ class Subject:
     arrays: Arrays
     rows: Array
     """Positions in the table."""
+    drawn: Resampling
     predictor: Any
     predictions: Mapping[str, Array]
     results: Mapping[str, TargetScores]
@@ -55,14 +56,9 @@ class Subject:
     @cached_property
     def truths(self) -> Truths:
         """The answers of these rows."""
-        several, monitor = len(self.results) > 1, self.experiment.training.early_stopping.monitor
-        main = {
-            key: main_score(monitor, result.task, [score.name for score in result.scores], f"{key}_" if several else "")
-            for key, result in self.results.items()
-        }
-        codes = groups(self.experiment, self.table)
         values = {key: self.arrays.targets[key][self.rows] for key in self.results}
-        return Truths(self.fitted.targets, values, main, None if codes is None else codes[self.rows])
+        main = main_scores(self.experiment.training.early_stopping.monitor, self.results)
+        return Truths(self.fitted.targets, values, main, self.drawn.groups)
 
 
 def analysed(subject: Subject, divisions: Sequence[Division]) -> dict[str, TargetScores]:

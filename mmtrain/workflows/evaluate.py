@@ -33,7 +33,7 @@ from mmtrain.layers.start import start_tensorflow
 from mmtrain.reports import report
 from mmtrain.runs import Run, is_test_look
 from mmtrain.workflows.analyse import Subject, analysed
-from mmtrain.workflows.baselines import Scored, check_packages, with_baselines
+from mmtrain.workflows.baselines import Home, check_packages, with_baselines
 from mmtrain.workflows.decide import overlaid, read_decisions, with_decisions
 from mmtrain.workflows.divisions import dividing
 from mmtrain.workflows.prepare import Prepared, groups, read_data, recorded_data, scored_columns
@@ -99,10 +99,11 @@ def evaluate(
     truths = {key: values[rows] for key, values in arrays.targets.items()}
     drawn = resampling(experiment, data.table, rows)
     results = {key: score_target(key, target, truths[key], predictions[key], drawn) for key, target in fitted.targets.items()}
-    results = with_baselines(Scored(run, experiment, fitted, arrays, rows, drawn, predictions, table is None, progress, say), results)
     asked = {key: Rows(truths[key], predictions[key], drawn.groups) for key in results}
     results = with_decisions(results, fitted, decisions, asked, experiment.evaluation.confidence)
-    results = analysed(Subject(run, experiment, fitted, data.table, arrays, rows, predictor, predictions, results), by.divisions)
+    subject = Subject(run, experiment, fitted, data.table, arrays, rows, drawn, predictor, predictions, results)
+    results = analysed(subject, by.divisions)
+    results = with_baselines(results, subject, drawn, Home(run, experiment, None if table else arrays, progress, say))
     predicted = frame(data.table.rows[rows], data.table.ids(rows), fitted.targets, truths, predictions, decisions)
     predicted = with_unknown_answers(predicted, experiment, fitted, truths, data.table, rows)
     looks = recorded_look(run, data.table, rows, part if table is None else None)
@@ -137,11 +138,14 @@ def check_overrides(overrides: Iterable[str]) -> None:
     """Raises UsageError for an override of what the training was, or of what was fitted at its end."""
     problems = []
     for text in overrides:
-        section, _, key = text.split("=")[0].strip().partition(".")
+        section, *keys = (part.strip() for part in text.partition("=")[0].split("."))
         if section != "evaluation":
             fix = "Only what begins with `evaluation.` can be set here; for anything else train again."
             problems.append(Problem(f"--set {text}", "the run is trained already.", fix))
-        elif key.split(".")[0] in DECIDED:
+        elif not keys:
+            fix = "Set its keys one by one: `--set evaluation.draws=500`."
+            problems.append(Problem(f"--set {text}", "the section holds what was fitted at the end of the training, too.", fix))
+        elif keys[0] in DECIDED:
             what = "this was fitted on validation rows at the end of the training."
             problems.append(Problem(f"--set {text}", what, "Set it in the experiment file, and train again."))
     if problems:

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -24,15 +25,18 @@ from mmtrain.data.formats import open_table
 from mmtrain.data.images import Progress, Say
 from mmtrain.data.statistics import Statistics
 from mmtrain.data.table import Table, headers_of
-from mmtrain.errors import DataError, Problem, UsageError, did_you_mean
+from mmtrain.errors import DataError, Problem, UsageError, did_you_mean, listed
 from mmtrain.explanation import baseline
 from mmtrain.explanation.choice import choice
 from mmtrain.explanation.explained import Cells, Chosen, Explained, in_words
-from mmtrain.explanation.question import Method, Subject, subject
+from mmtrain.explanation.question import Method, Subject, wrong
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
 from mmtrain.workflows.evaluate import opened
 from mmtrain.workflows.prepare import Prepared, only, read_data, recorded_data, scored_columns
+
+COMPARED = 10_000
+"""Ids that one that there is not is compared with; of a million it would take seconds."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Wish:
     table: Path | None = None
     """Another table instead of the run's own."""
     target: str | None = None
+    """By default the first of the experiment."""
     class_name: str | None = None
     method: Method = "both"
     steps: int | None = None
@@ -82,14 +87,20 @@ def explain(
 ) -> Explanation:
     """Explain rows with the run called `which` (see `runs.find`).
 
-    Raises UsageError for a wish that cannot be granted, RunError for a run that cannot be used, DataError for a table that does not
-    fit it, and for rows that it does not have.
+    Raises:
+        UsageError: a wish cannot be granted: there is no such row, target or class, or something is in the folder already.
+        RunError: the run cannot be used.
+        DataError: the table does not fit it, or the part is empty.
+
     """
     run = runs.find(which, output)
     experiment, fitted, _ = opened(run)
-    asked = subject(fitted.targets, wish.target, wish.class_name, wish.method, wish.steps)
+    asked = Subject(wish.target or next(iter(fitted.targets)), wish.class_name, wish.method, wish.steps)
+    problems = wrong(fitted.targets, asked.target, asked.class_name)
     if wish.folder is not None and wish.folder.exists():
-        raise UsageError(Problem(str(wish.folder), "there is something here already.", "Remove it, or give another folder with -o."))
+        problems.append(Problem(str(wish.folder), "there is something here already.", "Remove it, or give another folder with -o."))
+    if problems:
+        raise UsageError(problems)
     rows = _rows(run, experiment, wish, progress, say)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
@@ -127,21 +138,21 @@ def _other_data(experiment: Experiment, path: Path, progress: Progress | None, s
 
 
 def _named(table: Table, names: tuple[str, ...]) -> Array:
-    """The positions of rows by their ids, in the order of `names`. Raises DataError with every one that is not there."""
+    """The positions of rows by their ids, in the order of `names`. Raises UsageError with every one that is not there."""
     positions = {name: position for position, name in enumerate(table.ids())}
     gone = {row.id or str(row.row): row.reason for row in table.dropped}
     problems = []
-    for name in dict.fromkeys(names):
+    wanted = list(dict.fromkeys(names))
+    for name in wanted:
         if name in gone:
             problems.append(Problem(f"--rows {name}", f"this row of {table.path.name} was left out: {gone[name]}", "Choose another row."))
         elif name not in positions:
-            fix = (
-                did_you_mean(name, positions) or f"Ids are those of the id column, or positions; the first one is {next(iter(positions))}."
-            )
-            problems.append(Problem(f"--rows {name}", f"{table.path.name} has no row with this id.", fix))
+            known = list(islice(positions, COMPARED))
+            fix = did_you_mean(name, known) or f"The first rows are {listed(known[:3])}."
+            problems.append(Problem(f"--rows {name}", f"{table.path.name} has no such row.", fix))
     if problems:
-        raise DataError(problems)
-    return np.array([positions[name] for name in dict.fromkeys(names)], dtype=np.int64)
+        raise UsageError(problems)
+    return np.array([positions[name] for name in wanted], dtype=np.int64)
 
 
 def _explained(run: Run, experiment: Experiment, fitted: Fitted, asked: Subject, rows: _Rows, say: Say) -> Iterator[Explained]:

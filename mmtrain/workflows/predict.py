@@ -11,19 +11,23 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+import pandas as pd
 
 from mmtrain import runs
+from mmtrain.columns import Group
 from mmtrain.data.drift import Drift
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.data.formats import open_table
 from mmtrain.data.images import Say
 from mmtrain.data.pieces import Source, check_source
+from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.decisions import Rows
 from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, check_name, prediction_file
 from mmtrain.evaluation.scoring import TargetScores, known_rows, score_target
 from mmtrain.runs import Run
 from mmtrain.workflows.decide import with_decisions
 from mmtrain.workflows.loaded import Answer, Loaded, OnError
+from mmtrain.workflows.prepare import group_codes
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,9 @@ class Scoring:
         self._run = loaded.run
         self._fitted: Fitted = loaded.fitted
         self._decisions = loaded.decisions
-        self._confidence = loaded.experiment.evaluation.confidence
+        self._section = loaded.experiment.evaluation
+        self._group = loaded.experiment.only(Group)
+        self._groups: list[pd.Series[str]] = []
         self._headers = {key: target.reads() for key, target in loaded.experiment.targets.items()}
         self._truths: dict[str, list[Array]] = {}
         self._predictions: dict[str, list[Array]] = {}
@@ -122,13 +128,17 @@ class Scoring:
     def add(self, answer: Answer) -> None:
         """One piece; rows that are refused are not scored."""
         usable = ~answer.piece.refused()
+        answered = False
         for key, target in self._fitted.targets.items():
             cells = {header: answer.piece.cells[header] for header in self._headers[key] if header in answer.piece.cells}
             if len(cells) == len(self._headers[key]):
+                answered = True
                 self._truths.setdefault(key, []).append(target.truth(cells)[usable])
                 self._predictions.setdefault(key, []).append(answer.predictions[key][usable])
                 if any(column.notna().any() for column in cells.values()):
                     self._answered.add(key)
+        if answered and self._group is not None and self._group.column in answer.piece.cells:
+            self._groups.append(answer.piece.cells[self._group.column][usable])
 
     def results(self, table: Path, say: Say) -> dict[str, TargetScores]:
         """Scores as `evaluate --data` gives them; none of columns without an answer, nor of the table that was trained on."""
@@ -137,6 +147,13 @@ class Scoring:
         if truths and runs.file_hash(table) == self._run.read_json("data.json")["sha256"]:
             say("No scores: this is the table of the training. Score its test part with `mmtrain evaluate`.")
             return {}
-        rows = {key: Rows(truth, np.concatenate(self._predictions[key]), None) for key, truth in truths.items()}
-        scores = {key: score_target(key, self._fitted.targets[key], one.truth, one.prediction) for key, one in rows.items()}
-        return with_decisions(scores, self._fitted, self._decisions, rows, self._confidence)
+        drawn = self._resampling()
+        rows = {key: Rows(truth, np.concatenate(self._predictions[key]), drawn.groups) for key, truth in truths.items()}
+        scores = {key: score_target(key, self._fitted.targets[key], one.truth, one.prediction, drawn) for key, one in rows.items()}
+        return with_decisions(scores, self._fitted, self._decisions, rows, self._section.confidence)
+
+    def _resampling(self) -> Resampling:
+        """By group, where the table has the column of groups."""
+        if self._group is None or not self._groups:
+            return Resampling(self._section)
+        return Resampling(self._section, group_codes(pd.concat(self._groups, ignore_index=True)), self._group.column)

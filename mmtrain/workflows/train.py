@@ -43,7 +43,7 @@ def train(run: Run, material: Material, watch: Watcher, checkpoint: str | None =
 def trained(
     run: Run, material: Material, watch: Watcher, checkpoint: str | None = None, interruption: Interruption | None = None
 ) -> tuple[Ended, Decisions]:
-    """Train and save the best model; without an `interruption`, Ctrl-C ends it where it is."""
+    """Train and save the best model with what is fitted for it; without an `interruption`, Ctrl-C ends it where it is."""
     from mmtrain.training import loop
 
     begun = time.perf_counter()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Case:
-    """What is said of sets of pictures; `what` follows `3 pictures are`, or `3 sets of pictures that look the same are`."""
+    """What is said of rows that share pictures; `what` follows how many there are, `3 pictures are` for instance."""
 
     level: Level
     kind: str
@@ -36,6 +36,13 @@ class _Case:
 _TOO_GOOD = "The network is scored on pictures that it was trained on, so the scores are too good."
 _ONE_GROUP = "Leave the copies out, or give their rows one value in a `group` column."
 _SAME_ACROSS = _Case("error", "same_picture_across_parts", "in more than one part", _TOO_GOOD, _ONE_GROUP)
+_SAME_BESIDE = _Case(
+    "warning",
+    "same_picture_in_two_columns",
+    "the same picture in more than one column",
+    "A second branch learns nothing from what the first has seen; or a path was copied into the wrong column.",
+    "Correct the cells, or leave one of the columns out.",
+)
 _SAME_LABELS = _Case(
     "warning",
     "same_picture_with_different_labels",
@@ -80,19 +87,18 @@ def repeat_findings(headers: Sequence[str], used: Uses, cohort: Cohort) -> list[
 
 def _beside(headers: Sequence[str], used: Uses) -> Iterator[Finding]:
     """The same picture in two columns of a row."""
-    order = np.lexsort((used.columns, used.pictures, used.rows))
+    names = np.array([headers.index(header) for header in headers])[used.columns]  # one header may serve two columns
+    order = np.lexsort((names, used.pictures, used.rows))
     first, second = order[:-1], order[1:]
-    same = (used.rows[first] == used.rows[second]) & (used.pictures[first] == used.pictures[second])
+    same = (used.rows[first] == used.rows[second]) & (used.pictures[first] == used.pictures[second]) & (names[first] != names[second])
     first, second = first[same], second[same]
     if not len(first):
         return
     rows = np.unique(used.rows[first])
-    what = f"{counted(len(rows), 'row')} {'has' if len(rows) == 1 else 'have'} the same picture in more than one column."
-    why = "A second branch learns nothing from what the first has seen; or a path was copied into the wrong column."
-    fix = "Correct the cells, or leave one of the columns out."
+    what = f"{counted(len(rows), 'row')} {'has' if len(rows) == 1 else 'have'} {_SAME_BESIDE.what}."
     pairs = np.column_stack([first, second])[: SHOWN_FILES // 2].ravel()
     where = _where(headers, np.concatenate([used.columns[first], used.columns[second]]))
-    yield _finding("warning", "same_picture_in_two_columns", where, (what, why, fix), used, pairs, len(rows))
+    yield _finding(_SAME_BESIDE, where, what, used, pairs, len(rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +119,7 @@ class _Sets:
         """Two of `used` from each of the first of these sets, with different values in `apart`, which has one for each of `used`."""
         pairs: list[int] = []
         for number in np.flatnonzero(which)[: SHOWN_FILES // 2].tolist():
-            own = np.flatnonzero(self.numbers == number)
+            own = np.flatnonzero((self.numbers == number) & (apart >= 0))
             others = own[apart[own] != apart[own[0]]]
             pairs += [int(own[0]), int(others[0])]
         return np.array(pairs, dtype=np.int64)
@@ -125,12 +131,15 @@ def _sets(used: Uses, shared: NDArray[np.int64], within: NDArray[np.int64], coho
     wanted = (varying(codes, used.rows) & varying(codes, within))[codes]
     used, (_, numbers) = used.select(wanted), np.unique(codes[wanted], return_inverse=True)
     members = np.column_stack([numbers, used.rows])
-    labels = cohort.labels
-    if labels is not None and cohort.parts is not None:
-        labels = np.where(cohort.parts == TEST, -1, labels)
-    grouped = cohort.groups is not None
-    one_group = grouped & ~varying(numbers, cohort.units[used.rows])
-    return _Sets(used, numbers, cohort.spans(members, cohort.parts), cohort.spans(members, labels), one_group)
+    one_group = (cohort.groups is not None) & ~varying(numbers, cohort.units[used.rows])
+    return _Sets(used, numbers, cohort.spans(members, cohort.parts), cohort.spans(members, _known_labels(cohort)), one_group)
+
+
+def _known_labels(cohort: Cohort) -> NDArray[np.int64] | None:
+    """-1 in the test part."""
+    if cohort.labels is None or cohort.parts is None:
+        return cohort.labels
+    return np.where(cohort.parts == TEST, -1, cohort.labels)
 
 
 def varying(codes: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -148,7 +157,7 @@ def _same(headers: Sequence[str], used: Uses, cohort: Cohort) -> Iterator[Findin
     again = ~across & ~differing & ~strange
     cases = (
         (_SAME_ACROSS, across, cohort.parts),
-        (_SAME_LABELS, differing, cohort.labels),
+        (_SAME_LABELS, differing, _known_labels(cohort)),
         (_SAME_GROUPS, strange, cohort.units),
         (_SAME_AGAIN, again, None),
     )
@@ -192,13 +201,14 @@ def _told(
         "." if first == second else f" and {second}."
     )
     where = _where(headers, sets.used.columns[own])
-    return _finding(case.level, case.kind, where, (what, case.why, case.fix), sets.used, shown, len(rows))
+    return _finding(case, where, what, sets.used, shown, len(rows))
 
 
 def _where(headers: Sequence[str], columns: NDArray[np.int64]) -> str:
-    return ", ".join(headers[column] for column in np.unique(columns).tolist())
+    return ", ".join(dict.fromkeys(headers[column] for column in np.unique(columns).tolist()))
 
 
-def _finding(level: Level, kind: str, where: str, texts: tuple[str, str, str], used: Uses, shown: NDArray[np.int64], count: int) -> Finding:
+def _finding(case: _Case, where: str, what: str, used: Uses, shown: NDArray[np.int64], count: int) -> Finding:
     """`rows` and `files` go together, two by two."""
-    return Finding(level, kind, where, *texts, tuple(used.rows[shown].tolist()), tuple(used.cells[shown].tolist()), count)
+    rows, files = used.rows[shown].tolist(), used.cells[shown].tolist()
+    return Finding(case.level, case.kind, where, what, case.why, case.fix, tuple(rows), tuple(files), count)

@@ -63,7 +63,8 @@ def picture_findings(
         found += [*kind_findings(column, own), *source_findings(column, own, cohort)]
     for column, (start, end) in zip(named, pairwise(starts_of(named).tolist()), strict=True):
         found += [finding for gallery in seen for finding in _levels(column, gallery, start, end)]
-    return [*found, *repeat_findings([column.header for column in columns], uses(named, facts, seen), cohort)]
+    found += repeat_findings([column.header for column in columns], uses(named, facts, seen), cohort)
+    return list(dict.fromkeys(found))  # two columns may read the same header
 
 
 def _levels(column: PictureFiles, gallery: Gallery, start: int, end: int) -> list[Finding]:
