@@ -489,3 +489,47 @@ def test_a_page_that_cannot_be_written_is_told(tmp_path, capsys):
     target = tmp_path / "none" / "page.html"
     assert run(["inspect-data", str(tmp_path / "study.yaml"), "--quiet", "--html", str(target)]) == 2
     assert f"{target}: the file cannot be written: no such file or directory." in capsys.readouterr().err
+
+
+# Numbers
+
+
+def lognormal(random, rows):
+    return random.lognormal(0, 2, rows)
+
+
+def heaps(factor):
+    return lambda random, rows: random.normal(66, 3, rows) * np.where(random.random(rows) < 0.4, factor, 1)
+
+
+def with_slips(random, rows):
+    return np.append(random.normal(37, 0.5, rows - 2), [366.0, 371.0])
+
+
+def minus_nines(random, rows):
+    return np.where(random.random(rows) < 0.003, -999.0, random.normal(0, 3, rows).round(2))
+
+
+def few_values(random, rows):
+    return np.append(np.zeros(rows - 1), [1.0]) + random.integers(0, 2, rows) * (np.arange(rows) % 9 == 0)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "kind"),
+    [
+        (lognormal, None),
+        (heaps(1), None),
+        (heaps(2.54), "mixed_units"),
+        (heaps(1 / 12), "mixed_units"),
+        (heaps(5), None),
+        (with_slips, "outliers"),
+        (minus_nines, "outliers"),
+        (few_values, None),
+    ],
+    ids=["a long tail", "one heap", "inches and centimetres", "years and months", "no unit", "slips", "codes for missing", "counts"],
+)
+def test_numbers_far_from_all_others_or_in_two_units(tmp_path, numbers, kind):
+    table = clean()
+    table["number"] = numbers(np.random.default_rng(3), len(table))
+    found = inspected(tmp_path, table, COLUMNS | {"number": {"role": "numeric"}})
+    assert [(one.kind, one.where) for one in found.findings] == ([(kind, "number")] if kind else [])

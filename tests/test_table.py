@@ -15,7 +15,7 @@ import pytest
 
 from mmtrain.columns import Categorical, Group, Id, Image, Numeric, Text
 from mmtrain.data.table import Dropped, read
-from mmtrain.data.table_file import content_hash
+from mmtrain.data.table_file import content_hash, gathered
 from mmtrain.errors import DataError
 
 
@@ -563,3 +563,13 @@ def test_process_ends_in_order_when_a_large_table_is_refused_at_its_beginning(tm
         [sys.executable, "-c", ENDINGS_OF_PROCESSES], check=False, cwd=tmp_path, capture_output=True, text=True, timeout=300
     )
     assert (done.stdout, done.stderr) == (f"{[3] * 24}\n", "")
+
+
+def test_gathered_pieces_hold_the_same_cells_in_fewer_pieces():
+    pieces = [{"a": pd.Series([str(start), None], dtype="str"), "b": pd.Series(["x" * 50, "y"], dtype="str")} for start in range(9)]
+    found = list(gathered(iter(pieces), most=150))
+    assert [len(piece["a"]) for piece in found] == [4, 4, 4, 4, 2]
+    for header in ("a", "b"):
+        expected = pd.concat([piece[header] for piece in pieces], ignore_index=True)
+        pd.testing.assert_series_equal(pd.concat([piece[header] for piece in found], ignore_index=True), expected)
+    assert list(gathered(iter([]))) == []
