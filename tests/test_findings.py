@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from browser import FOUND, browser
 from markupsafe import escape
 from tiny import write_experiment
 
@@ -482,6 +483,16 @@ def test_the_page_holds_every_finding_and_no_markup_of_the_table(tmp_path, fault
     assert all(escape(finding.what) in text for finding in faulty.findings)
     assert len(faulty.findings) > 20
     assert len(text) < 200_000
+
+
+@pytest.mark.skipif(FOUND is None, reason="no browser on the PATH")
+def test_a_browser_shows_the_page_without_a_complaint_on_a_telephone_too(tmp_path, faulty):
+    write_page(faulty, tmp_path / "page.html")
+    with browser(tmp_path / "profile") as page:
+        page.open(tmp_path / "page.html", width=390, scheme="dark")
+        assert (page.complaints, page.loaded) == ([], [(tmp_path / "page.html").as_uri()])
+        assert page.value("document.documentElement.scrollWidth") == 390
+        assert page.value("document.querySelectorAll('h3').length") == 3  # errors, warnings, notes
 
 
 def test_a_page_that_cannot_be_written_is_told(tmp_path, capsys):
