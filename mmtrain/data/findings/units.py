@@ -44,10 +44,10 @@ def two_units(cells: Cells) -> list[Finding]:
         return []
     middles = float(np.median(low)), float(np.median(high))
     spreads = [max(float(heap.std()), 1e-9) for heap in (low, high)]
-    distance = (middles[1] - middles[0]) * np.sqrt(2) / np.hypot(*spreads)
+    distance = (middles[1] - middles[0]) * np.sqrt(2) / np.hypot(spreads[0], spreads[1])
     between = np.mean((logs > middles[0] + (middles[1] - middles[0]) / 3) & (logs < middles[1] - (middles[1] - middles[0]) / 3))
     alike = ALIKE_SPREADS if min(len(low), len(high)) >= LEAST_ROWS else ALIKE_OF_FEW
-    rough = Z * MEDIAN_ERROR * float(np.hypot(*(spread / np.sqrt(len(heap)) for spread, heap in zip(spreads, (low, high), strict=True))))
+    rough = Z * MEDIAN_ERROR * float(np.hypot(spreads[0] / np.sqrt(len(low)), spreads[1] / np.sqrt(len(high))))
     factor = float(np.exp(middles[1] - middles[0]))
     if not _is_unit(factor, rough) or distance < SEPARATION or between > VALLEY or max(spreads) > alike * min(spreads):
         return []
