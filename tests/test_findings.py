@@ -544,3 +544,136 @@ def test_numbers_far_from_all_others_or_in_two_units(tmp_path, numbers, kind):
     table["number"] = numbers(np.random.default_rng(3), len(table))
     found = inspected(tmp_path, table, COLUMNS | {"number": {"role": "numeric"}})
     assert [(one.kind, one.where) for one in found.findings] == ([(kind, "number")] if kind else [])
+
+
+# Faults in few rows, in other columns, in part
+
+
+def study(table, **columns):
+    """Columns beside the answer and the part, by their roles."""
+    roles = {name: {"role": role, **({"missing": "median"} if role == "numeric" else {})} for name, role in columns.items()}
+    return roles | {"part": {"role": "split"}, "y": {"role": "target", "task": "binary" if table["y"].nunique() == 2 else "multiclass"}}
+
+
+def plain(rows=400, classes=("no", "yes")):
+    """A number and an answer that know nothing of each other, parts by chance."""
+    random = np.random.default_rng(3)
+    return pd.DataFrame(
+        {
+            "a": np.round(random.normal(50, 9, rows), 1),
+            "y": random.choice(classes, rows),
+            "part": random.permutation(np.resize(["train"] * 6 + ["validation"] * 2 + ["test"] * 2, rows)),
+        }
+    )
+
+
+@pytest.mark.parametrize("first", [6, 12, 150])
+def test_few_months_among_years_are_told(tmp_path, first):
+    table = plain()
+    table["a"] = np.round(table["a"])
+    table.loc[: first - 1, "a"] *= 12
+    finding = one(inspected(tmp_path, table, study(table, a="numeric")), "mixed_units")
+    assert (finding.level, finding.where, finding.count) == ("warning", "a", first)
+
+
+def test_two_codes_are_no_units(tmp_path):
+    table = plain()
+    table["sex"] = np.random.default_rng(0).choice([1, 2], len(table))
+    table["arm"] = np.random.default_rng(1).choice([1, 12], len(table))
+    assert kinds(inspected(tmp_path, table, study(table, a="numeric", sex="numeric", arm="numeric"))) == set()
+
+
+@pytest.mark.parametrize(("code", "rows"), [(-99, 9), (999, 60)])
+def test_a_code_for_missing_is_told_however_often_it_is_there(tmp_path, code, rows):
+    table = plain()
+    table.loc[: rows - 1, "a"] = code
+    finding = one(inspected(tmp_path, table, study(table, a="numeric")), "outliers")
+    assert (finding.level, finding.count) == ("warning", rows)
+
+
+@pytest.mark.parametrize("role", ["numeric", "text"])
+def test_cells_that_are_empty_in_one_part_are_a_shift(tmp_path, role):
+    table = plain()
+    table["b"] = table["a"].astype(str) + ("" if role == "numeric" else " years, a word and another")
+    test = np.flatnonzero(table["part"] == "test")
+    table.loc[test[:40], "b"] = None
+    columns = study(table, a="categorical") | {"b": {"role": role, "missing": "median" if role == "numeric" else "mask"}}
+    finding = next(finding for finding in inspected(tmp_path, table, columns).findings if finding.kind == "shift" and finding.where == "b")
+    assert (finding.level, finding.what) == ("warning", "test differs from training: 50% of the cells are empty, in training 0%.")
+
+
+@pytest.mark.parametrize(("role", "codes"), [("categorical", "12"), ("numeric", "12"), ("categorical", "123"), ("numeric", "123")])
+def test_categories_in_other_words_are_told_but_for_a_slip(tmp_path, role, codes):
+    table = plain()
+    table["kind"] = np.random.default_rng(0).choice(list("xyz")[: len(codes)], len(table))
+    table["code"] = table["kind"].map(dict(zip("xyz", codes, strict=False)))
+    table.loc[0, "code"] = codes[0] if table.loc[0, "kind"] != "x" else codes[1]
+    finding = one(inspected(tmp_path, table, study(table, kind="categorical", code=role)), "equal_columns")
+    assert finding.where == "kind, code"
+    paired = f"each of the {len(codes)} categories of one goes with one category of the other, in 99.8% of the rows"
+    assert finding.what == f"{paired}: the same names in other words."
+
+
+def test_correlation_of_columns_with_holes_is_of_the_rows_that_both_have(tmp_path):
+    table = plain()
+    table["b"] = 3 * table["a"] + 7
+    table.loc[:99, "a"], table.loc[50:149, "b"] = None, None
+    finding = one(inspected(tmp_path, table, study(table, a="numeric", b="numeric")), "equal_columns")
+    assert finding.what == "one number follows from the other in a straight line: their correlation is 1.0000."
+
+
+@pytest.mark.parametrize("role", ["numeric", "categorical"])
+def test_a_column_that_gives_one_class_of_several_away_is_a_note(tmp_path, role):
+    table = plain(classes=("u", "v", "w", "x"))
+    random = np.random.default_rng(0)
+    chance = {"numeric": np.round(random.normal(0, 1, len(table)), 2), "categorical": random.choice(["no", "unknown"], len(table))}[role]
+    table["l"] = np.where(table["y"] == "u", {"numeric": 9, "categorical": "done"}[role], chance)
+    finding = one(inspected(tmp_path, table, study(table, a="numeric", l=role)), "gives_answer_away")
+    assert (finding.level, finding.where) == ("note", "l")
+    assert finding.what.startswith("the column alone tells 'u' of 'y' from the other classes without fail: AUC 1.000, 95 % interval 0.9")
+
+
+def test_a_validation_part_that_looks_back_is_told(tmp_path):
+    table = plain()
+    later = table["part"].map({"validation": 0, "train": 400, "test": 800}).to_numpy()
+    days = np.random.default_rng(0).integers(0, 200, len(table)) + later
+    table["day"] = (pd.to_datetime("2021-01-01") + pd.to_timedelta(days, unit="D")).strftime("%Y-%m-%d")
+    finding = one(inspected(tmp_path, table, study(table, a="numeric")), "time_looks_back")
+    assert (finding.level, finding.count) == ("error", 80)
+    assert finding.what.startswith(
+        "the given parts look back: the validation rows are the earlier ones. 80 validation rows of 80 are earlier"
+    )
+
+
+@pytest.mark.parametrize(("role", "named"), [("id", "S{:04d}"), ("id", "{:04d}/b"), ("group", "P{:04d}")])
+def test_names_whose_numbers_go_with_the_answer_are_told(tmp_path, role, named):
+    table = plain()
+    place = np.argsort(np.argsort(0.7 * (table["y"] == "yes") + np.random.default_rng(0).random(len(table))))
+    table["k"] = [named.format(number) for number in place]
+    table.loc[5, "k"] = "pilot"
+    finding = one(inspected(tmp_path, table, study(table, a="numeric", k=role)), "order_tells_label")
+    assert (finding.level, finding.where) == ("warning", "k")
+
+
+@pytest.mark.parametrize(("rows", "level"), [(4, "note"), (16, "warning")])
+def test_unseen_categories_are_a_warning_where_chance_does_not_explain_them(tmp_path, rows, level):
+    table = plain(rows=100 if level == "note" else 400)
+    table["kind"] = np.random.default_rng(0).choice(["x", "y"], len(table))
+    table.loc[np.flatnonzero(table["part"] == "test")[:rows], "kind"] = "new"
+    finding = one(inspected(tmp_path, table, study(table, a="numeric", kind="categorical")), "unseen_categories")
+    assert (finding.level, finding.count) == (level, rows)
+
+
+def test_a_text_that_is_the_same_in_every_row_is_told_without_its_words(tmp_path):
+    table = plain()
+    table["note"] = "nothing of note"
+    finding = one(inspected(tmp_path, table, study(table, a="numeric", note="text")), "constant")
+    assert (finding.where, finding.what) == ("note", "every cell is the same.")
+
+
+def test_parts_that_a_bare_table_gives_are_looked_at(tmp_path):
+    table = plain()
+    table.loc[table["part"] == "test", "a"] += 9
+    table.rename(columns={"part": "split", "y": "label"}).to_csv(tmp_path / "table.csv", index=False)
+    finding = one(inspect_table(tmp_path / "table.csv"), "shift")
+    assert (finding.level, finding.where) == ("warning", "a")

@@ -199,6 +199,14 @@ def test_mixed_depths_are_a_warning_where_some_have_16_bits(tmp_path):
     assert [(one.level, one.kind) for one in found(tmp_path, channels=1)] == [("note", "mixed_modes"), ("note", "mixed_bit_depths")]
 
 
+def test_what_no_usable_picture_has_is_not_counted_among_the_modes(clean):
+    Pillow.fromarray(np.arange(SIDE * SIDE, dtype=np.uint16).reshape(SIDE, SIDE)).save(clean / "5.png")
+    scene(6).convert("L").save(clean / "6.png")
+    told = {finding.kind: finding.what for finding in found(clean)}
+    assert set(told) == {"undecodable_files", "mixed_modes"}
+    assert told["mixed_modes"] == "pictures have different modes: RGB 58 and L 1."
+
+
 def test_pictures_that_lose_their_proportions_are_told(clean):
     scene(5).resize((60, 40)).save(clean / "5.png")
     stretched, cut = only(found(clean)), only(found(clean, resize="crop"))

@@ -51,7 +51,8 @@ def survey_findings(survey: Survey, file: TableFile, *, progress: Progress | Non
     """Everything that was found in a table whose roles were guessed."""
     uses = [Use(one.header, one.guess.role, None, str(one.guess.options.get("task", ""))) for one in survey.used]
     sheet = read_sheet(file, uses, survey.rows)
-    cohort = _cohort(sheet, None, given=False)
+    parts = _marked(sheet)
+    cohort = _cohort(sheet, parts, given=parts is not None)
     headers = [use.header for use in uses if use.role == "image"]
     pictures: list[Finding] = []
     if headers and survey.images is not None:
@@ -69,7 +70,12 @@ def _parts(sheet: Sheet, tried: Examined, *, given: bool) -> NDArray[np.int8] | 
         for code, (_, positions) in enumerate(tried.divided.items()):
             codes[tried.table.rows[positions]] = code
         return codes
-    marks = sheet.of_role("split") if given else []
+    return _marked(sheet) if given else None
+
+
+def _marked(sheet: Sheet) -> NDArray[np.int8] | None:
+    """The parts that the table gives its rows; None where it gives none."""
+    marks = sheet.of_role("split")
     if not marks:
         return None
     found, names = marks[0].codes(np.arange(sheet.rows))

@@ -32,10 +32,10 @@ MOST_TEXTS = 20_000
 MOST_NAMES = 50_000
 """Different values of a column whose names are kept."""
 
-WITH_NUMBERS = ("numeric", "categorical", "target", "id", "date")
+WITH_NUMBERS = ("numeric", "categorical", "target", "id", "group", "date")
 """Roles whose cells may be read as numbers."""
 
-ENDING_NUMBER = r"([0-9]{1,15})\s*$"
+LAST_NUMBER = r"([0-9]{1,15})[^0-9]*$"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Cells:
     """Equal for equal cells, 0 for a missing one. 64 bits: among a million cells two different ones share a print once in 40 million
     tables. Texts are compared without regard to capitals and to blanks around them."""
     numbers: NDArray[np.float64] | None = None
-    """NaN where there is none; days since 1970 for dates, for ids the number they end in. None where numbers would mean nothing."""
+    """NaN where there is none; days since 1970 for dates, the last number in ids and groups. None where numbers would mean nothing."""
     names: Mapping[int, str] = field(default_factory=dict)
     """Print -> cell, of the first `MOST_NAMES` different ones; none for texts and pictures."""
     lengths: NDArray[np.int32] | None = None
@@ -214,7 +214,7 @@ class _Names(_Gatherer):
     def _numbers(self, values: pd.Series[str]) -> NDArray[np.float64]:
         if self.use.role == "date":
             return days(values)
-        return numbers(values.str.extract(ENDING_NUMBER)[0].astype("str")) if self.use.role == "id" else numbers(values)
+        return numbers(values.str.extract(LAST_NUMBER)[0].astype("str")) if self.use.role in ("id", "group") else numbers(values)
 
     def _more(self) -> dict[str, Any]:
         return {"names": self._names}

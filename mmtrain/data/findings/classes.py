@@ -12,6 +12,7 @@ from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort, distinct_pairs
 from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
 from mmtrain.data.findings.inputs import names_each_row
+from mmtrain.data.findings.significance import SURE
 from mmtrain.data.guess import shown
 from mmtrain.errors import listed
 
@@ -25,7 +26,7 @@ FEW_TO_SCORE = 10
 FEW_TO_LEARN = 3
 """Training rows of a category, below which nothing is learned of it."""
 UNSEEN = 0.05
-"""The share of a part's rows with categories unknown to training from which it is a warning."""
+"""The share of a part's rows with categories unknown to training above which it is a warning, unless chance left them out."""
 LEAST_ROWS = 100
 """Training rows below which most categories are rare anyway."""
 
@@ -129,11 +130,11 @@ def _unseen(cells: Cells, cohort: Cohort) -> list[Finding]:
         return []
     known = pd.unique(cells.prints[_training(cells, cohort)])
     found: list[NDArray[np.int64]] = []
-    worst = 0.0
+    strange = False
     for part in (VALIDATION, TEST):
         rows = cohort.of_part(part)
         unseen = rows[~np.isin(cells.prints[rows], known) & ~cells.missing[rows]]
-        worst = max(worst, len(unseen) / max(len(rows), 1))
+        strange |= len(unseen) > UNSEEN * len(rows) and _beyond_chance(cells, cohort, unseen)
         found.append(unseen)
     rows = np.concatenate(found)
     if not len(rows):
@@ -144,6 +145,15 @@ def _unseen(cells: Cells, cohort: Cohort) -> list[Finding]:
         f"{counted(len(rows), 'row')} of validation and test {verb} a category that training does not: {_named(names, np.unique(codes))}."
     )
     why = "The network has learned nothing of them: all of them share one code."
-    level: Level = "warning" if worst >= UNSEEN else "note"
+    level: Level = "warning" if strange else "note"
     fix = "Mark some of their rows train, or merge them with categories that training has." if cohort.given else "Merge rare categories."
     return [Finding(level, "unseen_categories", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
+
+
+def _beyond_chance(cells: Cells, cohort: Cohort, unseen: NDArray[np.int64]) -> bool:
+    """Whether chance would have put some row, or group, of the most frequent of these categories into training."""
+    codes, names = cells.codes(unseen)
+    most = int(np.bincount(distinct_pairs(codes, cohort.units[unseen])[0]).max())
+    divided = cohort.parts >= 0 if cohort.parts is not None else np.zeros(cohort.rows, dtype=np.bool_)
+    trained = len(cohort.of_part(TRAIN)) / max(int(divided.sum()), 1)
+    return cohort.given and len(names) * (1 - trained) ** most < SURE

@@ -1,4 +1,4 @@
-"""The same row twice, the same text twice, the same column twice.
+"""The same row twice, the same text twice.
 
 Rows of few categories are equal by chance, as two men of 40 are. Rows count as copies only where chance cannot explain them: were
 column c independent of the others, the pairs of rows that agree in all but c would agree in c as well with the chance p that two
@@ -8,14 +8,13 @@ the equal pairs, whatever the column, nothing is said.
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mmtrain.data.findings.cells import Cells, Sheet
-from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort, distinct_pairs
+from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
 from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
 
 if TYPE_CHECKING:
@@ -34,12 +33,6 @@ LEAST_OFTEN = 10
 MUCH, LITTLE = 0.01, 0.001
 """Shares of a part's rows that are copies of training rows: they move its scores by so much at most. From the first on an error, below
 the second a note."""
-MOST_PAIRED = 400
-"""Columns that are compared with each other; of more, the first."""
-NEARLY = 0.99
-ALIKE = 0.999
-"""A correlation from which one number says what the other does."""
-LEAST_ROWS = 20
 
 
 def copies(sheet: Sheet, cohort: Cohort) -> list[Finding]:
@@ -48,7 +41,7 @@ def copies(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     found = _of_rows(sheet, cohort, same_rows)
     for cells in sheet.of_role("text"):
         found += _of_texts(cells, cohort, same_rows)
-    return found + equal_columns(sheet)
+    return found
 
 
 def equal_rows(sheet: Sheet) -> NDArray[np.int64]:
@@ -172,59 +165,3 @@ def _disagreeing(sets: NDArray[np.int64], cohort: Cohort, where: str, noun: str)
     why = "At most one of the answers is right, and no model can give both."
     fix = "Find out which answer is right, and mend or leave out the others."
     return [Finding("warning", f"conflicting_{noun}", where, what, why, fix, first_rows(rows), count=len(rows))]
-
-
-def equal_columns(sheet: Sheet) -> list[Finding]:
-    """Inputs that say the same: equal cells, categories that are renamed, numbers that are multiples of each other."""
-    rows = np.arange(sheet.rows)
-    rows = rows if len(rows) <= 20_000 else sheet.sample
-    able = [cells for cells in sheet.inputs if len(pd.unique(cells.prints[rows])) > 1][:MOST_PAIRED]
-    found: list[Finding] = []
-    told: set[int] = set()
-    for (_, first), (place, second) in combinations(enumerate(able), 2):
-        if place in told:
-            continue  # equal to a column before both, and so is the first
-        if how := _same(first, second, rows):
-            where = f"{first.header}, {second.header}"
-            why = "What either of them contributes cannot be told from the other, and the weight of what they say is doubled."
-            fix = f"Leave out '{second.header}', unless you know why there are two."
-            found.append(Finding("warning", "equal_columns", where, how, why, fix))
-            told.add(place)
-    return found
-
-
-def _same(first: Cells, second: Cells, rows: NDArray[np.int64]) -> str:
-    """In which way two columns are the same, or nothing."""
-    both = ~(first.missing | second.missing)[rows]
-    kept = rows[both]
-    if len(kept) < max(LEAST_ROWS, 0.5 * len(rows)):
-        return ""
-    share = float((first.prints[kept] == second.prints[kept]).mean())
-    if share >= NEARLY:
-        return "the cells of the two columns are equal." if share == 1 else f"{share:.1%} of the cells of the two columns are equal."
-    roles = {first.use.role, second.use.role}
-    if roles == {"numeric"} and first.numbers is not None and second.numbers is not None:
-        return _multiples(first.numbers[kept], second.numbers[kept])
-    if roles == {"categorical"}:
-        return _renamed(first.prints[kept], second.prints[kept])
-    return ""
-
-
-def _multiples(first: NDArray[np.float64], second: NDArray[np.float64]) -> str:
-    known = ~(np.isnan(first) | np.isnan(second))
-    x, y = first[known], second[known]
-    if len(x) < LEAST_ROWS or x.min() == x.max() or y.min() == y.max():
-        return ""
-    correlation = float(np.corrcoef(x, y)[0, 1])
-    if abs(correlation) < ALIKE:
-        return ""
-    return f"one number follows from the other in a straight line: their correlation is {correlation:.4f}."
-
-
-def _renamed(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> str:
-    """Two names would be paired by chance in small tables: at least three, each in five rows on average."""
-    (codes, found), (others, other) = pd.factorize(first), pd.factorize(second)
-    names = len(found)
-    if names < 3 or names * 5 > len(first) or not len(distinct_pairs(codes, others)[0]) == names == len(other):
-        return ""
-    return f"each of the {names} categories of one goes with one category of the other: the same names in other words."

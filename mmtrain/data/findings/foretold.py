@@ -11,7 +11,7 @@ three allows: none of n units failed, so up to 3/n may (Hanley and Lippman-Hand 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +44,10 @@ class Foretold:
     score: float
     low: float
     high: float
+    label: int = -1
+    """The class that is told from all others; -1 where all classes count."""
+    best: Foretold | None = None
+    """Of the class that is foretold best, where several count."""
 
     def __str__(self) -> str:
         return f"{self.name} {self.score:.3f}, 95 % interval {self.low:.3f} to {self.high:.3f}"
@@ -74,7 +78,12 @@ def ordered_class(numbers: NDArray[np.float64], labels: NDArray[np.int64], units
 def _ranked(kept: NDArray[np.int64], guesses: NDArray[np.float64], labels: NDArray[np.int64], units: NDArray[np.int64]) -> Foretold:
     """The mean AUC of the classes `kept`, each with its column of `guesses` (n, classes)."""
     areas, influences = zip(*(_area(labels == label, guesses[:, k]) for k, label in enumerate(kept)), strict=True)
-    return _with_interval("AUC", float(np.mean(areas)), np.mean(influences, axis=0), units, _fewest(labels, units, kept))
+    every = _with_interval("AUC", float(np.mean(areas)), np.mean(influences, axis=0), units, _fewest(labels, units, kept))
+    if len(kept) == 1:
+        return every
+    k = int(np.argmax(areas))
+    best = _with_interval("AUC", float(areas[k]), influences[k], units, _fewest(labels, units, kept[k : k + 1]))
+    return replace(every, best=replace(best, label=int(kept[k])))
 
 
 def foretold_number(values: NDArray[np.int64], answers: NDArray[np.float64], units: NDArray[np.int64]) -> Foretold | None:

@@ -1,4 +1,4 @@
-"""Single input columns: constants, ids, numbers far from all others, cells of another type, numbers in two units."""
+"""Single input columns: constants, ids, numbers far from all others, cells of another type, numbers with units behind."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.data.drift import UNITS
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
+from mmtrain.data.findings.units import two_units
 from mmtrain.data.guess import ID_WORDS, name_words, plain, shown
 from mmtrain.errors import listed
 
@@ -33,18 +33,9 @@ ON_A_SCALE = 6.0
 GAP = 3.0
 """How many times as far from the median as the farthest of the others an outlier is."""
 FEW_OUTLIERS = 0.005
-"""More than this share is no outlier but a second kind of row."""
+"""More than this share is no outlier but a second kind of row; unless all are the same number, which is a code for missing."""
 SWOLLEN = 2.0
 """How many times the standard deviation has to grow for the outliers to squeeze all others when the column is normalised."""
-
-VALLEY = 0.02
-"""The most rows between two heaps of numbers."""
-SEPARATION = 4.0
-"""Distance of two heaps in their own spreads (Ashman and others 1994 call 2 a clean separation)."""
-LEAST_HEAP = 0.05
-ALIKE_SPREADS = 1.5
-"""Another unit shifts logarithms and leaves their spread as it is."""
-UNIT_TOLERANCE = 0.1
 
 WITH_UNIT = re.compile(r"^\s*[-+]?\d+(?:[.,]\d+)?\s*([A-Za-zµ°%][A-Za-zµ°%²³/]{0,9})\.?\s*$")
 DECIMAL_COMMA = re.compile(r"^\s*[-+]?\d+,\d+\s*$")
@@ -62,7 +53,7 @@ def inputs(sheet: Sheet, cohort: Cohort) -> list[Finding]:  # noqa: ARG001
         found += constant
         if not constant and cells.use.role != "text":
             found += _id_like(cells) + _types(cells)
-            found += _units(cells) or _outliers(cells)
+            found += two_units(cells) or _outliers(cells)
     return found
 
 
@@ -73,16 +64,22 @@ def _constant(cells: Cells) -> list[Finding]:
     different, times = np.unique(cells.prints, return_counts=True)
     others = len(cells.prints) - int(times.max())
     if len(different) == 1:
-        what = "every cell is empty." if different[0] == 0 else f"every cell is {shown(cells.names.get(int(different[0]), 'the same'))}."
+        value = "empty" if different[0] == 0 else _named(cells, int(different[0]))
+        what = f"every cell is {value}."
         return [Finding("warning", "constant", cells.header, what, "Nothing can be learned from it.", "Leave the column out.")]
     if others >= FEW or others > (1 - NEARLY) * len(cells.prints):
         return []
     usual = different[times.argmax()]
     rows = np.flatnonzero(cells.prints != usual)
-    value = "empty" if usual == 0 else shown(cells.names.get(int(usual), "the same"))
+    value = "empty" if usual == 0 else _named(cells, int(usual))
     what = f"all cells but {others:,} are {value}."
     why = "So few rows teach nothing that holds, and whichever part they fall into decides what is seen of them."
     return [Finding("note", "nearly_constant", cells.header, what, why, "Leave the column out.", first_rows(rows), count=others)]
+
+
+def _named(cells: Cells, value: int) -> str:
+    """Texts have no names."""
+    return shown(cells.names[value]) if value in cells.names else "the same"
 
 
 def _id_like(cells: Cells) -> list[Finding]:
@@ -191,7 +188,7 @@ def _apart(numbers: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.
     if known.min() > 0:
         far &= _far(np.log(numbers), np.log(known), ON_A_SCALE)
     rows, rest, middle = np.flatnonzero(far), numbers[~far & ~np.isnan(numbers)], np.median(known)
-    if len(rows) > max(3, FEW_OUTLIERS * len(known)):
+    if len(rows) > max(3, FEW_OUTLIERS * len(known)) and len(np.unique(numbers[rows])) > 1:
         return rows[:0], known
     return rows[np.abs(numbers[rows] - middle) >= GAP * np.abs(rest - middle).max()], rest
 
@@ -204,43 +201,3 @@ def _far(numbers: NDArray[np.float64], known: NDArray[np.float64], deviations: f
         return np.zeros(len(numbers), dtype=np.bool_)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.abs(numbers - middle) > deviations * spread)
-
-
-def _units(cells: Cells) -> list[Finding]:
-    """Two heaps of positive numbers whose sizes differ by the factor between two units: an age in years and in months."""
-    if cells.use.role != "numeric" or cells.numbers is None:
-        return []
-    known = np.flatnonzero(cells.numbers > 0)
-    if len(known) < 2 * LEAST_ROWS or len(known) < 0.9 * np.count_nonzero(~np.isnan(cells.numbers)):
-        return []
-    logs = np.log(cells.numbers[known])
-    border = _border(logs)
-    low, high = logs[logs <= border], logs[logs > border]
-    if min(len(low), len(high)) < max(LEAST_ROWS, LEAST_HEAP * len(logs)):
-        return []
-    middles = float(np.median(low)), float(np.median(high))
-    spreads = [max(float(heap.std()), 1e-9) for heap in (low, high)]
-    distance = (middles[1] - middles[0]) * np.sqrt(2) / np.hypot(spreads[0], spreads[1])
-    between = np.mean((logs > middles[0] + (middles[1] - middles[0]) / 3) & (logs < middles[1] - (middles[1] - middles[0]) / 3))
-    factor = float(np.exp(middles[1] - middles[0]))
-    unit = next((unit for unit in UNITS if abs(factor / max(unit, 1 / unit) - 1) <= UNIT_TOLERANCE), None)
-    if unit is None or distance < SEPARATION or between > VALLEY or max(spreads) > ALIKE_SPREADS * min(spreads):
-        return []
-    rows = known[logs > border] if len(high) <= len(low) else known[logs <= border]
-    names = f"around {np.exp(middles[0]):.4g} and around {np.exp(middles[1]):.4g}"
-    what = f"the numbers are in two heaps, {names}: {counted(len(rows), 'row')} look as if in another unit, {factor:.3g} times the other."
-    why = "Twelve months are read as twelve years, and the model learns from both as if they were one thing."
-    fix = "Find out the unit of each row, for instance by where it comes from, and bring all to one."
-    return [Finding("warning", "mixed_units", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
-
-
-def _border(logs: NDArray[np.float64]) -> float:
-    """Where two heaps are best parted: the variance within them is least (Otsu 1979)."""
-    counts, edges = np.histogram(logs, bins=256)
-    middles = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)
-    sums = np.cumsum(counts * middles)
-    above = below[-1] - below
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
-    return float(edges[1 + int(np.nanargmax(between))])

@@ -29,6 +29,8 @@ LOWEST = 0.8
 """Where the interval of such a score must begin."""
 ORDERED = 0.15
 """How far from 0.5 the AUC of an order has to be, and half of how far from 0 a rank correlation."""
+MOST_UNNUMBERED = 0.05
+"""The share of ids without a number, as of a pilot, from which the numbers are no order."""
 MISSING_NOTE, MISSING_WARNING = 0.1, 0.3
 """Differences of the share of empty cells between classes."""
 LEAST_MISSING = 5
@@ -54,6 +56,8 @@ def giving_away(sheet: Sheet, cohort: Cohort, answer: Answer) -> list[Finding]:
             score = _alone(cells, part, cohort.units[part.rows])
             if score is not None and score.score >= SUSPECT[score.name] and score.low >= LOWEST:
                 found.append(_given_away(cells.header, answer.header, score, grouped=cohort.groups is not None))
+            elif score is not None and score.best is not None and score.best.score >= CERTAIN["AUC"] and score.best.low >= LOWEST:
+                found.append(_one_class(cells.header, answer, score.best))
     return found
 
 
@@ -64,6 +68,12 @@ def _given_away(header: str, target: str, score: Foretold, *, grouped: bool) -> 
     why = "Is it known before the answer is? A column that is filled in because of the answer makes a model that is useless on new rows."
     fix = "Leave the column out, unless it is known when the model will be asked."
     return Finding("error" if certain else "warning", "gives_answer_away", header, what, why, fix)
+
+
+def _one_class(header: str, answer: Answer, score: Foretold) -> Finding:
+    what = f"the column alone tells '{answer.classes[score.label]}' of '{answer.header}' from the other classes without fail: {score}."
+    why = "Is it known before the answer is? If it is filled in because of that class, a model that relies on it is useless on new rows."
+    return Finding("note", "gives_answer_away", header, what, why, "Leave the column out, unless it is known when the model will be asked.")
 
 
 def _alone(cells: Cells, answer: Answer, units: NDArray[np.int64]) -> Foretold | None:
@@ -93,10 +103,10 @@ def ordering(sheet: Sheet, cohort: Cohort, answer: Answer) -> list[Finding]:
     """Ids, or the order of the rows, that go with the answer; every group counts once, at its mean place."""
     answer = answer.at(picked(np.arange(len(answer.rows))))
     orders: list[tuple[str, NDArray[np.float64]]] = [("", np.arange(sheet.rows, dtype=np.float64))]
-    for cells in sheet.of_role("id"):
-        if cells.numbers is not None and not np.isnan(cells.numbers).any():
+    for cells in reversed(sheet.of_role("id", "group")):
+        if cells.numbers is not None and np.isnan(cells.numbers).mean() <= MOST_UNNUMBERED:
             orders.insert(0, (cells.header, cells.numbers))
-    scores = [_ordered(order[answer.rows], answer, cohort.units[answer.rows]) for _, order in orders]
+    scores = [_ordered(order, answer, cohort.units) for _, order in orders]
     sure = [chance < SURE for chance in holm([chance for _, chance, _ in scores])]
     for (header, _), (size, _, told), counts in zip(orders, scores, sure, strict=True):
         if counts and size >= ORDERED:
@@ -110,6 +120,8 @@ def ordering(sheet: Sheet, cohort: Cohort, answer: Answer) -> list[Finding]:
 
 def _ordered(order: NDArray[np.float64], answer: Answer, units: NDArray[np.int64]) -> tuple[float, float, str]:
     """How far the order is from chance, how likely that is by chance, and in words."""
+    answer = answer.at(np.flatnonzero(~np.isnan(order[answer.rows])))
+    order, units = order[answer.rows], units[answer.rows]
     if answer.labels is None:
         _, first = np.unique(units, return_index=True)
         if answer.numbers is None or len(first) < 10:

@@ -213,7 +213,8 @@ def _apart(facts: FileFacts, values: Sequence[Value]) -> tuple[NDArray[np.int64]
     per_header = np.bincount(facts.of[facts.of >= 0], minlength=len(values))
     counts: Counter[Value] = Counter()
     for value, count in zip(values, per_header.tolist(), strict=True):
-        counts[value] += count
+        if count:  # a header may be of damaged files alone
+            counts[value] += count
     if len(counts) < 2:
         return np.empty(0, dtype=np.int64), counts
     usual = counts.most_common(1)[0][0]

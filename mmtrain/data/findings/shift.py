@@ -6,7 +6,7 @@ corrected for all columns and parts (Holm 1979), and the difference has to be la
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
 from mmtrain.data.findings.finding import Finding
 from mmtrain.data.findings.significance import SURE, chi_square, holm, kolmogorov_smirnov
 from mmtrain.data.guess import shown
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LARGE = 0.1
 """The largest distance of two distributions, or of the shares of one category, that is let pass. A shift of a tenth of the rows moves
@@ -46,6 +49,8 @@ def shift(sheet: Sheet, cohort: Cohort) -> list[Finding]:
             for cells in sheet.of_role("numeric", "categorical", "target"):
                 if cells.use.task != "multilabel":
                     compared.append(_compared(cells, part, train, other))
+            for cells in sheet.of_role("numeric", "text", "image"):
+                compared.append(_missing(cells, part, train, other))
     corrected = holm([one.chance for one in compared])
     found = []
     for one, chance in zip(compared, corrected, strict=True):
@@ -57,9 +62,16 @@ def shift(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     return found
 
 
-def _compared(
-    cells: Cells, part: int, train: np.ndarray[tuple[int], np.dtype[np.int64]], other: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> Compared:
+def _missing(cells: Cells, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> Compared:
+    """How many cells are empty; of categories a missing one is a category."""
+    missing = [int(cells.missing[rows].sum()) for rows in (train, other)]
+    table = np.array([[count, len(rows) - count] for count, rows in zip(missing, (train, other), strict=True)])
+    shares = missing[0] / len(train), missing[1] / len(other)
+    told = f"{shares[1]:.0%} of the cells are empty, in training {shares[0]:.0%}"
+    return Compared(cells, part, abs(shares[0] - shares[1]), chi_square(table), told)
+
+
+def _compared(cells: Cells, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> Compared:
     number = cells.use.role == "numeric" or cells.use.task == "regression"
     if number and cells.numbers is not None:
         here, there = (cells.numbers[rows][~np.isnan(cells.numbers[rows])] for rows in (train, other))

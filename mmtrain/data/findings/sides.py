@@ -1,4 +1,4 @@
-"""Given parts: groups that stand on two sides, and a test part that looks back in time."""
+"""Given parts: groups that stand on two sides, and scored parts that look back in time."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.data.findings.cells import Cells, Sheet
-from mmtrain.data.findings.cohort import TEST, TRAIN, Cohort, named_parts
+from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort, named_parts
 from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
 from mmtrain.data.findings.significance import SURE, rank_sum
 from mmtrain.errors import listed
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BACKWARD, FORWARD = 0.2, 0.8
-"""In how many pairs a test date is later than a training date: below the first the parts look back, above the second they were meant to
+"""In how many pairs a scored date is later than a training date: below the first the parts look back, above the second they were meant to
 follow each other in time, and between the two they were not made by time."""
 LEAST_DATES = 10
 
@@ -26,7 +27,8 @@ def sides(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     """Everything of this family."""
     found = torn_groups(sheet, cohort)
     for cells in sheet.of_role("date"):
-        found += _looking_back(cells, cohort)
+        for part in (VALIDATION, TEST):
+            found += _looking_back(cells, cohort, part)
     return found
 
 
@@ -59,26 +61,30 @@ def torn_groups(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     return []
 
 
-def _looking_back(cells: Cells, cohort: Cohort) -> list[Finding]:
-    """Test rows that are earlier than training rows, where the parts go with time at all."""
+def _looking_back(cells: Cells, cohort: Cohort, part: int) -> list[Finding]:
+    """Rows of a scored part that are earlier than training rows, where the parts go with time at all."""
     if cohort.parts is None or not cohort.given or cells.numbers is None:
         return []
     known = ~np.isnan(cells.numbers)
-    train, test = (np.flatnonzero((cohort.parts == part) & known) for part in (TRAIN, TEST))
-    if min(len(train), len(test)) < LEAST_DATES:
+    train, scored = (np.flatnonzero((cohort.parts == one) & known) for one in (TRAIN, part))
+    if min(len(train), len(scored)) < LEAST_DATES:
         return []
-    independent = [cells.numbers[cohort.one_of_each(rows)] for rows in (test, train)]
+    independent = [cells.numbers[cohort.one_of_each(rows)] for rows in (scored, train)]
     later, chance = rank_sum(*independent)
     last = cells.numbers[train].max()
-    early = test[cells.numbers[test] < last]
+    early = scored[cells.numbers[scored] < last]
     if chance > SURE or BACKWARD < later < FORWARD or not len(early):
         return []
-    medians = " and ".join(f"{name} around {_day(np.median(cells.numbers[rows]))}" for name, rows in (("training", train), ("test", test)))
-    what = f"{counted(len(early), 'test row')} of {len(test):,} are earlier than the last training row of {_day(last)}; {medians}."
+    medians = " and ".join(
+        f"{name} around {_day(np.median(cells.numbers[rows]))}" for name, rows in (("training", train), (PARTS[part], scored))
+    )
+    what = (
+        f"{counted(len(early), f'{PARTS[part]} row')} of {len(scored):,} are earlier than the last training row of {_day(last)}; {medians}."
+    )
     back = later <= BACKWARD
     if back:
-        what = f"the given parts look back: the test rows are the earlier ones. {what}"
-    why = "A model is used on days that come after its training. Tested on earlier ones it has seen the future of its test rows."
+        what = f"the given parts look back: the {PARTS[part]} rows are the earlier ones. {what}"
+    why = "A model is used on days that come after its training. Scored on earlier ones it has seen their future."
     fix = "Mark the latest rows test, the ones before them validation, and only earlier ones train."
     return [Finding("error" if back else "warning", "time_looks_back", cells.header, what, why, fix, first_rows(early), count=len(early))]
 

@@ -6,6 +6,7 @@ from mmtrain.data.findings.cells import Sheet
 from mmtrain.data.findings.classes import classes
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.copies import copies
+from mmtrain.data.findings.equal_columns import equal_columns
 from mmtrain.data.findings.finding import Finding
 from mmtrain.data.findings.inputs import inputs
 from mmtrain.data.findings.leaks import leaks
@@ -13,7 +14,7 @@ from mmtrain.data.findings.shift import shift
 from mmtrain.data.findings.sides import sides
 from mmtrain.data.findings.texts import texts
 
-FAMILIES = (copies, sides, leaks, classes, inputs, texts, shift)
+FAMILIES = (copies, equal_columns, sides, leaks, classes, inputs, texts, shift)
 """In the order in which findings of one level are told."""
 
 

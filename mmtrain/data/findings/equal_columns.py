@@ -1,0 +1,106 @@
+"""Inputs that say the same: equal cells, categories that are renamed, numbers that are multiples of each other."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.data.findings.cells import Cells, Sheet
+from mmtrain.data.findings.cohort import Cohort
+from mmtrain.data.findings.finding import Finding
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST_PAIRED = 400
+"""Columns that are compared with each other; of more, the first."""
+NEARLY = 0.99
+"""The share of rows in which two columns say the same."""
+FAITHFUL = 0.9
+"""The same for each single category, so that a rare one is not lost among the others."""
+ALIKE = 0.999
+"""A correlation from which one number says what the other does."""
+LEAST_ROWS = 20
+LEAST_OF_TWO = 10
+"""Rows of the rarer of two categories: fewer would be paired by chance in small tables."""
+
+
+def equal_columns(sheet: Sheet, cohort: Cohort) -> list[Finding]:  # noqa: ARG001
+    """Everything of this family; every column is compared with those before it."""
+    rows = np.arange(sheet.rows) if sheet.rows <= 20_000 else sheet.sample
+    able = [cells for cells in sheet.inputs if len(pd.unique(cells.prints[rows])) > 1][:MOST_PAIRED]
+    prints = [cells.prints[rows] for cells in able]
+    straight = _correlations(able, rows)
+    found: list[Finding] = []
+    told: set[int] = set()
+    for first, second in combinations(range(len(able)), 2):
+        if first in told or second in told:
+            continue  # equal to a column before both
+        pair = able[first], able[second]
+        both = (prints[first] != 0) & (prints[second] != 0)
+        if how := _same(pair, prints[first][both], prints[second][both], len(rows), float(straight[first, second])):
+            where = f"{pair[0].header}, {pair[1].header}"
+            why = "What either of them contributes cannot be told from the other, and the weight of what they say is doubled."
+            fix = f"Leave out '{pair[1].header}', unless you know why there are two."
+            found.append(Finding("warning", "equal_columns", where, how, why, fix))
+            told.add(second)
+    return found
+
+
+def _same(pair: tuple[Cells, Cells], first: NDArray[np.uint64], second: NDArray[np.uint64], rows: int, correlation: float) -> str:
+    """In which way two columns are the same, by the prints of the rows that have both; or nothing."""
+    if len(first) < max(LEAST_ROWS, 0.5 * rows):
+        return ""
+    share = float((first == second).mean())
+    if share >= NEARLY:
+        return "the cells of the two columns are equal." if share == 1 else f"{share:.1%} of the cells of the two columns are equal."
+    roles = {cells.use.role for cells in pair}
+    if roles == {"numeric"} and abs(correlation) >= ALIKE:
+        return f"one number follows from the other in a straight line: their correlation is {correlation:.4f}."
+    return _renamed(first, second) if "categorical" in roles and roles <= {"categorical", "numeric"} else ""
+
+
+def _correlations(columns: list[Cells], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(columns, columns): of the rows where both are numbers; 0 where there are none, or fewer than `LEAST_ROWS`."""
+    nothing = np.full(len(rows), np.nan)
+    values = [nothing if cells.numbers is None or cells.use.role != "numeric" else cells.numbers[rows] for cells in columns]
+    found = np.array([_standard(column) for column in values]).reshape(len(columns), len(rows))
+    known = ~np.isnan(found)
+    filled, weights = np.where(known, found, 0.0), known.astype(np.float64)
+    counts = np.maximum(weights @ weights.T, 1.0)
+    means, squares = filled @ weights.T / counts, filled**2 @ weights.T / counts
+    spread = np.maximum(squares - means**2, 0.0)
+    products = np.sqrt(spread * spread.T)
+    able = (counts >= LEAST_ROWS) & (products > 1e-9)
+    correlations: NDArray[np.float64] = np.where(able, (filled @ filled.T / counts - means * means.T) / np.where(able, products, 1.0), 0.0)
+    return correlations
+
+
+def _standard(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """With mean 0 and deviation 1, so that no column is too large to be multiplied; a constant one is unknown."""
+    known = ~np.isnan(numbers)
+    largest = float(np.abs(numbers[known]).max(initial=0.0))
+    scaled = numbers / largest if largest > 0 else numbers
+    deviation = float(scaled[known].std()) if known.any() else 0.0
+    return (scaled - scaled[known].mean()) / deviation if deviation > 0 else np.full(len(numbers), np.nan)
+
+
+def _renamed(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> str:
+    """Whether categories go in pairs, but for slips; by chance those of small tables do."""
+    (codes, found), (others, other) = pd.factorize(first), pd.factorize(second)
+    names = len(found)
+    if names != len(other) or names < 2 or names * 5 > len(first):
+        return ""
+    sizes, other_sizes = np.bincount(codes), np.bincount(others)
+    if names == 2 and min(sizes.min(), other_sizes.min()) < LEAST_OF_TWO:
+        return ""
+    pairs, times = np.unique(codes * names + others, return_counts=True)
+    faithful = times >= FAITHFUL * np.maximum(sizes[pairs // names], other_sizes[pairs % names])
+    share = float(times[faithful].sum() / len(first))
+    if np.count_nonzero(faithful) < names or share < NEARLY:
+        return ""
+    told = f"each of the {names} categories of one goes with one category of the other"
+    return f"{told}{'' if share == 1 else f', in {share:.1%} of the rows'}: the same names in other words."

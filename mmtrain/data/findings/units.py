@@ -1,0 +1,82 @@
+"""Numbers in two units: an age in years here and in months there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmtrain.data.drift import UNITS
+from mmtrain.data.findings.cells import Cells
+from mmtrain.data.findings.finding import Finding, counted, first_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LEAST_ROWS = 20
+VALLEY = 0.02
+"""The most rows between two heaps of numbers."""
+SEPARATION = 4.0
+"""Distance of two heaps in their own spreads (Ashman and others 1994 call 2 a clean separation)."""
+LEAST_HEAP = 5
+"""Rows of a heap: a slip of the pen is seldom made five times."""
+LEAST_DIFFERENT = 3
+"""Different numbers in a heap: 1 and 2 are codes."""
+ALIKE_SPREADS, ALIKE_OF_FEW = 1.5, 3.0
+"""Another unit shifts logarithms and leaves their spread as it is; that of fewer than `LEAST_ROWS` is rough."""
+UNIT_TOLERANCE = 0.1
+MEDIAN_ERROR = 1.25
+"""Standard error of a median, in that of a mean."""
+Z = 1.96
+
+
+def two_units(cells: Cells) -> list[Finding]:
+    """Two heaps of positive numbers whose sizes differ by the factor between two units: an age in years and in months."""
+    if cells.use.role != "numeric" or cells.numbers is None:
+        return []
+    known = np.flatnonzero(cells.numbers > 0)
+    if len(known) < 2 * LEAST_ROWS or len(known) < 0.9 * np.count_nonzero(~np.isnan(cells.numbers)):
+        return []
+    logs = np.log(cells.numbers[known])
+    border = _border(logs)
+    low, high = logs[logs <= border], logs[logs > border]
+    if not _heap(low) or not _heap(high):
+        return []
+    middles = float(np.median(low)), float(np.median(high))
+    spreads = [max(float(heap.std()), 1e-9) for heap in (low, high)]
+    distance = (middles[1] - middles[0]) * np.sqrt(2) / np.hypot(spreads[0], spreads[1])
+    between = np.mean((logs > middles[0] + (middles[1] - middles[0]) / 3) & (logs < middles[1] - (middles[1] - middles[0]) / 3))
+    alike = ALIKE_SPREADS if min(len(low), len(high)) >= LEAST_ROWS else ALIKE_OF_FEW
+    rough = Z * MEDIAN_ERROR * float(np.hypot(spreads[0] / np.sqrt(len(low)), spreads[1] / np.sqrt(len(high))))
+    factor = float(np.exp(middles[1] - middles[0]))
+    if not _is_unit(factor, rough) or distance < SEPARATION or between > VALLEY or max(spreads) > alike * min(spreads):
+        return []
+    rows = known[logs > border] if len(high) <= len(low) else known[logs <= border]
+    names = f"around {np.exp(middles[0]):.4g} and around {np.exp(middles[1]):.4g}"
+    what = f"the numbers are in two heaps, {names}: {counted(len(rows), 'row')} look as if in another unit, {factor:.3g} times the other."
+    why = "Twelve months are read as twelve years, and the model learns from both as if they were one thing."
+    fix = "Find out the unit of each row, for instance by where it comes from, and bring all to one."
+    return [Finding("warning", "mixed_units", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
+
+
+def _heap(logs: NDArray[np.float64]) -> bool:
+    """Whether numbers are enough to tell a unit by, and none of a few codes."""
+    return len(logs) >= LEAST_HEAP and len(np.unique(logs)) >= LEAST_DIFFERENT
+
+
+def _is_unit(factor: float, rough: float) -> bool:
+    """Whether a factor is one between units, where medians of few numbers leave its logarithm uncertain by `rough`."""
+    tolerance = max(float(np.log1p(UNIT_TOLERANCE)), rough)
+    return any(abs(np.log(factor / max(unit, 1 / unit))) <= tolerance for unit in UNITS)
+
+
+def _border(logs: NDArray[np.float64]) -> float:
+    """Where two heaps are best parted: the variance within them is least (Otsu 1979)."""
+    counts, edges = np.histogram(logs, bins=256)
+    middles = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)
+    sums = np.cumsum(counts * middles)
+    above = below[-1] - below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
+    return float(edges[1 + int(np.nanargmax(between))])
