@@ -79,7 +79,7 @@ def build(files: list[ImageFile], side: int, cache: Path, verify: str = "stat") 
 
 
 def measured(files: list[ImageFile], cache: Path, rounds: int) -> tuple[str, dict[str, list[float]]]:
-    """The seconds of every way in every round; a first round warms up and is not counted."""
+    """What the yardstick is, and the seconds of every way in every round."""
     name, decode = yardstick()
     ways: dict[str, Callable[[], None]] = {
         "decode only": lambda: decode_only(files, decode),
@@ -88,8 +88,12 @@ def measured(files: list[ImageFile], cache: Path, rounds: int) -> tuple[str, dic
         "store 224x224": lambda: build(files, 224, cache),
         "store 128x128": lambda: build(files, 128, cache),
     }
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
-    seconds |= {f"{way}{PROCESSOR}": [] for way in ways}
+    return name, in_turn(ways, rounds)
+
+
+def in_turn(ways: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+    """All ways in every round: seconds by the clock and, under names of their own, of the processor; the first round is not counted."""
+    seconds: dict[str, list[float]] = {f"{way}{kind}": [] for way in ways for kind in ("", PROCESSOR)}
     for number in range(rounds + 1):
         for way, run in ways.items():
             begun, used = time.perf_counter(), time.process_time()
@@ -97,7 +101,7 @@ def measured(files: list[ImageFile], cache: Path, rounds: int) -> tuple[str, dic
             if number:
                 seconds[way].append(time.perf_counter() - begun)
                 seconds[f"{way}{PROCESSOR}"].append(time.process_time() - used)
-    return name, seconds
+    return seconds
 
 
 def summary(seconds: dict[str, list[float]], pictures: int) -> dict[str, dict[str, float]]:

@@ -79,3 +79,8 @@ def listed(words: Sequence[object], last: str = "and", most: int = 12) -> str:
     if len(words) > most:
         return f"{', '.join(shown)} {last} {len(words) - most} more"
     return f" {last} ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 row`, `1,200 rows`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -22,8 +22,9 @@ def show_analyses(console: Console, analyses: Mapping[str, Any]) -> None:
 
 
 def _contributions(console: Console, found: Mapping[str, Any]) -> None:
+    from mmtrain.errors import counted
     from mmtrain.reports.inputs import called, percent_of, ranked
-    from mmtrain.reports.words import between, counted, shown
+    from mmtrain.reports.words import between, shown
 
     main, inputs = found["main"], ranked(found)
     head = ("input", f"{main} worse by", f"{percent_of(found)} interval")

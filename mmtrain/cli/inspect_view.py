@@ -16,7 +16,7 @@ from mmtrain.data.image_profile import ImageProfile
 from mmtrain.data.parts import PartSummary
 from mmtrain.data.profile import Profile
 from mmtrain.data.spread import Range
-from mmtrain.errors import listed
+from mmtrain.errors import counted, listed
 from mmtrain.workflows.inspect import InspectedColumn, Inspection
 
 LONGEST = 24
@@ -50,11 +50,6 @@ def clipped(text: str, most: int = LONGEST) -> str:
     """The beginning of a text, on one line."""
     line = "".join(sign if sign.isprintable() else " " for sign in text)
     return line if len(line) <= most else f"{line[: most - 1]}…"
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 row`, `2,000 rows`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def heading(console: Console, title: str) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from mmtrain.cli.findings_view import show_findings
-from mmtrain.cli.inspect_view import clipped, counted, distinct, file_kinds, frequent, heading
+from mmtrain.cli.inspect_view import clipped, distinct, file_kinds, frequent, heading
 from mmtrain.cli.show import note, out, plain_table
 from mmtrain.data.findings import Finding
 from mmtrain.data.guess import plain
 from mmtrain.data.profile import Profile
 from mmtrain.data.survey import Survey
+from mmtrain.errors import counted
 
 
 def show_survey(survey: Survey, findings: Sequence[Finding], *, quiet: bool = False) -> None:

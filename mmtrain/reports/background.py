@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mmtrain.columns import InputColumn
-from mmtrain.errors import listed
+from mmtrain.errors import counted, listed
 from mmtrain.reports.blocks import Cell, Code, Folded, Section, Table
 from mmtrain.reports.contents import Contents
-from mmtrain.reports.words import count, counted, plain
+from mmtrain.reports.words import count, plain
 
 
 def columns(contents: Contents) -> Section:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mmtrain.errors import listed
+from mmtrain.errors import counted, listed
 from mmtrain.reports.blocks import Block, Cell, Flow, Section, Table, number
 from mmtrain.reports.contents import Contents
-from mmtrain.reports.words import count, counted, percent
+from mmtrain.reports.words import count, percent
 
 MOST_IDS = 20
 MOST_REASONS = 30

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mmtrain.errors import listed
+from mmtrain.errors import counted, listed
 from mmtrain.evaluation.calibration import Temperature
 from mmtrain.evaluation.decisions import Decisions
 from mmtrain.evaluation.operating_point import in_words
 from mmtrain.reports.blocks import Block, Cell, Folded, Table, Words, number
 from mmtrain.reports.contents import Judged
-from mmtrain.reports.words import count, counted, decimals, significant
+from mmtrain.reports.words import count, decimals, significant
 
 OF = {"every label": "of every label, all labels together", "the most probable class": "of the most probable class"}
 

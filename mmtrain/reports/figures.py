@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from mmtrain.errors import counted
 from mmtrain.reports import plots
 from mmtrain.reports.blocks import Picture
 from mmtrain.reports.contents import Judged
 from mmtrain.reports.drawing import Gallery
-from mmtrain.reports.words import counted, ranged, rows_called, shown
+from mmtrain.reports.words import ranged, rows_called, shown
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.regression import FittedRegression
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmtrain.errors import listed
+from mmtrain.errors import counted, listed
 from mmtrain.reports import plots
 from mmtrain.reports.blocks import Block, Cell, Pictures, Table, Words, number
 from mmtrain.reports.contents import Judged
 from mmtrain.reports.drawing import Gallery
-from mmtrain.reports.words import count, counted, in_sentence, ranged, rows_called, title
+from mmtrain.reports.words import count, in_sentence, ranged, rows_called, title
 
 MOST_DRAWN = 20
 MOST_ROWS = 100

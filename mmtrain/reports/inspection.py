@@ -10,10 +10,10 @@ from mmtrain.data.findings.finding import LEVELS, head
 from mmtrain.data.findings.policies import MissingPlan
 from mmtrain.data.parts import PartSummary
 from mmtrain.data.profile import Profile
-from mmtrain.errors import Problem, listed
+from mmtrain.errors import Problem, counted, listed
 from mmtrain.reports.blocks import Block, Cell, Section, Table, Tone, Words, number
 from mmtrain.reports.report import page
-from mmtrain.reports.words import count, counted, percent, significant
+from mmtrain.reports.words import count, percent, significant
 
 MOST_CLASSES = 50
 MOST_VALUES = 5

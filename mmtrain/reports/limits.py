@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmtrain.columns import Group
-from mmtrain.errors import listed
+from mmtrain.errors import counted, listed
 from mmtrain.reports.blocks import Points, Section
 from mmtrain.reports.contents import Contents, EvaluatedPart
-from mmtrain.reports.words import counted, often, percent
+from mmtrain.reports.words import often, percent
 
 FEW_ROWS = 100
 """Below this the 95 % interval of an accuracy of 0.8 is wider than 0.16 (normal approximation)."""

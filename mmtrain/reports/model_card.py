@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 
 from mmtrain.columns import Group
+from mmtrain.errors import counted
 from mmtrain.reports import background, baselines, cohort, decisions, inputs, limits, results, subgroups, training
 from mmtrain.reports.blocks import Block, Points, Section, Words
 from mmtrain.reports.contents import Contents, Judged
 from mmtrain.reports.sections import headline, question, rows_used
-from mmtrain.reports.words import CAVEATS, counted
+from mmtrain.reports.words import CAVEATS
 
 HERE = Path(__file__).parent
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mmtrain.errors import counted
 from mmtrain.reports import baselines, decisions, inputs, subgroups
 from mmtrain.reports.blocks import Block, Cell, Pictures, Section, Table, Tone, Words, number
 from mmtrain.reports.contents import Contents, EvaluatedPart, Judged, answers
@@ -18,7 +19,6 @@ from mmtrain.reports.words import (
     Outcome,
     between,
     count,
-    counted,
     direction,
     limits,
     main_score_of,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from mmtrain.errors import listed
+from mmtrain.errors import counted, listed
 from mmtrain.reports import background, cohort, limits, most_wrong, results, training
 from mmtrain.reports.baselines import verdicts
 from mmtrain.reports.blocks import Block, Section, Words
 from mmtrain.reports.contents import Contents
 from mmtrain.reports.drawing import Gallery
-from mmtrain.reports.words import CAVEATS, count, counted, duration, moment
+from mmtrain.reports.words import CAVEATS, count, duration, moment
 
 KINDS: Mapping[str, str] = {
     "binary": "one of two classes",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmtrain.errors import counted
 from mmtrain.reports import plots
 from mmtrain.reports.blocks import Block, Cell, Pictures, Table, Words, number
 from mmtrain.reports.contents import Judged
 from mmtrain.reports.drawing import Gallery
 from mmtrain.reports.inputs import percent_of
-from mmtrain.reports.words import count, counted, direction, in_sentence, ranged, rows_called, shown, title
+from mmtrain.reports.words import count, direction, in_sentence, ranged, rows_called, shown, title
 
 MISSING = "missing"
 OTHERS = 2

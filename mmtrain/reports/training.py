@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmtrain.columns import Weight
+from mmtrain.errors import counted
 from mmtrain.reports import numbers, plots
 from mmtrain.reports.blocks import Block, Cell, Picture, Pictures, Section, Table, Words, number
 from mmtrain.reports.contents import Contents
 from mmtrain.reports.diagram import described, draw
 from mmtrain.reports.drawing import Gallery
-from mmtrain.reports.words import CAVEATS, count, counted, direction, in_sentence, plain, shown, title
+from mmtrain.reports.words import CAVEATS, count, direction, in_sentence, plain, shown, title
 
 MOST_WEIGHTS = 200
 

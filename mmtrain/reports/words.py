@@ -111,11 +111,6 @@ def count(value: int) -> str:
     return _signed(f"{value:,}")
 
 
-def counted(value: int, word: str) -> str:
-    """`1 row`, `12,345 rows`."""
-    return f"{count(value)} {word}{'' if value == 1 else 's'}"
-
-
 def percent(share: float) -> str:
     """Of a share, 0 to 1."""
     return f"{100 * share:.1f} %"

@@ -15,7 +15,8 @@ import pandas as pd
 
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
-from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
+from mmtrain.data.findings.finding import Finding, Level, first_rows
+from mmtrain.errors import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

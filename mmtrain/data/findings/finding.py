@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from mmtrain.errors import counted
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -49,11 +51,6 @@ def head(findings: Iterable[Finding]) -> str:
     """`2 errors, 3 warnings, 1 note`."""
     levels = [finding.level for finding in findings]
     return ", ".join(counted(levels.count(level), level) for level in LEVELS if level in levels)
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """`1 row`, `1,200 rows`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def first_rows(rows: NDArray[np.int64]) -> tuple[int, ...]:

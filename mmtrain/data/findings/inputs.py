@@ -9,10 +9,10 @@ import numpy as np
 
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import Cohort
-from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
+from mmtrain.data.findings.finding import Finding, Level, first_rows
 from mmtrain.data.findings.units import two_units
 from mmtrain.data.guess import ID_WORDS, name_words, plain, shown
-from mmtrain.errors import listed
+from mmtrain.errors import counted, listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

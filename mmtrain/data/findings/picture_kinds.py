@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
+from mmtrain.data.findings.finding import Finding, Level, first_rows
 from mmtrain.data.findings.picture_column import SHOWN_FILES, PictureFiles
 from mmtrain.data.findings.picture_files import FileFacts
 from mmtrain.data.image_files import Refusal
-from mmtrain.errors import listed
+from mmtrain.errors import counted, listed
 from mmtrain.pixels import FORMATS
 from mmtrain.pixels.picture import cut_short
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.data.findings.finding import Finding, counted
+from mmtrain.data.findings.finding import Finding
 from mmtrain.data.findings.picture_column import PictureFiles
 from mmtrain.data.findings.picture_kinds import finding
 from mmtrain.data.findings.picture_looks import Looks
+from mmtrain.errors import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmtrain.data.findings.cohort import TEST, Cohort, named_parts
-from mmtrain.data.findings.finding import Finding, Level, counted
+from mmtrain.data.findings.finding import Finding, Level
 from mmtrain.data.findings.picture_column import SHOWN_FILES
 from mmtrain.data.findings.picture_uses import Uses
-from mmtrain.errors import listed
+from mmtrain.errors import counted, listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

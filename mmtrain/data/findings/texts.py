@@ -13,10 +13,11 @@ from mmtrain.data.findings.answers import Answer, answers
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
 from mmtrain.data.findings.copies import LEAST_OFTEN, LONG, OFTEN
-from mmtrain.data.findings.finding import Finding, Level, counted, first_rows
+from mmtrain.data.findings.finding import Finding, Level, first_rows
 from mmtrain.data.findings.scripts import SCRIPTS
 from mmtrain.data.findings.significance import SURE, chi_square, holm
 from mmtrain.data.guess import shown
+from mmtrain.errors import counted
 from mmtrain.word_pattern import BETWEEN_WORDS
 
 if TYPE_CHECKING:

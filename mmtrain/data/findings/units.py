@@ -8,7 +8,8 @@ import numpy as np
 
 from mmtrain.data.drift import UNITS
 from mmtrain.data.findings.cells import Cells
-from mmtrain.data.findings.finding import Finding, counted, first_rows
+from mmtrain.data.findings.finding import Finding, first_rows
+from mmtrain.errors import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
