@@ -290,8 +290,10 @@ def test_parts_and_time(tmp_path, shift, level):
         (["1/3/2024", "31/3/2024"], [19783, 19813]),
         (["1/3/2024", "2/3/2024"], [None, None]),
         (["2024-02-31"], [None]),
+        (["20240301", "20241301"], [19783, None]),
+        (["1-Mar-2024", "01. march 2024 12:00", "1 xyz 2024"], [19783, 19783.5, None]),
     ],
-    ids=["year first, dotted", "month first", "day first", "day or month", "no such day"],
+    ids=["year first, dotted", "month first", "day first", "day or month", "no such day", "compact", "names of months"],
 )
 def test_dates_become_days(cells, expected):
     found = days(pd.Series(cells, dtype="str"))
@@ -633,11 +635,12 @@ def test_a_column_that_gives_one_class_of_several_away_is_a_note(tmp_path, role)
     assert finding.what.startswith("the column alone tells 'u' of 'y' from the other classes without fail: AUC 1.000, 95 % interval 0.9")
 
 
-def test_a_validation_part_that_looks_back_is_told(tmp_path):
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y%m%d", "%d-%b-%Y"])
+def test_a_validation_part_that_looks_back_is_told(tmp_path, form):
     table = plain()
     later = table["part"].map({"validation": 0, "train": 400, "test": 800}).to_numpy()
-    days = np.random.default_rng(0).integers(0, 200, len(table)) + later
-    table["day"] = (pd.to_datetime("2021-01-01") + pd.to_timedelta(days, unit="D")).strftime("%Y-%m-%d")
+    after = np.random.default_rng(0).integers(0, 200, len(table)) + later
+    table["day"] = (pd.to_datetime("2021-01-01") + pd.to_timedelta(after, unit="D")).strftime(form)
     finding = one(inspected(tmp_path, table, study(table, a="numeric")), "time_looks_back")
     assert (finding.level, finding.count) == ("error", 80)
     assert finding.what.startswith(
