@@ -648,14 +648,17 @@ def test_a_validation_part_that_looks_back_is_told(tmp_path, form):
     )
 
 
-@pytest.mark.parametrize(("role", "named"), [("id", "S{:04d}"), ("id", "{:04d}/b"), ("group", "P{:04d}")])
-def test_names_whose_numbers_go_with_the_answer_are_told(tmp_path, role, named):
+@pytest.mark.parametrize(
+    ("role", "named", "level"), [("id", "S{:04d}", "warning"), ("id", "{:04d}/b", "warning"), ("group", "P{:04d}", "note")]
+)
+def test_names_whose_numbers_go_with_the_answer_are_told(tmp_path, role, named, level):
     table = plain()
     place = np.argsort(np.argsort(0.7 * (table["y"] == "yes") + np.random.default_rng(0).random(len(table))))
     table["k"] = [named.format(number) for number in place]
     table.loc[5, "k"] = "pilot"
     finding = one(inspected(tmp_path, table, study(table, a="numeric", k=role)), "order_tells_label")
-    assert (finding.level, finding.where) == ("warning", "k")
+    assert (finding.level, finding.where) == (level, "k")
+    assert finding.what.startswith(f"the {role}s stand in an order that goes with 'y': those of ")
 
 
 @pytest.mark.parametrize(("rows", "level"), [(4, "note"), (16, "warning")])
@@ -680,3 +683,11 @@ def test_parts_that_a_bare_table_gives_are_looked_at(tmp_path):
     table.rename(columns={"part": "split", "y": "label"}).to_csv(tmp_path / "table.csv", index=False)
     finding = one(inspect_table(tmp_path / "table.csv"), "shift")
     assert (finding.level, finding.where) == ("warning", "a")
+
+
+def test_a_far_number_of_one_group_is_no_code(tmp_path):
+    table = plain()
+    table["patient"] = np.arange(len(table)) // 8
+    table["part"] = table.groupby("patient")["part"].transform("first")
+    table.loc[table["patient"] == 3, "a"] = 999
+    assert "outliers" not in kinds(inspected(tmp_path, table, study(table, a="numeric", patient="group")))
