@@ -290,8 +290,10 @@ def test_parts_and_time(tmp_path, shift, level):
         (["1/3/2024", "31/3/2024"], [19783, 19813]),
         (["1/3/2024", "2/3/2024"], [None, None]),
         (["2024-02-31"], [None]),
+        (["20240301", "20241301"], [19783, None]),
+        (["1-Mar-2024", "01. march 2024 12:00", "1 xyz 2024"], [19783, 19783.5, None]),
     ],
-    ids=["year first, dotted", "month first", "day first", "day or month", "no such day"],
+    ids=["year first, dotted", "month first", "day first", "day or month", "no such day", "compact", "names of months"],
 )
 def test_dates_become_days(cells, expected):
     found = days(pd.Series(cells, dtype="str"))
@@ -633,11 +635,12 @@ def test_a_column_that_gives_one_class_of_several_away_is_a_note(tmp_path, role)
     assert finding.what.startswith("the column alone tells 'u' of 'y' from the other classes without fail: AUC 1.000, 95 % interval 0.9")
 
 
-def test_a_validation_part_that_looks_back_is_told(tmp_path):
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y%m%d", "%d-%b-%Y"])
+def test_a_validation_part_that_looks_back_is_told(tmp_path, form):
     table = plain()
     later = table["part"].map({"validation": 0, "train": 400, "test": 800}).to_numpy()
-    days = np.random.default_rng(0).integers(0, 200, len(table)) + later
-    table["day"] = (pd.to_datetime("2021-01-01") + pd.to_timedelta(days, unit="D")).strftime("%Y-%m-%d")
+    after = np.random.default_rng(0).integers(0, 200, len(table)) + later
+    table["day"] = (pd.to_datetime("2021-01-01") + pd.to_timedelta(after, unit="D")).strftime(form)
     finding = one(inspected(tmp_path, table, study(table, a="numeric")), "time_looks_back")
     assert (finding.level, finding.count) == ("error", 80)
     assert finding.what.startswith(
@@ -645,14 +648,17 @@ def test_a_validation_part_that_looks_back_is_told(tmp_path):
     )
 
 
-@pytest.mark.parametrize(("role", "named"), [("id", "S{:04d}"), ("id", "{:04d}/b"), ("group", "P{:04d}")])
-def test_names_whose_numbers_go_with_the_answer_are_told(tmp_path, role, named):
+@pytest.mark.parametrize(
+    ("role", "named", "level"), [("id", "S{:04d}", "warning"), ("id", "{:04d}/b", "warning"), ("group", "P{:04d}", "note")]
+)
+def test_names_whose_numbers_go_with_the_answer_are_told(tmp_path, role, named, level):
     table = plain()
     place = np.argsort(np.argsort(0.7 * (table["y"] == "yes") + np.random.default_rng(0).random(len(table))))
     table["k"] = [named.format(number) for number in place]
     table.loc[5, "k"] = "pilot"
     finding = one(inspected(tmp_path, table, study(table, a="numeric", k=role)), "order_tells_label")
-    assert (finding.level, finding.where) == ("warning", "k")
+    assert (finding.level, finding.where) == (level, "k")
+    assert finding.what.startswith(f"the {role}s stand in an order that goes with 'y': those of ")
 
 
 @pytest.mark.parametrize(("rows", "level"), [(4, "note"), (16, "warning")])
@@ -677,3 +683,11 @@ def test_parts_that_a_bare_table_gives_are_looked_at(tmp_path):
     table.rename(columns={"part": "split", "y": "label"}).to_csv(tmp_path / "table.csv", index=False)
     finding = one(inspect_table(tmp_path / "table.csv"), "shift")
     assert (finding.level, finding.where) == ("warning", "a")
+
+
+def test_a_far_number_of_one_group_is_no_code(tmp_path):
+    table = plain()
+    table["patient"] = np.arange(len(table)) // 8
+    table["part"] = table.groupby("patient")["part"].transform("first")
+    table.loc[table["patient"] == 3, "a"] = 999
+    assert "outliers" not in kinds(inspected(tmp_path, table, study(table, a="numeric", patient="group")))

@@ -35,7 +35,7 @@ MOST_NAMES = 50_000
 WITH_NUMBERS = ("numeric", "categorical", "target", "id", "group", "date")
 """Roles whose cells may be read as numbers."""
 
-LAST_NUMBER = r"([0-9]{1,15})[^0-9]*$"
+LAST_NUMBER = r"(?P<number>[0-9]{1,15})[^0-9]*$"
 
 
 @dataclass(frozen=True)
@@ -214,10 +214,18 @@ class _Names(_Gatherer):
     def _numbers(self, values: pd.Series[str]) -> NDArray[np.float64]:
         if self.use.role == "date":
             return days(values)
-        return numbers(values.str.extract(LAST_NUMBER)[0].astype("str")) if self.use.role in ("id", "group") else numbers(values)
+        return _last_numbers(values) if self.use.role in ("id", "group") else numbers(values)
 
     def _more(self) -> dict[str, Any]:
         return {"names": self._names}
+
+
+def _last_numbers(names: pd.Series[str]) -> NDArray[np.float64]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = pc.struct_field(pc.extract_regex(pa.array(names, pa.large_string()), LAST_NUMBER), "number")
+    return numbers(pd.Series(found.to_numpy(zero_copy_only=False), dtype="str"))
 
 
 def prints(values: NDArray[np.object_]) -> NDArray[np.uint64]:

@@ -33,7 +33,7 @@ ON_A_SCALE = 6.0
 GAP = 3.0
 """How many times as far from the median as the farthest of the others an outlier is."""
 FEW_OUTLIERS = 0.005
-"""More than this share is no outlier but a second kind of row; unless all are the same number, which is a code for missing."""
+"""More than this share is no outlier but a second kind of row; unless they are one number of several groups, a code for missing."""
 SWOLLEN = 2.0
 """How many times the standard deviation has to grow for the outliers to squeeze all others when the column is normalised."""
 
@@ -43,7 +43,7 @@ MOSTLY = 0.8
 """The share of cells that decides what a column is of."""
 
 
-def inputs(sheet: Sheet, cohort: Cohort) -> list[Finding]:  # noqa: ARG001
+def inputs(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     """Everything of this family."""
     found: list[Finding] = []
     for cells in sheet.inputs:
@@ -53,7 +53,7 @@ def inputs(sheet: Sheet, cohort: Cohort) -> list[Finding]:  # noqa: ARG001
         found += constant
         if not constant and cells.use.role != "text":
             found += _id_like(cells) + _types(cells)
-            found += two_units(cells) or _outliers(cells)
+            found += two_units(cells) or _outliers(cells, cohort.units)
     return found
 
 
@@ -158,11 +158,11 @@ def _mixed(cells: Cells, odd: NDArray[np.int64], names: dict[str, int], units: d
     return Finding(level, kind, cells.header, what, why, fix, first_rows(odd), count=len(odd))
 
 
-def _outliers(cells: Cells) -> list[Finding]:
+def _outliers(cells: Cells, units: NDArray[np.int64]) -> list[Finding]:
     """A few numbers far beyond all others."""
     if cells.use.role != "numeric" or cells.numbers is None:
         return []
-    rows, rest = _apart(cells.numbers)
+    rows, rest = _apart(cells.numbers, units)
     if not len(rows):
         return []
     values = listed([plain(value) for value in dict.fromkeys(cells.numbers[rows].tolist())], most=3)
@@ -179,7 +179,7 @@ def _outliers(cells: Cells) -> list[Finding]:
     return [Finding(level, "outliers", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 
-def _apart(numbers: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _apart(numbers: NDArray[np.float64], units: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The rows of a few numbers that are far on a plain scale and, where all are positive, on a logarithmic one; and the other numbers."""
     known = numbers[~np.isnan(numbers)]
     if len(known) < LEAST_ROWS:
@@ -188,7 +188,8 @@ def _apart(numbers: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.
     if known.min() > 0:
         far &= _far(np.log(numbers), np.log(known), ON_A_SCALE)
     rows, rest, middle = np.flatnonzero(far), numbers[~far & ~np.isnan(numbers)], np.median(known)
-    if len(rows) > max(3, FEW_OUTLIERS * len(known)) and len(np.unique(numbers[rows])) > 1:
+    code = len(np.unique(numbers[rows])) == 1 < len(np.unique(units[rows]))
+    if len(rows) > max(3, FEW_OUTLIERS * len(known)) and not code:
         return rows[:0], known
     return rows[np.abs(numbers[rows] - middle) >= GAP * np.abs(rest - middle).max()], rest
 

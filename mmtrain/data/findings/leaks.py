@@ -110,11 +110,11 @@ def ordering(sheet: Sheet, cohort: Cohort, answer: Answer) -> list[Finding]:
     sure = [chance < SURE for chance in holm([chance for _, chance, _ in scores])]
     for (header, _), (size, _, told), counts in zip(orders, scores, sure, strict=True):
         if counts and size >= ORDERED:
-            which = "the ids" if header else "the rows"
-            what = f"{which} stand in an order that goes with '{answer.header}': {told}."
+            role = next((cells.use.role for cells in sheet.of_role("id", "group") if cells.header == header), "row")
+            what = f"the {role}s stand in an order that goes with '{answer.header}': {told}."
             why = "Whoever numbered them knew the answer, or it changed while they were gathered, and so may a camera or a clerk have."
             fix = "Find out what else changed with the order; never use an id or a position as an input."
-            return [Finding("warning" if header else "note", "order_tells_label", header or sheet.name, what, why, fix)]
+            return [Finding("warning" if role == "id" else "note", "order_tells_label", header or sheet.name, what, why, fix)]
     return []
 
 

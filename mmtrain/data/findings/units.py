@@ -47,10 +47,15 @@ def two_units(cells: Cells) -> list[Finding]:
     spreads = [max(float(heap.std()), 1e-9) for heap in (low, high)]
     distance = (middles[1] - middles[0]) * np.sqrt(2) / np.hypot(spreads[0], spreads[1])
     between = np.mean((logs > middles[0] + (middles[1] - middles[0]) / 3) & (logs < middles[1] - (middles[1] - middles[0]) / 3))
-    alike = ALIKE_SPREADS if min(len(low), len(high)) >= LEAST_ROWS else ALIKE_OF_FEW
-    rough = Z * MEDIAN_ERROR * float(np.hypot(spreads[0] / np.sqrt(len(low)), spreads[1] / np.sqrt(len(high))))
+    few = min(len(low), len(high)) < LEAST_ROWS
+    rough = few * Z * MEDIAN_ERROR * float(np.hypot(spreads[0] / np.sqrt(len(low)), spreads[1] / np.sqrt(len(high))))
     factor = float(np.exp(middles[1] - middles[0]))
-    if not _is_unit(factor, rough) or distance < SEPARATION or between > VALLEY or max(spreads) > alike * min(spreads):
+    if (
+        not _is_unit(factor, rough)
+        or distance < SEPARATION
+        or between > VALLEY
+        or max(spreads) > (ALIKE_OF_FEW if few else ALIKE_SPREADS) * min(spreads)
+    ):
         return []
     rows = known[logs > border] if len(high) <= len(low) else known[logs <= border]
     names = f"around {np.exp(middles[0]):.4g} and around {np.exp(middles[1]):.4g}"
