@@ -10,7 +10,6 @@ from tiny import two_blobs, write_experiment, write_table
 
 from mmtrain import config
 from mmtrain.cli.app import run as command_line
-from mmtrain.cli.compare import verdict
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.data import encode
 from mmtrain.errors import RunError, UsageError
@@ -19,6 +18,7 @@ from mmtrain.evaluation.comparison import compare_target
 from mmtrain.evaluation.delong import delong, placements
 from mmtrain.evaluation.predictions import frame, reread, to_csv
 from mmtrain.named_score import Score
+from mmtrain.reports import baselines
 from mmtrain.runs import Run, file_hash
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multiclass import FittedMulticlass
@@ -273,6 +273,10 @@ def test_runs_without_predictions_are_told_how_to_make_them(tmp_path):
     assert refused(tmp_path, "one", "second") == (
         f"second/1: there are no predictions called 'test' in the run. Score it: mmtrain evaluate {other.folder} --part test"
     )
+    assert refused(tmp_path, "one", "second", part="conformal").splitlines() == [
+        f"{run}: there are no predictions called 'conformal' in the run. Score it: mmtrain evaluate {run.folder} --part conformal"
+        for run in (one, other)
+    ]
     assert refused(tmp_path, "one", "second", part="newer").splitlines() == [
         f"{run}: there are no predictions called 'newer' in the run. Score it: mmtrain evaluate {run.folder} --data TABLE"
         for run in (one, other)
@@ -448,13 +452,13 @@ def test_compare_prints_scores_differences_and_settings(mmtrain):
         ("auc", -0.2, -0.1, "worse"),
         ("log_loss", 0.1, 0.2, "worse"),
         ("brier", -0.2, -0.1, "better"),
-        ("auc", -0.1, 0.1, "not told apart"),
-        ("auc", 0.0, 0.1, "not told apart"),
+        ("auc", -0.1, 0.1, "not shown to differ"),
+        ("auc", 0.0, 0.1, "not shown to differ"),
     ],
 )
 def test_a_difference_is_better_or_worse_only_when_its_interval_is_on_one_side(name, low, high, word):
-    assert verdict(Score(name, (low + high) / 2, interval=Interval(low, high))) == word
-    assert verdict(Score(name, 0.3)) == "–"
+    assert baselines.compared(name, Score(name, (low + high) / 2, interval=Interval(low, high)).plain()) == word
+    assert baselines.compared(name, Score(name, 0.3).plain()) == "–"
 
 
 def test_compare_as_json_is_one_document(mmtrain):

@@ -193,6 +193,12 @@ def test_contributions_are_shown_in_the_terminal(scored):
     assert shown.endswith("when the input is shuffled among 40 rows, mean of 3\n")
 
 
+def test_contributions_to_an_undefined_score_are_a_sentence():
+    console = Console(width=100, file=io.StringIO())
+    show_analyses(console, {"contributions": {"main": "auc", "rows": 9, "permutations": 3, "confidence": 0.95, "inputs": [{"losses": {}}]}})
+    assert console.file.getvalue() == "What the inputs contribute to the AUC is undefined.\n"
+
+
 def test_predictions_and_scores_are_those_of_an_evaluation_that_shuffles_nothing(run, scored):
     rows, scores = (run / "predictions_test.csv").read_bytes(), scored[1]["scores"]
     text = (run / "config.yaml").read_text()

@@ -269,13 +269,13 @@ def test_end_of_the_training_tells_what_was_decided():
     ]
 
 
-def test_scaling_that_does_harm_is_told():
+def test_scaling_that_did_not_help_is_told():
     bins = [{"rows": 1, "said": 0.5, "share": 1.0, "low": 0.1, "high": 1.0}]
     found = {"method": "isotonic", "of": "every label", "notes": [], "before": {"brier": 0.1, "ece": 0.02, "bins": bins}}
     assert sentences({"calibration": {**found, "after": {"brier": 0.2, "ece": 0.1, "bins": bins}}}) == (
         "Calibration of every label, all labels together, after isotonic scaling: expected calibration error 0.100 (before 0.020), "
         "Brier score 0.200 (before 0.100).",
-        "The scaling does more harm than good on these rows.",
+        "On these rows the scaling did not bring them nearer to what came true.",
     )
 
 

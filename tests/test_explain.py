@@ -217,7 +217,7 @@ def test_a_number_that_is_predicted_is_explained_in_its_own_unit(material):
     found = subject.explained(5)
     assert found.question == Question("price", words="price")
     assert found.attributed.output == pytest.approx(float(subject.network.predictor(subject.encoded(5))["price"][0, 0]), rel=1e-5)
-    assert found.prediction == in_words(found.attributed.output)
+    assert found.prediction == in_words(NUMBER, found.attributed.output)
 
 
 def test_the_negative_class_has_the_opposite_explanation(material):
@@ -551,10 +551,20 @@ def test_squares_of_pixels_keep_their_sum():
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"), [("ill", "ill"), (np.float32(3.5), "3.5"), (1234567.0, "1.23457e+06"), (np.nan, ""), (7, "7")]
+    ("target", "answer", "words"),
+    [
+        (BINARY, "ill", "ill"),
+        (BINARY, "", ""),
+        (LABELS, "a;b", "a;b"),
+        (LABELS, "", "no label"),
+        (NUMBER, np.float32(3.5), "3.5"),
+        (NUMBER, 1234567.0, "1.23457e+06"),
+        (NUMBER, np.nan, ""),
+        (NUMBER, 7, "7"),
+    ],
 )
-def test_answers_are_written_in_words(answer, words):
-    assert in_words(answer) == words
+def test_answers_are_written_in_words(target, answer, words):
+    assert in_words(target, answer) == words
 
 
 @pytest.mark.parametrize(

@@ -611,14 +611,23 @@ def test_outcome_is_open_where_the_interval_of_the_difference_holds_zero(score, 
     assert words.outcome(score, {"value": 0.7}, {"value": 0.5}, difference) == expected
 
 
+def with_difference(run, number, difference):
+    """The report of a copy of the run whose difference to the baseline in the AUC is this one."""
+    copy = Run(run.folder.parent / number)
+    shutil.copytree(run.folder, copy.folder)
+    metrics = copy.read_json("metrics.json")
+    metrics["validation"]["ill"]["baselines"][0]["differences"] = {"auc": difference}
+    copy.write_json("metrics.json", {"validation": metrics["validation"]})
+    return read(written(copy))
+
+
+def test_report_does_not_claim_what_no_interval_shows(binary):
+    found = with_difference(binary[0], "5", {"value": 0.5, "note": "No interval: every draw has the same value."})
+    assert found.paragraphs[2].endswith("has 0.500. On these rows the model is better than the baseline; how sure that is, is not known.")
+
+
 def test_report_does_not_claim_what_the_interval_leaves_open(binary):
-    run = Run(binary[0].folder.parent / "4")
-    shutil.copytree(binary[0].folder, run.folder)
-    metrics = run.read_json("metrics.json")
-    result = metrics["validation"]["ill"]
-    result["baselines"][0]["differences"] = {"auc": {"value": 0.5, "low": -0.25, "high": 0.75}}
-    run.write_json("metrics.json", {"validation": metrics["validation"]})
-    found = read(written(run))
+    found = with_difference(binary[0], "4", {"value": 0.5, "low": -0.25, "high": 0.75})
     assert found.paragraphs[2].endswith(
         "has 0.500. It is not shown that the model beats the baseline: the difference is 0.500 (−0.250 to 0.750)."
     )

@@ -1,14 +1,17 @@
 """Subgroups: who is in which, their scores, the gap between them, and every mistake in asking for them."""
 
 import csv
+import io
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from tiny import two_blobs, write_experiment, write_table
 
 from mmtrain import config
+from mmtrain.cli.analyses import show_analyses
 from mmtrain.cli.app import run as command
 from mmtrain.config.evaluation import Division, Evaluation
 from mmtrain.errors import ConfigError, DataError, UsageError
@@ -29,6 +32,14 @@ SECTION = Evaluation(draws=100)
 
 def cells(*values):
     return pd.Series(list(values), dtype="str")
+
+
+def test_names_of_subgroups_steer_no_terminal():
+    score = {"scores": {"auc": {"value": 0.5}}, "rows": 20}
+    division = {"column": "a\tb", "main": "auc", "confidence": 0.95, "subgroups": [{"name": "two\nlines\x1b[2J", **score}], "gap": None}
+    console = Console(width=100, file=io.StringIO())
+    show_analyses(console, {"subgroups": [division]})
+    assert [row.split("  ")[0].strip() for row in console.file.getvalue().splitlines()[1:3]] == ["a\\tb", "two\\nlines\\x1b[2J"]
 
 
 @pytest.mark.parametrize(
@@ -209,6 +220,13 @@ def test_of_another_table_the_columns_it_lacks_are_remarked(run, tmp_path, capsy
         ("x", [("0", 6), ("1", 6)]),
     ]
     assert (run / "subgroups_newer.csv").is_file()
+
+
+def test_rows_without_a_known_answer_have_no_subgroups(run, tmp_path):
+    strange = write_table(tmp_path / "strange.csv", [{"id": row, "x": 1, "y": "other", "sex": "f", "age": 50} for row in range(3)])
+    result = evaluate(str(run.folder), table=strange).results["y"]
+    assert (result.rows, result.unknown) == (0, 3)
+    assert "subgroups" not in result.analyses
 
 
 def test_every_mistake_in_what_is_asked_for_is_told_before_anything_is_scored(run):

@@ -22,19 +22,24 @@ def show_analyses(console: Console, analyses: Mapping[str, Any]) -> None:
 
 
 def _contributions(console: Console, found: Mapping[str, Any]) -> None:
+    from mmtrain.cli.show import line
     from mmtrain.errors import counted
-    from mmtrain.reports.inputs import called, percent_of, ranked
+    from mmtrain.reports.inputs import called, contribution_sentence, percent_of, ranked
     from mmtrain.reports.words import between, shown
 
     main, inputs = found["main"], ranked(found)
+    if not inputs:
+        line(console, contribution_sentence(found))
+        return
     head = ("input", f"{main} worse by", f"{percent_of(found)} interval")
     losses = [(called(one), one["losses"][main]) for one in inputs[:MOST_INPUTS]]
     _table(console, head, [(name, shown(main, loss["value"]), between(main, loss)) for name, loss in losses])
     more = f"; {len(inputs) - MOST_INPUTS} more in the report" if len(inputs) > MOST_INPUTS else ""
-    _line(console, f"when the input is shuffled among {counted(found['rows'], 'row')}, mean of {found['permutations']}{more}")
+    line(console, f"when the input is shuffled among {counted(found['rows'], 'row')}, mean of {found['permutations']}{more}")
 
 
 def _missing(console: Console, found: Mapping[str, Any]) -> None:
+    from mmtrain.cli.show import line
     from mmtrain.reports.inputs import pattern_name, percent_of, practice
     from mmtrain.reports.words import between, count
 
@@ -45,10 +50,11 @@ def _missing(console: Console, found: Mapping[str, Any]) -> None:
     lines = [(name, _value(main, one), count(one["rows"]), between(main, one["scores"][main])) for name, one in named]
     _table(console, ("inputs", head[0], *head[1:]), lines)
     for one in found["masked"]:
-        _line(console, f"{one['branch']} in training: {practice(one)}")
+        line(console, f"{one['branch']} in training: {practice(one)}")
 
 
 def _subgroups(console: Console, found: Iterable[Mapping[str, Any]]) -> None:
+    from mmtrain.cli.show import line
     from mmtrain.reports.inputs import percent_of
     from mmtrain.reports.subgroups import name_of, sentence
     from mmtrain.reports.words import between, count
@@ -58,7 +64,7 @@ def _subgroups(console: Console, found: Iterable[Mapping[str, Any]]) -> None:
         main = division["main"]
         lines = [(name_of(one), _value(main, one), count(one["rows"]), between(main, one["scores"][main])) for one in division["subgroups"]]
         _table(console, (division["column"], main, "rows", f"{percent_of(division)} interval"), lines)
-    _line(console, " ".join(filter(None, sentence(divisions))))
+    line(console, " ".join(filter(None, sentence(divisions))))
 
 
 def _value(main: str, found: Mapping[str, Any]) -> str:
@@ -68,18 +74,10 @@ def _value(main: str, found: Mapping[str, Any]) -> str:
 
 
 def _table(console: Console, head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> None:
-    from rich.markup import escape
+    from mmtrain.cli.show import cell, plain_table
 
-    from mmtrain.cli.show import plain_table, printable
-
-    table = plain_table(*(printable(text) for text in head))
-    for line in lines:
-        table.add_row(*(escape(printable(cell)) for cell in line))
+    table = plain_table(*head)
+    for texts in lines:
+        table.add_row(*map(cell, texts))
     console.print()
     console.print(table)
-
-
-def _line(console: Console, text: str) -> None:
-    from mmtrain.cli.show import printable
-
-    console.print(printable(text), soft_wrap=True, markup=False, highlight=False)

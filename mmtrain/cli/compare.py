@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from mmtrain.evaluation.comparison import Against, ComparedTarget
-    from mmtrain.named_score import Score
     from mmtrain.workflows.compare import Compared
 
 
@@ -68,51 +67,39 @@ def _plain(done: Compared) -> dict[str, Any]:
 
 def _show_target(console: Console, done: Compared, target: ComparedTarget) -> None:
     """The scores of each run, then how far each is from the first."""
-    console.print(f"\n{done.part}: {target.target}, {target.task}, {target.rows:,} rows", markup=False, soft_wrap=True)
+    from mmtrain.cli.show import line
+
+    line(console, f"\n{done.part}: {target.target}, {target.task}, {target.rows:,} rows")
     console.print(_scores(done, target))
     for run, against in zip(done.runs[1:], target.against, strict=True):
-        console.print(f"\n{run} less {done.runs[0]}", markup=False, soft_wrap=True)
+        line(console, f"\n{run} less {done.runs[0]}")
         console.print(_differences(against, target.drawing.percent))
         if against.delong:
-            console.print(f"AUC: p = {_p(against.delong.p)} (DeLong)", markup=False, soft_wrap=True)
+            line(console, f"AUC: p = {_p(against.delong.p)} (DeLong)")
         for score in against.differences:
             if score.undefined or score.note:
-                console.print(f"{score.name}: {score.undefined or score.note}", markup=False, soft_wrap=True)
-    console.print(f"{target.drawing.percent} interval: {target.drawing.words}", markup=False, soft_wrap=True)
+                line(console, f"{score.name}: {score.undefined or score.note}")
+    line(console, f"{target.drawing.percent} interval: {target.drawing.words}")
 
 
 def _scores(done: Compared, target: ComparedTarget) -> Table:
-    from rich.markup import escape
-
-    from mmtrain.cli.show import interval, number, plain_table
+    from mmtrain.cli.show import cell, interval, number, plain_table
 
     table = plain_table("score", *map(str, done.runs))
     for row in zip(*target.scores, strict=True):
         cells = [f"{number(score.value)} ({interval(score.interval)})" if score.interval else number(score.value) for score in row]
-        table.add_row(escape(row[0].name), *cells)
+        table.add_row(cell(row[0].name), *cells)
     return table
 
 
 def _differences(against: Against, percent: str) -> Table:
-    from rich.markup import escape
-
-    from mmtrain.cli.show import interval, number, plain_table
+    from mmtrain.cli.show import cell, interval, number, plain_table
+    from mmtrain.reports.baselines import compared
 
     table = plain_table("score", "difference", f"{percent} interval", "so it is")
     for score in against.differences:
-        table.add_row(escape(score.name), number(score.value), interval(score.interval), verdict(score))
+        table.add_row(cell(score.name), number(score.value), interval(score.interval), compared(score.name, score.plain()))
     return table
-
-
-def verdict(score: Score) -> str:
-    """What an interval of a difference says."""
-    from mmtrain.named_score import higher_is_better
-
-    if score.interval is None:
-        return "–"
-    if score.interval.low <= 0 <= score.interval.high:
-        return "not told apart"
-    return "better" if (score.interval.low > 0) == higher_is_better(score.name) else "worse"
 
 
 def _p(value: float) -> str:
@@ -120,12 +107,14 @@ def _p(value: float) -> str:
 
 
 def _show_settings(console: Console, done: Compared) -> None:
+    from mmtrain.cli.show import line
+
     if not done.settings:
-        console.print("\nThe experiments are the same.")
+        line(console, "\nThe experiments are the same.")
         return
-    console.print("\nWhat differs in the experiments:")
+    line(console, "\nWhat differs in the experiments:")
     for key, values in done.settings.items():
-        console.print(f"{key}: {' -> '.join(map(_spoken, values))}", markup=False, soft_wrap=True)
+        line(console, f"{key}: {' -> '.join(map(_spoken, values))}")
 
 
 def _spoken(value: Any) -> str:

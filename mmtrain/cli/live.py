@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from mmtrain.cli.show import err, number, plain_table
+from mmtrain.cli.show import err, line, number, plain_table
 from mmtrain.training.events import Ended, EpochEnded, Event, Started, Stepped, StopAsked, Warned
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Display:
     def say(self, text: str) -> None:
         """One line."""
         if not self.quiet:
-            self.console.print(text, soft_wrap=True, markup=False)
+            line(self.console, text)
 
     def pictures(self, done: int, total: int, size: int) -> None:
         """Pictures decoded so far, and the bytes of their pixels."""

@@ -12,29 +12,26 @@ if TYPE_CHECKING:
 
 def show_scores(console: Console, what: str, result: TargetScores) -> None:
     """A heading, a table and what is to be said of single scores; `what` was scored, `test of clinic/3` for instance."""
-    from rich.markup import escape
-
     from mmtrain.cli.analyses import show_analyses
+    from mmtrain.cli.show import line
     from mmtrain.reports.decisions import sentences
 
     unknown = f", {result.unknown} more left out, whose answer is missing or unknown to training" if result.unknown else ""
-    console.print(f"\n{escape(what)}: {escape(result.target)}, {result.task}, {result.rows} rows{unknown}", highlight=False)
+    line(console, f"\n{what}: {result.target}, {result.task}, {result.rows} rows{unknown}")
     console.print(_table(result))
     if result.drawing:
-        console.print(f"{result.drawing.percent} interval: {result.drawing.words}", soft_wrap=True, markup=False)
-    console.print(f"baseline: {result.baselines[0].name}", soft_wrap=True, markup=False)
+        line(console, f"{result.drawing.percent} interval: {result.drawing.words}")
+    line(console, f"baseline: {result.baselines[0].name}")
     for score in result.scores:
         if score.undefined or score.note:
-            console.print(f"{score.name}: {score.undefined or score.note}", soft_wrap=True, markup=False)
+            line(console, f"{score.name}: {score.undefined or score.note}")
     for sentence in sentences(result.analyses):
-        console.print(sentence, soft_wrap=True, markup=False, highlight=False)
+        line(console, sentence)
     show_analyses(console, result.analyses)
 
 
 def _table(result: TargetScores) -> object:
-    from rich.markup import escape
-
-    from mmtrain.cli.show import interval, number, plain_table
+    from mmtrain.cli.show import cell, interval, number, plain_table
     from mmtrain.named_score import higher_is_better
 
     intervals = [f"{result.drawing.percent} interval"] if result.drawing else []
@@ -42,25 +39,23 @@ def _table(result: TargetScores) -> object:
     for mine, theirs in zip(result.scores, result.baselines[0].scores, strict=True):
         limits = [interval(mine.interval)] if result.drawing else []
         better = "higher" if higher_is_better(mine.name) else "lower"
-        table.add_row(escape(mine.name), number(mine.value), *limits, number(theirs.value), better)
+        table.add_row(cell(mine.name), number(mine.value), *limits, number(theirs.value), better)
     return table
 
 
 def show_baselines(console: Console, result: TargetScores, main: str) -> None:
     """The other baselines, where there are any, by the score `main`: a table, and what it shows in words."""
-    from rich.markup import escape
-
-    from mmtrain.cli.show import plain_table
+    from mmtrain.cli.show import cell, line, plain_table
     from mmtrain.reports.baselines import lines, sentences
 
     plain = result.plain()
     if len(result.baselines) > 1:
         table = plain_table(f"{main} of", "", "model minus baseline", "model is")
         for row in lines(plain, main):
-            table.add_row(*map(escape, row))
+            table.add_row(*map(cell, row))
         console.print()
         console.print(table)
     for sentence in sentences(plain, main):
-        console.print(sentence.text, soft_wrap=True, markup=False)
+        line(console, sentence.text)
     for note in result.baseline_notes:
-        console.print(note, soft_wrap=True, markup=False)
+        line(console, note)

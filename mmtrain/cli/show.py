@@ -59,6 +59,16 @@ def printable(text: str) -> str:
     return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
+def cell(text: str) -> str:
+    """Of a table: one line, without markup."""
+    return escape(printable(text).replace("\t", "\\t").replace("\n", "\\n"))
+
+
+def line(console: Console, text: str) -> None:
+    """However wide, and without markup."""
+    console.print(printable(text), soft_wrap=True, markup=False, highlight=False)
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))  # noqa: T201
@@ -67,7 +77,7 @@ def print_json(value: Any) -> None:
 def note(text: str, *, quiet: bool = False) -> None:
     """A line on standard error."""
     if not quiet:
-        err().print(escape(text), soft_wrap=True)
+        line(err(), text)
 
 
 def number(value: float | None) -> str:
@@ -88,5 +98,5 @@ def plain_table(*headers: str) -> Table:
     """A table without lines around cells; all columns but the first right-aligned."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for position, header in enumerate(headers):
-        table.add_column(escape(header), justify="left" if position == 0 else "right", overflow="fold")
+        table.add_column(cell(header), justify="left" if position == 0 else "right", overflow="fold")
     return table

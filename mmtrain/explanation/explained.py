@@ -10,6 +10,8 @@ from mmtrain.columns.text import FIRST_ID, FittedText
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.explanation.question import Method, Question
 from mmtrain.specs import Kind
+from mmtrain.targets import FittedTarget
+from mmtrain.targets.multilabel import FittedMultilabel
 
 if TYPE_CHECKING:
     from mmtrain.explanation.gradients import Attributed
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 ENOUGH = 1.0
 """Per cent by which attributions may miss the difference of the outputs."""
 MISSING_TEXT = FIRST_ID - 2
+NO_LABEL = "no label"
 LONGEST = 40
 """Letters of a cell that are shown."""
 
@@ -168,8 +171,8 @@ def shortened(text: str, most: int = LONGEST) -> str:
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
-def in_words(answer: Any) -> str:
-    """An answer as `FittedTarget.spoken` or `decide` gives it; empty where it is not known."""
+def in_words(target: FittedTarget, answer: Any) -> str:
+    """An answer as `FittedTarget.spoken` or `decide` gives it; empty where it is not known, which of labels it always is."""
     if isinstance(answer, str):
-        return answer
+        return NO_LABEL if isinstance(target, FittedMultilabel) and not answer else answer
     return "" if answer != answer else f"{float(answer):.6g}"  # noqa: PLR0124 (NaN)

@@ -49,7 +49,7 @@ class Explainer:
         cams: Mapping[str, Array] = {}
         if self._subject.method != "integrated_gradients" and pictures:
             cams = {key: cam for key, cam in grad_cam(self._network, cells.encoded, asked).items() if key in pictures}
-        decision = in_words(target.decide(prediction)[0])
+        decision = in_words(target, target.decide(prediction)[0])
         return Explained(chosen, truth, decision, asked, found, of_row, pictures, cams, self._subject.method)
 
 

@@ -22,7 +22,7 @@ VERDICTS: Mapping[Shown, str] = {
 
 
 def compared(score: str, difference: Mapping[str, Any] | None) -> Shown:
-    """What the interval of a difference, model minus baseline, shows of the model."""
+    """What the interval of a difference shows: model minus baseline of the model, a run less the first of the run."""
     if not _has(difference) or "low" not in difference:
         return "–"
     low, high = difference["low"], difference["high"]

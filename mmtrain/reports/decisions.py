@@ -77,7 +77,7 @@ def _calibration_said(found: Mapping[str, Any]) -> Iterator[str]:
     ]
     yield f"Calibration {_of(found)}{scaled}: {', '.join(values)}."
     if after["ece"] > before["ece"] and after["brier"] > before["brier"]:
-        yield "The scaling does more harm than good on these rows."
+        yield "On these rows the scaling did not bring them nearer to what came true."
     yield from found["notes"]
 
 

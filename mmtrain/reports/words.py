@@ -183,6 +183,8 @@ def verdict(contents: Contents, judged: Judged) -> Words:
         return Words(facts, f"It is not shown that the model beats the baseline: the difference is {apart}.", tone="bad")
     if found != "better":
         return Words(facts, "The model does not beat the baseline.", tone="bad")
+    if judged.difference(name) and "low" not in judged.difference(name):
+        return Words(facts, "On these rows the model is better than the baseline; how sure that is, is not known.", _but_worse(judged))
     return Words(facts, "The model beats the baseline.", _but_worse(judged), "good")
 
 

@@ -113,7 +113,8 @@ def subgroups_of(subject: Subject, divisions: Sequence[Division]) -> dict[str, l
         rows = divided(division, joined(subject.table.pieces(division.header)).iloc[subject.rows])
         for key, prediction in subject.predictions.items():
             answered = subject.truths.answered(key, prediction)
-            found[key].append(subgroups(answered, rows.only(subject.truths.known(key)), subject.section))
+            if len(answered):
+                found[key].append(subgroups(answered, rows.only(subject.truths.known(key)), subject.section))
     return found
 
 

@@ -14,7 +14,6 @@ from mmtrain.data.images import Progress, Say
 from mmtrain.data.parts import read_split
 from mmtrain.errors import DataError, Problem, RunError, UsageError, listed
 from mmtrain.evaluation.baselines import Answers, BaselineScores, Contest, blind
-from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.decisions import Decisions, Rows, decide
 from mmtrain.evaluation.scoring import TargetScores, known_rows
 from mmtrain.runs import Run
@@ -54,23 +53,23 @@ def check_packages(experiment: Experiment) -> None:
         raise UsageError(Problem("evaluation.baselines", what, "Run `pip install 'mmtrain[baselines]'`, or leave it out."))
 
 
-def with_baselines(results: Mapping[str, TargetScores], subject: Subject, resampling: Resampling, home: Home) -> dict[str, TargetScores]:
+def with_baselines(results: Mapping[str, TargetScores], subject: Subject, home: Home) -> dict[str, TargetScores]:
     """The results with every baseline that the experiment asks for, and with the model's differences to each."""
     told = [*_alone(subject, home), *_boosted(subject, home)]
     answers = [one for one in told if isinstance(one, Answers)]
     notes = tuple(one for one in told if isinstance(one, str))
     found = {}
     for key, result in results.items():
-        baselines = _held_against(subject, key, answers, resampling) if result.rows else result.baselines
+        baselines = _held_against(subject, key, answers) if result.rows else result.baselines
         found[key] = replace(result, baselines=baselines, baseline_notes=notes)
     return found
 
 
-def _held_against(subject: Subject, key: str, answers: list[Answers], resampling: Resampling) -> tuple[BaselineScores, ...]:
+def _held_against(subject: Subject, key: str, answers: list[Answers]) -> tuple[BaselineScores, ...]:
     """On the rows with a known answer, of which there are some."""
     target, truth = subject.fitted.targets[key], subject.arrays.targets[key][subject.rows]
     known = known_rows(truth)
-    contest = Contest(key, target, truth[known], subject.predictions[key][known], resampling.bootstrap(known))
+    contest = Contest(key, target, truth[known], subject.predictions[key][known], subject.drawn.bootstrap(known))
     return contest.against([blind(key, target, int(known.sum())), *(one.of(known) for one in answers)])
 
 

@@ -14,10 +14,10 @@ import pandas as pd
 
 from mmtrain import runs
 from mmtrain.columns import Group, Id
-from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.data.formats import open_table
+from mmtrain.data.parts import EVERY_PART
 from mmtrain.data.table import PIECE
 from mmtrain.data.table_file import content_hash
 from mmtrain.errors import Problem, RunError, UsageError, listed
@@ -104,7 +104,7 @@ def _flat(tree: Mapping[str, Any], start: str = "") -> Iterator[tuple[str, Any]]
 def _all_scored(found: Sequence[Run], part: str) -> Sequence[Run]:
     """The runs, if each has been scored on the part since its training ended. Raises UsageError."""
     problems = []
-    way = f"--part {part}" if part in PARTS else "--data TABLE"
+    way = f"--part {part}" if part in EVERY_PART else "--data TABLE"
     for run in found:
         facts = run.read_json("run.json")
         look = _last_look(facts, part)
@@ -229,7 +229,7 @@ def _resampling(one: Scored, part: str) -> tuple[Resampling, list[str]]:
     if column is None:
         return Resampling(section), []
     header, data = column.column, one.experiment.data
-    path = data.table if part in PARTS else Path(one.look.get("path", ""))  # a packed run does not say where its tables lay
+    path = data.table if part in EVERY_PART else Path(one.look.get("path", ""))  # a packed run does not say where its tables lay
     narrow = f"so the intervals take every row to stand for itself; where rows have the same {header}, they are too narrow."
     if not path.is_file() or content_hash(path) != one.look["sha256"]:
         return Resampling(section), [f"{one.look['table']} is not here as it was scored, {narrow}"]

@@ -103,7 +103,7 @@ def evaluate(
     results = with_decisions(results, fitted, decisions, asked, experiment.evaluation.confidence)
     subject = Subject(run, experiment, fitted, data.table, arrays, rows, drawn, predictor, predictions, results)
     results = analysed(subject, by.divisions)
-    results = with_baselines(results, subject, drawn, Home(run, experiment, None if table else arrays, progress, say))
+    results = with_baselines(results, subject, Home(run, experiment, None if table else arrays, progress, say))
     predicted = frame(data.table.rows[rows], data.table.ids(rows), fitted.targets, truths, predictions, decisions)
     predicted = with_unknown_answers(predicted, experiment, fitted, truths, data.table, rows)
     looks = recorded_look(run, data.table, rows, part if table is None else None)
