@@ -1,6 +1,14 @@
 """What all tests share: no picture is cached outside the session's own folder, and TensorFlow is started as the commands start it."""
 
+import gc
+
 import pytest
+
+
+def pytest_collection_finish():
+    """What the imports of all tests have made stays: each network that Keras begins anew has all objects searched for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

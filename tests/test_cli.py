@@ -583,16 +583,17 @@ def interrupted(tmp_path_factory):
     write_experiment(folder / "endless.yaml", "columns: {x: {role: numeric}, y: {role: target, task: binary}}\ntraining: {epochs: 100000}")
     numbers = (signal.SIGINT, signal.SIGTERM)
     started = {number: start("fit", "endless.yaml", "--output", number.name, folder=folder) for number in numbers}
+    said = {number: [] for number in numbers}
+    for number, process in started.items():
+        while not (said[number] and said[number][-1].startswith("epoch 2/")):
+            said[number].append(process.stderr.readline())
+            assert said[number][-1], said[number]
+        process.send_signal(number)  # before the other is waited for, which would train on meanwhile
     found = {}
     for number, process in started.items():
-        said = []
-        for line in process.stderr:
-            said.append(line)
-            if line.startswith("epoch 2/"):
-                process.send_signal(number)
-        out, _ = process.communicate(timeout=100)
+        out, rest = process.communicate(timeout=100)
         assert out == ""
-        found[number] = (process.returncode, "".join(said), folder / number.name / "endless" / "1")
+        found[number] = (process.returncode, "".join(said[number]) + rest, folder / number.name / "endless" / "1")
     return found
 
 

@@ -1,10 +1,14 @@
 """Scoring a run on other tables than its own: what is counted, what is refused, and under which name it is kept."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from tiny import ready, two_blobs, write_experiment, write_table
 
+from mmtrain import runs
 from mmtrain.errors import DataError
 from mmtrain.evaluation.bootstrap import Drawing
 from mmtrain.workflows.evaluate import evaluate, other_data, remarks, resampling, ungrouped
@@ -21,10 +25,18 @@ training: {epochs: 1}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def trained(tmp_path_factory):
+    """The folder of a table and its run."""
     folder = tmp_path_factory.mktemp("evaluate")
     two_blobs(folder, 20, price=lambda row: row * 1.5)
-    return fit(write_experiment(folder / "a.yaml", TREE), output=folder / "runs").run
+    fit(write_experiment(folder / "a.yaml", TREE), output=folder / "runs")
+    return folder
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """Never scored before: a report is of all that was scored, and would take longer from test to test."""
+    return runs.find(None, Path(shutil.copytree(trained, tmp_path / "trained")) / "runs")
 
 
 GROUPED = """

@@ -211,8 +211,9 @@ def test_feature_attention_keeps_its_own_type_when_loaded_elsewhere():
     assert {part.dtype_policy.name for part in (layer, layer.attend, layer.normalize, layer.mean)} == {"bfloat16"}
 
 
+@pytest.fixture(scope="module")
 def layers_to_save():
-    """Every registered layer of ours with an example of its inputs."""
+    """Every registered layer of ours with an example of its inputs. What decodes pictures is traced once for all."""
     from mmtrain.layers import encoding, network, pictures
 
     ids = np.array([[4, 3, 3, 0]], dtype=np.int32)
@@ -239,13 +240,13 @@ def layers_to_save():
     }
 
 
-def test_every_layer_is_rebuilt_from_its_plain_config():
+def test_every_layer_is_rebuilt_from_its_plain_config(layers_to_save):
     import json
 
     import keras
 
     rebuilt = 0
-    for name, (layer, inputs) in layers_to_save().items():
+    for name, (layer, inputs) in layers_to_save.items():
         expected = layer(*inputs)
         config = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
         assert config["registered_name"] == f"mmtrain>{name}"
@@ -259,15 +260,15 @@ def test_every_layer_is_rebuilt_from_its_plain_config():
         assert copy.get_config() == layer.get_config()
         rebuilt += 1
     ours = [name for name in keras.saving.get_custom_objects() if name.startswith("mmtrain>")]
-    assert sorted(f"mmtrain>{name}" for name in layers_to_save()) == sorted(ours)
+    assert sorted(f"mmtrain>{name}" for name in layers_to_save) == sorted(ours)
     assert rebuilt == 13
 
 
-def test_symbolic_outputs_have_the_shape_and_type_of_real_ones():
+def test_symbolic_outputs_have_the_shape_and_type_of_real_ones(layers_to_save):
     import keras
 
     checked = 0
-    for name, (layer, inputs) in layers_to_save().items():
+    for name, (layer, inputs) in layers_to_save.items():
         symbols = keras.tree.map_structure(lambda array: keras.KerasTensor((None, *array.shape[1:]), dtype_of(array)), list(inputs))
         promised = keras.tree.flatten(layer(*symbols))
         real = keras.tree.flatten(layer(*inputs))

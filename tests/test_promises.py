@@ -134,11 +134,15 @@ def test_predictions_are_of_their_rows(run, scored):
     assert [row["row"] for row in predictions] == [row for row, part in parts.items() if part == "test"]
 
 
-def test_saved_model_gives_the_same_predictions_for_raw_inputs(run, scored):
+@pytest.fixture(scope="module")
+def opened(run):
+    return keras.models.load_model(run / "model.keras", safe_mode=True)
+
+
+def test_saved_model_gives_the_same_predictions_for_raw_inputs(run, scored, opened):
     """Opened by Keras alone, its safe mode on; fed from the table and the pictures themselves."""
     predictions = pd.read_csv(scored.predictions)
     table = pd.read_csv(run.folder.parents[2] / "table.csv").iloc[predictions["row"]]
-    model = keras.models.load_model(run / "model.keras", safe_mode=True)
     raw = {
         "scan": tf.constant([(run.folder.parents[2] / name).read_bytes() for name in table["scan"]])[:, None],
         "number": table["number"].to_numpy(np.float64)[:, None],
@@ -146,12 +150,13 @@ def test_saved_model_gives_the_same_predictions_for_raw_inputs(run, scored):
         "note": tf.constant(table["note"].tolist())[:, None],
     }
     raw = {key: tf.constant(values) for key, values in raw.items()}
-    found = tf.function(model)(raw)["answer"].numpy()[:, 0]
+    answers = tf.function(opened)
+    found = answers(raw)["answer"].numpy()[:, 0]
     assert len(found) == 11
     np.testing.assert_allclose(found, predictions["prediction"], rtol=1e-5)
     assert np.ptp(found) > 0
     shuffled = np.random.default_rng(0).permutation(11)
-    again = model({key: tf.gather(values, shuffled) for key, values in raw.items()})["answer"].numpy()[:, 0]
+    again = answers({key: tf.gather(values, shuffled) for key, values in raw.items()})["answer"].numpy()[:, 0]
     np.testing.assert_allclose(again, found[shuffled], rtol=1e-5)
 
 
@@ -355,8 +360,7 @@ def test_augmentation_never_touches_rows_that_are_judged(numbered):
     assert (found[1][2] == found[1][3]).all()
 
 
-def test_saved_model_holds_no_augmentation(run):
-    model = keras.models.load_model(run / "model.keras")
+def test_saved_model_holds_no_augmentation(opened):
     pictures = [tf.io.encode_png(pixels).numpy() for pixels in np.random.default_rng(0).integers(0, 255, (2, 8, 8, 1)).astype(np.uint8)]
     raw = {
         "scan": tf.constant([[pictures[0]]] * 3 + [[pictures[1]]] * 3),
@@ -364,9 +368,9 @@ def test_saved_model_holds_no_augmentation(run):
         "city": tf.constant([["c4"]] * 6),
         "note": tf.constant([["w4"]] * 6),
     }
-    found = model(raw, training=False)["answer"].numpy()[:, 0]
+    found = opened(raw, training=False)["answer"].numpy()[:, 0]
     assert (found[:3] == found[0]).all()
-    assert (found == model(raw, training=False)["answer"].numpy()[:, 0]).all()
+    assert (found == opened(raw, training=False)["answer"].numpy()[:, 0]).all()
 
 
 def test_judging_changes_no_weight_and_no_row_depends_on_its_neighbours(numbered):

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmtrain.explanation import figure
 from mmtrain.explanation.explained import Explained
-from mmtrain.reports.drawing import DPI, style
+from mmtrain.reports.drawing import save, style
 
 ELEMENTS, COMPLETENESS = "explanations.csv", "completeness.csv"
 HEAD = ("row", "id", "explained", "column", "element", "attribution")
@@ -49,7 +49,7 @@ class Files:
         self._facts.writerow([_number(facts[name]) for name in FACTS])
         name = f"{self._rows:02d}_{re.sub(r'[^A-Za-z0-9.-]+', '_', row.chosen.id)[:60] or row.chosen.row}.png"
         with style():
-            figure.draw(row).savefig(self._folder / name, format="png", dpi=DPI, facecolor="white")
+            save(figure.draw(row), self._folder / name)
         return name
 
 

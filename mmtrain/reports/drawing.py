@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmtrain import runs
@@ -98,7 +99,7 @@ class Gallery:
         path = self._run / "plots" / f"{stem}.png"
         path.parent.mkdir(exist_ok=True)
         with runs.replacing(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=DPI, facecolor="white")
+            save(figure, temporary)
         figure.set_layout_engine("none")  # what the first drawing found stays; finding it again would cost a third of all the time
         markup: str | None = as_markup(figure, salt=stem)
         if markup is not None and len(markup.encode()) > self._room:
@@ -120,17 +121,27 @@ def new_figure(width: float, height: float) -> Figure:
     """An empty figure, inches; without pyplot, which would keep it alive and look for a screen."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height))
+    return Figure(figsize=(width, height), dpi=DPI)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG. `Figure.savefig` would go through every artist twice, first of all for the layout, which is found while drawing."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure).print_png(path)  # type: ignore[no-untyped-call]
 
 
 def as_markup(figure: Figure, *, salt: str) -> str:
-    """The `<svg>` element for the report; equal figures with equal `salt` give equal text."""
+    """The `<svg>` element for the report; equal figures with equal `salt` give equal text. The figure loses its background."""
     import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
+    for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+        patch.set(facecolor="none", edgecolor="none")
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with matplotlib.rc_context({"svg.hashsalt": salt}):
-        figure.savefig(buffer, format="svg", transparent=True, dpi=DPI, metadata=nothing)
+        FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)  # type: ignore[no-untyped-call]
     text = buffer.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r"\n\s*", "\n", text)
