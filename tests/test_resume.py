@@ -21,7 +21,7 @@ from mmtrain.training import checkpoints
 from mmtrain.training.events import EpochEnded, Started, StepsBegan
 from mmtrain.training.interruption import Interrupted
 from mmtrain.workflows.evaluate import evaluate
-from mmtrain.workflows.fit import Onlookers, fit, resume
+from mmtrain.workflows.fit import RECORDED, Onlookers, fit, resume
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -543,6 +543,11 @@ def killed_after(process, begun, seconds):
     return process.returncode == -signal.SIGKILL
 
 
+def has_begun(run):
+    """Whether all is written down that a training needs to go on."""
+    return (run / "run.json").exists() and set(RECORDED) <= set(run.read_json("run.json").get("files", {}))
+
+
 def where(run):
     """What a killed process was doing, from what it left."""
     half = sorted(path.name.split(".")[1] for path in (run / "checkpoints").glob(".*")) if (run / "checkpoints").exists() else []
@@ -579,7 +584,11 @@ def test_run_killed_at_any_of_twenty_moments_ends_with_the_same_bits(tmp_path):
             continue
         assert any(own.glob("*.tmp-*")) == building
         found = "building the store" if building else where(run)
-        going_on = ["--resume", str(run.folder)] if (run / "run.json").exists() else [path.name, "--output", output.name]
+        if has_begun(run):
+            going_on = ["--resume", str(run.folder)]
+        else:  # `--resume` says so, and nothing is lost
+            shutil.rmtree(output, ignore_errors=True)
+            going_on = [path.name, "--output", output.name]
         said = finished("fit", *going_on, **arguments)
         evaluate(str(run.folder), part="validation")
         assert_equal_bits(whole, run, "predictions_validation.csv", "metrics.json")
