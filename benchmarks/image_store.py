@@ -26,8 +26,8 @@ import numpy as np
 from PIL import Image
 
 from mmtrain.config.experiment import Cache
-from mmtrain.data.image_build import decoded
-from mmtrain.data.image_files import ImageFile
+from mmtrain.data.pictures.build import decoded
+from mmtrain.data.pictures.files import ImageFile
 from mmtrain.pixels import Layout
 from mmtrain.threads import cores
 

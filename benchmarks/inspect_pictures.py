@@ -25,10 +25,10 @@ from PIL import Image as Pillow
 from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
 from mmtrain.data.findings.cohort import Cohort
-from mmtrain.data.findings.picture_column import PictureColumn
-from mmtrain.data.findings.pictures import picture_findings
-from mmtrain.data.image_files import ImageFile
-from mmtrain.data.images import open_store
+from mmtrain.data.findings.pictures.column import PictureColumn
+from mmtrain.data.findings.pictures.findings import picture_findings
+from mmtrain.data.pictures.files import ImageFile
+from mmtrain.data.pictures.store import open_store
 from mmtrain.threads import cores
 
 COPIES = 20

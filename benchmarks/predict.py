@@ -26,9 +26,9 @@ import numpy as np
 import yaml
 from image_store import decode_only, generated, yardstick
 
-from mmtrain.data.formats import open_table
-from mmtrain.data.image_files import ImageFile
-from mmtrain.data.pieces import Source
+from mmtrain.data.pictures.files import ImageFile
+from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.pieces import Source
 from mmtrain.runs import find
 from mmtrain.threads import cores, in_threads
 from mmtrain.workflows.fit import fit

@@ -24,9 +24,9 @@ from PIL import Image
 
 from mmtrain.config.experiment import Cache
 from mmtrain.data.cache import IMAGES, MANIFEST
-from mmtrain.data.image_build import Decoded, decoded, opened
-from mmtrain.data.image_files import ImageFile
-from mmtrain.data.images import ImageStore
+from mmtrain.data.pictures.build import Decoded, decoded, opened
+from mmtrain.data.pictures.files import ImageFile
+from mmtrain.data.pictures.store import ImageStore
 from mmtrain.pixels import Layout
 
 SIDE, BATCH, AHEAD, TARGET = 128, 32, 4, 0.5

@@ -9,7 +9,7 @@ One direction, no way back; `mmtrain/workflows/fit.py` is this path as code.
 | step | call | gives | kept in the run folder |
 |---|---|---|---|
 | 1 | `config.load(path, overrides)` | `Experiment`, frozen | `config.yaml` |
-| 2 | `table.read(...)`, `images.attach(...)` | a checked table and its image stores | `data.json` |
+| 2 | `table.read(...)`, `store.attach(...)` | a checked table and its image stores | `data.json` |
 | 3 | `split.split(...)` | `Parts`, disjoint by group | `split.csv` |
 | 4 | `encode.fit(experiment, table, training rows)` | fitted columns and targets | `columns.json`, `statistics.json` |
 | 5 | `encode.encode(...)` | `Arrays`: one row index over all of them | (cache, outside the run) |
@@ -32,7 +32,7 @@ tier is refused there: a misspelt key in tier 1, a word in a numeric column in t
 | `workflows/` | one plain function per command; read these first | 2, TensorFlow inside |
 | `training/` `evaluation/` `reports/` `export/` `explanation/` | the loop; scores; what a person reads; other formats; single rows | 2-3 |
 | `model/` `batches.py` | the network; batches by row index | 3 |
-| `data/` `runs.py` | table, split, encoding, image store; the run folder | 2 |
+| `data/` `runs.py` | tables, splits, encoding, pictures, findings; the run folder | 2 |
 | `config/` | the experiment file, with line numbers | 1 |
 | `columns/` `targets/` `branches/` `fusion.py` | what a YAML file can name, one file each | 1 |
 | `registry.py` `specs.py` `memory.py` `threads.py` `pixels/` `scores/` `layers/` ... | options, tensors, one image, Keras layers | 1-3 |

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mmtrain.data.encode import Array, Arrays
-from mmtrain.data.order import order
+from mmtrain.data.splits.order import order
 
 EXPECTED = 4
 """Pieces that a store is told of before they are gathered."""

@@ -7,8 +7,8 @@ import pytest
 
 from mmtrain.batches import Batches, chances, in_order, mixed
 from mmtrain.data.encode import Arrays
-from mmtrain.data.images import ImageStore
-from mmtrain.data.order import order
+from mmtrain.data.pictures.store import ImageStore
+from mmtrain.data.splits.order import order
 
 
 def arrays(rows=10):

@@ -18,8 +18,8 @@ from mmtrain.config.experiment import Cache
 from mmtrain.config.sizes import in_bytes, in_words
 from mmtrain.data.cache import COLUMNS, entries
 from mmtrain.data.encoded_column import Layout, Origin, encoded_column
-from mmtrain.data.image_build import decoded
-from mmtrain.data.image_files import ImageFile
+from mmtrain.data.pictures.build import decoded
+from mmtrain.data.pictures.files import ImageFile
 from mmtrain.errors import ConfigError
 from mmtrain.workflows.cache import clear, stored
 

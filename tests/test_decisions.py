@@ -12,7 +12,7 @@ import mmtrain
 from mmtrain import runs
 from mmtrain.cli.app import run as command_line
 from mmtrain.config.evaluation import Evaluation, Threshold
-from mmtrain.data.parts import read_split
+from mmtrain.data.splits.parts import read_split
 from mmtrain.errors import DataError, RunError
 from mmtrain.evaluation.decisions import Decisions, Rows, TargetDecisions, columns, decide, judge
 from mmtrain.evaluation.operating_point import OperatingPoint

@@ -8,12 +8,12 @@ import pytest
 from tiny import paint, ready, write_experiment, write_table
 
 from mmtrain.columns.categorical import FittedCategorical
-from mmtrain.data import statistics
-from mmtrain.data.drift import compared, exceeds, range_drift
-from mmtrain.data.pieces import Piece
-from mmtrain.data.spread import Spread
-from mmtrain.data.statistics import CodeStatistics, ImageStatistics, Moments, Statistics
-from mmtrain.data.watch import Watch
+from mmtrain.data.changes import statistics
+from mmtrain.data.changes.drift import compared, exceeds, range_drift
+from mmtrain.data.changes.statistics import CodeStatistics, ImageStatistics, Moments, Statistics
+from mmtrain.data.changes.watch import Watch
+from mmtrain.data.surveys.spread import Spread
+from mmtrain.data.tables.pieces import Piece
 
 
 def numbers(values):

@@ -11,7 +11,7 @@ from mmtrain.columns import roles
 from mmtrain.columns.categorical import FittedCategorical
 from mmtrain.data import encode, encoded_column
 from mmtrain.data.cache import COLUMNS, entries
-from mmtrain.data.table import read
+from mmtrain.data.tables.table import read
 from mmtrain.errors import DataError, RunError
 from mmtrain.targets import tasks
 from mmtrain.workflows.prepare import check_training_answers, read_data, split_rows

@@ -110,7 +110,7 @@ class Opened:
 def opened(material, columns, branches, fusion, subject=Subject("y")):  # noqa: B008
     import keras
 
-    from mmtrain.data import statistics
+    from mmtrain.data.changes import statistics
     from mmtrain.explanation.explainer import Explainer
     from mmtrain.model.assemble import assemble
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mmtrain.data.held_back import hold_back
-from mmtrain.data.parts import Parts, read_split, to_csv
-from mmtrain.data.split import Rows
+from mmtrain.data.splits.held_back import hold_back
+from mmtrain.data.splits.parts import Parts, read_split, to_csv
+from mmtrain.data.splits.split import Rows
 from mmtrain.errors import DataError
 
 PARTS = Parts.from_codes(np.array([0, 2, 1, 1, 1, 0, 1, 1, 1, 2, 1, 1]))

@@ -7,8 +7,8 @@ import pytest
 
 from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
-from mmtrain.data.image_ahead import ReadAhead, read_ahead, runs
-from mmtrain.data.images import ImageStore, open_store
+from mmtrain.data.pictures.ahead import ReadAhead, read_ahead, runs
+from mmtrain.data.pictures.store import ImageStore, open_store
 from mmtrain.errors import RunError
 from mmtrain.memory import available_memory
 
@@ -56,7 +56,7 @@ def test_store_cut_short_while_it_is_used_is_refused(stored):
 def test_opened_store_knows_whether_it_fits(tmp_path, monkeypatch):
     PIL.Image.new("L", (2, 2), 70).save(tmp_path / "1.bmp")
     cells, column = pd.Series(["1.bmp"], dtype="str"), Image(column="scan", size=(2, 2), channels=1)
-    monkeypatch.setattr("mmtrain.data.image_ahead.FITS", 0.0)
+    monkeypatch.setattr("mmtrain.data.pictures.ahead.FITS", 0.0)
     small, _ = open_store(cells, column, tmp_path, cache=Cache(folder=tmp_path / "cache"))
     monkeypatch.undo()
     large, _ = open_store(cells, column, tmp_path, cache=Cache(folder=tmp_path / "cache"))

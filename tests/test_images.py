@@ -19,8 +19,8 @@ from mmtrain.columns import Id, Image, Numeric
 from mmtrain.config.experiment import Cache
 from mmtrain.config.sizes import in_words
 from mmtrain.data.cache import cache_folder
-from mmtrain.data.images import Unreadable, attach, open_store
-from mmtrain.data.table import Dropped, read
+from mmtrain.data.pictures.store import Unreadable, attach, open_store
+from mmtrain.data.tables.table import Dropped, read
 from mmtrain.errors import DataError, RunError
 
 TINY = {"size": (2, 2), "channels": 1}
@@ -352,7 +352,7 @@ from pathlib import Path
 import pandas as pd
 from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
-from mmtrain.data.images import open_store
+from mmtrain.data.pictures.store import open_store
 
 scans = Path(sys.argv[1])
 print("ready", flush=True)

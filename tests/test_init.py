@@ -12,11 +12,11 @@ from PIL import Image
 
 from mmtrain import config
 from mmtrain.cli.app import run
-from mmtrain.data import guess_target
-from mmtrain.data.formats import open_table
-from mmtrain.data.guess import RULES, guess
-from mmtrain.data.profile import profiles
-from mmtrain.data.survey import survey
+from mmtrain.data.surveys import guess_target
+from mmtrain.data.surveys.guess import RULES, guess
+from mmtrain.data.surveys.profile import profiles
+from mmtrain.data.surveys.survey import survey
+from mmtrain.data.tables.formats import open_table
 from mmtrain.errors import ConfigError, DataError
 from mmtrain.workflows.check import check
 from mmtrain.workflows.init import init

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from mmtrain.cli.app import run
-from mmtrain.data import profile as profile_module
-from mmtrain.data.formats import open_table
-from mmtrain.data.image_profile import ImageProfile, profile_images
-from mmtrain.data.parts import PartSummary
-from mmtrain.data.profile import Profile, profiles
-from mmtrain.data.spread import Range
+from mmtrain.data.pictures.profile import ImageProfile, profile_images
+from mmtrain.data.splits.parts import PartSummary
+from mmtrain.data.surveys import profile as profile_module
+from mmtrain.data.surveys.profile import Profile, profiles
+from mmtrain.data.surveys.spread import Range
+from mmtrain.data.tables.formats import open_table
 from mmtrain.errors import ConfigError, DataError
 from mmtrain.workflows.inspect import inspect_experiment
 

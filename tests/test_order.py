@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmtrain.data.order import order
+from mmtrain.data.splits.order import order
 
 
 @pytest.mark.parametrize(

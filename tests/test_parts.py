@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmtrain.data.parts import Parts, PartSummary, read_split, summarise, to_csv
+from mmtrain.data.splits.parts import Parts, PartSummary, read_split, summarise, to_csv
 from mmtrain.errors import RunError
 
 PARTS = Parts.from_codes(np.array([0, 2, 0, 1, 0]))

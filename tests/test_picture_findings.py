@@ -19,12 +19,12 @@ from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.finding import Finding
-from mmtrain.data.findings.picture_column import PictureColumn
-from mmtrain.data.findings.picture_looks import Pixels, looks
-from mmtrain.data.findings.picture_twins import NEIGHBOURS, equal_pixels, look_same, sets_of, similar
-from mmtrain.data.findings.pictures import picture_findings
-from mmtrain.data.image_flight import InFlight
-from mmtrain.data.images import open_store
+from mmtrain.data.findings.pictures.column import PictureColumn
+from mmtrain.data.findings.pictures.findings import picture_findings
+from mmtrain.data.findings.pictures.looks import Pixels, looks
+from mmtrain.data.findings.pictures.twins import NEIGHBOURS, equal_pixels, look_same, sets_of, similar
+from mmtrain.data.pictures.flight import InFlight
+from mmtrain.data.pictures.store import open_store
 from mmtrain.errors import RunError
 from mmtrain.pixels import Layout
 

@@ -11,8 +11,8 @@ from tiny import paint, two_blobs, write_experiment, write_table
 
 import mmtrain
 from mmtrain.cli.app import run as command_line
-from mmtrain.data.formats import open_table
-from mmtrain.data.pieces import Source
+from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.pieces import Source
 from mmtrain.errors import DataError
 from mmtrain.memory import anonymous_memory
 from mmtrain.workflows.evaluate import evaluate

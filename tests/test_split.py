@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mmtrain.data.dealing import Tally
-from mmtrain.data.parts import Parts
-from mmtrain.data.split import Rows, check_sound, split
+from mmtrain.data.splits.dealing import Tally
+from mmtrain.data.splits.parts import Parts
+from mmtrain.data.splits.split import Rows, check_sound, split
 from mmtrain.errors import DataError
 
 LABELS = list("aaaaaaaabbbbaaaabbbb")

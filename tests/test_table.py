@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmtrain.columns import Categorical, Group, Id, Image, Numeric, Text
-from mmtrain.data.table import Dropped, read
-from mmtrain.data.table_file import content_hash, gathered
+from mmtrain.data.tables.table import Dropped, read
+from mmtrain.data.tables.table_file import content_hash, gathered
 from mmtrain.errors import DataError
 
 
@@ -538,7 +538,7 @@ def test_table_is_hashed_once_until_it_changes(tmp_path):
 ENDINGS_OF_PROCESSES = """
 import os, sys
 from pathlib import Path
-from mmtrain.data.table import read
+from mmtrain.data.tables.table import read
 from mmtrain.columns import Categorical
 from mmtrain.errors import DataError
 import pyarrow.csv

@@ -16,7 +16,7 @@ from mmtrain.branches import architectures, branch
 from mmtrain.columns.image import Augment
 from mmtrain.config.experiment import ConstantSchedule, CosineSchedule, EarlyStopping, ExponentialSchedule, PlateauSchedule
 from mmtrain.data.encode import Arrays
-from mmtrain.data.images import ImageStore
+from mmtrain.data.pictures.store import ImageStore
 from mmtrain.errors import RunError
 from mmtrain.model.assemble import assemble
 from mmtrain.training import checkpoints, device, loop

@@ -11,11 +11,11 @@ from rich.text import Text
 
 from mmtrain.cli.findings_view import show_findings
 from mmtrain.cli.show import out, plain_table
-from mmtrain.data.guess import plain
-from mmtrain.data.image_profile import ImageProfile
-from mmtrain.data.parts import PartSummary
-from mmtrain.data.profile import Profile
-from mmtrain.data.spread import Range
+from mmtrain.data.pictures.profile import ImageProfile
+from mmtrain.data.splits.parts import PartSummary
+from mmtrain.data.surveys.guess import plain
+from mmtrain.data.surveys.profile import Profile
+from mmtrain.data.surveys.spread import Range
 from mmtrain.errors import counted, listed
 from mmtrain.workflows.inspect import InspectedColumn, Inspection
 

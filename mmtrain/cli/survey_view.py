@@ -10,9 +10,9 @@ from mmtrain.cli.findings_view import show_findings
 from mmtrain.cli.inspect_view import clipped, distinct, file_kinds, frequent, heading
 from mmtrain.cli.show import note, out, plain_table
 from mmtrain.data.findings import Finding
-from mmtrain.data.guess import plain
-from mmtrain.data.profile import Profile
-from mmtrain.data.survey import Survey
+from mmtrain.data.surveys.guess import plain
+from mmtrain.data.surveys.profile import Profile
+from mmtrain.data.surveys.survey import Survey
 from mmtrain.errors import counted
 
 

@@ -21,8 +21,8 @@ from mmtrain.columns.numeric import numbers
 from mmtrain.config import Experiment
 from mmtrain.config.experiment import Cache
 from mmtrain.data.encoded_column import EncodedColumn, Layout, Origin, encoded_column
-from mmtrain.data.images import ImageStore, Say
-from mmtrain.data.table import Table
+from mmtrain.data.pictures.store import ImageStore, Say
+from mmtrain.data.tables.table import Table
 from mmtrain.errors import Problem, RunError
 from mmtrain.registry import Section
 from mmtrain.specs import layer_names

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mmtrain.columns.numeric import numbers
 from mmtrain.config.evaluation import Division
-from mmtrain.data.table_file import TableFile
-from mmtrain.data.table_problems import header_problem
+from mmtrain.data.tables.problems import header_problem
+from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import Problem
 
 MOST_VALUES = 20

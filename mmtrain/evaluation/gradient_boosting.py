@@ -17,7 +17,7 @@ from mmtrain.columns import FittedColumn
 from mmtrain.columns.categorical import FIRST_CODE
 from mmtrain.columns.numeric import FittedNumeric
 from mmtrain.data.encode import Array, Arrays, Fitted
-from mmtrain.data.parts import Parts
+from mmtrain.data.splits.parts import Parts
 from mmtrain.evaluation.scoring import known_rows
 from mmtrain.targets import FittedTarget
 from mmtrain.targets.classes import FittedClassTarget

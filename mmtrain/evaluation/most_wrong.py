@@ -18,8 +18,8 @@ import pandas as pd
 from mmtrain.columns import Image
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
-from mmtrain.data.images import ImageStore
-from mmtrain.data.table import Table
+from mmtrain.data.pictures.store import ImageStore
+from mmtrain.data.tables.table import Table
 from mmtrain.pixels.thumbnail import thumbnail
 from mmtrain.targets import FittedTarget
 

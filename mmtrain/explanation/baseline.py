@@ -7,8 +7,8 @@ import pandas as pd
 
 from mmtrain.columns import FittedColumn
 from mmtrain.data import encode
+from mmtrain.data.changes.statistics import ImageStatistics, NumericStatistics, Statistics
 from mmtrain.data.encode import Array, Fitted
-from mmtrain.data.statistics import ImageStatistics, NumericStatistics, Statistics
 from mmtrain.specs import TensorSpec
 
 GREY = 0.5

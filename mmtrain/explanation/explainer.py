@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from mmtrain.config import Experiment
+from mmtrain.data.changes.statistics import Statistics
 from mmtrain.data.encode import Array, Fitted
-from mmtrain.data.statistics import Statistics
 from mmtrain.errors import Problem, UsageError
 from mmtrain.explanation.baseline import baseline
 from mmtrain.explanation.explained import Cells, Chosen, Explained, in_words

@@ -13,8 +13,8 @@ import numpy as np
 from mmtrain.columns.image import FittedImage
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
-from mmtrain.data.image_files import ImageFile, ImageFolder
-from mmtrain.data.table import Table
+from mmtrain.data.pictures.files import ImageFile, ImageFolder
+from mmtrain.data.tables.table import Table
 from mmtrain.errors import Problem, RunError, listed
 from mmtrain.evaluation.scoring import main_score, score_target
 from mmtrain.export.base import HALF, Array, Format

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
-from mmtrain.data.parts import EVERY_PART, read_split
+from mmtrain.data.splits.parts import EVERY_PART, read_split
 from mmtrain.evaluation.bootstrap import Drawing
 from mmtrain.runs import Run, is_test_look
 from mmtrain.targets import FittedTarget

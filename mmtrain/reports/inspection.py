@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from mmtrain.data.findings import Finding
 from mmtrain.data.findings.finding import LEVELS, head
 from mmtrain.data.findings.policies import MissingPlan
-from mmtrain.data.parts import PartSummary
-from mmtrain.data.profile import Profile
+from mmtrain.data.splits.parts import PartSummary
+from mmtrain.data.surveys.profile import Profile
 from mmtrain.errors import Problem, counted, listed
 from mmtrain.reports.blocks import Block, Cell, Section, Table, Tone, Words, number
 from mmtrain.reports.report import page

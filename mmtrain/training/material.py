@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Arrays, Fitted
-from mmtrain.data.split import Parts
+from mmtrain.data.splits.split import Parts
 from mmtrain.model.assemble import Network
 
 

@@ -14,9 +14,9 @@ from mmtrain.columns import Image
 from mmtrain.columns.base import joined
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import Division, Evaluation
+from mmtrain.data.changes.statistics import Statistics
 from mmtrain.data.encode import Array, Arrays, Fitted
-from mmtrain.data.statistics import Statistics
-from mmtrain.data.table import Table
+from mmtrain.data.tables.table import Table
 from mmtrain.evaluation.answered import Truths
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.contribution import Contributions, Input, contributions, inputs_of, sampled

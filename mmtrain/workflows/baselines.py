@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.encode import Array, Arrays
-from mmtrain.data.images import Progress, Say
-from mmtrain.data.parts import read_split
+from mmtrain.data.pictures.store import Progress, Say
+from mmtrain.data.splits.parts import read_split
 from mmtrain.errors import DataError, Problem, RunError, UsageError, listed
 from mmtrain.evaluation.baselines import Answers, BaselineScores, Contest, blind
 from mmtrain.evaluation.decisions import Decisions, Rows, decide

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mmtrain.config import Experiment
 from mmtrain.data import encode
-from mmtrain.data.parts import Parts
+from mmtrain.data.splits.parts import Parts
 from mmtrain.workflows.prepare import Prepared, groups
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmtrain.data.parts import PartSummary, summarise
+from mmtrain.data.splits.parts import PartSummary, summarise
 from mmtrain.workflows.examine import checked
 from mmtrain.workflows.prepare import check_callbacks, strata
 

@@ -16,10 +16,10 @@ from mmtrain import runs
 from mmtrain.columns import Group, Id
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Fitted
-from mmtrain.data.formats import open_table
-from mmtrain.data.parts import EVERY_PART
-from mmtrain.data.table import PIECE
-from mmtrain.data.table_file import content_hash
+from mmtrain.data.splits.parts import EVERY_PART
+from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.table import PIECE
+from mmtrain.data.tables.table_file import content_hash
 from mmtrain.errors import Problem, RunError, UsageError, listed
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.comparison import ComparedTarget, compare_target

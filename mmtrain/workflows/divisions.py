@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import Division, ascending
 from mmtrain.config.source import Origin
-from mmtrain.data.formats import open_table
-from mmtrain.data.table_file import TableFile
+from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem, UsageError
 from mmtrain.evaluation.division import division_problem
 

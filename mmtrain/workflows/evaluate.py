@@ -19,10 +19,10 @@ from mmtrain.columns import Group
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import DECIDED
 from mmtrain.data import encode
-from mmtrain.data.formats import open_table
-from mmtrain.data.images import Progress, Say
-from mmtrain.data.parts import EVERY_PART, read_split
-from mmtrain.data.table import Table
+from mmtrain.data.pictures.store import Progress, Say
+from mmtrain.data.splits.parts import EVERY_PART, read_split
+from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.table import Table
 from mmtrain.errors import DataError, Problem, RunError, UsageError, listed
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.decisions import Decisions, Rows

@@ -14,12 +14,12 @@ from mmtrain import config
 from mmtrain.columns import Column, Group, Image, Split
 from mmtrain.config import Experiment
 from mmtrain.config.source import Origin
-from mmtrain.data import table as tables
-from mmtrain.data.findings.picture_column import PictureColumn
-from mmtrain.data.image_decode import Progress
-from mmtrain.data.images import SHOWN, Attached, Say, Unreadable, attach
-from mmtrain.data.parts import Parts, PartSummary, summarise
-from mmtrain.data.table import Table, headers_of
+from mmtrain.data.findings.pictures.column import PictureColumn
+from mmtrain.data.pictures.decode import Progress
+from mmtrain.data.pictures.store import SHOWN, Attached, Say, Unreadable, attach
+from mmtrain.data.splits.parts import Parts, PartSummary, summarise
+from mmtrain.data.tables import table as tables
+from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.targets import Target
 from mmtrain.workflows.divisions import check_divisions

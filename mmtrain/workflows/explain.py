@@ -20,11 +20,11 @@ from mmtrain import runs
 from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data import encode
+from mmtrain.data.changes.statistics import Statistics
 from mmtrain.data.encode import Array, Fitted
-from mmtrain.data.formats import open_table
-from mmtrain.data.images import Progress, Say
-from mmtrain.data.statistics import Statistics
-from mmtrain.data.table import Table, headers_of
+from mmtrain.data.pictures.store import Progress, Say
+from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.errors import DataError, Problem, UsageError, did_you_mean, listed
 from mmtrain.explanation import baseline
 from mmtrain.explanation.choice import choice

@@ -13,7 +13,7 @@ import numpy as np
 from mmtrain import runs
 from mmtrain.config import Experiment
 from mmtrain.data import encode
-from mmtrain.data.images import Progress, Say
+from mmtrain.data.pictures.store import Progress, Say
 from mmtrain.errors import Problem, UsageError
 from mmtrain.export import FORMATS, check, contract, serving
 from mmtrain.export.alone import as_json

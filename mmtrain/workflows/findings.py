@@ -14,15 +14,15 @@ from mmtrain.data.findings import Finding
 from mmtrain.data.findings.cells import Sheet, Use, read_sheet, uses_of
 from mmtrain.data.findings.cohort import LEFT_OUT, Cohort
 from mmtrain.data.findings.finding import by_level
-from mmtrain.data.findings.picture_column import PictureColumn
-from mmtrain.data.findings.pictures import picture_findings
+from mmtrain.data.findings.pictures.column import PictureColumn
+from mmtrain.data.findings.pictures.findings import picture_findings
 from mmtrain.data.findings.policies import MissingPlan, missing_plans
 from mmtrain.data.findings.table import table_findings
 from mmtrain.data.findings.unused import worth_a_look
-from mmtrain.data.image_decode import Progress
-from mmtrain.data.survey import Survey
-from mmtrain.data.table import PIECE
-from mmtrain.data.table_file import TableFile
+from mmtrain.data.pictures.decode import Progress
+from mmtrain.data.surveys.survey import Survey
+from mmtrain.data.tables.table import PIECE
+from mmtrain.data.tables.table_file import TableFile
 from mmtrain.workflows.examine import Examined
 
 Found = tuple[tuple[Finding, ...], tuple[MissingPlan, ...]]

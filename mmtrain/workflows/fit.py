@@ -11,9 +11,10 @@ import numpy as np
 
 from mmtrain import config, runs
 from mmtrain.config import Experiment
-from mmtrain.data import encode, statistics
-from mmtrain.data.images import Progress
-from mmtrain.data.parts import PartSummary, summarise, to_csv
+from mmtrain.data import encode
+from mmtrain.data.changes import statistics
+from mmtrain.data.pictures.store import Progress
+from mmtrain.data.splits.parts import PartSummary, summarise, to_csv
 from mmtrain.errors import Problem, UsageError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.reports import report

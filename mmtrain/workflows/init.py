@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmtrain.data.survey import Survey, survey
+from mmtrain.data.surveys.survey import Survey, survey
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.workflows.starter import starter_text
 

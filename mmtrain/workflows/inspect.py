@@ -17,15 +17,15 @@ from mmtrain.config import Experiment
 from mmtrain.config.source import Origin
 from mmtrain.data.findings import Finding
 from mmtrain.data.findings.policies import MissingPlan
-from mmtrain.data.formats import open_table
-from mmtrain.data.image_decode import Progress
-from mmtrain.data.image_profile import ImageProfile, profile_images
-from mmtrain.data.parts import PartSummary
-from mmtrain.data.profile import Profile, profiles
-from mmtrain.data.survey import MOST_PATHS, Survey, survey
-from mmtrain.data.table import PIECE, headers_of
-from mmtrain.data.table_file import TableFile
-from mmtrain.data.table_problems import header_problem
+from mmtrain.data.pictures.decode import Progress
+from mmtrain.data.pictures.profile import ImageProfile, profile_images
+from mmtrain.data.splits.parts import PartSummary
+from mmtrain.data.surveys.profile import Profile, profiles
+from mmtrain.data.surveys.survey import MOST_PATHS, Survey, survey
+from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.problems import header_problem
+from mmtrain.data.tables.table import PIECE, headers_of
+from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem, UsageError
 from mmtrain.targets import MultilabelTarget, Target
 from mmtrain.targets.multilabel import YES, split_labels

@@ -14,12 +14,12 @@ import pandas as pd
 
 from mmtrain.columns import Id
 from mmtrain.config import Experiment
+from mmtrain.data.changes.statistics import Statistics
+from mmtrain.data.changes.watch import Watch
 from mmtrain.data.encode import Array
-from mmtrain.data.frame_table import FrameTable
-from mmtrain.data.pieces import Piece, Pieces, Source, check_source
-from mmtrain.data.statistics import Statistics
-from mmtrain.data.table_problems import too_few_rows
-from mmtrain.data.watch import Watch
+from mmtrain.data.tables.frame_table import FrameTable
+from mmtrain.data.tables.pieces import Piece, Pieces, Source, check_source
+from mmtrain.data.tables.problems import too_few_rows
 from mmtrain.errors import DataError, Problem
 from mmtrain.evaluation.predictions import answers
 from mmtrain.layers.start import start_tensorflow

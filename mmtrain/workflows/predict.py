@@ -15,11 +15,11 @@ import pandas as pd
 
 from mmtrain import runs
 from mmtrain.columns import Group
-from mmtrain.data.drift import Drift
+from mmtrain.data.changes.drift import Drift
 from mmtrain.data.encode import Array, Fitted
-from mmtrain.data.formats import open_table
-from mmtrain.data.images import Say
-from mmtrain.data.pieces import Source, check_source
+from mmtrain.data.pictures.store import Say
+from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.pieces import Source, check_source
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.decisions import Rows
 from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, check_name, prediction_file

@@ -15,15 +15,15 @@ from mmtrain.columns.base import shared_names
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import fewest_units
 from mmtrain.config.source import Origin
-from mmtrain.data import table as tables
-from mmtrain.data.held_back import hold_back
-from mmtrain.data.image_decode import Progress
-from mmtrain.data.images import ImageStore, Say, attach
 from mmtrain.data.manifest import MANIFEST
-from mmtrain.data.parts import Parts, read_split
-from mmtrain.data.split import Rows, split
-from mmtrain.data.table import Table, headers_of
-from mmtrain.data.table_file import content_hash
+from mmtrain.data.pictures.decode import Progress
+from mmtrain.data.pictures.store import ImageStore, Say, attach
+from mmtrain.data.splits.held_back import hold_back
+from mmtrain.data.splits.parts import Parts, read_split
+from mmtrain.data.splits.split import Rows, split
+from mmtrain.data.tables import table as tables
+from mmtrain.data.tables.table import Table, headers_of
+from mmtrain.data.tables.table_file import content_hash
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run

@@ -20,8 +20,8 @@ from pathlib import Path
 from mmtrain import runs
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Arrays, Fitted
-from mmtrain.data.images import Say
-from mmtrain.data.parts import Parts
+from mmtrain.data.pictures.store import Say
+from mmtrain.data.splits.parts import Parts
 from mmtrain.errors import RunError
 from mmtrain.runs import Run
 from mmtrain.specs import layer_names

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmtrain.columns.bookkeeping import PARTS
-from mmtrain.data.survey import Survey, SurveyedColumn
+from mmtrain.data.surveys.survey import Survey, SurveyedColumn
 
 WIDEST = 70
 """Comments stand in one line with what they are about, behind entries of up to so many characters."""

@@ -18,8 +18,8 @@ from mmtrain.columns import Column
 from mmtrain.columns.numeric import numbers
 from mmtrain.data.findings.dates import days
 from mmtrain.data.findings.scripts import scripts
-from mmtrain.data.table import PIECE
-from mmtrain.data.table_file import TableFile, gathered
+from mmtrain.data.tables.table import PIECE
+from mmtrain.data.tables.table_file import TableFile, gathered
 from mmtrain.targets import Target
 from mmtrain.threads import in_threads
 

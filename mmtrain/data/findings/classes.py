@@ -13,7 +13,7 @@ from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort, distin
 from mmtrain.data.findings.finding import Finding, Level, first_rows
 from mmtrain.data.findings.inputs import names_each_row
 from mmtrain.data.findings.significance import SURE
-from mmtrain.data.guess import shown
+from mmtrain.data.surveys.guess import shown
 from mmtrain.errors import counted, listed
 
 if TYPE_CHECKING:

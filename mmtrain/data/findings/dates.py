@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mmtrain.data.profile import MONTH_NAMES
+from mmtrain.data.surveys.profile import MONTH_NAMES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,7 +11,7 @@ from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.finding import Finding, Level, first_rows
 from mmtrain.data.findings.units import two_units
-from mmtrain.data.guess import ID_WORDS, name_words, plain, shown
+from mmtrain.data.surveys.guess import ID_WORDS, name_words, plain, shown
 from mmtrain.errors import counted, listed
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
 from mmtrain.data.findings.finding import Finding
 from mmtrain.data.findings.significance import SURE, chi_square, holm, kolmogorov_smirnov
-from mmtrain.data.guess import shown
+from mmtrain.data.surveys.guess import shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

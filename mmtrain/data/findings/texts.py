@@ -16,7 +16,7 @@ from mmtrain.data.findings.copies import LEAST_OFTEN, LONG, OFTEN
 from mmtrain.data.findings.finding import Finding, Level, first_rows
 from mmtrain.data.findings.scripts import SCRIPTS
 from mmtrain.data.findings.significance import SURE, chi_square, holm
-from mmtrain.data.guess import shown
+from mmtrain.data.surveys.guess import shown
 from mmtrain.errors import counted
 from mmtrain.word_pattern import BETWEEN_WORDS
 

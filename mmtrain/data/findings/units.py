@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.data.drift import UNITS
+from mmtrain.data.changes.drift import UNITS
 from mmtrain.data.findings.cells import Cells
 from mmtrain.data.findings.finding import Finding, first_rows
 from mmtrain.errors import counted

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from mmtrain.data.findings.cells import Use
-from mmtrain.data.guess import NEARLY_ALL, says_whom
-from mmtrain.data.profile import DATE
-from mmtrain.data.table_file import TableFile
-from mmtrain.data.table_problems import header_problem
+from mmtrain.data.surveys.guess import NEARLY_ALL, says_whom
+from mmtrain.data.surveys.profile import DATE
+from mmtrain.data.tables.problems import header_problem
+from mmtrain.data.tables.table_file import TableFile
 
 GLANCE = 10_000
 """Rows from which it is told what a column holds."""

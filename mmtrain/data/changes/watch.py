@@ -1,0 +1,80 @@
+"""Follows the rows of a table while they are predicted, to say at the end how they differ from those of training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.columns import FittedColumn
+from mmtrain.columns.categorical import UNSEEN, FittedCategorical
+from mmtrain.columns.numeric import numbers
+from mmtrain.data.changes.drift import Drift, compared, exceeds, range_drift
+from mmtrain.data.changes.statistics import AnyStatistics, NumberTally, NumericStatistics, PictureTally, Statistics, tallies
+from mmtrain.data.encode import Array
+from mmtrain.data.tables.pieces import Piece
+from mmtrain.errors import listed
+
+
+class Watch:
+    """Counts what passes, in memory that does not grow with the rows. `headers` says what a person calls each column."""
+
+    def __init__(self, fitted: Mapping[str, FittedColumn], headers: Mapping[str, str], learned: Statistics) -> None:
+        self._fitted = fitted
+        self._headers = headers
+        self._learned = learned.columns
+        self._tallies = {key: tally for key, tally in tallies(fitted).items() if key in self._learned}
+        self._outside = dict.fromkeys(fitted, 0)
+        self._other_type = dict.fromkeys(fitted, 0)
+
+    def add(self, piece: Piece) -> None:
+        """The next rows."""
+        for key, tally in self._tallies.items():
+            if isinstance(tally, NumberTally):
+                tally.add(piece.raw[key])
+                self._outside[key] += _outside(piece.raw[key], self._learned[key])
+            elif isinstance(tally, PictureTally):
+                tally.add(piece.inputs[key], piece.inputs[f"{key}_present"], piece.files[key])
+            else:
+                tally.add(piece.inputs[key])
+                self._other_type[key] += _of_other_type(self._fitted[key], piece.cells[self._headers[key]], piece.inputs[key])
+
+    def drifts(self) -> list[Drift]:
+        """Everything that is to be told, in the order of the columns."""
+        found: list[Drift] = []
+        for key, tally in self._tallies.items():
+            header, before, now = self._headers[key], self._learned[key], tally.statistics()
+            own = compared(header, before, now)
+            if isinstance(before, NumericStatistics) and not any(drift.kind == "unit" for drift in own):
+                own += range_drift(header, before, self._outside[key], now.rows)
+            if exceeds(self._other_type[key], now.rows, 0.5):
+                own = [_type_drift(header, self._fitted[key])]  # all else follows from it
+            found += own
+        return found
+
+
+def _outside(raw: Array, learned: AnyStatistics) -> int:
+    """Numbers that training did not reach."""
+    return int(((raw < learned.minimum) | (raw > learned.maximum)).sum()) if isinstance(learned, NumericStatistics) else 0
+
+
+def _of_other_type(column: FittedColumn, cells: pd.Series[str], codes: Array) -> int:
+    """Unseen cells that are numbers where all categories are words, or the other way round."""
+    if not isinstance(column, FittedCategorical) or (of_numbers := _of_numbers(column)) is None:
+        return 0
+    unseen = cells.iloc[np.flatnonzero(codes[:, 0] == UNSEEN)]
+    return int((np.isnan(numbers(unseen)) == of_numbers).sum())
+
+
+def _of_numbers(column: FittedCategorical) -> bool | None:
+    """Whether all categories are numbers; None where some are and some are not."""
+    known = ~np.isnan(numbers(pd.Series(column.categories, dtype="str")))
+    return bool(known[0]) if len(known) and (known == known[0]).all() else None
+
+
+def _type_drift(header: str, column: FittedColumn) -> Drift:
+    categories = column.categories if isinstance(column, FittedCategorical) else ()
+    now, before = ("words", "numbers") if isinstance(column, FittedCategorical) and _of_numbers(column) else ("numbers", "words")
+    known = listed([repr(name) for name in categories], most=5)
+    return Drift(header, "type", f"most cells are {now}, where training saw {before}: {known}.")

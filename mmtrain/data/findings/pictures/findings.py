@@ -1,0 +1,60 @@
+"""What is wrong with the pictures of a table: their files, how they look, and which are the same.
+
+Every file is read once for its header and its hash. Pixels come from the image store, where each picture has been decoded already;
+without a store they are decoded once more, and without an experiment not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from mmtrain.data.findings.cohort import Cohort
+from mmtrain.data.findings.finding import Finding
+from mmtrain.data.findings.pictures.column import PictureColumn, PictureFiles, looked_up, starts_of
+from mmtrain.data.findings.pictures.files import file_facts
+from mmtrain.data.findings.pictures.gallery import Gallery, galleries
+from mmtrain.data.findings.pictures.kinds import damage_findings, kind_findings
+from mmtrain.data.findings.pictures.levels import level_findings
+from mmtrain.data.findings.pictures.repeats import repeat_findings
+from mmtrain.data.findings.pictures.sources import source_findings
+from mmtrain.data.findings.pictures.uses import uses
+from mmtrain.data.pictures.decode import Progress
+
+
+def picture_findings(
+    columns: Sequence[PictureColumn], folder: Path, cohort: Cohort, *, allow_outside: bool = False, progress: Progress | None = None
+) -> list[Finding]:
+    """Everything about the image columns of one table; `folder` is that of the pictures.
+
+    Files are checked in threads, and `progress` is told: once through the files of every column, once through its pixels.
+
+    Raises:
+        DataError: there is no such folder.
+        RunError: pictures have changed since their store was made.
+
+    """
+    if not columns:
+        return []
+    named = [looked_up(column, folder, allow_outside=allow_outside) for column in columns]
+    facts = [file_facts(column.located.files, ends=column.layout is None, progress=progress) for column in named]
+    seen = list(galleries(named, progress))
+    found: list[Finding] = []
+    for column, own in zip(named, facts, strict=True):
+        found += damage_findings(column, own)
+    facts = [own.whole(column.readable) for column, own in zip(named, facts, strict=True)]
+    for column, own in zip(named, facts, strict=True):
+        found += [*kind_findings(column, own), *source_findings(column, own, cohort)]
+    for column, (start, end) in zip(named, pairwise(starts_of(named).tolist()), strict=True):
+        found += [finding for gallery in seen for finding in _levels(column, gallery, start, end)]
+    found += repeat_findings([column.header for column in columns], uses(named, facts, seen), cohort)
+    return list(dict.fromkeys(found))  # two columns may read the same header
+
+
+def _levels(column: PictureFiles, gallery: Gallery, start: int, end: int) -> list[Finding]:
+    """Of the files of a column, which are `start` to `end` among those of all."""
+    own = np.flatnonzero((gallery.files >= start) & (gallery.files < end))
+    return level_findings(column, gallery.files[own] - start, gallery.looks.select(own), gallery.pixels.layout.bits) if len(own) else []

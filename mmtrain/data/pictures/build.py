@@ -1,0 +1,170 @@
+"""Image stores on disk: found, or built whole; where one has no room, pictures that are decoded in flight."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmtrain.config.experiment import Cache
+from mmtrain.config.sizes import in_words
+from mmtrain.data.cache import (
+    FULL,
+    IMAGES,
+    MANIFEST,
+    building,
+    cache_folder,
+    entries,
+    mark_used,
+    new_array,
+    no_room,
+    publish,
+    remove_unfinished,
+)
+from mmtrain.data.pictures.ahead import ReadAhead, read_ahead
+from mmtrain.data.pictures.decode import Outcome, Progress, decode_all, digest, picture_bytes, picture_type
+from mmtrain.data.pictures.files import ImageFile
+from mmtrain.data.pictures.flight import InFlight
+from mmtrain.errors import Problem, RunError
+from mmtrain.pixels import Layout
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+VERSION = 3
+"""Part of the name of every store; to be raised when `mmtrain.pixels` gives other pixels for the same file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """`pixels` (files, height, width, channels), read-only; `unreadable` has (what, fix) of the files that could not be decoded.
+
+    `ahead` reads the pictures of a store that memory has no room for.
+    `notice` says, where pixels are decoded in flight, why there is no store; `contents` is, with `verify: content`, the digest of
+    the files' bytes.
+    """
+
+    pixels: NDArray[Any] | InFlight
+    unreadable: dict[int, tuple[str, str]]
+    ahead: ReadAhead | None = None
+    notice: str = ""
+    contents: str = ""
+
+
+def decoded(files: Sequence[ImageFile], layout: Layout, *, cache: Cache, progress: Progress | None = None) -> Decoded:
+    """The pixels of `files`, in their order; decoded now unless the cache has them. Every file is decoded once before this returns.
+
+    Raises:
+        RunError: the cache cannot be written for another reason than that it is full.
+
+    """
+    folder = cache.folder or cache_folder()
+    manifest = _manifest(files, layout, cache.verify)
+    name = sha256(manifest).hexdigest()
+    if store := _found(folder, name, files, cache.verify):
+        return store
+    needed = len(files) * picture_bytes(layout)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(folder)
+        reason = no_room(folder, needed, cache.disk)
+        if not reason:
+            return _built(folder, name, files, layout, manifest=manifest, progress=progress)
+    except OSError as error:
+        if error.errno not in FULL:
+            fix = "Set `data.cache.folder` or MMTRAIN_CACHE to a folder that can be written."
+            raise RunError(
+                Problem(str(folder), f"the image store cannot be written: {(error.strerror or str(error)).lower()}.", fix)
+            ) from error
+        reason = f"the disk of {folder} was full before it was written"
+    flight = InFlight(files, layout, memory=cache.memory)
+    contents = digest(files) if cache.verify == "content" else ""
+    return Decoded(flight, flight.check(progress), notice=_notice(needed, reason, flight), contents=contents)
+
+
+def _manifest(files: Sequence[ImageFile], layout: Layout, verify: str) -> bytes:
+    # Real paths, not those in the cells: unpacked archives hold many files of one name, size and time in different folders.
+    lines = [f"{file.size} {file.changed if verify == 'stat' else '-'} {json.dumps(file.path)}" for file in files]
+    return "\n".join([f"{IMAGES.title} {VERSION} {verify}", json.dumps(asdict(layout)), *lines, ""]).encode()
+
+
+def _found(cache: Path, name: str, files: Sequence[ImageFile], verify: str) -> Decoded | None:
+    """A whole store of these files. To verify contents they are all read, unless no store could be theirs."""
+    if verify == "stat":
+        return opened(cache / name, len(files))
+    if not any(entry.path.name.startswith(f"{name}.") and entry.state == "complete" for entry in entries(cache)):
+        return None
+    contents = digest(files)
+    store = opened(cache / _full_name(name, contents), len(files))
+    return None if store is None else replace(store, contents=contents)
+
+
+def _full_name(name: str, contents: str) -> str:
+    return f"{name}.{contents[:32]}" if contents else name
+
+
+def opened(folder: Path, pictures: int | None) -> Decoded | None:
+    """The store in `folder`, of so many pictures; None when there is none, or a machine that went down has left a damaged one."""
+    try:
+        pixels = np.asarray(np.load(folder / IMAGES.array, mmap_mode="r"))
+        ahead = read_ahead(folder / IMAGES.array, pixels)
+        unreadable = json.loads((folder / IMAGES.beside).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if pictures not in (None, len(pixels)):
+        return None
+    mark_used(folder)
+    return Decoded(pixels, {int(position): (what, fix) for position, (what, fix) in unreadable.items()}, ahead)
+
+
+def _notice(needed: int, reason: str, flight: InFlight) -> str:
+    if flight.kept == len(flight):
+        instead = "All pictures are kept in memory, until this run ends."
+    else:
+        kept = f"; {flight.kept:,} of {len(flight):,} stay in memory" if flight.kept else ""
+        instead = f"Every batch is decoded anew, which is slower{kept}."
+    return (
+        f"no image store: it needs {in_words(needed)}, and {reason}. {instead} "
+        "To have a store, raise `data.cache.disk`, set `data.cache.folder` to another disk, choose a smaller `size`, "
+        "or remove old stores with `mmtrain cache clear`."
+    )
+
+
+def _built(cache: Path, name: str, files: Sequence[ImageFile], layout: Layout, *, manifest: bytes, progress: Progress | None) -> Decoded:
+    """Build a store under a temporary name, open it, and give it its own name."""
+    with building(cache, name) as temporary:
+        hashed = f" {VERSION} content\n".encode() in manifest[:80]
+        outcome = _write_pixels(temporary / IMAGES.array, files, layout, hashed=hashed, progress=progress)
+        (temporary / IMAGES.beside).write_text(json.dumps(outcome.unreadable), encoding="utf-8")
+        (temporary / MANIFEST).write_bytes(manifest)
+        # Opened before it is renamed: what other processes do to the name from then on does not matter any more.
+        store = opened(temporary, len(files))
+        if store is None:
+            raise OSError("it cannot be read right after it was written")
+        publish(temporary, cache / _full_name(name, outcome.digest), lambda folder: opened(folder, len(files)) is not None)
+    return replace(store, contents=outcome.digest)
+
+
+def _write_pixels(path: Path, files: Sequence[ImageFile], layout: Layout, *, hashed: bool, progress: Progress | None) -> Outcome:
+    """Decode all files into a .npy file at `path`; those that cannot be are zeros."""
+    dtype, picture = picture_type(layout)
+    size = picture_bytes(layout)
+    with new_array(path, (len(files), *picture), dtype) as (file, start):
+
+        def keep(position: int, pixels: NDArray[Any]) -> None:
+            _write(file.fileno(), pixels, start + position * size)
+
+        return decode_all(files, layout, keep, hashed=hashed, progress=progress)
+
+
+def _write(descriptor: int, pixels: NDArray[Any], offset: int) -> None:
+    left = pixels.data.cast("B")
+    while left:
+        written = os.pwrite(descriptor, left, offset)
+        left, offset = left[written:], offset + written

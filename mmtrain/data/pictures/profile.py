@@ -1,0 +1,119 @@
+"""What the files of an image column are, by their headers; no pixel is decoded."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from mmtrain.data.pictures.files import ImageFile, ImageFolder
+from mmtrain.pixels import Picture, UnreadableImage, inspect
+
+SAMPLE = 200
+"""Files that are looked for in each folder when the folder of the pictures is not known."""
+
+MOST_FOLDERS = 1000
+DEEPEST = 2
+"""How many folders below the table's pictures are looked for."""
+
+
+@dataclass(frozen=True)
+class ImageProfile:
+    """Different paths of a column. Sizes are (height, width) in pixels, upright; the others count files."""
+
+    folder: Path
+    paths: int
+    """Different paths that were looked at."""
+    found: int
+    """Paths of files that can be opened as images, by their headers."""
+    smallest: tuple[int, int] | None = None
+    median: tuple[int, int] | None = None
+    """By the number of pixels."""
+    largest: tuple[int, int] | None = None
+    sizes: int = 0
+    """Different sizes."""
+    formats: dict[str, int] = field(default_factory=dict)
+    modes: dict[str, int] = field(default_factory=dict)
+    """Pillow's: L is grey, RGB colour, RGBA colour with transparency, P a palette."""
+    bits: dict[int, int] = field(default_factory=dict)
+    """Of one sample."""
+    bad: tuple[tuple[str, str], ...] = ()
+    """The first twenty paths that could not be opened, and why."""
+
+
+def profile_images(cells: Iterable[str], folder: Path, *, allow_outside: bool = False) -> ImageProfile:
+    """Open the header of every different path in `cells`.
+
+    Raises:
+        DataError: there is no such folder.
+
+    """
+    finder = ImageFolder(folder, allow_outside=allow_outside)
+    pictures: list[Picture] = []
+    bad: list[tuple[str, str]] = []
+    paths = 0
+    for cell in dict.fromkeys(cell.strip() for cell in cells):
+        paths += 1
+        picture = _opened(finder, cell)
+        if isinstance(picture, Picture):
+            pictures.append(picture)
+        elif len(bad) < 20:
+            bad.append((cell, picture))
+    sizes = sorted(((picture.height, picture.width) for picture in pictures), key=lambda size: (size[0] * size[1], size))
+    return ImageProfile(
+        folder=folder,
+        paths=paths,
+        found=len(pictures),
+        smallest=sizes[0] if sizes else None,
+        median=sizes[len(sizes) // 2] if sizes else None,
+        largest=sizes[-1] if sizes else None,
+        sizes=len(set(sizes)),
+        formats=dict(Counter(picture.format for picture in pictures).most_common()),
+        modes=dict(Counter(picture.mode for picture in pictures).most_common()),
+        bits=dict(Counter(picture.bits for picture in pictures).most_common()),
+        bad=tuple(bad),
+    )
+
+
+def _opened(finder: ImageFolder, cell: str) -> Picture | str:
+    """The header, or what is wrong."""
+    file = finder.find(cell)
+    if not isinstance(file, ImageFile):
+        return file.what
+    try:
+        return inspect(Path(file.path))
+    except UnreadableImage as refusal:
+        return str(refusal)
+
+
+def folder_of(cells: Sequence[str], beside: Path) -> tuple[Path, int]:
+    """The folder in which most of `cells` are files, and how many are: `beside`, or one at most `DEEPEST` folders below it."""
+    best, most = beside, -1
+    for folder in islice(_folders(beside, DEEPEST), MOST_FOLDERS):
+        finder = ImageFolder(folder)
+        found = sum(isinstance(finder.find(cell.strip()), ImageFile) for cell in cells)
+        if found > most:
+            best, most = folder, found
+        if found == len(cells):
+            break
+    return best, max(most, 0)
+
+
+def _folders(top: Path, levels: int) -> Iterator[Path]:
+    """`top`, its folders by name, then theirs; hidden ones are left out."""
+    level = [top]
+    for depth in range(levels + 1):
+        yield from level
+        if depth < levels:
+            level = [folder for parent in level[:MOST_FOLDERS] for folder in _below(parent)]
+
+
+def _below(parent: Path) -> list[Path]:
+    try:
+        with os.scandir(parent) as entries:
+            return sorted(Path(entry.path) for entry in entries if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return []

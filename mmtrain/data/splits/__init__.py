@@ -1,0 +1,1 @@
+"""Which rows belong to which part, and in which order they are visited."""

@@ -1,0 +1,216 @@
+"""What a column is probably for, from its name and its cells. Every guess says why, for a person to confirm.
+
+`RULES` are asked in order, and the first one that has an answer gives it. A guess that is not `used` names the role the
+column could have if the user wants it after all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mmtrain.columns.bookkeeping import PARTS
+from mmtrain.data.surveys.profile import Profile
+from mmtrain.errors import listed
+
+NEARLY_ALL = 0.95
+FEW_CODES = 10
+"""Whole numbers of at most so many different values look like codes."""
+FEW_NAMES = 100
+"""Words of at most so many different values look like categories."""
+FEW_GROUPS = 10
+"""With fewer different values, a column names a kind of row rather than whom a row belongs to."""
+
+ID_WORDS = {"id", "uuid", "guid", "identifier", "index", "key", "nr", "no"}
+GROUP_WORDS = {
+    *("patient", "subject", "person", "family", "household", "donor", "animal", "participant", "respondent", "student"),
+    *("customer", "client", "user", "visitor", "member", "owner", "worker", "session"),
+    *("author", "writer", "sender", "speaker", "reviewer"),
+}
+SPLIT_WORDS = {*PARTS, "training", "valid", "val", "dev", "testing", "holdout"}
+MISSING_WORDS = {"na", "n/a", "nan", "null", "none", "?", "-", "--", ".", "unknown", "missing", "not available"}
+"""Words in a column of numbers that stand for a missing one."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A role with its options, and why; `reason` is one line. `role` is empty for a column that cannot be used at all."""
+
+    role: str
+    reason: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    used: bool = True
+    missing_words: tuple[str, ...] = ()
+    """Cells that have to be listed under `data.missing_values` for this role."""
+
+
+def guess(profile: Profile) -> Guess:
+    """The answer of the first rule that has one."""
+    return next(found for rule in RULES if (found := rule(profile)) is not None)
+
+
+def name_words(header: str) -> list[str]:
+    """The words of a header in lower case: `patientID`, `patient_id` and `Patient ID` all give patient, id."""
+    return re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", header).lower())
+
+
+def shown(cell: str) -> str:
+    """A cell in quotes, on one line, at most 40 characters of it."""
+    return repr(cell if len(cell) <= 40 else f"{cell[:39]}…")
+
+
+def _empty(profile: Profile) -> Guess | None:
+    return Guess("categorical", "every cell is empty", used=False) if not profile.filled else None
+
+
+def _constant(profile: Profile) -> Guess | None:
+    if profile.distinct > 1:
+        return None
+    where = "every cell is" if not profile.missing else "every cell that is not empty is"
+    return Guess("categorical", f"{where} {shown(profile.frequent[0][0])}", used=False)
+
+
+def _image(profile: Profile) -> Guess | None:
+    if profile.pictures < NEARLY_ALL * profile.filled:
+        return None
+    options = {"missing": "mask"} if profile.missing else {}
+    empty = f", {profile.missing:,} are empty" if profile.missing else ""
+    return Guess("image", f"cells end like names of picture files, as {shown(profile.frequent[0][0])}{empty}", options)
+
+
+def _split(profile: Profile) -> Guess | None:
+    values = {value.casefold().strip() for value, _ in profile.frequent}
+    if len(values) != profile.distinct or not values <= SPLIT_WORDS or not {"train", "training"} & values:
+        return None
+    found = listed(sorted(value for value, _ in profile.frequent))
+    if {value for value, _ in profile.frequent} <= set(PARTS) and not profile.missing:
+        return Guess("split", f"the values are {found}")
+    trouble = f"some of its {profile.rows:,} cells are empty" if profile.missing else f"it says {found}"
+    return Guess("split", f"the parts of a split have to be called {listed(PARTS)} in every row; {trouble}", used=False)
+
+
+def _date(profile: Profile) -> Guess | None:
+    if profile.dates < NEARLY_ALL * profile.filled:
+        return None
+    return Guess("categorical", f"dates such as {shown(profile.frequent[0][0])}; there is no role for dates yet", used=False)
+
+
+def _id(profile: Profile) -> Guess | None:
+    if profile.distinct < profile.rows or profile.rows < 3:
+        return None
+    if _is_named_id(profile.header):
+        return Guess("id", "every cell is different and the name says id")
+    span = profile.numbers.maximum - profile.numbers.minimum if profile.numbers else 0.0
+    if _is_number(profile) and profile.whole and span == profile.rows - 1:
+        return Guess("id", "a running number")
+    if not profile.number_cells and not profile.spaced:
+        return Guess("id", f"every cell is a different word, as {shown(profile.frequent[0][0])}")
+    return None
+
+
+def _group(profile: Profile) -> Guess | None:
+    """`patient_id` with repeats, but not `patient_age`."""
+    says_who = says_whom(profile.header)
+    if not (says_who or _is_named_id(profile.header)) or profile.distinct < FEW_GROUPS or profile.distinct >= profile.filled:
+        return None
+    if not profile.whole and profile.number_cells:
+        return None
+    why = "the name says whom a row belongs to" if says_who else "the name says id, and ids repeat"
+    options = {"missing": "drop"} if profile.missing else {}
+    return Guess("group", f"{why}: {profile.distinct:,} in {profile.filled:,} rows, never torn apart by the split", options)
+
+
+def says_whom(header: str) -> bool:
+    """Whether a header names whom a row belongs to."""
+    words = name_words(header)
+    while words and (words[-1] in ID_WORDS or words[-1] in {"name", "code", "number"}):
+        words = words[:-1]
+    return bool(words) and words[-1] in GROUP_WORDS
+
+
+def _codes(profile: Profile) -> Guess | None:
+    """Few different whole numbers."""
+    if not _is_number(profile) or not profile.whole or profile.distinct > FEW_CODES or profile.distinct * 5 > profile.filled:
+        return None
+    if profile.distinct == 2:
+        return Guess("categorical", f"two values, {_named(profile)}")
+    return Guess("categorical", f"only {profile.distinct} different whole numbers, like codes; numeric if their size says something")
+
+
+def _number(profile: Profile) -> Guess | None:
+    if not profile.number_cells or profile.numbers is None:
+        return None
+    low, high = plain(profile.numbers.minimum), plain(profile.numbers.maximum)
+    if _is_number(profile):
+        return Guess("numeric", f"numbers from {low} to {high}")
+    if profile.number_cells < 0.5 * profile.filled:
+        return None
+    words = tuple(cell for cell in profile.not_numbers if cell.strip().casefold() in MISSING_WORDS)
+    if len(words) == len(profile.not_numbers) < 5:
+        listing = f"{listed([shown(word) for word in words])} {'means' if len(words) == 1 else 'mean'} missing"
+        return Guess("numeric", f"numbers from {low} to {high}; {listing}", missing_words=words)
+    odd = profile.filled - profile.number_cells
+    what = f"numbers, but {odd:,} {'cell is' if odd == 1 else 'cells are'} not, as {shown(profile.not_numbers[0])}"
+    return Guess("numeric", what, used=False) if profile.number_cells >= 0.9 * profile.filled else None
+
+
+def _category(profile: Profile) -> Guess | None:
+    if profile.distinct > FEW_NAMES or profile.distinct * 2 > profile.filled:
+        return None
+    count = "two" if profile.distinct == 2 else f"{profile.distinct} different"
+    return Guess("categorical", f"{count} values, {'' if profile.distinct <= 3 else 'such as '}{_named(profile)}")
+
+
+def _text(profile: Profile) -> Guess | None:
+    if profile.spaced * 4 < profile.filled or profile.words is None:
+        return None
+    count = f"{profile.distinct:,} different texts" if profile.distinct < profile.filled else "all texts differ"
+    return Guess("text", f"{count} of up to {profile.words.maximum:.0f} words")
+
+
+def _unique(profile: Profile) -> Guess | None:
+    if profile.distinct < 0.5 * profile.filled:
+        return None
+    what = f"{profile.distinct:,} different words in {profile.filled:,} rows, as {shown(profile.frequent[0][0])}"
+    return Guess("categorical", f"{what}: nothing to learn from", used=False)
+
+
+def _many_names(profile: Profile) -> Guess:
+    return Guess("categorical", f"{profile.distinct:,} different values that repeat, such as {_named(profile)}")
+
+
+RULES: tuple[Callable[[Profile], Guess | None], ...] = (
+    _empty,
+    _constant,
+    _image,
+    _split,
+    _date,
+    _id,
+    _group,
+    _codes,
+    _number,
+    _category,
+    _text,
+    _unique,
+    _many_names,
+)
+
+
+def _is_number(profile: Profile) -> bool:
+    return 0 < profile.number_cells == profile.filled
+
+
+def _is_named_id(header: str) -> bool:
+    words = name_words(header)
+    return bool(words) and (words[-1] in ID_WORDS or words[0] in {"id", "uuid", "guid"})
+
+
+def _named(profile: Profile) -> str:
+    return listed([shown(value) for value, _ in profile.frequent[:3]])
+
+
+def plain(number: float) -> str:
+    """A number as people write it: `3`, `2.5`, `1e+20`."""
+    return f"{number:.0f}" if number == int(number) and abs(number) < 1e15 else f"{number:.6g}"

@@ -1,0 +1,240 @@
+"""What is in the columns of a table: counts, ranges and likenesses, found in one pass, in memory that does not grow with the rows.
+
+Nothing here knows roles; `guess` draws its conclusions from a `Profile`, and `inspect-data` shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.columns.numeric import numbers
+from mmtrain.data.surveys.spread import Range, Spread
+from mmtrain.data.tables.table import PIECE
+from mmtrain.data.tables.table_file import TableFile, gathered
+from mmtrain.threads import in_threads
+from mmtrain.word_pattern import WORD
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+FREQUENT = 5
+"""Values of a column that are named with their counts, unless more are asked for."""
+
+MOST_BYTES = 20_000_000
+"""Memory for the different values of a column, each with its rows; past it, only the frequent ones are kept."""
+
+VALUE_BYTES = 100
+"""Of a value in that memory, besides its characters."""
+
+MOST_DISTINCT = 1_000_000
+"""Different values that are told apart, by eight bytes each."""
+
+MOST_NUMBERS = 1_000_000
+"""Numbers that a median is taken of; of longer columns, half of the rows by chance, a quarter, and so on."""
+
+PICTURE = r"(?i)\.(?:png|jpe?g|jpe|jfif|bmp|dib|gif|webp)\s*$"
+MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+DATE = (
+    r"^\s*(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2})"
+    r"|(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
+    rf"|\d{{1,2}}[-. ]\s?(?i:{'|'.join(MONTH_NAMES)})[A-Za-z]*[-. ]\s?\d{{4}})(?:[T ]\d{{1,2}}:\d{{2}}.*)?\s*$"
+)
+"""`2024-03-31`, `31.3.2024`, `3/31/24`, `20240331`, `31-Mar-2024`."""
+SEPARATORS = (";", "|")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One column. Whatever is said of cells leaves out the missing ones; `filled` is how many are left."""
+
+    header: str
+    rows: int
+    missing: int
+    distinct: int
+    """Different values, at most `MOST_DISTINCT`; there may be more when it is that many."""
+    frequent: tuple[tuple[str, int], ...] = ()
+    """The most frequent values and their rows, most rows first."""
+    counted: bool = True
+    """Whether all values were counted within `MOST_BYTES`; otherwise the rows in `frequent` are lower bounds."""
+    rows_per_value: Range | None = None
+    """None when not `counted`."""
+    number_cells: int = 0
+    whole: bool = False
+    """Whether every number is a whole one."""
+    numbers: Range | None = None
+    """Of the cells that are numbers."""
+    not_numbers: tuple[str, ...] = ()
+    """The first different cells that are no numbers, in a column that has numbers; at most five."""
+    words: Range | None = None
+    """Words in a cell."""
+    wordless: int = 0
+    """Cells without any word, such as `-`."""
+    spaced: int = 0
+    """Cells with a blank between two words."""
+    pictures: int = 0
+    """Cells that end like the name of a picture file that can be read."""
+    dates: int = 0
+    labels: dict[str, int] = field(default_factory=dict)
+    """Separator -> different labels, where at least a tenth of the cells has that separator."""
+
+    @property
+    def filled(self) -> int:
+        """Cells that are not missing."""
+        return self.rows - self.missing
+
+
+def profiles(file: TableFile, headers: Sequence[str], *, most: Mapping[str, int] | None = None) -> dict[str, Profile]:
+    """The profile of each of some columns, in one pass; `most` says of which ones more than `FREQUENT` values are named.
+
+    Raises:
+        DataError: the file is damaged, is not UTF-8, or changes while it is read.
+
+    """
+    tallies = {header: _Tally(header) for header in headers}
+    if tallies:
+        for piece in gathered(file.pieces(list(tallies), size=PIECE)):
+            for _ in in_threads(lambda column: tallies[column[0]].add(column[1]), piece.items()):
+                pass
+    return {header: tally.profile((most or {}).get(header, FREQUENT)) for header, tally in tallies.items()}
+
+
+class _Tally:
+    """Adds up one column piece by piece."""
+
+    def __init__(self, header: str) -> None:
+        self._header = header
+        self._rows = self._missing = 0
+        self._counts: dict[str, int] = {}
+        self._bytes = 0
+        self._hashes: _Hashes | None = None
+        self._numbers, self._words = Spread(MOST_NUMBERS), Spread(MOST_NUMBERS)
+        self._cells = dict.fromkeys(("number_cells", "wordless", "spaced", "pictures", "dates"), 0)
+        self._whole = True
+        self._not_numbers: dict[str, None] = {}
+
+    def add(self, cells: pd.Series[str]) -> None:
+        """Look at one piece; every different value in it once."""
+        codes, found = pd.factorize(cells)
+        self._rows += len(cells)
+        codes = codes[codes >= 0]
+        self._missing += len(cells) - len(codes)
+        if not len(codes):
+            return
+        values = pd.Series(found, dtype="str")
+        times = np.bincount(codes, minlength=len(values))
+        self._count(values.tolist(), times.tolist())
+        self._measure(values, codes, times)
+
+    def _count(self, values: list[str], times: list[int]) -> None:
+        counts = self._counts
+        for value, rows in zip(values, times, strict=True):
+            before = counts.get(value, 0)
+            counts[value] = before + rows
+            if not before:
+                self._bytes += VALUE_BYTES + len(value)
+        if self._hashes is not None:
+            self._hashes.add(values)
+        if self._bytes > MOST_BYTES:
+            if self._hashes is None:
+                self._hashes = _Hashes(list(counts))
+            self._forget()
+
+    def _forget(self) -> None:
+        """Keep the frequent half. A value that comes back begins again from nothing, so its rows become a lower bound."""
+        typical = float(np.median(np.fromiter(self._counts.values(), dtype=np.int64)))
+        often = {value: rows for value, rows in self._counts.items() if rows > typical}
+        self._counts = often or dict(islice(self._counts.items(), FREQUENT))
+        self._bytes = sum(VALUE_BYTES + len(value) for value in self._counts)
+
+    def _measure(self, values: pd.Series[str], codes: NDArray[np.int64], times: NDArray[np.int64]) -> None:
+        # Arrow's own expressions: those of pandas take ten times as long where they fall back on Python's.
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        parsed = numbers(values)
+        known = ~np.isnan(parsed)
+        of_rows = parsed[codes]
+        self._numbers.add(of_rows[~np.isnan(of_rows)])
+        self._whole &= bool((parsed[known] == np.floor(parsed[known])).all())
+        if len(self._not_numbers) < 5:
+            self._not_numbers |= dict.fromkeys(values[~known].head(5))
+        texts = pa.array(values, pa.large_string())
+        words = pc.count_substring_regex(texts, WORD).to_numpy().astype(np.float32)
+        self._words.add(words[codes])
+        likenesses = {
+            "number_cells": known,
+            "wordless": words == 0,
+            "spaced": _matches(texts, r"\S\s+\S"),
+            "pictures": _matches(pc.utf8_slice_codeunits(texts, -10), PICTURE),
+            "dates": _matches(texts, DATE),
+        }
+        for name, alike in likenesses.items():
+            self._cells[name] += int(times[alike].sum())
+
+    def profile(self, most: int) -> Profile:
+        """Everything seen so far."""
+        # By falling count, then by text, so that a table in another order reads the same.
+        ranked = sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))
+        counted = self._hashes is None
+        sizes = np.array([rows for _, rows in ranked], dtype=np.float64)
+        per_value = Range(float(sizes.min()), float(np.median(sizes)), float(sizes.max())) if counted and len(sizes) else None
+        return Profile(
+            header=self._header,
+            rows=self._rows,
+            missing=self._missing,
+            distinct=len(ranked) if self._hashes is None else self._hashes.distinct(),
+            frequent=tuple(ranked[:most]),
+            counted=counted,
+            rows_per_value=per_value,
+            whole=self._whole and self._cells["number_cells"] > 0,
+            numbers=self._numbers.range(),
+            not_numbers=tuple(self._not_numbers)[:5] if self._cells["number_cells"] else (),
+            words=self._words.range(),
+            labels=self._labels() if counted else {},
+            **self._cells,
+        )
+
+    def _labels(self) -> dict[str, int]:
+        found = {}
+        for separator in SEPARATORS:
+            holding = sum(rows for value, rows in self._counts.items() if separator in value)
+            if holding and holding * 10 >= self._rows - self._missing:
+                found[separator] = len({label.strip() for value in self._counts for label in value.split(separator)} - {""})
+        return found
+
+
+class _Hashes:
+    """How many different values there are, by 64 bits of each: a million share some with a probability of 3 in 100 million."""
+
+    def __init__(self, values: list[str]) -> None:
+        self._known: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
+        self._new: list[NDArray[np.uint64]] = []
+        self.add(values)
+
+    def add(self, values: list[str]) -> None:
+        if len(self._known) >= MOST_DISTINCT:
+            return
+        self._new.append(pd.util.hash_array(np.array(values, dtype=object), categorize=False))
+        if sum(len(part) for part in self._new) > max(len(self._known), 100_000):
+            self._merge()
+
+    def _merge(self) -> None:
+        self._known = pd.unique(np.concatenate([self._known, *self._new]))
+        self._new = []
+
+    def distinct(self) -> int:
+        self._merge()
+        return min(len(self._known), MOST_DISTINCT)
+
+
+def _matches(texts: pa.Array, expression: str) -> NDArray[np.bool_]:
+    import pyarrow.compute as pc
+
+    return np.asarray(pc.match_substring_regex(texts, expression).to_numpy(zero_copy_only=False), dtype=np.bool_)

@@ -1,0 +1,75 @@
+"""What two columns of a table say of each other, as far as guessed roles depend on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from mmtrain.data.surveys.guess import Guess, shown
+from mmtrain.data.surveys.profile import Profile
+from mmtrain.data.tables.table import PIECE
+from mmtrain.data.tables.table_file import TableFile
+
+MOST_PAIRS = 100_000
+"""Different pairs of values of two columns, past which nothing is said of the two."""
+
+OFTEN = 5
+"""A column whose values are met so many times on average is suspicious when each of them goes with one answer only."""
+
+Pairs = dict[tuple[str, str], pd.DataFrame | None]
+
+
+def settle(file: TableFile, guesses: dict[str, Guess], found: dict[str, Profile], target: str) -> tuple[dict[str, int], bool]:
+    """Leave out columns that give the answer away and a split that tears groups; the classes, and whether some are scarce."""
+    classes = guesses[target].options["task"] in ("binary", "multiclass")
+    group = next((header for header, one in guesses.items() if one.role == "group" and one.used), None)
+    given = next((header for header, one in guesses.items() if one.role == "split" and one.used), None)
+    suspects = [header for header, one in guesses.items() if one.used and one.role in ("categorical", "numeric")]
+    wanted = [(header, target) for header in suspects if classes and found[header].distinct * OFTEN <= found[header].filled]
+    wanted += [(group, target)] if group and classes else []
+    wanted += [(group, given)] if group and given else []
+    pairs, counts = _pairs(file, wanted, target if classes else None, whole=(group, target))
+    for header in suspects:
+        both = pairs.get((header, target))
+        if both is not None and (reason := _gives_away(both, target)):
+            guesses[header] = replace(guesses[header], used=False, reason=reason)
+    if group and given and pairs[group, given] is None:
+        reason = f"{guesses[given].reason}; it tears groups of {shown(group)} apart"
+        guesses[given] = replace(guesses[given], used=False, reason=reason)
+    holders = pairs.get((group, target)) if group else None
+    least = min(counts.values(), default=3) if holders is None else int(holders[1].value_counts().min())
+    return counts, least < 3
+
+
+def _gives_away(pairs: pd.DataFrame, target: str) -> str:
+    """What makes a column suspicious, or nothing; `pairs` are all values with the answers they go with."""
+    if not len(pairs):
+        return ""
+    if not pairs[1].duplicated().any():
+        return f"says the same as the target {shown(target)} in other words; it would give the answer away"
+    return f"each value goes with one value of the target {shown(target)} only; does it give the answer away?"
+
+
+def _pairs(
+    file: TableFile, wanted: Sequence[tuple[str, str]], counted: str | None, *, whole: tuple[str | None, str]
+) -> tuple[Pairs, dict[str, int]]:
+    """Different pairs of values (columns 0 and 1) of pairs of headers, and the rows of each value of `counted`.
+
+    None where there are too many, or, but for the headers `whole`, where one value goes with two others.
+    """
+    pairs: Pairs = {names: pd.DataFrame({0: [], 1: []}, dtype="str") for names in wanted}
+    counts: dict[str, int] = {}
+    headers = list(dict.fromkeys([*(header for names in wanted for header in names), *([counted] if counted else [])]))
+    for piece in file.pieces(headers, size=PIECE) if headers else ():
+        if counted:
+            for value, rows in piece[counted].value_counts().items():
+                counts[str(value)] = counts.get(str(value), 0) + int(rows)
+        for names, known in pairs.items():
+            if known is not None:
+                here = pd.DataFrame({0: piece[names[0]], 1: piece[names[1]]}).dropna().drop_duplicates()
+                both = pd.concat([known, here], ignore_index=True).drop_duplicates()
+                enough = len(both) > MOST_PAIRS or (names != whole and both[0].duplicated().any())
+                pairs[names] = None if enough else both
+    return pairs, dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,201 @@
+"""A table nobody has described yet: what each column is probably for, which one is the answer and where the pictures lie.
+
+`guess` looks at one column alone. Here the guesses are brought into line with each other, so that an experiment file that
+follows them can be used: one id, one group, one split, no column that gives the answer away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from mmtrain.data.pictures.profile import SAMPLE, ImageProfile, folder_of, profile_images
+from mmtrain.data.surveys import guess_target
+from mmtrain.data.surveys.guess import Guess, guess, shown
+from mmtrain.data.surveys.profile import Profile, profiles
+from mmtrain.data.surveys.relations import settle
+from mmtrain.data.tables.formats import SUFFIXES, open_table
+from mmtrain.data.tables.problems import header_problem
+from mmtrain.data.tables.table import PIECE
+from mmtrain.data.tables.table_file import TableFile
+from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
+
+MOST_PATHS = 10_000
+"""Different pictures of a column that are looked for."""
+
+SINGLE = {"id": "the id is", "group": "rows are grouped by", "split": "the split is given by"}
+"""Roles that one column can have, and what is said of the column that has it."""
+
+
+@dataclass(frozen=True)
+class SurveyedColumn:
+    """One header, what is in the column and what it is probably for."""
+
+    header: str
+    guess: Guess
+    profile: Profile | None = None
+    """None where the column cannot be read: no header, the same one twice, or cells that are no text."""
+    images: ImageProfile | None = None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A table and the guesses."""
+
+    path: Path
+    rows: int
+    columns: tuple[SurveyedColumn, ...]
+    target: str
+    """Header of the answer; empty when no column can be one."""
+    images: Path | None
+    """The folder of the pictures; None without pictures that exist."""
+    classes: dict[str, int]
+    """Rows of each class of a binary or multiclass target."""
+    scarce: bool
+    """Whether some class is in fewer than three rows, or in fewer than three groups."""
+
+    @property
+    def used(self) -> tuple[SurveyedColumn, ...]:
+        """The columns that the guesses use."""
+        return tuple(column for column in self.columns if column.guess.used)
+
+
+def survey(path: Path, *, target: str | None = None, images: Path | None = None) -> Survey:
+    """Look at the table at `path`; `target` and `images` (a folder) are guessed where they are not given.
+
+    Raises:
+        ConfigError: `target` is no header, or its column cannot be an answer; `images` is no folder.
+        DataError: the table cannot be read.
+
+    """
+    if images is not None and not images.is_dir():
+        fix = "Give the folder that the cells of image columns start from."
+        raise ConfigError(Problem("--images", f"there is no folder {images}.", fix))
+    file = _opened(path)
+    unusable = {header: reason for header in dict.fromkeys(file.headers) if (reason := _unusable(file, header))}
+    found = profiles(file, [header for header in file.headers if header not in unusable])
+    rows = next((profile.rows for profile in found.values()), 0)
+    if not rows:
+        raise DataError(Problem(path.name, "the table has no rows.", "Write a line below the headers for every row."))
+    guesses = {header: guess(profile) for header, profile in found.items()}
+    if target is not None:
+        guesses[target] = _given_target(file, target, found, unusable)
+    elif chosen := guess_target.choose(found, guesses):
+        target, why = chosen
+        guesses[target] = _target(found[target], why)
+    for role in SINGLE:
+        _only_one(guesses, role)
+    folder, pictures = _pictures(file, guesses, images)
+    classes, scarce = settle(file, guesses, found, target) if target is not None else ({}, False)
+    columns = [
+        SurveyedColumn(header, guesses.get(header) or Guess("", unusable[header], used=False), found.get(header), pictures.get(header))
+        for header in dict.fromkeys(file.headers)
+    ]
+    return Survey(path, rows, tuple(columns), target or "", folder, classes, scarce)
+
+
+def _opened(path: Path) -> TableFile:
+    if not path.exists():
+        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        fix = did_you_mean(path.name, siblings) or f"Give the path of a file that ends in one of {', '.join(SUFFIXES)}."
+        raise DataError(Problem(str(path), "the table does not exist.", fix))
+    file = open_table(path)
+    if len(file.headers) == 1 and (mark := next((mark for mark in (";", "\t") if mark in file.headers[0]), "")):
+        what = f"the only column is {file.headers[0]!r}; its cells seem to be parted by {'semicolons' if mark == ';' else 'tabs'}."
+        raise DataError(Problem(path.name, what, "Save the table with commas as .csv, or with tabs as .tsv."))
+    return file
+
+
+def _unusable(file: TableFile, header: str) -> str:
+    """Why a column cannot be used at all, or nothing."""
+    if not header:
+        return "it has no header"
+    problem = header_problem(file, header)
+    return problem.what.rstrip(".") if problem else ""
+
+
+def _target(profile: Profile, why: str) -> Guess:
+    """The guess of a target that was chosen because of `why`."""
+    found = guess_target.task(profile)
+    if found is None:
+        raise ValueError(f"{profile.header!r} cannot be a target.")
+    return replace(found, reason=f"{why}; {found.reason}; please confirm")
+
+
+def _given_target(file: TableFile, target: str, found: dict[str, Profile], unusable: dict[str, str]) -> Guess:
+    """The guess of the target that was asked for."""
+    if target not in file.headers:
+        fix = did_you_mean(target, file.headers) or f"It has {listed(file.headers)}."
+        raise ConfigError(Problem("--target", f"the table has no column '{target}'.", fix))
+    if target in unusable:
+        raise ConfigError(
+            Problem("--target", f"'{target}' cannot be used: {unusable[target]}.", "Mend the table, or choose another column.")
+        )
+    task = guess_target.task(found[target])
+    if task is None:
+        profile = found[target]
+        what = f"'{target}' has {profile.distinct:,} different values in {profile.filled:,} rows, which are neither numbers nor classes."
+        raise ConfigError(Problem("--target", what, "Choose a column of numbers, or one with at least two classes that repeat."))
+    return task
+
+
+def _only_one(guesses: dict[str, Guess], role: str) -> None:
+    """Leave one column with the role, the one whose name is clearest."""
+    having = [header for header, found in guesses.items() if found.role == role and found.used]
+    if role == "group":  # a patient rather than a session, and any name of people rather than an id
+        having.sort(key=lambda header: "the name says id" in guesses[header].reason)
+    if role == "id":
+        having.sort(key=lambda header: "the name says id" not in guesses[header].reason)
+    for header in having[1:]:
+        reason = f"{guesses[header].reason}; {SINGLE[role]} {shown(having[0])}"
+        guesses[header] = replace(guesses[header], used=False, reason=reason, options={})
+
+
+def _pictures(file: TableFile, guesses: dict[str, Guess], images: Path | None) -> tuple[Path | None, dict[str, ImageProfile]]:
+    """Where the pictures lie and what they are; a column without any file is left out, and holes are masked."""
+    headers = [header for header, found in guesses.items() if found.role == "image"]
+    paths = {header: list(islice(_different(file, header), MOST_PATHS)) for header in headers}
+    sample = [cell for cells in paths.values() for cell in cells[:SAMPLE]]
+    if not sample:
+        return None, {}
+    folder = images if images is not None else folder_of(sample, file.path.resolve().parent)[0]
+    pictures = {header: profile_images(cells, folder) for header, cells in paths.items()}
+    for header, found in pictures.items():
+        guesses[header] = _image(guesses[header], found)
+    return folder if any(found.found for found in pictures.values()) else None, pictures
+
+
+def _image(found: Guess, images: ImageProfile) -> Guess:
+    """The guess with what the files say."""
+    if not images.found:
+        return replace(found, used=False, reason=f"{found.reason}; no such file was found, try --images FOLDER")
+    options = {**_layout(images), **found.options}
+    reason = f"{found.reason}; {_sizes(images)}"
+    if missing := images.paths - images.found:
+        options["missing"] = "mask"
+        reason += f"; {missing:,} of {images.paths:,} files do not exist or cannot be read"
+    return replace(found, reason=reason, options=options)
+
+
+def _layout(images: ImageProfile) -> dict[str, object]:
+    """Pictures are not enlarged, and are brought to 128 pixels a side at most."""
+    side = min(128, *(images.median or (128, 128)))
+    options: dict[str, object] = {"size": [side, side], "channels": 1 if set(images.modes) <= {"1", "L", "I;16"} else 3}
+    return options | ({"bits": 16} if max(images.bits) == 16 and options["channels"] == 1 else {})
+
+
+def _sizes(images: ImageProfile) -> str:
+    low, high = (" x ".join(map(str, size or ())) for size in (images.smallest, images.largest))
+    return f"all are {low} pixels" if images.sizes == 1 else f"{low} to {high} pixels"
+
+
+def _different(file: TableFile, header: str) -> Iterator[str]:
+    """Every different cell of a column, in the order of the rows."""
+    seen: set[str] = set()
+    for piece in file.pieces([header], size=PIECE):
+        for cell in piece[header].dropna().unique():
+            if cell not in seen:
+                seen.add(cell)
+                yield str(cell)

@@ -1,0 +1,37 @@
+"""Which table formats are read, told by the file's suffix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmtrain.data.tables.csv_file import CsvFile
+from mmtrain.data.tables.parquet_file import ParquetFile
+from mmtrain.data.tables.table_file import TableFile
+from mmtrain.errors import DataError, Problem, did_you_mean
+
+SUFFIXES = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz", ".tab.gz", ".parquet")
+
+
+def open_table(path: Path, missing_values: Sequence[str] = ()) -> TableFile:
+    """The table file at `path`; its suffix says the format.
+
+    Raises:
+        DataError: there is no such file, its format is not read, or it has no headers.
+
+    """
+    suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), "")
+    endings = ", ".join(SUFFIXES)
+    if not path.exists():
+        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise DataError(
+            Problem(str(path), "the table does not exist.", did_you_mean(path.name, siblings) or "Set `data.table` to its path.")
+        )
+    if not path.is_file():
+        raise DataError(Problem(str(path), "the table is a folder, not a file.", f"Name a file that ends in one of {endings}."))
+    if not suffix:
+        raise DataError(Problem(str(path), f"tables that end in '{path.suffix}' are not read.", f"Save it as one of {endings}."))
+    try:
+        return ParquetFile(path, missing_values) if suffix == ".parquet" else CsvFile(path, missing_values)
+    except PermissionError as error:
+        raise DataError(Problem(str(path), "the table may not be read by this user.", "Change its permissions.")) from error

@@ -1,0 +1,106 @@
+"""Tables in Parquet.
+
+What the file stores as a type becomes the text a person would have written: `3` (also for 3.0, whichever numbers stand
+around it), `2.5`, `true`, `2024-01-31`, `2024-01-31T12:00:00Z`. NaN is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mmtrain.data.tables.table_file import TableFile
+from mmtrain.errors import DataError, Problem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class ParquetFile(TableFile):
+    """A Parquet file; typed columns are turned into text."""
+
+    unit = "row"
+
+    def _read_headers(self) -> tuple[str, ...]:
+        return tuple(self._schema.names)
+
+    @cached_property
+    def _schema(self) -> Any:
+        with self._open() as file:
+            return file.schema_arrow
+
+    def _open(self) -> Any:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return pq.ParquetFile(self.path)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(self._damage()) from error
+
+    def _damage(self) -> Problem:
+        return Problem(self.path.name, "the file is not Parquet, or it is damaged.", "Write it again.")
+
+    def refusal(self, header: str) -> str:
+        """Lists, structs and bytes are no cells."""
+        import pyarrow.types as kinds
+
+        kind = self._schema.field(header).type
+        value = kind.value_type if kinds.is_dictionary(kind) else kind
+        if kinds.is_nested(value) or kinds.is_binary(value) or kinds.is_large_binary(value) or kinds.is_fixed_size_binary(value):
+            return f"the column is of type {kind}."
+        return ""
+
+    def _batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:
+        import pyarrow as pa
+
+        try:
+            with self._open() as file:
+                for batch in file.iter_batches(batch_size=size, columns=list(headers)):
+                    yield [as_text(batch.column(header)) for header in headers]
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(self._damage()) from error
+
+    def number(self, row: int) -> int:
+        """Parquet has no lines."""
+        return row
+
+    def where(self, row: int) -> str:
+        """`patients.parquet: row 39`."""
+        return f"{self.path.name}: row {row}"
+
+
+def as_text(array: pa.Array) -> pa.Array:
+    """An arrow array of any plain type as large_string; NaN becomes null."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.types as kinds
+
+    if kinds.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if kinds.is_floating(array.type):
+        return _number_text(array)
+    if kinds.is_timestamp(array.type):
+        zoned = array.cast(pa.timestamp(array.type.unit, "UTC")) if array.type.tz else array
+        text = pc.replace_substring(zoned.cast(pa.large_string()), " ", "T", max_replacements=1)
+        seconds = pc.replace_substring_regex(text, r"\.0+(Z?)$", r"\1")
+        return pc.replace_substring_regex(seconds, r"(\.\d*[1-9])0+(Z?)$", r"\1\2")
+    return array.cast(pa.large_string())
+
+
+def _number_text(array: pa.Array) -> pa.Array:
+    """Whole numbers without `.0`, as other columns of the same table hold them; the rest with as few digits as tell them apart.
+
+    Decided number by number, so that a cell reads the same in every table: 3.0 is `3` also beside 2.5.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    # Arrow writes half precision with digits that it does not have.
+    values = array.cast(pa.float32()) if pa.types.is_float16(array.type) else array
+    # Doubles tell whole numbers apart up to 2**53.
+    whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), 2.0**53))
+    digits = pc.if_else(whole, values, None).cast(pa.int64()).cast(pa.large_string())
+    text = pc.coalesce(digits, values.cast(pa.large_string()))
+    return pc.if_else(pc.is_nan(values), None, text)

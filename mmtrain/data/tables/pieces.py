@@ -1,0 +1,148 @@
+"""A table of any size as pieces that the network can predict: read, decoded and encoded one piece at a time.
+
+Nothing is refused here but missing columns: what cannot be predicted is remarked upon, cell by cell, in its own row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.columns import Group, Id, Image, Remark
+from mmtrain.config import Experiment
+from mmtrain.data.encode import Array, Fitted, compiled_encoder
+from mmtrain.data.pictures.cells import decode_cells
+from mmtrain.data.pictures.decode import picture_bytes
+from mmtrain.data.pictures.files import ImageFile, ImageFolder
+from mmtrain.data.tables.problems import header_problem
+from mmtrain.data.tables.table_file import TableFile
+from mmtrain.errors import DataError, Problem
+from mmtrain.threads import cores
+
+ROWS = 8192
+"""Rows of a piece: large enough that a call's own cost does not count."""
+
+PICTURE_BYTES = 64_000_000
+"""Of the decoded pictures of a piece, so that large ones come in pieces of fewer rows. Three pieces are in memory at most."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table to be predicted, and the folder that its image cells are relative to."""
+
+    file: TableFile
+    images: Path
+    allow_outside: bool = False
+
+
+class Cells(NamedTuple):
+    """Rows `start`, `start + 1`, ... of a table as texts, by header: inputs, and id, group and answers where the table has them."""
+
+    start: int
+    texts: dict[str, pd.Series[str]]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The same rows, ready for the network."""
+
+    start: int
+    cells: dict[str, pd.Series[str]]
+    inputs: dict[str, Array] = field(default_factory=dict)
+    """`{column, column_present}`."""
+    raw: dict[str, Array] = field(default_factory=dict)
+    """By column, of all but images: what its encoding was made of."""
+    files: dict[str, list[ImageFile]] = field(default_factory=dict)
+    """By image column."""
+    remarks: list[tuple[str, Remark]] = field(default_factory=list)
+    """Each with the header of its column."""
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+    def refused(self) -> Array:
+        """(rows,) bool: which rows cannot be predicted."""
+        mask = np.zeros(len(self), dtype=np.bool_)
+        for _, remark in self.remarks:
+            if remark.fix:
+                mask[remark.rows] = True
+        return mask
+
+    def status(self) -> Array:
+        """(rows,) of text: `ok`, or every remark on the row, in the order of the columns."""
+        texts = np.full(len(self), "", dtype=object)
+        for header, remark in self.remarks:
+            told = f"{header}: {remark.what}"
+            for row in remark.rows.tolist():
+                texts[row] = f"{texts[row]}; {told}" if texts[row] else told
+        texts[texts == ""] = "ok"
+        return texts
+
+
+class Pieces:
+    """Makes pieces; the columns' encoders are compiled once, for all tables. May be called from several threads."""
+
+    def __init__(self, experiment: Experiment, fitted: Fitted) -> None:
+        self._experiment = experiment
+        self._inputs = experiment.inputs
+        encoded = {key: column for key, column in fitted.columns.items() if not isinstance(self._inputs[key], Image)}
+        self._encode = compiled_encoder(encoded) if encoded else None
+        pictures = sum(picture_bytes(column.layout) for column in self._inputs.values() if isinstance(column, Image))
+        self.rows = max(1, min(ROWS, PICTURE_BYTES // pictures)) if pictures else ROWS
+        """Of a piece, at most."""
+        self.workers = 1 if pictures else cores()
+        """How many pieces are worth making at once. Pictures of one piece keep all cores busy already."""
+
+    def cells(self, source: Source) -> Iterator[Cells]:
+        """The cells of a table that `check_source` has seen, in pieces. Raises DataError for a damaged file."""
+        start = 0
+        for cells in source.file.pieces(check_source(source, self._experiment), size=self.rows):
+            yield Cells(start, cells)
+            start += len(next(iter(cells.values())))
+
+    def maker(self, source: Source) -> Callable[[Cells], Piece]:
+        """What decodes and encodes the cells of this table."""
+        pictured = any(isinstance(column, Image) for column in self._inputs.values())
+        folder = ImageFolder(source.images, allow_outside=source.allow_outside) if pictured else None
+        return lambda cells: self._piece(cells, folder)
+
+    def _piece(self, cells: Cells, folder: ImageFolder | None) -> Piece:
+        piece = Piece(cells.start, cells.texts)
+        own = {key: cells.texts[column.column] for key, column in self._inputs.items()}
+        if self._encode is not None:
+            raw, encoded = self._encode(own)
+            piece.raw.update(raw)
+            piece.inputs.update(encoded)
+        for key, column in self._inputs.items():
+            if isinstance(column, Image) and folder is not None:
+                piece.inputs[key], piece.inputs[f"{key}_present"], found, piece.files[key] = decode_cells(own[key], column, folder)
+            else:
+                found = column.remarks(own[key], piece.raw[key], piece.inputs[key])
+            piece.remarks.extend((column.column, remark) for remark in found)
+        return piece
+
+
+def check_source(source: Source, experiment: Experiment) -> list[str]:
+    """The headers to read: all that the network needs, and of id, group and answers those that the table has.
+
+    Raises DataError with every column that is missing or cannot be read, and for an images folder that does not exist.
+    """
+    file = source.file
+    needed = [column.column for column in experiment.inputs.values()]
+    rows = [column.column for column in (experiment.only(Id), experiment.only(Group)) if column is not None]
+    further = [*rows, *(header for target in experiment.targets.values() for header in target.reads())]
+    headers = list(dict.fromkeys([*needed, *(header for header in further if header in file.headers)]))
+    problems: list[Problem] = [problem for header in headers if (problem := header_problem(file, header))]
+    if any(isinstance(column, Image) for column in experiment.inputs.values()):
+        try:
+            ImageFolder(source.images)
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(problems)
+    return headers

@@ -1,0 +1,221 @@
+"""The checked table: which rows of the file take part, and their cells, always by one row index.
+
+Cells are text (see `table_file`). Columns whose role is `streamed` are not kept in memory; `pieces` reads them again.
+Positions called `rows` are positions in this table, 0 to len(table) - 1, unless a name says *file*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.columns import Column, Fault, Image
+from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.problems import fault_problem, header_problem, too_few_rows
+from mmtrain.data.tables.table_file import TableFile
+from mmtrain.errors import DataError, Problem
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PIECE = 100_000
+"""Rows that are read at once."""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A row that left the table; `row` is its position in the file, 0 for the first one under the header."""
+
+    row: int
+    id: str
+    reason: str
+
+
+class Table:
+    """Rows and cells. `rows` are the positions in the file of the rows that are left, ascending; `total` counts those of the file."""
+
+    def __init__(self, file: TableFile, kept: Mapping[str, pd.Series[str]], total: int, *, id_header: str = "") -> None:
+        self.path = file.path
+        self.missing_values = file.missing_values
+        self.headers = file.headers
+        self.total = total
+        self.rows: NDArray[np.int64] = np.arange(total, dtype=np.int64)
+        self.dropped: tuple[Dropped, ...] = ()
+        self._file = file
+        self._kept = kept
+        self._id_header = id_header
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def sha256(self) -> str:
+        """Of the file's bytes. Raises DataError when it was changed since the table was read."""
+        return self._file.sha256
+
+    def has(self, header: str) -> bool:
+        """Whether the cells of this column were read and are kept."""
+        return header in self._kept
+
+    def cells(self, header: str, rows: NDArray[Any] | None = None) -> pd.Series[str]:
+        """The cells of one column that is kept in memory, of all rows or of `rows` in their order; index 0, 1, ..."""
+        kept = self._kept[header]
+        if rows is None and len(self) == self.total:
+            return kept.copy(deep=False)
+        return kept.iloc[self.rows if rows is None else self.rows[rows]].reset_index(drop=True)
+
+    def pieces(self, header: str, rows: NDArray[Any] | None = None, *, size: int = PIECE) -> Iterator[pd.Series[str]]:
+        """The cells of any declared column in pieces of 1 to `size`; `rows` must ascend. Each piece has index 0, 1, ...
+
+        Raises:
+            DataError: the column is streamed and the file was changed since the table was read.
+
+        """
+        wanted = self.rows if rows is None else self.rows[rows]
+        if header in self._kept:
+            for start in range(0, len(wanted), size):
+                yield self._kept[header].iloc[wanted[start : start + size]].reset_index(drop=True)
+            return
+        offset = 0
+        for piece in self._file.pieces([header], size=size):
+            first, last = np.searchsorted(wanted, (offset, offset + len(piece[header])))
+            if last > first:
+                yield piece[header].iloc[wanted[first:last] - offset].reset_index(drop=True)
+            offset += len(piece[header])
+
+    def ids(self, rows: NDArray[Any] | None = None) -> list[str]:
+        """What each row, or each of `rows`, is called: its cell in the id column, or its position in the file."""
+        return self._ids(self.rows if rows is None else self.rows[rows])
+
+    def _ids(self, file_rows: NDArray[np.int64]) -> list[str]:
+        if not self._id_header:
+            return [str(row) for row in file_rows.tolist()]
+        return [str(cell) for cell in self._kept[self._id_header].iloc[file_rows].fillna("")]
+
+    def keep(self, mask: NDArray[np.bool_], reasons: Mapping[int, str]) -> Table:
+        """The table with those rows only where `mask` (rows,) is true; `reasons` says of every other row why it goes. Cells are shared."""
+        gone = np.flatnonzero(~mask)
+        ids = self._ids(self.rows[gone]) if self._id_header else [""] * len(gone)
+        new = [Dropped(int(self.rows[row]), name, reasons[int(row)]) for row, name in zip(gone, ids, strict=True)]
+        table = Table(self._file, self._kept, self.total, id_header=self._id_header)
+        table.rows = self.rows[mask]
+        table.dropped = tuple(sorted((*self.dropped, *new), key=lambda dropped: dropped.row))
+        return table
+
+    def place(self, row: int, header: str = "") -> str:
+        """Where a person finds a row, or one of its cells: `patients.csv:40: age`, or `patients.parquet: row 39: age`."""
+        return self._file.where(int(self.rows[row])) + (f": {header}" if header else "")
+
+    def too_few(self, least: int) -> list[Problem]:
+        """The problem that the table has fewer than `least` rows, or none."""
+        return too_few_rows(self.path.name, len(self), self.total, self.dropped[0].reason if self.dropped else "", least=least)
+
+    def problem(self, header: str, fault: Fault) -> Problem:
+        """A fault of a column with its place, and the lines of other cells that have it."""
+        numbers = [self._file.number(int(row)) for row in self.rows[fault.rows[1:]]]
+        return fault_problem(self.place(int(fault.rows[0]), header), fault, self._file.unit, numbers)
+
+
+def read(
+    path: Path,
+    columns: Mapping[str, Column],
+    *,
+    missing_values: Sequence[str] = (),
+    least: int = 1,
+    declared: Callable[[str], str] = lambda _: "",
+) -> Table:
+    """The table at `path`, checked: every cell of `columns` is one that its role accepts.
+
+    `declared` gives the place where a column is declared, by its key, to be named when the table has no such header.
+    Rows without a value leave the table where the column says `missing: drop`. Whether pictures exist is not looked at here.
+
+    Raises:
+        DataError: all problems of the headers and the cells; the file cannot be read; or fewer than `least` rows are left.
+
+    """
+    file = open_table(path, missing_values)
+    asked = [(header, key) for key, column in columns.items() for header in headers_of(key, column)]
+    found = {header: header_problem(file, header, declared(key)) for header, key in reversed(asked)}  # the first that asks is named
+    refused = {header: problem for header, _ in asked if (problem := found[header])}
+    usable = [_Use(header, column) for key, column in columns.items() for header in headers_of(key, column) if header not in refused]
+    problems = list(refused.values())
+    if usable:
+        scan = _Scan(file, usable)
+        table = scan.table()
+        problems += table.too_few(least)
+        problems += scan.problems(table) if len(table) else []
+    if problems:
+        raise DataError(dict.fromkeys(problems))
+    return table
+
+
+def headers_of(key: str, column: Column) -> tuple[str, ...]:
+    """Headers that the column declared as `key` needs."""
+    return tuple(header or key for header in column.reads())
+
+
+@dataclass(frozen=True, eq=False)
+class _Use:
+    """A header and one of the columns that read it."""
+
+    header: str
+    column: Column
+
+
+class _Scan:
+    """One pass over the file: keeps cells that stay in memory, finds rows to drop, checks cells that do not stay in memory."""
+
+    def __init__(self, file: TableFile, uses: Sequence[_Use]) -> None:
+        self._file = file
+        self._uses = uses
+        self._total = 0
+        self._reasons: dict[int, str] = {}
+        self._streamed_faults: dict[tuple[_Use, str, str], list[int]] = {}
+        self._kept: dict[str, list[pd.Series[str]]] = {use.header: [] for use in uses if not use.column.streamed}
+        for piece in file.pieces(list(dict.fromkeys(use.header for use in uses)), size=PIECE):
+            self._add(piece)
+
+    def _add(self, piece: dict[str, pd.Series[str]]) -> None:
+        rows = len(next(iter(piece.values())))
+        left = np.ones(rows, dtype=np.bool_)
+        for use in self._uses:
+            # Of pictures, the file behind the cell decides as well: see `pictures.store`.
+            if use.column.drops_missing and not isinstance(use.column, Image):
+                missing = piece[use.header].isna().to_numpy()
+                left &= ~missing
+                for row in np.flatnonzero(missing).tolist():
+                    self._reasons.setdefault(self._total + row, f"{use.header}: the cell is empty.")
+        for header, parts in self._kept.items():
+            parts.append(piece[header])
+        self._check_streamed(piece, np.flatnonzero(left))
+        self._total += rows
+
+    def _check_streamed(self, piece: dict[str, pd.Series[str]], left: NDArray[np.int64]) -> None:
+        for use in self._uses:
+            if use.column.streamed and len(left):
+                for fault in use.column.faults(piece[use.header].iloc[left].reset_index(drop=True)):
+                    found = self._streamed_faults.setdefault((use, fault.what, fault.fix), [])
+                    found.extend((left[fault.rows] + self._total).tolist())
+
+    def table(self) -> Table:
+        """The rows that were not dropped."""
+        kept = {header: pd.concat(parts, ignore_index=True) for header, parts in self._kept.items() if parts}
+        id_header = next((use.header for use in self._uses if use.column.role == "id" and use.header in kept), "")
+        mask = np.ones(self._total, dtype=np.bool_)
+        mask[list(self._reasons)] = False
+        return Table(self._file, kept, self._total, id_header=id_header).keep(mask, self._reasons)
+
+    def problems(self, table: Table) -> list[Problem]:
+        """Every fault in the cells of `table`, in the order of the columns."""
+        return [table.problem(use.header, fault) for use in self._uses for fault in self._faults(use, table)]
+
+    def _faults(self, use: _Use, table: Table) -> list[Fault]:
+        if not use.column.streamed:
+            return use.column.faults(table.cells(use.header))
+        found = [(what, fix, rows) for (owner, what, fix), rows in self._streamed_faults.items() if owner is use]
+        return [Fault(np.searchsorted(table.rows, rows), what, fix) for what, fix, rows in found]
