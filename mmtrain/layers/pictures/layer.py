@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import keras
@@ -49,8 +50,7 @@ class EncodePicture(keras.layers.Layer):  # type: ignore[misc]
         super().__init__(autocast=False, trainable=False, **kwargs)
         self.layout = Layout((height, width), channels, bits, resize, (background[0], background[1], background[2]), max_pixels)
         self.built = True
-        # Compiled once, so that an eager call does not trace anew.
-        self._decode: Any = tf.function(self._decoded, input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
+        self._decode = _compiled(self.layout)
 
     def get_config(self) -> dict[str, Any]:
         """The layer's arguments, plain JSON."""
@@ -75,22 +75,29 @@ class EncodePicture(keras.layers.Layer):  # type: ignore[misc]
         pixels = keras.KerasTensor((batch, *layout.size, layout.channels), "uint16" if layout.bits == 16 else "uint8")
         return pixels, keras.KerasTensor((batch, 1), "float32"), keras.KerasTensor((batch, 1), "int32")
 
-    def _decoded(self, texts: Any) -> tuple[Any, Any]:
-        """Pixels and status of (batch,) strings.
 
-        A graph cannot catch an error; a dataset can leave out what failed. In front of the pictures goes one that never fails,
-        a blank, which stands in for all that are left out.
-        """
-        empty = tf.equal(tf.strings.length(texts), 0)
-        wanted = tf.boolean_mask(tf.range(tf.size(texts)), ~empty)
-        pictures = tf.data.Dataset.from_tensor_slices((wanted, tf.boolean_mask(texts, ~empty)))
-        pictures = pictures.map(lambda row, text: (row, *_picture(text, self.layout)), num_parallel_calls=tf.data.AUTOTUNE)
-        blank = tf.data.Dataset.from_tensors((tf.constant(-1), _blank(self.layout), tf.constant(UNREADABLE)))
-        found = blank.concatenate(pictures.ignore_errors()).batch(tf.size(texts, tf.int64) + 1)
-        rows, pixels, status = found.with_options(_options()).get_single_element()
-        place = tf.scatter_nd(rows[1:, None], tf.range(1, tf.size(rows)), tf.shape(texts))  # 0, the blank, where nothing was found
-        status = tf.where(empty, NO_PICTURE, tf.gather(status, place))
-        return tf.gather(pixels, place), status[:, None]
+@lru_cache(maxsize=16)
+def _compiled(layout: Layout) -> Any:
+    """One function for all layers of a layout: tracing it takes two seconds."""
+    return tf.function(partial(_decoded, layout=layout), input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
+
+
+def _decoded(texts: Any, *, layout: Layout) -> tuple[Any, Any]:
+    """Pixels and status of (batch,) strings.
+
+    A graph cannot catch an error; a dataset can leave out what failed. In front of the pictures goes one that never fails, a blank,
+    which stands in for all that are left out.
+    """
+    empty = tf.equal(tf.strings.length(texts), 0)
+    wanted = tf.boolean_mask(tf.range(tf.size(texts)), ~empty)
+    pictures = tf.data.Dataset.from_tensor_slices((wanted, tf.boolean_mask(texts, ~empty)))
+    pictures = pictures.map(lambda row, text: (row, *_picture(text, layout)), num_parallel_calls=tf.data.AUTOTUNE)
+    blank = tf.data.Dataset.from_tensors((tf.constant(-1), _blank(layout), tf.constant(UNREADABLE)))
+    found = blank.concatenate(pictures.ignore_errors()).batch(tf.size(texts, tf.int64) + 1)
+    rows, pixels, status = found.with_options(_options()).get_single_element()
+    place = tf.scatter_nd(rows[1:, None], tf.range(1, tf.size(rows)), tf.shape(texts))  # 0, the blank, where nothing was found
+    status = tf.where(empty, NO_PICTURE, tf.gather(status, place))
+    return tf.gather(pixels, place), status[:, None]
 
 
 def _options() -> tf.data.Options:
