@@ -39,7 +39,7 @@ from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.training.events import EpochEnded, Event
 from mmtrain.workflows.build import build
-from mmtrain.workflows.trial import checked
+from mmtrain.workflows.examine import checked
 
 BATCH = 32
 

@@ -82,6 +82,7 @@ def told(folder):
 # Branches alone
 
 
+@pytest.mark.slow
 def test_a_branch_alone_is_what_training_without_the_other_branches_gives(run, first, tmp_path):
     """To the bit: the same rows, order, augmentation, dropout, initial weights and best epoch."""
     write_rows(tmp_path)

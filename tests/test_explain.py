@@ -141,7 +141,11 @@ def test_attributions_of_every_architecture_add_up(material, name):
     check_adds_up(subject.explained(ROW), subject.raw(subject.encoded(ROW)))
 
 
-@pytest.mark.parametrize("method", sorted(fusions))
+QUICK = ("concatenate", "attention")
+"""Fusions that are checked every time; the others say as little of their own."""
+
+
+@pytest.mark.parametrize("method", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in sorted(fusions)])
 def test_attributions_of_every_fusion_add_up(material, method):
     columns = ["scan", "size", "note"]
     branches = {key: {"columns": [key], "architecture": OWN.get(key, "mlp")} for key in columns}

@@ -65,9 +65,15 @@ def shown(tmp_path_factory):
 SIZES = "[document.scrollingElement.scrollWidth, document.scrollingElement.clientWidth]"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 390, 1200])
-@pytest.mark.parametrize("after", ["fit", "evaluate"])
+@pytest.mark.parametrize(
+    ("after", "width", "scheme"),
+    [
+        pytest.param(after, width, scheme, marks=[] if (width, scheme) in {(320, "light"), (1200, "dark")} else pytest.mark.slow)
+        for after in ("fit", "evaluate")
+        for width in (320, 390, 1200)
+        for scheme in ("light", "dark")
+    ],
+)
 def test_report_opens_without_a_complaint_and_never_scrolls_sideways(reports, shown, after, width, scheme):
     shown.open(reports[after], width=width, scheme=scheme)
     assert shown.value("document.querySelector('h1').textContent") == "browser/1"
