@@ -6,6 +6,7 @@ A cell takes 8 bytes for its fingerprint and 8 for its number, whatever its leng
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -149,7 +150,7 @@ def _add(piece: Mapping[str, pd.Series[str]], start: int, gatherer: _Gatherer) -
     gatherer.add(piece[gatherer.use.header], start)
 
 
-class _Gatherer:
+class _Gatherer(ABC):
     """Adds up one column piece by piece."""
 
     def __init__(self, use: Use, sample: NDArray[np.int64]) -> None:
@@ -161,8 +162,9 @@ class _Gatherer:
         for name, array in arrays.items():
             self._arrays.setdefault(name, []).append(array)
 
+    @abstractmethod
     def add(self, cells: pd.Series[str], start: int) -> None:
-        raise NotImplementedError
+        """The next piece, whose first row is `start`."""
 
     def cells(self) -> Cells:
         values: dict[str, Any] = {name: np.concatenate(arrays) for name, arrays in self._arrays.items()}
