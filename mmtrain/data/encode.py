@@ -174,7 +174,7 @@ def compiled_encoder(columns: Mapping[str, FittedColumn]) -> Encode:
     """Encodes any of these columns but images, all in one call: a call has a cost of its own, as high as that of 8,192 numbers."""
     import tensorflow as tf
 
-    run = tf.function(encoder(columns), reduce_retracing=True)
+    run = tf.function(encoder(columns), reduce_retracing=True, autograph=False)
 
     def encoded(cells: Mapping[str, pd.Series[str]]) -> tuple[dict[str, Array], dict[str, Array]]:
         raw = {key: column.raw(cells[key]) for key, column in columns.items()}

@@ -46,7 +46,7 @@ def frozen(material: Material) -> Any:
     tensors = {tensor.name: tensor for tensor in material.predictor.inputs}
     signature = [tf.TensorSpec(tensors[key].shape, tensors[key].dtype, name=name) for key, name in material.inputs.items()]
 
-    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
     def predict(*given: Any) -> list[Any]:
         found = material.predictor(dict(zip(material.inputs, given, strict=True)), training=False)
         return [tf.identity(found[key]) for key in material.outputs]

@@ -47,7 +47,7 @@ def _save(material: Material, folder: str) -> None:
     network = frozen(material)
     signature = [tf.TensorSpec(tensor.shape, tensor.dtype, tensor.op.name) for tensor in network.inputs]
 
-    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
     def predict(*given: Any) -> dict[str, Any]:
         return dict(zip(material.outputs.values(), network(*given), strict=True))
 

@@ -59,7 +59,7 @@ class Halves:
 
         features = {key: _any_rows(predictor.get_layer(name).outputs[0]) for key, name in names.branches.items()}
         present = {key: tf.TensorSpec((None, 1), tf.float32) for key in features}
-        self._predicted = tf.function(predicted, input_signature=[features, present])
+        self._predicted = tf.function(predicted, input_signature=[features, present], autograph=False)
 
     def features(self, arrays: Arrays, rows: Array) -> Features:
         """Of every branch, for these rows."""
@@ -88,7 +88,7 @@ class Halves:
 def _called(branch: Any) -> Callable[[list[Array]], Array]:
     """A branch as a compiled function of its encoded columns."""
     signature = [[_any_rows(tensor) for tensor in branch.inputs]]
-    compiled = tf.function(lambda inputs: branch(inputs, training=False), input_signature=signature)
+    compiled = tf.function(lambda inputs: branch(inputs, training=False), input_signature=signature, autograph=False)
 
     def features(inputs: list[Array]) -> Array:
         found: Array = compiled([tf.constant(values) for values in inputs]).numpy()

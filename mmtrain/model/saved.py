@@ -57,7 +57,7 @@ def compiled(model: Any) -> Predict:
     """
     signature = {tensor.name: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs}
     # Made concrete at once: of several models in one process, TensorFlow would take this function for one that is traced too often.
-    call = tf.function(lambda inputs: model(inputs, training=False), input_signature=[signature]).get_concrete_function()
+    call = tf.function(lambda inputs: model(inputs, training=False), input_signature=[signature], autograph=False).get_concrete_function()
 
     def predictions(inputs: Mapping[str, Array]) -> dict[str, Array]:
         rows = len(next(iter(inputs.values())))

@@ -63,11 +63,11 @@ class Steps:
         self.batch_size, self.seed = int(training.batch_size), training.seed
         self.steps_per_call = int(training.steps_per_call)
         self.plain = self.steps_per_call == 1 and training.jit == "off"
-        self.update = tf.function(self._updates, jit_compile=training.jit == "on" or None)
+        self.update = tf.function(self._updates, jit_compile=training.jit == "on" or None, autograph=False)
         rates = tf.TensorSpec((None,), tf.float32)
-        self.train_one = tf.function(self._train_one, input_signature=[self._signature(batch=True), rates])
-        self.train_full = tf.function(self._train_full, input_signature=[self._signature(batch=True), rates])
-        self.judge = tf.function(self._judge, input_signature=[self._signature(batch=False)])
+        self.train_one = tf.function(self._train_one, input_signature=[self._signature(batch=True), rates], autograph=False)
+        self.train_full = tf.function(self._train_full, input_signature=[self._signature(batch=True), rates], autograph=False)
+        self.judge = tf.function(self._judge, input_signature=[self._signature(batch=False)], autograph=False)
 
     def batches(self, arrays: Arrays, rows: Array) -> Batches:
         """The batches that `train` takes, over `rows`."""
@@ -112,10 +112,13 @@ class Steps:
             return {name: loss[None] for name, loss in self._update(batch, rates[0]).items()}
         stacked = tf.nest.map_structure(lambda values: tf.reshape(values, (steps, size, *values.shape[1:])), dict(batch))
         names = [*self.fitted.targets, "loss"] if len(self.fitted.targets) > 1 else ["loss"]
-        losses = {name: tf.TensorArray(tf.float32, steps) for name in names}
-        for number in tf.range(steps):
-            found = self._update(tf.nest.map_structure(lambda values: values[number], stacked), rates[number])  # noqa: B023 (used at once)
-            losses = {name: array.write(number, found[name]) for name, array in losses.items()}
+
+        def one(number: Any, losses: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+            found = self._update(tf.nest.map_structure(lambda values: values[number], stacked), rates[number])
+            return number + 1, {name: array.write(number, found[name]) for name, array in losses.items()}
+
+        empty = {name: tf.TensorArray(tf.float32, steps) for name in names}
+        _, losses = tf.while_loop(lambda number, _: number < steps, one, (0, empty))
         return {name: array.stack() for name, array in losses.items()}
 
     def _update(self, batch: Mapping[str, Any], rate: Any) -> dict[str, Any]:

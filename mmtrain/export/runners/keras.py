@@ -26,7 +26,7 @@ def predict(path: Path, inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
     signature = json.loads((path.parent / "signature.json").read_text(encoding="utf-8"))
     model = whole(path)
     kinds = {tensor.name: tensor.dtype for tensor in model.inputs}
-    call = tf.function(model, reduce_retracing=True)
+    call = tf.function(model, reduce_retracing=True, autograph=False)
     values = {entry["tensor"]: [[_value(value)] for value in inputs[entry["name"]]] for entry in signature["inputs"]}
     outputs: dict[str, list[Any]] = {entry["name"]: [] for entry in signature["outputs"]}
     for at in range(0, max(map(len, values.values())), PIECE):
