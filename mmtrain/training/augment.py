@@ -1,11 +1,11 @@
 """Random changes to training pictures, inside the compiled step.
 
 All geometry is one affine transform and one bilinear resampling, all colour one multiplication and one addition. What happens to
-a row follows from its own uniform numbers (`batches.chances`), eight per image column. Places and values are computed in float64,
-so that no rounding depends on the batch that the row is in.
+a row follows from its own uniform numbers (`batches.chances`), eight per image column.
 
 On a CPU XLA makes one loop of it, whatever `jit` says of the network: a quarter of the processor time of TensorFlow's own
-resampling, and no copies on the way (`benchmarks/augmentation.py`). On a GPU that operation stays, as it needs no compiler.
+resampling, and no copies on the way (`benchmarks/augmentation.py`). It computes in float64, so that no rounding depends on the
+batch that the row is in. On a GPU TensorFlow's own resampling stays, in float32, as it needs no compiler.
 """
 
 from __future__ import annotations
