@@ -153,7 +153,10 @@ class Training(Section):
         description="Of the network's inner computations; weights, heads and losses are always float32. "
         "auto: a short trial on this device decides; float32 unless another is 1.3 times faster.",
     )
-    jit: Literal["auto", "on", "off"] = Field("auto", description="Whether XLA compiles the step. auto: the trial decides.")
+    jit: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether XLA compiles the network's step; changes to pictures it always compiles on a CPU. auto: the trial decides.",
+    )
     steps_per_call: CountOrAuto = Field("auto", description="Steps that one compiled call takes. auto: the trial decides.")
     class_weights: ClassWeights = Field("none", description="For class targets that have no `class_weights` of their own.")
     early_stopping: EarlyStopping = Field(description="Which epoch is the best one, and when to stop.")

@@ -101,7 +101,7 @@ class Steps:
         return {key: loss[None] for key, loss in losses.items()}
 
     def _train_full(self, batch: Mapping[str, Any], rates: Any) -> dict[str, Any]:
-        """As many steps as a call takes. Pictures are changed before what XLA may compile: it has no resampling of its own."""
+        """As many steps as a call takes. Pictures are changed before: their resampling is compiled by itself, or is a kernel of a GPU."""
         found: dict[str, Any] = self.update({**batch, "inputs": self.augmented_inputs(batch)}, rates)
         return found
 
