@@ -42,7 +42,7 @@ def unpack(kind: str, data: bytes) -> Container:
 
     """
     with refusing(kind):
-        return {"JPEG": _jpeg, "PNG": _png, "BMP": _bmp, "GIF": _gif, "WEBP": _webp}[kind](data)
+        return _UNPACK[kind](data)
 
 
 _JPEG_START_OF_SCAN = 0xDA
@@ -81,21 +81,21 @@ def _plain_jpeg(frames: list[tuple[int, bytes]]) -> tuple[str, int, int] | None:
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Marker and segment in turn, junk between them skipped as libjpeg skips it; the last is the scan and all behind it."""
     at = 2
-    while (at := data.find(b"\xff", at)) >= 0:
-        while data[at : at + 1] == b"\xff":
+    while (at := data.find(b"\xff", at) + 1) > 0:  # behind the first of perhaps several
+        while data.startswith(b"\xff", at):
             at += 1
         if at + 3 > len(data):
             break
-        marker, end = data[at], at + 1 + int.from_bytes(data[at + 1 : at + 3], "big")
+        marker, end = data[at], at + 1 + (data[at + 1] << 8 | data[at + 2])
         if marker in _JPEG_NO_LENGTH:
             at += 1
         elif marker == _JPEG_START_OF_SCAN:
-            yield marker, b"\xff" + data[at:]
+            yield marker, data[at - 1 :]
             return
         elif end > len(data):
             break
         else:
-            yield marker, b"\xff" + data[at:end]
+            yield marker, data[at - 1 : end]
             at = end
     raise cut_short("JPEG")
 
@@ -187,3 +187,6 @@ def _webp(data: bytes) -> Container:
             exif = exif or data[at + 8 : at + 8 + length].removeprefix(b"Exif\0\0")
         at += 8 + length + length % 2
     return Container("WEBP", data, exif=exif)
+
+
+_UNPACK = {"JPEG": _jpeg, "PNG": _png, "BMP": _bmp, "GIF": _gif, "WEBP": _webp}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
@@ -72,19 +70,25 @@ def damaged(kind: str) -> UnreadableImage:
 _PAST_THE_END = (IndexError, EOFError, struct.error)
 
 
-@contextmanager
-def refusing(kind: str) -> Iterator[None]:
+class refusing:  # noqa: N801 - used as a statement, and for every picture: a generator would take three times as long
     """Turn whatever Pillow raises on a hostile file of the format `kind` into a refusal.
 
     Pillow promises no exception type: `SyntaxError`, `ValueError`, `struct.error`, `EOFError` and more have been seen.
     """
-    try:
-        yield
-    except UnreadableImage:
-        raise
-    except MemoryError as error:
-        raise UnreadableImage("The image does not fit into memory.", "Use a smaller picture, or lower max_pixels.") from error
-    except Exception as error:
-        # Reading past the end shows as one of these, which Pillow may wrap once.
-        past_the_end = isinstance(error, _PAST_THE_END) or isinstance(error.__cause__, _PAST_THE_END)
-        raise (cut_short(kind) if past_the_end or "truncat" in str(error).lower() else damaged(kind)) from error
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, UnreadableImage):
+            raise _refusal(self._kind, error) from error
+
+
+def _refusal(kind: str, error: Exception) -> UnreadableImage:
+    if isinstance(error, MemoryError):
+        return UnreadableImage("The image does not fit into memory.", "Use a smaller picture, or lower max_pixels.")
+    # Reading past the end shows as one of these, which Pillow may wrap once.
+    past_the_end = isinstance(error, _PAST_THE_END) or isinstance(error.__cause__, _PAST_THE_END)
+    return cut_short(kind) if past_the_end or "truncat" in str(error).lower() else damaged(kind)

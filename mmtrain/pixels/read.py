@@ -62,9 +62,11 @@ def _decoded(data: bytes, mode: str, size: tuple[int, int], part: int) -> Image 
 
     width, height = (-(-side // part) for side in size)
     try:
-        return Image.frombytes(mode, (width, height), data, "jpeg", mode, "", part, 0)
+        image = Image.new(mode, (width, height), None)  # not filled, as `Image.frombytes` would
+        image.frombytes(data, "jpeg", mode, "", part, 0)
     except (ValueError, OSError, MemoryError):
         return None
+    return image
 
 
 def _laid_out(image: Image, picture: Picture, layout: Layout) -> NDArray[np.uint8 | np.uint16]:
@@ -98,6 +100,8 @@ def _check_bits(picture: Picture, layout: Layout) -> None:
 
 def _upright(image: Image, orientation: int) -> Image:
     """Undo the turn or mirroring that EXIF orientation tells; before resizing, so that it stays exact."""
+    if orientation == 1:
+        return image
     from PIL.Image import Transpose
 
     undo = {
@@ -109,7 +113,7 @@ def _upright(image: Image, orientation: int) -> Image:
         7: Transpose.TRANSVERSE,
         8: Transpose.ROTATE_90,
     }
-    return image.transpose(undo[orientation]) if orientation in undo else image
+    return image.transpose(undo[orientation])
 
 
 def _shallow(image: Image, layout: Layout) -> NDArray[np.uint8 | np.uint16]:

@@ -32,8 +32,10 @@ def reduction(size: tuple[int, int], target: tuple[int, int], how: str) -> int:
 
     Decoders leave out the finest waves then, which is both faster and without alias; all three in one order of the sides.
     """
-    wanted = {"stretch": target, "crop": covering(size, target), "pad": fitting(size, target)}[how]
-    return next(part for part in (8, 4, 2, 1) if part == 1 or all(side >= part * least for side, least in zip(size, wanted, strict=True)))
+    if how != "stretch":
+        target = covering(size, target) if how == "crop" else fitting(size, target)
+    least = min(size[0] // target[0], size[1] // target[1])
+    return next(part for part in (8, 4, 2, 1) if part <= max(least, 1))
 
 
 def _rounded(numerator: int, denominator: int) -> int:

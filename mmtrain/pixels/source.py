@@ -16,6 +16,9 @@ _HEAD = 132
 _START = 1 << 16
 """Bytes that are read at first; most pictures are smaller."""
 
+_MARKS = ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"), (b"GIF89a", "GIF"))
+"""First bytes that tell a format by themselves."""
+
 _BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
 
 _NOT_READ = (
@@ -92,12 +95,9 @@ def _format_of(head: bytes) -> str:
 
 def _known(head: bytes) -> str:
     """One of `FORMATS`, or an empty string."""
-    found = {
-        "JPEG": head.startswith(b"\xff\xd8\xff"),
-        "PNG": head.startswith(b"\x89PNG\r\n\x1a\n"),
-        # Two letters alone would take every text that begins with BM.
-        "BMP": head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES,
-        "GIF": head.startswith((b"GIF87a", b"GIF89a")),
-        "WEBP": head.startswith(b"RIFF") and head.startswith(b"WEBP", 8),
-    }
-    return next((name for name, is_it in found.items() if is_it), "")
+    if found := next((name for mark, name in _MARKS if head.startswith(mark)), ""):
+        return found
+    # Two letters alone would take every text that begins with BM.
+    if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES:
+        return "BMP"
+    return "WEBP" if head.startswith(b"RIFF") and head.startswith(b"WEBP", 8) else ""

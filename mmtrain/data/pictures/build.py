@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
 
 VERSION = 3
 """Part of the name of every store; to be raised when `mmtrain.pixels` gives other pixels for the same file."""
+
+_PAUSE = 0.03
+"""Seconds for which pixels gather before the disk is made to write them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,12 +161,30 @@ def _write_pixels(path: Path, files: Sequence[ImageFile], layout: Layout, *, has
     """Decode all files into a .npy file at `path`; those that cannot be are zeros."""
     dtype, picture = picture_type(layout)
     size = picture_bytes(layout)
-    with new_array(path, (len(files), *picture), dtype) as (file, start):
+    with new_array(path, (len(files), *picture), dtype) as (file, start), _written_meanwhile(file.fileno()):
 
         def keep(position: int, pixels: NDArray[Any]) -> None:
             _write(file.fileno(), pixels, start + position * size)
 
         return decode_all(files, layout, keep, hashed=hashed, progress=progress)
+
+
+@contextmanager
+def _written_meanwhile(descriptor: int) -> Iterator[None]:
+    """Let the disk write while pictures are decoded: a whole store at the end would take it a fifth of the time once more."""
+    done = Event()
+
+    def write() -> None:
+        while not done.wait(_PAUSE):
+            os.fsync(descriptor)
+
+    with ThreadPoolExecutor(1) as thread:
+        writing = thread.submit(write)
+        try:
+            yield
+        finally:
+            done.set()
+    writing.result()  # a disk says only once that it could not write
 
 
 def _write(descriptor: int, pixels: NDArray[Any], offset: int) -> None:
