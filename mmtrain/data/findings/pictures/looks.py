@@ -185,14 +185,14 @@ def _coarse(luma: NDArray[np.float32]) -> NDArray[np.int8]:
 def _fields(pictures: NDArray[Any], layout: Layout, samples: int) -> NDArray[np.float32]:
     """(pictures, SIDE, SIDE, channels) of (pictures, height, width, channels): means of `samples` x `samples` pixels of each field."""
     height, width = (((np.arange(SIDE * samples) + 0.5) * length / (SIDE * samples)).astype(np.int64) for length in pictures.shape[1:3])
+    width = width.reshape(SIDE, samples).T.ravel()  # the first samples of all fields, then the second ones: long runs to add
     sampled = pictures.take(height, axis=1).take(width, axis=2)
     if sampled.shape[-1] == 4:  # what is transparent lies on the background
         opacity = sampled[..., 3:].astype(np.float32) / 255
         sampled = sampled[..., :3] * opacity + np.array(layout.background, dtype=np.float32) * (1 - opacity)
-    count, side, _, channels = sampled.shape
-    rows = _added(sampled.reshape(count, SIDE, samples, side * channels), 2)
-    summed = _added(rows.reshape(count, SIDE, SIDE, samples, channels), 3)
-    return summed / np.float32(samples**2 * (257 if pictures.dtype == np.uint16 else 1))
+    count, *_, channels = sampled.shape
+    summed = _added(_added(sampled.reshape(count, SIDE, samples, samples, SIDE * channels), 2), 2)
+    return summed.reshape(count, SIDE, SIDE, channels) / np.float32(samples**2 * (257 if pictures.dtype == np.uint16 else 1))
 
 
 def _added(values: NDArray[Any], axis: int) -> NDArray[np.float32]:
