@@ -6,7 +6,7 @@ Pictures are generated JPEGs of 256x256, quality 90, 4:2:0, from a seed. The yar
 libjpeg-turbo, in as many threads as there are cores; it is no dependency of mmtrain and can be lent from elsewhere:
 `pip install --target DIR --no-deps simplejpeg`, then `PYTHONPATH=DIR python benchmarks/image_store.py`. Without it, Pillow
 decodes at full size, and the output says so. Every round takes all ways in turn; a ratio is the median of the rounds' ratios.
-On a machine with other work, compare processor times.
+What removes the store of the round before is not counted. On a machine with other work, compare processor times.
 """
 
 import argparse
@@ -71,8 +71,7 @@ def decode_only(files: list[ImageFile], decode: Callable[[bytes], object]) -> No
 
 
 def build(files: list[ImageFile], side: int, cache: Path, verify: str = "stat") -> None:
-    """A new store of all files."""
-    shutil.rmtree(cache, ignore_errors=True)
+    """A new store of all files, in an empty cache."""
     store = decoded(files, Layout((side, side), 3), cache=Cache.model_validate({"folder": cache, "verify": verify}))
     if store.notice or store.unreadable:
         raise SystemExit(store.notice or f"{len(store.unreadable)} pictures cannot be read.")
@@ -88,14 +87,18 @@ def measured(files: list[ImageFile], cache: Path, rounds: int) -> tuple[str, dic
         "store 224x224": lambda: build(files, 224, cache),
         "store 128x128": lambda: build(files, 128, cache),
     }
-    return name, in_turn(ways, rounds)
+    return name, in_turn(ways, rounds, lambda _: shutil.rmtree(cache, ignore_errors=True))
 
 
-def in_turn(ways: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
-    """All ways in every round: seconds by the clock and, under names of their own, of the processor; the first round is not counted."""
+def in_turn(ways: dict[str, Callable[[], None]], rounds: int, prepare: Callable[[str], None]) -> dict[str, list[float]]:
+    """All ways in every round: seconds by the clock and, under names of their own, of the processor; the first round is not counted.
+
+    `prepare` is called with the name of each way before its time begins.
+    """
     seconds: dict[str, list[float]] = {f"{way}{kind}": [] for way in ways for kind in ("", PROCESSOR)}
     for number in range(rounds + 1):
         for way, run in ways.items():
+            prepare(way)
             begun, used = time.perf_counter(), time.process_time()
             run()
             if number:

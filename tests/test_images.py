@@ -19,6 +19,7 @@ from mmtrain.columns import Id, Image, Numeric
 from mmtrain.config.experiment import Cache
 from mmtrain.config.sizes import in_words
 from mmtrain.data.cache import cache_folder
+from mmtrain.data.pictures.build import written_meanwhile
 from mmtrain.data.pictures.store import Unreadable, attach, open_store
 from mmtrain.data.tables.table import Dropped, read
 from mmtrain.errors import DataError, RunError
@@ -511,6 +512,14 @@ def test_store_that_does_not_fit_the_disk_is_not_built(scans):
         f"Every batch is decoded anew, which is slower. {ADVICE}"
     )
     assert (store.take(np.array([1])) == 20).all()
+
+
+def test_disk_that_cannot_write_while_pictures_are_decoded_is_an_error():
+    reading, writing = os.pipe()  # which no disk writes
+    with pytest.raises(OSError, match="Invalid argument"), written_meanwhile(writing):
+        time.sleep(0.2)
+    os.close(reading)
+    os.close(writing)
 
 
 def test_disk_that_runs_full_in_the_middle_of_a_build_is_no_end(scans):

@@ -161,7 +161,7 @@ def _write_pixels(path: Path, files: Sequence[ImageFile], layout: Layout, *, has
     """Decode all files into a .npy file at `path`; those that cannot be are zeros."""
     dtype, picture = picture_type(layout)
     size = picture_bytes(layout)
-    with new_array(path, (len(files), *picture), dtype) as (file, start), _written_meanwhile(file.fileno()):
+    with new_array(path, (len(files), *picture), dtype) as (file, start), written_meanwhile(file.fileno()):
 
         def keep(position: int, pixels: NDArray[Any]) -> None:
             _write(file.fileno(), pixels, start + position * size)
@@ -170,8 +170,13 @@ def _write_pixels(path: Path, files: Sequence[ImageFile], layout: Layout, *, has
 
 
 @contextmanager
-def _written_meanwhile(descriptor: int) -> Iterator[None]:
-    """Let the disk write while pictures are decoded: a whole store at the end would take it a fifth of the time once more."""
+def written_meanwhile(descriptor: int) -> Iterator[None]:
+    """Let the disk write what there is while more is decoded, so that next to nothing is left to wait for at the end.
+
+    Raises:
+        OSError: the disk cannot write. It says so only once, and not again when the file is closed.
+
+    """
     done = Event()
 
     def write() -> None:
@@ -184,7 +189,7 @@ def _written_meanwhile(descriptor: int) -> Iterator[None]:
             yield
         finally:
             done.set()
-    writing.result()  # a disk says only once that it could not write
+    writing.result()
 
 
 def _write(descriptor: int, pixels: NDArray[Any], offset: int) -> None:
