@@ -79,5 +79,3 @@ def _of_numbers(column: FittedColumn) -> bool | None:
         return None
     known = ~np.isnan(numbers(pd.Series(column.categories, dtype="str")))
     return bool(known[0]) if len(known) and (known == known[0]).all() else None
-
-
