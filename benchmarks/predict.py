@@ -13,8 +13,7 @@ reading and of the model one after the other: what `predict` adds to it, or save
 
 Of a table it is also told what a row costs, in microseconds of the processor: the network, what `predict` adds to it, and of that
 reading the cells, encoding and checking them, and the rest (drift, decisions, status, the file). What is added does not depend on the
-network, so `network_for_0.9` is what a row has to cost a network at least, for `predict` to take no more than a tenth of the time
-beside it.
+network, so from networks on that cost `network_for_0.9` a row `predict` reaches 0.9 of the bare model.
 """
 
 import argparse
@@ -110,11 +109,12 @@ def rounds(ways: dict[str, Callable[[], object]], times: int) -> Seconds:
 
 
 def summary(seconds: Seconds, rows: int, base: str) -> dict[str, dict[str, float]]:
-    """Median rows a second, and the share of the yardstick's speed."""
+    """Median rows a second and microseconds of the processor a row, and the share of the yardstick's speed."""
     name = f"of_{base.replace(' ', '_')}"
     return {
         way: {
             "rows_per_second": round(rows / statistics.median(clock for clock, _ in own)),
+            "microseconds_of_cpu": round(statistics.median(used for _, used in own) / rows * 1e6, 2),
             name: round(statistics.median(a[0] / b[0] for a, b in zip(seconds[base], own, strict=True)), 3),
             f"{name}_of_cpu": round(statistics.median(a[1] / b[1] for a, b in zip(seconds[base], own, strict=True)), 3),
         }
@@ -167,7 +167,7 @@ def of_tables(folder: Path, rows: int, times: int) -> dict[str, object]:
         loaded = trained(folder, name, tree)
         makers = {"bare model": bare, "cells": cells, "reading": reading, "predict": whole}
         seconds = rounds({way: make(loaded, new, folder) for way, make in makers.items()}, times)
-        found[name] = summary(seconds, rows, "bare model") | {"microseconds_of_cpu": costs(seconds, rows)}
+        found[name] = summary(seconds, rows, "bare model") | {"costs": costs(seconds, rows)}
     return found
 
 
@@ -192,9 +192,9 @@ def costs(seconds: Seconds, rows: int) -> dict[str, float]:
 
 def printed(tables: dict[str, Any]) -> None:
     """A line for every network."""
-    print(f"{'us of the processor a row':26}" + "".join(f"{name:>16}" for name in next(iter(tables.values()))["microseconds_of_cpu"]))
+    print(f"{'us of the processor a row':26}" + "".join(f"{name:>16}" for name in next(iter(tables.values()))["costs"]))
     for name, found in tables.items():
-        print(f"{name:26}" + "".join(f"{value:16.2f}" for value in found["microseconds_of_cpu"].values()))
+        print(f"{name:26}" + "".join(f"{value:16.2f}" for value in found["costs"].values()))
         clock, processor = (found["predict"][f"of_bare_model{of}"] for of in ("", "_of_cpu"))
         print(f"  predict: {clock:.2f} of the bare model by the clock, {processor:.2f} of the processor")
 
