@@ -1,14 +1,19 @@
 """How fast a run predicts a table from file to file, against its bare model and against decoding; and in how much memory.
 
-    python benchmarks/predict.py [--quick] [--json FILE]      (about five minutes on two cores)
+    python benchmarks/predict.py [--quick] [--json FILE]      (about seven minutes on two cores)
 
 Everything is generated from a seed: a table of eight numbers, two categories and a text of about twelve words, and JPEGs of
-256x256. A small run is trained on each. Counted is everything from opening the table to the finished file of predictions, with
+256x256. On the table two runs are trained, a small network (the default one) and a wide one, as what is done beside the network is
+the same for both; on the pictures a small one. Counted is everything from opening the table to the finished file of predictions, with
 probabilities and status, without the start of the process and of TensorFlow. The yardsticks: the bare model, which is the same
 compiled predictor over encoded arrays that are in memory, in batches of the same size; and decoding the same files with nothing
 done to them, as `image_store.py` does it. Rounds take all ways in turn; a ratio is the median of the rounds' ratios. `of_cpu` is
 the same ratio in seconds of the processor, on which other programs of a busy machine have less influence. `both` is the time of
 reading and of the model one after the other: what `predict` adds to it, or saves by doing both at once, is its own.
+
+Of a table it is also told what a row costs, in microseconds of the processor: the network, what `predict` adds to it, and of that
+reading the cells, encoding and checking them, and the rest (drift, decisions, status, the file). What is added does not depend on the
+network, so from networks on that cost `network_for_0.9` a row `predict` reaches 0.9 of the bare model.
 """
 
 import argparse
@@ -17,14 +22,15 @@ import os
 import platform
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
 from image_store import decode_only, generated, yardstick
+from peak_memory import PeakMemory
 
 from mmtrain.data.pictures.files import ImageFile
 from mmtrain.data.tables.formats import open_table
@@ -45,6 +51,13 @@ TABLE = {
         "y": {"role": "target", "task": "binary"},
     },
     "training": {"epochs": 1, "batch_size": 256, "deterministic": True},
+}
+WIDE = TABLE | {
+    "branches": {
+        "rest": {"columns": [*(f"n{number}" for number in range(8)), "city", "ward"], "architecture": "mlp", "units": [512]},
+        "note": {"columns": ["note"], "architecture": "mlp", "units": [512]},
+    },
+    "fusion": {"method": "concatenate", "units": [1024, 1024]},
 }
 PICTURES = {
     "columns": {"scan": {"role": "image", "size": [128, 128]}, "y": {"role": "target", "task": "binary"}},
@@ -78,30 +91,6 @@ def trained(folder: Path, name: str, tree: dict[str, object]) -> Loaded:
     return loaded
 
 
-class Memory:
-    """The most anonymous memory of this process while the block runs, in bytes, asked for fifty times a second; and at its start."""
-
-    def __enter__(self) -> "Memory":
-        self.start = self.most = _anonymous()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def _watch(self) -> None:
-        while not self._done.wait(0.02):
-            self.most = max(self.most, _anonymous())
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-
-def _anonymous() -> int:
-    with open("/proc/self/status", encoding="ascii") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon"))
-
-
 Seconds = dict[str, list[tuple[float, float]]]
 """Of every way and round: by the clock, and of the processor."""
 
@@ -120,11 +109,12 @@ def rounds(ways: dict[str, Callable[[], object]], times: int) -> Seconds:
 
 
 def summary(seconds: Seconds, rows: int, base: str) -> dict[str, dict[str, float]]:
-    """Median rows a second, and the share of the yardstick's speed."""
+    """Median rows a second and microseconds of the processor a row, and the share of the yardstick's speed."""
     name = f"of_{base.replace(' ', '_')}"
     return {
         way: {
             "rows_per_second": round(rows / statistics.median(clock for clock, _ in own)),
+            "microseconds_of_cpu": round(statistics.median(used for _, used in own) / rows * 1e6, 2),
             name: round(statistics.median(a[0] / b[0] for a, b in zip(seconds[base], own, strict=True)), 3),
             f"{name}_of_cpu": round(statistics.median(a[1] / b[1] for a, b in zip(seconds[base], own, strict=True)), 3),
         }
@@ -157,33 +147,71 @@ def reading(loaded: Loaded, table: Path, images: Path) -> Callable[[], object]:
     return read
 
 
+def cells(loaded: Loaded, table: Path, images: Path) -> Callable[[], object]:
+    """Reading the cells alone, which nobody looks at."""
+    return lambda: sum(1 for _ in loaded._ready.pieces.cells(Source(open_table(table), images)))
+
+
 def whole(loaded: Loaded, table: Path, images: Path) -> Callable[[], object]:
     """From file to file."""
     return lambda: predict_source(loaded, Source(open_table(table), images), Wish(table.with_name("predictions.csv"), proba=True))
 
 
 def of_tables(folder: Path, rows: int, times: int) -> dict[str, object]:
+    """Of the small network and of the wide one."""
     write_rows(folder / "table.csv", 20_000, 0, answers=True)
     write_rows(folder / "new.csv", rows, 1, answers=False)
-    loaded = trained(folder, "rows", TABLE)
     new = folder / "new.csv"
-    ways = {"bare model": bare(loaded, new, folder), "reading": reading(loaded, new, folder), "predict": whole(loaded, new, folder)}
-    return summary(rounds(ways, times), rows, "bare model")
+    found: dict[str, object] = {}
+    for name, tree in (("small", TABLE), ("wide", WIDE)):
+        loaded = trained(folder, name, tree)
+        makers = {"bare model": bare, "cells": cells, "reading": reading, "predict": whole}
+        seconds = rounds({way: make(loaded, new, folder) for way, make in makers.items()}, times)
+        found[name] = summary(seconds, rows, "bare model") | {"costs": costs(seconds, rows)}
+    return found
+
+
+def costs(seconds: Seconds, rows: int) -> dict[str, float]:
+    """Of a row of a table, in microseconds of the processor; medians of the rounds' differences."""
+
+    def between(way: str, *less: str) -> float:
+        own = ([used for _, used in seconds[name]] for name in (way, *less))
+        return statistics.median(first - sum(others) for first, *others in zip(*own, strict=True)) / rows * 1e6
+
+    added = between("predict", "bare model")
+    found = {
+        "network": between("bare model"),
+        "added": added,
+        "cells": between("cells"),
+        "encoding": between("reading", "cells"),
+        "rest": between("predict", "reading", "bare model"),
+        "network_for_0.9": 9 * added,
+    }
+    return {name: round(value, 2) for name, value in found.items()}
+
+
+def printed(tables: dict[str, Any]) -> None:
+    """A line for every network."""
+    print(f"{'us of the processor a row':26}" + "".join(f"{name:>16}" for name in next(iter(tables.values()))["costs"]))
+    for name, found in tables.items():
+        print(f"{name:26}" + "".join(f"{value:16.2f}" for value in found["costs"].values()))
+        clock, processor = (found["predict"][f"of_bare_model{of}"] for of in ("", "_of_cpu"))
+        print(f"  predict: {clock:.2f} of the bare model by the clock, {processor:.2f} of the processor")
 
 
 def of_memory(folder: Path, rows: int) -> dict[str, float]:
     """Of one prediction, after a first has warmed up, beside that of a table of a tenth of the rows."""
     found = {}
-    loaded = Loaded(find("rows", folder / "runs"))
+    memory = PeakMemory()
+    loaded = Loaded(find("small", folder / "runs"))
     for count in (rows // 10, rows):
         write_rows(folder / "long.csv", count, 2, answers=False)
         whole(loaded, folder / "new.csv", folder)()
-        begun = time.perf_counter()
-        with Memory() as memory:
-            whole(loaded, folder / "long.csv", folder)()
+        before, begun = memory.now(), time.perf_counter()
+        whole(loaded, folder / "long.csv", folder)()
         found[f"{count} rows"] = {
-            "megabytes_before": round(memory.start / 1e6, 1),
-            "megabytes_more": round((memory.most - memory.start) / 1e6, 1),
+            "megabytes_before": round((memory.base + before) / 1e6, 1),
+            "megabytes_more": round((memory.peak() - before) / 1e6, 1),
             "rows_per_second": round(count / (time.perf_counter() - begun), 1),
         }
     return found
@@ -217,12 +245,13 @@ def main() -> None:
         folder = Path(name)
         (folder / "pictures").mkdir()
         os.environ["MMTRAIN_CACHE"] = str(folder / "cache")
-        results: dict[str, object] = {"table": of_tables(folder, settings["rows"], times)}
+        results: dict[str, Any] = {"table": of_tables(folder, settings["rows"], times)}
         results["memory"] = of_memory(folder, settings["long_rows"])
         decoder, results["pictures"] = of_pictures(folder / "pictures", settings["pictures"], times)
     settings |= {"decoder": decoder, "machine": platform.machine(), "python": platform.python_version()}
     document = {"name": "predict", "settings": settings, "results": results}
     print(json.dumps(document, indent=1))
+    printed(results["table"])
     print(f"The aims: 0.9 of the bare model for tables, 0.6 of decoding for pictures. Load of the machine: {os.getloadavg()[0]:.1f}.")
     if chosen.json:
         chosen.json.write_text(json.dumps(document, indent=1))

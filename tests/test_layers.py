@@ -321,6 +321,29 @@ def test_no_texts_have_no_words():
     assert words_in([]) == ([], [])
 
 
+def codes_in(texts, words):
+    """The codes of each text: 3... in the order of `words`, 2 for any other word."""
+    import tensorflow as tf
+
+    from mmtrain.layers.words import word_codes
+
+    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(words, tf.range(3, 3 + len(words))), 2)
+    return word_codes(tf.constant(texts, dtype=tf.string), table, 2).to_list()
+
+
+def test_known_words_are_known_in_whatever_they_stand():
+    texts = ["a b", "", "B, a-b a", "zoo", "!", "b.A!zoo a", " a "]
+    assert codes_in(texts, ["a", "b"]) == [[3, 4], [], [4, 3, 4, 3], [2], [], [4, 3, 2, 3], [3]]
+    assert codes_in([], ["a"]) == []
+
+
+def test_a_word_read_again_is_the_same_word():
+    changed = [chr(code) for code in range(0x110000) if chr(code).lower() != chr(code)]
+    words = words_in([*changed, "ΟΣ", "ΣΑΣ"])[1]
+    assert len(words) > 1000
+    assert words_in(words) == ([[word] for word in words], words)
+
+
 def test_tf_idf_is_that_of_the_formula():
     fitted = bag_column()
     assert fitted.words == ("the", "cat", "dog", "sat", "a", "and", "b")

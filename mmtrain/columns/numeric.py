@@ -170,7 +170,8 @@ class Numeric(InputColumn):
         """Words and numbers out of range are refused, as in training; what a missing number becomes is the policy's."""
         import numpy as np
 
-        bad = np.flatnonzero(cells.notna().to_numpy() & np.isnan(raw[:, 0]))
+        without = np.flatnonzero(np.isnan(raw[:, 0]))
+        bad = without[cells.iloc[without].notna()]
         return [Remark(rows, *_no_number(cell)) for cell, rows in by_value(cells, bad)] + super().remarks(cells, raw, encoded)
 
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedNumeric:

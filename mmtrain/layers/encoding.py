@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from mmtrain.layers.words import distinct_words
+from mmtrain.layers.words import word_codes
 
 
 class _Encode(keras.layers.Layer):  # type: ignore[misc]
@@ -99,9 +99,8 @@ class EncodeText(Lookup):
 
     def call(self, raw: Any) -> tuple[Any, Any]:
         length = self.settings["length"]
-        words, places = distinct_words(tf.reshape(raw, (-1,)))
-        ids = places.with_flat_values(tf.gather(self.table.lookup(words), places.flat_values))  # (batch, words), ragged
-        known = tf.expand_dims(places.row_lengths() > 0, 1)  # (batch, 1)
+        ids = word_codes(tf.reshape(raw, (-1,)), self.table, unseen=2)  # (batch, words), ragged
+        known = tf.expand_dims(ids.row_lengths() > 0, 1)  # (batch, 1)
         dense = tf.ensure_shape(ids.to_tensor(default_value=0, shape=(None, length)), (None, length))
         missing = tf.one_hot(0, length, dtype=tf.int32)  # id 1 in the first place, padding after it
         encoded = tf.where(known, dense, missing)

@@ -21,9 +21,36 @@ def distinct_words(texts: Any) -> tuple[Any, Any]:
     """
     runs = tf.strings.split(texts)  # (batch, runs), ragged
     spellings, spelling_of = tf.unique(runs.flat_values)
-    lowered = tf.strings.lower(spellings, encoding="utf-8")
-    words = tf.strings.split(tf.strings.regex_replace(lowered, BETWEEN_WORDS, " "))  # (spellings, 0 or more words), ragged
+    words = _words_of(spellings)
     names, codes = tf.unique(words.flat_values)
     of_runs = tf.gather(words.with_flat_values(codes), spelling_of)  # (runs of all texts, words), ragged
     ends = tf.gather(of_runs.row_splits, runs.row_splits)
     return names, tf.RaggedTensor.from_row_splits(of_runs.flat_values, ends, validate=False)
+
+
+def word_codes(texts: Any, table: Any, unseen: int) -> Any:
+    """Strings (batch,) to the codes that `table` has for their words, ragged (batch, words) int32; `unseen` is that of all others.
+
+    The same words as `distinct_words` finds. What stands between blanks is looked up as it stands first: a word is not changed by
+    lower-casing and cleaning it again, and most of a text is words already.
+    """
+    runs = tf.strings.split(texts)  # (batch, runs), ragged
+    codes = table.lookup(runs.flat_values)  # (runs of all texts,)
+    others = tf.where(tf.equal(codes, unseen))  # (runs to look at more closely, 1)
+    spellings, spelling_of = tf.unique(tf.gather_nd(runs.flat_values, others))
+    words = _words_of(spellings)
+    known = tf.concat([codes, table.lookup(words.flat_values)], axis=0)
+    # Each run is a stretch of `known`: its own place, or the words of its spelling.
+    own = tf.range(tf.size(codes, out_type=tf.int64))
+    stretches = tf.size(codes, out_type=tf.int64) + words.row_splits
+    begins = tf.tensor_scatter_nd_update(own, others, tf.gather(stretches, spelling_of))
+    ends = tf.tensor_scatter_nd_update(own + 1, others, tf.gather(stretches, spelling_of + 1))
+    places = tf.ragged.range(begins, ends)  # (runs of all texts, words), ragged
+    of_texts = tf.gather(places.row_splits, runs.row_splits)
+    return tf.RaggedTensor.from_row_splits(tf.gather(known, places.flat_values), of_texts, validate=False)
+
+
+def _words_of(spellings: Any) -> Any:
+    """(spellings, 0 or more words), ragged."""
+    lowered = tf.strings.lower(spellings, encoding="utf-8")
+    return tf.strings.split(tf.strings.regex_replace(lowered, BETWEEN_WORDS, " "))

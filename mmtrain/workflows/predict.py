@@ -85,10 +85,10 @@ def predict_source(loaded: Loaded, source: Source, wish: Wish, *, say: Say = lam
         for answer in loaded.answers(source, watch):
             frame = loaded.frame(answer, source, proba=wish.proba, on_error=wish.on_error)
             file.add(frame)
-            refused = int(answer.piece.refused().sum())
+            refused = answer.piece.refused()
             done.rows += len(answer.piece)
-            done.refused += refused
-            done.remarked += int((frame["status"] != "ok").sum()) - (0 if wish.on_error == "skip" else refused)
+            done.refused += int(refused.sum())
+            done.remarked += int((answer.piece.remarked() & ~refused).sum())
             scoring.add(answer)
     done.drifts = watch.drifts()
     done.results = scoring.results(source.file.path, say)

@@ -27,6 +27,7 @@ class Watch:
         self._tallies = {key: tally for key, tally in tallies(fitted).items() if key in self._learned}
         self._outside = dict.fromkeys(fitted, 0)
         self._other_type = dict.fromkeys(fitted, 0)
+        self._of_numbers = {key: of_numbers for key, column in fitted.items() if (of_numbers := _of_numbers(column)) is not None}
 
     def add(self, piece: Piece) -> None:
         """The next rows."""
@@ -38,7 +39,13 @@ class Watch:
                 tally.add(piece.inputs[key], piece.inputs[f"{key}_present"], piece.files[key])
             else:
                 tally.add(piece.inputs[key])
-                self._other_type[key] += _of_other_type(self._fitted[key], piece.cells[self._headers[key]], piece.inputs[key])
+                if key in self._of_numbers:
+                    self._other_type[key] += self._of_other_type(key, piece)
+
+    def _of_other_type(self, key: str, piece: Piece) -> int:
+        """Unseen cells that are numbers where all categories are words, or the other way round."""
+        unseen = piece.cells[self._headers[key]].iloc[np.flatnonzero(piece.inputs[key][:, 0] == UNSEEN)]
+        return int((np.isnan(numbers(unseen)) == self._of_numbers[key]).sum())
 
     def drifts(self) -> list[Drift]:
         """Everything that is to be told, in the order of the columns."""
@@ -49,9 +56,16 @@ class Watch:
             if isinstance(before, NumericStatistics) and not any(drift.kind == "unit" for drift in own):
                 own += range_drift(header, before, self._outside[key], now.rows)
             if exceeds(self._other_type[key], now.rows, 0.5):
-                own = [_type_drift(header, self._fitted[key])]  # all else follows from it
+                own = [self._type_drift(key)]  # all else follows from it
             found += own
         return found
+
+    def _type_drift(self, key: str) -> Drift:
+        column = self._fitted[key]
+        categories = column.categories if isinstance(column, FittedCategorical) else ()
+        now, before = ("words", "numbers") if self._of_numbers[key] else ("numbers", "words")
+        known = listed([repr(name) for name in categories], most=5)
+        return Drift(self._headers[key], "type", f"most cells are {now}, where training saw {before}: {known}.")
 
 
 def _outside(raw: Array, learned: AnyStatistics) -> int:
@@ -59,22 +73,9 @@ def _outside(raw: Array, learned: AnyStatistics) -> int:
     return int(((raw < learned.minimum) | (raw > learned.maximum)).sum()) if isinstance(learned, NumericStatistics) else 0
 
 
-def _of_other_type(column: FittedColumn, cells: pd.Series[str], codes: Array) -> int:
-    """Unseen cells that are numbers where all categories are words, or the other way round."""
-    if not isinstance(column, FittedCategorical) or (of_numbers := _of_numbers(column)) is None:
-        return 0
-    unseen = cells.iloc[np.flatnonzero(codes[:, 0] == UNSEEN)]
-    return int((np.isnan(numbers(unseen)) == of_numbers).sum())
-
-
-def _of_numbers(column: FittedCategorical) -> bool | None:
-    """Whether all categories are numbers; None where some are and some are not."""
+def _of_numbers(column: FittedColumn) -> bool | None:
+    """Whether all categories are numbers; None where some are and some are not, and of other columns."""
+    if not isinstance(column, FittedCategorical):
+        return None
     known = ~np.isnan(numbers(pd.Series(column.categories, dtype="str")))
     return bool(known[0]) if len(known) and (known == known[0]).all() else None
-
-
-def _type_drift(header: str, column: FittedColumn) -> Drift:
-    categories = column.categories if isinstance(column, FittedCategorical) else ()
-    now, before = ("words", "numbers") if isinstance(column, FittedCategorical) and _of_numbers(column) else ("numbers", "words")
-    known = listed([repr(name) for name in categories], most=5)
-    return Drift(header, "type", f"most cells are {now}, where training saw {before}: {known}.")

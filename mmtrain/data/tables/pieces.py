@@ -24,8 +24,8 @@ from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem
 from mmtrain.threads import cores
 
-ROWS = 8192
-"""Rows of a piece: large enough that a call's own cost does not count."""
+ROWS = 16_384
+"""Rows of a piece, at most: large enough that a call's own cost does not count. Of a CSV there are no more than a block holds."""
 
 PICTURE_BYTES = 64_000_000
 """Of the decoded pictures of a piece, so that large ones come in pieces of fewer rows. Three pieces are in memory at most."""
@@ -71,6 +71,13 @@ class Piece:
         for _, remark in self.remarks:
             if remark.fix:
                 mask[remark.rows] = True
+        return mask
+
+    def remarked(self) -> Array:
+        """(rows,) bool: of which rows something is told."""
+        mask = np.zeros(len(self), dtype=np.bool_)
+        for _, remark in self.remarks:
+            mask[remark.rows] = True
         return mask
 
     def status(self) -> Array:
