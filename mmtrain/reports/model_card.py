@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmtrain.columns import Group
 from mmtrain.errors import counted
@@ -13,11 +15,20 @@ from mmtrain.reports.contents import Contents, Judged
 from mmtrain.reports.sections import headline, question, rows_used
 from mmtrain.reports.words import CAVEATS
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 HERE = Path(__file__).parent
 
 
 def text(contents: Contents) -> str:
     """The Markdown of the card."""
+    return _template().render(title=str(contents.run), facts=headline(contents), sections=sections(contents))
+
+
+@cache
+def _template() -> Template:
+    """Compiled once."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(  # noqa: S701 - every value is escaped, for Markdown
@@ -28,8 +39,7 @@ def text(contents: Contents) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    template = environment.get_template("model_card.md")
-    return template.render(title=str(contents.run), facts=headline(contents), sections=sections(contents))
+    return environment.get_template("model_card.md")
 
 
 def sections(contents: Contents) -> tuple[Section, ...]:

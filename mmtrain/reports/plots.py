@@ -45,6 +45,7 @@ def learning_curves(epochs: Sequence[Mapping[str, Any]], monitor: str, best_epoc
             marker = {"marker": "o", "markersize": 3.5} if len(epochs) <= 40 else {}
             axis.plot(numbers, values, color=colour, label=label, **marker)  # type: ignore[arg-type]
         axis.set_ylabel(name)
+        axis.locator_params(axis="y", nbins=4)  # a panel is an inch high
         if best_epoch:
             axis.axvline(best_epoch, color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="best epoch")
     axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)  # above, where no curve runs

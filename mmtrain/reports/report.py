@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
@@ -13,6 +15,9 @@ from mmtrain.reports.blocks import Section, Words
 from mmtrain.reports.drawing import Gallery, style
 from mmtrain.reports.sections import headline, sections
 from mmtrain.runs import Run
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 HERE = Path(__file__).parent
 MOST = 4_800_000
@@ -49,10 +54,16 @@ def bounded(found: Sequence[Section], *, title: str, facts: Sequence[str], most:
 
 def page(*, footer: str = FOOTER, **values: object) -> str:
     """The HTML text; see `report.html` for what it needs."""
+    css = (HERE / "report.css").read_text(encoding="utf-8")
+    return _template().render(css=css, footer=footer, **values)
+
+
+@cache
+def _template() -> Template:
+    """Compiled once."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    css = (HERE / "report.css").read_text(encoding="utf-8")
-    return environment.get_template("report.html").render(css=css, footer=footer, **values)
+    return environment.get_template("report.html")
