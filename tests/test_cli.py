@@ -1,8 +1,10 @@
 """The command line as a person meets it: exit codes, what goes where, and mistakes told without a traceback."""
 
 import json
+import os
 import re
 import signal
+import threading
 
 import keras
 import numpy as np
@@ -576,33 +578,52 @@ def test_quiet_training_says_nothing_on_standard_error(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def interrupted(tmp_path_factory):
-    """Two trainings without end, stopped by SIGINT and by SIGTERM after their second epoch: {signal: (process, stderr, folder)}."""
+def endless(tmp_path_factory):
+    """The folder of an experiment that does not end by itself."""
     folder = tmp_path_factory.mktemp("interrupted")
     two_blobs(folder)
     write_experiment(folder / "endless.yaml", "columns: {x: {role: numeric}, y: {role: target, task: binary}}\ntraining: {epochs: 100000}")
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    started = {number: start("fit", "endless.yaml", "--output", number.name, folder=folder) for number in numbers}
-    said = {number: [] for number in numbers}
-    for number, process in started.items():
-        while not (said[number] and said[number][-1].startswith("epoch 2/")):
-            said[number].append(process.stderr.readline())
-            assert said[number][-1], said[number]
-        process.send_signal(number)  # before the other is waited for, which would train on meanwhile
-    found = {}
-    for number, process in started.items():
-        out, rest = process.communicate(timeout=100)
-        assert out == ""
-        found[number] = (process.returncode, "".join(said[number]) + rest, folder / number.name / "endless" / "1")
-    return found
+    return folder
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_training_keeps_what_it_has(interrupted, number, code):
-    returned, said, folder = interrupted[number]
-    assert returned == code
+def interrupted_process(folder, *_):
+    """SIGINT to a process of its own after its second epoch: its exit code, and what it said."""
+    process = start("fit", "endless.yaml", "--output", "SIGINT", folder=folder)
+    said = [process.stderr.readline()]
+    while not said[-1].startswith("epoch 2/"):
+        said.append(process.stderr.readline())
+        assert said[-1], said
+    process.send_signal(signal.SIGINT)
+    out, rest = process.communicate(timeout=100)
+    return process.returncode, out, "".join(said) + rest
+
+
+def interrupted_command(folder, capsys, monkeypatch):
+    """SIGTERM to this process while it trains, after the second epoch."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", "200")
+    metrics, over = folder / "SIGTERM" / "endless" / "1" / "metrics.jsonl", threading.Event()
+
+    def terminate():
+        while not over.wait(0.01):
+            if metrics.exists() and metrics.read_text().count("\n") >= 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    other = threading.Thread(target=terminate)
+    other.start()
+    code = run(["fit", "endless.yaml", "--output", "SIGTERM"])
+    over.set()
+    other.join()
+    return code, *capsys.readouterr()
+
+
+@pytest.mark.parametrize(("interrupt", "name", "code"), [(interrupted_process, "SIGINT", 130), (interrupted_command, "SIGTERM", 143)])
+def test_interrupted_training_keeps_what_it_has(endless, capsys, monkeypatch, interrupt, name, code):
+    returned, out, said = interrupt(endless, capsys, monkeypatch)
+    assert (returned, out) == (code, "")
     assert "Traceback" not in said
-    name = signal.Signals(number).name
+    folder = endless / name / "endless" / "1"
     shown = folder.relative_to(folder.parents[2])
     assert said.splitlines()[-2:] == [
         f"Interrupted by {name}. The best weights so far are kept in {shown}.",

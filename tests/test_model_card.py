@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_report import BINARY, EVIL, evaluate, make_run, written
+from report_page import BINARY, EVIL, evaluate, make_run, written
 
 from mmtrain.reports import model_card
 

@@ -33,6 +33,11 @@ columns:
   film: {role: image, size: [4, 4], channels: 1}
   house: {role: group}
   y: {role: target, task: binary}
+branches:
+  scan: {columns: [scan], filters: [4]}
+  film: {columns: [film], filters: [4]}
+  note: {columns: [note]}
+  rest: {columns: [x, age, dose, city]}
 split: {method: random, seed: 3}
 training: {epochs: 1, deterministic: true}
 """
@@ -63,6 +68,12 @@ def clinic(tmp_path_factory, tensorflow):
     write_table(folder / "table.csv", [cells(row) for row in range(300)])
     fit(write_experiment(folder / "clinic.yaml", CONFIG), output=folder / "runs")
     return folder
+
+
+@pytest.fixture(scope="module")
+def loaded(clinic):
+    """That run, opened from Python."""
+    return mmtrain.load("clinic", output=clinic / "runs")
 
 
 @pytest.fixture
@@ -119,9 +130,8 @@ def test_another_table_is_predicted_and_scored_as_evaluate_does_it(clinic, mmtra
     assert evaluated.results["y"].drawing.units_called == "86 groups (house)"
 
 
-def test_a_row_does_not_depend_on_the_rows_beside_it(clinic):
+def test_a_row_does_not_depend_on_the_rows_beside_it(loaded):
     frame = pd.DataFrame([cells(row) for row in range(20)])
-    loaded = mmtrain.load(clinic / "runs" / "clinic" / "1")
     together = loaded.predict(frame, proba=True)
     single = pd.concat([loaded.predict(frame.iloc[[row]], proba=True) for row in range(20)])
     pd.testing.assert_frame_equal(together.drop(columns="row"), single.drop(columns="row"), check_exact=True)
@@ -276,11 +286,10 @@ def test_other_rows_than_those_of_training_are_told(clinic, mmtrain_called):
     assert "note: age: the numbers look like another unit" in mmtrain_called("predict", "clinic", "months.csv", "-o", "months_out.csv")[2]
 
 
-def test_a_frame_is_predicted_under_its_own_index(clinic):
+def test_a_frame_is_predicted_under_its_own_index(loaded):
     frame = pd.DataFrame([cells(row) | {"scan": Path(f"{row}.png")} for row in range(5)], index=list("abcde"))
     frame["age"] = pd.array([20, None, 22, 23, 24], dtype="Int64")
     frame.loc["c", "x"] = np.nan
-    loaded = mmtrain.load("clinic", output=clinic / "runs")
     found = loaded.predict(frame)
     assert found.index.tolist() == list("abcde")
     assert found.columns.tolist() == ["row", "id", "prediction", "status"]
@@ -304,9 +313,8 @@ def test_a_frame_is_predicted_as_the_file_it_was_read_from(clinic, evaluated):
     assert found.attrs["drift"] == []
 
 
-def test_pictures_of_a_frame_may_lie_anywhere_when_that_is_allowed(clinic, tmp_path):
+def test_pictures_of_a_frame_may_lie_anywhere_when_that_is_allowed(loaded, tmp_path):
     paint(tmp_path / "new.png", 30)
-    loaded = mmtrain.load("clinic", output=clinic / "runs")
     frame = pd.DataFrame([GOOD | {"film": tmp_path / "new.png"}])
     assert loaded.predict(frame)["status"][0].startswith(f"film: unreadable, the path {tmp_path / 'new.png'} is absolute")
     assert loaded.predict(frame, allow_outside=True)["status"].tolist() == ["ok"]

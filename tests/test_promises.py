@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 import yaml
+from test_tiers import HEAVY
 from tiny import lines, paint, ready, write_experiment, write_table
 
 from mmtrain.batches import Batches
@@ -135,12 +136,15 @@ def test_predictions_are_of_their_rows(run, scored):
 
 
 @pytest.fixture(scope="module")
-def opened(run):
-    return keras.models.load_model(run / "model.keras", safe_mode=True)
+def answers(run):
+    """The saved model, opened by Keras alone, its safe mode on, and traced once: it has all the decoders of pictures."""
+    opened = keras.models.load_model(run / "model.keras", safe_mode=True)
+    signature = {tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in opened.inputs}
+    return tf.function(opened, input_signature=[signature])
 
 
-def test_saved_model_gives_the_same_predictions_for_raw_inputs(run, scored, opened):
-    """Opened by Keras alone, its safe mode on; fed from the table and the pictures themselves."""
+def test_saved_model_gives_the_same_predictions_for_raw_inputs(run, scored, answers):
+    """Fed from the table and the pictures themselves."""
     predictions = pd.read_csv(scored.predictions)
     table = pd.read_csv(run.folder.parents[2] / "table.csv").iloc[predictions["row"]]
     raw = {
@@ -150,7 +154,6 @@ def test_saved_model_gives_the_same_predictions_for_raw_inputs(run, scored, open
         "note": tf.constant(table["note"].tolist())[:, None],
     }
     raw = {key: tf.constant(values) for key, values in raw.items()}
-    answers = tf.function(opened)
     found = answers(raw)["answer"].numpy()[:, 0]
     assert len(found) == 11
     np.testing.assert_allclose(found, predictions["prediction"], rtol=1e-5)
@@ -309,13 +312,14 @@ def test_resolved_file_of_a_run_gives_the_same_run(run, tmp_path):
 
 @pytest.fixture(scope="module")
 def deterministic_runs(numbered, tmp_path_factory):
-    """Two fits with `deterministic: true` in two processes at the same time, then an evaluation of each."""
+    """Two fits with `deterministic: true` in two processes at the same time, then an evaluation of each, and all they imported."""
     folder = tmp_path_factory.mktemp("deterministic")
     outputs = [folder / "one", folder / "other"]
     program = (
-        "import sys; from mmtrain.cli.app import run; file, output = sys.argv[1:]; "
-        "sys.exit(run(['fit', file, '--set', 'training.deterministic=true', '--quiet', '--output', output])"
-        " or run(['evaluate', '--quiet', '--output', output]))"
+        "import json, sys; from pathlib import Path; from mmtrain.cli.app import run; file, output = sys.argv[1:]; "
+        "code = run(['fit', file, '--set', 'training.deterministic=true', '--quiet', '--output', output])"
+        " or run(['evaluate', '--quiet', '--output', output]); "
+        "Path(output, 'imported.json').write_text(json.dumps(sorted(sys.modules))); sys.exit(code)"
     )
     started = [subprocess.Popen([sys.executable, "-c", program, str(numbered), str(output)], cwd=folder) for output in outputs]
     assert [process.wait(timeout=300) for process in started] == [0, 0]
@@ -336,6 +340,11 @@ def test_deterministic_runs_in_two_processes_are_equal_to_the_bit(deterministic_
                     assert first[key].tobytes() == second[key].tobytes(), key
                     compared += 1
     assert compared > 60
+
+
+def test_fit_and_evaluate_do_not_import_scikit_learn(deterministic_runs):
+    imported = set(json.loads((deterministic_runs[0].parents[1] / "imported.json").read_text()))
+    assert imported & HEAVY == HEAVY - {"sklearn"}
 
 
 # Augmentation
@@ -360,7 +369,7 @@ def test_augmentation_never_touches_rows_that_are_judged(numbered):
     assert (found[1][2] == found[1][3]).all()
 
 
-def test_saved_model_holds_no_augmentation(opened):
+def test_saved_model_holds_no_augmentation(answers):
     pictures = [tf.io.encode_png(pixels).numpy() for pixels in np.random.default_rng(0).integers(0, 255, (2, 8, 8, 1)).astype(np.uint8)]
     raw = {
         "scan": tf.constant([[pictures[0]]] * 3 + [[pictures[1]]] * 3),
@@ -368,9 +377,9 @@ def test_saved_model_holds_no_augmentation(opened):
         "city": tf.constant([["c4"]] * 6),
         "note": tf.constant([["w4"]] * 6),
     }
-    found = opened(raw, training=False)["answer"].numpy()[:, 0]
+    found = answers(raw)["answer"].numpy()[:, 0]
     assert (found[:3] == found[0]).all()
-    assert (found == opened(raw, training=False)["answer"].numpy()[:, 0]).all()
+    assert (found == answers(raw)["answer"].numpy()[:, 0]).all()
 
 
 def test_judging_changes_no_weight_and_no_row_depends_on_its_neighbours(numbered):

@@ -101,8 +101,3 @@ def test_runs_are_compared_without_tensorflow(tmp_path):
 def test_check_reads_tables_and_pictures_without_tensorflow(experiment):
     found = imported(COMMAND, "check", str(experiment), folder=experiment.parent)
     assert found == {"numpy", "pandas", "pyarrow", "pydantic", "yaml", "PIL"}
-
-
-def test_fit_does_not_import_scikit_learn(experiment):
-    found = imported(COMMAND, "fit", str(experiment), "--quiet", folder=experiment.parent)
-    assert found == HEAVY - {"sklearn"}

@@ -1,0 +1,40 @@
+"""The numbers of a report as CSV."""
+
+from mmtrain.reports import analysis_numbers, numbers
+from mmtrain.reports.contents import EvaluatedPart
+
+
+def test_numbers_have_intervals_and_every_baseline():
+    score = {"auc": {"value": 0.75, "low": 0.5, "high": 0.875}, "f1": {"value": None, "undefined": "no row, no score"}}
+    less = {"auc": {"value": 0.25, "low": -0.25, "high": 0.5}, "f1": {"value": None}}
+    beside = [{"name": "a", "scores": score, "differences": less}, {"name": "b,c", "scores": score}]
+    part = EvaluatedPart("test", "t.csv", {"ill": {"task": "binary", "rows": 9, "scores": score, "baselines": beside}}, None, {})
+    assert numbers.scores(part).to_csv(index=False).splitlines() == [
+        "target,predictor,score,value,low,high,difference,difference_low,difference_high,rows,note",
+        *("ill,model,auc,0.75,0.5,0.875,,,,9,", 'ill,model,f1,,,,,,,9,"no row, no score"'),
+        *("ill,a,auc,0.75,0.5,0.875,0.25,-0.25,0.5,9,", 'ill,a,f1,,,,,,,9,"no row, no score"'),
+        *('ill,"b,c",auc,0.75,0.5,0.875,,,,9,', 'ill,"b,c",f1,,,,,,,9,"no row, no score"'),
+    ]
+
+
+def test_numbers_of_classes_are_those_of_the_table():
+    result = {"classes": ["a", "b", "c"], "confusion": [[3, 1, 0], [1, 1, 0], [0, 0, 0]]}
+    part = EvaluatedPart("test", "t.csv", {"kind": result, "price": {}}, None, {})
+    assert numbers.classes(part).to_csv(index=False).splitlines() == [
+        "target,class,rows,predicted,recall,precision,f1",
+        "kind,a,4,4,0.75,0.75,0.75",
+        "kind,b,2,2,0.5,0.5,0.5",
+        "kind,c,0,0,,,",
+    ]
+
+
+def test_numbers_of_calibration_have_a_line_per_bin():
+    one = {"said": 0.25, "share": 0.5, "low": 0.25, "high": 0.75, "rows": 8}
+    found = {"before": {"ece": 0.25, "bins": [one, one | {"rows": 9}]}, "after": {"ece": 0.1, "bins": [one | {"said": 0.5}]}}
+    table = analysis_numbers.tables({"ill": {"calibration": found}})["calibration"]
+    assert table.to_csv(index=False).splitlines() == [
+        "target,probabilities,said,share,low,high,rows",
+        "ill,network,0.25,0.5,0.25,0.75,8",
+        "ill,network,0.25,0.5,0.25,0.75,9",
+        "ill,calibrated,0.5,0.5,0.25,0.75,8",
+    ]
