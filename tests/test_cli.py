@@ -579,10 +579,11 @@ def test_quiet_training_says_nothing_on_standard_error(tmp_path):
 
 @pytest.fixture(scope="module")
 def endless(tmp_path_factory):
-    """The folder of an experiment that does not end by itself."""
+    """The folder of an experiment that does not end by itself; without a trial, which a training of many steps begins with."""
     folder = tmp_path_factory.mktemp("interrupted")
     two_blobs(folder)
-    write_experiment(folder / "endless.yaml", "columns: {x: {role: numeric}, y: {role: target, task: binary}}\ntraining: {epochs: 100000}")
+    tree = "columns: {x: {role: numeric}, y: {role: target, task: binary}}\ntraining: {epochs: 100000, jit: 'off', steps_per_call: 1}"
+    write_experiment(folder / "endless.yaml", tree)
     return folder
 
 
