@@ -17,8 +17,8 @@ def card(run):
 def scored(tmp_path_factory):
     """Two looks at four test rows."""
     run = make_run(tmp_path_factory.mktemp("card"), {"ill": BINARY})
-    for _ in range(2):
-        evaluate(run, "test", {"ill": [0, 0, 1, 1]}, {"ill": [[0.6], [0.7], [0.1], [0.65]]})
+    for report in (False, True):
+        evaluate(run, "test", {"ill": [0, 0, 1, 1]}, {"ill": [[0.6], [0.7], [0.1], [0.65]]}, report=report)
     return run
 
 
