@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.columns.bookkeeping import PARTS
-from mmtrain.data.findings.answers import Answer, answers
+from mmtrain.data.findings.answers import Answer, Question, questions
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
 from mmtrain.data.findings.copies import LEAST_OFTEN, LONG, OFTEN
@@ -17,7 +17,7 @@ from mmtrain.data.findings.finding import Finding, Level, first_rows
 from mmtrain.data.findings.scripts import SCRIPTS
 from mmtrain.data.findings.significance import SURE, chi_square, holm
 from mmtrain.data.surveys.guess import shown
-from mmtrain.errors import counted
+from mmtrain.errors import counted, listed
 from mmtrain.word_pattern import BETWEEN_WORDS
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ LEAST_ROWS = 20
 FOUND, RIGHT = 0.95, 0.95
 """A word gives a class away when so many of its rows hold it, and so many rows that hold it are of the class."""
 LEAST_OF_CLASS = 20
+MOST_TOLD = 3
+"""Labels that one finding names; the rest are counted."""
 WORDS_COMPARED = 500
 SHIFTED = 0.1
 """Difference of the share of texts that hold a word between two parts."""
@@ -56,11 +58,12 @@ class Words:
 def texts(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     """Everything of this family."""
     found: list[Finding] = []
+    asked = questions(sheet, cohort, ("binary", "multiclass", "multilabel")) if sheet.of_role("text") else []
     for cells in sheet.of_role("text"):
         found += _wordless(cells) + _boilerplate(cells) + _other_script(cells)
         words = words_of(cells, sheet.sample)
-        for answer in answers(sheet, cohort, ("binary", "multiclass")):
-            found += _telling_words(cells, words, answer, cohort)
+        for question in asked:
+            found += _telling_words(cells, words, question, cohort)
         found += _shifted_words(cells, words, cohort)
     return found
 
@@ -127,35 +130,58 @@ def _other_script(cells: Cells) -> list[Finding]:
     return [Finding("note", "other_script", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 
-def _telling_words(cells: Cells, words: Words, answer: Answer, cohort: Cohort) -> list[Finding]:
-    """The word that names a class best: nearly all its rows hold it, and hardly any other row. One class of several is a note."""
+@dataclass(frozen=True)
+class Told:
+    """A word that names a class or label."""
+
+    name: str
+    """Of the class, in quotation marks."""
+    word: str
+    share: float
+    """Of the texts of the class that hold it."""
+    right: float
+    """Share of the texts with the word that are of the class."""
+
+    def __str__(self) -> str:
+        return f"{self.share:.0%} of its texts hold it, and {self.right:.0%} of the texts that hold it are its own"
+
+
+def _telling_words(cells: Cells, words: Words, question: Question, cohort: Cohort) -> list[Finding]:
+    """Words that name a class or label: nearly all its rows hold it, and hardly any other row. One class of several is a note."""
     position = np.full(cohort.rows, -1, dtype=np.int64)
-    position[answer.rows] = np.arange(len(answer.rows))
+    position[question.rows] = np.arange(len(question.rows))
     place = position[words.rows]
+    told = [one for answer in question.answers for one in _best_words(words, answer, place)]
+    told.sort(key=lambda one: one.share * one.right, reverse=True)
+    if not told:
+        return []
+    best = told[0]
+    level: Level = "note" if len(question.answers[0].classes) > 2 else "warning"
+    what = f"the word {shown(best.word)} gives {best.name} of '{question.header}' away: {best}."
+    if question.labels:
+        each = listed([f"{shown(one.word)} {one.name} ({one})" for one in told], most=MOST_TOLD)
+        what = f"words give {question.named(len(told))} away: {each}."
+    why = "Was the text written when the answer was known? Then it repeats the answer, and new texts will not hold the word."
+    fix = "If so, take the word out of the texts, or leave the column out."
+    return [Finding(level, "gives_answer_away", cells.header, what, why, fix)]
+
+
+def _best_words(words: Words, answer: Answer, place: NDArray[np.int64]) -> list[Told]:
+    """The best word of each class that has one; `place` (texts,) is the position in the answer, -1 for none."""
     known = place >= 0
-    labels = np.where(known, answer.labels[place] if answer.labels is not None else -1, -1)
+    labels = np.where(known, answer.labels[place], -1) if answer.labels is not None else np.full(len(place), -1)
     holding = words.holding(known)
-    found: dict[float, Finding] = {}
-    for label, name in enumerate(answer.classes):
+    found = []
+    for label in range(len(answer.classes)):
         members = int((labels == label).sum())
         if members < LEAST_OF_CLASS or int(known.sum()) - members < LEAST_OF_CLASS or not len(holding):
             continue
         inside = words.holding(labels == label)
         best = int(np.argmax(inside / members - (holding - inside) / (known.sum() - members)))
-        share, right = inside[best] / members, inside[best] / max(int(holding[best]), 1)
-        if share >= FOUND and right >= RIGHT:
-            level: Level = "warning" if len(answer.classes) == 2 else "note"
-            told = f"{share:.0%} of its texts hold it, and {right:.0%} of the texts that hold it are its own"
-            what = f"{shown(name)} of '{answer.header}' away: {told}"
-            found[float(share * right)] = _told_word(level, cells.header, str(words.names[best]), what)
-    return [found[max(found)]] if found else []
-
-
-def _told_word(level: Level, header: str, word: str, told: str) -> Finding:
-    what = f"the word {shown(word)} gives {told}."
-    why = "Was the text written when the answer was known? Then it repeats the answer, and new texts will not hold the word."
-    fix = "If so, take the word out of the texts, or leave the column out."
-    return Finding(level, "gives_answer_away", header, what, why, fix)
+        told = Told(shown(answer.classes[label]), str(words.names[best]), inside[best] / members, inside[best] / max(int(holding[best]), 1))
+        if told.share >= FOUND and told.right >= RIGHT:
+            found.append(told)
+    return found
 
 
 def _shifted_words(cells: Cells, words: Words, cohort: Cohort) -> list[Finding]:

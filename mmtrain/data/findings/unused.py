@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from mmtrain.data.findings.cells import Use
+from mmtrain.data.findings.uses import Use
 from mmtrain.data.surveys.guess import NEARLY_ALL, says_whom
 from mmtrain.data.surveys.profile import DATE
 from mmtrain.data.tables.problems import header_problem
