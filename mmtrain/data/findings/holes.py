@@ -12,7 +12,6 @@ from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.finding import Finding, Level, first_rows
 from mmtrain.data.findings.significance import SURE, chi_square, holm, rank_sum
-from mmtrain.errors import listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +20,7 @@ MISSING_NOTE, MISSING_WARNING = 0.1, 0.3
 """Differences of the share of empty cells between classes."""
 LEAST_MISSING = 5
 MOST_TOLD = 3
-"""Labels that one finding names; the rest are counted."""
+"""Labels whose shares one finding tells."""
 
 
 def telling_holes(sheet: Sheet, cohort: Cohort, asked: Sequence[Question]) -> list[Finding]:
@@ -43,7 +42,8 @@ def telling_holes(sheet: Sheet, cohort: Cohort, asked: Sequence[Question]) -> li
 
 def _told(question: Question, cells: Cells, holes: Sequence[tuple[float, str]]) -> Finding:
     largest = sorted(holes, key=lambda hole: -hole[0])
-    what = f"whether a cell is empty goes with {question.named(len(holes))}: {listed([told for _, told in largest], most=MOST_TOLD)}."
+    told = "; ".join(told for _, told in largest[:MOST_TOLD])
+    what = f"whether a cell is empty goes with {question.named(len(holes))}: {told}."
     why = "If cells were left empty because of the answer, or filled in because of it, the model learns that and fails on new rows."
     fix = "Find out why they are empty. If it is because of the answer, leave the column out."
     level: Level = "warning" if largest[0][0] >= MISSING_WARNING else "note"

@@ -13,17 +13,18 @@ from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.finding import Finding
 from mmtrain.data.findings.foretold import picked
 from mmtrain.data.findings.significance import SURE, holm, normal_tail, rank_sum, ranks
-from mmtrain.errors import listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ORDERED = 0.15
 """How far from 0.5 the AUC of an order has to be, and half of how far from 0 a rank correlation."""
+LEAST_ROWS = 10
+"""Rows of a class and of the others, or in all."""
 MOST_UNNUMBERED = 0.05
 """The share of ids without a number, as of a pilot, from which the numbers are no order."""
-MOST_TOLD = 5
-"""Labels that one finding names; the rest are counted."""
+MOST_TOLD = 3
+"""Labels whose places one finding tells."""
 
 
 class Order(NamedTuple):
@@ -35,19 +36,22 @@ class Order(NamedTuple):
 
 
 def ordering(sheet: Sheet, cohort: Cohort, asked: Sequence[Question]) -> list[Finding]:
-    """Every group counts once, at its mean place. Of each target the first order that tells is told: ids, then groups, then rows."""
+    """One row of each group is looked at. Of each target the first order that tells is told: ids, then groups, then rows.
+
+    Mean places of groups would not do: those of many rows lie close together, and a rank sum takes that for a difference.
+    """
     scored = []
     for question in asked:
-        kept = picked(np.arange(len(question.rows)))
+        kept = picked(np.flatnonzero(np.isin(question.rows, cohort.one_of_each(question.rows))))
         for order in _orders(sheet):
-            scored += [(question, order, _ordered(order.places, answer.at(kept), cohort.units)) for answer in question.answers]
+            scored += [(question, order, _ordered(order.places, answer.at(kept))) for answer in question.answers]
     corrected = holm([chance for *_, (_, chance, _) in scored])
-    found: dict[str, tuple[Order, Question, list[str]]] = {}
+    found: dict[str, tuple[Order, Question, list[tuple[float, str]]]] = {}
     for (question, order, (size, _, told)), chance in zip(scored, corrected, strict=True):
         if chance < SURE and size >= ORDERED:
-            first, _, words = found.setdefault(question.header, (order, question, []))
-            words += [told] if first.header == order.header else []
-    return [_told(order, question, words) for order, question, words in found.values()]
+            first, _, places = found.setdefault(question.header, (order, question, []))
+            places += [(size, told)] if first.header == order.header else []
+    return [_told(*one) for one in found.values()]
 
 
 def _orders(sheet: Sheet) -> list[Order]:
@@ -58,28 +62,28 @@ def _orders(sheet: Sheet) -> list[Order]:
     return orders
 
 
-def _told(order: Order, question: Question, told: Sequence[str]) -> Finding:
-    what = f"the {order.role}s stand in an order that goes with {question.named(len(told))}: {listed(told, most=MOST_TOLD)}."
+def _told(order: Order, question: Question, places: Sequence[tuple[float, str]]) -> Finding:
+    told = "; ".join(told for _, told in sorted(places, key=lambda place: -place[0])[:MOST_TOLD])
+    what = f"the {order.role}s stand in an order that goes with {question.named(len(places))}: {told}."
     why = "Whoever numbered them knew the answer, or it changed while they were gathered, and so may a camera or a clerk have."
     fix = "Find out what else changed with the order; never use an id or a position as an input."
     return Finding("warning" if order.role == "id" else "note", "order_tells_label", order.header, what, why, fix)
 
 
-def _ordered(order: NDArray[np.float64], answer: Answer, units: NDArray[np.int64]) -> tuple[float, float, str]:
+def _ordered(order: NDArray[np.float64], answer: Answer) -> tuple[float, float, str]:
     """How far the order is from chance, how likely that is by chance, and in words."""
     answer = answer.at(np.flatnonzero(~np.isnan(order[answer.rows])))
-    order, units = order[answer.rows], units[answer.rows]
+    order = order[answer.rows]
     if answer.labels is None:
-        _, first = np.unique(units, return_index=True)
-        if answer.numbers is None or len(first) < 10:
+        if answer.numbers is None or len(order) < LEAST_ROWS:
             return 0.0, 1.0, ""
-        correlation = float(np.corrcoef(ranks(order[first]), ranks(answer.numbers[first]))[0, 1])
-        chance = normal_tail(correlation * np.sqrt(len(first) - 1))  # Spearman 1904; the normal limit of Hotelling and Pabst 1936
+        correlation = float(np.corrcoef(ranks(order), ranks(answer.numbers))[0, 1])
+        chance = normal_tail(correlation * np.sqrt(len(order) - 1))  # Spearman 1904; the normal limit of Hotelling and Pabst 1936
         return abs(correlation) / 2, chance, f"their rank correlation is {correlation:.2f}"
     areas = []
     for label in range(len(answer.classes)):
-        inside, outside = (_places(order[mask], units[mask]) for mask in (answer.labels == label, answer.labels != label))
-        if min(len(inside), len(outside)) >= 10:
+        inside, outside = order[answer.labels == label], order[answer.labels != label]
+        if min(len(inside), len(outside)) >= LEAST_ROWS:
             areas.append((*rank_sum(inside, outside), answer.called(label)))
     if not areas:
         return 0.0, 1.0, ""
@@ -92,9 +96,3 @@ def _ordered(order: NDArray[np.float64], answer: Answer, units: NDArray[np.int64
         chance,
         f"those of {name} come {'later' if area > 0.5 else 'earlier'}, with an AUC of {max(area, 1 - area):.2f}",
     )
-
-
-def _places(order: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The mean place of each unit."""
-    known, codes = np.unique(units, return_inverse=True)
-    return np.bincount(codes, order, minlength=len(known)) / np.maximum(np.bincount(codes, minlength=len(known)), 1)

@@ -159,7 +159,7 @@ def _telling_words(cells: Cells, words: Words, question: Question, cohort: Cohor
     level: Level = "note" if len(question.answers[0].classes) > 2 else "warning"
     what = f"the word {shown(best.word)} gives {best.name} of '{question.header}' away: {best}."
     if question.labels:
-        each = listed([f"{shown(one.word)} {one.name} ({one})" for one in told], most=MOST_TOLD)
+        each = listed([f"{shown(one.word)} tells {one.name} ({one})" for one in told], most=MOST_TOLD)
         what = f"words give {question.named(len(told))} away: {each}."
     why = "Was the text written when the answer was known? Then it repeats the answer, and new texts will not hold the word."
     fix = "If so, take the word out of the texts, or leave the column out."
