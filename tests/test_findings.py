@@ -685,9 +685,23 @@ def test_parts_that_a_bare_table_gives_are_looked_at(tmp_path):
     assert (finding.level, finding.where) == ("warning", "a")
 
 
-def test_a_far_number_of_one_group_is_no_code(tmp_path):
-    table = plain()
-    table["patient"] = np.arange(len(table)) // 8
+def patients(table, rows=8):
+    """Of each patient so many rows, all of one part."""
+    table["patient"] = np.arange(len(table)) // rows
     table["part"] = table.groupby("patient")["part"].transform("first")
+    return table
+
+
+def test_a_far_number_in_many_rows_of_one_group_is_one_slip(tmp_path):
+    table = patients(plain())
     table.loc[table["patient"] == 3, "a"] = 999
-    assert "outliers" not in kinds(inspected(tmp_path, table, study(table, a="numeric", patient="group")))
+    finding = one(inspected(tmp_path, table, study(table, a="numeric", patient="group")), "outliers")
+    assert (finding.level, finding.count) == ("warning", 8)
+
+
+@pytest.mark.parametrize(("groups", "kind"), [(1, "outliers"), (6, "mixed_units")])
+def test_months_of_one_patient_are_a_slip_and_those_of_several_a_unit(tmp_path, groups, kind):
+    table = patients(plain())
+    table.loc[table["patient"] < groups, "a"] *= 12
+    found = inspected(tmp_path, table, study(table, a="numeric", patient="group"))
+    assert [(one.kind, one.count) for one in found.findings if one.where == "a"] == [(kind, 8 * groups)]

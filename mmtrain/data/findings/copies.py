@@ -166,8 +166,14 @@ def _torn(sets: NDArray[np.int64], sheet: Sheet, cohort: Cohort) -> NDArray[np.b
     for cells in sheet.of_role("target"):
         if cells.use.task == "regression" and cells.numbers is not None:
             values = pd.Series(cells.numbers[sets[:, 1]]).groupby(sets[:, 0])
-            torn |= (values.max() - values.min()).to_numpy() > FAR_APART * np.nanstd(cells.numbers)
+            torn |= (values.max() - values.min()).to_numpy() > FAR_APART * _spread(cells.numbers)
     return torn
+
+
+def _spread(numbers: NDArray[np.float64]) -> float:
+    """The standard deviation, by the middle half of the numbers where they are not all equal: a few far ones would swell it."""
+    low, high = np.nanquantile(numbers, (0.25, 0.75))
+    return float((high - low) / 1.349) or float(np.nanstd(numbers))
 
 
 def _disagreeing(sets: NDArray[np.int64], split: NDArray[np.bool_], where: str, noun: str) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Texts: without words, the same in many rows, in another script; and single words that give the answer away or differ by part."""
+"""Texts: without words, the same in many rows, in another script; and words or numbers that give the answer away or differ by part."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
 from mmtrain.data.findings.copies import LEAST_OFTEN, LONG, OFTEN
 from mmtrain.data.findings.finding import Finding, Level, first_rows
+from mmtrain.data.findings.foretold import straight_number
+from mmtrain.data.findings.leaks import CERTAIN, LOWEST, SUSPECT
 from mmtrain.data.findings.scripts import SCRIPTS
 from mmtrain.data.findings.significance import SURE, chi_square, holm
 from mmtrain.data.surveys.guess import shown
@@ -31,6 +33,7 @@ LEAST_ROWS = 20
 FOUND, RIGHT = 0.95, 0.95
 """A word gives a class away when so many of its rows hold it, and so many rows that hold it are of the class."""
 LEAST_OF_CLASS = 20
+NUMBERS = {"first": r"(?P<number>-?[0-9]+(?:\.[0-9]+)?)", "last": r"^(?s:.*?)(?P<number>-?[0-9]+(?:\.[0-9]+)?)[^0-9]*$"}
 MOST_TOLD = 3
 """Labels that one finding names; the rest are counted."""
 WORDS_COMPARED = 500
@@ -58,12 +61,13 @@ class Words:
 def texts(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     """Everything of this family."""
     found: list[Finding] = []
-    asked = questions(sheet, cohort, ("binary", "multiclass", "multilabel")) if sheet.of_role("text") else []
+    asked = questions(sheet, cohort) if sheet.of_role("text") else []
     for cells in sheet.of_role("text"):
         found += _wordless(cells) + _boilerplate(cells) + _other_script(cells)
         words = words_of(cells, sheet.sample)
         for question in asked:
-            found += _telling_words(cells, words, question, cohort)
+            tell = _telling_numbers if question.answers[0].numbers is not None else _telling_words
+            found += tell(cells, words, question, cohort)
         found += _shifted_words(cells, words, cohort)
     return found
 
@@ -144,6 +148,38 @@ class Told:
 
     def __str__(self) -> str:
         return f"{self.share:.0%} of its texts hold it, and {self.right:.0%} of the texts that hold it are its own"
+
+
+def _telling_numbers(cells: Cells, words: Words, question: Question, cohort: Cohort) -> list[Finding]:
+    """Texts whose first or last number is the answer, which is a number."""
+    kept = np.flatnonzero(np.isin(question.rows, words.rows))
+    answer = question.answers[0].at(kept)
+    written = cells.texts[np.isin(words.rows, answer.rows)] if cells.texts is not None else np.empty(0, dtype=object)
+    scores = []
+    for which, pattern in NUMBERS.items():
+        numbers = _found_numbers(written, pattern)
+        known = np.flatnonzero(~np.isnan(numbers))
+        if answer.numbers is not None and len(known) > len(numbers) / 2:
+            score = straight_number(numbers[known], answer.numbers[known], cohort.units[answer.rows[known]])
+            if score is not None and score.score >= SUSPECT[score.name] and score.low >= LOWEST:
+                scores.append((score.score, which, score))
+    if not scores:
+        return []
+    _, which, score = max(scores, key=lambda one: one[0])
+    certain = score.score >= CERTAIN[score.name]
+    what = f"the {which} number in the text foretells '{question.header}' {'without fail' if certain else 'almost without fail'}: {score}."
+    why = "Was the text written when the answer was known? Then it repeats the answer, and new texts will not hold the number."
+    fix = "If so, take the number out of the texts, or leave the column out."
+    return [Finding("error" if certain else "warning", "gives_answer_away", cells.header, what, why, fix)]
+
+
+def _found_numbers(texts: NDArray[np.object_], pattern: str) -> NDArray[np.float64]:
+    """(texts,), NaN without a number."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = pc.struct_field(pc.extract_regex(pa.array(texts, pa.large_string()), pattern), "number")
+    return np.asarray(pc.cast(found, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
 def _telling_words(cells: Cells, words: Words, question: Question, cohort: Cohort) -> list[Finding]:
