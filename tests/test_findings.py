@@ -291,9 +291,10 @@ def test_parts_and_time(tmp_path, shift, level):
         (["1/3/2024", "2/3/2024"], [None, None]),
         (["2024-02-31"], [None]),
         (["20240301", "20241301"], [19783, None]),
+        (["2024", "2024.0", "3024"], [19723, 19723, None]),
         (["1-Mar-2024", "01. march 2024 12:00", "1 xyz 2024"], [19783, 19783.5, None]),
     ],
-    ids=["year first, dotted", "month first", "day first", "day or month", "no such day", "compact", "names of months"],
+    ids=["year first, dotted", "month first", "day first", "day or month", "no such day", "compact", "years", "names of months"],
 )
 def test_dates_become_days(cells, expected):
     found = days(pd.Series(cells, dtype="str"))
@@ -635,12 +636,12 @@ def test_a_column_that_gives_one_class_of_several_away_is_a_note(tmp_path, role)
     assert finding.what.startswith("the column alone tells 'u' of 'y' from the other classes without fail: AUC 1.000, 95 % interval 0.9")
 
 
-@pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y%m%d", "%d-%b-%Y"])
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y%m%d", "%d-%b-%Y", "%Y"])
 def test_a_validation_part_that_looks_back_is_told(tmp_path, form):
     table = plain()
     later = table["part"].map({"validation": 0, "train": 400, "test": 800}).to_numpy()
     after = np.random.default_rng(0).integers(0, 200, len(table)) + later
-    table["day"] = (pd.to_datetime("2021-01-01") + pd.to_timedelta(after, unit="D")).strftime(form)
+    table["year" if form == "%Y" else "day"] = (pd.to_datetime("2021-01-01") + pd.to_timedelta(after, unit="D")).strftime(form)
     finding = one(inspected(tmp_path, table, study(table, a="numeric")), "time_looks_back")
     assert (finding.level, finding.count) == ("error", 80)
     assert finding.what.startswith(
@@ -675,6 +676,13 @@ def test_a_text_that_is_the_same_in_every_row_is_told_without_its_words(tmp_path
     table["note"] = "nothing of note"
     finding = one(inspected(tmp_path, table, study(table, a="numeric", note="text")), "constant")
     assert (finding.where, finding.what) == ("note", "every cell is the same.")
+
+
+def test_a_text_that_shares_no_word_with_others_is_an_id(tmp_path):
+    table = plain()
+    table["note"] = [f"case{number} file{number}" for number in range(len(table))]
+    finding = one(inspected(tmp_path, table, study(table, a="numeric", note="text")), "id_as_input")
+    assert (finding.level, finding.where, finding.what) == ("warning", "note", "100% of the words are met in one text only, like ids.")
 
 
 def test_parts_that_a_bare_table_gives_are_looked_at(tmp_path):

@@ -45,7 +45,7 @@ def experiment_findings(
     cohort = _cohort(sheet, _parts(sheet, tried, given=given), given=given)
     data = experiment.data
     pictures = picture_findings(tried.images, data.images_folder, cohort, allow_outside=data.allow_outside, progress=progress)
-    return by_level([*table_findings(sheet, cohort), *pictures]), missing_plans(sheet, cohort)
+    return by_level([*table_findings(sheet, cohort), *pictures]), missing_plans(sheet)
 
 
 def survey_findings(survey: Survey, file: TableFile, *, progress: Progress | None = None) -> tuple[Finding, ...]:

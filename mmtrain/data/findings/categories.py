@@ -28,7 +28,9 @@ LEAST_ROWS = 100
 
 def categories(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     """Everything of this family."""
-    return [found for cells in sheet.of_role("categorical") for found in [*_rare_categories(cells, cohort), *_unseen(cells, cohort)]]
+    columns = sheet.of_role("categorical")
+    sure = SURE / (2 * max(len(columns), 1))  # of two parts
+    return [found for cells in columns for found in [*_rare_categories(cells, cohort), *_unseen(cells, cohort, sure)]]
 
 
 def _named(names: list[str], codes: NDArray[np.int64]) -> str:
@@ -57,7 +59,7 @@ def _rare_categories(cells: Cells, cohort: Cohort) -> list[Finding]:
     return [Finding("note", "rare_categories", cells.header, what, why, fix, first_rows(held), count=len(held))]
 
 
-def _unseen(cells: Cells, cohort: Cohort) -> list[Finding]:
+def _unseen(cells: Cells, cohort: Cohort, sure: float) -> list[Finding]:
     """Categories of validation and test that training does not know."""
     if cohort.parts is None or names_each_row(cells):
         return []
@@ -67,7 +69,7 @@ def _unseen(cells: Cells, cohort: Cohort) -> list[Finding]:
     for part in (VALIDATION, TEST):
         rows = cohort.of_part(part)
         unseen = rows[~np.isin(cells.prints[rows], known) & ~cells.missing[rows]]
-        strange |= len(unseen) > UNSEEN * len(rows) and _beyond_chance(cells, cohort, unseen)
+        strange |= len(unseen) > UNSEEN * len(rows) and _beyond_chance(cells, cohort, unseen, sure)
         found.append(unseen)
     rows = np.concatenate(found)
     if not len(rows):
@@ -83,10 +85,10 @@ def _unseen(cells: Cells, cohort: Cohort) -> list[Finding]:
     return [Finding(level, "unseen_categories", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 
-def _beyond_chance(cells: Cells, cohort: Cohort, unseen: NDArray[np.int64]) -> bool:
+def _beyond_chance(cells: Cells, cohort: Cohort, unseen: NDArray[np.int64], sure: float) -> bool:
     """Whether chance would have put some row, or group, of the most frequent of these categories into training."""
     codes, names = cells.codes(unseen)
     most = int(np.bincount(distinct_pairs(codes, cohort.units[unseen])[0]).max())
     divided = cohort.parts >= 0 if cohort.parts is not None else np.zeros(cohort.rows, dtype=np.bool_)
     trained = len(cohort.of_part(TRAIN)) / max(int(divided.sum()), 1)
-    return cohort.given and len(names) * (1 - trained) ** most < SURE
+    return cohort.given and len(names) * (1 - trained) ** most < sure

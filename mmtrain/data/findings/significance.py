@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SURE = 0.001
-"""A test counts when its chance, corrected for all tests of its kind, is below this. There are five kinds, so one clean table in two
-hundred would be told of a difference that is chance; and the size of the difference has to matter besides."""
+"""A test counts when its chance, corrected for all tests of its kind that the table gives rise to, is below this. There are seven kinds:
+single columns, orders, empty cells, shifts of columns and of words, dates, unseen categories. So fewer than one clean table in a hundred
+is told of a difference that is chance; and the size of the difference has to matter besides."""
 
 LEAST_EXPECTED = 5
 """Rows that chance lets expect in each cell of a table for the chi-square test to hold (Cochran 1954)."""
