@@ -14,6 +14,7 @@ from mmtrain.data.findings import Finding
 from mmtrain.data.findings.cells import Sheet, read_sheet
 from mmtrain.data.findings.cohort import LEFT_OUT, Cohort
 from mmtrain.data.findings.finding import by_level
+from mmtrain.data.findings.labels import labels_of
 from mmtrain.data.findings.pictures.column import PictureColumn
 from mmtrain.data.findings.pictures.findings import picture_findings
 from mmtrain.data.findings.policies import MissingPlan, missing_plans
@@ -45,7 +46,7 @@ def experiment_findings(
     cohort = _cohort(sheet, _parts(sheet, tried, given=given), given=given)
     data = experiment.data
     pictures = picture_findings(tried.images, data.images_folder, cohort, allow_outside=data.allow_outside, progress=progress)
-    return by_level([*table_findings(sheet, cohort), *pictures]), missing_plans(sheet)
+    return by_level([*table_findings(sheet, cohort), *pictures]), missing_plans(sheet, cohort)
 
 
 def survey_findings(survey: Survey, file: TableFile, *, progress: Progress | None = None) -> tuple[Finding, ...]:
@@ -95,4 +96,4 @@ def _cohort(sheet: Sheet, parts: NDArray[np.int8] | None, *, given: bool) -> Coh
     classed = next((cells for cells in targets if cells.use.task in ("binary", "multiclass")), None)
     labels, classes = classed.codes(everyone) if classed is not None else (None, [])
     codes = groups[0].codes(everyone)[0] if groups else None
-    return Cohort(sheet.rows, parts, given, codes, labels, tuple(classes))
+    return Cohort(sheet.rows, parts, given, codes, labels, tuple(classes), tuple(labels_of(sheet)))

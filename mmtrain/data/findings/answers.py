@@ -10,7 +10,7 @@ import numpy as np
 
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import Cohort
-from mmtrain.data.findings.labels import Labels, labels_of
+from mmtrain.data.findings.labels import Labels
 from mmtrain.errors import counted
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Question:
 def questions(sheet: Sheet, cohort: Cohort, tasks: Sequence[str] = ("binary", "multiclass", "multilabel", "regression")) -> list[Question]:
     """The targets with these tasks that have two different answers at least."""
     wanted = {cells.use.target: cells for cells in reversed(sheet.of_role("target")) if cells.use.task in tasks}
-    labelled = {labels.header: labels for labels in labels_of(sheet)}
+    labelled = {labels.header: labels for labels in cohort.targets}
     found = []
     for header, cells in reversed(wanted.items()):
         labels = labelled.get(header)

@@ -10,7 +10,7 @@ from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.data.findings.cells import Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort, distinct_pairs
 from mmtrain.data.findings.finding import Finding, first_rows
-from mmtrain.data.findings.labels import Labels, labels_of
+from mmtrain.data.findings.labels import Labels
 from mmtrain.data.surveys.guess import shown
 from mmtrain.errors import counted, listed
 
@@ -23,10 +23,10 @@ FEW_TO_SCORE = 10
 """Rows (or groups) of a class in a scored part, below which its share of right answers is uncertain by 0.3 to either side."""
 
 
-def classes(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+def classes(sheet: Sheet, cohort: Cohort) -> list[Finding]:  # noqa: ARG001
     """Everything of this family."""
     found: list[Finding] = []
-    for labels in labels_of(sheet):
+    for labels in cohort.targets:
         found += _label_balance(labels) if labels.several else _class_balance(labels)
         found += _rare(labels, cohort)
     return found

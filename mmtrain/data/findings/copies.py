@@ -16,7 +16,6 @@ import pandas as pd
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
 from mmtrain.data.findings.finding import Finding, Level, first_rows
-from mmtrain.data.findings.labels import labels_of
 from mmtrain.errors import counted
 
 if TYPE_CHECKING:
@@ -161,7 +160,7 @@ def _leaked(sets: NDArray[np.int64], cohort: Cohort) -> tuple[Level, int]:
 def _torn(sets: NDArray[np.int64], sheet: Sheet, cohort: Cohort) -> NDArray[np.bool_]:
     """(sets,): which sets hold rows with different answers to some target; numbers differ where they are far apart."""
     torn = np.zeros(int(sets[-1, 0]) + 1, dtype=np.bool_)
-    for labels in labels_of(sheet):
+    for labels in cohort.targets:
         torn |= cohort.spans(sets, labels.sets())
     for cells in sheet.of_role("target"):
         if cells.use.task == "regression" and cells.numbers is not None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmtrain.columns import Column
 from mmtrain.data.findings.cells import Sheet
-from mmtrain.data.findings.labels import labels_of
+from mmtrain.data.findings.cohort import Cohort
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ def policies(column: Column) -> tuple[str, ...]:
     return tuple(str(name) for name in get_args(declared.annotation))
 
 
-def missing_plans(sheet: Sheet) -> tuple[MissingPlan, ...]:
+def missing_plans(sheet: Sheet, cohort: Cohort) -> tuple[MissingPlan, ...]:
     """Of each column that an experiment declares with a policy and that has empty cells."""
     plans = []
-    labels = next(iter(labels_of(sheet)), None)
+    labels = next(iter(cohort.targets), None)
     for cells in sheet.columns:
         column = cells.use.column
         names = policies(column) if column is not None else ()

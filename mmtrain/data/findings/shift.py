@@ -14,7 +14,7 @@ from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
 from mmtrain.data.findings.finding import Finding
-from mmtrain.data.findings.labels import Labels, labels_of
+from mmtrain.data.findings.labels import Labels
 from mmtrain.data.findings.significance import SURE, chi_square, holm, kolmogorov_smirnov
 from mmtrain.data.surveys.guess import shown
 from mmtrain.errors import listed
@@ -44,7 +44,7 @@ def shift(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     """Everything of this family; texts are compared word by word elsewhere."""
     if cohort.parts is None or not cohort.given:
         return []
-    several = [labels for labels in labels_of(sheet) if labels.several]
+    several = [labels for labels in cohort.targets if labels.several]
     train = cohort.one_of_each(cohort.of_part(TRAIN))
     compared = []
     for part in (VALIDATION, TEST):

@@ -20,6 +20,8 @@ VALLEY = 0.02
 """The most rows between two heaps of numbers."""
 SEPARATION = 4.0
 """Distance of two heaps in their own spreads (Ashman and others 1994 call 2 a clean separation)."""
+SEPARATION_OF_FEW = 6.0
+"""The same where a heap holds fewer than `LEAST_ROWS`: chance parts few numbers more often."""
 LEAST_HEAP = 5
 """Rows, or groups, of a heap: a slip of the pen is seldom made five times."""
 LEAST_DIFFERENT = 3
@@ -73,7 +75,12 @@ def _apart(low: NDArray[np.float64], high: NDArray[np.float64], logs: NDArray[np
     few = min(len(low), len(high)) < LEAST_ROWS
     rough = few * Z * MEDIAN_ERROR * float(np.hypot(spreads[0] / np.sqrt(len(low)), spreads[1] / np.sqrt(len(high))))
     alike = max(spreads) <= (ALIKE_OF_FEW if few else ALIKE_SPREADS) * min(spreads)
-    return bool(_is_unit(float(np.exp(middles[1] - middles[0])), rough) and distance >= SEPARATION and between <= VALLEY and alike)
+    return bool(
+        _is_unit(float(np.exp(middles[1] - middles[0])), rough)
+        and distance >= (SEPARATION_OF_FEW if few else SEPARATION)
+        and between <= VALLEY
+        and alike
+    )
 
 
 def _heap(logs: NDArray[np.float64]) -> bool:
