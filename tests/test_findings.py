@@ -12,7 +12,7 @@ from tiny import write_experiment
 from mmtrain.cli.app import run
 from mmtrain.data.findings.dates import days
 from mmtrain.data.findings.foretold import foretold_class, ordered_class
-from mmtrain.data.findings.significance import chi_square, chi_square_tail, holm, kolmogorov_smirnov, rank_sum
+from mmtrain.data.findings.significance import cautious_rank_sum, chi_square, chi_square_tail, holm, kolmogorov_smirnov, rank_sum
 from mmtrain.workflows.inspect import inspect_experiment, inspect_table, write_page
 
 SYLLABLES = ["ka", "lo", "mi", "ra", "su", "te", "no", "vi", "pe", "du", "fa", "go", "hi", "ju", "ba", "re"]
@@ -411,6 +411,16 @@ def test_rank_sum_counts_ties_half():
     area, chance = rank_sum(np.arange(20.0) + 10, np.arange(20.0))
     assert area == pytest.approx(0.875)
     assert chance == pytest.approx(4.97e-5, rel=0.05)
+
+
+def test_a_cautious_rank_sum_takes_no_spread_for_a_difference():
+    random, alarms = np.random.default_rng(0), {rank_sum: 0, cautious_rank_sum: 0}
+    for _ in range(500):
+        samples = random.normal(0, 1, 40), random.normal(0, 0.05, 400)
+        for test in alarms:
+            alarms[test] += test(*samples)[1] < 0.05
+    assert alarms[rank_sum] > 80
+    assert 15 <= alarms[cautious_rank_sum] <= 40
 
 
 # The command

@@ -12,7 +12,7 @@ from mmtrain.data.findings.cells import Sheet
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.finding import Finding
 from mmtrain.data.findings.foretold import picked
-from mmtrain.data.findings.significance import SURE, holm, normal_tail, rank_sum, ranks
+from mmtrain.data.findings.significance import SURE, cautious_rank_sum, holm, normal_tail, ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ORDERED = 0.15
 """How far from 0.5 the AUC of an order has to be, and half of how far from 0 a rank correlation."""
 LEAST_ROWS = 10
-"""Rows of a class and of the others, or in all."""
+"""Rows, or groups, of a class and of the others, or in all."""
 MOST_UNNUMBERED = 0.05
 """The share of ids without a number, as of a pilot, from which the numbers are no order."""
 MOST_TOLD = 3
@@ -36,15 +36,12 @@ class Order(NamedTuple):
 
 
 def ordering(sheet: Sheet, cohort: Cohort, asked: Sequence[Question]) -> list[Finding]:
-    """One row of each group is looked at. Of each target the first order that tells is told: ids, then groups, then rows.
-
-    Mean places of groups would not do: those of many rows lie close together, and a rank sum takes that for a difference.
-    """
+    """Every group counts once in a class. Of each target the first order that tells is told: ids, then groups, then rows."""
     scored = []
     for question in asked:
-        kept = picked(np.flatnonzero(np.isin(question.rows, cohort.one_of_each(question.rows))))
+        kept = picked(np.arange(len(question.rows)))
         for order in _orders(sheet):
-            scored += [(question, order, _ordered(order.places, answer.at(kept))) for answer in question.answers]
+            scored += [(question, order, _ordered(order.places, answer.at(kept), cohort.units)) for answer in question.answers]
     corrected = holm([chance for *_, (_, chance, _) in scored])
     found: dict[str, tuple[Order, Question, list[tuple[float, str]]]] = {}
     for (question, order, (size, _, told)), chance in zip(scored, corrected, strict=True):
@@ -70,21 +67,22 @@ def _told(order: Order, question: Question, places: Sequence[tuple[float, str]])
     return Finding("warning" if order.role == "id" else "note", "order_tells_label", order.header, what, why, fix)
 
 
-def _ordered(order: NDArray[np.float64], answer: Answer) -> tuple[float, float, str]:
+def _ordered(order: NDArray[np.float64], answer: Answer, units: NDArray[np.int64]) -> tuple[float, float, str]:
     """How far the order is from chance, how likely that is by chance, and in words."""
     answer = answer.at(np.flatnonzero(~np.isnan(order[answer.rows])))
-    order = order[answer.rows]
+    order, units = order[answer.rows], units[answer.rows]
     if answer.labels is None:
-        if answer.numbers is None or len(order) < LEAST_ROWS:
+        _, first = np.unique(units, return_index=True)
+        if answer.numbers is None or len(first) < LEAST_ROWS:
             return 0.0, 1.0, ""
-        correlation = float(np.corrcoef(ranks(order), ranks(answer.numbers))[0, 1])
-        chance = normal_tail(correlation * np.sqrt(len(order) - 1))  # Spearman 1904; the normal limit of Hotelling and Pabst 1936
+        correlation = float(np.corrcoef(ranks(order[first]), ranks(answer.numbers[first]))[0, 1])
+        chance = normal_tail(correlation * np.sqrt(len(first) - 1))  # Spearman 1904; the normal limit of Hotelling and Pabst 1936
         return abs(correlation) / 2, chance, f"their rank correlation is {correlation:.2f}"
     areas = []
     for label in range(len(answer.classes)):
-        inside, outside = order[answer.labels == label], order[answer.labels != label]
+        inside, outside = (_places(order[mask], units[mask]) for mask in (answer.labels == label, answer.labels != label))
         if min(len(inside), len(outside)) >= LEAST_ROWS:
-            areas.append((*rank_sum(inside, outside), answer.called(label)))
+            areas.append((*cautious_rank_sum(inside, outside), answer.called(label)))
     if not areas:
         return 0.0, 1.0, ""
     chances = holm([chance for _, chance, _ in areas])
@@ -96,3 +94,9 @@ def _ordered(order: NDArray[np.float64], answer: Answer) -> tuple[float, float, 
         chance,
         f"those of {name} come {'later' if area > 0.5 else 'earlier'}, with an AUC of {max(area, 1 - area):.2f}",
     )
+
+
+def _places(order: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The mean place of each unit; that of many rows is nearer to the middle."""
+    known, codes = np.unique(units, return_inverse=True)
+    return np.bincount(codes, order, minlength=len(known)) / np.maximum(np.bincount(codes, minlength=len(known)), 1)
