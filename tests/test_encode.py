@@ -14,7 +14,7 @@ from mmtrain.data.cache import COLUMNS, entries
 from mmtrain.data.tables.table import read
 from mmtrain.errors import DataError, RunError
 from mmtrain.targets import tasks
-from mmtrain.workflows.prepare import check_training_answers, read_data, split_rows
+from mmtrain.workflows.prepare import check_training_part, read_data, split_rows
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -357,10 +357,29 @@ def test_training_rows_with_nothing_to_tell_apart_are_refused(tmp_path, target, 
     experiment = config.load(write_experiment(tmp_path / "e.yaml", {"columns": columns, "split": {"method": "column"}}))
     data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
     with pytest.raises(DataError) as caught:
-        check_training_answers(experiment, data.table, split_rows(experiment, data.table))
+        check_training_part(experiment, data.table, split_rows(experiment, data.table))
     assert str(caught.value) == message
     assert encode.fit(experiment, data.table, np.arange(4)).targets["y"].columns == {"regression": ()}.get(
         target["task"], tuple(sorted({answer for answer in answers if answer}))
+    )
+
+
+def test_training_rows_that_all_weigh_nothing_are_refused(tmp_path):
+    table = {
+        "x": ["1", "2", "3", "4"],
+        "y": ["a", "b", "a", "b"],
+        "w": ["0", "0", "1", "2"],
+        "part": ["train", "train", "validation", "test"],
+    }
+    columns = {"x": {"role": "numeric"}, "y": {"role": "target", "task": "multiclass"}, "w": {"role": "weight"}, "part": {"role": "split"}}
+    write_table(tmp_path / "table.csv", rows_of(table))
+    experiment = config.load(write_experiment(tmp_path / "e.yaml", {"columns": columns, "split": {"method": "column"}}))
+    data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
+    with pytest.raises(DataError) as caught:
+        check_training_part(experiment, data.table, split_rows(experiment, data.table))
+    assert str(caught.value) == (
+        "table.csv: w: in the training part, no row has a weight above 0. Give the rows that are to count a weight, or remove the role. "
+        + WAY
     )
 
 

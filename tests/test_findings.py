@@ -12,7 +12,7 @@ from tiny import write_experiment
 from mmtrain.cli.app import run
 from mmtrain.data.findings.dates import days
 from mmtrain.data.findings.foretold import foretold_class, ordered_class
-from mmtrain.data.findings.significance import chi_square, chi_square_tail, holm, kolmogorov_smirnov, rank_sum
+from mmtrain.data.findings.significance import cautious_rank_sum, chi_square, chi_square_tail, holm, kolmogorov_smirnov, rank_sum
 from mmtrain.workflows.inspect import inspect_experiment, inspect_table, write_page
 
 SYLLABLES = ["ka", "lo", "mi", "ra", "su", "te", "no", "vi", "pe", "du", "fa", "go", "hi", "ju", "ba", "re"]
@@ -291,9 +291,10 @@ def test_parts_and_time(tmp_path, shift, level):
         (["1/3/2024", "2/3/2024"], [None, None]),
         (["2024-02-31"], [None]),
         (["20240301", "20241301"], [19783, None]),
+        (["2024", "2024.0", "3024"], [19723, 19723, None]),
         (["1-Mar-2024", "01. march 2024 12:00", "1 xyz 2024"], [19783, 19783.5, None]),
     ],
-    ids=["year first, dotted", "month first", "day first", "day or month", "no such day", "compact", "names of months"],
+    ids=["year first, dotted", "month first", "day first", "day or month", "no such day", "compact", "years", "names of months"],
 )
 def test_dates_become_days(cells, expected):
     found = days(pd.Series(cells, dtype="str"))
@@ -410,6 +411,16 @@ def test_rank_sum_counts_ties_half():
     area, chance = rank_sum(np.arange(20.0) + 10, np.arange(20.0))
     assert area == pytest.approx(0.875)
     assert chance == pytest.approx(4.97e-5, rel=0.05)
+
+
+def test_a_cautious_rank_sum_takes_no_spread_for_a_difference():
+    random, alarms = np.random.default_rng(0), {rank_sum: 0, cautious_rank_sum: 0}
+    for _ in range(500):
+        samples = random.normal(0, 1, 40), random.normal(0, 0.05, 400)
+        for test in alarms:
+            alarms[test] += test(*samples)[1] < 0.05
+    assert alarms[rank_sum] > 80
+    assert 15 <= alarms[cautious_rank_sum] <= 40
 
 
 # The command
@@ -635,12 +646,12 @@ def test_a_column_that_gives_one_class_of_several_away_is_a_note(tmp_path, role)
     assert finding.what.startswith("the column alone tells 'u' of 'y' from the other classes without fail: AUC 1.000, 95 % interval 0.9")
 
 
-@pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y%m%d", "%d-%b-%Y"])
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y%m%d", "%d-%b-%Y", "%Y"])
 def test_a_validation_part_that_looks_back_is_told(tmp_path, form):
     table = plain()
     later = table["part"].map({"validation": 0, "train": 400, "test": 800}).to_numpy()
     after = np.random.default_rng(0).integers(0, 200, len(table)) + later
-    table["day"] = (pd.to_datetime("2021-01-01") + pd.to_timedelta(after, unit="D")).strftime(form)
+    table["year" if form == "%Y" else "day"] = (pd.to_datetime("2021-01-01") + pd.to_timedelta(after, unit="D")).strftime(form)
     finding = one(inspected(tmp_path, table, study(table, a="numeric")), "time_looks_back")
     assert (finding.level, finding.count) == ("error", 80)
     assert finding.what.startswith(
@@ -677,6 +688,13 @@ def test_a_text_that_is_the_same_in_every_row_is_told_without_its_words(tmp_path
     assert (finding.where, finding.what) == ("note", "every cell is the same.")
 
 
+def test_a_text_that_shares_no_word_with_others_is_an_id(tmp_path):
+    table = plain()
+    table["note"] = [f"case{number} file{number}" for number in range(len(table))]
+    finding = one(inspected(tmp_path, table, study(table, a="numeric", note="text")), "id_as_input")
+    assert (finding.level, finding.where, finding.what) == ("warning", "note", "100% of the words are met in one text only, like ids.")
+
+
 def test_parts_that_a_bare_table_gives_are_looked_at(tmp_path):
     table = plain()
     table.loc[table["part"] == "test", "a"] += 9
@@ -685,9 +703,23 @@ def test_parts_that_a_bare_table_gives_are_looked_at(tmp_path):
     assert (finding.level, finding.where) == ("warning", "a")
 
 
-def test_a_far_number_of_one_group_is_no_code(tmp_path):
-    table = plain()
-    table["patient"] = np.arange(len(table)) // 8
+def patients(table, rows=8):
+    """Of each patient so many rows, all of one part."""
+    table["patient"] = np.arange(len(table)) // rows
     table["part"] = table.groupby("patient")["part"].transform("first")
+    return table
+
+
+def test_a_far_number_in_many_rows_of_one_group_is_one_slip(tmp_path):
+    table = patients(plain())
     table.loc[table["patient"] == 3, "a"] = 999
-    assert "outliers" not in kinds(inspected(tmp_path, table, study(table, a="numeric", patient="group")))
+    finding = one(inspected(tmp_path, table, study(table, a="numeric", patient="group")), "outliers")
+    assert (finding.level, finding.count) == ("warning", 8)
+
+
+@pytest.mark.parametrize(("groups", "kind"), [(1, "outliers"), (6, "mixed_units")])
+def test_months_of_one_patient_are_a_slip_and_those_of_several_a_unit(tmp_path, groups, kind):
+    table = patients(plain())
+    table.loc[table["patient"] < groups, "a"] *= 12
+    found = inspected(tmp_path, table, study(table, a="numeric", patient="group"))
+    assert [(one.kind, one.count) for one in found.findings if one.where == "a"] == [(kind, 8 * groups)]

@@ -182,7 +182,7 @@ class MultilabelTarget(Target):
         """The labels: those of the file, or those that occur, by name."""
         if self.labels:
             return list(self.labels)
-        return sorted({name for names in split_labels(cells[self.column], self.separator) for name in names})
+        return sorted({name for names in split_labels(cells[self.column].drop_duplicates(), self.separator) for name in names})
 
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedMultilabel:
         """The labels of training rows."""

@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data.findings import Finding
-from mmtrain.data.findings.cells import Sheet, Use, read_sheet, uses_of
+from mmtrain.data.findings.cells import Sheet, read_sheet
 from mmtrain.data.findings.cohort import LEFT_OUT, Cohort
 from mmtrain.data.findings.finding import by_level
+from mmtrain.data.findings.labels import labels_of
 from mmtrain.data.findings.pictures.column import PictureColumn
 from mmtrain.data.findings.pictures.findings import picture_findings
 from mmtrain.data.findings.policies import MissingPlan, missing_plans
 from mmtrain.data.findings.table import table_findings
 from mmtrain.data.findings.unused import worth_a_look
+from mmtrain.data.findings.uses import Use, uses_of
 from mmtrain.data.pictures.decode import Progress
 from mmtrain.data.surveys.survey import Survey
 from mmtrain.data.tables.table import PIECE
@@ -49,7 +51,11 @@ def experiment_findings(
 
 def survey_findings(survey: Survey, file: TableFile, *, progress: Progress | None = None) -> tuple[Finding, ...]:
     """Everything that was found in a table whose roles were guessed."""
-    uses = [Use(one.header, one.guess.role, None, str(one.guess.options.get("task", ""))) for one in survey.used]
+    uses = [
+        Use(one.header, one.guess.role, task=str(options.get("task", "")), separator=str(options.get("separator", "")))
+        for one in survey.used
+        for options in [one.guess.options]
+    ]
     sheet = read_sheet(file, uses, survey.rows)
     parts = _marked(sheet)
     cohort = _cohort(sheet, parts, given=parts is not None)
@@ -90,4 +96,4 @@ def _cohort(sheet: Sheet, parts: NDArray[np.int8] | None, *, given: bool) -> Coh
     classed = next((cells for cells in targets if cells.use.task in ("binary", "multiclass")), None)
     labels, classes = classed.codes(everyone) if classed is not None else (None, [])
     codes = groups[0].codes(everyone)[0] if groups else None
-    return Cohort(sheet.rows, parts, given, codes, labels, tuple(classes))
+    return Cohort(sheet.rows, parts, given, codes, labels, tuple(classes), tuple(labels_of(sheet)))

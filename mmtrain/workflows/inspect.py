@@ -167,8 +167,9 @@ def _classes(target: Column, file: TableFile, header: str, profile: Profile) -> 
     if isinstance(target, MultilabelTarget) and not target.labels:
         counts: Counter[str] = Counter()
         for piece in file.pieces([header], size=PIECE):
-            for names in split_labels(piece[header], target.separator):
-                counts.update(set(names))
+            times = piece[header].value_counts()
+            for names, rows in zip(split_labels(times.index.to_series(), target.separator), times.tolist(), strict=True):
+                counts.update(dict.fromkeys(names, rows))
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     if isinstance(target, MultilabelTarget):
         return {header: sum(rows for value, rows in profile.frequent if value.strip().lower() in YES)}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import Column, Group, Id, Split
+from mmtrain.columns import Column, Group, Id, Split, Weight
 from mmtrain.columns.base import shared_names
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import fewest_units
@@ -27,7 +27,7 @@ from mmtrain.data.tables.table_file import content_hash
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
-from mmtrain.targets import Answers
+from mmtrain.targets import Answers, Target
 
 
 @dataclass(frozen=True)
@@ -77,17 +77,18 @@ def split_rows(experiment: Experiment, table: Table) -> Parts:
     return hold_back(parts, rows, coverage=evaluation.conformal, fewest=fewest, seed=evaluation.seed)
 
 
-def check_training_answers(experiment: Experiment, table: Table, parts: Parts) -> None:
-    """Training rows alone have answers to tell apart, not only the table as a whole. Raises DataError.
+def check_training_part(experiment: Experiment, table: Table, parts: Parts) -> None:
+    """Training rows alone have answers to tell apart and a weight, not only the table as a whole. Raises DataError.
 
     The first fault of each column is told, as the others follow from it.
     """
     way = "Divide the rows in another way: set another `split.seed` or `split.method`, or mark other rows train."
     problems = [
         Problem(f"{table.path.name}: {header}", f"in the training part, {fault.what}", f"{fault.fix} {way}")
-        for target in experiment.targets.values()
-        for header in target.reads()
-        for fault in target.faults(table.cells(header, parts.train))[:1]
+        for column in experiment.columns.values()
+        if isinstance(column, Target | Weight)
+        for header in column.reads()
+        for fault in column.faults(table.cells(header, parts.train))[:1]
     ]
     if problems:
         raise DataError(problems)

@@ -1,4 +1,4 @@
-"""The answers of a table as findings need them, target by target."""
+"""What the targets of a table ask, as findings need it: each is one question, with one answer per row, or with one for each label."""
 
 from __future__ import annotations
 
@@ -10,21 +10,26 @@ import numpy as np
 
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import Cohort
+from mmtrain.data.findings.labels import Labels
+from mmtrain.errors import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MOST_LABELS = 50
+"""Labels of one target that are looked at, the most frequent ones."""
+
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """One target with one answer per row: a class or a number. Targets with several labels per row are not looked at."""
+    """One answer per row: a class, a number, or whether the row has a label."""
 
-    header: str
     rows: NDArray[np.int64]
     """Whose answers are known and may be looked at: none of the test part."""
-    labels: NDArray[np.int64] | None = None
+    labels: NDArray[np.integer] | None = None
     """(rows,) codes, none negative; None for a number."""
     classes: tuple[str, ...] = ()
+    """Of a label its name alone: all other rows have the code 1."""
     numbers: NDArray[np.float64] | None = None
     """(rows,)."""
 
@@ -32,26 +37,69 @@ class Answer:
         """Only the rows at these positions in `rows`."""
         labels = None if self.labels is None else self.labels[kept]
         numbers = None if self.numbers is None else self.numbers[kept]
-        return Answer(self.header, self.rows[kept], labels, self.classes, numbers)
+        return Answer(self.rows[kept], labels, self.classes, numbers)
+
+    def called(self, code: int) -> str:
+        """A class in a sentence."""
+        return f"'{self.classes[code]}'" if code < len(self.classes) else "the others"
 
 
-def answers(sheet: Sheet, cohort: Cohort, tasks: Sequence[str] = ("binary", "multiclass", "regression")) -> list[Answer]:
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One target."""
+
+    header: str
+    answers: tuple[Answer, ...]
+    """All of the same rows."""
+    labels: int = 0
+    """How many labels the target has; 0 where a row has one answer."""
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Whose answers are known and may be looked at."""
+        return self.answers[0].rows
+
+    def named(self, answers: int) -> str:
+        """The target in a sentence, or so many of its labels."""
+        return f"{answers:,} of the {counted(self.labels, 'label')} of '{self.header}'" if self.labels else f"'{self.header}'"
+
+
+def questions(sheet: Sheet, cohort: Cohort, tasks: Sequence[str] = ("binary", "multiclass", "multilabel", "regression")) -> list[Question]:
     """The targets with these tasks that have two different answers at least."""
+    wanted = {cells.use.target: cells for cells in reversed(sheet.of_role("target")) if cells.use.task in tasks}
+    labelled = {labels.header: labels for labels in cohort.targets}
     found = []
-    for cells in sheet.of_role("target"):
-        if cells.use.task in tasks:
-            answer = _answer(cells, cohort)
-            if len(answer.rows):
-                found.append(answer)
-    return found
+    for header, cells in reversed(wanted.items()):
+        labels = labelled.get(header)
+        if labels is not None and labels.several:
+            found.append(Question(header, _of_labels(labels, cohort), len(labels.names)))
+        else:
+            answer = _number(cells, cohort) if labels is None else _class(labels, cells, cohort)
+            found.append(Question(header, (answer,) if answer is not None else ()))
+    return [question for question in found if question.answers]
 
 
-def _answer(cells: Cells, cohort: Cohort) -> Answer:
-    rows = cohort.for_answers
-    if cells.use.task == "regression" and cells.numbers is not None:
-        rows = rows[~np.isnan(cells.numbers[rows])]
-        numbers = cells.numbers[rows]
-        return Answer(cells.header, rows if len(np.unique(numbers)) > 1 else rows[:0], numbers=numbers)
-    rows = rows[~cells.missing[rows]]
+def _number(cells: Cells, cohort: Cohort) -> Answer | None:
+    if cells.numbers is None:
+        return None
+    rows = cohort.for_answers[~np.isnan(cells.numbers[cohort.for_answers])]
+    numbers = cells.numbers[rows]
+    return Answer(rows, numbers=numbers) if len(np.unique(numbers)) > 1 else None
+
+
+def _class(labels: Labels, cells: Cells, cohort: Cohort) -> Answer | None:
+    rows = cohort.for_answers[labels.known[cohort.for_answers]]
     codes, names = cells.codes(rows)
-    return Answer(cells.header, rows if len(names) > 1 else rows[:0], codes, tuple(names))
+    return Answer(rows, codes, tuple(names)) if len(names) > 1 else None
+
+
+def _of_labels(labels: Labels, cohort: Cohort) -> tuple[Answer, ...]:
+    rows = cohort.for_answers[labels.known[cohort.for_answers]]
+    found = []
+    for label in labels.most(MOST_LABELS):
+        other = np.ones(cohort.rows, dtype=np.int8)
+        other[labels.holders(label)] = 0
+        codes = other[rows]
+        if 0 < int(codes.sum()) < len(codes):
+            found.append(Answer(rows, codes, (labels.names[label],)))
+    return tuple(found)

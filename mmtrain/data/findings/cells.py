@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import Column
 from mmtrain.columns.numeric import numbers
 from mmtrain.data.findings.dates import days
 from mmtrain.data.findings.scripts import scripts
+from mmtrain.data.findings.uses import Use
 from mmtrain.data.tables.table import PIECE
 from mmtrain.data.tables.table_file import TableFile, gathered
-from mmtrain.targets import Target
 from mmtrain.threads import in_threads
 
 if TYPE_CHECKING:
@@ -37,29 +36,6 @@ WITH_NUMBERS = ("numeric", "categorical", "target", "id", "group", "date")
 """Roles whose cells may be read as numbers."""
 
 LAST_NUMBER = r"(?P<number>[0-9]{1,15})[^0-9]*$"
-
-
-@dataclass(frozen=True)
-class Use:
-    """What a header of the table is for."""
-
-    header: str
-    role: str
-    """Of the experiment, or guessed; `date` and `belongs` (whom a row belongs to) for columns that the experiment does not use."""
-    column: Column | None = None
-    """As declared; None for a guess."""
-    task: str = ""
-    """Of a target."""
-
-    @property
-    def is_input(self) -> bool:
-        """Whether it feeds the network."""
-        return self.role in ("numeric", "categorical", "text", "image")
-
-    @property
-    def policy(self) -> str:
-        """What becomes of missing cells; empty where nothing is said."""
-        return str(getattr(self.column, "missing", ""))
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,12 +211,3 @@ def prints(values: NDArray[np.object_]) -> NDArray[np.uint64]:
     if not len(values):
         return np.empty(0, dtype=np.uint64)
     return np.maximum(pd.util.hash_array(values, categorize=False), np.uint64(1))
-
-
-def uses_of(columns: Mapping[str, Column]) -> list[Use]:
-    """What the columns of an experiment read; targets with several columns of labels have one use each."""
-    return [
-        Use(header or key, column.role, column, column.task if isinstance(column, Target) else "")
-        for key, column in columns.items()
-        for header in column.reads()
-    ]

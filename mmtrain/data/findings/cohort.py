@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.columns.bookkeeping import PARTS
+from mmtrain.data.findings.labels import Labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +34,8 @@ class Cohort:
     """(rows,): code of the class by the first target that has classes, -1 for a row without one; None without such a target."""
     classes: tuple[str, ...] = field(default=())
     """Names of the classes, by code."""
+    targets: tuple[Labels, ...] = ()
+    """The classes or labels of every target that has any."""
 
     def of_part(self, part: int) -> NDArray[np.int64]:
         """The rows of a part; none where the rows could not be divided."""

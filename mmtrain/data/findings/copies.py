@@ -31,6 +31,8 @@ LONG = 60
 OFTEN = 0.01
 """A text in more than this share of the rows, and in `LEAST_OFTEN` of them, is boilerplate rather than a copy."""
 LEAST_OFTEN = 10
+FAR_APART = 0.5
+"""Standard deviations between the numbers of two copies, from which they are two answers and not one that was measured twice."""
 MUCH, LITTLE = 0.01, 0.001
 """Shares of a part's rows that are copies of training rows: they move its scores by so much at most. From the first on an error, below
 the second a note."""
@@ -41,7 +43,7 @@ def copies(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     same_rows = equal_rows(sheet)
     found = _of_rows(sheet, cohort, same_rows)
     for cells in sheet.of_role("text"):
-        found += _of_texts(cells, cohort, same_rows)
+        found += _of_texts(sheet, cells, cohort, same_rows)
     return found
 
 
@@ -98,10 +100,10 @@ def _of_rows(sheet: Sheet, cohort: Cohort, sets: NDArray[np.int64]) -> list[Find
         return []
     more = len(_later(sets))
     what = f"{counted(more, 'row')} {'repeats' if more == 1 else 'repeat'} an earlier one in every input column."
-    return [_told(sets, cohort, sheet.name, "rows", what), *_disagreeing(sets, cohort, sheet.name, "rows")]
+    return [_told(sets, cohort, sheet.name, "rows", what), *_disagreeing(sets, _torn(sets, sheet, cohort), sheet.name, "rows")]
 
 
-def _of_texts(cells: Cells, cohort: Cohort, same_rows: NDArray[np.int64]) -> list[Finding]:
+def _of_texts(sheet: Sheet, cells: Cells, cohort: Cohort, same_rows: NDArray[np.int64]) -> list[Finding]:
     """Long texts that occur again, in rows that differ otherwise and belong to other groups."""
     if cells.lengths is None:
         return []
@@ -119,7 +121,7 @@ def _of_texts(cells: Cells, cohort: Cohort, same_rows: NDArray[np.int64]) -> lis
     number = int(sets[-1, 0]) + 1
     noun = "text is" if number == 1 else "texts are"
     what = f"{number:,} long {noun} found in more than one row, in {counted(len(sets), 'row')} that differ otherwise."
-    return [_told(sets, cohort, cells.header, "texts", what), *_disagreeing(sets, cohort, cells.header, "texts")]
+    return [_told(sets, cohort, cells.header, "texts", what), *_disagreeing(sets, _torn(sets, sheet, cohort), cells.header, "texts")]
 
 
 def _later(sets: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -155,9 +157,26 @@ def _leaked(sets: NDArray[np.int64], cohort: Cohort) -> tuple[Level, int]:
     return "error" if worst >= MUCH else "warning" if worst >= LITTLE else "note", int(leaked.sum())
 
 
-def _disagreeing(sets: NDArray[np.int64], cohort: Cohort, where: str, noun: str) -> list[Finding]:
+def _torn(sets: NDArray[np.int64], sheet: Sheet, cohort: Cohort) -> NDArray[np.bool_]:
+    """(sets,): which sets hold rows with different answers to some target; numbers differ where they are far apart."""
+    torn = np.zeros(int(sets[-1, 0]) + 1, dtype=np.bool_)
+    for labels in cohort.targets:
+        torn |= cohort.spans(sets, labels.sets())
+    for cells in sheet.of_role("target"):
+        if cells.use.task == "regression" and cells.numbers is not None:
+            values = pd.Series(cells.numbers[sets[:, 1]]).groupby(sets[:, 0])
+            torn |= (values.max() - values.min()).to_numpy() > FAR_APART * _spread(cells.numbers)
+    return torn
+
+
+def _spread(numbers: NDArray[np.float64]) -> float:
+    """The standard deviation, by the middle half of the numbers where they are not all equal: a few far ones would swell it."""
+    low, high = np.nanquantile(numbers, (0.25, 0.75))
+    return float((high - low) / 1.349) or float(np.nanstd(numbers))
+
+
+def _disagreeing(sets: NDArray[np.int64], split: NDArray[np.bool_], where: str, noun: str) -> list[Finding]:
     """Copies with different answers."""
-    split = cohort.spans(sets, cohort.labels)
     if not split.any():
         return []
     rows = sets[split[sets[:, 0]], 1]

@@ -4,9 +4,9 @@ The column is cut into values, or ranges of a number; each row is foretold from 
 value, and rows of a group are in one fold. So a value that is met once, or in one group only, foretells nothing (leave-out target
 encoding, Micci-Barreca 2001). Missing is a value like any other.
 
-Score: AUC for classes, the mean over classes one against the rest; R2 for numbers. Intervals by the influence of every row on the
-score, added up by group (DeLong and others 1988, with groups Obuchowski 1997), and never closer to a perfect score than the rule of
-three allows: none of n units failed, so up to 3/n may (Hanley and Lippman-Hand 1983).
+Score: AUC for classes, the mean over classes one against the rest; R2 for numbers, or for their ranks. Intervals by the influence of
+every row on the score, added up by group (DeLong and others 1988, with groups Obuchowski 1997), and never closer to a perfect score than
+the rule of three allows: none of n units failed, so up to 3/n may (Hanley and Lippman-Hand 1983).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.data.findings.cohort import distinct_pairs
-from mmtrain.data.findings.significance import ranks
+from mmtrain.data.findings.significance import normal_tail, ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +33,7 @@ PRIOR = 2.0
 """Rows of average answers that every value is given: it takes more than one or two rows to foretell anything."""
 MOST_RANGES = 32
 Z = 1.96
+RANKED = "R2 of ranks"
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,27 @@ class Foretold:
     """A score with its 95 % interval."""
 
     name: str
-    """`AUC` or `R2`."""
+    """`AUC`, `R2` or `RANKED`."""
     score: float
     low: float
     high: float
+    chance: float = 0.0
+    """That a column of pure chance has such an AUC, by the normal limit of the rank sum; 0 for an R2, which chance never makes large."""
     label: int = -1
     """The class that is told from all others; -1 where all classes count."""
     best: Foretold | None = None
     """Of the class that is foretold best, where several count."""
 
+    @property
+    def surest(self) -> Foretold:
+        """Of the class that is foretold best, where there are several."""
+        return self if self.best is None else self.best
+
     def __str__(self) -> str:
         return f"{self.name} {self.score:.3f}, 95 % interval {self.low:.3f} to {self.high:.3f}"
 
 
-def foretold_class(values: NDArray[np.int64], labels: NDArray[np.int64], units: NDArray[np.int64]) -> Foretold | None:
+def foretold_class(values: NDArray[np.int64], labels: NDArray[np.integer], units: NDArray[np.int64]) -> Foretold | None:
     """How well codes of a column foretell codes of classes; all (n,), none negative. None where no class has enough rows.
 
     `units` are codes of what was drawn independently: groups, or rows.
@@ -63,7 +71,7 @@ def foretold_class(values: NDArray[np.int64], labels: NDArray[np.int64], units: 
     return _ranked(kept, _left_out_means(values, answers, units), labels, units) if len(kept) else None
 
 
-def ordered_class(numbers: NDArray[np.float64], labels: NDArray[np.int64], units: NDArray[np.int64]) -> Foretold | None:
+def ordered_class(numbers: NDArray[np.float64], labels: NDArray[np.integer], units: NDArray[np.int64]) -> Foretold | None:
     """How well the size of numbers tells classes, each class by its own direction; all (n,), a number in every row.
 
     Ranges and folds would cost a column a hundredth or two that tells them so.
@@ -75,29 +83,53 @@ def ordered_class(numbers: NDArray[np.float64], labels: NDArray[np.int64], units
     return _ranked(kept, np.where(upward, numbers[:, None], -numbers[:, None]), labels, units)
 
 
-def _ranked(kept: NDArray[np.int64], guesses: NDArray[np.float64], labels: NDArray[np.int64], units: NDArray[np.int64]) -> Foretold:
+def _ranked(kept: NDArray[np.int64], guesses: NDArray[np.float64], labels: NDArray[np.integer], units: NDArray[np.int64]) -> Foretold:
     """The mean AUC of the classes `kept`, each with its column of `guesses` (n, classes)."""
     areas, influences = zip(*(_area(labels == label, guesses[:, k]) for k, label in enumerate(kept)), strict=True)
-    every = _with_interval("AUC", float(np.mean(areas)), np.mean(influences, axis=0), units, _fewest(labels, units, kept))
+    every = _area_with_interval(float(np.mean(areas)), np.mean(influences, axis=0), units, _fewest(labels, units, kept))
     if len(kept) == 1:
         return every
     k = int(np.argmax(areas))
-    best = _with_interval("AUC", float(areas[k]), influences[k], units, _fewest(labels, units, kept[k : k + 1]))
+    best = _area_with_interval(float(areas[k]), influences[k], units, _fewest(labels, units, kept[k : k + 1]))
     return replace(every, best=replace(best, label=int(kept[k])))
 
 
+def _area_with_interval(area: float, influence: NDArray[np.float64], units: NDArray[np.int64], fewest: int) -> Foretold:
+    """An AUC whose rarest class has `fewest` units; of several classes the chance is that of the rarest alone, which is larger."""
+    others = max(len(pd.unique(units)) - fewest, fewest)
+    spread = float(np.sqrt((fewest + others + 1) / (12 * fewest * others)))
+    return replace(_with_interval("AUC", area, influence, units, fewest), chance=normal_tail((area - 0.5) / spread))
+
+
 def foretold_number(values: NDArray[np.int64], answers: NDArray[np.float64], units: NDArray[np.int64]) -> Foretold | None:
-    """How much of the variance of numbers the codes of a column foretell; all (n,). None where the numbers do not vary."""
-    return _explained(answers, _left_out_means(values, answers[:, None], units)[:, 0], units)
+    """How much of the variance of numbers, or of their ranks, the codes of a column foretell; all (n,). None where they do not vary."""
+    both = np.stack([answers, ranks(answers)], axis=1)
+    return _better(both, _left_out_means(values, both, units), units)
 
 
 def straight_number(numbers: NDArray[np.float64], answers: NDArray[np.float64], units: NDArray[np.int64]) -> Foretold | None:
-    """How much of the variance of numbers a straight line through others explains; all (n,), a number in every row."""
+    """How much of the variance of numbers a straight line through others explains, or of ranks one through ranks; all (n,), none NaN."""
     if numbers.min() == numbers.max():
         return None
+    both = np.stack([answers, ranks(answers)], axis=1)
+    lines = [_line(from_, to) for from_, to in zip((numbers, ranks(numbers)), both.T, strict=True)]
+    return _better(both, np.stack(lines, axis=1), units)
+
+
+def _line(numbers: NDArray[np.float64], answers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The answers on a straight line, (n,)."""
     centered = numbers - numbers.mean()
-    slope, offset = np.polyfit(centered / np.abs(centered).max(), answers, 1)
-    return _explained(answers, slope * centered / np.abs(centered).max() + offset, units)
+    scaled = centered / np.abs(centered).max()
+    slope, offset = np.polyfit(scaled, answers, 1)
+    return np.asarray(slope * scaled + offset)
+
+
+def _better(answers: NDArray[np.float64], guesses: NDArray[np.float64], units: NDArray[np.int64]) -> Foretold | None:
+    """Of numbers and their ranks, (n, 2): which is foretold better. A long tail hides in the numbers what the ranks show."""
+    plain, ranked = (_explained(answers[:, k], guesses[:, k], units) for k in range(2))
+    if plain is None or ranked is None or plain.score >= ranked.score:
+        return plain
+    return replace(ranked, name=RANKED)
 
 
 def _explained(answers: NDArray[np.float64], guesses: NDArray[np.float64], units: NDArray[np.int64]) -> Foretold | None:
@@ -126,9 +158,9 @@ def picked(rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.sort(np.random.Generator(np.random.PCG64(0)).choice(rows, MOST_ROWS, replace=False))
 
 
-def _common(labels: NDArray[np.int64], units: NDArray[np.int64]) -> NDArray[np.int64]:
+def _common(labels: NDArray[np.integer], units: NDArray[np.int64]) -> NDArray[np.int64]:
     """The most frequent classes that enough units have and enough have not; of two classes the second alone, as both say the same."""
-    holders = np.bincount(distinct_pairs(labels, units)[0])
+    holders = np.bincount(distinct_pairs(labels.astype(np.int64), units)[0])
     rows = np.bincount(labels, minlength=len(holders))
     others = holders.sum() - holders
     able = np.flatnonzero((holders >= LEAST_OF_A_CLASS) & (others >= LEAST_OF_A_CLASS))
@@ -137,7 +169,7 @@ def _common(labels: NDArray[np.int64], units: NDArray[np.int64]) -> NDArray[np.i
     return np.sort(able[np.argsort(-rows[able], kind="stable")[:MOST_CLASSES]])
 
 
-def _fewest(labels: NDArray[np.int64], units: NDArray[np.int64], kept: NDArray[np.int64]) -> int:
+def _fewest(labels: NDArray[np.integer], units: NDArray[np.int64], kept: NDArray[np.int64]) -> int:
     """Units of the rarest class that is scored, or of all the others."""
     holders = [len(pd.unique(units[mask])) for label in kept for mask in (labels == label, labels != label)]
     return min(holders)

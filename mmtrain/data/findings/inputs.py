@@ -1,4 +1,4 @@
-"""Single input columns: constants, ids, numbers far from all others, cells of another type, numbers with units behind."""
+"""Single columns: constants, ids, cells of another type, numbers with units behind; and numbers far from all others, answers too."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import Cohort
@@ -53,7 +54,9 @@ def inputs(sheet: Sheet, cohort: Cohort) -> list[Finding]:
         found += constant
         if not constant and cells.use.role != "text":
             found += _id_like(cells) + _types(cells)
-            found += two_units(cells) or _outliers(cells, cohort.units)
+            found += two_units(cells, cohort.units) or _outliers(cells, cohort.units)
+    for cells in sheet.of_role("target"):
+        found += two_units(cells, cohort.units) or _outliers(cells, cohort.units)
     return found
 
 
@@ -160,7 +163,7 @@ def _mixed(cells: Cells, odd: NDArray[np.int64], names: dict[str, int], units: d
 
 def _outliers(cells: Cells, units: NDArray[np.int64]) -> list[Finding]:
     """A few numbers far beyond all others."""
-    if cells.use.role != "numeric" or cells.numbers is None:
+    if not cells.use.is_number or cells.numbers is None:
         return []
     rows, rest = _apart(cells.numbers, units)
     if not len(rows):
@@ -180,7 +183,10 @@ def _outliers(cells: Cells, units: NDArray[np.int64]) -> list[Finding]:
 
 
 def _apart(numbers: NDArray[np.float64], units: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The rows of a few numbers that are far on a plain scale and, where all are positive, on a logarithmic one; and the other numbers."""
+    """The rows of a few numbers that are far on a plain scale and, where all are positive, on a logarithmic one; and the other numbers.
+
+    `units` (rows,) are groups, or rows: few are those of few groups, however many rows these have.
+    """
     known = numbers[~np.isnan(numbers)]
     if len(known) < LEAST_ROWS:
         return np.empty(0, dtype=np.int64), known
@@ -188,8 +194,9 @@ def _apart(numbers: NDArray[np.float64], units: NDArray[np.int64]) -> tuple[NDAr
     if known.min() > 0:
         far &= _far(np.log(numbers), np.log(known), ON_A_SCALE)
     rows, rest, middle = np.flatnonzero(far), numbers[~far & ~np.isnan(numbers)], np.median(known)
-    code = len(np.unique(numbers[rows])) == 1 < len(np.unique(units[rows]))
-    if len(rows) > max(3, FEW_OUTLIERS * len(known)) and not code:
+    holders, everyone = len(pd.unique(units[rows])), len(pd.unique(units[~np.isnan(numbers)]))
+    few = len(rows) <= max(3, FEW_OUTLIERS * len(known)) or (everyone >= LEAST_ROWS and holders <= max(3, FEW_OUTLIERS * everyone))
+    if not few and not len(np.unique(numbers[rows])) == 1 < holders:
         return rows[:0], known
     return rows[np.abs(numbers[rows] - middle) >= GAP * np.abs(rest - middle).max()], rest
 

@@ -24,7 +24,7 @@ class MissingPlan:
     share: float
     """Of all rows, 0 to 1."""
     by_class: dict[str, int] = field(default_factory=dict)
-    """Rows of each class with an empty cell."""
+    """Rows of each class or label of the first target that has any, with an empty cell."""
     effects: dict[str, str] = field(default_factory=dict)
     """What each policy that the column could have would do."""
 
@@ -40,6 +40,7 @@ def policies(column: Column) -> tuple[str, ...]:
 def missing_plans(sheet: Sheet, cohort: Cohort) -> tuple[MissingPlan, ...]:
     """Of each column that an experiment declares with a policy and that has empty cells."""
     plans = []
+    labels = next(iter(cohort.targets), None)
     for cells in sheet.columns:
         column = cells.use.column
         names = policies(column) if column is not None else ()
@@ -47,9 +48,8 @@ def missing_plans(sheet: Sheet, cohort: Cohort) -> tuple[MissingPlan, ...]:
         if column is None or not names or not empty.any():
             continue
         number = int(empty.sum())
-        labels = cohort.labels[empty] if cohort.labels is not None else np.empty(0, dtype=np.int64)
-        times = np.bincount(labels[labels >= 0], minlength=len(cohort.classes))
-        by_class = {name: int(rows) for name, rows in zip(cohort.classes, times, strict=False) if rows}
+        times = np.bincount(labels.label[empty[labels.row]], minlength=len(labels.names)) if labels is not None else ()
+        by_class = {name: int(rows) for name, rows in zip(labels.names if labels is not None else (), times, strict=True) if rows}
         effects = {name: _effect(name, number, sheet.rows) for name in names}
         plans.append(MissingPlan(cells.header, cells.use.policy, number, number / sheet.rows, by_class, effects))
     return tuple(plans)

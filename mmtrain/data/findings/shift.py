@@ -14,8 +14,10 @@ from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
 from mmtrain.data.findings.finding import Finding
+from mmtrain.data.findings.labels import Labels
 from mmtrain.data.findings.significance import SURE, chi_square, holm, kolmogorov_smirnov
 from mmtrain.data.surveys.guess import shown
+from mmtrain.errors import listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,12 +27,13 @@ LARGE = 0.1
 a score by a tenth at most."""
 LEAST_ROWS = 20
 MOST_CATEGORIES = 200
+MOST_TOLD = 3
 
 
 class Compared(NamedTuple):
     """A column in one part beside training."""
 
-    cells: Cells
+    header: str
     part: int
     size: float
     chance: float
@@ -41,24 +44,44 @@ def shift(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     """Everything of this family; texts are compared word by word elsewhere."""
     if cohort.parts is None or not cohort.given:
         return []
+    several = [labels for labels in cohort.targets if labels.several]
     train = cohort.one_of_each(cohort.of_part(TRAIN))
     compared = []
     for part in (VALIDATION, TEST):
         other = cohort.one_of_each(cohort.of_part(part))
         if min(len(train), len(other)) >= LEAST_ROWS:
-            for cells in sheet.of_role("numeric", "categorical", "target"):
-                if cells.use.task != "multilabel":
-                    compared.append(_compared(cells, part, train, other))
-            for cells in sheet.of_role("numeric", "text", "image"):
-                compared.append(_missing(cells, part, train, other))
-    corrected = holm([one.chance for one in compared])
-    found = []
-    for one, chance in zip(compared, corrected, strict=True):
+            columns = [cells for cells in sheet.of_role("numeric", "categorical", "target") if cells.use.task != "multilabel"]
+            compared += [_compared(cells, part, train, other) for cells in columns]
+            compared += [_missing(cells, part, train, other) for cells in sheet.of_role("numeric", "text", "image")]
+            compared += [one for labels in several for one in _labels(labels, part, train, other)]
+    found: dict[tuple[str, int], list[Compared]] = {}
+    for one, chance in zip(compared, holm([one.chance for one in compared]), strict=True):
         if chance < SURE and one.size >= LARGE:
-            what = f"{PARTS[one.part]} differs from training: {one.told}."
-            why = f"Scores on {PARTS[one.part]} then judge other rows than those that were learned from."
-            fix = "Find out why the part differs. If new rows will be like training, divide the rows by chance."
-            found.append(Finding("warning", "shift", one.cells.header, what, why, fix))
+            found.setdefault((one.header, one.part), []).append(one)
+    return [_told(*place, several) for place, several in found.items()]
+
+
+def _told(header: str, part: int, several: list[Compared]) -> Finding:
+    """Of one column: its values and its empty cells, or its labels."""
+    largest = sorted(several, key=lambda one: -one.size)
+    what = f"{PARTS[part]} differs from training: {listed([one.told for one in largest], most=MOST_TOLD)}."
+    why = f"Scores on {PARTS[part]} then judge other rows than those that were learned from."
+    fix = "Find out why the part differs. If new rows will be like training, divide the rows by chance."
+    return Finding("warning", "shift", header, what, why, fix)
+
+
+def _labels(labels: Labels, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> list[Compared]:
+    """How often each label is met."""
+    sizes = [int(labels.known[rows].sum()) for rows in (train, other)]
+    found = []
+    for label in labels.most(MOST_CATEGORIES) if min(sizes) else ():
+        holds = np.zeros(len(labels.known), dtype=np.bool_)
+        holds[labels.holders(label)] = True
+        times = [int((holds & labels.known)[rows].sum()) for rows in (train, other)]
+        table = np.array([[count, size - count] for count, size in zip(times, sizes, strict=True)])
+        shares = table[:, 0] / sizes
+        told = f"{shown(labels.names[label])} in {shares[1]:.0%} of the rows, in training in {shares[0]:.0%}"
+        found.append(Compared(labels.header, part, float(abs(shares[0] - shares[1])), chi_square(table), told))
     return found
 
 
@@ -68,7 +91,7 @@ def _missing(cells: Cells, part: int, train: NDArray[np.int64], other: NDArray[n
     table = np.array([[count, len(rows) - count] for count, rows in zip(missing, (train, other), strict=True)])
     shares = missing[0] / len(train), missing[1] / len(other)
     told = f"{shares[1]:.0%} of the cells are empty, in training {shares[0]:.0%}"
-    return Compared(cells, part, abs(shares[0] - shares[1]), chi_square(table), told)
+    return Compared(cells.header, part, abs(shares[0] - shares[1]), chi_square(table), told)
 
 
 def _compared(cells: Cells, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> Compared:
@@ -77,7 +100,7 @@ def _compared(cells: Cells, part: int, train: NDArray[np.int64], other: NDArray[
         here, there = (cells.numbers[rows][~np.isnan(cells.numbers[rows])] for rows in (train, other))
         size, chance = kolmogorov_smirnov(here, there)
         medians = [f"{np.median(values):.4g}" if len(values) else "nothing" for values in (there, here)]
-        return Compared(cells, part, size, chance, f"the median is {medians[0]}, in training {medians[1]}; distance {size:.2f}")
+        return Compared(cells.header, part, size, chance, f"the median is {medians[0]}, in training {medians[1]}; distance {size:.2f}")
     codes, names = cells.codes(np.concatenate([train, other]))
     codes = np.where(codes < MOST_CATEGORIES, codes + 1, MOST_CATEGORIES + 1)  # 0 is missing, a category like any other
     table = np.stack([np.bincount(part_codes, minlength=MOST_CATEGORIES + 2) for part_codes in (codes[: len(train)], codes[len(train) :])])
@@ -85,4 +108,4 @@ def _compared(cells: Cells, part: int, train: NDArray[np.int64], other: NDArray[
     most = int(np.abs(shares[0] - shares[1]).argmax())
     name = "missing" if most == 0 else "rare" if most > min(MOST_CATEGORIES, len(names)) else shown(names[most - 1])
     told = f"{name} in {shares[1, most]:.0%} of the rows, in training in {shares[0, most]:.0%}"
-    return Compared(cells, part, float(np.abs(shares[0] - shares[1]).max()), chi_square(table), told)
+    return Compared(cells.header, part, float(np.abs(shares[0] - shares[1]).max()), chi_square(table), told)

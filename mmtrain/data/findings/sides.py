@@ -26,9 +26,10 @@ LEAST_DATES = 10
 def sides(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     """Everything of this family."""
     found = torn_groups(sheet, cohort)
-    for cells in sheet.of_role("date"):
+    dates = sheet.of_role("date")
+    for cells in dates:
         for part in (VALIDATION, TEST):
-            found += _looking_back(cells, cohort, part)
+            found += _looking_back(cells, cohort, part, SURE / (2 * len(dates)))
     return found
 
 
@@ -61,7 +62,7 @@ def torn_groups(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     return []
 
 
-def _looking_back(cells: Cells, cohort: Cohort, part: int) -> list[Finding]:
+def _looking_back(cells: Cells, cohort: Cohort, part: int, sure: float) -> list[Finding]:
     """Rows of a scored part that are earlier than training rows, where the parts go with time at all."""
     if cohort.parts is None or not cohort.given or cells.numbers is None:
         return []
@@ -73,7 +74,7 @@ def _looking_back(cells: Cells, cohort: Cohort, part: int) -> list[Finding]:
     later, chance = rank_sum(*independent)
     last = cells.numbers[train].max()
     early = scored[cells.numbers[scored] < last]
-    if chance > SURE or BACKWARD < later < FORWARD or not len(early):
+    if chance > sure or BACKWARD < later < FORWARD or not len(early):
         return []
     medians = " and ".join(
         f"{name} around {_day(np.median(cells.numbers[rows]))}" for name, rows in (("training", train), (PARTS[part], scored))

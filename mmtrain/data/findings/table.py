@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmtrain.data.findings.categories import categories
 from mmtrain.data.findings.cells import Sheet
 from mmtrain.data.findings.classes import classes
 from mmtrain.data.findings.cohort import Cohort
@@ -14,7 +15,7 @@ from mmtrain.data.findings.shift import shift
 from mmtrain.data.findings.sides import sides
 from mmtrain.data.findings.texts import texts
 
-FAMILIES = (copies, equal_columns, sides, leaks, classes, inputs, texts, shift)
+FAMILIES = (copies, equal_columns, sides, leaks, classes, categories, inputs, texts, shift)
 """In the order in which findings of one level are told."""
 
 

@@ -1,82 +1,64 @@
-"""Texts: without words, the same in many rows, in another script; and single words that give the answer away or differ by part."""
+"""Texts: without words, the same in many rows, in another script, ids; and words that differ by part."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mmtrain.columns.bookkeeping import PARTS
-from mmtrain.data.findings.answers import Answer, answers
+from mmtrain.data.findings.answers import questions
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
 from mmtrain.data.findings.copies import LEAST_OFTEN, LONG, OFTEN
 from mmtrain.data.findings.finding import Finding, Level, first_rows
 from mmtrain.data.findings.scripts import SCRIPTS
 from mmtrain.data.findings.significance import SURE, chi_square, holm
+from mmtrain.data.findings.telling_texts import telling_texts
+from mmtrain.data.findings.words import Words, words_of
 from mmtrain.data.surveys.guess import shown
 from mmtrain.errors import counted
-from mmtrain.word_pattern import BETWEEN_WORDS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 MUCH = 0.3
 """The share of texts that are all the same from which the column says little."""
 MAIN_SCRIPT = 0.8
 """The share of texts in one script from which another one is the exception."""
 LEAST_ROWS = 20
-FOUND, RIGHT = 0.95, 0.95
-"""A word gives a class away when so many of its rows hold it, and so many rows that hold it are of the class."""
-LEAST_OF_CLASS = 20
+LEAST_NAMES, NAMES = 50, 0.9
+"""Texts, and the share of their words that are in no other text, from which they are names and no language."""
 WORDS_COMPARED = 500
 SHIFTED = 0.1
 """Difference of the share of texts that hold a word between two parts."""
 
 
-@dataclass(frozen=True, eq=False)
-class Words:
-    """Which words the sampled texts of a column hold."""
-
-    rows: NDArray[np.int64]
-    """(texts,): rows of the file."""
-    names: NDArray[np.object_]
-    text: NDArray[np.int64]
-    """(pairs,): position of the text, and..."""
-    word: NDArray[np.int64]
-    """(pairs,): ...of a word in it; every pair once."""
-
-    def holding(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """(words,): how many of the texts in `mask` (texts,) hold each word."""
-        return np.bincount(self.word[mask[self.text]], minlength=len(self.names))
-
-
 def texts(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     """Everything of this family."""
+    columns = sheet.of_role("text")
+    asked = questions(sheet, cohort) if columns else []
     found: list[Finding] = []
-    for cells in sheet.of_role("text"):
-        found += _wordless(cells) + _boilerplate(cells) + _other_script(cells)
+    for cells in columns:
         words = words_of(cells, sheet.sample)
-        for answer in answers(sheet, cohort, ("binary", "multiclass")):
-            found += _telling_words(cells, words, answer, cohort)
-        found += _shifted_words(cells, words, cohort)
+        found += _wordless(cells) + _boilerplate(cells) + _other_script(cells) + _names(cells, words)
+        found += [finding for question in asked for finding in telling_texts(cells, words, question, cohort)]
+        found += _shifted_words(cells, words, cohort, SURE / len(columns))
     return found
 
 
-def words_of(cells: Cells, sample: NDArray[np.int64]) -> Words:
-    """The words of the sampled texts, in lower case."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    lowered = pc.utf8_lower(pa.array(cells.texts if cells.texts is not None else [], pa.large_string()))
-    parts: Any = pc.split_pattern(pc.replace_substring_regex(lowered, BETWEEN_WORDS, " "), " ")
-    texts_of_words = pc.list_parent_indices(parts).to_numpy()
-    codes, names = pd.factorize(parts.flatten().to_numpy(zero_copy_only=False))
-    real = np.array([bool(name) for name in names], dtype=np.bool_)[codes] if len(names) else np.empty(0, dtype=np.bool_)
-    pairs = np.unique(texts_of_words[real].astype(np.int64) * max(len(names), 1) + codes[real])
-    return Words(sample, np.asarray(names, dtype=object), pairs // max(len(names), 1), pairs % max(len(names), 1))
+def _names(cells: Cells, words: Words) -> list[Finding]:
+    """Texts that share hardly a word, as codes do."""
+    texts = len(np.unique(words.text))
+    if texts < LEAST_NAMES:
+        return []
+    alone = np.bincount(words.word)[words.word] == 1
+    if alone.mean() < NAMES:
+        return []
+    what = f"{alone.mean():.0%} of the words are met in one text only, like ids."
+    why = "A word that no other text holds says nothing of new ones; in training it lets every row be learned by heart."
+    return [Finding("warning", "id_as_input", cells.header, what, why, "Leave the column out, or give it the role id.")]
 
 
 def _wordless(cells: Cells) -> list[Finding]:
@@ -127,38 +109,7 @@ def _other_script(cells: Cells) -> list[Finding]:
     return [Finding("note", "other_script", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 
-def _telling_words(cells: Cells, words: Words, answer: Answer, cohort: Cohort) -> list[Finding]:
-    """The word that names a class best: nearly all its rows hold it, and hardly any other row. One class of several is a note."""
-    position = np.full(cohort.rows, -1, dtype=np.int64)
-    position[answer.rows] = np.arange(len(answer.rows))
-    place = position[words.rows]
-    known = place >= 0
-    labels = np.where(known, answer.labels[place] if answer.labels is not None else -1, -1)
-    holding = words.holding(known)
-    found: dict[float, Finding] = {}
-    for label, name in enumerate(answer.classes):
-        members = int((labels == label).sum())
-        if members < LEAST_OF_CLASS or int(known.sum()) - members < LEAST_OF_CLASS or not len(holding):
-            continue
-        inside = words.holding(labels == label)
-        best = int(np.argmax(inside / members - (holding - inside) / (known.sum() - members)))
-        share, right = inside[best] / members, inside[best] / max(int(holding[best]), 1)
-        if share >= FOUND and right >= RIGHT:
-            level: Level = "warning" if len(answer.classes) == 2 else "note"
-            told = f"{share:.0%} of its texts hold it, and {right:.0%} of the texts that hold it are its own"
-            what = f"{shown(name)} of '{answer.header}' away: {told}"
-            found[float(share * right)] = _told_word(level, cells.header, str(words.names[best]), what)
-    return [found[max(found)]] if found else []
-
-
-def _told_word(level: Level, header: str, word: str, told: str) -> Finding:
-    what = f"the word {shown(word)} gives {told}."
-    why = "Was the text written when the answer was known? Then it repeats the answer, and new texts will not hold the word."
-    fix = "If so, take the word out of the texts, or leave the column out."
-    return Finding(level, "gives_answer_away", header, what, why, fix)
-
-
-def _shifted_words(cells: Cells, words: Words, cohort: Cohort) -> list[Finding]:
+def _shifted_words(cells: Cells, words: Words, cohort: Cohort, sure: float) -> list[Finding]:
     """Words that the texts of a given part hold more often than those of training, Holm-corrected over the most frequent words."""
     if cohort.parts is None or not cohort.given:
         return []
@@ -176,12 +127,12 @@ def _shifted_words(cells: Cells, words: Words, cohort: Cohort) -> list[Finding]:
         here, there = (words.holding(mask)[often] for mask in (train, other))
         shift = np.abs(here / sizes[0] - there / sizes[1])
         chances = holm([_chance(int(a), int(b), sizes) for a, b in zip(here, there, strict=True)])
-        sure = np.flatnonzero((np.array(chances) < SURE) & (shift >= SHIFTED))
-        if len(sure):
-            worst = sure[shift[sure].argmax()]
+        striking = np.flatnonzero((np.array(chances) < sure / 2) & (shift >= SHIFTED))  # of two parts
+        if len(striking):
+            worst = striking[shift[striking].argmax()]
             word = shown(str(words.names[often[worst]]))
             shares = f"in {there[worst] / sizes[1]:.0%} of its texts, in training in {here[worst] / sizes[0]:.0%}"
-            number = f"{counted(len(sure), 'word')} {'is' if len(sure) == 1 else 'are'}"
+            number = f"{counted(len(striking), 'word')} {'is' if len(striking) == 1 else 'are'}"
             what = f"{number} more or less frequent in {PARTS[part]} than in training, most of all {word}: {shares}."
             why = f"Scores on {PARTS[part]} then judge other texts than those that were learned from."
             fix = "Find out why the texts differ. If new rows will be like training, divide the rows by chance."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from mmtrain.data.changes.drift import UNITS
 from mmtrain.data.findings.cells import Cells
@@ -19,8 +20,10 @@ VALLEY = 0.02
 """The most rows between two heaps of numbers."""
 SEPARATION = 4.0
 """Distance of two heaps in their own spreads (Ashman and others 1994 call 2 a clean separation)."""
+SEPARATION_OF_FEW = 6.0
+"""The same where a heap holds fewer than `LEAST_ROWS`: chance parts few numbers more often."""
 LEAST_HEAP = 5
-"""Rows of a heap: a slip of the pen is seldom made five times."""
+"""Rows, or groups, of a heap: a slip of the pen is seldom made five times."""
 LEAST_DIFFERENT = 3
 """Different numbers in a heap: 1 and 2 are codes."""
 ALIKE_SPREADS, ALIKE_OF_FEW = 1.5, 3.0
@@ -31,38 +34,53 @@ MEDIAN_ERROR = 1.25
 Z = 1.96
 
 
-def two_units(cells: Cells) -> list[Finding]:
-    """Two heaps of positive numbers whose sizes differ by the factor between two units: an age in years and in months."""
-    if cells.use.role != "numeric" or cells.numbers is None:
+def two_units(cells: Cells, units: NDArray[np.int64]) -> list[Finding]:
+    """Two heaps of positive numbers whose sizes differ by the factor between two units: an age in years and in months.
+
+    `units` (rows,) are groups, or rows: whoever has many rows counts once in a heap.
+    """
+    if not cells.use.is_number or cells.numbers is None:
         return []
     known = np.flatnonzero(cells.numbers > 0)
     if len(known) < 2 * LEAST_ROWS or len(known) < 0.9 * np.count_nonzero(~np.isnan(cells.numbers)):
         return []
     logs = np.log(cells.numbers[known])
-    border = _border(logs)
-    low, high = logs[logs <= border], logs[logs > border]
-    if not _heap(low) or not _heap(high):
+    above = logs > _border(logs)
+    low, high = (_once_each(logs[side], units[known[side]]) for side in (~above, above))
+    if not _heap(low) or not _heap(high) or not _apart(low, high, logs):
         return []
+    rows = known[above] if len(high) <= len(low) else known[~above]
     middles = float(np.median(low)), float(np.median(high))
-    spreads = [max(float(heap.std()), 1e-9) for heap in (low, high)]
-    distance = (middles[1] - middles[0]) * np.sqrt(2) / np.hypot(spreads[0], spreads[1])
-    between = np.mean((logs > middles[0] + (middles[1] - middles[0]) / 3) & (logs < middles[1] - (middles[1] - middles[0]) / 3))
-    few = min(len(low), len(high)) < LEAST_ROWS
-    rough = few * Z * MEDIAN_ERROR * float(np.hypot(spreads[0] / np.sqrt(len(low)), spreads[1] / np.sqrt(len(high))))
-    factor = float(np.exp(middles[1] - middles[0]))
-    if (
-        not _is_unit(factor, rough)
-        or distance < SEPARATION
-        or between > VALLEY
-        or max(spreads) > (ALIKE_OF_FEW if few else ALIKE_SPREADS) * min(spreads)
-    ):
-        return []
-    rows = known[logs > border] if len(high) <= len(low) else known[logs <= border]
     names = f"around {np.exp(middles[0]):.4g} and around {np.exp(middles[1]):.4g}"
-    what = f"the numbers are in two heaps, {names}: {counted(len(rows), 'row')} look as if in another unit, {factor:.3g} times the other."
+    looks = f"{counted(len(rows), 'row')} {'looks' if len(rows) == 1 else 'look'} as if in another unit"
+    what = f"the numbers are in two heaps, {names}: {looks}, {np.exp(middles[1] - middles[0]):.3g} times the other."
     why = "Twelve months are read as twelve years, and the model learns from both as if they were one thing."
     fix = "Find out the unit of each row, for instance by where it comes from, and bring all to one."
     return [Finding("warning", "mixed_units", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
+
+
+def _once_each(logs: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The mean of each unit."""
+    codes = pd.factorize(units)[0]
+    return np.asarray(np.bincount(codes, logs) / np.bincount(codes))
+
+
+def _apart(low: NDArray[np.float64], high: NDArray[np.float64], logs: NDArray[np.float64]) -> bool:
+    """Whether two heaps are as far from each other as two units, as wide as each other, and with hardly any of `logs` between them."""
+    middles = float(np.median(low)), float(np.median(high))
+    spreads = [max(float(heap.std()), 1e-9) for heap in (low, high)]
+    distance = (middles[1] - middles[0]) * np.sqrt(2) / np.hypot(spreads[0], spreads[1])
+    third = (middles[1] - middles[0]) / 3
+    between = np.mean((logs > middles[0] + third) & (logs < middles[1] - third))
+    few = min(len(low), len(high)) < LEAST_ROWS
+    rough = few * Z * MEDIAN_ERROR * float(np.hypot(spreads[0] / np.sqrt(len(low)), spreads[1] / np.sqrt(len(high))))
+    alike = max(spreads) <= (ALIKE_OF_FEW if few else ALIKE_SPREADS) * min(spreads)
+    return bool(
+        _is_unit(float(np.exp(middles[1] - middles[0])), rough)
+        and distance >= (SEPARATION_OF_FEW if few else SEPARATION)
+        and between <= VALLEY
+        and alike
+    )
 
 
 def _heap(logs: NDArray[np.float64]) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from mmtrain.data.findings.cells import Use
-from mmtrain.data.surveys.guess import NEARLY_ALL, says_whom
+from mmtrain.data.findings.dates import YEAR
+from mmtrain.data.findings.uses import Use
+from mmtrain.data.surveys.guess import NEARLY_ALL, name_words, says_whom
 from mmtrain.data.surveys.profile import DATE
 from mmtrain.data.tables.problems import header_problem
 from mmtrain.data.tables.table_file import TableFile
@@ -25,7 +26,8 @@ def worth_a_look(file: TableFile, used: Collection[str]) -> list[Use]:
         filled = cells.dropna()
         if not len(filled):
             continue
-        if filled.str.match(DATE).mean() >= NEARLY_ALL:
+        patterns = [DATE, *([YEAR] if "year" in name_words(header) else [])]
+        if any(filled.str.match(pattern).mean() >= NEARLY_ALL for pattern in patterns):
             found.append(Use(header, "date"))
         elif header not in used and says_whom(header) and 10 <= filled.nunique() < len(filled):
             found.append(Use(header, "belongs"))

@@ -1,0 +1,58 @@
+"""What each column of a table is for, as declared or as guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mmtrain.columns import Column
+from mmtrain.targets import MultilabelTarget, Target
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a header of the table is for."""
+
+    header: str
+    role: str
+    """Of the experiment, or guessed; `date` and `belongs` (whom a row belongs to) for columns that the experiment does not use."""
+    column: Column | None = None
+    """As declared; None for a guess."""
+    task: str = ""
+    """Of a target."""
+    key: str = ""
+    """What a target with a column for each label is called; other targets are called as their column is."""
+    separator: str = ""
+    """Between the labels of one cell."""
+
+    @property
+    def target(self) -> str:
+        """What the target is called."""
+        return self.key or self.header
+
+    @property
+    def is_input(self) -> bool:
+        """Whether it feeds the network."""
+        return self.role in ("numeric", "categorical", "text", "image")
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its cells are numbers to the network, as an input or as the answer."""
+        return self.role == "numeric" or self.task == "regression"
+
+    @property
+    def policy(self) -> str:
+        """What becomes of missing cells; empty where nothing is said."""
+        return str(getattr(self.column, "missing", ""))
+
+
+def uses_of(columns: Mapping[str, Column]) -> list[Use]:
+    """What the columns of an experiment read; a target with a column for each label has one use for each."""
+    return [_use(key, header or key, column) for key, column in columns.items() for header in column.reads()]
+
+
+def _use(key: str, header: str, column: Column) -> Use:
+    task = column.task if isinstance(column, Target) else ""
+    if not isinstance(column, MultilabelTarget):
+        return Use(header, column.role, column, task)
+    return Use(header, column.role, column, task, key if column.labels else "", "" if column.labels else column.separator)
