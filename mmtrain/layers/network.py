@@ -31,22 +31,21 @@ class Brightness01(keras.layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class FusedNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
-    """Keras's batch normalization of (batch, height, width, channels), trained by TensorFlow's fused operation.
+    """Keras's batch normalization of (batch, height, width, channels), by TensorFlow's fused operation.
 
     The numbers are the same but for rounding. Keras computes moments, scaling and their gradients one by one: for 32 pictures of
-    64x64x16 that took 3 times as long on a CPU in float32 and 5 times in bfloat16, more than the convolution before it.
+    64x64x16 that took 3 times as long on a CPU in float32 and 5 times in bfloat16, more than the convolution before it. In
+    prediction TensorFlow makes one operation of the convolution and this.
     """
 
-    def call(self, features: Any, training: bool | None = None, mask: Any = None) -> Any:
-        if not training:
-            return super().call(features, training=training, mask=mask)
-        normal, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=features, scale=self.gamma, offset=self.beta, mean=self.moving_mean, variance=self.moving_variance, epsilon=self.epsilon
-        )
-        # The operation gives the variance of a sample, Keras keeps that of the batch.
-        count = tf.cast(tf.size(features) // features.shape[-1], tf.float32)
-        for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance * (count - 1.0) / count)):
-            moving.assign(moving * self.momentum + new * (1.0 - self.momentum))
+    def call(self, features: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ARG002
+        known = {"mean": self.moving_mean, "variance": self.moving_variance, "epsilon": self.epsilon, "is_training": bool(training)}
+        normal, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(x=features, scale=self.gamma, offset=self.beta, **known)
+        if training:
+            # The operation gives the variance of a sample, Keras keeps that of the batch.
+            count = tf.cast(tf.size(features) // features.shape[-1], tf.float32)
+            for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance * (count - 1.0) / count)):
+                moving.assign(moving * self.momentum + new * (1.0 - self.momentum))
         return normal
 
 
