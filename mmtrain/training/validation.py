@@ -10,14 +10,13 @@ import numpy as np
 from mmtrain.batches import in_order
 from mmtrain.data.encode import Array, Arrays
 from mmtrain.evaluation.scoring import known_rows
+from mmtrain.model.saved import rows_at_once
 from mmtrain.named_score import Score
 from mmtrain.training.divergence import diverged
 from mmtrain.training.events import Warned, Watcher
 from mmtrain.training.interruption import Interrupted, Interruption
 from mmtrain.training.material import Material
 from mmtrain.training.step import Steps
-
-ROWS_AT_ONCE = 256
 
 
 class Validation:
@@ -81,11 +80,11 @@ def judged(
     """
     losses: dict[str, list[Array]] = {}
     predictions: dict[str, list[Array]] = {}
-    start = 0
-    for inputs in in_order(arrays, rows, ROWS_AT_ONCE):
+    start, size = 0, rows_at_once(steps.network.core)
+    for inputs in in_order(arrays, rows, size):
         if interruption is not None and interruption.number:
             raise Interrupted(interruption.number)
-        here = rows[start : start + ROWS_AT_ONCE]
+        here = rows[start : start + size]
         start += len(here)
         batch = {
             "inputs": inputs,

@@ -110,7 +110,8 @@ def dry_run(path: Path, *, overrides: Iterable[str] = (), onlookers: Onlookers |
 
 def _timed(material: Material, steps: Steps) -> tuple[float, float]:
     """Seconds of a step, and of judging the validation part."""
-    from mmtrain.training.validation import ROWS_AT_ONCE, judged
+    from mmtrain.model.saved import rows_at_once
+    from mmtrain.training.validation import judged
 
     enough = CALLS * steps.batch_size * steps.steps_per_call
     taken = []
@@ -118,7 +119,7 @@ def _timed(material: Material, steps: Steps) -> tuple[float, float]:
         begun = time.perf_counter()
         steps.train(batch, [0.0] * batch.steps)["loss"].numpy()
         taken.append((time.perf_counter() - begun) / batch.steps)
-    rows = material.parts.validation[: JUDGED * ROWS_AT_ONCE]
+    rows = material.parts.validation[: JUDGED * rows_at_once(steps.network.core)]
     judged(steps, material.arrays, rows)
     begun = time.perf_counter()
     judged(steps, material.arrays, rows)
