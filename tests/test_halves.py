@@ -83,3 +83,12 @@ def test_a_branch_that_is_left_out_is_one_that_no_row_has(network):
     found = halves.predictions(halves.features(prepared.arrays, ROWS).without("picture"))
     absent = np.array([1, 5, 9, 13, 17])  # rows without a picture
     assert np.allclose(found["sick"], whole(network, picture=absent)["sick"], atol=1e-5)
+
+
+def test_branches_are_compiled_without_a_warning_however_many_there_are(network, caplog):
+    from mmtrain.model.halves import Halves
+
+    prepared, predictor, _ = network
+    for _ in range(2):  # six branches
+        Halves(predictor, prepared.experiment, prepared.fitted).features(prepared.arrays, ROWS)
+    assert caplog.records == []

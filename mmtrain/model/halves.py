@@ -88,7 +88,8 @@ class Halves:
 def _called(branch: Any) -> Callable[[list[Array]], Array]:
     """A branch as a compiled function of its encoded columns."""
     signature = [[_any_rows(tensor) for tensor in branch.inputs]]
-    compiled = tf.function(lambda inputs: branch(inputs, training=False), input_signature=signature, autograph=False)
+    function = tf.function(lambda inputs: branch(inputs, training=False), input_signature=signature, autograph=False)
+    compiled = function.get_concrete_function()  # at once: TensorFlow takes the first calls of five branches for one traced anew
 
     def features(inputs: list[Array]) -> Array:
         found: Array = compiled([tf.constant(values) for values in inputs]).numpy()
