@@ -302,6 +302,11 @@ def test_a_frame_is_predicted_under_its_own_index(loaded):
     assert str(refused.value) == ("the DataFrame: row 2: x: the cell is empty. Fill it in, or train with another `missing` than `error`.")
     with pytest.raises(DataError, match=r"^the DataFrame: the table has no column 'x'\. Did you mean 'xx'\?$"):
         loaded.predict(frame.rename(columns={"x": "xx"}))
+    with pytest.raises(DataError) as refused:
+        loaded.predict(frame.iloc[0])
+    fix = "Give a pandas DataFrame with a column per header; one row of it is `frame.iloc[[0]]`."
+    assert str(refused.value) == f"predict: a table is expected; found a Series. {fix}"
+    assert repr(loaded) == f"<mmtrain run {clinic / 'runs' / 'clinic' / '1'}>"
 
 
 def test_a_frame_is_predicted_as_the_file_it_was_read_from(clinic, evaluated):

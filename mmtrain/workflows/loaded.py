@@ -71,6 +71,9 @@ class Loaded:
         self.experiment, self.fitted, self.decisions = opened(run)
         self.statistics = Statistics.model_validate(run.read_json("statistics.json"))
 
+    def __repr__(self) -> str:
+        return f"<mmtrain run {self.run.folder}>"
+
     def start(self) -> None:
         """Start TensorFlow and read the model now, and not when the first table has been checked."""
         _ = self._ready
@@ -107,9 +110,12 @@ class Loaded:
         `prediction_low` and `prediction_high`. Where a `threshold` was chosen the prediction is the positive class from there on.
 
         Raises:
-            DataError: columns are missing, there is no row, or a row cannot be predicted and `on_error` is `"fail"`.
+            DataError: it is no DataFrame, columns are missing, there is no row, or a row cannot be predicted and `on_error` is `"fail"`.
 
         """
+        if not isinstance(frame, pd.DataFrame):
+            fix = "Give a pandas DataFrame with a column per header; one row of it is `frame.iloc[[0]]`."
+            raise DataError(Problem("predict", f"a table is expected; found a {type(frame).__name__}.", fix))
         data = self.experiment.data
         source = Source(
             FrameTable(frame, data.missing_values),
