@@ -209,7 +209,8 @@ def find(which: str | None, output: Path) -> Run:
         if numbers:
             return opened(folder / str(max(numbers)))
     names = sorted(folder.name for folder in output.iterdir() if folder.is_dir()) if output.is_dir() else []
-    hint = did_you_mean(which, names) or (f"Under {output} there are {listed(names)}." if names else "Train one with `mmtrain fit CONFIG`.")
+    none = f"There are no runs under {output}: train one with `mmtrain fit CONFIG`, or name another folder with --output."
+    hint = did_you_mean(which, names) or (f"Under {output} there are {listed(names)}." if names else none)
     raise UsageError(Problem(which, "there is no such run.", hint))
 
 
@@ -264,7 +265,8 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         what = f"the file cannot be written: {(error.strerror or str(error)).lower()}."
-        raise RunError(Problem(str(path), what, "Make room, or give another folder with --output.")) from error
+        fix = "Make its folder first" if isinstance(error, FileNotFoundError) else "Make room"
+        raise RunError(Problem(str(path), what, f"{fix}, or choose another folder.")) from error
 
 
 def file_hash(path: Path) -> str:

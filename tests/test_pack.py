@@ -14,7 +14,7 @@ from tiny import write_experiment, write_table
 
 from mmtrain.cli.app import run as command_line
 from mmtrain.data import archive
-from mmtrain.errors import DataError, RunError
+from mmtrain.errors import DataError, RunError, UsageError
 from mmtrain.runs import Run
 from mmtrain.workflows.evaluate import evaluate
 from mmtrain.workflows.fit import fit
@@ -184,15 +184,12 @@ def test_pack_gives_the_same_bytes_every_time(run, tmp_path):
 
 def test_pack_refuses_in_words(run, tmp_path):
     (tmp_path / "out.zip").write_text("mine")
-    refused(
-        f"{tmp_path}/out.zip: the file exists already; nothing is overwritten. Give another name.",
-        pack,
-        str(run.folder),
-        tmp_path / "out.zip",
-    )
+    with pytest.raises(UsageError) as caught:
+        pack(str(run.folder), tmp_path / "out.zip")
+    assert str(caught.value) == f"{tmp_path}/out.zip: the file exists already; nothing is overwritten. Give another name."
     assert (tmp_path / "out.zip").read_text() == "mine"
     problem = (
-        f"{tmp_path}/no/out.zip: the file cannot be written: no such file or directory. Make room, or give another folder with --output."
+        f"{tmp_path}/no/out.zip: the file cannot be written: no such file or directory. Make its folder first, or choose another folder."
     )
     refused(problem, pack, str(run.folder), tmp_path / "no" / "out.zip")
     (run / "model.keras").unlink()
@@ -260,9 +257,9 @@ def test_commands_pack_and_unpack(run, tmp_path, monkeypatch, capsys):
     )
     assert command_line(["unpack", "clinic.zip", "other", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["table"] == "other/data/patients.csv"
-    assert command_line(["unpack", "clinic.zip"]) == 1
+    assert command_line(["unpack", "clinic.zip"]) == 2
     assert capsys.readouterr().err == (
-        "The command failed: 1 problem.\n"
+        "The command cannot be carried out: 1 problem.\n"
         "clinic: the folder exists already; nothing is overwritten. Name another: mmtrain unpack ZIP FOLDER\n"
     )
 
@@ -303,10 +300,10 @@ def entry(name, mode=stat.S_IFREG | 0o644, attributes=0):
     return info
 
 
-def refused_archive(path, *problems):
+def refused_archive(path, *problems, error=RunError):
     """The archive is refused with these words, and nothing is left behind."""
     before = sorted(path.parent.rglob("*"))
-    with pytest.raises(RunError) as caught:
+    with pytest.raises(error) as caught:
         unpack(path, path.parent / "mine")
     assert [f"{problem.where}: {problem.what} {problem.fix}".replace(str(path), "ZIP") for problem in caught.value.problems] == list(
         problems
@@ -523,6 +520,10 @@ def test_unpack_refuses_an_experiment_that_reads_or_writes_elsewhere(data, tmp_p
 def test_unpack_overwrites_nothing(tmp_path):
     path = zipped(tmp_path / "out.zip")
     (tmp_path / "mine").symlink_to(tmp_path / "nowhere")
-    refused_archive(path, f"{tmp_path}/mine: the folder exists already; nothing is overwritten. Name another: mmtrain unpack ZIP FOLDER")
-    problem = f"{tmp_path}/no/mine: the file cannot be written: no such file or directory. Make room, or give another folder with --output."
+    refused_archive(
+        path,
+        f"{tmp_path}/mine: the folder exists already; nothing is overwritten. Name another: mmtrain unpack ZIP FOLDER",
+        error=UsageError,
+    )
+    problem = f"{tmp_path}/no/mine: the file cannot be written: no such file or directory. Make its folder first, or choose another folder."
     refused(problem, unpack, path, tmp_path / "no" / "mine")

@@ -417,7 +417,10 @@ def test_run_that_was_stopped_before_its_training_is_refused(copy):
 def test_unknown_run_is_refused(tmp_path):
     with pytest.raises(UsageError) as caught:
         resume("nowhere", output=tmp_path)
-    assert str(caught.value) == "nowhere: there is no such run. Train one with `mmtrain fit CONFIG`."
+    assert str(caught.value) == (
+        f"nowhere: there is no such run. There are no runs under {tmp_path}: "
+        "train one with `mmtrain fit CONFIG`, or name another folder with --output."
+    )
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "split.csv", "columns.json", "statistics.json", "data.json"])

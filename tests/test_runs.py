@@ -144,7 +144,7 @@ def test_file_that_cannot_be_written_is_a_problem(tmp_path, write, file):
         write(run)
     text = str(caught.value)
     assert text.startswith(f"{run.folder}/{file}: the file cannot be written: ")
-    assert text.endswith(". Make room, or give another folder with --output.")
+    assert text.endswith(". Make room, or choose another folder.")
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,10 @@ def test_without_any_run_the_way_to_one_is_told(tmp_path):
     assert str(caught.value) == f"{tmp_path}: there is no run here. Train one with `mmtrain fit CONFIG`, or name its folder."
     with pytest.raises(UsageError) as caught:
         find("clinic", tmp_path / "nowhere")
-    assert str(caught.value) == "clinic: there is no such run. Train one with `mmtrain fit CONFIG`."
+    assert str(caught.value) == (
+        f"clinic: there is no such run. There are no runs under {tmp_path}/nowhere: "
+        "train one with `mmtrain fit CONFIG`, or name another folder with --output."
+    )
 
 
 # Opening a run

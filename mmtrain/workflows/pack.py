@@ -20,7 +20,7 @@ from mmtrain import config, runs
 from mmtrain.config import Experiment
 from mmtrain.data import archive
 from mmtrain.data.manifest import MANIFEST, NEEDED, PART_OF_RUN, File, Manifest
-from mmtrain.errors import Problem, RunError, listed
+from mmtrain.errors import Problem, RunError, UsageError, listed
 from mmtrain.runs import Run
 
 DATA = "data"
@@ -59,11 +59,12 @@ class Packed:
 def pack(which: str, target: Path, *, with_rows: bool = False, output: Path = Path("runs")) -> Packed:
     """Pack the run called `which` (see `runs.find`) into the zip archive `target`, which must not exist yet.
 
-    Raises RunError for a run that cannot be opened or has nothing to open, and when the archive cannot be written.
+    Raises UsageError where the archive exists already, RunError for a run that cannot be opened or has nothing to open, and when
+    the archive cannot be written.
     """
     run = runs.find(which, output)
     if target.exists():
-        raise RunError(Problem(str(target), "the file exists already; nothing is overwritten.", "Give another name."))
+        raise UsageError(Problem(str(target), "the file exists already; nothing is overwritten.", "Give another name."))
     experiment = config.load(run / "config.yaml")
     chosen = select(run, with_rows=with_rows)
     chosen.files |= _rewritten(run, experiment, chosen, with_rows=with_rows)

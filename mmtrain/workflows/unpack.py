@@ -12,7 +12,7 @@ from mmtrain import runs
 from mmtrain.config import source
 from mmtrain.data import archive
 from mmtrain.data.manifest import LARGEST, MANIFEST, NEEDED, PART_OF_RUN, Manifest, read
-from mmtrain.errors import Problem, RunError, listed
+from mmtrain.errors import Problem, RunError, UsageError, listed
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,13 @@ class Unpacked:
 def unpack(path: Path, folder: Path | None = None) -> Unpacked:
     """Unpack a packed run into a new folder, by default named like the archive, in the working directory.
 
-    Raises RunError, with nothing written, for an archive that is not wholly as its manifest says, or is made to do harm.
+    Raises UsageError where the folder exists already, and RunError for an archive that is not wholly as its manifest says, or is
+    made to do harm; nothing is written then.
     """
     target = folder or Path(path.stem)
     entries = archive.directory(path)
     if os.path.lexists(target):
-        raise RunError(
+        raise UsageError(
             Problem(str(target), "the folder exists already; nothing is overwritten.", "Name another: mmtrain unpack ZIP FOLDER")
         )
     with archive.opened(path) as opened:
