@@ -24,7 +24,7 @@ from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multiclass import FittedMulticlass
 from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.targets.regression import FittedRegression
-from mmtrain.workflows.compare import compare
+from mmtrain.workflows.compare import compare, differing
 from mmtrain.workflows.evaluate import evaluate
 from mmtrain.workflows.fit import fit
 
@@ -459,6 +459,28 @@ def test_compare_prints_scores_differences_and_settings(mmtrain):
 def test_a_difference_is_better_or_worse_only_when_its_interval_is_on_one_side(name, low, high, word):
     assert baselines.compared(name, Score(name, (low + high) / 2, interval=Interval(low, high)).plain()) == word
     assert baselines.compared(name, Score(name, 0.3).plain()) == "–"
+
+
+def test_a_column_or_a_branch_that_only_some_have_is_one_difference(tmp_path):
+    target = "y: {role: target, task: binary}"
+    files = {
+        "few": f"columns: {{x: {{role: numeric}}, {target}}}",
+        "more": f"columns: {{x: {{role: numeric}}, note: {{role: text}}, {target}}}\nevaluation: {{conformal: 0.9}}",
+    }
+    few, more = [config.load(write_experiment(tmp_path / f"{name}.yaml", text)) for name, text in files.items()]
+    assert list(differing([few, more]).items()) == [
+        ("name", ("few", "more")),
+        ("columns.note", (None, "text")),
+        ("branches.note", (None, "mlp")),
+        ("evaluation.conformal", (None, 0.9)),
+    ]
+
+
+def test_compare_says_once_what_is_so_of_all_scores(mmtrain, tmp_path):
+    make_run(tmp_path, "two")  # its predictions are those of "one"
+    told = mmtrain("compare", "one", "two")[1].out.splitlines()
+    scores = "auc, pr_auc, accuracy, balanced_accuracy, f1, sensitivity, specificity, log_loss, brier"
+    assert [line for line in told if "No interval" in line] == [f"{scores}: No interval: every draw has the same value."]
 
 
 def test_compare_as_json_is_one_document(mmtrain):

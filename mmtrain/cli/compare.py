@@ -76,9 +76,9 @@ def _show_target(console: Console, done: Compared, target: ComparedTarget) -> No
         console.print(_differences(against, target.drawing.percent))
         if against.delong:
             line(console, f"AUC: p = {_p(against.delong.p)} (DeLong)")
-        for score in against.differences:
-            if score.undefined or score.note:
-                line(console, f"{score.name}: {score.undefined or score.note}")
+        remarks = {score.name: score.undefined or score.note for score in against.differences}
+        for remark in dict.fromkeys(filter(None, remarks.values())):
+            line(console, f"{', '.join(name for name, said in remarks.items() if said == remark)}: {remark}")
     line(console, f"{target.drawing.percent} interval: {target.drawing.words}")
 
 
@@ -119,4 +119,6 @@ def _show_settings(console: Console, done: Compared) -> None:
 
 def _spoken(value: Any) -> str:
     """A setting as the experiment file has it; a text as it is."""
+    if value is None:
+        return "not set"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -29,6 +29,8 @@ from mmtrain.runs import Run, is_test_look
 from mmtrain.workflows.evaluate import opened
 from mmtrain.workflows.prepare import group_codes
 
+NAMED = {"columns": "role", "branches": "architecture"}
+"""Sections whose entries have names, and the setting that says in a word what an entry is."""
 MOST_DIFFERENT = 3
 """Rows with different answers that are shown."""
 
@@ -57,7 +59,10 @@ class Compared:
     looks: tuple[int, ...]
     targets: tuple[ComparedTarget, ...]
     settings: dict[str, tuple[Any, ...]]
-    """What differs in the experiments: `branches.scan.filters`, with the value in every run, None where it has none."""
+    """What differs in the experiments: `branches.scan.filters`, with the value in every run, None where it has none.
+
+    Of a column or a branch that not all have, the role or the architecture stands for all its settings.
+    """
     remarks: tuple[str, ...]
 
 
@@ -87,8 +92,14 @@ def compare(which: Sequence[str], *, part: str = "test", output: Path = Path("ru
 
 def differing(experiments: Sequence[Experiment]) -> dict[str, tuple[Any, ...]]:
     """Every setting that is not the same in all of them."""
-    flat = [dict(_flat(experiment.model_dump(mode="json"))) for experiment in experiments]
-    keys = dict.fromkeys(key for settings in flat for key in settings)
+    trees = [experiment.model_dump(mode="json") for experiment in experiments]
+    for section, word in NAMED.items():
+        shared = set.intersection(*(set(tree[section]) for tree in trees))
+        for tree in trees:
+            tree[section] = {key: entry if key in shared else entry[word] for key, entry in tree[section].items()}
+    flat = [dict(_flat(tree)) for tree in trees]
+    order = list(trees[0])
+    keys = sorted({key: None for settings in flat for key in settings}, key=lambda key: order.index(key.partition(".")[0]))
     values = {key: tuple(settings.get(key) for settings in flat) for key in keys}
     return {key: found for key, found in values.items() if any(value != found[0] for value in found)}
 
