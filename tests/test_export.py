@@ -3,8 +3,11 @@
 import base64
 import csv
 import json
+import runpy
 import shutil
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -361,6 +364,14 @@ def test_difference_is_in_probabilities_and_in_deviations(run, probability, numb
     expected = {"healthy": np.array([[0.5]]), "weight": np.array([[100.0]])}
     found = {"healthy": np.array([[probability]]), "weight": np.array([[number]])}
     assert check.largest_difference(fitted, expected, found) == pytest.approx(largest)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_program_without_its_arguments_says_how_it_is_called(name, monkeypatch, tensorflow):
+    program = Path(check.__file__).parent / "runners" / f"{name}.py"
+    monkeypatch.setattr(sys, "argv", ["run.py"])
+    with pytest.raises(SystemExit, match=r"`python run\.py .*(INPUTS\.npz|inputs\.json)"):
+        runpy.run_path(str(program), run_name="__main__")
 
 
 def test_program_that_fails_is_told_with_its_last_words(exported, tmp_path):

@@ -89,5 +89,5 @@ def _show(done: Exported, *, quiet: bool) -> None:
     smaller = f", in float32 {whole / 1e6:.2f} MB" if done.signature["quantize"] else ""
     note(f"Size: {size / 1e6:.2f} MB{smaller}.", quiet=quiet)
     for score in check["scores"]:
-        note(f"{score['target']}: {score['score']} {score['before']:.4g}, quantized {score['after']:.4g}.", quiet=quiet)
+        note(f"{score['target']}: {score['score']} {score['before']:#.4g}, quantized {score['after']:#.4g}.", quiet=quiet)
     note("What it takes and gives: CONTRACT.md and signature.json; how to run it: run.py.", quiet=quiet)

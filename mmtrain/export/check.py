@@ -18,6 +18,7 @@ from mmtrain.data.tables.table import Table
 from mmtrain.errors import Problem, RunError, listed
 from mmtrain.evaluation.scoring import main_score, score_target
 from mmtrain.export.base import HALF, Array, Format
+from mmtrain.layers.start import unheard
 from mmtrain.named_score import higher_is_better
 
 PICTURES = 1e-3
@@ -82,7 +83,9 @@ def check_pictures(fitted: Fitted, raw: Mapping[str, Array], present: Mapping[st
         if not isinstance(column, FittedImage):
             continue
         layer, files = column.preprocessing(), raw[key][present[key][:, 0] > 0]
-        status = np.concatenate([layer(files[start : start + AT_ONCE])[2].numpy()[:, 0] for start in range(0, len(files), AT_ONCE)] or [[]])
+        with unheard():  # on processors without AVX-512 TensorFlow complains of uint8
+            codes = [layer(files[start : start + AT_ONCE])[2].numpy()[:, 0] for start in range(0, len(files), AT_ONCE)]
+        status = np.concatenate(codes or [[]])
         if bad := [STATUS[code] for code in status.tolist() if code != OK]:
             what = f"{len(bad):,} of {len(files):,} pictures cannot be decoded by TensorFlow ({listed(sorted(set(bad)))})."
             problems.append(Problem(key, what, "Convert them to JPEG or PNG and train again, or export the network behind them as ONNX."))

@@ -25,6 +25,8 @@ def predict(folder: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__.strip())
     with np.load(sys.argv[1]) as arrays:
         found = predict(Path(__file__).parent, dict(arrays))
     np.savez(sys.argv[2], allow_pickle=False, **found)

@@ -34,4 +34,6 @@ def _value(value: object) -> object:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__.strip())
     json.dump({"outputs": predict(sys.argv[1], json.load(sys.stdin)["inputs"])}, sys.stdout)
