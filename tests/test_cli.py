@@ -399,6 +399,18 @@ def test_code_file_registers_what_the_experiment_names(mmtrain, tmp_path):
         architectures.remove("mine_of_the_cli_test")
 
 
+def test_paragraphs_of_a_help_are_as_wide_as_the_terminal(mmtrain, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    told = [line.strip() for line in mmtrain("pack", "--help").out.splitlines()]
+    assert "row numbers belong to which part. Never packed are the table, its pictures," in told
+
+
+def test_check_counts_in_thousands(mmtrain, tmp_path):
+    two_blobs(tmp_path, 1200)
+    write_experiment(tmp_path / "a.yaml", "columns: {x: {role: numeric}, y: {role: target, task: binary}}")
+    assert mmtrain("check", "a.yaml").out == "a.yaml: nothing to mend. 1,200 rows: train 840, validation 180, test 180.\n"
+
+
 def test_check_says_that_there_is_nothing_to_mend(mmtrain, tmp_path):
     sound(tmp_path)
     said = mmtrain("check", "a.yaml", "--quiet")

@@ -118,7 +118,7 @@ GUESSES = [
     ("numbers and a word", "size", [*range(10, 69), "big"], "numeric", False, "numbers, but 1 cell is not, as 'big'"),
     ("yes and no", "smokes", ["yes", "no"] * 30, "categorical", True, "two values, 'no' and 'yes'"),
     ("names", "colour", WORDS * 20, "categorical", True, "3 different values, 'blue', 'green' and 'red'"),
-    ("texts", "note", [f"patient {i} feels well" for i in range(N)], "text", True, "all texts differ of up to 4 words"),
+    ("texts", "note", [f"patient {i} feels well" for i in range(N)], "text", True, f"{N} texts, all different, of up to 4 words"),
     (
         "words nearly all different",
         "surname",

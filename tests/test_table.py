@@ -304,9 +304,11 @@ ENDINGS = ".csv, .tsv, .tab, .csv.gz, .tsv.gz, .tab.gz, .parquet"
 
 def test_folder_and_unknown_format_are_refused(tmp_path):
     (tmp_path / "t.xlsx").touch()
+    (tmp_path / "t").touch()
     for name, expected in {
         "": f"{tmp_path}: the table is a folder, not a file. Name a file that ends in one of {ENDINGS}.",
         "t.xlsx": f"{tmp_path}/t.xlsx: tables that end in '.xlsx' are not read. Save it as one of {ENDINGS}.",
+        "t": f"{tmp_path}/t: a table without an ending is not read. Save it as one of {ENDINGS}.",
     }.items():
         with pytest.raises(DataError) as caught:
             read(tmp_path / name, categories("a"))

@@ -7,6 +7,9 @@ Typer ends a command whose reader has gone away (`mmtrain schema | head`) with 1
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import getdoc
+
 import typer
 
 from mmtrain.cli import cache, check, compare, evaluate, explain, export, fit, init, inspect_data, pack, predict, schema, unpack
@@ -20,18 +23,29 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("fit")(fit.command)
-app.command("evaluate")(evaluate.command)
-app.command("compare")(compare.command)
-app.command("predict")(predict.command)
-app.command("explain")(explain.command)
-app.command("export")(export.command)
-app.command("inspect-data")(inspect_data.command)
-app.command("check")(check.command)
-app.command("init")(init.command)
-app.command("pack")(pack.command)
-app.command("unpack")(unpack.command)
-app.command("schema")(schema.command)
+COMMANDS = {
+    "fit": fit.command,
+    "evaluate": evaluate.command,
+    "compare": compare.command,
+    "predict": predict.command,
+    "explain": explain.command,
+    "export": export.command,
+    "inspect-data": inspect_data.command,
+    "check": check.command,
+    "init": init.command,
+    "pack": pack.command,
+    "unpack": unpack.command,
+    "schema": schema.command,
+}
+
+
+def _help(command: Callable[..., None]) -> str:
+    """Its docstring with a line per paragraph: Typer keeps the line breaks of all but the first."""
+    return "\n\n".join(paragraph.replace("\n", " ") for paragraph in (getdoc(command) or "").split("\n\n"))
+
+
+for _name, _command in COMMANDS.items():
+    app.command(_name, help=_help(_command))(_command)
 app.add_typer(cache.app, name="cache")
 
 

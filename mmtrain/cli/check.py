@@ -29,6 +29,6 @@ def command(
     if as_json:
         print_json({"ok": True, "rows": found.rows, "dropped": found.dropped, "parts": rows})
         return
-    dropped = f", {found.dropped} dropped" if found.dropped else ""
-    parts = ", ".join(f"{part} {count}" for part, count in rows.items())
-    out().print(f"{config}: nothing to mend. {found.rows} rows{dropped}: {parts}.", soft_wrap=True, markup=False)
+    dropped = f", {found.dropped:,} dropped" if found.dropped else ""
+    parts = ", ".join(f"{part} {count:,}" for part, count in rows.items())
+    out().print(f"{config}: nothing to mend. {found.rows:,} rows{dropped}: {parts}.", soft_wrap=True, markup=False)

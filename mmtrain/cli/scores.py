@@ -16,8 +16,8 @@ def show_scores(console: Console, what: str, result: TargetScores) -> None:
     from mmtrain.cli.show import line
     from mmtrain.reports.decisions import sentences
 
-    unknown = f", {result.unknown} more left out, whose answer is missing or unknown to training" if result.unknown else ""
-    line(console, f"\n{what}: {result.target}, {result.task}, {result.rows} rows{unknown}")
+    unknown = f", {result.unknown:,} more left out, whose answer is missing or unknown to training" if result.unknown else ""
+    line(console, f"\n{what}: {result.target}, {result.task}, {result.rows:,} rows{unknown}")
     console.print(_table(result))
     if result.drawing:
         line(console, f"{result.drawing.percent} interval: {result.drawing.words}")

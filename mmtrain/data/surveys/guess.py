@@ -166,7 +166,7 @@ def _category(profile: Profile) -> Guess | None:
 def _text(profile: Profile) -> Guess | None:
     if profile.spaced * 4 < profile.filled or profile.words is None:
         return None
-    count = f"{profile.distinct:,} different texts" if profile.distinct < profile.filled else "all texts differ"
+    count = f"{profile.distinct:,} different texts" if profile.distinct < profile.filled else f"{profile.distinct:,} texts, all different,"
     return Guess("text", f"{count} of up to {profile.words.maximum:.0f} words")
 
 

@@ -30,7 +30,8 @@ def open_table(path: Path, missing_values: Sequence[str] = ()) -> TableFile:
     if not path.is_file():
         raise DataError(Problem(str(path), "the table is a folder, not a file.", f"Name a file that ends in one of {endings}."))
     if not suffix:
-        raise DataError(Problem(str(path), f"tables that end in '{path.suffix}' are not read.", f"Save it as one of {endings}."))
+        what = f"tables that end in '{path.suffix}' are not read." if path.suffix else "a table without an ending is not read."
+        raise DataError(Problem(str(path), what, f"Save it as one of {endings}."))
     try:
         return ParquetFile(path, missing_values) if suffix == ".parquet" else CsvFile(path, missing_values)
     except PermissionError as error:
