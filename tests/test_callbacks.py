@@ -68,7 +68,7 @@ def experiment(tmp_path_factory, tensorflow):
     folder = tmp_path_factory.mktemp("callbacks")
     two_blobs(folder)
     (folder / f"{STEM}.py").write_text(CODE)
-    import_code(folder / f"{STEM}.py")
+    import_code([folder / f"{STEM}.py"])
     yield write_experiment(folder / "called.yaml", EXPERIMENT)
     del sys.modules[STEM]
 
@@ -275,7 +275,7 @@ def test_callback_that_fails_is_named_and_costs_no_checkpoint(experiment, tmp_pa
 def test_code_file_does_not_hide_another_module(tmp_path):
     before = sys.modules["json"]
     (tmp_path / "json.py").write_text("import dataclasses\n@dataclasses.dataclass\nclass A:\n    a: 'int'\n")
-    import_code(tmp_path / "json.py")
+    import_code([tmp_path / "json.py"])
     assert sys.modules["json"] is before
 
 

@@ -386,7 +386,11 @@ def test_ctrl_c_before_training_is_exit_code_130(mmtrain, tmp_path):
 def test_code_file_registers_what_the_experiment_names(mmtrain, tmp_path):
     sound(tmp_path)
     config("training:", "branches: {b: {columns: [x], architecture: mine_of_the_cli_test}, s: {columns: [scan]}}\ntraining:")(tmp_path)
-    assert "there is no architecture 'mine_of_the_cli_test'." in mmtrain("check", "a.yaml").err
+    known = "It is one of cnn, mlp, linear or embedding_average. One of your own comes with --code FILE."
+    assert mmtrain("check", "a.yaml").problems == [
+        f"a.yaml:7: branches.b.architecture: there is no architecture 'mine_of_the_cli_test'. {known}"
+    ]
+    (tmp_path / "other.py").write_text("")
     (tmp_path / "mine.py").write_text(
         "from mmtrain.branches import branch\n"
         "@branch('vector')\n"
@@ -394,7 +398,7 @@ def test_code_file_registers_what_the_experiment_names(mmtrain, tmp_path):
         "    return inputs[0]\n"
     )
     try:
-        assert mmtrain("check", "a.yaml", "--code", "mine.py").code == 0
+        assert mmtrain("check", "a.yaml", "--code", "mine.py", "--code", "other.py").code == 0
     finally:
         architectures.remove("mine_of_the_cli_test")
 

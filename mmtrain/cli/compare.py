@@ -67,7 +67,7 @@ def _plain(done: Compared) -> dict[str, Any]:
 
 def _show_target(console: Console, done: Compared, target: ComparedTarget) -> None:
     """The scores of each run, then how far each is from the first."""
-    from mmtrain.cli.show import line
+    from mmtrain.cli.show import line, show_remarks
 
     line(console, f"\n{done.part}: {target.target}, {target.task}, {target.rows:,} rows")
     console.print(_scores(done, target))
@@ -76,9 +76,7 @@ def _show_target(console: Console, done: Compared, target: ComparedTarget) -> No
         console.print(_differences(against, target.drawing.percent))
         if against.delong:
             line(console, f"AUC: p = {_p(against.delong.p)} (DeLong)")
-        remarks = {score.name: score.undefined or score.note for score in against.differences}
-        for remark in dict.fromkeys(filter(None, remarks.values())):
-            line(console, f"{', '.join(name for name, said in remarks.items() if said == remark)}: {remark}")
+        show_remarks(console, against.differences)
     line(console, f"{target.drawing.percent} interval: {target.drawing.words}")
 
 

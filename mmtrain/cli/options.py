@@ -14,15 +14,19 @@ Output = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder th
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
 Code = Annotated[
-    Path | None,
-    typer.Option("--code", metavar="FILE", help="A Python file with your own columns, branches, fusions or callbacks, imported first."),
+    list[Path] | None,
+    typer.Option(
+        "--code",
+        metavar="FILE",
+        help="A Python file with your own columns, branches, fusions or callbacks, imported first; may be given several times.",
+    ),
 ]
 Run = Annotated[
     str | None, typer.Argument(help="A run folder, or a name (its latest run). Left out: the latest run of all.", show_default=False)
 ]
 
 
-def read_first(config: Path, overrides: list[str] | None, code: Path | None) -> None:
+def read_first(config: Path, overrides: list[str] | None, code: list[Path] | None) -> None:
     """Tell the mistakes of an experiment file before pandas and the rest are imported, which takes longer than finding them."""
     from mmtrain import config as experiments
     from mmtrain.workflows.code import import_code

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def show_scores(console: Console, what: str, result: TargetScores) -> None:
     """A heading, a table and what is to be said of single scores; `what` was scored, `test of clinic/3` for instance."""
     from mmtrain.cli.analyses import show_analyses
-    from mmtrain.cli.show import line
+    from mmtrain.cli.show import line, show_remarks
     from mmtrain.reports.decisions import sentences
 
     unknown = f", {result.unknown:,} more left out, whose answer is missing or unknown to training" if result.unknown else ""
@@ -22,9 +22,7 @@ def show_scores(console: Console, what: str, result: TargetScores) -> None:
     if result.drawing:
         line(console, f"{result.drawing.percent} interval: {result.drawing.words}")
     line(console, f"baseline: {result.baselines[0].name}")
-    for score in result.scores:
-        if score.undefined or score.note:
-            line(console, f"{score.name}: {score.undefined or score.note}")
+    show_remarks(console, result.scores)
     for sentence in sentences(result.analyses):
         line(console, sentence)
     show_analyses(console, result.analyses)

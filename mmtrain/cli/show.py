@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -12,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mmtrain.errors import ConfigError, DataError, MmtrainError, RunError, UsageError
-from mmtrain.named_score import Interval
+from mmtrain.named_score import Interval, Score
 
 HEADINGS: tuple[tuple[type[MmtrainError], str], ...] = (
     (UsageError, "The command cannot be carried out"),
@@ -67,6 +68,13 @@ def cell(text: str) -> str:
 def line(console: Console, text: str) -> None:
     """However wide, and without markup."""
     console.print(printable(text), soft_wrap=True, markup=False, highlight=False)
+
+
+def show_remarks(console: Console, scores: Sequence[Score]) -> None:
+    """What is to be said of single scores; what is so of several is said once."""
+    remarks = {score.name: score.undefined or score.note for score in scores}
+    for remark in dict.fromkeys(filter(None, remarks.values())):
+        line(console, f"{', '.join(name for name, said in remarks.items() if said == remark)}: {remark}")
 
 
 def print_json(value: Any) -> None:

@@ -159,7 +159,8 @@ def _unknown_choice(mistake: Mistake) -> Finding:
     if received is None:
         return _missing_choice(mistake)
     what = f"there is no {tag.tag} {_shown(received)}." if isinstance(received, str) else f"expected a text; found {_shown(received)}."
-    return (*mistake.spot.location, tag.tag), what, _nearest(received, known) or f"It is one of {listed(known, 'or', most=30)}."
+    own = " One of your own comes with --code FILE." if mistake.spot.location[0] in ("branches", "fusion") else ""
+    return (*mistake.spot.location, tag.tag), what, _nearest(received, known) or f"It is one of {listed(known, 'or', most=30)}.{own}"
 
 
 def _missing_choice(mistake: Mistake) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmtrain.errors import Problem, UsageError
@@ -14,13 +15,16 @@ NAME = "mmtrain_user_code"
 HEAVY = re.compile(rb"^(import|from)[ \t]+(keras|tensorflow|mmtrain\.layers)\b", re.MULTILINE)
 
 
-def import_code(path: Path | None) -> None:
-    """Import a Python file for what it registers; from then on it is a module under its stem too, unless another has that name.
+def import_code(paths: Sequence[Path] | None) -> None:
+    """Import Python files for what they register; from then on each is a module under its stem too, unless another has that name.
 
     Raises UsageError when there is no such file; what the file raises is shown as it is.
     """
-    if path is None:
-        return
+    for path in paths or ():
+        _import(path)
+
+
+def _import(path: Path) -> None:
     spec = importlib.util.spec_from_file_location(NAME, path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise UsageError(Problem("--code", f"{path} is not a Python file.", "Give the path of a file ending in .py."))
