@@ -83,10 +83,10 @@ def _table(found: list[Stored]) -> object:
     from mmtrain.cli.show import plain_table
     from mmtrain.config.sizes import in_words
 
-    table = plain_table("entry", "kind", "layout", "items", "size", "last used", "made of")
+    table = plain_table("kind", "layout", "items", "size", "last used", "made of")
     for one in found:
         days = max(0.0, time.time() - one.used) / (24 * 60 * 60)
         used = "today" if days < 1 else f"{days:.0f} day{'s' if round(days) > 1 else ''} ago"
         layout = one.layout if one.state == "complete" else one.state
-        table.add_row(one.folder.name[:12], one.kind, escape(layout), f"{one.items:,}", in_words(one.size), used, escape(one.source))
+        table.add_row(one.kind, escape(layout), f"{one.items:,}", in_words(one.size), used, escape(one.source))
     return table
