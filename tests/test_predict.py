@@ -306,7 +306,7 @@ def test_a_frame_is_predicted_under_its_own_index(loaded):
         loaded.predict(frame.iloc[0])
     fix = "Give a pandas DataFrame with a column per header; one row of it is `frame.iloc[[0]]`."
     assert str(refused.value) == f"predict: a table is expected; found a Series. {fix}"
-    assert repr(loaded) == f"<mmtrain run {clinic / 'runs' / 'clinic' / '1'}>"
+    assert repr(loaded) == f"<mmtrain run {loaded.run.folder}>"
 
 
 def test_a_frame_is_predicted_as_the_file_it_was_read_from(clinic, evaluated):
