@@ -17,9 +17,10 @@ from mmtrain.cli.show import out
 from mmtrain.data.manifest import PART_OF_RUN
 from mmtrain.errors import UsageError
 from mmtrain.evaluation import gradient_boosting
-from mmtrain.evaluation.baselines import Answers, Contest, blind
+from mmtrain.evaluation.answered import Answered, Drawn
+from mmtrain.evaluation.baselines import BaselinePredictions, blind
 from mmtrain.evaluation.bootstrap import Bootstrap
-from mmtrain.evaluation.gradient_boosting import Boosted, Cells
+from mmtrain.evaluation.gradient_boosting import Boosted, FeatureMatrix
 from mmtrain.model import saved
 from mmtrain.reports.baselines import sentences
 from mmtrain.reports.contents import Judged
@@ -130,9 +131,9 @@ def half_removed(alone):
 def test_a_branch_whose_training_did_not_end_or_that_changed_does_not_count(run, first, harm, tmp_path):
     alone = tmp_path / "scan"
     shutil.copytree(run / "baselines" / "scan", alone)
-    assert kept(alone) is not None
+    assert kept(alone, None) is not None
     harm(Run(alone))
-    assert kept(alone) is None
+    assert kept(alone, None) is None
 
 
 @pytest.mark.slow
@@ -322,7 +323,7 @@ def test_missing_cells_are_nan_and_rare_categories_share_a_number(tmp_path, monk
     columns = "x: {role: numeric, normalize: none}, m: {role: numeric, normalize: none, missing: mask}, city: {role: categorical}"
     made = ready(write_experiment(tmp_path / "a.yaml", f"columns: {{{columns}, y: {{role: target, task: binary}}}}\nsplit: {{test: 0}}"))
     every = np.arange(8)
-    read = Cells(made.fitted.columns, made.arrays, every)
+    read = FeatureMatrix(made.fitted.columns, made.arrays, every)
     assert read.categorical == [False, False, True]
     nan = np.nan
     expected = [[1, 1, 0], [nan, nan, 0], [3, 3, 1], [5, 5, nan], [5, 5, 1], [5, 5, 0], [5, 5, 2], [5, 5, 2]]
@@ -395,11 +396,10 @@ def test_differences_are_paired():
     mine, theirs = (1 / (1 + np.exp(-(signal + generator.normal(0, noise, 400))))[:, None] for noise in (0.1, 0.3))
     target = FittedBinary(column="y", loss_weight=1, classes=("no", "yes"), counts=(1, 1), weights=(1, 1))
     bootstrap = Bootstrap(400, groups=None, draws=500, confidence=0.95, seed=0)
-    found = Contest("y", target, truth, mine, bootstrap).against(
-        [Answers("single_branch", "scan alone", "scan alone", {"y": target}, {"y": theirs})]
-    )
-    assert [(one.kind, one.label) for one in found] == [("single_branch", "scan alone")]
-    scores, difference = {score.name: score for score in found[0].scores}, {score.name: score for score in found[0].differences}["auc"]
+    model = Drawn(Answered.of(target, truth, mine, None), bootstrap)
+    found = BaselinePredictions("single_branch", "scan alone", "scan alone", {"y": target}, {"y": theirs}).against("y", model)
+    assert (found.kind, found.label) == ("single_branch", "scan alone")
+    scores, difference = {score.name: score for score in found.scores}, {score.name: score for score in found.differences}["auc"]
     own = {score.name: score.value for score in target.scores(truth, mine)}
     assert difference.value == own["auc"] - scores["auc"].value
     assert difference.interval.low <= difference.value <= difference.interval.high

@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 from sklearn.isotonic import IsotonicRegression
 
+from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.evaluation.calibration import Curve, Isotonic, Temperature, fit_isotonic, fit_temperature, notes, rising
 from mmtrain.evaluation.reliability import measured
 from mmtrain.evaluation.shares import share_of
+
+
+def draws(rows, groups=None):
+    return Bootstrap(rows, groups=groups, draws=200, confidence=0.95, seed=0)
 
 
 def softmax(logits):
@@ -29,7 +34,7 @@ def over_confident(rows, classes, seed, by=3.0):
 
 
 def ece(probabilities, true, *, exclusive=True):
-    return measured(probabilities, true, exclusive=exclusive, groups=None, confidence=0.95).ece
+    return measured(probabilities, true, exclusive=exclusive, groups=None, bootstrap=draws(len(true))).ece.value
 
 
 # Temperature
@@ -155,16 +160,16 @@ def test_isotonic_from_few_rows_is_remarked():
 
 def test_reliability_is_that_of_the_formulas():
     said = np.array([[0.8, 0.2], [0.4, 0.6], [0.1, 0.9]])
-    found = measured(said, np.array([[1, 0], [0, 1], [1, 0]], dtype=bool), exclusive=True, groups=None, confidence=0.95)
-    assert found.brier == pytest.approx((0.2**2 + 0.4**2 + 0.9**2) / 3)
-    assert found.ece == pytest.approx((0.2 + 0.4 + 0.9) / 3)  # every row is a bin of its own
+    found = measured(said, np.array([[1, 0], [0, 1], [1, 0]], dtype=bool), exclusive=True, groups=None, bootstrap=draws(len(said)))
+    assert found.brier.value == pytest.approx((0.2**2 + 0.4**2 + 0.9**2) / 3)
+    assert found.ece.value == pytest.approx((0.2 + 0.4 + 0.9) / 3)  # every row is a bin of its own
     assert [(one.rows, one.said, one.share) for one in found.bins] == [(1, 0.2, 0.0), (1, 0.6, 1.0), (1, 0.9, 0.0)]
 
 
 def test_reliability_of_several_classes_looks_at_the_most_probable():
     said = np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
-    found = measured(said, np.array([[1, 0, 0], [0, 1, 0]], dtype=bool), exclusive=True, groups=None, confidence=0.95)
-    assert found.brier == pytest.approx((0.25 + 0.09 + 0.04 + 0.01 + 0.81 + 0.64) / 2)
+    found = measured(said, np.array([[1, 0, 0], [0, 1, 0]], dtype=bool), exclusive=True, groups=None, bootstrap=draws(len(said)))
+    assert found.brier.value == pytest.approx((0.25 + 0.09 + 0.04 + 0.01 + 0.81 + 0.64) / 2)
     assert [(one.said, one.share) for one in found.bins] == [(0.5, 1.0), (0.8, 0.0)]
 
 
@@ -174,14 +179,63 @@ def test_bins_have_equal_mass_whatever_the_order_and_keep_equal_probabilities_to
     true = generator.random(1500) < chance
     said = np.stack([1 - chance, chance], axis=1)
     came = np.stack([~true, true], axis=1)
-    found = measured(said, came, exclusive=True, groups=None, confidence=0.95)
+    found = measured(said, came, exclusive=True, groups=None, bootstrap=draws(len(said)))
     shuffled = generator.permutation(1500)
-    again = measured(said[shuffled], came[shuffled], exclusive=True, groups=None, confidence=0.95)
-    assert again.ece == pytest.approx(found.ece, abs=1e-12)
+    again = measured(said[shuffled], came[shuffled], exclusive=True, groups=None, bootstrap=draws(len(said)))
+    assert again.ece.value == pytest.approx(found.ece.value, abs=1e-12)
     assert [one.rows for one in found.bins] == [one.rows for one in again.bins]
     counts = [one.rows for one in found.bins]
     assert (len(counts), sum(counts)) == (10, 1500)  # six of fifteen bins have become one
     assert all(99 <= rows <= 101 or rows in (600, 608) for rows in counts), counts
+
+
+def stated(rows, steepness, seed, each=1):
+    """Probabilities of a yes, and what comes true of them where their logits should be `steepness` times as large; alike in tens.
+
+    `each` rows are copies of one another.
+    """
+    generator = np.random.default_rng(seed)
+    chance = generator.beta(2, 2, rows // each)
+    true = generator.random(rows // each) < 1 / (1 + (1 / chance - 1) ** steepness)
+    said, came = np.repeat(chance, each), np.repeat(true, each)
+    return np.stack([1 - said, said], axis=1), np.stack([~came, came], axis=1)
+
+
+def of_yes(rows, steepness, seed, *, each=1, groups=None):
+    return measured(*stated(rows, steepness, seed, each), exclusive=True, groups=groups, bootstrap=draws(rows, groups))
+
+
+def test_calibration_error_has_an_interval_that_begins_at_0_where_probabilities_may_be_right():
+    right, wrong = of_yes(400, 1, seed=3), of_yes(400, 0.4, seed=3)
+    assert (right.ece.interval.low, right.ece.value < right.ece.interval.high) == (0.0, False)
+    assert 0.05 < wrong.ece.interval.low < OFF[0.4] < wrong.ece.interval.high < 0.2
+    assert wrong.brier.interval.low < wrong.brier.value < wrong.brier.interval.high
+    assert sorted(wrong.plain()["ece"]) == ["high", "low", "value"]
+
+
+def test_calibration_error_of_rows_in_groups_is_less_sure():
+    groups = np.repeat(np.arange(100), 4)
+    by_row, by_group = (of_yes(400, 0.4, seed=5, each=4, groups=one).ece.interval for one in (None, groups))
+    assert by_group.high - by_group.low > 1.5 * (by_row.high - by_row.low)
+
+
+def test_calibration_of_rows_that_are_all_right_has_no_interval():
+    certain = np.array([[0.0, 1.0], [1.0, 0.0]])
+    found = measured(certain, certain > 0, exclusive=True, groups=None, bootstrap=draws(2))
+    assert found.plain()["ece"] == found.plain()["brier"] == {"value": 0.0, "note": "No interval: every draw has the same value."}
+
+
+OFF = {1: 0.0, 0.7: 0.0462, 0.4: 0.1035}
+"""The calibration error of all such rows, by 15 bins of 2,000,000 of them."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [100, 400, 2000])
+@pytest.mark.parametrize("steepness", OFF)
+def test_95_of_100_intervals_of_the_calibration_error_hold_the_truth(rows, steepness):
+    """Bias-corrected percentiles of the draws, as other scores have them, hold it never where it is 0."""
+    intervals = [of_yes(rows, steepness, seed).ece.interval for seed in range(300)]
+    assert 0.92 <= np.mean([interval.low <= OFF[steepness] <= interval.high for interval in intervals])
 
 
 # Shares

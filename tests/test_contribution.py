@@ -34,7 +34,9 @@ def found(target, truth, cells, *, groups=None, **section):
         return predicted(cells["signal"][rows] if one is SIGNAL else cells["signal"])
 
     truths = Truths({"y": target}, {"y": truth}, {"y": "auc" if target is ILL else "rmse"}, None if groups is None else np.asarray(groups))
-    result = contributions(truths, predicted(cells["signal"]), shuffled, (SIGNAL, NOISE), Evaluation(draws=100, **section))
+    asked = Evaluation(draws=200, **section)
+    before = {"y": truths.answered("y", predicted(cells["signal"])["y"]).drawn(asked)}
+    result = contributions(truths, before, shuffled, (SIGNAL, NOISE), asked)
     return {one.input.name: one.losses for one in result["y"].inputs} if result else {}
 
 

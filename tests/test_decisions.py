@@ -14,7 +14,8 @@ from mmtrain.cli.app import run as command_line
 from mmtrain.config.evaluation import Evaluation, Threshold
 from mmtrain.data.splits.parts import read_split
 from mmtrain.errors import DataError, RunError
-from mmtrain.evaluation.decisions import Decisions, Rows, TargetDecisions, columns, decide, judge
+from mmtrain.evaluation.answered import Answered
+from mmtrain.evaluation.decisions import Decisions, TargetDecisions, columns, decide, judge
 from mmtrain.evaluation.operating_point import OperatingPoint
 from mmtrain.evaluation.scoring import score_target
 from mmtrain.reports.decisions import sentences, told
@@ -203,7 +204,7 @@ def test_metrics_tell_coverage_calibration_and_the_operating_point(run, scored):
     assert grade["fitted_on"] == {"rows": 48, "groups": 24}
     assert found["price"]["conformal"]["width"] == 2 * run.read_json("decisions.json")["targets"]["price"]["conformal"]["reach"]
     assert (found["ill"]["calibration"]["of"], found["grade"]["calibration"]["of"]) == ("ill", "the most probable class")
-    assert found["ill"]["calibration"]["before"]["brier"] == pytest.approx(found["ill"]["scores"]["brier"]["value"], abs=1e-6)
+    assert found["ill"]["calibration"]["before"]["brier"] == pytest.approx(found["ill"]["scores"]["brier"], abs=1e-6)
     assert "calibration" not in found["price"]
     assert found["ill"]["calibration"]["notes"] == [
         "Class weights in the training shift probabilities towards what weighs more, most of all towards 'ill'."
@@ -272,9 +273,10 @@ def test_end_of_the_training_tells_what_was_decided():
 def test_scaling_that_did_not_help_is_told():
     bins = [{"rows": 1, "said": 0.5, "share": 1.0, "low": 0.1, "high": 1.0}]
     found = {"method": "isotonic", "of": "every label", "notes": [], "before": {"brier": 0.1, "ece": 0.02, "bins": bins}}
-    assert sentences({"calibration": {**found, "after": {"brier": 0.2, "ece": 0.1, "bins": bins}}}) == (
-        "Calibration of every label, all labels together, after isotonic scaling: expected calibration error 0.100 (before 0.020), "
-        "Brier score 0.200 (before 0.100).",
+    after = {"value": 0.1, "low": 0.03, "high": 0.15}
+    assert sentences({"calibration": {**found, "after": {"brier": {"value": 0.2}, "ece": after, "bins": bins}}}) == (
+        "Calibration of every label, all labels together, after isotonic scaling: expected calibration error 0.100 (0.030 to 0.150), "
+        "before 0.020; Brier score 0.200, before 0.100.",
         "On these rows the scaling did not bring them nearer to what came true.",
     )
 
@@ -331,8 +333,8 @@ def test_baseline_is_not_judged_at_the_threshold_of_the_model():
 def test_rows_whose_class_training_did_not_know_decide_nothing():
     truth, prediction = np.array([0, -1, 1, -1]), np.array([[0.2], [0.9], [0.6], [0.1]], dtype=np.float32)
     wish = Evaluation(threshold=Threshold(aim="youden"), conformal=0.6, calibration="temperature")
-    rows = Rows(truth, prediction, np.array([0, 0, 1, 2]))
-    found = decide(wish, BINARY, rows, rows)
+    rows = Answered.of(BINARY, truth, prediction, np.array([0, 0, 1, 2]))
+    found = decide(wish, rows, rows)
     assert (found.operating_point.rows, found.conformal.rows, found.conformal.groups) == (2, 2, 2)
     assert found.operating_point.threshold == pytest.approx(0.4)
 
@@ -340,10 +342,10 @@ def test_rows_whose_class_training_did_not_know_decide_nothing():
 def test_labels_are_calibrated_each_and_have_no_sets():
     target = FittedMultilabel(**LABELS, counts=(2, 2), weights=(3.0, 1.0))
     generator = np.random.default_rng(0)
-    rows = Rows(generator.integers(0, 2, (50, 2)).astype(np.int8), generator.random((50, 2)).astype(np.float32), None)
-    found = decide(Evaluation(calibration="temperature", conformal=0.8), target, rows, rows)
+    rows = Answered.of(target, generator.integers(0, 2, (50, 2)).astype(np.int8), generator.random((50, 2)).astype(np.float32), None)
+    found = decide(Evaluation(calibration="temperature", conformal=0.8), rows, rows)
     assert (len(found.calibration.temperatures), found.conformal, found.operating_point) == (2, None, None)
-    judged = judge(target, found, rows, confidence=0.95)["calibration"]
+    judged = judge(found, rows.drawn(Evaluation(draws=100)))["calibration"]
     assert (judged["of"], sum(one["rows"] for one in judged["before"]["bins"])) == ("every label", 100)
     assert judged["notes"][0] == "Class weights in the training shift probabilities towards what weighs more, most of all towards 'a'."
     assert list(columns(target, found, rows.prediction, probabilities=True)) == ["calibrated_a", "calibrated_b"]
@@ -354,7 +356,8 @@ def test_sets_that_no_class_is_sure_enough_for_are_empty():
     decided = TargetDecisions.model_validate({"conformal": {"kind": "sets", "coverage": 0.6, "rows": 20, "level": 0.7}})
     found = columns(BINARY, decided, np.array([[0.9], [0.5], [0.1]], dtype=np.float32), probabilities=False)
     assert found["prediction_set"].tolist() == ["yes", "", "no"]
-    judged = judge(BINARY, decided, Rows(np.array([1, 1, 1]), np.array([[0.9], [0.5], [0.1]]), None), confidence=0.95)["conformal"]
+    rows = Answered.of(BINARY, np.array([1, 1, 1]), np.array([[0.9], [0.5], [0.1]]), None)
+    judged = judge(decided, rows.drawn(Evaluation(draws=100)))["conformal"]
     assert (judged["empty"], judged["mean_size"], judged["found"]["value"]) == (1, pytest.approx(2 / 3), pytest.approx(1 / 3))
 
 

@@ -11,8 +11,9 @@ from tiny import ready, two_blobs, write_experiment, write_table
 from mmtrain import runs
 from mmtrain.errors import DataError
 from mmtrain.evaluation.bootstrap import Drawing
-from mmtrain.workflows.evaluate import evaluate, other_data, remarks, resampling, ungrouped
+from mmtrain.workflows.evaluate import evaluate, remarks, resampling, ungrouped
 from mmtrain.workflows.fit import fit
+from mmtrain.workflows.prepare import other_data
 
 TREE = """
 columns:
@@ -62,14 +63,14 @@ def test_groups_are_what_intervals_draw(patients):
 
 def test_rows_without_a_group_are_drawn_one_by_one(patients, tmp_path):
     rows = [{"x": 1, "y": "low", "patient": patient} for patient in ("q", "", "q", "", "r")]
-    data, rows = other_data(patients.experiment, write_table(tmp_path / "newer.csv", rows), None, lambda _: None)
-    assert resampling(patients.experiment, data.table, rows).groups.tolist() == [0, 2, 0, 3, 1]
+    table = other_data(patients.experiment, write_table(tmp_path / "newer.csv", rows)).table
+    assert resampling(patients.experiment, table, np.arange(5)).groups.tolist() == [0, 2, 0, 3, 1]
 
 
 def test_a_table_without_the_column_of_groups_has_its_rows_drawn_and_that_is_told(patients, tmp_path):
-    data, rows = other_data(patients.experiment, write_table(tmp_path / "newer.csv", [{"x": 1, "y": "low"}]), None, lambda _: None)
-    assert resampling(patients.experiment, data.table, rows).groups is None
-    assert ungrouped(patients.experiment, data.table) == (
+    table = other_data(patients.experiment, write_table(tmp_path / "newer.csv", [{"x": 1, "y": "low"}])).table
+    assert resampling(patients.experiment, table, np.arange(1)).groups is None
+    assert ungrouped(patients.experiment, table) == (
         "newer.csv has no column patient, so the intervals take every row to stand for itself; where rows have the same patient, they are "
         "too narrow.",
     )

@@ -16,7 +16,7 @@ from mmtrain.cli.app import run as command_line
 from mmtrain.errors import UsageError
 from mmtrain.explanation.choice import choice
 from mmtrain.explanation.explained import Cells, Chosen, Element, Explained, Share, in_words, shortened
-from mmtrain.explanation.question import Question, Subject, question, wrong
+from mmtrain.explanation.question import Asked, Question, question, wrong
 from mmtrain.explanation.tiles import blocks
 from mmtrain.fusion import fusions
 from mmtrain.targets.binary import FittedBinary
@@ -107,7 +107,7 @@ class Opened:
         return self.explainer.explain(Chosen(row, str(row), "test", ""), cells, "", prediction)
 
 
-def opened(material, columns, branches, fusion, subject=Subject("y")):  # noqa: B008
+def opened(material, columns, branches, fusion, asked=Asked("y")):  # noqa: B008
     import keras
 
     from mmtrain.data.changes import statistics
@@ -166,7 +166,7 @@ def linear(material):
     """A network without any kink, explained with a single step."""
     columns = ["size", "dose", "group", "note"]
     branches = {"all": {"columns": columns, "architecture": "linear", "units": 3}}
-    return opened(material, columns, branches, {"method": "concatenate", "units": []}, Subject("y", steps=1))
+    return opened(material, columns, branches, {"method": "concatenate", "units": []}, Asked("y", steps=1))
 
 
 def test_one_step_is_exact_on_a_linear_network(linear):
@@ -217,7 +217,7 @@ def test_what_is_missing_adds_nothing_and_is_said_to_be_missing(linear):
 
 def test_a_number_that_is_predicted_is_explained_in_its_own_unit(material):
     branches = {"all": {"columns": ["size"], "architecture": "linear"}}
-    subject = opened(material, ["size"], branches, {"method": "concatenate", "units": []}, Subject("price", steps=1))
+    subject = opened(material, ["size"], branches, {"method": "concatenate", "units": []}, Asked("price", steps=1))
     found = subject.explained(5)
     assert found.question == Question("price", words="price")
     assert found.attributed.output == pytest.approx(float(subject.network.predictor(subject.encoded(5))["price"][0, 0]), rel=1e-5)
@@ -226,7 +226,7 @@ def test_a_number_that_is_predicted_is_explained_in_its_own_unit(material):
 
 def test_the_negative_class_has_the_opposite_explanation(material):
     branches = {"all": {"columns": ["size"], "architecture": "mlp"}}
-    asked = [Subject("y", steps=8), Subject("y", "low", steps=8)]
+    asked = [Asked("y", steps=8), Asked("y", "low", steps=8)]
     high, low = (opened(material, ["size"], branches, {"method": "concatenate"}, subject).explained(5) for subject in asked)
     assert (high.question.words, low.question.words) == ("logit of high", "logit of low")
     assert low.attributed.output == -high.attributed.output
@@ -415,7 +415,7 @@ def test_command_prints_one_json_document(run, capsys):
 def test_grad_cam_is_refused_where_no_branch_has_maps(material):
     branches = {"all": {"columns": ["size"], "architecture": "mlp"}}
     with pytest.raises(UsageError) as caught:
-        opened(material, ["size"], branches, {"method": "add"}, Subject("y", method="grad_cam"))
+        opened(material, ["size"], branches, {"method": "add"}, Asked("y", method="grad_cam"))
     assert str(caught.value) == (
         "--method grad_cam: no branch of this run pools maps over a whole picture, which is what Grad-CAM looks at. "
         "Use --method integrated_gradients."
@@ -462,7 +462,7 @@ def test_the_most_wrong_and_the_surest_rows_are_chosen(target, truth, prediction
     ],
 )
 def test_what_is_asked_follows_from_the_target_and_the_class(target, class_name, prediction, asked):
-    assert question(Subject("y", class_name), target, np.array([prediction])) == asked
+    assert question(Asked("y", class_name), target, np.array([prediction])) == asked
 
 
 @pytest.mark.parametrize(

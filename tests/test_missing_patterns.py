@@ -50,7 +50,7 @@ def test_rows_of_rare_patterns_are_one_pattern():
 def test_a_masked_branch_is_compared_with_the_same_rows_as_they_are():
     truth = [0, 1] * 20
     before, after = answered(truth, [0.1, 0.9] * 20), answered(truth, [0.1, 0.9] * 10 + [0.9, 0.1] * 10)
-    (found,) = masked(before, {"scan": after}, {"scan": 7}, SECTION)
+    (found,) = masked(before.drawn(SECTION), {"scan": after}, {"scan": 7}, SECTION)
     plain = found.plain()
     assert (plain["branch"], plain["training_rows_without"], plain["rows"]) == ("scan", 7, 40)
     assert plain["scores"]["accuracy"]["value"] == 0.5

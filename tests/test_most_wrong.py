@@ -9,8 +9,8 @@ from PIL import Image
 from tiny import paint, write_experiment, write_table
 
 from mmtrain import config
-from mmtrain.data.encode import Fitted
 from mmtrain.evaluation import most_wrong
+from mmtrain.evaluation.answered import Truths
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multiclass import FittedMulticlass
 from mmtrain.targets.multilabel import FittedMultilabel
@@ -125,9 +125,10 @@ def test_cells_are_clipped_and_empty_where_there_is_nothing(clinic):
 def test_a_target_without_a_known_answer_has_no_rows(clinic):
     experiment, data = clinic
 
-    fitted = Fitted(columns={}, targets={"ill": ILL})
-    answers = most_wrong.Answers({"ill": np.array([-1, -1])}, {"ill": np.array([[0.5], [0.5]], dtype=np.float32)})
-    assert most_wrong.most_wrong(experiment, fitted, data.table, data.stores, np.array([2, 4]), answers) == {}
-    answers = most_wrong.Answers({"ill": np.array([-1, 1])}, {"ill": np.array([[0.5], [0.5]], dtype=np.float32)})
-    found = most_wrong.most_wrong(experiment, fitted, data.table, data.stores, np.array([2, 4]), answers)
-    assert [(row["row"], row["truth"]) for row in found["ill"]] == [(4, "yes")]
+    def found(*truth):
+        truths = Truths({"ill": ILL}, {"ill": np.array(truth)}, {"ill": "auc"}, None)
+        predictions = {"ill": np.array([[0.5], [0.5]], dtype=np.float32)}
+        return most_wrong.most_wrong(experiment, data.table, data.stores, np.array([2, 4]), truths, predictions)
+
+    assert found(-1, -1) == {}
+    assert [(row["row"], row["truth"]) for row in found(-1, 1)["ill"]] == [(4, "yes")]

@@ -70,7 +70,7 @@ def scores(target, main, truth, prediction, names, codes, groups=None):
     truths = Truths({"y": target}, {"y": np.asarray(truth, dtype=dtype)}, {"y": main}, groups)
     answered = truths.answered("y", np.asarray(prediction, dtype=np.float32)[:, None])
     of = divided(Division("sex"), cells(*[names[code] for code in codes]))
-    return subgroups(answered, of.only(truths.known("y")), SECTION).plain()
+    return subgroups(answered, of.only(truths.known("y")), main, SECTION).plain()
 
 
 def test_every_subgroup_has_its_rows_its_scores_and_reasons():

@@ -12,20 +12,27 @@ from numpy.typing import NDArray
 
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.bootstrap import Bootstrap
-from mmtrain.evaluation.scoring import known_rows
 from mmtrain.named_score import Score
 from mmtrain.targets import FittedTarget
 
 Array = np.ndarray[Any, Any]
+NOTHING = np.empty(0)
+"""Draws of no rows."""
+
+
+def known_rows(truth: Array) -> NDArray[np.bool_]:
+    """Which rows have an answer that training knows: not -1, not NaN; (rows,)."""
+    if truth.ndim > 1:
+        return np.ones(len(truth), dtype=np.bool_)
+    known: NDArray[np.bool_] = ~np.isnan(truth) if np.issubdtype(truth.dtype, np.floating) else truth >= 0
+    return known
 
 
 @dataclass(frozen=True, eq=False)
 class Answered:
-    """One target on rows all of whose answers training knows."""
+    """One target on rows all of whose answers training knows; without rows where it knows none."""
 
     target: FittedTarget
-    main: str
-    """The score that speaks for the target."""
     truth: Array
     prediction: Array
     groups: NDArray[np.int64] | None
@@ -33,6 +40,11 @@ class Answered:
 
     def __len__(self) -> int:
         return len(self.truth)
+
+    @classmethod
+    def of(cls, target: FittedTarget, truth: Array, prediction: Array, groups: NDArray[np.int64] | None) -> Answered:
+        """Those of the rows whose answer training knows."""
+        return cls(target, truth, prediction, groups).only(known_rows(truth))
 
     def only(self, rows: Array) -> Answered:
         """Some of the rows: their positions, or (rows,) bool."""
@@ -52,6 +64,10 @@ class Drawn:
     rows: Answered
     bootstrap: Bootstrap
 
+    def of(self, target: FittedTarget, prediction: Array) -> Drawn:
+        """The same rows and draws as something else predicts them, whose target may have another threshold."""
+        return Drawn(replace(self.rows, target=target, prediction=prediction), self.bootstrap)
+
     @cached_property
     def draws(self) -> Mapping[str, NDArray[np.float64]]:
         """Every score on every draw, (draws,); nothing where there are no rows to draw."""
@@ -62,6 +78,11 @@ class Drawn:
         """By name, with their intervals."""
         scores = self.rows.target.scores(self.rows.truth, self.rows.prediction)
         return {score.name: score for score in self.bootstrap.stated(scores, self.draws)}
+
+    def less(self, other: Drawn) -> tuple[Score, ...]:
+        """Every score less that of the other, which is of the same rows and draws, with the interval of the difference."""
+        apart = {name: values - other.draws[name] for name, values in self.draws.items()}
+        return tuple(self.bootstrap.difference(score, other.scores[name], apart.get(name, NOTHING)) for name, score in self.scores.items())
 
     def plain(self) -> dict[str, Any]:
         """For metrics.json: rows, groups where these are drawn, and scores."""
@@ -92,5 +113,4 @@ class Truths:
 
     def answered(self, key: str, prediction: Array) -> Answered:
         """The rows with a known answer to one target; `prediction` is of all rows."""
-        known = self.known(key)
-        return Answered(self.targets[key], self.main[key], self.values[key], prediction, self.groups).only(known)
+        return Answered.of(self.targets[key], self.values[key], prediction, self.groups)

@@ -6,14 +6,14 @@ for both of them cancels out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from mmtrain.config.evaluation import Baseline
-from mmtrain.evaluation.bootstrap import Bootstrap, Values
+from mmtrain.evaluation.answered import Drawn
 from mmtrain.named_score import Score
 from mmtrain.targets import FittedTarget
 from mmtrain.targets.binary import UNCHOSEN, FittedBinary
@@ -51,8 +51,8 @@ class BaselineScores:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """The predictions of one baseline for rows, per target."""
+class BaselinePredictions:
+    """What one baseline says of rows, per target."""
 
     kind: Baseline
     label: str
@@ -61,7 +61,7 @@ class Answers:
     """With the thresholds that were chosen for this baseline."""
     predictions: Mapping[str, Array]
 
-    def of(self, rows: Array) -> Answers:
+    def of(self, rows: Array) -> BaselinePredictions:
         """For some of the rows: their positions, or (rows,) bool."""
         return replace(self, predictions={key: values[rows] for key, values in self.predictions.items()})
 
@@ -69,37 +69,16 @@ class Answers:
         """The scores of one target, without intervals; `truth` is of the same rows, all of them known."""
         return BaselineScores(self.kind, self.label, self.name, self.targets[key].scores(truth, self.predictions[key]))
 
-
-@dataclass(frozen=True)
-class Contest:
-    """The model's predictions of one target for rows with a known answer, and the draws of these rows."""
-
-    key: str
-    target: FittedTarget
-    truth: Array
-    prediction: Array
-    bootstrap: Bootstrap
-
-    def against(self, others: Iterable[Answers]) -> tuple[BaselineScores, ...]:
-        """The scores of baselines on the same rows, and the model's differences to them."""
-        mine = self.target.scores(self.truth, self.prediction)
-        drawn = self.bootstrap.scores(self.target, self.truth, self.prediction)
-        return tuple(self._against(one, mine, drawn) for one in others)
-
-    def _against(self, other: Answers, mine: Sequence[Score], drawn: Mapping[str, Values]) -> BaselineScores:
-        theirs = other.scored(self.key, self.truth)
-        values = self.bootstrap.scores(other.targets[self.key], self.truth, other.predictions[self.key])
-        differences = tuple(
-            self.bootstrap.difference(score, one, drawn[score.name] - values[score.name])
-            for score, one in zip(mine, theirs.scores, strict=True)
-        )
-        return replace(theirs, scores=self.bootstrap.stated(theirs.scores, values), differences=differences)
+    def against(self, key: str, model: Drawn) -> BaselineScores:
+        """The scores of one target with their intervals, and what the model's are less them; `model` is of the same rows."""
+        theirs = model.of(self.targets[key], self.predictions[key])
+        return BaselineScores(self.kind, self.label, self.name, tuple(theirs.scores.values()), model.less(theirs))
 
 
-def blind(key: str, target: FittedTarget, rows: int) -> Answers:
+def blind(key: str, target: FittedTarget, rows: int) -> BaselinePredictions:
     """`majority`: someone who knows the training answers of a target and looks at no column."""
     label, name = BLIND.get(target.task, ("majority", "majority: class shares of the training rows"))
-    return Answers("majority", label, name, {key: undecided(target)}, {key: target.baseline(rows)})
+    return BaselinePredictions("majority", label, name, {key: undecided(target)}, {key: target.baseline(rows)})
 
 
 def undecided(target: FittedTarget) -> FittedTarget:

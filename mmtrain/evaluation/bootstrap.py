@@ -23,13 +23,12 @@ from numpy.typing import NDArray
 
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.named_score import Interval, Score
+from mmtrain.scores.drawn import Counts, Values
 from mmtrain.targets import FittedTarget
 
 __all__ = ["Bootstrap", "Drawing", "Interval", "Resampling"]
 
 Array = np.ndarray[Any, Any]
-Counts = NDArray[np.int64]
-Values = NDArray[np.float64]
 
 CELLS = 1_000_000
 """Of a chunk's counts, 8 MB: a score keeps about six arrays of that size at a time."""
@@ -76,7 +75,8 @@ class Drawing:
 class Bootstrap:
     """Draws of `rows` rows; all that is asked of one object, or of another with the same arguments, is about the same draws.
 
-    So two predictions of the same rows are compared in pairs, by subtracting what each has on every draw.
+    So two predictions of the same rows are compared in pairs, by subtracting what each has on every draw. One with fewer `draws` has
+    the first of them.
     """
 
     def __init__(self, rows: int, *, groups: NDArray[np.int64] | None, draws: int, confidence: float, seed: int) -> None:
@@ -92,7 +92,7 @@ class Bootstrap:
         return {name: np.concatenate([chunk[name] for chunk in found]) for name in found[0]}
 
     def of(self, statistic: Callable[[Counts], Values]) -> Values:
-        """Any statistic on every draw, (draws,). It is given (chunk, rows), how often each row was drawn, and gives back (chunk,)."""
+        """Any statistic on every draw, (draws, ...). It is given (chunk, rows), how often each row was drawn, and gives (chunk, ...)."""
         return np.concatenate([statistic(counts) for counts in self._chunks()])
 
     def interval(self, values: Values, estimate: float | None = None) -> Interval | None:
@@ -104,10 +104,14 @@ class Bootstrap:
             return None
         defined = values[~np.isnan(values)]
         moved = 0.0 if estimate is None else 2 * _off_center(defined, estimate)
-        reach = _student((1 + self.confidence) / 2, self.units - 1) * sqrt(self.units / (self.units - 1))
-        limits = np.quantile(defined, [NORMAL.cdf(moved - reach), NORMAL.cdf(moved + reach)]).tolist()
+        limits = np.quantile(defined, self.shares(moved)).tolist()
         within = limits if estimate is None else [*limits, estimate]
         return Interval(min(within), max(within))
+
+    def shares(self, moved: float = 0.0) -> tuple[float, float]:
+        """Which shares of the draws lie below the ends of an interval, `moved` by so many standard deviations; of 2 units or more."""
+        reach = _student((1 + self.confidence) / 2, self.units - 1) * sqrt(self.units / (self.units - 1))
+        return NORMAL.cdf(moved - reach), NORMAL.cdf(moved + reach)
 
     def doubt(self, values: Values) -> str:
         """Why draws with these `values` (draws,) give no interval, in a sentence; empty if they do."""
@@ -131,9 +135,13 @@ class Bootstrap:
         return self._stated(Score(score.name, score.value - other.value), score.value - other.value, drawn)
 
     def _stated(self, score: Score, value: float, drawn: Values) -> Score:
+        return self.with_interval(score, self.interval(drawn, value), drawn)
+
+    def with_interval(self, score: Score, interval: Interval | None, drawn: Values) -> Score:
+        """The score with its interval, or with a note on why what was `drawn` gives none."""
         doubt = self.doubt(drawn)
         note = " ".join(text for text in (score.note, f"No interval: {doubt[0].lower()}{doubt[1:]}" if doubt else "") if text)
-        return replace(score, note=note, interval=self.interval(drawn, value))
+        return replace(score, note=note, interval=interval)
 
     def _chunks(self) -> Iterator[Counts]:
         """How often each row is in each draw, (chunk, rows); every row has the same chance in every draw."""

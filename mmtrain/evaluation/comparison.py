@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from mmtrain.evaluation.answered import Answered, Drawn, known_rows
 from mmtrain.evaluation.bootstrap import Drawing, Resampling
 from mmtrain.evaluation.delong import DeLong, delong
-from mmtrain.evaluation.scoring import known_rows
 from mmtrain.named_score import Score
 from mmtrain.targets import FittedTarget
 from mmtrain.targets.binary import FittedBinary
@@ -61,19 +61,16 @@ def compare_target(
     key: str, targets: Sequence[FittedTarget], truth: Array, predictions: Sequence[Array], resampling: Resampling
 ) -> ComparedTarget:
     """`targets` are what each run has learned of one target, `predictions` what each says of the same rows, whose answers are `truth`."""
-    known = known_rows(truth)
-    truth, bootstrap = truth[known], resampling.bootstrap(known)
-    said = [prediction[known] for prediction in predictions]
-    scores = [target.scores(truth, one) for target, one in zip(targets, said, strict=True)]
-    drawn = [bootstrap.scores(target, truth, one) for target, one in zip(targets, said, strict=True)]
-    stated = tuple(bootstrap.stated(*pair) for pair in zip(scores, drawn, strict=True))
-    against = []
-    for one, mine, values in list(zip(said, scores, drawn, strict=True))[1:]:
-        differences = tuple(
-            bootstrap.difference(ours, theirs, values[ours.name] - drawn[0][ours.name])
-            for theirs, ours in zip(scores[0], mine, strict=True)
-        )
-        groups = None if resampling.groups is None else resampling.groups[known]
-        binary = isinstance(targets[0], FittedBinary)
-        against.append(Against(differences, delong(truth, said[0].reshape(-1), one.reshape(-1), groups) if binary else None))
-    return ComparedTarget(key, targets[0].task, len(truth), resampling.drawing(bootstrap), stated, tuple(against))
+    first, *others = (
+        Drawn(Answered.of(target, truth, prediction, resampling.groups), resampling.bootstrap(known_rows(truth)))
+        for target, prediction in zip(targets, predictions, strict=True)
+    )
+    against = tuple(Against(other.less(first), _delong(first.rows, other.rows)) for other in others)
+    scores = tuple(tuple(one.scores.values()) for one in (first, *others))
+    return ComparedTarget(key, targets[0].task, len(first.rows), resampling.drawing(first.bootstrap), scores, against)
+
+
+def _delong(first: Answered, other: Answered) -> DeLong | None:
+    if not isinstance(first.target, FittedBinary):
+        return None
+    return delong(first.truth, first.prediction.reshape(-1), other.prediction.reshape(-1), first.groups)

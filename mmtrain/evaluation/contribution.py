@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.answered import Array, Truths
-from mmtrain.evaluation.bootstrap import Bootstrap
+from mmtrain.evaluation.answered import Array, Drawn, Truths
 from mmtrain.evaluation.loss import Loss, losses
 
 MOST_ROWS = 5000
@@ -73,7 +72,8 @@ class Contributions:
     """The score that speaks for the target."""
     rows: int
     permutations: int
-    bootstrap: Bootstrap
+    confidence: float
+    draws: int
     inputs: tuple[Contribution, ...]
 
     def plain(self) -> dict[str, Any]:
@@ -82,8 +82,8 @@ class Contributions:
             "main": self.main,
             "rows": self.rows,
             "permutations": self.permutations,
-            "confidence": self.bootstrap.confidence,
-            "draws": self.bootstrap.draws,
+            "confidence": self.confidence,
+            "draws": self.draws,
             "inputs": [found.plain() for found in self.inputs],
         }
 
@@ -120,25 +120,26 @@ def donors(groups: NDArray[np.int64], generator: np.random.Generator) -> NDArray
 
 
 def contributions(
-    truths: Truths, predictions: Mapping[str, Array], shuffled: Shuffled, inputs: Sequence[Input], section: Evaluation
+    truths: Truths, before: Mapping[str, Drawn], shuffled: Shuffled, inputs: Sequence[Input], section: Evaluation
 ) -> dict[str, Contributions]:
-    """Of every input to every target that has two rows with an answer; `truths`, `predictions` and `shuffled` are of the same rows."""
-    answered = {key: truths.answered(key, prediction) for key, prediction in predictions.items()}
-    answered = {key: found for key, found in answered.items() if len(found) > 1}
-    if not inputs or not section.permutations or not answered:
+    """Of every input to every target that has two rows with an answer; `truths` and `shuffled` are of the same rows.
+
+    `before` are the scores of each target as the rows are, on as many draws as the section says.
+    """
+    known = {key: drawn for key, drawn in before.items() if len(drawn.rows) > 1}
+    if not inputs or not section.permutations or not known:
         return {}
     generator = np.random.default_rng(section.seed)
     groups = np.arange(len(truths)) if truths.groups is None else np.unique(truths.groups, return_inverse=True)[1]
     circles = [donors(groups, generator) for _ in range(section.permutations)]
     draws = max(LEAST_DRAWS, section.draws // section.permutations)
-    before = {key: found.drawn(section, draws=draws) for key, found in answered.items()}
-    found: dict[str, list[Contribution]] = {key: [] for key in answered}
+    found: dict[str, list[Contribution]] = {key: [] for key in known}
     for one in inputs:
         after = [shuffled(one, circle) for circle in circles]
-        for key in answered:
+        for key, as_it_is in known.items():
             changed = [truths.answered(key, values[key]).drawn(section, draws=draws) for values in after]
-            found[key].append(Contribution(one, losses(before[key], changed)))
+            found[key].append(Contribution(one, losses(as_it_is, changed)))
     return {
-        key: Contributions(target.main, len(target), section.permutations, before[key].bootstrap, tuple(found[key]))
-        for key, target in answered.items()
+        key: Contributions(truths.main[key], len(drawn.rows), section.permutations, section.confidence, draws, tuple(found[key]))
+        for key, drawn in known.items()
     }

@@ -7,7 +7,6 @@ their own, and the class that is decided on follows the network's own probabilit
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,11 @@ from pydantic import Field
 
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation import calibration, conformal, operating_point
-from mmtrain.evaluation.calibration import Calibration
+from mmtrain.evaluation.answered import Answered, Drawn
+from mmtrain.evaluation.calibration import Calibration, Probabilities
 from mmtrain.evaluation.conformal import Conformal, Intervals, Sets
 from mmtrain.evaluation.operating_point import OperatingPoint
 from mmtrain.evaluation.reliability import BINNING, BINS, measured
-from mmtrain.evaluation.scoring import known_rows
 from mmtrain.evaluation.shares import share_of
 from mmtrain.registry import Section
 from mmtrain.targets import FittedTarget
@@ -29,23 +28,8 @@ from mmtrain.targets.classes import FittedClassTarget
 from mmtrain.targets.multilabel import FittedMultilabel
 
 Array = np.ndarray[Any, Any]
-Codes = NDArray[np.int64]
 SEPARATOR = " | "
 """Between the classes of a set."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Answers, predictions and groups (codes; None where there are none) of some rows, one target's."""
-
-    truth: Array
-    prediction: Array
-    groups: Codes | None
-
-    def known(self) -> Rows:
-        """Those whose answer training knows."""
-        known = known_rows(self.truth)
-        return Rows(self.truth[known], self.prediction[known], None if self.groups is None else self.groups[known])
 
 
 class TargetDecisions(Section):
@@ -75,24 +59,25 @@ class Decisions(Section):
         }
 
 
-def decide(wish: Evaluation, target: FittedTarget, validation: Rows, held_back: Rows) -> TargetDecisions:
-    """Fit what is asked for: calibration and threshold on `validation`, the conformal bound on the rows held back, and on no other."""
-    rows = validation.known()
+def decide(wish: Evaluation, rows: Answered, held_back: Answered) -> TargetDecisions:
+    """Fit what is asked for: calibration and threshold on validation `rows`, the conformal bound on those held back, and on no other."""
+    target = rows.target
     found: dict[str, Any] = {}
     if wish.calibration != "none" and target.columns:
         fit = calibration.fit_temperature if wish.calibration == "temperature" else calibration.fit_isotonic
-        if len(rows.truth):
+        if len(rows):
             fitted = fit(target.probabilities(rows.prediction), _true(target, rows.truth), exclusive=_exclusive(target))
-            found |= {"calibration": fitted, "calibration_notes": calibration.notes(fitted, len(rows.truth))}
+            found |= {"calibration": fitted, "calibration_notes": calibration.notes(fitted, len(rows))}
     if wish.threshold is not None and isinstance(target, FittedBinary):
         classes = (target.classes[0], target.classes[1])
         found["operating_point"] = operating_point.choose(wish.threshold, rows.truth, rows.prediction.reshape(-1), classes)
     if wish.conformal is not None:
-        found["conformal"] = _bound(wish.conformal, target, held_back.known())
+        found["conformal"] = _bound(wish.conformal, held_back)
     return TargetDecisions(**found)
 
 
-def _bound(coverage: float, target: FittedTarget, rows: Rows) -> Conformal | None:
+def _bound(coverage: float, rows: Answered) -> Conformal | None:
+    target = rows.target
     if isinstance(target, FittedClassTarget):
         return conformal.fit_sets(rows.truth, target.probabilities(rows.prediction), coverage=coverage, groups=rows.groups)
     if target.task == "regression":
@@ -138,38 +123,40 @@ def _joined(members: NDArray[np.bool_], names: tuple[str, ...]) -> Array:
     return np.array(texts, dtype=object)[which.reshape(-1)]
 
 
-def judge(target: FittedTarget, decided: TargetDecisions, rows: Rows, *, confidence: float) -> dict[str, Any]:
+def judge(decided: TargetDecisions, drawn: Drawn) -> dict[str, Any]:
     """For metrics.json: `calibration` of every target with classes, `operating_point` and `conformal` of those that have them."""
-    rows = rows.known()
-    if not len(rows.truth):
-        return {}
-    found: dict[str, Any] = {}
-    if target.columns:
-        found["calibration"] = _calibration(target, decided, rows, confidence)
+    rows, found = drawn.rows, {}
+    if rows.target.columns:
+        found["calibration"] = _calibration(decided, drawn)
     if decided.operating_point is not None:
-        found["operating_point"] = _operating_point(decided.operating_point, target, rows)
+        found["operating_point"] = _operating_point(decided.operating_point, rows)
     if decided.conformal is not None:
-        found["conformal"] = _conformal(decided.conformal, target, rows, confidence)
+        found["conformal"] = _conformal(decided.conformal, rows, drawn.bootstrap.confidence)
     return found
 
 
-def _calibration(target: FittedTarget, decided: TargetDecisions, rows: Rows, confidence: float) -> dict[str, Any]:
+def _calibration(decided: TargetDecisions, drawn: Drawn) -> dict[str, Any]:
     """Of the network's own probabilities and, where there are any, of the calibrated ones."""
-    true, own = _true(target, rows.truth), target.probabilities(rows.prediction)
-    exclusive, fitted = _exclusive(target), decided.calibration
+    target, fitted = drawn.rows.target, decided.calibration
+    exclusive, own = _exclusive(target), target.probabilities(drawn.rows.prediction)
     found: dict[str, Any] = {
         "method": "none" if fitted is None else fitted.method,
         "bins": BINS,
         "binning": BINNING,
         "of": "every label" if not exclusive else target.columns[1] if len(target.columns) == 2 else "the most probable class",
         "notes": [*_weights(target), *decided.calibration_notes],
-        "before": measured(own, true, exclusive=exclusive, groups=rows.groups, confidence=confidence).plain(),
+        "before": _reliability(own, drawn),
     }
     if fitted is None:
         return found
-    after = measured(fitted.apply(own), true, exclusive=exclusive, groups=rows.groups, confidence=confidence)
     how = {"temperatures": list(fitted.temperatures)} if isinstance(fitted, calibration.Temperature) else {}
-    return found | how | {"after": after.plain()}
+    return found | how | {"after": _reliability(fitted.apply(own), drawn)}
+
+
+def _reliability(probabilities: Probabilities, drawn: Drawn) -> dict[str, Any]:
+    rows = drawn.rows
+    true, exclusive = _true(rows.target, rows.truth), _exclusive(rows.target)
+    return measured(probabilities, true, exclusive=exclusive, groups=rows.groups, bootstrap=drawn.bootstrap).plain()
 
 
 def _weights(target: FittedTarget) -> list[str]:
@@ -182,14 +169,14 @@ def _weights(target: FittedTarget) -> list[str]:
     return [f"Class weights in the training shift probabilities towards what weighs more, most of all towards '{heavy}'."]
 
 
-def _operating_point(point: OperatingPoint, target: FittedTarget, rows: Rows) -> dict[str, Any]:
+def _operating_point(point: OperatingPoint, rows: Answered) -> dict[str, Any]:
     """What was promised by validation rows, and what these rows give; the scores have the intervals."""
     called = rows.prediction.reshape(-1) >= point.threshold
     positive, negative = (called[rows.truth == answer] for answer in (1, 0))
     return {
         "aim": point.aim,
         "aim_in_words": operating_point.in_words(point.aim),
-        "positive": target.columns[1],
+        "positive": rows.target.columns[1],
         "threshold": point.threshold,
         "note": point.note,
         "validation": {name: getattr(point, name) for name in ("rows", "positives", "sensitivity", "specificity", "precision", "f1")},
@@ -198,8 +185,9 @@ def _operating_point(point: OperatingPoint, target: FittedTarget, rows: Rows) ->
     }
 
 
-def _conformal(bound: Conformal, target: FittedTarget, rows: Rows, confidence: float) -> dict[str, Any]:
+def _conformal(bound: Conformal, rows: Answered, confidence: float) -> dict[str, Any]:
     """How often the answer lies in the set or interval, and how large these are."""
+    target = rows.target
     facts = {"coverage": bound.coverage, "fitted_on": {"rows": bound.rows, "groups": bound.groups}, "note": bound.note}
     if isinstance(bound, Sets):
         members = bound.members(target.probabilities(rows.prediction))

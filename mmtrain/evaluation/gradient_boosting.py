@@ -18,7 +18,7 @@ from mmtrain.columns.categorical import FIRST_CODE
 from mmtrain.columns.numeric import FittedNumeric
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.data.splits.parts import Parts
-from mmtrain.evaluation.scoring import known_rows
+from mmtrain.evaluation.answered import known_rows
 from mmtrain.targets import FittedTarget
 from mmtrain.targets.classes import FittedClassTarget
 from mmtrain.targets.multilabel import FittedMultilabel
@@ -34,7 +34,7 @@ ROUNDS = 100
 """Where no validation row can say when to stop."""
 
 
-Predict = Callable[[Array], Array]
+Model = Callable[[Array], Array]
 """From cells to predictions."""
 
 
@@ -43,7 +43,7 @@ def usable(fitted: Fitted) -> list[str]:
     return [key for key, column in fitted.columns.items() if column.spec.kind in ("vector", "index")]
 
 
-class Rows(NamedTuple):
+class Examples(NamedTuple):
     """Rows to fit on, or to stop by."""
 
     cells: Array
@@ -56,7 +56,7 @@ class Boosted:
 
     def __init__(self, fitted: Fitted, arrays: Arrays, parts: Parts, *, seed: int) -> None:
         self.columns = usable(fitted)
-        self.cells = Cells({key: fitted.columns[key] for key in self.columns}, arrays, parts.train)
+        self.cells = FeatureMatrix({key: fitted.columns[key] for key in self.columns}, arrays, parts.train)
         self.seed = seed
         cells = {part: self.cells.read(arrays, parts[part]) for part in ("train", "validation")}
         self.models = {}
@@ -65,7 +65,7 @@ class Boosted:
             for part, read in cells.items():
                 truth, weights = arrays.targets[key][parts[part]], arrays.weights[key][parts[part]]
                 known = known_rows(truth)
-                of_parts.append(Rows(read[known], truth[known], weights[known]))
+                of_parts.append(Examples(read[known], truth[known], weights[known]))
             self.models[key] = self._fitted(target, *of_parts)
 
     def predict(self, arrays: Arrays, rows: Array) -> dict[str, Array]:
@@ -73,7 +73,7 @@ class Boosted:
         cells = self.cells.read(arrays, rows)
         return {key: model(cells) for key, model in self.models.items()}
 
-    def _fitted(self, target: FittedTarget, train: Rows, validation: Rows) -> Predict:
+    def _fitted(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
         if isinstance(target, FittedRegression):
             return self._number(target, train, validation)
         if isinstance(target, FittedMultilabel):
@@ -86,7 +86,7 @@ class Boosted:
         classes = self._classes(len(target.classes), train, validation)
         return classes if target.units > 1 else lambda cells: classes(cells)[:, 1:]
 
-    def _number(self, target: FittedRegression, train: Rows, validation: Rows) -> Predict:
+    def _number(self, target: FittedRegression, train: Examples, validation: Examples) -> Model:
         from sklearn.ensemble import HistGradientBoostingRegressor
 
         loss = "absolute_error" if target.error == "absolute" else "squared_error"
@@ -94,7 +94,7 @@ class Boosted:
         _fit(model, train, validation)
         return lambda cells: model.predict(cells)[:, None]
 
-    def _classes(self, count: int, train: Rows, validation: Rows) -> Predict:
+    def _classes(self, count: int, train: Examples, validation: Examples) -> Model:
         """Probabilities (rows, `count`); a class that no training row has gets 0."""
         from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -111,7 +111,7 @@ class Boosted:
 
         return probabilities
 
-    def _options(self, trees: int, validation: Rows) -> dict[str, Any]:
+    def _options(self, trees: int, validation: Examples) -> dict[str, Any]:
         """For rounds that grow so many `trees`."""
         most = MOST_ROUNDS if len(validation.truth) else ROUNDS
         return {
@@ -123,13 +123,13 @@ class Boosted:
         }
 
 
-def _of_label(rows: Rows, number: int, weight: float) -> Rows:
+def _of_label(rows: Examples, number: int, weight: float) -> Examples:
     """As a target of two classes, weighted as in the loss of the network."""
     has = rows.truth[:, number].astype(np.int64)
-    return Rows(rows.cells, has, rows.weights * (1 + has * (weight - 1)))
+    return Examples(rows.cells, has, rows.weights * (1 + has * (weight - 1)))
 
 
-def _fit(model: Any, train: Rows, validation: Rows) -> None:
+def _fit(model: Any, train: Examples, validation: Examples) -> None:
     """In one thread: sums are then the same on every machine, and two threads that shared two busy cores took three times as long."""
     from threadpoolctl import threadpool_limits  # a requirement of scikit-learn
 
@@ -138,7 +138,7 @@ def _fit(model: Any, train: Rows, validation: Rows) -> None:
         model.fit(train.cells, train.truth, train.weights, **(stop if len(validation.truth) else {}))
 
 
-class Cells:
+class FeatureMatrix:
     """Encoded columns side by side, float64, NaN where a cell is missing."""
 
     def __init__(self, columns: Mapping[str, FittedColumn], arrays: Arrays, train: Array) -> None:

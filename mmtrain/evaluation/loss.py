@@ -26,15 +26,16 @@ class Loss:
 def losses(before: Drawn, after: Sequence[Drawn]) -> dict[str, Loss]:
     """The mean over several changes, of every score of all rows together that is defined before and after each of them.
 
-    Before and after are of the same rows and the same draws (paired bootstrap).
+    Before and after are of the same rows and the same draws (paired bootstrap); after may have the first of them only.
     """
     found = {}
+    bootstrap = after[0].bootstrap
     for name, score in before.scores.items():
         values = [value for one in after if (value := one.scores[name].value) is not None]
         if "[" in name or score.value is None or len(values) < len(after):
             continue
         sign = 1 if higher_is_better(name) else -1
         value = sign * (score.value - float(np.mean(values)))
-        lost = sign * (before.draws[name] - np.mean([one.draws[name] for one in after], axis=0))
-        found[name] = Loss(value, before.bootstrap.interval(lost, value))
+        lost = sign * (before.draws[name][: bootstrap.draws] - np.mean([one.draws[name] for one in after], axis=0))
+        found[name] = Loss(value, bootstrap.interval(lost, value))
     return found

@@ -91,9 +91,8 @@ def patterns(answered: Answered, missing: Mapping[str, NDArray[np.bool_]], secti
     return tuple(Pattern(name, answered.only(places == place).drawn(section)) for place, name in enumerate(names))
 
 
-def masked(answered: Answered, without: Mapping[str, Answered], training: Mapping[str, int], section: Evaluation) -> tuple[Masked, ...]:
-    """Of branches; `without` has the same rows with what would be predicted of them were the branch absent."""
-    before = answered.drawn(section)
+def masked(before: Drawn, without: Mapping[str, Answered], training: Mapping[str, int], section: Evaluation) -> tuple[Masked, ...]:
+    """Of branches; `before` are the rows as they are, `without` has them with what would be predicted were the branch absent."""
     changed = {branch: after.drawn(section) for branch, after in without.items() if len(after)}
     return tuple(Masked(branch, after, losses(before, [after]), training[branch]) for branch, after in changed.items())
 

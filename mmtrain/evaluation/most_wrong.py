@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,9 @@ import pandas as pd
 
 from mmtrain.columns import Image
 from mmtrain.config import Experiment
-from mmtrain.data.encode import Fitted
 from mmtrain.data.pictures.store import ImageStore
 from mmtrain.data.tables.table import Table
+from mmtrain.evaluation.answered import Truths
 from mmtrain.pixels.thumbnail import thumbnail
 from mmtrain.targets import FittedTarget
 
@@ -36,24 +35,21 @@ SIDE = 96
 """Pixels of the longer side of a picture."""
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What is true of the scored rows and what was predicted, per target."""
-
-    truths: Mapping[str, Array]
-    predictions: Mapping[str, Array]
-
-
 def most_wrong(
-    experiment: Experiment, fitted: Fitted, table: Table, stores: Mapping[str, ImageStore], rows: Positions, answers: Answers
+    experiment: Experiment,
+    table: Table,
+    stores: Mapping[str, ImageStore],
+    rows: Positions,
+    truths: Truths,
+    predictions: Mapping[str, Array],
 ) -> dict[str, list[dict[str, Any]]]:
     """Per target the most wrong of the scored `rows`, which are table positions; the worst first. For most_wrong_<part>.json.
 
     Raises DataError when a column is not kept in memory and the file was changed since the table was read.
     """
     found = {}
-    for key, target in fitted.targets.items():
-        truth, prediction = answers.truths[key], answers.predictions[key]
+    for key, target in truths.targets.items():
+        truth, prediction = truths.values[key], predictions[key]
         worst = highest_losses(target, truth, prediction)
         if len(worst):
             inputs = inputs_of(experiment, table, stores, rows[worst])

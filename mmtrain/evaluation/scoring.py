@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mmtrain.evaluation.answered import Answered, Drawn, known_rows
 from mmtrain.evaluation.baselines import BaselineScores, blind
 from mmtrain.evaluation.bootstrap import Drawing, Resampling
 from mmtrain.named_score import Score
@@ -37,6 +38,8 @@ class TargetScores:
     """Rows of each true class (first index) that were predicted as each class, for class targets."""
     drawing: Drawing | None = None
     """What the intervals of `scores` come from, where they have any."""
+    drawn: Drawn | None = field(default=None, repr=False, compare=False)
+    """The rows and draws behind the intervals."""
     analyses: Mapping[str, Any] = field(default_factory=dict)
     """What else was found out, as metrics.json has it, by name."""
 
@@ -64,38 +67,33 @@ def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array
 
     They have intervals where `resampling` says how to draw the rows.
     """
-    from mmtrain.scores import confusion_matrix
-
     known = known_rows(truth)
-    truth, prediction = truth[known], prediction[known]
-    scores, drawing = target.scores(truth, prediction), None
-    if resampling is not None and len(truth):
-        bootstrap = resampling.bootstrap(known)
-        scores, drawing = bootstrap.stated(scores, bootstrap.scores(target, truth, prediction)), resampling.drawing(bootstrap)
-    confusion: Array = np.empty((0, 0), dtype=np.int64)
-    if target.task in ("binary", "multiclass"):
-        decided = target.decide(prediction)
-        codes = np.array([target.columns.index(name) for name in decided], dtype=np.int64)
-        confusion = confusion_matrix(truth, codes, count=len(target.columns))
+    rows = Answered.of(target, truth, prediction, None if resampling is None else resampling.groups)
+    scores, drawn, drawing = target.scores(rows.truth, rows.prediction), None, None
+    if resampling is not None and len(rows):
+        drawn = Drawn(rows, resampling.bootstrap(known))
+        scores, drawing = tuple(drawn.scores.values()), resampling.drawing(drawn.bootstrap)
+    confusion = _confusion(rows) if target.task in ("binary", "multiclass") else ()
     return TargetScores(
         key,
         target.task,
-        len(truth),
+        len(rows),
         int((~known).sum()),
         scores,
-        (blind(key, target, len(truth)).scored(key, truth),),
-        classes=target.columns if len(confusion) else (),
-        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+        (blind(key, target, len(rows)).scored(key, rows.truth),),
+        classes=target.columns if confusion else (),
+        confusion=confusion,
         drawing=drawing,
+        drawn=drawn,
     )
 
 
-def known_rows(truth: Array) -> Array:
-    """Which rows have an answer that training knows: not -1, not NaN; (rows,) bool."""
-    if truth.ndim > 1:
-        return np.ones(len(truth), dtype=np.bool_)
-    known: Array = ~np.isnan(truth) if np.issubdtype(truth.dtype, np.floating) else truth >= 0
-    return known
+def _confusion(rows: Answered) -> tuple[tuple[int, ...], ...]:
+    from mmtrain.scores import confusion_matrix
+
+    names = rows.target.columns
+    codes = np.array([names.index(name) for name in rows.target.decide(rows.prediction)], dtype=np.int64)
+    return tuple(tuple(int(count) for count in row) for row in confusion_matrix(rows.truth, codes, count=len(names)))
 
 
 def main_score(monitor: str, task: str, names: Collection[str], prefix: str = "") -> str:

@@ -66,10 +66,10 @@ class Subgroups:
         }
 
 
-def subgroups(answered: Answered, divided: Divided, section: Evaluation) -> Subgroups:
-    """Of one column; `divided` is of the same rows."""
+def subgroups(answered: Answered, divided: Divided, main: str, section: Evaluation) -> Subgroups:
+    """Of one column; `divided` is of the same rows, `main` the score that speaks for the target."""
     found = tuple(answered.only(divided.codes == code).drawn(section, shift=SHIFT + code) for code in range(len(divided.names)))
-    return Subgroups(divided.header, answered.main, section.confidence, divided.names, found, _gap(divided.names, found, answered.main))
+    return Subgroups(divided.header, main, section.confidence, divided.names, found, _gap(divided.names, found, main))
 
 
 def _gap(names: Sequence[str | None], found: Sequence[Drawn], main: str) -> Gap | None:

@@ -15,7 +15,7 @@ from mmtrain.explanation.baseline import baseline
 from mmtrain.explanation.explained import Cells, Chosen, Explained, in_words
 from mmtrain.explanation.grad_cam import grad_cam
 from mmtrain.explanation.gradients import integrated_gradients
-from mmtrain.explanation.question import Subject, question
+from mmtrain.explanation.question import Asked, question
 from mmtrain.explanation.shares import shares
 from mmtrain.explanation.taps import tapped
 from mmtrain.export.frozen import in_float32
@@ -25,21 +25,21 @@ from mmtrain.specs import TensorSpec
 class Explainer:
     """Explains rows of any table by one network, whose answers are `predictor`'s."""
 
-    def __init__(self, predictor: Any, experiment: Experiment, fitted: Fitted, statistics: Statistics, subject: Subject) -> None:
+    def __init__(self, predictor: Any, experiment: Experiment, fitted: Fitted, statistics: Statistics, asked: Asked) -> None:
         self._fitted = fitted
-        self._subject = subject
+        self._asked = asked
         self._network = tapped(in_float32(predictor), experiment, fitted)
         self._baseline = baseline(fitted, statistics)
-        if subject.method == "grad_cam" and not self._network.maps:
+        if asked.method == "grad_cam" and not self._network.maps:
             what = "no branch of this run pools maps over a whole picture, which is what Grad-CAM looks at."
             raise UsageError(Problem("--method grad_cam", what, "Use --method integrated_gradients."))
 
     def explain(self, chosen: Chosen, cells: Cells, truth: str, prediction: Array) -> Explained:
         """Explain the row with these cells, true answer in words (empty if not known), and prediction (1, units)."""
-        target = self._fitted.targets[self._subject.target]
-        asked = question(self._subject, target, prediction)
+        target = self._fitted.targets[self._asked.target]
+        unit = question(self._asked, target, prediction)
         held = cells.missing(self._fitted)
-        found = integrated_gradients(self._network, cells.encoded, self._baseline, asked, held=held, steps=self._subject.steps)
+        found = integrated_gradients(self._network, cells.encoded, self._baseline, unit, held=held, steps=self._asked.steps)
         of_row = shares(found, self._fitted, cells)
         pictures = {
             share.column: shown(cells.encoded[share.column][0], self._fitted.columns[share.column].spec)
@@ -47,10 +47,10 @@ class Explainer:
             if share.kind == "image" and not share.missing
         }
         cams: Mapping[str, Array] = {}
-        if self._subject.method != "integrated_gradients" and pictures:
-            cams = {key: cam for key, cam in grad_cam(self._network, cells.encoded, asked).items() if key in pictures}
+        if self._asked.method != "integrated_gradients" and pictures:
+            cams = {key: cam for key, cam in grad_cam(self._network, cells.encoded, unit).items() if key in pictures}
         decision = in_words(target, target.decide(prediction)[0])
-        return Explained(chosen, truth, decision, asked, found, of_row, pictures, cams, self._subject.method)
+        return Explained(chosen, truth, decision, unit, found, of_row, pictures, cams, self._asked.method)
 
 
 def shown(pixels: Array, spec: TensorSpec) -> Array:

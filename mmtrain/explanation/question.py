@@ -14,7 +14,7 @@ Method = Literal["both", "grad_cam", "integrated_gradients"]
 
 
 @dataclass(frozen=True)
-class Subject:
+class Asked:
     """Which answer is explained, and how."""
 
     target: str
@@ -52,7 +52,7 @@ def wrong(targets: Mapping[str, FittedTarget], target: str, class_name: str | No
     return [Problem("--class", what, fix)]
 
 
-def question(asked: Subject, target: FittedTarget, prediction: Array) -> Question:
+def question(asked: Asked, target: FittedTarget, prediction: Array) -> Question:
     """What is asked of a row with this prediction, (1, units)."""
     names = target.columns
     if not names:

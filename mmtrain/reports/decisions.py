@@ -11,8 +11,10 @@ from mmtrain.evaluation.decisions import Decisions
 from mmtrain.evaluation.operating_point import in_words
 from mmtrain.reports.blocks import Block, Cell, Folded, Table, Words, number
 from mmtrain.reports.contents import Judged
-from mmtrain.reports.words import count, decimals, significant
+from mmtrain.reports.words import count, decimals, in_sentence, ranged, significant
 
+MEASURES = ("ece", "brier")
+"""Of calibration, as metrics.json has them before and after scaling."""
 OF = {"every label": "of every label, all labels together", "the most probable class": "of the most probable class"}
 
 
@@ -72,13 +74,19 @@ def _calibration_said(found: Mapping[str, Any]) -> Iterator[str]:
     before, after = found["before"], found.get("after", found["before"])
     scaled = f", after {_how(found)}" if "after" in found else ""
     values = [
-        f"{name} {decimals(after[key])}" + (f" (before {decimals(before[key])})" if scaled else "")
-        for key, name in (("ece", "expected calibration error"), ("brier", "Brier score"))
+        f"{in_sentence(name)} {ranged(name, mine)}" + (f", before {ranged(name, theirs)}" if scaled else "")
+        for name, mine, theirs in ((name, measure(after, name), measure(before, name)) for name in MEASURES)
     ]
-    yield f"Calibration {_of(found)}{scaled}: {', '.join(values)}."
-    if after["ece"] > before["ece"] and after["brier"] > before["brier"]:
+    yield f"Calibration {_of(found)}{scaled}: {'; '.join(values)}."
+    if all(measure(after, name)["value"] > measure(before, name)["value"] for name in MEASURES):
         yield "On these rows the scaling did not bring them nearer to what came true."
     yield from found["notes"]
+
+
+def measure(found: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """`{value, low, high, note}` of one of `MEASURES`; an older mmtrain wrote the value alone."""
+    known: Mapping[str, Any] | float = found[name]
+    return known if isinstance(known, Mapping) else {"value": known}
 
 
 def _of(found: Mapping[str, Any]) -> str:

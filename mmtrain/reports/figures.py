@@ -11,6 +11,7 @@ from mmtrain.errors import counted
 from mmtrain.reports import plots
 from mmtrain.reports.blocks import Picture
 from mmtrain.reports.contents import Judged
+from mmtrain.reports.decisions import measure
 from mmtrain.reports.drawing import Gallery
 from mmtrain.reports.words import ranged, rows_called, shown
 from mmtrain.targets.binary import FittedBinary
@@ -58,7 +59,7 @@ def of_reliability(judged: Judged, gallery: Gallery) -> tuple[Picture, ...]:
     if found is None:
         return ()
     curves = {"network": found["before"]["bins"]} | ({"calibrated": found["after"]["bins"]} if "after" in found else {})
-    error = shown("ece", found.get("after", found["before"])["ece"])
+    error = ranged("ece", measure(found.get("after", found["before"]), "ece"))
     on = f"of {judged.key} on the {rows_called(judged)}"
     alt = f"Reliability curve {on}: share that came true by predicted probability; the expected calibration error is {error}."
     fewest = min(one["rows"] for one in found["before"]["bins"])

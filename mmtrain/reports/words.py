@@ -18,6 +18,7 @@ TITLES = {
     "auc": "AUC",
     "balanced_accuracy": "Balanced accuracy",
     "brier": "Brier score",
+    "ece": "Expected calibration error",
     "f1": "F1",
     "hamming_loss": "Hamming loss",
     "log_loss": "Log loss",

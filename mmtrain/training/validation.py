@@ -9,7 +9,7 @@ import numpy as np
 
 from mmtrain.batches import in_order
 from mmtrain.data.encode import Array, Arrays
-from mmtrain.evaluation.scoring import known_rows
+from mmtrain.evaluation.answered import known_rows
 from mmtrain.model.saved import rows_at_once
 from mmtrain.named_score import Score
 from mmtrain.training.divergence import diverged

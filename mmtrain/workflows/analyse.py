@@ -16,8 +16,7 @@ from mmtrain.config import Experiment
 from mmtrain.config.evaluation import Division, Evaluation
 from mmtrain.data.changes.statistics import Statistics
 from mmtrain.data.encode import Array, Arrays, Fitted
-from mmtrain.data.tables.table import Table
-from mmtrain.evaluation.answered import Truths
+from mmtrain.evaluation.answered import Drawn, Truths
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.contribution import Contributions, Input, contributions, inputs_of, sampled
 from mmtrain.evaluation.division import divided
@@ -25,6 +24,7 @@ from mmtrain.evaluation.missing_patterns import MissingPatterns, can_be_absent, 
 from mmtrain.evaluation.scoring import TargetScores, main_scores
 from mmtrain.evaluation.subgroups import Subgroups, subgroups
 from mmtrain.runs import Run
+from mmtrain.workflows.prepare import Prepared
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,14 +34,15 @@ class Subject:
     run: Run
     experiment: Experiment
     fitted: Fitted
-    table: Table
+    data: Prepared
     arrays: Arrays
     rows: Array
     """Positions in the table."""
-    drawn: Resampling
     predictor: Any
     predictions: Mapping[str, Array]
+    resampling: Resampling
     results: Mapping[str, TargetScores]
+    """The scores of these predictions."""
 
     @property
     def section(self) -> Evaluation:
@@ -53,12 +54,16 @@ class Subject:
         """The columns of every branch."""
         return {key: branch.columns for key, branch in self.experiment.branches.items()}
 
+    @property
+    def main(self) -> dict[str, str]:
+        """The score that speaks for each target."""
+        return main_scores(self.experiment.training.early_stopping.monitor, self.results)
+
     @cached_property
     def truths(self) -> Truths:
         """The answers of these rows."""
         values = {key: self.arrays.targets[key][self.rows] for key in self.results}
-        main = main_scores(self.experiment.training.early_stopping.monitor, self.results)
-        return Truths(self.fitted.targets, values, main, self.drawn.groups)
+        return Truths(self.fitted.targets, values, self.main, self.resampling.groups)
 
 
 def analysed(subject: Subject, divisions: Sequence[Division]) -> dict[str, TargetScores]:
@@ -84,7 +89,7 @@ def contributions_of(subject: Subject, mixed: _Mixed) -> dict[str, Contributions
     inputs = inputs_of(subject.branches)
     if not inputs or not subject.section.permutations:
         return {}
-    return contributions(mixed.truths, mixed.predictions, mixed.shuffled, inputs, subject.section)
+    return contributions(mixed.truths, mixed.before, mixed.shuffled, inputs, subject.section)
 
 
 def missing_patterns_of(subject: Subject, mixed: _Mixed) -> dict[str, MissingPatterns]:
@@ -99,9 +104,8 @@ def missing_patterns_of(subject: Subject, mixed: _Mixed) -> dict[str, MissingPat
         as_they_are = patterns(
             subject.truths.answered(key, prediction), {name: rows[known] for name, rows in missing.items()}, subject.section
         )
-        before = mixed.truths.answered(key, mixed.predictions[key]) if absent else None
         after = {branch: mixed.truths.answered(key, predictions[key]) for branch, predictions in without.items()}
-        asked = masked(before, after, practised, subject.section) if before is not None else ()
+        asked = masked(mixed.before[key], after, practised, subject.section) if absent else ()
         found[key] = MissingPatterns(subject.truths.main[key], subject.section.confidence, as_they_are, asked)
     return found
 
@@ -110,11 +114,11 @@ def subgroups_of(subject: Subject, divisions: Sequence[Division]) -> dict[str, l
     """Of every target, for each column that divides the rows."""
     found: dict[str, list[Subgroups]] = {key: [] for key in subject.results}
     for division in divisions:
-        rows = divided(division, joined(subject.table.pieces(division.header)).iloc[subject.rows])
+        rows = divided(division, joined(subject.data.table.pieces(division.header)).iloc[subject.rows])
         for key, prediction in subject.predictions.items():
             answered = subject.truths.answered(key, prediction)
             if len(answered):
-                found[key].append(subgroups(answered, rows.only(subject.truths.known(key)), subject.section))
+                found[key].append(subgroups(answered, rows.only(subject.truths.known(key)), subject.main[key], subject.section))
     return found
 
 
@@ -124,7 +128,7 @@ def missing_inputs(subject: Subject) -> dict[str, NDArray[np.bool_]]:
     for key, column in subject.experiment.inputs.items():
         gone = subject.arrays.present[key][subject.rows, 0] == 0
         if not isinstance(column, Image):
-            empty = np.concatenate([piece.isna().to_numpy() for piece in subject.table.pieces(column.column)])
+            empty = np.concatenate([piece.isna().to_numpy() for piece in subject.data.table.pieces(column.column)])
             gone |= empty[subject.rows]
         found[key] = gone
     return found
@@ -160,6 +164,17 @@ class _Mixed:
         """Of the rows as they are."""
         found: dict[str, Array] = self._halves.predictions(self._features)
         return found
+
+    @cached_property
+    def before(self) -> dict[str, Drawn]:
+        """The scores of the rows as they are: those that the evaluation has already, where these predictions are the same to the bit."""
+        return {key: self._before(key, prediction) for key, prediction in self.predictions.items()}
+
+    def _before(self, key: str, prediction: Array) -> Drawn:
+        scored = self._subject.results[key].drawn
+        if scored is not None and np.array_equal(prediction, self._subject.predictions[key]):
+            return scored
+        return self.truths.answered(key, prediction).drawn(self._subject.section)
 
     def shuffled(self, one: Input, donors: Array) -> dict[str, Array]:
         """Of the rows when row i has the values that row `donors[i]` has in one input."""

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.util import find_spec
 
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.encode import Array, Arrays
 from mmtrain.data.pictures.store import Progress, Say
 from mmtrain.data.splits.parts import read_split
-from mmtrain.errors import DataError, Problem, RunError, UsageError, listed
-from mmtrain.evaluation.baselines import Answers, BaselineScores, Contest, blind
-from mmtrain.evaluation.decisions import Decisions, Rows, decide
-from mmtrain.evaluation.scoring import TargetScores, known_rows
+from mmtrain.errors import DataError, RunError, listed
+from mmtrain.evaluation.answered import Answered
+from mmtrain.evaluation.baselines import BaselinePredictions, blind
+from mmtrain.evaluation.decisions import Decisions, decide
+from mmtrain.evaluation.scoring import TargetScores
 from mmtrain.runs import Run
 from mmtrain.targets import FittedTarget
 from mmtrain.workflows.analyse import Subject
 from mmtrain.workflows.decide import read_decisions
 from mmtrain.workflows.prepare import recorded_data
-from mmtrain.workflows.single_branch import Ground, folders, kept, train_alone
+from mmtrain.workflows.single_branch import Ground, folders, kept, most_epochs, train_alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,34 +46,25 @@ class Home:
         return Ground(self.experiment, fitted, arrays, parts)
 
 
-def check_packages(experiment: Experiment) -> None:
-    """Raises UsageError when a baseline needs what is not installed."""
-    if "gradient_boosting" in experiment.evaluation.baselines and find_spec("sklearn") is None:
-        what = "gradient_boosting needs scikit-learn, which is not installed."
-        raise UsageError(Problem("evaluation.baselines", what, "Run `pip install 'mmtrain[baselines]'`, or leave it out."))
-
-
 def with_baselines(results: Mapping[str, TargetScores], subject: Subject, home: Home) -> dict[str, TargetScores]:
     """The results with every baseline that the experiment asks for, and with the model's differences to each."""
     told = [*_alone(subject, home), *_boosted(subject, home)]
-    answers = [one for one in told if isinstance(one, Answers)]
+    beside = [one for one in told if isinstance(one, BaselinePredictions)]
     notes = tuple(one for one in told if isinstance(one, str))
-    found = {}
-    for key, result in results.items():
-        baselines = _held_against(subject, key, answers) if result.rows else result.baselines
-        found[key] = replace(result, baselines=baselines, baseline_notes=notes)
-    return found
+    return {key: replace(_held_against(result, subject, beside), baseline_notes=notes) for key, result in results.items()}
 
 
-def _held_against(subject: Subject, key: str, answers: list[Answers]) -> tuple[BaselineScores, ...]:
-    """On the rows with a known answer, of which there are some."""
-    target, truth = subject.fitted.targets[key], subject.arrays.targets[key][subject.rows]
-    known = known_rows(truth)
-    contest = Contest(key, target, truth[known], subject.predictions[key][known], subject.drawn.bootstrap(known))
-    return contest.against([blind(key, target, int(known.sum())), *(one.of(known) for one in answers)])
+def _held_against(result: TargetScores, subject: Subject, beside: list[BaselinePredictions]) -> TargetScores:
+    """On the rows with a known answer."""
+    key, model = result.target, result.drawn
+    if model is None:
+        return result
+    known = subject.truths.known(key)
+    baselines = [blind(key, model.rows.target, len(model.rows)), *(one.of(known) for one in beside)]
+    return replace(result, baselines=tuple(one.against(key, model) for one in baselines))
 
 
-def _alone(subject: Subject, home: Home) -> Iterator[Answers | str]:
+def _alone(subject: Subject, home: Home) -> Iterator[BaselinePredictions | str]:
     branches, wanted = subject.experiment.branches, subject.section.baselines
     if "single_branch" not in wanted:
         if len(branches) > 1:
@@ -83,25 +74,32 @@ def _alone(subject: Subject, home: Home) -> Iterator[Answers | str]:
     if len(branches) == 1:
         yield f"The model has one branch only, {next(iter(branches))}: alone it is the model itself."
         return
+    most = most_epochs(subject.run)
+    if most is not None:
+        yield (
+            f"The training of this run ended after {most} of {subject.experiment.training.epochs} epochs, "
+            "so no branch was trained alone for more."
+        )
     for branch in branches:
         try:
-            yield _of_branch(branch, subject, home)
+            yield _of_branch(branch, subject, home, most)
         except (DataError, RunError) as error:  # the model can be judged all the same; without a path, which a packed run must not tell
             yield f"{branch} alone has no scores: {error.problems[0].what}"
 
 
-def _of_branch(branch: str, subject: Subject, home: Home) -> Answers:
-    """By the branch as it is kept, or trained now. Raises DataError, RunError."""
+def _of_branch(branch: str, subject: Subject, home: Home, most: int | None) -> BaselinePredictions:
+    """By the branch as it is kept, or trained now for as many epochs at `most`. Raises DataError, RunError."""
     from mmtrain.model import saved
 
-    run = kept(folders(subject.run, subject.experiment)[branch]) or train_alone(subject.run, branch, home.ground, home.say)
+    run = kept(folders(subject.run, subject.experiment)[branch], most) or train_alone(subject.run, branch, home.ground, most, home.say)
     decisions = read_decisions(run, subject.experiment.alone(branch))
     arrays = subject.arrays.of(subject.branches[branch])
     predictions = saved.predict(saved.predictor(run / "model.keras"), arrays, subject.rows)
-    return Answers("single_branch", f"{branch} alone", f"{branch} alone", decisions.overlaid(subject.fitted.targets), predictions)
+    targets = decisions.overlaid(subject.fitted.targets)
+    return BaselinePredictions("single_branch", f"{branch} alone", f"{branch} alone", targets, predictions)
 
 
-def _boosted(subject: Subject, home: Home) -> Iterator[Answers | str]:
+def _boosted(subject: Subject, home: Home) -> Iterator[BaselinePredictions | str]:
     from mmtrain.evaluation import gradient_boosting
 
     if "gradient_boosting" not in subject.section.baselines:
@@ -119,13 +117,13 @@ def _boosted(subject: Subject, home: Home) -> Iterator[Answers | str]:
     boosted = gradient_boosting.Boosted(ground.fitted, ground.arrays, ground.parts, seed=subject.section.seed)
     targets = _decided(ground, boosted.predict(ground.arrays, ground.parts.validation))
     predictions = boosted.predict(subject.arrays, subject.rows)
-    yield Answers("gradient_boosting", "gradient boosting", f"gradient boosting on {listed(columns)}", targets, predictions)
+    yield BaselinePredictions("gradient_boosting", "gradient boosting", f"gradient boosting on {listed(columns)}", targets, predictions)
 
 
 def _decided(ground: Ground, validation: Mapping[str, Array]) -> dict[str, FittedTarget]:
     """The targets with thresholds chosen for these predictions of the validation rows, where the experiment wants any."""
     found = {}
     for key, prediction in validation.items():
-        rows = Rows(ground.arrays.targets[key][ground.parts.validation], prediction, None)
-        found[key] = decide(ground.experiment.evaluation.of_baselines, ground.fitted.targets[key], rows, rows)
+        rows = Answered.of(ground.fitted.targets[key], ground.arrays.targets[key][ground.parts.validation], prediction, None)
+        found[key] = decide(ground.experiment.evaluation.of_baselines, rows, rows)
     return Decisions(targets=found).overlaid(ground.fitted.targets)

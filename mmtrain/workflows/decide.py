@@ -13,9 +13,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from mmtrain.config import Experiment
-from mmtrain.data.encode import Array, Fitted
+from mmtrain.data.encode import Fitted
 from mmtrain.errors import Problem, RunError
-from mmtrain.evaluation.decisions import Decisions, Rows, decide, judge
+from mmtrain.evaluation.answered import Answered
+from mmtrain.evaluation.decisions import Decisions, decide, judge
 from mmtrain.evaluation.scoring import TargetScores
 from mmtrain.runs import Run
 
@@ -42,18 +43,16 @@ def fit_decisions(run: Run, material: Material) -> Decisions:
     predictions = saved.predict(material.network.predictor, material.arrays, both)
     found = {}
     for key, target in material.fitted.targets.items():
-        rows = _rows(material, key, parts.validation, predictions[key][: len(parts.validation)])
-        held_back = _rows(material, key, parts.conformal, predictions[key][len(parts.validation) :])
-        found[key] = decide(wish, target, rows, held_back)
+        said = np.split(predictions[key], [len(parts.validation)])
+        rows, held_back = (
+            Answered.of(target, material.arrays.targets[key][part], one, None if material.groups is None else material.groups[part])
+            for part, one in zip((parts.validation, parts.conformal), said, strict=True)
+        )
+        found[key] = decide(wish, rows, held_back)
     decisions = Decisions(targets=found)
     run.write_text(FILE, decisions.model_dump_json(indent=1) + "\n")
     run.seal(FILE)
     return decisions
-
-
-def _rows(material: Material, key: str, positions: Array, prediction: Array) -> Rows:
-    groups = None if material.groups is None else material.groups[positions]
-    return Rows(material.arrays.targets[key][positions], prediction, groups)
 
 
 def read_decisions(run: Run, experiment: Experiment) -> Decisions:
@@ -75,11 +74,9 @@ def overlaid(fitted: Fitted, decisions: Decisions) -> Fitted:
     return fitted.model_copy(update={"targets": decisions.overlaid(fitted.targets)})
 
 
-def with_decisions(
-    results: Mapping[str, TargetScores], fitted: Fitted, decisions: Decisions, rows: Mapping[str, Rows], confidence: float
-) -> dict[str, TargetScores]:
-    """The results of the scored `rows`, with their calibration and how the threshold and the conformal bound fare on them."""
+def with_decisions(results: Mapping[str, TargetScores], decisions: Decisions) -> dict[str, TargetScores]:
+    """The results with their calibration, and with how the threshold and the conformal bound fare on the scored rows."""
     return {
-        key: result.with_analyses(judge(fitted.targets[key], decisions.of(key), rows[key], confidence=confidence))
+        key: result if result.drawn is None else result.with_analyses(judge(decisions.of(key), result.drawn))
         for key, result in results.items()
     }

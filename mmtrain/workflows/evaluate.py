@@ -6,7 +6,7 @@ The test part is scored here and nowhere else, from the weights of the best epoc
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -23,20 +23,21 @@ from mmtrain.data.pictures.store import Progress, Say
 from mmtrain.data.splits.parts import EVERY_PART, read_split
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table import Table
-from mmtrain.errors import DataError, Problem, RunError, UsageError, listed
+from mmtrain.errors import DataError, Problem, RunError, UsageError, did_you_mean, listed
 from mmtrain.evaluation.bootstrap import Resampling
-from mmtrain.evaluation.decisions import Decisions, Rows
-from mmtrain.evaluation.most_wrong import Answers, most_wrong
-from mmtrain.evaluation.predictions import frame, to_csv
-from mmtrain.evaluation.scoring import TargetScores, main_scores, score_target
+from mmtrain.evaluation.decisions import Decisions
+from mmtrain.evaluation.most_wrong import most_wrong
+from mmtrain.evaluation.predictions import frame, to_csv, truth_column
+from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.reports import report
 from mmtrain.runs import Run, is_test_look
 from mmtrain.workflows.analyse import Subject, analysed
-from mmtrain.workflows.baselines import Home, check_packages, with_baselines
+from mmtrain.workflows.baselines import Home, with_baselines
 from mmtrain.workflows.decide import overlaid, read_decisions, with_decisions
 from mmtrain.workflows.divisions import dividing
-from mmtrain.workflows.prepare import Prepared, groups, read_data, recorded_data, scored_columns
+from mmtrain.workflows.packages import check_packages
+from mmtrain.workflows.prepare import Prepared, groups, other_data, recorded_data
 
 Array = np.ndarray[Any, Any]
 
@@ -85,36 +86,40 @@ def evaluate(
     """
     run = runs.find(which, output)
     experiment, fitted, decisions = opened(run, overrides)
-    check_packages(experiment)
-    data, rows = part_data(run, experiment, part, progress, say) if table is None else other_data(experiment, table, progress, say)
+    check_packages(experiment, lambda *keys: ".".join(keys))
+    data, rows = part_data(run, experiment, part, progress, say) if table is None else table_data(run, experiment, table, progress, say)
     by = dividing(experiment, open_table(data.table.path, data.table.missing_values), subgroups)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
+    subject = scored(run, experiment, fitted, data, rows, say)
+    results = with_decisions(subject.results, decisions)
+    results = analysed(replace(subject, results=results), by.divisions)
+    results = with_baselines(results, subject, Home(run, experiment, None if table else subject.arrays, progress, say))
+    looks = recorded_look(run, data.table, rows, part if table is None else None)
+    keep(subject, looks[-1]["part"], results, decisions)
+    return evaluated(subject, results, looks, by.remarks)
+
+
+def scored(run: Run, experiment: Experiment, fitted: encode.Fitted, data: Prepared, rows: Array, say: Say) -> Subject:
+    """The `rows` of a table as the weights of the best epoch predict them, and the scores of every target."""
     from mmtrain.model import saved
 
     # The whole table, as training encoded it: of a large one the cache has the arrays.
     arrays = encode.encode(experiment, fitted, data.table, data.stores, say=say)
     predictor = saved.predictor(run / "model.keras")
     predictions = saved.predict(predictor, arrays, rows)
-    truths = {key: values[rows] for key, values in arrays.targets.items()}
     drawn = resampling(experiment, data.table, rows)
-    results = {key: score_target(key, target, truths[key], predictions[key], drawn) for key, target in fitted.targets.items()}
-    asked = {key: Rows(truths[key], predictions[key], drawn.groups) for key in results}
-    results = with_decisions(results, fitted, decisions, asked, experiment.evaluation.confidence)
-    subject = Subject(run, experiment, fitted, data.table, arrays, rows, drawn, predictor, predictions, results)
-    results = analysed(subject, by.divisions)
-    results = with_baselines(results, subject, Home(run, experiment, None if table else arrays, progress, say))
-    predicted = frame(data.table.rows[rows], data.table.ids(rows), fitted.targets, truths, predictions, decisions)
-    predicted = with_unknown_answers(predicted, experiment, fitted, truths, data.table, rows)
-    looks = recorded_look(run, data.table, rows, part if table is None else None)
-    label = looks[-1]["part"]
-    wrong = most_wrong(experiment, fitted, data.table, data.stores, rows, Answers(truths, predictions))
-    keep(run, label, results, predicted, wrong)
-    written = report.write(run, experiment, fitted)
-    times = sum(1 for look in looks if is_test_look(look)) if is_test_look(looks[-1]) else 0
-    main = main_scores(experiment.training.early_stopping.monitor, results)
-    told = (*remarks(run, looks[-1]), *ungrouped(experiment, data.table), *by.remarks)
-    return Evaluated(run, label, results, main, run / f"predictions_{label}.csv", written, times, told)
+    results = {key: score_target(key, target, arrays.targets[key][rows], predictions[key], drawn) for key, target in fitted.targets.items()}
+    return Subject(run, experiment, fitted, data, arrays, rows, predictor, predictions, drawn, results)
+
+
+def evaluated(subject: Subject, results: dict[str, TargetScores], looks: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> Evaluated:
+    """What is told of an evaluation that is kept; its report is written anew. The last of the `looks` is this one."""
+    run, look = subject.run, looks[-1]
+    written = report.write(run, subject.experiment, subject.fitted)
+    times = sum(1 for one in looks if is_test_look(one)) if is_test_look(look) else 0
+    told = (*remarks(run, look), *ungrouped(subject.experiment, subject.data.table), *notes)
+    return Evaluated(run, look["part"], results, subject.main, run / f"predictions_{look['part']}.csv", written, times, told)
 
 
 def opened(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, encode.Fitted, Decisions]:
@@ -160,10 +165,15 @@ def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | 
     return data, parts[part]
 
 
-def other_data(experiment: Experiment, path: Path, progress: Progress | None, say: Say) -> tuple[Prepared, Array]:
-    """Another table and all its positions; its image cells are relative to the experiment's images folder, or else to the table's own."""
-    images = experiment.data.images if experiment.data.images is not None else path.resolve().parent
-    data = read_data(experiment, path, images, columns=scored_columns(experiment), progress=progress, say=say)
+def table_data(run: Run, experiment: Experiment, path: Path, progress: Progress | None, say: Say) -> tuple[Prepared, Array]:
+    """Another table and all its positions. Raises DataError, for one without answers with the way to predict it."""
+    headers = open_table(path, experiment.data.missing_values).headers
+    lacking = [header for target in experiment.targets.values() for header in target.reads() if header not in headers]
+    if lacking:
+        what = f"the table has no column {listed([repr(header) for header in lacking])}, without which nothing can be scored."
+        fix = f"{did_you_mean(lacking[0], headers)} Predictions need no answers: mmtrain predict {run.folder} {path}".strip()
+        raise DataError(Problem(path.name, what, fix))
+    data = other_data(experiment, path, progress=progress, say=say)
     return data, np.arange(len(data.table))
 
 
@@ -232,20 +242,22 @@ def ungrouped(experiment: Experiment, table: Table) -> tuple[str, ...]:
     return (f"{what}; where rows have the same {column.column}, they are too narrow.",)
 
 
-def keep(run: Run, label: str, results: dict[str, TargetScores], rows: pd.DataFrame, wrong: dict[str, Any]) -> None:
+def keep(subject: Subject, label: str, results: Mapping[str, TargetScores], decisions: Decisions) -> None:
     """Write predictions, the most wrong of them, and scores into the run."""
+    run, table, rows, truths = subject.run, subject.data.table, subject.rows, subject.truths
+    predicted = frame(table.rows[rows], table.ids(rows), subject.fitted.targets, truths.values, subject.predictions, decisions)
+    wrong = most_wrong(subject.experiment, table, subject.data.stores, rows, truths, subject.predictions)
     run.write_json(f"most_wrong_{label}.json", wrong)
-    run.write_text(f"predictions_{label}.csv", to_csv(rows))
+    run.write_text(f"predictions_{label}.csv", to_csv(with_unknown_answers(predicted, subject)))
     run.change("metrics.json", lambda known: {**known, label: {key: result.plain() for key, result in results.items()}})
 
 
-def with_unknown_answers(
-    rows: pd.DataFrame, experiment: Experiment, fitted: encode.Fitted, truths: Mapping[str, Array], table: Table, scored: Array
-) -> pd.DataFrame:
+def with_unknown_answers(rows: pd.DataFrame, subject: Subject) -> pd.DataFrame:
     """The predictions with classes that training did not know as the table has them; they have no code to be told by."""
-    for key, target in fitted.targets.items():
-        if target.task in ("binary", "multiclass") and key in truths:
-            column = f"{key}_truth" if len(fitted.targets) > 1 else "truth"
-            unknown = truths[key] < 0
-            rows.loc[unknown, column] = table.cells(experiment.targets[key].column, scored[unknown]).fillna("").to_numpy()
+    targets = subject.fitted.targets
+    for key, target in targets.items():
+        if target.task in ("binary", "multiclass"):
+            unknown = ~subject.truths.known(key)
+            cells = subject.data.table.cells(subject.experiment.targets[key].column, subject.rows[unknown])
+            rows.loc[unknown, truth_column(key, targets)] = cells.fillna("").to_numpy()
     return rows

@@ -23,6 +23,7 @@ from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.targets import Target
 from mmtrain.workflows.divisions import check_divisions
+from mmtrain.workflows.packages import check_packages
 from mmtrain.workflows.prepare import Prepared, check_class_weights, check_training_part, split_rows, strata
 
 
@@ -83,10 +84,7 @@ def examine(experiment: Experiment, origin: Origin, *, progress: Progress | None
     """Try everything that `fit` does before it trains. Raises RunError when an image store cannot be written."""
     errors: list[DataError | ConfigError] = []
     table, sound = _read(experiment, origin, errors)
-    try:
-        check_divisions(experiment, origin)
-    except DataError as error:
-        errors.append(error)
+    _check_evaluation(experiment, origin, errors)
     if table is None:
         return Examined(_together(errors))
     data = experiment.data
@@ -103,6 +101,18 @@ def examine(experiment: Experiment, origin: Origin, *, progress: Progress | None
     seen = Examined(_together(errors), len(found.table.dropped), summary, pictures, table=found.table, divided=parts)
     seen = replace(seen, images=_image_columns(table, images, found))
     return seen if errors else replace(seen, data=Prepared(found.table, found.stores), parts=parts)
+
+
+def _check_evaluation(experiment: Experiment, origin: Origin, errors: list[DataError | ConfigError]) -> None:
+    """What cannot be evaluated after the training is told before it."""
+    try:
+        check_packages(experiment, origin.place)
+    except ConfigError as error:
+        errors.append(error)
+    try:
+        check_divisions(experiment, origin)
+    except DataError as error:
+        errors.append(error)
 
 
 def _image_columns(table: Table, images: Mapping[str, Image], found: Attached) -> tuple[PictureColumn, ...]:

@@ -23,17 +23,16 @@ from mmtrain.data import encode
 from mmtrain.data.changes.statistics import Statistics
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.data.pictures.store import Progress, Say
-from mmtrain.data.tables.formats import open_table
-from mmtrain.data.tables.table import Table, headers_of
+from mmtrain.data.tables.table import Table
 from mmtrain.errors import DataError, Problem, UsageError, did_you_mean, listed
 from mmtrain.explanation import baseline
 from mmtrain.explanation.choice import choice
 from mmtrain.explanation.explained import Cells, Chosen, Explained, in_words
-from mmtrain.explanation.question import Method, Subject, wrong
+from mmtrain.explanation.question import Asked, Method, wrong
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
 from mmtrain.workflows.evaluate import opened
-from mmtrain.workflows.prepare import Prepared, only, read_data, recorded_data, scored_columns
+from mmtrain.workflows.prepare import Prepared, only, other_data, recorded_data
 
 COMPARED = 10_000
 """Ids that one that there is not is compared with; of a million it would take seconds."""
@@ -95,7 +94,7 @@ def explain(
     """
     run = runs.find(which, output)
     experiment, fitted, _ = opened(run)
-    asked = Subject(wish.target or next(iter(fitted.targets)), wish.class_name, wish.method, wish.steps)
+    asked = Asked(wish.target or next(iter(fitted.targets)), wish.class_name, wish.method, wish.steps)
     problems = wrong(fitted.targets, asked.target, asked.class_name)
     if wish.folder is not None and wish.folder.exists():
         problems.append(Problem(str(wish.folder), "there is something here already.", "Remove it, or give another folder with -o."))
@@ -117,7 +116,7 @@ def _rows(run: Run, experiment: Experiment, wish: Wish, progress: Progress | Non
         data, of_run = recorded_data(run, experiment, progress=progress, say=say)
         parts, positions = of_run.names().astype(object), of_run[wish.part]
     else:
-        data = _other_data(experiment, wish.table, progress, say)
+        data = other_data(experiment, wish.table, progress=progress, say=say)
         parts, positions = np.full(len(data.table), wish.table.name, dtype=object), np.arange(len(data.table))
     if wish.rows:
         named = _named(data.table, wish.rows)
@@ -126,15 +125,6 @@ def _rows(run: Run, experiment: Experiment, wish: Wish, progress: Progress | Non
     if not len(positions):
         raise DataError(Problem(str(run.folder), f"the {wish.part} part is empty.", "Choose another part with --part."))
     return _Rows(data, parts, positions, named=False)
-
-
-def _other_data(experiment: Experiment, path: Path, progress: Progress | None, say: Say) -> Prepared:
-    """Another table, with its ids and answers where it has them; image cells are looked for where `evaluate` looks for them."""
-    headers = set(open_table(path, experiment.data.missing_values).headers)
-    wanted = scored_columns(experiment)
-    needed = {key: column for key, column in wanted.items() if column.part_of_model or headers.issuperset(headers_of(key, column))}
-    images = experiment.data.images if experiment.data.images is not None else path.resolve().parent
-    return read_data(experiment, path, images, columns=needed, progress=progress, say=say)
 
 
 def _named(table: Table, names: tuple[str, ...]) -> Array:
@@ -155,7 +145,7 @@ def _named(table: Table, names: tuple[str, ...]) -> Array:
     return np.array([positions[name] for name in wanted], dtype=np.int64)
 
 
-def _explained(run: Run, experiment: Experiment, fitted: Fitted, asked: Subject, rows: _Rows, say: Say) -> Iterator[Explained]:
+def _explained(run: Run, experiment: Experiment, fitted: Fitted, asked: Asked, rows: _Rows, say: Say) -> Iterator[Explained]:
     """Row after row: the named ones, or those that are chosen."""
     from mmtrain.explanation.explainer import Explainer
     from mmtrain.model import saved

@@ -20,10 +20,10 @@ from mmtrain.data.encode import Array, Fitted
 from mmtrain.data.pictures.store import Say
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.pieces import Source, check_source
+from mmtrain.evaluation.answered import known_rows
 from mmtrain.evaluation.bootstrap import Resampling
-from mmtrain.evaluation.decisions import Rows
 from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, check_name, prediction_file
-from mmtrain.evaluation.scoring import TargetScores, known_rows, score_target
+from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.runs import Run
 from mmtrain.workflows.decide import with_decisions
 from mmtrain.workflows.loaded import Answer, Loaded, OnError
@@ -148,9 +148,11 @@ class Scoring:
             say("No scores: this is the table of the training. Score its test part with `mmtrain evaluate`.")
             return {}
         drawn = self._resampling()
-        rows = {key: Rows(truth, np.concatenate(self._predictions[key]), drawn.groups) for key, truth in truths.items()}
-        scores = {key: score_target(key, self._fitted.targets[key], one.truth, one.prediction, drawn) for key, one in rows.items()}
-        return with_decisions(scores, self._fitted, self._decisions, rows, self._section.confidence)
+        scores = {
+            key: score_target(key, self._fitted.targets[key], truth, np.concatenate(self._predictions[key]), drawn)
+            for key, truth in truths.items()
+        }
+        return with_decisions(scores, self._decisions)
 
     def _resampling(self) -> Resampling:
         """By group, where the table has the column of groups."""

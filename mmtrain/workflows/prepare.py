@@ -22,6 +22,7 @@ from mmtrain.data.splits.held_back import hold_back
 from mmtrain.data.splits.parts import Parts, read_split
 from mmtrain.data.splits.split import Rows, split
 from mmtrain.data.tables import table as tables
+from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.data.tables.table_file import content_hash
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
@@ -60,10 +61,17 @@ def read_data(
     return Prepared(found.table, found.stores)
 
 
-def scored_columns(experiment: Experiment) -> dict[str, Column]:
-    """What a table needs that is only scored: inputs, answers, an id if there is one; neither groups nor parts nor weights."""
-    kept = {key: column for key, column in experiment.columns.items() if column.part_of_model or isinstance(column, Id)}
-    return kept | {key: Answers(of=target) for key, target in experiment.targets.items()}
+def other_data(experiment: Experiment, path: Path, *, progress: Progress | None = None, say: Say = lambda _: None) -> Prepared:
+    """Another table than the experiment's: inputs, and the id and the answers that it has; neither groups nor parts nor weights.
+
+    Its image cells are relative to the experiment's images folder, or else to the table's own.
+    """
+    headers = set(open_table(path, experiment.data.missing_values).headers)
+    wanted = {key: column for key, column in experiment.columns.items() if column.part_of_model or isinstance(column, Id)}
+    wanted |= {key: Answers(of=target) for key, target in experiment.targets.items()}
+    needed = {key: column for key, column in wanted.items() if column.part_of_model or headers.issuperset(headers_of(key, column))}
+    images = experiment.data.images if experiment.data.images is not None else path.resolve().parent
+    return read_data(experiment, path, images, columns=needed, progress=progress, say=say)
 
 
 def split_rows(experiment: Experiment, table: Table) -> Parts:

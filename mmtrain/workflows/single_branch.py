@@ -6,6 +6,9 @@ They are trained when an evaluation first asks for them and stay in the run:
 
 Such a folder counts once its run.json says that the training is finished, which is written last, and as long as the model has the
 hash that stands there. A training that was killed, or a damaged model, is begun anew.
+
+A branch alone is trained for no more epochs than the model: of a run that was interrupted, or failed, for as many as it has whole
+ones, at the rates that the full number of epochs gives. Where the run has other ones by now, the branch is trained anew.
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ from mmtrain.data.splits.parts import Parts
 from mmtrain.errors import RunError
 from mmtrain.runs import Run
 from mmtrain.specs import layer_names
-from mmtrain.training.events import Ended, EpochBegan, Event, Started, Warned
+from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Event, Started, Warned
+from mmtrain.training.interruption import Interruption
 from mmtrain.training.lock import held
 from mmtrain.workflows.train import trained
 from mmtrain.workflows.versions import versions
@@ -50,44 +54,51 @@ def folders(run: Run, experiment: Experiment) -> dict[str, Path]:
     return {branch: run / FOLDER / name for branch, name in layer_names(experiment.branches).items()}
 
 
-def kept(folder: Path) -> Run | None:
-    """A branch that was trained alone to the end, unchanged since; None where there is no such."""
+def most_epochs(run: Run) -> int | None:
+    """After how many epochs the training of a run ended before its time; None where it came to its end."""
+    return None if run.state == "finished" else sum("step" not in line for line in run.read_lines("metrics.jsonl"))
+
+
+def kept(folder: Path, most: int | None) -> Run | None:
+    """A branch that was trained alone to the end, or to epoch `most`, unchanged since; None where there is no such."""
     try:
         found = runs.opened(folder)
-        return found if found.state == "finished" else None
+        return found if found.state == "finished" and found.read_json("run.json").get("most_epochs") == most else None
     except RunError:
         return None
 
 
-def train_alone(run: Run, branch: str, ground: Ground, say: Say) -> Run:
-    """Train a branch of `run` alone, and keep it. Raises RunError when it diverges, UsageError when another process does it already."""
+def train_alone(run: Run, branch: str, ground: Ground, most: int | None, say: Say) -> Run:
+    """Train a branch of `run` alone, to epoch `most` at the latest, and keep it.
+
+    Raises RunError when it diverges, UsageError when another process does it already.
+    """
     folder = folders(run, ground.experiment)[branch]
     with runs.writing(folder):
         folder.parent.mkdir(exist_ok=True)
     with held(Run(folder.parent)):
-        if found := kept(folder):  # by another process, in the meantime
+        if found := kept(folder, most):  # by another process, in the meantime
             return found
         shutil.rmtree(folder, ignore_errors=True)
         with runs.writing(folder):
             folder.mkdir()
         alone = runs.begun(folder, f"{branch} alone")
-        alone.update(versions=versions(), seed=ground.experiment.training.seed)
-        _train(alone, branch, ground, say)
+        alone.update(versions=versions(), seed=ground.experiment.training.seed, most_epochs=most)
+        _train(alone, ground, ground.experiment.alone(branch), Told(branch, most, say))
     return alone
 
 
-def _train(run: Run, branch: str, ground: Ground, say: Say) -> None:
+def _train(run: Run, ground: Ground, experiment: Experiment, told: Told) -> None:
     from mmtrain.model.assemble import assemble
     from mmtrain.training.device import prepare
     from mmtrain.training.material import Material
 
-    experiment = ground.experiment.alone(branch)
     fitted, arrays = ground.fitted.of(experiment.inputs), ground.arrays.of(experiment.inputs)
     training = experiment.training
     with _precision_kept():
         prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
         material = Material(experiment, fitted, arrays, ground.parts, assemble(experiment, fitted))
-        trained(run, material, Told(branch, say))
+        trained(run, material, told, interruption=told.interruption)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
 
 
@@ -104,16 +115,19 @@ def _precision_kept() -> Iterator[None]:
 
 
 class Told:
-    """Says how the training of a branch alone goes: its first epoch, then one every few seconds, and its end."""
+    """Says how the training of a branch alone goes: its first epoch, then one every few seconds, and its end; ends it with epoch `most`."""
 
-    def __init__(self, branch: str, say: Say) -> None:
-        self.branch, self.say = branch, say
+    def __init__(self, branch: str, most: int | None, say: Say) -> None:
+        self.branch, self.most, self.say = branch, most, say
         self.epochs, self.said = 0, 0.0
+        self.interruption = Interruption()
 
     def __call__(self, event: Event) -> None:
         """Watch the training."""
         if isinstance(event, Started):
-            self.epochs = event.epochs
+            self.epochs = min(event.epochs, self.most or event.epochs)
+        elif isinstance(event, EpochEnded) and event.epoch == self.most:
+            self.interruption.after_epoch = f"the model has {self.most} epochs, too"
         elif isinstance(event, EpochBegan) and (event.epoch == 1 or time.perf_counter() - self.said > SECONDS):
             self.said = time.perf_counter()
             self.say(f"Training the baseline {self.branch} alone: epoch {event.epoch} of {self.epochs}")
