@@ -15,7 +15,7 @@ from tiny import lines, paint, ready, two_blobs, write_experiment, write_table
 from mmtrain.cli.scores import show_baselines
 from mmtrain.cli.show import out
 from mmtrain.data.manifest import PART_OF_RUN
-from mmtrain.errors import UsageError
+from mmtrain.errors import ConfigError, UsageError
 from mmtrain.evaluation import gradient_boosting
 from mmtrain.evaluation.answered import Answered, Drawn
 from mmtrain.evaluation.baselines import BaselinePredictions, blind
@@ -26,6 +26,7 @@ from mmtrain.reports.baselines import sentences
 from mmtrain.reports.contents import Judged
 from mmtrain.runs import Run
 from mmtrain.targets.binary import FittedBinary
+from mmtrain.workflows.check import check
 from mmtrain.workflows.evaluate import evaluate
 from mmtrain.workflows.fit import fit
 from mmtrain.workflows.pack import pack
@@ -255,13 +256,19 @@ def test_only_the_evaluation_of_a_trained_run_can_be_set(run):
 def test_scikit_learn_that_is_not_installed_is_told_before_anything_else(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     said = []
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(ConfigError) as caught:
         evaluate(str(run.folder), say=said.append)
-    assert str(caught.value) == (
-        "evaluation.baselines: gradient_boosting needs scikit-learn, which is not installed. "
-        "Run `pip install 'mmtrain[baselines]'`, or leave it out."
-    )
+    told = "gradient_boosting needs scikit-learn, which is not installed. Run `pip install 'mmtrain[baselines]'`, or leave it out."
+    assert str(caught.value) == f"evaluation.baselines: {told}"
     assert said == []
+    for command in (check, fit):  # before a training, with all other mistakes
+        with pytest.raises(ConfigError) as caught:
+            command(run.folder.parents[2] / "a.yaml", overrides=["columns.y.class_weights={maybe: 2}"])
+        assert str(caught.value).splitlines() == [
+            f"a.yaml:46: evaluation.baselines: {told}",
+            "--set columns.y.class_weights={maybe: 2}: columns.y.class_weights.maybe: the table has no class 'maybe'. "
+            "Its classes are high and low.",
+        ]
 
 
 # What they learn from
@@ -292,7 +299,7 @@ def test_a_branch_alone_learns_from_training_rows_only(ground, tmp_path):
     learned = []
     for name, given in (("a", ground), ("b", otherwise(ground, unseen)), ("c", otherwise(ground, ground.parts.train[:5]))):
         (tmp_path / name).mkdir()
-        learned.append(weights(train_alone(Run(tmp_path / name), "x", given, lambda _: None) / "model.keras"))
+        learned.append(weights(train_alone(Run(tmp_path / name), "x", given, None, lambda _: None) / "model.keras"))
     same = [all(np.array_equal(*pair) for pair in zip(learned[0], other, strict=True)) for other in learned[1:]]
     assert same == [True, False]
 

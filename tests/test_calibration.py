@@ -207,7 +207,7 @@ def of_yes(rows, steepness, seed, *, each=1, groups=None):
 
 def test_calibration_error_has_an_interval_that_begins_at_0_where_probabilities_may_be_right():
     right, wrong = of_yes(400, 1, seed=3), of_yes(400, 0.4, seed=3)
-    assert (right.ece.interval.low, right.ece.value < right.ece.interval.high) == (0.0, False)
+    assert right.ece.interval.low == 0.0 < right.ece.value <= right.ece.interval.high
     assert 0.05 < wrong.ece.interval.low < OFF[0.4] < wrong.ece.interval.high < 0.2
     assert wrong.brier.interval.low < wrong.brier.value < wrong.brier.interval.high
     assert sorted(wrong.plain()["ece"]) == ["high", "low", "value"]
@@ -225,7 +225,7 @@ def test_calibration_of_rows_that_are_all_right_has_no_interval():
     assert found.plain()["ece"] == found.plain()["brier"] == {"value": 0.0, "note": "No interval: every draw has the same value."}
 
 
-OFF = {1: 0.0, 0.7: 0.0462, 0.4: 0.1035}
+OFF = {1: 0.0, 0.7: 0.0462, 0.4: 0.1015}
 """The calibration error of all such rows, by 15 bins of 2,000,000 of them."""
 
 
@@ -235,7 +235,7 @@ OFF = {1: 0.0, 0.7: 0.0462, 0.4: 0.1035}
 def test_95_of_100_intervals_of_the_calibration_error_hold_the_truth(rows, steepness):
     """Bias-corrected percentiles of the draws, as other scores have them, hold it never where it is 0."""
     intervals = [of_yes(rows, steepness, seed).ece.interval for seed in range(300)]
-    assert 0.92 <= np.mean([interval.low <= OFF[steepness] <= interval.high for interval in intervals])
+    assert np.mean([interval.low <= OFF[steepness] <= interval.high for interval in intervals]) >= 0.92
 
 
 # Shares

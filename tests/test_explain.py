@@ -120,7 +120,7 @@ def opened(material, columns, branches, fusion, asked=Asked("y")):  # noqa: B008
     keras.utils.set_random_seed(1)
     network = assemble(experiment, fitted)
     found = statistics.learn(experiment, fitted, material.data.table, material.arrays, material.parts.train)
-    return Opened(Explainer(network.predictor, experiment, fitted, found, subject), network, material, subject.target)
+    return Opened(Explainer(network.predictor, experiment, fitted, found, asked), network, material, asked.target)
 
 
 def check_adds_up(found, expected):
@@ -227,7 +227,7 @@ def test_a_number_that_is_predicted_is_explained_in_its_own_unit(material):
 def test_the_negative_class_has_the_opposite_explanation(material):
     branches = {"all": {"columns": ["size"], "architecture": "mlp"}}
     asked = [Asked("y", steps=8), Asked("y", "low", steps=8)]
-    high, low = (opened(material, ["size"], branches, {"method": "concatenate"}, subject).explained(5) for subject in asked)
+    high, low = (opened(material, ["size"], branches, {"method": "concatenate"}, one).explained(5) for one in asked)
     assert (high.question.words, low.question.words) == ("logit of high", "logit of low")
     assert low.attributed.output == -high.attributed.output
     assert low.shares[0].attribution == -high.shares[0].attribution

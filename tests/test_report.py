@@ -147,11 +147,11 @@ def test_report_draws_every_part(binary):
         "ROC curve of ill on the 4 test rows; the area under it is 0.250, guessing has 0.500.",
         "Precision-recall curve of ill on the 4 test rows; the average precision is 0.500, guessing has 0.500.",
         f"{THRESHOLDS} on the 4 test rows over the threshold; the one in use, 0.5, gives sensitivity 0.500 and specificity 0.000.",
-        f"Reliability curve of ill on the 4 test rows{RELIABILITY} 0.638.",
+        f"Reliability curve of ill on the 4 test rows{RELIABILITY} 0.638 (0.000 to 0.862).",
         "ROC curve of ill on the 2 validation rows; the area under it is 1.000, guessing has 0.500.",
         "Precision-recall curve of ill on the 2 validation rows; the average precision is 1.000, guessing has 0.500.",
         f"{THRESHOLDS} on the 2 validation rows over the threshold; the one in use, 0.5, gives sensitivity 1.000 and specificity 1.000.",
-        f"Reliability curve of ill on the 2 validation rows{RELIABILITY} 0.150.",
+        f"Reliability curve of ill on the 2 validation rows{RELIABILITY} 0.150 (0.000 to 0.200).",
     ]
 
 

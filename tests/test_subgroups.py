@@ -110,6 +110,34 @@ def test_groups_are_counted_and_drawn_together():
     assert [(one["name"], one["rows"], one["groups"]) for one in found["subgroups"]] == [("f", 8, 2), ("m", 8, 1)]
 
 
+@pytest.mark.parametrize(
+    ("gaps", "told"),
+    [
+        (
+            [{"value": 0.2, "low": -0.1, "high": 0.5}],
+            "No gap in AUC between subgroups is shown; the largest that was found: 0.700 for c0 f (20 rows) against 0.500 for c0 m "
+            "(20 rows), 0.200 (−0.100 to 0.500) apart.||",
+        ),
+        (
+            [{"value": 0.0003, "low": 0.0001, "high": 0.0004}],
+            "No gap in AUC between subgroups is shown; the largest that was found: 0.700 for c0 f (20 rows) against 0.500 for c0 m "
+            "(20 rows), 0.000 (0.000 to 0.000) apart.||",
+        ),
+        (
+            [{"value": 0.2, "low": -0.1, "high": 0.5}, {"value": 0.1, "low": 0.05, "high": 0.15}],
+            "|The largest gap in AUC between subgroups that is shown: 0.700 for c1 f (20 rows) against 0.500 for c1 m (20 rows), "
+            "0.100 (0.050 to 0.150) apart.|It is the largest among 4 subgroups that could be compared; the more there are, the larger is "
+            "the gap that chance alone makes.",
+        ),
+    ],
+)
+def test_a_gap_that_may_be_none_is_not_told_as_one(gaps, told):
+    both = [{"name": name, "rows": 20, "scores": {"auc": {"value": value}}} for name, value in (("f", 0.7), ("m", 0.5))]
+    ends = {"best": "f", "worst": "m", "compared": 2}
+    found = [{"column": f"c{place}", "main": "auc", "subgroups": both, "gap": ends | gap} for place, gap in enumerate(gaps)]
+    assert "|".join(sentence(found)) == told
+
+
 def test_subgroups_that_cannot_be_compared_are_said_to_be_so():
     assert sentence([{"column": "sex", "gap": None}]) == (
         "No two subgroups of one column have ten rows each and a score with an interval, so none are compared.",

@@ -24,7 +24,8 @@ from mmtrain.evaluation.loss import Loss, losses
 MOST_ROWS = 5000
 """Of larger parts a sample is shuffled, so that the time does not grow with the part."""
 LEAST_DRAWS = 200
-"""For the intervals. The draws of the section are divided among the shuffles, as every shuffle is scored on all of them."""
+"""For the intervals, if the section has so many. Its draws are divided among the shuffles, as every shuffle is scored on all of
+them."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def contributions(
     generator = np.random.default_rng(section.seed)
     groups = np.arange(len(truths)) if truths.groups is None else np.unique(truths.groups, return_inverse=True)[1]
     circles = [donors(groups, generator) for _ in range(section.permutations)]
-    draws = max(LEAST_DRAWS, section.draws // section.permutations)
+    draws = min(section.draws, max(LEAST_DRAWS, section.draws // section.permutations))
     found: dict[str, list[Contribution]] = {key: [] for key in known}
     for one in inputs:
         after = [shuffled(one, circle) for circle in circles]

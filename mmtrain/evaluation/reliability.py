@@ -116,7 +116,7 @@ def _interval(gaps: Values, drawn: Values, bootstrap: Bootstrap) -> Interval:
     truth then, wherever it is moved. Instead the gaps (bins,) are taken to be `t` times what was found, the draws (draws, bins) tell
     by how much chance changes them, and every `t` belongs to the interval for which the error that was found lies in the middle part of
     those that would be (test inversion, Carpenter 1999). So 0 lies within where the rows do not show that probabilities are off. In
-    simulations of 100 to 2,000 rows, 95 % intervals held the truth 93 to 99 times of 100. What was found always lies within.
+    simulations of 100, 400 and 2,000 rows, more than 92 of 100 intervals at 95 % held the truth. What was found always lies within.
     """
     found, chance = float(np.abs(gaps).sum()), drawn - gaps
 

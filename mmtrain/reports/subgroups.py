@@ -35,21 +35,34 @@ def name_of(subgroup: Mapping[str, Any]) -> str:
 
 
 def sentence(found: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
-    """The largest gap of the main score over all columns, and what is to be kept in mind: before, the strong part, after."""
-    gaps = [(division["gap"]["value"], place) for place, division in enumerate(found) if division["gap"] is not None]
-    if not gaps:
+    """The largest gap of the main score over all columns, and what is to be kept in mind: before, the strong part, after.
+
+    One that may be none does not hide a smaller one that is shown.
+    """
+    compared = [division for division in found if division["gap"] is not None]
+    if not compared:
         return "No two subgroups of one column have ten rows each and a score with an interval, so none are compared.", "", ""
-    division = found[max(gaps)[1]]
-    gap, main = division["gap"], division["main"]
-    subgroups = {one["name"]: one for one in division["subgroups"]}
-    best, worst = (_in_words(subgroups[gap[end]], division) for end in ("best", "worst"))
-    compared = sum(one["gap"]["compared"] for one in found if one["gap"] is not None)
-    strong = f"The largest gap in {in_sentence(main)} between subgroups: {best} against {worst}, {ranged(main, gap)} apart."
+    apart = [division for division in compared if _is_shown(division)]
+    largest = max(apart or compared, key=lambda division: division["gap"]["value"])
+    gap, main = largest["gap"], largest["main"]
+    subgroups = {one["name"]: one for one in largest["subgroups"]}
+    best, worst = (_in_words(subgroups[gap[end]], largest) for end in ("best", "worst"))
+    told = f"{best} against {worst}, {ranged(main, gap)} apart."
+    if not apart:
+        return f"No gap in {in_sentence(main)} between subgroups is shown; the largest that was found: {told}", "", ""
+    sure = "" if gap["value"] == max(one["gap"]["value"] for one in compared) else " that is shown"
+    number_compared = count(sum(one["gap"]["compared"] for one in compared))
     caution = (
-        f"It is the largest among {count(compared)} subgroups that could be compared; the more there are, the larger is the gap that "
+        f"It is the largest among {number_compared} subgroups that could be compared; the more there are, the larger is the gap that "
         "chance alone makes."
     )
-    return "", strong, caution
+    return "", f"The largest gap in {in_sentence(main)} between subgroups{sure}: {told}", caution
+
+
+def _is_shown(division: Mapping[str, Any]) -> bool:
+    """Whether a gap is not 0 by the digits that are told, and its interval, if it has one, lies above 0."""
+    gap, main = division["gap"], division["main"]
+    return bool(gap.get("low", gap["value"]) > 0) and shown(main, gap["value"]) != shown(main, 0.0)
 
 
 def _in_words(subgroup: Mapping[str, Any], division: Mapping[str, Any]) -> str:
