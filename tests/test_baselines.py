@@ -148,6 +148,27 @@ def test_only_what_does_not_count_is_trained_anew(run, first):
     assert told(alone.folder)["started"] > before
 
 
+def test_branches_of_a_training_that_was_cut_off_get_no_more_epochs_than_it_had(tmp_path):
+    """At the rates of all epochs, which are 2: the first epoch of a schedule is not its last."""
+    two_blobs(tmp_path, 40, z=lambda row: row % 3)
+    tree = "columns: {x: {role: numeric}, z: {role: numeric}, y: {role: target, task: binary}}\n"
+    tree += "branches: {x: {columns: [x]}, z: {columns: [z]}}\nevaluation: {baselines: [single_branch], draws: 100, permutations: 0}\n"
+    tree += "training: {epochs: 2, schedule: {method: cosine}}"
+    run = fit(write_experiment(tmp_path / "a.yaml", tree), output=tmp_path / "runs").run
+    whole = lines(run / "metrics.jsonl")
+    run.write_text("metrics.jsonl", json.dumps(whole[0]) + "\n")
+    run.update(state="interrupted")
+    said = []
+    result = evaluate(str(run.folder), say=said.append).results["y"]
+    assert [line for line in said if line.startswith("Training")] == [f"Training the baseline {name} alone: epoch 1 of 1" for name in "xz"]
+    assert result.baseline_notes == ("The training of this run ended after 1 of 2 epochs, so no branch was trained alone for more.",)
+    for name in "xz":
+        alone = lines(run / "baselines" / name / "metrics.jsonl")
+        assert [line["learning_rate"] for line in alone] == [whole[0]["learning_rate"]]
+    assert kept(run / "baselines" / "x", 1) is not None
+    assert kept(run / "baselines" / "x", None) is None  # once the run has ended
+
+
 def test_metrics_have_every_baseline_the_one_that_looks_at_no_column_first(run, first):
     found = run.read_json("metrics.json")["test"]["y"]
     assert [(one["kind"], one["label"], one["name"]) for one in found["baselines"]] == [
@@ -266,8 +287,7 @@ def test_scikit_learn_that_is_not_installed_is_told_before_anything_else(run, mo
             command(run.folder.parents[2] / "a.yaml", overrides=["columns.y.class_weights={maybe: 2}"])
         assert str(caught.value).splitlines() == [
             f"a.yaml:46: evaluation.baselines: {told}",
-            "--set columns.y.class_weights={maybe: 2}: columns.y.class_weights.maybe: the table has no class 'maybe'. "
-            "Its classes are high and low.",
+            "--set columns.y.class_weights.maybe: the table has no class 'maybe'. Its classes are high and low.",
         ]
 
 

@@ -201,6 +201,21 @@ def test_contributions_to_an_undefined_score_are_a_sentence():
     assert console.file.getvalue() == "What the inputs contribute to the AUC is undefined.\n"
 
 
+def test_draws_of_the_model_are_scored_once(run, scored, monkeypatch):
+    """Beside a baseline, shuffled inputs and an absent branch."""
+    predictions = []
+    plain = FittedBinary.resampled
+
+    def noted(target, truth, prediction, counts):
+        predictions.append(prediction.tobytes())
+        return plain(target, truth, prediction, counts)
+
+    monkeypatch.setattr(FittedBinary, "resampled", noted)
+    model = evaluate(str(run.folder)).results["y"].drawn.rows.prediction
+    assert predictions.count(model.tobytes()) == 1
+    assert len(predictions) == 1 + 1 + 4 * 3 + 1 + 2  # two patterns
+
+
 def test_predictions_and_scores_are_those_of_an_evaluation_that_shuffles_nothing(run, scored):
     rows, scores = (run / "predictions_test.csv").read_bytes(), scored[1]["scores"]
     text = (run / "config.yaml").read_text()

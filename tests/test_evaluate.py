@@ -137,6 +137,20 @@ def test_results_of_one_table_do_not_replace_those_of_another_of_its_name(run, t
     assert (run / "predictions_newer_2.csv").is_file()
 
 
+@pytest.mark.parametrize(
+    ("headers", "lacking", "hint"),
+    [(("x", "y"), "'price'", ""), (("x", "id"), "'y' and 'price'", ""), (("x", "y", "prize"), "'price'", "Did you mean 'prize'? ")],
+)
+def test_a_table_without_answers_is_for_predict(run, tmp_path, headers, lacking, hint):
+    table = write_table(tmp_path / "newer.csv", [dict.fromkeys(headers, 1)])
+    with pytest.raises(DataError) as caught:
+        scored(run, table)
+    assert str(caught.value) == (
+        f"newer.csv: the table has no column {lacking}, without which nothing can be scored. "
+        f"{hint}Predictions need no answers: mmtrain predict {run.folder} {table}"
+    )
+
+
 def test_an_answer_that_is_no_number_is_refused_and_an_empty_one_is_not(run, tmp_path):
     with pytest.raises(DataError) as caught:
         scored(run, newer(tmp_path, (1, "low", 2), (-1, "high", "abc")))

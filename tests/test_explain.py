@@ -15,7 +15,7 @@ from mmtrain.branches import architectures
 from mmtrain.cli.app import run as command_line
 from mmtrain.errors import UsageError
 from mmtrain.explanation.choice import choice
-from mmtrain.explanation.explained import Cells, Chosen, Element, Explained, Share, in_words, shortened
+from mmtrain.explanation.explained import Chosen, ColumnShare, Element, Explained, RowCells, in_words, shortened
 from mmtrain.explanation.question import Asked, Question, question, wrong
 from mmtrain.explanation.tiles import blocks
 from mmtrain.fusion import fusions
@@ -102,7 +102,7 @@ class Opened:
 
     def explained(self, row):
         """One row of the table."""
-        cells = Cells.of({key: str(cell) or None for key, cell in rows()[row].items()}, self.encoded(row))
+        cells = RowCells.of({key: str(cell) or None for key, cell in rows()[row].items()}, self.encoded(row))
         prediction = self.network.predictor(self.encoded(row))[self.target].numpy()
         return self.explainer.explain(Chosen(row, str(row), "test", ""), cells, "", prediction)
 
@@ -388,6 +388,14 @@ def test_rows_that_there_are_not_are_told_all_at_once(run):
     ]
 
 
+def test_rows_without_ids_are_numbered(run):
+    path = run.folder.parents[2] / "unnamed.csv"
+    write_table(path, [{key: cell for key, cell in row.items() if key != "row"} for row in table(path.with_name("table.csv"))])
+    with pytest.raises(UsageError) as caught:
+        explain(str(run.folder), Wish(rows=("3", "333"), table=path))
+    assert str(caught.value) == "--rows 333: unnamed.csv has no such row. Its rows are numbered from 0 to 79."
+
+
 def test_command_prints_rows_and_what_they_are_made_of(run, capsys):
     assert command_line(["explain", str(run.folder), "--rows", "r6, r8", "--steps", "1", "--class", "well"]) == 0
     said = capsys.readouterr()
@@ -490,9 +498,9 @@ def fake(shares, chosen=None):
     return Explained(chosen, "ill", "well", Question("y", words="logit of ill", probability=0.75), found, shares)
 
 
-AGE = Share("age", "vector", "63", False, (Element("63", 0.5),))
-SITE = Share("site", "index", "", True, (Element("missing", 0.0),))
-NOTE = Share("note", "bag", "bad bad day", False, (Element("bad", 0.8), Element("day", -0.05)), (Element("bad", 0.4),) * 2, unread=1)
+AGE = ColumnShare("age", "vector", "63", False, (Element("63", 0.5),))
+SITE = ColumnShare("site", "index", "", True, (Element("missing", 0.0),))
+NOTE = ColumnShare("note", "bag", "bad bad day", False, (Element("bad", 0.8), Element("day", -0.05)), (Element("bad", 0.4),) * 2, unread=1)
 
 
 @pytest.mark.usefixtures("tensorflow")
@@ -533,9 +541,9 @@ def test_a_figure_bears_any_text_and_many_columns(tmp_path):
     from mmtrain.explanation import figure
     from mmtrain.reports.drawing import style
 
-    odd = Share("$a$ <script>", "index", "x^{2 \\frac\n" * 30, False, (Element("x", -0.1),))
-    long = Share("note", "tokens", "", False, (Element("w", 0.1),), (Element("donaudampfschiff" * 9, 0.1), Element("$b", -0.2)) * 200)
-    many = tuple(Share(f"column {number}", "vector", "1", False, (Element("1", number / 10),)) for number in range(30))
+    odd = ColumnShare("$a$ <script>", "index", "x^{2 \\frac\n" * 30, False, (Element("x", -0.1),))
+    long = ColumnShare("note", "tokens", "", False, (Element("w", 0.1),), (Element("donaudampfschiff" * 9, 0.1), Element("$b", -0.2)) * 200)
+    many = tuple(ColumnShare(f"column {number}", "vector", "1", False, (Element("1", number / 10),)) for number in range(30))
     with style():
         drawn = figure.draw(fake((odd, long, *many), Chosen(0, "語<b>$" * 30, "test", "")))
         drawn.savefig(tmp_path / "odd.png", dpi=40)
@@ -591,7 +599,7 @@ def test_words_that_training_did_not_know_share_what_their_id_adds():
     from mmtrain.explanation.shares import shares
 
     column = FittedText(vectorize="tfidf", words=("day", "bad"), idf=(0, 1, 3, 1, 2), length=4, longest=4, masked=False, missing=0)
-    cells = Cells({"note": "Bad zebra, odd zebra! day"}, {"note": np.array([[4, 2, 2, 2]]), "note_present": np.ones((1, 1))})
+    cells = RowCells({"note": "Bad zebra, odd zebra! day"}, {"note": np.array([[4, 2, 2, 2]]), "note_present": np.ones((1, 1))})
     found = SimpleNamespace(attributions={Place("note"): np.array([0.5, 0.1, 0.2, 0.3])})
     [share] = shares(found, SimpleNamespace(columns={"note": column}), cells)
     assert [(element.name, round(element.attribution, 6)) for element in share.elements] == [("bad", 0.5), ("zebra", 0.4), ("odd", 0.2)]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from mmtrain.evaluation.comparison import Against, ComparedTarget
-    from mmtrain.workflows.compare import Compared
+    from mmtrain.workflows.compare import Comparison
 
 
 def command(
@@ -55,7 +55,7 @@ def command(
     note(f"Times that the test part was scored: {looks}. This comparison is no further one.", quiet=quiet)
 
 
-def _plain(done: Compared) -> dict[str, Any]:
+def _plain(done: Comparison) -> dict[str, Any]:
     return {
         "part": done.part,
         "runs": [{"run": str(run.folder), "name": str(run), "test_looks": looks} for run, looks in zip(done.runs, done.looks, strict=True)],
@@ -65,11 +65,12 @@ def _plain(done: Compared) -> dict[str, Any]:
     }
 
 
-def _show_target(console: Console, done: Compared, target: ComparedTarget) -> None:
+def _show_target(console: Console, done: Comparison, target: ComparedTarget) -> None:
     """The scores of each run, then how far each is from the first."""
     from mmtrain.cli.show import line, show_remarks
+    from mmtrain.errors import counted
 
-    line(console, f"\n{done.part}: {target.target}, {target.task}, {target.rows:,} rows")
+    line(console, f"\n{done.part}: {target.target}, {target.task}, {counted(target.rows, 'row')}")
     console.print(_scores(done, target))
     for run, against in zip(done.runs[1:], target.against, strict=True):
         line(console, f"\n{run} less {done.runs[0]}")
@@ -80,7 +81,7 @@ def _show_target(console: Console, done: Compared, target: ComparedTarget) -> No
     line(console, f"{target.drawing.percent} interval: {target.drawing.words}")
 
 
-def _scores(done: Compared, target: ComparedTarget) -> Table:
+def _scores(done: Comparison, target: ComparedTarget) -> Table:
     from mmtrain.cli.show import cell, interval, number, plain_table
 
     table = plain_table("score", *map(str, done.runs))
@@ -104,7 +105,7 @@ def _p(value: float) -> str:
     return f"{value:.3f}" if value >= 0.001 else "below 0.001"
 
 
-def _show_settings(console: Console, done: Compared) -> None:
+def _show_settings(console: Console, done: Comparison) -> None:
     from mmtrain.cli.show import line
 
     if not done.settings:

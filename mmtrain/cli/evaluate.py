@@ -81,6 +81,7 @@ def command(
 def _show(done: Evaluated, *, quiet: bool) -> None:
     from mmtrain.cli.scores import show_baselines, show_scores
     from mmtrain.cli.show import note, out
+    from mmtrain.reports.words import often
 
     console = out()
     for key, result in done.results.items():
@@ -89,6 +90,6 @@ def _show(done: Evaluated, *, quiet: bool) -> None:
     for remark in done.remarks:
         note(remark)
     if done.looks > 1:
-        note(f"The test part of this run has now been scored {done.looks} times; choices made after looking make its scores too good.")
+        note(f"The test part of this run has now been scored {often(done.looks)}; choices made after looking make its scores too good.")
     note(f"Predictions: {done.predictions}", quiet=quiet)
     note(f"Report:      {done.report}", quiet=quiet)

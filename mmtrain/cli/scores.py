@@ -14,10 +14,11 @@ def show_scores(console: Console, what: str, result: TargetScores) -> None:
     """A heading, a table and what is to be said of single scores; `what` was scored, `test of clinic/3` for instance."""
     from mmtrain.cli.analyses import show_analyses
     from mmtrain.cli.show import line, show_remarks
+    from mmtrain.errors import counted
     from mmtrain.reports.decisions import sentences
 
     unknown = f", {result.unknown:,} more left out, whose answer is missing or unknown to training" if result.unknown else ""
-    line(console, f"\n{what}: {result.target}, {result.task}, {result.rows:,} rows{unknown}")
+    line(console, f"\n{what}: {result.target}, {result.task}, {counted(result.rows, 'row')}{unknown}")
     console.print(_table(result))
     if result.drawing:
         line(console, f"{result.drawing.percent} interval: {result.drawing.words}")

@@ -25,7 +25,7 @@ LONGEST = 40
 
 
 @dataclass(frozen=True)
-class Cells:
+class RowCells:
     """One row as the table has it, cells by column, empty where missing; and as the network gets it, `(1, ...)` by input."""
 
     texts: Mapping[str, str]
@@ -34,7 +34,7 @@ class Cells:
     """Columns whose cell is empty."""
 
     @classmethod
-    def of(cls, cells: Mapping[str, str | None], encoded: Mapping[str, Array]) -> Cells:
+    def of(cls, cells: Mapping[str, str | None], encoded: Mapping[str, Array]) -> RowCells:
         """From cells that are None where missing."""
         texts = {key: cell or "" for key, cell in cells.items()}
         return cls(texts, encoded, frozenset(key for key, cell in cells.items() if cell is None))
@@ -58,7 +58,7 @@ class Element:
 
 
 @dataclass(frozen=True)
-class Share:
+class ColumnShare:
     """What one input column adds to the output; its elements add up to that."""
 
     column: str
@@ -112,7 +112,7 @@ class Explained:
     prediction: str
     question: Question
     attributed: Attributed
-    shares: tuple[Share, ...]
+    shares: tuple[ColumnShare, ...]
     pictures: Mapping[str, Array] = field(default_factory=dict, compare=False)
     """Pixels of each picture that is there, (height, width, channels), 0..1."""
     cams: Mapping[str, Array] = field(default_factory=dict, compare=False)
@@ -138,7 +138,7 @@ class Explained:
         )
         return replace(self, shares=shares, attributed=found, pictures={}, cams={})
 
-    def strongest(self, most: int) -> list[Share]:
+    def strongest(self, most: int) -> list[ColumnShare]:
         """The columns that add or take away most."""
         return sorted(self.shares, key=lambda share: -abs(share.attribution))[:most]
 

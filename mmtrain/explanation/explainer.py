@@ -12,7 +12,7 @@ from mmtrain.data.changes.statistics import Statistics
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.errors import Problem, UsageError
 from mmtrain.explanation.baseline import baseline
-from mmtrain.explanation.explained import Cells, Chosen, Explained, in_words
+from mmtrain.explanation.explained import Chosen, Explained, RowCells, in_words
 from mmtrain.explanation.grad_cam import grad_cam
 from mmtrain.explanation.gradients import integrated_gradients
 from mmtrain.explanation.question import Asked, question
@@ -34,7 +34,7 @@ class Explainer:
             what = "no branch of this run pools maps over a whole picture, which is what Grad-CAM looks at."
             raise UsageError(Problem("--method grad_cam", what, "Use --method integrated_gradients."))
 
-    def explain(self, chosen: Chosen, cells: Cells, truth: str, prediction: Array) -> Explained:
+    def explain(self, chosen: Chosen, cells: RowCells, truth: str, prediction: Array) -> Explained:
         """Explain the row with these cells, true answer in words (empty if not known), and prediction (1, units)."""
         target = self._fitted.targets[self._asked.target]
         unit = question(self._asked, target, prediction)

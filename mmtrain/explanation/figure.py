@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmtrain.explanation import tiles, words
-from mmtrain.explanation.explained import Explained, Share, shortened
+from mmtrain.explanation.explained import ColumnShare, Explained, shortened
 from mmtrain.explanation.tiles import AGAINST, FOR
 from mmtrain.reports.drawing import INK, QUIET, new_figure
 
@@ -132,7 +132,7 @@ def _completeness(row: Explained) -> str:
     return f"Together {total}; output less baseline {difference}: a gap of {found.gap:.2g} % after {steps}."
 
 
-def _pictures(row: Explained, share: Share) -> _Block:
+def _pictures(row: Explained, share: ColumnShare) -> _Block:
     size = row.pictures[share.column].shape[:2]
     height, width = size[0] / max(size) * TILE, size[1] / max(size) * TILE
     found = tiles.tiles(row, share)
@@ -152,7 +152,7 @@ def _pictures(row: Explained, share: Share) -> _Block:
     return _Block(height + 1.15, drawn)
 
 
-def _words(share: Share) -> _Block:
+def _words(share: ColumnShare) -> _Block:
     laid = words.laid_out(share.reading, WIDTH - 2 * MARGIN)
     notes = [f"{laid.left_out:,} further words are not shown"] if laid.left_out else []
     notes += [f"{share.unread:,} words at the end are not read by the network"] if share.unread else []

@@ -10,7 +10,7 @@ import tensorflow as tf
 from mmtrain.columns import FittedColumn
 from mmtrain.columns.text import FIRST_ID, FittedText
 from mmtrain.data.encode import Array, Fitted
-from mmtrain.explanation.explained import Cells, Element, Share
+from mmtrain.explanation.explained import ColumnShare, Element, RowCells
 from mmtrain.explanation.gradients import Attributed
 from mmtrain.layers.words import distinct_words
 
@@ -20,7 +20,7 @@ DOWN, ACROSS = ("top", "", "bottom"), ("left", "", "right")
 UNSEEN_WORD = FIRST_ID - 1
 
 
-def shares(found: Attributed, fitted: Fitted, cells: Cells) -> tuple[Share, ...]:
+def shares(found: Attributed, fitted: Fitted, cells: RowCells) -> tuple[ColumnShare, ...]:
     """A share for every input column, in the order of the experiment."""
     missing = cells.missing(fitted)
     return tuple(_share(key, column, _of_column(found, key), cells, missing=key in missing) for key, column in fitted.columns.items())
@@ -31,17 +31,17 @@ def _of_column(found: Attributed, key: str) -> list[Array]:
     return [values for tap, values in found.attributions.items() if tap.column == key]
 
 
-def _share(key: str, column: FittedColumn, values: Sequence[Array], cells: Cells, *, missing: bool) -> Share:
+def _share(key: str, column: FittedColumn, values: Sequence[Array], cells: RowCells, *, missing: bool) -> ColumnShare:
     kind, cell = column.spec.kind, cells.texts[key]
     if missing:
-        return Share(key, kind, cell, missing, (Element("missing", 0.0),))
+        return ColumnShare(key, kind, cell, missing, (Element("missing", 0.0),))
     parts = _by_axes(values, column.spec.shape[:2])
     if parts is not None and isinstance(column, FittedText):
         return _text(key, column, parts, cells)
     if parts is not None and kind == "image":
-        return Share(key, kind, cell, missing, regions(parts), pixels=parts)
+        return ColumnShare(key, kind, cell, missing, regions(parts), pixels=parts)
     name = cell if kind in ("vector", "index") else ALL
-    return Share(key, kind, cell, missing, (Element(name, float(sum(one.sum() for one in values))),))
+    return ColumnShare(key, kind, cell, missing, (Element(name, float(sum(one.sum() for one in values))),))
 
 
 def _by_axes(values: Sequence[Array], shape: tuple[int, ...]) -> Array | None:
@@ -63,7 +63,7 @@ def regions(pixels: Array) -> tuple[Element, ...]:
     return tuple(found)
 
 
-def _text(key: str, column: FittedText, places: Array, cells: Cells) -> Share:
+def _text(key: str, column: FittedText, places: Array, cells: RowCells) -> ColumnShare:
     """`places` (length,) are what the places of the encoded text add."""
     spoken = words_of(cells.texts[key])
     read = spoken[: column.length]
@@ -77,7 +77,7 @@ def _text(key: str, column: FittedText, places: Array, cells: Cells) -> Share:
         for element in reading:
             of_word[element.name] += element.attribution
         elements = tuple(Element(word, value) for word, value in of_word.items())
-    return Share(key, column.spec.kind, cells.texts[key], False, elements, reading, len(spoken) - len(read))
+    return ColumnShare(key, column.spec.kind, cells.texts[key], False, elements, reading, len(spoken) - len(read))
 
 
 def _of_bag(read: Sequence[str], column: FittedText, places: Array, ids: Array) -> tuple[Element, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmtrain.data.encode import Array
-from mmtrain.explanation.explained import Explained, Share
+from mmtrain.explanation.explained import ColumnShare, Explained
 from mmtrain.reports.drawing import FIRST, QUIET, SECOND
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Tile:
     """Whether there is something below 0."""
 
 
-def tiles(row: Explained, share: Share) -> list[Tile]:
+def tiles(row: Explained, share: ColumnShare) -> list[Tile]:
     """The picture of one column, and a tile for every method."""
     pixels, cam = row.pictures[share.column], row.cams.get(share.column)
     found, pale = [Tile("As the network gets it", pixels)], 0.55 + 0.45 * pixels.mean(axis=-1, keepdims=True)

@@ -51,7 +51,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Compared:
+class Comparison:
     """Runs beside each other; everything in their order, differences against the first."""
 
     part: str
@@ -66,7 +66,7 @@ class Compared:
     remarks: tuple[str, ...]
 
 
-def compare(which: Sequence[str], *, part: str = "test", output: Path = Path("runs")) -> Compared:
+def compare(which: Sequence[str], *, part: str = "test", output: Path = Path("runs")) -> Comparison:
     """Compare runs (see `runs.find`) on a part, or under the name of another table that all were scored on.
 
     Raises UsageError for runs that cannot be compared, RunError for one that cannot be used.
@@ -80,7 +80,7 @@ def compare(which: Sequence[str], *, part: str = "test", output: Path = Path("ru
     keys, remarks = _same_targets(scored)
     _check_answers(scored, keys)
     resampling, ungrouped = _resampling(scored[0], part)
-    return Compared(
+    return Comparison(
         part,
         tuple(one.run for one in scored),
         tuple(one.looks for one in scored),

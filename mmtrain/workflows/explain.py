@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from mmtrain import runs
+from mmtrain.columns import Id
 from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data import encode
@@ -27,7 +28,7 @@ from mmtrain.data.tables.table import Table
 from mmtrain.errors import DataError, Problem, UsageError, did_you_mean, listed
 from mmtrain.explanation import baseline
 from mmtrain.explanation.choice import choice
-from mmtrain.explanation.explained import Cells, Chosen, Explained, in_words
+from mmtrain.explanation.explained import Chosen, Explained, RowCells, in_words
 from mmtrain.explanation.question import Asked, Method, wrong
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
@@ -119,7 +120,8 @@ def _rows(run: Run, experiment: Experiment, wish: Wish, progress: Progress | Non
         data = other_data(experiment, wish.table, progress=progress, say=say)
         parts, positions = np.full(len(data.table), wish.table.name, dtype=object), np.arange(len(data.table))
     if wish.rows:
-        named = _named(data.table, wish.rows)
+        column = experiment.only(Id)
+        named = _named(data.table, wish.rows, numbered=column is None or not data.table.has(column.column))
         together = np.unique(named)
         return _Rows(only(data, together, "not asked for"), parts[together], np.searchsorted(together, named), named=True)
     if not len(positions):
@@ -127,8 +129,11 @@ def _rows(run: Run, experiment: Experiment, wish: Wish, progress: Progress | Non
     return _Rows(data, parts, positions, named=False)
 
 
-def _named(table: Table, names: tuple[str, ...]) -> Array:
-    """The positions of rows by their ids, in the order of `names`. Raises UsageError with every one that is not there."""
+def _named(table: Table, names: tuple[str, ...], *, numbered: bool) -> Array:
+    """The positions of rows by their ids, in the order of `names`; rows without ids are `numbered`.
+
+    Raises UsageError with every one that is not there.
+    """
     positions = {name: position for position, name in enumerate(table.ids())}
     gone = {row.id or str(row.row): row.reason for row in table.dropped}
     problems = []
@@ -137,12 +142,16 @@ def _named(table: Table, names: tuple[str, ...]) -> Array:
         if name in gone:
             problems.append(Problem(f"--rows {name}", f"this row of {table.path.name} was left out: {gone[name]}", "Choose another row."))
         elif name not in positions:
-            known = list(islice(positions, COMPARED))
-            fix = did_you_mean(name, known) or f"The first rows are {listed(known[:3])}."
+            fix = f"Its rows are numbered from 0 to {table.total - 1:,}." if numbered else _near(name, positions)
             problems.append(Problem(f"--rows {name}", f"{table.path.name} has no such row.", fix))
     if problems:
         raise UsageError(problems)
     return np.array([positions[name] for name in wanted], dtype=np.int64)
+
+
+def _near(name: str, ids: Iterable[str]) -> str:
+    known = list(islice(ids, COMPARED))
+    return did_you_mean(name, known) or f"The first rows are {listed(known[:3])}."
 
 
 def _explained(run: Run, experiment: Experiment, fitted: Fitted, asked: Asked, rows: _Rows, say: Say) -> Iterator[Explained]:
@@ -165,7 +174,7 @@ def _explained(run: Run, experiment: Experiment, fitted: Fitted, asked: Asked, r
         truth = "" if answers is None else in_words(target, target.spoken(answers[[row]])[0])
         chosen = Chosen(int(table.rows[at[0]]), table.ids(at)[0], rows.parts[at[0]], why)
         of_row = {key: own[int(at[0])] for key, own in cells.items()}
-        yield explainer.explain(chosen, Cells.of(of_row, arrays.take(at)), truth, predictions[[row]])
+        yield explainer.explain(chosen, RowCells.of(of_row, arrays.take(at)), truth, predictions[[row]])
 
 
 def _cells(experiment: Experiment, fitted: Fitted, table: Table, positions: Array) -> dict[str, dict[int, str | None]]:
