@@ -527,7 +527,7 @@ def test_evaluate_prints_scores_beside_the_baseline(there, finished):
     assert said.err.splitlines()[-2:] == [f"Predictions: {finished}/predictions_test.csv", f"Report:      {finished}/report.html"]
     again = there("evaluate", "marked", "--output", "finished", "--quiet")
     assert again.out == said.out
-    assert again.err == "The test part of this run has now been scored 2 times; choices made after looking make its scores too good.\n"
+    assert again.err == "The test part of this run has now been scored twice; choices made after looking make its scores too good.\n"
 
 
 def test_evaluate_scores_another_table_without_taking_it_for_a_part(there, folder, finished):

@@ -11,8 +11,9 @@ from tiny import ready, two_blobs, write_experiment, write_table
 from mmtrain import runs
 from mmtrain.errors import DataError
 from mmtrain.evaluation.bootstrap import Drawing
-from mmtrain.workflows.evaluate import evaluate, remarks, resampling, ungrouped
+from mmtrain.workflows.evaluate import evaluate, resampling, ungrouped
 from mmtrain.workflows.fit import fit
+from mmtrain.workflows.looks import remarks
 from mmtrain.workflows.prepare import other_data
 
 TREE = """

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from mmtrain.config import Experiment
 from mmtrain.config.evaluation import DECIDED
 from mmtrain.data import encode
 from mmtrain.data.pictures.store import Progress, Say
-from mmtrain.data.splits.parts import EVERY_PART, read_split
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table import Table
 from mmtrain.errors import DataError, Problem, RunError, UsageError, did_you_mean, listed
@@ -36,17 +34,11 @@ from mmtrain.workflows.analyse import Subject, analysed
 from mmtrain.workflows.baselines import Home, with_baselines
 from mmtrain.workflows.decide import overlaid, read_decisions, with_decisions
 from mmtrain.workflows.divisions import dividing
+from mmtrain.workflows.looks import recorded_look, remarks
 from mmtrain.workflows.packages import check_packages
 from mmtrain.workflows.prepare import Prepared, groups, other_data, recorded_data
 
 Array = np.ndarray[Any, Any]
-
-UNFINISHED = {
-    "running": "The training of this run has not ended, or was killed; its weights may still become better.",
-    "interrupted": "The training of this run was interrupted; the weights are those of its best epoch so far.",
-    "failed": "The training of this run failed; the weights are those of its best epoch before.",
-}
-"""What is remarked of a run in such a state."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +73,8 @@ def evaluate(
 
     `subgroups` are further columns to divide the scores by, `sex` or `age=0,40,65`; `overrides` are those of the section `evaluation`.
 
-    Raises UsageError for a run or a column that there is not, RunError for a run that cannot be used, DataError for a table that does
-    not fit it.
+    Raises UsageError for a run or a column that there is not, RunError for a run that cannot be used, ConfigError for an override
+    or a package that is missing, DataError for a table that does not fit the run.
     """
     run = runs.find(which, output)
     experiment, fitted, decisions = opened(run, overrides)
@@ -183,54 +175,6 @@ def resampling(experiment: Experiment, table: Table, rows: Array) -> Resampling:
     if codes is None or column is None:
         return Resampling(experiment.evaluation)
     return Resampling(experiment.evaluation, codes[rows], column.column)
-
-
-def recorded_look(run: Run, table: Table, rows: Array, part: str | None) -> list[dict[str, Any]]:
-    """Record that `rows` of `table` are looked at, as `part` or, with None, as another table; all looks, this one last."""
-    look: dict[str, Any] = {
-        "part": part,
-        "when": runs.now(),
-        "rows": len(rows),
-        "table": table.path.name,
-        "path": str(table.path),
-        "sha256": table.sha256,
-    }
-    if part is None and look["sha256"] == run.read_json("data.json")["sha256"]:
-        split = read_split(run / "split.csv")
-        look["rows_of"] = {name: int(np.isin(table.rows, split.rows[rows_of]).sum()) for name, rows_of in split.parts.items()}
-
-    def add(facts: dict[str, Any]) -> dict[str, Any]:
-        before = facts.get("evaluations", [])
-        label = part or other_label(table.path, look["sha256"], before)
-        return {**facts, "evaluations": [*before, {**look, "part": label}]}
-
-    looks: list[dict[str, Any]] = run.change("run.json", add)["evaluations"]
-    return looks
-
-
-def other_label(path: Path, sha256: str, looks: Sequence[Mapping[str, Any]]) -> str:
-    """What the results for another table are called: `newer` of newer.csv.gz; `test_table` of test.csv, which is not the test part.
-
-    Where another file, or another content, has the name already, it is numbered: `newer_2`.
-    """
-    stem = path.name.partition(".")[0] or "table"
-    stem = f"{stem}_table" if stem in EVERY_PART else stem
-    taken = {look["part"] for look in looks if look.get("sha256") != sha256}
-    return next(label for label in chain([stem], (f"{stem}_{number}" for number in count(2))) if label not in taken)
-
-
-def remarks(run: Run, look: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a reader of the scores has to know of the run and of the table."""
-    found = []
-    if run.state != "finished":
-        found.append(UNFINISHED[run.state])
-    if "rows_of" in look:
-        parts = listed([f"{rows:,} {part}" for part, rows in look["rows_of"].items() if rows])
-        seen = " This counts as a look at the test part." if look["rows_of"]["test"] else ""
-        found.append(f"{look['table']} is the very table of the training; among the scored rows are {parts} rows.{seen}")
-    elif look["part"] not in (*EVERY_PART, name_of := look["table"].partition(".")[0], f"{name_of}_table"):
-        found.append(f"Another table of the name {name_of} was scored before; the results for this one are called {look['part']}.")
-    return tuple(found)
 
 
 def ungrouped(experiment: Experiment, table: Table) -> tuple[str, ...]:
