@@ -6,8 +6,10 @@ import numpy as np
 from PIL import Image
 
 from mmtrain import config
+from mmtrain.config.evaluation import Evaluation
 from mmtrain.data import encode
-from mmtrain.evaluation.decisions import Rows, TargetDecisions, judge
+from mmtrain.evaluation.answered import Answered
+from mmtrain.evaluation.decisions import TargetDecisions, judge
 from mmtrain.evaluation.predictions import frame, to_csv
 from mmtrain.evaluation.scoring import score_target
 from mmtrain.reports.blocks import Pictures, Section
@@ -127,7 +129,8 @@ def evaluate(run, part, truths, predictions, table="t.csv", report=True, when="2
     run.write_text(f"predictions_{part}.csv", to_csv(rows))
     results = {}
     for key, target in fitted.targets.items():
-        found = judge(target, TargetDecisions(), Rows(truths[key], predictions[key], None), confidence=0.95)
+        known = Answered.of(target, truths[key], predictions[key], None)
+        found = judge(TargetDecisions(), known.drawn(Evaluation(draws=100))) if len(known) else {}
         results[key] = score_target(key, target, truths[key], predictions[key], drawn).with_analyses(found).plain()
     known = run.read_json("metrics.json") if (run / "metrics.json").exists() else {}
     run.write_json("metrics.json", {**known, part: results})
