@@ -333,6 +333,7 @@ def test_mistakes_are_one_json_document(mmtrain, tmp_path, command):
         (["check"], "Missing argument"),
         (["fit", "a.yaml", "--epochs", "3"], "No such option"),
         (["evaluate", "--part", "tests"], "'tests' is not one of"),
+        (["explain", "--part", "test", "--data", "t.csv"], "mmtrain explain: --part and --data cannot be given together: all rows of"),
         (["check", "a.yaml", "--code", "nowhere.py"], "--code: nowhere.py is not a Python file. Give the path of a file ending in .py."),
         (["check", "a.yaml", "--set", "training"], "--set training: an override is written key.sub=value."),
     ],

@@ -1,6 +1,7 @@
 """From cells to arrays: learned from training rows alone, encoded under one row index, by the layers that the saved model keeps."""
 
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from mmtrain.data.cache import COLUMNS, entries
 from mmtrain.data.tables.table import read
 from mmtrain.errors import DataError, RunError
 from mmtrain.targets import tasks
-from mmtrain.workflows.prepare import check_training_part, read_data, split_rows
+from mmtrain.workflows.prepare import check_parts, read_data, split_rows
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -357,30 +358,36 @@ def test_training_rows_with_nothing_to_tell_apart_are_refused(tmp_path, target, 
     experiment = config.load(write_experiment(tmp_path / "e.yaml", {"columns": columns, "split": {"method": "column"}}))
     data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
     with pytest.raises(DataError) as caught:
-        check_training_part(experiment, data.table, split_rows(experiment, data.table))
+        check_parts(experiment, data.table, split_rows(experiment, data.table))
     assert str(caught.value) == message
     assert encode.fit(experiment, data.table, np.arange(4)).targets["y"].columns == {"regression": ()}.get(
         target["task"], tuple(sorted({answer for answer in answers if answer}))
     )
 
 
-def test_training_rows_that_all_weigh_nothing_are_refused(tmp_path):
-    table = {
-        "x": ["1", "2", "3", "4"],
-        "y": ["a", "b", "a", "b"],
-        "w": ["0", "0", "1", "2"],
-        "part": ["train", "train", "validation", "test"],
-    }
+@pytest.mark.parametrize(
+    ("part", "monitor", "message"),
+    [
+        ("train", "validation_accuracy", "training"),
+        ("validation", "validation_loss", "validation"),
+        ("validation", "validation_accuracy", ""),
+    ],
+)
+def test_parts_whose_rows_all_weigh_nothing_are_refused_where_the_weights_count(tmp_path, part, monitor, message):
+    parts = ["train", "train", "validation", "test"]
+    table = {"x": ["1", "2", "3", "4"], "y": ["a", "b", "a", "b"], "w": ["0" if one == part else "1" for one in parts], "part": parts}
     columns = {"x": {"role": "numeric"}, "y": {"role": "target", "task": "multiclass"}, "w": {"role": "weight"}, "part": {"role": "split"}}
     write_table(tmp_path / "table.csv", rows_of(table))
-    experiment = config.load(write_experiment(tmp_path / "e.yaml", {"columns": columns, "split": {"method": "column"}}))
+    tree = {"columns": columns, "split": {"method": "column"}, "training": {"early_stopping": {"monitor": monitor}}}
+    experiment = config.load(write_experiment(tmp_path / "e.yaml", tree))
     data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
-    with pytest.raises(DataError) as caught:
-        check_training_part(experiment, data.table, split_rows(experiment, data.table))
-    assert str(caught.value) == (
-        "table.csv: w: in the training part, no row has a weight above 0. Give the rows that are to count a weight, or remove the role. "
-        + WAY
-    )
+    with pytest.raises(DataError) if message else nullcontext() as caught:
+        check_parts(experiment, data.table, split_rows(experiment, data.table))
+    if message:
+        assert str(caught.value) == (
+            f"table.csv: w: in the {message} part, no row has a weight above 0. "
+            f"Give the rows that are to count a weight, or remove the role. {WAY.replace('train.', f'{part}.')}"
+        )
 
 
 def test_table_without_answers_is_encoded_without_truths(everything, tmp_path):

@@ -636,13 +636,14 @@ def test_attach_counts_bad_pictures_past_the_fifth(scans, bad, last):
     assert (len(problems), problems[-1]) == (min(bad, 6), last)
 
 
-def test_a_wrong_folder_or_column_is_asked_about(scans):
+def test_a_wrong_folder_or_column_is_asked_about_and_leaves_no_store(scans):
     with pytest.raises(DataError) as caught:
         attached(scans, "scan,a\n" + "nothing.bmp,x\n" * 8, {"scan": scan()})
     assert [str(problem) for problem in caught.value.problems][-1] == (
         "t.csv: scan: 3 more cells have no picture that can be read. "
         "Not one cell has: is `data.images` the right folder, and this the column of the pictures?"
     )
+    assert not (scans.parent / "cache").exists()
 
 
 def test_attach_drops_rows_from_the_table_and_from_every_store(scans):

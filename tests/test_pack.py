@@ -251,7 +251,10 @@ def test_commands_pack_and_unpack(run, tmp_path, monkeypatch, capsys):
     assert command_line(["unpack", "clinic.zip"]) == 0
     told = capsys.readouterr()
     assert told.out == "clinic\n"
+    assert told.err.startswith("Left out when it was packed: ")
+    assert told.err.count("\n") == 3
     assert told.err.endswith(
+        "things; clinic/manifest.json says what and why.\n"
         "To score its parts, put the table at clinic/data/patients.csv, with its pictures beside it as its cells say.\n"
         "To score another table: mmtrain evaluate clinic --data TABLE\n"
     )

@@ -206,8 +206,28 @@ def test_all_missing_columns_are_told_at_once_and_before_tensorflow_starts(clini
         "The data cannot be used as they are: 3 problems.",
         "narrow.csv: the table has no column 'age'. It has who, x, City, note, dose, scan and film.",
         "narrow.csv: the table has no column 'city'. Did you mean 'City'?",
-        "nowhere: the images folder does not exist. Set `data.images` to the folder that image cells are relative to.",
+        "nowhere: the images folder does not exist. Set `--images` to the folder that image cells are relative to.",
     ]
+
+
+@pytest.mark.parametrize("arguments", [["evaluate"], ["evaluate", "--data", "table.csv"], ["explain"], ["explain", "--data", "table.csv"]])
+def test_who_scores_or_explains_names_the_folder_of_the_pictures_too(clinic, mmtrain_called, arguments):
+    code, _, err = mmtrain_called(arguments[0], "clinic", *arguments[1:], "--images", "nowhere")
+    assert (code, err.splitlines()[1]) == (
+        3,
+        "nowhere: the images folder does not exist. Set `--images` to the folder that image cells are relative to.",
+    )
+
+
+def test_a_folder_without_one_picture_is_asked_about(clinic, mmtrain_called):
+    write_table(clinic / "elsewhere.csv", [GOOD | {"who": f"new{row}"} for row in range(20)])
+    (clinic / "other").mkdir()
+    code, _, err = mmtrain_called("predict", "clinic", "elsewhere.csv", "--images", "other", "-o", "out.csv")
+    assert code == 0
+    assert (
+        "note: film: 100% of the rows have no usable value, in training 0%. "
+        "Not one cell has a picture: is `--images` the right folder, and this the column of the pictures?"
+    ) in err.splitlines()
 
 
 def test_a_table_without_rows_is_refused(clinic, mmtrain_called):

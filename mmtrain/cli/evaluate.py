@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Json, Output, Quiet, Run, Set
+from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Run, Set
 
 if TYPE_CHECKING:
     from mmtrain.workflows.evaluate import Evaluated
@@ -23,13 +23,24 @@ class Part(StrEnum):
     conformal = "conformal"
 
 
+def chosen_part(command: str, part: Part | None, data: Path | None) -> Part:
+    """By default the test part. Raises UsageError for a part of another table, which has none."""
+    from mmtrain.errors import Problem, UsageError
+
+    if part is not None and data is not None:
+        what = "--part and --data cannot be given together: all rows of another table are taken, and it has no parts."
+        raise UsageError(Problem(f"mmtrain {command}", what, "Leave out one of them."))
+    return part or Part.test
+
+
 def command(
     run: Run = None,
     *,
-    part: Annotated[Part, typer.Option("--part", help="Which part of the split to score.")] = Part.test,
+    part: Annotated[Part | None, typer.Option("--part", help="Which part of the split to score.", show_default="test")] = None,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="TABLE", help="Score all rows of another table instead.", show_default=False)
     ] = None,
+    images: Images = None,
     subgroup: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,8 +65,9 @@ def command(
     with display(quiet=quiet or as_json) as shown:
         done = evaluate(
             run,
-            part=part.value,
+            part=chosen_part("evaluate", part, data).value,
             table=data,
+            images=images,
             subgroups=subgroup or (),
             overrides=overrides or (),
             output=output,

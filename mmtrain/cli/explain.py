@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.evaluate import Part
-from mmtrain.cli.options import Code, Json, Output, Quiet, Run
+from mmtrain.cli.evaluate import Part, chosen_part
+from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Run
 
 if TYPE_CHECKING:
     from mmtrain.explanation.explained import Explained
@@ -36,10 +36,11 @@ def command(
             show_default=False,
         ),
     ] = None,
-    part: Annotated[Part, typer.Option("--part", help="Which part of the split to choose rows from.")] = Part.test,
+    part: Annotated[Part | None, typer.Option("--part", help="Which part of the split to choose rows from.", show_default="test")] = None,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="TABLE", help="Explain rows of another table instead.", show_default=False)
     ] = None,
+    images: Images = None,
     target: Annotated[
         str | None, typer.Option("--target", metavar="KEY", help="Which answer to explain. Left out: the first.", show_default=False)
     ] = None,
@@ -79,7 +80,8 @@ def command(
 
     import_code(code)
     names = tuple(name.strip() for name in (rows or "").split(",") if name.strip())
-    wish = Wish(names, part.value, data, target, class_name, method.value, steps, folder)
+    of = chosen_part("explain", part, data).value
+    wish = Wish(names, of, data, images, target, class_name, method.value, steps, folder)
     with display(quiet=quiet or as_json) as shown:
         done = explain(run, wish, output=output, progress=shown.pictures, say=shown.say)
     if as_json:

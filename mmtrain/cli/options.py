@@ -11,6 +11,9 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY.SUB=VALUE", help="Override a value of the file; may be given several times.")
 ]
 Output = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder that holds the runs.")]
+Images = Annotated[
+    Path | None, typer.Option("--images", metavar="FOLDER", help="The folder that image cells are relative to.", show_default=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
 Code = Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Json, Output, Quiet
+from mmtrain.cli.options import Code, Images, Json, Output, Quiet
 
 if TYPE_CHECKING:
     from mmtrain.workflows.predict import Predicted
@@ -50,10 +50,7 @@ def command(
             help="A row that cannot be predicted: status writes why and no prediction, skip leaves it out, fail stops and writes nothing.",
         ),
     ] = OnError.status,
-    images: Annotated[
-        Path | None,
-        typer.Option("--images", metavar="FOLDER", help="The folder that image cells are relative to.", show_default=False),
-    ] = None,
+    images: Images = None,
     output: Output = Path("runs"),
     code: Code = None,
     as_json: Json = False,

@@ -25,6 +25,8 @@ def command(
     overwritten. Neither unpacking nor using the run executes code that came with it.
     """
     from mmtrain.cli.show import note, out, print_json
+    from mmtrain.data.manifest import MANIFEST
+    from mmtrain.errors import counted
     from mmtrain.workflows.unpack import unpack
 
     done = unpack(archive, folder)
@@ -32,8 +34,8 @@ def command(
         left_out = done.manifest.left_out
         print_json({"folder": str(done.folder), "run": done.manifest.run, "table": str(done.table), "left_out": left_out})
         return
-    for name, reason in done.manifest.left_out.items():
-        note(f"left out: {name} ({reason})", quiet=quiet)
+    if number := len(done.manifest.left_out):
+        note(f"Left out when it was packed: {counted(number, 'thing')}; {done.folder / MANIFEST} says what and why.", quiet=quiet)
     note(f"To score its parts, put the table at {done.table}, with its pictures beside it as its cells say.", quiet=quiet)
     note(f"To score another table: mmtrain evaluate {done.folder} --data TABLE", quiet=quiet)
     out().print(str(done.folder), soft_wrap=True, markup=False)

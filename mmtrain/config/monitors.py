@@ -48,6 +48,11 @@ def _score_of(monitor: str) -> str:
     return next((end for end in ends if end in HIGHER_IS_BETTER), "")
 
 
+def is_weighted_loss(monitor: str, targets: dict[str, Target]) -> bool:
+    """Whether a row's weight counts in the score: in losses of the validation part it does, in scores it does not."""
+    return monitor.startswith("validation_") and monitored(targets).get(monitor) == "loss"
+
+
 def stopping_rule(sound: Sound) -> Iterator[Finding]:
     """The monitored score exists for these targets, and its direction is the right one."""
     training = sound.tree.get("training")

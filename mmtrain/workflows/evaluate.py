@@ -36,7 +36,7 @@ from mmtrain.workflows.decide import overlaid, read_decisions, with_decisions
 from mmtrain.workflows.divisions import dividing
 from mmtrain.workflows.looks import recorded_look, remarks
 from mmtrain.workflows.packages import check_packages
-from mmtrain.workflows.prepare import Prepared, groups, other_data, recorded_data
+from mmtrain.workflows.prepare import Prepared, groups, other_data, recorded_data, with_images
 
 Array = np.ndarray[Any, Any]
 
@@ -58,11 +58,12 @@ class Evaluated:
     """What has to be known of the run or the table to read the scores right."""
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 (the options of the command)
     which: str | None = None,
     *,
     part: str = "test",
     table: Path | None = None,
+    images: Path | None = None,
     subgroups: Iterable[str] = (),
     overrides: Iterable[str] = (),
     output: Path = Path("runs"),
@@ -71,7 +72,8 @@ def evaluate(
 ) -> Evaluated:
     """Score the run called `which` (see `runs.find`) on `part`, or on all rows of another `table` with the same columns.
 
-    `subgroups` are further columns to divide the scores by, `sex` or `age=0,40,65`; `overrides` are those of the section `evaluation`.
+    `images` replaces the folder that image cells of the scored table are relative to; `subgroups` are further columns to divide
+    the scores by, `sex` or `age=0,40,65`; `overrides` are those of the section `evaluation`.
 
     Raises UsageError for a run or a column that there is not, RunError for a run that cannot be used, ConfigError for an override
     or a package that is missing, DataError for a table that does not fit the run.
@@ -79,7 +81,11 @@ def evaluate(
     run = runs.find(which, output)
     experiment, fitted, decisions = opened(run, overrides)
     check_packages(experiment, lambda *keys: ".".join(keys))
-    data, rows = part_data(run, experiment, part, progress, say) if table is None else table_data(run, experiment, table, progress, say)
+    if table is None:
+        experiment = with_images(experiment, images)
+        data, rows = part_data(run, experiment, part, progress, say)
+    else:
+        data, rows = table_data(run, experiment, table, images, progress=progress, say=say)
     by = dividing(experiment, open_table(data.table.path, data.table.missing_values), subgroups)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
@@ -151,13 +157,15 @@ def check_overrides(overrides: Iterable[str]) -> None:
 
 def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | None, say: Say) -> tuple[Prepared, Array]:
     """The table of a run and the positions of one part. Raises DataError when the table is no longer the one that was split."""
-    data, parts = recorded_data(run, experiment, progress=progress, say=say)
+    data, parts = recorded_data(run, experiment, setting="--images", progress=progress, say=say)
     if not len(parts[part]):
         raise DataError(Problem(str(run.folder), f"the {part} part is empty.", "Choose another part with --part."))
     return data, parts[part]
 
 
-def table_data(run: Run, experiment: Experiment, path: Path, progress: Progress | None, say: Say) -> tuple[Prepared, Array]:
+def table_data(
+    run: Run, experiment: Experiment, path: Path, images: Path | None, *, progress: Progress | None, say: Say
+) -> tuple[Prepared, Array]:
     """Another table and all its positions. Raises DataError, for one without answers with the way to predict it."""
     headers = open_table(path, experiment.data.missing_values).headers
     lacking = [header for target in experiment.targets.values() for header in target.reads() if header not in headers]
@@ -165,7 +173,7 @@ def table_data(run: Run, experiment: Experiment, path: Path, progress: Progress 
         what = f"the table has no column {listed([repr(header) for header in lacking])}, without which nothing can be scored."
         fix = f"{did_you_mean(lacking[0], headers)} Predictions need no answers: mmtrain predict {run.folder} {path}".strip()
         raise DataError(Problem(path.name, what, fix))
-    data = other_data(experiment, path, progress=progress, say=say)
+    data = other_data(experiment, path, images=images, progress=progress, say=say)
     return data, np.arange(len(data.table))
 
 

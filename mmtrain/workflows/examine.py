@@ -24,7 +24,7 @@ from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.targets import Target
 from mmtrain.workflows.divisions import check_divisions
 from mmtrain.workflows.packages import check_packages
-from mmtrain.workflows.prepare import Prepared, check_class_weights, check_training_part, split_rows, strata
+from mmtrain.workflows.prepare import Prepared, check_class_weights, check_parts, split_rows, strata
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _divide(
         errors.append(error)
         return None, ()
     try:
-        check_training_part(experiment, table, parts)
+        check_parts(experiment, table, parts)
     except DataError as error:
         errors.append(error)
     return parts, summarise(parts, labels=rows.labels, groups=rows.groups)

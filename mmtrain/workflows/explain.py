@@ -33,7 +33,7 @@ from mmtrain.explanation.question import Asked, Method, wrong
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
 from mmtrain.workflows.evaluate import opened
-from mmtrain.workflows.prepare import Prepared, only, other_data, recorded_data
+from mmtrain.workflows.prepare import Prepared, only, other_data, recorded_data, with_images
 
 COMPARED = 10_000
 """Ids that one that there is not is compared with; of a million it would take seconds."""
@@ -48,6 +48,8 @@ class Wish:
     part: str = "test"
     table: Path | None = None
     """Another table instead of the run's own."""
+    images: Path | None = None
+    """Replaces the folder that image cells are relative to."""
     target: str | None = None
     """By default the first of the experiment."""
     class_name: str | None = None
@@ -114,10 +116,11 @@ def explain(
 def _rows(run: Run, experiment: Experiment, wish: Wish, progress: Progress | None, say: Say) -> _Rows:
     """The table and the rows in question. Of named rows nothing else is kept."""
     if wish.table is None:
-        data, of_run = recorded_data(run, experiment, progress=progress, say=say)
+        experiment = with_images(experiment, wish.images)
+        data, of_run = recorded_data(run, experiment, setting="--images", progress=progress, say=say)
         parts, positions = of_run.names().astype(object), of_run[wish.part]
     else:
-        data = other_data(experiment, wish.table, progress=progress, say=say)
+        data = other_data(experiment, wish.table, images=wish.images, progress=progress, say=say)
         parts, positions = np.full(len(data.table), wish.table.name, dtype=object), np.arange(len(data.table))
     if wish.rows:
         column = experiment.only(Id)

@@ -121,19 +121,20 @@ class Loaded:
             FrameTable(frame, data.missing_values),
             data.images_folder if images is None else Path(images),
             data.allow_outside if allow_outside is None else allow_outside,
+            "images",
         )
         check_source(source, self.experiment)
-        watch = self.watch()
+        watch = self.watch(source)
         parts = [self.frame(answer, source, proba=proba, on_error=on_error) for answer in self.answers(source, watch)]
         result = pd.concat(parts, ignore_index=True)
         result.index = frame.index[result["row"]]
         result.attrs["drift"] = [str(drift) for drift in watch.drifts()]
         return result
 
-    def watch(self) -> Watch:
+    def watch(self, source: Source) -> Watch:
         """Follows one table, to say how it differs from the training rows."""
         headers = {key: column.column for key, column in self.experiment.inputs.items()}
-        return Watch(self.fitted.columns, headers, self.statistics)
+        return Watch(self.fitted.columns, headers, self.statistics, setting=source.setting)
 
     def answers(self, source: Source, watch: Watch) -> Iterator[Answer]:
         """A table of any size, piece by piece; the next piece is read, decoded and encoded while this one is predicted.

@@ -71,7 +71,7 @@ def predict(which: str | None, table: Path, wish: Wish, *, output: Path = Path("
     loaded = Loaded(run)
     data = loaded.experiment.data
     beside = data.images if data.images is not None else table.resolve().parent
-    source = Source(open_table(table, data.missing_values), wish.images or beside, data.allow_outside)
+    source = Source(open_table(table, data.missing_values), wish.images or beside, data.allow_outside, "--images")
     check_source(source, loaded.experiment)
     say("Table checked; starting TensorFlow.")
     loaded.start()
@@ -80,7 +80,7 @@ def predict(which: str | None, table: Path, wish: Wish, *, output: Path = Path("
 
 def predict_source(loaded: Loaded, source: Source, wish: Wish, *, say: Say = lambda _: None) -> Predicted:
     """Every row of a table that was checked, with a run that was started; raises as `predict` does."""
-    done, watch, scoring = Predicted(loaded.run), loaded.watch(), Scoring(loaded)
+    done, watch, scoring = Predicted(loaded.run), loaded.watch(source), Scoring(loaded)
     with _opened(wish) as file:
         for answer in loaded.answers(source, watch):
             frame = loaded.frame(answer, source, proba=wish.proba, on_error=wish.on_error)

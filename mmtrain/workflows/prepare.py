@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from mmtrain.columns import Column, Group, Id, Split, Weight
 from mmtrain.columns.base import shared_names
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import fewest_units
+from mmtrain.config.monitors import is_weighted_loss
 from mmtrain.config.source import Origin
 from mmtrain.data.manifest import MANIFEST
 from mmtrain.data.pictures.decode import Progress
+from mmtrain.data.pictures.files import SETTING
 from mmtrain.data.pictures.store import ImageStore, Say, attach
 from mmtrain.data.splits.held_back import hold_back
 from mmtrain.data.splits.parts import Parts, read_split
@@ -44,34 +47,45 @@ def read_data(
     path: Path,
     images: Path,
     *,
+    setting: str = SETTING,
     progress: Progress | None = None,
     say: Say = lambda _: None,
     columns: Mapping[str, Column] | None = None,
 ) -> Prepared:
     """Read and check a table, decode its pictures; `columns` are those it must have, by default all of the experiment.
 
-    Raises DataError with every problem of cells and of pictures.
+    `setting` is what a person changes to have another folder of `images`. Raises DataError with every problem of cells and of pictures.
     """
     wanted = experiment.columns if columns is None else columns
     table = tables.read(path, wanted, missing_values=experiment.data.missing_values, least=2 if columns is None else 1)
     data = experiment.data
-    found = attach(table, wanted, images, cache=data.cache, allow_outside=data.allow_outside, progress=progress, say=say)
+    outside = data.allow_outside
+    found = attach(table, wanted, images, cache=data.cache, allow_outside=outside, setting=setting, progress=progress, say=say)
     if found.problems:
         raise DataError(found.problems)
     return Prepared(found.table, found.stores)
 
 
-def other_data(experiment: Experiment, path: Path, *, progress: Progress | None = None, say: Say = lambda _: None) -> Prepared:
+def other_data(
+    experiment: Experiment, path: Path, *, images: Path | None = None, progress: Progress | None = None, say: Say = lambda _: None
+) -> Prepared:
     """Another table than the experiment's: inputs, and the id and the answers that it has; neither groups nor parts nor weights.
 
-    Its image cells are relative to the experiment's images folder, or else to the table's own.
+    Its image cells are relative to `images`, or else to the experiment's images folder, or else to the table's own.
     """
     headers = set(open_table(path, experiment.data.missing_values).headers)
     wanted = {key: column for key, column in experiment.columns.items() if column.part_of_model or isinstance(column, Id)}
     wanted |= {key: Answers(of=target) for key, target in experiment.targets.items()}
     needed = {key: column for key, column in wanted.items() if column.part_of_model or headers.issuperset(headers_of(key, column))}
-    images = experiment.data.images if experiment.data.images is not None else path.resolve().parent
-    return read_data(experiment, path, images, columns=needed, progress=progress, say=say)
+    folder = images or experiment.data.images or path.resolve().parent
+    return read_data(experiment, path, folder, setting="--images", columns=needed, progress=progress, say=say)
+
+
+def with_images(experiment: Experiment, images: Path | None) -> Experiment:
+    """The experiment with another images folder, where one is given."""
+    if images is None:
+        return experiment
+    return experiment.model_copy(update={"data": experiment.data.model_copy(update={"images": images})})
 
 
 def split_rows(experiment: Experiment, table: Table) -> Parts:
@@ -85,25 +99,42 @@ def split_rows(experiment: Experiment, table: Table) -> Parts:
     return hold_back(parts, rows, coverage=evaluation.conformal, fewest=fewest, seed=evaluation.seed)
 
 
-def check_training_part(experiment: Experiment, table: Table, parts: Parts) -> None:
+def check_parts(experiment: Experiment, table: Table, parts: Parts) -> None:
     """Training rows alone have answers to tell apart and a weight, not only the table as a whole. Raises DataError.
 
-    The first fault of each column is told, as the others follow from it.
+    Validation rows have a weight, too, where their loss says which epoch is the best: it would be 0 in every one. Scores go by no
+    weight. The first fault of each column is told, as the others follow from it.
     """
-    way = "Divide the rows in another way: set another `split.seed` or `split.method`, or mark other rows train."
-    problems = [
-        Problem(f"{table.path.name}: {header}", f"in the training part, {fault.what}", f"{fault.fix} {way}")
-        for column in experiment.columns.values()
-        if isinstance(column, Target | Weight)
-        for header in column.reads()
-        for fault in column.faults(table.cells(header, parts.train))[:1]
-    ]
+    problems = part_problems(experiment, table, "train", parts.train, Target | Weight)
+    if is_weighted_loss(experiment.training.early_stopping.monitor, experiment.targets):
+        problems += part_problems(experiment, table, "validation", parts.validation, Weight)
     if problems:
         raise DataError(problems)
 
 
+def part_problems(
+    experiment: Experiment, table: Table, part: str, rows: np.ndarray[Any, Any], roles: type[Column] | UnionType
+) -> list[Problem]:
+    """What is wrong with the cells of these roles in the `rows` of one part."""
+    name = "training" if part == "train" else part
+    way = f"Divide the rows in another way: set another `split.seed` or `split.method`, or mark other rows {part}."
+    return [
+        Problem(f"{table.path.name}: {header}", f"in the {name} part, {fault.what}", f"{fault.fix} {way}")
+        for column in experiment.columns.values()
+        if isinstance(column, roles)
+        for header in column.reads()
+        for fault in column.faults(table.cells(header, rows))[:1]
+    ]
+
+
 def recorded_data(
-    run: Run, experiment: Experiment, *, progress: Progress | None = None, say: Say = lambda _: None, exactly: bool = False
+    run: Run,
+    experiment: Experiment,
+    *,
+    setting: str = SETTING,
+    progress: Progress | None = None,
+    say: Say = lambda _: None,
+    exactly: bool = False,
 ) -> tuple[Prepared, Parts]:
     """The table that a run was trained on, and its parts.
 
@@ -121,7 +152,7 @@ def recorded_data(
     if not path.is_file() and (run / MANIFEST).is_file():
         fix = f"Put it there, with its pictures beside it, or score another: mmtrain evaluate {run.folder} --data TABLE"
         raise DataError(Problem(str(path), "the table is not here: a packed run comes without it.", fix))
-    data = read_data(experiment, path, experiment.data.images_folder, progress=progress, say=say)
+    data = read_data(experiment, path, experiment.data.images_folder, setting=setting, progress=progress, say=say)
     written = read_split(run / "split.csv")
     if not np.array_equal(written.rows, data.table.rows):
         raise DataError(Problem(str(path), "other rows than at training can be used now; pictures may have gone.", "Restore the pictures."))

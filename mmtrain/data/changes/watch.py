@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,14 +14,21 @@ from mmtrain.columns.numeric import numbers
 from mmtrain.data.changes.drift import Drift, compared, exceeds, range_drift
 from mmtrain.data.changes.statistics import AnyStatistics, NumberTally, NumericStatistics, PictureTally, Statistics, tallies
 from mmtrain.data.encode import Array
+from mmtrain.data.pictures.files import SETTING, right_folder
 from mmtrain.data.tables.pieces import Piece
 from mmtrain.errors import listed
 
 
 class Watch:
-    """Counts what passes, in memory that does not grow with the rows. `headers` says what a person calls each column."""
+    """Counts what passes, in memory that does not grow with the rows. `headers` says what a person calls each column.
 
-    def __init__(self, fitted: Mapping[str, FittedColumn], headers: Mapping[str, str], learned: Statistics) -> None:
+    `setting` is what a person changes to have another images folder.
+    """
+
+    def __init__(
+        self, fitted: Mapping[str, FittedColumn], headers: Mapping[str, str], learned: Statistics, *, setting: str = SETTING
+    ) -> None:
+        self._setting = setting
         self._fitted = fitted
         self._headers = headers
         self._learned = learned.columns
@@ -55,6 +63,8 @@ class Watch:
             own = compared(header, before, now)
             if isinstance(before, NumericStatistics) and not any(drift.kind == "unit" for drift in own):
                 own += range_drift(header, before, self._outside[key], now.rows)
+            if isinstance(tally, PictureTally) and not now.rows:
+                own = [replace(drift, text=f"{drift.text} Not one cell has a picture: {right_folder(self._setting)}") for drift in own]
             if exceeds(self._other_type[key], now.rows, 0.5):
                 own = [self._type_drift(key)]  # all else follows from it
             found += own

@@ -66,10 +66,15 @@ class Decoded:
 def decoded(files: Sequence[ImageFile], layout: Layout, *, cache: Cache, progress: Progress | None = None) -> Decoded:
     """The pixels of `files`, in their order; decoded now unless the cache has them. Every file is decoded once before this returns.
 
+    Of no files nothing is kept.
+
     Raises:
         RunError: the cache cannot be written for another reason than that it is full.
 
     """
+    if not files:
+        dtype, picture = picture_type(layout)
+        return Decoded(np.empty((0, *picture), dtype=dtype), {})
     folder = cache.folder or cache_folder()
     manifest = _manifest(files, layout, cache.verify)
     name = sha256(manifest).hexdigest()

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _HINTS = 50
 """Missing files for which a similar name is looked up; past that the folder is wrong, not the names."""
 
+SETTING = "data.images"
+"""Names the images folder where an experiment file does."""
+
 
 class ImageFile(NamedTuple):
     """A file as it was found: its real path, bytes, and time of its last change in nanoseconds."""
@@ -48,15 +51,17 @@ def undecoded(cell: str, reason: tuple[str, str] | None) -> Refusal | None:
 class ImageFolder:
     """The folder that image cells are relative to. Remembers what it has looked up, so that a million files take seconds.
 
+    `setting` is what a person changes to have another one: a key of the experiment file or an option of the command.
+
     Raises:
         DataError: there is no such folder.
 
     """
 
-    def __init__(self, folder: Path, *, allow_outside: bool = False) -> None:
+    def __init__(self, folder: Path, *, allow_outside: bool = False, setting: str = SETTING) -> None:
         if not folder.is_dir():
             what = "the images folder is a file." if folder.exists() else "the images folder does not exist."
-            raise DataError(Problem(str(folder), what, "Set `data.images` to the folder that image cells are relative to."))
+            raise DataError(Problem(str(folder), what, f"Set `{setting}` to the folder that image cells are relative to."))
         self._folder = folder
         self._root = os.path.realpath(folder)
         self._allow_outside = allow_outside
@@ -119,6 +124,11 @@ class ImageFolder:
         return self._listings[folder]
 
 
+def right_folder(setting: str) -> str:
+    """What is asked where a column has not one picture."""
+    return f"is `{setting}` the right folder, and this the column of the pictures?"
+
+
 @dataclass(frozen=True, eq=False)
 class Located:
     """The files of an image column.
@@ -140,10 +150,10 @@ class Located:
         return self.places[self.codes]
 
 
-def locate(cells: pd.Series[str], folder: Path, *, allow_outside: bool = False) -> Located:
+def locate(cells: pd.Series[str], folder: Path, *, allow_outside: bool = False, setting: str = SETTING) -> Located:
     """Look every different cell up. Raises DataError when the images folder does not exist."""
     codes, names = pd.factorize(cells.str.strip())
-    finder = ImageFolder(folder, allow_outside=allow_outside)
+    finder = ImageFolder(folder, allow_outside=allow_outside, setting=setting)
     found = [finder.find(str(name)) for name in names]
     files = sorted({file for file in found if isinstance(file, ImageFile)})
     positions = {file: position for position, file in enumerate(files)}

@@ -34,7 +34,7 @@ from mmtrain.config.experiment import Cache
 from mmtrain.data.pictures.ahead import ReadAhead
 from mmtrain.data.pictures.build import decoded
 from mmtrain.data.pictures.decode import Progress
-from mmtrain.data.pictures.files import ImageFile, Located, Refusal, locate, undecoded
+from mmtrain.data.pictures.files import SETTING, ImageFile, Located, Refusal, locate, right_folder, undecoded
 from mmtrain.data.pictures.flight import InFlight
 from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.errors import DataError, Problem
@@ -116,18 +116,25 @@ class Unreadable:
 
 
 def open_store(
-    cells: pd.Series[str], column: Image, folder: Path, *, cache: Cache, allow_outside: bool = False, progress: Progress | None = None
+    cells: pd.Series[str],
+    column: Image,
+    folder: Path,
+    *,
+    cache: Cache,
+    allow_outside: bool = False,
+    setting: str = SETTING,
+    progress: Progress | None = None,
 ) -> tuple[ImageStore, list[Unreadable]]:
     """The store of one image column, built now or by an earlier run, and the rows that have no picture, in their order.
 
-    `progress` is called while pictures are decoded.
+    `progress` is called while pictures are decoded; `setting` is what a person changes to have another folder.
 
     Raises:
         DataError: the images folder does not exist.
         RunError: the store cannot be written, for another reason than a full disk.
 
     """
-    located = locate(cells, folder, allow_outside=allow_outside)
+    located = locate(cells, folder, allow_outside=allow_outside, setting=setting)
     store = decoded(located.files, column.layout, cache=cache, progress=progress)
     refusals = {-1: _empty_cell()}
     pictures = located.places.copy()  # the last one is that of code -1, the empty cell
@@ -179,13 +186,14 @@ def attach(
     *,
     cache: Cache,
     allow_outside: bool = False,
+    setting: str = SETTING,
     progress: Progress | None = None,
     say: Say = lambda _: None,
 ) -> Attached:
     """A store for every image column, by key, and all that is wrong with pictures; each is decoded once whatever is wrong with others.
 
-    `say` is told of columns that are decoded in flight because a store has no room. Problems are pictures that are missing or
-    unreadable where `missing: error` says so, or lie outside the folder; or that no row is left.
+    `setting` is as for `open_store`. `say` is told of columns that are decoded in flight because a store has no room. Problems are
+    pictures that are missing or unreadable where `missing: error` says so, or lie outside the folder; or that no row is left.
 
     Raises:
         RunError: a store cannot be written, for another reason than a full disk.
@@ -201,7 +209,7 @@ def attach(
         header = headers_of(key, column)[0]
         try:
             stores[key], unreadable = open_store(
-                table.cells(header), column, folder, cache=cache, allow_outside=allow_outside, progress=progress
+                table.cells(header), column, folder, cache=cache, allow_outside=allow_outside, setting=setting, progress=progress
             )
         except DataError as error:
             problems += error.problems
@@ -209,7 +217,7 @@ def attach(
         if isinstance(flight := stores[key].pixels, InFlight):
             cache = cache.model_copy(update={"memory": cache.memory - flight.memory})  # one budget for all columns
             say(f"{header}: {stores[key].notice}")
-        problems += _picture_problems(table, header, [bad for bad in unreadable if bad.outside or column.missing == "error"])
+        problems += _picture_problems(table, header, [bad for bad in unreadable if bad.outside or column.missing == "error"], setting)
         if column.drops_missing:
             reasons = {bad.row: f"{header}: {bad.what}" for bad in unreadable} | reasons
         refused[key] = unreadable
@@ -220,10 +228,10 @@ def attach(
     return Attached(left, {key: store.select(mask) for key, store in stores.items()}, refused, wrong)
 
 
-def _picture_problems(table: Table, header: str, bad: list[Unreadable]) -> list[Problem]:
+def _picture_problems(table: Table, header: str, bad: list[Unreadable], setting: str) -> list[Problem]:
     problems = [Problem(table.place(one.row, header), one.what, one.fix) for one in bad[:SHOWN]]
     if (more := len(bad) - SHOWN) > 0:
         cells = "cell has" if more == 1 else "cells have"
-        none = "Not one cell has: is `data.images` the right folder, and this the column of the pictures?" if len(bad) == len(table) else ""
+        none = f"Not one cell has: {right_folder(setting)}" if len(bad) == len(table) else ""
         problems.append(Problem(f"{table.path.name}: {header}", f"{more} more {cells} no picture that can be read.", none))
     return problems

@@ -18,7 +18,7 @@ from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Fitted, compiled_encoder
 from mmtrain.data.pictures.cells import decode_cells
 from mmtrain.data.pictures.decode import picture_bytes
-from mmtrain.data.pictures.files import ImageFile, ImageFolder
+from mmtrain.data.pictures.files import SETTING, ImageFile, ImageFolder
 from mmtrain.data.tables.problems import header_problem
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem
@@ -38,6 +38,8 @@ class Source:
     file: TableFile
     images: Path
     allow_outside: bool = False
+    setting: str = SETTING
+    """What a person changes to have another folder."""
 
 
 class Cells(NamedTuple):
@@ -147,7 +149,7 @@ def check_source(source: Source, experiment: Experiment) -> list[str]:
     problems: list[Problem] = [problem for header in headers if (problem := header_problem(file, header))]
     if any(isinstance(column, Image) for column in experiment.inputs.values()):
         try:
-            ImageFolder(source.images)
+            ImageFolder(source.images, setting=source.setting)
         except DataError as error:
             problems += error.problems
     if problems:
