@@ -242,7 +242,7 @@ def test_unpacked_run_packs_again(run, tmp_path):
 
 def test_commands_pack_and_unpack(run, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert command_line(["pack", "clinic", "clinic.zip", "--output", "sender/runs"]) == 0
+    assert command_line(["pack", "clinic", "clinic.zip", "--runs", "sender/runs"]) == 0
     told = capsys.readouterr()
     assert told.out == "clinic.zip\n"
     assert told.err.startswith(
@@ -255,7 +255,7 @@ def test_commands_pack_and_unpack(run, tmp_path, monkeypatch, capsys):
     assert told.err.count("\n") == 3
     assert told.err.endswith(
         "things; clinic/manifest.json says what and why.\n"
-        "To score its parts, put the table at clinic/data/patients.csv, with its pictures beside it as its cells say.\n"
+        "To score its parts, put the table at clinic/data/patients.csv, with its pictures beside it as its cells say, or name their folder with --images.\n"
         "To score another table: mmtrain evaluate clinic --data TABLE\n"
     )
     assert command_line(["unpack", "clinic.zip", "other", "--json"]) == 0

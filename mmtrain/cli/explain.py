@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmtrain.cli.evaluate import Part, chosen_part
-from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Run
+from mmtrain.cli.options import Code, Images, Json, Quiet, Run, Runs
 
 if TYPE_CHECKING:
     from mmtrain.explanation.explained import Explained
@@ -65,9 +65,11 @@ def command(
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option("-o", metavar="FOLDER", help="Folder to make. Left out: explanations/<part> in the run.", show_default=False),
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Folder to make. Left out: explanations/<part> in the run.", show_default=False
+        ),
     ] = None,
-    output: Output = Path("runs"),
+    output: Runs = Path("runs"),
     code: Code = None,
     as_json: Json = False,
     quiet: Quiet = False,
