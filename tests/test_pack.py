@@ -255,7 +255,8 @@ def test_commands_pack_and_unpack(run, tmp_path, monkeypatch, capsys):
     assert told.err.count("\n") == 3
     assert told.err.endswith(
         "things; clinic/manifest.json says what and why.\n"
-        "To score its parts, put the table at clinic/data/patients.csv, with its pictures beside it as its cells say, or name their folder with --images.\n"
+        "To score its parts, put the table at clinic/data/patients.csv, with its pictures beside it as its cells say, "
+        "or name their folder with --images.\n"
         "To score another table: mmtrain evaluate clinic --data TABLE\n"
     )
     assert command_line(["unpack", "clinic.zip", "other", "--json"]) == 0
