@@ -168,7 +168,7 @@ def create(name: str, output: Path) -> Run:
                 number += 1
     except OSError as error:
         raise RunError(
-            Problem(str(parent), f"the run folder cannot be made: {error.strerror}.", "Give another folder with --runs.")
+            Problem(str(parent), f"the run folder cannot be made: {error.strerror}.", "Give another folder with --output.")
         ) from None
     run = begun(parent / str(number), name)
     _point_latest(run)
@@ -209,7 +209,7 @@ def find(which: str | None, output: Path) -> Run:
         if numbers:
             return opened(folder / str(max(numbers)))
     names = sorted(folder.name for folder in output.iterdir() if folder.is_dir()) if output.is_dir() else []
-    none = f"There are no runs under {output}: train one with `mmtrain fit CONFIG`, or name another folder with --runs."
+    none = f"There are no runs under {output}: train one with `mmtrain fit CONFIG`, or name another folder with --output."
     hint = did_you_mean(which, names) or (f"Under {output} there are {listed(names)}." if names else none)
     raise UsageError(Problem(which, "there is no such run.", hint))
 

@@ -282,7 +282,7 @@ def test_code_file_does_not_hide_another_module(tmp_path):
 @pytest.mark.slow
 def test_fit_takes_callbacks_from_a_code_file_and_says_who_stopped_it(experiment, tmp_path):
     process = start(
-        *("fit", str(experiment), "--code", str(experiment.with_name(f"{STEM}.py")), "--runs", "runs"),
+        *("fit", str(experiment), "--code", str(experiment.with_name(f"{STEM}.py")), "--output", "runs"),
         *("--set", *named(f"{{name: {STEM}.Stops}}")),
         folder=tmp_path,
     )

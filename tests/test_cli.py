@@ -500,7 +500,7 @@ def test_fit_prints_the_run_folder_and_everything_else_beside_it(there):
 
 
 def test_fit_gives_json(there, folder):
-    said = there("fit", "marked.yaml", "--json", "--set", "training.epochs=1", "--runs", "elsewhere")
+    said = there("fit", "marked.yaml", "--json", "--set", "training.epochs=1", "--output", "elsewhere")
     assert (said.code, said.err) == (0, "")
     found = json.loads(said.out)
     assert (found["run"], found["report"]) == ("elsewhere/marked/1", "elsewhere/marked/1/report.html")
@@ -518,7 +518,7 @@ def finished(folder):
 
 
 def test_evaluate_prints_scores_beside_the_baseline(there, finished):
-    said = there("evaluate", finished, "--runs", "finished")
+    said = there("evaluate", finished, "--output", "finished")
     assert said.code == 0
     shown = {line.split("  ")[0]: line.split() for line in said.out.splitlines() if line}
     assert f"test of marked/{finished.name}: kind [of blob], multilabel, 9 rows" in said.out.splitlines()
@@ -526,7 +526,7 @@ def test_evaluate_prints_scores_beside_the_baseline(there, finished):
     assert shown["hamming_loss"][-1] == "lower"
     assert "baseline: share of each label in the training rows" in said.out.splitlines()
     assert said.err.splitlines()[-2:] == [f"Predictions: {finished}/predictions_test.csv", f"Report:      {finished}/report.html"]
-    again = there("evaluate", "marked", "--runs", "finished", "--quiet")
+    again = there("evaluate", "marked", "--output", "finished", "--quiet")
     assert again.out == said.out
     assert again.err == "The test part of this run has now been scored twice; choices made after looking make its scores too good.\n"
 
@@ -559,7 +559,7 @@ def test_evaluate_tells_what_it_cannot_score(there, folder, finished):
         (["evaluate", finished, "--data", "nowhere.csv"], 3, "nowhere.csv: the table does not exist. Set `data.table` to its path."),
     ]
     for arguments, code, problem in cases:
-        said = there(*arguments, "--runs", "finished")
+        said = there(*arguments, "--output", "finished")
         assert (said.code, said.out, said.problems) == (code, "", [problem])
     (folder / "table.csv").write_text(table + "1,red\n")
     said = there("evaluate", finished)
@@ -606,7 +606,7 @@ def endless(tmp_path_factory):
 
 def interrupted_process(folder, *_):
     """SIGINT to a process of its own after its second epoch: its exit code, and what it said."""
-    process = start("fit", "endless.yaml", "--runs", "SIGINT", folder=folder)
+    process = start("fit", "endless.yaml", "--output", "SIGINT", folder=folder)
     said = [process.stderr.readline()]
     while not said[-1].startswith("epoch 2/"):
         said.append(process.stderr.readline())
@@ -630,7 +630,7 @@ def interrupted_command(folder, capsys, monkeypatch):
 
     other = threading.Thread(target=terminate)
     other.start()
-    code = run(["fit", "endless.yaml", "--runs", "SIGTERM"])
+    code = run(["fit", "endless.yaml", "--output", "SIGTERM"])
     over.set()
     other.join()
     return code, *capsys.readouterr()

@@ -242,7 +242,7 @@ def test_unpacked_run_packs_again(run, tmp_path):
 
 def test_commands_pack_and_unpack(run, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert command_line(["pack", "clinic", "clinic.zip", "--runs", "sender/runs"]) == 0
+    assert command_line(["pack", "clinic", "clinic.zip", "--output", "sender/runs"]) == 0
     told = capsys.readouterr()
     assert told.out == "clinic.zip\n"
     assert told.err.startswith(

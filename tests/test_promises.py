@@ -317,8 +317,8 @@ def deterministic_runs(numbered, tmp_path_factory):
     outputs = [folder / "one", folder / "other"]
     program = (
         "import json, sys; from pathlib import Path; from mmtrain.cli.app import run; file, output = sys.argv[1:]; "
-        "code = run(['fit', file, '--set', 'training.deterministic=true', '--quiet', '--runs', output])"
-        " or run(['evaluate', '--quiet', '--runs', output]); "
+        "code = run(['fit', file, '--set', 'training.deterministic=true', '--quiet', '--output', output])"
+        " or run(['evaluate', '--quiet', '--output', output]); "
         "Path(output, 'imported.json').write_text(json.dumps(sorted(sys.modules))); sys.exit(code)"
     )
     started = [subprocess.Popen([sys.executable, "-c", program, str(numbered), str(output)], cwd=folder) for output in outputs]

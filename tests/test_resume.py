@@ -419,7 +419,7 @@ def test_unknown_run_is_refused(tmp_path):
         resume("nowhere", output=tmp_path)
     assert str(caught.value) == (
         f"nowhere: there is no such run. There are no runs under {tmp_path}: "
-        "train one with `mmtrain fit CONFIG`, or name another folder with --runs."
+        "train one with `mmtrain fit CONFIG`, or name another folder with --output."
     )
 
 
@@ -563,7 +563,7 @@ def where(run):
 def test_run_killed_at_any_of_twenty_moments_ends_with_the_same_bits(tmp_path):
     """Five are killed while they build the store of their pictures, the others between the making of the run and its end."""
     path, cache = large_pictures(tmp_path), tmp_path / "cache"
-    process = start("fit", path.name, "--runs", "whole", folder=tmp_path, MMTRAIN_CACHE=str(cache))
+    process = start("fit", path.name, "--output", "whole", folder=tmp_path, MMTRAIN_CACHE=str(cache))
     whole = Run(tmp_path / "whole" / "killed" / "1")
     while not (whole / "run.json").exists():
         time.sleep(0.01)
@@ -580,7 +580,7 @@ def test_run_killed_at_any_of_twenty_moments_ends_with_the_same_bits(tmp_path):
         shutil.rmtree(output, ignore_errors=True)
         run = Run(output / "killed" / "1")
         arguments = {"folder": tmp_path, "MMTRAIN_CACHE": str(own)}
-        process = start("fit", path.name, "--runs", output.name, **arguments)
+        process = start("fit", path.name, "--output", output.name, **arguments)
         seconds = noise.uniform(0, 0.5 if building else lasted)
         begun = (lambda own=own: any(own.glob("*.tmp-*"))) if building else (run / "run.json").exists
         if not killed_after(process, begun, seconds) or (not building and run.state == "finished"):
@@ -591,7 +591,7 @@ def test_run_killed_at_any_of_twenty_moments_ends_with_the_same_bits(tmp_path):
             going_on = ["--resume", str(run.folder)]
         else:  # `--resume` says so, and nothing is lost
             shutil.rmtree(output, ignore_errors=True)
-            going_on = [path.name, "--runs", output.name]
+            going_on = [path.name, "--output", output.name]
         said = finished("fit", *going_on, **arguments)
         evaluate(str(run.folder), part="validation")
         assert_equal_bits(whole, run, "predictions_validation.csv", "metrics.json")

@@ -57,7 +57,7 @@ def test_folder_that_cannot_be_made_is_a_problem(tmp_path):
     with pytest.raises(RunError) as caught:
         create("clinic", tmp_path / "runs")
     assert str(caught.value) == (
-        f"{tmp_path}/runs/clinic: the run folder cannot be made: Not a directory. Give another folder with --runs."
+        f"{tmp_path}/runs/clinic: the run folder cannot be made: Not a directory. Give another folder with --output."
     )
 
 
@@ -235,7 +235,7 @@ def test_without_any_run_the_way_to_one_is_told(tmp_path):
         find("clinic", tmp_path / "nowhere")
     assert str(caught.value) == (
         f"clinic: there is no such run. There are no runs under {tmp_path}/nowhere: "
-        "train one with `mmtrain fit CONFIG`, or name another folder with --runs."
+        "train one with `mmtrain fit CONFIG`, or name another folder with --output."
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmtrain.cli.options import Code, Json, Quiet, Runs
+from mmtrain.cli.options import Code, Json, Output, Quiet
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +26,7 @@ def command(
         str,
         typer.Option("--part", metavar="PART", help="test, validation, train, or the name under which the runs scored another table."),
     ] = "test",
-    output: Runs = Path("runs"),
+    output: Output = Path("runs"),
     code: Code = None,
     as_json: Json = False,
     quiet: Quiet = False,

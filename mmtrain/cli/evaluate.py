@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Images, Json, Quiet, Run, Runs, Set
+from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Run, Set
 
 if TYPE_CHECKING:
     from mmtrain.workflows.evaluate import Evaluated
@@ -50,7 +50,7 @@ def command(
         ),
     ] = None,
     overrides: Set = None,
-    output: Runs = Path("runs"),
+    output: Output = Path("runs"),
     code: Code = None,
     as_json: Json = False,
     quiet: Quiet = False,

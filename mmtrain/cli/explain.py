@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmtrain.cli.evaluate import Part, chosen_part
-from mmtrain.cli.options import Code, Images, Json, Quiet, Run, Runs
+from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Run
 
 if TYPE_CHECKING:
     from mmtrain.explanation.explained import Explained
@@ -65,11 +65,9 @@ def command(
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", metavar="FOLDER", help="Folder to make. Left out: explanations/<part> in the run.", show_default=False
-        ),
+        typer.Option("-o", metavar="FOLDER", help="Folder to make. Left out: explanations/<part> in the run.", show_default=False),
     ] = None,
-    output: Runs = Path("runs"),
+    output: Output = Path("runs"),
     code: Code = None,
     as_json: Json = False,
     quiet: Quiet = False,

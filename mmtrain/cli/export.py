@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Json, Quiet, Run, Runs
+from mmtrain.cli.options import Code, Json, Output, Quiet, Run
 
 if TYPE_CHECKING:
     from mmtrain.workflows.export import Exported
@@ -54,11 +54,10 @@ def command(
         Takes | None, typer.Option("--inputs", help="What you expect the export to take; checked, never converted.", show_default=False)
     ] = None,
     folder: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FOLDER", help="Folder to make. Left out: exports/<format> in the run.", show_default=False),
+        Path | None, typer.Option("-o", metavar="DIR", help="Folder to make. Left out: exports/<format> in the run.", show_default=False)
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Keep a quantized export whose scores fall too much.")] = False,
-    output: Runs = Path("runs"),
+    output: Output = Path("runs"),
     code: Code = None,
     as_json: Json = False,
     quiet: Quiet = False,

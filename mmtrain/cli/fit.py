@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Json, Quiet, Runs, Set, read_first
+from mmtrain.cli.options import Code, Json, Output, Quiet, Set, read_first
 
 if TYPE_CHECKING:
     from mmtrain.runs import Run
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def command(
     config: Annotated[Path | None, typer.Argument(help="The experiment file.", show_default=False)] = None,
     overrides: Set = None,
-    output: Runs = Path("runs"),
+    output: Output = Path("runs"),
     resume_run: Annotated[
         str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was interrupted or killed.", show_default=False)
     ] = None,

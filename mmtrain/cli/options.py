@@ -10,7 +10,7 @@ import typer
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY.SUB=VALUE", help="Override a value of the file; may be given several times.")
 ]
-Runs = Annotated[Path, typer.Option("--runs", metavar="FOLDER", help="Folder that holds the runs.")]
+Output = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder that holds the runs.")]
 Images = Annotated[
     Path | None, typer.Option("--images", metavar="FOLDER", help="The folder that image cells are relative to.", show_default=False)
 ]

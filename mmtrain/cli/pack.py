@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Json, Quiet, Runs
+from mmtrain.cli.options import Code, Json, Output, Quiet
 
 
 def command(
@@ -16,7 +16,7 @@ def command(
     with_rows: Annotated[
         bool, typer.Option("--with-rows", help="Also pack predictions, report and plots, and the ids of rows, which show single rows.")
     ] = False,
-    output: Runs = Path("runs"),
+    output: Output = Path("runs"),
     code: Code = None,
     as_json: Json = False,
     quiet: Quiet = False,

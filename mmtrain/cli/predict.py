@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Images, Json, Quiet, Runs
+from mmtrain.cli.options import Code, Images, Json, Output, Quiet
 
 if TYPE_CHECKING:
     from mmtrain.workflows.predict import Predicted
@@ -35,8 +35,8 @@ def command(
     to: Annotated[
         Path | None,
         typer.Option(
-            "--output",
             "-o",
+            "--predictions",
             metavar="FILE",
             help="A .csv or .parquet file to write. Left out: CSV to standard output.",
             show_default=False,
@@ -51,7 +51,7 @@ def command(
         ),
     ] = OnError.status,
     images: Images = None,
-    output: Runs = Path("runs"),
+    output: Output = Path("runs"),
     code: Code = None,
     as_json: Json = False,
     quiet: Quiet = False,
