@@ -86,6 +86,15 @@ def higher_is_better(name: str) -> bool:
     return HIGHER_IS_BETTER[base]
 
 
+def signed(text: str) -> str:
+    """A number as a person reads it: with a real minus sign, and no sign on a zero."""
+    if not text.startswith(("-", "+")):
+        return text
+    if not any(digit in text for digit in "123456789"):
+        return text[1:]
+    return text.replace("-", "−", 1) if text.startswith("-") else text
+
+
 def value_or_reason(name: str, value: SupportsFloat, undefined: str, *, note: str = "") -> Score:
     """The score, with its note; where the value is NaN, the reason."""
     return Score(name, None, undefined) if math.isnan(float(value)) else Score(name, float(value), note=note)

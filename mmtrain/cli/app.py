@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import getdoc
+from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
 from mmtrain.cli import cache, check, compare, evaluate, explain, export, fit, init, inspect_data, pack, predict, schema, unpack
 from mmtrain.errors import MmtrainError
@@ -44,8 +46,19 @@ def _help(command: Callable[..., None]) -> str:
     return "\n\n".join(paragraph.replace("\n", " ") for paragraph in (getdoc(command) or "").split("\n\n"))
 
 
+class _Command(TyperCommand):
+    """Says of a refused choice what the choices are, without the words that pydantic puts before it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
+
 for _name, _command in COMMANDS.items():
-    app.command(_name, help=_help(_command))(_command)
+    app.command(_name, cls=_Command, help=_help(_command))(_command)
 app.add_typer(cache.app, name="cache")
 
 

@@ -116,12 +116,14 @@ def _show(done: Explanation, *, quiet: bool) -> None:
 def _lines(row: Explained) -> tuple[str, str]:
     """What the row is, and what its answer is made of."""
     from mmtrain.cli.show import number
+    from mmtrain.named_score import signed
 
     found, chosen = row.attributed, row.chosen
     known = f"true {row.truth}, " if row.truth else ""
     head = f"{chosen.id} ({', '.join(filter(None, (chosen.part, chosen.why)))}): {known}predicted {row.prediction}"
-    sums = f"{row.question.words} {number(found.output)}, baseline {number(found.baseline_output)}, attributions {found.total:+.3f}"
+    total = signed(f"{found.total:+.3f}")
+    sums = f"{row.question.words} {number(found.output)}, baseline {number(found.baseline_output)}, attributions {total}"
     gap = f"gap {found.gap:.2g} %, {found.steps:,} {'step' if found.steps == 1 else 'steps'}"
-    most = ", ".join(f"{share.column} {share.attribution:+.3f}" for share in row.strongest(3) if not share.missing)
+    most = ", ".join(f"{share.column} {signed(f'{share.attribution:+.3f}')}" for share in row.strongest(3) if not share.missing)
     missing = f"; missing: {', '.join(row.missing)}" if row.missing else ""
     return head, f"{sums} ({gap}): {most}{missing}"

@@ -9,8 +9,7 @@ from rich.text import Text
 
 from mmtrain.cli.show import printable
 from mmtrain.data.findings import Finding
-from mmtrain.data.findings.finding import head
-from mmtrain.errors import listed
+from mmtrain.data.findings.finding import head, which
 
 STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
 
@@ -28,17 +27,5 @@ def show_findings(console: Console, findings: Sequence[Finding]) -> None:
         line.append(f" {printable(finding.why)}", style="not bold dim")
         line.append(f" {printable(finding.fix)}", style="not bold green")
         if named := which(finding):
-            line.append(f" {named}", style="not bold dim")
+            line.append(f" {printable(named)}", style="not bold dim")
         console.print(line, soft_wrap=True)
-
-
-def which(finding: Finding) -> str:
-    """`Rows 3, 8 and 2 more, counted from 0.` or `Files a.png and 9 more.`; nothing where it is about none in particular."""
-    shown: tuple[object, ...] = finding.files or finding.rows
-    if not shown:
-        return ""
-    noun = "File" if finding.files else "Row"
-    total = max(finding.count, len(shown))
-    names = [printable(str(name)) for name in shown]
-    text = listed([*names, f"{total - len(names):,} more"]) if total > len(names) else listed(names)
-    return f"{noun}{'s' if total > 1 else ''} {text}{'' if finding.files else ', counted from 0'}."

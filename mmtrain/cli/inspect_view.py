@@ -17,6 +17,7 @@ from mmtrain.data.surveys.guess import plain
 from mmtrain.data.surveys.profile import Profile
 from mmtrain.data.surveys.spread import Range
 from mmtrain.errors import counted, listed
+from mmtrain.named_score import signed
 from mmtrain.workflows.inspect import InspectedColumn, Inspection
 
 LONGEST = 24
@@ -70,7 +71,12 @@ def frequent(values: Iterable[tuple[str, int]]) -> str:
 
 def three(values: Range | None) -> tuple[str, str, str]:
     """Smallest, middle and largest."""
-    return ("", "", "") if values is None else (plain(values.minimum), plain(values.median), plain(values.maximum))
+    return ("", "", "") if values is None else (shown(values.minimum), shown(values.median), shown(values.maximum))
+
+
+def shown(value: float) -> str:
+    """A number of the table."""
+    return signed(plain(value))
 
 
 def _left(table: Table) -> Table:
@@ -220,7 +226,7 @@ def _problems(console: Console, found: Inspection) -> None:
             console.print(f"and {more:,} more")
     console.print()
     if not found.problems:
-        console.print("[green]No problems.[/] `mmtrain check` would find nothing to mend.")
+        console.print("[green]Nothing that `mmtrain fit` would refuse.[/]")
         return
     console.print(f"[bold red]{counted(len(found.problems), 'problem')}[/] that `mmtrain fit` would refuse:")
     for problem in found.problems:

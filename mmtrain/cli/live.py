@@ -151,16 +151,18 @@ class Display:
         return True
 
     def _columns(self) -> list[str]:
-        """The losses and the monitored score."""
+        """The losses and the monitored score, or the main one where a loss is monitored."""
         started = self._started
         names = ["train_loss", "validation_loss"]
-        return names if started is None or started.monitor in names else [*names, started.monitor]
+        more = "" if started is None else started.main if started.monitor in names else started.monitor
+        return [*names, more] if more else names
 
     def _line(self, event: EpochEnded) -> str:
         total = self._started.epochs if self._started is not None else event.epoch
         scores = "  ".join(f"{name} {number(event.scores.get(name))}" for name in self._columns())
-        best = "best so far" if event.is_best else f"best {event.best_epoch}"
-        return f"epoch {event.epoch}/{total}  {scores}  {best}  {event.seconds:.1f} s  {event.rows_per_second:,.0f} rows/s"
+        told = f"epoch {event.epoch}/{total}  {scores}  best {event.best_epoch}  {event.seconds:.1f} s"
+        pace = f"  {event.rows_per_second:,.0f} rows/s"
+        return told + pace if len(told + pace) <= self.console.width else told
 
     def _view(self) -> Group:
         """The last epochs as a table, and where the current one stands."""

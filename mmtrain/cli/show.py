@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mmtrain.errors import ConfigError, DataError, MmtrainError, RunError, UsageError
-from mmtrain.named_score import Interval, Score
+from mmtrain.named_score import Interval, Score, signed
 
 HEADINGS: tuple[tuple[type[MmtrainError], str], ...] = (
     (UsageError, "The command cannot be carried out"),
@@ -93,8 +93,8 @@ def number(value: float | None) -> str:
     if value is None:
         return "undefined"
     if value and abs(value) < 0.0005:
-        return f"{value:.2g}"
-    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.4g}"
+        return signed(f"{value:.2g}")
+    return signed(f"{value:.3f}" if abs(value) < 1000 else f"{value:.4g}")
 
 
 def interval(limits: Interval | None) -> str:

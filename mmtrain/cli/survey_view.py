@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from mmtrain.cli.findings_view import show_findings
-from mmtrain.cli.inspect_view import clipped, distinct, file_kinds, frequent, heading
+from mmtrain.cli.inspect_view import clipped, distinct, file_kinds, frequent, heading, shown
 from mmtrain.cli.show import note, out, plain_table
 from mmtrain.data.findings import Finding
-from mmtrain.data.surveys.guess import plain
 from mmtrain.data.surveys.profile import Profile
 from mmtrain.data.surveys.survey import Survey
 from mmtrain.errors import counted
@@ -50,11 +49,11 @@ def contents(profile: Profile) -> str:
     if not profile.filled:
         return "nothing"
     if profile.numbers is not None and profile.distinct > 10 and profile.number_cells >= 0.5 * profile.filled:
-        low, middle, high = (plain(value) for value in (profile.numbers.minimum, profile.numbers.median, profile.numbers.maximum))
+        low, middle, high = (shown(value) for value in (profile.numbers.minimum, profile.numbers.median, profile.numbers.maximum))
         odd = profile.filled - profile.number_cells
         return f"{low} to {high}, median {middle}" + (f"; {counted(odd, 'cell')} no number" if odd else "")
     if profile.words is not None and profile.spaced * 4 >= profile.filled and profile.words.median >= 3:
-        return f"{plain(profile.words.minimum)} to {plain(profile.words.maximum)} words, median {plain(profile.words.median)}"
+        return f"{shown(profile.words.minimum)} to {shown(profile.words.maximum)} words, median {shown(profile.words.median)}"
     if profile.distinct >= 0.9 * profile.filled > 1:
         return f"{'all' if profile.distinct == profile.filled else 'nearly all'} differ, such as {clipped(profile.frequent[0][0])}"
     return frequent(profile.frequent)

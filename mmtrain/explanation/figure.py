@@ -14,6 +14,7 @@ import numpy as np
 from mmtrain.explanation import tiles, words
 from mmtrain.explanation.explained import ColumnShare, Explained, shortened
 from mmtrain.explanation.tiles import AGAINST, FOR
+from mmtrain.named_score import signed
 from mmtrain.reports.drawing import INK, QUIET, new_figure
 
 if TYPE_CHECKING:
@@ -115,8 +116,8 @@ def _draw_bars(axes: Axes, bars: Sequence[_Bar]) -> None:
     decimals = max(0, 1 - int(np.floor(np.log10(reach)))) + 1
     for place, bar in enumerate(bars):
         side = 1 if bar.value >= 0 else -1
-        text = f"{bar.value:+.{decimals}f}".replace("-", "−")
-        text = text if text.strip("+−0.") else "0"
+        text = signed(f"{bar.value:+.{decimals}f}")
+        text = text if text.strip("0.") else "0"
         axes.text(bar.value + 0.015 * reach * side, place, text, va="center", ha="left" if side > 0 else "right", color=QUIET, fontsize=8.5)
     axes.set_yticks(places, [bar.label for bar in bars])
     for label, bar in zip(axes.get_yticklabels(), bars, strict=True):
@@ -169,4 +170,4 @@ def _words(share: ColumnShare) -> _Block:
 
 
 def _number(value: float, digits: int = 3) -> str:
-    return f"{value:#.{digits}g}".removesuffix(".").replace("-", "−")
+    return signed(f"{value:#.{digits}g}".removesuffix("."))

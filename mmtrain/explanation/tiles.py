@@ -9,6 +9,7 @@ import numpy as np
 
 from mmtrain.data.encode import Array
 from mmtrain.explanation.explained import ColumnShare, Explained
+from mmtrain.named_score import signed
 from mmtrain.reports.drawing import FIRST, QUIET, SECOND
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def draw_scale(axes: Axes, tile: Tile) -> None:
     axes.text(1, -0.4, f"{tile.most:.2g}" if tile.signed else "most", ha="right", va="top", fontsize=8)
     axes.text(0, -0.4, "0", ha="center" if tile.signed else "left", va="top", fontsize=8)
     if tile.signed:
-        axes.text(-1, -0.4, f"−{tile.most:.2g}", ha="left", va="top", fontsize=8)
+        axes.text(-1, -0.4, signed(f"{-tile.most:.2g}"), ha="left", va="top", fontsize=8)
     axes.set(xticks=[], yticks=[])
     bare(axes)
 

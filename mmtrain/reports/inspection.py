@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mmtrain.data.findings import Finding
-from mmtrain.data.findings.finding import LEVELS, head
+from mmtrain.data.findings.finding import LEVELS, head, which
 from mmtrain.data.findings.policies import MissingPlan
 from mmtrain.data.splits.parts import PartSummary
 from mmtrain.data.surveys.profile import Profile
-from mmtrain.errors import Problem, counted, listed
+from mmtrain.errors import Problem, counted
 from mmtrain.reports.blocks import Block, Cell, Section, Table, Tone, Words, number
 from mmtrain.reports.report import page
 from mmtrain.reports.words import count, percent, significant
@@ -65,13 +65,8 @@ def _findings(found: Inspected) -> Section:
 
 
 def _finding(finding: Finding) -> tuple[Block, ...]:
-    shown: tuple[object, ...] = finding.files or finding.rows
-    named = ""
-    if shown:
-        rest = [f"{count(finding.count - len(shown))} more"] if finding.count > len(shown) else []
-        named = f"{'Files' if finding.files else 'Rows, counted from 0'}: {listed([*shown, *rest], most=len(shown) + 1)}."
     tone: Tone = "bad" if finding.level == "error" else ""
-    return (Words(f"{finding.where}:", finding.what, f"{finding.why} {finding.fix} {named}".rstrip(), tone=tone),)
+    return (Words(f"{finding.where}:", finding.what, f"{finding.why} {finding.fix} {which(finding)}".rstrip(), tone=tone),)
 
 
 def _problems(problems: Sequence[Problem]) -> Section:

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmtrain.columns import Group
+from mmtrain.columns import Group, Split
 from mmtrain.errors import counted
 from mmtrain.reports import background, baselines, cohort, decisions, inputs, limits, results, subgroups, training
 from mmtrain.reports.blocks import Block, Points, Section, Words
@@ -68,10 +68,20 @@ def _network(contents: Contents) -> tuple[Block, ...]:
 
 
 def _data(contents: Contents) -> tuple[Block, ...]:
-    group = contents.experiment.only(Group)
-    way = f"The parts were made by the method {contents.experiment.split.method}"
-    together = f"; rows with the same {group.column} are in one part." if group is not None else "."
-    return (Words(f"{rows_used(contents)} {way}{together}"), *cohort.tables(contents))
+    return (Words(f"{rows_used(contents)} {_division(contents)}"), *cohort.tables(contents))
+
+
+def _division(contents: Contents) -> str:
+    """How the rows came into their parts, in a sentence."""
+    section, given, group = contents.experiment.split, contents.experiment.only(Split), contents.experiment.only(Group)
+    way = {
+        "random": "The rows were dealt to the parts at random",
+        "stratified": "The rows were dealt to the parts at random, so that each part has its share of every class",
+        "column": f"The parts were given by the column {given.column if given is not None else ''}",
+    }[section.method]
+    if section.method == "column" and section.validation:
+        way += "; where it marks no row validation, those rows were drawn from the rows marked train"
+    return f"{way}; rows with the same {group.column} are in one part." if group is not None else f"{way}."
 
 
 def _scores(contents: Contents, place: int) -> Section:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from mmtrain.errors import listed
 from mmtrain.evaluation.scoring import main_score
-from mmtrain.named_score import higher_is_better
+from mmtrain.named_score import higher_is_better, signed
 from mmtrain.reports.blocks import Words
 from mmtrain.reports.contents import Contents, Judged
 
@@ -82,7 +82,7 @@ def between(score: str, found: Mapping[str, Any]) -> str:
 
 def decimals(value: float) -> str:
     """Three decimals."""
-    return _signed(f"{value:,.3f}")
+    return signed(f"{value:,.3f}")
 
 
 def significant(value: float) -> str:
@@ -91,8 +91,8 @@ def significant(value: float) -> str:
         return "0"
     size = math.floor(math.log10(abs(value)))
     if not -5 < size < 15:
-        return _signed(f"{value:.2e}")
-    return _signed(f"{value:,.{max(0, 2 - size)}f}")
+        return signed(f"{value:.2e}")
+    return signed(f"{value:,.{max(0, 2 - size)}f}")
 
 
 def plain(value: float) -> str:
@@ -100,16 +100,9 @@ def plain(value: float) -> str:
     return count(int(value)) if float(value).is_integer() and abs(value) < 1e15 else significant(value)
 
 
-def _signed(text: str) -> str:
-    """With a real minus sign, and none on a zero."""
-    if not text.startswith("-"):
-        return text
-    return f"−{text[1:]}" if any(digit in text for digit in "123456789") else text[1:]
-
-
 def count(value: int) -> str:
     """`12,345`."""
-    return _signed(f"{value:,}")
+    return signed(f"{value:,}")
 
 
 def percent(share: float) -> str:

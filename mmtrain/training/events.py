@@ -23,6 +23,8 @@ class Started:
     best_epoch: int = 0
     best: float | None = None
     """The monitored score of the best epoch."""
+    main: str = ""
+    """The score of the validation rows that speaks for the first target, `validation_auc`."""
 
 
 @dataclass(frozen=True)

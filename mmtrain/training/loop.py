@@ -96,6 +96,7 @@ class _Loop:
             done_rows=start.rows,
             best_epoch=self.stopping.best_epoch,
             best=self.stopping.best.value,
+            main=self.validation.main,
         )
 
     def run_epoch(self, epoch: int, interruption: Interruption) -> None:

@@ -29,6 +29,7 @@ from mmtrain.evaluation.predictions import frame, to_csv, truth_column
 from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.reports import report
+from mmtrain.reports.words import CAVEATS
 from mmtrain.runs import Run, is_test_look
 from mmtrain.workflows.analyse import Subject, analysed
 from mmtrain.workflows.baselines import Home, with_baselines
@@ -116,7 +117,8 @@ def evaluated(subject: Subject, results: dict[str, TargetScores], looks: Sequenc
     run, look = subject.run, looks[-1]
     written = report.write(run, subject.experiment, subject.fitted)
     times = sum(1 for one in looks if is_test_look(one)) if is_test_look(look) else 0
-    told = (*remarks(run, look), *ungrouped(subject.experiment, subject.data.table), *notes)
+    caveat = [CAVEATS[look["part"]]] if look["part"] in CAVEATS else []
+    told = (*remarks(run, look), *caveat, *ungrouped(subject.experiment, subject.data.table), *notes)
     return Evaluated(run, look["part"], results, subject.main, run / f"predictions_{look['part']}.csv", written, times, told)
 
 

@@ -46,7 +46,7 @@ def experiment_findings(
     cohort = _cohort(sheet, _parts(sheet, tried, given=given), given=given)
     data = experiment.data
     pictures = picture_findings(tried.images, data.images_folder, cohort, allow_outside=data.allow_outside, progress=progress)
-    return by_level([*table_findings(sheet, cohort), *pictures]), missing_plans(sheet, cohort)
+    return by_level([*table_findings(sheet, cohort), *pictures], file), missing_plans(sheet, cohort)
 
 
 def survey_findings(survey: Survey, file: TableFile, *, progress: Progress | None = None) -> tuple[Finding, ...]:
@@ -66,7 +66,7 @@ def survey_findings(survey: Survey, file: TableFile, *, progress: Progress | Non
         cells = {header: pd.concat([piece[header] for piece in pieces], ignore_index=True) for header in headers}
         columns = [PictureColumn(header, cells[header], np.arange(sheet.rows)) for header in headers]
         pictures = picture_findings(columns, survey.images, cohort, progress=progress)
-    return by_level([*table_findings(sheet, cohort), *pictures])
+    return by_level([*table_findings(sheet, cohort), *pictures], file)
 
 
 def _parts(sheet: Sheet, tried: Examined, *, given: bool) -> NDArray[np.int8] | None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mmtrain.errors import counted
+from mmtrain.errors import counted, listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from mmtrain.data.tables.table_file import TableFile
 
 Level = Literal["error", "warning", "note"]
 """error: scores would be wrong; warning: they may be; note: good to know."""
@@ -35,16 +37,32 @@ class Finding:
     why: str
     fix: str
     rows: tuple[int, ...] = ()
-    """Positions in the table's file, from 0; the first of them."""
+    """Positions in the table's file, counted from 0, the first one under the header; the first of them."""
     files: tuple[str, ...] = ()
     """Cells of an image column; the first of them."""
     count: int = 0
     """How many rows or files in all."""
+    places: tuple[int, ...] = ()
+    """Those rows as problems name them: lines of a CSV file, counted from 1 with the header; of Parquet the same as `rows`."""
+    unit: str = ""
+    """What `places` counts: `line` or `row`."""
 
 
-def by_level(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Errors first, then warnings, then notes; those of a level in the order they were found."""
-    return tuple(sorted(findings, key=lambda finding: LEVELS.index(finding.level)))
+def by_level(findings: Iterable[Finding], file: TableFile) -> tuple[Finding, ...]:
+    """With the places of their rows in `file`; errors first, then warnings, then notes, those of a level in the order they were found."""
+    ordered = sorted(findings, key=lambda finding: LEVELS.index(finding.level))
+    return tuple(replace(one, places=tuple(file.number(row) for row in one.rows), unit=file.unit) if one.rows else one for one in ordered)
+
+
+def which(finding: Finding) -> str:
+    """`Lines 3, 8 and 2 more.` or `Files a.png and 9 more.`; nothing where it is about none in particular."""
+    shown: tuple[object, ...] = finding.files or finding.places
+    if not shown:
+        return ""
+    total = max(finding.count, len(shown))
+    noun = "File" if finding.files else finding.unit.capitalize()
+    more = [f"{total - len(shown):,} more"] if total > len(shown) else []
+    return f"{noun}{'s' if total > 1 else ''} {listed([*shown, *more], most=len(shown) + 1)}."
 
 
 def head(findings: Iterable[Finding]) -> str:

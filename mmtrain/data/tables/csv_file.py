@@ -13,9 +13,10 @@ import io
 import os
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +43,8 @@ class CsvFile(TableFile):
     """A CSV or TSV file."""
 
     unit = "line"
+    _lines: np.ndarray[Any, np.dtype[np.int64]] = np.empty(0, dtype=np.int64)
+    """The lines that the first rows begin in; found only when a row has to be shown."""
 
     @property
     def _separator(self) -> str:
@@ -65,7 +68,7 @@ class CsvFile(TableFile):
             raise DataError(problem)
         return tuple(cells)
 
-    def _records(self) -> Iterator[tuple[int, list[str]]]:
+    def _records(self) -> Generator[tuple[int, list[str]]]:
         """(line of its beginning, cells) of the header and of every row, as Arrow sees them.
 
         Raises:
@@ -172,11 +175,6 @@ class CsvFile(TableFile):
         )
 
     @cached_property
-    def _lines(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """The line each row begins in; found only when a row has to be shown."""
-        return np.fromiter((line for line, _ in self._records()), dtype=np.int64)[1:]
-
-    @cached_property
     def _quotes(self) -> int:
         """Quotes in the whole file."""
         with self._open() as file:
@@ -184,6 +182,10 @@ class CsvFile(TableFile):
 
     def number(self, row: int) -> int:
         """The line that the row begins in, from 1; quoted cells may hold line breaks."""
+        if row >= len(self._lines):  # twice as many as are known, so that asking row by row costs no more than asking for all
+            with closing(self._records()) as records:
+                lines = (line for line, _ in islice(records, 1, 2 + max(row, 2 * len(self._lines))))
+                self._lines = np.fromiter(lines, dtype=np.int64)
         return int(self._lines[row])
 
     def where(self, row: int) -> str:
