@@ -332,7 +332,7 @@ def test_mistakes_are_one_json_document(mmtrain, tmp_path, command):
         (["fitt"], "No such command 'fitt'"),
         (["check"], "Missing argument"),
         (["fit", "a.yaml", "--epochs", "3"], "No such option"),
-        (["evaluate", "--part", "tests"], "'tests' is not one of"),
+        (["evaluate", "--part", "tests"], "Invalid value for '--part': 'tests' is not one of"),
         (["explain", "--part", "test", "--data", "t.csv"], "mmtrain explain: --part and --data cannot be given together: all rows of"),
         (["check", "a.yaml", "--code", "nowhere.py"], "--code: nowhere.py is not a Python file. Give the path of a file ending in .py."),
         (["check", "a.yaml", "--set", "training"], "--set training: an override is written key.sub=value."),
@@ -493,7 +493,7 @@ def test_fit_prints_the_run_folder_and_everything_else_beside_it(there):
         ["test", "9", "15.0%"],
     ]
     assert re.fullmatch(r"[\d,]+ parameters: table 128, fusion 4,160, target_kind_of_blob 130", found[6])
-    epoch = r"train_loss \d\.\d{3}  validation_loss \d\.\d{3}  validation_auc\[red\] \d\.\d{3}  best .*  \d+\.\d s  [\d,]+ rows/s"
+    epoch = r"train_loss \d\.\d{3}  validation_loss \d\.\d{3}  validation_auc\[red\] \d\.\d{3}  best \d  \d+\.\d s  [\d,]+ rows/s"
     assert [bool(re.fullmatch(rf"epoch {number}/2  {epoch}", line)) for number, line in enumerate(found[7:9], start=1)] == [True, True]
     assert re.fullmatch(r"Best epoch [12] of 2\.  train_loss .* validation_auc\[red\] \d\.\d{3}", found[9])
     assert found[10:] == ["Report: runs/marked/1/report.html", "Score it on the test part: mmtrain evaluate runs/marked/1"]
@@ -667,7 +667,15 @@ def test_interrupted_training_keeps_what_it_has(endless, capsys, monkeypatch, in
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(None, "undefined"), (0.0, "0.000"), (0.5, "0.500"), (0.0001234, "0.00012"), (-3e-9, "-3e-09"), (12345.6, "1.235e+04")],
+    [
+        (None, "undefined"),
+        (0.0, "0.000"),
+        (0.5, "0.500"),
+        (0.0001234, "0.00012"),
+        (-3e-9, "−3e-09"),
+        (-0.25, "−0.250"),
+        (12345.6, "1.235e+04"),
+    ],
 )
 def test_a_small_number_keeps_its_significant_digits(value, shown):
     assert show.number(value) == shown

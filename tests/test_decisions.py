@@ -148,6 +148,7 @@ def test_held_half_serves_the_conformal_bound_alone(run, tmp_path):
 
 def test_held_half_can_be_scored_and_the_report_warns_of_it(run):
     done = evaluate(str(run.folder), part="conformal")
+    assert done.remarks[0].startswith("The conformal bound was fitted on these rows")
     assert done.results["ill"].rows == 48
     assert done.looks == 0
     assert "The conformal bound was fitted on these rows, so the coverage on them says nothing about new ones." in done.report.read_text()

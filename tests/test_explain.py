@@ -403,7 +403,7 @@ def test_command_prints_rows_and_what_they_are_made_of(run, capsys):
     assert len(lines) == 4
     assert lines[0].startswith("r6 (")
     assert lines[0].endswith("): true ill, predicted ill")
-    assert lines[1].startswith("    logit of well -")
+    assert lines[1].startswith("    logit of well −")
     assert "1 step)" in lines[1]
     assert lines[3].endswith("; missing: scan, note")
     assert "noise: the training median" in said.err

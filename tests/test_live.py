@@ -86,3 +86,17 @@ def test_quiet_display_answers_nothing():
     for event in (GONE_ON, StopAsked(1)):
         display.event(event)
     assert display.console.file.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("monitor", "line"),
+    [
+        ("validation_loss", "epoch 1/10  train_loss 0.500  validation_loss 0.250  validation_auc 0.750  best 1  10.0 s  6 rows/s"),
+        ("validation_f1", "epoch 1/10  train_loss 0.500  validation_loss 0.250  validation_f1 undefined  best 1  10.0 s  6 rows/s"),
+    ],
+)
+def test_epoch_line_has_the_main_score_where_a_loss_is_monitored(monitor, line):
+    display = shown()
+    display.event(Started(10, 4, 64, monitor, "minimize", main="validation_auc"))
+    display.event(ended(1, 0.75, 1))
+    assert display.console.file.getvalue() == f"{line}\n"

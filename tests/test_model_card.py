@@ -50,6 +50,31 @@ def test_model_card_says_in_brief_what_the_report_says(scored):
     assert f"| model.keras | {'ab' * 32} |" in text
 
 
+@pytest.mark.parametrize(
+    ("split", "columns", "said"),
+    [
+        ("random", "", "The rows were dealt to the parts at random."),
+        (
+            "stratified",
+            "  who: {role: group}\n",
+            "The rows were dealt to the parts at random, so that each part has its share of every class; "
+            "rows with the same who are in one part.",
+        ),
+        (
+            "column",
+            "  part: {role: split}\n",
+            "The parts were given by the column part; where it marks no row validation, those rows were drawn from the rows marked train.",
+        ),
+    ],
+)
+def test_model_card_says_how_the_rows_were_divided(tmp_path, split, columns, said):
+    run = make_run(tmp_path, {"ill": BINARY})
+    config = (run / "config.yaml").read_text().replace("training:", f"{columns}split: {{method: {split}}}\ntraining:")
+    run.write_text("config.yaml", config)
+    evaluate(run, "test", {"ill": [0, 0, 1, 1]}, {"ill": [[0.6], [0.7], [0.1], [0.65]]}, report=True)
+    assert f"and 4 to test. {said}\n" in card(run)
+
+
 def test_model_card_lists_its_limits(scored):
     limits = card(scored).partition("## Limits\n\n")[2].partition("\n\n## ")[0]
     assert limits.splitlines() == [
