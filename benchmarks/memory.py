@@ -70,7 +70,7 @@ def table_stages(rows: int) -> dict[str, Any]:
     from mmtrain.layers.start import start_tensorflow
     from mmtrain.workflows.build import build
     from mmtrain.workflows.fit import record, train
-    from mmtrain.workflows.prepare import check_class_weights, check_training_part, read_data, split_rows
+    from mmtrain.workflows.prepare import check_class_weights, check_parts, read_data, split_rows
 
     with tempfile.TemporaryDirectory(prefix="memory_") as name:
         folder = Path(name)
@@ -91,7 +91,7 @@ def table_stages(rows: int) -> dict[str, Any]:
         stage("read")
         check_class_weights(experiment, data.table, Origin(path, ()))
         parts = split_rows(experiment, data.table)
-        check_training_part(experiment, data.table, parts)
+        check_parts(experiment, data.table, parts)
         stage("split")
         fitted = encode.fit(experiment, data.table, parts.train)
         stage("fit columns")

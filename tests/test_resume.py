@@ -270,7 +270,9 @@ def test_what_is_done_already_is_told_before_the_first_step(copy):
     assert resumed(copy, events.append) == []
     best = json.loads((copy / "metrics.jsonl").read_text().splitlines()[1])["validation_loss"]
     standing = {"done": 2, "done_steps": 2, "done_rows": 32, "best_epoch": 2, "best": best}
-    assert events[0] == Started(epochs=4, steps=3, rows=42, monitor="validation_loss", direction="minimize", **standing)
+    assert events[0] == Started(
+        epochs=4, steps=3, rows=42, monitor="validation_loss", direction="minimize", main="validation_auc", **standing
+    )
 
 
 def test_killed_after_the_last_epoch_only_saves_the_model(whole):

@@ -408,7 +408,7 @@ def test_events_tell_the_whole_training(events_and_run):
     begun = [EpochBegan, StepsBegan]
     steps = [StepsBegan, Stepped] * 2 + [Stepped]  # of a step is told while the next one runs
     assert kinds == [Started, *(begun + steps + [EpochEnded]) * 3, Ended]
-    assert events[0] == Started(epochs=3, steps=3, rows=42, monitor="validation_loss", direction="minimize")
+    assert events[0] == Started(epochs=3, steps=3, rows=42, monitor="validation_loss", direction="minimize", main="validation_auc")
     assert [event.rows for event in events if isinstance(event, Stepped)] == [16, 32, 42] * 3  # the last batch has 10 rows
     ended = [event for event in events if isinstance(event, EpochEnded)]
     assert events[-1] == Ended(3, 3, ended[-1].scores, "")

@@ -19,6 +19,7 @@ from typing import Any
 import tensorflow as tf
 
 from mmtrain.batches import Batch
+from mmtrain.columns import Image
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.model.assemble import assemble
@@ -26,20 +27,20 @@ from mmtrain.training.device import prepare
 from mmtrain.training.step import Steps
 
 SETTINGS = ("precision", "jit", "steps_per_call")
-MOST_STEPS = 16
-"""Steps of a call, at most: a call's own cost is then a sixteenth of what it was."""
+MOST_STEPS, LONGEST_CALL = 16, 0.5
+"""Of a call, at most: its own cost is then a sixteenth of what it was; and its seconds, which whoever interrupts has to wait."""
 FEW_STEPS = 2000
 """A training of fewer steps gains some seconds at most from XLA and longer calls, about what trying them costs."""
 LIGHT = 0.02
-"""Seconds of a step; of longer ones a call's own cost is no twentieth, and precision is what matters."""
+"""Seconds of a step; of longer ones a call's own cost is no twentieth, and precision is what matters most."""
 SHORT = 20.0
 """Seconds of training for which no trial is made."""
 SHARE = 0.1
 """Of the training, what the trial may take."""
 ROUNDS, ROUND = 3, 0.15
 """Rounds in which two settings take turns, and the seconds of each turn at least."""
-PAYS = {"precision": 1.3, "jit": 1.1, "steps_per_call": 1.1}
-"""How many times faster a setting must be to be taken."""
+PAYS = {"precision": 1.3, "jit": 1.1, "steps_per_call": 1.03}
+"""How many times faster a setting must be to be taken. Longer calls give the very same weights."""
 
 
 @dataclass
@@ -102,16 +103,16 @@ class _Trial:
     def candidates(self, open_fields: list[str], step: float) -> list[tuple[str, Any]]:
         """Settings to try and their values, the most promising first."""
         full = len(self.rows) // self.best.steps.batch_size
-        together = full // -(-full // MOST_STEPS) if full else 1  # so that few batches are left over
-        light = step < LIGHT
+        most = min(MOST_STEPS, max(1, int(LONGEST_CALL / step)))
+        together = full // -(-full // most) if full else 1  # so that few batches are left over
         # On a CPU, XLA made every CNN slower, and compiling it took seconds.
-        compiles = light or bool(tf.config.list_physical_devices("GPU"))
+        pictures = any(isinstance(column, Image) for column in self.decision.experiment.inputs.values())
         found = {
-            "steps_per_call": together if together > 1 and light else None,
-            "jit": "on" if compiles else None,
+            "steps_per_call": together if together > 1 else None,
+            "jit": "on" if not pictures or tf.config.list_physical_devices("GPU") else None,
             "precision": fast_precision() or None,
         }
-        order = list(found) if light else [*reversed(found)]
+        order = list(found) if step < LIGHT else [*reversed(found)]
         return [(name, found[name]) for name in order if name in open_fields and found[name] is not None]
 
     def compare(self, name: str, value: Any) -> None:
