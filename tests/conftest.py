@@ -22,9 +22,13 @@ def image_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tensorflow():
-    """TensorFlow, for tests that need it; the others do not wait for it."""
+    """TensorFlow, for tests that need it; the others do not wait for it.
+
+    Hundreds of networks are built in one process: looking for garbage as often as Python does by default takes a sixth of the time.
+    """
     from mmtrain.layers.start import start_tensorflow
 
+    gc.set_threshold(50_000, 20, 100)
     start_tensorflow()
     import tensorflow
 

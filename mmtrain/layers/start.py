@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -18,7 +19,7 @@ def start_tensorflow() -> None:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with unheard(), _hidden(KERAS_EXTRAS):
+    with unheard(), _hidden(KERAS_EXTRAS), _uncollected():
         import keras  # noqa: F401
         import tensorflow
 
@@ -54,3 +55,16 @@ def _hidden(names: tuple[str, ...]) -> Iterator[None]:
     finally:
         for name in new:
             del sys.modules[name]
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """What the block imports stays for good: Python need not look for garbage in it, neither meanwhile nor ever after."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
