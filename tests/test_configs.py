@@ -1,4 +1,4 @@
-"""Every shipped experiment is loaded and trained for an epoch on the sample data."""
+"""Every shipped experiment is loaded and trained for an epoch on the sample data, two of them with the slow tests."""
 
 from pathlib import Path
 
@@ -10,13 +10,15 @@ from mmtrain.workflows.fit import fit
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SHIPPED = ("emoji", "imbalanced", "scan_and_demographics", "text_and_image")
+SLOW = ("imbalanced", "text_and_image")
+TRAINED = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in SHIPPED]
 
 
 def test_every_shipped_config_is_named_here():
     assert tuple(sorted(path.stem for path in CONFIGS.glob("[!.]*.yaml"))) == SHIPPED
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", TRAINED)
 def test_shipped_config_trains_and_is_scored(tensorflow, tmp_path, name):
     path = CONFIGS / f"{name}.yaml"
     shrunk = [f"columns.{key}.size=[16, 16]" for key, column in config.load(path).inputs.items() if column.kind == "image"]
