@@ -1,5 +1,6 @@
 """What each command may import: a person who asks for help does not wait for TensorFlow."""
 
+import gc
 import json
 import os
 import subprocess
@@ -101,3 +102,13 @@ def test_runs_are_compared_without_tensorflow(tmp_path):
 def test_check_reads_tables_and_pictures_without_tensorflow(experiment):
     found = imported(COMMAND, "check", str(experiment), folder=experiment.parent)
     assert found == {"numpy", "pandas", "pyarrow", "pydantic", "yaml", "PIL"}
+
+
+def test_what_tensorflow_imports_is_never_searched_for_garbage():
+    from mmtrain.layers.start import _uncollected
+
+    gc.unfreeze()
+    with _uncollected():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 1000

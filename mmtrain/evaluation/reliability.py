@@ -116,7 +116,8 @@ def _interval(gaps: Values, drawn: Values, bootstrap: Bootstrap) -> Interval:
     truth then, wherever it is moved. Instead the gaps (bins,) are taken to be `t` times what was found, the draws (draws, bins) tell
     by how much chance changes them, and every `t` belongs to the interval for which the error that was found lies in the middle part of
     those that would be (test inversion, Carpenter 1999). So 0 lies within where the rows do not show that probabilities are off. In
-    simulations of 100, 400 and 2,000 rows, more than 92 of 100 intervals at 95 % held the truth. What was found always lies within.
+    simulations of 100, 400 and 2,000 rows, 88 to 100 of 100 intervals at 95 % held the truth, fewest of well calibrated but skewed
+    probabilities of 100 rows, otherwise mostly 95 to 98. What was found always lies within.
     """
     found, chance = float(np.abs(gaps).sum()), drawn - gaps
 
