@@ -110,7 +110,7 @@ def measure(folder: Path, rows: int) -> list[dict[str, Any]]:
     new = table(folder, rows, chance, unseen=True)
     (folder / "agreement.yaml").write_text(EXPERIMENT)
     run = fit(folder / "agreement.yaml", output=folder / "runs").run
-    experiment, fitted = opened(run)
+    experiment, fitted, _ = opened(run)
     data = read_data(config.load(folder / "agreement.yaml"), folder / "new.csv", folder)
     arrays = encode.encode(experiment, fitted, data.table, data.stores)
     everything = np.arange(rows)
