@@ -18,7 +18,7 @@ from mmtrain.data.changes.statistics import Statistics
 from mmtrain.data.changes.watch import Watch
 from mmtrain.data.encode import Array
 from mmtrain.data.tables.frame_table import FrameTable
-from mmtrain.data.tables.pieces import Piece, Pieces, Source, check_source
+from mmtrain.data.tables.pieces import Cells, Piece, Pieces, Source, check_source
 from mmtrain.data.tables.problems import too_few_rows
 from mmtrain.errors import DataError, Problem
 from mmtrain.evaluation.predictions import answers
@@ -137,18 +137,25 @@ class Loaded:
         return Watch(self.fitted.columns, headers, self.statistics, setting=source.setting)
 
     def answers(self, source: Source, watch: Watch) -> Iterator[Answer]:
-        """A table of any size, piece by piece; the next piece is read, decoded and encoded while this one is predicted.
+        """A table of any size, piece by piece, in order; several are decoded, encoded and predicted at a time.
 
         `source` was checked by `check_source`. Raises DataError for a damaged file, or a table without rows.
         """
         ready = self._ready
         count = 0
         pieces = ready.pieces
-        with closing(in_threads(pieces.maker(source), pieces.cells(source), most=pieces.workers)) as coming:
-            for piece in coming:
-                count += len(piece)
-                watch.add(piece)
-                yield Answer(piece, _predicted(piece, ready))
+        made = pieces.maker(source)
+
+        def answer(cells: Cells) -> Answer:
+            piece = made(cells)
+            return Answer(piece, _predicted(piece, ready))
+
+        # The network is not a stage of its own: it leaves a core idle here and there, which another piece then uses.
+        with closing(in_threads(answer, pieces.cells(source), most=pieces.workers)) as coming:
+            for answered in coming:
+                count += len(answered.piece)
+                watch.add(answered.piece)
+                yield answered
         if not count:
             raise DataError(too_few_rows(source.file.path.name, 0, 0, "", least=1))
 

@@ -22,13 +22,12 @@ from mmtrain.data.pictures.files import SETTING, ImageFile, ImageFolder
 from mmtrain.data.tables.problems import header_problem
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem
-from mmtrain.threads import cores
 
 ROWS = 16_384
 """Rows of a piece, at most: large enough that a call's own cost does not count. Of a CSV there are no more than a block holds."""
 
-PICTURE_BYTES = 64_000_000
-"""Of the decoded pictures of a piece, so that large ones come in pieces of fewer rows. Three pieces are in memory at most."""
+PICTURE_BYTES = 48_000_000
+"""Of the decoded pictures of a piece, so that large ones come in pieces of fewer rows. Four pieces are in memory at most."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +103,8 @@ class Pieces:
         pictures = sum(picture_bytes(column.layout) for column in self._inputs.values() if isinstance(column, Image))
         self.rows = max(1, min(ROWS, PICTURE_BYTES // pictures)) if pictures else ROWS
         """Of a piece, at most."""
-        self.workers = 1 if pictures else cores()
-        """How many pieces are worth making at once. Pictures of one piece keep all cores busy already."""
+        self.workers = 2 if pictures else 4
+        """How many pieces are worth making at once. Pictures of one piece keep all cores busy while they are decoded."""
 
     def cells(self, source: Source) -> Iterator[Cells]:
         """The cells of a table that `check_source` has seen, in pieces. Raises DataError for a damaged file."""
