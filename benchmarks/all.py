@@ -27,6 +27,7 @@ SCRIPTS = (
     "text",
     "memory",
     "predict",
+    "predict_pictures",
     "inspect_data",
     "inspect_pictures",
     "intervals",
