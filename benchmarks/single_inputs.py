@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from mmtrain.workflows.evaluate import evaluate
+from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 from mmtrain.workflows.fit import fit
 
 
@@ -52,7 +52,7 @@ def main() -> None:
                 path = Path(folder) / "experiment.yaml"
                 path.write_text(yaml.safe_dump(variant, sort_keys=False), encoding="utf-8")
                 run = fit(path, overrides=overrides, output=options.output).run
-            result = evaluate(str(run.folder), part=options.part, output=options.output).results
+            result = evaluate(str(run.folder), EvaluateOptions(part=options.part), output=options.output).results
             scores = {score.name: score.value for target in result.values() for score in target.scores}
             found[name].append(float(scores[options.score] or 0.0))
             print(

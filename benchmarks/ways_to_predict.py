@@ -14,7 +14,7 @@ from mmtrain.data.tables.pieces import Source
 from mmtrain.threads import in_threads
 from mmtrain.workflows.fit import fit
 from mmtrain.workflows.loaded import Loaded
-from mmtrain.workflows.predict import Wish, predict_source
+from mmtrain.workflows.predict import PredictOptions, predict_source
 
 Way = Callable[[], object]
 Seconds = dict[str, list[tuple[float, float]]]
@@ -64,7 +64,9 @@ def cells(loaded: Loaded, table: Path) -> Way:
 
 def whole(loaded: Loaded, table: Path) -> Way:
     """From file to file."""
-    return lambda: predict_source(loaded, Source(open_table(table), table.parent), Wish(table.with_name("predictions.csv"), proba=True))
+    return lambda: predict_source(
+        loaded, Source(open_table(table), table.parent), PredictOptions(table.with_name("predictions.csv"), proba=True)
+    )
 
 
 def rounds(ways: Mapping[str, Way], times: int) -> Seconds:

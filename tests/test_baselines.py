@@ -27,7 +27,7 @@ from mmtrain.reports.contents import Judged
 from mmtrain.runs import Run
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.workflows.check import check
-from mmtrain.workflows.evaluate import evaluate
+from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 from mmtrain.workflows.fit import fit
 from mmtrain.workflows.pack import pack
 from mmtrain.workflows.single_branch import Ground, kept, train_alone
@@ -185,7 +185,7 @@ def test_metrics_have_every_baseline_the_one_that_looks_at_no_column_first(run, 
 @pytest.mark.slow
 def test_every_baseline_has_a_threshold_of_its_own(run, first):
     """Chosen on validation rows, so that there its sensitivity is the one it was chosen for."""
-    scored = evaluate(str(run.folder), part="validation").results["y"]
+    scored = evaluate(str(run.folder), EvaluateOptions(part="validation")).results["y"]
     sensitivity = {one.label: next(score.value for score in one.scores if score.name == "sensitivity") for one in scored.baselines}
     for name in ("scan", "the_table"):
         point = json.loads((run / "baselines" / name / "decisions.json").read_text())["targets"]["y"]["operating_point"]
@@ -200,7 +200,7 @@ def test_another_table_is_scored_by_the_kept_branches(run, first, tmp_path):
     for row in range(12):
         shutil.copy(home / f"{row}.png", tmp_path)
     said = []
-    done = evaluate(str(run.folder), table=tmp_path / "newer.csv", say=said.append)
+    done = evaluate(str(run.folder), EvaluateOptions(table=tmp_path / "newer.csv"), say=said.append)
     assert [one.label for one in done.results["y"].baselines] == ["majority", "scan alone", "the table alone", "gradient boosting"]
     assert [line for line in said if "baseline" in line] == ["Fitting the baseline gradient boosting."]
 
@@ -213,7 +213,7 @@ def test_a_packed_run_scores_another_table_beside_its_branches(run, first, tmp_p
     shutil.copy(home / "table.csv", tmp_path / "newer.csv")
     for row in range(60):
         shutil.copy(home / f"{row}.png", tmp_path)
-    result = evaluate(str(there), table=tmp_path / "newer.csv").results["y"]
+    result = evaluate(str(there), EvaluateOptions(table=tmp_path / "newer.csv")).results["y"]
     assert [one.label for one in result.baselines] == ["majority", "scan alone", "the table alone"]
     assert result.baseline_notes == (
         "gradient boosting has no scores, as it is fitted anew every time: the table is not here: a packed run comes without it.",
@@ -254,7 +254,7 @@ def test_a_single_branch_is_the_model_and_texts_are_not_boosted(tmp_path):
 
 
 def test_how_to_ask_for_branches_alone_is_told(run, first):
-    result = evaluate(str(run.folder), overrides=["evaluation.baselines=[gradient_boosting]"]).results["y"]
+    result = evaluate(str(run.folder), EvaluateOptions(overrides=("evaluation.baselines=[gradient_boosting]",))).results["y"]
     assert [one.label for one in result.baselines] == ["majority", "gradient boosting"]
     assert result.baseline_notes == (
         "To see what each branch achieves alone: mmtrain evaluate a/1 --set 'evaluation.baselines=[gradient_boosting, single_branch]'",
@@ -263,7 +263,10 @@ def test_how_to_ask_for_branches_alone_is_told(run, first):
 
 def test_only_the_evaluation_of_a_trained_run_can_be_set(run):
     with pytest.raises(UsageError) as caught:
-        evaluate(str(run.folder), overrides=["training.epochs=5", "evaluation.draws=200", "evaluation={}", "evaluation. threshold .aim=f1"])
+        evaluate(
+            str(run.folder),
+            EvaluateOptions(overrides=("training.epochs=5", "evaluation.draws=200", "evaluation={}", "evaluation. threshold .aim=f1")),
+        )
     assert str(caught.value).splitlines() == [
         "--set training.epochs=5: the run is trained already. "
         "Only what begins with `evaluation.` can be set here; for anything else train again.",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mmtrain import config
-from mmtrain.workflows.evaluate import evaluate
+from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 from mmtrain.workflows.fit import fit
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -25,7 +25,7 @@ def test_shipped_config_trains_and_is_scored(tensorflow, tmp_path, name):
     assert len(shrunk) == 1
     done = fit(path, overrides=["training.epochs=1", "training.batch_size=64", *shrunk], output=tmp_path)
     assert (done.run.folder, done.run.state) == (tmp_path / name / "1", "finished")
-    found = evaluate(str(done.run.folder), part="validation", output=tmp_path)
+    found = evaluate(str(done.run.folder), EvaluateOptions(part="validation"), output=tmp_path)
     assert [result.rows > 70 for result in found.results.values()] == [True]
 
 

@@ -22,8 +22,8 @@ from mmtrain.reports.decisions import sentences, told
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.workflows.check import check
-from mmtrain.workflows.evaluate import evaluate, opened
-from mmtrain.workflows.export import Wish, export
+from mmtrain.workflows.evaluate import EvaluateOptions, evaluate, opened
+from mmtrain.workflows.export import ExportOptions, export
 from mmtrain.workflows.fit import fit
 from mmtrain.workflows.pack import pack
 from mmtrain.workflows.unpack import unpack
@@ -147,7 +147,7 @@ def test_held_half_serves_the_conformal_bound_alone(run, tmp_path):
 
 
 def test_held_half_can_be_scored_and_the_report_warns_of_it(run):
-    done = evaluate(str(run.folder), part="conformal")
+    done = evaluate(str(run.folder), EvaluateOptions(part="conformal"))
     assert done.remarks[0].startswith("The conformal bound was fitted on these rows")
     assert done.results["ill"].rows == 48
     assert done.looks == 0
@@ -333,9 +333,9 @@ def test_baseline_is_not_judged_at_the_threshold_of_the_model():
 
 def test_rows_whose_class_training_did_not_know_decide_nothing():
     truth, prediction = np.array([0, -1, 1, -1]), np.array([[0.2], [0.9], [0.6], [0.1]], dtype=np.float32)
-    wish = Evaluation(threshold=Threshold(aim="youden"), conformal=0.6, calibration="temperature")
+    section = Evaluation(threshold=Threshold(aim="youden"), conformal=0.6, calibration="temperature")
     rows = Answered.of(BINARY, truth, prediction, np.array([0, 0, 1, 2]))
-    found = decide(wish, rows, rows)
+    found = decide(section, rows, rows)
     assert (found.operating_point.rows, found.conformal.rows, found.conformal.groups) == (2, 2, 2)
     assert found.operating_point.threshold == pytest.approx(0.4)
 
@@ -378,7 +378,7 @@ def test_served_class_follows_the_threshold(tensorflow):
 @pytest.mark.parametrize("name", ["saved_model", "onnx"])
 def test_exports_decide_at_the_threshold(run, tmp_path, name):
     point = run.read_json("decisions.json")["targets"]["ill"]["operating_point"]
-    done = export(str(run.folder), Wish(name, folder=tmp_path / name))
+    done = export(str(run.folder), ExportOptions(name, folder=tmp_path / name))
     if name == "onnx":
         outputs = {one["target"]: one for one in done.signature["outputs"]}
         assert outputs["ill"]["threshold"] == point["threshold"]

@@ -11,7 +11,7 @@ from tiny import ready, two_blobs, write_experiment, write_table
 from mmtrain import runs
 from mmtrain.errors import DataError
 from mmtrain.evaluation.bootstrap import Drawing
-from mmtrain.workflows.evaluate import evaluate, resampling, ungrouped
+from mmtrain.workflows.evaluate import EvaluateOptions, evaluate, resampling, ungrouped
 from mmtrain.workflows.fit import fit
 from mmtrain.workflows.looks import remarks
 from mmtrain.workflows.prepare import other_data
@@ -78,7 +78,7 @@ def test_a_table_without_the_column_of_groups_has_its_rows_drawn_and_that_is_tol
 
 
 def test_every_score_has_its_interval_in_metrics(run):
-    done = evaluate(str(run.folder), part="train")
+    done = evaluate(str(run.folder), EvaluateOptions(part="train"))
     assert done.results["y"].drawing == Drawing(0.95, 1000, "row", 12)
     kept = run.read_json("metrics.json")["train"]
     assert kept["y"]["interval"] == {
@@ -100,7 +100,7 @@ def newer(folder, *rows):
 
 
 def scored(run, table):
-    return evaluate(str(run.folder), table=table)
+    return evaluate(str(run.folder), EvaluateOptions(table=table))
 
 
 def test_the_very_table_of_the_training_is_a_look_at_the_test_part(run, tmp_path):

@@ -23,7 +23,7 @@ from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multiclass import FittedMulticlass
 from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.targets.regression import FittedRegression
-from mmtrain.workflows.explain import Wish, explain
+from mmtrain.workflows.explain import ExplainOptions, explain
 from mmtrain.workflows.fit import fit
 
 BINARY = FittedBinary(column="y", loss_weight=1, classes=("low", "high"), counts=(3, 3), weights=(1, 1))
@@ -298,7 +298,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def planted(run):
-    return explain(str(run.folder), Wish(rows=("r7", "r5", "r6", "r8"), folder=run.folder.parent / "planted"))
+    return explain(str(run.folder), ExplainOptions(rows=("r7", "r5", "r6", "r8"), folder=run.folder.parent / "planted"))
 
 
 def table(path):
@@ -350,7 +350,7 @@ def test_rows_are_chosen_where_none_are_named(run):
     stale = run / "explanations" / "validation" / "stale.png"
     stale.parent.mkdir(parents=True)
     stale.touch()
-    done = explain(str(run.folder), Wish(method="integrated_gradients", part="validation"))
+    done = explain(str(run.folder), ExplainOptions(method="integrated_gradients", part="validation"))
     assert [row.chosen.part for _, row in done.rows] == ["validation"] * 6
     assert [row.chosen.why for _, row in done.rows[3:]] == ["surest"] * 3
     assert all(not row.cams for _, row in done.rows)
@@ -363,7 +363,7 @@ def test_rows_are_chosen_where_none_are_named(run):
 
 def test_another_table_needs_no_answers_and_no_ids(run, tmp_path):
     table = write_table(tmp_path / "new.csv", [{"scan": "", "x": 61, "noise": 0, "note": "the stranger coughs"}])
-    done = explain(str(run.folder), Wish(table=table, folder=tmp_path / "out"))
+    done = explain(str(run.folder), ExplainOptions(table=table, folder=tmp_path / "out"))
     [(_, found)] = done.rows
     assert (found.chosen.id, found.chosen.part, found.chosen.why, found.truth) == ("0", "new.csv", "least sure", "")
     assert [element.name for element in of(found, "note").elements] == ["the", "stranger", "coughs"]
@@ -372,7 +372,7 @@ def test_another_table_needs_no_answers_and_no_ids(run, tmp_path):
 
 def test_mistakes_of_a_wish_are_told_at_once(run, tmp_path):
     with pytest.raises(UsageError) as caught:
-        explain(str(run.folder), Wish(target="z", folder=tmp_path))
+        explain(str(run.folder), ExplainOptions(target="z", folder=tmp_path))
     assert str(caught.value).splitlines() == [
         "--target: this run predicts no 'z'. It predicts y.",
         f"{tmp_path}: there is something here already. Remove it, or give another folder with -o.",
@@ -381,7 +381,7 @@ def test_mistakes_of_a_wish_are_told_at_once(run, tmp_path):
 
 def test_rows_that_there_are_not_are_told_all_at_once(run):
     with pytest.raises(UsageError) as caught:
-        explain(str(run.folder), Wish(rows=("r3", "r333", "nobody")))
+        explain(str(run.folder), ExplainOptions(rows=("r3", "r333", "nobody")))
     assert str(caught.value).splitlines() == [
         "--rows r333: table.csv has no such row. Did you mean 'r33'?",
         "--rows nobody: table.csv has no such row. The first rows are r0, r1 and r2.",
@@ -392,7 +392,7 @@ def test_rows_without_ids_are_numbered(run):
     path = run.folder.parents[2] / "unnamed.csv"
     write_table(path, [{key: cell for key, cell in row.items() if key != "row"} for row in table(path.with_name("table.csv"))])
     with pytest.raises(UsageError) as caught:
-        explain(str(run.folder), Wish(rows=("3", "333"), table=path))
+        explain(str(run.folder), ExplainOptions(rows=("3", "333"), table=path))
     assert str(caught.value) == "--rows 333: unnamed.csv has no such row. Its rows are numbered from 0 to 79."
 
 

@@ -21,12 +21,12 @@ from mmtrain.data import encode
 from mmtrain.errors import ConfigError, RunError
 from mmtrain.export import FORMATS, check, contract
 from mmtrain.export.alone import by_arrays
-from mmtrain.export.base import Material, check_wishes, plain_names
+from mmtrain.export.base import Material, check_options, plain_names
 from mmtrain.export.check import Change
 from mmtrain.fusion import fusions
 from mmtrain.model.assemble import assemble
 from mmtrain.specs import Kind
-from mmtrain.workflows.export import CALIBRATION, Wish, export
+from mmtrain.workflows.export import CALIBRATION, ExportOptions, export
 from mmtrain.workflows.fit import fit
 
 ROWS = 60
@@ -76,7 +76,7 @@ def exported(run, tmp_path_factory):
     def written(name, quantize=""):
         if (name, quantize) not in known:
             folder = tmp_path_factory.mktemp("exports") / name
-            known[name, quantize] = export(str(run.folder), Wish(name, quantize, folder=folder))
+            known[name, quantize] = export(str(run.folder), ExportOptions(name, quantize, folder=folder))
         return known[name, quantize]
 
     return written
@@ -289,7 +289,7 @@ def test_int8_is_calibrated_with_training_rows_only(run, tmp_path, monkeypatch):
         return FORMATS["litert"].write(material, path, quantize)
 
     monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], file="model.tflite", write=write, name="litert"))
-    export(str(run.folder), Wish("onnx", "int8", folder=tmp_path / "out", force=True))
+    export(str(run.folder), ExportOptions("onnx", "int8", folder=tmp_path / "out", force=True))
     fitted = encode.read_fitted(run.read_json("columns.json")).columns["file"]
     numbers = [round(float(row["file"][0, 0]) * fitted.scale + fitted.center) for row in seen]
     assert numbers == part(run, "train")
@@ -312,7 +312,7 @@ WRITE = FORMATS["onnx"].write
 def test_export_that_predicts_otherwise_is_removed(run, tmp_path, monkeypatch):
     monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], write=backwards))
     with pytest.raises(RunError) as caught:
-        export(str(run.folder), Wish("onnx", folder=tmp_path / "out"))
+        export(str(run.folder), ExportOptions("onnx", folder=tmp_path / "out"))
     start, _, end = str(caught.value).partition("difference is ")
     assert start == "--format onnx: the export predicts otherwise than `predict` on validation rows: the largest "
     assert end.partition(",")[2] == " allowed is 1e-05. It was removed. Choose another format or quantization."
@@ -323,13 +323,13 @@ def test_export_that_predicts_otherwise_is_removed(run, tmp_path, monkeypatch):
 def test_quantization_that_costs_too_much_is_removed_unless_forced(run, tmp_path, monkeypatch):
     monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], write=backwards, tolerances={"float16": None}))
     with pytest.raises(RunError) as caught:
-        export(str(run.folder), Wish("onnx", "float16", folder=tmp_path / "out"))
+        export(str(run.folder), ExportOptions("onnx", "float16", folder=tmp_path / "out"))
     problem = caught.value.problems[0]
     assert problem.where == "--quantize float16"
     assert problem.what.startswith("on validation rows the auc of healthy goes from 1 to ")
     assert problem.fix == "Allowed is 0.01 (1% of an error). Keep it all the same with --force, or choose another."
     assert list(tmp_path.iterdir()) == []
-    done = export(str(run.folder), Wish("onnx", "float16", folder=tmp_path / "out", force=True))
+    done = export(str(run.folder), ExportOptions("onnx", "float16", folder=tmp_path / "out", force=True))
     assert done.signature["check"]["scores"][0]["after"] < 0.5
 
 
@@ -386,7 +386,7 @@ def test_program_that_fails_is_told_with_its_last_words(exported, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("wish", "text"),
+    ("options", "text"),
     [
         (("keras", "int8", None), "--quantize: the format keras cannot be quantized to int8. Formats that can are onnx and litert."),
         (
@@ -402,24 +402,24 @@ def test_program_that_fails_is_told_with_its_last_words(exported, tmp_path):
         (("keras", "", "encoded"), "--inputs: the format keras takes raw inputs only. For encoded inputs use onnx or litert."),
     ],
 )
-def test_wish_that_a_format_cannot_grant_is_refused(wish, text):
-    name, quantize, inputs = wish
+def test_options_that_a_format_does_not_have_are_refused(options, text):
+    name, quantize, inputs = options
     with pytest.raises(ConfigError) as caught:
-        check_wishes(FORMATS[name], quantize, inputs)
+        check_options(FORMATS[name], quantize, inputs)
     assert str(caught.value) == text
 
 
 def test_missing_package_is_told_with_the_command_that_brings_it():
     chosen = replace(FORMATS["onnx"], packages=("onnx", "no_such_package"))
     with pytest.raises(ConfigError) as caught:
-        check_wishes(chosen, "", None)
+        check_options(chosen, "", None)
     text = "--format onnx: this format needs no_such_package, which is not installed. Run `pip install 'mmtrain[onnx]'`."
     assert str(caught.value) == text
 
 
 def test_export_is_never_written_over_something(run, tmp_path):
     with pytest.raises(ConfigError) as caught:
-        export(str(run.folder), Wish("onnx", folder=tmp_path))
+        export(str(run.folder), ExportOptions("onnx", folder=tmp_path))
     assert str(caught.value) == f"{tmp_path}: there is something here already. Remove it, or give another folder with -o."
 
 
@@ -515,7 +515,7 @@ def test_layer_that_a_format_lacks_is_told_in_words(run, tmp_path, monkeypatch, 
 
     monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], write=write))
     with pytest.raises(RunError) as caught:
-        export(str(run.folder), Wish("onnx", folder=tmp_path / "out"))
+        export(str(run.folder), ExportOptions("onnx", folder=tmp_path / "out"))
     problem = caught.value.problems[0]
     assert problem.where == "--format onnx"
     assert problem.what == "the network cannot be converted: No Op registered for StringLength with domain_version of 18"
@@ -531,7 +531,7 @@ def test_network_of_mixed_precision_is_exported_in_float32(run, tmp_path, tensor
     folder = run.folder.parents[2]
     mixed = fit(folder / "clinic.yaml", overrides=["training.precision=bfloat16", "name=mixed"], output=tmp_path).run
     for name in ("onnx", "litert", "keras"):
-        figures = export(str(mixed.folder), Wish(name)).signature["check"]
+        figures = export(str(mixed.folder), ExportOptions(name)).signature["check"]
         assert figures["tolerance"] == 0.01
         assert figures["largest_difference"] <= 0.01
 

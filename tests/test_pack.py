@@ -16,7 +16,7 @@ from mmtrain.cli.app import run as command_line
 from mmtrain.data import archive
 from mmtrain.errors import DataError, RunError, UsageError
 from mmtrain.runs import Run
-from mmtrain.workflows.evaluate import evaluate
+from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 from mmtrain.workflows.fit import fit
 from mmtrain.workflows.pack import pack
 from mmtrain.workflows.unpack import unpack
@@ -228,7 +228,7 @@ def test_unpacked_run_is_scored_once_its_table_is_there(run, tmp_path):
     scores = run.read_json("metrics.json")["test"]
     assert {key: result.plain() for key, result in evaluate(str(done.folder)).results.items()} == scores
     other = write_table(tmp_path / "other.csv", [row for row in TABLE if row["x"] != ""])
-    assert evaluate(str(done.folder), table=other).results["y"].rows == 39
+    assert evaluate(str(done.folder), EvaluateOptions(table=other)).results["y"].rows == 39
 
 
 def test_unpacked_run_packs_again(run, tmp_path):

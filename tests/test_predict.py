@@ -15,9 +15,9 @@ from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.pieces import Source
 from mmtrain.errors import DataError
 from mmtrain.memory import anonymous_memory
-from mmtrain.workflows.evaluate import evaluate
+from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 from mmtrain.workflows.fit import fit
-from mmtrain.workflows.predict import Wish, predict_source
+from mmtrain.workflows.predict import PredictOptions, predict_source
 
 CONFIG = """
 name: clinic
@@ -118,7 +118,7 @@ def test_a_row_is_predicted_to_the_bit_as_evaluate_predicts_it(clinic, mmtrain_c
 
 def test_another_table_is_predicted_and_scored_as_evaluate_does_it(clinic, mmtrain_called):
     write_table(clinic / "newer.csv", [cells(row) for row in range(1000, 1257)])  # one row more than a power of two
-    evaluated = evaluate(table=clinic / "newer.csv", output=clinic / "runs")
+    evaluated = evaluate(options=EvaluateOptions(table=clinic / "newer.csv"), output=clinic / "runs")
     code, out, _ = mmtrain_called("predict", "clinic", "newer.csv", "-o", "newer_predicted.csv", "--proba", "--json")
     assert code == 0
     columns = ["row", "id", "prediction", "probability_high", "probability_low"]
@@ -401,7 +401,9 @@ def test_memory_does_not_grow_with_the_rows_that_are_predicted(tmp_path, tensorf
             file.write("x,city,note\n")
             file.writelines("".join(f"{cells}\n" for cells in rows) for _ in range(blocks))
         with Sampled() as memory:
-            done = predict_source(loaded, Source(open_table(tmp_path / "new.csv"), tmp_path), Wish(tmp_path / "out.csv", proba=True))
+            done = predict_source(
+                loaded, Source(open_table(tmp_path / "new.csv"), tmp_path), PredictOptions(tmp_path / "out.csv", proba=True)
+            )
         assert done.rows == blocks * 10_000
         growth.append(memory.growth)
     assert growth[1] < growth[0] + 50_000_000

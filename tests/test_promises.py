@@ -22,7 +22,7 @@ from mmtrain.targets import tasks
 from mmtrain.training import device
 from mmtrain.training.step import Steps
 from mmtrain.training.validation import judged
-from mmtrain.workflows.evaluate import evaluate
+from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 from mmtrain.workflows.fit import fit
 
 ROWS = 60
@@ -261,7 +261,7 @@ def test_fit_never_scores_the_test_part(run, before):
 
 
 def test_every_look_at_the_test_part_is_recorded(run, scored):
-    looks = [scored.looks, *(evaluate(str(run.folder), part=part).looks for part in ("validation", "test"))]
+    looks = [scored.looks, *(evaluate(str(run.folder), EvaluateOptions(part=part)).looks for part in ("validation", "test"))]
     assert looks == [1, 0, 2]
     recorded = run.read_json("run.json")["evaluations"]
     assert [(look["part"], look["rows"], look["table"]) for look in recorded] == [

@@ -20,7 +20,7 @@ from mmtrain.runs import Run
 from mmtrain.training import checkpoints
 from mmtrain.training.events import EpochEnded, Started, StepsBegan
 from mmtrain.training.interruption import Interrupted
-from mmtrain.workflows.evaluate import evaluate
+from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 from mmtrain.workflows.fit import RECORDED, Onlookers, fit, resume
 
 
@@ -202,7 +202,7 @@ def test_what_validation_rows_decide_is_the_same_after_an_interruption(deciding,
     path, whole = deciding
     run = stopped(path, tmp_path, 3, 1)
     scored = shutil.copytree(run.folder, run.folder.with_name("99"))
-    assert evaluate(str(scored), part="validation").results["y"].analyses["operating_point"]["aim"] == "f1"
+    assert evaluate(str(scored), EvaluateOptions(part="validation")).results["y"].analyses["operating_point"]["aim"] == "f1"
     assert resumed(run) == []
     assert_equal_bits(whole, run, "decisions.json")
 
@@ -473,7 +473,7 @@ def test_changed_pictures_are_refused_and_moved_ones_are_not(tmp_path):
     assert resumed(run) == []
     (tmp_path / "after" / "scans" / "7.png").touch()
     said = []
-    evaluate(str(run.folder), part="validation", say=said.append)
+    evaluate(str(run.folder), EvaluateOptions(part="validation"), say=said.append)
     assert said == [
         "note: table.csv: scan: the pictures are no longer those of the training: a file has another size or another time of change.",
         "Data checked; starting TensorFlow.",
@@ -573,7 +573,7 @@ def test_run_killed_at_any_of_twenty_moments_ends_with_the_same_bits(tmp_path):
     process.communicate()
     lasted = time.perf_counter() - begun
     assert process.returncode == 0
-    evaluate(str(whole.folder), part="validation")
+    evaluate(str(whole.folder), EvaluateOptions(part="validation"))
     noise, told = np.random.default_rng(20), []
     while len(told) < KILLS:  # one that was faster than its killer does not count
         number = len(told) + 1
@@ -595,7 +595,7 @@ def test_run_killed_at_any_of_twenty_moments_ends_with_the_same_bits(tmp_path):
             shutil.rmtree(output, ignore_errors=True)
             going_on = [path.name, "--output", output.name]
         said = finished("fit", *going_on, **arguments)
-        evaluate(str(run.folder), part="validation")
+        evaluate(str(run.folder), EvaluateOptions(part="validation"))
         assert_equal_bits(whole, run, "predictions_validation.csv", "metrics.json")
         told.append(f"{number:2}  {seconds:5.2f} s  {found}  {' '.join(line for line in said.splitlines() if 'damaged' in line)}")
         print(told[-1], flush=True)  # noqa: T201 (`pytest -s` shows the table)

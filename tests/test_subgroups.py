@@ -22,7 +22,7 @@ from mmtrain.reports.subgroups import sentence
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.regression import FittedRegression
 from mmtrain.workflows.check import check
-from mmtrain.workflows.evaluate import evaluate
+from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 from mmtrain.workflows.fit import fit
 
 ILL = FittedBinary(column="ill", loss_weight=1, classes=("no", "yes"), counts=(10, 10), weights=(1, 1), threshold=0.5)
@@ -196,7 +196,7 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def asked(run):
     """The run evaluated with a further column, and other edges."""
-    done = evaluate(str(run.folder), subgroups=["site", "age=0,30,60"])
+    done = evaluate(str(run.folder), EvaluateOptions(subgroups=("site", "age=0,30,60")))
     return done, run.read_json("metrics.json")["test"]["y"]["subgroups"]
 
 
@@ -252,7 +252,7 @@ def test_of_another_table_the_columns_it_lacks_are_remarked(run, tmp_path, capsy
 
 def test_rows_without_a_known_answer_have_no_subgroups(run, tmp_path):
     strange = write_table(tmp_path / "strange.csv", [{"id": row, "x": 1, "y": "other", "sex": "f", "age": 50} for row in range(3)])
-    result = evaluate(str(run.folder), table=strange).results["y"]
+    result = evaluate(str(run.folder), EvaluateOptions(table=strange)).results["y"]
     assert (result.rows, result.unknown) == (0, 3)
     assert "subgroups" not in result.analyses
 
@@ -260,7 +260,7 @@ def test_rows_without_a_known_answer_have_no_subgroups(run, tmp_path):
 def test_every_mistake_in_what_is_asked_for_is_told_before_anything_is_scored(run):
     looks = len(run.read_json("run.json").get("evaluations", []))
     with pytest.raises(UsageError) as caught:
-        evaluate(str(run.folder), subgroups=["sx", "age=0,ten", "age=5", "age=5,1", "sex=0,1", "id", "age"])
+        evaluate(str(run.folder), EvaluateOptions(subgroups=("sx", "age=0,ten", "age=5", "age=5,1", "sex=0,1", "id", "age")))
     assert str(caught.value).splitlines() == [
         "--subgroup sx: table.csv has no column 'sx'. Did you mean 'sex'?",
         "--subgroup age=0,ten: '0,ten' is no list of numbers. Write the edges like `--subgroup age=0,40,65`.",

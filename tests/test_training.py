@@ -30,7 +30,7 @@ from mmtrain.training.schedules import LearningRate
 from mmtrain.training.step import Steps
 from mmtrain.training.stopping import Best, Stopping
 from mmtrain.training.validation import judged
-from mmtrain.workflows.evaluate import evaluate
+from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 from mmtrain.workflows.fit import Onlookers, fit
 
 # Schedules
@@ -480,7 +480,7 @@ def test_best_weights_are_those_of_the_best_epoch(tmp_path):
         for name, value in lines(done.run / "metrics.jsonl")[best - 1].items()
         if "loss" in name or name.startswith("validation_")
     }
-    scored = evaluate(str(done.run.folder), part="validation")
+    scored = evaluate(str(done.run.folder), EvaluateOptions(part="validation"))
     found = {score.name: score.value for score in scored.results["y"].scores}
     assert found["log_loss"] == pytest.approx(losses[best - 1], rel=1e-5)
     assert done.run.state == "finished"

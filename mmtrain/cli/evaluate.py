@@ -59,21 +59,13 @@ def command(
     from mmtrain.cli.live import display
     from mmtrain.cli.show import print_json
     from mmtrain.workflows.code import import_code
-    from mmtrain.workflows.evaluate import evaluate
+    from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 
     import_code(code)
+    scored = chosen_part("evaluate", part, data).value
+    options = EvaluateOptions(scored, data, images, tuple(subgroup or ()), tuple(overrides or ()))
     with display(quiet=quiet or as_json) as shown:
-        done = evaluate(
-            run,
-            part=chosen_part("evaluate", part, data).value,
-            table=data,
-            images=images,
-            subgroups=subgroup or (),
-            overrides=overrides or (),
-            output=output,
-            progress=shown.pictures,
-            say=shown.say,
-        )
+        done = evaluate(run, options, output=output, progress=shown.pictures, say=shown.say)
     if as_json:
         scores = {key: result.plain() for key, result in done.results.items()}
         print_json(

@@ -76,14 +76,14 @@ def command(
     from mmtrain.cli.live import display
     from mmtrain.cli.show import print_json
     from mmtrain.workflows.code import import_code
-    from mmtrain.workflows.explain import Wish, explain
+    from mmtrain.workflows.explain import ExplainOptions, explain
 
     import_code(code)
     names = tuple(name.strip() for name in (rows or "").split(",") if name.strip())
     of = chosen_part("explain", part, data).value
-    wish = Wish(names, of, data, images, target, class_name, method.value, steps, folder)
+    options = ExplainOptions(names, of, data, images, target, class_name, method.value, steps, folder)
     with display(quiet=quiet or as_json) as shown:
-        done = explain(run, wish, output=output, progress=shown.pictures, say=shown.say)
+        done = explain(run, options, output=output, progress=shown.pictures, say=shown.say)
     if as_json:
         print_json(_plain(done))
         return

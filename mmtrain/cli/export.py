@@ -66,12 +66,12 @@ def command(
     from mmtrain.cli.live import display
     from mmtrain.cli.show import print_json
     from mmtrain.workflows.code import import_code
-    from mmtrain.workflows.export import Wish, export
+    from mmtrain.workflows.export import ExportOptions, export
 
     import_code(code)
-    wish = Wish(to.value, quantize.value if quantize else "", inputs.value if inputs else None, folder, force)
+    options = ExportOptions(to.value, quantize.value if quantize else "", inputs.value if inputs else None, folder, force)
     with display(quiet=quiet or as_json) as shown:
-        done = export(run, wish, output=output, progress=shown.pictures, say=shown.say)
+        done = export(run, options, output=output, progress=shown.pictures, say=shown.say)
     if as_json:
         print_json({"run": str(done.run.folder), "folder": str(done.folder), "signature": done.signature})
         return

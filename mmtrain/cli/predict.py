@@ -66,14 +66,14 @@ def command(
     from mmtrain.cli.live import display
     from mmtrain.cli.show import note
     from mmtrain.workflows.code import import_code
-    from mmtrain.workflows.predict import Wish, predict
+    from mmtrain.workflows.predict import PredictOptions, predict
 
     if as_json and to is None:
         _refuse_two_results()
     import_code(code)
-    wish = Wish(sys.stdout.buffer if to is None else to, proba, on_error.value, images)
+    options = PredictOptions(sys.stdout.buffer if to is None else to, proba, on_error.value, images)
     with display(quiet=quiet or as_json) as shown:
-        done = predict(run, table, wish, output=output, say=shown.say)
+        done = predict(run, table, options, output=output, say=shown.say)
     sys.stdout.flush()
     for drift in done.drifts:
         note(f"note: {drift}", quiet=quiet)

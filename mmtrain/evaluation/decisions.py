@@ -59,20 +59,20 @@ class Decisions(Section):
         }
 
 
-def decide(wish: Evaluation, rows: Answered, held_back: Answered) -> TargetDecisions:
+def decide(section: Evaluation, rows: Answered, held_back: Answered) -> TargetDecisions:
     """Fit what is asked for: calibration and threshold on validation `rows`, the conformal bound on those held back, and on no other."""
     target = rows.target
     found: dict[str, Any] = {}
-    if wish.calibration != "none" and target.columns:
-        fit = calibration.fit_temperature if wish.calibration == "temperature" else calibration.fit_isotonic
+    if section.calibration != "none" and target.columns:
+        fit = calibration.fit_temperature if section.calibration == "temperature" else calibration.fit_isotonic
         if len(rows):
             fitted = fit(target.probabilities(rows.prediction), _true(target, rows.truth), exclusive=_exclusive(target))
             found |= {"calibration": fitted, "calibration_notes": calibration.notes(fitted, len(rows))}
-    if wish.threshold is not None and isinstance(target, FittedBinary):
+    if section.threshold is not None and isinstance(target, FittedBinary):
         classes = (target.classes[0], target.classes[1])
-        found["operating_point"] = operating_point.choose(wish.threshold, rows.truth, rows.prediction.reshape(-1), classes)
-    if wish.conformal is not None:
-        found["conformal"] = _bound(wish.conformal, held_back)
+        found["operating_point"] = operating_point.choose(section.threshold, rows.truth, rows.prediction.reshape(-1), classes)
+    if section.conformal is not None:
+        found["conformal"] = _bound(section.conformal, held_back)
     return TargetDecisions(**found)
 
 

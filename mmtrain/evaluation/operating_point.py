@@ -61,20 +61,20 @@ class _Sweep:
         return 2 * self.hits / (self.hits + self.alarms + self.positives)
 
 
-def choose(wish: Threshold, truth: NDArray[Any], probability: NDArray[Any], classes: tuple[str, str]) -> OperatingPoint:
+def choose(section: Threshold, truth: NDArray[Any], probability: NDArray[Any], classes: tuple[str, str]) -> OperatingPoint:
     """The best threshold for the aim; `truth` (rows,) is 1 for `classes[1]`, `probability` (rows,) that of this class.
 
     Where the rows have one class alone nothing can be chosen, and 0.5 stays. An aim that no threshold reaches is come as near to as
     can be; the `note` says both.
     """
     positives = int((truth == 1).sum())
-    facts: dict[str, Any] = {"aim": wish.aim.replace(" ", ""), "cost": wish.cost, "rows": len(truth), "positives": positives}
+    facts: dict[str, Any] = {"aim": section.aim.replace(" ", ""), "cost": section.cost, "rows": len(truth), "positives": positives}
     if not 0 < positives < len(truth):
         only = f"only rows of '{classes[int(positives > 0)]}'" if len(truth) else "no rows"
         note = f"The validation part has {only}, so no threshold can be chosen; {UNCHOSEN} stays."
         return OperatingPoint(threshold=UNCHOSEN, note=note, **facts)
     sweep = _swept(truth.astype(np.int64), probability.astype(np.float32))
-    gain, note = _gain(wish, sweep)
+    gain, note = _gain(section, sweep)
     best = np.flatnonzero(gain >= gain.max() - 1e-12)
     at = int(best[np.argmin(np.abs(sweep.thresholds[best] - UNCHOSEN))])
     called = sweep.hits[at] + sweep.alarms[at]
@@ -84,7 +84,7 @@ def choose(wish: Threshold, truth: NDArray[Any], probability: NDArray[Any], clas
         specificity=float(sweep.specificity[at]),
         precision=float(sweep.hits[at] / called) if called else None,
         f1=float(sweep.f1[at]),
-        note=note or _price(wish, sweep, at),
+        note=note or _price(section, sweep, at),
         **facts,
     )
 
@@ -102,16 +102,17 @@ def _swept(truth: NDArray[np.int64], probability: NDArray[np.float32]) -> _Sweep
     return _Sweep(between[inside].astype(np.float64), found, alarmed, int(hits[-1]), int(alarms[-1]))
 
 
-def _gain(wish: Threshold, sweep: _Sweep) -> tuple[Numbers, str]:
+def _gain(section: Threshold, sweep: _Sweep) -> tuple[Numbers, str]:
     """How good each threshold is, and what has to be said where none reaches the aim."""
-    if wish.cost is not None:
+    if section.cost is not None:
         missed = sweep.positives - sweep.hits
-        return -(wish.cost.false_positive * sweep.alarms + wish.cost.false_negative * missed) / (sweep.positives + sweep.negatives), ""
-    if wish.aim == "f1":
+        cost = section.cost.false_positive * sweep.alarms + section.cost.false_negative * missed
+        return -cost / (sweep.positives + sweep.negatives), ""
+    if section.aim == "f1":
         return sweep.f1, ""
-    if wish.aim == "youden":
+    if section.aim == "youden":
         return sweep.sensitivity + sweep.specificity - 1, ""
-    name, least = required(wish.aim)
+    name, least = required(section.aim)
     wanted, other = (sweep.sensitivity, sweep.specificity) if name == "sensitivity" else (sweep.specificity, sweep.sensitivity)
     reaching = wanted >= least - 1e-9
     if reaching.any():
@@ -120,13 +121,13 @@ def _gain(wish: Threshold, sweep: _Sweep) -> tuple[Numbers, str]:
     return wanted + 1e-6 * other, note
 
 
-def _price(wish: Threshold, sweep: _Sweep, at: int) -> str:
+def _price(section: Threshold, sweep: _Sweep, at: int) -> str:
     """A threshold that calls every row the same is no use, even if it is the best for the aim."""
     called = sweep.hits[at] + sweep.alarms[at]
     if 0 < called < sweep.positives + sweep.negatives:
         return ""
     word = "positive" if called else "negative"
-    return f"For this aim ({wish.aim.replace(' ', '')}) the best on the validation rows is to call every row {word}."
+    return f"For this aim ({section.aim.replace(' ', '')}) the best on the validation rows is to call every row {word}."
 
 
 def required(aim: str) -> tuple[str, float]:

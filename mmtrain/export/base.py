@@ -72,7 +72,7 @@ class Format:
         return f"{self.name}-{quantize}" if quantize else self.name
 
 
-def check_wishes(chosen: Format, quantize: str, inputs: Inputs | None) -> None:
+def check_options(chosen: Format, quantize: str, inputs: Inputs | None) -> None:
     """Raises UsageError, with every problem, for what the format cannot do or this installation cannot."""
     problems = []
     known = [name for name in chosen.tolerances if name]

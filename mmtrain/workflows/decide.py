@@ -33,8 +33,8 @@ def forget(run: Run) -> None:
 
 def fit_decisions(run: Run, material: Material) -> Decisions:
     """Fit and write what the experiment asks for, from the network as it is now; nothing where it asks for nothing."""
-    wish = material.experiment.evaluation
-    if not wish.decides:
+    section = material.experiment.evaluation
+    if not section.decides:
         return Decisions()
     from mmtrain.model import saved
 
@@ -48,7 +48,7 @@ def fit_decisions(run: Run, material: Material) -> Decisions:
             Answered.of(target, material.arrays.targets[key][part], one, None if material.groups is None else material.groups[part])
             for part, one in zip((parts.validation, parts.conformal), said, strict=True)
         )
-        found[key] = decide(wish, rows, held_back)
+        found[key] = decide(section, rows, held_back)
     decisions = Decisions(targets=found)
     run.write_text(FILE, decisions.model_dump_json(indent=1) + "\n")
     run.seal(FILE)

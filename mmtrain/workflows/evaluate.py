@@ -43,6 +43,21 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
+class EvaluateOptions:
+    """What is to be scored, and how."""
+
+    part: str = "test"
+    table: Path | None = None
+    """Another table instead of the run's own; all its rows are scored."""
+    images: Path | None = None
+    """Replaces the folder that image cells are relative to."""
+    subgroups: tuple[str, ...] = ()
+    """Further columns to divide the scores by, `sex` or `age=0,40,65`."""
+    overrides: tuple[str, ...] = ()
+    """Of the section `evaluation`."""
+
+
+@dataclass(frozen=True)
 class Evaluated:
     """What an evaluation found and where it lies."""
 
@@ -59,35 +74,30 @@ class Evaluated:
     """What has to be known of the run or the table to read the scores right."""
 
 
-def evaluate(  # noqa: PLR0913 (the options of the command)
+def evaluate(
     which: str | None = None,
+    options: EvaluateOptions | None = None,
     *,
-    part: str = "test",
-    table: Path | None = None,
-    images: Path | None = None,
-    subgroups: Iterable[str] = (),
-    overrides: Iterable[str] = (),
     output: Path = Path("runs"),
     progress: Progress | None = None,
     say: Say = lambda _: None,
 ) -> Evaluated:
-    """Score the run called `which` (see `runs.find`) on `part`, or on all rows of another `table` with the same columns.
-
-    `images` replaces the folder that image cells of the scored table are relative to; `subgroups` are further columns to divide
-    the scores by, `sex` or `age=0,40,65`; `overrides` are those of the section `evaluation`.
+    """Score the run called `which` (see `runs.find`) on a part, or on all rows of another table with the same columns.
 
     Raises UsageError for a run or a column that there is not, RunError for a run that cannot be used, ConfigError for an override
     or a package that is missing, DataError for a table that does not fit the run.
     """
+    options = options or EvaluateOptions()
+    part, table = options.part, options.table
     run = runs.find(which, output)
-    experiment, fitted, decisions = opened(run, overrides)
+    experiment, fitted, decisions = opened(run, options.overrides)
     check_packages(experiment, lambda *keys: ".".join(keys))
     if table is None:
-        experiment = with_images(experiment, images)
+        experiment = with_images(experiment, options.images)
         data, rows = part_data(run, experiment, part, progress, say)
     else:
-        data, rows = table_data(run, experiment, table, images, progress=progress, say=say)
-    by = dividing(experiment, open_table(data.table.path, data.table.missing_values), subgroups)
+        data, rows = table_data(run, experiment, table, options.images, progress=progress, say=say)
+    by = dividing(experiment, open_table(data.table.path, data.table.missing_values), options.subgroups)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
     subject = scored(run, experiment, fitted, data, rows, say)

@@ -40,7 +40,7 @@ COMPARED = 10_000
 
 
 @dataclass(frozen=True)
-class Wish:
+class ExplainOptions:
     """What is to be explained, and where to."""
 
     rows: tuple[str, ...] = ()
@@ -85,50 +85,50 @@ class _Rows:
 
 
 def explain(
-    which: str | None, wish: Wish, *, output: Path = Path("runs"), progress: Progress | None = None, say: Say = lambda _: None
+    which: str | None, options: ExplainOptions, *, output: Path = Path("runs"), progress: Progress | None = None, say: Say = lambda _: None
 ) -> Explanation:
     """Explain rows with the run called `which` (see `runs.find`).
 
     Raises:
-        UsageError: a wish cannot be granted: there is no such row, target or class, or something is in the folder already.
+        UsageError: there is no such row, target or class, or something is in the folder already.
         RunError: the run cannot be used.
         DataError: the table does not fit it, or the part is empty.
 
     """
     run = runs.find(which, output)
     experiment, fitted, _ = opened(run)
-    asked = Asked(wish.target or next(iter(fitted.targets)), wish.class_name, wish.method, wish.steps)
+    asked = Asked(options.target or next(iter(fitted.targets)), options.class_name, options.method, options.steps)
     problems = wrong(fitted.targets, asked.target, asked.class_name)
-    if wish.folder is not None and wish.folder.exists():
-        problems.append(Problem(str(wish.folder), "there is something here already.", "Remove it, or give another folder with -o."))
+    if options.folder is not None and options.folder.exists():
+        problems.append(Problem(str(options.folder), "there is something here already.", "Remove it, or give another folder with -o."))
     if problems:
         raise UsageError(problems)
-    rows = _rows(run, experiment, wish, progress, say)
+    rows = _rows(run, experiment, options, progress, say)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
-    folder = (wish.folder or run / "explanations" / _label(wish)).absolute()
+    folder = (options.folder or run / "explanations" / _label(options)).absolute()
     began = time.monotonic()
     found = _written(folder, _explained(run, experiment, fitted, asked, rows, say))
     _record(run, found)
     return Explanation(run, folder, asked.target, found, baseline.words(fitted, _statistics(run)), time.monotonic() - began)
 
 
-def _rows(run: Run, experiment: Experiment, wish: Wish, progress: Progress | None, say: Say) -> _Rows:
+def _rows(run: Run, experiment: Experiment, options: ExplainOptions, progress: Progress | None, say: Say) -> _Rows:
     """The table and the rows in question. Of named rows nothing else is kept."""
-    if wish.table is None:
-        experiment = with_images(experiment, wish.images)
+    if options.table is None:
+        experiment = with_images(experiment, options.images)
         data, of_run = recorded_data(run, experiment, setting="--images", progress=progress, say=say)
-        parts, positions = of_run.names().astype(object), of_run[wish.part]
+        parts, positions = of_run.names().astype(object), of_run[options.part]
     else:
-        data = other_data(experiment, wish.table, images=wish.images, progress=progress, say=say)
-        parts, positions = np.full(len(data.table), wish.table.name, dtype=object), np.arange(len(data.table))
-    if wish.rows:
+        data = other_data(experiment, options.table, images=options.images, progress=progress, say=say)
+        parts, positions = np.full(len(data.table), options.table.name, dtype=object), np.arange(len(data.table))
+    if options.rows:
         column = experiment.only(Id)
-        named = _named(data.table, wish.rows, numbered=column is None or not data.table.has(column.column))
+        named = _named(data.table, options.rows, numbered=column is None or not data.table.has(column.column))
         together = np.unique(named)
         return _Rows(only(data, together, "not asked for"), parts[together], np.searchsorted(together, named), named=True)
     if not len(positions):
-        raise DataError(Problem(str(run.folder), f"the {wish.part} part is empty.", "Choose another part with --part."))
+        raise DataError(Problem(str(run.folder), f"the {options.part} part is empty.", "Choose another part with --part."))
     return _Rows(data, parts, positions, named=False)
 
 
@@ -210,11 +210,11 @@ def _written(folder: Path, rows: Iterator[Explained]) -> tuple[tuple[str, Explai
     return tuple(found)
 
 
-def _label(wish: Wish) -> str:
+def _label(options: ExplainOptions) -> str:
     """What the folder is called: the part, or the other table; the rows that were named have a folder of their own."""
-    stem = wish.part if wish.table is None else wish.table.name.partition(".")[0] or "table"
-    stem = f"{stem}_table" if wish.table is not None and stem in PARTS else stem
-    return f"{'' if wish.table is None else f'{stem}_'}rows" if wish.rows else stem
+    stem = options.part if options.table is None else options.table.name.partition(".")[0] or "table"
+    stem = f"{stem}_table" if options.table is not None and stem in PARTS else stem
+    return f"{'' if options.table is None else f'{stem}_'}rows" if options.rows else stem
 
 
 def _record(run: Run, rows: tuple[tuple[str, Explained], ...]) -> None:

@@ -17,7 +17,7 @@ from mmtrain.data.pictures.store import Progress, Say
 from mmtrain.errors import Problem, UsageError
 from mmtrain.export import FORMATS, check, contract, serving
 from mmtrain.export.alone import as_json
-from mmtrain.export.base import Array, Format, Inputs, Material, check_wishes, plain_names
+from mmtrain.export.base import Array, Format, Inputs, Material, check_options, plain_names
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
 from mmtrain.workflows.evaluate import opened
@@ -31,7 +31,7 @@ CALIBRATION = 300
 
 
 @dataclass(frozen=True)
-class Wish:
+class ExportOptions:
     """What is to be written, and where."""
 
     format: str
@@ -70,21 +70,21 @@ class _Subject:
 
 
 def export(
-    which: str | None, wish: Wish, *, output: Path = Path("runs"), progress: Progress | None = None, say: Say = lambda _: None
+    which: str | None, options: ExportOptions, *, output: Path = Path("runs"), progress: Progress | None = None, say: Say = lambda _: None
 ) -> Exported:
     """Write the run called `which` (see `runs.find`) in another format.
 
-    Raises UsageError for a wish that cannot be granted, RunError when the export fails its check, DataError when the rows to
-    check it with are no longer there. Nothing is left at the export's place then.
+    Raises UsageError for options that the format or this installation does not have, RunError when the export fails its check,
+    DataError when the rows to check it with are no longer there. Nothing is left at the export's place then.
     """
-    chosen = FORMATS[wish.format]
-    check_wishes(chosen, wish.quantize, wish.inputs)
+    chosen = FORMATS[options.format]
+    check_options(chosen, options.quantize, options.inputs)
     run = runs.find(which, output)
     experiment, fitted, _ = opened(run)
-    folder = (wish.folder or run / "exports" / chosen.label(wish.quantize)).absolute()
+    folder = (options.folder or run / "exports" / chosen.label(options.quantize)).absolute()
     if folder.exists():
         raise UsageError(Problem(str(folder), "there is something here already.", "Remove it, or give another folder with -o."))
-    data, checked, calibrating = _rows(run, experiment, wish.quantize, progress, say)
+    data, checked, calibrating = _rows(run, experiment, options.quantize, progress, say)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
     arrays = encode.encode(experiment, fitted, data.table, data.stores)
@@ -93,7 +93,7 @@ def export(
         folder.parent.mkdir(parents=True, exist_ok=True)
         with runs.replacing(folder) as temporary:
             temporary.mkdir()
-            signature = _written(subject, chosen, wish, temporary)
+            signature = _written(subject, chosen, options, temporary)
     _record(run, folder, signature)
     return Exported(run, folder, signature)
 
@@ -114,7 +114,7 @@ def _spread(positions: Array, most: int) -> Array:
     return np.sort(positions)[np.linspace(0, len(positions) - 1, most).astype(np.int64)]
 
 
-def _written(subject: _Subject, chosen: Format, wish: Wish, folder: Path) -> dict[str, Any]:
+def _written(subject: _Subject, chosen: Format, options: ExportOptions, folder: Path) -> dict[str, Any]:
     """Write everything into `folder` and check it; the signature."""
     from mmtrain.model import saved
 
@@ -122,7 +122,7 @@ def _written(subject: _Subject, chosen: Format, wish: Wish, folder: Path) -> dic
     original = saved.parts(whole)[1]
     expected = saved.predict(original, subject.arrays, subject.checked)
     material = _material(subject, chosen, whole, original)
-    facts = chosen.write(material, folder / chosen.file, wish.quantize)
+    facts = chosen.write(material, folder / chosen.file, options.quantize)
     check.give_runner(chosen, folder)
     inputs = contract.tensors(chosen.inputs, subject.fitted, material.inputs)
     example = {tensor.name: tensor.example for tensor in inputs}
@@ -131,14 +131,14 @@ def _written(subject: _Subject, chosen: Format, wish: Wish, folder: Path) -> dic
         (folder / "columns.json").write_text(subject.fitted.model_dump_json(indent=1) + "\n", encoding="utf-8")
     else:
         (folder / "example.json").write_text(as_json(example), encoding="utf-8")
-    signature = _signature(subject, chosen, wish.quantize, material, facts)
+    signature = _signature(subject, chosen, options.quantize, material, facts)
     signature["inputs"] = [tensor.plain() for tensor in inputs]
     _write_json(folder / "signature.json", signature)  # for run.py
     rows = _given(subject, chosen, material)
     found = chosen.run(folder / chosen.file, {name: np.concatenate([one, rows[name]]) for name, one in example.items()})
     for entry in signature["outputs"]:
         entry["example"] = contract.short(found[entry["name"]][:1])
-    signature["check"] = _checked(subject, chosen, wish, material, expected, {name: values[1:] for name, values in found.items()})
+    signature["check"] = _checked(subject, chosen, options, material, expected, {name: values[1:] for name, values in found.items()})
     _write_json(folder / "signature.json", signature)
     (folder / "CONTRACT.md").write_text(contract.markdown(signature), encoding="utf-8")
     return signature
@@ -194,7 +194,7 @@ def _signature(subject: _Subject, chosen: Format, quantize: str, material: Mater
 
 
 def _checked(
-    subject: _Subject, chosen: Format, wish: Wish, material: Material, expected: dict[str, Array], outputs: dict[str, Array]
+    subject: _Subject, chosen: Format, options: ExportOptions, material: Material, expected: dict[str, Array], outputs: dict[str, Array]
 ) -> dict[str, Any]:
     """The figures of the check. Raises RunError when the export is not what it ought to be."""
     targets = subject.fitted.targets
@@ -204,12 +204,12 @@ def _checked(
     else:
         found = {key: outputs[name] for key, name in material.outputs.items()}
     largest = check.largest_difference(subject.fitted, expected, found)
-    allowed = check.tolerance(chosen, wish.quantize, subject.fitted, mixed=material.mixed)
-    check.check_difference(largest, allowed, chosen.label(wish.quantize))
+    allowed = check.tolerance(chosen, options.quantize, subject.fitted, mixed=material.mixed)
+    check.check_difference(largest, allowed, chosen.label(options.quantize))
     truths = {key: truth[subject.checked] for key, truth in subject.arrays.targets.items()}
-    changed = check.changes(subject.experiment, subject.fitted, truths, expected, found) if wish.quantize else []
-    if not wish.force:
-        check.check_scores(changed, wish.quantize)
+    changed = check.changes(subject.experiment, subject.fitted, truths, expected, found) if options.quantize else []
+    if not options.force:
+        check.check_scores(changed, options.quantize)
     return {
         "part": "validation",
         "rows": len(subject.checked),

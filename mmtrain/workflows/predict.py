@@ -31,7 +31,7 @@ from mmtrain.workflows.prepare import group_codes
 
 
 @dataclass(frozen=True)
-class Wish:
+class PredictOptions:
     """What is to come out, and where to: a file, or a stream of CSV."""
 
     to: Path | IO[bytes]
@@ -56,7 +56,9 @@ class Predicted:
     """Scores of the targets whose answers the table has."""
 
 
-def predict(which: str | None, table: Path, wish: Wish, *, output: Path = Path("runs"), say: Say = lambda _: None) -> Predicted:
+def predict(
+    which: str | None, table: Path, options: PredictOptions, *, output: Path = Path("runs"), say: Say = lambda _: None
+) -> Predicted:
     """Predict every row of `table` with the run called `which` (see `runs.find`).
 
     Raises:
@@ -65,25 +67,25 @@ def predict(which: str | None, table: Path, wish: Wish, *, output: Path = Path("
         DataError: columns are missing, the table is damaged or has no rows, or `on_error` is `fail` and a row cannot be predicted.
 
     """
-    if isinstance(wish.to, Path):
-        check_name(wish.to)
+    if isinstance(options.to, Path):
+        check_name(options.to)
     run = runs.find(which, output)
     loaded = Loaded(run)
     data = loaded.experiment.data
     beside = data.images if data.images is not None else table.resolve().parent
-    source = Source(open_table(table, data.missing_values), wish.images or beside, data.allow_outside, "--images")
+    source = Source(open_table(table, data.missing_values), options.images or beside, data.allow_outside, "--images")
     check_source(source, loaded.experiment)
     say("Table checked; starting TensorFlow.")
     loaded.start()
-    return predict_source(loaded, source, wish, say=say)
+    return predict_source(loaded, source, options, say=say)
 
 
-def predict_source(loaded: Loaded, source: Source, wish: Wish, *, say: Say = lambda _: None) -> Predicted:
+def predict_source(loaded: Loaded, source: Source, options: PredictOptions, *, say: Say = lambda _: None) -> Predicted:
     """Every row of a table that was checked, with a run that was started; raises as `predict` does."""
     done, watch, scoring = Predicted(loaded.run), loaded.watch(source), Scoring(loaded)
-    with _opened(wish) as file:
+    with _opened(options) as file:
         for answer in loaded.answers(source, watch):
-            frame = loaded.frame(answer, source, proba=wish.proba, on_error=wish.on_error)
+            frame = loaded.frame(answer, source, proba=options.proba, on_error=options.on_error)
             file.add(frame)
             refused = answer.piece.refused()
             done.rows += len(answer.piece)
@@ -96,18 +98,18 @@ def predict_source(loaded: Loaded, source: Source, wish: Wish, *, say: Say = lam
 
 
 @contextmanager
-def _opened(wish: Wish) -> Iterator[PredictionFile]:
+def _opened(options: PredictOptions) -> Iterator[PredictionFile]:
     """The file, or the stream; what may still fail is written to a stream only once it is whole."""
-    if isinstance(wish.to, Path):
-        with prediction_file(wish.to) as file:
+    if isinstance(options.to, Path):
+        with prediction_file(options.to) as file:
             yield file
-    elif wish.on_error == "fail":
+    elif options.on_error == "fail":
         with tempfile.TemporaryFile() as kept:
             yield CsvPredictions(kept)
             kept.seek(0)
-            shutil.copyfileobj(kept, wish.to)
+            shutil.copyfileobj(kept, options.to)
     else:
-        yield CsvPredictions(wish.to)
+        yield CsvPredictions(options.to)
 
 
 class Scoring:
