@@ -21,7 +21,7 @@ from mmtrain.data import encode
 from mmtrain.errors import ConfigError, RunError
 from mmtrain.export import FORMATS, check, contract
 from mmtrain.export.alone import by_arrays
-from mmtrain.export.base import Material, check_options, plain_names
+from mmtrain.export.base import ExportableModel, check_options, plain_names
 from mmtrain.export.check import Change
 from mmtrain.fusion import fusions
 from mmtrain.model.assemble import assemble
@@ -284,9 +284,9 @@ def test_quantization_tells_its_size_and_what_it_costs(name, quantize, tolerance
 def test_int8_is_calibrated_with_training_rows_only(run, tmp_path, monkeypatch):
     seen = []
 
-    def write(material, path, quantize):
-        seen.extend(material.calibration)
-        return FORMATS["litert"].write(material, path, quantize)
+    def write(exportable, path, quantize):
+        seen.extend(exportable.calibration)
+        return FORMATS["litert"].write(exportable, path, quantize)
 
     monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], file="model.tflite", write=write, name="litert"))
     export(str(run.folder), ExportOptions("onnx", "int8", folder=tmp_path / "out", force=True))
@@ -299,11 +299,11 @@ def test_int8_is_calibrated_with_training_rows_only(run, tmp_path, monkeypatch):
 # The check
 
 
-def backwards(material, path, quantize):
+def backwards(exportable, path, quantize):
     """Writes another network than the one it was given: what is healthy is not."""
-    head = material.predictor.get_layer("target_healthy")
+    head = exportable.predictor.get_layer("target_healthy")
     head.set_weights([-weight for weight in head.get_weights()])
-    return WRITE(material, path, quantize)
+    return WRITE(exportable, path, quantize)
 
 
 WRITE = FORMATS["onnx"].write
@@ -490,8 +490,8 @@ def test_every_fusion_of_every_branch_converts(name, method, everything, tmp_pat
     found = ready(everything, [f"fusion.method={method}"])
     predictor = assemble(found.experiment, found.fitted).predictor
     labels = contract.labels("encoded", found.fitted)
-    material = Material(tmp_path, None, found.fitted, predictor, dict(zip(labels, labels, strict=True)), {"healthy": "healthy"})
-    FORMATS[name].write(material, tmp_path / FORMATS[name].file, "")
+    exportable = ExportableModel(tmp_path, None, found.fitted, predictor, dict(zip(labels, labels, strict=True)), {"healthy": "healthy"})
+    FORMATS[name].write(exportable, tmp_path / FORMATS[name].file, "")
     check.give_runner(FORMATS[name], tmp_path)
     rows = np.arange(len(found.arrays))
     expected = saved.predict(predictor, found.arrays, rows)
@@ -505,13 +505,15 @@ def test_layer_that_a_format_lacks_is_told_in_words(run, tmp_path, monkeypatch, 
     import keras
     import tensorflow as tf
 
-    def write(material, path, quantize):
-        inputs = {tensor.name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name) for tensor in material.predictor.inputs}
-        answers = material.predictor(inputs)
+    def write(exportable, path, quantize):
+        inputs = {
+            tensor.name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name) for tensor in exportable.predictor.inputs
+        }
+        answers = exportable.predictor(inputs)
         answers["healthy"] = keras.layers.Lambda(lambda given: tf.cast(tf.strings.length(tf.strings.as_string(given)), tf.float32))(
             answers["healthy"]
         )
-        return WRITE(replace(material, predictor=keras.Model(inputs, answers)), path, quantize)
+        return WRITE(replace(exportable, predictor=keras.Model(inputs, answers)), path, quantize)
 
     monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], write=write))
     with pytest.raises(RunError) as caught:

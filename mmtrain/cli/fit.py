@@ -12,7 +12,7 @@ from mmtrain.cli.options import Code, Json, Output, Quiet, Set, read_first
 if TYPE_CHECKING:
     from mmtrain.runs import Run
     from mmtrain.training.interruption import Interrupted
-    from mmtrain.workflows.train import Fitted
+    from mmtrain.workflows.train import Trained
 
 
 def command(
@@ -83,7 +83,7 @@ def _one_of(config: Path | None, resume_run: str | None, overrides: list[str] | 
         raise UsageError(Problem("mmtrain fit", what, "To change the experiment, train anew: mmtrain fit RUN/config.yaml --set ..."))
 
 
-def _result(done: Fitted, *, as_json: bool, quiet: bool) -> None:
+def _result(done: Trained, *, as_json: bool, quiet: bool) -> None:
     from mmtrain.cli.show import note, number, out, print_json
     from mmtrain.reports.decisions import told
 

@@ -31,11 +31,11 @@ def frame(
     for key, target in targets.items():
         if key in truths:
             columns[f"{_prefix(key, targets)}truth"] = target.spoken(truths[key])
-        columns |= answers(key, targets, decisions or Decisions(), predictions[key])
+        columns |= prediction_columns(key, targets, decisions or Decisions(), predictions[key])
     return pd.DataFrame(columns)
 
 
-def answers(
+def prediction_columns(
     key: str, targets: Mapping[str, FittedTarget], decisions: Decisions, prediction: Array, *, probabilities: bool = True
 ) -> dict[str, Array]:
     """The columns of one of the targets: its prediction in the words of the table, if wanted the probabilities, and what was decided."""

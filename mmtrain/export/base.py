@@ -24,7 +24,7 @@ HALF = 1e-2
 
 
 @dataclass(frozen=True)
-class Material:
+class ExportableModel:
     """What an export is made of. `predictor` computes in float32, whatever the training did."""
 
     source: Path
@@ -53,8 +53,8 @@ class Format:
     """What `write` makes in the export's folder."""
     tolerances: Mapping[str, float | None]
     """Largest difference from `predict` by quantization, `""` being none; None where the scores alone judge."""
-    write: Callable[[Material, Path, str], dict[str, Any]]
-    """`write(material, path, quantize)` makes the file and returns facts for the signature. Raises RunError."""
+    write: Callable[[ExportableModel, Path, str], dict[str, Any]]
+    """`write(exportable, path, quantize)` makes the file and returns facts for the signature. Raises RunError."""
     run: Callable[[Path, Mapping[str, Array]], dict[str, Array]]
     """`run(path, inputs)` gives the outputs of that file, in a fresh process, by the program beside it. Raises RunError."""
     usage: str

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from mmtrain.errors import Problem, RunError
-from mmtrain.export.base import Material
+from mmtrain.export.base import ExportableModel
 from mmtrain.layers.start import unheard
 
 
@@ -37,19 +37,19 @@ def _in_float32(config: Any) -> Any:
     return {key: _in_float32(value) for key, value in config.items()}
 
 
-def frozen(material: Material) -> Any:
-    """The predictor as a concrete function: inputs in the order of `material.inputs`, a list of outputs, weights as constants.
+def frozen(exportable: ExportableModel) -> Any:
+    """The predictor as a concrete function: inputs in the order of `exportable.inputs`, a list of outputs, weights as constants.
 
     Both converters trip over what is not a constant: tf2onnx takes a captured tensor for an input, LiteRT's calibration
     cannot read variables. TensorFlow has no public name for this freezing; tf2onnx imports it from the same place.
     """
-    tensors = {tensor.name: tensor for tensor in material.predictor.inputs}
-    signature = [tf.TensorSpec(tensors[key].shape, tensors[key].dtype, name=name) for key, name in material.inputs.items()]
+    tensors = {tensor.name: tensor for tensor in exportable.predictor.inputs}
+    signature = [tf.TensorSpec(tensors[key].shape, tensors[key].dtype, name=name) for key, name in exportable.inputs.items()]
 
     @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
     def predict(*given: Any) -> list[Any]:
-        found = material.predictor(dict(zip(material.inputs, given, strict=True)), training=False)
-        return [tf.identity(found[key]) for key in material.outputs]
+        found = exportable.predictor(dict(zip(exportable.inputs, given, strict=True)), training=False)
+        return [tf.identity(found[key]) for key in exportable.outputs]
 
     return convert_variables_to_constants_v2(predict.get_concrete_function())
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from mmtrain.export.alone import by_json
-from mmtrain.export.base import EXACT, Format, Material
+from mmtrain.export.base import EXACT, ExportableModel, Format
 
 
-def write(material: Material, path: Path, quantize: str) -> dict[str, Any]:  # noqa: ARG001
+def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, Any]:  # noqa: ARG001
     """A copy, byte for byte."""
-    shutil.copyfile(material.source, path)
+    shutil.copyfile(exportable.source, path)
     return {"bytes": path.stat().st_size}
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmtrain.export.alone import by_arrays
-from mmtrain.export.base import EXACT, HALF, Array, Format, Material
+from mmtrain.export.base import EXACT, HALF, Array, ExportableModel, Format
 
 IN_FLOAT = (
     "ADD BATCH_MATMUL CAST CONCATENATION DIV EQUAL EXP GREATER LESS LOGISTIC MAXIMUM MEAN MINIMUM MUL NOT_EQUAL ONE_HOT "
@@ -22,34 +22,34 @@ IN_FLOAT = (
 them the predictions of small networks were ten times as far off; more than 256 categories would even become each other."""
 
 
-def write(material: Material, path: Path, quantize: str) -> dict[str, Any]:
+def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, Any]:
     """Write the model; `bytes` of it and of the float32 one. Raises RunError when it cannot be converted."""
     from mmtrain.export.frozen import converting
 
     with converting("litert"), tempfile.TemporaryDirectory() as folder:
-        _save(material, folder)
+        _save(exportable, folder)
         plain = _converter(folder).convert()
         model = plain
         if quantize == "float16":
             model = _in_16_bits(_converter(folder))
         if quantize == "int8":
-            model = _in_8_bits(_converter(folder), material)
+            model = _in_8_bits(_converter(folder), exportable)
         path.write_bytes(model)
     return {"bytes": len(model), "float32_bytes": len(plain)}
 
 
-def _save(material: Material, folder: str) -> None:
+def _save(exportable: ExportableModel, folder: str) -> None:
     """The frozen network as a SavedModel, whose one signature has the plain names."""
     import tensorflow as tf
 
     from mmtrain.export.frozen import frozen
 
-    network = frozen(material)
+    network = frozen(exportable)
     signature = [tf.TensorSpec(tensor.shape, tensor.dtype, tensor.op.name) for tensor in network.inputs]
 
     @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
     def predict(*given: Any) -> dict[str, Any]:
-        return dict(zip(material.outputs.values(), network(*given), strict=True))
+        return dict(zip(exportable.outputs.values(), network(*given), strict=True))
 
     # Without gradients: those of some activations hold on to constants, which cannot be saved, and none is needed.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
@@ -70,13 +70,13 @@ def _in_16_bits(converter: Any) -> Any:
     return converter.convert()
 
 
-def _in_8_bits(converter: Any, material: Material) -> Any:
+def _in_8_bits(converter: Any, exportable: ExportableModel) -> Any:
     """Through the quantization debugger, the one way to say what is to stay in float."""
     import tensorflow as tf
 
     def rows() -> Iterator[dict[str, Array]]:
-        for row in material.calibration:
-            yield {material.inputs[key]: values for key, values in row.items()}
+        for row in exportable.calibration:
+            yield {exportable.inputs[key]: values for key, values in row.items()}
 
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = rows

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmtrain.export.alone import by_arrays
-from mmtrain.export.base import EXACT, HALF, Array, Format, Material
+from mmtrain.export.base import EXACT, HALF, Array, ExportableModel, Format
 
 OPSET = 18
 """Of December 2022; every runtime of today reads it."""
@@ -20,14 +20,14 @@ IN_8_BITS = ["Conv", "MatMul", "Gemm"]
 """What holds the weights and takes the time; everything else stays float32."""
 
 
-def write(material: Material, path: Path, quantize: str) -> dict[str, Any]:
+def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, Any]:
     """Write the model; `bytes` of it and of the float32 one. Raises RunError when it cannot be converted."""
     from mmtrain.export.frozen import converting
 
     with converting("onnx"):
         import onnx
 
-        model = _converted(material)
+        model = _converted(exportable)
         onnx.checker.check_model(model, full_check=True)
         plain = model.ByteSize()
         if quantize == "float16":
@@ -35,21 +35,21 @@ def write(material: Material, path: Path, quantize: str) -> dict[str, Any]:
 
             model = convert_float_to_float16(model, keep_io_types=True)
         if quantize == "int8":
-            model = _in_8_bits(model, material)
+            model = _in_8_bits(model, exportable)
         onnx.save(model, path)
     return {"opset": OPSET, "bytes": path.stat().st_size, "float32_bytes": plain}
 
 
-def _converted(material: Material) -> Any:
+def _converted(exportable: ExportableModel) -> Any:
     """The ONNX model with plain names and any number of rows."""
     import tf2onnx
 
     from mmtrain.export.frozen import frozen
 
-    function = frozen(material)
+    function = frozen(exportable)
     inputs = [tensor.name for tensor in function.inputs]
     outputs = [tensor.name for tensor in function.outputs]
-    names = dict(zip(inputs + outputs, [*material.inputs.values(), *material.outputs.values()], strict=True))
+    names = dict(zip(inputs + outputs, [*exportable.inputs.values(), *exportable.outputs.values()], strict=True))
     model, _ = tf2onnx.convert.from_graph_def(
         function.graph.as_graph_def(),
         input_names=inputs,
@@ -74,7 +74,7 @@ def _erfc(graph: Any, node: Any, name: str, _: Any) -> None:
     graph.make_node("Sub", [one.output[0], error.output[0]], name=name, outputs=node.output, shapes=shapes, dtypes=types)
 
 
-def _in_8_bits(model: Any, material: Material) -> Any:
+def _in_8_bits(model: Any, exportable: ExportableModel) -> Any:
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
@@ -82,11 +82,11 @@ def _in_8_bits(model: Any, material: Material) -> Any:
         """One row after the other, by the names of the export."""
 
         def __init__(self) -> None:
-            self.rows = iter(material.calibration)
+            self.rows = iter(exportable.calibration)
 
         def get_next(self) -> Mapping[str, Array] | None:
             row = next(self.rows, None)
-            return None if row is None else {material.inputs[key]: values for key, values in row.items()}
+            return None if row is None else {exportable.inputs[key]: values for key, values in row.items()}
 
     with tempfile.TemporaryDirectory() as folder:
         plain, small = Path(folder, "plain.onnx"), Path(folder, "small.onnx")

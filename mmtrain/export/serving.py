@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from mmtrain.data.encode import Fitted
-from mmtrain.export.base import EXACT, Array, Format, Material
+from mmtrain.export.base import EXACT, Array, ExportableModel, Format
 
 
-def write(material: Material, path: Path, quantize: str) -> dict[str, Any]:  # noqa: ARG001
+def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, Any]:  # noqa: ARG001
     """Write the folder; `bytes` of all its files, and what `status` may say of a picture."""
     from mmtrain.export import saved_model
     from mmtrain.layers.pictures import STATUS
 
-    saved_model.write(material.whole, material.fitted, path)
+    saved_model.write(exportable.whole, exportable.fitted, path)
     return {"bytes": sum(file.stat().st_size for file in path.rglob("*") if file.is_file()), "status": list(STATUS.values())}
 
 

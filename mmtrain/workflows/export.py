@@ -17,7 +17,7 @@ from mmtrain.data.pictures.store import Progress, Say
 from mmtrain.errors import Problem, UsageError
 from mmtrain.export import FORMATS, check, contract, serving
 from mmtrain.export.alone import as_json
-from mmtrain.export.base import Array, Format, Inputs, Material, check_options, plain_names
+from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, plain_names
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
 from mmtrain.workflows.evaluate import opened
@@ -121,37 +121,37 @@ def _written(subject: _Subject, chosen: Format, options: ExportOptions, folder: 
     whole = saved.whole(subject.run / "model.keras")
     original = saved.parts(whole)[1]
     expected = saved.predict(original, subject.arrays, subject.checked)
-    material = _material(subject, chosen, whole, original)
-    facts = chosen.write(material, folder / chosen.file, options.quantize)
+    exportable = _exportable(subject, chosen, whole, original)
+    facts = chosen.write(exportable, folder / chosen.file, options.quantize)
     check.give_runner(chosen, folder)
-    inputs = contract.tensors(chosen.inputs, subject.fitted, material.inputs)
+    inputs = contract.tensors(chosen.inputs, subject.fitted, exportable.inputs)
     example = {tensor.name: tensor.example for tensor in inputs}
     if chosen.inputs == "encoded":
         np.savez(folder / "example.npz", allow_pickle=False, **example)
         (folder / "columns.json").write_text(subject.fitted.model_dump_json(indent=1) + "\n", encoding="utf-8")
     else:
         (folder / "example.json").write_text(as_json(example), encoding="utf-8")
-    signature = _signature(subject, chosen, options.quantize, material, facts)
+    signature = _signature(subject, chosen, options.quantize, exportable, facts)
     signature["inputs"] = [tensor.plain() for tensor in inputs]
     _write_json(folder / "signature.json", signature)  # for run.py
-    rows = _given(subject, chosen, material)
+    rows = _given(subject, chosen, exportable)
     found = chosen.run(folder / chosen.file, {name: np.concatenate([one, rows[name]]) for name, one in example.items()})
     for entry in signature["outputs"]:
         entry["example"] = contract.short(found[entry["name"]][:1])
-    signature["check"] = _checked(subject, chosen, options, material, expected, {name: values[1:] for name, values in found.items()})
+    signature["check"] = _checked(subject, chosen, options, exportable, expected, {name: values[1:] for name, values in found.items()})
     _write_json(folder / "signature.json", signature)
     (folder / "CONTRACT.md").write_text(contract.markdown(signature), encoding="utf-8")
     return signature
 
 
-def _material(subject: _Subject, chosen: Format, whole: Any, original: Any) -> Material:
+def _exportable(subject: _Subject, chosen: Format, whole: Any, original: Any) -> ExportableModel:
     """Models, names, and rows to calibrate with, for whoever writes the format."""
     from mmtrain.export.frozen import in_float32
 
     labels = contract.labels(chosen.inputs, subject.fitted)
     names = plain_names([*labels, *subject.fitted.targets])
     predictor = in_float32(original)
-    return Material(
+    return ExportableModel(
         source=subject.run / "model.keras",
         whole=whole,
         fitted=subject.fitted,
@@ -163,17 +163,17 @@ def _material(subject: _Subject, chosen: Format, whole: Any, original: Any) -> M
     )
 
 
-def _given(subject: _Subject, chosen: Format, material: Material) -> dict[str, Array]:
+def _given(subject: _Subject, chosen: Format, exportable: ExportableModel) -> dict[str, Array]:
     """The rows to check with, by the names of the export."""
     if chosen.inputs == "encoded":
         rows = subject.arrays.take(subject.checked)
     else:
         rows = check.raw_rows(subject.experiment, subject.fitted, only(subject.data, subject.checked).table)
         check.check_pictures(subject.fitted, rows, {key: present[subject.checked] for key, present in subject.arrays.present.items()})
-    return {name: rows[label] for label, name in material.inputs.items()}
+    return {name: rows[label] for label, name in exportable.inputs.items()}
 
 
-def _signature(subject: _Subject, chosen: Format, quantize: str, material: Material, facts: dict[str, Any]) -> dict[str, Any]:
+def _signature(subject: _Subject, chosen: Format, quantize: str, exportable: ExportableModel, facts: dict[str, Any]) -> dict[str, Any]:
     """signature.json as far as it is known before the check."""
     fitted = subject.fitted
     return {
@@ -183,18 +183,23 @@ def _signature(subject: _Subject, chosen: Format, quantize: str, material: Mater
         "file": chosen.file,
         "usage": chosen.usage,
         **facts,
-        "run": {"name": str(subject.run), "model_sha256": runs.file_hash(material.source)},
+        "run": {"name": str(subject.run), "model_sha256": runs.file_hash(exportable.source)},
         "versions": {**versions(), **{name: version(name) for name in chosen.versions}},
         "written": runs.now(),
         "inputs": [],
         "outputs": serving.outputs(fitted)
         if chosen.served
-        else [contract.output(key, name, fitted.targets[key]) for key, name in material.outputs.items()],
+        else [contract.output(key, name, fitted.targets[key]) for key, name in exportable.outputs.items()],
     }
 
 
 def _checked(
-    subject: _Subject, chosen: Format, options: ExportOptions, material: Material, expected: dict[str, Array], outputs: dict[str, Array]
+    subject: _Subject,
+    chosen: Format,
+    options: ExportOptions,
+    exportable: ExportableModel,
+    expected: dict[str, Array],
+    outputs: dict[str, Array],
 ) -> dict[str, Any]:
     """The figures of the check. Raises RunError when the export is not what it ought to be."""
     targets = subject.fitted.targets
@@ -202,9 +207,9 @@ def _checked(
         found = serving.answers(subject.fitted, outputs)
         expected = {key: target.probabilities(expected[key]) if target.columns else expected[key] for key, target in targets.items()}
     else:
-        found = {key: outputs[name] for key, name in material.outputs.items()}
+        found = {key: outputs[name] for key, name in exportable.outputs.items()}
     largest = check.largest_difference(subject.fitted, expected, found)
-    allowed = check.tolerance(chosen, options.quantize, subject.fitted, mixed=material.mixed)
+    allowed = check.tolerance(chosen, options.quantize, subject.fitted, mixed=exportable.mixed)
     check.check_difference(largest, allowed, chosen.label(options.quantize))
     truths = {key: truth[subject.checked] for key, truth in subject.arrays.targets.items()}
     changed = check.changes(subject.experiment, subject.fitted, truths, expected, found) if options.quantize else []

@@ -24,7 +24,7 @@ from mmtrain.training.lock import held
 from mmtrain.workflows.build import build
 from mmtrain.workflows.examine import checked
 from mmtrain.workflows.prepare import Prepared, recorded_data, strata
-from mmtrain.workflows.train import Fitted, state_kept, train
+from mmtrain.workflows.train import Trained, state_kept, train
 from mmtrain.workflows.versions import versions
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Onlookers:
     """Sentences."""
 
 
-def fit(path: Path, *, overrides: Iterable[str] = (), output: Path = Path("runs"), onlookers: Onlookers | None = None) -> Fitted:
+def fit(path: Path, *, overrides: Iterable[str] = (), output: Path = Path("runs"), onlookers: Onlookers | None = None) -> Trained:
     """Train the experiment in the file at `path`; everything is checked before the run folder is made.
 
     Raises ConfigError and DataError with every problem found, RunError when the training fails, Interrupted on SIGINT or SIGTERM.
@@ -93,7 +93,7 @@ def made_callbacks(experiment: Experiment, path: Path, overrides: Iterable[str] 
     return made(experiment, path, overrides)
 
 
-def resume(which: str | None, *, output: Path = Path("runs"), onlookers: Onlookers | None = None) -> Fitted:
+def resume(which: str | None, *, output: Path = Path("runs"), onlookers: Onlookers | None = None) -> Trained:
     """Go on with a run that was interrupted or killed, from its newest whole checkpoint, as if it had never stopped.
 
     Raises UsageError for a run that is finished, has nothing to go on from, or that another process is training, DataError when its
@@ -104,7 +104,7 @@ def resume(which: str | None, *, output: Path = Path("runs"), onlookers: Onlooke
         return _resume(run, onlookers or Onlookers())
 
 
-def _resume(run: Run, told: Onlookers) -> Fitted:
+def _resume(run: Run, told: Onlookers) -> Trained:
     checkpoint = resumable(run, told.say)
     experiment = config.load(run / "config.yaml")
     data, parts = recorded_data(run, experiment, progress=told.progress, say=told.say, exactly=True)

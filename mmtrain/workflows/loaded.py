@@ -18,10 +18,10 @@ from mmtrain.data.changes.statistics import Statistics
 from mmtrain.data.changes.watch import Watch
 from mmtrain.data.encode import Array
 from mmtrain.data.tables.frame_table import FrameTable
-from mmtrain.data.tables.pieces import Cells, Piece, Pieces, Source, check_source
+from mmtrain.data.tables.pieces import Piece, Pieces, RawPiece, Source, check_source
 from mmtrain.data.tables.problems import too_few_rows
 from mmtrain.errors import DataError, Problem
-from mmtrain.evaluation.predictions import answers
+from mmtrain.evaluation.predictions import prediction_columns
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run, find
 from mmtrain.threads import in_threads
@@ -46,7 +46,7 @@ def load(run: str | Path | None = None, *, output: str | Path = "runs") -> Loade
 
 
 @dataclass(frozen=True)
-class Answer:
+class PredictedPiece:
     """A piece of a table and its predictions, per target and row, also of rows that are refused."""
 
     piece: Piece
@@ -125,7 +125,7 @@ class Loaded:
         )
         check_source(source, self.experiment)
         watch = self.watch(source)
-        parts = [self.frame(answer, source, proba=proba, on_error=on_error) for answer in self.answers(source, watch)]
+        parts = [self.frame(piece, source, proba=proba, on_error=on_error) for piece in self.predicted_pieces(source, watch)]
         result = pd.concat(parts, ignore_index=True)
         result.index = frame.index[result["row"]]
         result.attrs["drift"] = [str(drift) for drift in watch.drifts()]
@@ -136,7 +136,7 @@ class Loaded:
         headers = {key: column.column for key, column in self.experiment.inputs.items()}
         return Watch(self.fitted.columns, headers, self.statistics, setting=source.setting)
 
-    def answers(self, source: Source, watch: Watch) -> Iterator[Answer]:
+    def predicted_pieces(self, source: Source, watch: Watch) -> Iterator[PredictedPiece]:
         """A table of any size, piece by piece, in order; several are decoded, encoded and predicted at a time.
 
         `source` was checked by `check_source`. Raises DataError for a damaged file, or a table without rows.
@@ -146,22 +146,22 @@ class Loaded:
         pieces = ready.pieces
         made = pieces.maker(source)
 
-        def answer(cells: Cells) -> Answer:
+        def predict_piece(cells: RawPiece) -> PredictedPiece:
             piece = made(cells)
-            return Answer(piece, _predicted(piece, ready))
+            return PredictedPiece(piece, _predicted(piece, ready))
 
         # The network is not a stage of its own: it leaves a core idle here and there, which another piece then uses.
-        with closing(in_threads(answer, pieces.cells(source), most=pieces.workers)) as coming:
-            for answered in coming:
-                count += len(answered.piece)
-                watch.add(answered.piece)
-                yield answered
+        with closing(in_threads(predict_piece, pieces.cells(source), most=pieces.workers)) as coming:
+            for one in coming:
+                count += len(one.piece)
+                watch.add(one.piece)
+                yield one
         if not count:
             raise DataError(too_few_rows(source.file.path.name, 0, 0, "", least=1))
 
-    def frame(self, answer: Answer, source: Source, *, proba: bool, on_error: OnError) -> pd.DataFrame:
+    def frame(self, predicted: PredictedPiece, source: Source, *, proba: bool, on_error: OnError) -> pd.DataFrame:
         """What a person gets of one piece; raises DataError for refused cells where `on_error` is `fail`."""
-        piece, targets = answer.piece, self.fitted.targets
+        piece, targets = predicted.piece, self.fitted.targets
         refused = piece.refused()
         if on_error == "fail" and refused.any():
             raise DataError(refusals(piece, source))
@@ -170,7 +170,7 @@ class Loaded:
         if identity is not None and identity.column in piece.cells:
             columns["id"] = piece.cells[identity.column].fillna("")
         for key in targets:
-            for name, values in answers(key, targets, self.decisions, answer.predictions[key], probabilities=proba).items():
+            for name, values in prediction_columns(key, targets, self.decisions, predicted.predictions[key], probabilities=proba).items():
                 columns[name] = _blanked(values, refused)
         columns["status"] = pd.array(piece.status(), dtype="str")
         frame = pd.DataFrame(columns)

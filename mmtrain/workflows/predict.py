@@ -26,7 +26,7 @@ from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, c
 from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.runs import Run
 from mmtrain.workflows.decide import with_decisions
-from mmtrain.workflows.loaded import Answer, Loaded, OnError
+from mmtrain.workflows.loaded import Loaded, OnError, PredictedPiece
 from mmtrain.workflows.prepare import group_codes
 
 
@@ -84,14 +84,14 @@ def predict_source(loaded: Loaded, source: Source, options: PredictOptions, *, s
     """Every row of a table that was checked, with a run that was started; raises as `predict` does."""
     done, watch, scoring = Predicted(loaded.run), loaded.watch(source), Scoring(loaded)
     with _opened(options) as file:
-        for answer in loaded.answers(source, watch):
-            frame = loaded.frame(answer, source, proba=options.proba, on_error=options.on_error)
+        for predicted in loaded.predicted_pieces(source, watch):
+            frame = loaded.frame(predicted, source, proba=options.proba, on_error=options.on_error)
             file.add(frame)
-            refused = answer.piece.refused()
-            done.rows += len(answer.piece)
+            refused = predicted.piece.refused()
+            done.rows += len(predicted.piece)
             done.refused += int(refused.sum())
-            done.remarked += int((answer.piece.remarked() & ~refused).sum())
-            scoring.add(answer)
+            done.remarked += int((predicted.piece.remarked() & ~refused).sum())
+            scoring.add(predicted)
     done.drifts = watch.drifts()
     done.results = scoring.results(source.file.path, say)
     return done
@@ -127,20 +127,20 @@ class Scoring:
         self._predictions: dict[str, list[Array]] = {}
         self._answered: set[str] = set()
 
-    def add(self, answer: Answer) -> None:
+    def add(self, predicted: PredictedPiece) -> None:
         """One piece; rows that are refused are not scored."""
-        usable = ~answer.piece.refused()
+        usable = ~predicted.piece.refused()
         answered = False
         for key, target in self._fitted.targets.items():
-            cells = {header: answer.piece.cells[header] for header in self._headers[key] if header in answer.piece.cells}
+            cells = {header: predicted.piece.cells[header] for header in self._headers[key] if header in predicted.piece.cells}
             if len(cells) == len(self._headers[key]):
                 answered = True
                 self._truths.setdefault(key, []).append(target.truth(cells)[usable])
-                self._predictions.setdefault(key, []).append(answer.predictions[key][usable])
+                self._predictions.setdefault(key, []).append(predicted.predictions[key][usable])
                 if any(column.notna().any() for column in cells.values()):
                     self._answered.add(key)
-        if answered and self._group is not None and self._group.column in answer.piece.cells:
-            self._groups.append(answer.piece.cells[self._group.column][usable])
+        if answered and self._group is not None and self._group.column in predicted.piece.cells:
+            self._groups.append(predicted.piece.cells[self._group.column][usable])
 
     def results(self, table: Path, say: Say) -> dict[str, TargetScores]:
         """Scores as `evaluate --data` gives them; none of columns without an answer, nor of the table that was trained on."""

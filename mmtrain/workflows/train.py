@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class Trained:
     """What a training leaves behind."""
 
     run: Run
@@ -33,11 +33,11 @@ class Fitted:
     """What was fitted on validation rows for the best model."""
 
 
-def train(run: Run, material: Material, watch: Watcher, checkpoint: str | None = None, callbacks: Sequence[Named] = ()) -> Fitted:
+def train(run: Run, material: Material, watch: Watcher, checkpoint: str | None = None, callbacks: Sequence[Named] = ()) -> Trained:
     """Train, from `checkpoint` on if given, and save the best model whatever happens; Ctrl-C is gentle until all is written."""
     with Interruption(lambda times: watch(StopAsked(times))) as interruption:
         ended, decisions = trained(run, material, _watchers(run, material, watch, callbacks, interruption), checkpoint, interruption)
-    return Fitted(run, ended, material.experiment.training.early_stopping.monitor, decisions)
+    return Trained(run, ended, material.experiment.training.early_stopping.monitor, decisions)
 
 
 def trained(

@@ -19,7 +19,7 @@ from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.errors import Problem, RunError
 
 IntArray = npt.NDArray[np.int64]
-Cells: TypeAlias = "Sequence[Any] | npt.NDArray[Any] | pd.Series[Any]"  # one text per row of the table
+TextPerRow: TypeAlias = "Sequence[Any] | npt.NDArray[Any] | pd.Series[Any]"
 HEADER = ("row", "id", "part")
 CONFORMAL = "conformal"
 EVERY_PART = (*PARTS, CONFORMAL)
@@ -73,7 +73,7 @@ class PartSummary:
     """Rows of each class of the whole table, in the order of their text; empty where there are no classes."""
 
 
-def summarise(parts: Parts, *, labels: Cells | None = None, groups: Cells | None = None) -> tuple[PartSummary, ...]:
+def summarise(parts: Parts, *, labels: TextPerRow | None = None, groups: TextPerRow | None = None) -> tuple[PartSummary, ...]:
     """What each part holds, with the classes and groups of its rows, if they have any."""
     total = sum(len(positions) for _, positions in parts.items())
     label_codes, label_names = pd.factorize(np.asarray(labels if labels is not None else (), dtype=object), sort=True)
@@ -98,7 +98,7 @@ class WrittenSplit:
     """Text, empty where the table has no id column."""
 
 
-def to_csv(parts: Parts, rows: Sequence[int] | IntArray, ids: Cells | None = None) -> str:
+def to_csv(parts: Parts, rows: Sequence[int] | IntArray, ids: TextPerRow | None = None) -> str:
     """The text of `split.csv`; `rows` are the positions of the table's rows in its file."""
     table = pd.DataFrame({"row": np.asarray(rows, np.int64), "id": "" if ids is None else list(ids), "part": parts.names()})
     return table.to_csv(index=False, lineterminator="\n")

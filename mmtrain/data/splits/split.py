@@ -21,7 +21,7 @@ import pandas as pd
 
 from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.data.splits.dealing import IntArray, Tally, deal
-from mmtrain.data.splits.parts import Cells, Parts
+from mmtrain.data.splits.parts import Parts, TextPerRow
 from mmtrain.errors import DataError, Problem, listed
 
 __all__ = ["Method", "Parts", "Rows", "check_sound", "split"]
@@ -37,10 +37,10 @@ class Rows:
     """What a split may know of the rows: how many, and one text per row where there is such a column."""
 
     count: int
-    groups: Cells | None = None
-    labels: Cells | None = None
+    groups: TextPerRow | None = None
+    labels: TextPerRow | None = None
     """Classes; None where the target has none."""
-    given: Cells | None = None
+    given: TextPerRow | None = None
     """`train`, `validation` or `test`, for the method `column`."""
 
     def at(self, positions: IntArray) -> Rows:
@@ -185,7 +185,7 @@ def _as_given(rows: Rows, validation: float, test: float, seed: int) -> IntArray
     return codes
 
 
-def _given_codes(given: Cells, count: int) -> IntArray:
+def _given_codes(given: TextPerRow, count: int) -> IntArray:
     codes = pd.Index(PARTS).get_indexer(pd.Index(np.asarray(given, dtype=object))).astype(np.int64)
     if len(codes) != count or (codes < 0).any():
         raise ValueError(f"given must be one of {listed(PARTS, 'or')} for each of the {count} rows.")
@@ -210,7 +210,7 @@ def _given_problems(rows: Rows, codes: IntArray, test: float) -> list[Problem]:
     return problems
 
 
-def _coded(cells: Cells, count: int, name: str, *, in_order: bool = True) -> tuple[IntArray, tuple[str, ...]]:
+def _coded(cells: TextPerRow, count: int, name: str, *, in_order: bool = True) -> tuple[IntArray, tuple[str, ...]]:
     """Codes (rows,) and names; in the order of their text, or of their first row."""
     codes, names = pd.factorize(np.asarray(cells, dtype=object), sort=in_order)
     if len(codes) != count or (codes < 0).any():

@@ -41,7 +41,7 @@ class Source:
     """What a person changes to have another folder."""
 
 
-class Cells(NamedTuple):
+class RawPiece(NamedTuple):
     """Rows `start`, `start + 1`, ... of a table as texts, by header: inputs, and id, group and answers where the table has them."""
 
     start: int
@@ -106,20 +106,20 @@ class Pieces:
         self.workers = 2 if pictures else 4
         """How many pieces are worth making at once. Pictures of one piece keep all cores busy while they are decoded."""
 
-    def cells(self, source: Source) -> Iterator[Cells]:
+    def cells(self, source: Source) -> Iterator[RawPiece]:
         """The cells of a table that `check_source` has seen, in pieces. Raises DataError for a damaged file."""
         start = 0
         for cells in source.file.pieces(check_source(source, self._experiment), size=self.rows):
-            yield Cells(start, cells)
+            yield RawPiece(start, cells)
             start += len(next(iter(cells.values())))
 
-    def maker(self, source: Source) -> Callable[[Cells], Piece]:
+    def maker(self, source: Source) -> Callable[[RawPiece], Piece]:
         """What decodes and encodes the cells of this table."""
         pictured = any(isinstance(column, Image) for column in self._inputs.values())
         folder = ImageFolder(source.images, allow_outside=source.allow_outside) if pictured else None
         return lambda cells: self._piece(cells, folder)
 
-    def _piece(self, cells: Cells, folder: ImageFolder | None) -> Piece:
+    def _piece(self, cells: RawPiece, folder: ImageFolder | None) -> Piece:
         piece = Piece(cells.start, cells.texts)
         own = {key: cells.texts[column.column] for key, column in self._inputs.items()}
         if self._encode is not None:
