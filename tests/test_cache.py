@@ -17,7 +17,7 @@ from mmtrain.config import load, to_yaml
 from mmtrain.config.experiment import Cache
 from mmtrain.config.sizes import in_bytes, in_words
 from mmtrain.data.cache import COLUMNS, entries
-from mmtrain.data.encoded_column import Layout, Origin, encoded_column
+from mmtrain.data.encoded_column import ArrayLayout, Provenance, encoded_column
 from mmtrain.data.pictures.build import decoded
 from mmtrain.data.pictures.files import ImageFile
 from mmtrain.errors import ConfigError
@@ -60,8 +60,8 @@ def column(cache, *, age=0.0):
     rows = 2_000_000
     pieces = [(np.zeros((rows, 2), dtype=np.int32), np.ones((rows, 1), dtype=np.float32))]
     encoded_column(
-        Layout(rows, (2,), "int32"),
-        lambda: Origin({"table": "ab12"}, cache.parent / "patients.csv", "note"),
+        ArrayLayout(rows, (2,), "int32"),
+        lambda: Provenance({"table": "ab12"}, cache.parent / "patients.csv", "note"),
         lambda: (piece for piece in pieces),
         Cache(folder=cache),
     )

@@ -15,12 +15,12 @@ from tiny import two_blobs, write_experiment
 from mmtrain.config.experiment import Cache
 from mmtrain.data import cache as caches
 from mmtrain.data import encoded_column as rooms
-from mmtrain.data.encoded_column import Layout, Origin, encoded_column
+from mmtrain.data.encoded_column import ArrayLayout, Provenance, encoded_column
 from mmtrain.workflows.evaluate import evaluate
 from mmtrain.workflows.fit import fit, resume
 
 ROWS = 10
-LAYOUT = Layout(ROWS, (3,), "int32")
+LAYOUT = ArrayLayout(ROWS, (3,), "int32")
 VALUES = {"table": "ab12", "rows": "cd34", "missing_values": ("?",), "column": "ef56", "tensorflow": "2.21.0"}
 CODES = np.arange(ROWS * 3, dtype=np.int32).reshape(ROWS, 3)
 PRESENT = (np.arange(ROWS, dtype=np.float32) % 2)[:, None]
@@ -36,8 +36,8 @@ def every_column_is_large(monkeypatch):
     monkeypatch.setattr(rooms, "LEAST", 1)
 
 
-def origin(header="note", **values):
-    return lambda: Origin(VALUES | values, Path("patients.csv"), header)
+def provenance(header="note", **values):
+    return lambda: Provenance(VALUES | values, Path("patients.csv"), header)
 
 
 def pieces():
@@ -63,8 +63,8 @@ def mapped(array):
 
 
 def test_large_column_is_encoded_once_and_mapped(folder):
-    first = encoded_column(LAYOUT, origin(), pieces, Cache(folder=folder))
-    again = encoded_column(LAYOUT, origin(), never, Cache(folder=folder))
+    first = encoded_column(LAYOUT, provenance(), pieces, Cache(folder=folder))
+    again = encoded_column(LAYOUT, provenance(), never, Cache(folder=folder))
     for column in (first, again):
         assert_right(column)
         assert (mapped(column.codes), mapped(column.present), column.codes.flags.writeable, column.notice) == (True, True, False, "")
@@ -80,47 +80,47 @@ def test_small_column_stays_in_memory(folder, monkeypatch):
 
 
 def test_size_of_a_column_counts_codes_and_presence():
-    assert Layout(1_000_000, (30,), "int32").size == 124_000_000
-    assert Layout(1_000_000, (1,), "float32").size == 8_000_000
+    assert ArrayLayout(1_000_000, (30,), "int32").size == 124_000_000
+    assert ArrayLayout(1_000_000, (1,), "float32").size == 8_000_000
 
 
 @pytest.mark.parametrize(
     ("layout", "other"),
     [
-        (LAYOUT, origin(table="ff")),
-        (LAYOUT, origin(rows="ff")),
-        (LAYOUT, origin(missing_values=("?", "-"))),
-        (LAYOUT, origin(column="ff")),
-        (LAYOUT, origin(tensorflow="2.22.0")),
-        (LAYOUT, origin("story")),
-        (Layout(ROWS, (3,), "float32"), origin()),
+        (LAYOUT, provenance(table="ff")),
+        (LAYOUT, provenance(rows="ff")),
+        (LAYOUT, provenance(missing_values=("?", "-"))),
+        (LAYOUT, provenance(column="ff")),
+        (LAYOUT, provenance(tensorflow="2.22.0")),
+        (LAYOUT, provenance("story")),
+        (ArrayLayout(ROWS, (3,), "float32"), provenance()),
     ],
 )
 def test_whatever_codes_depend_on_gives_another_entry(folder, layout, other):
-    encoded_column(LAYOUT, origin(), pieces, Cache(folder=folder))
+    encoded_column(LAYOUT, provenance(), pieces, Cache(folder=folder))
     encoded_column(layout, other, pieces, Cache(folder=folder))
     assert len(list(folder.iterdir())) == 2
 
 
 def test_another_format_gives_another_entry(folder, monkeypatch):
-    encoded_column(LAYOUT, origin(), pieces, Cache(folder=folder))
+    encoded_column(LAYOUT, provenance(), pieces, Cache(folder=folder))
     monkeypatch.setattr(rooms, "VERSION", rooms.VERSION + 1)
-    encoded_column(LAYOUT, origin(), pieces, Cache(folder=folder))
+    encoded_column(LAYOUT, provenance(), pieces, Cache(folder=folder))
     assert len(list(folder.iterdir())) == 2
 
 
 def test_table_that_was_moved_finds_its_columns(folder):
-    encoded_column(LAYOUT, origin(), pieces, Cache(folder=folder))
-    moved = encoded_column(LAYOUT, lambda: Origin(VALUES, Path("elsewhere/new.csv"), "note"), never, Cache(folder=folder))
+    encoded_column(LAYOUT, provenance(), pieces, Cache(folder=folder))
+    moved = encoded_column(LAYOUT, lambda: Provenance(VALUES, Path("elsewhere/new.csv"), "note"), never, Cache(folder=folder))
     assert_right(moved)
 
 
 def test_column_in_use_is_new_again(folder):
-    encoded_column(LAYOUT, origin(), pieces, Cache(folder=folder))
+    encoded_column(LAYOUT, provenance(), pieces, Cache(folder=folder))
     (entry,) = folder.iterdir()
     for path in (*entry.iterdir(), entry):
         os.utime(path, (0, 0))
-    encoded_column(LAYOUT, origin(), never, Cache(folder=folder))
+    encoded_column(LAYOUT, provenance(), never, Cache(folder=folder))
     assert time.time() - caches.entries(folder)[0].used < 60
 
 
@@ -133,7 +133,7 @@ def test_encoding_that_fails_leaves_nothing(folder):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        encoded_column(LAYOUT, origin(), failing, Cache(folder=folder))
+        encoded_column(LAYOUT, provenance(), failing, Cache(folder=folder))
     assert list(folder.iterdir()) == []
 
 
@@ -142,7 +142,7 @@ def test_too_few_rows_are_a_bug_and_leave_nothing(folder):
         yield CODES[:4], PRESENT[:4]
 
     with pytest.raises(RuntimeError, match=r"^4 rows were encoded, the table has 10\.$"):
-        encoded_column(LAYOUT, origin(), short, Cache(folder=folder))
+        encoded_column(LAYOUT, provenance(), short, Cache(folder=folder))
     assert list(folder.iterdir()) == []
 
 
@@ -155,7 +155,7 @@ here.rooms.LEAST = 1
 def pieces():
     yield here.CODES[:4], here.PRESENT[:4]
     os.kill(os.getpid(), signal.SIGKILL)
-here.encoded_column(here.LAYOUT, here.origin(), pieces, Cache(folder=Path(sys.argv[1])))
+here.encoded_column(here.LAYOUT, here.provenance(), pieces, Cache(folder=Path(sys.argv[1])))
 """
 
 
@@ -166,7 +166,7 @@ def test_killed_build_does_not_count_and_is_removed_by_the_next(folder):
     for path in (*left.iterdir(), left):
         os.utime(path, (time.time() - 3600,) * 2)
     assert [(entry.kind, entry.state) for entry in caches.entries(folder)] == [(caches.COLUMNS, "unfinished")]
-    assert_right(encoded_column(LAYOUT, origin(), pieces, Cache(folder=folder)))
+    assert_right(encoded_column(LAYOUT, provenance(), pieces, Cache(folder=folder)))
     assert [entry.state for entry in caches.entries(folder)] == ["complete"]
 
 
@@ -175,10 +175,10 @@ def test_two_builders_at_once_do_no_harm(folder):
 
     def overtaken():
         yield CODES[:4], PRESENT[:4]
-        columns.append(encoded_column(LAYOUT, origin(), pieces, Cache(folder=folder)))
+        columns.append(encoded_column(LAYOUT, provenance(), pieces, Cache(folder=folder)))
         yield CODES[4:], PRESENT[4:]
 
-    columns.append(encoded_column(LAYOUT, origin(), overtaken, Cache(folder=folder)))
+    columns.append(encoded_column(LAYOUT, provenance(), overtaken, Cache(folder=folder)))
     assert len(columns) == 2
     for column in columns:
         assert_right(column)
@@ -187,11 +187,11 @@ def test_two_builders_at_once_do_no_harm(folder):
 
 @pytest.mark.parametrize("file", ["codes.npy", "present.npy"])
 def test_damaged_column_is_encoded_again(folder, file):
-    encoded_column(LAYOUT, origin(), pieces, Cache(folder=folder))
+    encoded_column(LAYOUT, provenance(), pieces, Cache(folder=folder))
     (entry,) = folder.iterdir()
     os.truncate(entry / file, 130)
-    assert_right(encoded_column(LAYOUT, origin(), pieces, Cache(folder=folder)))
-    assert_right(encoded_column(LAYOUT, origin(), never, Cache(folder=folder)))
+    assert_right(encoded_column(LAYOUT, provenance(), pieces, Cache(folder=folder)))
+    assert_right(encoded_column(LAYOUT, provenance(), never, Cache(folder=folder)))
 
 
 # No room
@@ -203,7 +203,7 @@ INSTEAD = (
 
 
 def test_column_above_the_budget_stays_in_memory(folder):
-    column = encoded_column(LAYOUT, origin(), pieces, Cache(folder=folder, disk=100))
+    column = encoded_column(LAYOUT, provenance(), pieces, Cache(folder=folder, disk=100))
     assert_right(column)
     assert column.notice == (
         "its encoded cells take 160 bytes and are not kept in the cache: `data.cache.disk` allows 100 bytes." + INSTEAD
@@ -215,7 +215,7 @@ def test_column_that_fills_the_disk_stays_in_memory(folder):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))  # the header of an array takes 128 bytes
     try:
-        column = encoded_column(LAYOUT, origin(), pieces, Cache(folder=folder))
+        column = encoded_column(LAYOUT, provenance(), pieces, Cache(folder=folder))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert_right(column)
@@ -225,7 +225,7 @@ def test_column_that_fills_the_disk_stays_in_memory(folder):
 
 def test_column_without_a_folder_stays_in_memory(folder):
     folder.write_text("a file")
-    column = encoded_column(LAYOUT, origin(), pieces, Cache(folder=folder))
+    column = encoded_column(LAYOUT, provenance(), pieces, Cache(folder=folder))
     assert_right(column)
     assert column.notice == f"its encoded cells take 160 bytes and are not kept in the cache: {folder} cannot be written." + INSTEAD
 

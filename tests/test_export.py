@@ -22,7 +22,7 @@ from mmtrain.errors import ConfigError, RunError
 from mmtrain.export import FORMATS, check, contract
 from mmtrain.export.alone import by_arrays
 from mmtrain.export.base import ExportableModel, check_options, plain_names
-from mmtrain.export.check import Change
+from mmtrain.export.check import ScoreChange
 from mmtrain.fusion import fusions
 from mmtrain.model.assemble import assemble
 from mmtrain.specs import Kind
@@ -345,7 +345,7 @@ def test_quantization_that_costs_too_much_is_removed_unless_forced(run, tmp_path
     ],
 )
 def test_fall_of_a_score_is_allowed_up_to_a_hundredth(score, before, after, too_much):
-    assert Change("y", score, before, after).too_much is too_much
+    assert ScoreChange("y", score, before, after).too_much is too_much
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, field_v
 
 from mmtrain.registry import Section
 
-Baseline = Literal["majority", "single_branch", "gradient_boosting"]
+BaselineKind = Literal["majority", "single_branch", "gradient_boosting"]
 
 
 def ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
@@ -73,7 +73,7 @@ class Evaluation(Section):
 
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Of every interval.")
     draws: PositiveInt = Field(1000, ge=100, description="How often rows, or groups of rows, are drawn anew for the intervals.")
-    baselines: tuple[Baseline, ...] = Field(
+    baselines: tuple[BaselineKind, ...] = Field(
         ("majority",),
         description="What stands beside the model. majority: someone who knows the training answers and looks at no column; single_branch: "
         "each branch trained alone, like the model; gradient_boosting: scikit-learn's, on the columns that are no images and no texts.",

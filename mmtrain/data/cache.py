@@ -30,7 +30,7 @@ MANIFEST = "manifest.txt"
 
 
 @dataclass(frozen=True)
-class Kind:
+class EntryKind:
     """What an entry can be."""
 
     name: str
@@ -47,8 +47,8 @@ class Kind:
         return MANIFEST, self.beside, self.array
 
 
-IMAGES = Kind("image store", "mmtrain image store", "pixels.npy", "unreadable.json")
-COLUMNS = Kind("encoded column", "mmtrain encoded column", "codes.npy", "present.npy")
+IMAGES = EntryKind("image store", "mmtrain image store", "pixels.npy", "unreadable.json")
+COLUMNS = EntryKind("encoded column", "mmtrain encoded column", "codes.npy", "present.npy")
 KINDS = (IMAGES, COLUMNS)
 
 MARGIN = 10**9
@@ -70,7 +70,7 @@ class Entry:
     """One folder of ours. `size` is in bytes as the disk counts them, `used` in seconds since 1970."""
 
     path: Path
-    kind: Kind
+    kind: EntryKind
     state: State
     size: int
     used: float
@@ -113,7 +113,7 @@ def _entries(cache: Path) -> Iterator[Entry]:
             yield Entry(folder, kind, "complete" if whole else "damaged", size, used)
 
 
-def manifest(folder: Path, kind: Kind) -> list[str]:
+def manifest(folder: Path, kind: EntryKind) -> list[str]:
     """The first lines of an entry's manifest: title, layout as JSON, source; empty where it is none of ours."""
     try:
         with (folder / MANIFEST).open(encoding="utf-8") as file:

@@ -20,7 +20,7 @@ from mmtrain.columns import AnyFittedColumn, FittedColumn, Weight
 from mmtrain.columns.numeric import numbers
 from mmtrain.config import Experiment
 from mmtrain.config.experiment import Cache
-from mmtrain.data.encoded_column import EncodedColumn, Layout, Origin, encoded_column
+from mmtrain.data.encoded_column import ArrayLayout, EncodedColumn, Provenance, encoded_column
 from mmtrain.data.pictures.store import ImageStore, Say
 from mmtrain.data.tables.table import Table
 from mmtrain.errors import Problem, RunError
@@ -193,7 +193,7 @@ def _encoded_cells(fitted: FittedColumn, key: str, table: Table, header: str, ca
             for _, found in encoded:
                 yield found[key], found[f"{key}_present"]
 
-    def origin() -> Origin:
+    def provenance() -> Provenance:
         import tensorflow as tf
 
         values = {
@@ -203,12 +203,12 @@ def _encoded_cells(fitted: FittedColumn, key: str, table: Table, header: str, ca
             "column": sha256(fitted.model_dump_json().encode()).hexdigest(),
             "tensorflow": tf.__version__,
         }
-        return Origin(values, table.path, header)
+        return Provenance(values, table.path, header)
 
-    layout = Layout(len(table), fitted.spec.shape, fitted.spec.dtype)
+    layout = ArrayLayout(len(table), fitted.spec.shape, fitted.spec.dtype)
     # What a user's own role does may change without a trace in its values, so its codes are not kept.
     ours = type(fitted).__module__.partition(".")[0] == __name__.partition(".")[0]
-    return encoded_column(layout, origin, pieces, cache if ours else None)
+    return encoded_column(layout, provenance, pieces, cache if ours else None)
 
 
 def read_fitted(values: Any) -> Fitted:

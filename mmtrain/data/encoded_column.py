@@ -48,7 +48,7 @@ LEAST = 16 * 10**6
 to write (measured on two cores)."""
 
 Array = np.ndarray[Any, Any]
-Pieces = Callable[[], "Generator[tuple[Array, Array]]"]
+EncodedPieces = Callable[[], "Generator[tuple[Array, Array]]"]
 """Codes and presence of every row, in the order of the rows; may be asked for again."""
 
 
@@ -63,7 +63,7 @@ class EncodedColumn:
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """What the codes of a column depend on, as plain values, and the table for a person to see."""
 
     values: Mapping[str, Any]
@@ -72,7 +72,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Layout:
+class ArrayLayout:
     """`shape` is without the rows."""
 
     rows: int
@@ -85,14 +85,14 @@ class Layout:
         return self.rows * (math.prod(self.shape) * np.dtype(self.dtype).itemsize + 4)
 
 
-def encoded_column(layout: Layout, origin: Callable[[], Origin], pieces: Pieces, cache: Cache | None) -> EncodedColumn:
+def encoded_column(layout: ArrayLayout, provenance: Callable[[], Provenance], pieces: EncodedPieces, cache: Cache | None) -> EncodedColumn:
     """The column from the cache, or encoded now; in memory where it is small, or where the cache has no room for it.
 
-    Without a `cache` it stays in memory. `origin` is asked for only where the column is large, as hashing a table takes time.
+    Without a `cache` it stays in memory. `provenance` is asked for only where the column is large, as hashing a table takes time.
     """
     if cache is None or layout.size < LEAST:
         return _in_memory(layout, pieces)
-    known = origin()
+    known = provenance()
     folder = cache.folder or cache_folder()
     name = sha256(_key(known, layout).encode()).hexdigest()
     if found := _opened(folder / name, layout):
@@ -108,11 +108,11 @@ def encoded_column(layout: Layout, origin: Callable[[], Origin], pieces: Pieces,
     return _in_memory(layout, pieces, _notice(layout, reason))
 
 
-def _key(origin: Origin, layout: Layout) -> str:
-    return json.dumps([VERSION, origin.header, origin.values, layout.rows, layout.shape, layout.dtype], sort_keys=True)
+def _key(provenance: Provenance, layout: ArrayLayout) -> str:
+    return json.dumps([VERSION, provenance.header, provenance.values, layout.rows, layout.shape, layout.dtype], sort_keys=True)
 
 
-def _notice(layout: Layout, reason: str) -> str:
+def _notice(layout: ArrayLayout, reason: str) -> str:
     return (
         f"its encoded cells take {in_words(layout.size)} and are not kept in the cache: {reason}. They stay in memory, until this run "
         "ends. To keep them, raise `data.cache.disk`, set `data.cache.folder` to another disk, or remove what is old with "
@@ -120,7 +120,7 @@ def _notice(layout: Layout, reason: str) -> str:
     )
 
 
-def _opened(folder: Path, layout: Layout) -> EncodedColumn | None:
+def _opened(folder: Path, layout: ArrayLayout) -> EncodedColumn | None:
     """The entry in `folder`; None when there is none, or a machine that went down has left a damaged one."""
     try:
         codes, present = (np.asarray(np.load(folder / name, mmap_mode="r")) for name in (COLUMNS.array, COLUMNS.beside))
@@ -132,7 +132,7 @@ def _opened(folder: Path, layout: Layout) -> EncodedColumn | None:
     return EncodedColumn(codes, present)
 
 
-def _built(cache: Path, name: str, layout: Layout, origin: Origin, pieces: Pieces) -> EncodedColumn:
+def _built(cache: Path, name: str, layout: ArrayLayout, provenance: Provenance, pieces: EncodedPieces) -> EncodedColumn:
     """Encode into files under a temporary name, open them, and give them their own name."""
     shape, dtype = (layout.rows, *layout.shape), np.dtype(layout.dtype)
     with building(cache, name) as temporary:
@@ -143,8 +143,8 @@ def _built(cache: Path, name: str, layout: Layout, origin: Origin, pieces: Piece
             for _, own, shown in _numbered(pieces, layout):
                 codes.write(_bytes(own, dtype))
                 present.write(_bytes(shown, np.dtype(np.float32)))
-        about = {"header": origin.header, "rows": layout.rows, "shape": layout.shape, "dtype": layout.dtype}
-        lines = [f"{COLUMNS.title} {VERSION}", json.dumps(about), json.dumps(str(origin.table.resolve())), _key(origin, layout), ""]
+        about = {"header": provenance.header, "rows": layout.rows, "shape": layout.shape, "dtype": layout.dtype}
+        lines = [f"{COLUMNS.title} {VERSION}", json.dumps(about), json.dumps(str(provenance.table.resolve())), _key(provenance, layout), ""]
         (temporary / MANIFEST).write_text("\n".join(lines), encoding="utf-8")
         # Opened before it is renamed: what other processes do to the name from then on does not matter any more.
         column = _opened(temporary, layout)
@@ -154,7 +154,7 @@ def _built(cache: Path, name: str, layout: Layout, origin: Origin, pieces: Piece
     return column
 
 
-def _in_memory(layout: Layout, pieces: Pieces, notice: str = "") -> EncodedColumn:
+def _in_memory(layout: ArrayLayout, pieces: EncodedPieces, notice: str = "") -> EncodedColumn:
     codes: NDArray[Any] = np.empty((layout.rows, *layout.shape), dtype=layout.dtype)
     present: NDArray[np.float32] = np.empty((layout.rows, 1), dtype=np.float32)
     for start, own, shown in _numbered(pieces, layout):
@@ -163,7 +163,7 @@ def _in_memory(layout: Layout, pieces: Pieces, notice: str = "") -> EncodedColum
     return EncodedColumn(codes, present, notice)
 
 
-def _numbered(pieces: Pieces, layout: Layout) -> Iterator[tuple[int, Array, Array]]:
+def _numbered(pieces: EncodedPieces, layout: ArrayLayout) -> Iterator[tuple[int, Array, Array]]:
     """Every piece with its first row. Raises RuntimeError when they are not as many rows as they must be: a bug of ours."""
     start = 0
     with closing(pieces()) as encoded:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.config.evaluation import Baseline
+from mmtrain.config.evaluation import BaselineKind
 from mmtrain.evaluation.answered import Drawn
 from mmtrain.named_score import Score
 from mmtrain.targets import FittedTarget
@@ -30,7 +30,7 @@ BLIND: Mapping[str, tuple[str, str]] = {
 class BaselineScores:
     """How well one baseline predicted one target."""
 
-    kind: Baseline
+    kind: BaselineKind
     label: str
     """For the heading of a column: `scan alone`."""
     name: str
@@ -54,7 +54,7 @@ class BaselineScores:
 class BaselinePredictions:
     """What one baseline says of rows, per target."""
 
-    kind: Baseline
+    kind: BaselineKind
     label: str
     name: str
     targets: Mapping[str, FittedTarget]

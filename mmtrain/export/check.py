@@ -30,7 +30,7 @@ ALLOWED_FALL = 0.01
 
 
 @dataclass(frozen=True)
-class Change:
+class ScoreChange:
     """The main score of a target without and with quantization, on the same rows."""
 
     target: str
@@ -133,7 +133,7 @@ def check_difference(largest: float, allowed: float | None, label: str) -> None:
 
 def changes(
     experiment: Experiment, fitted: Fitted, truths: Mapping[str, Array], before: Mapping[str, Array], after: Mapping[str, Array]
-) -> list[Change]:
+) -> list[ScoreChange]:
     """The main score of every target where it is defined, of the network and of its export."""
     found = []
     for key, target in fitted.targets.items():
@@ -145,11 +145,11 @@ def changes(
         name = main_score(experiment.training.early_stopping.monitor, target.task, first, prefix)
         one, other = first[name], second[name]
         if one is not None and other is not None:
-            found.append(Change(key, name, one, other))
+            found.append(ScoreChange(key, name, one, other))
     return found
 
 
-def check_scores(found: list[Change], label: str) -> None:
+def check_scores(found: list[ScoreChange], label: str) -> None:
     """Raises RunError for a quantization that costs too much."""
     problems = [
         Problem(

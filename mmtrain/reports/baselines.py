@@ -10,7 +10,6 @@ from mmtrain.reports.blocks import Block, Cell, Folded, Table, Tone, Words, numb
 from mmtrain.reports.contents import Contents, Judged
 from mmtrain.reports.words import direction, in_sentence, main_score_of, rows_called, shown, title, verdict
 
-Baseline = Mapping[str, Any]
 Shown = Literal["better", "worse", "not shown to differ", "–"]
 TONES: Mapping[Shown, Tone] = {"better": "good", "worse": "bad", "not shown to differ": "", "–": "quiet"}
 VERDICTS: Mapping[Shown, str] = {
@@ -51,7 +50,7 @@ def sentences(result: Mapping[str, Any], main: str) -> tuple[Words, ...]:
     return tuple(found)
 
 
-def _sentence(who: str, whom: str, result: Mapping[str, Any], baseline: Baseline, main: str) -> Words:
+def _sentence(who: str, whom: str, result: Mapping[str, Any], baseline: Mapping[str, Any], main: str) -> Words:
     difference = baseline["differences"][main]
     outcome = compared(main, difference)
     mine, theirs = (shown(main, one["scores"][main]["value"]) for one in (result, baseline))

@@ -84,11 +84,11 @@ def train_alone(run: Run, branch: str, ground: Ground, most: int | None, say: Sa
             folder.mkdir()
         alone = runs.begun(folder, f"{branch} alone")
         alone.update(versions=versions(), seed=ground.experiment.training.seed, most_epochs=most)
-        _train(alone, ground, ground.experiment.alone(branch), Told(branch, most, say))
+        _train(alone, ground, ground.experiment.alone(branch), BranchWatcher(branch, most, say))
     return alone
 
 
-def _train(run: Run, ground: Ground, experiment: Experiment, told: Told) -> None:
+def _train(run: Run, ground: Ground, experiment: Experiment, told: BranchWatcher) -> None:
     from mmtrain.model.assemble import assemble
     from mmtrain.training.device import prepare
     from mmtrain.training.material import Material
@@ -114,7 +114,7 @@ def _precision_kept() -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-class Told:
+class BranchWatcher:
     """Says how the training of a branch alone goes: its first epoch, then one every few seconds, and its end; ends it with epoch `most`."""
 
     def __init__(self, branch: str, most: int | None, say: Say) -> None:

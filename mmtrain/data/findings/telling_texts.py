@@ -36,7 +36,7 @@ def telling_texts(cells: Cells, words: Words, question: Question, cohort: Cohort
 
 
 @dataclass(frozen=True)
-class Told:
+class TellingWord:
     """A word that names a class or label."""
 
     name: str
@@ -103,7 +103,7 @@ def _telling_words(cells: Cells, words: Words, question: Question, cohort: Cohor
     return [Finding(level, "gives_answer_away", cells.header, what, why, fix)]
 
 
-def _best_words(words: Words, answer: Answer, place: NDArray[np.int64]) -> list[Told]:
+def _best_words(words: Words, answer: Answer, place: NDArray[np.int64]) -> list[TellingWord]:
     """The best word of each class that has one; `place` (texts,) is the position in the answer, -1 for none."""
     known = place >= 0
     labels = np.where(known, answer.labels[place], -1) if answer.labels is not None else np.full(len(place), -1)
@@ -115,7 +115,9 @@ def _best_words(words: Words, answer: Answer, place: NDArray[np.int64]) -> list[
             continue
         inside = words.holding(labels == label)
         best = int(np.argmax(inside / members - (holding - inside) / (known.sum() - members)))
-        told = Told(shown(answer.classes[label]), str(words.names[best]), inside[best] / members, inside[best] / max(int(holding[best]), 1))
+        told = TellingWord(
+            shown(answer.classes[label]), str(words.names[best]), inside[best] / members, inside[best] / max(int(holding[best]), 1)
+        )
         if told.share >= FOUND and told.right >= RIGHT:
             found.append(told)
     return found
