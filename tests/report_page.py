@@ -12,7 +12,7 @@ from mmtrain.evaluation.answered import Answered
 from mmtrain.evaluation.decisions import TargetDecisions, judge
 from mmtrain.evaluation.predictions import frame, to_csv
 from mmtrain.evaluation.scoring import score_target
-from mmtrain.reports.blocks import Pictures, Section
+from mmtrain.reports.blocks import Plots, Section
 from mmtrain.reports.report import page, write
 from mmtrain.runs import Run
 
@@ -155,8 +155,8 @@ def read(path):
     return Page(path.read_text(encoding="utf-8"))
 
 
-def page_of(picture):
-    return Page(page(title="t", facts=(), sections=(Section("s", (Pictures((picture,)),)),)))
+def page_of(plot):
+    return Page(page(title="t", facts=(), sections=(Section("s", (Plots((plot,)),)),)))
 
 
 def png_names(run):

@@ -12,12 +12,12 @@ def test_report_escapes_names_inside_plots(tmp_path):
     names = [EVIL[:17], '" fill="#1f6fb2']
     with drawing.style():
         figure = plots.confusion(np.array([[1, 0], [2, 3]]), names)
-        picture = drawing.Gallery(Run(tmp_path)).add(figure, "confusion", title="t", alt=EVIL)
-    found = page_of(picture)
+        plot = drawing.Gallery(Run(tmp_path)).add(figure, "confusion", title="t", alt=EVIL)
+    found = page_of(plot)
     assert "script" not in [tag for tag, _ in found.tags]
     assert found.alts == [EVIL]
-    assert picture.markup.count("&lt;script&gt;alert(1") == 2
-    assert picture.markup.replace("&quot;", '"').count(names[1]) == 2  # a name that looks like our markup stays as it is
+    assert plot.markup.count("&lt;script&gt;alert(1") == 2
+    assert plot.markup.replace("&quot;", '"').count(names[1]) == 2  # a name that looks like our markup stays as it is
 
 
 def test_gallery_keeps_the_report_small(tmp_path):
@@ -26,12 +26,12 @@ def test_gallery_keeps_the_report_small(tmp_path):
     with drawing.style():
         scatter = drawing.as_markup(plots.residuals(*numbers), salt="s")
         curve = drawing.as_markup(plots.roc((numbers[0] > 0).astype(np.int64), 1 / (1 + np.exp(-numbers[1])), 0.5), salt="s")
-        picture = drawing.Gallery(run, room=100).add(plots.residuals(*numbers[:, :5]), "residuals", title="Residuals", alt="Dots.")
+        plot = drawing.Gallery(run, room=100).add(plots.residuals(*numbers[:, :5]), "residuals", title="Residuals", alt="Dots.")
     assert 10_000 < len(scatter) < 200_000
     assert 5_000 < len(curve) < 40_000
-    assert picture.markup is None
+    assert plot.markup is None
     assert (run / "plots" / "residuals.png").is_file()
-    assert "This report has no room for the plot; it is plots/residuals.png in the run folder. Dots." in page_of(picture).paragraphs
+    assert "This report has no room for the plot; it is plots/residuals.png in the run folder. Dots." in page_of(plot).paragraphs
 
 
 def test_gallery_gives_every_plot_a_file_of_its_own(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 from report_page import BINARY, EVIL, NUMBER, Page, evaluate, make_run, read, written_without_plots
 
-from mmtrain.reports.blocks import Cell, Section, Table, Words
+from mmtrain.reports.blocks import Cell, Paragraph, Section, Table
 from mmtrain.reports.report import bounded, page
 
 WRONG = {"row": 1234, "id": f"a{EVIL}", "loss": 2.3, "truth": f"t{EVIL}", "prediction": f"p{EVIL}"}
@@ -75,7 +75,7 @@ def test_report_stays_below_five_megabytes_whatever_is_in_it(tmp_path):
 
 
 def test_bounded_leaves_out_the_largest_first():
-    found = [Section(name, (Words(name[0] * size),)) for name, size in (("a", 1000), ("b", 90_000), ("c", 40_000), ("d", 2000))]
+    found = [Section(name, (Paragraph(name[0] * size),)) for name, size in (("a", 1000), ("b", 90_000), ("c", 40_000), ("d", 2000))]
     gone = "This report has no room for the section; its numbers are in the run folder."
 
     def paragraphs(most):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeGuard
 
 from mmtrain.named_score import higher_is_better
-from mmtrain.reports.blocks import Block, Cell, Folded, Table, Tone, Words, number
+from mmtrain.reports.blocks import Block, Cell, Folded, Paragraph, Table, Tone, number
 from mmtrain.reports.contents import Contents, Judged
 from mmtrain.reports.words import direction, in_sentence, main_score_of, rows_called, shown, title, verdict
 
@@ -29,12 +29,12 @@ def compared(score: str, difference: Mapping[str, Any] | None) -> Shown:
     return "better" if worst > 0 else "worse" if best < 0 else "not shown to differ"
 
 
-def verdicts(contents: Contents, judged: Judged) -> tuple[Words, ...]:
+def verdicts(contents: Contents, judged: Judged) -> tuple[Paragraph, ...]:
     """What a reader should take home of one target on one part."""
     return verdict(contents, judged), *sentences(judged.result, main_score_of(contents, judged))
 
 
-def sentences(result: Mapping[str, Any], main: str) -> tuple[Words, ...]:
+def sentences(result: Mapping[str, Any], main: str) -> tuple[Paragraph, ...]:
     """Whether fusion is better than its best single input, and the model better than gradient boosting, by the score `main`."""
     baselines = [one for one in result.get("baselines", ()) if _has(one["differences"].get(main))]
     singles = [one for one in baselines if one["kind"] == "single_branch"]
@@ -50,12 +50,12 @@ def sentences(result: Mapping[str, Any], main: str) -> tuple[Words, ...]:
     return tuple(found)
 
 
-def _sentence(who: str, whom: str, result: Mapping[str, Any], baseline: Mapping[str, Any], main: str) -> Words:
+def _sentence(who: str, whom: str, result: Mapping[str, Any], baseline: Mapping[str, Any], main: str) -> Paragraph:
     difference = baseline["differences"][main]
     outcome = compared(main, difference)
     mine, theirs = (shown(main, one["scores"][main]["value"]) for one in (result, baseline))
     facts = f"{in_sentence(main)} {mine} against {theirs}, difference {_difference(main, difference)}"
-    return Words(f"{who} {VERDICTS[outcome]} {whom}: {facts}.", tone="good" if outcome == "better" else "bad")
+    return Paragraph(f"{who} {VERDICTS[outcome]} {whom}: {facts}.", tone="good" if outcome == "better" else "bad")
 
 
 def _difference(score: str, difference: Mapping[str, Any]) -> str:
@@ -78,7 +78,7 @@ def lines(result: Mapping[str, Any], main: str) -> list[tuple[str, str, str, Sho
 
 def blocks(judged: Judged, main: str) -> tuple[Block, ...]:
     """What was asked for besides the baseline that looks at no column, and what was not."""
-    notes = tuple(Words(note, tone="quiet") for note in judged.result.get("baseline_notes", ()))
+    notes = tuple(Paragraph(note, tone="quiet") for note in judged.result.get("baseline_notes", ()))
     if len(judged.baselines) == 1:
         return notes
     return (main_table(judged, main), Folded("All scores of the baselines", (all_table(judged),)), *notes)

@@ -1,4 +1,4 @@
-"""What a report is made of: plain values that `report.html` knows how to show. Every text is escaped there, pictures excepted."""
+"""What a report is made of: plain values that `report.html` knows how to show. Every text is escaped there, plots excepted."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Words:
+class Paragraph:
     """A paragraph; `strong` is the sentence in it that must not be overlooked."""
 
-    kind: ClassVar[str] = "words"
+    kind: ClassVar[str] = "paragraph"
 
     text: str
     strong: str = ""
@@ -79,7 +79,7 @@ class Flow:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Plot:
     """A plot. `markup` is SVG made by us and is not escaped; None when the report has no room for it."""
 
     file: str
@@ -92,12 +92,12 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Plots:
     """Plots side by side where there is room; `wide` plots stand alone."""
 
-    kind: ClassVar[str] = "pictures"
+    kind: ClassVar[str] = "plots"
 
-    pictures: tuple[Picture, ...]
+    plots: tuple[Plot, ...]
     wide: bool = False
 
 
@@ -150,7 +150,7 @@ class Folded:
     blocks: tuple[Block, ...]
 
 
-Block: TypeAlias = Table | Words | Points | Flow | Pictures | Cards | Code | Folded
+Block: TypeAlias = Table | Paragraph | Points | Flow | Plots | Cards | Code | Folded
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from mmtrain.errors import counted, listed
 from mmtrain.evaluation.calibration import Temperature
 from mmtrain.evaluation.decisions import Decisions
 from mmtrain.evaluation.operating_point import in_words
-from mmtrain.reports.blocks import Block, Cell, Folded, Table, Words, number
+from mmtrain.reports.blocks import Block, Cell, Folded, Paragraph, Table, number
 from mmtrain.reports.contents import Judged
 from mmtrain.reports.words import count, decimals, in_sentence, ranged, significant
 
@@ -20,7 +20,7 @@ OF = {"every label": "of every label, all labels together", "the most probable c
 
 def blocks(judged: Judged) -> list[Block]:
     """What there is of the three; nothing of a run that an older version evaluated."""
-    found: list[Block] = [Words(text) for text in sentences(judged.result)]
+    found: list[Block] = [Paragraph(text) for text in sentences(judged.result)]
     if "operating_point" in judged.result:
         found.append(_thresholds(judged, judged.result["operating_point"]))
     if "calibration" in judged.result:

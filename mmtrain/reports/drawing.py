@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmtrain import runs
-from mmtrain.reports.blocks import Picture
+from mmtrain.reports.blocks import Plot
 from mmtrain.runs import Run
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Gallery:
         self._room = room
         self._taken: set[str] = set()
 
-    def add(self, figure: Figure, name: str, *, title: str, alt: str, caption: str = "") -> Picture:
+    def add(self, figure: Figure, name: str, *, title: str, alt: str, caption: str = "") -> Plot:
         """Keep a figure as `plots/<name>.png`; characters that not every file system bears are replaced."""
         stem = self._stem(name)
         markup = as_markup(figure, salt=stem)
@@ -113,7 +113,7 @@ class Gallery:
         size = len(markup.encode())
         fits = size <= self._room
         self._room -= size if fits else 0
-        return Picture(f"plots/{stem}.png", title, alt, caption, markup if fits else None)
+        return Plot(f"plots/{stem}.png", title, alt, caption, markup if fits else None)
 
     def _stem(self, name: str) -> str:
         plain = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).strip("_.") or "plot"

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mmtrain.errors import counted
 from mmtrain.reports import plots
-from mmtrain.reports.blocks import Picture
+from mmtrain.reports.blocks import Plot
 from mmtrain.reports.contents import Judged
 from mmtrain.reports.decisions import measure
 from mmtrain.reports.drawing import Gallery
@@ -21,7 +21,7 @@ MOST_NAMED = 12
 """Classes up to which a description says how each of them fared."""
 
 
-def of_target(judged: Judged, gallery: Gallery) -> tuple[Picture, ...]:
+def of_target(judged: Judged, gallery: Gallery) -> tuple[Plot, ...]:
     """The plots beside its scores; none for a task that has no plots. The part must have `rows`."""
     if isinstance(judged.target, FittedBinary):
         return (*of_binary(judged, judged.target, gallery), *of_reliability(judged, gallery))
@@ -30,7 +30,7 @@ def of_target(judged: Judged, gallery: Gallery) -> tuple[Picture, ...]:
     return of_reliability(judged, gallery)
 
 
-def of_binary(judged: Judged, target: FittedBinary, gallery: Gallery) -> tuple[Picture, ...]:
+def of_binary(judged: Judged, target: FittedBinary, gallery: Gallery) -> tuple[Plot, ...]:
     """ROC, precision and recall, and what each threshold gives, where both classes occur."""
     codes = target.truth({target.column: judged.texts("truth")})
     truth = codes[codes >= 0].astype(np.int64)
@@ -53,7 +53,7 @@ def of_binary(judged: Judged, target: FittedBinary, gallery: Gallery) -> tuple[P
     return (*found, gallery.add(figure, _name("thresholds", judged), title="Thresholds", alt=alt, caption=caption))
 
 
-def of_reliability(judged: Judged, gallery: Gallery) -> tuple[Picture, ...]:
+def of_reliability(judged: Judged, gallery: Gallery) -> tuple[Plot, ...]:
     """Of the network's own probabilities and of the calibrated ones; nothing where an older evaluation did not look at them."""
     found = judged.result.get("calibration")
     if found is None:
@@ -67,7 +67,7 @@ def of_reliability(judged: Judged, gallery: Gallery) -> tuple[Picture, ...]:
     return (gallery.add(plots.reliability(curves), _name("reliability", judged), title="Reliability", alt=alt, caption=caption),)
 
 
-def of_regression(judged: Judged, gallery: Gallery) -> tuple[Picture, ...]:
+def of_regression(judged: Judged, gallery: Gallery) -> tuple[Plot, ...]:
     """Predicted against true, and residuals."""
     truth, prediction = judged.numbers("truth"), judged.numbers("prediction")
     known = ~np.isnan(truth)
@@ -87,7 +87,7 @@ def of_regression(judged: Judged, gallery: Gallery) -> tuple[Picture, ...]:
     return first, second
 
 
-def of_confusion(judged: Judged, matrix: npt.NDArray[np.int64], classes: Sequence[str], gallery: Gallery) -> Picture:
+def of_confusion(judged: Judged, matrix: npt.NDArray[np.int64], classes: Sequence[str], gallery: Gallery) -> Plot:
     """The confusion matrix, (classes, classes), rows by true class."""
     right = ""
     if len(classes) <= MOST_NAMED:

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmtrain.errors import counted, listed
 from mmtrain.reports import plots
-from mmtrain.reports.blocks import Block, Cell, Pictures, Table, Words, number
+from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Table, number
 from mmtrain.reports.contents import Judged
 from mmtrain.reports.drawing import Gallery
 from mmtrain.reports.words import count, in_sentence, ranged, rows_called, title
@@ -53,7 +53,7 @@ def _contributions(judged: Judged, gallery: Gallery) -> list[Block]:
     if found is None:
         return []
     main, inputs = found["main"], ranked(found)
-    result: list[Block] = [Words(contribution_sentence(found))]
+    result: list[Block] = [Paragraph(contribution_sentence(found))]
     if not inputs:
         return result
     drawn = inputs[:MOST_DRAWN]
@@ -62,8 +62,8 @@ def _contributions(judged: Judged, gallery: Gallery) -> list[Block]:
     words = "; ".join(f"{called(one)} {ranged(main, one['losses'][main])}" for one in drawn)
     alt = f"How much worse the {in_sentence(main)} of {judged.key} becomes when an input is shuffled among the rows: {words}."
     name = f"contributions_{judged.prefix}{judged.part.label}"
-    picture = gallery.add(figure, name, title="What each input contributes", alt=alt, caption="Lines: intervals.")
-    return [*result, Pictures((picture,), wide=True), contributions_table(judged, found, inputs)]
+    plot = gallery.add(figure, name, title="What each input contributes", alt=alt, caption="Lines: intervals.")
+    return [*result, Plots((plot,), wide=True), contributions_table(judged, found, inputs)]
 
 
 def contributions_table(judged: Judged, found: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) -> Table:

@@ -11,7 +11,7 @@ from mmtrain.data.findings.policies import MissingPlan
 from mmtrain.data.splits.parts import PartSummary
 from mmtrain.data.surveys.profile import Profile
 from mmtrain.errors import Problem, counted
-from mmtrain.reports.blocks import Block, Cell, Section, Table, Tone, Words, number
+from mmtrain.reports.blocks import Block, Cell, Paragraph, Section, Table, Tone, number
 from mmtrain.reports.report import page
 from mmtrain.reports.words import count, percent, significant
 
@@ -54,19 +54,19 @@ def inspection_page(found: Inspected) -> str:
 
 def _findings(found: Inspected) -> Section:
     if not found.findings:
-        return Section("Findings", (Words("Nothing was found that would spoil a study.", tone="good"),))
+        return Section("Findings", (Paragraph("Nothing was found that would spoil a study.", tone="good"),))
     sections = []
     for level in LEVELS:
         own = [finding for finding in found.findings if finding.level == level]
         if own:
             sections.append(Section(head(own), tuple(block for finding in own for block in _finding(finding))))
     meaning = "An error makes scores wrong, a warning may make them wrong, a note is good to know."
-    return Section("Findings", (Words(meaning),), tuple(sections))
+    return Section("Findings", (Paragraph(meaning),), tuple(sections))
 
 
 def _finding(finding: Finding) -> tuple[Block, ...]:
     tone: Tone = "bad" if finding.level == "error" else ""
-    return (Words(f"{finding.where}:", finding.what, f"{finding.why} {finding.fix} {which(finding)}".rstrip(), tone=tone),)
+    return (Paragraph(f"{finding.where}:", finding.what, f"{finding.why} {finding.fix} {which(finding)}".rstrip(), tone=tone),)
 
 
 def _problems(problems: Sequence[Problem]) -> Section:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mmtrain.columns import Group, Split
 from mmtrain.errors import counted
 from mmtrain.reports import background, baselines, cohort, decisions, inputs, limits, results, subgroups, training
-from mmtrain.reports.blocks import Block, Points, Section, Words
+from mmtrain.reports.blocks import Block, Paragraph, Points, Section
 from mmtrain.reports.contents import Contents, Judged
 from mmtrain.reports.sections import headline, question, rows_used
 from mmtrain.reports.words import CAVEATS
@@ -45,7 +45,7 @@ def _template() -> Template:
 def sections(contents: Contents) -> tuple[Section, ...]:
     """What can be said without its owner."""
     return (
-        Section("Model", (Words(question(contents)), *_network(contents), Words(training.course(contents)))),
+        Section("Model", (Paragraph(question(contents)), *_network(contents), Paragraph(training.course(contents)))),
         Section("Data", _data(contents)),
         *(_scores(contents, place) for place in range(len(contents.parts))),
         *(Section("Scores", tuple(training.reached(contents))) for _ in range(not contents.parts)),
@@ -68,7 +68,7 @@ def _network(contents: Contents) -> tuple[Block, ...]:
 
 
 def _data(contents: Contents) -> tuple[Block, ...]:
-    return (Words(f"{rows_used(contents)} {_division(contents)}"), *cohort.tables(contents))
+    return (Paragraph(f"{rows_used(contents)} {_division(contents)}"), *cohort.tables(contents))
 
 
 def _division(contents: Contents) -> str:
@@ -87,7 +87,7 @@ def _division(contents: Contents) -> str:
 def _scores(contents: Contents, place: int) -> Section:
     """The first part has its verdict in the card, the others their tables only."""
     part = contents.parts[place]
-    blocks: list[Block] = [Words(CAVEATS[part.label])] if part.label in CAVEATS else []
+    blocks: list[Block] = [Paragraph(CAVEATS[part.label])] if part.label in CAVEATS else []
     for judged in contents.judged(part):
         blocks += [*baselines.verdicts(contents, judged), results.scores_table(judged), *_analyses(judged)]
     return Section(f"Scores on {part.title}", tuple(blocks))
@@ -95,11 +95,11 @@ def _scores(contents: Contents, place: int) -> Section:
 
 def _analyses(judged: Judged) -> list[Block]:
     """What was found besides the scores, in sentences; the tables are in the report."""
-    found: list[Block] = [Words(sentence) for sentence in decisions.sentences(judged.result)]
+    found: list[Block] = [Paragraph(sentence) for sentence in decisions.sentences(judged.result)]
     if "contributions" in judged.result:
-        found.append(Words(inputs.contribution_sentence(judged.result["contributions"])))
+        found.append(Paragraph(inputs.contribution_sentence(judged.result["contributions"])))
     if judged.result.get("subgroups"):
-        found.append(Words(*subgroups.sentence(judged.result["subgroups"])))
+        found.append(Paragraph(*subgroups.sentence(judged.result["subgroups"])))
     return found
 
 

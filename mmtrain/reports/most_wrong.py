@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmtrain.columns import Id
-from mmtrain.reports.blocks import Card, Cards, Cell, Section, Thumbnail, Tone, Words
+from mmtrain.reports.blocks import Card, Cards, Cell, Paragraph, Section, Thumbnail, Tone
 from mmtrain.reports.contents import Contents, Judged
 from mmtrain.reports.words import count, decimals, plain, rows_called
 
@@ -22,7 +22,7 @@ def sections(contents: Contents) -> tuple[Section, ...]:
     named = contents.experiment.only(Id) is not None
     found = ((part, [judged for judged in contents.judged(part) if judged.most_wrong]) for part in contents.parts)
     return tuple(
-        Section(f"Most wrong rows of {part.title}", (*(_cards(judged, named=named) for judged in wrong), Words(NOTE, tone="quiet")))
+        Section(f"Most wrong rows of {part.title}", (*(_cards(judged, named=named) for judged in wrong), Paragraph(NOTE, tone="quiet")))
         for part, wrong in found
         if wrong
     )

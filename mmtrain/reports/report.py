@@ -11,7 +11,7 @@ from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
 from mmtrain.reports import contents as run_contents
 from mmtrain.reports import model_card, numbers
-from mmtrain.reports.blocks import Section, Words
+from mmtrain.reports.blocks import Paragraph, Section
 from mmtrain.reports.drawing import Gallery, style
 from mmtrain.reports.sections import headline, sections
 from mmtrain.runs import Run
@@ -46,7 +46,7 @@ def bounded(found: Sequence[Section], *, title: str, facts: Sequence[str], most:
     while sum(sizes) > most and max(sizes):
         largest = sizes.index(max(sizes))
         kept[largest] = Section(
-            found[largest].title, (Words("This report has no room for the section; its numbers are in the run folder."),)
+            found[largest].title, (Paragraph("This report has no room for the section; its numbers are in the run folder."),)
         )
         sizes[largest] = 0
     return page(title=title, facts=facts, sections=kept)

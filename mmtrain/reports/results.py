@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mmtrain.errors import counted
 from mmtrain.reports import baselines, decisions, inputs, subgroups
-from mmtrain.reports.blocks import Block, Cell, Pictures, Section, Table, Tone, Words, number
+from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Section, Table, Tone, number
 from mmtrain.reports.contents import Contents, EvaluatedPart, Judged, answers
 from mmtrain.reports.drawing import Gallery
 from mmtrain.reports.figures import of_confusion, of_target
@@ -48,9 +48,9 @@ def sections(contents: Contents, gallery: Gallery) -> tuple[Section, ...]:
 
 
 def _part(contents: Contents, part: EvaluatedPart, gallery: Gallery) -> Section:
-    start: tuple[Block, ...] = (Words(CAVEATS[part.label]),) if part.label in CAVEATS else ()
+    start: tuple[Block, ...] = (Paragraph(CAVEATS[part.label]),) if part.label in CAVEATS else ()
     if part.rows is None:
-        start += (Words(f"predictions_{part.label}.csv is no longer in the run, so there are no plots."),)
+        start += (Paragraph(f"predictions_{part.label}.csv is no longer in the run, so there are no plots."),)
     heading, found = f"Results on {part.title}", contents.judged(part)
     if contents.several:
         each = tuple(Section(judged.key, _scores(contents, judged, gallery), _analyses(judged, gallery)) for judged in found)
@@ -64,7 +64,7 @@ def _scores(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block
     blocks: list[Block] = [] if judged.part is contents.parts[0] else [*baselines.verdicts(contents, judged)]
     if judged.result["unknown_answers"]:
         unknown = counted(judged.result["unknown_answers"], "row")
-        blocks.append(Words(f"{unknown} left out of the scores: the answer is missing, or training did not have it."))
+        blocks.append(Paragraph(f"{unknown} left out of the scores: the answer is missing, or training did not have it."))
     blocks.append(scores_table(judged))
     blocks += baselines.blocks(judged, main_score_of(contents, judged))
     if "confusion" in judged.result:
@@ -72,8 +72,8 @@ def _scores(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block
     if judged.result["task"] == "multilabel":
         blocks.append(labels_table(judged))
     if judged.part.rows is not None:
-        pictures = of_target(judged, gallery)
-        blocks += [Pictures(pictures)] if pictures else []
+        plots = of_target(judged, gallery)
+        blocks += [Plots(plots)] if plots else []
     return tuple(blocks)
 
 
@@ -123,11 +123,11 @@ def _remark(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Cell:
 def _classes(judged: Judged, gallery: Gallery) -> list[Block]:
     matrix: npt.NDArray[np.int64] = np.array(judged.result["confusion"], dtype=np.int64)
     classes: Sequence[str] = judged.result["classes"]
-    picture = of_confusion(judged, matrix, classes, gallery)
+    plot = of_confusion(judged, matrix, classes, gallery)
     blocks: list[Block] = (
         [confusion_table(judged.key, matrix, classes, csv=judged.csv("confusion"))]
         if len(classes) <= MOST_COLUMNS
-        else [Pictures((picture,), wide=True)]
+        else [Plots((plot,), wide=True)]
     )
     return [*blocks, classes_table(judged.key, matrix, classes, csv=judged.csv("classes"))] if len(classes) > 2 else blocks
 

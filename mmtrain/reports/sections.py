@@ -8,7 +8,7 @@ from datetime import datetime
 from mmtrain.errors import counted, listed
 from mmtrain.reports import background, cohort, limits, most_wrong, results, training
 from mmtrain.reports.baselines import verdicts
-from mmtrain.reports.blocks import Block, Section, Words
+from mmtrain.reports.blocks import Block, Paragraph, Section
 from mmtrain.reports.contents import Contents
 from mmtrain.reports.drawing import Gallery
 from mmtrain.reports.words import CAVEATS, count, duration, moment
@@ -55,14 +55,14 @@ def summary(contents: Contents) -> Section:
     blocks: list[Block] = []
     if contents.facts["state"] != "finished":
         error = contents.facts.get("error", "")
-        blocks.append(Words(f"{error}".strip(), f"The training did not finish: it is {contents.facts['state']}.", tone="bad"))
-    blocks.append(Words(f"{question(contents)} {rows_used(contents)}"))
+        blocks.append(Paragraph(f"{error}".strip(), f"The training did not finish: it is {contents.facts['state']}.", tone="bad"))
+    blocks.append(Paragraph(f"{question(contents)} {rows_used(contents)}"))
     for newest in contents.parts[:1]:
         blocks += [sentence for judged in contents.judged(newest) for sentence in verdicts(contents, judged)]
-        blocks += [Words(CAVEATS[newest.label])] if newest.label in CAVEATS else []
+        blocks += [Paragraph(CAVEATS[newest.label])] if newest.label in CAVEATS else []
     if not contents.parts:
         blocks += training.reached(contents)
-    blocks.append(Words(limits.looks(contents)))
+    blocks.append(Paragraph(limits.looks(contents)))
     return Section("Summary", tuple(blocks))
 
 

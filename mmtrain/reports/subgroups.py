@@ -7,7 +7,7 @@ from typing import Any
 
 from mmtrain.errors import counted
 from mmtrain.reports import plots
-from mmtrain.reports.blocks import Block, Cell, Pictures, Table, Words, number
+from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Table, number
 from mmtrain.reports.contents import Judged
 from mmtrain.reports.drawing import Gallery
 from mmtrain.reports.inputs import percent_of
@@ -23,7 +23,7 @@ def blocks(judged: Judged, gallery: Gallery) -> tuple[Block, ...]:
     found: Sequence[Mapping[str, Any]] = judged.result.get("subgroups", ())
     if not found:
         return ()
-    result: list[Block] = [Words(*sentence(found))]
+    result: list[Block] = [Paragraph(*sentence(found))]
     for division in found:
         result += [*_picture(judged, division, gallery), table(judged, division)]
     return tuple(result)
@@ -84,7 +84,7 @@ def _picture(judged: Judged, division: Mapping[str, Any], gallery: Gallery) -> l
     alt = f"{title(main)} of {judged.key} by {division['column']}: {words}."
     stem = f"subgroups_{judged.prefix}{judged.part.label}_{division['column']}"
     caption = "Dots with their intervals; the dashed line is the score of all rows."
-    return [Pictures((gallery.add(figure, stem, title=f"By {division['column']}", alt=alt, caption=caption),), wide=True)]
+    return [Plots((gallery.add(figure, stem, title=f"By {division['column']}", alt=alt, caption=caption),), wide=True)]
 
 
 def table(judged: Judged, division: Mapping[str, Any]) -> Table:

@@ -8,7 +8,7 @@ from typing import Any
 from mmtrain.columns import Weight
 from mmtrain.errors import counted
 from mmtrain.reports import numbers, plots
-from mmtrain.reports.blocks import Block, Cell, Picture, Pictures, Section, Table, Words, number
+from mmtrain.reports.blocks import Block, Cell, Paragraph, Plot, Plots, Section, Table, number
 from mmtrain.reports.contents import Contents
 from mmtrain.reports.diagram import described, draw
 from mmtrain.reports.drawing import Gallery
@@ -24,22 +24,22 @@ def network(contents: Contents) -> tuple[Section, ...]:
     outline = contents.network
     parts = [*outline["branches"], outline["fusion"], *outline["targets"]]
     total = counted(sum(part["parameters"] for part in parts), "parameter")
-    picture = Picture(
+    plot = Plot(
         "network.json", "The network", described(outline), f"{total} in all, learned from training rows.", draw(outline), scrolls=True
     )
-    return (Section("Network", (Pictures((picture,), wide=True),)),)
+    return (Section("Network", (Plots((plot,), wide=True),)),)
 
 
 def learning(contents: Contents, gallery: Gallery) -> Section:
     """Losses, the monitored score and the learning rate, epoch by epoch."""
     if not contents.epochs:
-        return Section("Training", (Words("No epoch was recorded."),))
+        return Section("Training", (Paragraph("No epoch was recorded."),))
     monitor = contents.experiment.training.early_stopping.monitor
     best = contents.facts.get("best_epoch")
     figure = plots.learning_curves(contents.epochs, monitor, best)
     alt = f"Line plots over {counted(len(contents.epochs), 'epoch')}: training and validation loss, {monitor}, learning rate."
-    picture = gallery.add(figure, "learning_curves", title="Learning curves", alt=alt, caption=f"The numbers are in {numbers.EPOCHS}.")
-    blocks: list[Block] = [Words(course(contents)), Pictures((picture,), wide=True)]
+    plot = gallery.add(figure, "learning_curves", title="Learning curves", alt=alt, caption=f"The numbers are in {numbers.EPOCHS}.")
+    blocks: list[Block] = [Paragraph(course(contents)), Plots((plot,), wide=True)]
     if _best(contents) and not any(part.label == "validation" for part in contents.parts):
         blocks.append(best_scores(contents))
     return Section("Training", tuple(blocks))
@@ -72,7 +72,7 @@ def reached(contents: Contents) -> list[Block]:
         return []
     name = contents.score_of(monitor)
     sentence = f"On the {counted(contents.sizes['validation'], 'validation row')}, the {in_sentence(name)}"
-    return [Words(f"{sentence} is {shown(name, value)} ({direction(name)} is better). {CAVEATS['validation']}")]
+    return [Paragraph(f"{sentence} is {shown(name, value)} ({direction(name)} is better). {CAVEATS['validation']}")]
 
 
 def best_scores(contents: Contents) -> Table:
@@ -100,7 +100,9 @@ def weights(contents: Contents) -> Section:
         found: tuple[float, ...] = getattr(target, "weights", ())
         if len(set(found)) <= 1:
             what = "label" if target.task == "multilabel" else "class"
-            blocks.append(Words(f"{key}: every {what} counts the same in the loss." if found else f"{key}: a number has no class weights."))
+            blocks.append(
+                Paragraph(f"{key}: every {what} counts the same in the loss." if found else f"{key}: a number has no class weights.")
+            )
             continue
         counts: tuple[int, ...] = getattr(target, "counts", (0,) * len(found))
         lines = [
@@ -110,6 +112,6 @@ def weights(contents: Contents) -> Section:
         blocks.append(Table(f"Class weights of {key}", ("Class", "Training rows", "Weight in the loss"), tuple(lines)))
     column = contents.experiment.only(Weight)
     if column is not None:
-        blocks.append(Words(f"Every row's weight is also multiplied by its value in the column {column.column}."))
-    blocks.append(Words("Weights reach the loss only; in scores every row counts once.", tone="quiet"))
+        blocks.append(Paragraph(f"Every row's weight is also multiplied by its value in the column {column.column}."))
+    blocks.append(Paragraph("Weights reach the loss only; in scores every row counts once.", tone="quiet"))
     return Section("Class weights", tuple(blocks))

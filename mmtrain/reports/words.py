@@ -10,7 +10,7 @@ from typing import Any, Literal
 from mmtrain.errors import listed
 from mmtrain.evaluation.scoring import main_score
 from mmtrain.named_score import higher_is_better, signed
-from mmtrain.reports.blocks import Words
+from mmtrain.reports.blocks import Paragraph
 from mmtrain.reports.contents import Contents, Judged
 
 TITLES = {
@@ -159,27 +159,27 @@ def main_score_of(contents: Contents, judged: Judged) -> str:
     return main_score(contents.experiment.training.early_stopping.monitor, judged.result["task"], judged.scores, judged.prefix)
 
 
-def verdict(contents: Contents, judged: Judged) -> Words:
+def verdict(contents: Contents, judged: Judged) -> Paragraph:
     """What a reader should take home of one target on one part: its main score against the baseline's."""
     name = main_score_of(contents, judged)
     mine, theirs = judged.scores[name], judged.baseline[name]
     facts = f"On the {rows_called(judged)}, the {in_sentence(name)} of {judged.key} is"
     if mine["value"] is None:
-        return Words(f"{facts} undefined: {mine['undefined']}", NOT_COMPARABLE, tone="bad")
+        return Paragraph(f"{facts} undefined: {mine['undefined']}", NOT_COMPARABLE, tone="bad")
     sure = f"{judged.drawing.percent} interval {limits(name, mine)}; " if judged.drawing and "low" in mine else ""
     facts += f" {shown(name, mine['value'])} ({sure}{direction(name)} is better)"
     if theirs["value"] is None:
-        return Words(f"{facts}. For the baseline it is undefined: {theirs['undefined']}", NOT_COMPARABLE, tone="bad")
+        return Paragraph(f"{facts}. For the baseline it is undefined: {theirs['undefined']}", NOT_COMPARABLE, tone="bad")
     facts += f"; the baseline ({judged.baselines[0]['name']}) has {shown(name, theirs['value'])}."
     found = outcome(name, mine, theirs, judged.difference(name))
     if found == "open":
         apart = f"{shown(name, judged.difference(name)['value'])} ({limits(name, judged.difference(name))})"
-        return Words(facts, f"It is not shown that the model beats the baseline: the difference is {apart}.", tone="bad")
+        return Paragraph(facts, f"It is not shown that the model beats the baseline: the difference is {apart}.", tone="bad")
     if found != "better":
-        return Words(facts, "The model does not beat the baseline.", tone="bad")
+        return Paragraph(facts, "The model does not beat the baseline.", tone="bad")
     if judged.difference(name) and "low" not in judged.difference(name):
-        return Words(facts, "On these rows the model is better than the baseline; how sure that is, is not known.", _but_worse(judged))
-    return Words(facts, "The model beats the baseline.", _but_worse(judged), "good")
+        return Paragraph(facts, "On these rows the model is better than the baseline; how sure that is, is not known.", _but_worse(judged))
+    return Paragraph(facts, "The model beats the baseline.", _but_worse(judged), "good")
 
 
 def _but_worse(judged: Judged) -> str:
