@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmtrain.pixels import Layout, Picture, UnreadableImage, inspect, read
+from mmtrain.pixels import ImageHeader, Layout, UnreadableImage, inspect, read
 from mmtrain.pixels.containers import unpack
 from mmtrain.pixels.resize import covering, fitting, reduction
 
@@ -218,7 +218,7 @@ def test_sixteen_bit_grey_is_read_exactly():
     pixels = read(data, Layout((2, 3), 1, bits=16))
     assert (pixels.shape, pixels.dtype) == ((2, 3, 1), np.dtype(np.uint16))
     assert listing(pixels) == [[0, 1, 257], [1000, 65534, 65535]]
-    assert inspect(data) == Picture("PNG", 3, 2, "I;16", 16, 1)
+    assert inspect(data) == ImageHeader("PNG", 3, 2, "I;16", 16, 1)
 
 
 def test_sixteen_bit_grey_is_resized_in_full_depth():
@@ -248,7 +248,7 @@ def test_sixteen_bit_grey_is_refused_where_eight_are_asked_for(channels, fix):
 @pytest.mark.parametrize(("colour", "samples", "mode"), [(2, 3, "RGB"), (4, 2, "RGBA"), (6, 4, "RGBA")])
 def test_sixteen_bits_in_several_channels_are_refused(colour, samples, mode):
     data = png(1, 1, 16, colour, b"\0" + b"\1\2" * samples)
-    assert inspect(data) == Picture("PNG", 1, 1, mode, 16, 1)
+    assert inspect(data) == ImageHeader("PNG", 1, 1, mode, 16, 1)
     for bits in (8, 16):
         assert refusal(data, Layout((1, 1), 1, bits=bits)) == (
             "The image has 16 bits per sample and more than one channel; 16 bits are read from grey pictures only.",
@@ -276,7 +276,7 @@ def test_every_orientation_is_set_upright(orientation):
     stored = picture_of(AS_STORED[orientation], "L")
     data = saved(stored, "PNG", exif=exif_with(orientation))
     assert listing(read(data, Layout((2, 3), 1))) == UPRIGHT
-    assert inspect(data) == Picture("PNG", 3, 2, "L", 8, orientation)
+    assert inspect(data) == ImageHeader("PNG", 3, 2, "L", 8, orientation)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -303,7 +303,7 @@ def test_orientation_is_found_in_each_format_that_has_exif(kind):
 def test_broken_exif_leaves_the_picture_as_it_is(exif, expected):
     jpeg = saved(Image.new("RGB", (8, 8)), "JPEG")
     data = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", 8 + len(exif)) + b"Exif\0\0" + exif + jpeg[2:]
-    assert inspect(data) == Picture("JPEG", 8, 8, "RGB", 8, expected)
+    assert inspect(data) == ImageHeader("JPEG", 8, 8, "RGB", 8, expected)
     assert listing(read(data, Layout((8, 8), 3))) == [[BLACK] * 8] * 8
 
 

@@ -2,7 +2,7 @@
 
 | module | does |
 |---|---|
-| `picture` | the words: `Picture`, `Layout`, `UnreadableImage` |
+| `picture` | the words: `ImageHeader`, `Layout`, `UnreadableImage` |
 | `source` | path -> bytes and their format, told by the first bytes and never by the file's name |
 | `containers` | bytes -> the parts of the file that decide its pixels |
 | `header` | `inspect`: size, mode, bits and orientation, no pixel decoded |
@@ -16,7 +16,7 @@ not apply them either. Only EXIF turns a picture, not XMP. Everything may be cal
 
 from mmtrain.pixels.header import inspect as inspect
 from mmtrain.pixels.picture import FORMATS as FORMATS
+from mmtrain.pixels.picture import ImageHeader as ImageHeader
 from mmtrain.pixels.picture import Layout as Layout
-from mmtrain.pixels.picture import Picture as Picture
 from mmtrain.pixels.picture import UnreadableImage as UnreadableImage
 from mmtrain.pixels.read import read as read

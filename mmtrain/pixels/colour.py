@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from mmtrain.pixels.picture import Picture
+    from mmtrain.pixels.picture import ImageHeader
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Pillow's mode for each number of channels."""
@@ -22,12 +22,12 @@ def grey(colour: tuple[int, int, int]) -> int:
     return Image.new("RGB", (1, 1), colour).convert("L").tobytes()[0]
 
 
-def mend(image: Image, picture: Picture) -> None:
+def mend(image: Image, header: ImageHeader) -> None:
     """Set right, in place, what Pillow mistakes in a loaded picture."""
     transparency = image.info.get("transparency")
-    if picture.format == "PNG" and image.mode == "L" and isinstance(transparency, int):
+    if header.format == "PNG" and image.mode == "L" and isinstance(transparency, int):
         # The samples were spread to 0..255 while reading, the transparent one was not; only its low bits count.
-        most = (1 << picture.bits) - 1
+        most = (1 << header.bits) - 1
         image.info["transparency"] = (transparency & most) * 255 // most
 
 

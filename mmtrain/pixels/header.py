@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmtrain.pixels.containers import Container, unpack
-from mmtrain.pixels.picture import Picture, refusing
+from mmtrain.pixels.picture import ImageHeader, refusing
 from mmtrain.pixels.source import content
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _ORIENTATION_TAG = 0x0112
 
 
-def inspect(source: Path | bytes) -> Picture:
+def inspect(source: Path | bytes) -> ImageHeader:
     """The header of the image file `source`, or of its bytes.
 
     Raises:
@@ -56,11 +56,11 @@ def open_container(container: Container) -> ImageFile:
         return readers[container.format](BytesIO(container.data))
 
 
-def describe(mode: str, size: tuple[int, int], container: Container) -> Picture:
+def describe(mode: str, size: tuple[int, int], container: Container) -> ImageHeader:
     """The header of a picture of Pillow's `mode` whose file holds `size` (width, height)."""
     turn = orientation(container.exif)
     width, height = size if turn < 5 else size[::-1]
-    return Picture(container.format, width, height, mode, container.bits, turn)
+    return ImageHeader(container.format, width, height, mode, container.bits, turn)
 
 
 def orientation(exif: bytes) -> int:

@@ -10,7 +10,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 
 
 @dataclass(frozen=True)
-class Picture:
+class ImageHeader:
     """What the header says.
 
     `width` and `height` are as shown, EXIF orientation applied. `mode` is Pillow's (`L`, `P`, `RGB`, `CMYK`, `I;16`, ...).

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mmtrain.pixels.colour import convert, grey, mend
 from mmtrain.pixels.containers import Container, unpack
 from mmtrain.pixels.header import describe, open_container
-from mmtrain.pixels.picture import Layout, Picture, UnreadableImage, refusing
+from mmtrain.pixels.picture import ImageHeader, Layout, UnreadableImage, refusing
 from mmtrain.pixels.resize import reduction, resized
 from mmtrain.pixels.source import content
 
@@ -37,20 +37,20 @@ def read(source: Path | bytes, layout: Layout, *, writable: bool = True) -> NDAr
 def _pixels(container: Container, layout: Layout) -> NDArray[np.uint8 | np.uint16]:
     if container.plain is not None:
         mode, *(width, height) = container.plain
-        picture = describe(mode, (width, height), container)
-        _check_pixels(picture, layout)
-        target = layout.size if picture.orientation >= 5 else layout.size[::-1]
+        header = describe(mode, (width, height), container)
+        _check_pixels(header, layout)
+        target = layout.size if header.orientation >= 5 else layout.size[::-1]
         part = reduction((width, height), target, layout.resize)
         if (decoded := _decoded(container.data, mode, (width, height), part)) is not None:
-            return _laid_out(decoded, picture, layout)
+            return _laid_out(decoded, header, layout)
     image = open_container(container)
-    picture = describe(image.mode, image.size, container)
-    _check_pixels(picture, layout)
-    _check_bits(picture, layout)
+    header = describe(image.mode, image.size, container)
+    _check_pixels(header, layout)
+    _check_bits(header, layout)
     with refusing(container.format):
         image.load()
-        mend(image, picture)
-    return _laid_out(image, picture, layout)
+        mend(image, header)
+    return _laid_out(image, header, layout)
 
 
 def _decoded(data: bytes, mode: str, size: tuple[int, int], part: int) -> Image | None:
@@ -69,14 +69,14 @@ def _decoded(data: bytes, mode: str, size: tuple[int, int], part: int) -> Image 
     return image
 
 
-def _laid_out(image: Image, picture: Picture, layout: Layout) -> NDArray[np.uint8 | np.uint16]:
-    with refusing(picture.format):
-        upright = _upright(image, picture.orientation)
+def _laid_out(image: Image, header: ImageHeader, layout: Layout) -> NDArray[np.uint8 | np.uint16]:
+    with refusing(header.format):
+        upright = _upright(image, header.orientation)
         return _deep(upright, layout) if layout.bits == 16 else _shallow(upright, layout)
 
 
-def _check_pixels(picture: Picture, layout: Layout) -> None:
-    pixels = picture.width * picture.height
+def _check_pixels(header: ImageHeader, layout: Layout) -> None:
+    pixels = header.width * header.height
     if pixels > layout.max_pixels:
         raise UnreadableImage(
             f"The image has {pixels:,} pixels, more than max_pixels {layout.max_pixels:,}.",
@@ -84,14 +84,14 @@ def _check_pixels(picture: Picture, layout: Layout) -> None:
         )
 
 
-def _check_bits(picture: Picture, layout: Layout) -> None:
-    if picture.bits == 16 and picture.mode != _DEEP_GREY:
+def _check_bits(header: ImageHeader, layout: Layout) -> None:
+    if header.bits == 16 and header.mode != _DEEP_GREY:
         # Pillow would cut the samples to 8 bits without a word.
         raise UnreadableImage(
             "The image has 16 bits per sample and more than one channel; 16 bits are read from grey pictures only.",
             "Convert it to 8 bits per sample, or to grey.",
         )
-    if picture.bits == 16 and layout.bits == 8:
+    if header.bits == 16 and layout.bits == 8:
         raise UnreadableImage(
             "The image has 16 bits per sample, more than the 8 that are asked for.",
             "Set `bits: 16`." if layout.channels == 1 else "Set `bits: 16` and `channels: 1`.",

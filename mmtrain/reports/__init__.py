@@ -6,5 +6,5 @@ out of `blocks` by `cohort`, `training`, `results` (with `baselines`, `decisions
 `background`. `report.html` with `report.css` shows blocks, `model_card.md` the same blocks in Markdown, `numbers` writes them in full.
 
 A new part of the report is a function that returns a `Section`, and its place in `sections.sections`. Every text in a block is
-escaped where it is shown; what is markup is made by us (`Picture.markup`).
+escaped where it is shown; what is markup is made by us (`Plot.markup`).
 """

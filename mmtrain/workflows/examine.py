@@ -28,7 +28,7 @@ from mmtrain.workflows.prepare import Prepared, check_class_weights, check_parts
 
 
 @dataclass(frozen=True)
-class Pictures:
+class PictureCounts:
     """The rows of an image column, without those that other columns drop."""
 
     rows: int
@@ -49,7 +49,7 @@ class Examined:
     dropped: int = 0
     summary: tuple[PartSummary, ...] = ()
     """Of the parts; empty where the rows cannot be divided."""
-    pictures: dict[str, Pictures] = field(default_factory=dict)
+    pictures: dict[str, PictureCounts] = field(default_factory=dict)
     data: Prepared | None = None
     parts: Parts | None = None
     table: Table | None = None
@@ -197,8 +197,8 @@ def _table(experiment: Experiment, wanted: dict[str, Column], origin: Origin) ->
     return tables.read(data.table, wanted, missing_values=data.missing_values, least=2, declared=declared)
 
 
-def _pictures(table: Table, header: str, unreadable: list[Unreadable]) -> Pictures:
+def _pictures(table: Table, header: str, unreadable: list[Unreadable]) -> PictureCounts:
     empty = table.cells(header).isna().to_numpy()
     bad = [one for one in unreadable if not empty[one.row]]
     shown = tuple(Problem(table.place(one.row, header), one.what, one.fix) for one in bad[:SHOWN])
-    return Pictures(len(table), int(empty.sum()), len(bad), shown)
+    return PictureCounts(len(table), int(empty.sum()), len(bad), shown)

@@ -29,7 +29,7 @@ from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem, UsageError
 from mmtrain.targets import MultilabelTarget, Target
 from mmtrain.targets.multilabel import YES, split_labels
-from mmtrain.workflows.examine import Examined, Pictures, examine
+from mmtrain.workflows.examine import Examined, PictureCounts, examine
 from mmtrain.workflows.findings import experiment_findings, survey_findings
 
 MOST_CLASSES = 1000
@@ -46,7 +46,7 @@ class InspectedColumn:
     """Empty for roles other than target."""
     profile: Profile | None
     """None where the table has no such column."""
-    pictures: Pictures | None = None
+    pictures: PictureCounts | None = None
     images: ImageProfile | None = None
     """What the headers of the first `MOST_PATHS` different files say."""
     classes: dict[str, int] | None = None

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from mmtrain.data.pictures.files import ImageFile, ImageFolder
-from mmtrain.pixels import Picture, UnreadableImage, inspect
+from mmtrain.pixels import ImageHeader, UnreadableImage, inspect
 
 SAMPLE = 200
 """Files that are looked for in each folder when the folder of the pictures is not known."""
@@ -52,33 +52,33 @@ def profile_images(cells: Iterable[str], folder: Path, *, allow_outside: bool = 
 
     """
     finder = ImageFolder(folder, allow_outside=allow_outside)
-    pictures: list[Picture] = []
+    headers: list[ImageHeader] = []
     bad: list[tuple[str, str]] = []
     paths = 0
     for cell in dict.fromkeys(cell.strip() for cell in cells):
         paths += 1
-        picture = _opened(finder, cell)
-        if isinstance(picture, Picture):
-            pictures.append(picture)
+        header = _opened(finder, cell)
+        if isinstance(header, ImageHeader):
+            headers.append(header)
         elif len(bad) < 20:
-            bad.append((cell, picture))
-    sizes = sorted(((picture.height, picture.width) for picture in pictures), key=lambda size: (size[0] * size[1], size))
+            bad.append((cell, header))
+    sizes = sorted(((header.height, header.width) for header in headers), key=lambda size: (size[0] * size[1], size))
     return ImageProfile(
         folder=folder,
         paths=paths,
-        found=len(pictures),
+        found=len(headers),
         smallest=sizes[0] if sizes else None,
         median=sizes[len(sizes) // 2] if sizes else None,
         largest=sizes[-1] if sizes else None,
         sizes=len(set(sizes)),
-        formats=dict(Counter(picture.format for picture in pictures).most_common()),
-        modes=dict(Counter(picture.mode for picture in pictures).most_common()),
-        bits=dict(Counter(picture.bits for picture in pictures).most_common()),
+        formats=dict(Counter(header.format for header in headers).most_common()),
+        modes=dict(Counter(header.mode for header in headers).most_common()),
+        bits=dict(Counter(header.bits for header in headers).most_common()),
         bad=tuple(bad),
     )
 
 
-def _opened(finder: ImageFolder, cell: str) -> Picture | str:
+def _opened(finder: ImageFolder, cell: str) -> ImageHeader | str:
     """The header, or what is wrong."""
     file = finder.find(cell)
     if not isinstance(file, ImageFile):

@@ -10,7 +10,7 @@
 | `looks` | brightness, contrast and perceptual hash of every picture |
 | `levels` | findings about pictures of one colour, and far too dark or bright ones |
 | `twins` | which pictures look the same |
-| `gallery` | the pictures that can be compared by their pixels |
+| `comparable` | the pictures that can be compared by their pixels |
 | `uses` | which cells name the same picture |
 | `repeats` | findings about their rows: in two parts, with different labels |
 """

@@ -13,7 +13,7 @@ import numpy as np
 
 from mmtrain.data.pictures.decode import Progress, in_pieces
 from mmtrain.data.pictures.files import ImageFile
-from mmtrain.pixels import Picture, UnreadableImage, inspect
+from mmtrain.pixels import ImageHeader, UnreadableImage, inspect
 from mmtrain.pixels.picture import cut_short
 from mmtrain.pixels.source import content
 
@@ -28,7 +28,7 @@ TAIL = 1024
 class FileFacts:
     """What files are. Files differ much less in their headers than in their bytes: each different header is held once."""
 
-    headers: tuple[Picture, ...]
+    headers: tuple[ImageHeader, ...]
     of: NDArray[np.int32]
     """(files,): position in `headers`, -1 where a file has none."""
     tails: NDArray[np.uint64]
@@ -45,7 +45,7 @@ class FileFacts:
 
 def file_facts(files: Sequence[ImageFile], *, ends: bool, progress: Progress | None = None) -> FileFacts:
     """Read every file, in threads; look at their `ends` where nobody decodes them."""
-    headers: dict[Picture, int] = {}
+    headers: dict[ImageHeader, int] = {}
     of = np.full(len(files), -1, dtype=np.int32)
     tails = np.zeros(len(files), dtype=np.uint64)
     refusals: dict[int, UnreadableImage] = {}
@@ -88,7 +88,7 @@ def equal_bytes(paths: Sequence[str], tails: NDArray[np.uint64]) -> NDArray[np.i
 @dataclass(frozen=True)
 class _Fact:
     tail: int = 0
-    header: Picture | None = None
+    header: ImageHeader | None = None
     refusal: UnreadableImage | None = None
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.finding import Finding
 from mmtrain.data.findings.pictures.column import PictureColumn, PictureFiles, looked_up, starts_of
+from mmtrain.data.findings.pictures.comparable import ComparablePictures, comparable_pictures
 from mmtrain.data.findings.pictures.files import file_facts
-from mmtrain.data.findings.pictures.gallery import Gallery, galleries
 from mmtrain.data.findings.pictures.kinds import damage_findings, kind_findings
 from mmtrain.data.findings.pictures.levels import level_findings
 from mmtrain.data.findings.pictures.repeats import repeat_findings
@@ -41,7 +41,7 @@ def picture_findings(
         return []
     named = [looked_up(column, folder, allow_outside=allow_outside) for column in columns]
     facts = [file_facts(column.located.files, ends=column.layout is None, progress=progress) for column in named]
-    seen = list(galleries(named, progress))
+    seen = list(comparable_pictures(named, progress))
     found: list[Finding] = []
     for column, own in zip(named, facts, strict=True):
         found += damage_findings(column, own)
@@ -49,12 +49,16 @@ def picture_findings(
     for column, own in zip(named, facts, strict=True):
         found += [*kind_findings(column, own), *source_findings(column, own, cohort)]
     for column, (start, end) in zip(named, pairwise(starts_of(named).tolist()), strict=True):
-        found += [finding for gallery in seen for finding in _levels(column, gallery, start, end)]
+        found += [finding for comparable in seen for finding in _levels(column, comparable, start, end)]
     found += repeat_findings([column.header for column in columns], uses(named, facts, seen), cohort)
     return list(dict.fromkeys(found))  # two columns may read the same header
 
 
-def _levels(column: PictureFiles, gallery: Gallery, start: int, end: int) -> list[Finding]:
+def _levels(column: PictureFiles, comparable: ComparablePictures, start: int, end: int) -> list[Finding]:
     """Of the files of a column, which are `start` to `end` among those of all."""
-    own = np.flatnonzero((gallery.files >= start) & (gallery.files < end))
-    return level_findings(column, gallery.files[own] - start, gallery.looks.select(own), gallery.pixels.layout.bits) if len(own) else []
+    own = np.flatnonzero((comparable.files >= start) & (comparable.files < end))
+    return (
+        level_findings(column, comparable.files[own] - start, comparable.looks.select(own), comparable.pixels.layout.bits)
+        if len(own)
+        else []
+    )

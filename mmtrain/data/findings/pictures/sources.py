@@ -19,7 +19,7 @@ from mmtrain.data.findings.significance import SURE, chi_square, holm
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mmtrain.pixels import Picture
+    from mmtrain.pixels import ImageHeader
 
 NOTED, STRIKING = 0.3, 0.5
 """Differences between classes in the share of pictures of one kind."""
@@ -67,7 +67,7 @@ def _rows(column: PictureFiles, facts: FileFacts, cohort: Cohort) -> tuple[NDArr
     return rows, files[rows]
 
 
-def _kinds(headers: tuple[Picture, ...]) -> Mapping[str, list[str]]:
+def _kinds(headers: tuple[ImageHeader, ...]) -> Mapping[str, list[str]]:
     """What is compared, for each header."""
     return {
         "format": [header.format for header in headers],

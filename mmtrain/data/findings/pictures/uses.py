@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmtrain.data.findings.pictures.column import PictureFiles, starts_of
+from mmtrain.data.findings.pictures.comparable import ComparablePictures
 from mmtrain.data.findings.pictures.files import FileFacts, equal_bytes
-from mmtrain.data.findings.pictures.gallery import Gallery
 from mmtrain.data.findings.pictures.twins import sets_of
 
 if TYPE_CHECKING:
@@ -40,15 +40,15 @@ class Uses:
         return Uses(*(values[which] for values in vars(self).values()))
 
 
-def uses(columns: Sequence[PictureFiles], facts: Sequence[FileFacts], found: Sequence[Gallery]) -> Uses:
+def uses(columns: Sequence[PictureFiles], facts: Sequence[FileFacts], found: Sequence[ComparablePictures]) -> Uses:
     """The cells of all columns, without pictures of one colour: those are equal for no other reason, and told elsewhere."""
     starts = starts_of(columns)
     paths = [file.path for column in columns for file in column.located.files]
     contents = equal_bytes(paths, np.concatenate([one.tails for one in facts]))
-    same = [_chains(contents), *(gallery.equal(contents) for gallery in found)]
+    same = [_chains(contents), *(comparable.equal(contents) for comparable in found)]
     pictures = sets_of(int(starts[-1]), same)
-    scenes = sets_of(int(starts[-1]), [*same, *(gallery.similar(pictures) for gallery in found)])
-    plain = np.concatenate([np.empty(0, dtype=np.int64), *(gallery.files[gallery.faint] for gallery in found)])
+    scenes = sets_of(int(starts[-1]), [*same, *(comparable.similar(pictures) for comparable in found)])
+    plain = np.concatenate([np.empty(0, dtype=np.int64), *(comparable.files[comparable.faint] for comparable in found)])
     worth = np.concatenate([one.of >= 0 for one in facts])
     worth[plain] = False
     at, numbers, rows, cells = [], [], [], []

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Gallery:
+class ComparablePictures:
     """`at`, `files` and `looks` have an entry per picture that was decoded."""
 
     pixels: Pixels
@@ -51,7 +51,7 @@ class Gallery:
         return np.sort(own[first])
 
 
-def galleries(columns: Sequence[PictureFiles], progress: Progress | None = None) -> Iterator[Gallery]:
+def comparable_pictures(columns: Sequence[PictureFiles], progress: Progress | None = None) -> Iterator[ComparablePictures]:
     """One for each layout."""
     starts = starts_of(columns).tolist()
     layouts = dict.fromkeys(column.layout for column in columns)
@@ -64,4 +64,4 @@ def galleries(columns: Sequence[PictureFiles], progress: Progress | None = None)
         files = np.concatenate([start + np.arange(len(column.located.files)) for start, column in own])
         if len(at):
             pixels = Pixels(sources, layout)
-            yield Gallery(pixels, at, files[at], looks(pixels, at, progress=progress))
+            yield ComparablePictures(pixels, at, files[at], looks(pixels, at, progress=progress))
