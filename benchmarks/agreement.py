@@ -101,7 +101,7 @@ def measure(folder: Path, rows: int) -> list[dict[str, Any]]:
     from mmtrain.export import saved_model
     from mmtrain.layers.pictures import EncodePicture
     from mmtrain.model import saved
-    from mmtrain.workflows.evaluate import opened
+    from mmtrain.workflows.evaluate import recorded_training
     from mmtrain.workflows.fit import fit
     from mmtrain.workflows.prepare import read_data
 
@@ -110,7 +110,7 @@ def measure(folder: Path, rows: int) -> list[dict[str, Any]]:
     new = table(folder, rows, chance, unseen=True)
     (folder / "agreement.yaml").write_text(EXPERIMENT)
     run = fit(folder / "agreement.yaml", output=folder / "runs").run
-    experiment, fitted, _ = opened(run)
+    experiment, fitted, _ = recorded_training(run)
     data = read_data(config.load(folder / "agreement.yaml"), folder / "new.csv", folder)
     arrays = encode.encode(experiment, fitted, data.table, data.stores)
     everything = np.arange(rows)

@@ -22,7 +22,7 @@ from mmtrain.reports.decisions import sentences, told
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.workflows.check import check
-from mmtrain.workflows.evaluate import EvaluateOptions, evaluate, opened
+from mmtrain.workflows.evaluate import EvaluateOptions, evaluate, recorded_training
 from mmtrain.workflows.export import ExportOptions, export
 from mmtrain.workflows.fit import fit
 from mmtrain.workflows.pack import pack
@@ -110,7 +110,7 @@ def test_run_that_asks_for_nothing_has_no_such_file(tmp_path):
     tree = TREE.partition("evaluation:")[0]
     plain = fit(write_experiment(tmp_path / "plain.yaml", tree), output=tmp_path / "runs").run
     assert not (plain / "decisions.json").exists()
-    assert opened(plain)[2] == Decisions()
+    assert recorded_training(plain)[2] == Decisions()
     assert read_split(plain / "split.csv").parts.conformal.size == 0
 
 
@@ -170,7 +170,7 @@ def test_prediction_is_the_positive_class_from_the_threshold_on(run, scored):
 
 def test_columns_file_keeps_its_threshold(run):
     assert run.read_json("columns.json")["targets"]["ill"]["threshold"] == 0.5
-    assert opened(run)[1].targets["ill"].threshold != 0.5
+    assert recorded_training(run)[1].targets["ill"].threshold != 0.5
 
 
 def test_probabilities_of_the_network_stay_and_calibrated_ones_stand_beside_them(run, scored):
@@ -252,7 +252,7 @@ def test_packed_run_takes_it_along(run, tmp_path):
     pack(str(run.folder), tmp_path / "run.zip")
     there = unpack(tmp_path / "run.zip", tmp_path / "there").folder
     assert (there / "decisions.json").read_bytes() == (run / "decisions.json").read_bytes()
-    assert opened(runs.find(str(there), tmp_path))[2] == opened(run)[2]
+    assert recorded_training(runs.find(str(there), tmp_path))[2] == recorded_training(run)[2]
 
 
 def test_end_of_the_training_tells_what_was_decided():

@@ -26,7 +26,7 @@ from mmtrain.evaluation.comparison import ComparedTarget, compare_target
 from mmtrain.evaluation.predictions import reread, truth_column
 from mmtrain.reports.contents import predictions_of
 from mmtrain.runs import Run, is_test_look
-from mmtrain.workflows.evaluate import opened
+from mmtrain.workflows.evaluate import recorded_training
 from mmtrain.workflows.prepare import group_codes
 
 NAMED = {"columns": "role", "branches": "architecture"}
@@ -135,7 +135,7 @@ def _last_look(facts: Mapping[str, Any], part: str) -> Mapping[str, Any] | None:
 
 
 def _scored(run: Run, part: str) -> Scored:
-    experiment, fitted, _ = opened(run)
+    experiment, fitted, _ = recorded_training(run)
     facts, rows = run.read_json("run.json"), predictions_of(run, part)
     look = _last_look(facts, part)
     assert look is not None  # noqa: S101 (`_all_scored`)

@@ -90,7 +90,7 @@ def evaluate(
     options = options or EvaluateOptions()
     part, table = options.part, options.table
     run = runs.find(which, output)
-    experiment, fitted, decisions = opened(run, options.overrides)
+    experiment, fitted, decisions = recorded_training(run, options.overrides)
     check_packages(experiment, lambda *keys: ".".join(keys))
     if table is None:
         experiment = with_images(experiment, options.images)
@@ -132,7 +132,7 @@ def evaluated(subject: Subject, results: dict[str, TargetScores], looks: Sequenc
     return Evaluated(run, look["part"], results, subject.main, run / f"predictions_{look['part']}.csv", written, times, told)
 
 
-def opened(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, encode.Fitted, Decisions]:
+def recorded_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, encode.Fitted, Decisions]:
     """The experiment of a run, what its training rows taught it, with the chosen thresholds, and all that validation rows decided.
 
     `overrides` are of the section `evaluation`. Raises RunError when there is no model to score, UsageError for an override of what

@@ -32,7 +32,7 @@ from mmtrain.explanation.explained import Chosen, Explained, RowCells, in_words
 from mmtrain.explanation.question import Asked, Method, wrong
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
-from mmtrain.workflows.evaluate import opened
+from mmtrain.workflows.evaluate import recorded_training
 from mmtrain.workflows.prepare import Prepared, only, other_data, recorded_data, with_images
 
 COMPARED = 10_000
@@ -96,7 +96,7 @@ def explain(
 
     """
     run = runs.find(which, output)
-    experiment, fitted, _ = opened(run)
+    experiment, fitted, _ = recorded_training(run)
     asked = Asked(options.target or next(iter(fitted.targets)), options.class_name, options.method, options.steps)
     problems = wrong(fitted.targets, asked.target, asked.class_name)
     if options.folder is not None and options.folder.exists():

@@ -20,7 +20,7 @@ from mmtrain.export.alone import as_json
 from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, plain_names
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
-from mmtrain.workflows.evaluate import opened
+from mmtrain.workflows.evaluate import recorded_training
 from mmtrain.workflows.prepare import Prepared, only, recorded_data
 from mmtrain.workflows.versions import versions
 
@@ -80,7 +80,7 @@ def export(
     chosen = FORMATS[options.format]
     check_options(chosen, options.quantize, options.inputs)
     run = runs.find(which, output)
-    experiment, fitted, _ = opened(run)
+    experiment, fitted, _ = recorded_training(run)
     folder = (options.folder or run / "exports" / chosen.label(options.quantize)).absolute()
     if folder.exists():
         raise UsageError(Problem(str(folder), "there is something here already.", "Remove it, or give another folder with -o."))

@@ -25,7 +25,7 @@ from mmtrain.evaluation.predictions import prediction_columns
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run, find
 from mmtrain.threads import in_threads
-from mmtrain.workflows.evaluate import opened
+from mmtrain.workflows.evaluate import recorded_training
 
 OnError = Literal["status", "skip", "fail"]
 
@@ -68,7 +68,7 @@ class Loaded:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.experiment: Experiment
-        self.experiment, self.fitted, self.decisions = opened(run)
+        self.experiment, self.fitted, self.decisions = recorded_training(run)
         self.statistics = Statistics.model_validate(run.read_json("statistics.json"))
 
     def __repr__(self) -> str:

@@ -49,16 +49,12 @@ def picture_findings(
     for column, own in zip(named, facts, strict=True):
         found += [*kind_findings(column, own), *source_findings(column, own, cohort)]
     for column, (start, end) in zip(named, pairwise(starts_of(named).tolist()), strict=True):
-        found += [finding for comparable in seen for finding in _levels(column, comparable, start, end)]
+        found += [finding for pictures in seen for finding in _levels(column, pictures, start, end)]
     found += repeat_findings([column.header for column in columns], uses(named, facts, seen), cohort)
     return list(dict.fromkeys(found))  # two columns may read the same header
 
 
-def _levels(column: PictureFiles, comparable: ComparablePictures, start: int, end: int) -> list[Finding]:
+def _levels(column: PictureFiles, pictures: ComparablePictures, start: int, end: int) -> list[Finding]:
     """Of the files of a column, which are `start` to `end` among those of all."""
-    own = np.flatnonzero((comparable.files >= start) & (comparable.files < end))
-    return (
-        level_findings(column, comparable.files[own] - start, comparable.looks.select(own), comparable.pixels.layout.bits)
-        if len(own)
-        else []
-    )
+    own = np.flatnonzero((pictures.files >= start) & (pictures.files < end))
+    return level_findings(column, pictures.files[own] - start, pictures.looks.select(own), pictures.pixels.layout.bits) if len(own) else []

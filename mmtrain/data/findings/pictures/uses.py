@@ -45,10 +45,10 @@ def uses(columns: Sequence[PictureFiles], facts: Sequence[FileFacts], found: Seq
     starts = starts_of(columns)
     paths = [file.path for column in columns for file in column.located.files]
     contents = equal_bytes(paths, np.concatenate([one.tails for one in facts]))
-    same = [_chains(contents), *(comparable.equal(contents) for comparable in found)]
+    same = [_chains(contents), *(one.equal(contents) for one in found)]
     pictures = sets_of(int(starts[-1]), same)
-    scenes = sets_of(int(starts[-1]), [*same, *(comparable.similar(pictures) for comparable in found)])
-    plain = np.concatenate([np.empty(0, dtype=np.int64), *(comparable.files[comparable.faint] for comparable in found)])
+    scenes = sets_of(int(starts[-1]), [*same, *(one.similar(pictures) for one in found)])
+    plain = np.concatenate([np.empty(0, dtype=np.int64), *(one.files[one.faint] for one in found)])
     worth = np.concatenate([one.of >= 0 for one in facts])
     worth[plain] = False
     at, numbers, rows, cells = [], [], [], []
