@@ -13,13 +13,11 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import Field
 
-from mmtrain.branches.base import Activation, Rate, Units
+from mmtrain.branches.base import Activation, Rate, Tensor, Units, Width
 from mmtrain.registry import OneOf, Registry, Section, options_of, section_for
 from mmtrain.specs import layer_names
 
-Tensor: TypeAlias = Any
 Features: TypeAlias = dict[str, Tensor]
-Width = Annotated[int, Field(ge=1, le=16_384)]
 
 
 class FusionSection(Section):

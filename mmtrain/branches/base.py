@@ -18,7 +18,8 @@ from mmtrain.specs import Kind
 Tensor: TypeAlias = Any
 """A symbolic Keras tensor; Keras itself is not imported on this floor."""
 
-Units = tuple[Annotated[int, Field(ge=1, le=16_384)], ...]
+Width = Annotated[int, Field(ge=1, le=16_384)]
+Units = tuple[Width, ...]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Activation = Literal["relu", "gelu", "silu", "tanh", "elu", "selu", "linear"]
 

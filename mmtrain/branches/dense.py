@@ -6,10 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mmtrain.branches.base import Activation, Rate, Tensor, Units, branch
+from mmtrain.branches.base import Activation, Rate, Tensor, Units, Width, branch
 from mmtrain.specs import TensorSpec
-
-Width = Annotated[int, Field(ge=1, le=16_384)]
 
 
 def embedding_width(size: int) -> int:

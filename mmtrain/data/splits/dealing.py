@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-IntArray = npt.NDArray[np.int64]
+from mmtrain.data.splits.parts import IntArray
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from mmtrain.columns.bookkeeping import PARTS
-from mmtrain.data.splits.dealing import IntArray, Tally, deal
-from mmtrain.data.splits.parts import Parts, TextPerRow
+from mmtrain.data.splits.dealing import Tally, deal
+from mmtrain.data.splits.parts import IntArray, Parts, TextPerRow
 from mmtrain.errors import DataError, Problem, listed
 
 __all__ = ["Method", "Parts", "Rows", "check_sound", "split"]
