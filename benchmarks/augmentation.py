@@ -10,13 +10,8 @@ Then augmentation alone, as mmtrain does it on a CPU against TensorFlow's own re
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import platform
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +20,10 @@ import numpy as np
 import pandas as pd
 import yaml
 from PIL import Image
+from script import keep, parser
+from turns import Times, in_turn, speed, typical
+
+from mmtrain.layers.start import start_tensorflow
 
 SIDE, PICTURES, TARGET = 64, 64, 0.15
 SHAPES = ((32, 64, 3), (32, 64, 1), (32, 64, 4), (32, 128, 3), (16, 224, 3))
@@ -42,7 +41,6 @@ def prepared(folder: Path, augment: str, batch: int) -> tuple[Any, dict[str, Any
     from mmtrain import config
     from mmtrain.batches import Batches
     from mmtrain.data import encode
-    from mmtrain.layers.start import start_tensorflow
     from mmtrain.model.assemble import assemble
     from mmtrain.training.step import Steps
     from mmtrain.workflows.prepare import read_data
@@ -51,7 +49,6 @@ def prepared(folder: Path, augment: str, batch: int) -> tuple[Any, dict[str, Any
     path.write_text(EXPERIMENT.replace("AUGMENT", augment))
     experiment = config.load(path)
     data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
-    start_tensorflow()
     rows = np.arange(PICTURES)
     fitted = encode.fit(experiment, data.table, rows)
     arrays = encode.encode(experiment, fitted, data.table, data.stores)
@@ -69,30 +66,12 @@ def table(folder: Path) -> None:
     )
 
 
-Times = dict[str, list[tuple[float, float]]]
-"""Milliseconds of each way in each round: elapsed, and of processor time in all threads."""
-
-
-def in_turn(ways: dict[str, Callable[[], Any]], count: int, rounds: int) -> Times:
-    """Of one call, the mean of `count`; the ways take turns in every round."""
-    times: Times = {name: [] for name in ways}
-    for number in range(rounds + 1):  # the first compiles and warms up
-        for name, call in ways.items():
-            begun, used = time.perf_counter(), time.process_time()
-            for _ in range(count if number else 3):
-                call()
-            if number:
-                times[name].append((1000 * (time.perf_counter() - begun) / count, 1000 * (time.process_time() - used) / count))
-    return times
-
-
-def medians(times: Times, compare: Callable[[float, float], float], named: str) -> dict[str, Any]:
-    """Of every way and of `compare(first way, second way)` over the rounds; of elapsed time, and of processor time as `processor_...`."""
-    found: dict[str, Any] = {"rounds": times}
-    for place, prefix in enumerate(("", "processor_")):
-        own = {name: [taken[place] for taken in taking] for name, taking in times.items()}
-        found |= {f"{name}_{prefix}ms": round(statistics.median(values), 3) for name, values in own.items()}
-        found[prefix + named] = round(statistics.median(map(compare, *own.values())), 3)
+def told(times: Times) -> dict[str, Any]:
+    """Milliseconds of both ways, by the clock and of the processor, beside those of every round."""
+    found: dict[str, Any] = {"seconds": times}
+    for way in times:
+        for kind, seconds in typical(times, way)._asdict().items():
+            found[f"{way}_{kind}_ms"] = round(1000 * seconds, 3)
     return found
 
 
@@ -104,8 +83,9 @@ def step(folder: Path, batch: int, count: int, rounds: int) -> dict[str, Any]:
         steps, tree = prepared(folder, augment, batch)
         return lambda: float(steps.train_one(tree, rate)["loss"][0])
 
-    times = in_turn({"without": way("{}"), "all": way(ALL)}, count, rounds)
-    return medians(times, lambda without, with_all: (with_all - without) / with_all, "share")
+    times = in_turn({"without": way("{}"), "all": way(ALL)}, rounds, calls=count)
+    left = speed(times, "all", than="without")
+    return told(times) | {"clock_share": round(1 - left.clock, 3), "processor_share": round(1 - left.processor, 3)}
 
 
 def alone(batch: int, side: int, channels: int, count: int, rounds: int) -> dict[str, Any]:
@@ -123,40 +103,38 @@ def alone(batch: int, side: int, channels: int, count: int, rounds: int) -> dict
         change = tf.function(lambda: augmented(pixels, chances, how, 255, compiled=compiled), autograph=False)
         return lambda: change().numpy()
 
-    return medians(in_turn({"kernels": way(False), "compiled": way(True)}, count, rounds), lambda one, other: one / other, "times")
+    times = in_turn({"kernels": way(False), "compiled": way(True)}, rounds, calls=count)
+    faster = speed(times, "compiled", than="kernels")
+    return told(times) | {"clock_times": round(faster.clock, 3), "processor_times": round(faster.processor, 3)}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--quick", action="store_true", help="A smoke run of seconds.")
-    parser.add_argument("--json", type=Path, help="Also write the results to this file.")
-    chosen = parser.parse_args()
-    if chosen.quick:
-        chosen.steps, chosen.rounds = 5, 2
+    asked = parser(__doc__, quick="Two rounds of five steps.")
+    asked.add_argument("--steps", type=int, default=40)
+    asked.add_argument("--rounds", type=int, default=7)
+    options = asked.parse_args()
+    steps, rounds = (5, 2) if options.quick else (options.steps, options.rounds)
     results = {}
+    start_tensorflow()
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["MMTRAIN_CACHE"] = temporary + "/cache"
         folder = Path(temporary)
         table(folder)
         for batch in (32, 64):
-            found = results[f"batch {batch}"] = step(folder, batch, chosen.steps, chosen.rounds)
+            found = results[f"batch {batch}"] = step(folder, batch, steps, rounds)
             print(
-                f"batch {batch}: without {found['without_ms']:.2f} ms  all {found['all_ms']:.2f} ms  {found['share']:.1%} of the step"
-                f"  ({found['processor_share']:.1%} of its processor time)"
+                f"batch {batch}: without {found['without_clock_ms']:.2f} ms  all {found['all_clock_ms']:.2f} ms"
+                f"  {found['clock_share']:.1%} of the step  ({found['processor_share']:.1%} of its processor time)"
             )
     for batch, side, channels in SHAPES:
         shape = f"{batch}x{side}x{side}x{channels}"
-        found = results[f"alone {shape}"] = alone(batch, side, channels, max(2, chosen.steps // 4), chosen.rounds)
+        found = results[f"alone {shape}"] = alone(batch, side, channels, max(2, steps // 4), rounds)
         print(
-            f"alone, {shape}: kernels {found['kernels_ms']:.2f} ms  compiled {found['compiled_ms']:.2f} ms"
-            f"  {found['times']:.1f} times as fast  ({found['processor_times']:.1f} times less processor time)"
+            f"alone, {shape}: kernels {found['kernels_clock_ms']:.2f} ms  compiled {found['compiled_clock_ms']:.2f} ms"
+            f"  {found['clock_times']:.1f} times as fast  ({found['processor_times']:.1f} times less processor time)"
         )
     print(f"The aim is at most {TARGET:.0%}; load of the machine: {os.getloadavg()[0]:.1f}.")
-    if chosen.json:
-        settings = {"side": SIDE, "steps": chosen.steps, "rounds": chosen.rounds, "augment": ALL, "machine": platform.machine()}
-        chosen.json.write_text(json.dumps({"name": "augmentation", "settings": settings, "results": results}, indent=1))
+    keep(options, {"side": SIDE, "steps": steps, "rounds": rounds, "augment": ALL}, results)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,11 @@ decodes at full size, and the output says so. Every round takes all ways in turn
 What removes the store of the round before is not counted. On a machine with other work, compare processor times.
 """
 
-import argparse
-import json
+from __future__ import annotations
+
 import os
-import platform
 import shutil
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -24,6 +21,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from script import keep, parser
+from turns import Times, in_turn, speed, typical
 
 from mmtrain.config.experiment import Cache
 from mmtrain.data.pictures.build import decoded
@@ -33,11 +32,12 @@ from mmtrain.threads import cores
 
 SIDE, PIECE = 256, 16
 TARGET = 0.6
-PROCESSOR = ", processor"
+
+Ways = dict[str, Callable[[], None]]
 
 
 def generated(folder: Path, count: int) -> list[ImageFile]:
-    """Soft shapes with some noise, about 25 kB each."""
+    """JPEGs called 000000.jpg and so on: soft shapes with some noise, about 25 kB each."""
     random = np.random.default_rng(0)
     files = []
     for number in range(count):
@@ -77,79 +77,58 @@ def build(files: list[ImageFile], side: int, cache: Path, verify: str = "stat") 
         raise SystemExit(store.notice or f"{len(store.unreadable)} pictures cannot be read.")
 
 
-def measured(files: list[ImageFile], cache: Path, rounds: int) -> tuple[str, dict[str, list[float]]]:
-    """What the yardstick is, and the seconds of every way in every round."""
-    name, decode = yardstick()
-    ways: dict[str, Callable[[], None]] = {
-        "decode only": lambda: decode_only(files, decode),
+def stores(files: list[ImageFile], cache: Path) -> Ways:
+    """What is timed beside decoding."""
+    return {
         "store 256x256": lambda: build(files, SIDE, cache),
         "store 256x256, contents verified": lambda: build(files, SIDE, cache, "content"),
         "store 224x224": lambda: build(files, 224, cache),
         "store 128x128": lambda: build(files, 128, cache),
     }
-    return name, in_turn(ways, rounds, lambda _: shutil.rmtree(cache, ignore_errors=True))
 
 
-def in_turn(ways: dict[str, Callable[[], None]], rounds: int, prepare: Callable[[str], None]) -> dict[str, list[float]]:
-    """All ways in every round: seconds by the clock and, under names of their own, of the processor; the first round is not counted.
-
-    `prepare` is called with the name of each way before its time begins.
-    """
-    seconds: dict[str, list[float]] = {f"{way}{kind}": [] for way in ways for kind in ("", PROCESSOR)}
-    for number in range(rounds + 1):
-        for way, run in ways.items():
-            prepare(way)
-            begun, used = time.perf_counter(), time.process_time()
-            run()
-            if number:
-                seconds[way].append(time.perf_counter() - begun)
-                seconds[f"{way}{PROCESSOR}"].append(time.process_time() - used)
-    return seconds
-
-
-def summary(seconds: dict[str, list[float]], pictures: int) -> dict[str, dict[str, float]]:
-    """Median pictures a second, and the share of the yardstick's speed, round by round."""
-
-    def share(way: str, kind: str) -> float:
-        pairs = zip(seconds[f"decode only{kind}"], seconds[f"{way}{kind}"], strict=True)
-        return round(statistics.median(first / second for first, second in pairs), 3)
-
-    return {
-        way: {
-            "pictures_per_second": round(pictures / statistics.median(own), 1),
-            "of_decoding": share(way, ""),
-            "of_decoding_by_processor_time": share(way, PROCESSOR),
+def summary(times: Times, pictures: int) -> dict[str, dict[str, float]]:
+    """Median pictures a second, and the share of the yardstick's speed."""
+    found = {}
+    for way in times:
+        share = speed(times, way, than="decode only")
+        found[way] = {
+            "pictures_per_second": round(pictures / typical(times, way).clock, 1),
+            "of_decoding": round(share.clock, 3),
+            "of_decoding_by_processor_time": round(share.processor, 3),
         }
-        for way, own in seconds.items()
-        if not way.endswith(PROCESSOR)
-    }
+    return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", type=Path, help="Also write the results to this file.")
-    parser.add_argument("--quick", action="store_true", help="A smoke run of seconds.")
-    chosen = parser.parse_args()
-    if chosen.quick:
-        chosen.pictures, chosen.rounds = 100, 1
-    with tempfile.TemporaryDirectory() as folder:
-        files = generated(Path(folder), chosen.pictures)
-        name, seconds = measured(files, Path(folder) / "cache", chosen.rounds)
-    found = summary(seconds, chosen.pictures)
-    print(f"{chosen.pictures} JPEGs of {SIDE}x{SIDE}, {chosen.rounds} rounds, {cores()} cores; yardstick: {name}")
-    for way, numbers in found.items():
-        print(
-            f"{way:34} {numbers['pictures_per_second']:9,.0f} pictures/s  {numbers['of_decoding']:5.2f} of decoding"
-            f" ({numbers['of_decoding_by_processor_time']:.2f} by processor time)"
-        )
+def compare(doc: str | None, make: Callable[[list[ImageFile], Path], Ways], *, emptied: Callable[[str], bool] = lambda _: True) -> None:
+    """A whole script: decoding and the ways that are made of pictures and a cache, timed, printed and kept.
+
+    `emptied` says of a way whether it begins with an empty cache.
+    """
+    asked = parser(doc, quick="100 pictures, one round.")
+    asked.add_argument("--pictures", type=int, default=2000)
+    asked.add_argument("--rounds", type=int, default=7)
+    options = asked.parse_args()
+    pictures, rounds = (100, 1) if options.quick else (options.pictures, options.rounds)
+    name, decode = yardstick()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, cache = Path(temporary) / "pictures", Path(temporary) / "cache"
+        folder.mkdir()
+        files = generated(folder, pictures)
+
+        def prepare(way: str) -> None:
+            if emptied(way):
+                shutil.rmtree(cache, ignore_errors=True)
+
+        times = in_turn({"decode only": lambda: decode_only(files, decode), **make(files, cache)}, rounds, prepare=prepare)
+    print(f"{pictures} JPEGs of {SIDE}x{SIDE}, {rounds} rounds, {cores()} cores; yardstick: {name}")
+    results = summary(times, pictures)
+    for way, found in results.items():
+        clock, processor = found["of_decoding"], found["of_decoding_by_processor_time"]
+        print(f"{way:34} {found['pictures_per_second']:9,.0f} pictures/s  {clock:5.2f} of decoding ({processor:.2f} by processor time)")
     print(f"The aim is {TARGET} of decoding; load of the machine: {os.getloadavg()[0]:.1f}.")
-    if chosen.json:
-        settings = {"pictures": chosen.pictures, "rounds": chosen.rounds, "cores": cores(), "yardstick": name}
-        settings |= {"machine": platform.machine(), "python": platform.python_version()}
-        chosen.json.write_text(json.dumps({"name": "image_store", "settings": settings, "results": found, "seconds": seconds}, indent=1))
+    keep(options, {"pictures": pictures, "rounds": rounds, "yardstick": name}, {**results, "seconds": times})
 
 
 if __name__ == "__main__":
-    main()
+    compare(__doc__, stores)

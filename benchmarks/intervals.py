@@ -8,15 +8,16 @@ the process, libraries included.
 
 from __future__ import annotations
 
-import argparse
-import json
 import resource
 import time
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
+from script import keep, parser
 
 from mmtrain.evaluation.bootstrap import Bootstrap
+from mmtrain.scores.drawn import Counts, Values
 from mmtrain.targets.base import FittedTarget
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multiclass import FittedMulticlass
@@ -59,13 +60,13 @@ def tasks(rows: int) -> dict[str, tuple[FittedTarget, np.ndarray, np.ndarray]]:
     }
 
 
-def timed(bootstrap: Bootstrap, target: FittedTarget, truth: np.ndarray, prediction: np.ndarray, resampled: object) -> tuple[float, int]:
+def timed(bootstrap: Bootstrap, resampled: Callable[[Counts], dict[str, Values]]) -> tuple[float, int]:
     """Seconds, and how many scores there are."""
     begun = time.perf_counter()
     found: list[int] = []
 
-    def drawn(counts: np.ndarray) -> np.ndarray:
-        values = resampled(target, truth, prediction, counts)
+    def drawn(counts: Counts) -> Values:
+        values = resampled(counts)
         found.append(len(values))
         return next(iter(values.values()))
 
@@ -74,18 +75,13 @@ def timed(bootstrap: Bootstrap, target: FittedTarget, truth: np.ndarray, predict
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="A tenth of the draws.")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    options = parser(__doc__, quick="A tenth of the draws.").parse_args()
     rows, draws = 2000, 100 if options.quick else 1000
     results: dict[str, dict[str, float]] = {}
     for name, (target, truth, prediction) in tasks(rows).items():
-        at_once, one_by_one = (
-            Bootstrap(rows, groups=None, draws=most, confidence=0.95, seed=0) for most in (draws, max(1, draws // SLOWER))
-        )
-        seconds, scores = timed(at_once, target, truth, prediction, type(target).resampled)
-        slower = SLOWER * timed(one_by_one, target, truth, prediction, FittedTarget.resampled)[0]
+        at_once, one_by_one = (Bootstrap(rows, groups=None, draws=most, confidence=0.95, seed=0) for most in (draws, draws // SLOWER))
+        seconds, scores = timed(at_once, partial(target.resampled, truth, prediction))
+        slower = SLOWER * timed(one_by_one, partial(FittedTarget.resampled, target, truth, prediction))[0]
         results[name] = {
             "scores": scores,
             "seconds": round(seconds, 3),
@@ -95,10 +91,7 @@ def main() -> None:
         print(f"{name:12} {scores:3} scores  {seconds:6.2f} s  one by one {slower:7.2f} s  {slower / seconds:5.1f} times")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"peak memory {peak} MiB")
-    if options.json:
-        settings = {"rows": rows, "draws": draws}
-        document = {"name": "intervals", "settings": settings, "results": {**results, "peak_MiB": peak}}
-        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    keep(options, {"rows": rows, "draws": draws}, {**results, "peak_MiB": peak})
 
 
 if __name__ == "__main__":

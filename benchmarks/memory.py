@@ -24,6 +24,7 @@ import numpy as np
 from generated_table import COLUMNS, write_experiment, write_table
 from peak_memory import PeakMemory
 from PIL import Image
+from script import keep, parser
 
 if TYPE_CHECKING:
     from mmtrain.training.material import Material
@@ -52,7 +53,8 @@ def held(data: Prepared, material: Material) -> dict[str, float]:
     for _, positions in parts.items():
         add("parts", positions)
     for inputs in arrays.inputs.values():
-        add("codes", inputs)
+        if isinstance(inputs, np.ndarray):
+            add("codes", inputs)
     for present in arrays.present.values():
         add("presence", present)
     for key in arrays.targets:
@@ -69,8 +71,9 @@ def table_stages(rows: int) -> dict[str, Any]:
     from mmtrain.data import encode
     from mmtrain.layers.start import start_tensorflow
     from mmtrain.workflows.build import build
-    from mmtrain.workflows.fit import record, train
+    from mmtrain.workflows.fit import record
     from mmtrain.workflows.prepare import check_class_weights, check_parts, read_data, split_rows
+    from mmtrain.workflows.train import train
 
     with tempfile.TemporaryDirectory(prefix="memory_") as name:
         folder = Path(name)
@@ -152,12 +155,10 @@ def growth(tables: dict[str, dict[str, Any]]) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="Small tables and few pictures, to see that it runs.")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--table", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--pictures", type=int, nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    asked = parser(__doc__, quick="Small tables and few pictures, to see that it runs, in any memory.")
+    asked.add_argument("--table", type=int, help=argparse.SUPPRESS)
+    asked.add_argument("--pictures", type=int, nargs=2, help=argparse.SUPPRESS)
+    options = asked.parse_args()
     if options.table or options.pictures:
         print(json.dumps(table_stages(options.table) if options.table else picture_epochs(*options.pictures)))
         return
@@ -173,10 +174,8 @@ def main() -> None:
     pictures = in_fresh_process("--pictures", *(("256", "3") if options.quick else ("8000", "6")))
     peaks = pictures["epoch_peaks_MB"]
     print(f"pictures of {pictures['pictures_MB']:.0f} MB, of which {pictures['allowed_MB']:.0f} MB may stay: epochs {peaks}")
-    if options.json:
-        settings = {"rows": list(map(int, tables)), "allowed_MB": ALLOWED, "quick": options.quick}
-        results = {"tables": tables, "bytes_per_row": per_row, "pictures": pictures}
-        options.json.write_text(json.dumps({"name": "memory", "settings": settings, "results": results}, indent=1) + "\n", encoding="utf-8")
+    settings = {"rows": list(map(int, tables)), "allowed_MB": ALLOWED}
+    keep(options, settings, {"tables": tables, "bytes_per_row": per_row, "pictures": pictures})
     most = max(list(tables.values())[-1][stage]["peak_MB"] for stage in STAGES)
     if not options.quick and (most > ALLOWED or peaks[-1] - peaks[1] > GROWTH):
         raise SystemExit(f"Above what is allowed: {most:.0f} of {ALLOWED} MB, or growth from {peaks[1]} to {peaks[-1]} MB.")

@@ -8,8 +8,6 @@ alone stands beside it, as most of the rest is its own.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import subprocess
 import sys
@@ -20,6 +18,7 @@ from statistics import median
 
 import numpy as np
 import pandas as pd
+from script import keep, parser
 
 EXPERIMENT = """\
 data: {table: table.csv}
@@ -33,10 +32,8 @@ MISTAKES = EXPERIMENT.replace("numeric", "numbers").replace("training:", "triani
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="One round.")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    options = parser(__doc__, quick="One round.").parse_args()
+    rounds = 1 if options.quick else 7
     mmtrain = [sys.executable, "-m", "mmtrain"]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -52,13 +49,12 @@ def main() -> None:
             "import tensorflow": ([sys.executable, "-c", "import tensorflow"], 0),
             "mmtrain fit, to the end of a first epoch": ([*mmtrain, "fit", "good.yaml", "--quiet"], 0),
         }
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "MMTRAIN_CACHE": str(folder / "cache")}
         seconds: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in range(1 if options.quick else 7):
+        for _ in range(rounds):
             for name, (command, code) in ways.items():
                 begun = time.perf_counter()
-                done = subprocess.run(  # noqa: S603 (our own commands)
-                    command, cwd=folder, capture_output=True, check=False, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-                )
+                done = subprocess.run(command, cwd=folder, capture_output=True, check=False, env=environment)  # noqa: S603 (our own commands)
                 seconds[name].append(time.perf_counter() - begun)
                 if done.returncode != code:
                     raise SystemExit(f"{name} ended with {done.returncode}: {done.stderr.decode()}")
@@ -68,9 +64,7 @@ def main() -> None:
     }
     for name, found in results.items():
         print(f"{name:45} {found['median']:6.2f} s  ({found['least']:.2f} to {found['most']:.2f})")
-    if options.json:
-        document = {"name": "start_up", "settings": {"rounds": len(seconds["mmtrain --help"])}, "results": results}
-        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    keep(options, {"rounds": rounds}, results)
 
 
 if __name__ == "__main__":

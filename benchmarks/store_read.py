@@ -8,25 +8,25 @@ A store of random pictures of 128x128x3 is written from a seed and removed after
 Then a set of pictures four times the memory budget is decoded in flight, and its anonymous memory (RssAnon) watched.
 """
 
-import argparse
-import json
 import os
-import platform
-import statistics
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+from script import keep, parser
+from turns import Times, in_turn, speed, typical
 
 from mmtrain.config.experiment import Cache
 from mmtrain.data.cache import IMAGES, MANIFEST
 from mmtrain.data.pictures.build import Decoded, decoded, opened
 from mmtrain.data.pictures.files import ImageFile
 from mmtrain.data.pictures.store import ImageStore
+from mmtrain.memory import anonymous_memory
 from mmtrain.pixels import Layout
 
 SIDE, BATCH, AHEAD, TARGET = 128, 32, 4, 0.5
@@ -102,29 +102,14 @@ def store_in(folder: Path) -> ImageStore:
     return ImageStore(found.pixels, np.arange(len(found.pixels)), ahead=found.ahead)
 
 
-def rounds_of(folder: Path, rounds: int) -> dict[str, list[float]]:
-    """Gigabytes a second of both ways, in turn."""
-    path = folder / IMAGES.array
-    speeds: dict[str, list[float]] = {"in order": [], "shuffled": []}
-    for number in range(rounds):
-        for way, own in speeds.items():
-            evict(path)  # while no store is open: what is mapped stays
-            begun = time.perf_counter()
-            if way == "in order":
-                in_order(path)
-            else:
-                shuffled(store_in(folder), number)
-            own.append(path.stat().st_size / 1e9 / (time.perf_counter() - begun))
-    return speeds
+def both_ways(folder: Path, rounds: int) -> Times:
+    """Seconds of reading the evicted store in order, and shuffled, another way every time."""
+    path, seeds = folder / IMAGES.array, count()
+    ways = {"in order": lambda: in_order(path), "shuffled": lambda: shuffled(store_in(folder), next(seeds))}
+    return in_turn(ways, rounds, prepare=lambda _: evict(path))  # while no store is open: what is mapped stays
 
 
-def anonymous() -> float:
-    """Megabytes of this process that no file stands behind."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon:"))
-
-
-def in_flight(folder: Path, pictures: int, epochs: int) -> dict[str, list[float]]:
+def in_flight(folder: Path, pictures: int, epochs: int) -> dict[str, Any]:
     """RssAnon after every epoch over pictures of which a quarter may stay in memory."""
     random, files = np.random.default_rng(0), []
     for number in range(pictures):
@@ -136,47 +121,43 @@ def in_flight(folder: Path, pictures: int, epochs: int) -> dict[str, list[float]
     megabytes = []
     for epoch in range(epochs):
         shuffled(store, epoch)
-        megabytes.append(round(anonymous(), 2))
-    return {"rss_anon_megabytes": megabytes, "budget_megabytes": [cache.memory / 2**20]}
+        megabytes.append(round(anonymous_memory() / 2**20, 2))
+    return {"rss_anon_megabytes": megabytes, "budget_megabytes": cache.memory / 2**20}
 
 
-def summary(speeds: dict[str, list[float]]) -> dict[str, float]:
-    ratios = [second / first for first, second in zip(speeds["in order"], speeds["shuffled"], strict=True)]
-    return {**{way: round(statistics.median(own), 3) for way, own in speeds.items()}, "ratio": round(statistics.median(ratios), 3)}
+def summary(times: Times, size: int) -> dict[str, float]:
+    """Gigabytes a second, and the share of reading in order."""
+    speeds = {way: round(size / 1e9 / typical(times, way).clock, 3) for way in times}
+    return speeds | {"ratio": round(speed(times, "shuffled", than="in order").clock, 3)}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--gigabytes", type=float, default=2.0)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--folder", type=Path, help="On the disk to be measured; by default the system's temporary folder.")
-    parser.add_argument("--quick", action="store_true", help="A smoke run of seconds.")
-    parser.add_argument("--json", type=Path, help="Also write the results to this file.")
-    chosen = parser.parse_args()
-    if chosen.quick:
-        chosen.gigabytes, chosen.rounds = 0.3, 1
+    asked = parser(__doc__, quick="A store of 0.3 GB and 400 pictures in flight.")
+    asked.add_argument("--gigabytes", type=float, default=2.0)
+    asked.add_argument("--rounds", type=int, default=5)
+    asked.add_argument("--folder", type=Path, help="On the disk to be measured; by default the system's temporary folder.")
+    options = asked.parse_args()
+    gigabytes, rounds = (0.3, 1) if options.quick else (options.gigabytes, options.rounds)
     results: dict[str, object] = {}
-    with tempfile.TemporaryDirectory(dir=chosen.folder) as temporary:
+    with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
         folder = Path(temporary)
-        pictures = int(chosen.gigabytes * 1e9) // PICTURE
+        pictures = int(gigabytes * 1e9) // PICTURE
         write_store(folder, pictures)
-        print(f"{pictures} pictures, {chosen.gigabytes:g} GB, {chosen.rounds} rounds; GB/s:")
+        print(f"{pictures} pictures, {gigabytes:g} GB, {rounds} rounds; GB/s:")
         with limited(max(pictures * PICTURE // 4, 64 << 20)) as is_limited:
-            measured = {"limited": rounds_of(folder, chosen.rounds)} if is_limited else {}
-        measured["cold"] = rounds_of(folder, chosen.rounds)
-        for name, speeds in measured.items():
-            found = summary(speeds)
-            results[name] = {**found, "rounds": speeds}
+            measured = {"limited": both_ways(folder, rounds)} if is_limited else {}
+        measured["cold"] = both_ways(folder, rounds)
+        for name, times in measured.items():
+            found = summary(times, pictures * PICTURE)
+            results[name] = {**found, "seconds": times}
             print(f"{name:8} in order {found['in order']:.3f}  shuffled {found['shuffled']:.3f}  {found['ratio']:.2f} of in order")
         if not is_limited:
             print("limited  no memory control group can be made here")
-        flight = in_flight(folder, 400 if chosen.quick else 2000, 3 if chosen.quick else 6)
+        flight = in_flight(folder, 400 if options.quick else 2000, 3 if options.quick else 6)
         results["in flight"] = flight
-        print(f"in flight: budget {flight['budget_megabytes'][0]:.0f} MB, RssAnon by epoch {flight['rss_anon_megabytes']} MB")
+        print(f"in flight: budget {flight['budget_megabytes']:.0f} MB, RssAnon by epoch {flight['rss_anon_megabytes']} MB")
     print(f"The aim is {TARGET} of in order; load of the machine: {os.getloadavg()[0]:.1f}.")
-    if chosen.json:
-        settings = {"gigabytes": chosen.gigabytes, "rounds": chosen.rounds, "batch": BATCH, "ahead": AHEAD, "machine": platform.machine()}
-        chosen.json.write_text(json.dumps({"name": "store_read", "settings": settings, "results": results}, indent=1))
+    keep(options, {"gigabytes": gigabytes, "rounds": rounds, "batch": BATCH, "ahead": AHEAD}, results)
 
 
 if __name__ == "__main__":

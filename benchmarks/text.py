@@ -12,19 +12,19 @@ the rounds' ratios. Memory is what one row of input takes, and the peak of anony
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 from generated_table import COLUMNS, write_experiment, write_table
 from peak_memory import PeakMemory
+from script import keep, parser
+from turns import in_turn, speed, typical
 
 from mmtrain import config
 from mmtrain.data import encode
@@ -68,10 +68,11 @@ def tf_idf(ids: Array, idf: Array) -> Array:
     vectors = np.zeros((len(ids), len(idf)), dtype=np.float32)
     np.add.at(vectors, (np.arange(len(ids))[:, None], ids), idf[ids])
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, norms, out=vectors, where=norms > 0)
+    np.divide(vectors, norms, out=vectors, where=norms > 0)
+    return vectors
 
 
-def step_on(layer: Any, shape: tuple[int, ...], dtype: str) -> Callable[[Array, Array], Any]:
+def step_on(layer: Any, shape: tuple[int, ...], dtype: str) -> Callable[[Array, Array], float]:
     """A compiled step of Adam on `layer` and one logit."""
     import keras
     import tensorflow as tf
@@ -81,7 +82,6 @@ def step_on(layer: Any, shape: tuple[int, ...], dtype: str) -> Callable[[Array, 
     optimizer = keras.optimizers.Adam(1e-3)
     optimizer.build(model.trainable_variables)
 
-    @tf.function(reduce_retracing=True)
     def step(batch: Any, answers: Any) -> Any:
         with tf.GradientTape() as tape:
             logits = tf.reshape(model(batch, training=True), (-1,))
@@ -89,7 +89,13 @@ def step_on(layer: Any, shape: tuple[int, ...], dtype: str) -> Callable[[Array, 
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
         return loss
 
-    return lambda batch, answers: float(step(tf.constant(batch), tf.constant(answers)))
+    compiled = tf.function(step, reduce_retracing=True)
+    return lambda batch, answers: float(compiled(tf.constant(batch), tf.constant(answers)))
+
+
+def every(step: Callable[[Array, Array], float], batches: list[Array], answers: list[Array]) -> list[float]:
+    """The losses of the step on one batch after the other."""
+    return list(map(step, batches, answers))
 
 
 def steps(fitted: encode.Fitted, arrays: encode.Arrays, rounds: int) -> dict[str, Any]:
@@ -99,37 +105,31 @@ def steps(fitted: encode.Fitted, arrays: encode.Arrays, rounds: int) -> dict[str
     from mmtrain.layers.network import BagProjection
 
     idf = np.array(fitted.columns["note"].spec.idf, dtype=np.float32)
-    batches = [np.array(arrays.inputs["note"][first * BATCH : (first + 1) * BATCH]) for first in range(BATCHES)]
-    answers = [arrays.targets["ill"][first * BATCH : (first + 1) * BATCH].astype(np.float32) for first in range(BATCHES)]
+    rows = np.arange(BATCHES * BATCH).reshape(BATCHES, BATCH)
+    batches = [arrays.column("note", some) for some in rows]
+    answers = [arrays.targets["ill"][some].astype(np.float32) for some in rows]
     inputs = {"bag": batches, "dense": [tf_idf(batch, idf) for batch in batches]}
-    memory, ways, peaks = PeakMemory(), {}, {}
+    memory, peaks = PeakMemory(), {}
+    ways: dict[str, Callable[[], object]] = {}
     for way, values in inputs.items():
         before = memory.now()
         layer = BagProjection(idf=idf.tolist(), units=UNITS, use_bias=True) if way == "bag" else keras.layers.Dense(UNITS)
-        ways[way] = step_on(layer, values[0].shape[1:], values[0].dtype.name)
+        step = step_on(layer, values[0].shape[1:], values[0].dtype.name)
         for _ in range(2):
-            ways[way](values[0], answers[0])
+            step(values[0], answers[0])
+        ways[way] = partial(every, step, values, answers)
         peaks[way] = round((memory.peak() - before) / 1e6, 1)
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(rounds):
-        for way, step in ways.items():
-            begun = time.perf_counter()
-            for batch, answer in zip(inputs[way], answers, strict=True):
-                step(batch, answer)
-            seconds[way].append((time.perf_counter() - begun) / BATCHES)
+    times = in_turn(ways, rounds)
     return {
-        "milliseconds_per_step": {way: round(median(found) * 1e3, 3) for way, found in seconds.items()},
-        "bag_times_as_fast_as_dense": round(median(dense / bag for bag, dense in zip(seconds["bag"], seconds["dense"], strict=True)), 2),
+        "milliseconds_per_step": {way: round(typical(times, way).clock / BATCHES * 1e3, 3) for way in ways},
+        "bag_times_as_fast_as_dense": round(speed(times, "bag", than="dense").clock, 2),
         "input_bytes_per_row": {way: values[0].nbytes // BATCH for way, values in inputs.items()},
         "peak_MB": peaks,
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="Few rows, small vocabularies and few rounds, to see that it runs.")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    options = parser(__doc__, quick="Few rows, small vocabularies and few rounds, to see that it runs, in any time.").parse_args()
     rows, fewer, rounds = (5000, 1000, 2) if options.quick else (1_000_000, 100_000, 15)
     start_tensorflow()
     seconds = encoded(rows, 20_000, [key for key in COLUMNS if key != "ill"])[0]
@@ -155,9 +155,7 @@ def main() -> None:
             *(f"{number:,.0f}" for number in (peak["bag"], peak["dense"], row["bag"], row["dense"])),
         )
         print("  ".join(f"{cell:>{max(7, len(head))}}" for head, cell in zip(heads, cells, strict=True)), flush=True)
-    if options.json:
-        settings = {"rows": rows, "words_per_text": 30, "units": UNITS, "batch_size": BATCH, "rounds": rounds, "quick": options.quick}
-        options.json.write_text(json.dumps({"name": "text", "settings": settings, "results": results}, indent=1) + "\n", encoding="utf-8")
+    keep(options, {"rows": rows, "words_per_text": 30, "units": UNITS, "batch_size": BATCH, "rounds": rounds}, results)
     if not options.quick and seconds["learn"] + seconds["encode"] > TARGET:
         raise SystemExit(f"Learning and encoding together may take {TARGET:.0f} s.")
 

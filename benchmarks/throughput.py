@@ -17,29 +17,31 @@ Pictures are JPEGs of 256x256 made from a seed.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import yaml
-from PIL import Image
+from image_store import generated
+from script import keep, parser
 
 from mmtrain import runs
+from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.training.events import EpochEnded, Event
 from mmtrain.workflows.build import build
 from mmtrain.workflows.examine import checked
+
+if TYPE_CHECKING:
+    from mmtrain.training.material import Material
 
 BATCH = 32
 
@@ -69,7 +71,7 @@ CASES = [
     Case("first epoch 64x64", 4000, 1, 64, rivals=("tf.data",)),
     Case("first epoch 128x128", 2000, 1, 128, rivals=("tf.data",)),
     Case("first epoch 224x224", 1000, 1, 224, rivals=("tf.data",)),
-    Case("table only", 60_000, 7, rivals=("ceiling", "keras fit"), settings={}, decided_for=1000),
+    Case("table only", 60_000, 7, decided_for=1000),
     *[
         Case(f"cnn {side}x{side}, precision auto", rows, 5, side, rivals=("ceiling",), settings={"precision": "auto"}, decided_for=1000)
         for side, rows in [(64, 1440), (128, 640), (224, 320)]
@@ -78,7 +80,7 @@ CASES = [
 
 
 def write_data(folder: Path, rows: int, *, pictures: bool) -> None:
-    """A table of two numbers and a category, and soft noisy pictures of about 25 kB each."""
+    """A table of two numbers and a category, and pictures."""
     random = np.random.default_rng(0)
     table = {
         "age": random.integers(20, 90, rows),
@@ -87,11 +89,7 @@ def write_data(folder: Path, rows: int, *, pictures: bool) -> None:
         "ill": random.choice(["no", "yes"], rows),
     }
     if pictures:
-        table["scan"] = np.array([f"{row:06}.jpg" for row in range(rows)])
-        for name in table["scan"]:
-            shapes = Image.fromarray(random.integers(0, 256, (16, 16, 3), dtype=np.uint8)).resize((256, 256), Image.Resampling.BICUBIC)
-            noisy = np.asarray(shapes, dtype=np.float32) + random.normal(0, 8, (256, 256, 3)).astype(np.float32)
-            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / name, quality=90)
+        table["scan"] = np.array([Path(file.path).name for file in generated(folder, rows)])
     pd.DataFrame(table).to_csv(folder / "table.csv", index=False)
 
 
@@ -121,15 +119,20 @@ def experiment_file(folder: Path, case: Case) -> Path:
     return path
 
 
+Step = Callable[[Any, Any], Any]
+"""Of a batch and its answers, to the loss."""
+
+
 class Rivals:
     """Other ways to train, each with a network of its own; a way is a function that trains one epoch and returns its seconds."""
 
-    def __init__(self, folder: Path, material: Any) -> None:
+    def __init__(self, folder: Path, experiment: Experiment, material: Material) -> None:
+        """Of the material, the rows; the network is that of the experiment, in float32."""
         from mmtrain.training.device import prepare
 
         prepare(0, deterministic=False)
         rows = material.parts.train
-        self.folder, self.material, self.rows = folder, material, len(rows)
+        self.folder, self.experiment, self.fitted, self.rows = folder, experiment, material.fitted, len(rows)
         self.inputs, self.truth = material.arrays.take(rows), material.arrays.targets["ill"][rows]
         self.small = {name: values for name, values in self.inputs.items() if name != "scan"}
         self.answers = {"ill": self.truth.astype(np.float32)[:, None]}
@@ -145,24 +148,24 @@ class Rivals:
         """Fresh weights, the same network."""
         from mmtrain.model.assemble import assemble
 
-        return assemble(self.material.experiment, self.material.fitted).core
+        return assemble(self.experiment, self.fitted).core
 
-    def bare_step(self) -> Callable[[Any, Any], Any]:
+    def bare_step(self) -> Step:
         """One compiled step of Adam; the loss."""
         import keras
         import tensorflow as tf
 
-        core, optimizer, target = self.network(), keras.optimizers.Adam(0.001), self.material.fitted.targets["ill"]
+        core, optimizer, target = self.network(), keras.optimizers.Adam(0.001), self.fitted.targets["ill"]
         optimizer.build(core.trainable_variables)
 
-        @tf.function(reduce_retracing=True)
         def step(batch: Any, answers: Any) -> Any:
             with tf.GradientTape() as tape:
                 loss = tf.reduce_mean(target.loss(answers, core(batch, training=True)["ill"]))
             optimizer.apply(tape.gradient(loss, core.trainable_variables), core.trainable_variables)
             return loss
 
-        return step
+        compiled: Step = tf.function(step, reduce_retracing=True)
+        return compiled
 
     def ceiling(self) -> Callable[[], float]:
         """A bare loop over batches that lie in memory."""
@@ -227,7 +230,7 @@ def _timed(epoch: Callable[[], object]) -> Callable[[], float]:
     return timed
 
 
-def _stepping(step: Callable[[Any, Any], Any], batches: Iterable[Any]) -> Callable[[], float]:
+def _stepping(step: Step, batches: Iterable[Any]) -> Callable[[], float]:
     def epoch() -> None:
         for batch, answers in batches:
             loss = step(batch, answers)
@@ -245,13 +248,11 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
     store_seconds = time.perf_counter() - begun
     start_tensorflow()
     from mmtrain.training import loop
-    from mmtrain.training.material import Material
 
     fitted = encode.fit(experiment, data.table, parts.train)
     asked = experiment.decided(epochs=case.decided_for) if case.decided_for else experiment.untried()
-    _, decision = build(asked, data, parts, fitted, print)
-    arrays = encode.encode(experiment, fitted, data.table, data.stores)
-    rivals = Rivals(folder, Material(experiment.untried(), fitted, arrays, parts, None))
+    tried, decision = build(asked, data, parts, fitted, print)
+    rivals = Rivals(folder, experiment.untried(), tried)
     others = {name: rivals.named(name) for name in case.rivals}
     material, _ = build(decision.experiment.decided(epochs=case.epochs), data, parts, fitted, print)
     seconds: dict[str, list[float]] = {name: [] for name in ("mmtrain", *others)}
@@ -281,30 +282,21 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="A few rows and epochs, to see that it runs.")
-    parser.add_argument("--only", default="", help="Only cases whose name contains this.")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    asked = parser(__doc__, quick="A few rows and epochs, to see that it runs.")
+    asked.add_argument("--only", default="", help="Only cases whose name contains this.")
+    options = asked.parse_args()
     results = {}
     for case in CASES:
         if options.only not in case.name:
             continue
-        small = Case(case.name, 96, 2, case.side, case.filters, case.rivals, case.settings) if options.quick else case
-        folder = Path(tempfile.mkdtemp(prefix="throughput_"))
-        try:
-            found = results[case.name] = measure(small, folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix="throughput_") as folder:
+            found = measure(replace(case, rows=96, epochs=2, decided_for=0) if options.quick else case, Path(folder))
+        results[case.name] = found
         told = "  ".join(f"{name} {value:,.0f}" for name, value in found["rows_per_second"].items())
         print(f"{case.name}: rows/s  {told}")
         print("   mmtrain is " + ", ".join(f"{value:.2f} times {name}" for name, value in found["mmtrain_times_as_fast_as"].items()))
         print(f"   first epoch, seconds: {found['first_epoch_seconds']}", flush=True)
-    if options.json:
-        settings = {"batch_size": BATCH, "rows": {case.name: case.rows for case in CASES}, "quick": options.quick}
-        options.json.write_text(
-            json.dumps({"name": "throughput", "settings": settings, "results": results}, indent=1) + "\n", encoding="utf-8"
-        )
+    keep(options, {"batch_size": BATCH, "rows": {case.name: case.rows for case in CASES}}, results)
 
 
 if __name__ == "__main__":
