@@ -5,7 +5,7 @@
 A table with holes is trained on for one epoch. Then 500 new rows, a tenth of them with unseen categories, are answered in three ways:
 as `evaluate` does it, from the image store; by model.keras, from raw values and encoded pictures, in a fresh process with mmtrain
 imported; and by the SavedModel, in a fresh process with TensorFlow alone. Told are, per kind of picture, the largest differences of
-pixels (in levels of 255) and of probabilities.
+pixels (in levels of 255) and of probabilities; more than another decoder may change is an error.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import pandas as pd
 from PIL import Image
 from script import keep, parser
 
+from mmtrain.layers.start import start_tensorflow
+
 EXPERIMENT = """
 name: agreement
 data: {table: table.csv}
@@ -36,8 +38,13 @@ split: {method: random, validation: 0.2, test: 0.2}
 training: {epochs: 1, batch_size: 32, seed: 1}
 """
 
+LEVELS = 1
+"""How far pixels may be apart; of probabilities `PICTURES` says it."""
 RELOADED = """
-import sys, numpy as np, tensorflow as tf, keras
+import sys
+from mmtrain.layers.start import start_tensorflow
+start_tensorflow()
+import keras, numpy as np, tensorflow as tf
 import mmtrain.layers.encoding, mmtrain.layers.network, mmtrain.layers.pictures
 model = tf.function(keras.models.load_model(sys.argv[1], safe_mode=True), reduce_retracing=True)
 raw = np.load(sys.argv[2], allow_pickle=True)
@@ -150,14 +157,17 @@ def main() -> None:
     asked.add_argument("--rows", type=int, default=500)
     options = asked.parse_args()
     rows = 2 * len(KINDS) if options.quick else options.rows
-    from mmtrain.layers.start import start_tensorflow
-
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MMTRAIN_CACHE"] = f"{folder}/cache"
         start_tensorflow()
         found = measure(Path(folder), rows)
     print(pd.DataFrame(found).to_string(index=False))
     keep(options, {"rows": rows}, found)
+    from mmtrain.export.check import PICTURES
+
+    apart = [one["pictures"] for one in found if one["levels"] > LEVELS or max(one["model.keras"], one["SavedModel"]) > PICTURES]
+    if apart:
+        raise SystemExit(f"Further apart than {LEVELS} level or {PICTURES:g} of a probability: {', '.join(apart)}.")
 
 
 if __name__ == "__main__":
