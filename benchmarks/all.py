@@ -1,6 +1,6 @@
 """Every benchmark one after the other: a JSON file of results for each, in one folder.
 
-    make bench              (about an hour and a half on two quiet cores)
+    make bench              (about an hour on two quiet cores)
     make bench QUICK=1      (a smoke run: every script, on little data, without regard to targets of time or memory)
 
 Each script can also be started by itself; `--help` says what it measures.

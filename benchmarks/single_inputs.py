@@ -1,6 +1,6 @@
 """Is fusion better than its best single input? Trains an experiment whole and with each branch alone, over several seeds.
 
-    python benchmarks/single_inputs.py [--quick] [--json FILE]        (a quarter of an hour on two cores: configs/emoji.yaml)
+    python benchmarks/single_inputs.py [--quick] [--json FILE]        (on configs/emoji.yaml: about seven minutes)
     python benchmarks/single_inputs.py CONFIG auc --part validation --seeds 5 --output runs/single_inputs
 
 Prints a line per training, then the mean score of each; it is an error if one branch alone is as good as all. The part that is scored

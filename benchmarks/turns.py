@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable, Mapping
 from statistics import median
@@ -13,7 +14,7 @@ class Measured(NamedTuple):
 
     clock: float
     processor: float
-    """Of all threads of this process; other programs on the machine change it less."""
+    """Of all threads of this process, and of the processes it has waited for; other programs on the machine change it less."""
 
 
 Times = dict[str, list[Measured]]
@@ -31,12 +32,18 @@ def in_turn(
     for number in range(rounds + 1):
         for way, call in ways.items():
             prepare(way)
-            begun, used = time.perf_counter(), time.process_time()
+            begun, used = time.perf_counter(), processor_time()
             for _ in range(calls):
                 call()
             if number:
-                times[way].append(Measured((time.perf_counter() - begun) / calls, (time.process_time() - used) / calls))
+                times[way].append(Measured((time.perf_counter() - begun) / calls, (processor_time() - used) / calls))
     return times
+
+
+def processor_time() -> float:
+    """Seconds since some moment."""
+    waited_for = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + waited_for.ru_utime + waited_for.ru_stime
 
 
 def typical(times: Times, way: str) -> Measured:
