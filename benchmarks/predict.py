@@ -16,10 +16,8 @@ cells, encoding and checking them, and the rest (drift, decisions, status, the f
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import platform
 import statistics
 import tempfile
 import time
@@ -28,10 +26,11 @@ from typing import Any
 
 import numpy as np
 from peak_memory import PeakMemory
-from ways_to_predict import Seconds, bare, cells, reading, rounds, summary, trained, whole
+from script import keep, parser
+from turns import Times, in_turn
+from ways_to_predict import bare, cells, reading, summary, trained, whole
 
 from mmtrain.runs import find
-from mmtrain.threads import cores
 from mmtrain.workflows.loaded import Loaded
 
 WORDS = 20_000
@@ -79,16 +78,16 @@ def of_tables(folder: Path, rows: int, times: int) -> dict[str, Any]:
     for name, tree in (("small", SMALL), ("wide", WIDE)):
         loaded = trained(folder, name, tree)
         makers = {"bare model": bare, "cells": cells, "reading": reading, "predict": whole}
-        seconds = rounds({way: make(loaded, new) for way, make in makers.items()}, times)
-        found[name] = summary(seconds, rows, "bare model") | {"costs": costs(seconds, rows)}
+        taken = in_turn({way: make(loaded, new) for way, make in makers.items()}, times)
+        found[name] = summary(taken, rows, "bare model") | {"costs": costs(taken, rows)}
     return found
 
 
-def costs(seconds: Seconds, rows: int) -> dict[str, float]:
+def costs(times: Times, rows: int) -> dict[str, float]:
     """Of a row, in microseconds of the processor; medians of the rounds' differences."""
 
     def between(way: str, *less: str) -> float:
-        own = ([used for _, used in seconds[name]] for name in (way, *less))
+        own = ([taken.processor for taken in times[name]] for name in (way, *less))
         median: float = statistics.median(first - sum(others) for first, *others in zip(*own, strict=True))
         return round(median / rows * 1e6, 2)
 
@@ -129,24 +128,18 @@ def of_memory(folder: Path, rows: int) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="A tenth of the rows, two rounds.")
-    parser.add_argument("--json", type=Path, help="Also write the results to this file.")
-    chosen = parser.parse_args()
-    scale, times = (10, 2) if chosen.quick else (1, 5)
-    sizes = {"rows": 200_000 // scale, "long_rows": 1_000_000 // scale, "rounds": times, "cores": cores()}
+    options = parser(__doc__, quick="A tenth of the rows, two rounds.").parse_args()
+    scale, times = (10, 2) if options.quick else (1, 5)
+    rows, long_rows = 200_000 // scale, 1_000_000 // scale
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["MMTRAIN_CACHE"] = str(folder / "cache")
-        tables = of_tables(folder, sizes["rows"], times)
-        results = {"table": tables, "memory": of_memory(folder, sizes["long_rows"])}
-    settings = sizes | {"machine": platform.machine(), "python": platform.python_version()}
-    document = {"name": "predict", "settings": settings, "results": results}
-    print(json.dumps(document, indent=1))
+        tables = of_tables(folder, rows, times)
+        results = {"table": tables, "memory": of_memory(folder, long_rows)}
+    print(json.dumps(results, indent=1))
     printed(tables)
     print(f"The aim: 0.9 of the bare model. Load of the machine: {os.getloadavg()[0]:.1f}.")
-    if chosen.json:
-        chosen.json.write_text(json.dumps(document, indent=1))
+    keep(options, {"rows": rows, "long_rows": long_rows, "rounds": times}, results)
 
 
 if __name__ == "__main__":

@@ -11,18 +11,17 @@ ratios; `of_cpu` is the same ratio in seconds of the processor.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import platform
 import tempfile
 from pathlib import Path
 
 from image_store import decode_only, generated, yardstick
-from ways_to_predict import Summary, Way, bare, reading, rounds, summary, trained, whole
+from script import keep, parser
+from turns import Measured, in_turn
+from ways_to_predict import Summary, Way, bare, reading, summary, trained, whole
 
 from mmtrain.data.pictures.files import ImageFile
-from mmtrain.threads import cores
 
 
 def experiment(side: int) -> dict[str, object]:
@@ -41,33 +40,26 @@ def of_size(folder: Path, files: list[ImageFile], side: int, times: int) -> Summ
     _, decode = yardstick()
     ways: dict[str, Way] = {"decode only": lambda: decode_only(files, decode)}
     ways |= {way: make(loaded, folder / "new.csv") for way, make in (("bare model", bare), ("reading", reading), ("predict", whole))}
-    seconds = rounds(ways, times)
-    both = zip(seconds["reading"], seconds["bare model"], strict=True)
-    seconds["one after the other"] = [(read[0] + model[0], read[1] + model[1]) for read, model in both]
-    return summary(seconds, len(files), "decode only")
+    taken = in_turn(ways, times)
+    both = zip(taken["reading"], taken["bare model"], strict=True)
+    taken["one after the other"] = [Measured(read.clock + model.clock, read.processor + model.processor) for read, model in both]
+    return summary(taken, len(files), "decode only")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="A tenth of the pictures, two rounds.")
-    parser.add_argument("--json", type=Path, help="Also write the results to this file.")
-    chosen = parser.parse_args()
-    count, times = (200, 2) if chosen.quick else (2000, 5)
+    options = parser(__doc__, quick="A tenth of the pictures, two rounds.").parse_args()
+    count, times = (200, 2) if options.quick else (2000, 5)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["MMTRAIN_CACHE"] = str(folder / "cache")
         files = generated(folder, count)
         results = {f"{side}x{side}": of_size(folder, files, side, times) for side in (64, 128)}
-    settings = {"pictures": count, "rounds": times, "cores": cores(), "decoder": yardstick()[0]}
-    settings |= {"machine": platform.machine(), "python": platform.python_version()}
-    document = {"name": "predict_pictures", "settings": settings, "results": results}
-    print(json.dumps(document, indent=1))
+    print(json.dumps(results, indent=1))
     for size, found in results.items():
         clock, processor = (found["predict"][f"of_decode_only{of}"] for of in ("", "_of_cpu"))
         print(f"{size}: {clock:.2f} of decoding by the clock, {processor:.2f} of the processor")
     print(f"The aim: 0.6 of decoding. Load of the machine: {os.getloadavg()[0]:.1f}.")
-    if chosen.json:
-        chosen.json.write_text(json.dumps(document, indent=1))
+    keep(options, {"pictures": count, "rounds": times, "yardstick": yardstick()[0]}, results)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
-"""What `predict.py` and `predict_pictures.py` share: the ways that are timed, the rounds that time them, and the table of results."""
+"""What `predict.py` and `predict_pictures.py` share: the ways that are timed, and the table of results."""
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import yaml
+from turns import Times, speed, typical
 
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.pieces import Source
@@ -17,8 +16,6 @@ from mmtrain.workflows.loaded import Loaded
 from mmtrain.workflows.predict import PredictOptions, predict_source
 
 Way = Callable[[], object]
-Seconds = dict[str, list[tuple[float, float]]]
-"""Of every way and round: by the clock, and of the processor."""
 Summary = dict[str, dict[str, float]]
 """Of every way."""
 
@@ -69,27 +66,15 @@ def whole(loaded: Loaded, table: Path) -> Way:
     )
 
 
-def rounds(ways: Mapping[str, Way], times: int) -> Seconds:
-    """All ways in turn, `times` times; a first round warms up and is not counted."""
-    seconds: Seconds = {way: [] for way in ways}
-    for number in range(times + 1):
-        for way, run in ways.items():
-            begun, used = time.perf_counter(), time.process_time()
-            run()
-            if number:
-                seconds[way].append((time.perf_counter() - begun, time.process_time() - used))
-    return seconds
-
-
-def summary(seconds: Seconds, rows: int, base: str) -> Summary:
+def summary(times: Times, rows: int, base: str) -> Summary:
     """Of every way: median rows a second, microseconds of the processor a row, and the share of the speed of the way `base`."""
-    name = f"of_{base.replace(' ', '_')}"
-    return {
-        way: {
-            "rows_per_second": round(rows / statistics.median(clock for clock, _ in own)),
-            "microseconds_of_cpu": round(statistics.median(used for _, used in own) / rows * 1e6, 2),
-            name: round(statistics.median(a[0] / b[0] for a, b in zip(seconds[base], own, strict=True)), 3),
-            f"{name}_of_cpu": round(statistics.median(a[1] / b[1] for a, b in zip(seconds[base], own, strict=True)), 3),
+    name, found = f"of_{base.replace(' ', '_')}", {}
+    for way in times:
+        own, share = typical(times, way), speed(times, way, than=base)
+        found[way] = {
+            "rows_per_second": round(rows / own.clock),
+            "microseconds_of_cpu": round(own.processor / rows * 1e6, 2),
+            name: round(share.clock, 3),
+            f"{name}_of_cpu": round(share.processor, 3),
         }
-        for way, own in seconds.items()
-    }
+    return found
