@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from image_store import SIDE, Ways, compare
+from image_store import Ways, compare
+from jpegs import SIDE
 from PIL import Image as Pillow
 
 from mmtrain.columns import Image

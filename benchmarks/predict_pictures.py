@@ -3,7 +3,7 @@
     python benchmarks/predict_pictures.py [--quick] [--json FILE]      (about two minutes on two cores)
 
 2,000 JPEGs of 256x256, generated from a seed, and a small CNN that takes them at 64x64, and at 128x128. The yardstick decodes the same
-files with all cores and does nothing with them, as in `image_store.py`. Beside it stand the bare model, over decoded pictures in
+files with all cores and does nothing with them, as `jpegs.py` says. Beside it stand the bare model, over decoded pictures in
 memory, and reading alone: decoding, resizing and checking. `one after the other` is the time of these two; `predict`, which also
 writes its file, has several pieces of the table under way. Rounds take all ways in turn; a ratio is the median of the rounds'
 ratios; `of_cpu` is the same ratio in seconds of the processor.
@@ -16,7 +16,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from image_store import decode_only, generated, yardstick
+from jpegs import decode_only, generated, yardstick
 from script import keep, parser
 from turns import Measured, in_turn
 from ways_to_predict import Summary, Way, bare, reading, summary, trained, whole

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import yaml
-from image_store import generated
+from jpegs import generated
 from script import keep, parser
 
 from mmtrain import runs
