@@ -1,4 +1,5 @@
-"""Ctrl-C: the first is noticed between two steps, the second is told that the checkpoint is being written, the third gives it up."""
+"""Ctrl-C in a training: the first is noticed between two steps, the second is told that the checkpoint is being written, the third gives
+it up."""
 
 import json
 import os
@@ -10,7 +11,7 @@ from tiny import two_blobs, write_experiment
 from mmtrain.runs import Run
 from mmtrain.training import checkpoints
 from mmtrain.training.events import StepsBegan, StopAsked
-from mmtrain.training.interruption import Interrupted, Interruption
+from mmtrain.training.interruption import Interrupted, Interruption, at_once
 from mmtrain.workflows.fit import Onlookers, fit, resume
 
 
@@ -36,6 +37,26 @@ def test_signals_mean_what_they_meant_once_it_is_over():
     with Interruption():
         assert signal.getsignal(signal.SIGINT) not in before
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_interrupted_import_of_a_library_is_no_fault_of_the_library():
+    """What is written in C, found in the middle of its start, makes an error of its own of ours."""
+    with pytest.raises(Interrupted) as caught, at_once():
+        try:
+            press()
+        except Interrupted:
+            raise TypeError("expected a message argument") from None
+    assert caught.value.exit_code == 130
+
+
+def test_what_is_ignored_stays_so():
+    """A shell starts its background with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with at_once():
+            press()
+    finally:
+        assert signal.signal(signal.SIGINT, before) == signal.SIG_IGN
 
 
 def test_nothing_is_told_in_the_middle_of_a_line():

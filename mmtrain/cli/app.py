@@ -16,6 +16,7 @@ from typer.core import TyperCommand
 
 from mmtrain.cli import cache, check, compare, evaluate, explain, export, fit, init, inspect_data, pack, predict, schema, unpack
 from mmtrain.errors import MmtrainError
+from mmtrain.training.interruption import Interrupted, at_once
 
 app = typer.Typer(
     name="mmtrain",
@@ -75,15 +76,16 @@ def version(show: bool = typer.Option(False, "--version", help="Print the versio
 def run(arguments: list[str]) -> int:
     """Run a command line; the exit code."""
     try:
-        return _called(arguments)
+        with at_once():
+            return _called(arguments)
     except MmtrainError as error:
         from mmtrain.cli.show import show_problems
 
         show_problems(error, as_json="--json" in arguments)
         return error.exit_code
-    except KeyboardInterrupt:
-        typer.echo("Interrupted.", err=True)
-        return 130
+    except Interrupted as stopped:
+        typer.echo(f"{stopped} Nothing half done is kept; give the command again.", err=True)
+        return stopped.exit_code
 
 
 def _called(arguments: list[str]) -> int:

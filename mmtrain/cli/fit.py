@@ -53,8 +53,9 @@ def command(
                 done = resume(resume_run, output=output, onlookers=onlookers)
         except Interrupted as stopped:
             shown.close()
-            if shown.run is not None:
-                _stopped(shown.run, stopped)
+            if shown.run is None:
+                raise
+            _stopped(shown.run, stopped)
             raise typer.Exit(stopped.exit_code) from None
     _result(done, as_json=as_json, quiet=quiet)
 
@@ -62,6 +63,10 @@ def command(
 def _stopped(run: Run, stopped: Interrupted) -> None:
     from mmtrain.cli.show import note
 
+    if run.state == "finished":
+        note(f"{stopped} The training had ended, and its model is kept in {run.folder}; the report was not.")
+        note(f"Score it on the test part: mmtrain evaluate {run.folder}")
+        return
     # Whoever gave up the writing of the model has its weights all the same.
     kept = (run / "model.keras").is_file() or (run / "checkpoints" / "best").is_dir()
     note(f"{stopped} {f'The best weights so far are kept in {run.folder}.' if kept else 'No epoch was finished.'}")

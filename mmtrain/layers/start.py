@@ -35,7 +35,7 @@ def unheard() -> Iterator[None]:
         os.dup2(said.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             os.dup2(kept, 2)
             said.seek(0)
             os.write(2, said.read())

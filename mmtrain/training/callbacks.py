@@ -27,7 +27,7 @@ from mmtrain.config.callback import Callback
 from mmtrain.config.source import Finding, Location
 from mmtrain.errors import ConfigError, Problem, RunError, did_you_mean, listed
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Event, Started, Stepped, StepsBegan
-from mmtrain.training.interruption import Interrupted, Interruption
+from mmtrain.training.interruption import Interruption
 
 USELESS = {
     keras.callbacks.LearningRateScheduler: "The loop sets the learning rate: use `training.schedule`.",
@@ -177,8 +177,6 @@ class Callbacks:
         for named in self.callbacks:
             try:
                 getattr(named.callback, hook)(*arguments)
-            except Interrupted:
-                raise
             except Exception as error:
                 what = f"the callback `{named.name}` failed in {hook}{_place(error)}: {_said(error)}"
                 fix = "Mend it, then go on with --resume."

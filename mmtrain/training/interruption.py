@@ -1,21 +1,53 @@
-"""What stops a training from outside: Ctrl-C and a cluster's SIGTERM, between two steps; a callback, at the end of an epoch."""
+"""What stops us from outside: Ctrl-C and a cluster's SIGTERM, a training between two steps and all else at once.
+
+A callback stops a training at the end of an epoch.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Self
 
 
-class Interrupted(Exception):  # noqa: N818 (not an error: a person or the cluster asked for it)
-    """Training stopped on request; `exit_code` is 130 for SIGINT and 143 for SIGTERM."""
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(BaseException):
+    """Stopped on request; `exit_code` is 130 for SIGINT and 143 for SIGTERM.
+
+    No error, so that nobody who catches those takes it for one: it may come in the middle of the import of a library.
+    """
 
     def __init__(self, number: int) -> None:
         self.exit_code = 128 + number
         super().__init__(f"Interrupted by {signal.Signals(number).name}.")
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """SIGINT and SIGTERM raise Interrupted where they find us, but where they are ignored, as in a shell's background."""
+    heard: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        heard.append(number)
+        raise Interrupted(number)
+
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, stop) for number in NUMBERS if signal.getsignal(number) != signal.SIG_IGN}
+    try:
+        yield
+    except Exception:
+        if heard:  # a module written in C, found in the middle of its import, fails with an error of its own
+            raise Interrupted(heard[0]) from None
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Interruption:
@@ -34,7 +66,7 @@ class Interruption:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+            self._before = {number: signal.signal(number, self._note) for number in NUMBERS}
         return self
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
