@@ -269,7 +269,7 @@ def test_every_mistake_in_what_is_asked_for_is_told_before_anything_is_scored(ru
         "--subgroup sex=0,1: no cell of the column 'sex' is a number. Leave the edges out, so that its values divide the rows.",
         "--subgroup id: the column 'id' has 60 different values; more than 20 are no subgroups. Name a column with at most 20 values.",
         "--subgroup age: the column 'age' has 60 different values; more than 20 are no subgroups. "
-        "Give the edges of ranges, 0, 20, 40, 60 for instance.",
+        "Give the edges of ranges, for instance `--subgroup age=0,20,40,60`.",
     ]
     assert len(run.read_json("run.json").get("evaluations", [])) == looks
 
@@ -286,7 +286,7 @@ def test_check_and_fit_tell_of_columns_that_do_not_divide_the_table_with_all_oth
             "columns.xx: table.csv has no column 'xx'. Did you mean 'x'?",
             "evaluation.subgroups, entry 1: table.csv has no column 'sx'. Did you mean 'sex'?",
             "evaluation.subgroups, entry 2: the column 'age' has 60 different values; more than 20 are no subgroups. "
-            "Give the edges of ranges, 0, 20, 40, 60 for instance.",
+            "Give the edges of ranges, for instance `{age: [0, 20, 40, 60]}`.",
             "evaluation.subgroups, entry 3: no cell of the column 'site' is a number. "
             "Leave the edges out, so that its values divide the rows.",
         ]

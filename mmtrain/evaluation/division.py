@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -78,8 +79,8 @@ def edge_name(edge: float) -> str:
     return str(int(edge)) if float(edge).is_integer() and abs(edge) < 1e15 else repr(edge)
 
 
-def division_problem(file: TableFile, division: Division, declared: str) -> Problem | None:
-    """Why the rows of a table cannot be divided so, or None; `declared` is the place that asks for it."""
+def division_problem(file: TableFile, division: Division, declared: str, written: Callable[[Division], str]) -> Problem | None:
+    """Why the rows of a table cannot be divided so, or None; `declared` is the place that asks for it, and how it is `written` there."""
     problem = header_problem(file, division.header, declared)
     if problem is not None:
         return problem
@@ -93,16 +94,15 @@ def division_problem(file: TableFile, division: Division, declared: str) -> Prob
     if division.edges:
         fix = "Leave the edges out, so that its values divide the rows."
         return None if any_number else Problem(declared, f"no cell of the column {division.header!r} is a number.", fix)
-    return None if len(seen) <= MOST_VALUES else _too_many(division.header, list(seen), declared)
+    return None if len(seen) <= MOST_VALUES else _too_many(division.header, list(seen), declared, written)
 
 
-def _too_many(header: str, values: list[str], declared: str) -> Problem:
+def _too_many(header: str, values: list[str], declared: str, written: Callable[[Division], str]) -> Problem:
     what = f"the column {header!r} has {len(values):,} different values; more than {MOST_VALUES} are no subgroups."
     found = numbers(pd.Series(values, dtype="str"))
     if np.isnan(found).any():
         return Problem(declared, what, f"Name a column with at most {MOST_VALUES} values.")
-    edges = ", ".join(edge_name(edge) for edge in suggested(found))
-    return Problem(declared, what, f"Give the edges of ranges, {edges} for instance.")
+    return Problem(declared, what, f"Give the edges of ranges, for instance `{written(Division(header, tuple(suggested(found))))}`.")
 
 
 def suggested(values: NDArray[np.float64]) -> list[float]:

@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Self
 
-
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+import yaml
 
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import Division, ascending
@@ -11,7 +14,7 @@ from mmtrain.config.source import Origin
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem, UsageError
-from mmtrain.evaluation.division import division_problem
+from mmtrain.evaluation.division import division_problem, edge_name
 
 OPTION = "--subgroup"
 
@@ -22,7 +25,7 @@ def check_divisions(experiment: Experiment, origin: Origin) -> None:
     if not divisions:
         return
     file = open_table(experiment.data.table, experiment.data.missing_values)
-    found = [division_problem(file, one, origin.place("evaluation", "subgroups", number)) for number, one in enumerate(divisions)]
+    found = [division_problem(file, one, origin.place("evaluation", "subgroups", number), _in_file) for number, one in enumerate(divisions)]
     problems = [problem for problem in found if problem is not None]
     if problems:
         raise DataError(problems)
@@ -47,10 +50,21 @@ def dividing(experiment: Experiment, file: TableFile, asked: Iterable[str]) -> D
     for division in experiment.evaluation.divisions:
         if division.header in {other.header for other in wanted}:
             continue
-        problem = division_problem(file, division, "evaluation.subgroups")
+        problem = division_problem(file, division, "evaluation.subgroups", _in_file)
         usual += [division] if problem is None else []
         remarks += [f"There are no scores by {division.header}: {problem.what}"] if problem is not None else []
     return Dividing((*usual, *wanted), tuple(remarks))
+
+
+def _in_file(division: Division) -> str:
+    edges = [int(edge) if edge.is_integer() else edge for edge in division.edges]
+    return yaml.safe_dump({division.header: edges}, default_flow_style=True, allow_unicode=True, width=1000).strip()
+
+
+def _as_option(division: Division) -> str:
+    """As a shell takes it."""
+    edges = ",".join(edge_name(edge) for edge in division.edges)
+    return f"{OPTION} {shlex.quote(f'{division.header}={edges}')}"
 
 
 def _asked(file: TableFile, texts: Iterable[str]) -> tuple[Division, ...]:
@@ -63,7 +77,7 @@ def _asked(file: TableFile, texts: Iterable[str]) -> tuple[Division, ...]:
         except ValueError as error:
             problems.append(Problem(place, str(error), f"Write the edges like `{OPTION} age=0,40,65`."))
             continue
-        problem = division_problem(file, division, place)
+        problem = division_problem(file, division, place, _as_option)
         if problem is None:
             found[division.header] = division
         else:
