@@ -24,8 +24,8 @@ def clock(monkeypatch):
 
 
 def seen(display):
-    """The last line of the live view."""
-    return display._position().plain
+    """What stands below the table of the live view."""
+    return "\n".join(line for line in (display._position(), display._best()) if line)
 
 
 def shown(*, terminal=False):
@@ -46,7 +46,7 @@ def test_position_counts_epochs_and_tells_the_best(clock):
     assert seen(display) == "epoch 1/10  step 2/4  loss 0.750  16 rows/s  38 s left at most"
     clock.seconds = 4
     display.event(ended(1, 0.5, 1))
-    assert seen(display) == "1 of 10 epochs done  36 s left at most  best validation_auc 0.500 in epoch 1"
+    assert seen(display) == "1 of 10 epochs done  36 s left at most\nbest validation_auc 0.500 in epoch 1"
 
 
 def test_run_that_is_gone_on_with_counts_on_and_remembers_its_best_epoch(clock):
@@ -54,16 +54,16 @@ def test_run_that_is_gone_on_with_counts_on_and_remembers_its_best_epoch(clock):
     display = shown()
     display.event(GONE_ON)
     assert display.console.file.getvalue() == "Going on after epoch 6 of 10 and step 2 of the next.\n"
-    assert seen(display) == "6 of 10 epochs done  best validation_auc 0.875 in epoch 5"
+    assert seen(display) == "6 of 10 epochs done\nbest validation_auc 0.875 in epoch 5"
     clock.seconds = 1
     display.event(Stepped(7, 3, 48, 0.75))
-    assert seen(display) == "epoch 7/10  step 3/4  loss 0.750  16 rows/s  13 s left at most  best validation_auc 0.875 in epoch 5"
+    assert seen(display) == "epoch 7/10  step 3/4  loss 0.750  16 rows/s  13 s left at most\nbest validation_auc 0.875 in epoch 5"
     clock.seconds = 2
     display.event(ended(7, 0.75, 5))
-    assert seen(display) == "7 of 10 epochs done  12 s left at most  best validation_auc 0.875 in epoch 5"
+    assert seen(display) == "7 of 10 epochs done  12 s left at most\nbest validation_auc 0.875 in epoch 5"
     display.event(Stepped(8, 4, 64, 0.75))
     display.event(ended(8, 0.9375, 8))
-    assert seen(display) == "8 of 10 epochs done  3 s left at most  best validation_auc 0.938 in epoch 8"
+    assert seen(display) == "8 of 10 epochs done  3 s left at most\nbest validation_auc 0.938 in epoch 8"
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -100,3 +100,19 @@ def test_epoch_line_has_the_main_score_where_a_loss_is_monitored(monitor, line):
     display.event(Started(10, 4, 64, monitor, "minimize", main="validation_auc"))
     display.event(ended(1, 0.75, 1))
     assert display.console.file.getvalue() == f"{line}\n"
+
+
+def test_headings_too_wide_for_the_terminal_are_folded_behind_the_part(clock):
+    monitor = "validation_balanced_accuracy"
+    display = Display(Console(file=io.StringIO(), width=80), quiet=False)
+    display.event(Started(10, 4, 64, monitor, "maximize"))
+    display.event(EpochEnded(1, {monitor: 0.5}, 0.001, 10.0, 6400, True, 1))
+    with display.console.capture() as drawn:
+        display.console.print(display._view())
+    assert [line.rstrip() for line in drawn.get().splitlines()] == [
+        "          train_  validation_        validation_",
+        "epoch       loss         loss  balanced_accuracy   rate  rows/s",
+        "1      undefined    undefined              0.500  0.001   6,400  best",
+        "1 of 10 epochs done  0 s left at most",
+        "best validation_balanced_accuracy 0.500 in epoch 1",
+    ]

@@ -165,39 +165,46 @@ class Display:
         return told + pace if len(told + pace) <= self.console.width else told
 
     def _view(self) -> Group:
-        """The last epochs as a table, and where the current one stands."""
+        """The last epochs as a table, where the current one stands, and the best one."""
+        lines = [Text(line) for line in (self._position(), self._best()) if line]
+        for shown in lines:  # a wrapped line leaves its head behind when something is said above
+            shown.no_wrap, shown.overflow = True, "ellipsis"
+        return Group(self._table(), *lines)
+
+    def _table(self) -> Table:
+        """The last epochs; headings that are too wide together are folded behind `train_` and `validation_`."""
         columns = self._columns()
         table = plain_table("epoch", *columns, "rate", "rows/s", "")
         for event in self._ended[-SHOWN_EPOCHS:]:
             scores = [number(event.scores.get(name)) for name in columns]
             mark = Text("best", style="green") if event.epoch == self._ended[-1].best_epoch else Text("")
             table.add_row(str(event.epoch), *scores, f"{event.learning_rate:.2g}", f"{event.rows_per_second:,.0f}", mark)
-        position = self._position()
-        position.no_wrap, position.overflow = True, "ellipsis"  # a wrapped line leaves its head behind when something is said above
-        return Group(table, position)
+        endless = self.console.options.update(width=1000)
+        if self.console.measure(table, options=endless).maximum > self.console.width:
+            for column in table.columns:
+                column.header = str(column.header).replace("_", "_\n", 1)
+        return table
 
     def _best(self) -> str:
-        """The monitored score of the best epoch so far."""
+        """The monitored score of the best epoch so far; empty before there is one."""
         started = self._started
         here = next((event for event in reversed(self._ended) if event.is_best), None)
         if started is None or (here is None and not started.best_epoch):
             return ""
         epoch, score = (here.epoch, here.scores.get(started.monitor)) if here is not None else (started.best_epoch, started.best)
-        return f"  best {started.monitor} {number(score)} in epoch {epoch}"
+        return f"best {started.monitor} {number(score)} in epoch {epoch}"
 
-    def _position(self) -> Text:
+    def _position(self) -> str:
+        """Where the current epoch stands; empty before the training has begun."""
         started, step = self._started, self._step
         if started is None:
-            return Text("")
-        done = started.done + len(self._ended)
-        told = f"{self._left(started)}{self._best()}"
+            return ""
+        done, left = started.done + len(self._ended), self._left(started)
         if step is None:
-            return Text(f"{done} of {started.epochs} epochs done{told}")
+            return f"{done} of {started.epochs} epochs done{left}"
         rows = step.rows - (started.done_rows if step.epoch == started.done + 1 else 0)
         rate = rows / max(1e-9, time.perf_counter() - self._epoch_begun)
-        return Text(
-            f"epoch {step.epoch}/{started.epochs}  step {step.step}/{started.steps}  loss {step.loss:.3f}  {rate:,.0f} rows/s{told}"
-        )
+        return f"epoch {step.epoch}/{started.epochs}  step {step.step}/{started.steps}  loss {step.loss:.3f}  {rate:,.0f} rows/s{left}"
 
     def _left(self, started: Started) -> str:
         """The time to the last epoch at the pace of this process; empty as long as it is not known."""
