@@ -12,7 +12,7 @@ from PIL import Image
 
 from mmtrain.cli.app import run
 from mmtrain.data.pictures.profile import ImageProfile, profile_images
-from mmtrain.data.splits.parts import PartSummary
+from mmtrain.data.splits.summary import PartSummary
 from mmtrain.data.surveys import profile as profile_module
 from mmtrain.data.surveys.profile import Profile, profiles
 from mmtrain.data.surveys.spread import Range
@@ -163,9 +163,9 @@ def test_inspection_of_a_sound_experiment(tmp_path):
     images = column(found, "scan").images
     assert (images.found, images.smallest, images.largest, images.sizes) == (N, (6, 8), (12, 10), 2)
     assert found.parts == (
-        PartSummary("train", 24, 0.6, 12, {"no": 18, "yes": 6}),
-        PartSummary("validation", 8, 0.2, 4, {"no": 6, "yes": 2}),
-        PartSummary("test", 8, 0.2, 4, {"no": 6, "yes": 2}),
+        PartSummary("train", 24, 0.6, 12, {"no": 18, "yes": 6}, {}),
+        PartSummary("validation", 8, 0.2, 4, {"no": 6, "yes": 2}, {}),
+        PartSummary("test", 8, 0.2, 4, {"no": 6, "yes": 2}, {}),
     )
 
 
@@ -418,7 +418,8 @@ def test_json_of_an_experiment_and_of_a_table(tmp_path, capsys):
     assert document["problems"][0]["where"] == "t.csv:2: age"
     assert document["columns"][0]["images"]["bits"] == {"8": N}
     assert document["columns"][1]["profile"]["numbers"] == {"minimum": 1.0, "median": 20.0, "maximum": 39.0}
-    assert document["parts"][0] == {"part": "train", "rows": 24, "share": 0.6, "groups": 12, "classes": {"no": 18, "yes": 6}}
+    train = {"part": "train", "rows": 24, "share": 0.6, "groups": 12, "classes": {"no": 18, "yes": 6}, "medians": {}}
+    assert document["parts"][0] == train
     assert run(["inspect-data", str(tmp_path / "t.csv"), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert list(document) == ["path", "rows", "columns", "target", "images", "classes", "scarce", FOUND[0]]

@@ -1,9 +1,9 @@
-"""The three parts, their summary, and split.csv."""
+"""The three parts, and split.csv."""
 
 import numpy as np
 import pytest
 
-from mmtrain.data.splits.parts import Parts, PartSummary, read_split, summarise, to_csv
+from mmtrain.data.splits.parts import Parts, read_split, to_csv
 from mmtrain.errors import RunError
 
 PARTS = Parts.from_codes(np.array([0, 2, 0, 1, 0]))
@@ -24,23 +24,6 @@ def test_parts_names_give_the_part_of_each_row():
 def test_parts_know_only_the_three_parts(name):
     with pytest.raises(KeyError):
         PARTS[name]
-
-
-def test_summarise_counts_rows_groups_and_every_class():
-    assert summarise(PARTS, labels=["b", "c", "a", "b", "b"], groups=["P1", "P2", "P1", "P3", "P4"]) == (
-        PartSummary("train", 3, 0.6, 2, {"a": 1, "b": 2, "c": 0}),
-        PartSummary("validation", 1, 0.2, 1, {"a": 0, "b": 1, "c": 0}),
-        PartSummary("test", 1, 0.2, 1, {"a": 0, "b": 0, "c": 1}),
-    )
-
-
-def test_summarise_without_labels_and_groups():
-    empty_test = Parts.from_codes(np.array([0, 0, 0, 1]))
-    assert summarise(empty_test) == (
-        PartSummary("train", 3, 0.75, None, {}),
-        PartSummary("validation", 1, 0.25, None, {}),
-        PartSummary("test", 0, 0.0, None, {}),
-    )
 
 
 def test_split_csv_is_pinned():

@@ -10,18 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from mmtrain.cli.findings_view import show_findings
-from mmtrain.cli.show import out, plain_table
+from mmtrain.cli.parts_view import show_parts
+from mmtrain.cli.show import clipped, out, plain_table, shown
 from mmtrain.data.pictures.profile import ImageProfile
-from mmtrain.data.splits.parts import PartSummary
-from mmtrain.data.surveys.guess import plain
 from mmtrain.data.surveys.profile import Profile
 from mmtrain.data.surveys.spread import Range
 from mmtrain.errors import counted, listed
-from mmtrain.named_score import signed
 from mmtrain.workflows.inspect import InspectedColumn, Inspection
-
-LONGEST = 24
-"""Characters of a cell that are shown."""
 
 SHOWN_CLASSES = 12
 
@@ -47,12 +42,6 @@ def show_inspection(found: Inspection) -> None:
     show_findings(console, found.findings)
 
 
-def clipped(text: str, most: int = LONGEST) -> str:
-    """The beginning of a text, on one line."""
-    line = "".join(sign if sign.isprintable() else " " for sign in text)
-    return line if len(line) <= most else f"{line[: most - 1]}…"
-
-
 def heading(console: Console, title: str) -> None:
     """A line above a table."""
     console.print()
@@ -72,11 +61,6 @@ def frequent(values: Iterable[tuple[str, int]]) -> str:
 def three(values: Range | None) -> tuple[str, str, str]:
     """Smallest, middle and largest."""
     return ("", "", "") if values is None else (shown(values.minimum), shown(values.median), shown(values.maximum))
-
-
-def shown(value: float) -> str:
-    """A number of the table."""
-    return signed(plain(value))
 
 
 def _left(table: Table) -> Table:
@@ -197,23 +181,7 @@ def _parts(console: Console, found: Inspection) -> None:
     if not found.parts:
         console.print("The rows cannot be divided; see the problems.")
         return
-    console.print(parts_table(found.parts, console.width))
-    if found.parts[0].groups is not None:
-        console.print("No group is on two sides of the split.")
-
-
-def parts_table(parts: Sequence[PartSummary], width: int) -> Table:
-    """A row for each part; where the classes do not fit beside each other, only how many of them a part has."""
-    grouped = parts[0].groups is not None
-    names = [clipped(name, 16) for name in parts[0].classes]
-    fits = 38 + sum(max(6, len(name)) + 2 for name in names) <= width
-    table = plain_table("part", "rows", "share", *(["groups"] if grouped else []), *(names if fits else ["classes", "rarest"]))
-    for part in parts:
-        groups = [f"{part.groups:,}"] if part.groups is not None else []
-        rows = part.classes.values()
-        few = [f"{sum(1 for count in rows if count)} of {len(names)}", counted(min(rows, default=0), "row")]
-        table.add_row(part.part, f"{part.rows:,}", f"{part.share:.1%}", *groups, *([f"{count:,}" for count in rows] if fits else few))
-    return table
+    show_parts(console, found.parts)
 
 
 def _problems(console: Console, found: Inspection) -> None:

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from mmtrain.cli.parts_view import show_parts
 from mmtrain.cli.show import err, line, number, plain_table
 from mmtrain.training.events import Ended, EpochEnded, Event, Started, Stepped, StopAsked, Warned
 
@@ -91,9 +92,7 @@ class Display:
         dropped = f", {plan.dropped} dropped (listed in data.json)" if plan.dropped else ""
         folder = f"; run folder {plan.run.folder}" if plan.run is not None else ""
         self.say(f"{plan.rows:,} rows{dropped}{folder}")
-        self.console.print(_parts(plan))
-        if plan.grouped:
-            self.say("No group is on two sides of the split.")
+        show_parts(self.console, plan.parts)
         for target, weights in plan.class_weights.items():
             self.say(f"class weights of {target}: {', '.join(f'{name} {weight:.3g}' for name, weight in weights.items())}")
         parameters = ", ".join(f"{name.removeprefix('branch_')} {count:,}" for name, count in plan.parameters.items())
@@ -215,17 +214,6 @@ class Display:
             return ""
         elapsed = time.perf_counter() - self._begun
         return f"  {_duration(elapsed / here * (started.epochs - stands))} left at most"
-
-
-def _parts(plan: Plan) -> Table:
-    """Rows of each part, their groups and their classes."""
-    classes = list(plan.parts[0].classes)
-    shown = classes if len(classes) <= 6 else []
-    table = plain_table("part", "rows", "share", *(["groups"] if plan.grouped else []), *shown)
-    for part in plan.parts:
-        groups = [f"{part.groups:,}"] if plan.grouped and part.groups is not None else []
-        table.add_row(part.part, f"{part.rows:,}", f"{part.share:.1%}", *groups, *[f"{part.classes[name]:,}" for name in shown])
-    return table
 
 
 def _duration(seconds: float) -> str:

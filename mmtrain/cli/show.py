@@ -23,6 +23,9 @@ HEADINGS: tuple[tuple[type[MmtrainError], str], ...] = (
 )
 """The first that fits."""
 
+LONGEST = 24
+"""Characters of a cell of the table that are shown."""
+
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -60,6 +63,12 @@ def printable(text: str) -> str:
     return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
+def clipped(text: str, most: int = LONGEST) -> str:
+    """The beginning of a text, on one line."""
+    line = "".join(sign if sign.isprintable() else " " for sign in text)
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
 def cell(text: str) -> str:
     """Of a table: one line, without markup."""
     return escape(printable(text).replace("\t", "\\t").replace("\n", "\\n"))
@@ -95,6 +104,13 @@ def number(value: float | None) -> str:
     if value and abs(value) < 0.0005:
         return signed(f"{value:.2g}")
     return signed(f"{value:.3f}" if abs(value) < 1000 else f"{value:.4g}")
+
+
+def shown(value: float) -> str:
+    """A number of the table."""
+    from mmtrain.data.surveys.guess import plain  # pandas, which a table has brought
+
+    return signed(plain(value))
 
 
 def interval(limits: Interval | None) -> str:

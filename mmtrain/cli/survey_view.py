@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from mmtrain.cli.findings_view import show_findings
-from mmtrain.cli.inspect_view import clipped, distinct, file_kinds, frequent, heading, shown
-from mmtrain.cli.show import note, out, plain_table
+from mmtrain.cli.inspect_view import distinct, file_kinds, frequent, heading
+from mmtrain.cli.show import clipped, note, out, plain_table, shown
 from mmtrain.data.findings import Finding
 from mmtrain.data.surveys.profile import Profile
 from mmtrain.data.surveys.survey import Survey

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mmtrain.data.findings import Finding
 from mmtrain.data.findings.finding import LEVELS, head, which
 from mmtrain.data.findings.policies import MissingPlan
-from mmtrain.data.splits.parts import PartSummary
+from mmtrain.data.splits.summary import PartSummary
 from mmtrain.data.surveys.profile import Profile
 from mmtrain.errors import Problem, counted
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Section, Table, Tone, number
@@ -77,6 +77,7 @@ def _problems(problems: Sequence[Problem]) -> Section:
 def _parts(parts: Sequence[PartSummary]) -> Table:
     grouped = parts[0].groups is not None
     classes = list(parts[0].classes)[:MOST_CLASSES]
+    medians = [f"Median of {key}" for key in parts[0].medians]
     lines = []
     for part in parts:
         groups = (number(count(part.groups or 0)),) if grouped else ()
@@ -87,10 +88,11 @@ def _parts(parts: Sequence[PartSummary]) -> Table:
                 number(percent(part.share)),
                 *groups,
                 *(number(count(part.classes[one])) for one in classes),
+                *(number("–" if middle is None else significant(middle)) for middle in part.medians.values()),
             )
         )
     note = "No group is on two sides." if grouped else ""
-    return Table("Rows of each part", ("Part", "Rows", "Share", *(("Groups",) if grouped else ()), *classes), tuple(lines), note)
+    return Table("Rows of each part", ("Part", "Rows", "Share", *(("Groups",) if grouped else ()), *classes, *medians), tuple(lines), note)
 
 
 def _missing(plans: Sequence[MissingPlan]) -> Table:

@@ -10,6 +10,7 @@ Class weights reach the loss as sample weights of their target, so they work for
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -47,6 +48,11 @@ class Target(Column):
     def answers(self, cells: Mapping[str, pd.Series[str]]) -> list[str]:  # noqa: ARG002
         """The classes or labels that occur, by name; none for a number."""
         return []
+
+    def tally(self, cells: Mapping[str, pd.Series[str]]) -> Mapping[str, int]:
+        """Rows of each class or label that occurs; none for a number."""
+        found = self.strata(cells)
+        return {} if found is None else Counter(found.tolist())
 
     def malformed(self, cells: pd.Series[str]) -> list[Fault]:  # noqa: ARG002
         """Cells that hold something that cannot be an answer, whatever training knows."""

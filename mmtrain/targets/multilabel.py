@@ -6,6 +6,7 @@ one 0/1 column per label.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -183,6 +184,16 @@ class MultilabelTarget(Target):
         if self.labels:
             return list(self.labels)
         return sorted({name for names in split_labels(cells[self.column].drop_duplicates(), self.separator) for name in names})
+
+    def tally(self, cells: Mapping[str, pd.Series[str]]) -> Mapping[str, int]:
+        """Rows that have each label; every different cell is split once."""
+        if self.labels:
+            return {label: int(cells[label].str.strip().str.lower().isin(YES).sum()) for label in self.labels}
+        found: Counter[str] = Counter()
+        times = cells[self.column].value_counts()
+        for names, rows in zip(split_labels(times.index.to_series(), self.separator), times.tolist(), strict=True):
+            found.update(dict.fromkeys(names, rows))
+        return found
 
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedMultilabel:
         """The labels of training rows."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmtrain.data.splits.parts import PartSummary, summarise
+from mmtrain.data.splits.summary import PartSummary, summarise
 from mmtrain.workflows.examine import checked
-from mmtrain.workflows.prepare import check_callbacks, strata
+from mmtrain.workflows.prepare import check_callbacks
 
 
 @dataclass(frozen=True)
@@ -24,5 +24,4 @@ def check(path: Path, *, overrides: Iterable[str] = (), progress: Callable[[int,
     """Raises ConfigError or DataError with every problem, as `fit` would."""
     experiment, data, parts = checked(path, overrides, progress=progress)
     check_callbacks(experiment, path, overrides)
-    rows = strata(experiment, data.table)
-    return Checked(len(data.table), len(data.table.dropped), summarise(parts, labels=rows.labels, groups=rows.groups))
+    return Checked(len(data.table), len(data.table.dropped), summarise(experiment, data.table, parts))

@@ -17,14 +17,15 @@ from mmtrain.config.source import Origin
 from mmtrain.data.findings.pictures.column import PictureColumn
 from mmtrain.data.pictures.decode import Progress
 from mmtrain.data.pictures.store import SHOWN, Attached, Say, Unreadable, attach
-from mmtrain.data.splits.parts import Parts, PartSummary, summarise
+from mmtrain.data.splits.parts import Parts
+from mmtrain.data.splits.summary import PartSummary, summarise
 from mmtrain.data.tables import table as tables
 from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.targets import Target
 from mmtrain.workflows.divisions import check_divisions
 from mmtrain.workflows.packages import check_packages
-from mmtrain.workflows.prepare import Prepared, check_class_weights, check_parts, split_rows, strata
+from mmtrain.workflows.prepare import Prepared, check_class_weights, check_parts, split_rows
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,6 @@ def _divide(
     except ConfigError as error:
         errors.append(error)
     try:
-        rows = strata(experiment, table)
         parts = split_rows(experiment, table)
     except (ConfigError, DataError) as error:
         errors.append(error)
@@ -141,7 +141,7 @@ def _divide(
         check_parts(experiment, table, parts)
     except DataError as error:
         errors.append(error)
-    return parts, summarise(parts, labels=rows.labels, groups=rows.groups)
+    return parts, summarise(experiment, table, parts)
 
 
 def _together(errors: list[DataError | ConfigError]) -> DataError | ConfigError | None:

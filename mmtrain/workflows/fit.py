@@ -14,7 +14,8 @@ from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.changes import statistics
 from mmtrain.data.pictures.store import Progress
-from mmtrain.data.splits.parts import PartSummary, summarise, to_csv
+from mmtrain.data.splits.parts import to_csv
+from mmtrain.data.splits.summary import PartSummary, summarise
 from mmtrain.errors import Problem, UsageError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.reports import report
@@ -23,7 +24,7 @@ from mmtrain.training.events import Watcher
 from mmtrain.training.lock import held
 from mmtrain.workflows.build import build
 from mmtrain.workflows.examine import checked
-from mmtrain.workflows.prepare import Prepared, recorded_data, strata
+from mmtrain.workflows.prepare import Prepared, recorded_data
 from mmtrain.workflows.train import Trained, state_kept, train
 from mmtrain.workflows.versions import versions
 
@@ -45,7 +46,6 @@ class Plan:
     rows: int
     dropped: int
     parts: tuple[PartSummary, ...]
-    grouped: bool
     class_weights: dict[str, dict[str, float]]
     parameters: dict[str, int]
 
@@ -196,12 +196,10 @@ def answers(material: Material) -> dict[str, dict[str, list[int]]]:
 
 def plan(run: Run | None, material: Material, data: Prepared) -> Plan:
     """What is about to be trained, for a person to look over."""
-    rows = strata(material.experiment, data.table)
     weights = {
         key: dict(zip(target.columns, target.weights, strict=True))
         for key, target in material.fitted.targets.items()
         if hasattr(target, "weights") and len(set(target.weights)) > 1
     }
-    summary = summarise(material.parts, labels=rows.labels, groups=rows.groups)
-    parameters = material.network.parameters()
-    return Plan(run, len(data.table), len(data.table.dropped), summary, rows.groups is not None, weights, parameters)
+    parts = summarise(material.experiment, data.table, material.parts)
+    return Plan(run, len(data.table), len(data.table.dropped), parts, weights, material.network.parameters())

@@ -19,7 +19,7 @@ from mmtrain.data.findings import Finding
 from mmtrain.data.findings.policies import MissingPlan
 from mmtrain.data.pictures.decode import Progress
 from mmtrain.data.pictures.profile import ImageProfile, profile_images
-from mmtrain.data.splits.parts import PartSummary
+from mmtrain.data.splits.summary import PartSummary
 from mmtrain.data.surveys.profile import Profile, profiles
 from mmtrain.data.surveys.survey import MOST_PATHS, Survey, survey
 from mmtrain.data.tables.formats import open_table
@@ -28,7 +28,7 @@ from mmtrain.data.tables.table import PIECE, headers_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem, UsageError
 from mmtrain.targets import MultilabelTarget, Target
-from mmtrain.targets.multilabel import YES, split_labels
+from mmtrain.targets.multilabel import YES
 from mmtrain.workflows.examine import Examined, PictureCounts, examine
 from mmtrain.workflows.findings import experiment_findings, survey_findings
 
@@ -167,9 +167,7 @@ def _classes(target: Column, file: TableFile, header: str, profile: Profile) -> 
     if isinstance(target, MultilabelTarget) and not target.labels:
         counts: Counter[str] = Counter()
         for piece in file.pieces([header], size=PIECE):
-            times = piece[header].value_counts()
-            for names, rows in zip(split_labels(times.index.to_series(), target.separator), times.tolist(), strict=True):
-                counts.update(dict.fromkeys(names, rows))
+            counts.update(target.tally({target.column: piece[header]}))
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     if isinstance(target, MultilabelTarget):
         return {header: sum(rows for value, rows in profile.frequent if value.strip().lower() in YES)}

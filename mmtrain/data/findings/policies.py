@@ -43,7 +43,8 @@ def missing_plans(sheet: Sheet, cohort: Cohort) -> tuple[MissingPlan, ...]:
     labels = next(iter(cohort.targets), None)
     for cells in sheet.columns:
         column = cells.use.column
-        names = policies(column) if column is not None else ()
+        answered = bool(cells.use.separator)  # an empty cell of labels means none of them
+        names = policies(column) if column is not None and not answered else ()
         empty = cells.missing
         if column is None or not names or not empty.any():
             continue

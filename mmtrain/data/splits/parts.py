@@ -1,4 +1,4 @@
-"""Train, validation and test: which rows of the table each part has, how a split is summarised and how it is kept.
+"""Train, validation and test: which rows of the table each part has, and how a split is kept.
 
 Where conformal prediction is asked for, a fourth part, `conformal`, is taken from the validation rows. As a part of its own it is
 out of reach of whatever reads `validation`: stopping, the best epoch, calibration, the threshold, the check of an export.
@@ -57,34 +57,6 @@ class Parts:
         for code, (_, positions) in enumerate(self.items()):
             codes[positions] = code
         return np.array(EVERY_PART)[codes]
-
-
-@dataclass(frozen=True)
-class PartSummary:
-    """What one part holds."""
-
-    part: str
-    rows: int
-    share: float
-    """Of all rows, 0 to 1."""
-    groups: int | None
-    """None where the table has no group column."""
-    classes: dict[str, int]
-    """Rows of each class of the whole table, in the order of their text; empty where there are no classes."""
-
-
-def summarise(parts: Parts, *, labels: TextPerRow | None = None, groups: TextPerRow | None = None) -> tuple[PartSummary, ...]:
-    """What each part holds, with the classes and groups of its rows, if they have any."""
-    total = sum(len(positions) for _, positions in parts.items())
-    label_codes, label_names = pd.factorize(np.asarray(labels if labels is not None else (), dtype=object), sort=True)
-    group_codes, group_names = pd.factorize(np.asarray(groups if groups is not None else (), dtype=object))
-    summaries = []
-    for part, positions in parts.items():
-        of_class = np.bincount(label_codes[positions], minlength=len(label_names)) if labels is not None else ()
-        held = int(np.count_nonzero(np.bincount(group_codes[positions], minlength=len(group_names)))) if groups is not None else None
-        classes = {str(name): int(rows) for name, rows in zip(label_names, of_class, strict=True)}
-        summaries.append(PartSummary(part, len(positions), len(positions) / total if total else 0.0, held, classes))
-    return tuple(summaries)
 
 
 @dataclass(frozen=True, eq=False)

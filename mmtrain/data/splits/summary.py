@@ -1,0 +1,61 @@
+"""What each part of a split holds: rows, groups, classes or labels, and the middle of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmtrain.columns import Group
+from mmtrain.columns.numeric import numbers
+from mmtrain.config import Experiment
+from mmtrain.data.splits.parts import Parts
+from mmtrain.data.tables.table import Table
+from mmtrain.targets import ClassTarget, RegressionTarget, Target
+
+
+@dataclass(frozen=True)
+class PartSummary:
+    """What one part holds."""
+
+    part: str
+    rows: int
+    share: float
+    """Of all rows, 0 to 1."""
+    groups: int | None
+    """None where the table has no group column."""
+    classes: dict[str, int]
+    """Rows of each class of the first target that has classes, or of each label of the first that has labels; those of the whole
+    table, in the order of their names or of the file. Empty where there are none."""
+    medians: dict[str, float | None]
+    """Of each target that is a number, by its key; None where the part has no rows."""
+
+
+def summarise(experiment: Experiment, table: Table, parts: Parts) -> tuple[PartSummary, ...]:
+    """What each part of a checked table holds."""
+    group, told = experiment.only(Group), _told(experiment.targets.values())
+    groups = None if group is None else table.cells(group.column)
+    answers = {} if told is None else {header: table.cells(header) for header in told.reads()}
+    names = [] if told is None else told.answers(answers)
+    values = {key: numbers(table.cells(one.column)) for key, one in experiment.targets.items() if isinstance(one, RegressionTarget)}
+    summaries = []
+    for part, rows in parts.items():
+        times = {} if told is None else told.tally({header: cells.iloc[rows] for header, cells in answers.items()})
+        summaries.append(
+            PartSummary(
+                part,
+                len(rows),
+                len(rows) / len(table),
+                None if groups is None else int(groups.iloc[rows].nunique()),
+                {name: times.get(name, 0) for name in names},
+                {key: float(np.median(found[rows])) if len(rows) else None for key, found in values.items()},
+            )
+        )
+    return tuple(summaries)
+
+
+def _told(targets: Iterable[Target]) -> Target | None:
+    """The target whose classes or labels are counted: a split may be stratified by the first with classes."""
+    able = [target for target in targets if not isinstance(target, RegressionTarget)]
+    return next((target for target in able if isinstance(target, ClassTarget)), able[0] if able else None)
