@@ -14,6 +14,7 @@ from tiny import lines, paint, ready, two_blobs, write_experiment, write_table
 
 from mmtrain.cli.scores import show_baselines
 from mmtrain.cli.show import out
+from mmtrain.config.experiment import EarlyStopping
 from mmtrain.data.manifest import PART_OF_RUN
 from mmtrain.errors import ConfigError, UsageError
 from mmtrain.evaluation import gradient_boosting
@@ -30,7 +31,7 @@ from mmtrain.workflows.check import check
 from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 from mmtrain.workflows.fit import fit
 from mmtrain.workflows.pack import pack
-from mmtrain.workflows.single_branch import Ground, kept, train_alone
+from mmtrain.workflows.single_branch import Ground, kept, most_epochs, train_alone
 from mmtrain.workflows.unpack import unpack
 
 COLUMNS = """
@@ -146,6 +147,24 @@ def test_only_what_does_not_count_is_trained_anew(run, first):
     assert evaluate(str(run.folder), say=said.append).results == first[0].results
     assert [line for line in said if "Training" in line] == ["Training the baseline scan alone: epoch 1 of 2"]
     assert told(alone.folder)["started"] > before
+
+
+@pytest.mark.parametrize(
+    ("state", "stopped", "most"),
+    [
+        ("finished", "", None),
+        ("finished", "validation_auc has not improved for 3 epochs", None),
+        ("finished", "the callback keras.callbacks.TerminateOnNaN stopped it", 2),
+        ("interrupted", "", 2),
+    ],
+)
+def test_a_branch_alone_waits_as_long_as_the_model_but_has_none_of_its_callbacks(tmp_path, state, stopped, most):
+    """Patience that ran out is the rule itself; every other early end is not the branch's own."""
+    stopped_run = Run(tmp_path)
+    stopped_run.update(state=state, stopped=stopped)
+    for line in ({"epoch": 1}, {"epoch": 2, "step": 1}, {"epoch": 2}):
+        stopped_run.append_line("metrics.jsonl", line)
+    assert most_epochs(stopped_run, EarlyStopping(monitor="validation_auc", direction="maximize", patience=3)) == most
 
 
 def test_branches_of_a_training_that_was_cut_off_get_no_more_epochs_than_it_had(tmp_path):

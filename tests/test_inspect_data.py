@@ -260,6 +260,7 @@ def test_balance_of_a_target_by_its_task(tmp_path, declared, classes):
     found = inspect_experiment(path)
     assert column(found, "y").classes == classes
     assert found.problems == ()
+    assert found.missing == ()  # a row without a label has an answer
 
 
 def test_labels_in_columns_of_their_own_are_counted_one_by_one(tmp_path):

@@ -76,7 +76,8 @@ class Evaluation(Section):
     baselines: tuple[BaselineKind, ...] = Field(
         ("majority",),
         description="What stands beside the model. majority: someone who knows the training answers and looks at no column; single_branch: "
-        "each branch trained alone, like the model; gradient_boosting: scikit-learn's, on the columns that are no images and no texts.",
+        "each branch trained alone, with the epochs and the patience that the model was allowed; gradient_boosting: scikit-learn's, on the "
+        "columns that are no images and no texts.",
     )
     permutations: NonNegativeInt = Field(
         5, description="How often each branch and each column is shuffled among the scored rows to see what it contributes; 0: not at all."

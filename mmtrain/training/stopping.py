@@ -31,6 +31,11 @@ class Best:
         return Best(self.maximize, self.min_delta)
 
 
+def out_of_patience(rule: EarlyStopping) -> str:
+    """Why a training ended before its last epoch, where no callback and no person stopped it."""
+    return f"{rule.monitor} has not improved for {rule.patience} epochs"
+
+
 @dataclass
 class Stopping:
     """Follows the monitored score from epoch to epoch."""
@@ -56,7 +61,7 @@ class Stopping:
         """Why to stop, once patience has run out; empty before."""
         if self.rule.patience is None or self.waited < self.rule.patience:
             return ""
-        return f"{self.rule.monitor} has not improved for {self.rule.patience} epochs"
+        return out_of_patience(self.rule)
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` gave."""

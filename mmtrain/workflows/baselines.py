@@ -74,7 +74,7 @@ def _alone(subject: Subject, home: Home) -> Iterator[BaselinePredictions | str]:
     if len(branches) == 1:
         yield f"The model has one branch only, {next(iter(branches))}: alone it is the model itself."
         return
-    most = most_epochs(subject.run)
+    most = most_epochs(subject.run, subject.experiment.training.early_stopping)
     if most is not None:
         yield (
             f"The training of this run ended after {most} of {subject.experiment.training.epochs} epochs, "

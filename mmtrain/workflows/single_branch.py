@@ -7,8 +7,11 @@ They are trained when an evaluation first asks for them and stay in the run:
 Such a folder counts once its run.json says that the training is finished, which is written last, and as long as the model has the
 hash that stands there. A training that was killed, or a damaged model, is begun anew.
 
-A branch alone is trained for no more epochs than the model: of a run that was interrupted, or failed, for as many as it has whole
-ones, at the rates that the full number of epochs gives. Where the run has other ones by now, the branch is trained anew.
+A branch alone may have as many epochs as the model was allowed, and stops by the same rule of patience: earlier or later than the model
+did, as the epochs of the one say nothing of what the other needs, and a branch that was cut short would make fusion look better than it
+is. Where something else ended the model's training, an interruption, a failure or a callback, which a branch alone does not have, it
+is trained for as many epochs as the model has whole ones, at the rates that the full number of epochs gives. Where the run has other
+ones by now, the branch is trained anew.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from pathlib import Path
 
 from mmtrain import runs
 from mmtrain.config import Experiment
+from mmtrain.config.experiment import EarlyStopping
 from mmtrain.data.encode import Arrays, Fitted
 from mmtrain.data.pictures.store import Say
 from mmtrain.data.splits.parts import Parts
@@ -31,6 +35,7 @@ from mmtrain.specs import layer_names
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Event, Started, Warned
 from mmtrain.training.interruption import Interruption
 from mmtrain.training.lock import held
+from mmtrain.training.stopping import out_of_patience
 from mmtrain.workflows.train import trained
 from mmtrain.workflows.versions import versions
 
@@ -54,9 +59,11 @@ def folders(run: Run, experiment: Experiment) -> dict[str, Path]:
     return {branch: run / FOLDER / name for branch, name in layer_names(experiment.branches).items()}
 
 
-def most_epochs(run: Run) -> int | None:
-    """After how many epochs the training of a run ended before its time; None where it came to its end."""
-    return None if run.state == "finished" else sum("step" not in line for line in run.read_lines("metrics.jsonl"))
+def most_epochs(run: Run, rule: EarlyStopping) -> int | None:
+    """After how many epochs the training of a run ended before its time; None where its epochs or its patience came to their end."""
+    if run.state == "finished" and run.read_json("run.json").get("stopped", "") in ("", out_of_patience(rule)):
+        return None
+    return sum("step" not in line for line in run.read_lines("metrics.jsonl"))
 
 
 def kept(folder: Path, most: int | None) -> Run | None:
