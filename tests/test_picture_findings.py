@@ -17,8 +17,10 @@ from PIL import ImageEnhance
 from mmtrain.cli.app import run
 from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
+from mmtrain.data.findings.answers import Answer, Question
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.finding import Finding
+from mmtrain.data.findings.labels import Labels
 from mmtrain.data.findings.pictures.column import PictureColumn
 from mmtrain.data.findings.pictures.findings import picture_findings
 from mmtrain.data.findings.pictures.looks import Pixels, looks
@@ -57,13 +59,22 @@ def column_of(folder, names, *, header="scan", cache=None, **options):
 def cohort_of(count, *, parts=None, labels=None, groups=None):
     """By default every third row is of another part; other arguments are by row, too."""
     default = np.arange(count) % 3
-    arrays = [None if values is None else np.array(values, dtype=np.int64) for values in (labels, groups)]
-    return Cohort(count, default if parts is None else np.array(parts), labels=arrays[0], groups=arrays[1], classes=("well", "ill"))
+    codes = np.array(labels, dtype=np.int64) if labels is not None else None
+    targets = () if codes is None else (Labels("state", ("well", "ill"), codes >= 0, np.arange(count), codes),)
+    groups = None if groups is None else np.array(groups, dtype=np.int64)
+    return Cohort(count, default if parts is None else np.array(parts), groups=groups, targets=targets)
+
+
+def asked_of(cohort):
+    """The classes of the cohort as a question."""
+    rows = cohort.for_answers
+    return [Question(one.header, (Answer(rows, one.label[rows], one.names),)) for one in cohort.targets]
 
 
 def found(folder, names=None, cohort=None, **options):
     names = [f"{number}.png" for number in range(N)] if names is None else names
-    return picture_findings([column_of(folder, names, **options)], folder, cohort or cohort_of(len(names)))
+    cohort = cohort or cohort_of(len(names))
+    return picture_findings([column_of(folder, names, **options)], folder, cohort, asked_of(cohort))
 
 
 def only(findings) -> Finding:
@@ -245,9 +256,45 @@ def test_modes_that_go_with_the_label_are_told(clean):
     finding = told["file_kind_tells_label"]
     assert (finding.level, finding.what, finding.count) == (
         "warning",
-        "the mode of a picture goes with its label: 100% of 'well' and 0% of 'ill' have mode L.",
+        "the mode of a picture goes with 'state': 100% of 'well' and 0% of 'ill' have mode L.",
         40,  # those of the test part are not looked at
     )
+
+
+GREY = np.arange(N) % 2 == 0
+NUMBERS = np.where(GREY, 1.0, 3.0) + np.arange(N) / 100
+RED, BLUE = (1 - GREY).astype(np.int8), (np.arange(N) % 3 > 0).astype(np.int8)
+KIND_OF = {
+    "a label": (
+        Question("tags", (Answer(np.arange(N), BLUE, ("blue",)), Answer(np.arange(N), RED, ("red",))), labels=2),
+        "1 of the 2 labels of 'tags': 100% of 'red' and 0% of the others have mode L.",
+    ),
+    "a number": (
+        Question("dose", (Answer(np.arange(N), numbers=NUMBERS),)),
+        "'dose': the median answer of those that have mode L is 1.29, and 3.3 elsewhere.",
+    ),
+}
+
+
+@pytest.mark.parametrize("answer", KIND_OF)
+def test_modes_that_go_with_any_answer_are_told(clean, answer):
+    for number in range(0, N, 2):
+        scene(number, "L").save(clean / f"{number}.png")
+    question, told = KIND_OF[answer]
+    finding = picture_findings([column_of(clean, NAMES)], clean, cohort_of(N), [question])[1]
+    assert (finding.level, finding.kind) == ("warning", "file_kind_tells_label")
+    assert finding.what == f"the mode of a picture goes with {told}"
+
+
+@pytest.mark.parametrize(("measure", "side", "level"), [("size", 2, 0), ("brightness", 0, 2)])
+def test_a_number_that_sizes_or_brightness_foretell_is_told(clean, measure, side, level):
+    for number in range(N):
+        picture = ImageEnhance.Brightness(scene(number)).enhance(0.1 + level * number / N if level else 1)
+        picture.resize((SIDE + side * number, SIDE)).save(clean / f"{number}.png")
+    question = Question("dose", (Answer(np.arange(N), numbers=np.arange(N) + 0.5),))
+    told = {one.kind: one for one in picture_findings([column_of(clean, NAMES)], clean, cohort_of(N), [question])}
+    finding = told["picture_tells_label"]
+    assert finding.what.startswith(f"the {measure} of a picture alone foretells 'dose' ")
 
 
 def test_kinds_that_go_with_the_groups_alone_are_not_taken_for_the_label(clean):
@@ -313,6 +360,17 @@ def test_what_the_same_picture_means_depends_on_its_rows(clean, rows):
     copied(clean)
     cohort, expected = ROWS[rows]
     assert [(one.level, one.kind) for one in found(clean, cohort=cohort_of(N, **cohort))] == expected
+
+
+def test_the_same_picture_with_other_labels_is_told_whatever_the_target_is_called(clean):
+    """Both rows have a red and a blue thing on them, but the second a green one, too."""
+    shutil.copy(clean / "0.png", clean / "1.png")
+    tags = Labels(
+        "tags", ("red", "green", "blue"), np.ones(N, np.bool_), np.array([0, 0, 1, 1, 1]), np.array([0, 2, 0, 1, 2]), several=True
+    )
+    same = Labels("state", ("well",), np.ones(N, np.bool_), np.arange(N), np.zeros(N, np.int64))
+    findings = picture_findings([column_of(clean, NAMES)], clean, Cohort(N, np.zeros(N, np.int8), targets=(same, tags)))
+    assert [one.kind for one in findings] == ["same_picture_with_different_labels"]
 
 
 def test_rows_that_differ_are_the_ones_that_are_named(clean):

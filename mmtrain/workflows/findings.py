@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data.findings import Finding
+from mmtrain.data.findings.answers import questions
 from mmtrain.data.findings.cells import Sheet, read_sheet
 from mmtrain.data.findings.cohort import LEFT_OUT, Cohort
 from mmtrain.data.findings.finding import by_level
@@ -45,7 +46,8 @@ def experiment_findings(
     sheet = read_sheet(file, uses, rows)
     cohort = _cohort(sheet, _parts(sheet, tried, given=given), given=given)
     data = experiment.data
-    pictures = picture_findings(tried.images, data.images_folder, cohort, allow_outside=data.allow_outside, progress=progress)
+    asked, outside = questions(sheet, cohort), data.allow_outside
+    pictures = picture_findings(tried.images, data.images_folder, cohort, asked, allow_outside=outside, progress=progress)
     return by_level([*table_findings(sheet, cohort), *pictures], file), missing_plans(sheet, cohort)
 
 
@@ -65,7 +67,7 @@ def survey_findings(survey: Survey, file: TableFile, *, progress: Progress | Non
         pieces = list(file.pieces(headers, size=PIECE))
         cells = {header: pd.concat([piece[header] for piece in pieces], ignore_index=True) for header in headers}
         columns = [PictureColumn(header, cells[header], np.arange(sheet.rows)) for header in headers]
-        pictures = picture_findings(columns, survey.images, cohort, progress=progress)
+        pictures = picture_findings(columns, survey.images, cohort, questions(sheet, cohort), progress=progress)
     return by_level([*table_findings(sheet, cohort), *pictures], file)
 
 
@@ -91,9 +93,6 @@ def _marked(sheet: Sheet) -> NDArray[np.int8] | None:
 
 def _cohort(sheet: Sheet, parts: NDArray[np.int8] | None, *, given: bool) -> Cohort:
     """What the sheet says of its rows."""
-    groups, targets = sheet.of_role("group"), sheet.of_role("target")
-    everyone = np.arange(sheet.rows)
-    classed = next((cells for cells in targets if cells.use.task in ("binary", "multiclass")), None)
-    labels, classes = classed.codes(everyone) if classed is not None else (None, [])
-    codes = groups[0].codes(everyone)[0] if groups else None
-    return Cohort(sheet.rows, parts, given, codes, labels, tuple(classes), tuple(labels_of(sheet)))
+    groups = sheet.of_role("group")
+    codes = groups[0].codes(np.arange(sheet.rows))[0] if groups else None
+    return Cohort(sheet.rows, parts, given, codes, tuple(labels_of(sheet)))

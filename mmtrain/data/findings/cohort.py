@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -30,10 +30,6 @@ class Cohort:
     """Whether the table says which part a row belongs to; otherwise chance did."""
     groups: NDArray[np.int64] | None = None
     """(rows,): code of the group, -1 for a row without one; None where the table has no groups."""
-    labels: NDArray[np.int64] | None = None
-    """(rows,): code of the class by the first target that has classes, -1 for a row without one; None without such a target."""
-    classes: tuple[str, ...] = field(default=())
-    """Names of the classes, by code."""
     targets: tuple[Labels, ...] = ()
     """The classes or labels of every target that has any."""
 

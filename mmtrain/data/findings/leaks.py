@@ -54,7 +54,7 @@ def giving_away(sheet: Sheet, cohort: Cohort, asked: Sequence[Question]) -> list
     found = []
     for question, cells, scores in scored:
         sure = [one for one in scores if next(corrected) < SURE]
-        told = [(answer, score) for answer, score in sure if score.score >= SUSPECT[score.name] and score.low >= LOWEST]
+        told = [(answer, score) for answer, score in sure if suspect(score)]
         if told:
             found.append(_given_away(cells.header, question, told, grouped=cohort.groups is not None))
         else:
@@ -66,16 +66,31 @@ def giving_away(sheet: Sheet, cohort: Cohort, asked: Sequence[Question]) -> list
     return found
 
 
-def _given_away(header: str, question: Question, told: Sequence[tuple[Answer, Foretold]], *, grouped: bool) -> Finding:
+def suspect(score: Foretold) -> bool:
+    """Whether an honest column seldom has such a score."""
+    return score.score >= SUSPECT[score.name] and score.low >= LOWEST
+
+
+def certain(told: Sequence[tuple[Answer, Foretold]]) -> list[bool]:
+    """Which of these answers are given without fail."""
+    return [score.score >= CERTAIN[score.name] for _, score in told]
+
+
+def foretells(question: Question, told: Sequence[tuple[Answer, Foretold]], *, grouped: bool) -> str:
+    """The end of a sentence on something that foretells these answers of a target, with the scores."""
     best = sorted(told, key=lambda one: -one[1].score)
-    sure = [score.score >= CERTAIN[score.name] for _, score in best]
+    sure = certain(best)
     how = "without fail" if all(sure) else "almost without fail" if not any(sure) else "without fail or almost so"
     after = ", with groups kept apart" if grouped else ""
     scores = listed([f"{answer.called(0)} ({score})" for answer, score in best], most=MOST_TOLD) if question.labels else str(best[0][1])
-    what = f"the column alone foretells {question.named(len(told))} {how}: {scores}{after}."
+    return f"foretells {question.named(len(told))} {how}: {scores}{after}."
+
+
+def _given_away(header: str, question: Question, told: Sequence[tuple[Answer, Foretold]], *, grouped: bool) -> Finding:
+    what = f"the column alone {foretells(question, told, grouped=grouped)}"
     why = "Is it known before the answer is? A column that is filled in because of the answer makes a model that is useless on new rows."
     fix = "Leave the column out, unless it is known when the model will be asked."
-    return Finding("error" if any(sure) else "warning", "gives_answer_away", header, what, why, fix)
+    return Finding("error" if any(certain(told)) else "warning", "gives_answer_away", header, what, why, fix)
 
 
 def _one_class(header: str, question: Question, answer: Answer, score: Foretold) -> Finding:
@@ -91,7 +106,7 @@ def _alone(cells: Cells, answer: Answer, units: NDArray[np.int64]) -> Foretold |
     found = [_by_value(values, answer, units)]
     if numbers is not None and np.isnan(numbers).mean() < MOSTLY_MISSING:
         known = np.flatnonzero(~np.isnan(numbers))
-        found.append(_by_size(numbers[known], answer.at(known), units[known]))
+        found.append(by_size(numbers[known], answer.at(known), units[known]))
     return max((one for one in found if one is not None), key=lambda one: one.score, default=None)
 
 
@@ -101,7 +116,8 @@ def _by_value(values: NDArray[np.int64], answer: Answer, units: NDArray[np.int64
     return foretold_number(values, answer.numbers, units) if answer.numbers is not None else None
 
 
-def _by_size(numbers: NDArray[np.float64], answer: Answer, units: NDArray[np.int64]) -> Foretold | None:
+def by_size(numbers: NDArray[np.float64], answer: Answer, units: NDArray[np.int64]) -> Foretold | None:
+    """How well the size of numbers, (rows,) and none NaN, foretells the answer of the same rows."""
     if answer.labels is not None:
         return ordered_class(numbers, answer.labels, units)
     return straight_number(numbers, answer.numbers, units) if answer.numbers is not None else None

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SURE = 0.001
-"""A test counts when its chance, corrected for all tests of its kind that the table gives rise to, is below this. There are seven kinds:
-single columns, orders, empty cells, shifts of columns and of words, dates, unseen categories. So fewer than one clean table in a hundred
+"""A test counts when its chance, corrected for all tests of its kind that the table gives rise to, is below this. There are nine kinds:
+single columns, orders, empty cells, shifts of columns and of words, dates, unseen categories, kinds of picture files, looks of pictures,
+the last two for each column of pictures. So fewer than one clean table in a hundred
 is told of a difference that is chance; and the size of the difference has to matter besides."""
 
 LEAST_EXPECTED = 5

@@ -6,7 +6,8 @@
 | `column` | a column, its files and its pixels |
 | `files` | header and hash of every file |
 | `kinds` | findings about files: gone, damaged, of several kinds |
-| `sources` | findings about kinds of files that go with the label |
+| `sources` | findings about kinds of files that go with an answer |
+| `telling` | findings about size or brightness that foretells an answer |
 | `looks` | brightness, contrast and perceptual hash of every picture |
 | `levels` | findings about pictures of one colour, and far too dark or bright ones |
 | `twins` | which pictures look the same |

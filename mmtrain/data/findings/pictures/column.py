@@ -76,6 +76,12 @@ class PictureFiles:
         firsts[self.located.places[named]] = named
         return firsts
 
+    def of_rows(self, rows: int) -> NDArray[np.int64]:
+        """(rows,): position in `located.files` of the file of each row of the table's file, -1 for a row without one."""
+        files = np.full(rows, -1, dtype=np.int64)
+        files[self.of.numbers] = self.located.of_rows
+        return files
+
     def cells_of(self, files: NDArray[np.int64]) -> list[str]:
         """A cell for each of these positions in `located.files`."""
         return [self.located.names[name] for name in self.first_names[files].tolist()]

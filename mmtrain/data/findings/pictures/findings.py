@@ -9,26 +9,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmtrain.data.findings.answers import Question
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.finding import Finding
 from mmtrain.data.findings.pictures.column import PictureColumn, PictureFiles, looked_up, starts_of
 from mmtrain.data.findings.pictures.comparable import ComparablePictures, comparable_pictures
-from mmtrain.data.findings.pictures.files import file_facts
+from mmtrain.data.findings.pictures.files import FileFacts, file_facts
 from mmtrain.data.findings.pictures.kinds import damage_findings, kind_findings
 from mmtrain.data.findings.pictures.levels import level_findings
 from mmtrain.data.findings.pictures.repeats import repeat_findings
-from mmtrain.data.findings.pictures.sources import source_findings
+from mmtrain.data.findings.pictures.sources import MOST_KINDS, source_findings
+from mmtrain.data.findings.pictures.telling import telling_findings
 from mmtrain.data.findings.pictures.uses import uses
 from mmtrain.data.pictures.decode import Progress
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 def picture_findings(
-    columns: Sequence[PictureColumn], folder: Path, cohort: Cohort, *, allow_outside: bool = False, progress: Progress | None = None
+    columns: Sequence[PictureColumn],
+    folder: Path,
+    cohort: Cohort,
+    asked: Sequence[Question] = (),
+    *,
+    allow_outside: bool = False,
+    progress: Progress | None = None,
 ) -> list[Finding]:
-    """Everything about the image columns of one table; `folder` is that of the pictures.
+    """Everything about the image columns of one table; `folder` is that of the pictures, `asked` are the targets.
 
     Files are checked in threads, and `progress` is told: once through the files of every column, once through its pixels.
 
@@ -47,9 +59,10 @@ def picture_findings(
         found += damage_findings(column, own)
     facts = [own.whole(column.readable) for column, own in zip(named, facts, strict=True)]
     for column, own in zip(named, facts, strict=True):
-        found += [*kind_findings(column, own), *source_findings(column, own, cohort)]
-    for column, (start, end) in zip(named, pairwise(starts_of(named).tolist()), strict=True):
+        found += [*kind_findings(column, own), *source_findings(column, own, cohort, asked)]
+    for column, own, (start, end) in zip(named, facts, pairwise(starts_of(named).tolist()), strict=True):
         found += [finding for pictures in seen for finding in _levels(column, pictures, start, end)]
+        found += telling_findings(column.header, _measures(column, own, seen, start, cohort.rows), cohort, asked)
     found += repeat_findings([column.header for column in columns], uses(named, facts, seen), cohort)
     return list(dict.fromkeys(found))  # two columns may read the same header
 
@@ -58,3 +71,20 @@ def _levels(column: PictureFiles, pictures: ComparablePictures, start: int, end:
     """Of the files of a column, which are `start` to `end` among those of all."""
     own = np.flatnonzero((pictures.files >= start) & (pictures.files < end))
     return level_findings(column, pictures.files[own] - start, pictures.looks.select(own), pictures.pixels.layout.bits) if len(own) else []
+
+
+def _measures(
+    column: PictureFiles, facts: FileFacts, seen: Sequence[ComparablePictures], start: int, rows: int
+) -> dict[str, NDArray[np.float64]]:
+    """What may foretell an answer, (rows,) each; sizes only where so many differ that they are no kinds."""
+    own = {}
+    sizes = np.array([*(header.height * header.width for header in facts.headers), np.nan])
+    if len(np.unique(sizes[:-1])) > MOST_KINDS:
+        own["size"] = sizes[facts.of]
+    for pictures in seen:
+        of_column = np.flatnonzero((pictures.files >= start) & (pictures.files < start + len(facts.of)))
+        if len(of_column):
+            own["brightness"] = np.full(len(facts.of), np.nan)
+            own["brightness"][pictures.files[of_column] - start] = pictures.looks.brightness[of_column]
+    files = column.of_rows(rows)
+    return {name: np.append(values, np.nan)[files] for name, values in own.items()}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from mmtrain.data.findings.cohort import TEST, Cohort, named_parts
 from mmtrain.data.findings.finding import Finding, Level
@@ -136,10 +137,16 @@ def _sets(used: Uses, shared: NDArray[np.int64], within: NDArray[np.int64], coho
 
 
 def _known_labels(cohort: Cohort) -> NDArray[np.int64] | None:
-    """-1 in the test part."""
-    if cohort.labels is None or cohort.parts is None:
-        return cohort.labels
-    return np.where(cohort.parts == TEST, -1, cohort.labels)
+    """Equal for rows with the same classes and labels, whatever targets there are; -1 where some are not known, and in the test part."""
+    if not cohort.targets:
+        return None
+    known = np.ones(cohort.rows, dtype=np.bool_) if cohort.parts is None else cohort.parts != TEST
+    codes = np.zeros(cohort.rows, dtype=np.int64)
+    for labels in cohort.targets:
+        sets = labels.sets()
+        known &= sets >= 0
+        codes = pd.factorize(codes * (int(sets.max(initial=0)) + 2) + sets)[0]
+    return np.where(known, codes, -1)
 
 
 def varying(codes: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.bool_]:
