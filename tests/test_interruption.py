@@ -8,6 +8,8 @@ import signal
 import pytest
 from tiny import two_blobs, write_experiment
 
+from mmtrain.cli.fit import tell_what_is_kept
+from mmtrain.layers.start import unheard
 from mmtrain.runs import Run
 from mmtrain.training import checkpoints
 from mmtrain.training.events import StepsBegan, StopAsked
@@ -47,6 +49,23 @@ def test_interrupted_import_of_a_library_is_no_fault_of_the_library():
         except Interrupted:
             raise TypeError("expected a message argument") from None
     assert caught.value.exit_code == 130
+
+
+def test_what_a_library_said_before_it_was_interrupted_is_not_shown(capfd):
+    with pytest.raises(Interrupted), unheard():
+        os.write(2, b"oneDNN custom operations are on.")
+        raise Interrupted(signal.SIGINT)
+    assert capfd.readouterr().err == ""
+
+
+def test_interruption_behind_the_training_does_not_offer_to_go_on(tmp_path, capsys):
+    run = Run(tmp_path)
+    run.update(state="finished")
+    tell_what_is_kept(run, Interrupted(signal.SIGTERM))
+    assert capsys.readouterr().err.splitlines() == [
+        f"Interrupted by SIGTERM. The training had ended, and its model is kept in {tmp_path}; the report is not written.",
+        f"Score it on the test part: mmtrain evaluate {tmp_path}",
+    ]
 
 
 def test_what_is_ignored_stays_so():

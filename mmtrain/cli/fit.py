@@ -55,16 +55,17 @@ def command(
             shown.close()
             if shown.run is None:
                 raise
-            _stopped(shown.run, stopped)
+            tell_what_is_kept(shown.run, stopped)
             raise typer.Exit(stopped.exit_code) from None
     _result(done, as_json=as_json, quiet=quiet)
 
 
-def _stopped(run: Run, stopped: Interrupted) -> None:
+def tell_what_is_kept(run: Run, stopped: Interrupted) -> None:
+    """What an interruption leaves of a run, and how to go on with it."""
     from mmtrain.cli.show import note
 
     if run.state == "finished":
-        note(f"{stopped} The training had ended, and its model is kept in {run.folder}; the report was not.")
+        note(f"{stopped} The training had ended, and its model is kept in {run.folder}; the report is not written.")
         note(f"Score it on the test part: mmtrain evaluate {run.folder}")
         return
     # Whoever gave up the writing of the model has its weights all the same.
