@@ -20,7 +20,9 @@ from PIL import Image as Pillow
 
 from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
+from mmtrain.data.findings.answers import Answer, Question
 from mmtrain.data.findings.cohort import Cohort
+from mmtrain.data.findings.labels import Labels
 from mmtrain.data.findings.pictures.column import PictureColumn
 from mmtrain.data.findings.pictures.findings import picture_findings
 from mmtrain.data.pictures.files import ImageFile
@@ -49,9 +51,11 @@ def inspect(folder: Path, names: list[str], side: int, cache: Path) -> None:
     column = Image.model_validate({"role": "image", "size": [side, side]})
     store, unreadable = open_store(cells, column, folder, cache=Cache.model_validate({"folder": cache}))
     numbers = np.arange(len(names))
-    cohort = Cohort(len(names), parts=(numbers % 3).astype(np.int8), labels=numbers % 2, classes=("no", "yes"))
+    labels = Labels("answer", ("no", "yes"), np.ones(len(names), np.bool_), numbers, numbers % 2)
+    cohort = Cohort(len(names), parts=(numbers % 3).astype(np.int8), targets=(labels,))
+    asked = [Question("answer", (Answer(cohort.for_answers, cohort.for_answers % 2, labels.names),))]
     picture = PictureColumn("picture", cells, numbers, column, store, unreadable)
-    found = {finding.kind: finding.count for finding in picture_findings([picture], folder, cohort)}
+    found = {finding.kind: finding.count for finding in picture_findings([picture], folder, cohort, asked)}
     if found.get("similar_pictures_across_parts", 0) + found.get("similar_pictures", 0) != 2 * COPIES:
         raise SystemExit(f"Not all copies were found: {found}")
 
