@@ -107,7 +107,7 @@ def test_run_has_one_sealed_file_of_plain_values(run):
 
 def test_run_that_asks_for_nothing_has_no_such_file(tmp_path):
     write_table(tmp_path / "table.csv", cells())
-    tree = TREE.partition("evaluation:")[0]
+    tree = "columns: {x: {role: numeric}, price: {role: target, task: regression}}\ntraining: {epochs: 1}"
     plain = fit(write_experiment(tmp_path / "plain.yaml", tree), output=tmp_path / "runs").run
     assert not (plain / "decisions.json").exists()
     assert recorded_training(plain)[2] == Decisions()

@@ -42,16 +42,21 @@ def train(found, epochs=2, **settings):
     return [variable.numpy() for variable in steps.network.core.trainable_variables], losses, calls
 
 
+@pytest.fixture(scope="module")
+def plain(blobs):
+    """Weights and losses, a step to a call."""
+    return train(ready(blobs))
+
+
 @pytest.mark.parametrize(("settings", "calls"), [({"steps_per_call": 5}, 4), ({"steps_per_call": 2}, 8), ({"jit": "on"}, 12)])
-def test_steps_in_one_call_are_the_steps_one_by_one(blobs, settings, calls):
-    found = ready(blobs)
-    plain, losses, _ = train(found)
-    weights, others, counted = train(found, **settings)
+def test_steps_in_one_call_are_the_steps_one_by_one(blobs, plain, settings, calls):
+    expected, losses, _ = plain
+    weights, others, counted = train(ready(blobs), **settings)
     assert counted == calls
     assert len(losses) == 12
     np.testing.assert_allclose(others, losses, rtol=1e-4)
-    assert len(weights) == len(plain) > 2
-    for one, other in zip(plain, weights, strict=True):
+    assert len(weights) == len(expected) > 2
+    for one, other in zip(expected, weights, strict=True):
         np.testing.assert_allclose(other, one, atol=1e-5)
 
 

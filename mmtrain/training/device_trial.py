@@ -23,7 +23,7 @@ from mmtrain.columns import Image
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.model.assemble import assemble
-from mmtrain.training.device import prepare
+from mmtrain.training.device import forget_networks, prepare
 from mmtrain.training.step import Steps
 
 SETTINGS = ("precision", "jit", "steps_per_call")
@@ -139,6 +139,7 @@ class _Attempt:
 
     def __init__(self, experiment: Experiment, fitted: Fitted, arrays: Arrays, rows: Array) -> None:
         training = experiment.training
+        forget_networks()  # an attempt that was not taken
         prepare(training.seed, deterministic=False, precision=training.precision)
         self.steps = Steps(experiment, fitted, assemble(experiment, fitted))
         enough = 2 * self.steps.batch_size * self.steps.steps_per_call

@@ -23,13 +23,15 @@ def build(
     The experiment of the material has nothing open any more.
     """
     from mmtrain.model.assemble import assemble
-    from mmtrain.training.device import prepare
+    from mmtrain.training.device import forget_networks, prepare
     from mmtrain.training.material import Material
 
     arrays = encode.encode(experiment, fitted, data.table, data.stores, say=say)
     decision = _decided(experiment, fitted, arrays, parts)
     for reason in decision.reasons:
         say(reason)
+    if decision.reasons:  # of networks that were tried
+        forget_networks()
     training = decision.experiment.training
     prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
     network = assemble(decision.experiment, fitted)

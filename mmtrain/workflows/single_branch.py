@@ -97,12 +97,13 @@ def train_alone(run: Run, branch: str, ground: Ground, most: int | None, say: Sa
 
 def _train(run: Run, ground: Ground, experiment: Experiment, told: BranchWatcher) -> None:
     from mmtrain.model.assemble import assemble
-    from mmtrain.training.device import prepare
+    from mmtrain.training.device import forget_networks, prepare
     from mmtrain.training.material import Material
 
     fitted, arrays = ground.fitted.of(experiment.inputs), ground.arrays.of(experiment.inputs)
     training = experiment.training
     with _precision_kept():
+        forget_networks()  # that of the branch before
         prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
         material = Material(experiment, fitted, arrays, ground.parts, assemble(experiment, fitted))
         trained(run, material, told, interruption=told.interruption)
