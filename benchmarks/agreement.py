@@ -45,7 +45,7 @@ import sys
 from mmtrain.layers.start import start_tensorflow
 start_tensorflow()
 import keras, numpy as np, tensorflow as tf
-import mmtrain.layers.encoding, mmtrain.layers.network, mmtrain.layers.pictures
+import mmtrain.layers.registered
 model = tf.function(keras.models.load_model(sys.argv[1], safe_mode=True), reduce_retracing=True)
 raw = np.load(sys.argv[2], allow_pickle=True)
 answers = []

@@ -4,6 +4,7 @@ import json
 from contextlib import nullcontext
 
 import numpy as np
+import pandas as pd
 import pytest
 from tiny import paint, ready, write_experiment, write_table
 
@@ -421,3 +422,19 @@ def test_columns_called_like_parts_of_the_encoder_are_encoded():
     keys = ["encoder", "encode_encoder", "input_layer", "a b", "a_b", " a", "a.", "_"]
     found = encode.encoder(dict.fromkeys(keys, fitted))(as_tensors({key: np.array([["a"], ["b"]], dtype=object) for key in keys}))
     assert {key: found[key].numpy().ravel().tolist() for key in keys} == {key: [2, 1] for key in keys}
+
+
+@pytest.mark.parametrize(
+    ("categories", "cells", "spelled"),
+    [
+        (("1.0", "2.0"), ["1", "2", "3"], ["1.0", "2.0", "3"]),
+        (("001", "1002"), ["1", "1002"], ["001", "1002"]),
+        (("1", "1.0"), ["1", "1.00"], ["1", "1.00"]),
+        (("False", "True"), ["true", "false"], ["True", "False"]),
+        (("no", "yes"), ["true", "1"], ["true", "1"]),
+    ],
+    ids=["whole numbers", "zeros in front", "two of one value", "truth values", "words"],
+)
+def test_number_of_a_typed_table_is_the_category_that_training_wrote_otherwise(categories, cells, spelled):
+    fitted = FittedCategorical(categories=categories, one_hot=False, width=0, masked=False, missing=0)
+    assert fitted.spelled(pd.Series([*cells, None], dtype="str")).fillna("").tolist() == [*spelled, ""]

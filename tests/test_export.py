@@ -32,6 +32,7 @@ from mmtrain.workflows.fit import fit
 ROWS = 60
 CLINIC = """
 name: clinic
+data: {missing_values: [NA]}
 columns:
   scan: {role: image, size: [8, 8], channels: 1, missing: mask, augment: {flip: both, rotate: 40, brightness: 0.5}}
   file: {role: numeric, column: number}
@@ -257,6 +258,13 @@ def test_contract_is_the_signature_for_people(exported):
         '  Example for the cell "Oslo": `[2]`\n'
     ) in text
     assert '- `healthy` float32 (rows, 1). The probability of \'yes\'. Labels in order: ["no", "yes"]. Predicted from 0.5 on.\n' in text
+    assert (
+        "  8 x 8 pixels (grey by ITU-R BT.601), 0 dark to 255 bright: turned upright by EXIF, transparent pixels laid on the background "
+        "[255, 255, 255], and stretched to this size, bilinear with antialias (`Image.Resampling.BILINEAR` of Pillow). "
+        "A JPEG that is at least 2, 4 or 8 times as large, both ways, is decoded at 1/2, 1/4 or 1/8 first (`Image.draft`). "
+        "All 0 without a picture.\n"
+    ) in text
+    assert "A cell of the table is missing where it is empty, only blanks, or 'NA'. All others are taken letter by letter.\n" in text
     assert "on 18 validation rows" in text
 
 

@@ -13,7 +13,7 @@ import mmtrain
 from mmtrain.cli.app import run as command_line
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.pieces import Source
-from mmtrain.errors import DataError
+from mmtrain.errors import DataError, UsageError
 from mmtrain.memory import anonymous_memory
 from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 from mmtrain.workflows.fit import fit
@@ -241,6 +241,7 @@ def test_a_table_without_rows_is_refused(clinic, mmtrain_called):
     ("arguments", "problem"),
     [
         (["-o", "out.txt"], "out.txt: predictions are written as CSV or Parquet. End the name in .csv or .parquet."),
+        (["-o", "./table.csv"], "table.csv: this is the table to be predicted; predictions would replace it. Name another file with -o."),
         (
             ["--json"],
             "mmtrain predict: the predictions and the JSON document cannot both go to standard output. "
@@ -253,6 +254,35 @@ def test_a_result_that_cannot_be_written_is_refused_first(clinic, mmtrain_called
     assert code == 2
     found = err.splitlines()[-1] if out == "" else " ".join(json.loads(out)["error"]["problems"][0].values()).replace(" ", ": ", 0)
     assert found == (problem if out == "" else problem.replace("mmtrain predict: ", "mmtrain predict "))
+
+
+def test_the_table_of_the_training_is_not_written_over(clinic, mmtrain_called):
+    write_table(clinic / "one.csv", [GOOD])
+    before = (clinic / "table.csv").read_bytes()
+    code, _, err = mmtrain_called("predict", "clinic", "one.csv", "-o", "table.csv")
+    what = "table.csv: this is the table of the training; predictions would replace it. Name another file with -o."
+    assert (code, err.splitlines()) == (2, ["The command cannot be carried out: 1 problem.", what])
+    assert (clinic / "table.csv").read_bytes() == before
+
+
+def test_a_folder_that_is_not_there_is_told_before_tensorflow_starts(mmtrain_called):
+    code, _, err = mmtrain_called("predict", "clinic", "table.csv", "-o", "no/out.csv")
+    what = "no/out.csv: the file cannot be written: no such file or directory. Make its folder first, or choose another folder."
+    assert (code, err.splitlines()) == (1, ["The command failed: 1 problem.", what])
+
+
+def test_rows_called_as_training_rows_are_told_beside_their_scores(clinic, mmtrain_called):
+    learned = pd.read_csv(clinic / "runs" / "clinic" / "1" / "split.csv").query("part == 'train'")["id"]
+    write_table(clinic / "known.csv", [GOOD | {"who": who, "y": "low"} for who in [*learned[:2], "new"]])
+    told = mmtrain_called("predict", "clinic", "known.csv", "-o", "known_out.csv")[2].splitlines()
+    assert "2 of the scored rows have the id of a training row. If they are those rows, the scores are too good." in told
+
+
+def test_a_cell_of_any_length_is_told_in_a_line(loaded):
+    """A whole report in the column of the city, or in that of a picture."""
+    status = loaded.predict(pd.DataFrame([GOOD | {"city": 5_000 * "rom "}, GOOD | {"film": 5_000 * "a"}]))["status"]
+    assert status[0] == f"city: unseen category '{('rom ' * 50)[:183]} ... {('rom ' * 50)[-94:]}'"
+    assert len(status[1]) < 400
 
 
 def test_parquet_and_csv_hold_the_same(clinic, mmtrain_called):
@@ -326,6 +356,8 @@ def test_a_frame_is_predicted_under_its_own_index(loaded):
         loaded.predict(frame.iloc[0])
     fix = "Give a pandas DataFrame with a column per header; one row of it is `frame.iloc[[0]]`."
     assert str(refused.value) == f"predict: a table is expected; found a Series. {fix}"
+    with pytest.raises(UsageError, match=r"^on_error: expected status, skip or fail; found 'stop'\.$"):
+        loaded.predict(frame, on_error="stop")
     assert repr(loaded) == f"<mmtrain run {loaded.run.folder}>"
 
 
@@ -349,15 +381,17 @@ def test_pictures_of_a_frame_may_lie_anywhere_when_that_is_allowed(loaded, tmp_p
 def test_the_saved_model_answers_as_predict_does(tmp_path, tensorflow):
     import keras
 
-    two_blobs(tmp_path, 40, city=lambda row: f"c{row % 3}")
-    experiment = "columns: {x: {role: numeric}, city: {role: categorical}, y: {role: target, task: binary}}\ntraining: {epochs: 1}"
+    two_blobs(tmp_path, 40, city=lambda row: f"c{row % 3}", ward=lambda row: ("1.0", "07")[row % 2])
+    columns = "{x: {role: numeric}, city: {role: categorical}, ward: {role: categorical}, y: {role: target, task: binary}}"
+    experiment = f"columns: {columns}\ntraining: {{epochs: 1}}"
     done = fit(write_experiment(tmp_path / "e.yaml", experiment), output=tmp_path / "runs")
-    frame = pd.DataFrame({"x": [0.5, np.nan, -2.0], "city": ["c1", "rom", None]})
+    frame = pd.DataFrame({"x": [0.5, np.nan, -2.0], "city": ["c1", "rom", None], "ward": [1, 7, np.nan]})
     found = mmtrain.load(done.run.folder).predict(frame, proba=True)
     model = keras.models.load_model(done.run / "model.keras")
     raw = {
         "x": tensorflow.constant([[0.5], [np.nan], [-2.0]], tensorflow.float64),
         "city": tensorflow.constant([["c1"], ["rom"], [""]]),
+        "ward": tensorflow.constant([["1.0"], ["07"], [""]]),  # as training read them, whatever pandas made of them
     }
     answer = tensorflow.function(lambda inputs: model(inputs, training=False), autograph=False)(raw)["y"].numpy()
     np.testing.assert_array_equal(found["probability_low"], answer[:, 0])

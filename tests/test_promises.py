@@ -136,6 +136,14 @@ def test_predictions_are_of_their_rows(run, scored):
     assert [row["row"] for row in predictions] == [row for row, part in parts.items() if part == "test"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("imports", ["import keras, mmtrain", "import mmtrain.layers.registered, keras"])
+def test_model_opens_in_keras_in_a_process_of_its_own(run, tmp_path, imports):
+    program = f"{imports}; keras.models.load_model({str(run / 'model.keras')!r}, safe_mode=True)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture(scope="module")
 def answers(run):
     """The saved model, opened by Keras alone, its safe mode on, and traced once: it has all the decoders of pictures.

@@ -14,9 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmtrain.columns import Categorical, Group, Id, Image, Numeric, Text
+from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.frame_table import FrameTable
+from mmtrain.data.tables.problems import header_problems
 from mmtrain.data.tables.table import Dropped, read
 from mmtrain.data.tables.table_file import content_hash, gathered
-from mmtrain.errors import DataError
+from mmtrain.errors import DataError, Problem
 
 
 def categories(*headers, **options):
@@ -575,3 +578,57 @@ def test_gathered_pieces_hold_the_same_cells_in_fewer_pieces():
         expected = pd.concat([piece[header] for piece in pieces], ignore_index=True)
         pd.testing.assert_series_equal(pd.concat([piece[header] for piece in found], ignore_index=True), expected)
     assert list(gathered(iter([]))) == []
+
+
+# A DataFrame
+
+
+@pytest.mark.parametrize(
+    ("cells", "texts"),
+    [
+        (pd.arrays.SparseArray([0, 3]), ["0", "3"]),
+        (pd.arrays.IntervalArray.from_breaks([0, 1, 2]), ["(0, 1]", "(1, 2]"]),
+        (pd.Categorical.from_codes([1, 0], pd.interval_range(0, 2)), ["(1, 2]", "(0, 1]"]),
+        (pd.period_range("2024-01", periods=2, freq="M"), ["2024-01", "2024-02"]),
+        (pd.to_timedelta([1, 2], unit="D"), ["1 days 00:00:00", "2 days 00:00:00"]),
+        (np.array([1j, 2]), ["1j", "(2+0j)"]),
+        (pd.Series(["half \ud800", None], dtype=object), ["half ?", ""]),
+    ],
+    ids=["sparse", "intervals", "categories of intervals", "months", "durations", "complex", "no UTF-8"],
+)
+def test_frame_cell_without_a_type_in_parquet_is_its_own_text(cells, texts):
+    (piece,) = FrameTable(pd.DataFrame({"a": cells})).pieces(["a"], size=2)
+    assert piece["a"].fillna("").tolist() == texts
+
+
+@pytest.mark.parametrize(
+    ("cells", "refusal"),
+    [
+        ([b"\x89PNG", "a.png"], "the column holds objects of type bytes."),
+        ([["a"], {"b": 1}], "the column holds objects of type dict and list."),
+        (pd.array([b"a", b"b"], dtype=pd.ArrowDtype(pa.binary())), "the column is of type binary."),
+        (pd.array([1, 2], dtype=pd.ArrowDtype(pa.duration("s"))), "the column is of type duration[s]."),
+        (["a", 1], ""),
+    ],
+    ids=["bytes", "lists", "Arrow bytes", "Arrow durations", "texts and numbers"],
+)
+def test_frame_column_of_what_is_no_cell_is_refused(cells, refusal):
+    assert FrameTable(pd.DataFrame({"a": cells})).refusal("a") == refusal
+
+
+@pytest.mark.parametrize(
+    ("cells", "typed"),
+    [([1, 2], True), ([1.5, None], True), ([True, False], True), (pd.Categorical([1, 2]), True), (["1", "2"], False)],
+)
+def test_frame_and_parquet_tell_whether_anyone_has_written_the_cells(tmp_path, cells, typed):
+    frame = pd.DataFrame({"a": cells})
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert (FrameTable(frame).typed("a"), open_table(tmp_path / "t.parquet").typed("a")) == (typed, typed)
+
+
+def test_missing_headers_that_are_mended_alike_are_one_problem(tmp_path):
+    (tmp_path / "t.csv").write_text("age;sex\n1;f\n", encoding="utf-8")
+    fix = "Its headers are separated by semicolons: save it with commas as .csv, or with tabs as .tsv."
+    assert header_problems(open_table(tmp_path / "t.csv"), ["age", "sex"]) == [
+        Problem("t.csv", "the table has no columns 'age' and 'sex'.", fix)
+    ]

@@ -35,6 +35,14 @@ class Fault:
     fix: str
 
 
+LONGEST_REMARK = 300
+"""Characters of a phrase about a cell."""
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= LONGEST_REMARK else f"{text[: LONGEST_REMARK - 100]} ... {text[-95:]}"
+
+
 @dataclass(frozen=True)
 class Remark:
     """What is told of some cells of one column when their rows are predicted; `rows` are positions, `what` is a phrase.
@@ -45,6 +53,11 @@ class Remark:
     rows: np.ndarray[Any, Any]
     what: str
     fix: str = ""
+
+    def __post_init__(self) -> None:
+        # A cell may be a whole document, put into the wrong column; its beginning and its end tell that.
+        object.__setattr__(self, "what", _brief(self.what))
+        object.__setattr__(self, "fix", _brief(self.fix))
 
 
 @dataclass(frozen=True)
@@ -139,6 +152,10 @@ class FittedColumn(Section):
     @abstractmethod
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         """Cells as the array that `raw_inputs` describes; (rows, 1)."""
+
+    def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
+        """Numbers and truth values that nobody has written as text, as training rows wrote them, where the writing matters."""
+        return cells
 
     def recipe(self) -> Recipe:
         """The preprocessing in words, for the contract beside an export."""

@@ -6,12 +6,15 @@ rows in the order of their text. `encode: one_hot` turns the code into a vector 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from math import isnan
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from mmtrain.columns.base import Fault, FittedColumn, InputColumn, RawInput, Recipe, Remark, by_value, joined, missing_fault, role
+from mmtrain.columns.numeric import numbers
 from mmtrain.specs import Kind, TensorSpec
 
 if TYPE_CHECKING:
@@ -30,6 +33,15 @@ def texts(cells: pd.Series[str]) -> np.ndarray[Any, Any]:
 
     array = pc.fill_null(pa.array(cells, pa.large_string(), from_pandas=True), "")  # pandas takes three times as long
     return np.asarray(array.to_numpy(zero_copy_only=False), dtype=object)
+
+
+def _values(names: Iterable[str]) -> list[float | str | None]:
+    """What each name is as a number or a truth value; None for other words."""
+    import pandas as pd
+
+    lower = pd.Series(list(names), dtype="str").str.lower()
+    pairs = zip(lower, numbers(lower).tolist(), strict=True)
+    return [word if word in ("true", "false") else None if isnan(number) else number for word, number in pairs]
 
 
 class FittedCategorical(FittedColumn):
@@ -54,6 +66,20 @@ class FittedCategorical(FittedColumn):
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         """(rows, 1) str."""
         return texts(cells)[:, None]
+
+    def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
+        """Numbers and truth values as training rows wrote them: `1` as `1.0` or `001`, `true` as `True`.
+
+        For cells that nobody wrote as text: pandas makes numbers of the very file that the network was trained on. A cell stays as
+        it is when it is a category itself, and when several categories have its value.
+        """
+        values = _values(self.categories)
+        times = Counter(values)
+        known = {value: name for value, name in zip(values, self.categories, strict=True) if value is not None and times[value] == 1}
+        names = cells.dropna().drop_duplicates()
+        new = names[~names.isin(self.categories)]
+        meant = {name: known[value] for name, value in zip(new, _values(new), strict=True) if value in known}
+        return cells.map(lambda cell: meant.get(cell, cell), na_action="ignore").astype("str") if meant else cells
 
     def recipe(self) -> Recipe:
         """The codes."""

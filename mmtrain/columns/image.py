@@ -48,6 +48,14 @@ class Augment(Section):
         return self.brightness > 0 or self.contrast > 0
 
 
+SIZED = {
+    "stretch": "stretched to this size",
+    "crop": "brought to the smallest size of its proportions that covers this one, and cut to it in the middle",
+    "pad": "brought to the largest size of its proportions that fits into this one, and put in the middle of the background {background}",
+}
+"""What `resize` does, in words."""
+
+
 class FittedImage(FittedColumn):
     """Nothing is learned from pictures; this is how they look in the store."""
 
@@ -75,11 +83,15 @@ class FittedImage(FittedColumn):
         raise TypeError("Pixels come from the image store.")
 
     def recipe(self) -> Recipe:
-        """Height, width, channels and brightness."""
-        colours = {1: "grey", 3: "red, green, blue", 4: "red, green, blue, opacity"}[self.channels]
+        """Every step from a file to pixels, for who has to repeat them in another program."""
+        colours = {1: "grey by ITU-R BT.601", 3: "red, green, blue", 4: "red, green, blue, opacity"}[self.channels]
+        background = list(self.background)
+        laid = "" if self.channels == 4 else f", transparent pixels laid on the background {background}"
         encoded = (
-            f"{self.height} x {self.width} pixels ({colours}), 0 dark to {2**self.bits - 1} bright, turned upright by EXIF and brought to "
-            f"this size with `resize: {self.resize}` and the background {list(self.background)}. All 0 without a picture."
+            f"{self.height} x {self.width} pixels ({colours}), 0 dark to {2**self.bits - 1} bright: turned upright by EXIF{laid}, and "
+            f"{SIZED[self.resize].format(background=background)}, bilinear with antialias (`Image.Resampling.BILINEAR` of Pillow). "
+            "A JPEG that is at least 2, 4 or 8 times as large, both ways, is decoded at 1/2, 1/4 or 1/8 first (`Image.draft`). "
+            f"{'Samples of 8 bits count 257 times. ' if self.bits == 16 else ''}All 0 without a picture."
         )
         return Recipe("A picture.", encoded, "1 if there is a picture, else 0.")
 

@@ -127,7 +127,8 @@ class FittedNumeric(FittedColumn):
     def recipe(self) -> Recipe:
         """Center, scale and fill, with their numbers."""
         flag = ", then 1 if the number is missing, else 0" if self.indicator else ""
-        encoded = f"(number - {self.center!r}) / {self.scale!r}, reckoned in float64 and rounded to float32{flag}. Missing: {self.fill!r}."
+        scaled = f"(number - {self.center!r}) / {self.scale!r}, reckoned in float64 and rounded to float32"
+        encoded = f"{scaled}{flag}. A missing number is taken to be {self.fill!r}."
         present = "1 if there is a number, else 0." if self.masked else "Always 1."
         return Recipe("A number.", encoded, present, repr(self.fill))
 

@@ -189,7 +189,8 @@ def _encoded_cells(fitted: FittedColumn, key: str, table: Table, header: str, ca
 
     def pieces() -> Generator[tuple[Array, Array]]:
         run = compiled_encoder({key: fitted})
-        with closing(in_threads(lambda cells: run({key: cells}), table.pieces(header, size=PIECE))) as encoded:
+        spelled = fitted.spelled if table.typed(header) else lambda cells: cells
+        with closing(in_threads(lambda cells: run({key: spelled(cells)}), table.pieces(header, size=PIECE))) as encoded:
             for _, found in encoded:
                 yield found[key], found[f"{key}_present"]
 

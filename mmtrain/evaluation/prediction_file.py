@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -83,6 +83,21 @@ def check_name(path: Path) -> None:
     """Raises UsageError for a file whose suffix is neither `.csv` nor `.parquet`."""
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(Problem(str(path), "predictions are written as CSV or Parquet.", "End the name in .csv or .parquet."))
+
+
+def check_place(path: Path, tables: Mapping[str, Path]) -> None:
+    """What would fail, or be lost, at the end of a long prediction; `tables` are not to be overwritten, by what they are.
+
+    Raises:
+        RunError: there is no such folder.
+        UsageError: the file is one of the tables, by this name or another.
+
+    """
+    with writing(path):
+        path.parent.stat()
+    for called, table in tables.items():
+        if path.exists() and table.exists() and path.samefile(table):
+            raise UsageError(Problem(str(path), f"this is the table {called}; predictions would replace it.", "Name another file with -o."))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -18,6 +18,7 @@ import pandas as pd
 from mmtrain.columns import FittedColumn
 from mmtrain.data import encode
 from mmtrain.data.encode import Fitted
+from mmtrain.errors import listed
 from mmtrain.export.base import Array, Inputs
 from mmtrain.targets import FittedTarget
 
@@ -153,6 +154,7 @@ def markdown(signature: Mapping[str, Any]) -> str:
     lines = [f"# {signature['run']['name']} as {label}", ""]
     lines += [f"Takes {signature['takes']} inputs, any number of rows at once. `run.py` shows how:", ""]
     lines += [f"    {signature['usage']}", "", "## Inputs", ""]
+    lines += [missing_cells(signature["missing"]), ""]
     for one in signature["inputs"]:
         cell = f" for the cell {_json(one['cell'])}" if one["cell"] is not None else ""
         lines += [f"- `{one['name']}` {_typed(one)}. {one['meaning']}", f"  {one['computed']}"]
@@ -168,6 +170,12 @@ def markdown(signature: Mapping[str, Any]) -> str:
     lines += [f"largest difference {check['largest_difference']:.2g} ({limit})."]
     lines += [_changed(score) for score in check["scores"]]
     return "\n".join(lines) + "\n"
+
+
+def missing_cells(words: Sequence[str]) -> str:
+    """Which cells of the table are missing; `words` are the experiment's `data.missing_values`."""
+    other = f", or {listed([repr(word) for word in words], 'or', most=len(words))}" if words else ""
+    return f"A cell of the table is missing where it is empty, only blanks{other}. All others are taken letter by letter."
 
 
 def _typed(one: Mapping[str, Any]) -> str:

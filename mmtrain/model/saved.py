@@ -10,9 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import mmtrain.layers.encoding
-import mmtrain.layers.network
-import mmtrain.layers.pictures  # noqa: F401 (registers our layers, by whose names the file calls them)
+import mmtrain.layers.registered  # noqa: F401 (by whose names the file calls our layers)
 from mmtrain.batches import in_order
 from mmtrain.data.encode import Array, Arrays
 from mmtrain.errors import Problem, RunError

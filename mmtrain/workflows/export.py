@@ -186,6 +186,7 @@ def _signature(subject: _Subject, chosen: Format, quantize: str, exportable: Exp
         "run": {"name": str(subject.run), "model_sha256": runs.file_hash(exportable.source)},
         "versions": {**versions(), **{name: version(name) for name in chosen.versions}},
         "written": runs.now(),
+        "missing": [word.strip() for word in subject.experiment.data.missing_values],
         "inputs": [],
         "outputs": serving.outputs(fitted)
         if chosen.served

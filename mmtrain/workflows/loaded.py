@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from mmtrain.data.encode import Array
 from mmtrain.data.tables.frame_table import FrameTable
 from mmtrain.data.tables.pieces import Piece, Pieces, RawPiece, Source, check_source
 from mmtrain.data.tables.problems import too_few_rows
-from mmtrain.errors import DataError, Problem
+from mmtrain.errors import DataError, Problem, UsageError, listed
 from mmtrain.evaluation.predictions import prediction_columns
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run, find
@@ -110,12 +110,15 @@ class Loaded:
         `prediction_low` and `prediction_high`. Where a `threshold` was chosen the prediction is the positive class from there on.
 
         Raises:
+            UsageError: there is no such `on_error`.
             DataError: it is no DataFrame, columns are missing, there is no row, or a row cannot be predicted and `on_error` is `"fail"`.
 
         """
         if not isinstance(frame, pd.DataFrame):
             fix = "Give a pandas DataFrame with a column per header; one row of it is `frame.iloc[[0]]`."
             raise DataError(Problem("predict", f"a table is expected; found a {type(frame).__name__}.", fix))
+        if on_error not in get_args(OnError):
+            raise UsageError(Problem("on_error", f"expected {listed(get_args(OnError), 'or')}; found {on_error!r}."))
         data = self.experiment.data
         source = Source(
             FrameTable(frame, data.missing_values),

@@ -14,15 +14,16 @@ import numpy as np
 import pandas as pd
 
 from mmtrain import runs
-from mmtrain.columns import Group
+from mmtrain.columns import Group, Id
 from mmtrain.data.changes.drift import Drift
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.data.pictures.store import Say
+from mmtrain.data.splits.parts import read_split
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.pieces import Source, check_source
 from mmtrain.evaluation.answered import known_rows
 from mmtrain.evaluation.bootstrap import Resampling
-from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, check_name, prediction_file
+from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, check_name, check_place, prediction_file
 from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.runs import Run
 from mmtrain.workflows.decide import with_decisions
@@ -63,7 +64,7 @@ def predict(
 
     Raises:
         RunError: the run cannot be used, or the file cannot be written.
-        ConfigError: the file's name is neither `.csv` nor `.parquet`.
+        UsageError: the file's name is neither `.csv` nor `.parquet`, or the file is the table, or that of the training.
         DataError: columns are missing, the table is damaged or has no rows, or `on_error` is `fail` and a row cannot be predicted.
 
     """
@@ -72,6 +73,8 @@ def predict(
     run = runs.find(which, output)
     loaded = Loaded(run)
     data = loaded.experiment.data
+    if isinstance(options.to, Path):
+        check_place(options.to, {"to be predicted": table, "of the training": data.table})
     beside = data.images if data.images is not None else table.resolve().parent
     source = Source(open_table(table, data.missing_values), options.images or beside, data.allow_outside, "--images")
     check_source(source, loaded.experiment)
@@ -122,6 +125,8 @@ class Scoring:
         self._section = loaded.experiment.evaluation
         self._group = loaded.experiment.only(Group)
         self._groups: list[pd.Series[str]] = []
+        self._id = loaded.experiment.only(Id)
+        self._ids: list[pd.Series[str]] = []
         self._headers = {key: target.reads() for key, target in loaded.experiment.targets.items()}
         self._truths: dict[str, list[Array]] = {}
         self._predictions: dict[str, list[Array]] = {}
@@ -141,6 +146,8 @@ class Scoring:
                     self._answered.add(key)
         if answered and self._group is not None and self._group.column in predicted.piece.cells:
             self._groups.append(predicted.piece.cells[self._group.column][usable])
+        if answered and self._id is not None and self._id.column in predicted.piece.cells:
+            self._ids.append(predicted.piece.cells[self._id.column][usable])
 
     def results(self, table: Path, say: Say) -> dict[str, TargetScores]:
         """Scores as `evaluate --data` gives them; none of columns without an answer, nor of the table that was trained on."""
@@ -149,12 +156,22 @@ class Scoring:
         if truths and runs.file_hash(table) == self._run.read_json("data.json")["sha256"]:
             say("No scores: this is the table of the training. Score its test part with `mmtrain evaluate`.")
             return {}
+        if truths and (known := self._learned_from()):
+            say(f"{known:,} of the scored rows have the id of a training row. If they are those rows, the scores are too good.")
         drawn = self._resampling()
         scores = {
             key: score_target(key, self._fitted.targets[key], truth, np.concatenate(self._predictions[key]), drawn)
             for key, truth in truths.items()
         }
         return with_decisions(scores, self._decisions)
+
+    def _learned_from(self) -> int:
+        """How many rows are called as a training row is."""
+        if not self._ids:
+            return 0
+        split = read_split(self._run / "split.csv")
+        learned = set(split.ids[split.parts.train]) - {""}
+        return int(pd.concat(self._ids).isin(learned).sum())
 
     def _resampling(self) -> Resampling:
         """By group, where the table has the column of groups."""

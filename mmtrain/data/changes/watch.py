@@ -18,6 +18,9 @@ from mmtrain.data.pictures.files import SETTING, right_folder
 from mmtrain.data.tables.pieces import Piece
 from mmtrain.errors import listed
 
+LONGEST = 60
+"""Characters of a cell that are shown."""
+
 
 class Watch:
     """Counts what passes, in memory that does not grow with the rows. `headers` says what a person calls each column.
@@ -34,6 +37,7 @@ class Watch:
         self._learned = learned.columns
         self._tallies = {key: tally for key, tally in tallies(fitted).items() if key in self._learned}
         self._outside = dict.fromkeys(fitted, 0)
+        self._no_number: dict[str, str] = {}
         self._other_type = dict.fromkeys(fitted, 0)
         self._of_numbers = {key: of_numbers for key, column in fitted.items() if (of_numbers := _of_numbers(column)) is not None}
 
@@ -42,6 +46,7 @@ class Watch:
         for key, tally in self._tallies.items():
             if isinstance(tally, NumberTally):
                 tally.add(piece.raw[key])
+                self._see_words(key, piece)
                 self._outside[key] += _outside(piece.raw[key], self._learned[key])
             elif isinstance(tally, PictureTally):
                 tally.add(piece.inputs[key], piece.inputs[f"{key}_present"], piece.files[key])
@@ -49,6 +54,12 @@ class Watch:
                 tally.add(piece.inputs[key])
                 if key in self._of_numbers:
                     self._other_type[key] += self._of_other_type(key, piece)
+
+    def _see_words(self, key: str, piece: Piece) -> None:
+        """The first cell that is no number, of those that are not empty."""
+        unread = np.flatnonzero(np.isnan(piece.raw[key][:, 0]))
+        if key not in self._no_number and len(unread) and len(cells := piece.cells[self._headers[key]].iloc[unread].dropna()):
+            self._no_number[key] = str(cells.iloc[0])[:LONGEST]
 
     def _of_other_type(self, key: str, piece: Piece) -> int:
         """Unseen cells that are numbers where all categories are words, or the other way round."""
@@ -65,6 +76,9 @@ class Watch:
                 own += range_drift(header, before, self._outside[key], now.rows)
             if isinstance(tally, PictureTally) and not now.rows:
                 own = [replace(drift, text=f"{drift.text} Not one cell has a picture: {right_folder(self._setting)}") for drift in own]
+            if key in self._no_number:
+                first = f"The first that cannot be read is {self._no_number[key]!r}."
+                own = [replace(drift, text=f"{drift.text} {first}") if drift.kind == "missing" else drift for drift in own]
             if exceeds(self._other_type[key], now.rows, 0.5):
                 own = [self._type_drift(key)]  # all else follows from it
             found += own

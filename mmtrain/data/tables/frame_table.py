@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from pandas.api import types
 
-from mmtrain.data.tables.parquet_file import as_text
+from mmtrain.data.tables.parquet_file import as_text, type_refusal
 from mmtrain.data.tables.table_file import TableFile
+from mmtrain.errors import listed
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 NAME = "the DataFrame"
+
+NO_CELLS = (bytes, bytearray, memoryview, list, tuple, dict, set, frozenset)
+"""Objects that no text stands for."""
 
 
 class FrameTable(TableFile):
@@ -32,8 +37,24 @@ class FrameTable(TableFile):
     def _read_headers(self) -> tuple[str, ...]:
         return tuple(str(header) for header in self._frame.columns)
 
+    def _column(self, header: str) -> pd.Series[Any]:
+        return self._frame.iloc[:, self.headers.index(header)]
+
+    def refusal(self, header: str) -> str:
+        """Lists, dictionaries and bytes are no cells."""
+        cells = self._column(header)
+        if isinstance(cells.dtype, pd.ArrowDtype):
+            return type_refusal(cells.dtype.pyarrow_dtype)
+        found = {type(cell) for cell in cells if isinstance(cell, NO_CELLS)} if cells.dtype == object else set()
+        return f"the column holds objects of type {listed(sorted(kind.__name__ for kind in found))}." if found else ""
+
+    def typed(self, header: str) -> bool:
+        """By its dtype; that of its categories, where it has those."""
+        dtype = self._column(header).dtype
+        return bool(types.is_numeric_dtype(dtype.categories.dtype if isinstance(dtype, pd.CategoricalDtype) else dtype))
+
     def _batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:
-        columns = [self._frame.iloc[:, self.headers.index(header)] for header in headers]
+        columns = [self._column(header) for header in headers]
         for start in range(0, len(self._frame), size):
             yield [_texts(column.iloc[start : start + size]) for column in columns]
 
@@ -46,10 +67,26 @@ class FrameTable(TableFile):
         return f"{NAME}: row {row}"
 
 
-def _texts(cells: pd.Series[str]) -> pa.Array:
+def _texts(cells: pd.Series[Any]) -> pa.Array:
     import pyarrow as pa
 
-    if cells.dtype == object:
-        cells = cells.map(str, na_action="ignore")
+    if isinstance(cells.dtype, pd.SparseDtype):
+        cells = cells.astype(cells.dtype.subtype)
+    if not _known_to_arrow(cells.dtype):
+        cells = cells.astype(object).map(_text, na_action="ignore")
     array = pa.array(cells, from_pandas=True)
     return as_text(array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array)
+
+
+def _known_to_arrow(dtype: Any) -> bool:
+    """Whether Arrow has the type and writes its values as a person would; not so of intervals, periods, durations, complex numbers."""
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _known_to_arrow(dtype.categories.dtype)
+    if isinstance(dtype, pd.StringDtype | pd.ArrowDtype) or types.is_datetime64_any_dtype(dtype):
+        return True
+    return types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype)
+
+
+def _text(cell: object) -> str:
+    """What UTF-8 cannot hold, half a pair of UTF-16 in the name of a file say, becomes a question mark."""
+    return str(cell).encode("utf-8", "replace").decode()

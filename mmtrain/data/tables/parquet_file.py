@@ -43,14 +43,16 @@ class ParquetFile(TableFile):
         return Problem(self.path.name, "the file is not Parquet, or it is damaged.", "Write it again.")
 
     def refusal(self, header: str) -> str:
-        """Lists, structs and bytes are no cells."""
+        """Lists, structs, bytes and durations are no cells."""
+        return type_refusal(self._schema.field(header).type)
+
+    def typed(self, header: str) -> bool:
+        """By its type in the file."""
         import pyarrow.types as kinds
 
         kind = self._schema.field(header).type
         value = kind.value_type if kinds.is_dictionary(kind) else kind
-        if kinds.is_nested(value) or kinds.is_binary(value) or kinds.is_large_binary(value) or kinds.is_fixed_size_binary(value):
-            return f"the column is of type {kind}."
-        return ""
+        return bool(kinds.is_boolean(value) or kinds.is_integer(value) or kinds.is_floating(value) or kinds.is_decimal(value))
 
     def _batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:
         import pyarrow as pa
@@ -69,6 +71,15 @@ class ParquetFile(TableFile):
     def where(self, row: int) -> str:
         """`patients.parquet: row 39`."""
         return f"{self.path.name}: row {row}"
+
+
+def type_refusal(kind: pa.DataType) -> str:
+    """Why cells of an Arrow type cannot become text, or an empty string. Arrow would write a duration as a bare number."""
+    import pyarrow.types as kinds
+
+    value = kind.value_type if kinds.is_dictionary(kind) else kind
+    in_bytes = kinds.is_binary(value) or kinds.is_large_binary(value) or kinds.is_fixed_size_binary(value)
+    return f"the column is of type {kind}." if kinds.is_nested(value) or in_bytes or kinds.is_duration(value) else ""
 
 
 def as_text(array: pa.Array) -> pa.Array:

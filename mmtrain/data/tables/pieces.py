@@ -5,7 +5,7 @@ Nothing is refused here but missing columns: what cannot be predicted is remarke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -19,9 +19,9 @@ from mmtrain.data.encode import Array, Fitted, compiled_encoder
 from mmtrain.data.pictures.cells import decode_cells
 from mmtrain.data.pictures.decode import picture_bytes
 from mmtrain.data.pictures.files import SETTING, ImageFile, ImageFolder
-from mmtrain.data.tables.problems import header_problem
+from mmtrain.data.tables.problems import header_problems
 from mmtrain.data.tables.table_file import TableFile
-from mmtrain.errors import DataError, Problem
+from mmtrain.errors import DataError
 
 ROWS = 16_384
 """Rows of a piece, at most: large enough that a call's own cost does not count. Of a CSV there are no more than a block holds."""
@@ -99,6 +99,7 @@ class Pieces:
         self._experiment = experiment
         self._inputs = experiment.inputs
         encoded = {key: column for key, column in fitted.columns.items() if not isinstance(self._inputs[key], Image)}
+        self._columns = fitted.columns
         self._encode = compiled_encoder(encoded) if encoded else None
         pictures = sum(picture_bytes(column.layout) for column in self._inputs.values() if isinstance(column, Image))
         self.rows = max(1, min(ROWS, PICTURE_BYTES // pictures)) if pictures else ROWS
@@ -117,11 +118,13 @@ class Pieces:
         """What decodes and encodes the cells of this table."""
         pictured = any(isinstance(column, Image) for column in self._inputs.values())
         folder = ImageFolder(source.images, allow_outside=source.allow_outside) if pictured else None
-        return lambda cells: self._piece(cells, folder)
+        typed = [key for key, column in self._inputs.items() if source.file.typed(column.column)]
+        return lambda cells: self._piece(cells, folder, typed)
 
-    def _piece(self, cells: RawPiece, folder: ImageFolder | None) -> Piece:
+    def _piece(self, cells: RawPiece, folder: ImageFolder | None, typed: Sequence[str]) -> Piece:
         piece = Piece(cells.start, cells.texts)
         own = {key: cells.texts[column.column] for key, column in self._inputs.items()}
+        own |= {key: self._columns[key].spelled(own[key]) for key in typed}
         if self._encode is not None:
             raw, encoded = self._encode(own)
             piece.raw.update(raw)
@@ -145,7 +148,7 @@ def check_source(source: Source, experiment: Experiment) -> list[str]:
     rows = [column.column for column in (experiment.only(Id), experiment.only(Group)) if column is not None]
     further = [*rows, *(header for target in experiment.targets.values() for header in target.reads())]
     headers = list(dict.fromkeys([*needed, *(header for header in further if header in file.headers)]))
-    problems: list[Problem] = [problem for header in headers if (problem := header_problem(file, header))]
+    problems = header_problems(file, headers)
     if any(isinstance(column, Image) for column in experiment.inputs.values()):
         try:
             ImageFolder(source.images, setting=source.setting)

@@ -25,6 +25,22 @@ def header_problem(file: TableFile, header: str, declared: str = "") -> Problem 
     return None
 
 
+def header_problems(file: TableFile, headers: Sequence[str]) -> list[Problem]:
+    """Those of several headers; one for all missing headers that are mended alike, as in the wrong table."""
+    missing: dict[str, list[str]] = {}
+    for header in headers:
+        if header not in file.headers:
+            missing.setdefault(_other_header(file, header), []).append(header)
+    problems = {header: problem for header in headers if (problem := header_problem(file, header))}
+    for fix, alike in missing.items():
+        if len(alike) > 1:
+            what = f"the table has no columns {listed([repr(header) for header in alike], most=40)}."
+            problems |= {alike[0]: Problem(file.path.name, what, fix)}
+            for header in alike[1:]:
+                del problems[header]
+    return list(problems.values())
+
+
 def _other_header(file: TableFile, header: str) -> str:
     if len(file.headers) == 1:
         for mark, called in ((";", "semicolons"), ("\t", "tabs"), (",", "commas")):

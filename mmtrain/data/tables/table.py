@@ -62,6 +62,10 @@ class Table:
         """Whether the cells of this column were read and are kept."""
         return header in self._kept
 
+    def typed(self, header: str) -> bool:
+        """Whether the cells of this column are numbers or truth values, so that nobody has written their texts."""
+        return self._file.typed(header)
+
     def cells(self, header: str, rows: NDArray[Any] | None = None) -> pd.Series[str]:
         """The cells of one column that is kept in memory, of all rows or of `rows` in their order; index 0, 1, ..."""
         kept = self._kept[header]

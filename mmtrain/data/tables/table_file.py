@@ -57,6 +57,10 @@ class TableFile(ABC):
         """Why the column `header` cannot become text, or an empty string."""
         return ""
 
+    def typed(self, header: str) -> bool:  # noqa: ARG002
+        """Whether the cells of the column `header` are numbers or truth values, so that nobody has written their texts."""
+        return False
+
     def pieces(self, headers: Sequence[str], *, size: int) -> Iterator[dict[str, pd.Series[str]]]:
         """The cells of some columns, from the first row to the last, in pieces of at most `size` rows.
 

@@ -2,6 +2,9 @@
 
 Both are JSON as TensorFlow Serving speaks it: `{"inputs": {name: [value, ...]}}` with a value per row, the bytes of an image
 file as `{"b64": "..."}`, NaN for a missing number; and `{"outputs": {name: [value, ...]}}`.
+
+In a program of your own: `import keras, mmtrain.layers.registered` and `keras.models.load_model("model.keras")`, which takes a
+dictionary of tensors (rows, 1) by the column's name and gives one of predictions by target.
 """
 
 import base64
