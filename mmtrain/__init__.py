@@ -55,11 +55,11 @@ leaves a **run**. What a user must fix is a **problem**.
 5. Open: a new column type is one file, a new branch or fusion one function.
 """
 
-import sys
 from typing import TYPE_CHECKING, Any
 
-if "keras" in sys.modules:  # whoever has paid for Keras may want it to open model.keras; before, the next line would cost 5 s
-    from mmtrain.layers import registered as registered
+from mmtrain.with_keras import register_layers
+
+register_layers()
 
 if TYPE_CHECKING:
     from mmtrain.workflows.loaded import load as load

@@ -137,7 +137,7 @@ def test_predictions_are_of_their_rows(run, scored):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("imports", ["import keras, mmtrain", "import mmtrain.layers.registered, keras"])
+@pytest.mark.parametrize("imports", ["import keras, mmtrain", "import mmtrain, keras", "import mmtrain, tensorflow, keras"])
 def test_model_opens_in_keras_in_a_process_of_its_own(run, tmp_path, imports):
     program = f"{imports}; keras.models.load_model({str(run / 'model.keras')!r}, safe_mode=True)"
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)

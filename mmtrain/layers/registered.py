@@ -1,4 +1,4 @@
-"""Every layer of ours under its registered name: `import mmtrain.layers.registered`, and Keras opens model.keras."""
+"""Every layer of ours under its registered name, by which model.keras calls it; see `mmtrain.with_keras`."""
 
 import mmtrain.layers.encoding
 import mmtrain.layers.network
