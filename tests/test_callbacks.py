@@ -13,8 +13,8 @@ from mmtrain.errors import ConfigError, RunError
 from mmtrain.runs import Run
 from mmtrain.training.events import Ended, EpochEnded, Started, StepsBegan
 from mmtrain.training.interruption import Interruption
+from mmtrain.user_code import import_code
 from mmtrain.workflows.check import check
-from mmtrain.workflows.code import import_code
 from mmtrain.workflows.fit import Onlookers, fit, resume
 
 CODE = """

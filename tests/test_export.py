@@ -12,7 +12,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from tiny import paint, ready, write_experiment, write_table
+from tiny import paint, ready, two_blobs, write_experiment, write_table
 
 from mmtrain import runs
 from mmtrain.branches import architectures
@@ -20,9 +20,10 @@ from mmtrain.cli.app import run as run_command
 from mmtrain.data import encode
 from mmtrain.errors import ConfigError, RunError
 from mmtrain.export import FORMATS, check, contract
-from mmtrain.export.alone import by_arrays
+from mmtrain.export.alone import by_arrays, by_json
 from mmtrain.export.base import ExportableModel, check_options, plain_names
 from mmtrain.export.check import ScoreChange
+from mmtrain.export.units import without_units
 from mmtrain.fusion import fusions
 from mmtrain.model.assemble import assemble
 from mmtrain.specs import Kind
@@ -113,7 +114,7 @@ def test_export_answers_alike_in_every_call_and_for_any_number_of_rows(name, run
         one = dict(arrays)
     many = {key: np.repeat(values, 300, axis=0) for key, values in one.items()}
     chosen = FORMATS[name]
-    first, second, batch = (chosen.run(folder / chosen.file, given) for given in (one, one, many))
+    first, second, batch = (chosen.run(folder / chosen.file, given, []) for given in (one, one, many))
     assert set(first) == {"healthy", "weight"}
     for key, values in first.items():
         assert np.array_equal(values, second[key])
@@ -128,7 +129,7 @@ def test_export_of_raw_rows_answers_alike_in_every_call(name, exported):
     folder, chosen = exported(name).folder, FORMATS[name]
     given = json.loads((folder / "example.json").read_text(encoding="utf-8"))["inputs"]
     inputs = {key: np.array([_bytes(value) for value in values], dtype=object) for key, values in given.items()}
-    first, second = (chosen.run(folder / chosen.file, inputs) for _ in range(2))
+    first, second = (chosen.run(folder / chosen.file, inputs, []) for _ in range(2))
     assert len(first) == len(exported(name).signature["outputs"])
     assert all(np.array_equal(first[key], second[key]) for key in first)
 
@@ -141,7 +142,7 @@ def _bytes(value):
 def test_example_gives_the_answers_that_the_signature_tells(name, exported):
     done = exported(name)
     with np.load(done.folder / "example.npz") as arrays:
-        found = FORMATS[name].run(done.folder / FORMATS[name].file, dict(arrays))
+        found = FORMATS[name].run(done.folder / FORMATS[name].file, dict(arrays), [])
     for entry in done.signature["outputs"]:
         np.testing.assert_allclose(found[entry["name"]][0], entry["example"], rtol=1e-5)
 
@@ -386,8 +387,8 @@ def test_program_that_fails_is_told_with_its_last_words(exported, tmp_path):
     shutil.copytree(exported("onnx").folder, tmp_path / "broken")
     (tmp_path / "broken" / "run.py").write_text("raise SystemExit('the model is damaged')")
     with pytest.raises(RunError) as caught:
-        by_arrays(tmp_path / "broken" / "model.onnx", {})
-    assert str(caught.value) == "broken: the export was written, but does not run: the model is damaged Choose another format."
+        by_arrays(tmp_path / "broken" / "model.onnx", {}, [])
+    assert str(caught.value) == "--format onnx: the export was written, but does not run: the model is damaged Choose another format."
 
 
 # Refusals
@@ -503,9 +504,41 @@ def test_every_fusion_of_every_branch_converts(name, method, everything, tmp_pat
     check.give_runner(FORMATS[name], tmp_path)
     rows = np.arange(len(found.arrays))
     expected = saved.predict(predictor, found.arrays, rows)
-    given = FORMATS[name].run(tmp_path / FORMATS[name].file, found.arrays.take(rows))
+    given = FORMATS[name].run(tmp_path / FORMATS[name].file, found.arrays.take(rows), [])
     assert expected["healthy"].std(axis=0).min() > 1e-4  # rows differ, so that an export that mixes them up would be seen
     assert check.largest_difference(found.fitted, expected, given) <= 1e-5
+
+
+def large_numbers(folder):
+    """A network whose answers float16 cannot hold, fresh; what it is to be exported with, and encoded rows."""
+    write_table(folder / "table.csv", [{"x": row % 7, "y": 1e5 * (row % 5) + 1e6} for row in range(40)])
+    found = ready(write_experiment(folder / "large.yaml", "{columns: {x: {role: numeric}, y: {role: target, task: regression}}}"))
+    predictor = assemble(found.experiment, found.fitted).predictor
+    labels = contract.labels("encoded", found.fitted)
+    return ExportableModel(folder, None, found.fitted, predictor, dict(zip(labels, labels, strict=True)), {"y": "price"}), found.arrays
+
+
+def test_unit_of_a_number_is_kept_apart_from_what_is_quantized(tmp_path):
+    material, arrays = large_numbers(tmp_path)
+    half, units = without_units(material)
+    target = material.fitted.targets["y"]
+    assert units == {"price": (target.scale, target.center)}
+    inputs = arrays.take(np.arange(40))
+    standardised, answers = (made.predictor(inputs)["y"].numpy() for made in (half, material))
+    assert np.abs(standardised).max() < 100
+    np.testing.assert_allclose(standardised * target.scale + target.center, answers, rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["onnx", "litert"])
+def test_large_numbers_are_exported_in_float16(name, tmp_path):
+    material, arrays = large_numbers(tmp_path)
+    chosen = FORMATS[name]
+    chosen.write(material, tmp_path / chosen.file, "float16")
+    check.give_runner(chosen, tmp_path)
+    inputs = arrays.take(np.arange(40))
+    found = {"y": chosen.run(tmp_path / chosen.file, inputs, [])["price"]}
+    assert check.largest_difference(material.fitted, {"y": material.predictor(inputs)["y"].numpy()}, found) < 1e-3
 
 
 @pytest.mark.slow
@@ -529,8 +562,57 @@ def test_layer_that_a_format_lacks_is_told_in_words(run, tmp_path, monkeypatch, 
     problem = caught.value.problems[0]
     assert problem.where == "--format onnx"
     assert problem.what == "the network cannot be converted: No Op registered for StringLength with domain_version of 18"
-    assert problem.fix == "Layers of your own may use operations that this format lacks; the format keras takes every layer."
+    assert problem.fix == "Layers of your own may use operations that this format lacks; a keras export takes every layer."
     assert list(tmp_path.iterdir()) == []
+
+
+RUNNER = """
+import json, os, sys
+print(json.dumps({"outputs": {"arguments": sys.argv[2:], "path": os.environ["PYTHONPATH"].split(os.pathsep)[1:]}}))
+"""
+
+
+def test_runner_is_given_the_files_with_layers_of_ones_own_and_finds_what_the_user_imports(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/theirs")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.py").write_text(RUNNER)
+    found = by_json(tmp_path / "model.keras", {}, [Path("mine.py")])
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "arguments": ["--code", str(tmp_path / "mine.py")],
+        "path": ["/theirs"],
+    }
+
+
+OWN_LAYER = """
+import keras
+from mmtrain.branches import branch
+
+@keras.saving.register_keras_serializable(package="export_test")
+class Doubled(keras.layers.Layer):
+    def call(self, x):
+        return x * 2
+
+@branch("vector")
+def doubled_of_the_export_test(inputs, specs):
+    return keras.layers.Dense(2)(Doubled()(inputs[0]))
+"""
+
+
+@pytest.mark.slow
+def test_network_with_layers_of_ones_own_is_exported_as_keras(tmp_path):
+    two_blobs(tmp_path)
+    (tmp_path / "mine.py").write_text(OWN_LAYER)
+    tree = "{columns: {x: {role: numeric}, y: {role: target, task: binary}}, training: {epochs: 1}}"
+    experiment = write_experiment(tmp_path / "own.yaml", tree)
+    chosen = ["--set", "branches.b={columns: [x], architecture: doubled_of_the_export_test}"]
+    code = ["--code", str(tmp_path / "mine.py")]
+    try:
+        assert run_command(["fit", str(experiment), *chosen, "--output", str(tmp_path), *code]) == 0
+        assert run_command(["export", str(tmp_path / "own" / "1"), "--format", "keras", *code]) == 0
+    finally:
+        architectures.remove("doubled_of_the_export_test")
+    signature = json.loads((tmp_path / "own/1/exports/keras/signature.json").read_text(encoding="utf-8"))
+    assert signature["usage"] == "python run.py model.keras --code mine.py < example.json > outputs.json"
 
 
 # Mixed precision

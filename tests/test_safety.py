@@ -74,7 +74,7 @@ def test_model_files_are_opened_in_one_place_and_code_is_imported_in_one(source)
         for name, _ in calls(tree):
             if name in places:
                 places[name].add(path)
-    assert places == {"load_model": {"model/saved.py"}, "load_weights": set(), "exec_module": {"workflows/code.py"}}
+    assert places == {"load_model": {"model/saved.py"}, "load_weights": set(), "exec_module": {"user_code.py"}}
 
 
 OURS = {name: layer for name, layer in keras.saving.get_custom_objects().items() if name.startswith("mmtrain>")}

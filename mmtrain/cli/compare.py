@@ -37,7 +37,7 @@ def command(
     anew: this is no further look at the test part.
     """
     from mmtrain.cli.show import note, out, print_json
-    from mmtrain.workflows.code import import_code
+    from mmtrain.user_code import import_code
     from mmtrain.workflows.compare import compare
 
     import_code(code)

@@ -58,7 +58,7 @@ def command(
     """Score a run beside its baselines, from the weights of its best epoch."""
     from mmtrain.cli.live import display
     from mmtrain.cli.show import print_json
-    from mmtrain.workflows.code import import_code
+    from mmtrain.user_code import import_code
     from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 
     import_code(code)

@@ -75,7 +75,7 @@ def command(
     """Show what in single rows speaks for the answer: by column, word and place in the picture."""
     from mmtrain.cli.live import display
     from mmtrain.cli.show import print_json
-    from mmtrain.workflows.code import import_code
+    from mmtrain.user_code import import_code
     from mmtrain.workflows.explain import ExplainOptions, explain
 
     import_code(code)

@@ -65,11 +65,13 @@ def command(
     """Write a trained model for other programs, checked against its own predictions."""
     from mmtrain.cli.live import display
     from mmtrain.cli.show import print_json
-    from mmtrain.workflows.code import import_code
+    from mmtrain.user_code import import_code
     from mmtrain.workflows.export import ExportOptions, export
 
     import_code(code)
-    options = ExportOptions(to.value, quantize.value if quantize else "", inputs.value if inputs else None, folder, force)
+    options = ExportOptions(
+        to.value, quantize.value if quantize else "", inputs.value if inputs else None, folder, force, tuple(code or ())
+    )
     with display(quiet=quiet or as_json) as shown:
         done = export(run, options, output=output, progress=shown.pictures, say=shown.say)
     if as_json:

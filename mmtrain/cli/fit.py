@@ -30,7 +30,7 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Train the experiment in a file; everything lands in a run folder."""
-    from mmtrain.workflows.code import import_code
+    from mmtrain.user_code import import_code
 
     _one_of(config, resume_run, overrides, dry_run=dry_run)
     if config is not None:

@@ -32,7 +32,7 @@ Run = Annotated[
 def read_first(config: Path, overrides: list[str] | None, code: list[Path] | None) -> None:
     """Tell the mistakes of an experiment file before pandas and the rest are imported, which takes longer than finding them."""
     from mmtrain import config as experiments
-    from mmtrain.workflows.code import import_code
+    from mmtrain.user_code import import_code
 
     import_code(code)
     experiments.load(config, overrides or ())

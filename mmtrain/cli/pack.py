@@ -32,7 +32,7 @@ def command(
     """
     from mmtrain.cli.show import note, out, print_json
     from mmtrain.config.sizes import in_words
-    from mmtrain.workflows.code import import_code
+    from mmtrain.user_code import import_code
     from mmtrain.workflows.pack import pack
 
     import_code(code)

@@ -65,7 +65,7 @@ def command(
 
     from mmtrain.cli.live import display
     from mmtrain.cli.show import note
-    from mmtrain.workflows.code import import_code
+    from mmtrain.user_code import import_code
     from mmtrain.workflows.predict import PredictOptions, predict
 
     if as_json and to is None:

@@ -16,7 +16,7 @@ def command(
     """Print the JSON Schema of the experiment file; editors complete and check keys with it."""
     from mmtrain.cli.show import print_json
     from mmtrain.config import json_schema
-    from mmtrain.workflows.code import import_code
+    from mmtrain.user_code import import_code
 
     import_code(code)
     print_json(json_schema())

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,20 @@ from mmtrain.errors import Problem, RunError
 Array = np.ndarray[Any, Any]
 
 
-def by_arrays(path: Path, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """The outputs of the export at `path`, by the run.py beside it. Raises RunError when that fails."""
+def by_arrays(path: Path, inputs: Mapping[str, Any], code: Sequence[Path]) -> dict[str, Array]:  # noqa: ARG001
+    """The outputs of the export at `path`, which needs no `code`, by the run.py beside it. Raises RunError when that fails."""
     with tempfile.TemporaryDirectory() as scratch:
         given, found = Path(scratch, "inputs.npz"), Path(scratch, "outputs.npz")
-        np.savez(given, allow_pickle=False, **inputs)
+        np.savez(given, **inputs)
         _run(path.parent, [str(given), str(found)])
         with np.load(found) as arrays:
             return dict(arrays)
 
 
-def by_json(path: Path, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """The same for rows as they stand in the table: numbers, texts and files. Raises RunError when that fails."""
-    outputs = json.loads(_run(path.parent, [str(path)], as_json(inputs)))["outputs"]
+def by_json(path: Path, inputs: Mapping[str, Array], code: Sequence[Path]) -> dict[str, Array]:
+    """The same for rows as they stand in the table: numbers, texts and files. `code` are files with layers of one's own."""
+    arguments = [str(path), *(argument for file in code for argument in ("--code", str(file.absolute())))]
+    outputs = json.loads(_run(path.parent, arguments, as_json(inputs)))["outputs"]
     return {name: np.array(values) for name, values in outputs.items()}
 
 
@@ -46,12 +47,14 @@ def _plain(value: Any) -> Any:
 
 def _run(folder: Path, arguments: list[str], given: str = "") -> str:
     """What run.py writes to standard output."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    ours = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": ours, "TF_CPP_MIN_LOG_LEVEL": "2"}
     command = [sys.executable, str(folder / "run.py"), *arguments]
     done = subprocess.run(  # noqa: S603 (our own program)
         command, input=given, check=False, cwd=folder, env=environment, capture_output=True, text=True
     )
     if done.returncode:
+        place = f"--format {json.loads((folder / 'signature.json').read_text(encoding='utf-8'))['format']}"
         said = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
-        raise RunError(Problem(folder.name, f"the export was written, but does not run: {said}", "Choose another format."))
+        raise RunError(Problem(place, f"the export was written, but does not run: {said}", "Choose another format."))
     return done.stdout

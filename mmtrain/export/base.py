@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import count
@@ -55,10 +55,10 @@ class Format:
     """Largest difference from `predict` by quantization, `""` being none; None where the scores alone judge."""
     write: Callable[[ExportableModel, Path, str], dict[str, Any]]
     """`write(exportable, path, quantize)` makes the file and returns facts for the signature. Raises RunError."""
-    run: Callable[[Path, Mapping[str, Array]], dict[str, Array]]
-    """`run(path, inputs)` gives the outputs of that file, in a fresh process, by the program beside it. Raises RunError."""
+    run: Callable[[Path, Mapping[str, Array], Sequence[Path]], dict[str, Array]]
+    """`run(path, inputs, code)` gives the outputs of that file, in a fresh process, by the program beside it. Raises RunError."""
     usage: str
-    """How a person runs that program on the example."""
+    """How a person runs that program on the example; `{code}` stands for the files with layers of one's own."""
     served: bool = False
     """Whether the outputs are decisions and probabilities (see `serving`) instead of the network's predictions."""
     packages: tuple[str, ...] = ()

@@ -23,5 +23,5 @@ FORMAT = Format(
     tolerances={"": EXACT},
     write=write,
     run=by_json,
-    usage="python run.py model.keras < example.json > outputs.json",
+    usage="python run.py model.keras{code} < example.json > outputs.json",
 )

@@ -1,7 +1,7 @@
 """`--format litert`: the network behind the preprocessing, for LiteRT (once TensorFlow Lite) on phones and small boards.
 
-float16 keeps the weights in half precision. int8 has convolutions, dense layers and embeddings in 8 bits, their ranges taken from
-training rows (Jacob et al. 2018, arXiv:1712.05877); inputs and outputs stay as they are.
+float16 keeps the weights in half precision, but for the unit of a number. int8 has convolutions, dense layers and embeddings in
+8 bits, their ranges taken from training rows (Jacob et al. 2018, arXiv:1712.05877); inputs and outputs stay as they are.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ them the predictions of small networks were ten times as far off; more than 256 
 def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, Any]:
     """Write the model; `bytes` of it and of the float32 one. Raises RunError when it cannot be converted."""
     from mmtrain.export.frozen import converting
+    from mmtrain.export.units import added_to_litert, without_units
 
     with converting("litert"), tempfile.TemporaryDirectory() as folder:
         _save(exportable, folder)
         plain = _converter(folder).convert()
         model = plain
         if quantize == "float16":
-            model = _in_16_bits(_converter(folder))
+            half, units = without_units(exportable)
+            _save(half, folder)
+            model = added_to_litert(_in_16_bits(_converter(folder)), units)
         if quantize == "int8":
             model = _in_8_bits(_converter(folder), exportable)
         path.write_bytes(model)

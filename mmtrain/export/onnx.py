@@ -1,7 +1,8 @@
 """`--format onnx`: the network behind the preprocessing, for ONNX Runtime and whatever else reads ONNX.
 
 Converted by tf2onnx from the frozen graph. float16 and int8 by ONNX Runtime's own tools: weights and computation in half
-precision, inputs and outputs staying float32; or convolutions and dense layers in 8 bits, their ranges taken from training rows.
+precision, inputs, outputs and the unit of a number staying float32; or convolutions and dense layers in 8 bits, their ranges taken
+from training rows.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ IN_8_BITS = ["Conv", "MatMul", "Gemm"]
 def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, Any]:
     """Write the model; `bytes` of it and of the float32 one. Raises RunError when it cannot be converted."""
     from mmtrain.export.frozen import converting
+    from mmtrain.export.units import add_to_onnx, without_units
 
     with converting("onnx"):
         import onnx
@@ -33,7 +35,9 @@ def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, A
         if quantize == "float16":
             from onnxruntime.transformers.float16 import convert_float_to_float16
 
-            model = convert_float_to_float16(model, keep_io_types=True)
+            half, units = without_units(exportable)
+            model = convert_float_to_float16(_converted(half), keep_io_types=True)
+            add_to_onnx(model, units)
         if quantize == "int8":
             model = _in_8_bits(model, exportable)
         onnx.save(model, path)

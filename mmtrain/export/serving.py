@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, A
     return {"bytes": sum(file.stat().st_size for file in path.rglob("*") if file.is_file()), "status": list(STATUS.values())}
 
 
-def run(path: Path, inputs: Mapping[str, Array]) -> dict[str, Array]:
+def run(path: Path, inputs: Mapping[str, Array], code: Sequence[Path]) -> dict[str, Array]:  # noqa: ARG001
     """What the folder at `path` gives, in a process that knows TensorFlow alone. Raises RunError."""
     from mmtrain.export import saved_model
 

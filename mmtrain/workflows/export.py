@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -42,6 +43,8 @@ class ExportOptions:
     """By default `exports/<format>[-<quantize>]` in the run."""
     force: bool = False
     """Keep a quantized export however much its scores fall."""
+    code: tuple[Path, ...] = ()
+    """Files with layers of one's own, imported already, for the program that runs the export."""
 
 
 @dataclass(frozen=True)
@@ -125,17 +128,18 @@ def _written(subject: _Subject, chosen: Format, options: ExportOptions, folder: 
     facts = chosen.write(exportable, folder / chosen.file, options.quantize)
     check.give_runner(chosen, folder)
     inputs = contract.tensors(chosen.inputs, subject.fitted, exportable.inputs)
-    example = {tensor.name: tensor.example for tensor in inputs}
+    example: dict[str, Any] = {tensor.name: tensor.example for tensor in inputs}
     if chosen.inputs == "encoded":
-        np.savez(folder / "example.npz", allow_pickle=False, **example)
+        np.savez(folder / "example.npz", **example)
         (folder / "columns.json").write_text(subject.fitted.model_dump_json(indent=1) + "\n", encoding="utf-8")
     else:
         (folder / "example.json").write_text(as_json(example), encoding="utf-8")
-    signature = _signature(subject, chosen, options.quantize, exportable, facts)
+    signature = _signature(subject, chosen, options, exportable, facts)
     signature["inputs"] = [tensor.plain() for tensor in inputs]
     _write_json(folder / "signature.json", signature)  # for run.py
     rows = _given(subject, chosen, exportable)
-    found = chosen.run(folder / chosen.file, {name: np.concatenate([one, rows[name]]) for name, one in example.items()})
+    given = {name: np.concatenate([one, rows[name]]) for name, one in example.items()}
+    found = chosen.run(folder / chosen.file, given, options.code)
     for entry in signature["outputs"]:
         entry["example"] = contract.short(found[entry["name"]][:1])
     signature["check"] = _checked(subject, chosen, options, exportable, expected, {name: values[1:] for name, values in found.items()})
@@ -173,15 +177,17 @@ def _given(subject: _Subject, chosen: Format, exportable: ExportableModel) -> di
     return {name: rows[label] for label, name in exportable.inputs.items()}
 
 
-def _signature(subject: _Subject, chosen: Format, quantize: str, exportable: ExportableModel, facts: dict[str, Any]) -> dict[str, Any]:
+def _signature(
+    subject: _Subject, chosen: Format, options: ExportOptions, exportable: ExportableModel, facts: dict[str, Any]
+) -> dict[str, Any]:
     """signature.json as far as it is known before the check."""
     fitted = subject.fitted
     return {
         "format": chosen.name,
-        "quantize": quantize,
+        "quantize": options.quantize,
         "takes": chosen.inputs,
         "file": chosen.file,
-        "usage": chosen.usage,
+        "usage": chosen.usage.format(code="".join(f" --code {shlex.quote(file.name)}" for file in options.code)),
         **facts,
         "run": {"name": str(subject.run), "model_sha256": runs.file_hash(exportable.source)},
         "versions": {**versions(), **{name: version(name) for name in chosen.versions}},

@@ -1,4 +1,6 @@
-"""Run this export: `python run.py model.keras < inputs.json > outputs.json`. Needs mmtrain, whose layers are in the model.
+"""Run this export: `python run.py model.keras [--code FILE] < inputs.json > outputs.json`.
+
+Needs mmtrain, whose layers are in the model, and, with `--code` before each, the files with layers of your own.
 
 Both are JSON as TensorFlow Serving speaks it: `{"inputs": {name: [value, ...]}}` with a value per row, the bytes of an image
 file as `{"b64": "..."}`, NaN for a missing number; and `{"outputs": {name: [value, ...]}}`.
@@ -13,7 +15,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mmtrain.errors import MmtrainError
 from mmtrain.layers.start import start_tensorflow
+from mmtrain.user_code import import_code
 
 PIECE = 64
 """Rows at once."""
@@ -44,6 +48,10 @@ def _value(value: object) -> object:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) % 2 or set(sys.argv[2::2]) - {"--code"}:
         sys.exit(__doc__.strip())
-    json.dump({"outputs": predict(Path(sys.argv[1]), json.load(sys.stdin)["inputs"])}, sys.stdout)
+    try:
+        import_code([Path(file) for file in sys.argv[3::2]])
+        json.dump({"outputs": predict(Path(sys.argv[1]), json.load(sys.stdin)["inputs"])}, sys.stdout)
+    except MmtrainError as error:
+        sys.exit(str(error))

@@ -5,6 +5,7 @@ INPUTS.npz holds an array (rows, ...) for every input in signature.json; OUTPUTS
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -13,7 +14,7 @@ PIECE = 256
 """Rows at once."""
 
 
-def predict(folder: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def predict(folder: Path, inputs: dict[str, Any]) -> dict[str, Any]:
     """Outputs of all rows, in their order."""
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
@@ -27,4 +28,4 @@ if __name__ == "__main__":
         sys.exit(__doc__.strip())
     with np.load(sys.argv[1]) as arrays:
         found = predict(Path(__file__).parent, dict(arrays))
-    np.savez(sys.argv[2], allow_pickle=False, **found)
+    np.savez(sys.argv[2], **found)

@@ -6,12 +6,14 @@ import importlib.util
 import re
 import sys
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 
 from mmtrain.errors import Problem, UsageError
 from mmtrain.layers.start import start_tensorflow
 
-NAME = "mmtrain_user_code"
+PACKAGE = "mmtrain_user_code"
+"""What stands before the stem of a file in the names of what it defines, so that no two files define the same."""
 HEAVY = re.compile(rb"^(import|from)[ \t]+(keras|tensorflow|mmtrain\.layers)\b", re.MULTILINE)
 
 
@@ -25,16 +27,28 @@ def import_code(paths: Sequence[Path] | None) -> None:
 
 
 def _import(path: Path) -> None:
-    spec = importlib.util.spec_from_file_location(NAME, path)
+    name = _module_name(path)
+    spec = importlib.util.spec_from_file_location(name, path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise UsageError(Problem("--code", f"{path} is not a Python file.", "Give the path of a file ending in .py."))
     if HEAVY.search(path.read_bytes()):
         start_tensorflow()  # as we start it, without its greetings
     module = importlib.util.module_from_spec(spec)
-    sys.modules[NAME] = module  # where dataclasses, for one, look for the module of a class
-    spec.loader.exec_module(module)
+    sys.modules[name] = module  # where dataclasses, for one, look for the module of a class
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     if _is_free(path.stem, path):
         sys.modules[path.stem] = module
+
+
+def _module_name(path: Path) -> str:
+    """The same for the same file; numbered where another file of this stem was imported before."""
+    stem = f"{PACKAGE}.{path.stem}"
+    names = chain([stem], (f"{stem}_{number}" for number in count(2)))
+    return next(name for name in names if name not in sys.modules or _is_file(sys.modules[name].__file__, path))
 
 
 def _is_free(name: str, path: Path) -> bool:
@@ -42,4 +56,8 @@ def _is_free(name: str, path: Path) -> bool:
     if name in sys.modules or not name.isidentifier():
         return False
     known = importlib.util.find_spec(name)
-    return known is None or (known.origin is not None and Path(known.origin).resolve() == path.resolve())
+    return known is None or _is_file(known.origin, path)
+
+
+def _is_file(known: str | None, path: Path) -> bool:
+    return known is not None and Path(known).resolve() == path.resolve()

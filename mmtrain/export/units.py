@@ -1,0 +1,82 @@
+"""The last step of a number, from standardised back to the target's unit, kept out of what is converted to 16 bits.
+
+float16 ends at 65,504 and has three digits: prices and dates would become infinite, or each other. So the network is converted up to
+the standardised number, and `number * scale + offset` put behind it in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from mmtrain.export.base import ExportableModel
+from mmtrain.layers.network import Affine
+
+Units = Mapping[str, tuple[float, float]]
+"""Scale and offset by the name of the output."""
+
+
+def without_units(exportable: ExportableModel) -> tuple[ExportableModel, Units]:
+    """The network up to the standardised numbers, and what makes numbers in the targets' units of them."""
+    predictor = exportable.predictor
+    outputs, units = dict(predictor.output), {}
+    for layer in predictor.layers:
+        for key in [key for key, tensor in predictor.output.items() if isinstance(layer, Affine) and layer.output is tensor]:
+            outputs[key], units[exportable.outputs[key]] = layer.input, (layer.scale, layer.offset)
+    return replace(exportable, predictor=keras.Model(predictor.input, outputs)), units
+
+
+def add_to_onnx(model: Any, units: Units) -> None:
+    """Put the units behind outputs of an ONNX model, in place."""
+    from onnx import helper, numpy_helper
+
+    graph = model.graph
+    for name, numbers in units.items():
+        standardised, scaled, scale, offset = (f"{name}/{part}" for part in ("standardised", "scaled", "scale", "offset"))
+        for node in graph.node:
+            node.output[:] = [standardised if output == name else output for output in node.output]
+        for part, number in zip((scale, offset), numbers, strict=True):
+            graph.initializer.append(numpy_helper.from_array(np.array(number, dtype=np.float32), part))
+        graph.node.append(helper.make_node("Mul", [standardised, scale], [scaled], name=scaled))
+        graph.node.append(helper.make_node("Add", [scaled, offset], [name], name=f"{name}/in_unit"))
+
+
+def added_to_litert(content: bytes, units: Units) -> bytes:
+    """The file with units behind outputs of its signature; TensorFlow's own tools take it apart and put it together."""
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.convert_bytearray_to_object(content)
+    for output in model.signatureDefs[0].outputs:
+        for operator, number in zip(("Mul", "Add"), units.get(output.name.decode(), ()), strict=False):
+            _append(model, operator, output, number)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _append(model: Any, operator: str, output: Any, number: float) -> None:
+    """`operator` of what `output` of the signature is, and of `number`; the signature gives its result from now on."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    graph, before, name = model.subgraphs[0], output.tensorIndex, output.name.decode()
+    by, after = len(graph.tensors), len(graph.tensors) + 1
+    code = getattr(schema.BuiltinOperator, operator.upper())
+    model.operatorCodes.append(schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code, version=1))
+    content = np.frombuffer(np.float32(number).tobytes(), dtype=np.uint8)
+    model.buffers += [schema.BufferT(data=content), schema.BufferT()]
+    held, empty = len(model.buffers) - 2, len(model.buffers) - 1
+    known = graph.tensors[before]
+    graph.tensors += [
+        schema.TensorT(shape=[1], buffer=held, name=f"{name}/{operator}/by"),
+        schema.TensorT(shape=known.shape, shapeSignature=known.shapeSignature, buffer=empty, name=f"{name}/{operator}"),
+    ]
+    options = getattr(schema, f"{operator}OptionsT")()
+    kind = getattr(schema.BuiltinOptions, f"{operator}Options")
+    place = len(model.operatorCodes) - 1
+    graph.operators.append(
+        schema.OperatorT(opcodeIndex=place, inputs=[before, by], outputs=[after], builtinOptionsType=kind, builtinOptions=options)
+    )
+    graph.outputs = [after if index == before else index for index in graph.outputs]
+    output.tensorIndex = after
