@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from tiny import lines, paint, ready, two_blobs, write_experiment, write_table
 
+from mmtrain import config
 from mmtrain.cli.scores import show_baselines
 from mmtrain.cli.show import out
 from mmtrain.config.experiment import EarlyStopping
@@ -31,7 +32,7 @@ from mmtrain.workflows.check import check
 from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 from mmtrain.workflows.fit import fit
 from mmtrain.workflows.pack import pack
-from mmtrain.workflows.single_branch import Ground, kept, most_epochs, train_alone
+from mmtrain.workflows.single_branch import Ground, folders, kept, most_epochs, train_alone
 from mmtrain.workflows.unpack import unpack
 
 COLUMNS = """
@@ -117,6 +118,13 @@ def test_branches_are_trained_the_first_time_and_kept(run, first):
     assert keras.config.dtype_policy().name == "float32"
 
 
+def test_branches_that_differ_in_case_alone_have_folders_that_do_not(tmp_path):
+    columns = "a: {role: numeric}, b: {role: numeric}, y: {role: target, task: binary}"
+    branches = "Scan: {columns: [a], architecture: mlp}, scan: {columns: [b], architecture: mlp}"
+    experiment = config.load(write_experiment(tmp_path / "e.yaml", f"{{columns: {{{columns}}}, branches: {{{branches}}}}}"))
+    assert [folder.name for folder in folders(Run(tmp_path), experiment).values()] == ["Scan", "scan_2"]
+
+
 def killed(alone):
     alone.update(state="running")
 
@@ -133,9 +141,10 @@ def half_removed(alone):
 def test_a_branch_whose_training_did_not_end_or_that_changed_does_not_count(run, first, harm, tmp_path):
     alone = tmp_path / "scan"
     shutil.copytree(run / "baselines" / "scan", alone)
-    assert kept(alone, None) is not None
+    assert kept(alone, "scan", None) is not None
+    assert kept(alone, "Scan", None) is None  # the same folder on some file systems
     harm(Run(alone))
-    assert kept(alone, None) is None
+    assert kept(alone, "scan", None) is None
 
 
 @pytest.mark.slow
@@ -184,8 +193,8 @@ def test_branches_of_a_training_that_was_cut_off_get_no_more_epochs_than_it_had(
     for name in "xz":
         alone = lines(run / "baselines" / name / "metrics.jsonl")
         assert [line["learning_rate"] for line in alone] == [whole[0]["learning_rate"]]
-    assert kept(run / "baselines" / "x", 1) is not None
-    assert kept(run / "baselines" / "x", None) is None  # once the run has ended
+    assert kept(run / "baselines" / "x", "x", 1) is not None
+    assert kept(run / "baselines" / "x", "x", None) is None  # once the run has ended
 
 
 def test_metrics_have_every_baseline_the_one_that_looks_at_no_column_first(run, first):

@@ -13,7 +13,7 @@ from mmtrain.errors import DataError
 from mmtrain.evaluation.bootstrap import Drawing
 from mmtrain.workflows.evaluate import EvaluateOptions, evaluate, resampling, ungrouped
 from mmtrain.workflows.fit import fit
-from mmtrain.workflows.looks import remarks
+from mmtrain.workflows.looks import other_label, remarks
 from mmtrain.workflows.prepare import other_data
 
 TREE = """
@@ -182,3 +182,20 @@ def test_a_run_that_did_not_end_well_is_remarked(run, state, remark):
     found = remarks(run, {"part": "validation", "table": "table.csv"})
     run.update(state="finished")
     assert found == (remark,)
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("new.csv", "new_2"),
+        ("New.csv.gz", "New_2"),
+        ("same.csv", "same"),
+        ("Test.csv", "Test_table"),
+        ("conformal.csv", "conformal_table"),
+        ("rows.csv", "rows_table"),
+        ("new_rows.csv", "new_rows_table"),
+    ],
+)
+def test_no_two_tables_have_one_label_not_even_where_case_does_not_count(name, label):
+    before = [{"part": "new", "sha256": "1"}, {"part": "same", "sha256": "2"}, {"rows": {"test": 1}}]
+    assert other_label(Path(name), "2", before) == label

@@ -91,7 +91,9 @@ def _of_branch(branch: str, subject: Subject, home: Home, most: int | None) -> B
     """By the branch as it is kept, or trained now for as many epochs at `most`. Raises DataError, RunError."""
     from mmtrain.model import saved
 
-    run = kept(folders(subject.run, subject.experiment)[branch], most) or train_alone(subject.run, branch, home.ground, most, home.say)
+    run = kept(folders(subject.run, subject.experiment)[branch], branch, most) or train_alone(
+        subject.run, branch, home.ground, most, home.say
+    )
     decisions = read_decisions(run, subject.experiment.alone(branch))
     arrays = subject.arrays.of(subject.branches[branch])
     predictions = saved.predict(saved.predictor(run / "model.keras"), arrays, subject.rows)

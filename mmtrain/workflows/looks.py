@@ -22,6 +22,8 @@ UNFINISHED = {
     "failed": "The training of this run failed; the weights are those of its best epoch before.",
 }
 """What is remarked of a run in such a state."""
+NAMED_ROWS = "rows"
+"""What explanations of rows that were named are called, or end in."""
 
 
 def recorded_look(run: Run, table: Table, rows: Array, part: str | None) -> list[dict[str, Any]]:
@@ -53,9 +55,11 @@ def other_label(path: Path, sha256: str, looks: Sequence[Mapping[str, Any]]) -> 
     Where another file, or another content, has the name already, it is numbered: `newer_2`.
     """
     stem = path.name.partition(".")[0] or "table"
-    stem = f"{stem}_table" if stem in EVERY_PART else stem
-    taken = {look["part"] for look in looks if look.get("sha256") != sha256}
-    return next(label for label in chain([stem], (f"{stem}_{number}" for number in count(2))) if label not in taken)
+    plain = stem.casefold()  # where Test.csv and test.csv are one file
+    stem = f"{stem}_table" if plain in (*EVERY_PART, NAMED_ROWS) or plain.endswith(f"_{NAMED_ROWS}") else stem
+    taken = {look["part"].casefold() for look in looks if look.get("sha256") != sha256 and "part" in look}
+    labels = chain([stem], (f"{stem}_{number}" for number in count(2)))
+    return next(label for label in labels if label.casefold() not in taken)
 
 
 def remarks(run: Run, look: Mapping[str, Any]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from mmtrain import runs
@@ -55,8 +56,13 @@ class Ground:
 
 
 def folders(run: Run, experiment: Experiment) -> dict[str, Path]:
-    """Where each branch trained alone is kept."""
-    return {branch: run / FOLDER / name for branch, name in layer_names(experiment.branches).items()}
+    """Where each branch trained alone is kept; numbered where two names differ in case alone, which not every file system tells apart."""
+    found: dict[str, str] = {}
+    for branch, name in layer_names(experiment.branches).items():
+        taken = {other.casefold() for other in found.values()}
+        names = chain([name], (f"{name}_{number}" for number in count(2)))
+        found[branch] = next(one for one in names if one.casefold() not in taken)
+    return {branch: run / FOLDER / name for branch, name in found.items()}
 
 
 def most_epochs(run: Run, rule: EarlyStopping) -> int | None:
@@ -66,13 +72,19 @@ def most_epochs(run: Run, rule: EarlyStopping) -> int | None:
     return sum("step" not in line for line in run.read_lines("metrics.jsonl"))
 
 
-def kept(folder: Path, most: int | None) -> Run | None:
-    """A branch that was trained alone to the end, or to epoch `most`, unchanged since; None where there is no such."""
+def kept(folder: Path, branch: str, most: int | None) -> Run | None:
+    """The branch that was trained alone to the end, or to epoch `most`, unchanged since; None where there is no such."""
     try:
         found = runs.opened(folder)
-        return found if found.state == "finished" and found.read_json("run.json").get("most_epochs") == most else None
+        facts = found.read_json("run.json")
     except RunError:
         return None
+    as_wanted = facts["state"] == "finished" and facts.get("name") == _called(branch) and facts.get("most_epochs") == most
+    return found if as_wanted else None
+
+
+def _called(branch: str) -> str:
+    return f"{branch} alone"
 
 
 def train_alone(run: Run, branch: str, ground: Ground, most: int | None, say: Say) -> Run:
@@ -84,12 +96,12 @@ def train_alone(run: Run, branch: str, ground: Ground, most: int | None, say: Sa
     with runs.writing(folder):
         folder.parent.mkdir(exist_ok=True)
     with held(Run(folder.parent)):
-        if found := kept(folder, most):  # by another process, in the meantime
+        if found := kept(folder, branch, most):  # by another process, in the meantime
             return found
         shutil.rmtree(folder, ignore_errors=True)
         with runs.writing(folder):
             folder.mkdir()
-        alone = runs.begun(folder, f"{branch} alone")
+        alone = runs.begun(folder, _called(branch))
         alone.update(versions=versions(), seed=ground.experiment.training.seed, most_epochs=most)
         _train(alone, ground, ground.experiment.alone(branch), BranchWatcher(branch, most, say))
     return alone
