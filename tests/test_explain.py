@@ -363,11 +363,13 @@ def test_rows_are_chosen_where_none_are_named(run):
 
 def test_another_table_needs_no_answers_and_no_ids(run, tmp_path):
     table = write_table(tmp_path / "new.csv", [{"scan": "", "x": 61, "noise": 0, "note": "the stranger coughs"}])
-    done = explain(str(run.folder), ExplainOptions(table=table, folder=tmp_path / "out"))
+    run.update(explanations=[{"part": "new", "sha256": "of another new.csv", "rows": {"new.csv": 1}}])
+    done = explain(str(run.folder), ExplainOptions(table=table))
+    assert done.folder == run / "explanations" / "new_2"
     [(_, found)] = done.rows
     assert (found.chosen.id, found.chosen.part, found.chosen.why, found.truth) == ("0", "new.csv", "least sure", "")
     assert [element.name for element in of(found, "note").elements] == ["the", "stranger", "coughs"]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["01_0.png", "completeness.csv", "explanations.csv"]
+    assert sorted(path.name for path in done.folder.iterdir()) == ["01_0.png", "completeness.csv", "explanations.csv"]
 
 
 def test_mistakes_of_a_wish_are_told_at_once(run, tmp_path):

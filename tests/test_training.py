@@ -19,6 +19,7 @@ from mmtrain.data.encode import Arrays
 from mmtrain.data.pictures.store import ImageStore
 from mmtrain.errors import RunError
 from mmtrain.model.assemble import assemble
+from mmtrain.model.enough_memory import enough_for_predictions, enough_for_steps
 from mmtrain.training import checkpoints, device, loop
 from mmtrain.training.augment import augmented
 from mmtrain.training.checkpoints import Position
@@ -629,6 +630,27 @@ def test_too_little_memory_is_a_problem_not_a_bug(blobs, tmp_path):
         f"{tmp_path}/runs/loop/1: the memory was not enough for a step of the training. "
         "Lower training.batch_size (now 16), the size of pictures, or the widths of the network."
     )
+
+
+@pytest.mark.parametrize(
+    ("around", "problem"),
+    [
+        (
+            lambda: enough_for_steps("clinic", 64),
+            "clinic: the memory was not enough for a step of the training. "
+            "Lower training.batch_size (now 64), the size of pictures, or the widths of the network.",
+        ),
+        (
+            lambda: enough_for_predictions(1024),
+            "the network: the memory was not enough for the predictions of 1,024 rows at once. "
+            "End other programs that use the device, or leave it alone: `CUDA_VISIBLE_DEVICES= mmtrain ...` uses the processor.",
+        ),
+    ],
+)
+def test_too_little_memory_is_told_by_what_it_was_for(around, problem):
+    with pytest.raises(RunError) as caught, around():
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+    assert str(caught.value) == problem
 
 
 def test_seed_may_be_any_whole_number(blobs):

@@ -16,6 +16,7 @@ import tensorflow as tf
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.model.assemble import names_of_layers
+from mmtrain.model.enough_memory import enough_for_predictions
 from mmtrain.model.saved import joined, rows_at_once
 
 ROWS = 8192
@@ -82,7 +83,8 @@ class Halves:
     def _batch(self, features: Features, rows: slice) -> dict[str, Array]:
         values = {key: tf.constant(found[rows]) for key, found in features.values.items()}
         present = {key: tf.constant(found[rows]) for key, found in features.present.items()}
-        return {key: found.numpy() for key, found in self._predicted(values, present).items()}
+        with enough_for_predictions(len(next(iter(present.values())))):
+            return {key: found.numpy() for key, found in self._predicted(values, present).items()}
 
 
 def _called(branch: Any) -> Callable[[list[Array]], Array]:
@@ -92,7 +94,8 @@ def _called(branch: Any) -> Callable[[list[Array]], Array]:
     compiled = function.get_concrete_function()  # at once: TensorFlow takes the first calls of five branches for one traced anew
 
     def features(inputs: list[Array]) -> Array:
-        found: Array = compiled([tf.constant(values) for values in inputs]).numpy()
+        with enough_for_predictions(len(inputs[0])):
+            found: Array = compiled([tf.constant(values) for values in inputs]).numpy()
         return found
 
     return features

@@ -14,6 +14,7 @@ import mmtrain.layers.registered  # noqa: F401 (by whose names the file calls ou
 from mmtrain.batches import in_order
 from mmtrain.data.encode import Array, Arrays
 from mmtrain.errors import Problem, RunError
+from mmtrain.model.enough_memory import enough_for_predictions
 from mmtrain.model.inspection import inspect_model
 
 ROWS_AT_ONCE = 1024
@@ -60,7 +61,8 @@ def compiled(model: Any) -> Predict:
     def predictions(inputs: Mapping[str, Array]) -> dict[str, Array]:
         rows = len(next(iter(inputs.values())))
         twice = {name: tf.constant(np.repeat(values, 2, axis=0) if rows == 1 else values) for name, values in inputs.items()}
-        return {key: values.numpy()[:rows] for key, values in call(twice).items()}
+        with enough_for_predictions(rows):
+            return {key: values.numpy()[:rows] for key, values in call(twice).items()}
 
     return predictions
 

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import time
 
-import tensorflow as tf
-
-from mmtrain.errors import Problem, RunError
+from mmtrain.model.enough_memory import enough_for_steps
 from mmtrain.runs import Run
 from mmtrain.training import checkpoints
 from mmtrain.training.divergence import diverged
@@ -32,12 +30,8 @@ def train(material: Material, run: Run, watch: Watcher, resume: str | None = Non
     """
     loop = _Loop(material, run, watch)
     loop.go_on_from(resume)
-    try:
+    with enough_for_steps(str(run.folder), material.experiment.training.batch_size):
         return loop.run_epochs(interruption or Interruption())
-    except tf.errors.ResourceExhaustedError as error:
-        training = material.experiment.training
-        fix = f"Lower training.batch_size (now {training.batch_size}), the size of pictures, or the widths of the network."
-        raise RunError(Problem(str(run.folder), "the memory was not enough for a step of the training.", fix)) from error
 
 
 class _Loop:

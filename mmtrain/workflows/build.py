@@ -23,11 +23,13 @@ def build(
     The experiment of the material has nothing open any more.
     """
     from mmtrain.model.assemble import assemble
+    from mmtrain.model.enough_memory import enough_for_steps
     from mmtrain.training.device import forget_networks, prepare
     from mmtrain.training.material import Material
 
     arrays = encode.encode(experiment, fitted, data.table, data.stores, say=say)
-    decision = _decided(experiment, fitted, arrays, parts)
+    with enough_for_steps(experiment.name, experiment.training.batch_size):
+        decision = _decided(experiment, fitted, arrays, parts)
     for reason in decision.reasons:
         say(reason)
     if decision.reasons:  # of networks that were tried

@@ -84,6 +84,7 @@ def dry_run(path: Path, *, overrides: Iterable[str] = (), onlookers: Onlookers |
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()
     check_callbacks(experiment, path, overrides)
+    from mmtrain.model.enough_memory import enough_for_steps
     from mmtrain.training.step import Steps
 
     fitted = encode.fit(experiment, data.table, parts.train)
@@ -91,8 +92,9 @@ def dry_run(path: Path, *, overrides: Iterable[str] = (), onlookers: Onlookers |
     intended = plan(None, material, data)
     told.announce(intended)
     steps = Steps(material.experiment, fitted, material.network)
-    step, judging = _timed(material, steps)
     training = material.experiment.training
+    with enough_for_steps(experiment.name, training.batch_size):
+        step, judging = _timed(material, steps)
     of_epoch = len(steps.batches(material.arrays, parts.train))
     return DryRun(
         intended,

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mmtrain import runs
 from mmtrain.columns import Id
-from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.changes.statistics import Statistics
@@ -33,6 +33,7 @@ from mmtrain.explanation.question import Asked, Method, wrong
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
 from mmtrain.workflows.evaluate import recorded_training
+from mmtrain.workflows.looks import NAMED_ROWS, other_label
 from mmtrain.workflows.prepare import Prepared, only, other_data, recorded_data, with_images
 
 COMPARED = 10_000
@@ -106,10 +107,14 @@ def explain(
     rows = _rows(run, experiment, options, progress, say)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
-    folder = (options.folder or run / "explanations" / _label(options)).absolute()
+    from mmtrain.model.enough_memory import enough_for_explanations
+
+    label = options.part if options.table is None else other_label(options.table, rows.data.table.sha256, _before(run))
+    folder = (options.folder or run / "explanations" / _folder_name(label, options)).absolute()
     began = time.monotonic()
-    found = _written(folder, _explained(run, experiment, fitted, asked, rows, say))
-    _record(run, found)
+    with enough_for_explanations():
+        found = _written(folder, _explained(run, experiment, fitted, asked, rows, say))
+    _record(run, found, {} if options.table is None else {"part": label, "sha256": rows.data.table.sha256})
     return Explanation(run, folder, asked.target, found, baseline.words(fitted, _statistics(run)), time.monotonic() - began)
 
 
@@ -210,17 +215,23 @@ def _written(folder: Path, rows: Iterator[Explained]) -> tuple[tuple[str, Explai
     return tuple(found)
 
 
-def _label(options: ExplainOptions) -> str:
-    """What the folder is called: the part, or the other table; the rows that were named have a folder of their own."""
-    stem = options.part if options.table is None else options.table.name.partition(".")[0] or "table"
-    stem = f"{stem}_table" if options.table is not None and stem in PARTS else stem
-    return f"{'' if options.table is None else f'{stem}_'}rows" if options.rows else stem
+def _before(run: Run) -> list[dict[str, Any]]:
+    """What run.json says of earlier explanations."""
+    found: list[dict[str, Any]] = run.read_json("run.json").get("explanations", [])
+    return found
 
 
-def _record(run: Run, rows: tuple[tuple[str, Explained], ...]) -> None:
-    """How many rows of each part, or of another table, were explained, in run.json."""
+def _folder_name(label: str, options: ExplainOptions) -> str:
+    """The rows that were named have a folder of their own."""
+    if not options.rows:
+        return label
+    return NAMED_ROWS if options.table is None else f"{label}_{NAMED_ROWS}"
+
+
+def _record(run: Run, rows: tuple[tuple[str, Explained], ...], table: Mapping[str, str]) -> None:
+    """How many rows of each part, or of another `table`, were explained, in run.json."""
     counts = Counter(row.chosen.part for _, row in rows)
-    entry = {"when": runs.now(), "rows": {part: counts[part] for part in sorted(counts)}}
+    entry = {"when": runs.now(), **table, "rows": {part: counts[part] for part in sorted(counts)}}
     run.change("run.json", lambda facts: {**facts, "explanations": [*facts.get("explanations", []), entry]})
 
 

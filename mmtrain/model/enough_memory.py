@@ -1,0 +1,37 @@
+"""A device without enough memory is no bug of ours, wherever the network computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import tensorflow as tf
+
+from mmtrain.errors import Problem, RunError
+
+ELSEWHERE = "End other programs that use the device, or leave it alone: `CUDA_VISIBLE_DEVICES= mmtrain ...` uses the processor."
+
+
+@contextmanager
+def enough_memory(where: str, what: str, fix: str) -> Iterator[None]:
+    """Raises RunError where TensorFlow finds no memory for `what`."""
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise RunError(Problem(where, f"the memory was not enough for {what}.", fix)) from error
+
+
+def enough_for_steps(where: str, batch_size: int | str) -> AbstractContextManager[None]:
+    """Around steps of a training."""
+    fix = f"Lower training.batch_size (now {batch_size}), the size of pictures, or the widths of the network."
+    return enough_memory(where, "a step of the training", fix)
+
+
+def enough_for_predictions(rows: int) -> AbstractContextManager[None]:
+    """Around predictions of so many rows at once."""
+    return enough_memory("the network", f"the predictions of {rows:,} rows at once", ELSEWHERE)
+
+
+def enough_for_explanations() -> AbstractContextManager[None]:
+    """Around explanations, a row at a time."""
+    return enough_memory("the network", "explaining a row", ELSEWHERE)
