@@ -21,6 +21,7 @@
         baselines/<branch>/   the branch trained alone, where an evaluation asks for it: run.json, metrics.jsonl, model.keras
         explanations/<part>/  a picture per explained row, explanations.csv, completeness.csv
         manifest.json         of a run that was unpacked: what its archive held and what it left out
+        exports/<format>/     the model for other programs, with its contract and a program that runs it
         .lock                 held by the process that trains the run
 
 Every file is written under a temporary name and renamed, so that a reader never meets half a file.
@@ -260,13 +261,20 @@ def replacing(path: Path, suffix: str = "") -> Iterator[Path]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """A full disk or a lost folder is no bug of ours."""
+    """A full disk or a lost folder is no bug of ours; what a block that also reads says of other files passes."""
     try:
         yield
     except OSError as error:
+        if error.filename is not None and not _leads_to(Path(os.fsdecode(error.filename)).absolute(), path.absolute()):
+            raise
         what = f"the file cannot be written: {(error.strerror or str(error)).lower()}."
         fix = "Make its folder first" if isinstance(error, FileNotFoundError) else "Make room"
         raise RunError(Problem(str(path), what, f"{fix}, or choose another folder.")) from error
+
+
+def _leads_to(place: Path, path: Path) -> bool:
+    """Whether `place` is `path`, a folder around it, something in it, or its temporary self."""
+    return path.is_relative_to(place) or str(place).startswith((str(path), str(path.with_name(f".{path.name}."))))
 
 
 def file_hash(path: Path) -> str:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from report_page import EVIL, page_of
 
+from mmtrain.errors import RunError
 from mmtrain.reports import drawing, plots
 from mmtrain.runs import Run
 
@@ -18,6 +19,14 @@ def test_report_escapes_names_inside_plots(tmp_path):
     assert found.alts == [EVIL]
     assert plot.markup.count("&lt;script&gt;alert(1") == 2
     assert plot.markup.replace("&quot;", '"').count(names[1]) == 2  # a name that looks like our markup stays as it is
+
+
+def test_plot_that_cannot_be_written_is_a_problem(tmp_path):
+    (tmp_path / "plots").write_text("a file in the way")
+    with drawing.style(), pytest.raises(RunError) as caught:
+        drawing.Gallery(Run(tmp_path)).add(drawing.new_figure(1, 1), "roc", title="", alt="")
+    place = tmp_path / "plots" / "roc.png"
+    assert str(caught.value) == f"{place}: the file cannot be written: file exists. Make room, or choose another folder."
 
 
 def test_gallery_keeps_the_report_small(tmp_path):

@@ -1,5 +1,6 @@
 """Run folders: numbered, written whole, found again, and refused when they are not what was written."""
 
+import errno
 import json
 import os
 import re
@@ -9,7 +10,7 @@ import pytest
 
 from mmtrain import runs
 from mmtrain.errors import RunError, UsageError
-from mmtrain.runs import Run, create, file_hash, find, replacing
+from mmtrain.runs import Run, create, file_hash, find, replacing, writing
 
 
 def names(folder):
@@ -128,6 +129,14 @@ def test_lines_are_appended(tmp_path):
     run.append_line("metrics.jsonl", {"epoch": 1, "auc": None})
     run.append_line("metrics.jsonl", {"epoch": 2, "auc": 0.5})
     assert (run / "metrics.jsonl").read_text() == '{"epoch": 1, "auc": null}\n{"epoch": 2, "auc": 0.5}\n'
+
+
+def test_only_what_cannot_be_written_is_told_so(tmp_path):
+    picture = tmp_path / "pictures" / "a.png"
+    with pytest.raises(FileNotFoundError), writing(tmp_path / "out"):
+        picture.read_bytes()
+    with pytest.raises(RunError, match="cannot be written: no space left on device"), writing(tmp_path / "out"):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as of `file.write`, which does not know the name
 
 
 @pytest.mark.parametrize(

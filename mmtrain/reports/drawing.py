@@ -106,10 +106,11 @@ class Gallery:
         path = self._run / "plots" / f"{stem}.png"
         drawing = hashlib.sha256(markup.encode()).hexdigest()
         if drawing_of(path) != drawing:
-            path.parent.mkdir(exist_ok=True)
             figure.set_layout_engine("none")  # what the first drawing found stays; finding it again would cost a third of all the time
-            with runs.replacing(path) as temporary:
-                save(figure, temporary, {DRAWING: drawing})
+            with runs.writing(path):
+                path.parent.mkdir(exist_ok=True)
+                with runs.replacing(path) as temporary:
+                    save(figure, temporary, {DRAWING: drawing})
         size = len(markup.encode())
         fits = size <= self._room
         self._room -= size if fits else 0
