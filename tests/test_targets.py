@@ -77,6 +77,18 @@ FAULTS = [
     (RegressionTarget(), ["3", "3"], [([0], *TWO_NUMBERS)]),
     (RegressionTarget(), ["3", "3.0", "3e0"], [([0], *TWO_NUMBERS)]),
     (RegressionTarget(missing="drop"), ["3", None], [([0], *TWO_NUMBERS)]),
+    (
+        RegressionTarget(),
+        ["1700000000", "1700010000"],  # seconds since 1970
+        [
+            (
+                [0],
+                "the numbers lie 5,000 around 1,700,005,000 on average, where predictions (of 32 bits) come in steps of 128.",
+                "Subtract the same number from all of them, the smallest for instance.",
+            )
+        ],
+    ),
+    (RegressionTarget(), ["1700000000", "1700086400"], []),
 ]
 
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from mmtrain.named_score import Score
 
 
+STEPS = 100
+"""Steps of float32, around the mean, that a standard deviation has at least; with fewer, rounding would count among the errors."""
+
+
 class FittedRegression(FittedTarget):
     """`(truth - center) / scale` is what the network learns."""
 
@@ -118,13 +122,22 @@ class RegressionTarget(Target):
     )
 
     def faults(self, cells: pd.Series[str]) -> list[Fault]:
-        """Missing answers, words, infinities, and a target that never changes."""
+        """Missing answers, words, infinities, a target that never changes, or too little for float32."""
         import numpy as np
 
         found = super().faults(cells) + self.malformed(cells)
-        if not found and len(np.unique(numbers(cells.dropna()))) < 2:
-            found.append(Fault(np.arange(1), "every row has the same number.", "A target needs at least two different values."))
-        return found
+        if found:
+            return found
+        values = numbers(cells.dropna())
+        if len(np.unique(values)) < 2:
+            return [Fault(np.arange(1), "every row has the same number.", "A target needs at least two different values.")]
+        center, scale = center_and_scale(values)
+        step = float(np.spacing(np.float32(abs(center))))
+        if STEPS * step <= scale:
+            return []
+        spread = f"{scale:,.0f}" if scale >= 1 else f"{scale:.2g}"
+        what = f"the numbers lie {spread} around {center:,.0f} on average, where predictions (of 32 bits) come in steps of {step:,g}."
+        return [Fault(np.arange(1), what, "Subtract the same number from all of them, the smallest for instance.")]
 
     def malformed(self, cells: pd.Series[str]) -> list[Fault]:
         """Words and infinities."""
