@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
+from mmtrain import named_score
+from mmtrain.named_score import add_score
 from mmtrain.scores import (
     HIGHER_IS_BETTER,
     Score,
@@ -527,13 +529,13 @@ def test_every_score_has_a_direction_and_every_direction_a_score():
     directions = {name: higher_is_better(name) for name in produced}
 
     assert len(produced) == 9 + 6 + 12 + 4
-    assert {name.partition("[")[0] for name in directions} | {"loss"} == set(HIGHER_IS_BETTER)
-    assert len(HIGHER_IS_BETTER) == 20
+    assert {name.partition("[")[0] for name in directions} | {"loss", "ece"} == set(HIGHER_IS_BETTER)
+    assert len(HIGHER_IS_BETTER) == 21
 
 
 def test_lower_is_better_for_losses_and_errors_alone():
     lower = {name for name, higher in HIGHER_IS_BETTER.items() if not higher}
-    assert lower == {"loss", "log_loss", "brier", "hamming_loss", "mae", "rmse", "median_absolute_error"}
+    assert lower == {"loss", "log_loss", "brier", "ece", "hamming_loss", "mae", "rmse", "median_absolute_error"}
 
 
 @pytest.mark.parametrize(("name", "higher"), [("auc[beach]", True), ("pr_auc[a [b] c]", True), ("loss", False), ("log_loss", False)])
@@ -541,15 +543,18 @@ def test_direction_of_a_label_score_is_that_of_its_base(name, higher):
     assert higher_is_better(name) is higher
 
 
+OF_ONES_OWN = "One of a task of your own is made known with `add_score`."
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("acuracy", "There is no score 'acuracy'. Did you mean 'accuracy'?"),
+        ("acuracy", f"There is no score 'acuracy'. Did you mean 'accuracy'? {OF_ONES_OWN}"),
         (
             "x",
-            "There is no score 'x'. The scores are accuracy, auc, balanced_accuracy, brier, f1, hamming_loss, log_loss, loss, macro_auc, "
-            "macro_f1, macro_pr_auc, mae, median_absolute_error, pr_auc, r2, rmse, sensitivity, specificity, subset_accuracy and "
-            "weighted_f1.",
+            "There is no score 'x'. The scores are accuracy, auc, balanced_accuracy, brier, ece, f1, hamming_loss, log_loss, loss, "
+            "macro_auc, macro_f1, macro_pr_auc, mae, median_absolute_error, pr_auc, r2, rmse, sensitivity, specificity, "
+            f"subset_accuracy and weighted_f1. {OF_ONES_OWN}",
         ),
     ],
 )
@@ -557,3 +562,17 @@ def test_direction_of_an_unknown_score_is_refused(name, text):
     with pytest.raises(ValueError) as caught:
         higher_is_better(name)
     assert str(caught.value) == text
+
+
+def test_score_of_ones_own_has_a_direction_from_when_it_is_added():
+    with pytest.raises(ValueError, match="There is no score 'kappa'"):
+        Score("kappa", 0.5)
+    try:
+        add_score("kappa", higher=True)
+        add_score("kappa", higher=True)  # as the file with it may be imported twice
+        assert Score("kappa", 0.5).value == 0.5
+        assert higher_is_better("kappa")
+        with pytest.raises(ValueError, match=r"The score 'kappa' is known, and better when it is higher\."):
+            add_score("kappa", higher=False)
+    finally:
+        del named_score._DIRECTIONS["kappa"]

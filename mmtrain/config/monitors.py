@@ -8,17 +8,8 @@ from mmtrain.config.experiment import EarlyStopping
 from mmtrain.config.source import Finding, Location
 from mmtrain.config.tolerant import Sound, has_only
 from mmtrain.errors import did_you_mean, listed
-from mmtrain.named_score import HIGHER_IS_BETTER
-from mmtrain.targets import BinaryTarget, MulticlassTarget, MultilabelTarget, RegressionTarget, Target
-
-SCORES: dict[type[Target], tuple[str, ...]] = {
-    BinaryTarget: ("auc", "pr_auc", "accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity", "log_loss", "brier"),
-    MulticlassTarget: ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc", "log_loss"),
-    MultilabelTarget: ("macro_auc", "macro_pr_auc", "macro_f1", "subset_accuracy", "hamming_loss", "log_loss"),
-    RegressionTarget: ("mae", "rmse", "r2", "median_absolute_error"),
-}
-EACH_LABEL = ("auc", "pr_auc", "f1")
-"""Scores of one label of a multilabel target, `auc[beach]`."""
+from mmtrain.named_score import EACH_LABEL, HIGHER_IS_BETTER, OF_TASK
+from mmtrain.targets import MultilabelTarget, Target
 
 
 def monitored(targets: dict[str, Target]) -> dict[str, str]:
@@ -30,7 +21,7 @@ def monitored(targets: dict[str, Target]) -> dict[str, str]:
     for key, target in targets.items():
         infix = f"{key}_" if len(targets) > 1 else ""
         names |= {f"{part}_{infix}loss": "loss" for part in ("validation", "train")}
-        names |= {f"validation_{infix}{score}": score for score in SCORES.get(type(target), tuple(HIGHER_IS_BETTER))}
+        names |= {f"validation_{infix}{score}": score for score in OF_TASK.get(target.task, tuple(HIGHER_IS_BETTER))}
         if isinstance(target, MultilabelTarget):
             names |= {f"validation_{infix}{score}[LABEL]": score for score in EACH_LABEL}
     return names

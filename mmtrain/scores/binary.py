@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmtrain.named_score import Score, value_or_reason, without_rows
+from mmtrain.named_score import OF_TASK, Score, value_or_reason, without_rows
 from mmtrain.scores import checks, ranking
 from mmtrain.scores.classification import f1, log_losses
 from mmtrain.scores.drawn import Counts, Values, once, share, totals
 
-NAMES = ("auc", "pr_auc", "accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity", "log_loss", "brier")
+NAMES = OF_TASK["binary"]
 
 
 def binary_scores(truth: ArrayLike, probability: ArrayLike, *, classes: tuple[str, str], threshold: float = 0.5) -> tuple[Score, ...]:

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmtrain.errors import listed
-from mmtrain.named_score import Score, value_or_reason, without_rows
+from mmtrain.named_score import OF_TASK, Score, value_or_reason, without_rows
 from mmtrain.scores import checks, ranking
 from mmtrain.scores.classification import f1, log_losses
 from mmtrain.scores.drawn import Counts, Values, by_code, mean_of_defined, once, share, totals
 
-NAMES = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc", "log_loss")
+NAMES = OF_TASK["multiclass"]
 OVER_CLASSES = ("balanced_accuracy", "macro_f1", "macro_auc")
 """Unweighted means over the classes that occur."""
 

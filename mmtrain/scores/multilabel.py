@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmtrain.errors import listed
-from mmtrain.named_score import Score, value_or_reason, without_rows
+from mmtrain.named_score import EACH_LABEL, OF_TASK, Score, value_or_reason, without_rows
 from mmtrain.scores import checks, ranking
 from mmtrain.scores.classification import f1, log_losses
 from mmtrain.scores.drawn import Counts, Values, mean_of_defined, once, share, totals
 
-EACH_LABEL = {"auc": "AUC", "pr_auc": "PR-AUC", "f1": "F1"}
-NAMES = (*(f"macro_{base}" for base in EACH_LABEL), "subset_accuracy", "hamming_loss", "log_loss")
+NAMES = OF_TASK["multilabel"]
+TITLES = {"auc": "AUC", "pr_auc": "PR-AUC", "f1": "F1"}
 
 
 def multilabel_scores(truth: ArrayLike, probabilities: ArrayLike, *, labels: Sequence[str], threshold: float = 0.5) -> tuple[Score, ...]:
@@ -32,7 +32,7 @@ def multilabel_scores(truth: ArrayLike, probabilities: ArrayLike, *, labels: Seq
         return without_rows(tuple(values))
     point = {name: float(found[0]) for name, found in values.items()}
     reasons, notes = {}, {}
-    for base, title in EACH_LABEL.items():
+    for base, title in TITLES.items():
         without = [label for label in labels if np.isnan(point[f"{base}[{label}]"])]
         reasons[f"macro_{base}"] = f"Macro {title} needs a label that has {title}; in this part none of the {len(labels)} labels has it."
         notes[f"macro_{base}"] = _without_note(without, title, of=len(labels))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmtrain.named_score import Score, value_or_reason, without_rows
+from mmtrain.named_score import OF_TASK, Score, value_or_reason, without_rows
 from mmtrain.scores import checks
 from mmtrain.scores.drawn import Counts, Values, once, share, totals
 
-NAMES = ("mae", "rmse", "r2", "median_absolute_error")
+NAMES = OF_TASK["regression"]
 
 
 def regression_scores(truth: ArrayLike, prediction: ArrayLike) -> tuple[Score, ...]:
