@@ -164,6 +164,16 @@ WRONG_VALUES = [
         "task: binary, class_weights: {int: lots}",
         "7: columns.diagnosis.class_weights.int: expected a number; found 'lots'.",
     ),
+    (
+        "patients.csv",
+        "~nosuchuser/t.csv",
+        "1: data.table: '~nosuchuser' is the home folder of no user here. Write the path in full.",
+    ),
+    (
+        "patients.csv",
+        '"t\\0.csv"',
+        "1: data.table: 't\\x00.csv' cannot be a path: no path holds the character `\\0`. Remove it.",
+    ),
     ("patients.csv", "[a.csv, b.csv]", "1: data.table: expected a path; found a list."),
     ("role: numeric", "role: [numeric]", f"4: columns.age.role: expected a text; found a list. {ROLES}"),
     # a list where a map belongs, and the reverse
@@ -796,4 +806,4 @@ def test_a_folder_is_refused(tmp_path):
 
 def test_every_table_of_mistakes_has_the_cases_it_had():
     tables = (ONE_MISTAKE, SEVERAL_PLACES, FOLLOW_UPS, OVERRIDES, WHOLE_FILES)
-    assert [len(table) for table in tables] == [124, 7, 13, 13, 12]
+    assert [len(table) for table in tables] == [126, 7, 13, 13, 12]

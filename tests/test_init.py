@@ -235,6 +235,12 @@ def test_a_given_split_is_used_unless_it_tears_groups(tmp_path, part, role):
     assert roles(found)["patient"] == "group"
 
 
+def test_groups_and_answers_that_never_meet_are_no_mistake(tmp_path):
+    patients = [f"P{i // 6}" if i % 2 else "" for i in range(N)]
+    labels = ["" if i % 2 else "red" if i % 4 else "blue" for i in range(N)]
+    assert roles(survey(write(tmp_path, table(patient=patients) | {"label": labels})))["patient"] == "group"
+
+
 def pictures(folder, names, size=(40, 30), mode="L"):
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -173,6 +173,13 @@ def test_split_by_column_takes_the_parts_given(validation):
     assert parts.names().tolist() == given
 
 
+@pytest.mark.parametrize(("validation", "test"), [(0.5, 0.5), (0.9, 0.15)])
+def test_split_by_column_takes_no_fraction_of_the_test_rows(validation, test):
+    rows = Rows(20, given=["train"] * 10 + ["test"] * 10)
+    parts = split(rows, method="column", validation=validation, test=test, seed=0)
+    assert [len(positions) for _, positions in parts.items()] == [10 - 10 * validation, 10 * validation, 10]
+
+
 def test_split_by_column_leaves_validation_empty_when_none_is_asked_for():
     parts = split(Rows(3, given=["train", "train", "test"]), method="column", validation=0.0, test=0.15, seed=0)
     assert lists(parts) == [[0, 1], [], [2]]

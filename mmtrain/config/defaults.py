@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,9 @@ def _paths(data: Any, folder: Path) -> None:
         return
     for holder, key in ((data, "table"), (data, "images"), (data.get("cache"), "folder")):
         if isinstance(holder, dict) and isinstance(holder.get(key), str):
-            holder[key] = str((folder / Path(holder[key]).expanduser()).resolve())
+            with suppress(RuntimeError, ValueError):  # what names no place, as `~nobody`, is refused by the section
+                holder[key] = str(folder / Path(holder[key]).expanduser())
+                holder[key] = str(Path(holder[key]).resolve())
 
 
 def _branches(tree: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
 from mmtrain.branches import AnyBranch
 from mmtrain.columns import AnyColumn, Column, InputColumn
@@ -27,10 +27,22 @@ UNTRIED: dict[str, Any] = {"batch_size": 32, "precision": "float32", "jit": "off
 NAME = "Names the run folder: letters, digits, `.`, `_` and `-`, beginning with a letter or a digit. Left out: the name of the file."
 
 
+def _placed(path: Path) -> Path:
+    """A path that `defaults.filled` could make absolute."""
+    if str(path).startswith("~"):
+        raise ValueError(f"{path.parts[0]!r} is the home folder of no user here. Write the path in full.")
+    if "\0" in str(path):
+        raise ValueError(f"{path.name!r} cannot be a path: no path holds the character `\\0`. Remove it.")
+    return path
+
+
+Place = Annotated[Path, AfterValidator(_placed)]
+
+
 class Cache(Section):
     """Where decoded pictures and encoded columns of large tables are kept between runs, and how much room they may take."""
 
-    folder: Path | None = Field(None, description="Left out: the user's cache folder, or $MMTRAIN_CACHE.")
+    folder: Place | None = Field(None, description="Left out: the user's cache folder, or $MMTRAIN_CACHE.")
     verify: Literal["stat", "content"] = Field(
         "stat",
         description="How a changed picture is noticed. stat: by its size and time of change; content: by its bytes, read again every time.",
@@ -48,8 +60,8 @@ class Cache(Section):
 class Data(Section):
     """Where the rows and the pictures are."""
 
-    table: Path = Field(description="CSV, TSV or Parquet file with a row per example; its path is relative to this file.")
-    images: Path | None = Field(None, description="The folder that image cells are relative to; left out: the folder of the table.")
+    table: Place = Field(description="CSV, TSV or Parquet file with a row per example; its path is relative to this file.")
+    images: Place | None = Field(None, description="The folder that image cells are relative to; left out: the folder of the table.")
     missing_values: tuple[str, ...] = Field((), description="Texts that mean 'missing', besides the empty cell.")
     allow_outside: bool = Field(False, description="Whether image cells may leave the images folder.")
     cache: Cache = Field(Cache(), description="Where decoded pictures and encoded columns are kept between runs.")

@@ -53,13 +53,14 @@ def split(rows: Rows, *, method: Method, validation: float, test: float, seed: i
     """Divide the rows; `validation` and `test` are fractions of all rows, 0 for a part that is to be empty.
 
     With the method `column`, `validation` is a fraction of the rows marked train, used where no row is marked
-    validation, and a `test` above 0 asks that some rows are marked test.
+    validation, and a `test` above 0, whatever its size, asks that some rows are marked test.
 
     Raises:
         DataError: the rows cannot be divided so.
 
     """
-    if min(validation, test) < 0 or validation + test >= 1:
+    taken = validation if method == "column" else validation + test
+    if min(validation, test) < 0 or taken >= 1:
         raise ValueError(f"validation {validation} and test {test} must be 0 or more and leave some rows to train.")
     if method == "column":
         codes = _as_given(rows, validation, test, seed)

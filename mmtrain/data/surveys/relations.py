@@ -39,7 +39,7 @@ def settle(file: TableFile, guesses: dict[str, Guess], found: dict[str, Profile]
         reason = f"{guesses[given].reason}; it tears groups of {shown(group)} apart"
         guesses[given] = replace(guesses[given], used=False, reason=reason)
     holders = pairs.get((group, target)) if group else None
-    least = min(counts.values(), default=3) if holders is None else int(holders[1].value_counts().min())
+    least = min(counts.values(), default=3) if holders is None or not len(holders) else int(holders[1].value_counts().min())
     return counts, least < 3
 
 
