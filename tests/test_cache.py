@@ -279,7 +279,18 @@ def test_size_is_read_with_and_without_a_unit(written, size):
 
 @pytest.mark.parametrize(
     ("size", "words"),
-    [(0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (1500, "2 kB"), (43_210_000, "43 MB"), (1_260_000_000, "1.3 GB"), (2e14, "200 TB")],
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1500, "2 kB"),
+        (43_210_000, "43 MB"),
+        (999_400_000, "999 MB"),
+        (999_960_000, "1.0 GB"),
+        (1_260_000_000, "1.3 GB"),
+        (99_960_000_000, "100 GB"),
+        (2e14, "200 TB"),
+    ],
 )
 def test_size_is_shown_in_few_digits(size, words):
     assert in_words(size) == words

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import sys
 import threading
 
 import keras
@@ -16,6 +17,7 @@ from mmtrain.cli import show
 from mmtrain.cli.app import run
 from mmtrain.model.assemble import assemble
 from mmtrain.training import checkpoints, device
+from mmtrain.user_code import import_code
 from mmtrain.workflows.fit import fit
 
 CONFIG = """\
@@ -406,6 +408,33 @@ def test_code_file_registers_what_the_experiment_names(mmtrain, tmp_path):
         architectures.remove("mine_of_the_cli_test")
 
 
+OWN_BRANCH = """
+from mmtrain.branches import branch
+@branch('vector')
+def mine_of_the_cli_test(inputs, specs, *, units: int = 1):
+    return inputs[0]
+"""
+
+
+def test_two_code_files_cannot_register_one_name(tmp_path):
+    first, second = tmp_path / "a" / "twice.py", tmp_path / "b" / "twice.py"
+    for file in (first, second):
+        file.parent.mkdir()
+        file.write_text(OWN_BRANCH)
+    try:
+        import_code([first])
+        import_code([first])  # the same definition once more
+        with pytest.raises(ValueError, match="is already taken by") as caught:
+            import_code([second])
+    finally:
+        architectures.remove("mine_of_the_cli_test")
+    assert str(caught.value) == (
+        "The architecture name 'mine_of_the_cli_test' is already taken by mmtrain_user_code.twice.mine_of_the_cli_test. "
+        "Register mmtrain_user_code.twice_2.mine_of_the_cli_test under another name."
+    )
+    assert "mmtrain_user_code.twice_2" not in sys.modules
+
+
 def test_paragraphs_of_a_help_are_as_wide_as_the_terminal(mmtrain, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     told = [line.strip() for line in mmtrain("pack", "--help").out.splitlines()]
@@ -673,10 +702,10 @@ def test_interrupted_training_keeps_what_it_has(endless, capsys, monkeypatch, in
         (None, "undefined"),
         (0.0, "0.000"),
         (0.5, "0.500"),
-        (0.0001234, "0.00012"),
-        (-3e-9, "−3e-09"),
+        (0.0001234, "0.000123"),
+        (-3e-9, "−3.00e-09"),
         (-0.25, "−0.250"),
-        (12345.6, "1.235e+04"),
+        (12345.6, "12,346"),
     ],
 )
 def test_a_small_number_keeps_its_significant_digits(value, shown):

@@ -296,12 +296,14 @@ def test_runs_on_other_rows_are_refused(tmp_path):
     make_run(tmp_path, "one")
     make_run(tmp_path, "second", rows=range(5, 25))
     make_run(tmp_path, "third_one", rows=range(25))
+    make_run(tmp_path, "fourth", rows=range(5))
     way = (
         "Train both with the same `split`, or score both on one table with `mmtrain evaluate RUN --data TABLE` and compare them with "
         "--part and its name."
     )
     assert refused(tmp_path, "one", "second") == f"second/1: only 15 of its 20 test rows are among the 20 of one/1. {way}"
     assert refused(tmp_path, "one", "third_one") == f"third_one/1: only 20 of its 25 test rows are among the 20 of one/1. {way}"
+    assert refused(tmp_path, "one", "fourth") == f"fourth/1: it has only 5 of the 20 test rows of one/1. {way}"
 
 
 def test_runs_on_other_answers_are_refused(tmp_path):

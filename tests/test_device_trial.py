@@ -190,7 +190,7 @@ def test_a_run_keeps_what_was_decided(blobs):
     assert [training[name] for name in ("batch_size", "precision", "jit", "steps_per_call")] == [8, "float32", "off", 1]
     assert config.load(run / "config.yaml").undecided == []  # so that going on with it tries nothing
     trial = json.loads((run / "run.json").read_text())["trial"]
-    assert trial["reasons"][0] == "batch_size 8: an epoch keeps 16 steps"
+    assert trial["reasons"][0] == "batch_size 8: it is the smallest that is tried (8)"
     assert len(trial["seconds_per_step"]) == 1
 
 
@@ -201,7 +201,7 @@ def test_a_run_keeps_what_was_decided(blobs):
     ("rows", "share", "size", "reason"),
     [
         (1000, 1.0, 32, "batch_size 32: an epoch keeps 16 steps"),  # 700 training rows: 21 steps of 32 rows, 10 of 64
-        (60, 1.0, 8, "batch_size 8: an epoch keeps 16 steps"),
+        (60, 1.0, 8, "batch_size 8: it is the smallest that is tried (8)"),
     ],
 )
 def test_batch_size_is_the_largest_that_is_sensible(tmp_path, monkeypatch, rows, share, size, reason):

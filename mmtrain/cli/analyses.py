@@ -68,9 +68,10 @@ def _subgroups(console: Console, found: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _value(main: str, found: Mapping[str, Any]) -> str:
-    from mmtrain.cli.show import number
+    from mmtrain.reports.words import shown
 
-    return number(found["scores"][main]["value"])
+    value = found["scores"][main]["value"]
+    return "undefined" if value is None else shown(main, value)
 
 
 def _table(console: Console, head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> None:

@@ -99,11 +99,11 @@ def note(text: str, *, quiet: bool = False) -> None:
 
 def number(value: float | None) -> str:
     """Three digits after the point; of what would be 0.000 or is 1000 and more, significant digits; an undefined score in words."""
+    from mmtrain.reports.words import decimals, significant
+
     if value is None:
         return "undefined"
-    if value and abs(value) < 0.0005:
-        return signed(f"{value:.2g}")
-    return signed(f"{value:.3f}" if abs(value) < 1000 else f"{value:.4g}")
+    return decimals(value) if not value or 0.0005 <= abs(value) < 999.9995 else significant(value)
 
 
 def shown(value: float) -> str:

@@ -36,7 +36,7 @@ Size = Annotated[int, BeforeValidator(in_bytes), Field(ge=0), WithJsonSchema({"t
 def in_words(size: float) -> str:
     """`1.2 GB`, `350 MB`, `12 bytes`: three digits at most from a kilobyte on."""
     for step, name in _STEPS:
-        if size >= step:
-            share = size / step
-            return f"{share:.1f} {name}" if share < 100 and step > 10**6 else f"{share:.0f} {name}"
+        share = size / step
+        if share >= 0.9995:  # of the unit below, it would be rounded to 1000
+            return f"{share:.1f} {name}" if share < 99.95 and step > 10**6 else f"{share:.0f} {name}"
     return f"{size:.0f} byte{'' if size == 1 else 's'}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -89,7 +88,7 @@ def significant(value: float) -> str:
     """Three digits that count, and every digit before the point: `0.0123`, `1.23`, `12,346`."""
     if value == 0:
         return "0"
-    size = math.floor(math.log10(abs(value)))
+    size = int(f"{value:.2e}".partition("e")[2])  # of the rounded value: 9.999 is 10.0
     if not -5 < size < 15:
         return signed(f"{value:.2e}")
     return signed(f"{value:,.{max(0, 2 - size)}f}")

@@ -51,8 +51,14 @@ def largest(experiment: Experiment, fitted: Fitted, arrays: Arrays, rows: Array)
     if not fits:
         fix = "Lower the size of pictures or the widths of the network."
         raise RunError(Problem(experiment.name, f"the memory is not enough for a batch of {SMALLEST} rows.", fix))
-    reason = why or (f"it is the largest that is tried ({LARGEST})" if fits == LARGEST else f"an epoch keeps {LEAST_STEPS} steps")
-    return fits, f"batch_size {fits}: {reason}"
+    return fits, f"batch_size {fits}: {why or _reason(fits, len(rows))}"
+
+
+def _reason(fits: int, rows: int) -> str:
+    """Why not more, where memory is not short."""
+    if fits == LARGEST:
+        return f"it is the largest that is tried ({LARGEST})"
+    return f"an epoch keeps {LEAST_STEPS} steps" if rows >= fits * LEAST_STEPS else f"it is the smallest that is tried ({SMALLEST})"
 
 
 def _power_of_two(number: int) -> int:

@@ -163,6 +163,8 @@ def _same_rows(first: Scored, other: Scored, *, by_id: bool, part: str) -> Score
     shared = int(mine.isin(theirs).sum())
     if len(mine) != len(theirs) or shared < len(mine):
         what = f"only {shared:,} of its {len(mine):,} {part} rows are among the {len(theirs):,} of {first.run}."
+        if shared == len(mine):
+            what = f"it has only {shared:,} of the {len(theirs):,} {part} rows of {first.run}."
         fix = (
             "Train both with the same `split`, or score both on one table with `mmtrain evaluate RUN --data TABLE` "
             "and compare them with --part and its name."
