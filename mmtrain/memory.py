@@ -72,7 +72,7 @@ class _PeakMemory:
             return
 
     def bytes(self) -> int:
-        """The peak."""
+        """The peak; outside Linux since the process began, whatever was restarted."""
         since_begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
         return int(_stated(Path("/proc/self/status"), "VmHWM:", since_begin)) * 1024
 

@@ -6,27 +6,25 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mmtrain.config import Experiment
-from mmtrain.data.encode import Fitted, free_names
-from mmtrain.model.assemble import Network
+from mmtrain.data.encode import Fitted
+from mmtrain.model.assemble import Network, names_of_layers
 
 
 def outline(network: Network, experiment: Experiment, fitted: Fitted) -> dict[str, Any]:
     """`branches` with their `inputs`, the `fusion`, and the `targets`; each gives a vector of `width` numbers."""
-    taken = [tensor.name for tensor in network.core.inputs]
+    names = names_of_layers(experiment, fitted)
     learned = network.parameters()
 
     def part(name: str) -> dict[str, int]:
         return {"width": int(network.core.get_layer(name).output.shape[-1]), "parameters": learned.get(name, 0)}
 
-    branches = free_names(experiment.branches, "branch_", taken)
-    targets = free_names(fitted.targets, "target_", taken)
     return {
         "branches": [
-            {"name": key, "architecture": branch.architecture, "inputs": _inputs(branch.columns, fitted), **part(branches[key])}
+            {"name": key, "architecture": branch.architecture, "inputs": _inputs(branch.columns, fitted), **part(names.branches[key])}
             for key, branch in experiment.branches.items()
         ],
-        "fusion": {"method": experiment.fusion.method, **part(free_names(["fusion"], "", taken)["fusion"])},
-        "targets": [{"name": key, "task": target.task, **part(targets[key])} for key, target in fitted.targets.items()],
+        "fusion": {"method": experiment.fusion.method, **part(names.fusion)},
+        "targets": [{"name": key, "task": target.task, **part(names.heads[key])} for key, target in fitted.targets.items()],
     }
 
 

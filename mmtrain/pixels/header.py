@@ -36,6 +36,7 @@ def open_container(container: Container) -> ImageFile:
     """The container as Pillow sees it, header only.
 
     The reader of the format is called by name: `Image.open` would try others, and warns about size and about JPEG extensions.
+    From the first call on, Pillow's own limit to sizes is lifted in the whole process: it has no other.
 
     Raises:
         UnreadableImage: Pillow does not take it.
@@ -43,7 +44,7 @@ def open_container(container: Container) -> ImageFile:
     """
     from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-    # Sizes are checked in `read` against the user's own limit; Pillow's is one for the whole process.
+    # Sizes are checked in `read` against the user's own limit. Restored after each call, it would come and go in other threads.
     Image.MAX_IMAGE_PIXELS = None
     readers: dict[str, type[ImageFile]] = {
         "JPEG": JpegImagePlugin.JpegImageFile,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
@@ -19,9 +17,6 @@ from mmtrain.data.findings.telling_texts import telling_texts
 from mmtrain.data.findings.words import Words, words_of
 from mmtrain.data.surveys.guess import shown
 from mmtrain.errors import counted
-
-if TYPE_CHECKING:
-    pass
 
 MUCH = 0.3
 """The share of texts that are all the same from which the column says little."""
