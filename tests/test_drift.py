@@ -155,6 +155,22 @@ def test_statistics_are_those_of_training_rows_only(tmp_path, tensorflow):
     assert Statistics.model_validate(json.loads(written)).columns == learned
 
 
+def test_every_training_row_is_counted_though_only_some_pictures_are_looked_at(tmp_path, tensorflow):
+    paint(tmp_path / "a.png", 51)
+    write_table(tmp_path / "table.csv", [{"scan": "" if row % 75 == 0 else "a.png", "y": row % 2} for row in range(1500)])
+    experiment = write_experiment(
+        tmp_path / "e.yaml",
+        """
+        columns:
+          scan: {role: image, size: [8, 8], missing: mask}
+          y: {role: target, task: binary}
+        """,
+    )
+    found = ready(experiment)
+    scan = statistics.learn(found.experiment, found.fitted, found.data.table, found.arrays, np.arange(1500)).columns["scan"]
+    assert (scan.rows, scan.missing, scan.brightness) == (1480, 20, pytest.approx(0.2))
+
+
 def test_moments_of_pieces_are_those_of_the_whole():
     values = np.random.default_rng(0).normal(1e6, 1, 1000)
     moments = Moments()

@@ -65,7 +65,7 @@ class CodeStatistics(Section):
 
 
 class ImageStatistics(Section):
-    """Pictures; brightness is 0 for black and 1 for white, the mean of each picture's pixels."""
+    """Pictures; brightness is 0 for black and 1 for white, the mean of each picture's pixels, and may be that of some pictures."""
 
     kind: Literal["image"] = "image"
     rows: int
@@ -163,16 +163,20 @@ class PictureTally:
 
     def __init__(self, levels: int) -> None:
         self._levels = levels
-        self._missing = 0
+        self._rows = self._missing = 0
         self._brightness = Moments()
         self._headers = self._deep = 0
 
-    def add(self, pixels: Array, present: Array, files: Iterable[ImageFile]) -> None:
+    def count(self, present: Array) -> None:
+        """Rows with and without a picture, (rows, 1)."""
+        seen = int((present > 0).sum())
+        self._rows += seen
+        self._missing += len(present) - seen
+
+    def look(self, pixels: Array, present: Array, files: Iterable[ImageFile]) -> None:
         """One piece: (rows, height, width, channels), (rows, 1), and its files."""
-        seen = present[:, 0] > 0
-        self._missing += int((~seen).sum())
         means = pixels[:, ::STRIDE, ::STRIDE].mean(axis=(1, 2, 3), dtype=np.float64)
-        self._brightness.add(means[seen] / self._levels)
+        self._brightness.add(means[present[:, 0] > 0] / self._levels)
         if self._levels > 255:
             self._look_at(files)
 
@@ -190,7 +194,7 @@ class PictureTally:
         """Of everything so far."""
         brightness = self._brightness
         return ImageStatistics(
-            rows=brightness.count,
+            rows=self._rows,
             missing=self._missing,
             brightness=brightness.mean,
             deviation=brightness.deviation,
@@ -230,11 +234,13 @@ def learn(experiment: Experiment, fitted: Fitted, table: Table, arrays: Arrays, 
             for start in range(0, len(rows), PIECE):
                 tally.add(values[rows[start : start + PIECE]])
         elif isinstance(tally, PictureTally) and isinstance(values, ImageStore):
-            some = np.random.default_rng(0).permutation(rows)[:PICTURES]
+            present = values.present(rows)
+            tally.count(present)
+            some = np.random.default_rng(0).permutation(rows[present[:, 0] > 0])[:PICTURES]
             files = _files(experiment, table.cells(header, some))
             for start in range(0, len(some), 50):
                 own = some[start : start + 50]
-                tally.add(values.take(own), values.present(own), files[start : start + 50])
+                tally.look(values.take(own), values.present(own), files[start : start + 50])
     return Statistics(columns={key: tally.statistics() for key, tally in found.items()})
 
 

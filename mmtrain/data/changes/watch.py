@@ -49,7 +49,9 @@ class Watch:
                 self._see_words(key, piece)
                 self._outside[key] += _outside(piece.raw[key], self._learned[key])
             elif isinstance(tally, PictureTally):
-                tally.add(piece.inputs[key], piece.inputs[f"{key}_present"], piece.files[key])
+                present = piece.inputs[f"{key}_present"]
+                tally.count(present)
+                tally.look(piece.inputs[key], present, piece.files[key])
             else:
                 tally.add(piece.inputs[key])
                 if key in self._of_numbers:
