@@ -271,6 +271,33 @@ def test_labels_in_columns_of_their_own_are_counted_one_by_one(tmp_path):
     assert [(one.header, one.classes) for one in found.columns[1:]] == [("cat", {"cat": 20}), ("dog", {"dog": 10})]
 
 
+@pytest.mark.parametrize(
+    ("monitor", "problem"),
+    [
+        ("validation_y_auc[beech]", "no training row has the label 'beech'. Did you mean 'beach'?"),
+        ("validation_y_f1[pond]", "no training row has the label 'pond'. Their labels are beach and lake."),
+        ("validation_y_f1[lake]", None),
+    ],
+)
+def test_a_label_to_watch_has_to_be_one_of_training_rows(tmp_path, monitor, problem):
+    """The label `pond` is one of test rows only."""
+    parts = ["train", "train", "validation", "test"]
+    write(tmp_path, {"x": [1.5, 2.5, 3.5, 4.5], "z": [1, 2, 3, 4], "tags": ["lake;beach", "beach", "lake", "pond"], "part": parts})
+    path = tmp_path / "t.yaml"
+    path.write_text(
+        "data: {table: t.csv}\n"
+        "columns:\n"
+        "  z: {role: target, task: regression}\n"
+        "  y: {role: target, task: multilabel, column: tags}\n"
+        "  x: {role: numeric}\n"
+        "  part: {role: split}\n"
+        "split: {method: column}\n"
+        f"training: {{early_stopping: {{monitor: '{monitor}'}}}}\n"
+    )
+    told = [str(one) for one in inspect_experiment(path).problems]
+    assert told == ([f"t.yaml:8: training.early_stopping.monitor: {problem}"] if problem else [])
+
+
 def test_a_wrong_experiment_file_stops_it(tmp_path):
     with pytest.raises(ConfigError):
         inspect_experiment(study(tmp_path), overrides=["columns.age.role=numbre"])

@@ -508,6 +508,17 @@ def test_undefined_monitor_is_said_once_and_the_last_weights_are_kept(tmp_path):
     assert json.loads((run / "checkpoints" / "best" / "position.json").read_text())["position"]["epoch"] == 2
 
 
+def test_a_monitor_that_no_epoch_has_ends_the_training(tmp_path):
+    two_blobs(tmp_path)
+    path = write_experiment(tmp_path / "e.yaml", "columns: {x: {role: numeric}, y: {role: target, task: multilabel}}")
+    with pytest.raises(RunError) as refused:
+        trained(path, tmp_path / "runs", ['training.early_stopping.monitor="validation_auc[hihg]"', "training.epochs=1"])
+    assert str(refused.value) == (
+        f"{tmp_path}/runs/loop/1: training.early_stopping.monitor: no epoch has a score 'validation_auc[hihg]'. "
+        "Did you mean 'validation_auc[high]'?"
+    )
+
+
 def test_validation_rows_of_a_class_that_training_lacks_are_left_out(tmp_path):
     rows = [{"x": row, "y": "ab"[row % 2], "part": ("train", "train", "validation")[row % 3]} for row in range(24)]
     rows[2]["y"] = rows[5]["y"] = "rare"

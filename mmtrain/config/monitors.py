@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from mmtrain.config.experiment import EarlyStopping
 from mmtrain.config.source import Finding, Location
@@ -23,8 +24,14 @@ def monitored(targets: dict[str, Target]) -> dict[str, str]:
         names |= {f"{part}_{infix}loss": "loss" for part in ("validation", "train")}
         names |= {f"validation_{infix}{score}": score for score in OF_TASK.get(target.task, tuple(HIGHER_IS_BETTER))}
         if isinstance(target, MultilabelTarget):
-            names |= {f"validation_{infix}{score}[LABEL]": score for score in EACH_LABEL}
+            names |= {f"{name}[LABEL]": score for name, score in _of_each_label(key, targets).items()}
     return names
+
+
+def _of_each_label(key: str, targets: dict[str, Target]) -> dict[str, str]:
+    """The names of the scores of one label, without the label, and the scores."""
+    infix = f"{key}_" if len(targets) > 1 else ""
+    return {f"validation_{infix}{score}": score for score in EACH_LABEL}
 
 
 def direction_of(monitor: str) -> str:
@@ -78,9 +85,24 @@ def _nearest(monitor: str, known: dict[str, str]) -> str:
 
 
 def _general(monitor: str, targets: dict[str, Target]) -> str:
-    """`validation_auc[LABEL]` for `validation_auc[beach]`; a label is checked where the file lists the labels."""
-    score, bracket, label = monitor.partition("[")
-    if not bracket or not label.endswith("]"):
+    """`validation_auc[LABEL]` for `validation_auc[beach]`; here a label is checked where the file lists the labels."""
+    found = label_of(monitor, targets)
+    if found is None or found.label not in (found.target.labels or [found.label]):
         return monitor
-    listed_labels = {name for target in targets.values() if isinstance(target, MultilabelTarget) for name in target.labels}
-    return f"{score}[LABEL]" if not listed_labels or label[:-1] in listed_labels else monitor
+    return f"{monitor.partition('[')[0]}[LABEL]"
+
+
+class LabelOf(NamedTuple):
+    """A label that a monitor names, and the target that should have it."""
+
+    target: MultilabelTarget
+    label: str
+
+
+def label_of(monitor: str, targets: dict[str, Target]) -> LabelOf | None:
+    """Whose label `validation_auc[beach]` names; None where the monitor is not the score of one label."""
+    score, _, label = monitor.removesuffix("]").partition("[")
+    for key, target in targets.items():
+        if isinstance(target, MultilabelTarget) and f"{score}[{label}]" == monitor and score in _of_each_label(key, targets):
+            return LabelOf(target, label)
+    return None

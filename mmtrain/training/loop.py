@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 
+from mmtrain.errors import Problem, RunError, did_you_mean, listed
 from mmtrain.model.enough_memory import enough_for_steps
 from mmtrain.runs import Run
 from mmtrain.training import checkpoints
@@ -106,7 +107,7 @@ class _Loop:
         except Interrupted:  # all steps are done, but the validation
             self.checkpoint("last", epoch - 1, tally)
             raise
-        monitored = scores.get(self.training.early_stopping.monitor)
+        monitored = self.monitored(scores)
         is_best = self.stopping.epoch_ended(epoch, monitored)
         self.rate.epoch_ended(monitored)
         if is_best:
@@ -117,6 +118,14 @@ class _Loop:
             self.checkpoint_best(epoch)
         seconds = time.perf_counter() - begun
         self.watch(EpochEnded(epoch, scores, learning_rate, seconds, rows_per_second, is_best, self.stopping.best_epoch))
+
+    def monitored(self, scores: dict[str, float | None]) -> float | None:
+        """None where it is undefined. Raises RunError where there is no such score: only users' own tasks come so far."""
+        monitor = self.training.early_stopping.monitor
+        if monitor not in scores:
+            hint = did_you_mean(monitor, scores) or f"There are {listed(list(scores))}."
+            raise RunError(Problem(str(self.run.folder), f"training.early_stopping.monitor: no epoch has a score {monitor!r}.", hint))
+        return scores[monitor]
 
     def train_epoch(self, epoch: int, interruption: Interruption) -> Tally:
         """All steps of an epoch. Raises RunError when a loss is not finite, Interrupted."""

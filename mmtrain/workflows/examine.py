@@ -25,7 +25,7 @@ from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.targets import Target
 from mmtrain.workflows.divisions import check_divisions
 from mmtrain.workflows.packages import check_packages
-from mmtrain.workflows.prepare import Prepared, check_class_weights, check_parts, split_rows
+from mmtrain.workflows.prepare import Prepared, check_class_weights, check_monitor, check_parts, split_rows
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,8 @@ def _divide(
         return None, ()
     try:
         check_parts(experiment, table, parts)
-    except DataError as error:
+        check_monitor(experiment, table, parts, origin)
+    except (ConfigError, DataError) as error:
         errors.append(error)
     return parts, summarise(experiment, table, parts)
 

@@ -15,7 +15,7 @@ from mmtrain.columns import Column, Group, Id, Split, Weight
 from mmtrain.columns.base import shared_names
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import fewest_units
-from mmtrain.config.monitors import is_weighted_loss
+from mmtrain.config.monitors import is_weighted_loss, label_of
 from mmtrain.config.source import Origin
 from mmtrain.data.manifest import MANIFEST
 from mmtrain.data.pictures.decode import Progress
@@ -212,6 +212,18 @@ def _unknown_classes(weights: Any, names: list[str], location: tuple[str, ...], 
         )
         for name in unknown
     ]
+
+
+def check_monitor(experiment: Experiment, table: Table, parts: Parts, origin: Origin) -> None:
+    """The label whose score is watched is one of training rows. Raises ConfigError, with the line of the file."""
+    found = label_of(experiment.training.early_stopping.monitor, experiment.targets)
+    if found is None:
+        return
+    names = found.target.answers({header: table.cells(header, parts.train) for header in found.target.reads()})
+    if found.label not in names:
+        where = origin.place("training", "early_stopping", "monitor")
+        hint = did_you_mean(found.label, names) or f"Their labels are {listed(names)}."
+        raise ConfigError(Problem(where, f"no training row has the label {found.label!r}.", hint))
 
 
 def check_callbacks(experiment: Experiment, path: Path, overrides: Iterable[str]) -> None:
