@@ -267,16 +267,19 @@ def test_what_of_a_branch_alone_is_packed(name, packed):
 # What is not there
 
 
-def test_a_single_branch_is_the_model_and_texts_are_not_boosted(tmp_path):
-    two_blobs(tmp_path, 40, note=lambda row: f"word{row % 3}")
-    tree = "columns: {note: {role: text}, y: {role: target, task: binary}}\ntraining: {epochs: 1}\n"
+def test_a_single_branch_is_the_model_and_an_empty_column_is_not_boosted(tmp_path):
+    """Its only numbers are in validation rows."""
+    part = {row: "validation" if row < 6 else "test" if row < 12 else "train" for row in range(40)}
+    two_blobs(tmp_path, 40, part=part.get, gap=lambda row: row if row < 6 else "")
+    tree = "columns: {gap: {role: numeric}, y: {role: target, task: binary}, part: {role: split}}\nsplit: {method: column}\n"
+    tree += "training: {epochs: 1}\n"
     asked = "evaluation: {baselines: [single_branch, gradient_boosting]}"
     run = fit(write_experiment(tmp_path / "a.yaml", f"{tree}{asked}"), output=tmp_path / "runs").run
     result = evaluate(str(run.folder)).results["y"]
     assert [one.label for one in result.baselines] == ["majority"]
     assert result.baseline_notes == (
-        "The model has one branch only, note: alone it is the model itself.",
-        "gradient boosting has no scores: it reads numbers and categories, and this experiment has none among its inputs.",
+        "The model has one branch only, table: alone it is the model itself.",
+        "gradient boosting has no scores: it reads numbers and categories, and training rows have none.",
     )
     assert run.read_json("metrics.json")["test"]["y"]["baseline_notes"] == list(result.baseline_notes)
 
@@ -356,7 +359,8 @@ def test_a_branch_alone_learns_from_training_rows_only(ground, tmp_path):
 
 
 def boosted(ground, rows):
-    return Boosted(ground.fitted, ground.arrays, ground.parts, seed=0).predict(ground.arrays, rows)["y"].tolist()
+    features = FeatureMatrix(ground.fitted, ground.arrays, ground.parts.train)
+    return Boosted(ground.fitted, ground.arrays, ground.parts, features, seed=0).predict(ground.arrays, rows)["y"].tolist()
 
 
 def test_gradient_boosting_learns_from_training_rows_only(ground, monkeypatch):
@@ -373,15 +377,17 @@ def test_gradient_boosting_learns_from_training_rows_only(ground, monkeypatch):
 # Gradient boosting
 
 
-def test_missing_cells_are_nan_and_rare_categories_share_a_number(tmp_path, monkeypatch):
+def test_features_are_numbers_with_nan_for_missing_and_one_for_all_rare_categories(tmp_path, monkeypatch):
     monkeypatch.setattr(gradient_boosting, "MOST_CATEGORIES", 2)
     cells = [("1", "a"), ("", "a"), ("3", "b"), ("5", ""), ("5", "b"), ("5", "a"), ("5", "c"), ("5", "d")]
-    table = [{"x": x, "m": x, "city": city, "y": ("no", "yes")[row % 2]} for row, (x, city) in enumerate(cells)]
+    table = [{"x": x, "m": x, "gap": "" if row else 1, "note": "a word", "city": city, "y": ("no", "yes")[row % 2]} for row, (x, city) in enumerate(cells)]
     write_table(tmp_path / "table.csv", table)
     columns = "x: {role: numeric, normalize: none}, m: {role: numeric, normalize: none, missing: mask}, city: {role: categorical}"
+    columns += ", gap: {role: numeric}, note: {role: text}"
     made = ready(write_experiment(tmp_path / "a.yaml", f"columns: {{{columns}, y: {{role: target, task: binary}}}}\nsplit: {{test: 0}}"))
     every = np.arange(8)
-    read = FeatureMatrix(made.fitted.columns, made.arrays, every)
+    read = FeatureMatrix(made.fitted, made.arrays, every[1:])
+    assert list(read.columns) == ["x", "m", "city"]
     assert read.categorical == [False, False, True]
     nan = np.nan
     expected = [[1, 1, 0], [nan, nan, 0], [3, 3, 1], [5, 5, nan], [5, 5, 1], [5, 5, 0], [5, 5, 2], [5, 5, 2]]
@@ -405,7 +411,8 @@ def every_task(tmp_path_factory):
     made = ready(write_experiment(folder / "a.yaml", f"columns: {{x: {{role: numeric}}, kind: {{role: categorical}}, {columns}}}"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gradient_boosting, "MOST_ROUNDS", 60)
-        twice = [Boosted(made.fitted, made.arrays, made.parts, seed=0).predict(made.arrays, made.parts.test) for _ in range(2)]
+        features = FeatureMatrix(made.fitted, made.arrays, made.parts.train)
+        twice = [Boosted(made.fitted, made.arrays, made.parts, features, seed=0).predict(made.arrays, made.parts.test) for _ in range(2)]
     return made, twice
 
 

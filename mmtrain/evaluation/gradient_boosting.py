@@ -38,11 +38,6 @@ Model = Callable[[Array], Array]
 """From cells to predictions."""
 
 
-def usable(fitted: Fitted) -> list[str]:
-    """The columns it can read: numbers, categories and whatever else is encoded as such."""
-    return [key for key, column in fitted.columns.items() if column.spec.kind in ("vector", "index")]
-
-
 class Examples(NamedTuple):
     """Rows to fit on, or to stop by."""
 
@@ -54,11 +49,10 @@ class Examples(NamedTuple):
 class Boosted:
     """One model per target, or per label of a target with labels."""
 
-    def __init__(self, fitted: Fitted, arrays: Arrays, parts: Parts, *, seed: int) -> None:
-        self.columns = usable(fitted)
-        self.cells = FeatureMatrix({key: fitted.columns[key] for key in self.columns}, arrays, parts.train)
+    def __init__(self, fitted: Fitted, arrays: Arrays, parts: Parts, features: FeatureMatrix, *, seed: int) -> None:
+        self.features = features
         self.seed = seed
-        cells = {part: self.cells.read(arrays, parts[part]) for part in ("train", "validation")}
+        cells = {part: features.read(arrays, parts[part]) for part in ("train", "validation")}
         self.models = {}
         for key, target in fitted.targets.items():
             of_parts = []
@@ -70,7 +64,7 @@ class Boosted:
 
     def predict(self, arrays: Arrays, rows: Array) -> dict[str, Array]:
         """Predictions of `rows`, in their order, per target, shaped as the network's."""
-        cells = self.cells.read(arrays, rows)
+        cells = self.features.read(arrays, rows)
         return {key: model(cells) for key, model in self.models.items()}
 
     def _fitted(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
@@ -118,7 +112,7 @@ class Boosted:
             "max_iter": max(1, min(most, MOST_TREES // trees)),
             "early_stopping": bool(len(validation.truth)),
             "n_iter_no_change": PATIENCE,
-            "categorical_features": self.cells.categorical,
+            "categorical_features": self.features.categorical,
             "random_state": self.seed,
         }
 
@@ -139,29 +133,33 @@ def _fit(model: Any, train: Examples, validation: Examples) -> None:
 
 
 class FeatureMatrix:
-    """Encoded columns side by side, float64, NaN where a cell is missing."""
+    """Encoded columns side by side, float64, NaN where a cell is missing: numbers, categories and whatever else is encoded as such.
 
-    def __init__(self, columns: Mapping[str, FittedColumn], arrays: Arrays, train: Array) -> None:
-        self.columns = columns
+    A column that no training row has a cell of is left out: the histograms have no edges without a number.
+    """
+
+    def __init__(self, fitted: Fitted, arrays: Arrays, train: Array) -> None:
+        columns = {key: column for key, column in fitted.columns.items() if column.spec.kind in ("vector", "index")}
         codes = arrays.of([key for key, column in columns.items() if column.spec.kind == "index"]).take(train)
         self.ranks = {
             key: _ranks(np.bincount(codes[key][:, 0], minlength=column.spec.size)) for key, column in columns.items() if key in codes
         }
+        self.columns = {key: column for key, column in columns.items() if not np.isnan(self._cells(key, column, arrays, train)).all()}
 
     def read(self, arrays: Arrays, rows: Array) -> Array:
         """(rows, features)."""
-        batch = arrays.of(self.columns).take(rows)
-        return np.concatenate([self._features(key, batch[key], batch[f"{key}_present"] > 0) for key in self.columns], axis=1)
+        return np.concatenate([self._cells(key, column, arrays, rows) for key, column in self.columns.items()], axis=1)
 
     @property
     def categorical(self) -> list[bool]:
         """Whether each feature is a category."""
         return [key in self.ranks for key, column in self.columns.items() for _ in range(_width(column))]
 
-    def _features(self, key: str, codes: Array, present: Array) -> Array:
+    def _cells(self, key: str, column: FittedColumn, arrays: Arrays, rows: Array) -> Array:
+        codes, present = arrays.column(key, rows), arrays.present[key][rows] > 0
         if key in self.ranks:
             return np.where(present, self.ranks[key][codes], np.nan)
-        values, column = codes.astype(np.float64), self.columns[key]
+        values = codes.astype(np.float64)
         if isinstance(column, FittedNumeric) and column.indicator:
             values, present = values[:, :1], present & (values[:, 1:] == 0)
         return np.where(present, values, np.nan)

@@ -106,20 +106,21 @@ def _boosted(subject: Subject, home: Home) -> Iterator[BaselinePredictions | str
 
     if "gradient_boosting" not in subject.section.baselines:
         return
-    columns = gradient_boosting.usable(subject.fitted)
-    if not columns:
-        yield "gradient boosting has no scores: it reads numbers and categories, and this experiment has none among its inputs."
-        return
     try:
         ground = home.ground
     except DataError as error:
         yield f"gradient boosting has no scores, as it is fitted anew every time: {error.problems[0].what}"
         return
+    features = gradient_boosting.FeatureMatrix(ground.fitted, ground.arrays, ground.parts.train)
+    if not features.columns:
+        yield "gradient boosting has no scores: it reads numbers and categories, and training rows have none."
+        return
     home.say("Fitting the baseline gradient boosting.")
-    boosted = gradient_boosting.Boosted(ground.fitted, ground.arrays, ground.parts, seed=subject.section.seed)
+    boosted = gradient_boosting.Boosted(ground.fitted, ground.arrays, ground.parts, features, seed=subject.section.seed)
     targets = _decided(ground, boosted.predict(ground.arrays, ground.parts.validation))
     predictions = boosted.predict(subject.arrays, subject.rows)
-    yield BaselinePredictions("gradient_boosting", "gradient boosting", f"gradient boosting on {listed(columns)}", targets, predictions)
+    told = f"gradient boosting on {listed(list(features.columns))}"
+    yield BaselinePredictions("gradient_boosting", "gradient boosting", told, targets, predictions)
 
 
 def _decided(ground: Ground, validation: Mapping[str, Array]) -> dict[str, FittedTarget]:
