@@ -2,6 +2,8 @@
 
 import html
 import json
+import os
+import platform
 import shutil
 import sys
 from dataclasses import replace
@@ -28,6 +30,7 @@ from mmtrain.reports.baselines import sentences
 from mmtrain.reports.contents import Judged
 from mmtrain.runs import Run
 from mmtrain.targets.binary import FittedBinary
+from mmtrain.training.lock import held
 from mmtrain.workflows.check import check
 from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 from mmtrain.workflows.fit import fit
@@ -177,7 +180,7 @@ def test_a_branch_alone_waits_as_long_as_the_model_but_has_none_of_its_callbacks
 
 
 def test_branches_of_a_training_that_was_cut_off_get_no_more_epochs_than_it_had(tmp_path):
-    """At the rates of all epochs, which are 2: the first epoch of a schedule is not its last."""
+    """At the rates of all epochs, which are 2: the first epoch of a schedule is not its last. While they are trained, others do without."""
     two_blobs(tmp_path, 40, z=lambda row: row % 3)
     tree = "columns: {x: {role: numeric}, z: {role: numeric}, y: {role: target, task: binary}}\n"
     tree += "branches: {x: {columns: [x]}, z: {columns: [z]}}\nevaluation: {baselines: [single_branch], draws: 100, permutations: 0}\n"
@@ -186,6 +189,11 @@ def test_branches_of_a_training_that_was_cut_off_get_no_more_epochs_than_it_had(
     whole = lines(run / "metrics.jsonl")
     run.write_text("metrics.jsonl", json.dumps(whole[0]) + "\n")
     run.update(state="interrupted")
+    (run / "baselines").mkdir()
+    with held(Run(run / "baselines")):
+        _, *busy = evaluate(str(run.folder)).results["y"].baseline_notes
+    who = f"process {os.getpid()} on {platform.node()}"
+    assert busy == [f"{name} alone has no scores: the run is being trained by {who}." for name in "xz"]
     said = []
     result = evaluate(str(run.folder), say=said.append).results["y"]
     assert [line for line in said if line.startswith("Training")] == [f"Training the baseline {name} alone: epoch 1 of 1" for name in "xz"]
@@ -380,7 +388,8 @@ def test_gradient_boosting_learns_from_training_rows_only(ground, monkeypatch):
 def test_features_are_numbers_with_nan_for_missing_and_one_for_all_rare_categories(tmp_path, monkeypatch):
     monkeypatch.setattr(gradient_boosting, "MOST_CATEGORIES", 2)
     cells = [("1", "a"), ("", "a"), ("3", "b"), ("5", ""), ("5", "b"), ("5", "a"), ("5", "c"), ("5", "d")]
-    table = [{"x": x, "m": x, "gap": "" if row else 1, "note": "a word", "city": city, "y": ("no", "yes")[row % 2]} for row, (x, city) in enumerate(cells)]
+    table = [{"x": x, "m": x, "gap": "", "note": "a word", "city": city, "y": row % 2} for row, (x, city) in enumerate(cells)]
+    table[0]["gap"] = "1"
     write_table(tmp_path / "table.csv", table)
     columns = "x: {role: numeric, normalize: none}, m: {role: numeric, normalize: none, missing: mask}, city: {role: categorical}"
     columns += ", gap: {role: numeric}, note: {role: text}"

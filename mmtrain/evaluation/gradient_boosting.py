@@ -8,7 +8,7 @@ This module alone may import scikit-learn, which comes with `mmtrain[baselines]`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np

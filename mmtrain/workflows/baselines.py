@@ -11,7 +11,7 @@ from mmtrain.data import encode
 from mmtrain.data.encode import Array, Arrays
 from mmtrain.data.pictures.store import Progress, Say
 from mmtrain.data.splits.parts import read_split
-from mmtrain.errors import DataError, RunError, listed
+from mmtrain.errors import DataError, MmtrainError, listed
 from mmtrain.evaluation.answered import Answered
 from mmtrain.evaluation.baselines import BaselinePredictions, blind
 from mmtrain.evaluation.decisions import Decisions, decide
@@ -83,12 +83,12 @@ def _alone(subject: Subject, home: Home) -> Iterator[BaselinePredictions | str]:
     for branch in branches:
         try:
             yield _of_branch(branch, subject, home, most)
-        except (DataError, RunError) as error:  # the model can be judged all the same; without a path, which a packed run must not tell
+        except MmtrainError as error:  # the model can be judged all the same; without a path, which a packed run must not tell
             yield f"{branch} alone has no scores: {error.problems[0].what}"
 
 
 def _of_branch(branch: str, subject: Subject, home: Home, most: int | None) -> BaselinePredictions:
-    """By the branch as it is kept, or trained now for as many epochs at `most`. Raises DataError, RunError."""
+    """By the branch as it is kept, or trained now for as many epochs at `most`. Raises MmtrainError."""
     from mmtrain.model import saved
 
     run = kept(folders(subject.run, subject.experiment)[branch], branch, most) or train_alone(
