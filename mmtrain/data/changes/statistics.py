@@ -5,6 +5,7 @@ Both times by the same tallies, in one pass and in memory that does not grow wit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -86,10 +87,11 @@ class Statistics(Section):
 
 
 class Moments:
-    """Mean and standard deviation of numbers that come in pieces (Chan, Golub and LeVeque 1979)."""
+    """Mean, standard deviation and range of numbers that come in pieces (Chan, Golub and LeVeque 1979)."""
 
     def __init__(self) -> None:
         self.count = 0
+        self.minimum, self.maximum = math.inf, -math.inf
         self.mean = 0.0
         self._squares = 0.0
 
@@ -102,11 +104,12 @@ class Moments:
         self._squares += float(np.square(values - mean).sum()) + shift * shift * self.count * len(values) / total
         self.mean += shift * len(values) / total
         self.count = total
+        self.minimum, self.maximum = min(self.minimum, float(values.min())), max(self.maximum, float(values.max()))
 
     @property
     def deviation(self) -> float:
-        """Of all numbers so far; 0 without any."""
-        return float(np.sqrt(self._squares / self.count)) if self.count else 0.0
+        """Of all numbers so far; 0 without any, and of equal ones, beside which rounding may set their mean."""
+        return float(np.sqrt(self._squares / self.count)) if self.minimum < self.maximum else 0.0
 
 
 class NumberTally:
@@ -128,15 +131,14 @@ class NumberTally:
     def statistics(self) -> NumericStatistics:
         """Of everything so far."""
         first, middle, third = self._spread.quantiles((0.25, 0.5, 0.75)) or (0.0, 0.0, 0.0)
-        ends = self._spread.range()
         return NumericStatistics(
             rows=self._moments.count,
             missing=self._rows - self._moments.count,
             mean=self._moments.mean,
             deviation=self._moments.deviation,
             quartiles=(first, middle, third),
-            minimum=ends.minimum if ends else 0.0,
-            maximum=ends.maximum if ends else 0.0,
+            minimum=self._moments.minimum if self._moments.count else 0.0,
+            maximum=self._moments.maximum if self._moments.count else 0.0,
         )
 
 
