@@ -36,7 +36,7 @@ def test_split_csv_without_ids():
 
 
 def test_split_csv_comes_back_as_it_went(tmp_path):
-    ids = ["001", 'say "a", b', "", "NA", "two\nlines\rand\r\nmore"]
+    ids = ["a lone\rreturn", 'say "a", b', "", "NA", "two\nlines\rand\r\nmore"]
     path = tmp_path / "split.csv"
     path.write_bytes(to_csv(PARTS, [0, 1, 2, 4, 7], ids).encode())
     written = read_split(path)

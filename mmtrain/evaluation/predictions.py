@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmtrain.data.tables.csv_text import csv_text
 from mmtrain.evaluation.decisions import Decisions
 from mmtrain.evaluation.decisions import columns as decided_columns
 from mmtrain.targets import FittedTarget
@@ -73,4 +74,4 @@ def _prefix(key: str, targets: Mapping[str, FittedTarget]) -> str:
 
 def to_csv(table: pd.DataFrame) -> str:
     """Its text; probabilities as the shortest decimals that give back the same float32."""
-    return str(table.to_csv(index=False, lineterminator="\n"))
+    return csv_text(table)

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from mmtrain.data.tables.csv_text import Lines
 from mmtrain.explanation import figure
 from mmtrain.explanation.explained import Explained
 from mmtrain.reports.drawing import save, style
@@ -26,7 +27,7 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files = [(folder / name).open("w", encoding="utf-8", newline="") for name in (ELEMENTS, COMPLETENESS)]
-        self._elements, self._facts = (csv.writer(file, lineterminator="\n") for file in self._files)
+        self._elements, self._facts = (csv.writer(Lines(file)) for file in self._files)
         self._elements.writerow(HEAD)
         self._facts.writerow(FACTS)
         self._rows = 0

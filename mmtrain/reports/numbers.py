@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmtrain.data.tables.csv_text import csv_text
 from mmtrain.reports import analysis_numbers
 from mmtrain.reports.contents import Contents, EvaluatedPart
 from mmtrain.runs import Run
@@ -33,7 +34,7 @@ def write(run: Run, contents: Contents) -> None:
 
 def _write(run: Run, name: str, table: pd.DataFrame) -> None:
     if len(table):
-        run.write_text(name, table.to_csv(index=False, lineterminator="\n"))
+        run.write_text(name, csv_text(table))
     else:
         (run / name).unlink(missing_ok=True)
 

@@ -20,6 +20,7 @@ from mmtrain import config, runs
 from mmtrain.config import Experiment
 from mmtrain.data import archive
 from mmtrain.data.manifest import MANIFEST, NEEDED, PART_OF_RUN, File, Manifest
+from mmtrain.data.tables.csv_text import csv_text
 from mmtrain.errors import Problem, RunError, UsageError, listed
 from mmtrain.runs import Run
 
@@ -127,7 +128,7 @@ def _rewritten(run: Run, experiment: Experiment, chosen: Selection, *, with_rows
     if not with_rows:
         split = pd.read_csv(run / "split.csv", dtype=str, keep_default_na=False)
         if split["id"].any():
-            texts["split.csv"] = split.assign(id="").to_csv(index=False, lineterminator="\n")
+            texts["split.csv"] = csv_text(split.assign(id=""))
             chosen.left_out["split.csv: ids"] = "name rows"
         data = run.read_json("data.json")
         if data["dropped"]:

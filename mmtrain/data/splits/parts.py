@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mmtrain.columns.bookkeeping import PARTS
+from mmtrain.data.tables.csv_text import csv_text
 from mmtrain.errors import Problem, RunError
 
 IntArray = npt.NDArray[np.int64]
@@ -73,7 +74,7 @@ class WrittenSplit:
 def to_csv(parts: Parts, rows: Sequence[int] | IntArray, ids: TextPerRow | None = None) -> str:
     """The text of `split.csv`; `rows` are the positions of the table's rows in its file."""
     table = pd.DataFrame({"row": np.asarray(rows, np.int64), "id": "" if ids is None else list(ids), "part": parts.names()})
-    return table.to_csv(index=False, lineterminator="\n")
+    return csv_text(table)
 
 
 def read_split(path: Path) -> WrittenSplit:
