@@ -6,6 +6,7 @@ import json
 import runpy
 import shutil
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -26,8 +27,9 @@ from mmtrain.export.check import ScoreChange
 from mmtrain.export.units import without_units
 from mmtrain.fusion import fusions
 from mmtrain.model.assemble import assemble
+from mmtrain.runs import Run, create
 from mmtrain.specs import Kind
-from mmtrain.workflows.export import CALIBRATION, ExportOptions, export
+from mmtrain.workflows.export import CALIBRATION, ExportOptions, export, record
 from mmtrain.workflows.fit import fit
 
 ROWS = 60
@@ -288,6 +290,25 @@ def test_quantization_tells_its_size_and_what_it_costs(name, quantize, tolerance
     assert signature["check"]["scores"][0]["before"] > 0.9
     assert 0 < signature["check"]["largest_difference"] < 0.1
     assert signature["bytes"] != signature["float32_bytes"] > 0
+
+
+def test_no_export_of_several_at_once_is_forgotten(tmp_path):
+    """Each thread opens the run by itself, as a process would."""
+    folder = create("clinic", tmp_path).folder
+    facts = dict.fromkeys(("format", "quantize", "written", "bytes", "check"))
+    together = threading.Barrier(8)
+
+    def note(number):
+        together.wait()
+        for _ in range(5):
+            record(Run(folder), folder / str(number), facts)
+
+    threads = [threading.Thread(target=note, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(Run(folder).read_json("run.json")["exports"]) == 40
 
 
 def test_int8_is_calibrated_with_training_rows_only(run, tmp_path, monkeypatch):

@@ -97,7 +97,7 @@ def export(
         with runs.replacing(folder) as temporary:
             temporary.mkdir()
             signature = _written(subject, chosen, options, temporary)
-    _record(run, folder, signature)
+    record(run, folder, signature)
     return Exported(run, folder, signature)
 
 
@@ -235,8 +235,8 @@ def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _record(run: Run, folder: Path, signature: dict[str, Any]) -> None:
+def record(run: Run, folder: Path, signature: dict[str, Any]) -> None:
     """Note the export in run.json; its folder relative to the run, if it is in there."""
     place = folder.relative_to(run.folder) if folder.is_relative_to(run.folder) else folder
-    facts = {name: signature[name] for name in ("format", "quantize", "written", "bytes", "check")}
-    run.update(exports=[*run.read_json("run.json").get("exports", []), {"folder": str(place), **facts}])
+    entry = {"folder": str(place)} | {name: signature[name] for name in ("format", "quantize", "written", "bytes", "check")}
+    run.change("run.json", lambda facts: {**facts, "exports": [*facts.get("exports", []), entry]})
