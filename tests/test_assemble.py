@@ -2,9 +2,13 @@
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 from tiny import paint, ready, write_experiment, write_table
+
+from mmtrain.layers.network import BagProjection
+from mmtrain.model import saved
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -258,3 +262,20 @@ def test_columns_and_branches_may_be_called_anything(tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     assert same(answers(loaded, raw_of(material)), answers(network.predictor, encoded_of(material)))
     assert sorted(loaded.input) == sorted(ODD)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "layer", "rows"),
+    [
+        ((256,), "int32", lambda: BagProjection(idf=[0.0, 1.0], units=512), 122),
+        ((256,), "int32", lambda: keras.layers.Embedding(2, 512), 122),
+        ((256,), "int32", lambda: BagProjection(idf=[0.0, 1.0], units=32), 1024),
+        ((1000, 1000, 1), "uint8", keras.layers.GlobalMaxPooling2D, 8),
+        ((3,), "float32", lambda: keras.layers.Dense(1), 1024),
+    ],
+)
+def test_rows_of_a_batch_leave_room_for_pictures_and_the_vectors_of_words(shape, dtype, layer, rows):
+    """64 MB hold 122 texts of 256 words of 512 numbers of 4 bytes."""
+    given = keras.Input(shape, dtype=dtype)
+    branch = keras.Model(given, layer()(given))
+    assert saved.rows_at_once(keras.Model(given, branch(given))) == rows

@@ -14,6 +14,7 @@ import mmtrain.layers.registered  # noqa: F401 (by whose names the file calls ou
 from mmtrain.batches import in_order
 from mmtrain.data.encode import Array, Arrays
 from mmtrain.errors import Problem, RunError
+from mmtrain.layers.network import BagProjection
 from mmtrain.model.enough_memory import enough_for_predictions
 from mmtrain.model.inspection import inspect_model
 
@@ -22,6 +23,9 @@ ROWS_AT_ONCE = 1024
 
 PICTURE_BYTES_AT_ONCE = 8_000_000
 """Of the pictures of a batch; the maps that a network makes of a picture take many times its memory."""
+
+WORD_BYTES_AT_ONCE = 64_000_000
+"""Of the vectors of all words of a batch, of which a network holds a few copies at a time."""
 
 Predict = Callable[[Mapping[str, Array]], dict[str, Array]]
 """From one batch of inputs to the predictions of its rows, per target."""
@@ -70,8 +74,17 @@ def compiled(model: Any) -> Predict:
 def rows_at_once(model: Any) -> int:
     """How many rows make a batch."""
     shapes = [(tensor.shape[1:], np.dtype(tensor.dtype).itemsize) for tensor in model.inputs if len(tensor.shape) == 4]
-    pictures = sum(int(np.prod(shape)) * size for shape, size in shapes)
-    return max(2, min(ROWS_AT_ONCE, PICTURE_BYTES_AT_ONCE // pictures)) if pictures else ROWS_AT_ONCE
+    pictures: int = sum(int(np.prod(shape)) * size for shape, size in shapes)
+    words: int = sum(tensor.shape[1] for tensor in model.inputs if len(tensor.shape) == 2 and keras.backend.is_int_dtype(tensor.dtype))
+    vectors = words * _widest(model) * 4
+    return max(2, min(ROWS_AT_ONCE, PICTURE_BYTES_AT_ONCE // max(pictures, 1), WORD_BYTES_AT_ONCE // max(vectors, 1)))
+
+
+def _widest(model: Any) -> int:
+    """How many numbers the longest vector of a word or category has."""
+    own = [layer.units for layer in model.layers if isinstance(layer, BagProjection)]
+    own += [layer.output_dim for layer in model.layers if isinstance(layer, keras.layers.Embedding)]
+    return max([*own, *(_widest(layer) for layer in model.layers if isinstance(layer, keras.Model))], default=0)
 
 
 def predict(model: Any, arrays: Arrays, rows: Array) -> dict[str, Array]:
