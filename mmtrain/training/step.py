@@ -7,6 +7,7 @@ XLA may compile them. A batch smaller than the others always takes the plain ste
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -18,6 +19,9 @@ from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.model.assemble import Network
 from mmtrain.training.augment import CHANCES, augmented
+
+RATES = tf.TensorSpec((None,), tf.float32)
+"""A learning rate for every step of a call."""
 
 
 def optimizer_for(experiment: Experiment) -> Any:
@@ -64,10 +68,21 @@ class Steps:
         self.steps_per_call = int(training.steps_per_call)
         self.plain = self.steps_per_call == 1 and training.jit == "off"
         self.update = tf.function(self._updates, jit_compile=training.jit == "on" or None, autograph=False)
-        rates = tf.TensorSpec((None,), tf.float32)
-        self.train_one = tf.function(self._train_one, input_signature=[self._signature(batch=True), rates], autograph=False)
-        self.train_full = tf.function(self._train_full, input_signature=[self._signature(batch=True), rates], autograph=False)
-        self.judge = tf.function(self._judge, input_signature=[self._signature(batch=False)], autograph=False)
+
+    @cached_property
+    def train_one(self) -> Any:
+        """One step."""
+        return _concrete(self._train_one, self._signature(batch=True), RATES)
+
+    @cached_property
+    def train_full(self) -> Any:
+        """As many steps as a call takes."""
+        return _concrete(self._train_full, self._signature(batch=True), RATES)
+
+    @cached_property
+    def judge(self) -> Any:
+        """The loss of every row of a batch, (batch,), and its predictions."""
+        return _concrete(self._judge, self._signature(batch=False))
 
     def batches(self, arrays: Arrays, rows: Array) -> Batches:
         """The batches that `train` takes, over `rows`."""
@@ -171,6 +186,11 @@ class Averaged:
     def __exit__(self, *_: object) -> None:
         for variable, value in zip(self.variables, self.trained, strict=bool(self.trained)):
             variable.assign(value)
+
+
+def _concrete(function: Any, *signature: Any) -> Any:
+    """Compiled at once: of several trainings in one process, TensorFlow would take this function for one that is traced too often."""
+    return tf.function(function, input_signature=signature, autograph=False).get_concrete_function()
 
 
 def _truth_type(task: str) -> Any:
