@@ -11,7 +11,7 @@ from tiny import ready, two_blobs, write_experiment, write_table
 from mmtrain import runs
 from mmtrain.errors import DataError
 from mmtrain.evaluation.bootstrap import Drawing
-from mmtrain.workflows.evaluate import EvaluateOptions, evaluate, resampling, ungrouped
+from mmtrain.workflows.evaluate import EvaluateOptions, evaluate, resampling, ungrouped, unlearned
 from mmtrain.workflows.fit import fit
 from mmtrain.workflows.looks import other_label, remarks
 from mmtrain.workflows.prepare import other_data
@@ -199,3 +199,12 @@ def test_a_run_that_did_not_end_well_is_remarked(run, state, remark):
 def test_no_two_tables_have_one_label_not_even_where_case_does_not_count(name, label):
     before = [{"part": "new", "sha256": "1"}, {"part": "same", "sha256": "2"}, {"rows": {"test": 1}}]
     assert other_label(Path(name), "2", before) == label
+
+
+def test_labels_that_training_rows_lack_are_told(tmp_path):
+    cells = [("a;b", "train"), ("b", "train"), ("a", "validation"), ("c;a", "test"), ("d;c", "test")]
+    write_table(tmp_path / "table.csv", [{"x": row, "y": tags, "part": part} for row, (tags, part) in enumerate(cells)])
+    tree = "columns: {x: {role: numeric}, y: {role: target, task: multilabel}, part: {role: split}}\nsplit: {method: column}"
+    made = ready(write_experiment(tmp_path / "e.yaml", tree))
+    told = [list(unlearned(made.experiment, made.fitted, made.data.table, made.parts[part])) for part in ("validation", "test")]
+    assert told == [[], ["y: no training row has the labels 'c' and 'd'; the scores do without."]]

@@ -5,7 +5,7 @@ The test part is scored here and nowhere else, from the weights of the best epoc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,9 @@ def evaluated(subject: Subject, results: dict[str, TargetScores], looks: Sequenc
     written = report.write(run, subject.experiment, subject.fitted)
     times = sum(1 for one in looks if is_test_look(one)) if is_test_look(look) else 0
     caveat = [CAVEATS[look["part"]]] if look["part"] in CAVEATS else []
-    told = (*remarks(run, look), *caveat, *ungrouped(subject.experiment, subject.data.table), *notes)
+    experiment, table = subject.experiment, subject.data.table
+    unknown = unlearned(experiment, subject.fitted, table, subject.rows)
+    told = (*remarks(run, look), *caveat, *ungrouped(experiment, table), *unknown, *notes)
     return Evaluated(run, look["part"], results, subject.main, run / f"predictions_{look['part']}.csv", written, times, told)
 
 
@@ -195,6 +197,16 @@ def resampling(experiment: Experiment, table: Table, rows: Array) -> Resampling:
     if codes is None or column is None:
         return Resampling(experiment.evaluation)
     return Resampling(experiment.evaluation, codes[rows], column.column)
+
+
+def unlearned(experiment: Experiment, fitted: encode.Fitted, table: Table, rows: Array) -> Iterator[str]:
+    """Which labels of the scored rows no training row has. Classes that none has are told beside the scores, with their rows."""
+    for key, target in experiment.targets.items():
+        if target.task == "multilabel":
+            answers = target.answers({header: table.cells(header, rows) for header in target.reads()})
+            names = [repr(name) for name in answers if name not in fitted.targets[key].columns]
+            if names:
+                yield f"{key}: no training row has the label{'s' * (len(names) > 1)} {listed(names)}; the scores do without."
 
 
 def ungrouped(experiment: Experiment, table: Table) -> tuple[str, ...]:
