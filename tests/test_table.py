@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -130,6 +131,33 @@ def test_parquet_cell_is_the_text_a_person_would_have_written(tmp_path, array, e
     table = read(tmp_path / "t.parquet", categories("a"))
     assert texts(table.cells("a")) == expected
     assert table.cells("a").dtype == "str"
+
+
+NOON = datetime.datetime(2024, 1, 31, 12)
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ([True, None], ["true", None]),
+        ([1.0, None, 2.5], ["1", None, "2.5"]),
+        ([pd.Timestamp(NOON), pd.NaT], ["2024-01-31T12:00:00", None]),
+        ([NOON.date(), None], ["2024-01-31", None]),
+    ],
+)
+def test_objects_of_a_frame_are_the_texts_that_parquet_gives(tmp_path, cells, expected):
+    frame = pd.DataFrame({"a": pd.Series(cells, dtype=object)})
+    frame.to_parquet(tmp_path / "t.parquet")
+    for file in (FrameTable(frame), open_table(tmp_path / "t.parquet")):
+        assert [texts(piece["a"]) for piece in file.pieces(["a"], size=10)] == [expected]
+
+
+def test_an_object_of_a_frame_has_its_text_whatever_stands_beside_it():
+    cells = [Path("a/b.png"), 1.0, "1.0", True, None, NOON, 2**70, datetime.timedelta(1)]
+    frame = pd.DataFrame({"a": pd.Series(cells, dtype=object)})
+    frame.index = [5] * len(cells)
+    (piece,) = FrameTable(frame).pieces(["a"], size=10)
+    assert texts(piece["a"]) == ["a/b.png", "1", "1.0", "true", None, "2024-01-31T12:00:00", str(2**70), "1 day, 0:00:00"]
 
 
 def test_parquet_whole_number_reads_the_same_beside_any_other_number(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,10 +73,28 @@ def _texts(cells: pd.Series[Any]) -> pa.Array:
 
     if isinstance(cells.dtype, pd.SparseDtype):
         cells = cells.astype(cells.dtype.subtype)
+    if cells.dtype == object:
+        return _of_objects(cells)
     if not _known_to_arrow(cells.dtype):
         cells = cells.astype(object).map(_text, na_action="ignore")
     array = pa.array(cells, from_pandas=True)
     return as_text(array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array)
+
+
+def _of_objects(cells: pd.Series[Any]) -> pa.Array:
+    """By Arrow where it knows the type of all; else the objects of each type by themselves, so that none depends on those beside it."""
+    import pyarrow as pa
+
+    with suppress(pa.ArrowException, OverflowError, UnicodeError):
+        array = pa.array(cells, from_pandas=True)
+        if not isinstance(array.type, pa.BaseExtensionType) and not type_refusal(array.type):
+            return as_text(array)
+    alone = cells.reset_index(drop=True)
+    of_types = [own for _, own in alone.groupby(alone.map(type), sort=False)]
+    if len(of_types) == 1:
+        return pa.array(cells.map(_text, na_action="ignore"), pa.large_string(), from_pandas=True)
+    texts = pd.concat([pd.Series(_of_objects(own).to_pylist(), own.index, dtype=object) for own in of_types])
+    return pa.array(texts.sort_index(), pa.large_string(), from_pandas=True)
 
 
 def _known_to_arrow(dtype: Any) -> bool:
