@@ -47,6 +47,7 @@ CASES = [
         ["age: the numbers look like another unit: they are about those of training divided by 2.54 (median 19.49, in training 49.5)."],
     ),
     (AGES, numbers(np.arange(30, 40) * 10), ["age: the mean is 345, in training 49.5: 17.1 standard deviations away."]),
+    (AGES, numbers(np.arange(30, 40) * 1e15), ["age: the mean is 3.45e+16, in training 49.5: more than 1,000 standard deviations away."]),
     (numbers([98.6] * 1000), numbers([98.6] * 77), []),
     (AGES, numbers([np.nan] * 30 + [50.0] * 30), ["age: 50% of the rows have no usable value, in training 0%."]),
     (words(0, once=20), words(150), ["age: 15% of the categories are unknown to training; 2% were to be expected."]),

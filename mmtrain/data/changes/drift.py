@@ -74,7 +74,7 @@ def _numbers(before: NumericStatistics, now: NumericStatistics) -> dict[str, str
     shift = abs(now.mean - before.mean) / before.deviation if before.deviation else 0.0
     if shift <= SHIFT + ERRORS / math.sqrt(now.rows):
         return {}
-    return {"mean": f"the mean is {now.mean:.4g}, in training {before.mean:.4g}: {shift:.1f} standard deviations away."}
+    return {"mean": f"the mean is {now.mean:.4g}, in training {before.mean:.4g}: {_times(shift)} standard deviations away."}
 
 
 def _unit(before: NumericStatistics, now: NumericStatistics) -> float | None:
@@ -113,12 +113,16 @@ def _pictures(before: ImageStatistics, now: ImageStatistics) -> dict[str, str]:
     shift = abs(now.brightness - before.brightness) / before.deviation if before.deviation else 0.0
     if before.rows and now.rows and shift > SHIFT + ERRORS / math.sqrt(now.rows):
         text = f"the mean brightness is {now.brightness:.2f}, in training {before.brightness:.2f} (0 black, 1 white)"
-        found["brightness"] = f"{text}: {shift:.1f} standard deviations away."
+        found["brightness"] = f"{text}: {_times(shift)} standard deviations away."
     return found
 
 
 def _share(count: int, rows: int) -> float:
     return count / rows if rows else 0.0
+
+
+def _times(deviations: float) -> str:
+    return f"{deviations:.1f}" if deviations < 1000 else "more than 1,000"
 
 
 def _percent(count: int, rows: int) -> str:
