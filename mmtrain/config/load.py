@@ -17,7 +17,7 @@ from mmtrain.config.callback import NUMBER
 from mmtrain.config.defaults import filled
 from mmtrain.config.experiment import Experiment
 from mmtrain.config.schema import schema_of
-from mmtrain.config.source import Finding, Source, read
+from mmtrain.config.source import LocatedProblem, Source, read
 from mmtrain.errors import ConfigError
 from mmtrain.fusion import fusions
 from mmtrain.targets import tasks
@@ -36,13 +36,13 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Experiment:
 def validated(source: Source, path: Path) -> Experiment:
     """The experiment of a tree; see `load`."""
     tree = filled(source.tree, path)
-    found: list[Finding] = []
+    found: list[LocatedProblem] = []
     experiment: Experiment | None = None
     try:
         experiment = _model().model_validate(tree)
     except ValidationError as error:
-        found = mistakes.findings(error.errors(include_url=False), Experiment)
-    problems = source.problems([*found, *rules.findings(tree)])
+        found = mistakes.located_problems(error.errors(include_url=False), Experiment)
+    problems = source.problems([*found, *rules.located_problems(tree)])
     if problems or experiment is None:
         raise ConfigError(problems)
     return experiment

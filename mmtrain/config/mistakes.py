@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from mmtrain.config.source import Finding, Location
+from mmtrain.config.source import LocatedProblem, Location
 from mmtrain.config.written import Spot, spot
 from mmtrain.errors import did_you_mean, listed
 
@@ -70,8 +70,8 @@ class Mistake:
         return str(self.spot.location[-1]) if self.spot.location else ""
 
 
-def findings(errors: Iterable[ErrorDetails], experiment: type[BaseModel]) -> list[Finding]:
-    """One finding per place; a value that fits none of several types is one finding, not one per type."""
+def located_problems(errors: Iterable[ErrorDetails], experiment: type[BaseModel]) -> list[LocatedProblem]:
+    """One problem per place; a value that fits none of several types is one problem, not one per type."""
     by_place: dict[Location, list[Mistake]] = {}
     for error in errors:
         path = error["loc"]
@@ -81,7 +81,7 @@ def findings(errors: Iterable[ErrorDetails], experiment: type[BaseModel]) -> lis
         by_place.setdefault(mistake.spot.location, []).append(mistake)
     unknown = [place for place, found in by_place.items() if found[0].kind == "extra_forbidden"]
     return [
-        _finding(found)
+        _located(found)
         for place, found in by_place.items()
         if not _said_below(place, found, by_place) and not _misspelt(place, found, unknown)
     ]
@@ -103,13 +103,13 @@ def _means(key: str, name: str) -> bool:
     return key != name and (key.partition(":")[0] == name or bool(did_you_mean(key, [name])))
 
 
-def _finding(found: list[Mistake]) -> Finding:
+def _located(found: list[Mistake]) -> LocatedProblem:
     first = next((mistake for mistake in found if mistake.kind == "value_error"), found[0])  # of a union, a check of ours knows best
     described = DESCRIBED.get(first.kind)
     return described(first) if described is not None else _wrong_value(found)
 
 
-def _unknown_key(mistake: Mistake) -> Finding:
+def _unknown_key(mistake: Mistake) -> LocatedProblem:
     known = list(mistake.spot.section.model_fields) if mistake.spot.section is not None else []
     what = f"unknown key for the {mistake.spot.choice}." if mistake.spot.choice else "unknown key."
     return mistake.spot.location, what, _right_key(mistake.last, known) or f"The keys here are {listed(known, most=30)}."
@@ -124,7 +124,7 @@ def _right_key(key: str, known: list[str]) -> str:
     return did_you_mean(key, known)
 
 
-def _missing(mistake: Mistake) -> Finding:
+def _missing(mistake: Mistake) -> LocatedProblem:
     if isinstance(mistake.error["loc"][-1], int):
         return _wrong_length(mistake)
     purpose = mistake.spot.description
@@ -132,7 +132,7 @@ def _missing(mistake: Mistake) -> Finding:
     return mistake.spot.location, "this key is missing.", f"Add it: {start}{purpose[2:]}" if purpose else "Add it."
 
 
-def _wrong_length(mistake: Mistake) -> Finding:
+def _wrong_length(mistake: Mistake) -> LocatedProblem:
     """A list or a map with too few or too many entries."""
     context, received = mistake.context, len(mistake.error["input"])
     wanted = (
@@ -151,7 +151,7 @@ def _fixed(annotation: Any) -> bool:
     return get_origin(annotation) is tuple and Ellipsis not in get_args(annotation)
 
 
-def _unknown_choice(mistake: Mistake) -> Finding:
+def _unknown_choice(mistake: Mistake) -> LocatedProblem:
     tag = mistake.spot.tag
     if tag is None:
         return _other(mistake)
@@ -163,7 +163,7 @@ def _unknown_choice(mistake: Mistake) -> Finding:
     return (*mistake.spot.location, tag.tag), what, _nearest(received, known) or f"It is one of {listed(known, 'or', most=30)}.{own}"
 
 
-def _missing_choice(mistake: Mistake) -> Finding:
+def _missing_choice(mistake: Mistake) -> LocatedProblem:
     """No `role`, or a misspelt one."""
     tag = mistake.spot.tag
     if tag is None:
@@ -175,20 +175,20 @@ def _missing_choice(mistake: Mistake) -> Finding:
     return (*mistake.spot.location, tag.tag), "this key is missing.", f"Add it: it is one of {listed(known, 'or', most=30)}."
 
 
-def _own_words(mistake: Mistake) -> Finding:
+def _own_words(mistake: Mistake) -> LocatedProblem:
     """A check of ours speaks for itself."""
     return mistake.spot.location, str(mistake.context.get("error", mistake.error["msg"])), ""
 
 
-def _wrong_form(mistake: Mistake) -> Finding:
+def _wrong_form(mistake: Mistake) -> LocatedProblem:
     return mistake.spot.location, f"{_shown(mistake.error['input'])} does not have the right form.", mistake.spot.description
 
 
-def _other(mistake: Mistake) -> Finding:
+def _other(mistake: Mistake) -> LocatedProblem:
     return mistake.spot.location, f"{_shown(mistake.error['input'])} is not accepted: {mistake.error['msg']}.", mistake.spot.description
 
 
-DESCRIBED: Mapping[str, Callable[[Mistake], Finding]] = {
+DESCRIBED: Mapping[str, Callable[[Mistake], LocatedProblem]] = {
     "extra_forbidden": _unknown_key,
     "missing": _missing,
     "too_short": _wrong_length,
@@ -200,7 +200,7 @@ DESCRIBED: Mapping[str, Callable[[Mistake], Finding]] = {
 }
 
 
-def _wrong_value(found: list[Mistake]) -> Finding:
+def _wrong_value(found: list[Mistake]) -> LocatedProblem:
     """A value of the wrong type, outside its range, or not among the choices."""
     location, received = found[0].spot.location, found[0].error["input"]
     expected: list[str] = []

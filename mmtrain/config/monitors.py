@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mmtrain.config.experiment import EarlyStopping
-from mmtrain.config.source import Finding, Location
+from mmtrain.config.source import LocatedProblem, Location
 from mmtrain.config.tolerant import Sound, has_only
 from mmtrain.errors import did_you_mean, listed
 from mmtrain.named_score import EACH_LABEL, HIGHER_IS_BETTER, OF_TASK
@@ -51,7 +51,7 @@ def is_weighted_loss(monitor: str, targets: dict[str, Target]) -> bool:
     return monitor.startswith("validation_") and monitored(targets).get(monitor) == "loss"
 
 
-def stopping_rule(sound: Sound) -> Iterator[Finding]:
+def stopping_rule(sound: Sound) -> Iterator[LocatedProblem]:
     """The monitored score exists for these targets, and its direction is the right one."""
     training = sound.tree.get("training")
     stopping = training.get("early_stopping") if isinstance(training, dict) else None

@@ -12,19 +12,19 @@ from mmtrain.branches import Branch, architectures
 from mmtrain.columns import Group, Id, InputColumn, Split, Text, Weight
 from mmtrain.config.experiment import Experiment, SplitSection
 from mmtrain.config.monitors import stopping_rule
-from mmtrain.config.source import Finding, Location
+from mmtrain.config.source import LocatedProblem, Location
 from mmtrain.config.tolerant import Sound, has_only, sound_parts
 from mmtrain.errors import did_you_mean, listed
 from mmtrain.targets import BinaryTarget, ClassTarget, MultilabelTarget, RegressionTarget, Target
 
 
-def findings(tree: dict[str, Any]) -> list[Finding]:
+def located_problems(tree: dict[str, Any]) -> list[LocatedProblem]:
     """Everything the rules find."""
     sound = sound_parts(tree)
-    return [finding for rule in RULES for finding in rule(sound)]
+    return [problem for rule in RULES for problem in rule(sound)]
 
 
-def _needed_roles(sound: Sound) -> Iterator[Finding]:
+def _needed_roles(sound: Sound) -> Iterator[LocatedProblem]:
     """At least one target and one input."""
     if sound.whole and not sound.targets:
         yield ("columns",), "no column has the role `target`.", "Say what is to be predicted: `diagnosis: {role: target, task: binary}`."
@@ -32,7 +32,7 @@ def _needed_roles(sound: Sound) -> Iterator[Finding]:
         yield ("columns",), "no column feeds the network.", "Give at least one column the role image, numeric, categorical or text."
 
 
-def _single_roles(sound: Sound) -> Iterator[Finding]:
+def _single_roles(sound: Sound) -> Iterator[LocatedProblem]:
     """At most one group, id, split and weight."""
     for role in (Group, Id, Split, Weight):
         keys = [key for key, column in sound.columns.items() if isinstance(column, role)]
@@ -42,7 +42,7 @@ def _single_roles(sound: Sound) -> Iterator[Finding]:
             yield ("columns", key), what, f"Only one column can have it; remove one of the two, or its role `{name}`."
 
 
-def _answers_as_inputs(sound: Sound) -> Iterator[Finding]:
+def _answers_as_inputs(sound: Sound) -> Iterator[LocatedProblem]:
     """No answer among the inputs."""
     answers = {header: key for key, target in sound.targets.items() for header in target.reads()}
     for key, column in sound.inputs.items():
@@ -52,7 +52,7 @@ def _answers_as_inputs(sound: Sound) -> Iterator[Finding]:
                 yield ("columns", key), what, "Remove one of the two; a network that reads its answer learns nothing."
 
 
-def _keys(sound: Sound) -> Iterator[Finding]:
+def _keys(sound: Sound) -> Iterator[LocatedProblem]:
     """No key that collides with the presence input of another column, or that cannot name a tensor."""
     for key in sound.columns:
         remedy = f"Choose another key and name the header: `other_name: {{column: {key or 'header'}, ...}}`."
@@ -63,7 +63,7 @@ def _keys(sound: Sound) -> Iterator[Finding]:
             yield ("columns", key), "a key cannot be empty or hold a slash.", remedy
 
 
-def _branch_columns(sound: Sound) -> Iterator[Finding]:
+def _branch_columns(sound: Sound) -> Iterator[LocatedProblem]:
     """Branches read input columns, each column in one branch only."""
     owner: dict[str, str] = {}
     for name, number, key in _read(sound):
@@ -94,7 +94,7 @@ def _columns_to_read(sound: Sound, key: str) -> str:
     return did_you_mean(key, able) or fallback
 
 
-def _kinds(sound: Sound) -> Iterator[Finding]:
+def _kinds(sound: Sound) -> Iterator[LocatedProblem]:
     """An architecture gets only kinds that it takes, and not more columns."""
     for name, branch in sound.branches.items():
         if branch is None:
@@ -130,7 +130,7 @@ def _alternatives(column: InputColumn, branch: Branch) -> str:
     return f"{fix}."
 
 
-def _unused_inputs(sound: Sound) -> Iterator[Finding]:
+def _unused_inputs(sound: Sound) -> Iterator[LocatedProblem]:
     """Every input column is in a branch; silent while a branch is broken or names a column that does not exist."""
     read = {key for _, _, key in _read(sound)}
     if not sound.branches or None in sound.branches.values() or not read <= set(sound.columns):
@@ -140,7 +140,7 @@ def _unused_inputs(sound: Sound) -> Iterator[Finding]:
             yield ("columns", key), "no branch reads this column.", "Add it to the `columns` of a branch, or remove it."
 
 
-def _fractions(sound: Sound) -> Iterator[Finding]:
+def _fractions(sound: Sound) -> Iterator[LocatedProblem]:
     """Something is left to train on."""
     split = sound.tree.get("split")
     if not isinstance(split, dict) or split.get("method") == "column":
@@ -153,7 +153,7 @@ def _fractions(sound: Sound) -> Iterator[Finding]:
         yield ("split",), what, "Together they have to stay below 1."
 
 
-def _split_columns(sound: Sound) -> Iterator[Finding]:
+def _split_columns(sound: Sound) -> Iterator[LocatedProblem]:
     """The split method has the columns it needs, and they have it."""
     split = sound.tree.get("split")
     if not isinstance(split, dict) or not has_only(split, SplitSection) or not has_only(sound.tree, Experiment):
@@ -170,7 +170,7 @@ def _split_columns(sound: Sound) -> Iterator[Finding]:
         yield ("split", "method"), "`stratified` needs a binary or multiclass target.", "Set `method: random`."
 
 
-def _decisions(sound: Sound) -> Iterator[Finding]:
+def _decisions(sound: Sound) -> Iterator[LocatedProblem]:
     """What is to be fitted on validation rows has a target that it goes with."""
     section = sound.tree.get("evaluation")
     if not isinstance(section, dict) or not sound.whole or not sound.targets:

@@ -19,7 +19,7 @@ from mmtrain.config.syntax import NESTED, composed
 from mmtrain.errors import ConfigError, Problem
 
 Location: TypeAlias = tuple[str | int, ...]
-Finding: TypeAlias = tuple[Location, str, str]
+LocatedProblem: TypeAlias = tuple[Location, str, str]
 """Where, what was found, what would be right."""
 
 TABLES = (".csv", ".tsv", ".tab", ".gz", ".parquet")
@@ -72,9 +72,9 @@ class Source:
         file = f"{self.file}:{mark.line}" if mark.line else self.file
         return f"{file}: {dotted}" if dotted else file
 
-    def problems(self, findings: Iterable[Finding]) -> list[Problem]:
-        """The notes and the findings, each with its place, in the order in which the places were written."""
-        found = [(self.mark(location), Problem(self.place(location), what, fix)) for location, what, fix in findings]
+    def problems(self, located: Iterable[LocatedProblem]) -> list[Problem]:
+        """The notes and the located problems, each with its place, in the order in which the places were written."""
+        found = [(self.mark(location), Problem(self.place(location), what, fix)) for location, what, fix in located]
         return [problem for _, problem in sorted([*self.notes, *found], key=lambda marked: marked[0])]
 
 

@@ -24,7 +24,7 @@ import keras
 
 from mmtrain.config import Experiment, source
 from mmtrain.config.callback import Callback
-from mmtrain.config.source import Finding, Location
+from mmtrain.config.source import LocatedProblem, Location
 from mmtrain.errors import ConfigError, Problem, RunError, did_you_mean, listed
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Event, Started, Stepped, StepsBegan
 from mmtrain.training.interruption import Interruption
@@ -47,7 +47,7 @@ class Named:
     callback: Any
 
 
-class _Wrong(Exception):  # noqa: N818 (a finding on its way)
+class _Wrong(Exception):  # noqa: N818 (a problem on its way)
     """What is wrong with a name, and what would be right."""
 
 
@@ -57,7 +57,7 @@ def checked(experiment: Experiment, path: Path, overrides: Iterable[str] = ()) -
     Raises ConfigError with every mistake: what is no callback, options that its constructor does not have.
     """
     classes: list[type] = []
-    found: list[Finding] = []
+    found: list[LocatedProblem] = []
     for number, entry in enumerate(experiment.training.callbacks):
         here: Location = ("training", "callbacks", number)
         try:
@@ -74,7 +74,7 @@ def checked(experiment: Experiment, path: Path, overrides: Iterable[str] = ()) -
 def made(experiment: Experiment, path: Path, overrides: Iterable[str] = ()) -> list[Named]:
     """The callbacks of the experiment in the file at `path`. Raises ConfigError with every mistake."""
     callbacks: list[Named] = []
-    found: list[Finding] = []
+    found: list[LocatedProblem] = []
     for number, (entry, kind) in enumerate(zip(experiment.training.callbacks, checked(experiment, path, overrides), strict=True)):
         try:
             callbacks.append(Named(entry.name, kind(**entry.options)))
@@ -125,7 +125,7 @@ def _module(name: str) -> tuple[Any, ...]:
     raise _Wrong(f"there is no module {words[0]!r}.", fix)
 
 
-def _wrong_options(entry: Callback, kind: type, here: Location) -> Iterator[Finding]:
+def _wrong_options(entry: Callback, kind: type, here: Location) -> Iterator[LocatedProblem]:
     """Options that the constructor does not have, and those that it cannot do without."""
     parameters = inspect.signature(kind).parameters.values()
     named = {one.name: one for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
