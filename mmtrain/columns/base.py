@@ -99,14 +99,19 @@ class Column(Section):
         return []
 
     @property
+    def policy(self) -> str:
+        """What becomes of missing cells: the option `missing` of those roles that have it, else an empty string."""
+        return str(dict(self).get("missing", ""))
+
+    @property
     def drops_missing(self) -> bool:
         """Whether rows without a value leave the table."""
-        return getattr(self, "missing", "") == "drop"
+        return self.policy == "drop"
 
     @property
     def masks_missing(self) -> bool:
         """Whether the network goes without the column where it has no value."""
-        return getattr(self, "missing", "") == "mask"
+        return self.policy == "mask"
 
 
 class InputColumn(Column):
@@ -131,7 +136,7 @@ class InputColumn(Column):
         import numpy as np
 
         rows = np.flatnonzero(cells.isna())
-        what, fix = ABSENT[getattr(self, "missing", "error")]
+        what, fix = ABSENT[self.policy or "error"]
         return [Remark(rows, what, fix)] if len(rows) else []
 
 

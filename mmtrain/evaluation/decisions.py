@@ -161,7 +161,7 @@ def _reliability(probabilities: Probabilities, drawn: Drawn) -> dict[str, Any]:
 
 def _weights(target: FittedTarget) -> list[str]:
     """The class weights of the training, where they shift probabilities."""
-    weights = target.weights if isinstance(target, FittedClassTarget | FittedMultilabel) else ()
+    weights = list(target.class_weights.values())
     shifting = len(set(weights)) > 1 if _exclusive(target) else any(weight != 1 for weight in weights)
     if not shifting:
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mmtrain.columns import InputColumn
+from mmtrain.columns import InputColumn, Numeric
 from mmtrain.errors import counted, listed
 from mmtrain.reports.blocks import Cell, Code, Folded, Section, Table
 from mmtrain.reports.contents import Contents
@@ -26,7 +26,7 @@ def columns(contents: Contents) -> Section:
 
 def _numeric(values: Mapping[str, Any], declared: InputColumn) -> str:
     words = [f"from {plain(values['minimum'])} to {plain(values['maximum'])}"]
-    if getattr(declared, "normalize", "") == "standard":
+    if isinstance(declared, Numeric) and declared.normalize == "standard":
         words.append(f"mean {plain(values['center'])}, standard deviation {plain(values['scale'])}")
     if not values["masked"]:
         words.append(f"median {plain(values['fill'])}" + (" instead of a missing number" if values["missing"] else ""))

@@ -16,6 +16,7 @@ from mmtrain.data.splits.parts import EVERY_PART, read_split
 from mmtrain.evaluation.bootstrap import Drawing
 from mmtrain.runs import Run, is_test_look
 from mmtrain.targets import FittedTarget
+from mmtrain.targets.multilabel import FittedMultilabel
 
 Numbers = npt.NDArray[np.float64]
 
@@ -209,10 +210,10 @@ def answers(judged: Judged) -> Mapping[str, int] | None:
     if judged.part.rows is None or not names:
         return None
     truth = judged.texts("truth")
-    separator = getattr(judged.target, "separator", None)
-    if separator is None:
+    if not isinstance(judged.target, FittedMultilabel):
         counts = truth.value_counts()
         return {name: int(counts.get(name, 0)) for name in names}
+    separator = judged.target.separator
     if any(separator in name for name in names):  # the joined labels cannot be told apart again
         return None
     counts = truth.str.split(separator, regex=False).explode().value_counts()

@@ -42,7 +42,7 @@ def looks(contents: Contents) -> str:
 def _of_training(contents: Contents) -> Iterator[str]:
     if contents.facts["state"] in STATES:
         yield STATES[contents.facts["state"]]
-    weighted = [key for key, target in contents.fitted.targets.items() if len(set(getattr(target, "weights", ()))) > 1]
+    weighted = [key for key, target in contents.fitted.targets.items() if len(set(target.class_weights.values())) > 1]
     if weighted:
         what = "probabilities were" if len(weighted) == 1 else "probabilities of each were"
         yield f"Class weights shaped the loss of {listed(weighted)}: the network's {what} shifted by them and are no shares of rows."

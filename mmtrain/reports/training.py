@@ -97,18 +97,14 @@ def weights(contents: Contents) -> Section:
     """What rows counted in the loss."""
     blocks: list[Block] = []
     for key, target in contents.fitted.targets.items():
-        found: tuple[float, ...] = getattr(target, "weights", ())
-        if len(set(found)) <= 1:
+        found, counts = target.class_weights, target.class_counts
+        if len(set(found.values())) <= 1:
             what = "label" if target.task == "multilabel" else "class"
             blocks.append(
                 Paragraph(f"{key}: every {what} counts the same in the loss." if found else f"{key}: a number has no class weights.")
             )
             continue
-        counts: tuple[int, ...] = getattr(target, "counts", (0,) * len(found))
-        lines = [
-            (Cell(name), number(count(rows)), number(plain(weight)))
-            for name, rows, weight in list(zip(target.columns, counts, found, strict=True))[:MOST_WEIGHTS]
-        ]
+        lines = [(Cell(name), number(count(counts[name])), number(plain(weight))) for name, weight in list(found.items())[:MOST_WEIGHTS]]
         blocks.append(Table(f"Class weights of {key}", ("Class", "Training rows", "Weight in the loss"), tuple(lines)))
     column = contents.experiment.only(Weight)
     if column is not None:

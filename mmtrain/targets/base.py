@@ -95,6 +95,16 @@ class FittedTarget(Section):
         """Names of the prediction's columns: classes or labels; empty for a number."""
         return ()
 
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """Training rows of each class or label; empty for a number."""
+        return {}
+
+    @property
+    def class_weights(self) -> dict[str, float]:
+        """What each class or label weighs in the loss; empty for a number."""
+        return {}
+
     @abstractmethod
     def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """Encoded answers: (rows,) int32 codes, (rows, labels) int8 or (rows,) float32; an unknown answer is -1 or NaN."""

@@ -70,6 +70,16 @@ class FittedClassTarget(FittedTarget):
         """The classes."""
         return self.classes
 
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """Training rows of each class."""
+        return dict(zip(self.classes, self.counts, strict=True))
+
+    @property
+    def class_weights(self) -> dict[str, float]:
+        """The weight of each class."""
+        return dict(zip(self.classes, self.weights, strict=True))
+
     def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """(rows,) int32 codes; -1 for a missing class or one that training did not have."""
         import numpy as np

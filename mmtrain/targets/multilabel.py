@@ -48,6 +48,16 @@ class FittedMultilabel(FittedTarget):
         """The labels."""
         return self.labels
 
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """Training rows of each label."""
+        return dict(zip(self.labels, self.counts, strict=True))
+
+    @property
+    def class_weights(self) -> dict[str, float]:
+        """The weight of each label."""
+        return dict(zip(self.labels, self.weights, strict=True))
+
     def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """(rows, labels) int8, 0 or 1; labels that training did not have are left out."""
         import numpy as np

@@ -196,10 +196,6 @@ def answers(material: Material) -> dict[str, dict[str, list[int]]]:
 
 def plan(run: Run | None, material: Material, data: Prepared) -> Plan:
     """What is about to be trained, for a person to look over."""
-    weights = {
-        key: dict(zip(target.columns, target.weights, strict=True))
-        for key, target in material.fitted.targets.items()
-        if hasattr(target, "weights") and len(set(target.weights)) > 1
-    }
+    weights = {key: target.class_weights for key, target in material.fitted.targets.items() if len(set(target.class_weights.values())) > 1}
     parts = summarise(material.experiment, data.table, material.parts)
     return Plan(run, len(data.table), len(data.table.dropped), parts, weights, material.network.parameters())

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from mmtrain import config
-from mmtrain.columns import Column, Image
+from mmtrain.columns import Image
 from mmtrain.config import Experiment
 from mmtrain.config.source import Origin
 from mmtrain.data.findings import Finding
@@ -162,7 +162,7 @@ def _images(experiment: Experiment, file: TableFile, header: str) -> ImageProfil
         return None
 
 
-def _classes(target: Column, file: TableFile, header: str, profile: Profile) -> dict[str, int] | None:
+def _classes(target: Target, file: TableFile, header: str, profile: Profile) -> dict[str, int] | None:
     """Rows of each class, of each label, or of a label that has a column of its own; None for a number."""
     if isinstance(target, MultilabelTarget) and not target.labels:
         counts: Counter[str] = Counter()
@@ -171,7 +171,7 @@ def _classes(target: Column, file: TableFile, header: str, profile: Profile) -> 
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     if isinstance(target, MultilabelTarget):
         return {header: sum(rows for value, rows in profile.frequent if value.strip().lower() in YES)}
-    return None if getattr(target, "task", "") == "regression" else dict(profile.frequent)
+    return None if target.task == "regression" else dict(profile.frequent)
 
 
 def plain(found: Inspection | InspectedTable) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def _plain_map(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if hasattr(value, "__dataclass_fields__"):
+    if is_dataclass(value):
         return _plain_map(vars(value))
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}

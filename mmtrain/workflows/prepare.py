@@ -31,7 +31,7 @@ from mmtrain.data.tables.table_file import content_hash
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
-from mmtrain.targets import Answers, Target
+from mmtrain.targets import Answers, ClassTarget, MultilabelTarget, Target
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def check_class_weights(experiment: Experiment, table: Table, origin: Origin) ->
     for key, target in experiment.targets.items():
         names = target.answers({header: table.cells(header) for header in target.reads()})
         classes += names
-        own = getattr(target, "class_weights", None)
+        own = target.class_weights if isinstance(target, ClassTarget | MultilabelTarget) else None
         problems += _unknown_classes(own, names, ("columns", key, "class_weights"), origin)
     problems += _unknown_classes(experiment.training.class_weights, classes, ("training", "class_weights"), origin)
     if problems:

@@ -43,7 +43,7 @@ class Use:
     @property
     def policy(self) -> str:
         """What becomes of missing cells; empty where nothing is said."""
-        return str(getattr(self.column, "missing", ""))
+        return "" if self.column is None else self.column.policy
 
 
 def uses_of(columns: Mapping[str, Column]) -> list[Use]:

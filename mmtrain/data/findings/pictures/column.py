@@ -59,7 +59,7 @@ class PictureFiles:
     @property
     def policy(self) -> str:
         """What becomes of rows without a picture; empty where no experiment says."""
-        return "" if self.of.column is None else self.of.column.missing
+        return "" if self.of.column is None else self.of.column.policy
 
     @property
     def readable(self) -> NDArray[np.bool_]:
