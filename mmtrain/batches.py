@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
+from mmtrain.data.chances import chances
 from mmtrain.data.encode import Array, Arrays
 from mmtrain.data.splits.order import order
 
@@ -133,23 +132,3 @@ def _ahead(make: Callable[[Array], Any], pieces: list[Array], expect: Callable[[
             coming = pool.submit(gathered, number)
             yield ready
         yield coming.result()
-
-
-def chances(seed: int, epoch: int, rows: Array, columns: int) -> Array:
-    """Uniform float32 in [0, 1) for (seed, epoch, row, column): SplitMix64 (Steele, Lea and Flood 2014) of a counter."""
-    if not columns:
-        return np.empty((len(rows), 0), dtype=np.float32)
-    start = mixed(np.array([mixed(np.array([seed % 2**64], dtype=np.uint64))[0] ^ np.uint64(epoch)], dtype=np.uint64))[0]
-    counter = rows.astype(np.uint64)[:, None] * np.uint64(columns) + np.arange(columns, dtype=np.uint64)
-    bits = mixed(counter ^ start) >> np.uint64(40)  # 24 bits, what a float32 holds exactly
-    return (bits.astype(np.float32)) * np.float32(2.0**-24)
-
-
-def mixed(values: Array) -> Array:
-    """The output function of SplitMix64 on (n,) or (n, m) uint64."""
-    with np.errstate(over="ignore"):
-        values = values + np.uint64(0x9E3779B97F4A7C15)
-        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed_values: Array = values ^ (values >> np.uint64(31))
-    return mixed_values

@@ -69,12 +69,12 @@ def _masked(features: Features, present: Features, fill: float = 0.0) -> Feature
     return {name: Mask(fill=fill)(feature, present[name]) for name, feature in features.items()}
 
 
-def _same_width(features: Features, width: int) -> Features:
-    """Every feature (batch, width), each through a dense layer of its own."""
+def _same_width(features: Features, width: int, bias: str = "zeros") -> Features:
+    """Every feature (batch, width), each through a dense layer of its own, whose biases begin as `bias`."""
     import keras
 
     names = layer_names(features, "align_")
-    return {name: keras.layers.Dense(width, name=names[name])(feature) for name, feature in features.items()}
+    return {name: keras.layers.Dense(width, bias_initializer=bias, name=names[name])(feature) for name, feature in features.items()}
 
 
 def _merged(layer: Any, features: Features) -> Tensor:
@@ -103,11 +103,7 @@ def multiply(features: Features, present: Features, *, width: Width = 64) -> Ten
     """The product of the features that are present, each brought to `width` first; 1 where one is absent."""
     import keras
 
-    names = layer_names(features, "align_")
-    aligned = {
-        name: keras.layers.Dense(width, bias_initializer="ones", name=names[name])(feature)
-        for name, feature in _masked(features, present).items()
-    }  # around 1, so that a product of several neither vanishes nor explodes at the start
+    aligned = _same_width(_masked(features, present), width, "ones")  # so that a product neither vanishes nor explodes at the start
     return _merged(keras.layers.Multiply(), _masked(aligned, present, fill=1.0))
 
 

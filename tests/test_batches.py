@@ -5,7 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from mmtrain.batches import Batches, chances, in_order, mixed
+from mmtrain.batches import Batches, in_order
+from mmtrain.data.chances import chances, mixed
 from mmtrain.data.encode import Arrays
 from mmtrain.data.pictures.store import ImageStore
 from mmtrain.data.splits.order import order

@@ -15,11 +15,12 @@ from mmtrain.data import encode
 from mmtrain.errors import RunError, UsageError
 from mmtrain.evaluation.bootstrap import Interval, Resampling
 from mmtrain.evaluation.comparison import compare_target
-from mmtrain.evaluation.delong import delong, placements
+from mmtrain.evaluation.delong import delong
 from mmtrain.evaluation.predictions import frame, reread, to_csv
 from mmtrain.named_score import Score
 from mmtrain.reports import baselines
 from mmtrain.runs import Run, file_hash
+from mmtrain.scores.ranking import placements
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multiclass import FittedMulticlass
 from mmtrain.targets.multilabel import FittedMultilabel

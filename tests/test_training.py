@@ -11,10 +11,11 @@ import tensorflow as tf
 from tiny import lines, paint, ready, two_blobs, write_experiment, write_table
 
 from mmtrain import runs
-from mmtrain.batches import Batches, chances
+from mmtrain.batches import Batches
 from mmtrain.branches import architectures, branch
 from mmtrain.columns.image import Augment
 from mmtrain.config.experiment import ConstantSchedule, CosineSchedule, EarlyStopping, ExponentialSchedule, PlateauSchedule
+from mmtrain.data.chances import chances
 from mmtrain.data.encode import Arrays
 from mmtrain.data.pictures.store import ImageStore
 from mmtrain.errors import RunError

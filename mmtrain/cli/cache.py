@@ -37,7 +37,7 @@ def show(folder: Folder = None, as_json: Json = False) -> None:
         return
     if found:
         out().print(_table(found))
-    out().print(f"{place}: {_counted(len(found))}, {in_words(total)}.", soft_wrap=True, markup=False)
+    out().print(f"{place}: {_entries(len(found))}, {in_words(total)}.", soft_wrap=True, markup=False)
 
 
 @app.command("clear")
@@ -65,13 +65,15 @@ def clear(
     if as_json:
         print_json({"folder": str(place), "removed": [one.plain() for one in done.removed], "size": freed, "kept": done.kept})
         return
-    out().print(f"{place}: {_counted(len(done.removed))} removed, {in_words(freed)} freed.", soft_wrap=True, markup=False)
+    out().print(f"{place}: {_entries(len(done.removed))} removed, {in_words(freed)} freed.", soft_wrap=True, markup=False)
     if done.kept:
-        note(f"{_counted(done.kept)} kept.", quiet=quiet)
+        note(f"{_entries(done.kept)} kept.", quiet=quiet)
 
 
-def _counted(number: int) -> str:
-    return "1 entry" if number == 1 else f"{number} entries"
+def _entries(number: int) -> str:
+    from mmtrain.errors import counted
+
+    return counted(number, "entry", "entries")
 
 
 def _table(found: list[Stored]) -> object:

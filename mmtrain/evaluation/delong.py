@@ -1,7 +1,6 @@
 """Whether two AUCs on the same rows differ: the test of DeLong, DeLong and Clarke-Pearson (1988).
 
-Computed from mid-ranks (Sun and Xu 2014), in n log n. Rows of one group are summed before they are squared (Obuchowski 1997), which
-gives the same where every row is a group of its own.
+Rows of one group are summed before they are squared (Obuchowski 1997), which gives the same where every row is a group of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mmtrain.scores.ranking import placements
 
 Numbers = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -47,17 +48,6 @@ def delong(truth: Codes, first: Numbers, second: Numbers, groups: Codes | None =
     return DeLong(difference, error, erfc(abs(difference) / error / sqrt(2))) if error > 1e-12 else None
 
 
-def placements(positive: NDArray[np.bool_], score: Numbers) -> tuple[Numbers, Numbers]:
-    """The share of negative rows that each positive row beats, and of positive rows that each negative one is beaten by; a tie is half.
-
-    The mean of either is the AUC. (positives,) and (negatives,), in the order of the rows.
-    """
-    ranks = _mid_ranks(score)
-    beats = (ranks[positive] - _mid_ranks(score[positive])) / (~positive).sum()
-    beaten = 1 - (ranks[~positive] - _mid_ranks(score[~positive])) / positive.sum()
-    return beats, beaten
-
-
 def _variance(positive: Numbers, negative: Numbers, groups_of_positive: Codes, groups_of_negative: Codes) -> float:
     """Of the mean, from what each row is off it."""
     count = int(max(groups_of_positive.max(), groups_of_negative.max())) + 1
@@ -67,10 +57,3 @@ def _variance(positive: Numbers, negative: Numbers, groups_of_positive: Codes, g
     alone = sum(groups / (groups - 1) * np.square(sums).sum() / n**2 for sums, n, groups in zip(by_group, rows, held, strict=True))
     both = count / (count - 1) * (by_group[0] * by_group[1]).sum() / (rows[0] * rows[1])
     return max(float(alone + 2 * both), 0.0)
-
-
-def _mid_ranks(values: Numbers) -> Numbers:
-    """From 1; equal values share the mean of their ranks."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    ranks = np.cumsum(count) - (count - 1) / 2
-    return np.asarray(ranks[place], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""How well a score puts positive rows above negative ones: AUC and PR-AUC, from one sort.
+"""How well a score puts positive rows above negative ones: AUC and PR-AUC, from one sort; and what each row adds to the AUC.
 
 The last axis of the counts is the thresholds. Leading axes are carried along, so that a bootstrap sorts once and passes one row of
 counts per draw.
@@ -52,3 +52,21 @@ def average_precision(true_positives: Counts, false_positives: Counts) -> Values
     called_positive = np.maximum(true_positives + false_positives, 1)  # 0 where a draw has no row yet: adds nothing
     gained = np.diff(true_positives, axis=-1, prepend=0)
     return share((gained * true_positives / called_positive).sum(axis=-1), true_positives[..., -1])
+
+
+def placements(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The share of negative rows that each positive row beats, and of positive rows that each negative one is beaten by; a tie is half.
+
+    The mean of either is the AUC. (positives,) and (negatives,), in the order of the rows; from mid-ranks (Sun and Xu 2014), in n log n.
+    """
+    ranks = mid_ranks(score)
+    beats = (ranks[positive] - mid_ranks(score[positive])) / (~positive).sum()
+    beaten = 1 - (ranks[~positive] - mid_ranks(score[~positive])) / positive.sum()
+    return beats, beaten
+
+
+def mid_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks from 1; equal values share the middle of theirs."""
+    _, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
+    middles: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[codes]
+    return middles

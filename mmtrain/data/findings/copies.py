@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mmtrain.data.chances import mixed
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
 from mmtrain.data.findings.finding import Finding, Level, first_rows
@@ -53,8 +54,8 @@ def equal_rows(sheet: Sheet) -> NDArray[np.int64]:
     inputs = sheet.inputs
     if not inputs or sheet.rows < 2:
         return nothing
-    mixed = [_mixed(cells.prints, position) for position, cells in enumerate(inputs)]
-    every = np.asarray(np.sum(mixed, axis=0, dtype=np.uint64))
+    own = [mixed(cells.prints, position) for position, cells in enumerate(inputs, start=1)]  # so that a sum tells which cell stands where
+    every = np.asarray(np.sum(own, axis=0, dtype=np.uint64))
     filled = np.any([~cells.missing for cells in inputs], axis=0)
     equal = _pairs(every[filled])
     if not equal:
@@ -63,21 +64,12 @@ def equal_rows(sheet: Sheet) -> NDArray[np.int64]:
     single = np.count_nonzero(np.bincount(pd.factorize(every)[0]) == 1) / sheet.rows
     if distinct < DISTINCT and single < 0.5:
         return nothing
-    for cells, own in list(zip(inputs, mixed, strict=True))[:MOST_COMPARED]:
+    for cells, prints in list(zip(inputs, own, strict=True))[:MOST_COMPARED]:
         agree = _pairs(cells.prints[filled]) / (filled.sum() * (filled.sum() - 1) / 2)
-        near = _pairs((every - own)[filled]) - equal
+        near = _pairs((every - prints)[filled]) - equal
         if agree < 1 and near * agree / (1 - agree) > BY_CHANCE * equal:
             return nothing
-    return sets_of(every, np.flatnonzero(filled))
-
-
-def _mixed(prints: NDArray[np.uint64], position: int) -> NDArray[np.uint64]:
-    """Prints made different for each column, so that their sum tells which cell stands where (the finaliser of SplitMix64)."""
-    offset = (position + 1) * 0x9E3779B97F4A7C15 % 2**64
-    mixed = prints + np.uint64(offset)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
+    return equal_sets(every, np.flatnonzero(filled))
 
 
 def _pairs(prints: NDArray[np.uint64]) -> float:
@@ -86,7 +78,7 @@ def _pairs(prints: NDArray[np.uint64]) -> float:
     return float((times * (times - 1) / 2).sum())
 
 
-def sets_of(prints: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def equal_sets(prints: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """(n, 2): set and row of those of `rows` whose print occurs more than once among them; sets by their first row."""
     codes = pd.factorize(prints[rows])[0]
     repeated = np.flatnonzero(np.bincount(codes, minlength=1)[codes] > 1)
@@ -109,7 +101,7 @@ def _of_texts(sheet: Sheet, cells: Cells, cohort: Cohort, same_rows: NDArray[np.
         return []
     wanted = cells.lengths >= LONG
     wanted[_later(same_rows)] = False
-    sets = sets_of(cells.prints, np.flatnonzero(wanted))
+    sets = equal_sets(cells.prints, np.flatnonzero(wanted))
     sizes = np.bincount(sets[:, 0])
     kept = sizes < max(LEAST_OFTEN, OFTEN * len(cells.prints))
     if cohort.groups is not None:

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.data.findings.cohort import distinct_pairs
-from mmtrain.data.findings.significance import normal_tail, ranks
+from mmtrain.data.findings.significance import normal_tail
+from mmtrain.scores.ranking import mid_ranks, placements
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,7 +104,7 @@ def _area_with_interval(area: float, influence: NDArray[np.float64], units: NDAr
 
 def foretold_number(values: NDArray[np.int64], answers: NDArray[np.float64], units: NDArray[np.int64]) -> Foretold | None:
     """How much of the variance of numbers, or of their ranks, the codes of a column foretell; all (n,). None where they do not vary."""
-    both = np.stack([answers, ranks(answers)], axis=1)
+    both = np.stack([answers, mid_ranks(answers)], axis=1)
     return _better(both, _left_out_means(values, both, units), units)
 
 
@@ -111,8 +112,8 @@ def straight_number(numbers: NDArray[np.float64], answers: NDArray[np.float64], 
     """How much of the variance of numbers a straight line through others explains, or of ranks one through ranks; all (n,), none NaN."""
     if numbers.min() == numbers.max():
         return None
-    both = np.stack([answers, ranks(answers)], axis=1)
-    lines = [_line(from_, to) for from_, to in zip((numbers, ranks(numbers)), both.T, strict=True)]
+    both = np.stack([answers, mid_ranks(answers)], axis=1)
+    lines = [_line(from_, to) for from_, to in zip((numbers, mid_ranks(numbers)), both.T, strict=True)]
     return _better(both, np.stack(lines, axis=1), units)
 
 
@@ -196,13 +197,11 @@ def _left_out_means(values: NDArray[np.int64], answers: NDArray[np.float64], uni
 
 def _area(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
     """The AUC and what each row adds to it, (n,): the share of the other class below it, less the AUC, over the rows of its class."""
-    positive, negative = int(truth.sum()), int((~truth).sum())
-    overall = ranks(score)
-    below = np.empty(len(score))
-    below[truth] = (overall[truth] - ranks(score[truth])) / negative
-    below[~truth] = 1 - (overall[~truth] - ranks(score[~truth])) / positive
-    area = float(below[truth].mean())
-    return area, (below - area) / np.where(truth, positive, negative)
+    beats, beaten = placements(truth, score)
+    area = float(beats.mean())
+    influence = np.empty(len(score))
+    influence[truth], influence[~truth] = (beats - area) / len(beats), (beaten - area) / len(beaten)
+    return area, influence
 
 
 def _with_interval(name: str, score: float, influence: NDArray[np.float64], units: NDArray[np.int64], fewest: int) -> Foretold:

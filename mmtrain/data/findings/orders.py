@@ -12,7 +12,8 @@ from mmtrain.data.findings.cells import Sheet
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.finding import Finding
 from mmtrain.data.findings.foretold import picked
-from mmtrain.data.findings.significance import SURE, cautious_rank_sum, holm, normal_tail, ranks
+from mmtrain.data.findings.significance import SURE, cautious_rank_sum, holm, normal_tail
+from mmtrain.scores.ranking import mid_ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,7 +76,7 @@ def _ordered(order: NDArray[np.float64], answer: Answer, units: NDArray[np.int64
         _, first = np.unique(units, return_index=True)
         if answer.numbers is None or len(first) < LEAST_ROWS:
             return 0.0, 1.0, ""
-        correlation = float(np.corrcoef(ranks(order[first]), ranks(answer.numbers[first]))[0, 1])
+        correlation = float(np.corrcoef(mid_ranks(order[first]), mid_ranks(answer.numbers[first]))[0, 1])
         chance = normal_tail(correlation * np.sqrt(len(first) - 1))  # Spearman 1904; the normal limit of Hotelling and Pabst 1936
         return abs(correlation) / 2, chance, f"their rank correlation is {correlation:.2f}"
     areas = []

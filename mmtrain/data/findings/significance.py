@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmtrain.scores.ranking import mid_ranks
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -131,21 +133,13 @@ def kolmogorov_smirnov(first: NDArray[np.float64], second: NDArray[np.float64]) 
     return distance, min(1.0, max(0.0, 2 * sum(terms)))
 
 
-def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks from 1, equal values sharing the middle of theirs."""
-    _, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    middles: NDArray[np.float64] = (ends - (counts - 1) / 2)[codes]
-    return middles
-
-
 def rank_sum(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float, float]:
     """How often a value of `first` is above one of `second`, a tie counting half, and the chance of as much (Mann and Whitney 1947)."""
     n, m = len(first), len(second)
     if not n or not m:
         return 0.5, 1.0
     both = np.concatenate([first, second])
-    area = (ranks(both)[:n].sum() - n * (n + 1) / 2) / (n * m)
+    area = (mid_ranks(both)[:n].sum() - n * (n + 1) / 2) / (n * m)
     _, ties = np.unique(both, return_counts=True)
     total = n + m
     spread = (total + 1 - (ties.astype(np.float64) ** 3 - ties).sum() / max(total * (total - 1), 1)) / (12 * n * m)
@@ -158,7 +152,7 @@ def cautious_rank_sum(first: NDArray[np.float64], second: NDArray[np.float64]) -
     n, m = len(first), len(second)
     if min(n, m) < 2:
         return area, chance
-    both = ranks(np.concatenate([first, second]))
-    below, above = (both[:n] - ranks(first)) / m, (both[n:] - ranks(second)) / n
+    both = mid_ranks(np.concatenate([first, second]))
+    below, above = (both[:n] - mid_ranks(first)) / m, (both[n:] - mid_ranks(second)) / n
     spread = math.sqrt(below.var(ddof=1) / n + above.var(ddof=1) / m)
     return area, max(chance, normal_tail((area - 0.5) / spread)) if spread > 0 else chance

@@ -22,7 +22,7 @@ import pandas as pd
 from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.data.splits.dealing import Tally, deal
 from mmtrain.data.splits.parts import IntArray, Parts, TextPerRow
-from mmtrain.errors import DataError, Problem, listed
+from mmtrain.errors import DataError, Problem, counted, listed
 
 __all__ = ["Method", "Parts", "Rows", "check_sound", "split"]
 
@@ -84,7 +84,7 @@ def check_sound(parts: Parts, rows: Rows) -> None:
     """
     times = np.bincount(np.concatenate([positions for _, positions in parts.items()]), minlength=rows.count)
     faults = [
-        f"{_counted(len(found), 'row')} in {where} (first: {found[0]})"
+        f"{counted(len(found), 'row')} in {where} (first: {found[0]})"
         for where, found in (("no part", np.flatnonzero(times == 0)), ("several parts", np.flatnonzero(times > 1)))
         if len(found)
     ]
@@ -93,7 +93,7 @@ def check_sound(parts: Parts, rows: Rows) -> None:
         met = pd.concat([pd.Series(groups.iloc[positions].unique()) for _, positions in parts.items()])
         if met.duplicated().any():
             torn = met[met.duplicated()].unique()
-            faults.append(f"{_counted(len(torn), 'group')} in several parts (first: {torn[0]!r})")
+            faults.append(f"{counted(len(torn), 'group')} in several parts (first: {torn[0]!r})")
     if faults:
         raise RuntimeError(f"The split is unsound: {', '.join(faults)}.")
 
@@ -132,7 +132,7 @@ class _Draw:
         where = " marked train" if self.marked else ""
         if len(rare) == 1:
             name = self.classes[rare[0]]
-            what = f"class '{name}' has {_counted(int(holders[rare[0]]), self.noun)}{where}, fewer than the {parts} parts."
+            what = f"class '{name}' has {counted(int(holders[rare[0]]), self.noun)}{where}, fewer than the {parts} parts."
         else:
             named = listed([f"'{self.classes[label]}' ({holders[label]})" for label in rare], most=NAMED)
             what = f"{len(rare)} classes have fewer {self.noun}s{where} than the {parts} parts: {named}."
@@ -144,7 +144,7 @@ class _Draw:
         return f"Merge {which} with another class, leave those rows out, or {last}."
 
     def _too_few(self, parts: int) -> Problem:
-        found = _counted(self.tally.groups, self.noun)
+        found = counted(self.tally.groups, self.noun)
         if self.marked:
             what = f"{found} marked train cannot be divided into train and validation."
             return Problem("split", what, f"Mark more {self.noun}s train, mark some validation, or set `validation: 0`.")
@@ -206,7 +206,7 @@ def _given_problems(rows: Rows, codes: IntArray, test: float) -> list[Problem]:
     torn = np.flatnonzero(np.bincount(met.group) > 1)
     if len(torn):
         named = listed([f"'{names[group]}'" for group in torn], most=NAMED)
-        what = f"the split column tears {_counted(len(torn), 'group')} apart: {named}."
+        what = f"the split column tears {counted(len(torn), 'group')} apart: {named}."
         problems.append(Problem("split", what, "Mark all rows of a group for the same part."))
     return problems
 
@@ -217,7 +217,3 @@ def _coded(cells: TextPerRow, count: int, name: str, *, in_order: bool = True) -
     if len(codes) != count or (codes < 0).any():
         raise ValueError(f"{name} must have a value for each of the {count} rows.")
     return codes.astype(np.int64), tuple(str(value) for value in names)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -16,7 +16,7 @@ from mmtrain.data.surveys import guess_target
 from mmtrain.data.surveys.guess import Guess, guess, shown
 from mmtrain.data.surveys.profile import Profile, profiles
 from mmtrain.data.surveys.relations import settle
-from mmtrain.data.tables.formats import SUFFIXES, open_table
+from mmtrain.data.tables.formats import SUFFIXES, no_table, open_table
 from mmtrain.data.tables.problems import header_problem
 from mmtrain.data.tables.table import PIECE
 from mmtrain.data.tables.table_file import TableFile
@@ -98,9 +98,7 @@ def survey(path: Path, *, target: str | None = None, images: Path | None = None)
 
 def _opened(path: Path) -> TableFile:
     if not path.exists():
-        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        fix = did_you_mean(path.name, siblings) or f"Give the path of a file that ends in one of {', '.join(SUFFIXES)}."
-        raise DataError(Problem(str(path), "the table does not exist.", fix))
+        raise DataError(no_table(path, f"Give the path of a file that ends in one of {', '.join(SUFFIXES)}."))
     file = open_table(path)
     if len(file.headers) == 1 and (mark := next((mark for mark in (";", "\t") if mark in file.headers[0]), "")):
         what = f"the only column is {file.headers[0]!r}; its cells seem to be parted by {'semicolons' if mark == ';' else 'tabs'}."

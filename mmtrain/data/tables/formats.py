@@ -23,10 +23,7 @@ def open_table(path: Path, missing_values: Sequence[str] = ()) -> TableFile:
     suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), "")
     endings = ", ".join(SUFFIXES)
     if not path.exists():
-        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(
-            Problem(str(path), "the table does not exist.", did_you_mean(path.name, siblings) or "Set `data.table` to its path.")
-        )
+        raise DataError(no_table(path, "Set `data.table` to its path."))
     if not path.is_file():
         raise DataError(Problem(str(path), "the table is a folder, not a file.", f"Name a file that ends in one of {endings}."))
     if not suffix:
@@ -36,3 +33,9 @@ def open_table(path: Path, missing_values: Sequence[str] = ()) -> TableFile:
         return ParquetFile(path, missing_values) if suffix == ".parquet" else CsvFile(path, missing_values)
     except PermissionError as error:
         raise DataError(Problem(str(path), "the table may not be read by this user.", "Change its permissions.")) from error
+
+
+def no_table(path: Path, otherwise: str) -> Problem:
+    """What is told of a table that does not exist; `otherwise` is the fix where no file beside it has a name like that."""
+    siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    return Problem(str(path), "the table does not exist.", did_you_mean(path.name, siblings) or otherwise)
