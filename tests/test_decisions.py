@@ -22,10 +22,11 @@ from mmtrain.reports.decisions import sentences, told
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.workflows.check import check
-from mmtrain.workflows.evaluate import EvaluateOptions, evaluate, recorded_training
+from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 from mmtrain.workflows.export import ExportOptions, export
 from mmtrain.workflows.fit import fit
 from mmtrain.workflows.pack import pack
+from mmtrain.workflows.recorded import recorded_training
 from mmtrain.workflows.unpack import unpack
 
 

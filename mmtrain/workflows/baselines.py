@@ -20,7 +20,7 @@ from mmtrain.runs import Run
 from mmtrain.targets import FittedTarget
 from mmtrain.workflows.analyse import Subject
 from mmtrain.workflows.decide import read_decisions
-from mmtrain.workflows.prepare import recorded_data
+from mmtrain.workflows.recorded import recorded_data
 from mmtrain.workflows.single_branch import Ground, folders, kept, most_epochs, train_alone
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmtrain.data.splits.summary import PartSummary, summarise
+from mmtrain.workflows.callbacks import check_callbacks
 from mmtrain.workflows.examine import checked
-from mmtrain.workflows.prepare import check_callbacks
 
 
 @dataclass(frozen=True)

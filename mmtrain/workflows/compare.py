@@ -26,8 +26,8 @@ from mmtrain.evaluation.comparison import ComparedTarget, compare_target
 from mmtrain.evaluation.predictions import reread, truth_column
 from mmtrain.reports.contents import predictions_of
 from mmtrain.runs import Run, is_test_look
-from mmtrain.workflows.evaluate import recorded_training
 from mmtrain.workflows.prepare import group_codes
+from mmtrain.workflows.recorded import recorded_training
 
 NAMED = {"columns": "role", "branches": "architecture"}
 """Sections whose entries have names, and the setting that says in a word what an entry is."""

@@ -16,9 +16,9 @@ from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.memory import available_memory, peak_memory
 from mmtrain.workflows.build import build
+from mmtrain.workflows.callbacks import check_callbacks
 from mmtrain.workflows.examine import checked
 from mmtrain.workflows.fit import Onlookers, Plan, plan
-from mmtrain.workflows.prepare import check_callbacks
 
 if TYPE_CHECKING:
     from mmtrain.training.material import Material

@@ -5,7 +5,7 @@ The test part is scored here and nowhere else, from the weights of the best epoc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmtrain import config, runs
+from mmtrain import runs
 from mmtrain.columns import Group
 from mmtrain.config import Experiment
-from mmtrain.config.evaluation import DECIDED
 from mmtrain.data import encode
 from mmtrain.data.pictures.store import Progress, Say
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table import Table
-from mmtrain.errors import DataError, Problem, RunError, UsageError, did_you_mean, listed
+from mmtrain.errors import DataError, Problem, did_you_mean, listed
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.decisions import Decisions
 from mmtrain.evaluation.most_wrong import most_wrong
@@ -33,11 +32,12 @@ from mmtrain.reports.words import CAVEATS
 from mmtrain.runs import Run, is_test_look
 from mmtrain.workflows.analyse import Subject, analysed
 from mmtrain.workflows.baselines import Home, with_baselines
-from mmtrain.workflows.decide import overlaid, read_decisions, with_decisions
+from mmtrain.workflows.decide import with_decisions
 from mmtrain.workflows.divisions import dividing
 from mmtrain.workflows.looks import recorded_look, remarks
 from mmtrain.workflows.packages import check_packages
-from mmtrain.workflows.prepare import Prepared, groups, other_data, recorded_data, with_images
+from mmtrain.workflows.prepare import Prepared, groups, other_data, with_images
+from mmtrain.workflows.recorded import recorded_data, recorded_training
 
 Array = np.ndarray[Any, Any]
 
@@ -132,41 +132,6 @@ def evaluated(subject: Subject, results: dict[str, TargetScores], looks: Sequenc
     unknown = unlearned(experiment, subject.fitted, table, subject.rows)
     told = (*remarks(run, look), *caveat, *ungrouped(experiment, table), *unknown, *notes)
     return Evaluated(run, look["part"], results, subject.main, run / f"predictions_{look['part']}.csv", written, times, told)
-
-
-def recorded_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, encode.Fitted, Decisions]:
-    """The experiment of a run, what its training rows taught it, with the chosen thresholds, and all that validation rows decided.
-
-    `overrides` are of the section `evaluation`. Raises RunError when there is no model to score, UsageError for an override of what
-    the training was, ConfigError for another mistake.
-    """
-    told = tuple(overrides)
-    if not (run / "model.keras").is_file():
-        raise RunError(
-            Problem(str(run.folder), f"the run has no trained model; its state is '{run.state}'.", "Train again with `mmtrain fit`.")
-        )
-    check_overrides(told)
-    experiment = config.load(run / "config.yaml", told)
-    decisions = read_decisions(run, experiment)
-    return experiment, overlaid(encode.read_fitted(run.read_json("columns.json")), decisions), decisions
-
-
-def check_overrides(overrides: Iterable[str]) -> None:
-    """Raises UsageError for an override of what the training was, or of what was fitted at its end."""
-    problems = []
-    for text in overrides:
-        section, *keys = (part.strip() for part in text.partition("=")[0].split("."))
-        if section != "evaluation":
-            fix = "Only what begins with `evaluation.` can be set here; for anything else train again."
-            problems.append(Problem(f"--set {text}", "the run is trained already.", fix))
-        elif not keys:
-            fix = "Set its keys one by one: `--set evaluation.draws=500`."
-            problems.append(Problem(f"--set {text}", "the section holds what was fitted at the end of the training, too.", fix))
-        elif keys[0] in DECIDED:
-            what = "this was fitted on validation rows at the end of the training."
-            problems.append(Problem(f"--set {text}", what, "Set it in the experiment file, and train again."))
-    if problems:
-        raise UsageError(problems)
 
 
 def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | None, say: Say) -> tuple[Prepared, Array]:

@@ -32,9 +32,9 @@ from mmtrain.explanation.explained import Chosen, Explained, RowCells, in_words
 from mmtrain.explanation.question import Asked, Method, wrong
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
-from mmtrain.workflows.evaluate import recorded_training
 from mmtrain.workflows.looks import NAMED_ROWS, other_label
-from mmtrain.workflows.prepare import Prepared, only, other_data, recorded_data, with_images
+from mmtrain.workflows.prepare import Prepared, only, other_data, with_images
+from mmtrain.workflows.recorded import recorded_data, recorded_training
 
 COMPARED = 10_000
 """Ids that one that there is not is compared with; of a million it would take seconds."""

@@ -21,8 +21,8 @@ from mmtrain.export.alone import as_json
 from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, plain_names
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
-from mmtrain.workflows.evaluate import recorded_training
-from mmtrain.workflows.prepare import Prepared, only, recorded_data
+from mmtrain.workflows.prepare import Prepared, only
+from mmtrain.workflows.recorded import recorded_data, recorded_training
 from mmtrain.workflows.versions import versions
 
 CHECKED = 1000

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmtrain import config, runs
-from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.changes import statistics
 from mmtrain.data.pictures.store import Progress
@@ -23,13 +22,14 @@ from mmtrain.runs import Run
 from mmtrain.training.events import Watcher
 from mmtrain.training.lock import held
 from mmtrain.workflows.build import build
+from mmtrain.workflows.callbacks import made_callbacks
 from mmtrain.workflows.examine import checked
-from mmtrain.workflows.prepare import Prepared, recorded_data
+from mmtrain.workflows.prepare import Prepared
+from mmtrain.workflows.recorded import recorded_data
 from mmtrain.workflows.train import Trained, state_kept, train
 from mmtrain.workflows.versions import versions
 
 if TYPE_CHECKING:
-    from mmtrain.training.callbacks import Named
     from mmtrain.training.device_trial import Decision
     from mmtrain.training.material import Material
 
@@ -82,15 +82,6 @@ def fit(path: Path, *, overrides: Iterable[str] = (), output: Path = Path("runs"
         done = train(run, material, told.watch, callbacks=callbacks)
     report.write(run, material.experiment, material.fitted)
     return done
-
-
-def made_callbacks(experiment: Experiment, path: Path, overrides: Iterable[str] = ()) -> list[Named]:
-    """The users' callbacks of the experiment in the file at `path`. Raises ConfigError."""
-    if not experiment.training.callbacks:
-        return []
-    from mmtrain.training.callbacks import made
-
-    return made(experiment, path, overrides)
 
 
 def resume(which: str | None, *, output: Path = Path("runs"), onlookers: Onlookers | None = None) -> Trained:

@@ -25,7 +25,7 @@ from mmtrain.evaluation.predictions import prediction_columns
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run, find
 from mmtrain.threads import in_threads
-from mmtrain.workflows.evaluate import recorded_training
+from mmtrain.workflows.recorded import recorded_training
 
 OnError = Literal["status", "skip", "fail"]
 

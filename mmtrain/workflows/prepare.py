@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
@@ -17,20 +17,16 @@ from mmtrain.config import Experiment
 from mmtrain.config.evaluation import fewest_units
 from mmtrain.config.monitors import is_weighted_loss, label_of
 from mmtrain.config.source import Origin
-from mmtrain.data.manifest import MANIFEST
 from mmtrain.data.pictures.decode import Progress
 from mmtrain.data.pictures.files import SETTING
 from mmtrain.data.pictures.store import ImageStore, Say, attach
 from mmtrain.data.splits.held_back import hold_back
-from mmtrain.data.splits.parts import Parts, read_split
+from mmtrain.data.splits.parts import Parts
 from mmtrain.data.splits.split import Rows, split
 from mmtrain.data.tables import table as tables
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table import Table, headers_of
-from mmtrain.data.tables.table_file import content_hash
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
-from mmtrain.layers.start import start_tensorflow
-from mmtrain.runs import Run
 from mmtrain.targets import Answers, ClassTarget, MultilabelTarget, Target
 
 
@@ -127,65 +123,12 @@ def part_problems(
     ]
 
 
-def recorded_data(
-    run: Run,
-    experiment: Experiment,
-    *,
-    setting: str = SETTING,
-    progress: Progress | None = None,
-    say: Say = lambda _: None,
-    exactly: bool = False,
-) -> tuple[Prepared, Parts]:
-    """The table that a run was trained on, and its parts.
-
-    Pictures whose files have changed are only told of, as a copy has another time of change; with `exactly` they are refused.
-
-    Raises DataError when the table is no longer the one that was split, or when other pictures can be used than then.
-    """
-    known = run.read_json("data.json")
-    path = experiment.data.table
-    if path.is_file() and content_hash(path) != known["sha256"]:
-        fix = f"Restore the table, or score the new one as a whole with `mmtrain evaluate {run.folder} --data {path}`."
-        if exactly:
-            fix = f"Restore the table, or train anew on the changed one with `mmtrain fit {run / 'config.yaml'}`."
-        raise DataError(Problem(str(path), "the table has changed since the training, so its rows can no longer be told apart.", fix))
-    if not path.is_file() and (run / MANIFEST).is_file():
-        fix = f"Put it there, with its pictures beside it, or score another: mmtrain evaluate {run.folder} --data TABLE"
-        raise DataError(Problem(str(path), "the table is not here: a packed run comes without it.", fix))
-    data = read_data(experiment, path, experiment.data.images_folder, setting=setting, progress=progress, say=say)
-    written = read_split(run / "split.csv")
-    if not np.array_equal(written.rows, data.table.rows):
-        raise DataError(Problem(str(path), "other rows than at training can be used now; pictures may have gone.", "Restore the pictures."))
-    if changed := changed_pictures(data, experiment, known):
-        if exactly:
-            raise DataError(changed)
-        for problem in changed:
-            say(f"note: {problem.where}: {problem.what}")
-    return data, written.parts
-
-
 def only(data: Prepared, positions: np.ndarray[Any, Any], reason: str = "another part") -> Prepared:
     """The rows at these positions, in the order of the table."""
     mask = np.zeros(len(data.table), dtype=np.bool_)
     mask[positions] = True
     reasons = dict.fromkeys(np.flatnonzero(~mask).tolist(), reason)
     return Prepared(data.table.keep(mask, reasons), {key: store.select(mask) for key, store in data.stores.items()})
-
-
-def changed_pictures(data: Prepared, experiment: Experiment, known: Mapping[str, Any]) -> list[Problem]:
-    """The image columns whose files are no longer those that data.json knows."""
-    if experiment.data.cache.verify == "content":
-        what = "the pictures are no longer those of the training: the bytes of a file have changed."
-        fix = "Restore the pictures, or train anew."
-    else:
-        what = "the pictures are no longer those of the training: a file has another size or another time of change."
-        fix = "Restore the pictures with their times (`cp -p`, `rsync -t`), or train anew; `data.cache.verify: content` ignores times."
-    before = known.get("pictures", {})
-    return [
-        Problem(f"{data.table.path.name}: {headers_of(key, experiment.columns[key])[0]}", what, fix)
-        for key, store in data.stores.items()
-        if before.get(key, store.key) != store.key
-    ]
 
 
 def check_class_weights(experiment: Experiment, table: Table, origin: Origin) -> None:
@@ -224,15 +167,6 @@ def check_monitor(experiment: Experiment, table: Table, parts: Parts, origin: Or
         where = origin.place("training", "early_stopping", "monitor")
         hint = did_you_mean(found.label, names) or f"Their labels are {listed(names)}."
         raise ConfigError(Problem(where, f"no training row has the label {found.label!r}.", hint))
-
-
-def check_callbacks(experiment: Experiment, path: Path, overrides: Iterable[str]) -> None:
-    """The users' callbacks are what they have to be; only Keras knows, so where there are any, it is started. Raises ConfigError."""
-    if experiment.training.callbacks:
-        start_tensorflow()
-        from mmtrain.training.callbacks import checked
-
-        checked(experiment, path, overrides)
 
 
 def strata(experiment: Experiment, table: Table) -> Rows:

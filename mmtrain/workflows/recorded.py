@@ -1,0 +1,113 @@
+"""What a run recorded: the experiment and what its training rows taught it, and the table that it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from mmtrain import config
+from mmtrain.config import Experiment
+from mmtrain.config.evaluation import DECIDED
+from mmtrain.data import encode
+from mmtrain.data.manifest import MANIFEST
+from mmtrain.data.pictures.decode import Progress
+from mmtrain.data.pictures.files import SETTING
+from mmtrain.data.pictures.store import Say
+from mmtrain.data.splits.parts import Parts, read_split
+from mmtrain.data.tables.table import headers_of
+from mmtrain.data.tables.table_file import content_hash
+from mmtrain.errors import DataError, Problem, RunError, UsageError
+from mmtrain.evaluation.decisions import Decisions
+from mmtrain.runs import Run
+from mmtrain.workflows.decide import overlaid, read_decisions
+from mmtrain.workflows.prepare import Prepared, read_data
+
+
+def recorded_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, encode.Fitted, Decisions]:
+    """The experiment of a run, what its training rows taught it, with the chosen thresholds, and all that validation rows decided.
+
+    `overrides` are of the section `evaluation`. Raises RunError when there is no model to score, UsageError for an override of what
+    the training was, ConfigError for another mistake.
+    """
+    told = tuple(overrides)
+    if not (run / "model.keras").is_file():
+        raise RunError(
+            Problem(str(run.folder), f"the run has no trained model; its state is '{run.state}'.", "Train again with `mmtrain fit`.")
+        )
+    check_overrides(told)
+    experiment = config.load(run / "config.yaml", told)
+    decisions = read_decisions(run, experiment)
+    return experiment, overlaid(encode.read_fitted(run.read_json("columns.json")), decisions), decisions
+
+
+def check_overrides(overrides: Iterable[str]) -> None:
+    """Raises UsageError for an override of what the training was, or of what was fitted at its end."""
+    problems = []
+    for text in overrides:
+        section, *keys = (part.strip() for part in text.partition("=")[0].split("."))
+        if section != "evaluation":
+            fix = "Only what begins with `evaluation.` can be set here; for anything else train again."
+            problems.append(Problem(f"--set {text}", "the run is trained already.", fix))
+        elif not keys:
+            fix = "Set its keys one by one: `--set evaluation.draws=500`."
+            problems.append(Problem(f"--set {text}", "the section holds what was fitted at the end of the training, too.", fix))
+        elif keys[0] in DECIDED:
+            what = "this was fitted on validation rows at the end of the training."
+            problems.append(Problem(f"--set {text}", what, "Set it in the experiment file, and train again."))
+    if problems:
+        raise UsageError(problems)
+
+
+def recorded_data(
+    run: Run,
+    experiment: Experiment,
+    *,
+    setting: str = SETTING,
+    progress: Progress | None = None,
+    say: Say = lambda _: None,
+    exactly: bool = False,
+) -> tuple[Prepared, Parts]:
+    """The table that a run was trained on, and its parts.
+
+    Pictures whose files have changed are only told of, as a copy has another time of change; with `exactly` they are refused.
+
+    Raises DataError when the table is no longer the one that was split, or when other pictures can be used than then.
+    """
+    known = run.read_json("data.json")
+    path = experiment.data.table
+    if path.is_file() and content_hash(path) != known["sha256"]:
+        fix = f"Restore the table, or score the new one as a whole with `mmtrain evaluate {run.folder} --data {path}`."
+        if exactly:
+            fix = f"Restore the table, or train anew on the changed one with `mmtrain fit {run / 'config.yaml'}`."
+        raise DataError(Problem(str(path), "the table has changed since the training, so its rows can no longer be told apart.", fix))
+    if not path.is_file() and (run / MANIFEST).is_file():
+        fix = f"Put it there, with its pictures beside it, or score another: mmtrain evaluate {run.folder} --data TABLE"
+        raise DataError(Problem(str(path), "the table is not here: a packed run comes without it.", fix))
+    data = read_data(experiment, path, experiment.data.images_folder, setting=setting, progress=progress, say=say)
+    written = read_split(run / "split.csv")
+    if not np.array_equal(written.rows, data.table.rows):
+        raise DataError(Problem(str(path), "other rows than at training can be used now; pictures may have gone.", "Restore the pictures."))
+    if changed := changed_pictures(data, experiment, known):
+        if exactly:
+            raise DataError(changed)
+        for problem in changed:
+            say(f"note: {problem.where}: {problem.what}")
+    return data, written.parts
+
+
+def changed_pictures(data: Prepared, experiment: Experiment, known: Mapping[str, Any]) -> list[Problem]:
+    """The image columns whose files are no longer those that data.json knows."""
+    if experiment.data.cache.verify == "content":
+        what = "the pictures are no longer those of the training: the bytes of a file have changed."
+        fix = "Restore the pictures, or train anew."
+    else:
+        what = "the pictures are no longer those of the training: a file has another size or another time of change."
+        fix = "Restore the pictures with their times (`cp -p`, `rsync -t`), or train anew; `data.cache.verify: content` ignores times."
+    before = known.get("pictures", {})
+    return [
+        Problem(f"{data.table.path.name}: {headers_of(key, experiment.columns[key])[0]}", what, fix)
+        for key, store in data.stores.items()
+        if before.get(key, store.key) != store.key
+    ]
