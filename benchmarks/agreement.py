@@ -23,6 +23,7 @@ import pandas as pd
 from PIL import Image
 from script import keep, parser
 
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.layers.start import start_tensorflow
 
 EXPERIMENT = """
@@ -107,9 +108,9 @@ def measure(folder: Path, rows: int) -> list[dict[str, Any]]:
     from mmtrain.export import saved_model
     from mmtrain.layers.pictures import EncodePicture
     from mmtrain.model import saved
-    from mmtrain.workflows.evaluate import recorded_training
     from mmtrain.workflows.fit import fit
     from mmtrain.workflows.prepare import read_data
+    from mmtrain.workflows.recorded import recorded_training
 
     chance = np.random.default_rng(1)
     table(folder, 300, chance, unseen=False)
@@ -117,7 +118,7 @@ def measure(folder: Path, rows: int) -> list[dict[str, Any]]:
     (folder / "agreement.yaml").write_text(EXPERIMENT)
     run = fit(folder / "agreement.yaml", output=folder / "runs").run
     experiment, fitted, _ = recorded_training(run)
-    data = read_data(config.load(folder / "agreement.yaml"), folder / "new.csv", folder)
+    data = read_data(config.load(folder / "agreement.yaml"), folder / "new.csv", ImageFolder(folder))
     arrays = encode.encode(experiment, fitted, data.table, data.stores)
     everything = np.arange(rows)
     expected = saved.predict(saved.predictor(run / "model.keras"), arrays, everything)["ill"][:, 0]

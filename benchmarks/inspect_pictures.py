@@ -20,6 +20,7 @@ from PIL import Image as Pillow
 
 from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.findings.answers import Answer, Question
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.labels import Labels
@@ -49,13 +50,13 @@ def inspect(folder: Path, names: list[str], side: int, cache: Path) -> None:
     """Build the store, unless it is there, and look for findings."""
     cells = pd.Series(names, dtype="str")
     column = Image.model_validate({"role": "image", "size": [side, side]})
-    store, unreadable = open_store(cells, column, folder, cache=Cache.model_validate({"folder": cache}))
+    store, unreadable = open_store(cells, column, ImageFolder(folder), cache=Cache.model_validate({"folder": cache}))
     numbers = np.arange(len(names))
     labels = Labels("answer", ("no", "yes"), np.ones(len(names), np.bool_), numbers, numbers % 2)
     cohort = Cohort(len(names), parts=(numbers % 3).astype(np.int8), targets=(labels,))
     asked = [Question("answer", (Answer(cohort.for_answers, cohort.for_answers % 2, labels.names),))]
     picture = PictureColumn("picture", cells, numbers, column, store, unreadable)
-    found = {finding.kind: finding.count for finding in picture_findings([picture], folder, cohort, asked)}
+    found = {finding.kind: finding.count for finding in picture_findings([picture], ImageFolder(folder), cohort, asked)}
     if found.get("similar_pictures_across_parts", 0) + found.get("similar_pictures", 0) != 2 * COPIES:
         raise SystemExit(f"Not all copies were found: {found}")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 from turns import Times, speed, typical
 
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.pieces import Source
 from mmtrain.threads import in_threads
@@ -32,7 +33,7 @@ def trained(folder: Path, name: str, tree: Mapping[str, object]) -> Loaded:
 def bare(loaded: Loaded, table: Path) -> Way:
     """The compiled predictor over all pieces of a table, encoded beforehand."""
     ready = loaded._ready
-    source = Source(open_table(table), table.parent)
+    source = Source(open_table(table), ImageFolder(table.parent))
     pieces = list(map(ready.pieces.maker(source), ready.pieces.cells(source)))
     size = ready.rows_at_once
     batches = [
@@ -48,7 +49,7 @@ def reading(loaded: Loaded, table: Path) -> Way:
     pieces = loaded._ready.pieces
 
     def read() -> int:
-        source = Source(open_table(table), table.parent)
+        source = Source(open_table(table), ImageFolder(table.parent))
         return sum(len(piece) for piece in in_threads(pieces.maker(source), pieces.cells(source), most=pieces.workers))
 
     return read
@@ -56,13 +57,13 @@ def reading(loaded: Loaded, table: Path) -> Way:
 
 def cells(loaded: Loaded, table: Path) -> Way:
     """Reading the cells alone, which nobody looks at."""
-    return lambda: sum(1 for _ in loaded._ready.pieces.cells(Source(open_table(table), table.parent)))
+    return lambda: sum(1 for _ in loaded._ready.pieces.cells(Source(open_table(table), ImageFolder(table.parent))))
 
 
 def whole(loaded: Loaded, table: Path) -> Way:
     """From file to file."""
     return lambda: predict_source(
-        loaded, Source(open_table(table), table.parent), PredictOptions(table.with_name("predictions.csv"), proba=True)
+        loaded, Source(open_table(table), ImageFolder(table.parent)), PredictOptions(table.with_name("predictions.csv"), proba=True)
     )
 
 

@@ -81,7 +81,7 @@ def fresh(material, seed=1):
 
 def raw_of(material):
     """What the saved model is given for every row of the table, by input name."""
-    raw, folder = {}, material.experiment.data.images_folder
+    raw, folder = {}, material.experiment.data.images_folder.path
     for key, column in material.fitted.columns.items():
         if key in material.data.stores:
             names = material.data.table.cells(key).fillna("")

@@ -62,7 +62,7 @@ def loaded(folder: Path, text: str, *overrides: str, name: str = "clinic.yaml") 
 def test_clinic_is_read_as_it_is_written(tmp_path):
     experiment = loaded(tmp_path / "configs", CLINIC)
     assert experiment.data.table == tmp_path / "sample_data" / "patients.csv"
-    assert experiment.data.images_folder == tmp_path / "sample_data" / "scans"
+    assert experiment.data.images_folder.path == tmp_path / "sample_data" / "scans"
     assert list(experiment.inputs) == ["scan", "age", "sex", "note"]
     assert list(experiment.targets) == ["diagnosis"]
     assert experiment.columns["scan"].augment.rotate == 10.0

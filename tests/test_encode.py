@@ -265,7 +265,7 @@ def raw_of(everything, rows=None):
     rows = np.arange(len(table)) if rows is None else rows
     for key, column in everything.fitted.columns.items():
         if key == "scan":
-            folder, names = everything.experiment.data.images_folder, table.cells(key, rows).fillna("")
+            folder, names = everything.experiment.data.images_folder.path, table.cells(key, rows).fillna("")
             raw[key] = np.array([[(folder / name).read_bytes() if name else b""] for name in names], dtype=object)
         else:
             raw[key] = np.concatenate([column.raw(piece) for piece in table.pieces(everything.experiment.columns[key].column, rows)])

@@ -7,6 +7,7 @@ import pytest
 
 from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.pictures.ahead import ReadAhead, read_ahead, runs
 from mmtrain.data.pictures.store import ImageStore, open_store
 from mmtrain.errors import RunError
@@ -57,9 +58,9 @@ def test_opened_store_knows_whether_it_fits(tmp_path, monkeypatch):
     PIL.Image.new("L", (2, 2), 70).save(tmp_path / "1.bmp")
     cells, column = pd.Series(["1.bmp"], dtype="str"), Image(column="scan", size=(2, 2), channels=1)
     monkeypatch.setattr("mmtrain.data.pictures.ahead.FITS", 0.0)
-    small, _ = open_store(cells, column, tmp_path, cache=Cache(folder=tmp_path / "cache"))
+    small, _ = open_store(cells, column, ImageFolder(tmp_path), cache=Cache(folder=tmp_path / "cache"))
     monkeypatch.undo()
-    large, _ = open_store(cells, column, tmp_path, cache=Cache(folder=tmp_path / "cache"))
+    large, _ = open_store(cells, column, ImageFolder(tmp_path), cache=Cache(folder=tmp_path / "cache"))
     assert (type(small.ahead), large.ahead) == (ReadAhead, None)
     assert small.take(np.array([0])).tolist() == large.take(np.array([0])).tolist() == [[[[70], [70]], [[70], [70]]]]
 

@@ -17,6 +17,7 @@ import pytest
 
 from mmtrain.columns import Id, Image, Numeric
 from mmtrain.config.experiment import Cache
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.config.sizes import in_words
 from mmtrain.data.cache import cache_folder
 from mmtrain.data.pictures.build import written_meanwhile
@@ -44,8 +45,9 @@ def opened(scans, cells, **options):
     """The store of a column `scan` with these cells, and what is wrong with them."""
     column = Image(column="scan", **TINY, **{key: value for key, value in options.items() if key in Image.model_fields})
     cache = Cache(folder=scans.parent / "cache", **{key: value for key, value in options.items() if key in Cache.model_fields})
+    folder = ImageFolder(scans, options.pop("allow_outside", False))
     others = {key: value for key, value in options.items() if key not in Image.model_fields | Cache.model_fields}
-    return open_store(pd.Series(cells, dtype="str"), column, scans, cache=cache, **others)
+    return open_store(pd.Series(cells, dtype="str"), column, folder, cache=cache, **others)
 
 
 def levels(store, rows=None):
@@ -226,7 +228,7 @@ def test_changed_file_is_decoded_again(scans):
 def test_every_option_of_the_pixels_gives_a_store_of_its_own(scans, option, value):
     cells = pd.Series(["1.bmp"], dtype="str")
     for options in (TINY, TINY | {option: value}):
-        open_store(cells, Image(column="scan", **options), scans, cache=Cache(folder=scans.parent / "cache"))
+        open_store(cells, Image(column="scan", **options), ImageFolder(scans), cache=Cache(folder=scans.parent / "cache"))
     assert len(stores_in(scans)) == 2
 
 
@@ -353,6 +355,7 @@ from pathlib import Path
 import pandas as pd
 from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.pictures.store import open_store
 
 scans = Path(sys.argv[1])
@@ -361,7 +364,7 @@ sys.stdin.readline()
 open_store(
     pd.Series([f"many/{number}.bmp" for number in range(400)], dtype="str"),
     Image(column="scan", size=(2, 2), channels=1),
-    scans,
+    ImageFolder(scans),
     cache=Cache(folder=scans.parent / "cache"),
     progress=lambda done, total, size: (print(done, flush=True), sys.stdin.readline()) if len(sys.argv) > 2 else None,
 )
@@ -450,8 +453,8 @@ def test_pictures_in_flight_are_those_of_a_store_to_the_bit(scans, memory):
     (scans / "many" / "bad.jpg").write_bytes((scans / "many" / "1.jpg").read_bytes()[:200])
     cells = pd.Series([f"many/{number}.jpg" for number in [*range(10), 3]] + ["many/bad.jpg", None], dtype="str")
     column = Image(column="scan", size=(5, 7))
-    stored, bad = open_store(cells, column, scans, cache=Cache(folder=scans.parent / "cache"))
-    flying, bad_too = open_store(cells, column, scans, cache=Cache(folder=scans.parent / "none", disk=0, memory=memory))
+    stored, bad = open_store(cells, column, ImageFolder(scans), cache=Cache(folder=scans.parent / "cache"))
+    flying, bad_too = open_store(cells, column, ImageFolder(scans), cache=Cache(folder=scans.parent / "none", disk=0, memory=memory))
     rows = np.array([12, 0, 3, 10, 3, 11, 9, 5])
     assert stored.take(rows).any()
     for _ in range(2):
@@ -506,7 +509,7 @@ def test_budget_counts_the_stores_that_are_there(scans):
 def test_store_that_does_not_fit_the_disk_is_not_built(scans):
     column = Image(column="scan", size=(4096, 4096))
     cells = pd.Series(["1.bmp", "2.bmp", "3.bmp"], dtype="str")
-    store, _ = open_store(cells, column, scans, cache=Cache(folder=Path("/proc"), memory=0))
+    store, _ = open_store(cells, column, ImageFolder(scans), cache=Cache(folder=Path("/proc"), memory=0))
     assert store.notice == (
         "no image store: it needs 151 MB, and /proc has 0 bytes free, of which 1.0 GB stays free. "
         f"Every batch is decoded anew, which is slower. {ADVICE}"
@@ -560,7 +563,7 @@ def test_attach_says_which_columns_have_no_store_and_divides_the_memory(scans):
     cache = Cache(folder=scans.parent / "cache", disk=0, memory=9)
     (scans.parent / "t.csv").write_text("scan,left,top\n1.bmp,3.bmp,1.bmp\n2.bmp,2.bmp,1.bmp\n")
     table = read(scans.parent / "t.csv", columns)
-    stores = attach(table, columns, scans, cache=cache, say=said.append).stores
+    stores = attach(table, columns, ImageFolder(scans), cache=cache, say=said.append).stores
     assert [text.partition(", and")[0] for text in said] == [
         "scan: no image store: it needs 8 bytes",
         "left: no image store: it needs 8 bytes",
@@ -590,7 +593,8 @@ def test_cache_folder_is_the_users(monkeypatch, variables, expected):
 def attached(scans, content, columns, **options):
     (scans.parent / "t.csv").write_text(content)
     table = read(scans.parent / "t.csv", columns)
-    found = attach(table, columns, scans, cache=Cache(folder=scans.parent / "cache"), **options)
+    folder = ImageFolder(scans, options.pop("allow_outside", False))
+    found = attach(table, columns, folder, cache=Cache(folder=scans.parent / "cache"), **options)
     if found.problems:
         raise DataError(found.problems)
     return found.table, found.stores

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from mmtrain.cli.app import run
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.pictures.profile import ImageProfile, profile_images
 from mmtrain.data.splits.summary import PartSummary
 from mmtrain.data.surveys import profile as profile_module
@@ -126,7 +127,7 @@ def test_image_profile_reads_headers_only(tmp_path):
     Image.new("RGB", (4, 2)).save(tmp_path / "a.png")
     Image.new("L", (3, 3)).save(tmp_path / "b.jpg")
     (tmp_path / "c.png").write_text("no picture")
-    found = profile_images(["a.png", "b.jpg", "a.png", "c.png", "d.png"], tmp_path)
+    found = profile_images(["a.png", "b.jpg", "a.png", "c.png", "d.png"], ImageFolder(tmp_path))
     assert found == ImageProfile(
         folder=tmp_path,
         paths=4,

@@ -17,6 +17,7 @@ from PIL import ImageEnhance
 from mmtrain.cli.app import run
 from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.findings.answers import Answer, Question
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.finding import Finding
@@ -52,7 +53,7 @@ def clean(tmp_path):
 def column_of(folder, names, *, header="scan", cache=None, **options):
     cells = pd.Series(names, dtype="str")
     column = Image.model_validate({"role": "image", "size": [32, 32]} | options)
-    store, unreadable = open_store(cells, column, folder, cache=cache or Cache())
+    store, unreadable = open_store(cells, column, ImageFolder(folder), cache=cache or Cache())
     return PictureColumn(header, cells, np.arange(len(names)), column, store, unreadable)
 
 
@@ -74,7 +75,7 @@ def asked_of(cohort):
 def found(folder, names=None, cohort=None, **options):
     names = [f"{number}.png" for number in range(N)] if names is None else names
     cohort = cohort or cohort_of(len(names))
-    return picture_findings([column_of(folder, names, **options)], folder, cohort, asked_of(cohort))
+    return picture_findings([column_of(folder, names, **options)], ImageFolder(folder), cohort, asked_of(cohort))
 
 
 def only(findings) -> Finding:
@@ -281,7 +282,7 @@ def test_modes_that_go_with_any_answer_are_told(clean, answer):
     for number in range(0, N, 2):
         scene(number, "L").save(clean / f"{number}.png")
     question, told = KIND_OF[answer]
-    finding = picture_findings([column_of(clean, NAMES)], clean, cohort_of(N), [question])[1]
+    finding = picture_findings([column_of(clean, NAMES)], ImageFolder(clean), cohort_of(N), [question])[1]
     assert (finding.level, finding.kind) == ("warning", "file_kind_tells_label")
     assert finding.what == f"the mode of a picture goes with {told}"
 
@@ -292,7 +293,7 @@ def test_a_number_that_sizes_or_brightness_foretell_is_told(clean, measure, side
         picture = ImageEnhance.Brightness(scene(number)).enhance(0.1 + level * number / N if level else 1)
         picture.resize((SIDE + side * number, SIDE)).save(clean / f"{number}.png")
     question = Question("dose", (Answer(np.arange(N), numbers=np.arange(N) + 0.5),))
-    told = {one.kind: one for one in picture_findings([column_of(clean, NAMES)], clean, cohort_of(N), [question])}
+    told = {one.kind: one for one in picture_findings([column_of(clean, NAMES)], ImageFolder(clean), cohort_of(N), [question])}
     finding = told["picture_tells_label"]
     assert finding.what.startswith(f"the {measure} of a picture alone foretells 'dose' ")
 
@@ -369,7 +370,7 @@ def test_the_same_picture_with_other_labels_is_told_whatever_the_target_is_calle
         "tags", ("red", "green", "blue"), np.ones(N, np.bool_), np.array([0, 0, 1, 1, 1]), np.array([0, 2, 0, 1, 2]), several=True
     )
     same = Labels("state", ("well",), np.ones(N, np.bool_), np.arange(N), np.zeros(N, np.int64))
-    findings = picture_findings([column_of(clean, NAMES)], clean, Cohort(N, np.zeros(N, np.int8), targets=(same, tags)))
+    findings = picture_findings([column_of(clean, NAMES)], ImageFolder(clean), Cohort(N, np.zeros(N, np.int8), targets=(same, tags)))
     assert [one.kind for one in findings] == ["same_picture_with_different_labels"]
 
 
@@ -474,7 +475,7 @@ def test_copies_of_pictures_with_transparency_and_of_16_bits_are_found(tmp_path)
 
 def both(folder, first, second, **second_options):
     columns = [column_of(folder, first, header="front"), column_of(folder, second, header="side", **second_options)]
-    return picture_findings(columns, folder, cohort_of(len(first)))
+    return picture_findings(columns, ImageFolder(folder), cohort_of(len(first)))
 
 
 def test_a_picture_in_two_columns_of_a_row_is_told_as_such(clean):
@@ -512,7 +513,7 @@ def test_pixels_of_two_columns_are_compared_where_their_layouts_are_the_same(cle
 def test_two_columns_of_one_header_are_told_once(clean):
     copied(clean)
     columns = [column_of(clean, NAMES), column_of(clean, NAMES, size=[40, 40])]
-    finding = only(picture_findings(columns, clean, cohort_of(N)))
+    finding = only(picture_findings(columns, ImageFolder(clean), cohort_of(N)))
     assert (finding.kind, finding.where, finding.count) == ("same_picture_across_parts", "scan", 2)
 
 
@@ -533,7 +534,7 @@ def test_without_a_store_the_same_is_found(clean):
     }
     column = column_of(clean, NAMES, cache=Cache.model_validate({"folder": clean / "none", "disk": "0"}))
     assert isinstance(column.store.pixels, InFlight)
-    assert picture_findings([column], clean, cohort_of(N)) == stored
+    assert picture_findings([column], ImageFolder(clean), cohort_of(N)) == stored
 
 
 def test_without_an_experiment_headers_and_bytes_are_looked_at(clean):
@@ -544,7 +545,7 @@ def test_without_an_experiment_headers_and_bytes_are_looked_at(clean):
     (clean / "7.png").write_text("to be scanned")
     (clean / "8.png").unlink()
     column = PictureColumn("scan", pd.Series(NAMES, dtype="str"), np.arange(N))
-    findings = picture_findings([column], clean, Cohort(N))
+    findings = picture_findings([column], ImageFolder(clean), Cohort(N))
     assert [(one.level, one.kind, one.files[:2]) for one in findings] == [
         ("warning", "missing_files", ("8.png",)),
         ("warning", "truncated_files", ("5.png", "6.png")),
@@ -562,9 +563,9 @@ def test_empty_cells_and_rows_that_were_not_read_are_left_alone(clean):
     copied(clean)
     cells = pd.Series(["0.png", None, "1.png", "2.png"], dtype="str")
     column = Image.model_validate({"role": "image", "size": [32, 32], "missing": "mask"})
-    store, unreadable = open_store(cells, column, clean, cache=Cache())
+    store, unreadable = open_store(cells, column, ImageFolder(clean), cache=Cache())
     picture = PictureColumn("scan", cells, np.array([1, 4, 6, 9]), column, store, unreadable)
-    finding = only(picture_findings([picture], clean, cohort_of(10, parts=[-1, 0, 0, 0, 0, 0, 1, 0, 0, 0])))
+    finding = only(picture_findings([picture], ImageFolder(clean), cohort_of(10, parts=[-1, 0, 0, 0, 0, 0, 1, 0, 0, 0])))
     assert (finding.kind, finding.rows, finding.files) == ("same_picture_across_parts", (1, 6), ("0.png", "1.png"))
 
 
@@ -574,12 +575,12 @@ def test_pictures_that_change_meanwhile_stop_the_inspection(clean):
     with pytest.raises(
         RunError, match=r"scan: pictures have changed while they were inspected. Leave them alone for as long, and start again."
     ):
-        picture_findings([column], clean, cohort_of(N))
+        picture_findings([column], ImageFolder(clean), cohort_of(N))
 
 
 def test_progress_runs_once_through_the_files_and_once_through_the_pixels(clean):
     told = []
-    picture_findings([column_of(clean, NAMES)], clean, cohort_of(N), progress=lambda *numbers: told.append(numbers))
+    picture_findings([column_of(clean, NAMES)], ImageFolder(clean), cohort_of(N), progress=lambda *numbers: told.append(numbers))
     size = sum(os.path.getsize(clean / name) for name in NAMES)
     assert [(done, total) for done, total, _ in told] == [(16, N), (32, N), (48, N), (N, N), (N, N)]
     assert [told[3][2], told[4][2]] == [size, N * 32 * 32 * 3]

@@ -11,6 +11,7 @@ from tiny import paint, two_blobs, write_experiment, write_table
 
 import mmtrain
 from mmtrain.cli.app import run as command_line
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.pieces import Source
 from mmtrain.errors import DataError, UsageError
@@ -436,7 +437,7 @@ def test_memory_does_not_grow_with_the_rows_that_are_predicted(tmp_path, tensorf
             file.writelines("".join(f"{cells}\n" for cells in rows) for _ in range(blocks))
         with Sampled() as memory:
             done = predict_source(
-                loaded, Source(open_table(tmp_path / "new.csv"), tmp_path), PredictOptions(tmp_path / "out.csv", proba=True)
+                loaded, Source(open_table(tmp_path / "new.csv"), ImageFolder(tmp_path)), PredictOptions(tmp_path / "out.csv", proba=True)
             )
         assert done.rows == blocks * 10_000
         growth.append(memory.growth)

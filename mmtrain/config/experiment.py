@@ -14,6 +14,7 @@ from mmtrain.branches import AnyBranch
 from mmtrain.columns import AnyColumn, Column, InputColumn
 from mmtrain.config.callback import Callback
 from mmtrain.config.evaluation import Evaluation
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.config.sizes import Size
 from mmtrain.fusion import AnyFusion
 from mmtrain.registry import OneOf, Section
@@ -67,9 +68,9 @@ class Data(Section):
     cache: Cache = Field(Cache(), description="Where decoded pictures and encoded columns are kept between runs.")
 
     @property
-    def images_folder(self) -> Path:
-        """The folder that image cells are relative to."""
-        return self.images if self.images is not None else self.table.parent
+    def images_folder(self) -> ImageFolder:
+        """The folder that image cells are relative to: `images`, or that of the table."""
+        return ImageFolder(self.images if self.images is not None else self.table.parent, self.allow_outside)
 
 
 class SplitSection(Section):

@@ -13,7 +13,7 @@ import numpy as np
 from mmtrain.columns.image import FittedImage
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
-from mmtrain.data.pictures.files import ImageFile, ImageFolder
+from mmtrain.data.pictures.files import ImageFile, ImageFinder
 from mmtrain.data.tables.table import Table
 from mmtrain.errors import Problem, RunError, listed
 from mmtrain.evaluation.scoring import main_score, score_target
@@ -57,13 +57,12 @@ def give_runner(chosen: Format, folder: Path) -> None:
 
 def raw_rows(experiment: Experiment, fitted: Fitted, table: Table) -> dict[str, Array]:
     """Every row as it stands in the table, (rows, 1): numbers, texts, and the bytes of image files, empty for missing."""
-    data = experiment.data
     raw: dict[str, Array] = {}
     for key, column in fitted.columns.items():
         header = experiment.columns[key].column
         if isinstance(column, FittedImage):
-            folder = ImageFolder(data.images_folder, allow_outside=data.allow_outside)
-            raw[key] = np.array([[_bytes(folder, cell)] for cell in table.cells(header).fillna("")], dtype=object)
+            finder = ImageFinder(experiment.data.images_folder)
+            raw[key] = np.array([[_bytes(finder, cell)] for cell in table.cells(header).fillna("")], dtype=object)
         else:
             raw[key] = np.concatenate([column.raw(piece) for piece in table.pieces(header)])
     return raw
@@ -93,8 +92,8 @@ def check_pictures(fitted: Fitted, raw: Mapping[str, Array], present: Mapping[st
         raise RunError(problems)
 
 
-def _bytes(folder: ImageFolder, cell: str) -> bytes:
-    found = folder.find(cell) if cell else None
+def _bytes(finder: ImageFinder, cell: str) -> bytes:
+    found = finder.find(cell) if cell else None
     return Path(found.path).read_bytes() if isinstance(found, ImageFile) else b""
 
 

@@ -94,7 +94,7 @@ def examine(experiment: Experiment, origin: Origin, *, progress: Progress | None
         for key, column in experiment.columns.items()
         if isinstance(column, Image) and table.headers.count(headers_of(key, column)[0]) == 1
     }
-    found = attach(table, images, data.images_folder, cache=data.cache, allow_outside=data.allow_outside, progress=progress, say=say)
+    found = attach(table, images, data.images_folder, cache=data.cache, progress=progress, say=say)
     if found.problems:
         errors.append(DataError(found.problems))
     pictures = {key: _pictures(table, headers_of(key, images[key])[0], bad) for key, bad in found.unreadable.items()}

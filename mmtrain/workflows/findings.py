@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mmtrain.columns.bookkeeping import PARTS
 from mmtrain.config import Experiment
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.findings import Finding
 from mmtrain.data.findings.answers import questions
 from mmtrain.data.findings.cells import Sheet, read_sheet
@@ -45,9 +46,8 @@ def experiment_findings(
     uses += worth_a_look(file, {use.header for use in uses})
     sheet = read_sheet(file, uses, rows)
     cohort = _cohort(sheet, _parts(sheet, tried, given=given), given=given)
-    data = experiment.data
-    asked, outside = questions(sheet, cohort), data.allow_outside
-    pictures = picture_findings(tried.images, data.images_folder, cohort, asked, allow_outside=outside, progress=progress)
+    asked = questions(sheet, cohort)
+    pictures = picture_findings(tried.images, experiment.data.images_folder, cohort, asked, progress=progress)
     return by_level([*table_findings(sheet, cohort), *pictures], file), missing_plans(sheet, cohort)
 
 
@@ -67,7 +67,7 @@ def survey_findings(survey: Survey, file: TableFile, *, progress: Progress | Non
         pieces = list(file.pieces(headers, size=PIECE))
         cells = {header: pd.concat([piece[header] for piece in pieces], ignore_index=True) for header in headers}
         columns = [PictureColumn(header, cells[header], np.arange(sheet.rows)) for header in headers]
-        pictures = picture_findings(columns, survey.images, cohort, questions(sheet, cohort), progress=progress)
+        pictures = picture_findings(columns, ImageFolder(survey.images), cohort, questions(sheet, cohort), progress=progress)
     return by_level([*table_findings(sheet, cohort), *pictures], file)
 
 

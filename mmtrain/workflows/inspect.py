@@ -157,7 +157,7 @@ def _images(experiment: Experiment, file: TableFile, header: str) -> ImageProfil
     for piece in file.pieces([header], size=PIECE):
         paths |= dict.fromkeys(str(cell) for cell in piece[header].dropna().unique()[: MOST_PATHS - len(paths)])
     try:
-        return profile_images(paths, experiment.data.images_folder, allow_outside=experiment.data.allow_outside)
+        return profile_images(paths, experiment.data.images_folder)
     except DataError:
         return None
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from mmtrain.columns import Id
 from mmtrain.config import Experiment
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.changes.statistics import Statistics
 from mmtrain.data.changes.watch import Watch
 from mmtrain.data.encode import Array
@@ -120,12 +121,9 @@ class Loaded:
         if on_error not in get_args(OnError):
             raise UsageError(Problem("on_error", f"expected {listed(get_args(OnError), 'or')}; found {on_error!r}."))
         data = self.experiment.data
-        source = Source(
-            FrameTable(frame, data.missing_values),
-            data.images_folder if images is None else Path(images),
-            data.allow_outside if allow_outside is None else allow_outside,
-            "images",
-        )
+        folder = data.images_folder.path if images is None else Path(images)
+        outside = data.allow_outside if allow_outside is None else allow_outside
+        source = Source(FrameTable(frame, data.missing_values), ImageFolder(folder, outside, "images"))
         check_source(source, self.experiment)
         watch = self.watch(source)
         parts = [self.frame(piece, source, proba=proba, on_error=on_error) for piece in self.predicted_pieces(source, watch)]
@@ -137,7 +135,7 @@ class Loaded:
     def watch(self, source: Source) -> Watch:
         """Follows one table, to say how it differs from the training rows."""
         headers = {key: column.column for key, column in self.experiment.inputs.items()}
-        return Watch(self.fitted.columns, headers, self.statistics, setting=source.setting)
+        return Watch(self.fitted.columns, headers, self.statistics, setting=source.images.setting)
 
     def predicted_pieces(self, source: Source, watch: Watch) -> Iterator[PredictedPiece]:
         """A table of any size, piece by piece, in order; several are decoded, encoded and predicted at a time.

@@ -184,7 +184,7 @@ def _keep_paths_at_home(run: Run, experiment: Experiment, chosen: Selection) -> 
 
 def _paths_of_this_machine(run: Run, experiment: Experiment) -> re.Pattern[bytes]:
     """Absolute paths below the folders that a run has to do with."""
-    folders = {run.folder, Path.home(), experiment.data.table.parent, experiment.data.images_folder}
+    folders = {run.folder, Path.home(), experiment.data.table.parent, experiment.data.images_folder.path}
     known = sorted(re.escape(str(folder)) for folder in folders if len(folder.parts) > 1)
     return re.compile(rf"(?<![\w.~/-])({'|'.join(known)})(?![\w.-])".encode())
 

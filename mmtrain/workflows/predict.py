@@ -15,6 +15,7 @@ import pandas as pd
 
 from mmtrain import runs
 from mmtrain.columns import Group, Id
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.changes.drift import Drift
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.data.pictures.store import Say
@@ -76,7 +77,7 @@ def predict(
     if isinstance(options.to, Path):
         check_place(options.to, {"to be predicted": table, "of the training": data.table})
     beside = data.images if data.images is not None else table.resolve().parent
-    source = Source(open_table(table, data.missing_values), options.images or beside, data.allow_outside, "--images")
+    source = Source(open_table(table, data.missing_values), ImageFolder(options.images or beside, data.allow_outside, "--images"))
     check_source(source, loaded.experiment)
     say("Table checked; starting TensorFlow.")
     loaded.start()

@@ -15,10 +15,10 @@ from mmtrain.columns import Column, Group, Id, Split, Weight
 from mmtrain.columns.base import shared_names
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import fewest_units
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.config.monitors import is_weighted_loss, label_of
 from mmtrain.config.source import Origin
 from mmtrain.data.pictures.decode import Progress
-from mmtrain.data.pictures.files import SETTING
 from mmtrain.data.pictures.store import ImageStore, Say, attach
 from mmtrain.data.splits.held_back import hold_back
 from mmtrain.data.splits.parts import Parts
@@ -41,22 +41,19 @@ class Prepared:
 def read_data(
     experiment: Experiment,
     path: Path,
-    images: Path,
+    images: ImageFolder,
     *,
-    setting: str = SETTING,
     progress: Progress | None = None,
     say: Say = lambda _: None,
     columns: Mapping[str, Column] | None = None,
 ) -> Prepared:
     """Read and check a table, decode its pictures; `columns` are those it must have, by default all of the experiment.
 
-    `setting` is what a person changes to have another folder of `images`. Raises DataError with every problem of cells and of pictures.
+    Raises DataError with every problem of cells and of pictures.
     """
     wanted = experiment.columns if columns is None else columns
     table = tables.read(path, wanted, missing_values=experiment.data.missing_values, least=2 if columns is None else 1)
-    data = experiment.data
-    outside = data.allow_outside
-    found = attach(table, wanted, images, cache=data.cache, allow_outside=outside, setting=setting, progress=progress, say=say)
+    found = attach(table, wanted, images, cache=experiment.data.cache, progress=progress, say=say)
     if found.problems:
         raise DataError(found.problems)
     return Prepared(found.table, found.stores)
@@ -73,8 +70,8 @@ def other_data(
     wanted = {key: column for key, column in experiment.columns.items() if column.part_of_model or isinstance(column, Id)}
     wanted |= {key: Answers(of=target) for key, target in experiment.targets.items()}
     needed = {key: column for key, column in wanted.items() if column.part_of_model or headers.issuperset(headers_of(key, column))}
-    folder = images or experiment.data.images or path.resolve().parent
-    return read_data(experiment, path, folder, setting="--images", columns=needed, progress=progress, say=say)
+    folder = ImageFolder(images or experiment.data.images or path.resolve().parent, experiment.data.allow_outside, "--images")
+    return read_data(experiment, path, folder, columns=needed, progress=progress, say=say)
 
 
 def with_images(experiment: Experiment, images: Path | None) -> Experiment:

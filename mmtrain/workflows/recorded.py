@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,10 @@ import numpy as np
 from mmtrain import config
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import DECIDED
+from mmtrain.config.image_folder import SETTING
 from mmtrain.data import encode
 from mmtrain.data.manifest import MANIFEST
 from mmtrain.data.pictures.decode import Progress
-from mmtrain.data.pictures.files import SETTING
 from mmtrain.data.pictures.store import Say
 from mmtrain.data.splits.parts import Parts, read_split
 from mmtrain.data.tables.table import headers_of
@@ -85,7 +86,8 @@ def recorded_data(
     if not path.is_file() and (run / MANIFEST).is_file():
         fix = f"Put it there, with its pictures beside it, or score another: mmtrain evaluate {run.folder} --data TABLE"
         raise DataError(Problem(str(path), "the table is not here: a packed run comes without it.", fix))
-    data = read_data(experiment, path, experiment.data.images_folder, setting=setting, progress=progress, say=say)
+    images = replace(experiment.data.images_folder, setting=setting)
+    data = read_data(experiment, path, images, progress=progress, say=say)
     written = read_split(run / "split.csv")
     if not np.array_equal(written.rows, data.table.rows):
         raise DataError(Problem(str(path), "other rows than at training can be used now; pictures may have gone.", "Restore the pictures."))

@@ -20,7 +20,7 @@ from mmtrain.columns.numeric import FittedNumeric
 from mmtrain.columns.text import FIRST_ID, FittedText
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
-from mmtrain.data.pictures.files import ImageFile, ImageFolder
+from mmtrain.data.pictures.files import ImageFile, ImageFinder
 from mmtrain.data.pictures.store import ImageStore
 from mmtrain.data.surveys.spread import Spread
 from mmtrain.data.tables.table import Table
@@ -248,6 +248,6 @@ def learn(experiment: Experiment, fitted: Fitted, table: Table, arrays: Arrays, 
 
 def _files(experiment: Experiment, cells: pd.Series[str]) -> list[ImageFile]:
     """The files that these cells of an image column name."""
-    folder = ImageFolder(experiment.data.images_folder, allow_outside=experiment.data.allow_outside)
-    found = [folder.find(str(cell).strip()) for cell in cells.dropna()]
+    finder = ImageFinder(experiment.data.images_folder)
+    found = [finder.find(str(cell).strip()) for cell in cells.dropna()]
     return [file for file in found if isinstance(file, ImageFile)]

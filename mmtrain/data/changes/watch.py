@@ -11,10 +11,11 @@ import pandas as pd
 from mmtrain.columns import FittedColumn
 from mmtrain.columns.categorical import UNSEEN, FittedCategorical
 from mmtrain.columns.numeric import numbers
+from mmtrain.config.image_folder import SETTING
 from mmtrain.data.changes.drift import Drift, compared, exceeds, range_drift
 from mmtrain.data.changes.statistics import AnyStatistics, NumberTally, NumericStatistics, PictureTally, Statistics, tallies
 from mmtrain.data.encode import Array
-from mmtrain.data.pictures.files import SETTING, right_folder
+from mmtrain.data.pictures.files import right_folder
 from mmtrain.data.tables.pieces import Piece
 from mmtrain.errors import listed
 

@@ -13,21 +13,21 @@ import pandas as pd
 from mmtrain.columns import Image, Remark
 from mmtrain.columns.base import ABSENT
 from mmtrain.data.pictures.decode import decode_all, picture_type
-from mmtrain.data.pictures.files import ImageFile, ImageFolder, Refusal, undecoded
+from mmtrain.data.pictures.files import ImageFile, ImageFinder, Refusal, undecoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 def decode_cells(
-    cells: pd.Series[str], column: Image, folder: ImageFolder
+    cells: pd.Series[str], column: Image, finder: ImageFinder
 ) -> tuple[NDArray[Any], NDArray[np.float32], list[Remark], list[ImageFile]]:
     """Pixels (rows, height, width, channels), presence (rows, 1), what is to be told, and the files that were decoded.
 
     Pictures are zeros where there is none. A file that several cells name is decoded once.
     """
     codes, names = pd.factorize(cells.str.strip())
-    found = [folder.find(str(name)) for name in names]
+    found = [finder.find(str(name)) for name in names]
     positions = {file: position for position, file in enumerate(dict.fromkeys(file for file in found if isinstance(file, ImageFile)))}
     files = list(positions)
     dtype, picture = picture_type(column.layout)

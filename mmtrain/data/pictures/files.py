@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.errors import DataError, Problem, did_you_mean
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 _HINTS = 50
 """Missing files for which a similar name is looked up; past that the folder is wrong, not the names."""
-
-SETTING = "data.images"
-"""Names the images folder where an experiment file does."""
 
 
 class ImageFile(NamedTuple):
@@ -48,23 +45,21 @@ def undecoded(cell: str, reason: tuple[str, str] | None) -> Refusal | None:
     return Refusal(f"{cell}: {what[:1].lower()}{what[1:]}", fix)
 
 
-class ImageFolder:
-    """The folder that image cells are relative to. Remembers what it has looked up, so that a million files take seconds.
-
-    `setting` is what a person changes to have another one: a key of the experiment file or an option of the command.
+class ImageFinder:
+    """Finds the files of image cells. Remembers what it has looked up, so that a million files take seconds.
 
     Raises:
         DataError: there is no such folder.
 
     """
 
-    def __init__(self, folder: Path, *, allow_outside: bool = False, setting: str = SETTING) -> None:
-        if not folder.is_dir():
-            what = "the images folder is a file." if folder.exists() else "the images folder does not exist."
-            raise DataError(Problem(str(folder), what, f"Set `{setting}` to the folder that image cells are relative to."))
-        self._folder = folder
-        self._root = os.path.realpath(folder)
-        self._allow_outside = allow_outside
+    def __init__(self, folder: ImageFolder) -> None:
+        if not folder.path.is_dir():
+            what = "the images folder is a file." if folder.path.exists() else "the images folder does not exist."
+            raise DataError(Problem(str(folder.path), what, f"Set `{folder.setting}` to the folder that image cells are relative to."))
+        self._folder = folder.path
+        self._root = os.path.realpath(folder.path)
+        self._allow_outside = folder.allow_outside
         self._real_parents: dict[str, str] = {}
         self._listings: dict[str, list[str]] = {}
         self._hints = _HINTS
@@ -150,10 +145,10 @@ class Located:
         return self.places[self.codes]
 
 
-def locate(cells: pd.Series[str], folder: Path, *, allow_outside: bool = False, setting: str = SETTING) -> Located:
+def locate(cells: pd.Series[str], folder: ImageFolder) -> Located:
     """Look every different cell up. Raises DataError when the images folder does not exist."""
     codes, names = pd.factorize(cells.str.strip())
-    finder = ImageFolder(folder, allow_outside=allow_outside, setting=setting)
+    finder = ImageFinder(folder)
     found = [finder.find(str(name)) for name in names]
     files = sorted({file for file in found if isinstance(file, ImageFile)})
     positions = {file: position for position, file in enumerate(files)}

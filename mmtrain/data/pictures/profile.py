@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from mmtrain.data.pictures.files import ImageFile, ImageFolder
+from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.pictures.files import ImageFile, ImageFinder
 from mmtrain.pixels import ImageHeader, UnreadableImage, inspect
 
 SAMPLE = 200
@@ -44,14 +45,14 @@ class ImageProfile:
     """The first twenty paths that could not be opened, and why."""
 
 
-def profile_images(cells: Iterable[str], folder: Path, *, allow_outside: bool = False) -> ImageProfile:
+def profile_images(cells: Iterable[str], folder: ImageFolder) -> ImageProfile:
     """Open the header of every different path in `cells`.
 
     Raises:
         DataError: there is no such folder.
 
     """
-    finder = ImageFolder(folder, allow_outside=allow_outside)
+    finder = ImageFinder(folder)
     headers: list[ImageHeader] = []
     bad: list[tuple[str, str]] = []
     paths = 0
@@ -64,7 +65,7 @@ def profile_images(cells: Iterable[str], folder: Path, *, allow_outside: bool = 
             bad.append((cell, header))
     sizes = sorted(((header.height, header.width) for header in headers), key=lambda size: (size[0] * size[1], size))
     return ImageProfile(
-        folder=folder,
+        folder=folder.path,
         paths=paths,
         found=len(headers),
         smallest=sizes[0] if sizes else None,
@@ -78,7 +79,7 @@ def profile_images(cells: Iterable[str], folder: Path, *, allow_outside: bool = 
     )
 
 
-def _opened(finder: ImageFolder, cell: str) -> ImageHeader | str:
+def _opened(finder: ImageFinder, cell: str) -> ImageHeader | str:
     """The header, or what is wrong."""
     file = finder.find(cell)
     if not isinstance(file, ImageFile):
@@ -93,7 +94,7 @@ def folder_of(cells: Sequence[str], beside: Path) -> tuple[Path, int]:
     """The folder in which most of `cells` are files, and how many are: `beside`, or one at most `DEEPEST` folders below it."""
     best, most = beside, -1
     for folder in islice(_folders(beside, DEEPEST), MOST_FOLDERS):
-        finder = ImageFolder(folder)
+        finder = ImageFinder(ImageFolder(folder))
         found = sum(isinstance(finder.find(cell.strip()), ImageFile) for cell in cells)
         if found > most:
             best, most = folder, found

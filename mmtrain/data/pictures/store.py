@@ -23,7 +23,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,10 +30,11 @@ import pandas as pd
 
 from mmtrain.columns import Column, Image
 from mmtrain.config.experiment import Cache
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.pictures.ahead import ReadAhead
 from mmtrain.data.pictures.build import decoded
 from mmtrain.data.pictures.decode import Progress
-from mmtrain.data.pictures.files import SETTING, ImageFile, Located, Refusal, locate, right_folder, undecoded
+from mmtrain.data.pictures.files import ImageFile, Located, Refusal, locate, right_folder, undecoded
 from mmtrain.data.pictures.flight import InFlight
 from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.errors import DataError, Problem
@@ -118,23 +118,21 @@ class Unreadable:
 def open_store(
     cells: pd.Series[str],
     column: Image,
-    folder: Path,
+    folder: ImageFolder,
     *,
     cache: Cache,
-    allow_outside: bool = False,
-    setting: str = SETTING,
     progress: Progress | None = None,
 ) -> tuple[ImageStore, list[Unreadable]]:
     """The store of one image column, built now or by an earlier run, and the rows that have no picture, in their order.
 
-    `progress` is called while pictures are decoded; `setting` is what a person changes to have another folder.
+    `progress` is called while pictures are decoded.
 
     Raises:
         DataError: the images folder does not exist.
         RunError: the store cannot be written, for another reason than a full disk.
 
     """
-    located = locate(cells, folder, allow_outside=allow_outside, setting=setting)
+    located = locate(cells, folder)
     store = decoded(located.files, column.layout, cache=cache, progress=progress)
     refusals = {-1: _empty_cell()}
     pictures = located.places.copy()  # the last one is that of code -1, the empty cell
@@ -182,17 +180,15 @@ class Attached:
 def attach(
     table: Table,
     columns: Mapping[str, Column],
-    folder: Path,
+    folder: ImageFolder,
     *,
     cache: Cache,
-    allow_outside: bool = False,
-    setting: str = SETTING,
     progress: Progress | None = None,
     say: Say = lambda _: None,
 ) -> Attached:
     """A store for every image column, by key, and all that is wrong with pictures; each is decoded once whatever is wrong with others.
 
-    `setting` is as for `open_store`. `say` is told of columns that are decoded in flight because a store has no room. Problems are
+    `say` is told of columns that are decoded in flight because a store has no room. Problems are
     pictures that are missing or unreadable where `missing: error` says so, or lie outside the folder; or that no row is left.
 
     Raises:
@@ -208,16 +204,14 @@ def attach(
             continue
         header = headers_of(key, column)[0]
         try:
-            stores[key], unreadable = open_store(
-                table.cells(header), column, folder, cache=cache, allow_outside=allow_outside, setting=setting, progress=progress
-            )
+            stores[key], unreadable = open_store(table.cells(header), column, folder, cache=cache, progress=progress)
         except DataError as error:
             problems += error.problems
             continue
         if isinstance(flight := stores[key].pixels, InFlight):
             cache = cache.model_copy(update={"memory": cache.memory - flight.memory})  # one budget for all columns
             say(f"{header}: {stores[key].notice}")
-        problems += _picture_problems(table, header, [bad for bad in unreadable if bad.outside or column.missing == "error"], setting)
+        problems += _picture_problems(table, header, [bad for bad in unreadable if bad.outside or column.missing == "error"], folder)
         if column.drops_missing:
             reasons = {bad.row: f"{header}: {bad.what}" for bad in unreadable} | reasons
         refused[key] = unreadable
@@ -228,10 +222,10 @@ def attach(
     return Attached(left, {key: store.select(mask) for key, store in stores.items()}, refused, wrong)
 
 
-def _picture_problems(table: Table, header: str, bad: list[Unreadable], setting: str) -> list[Problem]:
+def _picture_problems(table: Table, header: str, bad: list[Unreadable], folder: ImageFolder) -> list[Problem]:
     problems = [Problem(table.place(one.row, header), one.what, one.fix) for one in bad[:SHOWN]]
     if (more := len(bad) - SHOWN) > 0:
         cells = "cell has" if more == 1 else "cells have"
-        none = f"Not one cell has: {right_folder(setting)}" if len(bad) == len(table) else ""
+        none = f"Not one cell has: {right_folder(folder.setting)}" if len(bad) == len(table) else ""
         problems.append(Problem(f"{table.path.name}: {header}", f"{more} more {cells} no picture that can be read.", none))
     return problems

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.pictures.profile import SAMPLE, ImageProfile, folder_of, profile_images
 from mmtrain.data.surveys import guess_target
 from mmtrain.data.surveys.guess import Guess, guess, shown
@@ -159,7 +160,7 @@ def _pictures(file: TableFile, guesses: dict[str, Guess], images: Path | None) -
     if not sample:
         return None, {}
     folder = images if images is not None else folder_of(sample, file.path.resolve().parent)[0]
-    pictures = {header: profile_images(cells, folder) for header, cells in paths.items()}
+    pictures = {header: profile_images(cells, ImageFolder(folder)) for header, cells in paths.items()}
     for header, found in pictures.items():
         guesses[header] = _image(guesses[header], found)
     return folder if any(found.found for found in pictures.values()) else None, pictures

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,10 +14,11 @@ import pandas as pd
 
 from mmtrain.columns import Group, Id, Image, Remark
 from mmtrain.config import Experiment
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.encode import Array, Fitted, compiled_encoder
 from mmtrain.data.pictures.cells import decode_cells
 from mmtrain.data.pictures.decode import picture_bytes
-from mmtrain.data.pictures.files import SETTING, ImageFile, ImageFolder
+from mmtrain.data.pictures.files import ImageFile, ImageFinder
 from mmtrain.data.tables.problems import header_problems
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError
@@ -35,10 +35,7 @@ class Source:
     """A table to be predicted, and the folder that its image cells are relative to."""
 
     file: TableFile
-    images: Path
-    allow_outside: bool = False
-    setting: str = SETTING
-    """What a person changes to have another folder."""
+    images: ImageFolder
 
 
 class RawPiece(NamedTuple):
@@ -117,11 +114,11 @@ class Pieces:
     def maker(self, source: Source) -> Callable[[RawPiece], Piece]:
         """What decodes and encodes the cells of this table."""
         pictured = any(isinstance(column, Image) for column in self._inputs.values())
-        folder = ImageFolder(source.images, allow_outside=source.allow_outside) if pictured else None
+        finder = ImageFinder(source.images) if pictured else None
         typed = [key for key, column in self._inputs.items() if source.file.typed(column.column)]
-        return lambda cells: self._piece(cells, folder, typed)
+        return lambda cells: self._piece(cells, finder, typed)
 
-    def _piece(self, cells: RawPiece, folder: ImageFolder | None, typed: Sequence[str]) -> Piece:
+    def _piece(self, cells: RawPiece, finder: ImageFinder | None, typed: Sequence[str]) -> Piece:
         piece = Piece(cells.start, cells.texts)
         own = {key: cells.texts[column.column] for key, column in self._inputs.items()}
         own |= {key: self._columns[key].spelled(own[key]) for key in typed}
@@ -130,8 +127,8 @@ class Pieces:
             piece.raw.update(raw)
             piece.inputs.update(encoded)
         for key, column in self._inputs.items():
-            if isinstance(column, Image) and folder is not None:
-                piece.inputs[key], piece.inputs[f"{key}_present"], found, piece.files[key] = decode_cells(own[key], column, folder)
+            if isinstance(column, Image) and finder is not None:
+                piece.inputs[key], piece.inputs[f"{key}_present"], found, piece.files[key] = decode_cells(own[key], column, finder)
             else:
                 found = column.remarks(own[key], piece.raw[key], piece.inputs[key])
             piece.remarks.extend((column.column, remark) for remark in found)
@@ -151,7 +148,7 @@ def check_source(source: Source, experiment: Experiment) -> list[str]:
     problems = header_problems(file, headers)
     if any(isinstance(column, Image) for column in experiment.inputs.values()):
         try:
-            ImageFolder(source.images, setting=source.setting)
+            ImageFinder(source.images)
         except DataError as error:
             problems += error.problems
     if problems:

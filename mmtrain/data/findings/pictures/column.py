@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mmtrain.columns import Image
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.pictures.files import Located, locate
 from mmtrain.data.pictures.store import ImageStore, Unreadable
 from mmtrain.errors import Problem, RunError
@@ -93,7 +93,7 @@ class PictureFiles:
         return self.of.numbers[wanted[self.located.of_rows]]
 
 
-def looked_up(column: PictureColumn, folder: Path, *, allow_outside: bool) -> PictureFiles:
+def looked_up(column: PictureColumn, folder: ImageFolder) -> PictureFiles:
     """The files of a column.
 
     Raises:
@@ -101,7 +101,7 @@ def looked_up(column: PictureColumn, folder: Path, *, allow_outside: bool) -> Pi
         RunError: files have come, gone or changed since the store was made.
 
     """
-    located = locate(column.cells, folder, allow_outside=allow_outside)
+    located = locate(column.cells, folder)
     if column.store is not None and len(column.store.pixels) != len(located.files):
         what = "pictures have changed while they were inspected."
         raise RunError(Problem(column.header, what, "Leave them alone for as long, and start again."))

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.findings.answers import Question
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.finding import Finding
@@ -33,11 +33,10 @@ if TYPE_CHECKING:
 
 def picture_findings(
     columns: Sequence[PictureColumn],
-    folder: Path,
+    folder: ImageFolder,
     cohort: Cohort,
     asked: Sequence[Question] = (),
     *,
-    allow_outside: bool = False,
     progress: Progress | None = None,
 ) -> list[Finding]:
     """Everything about the image columns of one table; `folder` is that of the pictures, `asked` are the targets.
@@ -51,7 +50,7 @@ def picture_findings(
     """
     if not columns:
         return []
-    named = [looked_up(column, folder, allow_outside=allow_outside) for column in columns]
+    named = [looked_up(column, folder) for column in columns]
     facts = [file_facts(column.located.files, ends=column.layout is None, progress=progress) for column in named]
     seen = list(comparable_pictures(named, progress))
     found: list[Finding] = []
