@@ -9,6 +9,7 @@
 | `findings` | faults that spoil a study |
 | `changes` | what training rows look like, and how later rows differ |
 | `encode`, `encoded_column` | from cells to arrays, through the fitted columns |
+| `chances` | numbers that look like chance, as functions |
 | `cache` | the folder of stores and encoded columns |
 | `archive`, `manifest` | a packed run: what may be in it, and that it is whole |
 """
