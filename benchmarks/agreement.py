@@ -105,7 +105,8 @@ def measure(folder: Path, rows: int) -> list[dict[str, Any]]:
     """Largest differences per kind of picture."""
     from mmtrain import config
     from mmtrain.data import encode
-    from mmtrain.export import saved_model
+    from mmtrain.export import FORMATS, saved_model
+    from mmtrain.export.check import give_runner
     from mmtrain.layers.pictures import EncodePicture
     from mmtrain.model import saved
     from mmtrain.workflows.fit import fit
@@ -128,7 +129,8 @@ def measure(folder: Path, rows: int) -> list[dict[str, Any]]:
     files = [(folder / name).read_bytes() if isinstance(name, str) else b"" for name in new["scan"]]
     raw["scan"] = np.array(files, dtype=object)[:, None]
     saved_model.write(saved.whole(run / "model.keras"), fitted, folder / "saved_model")
-    served = saved_model.run(folder / "saved_model", raw)["probabilities"][:, 1]
+    give_runner(FORMATS["saved_model"], folder)
+    served = FORMATS["saved_model"].run(folder / "saved_model", raw, ())["probabilities"][:, 1]
     reloaded = in_fresh_process(folder, run / "model.keras", raw)
     layer: EncodePicture = fitted.columns["scan"].preprocessing()
     pixels = np.concatenate([layer(raw["scan"][at : at + 64])[0].numpy() for at in range(0, rows, 64)])

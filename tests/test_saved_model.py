@@ -81,7 +81,8 @@ def raw_of(material, folder):
 
 @pytest.mark.slow
 def test_saved_model_answers_as_evaluate_does(served):
-    from mmtrain.export import saved_model
+    from mmtrain.export import FORMATS
+    from mmtrain.export.check import give_runner
     from mmtrain.model import saved
 
     material, network, folder = served
@@ -89,7 +90,8 @@ def test_saved_model_answers_as_evaluate_does(served):
     assert sorted(raw) == ["blood_group", "gr_e_cm", "note", "scan"]
     twice = {name: np.concatenate([values, values]) for name, values in raw.items()}
     twice["scan"][ROWS + 1] = b"no picture"
-    found = saved_model.run(folder / "saved_model", twice)
+    give_runner(FORMATS["saved_model"], folder)
+    found = FORMATS["saved_model"].run(folder / "saved_model", twice, ())
     expected = saved.predict(network.predictor, material.arrays, np.arange(ROWS))
     for key, name in {"ill": "ill", "ward": "ward", "signs": "signs", "days left": "days_left"}.items():
         target = material.fitted.targets[key]
@@ -146,11 +148,3 @@ def test_pictures_that_the_graph_cannot_decode_are_refused(served):
         "scan: 1 of 2 pictures cannot be decoded by TensorFlow (unreadable). "
         "Convert them to JPEG or PNG and train again, or export the network behind them as ONNX."
     )
-
-
-@pytest.mark.slow
-def test_export_that_is_not_there_cannot_be_run(tmp_path):
-    from mmtrain.export.saved_model import run
-
-    with pytest.raises(RunError, match="the export cannot be run: OSError: SavedModel file does not exist"):
-        run(tmp_path / "nothing", {"x": np.zeros(1)})

@@ -11,28 +11,20 @@ missing number NaN. With several targets the outputs begin with the target's nam
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from mmtrain.columns import FittedColumn
 from mmtrain.columns.image import FittedImage
 from mmtrain.data.encode import Fitted
-from mmtrain.errors import Problem, RunError
-from mmtrain.export.alone import as_json
 from mmtrain.export.base import plain_names
 from mmtrain.layers.encoding import Lookup
 from mmtrain.layers.pictures import STATUS
 from mmtrain.model.saved import parts
-
-Array = np.ndarray[Any, Any]
 
 
 def input_names(fitted: Fitted) -> dict[str, str]:
@@ -89,25 +81,3 @@ def _spoken_status(shape: Any, status: Mapping[str, Any]) -> Any:
         words = tf.constant([f"{key}: {word}; " if code else "" for code, word in STATUS.items()])
         found = tf.strings.join([found, tf.gather(words, codes[:, 0])])
     return tf.where(tf.equal(found, ""), "ok", tf.strings.regex_replace(found, "; $", ""))
-
-
-def run(folder: Path, raw: Mapping[str, Array]) -> dict[str, Array]:
-    """What the export in `folder` gives for raw values (rows,) or (rows, 1) by input name, in a process that knows TensorFlow alone.
-
-    Raises:
-        RunError: the export cannot be run.
-
-    """
-    program = Path(__file__).parent / "runners" / "saved_model.py"
-    # Isolated: nothing of the folder the user happens to be in is imported.
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-I", str(program), str(folder)], input=as_json(raw), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RunError(Problem(str(folder), f"the export cannot be run: {done.stderr.strip().splitlines()[-1]}", "Export again."))
-    outputs = json.loads(done.stdout)["outputs"]
-    return {name: np.array(values, dtype=_dtype(values)) for name, values in outputs.items()}
-
-
-def _dtype(values: list[Any]) -> Any:
-    return object if values and isinstance(values[0], str) else np.float32
