@@ -15,6 +15,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from tiny import start
 
 import mmtrain.layers.encoding
 import mmtrain.layers.network
@@ -302,6 +303,35 @@ def test_config_may_not_ask_for_more_weights_than_the_file_has(plain, tmp_path):
     )
 
 
+STRAY = {
+    **LAYER,
+    "class_name": "Dense",
+    "config": {"name": "stray", "units": 1_000_000},
+    "build_config": {"input_shape": [None, 1_000_000]},
+    "name": "stray",
+    "inbound_nodes": [],
+}
+
+
+WITHIN = {"module": "keras.initializers", "class_name": "Constant", "config": {"value": STRAY}, "registered_name": None}
+
+
+@pytest.mark.parametrize("layer", [STRAY, {**LAYER, "class_name": "Dense", "config": {"units": 1, "kernel_initializer": WITHIN}}])
+def test_config_may_not_ask_for_weights_beside_the_network_either(layer, plain, tmp_path):
+    (found,) = refusal(written(tmp_path, with_layer(plain, layer)))
+    assert found.startswith("config.json asks for 4.0 TB of weights, and model.weights.h5 has ")
+
+
+def test_calls_that_are_no_list_are_refused(plain, tmp_path):
+    (found,) = refusal(written(tmp_path, with_layer(plain, {**LAYER, "inbound_nodes": 5})))
+    assert found == f"it calculates `keras.layers.Rescaling` of nothing while it is opened. {CARE}"
+
+
+def test_network_of_wrapped_layers_is_opened(tmp_path):
+    raw = keras.Input((6, 4))
+    inspect_model(written(tmp_path, parts_of(keras.Model(raw, keras.layers.Bidirectional(keras.layers.LSTM(64))(raw)), tmp_path)))
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'"Dense"', b"[" * 200_000, b'{"class_name": "Functional"}'])
 def test_config_that_describes_no_network_is_refused(content, plain, tmp_path):
     (found,) = refusal(written(tmp_path, plain | {"config.json": content}))
@@ -550,6 +580,36 @@ def test_run_may_not_seal_files_outside_of_it(tmp_path):
     with pytest.raises(RunError) as caught:
         runs.opened(run.folder)
     assert str(caught.value) == f"{run.folder}: ../../secret changed after the training. Restore the folder, or train again."
+
+
+@pytest.mark.parametrize("name", ["../run.json", "/etc/passwd", "scores_x/../../../y.csv"])
+def test_no_file_of_a_run_lies_outside_of_it(name, tmp_path):
+    """A part is called what run.json says, and files are called after parts."""
+    run = runs.create("clinic", tmp_path)
+    for use in (run.__truediv__, run.read_json, lambda name: run.write_text(name, "")):
+        with pytest.raises(RunError) as caught:
+            use(name)
+        assert str(caught.value) == f"{run.folder}: {name!r} is no file of a run. Do not use a run of unknown origin."
+    assert not (tmp_path / "y.csv").exists()
+
+
+@pytest.mark.parametrize("make", [lambda path: path.symlink_to("/dev/zero"), os.mkfifo, lambda path: path.symlink_to("..")])
+def test_run_with_links_or_special_files_is_refused_before_one_is_read(make, tmp_path):
+    run = runs.create("clinic", tmp_path)
+    (run.folder / "plots").mkdir()
+    make(run.folder / "plots" / "x")
+    with pytest.raises(RunError) as caught:
+        runs.opened(run.folder)
+    what = "this is a link or a special file; a run holds files and folders only."
+    assert str(caught.value) == f"{run.folder}/plots/x: {what} Put what it stands for in its place, or remove it."
+
+
+def test_nothing_is_imported_from_the_folder_that_mmtrain_is_started_in(tmp_path):
+    (tmp_path / "yaml.py").write_text("open('canary', 'w')\n")
+    process = start("schema", folder=tmp_path)
+    process.communicate()
+    assert process.returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["yaml.py"]
 
 
 def test_json_without_end_is_damaged(tmp_path):

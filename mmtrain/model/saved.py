@@ -16,7 +16,7 @@ from mmtrain.data.encode import Array, Arrays
 from mmtrain.errors import Problem, RunError
 from mmtrain.layers.network import BagProjection
 from mmtrain.model.enough_memory import enough_for_predictions
-from mmtrain.model.inspection import inspect_model
+from mmtrain.model.inspection import first_line, inspect_model
 
 ROWS_AT_ONCE = 1024
 """Rows of a batch: models of tables reach their full speed here, and what they predict of a row is the same for any number."""
@@ -36,8 +36,8 @@ def whole(path: Path) -> Any:
     inspect_model(path)
     try:
         return keras.models.load_model(path, safe_mode=True, compile=False)
-    except (ValueError, TypeError, OSError) as error:
-        what = f"the model cannot be opened: {str(error).splitlines()[0]}"
+    except Exception as error:  # whatever it is that Keras stumbles over: the file is the cause
+        what = f"the model cannot be opened: {first_line(error)}."
         raise RunError(Problem(str(path), what, "Train again, or import your own layers with --code.")) from error
 
 
