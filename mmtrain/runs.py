@@ -42,6 +42,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
+from mmtrain import run_files
 from mmtrain.errors import Problem, RunError, UsageError, did_you_mean, listed
 
 State = Literal["running", "finished", "failed", "interrupted"]
@@ -85,14 +86,17 @@ class Run:
         return self.write_text(name, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
     def read_json(self, name: str) -> Any:
-        """Read a JSON file of the run. Raises RunError when it is missing or damaged."""
+        """Read a JSON file of the run. Raises RunError when it is missing or damaged, or does not hold what `run_files` says."""
         path = self / name
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RunError(Problem(str(path), "the file is missing from the run.", RESTORE)) from None
         except (ValueError, RecursionError):
             raise RunError(Problem(str(path), "the file is damaged.", RESTORE)) from None
+        if what := run_files.wrong(name, values):
+            raise RunError(Problem(str(path), what, RESTORE))
+        return values
 
     def append_line(self, name: str, value: dict[str, Any]) -> None:
         """Add a line of JSON to a file that grows. Raises RunError when it cannot be written."""
@@ -109,11 +113,15 @@ class Run:
             self.write_text(name, "".join(lines[:most]))
 
     def read_lines(self, name: str) -> list[dict[str, Any]]:
-        """The documents of a file that grows; a last line that a crash cut short counts for nothing."""
+        """The documents of a file that grows; a last line that a crash cut short counts for nothing. Raises RunError for a damaged one."""
+        path = self / name
         found = []
-        for line in (self.folder / name).read_text(encoding="utf-8").splitlines() if (self.folder / name).is_file() else []:
-            with suppress(ValueError):
-                found.append(json.loads(line))
+        for number, line in enumerate(path.read_bytes().splitlines() if path.is_file() else [], start=1):
+            with suppress(ValueError, RecursionError):
+                values = json.loads(line)
+                if what := run_files.wrong(name, values):
+                    raise RunError(Problem(f"{path}:{number}", what, RESTORE))
+                found.append(values)
         return found
 
     def update(self, **facts: Any) -> None:

@@ -180,7 +180,9 @@ def test_pack_gives_the_same_bytes_every_time(run, tmp_path):
 
 
 def test_pack_leaves_out_callbacks(run, tmp_path):
-    text = (run / "config.yaml").read_text().replace("  callbacks: []", "  callbacks: [{name: keras.callbacks.CSVLogger, filename: log.csv}]")
+    text = (
+        (run / "config.yaml").read_text().replace("  callbacks: []", "  callbacks: [{name: keras.callbacks.CSVLogger, filename: log.csv}]")
+    )
     run.write_text("config.yaml", text)
     run.seal("config.yaml")
     pack(str(run.folder), tmp_path / "out.zip")
@@ -530,7 +532,9 @@ def test_unpack_refuses_an_experiment_that_reads_or_writes_elsewhere(data, tmp_p
 def test_unpack_refuses_an_experiment_that_runs_what_it_names(tmp_path):
     experiment = b"data: {table: data/t.csv}\ntraining: {callbacks: [{name: keras.callbacks.CSVLogger, filename: /home/me/.bashrc}]}\n"
     what = "config.yaml names callbacks, which would be run where the training is gone on with."
-    refused_archive(zipped(tmp_path / "out.zip", FILES | {"config.yaml": experiment}), f"ZIP: {what} Do not use an archive of unknown origin.")
+    refused_archive(
+        zipped(tmp_path / "out.zip", FILES | {"config.yaml": experiment}), f"ZIP: {what} Do not use an archive of unknown origin."
+    )
 
 
 def test_unpack_overwrites_nothing(tmp_path):

@@ -15,12 +15,13 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from rich.text import Text
 from tiny import start
 
 import mmtrain.layers.encoding
 import mmtrain.layers.network
 from mmtrain import config, runs
-from mmtrain.cli.show import show_problems
+from mmtrain.cli.show import out, show_problems
 from mmtrain.data import encode
 from mmtrain.errors import ConfigError, Problem, RunError
 from mmtrain.model import saved
@@ -151,7 +152,7 @@ def with_layer(parts, layer):
 
 def refusal(path):
     with pytest.raises(RunError) as caught:
-        saved.predictor(path)
+        saved.whole(path)
     return [f"{problem.what} {problem.fix}" for problem in caught.value.problems]
 
 
@@ -623,3 +624,8 @@ def test_json_without_end_is_damaged(tmp_path):
 def test_problem_does_not_steer_the_terminal(capsys):
     show_problems(RunError(Problem("a\x1b[2J", "one\ntwo\r\x9b3m", "\x07é")), as_json=False)
     assert capsys.readouterr().err == "The command failed: 1 problem.\na\\x1b[2J: one\ntwo\\r\\x9b3m \\x07é\n"
+
+
+def test_cell_does_not_steer_the_terminal(capsys):
+    out().print(Text("\x1b]0;title\x9c"))
+    assert capsys.readouterr().out == "\\x1b]0;title\\x9c\n"

@@ -115,7 +115,7 @@ def scored(run: Run, experiment: Experiment, fitted: encode.Fitted, data: Prepar
 
     # The whole table, as training encoded it: of a large one the cache has the arrays.
     arrays = encode.encode(experiment, fitted, data.table, data.stores, say=say)
-    predictor = saved.predictor(run / "model.keras")
+    _, predictor = saved.of_run(run, experiment, fitted)
     predictions = saved.predict(predictor, arrays, rows)
     drawn = resampling(experiment, data.table, rows)
     results = {key: score_target(key, target, arrays.targets[key][rows], predictions[key], drawn) for key, target in fitted.targets.items()}
@@ -148,7 +148,7 @@ def recorded_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experime
     check_overrides(told)
     experiment = config.load(run / "config.yaml", told)
     decisions = read_decisions(run, experiment)
-    return experiment, overlaid(encode.read_fitted(run.read_json("columns.json")), decisions), decisions
+    return experiment, overlaid(encode.of_run(run, experiment), decisions), decisions
 
 
 def check_overrides(overrides: Iterable[str]) -> None:
