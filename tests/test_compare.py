@@ -216,7 +216,15 @@ def make_run(folder, name, rows=range(20), tree=TREE, overrides=(), target=BINAR
     (run / "model.keras").touch()  # that there is one is all that is asked
     looked = {"part": part, "when": "2026-01-02T00:00:00.000+00:00", "rows": len(rows), "table": table, "path": str(folder / table)}
     looked |= {"sha256": file_hash(folder / table)} | look
-    run.write_json("run.json", {"state": "finished", "ended": "2026-01-01T00:00:00.000+00:00", "evaluations": [looked]})
+    run.write_json(
+        "run.json",
+        {
+            "state": "finished",
+            "started": "2025-12-31T00:00:00.000+00:00",
+            "ended": "2026-01-01T00:00:00.000+00:00",
+            "evaluations": [looked],
+        },
+    )
     write_predictions(run, rows, target=target, key=key, part=part)
     return run
 

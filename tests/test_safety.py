@@ -629,3 +629,44 @@ def test_problem_does_not_steer_the_terminal(capsys):
 def test_cell_does_not_steer_the_terminal(capsys):
     out().print(Text("\x1b]0;title\x9c"))
     assert capsys.readouterr().out == "\\x1b]0;title\\x9c\n"
+
+
+BEGUN = {"state": "running", "started": "2026-11-20T08:00:00+00:00"}
+RESULT = {"task": "binary", "rows": 1, "unknown_answers": 0, "scores": {"auc": {"value": 1}}, "baseline": {"name": "x", "scores": {}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "what"),
+    [
+        ("run.json", [], "Input should be a valid dictionary or instance of Facts"),
+        ("run.json", BEGUN | {"state": "new"}, "`state`: Input should be 'running', 'finished', 'failed' or 'interrupted'"),
+        ("run.json", BEGUN | {"started": "2026-11-20"}, "`started`: a time needs its zone"),
+        ("run.json", BEGUN | {"files": None}, "`files` has no value"),
+        (
+            "run.json",
+            BEGUN | {"evaluations": [{"part": 5, "when": "", "table": ""}]},
+            "`evaluations.0.part`: Input should be a valid string",
+        ),
+        ("data.json", {"table": "t.csv", "sha256": "0", "rows": 10**400}, "`rows`: Input should be less than 1000000000000000"),
+        ("network.json", {"branches": []}, "`branches`: List should have at least 1 item after validation, not 0"),
+        ("metrics.json", {"test": {"y": RESULT | {"rows": float("nan")}}}, "`test.y.rows`: Input should be a valid integer"),
+        ("metrics.json", {"test": {"y": RESULT}}, "`test.y`: a baseline has the scores of the model"),
+        ("metrics.json", {"test": {"y": RESULT | {"scores": {"x": {"value": 1}}}}}, "`test.y.scores.x.[key]`: There is no score 'x'."),
+        ("most_wrong_test.json", {"y": [5]}, "`y.0`: Input should be a valid dictionary or instance of Wrong"),
+    ],
+)
+def test_file_of_a_run_that_holds_other_values_is_damaged(name, values, what, tmp_path):
+    run = runs.create("clinic", tmp_path)
+    (run / name).write_text(json.dumps(values))
+    with pytest.raises(RunError) as caught:
+        run.read_json(name)
+    assert str(caught.value).startswith(f"{run.folder}/{name}: the file is damaged: {what}")
+
+
+@pytest.mark.parametrize("line", ["[]", '{"epoch": "1"}', '{"epoch": 1, "validation_auc": "x"}', '{"epoch": 1, "train_loss": NaN}'])
+def test_line_of_metrics_that_is_none_is_damaged(line, tmp_path):
+    run = runs.create("clinic", tmp_path)
+    run.write_text("metrics.jsonl", f'{{"epoch": 1, "validation_auc": null}}\n{line}\n')
+    with pytest.raises(RunError) as caught:
+        run.read_lines("metrics.jsonl")
+    assert str(caught.value).startswith(f"{run.folder}/metrics.jsonl:2: the file is damaged: ")

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from mmtrain.run_files.facts import Data, Facts, Line, Network
+from mmtrain.run_files.facts import Checkpoint, Data, Facts, Line, Network
 from mmtrain.run_files.scores import Result, Wrong
 
 LINE = "metrics.jsonl"
@@ -20,6 +20,7 @@ SHAPES: dict[str, Any] = {
     "data.json": Data,
     "network.json": Network,
     LINE: Line,
+    "position.json": Checkpoint,
     "metrics.json": dict[str, dict[str, Result]],
     "most_wrong_": dict[str, list[Wrong]],
 }

@@ -1,4 +1,4 @@
-"""run.json, data.json, network.json, and a line of metrics.jsonl."""
+"""run.json, data.json, network.json, position.json, and a line of metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -21,17 +21,23 @@ class Look(Part):
     rows_of: dict[Literal["train", "validation", "test", "conformal"], Count] | None = None
 
 
+class Seconds(Part):
+    """How long something took."""
+
+    training: float
+
+
 class Facts(Part):
     """run.json."""
 
     format: Count = 0
     state: Literal["running", "finished", "failed", "interrupted"]
-    started: Time | None = None
+    started: Time
     ended: Time | None = None
     resumed: list[str] | None = None
     versions: dict[str, str] | None = None
     files: dict[str, str] | None = None
-    seconds: dict[str, float] | None = None
+    seconds: Seconds | None = None
     best_epoch: Count = 0
     most_epochs: Count = 0
     stopped: str = ""
@@ -112,3 +118,38 @@ class Line(Part):
     __pydantic_extra__: dict[str, float | None]
 
     epoch: Count
+
+
+class Stopping(Part):
+    """How early stopping stands."""
+
+    best: float | None
+    best_epoch: Count
+    waited: Count
+
+
+class Rate(Part):
+    """How the learning rate stands."""
+
+    cut: float
+    waited: Count
+    best: float | None
+
+
+class Position(Part):
+    """Where a training stands."""
+
+    epoch: Count
+    step: Count
+    rows: Count
+    losses: dict[str, float]
+    stopping: Stopping
+    learning_rate: Rate
+    best_scores: dict[str, float | None]
+
+
+class Checkpoint(Part):
+    """position.json."""
+
+    position: Position
+    sha256: dict[str, str]

@@ -95,7 +95,7 @@ def _of_branch(branch: str, subject: Subject, home: Home, most: int | None) -> B
         subject.run, branch, home.ground, most, home.say
     )
     alone = subject.experiment.alone(branch)
-    decisions = read_decisions(run, alone)
+    decisions = read_decisions(run, alone, subject.fitted)
     _, predictor = saved.of_run(run, alone, subject.fitted.of(alone.inputs))
     arrays = subject.arrays.of(subject.branches[branch])
     predictions = saved.predict(predictor, arrays, subject.rows)
