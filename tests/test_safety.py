@@ -531,6 +531,14 @@ def test_checkpoint_is_compared_with_the_network_before_an_array_is_read(checkpo
     assert replace(npz(weights=header((1,), "<U1000000000"))) == f"{folder}: the checkpoint is missing or damaged. Train again."
 
 
+def test_checkpoint_whose_position_is_none_is_damaged(checkpoint, tmp_path):
+    folder, _ = checkpoint
+    known = json.loads((folder / "position.json").read_text())
+    for wrong in ({"epoch": -1}, {"stopping": {}}, {"learning_rate": {"cut": "x"}}, {"best_scores": 5}):
+        (folder / "position.json").write_text(json.dumps(known | {"position": known["position"] | wrong}))
+        assert checkpoints.newest(tmp_path) == (None, "checkpoints/last is damaged")
+
+
 def test_checkpoint_whose_position_names_other_files_is_damaged(checkpoint, tmp_path):
     folder, _ = checkpoint
     known = json.loads((folder / "position.json").read_text())
@@ -572,6 +580,13 @@ def test_columns_of_absurd_sizes_are_refused(column):
     with pytest.raises(RunError) as caught:
         encode.read_fitted({"columns": {"c": column}, "targets": {}})
     assert str(caught.value).startswith("columns.json: the file does not hold fitted columns: Input should be ")
+
+
+def test_columns_may_not_name_a_category_twice():
+    column = {"role": "categorical", "categories": ["a", "a"], "one_hot": False, "width": 0, "masked": False, "missing": 0}
+    with pytest.raises(RunError) as caught:
+        encode.read_fitted({"columns": {"c": column}, "targets": {}})
+    assert "a name is there twice" in str(caught.value)
 
 
 def test_run_may_not_seal_files_outside_of_it(tmp_path):
