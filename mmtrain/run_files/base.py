@@ -43,3 +43,39 @@ Count = Annotated[int, Field(ge=0, lt=10**15)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Time = Annotated[str, AfterValidator(_with_zone)]
 ScoreName = Annotated[str, AfterValidator(_known_score)]
+
+
+class Ranged(Part):
+    """What may have an interval, from `low` to `high`."""
+
+    low: float | None = None
+    high: float | None = None
+
+    @model_validator(mode="after")
+    def _two_ends(self) -> Ranged:
+        if (self.low is None) != (self.high is None):
+            raise ValueError("an interval has two ends")
+        return self
+
+
+class Value(Ranged):
+    """A difference."""
+
+    value: float
+
+
+class Score(Ranged):
+    """A score; `undefined` says why it has no value."""
+
+    value: float | None
+    undefined: str = ""
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _explained(self) -> Score:
+        if self.value is None and not self.undefined:
+            raise ValueError("a score without a value needs a reason")
+        return self
+
+
+Scores = dict[ScoreName, Score]
