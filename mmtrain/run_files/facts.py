@@ -21,6 +21,15 @@ class Look(Part):
     rows_of: dict[Literal["train", "validation", "test", "conformal"], Count] | None = None
 
 
+class Explained(Part):
+    """A time that rows were explained; `part` and `sha256` of another table than the run's."""
+
+    when: str
+    rows: dict[str, Count]
+    part: str | None = None
+    sha256: str | None = None
+
+
 class Seconds(Part):
     """How long something took."""
 
@@ -43,7 +52,7 @@ class Facts(Part):
     stopped: str = ""
     error: str = ""
     evaluations: list[Look] | None = None
-    explanations: list[Any] | None = None
+    explanations: list[Explained] | None = None
     exports: list[Any] | None = None
 
 
