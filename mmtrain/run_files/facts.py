@@ -22,10 +22,8 @@ class Look(Part):
 
 
 class Explained(Part):
-    """A time that rows were explained; `part` and `sha256` of another table than the run's."""
+    """A time that rows were explained; of another table than the run's, what it is called, and which it was."""
 
-    when: str
-    rows: dict[str, Count]
     part: str | None = None
     sha256: str | None = None
 
