@@ -122,7 +122,7 @@ def measure(folder: Path, rows: int) -> list[dict[str, Any]]:
     data = read_data(config.load(folder / "agreement.yaml"), folder / "new.csv", ImageFolder(folder))
     arrays = encode.encode(experiment, fitted, data.table, data.stores)
     everything = np.arange(rows)
-    expected = saved.predict(saved.predictor(run / "model.keras"), arrays, everything)["ill"][:, 0]
+    expected = saved.predict(saved.parts(saved.whole(run / "model.keras"))[1], arrays, everything)["ill"][:, 0]
 
     columns = fitted.columns
     raw = {key: np.concatenate([columns[key].raw(piece) for piece in data.table.pieces(key)]) for key in columns if key != "scan"}

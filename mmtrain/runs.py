@@ -35,17 +35,20 @@ import json
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
+from mmtrain import run_files
 from mmtrain.errors import Problem, RunError, UsageError, did_you_mean, listed
 
 State = Literal["running", "finished", "failed", "interrupted"]
 FORMAT = 1
 """Of the run folder; grows when an older mmtrain could no longer read it."""
+RESTORE = "Train again, or restore the folder."
 
 
 def is_test_look(look: Mapping[str, Any]) -> bool:
@@ -63,11 +66,15 @@ class Run:
         return f"{self.folder.parent.name}/{self.folder.name}"
 
     def __truediv__(self, name: str) -> Path:
-        return self.folder / name
+        """A file of the run. Raises RunError for a name that leads out of it, as run.json of a stranger may call a part."""
+        path = PurePath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise RunError(Problem(str(self.folder), f"{name!r} is no file of a run.", "Do not use a run of unknown origin."))
+        return self.folder / path
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a file whole: under a temporary name, then renamed. Raises RunError when it cannot be written."""
-        path = self.folder / name
+        path = self / name
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
@@ -79,36 +86,42 @@ class Run:
         return self.write_text(name, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
     def read_json(self, name: str) -> Any:
-        """Read a JSON file of the run. Raises RunError when it is missing or damaged."""
+        """Read a JSON file of the run. Raises RunError when it is missing or damaged, or does not hold what `run_files` says."""
+        path = self / name
         try:
-            return json.loads((self.folder / name).read_text(encoding="utf-8"))
+            values = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise RunError(
-                Problem(str(self.folder / name), "the file is missing from the run.", "Train again, or restore the folder.")
-            ) from None
+            raise RunError(Problem(str(path), "the file is missing from the run.", RESTORE)) from None
         except (ValueError, RecursionError):
-            raise RunError(Problem(str(self.folder / name), "the file is damaged.", "Train again, or restore the folder.")) from None
+            raise RunError(Problem(str(path), "the file is damaged.", RESTORE)) from None
+        if what := run_files.wrong(name, values):
+            raise RunError(Problem(str(path), what, RESTORE))
+        return values
 
     def append_line(self, name: str, value: dict[str, Any]) -> None:
         """Add a line of JSON to a file that grows. Raises RunError when it cannot be written."""
-        with writing(self.folder / name), (self.folder / name).open("a", encoding="utf-8") as file:
+        with writing(self / name), (self / name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(value, allow_nan=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
     def cut_lines(self, name: str, most: int) -> None:
         """Keep the first `most` lines of a file that grows; a half-written one counts for nothing."""
-        path = self.folder / name
+        path = self / name
         if path.exists():
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             self.write_text(name, "".join(lines[:most]))
 
     def read_lines(self, name: str) -> list[dict[str, Any]]:
-        """The documents of a file that grows; a last line that a crash cut short counts for nothing."""
+        """The documents of a file that grows; a last line that a crash cut short counts for nothing. Raises RunError for a damaged one."""
+        path = self / name
         found = []
-        for line in (self.folder / name).read_text(encoding="utf-8").splitlines() if (self.folder / name).is_file() else []:
-            with suppress(ValueError):
-                found.append(json.loads(line))
+        for number, line in enumerate(path.read_bytes().splitlines() if path.is_file() else [], start=1):
+            with suppress(ValueError, RecursionError):
+                values = json.loads(line)
+                if what := run_files.wrong(name, values):
+                    raise RunError(Problem(f"{path}:{number}", what, RESTORE))
+                found.append(values)
         return found
 
     def update(self, **facts: Any) -> None:
@@ -121,7 +134,7 @@ class Run:
         Nothing that another process does to the file in the same way, in the meantime, is lost: it waits.
         """
         with self._alone():
-            known = self.read_json(name) if (self.folder / name).exists() else {}
+            known = self.read_json(name) if (self / name).exists() else {}
             facts = {key: fact for key, fact in changed(known).items() if fact is not None}
             self.write_json(name, facts)
         return facts
@@ -140,7 +153,7 @@ class Run:
 
     def seal(self, *names: str) -> None:
         """Note the hashes of files that must not change any more."""
-        hashes = {name: file_hash(self.folder / name) for name in names}
+        hashes = {name: file_hash(self / name) for name in names}
         self.change("run.json", lambda known: {**known, "files": {**known.get("files", {}), **hashes}})
 
     def tidy(self) -> None:
@@ -199,7 +212,7 @@ def find(which: str | None, output: Path) -> Run:
     Raises UsageError when there is none, RunError when it was made by a newer mmtrain or its sealed files have changed.
     """
     if which is None:
-        runs = [path.parent for path in output.glob("*/*/run.json") if not path.parent.is_symlink()]
+        runs = [path.parent for path in output.glob("*/*/run.json") if path.is_file() and not path.parent.is_symlink()]
         if not runs:
             raise UsageError(Problem(str(output), "there is no run here.", "Train one with `mmtrain fit CONFIG`, or name its folder."))
         return opened(max(runs, key=_started))
@@ -224,8 +237,9 @@ def _started(folder: Path) -> tuple[str, int]:
 
 
 def opened(folder: Path) -> Run:
-    """The run in `folder`, its version and its hashes checked."""
+    """The run in `folder`: that it holds nothing but plain files, its version and its hashes checked."""
     run = Run(folder.resolve())
+    _check_plain(run)
     facts = run.read_json("run.json")
     if facts.get("format", 0) > FORMAT:
         raise RunError(
@@ -239,10 +253,20 @@ def opened(folder: Path) -> Run:
     return run
 
 
+def _check_plain(run: Run) -> None:
+    """Raises RunError for a link, which may lead anywhere, and for a special file, which may have no end or never begin."""
+    for folder, folders, files in os.walk(run.folder):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            if not stat.S_ISREG(mode := path.lstat().st_mode) and not stat.S_ISDIR(mode):
+                what = "this is a link or a special file; a run holds files and folders only."
+                raise RunError(Problem(str(path), what, "Put what it stands for in its place, or remove it."))
+
+
 def _is_sealed(run: Run, name: str, known: str) -> bool:
     """Whether a file of the folder still has the hash; what lies outside is never read, whatever run.json says."""
-    path = (run / name).resolve()
-    return path.is_relative_to(run.folder) and path.is_file() and file_hash(path) == known
+    path = run.folder / name
+    return path.resolve().is_relative_to(run.folder) and path.is_file() and file_hash(path) == known
 
 
 @contextmanager

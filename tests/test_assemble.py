@@ -126,7 +126,7 @@ def test_saved_whole_gives_the_same(clinic, network, tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True, compile=False)
     expected = answers(network.predictor, encoded_of(clinic))
     assert same(answers(loaded, raw_of(clinic)), expected)
-    assert same(answers(saved.predictor(tmp_path / "model.keras"), encoded_of(clinic)), expected)
+    assert same(answers(saved.parts(saved.whole(tmp_path / "model.keras"))[1], encoded_of(clinic)), expected)
     assert loaded.name == "clinic.1"
     assert sorted(loaded.input) == sorted(INPUTS)
 

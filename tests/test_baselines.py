@@ -173,7 +173,7 @@ def test_only_what_does_not_count_is_trained_anew(run, first):
 def test_a_branch_alone_waits_as_long_as_the_model_but_has_none_of_its_callbacks(tmp_path, state, stopped, most):
     """Patience that ran out is the rule itself; every other early end is not the branch's own."""
     stopped_run = Run(tmp_path)
-    stopped_run.update(state=state, stopped=stopped)
+    stopped_run.update(started="2026-01-01T00:00:00+00:00", state=state, stopped=stopped)
     for line in ({"epoch": 1}, {"epoch": 2, "step": 1}, {"epoch": 2}):
         stopped_run.append_line("metrics.jsonl", line)
     assert most_epochs(stopped_run, EarlyStopping(monitor="validation_auc", direction="maximize", patience=3)) == most

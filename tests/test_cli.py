@@ -578,7 +578,9 @@ def test_evaluate_scores_another_table_without_taking_it_for_a_part(there, folde
 
 def test_evaluate_tells_what_it_cannot_score(there, folder, finished):
     (folder / "finished" / "marked" / "7").mkdir()
-    (folder / "finished" / "marked" / "7" / "run.json").write_text(json.dumps({"format": 1, "state": "failed"}))
+    (folder / "finished" / "marked" / "7" / "run.json").write_text(
+        json.dumps({"format": 1, "state": "failed", "started": "2026-01-01T00:00:00+00:00"})
+    )
     table = (folder / "table.csv").read_text()
     cases = [
         (["evaluate", "markd"], 2, "markd: there is no such run. Did you mean 'marked'?"),

@@ -10,6 +10,7 @@ from tiny import two_blobs, write_experiment, write_table
 
 from mmtrain import config
 from mmtrain.cli.app import run as command_line
+from mmtrain.columns.numeric import FittedNumeric
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.data import encode
 from mmtrain.errors import RunError, UsageError
@@ -192,6 +193,7 @@ def test_predictions_are_read_back_as_they_were(task, several, tmp_path):
 
 # Runs
 
+X = FittedNumeric(fill=0, center=0, scale=1, indicator=False, masked=False, minimum=0, maximum=1, missing=0)
 TREE = """
 columns:
   x: {role: numeric}
@@ -211,13 +213,22 @@ def make_run(folder, name, rows=range(20), tree=TREE, overrides=(), target=BINAR
     run = Run(folder / "runs" / name / "1")
     if not (folder / table).exists():
         two_columns(folder)
-    experiment = config.load(write_experiment(folder / f"{name}.yaml", f"name: {name}\ndata: {{table: {table}}}\n{tree}"), overrides)
+    tree = f"name: {name}\ndata: {{table: {table}}}\n{tree}".replace("  y:", f"  {key}:")
+    experiment = config.load(write_experiment(folder / f"{name}.yaml", tree), overrides)
     run.write_text("config.yaml", config.to_yaml(experiment, run.folder))
-    run.write_text("columns.json", encode.Fitted(columns={}, targets={key: target}).model_dump_json())
+    run.write_text("columns.json", encode.Fitted(columns={"x": X}, targets={key: target}).model_dump_json())
     (run / "model.keras").touch()  # that there is one is all that is asked
     looked = {"part": part, "when": "2026-01-02T00:00:00.000+00:00", "rows": len(rows), "table": table, "path": str(folder / table)}
     looked |= {"sha256": file_hash(folder / table)} | look
-    run.write_json("run.json", {"state": "finished", "ended": "2026-01-01T00:00:00.000+00:00", "evaluations": [looked]})
+    run.write_json(
+        "run.json",
+        {
+            "state": "finished",
+            "started": "2025-12-31T00:00:00.000+00:00",
+            "ended": "2026-01-01T00:00:00.000+00:00",
+            "evaluations": [looked],
+        },
+    )
     write_predictions(run, rows, target=target, key=key, part=part)
     return run
 

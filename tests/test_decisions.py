@@ -21,6 +21,7 @@ from mmtrain.evaluation.scoring import score_target
 from mmtrain.reports.decisions import sentences, told
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multilabel import FittedMultilabel
+from mmtrain.targets.regression import FittedRegression
 from mmtrain.workflows.check import check
 from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 from mmtrain.workflows.export import ExportOptions, export
@@ -392,3 +393,30 @@ def test_exports_decide_at_the_threshold(run, tmp_path, name):
     found = served(x=tf.constant(rows["x"].to_numpy(), dtype=tf.float64))
     mine = mmtrain.load(run.folder).predict(rows)
     assert [word.decode() for word in found["ill_prediction"].numpy()] == mine["ill_prediction"].tolist()
+
+
+TEMPERATURE = {"method": "temperature", "exclusive": True, "temperatures": [1.5]}
+RISING = {"at": [0.1, 0.9], "values": [0.2, 0.8]}
+POINT = {"aim": "f1", "threshold": 0.4, "rows": 9, "positives": 3}
+
+
+@pytest.mark.parametrize(
+    ("key", "decided", "belong"),
+    [
+        ("ill", {"calibration": TEMPERATURE, "operating_point": POINT}, True),
+        ("ill", {"calibration": {"method": "isotonic", "exclusive": True, "curves": [RISING]}}, True),
+        ("price", {"conformal": {"kind": "intervals", "coverage": 0.9, "rows": 9, "reach": 2}}, True),
+        ("who", {}, False),
+        ("ill", {"calibration": TEMPERATURE | {"temperatures": [1.5, 2]}}, False),
+        ("ill", {"calibration": TEMPERATURE | {"exclusive": False}}, False),
+        ("ill", {"calibration": {"method": "isotonic", "exclusive": True, "curves": [RISING] * 3}}, False),
+        ("ill", {"conformal": {"kind": "intervals", "coverage": 0.9, "rows": 9, "reach": 2}}, False),
+        ("price", {"calibration": TEMPERATURE}, False),
+        ("price", {"operating_point": POINT}, False),
+        ("price", {"conformal": {"kind": "sets", "coverage": 0.9, "rows": 9, "level": 0.4}}, False),
+    ],
+)
+def test_decisions_belong_to_targets_of_their_kind(key, decided, belong):
+    binary = FittedBinary(column="ill", loss_weight=1, classes=("no", "yes"), counts=(1, 1), weights=(1, 1))
+    price = FittedRegression(column="price", loss_weight=1, center=0, scale=1, minimum=0, maximum=1, error="squared")
+    assert Decisions(targets={key: decided}).belong_to({"ill": binary, "price": price}) is belong

@@ -9,10 +9,11 @@ import pytest
 from tiny import ready, two_blobs, write_experiment, write_table
 
 from mmtrain import runs
-from mmtrain.errors import DataError
+from mmtrain.errors import DataError, RunError
 from mmtrain.evaluation.bootstrap import Drawing
 from mmtrain.workflows.evaluate import EvaluateOptions, evaluate, resampling, ungrouped, unlearned
 from mmtrain.workflows.fit import fit
+from mmtrain.workflows.loaded import load
 from mmtrain.workflows.looks import other_label, remarks
 from mmtrain.workflows.prepare import other_data
 
@@ -208,3 +209,33 @@ def test_labels_that_training_rows_lack_are_told(tmp_path):
     made = ready(write_experiment(tmp_path / "e.yaml", tree))
     told = [list(unlearned(made.experiment, made.fitted, made.data.table, made.parts[part])) for part in ("validation", "test")]
     assert told == [[], ["y: no training row has the labels 'c' and 'd'; the scores do without."]]
+
+
+def other_categories(values):
+    values["columns"]["x"] = {"role": "categorical", "categories": ["a"], "one_hot": False, "width": 0, "masked": False, "missing": 0}
+
+
+def other_classes(values):
+    values["targets"]["y"] |= {"classes": ["a", "b", "c"], "counts": [1, 1, 1], "weights": [1, 1, 1]}
+
+
+def no_statistics(values):
+    del values["columns"]["x"]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "what"),
+    [
+        ("columns.json", other_categories, "columns.json: the file has other columns or targets than config.yaml."),
+        ("columns.json", other_classes, "model.keras: the network does not belong to config.yaml and columns.json."),
+        ("statistics.json", no_statistics, "statistics.json: the file does not hold the statistics of 'x'."),
+    ],
+)
+def test_files_of_a_run_that_do_not_go_together_are_refused(run, name, change, what):
+    values = run.read_json(name)
+    change(values)
+    run.write_json(name, values)
+    run.seal(name)
+    with pytest.raises(RunError) as caught:
+        load(run.folder)
+    assert str(caught.value) == f"{run.folder}/{what} Train again, or restore the folder."

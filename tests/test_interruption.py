@@ -60,7 +60,7 @@ def test_what_a_library_said_before_it_was_interrupted_is_not_shown(capfd):
 
 def test_interruption_behind_the_training_does_not_offer_to_go_on(tmp_path, capsys):
     run = Run(tmp_path)
-    run.update(state="finished")
+    run.update(state="finished", started="2026-01-01T00:00:00+00:00")
     tell_what_is_kept(run, Interrupted(signal.SIGTERM))
     assert capsys.readouterr().err.splitlines() == [
         f"Interrupted by SIGTERM. The training had ended, and its model is kept in {tmp_path}; the report is not written.",

@@ -141,15 +141,12 @@ def test_pack_leaves_out_what_it_does_not_know(run, tmp_path):
     (run / "notes.txt").write_text("mine")
     (run / "export").mkdir()
     (run / "export" / "model.onnx").write_text("large")
-    (run / "metrics.jsonl").unlink()
-    (run / "metrics.jsonl").symlink_to("/etc/hostname")
     (run / ".run.json.1234.tmp").write_text("half")
     pack(str(run.folder), tmp_path / "out.zip")
-    assert sorted(contents(tmp_path / "out.zip")) == [name for name in BY_DEFAULT if name != "metrics.jsonl"]
+    assert sorted(contents(tmp_path / "out.zip")) == BY_DEFAULT
     assert {
         "notes.txt": "not a part of a run that is packed",
         "export/": "not a part of a run that is packed",
-        "metrics.jsonl": "a link or a special file",
     }.items() <= left_out(tmp_path / "out.zip").items()
 
 
@@ -180,6 +177,17 @@ def test_pack_gives_the_same_bytes_every_time(run, tmp_path):
         os.utime(path, (1, 1))
     pack(str(run.folder), tmp_path / "two.zip", with_rows=True)
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+
+def test_pack_leaves_out_callbacks(run, tmp_path):
+    text = (
+        (run / "config.yaml").read_text().replace("  callbacks: []", "  callbacks: [{name: keras.callbacks.CSVLogger, filename: log.csv}]")
+    )
+    run.write_text("config.yaml", text)
+    run.seal("config.yaml")
+    pack(str(run.folder), tmp_path / "out.zip")
+    assert left_out(tmp_path / "out.zip")["config.yaml: callbacks"] == "code that whoever unpacks the run has not asked for"
+    assert unpack(tmp_path / "out.zip", tmp_path / "mine").folder.is_dir()
 
 
 def test_pack_refuses_in_words(run, tmp_path):
@@ -519,6 +527,14 @@ def test_unpack_refuses_an_experiment_that_reads_or_writes_elsewhere(data, tmp_p
     path = zipped(tmp_path / "out.zip", FILES | {"config.yaml": f"data: {data}\n".encode()})
     what = "config.yaml looks for tables or pictures, or keeps a cache, outside of the run's folder."
     refused_archive(path, f"ZIP: {what} Do not use an archive of unknown origin.")
+
+
+def test_unpack_refuses_an_experiment_that_runs_what_it_names(tmp_path):
+    experiment = b"data: {table: data/t.csv}\ntraining: {callbacks: [{name: keras.callbacks.CSVLogger, filename: /home/me/.bashrc}]}\n"
+    what = "config.yaml names callbacks, which would be run where the training is gone on with."
+    refused_archive(
+        zipped(tmp_path / "out.zip", FILES | {"config.yaml": experiment}), f"ZIP: {what} Do not use an archive of unknown origin."
+    )
 
 
 def test_unpack_overwrites_nothing(tmp_path):

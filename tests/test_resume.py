@@ -174,7 +174,9 @@ def test_run_that_was_interrupted_three_times_ends_with_the_same_bits(tmp_path):
     assert stands == [(0, 2), (1, 0), (2, STEPS)]
     assert resumed(run) == []
     found = ready(path)
-    one, other = (saved.predict(saved.predictor(end / "model.keras"), found.arrays, found.parts.validation) for end in (whole, run))
+    one, other = (
+        saved.predict(saved.parts(saved.whole(end / "model.keras"))[1], found.arrays, found.parts.validation) for end in (whole, run)
+    )
     assert {key: values.tobytes() for key, values in one.items()} == {key: values.tobytes() for key, values in other.items()}
     assert whole.read_json("run.json")["stopped"] == "validation_loss has not improved for 2 epochs"
     assert len(run.read_json("run.json")["resumed"]) == 3

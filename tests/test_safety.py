@@ -15,11 +15,13 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from rich.text import Text
+from tiny import start
 
 import mmtrain.layers.encoding
 import mmtrain.layers.network
 from mmtrain import config, runs
-from mmtrain.cli.show import show_problems
+from mmtrain.cli.show import out, show_problems
 from mmtrain.data import encode
 from mmtrain.errors import ConfigError, Problem, RunError
 from mmtrain.model import saved
@@ -150,7 +152,7 @@ def with_layer(parts, layer):
 
 def refusal(path):
     with pytest.raises(RunError) as caught:
-        saved.predictor(path)
+        saved.whole(path)
     return [f"{problem.what} {problem.fix}" for problem in caught.value.problems]
 
 
@@ -300,6 +302,35 @@ def test_config_may_not_ask_for_more_weights_than_the_file_has(plain, tmp_path):
     assert found == f"config.json asks for 600 GB of weights, and model.weights.h5 has {stored / 1000:.0f} kB. {CARE}".replace(
         "600 GB", "600 GB"
     )
+
+
+STRAY = {
+    **LAYER,
+    "class_name": "Dense",
+    "config": {"name": "stray", "units": 1_000_000},
+    "build_config": {"input_shape": [None, 1_000_000]},
+    "name": "stray",
+    "inbound_nodes": [],
+}
+
+
+WITHIN = {"module": "keras.initializers", "class_name": "Constant", "config": {"value": STRAY}, "registered_name": None}
+
+
+@pytest.mark.parametrize("layer", [STRAY, {**LAYER, "class_name": "Dense", "config": {"units": 1, "kernel_initializer": WITHIN}}])
+def test_config_may_not_ask_for_weights_beside_the_network_either(layer, plain, tmp_path):
+    (found,) = refusal(written(tmp_path, with_layer(plain, layer)))
+    assert found.startswith("config.json asks for 4.0 TB of weights, and model.weights.h5 has ")
+
+
+def test_calls_that_are_no_list_are_refused(plain, tmp_path):
+    (found,) = refusal(written(tmp_path, with_layer(plain, {**LAYER, "inbound_nodes": 5})))
+    assert found == f"it calculates `keras.layers.Rescaling` of nothing while it is opened. {CARE}"
+
+
+def test_network_of_wrapped_layers_is_opened(tmp_path):
+    raw = keras.Input((6, 4))
+    inspect_model(written(tmp_path, parts_of(keras.Model(raw, keras.layers.Bidirectional(keras.layers.LSTM(64))(raw)), tmp_path)))
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'"Dense"', b"[" * 200_000, b'{"class_name": "Functional"}'])
@@ -500,6 +531,14 @@ def test_checkpoint_is_compared_with_the_network_before_an_array_is_read(checkpo
     assert replace(npz(weights=header((1,), "<U1000000000"))) == f"{folder}: the checkpoint is missing or damaged. Train again."
 
 
+def test_checkpoint_whose_position_is_none_is_damaged(checkpoint, tmp_path):
+    folder, _ = checkpoint
+    known = json.loads((folder / "position.json").read_text())
+    for wrong in ({"epoch": -1}, {"stopping": {}}, {"learning_rate": {"cut": "x"}}, {"best_scores": 5}):
+        (folder / "position.json").write_text(json.dumps(known | {"position": known["position"] | wrong}))
+        assert checkpoints.newest(tmp_path) == (None, "checkpoints/last is damaged")
+
+
 def test_checkpoint_whose_position_names_other_files_is_damaged(checkpoint, tmp_path):
     folder, _ = checkpoint
     known = json.loads((folder / "position.json").read_text())
@@ -543,6 +582,13 @@ def test_columns_of_absurd_sizes_are_refused(column):
     assert str(caught.value).startswith("columns.json: the file does not hold fitted columns: Input should be ")
 
 
+def test_columns_may_not_name_a_category_twice():
+    column = {"role": "categorical", "categories": ["a", "a"], "one_hot": False, "width": 0, "masked": False, "missing": 0}
+    with pytest.raises(RunError) as caught:
+        encode.read_fitted({"columns": {"c": column}, "targets": {}})
+    assert "a name is there twice" in str(caught.value)
+
+
 def test_run_may_not_seal_files_outside_of_it(tmp_path):
     run = runs.create("clinic", tmp_path)
     (tmp_path / "secret").write_text("x")
@@ -550,6 +596,36 @@ def test_run_may_not_seal_files_outside_of_it(tmp_path):
     with pytest.raises(RunError) as caught:
         runs.opened(run.folder)
     assert str(caught.value) == f"{run.folder}: ../../secret changed after the training. Restore the folder, or train again."
+
+
+@pytest.mark.parametrize("name", ["../run.json", "/etc/passwd", "scores_x/../../../y.csv"])
+def test_no_file_of_a_run_lies_outside_of_it(name, tmp_path):
+    """A part is called what run.json says, and files are called after parts."""
+    run = runs.create("clinic", tmp_path)
+    for use in (run.__truediv__, run.read_json, lambda name: run.write_text(name, "")):
+        with pytest.raises(RunError) as caught:
+            use(name)
+        assert str(caught.value) == f"{run.folder}: {name!r} is no file of a run. Do not use a run of unknown origin."
+    assert not (tmp_path / "y.csv").exists()
+
+
+@pytest.mark.parametrize("make", [lambda path: path.symlink_to("/dev/zero"), os.mkfifo, lambda path: path.symlink_to("..")])
+def test_run_with_links_or_special_files_is_refused_before_one_is_read(make, tmp_path):
+    run = runs.create("clinic", tmp_path)
+    (run.folder / "plots").mkdir()
+    make(run.folder / "plots" / "x")
+    with pytest.raises(RunError) as caught:
+        runs.opened(run.folder)
+    what = "this is a link or a special file; a run holds files and folders only."
+    assert str(caught.value) == f"{run.folder}/plots/x: {what} Put what it stands for in its place, or remove it."
+
+
+def test_nothing_is_imported_from_the_folder_that_mmtrain_is_started_in(tmp_path):
+    (tmp_path / "yaml.py").write_text("open('canary', 'w')\n")
+    process = start("schema", folder=tmp_path)
+    process.communicate()
+    assert process.returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["yaml.py"]
 
 
 def test_json_without_end_is_damaged(tmp_path):
@@ -563,3 +639,49 @@ def test_json_without_end_is_damaged(tmp_path):
 def test_problem_does_not_steer_the_terminal(capsys):
     show_problems(RunError(Problem("a\x1b[2J", "one\ntwo\r\x9b3m", "\x07é")), as_json=False)
     assert capsys.readouterr().err == "The command failed: 1 problem.\na\\x1b[2J: one\ntwo\\r\\x9b3m \\x07é\n"
+
+
+def test_cell_does_not_steer_the_terminal(capsys):
+    out().print(Text("\x1b]0;title\x9c"))
+    assert capsys.readouterr().out == "\\x1b]0;title\\x9c\n"
+
+
+BEGUN = {"state": "running", "started": "2026-11-20T08:00:00+00:00"}
+RESULT = {"task": "binary", "rows": 1, "unknown_answers": 0, "scores": {"auc": {"value": 1}}, "baseline": {"name": "x", "scores": {}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "what"),
+    [
+        ("run.json", [], "Input should be a valid dictionary or instance of Facts"),
+        ("run.json", BEGUN | {"state": "new"}, "`state`: Input should be 'running', 'finished', 'failed' or 'interrupted'"),
+        ("run.json", BEGUN | {"started": "2026-11-20"}, "`started`: a time needs its zone"),
+        ("run.json", BEGUN | {"files": None}, "`files` has no value"),
+        (
+            "run.json",
+            BEGUN | {"evaluations": [{"part": 5, "when": "", "table": ""}]},
+            "`evaluations.0.part`: Input should be a valid string",
+        ),
+        ("data.json", {"table": "t.csv", "sha256": "0", "rows": 10**400}, "`rows`: Input should be less than 1000000000000000"),
+        ("network.json", {"branches": []}, "`branches`: List should have at least 1 item after validation, not 0"),
+        ("metrics.json", {"test": {"y": RESULT | {"rows": float("nan")}}}, "`test.y.rows`: Input should be a valid integer"),
+        ("metrics.json", {"test": {"y": RESULT}}, "`test.y`: a baseline has the scores of the model"),
+        ("metrics.json", {"test": {"y": RESULT | {"scores": {"x": {"value": 1}}}}}, "`test.y.scores.x.[key]`: There is no score 'x'."),
+        ("most_wrong_test.json", {"y": [5]}, "`y.0`: Input should be a valid dictionary or instance of Wrong"),
+    ],
+)
+def test_file_of_a_run_that_holds_other_values_is_damaged(name, values, what, tmp_path):
+    run = runs.create("clinic", tmp_path)
+    (run / name).write_text(json.dumps(values))
+    with pytest.raises(RunError) as caught:
+        run.read_json(name)
+    assert str(caught.value).startswith(f"{run.folder}/{name}: the file is damaged: {what}")
+
+
+@pytest.mark.parametrize("line", ["[]", '{"epoch": "1"}', '{"epoch": 1, "validation_auc": "x"}', '{"epoch": 1, "train_loss": NaN}'])
+def test_line_of_metrics_that_is_none_is_damaged(line, tmp_path):
+    run = runs.create("clinic", tmp_path)
+    run.write_text("metrics.jsonl", f'{{"epoch": 1, "validation_auc": null}}\n{line}\n')
+    with pytest.raises(RunError) as caught:
+        run.read_lines("metrics.jsonl")
+    assert str(caught.value).startswith(f"{run.folder}/metrics.jsonl:2: the file is damaged: ")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -29,14 +30,22 @@ LONGEST = 24
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
+class _Plain(Console):
+    """Whatever is shown, a stranger's cell or category cannot steer the terminal by it."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+
 def out() -> Console:
     """For results."""
-    return Console(highlight=False)
+    return _Plain(highlight=False)
 
 
 def err() -> Console:
     """For everything else."""
-    return Console(stderr=True, highlight=False)
+    return _Plain(stderr=True, highlight=False)
 
 
 def show_problems(error: MmtrainError, *, as_json: bool) -> None:

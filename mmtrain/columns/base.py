@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from mmtrain.registry import OneOf, Registry, Section
 from mmtrain.specs import Kind, TensorSpec
@@ -24,6 +24,16 @@ from mmtrain.specs import Kind, TensorSpec
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("a name is there twice")
+    return names
+
+
+Names = Annotated[tuple[str, ...], AfterValidator(_once)]
+"""Categories, words or classes in the order of their codes; each has one."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from mmtrain.columns.base import Fault, FittedColumn, InputColumn, RawInput, Recipe, Remark, by_value, joined, missing_fault, role
+from mmtrain.columns.base import Fault, FittedColumn, InputColumn, Names, RawInput, Recipe, Remark, by_value, joined, missing_fault, role
 from mmtrain.columns.numeric import numbers
 from mmtrain.specs import Kind, TensorSpec
 
@@ -48,7 +48,7 @@ class FittedCategorical(FittedColumn):
     """The categories of training rows, in code order."""
 
     role: Literal["categorical"] = "categorical"
-    categories: tuple[str, ...]
+    categories: Names
     one_hot: bool
     width: NonNegativeInt
     masked: bool

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from mmtrain.columns.base import Fault, FittedColumn, InputColumn, RawInput, Recipe, missing_fault, role
+from mmtrain.columns.base import Fault, FittedColumn, InputColumn, Names, RawInput, Recipe, missing_fault, role
 from mmtrain.columns.categorical import texts
 from mmtrain.specs import Kind, TensorSpec
 from mmtrain.threads import in_threads
@@ -39,7 +39,7 @@ class FittedText(FittedColumn):
 
     role: Literal["text"] = "text"
     vectorize: Literal["tfidf", "tokens"]
-    words: tuple[str, ...]
+    words: Names
     idf: tuple[float, ...] = Field(description="Of each id, the three special ones included; empty for tokens.")
     length: Length
     longest: int = Field(description="Words in the longest training text.")

@@ -25,6 +25,7 @@ from mmtrain.data.pictures.store import ImageStore, Say
 from mmtrain.data.tables.table import Table
 from mmtrain.errors import Problem, RunError
 from mmtrain.registry import Section
+from mmtrain.runs import RESTORE, Run
 from mmtrain.specs import layer_names
 from mmtrain.targets import AnyFittedTarget
 from mmtrain.threads import in_threads
@@ -210,6 +211,19 @@ def _encoded_cells(fitted: FittedColumn, key: str, table: Table, header: str, ca
     # What a user's own role does may change without a trace in its values, so its codes are not kept.
     ours = type(fitted).__module__.partition(".")[0] == __name__.partition(".")[0]
     return encoded_column(layout, provenance, pieces, cache if ours else None)
+
+
+def of_run(run: Run, experiment: Experiment) -> Fitted:
+    """What the training rows of a run taught its columns and targets. Raises RunError when columns.json does not go with config.yaml."""
+    fitted = read_fitted(run.read_json("columns.json"))
+    columns = {key: column.role for key, column in fitted.columns.items()}
+    tasks = {key: target.task for key, target in fitted.targets.items()}
+    if (columns, tasks) != (
+        {key: column.role for key, column in experiment.inputs.items()},
+        {key: target.task for key, target in experiment.targets.items()},
+    ):
+        raise RunError(Problem(str(run / "columns.json"), "the file has other columns or targets than config.yaml.", RESTORE))
+    return fitted
 
 
 def read_fitted(values: Any) -> Fitted:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mmtrain.registry import Section
 from mmtrain.scores.classification import CLIP
@@ -49,6 +49,12 @@ class Curve(Section):
 
     at: tuple[float, ...] = Field(min_length=1)
     values: tuple[float, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _paired(self) -> Curve:
+        if len(self.at) != len(self.values):
+            raise ValueError("a curve has a value for each point")
+        return self
 
     def __call__(self, probability: Probabilities) -> Numbers:
         """(rows,) to (rows,)."""

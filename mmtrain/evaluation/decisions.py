@@ -50,6 +50,10 @@ class Decisions(Section):
         """Those of a target; none where nothing was asked for."""
         return self.targets.get(key, TargetDecisions())
 
+    def belong_to(self, targets: Mapping[str, FittedTarget]) -> bool:
+        """Whether they are such as `decide` makes for these targets."""
+        return self.targets.keys() <= targets.keys() and all(_fits(one, targets[key]) for key, one in self.targets.items())
+
     def overlaid(self, targets: Mapping[str, FittedTarget]) -> dict[str, FittedTarget]:
         """The targets, with the thresholds that were chosen for them."""
         points = {key: self.of(key).operating_point for key in targets}
@@ -57,6 +61,18 @@ class Decisions(Section):
             key: target if (point := points[key]) is None else target.model_copy(update={"threshold": point.threshold})
             for key, target in targets.items()
         }
+
+
+def _fits(decided: TargetDecisions, target: FittedTarget) -> bool:
+    scaling, bound, size = decided.calibration, decided.conformal, len(target.columns)
+    if scaling is not None:
+        expected = 1 if scaling.exclusive and (size == 2 or scaling.method == "temperature") else size
+        found = scaling.temperatures if isinstance(scaling, calibration.Temperature) else scaling.curves
+        if not size or scaling.exclusive != _exclusive(target) or len(found) != expected:
+            return False
+    if decided.operating_point is not None and not isinstance(target, FittedBinary):
+        return False
+    return bound is None or (isinstance(target, FittedClassTarget) if isinstance(bound, Sets) else target.task == "regression")
 
 
 def decide(section: Evaluation, rows: Answered, held_back: Answered) -> TargetDecisions:

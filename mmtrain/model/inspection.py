@@ -20,6 +20,7 @@ from typing import Any
 import h5py
 import keras
 import tensorflow as tf
+from keras.src.backend.common.global_state import get_global_attribute
 
 from mmtrain.config.sizes import in_words
 from mmtrain.data import archive
@@ -30,6 +31,8 @@ CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 FILES = {"metadata.json", CONFIG, WEIGHTS}
 PLAIN = "biufV"
 """Kinds of numbers that weights are made of, as NumPy calls them; V holds bfloat16."""
+COPIES = 2
+"""How many times its weights a network may be built with: of a wrapped layer Keras also builds the original, to copy it."""
 CARE = "Do not use a file of unknown origin. Layers of your own are brought in with --code."
 
 
@@ -72,7 +75,7 @@ def _wrong_weights(content: bytes) -> Iterator[str]:
         with h5py.File(io.BytesIO(content), "r") as file:
             yield from _wrong_in_file(file)
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        yield f"{WEIGHTS} cannot be read as weights: {_first_line(error)}."
+        yield f"{WEIGHTS} cannot be read as weights: {first_line(error)}."
 
 
 def _wrong_in_file(file: h5py.File) -> Iterator[str]:
@@ -119,20 +122,23 @@ def _wrong_size(config: Any, stored: int) -> Iterator[str]:
         with ThreadPoolExecutor(1) as thread:  # Keras keeps what it notes of a scope per thread: it ends with this one
             needed = thread.submit(_bytes_of_weights, config).result()
     except Exception as error:  # whatever it is that Keras, or a layer of someone's own, stumbles over: the file is the cause
-        yield f"{CONFIG} describes no network: {_first_line(error)}."
+        yield f"{CONFIG} describes no network: {first_line(error)}."
         return
-    if needed > stored:
+    if needed > COPIES * stored:
         yield f"{CONFIG} asks for {in_words(needed)} of weights, and {WEIGHTS} has {in_words(stored)}."
 
 
 def _bytes_of_weights(config: Any) -> int:
-    """Of the network, built without making room for a single weight."""
+    """Of everything that the file has Keras build, in the network or beside it; no room is made here for a single weight."""
     with keras.StatelessScope(initialize_variables=False):
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     if not isinstance(model, keras.Model):
         raise TypeError("it is no model")
-    return sum(math.prod(weight.shape) * int(tf.as_dtype(weight.dtype).size) for weight in model.variables)
+    # A layer that leads nowhere is built and forgotten: it is not among `model.variables`.
+    built = get_global_attribute("uninitialized_variables", default=[])
+    return sum(math.prod(weight.shape) * int(tf.as_dtype(weight.dtype).size) for weight in built)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What a library says of a file, without its full stop."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

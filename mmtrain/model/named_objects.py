@@ -79,7 +79,8 @@ def _wrong(entry: dict[str, Any]) -> str:
         return f"it names {said}, which is no class"
     if entry.get("compile_config"):
         return f"it brings settings of a training with {said}"
-    if any(not _takes_a_tensor(node) for node in entry.get("inbound_nodes") or ()):
+    nodes = entry.get("inbound_nodes") or []
+    if not isinstance(nodes, list) or any(not _takes_a_tensor(node) for node in nodes):
         return f"it calculates {said} of nothing while it is opened"
     key = entry["config"] if name == "function" else registered or name
     own = keras.saving.get_custom_objects().get(key) if isinstance(key, str) else None

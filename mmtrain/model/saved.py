@@ -12,11 +12,14 @@ import tensorflow as tf
 
 import mmtrain.layers.registered  # noqa: F401 (by whose names the file calls our layers)
 from mmtrain.batches import in_order
-from mmtrain.data.encode import Array, Arrays
+from mmtrain.config import Experiment
+from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.errors import Problem, RunError
 from mmtrain.layers.network import BagProjection
+from mmtrain.model.assemble import core_inputs, names_of_layers
 from mmtrain.model.enough_memory import enough_for_predictions
-from mmtrain.model.inspection import inspect_model
+from mmtrain.model.inspection import first_line, inspect_model
+from mmtrain.runs import RESTORE, Run
 
 ROWS_AT_ONCE = 1024
 """Rows of a batch: models of tables reach their full speed here, and what they predict of a row is the same for any number."""
@@ -36,20 +39,41 @@ def whole(path: Path) -> Any:
     inspect_model(path)
     try:
         return keras.models.load_model(path, safe_mode=True, compile=False)
-    except (ValueError, TypeError, OSError) as error:
-        what = f"the model cannot be opened: {str(error).splitlines()[0]}"
+    except Exception as error:  # whatever it is that Keras stumbles over: the file is the cause
+        what = f"the model cannot be opened: {first_line(error)}."
         raise RunError(Problem(str(path), what, "Train again, or import your own layers with --code.")) from error
 
 
 def parts(model: Any) -> tuple[Any, Any]:
-    """The two layers of a whole model: its preprocessing, and its predictor behind that."""
-    preprocessing, predictor = (layer for layer in model.layers if isinstance(layer, keras.Model))
-    return preprocessing, predictor
+    """The two layers of a whole model: its preprocessing, and its predictor behind that. Raises RunError when it has others."""
+    found = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    if len(found) != 2:
+        raise RunError(Problem("model.keras", "it is not a preprocessing and a network behind it.", RESTORE))
+    return found[0], found[1]
 
 
-def predictor(path: Path) -> Any:
-    """The part of model.keras behind the preprocessing."""
-    return parts(whole(path))[1]
+def of_run(run: Run, experiment: Experiment, fitted: Fitted) -> tuple[Any, Any]:
+    """The whole model of a run, and its predictor. Raises RunError when it is not for these columns, branches and targets."""
+    path = run / "model.keras"
+    model = whole(path)
+    found = parts(model)[1]
+    names = names_of_layers(experiment, fitted)
+    layers = {layer.name: layer for layer in found.layers}
+    inputs = core_inputs({key: column.spec for key, column in fitted.columns.items()})
+    outputs = {key: ((None, target.units), "float32") for key, target in fitted.targets.items()}
+    if not (
+        _signature(found.inputs) == _signature(inputs.values())
+        and isinstance(found.output, dict)
+        and {key: (tuple(tensor.shape), tensor.dtype) for key, tensor in found.output.items()} == outputs
+        and all(isinstance(layers.get(name), keras.Model) for name in (*names.branches.values(), names.fusion))
+        and layers.keys() >= {*names.heads.values(), *names.activations.values()}
+    ):
+        raise RunError(Problem(str(path), "the network does not belong to config.yaml and columns.json.", RESTORE))
+    return model, found
+
+
+def _signature(tensors: Iterable[Any]) -> dict[str, Any]:
+    return {tensor.name: (tuple(tensor.shape), tensor.dtype) for tensor in tensors}
 
 
 def compiled(model: Any) -> Predict:

@@ -13,12 +13,14 @@ import pandas as pd
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
 from mmtrain.data.splits.parts import EVERY_PART, read_split
+from mmtrain.errors import Problem, RunError
 from mmtrain.evaluation.bootstrap import Drawing
-from mmtrain.runs import Run, is_test_look
+from mmtrain.runs import RESTORE, Run, is_test_look
 from mmtrain.targets import FittedTarget
 from mmtrain.targets.multilabel import FittedMultilabel
 
 Numbers = npt.NDArray[np.float64]
+SCORE = "Score the run again with `mmtrain evaluate`."
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,10 @@ class Judged:
 
     def _column(self, column: str) -> pd.Series[Any]:
         assert self.part.rows is not None  # noqa: S101
-        found: pd.Series[Any] = self.part.rows[f"{self.prefix}{column}"]
+        name = f"{self.prefix}{column}"
+        if name not in self.part.rows:
+            raise RunError(Problem(f"predictions_{self.part.label}.csv", f"the file has no column {name!r}.", SCORE))
+        found: pd.Series[Any] = self.part.rows[name]
         return found
 
 
@@ -153,21 +158,26 @@ class Contents:
         return tuple(
             Judged(key, part, targets[key], result, f"{key}_" if self.several else "")
             for key, result in part.results.items()
-            if key in targets
+            if key in targets and result["task"] == targets[key].task
         )
 
 
 def read(run: Run, experiment: Experiment, fitted: Fitted) -> Contents:
-    """The contents of a run. Raises RunError for a damaged file."""
-    facts = run.read_json("run.json")
+    """The contents of a run. Raises RunError for a damaged file, and for one that does not go with another."""
+    facts, data = run.read_json("run.json"), run.read_json("data.json")
+    sizes = {part: len(positions) for part, positions in read_split(run / "split.csv").parts.items()}
+    for key, answers in data.get("answers", {}).items():
+        columns = fitted.targets[key].columns if key in fitted.targets else ()
+        if any(len(answers.get(part, ())) != len(columns) for part in sizes):
+            raise RunError(Problem(str(run / "data.json"), f"the file has other classes of {key!r} than columns.json.", RESTORE))
     return Contents(
         run,
         experiment,
         fitted,
         facts,
-        run.read_json("data.json"),
+        data,
         _if_there(run, "network.json"),
-        {part: len(positions) for part, positions in read_split(run / "split.csv").parts.items()},
+        sizes,
         read_epochs(run),
         _parts(run, facts),
         (run / "config.yaml").read_text(encoding="utf-8"),
@@ -195,7 +205,12 @@ def _parts(run: Run, facts: Mapping[str, Any]) -> tuple[EvaluatedPart, ...]:
 def predictions_of(run: Run, part: str) -> pd.DataFrame | None:
     """Every cell as text, as `NA` and `001` may be classes; None when the file is gone."""
     path = run / f"predictions_{part}.csv"
-    return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8") if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except ValueError:
+        raise RunError(Problem(str(path), "the file is damaged.", SCORE)) from None
 
 
 def _if_there(run: Run, name: str) -> Mapping[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import Fault
+from mmtrain.columns.base import Fault, Names
 from mmtrain.errors import listed
 from mmtrain.targets.base import ClassWeights, task
 from mmtrain.targets.classes import ClassTarget, FittedClassTarget, class_weights
@@ -28,6 +28,7 @@ class FittedBinary(FittedClassTarget):
     """`classes` is (negative, positive)."""
 
     task: Literal["binary"] = "binary"
+    classes: Annotated[Names, Field(min_length=2, max_length=2)]
     threshold: float = Field(UNCHOSEN, gt=0, lt=1)
 
     @property

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from mmtrain.columns.base import Fault, shared_names
+from mmtrain.columns.base import Fault, Names, shared_names
 from mmtrain.targets.base import ClassWeights, FittedTarget, Target
 
 if TYPE_CHECKING:
@@ -61,9 +61,15 @@ class ClassTarget(Target):
 class FittedClassTarget(FittedTarget):
     """Classes in code order, and the weight of each in the loss."""
 
-    classes: tuple[str, ...]
+    classes: Names
     counts: tuple[int, ...] = Field(description="Training rows of each class.")
     weights: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _of_each_class(self) -> FittedClassTarget:
+        if not len(self.classes) == len(self.counts) == len(self.weights):
+            raise ValueError("each class has a count and a weight")
+        return self
 
     @property
     def columns(self) -> tuple[str, ...]:

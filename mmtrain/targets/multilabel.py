@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import Fault
+from mmtrain.columns.base import Fault, Names
 from mmtrain.targets.base import ClassWeights, FittedTarget, Target, task
 from mmtrain.targets.classes import class_weights
 
@@ -30,7 +30,7 @@ class FittedMultilabel(FittedTarget):
     """`labels` in the order of their names, or as the file lists their columns."""
 
     task: Literal["multilabel"] = "multilabel"
-    labels: tuple[str, ...]
+    labels: Names
     one_column_each: bool
     separator: str
     rows: int = Field(description="Training rows.")

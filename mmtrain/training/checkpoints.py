@@ -20,12 +20,13 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mmtrain import run_files
 from mmtrain.errors import Problem, RunError, listed
 from mmtrain.runs import file_hash
 
@@ -42,14 +43,14 @@ class Position:
     """Rows of the steps of the unfinished epoch."""
     losses: dict[str, float] = field(default_factory=dict)
     """Losses of those rows, added up."""
-    stopping: dict[str, Any] = field(default_factory=dict)
-    learning_rate: dict[str, Any] = field(default_factory=dict)
+    stopping: dict[str, Any] = field(default_factory=lambda: {"best": None, "best_epoch": 0, "waited": 0})
+    learning_rate: dict[str, Any] = field(default_factory=lambda: {"cut": 1.0, "waited": 0, "best": None})
     best_scores: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def best_epoch(self) -> int:
         """The best of the `epoch` epochs; 0 as long as there is none."""
-        return int(self.stopping.get("best_epoch", 0))
+        return int(self.stopping["best_epoch"])
 
     @property
     def is_best(self) -> bool:
@@ -173,13 +174,14 @@ def _position(path: Path) -> Position:
     """What position.json says, once the arrays beside it are known to be those it was written with."""
     try:
         written = json.loads((path / POSITION).read_text(encoding="utf-8"))
-        position = Position(**written["position"])
-        whole = written["sha256"] == {file: file_hash(path / file) for file in (WEIGHTS, OPTIMIZER)}
+        whole = not run_files.wrong(POSITION, written) and written["sha256"] == {
+            file: file_hash(path / file) for file in (WEIGHTS, OPTIMIZER)
+        }
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:
         raise RunError(Problem(str(path), "the checkpoint is missing or damaged.", "Train again."))
-    return position
+    return Position(**{field.name: written["position"][field.name] for field in fields(Position)})
 
 
 def _shapes(path: Path, checkpoint: Path) -> dict[str, tuple[int, ...]]:
@@ -188,7 +190,8 @@ def _shapes(path: Path, checkpoint: Path) -> dict[str, tuple[int, ...]]:
     with _undamaged(checkpoint), zipfile.ZipFile(path) as stored:
         for name in stored.namelist():
             with stored.open(name) as file:
-                np.lib.format.read_magic(file)
+                if np.lib.format.read_magic(file) != (1, 0):
+                    raise ValueError("another header than ours")
                 shapes[name.removesuffix(".npy")], _, dtype = np.lib.format.read_array_header_1_0(file)
             if dtype.hasobject or dtype.itemsize > 16:
                 raise ValueError("no numbers")

@@ -14,7 +14,7 @@ from mmtrain.columns import Image
 from mmtrain.columns.base import joined
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import Division, Evaluation
-from mmtrain.data.changes.statistics import Statistics
+from mmtrain.data.changes import statistics
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.evaluation.answered import Drawn, Truths
 from mmtrain.evaluation.bootstrap import Resampling
@@ -136,7 +136,7 @@ def missing_inputs(subject: Subject) -> dict[str, NDArray[np.bool_]]:
 
 def training_rows_without(subject: Subject, branches: Sequence[str]) -> dict[str, int]:
     """In how many training rows each branch was absent; of several columns, in how many at most."""
-    learned = Statistics.model_validate(subject.run.read_json("statistics.json")).columns
+    learned = statistics.of_run(subject.run, subject.fitted).columns
     return {branch: min(learned[column].missing for column in subject.branches[branch]) for branch in branches}
 
 

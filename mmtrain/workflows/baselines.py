@@ -38,7 +38,7 @@ class Home:
     @cached_property
     def ground(self) -> Ground:
         """What the run was trained on; read and encoded now if it is not the scored table. Raises DataError when it is gone."""
-        fitted = encode.read_fitted(self.run.read_json("columns.json"))  # without the thresholds that were chosen for the model
+        fitted = encode.of_run(self.run, self.experiment)  # without the thresholds that were chosen for the model
         if self.arrays is not None:
             return Ground(self.experiment, fitted, self.arrays, read_split(self.run / "split.csv").parts)
         data, parts = recorded_data(self.run, self.experiment, progress=self.progress, say=self.say)
@@ -94,9 +94,11 @@ def _of_branch(branch: str, subject: Subject, home: Home, most: int | None) -> B
     run = kept(folders(subject.run, subject.experiment)[branch], branch, most) or train_alone(
         subject.run, branch, home.ground, most, home.say
     )
-    decisions = read_decisions(run, subject.experiment.alone(branch))
+    alone = subject.experiment.alone(branch)
+    decisions = read_decisions(run, alone, subject.fitted)
+    _, predictor = saved.of_run(run, alone, subject.fitted.of(alone.inputs))
     arrays = subject.arrays.of(subject.branches[branch])
-    predictions = saved.predict(saved.predictor(run / "model.keras"), arrays, subject.rows)
+    predictions = saved.predict(predictor, arrays, subject.rows)
     targets = decisions.overlaid(subject.fitted.targets)
     return BaselinePredictions("single_branch", f"{branch} alone", f"{branch} alone", targets, predictions)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import ValidationError
 
+from mmtrain import runs
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import Problem, RunError
@@ -55,7 +56,7 @@ def fit_decisions(run: Run, material: Material) -> Decisions:
     return decisions
 
 
-def read_decisions(run: Run, experiment: Experiment) -> Decisions:
+def read_decisions(run: Run, experiment: Experiment, fitted: Fitted) -> Decisions:
     """What was fitted for the model of the run. Raises RunError where it is missing, or is not what this version writes."""
     if not experiment.evaluation.decides:
         return Decisions()
@@ -63,10 +64,13 @@ def read_decisions(run: Run, experiment: Experiment) -> Decisions:
         what = "the training was stopped before the calibration, the threshold or the conformal bound of its model was fitted."
         raise RunError(Problem(str(run.folder), what, f"Go on with it: mmtrain fit --resume {run.folder}"))
     try:
-        return Decisions.model_validate(run.read_json(FILE))
+        decisions = Decisions.model_validate(run.read_json(FILE))
     except ValidationError as error:
         what = f"the file does not hold what was fitted on validation rows: {error.errors()[0]['msg']}."
-        raise RunError(Problem(str(run / FILE), what, "Train again, or restore the folder.")) from None
+        raise RunError(Problem(str(run / FILE), what, runs.RESTORE)) from None
+    if not decisions.belong_to(fitted.targets):
+        raise RunError(Problem(str(run / FILE), "the file does not go with the targets of columns.json.", runs.RESTORE))
+    return decisions
 
 
 def overlaid(fitted: Fitted, decisions: Decisions) -> Fitted:

@@ -115,7 +115,7 @@ def scored(run: Run, experiment: Experiment, fitted: encode.Fitted, data: Prepar
 
     # The whole table, as training encoded it: of a large one the cache has the arrays.
     arrays = encode.encode(experiment, fitted, data.table, data.stores, say=say)
-    predictor = saved.predictor(run / "model.keras")
+    _, predictor = saved.of_run(run, experiment, fitted)
     predictions = saved.predict(predictor, arrays, rows)
     drawn = resampling(experiment, data.table, rows)
     results = {key: score_target(key, target, arrays.targets[key][rows], predictions[key], drawn) for key, target in fitted.targets.items()}

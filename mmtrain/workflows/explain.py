@@ -21,7 +21,7 @@ from mmtrain import runs
 from mmtrain.columns import Id
 from mmtrain.config import Experiment
 from mmtrain.data import encode
-from mmtrain.data.changes.statistics import Statistics
+from mmtrain.data.changes import statistics
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.data.pictures.store import Progress, Say
 from mmtrain.data.tables.table import Table
@@ -115,7 +115,7 @@ def explain(
     with enough_for_explanations():
         found = _written(folder, _explained(run, experiment, fitted, asked, rows, say))
     _record(run, found, {} if options.table is None else {"part": label, "sha256": rows.data.table.sha256})
-    return Explanation(run, folder, asked.target, found, baseline.words(fitted, _statistics(run)), time.monotonic() - began)
+    return Explanation(run, folder, asked.target, found, baseline.words(fitted, statistics.of_run(run, fitted)), time.monotonic() - began)
 
 
 def _rows(run: Run, experiment: Experiment, options: ExplainOptions, progress: Progress | None, say: Say) -> _Rows:
@@ -167,8 +167,8 @@ def _explained(run: Run, experiment: Experiment, fitted: Fitted, asked: Asked, r
     from mmtrain.explanation.explainer import Explainer
     from mmtrain.model import saved
 
-    predictor = saved.predictor(run / "model.keras")
-    explainer = Explainer(predictor, experiment, fitted, _statistics(run), asked)
+    _, predictor = saved.of_run(run, experiment, fitted)
+    explainer = Explainer(predictor, experiment, fitted, statistics.of_run(run, fitted), asked)
     table = rows.data.table
     arrays = encode.encode(experiment, fitted, table, rows.data.stores, say=say)
     target, truths = fitted.targets[asked.target], arrays.targets.get(asked.target)
@@ -233,7 +233,3 @@ def _record(run: Run, rows: tuple[tuple[str, Explained], ...], table: Mapping[st
     counts = Counter(row.chosen.part for _, row in rows)
     entry = {"when": runs.now(), **table, "rows": {part: counts[part] for part in sorted(counts)}}
     run.change("run.json", lambda facts: {**facts, "explanations": [*facts.get("explanations", []), entry]})
-
-
-def _statistics(run: Run) -> Statistics:
-    return Statistics.model_validate(run.read_json("statistics.json"))

@@ -121,8 +121,7 @@ def _written(subject: _Subject, chosen: Format, options: ExportOptions, folder: 
     """Write everything into `folder` and check it; the signature."""
     from mmtrain.model import saved
 
-    whole = saved.whole(subject.run / "model.keras")
-    original = saved.parts(whole)[1]
+    whole, original = saved.of_run(subject.run, subject.experiment, subject.fitted)
     expected = saved.predict(original, subject.arrays, subject.checked)
     exportable = _exportable(subject, chosen, whole, original)
     facts = chosen.write(exportable, folder / chosen.file, options.quantize)

@@ -105,7 +105,7 @@ def _resume(run: Run, told: Onlookers) -> Trained:
     callbacks = made_callbacks(experiment, run / "config.yaml")
     if callbacks:
         told.say("The callbacks begin anew: what they kept in memory is not part of a checkpoint.")
-    material, _ = build(experiment, data, parts, encode.read_fitted(run.read_json("columns.json")), told.say)
+    material, _ = build(experiment, data, parts, encode.of_run(run, experiment), told.say)
     with state_kept(run):
         _reopen(run)
         told.announce(plan(run, material, data))

@@ -15,7 +15,7 @@ import pandas as pd
 from mmtrain.columns import Id
 from mmtrain.config import Experiment
 from mmtrain.config.image_folder import ImageFolder
-from mmtrain.data.changes.statistics import Statistics
+from mmtrain.data.changes import statistics
 from mmtrain.data.changes.watch import Watch
 from mmtrain.data.encode import Array
 from mmtrain.data.tables.frame_table import FrameTable
@@ -70,7 +70,7 @@ class Loaded:
         self.run = run
         self.experiment: Experiment
         self.experiment, self.fitted, self.decisions = recorded_training(run)
-        self.statistics = Statistics.model_validate(run.read_json("statistics.json"))
+        self.statistics = statistics.of_run(run, self.fitted)
 
     def __repr__(self) -> str:
         return f"<mmtrain run {self.run.folder}>"
@@ -84,7 +84,7 @@ class Loaded:
         start_tensorflow()
         from mmtrain.model import saved
 
-        model = saved.predictor(self.run / "model.keras")
+        _, model = saved.of_run(self.run, self.experiment, self.fitted)
         return _Ready(Pieces(self.experiment, self.fitted), saved.compiled(model), saved.rows_at_once(model))
 
     def predict(

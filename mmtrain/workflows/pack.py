@@ -88,9 +88,7 @@ def select(run: Run, *, with_rows: bool) -> Selection:
     for name, path in _names(run):
         top = f"{name.partition('/')[0]}/" if "/" in name else name
         reason = "" if with_rows else next((why for start, why in OF_ROWS.items() if name.startswith(start)), "")
-        if path.is_symlink() or not path.is_file():
-            chosen.left_out[name] = "a link or a special file"
-        elif not archive.is_below_a_folder(name):
+        if not archive.is_below_a_folder(name):
             chosen.left_out[name] = "its name does not mean the same file on every system"
         elif not PART_OF_RUN.fullmatch(name):
             chosen.left_out[top] = "not a part of a run that is packed"
@@ -108,14 +106,14 @@ def select(run: Run, *, with_rows: bool) -> Selection:
 
 
 def _names(run: Run) -> Iterator[tuple[str, Path]]:
-    """Files, links and whatever else is in the folder, by name; links are not followed. Half-written files are passed over."""
+    """The files in the folder, by name. Half-written ones are passed over."""
     waiting = [run.folder]
     while waiting:
         for path in sorted(waiting.pop().iterdir()):
             name = path.relative_to(run.folder).as_posix()
             if path.name.startswith(".") or name == MANIFEST:
                 continue
-            if path.is_dir() and not path.is_symlink():
+            if path.is_dir():
                 waiting.append(path)
             else:
                 yield name, path
@@ -125,6 +123,8 @@ def _rewritten(run: Run, experiment: Experiment, chosen: Selection, *, with_rows
     """The files that say where things were, or name rows, without that; and run.json, which knows their hashes."""
     texts = {"config.yaml": _config(run, experiment)}
     chosen.left_out["config.yaml: paths"] = "where the table, the pictures and the cache were"
+    if experiment.training.callbacks:
+        chosen.left_out["config.yaml: callbacks"] = "code that whoever unpacks the run has not asked for"
     if not with_rows:
         split = pd.read_csv(run / "split.csv", dtype=str, keep_default_na=False)
         if split["id"].any():
@@ -140,14 +140,14 @@ def _rewritten(run: Run, experiment: Experiment, chosen: Selection, *, with_rows
 
 
 def _config(run: Run, experiment: Experiment) -> str:
-    """The experiment, looking for its table in the run's own folder and for pictures beside it."""
+    """The experiment without callbacks, looking for its table in the run's own folder and for pictures beside it."""
     known = experiment.data.table
     table = f"{DATA}/{known.name}"
     if not archive.is_below_a_folder(table):
         table = f"{DATA}/table{''.join(suffix for suffix in known.suffixes if suffix[1:].isalnum())}"
     cache = experiment.data.cache.model_copy(update={"folder": None})
     data = experiment.data.model_copy(update={"table": run.folder / table, "images": None, "cache": cache})
-    return HEADER.format(table=table) + config.to_yaml(experiment.model_copy(update={"data": data}), run.folder)
+    return HEADER.format(table=table) + config.to_yaml(experiment.decided(callbacks=()).model_copy(update={"data": data}), run.folder)
 
 
 def _facts(run: Run, experiment: Experiment, chosen: Selection, contents: Mapping[str, bytes]) -> str:

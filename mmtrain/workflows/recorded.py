@@ -39,8 +39,9 @@ def recorded_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experime
         )
     check_overrides(told)
     experiment = config.load(run / "config.yaml", told)
-    decisions = read_decisions(run, experiment)
-    return experiment, overlaid(encode.read_fitted(run.read_json("columns.json")), decisions), decisions
+    fitted = encode.of_run(run, experiment)
+    decisions = read_decisions(run, experiment, fitted)
+    return experiment, overlaid(fitted, decisions), decisions
 
 
 def check_overrides(overrides: Iterable[str]) -> None:

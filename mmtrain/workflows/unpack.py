@@ -14,6 +14,10 @@ from mmtrain.data import archive
 from mmtrain.data.manifest import LARGEST, MANIFEST, NEEDED, PART_OF_RUN, Manifest, read
 from mmtrain.errors import Problem, RunError, UsageError, listed
 
+AWAY = "config.yaml looks for tables or pictures, or keeps a cache, outside of the run's folder."
+CALLS = "config.yaml names callbacks, which would be run where the training is gone on with."
+STRANGER = "Do not use an archive of unknown origin."
+
 
 @dataclass(frozen=True)
 class Unpacked:
@@ -81,12 +85,13 @@ def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, known: s
 
 
 def _table(path: Path, where: Path) -> PurePosixPath:
-    """Where the experiment looks for its table, below the run folder. Raises RunError when it would read or write anywhere else."""
-    data = source.read(path).tree.get("data")
-    places = data if isinstance(data, dict) else {}
-    table, cache = places.get("table"), places.get("cache") or {}
+    """Where the experiment looks for its table, below the run folder. Raises RunError when it would read, write or run anything else."""
+    tree = source.read(path).tree
+    data, training = (section if isinstance(section := tree.get(name), dict) else {} for name in ("data", "training"))
+    table, cache = data.get("table"), data.get("cache") or {}
     inside = isinstance(table, str) and archive.is_below_a_folder(table)
-    if not inside or places.get("images") is not None or not isinstance(cache, dict) or cache.get("folder") is not None:
-        what = "config.yaml looks for tables or pictures, or keeps a cache, outside of the run's folder."
-        raise RunError(Problem(str(where), what, "Do not use an archive of unknown origin."))
+    if not inside or data.get("images") is not None or not isinstance(cache, dict) or cache.get("folder") is not None:
+        raise RunError(Problem(str(where), AWAY, STRANGER))
+    if training.get("callbacks"):
+        raise RunError(Problem(str(where), CALLS, STRANGER))
     return PurePosixPath(str(table))

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from mmtrain.columns import FittedColumn
 from mmtrain.columns.categorical import FIRST_CODE, FittedCategorical
@@ -24,8 +24,10 @@ from mmtrain.data.pictures.files import ImageFile, ImageFinder
 from mmtrain.data.pictures.store import ImageStore
 from mmtrain.data.surveys.spread import Spread
 from mmtrain.data.tables.table import Table
+from mmtrain.errors import Problem, RunError
 from mmtrain.pixels import UnreadableImage, inspect
 from mmtrain.registry import Section
+from mmtrain.runs import RESTORE, Run
 
 QUANTILES_OF = 100_000
 """Numbers that quartiles are taken of: they are then right to a third of a percent of the rows."""
@@ -220,6 +222,20 @@ def tallies(fitted: Mapping[str, FittedColumn]) -> dict[str, Tally]:
             found[key] = CodeTally("text", column.spec.size, FIRST_ID)
         elif column.spec.kind == "image":
             found[key] = PictureTally(column.spec.levels)
+    return found
+
+
+def of_run(run: Run, fitted: Fitted) -> Statistics:
+    """What statistics.json holds of these columns. Raises RunError when it is missing, or is not what this version writes."""
+    try:
+        found = Statistics.model_validate(run.read_json("statistics.json"))
+    except ValidationError as error:
+        what = f"the file does not hold statistics: {error.errors()[0]['msg']}."
+        raise RunError(Problem(str(run / "statistics.json"), what, RESTORE)) from None
+    for key, tally in tallies(fitted.columns).items():
+        if key not in found.columns or found.columns[key].kind != tally.statistics().kind:
+            what = f"the file does not hold the statistics of {key!r}."
+            raise RunError(Problem(str(run / "statistics.json"), what, RESTORE))
     return found
 
 

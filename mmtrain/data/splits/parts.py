@@ -90,7 +90,7 @@ def read_split(path: Path) -> WrittenSplit:
         rows = table["row"].to_numpy(dtype=np.int64)
         ids = table["id"].to_numpy(dtype=object)
         codes = pd.Index(EVERY_PART).get_indexer(pd.Index(table["part"])).astype(np.int64)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, OverflowError) as error:
         raise RunError(
             Problem(str(path), f"this file of the run cannot be read as a split ({type(error).__name__}: {error}).", fix)
         ) from error

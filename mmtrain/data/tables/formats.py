@@ -25,7 +25,8 @@ def open_table(path: Path, missing_values: Sequence[str] = ()) -> TableFile:
     if not path.exists():
         raise DataError(no_table(path, "Set `data.table` to its path."))
     if not path.is_file():
-        raise DataError(Problem(str(path), "the table is a folder, not a file.", f"Name a file that ends in one of {endings}."))
+        kind = "a folder" if path.is_dir() else "a special file"
+        raise DataError(Problem(str(path), f"the table is {kind}, not a file.", f"Name a file that ends in one of {endings}."))
     if not suffix:
         what = f"tables that end in '{path.suffix}' are not read." if path.suffix else "a table without an ending is not read."
         raise DataError(Problem(str(path), what, f"Save it as one of {endings}."))
