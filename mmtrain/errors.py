@@ -12,6 +12,7 @@ Anything else that is raised is a bug of ours and shows its traceback.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -79,6 +80,11 @@ def listed(words: Sequence[object], last: str = "and", most: int = 12) -> str:
     if len(words) > most:
         return f"{', '.join(shown)} {last} {len(words) - most} more"
     return f" {last} ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def shell_command(*words: object) -> str:
+    """`mmtrain evaluate 'runs/my clinic/1'`: a command to copy into a shell, its words quoted where they have to be."""
+    return shlex.join(["mmtrain", *map(str, words)])
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -63,15 +63,16 @@ def command(
 def tell_what_is_kept(run: Run, stopped: Interrupted) -> None:
     """What an interruption leaves of a run, and how to go on with it."""
     from mmtrain.cli.show import note
+    from mmtrain.errors import shell_command
 
     if run.state == "finished":
         note(f"{stopped} The training had ended, and its model is kept in {run.folder}; the report is not written.")
-        note(f"Score it on the test part: mmtrain evaluate {run.folder}")
+        note(f"Score it on the test part: {shell_command('evaluate', run.folder)}")
         return
     # Whoever gave up the writing of the model has its weights all the same.
     kept = (run / "model.keras").is_file() or (run / "checkpoints" / "best").is_dir()
     note(f"{stopped} {f'The best weights so far are kept in {run.folder}.' if kept else 'No epoch was finished.'}")
-    note(f"Go on with it: mmtrain fit --resume {run.folder}")
+    note(f"Go on with it: {shell_command('fit', '--resume', run.folder)}")
 
 
 def _one_of(config: Path | None, resume_run: str | None, overrides: list[str] | None, *, dry_run: bool) -> None:
@@ -91,6 +92,7 @@ def _one_of(config: Path | None, resume_run: str | None, overrides: list[str] | 
 
 def _result(done: Trained, *, as_json: bool, quiet: bool) -> None:
     from mmtrain.cli.show import note, number, out, print_json
+    from mmtrain.errors import shell_command
     from mmtrain.reports.decisions import told
 
     ended = done.ended
@@ -107,7 +109,7 @@ def _result(done: Trained, *, as_json: bool, quiet: bool) -> None:
         note(sentence, quiet=quiet)
     out().print(str(done.run.folder), soft_wrap=True, markup=False)
     note(f"Report: {done.run / 'report.html'}", quiet=quiet)
-    note(f"Score it on the test part: mmtrain evaluate {done.run.folder}", quiet=quiet)
+    note(f"Score it on the test part: {shell_command('evaluate', done.run.folder)}", quiet=quiet)
 
 
 def _dry_run(config: Path, overrides: list[str], *, as_json: bool, quiet: bool) -> None:

@@ -35,6 +35,7 @@ def command(
 
 def _show(done: Begun, *, as_json: bool, quiet: bool) -> None:
     from mmtrain.cli.show import note, out, print_json
+    from mmtrain.errors import shell_command
 
     columns = done.survey.columns
     if as_json:
@@ -45,5 +46,4 @@ def _show(done: Begun, *, as_json: bool, quiet: bool) -> None:
         role = one.guess.role if one.guess.used else "not used"
         note(f"{one.header or '(no header)'}: {role}, {one.guess.reason}", quiet=quiet)
     out().print(str(done.file), soft_wrap=True, markup=False)
-    name = f"'{done.file}'" if " " in str(done.file) else str(done.file)
-    note(f"Confirm the roles in it, then: mmtrain check {name}, mmtrain fit {name}", quiet=quiet)
+    note(f"Confirm the roles in it, then: {shell_command('check', done.file)}, {shell_command('fit', done.file)}", quiet=quiet)

@@ -32,6 +32,7 @@ def command(
     """
     from mmtrain.cli.show import note, out, print_json
     from mmtrain.config.sizes import in_words
+    from mmtrain.errors import shell_command
     from mmtrain.user_code import import_code
     from mmtrain.workflows.pack import pack
 
@@ -43,7 +44,7 @@ def command(
     for name, reason in done.manifest.left_out.items():
         note(f"left out: {name} ({reason})", quiet=quiet)
     note(
-        f"{len(done.manifest.files)} files, {in_words(done.archive.stat().st_size)}. Open it: mmtrain unpack {done.archive.name}",
+        f"{len(done.manifest.files)} files, {in_words(done.archive.stat().st_size)}. Open it: {shell_command('unpack', done.archive.name)}",
         quiet=quiet,
     )
     out().print(str(done.archive), soft_wrap=True, markup=False)

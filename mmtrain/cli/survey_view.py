@@ -12,7 +12,7 @@ from mmtrain.cli.show import clipped, note, out, plain_table, shown
 from mmtrain.data.findings import Finding
 from mmtrain.data.surveys.profile import Profile
 from mmtrain.data.surveys.survey import Survey
-from mmtrain.errors import counted
+from mmtrain.errors import counted, shell_command
 
 
 def show_survey(survey: Survey, findings: Sequence[Finding], *, quiet: bool = False) -> None:
@@ -41,7 +41,7 @@ def show_survey(survey: Survey, findings: Sequence[Finding], *, quiet: bool = Fa
         guesses.add_row(Text(clipped(column.header, 30)), f"{role}, {task}" if task else role, Text(column.guess.reason))
     console.print(guesses)
     show_findings(console, findings)
-    note(f"An experiment file with these roles: mmtrain init {survey.path}", quiet=quiet)
+    note(f"An experiment file with these roles: {shell_command('init', survey.path)}", quiet=quiet)
 
 
 def contents(profile: Profile) -> str:

@@ -26,7 +26,7 @@ def command(
     """
     from mmtrain.cli.show import note, out, print_json
     from mmtrain.data.manifest import MANIFEST
-    from mmtrain.errors import counted
+    from mmtrain.errors import counted, shell_command
     from mmtrain.workflows.unpack import unpack
 
     done = unpack(archive, folder)
@@ -41,5 +41,5 @@ def command(
         "or name their folder with --images.",
         quiet=quiet,
     )
-    note(f"To score another table: mmtrain evaluate {done.folder} --data TABLE", quiet=quiet)
+    note(f"To score another table: {shell_command('evaluate', done.folder, '--data', 'TABLE')}", quiet=quiet)
     out().print(str(done.folder), soft_wrap=True, markup=False)

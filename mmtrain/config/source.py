@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from mmtrain.config.syntax import NESTED, composed
-from mmtrain.errors import ConfigError, Problem
+from mmtrain.errors import ConfigError, Problem, shell_command
 
 Location: TypeAlias = tuple[str | int, ...]
 LocatedProblem: TypeAlias = tuple[Location, str, str]
@@ -101,7 +101,9 @@ def read(path: Path, overrides: Iterable[str] = ()) -> Source:
     file, not UTF-8, not YAML (with the line).
     """
     if path.name.lower().endswith(TABLES) and path.is_file():
-        raise ConfigError(Problem(str(path), "this is a table, not an experiment file.", f"`mmtrain init {path}` writes one for it."))
+        raise ConfigError(
+            Problem(str(path), "this is a table, not an experiment file.", f"`{shell_command('init', path)}` writes one for it.")
+        )
     source = Source(path.name)
     node = composed(_text(path), path.name)
     if node is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmtrain.columns import Group
-from mmtrain.errors import counted, listed
+from mmtrain.errors import counted, listed, shell_command
 from mmtrain.reports.blocks import Points, Section
 from mmtrain.reports.contents import Contents, EvaluatedPart
 from mmtrain.reports.words import often, percent
@@ -33,7 +33,7 @@ def looks(contents: Contents) -> str:
     if not contents.sizes["test"]:
         return "There is no test part, so nothing here speaks of new rows."
     if not times:
-        return f"The test part has not been scored yet. To score it: mmtrain evaluate {contents.run}"
+        return f"The test part has not been scored yet. To score it: {shell_command('evaluate', contents.run)}"
     if times == 1:
         return "The test part has been scored once."
     return f"The test part has been scored {often(times)}. Every choice made after such a look makes its scores less true for new rows."

@@ -11,7 +11,7 @@ from mmtrain.data import encode
 from mmtrain.data.encode import Array, Arrays
 from mmtrain.data.pictures.store import Progress, Say
 from mmtrain.data.splits.parts import read_split
-from mmtrain.errors import DataError, MmtrainError, listed
+from mmtrain.errors import DataError, MmtrainError, listed, shell_command
 from mmtrain.evaluation.answered import Answered
 from mmtrain.evaluation.baselines import BaselinePredictions, blind
 from mmtrain.evaluation.decisions import Decisions, decide
@@ -69,7 +69,8 @@ def _alone(subject: Subject, home: Home) -> Iterator[BaselinePredictions | str]:
     if "single_branch" not in wanted:
         if len(branches) > 1:
             more = ", ".join([*wanted, "single_branch"])
-            yield f"To see what each branch achieves alone: mmtrain evaluate {subject.run} --set 'evaluation.baselines=[{more}]'"
+            asked = shell_command("evaluate", subject.run, "--set", f"evaluation.baselines=[{more}]")
+            yield f"To see what each branch achieves alone: {asked}"
         return
     if len(branches) == 1:
         yield f"The model has one branch only, {next(iter(branches))}: alone it is the model itself."

@@ -20,7 +20,7 @@ from mmtrain.data.splits.parts import EVERY_PART
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table import PIECE
 from mmtrain.data.tables.table_file import content_hash
-from mmtrain.errors import Problem, RunError, UsageError, listed
+from mmtrain.errors import Problem, RunError, UsageError, listed, shell_command
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.comparison import ComparedTarget, compare_target
 from mmtrain.evaluation.predictions import reread, truth_column
@@ -115,11 +115,11 @@ def _flat(tree: Mapping[str, Any], start: str = "") -> Iterator[tuple[str, Any]]
 def _all_scored(found: Sequence[Run], part: str) -> Sequence[Run]:
     """The runs, if each has been scored on the part since its training ended. Raises UsageError."""
     problems = []
-    way = f"--part {part}" if part in EVERY_PART else "--data TABLE"
+    way = ("--part", part) if part in EVERY_PART else ("--data", "TABLE")
     for run in found:
         facts = run.read_json("run.json")
         look = _last_look(facts, part)
-        fix = f"Score it: mmtrain evaluate {run.folder} {way}"
+        fix = f"Score it: {shell_command('evaluate', run.folder, *way)}"
         if look is None or not (run / f"predictions_{part}.csv").is_file():
             problems.append(Problem(str(run), f"there are no predictions called '{part}' in the run.", fix))
         elif look["when"] < max([facts.get("ended", ""), *facts.get("resumed", [])]):
@@ -233,7 +233,7 @@ def _reread(one: Scored, key: str) -> tuple[Array, Array]:
 
 def _damaged(one: Scored) -> RunError:
     path = one.run / f"predictions_{one.look['part']}.csv"
-    return RunError(Problem(str(path), "the file is damaged.", f"Score the run again: mmtrain evaluate {one.run.folder}"))
+    return RunError(Problem(str(path), "the file is damaged.", f"Score the run again: {shell_command('evaluate', one.run.folder)}"))
 
 
 def _resampling(one: Scored, part: str) -> tuple[Resampling, list[str]]:

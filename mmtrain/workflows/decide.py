@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from mmtrain import runs
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
-from mmtrain.errors import Problem, RunError
+from mmtrain.errors import Problem, RunError, shell_command
 from mmtrain.evaluation.answered import Answered
 from mmtrain.evaluation.decisions import Decisions, decide, judge
 from mmtrain.evaluation.scoring import TargetScores
@@ -62,7 +62,7 @@ def read_decisions(run: Run, experiment: Experiment, fitted: Fitted) -> Decision
         return Decisions()
     if not (run / FILE).is_file():
         what = "the training was stopped before the calibration, the threshold or the conformal bound of its model was fitted."
-        raise RunError(Problem(str(run.folder), what, f"Go on with it: mmtrain fit --resume {run.folder}"))
+        raise RunError(Problem(str(run.folder), what, f"Go on with it: {shell_command('fit', '--resume', run.folder)}"))
     try:
         decisions = Decisions.model_validate(run.read_json(FILE))
     except ValidationError as error:

@@ -20,7 +20,7 @@ from mmtrain.data import encode
 from mmtrain.data.pictures.store import Progress, Say
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table import Table
-from mmtrain.errors import DataError, Problem, did_you_mean, listed
+from mmtrain.errors import DataError, Problem, did_you_mean, listed, shell_command
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.decisions import Decisions
 from mmtrain.evaluation.most_wrong import most_wrong
@@ -146,11 +146,11 @@ def table_data(
     run: Run, experiment: Experiment, path: Path, images: Path | None, *, progress: Progress | None, say: Say
 ) -> tuple[Prepared, Array]:
     """Another table and all its positions. Raises DataError, for one without answers with the way to predict it."""
-    headers = open_table(path, experiment.data.missing_values).headers
+    headers = open_table(path, experiment.data.missing_values, setting="--data").headers
     lacking = [header for target in experiment.targets.values() for header in target.reads() if header not in headers]
     if lacking:
         what = f"the table has no column {listed([repr(header) for header in lacking])}, without which nothing can be scored."
-        fix = f"{did_you_mean(lacking[0], headers)} Predictions need no answers: mmtrain predict {run.folder} {path}".strip()
+        fix = f"{did_you_mean(lacking[0], headers)} Predictions need no answers: {shell_command('predict', run.folder, path)}".strip()
         raise DataError(Problem(path.name, what, fix))
     data = other_data(experiment, path, images=images, progress=progress, say=say)
     return data, np.arange(len(data.table))

@@ -19,7 +19,7 @@ from mmtrain.data.pictures.store import Say
 from mmtrain.data.splits.parts import Parts, read_split
 from mmtrain.data.tables.table import headers_of
 from mmtrain.data.tables.table_file import content_hash
-from mmtrain.errors import DataError, Problem, RunError, UsageError
+from mmtrain.errors import DataError, Problem, RunError, UsageError, shell_command
 from mmtrain.evaluation.decisions import Decisions
 from mmtrain.runs import Run
 from mmtrain.workflows.decide import overlaid, read_decisions
@@ -80,12 +80,12 @@ def recorded_data(
     known = run.read_json("data.json")
     path = experiment.data.table
     if path.is_file() and content_hash(path) != known["sha256"]:
-        fix = f"Restore the table, or score the new one as a whole with `mmtrain evaluate {run.folder} --data {path}`."
+        fix = f"Restore the table, or score the new one as a whole with `{shell_command('evaluate', run.folder, '--data', path)}`."
         if exactly:
-            fix = f"Restore the table, or train anew on the changed one with `mmtrain fit {run / 'config.yaml'}`."
+            fix = f"Restore the table, or train anew on the changed one with `{shell_command('fit', run / 'config.yaml')}`."
         raise DataError(Problem(str(path), "the table has changed since the training, so its rows can no longer be told apart.", fix))
     if not path.is_file() and (run / MANIFEST).is_file():
-        fix = f"Put it there, with its pictures beside it, or score another: mmtrain evaluate {run.folder} --data TABLE"
+        fix = f"Put it there, with its pictures beside it, or score another: {shell_command('evaluate', run.folder, '--data', 'TABLE')}"
         raise DataError(Problem(str(path), "the table is not here: a packed run comes without it.", fix))
     images = replace(experiment.data.images_folder, setting=setting)
     data = read_data(experiment, path, images, progress=progress, say=say)
