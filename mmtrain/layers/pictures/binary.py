@@ -53,8 +53,8 @@ def cut(file: File, at: Any, count: Any) -> Any:
 
 
 def peek(file: File, at: Any, count: int) -> Any:
-    """`count` bytes from `at` on; anything where there are fewer."""
-    return tf.gather(file.data, tf.minimum(tf.maximum(at + np.arange(count), 0), file.last))
+    """`count` bytes from `at`, 0 or more, on; anything where there are fewer."""
+    return tf.gather(file.data, tf.minimum(at + np.arange(count), file.last))
 
 
 def byte(file: File, at: Any) -> Any:
@@ -78,7 +78,12 @@ def weights(numbers: Sequence[Number], length: int) -> np.ndarray[Any, np.dtype[
 
 def either(condition: Any, one: Any, other: Any) -> Any:
     """`one` where the condition holds, `other` elsewhere, numbers or truths; int64."""
-    return tf.where(condition, tf.cast(one, tf.int64), tf.cast(other, tf.int64))
+    return tf.where(condition, whole(one), whole(other))
+
+
+def whole(value: Any) -> Any:
+    """A number or a truth as int64; known ones without an operation."""
+    return tf.constant(int(value), tf.int64) if isinstance(value, int) else tf.cast(value, tf.int64)
 
 
 def text_of(numbers: Any) -> Any:

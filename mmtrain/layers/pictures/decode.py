@@ -32,7 +32,7 @@ _MARKS = (
 def kind(file: File) -> Any:
     """The number of a file's format, told by its first bytes, int32; an error where it is none."""
     marks = np.array([list(mark.ljust(12, b"\0")) for _, mark in _MARKS], np.uint8)
-    found = tf.reduce_all(tf.equal(peek(file, tf.constant(0, tf.int64), 12), marks) | (marks == 0), axis=1)
+    found = tf.reduce_all(tf.equal(peek(file, 0, 12), marks) | (marks == 0), axis=1)
     number = tf.gather([number for number, _ in _MARKS], tf.argmax(tf.cast(found, tf.int32)))
     return required(tf.reduce_any(found), number)[0]
 

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from mmtrain.layers.pictures.binary import whole
+
 SHALLOW, GREY_DEEP, COLOUR_DEEP = 8, 16, 48
 """8 bits a sample or fewer, 16 in one channel, 16 in more than one."""
 
@@ -32,11 +34,11 @@ class Header(NamedTuple):
 
 def facts(height: Any, width: Any, *own: Any, bits: Any = SHALLOW, exif: tuple[Any, Any] = (0, 0), turn: Any = 1) -> Any:
     """A header as one vector, so that every format's has the same shape; int64."""
-    values = tf.stack([tf.cast(value, tf.int64) for value in (height, width, bits, *exif, turn, *own)])
+    values = tf.stack([whole(value) for value in (height, width, bits, *exif, turn, *own)])
     return tf.pad(values, [[0, _OWN - len(own)]])
 
 
 def header(vector: Any) -> Header:
     """Of what `facts` made."""
     scalars, own = tf.split(vector, [6, _OWN])
-    return Header(*tf.unstack(scalars), own)
+    return Header._make([*tf.unstack(scalars), own])

@@ -21,7 +21,7 @@ def header(file: File) -> Any:
 
     _, _, exif, transparent = walk(lambda _, word, *__: tf.equal(word, spelled(b"IEND")), step, 8, 0, -1, 0)
     width, height, depth, colour = read(cut(file, 16, 10), Number(0, 4, big=True), Number(4, 4, big=True), Number(8, 1), Number(9, 1))
-    (length,) = read(peek(file, exif, 4), Number(0, 4, big=True))
+    (length,) = read(peek(file, tf.maximum(exif, 0), 4), Number(0, 4, big=True))
     bits = either(tf.equal(depth, GREY_DEEP) & tf.not_equal(colour, 0), COLOUR_DEEP, depth)
     return facts(height, width, (transparent > 0) | (colour >= 4), bits=bits, exif=(exif + 8, either(exif < 0, 0, exif + 8 + length)))
 

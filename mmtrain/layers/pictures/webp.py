@@ -27,13 +27,14 @@ def header(file: File) -> Any:
     the pixels themselves tell, which no canvas can make smaller, its top and left, and whether the file says that it is opaque.
     """
     frame, alpha, image, exif = tf.unstack(_parts(file))
-    name, length, tall, wide, sides = read(peek(file, image, 18), Number(0, 4), Number(4, 4), Number(16, 2), Number(14, 2), Number(9, 4))
-    lossless = tf.equal(name, spelled(b"VP8L"))
+    numbers = Number(0, 1), Number(1, 4), Number(6, 4), Number(11, 2), Number(13, 2)
+    letter, length, sides, wide, tall = read(peek(file, image + 3, 15), *numbers)
+    lossless = tf.equal(letter, ord("L"))
     height = either(lossless, sides // 2**14 % 2**14 + 1, tall % 2**14)
     width = either(lossless, sides % 2**14 + 1, wide % 2**14)
     left, top = read(peek(file, frame + 8, 6), Number(0, 3), Number(3, 3))
     left, top = (either(frame < 0, 0, 2 * place) for place in (left, top))
-    name, flags, *canvas = read(peek(file, tf.constant(12, tf.int64), 18), Number(0, 4), Number(8, 1), Number(15, 3), Number(12, 3))
+    name, flags, *canvas = read(peek(file, 12, 18), Number(0, 4), Number(8, 1), Number(15, 3), Number(12, 3))
     extended = tf.equal(name, spelled(b"VP8X"))
     canvas = [tf.maximum(either(extended, side + 1, 0), least) for side, least in zip(canvas, (top + height, left + width), strict=True)]
     opaque = extended & tf.equal(flags & 0x10, 0)
@@ -52,7 +53,7 @@ def _parts(file: File) -> Any:
         behind = at + either(tf.equal(name, spelled(b"ANMF")), 24, 8 + length + length % 2)
         return _signed(behind), either(first, at, found)
 
-    (end,) = read(peek(file, tf.constant(4, tf.int64), 4), Number(0, 4))  # of the whole, less 8
+    (end,) = read(peek(file, 4, 4), Number(0, 4))  # of the whole, less 8
     end = _signed(end)
     return walk(lambda at, _: at > end, step, 12, [-1] * 4)[1]
 
