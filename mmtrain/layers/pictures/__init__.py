@@ -6,9 +6,9 @@ Nothing here runs while a model is trained, which takes its pictures from the im
 | module | does |
 |---|---|
 | `binary` | whole numbers out of bytes |
-| `header` | format, size, depth and EXIF, no pixel decoded |
+| `header` | size, depth and EXIF, no pixel decoded |
 | `exif` | the orientation, and turning a picture by it |
-| `bmp` `gif` `webp` | what TensorFlow's decoders lack of these formats |
+| `jpeg` `png` `bmp` `gif` `webp` | header and pixels of one format, with what TensorFlow's decoder lacks |
 | `decode` | any format to pixels in the layout's channels |
 | `colour` | transparency and grey |
 | `resize` | stretch, crop or pad |

@@ -1,69 +1,105 @@
-"""Whole numbers out of a vector of bytes, and back.
+"""Whole numbers out of the bytes of a file, and back.
 
-Everything here is traced once per format and layer, so it does without branches, which each cost a graph of their own.
+Everything here is traced once per format and layer, and every operation costs time before the first picture comes out. So the numbers
+of one part of a file are read all at once, and words as numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 _MOST_PARTS = 100_000
 """Segments, chunks or blocks of a file, so that none can keep the machine busy; those of a PNG have 8 kB as a rule."""
 
 
-def cut(data: Any, at: Any, count: Any) -> Any:
+class File(NamedTuple):
+    """One file."""
+
+    text: Any
+    """All of it; a string."""
+    data: Any
+    """(bytes,) uint8."""
+    last: Any
+    """Where the last byte is; int64, like all places in a file."""
+
+
+def opened(text: Any) -> File:
+    """The file that has the bytes `text`."""
+    data = tf.io.decode_raw(text, tf.uint8)
+    return File(text, data, tf.size(data, tf.int64) - 1)
+
+
+class Number(NamedTuple):
+    """Where the `size` bytes of a whole number are, from the beginning of a part."""
+
+    start: int
+    size: int
+    big: bool = False
+    """Whether the most significant byte comes first."""
+
+
+def spelled(word: bytes) -> int:
+    """The number that is read, the least significant byte first, where `word` stands."""
+    return int.from_bytes(word, "little")
+
+
+def cut(file: File, at: Any, count: Any) -> Any:
     """`count` bytes from `at` on; an error, which makes the picture unreadable, where there are fewer."""
-    return tf.slice(data, [at], [count])
+    return tf.slice(file.data, [at], [count])
 
 
-def peek(data: Any, at: Any, count: int) -> Any:
-    """`count` bytes from `at` on; anything where there are fewer."""
-    return tf.gather(data, tf.clip_by_value(tf.cast(at, tf.int32) + tf.range(count), 0, tf.size(data) - 1))
+def peek(file: File, at: Any, count: int) -> Any:
+    """`count` bytes from `at`, 0 or more, on; anything where there are fewer."""
+    return tf.gather(file.data, tf.minimum(at + np.arange(count), file.last))
 
 
-def byte(data: Any, at: Any) -> Any:
-    """int32; an error behind the end."""
-    return tf.cast(cut(data, at, 1)[0], tf.int32)
+def byte(file: File, at: Any) -> Any:
+    """int64; an error behind the end, as datasets gather on the CPU."""
+    return tf.cast(tf.gather(file.data, at), tf.int64)
 
 
-def big(digits: Any) -> Any:
-    """The most significant byte first; int64, so that four bytes are never negative."""
-    return little(digits[::-1])
+def read(digits: Any, *numbers: Number) -> list[Any]:
+    """The numbers that stand in the vector `digits`, whose length is known; int64, so that four bytes are never negative."""
+    return list(tf.unstack(tf.reduce_sum(tf.cast(digits, tf.int64) * weights(numbers, digits.shape[0]), axis=1)))
 
 
-def little(digits: Any) -> Any:
-    """The least significant byte first; int64."""
-    weights = [256**place for place in range(8)]
-    return tf.reduce_sum(tf.cast(digits, tf.int64) * tf.constant(weights[:-1], tf.int64)[: tf.size(digits)])
+def weights(numbers: Sequence[Number], length: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """(numbers, length) int64: how much each byte of a part of this length counts in each of the numbers."""
+    found = np.zeros((len(numbers), length), np.int64)
+    for row, (start, size, big) in zip(found, numbers, strict=True):
+        powers = 256 ** np.arange(size)
+        row[start : start + size] = powers[::-1] if big else powers
+    return found
 
 
-def is_at(data: Any, at: Any, word: bytes) -> Any:
-    """Whether `word` stands at `at`."""
-    return tf.reduce_all(tf.equal(peek(data, at, len(word)), list(word)))
+def either(condition: Any, one: Any, other: Any) -> Any:
+    """`one` where the condition holds, `other` elsewhere, numbers or truths; int64."""
+    return tf.where(condition, whole(one), whole(other))
+
+
+def whole(value: Any) -> Any:
+    """A number or a truth as int64; known ones without an operation."""
+    return tf.constant(int(value), tf.int64) if isinstance(value, int) else tf.cast(value, tf.int64)
 
 
 def text_of(numbers: Any) -> Any:
-    """A short vector of numbers 0..255 as one string."""
+    """A vector of numbers 0..255 as one string."""
     letters = tf.constant([bytes([number]) for number in range(256)])
-    return tf.strings.reduce_join(tf.gather(letters, tf.cast(numbers, tf.int32)))
+    return tf.strings.reduce_join(tf.gather(letters, numbers))
 
 
-def little_text(number: Any, count: int) -> Any:
-    """A number as a string of `count` bytes, the least significant first."""
-    weights = tf.constant([256**place for place in range(count)], tf.int64)
-    return text_of(tf.cast(number, tf.int64) // weights % 256)
+def walk(ended: Callable[..., Any], step: Callable[..., Any], *state: Any) -> list[Any]:
+    """`step` over `state`, numbers or vectors, until it has `ended`; an error where that takes more than `_MOST_PARTS`."""
+    begun = [tf.cast(value, tf.int64) for value in state]
+    end = tf.while_loop(lambda *now: ~ended(*now), step, begun, maximum_iterations=_MOST_PARTS)
+    return required(ended(*end), *end)
 
 
-def walk(more: Callable[..., Any], step: Callable[..., Any], *state: Any) -> list[Any]:
-    """`step` over `state` as long as there is `more`; an error where that takes more than `_MOST_PARTS`."""
-    end = tf.while_loop(more, step, [tf.convert_to_tensor(value) for value in state], maximum_iterations=_MOST_PARTS)
-    return required(~more(*end), end)
-
-
-def required(condition: Any, values: Any) -> list[Any]:
+def required(condition: Any, *values: Any) -> list[Any]:
     """`values`, or an error."""
     with tf.control_dependencies([tf.raw_ops.Assert(condition=condition, data=["The file is not as its format wants it."])]):
-        return [tf.identity(value) for value in values]
+        return list(tf.identity_n(values))

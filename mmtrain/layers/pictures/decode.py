@@ -6,57 +6,65 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from mmtrain.layers.pictures.bmp import bmp
+from mmtrain.layers.pictures import bmp, gif, jpeg, png, webp
+from mmtrain.layers.pictures.binary import File, peek, required
 from mmtrain.layers.pictures.colour import opaque, transparent
-from mmtrain.layers.pictures.gif import first_frame as gif_frame
-from mmtrain.layers.pictures.header import GREY_DEEP, Header
-from mmtrain.layers.pictures.resize import PARTS, reduction
-from mmtrain.layers.pictures.webp import first_frame as webp_frame
+from mmtrain.layers.pictures.header import GREY_DEEP, Header, header
 from mmtrain.pixels import Layout
 from mmtrain.pixels.colour import grey
 
+_READERS = (jpeg.header, png.header, bmp.header, gif.header, webp.header)
+"""A format's number is its place here."""
+_MARKS = (
+    (0, b"\xff\xd8\xff"),
+    (1, b"\x89PNG\r\n\x1a\n"),
+    (2, b"BM"),
+    (3, b"GIF87a"),
+    (3, b"GIF89a"),
+    (4, b"RIFF\0\0\0\0WEBP"),
+)
+"""What the files of each format begin with; a zero stands for any byte."""
 
-def pixels_of(text: Any, data: Any, number: Any, head: Header, turn: Any, layout: Layout) -> Any:
-    """`text` are the bytes as a string, `data` as a vector; `number` is that of the format, `turn` the orientation that EXIF tells.
 
-    A JPEG that is much larger than the layout comes at a half, a quarter or an eighth of its size.
-    """
+def kind(file: File) -> Any:
+    """The number of a file's format, told by its first bytes, int32; an error where it is none."""
+    marks = np.array([list(mark.ljust(12, b"\0")) for _, mark in _MARKS], np.uint8)
+    found = tf.reduce_all(tf.equal(peek(file, 0, 12), marks) | (marks == 0), axis=1)
+    number = tf.gather([number for number, _ in _MARKS], tf.argmax(tf.cast(found, tf.int32)))
+    return required(tf.reduce_any(found), number)[0]
+
+
+def header_of(file: File, number: Any) -> Header:
+    """Of a file of the format `number`."""
+    return header(tf.switch_case(number, [partial(reader, file) for reader in _READERS]))
+
+
+def pixels_of(file: File, number: Any, head: Header, turn: Any, layout: Layout) -> Any:
+    """`number` is that of the format, `turn` the orientation that EXIF tells."""
     decoders: list[Callable[[], Any]] = [
-        lambda: _flat(_jpeg(text, reduction(head, turn, layout)), layout),
-        lambda: _png(text, head, layout),
-        lambda: _flat(bmp(data), layout),
-        lambda: _flat(gif_frame(text, data), layout),
-        lambda: _flat(webp_frame(text, data), layout),
+        lambda: jpeg.pixels(file, head, turn, layout),
+        *(partial(decoder, file, head) for decoder in (png.pixels, bmp.pixels, gif.pixels, webp.pixels)),
     ]
-    return tf.ensure_shape(tf.switch_case(number, decoders), (None, None, layout.channels))
+
+    def shallow() -> Any:
+        found = _flat(tf.switch_case(number, decoders), layout)
+        # Samples of 8 bits times 257, so that white is white.
+        return tf.cast(found, tf.float32) * 257 if layout.bits == 16 else found
+
+    if layout.bits == 8:
+        return shallow()
+    return tf.cond(tf.equal(head.bits, GREY_DEEP), lambda: png.deep(file, float(grey(layout.background) * 257)), shallow)
 
 
 def _flat(pixels: Any, layout: Layout) -> Any:
     """From 3 or 4 channels, of which the fourth is alpha, to the layout's."""
-    channels, background = layout.channels, layout.background
-    found = opaque(pixels, channels) if pixels.shape[-1] == 3 else transparent(pixels, channels, background)
-    # Samples of 8 bits times 257, so that white is white.
-    return tf.cast(found, tf.float32) * 257 if layout.bits == 16 else found
-
-
-def _jpeg(text: Any, part: Any) -> Any:
-    """How much smaller is an attribute of the operation, so there is one for each."""
-    sizes = [partial(tf.io.decode_jpeg, text, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE") for ratio in PARTS]
-    return tf.switch_case(tf.argmax(tf.equal(part, PARTS), output_type=tf.int32), sizes)
-
-
-def _png(text: Any, head: Header, layout: Layout) -> Any:
-    def shallow() -> Any:
-        return tf.cond(
-            head.transparent,
-            lambda: _flat(tf.io.decode_png(text, channels=4), layout),
-            lambda: _flat(tf.io.decode_png(text, channels=3), layout),
-        )
-
-    def deep() -> Any:
-        pixels = tf.cast(tf.io.decode_png(text, channels=4, dtype=tf.uint16), tf.float32)
-        return tf.where(pixels[..., 3:4] > 0, pixels[..., 0:1], float(grey(layout.background) * 257))
-
-    return tf.cond(tf.equal(head.bits, GREY_DEEP), deep, shallow) if layout.bits == 16 else shallow()
+    channels = layout.channels
+    found = tf.cond(
+        tf.equal(tf.shape(pixels)[2], 4),
+        lambda: transparent(tf.ensure_shape(pixels, (None, None, 4)), channels, layout.background),
+        lambda: opaque(tf.ensure_shape(pixels, (None, None, 3)), channels),
+    )
+    return tf.ensure_shape(found, (None, None, channels))

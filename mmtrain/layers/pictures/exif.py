@@ -4,47 +4,50 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from mmtrain.layers.pictures.binary import is_at
+from mmtrain.layers.pictures.binary import Number, either, read, spelled, weights
 
 _ENTRY = 12
 """Bytes of one entry of a directory: tag 2, type 2, count 4, value 4."""
 
+_TURNS = range(9)
+_MIRRORED = np.array([[turn in (3, 4, 6, 7), turn in (2, 3, 7, 8)] for turn in _TURNS])
+"""For each orientation whether it turns the picture upside down and whether it exchanges left and right."""
+_SIDES = np.array([[1, 0, 2] if turn >= 5 else [0, 1, 2] for turn in _TURNS], np.int32)
 
-def orientation(exif: Any) -> Any:
-    """1 to 8 of a TIFF structure (CIPA DC-008) in a vector of bytes; 1 where it is absent or broken. int32."""
+
+def orientation(exif: Any, otherwise: Any) -> Any:
+    """1 to 8 of a TIFF structure (CIPA DC-008) in a vector of bytes; `otherwise` where it is absent or broken. int64."""
     exif = tf.concat([exif, tf.zeros((14,), tf.uint8)], axis=0)  # what is not there is read as zero
-    little, huge = is_at(exif, 0, b"II"), is_at(exif, 0, b"MM")
-    return tf.where(little | huge, _of_directory(exif, little=little), 1)
-
-
-def _of_directory(exif: Any, *, little: Any) -> Any:
-    """Of the first directory; its entries are compared all at once."""
-    length = tf.size(exif, out_type=tf.int64)
-    start = _numbers(exif[4:8], little)
+    order, *starts = read(tf.slice(exif, [0], [8]), Number(0, 2), Number(4, 4), Number(4, 4, big=True))
+    little = tf.equal(order, spelled(b"II"))
+    # Of the first directory; its entries are compared all at once.
+    length = tf.size(exif, tf.int64)
+    start = tf.where(little, *starts)
     start = tf.where(start + 2 <= length, start, length - 2)
-    count = _numbers(exif[start : start + 2], little)
+    count = tf.where(little, *read(tf.slice(exif, [start], [2]), Number(0, 2), Number(0, 2, big=True)))
     count = tf.minimum(count, (length - start - 2) // _ENTRY)
-    entries = tf.reshape(exif[start + 2 : start + 2 + count * _ENTRY], (-1, _ENTRY))  # (entries, 12)
-    tag, kind = _numbers(entries[:, 0:2], little), _numbers(entries[:, 2:4], little)
+    entries = tf.reshape(tf.slice(exif, [start + 2], [count * _ENTRY]), (-1, _ENTRY))
+    first = _told(entries, little)
+    known = little | tf.equal(order, spelled(b"MM"))
+    return tf.where(known & (first >= 1) & (first <= 8), first, otherwise)
+
+
+def _told(entries: Any, little: Any) -> Any:
+    """What the first entry that tells an orientation tells; 0 where there is none. `entries` are (entries, 12)."""
+    places = ((0, 2), (2, 2), (8, 2), (8, 4))
+    both = (weights([Number(*place, big) for place in places], _ENTRY).T for big in (False, True))
+    digits = tf.pad(tf.cast(entries, tf.int64), [[0, 1], [0, 0]])  # the last tells nothing
+    tag, kind, short, long = tf.unstack(tf.matmul(digits, tf.where(little, *both)), axis=1)
     # SHORT as the standard says, LONG as some cameras write.
-    value = tf.where(tf.equal(kind, 3), _numbers(entries[:, 8:10], little), _numbers(entries[:, 8:12], little))
-    found = tf.boolean_mask(value, tf.equal(tag, 0x0112) & (tf.equal(kind, 3) | tf.equal(kind, 4)))
-    first = tf.concat([found, [1]], axis=0)[0]
-    return tf.cast(tf.where((first >= 1) & (first <= 8), first, 1), tf.int32)
-
-
-def _numbers(digits: Any, little: Any) -> Any:
-    """(..., bytes) to (...) int64."""
-    ordered = tf.where(little, tf.reverse(digits, [-1]), digits)
-    weights = tf.constant([256**3, 256**2, 256, 1], tf.int64)[-tf.shape(digits)[-1] :]
-    return tf.reduce_sum(tf.cast(ordered, tf.int64) * weights, axis=-1)
+    found = tf.equal(tag, 0x0112) & (tf.equal(kind, 3) | tf.equal(kind, 4))
+    told = either(found, tf.where(tf.equal(kind, 3), short, long), 0)
+    return tf.gather(told, tf.argmax(tf.cast(found, tf.int32)))
 
 
 def upright(pixels: Any, turn: Any) -> Any:
     """(height, width, channels) turned back from orientation `turn`: mirrored first, then the sides exchanged."""
-    upside_down = tf.reduce_any(tf.equal(turn, [3, 4, 6, 7]))
-    mirrored = tf.reduce_any(tf.equal(turn, [2, 3, 7, 8]))
-    flipped = tf.reverse(pixels, tf.boolean_mask([0, 1], tf.stack([upside_down, mirrored])))
-    return tf.ensure_shape(tf.transpose(flipped, tf.where(turn >= 5, [1, 0, 2], [0, 1, 2])), (None, None, pixels.shape[-1]))
+    flipped = tf.reverse(pixels, tf.reshape(tf.where(tf.gather(_MIRRORED, turn)), (-1,)))
+    return tf.ensure_shape(tf.transpose(flipped, tf.gather(_SIDES, turn)), (None, None, pixels.shape[-1]))

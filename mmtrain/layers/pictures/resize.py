@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from mmtrain.layers.pictures.colour import divided, fill, multiplied
-from mmtrain.layers.pictures.header import Header
 from mmtrain.pixels import Layout
 
 PARTS = (1, 2, 4, 8)
@@ -30,14 +30,13 @@ def resized(pixels: Any, layout: Layout) -> Any:
     return tf.ensure_shape(found, (*layout.size, layout.channels))
 
 
-def reduction(head: Header, turn: Any, layout: Layout) -> Any:
+def reduction(size: tuple[Any, Any], turn: Any, layout: Layout) -> Any:
     """By how much a JPEG can be made smaller while it is decoded: one of `PARTS`, int64, as `mmtrain.pixels.resize` says."""
-    size = tf.stack([head.height, head.width])
     target = tf.where(turn >= 5, layout.size[::-1], layout.size)
     target = tf.cast(target, tf.int64)
     wanted = target if layout.resize == "stretch" else _at_scale(size, target, larger=layout.resize == "crop")
     parts = tf.constant(PARTS, tf.int64)
-    enough = tf.reduce_all(size >= parts[:, None] * wanted, axis=1) & head.plain
+    enough = tf.reduce_all(tf.stack(size) >= parts[:, None] * wanted, axis=1)
     return tf.reduce_max(tf.where(enough, parts, 1))
 
 
@@ -97,36 +96,39 @@ def _averaged(pixels: Any, size: Any, start: Any, end: Any) -> Any:
 
     When Pillow 13.0 does so is nowhere written. The condition was found in its answers, and has held for 1,500 random sizes.
     """
-    saved = tf.shape(pixels)[:2] - size
-    down_first = (saved[0] > 0) & (saved[0] > 2 * saved[1])
-    first, last = tf.where(down_first, 0, 1), tf.where(down_first, 1, 0)
-    turned = tf.transpose(pixels, tf.stack([first, last, 2]))  # the side of the first pass comes first
-    once = tf.transpose(_along(turned, size[first], start[first], end[first]), [1, 0, 2])
-    twice = _along(once, size[last], start[last], end[last])
-    return tf.transpose(twice, tf.stack([last, first, 2]))
+    tall, wide = tf.unstack(tf.shape(pixels)[:2] - size)
+    down_first = (tall > 0) & (tall > 2 * wide)
+    kept, swapped = np.array([0, 1, 2], np.int32), np.array([1, 0, 2], np.int32)
+    step = tf.cast(end - start, tf.float64) / tf.cast(size, tf.float64)
+    boxes = tf.stack([tf.cast(size, tf.float64), tf.cast(start, tf.float64), step], axis=1)  # (2, 3)
+    first, last = tf.unstack(tf.where(down_first, boxes, tf.reverse(boxes, [0])))
+    turned = tf.transpose(pixels, tf.where(down_first, kept, swapped))  # the side of the first pass comes first
+    once = tf.transpose(_along(turned, first), swapped)
+    twice = tf.transpose(_along(once, last), tf.where(down_first, swapped, kept))
+    return tf.ensure_shape(twice, (None, None, pixels.shape[-1]))
 
 
-def _along(pixels: Any, count: Any, start: Any, end: Any) -> Any:
-    """(length, others, channels) to (count, others, channels)."""
-    shape = tf.shape(pixels)
-    flat = tf.reshape(pixels, tf.stack([shape[0], -1]))
-    weights = _weights(shape[0], count, start, end)  # (count, length)
+def _along(pixels: Any, box: Any) -> Any:
+    """(length, others, channels) to (count, others, channels); `box` is the count, the start and how much of it one pixel takes."""
+    length, others, channels = tf.unstack(tf.shape(pixels))
+    count, start, step = tf.unstack(box)
+    flat = tf.reshape(pixels, [length, -1])
+    weights = _weights(length, count, start, step)  # (count, length)
     if pixels.dtype == tf.uint8:
         whole = tf.sparse.from_dense(tf.cast(weights * 2**_FRACTION + 0.5, tf.int32))
         total = tf.sparse.sparse_dense_matmul(whole, tf.cast(flat, tf.int32)) + 2 ** (_FRACTION - 1)
-        found = tf.cast(tf.clip_by_value(tf.bitwise.right_shift(total, _FRACTION), 0, 255), tf.uint8)
+        found = tf.cast(tf.minimum(tf.bitwise.right_shift(total, _FRACTION), 255), tf.uint8)
     else:
         found = tf.cast(tf.sparse.sparse_dense_matmul(tf.sparse.from_dense(weights), tf.cast(flat, tf.float64)), tf.float32)
-    return tf.ensure_shape(tf.reshape(found, tf.stack([count, shape[1], shape[2]])), (None, None, pixels.shape[-1]))
+    return tf.reshape(found, [tf.cast(count, tf.int32), others, channels])
 
 
-def _weights(length: Any, count: Any, start: Any, end: Any) -> Any:
+def _weights(length: Any, count: Any, start: Any, step: Any) -> Any:
     """How much each of `length` pixels counts in each of `count`; (count, length) float64, every row a triangle with the sum 1."""
-    step = tf.cast(end - start, tf.float64) / tf.cast(count, tf.float64)
     width = tf.maximum(step, 1.0)  # of half a triangle
-    center = tf.cast(start, tf.float64) + (tf.range(count, dtype=tf.float64) + 0.5) * step
-    place = tf.range(length, dtype=tf.float64)
-    first, last = (tf.cast(tf.cast(center + side * width + 0.5, tf.int64), tf.float64)[:, None] for side in (-1, 1))
-    inside = (place >= first) & (place < last)
-    triangle = tf.where(inside, tf.maximum(1.0 - tf.abs((place - center[:, None] + 0.5) * (1.0 / width)), 0.0), 0.0)
+    center = start + (tf.expand_dims(tf.range(count), 1) + 0.5) * step  # (count, 1)
+    place = tf.range(tf.cast(length, tf.float64))
+    # From and up to which pixel the triangle reaches is rounded down.
+    inside = (place + 1 > center - width + 0.5) & (place + 1 <= center + width + 0.5)
+    triangle = tf.where(inside, tf.maximum(1.0 - tf.abs((place - center + 0.5) * (1.0 / width)), 0.0), 0.0)
     return triangle / tf.reduce_sum(triangle, axis=1, keepdims=True)
