@@ -149,6 +149,12 @@ def test_what_is_fast_enough_is_taken_and_what_is_not_is_told(blobs, monkeypatch
     """The real trial, of a training that is said to be long."""
     for name in ("ROUND", "SHORT"):
         monkeypatch.setattr(device_trial, name, 0.01)
+    # Five steps to a call are faster than one wherever Python calls TensorFlow, but on a busy machine not in every trial.
+    assert any(taken_in_a_trial(blobs) for _ in range(5))
+
+
+def taken_in_a_trial(blobs):
+    """How many settings were taken; what is told of each agrees with its ratio."""
     decision = decided(ready(blobs), **OPEN, epochs=10**6)
     times = decision.seconds_per_step
     tried = {"steps_per_call": 5, "jit": "on", **({"precision": fast} if (fast := device_trial.fast_precision()) else {})}
@@ -161,9 +167,9 @@ def test_what_is_fast_enough_is_taken_and_what_is_not_is_told(blobs, monkeypatch
         told = f"{name} {value}: " if chosen else f"not {name} {value}: "
         assert reason.startswith(told)
         ratio = float(reason.removeprefix(told).split()[0])
-        assert (ratio >= device_trial.PAYS[name] - 0.005) == chosen
-    assert taken  # five steps to a call are faster than one wherever Python calls TensorFlow
+        assert (ratio >= device_trial.PAYS[name]) == chosen
     assert decision.experiment.undecided == []
+    return taken
 
 
 def test_a_trial_ends_with_its_share_of_the_training(blobs, monkeypatch):

@@ -183,11 +183,12 @@ def test_one_bad_picture_does_not_spoil_its_batch(layers):
         b"RIFF1234WEBPVP8 ",
         b"RIFF\x40\0\0\0WEBPVP8X\x0a\0\0\xff" + b"\xff" * 52,  # a part of 4 GB, and as large a picture
         b"BM",
+        saved(photo((20, 16), 3), "BMP")[:18] + bytes(4) + saved(photo((20, 16), 3), "BMP")[22:],  # no columns
         deep(2),
     ]
     pixels, present, status = decoded(layers["colour"], [good, *bad, good])
-    assert status == [0, 1, 2, 2, 2, 2, 2, 2, 2, 4, 0]
-    assert present == [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+    assert status == [0, 1, 2, 2, 2, 2, 2, 2, 2, 2, 4, 0]
+    assert present == [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
     assert not pixels[1:-1].any()
     for found in (pixels[0], pixels[-1]):
         assert np.array_equal(found, read(good, LAYOUTS["colour"]))

@@ -126,7 +126,7 @@ class _Trial:
             self.decision.reasons.append(f"not {name} {value}: {str(error).splitlines()[0][:120]}")
             return
         self.decision.seconds_per_step[_told(after)] = new
-        times = old / new
+        times = round(old / new, 2)  # as it is told
         taken = times >= PAYS[name]
         verdict = f"{times:.2f} times as fast as {getattr(before.training, name)}"
         self.decision.reasons.append(f"{name} {value}: {verdict}" if taken else f"not {name} {value}: {verdict}, less than {PAYS[name]}")

@@ -38,6 +38,7 @@ def pixels(file: File, head: Header) -> Any:
     length, start, depth, compression, *_ = tf.unstack(head.own)
     told = tf.equal(compression, _BIT_FIELDS) & (depth >= 16)
     known = tf.reduce_any(tf.equal(depth, [1, 4, 8, 16, 24, 32])) & (tf.equal(compression, _RAW) | told)
+    known &= head.height * head.width > 0
     (depth,) = required(known, depth)
     stride = (head.width * depth + 31) // 32 * 4  # bytes of a row, which are whole numbers of four
     rows = tf.reshape(cut(file, start, head.height * stride), [head.height, stride])
