@@ -20,12 +20,13 @@ from mmtrain.evaluation.delong import delong
 from mmtrain.evaluation.predictions import frame, reread, to_csv
 from mmtrain.named_score import Score
 from mmtrain.reports import baselines
-from mmtrain.runs import Run, file_hash
+from mmtrain.runs import Run
 from mmtrain.scores.ranking import placements
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multiclass import FittedMulticlass
 from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.targets.regression import FittedRegression
+from mmtrain.whole_files import file_hash
 from mmtrain.workflows.compare import compare, differing
 from mmtrain.workflows.evaluate import evaluate
 from mmtrain.workflows.fit import fit

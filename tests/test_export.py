@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from tiny import paint, ready, two_blobs, write_experiment, write_table
 
-from mmtrain import runs
 from mmtrain.branches import architectures
 from mmtrain.cli.app import run as run_command
 from mmtrain.data import encode
@@ -29,6 +28,7 @@ from mmtrain.fusion import fusions
 from mmtrain.model.assemble import assemble
 from mmtrain.runs import Run, create
 from mmtrain.specs import Kind
+from mmtrain.whole_files import file_hash
 from mmtrain.workflows.export import CALIBRATION, ExportOptions, export, record
 from mmtrain.workflows.fit import fit
 
@@ -186,7 +186,7 @@ def test_export_holds_its_model_its_contract_and_what_runs_it(name, files, run, 
     assert {path.name for path in done.folder.iterdir()} == files
     assert {path.name for path in done.folder.parent.iterdir()} == {name}  # no temporary folder is left beside it
     assert json.loads((done.folder / "signature.json").read_text()) == done.signature
-    assert done.signature["run"] == {"name": "clinic/1", "model_sha256": runs.file_hash(run / "model.keras")}
+    assert done.signature["run"] == {"name": "clinic/1", "model_sha256": file_hash(run / "model.keras")}
     entry = next(entry for entry in run.read_json("run.json")["exports"] if entry["folder"] == str(done.folder))
     assert entry == {
         "folder": str(done.folder),

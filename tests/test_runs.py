@@ -10,7 +10,8 @@ import pytest
 
 from mmtrain import runs
 from mmtrain.errors import RunError, UsageError
-from mmtrain.runs import Run, create, file_hash, find, replacing, writing
+from mmtrain.runs import Run, create, find
+from mmtrain.whole_files import file_hash, replacing, writing
 
 
 def names(folder):

@@ -27,6 +27,7 @@ from mmtrain.errors import ConfigError, Problem, RunError
 from mmtrain.model import saved
 from mmtrain.model.inspection import inspect_model
 from mmtrain.training import checkpoints
+from mmtrain.whole_files import file_hash
 
 CARE = "Do not use a file of unknown origin. Layers of your own are brought in with --code."
 AGAIN = "Ask for the archive again."
@@ -490,7 +491,7 @@ def checkpoint(tmp_path):
     def replace(content):
         (tmp_path / "last" / "weights.npz").write_bytes(content)
         known = json.loads((tmp_path / "last" / "position.json").read_text())
-        known["sha256"]["weights.npz"] = runs.file_hash(tmp_path / "last" / "weights.npz")
+        known["sha256"]["weights.npz"] = file_hash(tmp_path / "last" / "weights.npz")
         (tmp_path / "last" / "position.json").write_text(json.dumps(known))
         with pytest.raises(RunError) as caught:
             checkpoints.load(tmp_path, "last", core)
@@ -592,7 +593,7 @@ def test_columns_may_not_name_a_category_twice():
 def test_run_may_not_seal_files_outside_of_it(tmp_path):
     run = runs.create("clinic", tmp_path)
     (tmp_path / "secret").write_text("x")
-    run.update(files={"../../secret": runs.file_hash(tmp_path / "secret")})
+    run.update(files={"../../secret": file_hash(tmp_path / "secret")})
     with pytest.raises(RunError) as caught:
         runs.opened(run.folder)
     assert str(caught.value) == f"{run.folder}: ../../secret changed after the training. Restore the folder, or train again."

@@ -168,5 +168,5 @@ def write(path: Path, files: Mapping[str, bytes | Path]) -> dict[str, str]:
 
 
 def hash_of(content: bytes) -> str:
-    """SHA-256 of a content, as `runs.file_hash` has it of a file."""
+    """SHA-256 of a content, as `whole_files.file_hash` has it of a file."""
     return hashlib.sha256(content).hexdigest()

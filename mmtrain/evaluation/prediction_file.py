@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 import pandas as pd
 
 from mmtrain.errors import Problem, UsageError
-from mmtrain.runs import replacing, writing
+from mmtrain.whole_files import replacing, writing
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmtrain import runs
 from mmtrain.reports.blocks import Plot
 from mmtrain.runs import Run
+from mmtrain.whole_files import replacing, writing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -107,9 +107,9 @@ class Gallery:
         drawing = hashlib.sha256(markup.encode()).hexdigest()
         if drawing_of(path) != drawing:
             figure.set_layout_engine("none")  # what the first drawing found stays; finding it again would cost a third of all the time
-            with runs.writing(path):
+            with writing(path):
                 path.parent.mkdir(exist_ok=True)
-                with runs.replacing(path) as temporary:
+                with replacing(path) as temporary:
                     save(figure, temporary, {DRAWING: drawing})
         size = len(markup.encode())
         fits = size <= self._room

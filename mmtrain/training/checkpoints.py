@@ -28,7 +28,7 @@ import numpy as np
 
 from mmtrain import run_files
 from mmtrain.errors import Problem, RunError, listed
-from mmtrain.runs import file_hash
+from mmtrain.whole_files import file_hash
 
 WEIGHTS, OPTIMIZER, POSITION = "weights.npz", "optimizer.npz", "position.json"
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mmtrain.errors import Problem, UsageError
-from mmtrain.runs import Run, writing
+from mmtrain.runs import Run
+from mmtrain.whole_files import writing
 
 LOCK = ".lock"
 """In the run folder; says who trains the run, or who was the last to."""

@@ -32,6 +32,7 @@ from mmtrain.explanation.explained import Chosen, Explained, RowCells, in_words
 from mmtrain.explanation.question import Asked, Method, wrong
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
+from mmtrain.whole_files import replacing, writing
 from mmtrain.workflows.looks import NAMED_ROWS, other_label
 from mmtrain.workflows.prepare import Prepared, only, other_data, with_images
 from mmtrain.workflows.recorded import recorded_data, recorded_training
@@ -204,9 +205,9 @@ def _written(folder: Path, rows: Iterator[Explained]) -> tuple[tuple[str, Explai
     from mmtrain.explanation.files import Files
 
     found = []
-    with runs.writing(folder):
+    with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with runs.replacing(folder) as temporary:
+        with replacing(folder) as temporary:
             temporary.mkdir()
             with Files(temporary) as files:
                 for row in rows:

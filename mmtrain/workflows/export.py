@@ -21,6 +21,7 @@ from mmtrain.export.alone import as_json
 from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, plain_names
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
+from mmtrain.whole_files import file_hash, replacing, writing
 from mmtrain.workflows.prepare import Prepared, only
 from mmtrain.workflows.recorded import recorded_data, recorded_training
 from mmtrain.workflows.versions import versions
@@ -92,9 +93,9 @@ def export(
     start_tensorflow()
     arrays = encode.encode(experiment, fitted, data.table, data.stores)
     subject = _Subject(run, experiment, fitted, data, arrays, checked, calibrating)
-    with runs.writing(folder):
+    with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with runs.replacing(folder) as temporary:
+        with replacing(folder) as temporary:
             temporary.mkdir()
             signature = _written(subject, chosen, options, temporary)
     record(run, folder, signature)
@@ -188,7 +189,7 @@ def _signature(
         "file": chosen.file,
         "usage": chosen.usage.format(code="".join(f" --code {shlex.quote(file.name)}" for file in options.code)),
         **facts,
-        "run": {"name": str(subject.run), "model_sha256": runs.file_hash(exportable.source)},
+        "run": {"name": str(subject.run), "model_sha256": file_hash(exportable.source)},
         "versions": {**versions(), **{name: version(name) for name in chosen.versions}},
         "written": runs.now(),
         "missing": [word.strip() for word in subject.experiment.data.missing_values],

@@ -23,6 +23,7 @@ from mmtrain.data.manifest import MANIFEST, NEEDED, PART_OF_RUN, File, Manifest
 from mmtrain.data.tables.csv_text import csv_text
 from mmtrain.errors import Problem, RunError, UsageError, listed
 from mmtrain.runs import Run
+from mmtrain.whole_files import file_hash, replacing, writing
 
 DATA = "data"
 """The folder, in an unpacked run, where its table and pictures are looked for."""
@@ -71,7 +72,7 @@ def pack(which: str, target: Path, *, with_rows: bool = False, output: Path = Pa
     chosen.files |= _rewritten(run, experiment, chosen, with_rows=with_rows)
     _keep_paths_at_home(run, experiment, chosen)
     manifest = _manifest(run, chosen)
-    with runs.writing(target), runs.replacing(target) as temporary:
+    with writing(target), replacing(target) as temporary:
         try:
             written = archive.write(temporary, chosen.files | {MANIFEST: manifest.text().encode()})
         except EOFError:
@@ -195,7 +196,7 @@ def _manifest(run: Run, chosen: Selection) -> Manifest:
     files = {
         name: File(sha256=archive.hash_of(source), size=len(source))
         if isinstance(source, bytes)
-        else File(sha256=runs.file_hash(source), size=source.stat().st_size)
+        else File(sha256=file_hash(source), size=source.stat().st_size)
         for name, source in sorted(chosen.files.items())
     }
     return Manifest(mmtrain=version("mmtrain"), run=str(run), files=files, left_out=dict(sorted(chosen.left_out.items())))

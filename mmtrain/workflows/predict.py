@@ -27,6 +27,7 @@ from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, check_name, check_place, prediction_file
 from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.runs import Run
+from mmtrain.whole_files import file_hash
 from mmtrain.workflows.decide import with_decisions
 from mmtrain.workflows.loaded import Loaded, OnError, PredictedPiece
 from mmtrain.workflows.prepare import group_codes
@@ -156,7 +157,7 @@ class Scoring:
         """Scores as `evaluate --data` gives them; none of columns without an answer, nor of the table that was trained on."""
         truths = {key: np.concatenate(found) for key, found in self._truths.items() if key in self._answered}
         truths = {key: truth for key, truth in truths.items() if known_rows(truth).any()}
-        if truths and runs.file_hash(table) == self._run.read_json("data.json")["sha256"]:
+        if truths and file_hash(table) == self._run.read_json("data.json")["sha256"]:
             say("No scores: this is the table of the training. Score its test part with `mmtrain evaluate`.")
             return {}
         if truths and (known := self._learned_from()):

@@ -37,6 +37,7 @@ from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Event, Starte
 from mmtrain.training.interruption import Interruption
 from mmtrain.training.lock import held
 from mmtrain.training.stopping import out_of_patience
+from mmtrain.whole_files import writing
 from mmtrain.workflows.train import trained
 from mmtrain.workflows.versions import versions
 
@@ -93,13 +94,13 @@ def train_alone(run: Run, branch: str, ground: Ground, most: int | None, say: Sa
     Raises RunError when it diverges, UsageError when another process does it already.
     """
     folder = folders(run, ground.experiment)[branch]
-    with runs.writing(folder):
+    with writing(folder):
         folder.parent.mkdir(exist_ok=True)
     with held(Run(folder.parent)):
         if found := kept(folder, branch, most):  # by another process, in the meantime
             return found
         shutil.rmtree(folder, ignore_errors=True)
-        with runs.writing(folder):
+        with writing(folder):
             folder.mkdir()
         alone = runs.begun(folder, _called(branch))
         alone.update(versions=versions(), seed=ground.experiment.training.seed, most_epochs=most)

@@ -14,6 +14,7 @@ from mmtrain.evaluation.decisions import Decisions
 from mmtrain.runs import Run
 from mmtrain.training.events import Ended, StopAsked, Watcher, all_of
 from mmtrain.training.interruption import Interrupted, Interruption
+from mmtrain.whole_files import replacing, writing
 from mmtrain.workflows.decide import fit_decisions, forget
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def keep_best(run: Run, material: Material) -> Decisions:
     checkpoints.load(run / "checkpoints", "best", network.core)
     forget(run)
     # Keras insists on the suffix.
-    with runs.writing(run / "model.keras"), runs.replacing(run / "model.keras", ".keras") as temporary:
+    with writing(run / "model.keras"), replacing(run / "model.keras", ".keras") as temporary:
         network.whole.save(temporary)
     run.seal("model.keras")
     return fit_decisions(run, material)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mmtrain.errors import DataError, Problem, listed
-from mmtrain.runs import file_hash
+from mmtrain.whole_files import file_hash
 
 if TYPE_CHECKING:
     import pyarrow as pa
