@@ -12,7 +12,7 @@
 mmtrain trains as `mmtrain fit` does, with its own loop and run folder; its figure is rows per second of the steps of an epoch, as
 it prints them. After each of its epochs every other way trains one, so that what else the machine does hits all. The first epoch,
 in which everything is compiled, is left out but for the comparison of first epochs, where mmtrain's also has to build its store.
-Pictures are those of `image_store.py`, JPEGs of 256x256.
+Pictures are those of `jpegs.py`.
 """
 
 from __future__ import annotations
