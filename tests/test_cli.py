@@ -589,7 +589,7 @@ def test_evaluate_tells_what_it_cannot_score(there, folder, finished):
             1,
             f"{folder}/finished/marked/7: the run has no trained model; its state is 'failed'. Train again with `mmtrain fit`.",
         ),
-        (["evaluate", finished, "--data", "nowhere.csv"], 3, "nowhere.csv: the table does not exist. Set --data to its path."),
+        (["evaluate", finished, "--data", "nowhere.csv"], 3, "nowhere.csv: the table does not exist. Set `--data` to its path."),
     ]
     for arguments, code, problem in cases:
         said = there(*arguments, "--output", "finished")

@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 from tiny import paint, ready, two_blobs, write_experiment, write_table
 
+import mmtrain
 from mmtrain.branches import architectures
 from mmtrain.cli.app import run as run_command
 from mmtrain.data import encode
 from mmtrain.errors import ConfigError, RunError
 from mmtrain.export import FORMATS, check, contract
-from mmtrain.export.alone import by_arrays, by_json
+from mmtrain.export.alone import by_arrays
 from mmtrain.export.base import ExportableModel, check_options, plain_names
 from mmtrain.export.check import ScoreChange
 from mmtrain.export.units import without_units
@@ -589,7 +590,7 @@ def test_layer_that_a_format_lacks_is_told_in_words(run, tmp_path, monkeypatch, 
 
 RUNNER = """
 import json, os, sys
-print(json.dumps({"outputs": {"arguments": sys.argv[2:], "path": os.environ["PYTHONPATH"].split(os.pathsep)[1:]}}))
+print(json.dumps({"outputs": {"arguments": sys.argv[2:], "path": os.environ["PYTHONPATH"].split(os.pathsep)}}))
 """
 
 
@@ -597,11 +598,18 @@ def test_runner_is_given_the_files_with_layers_of_ones_own_and_finds_what_the_us
     monkeypatch.setenv("PYTHONPATH", "/theirs")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run.py").write_text(RUNNER)
-    found = by_json(tmp_path / "model.keras", {}, [Path("mine.py")])
+    found = FORMATS["keras"].run(tmp_path / "model.keras", {}, [Path("mine.py")])
     assert {name: values.tolist() for name, values in found.items()} == {
         "arguments": ["--code", str(tmp_path / "mine.py")],
-        "path": ["/theirs"],
+        "path": [str(Path(mmtrain.__file__).parents[1]), "/theirs"],
     }
+
+
+def test_runner_of_an_export_that_needs_tensorflow_alone_is_not_told_where_mmtrain_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/theirs")
+    (tmp_path / "run.py").write_text(RUNNER)
+    found = FORMATS["saved_model"].run(tmp_path / "saved_model", {}, [])
+    assert found["path"].tolist() == ["/theirs"]
 
 
 OWN_LAYER = """

@@ -414,6 +414,15 @@ def test_command_prints_the_file_and_explains_the_roles(tmp_path, monkeypatch, c
     assert Path("visits.yaml").read_text(encoding="utf-8") == FILE
 
 
+def test_commands_to_copy_are_quoted_where_a_shell_needs_it(tmp_path, monkeypatch, capsys):
+    visits(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "visits.csv").rename("my $visits.csv")
+    assert run(["init", "my $visits.csv"]) == 0
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "Confirm the roles in it, then: mmtrain check 'my $visits.yaml', mmtrain fit 'my $visits.yaml'"
+
+
 def test_command_as_json(tmp_path, capsys):
     visits(tmp_path)
     assert run(["init", str(tmp_path / "visits.csv"), "-o", str(tmp_path / "a.yaml"), "--json"]) == 0

@@ -211,6 +211,11 @@ def test_all_missing_columns_are_told_at_once_and_before_tensorflow_starts(clini
     ]
 
 
+def test_a_table_that_is_not_there_is_told_in_words_of_the_command(clinic, mmtrain_called):
+    code, _, err = mmtrain_called("predict", "clinic", "beyond.txt")
+    assert (code, err.splitlines()[1]) == (3, "beyond.txt: the table does not exist. Give the path of the table to predict.")
+
+
 @pytest.mark.parametrize("arguments", [["evaluate"], ["evaluate", "--data", "table.csv"], ["explain"], ["explain", "--data", "table.csv"]])
 def test_who_scores_or_explains_names_the_folder_of_the_pictures_too(clinic, mmtrain_called, arguments):
     code, _, err = mmtrain_called(arguments[0], "clinic", *arguments[1:], "--images", "nowhere")

@@ -29,10 +29,10 @@ def by_arrays(path: Path, inputs: Mapping[str, Any], code: Sequence[Path]) -> di
             return dict(arrays)
 
 
-def by_json(path: Path, inputs: Mapping[str, Array], code: Sequence[Path]) -> dict[str, Array]:
+def by_json(path: Path, inputs: Mapping[str, Array], code: Sequence[Path] = (), *, with_mmtrain: bool = False) -> dict[str, Array]:
     """The same for rows as they stand in the table: numbers, texts and files. `code` are files with layers of one's own."""
     arguments = [str(path), *(argument for file in code for argument in ("--code", str(file.absolute())))]
-    outputs = json.loads(_run(path.parent, arguments, as_json(inputs)))["outputs"]
+    outputs = json.loads(_run(path.parent, arguments, as_json(inputs), with_mmtrain=with_mmtrain))["outputs"]
     return {name: np.array(values) for name, values in outputs.items()}
 
 
@@ -45,10 +45,11 @@ def _plain(value: Any) -> Any:
     return {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
 
 
-def _run(folder: Path, arguments: list[str], given: str = "") -> str:
-    """What run.py writes to standard output."""
-    ours = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": ours, "TF_CPP_MIN_LOG_LEVEL": "2"}
+def _run(folder: Path, arguments: list[str], given: str = "", *, with_mmtrain: bool = False) -> str:
+    """What run.py writes to standard output; only a program that needs mmtrain is told where it is."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    if with_mmtrain:
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, str(folder / "run.py"), *arguments]
     done = subprocess.run(  # noqa: S603 (our own program)
         command, input=given, check=False, cwd=folder, env=environment, capture_output=True, text=True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,6 @@ FORMAT = Format(
     file="model.keras",
     tolerances={"": EXACT},
     write=write,
-    run=by_json,
+    run=partial(by_json, with_mmtrain=True),
     usage="python run.py model.keras{code} < example.json > outputs.json",
 )

@@ -146,7 +146,7 @@ def table_data(
     run: Run, experiment: Experiment, path: Path, images: Path | None, *, progress: Progress | None, say: Say
 ) -> tuple[Prepared, Array]:
     """Another table and all its positions. Raises DataError, for one without answers with the way to predict it."""
-    headers = open_table(path, experiment.data.missing_values, setting="--data").headers
+    headers = open_table(path, experiment.data.missing_values, otherwise="Set `--data` to its path.").headers
     lacking = [header for target in experiment.targets.values() for header in target.reads() if header not in headers]
     if lacking:
         what = f"the table has no column {listed([repr(header) for header in lacking])}, without which nothing can be scored."

@@ -79,7 +79,8 @@ def predict(
         check_place(options.to, {"to be predicted": table, "of the training": data.table})
     beside = data.images if data.images is not None else table.resolve().parent
     source = Source(
-        open_table(table, data.missing_values, setting="TABLE"), ImageFolder(options.images or beside, data.allow_outside, "--images")
+        open_table(table, data.missing_values, otherwise="Give the path of the table to predict."),
+        ImageFolder(options.images or beside, data.allow_outside, "--images"),
     )
     check_source(source, loaded.experiment)
     say("Table checked; starting TensorFlow.")

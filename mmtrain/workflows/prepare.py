@@ -66,7 +66,7 @@ def other_data(
 
     Its image cells are relative to `images`, or else to the experiment's images folder, or else to the table's own.
     """
-    headers = set(open_table(path, experiment.data.missing_values, setting="--data").headers)
+    headers = set(open_table(path, experiment.data.missing_values, otherwise="Set `--data` to its path.").headers)
     wanted = {key: column for key, column in experiment.columns.items() if column.part_of_model or isinstance(column, Id)}
     wanted |= {key: Answers(of=target) for key, target in experiment.targets.items()}
     needed = {key: column for key, column in wanted.items() if column.part_of_model or headers.issuperset(headers_of(key, column))}

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.scores.ranking import mid_ranks
+from mmtrain.scores.ranking import mid_ranks, placements
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SURE = 0.001
 """A test counts when its chance, corrected for all tests of its kind that the table gives rise to, is below this. There are nine kinds:
-single columns, orders, empty cells, shifts of columns and of words, dates, unseen categories, kinds of picture files, looks of pictures,
-the last two for each column of pictures. So fewer than one clean table in a hundred
-is told of a difference that is chance; and the size of the difference has to matter besides."""
+single columns, orders, empty cells, shifts of columns and of words, dates, unseen categories, and, for each column of pictures, kinds of
+files and looks. So of clean tables with one column of pictures or none, fewer than one in a hundred is told of a difference that is
+chance; and the size of the difference has to matter besides."""
 
 LEAST_EXPECTED = 5
 """Rows that chance lets expect in each cell of a table for the chi-square test to hold (Cochran 1954)."""
@@ -152,7 +152,6 @@ def cautious_rank_sum(first: NDArray[np.float64], second: NDArray[np.float64]) -
     n, m = len(first), len(second)
     if min(n, m) < 2:
         return area, chance
-    both = mid_ranks(np.concatenate([first, second]))
-    below, above = (both[:n] - mid_ranks(first)) / m, (both[n:] - mid_ranks(second)) / n
+    below, above = placements(np.arange(n + m) < n, np.concatenate([first, second]))
     spread = math.sqrt(below.var(ddof=1) / n + above.var(ddof=1) / m)
     return area, max(chance, normal_tail((area - 0.5) / spread)) if spread > 0 else chance

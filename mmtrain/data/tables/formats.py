@@ -13,8 +13,8 @@ from mmtrain.errors import DataError, Problem, did_you_mean
 SUFFIXES = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz", ".tab.gz", ".parquet")
 
 
-def open_table(path: Path, missing_values: Sequence[str] = (), *, setting: str = "`data.table`") -> TableFile:
-    """The table file at `path`; its suffix says the format. `setting` is what a person changes to have another table.
+def open_table(path: Path, missing_values: Sequence[str] = (), *, otherwise: str = "Set `data.table` to its path.") -> TableFile:
+    """The table file at `path`; its suffix says the format. `otherwise` is as for `no_table`.
 
     Raises:
         DataError: there is no such file, its format is not read, or it has no headers.
@@ -23,7 +23,7 @@ def open_table(path: Path, missing_values: Sequence[str] = (), *, setting: str =
     suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), "")
     endings = ", ".join(SUFFIXES)
     if not path.exists():
-        raise DataError(no_table(path, f"Set {setting} to its path."))
+        raise DataError(no_table(path, otherwise))
     if not path.is_file():
         kind = "a folder" if path.is_dir() else "a special file"
         raise DataError(Problem(str(path), f"the table is {kind}, not a file.", f"Name a file that ends in one of {endings}."))
