@@ -15,6 +15,7 @@ from mmtrain.scores import (
     confusion_matrix,
     higher_is_better,
     multiclass_scores,
+    multiclass_values,
     multilabel_scores,
     ranking,
     regression_scores,
@@ -213,7 +214,7 @@ def test_multiclass_scores_agree_with_scikit_learn_over_the_classes_that_occur(s
         {
             "accuracy": metrics.accuracy_score(truth, predicted),
             "balanced_accuracy": metrics.recall_score(truth, predicted, labels=present, average="macro"),
-            "macro_f1": metrics.f1_score(truth, predicted, labels=present, average="macro"),
+            "macro_f1": metrics.f1_score(truth, predicted, average="macro"),
             "weighted_f1": metrics.f1_score(truth, predicted, labels=present, average="weighted"),
             "macro_auc": np.mean(each_auc),
             "log_loss": metrics.log_loss(truth, probabilities, labels=range(5)),
@@ -221,6 +222,30 @@ def test_multiclass_scores_agree_with_scikit_learn_over_the_classes_that_occur(s
         rel=1e-12,
     )
     assert len(each_auc) == 4
+
+
+@pytest.mark.parametrize(
+    ("truth", "predicted", "macro_f1"),
+    [
+        ([0, 0, 1], [0, 2, 1], (2 / 3 + 1 + 0) / 3),  # owl is predicted and never true
+        ([0, 0, 1], [0, 0, 1], 1.0),  # owl is neither
+        ([1, 1, 1], [0, 2, 1], (0 + 1 / 2 + 0) / 3),
+        ([0, 1, 2], [0, 0, 0], (1 / 2 + 0 + 0) / 3),  # dog and owl are true and never predicted
+    ],
+)
+def test_macro_f1_counts_the_classes_that_occur_or_are_predicted_as_scikit_learn_does(truth, predicted, macro_f1):
+    scored = values(multiclass(truth, np.eye(3)[predicted]))
+    assert scored["macro_f1"] == pytest.approx(macro_f1)
+    assert scored["macro_f1"] == pytest.approx(metrics.f1_score(truth, predicted, average="macro"))
+    assert scored["weighted_f1"] == pytest.approx(metrics.f1_score(truth, predicted, average="weighted"))
+
+
+def test_each_draw_counts_the_classes_that_it_has_or_predicts():
+    truth, predicted = np.array([0, 0, 1, 1]), np.array([0, 2, 1, 1])
+    counts = np.array([[1, 1, 1, 1], [2, 0, 1, 1], [0, 2, 1, 1]])
+    drawn = multiclass_values(truth, np.eye(3)[predicted], counts, count=3)["macro_f1"]
+    expected = [metrics.f1_score(truth, predicted, average="macro", sample_weight=weights) for weights in counts[[0, 2]]]
+    assert drawn == pytest.approx([expected[0], 1.0, expected[1]])
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -368,26 +393,44 @@ def test_names_and_order_do_not_depend_on_the_rows(scored):
     assert names[0] == names[1] == names[2]
 
 
+LEFT_OUT_OWL = "1 of 3 classes does not occur in this part and is left out: owl."
+LEFT_OUT_BOTH = "2 of 3 classes do not occur in this part and are left out: cat and owl."
+
+
 @pytest.mark.parametrize(
-    ("truth", "note"),
+    ("truth", "predicted", "note", "of_f1"),
     [
-        ([0, 1, 2], ""),
-        ([0, 1, 1], "1 of 3 classes does not occur in this part and is left out: owl."),
-        ([1, 1, 1], "2 of 3 classes do not occur in this part and are left out: cat and owl."),
+        ([0, 1, 2], [1, 2, 1], "", ""),
+        ([0, 1, 1], [1, 0, 1], LEFT_OUT_OWL, LEFT_OUT_OWL),
+        ([0, 1, 1], [1, 2, 1], LEFT_OUT_OWL, "1 of 3 classes is predicted but does not occur in this part: its F1 is 0 (owl)."),
+        (
+            [1, 1, 1],
+            [1, 2, 1],
+            LEFT_OUT_BOTH,
+            "1 of 3 classes is predicted but does not occur in this part: its F1 is 0 (owl). "
+            "1 of 3 classes does not occur in this part and is left out: cat.",
+        ),
+        (
+            [1, 1, 1],
+            [0, 2, 1],
+            LEFT_OUT_BOTH,
+            "2 of 3 classes are predicted but do not occur in this part: their F1 is 0 (cat and owl).",
+        ),
     ],
 )
-def test_multiclass_means_note_the_classes_that_do_not_occur(truth, note):
-    scores = multiclass(truth, [[0.2, 0.5, 0.3], [0.1, 0.3, 0.6], [0.2, 0.6, 0.2]])
-    means = [score for score in scores if score.name in ("balanced_accuracy", "macro_f1", "macro_auc") and score.value is not None]
+def test_multiclass_means_note_the_classes_that_do_not_occur(truth, predicted, note, of_f1):
+    scores = multiclass(truth, 0.7 * np.eye(3)[predicted] + 0.1)
+    notes = {score.name: score.note for score in scores if score.value is not None}
 
-    assert {score.note for score in means} == {note}
-    assert not any(score.note for score in scores if score not in means)
+    assert notes.pop("balanced_accuracy") == notes.pop("macro_auc", note) == note
+    assert notes.pop("macro_f1") == of_f1
+    assert not any(notes.values())
 
 
-def test_multiclass_means_leave_absent_classes_out_of_the_value():
+def test_means_over_true_classes_leave_the_others_out_of_the_value():
     scored = values(multiclass([0, 0, 1], [[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.1, 0.8, 0.1]]))
     assert scored["balanced_accuracy"] == pytest.approx((1 / 2 + 1) / 2)
-    assert scored["macro_f1"] == pytest.approx((2 / 3 + 1) / 2)  # owl was predicted once, but is no row's truth
+    assert scored["macro_auc"] == pytest.approx((3 / 4 + 1) / 2)
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,15 @@ from mmtrain.scores.classification import f1, log_losses
 from mmtrain.scores.drawn import Counts, Values, by_code, mean_of_defined, once, share, totals
 
 NAMES = OF_TASK["multiclass"]
-OVER_CLASSES = ("balanced_accuracy", "macro_f1", "macro_auc")
-"""Unweighted means over the classes that occur."""
+OVER_TRUE = ("balanced_accuracy", "macro_auc")
+"""Unweighted means over the classes that occur. Macro F1 is one over the classes that occur or are predicted, as in scikit-learn."""
 
 
 def multiclass_scores(truth: ArrayLike, probabilities: ArrayLike, *, classes: Sequence[str]) -> tuple[Score, ...]:
     """`truth` (n,) holds codes of `classes`; `probabilities` is (n, classes). The predicted class is the first of the most probable.
 
-    Balanced accuracy, macro F1 and macro AUC are unweighted means over the classes that occur in `truth`; their `note` names the others.
+    Balanced accuracy and macro AUC are unweighted means over the classes that occur in `truth`, macro F1 over those that occur or are
+    predicted: a class that is predicted but never true has an F1 of 0. The `note` of each names the other classes.
 
     Raises:
         ValueError: an array has a wrong shape, or holds NaN or values outside its range.
@@ -30,16 +31,19 @@ def multiclass_scores(truth: ArrayLike, probabilities: ArrayLike, *, classes: Se
     if not np.size(truth):
         return without_rows(NAMES)
     codes = np.asarray(truth)
-    absent = [name for code, name in enumerate(classes) if not np.any(codes == code)]
+    never_true = np.setdiff1d(np.arange(len(classes)), codes)
+    called = np.isin(never_true, np.asarray(probabilities).argmax(axis=1))
     reason = f"Macro AUC needs at least two classes; this part has only '{classes[int(codes[0])]}'."
-    note = _absent_note(absent, of=len(classes))
-    return tuple(value_or_reason(name, values[name][0], reason, note=note if name in OVER_CLASSES else "") for name in NAMES)
+    absent, unused, zero = ([classes[code] for code in found] for found in (never_true, never_true[~called], never_true[called]))
+    notes = dict.fromkeys(OVER_TRUE, _absent_note(absent, of=len(classes)))
+    notes["macro_f1"] = " ".join(note for note in (_zero_note(zero, of=len(classes)), _absent_note(unused, of=len(classes))) if note)
+    return tuple(value_or_reason(name, values[name][0], reason, note=notes.get(name, "")) for name in NAMES)
 
 
 def multiclass_values(truth: ArrayLike, probabilities: ArrayLike, counts: Counts, *, count: int) -> dict[str, Values]:
     """The scores of each draw, (draws,), NaN where they are undefined; `counts` is (draws, n), `count` the number of classes.
 
-    The means over classes are over those that a draw has. Raises as `multiclass_scores` does.
+    The means over classes are over those that a draw has; macro F1 also counts those predicted in it. Raises as `multiclass_scores` does.
     """
     codes = checks.codes(truth, count=count, what="truth")
     chances = checks.probabilities(probabilities, shape=(codes.size, count))
@@ -48,8 +52,9 @@ def multiclass_values(truth: ArrayLike, probabilities: ArrayLike, counts: Counts
     called = chances.argmax(axis=1)
     true = by_code(counts, codes, count=count)  # (draws, classes)
     hits = by_code(counts * (called == codes), codes, count=count)
-    # 0 for a class that is never predicted, as its recall is 0; a class without rows is left out, even if it was predicted.
-    each_f1 = np.where(true > 0, f1(hits, true, by_code(counts, called, count=count)), np.nan)
+    # 0 for a class that is never predicted and for one that is predicted without rows; NaN, so left out, for one that is neither.
+    # A model must not score higher for calling rows by names that none of them has.
+    each_f1 = f1(hits, true, by_code(counts, called, count=count))
     rows = true.sum(axis=1)
     return {
         "accuracy": share(hits.sum(axis=1), rows),
@@ -72,3 +77,13 @@ def _absent_note(absent: Sequence[str], *, of: int) -> str:
         return ""
     words = "does not occur in this part and is left out" if len(absent) == 1 else "do not occur in this part and are left out"
     return f"{len(absent)} of {of} classes {words}: {listed(absent)}."
+
+
+def _zero_note(zero: Sequence[str], *, of: int) -> str:
+    """The classes whose F1 is 0 because they are predicted and never true."""
+    if not zero:
+        return ""
+    words = "is predicted but does not occur in this part: its F1 is 0"
+    if len(zero) > 1:
+        words = "are predicted but do not occur in this part: their F1 is 0"
+    return f"{len(zero)} of {of} classes {words} ({listed(zero)})."
