@@ -258,7 +258,7 @@ def test_categorical_learns_these_categories(options, values, expected):
 @pytest.mark.parametrize(
     ("options", "training", "values", "codes", "present"),
     [
-        ({}, ["b", "a"], ["a", "b", None, "c", "A", "a "], [2, 3, 0, 1, 1, 1], [1] * 6),
+        ({}, ["b", "a"], ["a", "b", None, "c", "A", "a "], [2, 3, 0, 1, 1, 2], [1] * 6),
         ({"missing": "mask"}, ["b", "a"], ["a", None, "c"], [2, 0, 1], [1, 0, 1]),
         ({}, ["[UNK]", "nan", "x"], ["[UNK]", "nan", "x", "NaN", "", None], [2, 3, 4, 1, 0, 0], [1] * 6),
         ({}, ["größe", "grösse", "日本", "😀"], ["grösse", "größe", "日本", "😀", "GRÖSSE"], [2, 3, 4, 5, 1], [1] * 5),

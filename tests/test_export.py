@@ -227,7 +227,7 @@ def test_signature_tells_inputs_with_plain_names_and_how_they_come_about(exporte
         "column": "city",
         "dtype": "int32",
         "shape": ["rows", 1],
-        "meaning": "One of several names.",
+        "meaning": "One of several names; blanks at its ends do not count.",
         "computed": "0 if missing, 1 if unseen in training, else 2 + the position in `categories` of columns.json, from 0.",
         "cell": "Oslo",
         "example": [2],
@@ -257,7 +257,7 @@ def test_contract_is_the_signature_for_people(exported):
     text = (exported("onnx").folder / "CONTRACT.md").read_text(encoding="utf-8")
     assert text.startswith("# clinic/1 as onnx\n\nTakes encoded inputs, any number of rows at once.")
     assert (
-        "- `city` int32 (rows, 1). One of several names.\n"
+        "- `city` int32 (rows, 1). One of several names; blanks at its ends do not count.\n"
         "  0 if missing, 1 if unseen in training, else 2 + the position in `categories` of columns.json, from 0.\n"
         '  Example for the cell "Oslo": `[2]`\n'
     ) in text

@@ -78,7 +78,8 @@ def test_read_gives_the_same_cells_from_every_text_format(tmp_path, name, conten
         ("3.0", "3.0"),
         ("1e5", "1e5"),
         ("True", "True"),
-        (" x ", " x "),
+        (" x ", "x"),
+        ("\u00a0x  y\t", "x  y"),
         ("Zoë", "Zoë"),
         ('"x, ""y"""', 'x, "y"'),
         ('"two\nlines"', "two\nlines"),
@@ -87,11 +88,28 @@ def test_read_gives_the_same_cells_from_every_text_format(tmp_path, name, conten
         ('""', None),
         ("  \t ", None),
         ("\u00a0", None),
+        ("\u200b", None),
     ],
 )
-def test_csv_cell_is_the_text_that_was_written(tmp_path, cell, expected):
+def test_csv_cell_is_the_text_that_was_written_without_blanks_around_it(tmp_path, cell, expected):
     table = table_of(tmp_path / "t.csv", f"a,b\n{cell},x\n", categories("a"))
     assert texts(table.cells("a")) == [expected]
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv.gz", "parquet", "dictionary", "frame", "objects"])
+def test_blanks_around_a_cell_never_make_another_value(tmp_path, form):
+    cells = ["a", " a", "a\t", "a\u00a0", "\u3000a", "a\u200b", "\ufeffa", "\u2028a\u200e"]
+    frame = pd.DataFrame({"a": cells})
+    if form == "csv":
+        (tmp_path / "t.csv").write_text("a\n" + "".join(f'"{cell}"\n' for cell in cells), encoding="utf-8")
+    elif form == "tsv.gz":
+        frame.to_csv(tmp_path / "t.tsv.gz", sep="\t", index=False)
+    elif form in ("parquet", "dictionary"):
+        column = pa.array(cells).dictionary_encode() if form == "dictionary" else pa.array(cells)
+        pq.write_table(pa.table({"a": column}), tmp_path / "t.parquet")
+    file = FrameTable(frame.astype(object if form == "objects" else "str")) if form in ("frame", "objects") else None
+    file = file or open_table(next(tmp_path.iterdir()))
+    assert {cell for piece in file.pieces(["a"], size=3) for cell in piece["a"]} == {"a"}
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.parquet"])

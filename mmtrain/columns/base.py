@@ -6,7 +6,7 @@ that can be written as JSON, and that build the Keras layer doing the preprocess
 *Fit may refuse; encode never fails.* `faults` says before training what is wrong with the cells. After that, every cell
 gets an encoding: a cell nobody has seen before, or that is no number, has a code of its own.
 
-Cells arrive as pandas Series of text with NA for missing, whatever the file's format: `001` stays `001`.
+Cells arrive as pandas Series of text without blanks at their ends, NA for missing, whatever the file's format: `001` stays `001`.
 """
 
 from __future__ import annotations

@@ -85,7 +85,9 @@ class FittedCategorical(FittedColumn):
         """The codes."""
         encoded = f"0 if missing, 1 if unseen in training, else {FIRST_CODE} + the position in `categories` of columns.json, from 0."
         present = "1 if there is a category, else 0." if self.masked else "Always 1."
-        return Recipe("One of several names.", encoded, present, self.categories[0] if self.categories else "")
+        return Recipe(
+            "One of several names; blanks at its ends do not count.", encoded, present, self.categories[0] if self.categories else ""
+        )
 
     def preprocessing(self) -> Any:
         """A static lookup table; a real category named `[UNK]` is a category like any other."""

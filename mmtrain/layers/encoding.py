@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from mmtrain.layers.words import word_codes
+from mmtrain.spelling import BLANK_ENDS
 
 
 class _Encode(keras.layers.Layer):  # type: ignore[misc]
@@ -72,14 +73,18 @@ class Lookup(_Encode):
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class EncodeCategory(Lookup):
-    """(batch, 1) strings, empty for missing, to (batch, 1) int32: 0 missing, 1 unseen, 2... in the order of `categories`."""
+    """(batch, 1) strings, empty for missing, to (batch, 1) int32: 0 missing, 1 unseen, 2... in the order of `categories`.
+
+    Blanks at the ends are cut off, as the table's reader does; those that only hold blanks are missing.
+    """
 
     def __init__(self, *, categories: list[str], masked: bool, **kwargs: Any) -> None:
         super().__init__(list(categories), 2, 1, {"categories": list(categories), "masked": masked}, **kwargs)
 
     def call(self, raw: Any) -> tuple[Any, Any]:
-        known = tf.not_equal(raw, "")
-        codes = tf.where(known, self.table.lookup(raw), 0)
+        names = tf.strings.regex_replace(raw, BLANK_ENDS, "")
+        known = tf.not_equal(names, "")
+        codes = tf.where(known, self.table.lookup(names), 0)
         return codes, _present(known, self.settings["masked"])
 
     def compute_output_spec(self, raw: Any) -> tuple[Any, Any]:

@@ -1,7 +1,8 @@
 """A table file, whatever its format, as pieces of text cells.
 
-Every cell is text, or NA when it is missing: empty, only blanks, or one of the user's `missing_values`. `001` stays `001`,
-`NA` and `null` are text like any other.
+Every cell is text without blanks at its ends, so that a group, an id, a class, a category or a part is the same with and without
+them; or NA when it is missing: empty, only blanks, or one of the user's `missing_values`. `001` stays `001`, `NA` and `null` are text
+like any other.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mmtrain.errors import DataError, Problem, listed
+from mmtrain.spelling import BLANKS, trimmed
 from mmtrain.whole_files import file_hash
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ class TableFile(ABC):
 
     def __init__(self, path: Path, missing_values: Sequence[str] = ()) -> None:
         self.path = path
-        self.missing_values = tuple(value.strip() for value in missing_values)
+        self.missing_values = tuple(value.strip(BLANKS) for value in missing_values)
         self._state = self._stamp()
         self.headers = self._read_headers()
 
@@ -70,16 +72,17 @@ class TableFile(ABC):
         """
         self._require_unchanged()
         for arrays in self._batches(headers, size):
-            yield {header: as_series(self._mark_missing(array)) for header, array in zip(headers, arrays, strict=True)}
+            yield {header: as_series(self._cells(array)) for header, array in zip(headers, arrays, strict=True)}
         self._require_unchanged()
 
-    def _mark_missing(self, array: pa.Array) -> pa.Array:
+    def _cells(self, array: pa.Array) -> pa.Array:
+        """The texts without blanks at their ends; null where a cell is missing."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         words = pa.array(["", *self.missing_values], pa.large_string())
-        missing = pc.is_in(pc.utf8_trim_whitespace(array), value_set=words)
-        return pc.if_else(missing, pa.scalar(None, pa.large_string()), array)
+        texts = trimmed(array)
+        return pc.if_else(pc.is_in(texts, value_set=words), pa.scalar(None, pa.large_string()), texts)
 
     @property
     def sha256(self) -> str:
