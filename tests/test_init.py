@@ -54,11 +54,31 @@ GUESSES = [
     (
         "split with other names",
         "part",
-        ["train", "val"] * 30,
+        ["tr", "VAL", "tr ", "Test"] * 15,
+        "split",
+        True,
+        "the values are Test, VAL and tr: 'tr' is taken for train, 'VAL' is taken for validation and 'Test' is taken for test",
+    ),
+    (
+        "split in doubt",
+        "part",
+        ["train", "val", "dev"] * 20,
         "split",
         False,
-        "the parts of a split have to be called train, validation and test in every row; it says train and val",
+        "the parts of a split have to be called train, validation and test in every row; 'dev' is one of several names of the validation "
+        "part in this column: 'dev' and 'val'",
     ),
+    *[
+        (
+            f"folds {cells}",
+            header,
+            [cells.format(i % 10) for i in range(N)],
+            "split",
+            False,
+            "looks like fold numbers, which are for cross-validation; mmtrain does not have that yet",
+        )
+        for header, cells in (("fold", "{}"), ("cv_fold", "{}.0"), ("part", "Fold_{}"))
+    ],
     (
         "split with holes",
         "part",
@@ -147,7 +167,7 @@ def test_guess_of_a_column(tmp_path, header, cells, role, used, reason):
 def test_every_rule_has_a_case(tmp_path):
     deciding = {next(rule for rule in RULES if rule(profile_of(tmp_path, case[1], list(case[2])))) for case in GUESSES}
     assert deciding == set(RULES)
-    assert len(RULES) == 13
+    assert len(RULES) == 14
 
 
 def test_words_for_missing_numbers_are_kept(tmp_path):
@@ -227,7 +247,12 @@ def test_only_one_column_is_the_group_and_only_one_the_id(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("part", "role"), [(lambda i: "test" if i < 15 else "train", "split"), (lambda i: "train" if i % 2 else "test", "-")]
+    ("part", "role"),
+    [
+        (lambda i: "test" if i < 15 else "train", "split"),
+        (lambda i: "test" if i < 15 else ("train", "Train ", "TRAINING")[i % 3], "split"),
+        (lambda i: "train" if i % 2 else "test", "-"),
+    ],
 )
 def test_a_given_split_is_used_unless_it_tears_groups(tmp_path, part, role):
     found = survey(write(tmp_path, table(patient=[f"P{i // 3}" for i in range(N)], part=[part(i) for i in range(N)])))

@@ -8,11 +8,13 @@ from pydantic import Field
 
 from mmtrain.columns.base import Column, Fault, missing_fault, role
 from mmtrain.columns.numeric import number_faults, numbers
+from mmtrain.columns.split_words import SplitWords, misread, split_words
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PARTS = ("train", "validation", "test")
+
+NAME_PARTS = "Write train, validation or test."
 
 
 @role("group")
@@ -47,20 +49,36 @@ class Id(Column):
 
 @role("split")
 class Split(Column):
-    """Says which part a row belongs to, for `split: {method: column}`."""
+    """Says which part a row belongs to, for `split: {method: column}`; other usual words, such as `val` or `Testing`, are understood."""
 
     role: Literal["split"] = "split"
 
+    def words(self, cells: pd.Series[str]) -> SplitWords:
+        """What the different cells stand for."""
+        return split_words(str(word) for word in cells.dropna().unique())
+
+    def parts(self, cells: pd.Series[str]) -> pd.Series[str]:
+        """The part of each row, of cells without faults."""
+        return cells.map(self.words(cells).parts)
+
     def faults(self, cells: pd.Series[str]) -> list[Fault]:
-        """Anything but the names of the three parts."""
+        """Anything but the words for the three parts, and words for which two readings are possible."""
         import numpy as np
 
-        bad = np.flatnonzero(~cells.isin(PARTS))
+        words = self.words(cells)
+        first: dict[str, str] = {}
+        for word, doubt in words.doubts.items():
+            first.setdefault(doubt, word)
+        found = [Fault(np.flatnonzero(cells == word)[:1], f"{word!r} {doubt}", NAME_PARTS) for doubt, word in first.items()]
+        unknown = [str(word) for word in cells.dropna().unique() if word not in words.parts and word not in words.doubts]
+        if sentences := misread(unknown, self.column):
+            return [*found, Fault(np.flatnonzero(cells.isin(unknown))[:1], *sentences)]
+        bad = np.flatnonzero(cells.isna() | cells.isin(unknown))
         if not len(bad):
-            return []
-        found = cells.iloc[bad[0]]
-        what = "the cell is empty." if found is None or found != found else f"{found!r} is not a part."  # noqa: PLR0124 (NaN)
-        return [Fault(bad, what, "Write train, validation or test.")]
+            return found
+        cell = cells.iloc[bad[0]]
+        what = f"{cell!r} is not a part." if isinstance(cell, str) else "the cell is empty."
+        return [*found, Fault(bad, what, NAME_PARTS)]
 
 
 @role("weight")

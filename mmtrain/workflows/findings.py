@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mmtrain.columns.bookkeeping import PARTS
+from mmtrain.columns.split_words import PARTS, split_words
 from mmtrain.config import Experiment
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.findings import Finding
@@ -87,7 +87,8 @@ def _marked(sheet: Sheet) -> NDArray[np.int8] | None:
     if not marks:
         return None
     found, names = marks[0].codes(np.arange(sheet.rows))
-    known = np.array([*(PARTS.index(name) if name in PARTS else LEFT_OUT for name in names), LEFT_OUT], dtype=np.int8)
+    parts = split_words(names).parts
+    known = np.array([*(PARTS.index(parts[name]) if name in parts else LEFT_OUT for name in names), LEFT_OUT], dtype=np.int8)
     return known[found]
 
 

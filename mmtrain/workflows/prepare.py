@@ -173,7 +173,7 @@ def strata(experiment: Experiment, table: Table) -> Rows:
         len(table),
         groups=None if group is None else shared_names(table.cells(group.column)),
         labels=labels(experiment, table),
-        given=None if given is None else shared_names(table.cells(given.column)),
+        given=None if given is None else shared_names(given.parts(table.cells(given.column))),
     )
 
 

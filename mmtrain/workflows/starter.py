@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from mmtrain.columns.bookkeeping import PARTS
+from mmtrain.columns.split_words import PARTS, split_words
 from mmtrain.data.surveys.survey import Survey, SurveyedColumn
 
 WIDEST = 70
@@ -124,7 +124,7 @@ def _having(survey: Survey, role: str) -> SurveyedColumn | None:
 def _split(survey: Survey) -> list[tuple[str, str]]:
     given, group = _having(survey, "split"), _having(survey, "group")
     if given is not None and given.profile is not None:
-        named = [value for value, _ in given.profile.frequent]
+        named = split_words(value for value, _ in given.profile.frequent).parts.values()
         entries = [("method: column", f"as the column {given.header!r} says")]
         if "validation" not in named:
             entries.append(("validation: 0.15", "share of the training rows, since no row is marked validation"))

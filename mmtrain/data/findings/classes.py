@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.columns.bookkeeping import PARTS
+from mmtrain.columns.split_words import PARTS
 from mmtrain.data.findings.cells import Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort, distinct_pairs
 from mmtrain.data.findings.finding import Finding, first_rows

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns.bookkeeping import PARTS
+from mmtrain.columns.split_words import PARTS
 from mmtrain.data.findings.labels import Labels
 
 if TYPE_CHECKING:

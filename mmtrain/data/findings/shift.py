@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mmtrain.columns.bookkeeping import PARTS
+from mmtrain.columns.split_words import PARTS
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
 from mmtrain.data.findings.finding import Finding

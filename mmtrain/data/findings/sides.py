@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns.bookkeeping import PARTS
+from mmtrain.columns.split_words import PARTS
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort, named_parts
 from mmtrain.data.findings.finding import Finding, Level, first_rows

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mmtrain.columns.bookkeeping import PARTS
+from mmtrain.columns.split_words import PARTS
 from mmtrain.data.splits.dealing import Tally, deal
 from mmtrain.data.splits.parts import IntArray, Parts, TextPerRow
 from mmtrain.errors import DataError, Problem, counted, listed

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmtrain.columns.bookkeeping import PARTS
+from mmtrain.columns.split_words import MOST_FOLDS, PARTS, split_words
 from mmtrain.data.surveys.profile import Profile
 from mmtrain.errors import listed
 
@@ -29,7 +29,6 @@ GROUP_WORDS = {
     *("customer", "client", "user", "visitor", "member", "owner", "worker", "session"),
     *("author", "writer", "sender", "speaker", "reviewer"),
 }
-SPLIT_WORDS = {*PARTS, "training", "valid", "val", "dev", "testing", "holdout"}
 MISSING_WORDS = {"na", "n/a", "nan", "null", "none", "?", "-", "--", ".", "unknown", "missing", "not available"}
 """Words in a column of numbers that stand for a missing one."""
 
@@ -81,14 +80,26 @@ def _image(profile: Profile) -> Guess | None:
 
 
 def _split(profile: Profile) -> Guess | None:
-    values = {value.casefold().strip() for value, _ in profile.frequent}
-    if len(values) != profile.distinct or not values <= SPLIT_WORDS or not {"train", "training"} & values:
+    values = [value for value, _ in profile.frequent]
+    words = split_words(values)
+    if len(values) != profile.distinct or len(words.parts) + len(words.doubts) < len(values) or "train" not in words.parts.values():
         return None
-    found = listed(sorted(value for value, _ in profile.frequent))
-    if {value for value, _ in profile.frequent} <= set(PARTS) and not profile.missing:
-        return Guess("split", f"the values are {found}")
-    trouble = f"some of its {profile.rows:,} cells are empty" if profile.missing else f"it says {found}"
+    found = listed(sorted(values))
+    if not words.doubts and not profile.missing:
+        return Guess("split", f"the values are {found}{f': {meaning}' if (meaning := words.meaning()) else ''}")
+    trouble = f"some of its {profile.rows:,} cells are empty"
+    if words.doubts:
+        word, doubt = next(iter(words.doubts.items()))
+        trouble = f"{word!r} {doubt}".rstrip(".")
     return Guess("split", f"the parts of a split have to be called {listed(PARTS)} in every row; {trouble}", used=False)
+
+
+def _folds(profile: Profile) -> Guess | None:
+    """Whole numbers under `fold`, or cells like `fold_3`."""
+    named = any(word.rstrip("0123456789") in {"fold", "folds", "kfold"} for word in name_words(profile.header)) and profile.whole
+    if profile.distinct > MOST_FOLDS or not (named or all(value.casefold().startswith("fold") for value, _ in profile.frequent)):
+        return None
+    return Guess("split", "looks like fold numbers, which are for cross-validation; mmtrain does not have that yet", used=False)
 
 
 def _date(profile: Profile) -> Guess | None:
@@ -186,6 +197,7 @@ RULES: tuple[Callable[[Profile], Guess | None], ...] = (
     _constant,
     _image,
     _split,
+    _folds,
     _date,
     _id,
     _group,

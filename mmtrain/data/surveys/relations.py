@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
 
+from mmtrain.columns.split_words import split_words
 from mmtrain.data.surveys.guess import Guess, shown
 from mmtrain.data.surveys.profile import Profile
 from mmtrain.data.tables.table import PIECE
@@ -30,7 +31,8 @@ def settle(file: TableFile, guesses: dict[str, Guess], found: dict[str, Profile]
     wanted = [(header, target) for header in suspects if classes and found[header].distinct * OFTEN <= found[header].filled]
     wanted += [(group, target)] if group and classes else []
     wanted += [(group, given)] if group and given else []
-    pairs, counts = _pairs(file, wanted, target if classes else None, whole=(group, target))
+    parts = split_words(value for value, _ in found[given].frequent).parts if given else {}
+    pairs, counts = _pairs(file, wanted, target if classes else None, whole=(group, target), meant={given or "": parts})
     for header in suspects:
         both = pairs.get((header, target))
         if both is not None and (reason := _gives_away(both, target)):
@@ -53,16 +55,23 @@ def _gives_away(pairs: pd.DataFrame, target: str) -> str:
 
 
 def _pairs(
-    file: TableFile, wanted: Sequence[tuple[str, str]], counted: str | None, *, whole: tuple[str | None, str]
+    file: TableFile,
+    wanted: Sequence[tuple[str, str]],
+    counted: str | None,
+    *,
+    whole: tuple[str | None, str],
+    meant: Mapping[str, Mapping[str, str]],
 ) -> tuple[Pairs, dict[str, int]]:
     """Different pairs of values (columns 0 and 1) of pairs of headers, and the rows of each value of `counted`.
 
-    None where there are too many, or, but for the headers `whole`, where one value goes with two others.
+    None where there are too many, or, but for the headers `whole`, where one value goes with two others. `meant` has the words of
+    some headers that stand for others: `Train` and `train` are one part.
     """
     pairs: Pairs = {names: pd.DataFrame({0: [], 1: []}, dtype="str") for names in wanted}
     counts: dict[str, int] = {}
     headers = list(dict.fromkeys([*(header for names in wanted for header in names), *([counted] if counted else [])]))
-    for piece in file.pieces(headers, size=PIECE) if headers else ():
+    for read in file.pieces(headers, size=PIECE) if headers else ():
+        piece = {header: cells.map(meant[header]) if header in meant else cells for header, cells in read.items()}
         if counted:
             for value, rows in piece[counted].value_counts().items():
                 counts[str(value)] = counts.get(str(value), 0) + int(rows)

@@ -1,0 +1,123 @@
+"""The words that tables use for the parts of a split, and what each stands for.
+
+Capitals, blanks, hyphens and a trailing `set` or `data` do not count: `Train`, `train_set` and `TRAINING` are all train. Where two
+names of one column would stand for the same part, as `dev` and `val` would, nobody can tell which is which, and both are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from unicodedata import normalize
+
+from mmtrain.errors import listed
+from mmtrain.spelling import BLANKS
+
+PARTS = ("train", "validation", "test")
+
+_NAMES = {
+    "train": ("train", ("train", "training", "tr", "trn", "learn", "learning")),
+    "validation": ("validation", ("validation", "validate", "validating", "valid", "vali", "val", "va")),
+    "dev": ("validation", ("dev", "devel", "development")),
+    "tune": ("validation", ("tune", "tuning")),
+    "test": ("test", ("test", "testing", "tst", "te")),
+    "holdout": ("test", ("holdout", "heldout", "held", "hold")),
+    "eval": ("", ("eval", "evaluation", "evaluate")),
+}
+"""Name -> the part it stands for and its spellings. `eval` is validation to some and test to others: the other words decide."""
+_NAME_OF = {spelling: name for name, (_, spellings) in _NAMES.items() for spelling in spellings}
+
+_ENDING = re.compile(r"(?<=..)(?:set|sets|data|dataset|split|part|sample|samples|cohort)$")
+_FOLD = re.compile(r"(cv|fold|split|part|k|f)?[\s_#-]*(\d{1,4})(?:\.0)?")
+MOST_FOLDS = 100
+_YES = ("true", "yes", "y", "t", "1", "1.0")
+_NO = ("false", "no", "n", "f", "0", "0.0")
+
+
+@dataclass(frozen=True)
+class SplitWords:
+    """What the different words of a split column stand for."""
+
+    parts: Mapping[str, str]
+    """Word -> train, validation or test; words that are not understood are left out."""
+    doubts: Mapping[str, str]
+    """Word -> why two readings of it are possible; what stands here is not in `parts`."""
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """The words that are not the name of their part."""
+        return {word: part for word, part in self.parts.items() if word != part}
+
+    def meaning(self) -> str:
+        """`'tr' is taken for train and 'va' is taken for validation`; empty where the words are the names of the parts."""
+        renamed = self.renamed
+        by_part = [(part, [f"'{word}'" for word in renamed if renamed[word] == part]) for part in PARTS]
+        taken = [f"{listed(words, most=5)} {'are' if len(words) > 1 else 'is'} taken for {part}" for part, words in by_part if words]
+        return listed(taken)
+
+
+def split_words(words: Iterable[str]) -> SplitWords:
+    """What each of the different words of one column stands for."""
+    names = {word: name for word in words if (name := _NAME_OF.get(_bare(word)))}
+    part_of = {name: part for name, (part, _) in _NAMES.items()}
+    there = {part_of[name] for name in names.values()}
+    doubts: dict[str, str] = {}
+    part_of["eval"] = "validation" if "test" in there else "test"
+    if {"validation", "test"} <= there:
+        doubts |= dict.fromkeys(_of(names, "eval"), "may mean validation or test, and the column has words for both.")
+        part_of["eval"] = ""
+    for part in PARTS:
+        rivals = [name for name in dict.fromkeys(names.values()) if part_of[name] == part]
+        if len(rivals) > 1:
+            spelled = [word for word, name in names.items() if name in rivals]
+            doubts |= dict.fromkeys(spelled, f"is one of several names of the {part} part in this column: {_quoted(spelled)}.")
+    return SplitWords({word: part_of[name] for word, name in names.items() if word not in doubts}, doubts)
+
+
+def misread(words: Collection[str], header: str) -> tuple[str, str] | None:
+    """What a column holds that says no parts, but folds or yes and no: a sentence, and what would be right; None for other words."""
+    lower = {word: word.strip(BLANKS).casefold() for word in words}
+    if lower and set(lower.values()) <= {*_YES, *_NO}:
+        return _yes_or_no(lower, header)
+    matches = {word: match for word, name in lower.items() if (match := _FOLD.fullmatch(name))}
+    numbers = {word: int(match[2]) for word, match in matches.items()}
+    if len(numbers) < len(lower) or not 2 <= len(numbers) <= MOST_FOLDS:
+        return None
+    counted_up = set(numbers.values()) in (set(range(len(numbers))), set(range(1, len(numbers) + 1)))
+    if not counted_up and not all(match[1] for match in matches.values()):
+        return None
+    ranked = sorted(numbers, key=lambda word: numbers[word])
+    what = f"{_quoted(ranked)} look like the numbers of folds, which are for cross-validation; mmtrain does not have that yet."
+    fix = "Leave the column out and use `split: {method: stratified}`, or write the parts instead"
+    if len(ranked) > 2:
+        fix = f"{fix}: test for '{ranked[-1]}', validation for '{ranked[-2]}' and train for the others, say"
+    return what, f"{fix}."
+
+
+def _yes_or_no(lower: Mapping[str, str], header: str) -> tuple[str, str]:
+    what = f"{_quoted(list(lower))} {'says' if len(lower) == 1 else 'say'} yes or no, not which part a row belongs to."
+    name = header.casefold()
+    hinted = next((part for hint, part in _HINTS.items() if hint in name), "")
+    if not hinted:
+        return what, "Write train, validation or test."
+    yes, no = ([f"'{word}'" for word, plain in lower.items() if plain in plains] for plains in (_YES, _NO))
+    parts = [(yes, hinted), (no, "test" if hinted == "train" else "train")]
+    return what, f"Write {listed([f'{part} instead of {listed(found)}' for found, part in parts if found])}."
+
+
+_HINTS = {"train": "train", "test": "test", "holdout": "test", "val": "validation", "dev": "validation", "eval": "test"}
+"""Part of a header -> the part that a yes below it means."""
+
+
+def _bare(word: str) -> str:
+    letters = re.sub(r"[\W_]+", "", normalize("NFKC", word.strip(BLANKS)).casefold())
+    return letters if letters in _NAME_OF else _ENDING.sub("", letters)
+
+
+def _of(names: Mapping[str, str], name: str) -> list[str]:
+    return [word for word, own in names.items() if own == name]
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return listed([f"'{word}'" for word in words], most=5)
