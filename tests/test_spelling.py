@@ -3,10 +3,15 @@
 import sys
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
+from tiny import write_experiment
 
+from mmtrain.errors import DataError
 from mmtrain.spelling import BLANKS, WHITE_SPACE, keys, rounded, trimmed
+from mmtrain.workflows.check import check
+from mmtrain.workflows.inspect import inspect_experiment, inspect_table
 
 CHARACTERS = [chr(code) for code in range(1, sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
 
@@ -90,3 +95,98 @@ def test_other_names_have_keys_of_their_own():
 )
 def test_a_rounded_id_is_recognised(cell, expected):
     assert rounded(pa.array([cell], pa.large_string())).to_pylist() == [expected]
+
+
+# In a table
+
+
+TREE = {
+    "columns": {
+        "case": {"role": "id"},
+        "patient": {"role": "group"},
+        "site": {"role": "categorical"},
+        "x": {"role": "numeric"},
+        "y": {"role": "target", "task": "binary"},
+    },
+}
+
+
+def clinic(folder, form="csv", **columns):
+    """40 patients of three rows each."""
+    number = np.arange(120)
+    table = pd.DataFrame({"case": [f"C{row}" for row in number], "patient": [f"P{row // 3:03}" for row in number]})
+    table["site"], table["x"], table["y"] = np.where(number % 2, "arm", "leg"), number % 17, np.where(number // 3 % 2, "yes", "no")
+    for header, cells in columns.items():
+        table[header] = [cells(row) for row in number.tolist()]
+    if form == "csv":
+        table.to_csv(folder / "table.csv", index=False)
+    else:
+        table.to_parquet(folder / "table.parquet")
+    return write_experiment(folder / "study.yaml", TREE | {"data": {"table": f"table.{form}"}})
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_patient_with_a_blank_behind_is_the_same_patient(tmp_path, form):
+    blanks = ("", " ", "\u00a0")
+    path = clinic(
+        tmp_path, form, patient=lambda row: f"P{row // 3:03}{blanks[row % 3]}", site=lambda row: ("arm", "arm ", "leg", "\tleg")[row % 4]
+    )
+    checked = check(path)
+    assert sum(part.groups for part in checked.parts) == 40
+    assert checked.notices == ()
+
+
+def test_ids_that_differ_by_a_blank_are_duplicates(tmp_path):
+    with pytest.raises(DataError) as error:
+        check(clinic(tmp_path, case=lambda row: "C0 " if row == 7 else f"C{row}"))
+    (problem,) = error.value.problems
+    assert (problem.where, problem.what) == ("table.csv:9: case", "the id 'C0' occurs more than once.")
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "expected"),
+    [
+        (
+            "patient",
+            lambda row: f"p{row // 3:03}" if row in (0, 4) else f"P{row // 3:03}",
+            "warning: table.csv: patient: 2 names are spelled in several ways, such as 'p000' and 'P000': 6 rows.",
+        ),
+        (
+            "patient",
+            lambda row: ("007", "7", "7.0")[row] if row < 3 else f"P{row // 3:03}",
+            "warning: table.csv: patient: 1 name is spelled in several ways, such as '007' and '7': 3 rows.",
+        ),
+        (
+            "case",
+            lambda row: "c1" if row == 9 else f"C{row}",
+            "warning: table.csv: case: 1 name is spelled in several ways, such as 'C1' and 'c1': 2 rows.",
+        ),
+        (
+            "site",
+            lambda row: "Leg" if row == 8 else "leg",
+            "note: table.csv: site: 1 name is spelled in several ways, such as 'leg' and 'Leg': 120 rows.",
+        ),
+        (
+            "patient",
+            lambda row: "1.23457E+14" if row < 4 else f"P{row // 3:03}",
+            "warning: table.csv: patient: 4 cells look like a long number that a spreadsheet has rounded, such as '1.23457E+14'.",
+        ),
+    ],
+)
+def test_check_and_inspect_tell_of_near_spellings(tmp_path, header, cells, expected):
+    path = clinic(tmp_path, **{header: cells})
+    (notice,) = check(path).notices
+    assert notice.startswith(f"{expected} ")
+    kinds = ("near_spellings", "rounded_ids")
+    for findings in (inspect_experiment(path).findings, inspect_table(tmp_path / "table.csv").findings):
+        (found,) = (one for one in findings if one.kind in kinds)
+        assert expected.startswith(f"{found.level}: table.csv: {found.where}: ")
+        assert found.what.startswith(expected.partition(f"{header}: ")[2])
+
+
+def test_spellings_that_stand_on_two_sides_are_counted(tmp_path):
+    parts = ("train", "validation", "test")
+    path = clinic(tmp_path, patient=lambda row: f"{'pP'[row % 2]}{row // 2}" if row < 20 else f"Q{row}", part=lambda row: parts[row % 3])
+    tree = TREE | {"columns": TREE["columns"] | {"part": {"role": "split"}}, "split": {"method": "column"}}
+    (notice,) = check(write_experiment(path, tree)).notices
+    assert "10 names are spelled in several ways, such as 'p0' and 'P0': 20 rows. The spellings of 10 of them stand on two sides" in notice

@@ -20,15 +20,17 @@ def command(
     """Find everything that `fit` would refuse, in the file, the table and the pictures, without training."""
     read_first(config, overrides, code)
     from mmtrain.cli.live import display
-    from mmtrain.cli.show import out, print_json
+    from mmtrain.cli.show import out, print_json, printable
     from mmtrain.workflows.check import check
 
     with display(quiet=quiet or as_json) as shown:
         found = check(config, overrides=overrides or (), progress=shown.pictures)
     rows = {summary.part: summary.rows for summary in found.parts}
     if as_json:
-        print_json({"ok": True, "rows": found.rows, "dropped": found.dropped, "parts": rows})
+        print_json({"ok": True, "rows": found.rows, "dropped": found.dropped, "parts": rows, "notices": list(found.notices)})
         return
     dropped = f", {found.dropped:,} dropped" if found.dropped else ""
     parts = ", ".join(f"{part} {count:,}" for part, count in rows.items())
     out().print(f"{config}: nothing to mend. {found.rows:,} rows{dropped}: {parts}.", soft_wrap=True, markup=False)
+    for notice in found.notices:
+        out().print(printable(notice), soft_wrap=True, markup=False, highlight=False)

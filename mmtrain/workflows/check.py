@@ -9,6 +9,7 @@ from pathlib import Path
 from mmtrain.data.splits.summary import PartSummary, summarise
 from mmtrain.workflows.callbacks import check_callbacks
 from mmtrain.workflows.examine import checked
+from mmtrain.workflows.notices import notices
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,13 @@ class Checked:
     rows: int
     dropped: int
     parts: tuple[PartSummary, ...]
+    notices: tuple[str, ...] = ()
+    """What deserves a look all the same, one line each."""
 
 
 def check(path: Path, *, overrides: Iterable[str] = (), progress: Callable[[int, int, int], None] | None = None) -> Checked:
     """Raises ConfigError or DataError with every problem, as `fit` would."""
     experiment, data, parts = checked(path, overrides, progress=progress)
     check_callbacks(experiment, path, overrides)
-    return Checked(len(data.table), len(data.table.dropped), summarise(experiment, data.table, parts))
+    told = tuple(notices(experiment, data.table, parts))
+    return Checked(len(data.table), len(data.table.dropped), summarise(experiment, data.table, parts), told)

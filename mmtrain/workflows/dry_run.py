@@ -19,6 +19,7 @@ from mmtrain.workflows.build import build
 from mmtrain.workflows.callbacks import check_callbacks
 from mmtrain.workflows.examine import checked
 from mmtrain.workflows.fit import Onlookers, Plan, plan
+from mmtrain.workflows.notices import notices
 
 if TYPE_CHECKING:
     from mmtrain.training.material import Material
@@ -81,6 +82,8 @@ def dry_run(path: Path, *, overrides: Iterable[str] = (), onlookers: Onlookers |
     """
     told = onlookers or Onlookers()
     experiment, data, parts = checked(path, overrides, progress=told.progress, say=told.say)
+    for notice in notices(experiment, data.table, parts):
+        told.say(notice)
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()
     check_callbacks(experiment, path, overrides)

@@ -24,6 +24,7 @@ from mmtrain.training.lock import held
 from mmtrain.workflows.build import build
 from mmtrain.workflows.callbacks import made_callbacks
 from mmtrain.workflows.examine import checked
+from mmtrain.workflows.notices import notices
 from mmtrain.workflows.prepare import Prepared
 from mmtrain.workflows.recorded import recorded_data
 from mmtrain.workflows.train import Trained, state_kept, train
@@ -70,6 +71,8 @@ def fit(path: Path, *, overrides: Iterable[str] = (), output: Path = Path("runs"
     """
     told = onlookers or Onlookers()
     experiment, data, parts = checked(path, overrides, progress=told.progress, say=told.say)
+    for notice in notices(experiment, data.table, parts):
+        told.say(notice)
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()  # after everything that can be checked without it
     callbacks = made_callbacks(experiment, path, overrides)

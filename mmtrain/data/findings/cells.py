@@ -1,7 +1,7 @@
 """The cells of a table as findings need them: numbers and fingerprints instead of texts, read in one pass.
 
-A cell takes 8 bytes for its fingerprint and 8 for its number, whatever its length; the words of a text column are kept of
-`MOST_TEXTS` rows that chance picks, the names of a category of the first `MOST_NAMES`.
+A cell takes 8 bytes for its fingerprint and 8 for its number, whatever its length, and a name 9 more for its spelling; the words of a
+text column are kept of `MOST_TEXTS` rows that chance picks, the names of a category of the first `MOST_NAMES`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mmtrain import spelling
 from mmtrain.columns.numeric import numbers
 from mmtrain.data.findings.dates import days
 from mmtrain.data.findings.scripts import scripts
@@ -35,6 +36,9 @@ MOST_NAMES = 50_000
 WITH_NUMBERS = ("numeric", "categorical", "target", "id", "group", "date")
 """Roles whose cells may be read as numbers."""
 
+SPELLED = ("group", "id", "categorical")
+"""Roles whose cells are names that somebody may have spelled in two ways."""
+
 LAST_NUMBER = r"(?P<number>[0-9]{1,15})[^0-9]*$"
 
 
@@ -48,6 +52,10 @@ class Cells:
     tables. Texts are compared without regard to capitals and to blanks around them."""
     numbers: NDArray[np.float64] | None = None
     """NaN where there is none; days since 1970 for dates, the last number in ids and groups. None where numbers would mean nothing."""
+    keys: NDArray[np.uint64] | None = None
+    """Equal for names that are nearly spelled alike, see `spelling.keys`; of `SPELLED` roles."""
+    rounded: NDArray[np.bool_] | None = None
+    """Names that a spreadsheet has rounded; of the same roles."""
     names: Mapping[int, str] = field(default_factory=dict)
     """Print -> cell, of the first `MOST_NAMES` different ones; none for texts and pictures."""
     lengths: NDArray[np.int32] | None = None
@@ -122,6 +130,15 @@ def read_sheet(file: TableFile, uses: Sequence[Use], rows: int) -> Sheet:
     return Sheet(file.path.name, rows, tuple(gatherer.cells() for gatherer in gatherers), sample)
 
 
+def sheet_of(name: str, rows: int, columns: Sequence[tuple[Use, pd.Series[str]]]) -> Sheet:
+    """The sheet of columns that are in memory, texts not among them."""
+    sample = np.empty(0, dtype=np.int64)
+    gatherers = [_Names(use, sample) for use, _ in columns]
+    for gatherer, (_, cells) in zip(gatherers, columns, strict=True):
+        gatherer.add(cells, 0)
+    return Sheet(name, rows, tuple(gatherer.cells() for gatherer in gatherers), sample)
+
+
 def _add(piece: Mapping[str, pd.Series[str]], start: int, gatherer: _Gatherer) -> None:
     gatherer.add(piece[gatherer.use.header], start)
 
@@ -186,6 +203,8 @@ class _Names(_Gatherer):
         self._keep(prints=np.append(own, np.uint64(0))[codes])  # the code of a missing cell is -1
         if self.use.role in WITH_NUMBERS:
             self._keep(numbers=np.append(self._numbers(values), np.nan)[codes])
+        if self.use.role in SPELLED:
+            self._keep(**_spellings(values, codes))
         if len(self._names) < MOST_NAMES:
             self._names |= dict(zip(own.tolist(), values.tolist(), strict=True))
 
@@ -196,6 +215,16 @@ class _Names(_Gatherer):
 
     def _more(self) -> dict[str, Any]:
         return {"names": self._names}
+
+
+def _spellings(values: pd.Series[str], codes: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Keys and marks of rounding by row, from the different values and the code of each row."""
+    import pyarrow as pa
+
+    texts = pa.array(values, pa.large_string())
+    own = prints(spelling.keys(texts).to_numpy(zero_copy_only=False))
+    marks = spelling.rounded(texts).to_numpy(zero_copy_only=False).astype(np.bool_)
+    return {"keys": np.append(own, np.uint64(0))[codes], "rounded": np.append(marks, False)[codes]}
 
 
 def _last_numbers(names: pd.Series[str]) -> NDArray[np.float64]:

@@ -13,9 +13,10 @@ from mmtrain.data.findings.inputs import inputs
 from mmtrain.data.findings.leaks import leaks
 from mmtrain.data.findings.shift import shift
 from mmtrain.data.findings.sides import sides
+from mmtrain.data.findings.spellings import spellings
 from mmtrain.data.findings.texts import texts
 
-FAMILIES = (copies, equal_columns, sides, leaks, classes, categories, inputs, texts, shift)
+FAMILIES = (copies, equal_columns, sides, spellings, leaks, classes, categories, inputs, texts, shift)
 """In the order in which findings of one level are told."""
 
 
