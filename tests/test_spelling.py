@@ -133,7 +133,7 @@ def test_a_patient_with_a_blank_behind_is_the_same_patient(tmp_path, form):
     )
     checked = check(path)
     assert sum(part.groups for part in checked.parts) == 40
-    assert checked.notices == ()
+    assert checked.notes == ()
 
 
 def test_ids_that_differ_by_a_blank_are_duplicates(tmp_path):
@@ -175,7 +175,7 @@ def test_ids_that_differ_by_a_blank_are_duplicates(tmp_path):
 )
 def test_check_and_inspect_tell_of_near_spellings(tmp_path, header, cells, expected):
     path = clinic(tmp_path, **{header: cells})
-    (notice,) = check(path).notices
+    (notice,) = check(path).notes
     assert notice.startswith(f"{expected} ")
     kinds = ("near_spellings", "rounded_ids")
     for findings in (inspect_experiment(path).findings, inspect_table(tmp_path / "table.csv").findings):
@@ -188,5 +188,5 @@ def test_spellings_that_stand_on_two_sides_are_counted(tmp_path):
     parts = ("train", "validation", "test")
     path = clinic(tmp_path, patient=lambda row: f"{'pP'[row % 2]}{row // 2}" if row < 20 else f"Q{row}", part=lambda row: parts[row % 3])
     tree = TREE | {"columns": TREE["columns"] | {"part": {"role": "split"}}, "split": {"method": "column"}}
-    (notice,) = check(write_experiment(path, tree)).notices
+    (notice,) = check(write_experiment(path, tree)).notes
     assert "10 names are spelled in several ways, such as 'p0' and 'P0': 20 rows. The spellings of 10 of them stand on two sides" in notice

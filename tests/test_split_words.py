@@ -113,8 +113,8 @@ def test_check_and_inspect_tell_what_the_words_were_taken_for(tmp_path, capsys):
     assert run(["check", str(path)]) == 0
     assert f"note: table.csv: set: {told} " in capsys.readouterr().out
     assert run(["check", str(path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["notices"][0].startswith(f"note: table.csv: set: {told}")
+    assert json.loads(capsys.readouterr().out)["notes"][0].startswith(f"note: table.csv: set: {told}")
 
 
 def test_the_names_of_the_parts_are_not_worth_a_line(tmp_path):
-    assert check(experiment(tmp_path, ["train", "validation", "test"])).notices == ()
+    assert check(experiment(tmp_path, ["train", "validation", "test"])).notes == ()

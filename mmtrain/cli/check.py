@@ -27,10 +27,11 @@ def command(
         found = check(config, overrides=overrides or (), progress=shown.pictures)
     rows = {summary.part: summary.rows for summary in found.parts}
     if as_json:
-        print_json({"ok": True, "rows": found.rows, "dropped": found.dropped, "parts": rows, "notices": list(found.notices)})
+        notes = {"notes": list(found.notes)} if found.notes else {}
+        print_json({"ok": True, "rows": found.rows, "dropped": found.dropped, "parts": rows} | notes)
         return
     dropped = f", {found.dropped:,} dropped" if found.dropped else ""
     parts = ", ".join(f"{part} {count:,}" for part, count in rows.items())
     out().print(f"{config}: nothing to mend. {found.rows:,} rows{dropped}: {parts}.", soft_wrap=True, markup=False)
-    for notice in found.notices:
-        out().print(printable(notice), soft_wrap=True, markup=False, highlight=False)
+    for note in found.notes:
+        out().print(printable(note), soft_wrap=True, markup=False, highlight=False)

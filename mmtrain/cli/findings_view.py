@@ -1,4 +1,4 @@
-"""What `inspect-data` shows of its findings: how many of each level, then each with its reason and what to do."""
+"""What `inspect-data` shows of its findings: how many of each level, then a line for each kind with its reason and what to do."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from rich.text import Text
 
 from mmtrain.cli.show import printable
 from mmtrain.data.findings import Finding
-from mmtrain.data.findings.finding import head, which
+from mmtrain.data.findings.finding import Kind, by_kind, head
 
 STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
 
 
-def show_findings(console: Console, findings: Sequence[Finding]) -> None:
-    """All of them, the worst first."""
+def show_findings(console: Console, findings: Sequence[Finding], *, every: bool = False) -> None:
+    """One line for each kind with its worst findings, or one for each finding; the worst level first."""
     console.print()
     if not findings:
         console.print("Nothing was found that would spoil a study.")
         return
     console.print(Text(head(findings), style="bold"))
-    for finding in findings:
-        line = Text(f"{finding.level}: ", style=STYLES[finding.level])
-        line.append(f"{printable(finding.where)}: {printable(finding.what)}", style="not bold")
-        line.append(f" {printable(finding.why)}", style="not bold dim")
-        line.append(f" {printable(finding.fix)}", style="not bold green")
-        if named := which(finding):
-            line.append(f" {printable(named)}", style="not bold dim")
+    for kind in [Kind((finding,)) for finding in findings] if every else by_kind(findings):
+        what, why, fix, rows = (printable(text) for text in kind.line("Each by itself: --all."))
+        line = Text(f"{kind.level}: ", style=STYLES[kind.level])
+        line.append(what, style="not bold")
+        for text, style in ((why, "dim"), (fix, "green"), (rows, "dim")):
+            line.append(f" {text}" if text else "", style=f"not bold {style}")
         console.print(line, soft_wrap=True)

@@ -21,6 +21,7 @@ def command(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 where there are errors, or problems that `fit` would refuse.")
     ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show every finding; otherwise the worst three of each kind.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -30,27 +31,27 @@ def command(
     found: Inspection | InspectedTable
     if source.suffix.lower() in (".yaml", ".yml"):
         read_first(source, overrides, code)
-        found = _experiment(source, overrides or [], as_json=as_json, quiet=quiet)
+        found = _experiment(source, overrides or [], as_json=as_json, quiet=quiet, every=every)
     elif overrides or code:
         option = "--set" if overrides else "--code"
         raise UsageError(Problem(option, f"{source} is a table.", "The option goes with an experiment file, which ends in .yaml."))
     else:
-        found = _table(source, as_json=as_json, quiet=quiet)
+        found = _table(source, as_json=as_json, quiet=quiet, every=every)
     if html is not None:
-        _write(found, html, quiet=quiet)
+        _write(found, html, quiet=quiet, every=every)
     if strict and found.spoiled:
         raise typer.Exit(3)
 
 
-def _write(found: Inspection | InspectedTable, path: Path, *, quiet: bool) -> None:
+def _write(found: Inspection | InspectedTable, path: Path, *, quiet: bool, every: bool) -> None:
     from mmtrain.cli.show import note
     from mmtrain.workflows.inspect import write_page
 
-    write_page(found, path)
+    write_page(found, path, every=every)
     note(f"Page: {path}", quiet=quiet)
 
 
-def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool) -> Inspection:
+def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool, every: bool) -> Inspection:
     from mmtrain.cli.inspect_view import show_inspection
     from mmtrain.cli.live import display
     from mmtrain.cli.show import print_json
@@ -61,11 +62,11 @@ def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool)
     if as_json:
         print_json(plain(inspection))
     else:
-        show_inspection(inspection)
+        show_inspection(inspection, every=every)
     return inspection
 
 
-def _table(path: Path, *, as_json: bool, quiet: bool) -> InspectedTable:
+def _table(path: Path, *, as_json: bool, quiet: bool, every: bool) -> InspectedTable:
     from mmtrain.cli.live import display
     from mmtrain.cli.show import print_json
     from mmtrain.cli.survey_view import show_survey
@@ -76,5 +77,5 @@ def _table(path: Path, *, as_json: bool, quiet: bool) -> InspectedTable:
     if as_json:
         print_json(plain(inspected))
     else:
-        show_survey(inspected.survey, inspected.findings, quiet=quiet)
+        show_survey(inspected.survey, inspected.findings, quiet=quiet, every=every)
     return inspected

@@ -21,8 +21,8 @@ from mmtrain.workflows.inspect import InspectedColumn, Inspection
 SHOWN_CLASSES = 12
 
 
-def show_inspection(found: Inspection) -> None:
-    """Everything, on standard output."""
+def show_inspection(found: Inspection, *, every: bool = False) -> None:
+    """Everything, on standard output; `every` finding in a line of its own."""
     console = out()
     unused = f", not used: {listed([clipped(header) for header in found.unused])}" if found.unused else ""
     used = len(found.headers) - len(found.unused)
@@ -39,7 +39,7 @@ def show_inspection(found: Inspection) -> None:
     _missing(console, found)
     _parts(console, found)
     _problems(console, found)
-    show_findings(console, found.findings)
+    show_findings(console, found.findings, every=every)
 
 
 def heading(console: Console, title: str) -> None:

@@ -15,7 +15,7 @@ from mmtrain.data.surveys.survey import Survey
 from mmtrain.errors import counted, shell_command
 
 
-def show_survey(survey: Survey, findings: Sequence[Finding], *, quiet: bool = False) -> None:
+def show_survey(survey: Survey, findings: Sequence[Finding], *, quiet: bool = False, every: bool = False) -> None:
     """Two tables, what is in each column and what it is probably for; then what is wrong if it is."""
     console = out()
     console.print(Text(f"{survey.path.name}: {counted(survey.rows, 'row')}, {counted(len(survey.columns), 'column')}"))
@@ -40,7 +40,7 @@ def show_survey(survey: Survey, findings: Sequence[Finding], *, quiet: bool = Fa
         task = column.guess.options.get("task")
         guesses.add_row(Text(clipped(column.header, 30)), f"{role}, {task}" if task else role, Text(column.guess.reason))
     console.print(guesses)
-    show_findings(console, findings)
+    show_findings(console, findings, every=every)
     note(f"An experiment file with these roles: {shell_command('init', survey.path)}", quiet=quiet)
 
 

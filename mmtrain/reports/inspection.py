@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mmtrain.data.findings import Finding
-from mmtrain.data.findings.finding import LEVELS, head, which
+from mmtrain.data.findings.finding import LEVELS, Kind, by_kind, head, which
 from mmtrain.data.findings.policies import MissingPlan
 from mmtrain.data.splits.summary import PartSummary
 from mmtrain.data.surveys.profile import Profile
@@ -38,9 +38,9 @@ class Inspected:
     missing: tuple[MissingPlan, ...] = ()
 
 
-def inspection_page(found: Inspected) -> str:
-    """The HTML text."""
-    sections = [_findings(found)]
+def inspection_page(found: Inspected, *, every: bool = False) -> str:
+    """The HTML text; with `every` finding, or the worst of each kind."""
+    sections = [_findings(found, every=every)]
     if found.problems:
         sections.append(_problems(found.problems))
     if found.parts:
@@ -52,16 +52,25 @@ def inspection_page(found: Inspected) -> str:
     return page(title=found.table, facts=facts, sections=sections, footer=FOOTER)
 
 
-def _findings(found: Inspected) -> Section:
+def _findings(found: Inspected, *, every: bool) -> Section:
     if not found.findings:
         return Section("Findings", (Paragraph("Nothing was found that would spoil a study.", tone="good"),))
     sections = []
     for level in LEVELS:
         own = [finding for finding in found.findings if finding.level == level]
         if own:
-            sections.append(Section(head(own), tuple(block for finding in own for block in _finding(finding))))
+            sections.append(Section(head(own), tuple(block for kind in by_kind(own) for block in _kind(kind, every=every))))
     meaning = "An error makes scores wrong, a warning may make them wrong, a note is good to know."
     return Section("Findings", (Paragraph(meaning),), tuple(sections))
+
+
+def _kind(kind: Kind, *, every: bool) -> list[Block]:
+    """Its findings, or the worst of them and how many more there are."""
+    shown = kind.findings if every else kind.worst
+    blocks = [block for finding in shown for block in _finding(finding)]
+    if more := len(kind.findings) - len(shown):
+        blocks.append(Paragraph(f"{more:,} more of the kind", f"`{kind.title}`; --all shows them."))
+    return blocks
 
 
 def _finding(finding: Finding) -> tuple[Block, ...]:

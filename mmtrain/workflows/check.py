@@ -19,8 +19,8 @@ class Checked:
     rows: int
     dropped: int
     parts: tuple[PartSummary, ...]
-    notices: tuple[str, ...] = ()
-    """What deserves a look all the same, one line each."""
+    notes: tuple[str, ...] = ()
+    """What is said of data that can be used, warnings among them; one line each."""
 
 
 def check(path: Path, *, overrides: Iterable[str] = (), progress: Callable[[int, int, int], None] | None = None) -> Checked:

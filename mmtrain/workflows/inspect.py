@@ -181,8 +181,11 @@ def plain(found: Inspection | InspectedTable) -> dict[str, Any]:
     return _plain_map(vars(found))
 
 
-def write_page(found: Inspection | InspectedTable, path: Path) -> None:
-    """The same facts as a page that needs nothing beside it. Raises UsageError when the file cannot be written."""
+def write_page(found: Inspection | InspectedTable, path: Path, *, every: bool = False) -> None:
+    """The same facts as a page that needs nothing beside it, with `every` finding or the worst of each kind.
+
+    Raises UsageError when the file cannot be written.
+    """
     from mmtrain.reports.inspection import Inspected, inspection_page
 
     if isinstance(found, InspectedTable):
@@ -192,7 +195,7 @@ def write_page(found: Inspection | InspectedTable, path: Path) -> None:
         columns = tuple((one.header, " ".join([one.role, one.task]).strip(), one.profile) for one in found.columns)
         subject = Inspected(found.table.name, found.rows, columns, found.findings, found.problems, found.parts, found.missing)
     try:
-        path.write_text(inspection_page(subject), encoding="utf-8")
+        path.write_text(inspection_page(subject, every=every), encoding="utf-8")
     except OSError as error:
         raise UsageError(Problem(str(path), f"the file cannot be written: {(error.strerror or str(error)).lower()}.")) from None
 

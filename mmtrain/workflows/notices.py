@@ -8,6 +8,7 @@ from mmtrain.columns.split_words import PARTS
 from mmtrain.config import Experiment
 from mmtrain.data.findings.cells import SPELLED, sheet_of
 from mmtrain.data.findings.cohort import Cohort
+from mmtrain.data.findings.finding import by_kind
 from mmtrain.data.findings.spellings import spellings
 from mmtrain.data.findings.uses import uses_of
 from mmtrain.data.splits.parts import Parts
@@ -22,4 +23,5 @@ def notices(experiment: Experiment, table: Table, parts: Parts) -> list[str]:
     for code, part in enumerate(PARTS):
         codes[parts[part]] = code
     cohort = Cohort(len(table), codes)
-    return [f"{one.level}: {table.path.name}: {one.where}: {one.what} {one.why} {one.fix}" for one in spellings(sheet, cohort)]
+    kinds = by_kind(spellings(sheet, cohort))
+    return [f"{kind.level}: {table.path.name}: {' '.join(filter(None, kind.line('')[:3]))}" for kind in kinds]

@@ -23,8 +23,10 @@ from mmtrain.data.findings.uses import Use
 from mmtrain.data.tables.table import PIECE
 from mmtrain.data.tables.table_file import TableFile, gathered
 from mmtrain.threads import in_threads
+from mmtrain.word_pattern import WORD
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from numpy.typing import NDArray
 
 MOST_TEXTS = 20_000
@@ -38,6 +40,13 @@ WITH_NUMBERS = ("numeric", "categorical", "target", "id", "group", "date")
 
 SPELLED = ("group", "id", "categorical")
 """Roles whose cells are names that somebody may have spelled in two ways."""
+
+LONG_WORDS = 12
+"""Words from which two people do not write the same text by chance; titles and addresses have fewer."""
+UNSPACED, LONG_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}]", 24
+"""Scripts that part no words, and how many of their characters say as much."""
+CAPITALISED, NAMED = r"\p{Lu}\p{Ll}", 0.6
+"""Words that begin with a capital; where so large a share does, the text is made of names."""
 
 LAST_NUMBER = r"(?P<number>[0-9]{1,15})[^0-9]*$"
 
@@ -58,8 +67,8 @@ class Cells:
     """Names that a spreadsheet has rounded; of the same roles."""
     names: Mapping[int, str] = field(default_factory=dict)
     """Print -> cell, of the first `MOST_NAMES` different ones; none for texts and pictures."""
-    lengths: NDArray[np.int32] | None = None
-    """Characters, of texts."""
+    written: NDArray[np.bool_] | None = None
+    """Texts so long that two people do not write the same by chance, and no names; see `_written`."""
     wordless: NDArray[np.bool_] | None = None
     """Texts that are not missing but hold neither letter nor figure."""
     scripts: NDArray[np.int8] | None = None
@@ -182,11 +191,25 @@ class _Texts(_Gatherer):
         picked = self._sample[(self._sample >= start) & (self._sample < start + len(cells))] - start
         self._keep(
             prints=np.where(missing, 0, prints(lowered)),
-            lengths=pc.utf8_length(plain).to_numpy().astype(np.int32),
+            written=_written(plain),
             wordless=~worded & ~missing,
             scripts=scripts(plain),
             texts=plain.take(pa.array(picked)).to_numpy(zero_copy_only=False),
         )
+
+
+def _written(texts: pa.Array) -> NDArray[np.bool_]:
+    """Which texts are sentences of `LONG_WORDS` words and more: a long name of a place or an institute is neither short nor copied."""
+    import pyarrow.compute as pc
+
+    long = pc.greater_equal(pc.utf8_length(texts), LONG_UNSPACED)
+    candidates = texts.filter(long)
+    words = pc.count_substring_regex(candidates, WORD).to_numpy()
+    named = pc.count_substring_regex(candidates, CAPITALISED).to_numpy() >= NAMED * words
+    unspaced = pc.count_substring_regex(candidates, UNSPACED).to_numpy() >= LONG_UNSPACED
+    found = np.zeros(len(texts), dtype=np.bool_)
+    found[long.to_numpy(zero_copy_only=False)] = ((words >= LONG_WORDS) & ~named) | unspaced
+    return found
 
 
 class _Names(_Gatherer):

@@ -27,8 +27,8 @@ DISTINCT = 0.25
 """Where no column has so many different values per row, and fewer than half of the rows are single, rows are told apart too badly."""
 MOST_COMPARED = 60
 """Columns that are left out one by one to see what chance would do; of more, the first."""
-LONG = 60
-"""Characters, ten words or so, from which two people do not write the same text by chance; titles of 30 still are."""
+OF_NAMES, NAMES_REPEAT = 0.5, 4.0
+"""Where so large a share of a column's long texts is met so many times each, they name something rather than being written anew."""
 OFTEN = 0.01
 """A text in more than this share of the rows, and in `LEAST_OFTEN` of them, is boilerplate rather than a copy."""
 LEAST_OFTEN = 10
@@ -97,11 +97,13 @@ def _of_rows(sheet: Sheet, cohort: Cohort, sets: NDArray[np.int64]) -> list[Find
 
 def _of_texts(sheet: Sheet, cells: Cells, cohort: Cohort, same_rows: NDArray[np.int64]) -> list[Finding]:
     """Long texts that occur again, in rows that differ otherwise and belong to other groups."""
-    if cells.lengths is None:
+    if cells.written is None:
         return []
-    wanted = cells.lengths >= LONG
+    wanted = cells.written.copy()
     wanted[_later(same_rows)] = False
     sets = equal_sets(cells.prints, np.flatnonzero(wanted))
+    if len(sets) >= OF_NAMES * wanted.sum() and len(sets) >= NAMES_REPEAT * (sets[:, 0].max(initial=-1) + 1):
+        return []
     sizes = np.bincount(sets[:, 0])
     kept = sizes < max(LEAST_OFTEN, OFTEN * len(cells.prints))
     if cohort.groups is not None:

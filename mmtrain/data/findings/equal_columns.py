@@ -1,7 +1,12 @@
-"""Inputs that say the same: equal cells, categories that are renamed, numbers that are multiples of each other."""
+"""Inputs that say the same: equal cells, categories that are renamed, numbers that are multiples of each other.
+
+Columns that are 0 in nearly every row agree in those by chance. So the rows in which either column has another value than its usual one
+have to agree as well, and to be more of them than chance would put into the same places.
+"""
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -11,6 +16,8 @@ import pandas as pd
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.finding import Finding
+from mmtrain.data.findings.significance import SURE
+from mmtrain.scores.ranking import mid_ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +32,9 @@ ALIKE = 0.999
 """A correlation from which one number says what the other does."""
 LEAST_ROWS = 20
 LEAST_OF_TWO = 10
-"""Rows of the rarer of two categories: fewer would be paired by chance in small tables."""
+"""Rows of the rarer of two categories, or with another value than the usual one: fewer would be paired by chance in small tables."""
+RANKS_ALIKE = 0.99
+"""The same correlation of ranks: a few huge numbers in both columns make one of values."""
 
 
 def equal_columns(sheet: Sheet, cohort: Cohort) -> list[Finding]:  # noqa: ARG001
@@ -41,11 +50,12 @@ def equal_columns(sheet: Sheet, cohort: Cohort) -> list[Finding]:  # noqa: ARG00
             continue  # equal to a column before both
         pair = able[first], able[second]
         both = (prints[first] != 0) & (prints[second] != 0)
-        if how := _same(pair, prints[first][both], prints[second][both], len(rows), float(straight[first, second])):
+        how = _same(pair, prints[first][both], prints[second][both], len(rows), float(straight[first, second]))
+        if how and _beyond_chance(pair, rows[both], len(able)):
             where = f"{pair[0].header}, {pair[1].header}"
             why = "What either of them contributes cannot be told from the other, and the weight of what they say is doubled."
             fix = f"Leave out '{pair[1].header}', unless you know why there are two."
-            found.append(Finding("warning", "equal_columns", where, how, why, fix))
+            found.append(Finding("warning", "equal_columns", where, how, why, fix, strength=float(both.sum())))
             told.add(second)
     return found
 
@@ -61,6 +71,32 @@ def _same(pair: tuple[Cells, Cells], first: NDArray[np.uint64], second: NDArray[
     if roles == {"numeric"} and abs(correlation) >= ALIKE:
         return f"one number follows from the other in a straight line: their correlation is {correlation:.4f}."
     return _renamed(first, second) if "categorical" in roles and roles <= {"categorical", "numeric"} else ""
+
+
+def _beyond_chance(pair: tuple[Cells, Cells], rows: NDArray[np.int64], columns: int) -> bool:
+    """Whether the rows that have another value than the usual one of either column show the same likeness."""
+    prints = [cells.prints[rows] for cells in pair]
+    codes = [pd.factorize(values)[0] for values in prints]
+    unusual = [own != np.bincount(own).argmax() for own in codes]
+    either = unusual[0] | unusual[1]
+    if (unusual[0] == unusual[1]).all() and float(either.sum()) < LEAST_OF_TWO:
+        return _places(len(rows), int(either.sum())) > columns**2 / SURE
+    if either.sum() < LEAST_OF_TWO:
+        return False
+    first, second = (values[either] for values in prints)
+    if float((first == second).mean()) >= FAITHFUL:
+        return True
+    if {cells.use.role for cells in pair} == {"numeric"}:
+        numbers = [cells.numbers[rows[either]] for cells in pair if cells.numbers is not None]
+        ranked = np.asarray(np.corrcoef(np.stack([mid_ranks(own) for own in numbers])))
+        return abs(float(ranked[0, 1])) >= RANKS_ALIKE
+    # What is renamed goes in pairs: so does what is unusual.
+    return float((unusual[0] & unusual[1]).sum()) >= FAITHFUL * float(either.sum())
+
+
+def _places(rows: int, taken: int) -> float:
+    """In how many ways some rows can be chosen."""
+    return math.exp(min(700.0, math.lgamma(rows + 1) - math.lgamma(taken + 1) - math.lgamma(rows - taken + 1)))
 
 
 def _correlations(columns: list[Cells], rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -46,6 +46,60 @@ class Finding:
     """Those rows as problems name them: lines of a CSV file, counted from 1 with the header; of Parquet the same as `rows`."""
     unit: str = ""
     """What `places` counts: `line` or `row`."""
+    strength: float = 0.0
+    """How bad it is among findings of its kind, where something else than `count` says so."""
+
+
+MOST_OF_A_KIND = 3
+"""Findings of one kind that are shown unless all are asked for."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """All findings of one kind and level, the worst first."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def level(self) -> Level:
+        """Of all of them."""
+        return self.findings[0].level
+
+    @property
+    def title(self) -> str:
+        """`equal columns`."""
+        return self.findings[0].kind.replace("_", " ")
+
+    @property
+    def worst(self) -> tuple[Finding, ...]:
+        """Those that are shown."""
+        return self.findings[:MOST_OF_A_KIND]
+
+    @property
+    def more(self) -> int:
+        """How many are not shown."""
+        return len(self.findings) - len(self.worst)
+
+    def line(self, every: str) -> tuple[str, str, str, str]:
+        """What was found, why it matters, what to do and in which rows, in one line; `every` says how to see all of them.
+
+        Of several findings what to do is said where it is the same for all; rows are left to each by itself.
+        """
+        first = self.findings[0]
+        if len(self.findings) == 1:
+            return f"{first.where}: {first.what}", first.why, first.fix, which(first)
+        shown = "; ".join(f"{one.where}: {one.what.rstrip('.')}" for one in self.worst)
+        more = f"; and {self.more:,} more" if self.more else ""
+        same = len({one.fix for one in self.findings}) == 1
+        return f"{self.title} ({len(self.findings):,}): {shown}{more}.", first.why, first.fix if same else "", every
+
+
+def by_kind(findings: Iterable[Finding]) -> list[Kind]:
+    """One for each kind and level, in the order in which their first findings stand."""
+    kinds: dict[tuple[Level, str], list[Finding]] = {}
+    for one in findings:
+        kinds.setdefault((one.level, one.kind), []).append(one)
+    return [Kind(tuple(sorted(own, key=lambda one: (-one.strength, -one.count)))) for own in kinds.values()]
 
 
 def by_level(findings: Iterable[Finding], file: TableFile) -> tuple[Finding, ...]:

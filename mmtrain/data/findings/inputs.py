@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mmtrain.data.findings.cells import Cells, Sheet
+from mmtrain.data.findings.codes import code_like
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.finding import Finding, Level, first_rows
+from mmtrain.data.findings.stand_ins import missing_words, stand_in_numbers, stand_in_words
+from mmtrain.data.findings.tails import long_tail
 from mmtrain.data.findings.units import two_units
 from mmtrain.data.surveys.guess import ID_WORDS, name_words, plain, shown
 from mmtrain.errors import counted, listed
@@ -53,11 +57,16 @@ def inputs(sheet: Sheet, cohort: Cohort) -> list[Finding]:
         constant = _constant(cells)
         found += constant
         if not constant and cells.use.role != "text":
-            found += _id_like(cells) + _types(cells)
-            found += two_units(cells, cohort.units) or _outliers(cells, cohort.units)
+            found += (_id_like(cells) or code_like(cells)) + _types(cells) + _sizes(cells, cohort)
     for cells in sheet.of_role("target"):
-        found += two_units(cells, cohort.units) or _outliers(cells, cohort.units)
+        found += _sizes(cells, cohort)
     return found
+
+
+def _sizes(cells: Cells, cohort: Cohort) -> list[Finding]:
+    """What is odd about the sizes of numbers; the first of these explains the others."""
+    units = cohort.units
+    return two_units(cells, units, cohort.targets) or _outliers(cells, units) or stand_in_numbers(cells) or long_tail(cells)
 
 
 def _constant(cells: Cells) -> list[Finding]:
@@ -77,7 +86,8 @@ def _constant(cells: Cells) -> list[Finding]:
     value = "empty" if usual == 0 else _named(cells, int(usual))
     what = f"all cells but {others:,} are {value}."
     why = "So few rows teach nothing that holds, and whichever part they fall into decides what is seen of them."
-    return [Finding("note", "nearly_constant", cells.header, what, why, "Leave the column out.", first_rows(rows), count=others)]
+    fix = "Leave the column out."
+    return [Finding("note", "nearly_constant", cells.header, what, why, fix, first_rows(rows), count=others, strength=-float(others))]
 
 
 def _named(cells: Cells, value: int) -> str:
@@ -116,11 +126,23 @@ def _counts_up(cells: Cells) -> bool:
 
 
 def _types(cells: Cells) -> list[Finding]:
-    """Words among numbers, numbers among words, decimal commas, units behind numbers."""
+    """Words among numbers, numbers among words, decimal commas, units behind numbers; words that read like missing."""
+    if cells.numbers is None:
+        return []
+    words = missing_words(cells)
+    if words and (cells.use.role == "categorical" or cells.use.column is None):
+        # Of guessed roles, `init` lists them; among categories they are no mistake.
+        return [stand_in_words(cells, words), *_odd_types(cells, words)]
+    return _odd_types(cells, ())
+
+
+def _odd_types(cells: Cells, missing: Sequence[str]) -> list[Finding]:
+    """Without the cells in `missing`."""
     if cells.numbers is None:
         return []
     filled = int((~cells.missing).sum())
-    odd = np.flatnonzero(~cells.missing & np.isnan(cells.numbers))
+    absent = [code for code, name in cells.names.items() if name in missing]
+    odd = np.flatnonzero(~cells.missing & np.isnan(cells.numbers) & ~np.isin(cells.prints, np.array(absent, dtype=np.uint64)))
     if not len(odd):
         return []
     codes, times = np.unique(cells.prints[odd], return_counts=True)

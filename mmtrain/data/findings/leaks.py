@@ -14,18 +14,21 @@ import numpy as np
 from mmtrain.data.findings.answers import Answer, Question, questions
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import Cohort
-from mmtrain.data.findings.finding import Finding
+from mmtrain.data.findings.finding import Finding, Level
 from mmtrain.data.findings.foretold import RANKED, Foretold, foretold_class, foretold_number, ordered_class, picked, ranges, straight_number
 from mmtrain.data.findings.holes import telling_holes
 from mmtrain.data.findings.orders import ordering
+from mmtrain.data.findings.pure_values import pure_values
 from mmtrain.data.findings.significance import SURE, holm
 from mmtrain.errors import listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SUSPECT = {"AUC": 0.95, "R2": 0.9, RANKED: 0.9}
-"""Scores that single columns seldom reach honestly; what reaches them deserves a look."""
+STRONG = {"AUC": 0.95, "R2": 0.9, RANKED: 0.9}
+"""Scores that single columns reach honestly now and then, as the sizes of cell nuclei do for cancer: good to know."""
+SUSPECT = {"AUC": 0.985, "R2": 0.95, RANKED: 0.95}
+"""Scores that honest columns hardly ever reach."""
 CERTAIN = {"AUC": 0.995, "R2": 0.999, RANKED: 0.999}
 """The column is the answer in other words."""
 LOWEST = 0.8
@@ -38,7 +41,9 @@ MOST_TOLD = 5
 def leaks(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     """Everything of this family but words."""
     asked = questions(sheet, cohort)
-    return [*giving_away(sheet, cohort, asked), *ordering(sheet, cohort, asked), *telling_holes(sheet, cohort, asked)]
+    given = giving_away(sheet, cohort, asked)
+    told = {finding.where for finding in given if finding.level != "note"}
+    return [*given, *pure_values(sheet, cohort, asked, told), *ordering(sheet, cohort, asked), *telling_holes(sheet, cohort, asked)]
 
 
 def giving_away(sheet: Sheet, cohort: Cohort, asked: Sequence[Question]) -> list[Finding]:
@@ -54,20 +59,26 @@ def giving_away(sheet: Sheet, cohort: Cohort, asked: Sequence[Question]) -> list
     found = []
     for question, cells, scores in scored:
         sure = [one for one in scores if next(corrected) < SURE]
-        told = [(answer, score) for answer, score in sure if suspect(score)]
-        if told:
-            found.append(_given_away(cells.header, question, told, grouped=cohort.groups is not None))
-        else:
-            found += [
-                _one_class(cells.header, question, answer, score.best)
-                for answer, score in sure
-                if score.best is not None and score.best.score >= CERTAIN["AUC"] and score.best.low >= LOWEST
-            ]
+        found += _told(cells.header, question, sure, grouped=cohort.groups is not None)
     return found
 
 
+def _told(header: str, question: Question, sure: Sequence[tuple[Answer, Foretold]], *, grouped: bool) -> list[Finding]:
+    """What a column says of a target, by the strongest that can be said: all of it, one class of several, or much of it."""
+    suspected = [(answer, score) for answer, score in sure if suspect(score)]
+    if suspected:
+        return [_given_away(header, question, suspected, grouped=grouped)]
+    single = [
+        _one_class(header, question, answer, score.best)
+        for answer, score in sure
+        if score.best is not None and score.best.score >= CERTAIN["AUC"] and score.best.low >= LOWEST
+    ]
+    strong = [(answer, score) for answer, score in sure if score.score >= STRONG[score.name] and score.low >= LOWEST]
+    return single or ([_strong(header, question, strong, grouped=grouped)] if strong else [])
+
+
 def suspect(score: Foretold) -> bool:
-    """Whether an honest column seldom has such a score."""
+    """Whether an honest column hardly ever has such a score."""
     return score.score >= SUSPECT[score.name] and score.low >= LOWEST
 
 
@@ -77,10 +88,12 @@ def certain(told: Sequence[tuple[Answer, Foretold]]) -> list[bool]:
 
 
 def foretells(question: Question, told: Sequence[tuple[Answer, Foretold]], *, grouped: bool) -> str:
-    """The end of a sentence on something that foretells these answers of a target, with the scores."""
+    """The end of a sentence on something that foretells these answers of a target, all of them suspiciously well or none."""
     best = sorted(told, key=lambda one: -one[1].score)
     sure = certain(best)
     how = "without fail" if all(sure) else "almost without fail" if not any(sure) else "without fail or almost so"
+    if not suspect(best[0][1]):
+        how = "well"
     after = ", with groups kept apart" if grouped else ""
     scores = listed([f"{answer.called(0)} ({score})" for answer, score in best], most=MOST_TOLD) if question.labels else str(best[0][1])
     return f"foretells {question.named(len(told))} {how}: {scores}{after}."
@@ -90,13 +103,22 @@ def _given_away(header: str, question: Question, told: Sequence[tuple[Answer, Fo
     what = f"the column alone {foretells(question, told, grouped=grouped)}"
     why = "Is it known before the answer is? A column that is filled in because of the answer makes a model that is useless on new rows."
     fix = "Leave the column out, unless it is known when the model will be asked."
-    return Finding("error" if any(certain(told)) else "warning", "gives_answer_away", header, what, why, fix)
+    level: Level = "error" if any(certain(told)) else "warning"
+    return Finding(level, "gives_answer_away", header, what, why, fix, strength=max(score.score for _, score in told))
+
+
+def _strong(header: str, question: Question, told: Sequence[tuple[Answer, Foretold]], *, grouped: bool) -> Finding:
+    what = f"the column alone {foretells(question, told, grouped=grouped)}"
+    why = "Honest columns do that now and then, and so do columns that are filled in because of the answer."
+    fix = "Ask whether it is known before the answer is."
+    return Finding("note", "strong_column", header, what, why, fix, strength=max(score.score for _, score in told))
 
 
 def _one_class(header: str, question: Question, answer: Answer, score: Foretold) -> Finding:
     what = f"the column alone tells {answer.called(score.label)} of {question.named(1)} from the other classes without fail: {score}."
     why = "Is it known before the answer is? If it is filled in because of that class, a model that relies on it is useless on new rows."
-    return Finding("note", "gives_answer_away", header, what, why, "Leave the column out, unless it is known when the model will be asked.")
+    fix = "Leave the column out, unless it is known when the model will be asked."
+    return Finding("note", "gives_answer_away", header, what, why, fix, strength=score.score)
 
 
 def _alone(cells: Cells, answer: Answer, units: NDArray[np.int64]) -> Foretold | None:

@@ -9,7 +9,7 @@ from mmtrain.columns.split_words import PARTS
 from mmtrain.data.findings.answers import questions
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
-from mmtrain.data.findings.copies import LEAST_OFTEN, LONG, OFTEN
+from mmtrain.data.findings.copies import LEAST_OFTEN, OFTEN
 from mmtrain.data.findings.finding import Finding, Level, first_rows
 from mmtrain.data.findings.scripts import SCRIPTS
 from mmtrain.data.findings.significance import SURE, chi_square, holm
@@ -68,9 +68,9 @@ def _wordless(cells: Cells) -> list[Finding]:
 
 def _boilerplate(cells: Cells) -> list[Finding]:
     """Long texts in very many rows."""
-    if cells.lengths is None:
+    if cells.written is None:
         return []
-    rows = np.flatnonzero(cells.lengths >= LONG)
+    rows = np.flatnonzero(cells.written)
     codes, _ = pd.factorize(cells.prints[rows])
     times = np.bincount(codes, minlength=1)
     often = np.flatnonzero(times >= max(LEAST_OFTEN, OFTEN * len(cells.prints)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from mmtrain.data.changes.drift import UNITS
 from mmtrain.data.findings.cells import Cells
 from mmtrain.data.findings.finding import Finding, first_rows
+from mmtrain.data.findings.labels import Labels
 from mmtrain.errors import counted
 
 if TYPE_CHECKING:
@@ -32,12 +34,15 @@ UNIT_TOLERANCE = 0.1
 MEDIAN_ERROR = 1.25
 """Standard error of a median, in that of a mean."""
 Z = 1.96
+OF_CLASSES = 0.98
+"""The share of rows whose heap follows from their class, from which the heaps are the classes."""
 
 
-def two_units(cells: Cells, units: NDArray[np.int64]) -> list[Finding]:
+def two_units(cells: Cells, units: NDArray[np.int64], targets: Sequence[Labels] = ()) -> list[Finding]:
     """Two heaps of positive numbers whose sizes differ by the factor between two units: an age in years and in months.
 
-    `units` (rows,) are groups, or rows: whoever has many rows counts once in a heap.
+    `units` (rows,) are groups, or rows: whoever has many rows counts once in a heap. Heaps that are classes of a target are what there
+    is to learn, and no units.
     """
     if not cells.use.is_number or cells.numbers is None:
         return []
@@ -47,7 +52,7 @@ def two_units(cells: Cells, units: NDArray[np.int64]) -> list[Finding]:
     logs = np.log(cells.numbers[known])
     above = logs > _border(logs)
     low, high = (_once_each(logs[side], units[known[side]]) for side in (~above, above))
-    if not _heap(low) or not _heap(high) or not _apart(low, high, logs):
+    if not _heap(low) or not _heap(high) or not _apart(low, high, logs) or any(_of_classes(known, above, labels) for labels in targets):
         return []
     rows = known[above] if len(high) <= len(low) else known[~above]
     middles = float(np.median(low)), float(np.median(high))
@@ -57,6 +62,21 @@ def two_units(cells: Cells, units: NDArray[np.int64]) -> list[Finding]:
     why = "Twelve months are read as twelve years, and the model learns from both as if they were one thing."
     fix = "Find out the unit of each row, for instance by where it comes from, and bring all to one."
     return [Finding("warning", "mixed_units", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
+
+
+def _of_classes(known: NDArray[np.int64], above: NDArray[np.bool_], labels: Labels) -> bool:
+    """Whether nearly all rows of each class lie in one heap; `known` are the rows of the numbers, `above` is which are in the upper."""
+    if labels.several:
+        return False
+    side = np.full(len(labels.known), -1, dtype=np.int64)
+    side[known] = above
+    inside = side[labels.row] >= 0
+    number = len(labels.names)
+    upper = np.bincount(labels.label[inside], side[labels.row[inside]], minlength=number)
+    rows = np.bincount(labels.label[inside], minlength=number)
+    return bool(
+        (np.maximum(upper, rows - upper).sum() >= OF_CLASSES * rows.sum()) and (upper > rows / 2).any() and (upper < rows / 2).any()
+    )
 
 
 def _once_each(logs: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray[np.float64]:
