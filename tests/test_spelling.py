@@ -184,6 +184,12 @@ def test_check_and_inspect_tell_of_near_spellings(tmp_path, header, cells, expec
         assert found.what.startswith(expected.partition(f"{header}: ")[2])
 
 
+def test_a_pair_is_named_also_among_very_many_names(tmp_path, monkeypatch):
+    monkeypatch.setattr("mmtrain.data.findings.cells.MOST_NAMES", 10)
+    (note,) = check(clinic(tmp_path, case=lambda row: "c100" if row == 110 else f"C{row}")).notes
+    assert note.startswith("warning: table.csv: case: 1 name is spelled in several ways, such as 'C100' and 'c100': 2 rows. ")
+
+
 def test_spellings_that_stand_on_two_sides_are_counted(tmp_path):
     parts = ("train", "validation", "test")
     path = clinic(tmp_path, patient=lambda row: f"{'pP'[row % 2]}{row // 2}" if row < 20 else f"Q{row}", part=lambda row: parts[row % 3])

@@ -6,7 +6,7 @@ import numpy as np
 
 from mmtrain.columns.split_words import PARTS
 from mmtrain.config import Experiment
-from mmtrain.data.findings.cells import SPELLED, sheet_of
+from mmtrain.data.findings.cells import SPELLED, sheet_of_names
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.finding import by_kind
 from mmtrain.data.findings.spellings import spellings
@@ -18,7 +18,7 @@ from mmtrain.data.tables.table import Table
 def notices(experiment: Experiment, table: Table, parts: Parts) -> list[str]:
     """One line each, the same as `inspect-data` finds."""
     uses = [use for use in uses_of(experiment.columns) if use.role in (*SPELLED, "split")]
-    sheet = sheet_of(table.path.name, len(table), [(use, table.cells(use.header)) for use in uses])
+    sheet = sheet_of_names(table.path.name, len(table), [(use, table.cells(use.header)) for use in uses])
     codes = np.zeros(len(table), dtype=np.int8)
     for code, part in enumerate(PARTS):
         codes[parts[part]] = code

@@ -139,10 +139,10 @@ def read_sheet(file: TableFile, uses: Sequence[Use], rows: int) -> Sheet:
     return Sheet(file.path.name, rows, tuple(gatherer.cells() for gatherer in gatherers), sample)
 
 
-def sheet_of(name: str, rows: int, columns: Sequence[tuple[Use, pd.Series[str]]]) -> Sheet:
-    """The sheet of columns that are in memory, texts not among them."""
+def sheet_of_names(name: str, rows: int, columns: Sequence[tuple[Use, pd.Series[str]]]) -> Sheet:
+    """The sheet of columns that are in memory, texts not among them; names alone, without the numbers in them."""
     sample = np.empty(0, dtype=np.int64)
-    gatherers = [_Names(use, sample) for use, _ in columns]
+    gatherers = [_Names(use, sample, numbered=False) for use, _ in columns]
     for gatherer, (_, cells) in zip(gatherers, columns, strict=True):
         gatherer.add(cells, 0)
     return Sheet(name, rows, tuple(gatherer.cells() for gatherer in gatherers), sample)
@@ -215,21 +215,26 @@ def _written(texts: pa.Array) -> NDArray[np.bool_]:
 class _Names(_Gatherer):
     """Values that may occur often: each is looked at once a piece."""
 
-    def __init__(self, use: Use, sample: NDArray[np.int64]) -> None:
+    def __init__(self, use: Use, sample: NDArray[np.int64], *, numbered: bool = True) -> None:
         super().__init__(use, sample)
         self._names: dict[int, str] = {}
+        self._numbered = numbered and use.role in WITH_NUMBERS
 
     def add(self, cells: pd.Series[str], start: int) -> None:  # noqa: ARG002
         codes, found = pd.factorize(cells)
         values = pd.Series(found, dtype="str")
         own = prints(values.to_numpy(dtype=object))
         self._keep(prints=np.append(own, np.uint64(0))[codes])  # the code of a missing cell is -1
-        if self.use.role in WITH_NUMBERS:
+        if self._numbered:
             self._keep(numbers=np.append(self._numbers(values), np.nan)[codes])
+        told = np.ones(len(values), dtype=np.bool_)
         if self.use.role in SPELLED:
-            self._keep(**_spellings(values, codes))
-        if len(self._names) < MOST_NAMES:
-            self._names |= dict(zip(own.tolist(), values.tolist(), strict=True))
+            keys, marks = _spellings(values)
+            self._keep(keys=np.append(keys, np.uint64(0))[codes], rounded=np.append(marks, False)[codes])
+            # A column of ids may have millions: names are kept of the first, and of those that have to be shown.
+            told = (np.arange(len(values)) < MOST_NAMES - len(self._names)) | pd.Series(keys).duplicated(keep=False).to_numpy()
+        if len(self._names) < MOST_NAMES or self.use.role in SPELLED:
+            self._names |= dict(zip(own[told].tolist(), values[told].tolist(), strict=True))
 
     def _numbers(self, values: pd.Series[str]) -> NDArray[np.float64]:
         if self.use.role == "date":
@@ -240,14 +245,13 @@ class _Names(_Gatherer):
         return {"names": self._names}
 
 
-def _spellings(values: pd.Series[str], codes: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """Keys and marks of rounding by row, from the different values and the code of each row."""
+def _spellings(values: pd.Series[str]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    """The key of each name, and whether it is a number that was rounded; (values,) each."""
     import pyarrow as pa
 
     texts = pa.array(values, pa.large_string())
-    own = prints(spelling.keys(texts).to_numpy(zero_copy_only=False))
     marks = spelling.rounded(texts).to_numpy(zero_copy_only=False).astype(np.bool_)
-    return {"keys": np.append(own, np.uint64(0))[codes], "rounded": np.append(marks, False)[codes]}
+    return prints(spelling.keys(texts).to_numpy(zero_copy_only=False)), marks
 
 
 def _last_numbers(names: pd.Series[str]) -> NDArray[np.float64]:
