@@ -10,6 +10,7 @@ from mmtrain.columns.base import Fault, Names
 from mmtrain.errors import listed
 from mmtrain.targets.base import ClassWeights, task
 from mmtrain.targets.classes import ClassTarget, FittedClassTarget, class_weights
+from mmtrain.targets.yes_no import positive_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from mmtrain.named_score import Score
 
-POSITIVE = {"1", "yes", "true", "positive", "y", "t", "pos"}
 UNCHOSEN = 0.5
 """The threshold where none was chosen."""
 
@@ -98,7 +98,9 @@ class BinaryTarget(ClassTarget):
 
     task: Literal["binary"] = "binary"
     positive: str | None = Field(
-        None, description="The class whose probability is predicted; left out: a class named like yes, true or 1, else the last by name."
+        None,
+        description="The class whose probability is predicted; left out: the one that reads like a yes (1, true, abnormal), "
+        "else the last by name.",
     )
 
     def faults(self, cells: pd.Series[str]) -> list[Fault]:
@@ -121,8 +123,8 @@ class BinaryTarget(ClassTarget):
         """The two classes, negative first."""
         counts = cells[self.column].value_counts()
         names = sorted(str(name) for name in counts.index)
-        likely = [name for name in names if name.casefold() in POSITIVE]
-        positive = self.positive or (likely[0] if len(likely) == 1 else names[-1])
+        known = positive_of((names[0], names[1])) if len(names) == 2 else None
+        positive = self.positive or (known[0] if known else names[-1])
         classes = sorted(names, key=lambda name: name == positive)
         by_class = {name: int(counts[name]) for name in classes}
         wanted = default_weights if self.class_weights is None else self.class_weights

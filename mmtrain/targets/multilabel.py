@@ -14,6 +14,7 @@ from pydantic import Field
 from mmtrain.columns.base import Fault, Names
 from mmtrain.targets.base import ClassWeights, FittedTarget, Target, task
 from mmtrain.targets.classes import class_weights
+from mmtrain.targets.yes_no import read_answers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mmtrain.named_score import Score
-
-YES, NO = {"1", "1.0", "yes", "true", "y", "t"}, {"0", "0.0", "no", "false", "n", "f"}
 
 
 class FittedMultilabel(FittedTarget):
@@ -63,7 +62,7 @@ class FittedMultilabel(FittedTarget):
         import numpy as np
 
         if self.one_column_each:
-            return np.stack([cells[label].str.strip().str.lower().isin(YES).to_numpy(dtype=np.int8) for label in self.labels], axis=1)
+            return np.stack([(read_answers(cells[label]) == 1).astype(np.int8) for label in self.labels], axis=1)
         return self._of_one_cell(cells[self.column])
 
     def _of_one_cell(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
@@ -179,8 +178,10 @@ class MultilabelTarget(Target):
         """With `labels`: what is neither yes nor no."""
         import numpy as np
 
-        bad = np.flatnonzero(cells.notna() & ~cells.str.strip().str.lower().isin(YES | NO))
-        if not self.labels or not len(bad):
+        if not self.labels:
+            return []
+        bad = np.flatnonzero(cells.notna().to_numpy() & (read_answers(cells) < 0))
+        if not len(bad):
             return []
         return [Fault(bad, f"{cells.iloc[bad[0]]!r} is neither 0 nor 1.", "Write 1 where the row has the label and 0 where not.")]
 
@@ -198,7 +199,7 @@ class MultilabelTarget(Target):
     def tally(self, cells: Mapping[str, pd.Series[str]]) -> Mapping[str, int]:
         """Rows that have each label; every different cell is split once."""
         if self.labels:
-            return {label: int(cells[label].str.strip().str.lower().isin(YES).sum()) for label in self.labels}
+            return {label: int((read_answers(cells[label]) == 1).sum()) for label in self.labels}
         found: Counter[str] = Counter()
         times = cells[self.column].value_counts()
         for names, rows in zip(split_labels(times.index.to_series(), self.separator), times.tolist(), strict=True):

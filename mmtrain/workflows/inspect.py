@@ -28,7 +28,7 @@ from mmtrain.data.tables.table import PIECE, headers_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem, UsageError
 from mmtrain.targets import MultilabelTarget, Target
-from mmtrain.targets.multilabel import YES
+from mmtrain.targets.yes_no import is_yes
 from mmtrain.workflows.examine import Examined, PictureCounts, examine
 from mmtrain.workflows.findings import experiment_findings, survey_findings
 
@@ -170,7 +170,7 @@ def _classes(target: Target, file: TableFile, header: str, profile: Profile) -> 
             counts.update(target.tally({target.column: piece[header]}))
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     if isinstance(target, MultilabelTarget):
-        return {header: sum(rows for value, rows in profile.frequent if value.strip().lower() in YES)}
+        return {header: sum(rows for value, rows in profile.frequent if is_yes(value))}
     return None if target.task == "regression" else dict(profile.frequent)
 
 

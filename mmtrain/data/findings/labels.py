@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.data.findings.cells import Cells, Sheet
-from mmtrain.targets.multilabel import YES, split_labels
+from mmtrain.targets.multilabel import split_labels
+from mmtrain.targets.yes_no import is_yes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,7 +89,7 @@ def _classes(header: str, cells: Cells) -> Labels:
 def _in_columns(header: str, columns: list[Cells]) -> Labels:
     holders = []
     for cells in columns:
-        yes = [value for value, name in cells.names.items() if name.strip().lower() in YES]
+        yes = [value for value, name in cells.names.items() if is_yes(name)]
         holders.append(np.flatnonzero(np.isin(cells.prints, np.array(yes, dtype=np.uint64))))
     known = np.all([~cells.missing for cells in columns], axis=0)
     label = np.repeat(np.arange(len(columns)), [len(rows) for rows in holders])

@@ -8,12 +8,11 @@ from typing import Any
 from mmtrain.data.surveys.guess import Guess, name_words, plain, shown
 from mmtrain.data.surveys.profile import Profile
 from mmtrain.errors import listed
-from mmtrain.targets.binary import POSITIVE
+from mmtrain.targets.yes_no import positive_of as said_positive
 
 NAMES = ("target", "label", "labels", "class", "diagnosis", "outcome", "category", "y", "response", "answer", "result")
 """Names of answers, the likeliest first."""
 FEW_CLASSES = 20
-NEGATIVE = {"0", "no", "false", "negative", "n", "f", "neg", "benign", "normal", "healthy", "control", "none"}
 
 
 def choose(profiles: Mapping[str, Profile], guesses: Mapping[str, Guess]) -> tuple[str, str] | None:
@@ -66,13 +65,8 @@ def _binary(profile: Profile, options: dict[str, str], drops: str) -> Guess:
 
 def positive_of(profile: Profile) -> tuple[str, str]:
     """Which of two classes is the positive one, and why."""
-    names = [value for value, _ in profile.frequent[:2]]
-    for value in names:
-        other = names[1 - names.index(value)]
-        if value.strip().casefold() in POSITIVE and other.strip().casefold() not in POSITIVE:
-            return value, "it reads like a yes"
-        if other.strip().casefold() in NEGATIVE and value.strip().casefold() not in NEGATIVE:
-            return value, f"{shown(other)} reads like a no"
+    if said := said_positive((profile.frequent[0][0], profile.frequent[1][0])):
+        return said
     (first, most), (last, fewest) = sorted(profile.frequent[:2])
     if most == fewest:
         return last, "the last by name"

@@ -1,0 +1,123 @@
+"""Words for yes and no: the positive class of two, the answers of columns with one label each, and what `init` makes of both."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+PAIRS: tuple[tuple[frozenset[str], frozenset[str]], ...] = tuple(
+    (frozenset(yes.split()), frozenset(no.split()))
+    for yes, no in (
+        ("1", "0"),
+        ("yes y", "no n"),
+        ("true t", "false f"),
+        ("positive pos p +", "negative neg n -"),
+        ("present", "absent"),
+        ("on", "off"),
+        ("ja j", "nein nee nej nei n"),
+        ("oui o vrai", "non n faux"),
+        ("si sí sì s verdadero vero sim verdadeiro", "no n falso não nao"),
+        ("wahr", "falsch"),
+        ("positiv positif positivo positiva", "negativ négatif negatif negativo negativa"),
+        ("да", "нет"),
+        ("是", "否"),
+        ("はい", "いいえ"),
+    )
+)
+"""Words that answer a question; those of one line answer each other. `true` and `false` are also how typed tables spell it."""
+
+CLASS_PAIRS: tuple[tuple[frozenset[str], frozenset[str]], ...] = tuple(
+    (frozenset(yes.split()), frozenset(no.split()))
+    for yes, no in (
+        ("1", "-1 2"),  # 2: questionnaires count their answers, yes first
+        ("abnormal anomaly anomalous pathological attack", "normal"),
+        ("case cases patient patients", "control controls"),
+        ("malignant", "benign"),
+        ("sick ill diseased disease unhealthy", "healthy"),
+        ("dead died deceased death", "alive living"),
+        ("infected", "uninfected"),
+        ("affected", "unaffected"),
+        ("fraud fraudulent", "legit legitimate genuine"),
+        ("spam", "ham"),
+        ("defect defective faulty anomaly", "ok good"),
+        ("tumor tumour", "normal"),
+    )
+)
+"""Names of classes that are opposites where nobody doubts which one is looked for. Not died and survived, nor fail and pass:
+both of either are asked for."""
+
+CLEARLY_YES = frozenset({"yes", "true", "positive", "pos", "malignant", "abnormal"})
+CLEARLY_NO = frozenset({"no", "none", "false", "negative", "neg", "benign", "normal", "healthy", "control", "absent"})
+"""Words that say so whatever the other class is. `1`, `f` and the like do not: 1 and 3, f and m."""
+
+NEGATION = r"(?:no|not|non|without)[\s_-]*"
+
+YES: frozenset[str] = frozenset().union(*(yes for yes, _ in PAIRS + CLASS_PAIRS))
+NO: frozenset[str] = frozenset().union(*(no for _, no in PAIRS + CLASS_PAIRS)) - {"-1", "2", "ok", "good"}
+"""Of a column that answers for one label, cell by cell. There, -1 often means an uncertain answer, and ok a yes."""
+
+
+def normal(word: str) -> str:
+    """A word as the tables here spell it: in lower case, without blanks around it; `1.0`, `01` and `1.00e+00` are `1`."""
+    plain = word.strip().casefold()
+    try:
+        number = float(plain)
+    except ValueError:
+        return plain
+    return str(int(number)) if number in (-1, 0, 1, 2) else plain
+
+
+def is_yes(word: str) -> bool:
+    """Whether a cell of a column that answers for one label says yes."""
+    return normal(word) in YES
+
+
+def is_no(word: str) -> bool:
+    """Whether a cell of a column that answers for one label says no."""
+    return normal(word) in NO
+
+
+def read_answers(cells: pd.Series[str]) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
+    """(rows,): 1 for yes, 0 for no, -1 for a missing cell and for any other word; every different cell is looked at once."""
+    import numpy as np
+    import pandas as pd
+
+    codes, words = pd.factorize(cells)
+    known = [1 if is_yes(word) else 0 if is_no(word) else -1 for word in map(str, words)]
+    return np.array([*known, -1], dtype=np.int8)[codes]  # the code of a missing cell is -1
+
+
+def positive_of(names: tuple[str, str]) -> tuple[str, str] | None:
+    """The positive one of two classes and why, or None where the names do not say."""
+    first, last = _differences(*map(normal, names))
+    ways = ((first, last, *names), (last, first, *names[::-1]))  # (yes, no, positive, negative)
+    for yes, no, positive, _ in ways:
+        if any(yes in ours and no in theirs for ours, theirs in PAIRS + CLASS_PAIRS):
+            return positive, "it reads like a yes"
+    for yes, no, positive, negative in ways:
+        if yes not in CLEARLY_NO and re.fullmatch(NEGATION + re.escape(yes), no):
+            return positive, f"{negative!r} says that it is not so"
+    for yes, no, positive, _ in ways:
+        if yes in CLEARLY_YES and no not in CLEARLY_YES:
+            return positive, "it reads like a yes"
+    for yes, no, positive, negative in ways:
+        if no in CLEARLY_NO and yes not in CLEARLY_NO:
+            return positive, f"{negative!r} reads like a no"
+    return None
+
+
+def _differences(first: str, last: str) -> tuple[str, str]:
+    """What two names do not share at their beginning and end: `positive` and `negative` of `tested_positive`, `tested_negative`."""
+    signs = [re.fullmatch(r"(.*\w)\s*\(?([+-])\)?", name) for name in (first, last)]
+    if signs[0] and signs[1] and signs[0][1] == signs[1][1]:
+        return signs[0][2], signs[1][2]
+    words = [re.split(r"[\s_:]+", name) for name in (first, last)]
+    while min(map(len, words)) > 1 and words[0][0] == words[1][0]:
+        words = [parts[1:] for parts in words]
+    while min(map(len, words)) > 1 and words[0][-1] == words[1][-1]:
+        words = [parts[:-1] for parts in words]
+    return normal(" ".join(words[0])), normal(" ".join(words[1]))
