@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from pandas.api import types
 
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 NAME = "the DataFrame"
 
 NO_CELLS = (bytes, bytearray, memoryview, list, tuple, dict, set, frozenset)
-"""Objects that no text stands for."""
+"""Objects that no text stands for, but for lists of texts."""
+
+LISTS = (list, tuple, set, frozenset, np.ndarray)
 
 
 class FrameTable(TableFile):
@@ -42,12 +46,14 @@ class FrameTable(TableFile):
         return self._frame.iloc[:, self.headers.index(header)]
 
     def refusal(self, header: str) -> str:
-        """Lists, dictionaries and bytes are no cells."""
+        """Dictionaries, bytes and lists of other things than texts are no cells."""
         cells = self._column(header)
         if isinstance(cells.dtype, pd.ArrowDtype):
             return type_refusal(cells.dtype.pyarrow_dtype)
-        found = {type(cell) for cell in cells if isinstance(cell, NO_CELLS)} if cells.dtype == object else set()
-        return f"the column holds objects of type {listed(sorted(kind.__name__ for kind in found))}." if found else ""
+        held = [cell for cell in cells if isinstance(cell, NO_CELLS)] if cells.dtype == object else []
+        if all(_is_text_list(cell) for cell in held):
+            return ""
+        return f"the column holds objects of type {listed(sorted({type(cell).__name__ for cell in held}))}."
 
     def typed(self, header: str) -> bool:
         """By its dtype; that of its categories, where it has those."""
@@ -108,4 +114,16 @@ def _known_to_arrow(dtype: Any) -> bool:
 
 def _text(cell: object) -> str:
     """What UTF-8 cannot hold, half a pair of UTF-16 in the name of a file say, becomes a question mark."""
-    return str(cell).encode("utf-8", "replace").decode()
+    text = _list_text(cell) if isinstance(cell, LISTS) and _is_text_list(cell) else str(cell)
+    return text.encode("utf-8", "replace").decode()
+
+
+def _is_text_list(cell: object) -> bool:
+    """Several labels of a row."""
+    return isinstance(cell, LISTS) and all(isinstance(item, str) for item in cell)
+
+
+def _list_text(cell: Iterable[object]) -> str:
+    """As JSON, like the same list from Parquet; a set has no order of its own."""
+    items = [str(item) for item in cell]
+    return json.dumps(sorted(items) if isinstance(cell, set | frozenset) else items, ensure_ascii=False)

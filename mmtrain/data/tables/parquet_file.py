@@ -1,11 +1,12 @@
 """Tables in Parquet.
 
 What the file stores as a type becomes the text a person would have written: `3` (also for 3.0, whichever numbers stand
-around it), `2.5`, `true`, `2024-01-31`, `2024-01-31T12:00:00Z`. NaN is missing.
+around it), `2.5`, `true`, `2024-01-31`, `2024-01-31T12:00:00Z`, `["beach", "sunset"]`. NaN is missing.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ class ParquetFile(TableFile):
         return Problem(self.path.name, "the file is not Parquet, or it is damaged.", "Write it again.")
 
     def refusal(self, header: str) -> str:
-        """Lists, structs, bytes and durations are no cells."""
+        """Structs, lists of other things than texts, bytes and durations are no cells."""
         return type_refusal(self._schema.field(header).type)
 
     def typed(self, header: str) -> bool:
@@ -78,8 +79,20 @@ def type_refusal(kind: pa.DataType) -> str:
     import pyarrow.types as kinds
 
     value = kind.value_type if kinds.is_dictionary(kind) else kind
+    if is_text_list(value):
+        return ""
     in_bytes = kinds.is_binary(value) or kinds.is_large_binary(value) or kinds.is_fixed_size_binary(value)
     return f"the column is of type {kind}." if kinds.is_nested(value) or in_bytes or kinds.is_duration(value) else ""
+
+
+def is_text_list(kind: pa.DataType) -> bool:
+    """Whether cells of an Arrow type are lists of texts, which several labels of a row are."""
+    import pyarrow.types as kinds
+
+    if not (kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind)):
+        return False
+    item = kind.value_type.value_type if kinds.is_dictionary(kind.value_type) else kind.value_type
+    return bool(kinds.is_string(item) or kinds.is_large_string(item) or kinds.is_null(item))
 
 
 def as_text(array: pa.Array) -> pa.Array:
@@ -90,6 +103,9 @@ def as_text(array: pa.Array) -> pa.Array:
 
     if kinds.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if is_text_list(array.type):
+        lists = [None if cell is None else json.dumps(cell, ensure_ascii=False) for cell in array.to_pylist()]
+        return pa.array(lists, pa.large_string())
     if kinds.is_floating(array.type):
         return _number_text(array)
     if kinds.is_timestamp(array.type):
