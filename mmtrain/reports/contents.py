@@ -17,7 +17,8 @@ from mmtrain.errors import Problem, RunError
 from mmtrain.evaluation.bootstrap import Drawing
 from mmtrain.runs import RESTORE, Run, is_test_look
 from mmtrain.targets import FittedTarget
-from mmtrain.targets.multilabel import FittedMultilabel
+from mmtrain.targets.label_lists import LIST
+from mmtrain.targets.multilabel import FittedMultilabel, split_labels
 
 Numbers = npt.NDArray[np.float64]
 SCORE = "Score the run again with `mmtrain evaluate`."
@@ -229,7 +230,7 @@ def answers(judged: Judged) -> Mapping[str, int] | None:
         counts = truth.value_counts()
         return {name: int(counts.get(name, 0)) for name in names}
     separator = judged.target.separator
-    if any(separator in name for name in names):  # the joined labels cannot be told apart again
+    if separator != LIST and any(separator in name for name in names):  # the joined labels cannot be told apart again
         return None
-    counts = truth.str.split(separator, regex=False).explode().value_counts()
+    counts = pd.Series(split_labels(truth, separator)).explode().value_counts()
     return {name: int(counts.get(name, 0)) for name in names}

@@ -10,6 +10,7 @@ from mmtrain.columns.base import Fault, Names
 from mmtrain.errors import listed
 from mmtrain.targets.base import ClassWeights, task
 from mmtrain.targets.classes import ClassTarget, FittedClassTarget, class_weights
+from mmtrain.targets.label_lists import lists_of
 from mmtrain.targets.yes_no import positive_of
 
 if TYPE_CHECKING:
@@ -111,9 +112,9 @@ class BinaryTarget(ClassTarget):
         names = sorted(cells.dropna().unique())
         if len(names) > 2:
             row = np.flatnonzero(cells == names[2])[:1]
-            found.append(
-                Fault(row, f"`task: binary` has two classes, the column has {len(names)}: {listed(names)}.", "Set `task: multiclass`.")
-            )
+            lists = lists_of(cells)
+            fix = "Set `task: multiclass`." if lists is None else f"{lists.fix}: {lists.example!r} looks like several labels."
+            found.append(Fault(row, f"`task: binary` has two classes, the column has {len(names)}: {listed(names)}.", fix))
         if self.positive is not None and names and self.positive not in names:
             what = f"`positive: {self.positive}` is not among the classes {listed(names)}."
             found.append(Fault(np.arange(1), what, f"Set `positive` to {listed(names, 'or')}."))

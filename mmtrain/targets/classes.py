@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from mmtrain.columns.base import Fault, Names, shared_names
 from mmtrain.targets.base import ClassWeights, FittedTarget, Target
+from mmtrain.targets.label_lists import lists_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +49,17 @@ class ClassTarget(Target):
         if not len(names):
             found.append(Fault(np.arange(1), "no row has a class.", "Fill in the answers."))
         return found
+
+    def doubts(self, cells: pd.Series[str]) -> list[Fault]:
+        """Classes that look like several labels each."""
+        import numpy as np
+
+        found = lists_of(cells)
+        if found is None:
+            return []
+        rows = np.flatnonzero(cells == found.example)
+        what = f"{found.example!r} looks like several labels{found.between}: {found.labels:,} labels make {cells.nunique():,} classes."
+        return [Fault(rows[:1], what, f"{found.fix} if a row can have several of them.")]
 
     def strata(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any] | None:
         """The class of each row."""

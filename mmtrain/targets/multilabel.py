@@ -1,7 +1,7 @@
 """`task: multilabel`: any number of labels per row; a logit and a probability per label.
 
-The answer is one cell with labels between separators (`beach;sunset`, an empty cell means none), or, with `labels`,
-one 0/1 column per label.
+The answer is one cell with labels between separators (`beach;sunset`, an empty cell means none) or with a list of them
+(`["beach", "sunset"]`), or, with `labels`, one 0/1 column per label.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pydantic import Field
 from mmtrain.columns.base import Fault, Names
 from mmtrain.targets.base import ClassWeights, FittedTarget, Target, task
 from mmtrain.targets.classes import class_weights
+from mmtrain.targets.label_lists import LIST, labels_in, lists_of, read_list, written
 from mmtrain.targets.yes_no import read_answers
 
 if TYPE_CHECKING:
@@ -116,10 +117,10 @@ class FittedMultilabel(FittedTarget):
         return self.spoken(prediction >= self.threshold)
 
     def spoken(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Labels joined by the separator."""
+        """Labels joined by the separator, or as a list."""
         import numpy as np
 
-        joined = [self.separator.join(label for label, has in zip(self.labels, row, strict=True) if has) for row in truth]
+        joined = [written([label for label, has in zip(self.labels, row, strict=True) if has], self.separator) for row in truth]
         return np.array(joined, dtype=object)
 
     def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -131,13 +132,17 @@ class FittedMultilabel(FittedTarget):
         return self._of_one_cell(words)
 
     def served(self, prediction: Any) -> dict[str, Any]:
-        """Labels joined by the separator, and (batch, labels)."""
+        """The labels as `spoken` writes them, and (batch, labels)."""
         import tensorflow as tf
 
-        words = tf.where(prediction >= self.threshold, [f"{label}{self.separator}" for label in self.labels], "")
+        listing = self.separator == LIST
+        between = ", " if listing else self.separator
+        names = [written([label], LIST)[1:-1] for label in self.labels] if listing else self.labels
+        words = tf.where(prediction >= self.threshold, [f"{name}{between}" for name in names], "")
         joined = tf.strings.reduce_join(words, axis=1)
-        length = tf.maximum(tf.strings.length(joined) - len(self.separator.encode()), 0)  # without the last separator
-        return {"prediction": tf.strings.substr(joined, tf.zeros_like(length), length), "probabilities": prediction}
+        length = tf.maximum(tf.strings.length(joined) - len(between.encode()), 0)  # without the last separator
+        text = tf.strings.substr(joined, tf.zeros_like(length), length)
+        return {"prediction": tf.strings.join(["[", text, "]"]) if listing else text, "probabilities": prediction}
 
     def baseline(self, count: int) -> np.ndarray[Any, Any]:
         """How often each label occurs in training rows, for every row."""
@@ -147,8 +152,9 @@ class FittedMultilabel(FittedTarget):
 
 
 def split_labels(cells: pd.Series[str], separator: str) -> list[list[str]]:
-    """The labels of each row, without blanks around them."""
-    return [[name.strip() for name in cell.split(separator) if name.strip()] for cell in cells.fillna("")]
+    """The labels of each row, each once, without blanks around them; every different cell is taken apart once."""
+    found: dict[str, list[str]] = {"": []}
+    return [found[cell] if cell in found else found.setdefault(cell, labels_in(cell, separator)) for cell in cells.fillna("")]
 
 
 @task("multilabel", FittedMultilabel)
@@ -156,7 +162,9 @@ class MultilabelTarget(Target):
     """Any number of labels per row."""
 
     task: Literal["multilabel"] = "multilabel"
-    separator: str = Field(";", min_length=1, description="What stands between labels in one cell.")
+    separator: str = Field(
+        ";", min_length=1, description="What stands between labels in one cell; list: cells are lists such as `['a', 'b']` or `[]`."
+    )
     labels: tuple[str, ...] = Field((), description="Headers of 0/1 columns, one per label; then no cell with separators is read.")
     class_weights: ClassWeights | None = Field(
         None, description="none, balanced, or a weight per label for the rows that have it; left out: `training.class_weights`."
@@ -171,19 +179,44 @@ class MultilabelTarget(Target):
         import numpy as np
 
         if not self.labels:
-            return [] if cells.notna().any() else [Fault(np.arange(1), "no row has a label.", "Fill in the answers.")]
+            found = self.malformed(cells) or self._other_separator(cells)
+            return found if cells.notna().any() else [Fault(np.arange(1), "no row has a label.", "Fill in the answers.")]
         return super().faults(cells) + self.malformed(cells)
 
     def malformed(self, cells: pd.Series[str]) -> list[Fault]:
-        """With `labels`: what is neither yes nor no."""
+        """With `labels`: what is neither yes nor no. With `separator: list`: what is no list."""
         import numpy as np
 
         if not self.labels:
-            return []
+            return self._no_lists(cells) if self.separator == LIST else []
         bad = np.flatnonzero(cells.notna().to_numpy() & (read_answers(cells) < 0))
         if not len(bad):
             return []
         return [Fault(bad, f"{cells.iloc[bad[0]]!r} is neither 0 nor 1.", "Write 1 where the row has the label and 0 where not.")]
+
+    def _no_lists(self, cells: pd.Series[str]) -> list[Fault]:
+        import numpy as np
+
+        words = cells.dropna().unique()
+        bad = np.flatnonzero(cells.isin([word for word in words if read_list(word) is None]).to_numpy())
+        if not len(bad):
+            return []
+        fix = 'Write it like ["a", "b"] or [], or set `separator` to what stands between labels.'
+        return [Fault(bad, f"{cells.iloc[bad[0]]!r} is not a list of labels.", fix)]
+
+    def _other_separator(self, cells: pd.Series[str]) -> list[Fault]:
+        """No cell holds the separator, and many hold what surely is another one."""
+        import numpy as np
+
+        words = [str(cell) for cell in cells.dropna().unique()]
+        if self.separator == LIST or any(self.separator in word for word in words):
+            return []
+        found = lists_of(cells)
+        if found is None:
+            return []
+        rows = np.flatnonzero(cells == found.example)[:1]
+        what = f"no cell holds the separator {self.separator!r}, but {found.example!r} looks like several labels{found.between}."
+        return [Fault(rows, what, f"Set `separator: {found.as_option}`.")]
 
     @property
     def drops_missing(self) -> bool:

@@ -7,18 +7,24 @@ from typing import Any
 
 from mmtrain.data.surveys.guess import Guess, name_words, plain, shown
 from mmtrain.data.surveys.profile import Profile
-from mmtrain.errors import listed
+from mmtrain.errors import counted, listed
+from mmtrain.targets.label_lists import LIST, LabelLists
 from mmtrain.targets.yes_no import positive_of as said_positive
 
 NAMES = ("target", "label", "labels", "class", "diagnosis", "outcome", "category", "y", "response", "answer", "result")
 """Names of answers, the likeliest first."""
+LIST_NAMES = {"tags", "tag", "genres", "genre", "topics", "keywords", "categories", "classes", "findings", "attributes"}
+"""Names of answers whose cells hold several labels."""
 FEW_CLASSES = 20
 
 
 def choose(profiles: Mapping[str, Profile], guesses: Mapping[str, Guess]) -> tuple[str, str] | None:
     """The header of the likeliest answer and why, or None when no column can be one."""
+    lists = [header for header, profile in profiles.items() if profile.labels is not None]
     able = [
-        header for header in profiles if guesses[header].role in ("categorical", "numeric", "text") and task(profiles[header]) is not None
+        header
+        for header in profiles
+        if (guesses[header].role in ("categorical", "numeric", "text") or header in lists) and task(profiles[header]) is not None
     ]
     for name in NAMES:
         for header in able:
@@ -28,6 +34,9 @@ def choose(profiles: Mapping[str, Profile], guesses: Mapping[str, Guess]) -> tup
         for header in able:
             if name in name_words(header):
                 return header, f"the name says {name}"
+    for header in reversed(able):
+        if header in lists and LIST_NAMES & set(name_words(header)):
+            return header, "the name says that a row can have several"
     used = [header for header in able if guesses[header].used]
     few = [header for header in used if 2 <= profiles[header].distinct <= FEW_CLASSES]
     if few:
@@ -42,10 +51,8 @@ def task(profile: Profile) -> Guess | None:
         return None
     options = {"missing": "drop"} if profile.missing else {}
     drops = f"; {profile.missing:,} rows without it are left out" if profile.missing else ""
-    labels = {separator: count for separator, count in profile.labels.items() if count <= 1000 and count <= profile.distinct * 2}
-    if labels and profile.distinct > 2:
-        separator, count = next(iter(labels.items()))
-        return Guess("target", f"{count} labels between '{separator}'", {"task": "multilabel", "separator": separator})
+    if profile.labels is not None:
+        return _multilabel(profile.labels)
     if profile.distinct == 2:
         return _binary(profile, options, drops)
     if profile.number_cells == profile.filled and profile.numbers is not None and (not profile.whole or profile.distinct > FEW_CLASSES):
@@ -54,6 +61,12 @@ def task(profile: Profile) -> Guess | None:
     if profile.counted and profile.distinct * 2 <= profile.filled and profile.distinct <= 1000 and profile.dates < profile.filled:
         return Guess("target", f"{profile.distinct} classes{drops}", {"task": "multiclass", **options})
     return None
+
+
+def _multilabel(lists: LabelLists) -> Guess:
+    where = f" in lists such as {shown(lists.example)}" if lists.separator == LIST else lists.between
+    what = f"{lists.labels} labels{where}, in {counted(lists.combinations, 'combination')} of several"
+    return Guess("target", what, {"task": "multilabel", "separator": lists.separator})
 
 
 def _binary(profile: Profile, options: dict[str, str], drops: str) -> Guess:

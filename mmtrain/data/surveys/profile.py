@@ -6,7 +6,7 @@ Nothing here knows roles; `guess` draws its conclusions from a `Profile`, and `i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from mmtrain.columns.numeric import numbers
 from mmtrain.data.surveys.spread import Range, Spread
 from mmtrain.data.tables.table import PIECE
 from mmtrain.data.tables.table_file import TableFile, gathered
+from mmtrain.targets.label_lists import LabelLists, recognise
 from mmtrain.threads import in_threads
 from mmtrain.word_pattern import WORD
 
@@ -47,7 +48,6 @@ DATE = (
     rf"|\d{{1,2}}[-. ]\s?(?i:{'|'.join(MONTH_NAMES)})[A-Za-z]*[-. ]\s?\d{{4}})(?:[T ]\d{{1,2}}:\d{{2}}.*)?\s*$"
 )
 """`2024-03-31`, `31.3.2024`, `3/31/24`, `20240331`, `31-Mar-2024`."""
-SEPARATORS = (";", "|")
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ class Profile:
     pictures: int = 0
     """Cells that end like the name of a picture file that can be read."""
     dates: int = 0
-    labels: dict[str, int] = field(default_factory=dict)
-    """Separator -> different labels, where at least a tenth of the cells has that separator."""
+    labels: LabelLists | None = None
+    """Where cells hold several labels each."""
 
     @property
     def filled(self) -> int:
@@ -197,17 +197,9 @@ class _Tally:
             numbers=self._numbers.range(),
             not_numbers=tuple(self._not_numbers)[:5] if self._cells["number_cells"] else (),
             words=self._words.range(),
-            labels=self._labels() if counted else {},
+            labels=recognise(self._counts) if counted and self._cells["number_cells"] < self._rows - self._missing else None,
             **self._cells,
         )
-
-    def _labels(self) -> dict[str, int]:
-        found = {}
-        for separator in SEPARATORS:
-            holding = sum(rows for value, rows in self._counts.items() if separator in value)
-            if holding and holding * 10 >= self._rows - self._missing:
-                found[separator] = len({label.strip() for value in self._counts for label in value.split(separator)} - {""})
-        return found
 
 
 class _Hashes:

@@ -1,0 +1,225 @@
+"""Several labels in one cell: taken apart, put together, and recognised where nobody has said that a column holds them."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LIST = "list"
+"""The `separator` of cells that are lists of Python or JSON: `['beach', 'sunset']`, `[]` for none."""
+
+SEPARATORS = (";", "|", "\n", "\t", ",", "+", "/", "&", " ")
+"""What may stand between labels, the least doubtful first: with a blank in the last place, labels may hold blanks."""
+PLAIN = (";", "|")
+"""Separators that are seldom used for anything else."""
+
+MOST_LABELS = 1000
+MOST_VALUES = 5000
+"""Different cells that are looked at; whether they are label lists shows in fewer."""
+LONGEST = 60
+"""Characters of a label; what is longer is a text."""
+
+BRACKETS = {"[": "]", "(": ")", "{": "}"}
+TOKEN = re.compile(r"""\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^,'"\[\](){}]+))\s*(,?)""", re.DOTALL)
+NUMPY_TEXT = re.compile(r"""np\.str_\(('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\)""")
+WRAPPED = re.compile(r"(?:set|frozenset|array|list|tuple)\((.*?)(?:, dtype=[\w<>']+)?\)", re.DOTALL)
+NOTHING = {"", "none", "null", "nan"}
+FUNCTION_WORDS = {
+    *("a", "an", "and", "are", "at", "be", "but", "by", "for", "from", "has", "have", "he", "i", "in", "is", "it", "not", "of", "on"),
+    *("or", "she", "that", "the", "this", "to", "was", "we", "with", "you"),
+}
+"""Words that make a text of words between blanks."""
+
+
+def labels_in(cell: str, separator: str) -> list[str]:
+    """The labels of a cell, each once, without blanks around them; of a cell that should be a list and is none, the whole cell."""
+    if separator == LIST:
+        names = read_list(cell)
+        return _once([cell] if names is None else names)
+    return _once(cell.split() if separator == " " else cell.split(separator))
+
+
+def _once(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(name for name in map(str.strip, names) if name))
+
+
+def written(labels: Sequence[str], separator: str) -> str:
+    """The cell of some labels: joined by the separator, or as a list of JSON."""
+    return json.dumps(list(labels), ensure_ascii=False) if separator == LIST else separator.join(labels)
+
+
+def read_list(cell: str) -> list[str] | None:
+    """The labels of a list of Python, JSON, NumPy or PostgreSQL; None of a cell that is no flat list."""
+    text = cell.strip()
+    if wrapped := WRAPPED.fullmatch(text):
+        text = wrapped[1] or "[]"
+    if len(text) < 2 or BRACKETS.get(text[0]) != text[-1]:
+        return None
+    if text[0] == "[":
+        try:
+            return _of_json(json.loads(text))
+        except (ValueError, RecursionError):
+            pass
+    return _of_tokens(NUMPY_TEXT.sub(r"\1", text[1:-1]), braces=text[0] == "{")
+
+
+def _of_json(values: list[Any]) -> list[str] | None:
+    if any(isinstance(value, list | dict) for value in values):
+        return None
+    return [value if isinstance(value, str) else json.dumps(value) for value in values if value is not None]
+
+
+def _of_tokens(inner: str, *, braces: bool) -> list[str] | None:
+    """Quoted or bare words between commas; NumPy leaves the commas out."""
+    names: list[str] = []
+    bare, commas, at = [], 0, 0
+    while at < len(inner.rstrip()):
+        token = TOKEN.match(inner, at)
+        if token is None or token.end() == at:
+            return None
+        double, single, plain, comma = token.groups()
+        if plain is not None and plain.strip().casefold() not in NOTHING:
+            if braces and ":" in plain:  # a dictionary
+                return None
+            bare.append(plain.strip())
+        names += [_unescaped(token[0].strip().rstrip(",").strip(), double if double is not None else single)] if plain is None else []
+        names += [plain.strip()] if plain is not None and plain.strip().casefold() not in NOTHING else []
+        commas += bool(comma)
+        at = token.end()
+    return names[0].split() if len(names) == len(bare) == 1 and not commas else names
+
+
+def _unescaped(quoted: str, inner: str) -> str:
+    try:
+        return str(ast.literal_eval(quoted))
+    except (ValueError, SyntaxError, MemoryError):
+        return inner
+
+
+@dataclass(frozen=True)
+class LabelLists:
+    """What was recognised: the separator, the different labels, and the different combinations of several."""
+
+    separator: str
+    labels: int
+    combinations: int
+    example: str
+    """A cell with several labels."""
+    sure: bool = True
+    """Whether the labels alone say so, whatever stands between them."""
+
+    @property
+    def between(self) -> str:
+        """` between ','`, to follow a noun; nothing of lists."""
+        return {LIST: "", " ": " between blanks"}.get(self.separator, f" between {self.separator!r}")
+
+    @property
+    def fix(self) -> str:
+        """How the experiment file says so."""
+        return f"Set `task: multilabel` and `separator: {self.as_option}`"
+
+    @property
+    def as_option(self) -> str:
+        """The separator as the experiment file has it."""
+        return LIST if self.separator == LIST else json.dumps(self.separator)
+
+
+def recognise(rows: Mapping[str, int]) -> LabelLists | None:
+    """Few labels that make many combinations, in the different cells of a column (cell -> rows); None where there are no such."""
+    some = dict(islice(rows.items(), MOST_VALUES))
+    candidates = ([LIST] if any(read_list(cell) is not None for cell in islice(some, 20)) else []) + list(SEPARATORS)
+    found = (_Taken(some, separator).verdict() for separator in candidates)
+    return next((one for one in found if one is not None), None)
+
+
+def lists_of(cells: pd.Series[str]) -> LabelLists | None:
+    """The label lists that a column surely holds; None where it holds none, or where that is in doubt."""
+    found = recognise({str(cell): rows for cell, rows in cells.value_counts().items()})
+    return found if found is not None and found.sure else None
+
+
+class _Taken:
+    """The cells of a column, taken apart at one separator."""
+
+    def __init__(self, rows: Mapping[str, int], separator: str) -> None:
+        self.separator = separator
+        self.rows = sum(rows.values())
+        self.values = len(rows)
+        self.cut = {} if separator == LIST else {cell: times for cell, times in rows.items() if separator in cell.strip()}
+        self.cells = {cell: names for cell in rows if (names := labels_in(cell, separator))} if self._worth_it(rows) else {}
+        self.lists = {cell: names for cell, names in self.cells.items() if len(names) > 1}
+        self.sets = {frozenset(names) for names in self.lists.values()}
+        self.alone = {names[0] for names in self.cells.values() if len(names) == 1}
+        self.listed = {name for names in self.lists.values() for name in names}
+        self.labels = self.alone | self.listed
+        self.several = sum(rows[cell] for cell in self.lists)
+
+    def _worth_it(self, rows: Mapping[str, int]) -> bool:
+        """Taking every text of a column apart takes longer than all else that is done with it."""
+        if self.separator == LIST:
+            lists = sum(times for cell, times in rows.items() if read_list(cell) is not None)
+            return lists >= 0.95 * self.rows
+        held = sum(self.cut.values())
+        lengths = sum(map(len, self.cut))
+        return held >= max(2, 0.02 * self.rows) and lengths <= 200 * len(self.cut)
+
+    def verdict(self) -> LabelLists | None:
+        """None where the cells are no label lists, or too few of them to be sure."""
+        if not self.labels or not (self.lists or self.separator == LIST):
+            return None
+        if len(self.labels) > MOST_LABELS or max(map(len, self.labels)) > LONGEST or self._numbers():
+            return None
+        sure = self.several >= max(3, 0.02 * self.rows) and (self._complete() or self._mixed())
+        if not (sure or self._usual()):
+            return None
+        example = next(iter(self.lists or self.cells))
+        return LabelLists(self.separator, len(self.labels), len(self.sets), example, sure or self.separator == LIST)
+
+    def _usual(self) -> bool:
+        """A list says itself what it is, and few people write a semicolon or a bar into the name of a class."""
+        held = self.rows if self.separator == LIST else sum(self.cut.values()) if self.separator in PLAIN else 0
+        return held * 10 >= self.rows and len(self.labels) <= 2 * self.values and self.values > 2
+
+    def _numbers(self) -> bool:
+        """Decimal commas, thousands, dates, fractions and coordinates, which are no lists of numbered labels."""
+        numbers = sum(re.fullmatch(r"[+-]?\d+(?:\.\d+)?", name) is not None for name in self.listed)
+        if not self.listed or numbers < 0.9 * len(self.listed):
+            return False
+        sizes = {len(names) for names in self.lists.values()}
+        thousands = all(len(name) == 3 for names in self.lists.values() for name in names[1:])
+        decimals = any("." in name for name in self.listed)
+        repeated = self.separator == LIST and any(self._times(cell) > len(names) for cell, names in self.lists.items())
+        fewest = 2 if self.separator in (*PLAIN, LIST) else 3
+        return decimals or thousands or repeated or max(sizes) < fewest or len(sizes | ({1} if self.alone else set())) < 2
+
+    def _times(self, cell: str) -> int:
+        """Labels in a cell, repetitions included."""
+        return len(cell.split()) if self.separator == " " else len(read_list(cell) or ())
+
+    def _complete(self) -> bool:
+        """Labels that stand together stand alone, too: unlike `New York` and `York`, or `Paris, France` and `France`."""
+        whole = sum(names <= self.alone for names in self.sets)
+        share = 0.8 if self.separator == " " else 0.5
+        return len(self.sets) >= 2 and len(self.sets) + len(self.alone) > len(self.labels) and whole >= share * len(self.sets)
+
+    def _mixed(self) -> bool:
+        """Far more combinations than labels, of differing length, with most labels in differing places: no address, no text."""
+        first = {names[0] for names in self.lists.values()}
+        later = {name for names in self.lists.values() for name in names[1:]}
+        sizes = {len(names) for names in self.lists.values()} | ({1} if self.alone else set())
+        if len(self.sets) < 2 * len(self.listed) or len(self.listed) < 3 or len(sizes) < 2 or 2 * len(first & later) < len(self.listed):
+            return False
+        return self.separator != " " or not self._text()
+
+    def _text(self) -> bool:
+        repeated = sum(self._times(cell) > len(names) for cell, names in self.lists.items())
+        spoken = FUNCTION_WORDS & {name.casefold() for name in self.listed}
+        return bool(spoken) or repeated * 50 > len(self.lists) or len(self.labels) > 100
