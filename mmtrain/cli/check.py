@@ -24,11 +24,11 @@ def command(
     from mmtrain.workflows.check import check
 
     with display(quiet=quiet or as_json) as shown:
-        found = check(config, overrides=overrides or (), progress=shown.pictures)
+        found = check(config, overrides=overrides or (), progress=shown.pictures, say=shown.say)
     rows = {summary.part: summary.rows for summary in found.parts}
     if as_json:
-        notes = {"notes": list(found.notes)} if found.notes else {}
-        print_json({"ok": True, "rows": found.rows, "dropped": found.dropped, "parts": rows} | notes)
+        notes = [*found.warnings, *found.notes]
+        print_json({"ok": True, "rows": found.rows, "dropped": found.dropped, "parts": rows} | ({"notes": notes} if notes else {}))
         return
     dropped = f", {found.dropped:,} dropped" if found.dropped else ""
     parts = ", ".join(f"{part} {count:,}" for part, count in rows.items())

@@ -108,6 +108,10 @@ class Column(Section):
         """What `fit` would refuse in the cells of the whole table; of a streamed column, in one piece of it."""
         return []
 
+    def doubts(self, cells: pd.Series[str]) -> list[Fault]:  # noqa: ARG002
+        """Cells of the whole table that can be used but probably mean something else; never asked of a streamed column."""
+        return []
+
     @property
     def policy(self) -> str:
         """What becomes of missing cells: the option `missing` of those roles that have it, else an empty string."""

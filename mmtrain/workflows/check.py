@@ -20,12 +20,26 @@ class Checked:
     dropped: int
     parts: tuple[PartSummary, ...]
     notes: tuple[str, ...] = ()
-    """What is said of data that can be used, warnings among them; one line each."""
+    """What is said of data that can be used; one line each."""
+    warnings: tuple[str, ...] = ()
+    """What `say` was told while the data were read."""
 
 
-def check(path: Path, *, overrides: Iterable[str] = (), progress: Callable[[int, int, int], None] | None = None) -> Checked:
-    """Raises ConfigError or DataError with every problem, as `fit` would."""
-    experiment, data, parts = checked(path, overrides, progress=progress)
+def check(
+    path: Path,
+    *,
+    overrides: Iterable[str] = (),
+    progress: Callable[[int, int, int], None] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Checked:
+    """Raises ConfigError or DataError with every problem, as `fit` would; `say` is told of what is in doubt, also before that."""
+    warnings: list[str] = []
+
+    def both(text: str) -> None:
+        warnings.append(text)
+        say(text)
+
+    experiment, data, parts = checked(path, overrides, progress=progress, say=both)
     check_callbacks(experiment, path, overrides)
     told = tuple(notices(experiment, data.table, parts))
-    return Checked(len(data.table), len(data.table.dropped), summarise(experiment, data.table, parts), told)
+    return Checked(len(data.table), len(data.table.dropped), summarise(experiment, data.table, parts), told, tuple(warnings))

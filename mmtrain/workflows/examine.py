@@ -25,7 +25,7 @@ from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.targets import Target
 from mmtrain.workflows.divisions import check_divisions
 from mmtrain.workflows.packages import check_packages
-from mmtrain.workflows.prepare import Prepared, check_class_weights, check_monitor, check_parts, split_rows
+from mmtrain.workflows.prepare import Prepared, check_class_weights, check_monitor, check_parts, doubts, split_rows
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,15 @@ class Examined:
 def checked(
     path: Path, overrides: Iterable[str], *, progress: Progress | None = None, say: Say = lambda _: None
 ) -> tuple[Experiment, Prepared, Parts]:
-    """The experiment of a file, its table with every cell and picture checked, and its parts.
+    """The experiment of a file, its table with every cell and picture checked, and its parts; `say` is told of what is in doubt.
 
     Raises ConfigError and DataError with every problem found.
     """
     origin = Origin(path, tuple(overrides))
     experiment = config.load(path, origin.overrides)
     tried = examine(experiment, origin, progress=progress, say=say)
+    for doubt in doubts(experiment, tried.table) if tried.table is not None else ():
+        say(f"warning: {doubt}")
     if tried.error is not None or tried.data is None or tried.parts is None:
         raise tried.error or RuntimeError("An examination without a problem gives data and parts.")
     return experiment, tried.data, tried.parts

@@ -105,6 +105,18 @@ def check_parts(experiment: Experiment, table: Table, parts: Parts) -> None:
         raise DataError(problems)
 
 
+def doubts(experiment: Experiment, table: Table) -> list[Problem]:
+    """What can be trained on but probably means something else."""
+    return [
+        table.problem(header, fault)
+        for key, column in experiment.columns.items()
+        if not column.streamed
+        for header in headers_of(key, column)
+        if table.has(header) and len(table)
+        for fault in column.doubts(table.cells(header))
+    ]
+
+
 def part_problems(
     experiment: Experiment, table: Table, part: str, rows: np.ndarray[Any, Any], roles: type[Column] | UnionType
 ) -> list[Problem]:

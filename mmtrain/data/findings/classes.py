@@ -13,6 +13,7 @@ from mmtrain.data.findings.finding import Finding, first_rows
 from mmtrain.data.findings.labels import Labels
 from mmtrain.data.surveys.guess import shown
 from mmtrain.errors import counted, listed
+from mmtrain.targets.label_lists import recognise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +30,20 @@ def classes(sheet: Sheet, cohort: Cohort) -> list[Finding]:  # noqa: ARG001
     for labels in cohort.targets:
         found += _label_balance(labels) if labels.several else _class_balance(labels)
         found += _rare(labels, cohort)
+        found += [] if labels.several else _several_in_one(labels)
     return found
+
+
+def _several_in_one(labels: Labels) -> list[Finding]:
+    """Classes that look like lists of labels."""
+    lists = recognise(dict(zip(labels.names, labels.times.tolist(), strict=True)))
+    if lists is None or not lists.sure:
+        return []
+    what = f"{shown(lists.example)} looks like several labels{lists.between}: {lists.labels:,} labels make {len(labels.names):,} classes."
+    why = "Each combination is learned as if it had nothing in common with the others, from its own rows alone."
+    rows = labels.holders(labels.names.index(lists.example))
+    fix = f"{lists.fix} if a row can have several of them."
+    return [Finding("warning", "label_lists", labels.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 
 def _class_balance(labels: Labels) -> list[Finding]:
