@@ -407,18 +407,56 @@ def test_other_content_is_not_an_image(content, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "name"),
+    ("content", "noun"),
     [
-        (saved(Image.new("L", (2, 2)), "TIFF"), "TIFF"),
-        (saved(Image.new("RGB", (2, 2)), "JPEG2000"), "JPEG 2000"),
-        (saved(Image.new("L", (2, 2)), "ICO"), "ICO"),
-        (b"\0" * 128 + b"DICM" + b"\0" * 20, "DICOM"),
-        (b"\0\0\0\x18ftypheic" + b"\0" * 20, "HEIC"),
-        (b"\0\0\0\x18ftypavif" + b"\0" * 20, "AVIF"),
+        (saved(Image.new("L", (2, 2)), "TIFF"), "a TIFF image"),
+        (saved(Image.new("RGB", (2, 2)), "JPEG2000"), "a JPEG 2000 image"),
+        (saved(Image.new("L", (2, 2)), "ICO"), "an ICO image"),
+        (saved(Image.new("L", (2, 2)), "PPM"), "a Netpbm image"),
+        (b"\0" * 128 + b"DICM" + b"\0" * 20, "a DICOM image"),
+        (b"\0\0\0\x18ftypheic" + b"\0" * 20, "a HEIC image"),
+        (b"\0\0\0\x18ftypavif" + b"\0" * 20, "an AVIF image"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG drawing"),
     ],
 )
-def test_formats_that_are_not_read_are_named(content, name):
-    assert refusal(content) == (f"The file is a {name} image, a format that is not read.", f"Convert it to {WORDS_OF_FORMATS}.")
+def test_formats_that_are_not_read_are_named(content, noun):
+    assert refusal(content) == (f"The file is {noun}, a format that is not read.", f"Convert it to {WORDS_OF_FORMATS}.")
+
+
+SLICES = "Save the slices that matter as PNG, each in an image column of its own."
+FRAMES = "Save the frames that matter as PNG, each in an image column of its own."
+PNG_ARRAY = "Save it as PNG, with 8 or 16 bits."
+
+
+@pytest.mark.parametrize(
+    ("content", "noun", "fix"),
+    [
+        (b"\x5c\1\0\0" + b"\0" * 340 + b"n+1\0" + b"\0" * 20, "a NIfTI volume", SLICES),
+        (b"NRRD0004\ntype: float\n", "an NRRD volume", SLICES),
+        (b"\0\0\0\x20ftypisom" + b"\0" * 20, "a video", FRAMES),
+        (b"RIFF\x10\0\0\0AVI LIST" + b"\0" * 20, "an AVI video", FRAMES),
+        (b"RIFF\x10\0\0\0WAVEfmt " + b"\0" * 20, "a sound recording", "Save a spectrogram of it as PNG."),
+        (b"%PDF-1.7\n", "a PDF document", "Save the page that matters as PNG."),
+        (b"\x93NUMPY\1\0v\0{}", "a NumPy array", PNG_ARRAY),
+        (b"\x89HDF\r\n\x1a\n\0", "an HDF5 file", "Save the array in it as PNG, with 8 or 16 bits."),
+        (b"PK\3\4\x14\0", "a ZIP archive", "Unpack it, and write the path of each image."),
+    ],
+)
+def test_what_is_no_picture_has_a_way_out_of_its_own(content, noun, fix):
+    assert refusal(content) == (f"The file is {noun}, a format that is not read.", fix)
+
+
+@pytest.mark.parametrize(
+    ("name", "noun", "fix"),
+    [
+        ("a.NII.gz", "a NIfTI volume", SLICES),
+        ("a.dcm", "a DICOM image", f"Convert it to {WORDS_OF_FORMATS}."),
+        ("a.cr2", "a raw camera image", f"Convert it to {WORDS_OF_FORMATS}."),
+    ],
+)
+def test_the_name_tells_what_the_first_bytes_do_not(tmp_path, name, noun, fix):
+    (tmp_path / name).write_bytes(b"\x1f\x8b\x08\0" + b"\0" * 50)
+    assert refusal(tmp_path / name) == (f"The file is not an image that is read; its name ends like that of {noun}.", fix)
 
 
 HUGE = {

@@ -8,10 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from mmtrain.errors import listed
+from mmtrain.pixels.not_read import HEAD, by_content, by_name
 from mmtrain.pixels.picture import FORMATS, UnreadableImage
-
-_HEAD = 132
-"""Bytes that tell every format below; DICOM has its mark at 128."""
 
 _START = 1 << 16
 """Bytes that are read at first; most pictures are smaller."""
@@ -20,18 +18,6 @@ _MARKS = ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", 
 """First bytes that tell a format by themselves."""
 
 _BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
-
-_NOT_READ = (
-    ("TIFF", 0, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
-    ("DICOM", 128, (b"DICM",)),
-    ("JPEG 2000", 0, (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")),
-    ("JPEG XL", 0, (b"\xff\x0a", b"\0\0\0\x0cJXL ")),
-    ("AVIF", 4, (b"ftypavif", b"ftypavis")),
-    ("HEIC", 4, (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1")),
-    ("PSD", 0, (b"8BPS",)),
-    ("ICO", 0, (b"\0\0\1\0",)),
-)
-"""Name, offset and marks of formats that people do put into image columns."""
 
 
 def content(source: Path | bytes) -> tuple[str, bytes]:
@@ -44,7 +30,7 @@ def content(source: Path | bytes) -> tuple[str, bytes]:
 
     """
     if isinstance(source, bytes):
-        return _format_of(source[:_HEAD]), source
+        return _format_of(source[:HEAD]), source
     try:
         return _read(source)
     except OSError as error:
@@ -63,7 +49,7 @@ def _read(path: Path) -> tuple[str, bytes]:
         if not stat.S_ISREG(status.st_mode):
             raise OSError("not a regular file")
         start = os.read(descriptor, _START)
-        kind = _format_of(start[:_HEAD])
+        kind = _format_of(start[:HEAD], path.name)
         parts = [start]
         while len(start) == _START and parts[-1]:
             parts.append(os.read(descriptor, max(_START, status.st_size)))
@@ -82,14 +68,16 @@ def _require_file(path: Path) -> None:
     raise UnreadableImage("The file does not exist.", "Give the path of an image file that exists.")
 
 
-def _format_of(head: bytes) -> str:
+def _format_of(head: bytes, name: str = "") -> str:
+    """One of `FORMATS`, by the first bytes; the name only says what a file is that is none of these."""
     if not head:
         raise UnreadableImage("The file is empty.", "Replace it with a whole image file.")
     if found := _known(head):
         return found
-    for name, offset, marks in _NOT_READ:
-        if head.startswith(marks, offset):
-            raise UnreadableImage(f"The file is a {name} image, a format that is not read.", f"Convert it to {listed(FORMATS, 'or')}.")
+    if other := by_content(head):
+        raise UnreadableImage(f"The file is {other.noun}, a format that is not read.", other.fix)
+    if other := by_name(name):
+        raise UnreadableImage(f"The file is not an image that is read; its name ends like that of {other.noun}.", other.fix)
     raise UnreadableImage("The file is not an image.", f"Use an image file: {listed(FORMATS, 'or')}.")
 
 
