@@ -50,6 +50,63 @@ GUESSES = [
     ("constant", "x", ["a"] * N, "categorical", False, "every cell is 'a'"),
     ("constant with holes", "x", ["a", ""] * 30, "categorical", False, "every cell that is not empty is 'a'"),
     ("pictures", "scan", [f"p/{i:02}.PNG" for i in range(N)], "image", True, "cells end like names of picture files, as 'p/00.PNG'"),
+    (
+        "addresses of pictures",
+        "x",
+        [f"https://a.org/{i:02}.jpg" for i in range(N)],
+        "image",
+        False,
+        "cells are addresses, as 'https://a.org/00.jpg'; images are not fetched: download them, and write their paths",
+    ),
+    (
+        "addresses below a header that says so",
+        "image_url",
+        [f"s3://bucket/{i:02}?size=1" for i in range(N)],
+        "image",
+        False,
+        "cells are addresses, as 's3://bucket/00?size=1'; images are not fetched: download them, and write their paths",
+    ),
+    (
+        "pictures in base64",
+        "x",
+        [f"iVBORw0KGgo{i:02}" + "A" * 300 for i in range(N)],
+        "image",
+        False,
+        "cells hold images themselves, as 'iVBORw0KGgo00AAAAAAAAAAAAAAAAAAAAAAAAAA…': save each as a file, and write its path",
+    ),
+    (
+        "several pictures",
+        "x",
+        [f"{i:02}.jpg" + f";{i:02}b.jpg" * (i % 3 > 0) for i in range(N)],
+        "image",
+        False,
+        "cells list several images, as '01.jpg;01b.jpg'; one is read per cell: give each a column of its own",
+    ),
+    (
+        "lists of pictures",
+        "x",
+        [f"['{i:02}.jpg', '{i:02}b.jpg']" for i in range(N)],
+        "image",
+        False,
+        "cells list several images, as \"['00.jpg', '00b.jpg']\"; one is read per cell: give each a column of its own",
+    ),
+    (
+        "pictures of another format",
+        "x",
+        [f"{i:02}.dcm" for i in range(N)],
+        "image",
+        False,
+        "cells end like names of files that are not read, as '00.dcm', a DICOM image: convert it to JPEG, PNG, BMP, GIF or WEBP",
+    ),
+    (
+        "volumes",
+        "x",
+        [f"{i:02}.nii.gz" for i in range(N)],
+        "image",
+        False,
+        "cells end like names of files that are not read, as '00.nii.gz', a NIfTI volume: "
+        "save the slices that matter as PNG, each in an image column of its own",
+    ),
     ("split", "part", ["train", "test"] * 30, "split", True, "the values are test and train"),
     (
         "split with other names",
@@ -167,7 +224,7 @@ def test_guess_of_a_column(tmp_path, header, cells, role, used, reason):
 def test_every_rule_has_a_case(tmp_path):
     deciding = {next(rule for rule in RULES if rule(profile_of(tmp_path, case[1], list(case[2])))) for case in GUESSES}
     assert deciding == set(RULES)
-    assert len(RULES) == 14
+    assert len(RULES) == 16
 
 
 def test_words_for_missing_numbers_are_kept(tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.pictures.not_paths import not_a_path
 from mmtrain.errors import DataError, Problem, did_you_mean
 
 if TYPE_CHECKING:
@@ -66,6 +67,12 @@ class ImageFinder:
 
     def find(self, cell: str) -> ImageFile | Refusal:
         """The file that `cell` names."""
+        found = self._find(cell)
+        if isinstance(found, Refusal) and (other := not_a_path(cell)):
+            return Refusal(*other)
+        return found
+
+    def _find(self, cell: str) -> ImageFile | Refusal:
         if os.path.isabs(cell) and not self._allow_outside:
             fix = f"Write it relative to the images folder {self._folder}, or set `data.allow_outside: true`."
             return Refusal(f"the path {cell} is absolute.", fix, outside=True)

@@ -43,6 +43,8 @@ class ImageProfile:
     """Of one sample."""
     bad: tuple[tuple[str, str], ...] = ()
     """The first twenty paths that could not be opened, and why."""
+    unread: tuple[str, str] | None = field(default=None, compare=False)
+    """The first file that exists and cannot be opened as an image, and why."""
 
 
 def profile_images(cells: Iterable[str], folder: ImageFolder) -> ImageProfile:
@@ -55,14 +57,18 @@ def profile_images(cells: Iterable[str], folder: ImageFolder) -> ImageProfile:
     finder = ImageFinder(folder)
     headers: list[ImageHeader] = []
     bad: list[tuple[str, str]] = []
+    unread: tuple[str, str] | None = None
     paths = 0
     for cell in dict.fromkeys(cell.strip() for cell in cells):
         paths += 1
         header = _opened(finder, cell)
         if isinstance(header, ImageHeader):
             headers.append(header)
-        elif len(bad) < 20:
-            bad.append((cell, header))
+            continue
+        if isinstance(header, UnreadableImage):
+            unread = unread or (cell, f"{header} {header.fix}")
+        if len(bad) < 20:
+            bad.append((cell, str(header)))
     sizes = sorted(((header.height, header.width) for header in headers), key=lambda size: (size[0] * size[1], size))
     return ImageProfile(
         folder=folder.path,
@@ -76,18 +82,19 @@ def profile_images(cells: Iterable[str], folder: ImageFolder) -> ImageProfile:
         modes=dict(Counter(header.mode for header in headers).most_common()),
         bits=dict(Counter(header.bits for header in headers).most_common()),
         bad=tuple(bad),
+        unread=unread,
     )
 
 
-def _opened(finder: ImageFinder, cell: str) -> ImageHeader | str:
-    """The header, or what is wrong."""
+def _opened(finder: ImageFinder, cell: str) -> ImageHeader | UnreadableImage | str:
+    """The header, or what is wrong with the file or with its path."""
     file = finder.find(cell)
     if not isinstance(file, ImageFile):
         return file.what
     try:
         return inspect(Path(file.path))
     except UnreadableImage as refusal:
-        return str(refusal)
+        return refusal
 
 
 def folder_of(cells: Sequence[str], beside: Path) -> tuple[Path, int]:

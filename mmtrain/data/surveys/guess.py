@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mmtrain.columns.split_words import MOST_FOLDS, PARTS, split_words
+from mmtrain.data.pictures.not_paths import holds_image, several
 from mmtrain.data.surveys.profile import Profile
 from mmtrain.errors import listed
+from mmtrain.pixels.not_read import by_name
 
 NEARLY_ALL = 0.95
+IMAGE_WORDS = {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "pic", "thumbnail", "scan", "poster", "avatar"}
 FEW_CODES = 10
 """Whole numbers of at most so many different values look like codes."""
 FEW_NAMES = 100
@@ -71,9 +74,38 @@ def _constant(profile: Profile) -> Guess | None:
     return Guess("categorical", f"{where} {shown(profile.frequent[0][0])}", used=False)
 
 
-def _image(profile: Profile) -> Guess | None:
-    if profile.pictures < NEARLY_ALL * profile.filled:
+def _addresses(profile: Profile) -> Guess | None:
+    """Of images; those of pages are names like any other."""
+    example = shown(profile.frequent[0][0])
+    if all(holds_image(value) for value, _ in profile.frequent):
+        return Guess("image", f"cells hold images themselves, as {example}: save each as a file, and write its path", used=False)
+    images = profile.pictures + profile.unread_pictures
+    named = images * 2 >= profile.filled or IMAGE_WORDS & set(name_words(profile.header))
+    if profile.addresses < NEARLY_ALL * profile.filled or not named:
         return None
+    what = f"cells are addresses, as {example}; images are not fetched: download them, and write their paths"
+    return Guess("image", what, used=False)
+
+
+def _image_lists(profile: Profile) -> Guess | None:
+    files = max(profile.pictures + profile.unread_pictures, profile.picture_lists)
+    if profile.picture_lists * 10 < profile.filled or files < NEARLY_ALL * profile.filled:
+        return None
+    example = next((value for value, _ in profile.frequent if len(several(value)) > 1), profile.frequent[0][0])
+    what = f"cells list several images, as {shown(example)}; one is read per cell: give each a column of its own"
+    return Guess("image", what, used=False)
+
+
+def _image(profile: Profile) -> Guess | None:
+    if profile.pictures + profile.unread_pictures < NEARLY_ALL * profile.filled:
+        return None
+    other = next((one for value, _ in profile.frequent if (one := by_name(value))), None)
+    example = next((value for value, _ in profile.frequent if by_name(value)), profile.frequent[0][0])
+    if not profile.pictures:
+        if other is None:
+            return None
+        fix = f"{other.fix[:1].lower()}{other.fix[1:].rstrip('.')}"
+        return Guess("image", f"cells end like names of files that are not read, as {shown(example)}, {other.noun}: {fix}", used=False)
     options = {"missing": "mask"} if profile.missing else {}
     empty = f", {profile.missing:,} are empty" if profile.missing else ""
     return Guess("image", f"cells end like names of picture files, as {shown(profile.frequent[0][0])}{empty}", options)
@@ -195,6 +227,8 @@ def _many_names(profile: Profile) -> Guess:
 RULES: tuple[Callable[[Profile], Guess | None], ...] = (
     _empty,
     _constant,
+    _addresses,
+    _image_lists,
     _image,
     _split,
     _folds,

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.columns.numeric import numbers
+from mmtrain.data.pictures.not_paths import ADDRESS, FILE_END, NOT_READ, PICTURE, SEVERAL
 from mmtrain.data.surveys.spread import Range, Spread
 from mmtrain.data.tables.table import PIECE
 from mmtrain.data.tables.table_file import TableFile, gathered
@@ -40,7 +41,6 @@ MOST_DISTINCT = 1_000_000
 MOST_NUMBERS = 1_000_000
 """Numbers that a median is taken of; of longer columns, half of the rows by chance, a quarter, and so on."""
 
-PICTURE = r"(?i)\.(?:png|jpe?g|jpe|jfif|bmp|dib|gif|webp)\s*$"
 MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 DATE = (
     r"^\s*(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2})"
@@ -48,6 +48,10 @@ DATE = (
     rf"|\d{{1,2}}[-. ]\s?(?i:{'|'.join(MONTH_NAMES)})[A-Za-z]*[-. ]\s?\d{{4}})(?:[T ]\d{{1,2}}:\d{{2}}.*)?\s*$"
 )
 """`2024-03-31`, `31.3.2024`, `3/31/24`, `20240331`, `31-Mar-2024`."""
+
+
+LIKENESSES = ("number_cells", "wordless", "spaced", "pictures", "unread_pictures", "picture_lists", "addresses", "dates")
+"""Counts of a `Profile`."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,12 @@ class Profile:
     """Cells with a blank between two words."""
     pictures: int = 0
     """Cells that end like the name of a picture file that can be read."""
+    unread_pictures: int = 0
+    """Cells that end like the name of a file of a format that is not read, TIFF or DICOM say."""
+    picture_lists: int = 0
+    """Cells that list several files, or one in brackets."""
+    addresses: int = 0
+    """Cells that are addresses, such as https://, rather than paths."""
     dates: int = 0
     labels: LabelLists | None = None
     """Where cells hold several labels each."""
@@ -115,7 +125,7 @@ class _Tally:
         self._bytes = 0
         self._hashes: _Hashes | None = None
         self._numbers, self._words = Spread(MOST_NUMBERS), Spread(MOST_NUMBERS)
-        self._cells = dict.fromkeys(("number_cells", "wordless", "spaced", "pictures", "dates"), 0)
+        self._cells = dict.fromkeys(LIKENESSES, 0)
         self._whole = True
         self._not_numbers: dict[str, None] = {}
 
@@ -168,11 +178,15 @@ class _Tally:
         texts = pa.array(values, pa.large_string())
         words = pc.count_substring_regex(texts, WORD).to_numpy().astype(np.float32)
         self._words.add(words[codes])
+        ends = pc.utf8_slice_codeunits(texts, -10)
         likenesses = {
             "number_cells": known,
             "wordless": words == 0,
             "spaced": _matches(texts, r"\S\s+\S"),
-            "pictures": _matches(pc.utf8_slice_codeunits(texts, -10), PICTURE),
+            "pictures": _matches(ends, PICTURE),
+            "unread_pictures": _matches(ends, NOT_READ),
+            "picture_lists": _matches(texts, SEVERAL) if _matches(ends, FILE_END).any() else np.zeros(len(values), dtype=np.bool_),
+            "addresses": _matches(pc.utf8_slice_codeunits(texts, 0, 80), ADDRESS),
             "dates": _matches(texts, DATE),
         }
         for name, alike in likenesses.items():

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.pictures.files import ImageFile, ImageFinder
 from mmtrain.data.pictures.profile import SAMPLE, ImageProfile, folder_of, profile_images
 from mmtrain.data.surveys import guess_target
 from mmtrain.data.surveys.guess import Guess, guess, shown
@@ -81,6 +82,8 @@ def survey(path: Path, *, target: str | None = None, images: Path | None = None)
     if not rows:
         raise DataError(Problem(path.name, "the table has no rows.", "Write a line below the headers for every row."))
     guesses = {header: guess(profile) for header, profile in found.items()}
+    if images is not None:
+        _name_files(guesses, found, images)
     if target is not None:
         guesses[target] = _given_target(file, target, found, unusable)
     elif chosen := guess_target.choose(found, guesses):
@@ -152,9 +155,20 @@ def _only_one(guesses: dict[str, Guess], role: str) -> None:
         guesses[header] = replace(guesses[header], used=False, reason=reason, options={})
 
 
+def _name_files(guesses: dict[str, Guess], found: dict[str, Profile], images: Path) -> None:
+    """Columns whose cells are files of the given folder are images, however the names end: those of DICOM often have no ending."""
+    finder = ImageFinder(ImageFolder(images))
+    for header, profile in found.items():
+        names = [value.strip() for value, _ in profile.frequent]
+        if guesses[header].role == "image" or profile.distinct < 2 or not all(isinstance(finder.find(name), ImageFile) for name in names):
+            continue
+        options = {"missing": "mask"} if profile.missing else {}
+        guesses[header] = Guess("image", f"cells are names of files in the images folder, as {shown(names[0])}", options)
+
+
 def _pictures(file: TableFile, guesses: dict[str, Guess], images: Path | None) -> tuple[Path | None, dict[str, ImageProfile]]:
     """Where the pictures lie and what they are; a column without any file is left out, and holes are masked."""
-    headers = [header for header, found in guesses.items() if found.role == "image"]
+    headers = [header for header, found in guesses.items() if found.role == "image" and found.used]
     paths = {header: list(islice(_different(file, header), MOST_PATHS)) for header in headers}
     sample = [cell for cells in paths.values() for cell in cells[:SAMPLE]]
     if not sample:
@@ -169,12 +183,18 @@ def _pictures(file: TableFile, guesses: dict[str, Guess], images: Path | None) -
 def _image(found: Guess, images: ImageProfile) -> Guess:
     """The guess with what the files say."""
     if not images.found:
-        return replace(found, used=False, reason=f"{found.reason}; no such file was found, try --images FOLDER")
+        why = (
+            f"no file can be read, as {shown(images.unread[0])}: {images.unread[1]}"
+            if images.unread
+            else "no such file was found, try --images FOLDER"
+        )
+        return replace(found, used=False, reason=f"{found.reason}; {why}")
     options = {**_layout(images), **found.options}
     reason = f"{found.reason}; {_sizes(images)}"
     if missing := images.paths - images.found:
         options["missing"] = "mask"
         reason += f"; {missing:,} of {images.paths:,} files do not exist or cannot be read"
+        reason += f", as {shown(images.unread[0])}: {images.unread[1]}" if images.unread else ""
     return replace(found, reason=reason, options=options)
 
 
