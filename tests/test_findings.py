@@ -293,8 +293,19 @@ def test_parts_and_time(tmp_path, shift, level):
         (["20240301", "20241301"], [19783, None]),
         (["2024", "2024.0", "3024"], [19723, 19723, None]),
         (["1-Mar-2024", "01. march 2024 12:00", "1 xyz 2024"], [19783, 19783.5, None]),
+        (
+            ["Mar 01, 2024", "March 1st, 2024", "Mar. 1, 2024 at 12:00", "2024-Mar-01", "Fri, 1 Mar 2024"],
+            [19783, 19783, 19783.5, 19783, 19783],
+        ),
+        (["Fri Mar 01 12:00:00 +0000 2024", "Fri Mar  1 12:00:00 2024"], [19783.5, 19783.5]),
+        (["1.3.24", "01-MAR-24", "1.3.99", "3/1/24", "3/31/24"], [19783, 19783, 10651, 19783, 19813]),
+        (["2024-03", "Mar 2024", "March, 2024", "2024-13", "MAR-9999"], [19783, 19783, 19783, None, None]),
+        (["20240301T1200", "2024-03-01T12:00:00.5+01:00"], [19783.5, 19783.5]),
     ],
-    ids=["year first, dotted", "month first", "day first", "day or month", "no such day", "compact", "years", "names of months"],
+    ids=[
+        *("year first, dotted", "month first", "day first", "day or month", "no such day", "compact", "years", "names of months"),
+        *("month's name first", "as Unix writes it", "years of two digits", "months", "to the minute"),
+    ],
 )
 def test_dates_become_days(cells, expected):
     found = days(pd.Series(cells, dtype="str"))

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from PIL import Image
 
 from mmtrain import config
 from mmtrain.cli.app import run
+from mmtrain.data.findings.dates import days
 from mmtrain.data.surveys import guess_target
 from mmtrain.data.surveys.guess import RULES, guess
 from mmtrain.data.surveys.profile import profiles
@@ -152,6 +154,14 @@ GUESSES = [
         False,
         "dates such as '2024-01-01'; there is no role for dates yet",
     ),
+    (
+        "dates with names of months",
+        "seen",
+        [f"Jan {1 + i % 28:02}, 2021" for i in range(N)],
+        "categorical",
+        False,
+        "dates such as 'Jan 01, 2021'; there is no role for dates yet",
+    ),
     ("id by name", "sample_id", range(100, 160), "id", True, "every cell is different and the name says id"),
     ("running number", "row", range(N), "id", True, "a running number"),
     ("codes", "code", [f"S{i:03}" for i in range(N)], "id", True, "every cell is a different word, as 'S000'"),
@@ -225,6 +235,33 @@ def test_every_rule_has_a_case(tmp_path):
     deciding = {next(rule for rule in RULES if rule(profile_of(tmp_path, case[1], list(case[2])))) for case in GUESSES}
     assert deciding == set(RULES)
     assert len(RULES) == 16
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *(
+            "2024-03-31",
+            "31.3.2024",
+            "3/31/24",
+            "20240331",
+            "31-Mar-2024",
+            "Jan 05, 2021",
+            "January 5th 2021",
+            "5 January, 2021",
+            "05JAN2021",
+        ),
+        *("Tue, 05 Jan 2021 10:00:00 GMT", "Tue Jan 05 10:30:00 +0000 2021", "2021-01-05T10:00:00.1+01:00", "2021-01", "Jan 2021"),
+    ],
+)
+def test_what_is_a_date_to_init_is_one_to_inspect_data(tmp_path, cell):
+    assert profile_of(tmp_path, "seen", [cell, cell]).dates == 2
+    assert days(pd.Series([cell, "x"], dtype="str")).tolist()[0] > 18000
+
+
+@pytest.mark.parametrize("cell", ["12 apples 2021", "May 5", "1.2.3.4", "10:30", "DEC-1234", "2021", "1-2"])
+def test_what_only_looks_like_a_date_is_none(tmp_path, cell):
+    assert profile_of(tmp_path, "seen", [cell, cell]).dates == 0
 
 
 def test_words_for_missing_numbers_are_kept(tmp_path):

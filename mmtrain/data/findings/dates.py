@@ -7,31 +7,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mmtrain.data.surveys.profile import MONTH_NAMES
+from mmtrain.data.date_patterns import FORMATS, MONTH_NAMES, SLASHED, YEAR
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TIME = r"(?:[T ](\d{1,2}):(\d{2}).*)?\s*$"
-YEAR_FIRST = r"^\s*(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})" + TIME
-DOTTED = r"^\s*(\d{1,2})[-.](\d{1,2})[-.](\d{4})" + TIME
-SLASHED = r"^\s*(\d{1,2})/(\d{1,2})/(\d{4})" + TIME
-COMPACT = r"^\s*(\d{4})(\d{2})(\d{2})" + TIME
-NAMED = r"^\s*(\d{1,2})[-. ]\s?([A-Za-z]{3})[A-Za-z]*[-. ]\s?(\d{4})" + TIME
-YEAR = r"^\s*((?:19|20)\d{2})(?:\.0)?\s*$"
-"""A year alone stands for its first day."""
 MONTHS = 12
+CENTURY = 70
+"""Years of two digits from this one on are of the last century, as POSIX has it (there from 69 on)."""
 
 
 def days(cells: pd.Series[str]) -> NDArray[np.float64]:
-    """Days since 1970 of dates such as `2024-03-31`, `20240331`, `31-Mar-2024`, `2024` or `31.3.2024 14:05`; NaN for what is no date.
+    """Days since 1970 of dates as `date_patterns` has them, or of years such as `2024`; NaN for what is no date.
 
     Between slashes the day may come before the month or after it: some number above 12 has to show which, or there are no dates.
     """
-    year_first, dotted, slashed = (_numbers(cells, pattern) for pattern in (YEAR_FIRST, DOTTED, SLASHED))
-    found = year_first
-    for others in (_years(cells), _numbers(cells, COMPACT), dotted[:, [2, 1, 0, 3, 4]], _named(cells)[:, [2, 1, 0, 3, 4]]):
-        found = np.where(np.isnan(found[:, :1]), others, found)
+    found = np.full((len(cells), 5), np.nan)
+    for pattern in (*FORMATS, YEAR):
+        left = np.flatnonzero(np.isnan(found[:, 0]))
+        found[left] = _parts(cells.iloc[left], pattern, ("year", "month", "day", "hour", "minute"))
+    slashed = _parts(cells, SLASHED, ("first", "second", "year", "hour", "minute"))
     if (slashed[:, 0] > MONTHS).any() != (slashed[:, 1] > MONTHS).any():
         order = [2, 1, 0, 3, 4] if (slashed[:, 0] > MONTHS).any() else [2, 0, 1, 3, 4]
         found = np.where(np.isnan(found[:, :1]), slashed[:, order], found)
@@ -42,19 +37,22 @@ def days(cells: pd.Series[str]) -> NDArray[np.float64]:
     return np.asarray(since, dtype=np.float64)
 
 
-def _years(cells: pd.Series[str]) -> NDArray[np.float64]:
-    """(cells, 5): years alone."""
-    first_day = np.array([0, 1, 1, 0, 0], dtype=np.float64)
-    return _numbers(cells, YEAR)[:, [0] * 5] * [1, 0, 0, 0, 0] + first_day
+def _parts(cells: pd.Series[str], pattern: str, names: tuple[str, ...]) -> NDArray[np.float64]:
+    """(cells, 5): what the groups with these names hold; 1 for a month or day that the pattern has not, NaN where it does not match."""
+    groups = cells.str.extract(pattern)
+    parts = np.full((len(cells), 5), np.nan)
+    for place, name in enumerate(names):
+        if name in groups:
+            parts[:, place] = _numbers(groups[name])
+        elif name in ("month", "day"):
+            parts[:, place] = 1
+    year = names.index("year")
+    short = parts[:, year] < 100
+    parts[short, year] += np.where(parts[short, year] < CENTURY, 2000, 1900)
+    return np.where(np.isnan(parts[:, year : year + 1]), np.nan, parts)
 
 
-def _named(cells: pd.Series[str]) -> NDArray[np.float64]:
-    """(cells, 5): day, month, year, hour and minute of dates whose month has its English name."""
-    parts = cells.str.extract(NAMED)
-    parts[1] = parts[1].str.lower().map({name: str(number) for number, name in enumerate(MONTH_NAMES, start=1)})
-    return parts.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _numbers(cells: pd.Series[str], pattern: str) -> NDArray[np.float64]:
-    """(cells, 5): what the five groups of the pattern hold."""
-    return cells.str.extract(pattern).astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+def _numbers(texts: pd.Series[str]) -> NDArray[np.float64]:
+    """Numbers, and the names of months as theirs."""
+    names = texts.str[:3].str.lower().map({name: str(number) for number, name in enumerate(MONTH_NAMES, start=1)})
+    return pd.to_numeric(names.fillna(texts), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)

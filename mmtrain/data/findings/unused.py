@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from mmtrain.data.findings.dates import YEAR
+from mmtrain.data.date_patterns import DATE, YEAR
 from mmtrain.data.findings.uses import Use
 from mmtrain.data.surveys.guess import NEARLY_ALL, name_words, says_whom
-from mmtrain.data.surveys.profile import DATE
 from mmtrain.data.tables.problems import header_problem
 from mmtrain.data.tables.table_file import TableFile
 

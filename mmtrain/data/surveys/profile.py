@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.columns.numeric import numbers
+from mmtrain.data.date_patterns import DATE
 from mmtrain.data.pictures.not_paths import ADDRESS, FILE_END, NOT_READ, PICTURE, SEVERAL
 from mmtrain.data.surveys.spread import Range, Spread
 from mmtrain.data.tables.table import PIECE
@@ -40,15 +41,6 @@ MOST_DISTINCT = 1_000_000
 
 MOST_NUMBERS = 1_000_000
 """Numbers that a median is taken of; of longer columns, half of the rows by chance, a quarter, and so on."""
-
-MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-DATE = (
-    r"^\s*(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2})"
-    r"|(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
-    rf"|\d{{1,2}}[-. ]\s?(?i:{'|'.join(MONTH_NAMES)})[A-Za-z]*[-. ]\s?\d{{4}})(?:[T ]\d{{1,2}}:\d{{2}}.*)?\s*$"
-)
-"""`2024-03-31`, `31.3.2024`, `3/31/24`, `20240331`, `31-Mar-2024`."""
-
 
 LIKENESSES = ("number_cells", "wordless", "spaced", "pictures", "unread_pictures", "picture_lists", "addresses", "dates")
 """Counts of a `Profile`."""

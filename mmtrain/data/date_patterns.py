@@ -1,0 +1,42 @@
+"""How dates are written: the one place that says what a date is, for guesses of `init` and for findings that put rows in order."""
+
+from __future__ import annotations
+
+import re
+
+MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+"""The first three letters tell months apart, in English and often in other languages."""
+
+_WEEKDAY = r"(?i:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?[.,]*\s+)?"
+_TIME = r"(?:(?:T|,?\s+(?:at\s+)?)(?P<hour>\d{1,2}):(?P<minute>\d{2}).*)?"
+_YEAR, _SHORT_YEAR = r"(?P<year>\d{4})", r"(?P<year>\d{4}|\d{2})"
+_NAME = rf"(?P<month>(?i:{'|'.join(MONTH_NAMES)})[A-Za-z]*)\.?"
+_DAY = r"(?P<day>\d{1,2})(?i:st|nd|rd|th)?"
+
+
+def _whole(pattern: str) -> str:
+    return rf"^\s*{pattern}\s*$"
+
+
+SLASHED = _whole(r"(?P<first>\d{1,2})/(?P<second>\d{1,2})/" + _SHORT_YEAR + _TIME)
+"""Between slashes the day may come before the month or after it."""
+
+FORMATS = (
+    _whole(_YEAR + r"[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})" + _TIME),
+    _whole(r"(?P<year>(?:19|20)\d{2})(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])(?:T?(?P<hour>\d{2}):?(?P<minute>\d{2}).*)?"),
+    _whole(r"(?P<day>\d{1,2})[-.](?P<month>\d{1,2})[-.]" + _SHORT_YEAR + _TIME),
+    _whole(_WEEKDAY + _DAY + r"(?:[-./,]?\s?|\s+of\s+)" + _NAME + r"[-./,]?\s?" + _SHORT_YEAR + _TIME),
+    _whole(_WEEKDAY + _NAME + r"[-./]?\s?" + _DAY + r"(?:\s*,\s*|[-./]|\s+)" + _YEAR + _TIME),
+    _whole(_YEAR + r"[-./,]?\s?" + _NAME + r"[-./]?\s?" + _DAY + _TIME),
+    _whole(_WEEKDAY + _NAME + r"\s+" + _DAY + r"\s+(?P<hour>\d{1,2}):(?P<minute>\d{2})\S*(?:\s+[A-Z+-][\w:]*)?\s+" + _YEAR),
+    _whole(_NAME + r"[-./,]?\s?(?P<year>(?:19|20)\d{2})"),
+    _whole(r"(?P<year>(?:19|20)\d{2})-(?P<month>0[1-9]|1[0-2])"),
+)
+"""`2024-03-31`, `20240331`, `31.3.2024`, `31-Mar-24`, `Jan 05, 2021`, `2021-Jan-05`, `Tue Jan 05 10:30:00 +0000 2021`, `Jan 2021`,
+`2024-03`; a month alone stands for its first day."""
+
+YEAR = r"^\s*(?P<year>(?:19|20)\d{2})(?:\.0)?\s*$"
+"""A year alone, which stands for its first day; only a header tells it from a number."""
+
+DATE = "|".join(f"(?:{re.sub(r'[?]P<[a-z]+>', '?:', pattern)})" for pattern in (*FORMATS, SLASHED))
+"""Any of them, for RE2, which has no two groups of one name."""
