@@ -639,3 +639,52 @@ def test_the_command_does_not_start_tensorflow(tmp_path):
         [sys.executable, "-c", code, "init", str(tmp_path / "visits.csv"), "-o", str(tmp_path / "v.yaml")], check=False, capture_output=True
     )
     assert (done.returncode, (tmp_path / "v.yaml").is_file()) == (0, True), done.stderr.decode()
+
+
+PRICES = [f"{i * 1.37 % 11 + i:.2f}" for i in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("odd", "problem"),
+    [
+        ("inf", "'inf' is infinite. 1 more such cell, in line 10. Write a finite number, or leave the cell empty."),
+        (
+            "-1e40",
+            "'-1e40' is too large. 1 more such cell, in line 10. Write a number between -3.4e38 and 3.4e38, or leave the cell empty.",
+        ),
+        (
+            "1,5",
+            "'1,5' is not a number. 1 more such cell, in line 10. Write the decimal point as a dot and leave out thousands separators.",
+        ),
+        (
+            "sold",
+            "'sold' is not a number. 1 more such cell, in line 10. "
+            "Write a number, or list 'sold' under `data.missing_values` if it stands for a missing value.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("header", ["label", "price"])
+def test_a_cell_of_the_answer_that_is_no_number_is_named_as_check_does(tmp_path, header, odd, problem):
+    prices = [*PRICES[:3], odd, *PRICES[4:8], odd, *PRICES[9:]]
+    path = write(tmp_path, {"site": WORDS * 20, header: prices})
+    with pytest.raises(DataError) as refused:
+        init(path, target=header if header == "price" else None, file=tmp_path / "t.yaml")
+    assert str(refused.value) == f"t.csv:5: {header}: {problem}"
+    columns = f"columns:\n  site: {{role: categorical}}\n  {header}: {{role: target, task: regression}}\n"
+    (tmp_path / "own.yaml").write_text(f"data: {{table: t.csv}}\n{columns}", encoding="utf-8")
+    with pytest.raises(DataError) as checked:
+        check(tmp_path / "own.yaml")
+    assert str(checked.value) == str(refused.value)
+    assert run(["inspect-data", str(path)]) == 0
+
+
+def test_a_number_among_the_inputs_is_left_out_with_the_place_of_the_cell(tmp_path):
+    found = survey(write(tmp_path, table(size=[*PRICES[:3], "inf", *PRICES[4:]])))
+    assert found.columns[1].guess.reason == (
+        "numbers, but 1 cell is not, as 'inf'; t.csv:5: 'inf' is infinite. Write a finite number, or leave the cell empty."
+    )
+
+
+def test_numbers_that_repeat_are_no_classes_for_a_word_among_them(tmp_path):
+    found = guess_target.task(profile_of(tmp_path, "y", [*[f"{i % 25}.5" for i in range(4 * N)], "inf"]))
+    assert dict(found.options) == {"task": "regression"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmtrain.data.surveys.survey import Survey, survey
+from mmtrain.data.surveys.survey import Survey, answer_problem, survey
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.workflows.starter import starter_text
 
@@ -56,6 +56,8 @@ def _check_use(found: Survey) -> None:
     if not found.target:
         fix = "Name the column to be predicted with --target; `mmtrain inspect-data` shows what is in each."
         raise DataError(Problem(name, "no column looks like an answer.", fix))
+    if problem := answer_problem(found):
+        raise DataError(problem)
     if not any(column.guess.role in INPUTS for column in found.used):
         left = "; ".join(f"{column.header!r}: {column.guess.reason}" for column in found.columns if column.header != found.target)
         what = f"no column is left to predict {found.target!r} from" + (f" ({left})." if left else ".")

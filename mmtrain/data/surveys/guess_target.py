@@ -16,6 +16,7 @@ NAMES = ("target", "label", "labels", "class", "diagnosis", "outcome", "category
 LIST_NAMES = {"tags", "tag", "genres", "genre", "topics", "keywords", "categories", "classes", "findings", "attributes"}
 """Names of answers whose cells hold several labels."""
 FEW_CLASSES = 20
+NEARLY_ALL_NUMBERS = 0.9
 
 
 def choose(profiles: Mapping[str, Profile], guesses: Mapping[str, Guess]) -> tuple[str, str] | None:
@@ -41,7 +42,7 @@ def choose(profiles: Mapping[str, Profile], guesses: Mapping[str, Guess]) -> tup
     few = [header for header in used if 2 <= profiles[header].distinct <= FEW_CLASSES]
     if few:
         return few[-1], f"the last column with at most {FEW_CLASSES} different values"
-    numeric = [header for header in used if guesses[header].role == "numeric"]
+    numeric = [header for header in used or able if guesses[header].role == "numeric"]
     return (numeric[-1], "the last column of numbers") if numeric else None
 
 
@@ -55,12 +56,17 @@ def task(profile: Profile) -> Guess | None:
         return _multilabel(profile.labels)
     if profile.distinct == 2:
         return _binary(profile, options, drops)
-    if profile.number_cells == profile.filled and profile.numbers is not None and (not profile.whole or profile.distinct > FEW_CLASSES):
+    if is_number(profile) and profile.numbers is not None:
         what = f"numbers from {plain(profile.numbers.minimum)} to {plain(profile.numbers.maximum)}"
         return Guess("target", f"{what}{drops}", {"task": "regression", **options})
     if profile.counted and profile.distinct * 2 <= profile.filled and profile.distinct <= 1000 and profile.dates < profile.filled:
         return Guess("target", f"{profile.distinct} classes{drops}", {"task": "multiclass", **options})
     return None
+
+
+def is_number(profile: Profile) -> bool:
+    """Whether a column is a number to be predicted, although a few of its cells may be none: those are mistakes, and no classes."""
+    return profile.number_cells >= NEARLY_ALL_NUMBERS * profile.filled and (not profile.whole or profile.distinct > FEW_CLASSES)
 
 
 def _multilabel(lists: LabelLists) -> Guess:

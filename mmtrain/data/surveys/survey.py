@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+import pandas as pd
+
+from mmtrain.columns.numeric import number_faults
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.pictures.files import ImageFile, ImageFinder
 from mmtrain.data.pictures.profile import SAMPLE, ImageProfile, folder_of, profile_images
@@ -19,10 +22,11 @@ from mmtrain.data.surveys.guess import Guess, guess, shown
 from mmtrain.data.surveys.profile import Profile, profiles
 from mmtrain.data.surveys.relations import settle
 from mmtrain.data.tables.formats import SUFFIXES, no_table, open_table
-from mmtrain.data.tables.problems import header_problem
+from mmtrain.data.tables.problems import fault_problem, header_problem
 from mmtrain.data.tables.table import PIECE
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
+from mmtrain.targets import RegressionTarget
 
 MOST_PATHS = 10_000
 """Different pictures of a column that are looked for."""
@@ -89,6 +93,7 @@ def survey(path: Path, *, target: str | None = None, images: Path | None = None)
     elif chosen := guess_target.choose(found, guesses):
         target, why = chosen
         guesses[target] = _target(found[target], why)
+    _place_other_than_numbers(file, guesses, found)
     for role in SINGLE:
         _only_one(guesses, role)
     folder, pictures = _pictures(file, guesses, images)
@@ -98,6 +103,21 @@ def survey(path: Path, *, target: str | None = None, images: Path | None = None)
         for header in dict.fromkeys(file.headers)
     ]
     return Survey(path, rows, tuple(columns), target or "", folder, classes, scarce)
+
+
+def answer_problem(found: Survey) -> Problem | None:
+    """The problem that `check` would have with a number to be predicted of which some cells are none."""
+    column = next((one for one in found.columns if one.header == found.target), None)
+    if column is None or column.profile is None or column.guess.options["task"] != "regression":
+        return None
+    if column.profile.number_cells == column.profile.filled:
+        return None
+    file = open_table(found.path)
+    cells = pd.concat([piece[found.target] for piece in file.pieces([found.target], size=PIECE)], ignore_index=True)
+    for fault in RegressionTarget(column=found.target).malformed(cells):
+        numbers = [file.number(int(row)) for row in fault.rows[1:]]
+        return fault_problem(f"{file.where(int(fault.rows[0]))}: {found.target}", fault, file.unit, numbers)
+    return None
 
 
 def _opened(path: Path) -> TableFile:
@@ -141,6 +161,20 @@ def _given_target(file: TableFile, target: str, found: dict[str, Profile], unusa
         what = f"'{target}' has {profile.distinct:,} different values in {profile.filled:,} rows, which are neither numbers nor classes."
         raise ConfigError(Problem("--target", what, "Choose a column of numbers, or one with at least two classes that repeat."))
     return task
+
+
+def _place_other_than_numbers(file: TableFile, guesses: dict[str, Guess], found: dict[str, Profile]) -> None:
+    """Say where the cells are for which a column of numbers is not used."""
+    headers = [header for header, one in guesses.items() if one.role == "numeric" and not one.used and found[header].not_numbers]
+    places: dict[str, str] = {}
+    start = 0
+    for piece in file.pieces(headers, size=PIECE) if headers else ():
+        for header in headers:
+            for fault in number_faults(piece[header]) if header not in places else ():
+                places[header] = f"; {file.where(start + int(fault.rows[0]))}: {fault.what} {fault.fix}"
+        start += len(piece[headers[0]])
+    for header, place in places.items():
+        guesses[header] = replace(guesses[header], reason=guesses[header].reason + place)
 
 
 def _only_one(guesses: dict[str, Guess], role: str) -> None:
