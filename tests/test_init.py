@@ -387,6 +387,7 @@ def test_pictures_that_do_not_exist_are_masked_or_left_out(tmp_path):
 
 
 FILE = """\
+# yaml-language-server: $schema=mmtrain.schema.json
 # Written by `mmtrain init`, for visits.csv. Every role is a guess, with its reason beside it: please confirm.
 # A column is used when its line has no # in front. Then run `mmtrain check` and `mmtrain fit` on this file.
 data:
@@ -432,6 +433,24 @@ def test_the_whole_file(tmp_path):
     visits(tmp_path)
     done = init(tmp_path / "visits.csv", file=tmp_path / "visits.yaml")
     assert done.file.read_text(encoding="utf-8") == FILE
+
+
+def test_editors_find_the_schema_next_to_the_file(tmp_path):
+    visits(tmp_path)
+    init(tmp_path / "visits.csv", file=tmp_path / "visits.yaml")
+    schema = tmp_path / "mmtrain.schema.json"
+    assert json.loads(schema.read_text(encoding="utf-8")) == config.json_schema()
+    schema.write_text('{"title": "mmtrain experiment"}', encoding="utf-8")  # of another version
+    init(tmp_path / "visits.csv", file=tmp_path / "again.yaml")
+    assert json.loads(schema.read_text(encoding="utf-8")) == config.json_schema()
+
+
+@pytest.mark.parametrize("content", ["mine", "[]", '{"title": "mine"}'])
+def test_a_schema_of_ones_own_stays(tmp_path, content):
+    visits(tmp_path)
+    (tmp_path / "mmtrain.schema.json").write_text(content, encoding="utf-8")
+    init(tmp_path / "visits.csv", file=tmp_path / "visits.yaml")
+    assert (tmp_path / "mmtrain.schema.json").read_text(encoding="utf-8") == content
 
 
 HEADERS = [

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmtrain.config import json_schema
 from mmtrain.data.surveys.survey import Survey, answer_problem, survey
 from mmtrain.errors import ConfigError, DataError, Problem
-from mmtrain.workflows.starter import starter_text
+from mmtrain.whole_files import replacing
+from mmtrain.workflows.starter import SCHEMA, starter_text
 
 INPUTS = ("image", "numeric", "categorical", "text")
 
@@ -21,7 +25,7 @@ class Begun:
 
 
 def init(table: Path, *, target: str | None = None, images: Path | None = None, file: Path | None = None, force: bool = False) -> Begun:
-    """Write an experiment file for `table`, at `file` or in the current folder under the table's name.
+    """Write an experiment file for `table`, at `file` or in the current folder under the table's name, and the schema next to it.
 
     Raises:
         ConfigError: the file exists and is not to be replaced (`force`), or cannot be written; `target` or `images` is wrong.
@@ -37,7 +41,17 @@ def init(table: Path, *, target: str | None = None, images: Path | None = None, 
             written.write(starter_text(found, file))
     except OSError as error:
         raise ConfigError(Problem(str(file), f"the file cannot be written: {(error.strerror or str(error)).lower()}.")) from None
+    _write_schema(file.parent / SCHEMA)
     return Begun(file, found)
+
+
+def _write_schema(path: Path) -> None:
+    """Write the schema of this version for editors; nobody is stopped by a folder where that cannot be done, or by a file of their own."""
+    schema = json_schema()
+    with suppress(OSError, ValueError, AttributeError):
+        if not path.exists() or json.loads(path.read_text(encoding="utf-8")).get("title") == schema["title"]:
+            with replacing(path) as temporary:
+                temporary.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
 
 
 def _check_file(file: Path, *, force: bool) -> None:

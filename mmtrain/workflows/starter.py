@@ -12,6 +12,9 @@ from typing import Any
 from mmtrain.columns.split_words import PARTS, split_words
 from mmtrain.data.surveys.survey import Survey, SurveyedColumn
 
+SCHEMA = "mmtrain.schema.json"
+"""The file next to an experiment file by which editors complete and check its keys."""
+
 WIDEST = 70
 """Comments stand in one line with what they are about, behind entries of up to so many characters."""
 
@@ -27,6 +30,7 @@ def starter_text(survey: Survey, file: Path) -> str:
     """The file at `file`, whose paths are relative to its folder."""
     names = _keys(survey)
     lines = [
+        f"# yaml-language-server: $schema={SCHEMA}",
         f"# Written by `mmtrain init`, for {_comment(survey.path.name)}. Every role is a guess, with its reason beside it: please confirm.",
         "# A column is used when its line has no # in front. Then run `mmtrain check` and `mmtrain fit` on this file.",
         "data:",
