@@ -707,3 +707,51 @@ def test_a_number_among_the_inputs_is_left_out_with_the_place_of_the_cell(tmp_pa
 def test_numbers_that_repeat_are_no_classes_for_a_word_among_them(tmp_path):
     found = guess_target.task(profile_of(tmp_path, "y", [*[f"{i % 25}.5" for i in range(4 * N)], "inf"]))
     assert dict(found.options) == {"task": "regression"}
+
+
+UNTRAINABLE = {
+    "an answer without spread": (
+        {"y": [f"{10**17 + i}" for i in range(N)], "a": WORDS * 20},
+        "y",
+        "t.csv:2: y: the numbers lie 35 around 100,000,000,000,000,000 on average, where predictions (of 32 bits) come in steps of "
+        "8.58993e+09. Subtract the same number from all of them, the smallest for instance.",
+    ),
+    "a class in one row": (
+        {"label": ["b" if i != 7 else "a" for i in range(N)], "a": WORDS * 20},
+        None,
+        "t.csv: label: in the training part, every row has the class 'b'. A target needs at least two classes. Divide the rows in another "
+        "way: set another `split.seed` or `split.method`, or mark other rows train.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("columns", "target", "problem"), UNTRAINABLE.values(), ids=UNTRAINABLE)
+def test_what_check_would_refuse_is_refused_before_a_file_is_written(tmp_path, columns, target, problem):
+    path = write(tmp_path, columns)
+    with pytest.raises(DataError) as refused:
+        init(path, target=target, file=tmp_path / "t.yaml")
+    assert str(refused.value) == problem
+    assert [one.name for one in tmp_path.iterdir() if one.suffix == ".yaml"] == []
+
+
+def test_a_word_for_missing_in_one_column_is_missing_in_all(tmp_path):
+    columns = {
+        "dose": ["NA", "?", *[f"{i}.5" for i in range(2, N)]],
+        "patient": [f"P{i // 3}" if i % 7 else "NA" for i in range(N)],
+        "label": ["NA" if i % 10 == 3 else ("yes" if i % 2 else "no") for i in range(N)],
+    }
+    done = init(write(tmp_path, columns), file=tmp_path / "t.yaml")
+    written = yaml.safe_load(done.file.read_text(encoding="utf-8"))
+    assert written["data"]["missing_values"] == ["NA", "?"]
+    assert written["columns"]["label"] == {"role": "target", "task": "binary", "positive": "yes", "missing": "drop"}
+    assert written["columns"]["patient"] == {"role": "group", "missing": "drop"}
+    assert check(done.file).dropped == 15
+
+
+def test_a_given_split_that_cannot_be_used_is_left_out(tmp_path):
+    parts = ["train" if i % 4 else "test" for i in range(N)]
+    columns = {"label": ["rare" if i in (0, 4, 5) else "often" for i in range(N)], "a": WORDS * 20, "part": parts}
+    done = init(write(tmp_path, columns), file=tmp_path / "t.yaml")
+    reason = next(column for column in done.survey.columns if column.header == "part").guess.reason
+    assert reason == "the values are test and train; not used, for then class 'rare' has 1 row marked train, fewer than the 2 parts."
+    assert check(done.file).rows == N

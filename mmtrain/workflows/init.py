@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mmtrain.config import json_schema
-from mmtrain.data.surveys.survey import Survey, answer_problem, survey
+from mmtrain import config
+from mmtrain.columns import Image
+from mmtrain.config.source import Origin
+from mmtrain.data.surveys.survey import Survey, survey
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.whole_files import replacing
+from mmtrain.workflows.examine import examine
 from mmtrain.workflows.starter import SCHEMA, starter_text
 
 INPUTS = ("image", "numeric", "categorical", "text")
@@ -37,17 +40,44 @@ def init(table: Path, *, target: str | None = None, images: Path | None = None, 
     found = survey(table, target=target, images=images)
     _check_use(found)
     try:
-        with file.open("w" if force else "x", encoding="utf-8") as written:
-            written.write(starter_text(found, file))
+        found = _write(found, file)
     except OSError as error:
         raise ConfigError(Problem(str(file), f"the file cannot be written: {(error.strerror or str(error)).lower()}.")) from None
     _write_schema(file.parent / SCHEMA)
     return Begun(file, found)
 
 
+def _write(found: Survey, file: Path) -> Survey:
+    """Write the file, unless `check` would refuse what the table holds; a split of its own is only followed where that leaves no problem.
+
+    Pictures are not decoded here. Raises DataError as `check` does, or OSError.
+    """
+    given = next((column for column in found.used if column.guess.role == "split"), None)
+    try:
+        _write_checked(found, file)
+    except DataError as error:
+        if given is None:
+            raise
+        guess = replace(given.guess, used=False, reason=f"{given.guess.reason}; not used, for then {error.problems[0].what}")
+        columns = tuple(replace(column, guess=guess) if column is given else column for column in found.columns)
+        found = replace(found, columns=columns)
+        _write_checked(found, file)
+    return found
+
+
+def _write_checked(found: Survey, file: Path) -> None:
+    with replacing(file, ".yaml") as temporary:
+        temporary.write_text(starter_text(found, file), encoding="utf-8")
+        experiment = config.load(temporary)
+        columns = {key: column for key, column in experiment.columns.items() if not isinstance(column, Image)}
+        tried = examine(experiment.model_copy(update={"columns": columns}), Origin(temporary, ()))
+        if tried.error is not None:
+            raise tried.error
+
+
 def _write_schema(path: Path) -> None:
     """Write the schema of this version for editors; nobody is stopped by a folder where that cannot be done, or by a file of their own."""
-    schema = json_schema()
+    schema = config.json_schema()
     with suppress(OSError, ValueError, AttributeError):
         if not path.exists() or json.loads(path.read_text(encoding="utf-8")).get("title") == schema["title"]:
             with replacing(path) as temporary:
@@ -70,8 +100,6 @@ def _check_use(found: Survey) -> None:
     if not found.target:
         fix = "Name the column to be predicted with --target; `mmtrain inspect-data` shows what is in each."
         raise DataError(Problem(name, "no column looks like an answer.", fix))
-    if problem := answer_problem(found):
-        raise DataError(problem)
     if not any(column.guess.role in INPUTS for column in found.used):
         left = "; ".join(f"{column.header!r}: {column.guess.reason}" for column in found.columns if column.header != found.target)
         what = f"no column is left to predict {found.target!r} from" + (f" ({left})." if left else ".")

@@ -74,9 +74,8 @@ def _data(survey: Survey, folder: Path) -> list[tuple[str, str]]:
     entries = [(f"table: {_relative(survey.path, folder)}", f"{survey.rows:,} rows; relative to this file")]
     if survey.images is not None:
         entries.append((f"images: {_relative(survey.images, folder)}", "the folder that image cells start from"))
-    words = dict.fromkeys(word.strip() for column in survey.used for word in column.guess.missing_words)
-    if words:
-        entries.append((f"missing_values: [{', '.join(map(quoted, words))}]", "texts that mean missing, in every column"))
+    if survey.missing_words:
+        entries.append((f"missing_values: [{', '.join(map(quoted, survey.missing_words))}]", "texts that mean missing, in every column"))
     return entries
 
 

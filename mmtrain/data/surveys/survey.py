@@ -6,13 +6,12 @@ follows them can be used: one id, one group, one split, no column that gives the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-import pandas as pd
-
+from mmtrain.columns import Image
 from mmtrain.columns.numeric import number_faults
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.pictures.files import ImageFile, ImageFinder
@@ -22,14 +21,15 @@ from mmtrain.data.surveys.guess import Guess, guess, shown
 from mmtrain.data.surveys.profile import Profile, profiles
 from mmtrain.data.surveys.relations import settle
 from mmtrain.data.tables.formats import SUFFIXES, no_table, open_table
-from mmtrain.data.tables.problems import fault_problem, header_problem
+from mmtrain.data.tables.problems import header_problem
 from mmtrain.data.tables.table import PIECE
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
-from mmtrain.targets import RegressionTarget
 
 MOST_PATHS = 10_000
 """Different pictures of a column that are looked for."""
+
+MOST_PIXELS: int = Image.model_fields["max_pixels"].default
 
 SINGLE = {"id": "the id is", "group": "rows are grouped by", "split": "the split is given by"}
 """Roles that one column can have, and what is said of the column that has it."""
@@ -62,6 +62,9 @@ class Survey:
     scarce: bool
     """Whether some class is in fewer than three rows, or in fewer than three groups."""
 
+    missing_words: tuple[str, ...] = ()
+    """Cells that mean missing in every column, in the order of the columns that need it."""
+
     @property
     def used(self) -> tuple[SurveyedColumn, ...]:
         """The columns that the guesses use."""
@@ -81,11 +84,10 @@ def survey(path: Path, *, target: str | None = None, images: Path | None = None)
         raise ConfigError(Problem("--images", f"there is no folder {images}.", fix))
     file = _opened(path)
     unusable = {header: reason for header in dict.fromkeys(file.headers) if (reason := _unusable(file, header))}
-    found = profiles(file, [header for header in file.headers if header not in unusable])
+    file, found, guesses = _profiled(path, file, [header for header in file.headers if header not in unusable])
     rows = next((profile.rows for profile in found.values()), 0)
     if not rows:
         raise DataError(Problem(path.name, "the table has no rows.", "Write a line below the headers for every row."))
-    guesses = {header: guess(profile) for header, profile in found.items()}
     if images is not None:
         _name_files(guesses, found, images)
     if target is not None:
@@ -102,22 +104,7 @@ def survey(path: Path, *, target: str | None = None, images: Path | None = None)
         SurveyedColumn(header, guesses.get(header) or Guess("", unusable[header], used=False), found.get(header), pictures.get(header))
         for header in dict.fromkeys(file.headers)
     ]
-    return Survey(path, rows, tuple(columns), target or "", folder, classes, scarce)
-
-
-def answer_problem(found: Survey) -> Problem | None:
-    """The problem that `check` would have with a number to be predicted of which some cells are none."""
-    column = next((one for one in found.columns if one.header == found.target), None)
-    if column is None or column.profile is None or column.guess.options["task"] != "regression":
-        return None
-    if column.profile.number_cells == column.profile.filled:
-        return None
-    file = open_table(found.path)
-    cells = pd.concat([piece[found.target] for piece in file.pieces([found.target], size=PIECE)], ignore_index=True)
-    for fault in RegressionTarget(column=found.target).malformed(cells):
-        numbers = [file.number(int(row)) for row in fault.rows[1:]]
-        return fault_problem(f"{file.where(int(fault.rows[0]))}: {found.target}", fault, file.unit, numbers)
-    return None
+    return Survey(path, rows, tuple(columns), target or "", folder, classes, scarce, file.missing_values)
 
 
 def _opened(path: Path) -> TableFile:
@@ -128,6 +115,22 @@ def _opened(path: Path) -> TableFile:
         what = f"the only column is {file.headers[0]!r}; its cells seem to be parted by {'semicolons' if mark == ';' else 'tabs'}."
         raise DataError(Problem(path.name, what, "Save the table with commas as .csv, or with tabs as .tsv."))
     return file
+
+
+def _profiled(path: Path, file: TableFile, headers: list[str]) -> tuple[TableFile, dict[str, Profile], dict[str, Guess]]:
+    """The file, its columns and their guesses: a word that some column has for a missing value is missing in all, as in the experiment.
+
+    The guess of that column itself is of the time when the word was still in it, so that it says so.
+    """
+    first: dict[str, Guess] = {}
+    while True:
+        found = profiles(file, headers)
+        guesses = {header: first.get(header) or guess(profile) for header, profile in found.items()}
+        first |= {header: one for header, one in guesses.items() if one.used and one.missing_words}
+        words = dict.fromkeys(word.strip() for header in headers if header in first for word in first[header].missing_words)
+        if set(words) <= set(file.missing_values):
+            return file, found, guesses
+        file = open_table(path, tuple(words))
 
 
 def _unusable(file: TableFile, header: str) -> str:
@@ -229,7 +232,18 @@ def _image(found: Guess, images: ImageProfile) -> Guess:
         options["missing"] = "mask"
         reason += f"; {missing:,} of {images.paths:,} files do not exist or cannot be read"
         reason += f", as {shown(images.unread[0])}: {images.unread[1]}" if images.unread else ""
+    if odd := _undecodable(images, options):
+        options["missing"] = "mask"
+        reason += f"; {odd} are left out"
     return replace(found, reason=reason, options=options)
+
+
+def _undecodable(images: ImageProfile, options: Mapping[str, object]) -> str:
+    """What of these pictures is refused once it is decoded, by their headers."""
+    height, width = images.largest or (0, 0)
+    if height * width > MOST_PIXELS:
+        return f"those of more than {MOST_PIXELS:,} pixels"
+    return "those with 16 bits per sample" if 16 in images.bits and "bits" not in options else ""
 
 
 def _layout(images: ImageProfile) -> dict[str, object]:
