@@ -807,3 +807,47 @@ def test_a_folder_is_refused(tmp_path):
 def test_every_table_of_mistakes_has_the_cases_it_had():
     tables = (ONE_MISTAKE, SEVERAL_PLACES, FOLLOW_UPS, OVERRIDES, WHOLE_FILES)
     assert [len(table) for table in tables] == [126, 7, 13, 13, 12]
+
+
+@pytest.mark.parametrize(
+    ("columns", "sections", "report"),
+    [
+        (
+            "y: {role: target, task: regression}",
+            "training: {class_weights: balanced}",
+            "clinic.yaml:4: training.class_weights: `class_weights` needs a target with classes or labels, and numbers have none. "
+            "Leave it out; a column with the role `weight` gives each row a weight.",
+        ),
+        (
+            "y: {role: target, task: regression}",
+            "training: {class_weights: {a: 2}}",
+            "clinic.yaml:4: training.class_weights: `class_weights` needs a target with classes or labels, and numbers have none. "
+            "Leave it out; a column with the role `weight` gives each row a weight.",
+        ),
+        ("y: {role: target, task: regression}", "training: {class_weights: none}", ""),
+        ("y: {role: target, task: regression}, z: {role: target, task: binary}", "training: {class_weights: balanced}", ""),
+        ("y: {role: target, task: multilabel}", "training: {class_weights: balanced}", ""),
+        (
+            "y: {role: target, task: regression}, z: {role: target, task: binary, class_weights: none}",
+            "training: {class_weights: balanced}",
+            "clinic.yaml:4: training.class_weights: `class_weights` has no effect here: every target with classes (z) has `class_weights` "
+            "of its own. Leave out one of the two.",
+        ),
+        (
+            "y: {role: target, task: binary}",
+            "training: {momentum: 0.5}",
+            "clinic.yaml:4: training.momentum: `momentum` has no effect with the optimizer `adam`. Leave it out, or set `optimizer: sgd`.",
+        ),
+        ("y: {role: target, task: binary}", "training: {momentum: 0.5, optimizer: sgd}", ""),
+        ("y: {role: target, task: binary}", "training: {momentum: 0.9, optimizer: adamw}", ""),  # the default, as a run writes it
+        (
+            "y: {role: target, task: binary}, c: {role: categorical, encode: one_hot, embedding_width: 3}",
+            "",
+            "clinic.yaml:3: columns.c.embedding_width: `embedding_width` has no effect with `encode: one_hot`, which learns no vectors. "
+            "Leave it out, or set `encode: embedding`.",
+        ),
+        ("y: {role: target, task: binary}, c: {role: categorical, encode: one_hot}", "", ""),
+    ],
+)
+def test_an_option_that_nothing_takes_is_refused(tmp_path, columns, sections, report):
+    assert reported(tmp_path, f"data: {{table: t.csv}}\ncolumns:\n  {{x: {{role: numeric}}, {columns}}}\n{sections}\n") == report

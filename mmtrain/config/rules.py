@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmtrain.branches import Branch, architectures
-from mmtrain.columns import Group, Id, InputColumn, Split, Text, Weight
-from mmtrain.config.experiment import Experiment, SplitSection
+from mmtrain.columns import Categorical, Group, Id, InputColumn, Split, Text, Weight
+from mmtrain.config.experiment import Experiment, SplitSection, Training
 from mmtrain.config.monitors import stopping_rule
 from mmtrain.config.source import LocatedProblem, Location
 from mmtrain.config.tolerant import Sound, has_only, sound_parts
@@ -180,6 +180,39 @@ def _decisions(sound: Sound) -> Iterator[LocatedProblem]:
             yield ("evaluation", key), f"`{key}` needs a target with the task {listed(tasks, 'or')}.", "Leave it out, or add such a target."
 
 
+def _class_weights(sound: Sound) -> Iterator[LocatedProblem]:
+    """`training.class_weights` has a target that takes them."""
+    section = sound.tree.get("training")
+    weights = section.get("class_weights") if isinstance(section, dict) else None
+    if weights in (None, "none") or not sound.whole or not sound.targets:
+        return
+    where = ("training", "class_weights")
+    having = {key: target for key, target in sound.targets.items() if not isinstance(target, RegressionTarget)}
+    own = [key for key, target in having.items() if isinstance(target, ClassTarget | MultilabelTarget) and target.class_weights is not None]
+    if not having:
+        what = "`class_weights` needs a target with classes or labels, and numbers have none."
+        yield where, what, "Leave it out; a column with the role `weight` gives each row a weight."
+    elif len(own) == len(having):
+        what = f"`class_weights` has no effect here: every target with classes ({listed(own)}) has `class_weights` of its own."
+        yield where, what, "Leave out one of the two."
+
+
+def _options_of_others(sound: Sound) -> Iterator[LocatedProblem]:
+    """No option that only goes with another choice than the one that was made."""
+    training = sound.tree.get("training")
+    if isinstance(training, dict) and training.get("optimizer", "adam") in ("adam", "adamw", "rmsprop"):
+        momentum = _number(training.get("momentum"))
+        if momentum is not None and momentum != Training.model_fields["momentum"].default:
+            what = f"`momentum` has no effect with the optimizer `{training.get('optimizer', 'adam')}`."
+            yield ("training", "momentum"), what, "Leave it out, or set `optimizer: sgd`."
+    for key, column in sound.inputs.items():
+        if key in sound.flawed:
+            continue
+        if isinstance(column, Categorical) and column.encode == "one_hot" and column.embedding_width:
+            what = "`embedding_width` has no effect with `encode: one_hot`, which learns no vectors."
+            yield ("columns", key, "embedding_width"), what, "Leave it out, or set `encode: embedding`."
+
+
 def _number(value: Any) -> float | None:
     try:
         return float(value)
@@ -204,5 +237,7 @@ RULES = (
     _fractions,
     _split_columns,
     _decisions,
+    _class_weights,
+    _options_of_others,
     stopping_rule,
 )
