@@ -7,7 +7,7 @@ rows in the order of their text. `encode: one_hot` turns the code into a vector 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import isnan
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -44,6 +44,30 @@ def _values(names: Iterable[str]) -> list[float | str | None]:
     return [word if word in ("true", "false") else None if isnan(number) else number for word, number in pairs]
 
 
+def spelled_as(names: Sequence[str], cells: pd.Series[str]) -> pd.Series[str]:
+    """Cells that are numbers or truth values as `names` write them: `1` as `1.0` or `001`, `true` as `True`.
+
+    Where names say nothing but true and false, or 0 and 1, each is written for the other. A cell stays as it is when it is one of the
+    names itself, and when several of them have its value.
+    """
+    values = _values(names)
+    different = cells.dropna().drop_duplicates()
+    new = different[~different.isin(names)]
+    found = _values(new)
+    occurring = set(values) - {None}
+    if occurring <= {"true", "false"} or occurring <= {0.0, 1.0}:
+        values, found = _as_numbers(values), _as_numbers(found)
+    times = Counter(values)
+    known = {value: name for value, name in zip(values, names, strict=True) if value is not None and times[value] == 1}
+    meant = {name: known[value] for name, value in zip(new, found, strict=True) if value in known}
+    return cells.map(lambda cell: meant.get(cell, cell), na_action="ignore").astype("str") if meant else cells
+
+
+def _as_numbers(values: Iterable[float | str | None]) -> list[float | str | None]:
+    """Truth values as 1 and 0."""
+    return [float(value == "true") if isinstance(value, str) else value for value in values]
+
+
 class FittedCategorical(FittedColumn):
     """The categories of training rows, in code order."""
 
@@ -68,18 +92,8 @@ class FittedCategorical(FittedColumn):
         return texts(cells)[:, None]
 
     def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
-        """Numbers and truth values as training rows wrote them: `1` as `1.0` or `001`, `true` as `True`.
-
-        For cells that nobody wrote as text: pandas makes numbers of the very file that the network was trained on. A cell stays as
-        it is when it is a category itself, and when several categories have its value.
-        """
-        values = _values(self.categories)
-        times = Counter(values)
-        known = {value: name for value, name in zip(values, self.categories, strict=True) if value is not None and times[value] == 1}
-        names = cells.dropna().drop_duplicates()
-        new = names[~names.isin(self.categories)]
-        meant = {name: known[value] for name, value in zip(new, _values(new), strict=True) if value in known}
-        return cells.map(lambda cell: meant.get(cell, cell), na_action="ignore").astype("str") if meant else cells
+        """As training rows wrote them: pandas makes numbers of the very file that the network was trained on."""
+        return spelled_as(self.categories, cells)
 
     def recipe(self) -> Recipe:
         """The codes."""
