@@ -103,7 +103,7 @@ def test_faults_name_the_rows_what_was_found_and_what_would_be_right(target, val
         (BinaryTarget(column="y"), ("y",), False),
         (BinaryTarget(column="y", missing="drop"), ("y",), True),
         (MultilabelTarget(column="y"), ("y",), False),
-        (MultilabelTarget(column="y", missing="drop"), ("y",), False),  # an empty cell of labels is an answer
+        (MultilabelTarget(column="y", missing="drop"), ("y",), True),  # an empty cell of labels is an answer, `NA` is none
         (MultilabelTarget(column="y", labels=("a", "b")), ("a", "b"), False),
         (MultilabelTarget(column="y", labels=("a", "b"), missing="drop"), ("a", "b"), True),
     ],
@@ -160,7 +160,7 @@ def test_multilabel_reads_one_column_per_label():
     target = MultilabelTarget(labels=("wet", "cold"))
     found = target.fit({"wet": cells("1", "0", "Yes", "1.0"), "cold": cells("0", "no", "0", "t")}, "none")
     assert (found.labels, found.counts, found.rows) == (("wet", "cold"), (3, 1), 4)
-    assert found.truth({"cold": cells("1", None), "wet": cells(" TRUE ", "0")}).tolist() == [[1, 1], [0, 0]]
+    assert found.truth({"cold": cells("1", None), "wet": cells(" TRUE ", "0")}).tolist() == [[1, 1], [0, -1]]
 
 
 @pytest.mark.parametrize(

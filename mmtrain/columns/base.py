@@ -12,7 +12,7 @@ Cells arrive as pandas Series of text without blanks at their ends, NA for missi
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -112,6 +112,10 @@ class Column(Section):
         """Cells of the whole table that can be used but probably mean something else; never asked of a streamed column."""
         return []
 
+    def missing_cells(self, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Rows without a value, (rows,); by default those whose cell is empty."""
+        return cells.isna().to_numpy()
+
     @property
     def policy(self) -> str:
         """What becomes of missing cells: the option `missing` of those roles that have it, else an empty string."""
@@ -188,6 +192,12 @@ class FittedColumn(Section):
         """
 
 
+MISSING_WORDS = (
+    *("na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "not available", "unknown", "missing"),
+    *("?", "-", "--", "."),
+)
+"""Words that stand for a missing value, in lower case: R, pandas, spreadsheets and people write them into cells that have none."""
+
 ABSENT = {
     "median": ("missing, imputed", ""),
     "code": ("missing, has a code of its own", ""),
@@ -235,6 +245,21 @@ def joined(cells: Iterable[pd.Series[str]]) -> pd.Series[str]:
 
     pieces = list(cells)
     return pieces[0] if len(pieces) == 1 else pd.concat(pieces, ignore_index=True)
+
+
+def is_word(cells: pd.Series[str], words: Collection[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Cells that are one of `words` (in lower case), whatever their case, (rows,); a missing cell is none."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not words:
+        return np.zeros(len(cells), dtype=np.bool_)
+    lower = pc.utf8_lower(pa.array(cells, pa.large_string(), from_pandas=True))
+    found: np.ndarray[Any, np.dtype[np.bool_]] = pc.is_in(lower, value_set=pa.array(words, pa.large_string())).to_numpy(
+        zero_copy_only=False
+    )
+    return found
 
 
 def shared_names(cells: pd.Series[str]) -> np.ndarray[Any, Any]:

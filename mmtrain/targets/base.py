@@ -4,6 +4,9 @@ Three scales meet here. A *truth* is the encoded answer (codes, 0/1 per label, o
 what the network gives, made for a stable loss (logits; a standardised number). A *prediction* is what a person reads
 (probabilities; the number in its own unit). `activation()` is the layer from raw to prediction.
 
+An answer that is missing, or that training does not know, is -1 in the truth (NaN of a number), of several labels in those labels
+alone; loss and scores leave it out.
+
 Class weights reach the loss as sample weights of their target, so they work for every task and for several targets.
 """
 
@@ -15,11 +18,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import Column, Fault, missing_fault, role
+from mmtrain.columns.base import MISSING_WORDS, Column, Fault, is_word, missing_fault, role
+from mmtrain.errors import listed
 from mmtrain.registry import OneOf, Registry, Section
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import numpy as np
     import pandas as pd
@@ -35,11 +39,51 @@ class Target(Column):
     role: Literal["target"] = "target"
     task: str
     loss_weight: float = Field(1.0, gt=0, description="How much this target counts in the sum of losses.")
-    missing: Literal["error", "drop"] = Field("error", description="error: refuse a row without an answer; drop: leave the row out.")
+    missing: Literal["error", "drop"] = Field(
+        "error",
+        description="error: refuse a row without an answer; drop: leave out what is not known: the row, of several labels with columns of "
+        "their own those labels.",
+    )
+    missing_words: tuple[str, ...] = Field(
+        MISSING_WORDS,
+        description="Words in any case that mean that there is no answer, besides the empty cell and `data.missing_values`. Leave out a "
+        "word that is an answer, such as a class called `none`; one that another option of the target names is an answer anyway.",
+    )
+
+    @property
+    def named_answers(self) -> tuple[str, ...]:
+        """Answers that the options name."""
+        return ()
+
+    @property
+    def words_for_missing(self) -> tuple[str, ...]:
+        """`missing_words` in lower case, without those that are answers."""
+        named = {name.lower() for name in self.named_answers}
+        return tuple(word for word in dict.fromkeys(word.strip().lower() for word in self.missing_words) if word not in named)
+
+    def with_answers(self, names: Iterable[str]) -> Target:
+        """The same target, to which none of these names means a missing answer."""
+        known = {name.lower() for name in names}
+        return self.model_copy(update={"missing_words": tuple(word for word in self.missing_words if word.strip().lower() not in known)})
+
+    def missing_cells(self, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Rows without an answer: the cell is empty or says that there is none, as `NA` does."""
+        return super().missing_cells(cells) | is_word(cells, self.words_for_missing)
 
     def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """Rows without an answer."""
-        return missing_fault(cells, self.missing, {"drop": "leave the row out"})
+        import numpy as np
+
+        found = missing_fault(cells, self.missing, {"drop": "leave the row out"})
+        said = np.flatnonzero(self.missing_cells(cells) & cells.notna().to_numpy())
+        if self.missing != "error" or not len(said):
+            return found
+        words = [repr(word) for word in cells.iloc[said].unique()]
+        what = f"{listed(words)} {'means' if len(words) == 1 else 'mean'} that there is no answer."
+        kept = f"if {words[0]} is an answer, set `missing_words: []`"
+        if len(words) > 1:
+            kept = "if one of these words is an answer, list the others alone under `missing_words`"
+        return [*found, Fault(said, what, f"Write the answer, set `missing: drop` to leave the row out, or, {kept}.")]
 
     def strata(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any] | None:  # noqa: ARG002
         """The class of each row as text, for stratified splits; None where rows have no single class."""
@@ -105,9 +149,13 @@ class FittedTarget(Section):
         """What each class or label weighs in the loss; empty for a number."""
         return {}
 
+    def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
+        """Numbers and truth values that nobody has written as text, as training rows wrote them, where the writing matters."""
+        return cells
+
     @abstractmethod
     def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
-        """Encoded answers: (rows,) int32 codes, (rows, labels) int8 or (rows,) float32; an unknown answer is -1 or NaN."""
+        """Encoded answers: (rows,) int32 codes, (rows, labels) int8 or (rows,) float64; an unknown answer is -1 or NaN."""
 
     def row_weights(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """(rows,) float32 weights in the loss."""
@@ -158,8 +206,17 @@ class FittedTarget(Section):
     def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """(rows, len(columns)), a column per class or label; (rows, 0) for a number."""
 
-    def reread_truth(self, words: pd.Series[str]) -> np.ndarray[Any, Any]:
-        """Encoded answers from what `spoken` wrote of them, NA where it was empty."""
+    def unknown_labels(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:  # noqa: ARG002
+        """Of several labels those that are not known, (rows,) of text; None where there is nothing to say besides `spoken`."""
+        return None
+
+    def is_right(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Rows whose answer is the one that is decided on, (rows,)."""
+        right: np.ndarray[Any, np.dtype[np.bool_]] = self.decide(prediction) == self.spoken(truth)
+        return right
+
+    def reread_truth(self, words: pd.Series[str], unknown: pd.Series[str] | None = None) -> np.ndarray[Any, Any]:  # noqa: ARG002
+        """Encoded answers from what `spoken` and `unknown_labels` wrote of them, NA where it was empty."""
         return self.truth({self.column: words})
 
     def reread_prediction(self, decided: pd.Series[str], probabilities: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:  # noqa: ARG002

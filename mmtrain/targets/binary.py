@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from mmtrain.columns.base import Fault, Names
-from mmtrain.errors import listed
+from mmtrain.errors import counted, listed
 from mmtrain.targets.base import ClassWeights, task
-from mmtrain.targets.classes import ClassTarget, FittedClassTarget, class_weights
+from mmtrain.targets.classes import ClassTarget, FittedClassTarget, class_weights, difference, near_spellings
 from mmtrain.targets.label_lists import lists_of
-from mmtrain.targets.yes_no import positive_of
+from mmtrain.targets.yes_no import opposites, positive_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,6 +94,19 @@ class FittedBinary(FittedClassTarget):
         return np.full((count, 1), self.counts[1] / sum(self.counts))
 
 
+def _too_many(what: str, counts: Mapping[str, int]) -> tuple[str, str]:
+    """What is wrong with more than two classes, and what would be right: near spellings are rather one class than several."""
+    near = near_spellings(counts)
+    if not near:
+        return what, "Set `task: multiclass`."
+    rows = {name: f"{name!r} ({counted(number, 'row')})" for name, number in counts.items()}
+    pairs = [f"{listed([rows[name] for name in alike])} {difference(alike)}" for alike in near]
+    fix = "Write every class in one way."
+    if len(counts) - sum(len(alike) - 1 for alike in near) > 2:
+        fix = f"{fix} `task: multiclass` is for more than two classes."
+    return f"{what} {listed(pairs, most=3)}.", fix
+
+
 @task("binary", FittedBinary)
 class BinaryTarget(ClassTarget):
     """One of two classes."""
@@ -104,17 +118,26 @@ class BinaryTarget(ClassTarget):
         "else the last by name.",
     )
 
+    @property
+    def named_answers(self) -> tuple[str, ...]:
+        """The positive class and what says no to it, as `-` to `+`, and the classes that have a weight."""
+        if self.positive is None:
+            return super().named_answers
+        return (*super().named_answers, self.positive, *opposites(self.positive))
+
     def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """More than two classes, or none called as `positive` says."""
         import numpy as np
 
         found = super().faults(cells)
-        names = sorted(cells.dropna().unique())
+        answers = cells[~self.missing_cells(cells)]
+        names = sorted(answers.unique())
         if len(names) > 2:
             row = np.flatnonzero(cells == names[2])[:1]
-            lists = lists_of(cells)
-            fix = "Set `task: multiclass`." if lists is None else f"{lists.fix}: {lists.example!r} looks like several labels."
-            found.append(Fault(row, f"`task: binary` has two classes, the column has {len(names)}: {listed(names)}.", fix))
+            what = f"`task: binary` has two classes, the column has {len(names)}: {listed(names)}."
+            lists = lists_of(answers)
+            listing = (what, f"{lists.fix}: {lists.example!r} looks like several labels.") if lists is not None else None
+            found.append(Fault(row, *(listing or _too_many(what, Counter(answers.tolist())))))
         if self.positive is not None and names and self.positive not in names:
             what = f"`positive: {self.positive}` is not among the classes {listed(names)}."
             found.append(Fault(np.arange(1), what, f"Set `positive` to {listed(names, 'or')}."))

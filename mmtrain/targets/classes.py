@@ -7,14 +7,32 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, model_validator
 
 from mmtrain.columns.base import Fault, Names, shared_names
+from mmtrain.columns.categorical import spelled_as
+from mmtrain.spelling import keys
 from mmtrain.targets.base import ClassWeights, FittedTarget, Target
 from mmtrain.targets.label_lists import lists_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
     import pandas as pd
+
+
+def near_spellings(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Names that people may have meant to be one, together, each in its own spelling: `Yes` and `yes`, `1` and `1.0`; sorted."""
+    import pyarrow as pa
+
+    ordered = sorted(names)
+    alike: dict[str, list[str]] = {}
+    for name, key in zip(ordered, keys(pa.array(ordered, pa.large_string())).to_pylist(), strict=True):
+        alike.setdefault(key, []).append(name)
+    return [tuple(group) for group in alike.values() if len(group) > 1]
+
+
+def difference(names: Sequence[str]) -> str:
+    """How near spellings differ, to follow their names in a sentence."""
+    return "differ only in case" if len({name.casefold() for name in names}) == 1 else "differ only in how they are written"
 
 
 def class_weights(counts: Mapping[str, int], wanted: ClassWeights) -> dict[str, float]:
@@ -38,12 +56,17 @@ class ClassTarget(Target):
         None, description="none, balanced, or a weight per class; left out: `training.class_weights`. They reach the loss, not the scores."
     )
 
+    @property
+    def named_answers(self) -> tuple[str, ...]:
+        """The classes that have a weight."""
+        return tuple(self.class_weights) if isinstance(self.class_weights, dict) else ()
+
     def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """Missing answers, and a target with only one class."""
         import numpy as np
 
         found = super().faults(cells)
-        names = cells.dropna().unique()
+        names = cells[~self.missing_cells(cells)].unique()
         if len(names) == 1:
             found.append(Fault(np.arange(1), f"every row has the class {names[0]!r}.", "A target needs at least two classes."))
         if not len(names):
@@ -97,6 +120,10 @@ class FittedClassTarget(FittedTarget):
     def class_weights(self) -> dict[str, float]:
         """The weight of each class."""
         return dict(zip(self.classes, self.weights, strict=True))
+
+    def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
+        """As the classes are written."""
+        return spelled_as(self.classes, cells)
 
     def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """(rows,) int32 codes; -1 for a missing class or one that training did not have."""

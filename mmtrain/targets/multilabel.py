@@ -1,7 +1,8 @@
 """`task: multilabel`: any number of labels per row; a logit and a probability per label.
 
 The answer is one cell with labels between separators (`beach;sunset`, an empty cell means none) or with a list of them
-(`["beach", "sunset"]`), or, with `labels`, one 0/1 column per label.
+(`["beach", "sunset"]`), or, with `labels`, one 0/1 column per label. Of such a row some labels may be known and others not: an empty
+cell, or what is neither yes nor no, leaves that label out of loss and scores, and no other.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import Fault, Names
+from mmtrain.columns.base import Fault, Names, is_word
+from mmtrain.columns.categorical import spelled_as
 from mmtrain.targets.base import ClassWeights, FittedTarget, Target, task
 from mmtrain.targets.classes import class_weights
 from mmtrain.targets.label_lists import LIST, labels_in, lists_of, read_list, written
@@ -37,6 +39,8 @@ class FittedMultilabel(FittedTarget):
     counts: tuple[int, ...] = Field(description="Training rows that have each label.")
     weights: tuple[float, ...] = Field(description="Of a row's having each label; not having it weighs 1.")
     threshold: float = 0.5
+    known: tuple[int, ...] = Field((), description="Training rows of which it is known whether they have each label; left out: all.")
+    missing_words: tuple[str, ...] = Field((), description="Cells, in lower case, whose labels are not known; those of one column.")
 
     @property
     def units(self) -> int:
@@ -58,13 +62,19 @@ class FittedMultilabel(FittedTarget):
         """The weight of each label."""
         return dict(zip(self.labels, self.weights, strict=True))
 
+    def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
+        """As the labels are written, where a cell holds one number; 0 and 1 are read however they are written."""
+        return cells if self.one_column_each else spelled_as(self.labels, cells)
+
     def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
-        """(rows, labels) int8, 0 or 1; labels that training did not have are left out."""
+        """(rows, labels) int8, 0 or 1, -1 where it is not known; labels that training did not have are left out."""
         import numpy as np
 
         if self.one_column_each:
-            return np.stack([(read_answers(cells[label]) == 1).astype(np.int8) for label in self.labels], axis=1)
-        return self._of_one_cell(cells[self.column])
+            return np.stack([read_answers(cells[label]) for label in self.labels], axis=1)
+        found = self._of_one_cell(cells[self.column])
+        found[is_word(cells[self.column], self.missing_words)] = -1
+        return found
 
     def _of_one_cell(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         import numpy as np
@@ -76,21 +86,30 @@ class FittedMultilabel(FittedTarget):
         return found
 
     def loss(self, truth: Any, raw: Any) -> Any:
-        """Mean binary cross-entropy over labels, rows that have a label weighted by it."""
+        """Mean binary cross-entropy over labels, rows that have a label weighted by it; a label that is not known adds 0."""
         import tensorflow as tf
 
-        truth = tf.cast(truth, tf.float32)
+        known = tf.cast(truth >= 0, tf.float32)
+        truth = tf.cast(truth, tf.float32) * known
         losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=truth, logits=raw)  # (batch, labels)
         weights = 1.0 + truth * (tf.constant(self.weights, tf.float32) - 1.0)
-        return tf.reduce_mean(losses * weights, axis=1)
+        return tf.reduce_mean(losses * weights * known, axis=1)
 
     def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Log loss, the mean over labels."""
+        """Log loss, the mean over the labels that are known."""
         import numpy as np
 
+        known = truth >= 0
         given = np.where(truth == 1, prediction, 1 - prediction).astype(np.float64)
-        losses: np.ndarray[Any, np.dtype[np.float64]] = -np.log(np.maximum(given, np.finfo(np.float32).tiny)).mean(axis=1)
-        return losses
+        sums = np.where(known, -np.log(np.maximum(given, np.finfo(np.float32).tiny)), 0).sum(axis=1)
+        counts = known.sum(axis=1)
+        return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+    def row_weights(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """1, and 0 for a row without any known label."""
+        import numpy as np
+
+        return np.asarray((truth >= 0).any(axis=1), dtype=np.float32)
 
     def activation(self, name: str) -> Any:
         """A sigmoid per label; (batch, labels)."""
@@ -120,16 +139,28 @@ class FittedMultilabel(FittedTarget):
         """Labels joined by the separator, or as a list."""
         import numpy as np
 
-        joined = [written([label for label, has in zip(self.labels, row, strict=True) if has], self.separator) for row in truth]
+        joined = [written([label for label, has in zip(self.labels, row, strict=True) if has == 1], self.separator) for row in truth]
         return np.array(joined, dtype=object)
+
+    def unknown_labels(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
+        """Labels joined by the separator; None where all are known."""
+        return self.spoken(truth < 0) if (truth < 0).any() else None
+
+    def is_right(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Every label that is known is predicted as it is."""
+        right: np.ndarray[Any, np.dtype[np.bool_]] = (((prediction >= self.threshold) == (truth == 1)) | (truth < 0)).all(axis=1)
+        return right
 
     def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """(rows, labels)."""
         return prediction
 
-    def reread_truth(self, words: pd.Series[str]) -> np.ndarray[Any, Any]:
+    def reread_truth(self, words: pd.Series[str], unknown: pd.Series[str] | None = None) -> np.ndarray[Any, Any]:
         """From one cell with labels, also where the table has a column for each. Labels must not hold the separator."""
-        return self._of_one_cell(words)
+        import numpy as np
+
+        truth = self._of_one_cell(words)
+        return truth if unknown is None else np.where(self._of_one_cell(unknown) == 1, np.int8(-1), truth)
 
     def served(self, prediction: Any) -> dict[str, Any]:
         """The labels as `spoken` writes them, and (batch, labels)."""
@@ -148,7 +179,7 @@ class FittedMultilabel(FittedTarget):
         """How often each label occurs in training rows, for every row."""
         import numpy as np
 
-        return np.tile(np.asarray(self.counts) / self.rows, (count, 1))
+        return np.tile(np.asarray(self.counts) / np.maximum(self.known or (self.rows,) * len(self.labels), 1), (count, 1))
 
 
 def split_labels(cells: pd.Series[str], separator: str) -> list[list[str]]:
@@ -179,9 +210,12 @@ class MultilabelTarget(Target):
         import numpy as np
 
         if not self.labels:
-            found = self.malformed(cells) or self._other_separator(cells)
-            return found if cells.notna().any() else [Fault(np.arange(1), "no row has a label.", "Fill in the answers.")]
-        return super().faults(cells) + self.malformed(cells)
+            found = super().faults(cells.fillna("")) + (self.malformed(cells) or self._other_separator(cells))
+            return found if cells.notna().any() else [*found, Fault(np.arange(1), "no row has a label.", "Fill in the answers.")]
+        found = super().faults(cells) + self.malformed(cells)
+        if found or not self.missing_cells(cells).all():
+            return found
+        return [Fault(np.arange(1), "no row has an answer.", "Fill in the answers, or leave the label out.")]
 
     def malformed(self, cells: pd.Series[str]) -> list[Fault]:
         """With `labels`: what is neither yes nor no. With `separator: list`: what is no list."""
@@ -189,7 +223,7 @@ class MultilabelTarget(Target):
 
         if not self.labels:
             return self._no_lists(cells) if self.separator == LIST else []
-        bad = np.flatnonzero(cells.notna().to_numpy() & (read_answers(cells) < 0))
+        bad = np.flatnonzero(~self.missing_cells(cells) & (read_answers(cells) < 0))
         if not len(bad):
             return []
         return [Fault(bad, f"{cells.iloc[bad[0]]!r} is neither 0 nor 1.", "Write 1 where the row has the label and 0 where not.")]
@@ -197,7 +231,7 @@ class MultilabelTarget(Target):
     def _no_lists(self, cells: pd.Series[str]) -> list[Fault]:
         import numpy as np
 
-        words = cells.dropna().unique()
+        words = cells[~self.missing_cells(cells)].dropna().unique()
         bad = np.flatnonzero(cells.isin([word for word in words if read_list(word) is None]).to_numpy())
         if not len(bad):
             return []
@@ -218,16 +252,19 @@ class MultilabelTarget(Target):
         what = f"no cell holds the separator {self.separator!r}, but {found.example!r} looks like several labels{found.between}."
         return [Fault(rows, what, f"Set `separator: {found.as_option}`.")]
 
-    @property
-    def drops_missing(self) -> bool:
-        """An empty cell of labels means none of them; only 0/1 columns can lack an answer."""
-        return bool(self.labels) and self.missing == "drop"
+    def missing_cells(self, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """An empty cell of labels means none of them; an empty 0/1 cell lacks an answer, but `-` is a no there."""
+        if not self.labels:
+            return is_word(cells, self.words_for_missing)
+        return super().missing_cells(cells) & (read_answers(cells) < 0)
 
     def answers(self, cells: Mapping[str, pd.Series[str]]) -> list[str]:
         """The labels: those of the file, or those that occur, by name."""
         if self.labels:
             return list(self.labels)
-        return sorted({name for names in split_labels(cells[self.column].drop_duplicates(), self.separator) for name in names})
+        different = cells[self.column].drop_duplicates()
+        different = different[~self.missing_cells(different)]
+        return sorted({name for names in split_labels(different, self.separator) for name in names})
 
     def tally(self, cells: Mapping[str, pd.Series[str]]) -> Mapping[str, int]:
         """Rows that have each label; every different cell is split once."""
@@ -248,15 +285,17 @@ class MultilabelTarget(Target):
             labels=labels,
             one_column_each=bool(self.labels),
             separator=self.separator,
+            missing_words=() if self.labels else tuple(word for word in self.words_for_missing if word not in map(str.lower, labels)),
             rows=0,
             counts=(0,) * len(labels),
             weights=(1.0,) * len(labels),
         )
         truth = fitted.truth(cells)
+        known = (truth >= 0).sum(axis=0).tolist()
         wanted = default_weights if self.class_weights is None else self.class_weights
-        counts = truth.sum(axis=0).tolist()
+        counts = (truth == 1).sum(axis=0).tolist()
         if wanted == "balanced":  # rows with and rows without a label add the same to its loss, where there are both
-            weights = [(len(truth) - count) / count if 0 < count < len(truth) else 1.0 for count in counts]
+            weights = [(rows - count) / count if 0 < count < rows else 1.0 for rows, count in zip(known, counts, strict=True)]
         else:
             weights = list(class_weights(dict(zip(labels, counts, strict=True)), wanted).values())
-        return fitted.model_copy(update={"rows": len(truth), "counts": tuple(counts), "weights": tuple(weights)})
+        return fitted.model_copy(update={"rows": len(truth), "known": tuple(known), "counts": tuple(counts), "weights": tuple(weights)})

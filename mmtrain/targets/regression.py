@@ -128,7 +128,7 @@ class RegressionTarget(Target):
         found = super().faults(cells) + self.malformed(cells)
         if found:
             return found
-        values = numbers(cells.dropna())
+        values = numbers(cells[~self.missing_cells(cells)])
         if len(np.unique(values)) < 2:
             return [Fault(np.arange(1), "every row has the same number.", "A target needs at least two different values.")]
         center, scale = center_and_scale(values)
@@ -141,7 +141,8 @@ class RegressionTarget(Target):
 
     def malformed(self, cells: pd.Series[str]) -> list[Fault]:
         """Words and infinities."""
-        return number_faults(cells, "Set `task: multiclass` for classes; the answer of a regression is a number.")
+        answers = cells.mask(self.missing_cells(cells))
+        return number_faults(answers, "Set `task: multiclass` for classes; the answer of a regression is a number.")
 
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedRegression:  # noqa: ARG002
         """Mean and standard deviation of training rows."""

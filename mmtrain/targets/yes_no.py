@@ -71,6 +71,13 @@ def normal(word: str) -> str:
     return str(int(number)) if number in (-1, 0, 1, 2) else plain
 
 
+def opposites(word: str) -> tuple[str, ...]:
+    """Words that say no where `word` says yes, and the reverse."""
+    own = normal(word)
+    pairs = [pair for yes, no in PAIRS for pair in ((yes, no), (no, yes))]
+    return tuple(sorted(frozenset().union(*(other for one, other in pairs if own in one))))
+
+
 def is_yes(word: str) -> bool:
     """Whether a cell of a column that answers for one label says yes."""
     return normal(word) in YES

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mmtrain.columns.base import MISSING_WORDS
 from mmtrain.columns.split_words import PARTS, split_words
 from mmtrain.config import Experiment
 from mmtrain.config.image_folder import ImageFolder
@@ -54,7 +55,13 @@ def experiment_findings(
 def survey_findings(survey: Survey, file: TableFile, *, progress: Progress | None = None) -> tuple[Finding, ...]:
     """Everything that was found in a table whose roles were guessed."""
     uses = [
-        Use(one.header, one.guess.role, task=str(options.get("task", "")), separator=str(options.get("separator", "")))
+        Use(
+            one.header,
+            one.guess.role,
+            task=str(options.get("task", "")),
+            separator=str(options.get("separator", "")),
+            missing_words=tuple(options.get("missing_words", MISSING_WORDS)) if one.guess.role == "target" else (),
+        )
         for one in survey.used
         for options in [one.guess.options]
     ]

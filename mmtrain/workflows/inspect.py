@@ -11,6 +11,8 @@ from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from mmtrain import config
 from mmtrain.columns import Image
 from mmtrain.config import Experiment
@@ -146,6 +148,8 @@ def _inspected(
     task = column.task if isinstance(column, Target) else ""
     if profile is None:
         return InspectedColumn(key, header, column.role, task, None)
+    said = pd.Series([word for word, _ in profile.missing_words], dtype="str")
+    profile = profile.without({word: dict(profile.missing_words)[word] for word in said[column.missing_cells(said)]})
     images = _images(experiment, file, header) if isinstance(column, Image) else None
     classes = _classes(column, file, header, profile) if isinstance(column, Target) else None
     return InspectedColumn(key, header, column.role, task, profile, tried.pictures.get(key), images, classes)

@@ -22,6 +22,7 @@ from mmtrain.data.tables.table_file import content_hash
 from mmtrain.errors import DataError, Problem, RunError, UsageError, shell_command
 from mmtrain.evaluation.decisions import Decisions
 from mmtrain.runs import Run
+from mmtrain.targets import Target
 from mmtrain.workflows.decide import overlaid, read_decisions
 from mmtrain.workflows.prepare import Prepared, read_data
 
@@ -41,6 +42,12 @@ def recorded_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experime
     experiment = config.load(run / "config.yaml", told)
     fitted = encode.of_run(run, experiment)
     decisions = read_decisions(run, experiment, fitted)
+    # A run of an older mmtrain may have learned a class that is called as a missing answer is.
+    columns = {
+        key: column.with_answers(fitted.targets[key].columns) if isinstance(column, Target) else column
+        for key, column in experiment.columns.items()
+    }
+    experiment = experiment.model_copy(update={"columns": columns})
     return experiment, overlaid(fitted, decisions), decisions
 
 

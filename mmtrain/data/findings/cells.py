@@ -224,15 +224,17 @@ class _Names(_Gatherer):
         codes, found = pd.factorize(cells)
         values = pd.Series(found, dtype="str")
         own = prints(values.to_numpy(dtype=object))
+        if not self.use.separator:  # of several labels in a cell, an empty one is an answer
+            own[self.use.missing_cells(values)] = 0
         self._keep(prints=np.append(own, np.uint64(0))[codes])  # the code of a missing cell is -1
         if self._numbered:
             self._keep(numbers=np.append(self._numbers(values), np.nan)[codes])
-        told = np.ones(len(values), dtype=np.bool_)
+        told = np.asarray(own != 0)
         if self.use.role in SPELLED:
             keys, marks = _spellings(values)
             self._keep(keys=np.append(keys, np.uint64(0))[codes], rounded=np.append(marks, False)[codes])
             # A column of ids may have millions: names are kept of the first, and of those that have to be shown.
-            told = (np.arange(len(values)) < MOST_NAMES - len(self._names)) | pd.Series(keys).duplicated(keep=False).to_numpy()
+            told &= (np.arange(len(values)) < MOST_NAMES - len(self._names)) | pd.Series(keys).duplicated(keep=False).to_numpy()
         if len(self._names) < MOST_NAMES or self.use.role in SPELLED:
             self._names |= dict(zip(own[told].tolist(), values[told].tolist(), strict=True))
 

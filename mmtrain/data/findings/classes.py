@@ -60,16 +60,16 @@ def _class_balance(labels: Labels) -> list[Finding]:
 
 def _label_balance(labels: Labels) -> list[Finding]:
     """Each label is a question of its own: of the rows that have it and those that have not."""
-    rows = int(labels.known.sum())
+    rows = np.array(labels.rows or [int(labels.known.sum())] * len(labels.names))
     fewer = np.minimum(labels.times, rows - labels.times)
-    found = [_same_for_all(labels, label) for label in np.flatnonzero(fewer == 0).tolist()] if rows else []
-    rare = [label for label in np.argsort(fewer, kind="stable").tolist() if 0 < fewer[label] < UNBALANCED * rows]
+    found = [_same_for_all(labels, label) for label in np.flatnonzero((fewer == 0) & (rows > 0)).tolist()]
+    rare = [label for label in np.argsort(fewer, kind="stable").tolist() if 0 < fewer[label] < UNBALANCED * rows[label]]
     if not rare:
         return found
     many = f"{len(rare):,} of the {counted(len(fewer), 'label')} {'is' if len(rare) == 1 else 'are'} met"
     named = listed([_met(labels, label) for label in rare], most=3)
     what = f"{many} in less than {UNBALANCED:.0%} of the rows, or in more than {1 - UNBALANCED:.0%}: {named}."
-    always = f"Who always says the same of {shown(labels.names[rare[0]])} is right in {1 - fewer[rare[0]] / rows:.0%} of the rows"
+    always = f"Who always says the same of {shown(labels.names[rare[0]])} is right in {1 - fewer[rare[0]] / rows[rare[0]]:.0%} of the rows"
     why = f"{always}, so shares of right answers say little."
     fix = "Look at macro PR-AUC and at the scores of each label; try `class_weights: balanced`."
     return [*found, Finding("note", "class_imbalance", labels.header, what, why, fix)]

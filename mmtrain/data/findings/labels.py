@@ -24,11 +24,13 @@ class Labels:
     header: str
     names: tuple[str, ...]
     known: NDArray[np.bool_]
-    """(rows,): whether the answer of a row can be told. A row without any label has an answer, too."""
+    """(rows,): whether the whole answer of a row can be told. A row without any label has an answer, too."""
     row: NDArray[np.int64]
     """(pairs,): a row of the file, and..."""
     label: NDArray[np.int64]
     """(pairs,): ...a label that it has, as a code; every pair once."""
+    rows: tuple[int, ...] = ()
+    """Rows in which each label is known, where that differs from label to label."""
     several: bool = False
     """Whether a row can have any number of them."""
 
@@ -77,7 +79,7 @@ def _read(header: str, columns: list[Cells]) -> Labels:
     use = columns[0].use
     if use.task != "multilabel":
         return _classes(header, columns[0])
-    return _in_one_cell(header, columns[0], use.separator) if use.separator else _in_columns(header, columns)
+    return _in_one_cell(header, columns[0]) if use.separator else _in_columns(header, columns)
 
 
 def _classes(header: str, cells: Cells) -> Labels:
@@ -93,13 +95,16 @@ def _in_columns(header: str, columns: list[Cells]) -> Labels:
         holders.append(np.flatnonzero(np.isin(cells.prints, np.array(yes, dtype=np.uint64))))
     known = np.all([~cells.missing for cells in columns], axis=0)
     label = np.repeat(np.arange(len(columns)), [len(rows) for rows in holders])
-    return Labels(header, tuple(cells.header for cells in columns), known, np.concatenate(holders), label, several=True)
+    rows = tuple(int((~cells.missing).sum()) for cells in columns)
+    return Labels(header, tuple(cells.header for cells in columns), known, np.concatenate(holders), label, rows, several=True)
 
 
-def _in_one_cell(header: str, cells: Cells, separator: str) -> Labels:
+def _in_one_cell(header: str, cells: Cells) -> Labels:
     """Cells are split once for every different one; those whose words were not kept have no known labels. An empty one has none."""
-    codes, written = cells.codes(np.arange(len(cells.prints)))
-    apart = [set(labels) for labels in split_labels(pd.Series(written, dtype="str"), separator)]
+    codes, found = cells.codes(np.arange(len(cells.prints)))
+    texts = pd.Series(found, dtype="str")
+    written = texts.mask(cells.use.missing_cells(texts), "")
+    apart = [set(labels) for labels in split_labels(written, cells.use.separator)]
     names = sorted(set().union(*apart))
     code = {name: number for number, name in enumerate(names)}
     flat = np.array([code[name] for labels in apart for name in sorted(labels)], dtype=np.int64)

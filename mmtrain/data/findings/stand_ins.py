@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmtrain.columns.base import MISSING_WORDS
 from mmtrain.data.findings.cells import Cells
 from mmtrain.data.findings.finding import Finding, first_rows
-from mmtrain.data.surveys.guess import MISSING_WORDS, plain, shown
+from mmtrain.data.surveys.guess import plain, shown
 from mmtrain.errors import counted, listed
 
 if TYPE_CHECKING:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mmtrain.columns import Column
+from mmtrain.columns.base import is_word
 from mmtrain.targets import MultilabelTarget, Target
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,14 @@ class Use:
     """What a target with a column for each label is called; other targets are called as their column is."""
     separator: str = ""
     """Between the labels of one cell."""
+    missing_words: tuple[str, ...] = ()
+    """Words that mean a missing answer, of a target that was guessed."""
+
+    def missing_cells(self, cells: pd.Series[str]) -> NDArray[np.bool_]:
+        """Cells without a value: empty ones, and of a target those that say so."""
+        if self.column is not None:
+            return self.column.missing_cells(cells)
+        return cells.isna().to_numpy() | is_word(cells, self.missing_words)
 
     @property
     def target(self) -> str:

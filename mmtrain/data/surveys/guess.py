@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mmtrain.columns.base import MISSING_WORDS
 from mmtrain.columns.split_words import MOST_FOLDS, PARTS, split_words
 from mmtrain.data.pictures.not_paths import holds_image, several
 from mmtrain.data.surveys.profile import Profile
@@ -32,8 +33,6 @@ GROUP_WORDS = {
     *("customer", "client", "user", "visitor", "member", "owner", "worker", "session"),
     *("author", "writer", "sender", "speaker", "reviewer"),
 }
-MISSING_WORDS = {"na", "n/a", "nan", "null", "none", "?", "-", "--", ".", "unknown", "missing", "not available"}
-"""Words in a column of numbers that stand for a missing one."""
 
 
 @dataclass(frozen=True)

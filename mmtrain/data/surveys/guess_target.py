@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mmtrain.data.surveys.guess import Guess, name_words, plain, shown
@@ -17,6 +17,8 @@ LIST_NAMES = {"tags", "tag", "genres", "genre", "topics", "keywords", "categorie
 """Names of answers whose cells hold several labels."""
 FEW_CLASSES = 20
 NEARLY_ALL_NUMBERS = 0.9
+CLASSES_TOO = {"none", "unknown", "missing", "-"}
+"""Words for a missing value that may also be the name of a class."""
 
 
 def choose(profiles: Mapping[str, Profile], guesses: Mapping[str, Guess]) -> tuple[str, str] | None:
@@ -48,12 +50,13 @@ def choose(profiles: Mapping[str, Profile], guesses: Mapping[str, Guess]) -> tup
 
 def task(profile: Profile) -> Guess | None:
     """The role `target` with its task, or None for a column that cannot be an answer."""
+    missing_words = profile.missing_words
+    profile, options, drops = _answers(profile)
     if profile.distinct < 2:
         return None
-    options = {"missing": "drop"} if profile.missing else {}
-    drops = f"; {profile.missing:,} rows without it are left out" if profile.missing else ""
     if profile.labels is not None:
-        return _multilabel(profile.labels)
+        # An empty cell of labels means none of them; a word for a missing answer does not.
+        return _multilabel(profile.labels, _dropping(profile) if missing_words else {})
     if profile.distinct == 2:
         return _binary(profile, options, drops)
     if is_number(profile) and profile.numbers is not None:
@@ -69,16 +72,42 @@ def is_number(profile: Profile) -> bool:
     return profile.number_cells >= NEARLY_ALL_NUMBERS * profile.filled and (not profile.whole or profile.distinct > FEW_CLASSES)
 
 
-def _multilabel(lists: LabelLists) -> Guess:
+def _multilabel(lists: LabelLists, options: dict[str, Any]) -> Guess:
     where = f" in lists such as {shown(lists.example)}" if lists.separator == LIST else lists.between
     what = f"{lists.labels} labels{where}, in {counted(lists.combinations, 'combination')} of several"
-    return Guess("target", what, {"task": "multilabel", "separator": lists.separator})
+    return Guess("target", what, {"task": "multilabel", "separator": lists.separator, **options})
 
 
-def _binary(profile: Profile, options: dict[str, str], drops: str) -> Guess:
+def _answers(profile: Profile) -> tuple[Profile, dict[str, Any], str]:
+    """The column without words for a missing answer, the options that say so, and what becomes of the rows.
+
+    Where a single class would be left, a word that may be a class, `none` next to `tumor`, is one.
+    """
+    words = dict(profile.missing_words)
+    if profile.distinct - len(words) < 2:
+        classes = {word: rows for word, rows in words.items() if word.lower() in CLASSES_TOO}
+        left = profile.without({word: rows for word, rows in words.items() if word not in classes})
+        if classes and left.distinct >= 2:
+            options = {**_dropping(left), "missing_words": sorted({word.lower() for word in words if word not in classes})}
+            return left, options, f"; {listed([shown(word) for word in classes])} counts as a class{_left_out(left)}"
+    left = profile.without(words)
+    return left, _dropping(left), _left_out(left, words)
+
+
+def _dropping(profile: Profile) -> dict[str, Any]:
+    return {"missing": "drop"} if profile.missing else {}
+
+
+def _left_out(profile: Profile, words: Iterable[str] = ()) -> str:
+    said = [shown(word) for word in words]
+    without = f"without it ({listed(said)} or empty)" if said else "without it"
+    return f"; {counted(profile.missing, 'row')} {without} {'is' if profile.missing == 1 else 'are'} left out" if profile.missing else ""
+
+
+def _binary(profile: Profile, options: dict[str, Any], drops: str) -> Guess:
     positive, why = positive_of(profile)
     names = listed([shown(value) for value, _ in profile.frequent[:2]])
-    what: dict[str, Any] = {"task": "binary", "positive": positive, **options}
+    what = {"task": "binary", "positive": positive, **options}
     return Guess("target", f"two classes, {names}; positive: {why}{drops}", what)
 
 

@@ -6,13 +6,14 @@ Nothing here knows roles; `guess` draws its conclusions from a `Profile`, and `i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from mmtrain.columns.base import MISSING_WORDS
 from mmtrain.columns.numeric import numbers
 from mmtrain.data.date_patterns import DATE
 from mmtrain.data.pictures.not_paths import ADDRESS, FILE_END, NOT_READ, PICTURE, SEVERAL
@@ -68,6 +69,8 @@ class Profile:
     """Of the cells that are numbers."""
     not_numbers: tuple[str, ...] = ()
     """The first different cells that are no numbers, in a column that has numbers; at most five."""
+    missing_words: tuple[tuple[str, int], ...] = field(default=(), compare=False)
+    """Cells that say that there is no value, `NA` for instance, and their rows; they are not among the missing ones."""
     words: Range | None = None
     """Words in a cell."""
     wordless: int = 0
@@ -90,6 +93,19 @@ class Profile:
     def filled(self) -> int:
         """Cells that are not missing."""
         return self.rows - self.missing
+
+    def without(self, words: Mapping[str, int]) -> Profile:
+        """The same column were these cells (with their rows) empty, as far as whoever guesses a target looks at it."""
+        if not words:
+            return self
+        return replace(
+            self,
+            missing=self.missing + sum(words.values()),
+            distinct=self.distinct - len(words),
+            frequent=tuple((value, rows) for value, rows in self.frequent if value not in words),
+            not_numbers=tuple(value for value in self.not_numbers if value not in words),
+            missing_words=tuple((value, rows) for value, rows in self.missing_words if value not in words),
+        )
 
 
 def profiles(file: TableFile, headers: Sequence[str], *, most: Mapping[str, int] | None = None) -> dict[str, Profile]:
@@ -188,6 +204,7 @@ class _Tally:
         """Everything seen so far."""
         # By falling count, then by text, so that a table in another order reads the same.
         ranked = sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))
+        missing_words = tuple((value, rows) for value, rows in ranked if value.lower() in MISSING_WORDS)
         counted = self._hashes is None
         sizes = np.array([rows for _, rows in ranked], dtype=np.float64)
         per_value = Range(float(sizes.min()), float(np.median(sizes)), float(sizes.max())) if counted and len(sizes) else None
@@ -196,7 +213,9 @@ class _Tally:
             rows=self._rows,
             missing=self._missing,
             distinct=len(ranked) if self._hashes is None else self._hashes.distinct(),
-            frequent=tuple(ranked[:most]),
+            # So many more that as many are left without the words for a missing value.
+            frequent=tuple(ranked[: most + len(missing_words)]),
+            missing_words=missing_words,
             counted=counted,
             rows_per_value=per_value,
             whole=self._whole and self._cells["number_cells"] > 0,

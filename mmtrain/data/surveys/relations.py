@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from mmtrain.columns.base import MISSING_WORDS, is_word
 from mmtrain.columns.split_words import split_words
 from mmtrain.data.surveys.guess import Guess, shown
 from mmtrain.data.surveys.profile import Profile
@@ -32,7 +33,9 @@ def settle(file: TableFile, guesses: dict[str, Guess], found: dict[str, Profile]
     wanted += [(group, target)] if group and classes else []
     wanted += [(group, given)] if group and given else []
     parts = split_words(value for value, _ in found[given].frequent).parts if given else {}
-    pairs, counts = _pairs(file, wanted, target if classes else None, whole=(group, target), meant={given or "": parts})
+    words = guesses[target].options.get("missing_words", MISSING_WORDS)
+    read = _Reading(target if classes else None, whole=(group, target), meant={given or "": parts}, missing_words=words)
+    pairs, counts = _pairs(file, wanted, read)
     for header in suspects:
         both = pairs.get((header, target))
         if both is not None and (reason := _gives_away(both, target)):
@@ -54,31 +57,37 @@ def _gives_away(pairs: pd.DataFrame, target: str) -> str:
     return f"each value goes with one value of the target {shown(target)} only; does it give the answer away?"
 
 
-def _pairs(
-    file: TableFile,
-    wanted: Sequence[tuple[str, str]],
-    counted: str | None,
-    *,
-    whole: tuple[str | None, str],
-    meant: Mapping[str, Mapping[str, str]],
-) -> tuple[Pairs, dict[str, int]]:
-    """Different pairs of values (columns 0 and 1) of pairs of headers, and the rows of each value of `counted`.
+@dataclass(frozen=True)
+class _Reading:
+    """How cells are read for their pairs."""
 
-    None where there are too many, or, but for the headers `whole`, where one value goes with two others. `meant` has the words of
-    some headers that stand for others: `Train` and `train` are one part.
+    counted: str | None
+    """The header whose values are counted; a cell of it that is one of `missing_words` has no value."""
+    whole: tuple[str | None, str]
+    meant: Mapping[str, Mapping[str, str]]
+    """The words of some headers that stand for others: `Train` and `train` are one split."""
+    missing_words: Sequence[str]
+
+
+def _pairs(file: TableFile, wanted: Sequence[tuple[str, str]], reading: _Reading) -> tuple[Pairs, dict[str, int]]:
+    """Different pairs of values (columns 0 and 1) of pairs of headers, and the rows of each value of `reading.counted`.
+
+    None where there are too many pairs, or, but for the headers `reading.whole`, where one value goes with two others.
     """
     pairs: Pairs = {names: pd.DataFrame({0: [], 1: []}, dtype="str") for names in wanted}
     counts: dict[str, int] = {}
+    counted, meant = reading.counted, reading.meant
     headers = list(dict.fromkeys([*(header for names in wanted for header in names), *([counted] if counted else [])]))
     for read in file.pieces(headers, size=PIECE) if headers else ():
         piece = {header: cells.map(meant[header]) if header in meant else cells for header, cells in read.items()}
         if counted:
+            piece[counted] = piece[counted].mask(is_word(piece[counted], reading.missing_words))
             for value, rows in piece[counted].value_counts().items():
                 counts[str(value)] = counts.get(str(value), 0) + int(rows)
         for names, known in pairs.items():
             if known is not None:
                 here = pd.DataFrame({0: piece[names[0]], 1: piece[names[1]]}).dropna().drop_duplicates()
                 both = pd.concat([known, here], ignore_index=True).drop_duplicates()
-                enough = len(both) > MOST_PAIRS or (names != whole and both[0].duplicated().any())
+                enough = len(both) > MOST_PAIRS or (names != reading.whole and both[0].duplicated().any())
                 pairs[names] = None if enough else both
     return pairs, dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

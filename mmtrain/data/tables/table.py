@@ -18,7 +18,7 @@ from mmtrain.columns import Column, Fault, Image
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.problems import fault_problem, header_problem, too_few_rows
 from mmtrain.data.tables.table_file import TableFile
-from mmtrain.errors import DataError, Problem
+from mmtrain.errors import DataError, Problem, listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -179,6 +179,12 @@ class _Scan:
         self._uses = uses
         self._total = 0
         self._reasons: dict[int, str] = {}
+        # Of pictures, the file behind the cell decides as well: see `pictures.store`.
+        dropping = [use for use in uses if use.column.drops_missing and not isinstance(use.column, Image)]
+        self._dropping = [
+            (column, [use.header for use in dropping if use.column is column])
+            for column in {id(use.column): use.column for use in dropping}.values()
+        ]
         self._streamed_faults: dict[tuple[_Use, str, str], list[int]] = {}
         self._kept: dict[str, list[pd.Series[str]]] = {use.header: [] for use in uses if not use.column.streamed}
         for piece in file.pieces(list(dict.fromkeys(use.header for use in uses)), size=PIECE):
@@ -187,13 +193,13 @@ class _Scan:
     def _add(self, piece: dict[str, pd.Series[str]]) -> None:
         rows = len(next(iter(piece.values())))
         left = np.ones(rows, dtype=np.bool_)
-        for use in self._uses:
-            # Of pictures, the file behind the cell decides as well: see `pictures.store`.
-            if use.column.drops_missing and not isinstance(use.column, Image):
-                missing = piece[use.header].isna().to_numpy()
-                left &= ~missing
-                for row in np.flatnonzero(missing).tolist():
-                    self._reasons.setdefault(self._total + row, f"{use.header}: the cell is empty.")
+        for column, headers in self._dropping:
+            missing = np.logical_and.reduce([column.missing_cells(piece[header]) for header in headers])
+            left &= ~missing
+            words = piece[headers[0]].iloc[np.flatnonzero(missing)]
+            for row, word in zip(np.flatnonzero(missing).tolist(), words, strict=True):
+                said = "the cell is empty" if pd.isna(word) else f"{word!r} means missing"
+                self._reasons.setdefault(self._total + row, f"{listed(headers)}: {said}.")
         for header, parts in self._kept.items():
             parts.append(piece[header])
         self._check_streamed(piece, np.flatnonzero(left))
