@@ -16,9 +16,12 @@ def show_scores(console: Console, what: str, result: TargetScores) -> None:
     from mmtrain.cli.show import line, show_remarks
     from mmtrain.errors import counted
     from mmtrain.reports.decisions import sentences
+    from mmtrain.reports.words import unknown_labels
 
     unknown = f", {result.unknown:,} more left out, whose answer is missing or unknown to training" if result.unknown else ""
     line(console, f"\n{what}: {result.target}, {result.task}, {counted(result.rows, 'row')}{unknown}")
+    if result.unknown_labels:
+        line(console, f"not known, and left out: {unknown_labels(result.unknown_labels)}")
     console.print(_table(result))
     if result.drawing:
         line(console, f"{result.drawing.percent} interval: {result.drawing.words}")

@@ -21,16 +21,16 @@ NOTHING = np.empty(0)
 
 
 def known_rows(truth: Array) -> NDArray[np.bool_]:
-    """Which rows have an answer that training knows: not -1, not NaN; (rows,)."""
+    """Which rows have an answer that training knows: not -1, not NaN, of several labels one at least; (rows,)."""
     if truth.ndim > 1:
-        return np.ones(len(truth), dtype=np.bool_)
+        return np.asarray((truth >= 0).any(axis=1))
     known: NDArray[np.bool_] = ~np.isnan(truth) if np.issubdtype(truth.dtype, np.floating) else truth >= 0
     return known
 
 
 @dataclass(frozen=True, eq=False)
 class Answered:
-    """One target on rows all of whose answers training knows; without rows where it knows none."""
+    """One target on rows all of whose answers training knows, of several labels one at least; without rows where it knows none."""
 
     target: FittedTarget
     truth: Array

@@ -83,26 +83,42 @@ class Isotonic(Section):
 Calibration = Annotated[Temperature | Isotonic, Field(discriminator="method")]
 
 
-def fit_temperature(probabilities: Probabilities, true: NDArray[np.bool_], *, exclusive: bool) -> Temperature:
-    """The likeliest temperatures; both arguments are (rows, columns), `true` has one per row where classes are exclusive.
+def fit_temperature(
+    probabilities: Probabilities, true: NDArray[np.bool_], *, exclusive: bool, known: NDArray[np.bool_] | None = None
+) -> Temperature:
+    """The likeliest temperatures; all arguments are (rows, columns), `true` has one per row where classes are exclusive.
 
-    A label that all rows have, or none, keeps its probabilities.
+    Of labels, those cells count that are `known`, by default all. A label that all of its rows have, or none, keeps its probabilities.
     """
     if exclusive:
         return Temperature(exclusive=True, temperatures=(_likeliest(_logarithms(probabilities), true),))
     temperatures = []
-    for logit, has in zip(_logits(probabilities).T, true.T, strict=True):
+    for column, said in enumerate(_logits(probabilities).T):
+        logit, has = _of_known(column, known, said, true[:, column])
         two = np.stack([np.zeros_like(logit), logit], axis=1)
         told = 0 < has.sum() < len(has)
         temperatures.append(_likeliest(two, np.stack([~has, has], axis=1)) if told else 1.0)
     return Temperature(exclusive=False, temperatures=tuple(temperatures))
 
 
-def fit_isotonic(probabilities: Probabilities, true: NDArray[np.bool_], *, exclusive: bool) -> Isotonic:
-    """The rising curves with the least squared error; both arguments are (rows, columns)."""
+def fit_isotonic(
+    probabilities: Probabilities, true: NDArray[np.bool_], *, exclusive: bool, known: NDArray[np.bool_] | None = None
+) -> Isotonic:
+    """The rising curves with the least squared error; all arguments are (rows, columns), as `fit_temperature` has them.
+
+    A label that is known of no row keeps its probabilities.
+    """
     columns = [1] if exclusive and probabilities.shape[1] == 2 else range(probabilities.shape[1])
-    curves = tuple(rising(probabilities[:, column].astype(np.float64), true[:, column]) for column in columns)
-    return Isotonic(exclusive=exclusive, curves=curves)
+    curves = []
+    for column in columns:
+        said, has = _of_known(column, known, probabilities[:, column].astype(np.float64), true[:, column])
+        curves.append(rising(said, has) if len(said) else Curve(at=(0.0, 1.0), values=(0.0, 1.0)))
+    return Isotonic(exclusive=exclusive, curves=tuple(curves))
+
+
+def _of_known(column: int, known: NDArray[np.bool_] | None, said: Numbers, true: NDArray[np.bool_]) -> tuple[Numbers, NDArray[np.bool_]]:
+    """What was said of one column, and whether it came true, in the rows where that is known."""
+    return (said, true) if known is None else (said[known[:, column]], true[known[:, column]])
 
 
 def notes(calibration: Calibration, rows: int) -> tuple[str, ...]:

@@ -82,7 +82,8 @@ def decide(section: Evaluation, rows: Answered, held_back: Answered) -> TargetDe
     if section.calibration != "none" and target.columns:
         fit = calibration.fit_temperature if section.calibration == "temperature" else calibration.fit_isotonic
         if len(rows):
-            fitted = fit(target.probabilities(rows.prediction), _true(target, rows.truth), exclusive=_exclusive(target))
+            true, known = _true(target, rows.truth)
+            fitted = fit(target.probabilities(rows.prediction), true, exclusive=_exclusive(target), known=known)
             found |= {"calibration": fitted, "calibration_notes": calibration.notes(fitted, len(rows))}
     if section.threshold is not None and isinstance(target, FittedBinary):
         classes = (target.classes[0], target.classes[1])
@@ -105,11 +106,11 @@ def _exclusive(target: FittedTarget) -> bool:
     return not isinstance(target, FittedMultilabel)
 
 
-def _true(target: FittedTarget, truth: Array) -> NDArray[np.bool_]:
-    """(rows, columns), from known answers."""
+def _true(target: FittedTarget, truth: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
+    """Which classes or labels are true, and which of them are known, (rows, columns) each; None where all are."""
     if truth.ndim > 1:
-        return truth.astype(np.bool_)
-    return np.asarray(truth[:, None] == np.arange(len(target.columns)))
+        return truth == 1, None if (truth >= 0).all() else truth >= 0
+    return np.asarray(truth[:, None] == np.arange(len(target.columns))), None
 
 
 def columns(target: FittedTarget, decided: TargetDecisions, prediction: Array, *, probabilities: bool) -> dict[str, Array]:
@@ -171,8 +172,8 @@ def _calibration(decided: TargetDecisions, drawn: Drawn) -> dict[str, Any]:
 
 def _reliability(probabilities: Probabilities, drawn: Drawn) -> dict[str, Any]:
     rows = drawn.rows
-    true, exclusive = _true(rows.target, rows.truth), _exclusive(rows.target)
-    return measured(probabilities, true, exclusive=exclusive, groups=rows.groups, bootstrap=drawn.bootstrap).plain()
+    (true, known), exclusive = _true(rows.target, rows.truth), _exclusive(rows.target)
+    return measured(probabilities, true, known=known, exclusive=exclusive, groups=rows.groups, bootstrap=drawn.bootstrap).plain()
 
 
 def _weights(target: FittedTarget) -> list[str]:

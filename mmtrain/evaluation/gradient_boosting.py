@@ -118,9 +118,10 @@ class Boosted:
 
 
 def _of_label(rows: Examples, number: int, weight: float) -> Examples:
-    """As a target of two classes, weighted as in the loss of the network."""
-    has = rows.truth[:, number].astype(np.int64)
-    return Examples(rows.cells, has, rows.weights * (1 + has * (weight - 1)))
+    """As a target of two classes, weighted as in the loss of the network; of the rows whose label is known."""
+    known = rows.truth[:, number] >= 0
+    has = rows.truth[known, number].astype(np.int64)
+    return Examples(rows.cells[known], has, rows.weights[known] * (1 + has * (weight - 1)))
 
 
 def _fit(model: Any, train: Examples, validation: Examples) -> None:

@@ -14,6 +14,8 @@ from mmtrain.evaluation.decisions import columns as decided_columns
 from mmtrain.targets import FittedTarget
 
 Array = np.ndarray[Any, Any]
+UNKNOWN = "unknown_labels"
+"""The column of the labels of a row whose answers are not known; there is one only where some are."""
 
 
 def frame(
@@ -26,12 +28,15 @@ def frame(
 ) -> pd.DataFrame:
     """`row` (position in the file), `id`, then per target truth, prediction, a probability per class or label, and what was decided.
 
-    With several targets the columns begin with the target's name. Truth columns are left out where there is no truth.
+    With several targets the columns begin with the target's name. Truth columns are left out where there is no truth; beside that of
+    several labels another one says which of them are not known, where there are any.
     """
     columns: dict[str, Any] = {"row": rows, "id": ids}
     for key, target in targets.items():
         if key in truths:
             columns[f"{_prefix(key, targets)}truth"] = target.spoken(truths[key])
+            if (unknown := target.unknown_labels(truths[key])) is not None:
+                columns[f"{_prefix(key, targets)}{UNKNOWN}"] = unknown
         columns |= prediction_columns(key, targets, decisions or Decisions(), predictions[key])
     return pd.DataFrame(columns)
 
@@ -60,7 +65,16 @@ def reread(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTarget]) ->
     target, prefix = targets[key], _prefix(key, targets)
     probabilities = rows[[f"{prefix}probability_{name}" for name in target.columns]].to_numpy(dtype=np.float32)
     truth, decided = (rows[f"{prefix}{name}"].replace("", pd.NA) for name in ("truth", "prediction"))
-    return target.reread_truth(truth), target.reread_prediction(decided, probabilities)
+    unknown = rows[f"{prefix}{UNKNOWN}"].replace("", pd.NA) if f"{prefix}{UNKNOWN}" in rows else None
+    return target.reread_truth(truth, unknown), target.reread_prediction(decided, probabilities)
+
+
+def answers_as_text(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTarget]) -> pd.Series[str]:
+    """The answers to one of the targets in rows of predictions_<part>.csv, equal where they are. Raises LookupError without them."""
+    answers, unknown = rows[truth_column(key, targets)], f"{_prefix(key, targets)}{UNKNOWN}"
+    if unknown not in rows:
+        return answers
+    return answers.where(rows[unknown] == "", answers + " (not known: " + rows[unknown] + ")")
 
 
 def truth_column(key: str, targets: Mapping[str, FittedTarget]) -> str:

@@ -1,7 +1,7 @@
 """Whether probabilities mean what they say: Brier score, expected calibration error, and the reliability curve behind it.
 
 What is looked at is one statement per row, and whether it came true: of two classes the probability of the positive one, of
-several that of the most probable (Guo and others 2017), of labels every cell of a row for itself.
+several that of the most probable (Guo and others 2017), of labels every cell of a row for itself whose label is known.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class Statements:
     said: NDArray[np.float64]
     true: NDArray[np.bool_]
     groups: NDArray[np.int64] | None
+    rows: NDArray[np.int64]
+    """(n,): which row each is about."""
 
 
 @dataclass(frozen=True)
@@ -65,18 +67,29 @@ class Reliability:
 
 
 def measured(
-    probabilities: Probabilities, true: NDArray[np.bool_], *, exclusive: bool, groups: NDArray[np.int64] | None, bootstrap: Bootstrap
+    probabilities: Probabilities,
+    true: NDArray[np.bool_],
+    *,
+    exclusive: bool,
+    groups: NDArray[np.int64] | None,
+    bootstrap: Bootstrap,
+    known: NDArray[np.bool_] | None = None,
 ) -> Reliability:
     """Of (rows, columns) each, with one true in a row where classes are `exclusive`; at least one row. `groups` are codes, (rows,).
 
-    `bootstrap` has draws of the same rows.
+    `bootstrap` has draws of the same rows. Of labels, those cells count that are `known`, (rows, columns), by default all.
     """
     chances = probabilities.astype(np.float64)
     squared = np.square(chances - true)
-    losses = squared[:, 1] if exclusive and chances.shape[1] == 2 else squared.sum(axis=1) if exclusive else squared.mean(axis=1)
-    drawn = bootstrap.of(lambda counts: share(*totals(counts, losses, np.ones(len(losses)))))
-    brier = float(losses.mean())
-    stated = statements(chances, true, exclusive=exclusive, groups=groups)
+    cells = np.ones(len(chances))
+    if exclusive:
+        losses = squared[:, 1] if chances.shape[1] == 2 else squared.sum(axis=1)
+    else:
+        counted = np.ones_like(true) if known is None else known
+        losses, cells = np.where(counted, squared, 0).sum(axis=1), counted.sum(axis=1)
+    drawn = bootstrap.of(lambda counts: share(*totals(counts, losses, cells)))
+    brier = float(losses.sum() / cells.sum())
+    stated = statements(chances, true, known, exclusive=exclusive, groups=groups)
     return Reliability(
         bootstrap.with_interval(Score("brier", brier), bootstrap.interval(drawn, brier), drawn),
         _ece(stated, len(chances), bootstrap),
@@ -84,28 +97,35 @@ def measured(
     )
 
 
-def statements(chances: NDArray[np.float64], true: NDArray[np.bool_], *, exclusive: bool, groups: NDArray[np.int64] | None) -> Statements:
+def statements(
+    chances: NDArray[np.float64],
+    true: NDArray[np.bool_],
+    known: NDArray[np.bool_] | None,
+    *,
+    exclusive: bool,
+    groups: NDArray[np.int64] | None,
+) -> Statements:
     """What is looked at."""
-    if not exclusive:
-        own = np.arange(len(chances)) if groups is None else groups
-        return Statements(chances.reshape(-1), true.reshape(-1), np.repeat(own, chances.shape[1]) if chances.shape[1] > 1 else groups)
-    if chances.shape[1] == 2:
-        return Statements(chances[:, 1], true[:, 1], groups)
-    top = chances.argmax(axis=1)
     rows = np.arange(len(chances))
-    return Statements(chances[rows, top], true[rows, top], groups)
+    if not exclusive:
+        row, label = np.nonzero(np.ones_like(true) if known is None else known)
+        own = rows if groups is None else groups
+        return Statements(chances[row, label], true[row, label], None if groups is None and chances.shape[1] == 1 else own[row], row)
+    top = np.ones_like(rows) if chances.shape[1] == 2 else chances.argmax(axis=1)
+    return Statements(chances[rows, top], true[rows, top], groups, rows)
 
 
 def _ece(stated: Statements, rows: int, bootstrap: Bootstrap) -> Score:
     """Over the bins of these rows, which every draw has as well. A bin's part of the error is the size of its gap, said less true."""
     codes, bins = np.unique(_bin_of(stated.said), return_inverse=True)
-    each = len(stated.said) // rows  # statements of a row, side by side
     gaps = np.zeros((rows, len(codes)))
-    np.add.at(gaps, (np.repeat(np.arange(rows), each), bins), (stated.said - stated.true) / each)
-    drawn = bootstrap.of(lambda counts: counts @ gaps / counts.sum(axis=1, keepdims=True))  # (draws, bins)
+    np.add.at(gaps, (stated.rows, bins), stated.said - stated.true)
+    each = np.bincount(stated.rows, minlength=rows).astype(np.float64)  # statements of a row; at least one
+    drawn = bootstrap.of(lambda counts: counts @ gaps / (counts @ each)[:, None])  # (draws, bins)
     sizes = np.abs(drawn).sum(axis=1)
-    score = Score("ece", float(np.abs(gaps.mean(axis=0)).sum()))
-    return bootstrap.with_interval(score, None if bootstrap.doubt(sizes) else _interval(gaps.mean(axis=0), drawn, bootstrap), sizes)
+    found = gaps.sum(axis=0) / each.sum()
+    score = Score("ece", float(np.abs(found).sum()))
+    return bootstrap.with_interval(score, None if bootstrap.doubt(sizes) else _interval(found, drawn, bootstrap), sizes)
 
 
 def _interval(gaps: Values, drawn: Values, bootstrap: Bootstrap) -> Interval:

@@ -40,6 +40,8 @@ class TargetScores:
     """What the intervals of `scores` come from, where they have any."""
     drawn: Drawn | None = field(default=None, repr=False, compare=False)
     """The rows and draws behind the intervals."""
+    unknown_labels: Mapping[str, int] = field(default_factory=dict)
+    """Of several labels, those that are not known of all `rows`, each with the number of rows that its scores leave out."""
     analyses: Mapping[str, Any] = field(default_factory=dict)
     """What else was found out, as metrics.json has it, by name."""
 
@@ -53,6 +55,7 @@ class TargetScores:
             "task": self.task,
             "rows": self.rows,
             "unknown_answers": self.unknown,
+            **({"unknown_labels": dict(self.unknown_labels)} if self.unknown_labels else {}),
             "scores": {score.name: score.plain() for score in self.scores},
             **({"interval": self.drawing.plain()} if self.drawing else {}),
             "baselines": [baseline.plain() for baseline in self.baselines],
@@ -85,7 +88,15 @@ def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array
         confusion=confusion,
         drawing=drawing,
         drawn=drawn,
+        unknown_labels=_unknown_labels(rows),
     )
+
+
+def _unknown_labels(rows: Answered) -> dict[str, int]:
+    if rows.truth.ndim < 2:
+        return {}
+    counts = (rows.truth < 0).sum(axis=0).tolist()
+    return {name: count for name, count in zip(rows.target.columns, counts, strict=True) if count}
 
 
 def _confusion(rows: Answered) -> tuple[tuple[int, ...], ...]:

@@ -21,7 +21,7 @@ def choice(target: FittedTarget, truth: Array | None, prediction: Array) -> list
     if truth is None or not len(known):
         names = ("least sure", "surest") if target.columns else ("largest prediction", "smallest prediction")
         return [(row, names[0 if far else 1]) for row, far in _ends(_doubt(target, prediction))]
-    right = target.decide(prediction) == target.spoken(truth)
+    right = target.is_right(truth, prediction)
     return [(int(known[row]), _why(target, far=far, right=bool(right[known[row]]))) for row, far in _ends(losses[known])]
 
 

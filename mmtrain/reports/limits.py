@@ -8,7 +8,7 @@ from mmtrain.columns import Group
 from mmtrain.errors import counted, listed, shell_command
 from mmtrain.reports.blocks import Points, Section
 from mmtrain.reports.contents import Contents, EvaluatedPart
-from mmtrain.reports.words import often, percent
+from mmtrain.reports.words import often, percent, unknown_labels
 
 FEW_ROWS = 100
 """Below this the 95 % interval of an accuracy of 0.8 is wider than 0.16 (normal approximation)."""
@@ -72,6 +72,9 @@ def _of_few_rows(contents: Contents, part: EvaluatedPart) -> Iterator[str]:
             yield f"Of some classes of {judged.key}, {part.title} has few rows: {listed(few)}."
         if unknown:
             yield f"{counted(unknown, 'row')} of {part.title} with an answer that is missing, or unknown to training, are in no score."
+        if judged.result.get("unknown_labels"):
+            which = unknown_labels(judged.result["unknown_labels"])
+            yield f"Some labels of {part.title} are not known: {which}; the scores are of the others."
 
 
 def _of_rows(contents: Contents) -> Iterator[str]:

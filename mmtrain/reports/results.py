@@ -27,6 +27,7 @@ from mmtrain.reports.words import (
     rows_called,
     shown,
     title,
+    unknown_labels,
 )
 from mmtrain.scores.classification import f1
 
@@ -65,6 +66,8 @@ def _scores(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block
     if judged.result["unknown_answers"]:
         unknown = counted(judged.result["unknown_answers"], "row")
         blocks.append(Paragraph(f"{unknown} left out of the scores: the answer is missing, or training did not have it."))
+    if judged.result.get("unknown_labels"):
+        blocks.append(Paragraph(f"Labels that are not known, left out row by row: {unknown_labels(judged.result['unknown_labels'])}."))
     blocks.append(scores_table(judged))
     blocks += baselines.blocks(judged, main_score_of(contents, judged))
     if "confusion" in judged.result:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from mmtrain.errors import listed
+from mmtrain.errors import counted, listed
 from mmtrain.evaluation.scoring import main_score
 from mmtrain.named_score import higher_is_better, signed
 from mmtrain.reports.blocks import Paragraph
@@ -196,6 +196,12 @@ def in_sentence(score: str) -> str:
     known = title(score)
     is_name = known.startswith(("Brier", "Hamming")) or not known[1:2].islower()
     return known if is_name else known[0].lower() + known[1:]
+
+
+def unknown_labels(rows: Mapping[str, int]) -> str:
+    """`'fever' of 12 rows and 'rash' of 1 row`, the least known first; `rows` are those whose answer is not known, per label."""
+    ranked = sorted(rows.items(), key=lambda item: -item[1])
+    return listed([f"'{label}' of {counted(times, 'row')}" for label, times in ranked])
 
 
 def rows_called(judged: Judged) -> str:

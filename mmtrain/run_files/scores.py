@@ -45,6 +45,7 @@ class Result(Part):
     task: str
     rows: Count
     unknown_answers: Count
+    unknown_labels: dict[str, Count] | None = None
     scores: Annotated[Scores, Field(min_length=1)]
     interval: Drawing | None = None
     baseline: Blind | None = None

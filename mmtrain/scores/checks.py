@@ -14,8 +14,8 @@ ROUNDING = 1e-6
 """How far outside 0 to 1 a probability may lie: a float32 softmax can come out at 1.0000001."""
 
 
-def codes(values: ArrayLike, *, count: int, what: str, ndim: int = 1) -> NDArray[np.int64]:
-    """`values` as int64, after checking that each is a whole number from 0 to `count - 1`; booleans and whole floats pass.
+def codes(values: ArrayLike, *, count: int, what: str, ndim: int = 1, least: int = 0) -> NDArray[np.int64]:
+    """`values` as int64, after checking that each is a whole number from 0, or `least`, to `count - 1`; booleans and whole floats pass.
 
     Raises:
         ValueError: there are not `ndim` axes, or a value is something else, NaN included.
@@ -23,7 +23,7 @@ def codes(values: ArrayLike, *, count: int, what: str, ndim: int = 1) -> NDArray
     array = np.asarray(values)
     if array.ndim != ndim:
         raise ValueError(f"The {what} has the shape {array.shape}; it must have {ndim} {'axis' if ndim == 1 else 'axes'}.")
-    wrong = ~((array >= 0) & (array < count) & (array == np.floor(array)))
+    wrong = ~((array >= least) & (array < count) & (array == np.floor(array)))
     if wrong.any():
         expected = f"each must be a whole number from 0 to {count - 1}"
         raise ValueError(f"The {what} of {_share(wrong)} is not a class code: {array[wrong][0]} was received, {expected}.")

@@ -23,7 +23,7 @@ from mmtrain.data.tables.table_file import content_hash
 from mmtrain.errors import Problem, RunError, UsageError, listed, shell_command
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.comparison import ComparedTarget, compare_target
-from mmtrain.evaluation.predictions import reread, truth_column
+from mmtrain.evaluation.predictions import answers_as_text, reread
 from mmtrain.reports.contents import predictions_of
 from mmtrain.runs import Run, is_test_look
 from mmtrain.workflows.prepare import group_codes
@@ -213,10 +213,11 @@ def _check_answers(scored: Sequence[Scored], keys: Sequence[str]) -> None:
 
 
 def _answers(one: Scored, key: str) -> pd.Series[str]:
-    column = truth_column(key, one.fitted.targets)
-    if column not in one.rows:
-        raise _damaged(one)
-    return one.rows[column]
+    """As texts; of several labels those too that are not known."""
+    try:
+        return answers_as_text(one.rows, key, one.fitted.targets)
+    except LookupError:
+        raise _damaged(one) from None
 
 
 def _target(key: str, scored: Sequence[Scored], resampling: Resampling) -> ComparedTarget:

@@ -182,7 +182,9 @@ def answers(material: Material) -> dict[str, dict[str, list[int]]]:
         if target.columns:
             truths = {part: material.arrays.targets[key][rows] for part, rows in material.parts.items()}
             found[key] = {
-                part: (truth.sum(axis=0) if truth.ndim > 1 else np.bincount(truth[truth >= 0], minlength=len(target.columns))).tolist()
+                part: (
+                    (truth == 1).sum(axis=0) if truth.ndim > 1 else np.bincount(truth[truth >= 0], minlength=len(target.columns))
+                ).tolist()
                 for part, truth in truths.items()
             }
     return found
