@@ -23,11 +23,12 @@ from mmtrain.config.experiment import Cache
 from mmtrain.data.encoded_column import ArrayLayout, EncodedColumn, Provenance, encoded_column
 from mmtrain.data.pictures.store import ImageStore, Say
 from mmtrain.data.tables.table import Table
+from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import Problem, RunError
 from mmtrain.registry import Section
 from mmtrain.runs import RESTORE, Run
 from mmtrain.specs import layer_names
-from mmtrain.targets import AnyFittedTarget
+from mmtrain.targets import AnyFittedTarget, FittedTarget
 from mmtrain.threads import in_threads
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Fitted(Section):
     columns: dict[str, AnyFittedColumn]
     targets: dict[str, AnyFittedTarget]
     weight_mean: float = Field(1.0, gt=0, description="Of the `weight` column in training rows.")
+    typed: tuple[str, ...] = Field((), description="Headers whose training cells were numbers or truth values, not text.")
 
     def of(self, columns: Collection[str]) -> Fitted:
         """The same of these columns only."""
@@ -102,7 +104,11 @@ def fit(experiment: Experiment, table: Table, rows: Array) -> Fitted:
         key: column.fit(table.pieces(column.column, rows, size=PIECE)) for key, column in experiment.inputs.items()
     }
     targets = {key: target.fit(cells[key], experiment.training.class_weights) for key, target in experiment.targets.items()}
-    return Fitted(columns=columns, targets=targets, weight_mean=_weight_mean(experiment, table, rows))
+    headers = {
+        header: table.typed(header) for column in (*experiment.inputs.values(), *experiment.targets.values()) for header in column.reads()
+    }
+    typed = tuple(header for header, is_typed in headers.items() if is_typed)
+    return Fitted(columns=columns, targets=targets, weight_mean=_weight_mean(experiment, table, rows), typed=typed)
 
 
 def _weight_mean(experiment: Experiment, table: Table, rows: Array) -> float:
@@ -145,12 +151,27 @@ def encode(experiment: Experiment, fitted: Fitted, table: Table, stores: Mapping
             inputs[key], present[key] = stores[key], stores[key].present(np.arange(len(table)))
         else:
             header = experiment.columns[key].column
-            encoded = _encoded_cells(column, key, table, header, experiment.data.cache)
+            encoded = _encoded_cells(column, key, table, header, experiment.data.cache, respell=respelled(fitted, table, header))
             inputs[key], present[key] = encoded.codes, encoded.present
             if encoded.notice:
                 say(f"{header}: {encoded.notice}")
     targets, weights = truths(experiment, fitted, table)
     return Arrays(inputs, present, targets, weights)
+
+
+def respelled(fitted: Fitted, table: Table | TableFile, header: str) -> bool:
+    """Whether cells of the column `header` take the spelling of training rows: nobody has written the texts of these, or of those.
+
+    Where people have written both, `1` and `001` may be two names.
+    """
+    return table.typed(header) or header in fitted.typed
+
+
+def as_trained(
+    fitted: Fitted, column: FittedColumn | FittedTarget, table: Table | TableFile, header: str, cells: pd.Series[str]
+) -> pd.Series[str]:
+    """Cells of the column `header` of a table, spelled as training rows were where that is due."""
+    return column.spelled(cells) if respelled(fitted, table, header) else cells
 
 
 def truths(experiment: Experiment, fitted: Fitted, table: Table) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -162,7 +183,7 @@ def truths(experiment: Experiment, fitted: Fitted, table: Table) -> tuple[dict[s
     for key, target in fitted.targets.items():
         headers = experiment.targets[key].reads()
         if all(table.has(header) for header in headers):
-            targets[key] = target.truth({header: table.cells(header) for header in headers})
+            targets[key] = target.truth({header: as_trained(fitted, target, table, header, table.cells(header)) for header in headers})
             weights[key] = (target.row_weights(targets[key]) * base).astype(np.float32)
     return targets, weights
 
@@ -185,12 +206,12 @@ def compiled_encoder(columns: Mapping[str, FittedColumn]) -> Encode:
     return encoded
 
 
-def _encoded_cells(fitted: FittedColumn, key: str, table: Table, header: str, cache: Cache) -> EncodedColumn:
+def _encoded_cells(fitted: FittedColumn, key: str, table: Table, header: str, cache: Cache, *, respell: bool) -> EncodedColumn:
     """One column but an image, encoded in pieces unless the cache has it."""
 
     def pieces() -> Generator[tuple[Array, Array]]:
         run = compiled_encoder({key: fitted})
-        spelled = fitted.spelled if table.typed(header) else lambda cells: cells
+        spelled = fitted.spelled if respell else lambda cells: cells
         with closing(in_threads(lambda cells: run({key: spelled(cells)}), table.pieces(header, size=PIECE))) as encoded:
             for _, found in encoded:
                 yield found[key], found[f"{key}_present"]
@@ -202,6 +223,7 @@ def _encoded_cells(fitted: FittedColumn, key: str, table: Table, header: str, ca
             "table": table.sha256,
             "missing_values": table.missing_values,
             "rows": sha256(table.rows.tobytes()).hexdigest(),
+            "respelled": respell,
             "column": sha256(fitted.model_dump_json().encode()).hexdigest(),
             "tensorflow": tf.__version__,
         }

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 NAME = "the DataFrame"
 
+TYPED = ("boolean", "integer", "floating", "mixed-integer-float", "decimal")
+"""What pandas calls objects that are numbers or truth values."""
+
 NO_CELLS = (bytes, bytearray, memoryview, list, tuple, dict, set, frozenset)
 """Objects that no text stands for, but for lists of texts."""
 
@@ -56,8 +59,11 @@ class FrameTable(TableFile):
         return f"the column holds objects of type {listed(sorted({type(cell).__name__ for cell in held}))}."
 
     def typed(self, header: str) -> bool:
-        """By its dtype; that of its categories, where it has those."""
-        dtype = self._column(header).dtype
+        """By its dtype, that of its categories, where it has those, or what its objects are: truth values with holes for instance."""
+        cells = self._column(header)
+        dtype = cells.dtype
+        if types.is_object_dtype(dtype):
+            return types.infer_dtype(cells, skipna=True) in TYPED
         return bool(types.is_numeric_dtype(dtype.categories.dtype if isinstance(dtype, pd.CategoricalDtype) else dtype))
 
     def _batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:

@@ -15,7 +15,7 @@ import pandas as pd
 from mmtrain.columns import Group, Id, Image, Remark
 from mmtrain.config import Experiment
 from mmtrain.config.image_folder import ImageFolder
-from mmtrain.data.encode import Array, Fitted, compiled_encoder
+from mmtrain.data.encode import Array, Fitted, compiled_encoder, respelled
 from mmtrain.data.pictures.cells import decode_cells
 from mmtrain.data.pictures.decode import picture_bytes
 from mmtrain.data.pictures.files import ImageFile, ImageFinder
@@ -96,6 +96,7 @@ class Pieces:
         self._experiment = experiment
         self._inputs = experiment.inputs
         encoded = {key: column for key, column in fitted.columns.items() if not isinstance(self._inputs[key], Image)}
+        self._fitted = fitted
         self._columns = fitted.columns
         self._encode = compiled_encoder(encoded) if encoded else None
         pictures = sum(picture_bytes(column.layout) for column in self._inputs.values() if isinstance(column, Image))
@@ -115,13 +116,13 @@ class Pieces:
         """What decodes and encodes the cells of this table."""
         pictured = any(isinstance(column, Image) for column in self._inputs.values())
         finder = ImageFinder(source.images) if pictured else None
-        typed = [key for key, column in self._inputs.items() if source.file.typed(column.column)]
-        return lambda cells: self._piece(cells, finder, typed)
+        respell = [key for key, column in self._inputs.items() if respelled(self._fitted, source.file, column.column)]
+        return lambda cells: self._piece(cells, finder, respell)
 
-    def _piece(self, cells: RawPiece, finder: ImageFinder | None, typed: Sequence[str]) -> Piece:
+    def _piece(self, cells: RawPiece, finder: ImageFinder | None, respell: Sequence[str]) -> Piece:
         piece = Piece(cells.start, cells.texts)
         own = {key: cells.texts[column.column] for key, column in self._inputs.items()}
-        own |= {key: self._columns[key].spelled(own[key]) for key in typed}
+        own |= {key: self._columns[key].spelled(own[key]) for key in respell}
         if self._encode is not None:
             raw, encoded = self._encode(own)
             piece.raw.update(raw)
