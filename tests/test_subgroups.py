@@ -250,11 +250,12 @@ def test_of_another_table_the_columns_it_lacks_are_remarked(run, tmp_path, capsy
     assert (run / "subgroups_newer.csv").is_file()
 
 
-def test_rows_without_a_known_answer_have_no_subgroups(run, tmp_path):
-    strange = write_table(tmp_path / "strange.csv", [{"id": row, "x": 1, "y": "other", "sex": "f", "age": 50} for row in range(3)])
-    result = evaluate(str(run.folder), EvaluateOptions(table=strange)).results["y"]
-    assert (result.rows, result.unknown) == (0, 3)
-    assert "subgroups" not in result.analyses
+def test_rows_without_a_known_answer_are_in_no_subgroup(run, tmp_path):
+    answers = ("other", "high", "low", "other", "low", "high")
+    rows = [{"id": row, "x": 1, "y": answer, "sex": "f", "age": 50} for row, answer in enumerate(answers)]
+    result = evaluate(str(run.folder), EvaluateOptions(table=write_table(tmp_path / "strange.csv", rows))).results["y"]
+    assert (result.rows, result.unknown) == (4, 2)
+    assert [(part["name"], part["rows"]) for part in result.analyses["subgroups"][0]["subgroups"]] == [("f", 4)]
 
 
 def test_every_mistake_in_what_is_asked_for_is_told_before_anything_is_scored(run):

@@ -5,7 +5,7 @@ The test part is scored here and nowhere else, from the weights of the best epoc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from mmtrain.reports import report
 from mmtrain.reports.words import CAVEATS
 from mmtrain.runs import Run, is_test_look
 from mmtrain.workflows.analyse import Subject, analysed
+from mmtrain.workflows.answers import check_answers, unlearned
 from mmtrain.workflows.baselines import Home, with_baselines
 from mmtrain.workflows.decide import with_decisions
 from mmtrain.workflows.divisions import dividing
@@ -97,6 +98,7 @@ def evaluate(
         data, rows = part_data(run, experiment, part, progress, say)
     else:
         data, rows = table_data(run, experiment, table, options.images, progress=progress, say=say)
+    check_answers(experiment, fitted, data.table, rows, run=run.folder)
     by = dividing(experiment, open_table(data.table.path, data.table.missing_values), options.subgroups)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
@@ -164,16 +166,6 @@ def resampling(experiment: Experiment, table: Table, rows: Array) -> Resampling:
     return Resampling(experiment.evaluation, codes[rows], column.column)
 
 
-def unlearned(experiment: Experiment, fitted: encode.Fitted, table: Table, rows: Array) -> Iterator[str]:
-    """Which labels of the scored rows no training row has. Classes that none has are told beside the scores, with their rows."""
-    for key, target in experiment.targets.items():
-        if target.task == "multilabel":
-            answers = target.answers({header: table.cells(header, rows) for header in target.reads()})
-            names = [repr(name) for name in answers if name not in fitted.targets[key].columns]
-            if names:
-                yield f"{key}: no training row has the label{'s' * (len(names) > 1)} {listed(names)}; the scores do without."
-
-
 def ungrouped(experiment: Experiment, table: Table) -> tuple[str, ...]:
     """What is wrong with intervals for a table that lacks the column of groups."""
     column = experiment.only(Group)
@@ -199,6 +191,7 @@ def with_unknown_answers(rows: pd.DataFrame, subject: Subject) -> pd.DataFrame:
     for key, target in targets.items():
         if target.task in ("binary", "multiclass"):
             unknown = ~subject.truths.known(key)
-            cells = subject.data.table.cells(subject.experiment.targets[key].column, subject.rows[unknown])
-            rows.loc[unknown, truth_column(key, targets)] = cells.fillna("").to_numpy()
+            declared = subject.experiment.targets[key]
+            cells = subject.data.table.cells(declared.column, subject.rows[unknown])
+            rows.loc[unknown, truth_column(key, targets)] = cells.mask(declared.missing_cells(cells)).fillna("").to_numpy()
     return rows

@@ -17,11 +17,13 @@ from mmtrain import runs
 from mmtrain.columns import Group, Id
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.changes.drift import Drift
-from mmtrain.data.encode import Array, Fitted
+from mmtrain.data.encode import Array, Fitted, as_trained
 from mmtrain.data.pictures.store import Say
 from mmtrain.data.splits.parts import read_split
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.pieces import Source, check_source
+from mmtrain.data.tables.table_file import TableFile
+from mmtrain.errors import listed
 from mmtrain.evaluation.answered import known_rows
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, check_name, check_place, prediction_file
@@ -90,7 +92,7 @@ def predict(
 
 def predict_source(loaded: Loaded, source: Source, options: PredictOptions, *, say: Say = lambda _: None) -> Predicted:
     """Every row of a table that was checked, with a run that was started; raises as `predict` does."""
-    done, watch, scoring = Predicted(loaded.run), loaded.watch(source), Scoring(loaded)
+    done, watch, scoring = Predicted(loaded.run), loaded.watch(source), Scoring(loaded, source.file)
     with _opened(options) as file:
         for predicted in loaded.predicted_pieces(source, watch):
             frame = loaded.frame(predicted, source, proba=options.proba, on_error=options.on_error)
@@ -123,8 +125,9 @@ def _opened(options: PredictOptions) -> Iterator[PredictionFile]:
 class Scoring:
     """Keeps codes and predictions of the targets whose columns the table has, to score them at the end."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: Loaded, file: TableFile) -> None:
         self._run = loaded.run
+        self._file = file
         self._fitted: Fitted = loaded.fitted
         self._decisions = loaded.decisions
         self._section = loaded.experiment.evaluation
@@ -142,9 +145,10 @@ class Scoring:
         usable = ~predicted.piece.refused()
         answered = False
         for key, target in self._fitted.targets.items():
-            cells = {header: predicted.piece.cells[header] for header in self._headers[key] if header in predicted.piece.cells}
-            if len(cells) == len(self._headers[key]):
+            found = {header: predicted.piece.cells[header] for header in self._headers[key] if header in predicted.piece.cells}
+            if len(found) == len(self._headers[key]):
                 answered = True
+                cells = {header: as_trained(self._fitted, target, self._file, header, column) for header, column in found.items()}
                 self._truths.setdefault(key, []).append(target.truth(cells)[usable])
                 self._predictions.setdefault(key, []).append(predicted.predictions[key][usable])
                 if any(column.notna().any() for column in cells.values()):
@@ -157,7 +161,10 @@ class Scoring:
     def results(self, table: Path, say: Say) -> dict[str, TargetScores]:
         """Scores as `evaluate --data` gives them; none of columns without an answer, nor of the table that was trained on."""
         truths = {key: np.concatenate(found) for key, found in self._truths.items() if key in self._answered}
-        truths = {key: truth for key, truth in truths.items() if known_rows(truth).any()}
+        for key in [key for key, truth in truths.items() if not known_rows(truth).any()]:
+            del truths[key]
+            names = listed([repr(name) for name in self._fitted.targets[key].columns])
+            say(f"No scores of {key}: no row has an answer that training knows{f'; it knows {names}' if names else ''}.")
         if truths and file_hash(table) == self._run.read_json("data.json")["sha256"]:
             say("No scores: this is the table of the training. Score its test part with `mmtrain evaluate`.")
             return {}

@@ -1,0 +1,96 @@
+"""The answers of a table that is scored, next to those that training knows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.config import Experiment
+from mmtrain.data import encode
+from mmtrain.data.tables.table import Table
+from mmtrain.errors import DataError, Problem, counted, listed, shell_command
+from mmtrain.evaluation.answered import known_rows
+from mmtrain.targets import FittedTarget, Target
+from mmtrain.targets.classes import difference, near_spellings
+
+Array = np.ndarray[Any, Any]
+NAMED = 5
+"""Answers that a message names."""
+
+
+def check_answers(experiment: Experiment, fitted: encode.Fitted, table: Table, rows: Array, *, run: Path) -> None:
+    """Some row has an answer that can be scored, to each target whose cells say anything.
+
+    Raises DataError with what the cells say and what training knows, or with the way to predict a table without any answer.
+    """
+    truths, _ = encode.truths(experiment, fitted, table)
+    problems = {}
+    for key, truth in truths.items():
+        target, learned = experiment.targets[key], fitted.targets[key]
+        said = _said(target, fitted, key, table, rows)
+        only_foreign = learned.task == "multilabel" and _by_name(learned) and bool(said) and said.keys().isdisjoint(learned.columns)
+        # Labels of which training knows none stand perhaps between other separators.
+        if only_foreign or not known_rows(truth[rows]).any():
+            problems[key] = _problem(target, learned, table, rows)
+    foreign = [problem for problem, said in problems.values() if said]
+    if foreign or len(problems) == len(truths):
+        fix = f"Fill in the answers. Predictions need none: {shell_command('predict', run, table.path)}"
+        empty = [Problem(problem.where, problem.what, fix) for problem, said in problems.values() if not said]
+        raise DataError([*foreign, *empty])
+
+
+def unlearned(experiment: Experiment, fitted: encode.Fitted, table: Table, rows: Array) -> Iterator[str]:
+    """In sentences: answers that no training row has, with their rows, which the scores leave out."""
+    for key, target in experiment.targets.items():
+        known = fitted.targets[key].columns
+        counts = _said(target, fitted, key, table, rows) if known and _by_name(fitted.targets[key]) else {}
+        unknown = {name: times for name, times in counts.items() if name not in known}
+        if unknown and fitted.targets[key].task == "multilabel":
+            names = listed([repr(name) for name in sorted(unknown)])
+            yield f"{key}: no training row has the label{'s' * (len(unknown) > 1)} {names}; the scores do without."
+        elif unknown:
+            without = "it" if len(unknown) == 1 else "them"
+            yield f"{key}: training does not know {_counted(unknown)}; the scores leave {without} out.{_hint(unknown, known)}"
+
+
+def _by_name(target: FittedTarget) -> bool:
+    """Whether cells name classes or labels, rather than saying yes or no to one."""
+    return not getattr(target, "one_column_each", False)
+
+
+def _said(target: Target, fitted: encode.Fitted, key: str, table: Table, rows: Array) -> Mapping[str, int]:
+    """The answers of some rows, spelled as training spells them where that is due, and how many rows have each."""
+    learned = fitted.targets[key]
+    cells = {header: encode.as_trained(fitted, learned, table, header, table.cells(header, rows)) for header in target.reads()}
+    return target.tally({header: column[~target.missing_cells(column)] for header, column in cells.items()})
+
+
+def _problem(target: Target, fitted: FittedTarget, table: Table, rows: Array) -> tuple[Problem, bool]:
+    """That no row has a known answer, and whether some cell says something."""
+    where = f"{table.path.name}: {listed(target.reads())}"
+    said = pd.concat([column[~target.missing_cells(column)] for header in target.reads() for column in [table.cells(header, rows)]])
+    if not len(said):
+        return Problem(where, f"none of the {counted(len(rows), 'row')} has an answer."), False
+    found = _counted(Counter(said.tolist()))
+    known = [repr(name) for name in fitted.columns]
+    what = f"no row has an answer that training knows; found {found}."
+    fix = f"Training knows {listed(known)}: write the answers alike.{_hint(said.unique().tolist(), fitted.columns)}"
+    return Problem(where, what, fix), True
+
+
+def _hint(found: Iterable[str], known: Sequence[str]) -> str:
+    """Which of the answers training spells in another way, or nothing."""
+    pairs = [alike for alike in near_spellings({*found, *known}) if not set(alike).isdisjoint(known) and not set(alike) <= set(known)]
+    named = [f"{listed([repr(name) for name in alike])} {difference(alike)}" for alike in pairs[:NAMED]]
+    return f" {'; '.join(named)}." if named else ""
+
+
+def _counted(answers: Mapping[str, int]) -> str:
+    """`'True' (25 rows) and 'False' (15 rows)`, the most frequent first."""
+    ranked = sorted(answers.items(), key=lambda item: (-item[1], item[0]))
+    return listed([f"{name!r} ({counted(times, 'row')})" for name, times in ranked], most=NAMED)
