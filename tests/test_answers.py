@@ -263,6 +263,14 @@ def test_init_writes_a_file_that_check_accepts_where_words_mean_a_missing_answer
     assert check(tmp_path / "t.yaml").dropped == 12
 
 
+def test_init_says_what_to_do_if_a_word_is_a_class_after_all(tmp_path):
+    write_table(tmp_path / "t.csv", [{"x": row % 7, "answer": ("None", "scratch", "dent")[row % 3]} for row in range(90)])
+    begun = init(tmp_path / "t.csv", file=tmp_path / "t.yaml", target="answer")
+    reason = next(column.guess.reason for column in begun.survey.columns if column.header == "answer")
+    left_out = "30 rows without it ('None' or empty) are left out; if 'None' is a class, add missing_words: []"
+    assert reason == f"two classes, 'dent' and 'scratch'; positive: the last by name; {left_out}"
+
+
 def test_init_takes_a_word_for_a_class_where_no_two_classes_were_left(tmp_path):
     write_table(tmp_path / "t.csv", [{"x": row % 7, "answer": ("none", "tumor", "tumor")[row % 3]} for row in range(90)])
     init(tmp_path / "t.csv", file=tmp_path / "t.yaml", target="answer")

@@ -99,9 +99,13 @@ def _dropping(profile: Profile) -> dict[str, Any]:
 
 
 def _left_out(profile: Profile, words: Iterable[str] = ()) -> str:
-    said = [shown(word) for word in words]
+    """What becomes of rows without an answer, some of which have one of the `words`, and what to do if a word is a class after all."""
+    if not profile.missing:
+        return ""
+    said, classes = [shown(word) for word in words], [shown(word) for word in words if word.lower() in CLASSES_TOO]
     without = f"without it ({listed(said)} or empty)" if said else "without it"
-    return f"; {counted(profile.missing, 'row')} {without} {'is' if profile.missing == 1 else 'are'} left out" if profile.missing else ""
+    otherwise = f"; if {listed(classes, 'or')} is a class, add missing_words: []" if classes else ""
+    return f"; {counted(profile.missing, 'row')} {without} {'is' if profile.missing == 1 else 'are'} left out{otherwise}"
 
 
 def _binary(profile: Profile, options: dict[str, Any], drops: str) -> Guess:
