@@ -111,7 +111,7 @@ def test_check_and_inspect_tell_what_the_words_were_taken_for(tmp_path, capsys):
     finding = next(one for one in inspect_experiment(path).findings if one.kind == "split_words")
     assert (finding.level, finding.where, finding.what) == ("note", "set", told)
     assert run(["check", str(path)]) == 0
-    assert f"note: table.csv: set: {told} " in capsys.readouterr().out
+    assert f"note: table.csv: set: {told} " in " ".join(capsys.readouterr().err.split())
     assert run(["check", str(path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["notes"][0].startswith(f"note: table.csv: set: {told}")
 

@@ -20,18 +20,16 @@ def command(
     """Find everything that `fit` would refuse, in the file, the table and the pictures, without training."""
     read_first(config, overrides, code)
     from mmtrain.cli.live import display
-    from mmtrain.cli.show import out, print_json, printable
+    from mmtrain.cli.show import out, print_json
     from mmtrain.workflows.check import check
 
     with display(quiet=quiet or as_json) as shown:
         found = check(config, overrides=overrides or (), progress=shown.pictures, say=shown.say)
     rows = {summary.part: summary.rows for summary in found.parts}
     if as_json:
-        notes = [*found.warnings, *found.notes]
+        notes = list(found.notes)
         print_json({"ok": True, "rows": found.rows, "dropped": found.dropped, "parts": rows} | ({"notes": notes} if notes else {}))
         return
     dropped = f", {found.dropped:,} dropped" if found.dropped else ""
     parts = ", ".join(f"{part} {count:,}" for part, count in rows.items())
     out().print(f"{config}: nothing to mend. {found.rows:,} rows{dropped}: {parts}.", soft_wrap=True, markup=False)
-    for note in found.notes:
-        out().print(printable(note), soft_wrap=True, markup=False, highlight=False)

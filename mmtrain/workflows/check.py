@@ -20,9 +20,7 @@ class Checked:
     dropped: int
     parts: tuple[PartSummary, ...]
     notes: tuple[str, ...] = ()
-    """What is said of data that can be used; one line each."""
-    warnings: tuple[str, ...] = ()
-    """What `say` was told while the data were read."""
+    """What is said of data that can be used, warnings among them; one line each."""
 
 
 def check(
@@ -33,13 +31,14 @@ def check(
     say: Callable[[str], None] = lambda _: None,
 ) -> Checked:
     """Raises ConfigError or DataError with every problem, as `fit` would; `say` is told of what is in doubt, also before that."""
-    warnings: list[str] = []
+    notes: list[str] = []
 
     def both(text: str) -> None:
-        warnings.append(text)
+        notes.append(text)
         say(text)
 
     experiment, data, parts = checked(path, overrides, progress=progress, say=both)
     check_callbacks(experiment, path, overrides)
-    told = tuple(notices(experiment, data.table, parts))
-    return Checked(len(data.table), len(data.table.dropped), summarise(experiment, data.table, parts), told, tuple(warnings))
+    for notice in notices(experiment, data.table, parts):
+        both(notice)
+    return Checked(len(data.table), len(data.table.dropped), summarise(experiment, data.table, parts), tuple(notes))
