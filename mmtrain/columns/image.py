@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
 from mmtrain.columns.base import FittedColumn, InputColumn, RawInput, Recipe, role
 from mmtrain.pixels import Layout
@@ -25,6 +25,15 @@ Side = Annotated[int, Field(ge=1, le=4096)]
 Level = Annotated[int, Field(ge=0, le=255)]
 Choice = BeforeValidator(lambda value: int(value) if isinstance(value, str) and value.isdecimal() else value)
 """Scalars of the file are text until a field says otherwise; pydantic's Literal compares without converting."""
+
+
+def _suffix(text: str) -> str:
+    """The end of a file's name. Without a dot it would be taken for an ending that it is not."""
+    if text and "." not in text:
+        raise ValueError(f"expected the end of file names with its dot; found {text!r}. Write `.{text}`.")
+    if "/" in text or text != text.strip() or not text.isprintable():
+        raise ValueError(f"{text!r} is not the end of a file name. Write what every cell lacks, `.jpg` for instance.")
+    return text
 
 
 class Augment(Section):
@@ -115,6 +124,11 @@ class Image(InputColumn):
     """A picture: JPEG, PNG, BMP, GIF (first frame) or WebP (first frame), turned upright by its EXIF data."""
 
     role: Literal["image"] = "image"
+    suffix: Annotated[str, AfterValidator(_suffix)] = Field(
+        "",
+        description="What cells lack to be file names, `.jpg` for instance: the cell `ISIC_0001` then names ISIC_0001.jpg. "
+        "Cells that end in it already stay as they are. Upper and lower case differ.",
+    )
     size: tuple[Side, Side] = Field(
         (128, 128),
         description="Height and width in pixels that every picture is brought to. "

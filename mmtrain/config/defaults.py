@@ -18,6 +18,7 @@ from mmtrain.config.experiment import SCHEDULES
 from mmtrain.config.monitors import direction_of
 from mmtrain.config.tolerant import sound_parts
 from mmtrain.errors import did_you_mean
+from mmtrain.folder_names import existing_form
 from mmtrain.fusion import fusions
 
 
@@ -91,7 +92,7 @@ def _paths(data: Any, folder: Path) -> None:
         if isinstance(holder, dict) and isinstance(holder.get(key), str):
             with suppress(RuntimeError, ValueError):  # what names no place, as `~nobody`, is refused by the section
                 holder[key] = str(folder / Path(holder[key]).expanduser())
-                holder[key] = str(Path(holder[key]).resolve())
+                holder[key] = str(existing_form(Path(holder[key])).resolve())
 
 
 def _branches(tree: dict[str, Any]) -> None:

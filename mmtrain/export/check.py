@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mmtrain.columns import Image
 from mmtrain.columns.image import FittedImage
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
@@ -59,9 +60,10 @@ def raw_rows(experiment: Experiment, fitted: Fitted, table: Table) -> dict[str, 
     """Every row as it stands in the table, (rows, 1): numbers, texts, and the bytes of image files, empty for missing."""
     raw: dict[str, Array] = {}
     for key, column in fitted.columns.items():
-        header = experiment.columns[key].column
-        if isinstance(column, FittedImage):
-            finder = ImageFinder(experiment.data.images_folder)
+        declared = experiment.columns[key]
+        header = declared.column
+        if isinstance(declared, Image):
+            finder = ImageFinder(experiment.data.images_folder, declared.suffix)
             raw[key] = np.array([[_bytes(finder, cell)] for cell in table.cells(header).fillna("")], dtype=object)
         else:
             raw[key] = np.concatenate([column.raw(piece) for piece in table.pieces(header)])

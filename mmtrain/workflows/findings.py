@@ -73,7 +73,8 @@ def survey_findings(survey: Survey, file: TableFile, *, progress: Progress | Non
     if headers and survey.images is not None:
         pieces = list(file.pieces(headers, size=PIECE))
         cells = {header: pd.concat([piece[header] for piece in pieces], ignore_index=True) for header in headers}
-        columns = [PictureColumn(header, cells[header], np.arange(sheet.rows)) for header in headers]
+        suffixes = {one.header: str(one.guess.options.get("suffix", "")) for one in survey.used}
+        columns = [PictureColumn(header, cells[header], np.arange(sheet.rows), guessed_suffix=suffixes[header]) for header in headers]
         pictures = picture_findings(columns, ImageFolder(survey.images), cohort, questions(sheet, cohort), progress=progress)
     return by_level([*table_findings(sheet, cohort), *pictures], file)
 

@@ -150,18 +150,18 @@ def _inspected(
         return InspectedColumn(key, header, column.role, task, None)
     said = pd.Series([word for word, _ in profile.missing_words], dtype="str")
     profile = profile.without({word: dict(profile.missing_words)[word] for word in said[column.missing_cells(said)]})
-    images = _images(experiment, file, header) if isinstance(column, Image) else None
+    images = _images(experiment, file, header, column) if isinstance(column, Image) else None
     classes = _classes(column, file, header, profile) if isinstance(column, Target) else None
     return InspectedColumn(key, header, column.role, task, profile, tried.pictures.get(key), images, classes)
 
 
-def _images(experiment: Experiment, file: TableFile, header: str) -> ImageProfile | None:
+def _images(experiment: Experiment, file: TableFile, header: str, column: Image) -> ImageProfile | None:
     """The headers of the pictures, or None when there is no such folder, which the trial has reported."""
     paths: dict[str, None] = {}
     for piece in file.pieces([header], size=PIECE):
         paths |= dict.fromkeys(str(cell) for cell in piece[header].dropna().unique()[: MOST_PATHS - len(paths)])
     try:
-        return profile_images(paths, experiment.data.images_folder)
+        return profile_images(paths, experiment.data.images_folder, column.suffix)
     except DataError:
         return None
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, ValidationError
 
-from mmtrain.columns import FittedColumn
+from mmtrain.columns import FittedColumn, Image
 from mmtrain.columns.categorical import FIRST_CODE, FittedCategorical
 from mmtrain.columns.numeric import FittedNumeric
 from mmtrain.columns.text import FIRST_ID, FittedText
@@ -255,15 +255,16 @@ def learn(experiment: Experiment, fitted: Fitted, table: Table, arrays: Arrays, 
             present = values.present(rows)
             tally.count(present)
             some = np.random.default_rng(0).permutation(rows[present[:, 0] > 0])[:PICTURES]
-            files = _files(experiment, table.cells(header, some))
+            files = _files(experiment, key, table.cells(header, some))
             for start in range(0, len(some), 50):
                 own = some[start : start + 50]
                 tally.look(values.take(own), values.present(own), files[start : start + 50])
     return Statistics(columns={key: tally.statistics() for key, tally in found.items()})
 
 
-def _files(experiment: Experiment, cells: pd.Series[str]) -> list[ImageFile]:
+def _files(experiment: Experiment, key: str, cells: pd.Series[str]) -> list[ImageFile]:
     """The files that these cells of an image column name."""
-    finder = ImageFinder(experiment.data.images_folder)
+    column = experiment.columns[key]
+    finder = ImageFinder(experiment.data.images_folder, column.suffix if isinstance(column, Image) else "")
     found = [finder.find(str(cell).strip()) for cell in cells.dropna()]
     return [file for file in found if isinstance(file, ImageFile)]

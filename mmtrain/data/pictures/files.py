@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.pictures.not_paths import not_a_path
 from mmtrain.errors import DataError, Problem, did_you_mean
+from mmtrain.folder_names import Listings, existing_form, missing_ending
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +38,10 @@ class Refusal:
     what: str
     fix: str
     outside: bool = False
+    absent: bool = False
+    """Whether there is no such file."""
+    suffix: bool = False
+    """Whether the option `suffix` would name one."""
 
 
 def undecoded(cell: str, reason: tuple[str, str] | None) -> Refusal | None:
@@ -47,27 +53,29 @@ def undecoded(cell: str, reason: tuple[str, str] | None) -> Refusal | None:
 
 
 class ImageFinder:
-    """Finds the files of image cells. Remembers what it has looked up, so that a million files take seconds.
+    """Finds the files of image cells, which lack `suffix`. Remembers what it has looked up, so that a million files take seconds.
 
     Raises:
         DataError: there is no such folder.
 
     """
 
-    def __init__(self, folder: ImageFolder) -> None:
-        if not folder.path.is_dir():
-            what = "the images folder is a file." if folder.path.exists() else "the images folder does not exist."
-            raise DataError(Problem(str(folder.path), what, f"Set `{folder.setting}` to the folder that image cells are relative to."))
-        self._folder = folder.path
-        self._root = os.path.realpath(folder.path)
+    def __init__(self, folder: ImageFolder, suffix: str = "") -> None:
+        path = existing_form(folder.path)
+        if not path.is_dir():
+            what = "the images folder is a file." if path.exists() else "the images folder does not exist."
+            raise DataError(Problem(str(path), what, f"Set `{folder.setting}` to the folder that image cells are relative to."))
+        self._folder = path
+        self._root = os.path.realpath(path)
+        self._suffix = suffix
         self._allow_outside = folder.allow_outside
         self._real_parents: dict[str, str] = {}
-        self._listings: dict[str, list[str]] = {}
+        self._listings = Listings()
         self._hints = _HINTS
 
     def find(self, cell: str) -> ImageFile | Refusal:
-        """The file that `cell` names."""
-        found = self._find(cell)
+        """The file that `cell` names, with the suffix unless it is there already."""
+        found = self._find(cell if cell.endswith(self._suffix) else cell + self._suffix)
         if isinstance(found, Refusal) and (other := not_a_path(cell)):
             return Refusal(*other)
         return found
@@ -77,13 +85,13 @@ class ImageFinder:
             fix = f"Write it relative to the images folder {self._folder}, or set `data.allow_outside: true`."
             return Refusal(f"the path {cell} is absolute.", fix, outside=True)
         try:
-            path = self._real_path(os.path.join(self._root, cell))
+            path = self._existing(cell)
             if not self._allow_outside and not self._inside(path):
                 fix = "Move the file there, or set `data.allow_outside: true`."
                 return Refusal(f"the path {cell} leaves the images folder {self._folder}.", fix, outside=True)
             status = os.stat(path)
         except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a null character in the cell
-            return Refusal(f"the file {cell} does not exist.", self._hint(cell))
+            return Refusal(f"the file {cell} does not exist.", self._hint(cell), absent=True)
         except OSError as error:
             return Refusal(
                 f"the file {cell} cannot be opened: {(error.strerror or 'unknown error').lower()}.", "Check its name and permissions."
@@ -92,6 +100,18 @@ class ImageFinder:
             kind = "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
             return Refusal(f"the path {cell} {kind}.", "Write the path of one image file.")
         return ImageFile(path, status.st_size, status.st_mtime_ns)
+
+    def _existing(self, cell: str) -> str:
+        """The real path that a cell names or, where nothing is there, one that differs from it in its Unicode form."""
+        path = self._real_path(os.path.join(self._root, cell))
+        if cell.isascii() or os.path.lexists(path):
+            return path
+        other = self._listings.other_form(self._root, cell)
+        return path if other is None else self._real_path(other)
+
+    def missing_ending(self, cells: Sequence[str]) -> str:
+        """The ending that nearly all of these cells lack to name pictures; empty where no single one is it."""
+        return missing_ending(self._listings, self._root, cells)
 
     def _inside(self, path: str) -> bool:
         return path == self._root or path.startswith(os.path.join(self._root, ""))
@@ -117,13 +137,10 @@ class ImageFinder:
         parent, name = os.path.split(cell)
         if os.path.exists(os.path.join(os.path.dirname(self._root), cell)) and parent:
             return f"{usual} Leave out '{cell.split('/', maxsplit=1)[0]}/'."
-        close = did_you_mean(name, self._listing(os.path.join(self._root, parent)))
+        if endings := self._listings.endings(self._root, cell):
+            return f"Did you mean '{name}{endings[0]}'?"
+        close = did_you_mean(name, self._listings.names(os.path.join(self._root, parent)))
         return close or usual
-
-    def _listing(self, folder: str) -> list[str]:
-        if folder not in self._listings:
-            self._listings[folder] = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-        return self._listings[folder]
 
 
 def right_folder(setting: str) -> str:
@@ -152,12 +169,22 @@ class Located:
         return self.places[self.codes]
 
 
-def locate(cells: pd.Series[str], folder: ImageFolder) -> Located:
+def locate(cells: pd.Series[str], folder: ImageFolder, suffix: str = "") -> Located:
     """Look every different cell up. Raises DataError when the images folder does not exist."""
     codes, names = pd.factorize(cells.str.strip())
-    finder = ImageFinder(folder)
-    found = [finder.find(str(name)) for name in names]
+    finder = ImageFinder(folder, suffix)
+    found = _with_ending([str(name) for name in names], [finder.find(str(name)) for name in names], finder)
     files = sorted({file for file in found if isinstance(file, ImageFile)})
     positions = {file: position for position, file in enumerate(files)}
     places = [positions[file] if isinstance(file, ImageFile) else -1 for file in found]
     return Located(codes, [str(name) for name in names], found, files, np.array([*places, -1], dtype=np.int64))
+
+
+def _with_ending(names: list[str], found: list[ImageFile | Refusal], finder: ImageFinder) -> list[ImageFile | Refusal]:
+    """The same; where most files are absent because one ending is, each refusal says which."""
+    absent = [name for name, one in zip(names, found, strict=True) if isinstance(one, Refusal) and one.absent]
+    ending = finder.missing_ending(absent) if len(absent) * 2 > len(names) else ""
+    if not ending:
+        return found
+    fix = f"Set `suffix: {ending}`: with it, cells of this column name files."
+    return [replace(one, fix=fix, suffix=True) if isinstance(one, Refusal) and one.absent else one for one in found]

@@ -47,14 +47,14 @@ class ImageProfile:
     """The first file that exists and cannot be opened as an image, and why."""
 
 
-def profile_images(cells: Iterable[str], folder: ImageFolder) -> ImageProfile:
-    """Open the header of every different path in `cells`.
+def profile_images(cells: Iterable[str], folder: ImageFolder, suffix: str = "") -> ImageProfile:
+    """Open the header of every different path in `cells`, which lack `suffix`.
 
     Raises:
         DataError: there is no such folder.
 
     """
-    finder = ImageFinder(folder)
+    finder = ImageFinder(folder, suffix)
     headers: list[ImageHeader] = []
     bad: list[tuple[str, str]] = []
     unread: tuple[str, str] | None = None
@@ -100,7 +100,7 @@ def _opened(finder: ImageFinder, cell: str) -> ImageHeader | UnreadableImage | s
 def folder_of(cells: Sequence[str], beside: Path) -> tuple[Path, int]:
     """The folder in which most of `cells` are files, and how many are: `beside`, or one at most `DEEPEST` folders below it."""
     best, most = beside, -1
-    for folder in islice(_folders(beside, DEEPEST), MOST_FOLDERS):
+    for folder in folders(beside):
         finder = ImageFinder(ImageFolder(folder))
         found = sum(isinstance(finder.find(cell.strip()), ImageFile) for cell in cells)
         if found > most:
@@ -110,8 +110,12 @@ def folder_of(cells: Sequence[str], beside: Path) -> tuple[Path, int]:
     return best, max(most, 0)
 
 
+def folders(top: Path) -> Iterator[Path]:
+    """`top`, its folders by name, then theirs, as far as pictures are looked for; hidden ones are left out."""
+    return islice(_folders(top, DEEPEST), MOST_FOLDERS)
+
+
 def _folders(top: Path, levels: int) -> Iterator[Path]:
-    """`top`, its folders by name, then theirs; hidden ones are left out."""
     level = [top]
     for depth in range(levels + 1):
         yield from level

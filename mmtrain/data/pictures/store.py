@@ -113,6 +113,8 @@ class Unreadable:
     what: str
     fix: str
     outside: bool = False
+    suffix: bool = False
+    """Whether the option `suffix` would name its file."""
 
 
 def open_store(
@@ -132,7 +134,7 @@ def open_store(
         RunError: the store cannot be written, for another reason than a full disk.
 
     """
-    located = locate(cells, folder)
+    located = locate(cells, folder, column.suffix)
     store = decoded(located.files, column.layout, cache=cache, progress=progress)
     refusals = {-1: _empty_cell()}
     pictures = located.places.copy()  # the last one is that of code -1, the empty cell
@@ -161,7 +163,7 @@ def _empty_cell() -> Refusal:
 
 
 def _unreadable(row: int, refusal: Refusal) -> Unreadable:
-    return Unreadable(row, refusal.what, refusal.fix, refusal.outside)
+    return Unreadable(row, refusal.what, refusal.fix, refusal.outside, refusal.suffix)
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,6 @@ def _picture_problems(table: Table, header: str, bad: list[Unreadable], folder: 
     problems = [Problem(table.place(one.row, header), one.what, one.fix) for one in bad[:SHOWN]]
     if (more := len(bad) - SHOWN) > 0:
         cells = "cell has" if more == 1 else "cells have"
-        none = f"Not one cell has: {right_folder(folder.setting)}" if len(bad) == len(table) else ""
+        none = f"Not one cell has: {right_folder(folder.setting)}" if len(bad) == len(table) and not bad[0].suffix else ""
         problems.append(Problem(f"{table.path.name}: {header}", f"{more} more {cells} no picture that can be read.", none))
     return problems

@@ -15,9 +15,10 @@ from mmtrain.columns import Image
 from mmtrain.columns.numeric import number_faults
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.pictures.files import ImageFile, ImageFinder
-from mmtrain.data.pictures.profile import SAMPLE, ImageProfile, folder_of, profile_images
+from mmtrain.data.pictures.profile import SAMPLE, ImageProfile, folder_of, folders, profile_images
 from mmtrain.data.surveys import guess_target
 from mmtrain.data.surveys.guess import Guess, guess, shown
+from mmtrain.data.surveys.named_pictures import named_pictures, without_ending
 from mmtrain.data.surveys.profile import Profile, profiles
 from mmtrain.data.surveys.relations import settle
 from mmtrain.data.tables.formats import SUFFIXES, no_table, open_table
@@ -98,7 +99,7 @@ def survey(path: Path, *, target: str | None = None, images: Path | None = None)
     _place_other_than_numbers(file, guesses, found)
     for role in SINGLE:
         _only_one(guesses, role)
-    folder, pictures = _pictures(file, guesses, images)
+    folder, pictures = _pictures(file, guesses, found, images)
     classes, scarce = settle(file, guesses, found, target) if target is not None else ({}, False)
     columns = [
         SurveyedColumn(header, guesses.get(header) or Guess("", unusable[header], used=False), found.get(header), pictures.get(header))
@@ -203,18 +204,29 @@ def _name_files(guesses: dict[str, Guess], found: dict[str, Profile], images: Pa
         guesses[header] = Guess("image", f"cells are names of files in the images folder, as {shown(names[0])}", options)
 
 
-def _pictures(file: TableFile, guesses: dict[str, Guess], images: Path | None) -> tuple[Path | None, dict[str, ImageProfile]]:
+def _pictures(
+    file: TableFile, guesses: dict[str, Guess], found: Mapping[str, Profile], images: Path | None
+) -> tuple[Path | None, dict[str, ImageProfile]]:
     """Where the pictures lie and what they are; a column without any file is left out, and holes are masked."""
     headers = [header for header, found in guesses.items() if found.role == "image" and found.used]
     paths = {header: list(islice(_different(file, header), MOST_PATHS)) for header in headers}
     sample = [cell for cells in paths.values() for cell in cells[:SAMPLE]]
-    if not sample:
-        return None, {}
-    folder = images if images is not None else folder_of(sample, file.path.resolve().parent)[0]
-    pictures = {header: profile_images(cells, ImageFolder(folder)) for header, cells in paths.items()}
-    for header, found in pictures.items():
-        guesses[header] = _image(guesses[header], found)
-    return folder if any(found.found for found in pictures.values()) else None, pictures
+    beside = file.path.resolve().parent
+    if sample:
+        folder = images if images is not None else folder_of(sample, beside)[0]
+    else:
+        names = {header: list(islice(_different(file, header), MOST_PATHS)) for header in without_ending(guesses, found)}
+        named = named_pictures(names, [images] if images is not None else folders(beside))
+        if named is None:
+            return None, {}
+        folder = named.folder
+        guesses |= named.guesses
+        paths = {header: names[header] for header, one in named.guesses.items() if one.used}
+    suffixes = {header: str(guesses[header].options.get("suffix", "")) for header in paths}
+    pictures = {header: profile_images(cells, ImageFolder(folder), suffixes[header]) for header, cells in paths.items()}
+    for header, profile in pictures.items():
+        guesses[header] = _image(guesses[header], profile)
+    return folder if any(profile.found for profile in pictures.values()) else None, pictures
 
 
 def _image(found: Guess, images: ImageProfile) -> Guess:

@@ -5,7 +5,7 @@ Nothing is refused here but missing columns: what cannot be predicted is remarke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -114,12 +114,11 @@ class Pieces:
 
     def maker(self, source: Source) -> Callable[[RawPiece], Piece]:
         """What decodes and encodes the cells of this table."""
-        pictured = any(isinstance(column, Image) for column in self._inputs.values())
-        finder = ImageFinder(source.images) if pictured else None
+        finders = {key: ImageFinder(source.images, column.suffix) for key, column in self._inputs.items() if isinstance(column, Image)}
         respell = [key for key, column in self._inputs.items() if respelled(self._fitted, source.file, column.column)]
-        return lambda cells: self._piece(cells, finder, respell)
+        return lambda cells: self._piece(cells, finders, respell)
 
-    def _piece(self, cells: RawPiece, finder: ImageFinder | None, respell: Sequence[str]) -> Piece:
+    def _piece(self, cells: RawPiece, finders: Mapping[str, ImageFinder], respell: Sequence[str]) -> Piece:
         piece = Piece(cells.start, cells.texts)
         own = {key: cells.texts[column.column] for key, column in self._inputs.items()}
         own |= {key: self._columns[key].spelled(own[key]) for key in respell}
@@ -128,8 +127,9 @@ class Pieces:
             piece.raw.update(raw)
             piece.inputs.update(encoded)
         for key, column in self._inputs.items():
-            if isinstance(column, Image) and finder is not None:
-                piece.inputs[key], piece.inputs[f"{key}_present"], found, piece.files[key] = decode_cells(own[key], column, finder)
+            if isinstance(column, Image):
+                decoded = decode_cells(own[key], column, finders[key])
+                piece.inputs[key], piece.inputs[f"{key}_present"], found, piece.files[key] = decoded
             else:
                 found = column.remarks(own[key], piece.raw[key], piece.inputs[key])
             piece.remarks.extend((column.column, remark) for remark in found)

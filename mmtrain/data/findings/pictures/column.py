@@ -35,6 +35,13 @@ class PictureColumn:
     """As the experiment declares it; None without an experiment, and then there is no store."""
     store: ImageStore | None = None
     unreadable: Sequence[Unreadable] = ()
+    guessed_suffix: str = ""
+    """What the cells lack to be file names, where no experiment says."""
+
+    @property
+    def suffix(self) -> str:
+        """What the cells lack to be file names."""
+        return self.guessed_suffix if self.column is None else self.column.suffix
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +108,7 @@ def looked_up(column: PictureColumn, folder: ImageFolder) -> PictureFiles:
         RunError: files have come, gone or changed since the store was made.
 
     """
-    located = locate(column.cells, folder)
+    located = locate(column.cells, folder, column.suffix)
     if column.store is not None and len(column.store.pixels) != len(located.files):
         what = "pictures have changed while they were inspected."
         raise RunError(Problem(column.header, what, "Leave them alone for as long, and start again."))
