@@ -30,7 +30,7 @@ EMPTY = "the cell is empty."
 WORD = "Write a number, or list {!r} under `data.missing_values` if it stands for a missing value."
 FINITE = "Write a finite number, or leave the cell empty."
 RANGE = "Write a number between -3.4e38 and 3.4e38, or leave the cell empty."
-COMMA = "Write the decimal point as a dot and leave out thousands separators."
+COMMA = "Write the decimal point as a dot and leave out thousands separators, or set `decimal` or `thousands` in `data.format`."
 OWN_ID = "Give every row an id of its own."
 FAULTS = [
     (Numeric(), ["1", None, " 2 ", "-1.5e3", ".5"], []),

@@ -340,6 +340,7 @@ def test_the_resolved_file_writes_every_default_out(tmp_path):
     resolved = yaml.safe_load(to_yaml(loaded(tmp_path, SMALL), tmp_path / "run"))
     assert resolved["data"] == {
         "table": "../patients.csv",
+        "format": dict.fromkeys(["separator", "decimal", "thousands", "skip_lines", "quote", "escape", "encoding", "sheet"]),
         "images": None,
         "missing_values": [],
         "allow_outside": False,

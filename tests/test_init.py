@@ -620,11 +620,6 @@ def test_wrong_options_are_refused(tmp_path, monkeypatch, options, problem):
             "t.csv: no column is left to predict 'label' from ('same': every cell is 'x'). "
             "Add a column of images, numbers, categories or text.",
         ),
-        (
-            {"a;label": ["1;x", "2;y"] * 30},
-            "t.csv: the only column is 'a;label'; its cells seem to be parted by semicolons. "
-            "Save the table with commas as .csv, or with tabs as .tsv.",
-        ),
         ({"label": [], "x": []}, "t.csv: the table has no rows. Write a line below the headers for every row."),
     ],
 )

@@ -451,7 +451,8 @@ def test_json_of_an_experiment_and_of_a_table(tmp_path, capsys):
     assert document["parts"][0] == train
     assert run(["inspect-data", str(tmp_path / "t.csv"), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert list(document) == ["path", "rows", "columns", "target", "images", "classes", "scarce", "missing_words", FOUND[0]]
+    keys = ["path", "rows", "columns", "target", "images", "classes", "scarce", "format", "notice", "missing_words"]
+    assert list(document) == [*keys, FOUND[0]]
     assert document["columns"][6]["guess"]["options"] == {"task": "binary", "positive": "yes"}
 
 

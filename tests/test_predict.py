@@ -131,6 +131,23 @@ def test_another_table_is_predicted_and_scored_as_evaluate_does_it(clinic, mmtra
     assert evaluated.results["y"].drawing.units_called == "86 groups (house)"
 
 
+def test_a_table_with_decimal_commas_is_predicted_like_a_plain_one(clinic, mmtrain_called):
+    rows = [cells(row) for row in range(60)]
+    write_table(clinic / "points.csv", rows)
+    lines = (clinic / "points.csv").read_text().replace(";", "").splitlines()
+    rewritten = [line.replace(",", ";").replace(".png", "#png").replace(".", ",").replace("#", ".") for line in lines]
+    (clinic / "commas.csv").write_text("\n".join(["A table with decimal commas", *rewritten]) + "\n")
+    for name in ("points", "commas"):
+        assert mmtrain_called("predict", "clinic", f"{name}.csv", "-o", f"{name}_out.csv", "--proba")[0] == 0
+    assert (clinic / "commas_out.csv").read_text() == (clinic / "points_out.csv").read_text()
+    unclear = [*rewritten[:1], rewritten[1].replace("-1,0", "-1.000", 1), *rewritten[2:]]
+    (clinic / "unclear.csv").write_text("\n".join(unclear) + "\n")
+    assert mmtrain_called("predict", "clinic", "unclear.csv", "-o", "unclear_out.csv")[0] == 0
+    first = read(clinic / "unclear_out.csv").iloc[0]
+    assert first["prediction"] == ""
+    assert "x: '-1.000' has a decimal point or grouped digits, in a table whose numbers have decimal commas" in first["status"]
+
+
 def test_a_row_does_not_depend_on_the_rows_beside_it(loaded):
     frame = pd.DataFrame([cells(row) for row in range(20)])
     together = loaded.predict(frame, proba=True)

@@ -348,15 +348,20 @@ def test_missing_table_names_a_similar_file(tmp_path):
     assert str(caught.value) == f"{tmp_path}/nowhere/t.csv: the table does not exist. Set `data.table` to its path."
 
 
-ENDINGS = ".csv, .tsv, .tab, .csv.gz, .tsv.gz, .tab.gz, .parquet"
+ENDINGS = ".csv, .tsv, .tab, .txt, .csv.gz, .tsv.gz, .tab.gz, .txt.gz, .jsonl, .ndjson, .jsonl.gz, .ndjson.gz, .xlsx, .parquet"
+FOLDER = "`mmtrain init` makes a table of a folder that has a folder per class."
 
 
 def test_folder_and_unknown_format_are_refused(tmp_path):
-    (tmp_path / "t.xlsx").touch()
+    (tmp_path / "t.dcm").touch()
+    (tmp_path / "t.xls").touch()
+    (tmp_path / "t.json").touch()
     (tmp_path / "t").touch()
     for name, expected in {
-        "": f"{tmp_path}: the table is a folder, not a file. Name a file that ends in one of {ENDINGS}.",
-        "t.xlsx": f"{tmp_path}/t.xlsx: tables that end in '.xlsx' are not read. Save it as one of {ENDINGS}.",
+        "": f"{tmp_path}: the table is a folder, not a file. Name a file that ends in one of {ENDINGS}; {FOLDER}",
+        "t.dcm": f"{tmp_path}/t.dcm: tables that end in '.dcm' are not read. Save it as one of {ENDINGS}.",
+        "t.xls": f"{tmp_path}/t.xls: tables that end in '.xls' are not read. Save it as .xlsx.",
+        "t.json": f"{tmp_path}/t.json: tables that end in '.json' are not read. Write one object a line, and end the name in .jsonl.",
         "t": f"{tmp_path}/t: a table without an ending is not read. Save it as one of {ENDINGS}.",
     }.items():
         with pytest.raises(DataError) as caught:
@@ -366,6 +371,7 @@ def test_folder_and_unknown_format_are_refused(tmp_path):
 
 QUOTED = "Put quotes around a cell that holds a comma."
 WHOLE = "Write it again, or copy it again, whole."
+UTF8 = "Save the table as UTF-8 (in Excel: `CSV UTF-8`), or set `encoding` in `data.format`."
 
 
 @pytest.mark.parametrize(
@@ -375,13 +381,8 @@ WHOLE = "Write it again, or copy it again, whole."
         ("t.csv", b"\n\n", "t.csv: the file is empty. Write a line of headers, and a line for every row."),
         ("t.csv", b"a,b\n", "t.csv: the table has no rows. Write a line below the headers for every row."),
         ("t.csv", b"a,b", "t.csv: the table has no rows. Write a line below the headers for every row."),
-        ("t.csv", b"a,b\nx,y\nM\xfcller,y\n", "t.csv:3: the byte 0xFC is not UTF-8 text. Save the table as UTF-8 (in Excel: `CSV UTF-8`)."),
-        ("t.csv", b"a,gr\xf6\xdfe\nx,y\n", "t.csv:1: the byte 0xF6 is not UTF-8 text. Save the table as UTF-8 (in Excel: `CSV UTF-8`)."),
-        (
-            "t.csv",
-            "a,b\nx,y\n".encode("utf-16"),
-            "t.csv:1: the byte 0xFF is not UTF-8 text. Save the table as UTF-8 (in Excel: `CSV UTF-8`).",
-        ),
+        ("t.csv", b"a,b\nx,y\nM\xfcller,y\n", f"t.csv:3: the byte 0xFC is not UTF-8 text. {UTF8}"),
+        ("t.csv", b"a,gr\xf6\xdfe\nx,y\n", f"t.csv:1: the byte 0xF6 is not UTF-8 text. {UTF8}"),
         ("t.csv", b'a,b\n"x\n",y\nx,y,z\n', f"t.csv:4: the row has 3 cells, the header has 2. {QUOTED}"),
         ("t.csv", b"a,b\n" + b"x,y,z\n" * 2, f"t.csv:2: the row has 3 cells, the header has 2. 1 more such row, in line 3. {QUOTED}"),
         (
@@ -449,10 +450,10 @@ def test_inch_marks_do_not_look_like_open_quotes(tmp_path):
         ("Age,sex\n1,f\n", "age", "t.csv: the table has no column 'age'. Did you mean 'Age'?"),
         ("age,sex\n1,f\n", "weight_kg", "t.csv: the table has no column 'weight_kg'. It has age and sex."),
         (
-            "age;sex\n1;f\n",
+            "age;sex\n1,f\n",
             "age",
             "t.csv: the table has no column 'age'. "
-            "Its headers are separated by semicolons: save it with commas as .csv, or with tabs as .tsv.",
+            'Its headers are separated by semicolons: write `format: {separator: ";"}` under `data`.',
         ),
         ("age,age,sex\n1,2,f\n", "age", "t.csv: 2 columns have the header 'age'. Give each a header of its own."),
     ],
@@ -673,8 +674,8 @@ def test_frame_and_parquet_tell_whether_anyone_has_written_the_cells(tmp_path, c
 
 
 def test_missing_headers_that_are_mended_alike_are_one_problem(tmp_path):
-    (tmp_path / "t.csv").write_text("age;sex\n1;f\n", encoding="utf-8")
-    fix = "Its headers are separated by semicolons: save it with commas as .csv, or with tabs as .tsv."
+    (tmp_path / "t.csv").write_text("age;sex\n1;f;x\n", encoding="utf-8")
+    fix = 'Its headers are separated by semicolons: write `format: {separator: ";"}` under `data`.'
     assert header_problems(open_table(tmp_path / "t.csv"), ["age", "sex"]) == [
         Problem("t.csv", "the table has no columns 'age' and 'sex'.", fix)
     ]

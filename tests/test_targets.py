@@ -20,6 +20,7 @@ def fitted(target, *values, default="none"):
 
 
 EMPTY = ("the cell is empty.", "Fill it in, or set `missing: drop` to leave the row out.")
+COMMA = "Write the decimal point as a dot and leave out thousands separators, or set `decimal` or `thousands` in `data.format`."
 TWO_CLASSES = "A target needs at least two classes."
 TWO_NUMBERS = ("every row has the same number.", "A target needs at least two different values.")
 LABELS = MultilabelTarget(labels=("a", "b"))
@@ -66,7 +67,7 @@ FAULTS = [
     (
         RegressionTarget(),
         ["1", "2,5"],
-        [([1], "'2,5' is not a number.", "Write the decimal point as a dot and leave out thousands separators.")],
+        [([1], "'2,5' is not a number.", COMMA)],
     ),
     (RegressionTarget(), ["inf", "1"], [([0], "'inf' is infinite.", "Write a finite number, or leave the cell empty.")]),
     (

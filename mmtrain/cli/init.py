@@ -19,9 +19,14 @@ File = Annotated[
 
 
 def command(
-    table: Annotated[Path, typer.Argument(help="A CSV, TSV or Parquet file.")],
+    table: Annotated[
+        Path, typer.Argument(help="A CSV, TSV, Parquet, Excel or JSON Lines file, or a folder with a folder of pictures per class.")
+    ],
     target: Annotated[str | None, typer.Option("--target", metavar="COLUMN", help="The column to be predicted; left out: guessed.")] = None,
     images: Annotated[Path | None, typer.Option("--images", metavar="FOLDER", help="Where the pictures lie; left out: looked for.")] = None,
+    table_format: Annotated[
+        str | None, typer.Option("--format", metavar="MAP", help="How the table is written, as `data.format` says it; left out: found.")
+    ] = None,
     file: File = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     as_json: Json = False,
@@ -30,7 +35,7 @@ def command(
     """Write a first experiment file for a table: a guessed role for each column, with the reason."""
     from mmtrain.workflows.init import init
 
-    _show(init(table, target=target, images=images, file=file, force=force), as_json=as_json, quiet=quiet)
+    _show(init(table, target=target, images=images, table_format=table_format, file=file, force=force), as_json=as_json, quiet=quiet)
 
 
 def _show(done: Begun, *, as_json: bool, quiet: bool) -> None:
@@ -40,10 +45,12 @@ def _show(done: Begun, *, as_json: bool, quiet: bool) -> None:
     columns = done.survey.columns
     if as_json:
         guesses = [{"header": one.header, "role": one.guess.role, "used": one.guess.used, "reason": one.guess.reason} for one in columns]
-        print_json({"file": str(done.file), "target": done.survey.target, "columns": guesses})
+        print_json({"file": str(done.file), "format": dict(done.survey.format), "target": done.survey.target, "columns": guesses})
         return
     for one in columns:
         role = one.guess.role if one.guess.used else "not used"
         note(f"{one.header or '(no header)'}: {role}, {one.guess.reason}", quiet=quiet)
     out().print(str(done.file), soft_wrap=True, markup=False)
+    note("" if done.table is None else f"Table of the pictures: {done.table}", quiet=quiet or done.table is None)
+    note(done.survey.notice, quiet=quiet or not done.survey.notice)
     note(f"Confirm the roles in it, then: {shell_command('check', done.file)}, {shell_command('fit', done.file)}", quiet=quiet)

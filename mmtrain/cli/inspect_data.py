@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def command(
-    source: Annotated[Path, typer.Argument(metavar="CONFIG|TABLE", help="An experiment file, or a CSV, TSV or Parquet file.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="CONFIG|TABLE", help="An experiment file, or a CSV, TSV, Parquet, Excel or JSON Lines file.")
+    ],
     overrides: Set = None,
     code: Code = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write a page to read in a browser.")] = None,

@@ -30,7 +30,7 @@ class OnError(StrEnum):
 
 def command(
     run: Annotated[str, typer.Argument(help="A run folder, or a name (its latest run).")],
-    table: Annotated[Path, typer.Argument(help="CSV, TSV or Parquet, with or without answers.")],
+    table: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet, Excel or JSON Lines, with or without answers.")],
     *,
     to: Annotated[
         Path | None,

@@ -19,6 +19,7 @@ def show_survey(survey: Survey, findings: Sequence[Finding], *, quiet: bool = Fa
     """Two tables, what is in each column and what it is probably for; then what is wrong if it is."""
     console = out()
     console.print(Text(f"{survey.path.name}: {counted(survey.rows, 'row')}, {counted(len(survey.columns), 'column')}"))
+    note(survey.notice, quiet=quiet or not survey.notice)
     heading(console, "columns")
     table = plain_table("column", "missing", "distinct", "what is in it")
     table.columns[-1].justify = "left"

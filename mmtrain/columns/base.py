@@ -104,6 +104,11 @@ class Column(Section):
         """Headers this column needs."""
         return (self.column,)
 
+    @property
+    def holds_numbers(self) -> bool:
+        """Whether cells are read as numbers."""
+        return False
+
     def faults(self, cells: pd.Series[str]) -> list[Fault]:  # noqa: ARG002
         """What `fit` would refuse in the cells of the whole table; of a streamed column, in one piece of it."""
         return []

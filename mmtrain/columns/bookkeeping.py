@@ -91,6 +91,11 @@ class Weight(Column):
     role: Literal["weight"] = "weight"
     missing: Literal["error", "drop"] = Field("error", description="error: refuse; drop: leave the row out.")
 
+    @property
+    def holds_numbers(self) -> bool:
+        """Always."""
+        return True
+
     def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """Missing, unreadable and negative weights, and no weight at all."""
         import numpy as np

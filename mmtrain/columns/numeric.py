@@ -80,7 +80,7 @@ def _no_number(found: str) -> tuple[str, str]:
         return f"{found!r} is too large", "Write a number between -3.4e38 and 3.4e38, or leave the cell empty."
     fix = f"Write a number, or list {found!r} under `data.missing_values` if it stands for a missing value."
     if "," in found:
-        fix = "Write the decimal point as a dot and leave out thousands separators."
+        fix = "Write the decimal point as a dot and leave out thousands separators, or set `decimal` or `thousands` in `data.format`."
     return f"{found!r} is not a number", fix
 
 
@@ -156,6 +156,11 @@ class Numeric(InputColumn):
     def kind(self) -> Kind:
         """Always a vector."""
         return "vector"
+
+    @property
+    def holds_numbers(self) -> bool:
+        """Always."""
+        return True
 
     def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """Words, infinities, numbers out of range, a column without any number, and missing cells where those are refused."""

@@ -16,6 +16,7 @@ from mmtrain.config.callback import Callback
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.config.sizes import Size
+from mmtrain.config.table_format import TableFormat
 from mmtrain.fusion import AnyFusion
 from mmtrain.registry import OneOf, Section
 from mmtrain.targets import Target
@@ -61,7 +62,15 @@ class Cache(Section):
 class Data(Section):
     """Where the rows and the pictures are."""
 
-    table: Place = Field(description="CSV, TSV or Parquet file with a row per example; its path is relative to this file.")
+    table: Place = Field(
+        description="CSV, TSV, Parquet, Excel or JSON Lines file with a row per example; its path is relative to this file."
+    )
+    format: TableFormat = Field(
+        TableFormat(),
+        description="How the table is written. Left out: found in its first lines. Tables that come later, for `evaluate` and "
+        "`predict`, are read like this where it fits them.",
+        examples=[{"separator": ";", "decimal": ","}],
+    )
     images: Place | None = Field(None, description="The folder that image cells are relative to; left out: the folder of the table.")
     missing_values: tuple[str, ...] = Field((), description="Texts that mean 'missing', besides the empty cell.")
     allow_outside: bool = Field(False, description="Whether image cells may leave the images folder.")

@@ -117,6 +117,11 @@ class Answers(Column):
         """The headers of the target."""
         return self.of.reads()
 
+    @property
+    def holds_numbers(self) -> bool:
+        """As the target says."""
+        return self.of.holds_numbers
+
     def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """Cells that are no answer at all."""
         return self.of.malformed(cells)

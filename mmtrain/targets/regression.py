@@ -121,6 +121,11 @@ class RegressionTarget(Target):
         "squared", description="What the loss adds up; absolute and huber bear outliers better."
     )
 
+    @property
+    def holds_numbers(self) -> bool:
+        """Always."""
+        return True
+
     def faults(self, cells: pd.Series[str]) -> list[Fault]:
         """Missing answers, words, infinities, a target that never changes, or too little for float32."""
         import numpy as np

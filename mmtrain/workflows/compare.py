@@ -247,7 +247,7 @@ def _resampling(one: Scored, part: str) -> tuple[Resampling, list[str]]:
     narrow = f"so the intervals take every row to stand for itself; where rows have the same {header}, they are too narrow."
     if not path.is_file() or content_hash(path) != one.look["sha256"]:
         return Resampling(section), [f"{one.look['table']} is not here as it was scored, {narrow}"]
-    file = open_table(path, data.missing_values)
+    file = open_table(path, data.missing_values, data.format, later=part not in EVERY_PART)
     if header not in file.headers:
         return Resampling(section), [f"{path.name} has no column {header}, {narrow}"]
     cells = pd.concat([piece[header] for piece in file.pieces([header], size=PIECE)], ignore_index=True)

@@ -24,7 +24,7 @@ def check_divisions(experiment: Experiment, origin: Origin) -> None:
     divisions = experiment.evaluation.divisions
     if not divisions:
         return
-    file = open_table(experiment.data.table, experiment.data.missing_values)
+    file = open_table(experiment.data.table, experiment.data.missing_values, experiment.data.format)
     found = [division_problem(file, one, origin.place("evaluation", "subgroups", number), _in_file) for number, one in enumerate(divisions)]
     problems = [problem for problem in found if problem is not None]
     if problems:

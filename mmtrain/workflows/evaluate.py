@@ -18,7 +18,6 @@ from mmtrain.columns import Group
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.pictures.store import Progress, Say
-from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table import Table
 from mmtrain.errors import DataError, Problem, did_you_mean, listed, shell_command
 from mmtrain.evaluation.bootstrap import Resampling
@@ -37,7 +36,7 @@ from mmtrain.workflows.decide import with_decisions
 from mmtrain.workflows.divisions import dividing
 from mmtrain.workflows.looks import recorded_look, remarks
 from mmtrain.workflows.packages import check_packages
-from mmtrain.workflows.prepare import Prepared, groups, other_data, with_images
+from mmtrain.workflows.prepare import Prepared, groups, later_table, other_data, with_images
 from mmtrain.workflows.recorded import recorded_data, recorded_training
 
 Array = np.ndarray[Any, Any]
@@ -99,7 +98,7 @@ def evaluate(
     else:
         data, rows = table_data(run, experiment, table, options.images, progress=progress, say=say)
     check_answers(experiment, fitted, data.table, rows, run=run.folder)
-    by = dividing(experiment, open_table(data.table.path, data.table.missing_values), options.subgroups)
+    by = dividing(experiment, data.table.file, options.subgroups)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
     subject = scored(run, experiment, fitted, data, rows, say)
@@ -148,13 +147,15 @@ def table_data(
     run: Run, experiment: Experiment, path: Path, images: Path | None, *, progress: Progress | None, say: Say
 ) -> tuple[Prepared, Array]:
     """Another table and all its positions. Raises DataError, for one without answers with the way to predict it."""
-    headers = open_table(path, experiment.data.missing_values, otherwise="Set `--data` to its path.").headers
+    headers = later_table(experiment, path).headers
     lacking = [header for target in experiment.targets.values() for header in target.reads() if header not in headers]
     if lacking:
         what = f"the table has no column {listed([repr(header) for header in lacking])}, without which nothing can be scored."
         fix = f"{did_you_mean(lacking[0], headers)} Predictions need no answers: {shell_command('predict', run.folder, path)}".strip()
         raise DataError(Problem(path.name, what, fix))
     data = other_data(experiment, path, images=images, progress=progress, say=say)
+    if data.table.file.notice:
+        say(data.table.file.notice)
     return data, np.arange(len(data.table))
 
 

@@ -90,6 +90,8 @@ def examine(experiment: Experiment, origin: Origin, *, progress: Progress | None
     _check_evaluation(experiment, origin, errors)
     if table is None:
         return Examined(_together(errors))
+    if table.file.notice:
+        say(table.file.notice)
     data = experiment.data
     images = {
         key: column
@@ -197,7 +199,7 @@ def _table(experiment: Experiment, wanted: dict[str, Column], origin: Origin) ->
         return origin.place("columns", key, *(["column"] if renamed else []))
 
     data = experiment.data
-    return tables.read(data.table, wanted, missing_values=data.missing_values, least=2, declared=declared)
+    return tables.read(data.table, wanted, missing_values=data.missing_values, table_format=data.format, least=2, declared=declared)
 
 
 def _pictures(table: Table, header: str, unreadable: list[Unreadable]) -> PictureCounts:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
+
+import yaml
+from pydantic import ValidationError
 
 from mmtrain import config
 from mmtrain.columns import Image
 from mmtrain.config.source import Origin
+from mmtrain.config.table_format import TableFormat
+from mmtrain.data.surveys.class_folders import CLASS, class_folders
 from mmtrain.data.surveys.survey import Survey, survey
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.whole_files import replacing
@@ -25,26 +32,85 @@ class Begun:
 
     file: Path
     survey: Survey
+    table: Path | None = None
+    """The table that was written, of a folder of class folders."""
 
 
-def init(table: Path, *, target: str | None = None, images: Path | None = None, file: Path | None = None, force: bool = False) -> Begun:
+def init(
+    table: Path,
+    *,
+    target: str | None = None,
+    images: Path | None = None,
+    table_format: str | None = None,
+    file: Path | None = None,
+    force: bool = False,
+) -> Begun:
     """Write an experiment file for `table`, at `file` or in the current folder under the table's name, and the schema next to it.
+
+    `table_format` is what `data.format` is to say, as YAML. Of a folder with a folder of pictures per class, a table is written
+    first, beside the experiment file.
 
     Raises:
         ConfigError: the file exists and is not to be replaced (`force`), or cannot be written; `target` or `images` is wrong.
         DataError: the table cannot be read, or has nothing to predict or nothing to predict it from.
 
     """
-    file = file if file is not None else Path(f"{table.name.partition('.')[0] or table.stem}.yaml")
+    name = table.resolve().name if table.is_dir() else table.name.partition(".")[0] or table.stem
+    file = file if file is not None else Path(f"{name}.yaml")
     _check_file(file, force=force)
-    found = survey(table, target=target, images=images)
+    if table.is_dir():
+        return _of_folders(table, target, images, table_format, file=file, force=force)
+    found = survey(table, target=target, images=images, table_format=parsed_format(table_format) if table_format else None)
     _check_use(found)
+    return Begun(file, _write_experiment(found, file))
+
+
+def parsed_format(text: str) -> TableFormat:
+    """`{separator: ";"}` as a section. Raises ConfigError for anything else."""
+    example = 'Write it as in the experiment file: --format \'{separator: ";", decimal: ","}\''
+    try:
+        tree = yaml.safe_load(text)
+        return TableFormat.model_validate(tree)
+    except yaml.YAMLError:
+        raise ConfigError(Problem("--format", f"{text!r} is not YAML.", example)) from None
+    except ValidationError as error:
+        problems = [(".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in error.errors()]
+        raise ConfigError(
+            [Problem("--format", f"{place}: {what.rstrip('.')}.".removeprefix(": "), example) for place, what in problems]
+        ) from None
+
+
+def _of_folders(folder: Path, target: str | None, images: Path | None, table_format: str | None, *, file: Path, force: bool) -> Begun:
+    """The same of a folder of class folders."""
+    for option, given in (("--target", target), ("--images", images), ("--format", table_format)):
+        if given is not None:
+            what = f"{folder} is a folder of class folders, whose names are the answer."
+            raise ConfigError(Problem(option, what, "Leave the option out, or give a table."))
+    found = class_folders(folder)
+    table = file.with_suffix(".csv")
+    if table.exists() and not force:
+        fix = "Choose another name with --output, or replace it with --force."
+        raise ConfigError(Problem(str(table), "the table for the folder exists already.", fix))
+    _write_table(table, found.write, force=force)
+    return Begun(file, _write_experiment(survey(table, target=CLASS, images=folder), file), table)
+
+
+def _write_table(file: Path, write: Callable[[TextIO], object], *, force: bool) -> None:
+    try:
+        with file.open("w" if force else "x", encoding="utf-8", newline="") as written:
+            write(written)
+    except OSError as error:
+        raise ConfigError(Problem(str(file), f"the file cannot be written: {(error.strerror or str(error)).lower()}.")) from None
+
+
+def _write_experiment(found: Survey, file: Path) -> Survey:
+    """Write the experiment file and the schema next to it; the survey as it was written."""
     try:
         found = _write(found, file)
     except OSError as error:
         raise ConfigError(Problem(str(file), f"the file cannot be written: {(error.strerror or str(error)).lower()}.")) from None
     _write_schema(file.parent / SCHEMA)
-    return Begun(file, found)
+    return found
 
 
 def _write(found: Survey, file: Path) -> Survey:

@@ -116,7 +116,7 @@ def inspect_experiment(
     """
     origin = Origin(path, tuple(overrides))
     experiment = config.load(path, origin.overrides)
-    file = open_table(experiment.data.table, experiment.data.missing_values)
+    file = open_table(experiment.data.table, experiment.data.missing_values, experiment.data.format)
     uses = [(key, header) for key, column in experiment.columns.items() for header in headers_of(key, column)]
     readable = [header for header in dict.fromkeys(header for _, header in uses) if header_problem(file, header) is None]
     found = profiles(file, readable, most={header: MOST_CLASSES for key, header in uses if key in experiment.targets})

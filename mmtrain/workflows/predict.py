@@ -81,10 +81,12 @@ def predict(
         check_place(options.to, {"to be predicted": table, "of the training": data.table})
     beside = data.images if data.images is not None else table.resolve().parent
     source = Source(
-        open_table(table, data.missing_values, otherwise="Give the path of the table to predict."),
+        open_table(table, data.missing_values, data.format, later=True, otherwise="Give the path of the table to predict."),
         ImageFolder(options.images or beside, data.allow_outside, "--images"),
     )
     check_source(source, loaded.experiment)
+    if source.file.notice:
+        say(source.file.notice)
     say("Table checked; starting TensorFlow.")
     loaded.start()
     return predict_source(loaded, source, options, say=say)

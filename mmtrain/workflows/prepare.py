@@ -26,6 +26,7 @@ from mmtrain.data.splits.split import Rows, split
 from mmtrain.data.tables import table as tables
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table import Table, headers_of
+from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
 from mmtrain.targets import Answers, ClassTarget, MultilabelTarget, Target
 
@@ -52,7 +53,8 @@ def read_data(
     Raises DataError with every problem of cells and of pictures.
     """
     wanted = experiment.columns if columns is None else columns
-    table = tables.read(path, wanted, missing_values=experiment.data.missing_values, least=2 if columns is None else 1)
+    data, later = experiment.data, columns is not None
+    table = tables.read(path, wanted, missing_values=data.missing_values, table_format=data.format, later=later, least=1 if later else 2)
     found = attach(table, wanted, images, cache=experiment.data.cache, progress=progress, say=say)
     if found.problems:
         raise DataError(found.problems)
@@ -66,12 +68,18 @@ def other_data(
 
     Its image cells are relative to `images`, or else to the experiment's images folder, or else to the table's own.
     """
-    headers = set(open_table(path, experiment.data.missing_values, otherwise="Set `--data` to its path.").headers)
+    headers = set(later_table(experiment, path).headers)
     wanted = {key: column for key, column in experiment.columns.items() if column.part_of_model or isinstance(column, Id)}
     wanted |= {key: Answers(of=target) for key, target in experiment.targets.items()}
     needed = {key: column for key, column in wanted.items() if column.part_of_model or headers.issuperset(headers_of(key, column))}
     folder = ImageFolder(images or experiment.data.images or path.resolve().parent, experiment.data.allow_outside, "--images")
     return read_data(experiment, path, folder, columns=needed, progress=progress, say=say)
+
+
+def later_table(experiment: Experiment, path: Path) -> TableFile:
+    """The table at `path`, which is not that of the training and may be written otherwise. Raises DataError."""
+    data = experiment.data
+    return open_table(path, data.missing_values, data.format, later=True, otherwise="Set `--data` to its path.")
 
 
 def with_images(experiment: Experiment, images: Path | None) -> Experiment:

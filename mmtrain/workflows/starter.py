@@ -72,6 +72,8 @@ def _entries(entries: Iterable[tuple[str, str]]) -> list[str]:
 
 def _data(survey: Survey, folder: Path) -> list[tuple[str, str]]:
     entries = [(f"table: {_relative(survey.path, folder)}", f"{survey.rows:,} rows; relative to this file")]
+    if survey.format:
+        entries.append((f"format: {_map(survey.format)}", survey.notice.removeprefix(f"{survey.path.name}: ").removesuffix(".")))
     if survey.images is not None:
         entries.append((f"images: {_relative(survey.images, folder)}", "the folder that image cells start from"))
     if survey.missing_words:

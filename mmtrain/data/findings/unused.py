@@ -8,7 +8,7 @@ from mmtrain.data.date_patterns import DATE, YEAR
 from mmtrain.data.findings.uses import Use
 from mmtrain.data.surveys.guess import NEARLY_ALL, name_words, says_whom
 from mmtrain.data.tables.problems import header_problem
-from mmtrain.data.tables.table_file import TableFile
+from mmtrain.data.tables.table_file import Cells, TableFile
 
 GLANCE = 10_000
 """Rows from which it is told what a column holds."""
@@ -19,7 +19,7 @@ def worth_a_look(file: TableFile, used: Collection[str]) -> list[Use]:
     headers = [header for header in dict.fromkeys(file.headers) if header and header_problem(file, header) is None]
     if not headers:
         return []
-    beginning = next(iter(file.pieces(headers, size=GLANCE)), {})
+    beginning = next(iter(file.pieces(headers, size=GLANCE)), Cells())
     found = []
     for header, cells in beginning.items():
         filled = cells.dropna()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mmtrain.config.image_folder import ImageFolder
+from mmtrain.config.image_folder import SETTING, ImageFolder
 from mmtrain.data.pictures.not_paths import not_a_path
 from mmtrain.errors import DataError, Problem, did_you_mean
 from mmtrain.folder_names import Listings, existing_form, missing_ending
@@ -173,18 +173,20 @@ def locate(cells: pd.Series[str], folder: ImageFolder, suffix: str = "") -> Loca
     """Look every different cell up. Raises DataError when the images folder does not exist."""
     codes, names = pd.factorize(cells.str.strip())
     finder = ImageFinder(folder, suffix)
-    found = _with_ending([str(name) for name in names], [finder.find(str(name)) for name in names], finder)
+    found = _with_ending([str(name) for name in names], [finder.find(str(name)) for name in names], finder, folder.setting)
     files = sorted({file for file in found if isinstance(file, ImageFile)})
     positions = {file: position for position, file in enumerate(files)}
     places = [positions[file] if isinstance(file, ImageFile) else -1 for file in found]
     return Located(codes, [str(name) for name in names], found, files, np.array([*places, -1], dtype=np.int64))
 
 
-def _with_ending(names: list[str], found: list[ImageFile | Refusal], finder: ImageFinder) -> list[ImageFile | Refusal]:
+def _with_ending(names: list[str], found: list[ImageFile | Refusal], finder: ImageFinder, setting: str) -> list[ImageFile | Refusal]:
     """The same; where most files are absent because one ending is, each refusal says which."""
     absent = [name for name, one in zip(names, found, strict=True) if isinstance(one, Refusal) and one.absent]
     ending = finder.missing_ending(absent) if len(absent) * 2 > len(names) else ""
     if not ending:
         return found
     fix = f"Set `suffix: {ending}`: with it, cells of this column name files."
+    if setting != SETTING:  # of a trained run
+        fix = f"Write the ending into the cells: {absent[0]}{ending}."
     return [replace(one, fix=fix, suffix=True) if isinstance(one, Refusal) and one.absent else one for one in found]

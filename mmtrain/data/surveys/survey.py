@@ -7,13 +7,15 @@ follows them can be used: one id, one group, one split, no column that gives the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from mmtrain.columns import Image
 from mmtrain.columns.numeric import number_faults
 from mmtrain.config.image_folder import ImageFolder
+from mmtrain.config.table_format import TableFormat
 from mmtrain.data.pictures.files import ImageFile, ImageFinder
 from mmtrain.data.pictures.profile import SAMPLE, ImageProfile, folder_of, folders, profile_images
 from mmtrain.data.surveys import guess_target
@@ -62,7 +64,10 @@ class Survey:
     """Rows of each class of a binary or multiclass target."""
     scarce: bool
     """Whether some class is in fewer than three rows, or in fewer than three groups."""
-
+    format: Mapping[str, Any] = field(default_factory=dict)
+    """What `data.format` says to read the table as it was read, where its file is not written in the usual way."""
+    notice: str = ""
+    """What a person may want to know of how the table was read."""
     missing_words: tuple[str, ...] = ()
     """Cells that mean missing in every column, in the order of the columns that need it."""
 
@@ -72,7 +77,7 @@ class Survey:
         return tuple(column for column in self.columns if column.guess.used)
 
 
-def survey(path: Path, *, target: str | None = None, images: Path | None = None) -> Survey:
+def survey(path: Path, *, target: str | None = None, images: Path | None = None, table_format: TableFormat | None = None) -> Survey:
     """Look at the table at `path`; `target` and `images` (a folder) are guessed where they are not given.
 
     Raises:
@@ -83,9 +88,9 @@ def survey(path: Path, *, target: str | None = None, images: Path | None = None)
     if images is not None and not images.is_dir():
         fix = "Give the folder that the cells of image columns start from."
         raise ConfigError(Problem("--images", f"there is no folder {images}.", fix))
-    file = _opened(path)
+    file = _opened(path, table_format)
     unusable = {header: reason for header in dict.fromkeys(file.headers) if (reason := _unusable(file, header))}
-    file, found, guesses = _profiled(path, file, [header for header in file.headers if header not in unusable])
+    file, found, guesses = _profiled(file, table_format, [header for header in file.headers if header not in unusable])
     rows = next((profile.rows for profile in found.values()), 0)
     if not rows:
         raise DataError(Problem(path.name, "the table has no rows.", "Write a line below the headers for every row."))
@@ -105,20 +110,24 @@ def survey(path: Path, *, target: str | None = None, images: Path | None = None)
         SurveyedColumn(header, guesses.get(header) or Guess("", unusable[header], used=False), found.get(header), pictures.get(header))
         for header in dict.fromkeys(file.headers)
     ]
-    return Survey(path, rows, tuple(columns), target or "", folder, classes, scarce, file.missing_values)
+    known = Survey(path, rows, tuple(columns), target or "", folder, classes, scarce)
+    return replace(known, format=_format(file, table_format), notice=file.notice, missing_words=file.missing_values)
 
 
-def _opened(path: Path) -> TableFile:
+def _opened(path: Path, table_format: TableFormat | None) -> TableFile:
     if not path.exists():
         raise DataError(no_table(path, f"Give the path of a file that ends in one of {', '.join(SUFFIXES)}."))
-    file = open_table(path)
-    if len(file.headers) == 1 and (mark := next((mark for mark in (";", "\t") if mark in file.headers[0]), "")):
-        what = f"the only column is {file.headers[0]!r}; its cells seem to be parted by {'semicolons' if mark == ';' else 'tabs'}."
-        raise DataError(Problem(path.name, what, "Save the table with commas as .csv, or with tabs as .tsv."))
-    return file
+    return open_table(path, (), table_format)
 
 
-def _profiled(path: Path, file: TableFile, headers: list[str]) -> tuple[TableFile, dict[str, Profile], dict[str, Guess]]:
+def _format(file: TableFile, given: TableFormat | None) -> dict[str, Any]:
+    """What was found out, and what was given although it would have been found out."""
+    return {**file.format_options, **(given.given if given is not None else {})}
+
+
+def _profiled(
+    file: TableFile, table_format: TableFormat | None, headers: list[str]
+) -> tuple[TableFile, dict[str, Profile], dict[str, Guess]]:
     """The file, its columns and their guesses: a word that some column has for a missing value is missing in all, as in the experiment.
 
     The guess of that column itself is of the time when the word was still in it, so that it says so.
@@ -131,7 +140,7 @@ def _profiled(path: Path, file: TableFile, headers: list[str]) -> tuple[TableFil
         words = dict.fromkeys(word.strip() for header in headers if header in first for word in first[header].missing_words)
         if set(words) <= set(file.missing_values):
             return file, found, guesses
-        file = open_table(path, tuple(words))
+        file = open_table(file.path, tuple(words), table_format)
 
 
 def _unusable(file: TableFile, header: str) -> str:

@@ -1,8 +1,9 @@
-"""Tables as text with a separator: CSV (comma) and TSV (tab), UTF-8, also compressed with gzip.
+"""Tables as text with a separator: CSV, TSV and what else a `Dialect` describes, also compressed with gzip.
 
-Cells may stand in double quotes and then hold separators and line breaks. Blank lines are no rows. A row with more or fewer
+Cells may stand in quotes and then hold separators and line breaks. Blank lines are no rows. A row with more or fewer
 cells than the header is refused: its cells may belong to other columns. Arrow reads the cells, because it is strict about that
-and three to five times as fast as pandas here; the slow reader of the standard library is asked for line numbers only.
+and three to five times as fast as pandas here; the slow reader of the standard library is asked for line numbers, and for what
+Arrow cannot read: cells separated by runs of blanks, and other encodings than UTF-8.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ import csv
 import gzip
 import io
 import os
-import sys
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
-from itertools import chain, islice
+from itertools import islice
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmtrain.data.tables.dialect import Dialect, OpenQuoteError
 from mmtrain.data.tables.table_file import TableFile, others
 from mmtrain.errors import DataError, Problem
 
@@ -33,29 +35,33 @@ _BLOCK = 2_000_000
 _PIECE = 1_000_000
 """Bytes whose quotes are counted at once."""
 
-_END = "<end of the table>"
+_SLOW_ROWS = 10_000
+"""Rows that the slow reader gives at once."""
 
 _DAMAGED = (OSError, EOFError, zlib.error)
 """What reading a damaged file raises; the last two come from gzip."""
 
 
 class CsvFile(TableFile):
-    """A CSV or TSV file."""
+    """A table as text, written as its dialect says."""
 
     unit = "line"
     _lines: np.ndarray[Any, np.dtype[np.int64]] = np.empty(0, dtype=np.int64)
     """The lines that the first rows begin in; found only when a row has to be shown."""
 
-    @property
-    def _separator(self) -> str:
-        return "," if self.path.name.lower().endswith((".csv", ".csv.gz")) else "\t"
-
-    @property
-    def _packed(self) -> bool:
-        return self.path.name.lower().endswith(".gz")
+    def __init__(
+        self, path: Path, missing_values: Sequence[str] = (), dialect: Dialect | None = None, declared: Collection[str] = ()
+    ) -> None:
+        """`declared` are the options of the dialect that a person has set."""
+        self.dialect = dialect or Dialect("," if usual_separator(path) == "," else "\t")
+        super().__init__(path, missing_values)
+        self.numerals = self.dialect.numerals
+        self.format_options = self.dialect.options(usual_separator(path))
+        unknown = {option: value for option, value in self.format_options.items() if option not in declared}
+        self.notice = f"{path.name}: {self.dialect.described(unknown)}." if unknown else ""
 
     def _open(self) -> IO[bytes]:
-        return gzip.open(self.path, "rb") if self._packed else self.path.open("rb")  # type: ignore[return-value]
+        return open_text(self.path)
 
     def _read_headers(self) -> tuple[str, ...]:
         try:
@@ -68,33 +74,38 @@ class CsvFile(TableFile):
             raise DataError(problem)
         return tuple(cells)
 
-    def _records(self) -> Generator[tuple[int, list[str]]]:
+    def _records(self, *, errors: str = "replace") -> Generator[tuple[int, list[str]]]:
         """(line of its beginning, cells) of the header and of every row, as Arrow sees them.
 
         Raises:
             DataError: a quote is never closed.
 
         """
-        usual = csv.field_size_limit(sys.maxsize)
         try:
-            with io.TextIOWrapper(self._open(), encoding="utf-8-sig", errors="replace", newline="") as lines:
-                # The end mark is a row of its own, unless an open quote swallows it.
-                reader = csv.reader(chain(lines, ("\n", _END)), delimiter=self._separator)
-                line = 1
-                for cells in reader:
-                    if cells == [_END]:
-                        return
-                    if cells and cells[-1].endswith(_END):
-                        raise DataError(
-                            Problem(f"{self.path.name}:{line}", "a quote in this row is never closed.", "Close it, or remove it.")
-                        )
-                    if cells:
-                        yield line, cells
-                    line = reader.line_num + 1
-        finally:
-            csv.field_size_limit(usual)
+            with io.TextIOWrapper(self._open(), encoding=self.dialect.codec, errors=errors, newline="") as lines:
+                yield from self.dialect.records(lines)
+        except OpenQuoteError as error:
+            what = "a quote in this row is never closed."
+            raise DataError(Problem(f"{self.path.name}:{error.line}", what, "Close it, or remove it.")) from None
 
     def _batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:
+        yield from (self._fast_batches if self.dialect.fast else self._slow_batches)(headers, size)
+
+    def _slow_batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:
+        import pyarrow as pa
+
+        places = [self.headers.index(header) for header in headers]
+        try:
+            with closing(self._records(errors="strict")) as records:
+                rows = (cells for _, cells in islice(records, 1, None))
+                while piece := list(islice(rows, min(size, _SLOW_ROWS))):
+                    if any(len(cells) != len(self.headers) for cells in piece):
+                        raise DataError(self._explain(ValueError("uneven rows")))
+                    yield [pa.array([cells[place] for cells in piece], pa.large_string()) for place in places]
+        except (UnicodeError, *_DAMAGED) as error:
+            raise DataError(self._explain(error)) from error
+
+    def _fast_batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:
         import pyarrow as pa
 
         columns = [str(self.headers.index(header)) for header in headers]
@@ -110,6 +121,8 @@ class CsvFile(TableFile):
             # An open quote at the end makes one cell of all rows below it, without an error. Odd quotes may also be inch marks.
             for _ in self._records():
                 pass
+        if self._escaped_quotes and self._malformed is not None:
+            raise DataError(self._malformed)
 
     def _arrow_reader(self, columns: list[str]) -> Any:
         import pyarrow as pa
@@ -121,11 +134,16 @@ class CsvFile(TableFile):
         # Columns go by their number, because headers may occur twice.
         names = [str(number) for number in range(len(self.headers))]
         return arrow_csv.open_csv(
-            pa.CompressedInputStream(file, "gzip") if self._packed else file,
+            pa.CompressedInputStream(file, "gzip") if packed(self.path) else file,
             read_options=arrow_csv.ReadOptions(
                 column_names=names, skip_rows=self._header_line - 1, skip_rows_after_names=1, block_size=_BLOCK, use_threads=False
             ),
-            parse_options=arrow_csv.ParseOptions(delimiter=self._separator, newlines_in_values=True),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=self.dialect.separator,
+                quote_char=self.dialect.quote or False,
+                escape_char=self.dialect.escape or False,
+                newlines_in_values=True,
+            ),
             convert_options=arrow_csv.ConvertOptions(
                 include_columns=columns, column_types=dict.fromkeys(columns, pa.large_string()), strings_can_be_null=False
             ),
@@ -133,7 +151,7 @@ class CsvFile(TableFile):
 
     def _explain(self, error: Exception) -> list[Problem]:
         """What a person can mend, found by reading the file again, slowly; nothing for a header without rows or line end."""
-        if "UTF8" in str(error) and (problem := self._encoding_problem()):
+        if ("UTF8" in str(error) or isinstance(error, UnicodeError)) and (problem := self._encoding_problem()):
             return [problem]
         try:
             sizes = [(line, len(cells)) for line, cells in self._records()]
@@ -150,23 +168,29 @@ class CsvFile(TableFile):
 
     def _uneven_problem(self, uneven: list[tuple[int, int]]) -> Problem:
         (line, found), expected = uneven[0], len(self.headers)
-        mark = "tab" if self._separator == "\t" else "comma"
+        mark = self.dialect.separators.removesuffix("s")
         fix = (
             f"Put quotes around a cell that holds a {mark}."
             if found > expected
             else "Write a cell for every header, also where it is empty."
         )
+        if expected == 1:
+            fix = "Set `skip_lines` in `data.format` if the headers are further below, `separator` if other signs separate cells."
         what = f"the row has {found} {'cell' if found == 1 else 'cells'}, the header has {expected}."
         return Problem(f"{self.path.name}:{line}", what + others("row", self.unit, [line for line, _ in uneven[1:]]), fix)
 
     def _encoding_problem(self) -> Problem | None:
+        if self.dialect.codec != "utf-8-sig":
+            what = f"the file is not text in the encoding {self.dialect.encoding}."
+            return Problem(self.path.name, what, "Set `encoding` in `data.format` to the right one, or save the table as UTF-8.")
         with self._open() as lines:
             for number, line in enumerate(lines, start=1):
                 try:
                     line.decode("utf-8")
                 except UnicodeDecodeError as error:
                     what = f"the byte 0x{line[error.start]:02X} is not UTF-8 text."
-                    return Problem(f"{self.path.name}:{number}", what, "Save the table as UTF-8 (in Excel: `CSV UTF-8`).")
+                    fix = "Save the table as UTF-8 (in Excel: `CSV UTF-8`), or set `encoding` in `data.format`."
+                    return Problem(f"{self.path.name}:{number}", what, fix)
         return None
 
     def _damage(self, error: Exception) -> Problem:
@@ -174,11 +198,48 @@ class CsvFile(TableFile):
             self.path.name, f"the file cannot be read: {str(error).splitlines()[0]}.", "Write it again, or copy it again, whole."
         )
 
-    @cached_property
+    @property
     def _quotes(self) -> int:
         """Quotes in the whole file."""
+        return self._quote_counts[0]
+
+    @property
+    def _escaped_quotes(self) -> int:
+        """Quotes behind a backslash, where that has no meaning in this dialect."""
+        return 0 if self.dialect.escape else self._quote_counts[1]
+
+    @cached_property
+    def _quote_counts(self) -> tuple[int, int]:
+        """Quotes, and those behind a backslash, in the whole file."""
+        quote = self.dialect.quote.encode() or b"\0"
+        quotes = escaped = 0
+        last = b""
         with self._open() as file:
-            return sum(block.count(b'"') for block in iter(lambda: file.read(_PIECE), b""))
+            for block in iter(lambda: file.read(_PIECE), b""):
+                quotes += block.count(quote)
+                escaped += (last + block).count(b"\\" + quote)
+                last = block[-1:]
+        return quotes, escaped
+
+    @cached_property
+    def _malformed(self) -> Problem | None:
+        """The first row in which something follows a closing quote, as it does where quotes are escaped and that is not known."""
+        last = 0
+        try:
+            with io.TextIOWrapper(self._open(), encoding=self.dialect.codec, errors="replace", newline="") as lines:
+                for line, _ in self.dialect.records(lines, strict=True):
+                    last = line
+        except csv.Error:
+            what = "a quoted cell goes on behind its closing quote."
+            fix = 'Set `escape: "\\\\"` in `data.format` if quotes within cells have a backslash in front; else write such quotes twice.'
+            return Problem(f"{self.path.name}:{self._next_line(last)}", what, fix)
+        except OpenQuoteError:
+            return None
+        return None
+
+    def _next_line(self, line: int) -> int:
+        """The line of the row behind that in `line`."""
+        return next((other for other, _ in self._records() if other > line), line)
 
     def number(self, row: int) -> int:
         """The line that the row begins in, from 1; quoted cells may hold line breaks."""
@@ -191,3 +252,19 @@ class CsvFile(TableFile):
     def where(self, row: int) -> str:
         """`patients.csv:40`."""
         return f"{self.path.name}:{self.number(row)}"
+
+
+def usual_separator(path: Path) -> str:
+    """The one that goes with the file's ending; empty where none does."""
+    name = path.name.lower().removesuffix(".gz")
+    return "," if name.endswith(".csv") else "\t" if name.endswith((".tsv", ".tab")) else ""
+
+
+def packed(path: Path) -> bool:
+    """Whether the file is compressed with gzip."""
+    return path.name.lower().endswith(".gz")
+
+
+def open_text(path: Path) -> IO[bytes]:
+    """The bytes of a text file, unpacked."""
+    return gzip.open(path, "rb") if packed(path) else path.open("rb")  # type: ignore[return-value]

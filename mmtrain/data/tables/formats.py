@@ -2,38 +2,137 @@
 
 from __future__ import annotations
 
+import codecs
+import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
-from mmtrain.data.tables.csv_file import CsvFile
+from mmtrain.config.table_format import TEXT_OPTIONS, TableFormat
+from mmtrain.data.tables.csv_file import CsvFile, open_text, usual_separator
+from mmtrain.data.tables.dialect import Dialect
+from mmtrain.data.tables.excel_file import ExcelFile
+from mmtrain.data.tables.json_file import JsonFile
+from mmtrain.data.tables.numerals import Numerals
 from mmtrain.data.tables.parquet_file import ParquetFile
+from mmtrain.data.tables.sniff import fits, sniffed, with_clear_decimals
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem, did_you_mean
+from mmtrain.folder_names import existing_form
 
-SUFFIXES = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz", ".tab.gz", ".parquet")
+TEXT = (".csv", ".tsv", ".tab", ".txt", ".csv.gz", ".tsv.gz", ".tab.gz", ".txt.gz")
+JSON = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+EXCEL = (".xlsx", ".xlsm")
+SUFFIXES = (*TEXT, *JSON, ".xlsx", ".parquet")
+
+INSTEAD = {
+    ".xls": "Save it as .xlsx.",
+    ".ods": "Save it as .xlsx.",
+    ".json": "Write one object a line, and end the name in .jsonl.",
+}
+"""What becomes of formats that are like one that is read."""
+
+HEAD = 100_000
+"""Bytes at the beginning of a text by which its dialect is found."""
 
 
-def open_table(path: Path, missing_values: Sequence[str] = (), *, otherwise: str = "Set `data.table` to its path.") -> TableFile:
-    """The table file at `path`; its suffix says the format. `otherwise` is as for `no_table`.
+def open_table(
+    path: Path,
+    missing_values: Sequence[str] = (),
+    table_format: TableFormat | None = None,
+    *,
+    later: bool = False,
+    otherwise: str = "Set `data.table` to its path.",
+) -> TableFile:
+    """The table file at `path`; its suffix says the format, `table_format` how it is written, as far as that is known.
+
+    A table that comes `later` than the training may be written otherwise: its format is looked for where the given one does not
+    fit. `otherwise` is as for `no_table`.
 
     Raises:
-        DataError: there is no such file, its format is not read, or it has no headers.
+        DataError: there is no such file, its format is not read, it can be read in several ways, or it has no headers.
 
     """
-    suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), "")
+    path = existing_form(path)
+    given = table_format or TableFormat()
+    suffix = next((suffix for suffix in (*SUFFIXES, *EXCEL) if path.name.lower().endswith(suffix)), "")
     endings = ", ".join(SUFFIXES)
     if not path.exists():
         raise DataError(no_table(path, otherwise))
+    if path.is_dir():
+        fix = f"Name a file that ends in one of {endings}; `mmtrain init` makes a table of a folder that has a folder per class."
+        raise DataError(Problem(str(path), "the table is a folder, not a file.", fix))
     if not path.is_file():
-        kind = "a folder" if path.is_dir() else "a special file"
-        raise DataError(Problem(str(path), f"the table is {kind}, not a file.", f"Name a file that ends in one of {endings}."))
+        raise DataError(Problem(str(path), "the table is a special file, not a file.", f"Name a file that ends in one of {endings}."))
     if not suffix:
         what = f"tables that end in '{path.suffix}' are not read." if path.suffix else "a table without an ending is not read."
-        raise DataError(Problem(str(path), what, f"Save it as one of {endings}."))
+        raise DataError(Problem(str(path), what, INSTEAD.get(path.suffix.lower(), f"Save it as one of {endings}.")))
+    if not later:
+        _check_options(path, suffix, given)
     try:
-        return ParquetFile(path, missing_values) if suffix == ".parquet" else CsvFile(path, missing_values)
+        return _opened(path, suffix, missing_values, given, later=later)
     except PermissionError as error:
         raise DataError(Problem(str(path), "the table may not be read by this user.", "Change its permissions.")) from error
+
+
+def _opened(path: Path, suffix: str, missing_values: Sequence[str], given: TableFormat, *, later: bool) -> TableFile:
+    if suffix == ".parquet":
+        return ParquetFile(path, missing_values)
+    if suffix in JSON:
+        return JsonFile(path, missing_values)
+    if suffix in EXCEL:
+        return ExcelFile(path, missing_values, given, later=later)
+    status = path.stat()
+    return CsvFile(path, missing_values, _dialect(path, status.st_size, status.st_mtime_ns, given, later), given.given)
+
+
+def _check_options(path: Path, suffix: str, given: TableFormat) -> None:
+    """Every option has a meaning for a file like this."""
+    able = TEXT_OPTIONS if suffix in TEXT else ("sheet", "skip_lines") if suffix in EXCEL else ()
+    wrong = [option for option in given.given if option not in able]
+    if wrong:
+        problems = [Problem(f"data.format.{option}", f"the option has no meaning for {path.name}.", "Remove it.") for option in wrong]
+        raise DataError(problems)
+
+
+@lru_cache(maxsize=16)
+def _dialect(path: Path, size: int, changed: int, given: TableFormat, later: bool) -> Dialect:  # noqa: ARG001
+    """The dialect of a text file; a command opens it several times."""
+    try:
+        with open_text(path) as file:
+            head = file.read(HEAD)
+            whole = not file.read(1)
+    except (OSError, EOFError, zlib.error) as error:
+        if isinstance(error, PermissionError):
+            raise
+        head, whole = b"", True  # the reader says what is wrong
+    encoding = given.encoding or _encoding(head)
+    text = codecs.getincrementaldecoder(Dialect(encoding=encoding).codec)("replace").decode(head, final=whole)
+    usual = usual_separator(path)
+    if later and given.given and (declared := _declared(given, usual, encoding)) is not None:
+        if fits(text, whole, declared):
+            return with_clear_decimals(text, whole, declared)
+        given = TableFormat()
+    return sniffed(path.name, text, whole, given, usual, encoding)
+
+
+def _declared(given: TableFormat, usual: str, encoding: str) -> Dialect | None:
+    """The dialect that the experiment file declares; None where it leaves the separator open and the ending does not say it."""
+    separator = given.separator or usual
+    if not separator:
+        return None
+    return Dialect(
+        separator,
+        '"' if given.quote is None else given.quote.removesuffix("none"),
+        (given.escape or "").removesuffix("none"),
+        given.skip_lines or 0,
+        Numerals(given.decimal or ".", given.thousands or ""),
+        encoding,
+    )
+
+
+def _encoding(head: bytes) -> str:
+    return "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
 
 
 def no_table(path: Path, otherwise: str) -> Problem:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -131,3 +132,30 @@ def _number_text(array: pa.Array) -> pa.Array:
     digits = pc.if_else(whole, values, None).cast(pa.int64()).cast(pa.large_string())
     text = pc.coalesce(digits, values.cast(pa.large_string()))
     return pc.if_else(pc.is_nan(values), None, text)
+
+
+def cell_texts(values: Sequence[object]) -> pa.Array:
+    """Python's own values as the texts that a Parquet file of them gives: None and NaN are null, a date at midnight has no time."""
+    import pyarrow as pa
+
+    texts = [None if isinstance(value, float) else _cell_text(value) for value in values]
+    floats = [position for position, value in enumerate(values) if isinstance(value, float)]
+    if floats:
+        numbers = _number_text(pa.array([values[position] for position in floats], pa.float64())).to_pylist()
+        for position, text in zip(floats, numbers, strict=True):
+            texts[position] = text
+    return pa.array(texts, pa.large_string())
+
+
+def _cell_text(value: object) -> str | None:
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        if value.time() == time():
+            return value.date().isoformat()
+        return value.isoformat().rstrip("0") if value.microsecond else value.isoformat()
+    return value.isoformat() if isinstance(value, date | time) else str(value)

@@ -19,8 +19,9 @@ from mmtrain.data.encode import Array, Fitted, compiled_encoder, respelled
 from mmtrain.data.pictures.cells import decode_cells
 from mmtrain.data.pictures.decode import picture_bytes
 from mmtrain.data.pictures.files import ImageFile, ImageFinder
+from mmtrain.data.tables.numerals import CLEAR, UNCLEAR
 from mmtrain.data.tables.problems import header_problems
-from mmtrain.data.tables.table_file import TableFile
+from mmtrain.data.tables.table_file import Cells, TableFile
 from mmtrain.errors import DataError
 
 ROWS = 16_384
@@ -42,7 +43,7 @@ class RawPiece(NamedTuple):
     """Rows `start`, `start + 1`, ... of a table as texts, by header: inputs, and id, group and answers where the table has them."""
 
     start: int
-    texts: dict[str, pd.Series[str]]
+    texts: Cells
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,10 @@ class Pieces:
     def cells(self, source: Source) -> Iterator[RawPiece]:
         """The cells of a table that `check_source` has seen, in pieces. Raises DataError for a damaged file."""
         start = 0
+        answers = [header for target in self._experiment.targets.values() if target.holds_numbers for header in target.reads()]
         for cells in source.file.pieces(check_source(source, self._experiment), size=self.rows):
+            for header in set(answers).intersection(cells.unclear):
+                cells[header] = cells[header].mask(np.isin(np.arange(len(cells[header])), cells.unclear[header]))
             yield RawPiece(start, cells)
             start += len(next(iter(cells.values())))
 
@@ -132,6 +136,9 @@ class Pieces:
                 piece.inputs[key], piece.inputs[f"{key}_present"], found, piece.files[key] = decoded
             else:
                 found = column.remarks(own[key], piece.raw[key], piece.inputs[key])
+            if column.holds_numbers and column.column in cells.texts.unclear:
+                rows = cells.texts.unclear[column.column]
+                found = [*found, Remark(rows, f"{own[key].iloc[rows[0]]!r} {UNCLEAR}", CLEAR)]
             piece.remarks.extend((column.column, remark) for remark in found)
         return piece
 

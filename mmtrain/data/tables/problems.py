@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mmtrain.columns import Fault
+from mmtrain.data.tables.numerals import CLEAR, UNCLEAR
 from mmtrain.data.tables.table_file import TableFile, others
 from mmtrain.errors import Problem, did_you_mean, listed
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
 
 
 def header_problem(file: TableFile, header: str, declared: str = "") -> Problem | None:
@@ -43,9 +50,10 @@ def header_problems(file: TableFile, headers: Sequence[str]) -> list[Problem]:
 
 def _other_header(file: TableFile, header: str) -> str:
     if len(file.headers) == 1:
-        for mark, called in ((";", "semicolons"), ("\t", "tabs"), (",", "commas")):
+        for mark, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars"), (",", "commas")):
             if mark in file.headers[0]:
-                return f"Its headers are separated by {called}: save it with commas as .csv, or with tabs as .tsv."
+                option = "tab" if mark == "\t" else f'"{mark}"'
+                return f"Its headers are separated by {called}: write `format: {{separator: {option}}}` under `data`."
     return did_you_mean(header, file.headers) or f"It has {listed(file.headers)}."
 
 
@@ -63,6 +71,11 @@ def too_few_rows(name: str, left: int, total: int, first_dropped: str, *, least:
     have = {0: "no row is", 1: "one row is"}.get(left, f"{left} rows are")
     what = f"{have} left of {total}{need} The first that was left out: {first_dropped}"
     return [Problem(name, what, "Fill in what is missing, or choose another policy than `missing: drop`.")]
+
+
+def unclear_fault(cells: pd.Series[str], rows: NDArray[np.int64]) -> Fault:
+    """The fault of cells that could be two numbers (see `numerals`)."""
+    return Fault(rows, f"{cells.iloc[rows[0]]!r} {UNCLEAR}.", CLEAR)
 
 
 def fault_problem(place: str, fault: Fault, unit: str, numbers: Sequence[int]) -> Problem:

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.columns import Column, Fault, Image
+from mmtrain.config.table_format import TableFormat
 from mmtrain.data.tables.formats import open_table
-from mmtrain.data.tables.problems import fault_problem, header_problem, too_few_rows
-from mmtrain.data.tables.table_file import TableFile
+from mmtrain.data.tables.problems import fault_problem, header_problem, too_few_rows, unclear_fault
+from mmtrain.data.tables.table_file import Cells, TableFile
 from mmtrain.errors import DataError, Problem, listed
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ class Table:
     def sha256(self) -> str:
         """Of the file's bytes. Raises DataError when it was changed since the table was read."""
         return self._file.sha256
+
+    @property
+    def file(self) -> TableFile:
+        """The file as it was opened."""
+        return self._file
 
     def has(self, header: str) -> bool:
         """Whether the cells of this column were read and are kept."""
@@ -130,19 +136,22 @@ def read(
     columns: Mapping[str, Column],
     *,
     missing_values: Sequence[str] = (),
+    table_format: TableFormat | None = None,
+    later: bool = False,
     least: int = 1,
     declared: Callable[[str], str] = lambda _: "",
 ) -> Table:
     """The table at `path`, checked: every cell of `columns` is one that its role accepts.
 
-    `declared` gives the place where a column is declared, by its key, to be named when the table has no such header.
+    `table_format` and `later` are as for `open_table`. `declared` gives the place where a column is declared, by its key, to be
+    named when the table has no such header.
     Rows without a value leave the table where the column says `missing: drop`. Whether pictures exist is not looked at here.
 
     Raises:
         DataError: all problems of the headers and the cells; the file cannot be read; or fewer than `least` rows are left.
 
     """
-    file = open_table(path, missing_values)
+    file = open_table(path, missing_values, table_format, later=later)
     asked = [(header, key) for key, column in columns.items() for header in headers_of(key, column)]
     found = {header: header_problem(file, header, declared(key)) for header, key in reversed(asked)}  # the first that asks is named
     refused = {header: problem for header, _ in asked if (problem := found[header])}
@@ -186,11 +195,14 @@ class _Scan:
             for column in {id(use.column): use.column for use in dropping}.values()
         ]
         self._streamed_faults: dict[tuple[_Use, str, str], list[int]] = {}
+        self._unclear: dict[str, list[NDArray[np.int64]]] = {}
         self._kept: dict[str, list[pd.Series[str]]] = {use.header: [] for use in uses if not use.column.streamed}
         for piece in file.pieces(list(dict.fromkeys(use.header for use in uses)), size=PIECE):
             self._add(piece)
 
-    def _add(self, piece: dict[str, pd.Series[str]]) -> None:
+    def _add(self, piece: Cells) -> None:
+        for header, unclear in piece.unclear.items():
+            self._unclear.setdefault(header, []).append(unclear + self._total)
         rows = len(next(iter(piece.values())))
         left = np.ones(rows, dtype=np.bool_)
         for column, headers in self._dropping:
@@ -225,6 +237,10 @@ class _Scan:
         return [table.problem(use.header, fault) for use in self._uses for fault in self._faults(use, table)]
 
     def _faults(self, use: _Use, table: Table) -> list[Fault]:
+        if use.column.holds_numbers and use.header in self._unclear:
+            unclear = np.flatnonzero(np.isin(table.rows, np.concatenate(self._unclear[use.header])))
+            if len(unclear):
+                return [unclear_fault(table.cells(use.header), unclear)]
         if not use.column.streamed:
             return use.column.faults(table.cells(use.header))
         found = [(what, fix, rows) for (owner, what, fix), rows in self._streamed_faults.items() if owner is use]

@@ -8,23 +8,33 @@ like any other.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from mmtrain.data.tables.numerals import PLAIN
 from mmtrain.errors import DataError, Problem, listed
 from mmtrain.spelling import BLANKS, trimmed
 from mmtrain.whole_files import file_hash
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 
 GATHERED = 8_000_000
 """Bytes of cells that are worth looking at in one go."""
+
+
+class Cells(dict[str, "pd.Series[str]"]):
+    """The cells of some columns by header. `unclear` has the positions of cells that no column of numbers can take for a number."""
+
+    unclear: Mapping[str, NDArray[np.int64]] = MappingProxyType({})
 
 
 class TableFile(ABC):
@@ -32,6 +42,12 @@ class TableFile(ABC):
 
     unit: str
     """What `number` counts: `line` or `row`."""
+    numerals = PLAIN
+    """How its texts write numbers."""
+    format_options: Mapping[str, Any] = MappingProxyType({})
+    """What `data.format` says to read this file as it is read, where that was found out."""
+    notice = ""
+    """What a person may want to know of how the file is read."""
 
     def __init__(self, path: Path, missing_values: Sequence[str] = ()) -> None:
         self.path = path
@@ -63,7 +79,7 @@ class TableFile(ABC):
         """Whether the cells of the column `header` are numbers or truth values, so that nobody has written their texts."""
         return False
 
-    def pieces(self, headers: Sequence[str], *, size: int) -> Iterator[dict[str, pd.Series[str]]]:
+    def pieces(self, headers: Sequence[str], *, size: int) -> Iterator[Cells]:
         """The cells of some columns, from the first row to the last, in pieces of at most `size` rows.
 
         Raises:
@@ -72,10 +88,19 @@ class TableFile(ABC):
         """
         self._require_unchanged()
         for arrays in self._batches(headers, size):
-            yield {header: as_series(self._cells(array)) for header, array in zip(headers, arrays, strict=True)}
+            yield self._cells(headers, [self._mark_missing(array) for array in arrays])
         self._require_unchanged()
 
-    def _cells(self, array: pa.Array) -> pa.Array:
+    def _cells(self, headers: Sequence[str], arrays: Sequence[pa.Array]) -> Cells:
+        if self.numerals.plain:
+            return Cells({header: as_series(array) for header, array in zip(headers, arrays, strict=True)})
+        cells = Cells({header: as_series(self.numerals.respelled(array)) for header, array in zip(headers, arrays, strict=True)})
+        if self.numerals.decimal == ",":
+            unclear = {header: _positions(self.numerals.unclear(array)) for header, array in zip(headers, arrays, strict=True)}
+            cells.unclear = {header: rows for header, rows in unclear.items() if len(rows)}
+        return cells
+
+    def _mark_missing(self, array: pa.Array) -> pa.Array:
         """The texts without blanks at their ends; null where a cell is missing."""
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -135,6 +160,10 @@ def content_hash(path: Path) -> str:
 @lru_cache(maxsize=8)
 def _hash_of(path: Path, size: int, changed: int) -> str:  # noqa: ARG001
     return file_hash(path)
+
+
+def _positions(mask: pa.Array) -> NDArray[np.int64]:
+    return np.flatnonzero(mask.fill_null(False).to_numpy(zero_copy_only=False)).astype(np.int64)
 
 
 def as_series(array: pa.Array) -> pd.Series[str]:
