@@ -15,7 +15,7 @@ from mmtrain.columns import Categorical, Numeric, Weight
 from mmtrain.config.table_format import TableFormat
 from mmtrain.data.surveys.profile import profiles
 from mmtrain.data.surveys.survey import survey
-from mmtrain.data.tables import csv_file, json_file
+from mmtrain.data.tables import csv_file, excel_file, json_file
 from mmtrain.data.tables.formats import HEAD, open_table
 from mmtrain.data.tables.table import read
 from mmtrain.errors import ConfigError, DataError
@@ -192,6 +192,19 @@ def test_a_later_table_may_be_written_otherwise(tmp_path, content, rows):
     file = opened(tmp_path / "t.csv", content, later=True, separator=";", decimal=",")
     assert rows_of(file) == rows
     assert not any(unclear for piece in file.pieces(["a"], size=10) for unclear in piece.unclear.values())
+
+
+@pytest.mark.parametrize("content", ["export of 2024\na;b\n1,5;x\n", "a;b\n1,5;x\n", "all patients of the house\na,b\n1.5,x\n"])
+def test_a_later_table_may_have_other_lines_above_its_headers(tmp_path, content):
+    file = opened(tmp_path / "t.csv", content, later=True, separator=";", decimal=",", skip_lines=1)
+    assert (file.headers, rows_of(file)) == (AB, [["1.5", "x"]])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
+@pytest.mark.parametrize("blank", ["x\n", "x" * HEAD + "\n"])
+def test_a_later_table_may_have_another_encoding(tmp_path, encoding, blank):
+    content = f"a;b\n1;{blank}2;ü\n".encode(encoding)
+    assert rows_of(opened(tmp_path / "t.csv", content, later=True, separator=";", encoding="cp1252"))[1] == ["2", "ü"]
 
 
 def test_a_notice_says_what_was_found_out(tmp_path):
@@ -511,6 +524,20 @@ def test_options_of_texts_have_no_meaning_for_json(tmp_path):
         f"data.format.{option}: the option has no meaning for t.jsonl. Remove it." for option in ("decimal", "sheet")
     ]
     assert rows_of(open_table(tmp_path / "t.jsonl", (), TableFormat(decimal=","), later=True)) == [["1"]]
+
+
+@pytest.mark.parametrize(
+    ("bound", "problem"),
+    [
+        ("MOST_CELLS", "t.xlsx: the sheet 'Patients' has more than 7 cells. Save it as CSV or Parquet, which are read piece by piece."),
+        ("MOST_BYTES", "t.xlsx: the file unpacks to more than 7 bytes. Save it as CSV or Parquet, which are read piece by piece."),
+    ],
+)
+def test_an_excel_file_that_is_too_large_is_refused(tmp_path, monkeypatch, bound, problem):
+    monkeypatch.setattr(excel_file, bound, 7)
+    with pytest.raises(DataError) as caught:
+        open_table(workbook(tmp_path / "t.xlsx", SHEET))
+    assert str(caught.value) == problem
 
 
 def test_what_is_no_excel_file_is_refused(tmp_path):

@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 MOST_CELLS = 20_000_000
 """Of a sheet, filled ones; about 1 GB of memory while it is read."""
 
+MOST_BYTES = 2_000_000_000
+"""Of the file, unpacked."""
+
 EXTRA = "pip install 'mmtrain[excel]'"
 MERGED = re.compile(rb'<mergeCell [^>]*?ref="([A-Z]+)(\d+):([A-Z]+)(\d+)"')
 FORMULA = re.compile(rb"<f[ >/]")
 _BLOCK = 1_000_000
-_PIECE = 100_000
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def _sheet(path: Path, size: int, changed: int, name: str, skip: int | None, lat
     except ImportError:
         raise DataError(Problem(path.name, "Excel files are read by a package that is not installed.", f"Install it: {EXTRA}")) from None
     try:
+        _check_size(path)
         book = load_workbook(path, read_only=True, data_only=True)
     except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
         if isinstance(error, PermissionError):
@@ -112,6 +115,15 @@ def _sheet(path: Path, size: int, changed: int, name: str, skip: int | None, lat
         return _read(path, book[name], [one for one in names if one != name], skip)
     finally:
         book.close()
+
+
+def _check_size(path: Path) -> None:
+    """Raises DataError for a file whose parts are too large to be held, as its texts are."""
+    with zipfile.ZipFile(path) as parts:
+        size = sum(part.file_size for part in parts.infolist())
+    if size > MOST_BYTES:
+        what = f"the file unpacks to more than {MOST_BYTES:,} bytes."
+        raise DataError(Problem(path.name, what, "Save it as CSV or Parquet, which are read piece by piece."))
 
 
 def _read(path: Path, sheet: Any, others: list[str], skip: int | None) -> _Sheet:

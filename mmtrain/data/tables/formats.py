@@ -13,7 +13,6 @@ from mmtrain.data.tables.csv_file import CsvFile, open_text, usual_separator
 from mmtrain.data.tables.dialect import Dialect
 from mmtrain.data.tables.excel_file import ExcelFile
 from mmtrain.data.tables.json_file import JsonFile
-from mmtrain.data.tables.numerals import Numerals
 from mmtrain.data.tables.parquet_file import ParquetFile
 from mmtrain.data.tables.sniff import fits, sniffed, with_clear_decimals
 from mmtrain.data.tables.table_file import TableFile
@@ -106,33 +105,39 @@ def _dialect(path: Path, size: int, changed: int, given: TableFormat, later: boo
         if isinstance(error, PermissionError):
             raise
         head, whole = b"", True  # the reader says what is wrong
-    encoding = given.encoding or _encoding(head)
+    encoding = _encoding(path, head, given, later=later)
     text = codecs.getincrementaldecoder(Dialect(encoding=encoding).codec)("replace").decode(head, final=whole)
     usual = usual_separator(path)
-    if later and given.given and (declared := _declared(given, usual, encoding)) is not None:
-        if fits(text, whole, declared):
-            return with_clear_decimals(text, whole, declared)
+    if later and given.given:
+        likely = given.model_copy(update={"separator": given.separator or usual or None})
+        # A later table may lack the titles above the headers, and then no line is to be skipped.
+        for attempt in (likely.model_copy(update={"skip_lines": None}), likely) if likely.separator else ():
+            dialect = sniffed(path.name, text, whole, attempt, usual, encoding)
+            if fits(text, whole, dialect):
+                return with_clear_decimals(text, whole, dialect)
         given = TableFormat()
     return sniffed(path.name, text, whole, given, usual, encoding)
 
 
-def _declared(given: TableFormat, usual: str, encoding: str) -> Dialect | None:
-    """The dialect that the experiment file declares; None where it leaves the separator open and the ending does not say it."""
-    separator = given.separator or usual
-    if not separator:
-        return None
-    return Dialect(
-        separator,
-        '"' if given.quote is None else given.quote.removesuffix("none"),
-        (given.escape or "").removesuffix("none"),
-        given.skip_lines or 0,
-        Numerals(given.decimal or ".", given.thousands or ""),
-        encoding,
-    )
+def _encoding(path: Path, head: bytes, given: TableFormat, *, later: bool) -> str:
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return given.encoding if given.encoding and not later else "utf-16"
+    if given.encoding and later and b"\0" not in head and _is_utf8(path):
+        return "utf-8"
+    return given.encoding or "utf-8"
 
 
-def _encoding(head: bytes) -> str:
-    return "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+def _is_utf8(path: Path) -> bool:
+    """Whether the whole file can be read as UTF-8; a text in another encoding with letters beyond ASCII hardly ever can."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with open_text(path) as file:
+            for block in iter(lambda: file.read(HEAD), b""):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+    except (UnicodeError, OSError, EOFError, zlib.error):
+        return False
+    return True
 
 
 def no_table(path: Path, otherwise: str) -> Problem:

@@ -7,7 +7,6 @@ read once when it is opened, to learn its keys and to name every line that canno
 from __future__ import annotations
 
 import json
-import math
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,6 +31,9 @@ LONGEST = 2_000_000
 
 _ROWS = 10_000
 """Objects that are held at once."""
+
+_MOST_BROKEN = 100
+"""Lines that cannot be read, after which no further one is looked for."""
 
 _DAMAGED = (OSError, EOFError, zlib.error)
 
@@ -161,6 +163,8 @@ def _keys(path: Path, size: int, changed: int) -> _Keys:  # noqa: ARG001
             values = _object(text)
         except _BrokenLineError as error:
             broken.append((line, str(error)))
+            if len(broken) == _MOST_BROKEN:
+                break
             continue
         for key, value in values.items():
             keys.setdefault(key)
@@ -168,8 +172,6 @@ def _keys(path: Path, size: int, changed: int) -> _Keys:  # noqa: ARG001
                 written.add(key)
             elif isinstance(value, list | dict):
                 nested.setdefault(key, f"line {line} holds {_called(value)}.")
-            elif isinstance(value, float) and math.isnan(value):
-                continue
     if broken:
         (line, what), *more = broken
         raise DataError(Problem(f"{path.name}:{line}", f"{what}.{others('line', 'line', [number for number, _ in more])}", _FIX))
