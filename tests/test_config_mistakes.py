@@ -68,7 +68,11 @@ MISSPELT = [
     ("split:", "splt:", "13: splt: unknown key. Did you mean 'split'?"),
     ("training:", "trainin:", "14: trainin: unknown key. Did you mean 'training'?"),
     ("table: patients", "tabel: patients", "1: data.tabel: unknown key. Did you mean 'table'?"),
-    ("csv}", "csv, sheet: 1}", "1: data.sheet: unknown key. The keys here are table, images, missing_values, allow_outside and cache."),
+    (
+        "csv}",
+        "csv, sheet: 1}",
+        "1: data.sheet: unknown key. The keys here are table, format, images, missing_values, allow_outside and cache.",
+    ),
     ("csv}", "csv, cache: {foldr: x}}", "1: data.cache.foldr: unknown key. Did you mean 'folder'?"),
     ("{role: numeric}", "{rol: numeric}", "4: columns.age.rol: unknown key. Did you mean 'role'?"),
     (
@@ -203,7 +207,7 @@ WRONG_VALUES = [
         "{table: patients.csv}",
         "patients.csv",
         "1: data: expected a map of keys and values; found 'patients.csv'. "
-        "Its keys are table, images, missing_values, allow_outside and cache.",
+        "Its keys are table, format, images, missing_values, allow_outside and cache.",
     ),
     (
         "{method: gated, width: 32}",
@@ -255,7 +259,8 @@ WRONG_VALUES = [
     (
         "{table: patients.csv}",
         "{images: scans}",
-        "1: data.table: this key is missing. Add it: CSV, TSV or Parquet file with a row per example; its path is relative to this file.",
+        "1: data.table: this key is missing. Add it: CSV, TSV, Parquet, Excel or JSON Lines file with a row per example; "
+        "its path is relative to this file.",
     ),
     ("{role: numeric}", "{normalize: none}", f"4: columns.age.role: {ROLE_MISSING}"),
     ("role: numeric", "role: ~", f"4: columns.age.role: {ROLE_MISSING}"),

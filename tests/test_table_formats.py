@@ -470,6 +470,12 @@ def test_the_table_in_a_sheet_is_found(tmp_path, rows, change, cells, numbers):
     assert (file.headers, rows_of(file), [file.number(row) for row in range(2)]) == (tuple(SHEET[0]), cells, numbers)
 
 
+def test_a_later_sheet_may_have_other_rows_above_its_headers(tmp_path):
+    for rows in (SHEET, [["All patients"], ["of the house"], *SHEET]):
+        file = open_table(workbook(tmp_path / "t.xlsx", rows), (), TableFormat(skip_lines=2), later=True)
+        assert (file.headers, rows_of(file)) == (tuple(SHEET[0]), CELLS)
+
+
 def formula(sheet):
     sheet["B2"] = "=1+1"
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from mmtrain.config.table_format import TableFormat
 from mmtrain.data.tables.parquet_file import cell_texts
-from mmtrain.data.tables.sniff import titles_above
+from mmtrain.data.tables.sniff import is_header, titles_above
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem, did_you_mean, listed
 
@@ -112,7 +112,8 @@ def _sheet(path: Path, size: int, changed: int, name: str, skip: int | None, lat
             fix = did_you_mean(name, names) or f"It has {listed([repr(one) for one in names])}."
             raise DataError(Problem("data.format.sheet", f"{path.name} has no sheet {name!r}.", fix))
         name = name if name in names else names[0]
-        return _read(path, book[name], [one for one in names if one != name], skip)
+        others = [one for one in names if one != name]
+        return _read(path, book[name], others, skip, later=later)
     finally:
         book.close()
 
@@ -126,7 +127,7 @@ def _check_size(path: Path) -> None:
         raise DataError(Problem(path.name, what, "Save it as CSV or Parquet, which are read piece by piece."))
 
 
-def _read(path: Path, sheet: Any, others: list[str], skip: int | None) -> _Sheet:
+def _read(path: Path, sheet: Any, others: list[str], skip: int | None, *, later: bool) -> _Sheet:
     rows: list[tuple[int, tuple[Any, ...]]] = []
     cells = 0
     sheet.reset_dimensions()  # other programs write wrong ones
@@ -136,6 +137,8 @@ def _read(path: Path, sheet: Any, others: list[str], skip: int | None) -> _Sheet
         if cells > MOST_CELLS:
             fix = "Save it as CSV or Parquet, which are read piece by piece."
             raise DataError(Problem(path.name, f"the sheet {sheet.title!r} has more than {MOST_CELLS:,} cells.", fix))
+        if filled and later and not rows and number <= (skip or 0) and len(row) > 1 and is_header([_header(value) for value in row]):
+            skip = 0  # a later table may lack the titles above the headers
         if filled and number > (skip or 0):
             rows.append((number, row))
     if not rows:

@@ -162,7 +162,7 @@ def titles_above(rows: Sequence[Sequence[str]]) -> int:
     if width > 1:
         while titles < min(len(rows) - 1, MOST_TITLES) and _is_title(rows[titles], width):
             titles += 1
-    return titles if _is_header(rows[titles]) else 0
+    return titles if is_header(rows[titles]) else 0
 
 
 def _even(lines: Sequence[str], dialect: Dialect, whole: bool) -> Fit | None:
@@ -198,7 +198,8 @@ def _is_title(cells: Sequence[str], width: int) -> bool:
     return bool(cells[0].strip())
 
 
-def _is_header(cells: Sequence[str]) -> bool:
+def is_header(cells: Sequence[str]) -> bool:
+    """Whether a row may be the headers of a table: every cell is filled, none is a number, and none is there twice."""
     stripped = [cell.strip() for cell in cells]
     return all(stripped) and len(set(stripped)) == len(stripped) and not any(_is_number(cell) for cell in stripped)
 
