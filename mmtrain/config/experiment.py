@@ -65,13 +65,13 @@ class Data(Section):
     table: Place = Field(
         description="CSV, TSV, Parquet, Excel or JSON Lines file with a row per example; its path is relative to this file."
     )
+    images: Place | None = Field(None, description="The folder that image cells are relative to; left out: the folder of the table.")
     format: TableFormat = Field(
         TableFormat(),
         description="How the table is written. Left out: found in its first lines. Tables that come later, for `evaluate` and "
         "`predict`, are read like this where it fits them.",
         examples=[{"separator": ";", "decimal": ","}],
     )
-    images: Place | None = Field(None, description="The folder that image cells are relative to; left out: the folder of the table.")
     missing_values: tuple[str, ...] = Field((), description="Texts that mean 'missing', besides the empty cell.")
     allow_outside: bool = Field(False, description="Whether image cells may leave the images folder.")
     cache: Cache = Field(Cache(), description="Where decoded pictures and encoded columns are kept between runs.")
