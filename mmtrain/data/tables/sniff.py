@@ -118,6 +118,8 @@ def _separator_line(lines: Sequence[str], given: TableFormat) -> re.Match[str] |
 def _fit(lines: Sequence[str], dialect: Dialect, given: TableFormat, whole: bool) -> Fit | None:
     """How the head reads with this separator, and with the first quotes and escapes that fit."""
     found = [fit for quotes in _quotes(lines, dialect, given) if (fit := _below_titles(lines, quotes, given, whole)) is not None]
+    if given.quote is None:  # quotes that are kept as signs are no cells in single quotes
+        found = [fit for fit in found if fit.dialect.quote != "'" or not any(cell.startswith('"') for row in fit.rows for cell in row)]
     if not found:
         return None
     plain = found[0]
