@@ -575,3 +575,51 @@ def test_init_and_check_take_typed_tables(tmp_path, name):
     written = init(tmp_path / name, file=tmp_path / "t.yaml").file
     assert yaml.safe_load(written.read_text())["data"].get("format") == ({"sheet": "Patients"} if name == "t.xlsx" else None)
     assert check(written).rows == 60
+
+
+# Damage
+
+SIGNS = b",;|\t\"'\\\n\r #=.0a\xff\x00"
+PARTS = [b'"', b"'", b"\n", b",,", b";", b'\\"', b"#", b"\r", b"  ", b"\x00", b"{", b"["]
+
+
+def damaged(content, deal):
+    """A few signs changed, put in or left out."""
+    found = bytearray(content)
+    for _ in range(deal.randrange(1, 6)):
+        place = deal.randrange(len(found) + 1)
+        kind = deal.randrange(3)
+        if kind == 0:
+            found[place : place + 1] = bytes([deal.choice(SIGNS)])
+        elif kind == 1:
+            found[place:place] = deal.choice(PARTS)
+        else:
+            del found[place : place + deal.randrange(1, 4)]
+    return bytes(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", b'a;b\n1,5;"x"\n2;y\n'),
+        ("t.csv", b'# c\na,b,c\n1,"x\\"y",2\n3,\'z\',4\n'),
+        ("t.txt", b'a b  c\n1 "x y" 2\n3 4 5\n'),
+        ("t.tsv", "sep=;\na;b\n1.234,5;ü\n".encode("utf-16")),
+        ("t.csv.gz", gzip.compress(b"a|b\n1|2\n", mtime=0)),
+        ("t.jsonl", b'{"a":1,"b":"x"}\n{"a":2.5,"b":null}\n'),
+        ("t.xlsx", b""),
+    ],
+)
+def test_a_damaged_table_is_read_or_refused_in_words(tmp_path, name, content):
+    deal = random.Random(12)
+    content = content or workbook(tmp_path / name, SHEET).read_bytes()
+    formats = [None, TableFormat(decimal=",", separator=";"), TableFormat(separator="blanks", skip_lines=1)]
+    for _ in range(1000):
+        (tmp_path / name).write_bytes(damaged(content, deal))
+        try:
+            file = open_table(tmp_path / name, (), deal.choice(formats), later=name == "t.xlsx" or deal.random() < 0.5)
+            for _ in file.pieces(list(dict.fromkeys(file.headers)), size=100):
+                pass
+        except DataError as error:
+            assert all(problem.what for problem in error.problems)

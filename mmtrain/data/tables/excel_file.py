@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,6 +36,20 @@ EXTRA = "pip install 'mmtrain[excel]'"
 MERGED = re.compile(rb'<mergeCell [^>]*?ref="([A-Z]+)(\d+):([A-Z]+)(\d+)"')
 FORMULA = re.compile(rb"<f[ >/]")
 _BLOCK = 1_000_000
+
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    SyntaxError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    EOFError,
+    OSError,
+)
+"""What reading a damaged file raises, within a package that does not look for damage; a syntax error is one of its XML."""
 
 
 @dataclass(frozen=True)
@@ -92,18 +107,23 @@ class ExcelFile(TableFile):
 def _sheet(path: Path, size: int, changed: int, name: str, skip: int | None, later: bool) -> _Sheet:  # noqa: ARG001
     """The sheet called `name`, or the first; a command opens it several times. Raises DataError for what cannot be read."""
     try:
-        from openpyxl import load_workbook
-        from openpyxl.utils.exceptions import InvalidFileException
+        import openpyxl  # noqa: F401
     except ImportError:
         raise DataError(Problem(path.name, "Excel files are read by a package that is not installed.", f"Install it: {EXTRA}")) from None
     try:
         _check_size(path)
-        book = load_workbook(path, read_only=True, data_only=True)
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        if isinstance(error, PermissionError):
-            raise
+        return _opened(path, name, skip, later=later)
+    except PermissionError:
+        raise
+    except _DAMAGED as error:
         what = "the file is not an Excel file, has a password, or is damaged."
         raise DataError(Problem(path.name, what, "Save it again as .xlsx.")) from error
+
+
+def _opened(path: Path, name: str, skip: int | None, *, later: bool) -> _Sheet:
+    from openpyxl import load_workbook
+
+    book = load_workbook(path, read_only=True, data_only=True)
     try:
         names = [sheet.title for sheet in book.worksheets]
         if not names:
