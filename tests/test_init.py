@@ -668,7 +668,8 @@ PRICES = [f"{i * 1.37 % 11 + i:.2f}" for i in range(N)]
         ),
         (
             "1,5",
-            "'1,5' is not a number. 1 more such cell, in line 10. Write the decimal point as a dot and leave out thousands separators.",
+            "'1,5' is not a number. 1 more such cell, in line 10. Write the decimal point as a dot and leave out thousands "
+            "separators, or set `decimal` or `thousands` in `data.format`.",
         ),
         (
             "sold",
