@@ -5,6 +5,7 @@ import csv
 import json
 import runpy
 import shutil
+import subprocess
 import sys
 import threading
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
+import pandas as pd
 import pytest
 from tiny import paint, ready, two_blobs, write_experiment, write_table
 
@@ -460,10 +462,98 @@ def test_export_is_never_written_over_something(run, tmp_path):
         (["age", "age_present"], ["age", "age_present"]),
         (["file", "allow_pickle", "1st", "größe", "***"], ["column_file", "column_allow_pickle", "column_1st", "gr_e", "unnamed"]),
         (["a b", "a-b", "a_b"], ["a_b", "a_b_2", "a_b_3"]),
+        (["a_b", "a b", "a_b_2"], ["a_b", "a_b_2", "a_b_2_2"]),
+        (["class", "None", "lambda", "none", "yield"], ["column_class", "column_None", "column_lambda", "none", "column_yield"]),
+        (["class", "column_class"], ["column_class", "column_class_2"]),
+        (["Age", "age", "AGE"], ["Age", "age_2", "AGE_3"]),
+        (["self", "inputs", "training", "args"], ["column_self", "inputs", "training", "args"]),
+        (["年", "部位", " ", "_"], ["unnamed", "unnamed_2", "unnamed_3", "unnamed_4"]),
+        (["o'clock", 'pH<7.3 & "x"', "AST/ALT", "tab\tx"], ["o_clock", "pH_7_3_x", "AST_ALT", "tab_x"]),
     ],
 )
 def test_plain_names_are_identifiers_none_twice(keys, names):
     assert list(plain_names(keys).items()) == list(zip(keys, names, strict=True))
+
+
+ODD = (
+    "class",
+    "def",
+    "123",
+    "Age",
+    "age",
+    "a b",
+    "a_b",
+    "self",
+    "file",
+    "inputs",
+    "training",
+    "None",
+    "部位",
+    "o'clock",
+    'a "q"',
+    "x" * 300,
+)
+"""Headers that are no names of Python, or that formats and their runtimes have plans of their own for."""
+
+
+@pytest.fixture(scope="module")
+def odd_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("odd")
+    rows = [
+        {header: row % 2 + place / 10 for place, header in enumerate(ODD)}
+        | {"AST/ALT": "arm" if row % 2 else "leg", "lambda": "ab" if row % 3 else "", "yield": "yes" if row % 2 else "no"}
+        for row in range(30)
+    ]
+    write_table(folder / "table.csv", rows)
+    columns = {header: {"role": "numeric"} for header in ODD} | {"AST_ALT": {"role": "categorical", "column": "AST/ALT"}}
+    columns |= {"lambda": {"role": "text"}, "yield": {"role": "target", "task": "binary"}}
+    tree = {"columns": columns, "training": {"epochs": 1, "batch_size": 8}}
+    return fit(write_experiment(folder / "odd.yaml", tree), output=folder / "runs").run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FORMATS)
+def test_columns_of_any_header_are_exported_and_the_contract_names_the_mapping(name, odd_run, tmp_path):
+    done = export(str(odd_run.folder), ExportOptions(name, folder=tmp_path / name))
+    headers = done.signature["headers"]
+    assert list(headers) == [*ODD, "AST/ALT", "lambda"]
+    assert headers["class"] == (["column_class"] if name in ("saved_model", "keras") else ["column_class", "class_present"])
+    assert headers["AST/ALT"][0] == "AST_ALT"
+    assert '  From the column "AST/ALT" of the table.\n' in (done.folder / "CONTRACT.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "model"), [("saved_model", "model"), ("keras", "model.keras")])
+def test_program_of_an_export_takes_a_table_with_its_own_headers(name, model, odd_run, tmp_path):
+    done = export(str(odd_run.folder), ExportOptions(name, folder=tmp_path / name))
+    table = odd_run.folder.parents[2] / "table.csv"
+    command = [sys.executable, str(done.folder / "run.py"), str(done.folder / model), str(table)]
+    outputs = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["outputs"]
+    expected = mmtrain.load(odd_run.folder).predict(pd.read_csv(table, dtype=str), proba=True)["probability_yes"]
+    found = {"saved_model": "probabilities", "keras": "column_yield"}[name]
+    assert np.allclose(np.array(outputs[found])[:, -1], expected, atol=1e-5)
+
+
+def test_program_of_an_export_reads_a_table_by_the_headers_of_the_signature(tmp_path):
+    from mmtrain.export.runners.saved_model import read_table
+
+    table = tmp_path / "rows.csv"
+    table.write_text("class,note,pic\n1.5, a b ,1.png\nNA,NA,\n", encoding="utf-8")
+    (tmp_path / "1.png").write_bytes(b"bytes")
+    inputs = [
+        {"name": "column_class", "dtype": "float64", "cell": "1"},
+        {"name": "note", "dtype": "string", "cell": "a"},
+        {"name": "pic", "dtype": "string", "cell": None},
+    ]
+    signature = {"missing": ["NA"], "headers": {"class": ["column_class"], "note": ["note"], "pic": ["pic"]}, "inputs": inputs}
+    found = read_table(signature, table, tmp_path)
+    assert found["column_class"][0] == 1.5
+    assert np.isnan(found["column_class"][1])
+    assert found["note"] == [" a b ", ""]
+    assert found["pic"] == [{"b64": "Ynl0ZXM="}, {"b64": ""}]
+    table.write_text("note,pic\na,\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"rows\.csv: there is no column 'class'\."):
+        read_table(signature, table, tmp_path)
 
 
 # Every branch and fusion

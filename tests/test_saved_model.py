@@ -1,6 +1,7 @@
 """A SavedModel export: from raw values to answers, in a process that knows TensorFlow alone."""
 
 import ast
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -114,15 +115,15 @@ def test_program_that_runs_an_export_needs_tensorflow_alone():
     import mmtrain.export.runners.saved_model as program
 
     tree = ast.parse(Path(program.__file__).read_text(encoding="utf-8"))
-    imported = [name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names]
-    assert sorted(imported) == ["base64", "json", "sys", "tensorflow"]
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert imported - sys.stdlib_module_names == {"tensorflow"}
 
 
 @pytest.mark.parametrize(
     ("keys", "names"),
     [
-        (["age", "Age", "größe (cm)", "a b", "a_b"], ["age", "Age", "gr_e_cm", "a_b", "a_b_2"]),
+        (["age", "Age", "größe (cm)", "a b", "a_b"], ["age", "Age_2", "gr_e_cm", "a_b", "a_b_2"]),
         (["self", "1st", "年"], ["column_self", "column_1st", "unnamed"]),
     ],
 )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from itertools import count
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,10 @@ EXACT = 1e-5
 """How far the predictions of an export in float32 may be from those of `predict`: sums are taken in another order."""
 HALF = 1e-2
 """The same where numbers of 16 bits are in play, in the export or in the training."""
+
+
+RESERVED = ("file", "allow_pickle", "self")
+"""Parameters of `numpy.savez` and of the methods that take inputs by name."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +95,20 @@ def check_options(chosen: Format, quantize: str, inputs: Inputs | None) -> None:
 
 
 def plain_names(keys: Iterable[str]) -> dict[str, str]:
-    """A name for every key that every format, and a keyword of `numpy.savez`, may have: letters, digits and `_`, none twice."""
+    """A name for every key that every format may have: letters, digits and `_`, no keyword of Python, none twice.
+
+    Not twice in another case either: TensorFlow takes `Age` and `age` for one name of a signature, and refuses it.
+    """
     names: dict[str, str] = {}
+    taken: set[str] = set()
+    numbers: dict[str, int] = {}
     for key in keys:
         plain = re.sub(r"[^A-Za-z0-9]+", "_", key).strip("_") or "unnamed"
-        plain = plain if plain[0].isalpha() and plain not in ("file", "allow_pickle", "self") else f"column_{plain}"
-        taken = set(names.values())
-        names[key] = next(name for number in count(1) if (name := plain if number == 1 else f"{plain}_{number}") not in taken)
+        plain = plain if plain[0].isalpha() and not iskeyword(plain) and plain not in RESERVED else f"column_{plain}"
+        name = plain
+        while name.casefold() in taken:
+            numbers[plain] = numbers.get(plain, 1) + 1
+            name = f"{plain}_{numbers[plain]}"
+        taken.add(name.casefold())
+        names[key] = name
     return names

@@ -72,6 +72,15 @@ def tensors(kind: Inputs, fitted: Fitted, names: Mapping[str, str]) -> list[Tens
     return found
 
 
+def headers(reads: Mapping[str, Sequence[str]], inputs: Sequence[Tensor]) -> dict[str, list[str]]:
+    """Return, for each header of the table, the inputs that are made of its cells; `reads` are the headers of each column."""
+    found: dict[str, list[str]] = {}
+    for one in inputs:
+        for header in reads[one.column]:
+            found.setdefault(header, []).append(one.name)
+    return found
+
+
 def labels(kind: Inputs, fitted: Fitted) -> list[str]:
     """The Keras inputs of the whole model, or of the part behind the preprocessing."""
     return [label for key in fitted.columns for label in _labels(kind, key, fitted)]
@@ -155,9 +164,12 @@ def markdown(signature: Mapping[str, Any]) -> str:
     lines += [f"Takes {signature['takes']} inputs, any number of rows at once. `run.py` shows how:", ""]
     lines += [f"    {signature['usage']}", "", "## Inputs", ""]
     lines += [missing_cells(signature["missing"]), ""]
+    headers_of = {name: header for header, names in signature["headers"].items() for name in names}
     for one in signature["inputs"]:
+        header, presence = headers_of[one["name"]], one["tensor"] != one["column"]
         cell = f" for the cell {_json(one['cell'])}" if one["cell"] is not None else ""
         lines += [f"- `{one['name']}` {_typed(one)}. {one['meaning']}", f"  {one['computed']}"]
+        lines += [f"  From the column {_json(header)} of the table."] if header != one["name"] and not presence else []
         lines += [f"  Example{cell}: `{_json(one['example'])}`"]
     lines += ["", "## Outputs", ""]
     for one in signature["outputs"]:

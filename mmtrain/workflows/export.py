@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -134,8 +135,7 @@ def _written(subject: _Subject, chosen: Format, options: ExportOptions, folder: 
         (folder / "columns.json").write_text(subject.fitted.model_dump_json(indent=1) + "\n", encoding="utf-8")
     else:
         (folder / "example.json").write_text(as_json(example), encoding="utf-8")
-    signature = _signature(subject, chosen, options, exportable, facts)
-    signature["inputs"] = [tensor.plain() for tensor in inputs]
+    signature = _signature(subject, chosen, options, exportable, inputs, facts)
     _write_json(folder / "signature.json", signature)  # for run.py
     rows = _given(subject, chosen, exportable)
     given = {name: np.concatenate([one, rows[name]]) for name, one in example.items()}
@@ -178,7 +178,12 @@ def _given(subject: _Subject, chosen: Format, exportable: ExportableModel) -> di
 
 
 def _signature(
-    subject: _Subject, chosen: Format, options: ExportOptions, exportable: ExportableModel, facts: dict[str, Any]
+    subject: _Subject,
+    chosen: Format,
+    options: ExportOptions,
+    exportable: ExportableModel,
+    inputs: Sequence[contract.Tensor],
+    facts: dict[str, Any],
 ) -> dict[str, Any]:
     """signature.json as far as it is known before the check."""
     fitted = subject.fitted
@@ -193,7 +198,8 @@ def _signature(
         "versions": {**versions(), **{name: version(name) for name in chosen.versions}},
         "written": runs.now(),
         "missing": [word.strip() for word in subject.experiment.data.missing_values],
-        "inputs": [],
+        "headers": contract.headers({key: column.reads() for key, column in subject.experiment.inputs.items()}, inputs),
+        "inputs": [tensor.plain() for tensor in inputs],
         "outputs": serving.outputs(fitted)
         if chosen.served
         else [contract.output(key, name, fitted.targets[key]) for key, name in exportable.outputs.items()],

@@ -1,9 +1,12 @@
-"""Run this export: `python run.py model.keras [--code FILE] < inputs.json > outputs.json`.
+"""Run this export: `python run.py model.keras [TABLE.csv [IMAGES]] [--code FILE] < inputs.json > outputs.json`.
 
 Needs mmtrain, whose layers are in the model, and, with `--code` before each, the files with layers of your own.
 
 Both are JSON as TensorFlow Serving speaks it: `{"inputs": {name: [value, ...]}}` with a value per row, the bytes of an image
 file as `{"b64": "..."}`, NaN for a missing number; and `{"outputs": {name: [value, ...]}}`.
+
+With TABLE.csv its rows are taken instead of standard input: a column per header in signature.json. Image cells are relative to the
+folder IMAGES; left out, to the folder of the table.
 
 In a program of your own: `import keras, mmtrain.layers.registered` and `keras.models.load_model("model.keras")`, which takes a
 dictionary of tensors (rows, 1) by the column's name and gives one of predictions by target.
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mmtrain.errors import MmtrainError
+from mmtrain.export.runners.saved_model import read_table
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.user_code import import_code
 
@@ -47,11 +51,22 @@ def _value(value: object) -> object:
     return base64.b64decode(value["b64"]) if isinstance(value, dict) else value
 
 
+def _given(model: Path, table: list[Path]) -> dict[str, list[Any]]:
+    """The inputs: of a table and its images folder, or from standard input."""
+    if not table:
+        inputs: dict[str, list[Any]] = json.load(sys.stdin)["inputs"]
+        return inputs
+    signature = json.loads((model.parent / "signature.json").read_text(encoding="utf-8"))
+    return read_table(signature, table[0], table[1] if table[1:] else table[0].parent)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) % 2 or set(sys.argv[2::2]) - {"--code"}:
+    options = sys.argv.index("--code") if "--code" in sys.argv else len(sys.argv)
+    model, *table = map(Path, sys.argv[1:options] or ["."])
+    if not 2 <= options <= 4 or len(sys.argv[options:]) % 2 or set(sys.argv[options::2]) - {"--code"}:
         sys.exit(__doc__.strip())
     try:
-        import_code([Path(file) for file in sys.argv[3::2]])
-        json.dump({"outputs": predict(Path(sys.argv[1]), json.load(sys.stdin)["inputs"])}, sys.stdout)
+        import_code([Path(file) for file in sys.argv[options + 1 :: 2]])
+        json.dump({"outputs": predict(model, _given(model, table))}, sys.stdout)
     except MmtrainError as error:
         sys.exit(str(error))

@@ -2,25 +2,31 @@
 
 Both are JSON as TensorFlow Serving speaks it: `{"inputs": {name: [value, ...]}}` with a value per row, the bytes of an image
 file as `{"b64": "..."}`, NaN for a missing number; and `{"outputs": {name: [value, ...]}}`.
+
+`python run.py FOLDER TABLE.csv [IMAGES] > outputs.json` takes the rows of a table instead: a column per header in signature.json.
+Image cells are relative to the folder IMAGES; left out, to the folder of the table.
 """
 
 import base64
+import csv
 import json
 import sys
-
-import tensorflow as tf
+from pathlib import Path
+from typing import Any
 
 PIECE = 64
 """Rows at once, which bounds what decoded pictures take."""
 
 
-def predict(folder: str, inputs: dict[str, list[object]]) -> dict[str, list[object]]:
+def predict(folder: str, inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
     """Outputs of all rows, in their order."""
+    import tensorflow as tf
+
     model = tf.saved_model.load(folder)  # kept while its signature is called
     signature = model.signatures["serving_default"]
     kinds = {name: tensor.dtype for name, tensor in signature.structured_input_signature[1].items()}
     values = {name: [_value(value) for value in inputs[name]] for name in kinds}
-    outputs: dict[str, list[object]] = {name: [] for name in signature.structured_outputs}
+    outputs: dict[str, list[Any]] = {name: [] for name in signature.structured_outputs}
     for start in range(0, max(map(len, values.values())), PIECE):
         found = signature(**{name: tf.constant(values[name][start : start + PIECE], kind) for name, kind in kinds.items()})
         for name, tensor in found.items():
@@ -33,7 +39,38 @@ def _value(value: object) -> object:
     return base64.b64decode(value["b64"]) if isinstance(value, dict) else value
 
 
+def read_table(signature: dict[str, Any], table: Path, images: Path) -> dict[str, list[Any]]:
+    """Return the rows of a CSV file as inputs of the export that `signature`, its signature.json, describes."""
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    described = {one["name"]: one for one in signature["inputs"]}
+    inputs = {}
+    for header, names in signature["headers"].items():
+        if rows and header not in rows[0]:
+            sys.exit(f"{table}: there is no column {header!r}.")
+        cells = [row[header] or "" for row in rows]
+        cells = ["" if not cell.strip() or cell.strip() in signature["missing"] else cell for cell in cells]
+        for name in names:
+            inputs[name] = [_input(described[name], cell, images) for cell in cells]
+    return inputs
+
+
+def _input(one: dict[str, Any], cell: str, images: Path) -> Any:
+    """The cell as a number, NaN if missing; as a text; or as the bytes of an image file, none if missing."""
+    if one["dtype"] != "string":
+        return float(cell or "nan")
+    if one["cell"] is not None:
+        return cell
+    return {"b64": base64.b64encode((images / cell).read_bytes() if cell else b"").decode()}
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if not 2 <= len(sys.argv) <= 4:
         sys.exit(__doc__.strip())
-    json.dump({"outputs": predict(sys.argv[1], json.load(sys.stdin)["inputs"])}, sys.stdout)
+    folder, *given = sys.argv[1:]
+    if given:
+        contract = json.loads((Path(__file__).parent / "signature.json").read_text(encoding="utf-8"))
+        inputs = read_table(contract, Path(given[0]), Path(given[1]) if given[1:] else Path(given[0]).parent)
+    else:
+        inputs = json.load(sys.stdin)["inputs"]
+    json.dump({"outputs": predict(folder, inputs)}, sys.stdout)
