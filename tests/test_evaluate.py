@@ -1,14 +1,16 @@
 """Scoring a run on other tables than its own: what is counted, what is refused, and under which name it is kept."""
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import ready, two_blobs, write_experiment, write_table
+from tiny import paint, ready, two_blobs, write_experiment, write_table
 
 from mmtrain import runs
+from mmtrain.cli.app import run as command_line
 from mmtrain.errors import DataError, RunError
 from mmtrain.evaluation.bootstrap import Drawing
 from mmtrain.workflows.evaluate import EvaluateOptions, evaluate, resampling, ungrouped, unlearned
@@ -239,3 +241,93 @@ def test_files_of_a_run_that_do_not_go_together_are_refused(run, name, change, w
     with pytest.raises(RunError) as caught:
         load(run.folder)
     assert str(caught.value) == f"{run.folder}/{what} Train again, or restore the folder."
+
+
+# Runs that have moved
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory):
+    """A run of one machine, its table and pictures of another: the run, the table and the images folder."""
+    folder = tmp_path_factory.mktemp("moved")
+    for row in range(20):
+        paint(folder / "work" / "img" / f"{row}.png", 250 * (row % 2))
+    write_table(folder / "work" / "t.csv", [{"pic": f"{row}.png", "x": row, "y": "yes" if row % 2 else "no"} for row in range(20)])
+    tree = {
+        "data": {"table": "work/t.csv", "images": "work/img"},
+        "columns": {"pic": {"role": "image", "size": [8, 8]}, "x": {"role": "numeric"}, "y": {"role": "target", "task": "binary"}},
+        "training": {"epochs": 1},
+        "split": {"validation": 0.2, "test": 0.2},
+    }
+    fit(write_experiment(folder / "a.yaml", tree), output=folder / "runs")
+    (folder / "work").rename(folder / "elsewhere")
+    return runs.find(None, folder / "runs"), folder / "elsewhere" / "t.csv", folder / "elsewhere" / "img"
+
+
+GONE = (
+    "the table of the training is no longer here. Put it back, or say where it is now with `--table FILE`, and with `--images FOLDER` "
+    "where the pictures are not beside it."
+)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["evaluate"],
+        pytest.param(["export", "--format", "keras"], marks=pytest.mark.slow),
+        pytest.param(["explain"], marks=pytest.mark.slow),
+    ],
+)
+def test_moved_run_says_how_its_data_are_named_and_takes_it_so(command, moved, capsys, tmp_path):
+    run, table, images = moved
+    name, *options = command
+    given = [name, str(run.folder), *options, *(["-o", str(tmp_path / "out")] if name == "export" else [])]
+    assert command_line(given) == 3
+    assert f"{run.folder.parents[2]}/work/t.csv: {GONE}\n" in capsys.readouterr().err
+    assert command_line([*given, "--table", str(table)]) == 3
+    what = "work/img: the images folder does not exist. Set `--images` to the folder that image cells are relative to.\n"
+    assert what in capsys.readouterr().err
+    assert command_line([*given, "--table", str(table), "--images", str(images)]) == 0
+
+
+def test_run_that_goes_on_elsewhere_takes_its_table_and_pictures_from_there(moved, capsys):
+    run, table, images = moved
+    folder = Path(shutil.copytree(run.folder, run.folder.parent / "2"))
+    facts = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(facts | {"state": "interrupted"}))
+    assert command_line(["fit", "--resume", str(folder)]) == 3
+    assert GONE in capsys.readouterr().err
+    assert command_line(["fit", "--resume", str(folder), "--table", str(table), "--images", str(images)]) == 0
+    assert runs.opened(folder).state == "finished"
+
+
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        (
+            ["evaluate", "--set", "data.table=t.csv"],
+            "--set data.table=t.csv: the run is trained already. Where its table is now is said with `--table FILE`.",
+        ),
+        (
+            ["evaluate", "--set", "data.images=img"],
+            "--set data.images=img: the run is trained already. Where its pictures are now is said with `--images FOLDER`.",
+        ),
+        (
+            ["evaluate", "--table", "t.csv", "--data", "t.csv"],
+            "mmtrain evaluate: --table and --data cannot be given together: the first says where the table of the training is, the second "
+            "names another. Leave out one of them.",
+        ),
+    ],
+)
+def test_places_of_a_run_are_said_in_one_way(command, problem, moved, capsys):
+    name, *options = command
+    assert command_line([name, str(moved[0].folder), *options]) == 2
+    assert capsys.readouterr().err.splitlines()[1:] == [problem]
+
+
+def test_places_of_an_experiment_file_are_set_in_it(tmp_path, capsys):
+    assert command_line(["fit", "a.yaml", "--table", "t.csv"]) == 2
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "mmtrain fit: --table and --images say where the table and the pictures of a run are now, so they go with --resume. "
+        "In an experiment file they are `data.table` and `data.images`: mmtrain fit a.yaml --set data.table=FILE"
+    ]

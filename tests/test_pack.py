@@ -229,6 +229,7 @@ def test_unpacked_run_is_scored_once_its_table_is_there(run, tmp_path):
         evaluate(str(done.folder))
     assert str(caught.value) == (
         f"{done.table}: the table is not here: a packed run comes without it. Put it there, with its pictures beside it, "
+        "say where it is now with `--table FILE`, and with `--images FOLDER` where the pictures are not beside it, "
         f"or score another: mmtrain evaluate {done.folder} --data TABLE"
     )
     done.table.parent.mkdir()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Run, Set
+from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Run, Set, Table
 
 if TYPE_CHECKING:
     from mmtrain.workflows.evaluate import Evaluated
@@ -23,9 +23,13 @@ class Part(StrEnum):
     conformal = "conformal"
 
 
-def chosen_part(command: str, part: Part | None, data: Path | None) -> Part:
-    """By default the test part. Raises UsageError for a part of another table, which has none."""
+def chosen_part(command: str, part: Part | None, data: Path | None, moved: Path | None = None) -> Part:
+    """By default the test part. Raises UsageError for a part of another table, which has none, and for two tables."""
     from mmtrain.errors import Problem, UsageError
+
+    if moved is not None and data is not None:
+        what = "--table and --data cannot be given together: the first says where the table of the training is, the second names another."
+        raise UsageError(Problem(f"mmtrain {command}", what, "Leave out one of them."))
 
     if part is not None and data is not None:
         what = "--part and --data cannot be given together: all rows of another table are taken, and it has no parts."
@@ -40,6 +44,7 @@ def command(
     data: Annotated[
         Path | None, typer.Option("--data", metavar="TABLE", help="Score all rows of another table instead.", show_default=False)
     ] = None,
+    table: Table = None,
     images: Images = None,
     subgroup: Annotated[
         list[str] | None,
@@ -62,8 +67,8 @@ def command(
     from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 
     import_code(code)
-    scored = chosen_part("evaluate", part, data).value
-    options = EvaluateOptions(scored, data, images, tuple(subgroup or ()), tuple(overrides or ()))
+    scored = chosen_part("evaluate", part, data, table).value
+    options = EvaluateOptions(scored, data, images, tuple(subgroup or ()), tuple(overrides or ()), table)
     with display(quiet=quiet or as_json) as shown:
         done = evaluate(run, options, output=output, progress=shown.pictures, say=shown.say)
     if as_json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmtrain.cli.evaluate import Part, chosen_part
-from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Run
+from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Run, Table
 
 if TYPE_CHECKING:
     from mmtrain.explanation.explained import Explained
@@ -40,6 +40,7 @@ def command(
     data: Annotated[
         Path | None, typer.Option("--data", metavar="TABLE", help="Explain rows of another table instead.", show_default=False)
     ] = None,
+    table: Table = None,
     images: Images = None,
     target: Annotated[
         str | None, typer.Option("--target", metavar="KEY", help="Which answer to explain. Left out: the first.", show_default=False)
@@ -80,8 +81,8 @@ def command(
 
     import_code(code)
     names = tuple(name.strip() for name in (rows or "").split(",") if name.strip())
-    of = chosen_part("explain", part, data).value
-    options = ExplainOptions(names, of, data, images, target, class_name, method.value, steps, folder)
+    of = chosen_part("explain", part, data, table).value
+    options = ExplainOptions(names, of, data, images, target, class_name, method.value, steps, folder, table)
     with display(quiet=quiet or as_json) as shown:
         done = explain(run, options, output=output, progress=shown.pictures, say=shown.say)
     if as_json:

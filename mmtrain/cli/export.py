@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Json, Output, Quiet, Run
+from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Run, Table
 
 if TYPE_CHECKING:
     from mmtrain.workflows.export import Exported
@@ -56,6 +56,8 @@ def command(
     folder: Annotated[
         Path | None, typer.Option("-o", metavar="DIR", help="Folder to make. Left out: exports/<format> in the run.", show_default=False)
     ] = None,
+    table: Table = None,
+    images: Images = None,
     force: Annotated[bool, typer.Option("--force", help="Keep a quantized export whose scores fall too much.")] = False,
     output: Output = Path("runs"),
     code: Code = None,
@@ -67,10 +69,17 @@ def command(
     from mmtrain.cli.show import print_json
     from mmtrain.user_code import import_code
     from mmtrain.workflows.export import ExportOptions, export
+    from mmtrain.workflows.prepare import Moved
 
     import_code(code)
     options = ExportOptions(
-        to.value, quantize.value if quantize else "", inputs.value if inputs else None, folder, force, tuple(code or ())
+        to.value,
+        quantize.value if quantize else "",
+        inputs.value if inputs else None,
+        folder,
+        force,
+        Moved(table, images),
+        tuple(code or ()),
     )
     with display(quiet=quiet or as_json) as shown:
         done = export(run, options, output=output, progress=shown.pictures, say=shown.say)

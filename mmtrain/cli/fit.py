@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Json, Output, Quiet, Set, read_first
+from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Set, Table, read_first
 
 if TYPE_CHECKING:
     from mmtrain.runs import Run
@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
 def command(
     config: Annotated[Path | None, typer.Argument(help="The experiment file.", show_default=False)] = None,
+    *,
     overrides: Set = None,
     output: Output = Path("runs"),
     resume_run: Annotated[
         str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was interrupted or killed.", show_default=False)
     ] = None,
+    table: Table = None,
+    images: Images = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train on a few batches only, and say what a training would take. Nothing is kept.")
     ] = False,
@@ -32,7 +35,7 @@ def command(
     """Train the experiment in a file; everything lands in a run folder."""
     from mmtrain.user_code import import_code
 
-    _one_of(config, resume_run, overrides, dry_run=dry_run)
+    _one_of(config, resume_run, overrides, dry_run=dry_run, moved=table is not None or images is not None)
     if config is not None:
         read_first(config, overrides, code)
     else:
@@ -40,6 +43,7 @@ def command(
     from mmtrain.cli.live import display
     from mmtrain.training.interruption import Interrupted
     from mmtrain.workflows.fit import Onlookers, fit, resume
+    from mmtrain.workflows.prepare import Moved
 
     if dry_run and config is not None:
         _dry_run(config, overrides or [], as_json=as_json, quiet=quiet)
@@ -50,7 +54,7 @@ def command(
             if config is not None:
                 done = fit(config, overrides=overrides or (), output=output, onlookers=onlookers)
             else:
-                done = resume(resume_run, output=output, onlookers=onlookers)
+                done = resume(resume_run, output=output, onlookers=onlookers, moved=Moved(table, images))
         except Interrupted as stopped:
             shown.close()
             if shown.run is None:
@@ -75,19 +79,29 @@ def tell_what_is_kept(run: Run, stopped: Interrupted) -> None:
     note(f"Go on with it: {shell_command('fit', '--resume', run.folder)}")
 
 
-def _one_of(config: Path | None, resume_run: str | None, overrides: list[str] | None, *, dry_run: bool) -> None:
+def _one_of(config: Path | None, resume_run: str | None, overrides: list[str] | None, *, dry_run: bool, moved: bool) -> None:
     """An experiment file or a run to go on with, and a run goes on as it began."""
     from mmtrain.errors import Problem, UsageError
 
     if (config is None) == (resume_run is None):
         what = "name either an experiment file or, with --resume, a run to go on with."
         raise UsageError(Problem("mmtrain fit", what, "For example: mmtrain fit config.yaml"))
+    _check_moved(config, moved=moved)
     if resume_run is not None and dry_run:
         what = "a run goes on as it began, so --dry-run cannot be given with --resume."
         raise UsageError(Problem("mmtrain fit", what, "To try an experiment, name its file: mmtrain fit config.yaml --dry-run"))
     if resume_run is not None and overrides:
         what = "a run goes on as it began, so --set cannot be given with --resume."
         raise UsageError(Problem("mmtrain fit", what, "To change the experiment, train anew: mmtrain fit RUN/config.yaml --set ..."))
+
+
+def _check_moved(config: Path | None, *, moved: bool) -> None:
+    from mmtrain.errors import Problem, UsageError, shell_command
+
+    if config is not None and moved:
+        what = "--table and --images say where the table and the pictures of a run are now, so they go with --resume."
+        fix = f"In an experiment file they are `data.table` and `data.images`: {shell_command('fit', config, '--set', 'data.table=FILE')}"
+        raise UsageError(Problem("mmtrain fit", what, fix))
 
 
 def _result(done: Trained, *, as_json: bool, quiet: bool) -> None:

@@ -14,6 +14,10 @@ Output = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder th
 Images = Annotated[
     Path | None, typer.Option("--images", metavar="FOLDER", help="The folder that image cells are relative to.", show_default=False)
 ]
+Table = Annotated[
+    Path | None,
+    typer.Option("--table", metavar="FILE", help="Where the table of the training is now, if it has moved.", show_default=False),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
 Code = Annotated[

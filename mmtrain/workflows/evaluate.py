@@ -36,7 +36,7 @@ from mmtrain.workflows.decide import with_decisions
 from mmtrain.workflows.divisions import dividing
 from mmtrain.workflows.looks import recorded_look, remarks
 from mmtrain.workflows.packages import check_packages
-from mmtrain.workflows.prepare import Prepared, groups, later_table, other_data, with_images
+from mmtrain.workflows.prepare import Moved, Prepared, groups, later_table, other_data
 from mmtrain.workflows.recorded import recorded_data, recorded_training
 
 Array = np.ndarray[Any, Any]
@@ -55,6 +55,8 @@ class EvaluateOptions:
     """Further columns to divide the scores by, `sex` or `age=0,40,65`."""
     overrides: tuple[str, ...] = ()
     """Of the section `evaluation`."""
+    moved: Path | None = None
+    """Where the run's own table is now."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def evaluate(
     experiment, fitted, decisions = recorded_training(run, options.overrides)
     check_packages(experiment, lambda *keys: ".".join(keys))
     if table is None:
-        experiment = with_images(experiment, options.images)
+        experiment = Moved(options.moved, options.images).applied(experiment)
         data, rows = part_data(run, experiment, part, progress, say)
     else:
         data, rows = table_data(run, experiment, table, options.images, progress=progress, say=say)
@@ -137,7 +139,7 @@ def evaluated(subject: Subject, results: dict[str, TargetScores], looks: Sequenc
 
 def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | None, say: Say) -> tuple[Prepared, Array]:
     """The table of a run and the positions of one part. Raises DataError when the table is no longer the one that was split."""
-    data, parts = recorded_data(run, experiment, setting="--images", progress=progress, say=say)
+    data, parts = recorded_data(run, experiment, progress=progress, say=say)
     if not len(parts[part]):
         raise DataError(Problem(str(run.folder), f"the {part} part is empty.", "Choose another part with --part."))
     return data, parts[part]

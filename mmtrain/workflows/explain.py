@@ -34,7 +34,7 @@ from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
 from mmtrain.whole_files import replacing, writing
 from mmtrain.workflows.looks import NAMED_ROWS, other_label
-from mmtrain.workflows.prepare import Prepared, only, other_data, with_images
+from mmtrain.workflows.prepare import Moved, Prepared, only, other_data
 from mmtrain.workflows.recorded import recorded_data, recorded_training
 
 COMPARED = 10_000
@@ -59,6 +59,8 @@ class ExplainOptions:
     steps: int | None = None
     folder: Path | None = None
     """By default `explanations/<part>` in the run, which is replaced."""
+    moved: Path | None = None
+    """Where the run's own table is now."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,8 @@ def explain(
 def _rows(run: Run, experiment: Experiment, options: ExplainOptions, progress: Progress | None, say: Say) -> _Rows:
     """The table and the rows in question. Of named rows nothing else is kept."""
     if options.table is None:
-        experiment = with_images(experiment, options.images)
-        data, of_run = recorded_data(run, experiment, setting="--images", progress=progress, say=say)
+        experiment = Moved(options.moved, options.images).applied(experiment)
+        data, of_run = recorded_data(run, experiment, progress=progress, say=say)
         parts, positions = of_run.names().astype(object), of_run[options.part]
     else:
         data = other_data(experiment, options.table, images=options.images, progress=progress, say=say)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_op
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
 from mmtrain.whole_files import file_hash, replacing, writing
-from mmtrain.workflows.prepare import Prepared, only
+from mmtrain.workflows.prepare import Moved, Prepared, only
 from mmtrain.workflows.recorded import recorded_data, recorded_training
 from mmtrain.workflows.versions import versions
 
@@ -45,6 +45,8 @@ class ExportOptions:
     """By default `exports/<format>[-<quantize>]` in the run."""
     force: bool = False
     """Keep a quantized export however much its scores fall."""
+    moved: Moved = field(default_factory=Moved)
+    """Where the run's own table and pictures are now."""
     code: tuple[Path, ...] = ()
     """Files with layers of one's own, imported already, for the program that runs the export."""
 
@@ -86,6 +88,7 @@ def export(
     check_options(chosen, options.quantize, options.inputs)
     run = runs.find(which, output)
     experiment, fitted, _ = recorded_training(run)
+    experiment = options.moved.applied(experiment)
     folder = (options.folder or run / "exports" / chosen.label(options.quantize)).absolute()
     if folder.exists():
         raise UsageError(Problem(str(folder), "there is something here already.", "Remove it, or give another folder with -o."))

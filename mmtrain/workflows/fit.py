@@ -25,7 +25,7 @@ from mmtrain.workflows.build import build
 from mmtrain.workflows.callbacks import made_callbacks
 from mmtrain.workflows.examine import checked
 from mmtrain.workflows.notices import notices
-from mmtrain.workflows.prepare import Prepared
+from mmtrain.workflows.prepare import Moved, Prepared
 from mmtrain.workflows.recorded import recorded_data
 from mmtrain.workflows.train import Trained, state_kept, train
 from mmtrain.workflows.versions import versions
@@ -87,20 +87,22 @@ def fit(path: Path, *, overrides: Iterable[str] = (), output: Path = Path("runs"
     return done
 
 
-def resume(which: str | None, *, output: Path = Path("runs"), onlookers: Onlookers | None = None) -> Trained:
+def resume(which: str | None, *, output: Path = Path("runs"), onlookers: Onlookers | None = None, moved: Moved | None = None) -> Trained:
     """Go on with a run that was interrupted or killed, from its newest whole checkpoint, as if it had never stopped.
+
+    `moved` says where its table and its pictures are now.
 
     Raises UsageError for a run that is finished, has nothing to go on from, or that another process is training, DataError when its
     data have changed since.
     """
     run = runs.find(which, output)
     with held(run):
-        return _resume(run, onlookers or Onlookers())
+        return _resume(run, onlookers or Onlookers(), moved or Moved())
 
 
-def _resume(run: Run, told: Onlookers) -> Trained:
+def _resume(run: Run, told: Onlookers, moved: Moved) -> Trained:
     checkpoint = resumable(run, told.say)
-    experiment = config.load(run / "config.yaml")
+    experiment = moved.applied(config.load(run / "config.yaml"))
     data, parts = recorded_data(run, experiment, progress=told.progress, say=told.say, exactly=True)
 
     told.say("Data checked; starting TensorFlow.")

@@ -82,11 +82,18 @@ def later_table(experiment: Experiment, path: Path) -> TableFile:
     return open_table(path, data.missing_values, data.format, later=True, otherwise="Set `--data` to its path.")
 
 
-def with_images(experiment: Experiment, images: Path | None) -> Experiment:
-    """The experiment with another images folder, where one is given."""
-    if images is None:
-        return experiment
-    return experiment.model_copy(update={"data": experiment.data.model_copy(update={"images": images})})
+@dataclass(frozen=True)
+class Moved:
+    """Where the table of a training and its images folder are now; None where they have not moved."""
+
+    table: Path | None = None
+    images: Path | None = None
+
+    def applied(self, experiment: Experiment) -> Experiment:
+        """Return the experiment with these places. An images folder that was left out is that of the table, wherever it is."""
+        places = {"table": self.table and self.table.absolute(), "images": self.images and self.images.absolute()}
+        update = {name: place for name, place in places.items() if place is not None}
+        return experiment.model_copy(update={"data": experiment.data.model_copy(update=update)}) if update else experiment
 
 
 def split_rows(experiment: Experiment, table: Table) -> Parts:

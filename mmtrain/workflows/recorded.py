@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ import numpy as np
 from mmtrain import config
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import DECIDED
-from mmtrain.config.image_folder import SETTING
 from mmtrain.data import encode
 from mmtrain.data.manifest import MANIFEST
 from mmtrain.data.pictures.decode import Progress
@@ -25,6 +25,13 @@ from mmtrain.runs import Run
 from mmtrain.targets import Target
 from mmtrain.workflows.decide import overlaid, read_decisions
 from mmtrain.workflows.prepare import Prepared, read_data
+
+TRAINED = "Only what begins with `evaluation.` can be set here; for anything else train again."
+MOVED = {
+    "data.table": "Where its table is now is said with `--table FILE`.",
+    "data.images": "Where its pictures are now is said with `--images FOLDER`.",
+}
+"""Settings of a training that may change after it, and how."""
 
 
 def recorded_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, encode.Fitted, Decisions]:
@@ -57,7 +64,7 @@ def check_overrides(overrides: Iterable[str]) -> None:
     for text in overrides:
         section, *keys = (part.strip() for part in text.partition("=")[0].split("."))
         if section != "evaluation":
-            fix = "Only what begins with `evaluation.` can be set here; for anything else train again."
+            fix = MOVED.get(".".join([section, *keys]), TRAINED)
             problems.append(Problem(f"--set {text}", "the run is trained already.", fix))
         elif not keys:
             fix = "Set its keys one by one: `--set evaluation.draws=500`."
@@ -73,7 +80,6 @@ def recorded_data(
     run: Run,
     experiment: Experiment,
     *,
-    setting: str = SETTING,
     progress: Progress | None = None,
     say: Say = lambda _: None,
     exactly: bool = False,
@@ -91,10 +97,9 @@ def recorded_data(
         if exactly:
             fix = f"Restore the table, or train anew on the changed one with `{shell_command('fit', run / 'config.yaml')}`."
         raise DataError(Problem(str(path), "the table has changed since the training, so its rows can no longer be told apart.", fix))
-    if not path.is_file() and (run / MANIFEST).is_file():
-        fix = f"Put it there, with its pictures beside it, or score another: {shell_command('evaluate', run.folder, '--data', 'TABLE')}"
-        raise DataError(Problem(str(path), "the table is not here: a packed run comes without it.", fix))
-    images = replace(experiment.data.images_folder, setting=setting)
+    if not path.exists():
+        raise DataError(_missing_table(run, path))
+    images = replace(experiment.data.images_folder, setting="--images")
     data = read_data(experiment, path, images, progress=progress, say=say)
     written = read_split(run / "split.csv")
     if not np.array_equal(written.rows, data.table.rows):
@@ -105,6 +110,16 @@ def recorded_data(
         for problem in changed:
             say(f"note: {problem.where}: {problem.what}")
     return data, written.parts
+
+
+def _missing_table(run: Run, path: Path) -> Problem:
+    """Tell how to go on where the table of the training is not at its place: after a move, or in a packed run."""
+    place = "say where it is now with `--table FILE`, and with `--images FOLDER` where the pictures are not beside it"
+    if (run / MANIFEST).is_file():
+        other = shell_command("evaluate", run.folder, "--data", "TABLE")
+        fix = f"Put it there, with its pictures beside it, {place}, or score another: {other}"
+        return Problem(str(path), "the table is not here: a packed run comes without it.", fix)
+    return Problem(str(path), "the table of the training is no longer here.", f"Put it back, or {place}.")
 
 
 def changed_pictures(data: Prepared, experiment: Experiment, known: Mapping[str, Any]) -> list[Problem]:
