@@ -1,4 +1,8 @@
-"""`--code FILE`: a user's own registrations and callbacks. Given on the command line only; never stored in a run nor replayed from one."""
+"""`--code FILE`: a user's own registrations and callbacks. Given on the command line only; never stored in a run nor replayed from one.
+
+An experiment file may come from a stranger, and importing a module runs its code. So the file may name classes of Keras and of the files
+given with `--code`; any other installed module only where `--allow-callbacks` is given too.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,22 @@ def import_code(paths: Sequence[Path] | None) -> None:
     """
     for path in paths or ():
         _import(path)
+
+
+_leave: list[bool] = []
+"""Not empty where `--allow-callbacks` was given to this process."""
+
+
+def allow_callbacks() -> None:
+    """Let experiment files import any installed module from now on."""
+    _leave.append(True)
+
+
+def may_import(name: str) -> bool:
+    """Whether an experiment file may name this dotted class: one of Keras' callbacks, of a `--code` file, or any with leave."""
+    module = sys.modules.get(name.partition(".")[0])
+    own = module is not None and module.__name__.startswith(f"{PACKAGE}.")
+    return own or name.startswith("keras.callbacks.") or bool(_leave)
 
 
 def _import(path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from tiny import lines, start, two_blobs, write_experiment
 
 from mmtrain import config
+from mmtrain.cli.app import run as command_line
 from mmtrain.config.callback import plain
 from mmtrain.config.source import read
 from mmtrain.errors import ConfigError, RunError
@@ -118,14 +119,19 @@ def test_text_that_looks_like_another_value_is_quoted_in_the_run_folder(experime
 
 # Mistakes
 
+NOT_ALLOWED = (
+    "is not imported: an experiment file may name callbacks of Keras and of files given with `--code` only. "
+    "Where you trust the file, give `--allow-callbacks`; importing a module runs its code."
+)
 WRONG = [
+    ("{name: os.system, command: 'touch touched'}", f".name, entry 1: `os.system` {NOT_ALLOWED}"),
+    ("{name: subprocess.Popen, args: [touch, touched]}", f".name, entry 1: `subprocess.Popen` {NOT_ALLOWED}"),
+    ("{name: keras.src.utils.A}", f".name, entry 1: `keras.src.utils.A` {NOT_ALLOWED}"),
+    ("{name: keras.models.Model}", f".name, entry 1: `keras.models.Model` {NOT_ALLOWED}"),
+    ("{name: keras.callbacksx.A}", f".name, entry 1: `keras.callbacksx.A` {NOT_ALLOWED}"),
     (
-        "{name: os.system, command: 'touch touched'}",
-        ".name, entry 1: `os.system` is not a Keras callback. Name a subclass of `keras.callbacks.Callback`.",
-    ),
-    (
-        "{name: subprocess.Popen, args: [touch, touched]}",
-        ".name, entry 1: `subprocess.Popen` is not a Keras callback. Name a subclass of `keras.callbacks.Callback`.",
+        "{name: tensorflow.keras.callbacks.CSVLogger, filename: a}",
+        ".name, entry 1: `tensorflow.keras.callbacks.CSVLogger` is not imported. Write `keras.callbacks.CSVLogger`.",
     ),
     (
         f"{{name: {STEM}.not_a_callback}}",
@@ -139,7 +145,7 @@ WRONG = [
         f"{{name: {STEM}.Zoom}}",
         f".name, entry 1: there is no 'Zoom' in `{STEM}`. Its callbacks are Hears, Stops, Fails and Refuses.",
     ),
-    ("{name: os.environ.Mine}", ".name, entry 1: there is no 'Mine' in `os.environ`."),
+    ("{name: os.environ.Mine}", f".name, entry 1: `os.environ.Mine` {NOT_ALLOWED}"),
     ("{name: nowhere.Mine}", ".name, entry 1: there is no module 'nowhere'. Give its file with `--code nowhere.py`, or install it."),
     (
         "{name: keras.callbacks.ReduceLROnPlateau}",
@@ -153,7 +159,8 @@ WRONG = [
     (
         "{name: csvlogger}",
         ".name, entry 1: 'csvlogger' does not have the right form. Where its class lies, as `keras.callbacks.CSVLogger`; "
-        "`my_callbacks.Mine` of a file given with `--code my_callbacks.py`.",
+        "`my_callbacks.Mine` of a file given with `--code my_callbacks.py`. "
+        "Other installed modules are imported with `--allow-callbacks` only.",
     ),
 ]
 
@@ -176,8 +183,7 @@ def test_all_mistakes_are_told_at_once_with_their_lines(experiment, tmp_path):
     with pytest.raises(ConfigError) as caught:
         check(path)
     assert str(caught.value).splitlines() == [
-        "wrong.yaml:5: training.callbacks.name, entry 1: `os.system` is not a Keras callback. "
-        "Name a subclass of `keras.callbacks.Callback`.",
+        f"wrong.yaml:5: training.callbacks.name, entry 1: `os.system` {NOT_ALLOWED}",
         f"wrong.yaml:7: training.callbacks.often, entry 2: `{STEM}.Stops` has no option 'often'. It has no options.",
     ]
 
@@ -186,6 +192,7 @@ def test_module_and_constructor_that_raise_are_told(experiment, tmp_path, monkey
     (tmp_path / "broken_callbacks.py").write_text("import no_such_package\n")
     (tmp_path / "rude_callbacks.py").write_text("raise SystemExit('bye')\n")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("mmtrain.user_code._leave", [True])
     with pytest.raises(ConfigError) as caught:
         check(experiment, overrides=named("{name: broken_callbacks.A}", "{name: rude_callbacks.A}"))
     place = "--set training.callbacks.name, entry"
@@ -199,6 +206,22 @@ def test_module_and_constructor_that_raise_are_told(experiment, tmp_path, monkey
         f"--set training.callbacks, entry 1: `{STEM}.Refuses` refuses these options: ValueError: the rate is too high."
     )
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("command", ["check", "fit"])
+def test_file_of_a_stranger_has_no_module_imported_unless_the_user_says_so(experiment, tmp_path, monkeypatch, capsys, command):
+    (tmp_path / "evil_callbacks.py").write_text("open('imported', 'w').close()\nimport keras\nclass A(keras.callbacks.Callback):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("mmtrain.user_code._leave", [])
+    monkeypatch.chdir(tmp_path)
+    given = [command, str(experiment), "--set", *named("{name: evil_callbacks.A}")]
+    for more in ([], ["--code", str(experiment.with_name(f"{STEM}.py"))]):
+        assert command_line(given + more) == 2
+        assert capsys.readouterr().err.splitlines()[-1].endswith(f"`evil_callbacks.A` {NOT_ALLOWED}")
+        assert not (tmp_path / "imported").exists()
+    assert command_line([*given, "--allow-callbacks"]) == 0
+    assert (tmp_path / "imported").exists()
+    del sys.modules["evil_callbacks"]
 
 
 # What they are told

@@ -7,18 +7,19 @@ from typing import Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Json, Quiet, Set, read_first
+from mmtrain.cli.options import AllowCallbacks, Code, Json, Quiet, Set, read_first
 
 
 def command(
     config: Annotated[Path, typer.Argument(help="The experiment file.")],
     overrides: Set = None,
     code: Code = None,
+    allow_callbacks: AllowCallbacks = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Find everything that `fit` would refuse, in the file, the table and the pictures, without training."""
-    read_first(config, overrides, code)
+    read_first(config, overrides, code, any_callbacks=allow_callbacks)
     from mmtrain.cli.live import display
     from mmtrain.cli.show import out, print_json
     from mmtrain.workflows.check import check

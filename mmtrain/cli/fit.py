@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Set, Table, read_first
+from mmtrain.cli.options import AllowCallbacks, Code, Images, Json, Output, Quiet, Set, Table, import_allowed, read_first
 
 if TYPE_CHECKING:
     from mmtrain.runs import Run
@@ -29,17 +29,16 @@ def command(
         bool, typer.Option("--dry-run", help="Train on a few batches only, and say what a training would take. Nothing is kept.")
     ] = False,
     code: Code = None,
+    allow_callbacks: AllowCallbacks = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train the experiment in a file; everything lands in a run folder."""
-    from mmtrain.user_code import import_code
-
     _one_of(config, resume_run, overrides, dry_run=dry_run, moved=table is not None or images is not None)
     if config is not None:
-        read_first(config, overrides, code)
+        read_first(config, overrides, code, any_callbacks=allow_callbacks)
     else:
-        import_code(code)
+        import_allowed(code, any_callbacks=allow_callbacks)
     from mmtrain.cli.live import display
     from mmtrain.training.interruption import Interrupted
     from mmtrain.workflows.fit import Onlookers, fit, resume

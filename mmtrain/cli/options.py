@@ -28,15 +28,30 @@ Code = Annotated[
         help="A Python file with your own columns, branches, fusions or callbacks, imported first; may be given several times.",
     ),
 ]
+AllowCallbacks = Annotated[
+    bool,
+    typer.Option(
+        "--allow-callbacks",
+        help="Let `training.callbacks` import any installed module, not only callbacks of Keras and of --code files. For files you trust.",
+    ),
+]
 Run = Annotated[
     str | None, typer.Argument(help="A run folder, or a name (its latest run). Left out: the latest run of all.", show_default=False)
 ]
 
 
-def read_first(config: Path, overrides: list[str] | None, code: list[Path] | None) -> None:
-    """Tell the mistakes of an experiment file before pandas and the rest are imported, which takes longer than finding them."""
-    from mmtrain import config as experiments
-    from mmtrain.user_code import import_code
+def import_allowed(code: list[Path] | None, *, any_callbacks: bool) -> None:
+    """Import the files of --code, and take note of --allow-callbacks."""
+    from mmtrain.user_code import allow_callbacks, import_code
 
     import_code(code)
+    if any_callbacks:
+        allow_callbacks()
+
+
+def read_first(config: Path, overrides: list[str] | None, code: list[Path] | None, *, any_callbacks: bool = False) -> None:
+    """Tell the mistakes of an experiment file before pandas and the rest are imported, which takes longer than finding them."""
+    from mmtrain import config as experiments
+
+    import_allowed(code, any_callbacks=any_callbacks)
     experiments.load(config, overrides or ())

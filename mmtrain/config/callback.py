@@ -13,7 +13,10 @@ from mmtrain.registry import Section
 WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 WHOLE = re.compile(r"[-+]?[0-9]+\Z")
 NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
-PLACE = "Where its class lies, as `keras.callbacks.CSVLogger`; `my_callbacks.Mine` of a file given with `--code my_callbacks.py`."
+PLACE = (
+    "Where its class lies, as `keras.callbacks.CSVLogger`; `my_callbacks.Mine` of a file given with `--code my_callbacks.py`. "
+    "Other installed modules are imported with `--allow-callbacks` only."
+)
 
 
 def plain(value: Any) -> Any:

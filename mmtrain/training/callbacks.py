@@ -14,9 +14,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import math
+import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from mmtrain.config.source import LocatedProblem, Location
 from mmtrain.errors import ConfigError, Problem, RunError, did_you_mean, listed
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Event, Started, Stepped, StepsBegan
 from mmtrain.training.interruption import Interruption
+from mmtrain.user_code import may_import
 
 USELESS = {
     keras.callbacks.LearningRateScheduler: "The loop sets the learning rate: use `training.schedule`.",
@@ -52,7 +55,7 @@ class _Wrong(Exception):  # noqa: N818 (a problem on its way)
 
 
 def checked(experiment: Experiment, path: Path, overrides: Iterable[str] = ()) -> list[type]:
-    """The classes of the callbacks, in order; their modules are imported, and nothing in them is called.
+    """The classes of the callbacks, in order; their modules are imported if they may be, and nothing in them is called.
 
     Raises ConfigError with every mistake: what is no callback, options that its constructor does not have.
     """
@@ -88,6 +91,8 @@ def made(experiment: Experiment, path: Path, overrides: Iterable[str] = ()) -> l
 
 def _class(name: str) -> type:
     """The class called `name`. Raises _Wrong."""
+    if not may_import(name):
+        raise _refused(name)
     here, *within = _module(name)
     for number, word in enumerate(within):
         if not hasattr(here, word):  # a module may make it only now, as TensorFlow does with Keras
@@ -103,6 +108,17 @@ def _class(name: str) -> type:
             raise _Wrong(f"`{name}` can do nothing here.", instead)
     found: type = here
     return found
+
+
+def _refused(name: str) -> _Wrong:
+    """What is wrong with the name of a module that the file may not have imported; the module itself is not touched."""
+    top, last = name.split(".", maxsplit=1)[0], name.rsplit(".", 1)[-1]
+    if last in dir(keras.callbacks):
+        return _Wrong(f"`{name}` is not imported.", f"Write `keras.callbacks.{last}`.")
+    if top not in sys.modules and find_spec(top) is None:
+        return _Wrong(f"there is no module {top!r}.", f"Give its file with `--code {top}.py`, or install it.")
+    what = f"`{name}` is not imported: an experiment file may name callbacks of Keras and of files given with `--code` only."
+    return _Wrong(what, "Where you trust the file, give `--allow-callbacks`; importing a module runs its code.")
 
 
 def _is_callback(value: Any) -> bool:
