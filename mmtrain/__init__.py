@@ -36,7 +36,7 @@ tier is refused there: a misspelt key in tier 1, a word in a numeric column in t
 | `config/` | the experiment file, with line numbers | 1 |
 | `columns/` `targets/` `branches/` `fusion.py` | what a YAML file can name, one file each | 1 |
 | `registry.py` `run_files/` `whole_files.py` `specs.py` `pixels/` `layers/` ... | options, files, tensors, one image, Keras layers | 1-3 |
-| `errors.py` | `Problem` and the three errors | 0 |
+| `errors.py` `synonyms.py` | `Problem` and the three errors; usual words for what is meant | 0 |
 
 # Words
 

@@ -1,4 +1,4 @@
-"""What can go wrong, in one tree; the bottom floor, standard library only.
+"""What can go wrong, in one tree; the bottom floor, standard library and `synonyms` only.
 
 MmtrainError
 |-- ConfigError   exit 2: the experiment file is wrong
@@ -16,6 +16,8 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+
+from mmtrain.synonyms import names_of
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,10 @@ class RunError(MmtrainError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`Did you mean 'filters'?` when one of `known` is close to `word`, else an empty string."""
+    """`Did you mean 'filters'?` when one of `known` is usually called `word`, or close to it; else an empty string."""
     spellings = {name.casefold(): name for name in known}
-    close = get_close_matches(str(word).casefold(), spellings, n=1, cutoff=0.6)
+    usual = [name for name in names_of(str(word)) if name in spellings]
+    close = usual or get_close_matches(str(word).casefold(), spellings, n=1, cutoff=0.6)
     return f"Did you mean '{spellings[close[0]]}'?" if close else ""
 
 

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import getdoc
-from typing import Any
 
 import typer
-from typer.core import TyperCommand
 
 from mmtrain.cli import cache, check, compare, evaluate, explain, export, fit, init, inspect_data, pack, predict, schema, unpack
+from mmtrain.cli.parsing import Command, Group
 from mmtrain.errors import MmtrainError
 from mmtrain.training.interruption import Interrupted, at_once
 
 app = typer.Typer(
     name="mmtrain",
+    cls=Group,
     help="Train one Keras model on a table of images, numbers, categories and text.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -47,19 +46,8 @@ def _help(command: Callable[..., None]) -> str:
     return "\n\n".join(paragraph.replace("\n", " ") for paragraph in (getdoc(command) or "").split("\n\n"))
 
 
-class _Command(TyperCommand):
-    """Says of a refused choice what the choices are, without the words that pydantic puts before it."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        try:
-            return super().parse_args(ctx, args)
-        except typer.BadParameter as error:
-            error.message = error.message.removeprefix("Value error, ")
-            raise
-
-
 for _name, _command in COMMANDS.items():
-    app.command(_name, cls=_Command, help=_help(_command))(_command)
+    app.command(_name, cls=Command, help=_help(_command))(_command)
 app.add_typer(cache.app, name="cache")
 
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmtrain.cli.options import Json, Quiet
+from mmtrain.cli.parsing import Command, Group
 
 if TYPE_CHECKING:
     from mmtrain.workflows.cache import Stored
 
 app = typer.Typer(
+    cls=Group,
     help="Show or remove what is kept between runs: image stores (decoded pictures) and encoded columns of large tables.",
     no_args_is_help=True,
 )
@@ -21,7 +23,7 @@ Folder = Annotated[
 ]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def show(folder: Folder = None, as_json: Json = False) -> None:
     """Show every image store and encoded column: what is in it, its size, when it was last used."""
     from mmtrain.cli.show import out, print_json
@@ -40,7 +42,7 @@ def show(folder: Folder = None, as_json: Json = False) -> None:
     out().print(f"{place}: {_entries(len(found))}, {in_words(total)}.", soft_wrap=True, markup=False)
 
 
-@app.command("clear")
+@app.command("clear", cls=Command)
 def clear(
     folder: Folder = None,
     older_than: Annotated[

@@ -44,6 +44,12 @@ RANGES = {
     "string_too_short": "{min_length} or more characters long",
     "string_too_long": "{max_length} or fewer characters long",
 }
+FOLLOWS = {
+    **dict.fromkeys(("loss", "loss_function", "criterion"), "The loss follows from the `task` of each target."),
+    "metrics": "The scores follow from the `task` of each target.",
+    **dict.fromkeys(("workers", "num_workers", "device", "gpus", "gpu"), "Leave it out: threads and devices are chosen here."),
+}
+"""Settings of other libraries that there is no need of."""
 MOST_SHOWN = 60
 
 
@@ -119,6 +125,8 @@ def _right_key(key: str, known: list[str]) -> str:
     word, colon, value = key.partition(":")
     if colon and word in known:
         return f"Put a blank after the colon: `{word}: {value}`."
+    if key in FOLLOWS:
+        return FOLLOWS[key]
     if key.isdecimal():
         return "If it is the end of the number before it, write the decimal point as a dot."
     return did_you_mean(key, known)
