@@ -18,12 +18,13 @@ from mmtrain.registry import OneOf, Registry, Section, options_of, section_for
 from mmtrain.specs import layer_names
 
 Features: TypeAlias = dict[str, Tensor]
+CommonWidth = Annotated[Width, Field(description="The width to which the features of all branches are brought first.")]
 
 
 class FusionSection(Section):
     """What every declared fusion has: how branches are joined, and the dense layers after that."""
 
-    method: str
+    method: str = Field(description="How branches are joined.")
     units: Units = Field((64,), description="Widths of the dense layers after the fusion; [] for none.")
     activation: Activation = Field("relu", description="After each of those dense layers.")
     dropout: Rate = Field(0.0, description="After the fusion and after each of those dense layers.")
@@ -91,7 +92,7 @@ def concatenate(features: Features, present: Features) -> Tensor:
 
 
 @fusion
-def add(features: Features, present: Features, *, width: Width = 64) -> Tensor:
+def add(features: Features, present: Features, *, width: CommonWidth = 64) -> Tensor:
     """The sum of the features that are present, each brought to `width` first."""
     import keras
 
@@ -99,7 +100,7 @@ def add(features: Features, present: Features, *, width: Width = 64) -> Tensor:
 
 
 @fusion
-def multiply(features: Features, present: Features, *, width: Width = 64) -> Tensor:
+def multiply(features: Features, present: Features, *, width: CommonWidth = 64) -> Tensor:
     """The product of the features that are present, each brought to `width` first; 1 where one is absent."""
     import keras
 
@@ -108,7 +109,7 @@ def multiply(features: Features, present: Features, *, width: Width = 64) -> Ten
 
 
 @fusion
-def average(features: Features, present: Features, *, width: Width = 64) -> Tensor:
+def average(features: Features, present: Features, *, width: CommonWidth = 64) -> Tensor:
     """The mean of the features that are present, each brought to `width` first."""
     from mmtrain.layers.network import PresentMean
 
@@ -116,7 +117,7 @@ def average(features: Features, present: Features, *, width: Width = 64) -> Tens
 
 
 @fusion
-def maximum(features: Features, present: Features, *, width: Width = 64) -> Tensor:
+def maximum(features: Features, present: Features, *, width: CommonWidth = 64) -> Tensor:
     """The largest value of each place among the features that are present, each brought to `width` first; 0 where none is."""
     from mmtrain.layers.network import PresentMaximum
 
@@ -124,7 +125,7 @@ def maximum(features: Features, present: Features, *, width: Width = 64) -> Tens
 
 
 @fusion
-def gated(features: Features, present: Features, *, width: Width = 64) -> Tensor:
+def gated(features: Features, present: Features, *, width: CommonWidth = 64) -> Tensor:
     """Each row decides how much of each feature it takes: gated multimodal units (Arevalo et al. 2017, arXiv:1702.01992)."""
     import keras
 
@@ -143,8 +144,8 @@ def attention(
     features: Features,
     present: Features,
     *,
-    width: Width = 64,
-    heads: Annotated[int, Field(ge=1, le=64)] = 4,
+    width: CommonWidth = 64,
+    heads: Annotated[int, Field(ge=1, le=64, description="Attention heads.")] = 4,
 ) -> Tensor:
     """Features attend to each other (Vaswani et al. 2017, arXiv:1706.03762), then their mean; absent ones are never attended to."""
     from mmtrain.layers.network import FeatureAttention

@@ -488,6 +488,14 @@ def test_every_key_of_the_fixed_sections_is_described():
     assert len(found) >= 11
 
 
+def test_every_key_of_the_schema_is_described():
+    schema = json_schema()
+    sections = {"Experiment": schema, **schema["$defs"]}
+    keys = [(f"{name}.{key}", value) for name, section in sections.items() for key, value in section.get("properties", {}).items()]
+    assert [key for key, value in keys if not value.get("description")] == []
+    assert len(keys) >= 150
+
+
 def test_the_schema_names_its_dialect_and_requires_only_what_has_no_default():
     schema = json_schema()
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"

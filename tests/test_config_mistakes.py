@@ -244,7 +244,11 @@ WRONG_VALUES = [
         "3: columns.scan.size: expected 2 entries; found 3. Height and width in pixels that every picture is brought to. "
         "A JPEG of twice the size or more is made smaller while it is decoded.",
     ),
-    ("[16, 32]", "[]", "9: branches.scan.filters: expected at least 1 entry; found none."),
+    (
+        "[16, 32]",
+        "[]",
+        "9: branches.scan.filters: expected at least 1 entry; found none. Filters of each convolution; as many blocks as entries.",
+    ),
     ("[16, 32]", "[16, x]", "9: branches.scan.filters, entry 2: expected a whole number; found 'x'."),
     ("size: [64, 64]", "channels: 2", "3: columns.scan.channels: expected 1, 3 or 4; found '2'."),
     ("size: [64, 64]", "bits: 16", "3: columns.scan: `bits: 16` goes with `channels: 1`."),

@@ -22,13 +22,15 @@ Width = Annotated[int, Field(ge=1, le=16_384)]
 Units = tuple[Width, ...]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Activation = Literal["relu", "gelu", "silu", "tanh", "elu", "selu", "linear"]
+ActivationOption = Annotated[Activation, Field(description="Activation function of the layers.")]
+DropoutOption = Annotated[Rate, Field(description="Dropout rate: the share of values that are set to 0 at random during training.")]
 
 
 class Branch(Section):
     """What every declared branch has, whatever its architecture."""
 
     columns: tuple[str, ...] = Field(min_length=1, description="Keys under `columns` that this branch reads.")
-    architecture: str
+    architecture: str = Field(description="The network of the branch. Left out: known from the columns.")
 
     def build(self, inputs: list[Tensor], specs: list[Any]) -> Tensor:
         """Call the architecture's function with this section's options."""

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mmtrain.branches.base import Activation, Rate, Tensor, Units, branch
+from mmtrain.branches.base import ActivationOption, DropoutOption, Tensor, Units, branch
 from mmtrain.specs import TensorSpec
 
-Kernel = Annotated[int, Field(ge=1, le=15)]
+Kernel = Annotated[int, Field(ge=1, le=15, description="Height and width of the convolution kernels, in pixels.")]
 RISING = ("relu", "elu", "selu", "tanh", "linear")
 """Activations that never fall: of them the largest value is that of the largest input, so that they cost a quarter after the pooling."""
 
@@ -19,12 +19,12 @@ def cnn(
     inputs: list[Tensor],
     specs: list[TensorSpec],
     *,
-    filters: Annotated[Units, Field(min_length=1)] = (16, 32, 64),
+    filters: Annotated[Units, Field(min_length=1, description="Filters of each convolution; as many blocks as entries.")] = (16, 32, 64),
     kernel: Kernel = 3,
-    normalization: Literal["batch", "none"] = "batch",
-    pooling: Literal["average", "max", "both"] = "average",
-    activation: Activation = "relu",
-    dropout: Rate = 0.0,
+    normalization: Annotated[Literal["batch", "none"], Field(description="Normalization after each convolution.")] = "batch",
+    pooling: Annotated[Literal["average", "max", "both"], Field(description="Global pooling of the last block.")] = "average",
+    activation: ActivationOption = "relu",
+    dropout: DropoutOption = 0.0,
 ) -> Tensor:
     """One block per entry of `filters`: convolution, normalization, activation, halving by max pooling; then global pooling.
 

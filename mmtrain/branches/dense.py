@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mmtrain.branches.base import Activation, Rate, Tensor, Units, Width, branch
+from mmtrain.branches.base import ActivationOption, DropoutOption, Tensor, Units, Width, branch
 from mmtrain.specs import TensorSpec
 
 
@@ -52,9 +52,9 @@ def mlp(
     inputs: list[Tensor],
     specs: list[TensorSpec],
     *,
-    units: Annotated[Units, Field(min_length=1)] = (64,),
-    activation: Activation = "relu",
-    dropout: Rate = 0.0,
+    units: Annotated[Units, Field(min_length=1, description="Widths of the dense layers.")] = (64,),
+    activation: ActivationOption = "relu",
+    dropout: DropoutOption = 0.0,
 ) -> Tensor:
     """Dense layers of these widths, each followed by the activation and dropout. Categories are embedded first."""
     import keras
@@ -70,6 +70,8 @@ def mlp(
 
 
 @branch("vector", "index", "bag")
-def linear(inputs: list[Tensor], specs: list[TensorSpec], *, units: Width = 16) -> Tensor:
+def linear(
+    inputs: list[Tensor], specs: list[TensorSpec], *, units: Annotated[Width, Field(description="Width of the dense layer.")] = 16
+) -> Tensor:
     """One dense layer without activation."""
     return projected(inputs, specs, units)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mmtrain.branches.base import Activation, Rate, Tensor, Units, branch
+from mmtrain.branches.base import ActivationOption, DropoutOption, Tensor, Units, branch
 from mmtrain.specs import TensorSpec
 
 
@@ -15,10 +15,10 @@ def embedding_average(
     inputs: list[Tensor],
     specs: list[TensorSpec],
     *,
-    width: Annotated[int, Field(ge=1, le=4096)] = 64,
-    units: Units = (),
-    activation: Activation = "relu",
-    dropout: Rate = 0.0,
+    width: Annotated[int, Field(ge=1, le=4096, description="Width of the word vectors.")] = 64,
+    units: Annotated[Units, Field(description="Widths of the dense layers after the average; [] for none.")] = (),
+    activation: ActivationOption = "relu",
+    dropout: DropoutOption = 0.0,
 ) -> Tensor:
     """A vector per word, averaged over the words of the text (Iyyer et al. 2015, deep averaging network), then dense layers."""
     import keras

@@ -59,4 +59,15 @@ def schema_of(experiment: type[BaseModel]) -> dict[str, Any]:
     for title, keys in DEFAULTED.items():
         part = schema if title == "Experiment" else schema["$defs"][title]
         part["required"] = [key for key in part.get("required", []) if key not in keys]
+    _describe(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "mmtrain experiment"}
+
+
+def _describe(schema: JsonSchemaValue) -> None:
+    """Give every key without a description that of the section it holds, or, for a key with one value, that of the section it chooses."""
+    sections = schema["$defs"]
+    for section in (schema, *sections.values()):
+        for key in section.get("properties", {}).values():
+            held = sections.get(str(key.get("$ref", "")).rpartition("/")[2], section if "const" in key else {})
+            if "description" not in key and "description" in held:
+                key["description"] = held["description"]
