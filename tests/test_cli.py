@@ -210,7 +210,7 @@ MISTAKES = {
     "empty part": (
         3,
         lambda folder: write_table(folder / "table.csv", cells()[:2]),
-        ["split: the table has 2 rows, fewer than the 3 parts. Add rows, or set `validation` or `test` to 0."],
+        ["split: the table has 2 rows, fewer than the 3 parts. Add rows, or set `test: 0`."],
     ),
     "one row": (
         3,
@@ -559,7 +559,10 @@ def test_evaluate_prints_scores_beside_the_baseline(there, finished):
     assert said.err.splitlines()[-2:] == [f"Predictions: {finished}/predictions_test.csv", f"Report:      {finished}/report.html"]
     again = there("evaluate", "marked", "--output", "finished", "--quiet")
     assert again.out == said.out
-    assert again.err == "The test part of this run has now been scored twice; choices made after looking make its scores too good.\n"
+    warning = "The test part of this run has now been scored twice; choices made after looking make its scores too good."
+    assert again.err == f"{warning}\n"
+    document = json.loads(there("evaluate", "marked", "--output", "finished", "--json").out)
+    assert (document["test_looks"], document["remarks"]) == (3, [warning.replace("twice", "3 times")])
 
 
 def test_evaluate_scores_another_table_without_taking_it_for_a_part(there, folder, finished):

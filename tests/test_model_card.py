@@ -143,3 +143,43 @@ def test_model_card_takes_no_name_for_markup(tmp_path):
         "| b \\| c | 2 (25.0 %) | 1 (50.0 %) | 2 (50.0 %) |",
         "| \\[x\\](y) | 2 (25.0 %) | 1 (50.0 %) | 2 (50.0 %) |",
     ]
+
+
+# What its owner has written
+
+
+def test_model_card_keeps_what_its_owner_has_written(tmp_path):
+    run = make_run(tmp_path, {"ill": BINARY})
+    evaluate(run, "validation", {"ill": [0, 1]}, {"ill": [[0.6], [0.7]]})
+    first = card(run)
+    purpose = "what the model is meant for, by whom and where it is to be used."
+    filled = first.replace(f"{OWNER} {purpose}", "Triage in ward 3.\n\n### By whom\n\nNurses.")
+    filled = filled.replace("whom a wrong answer harms", "patients")
+    notes = "## Our notes\n\n```\n## no heading\n```\nChecked by N. N.\n"
+    (run / "model_card.md").write_text(f"{filled}\n{notes}", encoding="utf-8")
+    for _ in range(2):
+        evaluate(run, "test", {"ill": [0, 0, 1, 1]}, {"ill": [[0.6], [0.7], [0.1], [0.65]]})
+        again = card(run)
+        assert "## Intended use\n\nTriage in ward 3.\n\n### By whom\n\nNurses.\n" in again
+        assert "\n> **To be filled in by the owner:** what it must not be used for.\n" in again
+        assert "## Ethical considerations\n\n> **To be filled in by the owner:** patients and how that is noticed" in again
+        assert again.endswith(f"\n{notes}")
+        assert again.count("## Our notes") == again.count("## Scores on the test part") == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "# A\n\n## Intended use\n\n> fill\n\n## Scores on the test part\n\nnew\n"),
+        ("## Intended use\nmine\n", "# A\n\n## Intended use\nmine\n## Scores on the test part\n\nnew\n"),
+        ("## Scores\n\nold\n", "# A\n\n## Intended use\n\n> fill\n\n## Scores on the test part\n\nnew\n"),
+        ("# Old\n\n## Scores on the test part\n\nold\n", "# A\n\n## Intended use\n\n> fill\n\n## Scores on the test part\n\nnew\n"),
+        (
+            "## Notes\none\n## Notes\ntwo\n",
+            "# A\n\n## Intended use\n\n> fill\n\n## Scores on the test part\n\nnew\n\n## Notes\none\n\n## Notes\ntwo\n",
+        ),
+    ],
+)
+def test_sections_of_the_owner_are_kept_and_all_others_are_new(before, after):
+    card = "# A\n\n## Intended use\n\n> fill\n\n## Scores on the test part\n\nnew\n"
+    assert model_card.kept(card, before) == after

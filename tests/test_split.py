@@ -201,11 +201,11 @@ TANGLED = {"A": "xy", "B": "xy", "C": "xz", "D": "yz", "E": "z"}
 @pytest.mark.parametrize(
     ("method", "rows", "problems"),
     [
-        ("random", Rows(2), ["split: the table has 2 rows, fewer than the 3 parts. Add rows, or set `validation` or `test` to 0."]),
+        ("random", Rows(2), ["split: the table has 2 rows, fewer than the 3 parts. Add rows, or set `test: 0`."]),
         (
             "stratified",
             Rows(6, groups=list("pppppq"), labels=list("aabbcc")),
-            ["split: the table has 2 groups, fewer than the 3 parts. Add groups, or set `validation` or `test` to 0."],
+            ["split: the table has 2 groups, fewer than the 3 parts. Add groups, or set `test: 0`."],
         ),
         ("stratified", Rows(9, labels=list("aaaaaaaxx")), [f"split: class 'x' has 2 rows, fewer than the 3 parts. {RARE_FIX}"]),
         ("stratified", Rows(9, labels=list("aaaaaaaax")), [f"split: class 'x' has 1 row, fewer than the 3 parts. {RARE_FIX}"]),
@@ -254,10 +254,7 @@ TANGLED = {"A": "xy", "B": "xy", "C": "xz", "D": "yz", "E": "z"}
         (
             "column",
             Rows(3, given=["train", "test", "test"]),
-            [
-                "split: 1 row marked train cannot be divided into train and validation. "
-                "Mark more rows train, mark some validation, or set `validation: 0`."
-            ],
+            ["split: 1 row marked train cannot be divided into train and validation. Mark more rows train, or mark some validation."],
         ),
     ],
 )

@@ -77,6 +77,7 @@ def command(
             {
                 "run": str(done.run.folder),
                 "part": done.part,
+                "test_looks": done.looks,
                 "remarks": list(done.remarks),
                 "targets": scores,
                 "predictions": str(done.predictions),
@@ -90,7 +91,6 @@ def command(
 def _show(done: Evaluated, *, quiet: bool) -> None:
     from mmtrain.cli.scores import show_baselines, show_scores
     from mmtrain.cli.show import note, out
-    from mmtrain.reports.words import often
 
     console = out()
     for key, result in done.results.items():
@@ -98,7 +98,5 @@ def _show(done: Evaluated, *, quiet: bool) -> None:
         show_baselines(console, result, done.main[key])
     for remark in done.remarks:
         note(remark)
-    if done.looks > 1:
-        note(f"The test part of this run has now been scored {often(done.looks)}; choices made after looking make its scores too good.")
-    note(f"Predictions: {done.predictions}", quiet=quiet)
-    note(f"Report:      {done.report}", quiet=quiet)
+    note(f"Predictions: {done.predictions}", quiet=quiet, whole=True)
+    note(f"Report:      {done.report}", quiet=quiet, whole=True)

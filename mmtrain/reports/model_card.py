@@ -21,9 +21,39 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 
-def text(contents: Contents) -> str:
-    """The Markdown of the card."""
-    return _template().render(title=str(contents.run), facts=headline(contents), sections=sections(contents))
+OWNED = ("Intended use", "Ethical considerations")
+"""Sections that are the owner's to write; see the template."""
+GENERATED = re.compile(r"(Scores( on .*)?)?$")
+"""Titles that a card may have in one state of the run and not in another."""
+HEADING = re.compile(r"^## +(.*?) *#* *$")
+FENCE = re.compile(r"^ {0,3}(```|~~~)")
+
+
+def text(contents: Contents, before: str = "") -> str:
+    """The Markdown of the card; what its owner has written into the card `before` is kept."""
+    return kept(_template().render(title=str(contents.run), facts=headline(contents), sections=sections(contents)), before)
+
+
+def kept(card: str, before: str) -> str:
+    """A new card with the sections of the owner, and those that only the card `before` has, at their end."""
+    written, known = _sections(card), _sections(before)
+    titles = {title for title, _ in written}
+    own = [body for title, body in known if title not in titles and not GENERATED.match(title)]
+    found = {title: "".join(body for other, body in known if other == title) for title in OWNED}
+    return "\n".join(["".join(found.get(title) or body for title, body in written), *own])
+
+
+def _sections(card: str) -> list[tuple[str, str]]:
+    """Title and text of each section, heading included; what stands before the first has an empty title."""
+    found: list[tuple[str, list[str]]] = [("", [])]
+    fenced = False
+    for line in card.splitlines(keepends=True):
+        fenced ^= bool(FENCE.match(line))
+        heading = None if fenced else HEADING.match(line.rstrip())
+        if heading:
+            found.append((heading[1], []))
+        found[-1][1].append(line)
+    return [(title, "".join(lines)) for title, lines in found]
 
 
 @cache

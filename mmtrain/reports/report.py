@@ -30,10 +30,19 @@ def write(run: Run, experiment: Experiment, fitted: Fitted) -> Path:
     """Write report.html, its plots, its numbers as CSV and model_card.md. Raises RunError when a file of the run is missing or damaged."""
     contents = run_contents.read(run, experiment, fitted)
     numbers.write(run, contents)
-    run.write_text("model_card.md", model_card.text(contents))
+    run.write_text("model_card.md", model_card.text(contents, _read(run / "model_card.md")))
     with style():
         found = sections(contents, Gallery(run))
     return run.write_text("report.html", bounded(found, title=str(run), facts=headline(contents)))
+
+
+def _read(path: Path) -> str:
+    """A text of its owner, from whatever editor; empty where there is none."""
+    content = path.read_bytes() if path.is_file() else b""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
 
 
 def bounded(found: Sequence[Section], *, title: str, facts: Sequence[str], most: int = MOST) -> str:

@@ -27,7 +27,7 @@ from mmtrain.evaluation.predictions import frame, to_csv, truth_column
 from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.reports import report
-from mmtrain.reports.words import CAVEATS
+from mmtrain.reports.words import CAVEATS, often
 from mmtrain.runs import Run, is_test_look
 from mmtrain.workflows.analyse import Subject, analysed
 from mmtrain.workflows.answers import check_answers, unlearned
@@ -133,8 +133,15 @@ def evaluated(subject: Subject, results: dict[str, TargetScores], looks: Sequenc
     caveat = [CAVEATS[look["part"]]] if look["part"] in CAVEATS else []
     experiment, table = subject.experiment, subject.data.table
     unknown = unlearned(experiment, subject.fitted, table, subject.rows)
-    told = (*remarks(run, look), *caveat, *ungrouped(experiment, table), *unknown, *notes)
+    told = (*remarks(run, look), *caveat, *ungrouped(experiment, table), *unknown, *notes, *repeated(times))
     return Evaluated(run, look["part"], results, subject.main, run / f"predictions_{look['part']}.csv", written, times, told)
+
+
+def repeated(looks: int) -> tuple[str, ...]:
+    """Warn of a test part that has been scored before."""
+    if looks < 2:
+        return ()
+    return (f"The test part of this run has now been scored {often(looks)}; choices made after looking make its scores too good.",)
 
 
 def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | None, say: Say) -> tuple[Prepared, Array]:

@@ -147,9 +147,10 @@ class _Draw:
         found = counted(self.tally.groups, self.noun)
         if self.marked:
             what = f"{found} marked train cannot be divided into train and validation."
-            return Problem("split", what, f"Mark more {self.noun}s train, mark some validation, or set `validation: 0`.")
+            return Problem("split", what, f"Mark more {self.noun}s train, or mark some validation.")
         what = f"the table has {found}, fewer than the {parts} parts."
-        return Problem("split", what, f"Add {self.noun}s, or set `validation` or `test` to 0.")
+        without_test = ", or set `test: 0`" if self.tally.groups > 1 and parts > 2 else ""
+        return Problem("split", what, f"Add {self.noun}s{without_test}.")
 
     def codes(self, fractions: npt.NDArray[np.float64], seed: int) -> IntArray:
         """Part of each row; raises DataError when a class could not be brought into every part."""
