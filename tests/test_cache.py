@@ -1,6 +1,7 @@
 """`mmtrain cache`, the sizes of `data.cache`, and what is shown while pictures are decoded."""
 
 import fcntl
+import io
 import json
 import os
 import time
@@ -9,6 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from rich.console import Console
+from terminal import Terminal
 
 from mmtrain.cli.app import run
 from mmtrain.cli.live import Display
@@ -336,28 +338,31 @@ def test_size_that_is_none_is_refused(tmp_path, section, problem):
 # While pictures are decoded
 
 
-def shown(told, *, terminal):
-    console = Console(force_terminal=terminal, color_system=None, width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    display = Display(console, quiet=False)
+def shown(told, file, *, terminal):
+    display = Display(Console(force_terminal=terminal, color_system=None, width=100, file=file), quiet=False)
     for pictures in told:
         display.pictures(*pictures)
         time.sleep(0.25)
-    console.file.close()
-    return console.export_text()
 
 
-def test_decoding_shows_pictures_megabytes_pace_and_what_is_left():
-    text = shown([(16, 4000, 16_000_000), (1016, 4000, 1_016_000_000), (4000, 4000, 4_000_000_000)], terminal=True)
-    first, second, last = [part.split() for part in text.replace("\n", "\r").split("\r") if part.strip()]
+def test_decoding_shows_pictures_megabytes_pace_and_what_is_left(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    terminal = Terminal(100)
+    shown([(16, 4000, 16_000_000), (1016, 4000, 1_016_000_000), (4000, 4000, 4_000_000_000)], terminal.file, terminal=True)
+    terminal.close()
+    # A frame may be drawn twice, when it comes and when the next takes its place.
+    first, second, last = [line.split() for line in dict.fromkeys(line.rstrip("━╸╺ ") for line in terminal.seen)]
     assert " ".join(first) == "decoding pictures: 16 of 4,000 16 MB"
     assert " ".join(second[:7]) == "decoding pictures: 1,016 of 4,000 1,016 MB"
     assert 1000 < float(second[7].removesuffix("/s").replace(",", "")) <= 4000
     assert (second[9:], second[8] in ("0", "1", "2", "3")) == (["s", "left"], True)
     assert " ".join(last[:7]) == "decoding pictures: 4,000 of 4,000 4,000 MB"
     assert (last[7][-2:], len(last)) == ("/s", 8)
+    assert [line.split() for line in terminal.screen if line] == [last]  # the bar is gone
 
 
 def test_decoding_is_one_line_where_there_is_no_terminal():
-    text = shown([(16, 40, 16_000_000), (40, 40, 40_000_000)], terminal=False)
-    assert text.startswith("decoding pictures: 40 of 40  40 MB  ")
-    assert text.count("\n") == 1
+    file = io.StringIO()
+    shown([(16, 40, 16_000_000), (40, 40, 40_000_000)], file, terminal=False)
+    assert file.getvalue().startswith("decoding pictures: 40 of 40  40 MB  ")
+    assert file.getvalue().count("\n") == 1

@@ -210,7 +210,9 @@ def test_module_and_constructor_that_raise_are_told(experiment, tmp_path, monkey
 
 @pytest.mark.parametrize("command", ["check", "fit"])
 def test_file_of_a_stranger_has_no_module_imported_unless_the_user_says_so(experiment, tmp_path, monkeypatch, capsys, command):
-    (tmp_path / "evil_callbacks.py").write_text("open('imported', 'w').close()\nimport keras\nclass A(keras.callbacks.Callback):\n    pass\n")
+    (tmp_path / "evil_callbacks.py").write_text(
+        "open('imported', 'w').close()\nimport keras\nclass A(keras.callbacks.Callback):\n    pass\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("mmtrain.user_code._leave", [])
     monkeypatch.chdir(tmp_path)

@@ -21,7 +21,7 @@ def command(
     """Find everything that `fit` would refuse, in the file, the table and the pictures, without training."""
     read_first(config, overrides, code, any_callbacks=allow_callbacks)
     from mmtrain.cli.live import display
-    from mmtrain.cli.show import out, print_json
+    from mmtrain.cli.show import line, out, print_json
     from mmtrain.workflows.check import check
 
     with display(quiet=quiet or as_json) as shown:
@@ -33,4 +33,4 @@ def command(
         return
     dropped = f", {found.dropped:,} dropped" if found.dropped else ""
     parts = ", ".join(f"{part} {count:,}" for part, count in rows.items())
-    out().print(f"{config}: nothing to mend. {found.rows:,} rows{dropped}: {parts}.", soft_wrap=True, markup=False)
+    line(out(), f"{config}: nothing to mend. {found.rows:,} rows{dropped}: {parts}.")

@@ -97,21 +97,21 @@ def _plain(done: Explanation) -> dict[str, object]:
 
 
 def _show(done: Explanation, *, quiet: bool) -> None:
-    from mmtrain.cli.show import note, out, printable
+    from mmtrain.cli.show import line, note, out
     from mmtrain.errors import listed
 
     console = out()
     for _, row in done.rows:
         head, rest = _lines(row)
-        console.print(printable(head), style="bold", markup=False, soft_wrap=True)
-        console.print(f"    {printable(rest)}", markup=False, soft_wrap=True)
+        line(console, head, style="bold")
+        line(console, f"    {rest}")
     note("The attributions of all inputs add up to output less baseline, but for the gap; the three largest are shown.", quiet=quiet)
     note(f"Baseline: {'; '.join(f'{key}: {told}' for key, told in done.baseline.items())}.", quiet=quiet)
     if incomplete := [row.chosen.id for _, row in done.rows if not row.complete]:
         note(f"The gap of {listed(incomplete)} is more than 1 %; more --steps may close it.")
     if any(row.chosen.part == "test" for _, row in done.rows):
         note("There are test rows among them. A model that is changed after looking at them has test scores that are too good.")
-    note(f"{len(done.rows)} {'row' if len(done.rows) == 1 else 'rows'} in {done.seconds:.1f} s: {done.folder}", quiet=quiet)
+    note(f"{len(done.rows)} {'row' if len(done.rows) == 1 else 'rows'} in {done.seconds:.1f} s: {done.folder}", quiet=quiet, whole=True)
 
 
 def _lines(row: Explained) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from mmtrain.cli.show import printable
+from mmtrain.cli.show import line, printable
 from mmtrain.data.findings import Finding
 from mmtrain.data.findings.finding import Kind, by_kind, head
 
@@ -20,11 +20,11 @@ def show_findings(console: Console, findings: Sequence[Finding], *, every: bool 
     if not findings:
         console.print("Nothing was found that would spoil a study.")
         return
-    console.print(Text(head(findings), style="bold"))
+    line(console, head(findings), style="bold")
     for kind in [Kind((finding,)) for finding in findings] if every else by_kind(findings):
-        what, why, fix, rows = (printable(text) for text in kind.line("Each by itself: --all."))
-        line = Text(f"{kind.level}: ", style=STYLES[kind.level])
-        line.append(what, style="not bold")
-        for text, style in ((why, "dim"), (fix, "green"), (rows, "dim")):
-            line.append(f" {text}" if text else "", style=f"not bold {style}")
-        console.print(line, soft_wrap=True)
+        what, why, fix, rows = (printable(part) for part in kind.line("Each by itself: --all."))
+        text = Text(f"{kind.level}: ", style=STYLES[kind.level])
+        text.append(what, style="not bold")
+        for part, style in ((why, "dim"), (fix, "green"), (rows, "dim")):
+            text.append(f" {part}" if part else "", style=f"not bold {style}")
+        line(console, text)

@@ -121,7 +121,7 @@ def _result(done: Trained, *, as_json: bool, quiet: bool) -> None:
     for sentence in told(done.decisions):
         note(sentence, quiet=quiet)
     out().print(str(done.run.folder), soft_wrap=True, markup=False)
-    note(f"Report: {done.run / 'report.html'}", quiet=quiet)
+    note(f"Report: {done.run / 'report.html'}", quiet=quiet, whole=True)
     note(f"Score it on the test part: {shell_command('evaluate', done.run.folder)}", quiet=quiet)
 
 

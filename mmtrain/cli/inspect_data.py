@@ -50,7 +50,7 @@ def _write(found: Inspection | InspectedTable, path: Path, *, quiet: bool, every
     from mmtrain.workflows.inspect import write_page
 
     write_page(found, path, every=every)
-    note(f"Page: {path}", quiet=quiet)
+    note(f"Page: {path}", quiet=quiet, whole=True)
 
 
 def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool, every: bool) -> Inspection:

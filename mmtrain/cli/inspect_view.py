@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mmtrain.cli.findings_view import show_findings
 from mmtrain.cli.parts_view import show_parts
-from mmtrain.cli.show import clipped, out, plain_table, shown
+from mmtrain.cli.show import clipped, line, out, plain_table, show_problem, shown
 from mmtrain.data.pictures.profile import ImageProfile
 from mmtrain.data.surveys.profile import Profile
 from mmtrain.data.surveys.spread import Range
@@ -26,10 +26,10 @@ def show_inspection(found: Inspection, *, every: bool = False) -> None:
     console = out()
     unused = f", not used: {listed([clipped(header) for header in found.unused])}" if found.unused else ""
     used = len(found.headers) - len(found.unused)
-    line = f"{found.table.name}: {counted(found.rows, 'row')}, {used} of {counted(len(found.headers), 'column')} used{unused}"
-    console.print(Text(line))
+    head = f"{found.table.name}: {counted(found.rows, 'row')}, {used} of {counted(len(found.headers), 'column')} used{unused}"
+    line(console, head)
     if found.dropped:
-        console.print(f"{counted(found.dropped, 'row')} of them left out because of `missing: drop`.")
+        line(console, f"{counted(found.dropped, 'row')} of them left out because of `missing: drop`.")
     by_role: dict[str, list[tuple[InspectedColumn, Profile]]] = {}
     for column in found.columns:
         if column.profile is not None:
@@ -131,7 +131,7 @@ def _images(console: Console, role: str, columns: Columns) -> None:
     console.print(table)
     for column, _ in columns:
         if column.images is not None and column.images.found:
-            console.print(Text(f"{_name(column)}: {file_kinds(column.images)}"))
+            line(console, f"{_name(column)}: {file_kinds(column.images)}")
 
 
 def file_kinds(images: ImageProfile) -> str:
@@ -170,10 +170,9 @@ def _missing(console: Console, found: Inspection) -> None:
     heading(console, "empty cells, and what each `missing` would do")
     for plan in found.missing:
         ways = sorted(plan.effects.items(), key=lambda way: way[0] != plan.chosen)
-        line = Text(f"{plan.header}: {plan.cells:,} ({plan.share:.1%})")
+        line(console, f"{plan.header}: {plan.cells:,} ({plan.share:.1%})")
         for name, effect in ways:
-            line.append(f"\n  {name}{' (chosen)' if name == plan.chosen else ''}: {effect}")
-        console.print(line)
+            line(console, f"  {name}{' (chosen)' if name == plan.chosen else ''}: {effect}")
 
 
 def _parts(console: Console, found: Inspection) -> None:
@@ -189,7 +188,7 @@ def _problems(console: Console, found: Inspection) -> None:
     for pictures in masked:
         heading(console, "pictures that cannot be read, in rows that are masked or left out")
         for problem in pictures.bad:
-            console.print(Text(f"{problem.where}: {problem.what}"), soft_wrap=True)
+            line(console, f"{problem.where}: {problem.what}")
         if (more := pictures.unreadable - len(pictures.bad)) > 0:
             console.print(f"and {more:,} more")
     console.print()
@@ -198,7 +197,4 @@ def _problems(console: Console, found: Inspection) -> None:
         return
     console.print(f"[bold red]{counted(len(found.problems), 'problem')}[/] that `mmtrain fit` would refuse:")
     for problem in found.problems:
-        line = Text(f"{problem.where}: " if problem.where else "", style="bold")
-        line.append(problem.what, style="not bold")
-        line.append(f" {problem.fix}" if problem.fix else "", style="not bold green")
-        console.print(line, soft_wrap=True)
+        show_problem(console, problem)

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mmtrain.cli.parts_view import show_parts
+from mmtrain.cli.progress import REFRESHES, ImageProgress, duration
 from mmtrain.cli.show import err, line, number, plain_table
 from mmtrain.training.events import Ended, EpochEnded, Event, Started, Stepped, StopAsked, Warned
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from mmtrain.runs import Run
     from mmtrain.workflows.fit import Plan
 
-REFRESHES = 5.0
-"""Redraws a second at most: each costs some 5 ms."""
 SHOWN_EPOCHS = 8
 STOPPING = {
     1: "Stopping after this step, with a checkpoint.",
@@ -40,49 +39,26 @@ class Display:
         self._live: Live | None = None
         self._drawn = 0.0
         self._begun = time.perf_counter()
-        self._pictures = (0, self._begun, 0)
-        """Pictures done, when the clock was started, and how many were done then."""
+        self._images = ImageProgress(console)
         self._epoch_begun = self._begun
         self._started: Started | None = None
         self._step: Stepped | None = None
         self._ended: list[EpochEnded] = []
 
-    def say(self, text: str) -> None:
-        """One line."""
+    def say(self, text: str, *, whole: bool = False) -> None:
+        """One sentence; `whole` as for `line`."""
         if not self.quiet:
-            line(self.console, text)
+            line(self.console, text, whole=whole)
 
     def pictures(self, done: int, total: int, size: int) -> None:
         """Pictures decoded so far, and the bytes of their pixels."""
-        self._pictures_done("decoding", done, total, size)
+        if not self.quiet:
+            self._images.update("decoding", done, total, size)
 
     def checked(self, done: int, total: int, size: int) -> None:
         """Pictures checked so far, and the bytes that were read for it."""
-        self._pictures_done("checking", done, total, size)
-
-    def _pictures_done(self, doing: str, done: int, total: int, size: int) -> None:
-        """A smaller number than before begins another column."""
-        if self.quiet:
-            return
-        if done < self._pictures[0] or not self._pictures[0]:
-            # The clock starts behind the first pictures, as nothing is told before.
-            self._pictures = (done, time.perf_counter(), done)
-        self._pictures = (done, *self._pictures[1:])
-        if not self._due(last=done == total):
-            return
-        text = f"{doing} pictures: {done:,} of {total:,}  {size / 1e6:,.0f} MB{self._pace(total)}"
-        if self.console.is_terminal:
-            self.console.print(f"{text:79}", end="\r" if done < total else "\n", soft_wrap=True)
-        elif done == total:
-            self.console.print(text, soft_wrap=True)
-
-    def _pace(self, total: int) -> str:
-        """Pictures a second, and what is left at that pace; empty as long as there is nothing to tell it by."""
-        done, begun, first = self._pictures
-        rate = (done - first) / max(1e-9, time.perf_counter() - begun)
-        if not rate:
-            return ""
-        return f"  {rate:,.0f}/s" + (f"  {_duration((total - done) / rate)} left" if done < total else "")
+        if not self.quiet:
+            self._images.update("checking", done, total, size)
 
     def plan(self, plan: Plan) -> None:
         """What is about to be trained."""
@@ -91,7 +67,7 @@ class Display:
             return
         dropped = f", {plan.dropped} dropped (listed in data.json)" if plan.dropped else ""
         folder = f"; run folder {plan.run.folder}" if plan.run is not None else ""
-        self.say(f"{plan.rows:,} rows{dropped}{folder}")
+        self.say(f"{plan.rows:,} rows{dropped}{folder}", whole=True)
         show_parts(self.console, plan.parts)
         for target, weights in plan.class_weights.items():
             self.say(f"class weights of {target}: {', '.join(f'{name} {weight:.3g}' for name, weight in weights.items())}")
@@ -118,7 +94,8 @@ class Display:
             self.close()
 
     def close(self) -> None:
-        """Leave the live view as it stands."""
+        """Leave the live view as it stands, and take a bar away."""
+        self._images.close()
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -128,11 +105,12 @@ class Display:
         self._step = None
         self._epoch_begun = time.perf_counter()
         if self._live is None:
-            self.say(self._line(event))
+            self.say(self._line(event), whole=True)
         else:
             self._live.update(self._view(), refresh=True)
 
     def _start(self, event: Started) -> None:
+        self._images.close()
         self._started = event
         if event.done or event.done_steps:
             step = f" and step {event.done_steps} of the next" if event.done_steps else ""
@@ -213,13 +191,7 @@ class Display:
         if here <= 0.05:
             return ""
         elapsed = time.perf_counter() - self._begun
-        return f"  {_duration(elapsed / here * (started.epochs - stands))} left at most"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+        return f"  {duration(elapsed / here * (started.epochs - stands))} left at most"
 
 
 @contextmanager

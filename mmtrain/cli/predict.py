@@ -82,7 +82,7 @@ def command(
         return
     _show_scores(done, table, on_standard_output=to is not None)
     note(_counts(done, skipped=on_error is OnError.skip), quiet=quiet)
-    note("" if to is None else f"Predictions: {to}", quiet=quiet or to is None)
+    note("" if to is None else f"Predictions: {to}", quiet=quiet or to is None, whole=True)
 
 
 def _refuse_two_results() -> None:

@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from mmtrain.errors import ConfigError, DataError, MmtrainError, RunError, UsageError
+from mmtrain.errors import ConfigError, DataError, MmtrainError, Problem, RunError, UsageError
 from mmtrain.named_score import Interval, Score, signed
 
 HEADINGS: tuple[tuple[type[MmtrainError], str], ...] = (
@@ -26,6 +27,12 @@ HEADINGS: tuple[tuple[type[MmtrainError], str], ...] = (
 
 LONGEST = 24
 """Characters of a cell of the table that are shown."""
+
+NO_BREAK = "\ue000"
+"""Stands for a blank at which no line is broken; of no script, so that no text has it."""
+
+TO_COPY = re.compile(r"`[^`\n]+`|\bmmtrain [a-z][a-z-]*(?: (?!mmtrain )\S+)*")
+"""Code in backticks, and a command up to the next one or the end of its line: in our sentences a command comes last."""
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -59,12 +66,15 @@ def show_problems(error: MmtrainError, *, as_json: bool) -> None:
     heading = next(heading for kind, heading in HEADINGS if isinstance(error, kind))
     console.print(f"[bold red]{heading}[/]: {count} problem{'s' if count > 1 else ''}.", soft_wrap=True)
     for problem in error.problems:
-        line = Text()
-        line.append(f"{printable(problem.where)}: " if problem.where else "", style="bold")
-        line.append(printable(problem.what))
-        if problem.fix:
-            line.append(f" {printable(problem.fix)}", style="green")
-        console.print(line, soft_wrap=True)
+        show_problem(console, problem)
+
+
+def show_problem(console: Console, problem: Problem) -> None:
+    """Its place, what was found and what would be right."""
+    text = Text(f"{unbroken(problem.where)}: " if problem.where else "", style="bold")
+    text.append(printable(problem.what), style="not bold")
+    text.append(f" {printable(problem.fix)}" if problem.fix else "", style="not bold green")
+    line(console, text)
 
 
 def printable(text: str) -> str:
@@ -83,9 +93,49 @@ def cell(text: str) -> str:
     return escape(printable(text).replace("\t", "\\t").replace("\n", "\\n"))
 
 
-def line(console: Console, text: str) -> None:
-    """However wide, and without markup."""
-    console.print(printable(text), soft_wrap=True, markup=False, highlight=False)
+def line(console: Console, text: str | Text, *, style: str = "", whole: bool = False) -> None:
+    """A sentence without markup: broken at the ends of words on a terminal, one line elsewhere, so that other programs can read it.
+
+    What is to be copied stays in one piece, however wide: commands and keys in backticks, and all of a `whole` line, such as a path.
+    """
+    shown = text if isinstance(text, Text) else Text(printable(text), style=style)
+    if console.is_terminal and not whole:
+        shown = wrapped(console, shown)
+    shown.plain = shown.plain.replace(NO_BREAK, " ")
+    console.print(shown, soft_wrap=True, highlight=False)
+
+
+def wrapped(console: Console, text: Text) -> Text:
+    """The text in lines of the console's width, broken at blanks only; what begins with blanks goes on behind as many."""
+    return Text("\n").join(_wrapped_line(one, console.width) for one in text.split("\n", allow_blank=True))
+
+
+def _wrapped_line(text: Text, width: int) -> Text:
+    indent = len(text.plain) - len(text.plain.lstrip(" "))
+    lines = text.divide(_breaks(TO_COPY.sub(lambda found: found[0].replace(" ", NO_BREAK), text.plain), width, indent))
+    for number, one in enumerate(lines):
+        one.rstrip()
+        if number:
+            one.pad_left(indent)
+    return Text("\n").join(lines)
+
+
+def _breaks(text: str, width: int, indent: int) -> list[int]:
+    """Where lines begin, but for the first: Rich itself breaks words that are wider than a line, or no line at all."""
+    starts, used = [], 0
+    for word in re.finditer(r" *[^ ]+", text):
+        bare = word[0].lstrip(" ")
+        if used > indent and used + cell_len(word[0]) > width:
+            starts.append(word.end() - len(bare))
+            used = indent + cell_len(bare)
+        else:
+            used += cell_len(word[0])
+    return starts
+
+
+def unbroken(text: str) -> str:
+    """A text that `wrapped` does not break, such as the path of a problem."""
+    return printable(text).replace(" ", NO_BREAK)
 
 
 def show_remarks(console: Console, scores: Sequence[Score]) -> None:
@@ -100,10 +150,10 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))  # noqa: T201
 
 
-def note(text: str, *, quiet: bool = False) -> None:
-    """A line on standard error."""
+def note(text: str, *, quiet: bool = False, whole: bool = False) -> None:
+    """A line on standard error; `whole` as for `line`."""
     if not quiet:
-        line(err(), text)
+        line(err(), text, whole=whole)
 
 
 def number(value: float | None) -> str:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from mmtrain.cli.findings_view import show_findings
 from mmtrain.cli.inspect_view import distinct, file_kinds, frequent, heading
-from mmtrain.cli.show import clipped, note, out, plain_table, shown
+from mmtrain.cli.show import clipped, line, note, out, plain_table, shown
 from mmtrain.data.findings import Finding
 from mmtrain.data.surveys.profile import Profile
 from mmtrain.data.surveys.survey import Survey
@@ -18,7 +18,7 @@ from mmtrain.errors import counted, shell_command
 def show_survey(survey: Survey, findings: Sequence[Finding], *, quiet: bool = False, every: bool = False) -> None:
     """Two tables, what is in each column and what it is probably for; then what is wrong if it is."""
     console = out()
-    console.print(Text(f"{survey.path.name}: {counted(survey.rows, 'row')}, {counted(len(survey.columns), 'column')}"))
+    line(console, f"{survey.path.name}: {counted(survey.rows, 'row')}, {counted(len(survey.columns), 'column')}")
     note(survey.notice, quiet=quiet or not survey.notice)
     heading(console, "columns")
     table = plain_table("column", "missing", "distinct", "what is in it")
@@ -32,7 +32,7 @@ def show_survey(survey: Survey, findings: Sequence[Finding], *, quiet: bool = Fa
         if column.images is not None:
             found = f"{column.images.found:,} of {column.images.paths:,} files found in {column.images.folder}"
             kinds = f": {file_kinds(column.images)}" if column.images.found else ""
-            console.print(Text(f"{column.header}: {found}{kinds}"))
+            line(console, f"{column.header}: {found}{kinds}")
     heading(console, "what each is probably for")
     guesses = plain_table("column", "role", "because")
     guesses.columns[1].justify = guesses.columns[2].justify = "left"
