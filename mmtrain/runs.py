@@ -160,8 +160,14 @@ class Run:
             leftover.unlink(missing_ok=True)
 
     @property
+    def is_trained(self) -> bool:
+        """Whether the training came to its own end, so that at most the report is missing."""
+        facts = self.read_json("run.json")
+        return facts["state"] == "finished" or facts.get("trained") is not None
+
+    @property
     def state(self) -> State:
-        """What became of the training."""
+        """What became of the run; `finished` once everything is written, the report too."""
         state: State = self.read_json("run.json")["state"]
         return state
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -25,6 +27,63 @@ def replacing(path: Path, suffix: str = "") -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path, *, others: bool = False) -> Iterator[Path]:
+    """`replacing` with a folder that is made, and that this process holds a lock on for as long as the block lasts.
+
+    By that lock what killed processes have left is told from what is being written: of the same name, or with `others` all that has
+    such a name beside it, is removed first. The folder around it must be there.
+    """
+    with replacing(path) as temporary:
+        with _locked(path.parent):  # so that nobody takes the new folder for a leftover before it is locked
+            for leftover in _leftovers(path, others=others):
+                shutil.rmtree(leftover, ignore_errors=True)
+            temporary.mkdir()
+            lock = _lock(temporary)
+        try:
+            yield temporary
+        finally:
+            if lock is not None:
+                os.close(lock)
+
+
+def _leftovers(path: Path, *, others: bool) -> list[Path]:
+    """Temporary folders beside `path` that nobody holds a lock on any more."""
+    name = re.compile(rf"\.{'.+' if others else re.escape(path.name)}\.[0-9a-f]{{8}}\.tmp")
+    found = []
+    for folder in path.parent.iterdir():
+        if name.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
+            lock = _lock(folder, wait=False)
+            if lock is not None:
+                os.close(lock)
+                found.append(folder)
+    return found
+
+
+def _lock(folder: Path, *, wait: bool = True) -> int | None:
+    """A descriptor that locks the folder until it is closed; None where another process has it, or the file system knows no locks."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    lock = _lock(folder)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Reading a store that is larger than memory: what counts as memory, and that every row still has its own picture."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import PIL.Image
@@ -8,6 +10,8 @@ import pytest
 from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.encode import Arrays
+from mmtrain.data.mapped import MappedFile
 from mmtrain.data.pictures.ahead import ReadAhead, read_ahead, runs
 from mmtrain.data.pictures.store import ImageStore, open_store
 from mmtrain.errors import RunError
@@ -94,3 +98,44 @@ def test_available_memory_is_the_least_that_anyone_allows(tmp_path, files, expec
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     assert available_memory(tmp_path) == expected
+
+
+# Files that are cut short
+
+
+def test_store_that_is_cut_short_is_told_and_does_not_end_the_process(tmp_path):
+    """A page behind the end of the file would: SIGBUS."""
+    path = tmp_path / "pixels.npy"
+    np.save(path, np.ones((64, 32, 32, 3), np.uint8))
+    store = ImageStore(np.asarray(np.load(path, mmap_mode="r")), np.arange(64), file=MappedFile(path))
+    assert store.take(np.array([63])).sum() == 32 * 32 * 3
+    os.truncate(path, 4096)
+    with pytest.raises(RunError) as caught:
+        store.take(np.array([63]))
+    assert str(caught.value) == (
+        f"{path}: the file has become shorter while it was used. Start again, and leave the cache alone while a run uses it."
+    )
+
+
+def test_store_whose_file_is_removed_is_read_on(tmp_path):
+    path = tmp_path / "pixels.npy"
+    np.save(path, np.ones((4, 2, 2, 3), np.uint8))
+    store = ImageStore(np.asarray(np.load(path, mmap_mode="r")), np.arange(4), file=MappedFile(path))
+    path.unlink()
+    path.write_bytes(b"another")
+    assert store.take(np.array([3])).sum() == 12
+
+
+@pytest.mark.parametrize("column", ["scan", "x"])
+def test_batches_look_after_every_file_they_are_taken_from(tmp_path, column):
+    path = tmp_path / "codes.npy"
+    np.save(path, np.ones((4, 1, 1, 1), np.uint8))
+    file = MappedFile(path)
+    store = ImageStore(np.zeros((4, 1, 1, 1), np.uint8), np.arange(4), file=file if column == "scan" else None)
+    inputs = {"scan": store, "x": np.zeros((4, 1), np.float32)}
+    present = dict.fromkeys(inputs, np.ones((4, 1), np.float32))
+    arrays = Arrays(inputs, present, {}, {}, {"x": (file,)} if column == "x" else {})
+    assert set(arrays.take(np.array([0]))) == {"scan", "scan_present", "x", "x_present"}
+    os.truncate(path, 1)
+    with pytest.raises(RunError, match="has become shorter"):
+        arrays.of([column]).take(np.array([0]))

@@ -4,6 +4,8 @@ it up."""
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 from tiny import two_blobs, write_experiment
@@ -64,8 +66,70 @@ def test_interruption_behind_the_training_does_not_offer_to_go_on(tmp_path, caps
     tell_what_is_kept(run, Interrupted(signal.SIGTERM))
     assert capsys.readouterr().err.splitlines() == [
         f"Interrupted by SIGTERM. The training had ended, and its model is kept in {tmp_path}; the report is not written.",
+        f"Write it: mmtrain report {tmp_path}",
         f"Score it on the test part: mmtrain evaluate {tmp_path}",
     ]
+
+
+class Pressed:
+    """Presses Ctrl-C, or has a cluster ask, while Python takes it away: what is raised in a destructor is thrown away."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        press(number=self.number)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("ends", [lambda: None, lambda: sys.exit(0), lambda: sys.exit(None)])
+def test_signal_in_a_destructor_is_heard_when_the_block_ends(number, code, ends, capsys):
+    with pytest.raises(Interrupted) as caught, at_once():
+        pressed = Pressed(number)
+        del pressed
+        ends()
+    assert caught.value.exit_code == code
+    assert capsys.readouterr().err == ""
+
+
+def test_other_errors_of_destructors_are_shown_as_ever():
+    class Broken:
+        def __del__(self):
+            raise ValueError("broken")
+
+    shown = []
+    before, sys.unraisablehook = sys.unraisablehook, shown.append
+    try:
+        with at_once():
+            broken = Broken()
+            del broken
+        assert sys.unraisablehook == shown.append
+    finally:
+        sys.unraisablehook = before
+    assert [str(one.exc_value) for one in shown] == ["broken"]
+
+
+def test_who_has_answered_a_signal_keeps_the_exit_code():
+    with pytest.raises(SystemExit) as caught, at_once():
+        try:
+            press()
+        except Interrupted as stopped:
+            sys.exit(stopped.exit_code)
+    assert caught.value.code == 130
+
+
+@pytest.mark.slow  # a process of its own
+def test_command_whose_destructor_is_asked_to_stop_ends_with_143(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import os, signal\n"
+        "class Pressed:\n    def __del__(self):\n        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "pressed = Pressed()\ndel pressed\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "mmtrain", "schema", "--code", "mine.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    said = "Interrupted by SIGTERM. Nothing half done is kept; give the command again.\n"
+    assert (done.returncode, done.stderr) == (143, said)
 
 
 def test_what_is_ignored_stays_so():

@@ -12,7 +12,7 @@ from inspect import getdoc
 
 import typer
 
-from mmtrain.cli import cache, check, compare, evaluate, explain, export, fit, init, inspect_data, pack, predict, schema, unpack
+from mmtrain.cli import cache, check, compare, evaluate, explain, export, fit, init, inspect_data, pack, predict, report, schema, unpack
 from mmtrain.cli.parsing import Command, Group
 from mmtrain.errors import MmtrainError
 from mmtrain.training.interruption import Interrupted, at_once
@@ -32,6 +32,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict.command,
     "explain": explain.command,
     "export": export.command,
+    "report": report.command,
     "inspect-data": inspect_data.command,
     "check": check.command,
     "init": init.command,
@@ -65,7 +66,10 @@ def run(arguments: list[str]) -> int:
     """Run a command line; the exit code."""
     try:
         with at_once():
-            return _called(arguments)
+            app(arguments)
+    except SystemExit as exit_request:
+        code = exit_request.code
+        return code if isinstance(code, int) else int(code is not None)
     except MmtrainError as error:
         from mmtrain.cli.show import show_problems
 
@@ -74,12 +78,4 @@ def run(arguments: list[str]) -> int:
     except Interrupted as stopped:
         typer.echo(f"{stopped} Nothing half done is kept; give the command again.", err=True)
         return stopped.exit_code
-
-
-def _called(arguments: list[str]) -> int:
-    try:
-        app(arguments)
-    except SystemExit as exit_request:
-        code = exit_request.code
-        return code if isinstance(code, int) else int(code is not None)
     return 0

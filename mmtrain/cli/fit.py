@@ -68,8 +68,9 @@ def tell_what_is_kept(run: Run, stopped: Interrupted) -> None:
     from mmtrain.cli.show import note
     from mmtrain.errors import shell_command
 
-    if run.state == "finished":
+    if run.is_trained:
         note(f"{stopped} The training had ended, and its model is kept in {run.folder}; the report is not written.")
+        note(f"Write it: {shell_command('report', run.folder)}")
         note(f"Score it on the test part: {shell_command('evaluate', run.folder)}")
         return
     # Whoever gave up the writing of the model has its weights all the same.

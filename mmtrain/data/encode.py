@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from mmtrain.columns.numeric import numbers
 from mmtrain.config import Experiment
 from mmtrain.config.experiment import Cache
 from mmtrain.data.encoded_column import ArrayLayout, EncodedColumn, Provenance, encoded_column
+from mmtrain.data.mapped import MappedFile
 from mmtrain.data.pictures.store import ImageStore, Say
 from mmtrain.data.tables.table import Table
 from mmtrain.data.tables.table_file import TableFile
@@ -64,6 +65,8 @@ class Arrays:
     targets: dict[str, Array]
     weights: dict[str, Array]
     """Weight of each row in the loss, per target: class weight times the `weight` column over its mean in training rows."""
+    files: Mapping[str, tuple[MappedFile, ...]] = field(default_factory=dict)
+    """Of the columns that are mapped into memory."""
 
     def __len__(self) -> int:
         return len(next(iter(self.present.values())))
@@ -71,7 +74,7 @@ class Arrays:
     def of(self, columns: Collection[str]) -> Arrays:
         """The same with the inputs of these columns only; nothing is copied."""
         inputs = {key: values for key, values in self.inputs.items() if key in columns}
-        return Arrays(inputs, {key: self.present[key] for key in inputs}, self.targets, self.weights)
+        return Arrays(inputs, {key: self.present[key] for key in inputs}, self.targets, self.weights, self.files)
 
     def take(self, rows: Array) -> dict[str, Array]:
         """One batch of inputs: `{column: x, column_present: 0 or 1}`, one gather each."""
@@ -84,6 +87,8 @@ class Arrays:
     def column(self, key: str, rows: Array) -> Array:
         """What one input has in `rows`."""
         values = self.inputs[key]
+        for file in self.files.get(key, ()):
+            file.check()
         return values.take(rows) if isinstance(values, ImageStore) else np.take(values, rows, axis=0)
 
     def stores(self) -> dict[str, ImageStore]:
@@ -146,17 +151,18 @@ def encode(experiment: Experiment, fitted: Fitted, table: Table, stores: Mapping
     """
     inputs: dict[str, Array | ImageStore] = {}
     present: dict[str, Array] = {}
+    files: dict[str, tuple[MappedFile, ...]] = {}
     for key, column in fitted.columns.items():
         if key in stores:
             inputs[key], present[key] = stores[key], stores[key].present(np.arange(len(table)))
         else:
             header = experiment.columns[key].column
             encoded = _encoded_cells(column, key, table, header, experiment.data.cache, respell=respelled(fitted, table, header))
-            inputs[key], present[key] = encoded.codes, encoded.present
+            inputs[key], present[key], files[key] = encoded.codes, encoded.present, encoded.files
             if encoded.notice:
                 say(f"{header}: {encoded.notice}")
     targets, weights = truths(experiment, fitted, table)
-    return Arrays(inputs, present, targets, weights)
+    return Arrays(inputs, present, targets, weights, files)
 
 
 def respelled(fitted: Fitted, table: Table | TableFile, header: str) -> bool:

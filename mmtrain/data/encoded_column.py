@@ -34,6 +34,7 @@ from mmtrain.data.cache import (
     publish,
     remove_unfinished,
 )
+from mmtrain.data.mapped import MappedFile
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -60,6 +61,8 @@ class EncodedColumn:
     present: Array
     notice: str = ""
     """Why a large column is in memory."""
+    files: tuple[MappedFile, ...] = ()
+    """Those of a column that is mapped into memory."""
 
 
 @dataclass(frozen=True)
@@ -123,13 +126,15 @@ def _notice(layout: ArrayLayout, reason: str) -> str:
 def _opened(folder: Path, layout: ArrayLayout) -> EncodedColumn | None:
     """The entry in `folder`; None when there is none, or a machine that went down has left a damaged one."""
     try:
-        codes, present = (np.asarray(np.load(folder / name, mmap_mode="r")) for name in (COLUMNS.array, COLUMNS.beside))
+        paths = folder / COLUMNS.array, folder / COLUMNS.beside
+        files = tuple(map(MappedFile, paths))
+        codes, present = (np.asarray(np.load(path, mmap_mode="r")) for path in paths)
     except (OSError, ValueError):
         return None
     if (codes.shape, codes.dtype, present.shape) != ((layout.rows, *layout.shape), np.dtype(layout.dtype), (layout.rows, 1)):
         return None
     mark_used(folder)
-    return EncodedColumn(codes, present)
+    return EncodedColumn(codes, present, files=files)
 
 
 def _built(cache: Path, name: str, layout: ArrayLayout, provenance: Provenance, pieces: EncodedPieces) -> EncodedColumn:

@@ -166,6 +166,8 @@ class Contents:
 def read(run: Run, experiment: Experiment, fitted: Fitted) -> Contents:
     """The contents of a run. Raises RunError for a damaged file, and for one that does not go with another."""
     facts, data = run.read_json("run.json"), run.read_json("data.json")
+    if facts.get("trained"):  # the report is what is still missing
+        facts = {**facts, "state": "finished"}
     sizes = {part: len(positions) for part, positions in read_split(run / "split.csv").parts.items()}
     for key, answers in data.get("answers", {}).items():
         columns = fitted.targets[key].columns if key in fitted.targets else ()

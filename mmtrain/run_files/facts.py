@@ -41,6 +41,8 @@ class Facts(Part):
     state: Literal["running", "finished", "failed", "interrupted"]
     started: Time
     ended: Time | None = None
+    trained: Time | None = None
+    """When the training came to its own end; the run is finished once its report is written, too."""
     resumed: list[str] | None = None
     versions: dict[str, str] | None = None
     files: dict[str, str] | None = None

@@ -6,6 +6,7 @@ A callback stops a training at the end of an epoch.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,7 +29,10 @@ class Interrupted(BaseException):
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """SIGINT and SIGTERM raise Interrupted where they find us, but where they are ignored, as in a shell's background."""
+    """SIGINT and SIGTERM raise Interrupted where they find us, but where they are ignored, as in a shell's background.
+
+    Where that came to nothing, Interrupted is raised at the end of the block, also where it ends with `sys.exit(0)`.
+    """
     heard: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -38,15 +42,34 @@ def at_once() -> Iterator[None]:
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         before = {number: signal.signal(number, stop) for number in NUMBERS if signal.getsignal(number) != signal.SIG_IGN}
+    unraisable, sys.unraisablehook = sys.unraisablehook, _unless_interrupted(sys.unraisablehook)
     try:
         yield
+    except SystemExit as request:
+        if heard and not request.code:
+            raise Interrupted(heard[0]) from None
+        raise
     except Exception:
         if heard:  # a module written in C, found in the middle of its import, fails with an error of its own
             raise Interrupted(heard[0]) from None
         raise
+    else:
+        if heard:  # where Python throws exceptions away, as in a destructor
+            raise Interrupted(heard[0])
     finally:
+        sys.unraisablehook = unraisable
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _unless_interrupted(shown: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What Python calls for an exception that it throws away; ours is looked at when the block ends, and needs no traceback."""
+
+    def hook(thrown: Any) -> None:
+        if not isinstance(thrown.exc_value, Interrupted):
+            shown(thrown)
+
+    return hook
 
 
 class Interruption:

@@ -32,7 +32,7 @@ from mmtrain.explanation.explained import Chosen, Explained, RowCells, in_words
 from mmtrain.explanation.question import Asked, Method, wrong
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
-from mmtrain.whole_files import replacing, writing
+from mmtrain.whole_files import replacing_folder, writing
 from mmtrain.workflows.looks import NAMED_ROWS, other_label
 from mmtrain.workflows.prepare import Moved, Prepared, only, other_data
 from mmtrain.workflows.recorded import recorded_data, recorded_training
@@ -209,8 +209,7 @@ def _written(folder: Path, rows: Iterator[Explained]) -> tuple[tuple[str, Explai
     found = []
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(folder) as temporary:
-            temporary.mkdir()
+        with replacing_folder(folder) as temporary:
             with Files(temporary) as files:
                 for row in rows:
                     found.append((files.add(row), row.without_pixels()))

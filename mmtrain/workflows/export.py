@@ -22,7 +22,7 @@ from mmtrain.export.alone import as_json
 from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, plain_names
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
-from mmtrain.whole_files import file_hash, replacing, writing
+from mmtrain.whole_files import file_hash, replacing_folder, writing
 from mmtrain.workflows.prepare import Moved, Prepared, only
 from mmtrain.workflows.recorded import recorded_data, recorded_training
 from mmtrain.workflows.versions import versions
@@ -99,8 +99,7 @@ def export(
     subject = _Subject(run, experiment, fitted, data, arrays, checked, calibrating)
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(folder) as temporary:
-            temporary.mkdir()
+        with replacing_folder(folder, others=folder.parent == run / "exports") as temporary:
             signature = _written(subject, chosen, options, temporary)
     record(run, folder, signature)
     return Exported(run, folder, signature)

@@ -17,7 +17,6 @@ from mmtrain.data.splits.parts import to_csv
 from mmtrain.data.splits.summary import PartSummary, summarise
 from mmtrain.errors import Problem, UsageError
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.reports import report
 from mmtrain.runs import Run
 from mmtrain.training.events import Watcher
 from mmtrain.training.lock import held
@@ -27,6 +26,7 @@ from mmtrain.workflows.examine import checked
 from mmtrain.workflows.notices import notices
 from mmtrain.workflows.prepare import Moved, Prepared
 from mmtrain.workflows.recorded import recorded_data
+from mmtrain.workflows.report import complete, completed
 from mmtrain.workflows.train import Trained, state_kept, train
 from mmtrain.workflows.versions import versions
 
@@ -83,7 +83,7 @@ def fit(path: Path, *, overrides: Iterable[str] = (), output: Path = Path("runs"
         record(run, material, data, decision)
         told.announce(plan(run, material, data))
         done = train(run, material, told.watch, callbacks=callbacks)
-    report.write(run, material.experiment, material.fitted)
+        complete(run, material.experiment, material.fitted)
     return done
 
 
@@ -101,6 +101,10 @@ def resume(which: str | None, *, output: Path = Path("runs"), onlookers: Onlooke
 
 
 def _resume(run: Run, told: Onlookers, moved: Moved) -> Trained:
+    if run.is_trained and (run.state != "finished" or not (run / "report.html").is_file()):
+        told.say("The training had ended; its report is written now.")
+        with state_kept(run):
+            return completed(run)
     checkpoint = resumable(run, told.say)
     experiment = moved.applied(config.load(run / "config.yaml"))
     data, parts = recorded_data(run, experiment, progress=told.progress, say=told.say, exactly=True)
@@ -115,7 +119,7 @@ def _resume(run: Run, told: Onlookers, moved: Moved) -> Trained:
         _reopen(run)
         told.announce(plan(run, material, data))
         done = train(run, material, told.watch, checkpoint, callbacks)
-    report.write(run, material.experiment, material.fitted)
+        complete(run, material.experiment, material.fitted)
     return done
 
 
@@ -124,7 +128,7 @@ def _reopen(run: Run) -> None:
     run.tidy()
     known = run.read_json("run.json")
     files = {name: known["files"][name] for name in RECORDED}
-    run.update(state="running", resumed=[*known.get("resumed", []), runs.now()], files=files, ended=None, error=None)
+    run.update(state="running", resumed=[*known.get("resumed", []), runs.now()], files=files, ended=None, trained=None, error=None)
 
 
 def resumable(run: Run, say: Callable[[str], None]) -> str | None:

@@ -65,7 +65,7 @@ def other_label(path: Path, sha256: str, looks: Sequence[Mapping[str, Any]]) -> 
 def remarks(run: Run, look: Mapping[str, Any]) -> tuple[str, ...]:
     """What a reader of the scores has to know of the run and of the table."""
     found = []
-    if run.state != "finished":
+    if not run.is_trained:
         found.append(UNFINISHED[run.state])
     if "rows_of" in look:
         parts = listed([f"{rows:,} {part}" for part, rows in look["rows_of"].items() if rows])

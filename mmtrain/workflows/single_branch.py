@@ -68,7 +68,7 @@ def folders(run: Run, experiment: Experiment) -> dict[str, Path]:
 
 def most_epochs(run: Run, rule: EarlyStopping) -> int | None:
     """After how many epochs the training of a run ended before its time; None where its epochs or its patience came to their end."""
-    if run.state == "finished" and run.read_json("run.json").get("stopped", "") in ("", out_of_patience(rule)):
+    if run.is_trained and run.read_json("run.json").get("stopped", "") in ("", out_of_patience(rule)):
         return None
     return sum("step" not in line for line in run.read_lines("metrics.jsonl"))
 
@@ -120,6 +120,7 @@ def _train(run: Run, ground: Ground, experiment: Experiment, told: BranchWatcher
         prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
         material = Material(experiment, fitted, arrays, ground.parts, assemble(experiment, fitted))
         trained(run, material, told, interruption=told.interruption)
+        run.update(state="finished")
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
 
 

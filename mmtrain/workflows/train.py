@@ -44,7 +44,10 @@ def train(run: Run, material: Material, watch: Watcher, checkpoint: str | None =
 def trained(
     run: Run, material: Material, watch: Watcher, checkpoint: str | None = None, interruption: Interruption | None = None
 ) -> tuple[Ended, Decisions]:
-    """Train and save the best model with what is fitted for it; without an `interruption`, Ctrl-C ends it where it is."""
+    """Train and save the best model with what is fitted for it; without an `interruption`, Ctrl-C ends it where it is.
+
+    The run is not finished with that: whoever writes the rest of it says so.
+    """
     from mmtrain.training import loop
 
     begun = time.perf_counter()
@@ -57,7 +60,7 @@ def trained(
         raise
     decisions = keep_best(run, material)
     facts = {"seconds": _seconds(run, begun), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "stopped": ended.reason}
-    run.update(state="finished", ended=runs.now(), **facts)
+    run.update(trained=runs.now(), ended=runs.now(), **facts)
     return ended, decisions
 
 

@@ -12,7 +12,7 @@ from mmtrain.config import source
 from mmtrain.data import archive
 from mmtrain.data.manifest import LARGEST, MANIFEST, NEEDED, PART_OF_RUN, Manifest, read
 from mmtrain.errors import Problem, RunError, UsageError, listed
-from mmtrain.whole_files import replacing, writing
+from mmtrain.whole_files import replacing_folder, writing
 
 AWAY = "config.yaml looks for tables or pictures, or keeps a cache, outside of the run's folder."
 CALLS = "config.yaml names callbacks, which would be run where the training is gone on with."
@@ -43,8 +43,7 @@ def unpack(path: Path, folder: Path | None = None) -> Unpacked:
         )
     with archive.opened(path) as opened:
         manifest = _manifest(path, opened, entries)
-        with writing(target), replacing(target) as temporary:
-            temporary.mkdir()
+        with writing(target), replacing_folder(target) as temporary:
             for name, entry in entries.items():
                 _write(opened, entry, temporary / name, manifest.files[name].sha256 if name in manifest.files else None)
             table = _table(temporary / "config.yaml", path)

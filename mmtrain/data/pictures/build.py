@@ -30,6 +30,7 @@ from mmtrain.data.cache import (
     publish,
     remove_unfinished,
 )
+from mmtrain.data.mapped import MappedFile
 from mmtrain.data.pictures.ahead import ReadAhead, read_ahead
 from mmtrain.data.pictures.decode import Outcome, Progress, decode_all, digest, picture_bytes, picture_type
 from mmtrain.data.pictures.files import ImageFile
@@ -61,6 +62,8 @@ class Decoded:
     ahead: ReadAhead | None = None
     notice: str = ""
     contents: str = ""
+    file: MappedFile | None = None
+    """That of pixels which are mapped."""
 
 
 def decoded(files: Sequence[ImageFile], layout: Layout, *, cache: Cache, progress: Progress | None = None) -> Decoded:
@@ -123,6 +126,7 @@ def _full_name(name: str, contents: str) -> str:
 def opened(folder: Path, pictures: int | None) -> Decoded | None:
     """The store in `folder`, of so many pictures; None when there is none, or a machine that went down has left a damaged one."""
     try:
+        file = MappedFile(folder / IMAGES.array)
         pixels = np.asarray(np.load(folder / IMAGES.array, mmap_mode="r"))
         ahead = read_ahead(folder / IMAGES.array, pixels)
         unreadable = json.loads((folder / IMAGES.beside).read_text(encoding="utf-8"))
@@ -131,7 +135,7 @@ def opened(folder: Path, pictures: int | None) -> Decoded | None:
     if pictures not in (None, len(pixels)):
         return None
     mark_used(folder)
-    return Decoded(pixels, {int(position): (what, fix) for position, (what, fix) in unreadable.items()}, ahead)
+    return Decoded(pixels, {int(position): (what, fix) for position, (what, fix) in unreadable.items()}, ahead, file=file)
 
 
 def _notice(needed: int, reason: str, flight: InFlight) -> str:

@@ -31,6 +31,7 @@ import pandas as pd
 from mmtrain.columns import Column, Image
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.mapped import MappedFile
 from mmtrain.data.pictures.ahead import ReadAhead
 from mmtrain.data.pictures.build import decoded
 from mmtrain.data.pictures.decode import Progress
@@ -65,6 +66,8 @@ class ImageStore:
     key: str = ""
     """SHA-256 of what the cells name: each with the size of its file and the time of its change, or, with `verify: content`, all
     with the digest of the files' bytes. Unlike the name of the store it does not change when the images folder is moved."""
+    file: MappedFile | None = None
+    """The file of a store that is mapped into memory."""
     ahead: ReadAhead | None = None
     """Reads the pictures of a store that memory has no room for; None where there is room."""
 
@@ -91,6 +94,8 @@ class ImageStore:
         elif self.ahead is not None:
             self.ahead.take(pictures, out)
         elif len(self.pixels):
+            if self.file is not None:
+                self.file.check()
             # "clip" writes straight into `out`, "raise" would go through a buffer; it takes picture 0 for -1.
             np.take(self.pixels, pictures, axis=0, out=out, mode="clip")
         out[pictures < 0] = 0
@@ -143,7 +148,7 @@ def open_store(
         if refusal is not None:
             refusals[code], pictures[code] = refusal, -1
     index = pictures[located.codes]
-    return ImageStore(store.pixels, index, store.notice, _key(located, store.contents), store.ahead), [
+    return ImageStore(store.pixels, index, store.notice, _key(located, store.contents), store.file, store.ahead), [
         _unreadable(row, refusals[located.codes[row]]) for row in np.flatnonzero(index < 0).tolist()
     ]
 

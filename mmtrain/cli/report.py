@@ -1,0 +1,21 @@
+"""`mmtrain report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmtrain.cli.options import Code, Json, Output, Run
+
+
+def command(run: Run = None, output: Output = Path("runs"), code: Code = None, as_json: Json = False) -> None:
+    """Write the report of a run anew, from what lies in its folder; a run that was killed while it wrote it is finished by this."""
+    from mmtrain.cli.show import out, print_json
+    from mmtrain.user_code import import_code
+    from mmtrain.workflows.report import report
+
+    import_code(code)
+    page = report(run, output=output)
+    if as_json:
+        print_json({"run": str(page.parent), "report": str(page)})
+        return
+    out().print(str(page), soft_wrap=True, markup=False)
