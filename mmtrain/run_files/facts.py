@@ -42,7 +42,7 @@ class Facts(Part):
     started: Time
     ended: Time | None = None
     trained: Time | None = None
-    """When the training came to its own end; the run is finished once its report is written, too."""
+    """When the training came to its own end; there until the report is written, too, and with it the run is finished."""
     resumed: list[str] | None = None
     versions: dict[str, str] | None = None
     files: dict[str, str] | None = None

@@ -31,7 +31,7 @@ def report(which: str | None = None, *, output: Path = Path("runs")) -> Path:
 def complete(run: Run, experiment: Experiment, fitted: Fitted) -> Path:
     """Write the report of a run whose training has ended; with it the run is finished."""
     page = reports.write(run, experiment, fitted)
-    run.update(state="finished", error=None)
+    run.update(state="finished", trained=None, error=None)
     return page
 
 

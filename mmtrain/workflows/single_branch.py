@@ -120,7 +120,7 @@ def _train(run: Run, ground: Ground, experiment: Experiment, told: BranchWatcher
         prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
         material = Material(experiment, fitted, arrays, ground.parts, assemble(experiment, fitted))
         trained(run, material, told, interruption=told.interruption)
-        run.update(state="finished")
+        run.update(state="finished", trained=None)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
 
 
