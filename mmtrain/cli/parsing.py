@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from mmtrain.errors import did_you_mean
+from mmtrain.synonyms import names_of
 
 UsageError: type[Any] = typer.BadParameter.__mro__[1]
 """Of Click, under whatever name Typer brings it along."""
@@ -47,12 +48,12 @@ class Command(_Options, TyperCommand):
 
 
 def _training_key(option: str) -> str:
-    """The key of the section `training` that an option is called after; empty for another option."""
+    """The key of the section `training` that an option is usually called after; empty for another option, which may be misspelt."""
     from mmtrain.config import Experiment
 
     known = Experiment.model_fields["training"].annotation.model_fields  # type: ignore[union-attr]
     word = option.lstrip("-").replace("-", "_")
-    return word if word in known else did_you_mean(word, known).removeprefix("Did you mean '").removesuffix("'?")
+    return next((name for name in (word, *names_of(word)) if name in known), "")
 
 
 class Group(_Options, TyperGroup):
