@@ -1,6 +1,7 @@
 """What `check`, `fit` and `inspect-data` do before anything else: every step that can be taken is taken, and all problems are told.
 
-A column with a mistake in it is read as one that accepts everything, so that the pictures and the parts are seen all the same.
+The table is read once. Every later step sees only the columns that are sound, as if the experiment had no others; what needs a
+column with a mistake in it, as a split needs its groups, is left out.
 """
 
 from __future__ import annotations
@@ -8,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
 
 from mmtrain import config
-from mmtrain.columns import Column, Group, Image, Split
+from mmtrain.columns import Group, Image, Split
 from mmtrain.config import Experiment
 from mmtrain.config.source import Origin
 from mmtrain.data.findings.pictures.column import PictureColumn
@@ -19,13 +19,15 @@ from mmtrain.data.pictures.decode import Progress
 from mmtrain.data.pictures.store import SHOWN, Attached, Say, Unreadable, attach
 from mmtrain.data.splits.parts import Parts
 from mmtrain.data.splits.summary import PartSummary, summarise
-from mmtrain.data.tables import table as tables
-from mmtrain.data.tables.table import Table, headers_of
+from mmtrain.data.tables.table import Reading, Table, headers_of, read_tolerantly
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.targets import Target
 from mmtrain.workflows.divisions import check_divisions
 from mmtrain.workflows.packages import check_packages
 from mmtrain.workflows.prepare import Prepared, check_class_weights, check_monitor, check_parts, doubts, split_rows
+
+LEAST_ROWS = 2
+"""Of a table that is to be divided."""
 
 
 @dataclass(frozen=True)
@@ -86,26 +88,51 @@ def checked(
 def examine(experiment: Experiment, origin: Origin, *, progress: Progress | None = None, say: Say = lambda _: None) -> Examined:
     """Try everything that `fit` does before it trains. Raises RunError when an image store cannot be written."""
     errors: list[DataError | ConfigError] = []
-    table, sound = _read(experiment, origin, errors)
+    reading = _read(experiment, origin, errors)
     _check_evaluation(experiment, origin, errors)
+    table = reading.table
     if table is None:
         return Examined(_together(errors))
+    sound = _sound_columns(experiment, reading)
     if table.file.notice:
         say(table.file.notice)
     data = experiment.data
-    images = {
-        key: column
-        for key, column in experiment.columns.items()
-        if isinstance(column, Image) and table.headers.count(headers_of(key, column)[0]) == 1
-    }
+    images = {key: column for key, column in sound.columns.items() if isinstance(column, Image)}
     found = attach(table, images, data.images_folder, cache=data.cache, progress=progress, say=say)
     if found.problems:
         errors.append(DataError(found.problems))
     pictures = {key: _pictures(table, headers_of(key, images[key])[0], bad) for key, bad in found.unreadable.items()}
-    parts, summary = _divide(experiment, found.table, origin, errors) if sound else (None, ())
+    _check_classes(experiment, sound, found.table, origin, errors)
+    divisible = len(table) >= LEAST_ROWS and len(found.table) > 0 and all(reading.is_sound(key) for key in _dividing(experiment, reading))
+    parts, summary = _divide(sound, found.table, origin, errors) if divisible else (None, ())
     seen = Examined(_together(errors), len(found.table.dropped), summary, pictures, table=found.table, divided=parts)
     seen = replace(seen, images=_image_columns(table, images, found))
     return seen if errors else replace(seen, data=Prepared(found.table, found.stores), parts=parts)
+
+
+def _sound_columns(experiment: Experiment, reading: Reading) -> Experiment:
+    """The experiment with those columns only whose every cell can be used; its other sections may still name the others."""
+    columns = {key: column for key, column in experiment.columns.items() if reading.is_sound(key)}
+    return experiment.model_copy(update={"columns": columns})
+
+
+def _dividing(experiment: Experiment, reading: Reading) -> list[str]:
+    """Keys of the columns that a split needs: it goes by them, or their empty cells say which rows are divided at all."""
+    return [
+        key
+        for key, column in experiment.columns.items()
+        if isinstance(column, Target | Group | Split) or (column.drops_missing and key in reading.unread)
+    ]
+
+
+def _check_classes(experiment: Experiment, sound: Experiment, table: Table, origin: Origin, errors: list[DataError | ConfigError]) -> None:
+    """What is wrong with class weights is told, where the classes of every target are known."""
+    if sound.targets.keys() != experiment.targets.keys() or not len(table):
+        return
+    try:
+        check_class_weights(sound, table, origin)
+    except ConfigError as error:
+        errors.append(error)
 
 
 def _check_evaluation(experiment: Experiment, origin: Origin, errors: list[DataError | ConfigError]) -> None:
@@ -131,11 +158,7 @@ def _image_columns(table: Table, images: Mapping[str, Image], found: Attached) -
 def _divide(
     experiment: Experiment, table: Table, origin: Origin, errors: list[DataError | ConfigError]
 ) -> tuple[Parts | None, tuple[PartSummary, ...]]:
-    """The parts and their summary; what is wrong with them, and with the class weights, is added to `errors`."""
-    try:
-        check_class_weights(experiment, table, origin)
-    except ConfigError as error:
-        errors.append(error)
+    """The parts and their summary; what is wrong with them is added to `errors`."""
     try:
         parts = split_rows(experiment, table)
     except (ConfigError, DataError) as error:
@@ -157,49 +180,29 @@ def _together(errors: list[DataError | ConfigError]) -> DataError | ConfigError 
     return DataError(problems) if any(isinstance(error, DataError) for error in errors) else ConfigError(problems)
 
 
-class _Lenient(Column):
-    """Stands for a column that has mistakes: accepts every cell."""
+def _read(experiment: Experiment, origin: Origin, errors: list[DataError | ConfigError]) -> Reading:
+    """The table as far as it can be read; what is wrong with it is added to `errors`."""
 
-    streamed: ClassVar[bool] = True
-
-    missing: str = ""
-
-
-def _read(experiment: Experiment, origin: Origin, errors: list[DataError | ConfigError]) -> tuple[Table | None, bool]:
-    """The table as strictly as it can be read, and whether what a split needs is in it."""
-    columns = dict(experiment.columns)
-    dividing = {key: column for key, column in columns.items() if isinstance(column, Target | Group | Split)}
-    pictures = {key: column for key, column in columns.items() if isinstance(column, Image)}
-    dropping = {
-        f"{key} {header}": _Lenient(role="lenient", column=header, missing="drop")
-        for key, column in columns.items()
-        if column.drops_missing and key not in pictures
-        for header in headers_of(key, column)
-    }
-    ways: list[tuple[dict[str, Column], bool]] = [
-        (columns, True),
-        ({**dividing, **pictures, **dropping}, True),
-        ({**dividing, **dropping}, True),
-        ({**pictures, **dropping}, False),
-    ]
-    for number, (wanted, sound) in enumerate(ways):
-        if not wanted:
-            continue
-        try:
-            return _table(experiment, wanted, origin), sound
-        except DataError as error:
-            if number == 0:  # the others are of the same cells
-                errors.append(error)
-    return None, False
-
-
-def _table(experiment: Experiment, wanted: dict[str, Column], origin: Origin) -> Table:
     def declared(key: str) -> str:
         renamed = key in experiment.columns and experiment.columns[key].column != key
         return origin.place("columns", key, *(["column"] if renamed else []))
 
     data = experiment.data
-    return tables.read(data.table, wanted, missing_values=data.missing_values, table_format=data.format, least=2, declared=declared)
+    try:
+        reading = read_tolerantly(
+            data.table,
+            experiment.columns,
+            missing_values=data.missing_values,
+            table_format=data.format,
+            least=LEAST_ROWS,
+            declared=declared,
+        )
+    except DataError as error:
+        errors.append(error)
+        return Reading(None)
+    if reading.problems:
+        errors.append(DataError(reading.problems))
+    return reading
 
 
 def _pictures(table: Table, header: str, unreadable: list[Unreadable]) -> PictureCounts:

@@ -119,8 +119,11 @@ def inspect_experiment(
     file = open_table(experiment.data.table, experiment.data.missing_values, experiment.data.format)
     uses = [(key, header) for key, column in experiment.columns.items() for header in headers_of(key, column)]
     readable = [header for header in dict.fromkeys(header for _, header in uses) if header_problem(file, header) is None]
-    found = profiles(file, readable, most={header: MOST_CLASSES for key, header in uses if key in experiment.targets})
     tried = examine(experiment, origin, progress=progress)
+    try:
+        found = profiles(file, readable, most={header: MOST_CLASSES for key, header in uses if key in experiment.targets})
+    except DataError as error:
+        raise DataError(dict.fromkeys((*error.problems, *tried.problems))) from error
     rows = next((profile.rows for profile in found.values()), 0)
     if not rows:
         raise DataError(tried.problems)

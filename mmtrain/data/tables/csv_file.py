@@ -124,7 +124,21 @@ class CsvFile(TableFile):
         if self._escaped_quotes and self._malformed is not None:
             raise DataError(self._malformed)
 
-    def _arrow_reader(self, columns: list[str]) -> Any:
+    def undecodable(self, headers: Sequence[str]) -> frozenset[str]:
+        """Columns with a cell that is not UTF-8; none where the rows themselves cannot be told apart."""
+        import pyarrow as pa
+
+        columns = {header: str(self.headers.index(header)) for header in headers}
+        found: set[str] = set()
+        try:
+            for batch in self._arrow_reader(list(columns.values()), pa.large_binary()):
+                found |= {header for header, column in columns.items() if header not in found and not _is_utf8(batch.column(column))}
+        except (pa.ArrowException, *_DAMAGED):
+            return frozenset()
+        return frozenset(found)
+
+    def _arrow_reader(self, columns: list[str], kind: pa.DataType | None = None) -> Any:
+        """Batches of these columns, by number, as text; or as bytes, which may be anything, where `kind` says so."""
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
 
@@ -145,22 +159,24 @@ class CsvFile(TableFile):
                 newlines_in_values=True,
             ),
             convert_options=arrow_csv.ConvertOptions(
-                include_columns=columns, column_types=dict.fromkeys(columns, pa.large_string()), strings_can_be_null=False
+                include_columns=columns, column_types=dict.fromkeys(columns, kind or pa.large_string()), strings_can_be_null=False
             ),
         )
 
     def _explain(self, error: Exception) -> list[Problem]:
         """What a person can mend, found by reading the file again, slowly; nothing for a header without rows or line end."""
-        if ("UTF8" in str(error) or isinstance(error, UnicodeError)) and (problem := self._encoding_problem()):
-            return [problem]
+        problems: list[Problem] = []
         try:
             sizes = [(line, len(cells)) for line, cells in self._records()]
+            uneven = [(line, size) for line, size in sizes if size != len(self.headers)]
+            if (uneven or "UTF8" in str(error) or isinstance(error, UnicodeError)) and (encoding := self._encoding_problem()):
+                problems.append(encoding)  # a column that is not read may be in any encoding
         except _DAMAGED as damage:
             return [self._damage(damage)]
-        if len(sizes) == 1:
-            return []
-        if uneven := [(line, size) for line, size in sizes if size != len(self.headers)]:
-            return [self._uneven_problem(uneven)]
+        if uneven:
+            problems.append(self._uneven_problem(uneven))
+        if problems or len(sizes) == 1:
+            return problems
         if "straddl" in str(error):
             fix = "Look for a quote that is not closed; keep texts as long as this in Parquet."
             return [Problem(self.path.name, f"a row is longer than {_BLOCK:,} bytes.", fix)]
@@ -268,3 +284,13 @@ def packed(path: Path) -> bool:
 def open_text(path: Path) -> IO[bytes]:
     """The bytes of a text file, unpacked."""
     return gzip.open(path, "rb") if packed(path) else path.open("rb")  # type: ignore[return-value]
+
+
+def _is_utf8(cells: pa.Array) -> bool:
+    import pyarrow as pa
+
+    try:
+        cells.cast(pa.large_string())
+    except pa.ArrowInvalid:
+        return False
+    return True

@@ -59,12 +59,31 @@ class ParquetFile(TableFile):
     def _batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:
         import pyarrow as pa
 
+        start = 0
         try:
             with self._open() as file:
                 for batch in file.iter_batches(batch_size=size, columns=list(headers)):
-                    yield [as_text(batch.column(header)) for header in headers]
+                    texts = [as_text(batch.column(header)) for header in headers]
+                    if bad := {header: row for header, cells in zip(headers, texts, strict=True) if (row := _not_utf8(cells)) is not None}:
+                        raise DataError([self._encoding_problem(header, start + row) for header, row in bad.items()])
+                    yield texts
+                    start += len(batch)
         except (pa.ArrowException, OSError) as error:
             raise DataError(self._damage()) from error
+
+    def undecodable(self, headers: Sequence[str]) -> frozenset[str]:
+        """Columns of text with a cell that is not UTF-8, which Parquet leaves to whoever writes the file."""
+        import pyarrow as pa
+
+        try:
+            with self._open() as file:
+                batches = file.iter_batches(columns=list(headers))
+                return frozenset(header for batch in batches for header in headers if _not_utf8(as_text(batch.column(header))) is not None)
+        except (pa.ArrowException, OSError, DataError):
+            return frozenset()
+
+    def _encoding_problem(self, header: str, row: int) -> Problem:
+        return Problem(f"{self.where(row)}: {header}", "the cell is not UTF-8 text.", "Write the table again, with its texts as UTF-8.")
 
     def number(self, row: int) -> int:
         """Parquet has no lines."""
@@ -159,3 +178,18 @@ def _cell_text(value: object) -> str | None:
             return value.date().isoformat()
         return value.isoformat().rstrip("0") if value.microsecond else value.isoformat()
     return value.isoformat() if isinstance(value, date | time) else str(value)
+
+
+def _not_utf8(cells: pa.Array) -> int | None:
+    """The first cell that is not UTF-8; None where all are. Arrow asks for it only when it has to look at the letters."""
+    import pyarrow as pa
+
+    try:
+        cells.validate(full=True)
+    except pa.ArrowInvalid:
+        for row, cell in enumerate(cells.cast(pa.large_binary()).to_pylist()):
+            try:
+                (cell or b"").decode()
+            except UnicodeDecodeError:
+                return row
+    return None

@@ -151,20 +151,70 @@ def read(
         DataError: all problems of the headers and the cells; the file cannot be read; or fewer than `least` rows are left.
 
     """
+    reading = read_tolerantly(
+        path, columns, missing_values=missing_values, table_format=table_format, later=later, least=least, declared=declared
+    )
+    if reading.problems or reading.table is None:
+        raise DataError(reading.problems)
+    return reading.table
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A table as far as it can be read."""
+
+    table: Table | None
+    """The rows that are left; None where the file cannot be read, no column can, or no row is left."""
+    problems: tuple[Problem, ...] = ()
+    """Of the file, its headers and its cells."""
+    unread: frozenset[str] = frozenset()
+    """Keys of columns whose cells could not be read: no such header, several of them, or no text."""
+    faulty: frozenset[str] = frozenset()
+    """Keys of columns that were read, and have cells that their role does not accept."""
+
+    def is_sound(self, key: str) -> bool:
+        """Whether the column `key` can be used."""
+        return self.table is not None and key not in self.unread and key not in self.faulty
+
+
+def read_tolerantly(
+    path: Path,
+    columns: Mapping[str, Column],
+    *,
+    missing_values: Sequence[str] = (),
+    table_format: TableFormat | None = None,
+    later: bool = False,
+    least: int = 1,
+    declared: Callable[[str], str] = lambda _: "",
+) -> Reading:
+    """The same as `read`, with every column that is sound, whatever is wrong with others.
+
+    Raises:
+        DataError: there is no such table, or it has no headers.
+
+    """
     file = open_table(path, missing_values, table_format, later=later)
-    asked = [(header, key) for key, column in columns.items() for header in headers_of(key, column)]
-    found = {header: header_problem(file, header, declared(key)) for header, key in reversed(asked)}  # the first that asks is named
-    refused = {header: problem for header, _ in asked if (problem := found[header])}
-    usable = [_Use(header, column) for key, column in columns.items() for header in headers_of(key, column) if header not in refused]
-    problems = list(refused.values())
-    if usable:
-        scan = _Scan(file, usable)
-        table = scan.table()
-        problems += table.too_few(least)
-        problems += scan.problems(table) if len(table) else []
-    if problems:
-        raise DataError(dict.fromkeys(problems))
-    return table
+    asked = [_Use(key, header, column) for key, column in columns.items() for header in headers_of(key, column)]
+    found = {use.header: header_problem(file, use.header, declared(use.key)) for use in reversed(asked)}  # the first that asks is named
+    problems = [problem for header in dict.fromkeys(use.header for use in asked) if (problem := found[header])]
+    usable = [use for use in asked if found[use.header] is None]
+    try:
+        scan = _Scan(file, usable) if usable else None
+    except DataError as error:
+        problems += error.problems
+        undecodable = file.undecodable([use.header for use in usable])
+        usable = [use for use in usable if use.header not in undecodable] if undecodable else []
+        scan = _Scan(file, usable) if usable else None
+    unread = frozenset(use.key for use in asked if use not in usable)
+    if scan is None:
+        return Reading(None, tuple(dict.fromkeys(problems)), unread)
+    table = scan.table()
+    problems += table.too_few(least)
+    if not len(table):
+        return Reading(None, tuple(dict.fromkeys(problems)), unread)
+    faults = scan.problems(table)
+    problems += [problem for _, problem in faults]
+    return Reading(table, tuple(dict.fromkeys(problems)), unread, frozenset(key for key, _ in faults))
 
 
 def headers_of(key: str, column: Column) -> tuple[str, ...]:
@@ -174,8 +224,9 @@ def headers_of(key: str, column: Column) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class _Use:
-    """A header and one of the columns that read it."""
+    """A header and one of the columns that read it, by its key."""
 
+    key: str
     header: str
     column: Column
 
@@ -232,9 +283,9 @@ class _Scan:
         mask[list(self._reasons)] = False
         return Table(self._file, kept, self._total, id_header=id_header).keep(mask, self._reasons)
 
-    def problems(self, table: Table) -> list[Problem]:
-        """Every fault in the cells of `table`, in the order of the columns."""
-        return [table.problem(use.header, fault) for use in self._uses for fault in self._faults(use, table)]
+    def problems(self, table: Table) -> list[tuple[str, Problem]]:
+        """Every fault in the cells of `table`, in the order of the columns, with the key of its column."""
+        return [(use.key, table.problem(use.header, fault)) for use in self._uses for fault in self._faults(use, table)]
 
     def _faults(self, use: _Use, table: Table) -> list[Fault]:
         if use.column.holds_numbers and use.header in self._unclear:

@@ -79,6 +79,10 @@ class TableFile(ABC):
         """Whether the cells of the column `header` are numbers or truth values, so that nobody has written their texts."""
         return False
 
+    def undecodable(self, headers: Sequence[str]) -> frozenset[str]:  # noqa: ARG002
+        """Those of `headers` over cells that are not text in the file's encoding, so that the others can still be read."""
+        return frozenset()
+
     def pieces(self, headers: Sequence[str], *, size: int) -> Iterator[Cells]:
         """The cells of some columns, from the first row to the last, in pieces of at most `size` rows.
 
