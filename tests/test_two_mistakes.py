@@ -189,7 +189,11 @@ def test_a_picture_whose_name_is_no_text_and_another_that_cannot_be_read(tmp_pat
 
 def test_letters_of_a_parquet_file_that_are_no_text_and_a_word_in_a_number(tmp_path):
     letters = pa.Array.from_buffers(pa.string(), 2, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0"), pa.py_buffer(b"x\xfc")])
-    columns = {"x": pa.array(["1", "2", "abc", "4"]), "site": pa.chunked_array([letters, letters]), "y": pa.array(["a", "b", "a", "b"])}
+    columns = {
+        "x": pa.array(["1", "2", "abc", *"456789"]),
+        "site": pa.chunked_array([letters] * 4 + [letters[:1]]),
+        "y": pa.array([*"abcabcabc"]),
+    }
     pq.write_table(pa.table(columns), tmp_path / "table.parquet")
     tree = {
         "data": {"table": "table.parquet"},

@@ -30,11 +30,27 @@ def days(cells: pd.Series[str]) -> NDArray[np.float64]:
     if (slashed[:, 0] > MONTHS).any() != (slashed[:, 1] > MONTHS).any():
         order = [2, 1, 0, 3, 4] if (slashed[:, 0] > MONTHS).any() else [2, 0, 1, 3, 4]
         found = np.where(np.isnan(found[:, :1]), slashed[:, order], found)
-    table = dict(zip(("year", "month", "day", "hour", "minute"), found.T, strict=True))
-    table["hour"], table["minute"] = np.nan_to_num(table["hour"]), np.nan_to_num(table["minute"])
-    moments = pd.to_datetime(pd.DataFrame(table), errors="coerce")
-    since = (moments - pd.Timestamp(0)) / pd.Timedelta(days=1)
-    return np.asarray(since, dtype=np.float64)
+    return _days_since_1970(found)
+
+
+def day_name(days: float) -> str:
+    """`2024-03-31`, of days since 1970."""
+    return str(np.datetime64(int(np.floor(days)), "D"))
+
+
+def _days_since_1970(found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(cells,), of (cells, 5) year, month, day, hour and minute, the last two NaN where a date has no time; NaN for what is no date.
+
+    Days are reckoned by NumPy: pandas knows years from 1677 to 2262 only, and 9999-12-31 is how many a table writes "never".
+    """
+    known = np.flatnonzero(~np.isnan(found[:, :3]).any(axis=1))
+    year, month, day, hour, minute = np.nan_to_num(found[known]).T
+    months = ((year - 1970) * MONTHS + np.clip(month, 1, MONTHS) - 1).astype("datetime64[M]")
+    dates = months.astype("datetime64[D]") + (day - 1).astype("timedelta64[D]")
+    right = (month >= 1) & (month <= MONTHS) & (day >= 1) & (dates.astype("datetime64[M]") == months) & (hour < 24) & (minute < 60)
+    since = np.full(len(found), np.nan)
+    since[known] = np.where(right, dates.astype(np.float64) + (hour * 60 + minute) / 1440, np.nan)
+    return since
 
 
 def _parts(cells: pd.Series[str], pattern: str, names: tuple[str, ...]) -> NDArray[np.float64]:

@@ -76,6 +76,8 @@ def _ordered(order: NDArray[np.float64], answer: Answer, units: NDArray[np.int64
         _, first = np.unique(units, return_index=True)
         if answer.numbers is None or len(first) < LEAST_ROWS:
             return 0.0, 1.0, ""
+        if np.ptp(order[first]) == 0 or np.ptp(answer.numbers[first]) == 0:
+            return 0.0, 1.0, ""  # equal numbers have no order
         correlation = float(np.corrcoef(mid_ranks(order[first]), mid_ranks(answer.numbers[first]))[0, 1])
         chance = normal_tail(correlation * np.sqrt(len(first) - 1))  # Spearman 1904; the normal limit of Hotelling and Pabst 1936
         return abs(correlation) / 2, chance, f"their rank correlation is {correlation:.2f}"

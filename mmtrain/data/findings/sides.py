@@ -10,12 +10,13 @@ import pandas as pd
 from mmtrain.columns.split_words import PARTS
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort, named_parts
+from mmtrain.data.findings.dates import day_name
 from mmtrain.data.findings.finding import Finding, Level, first_rows
 from mmtrain.data.findings.significance import SURE, rank_sum
 from mmtrain.errors import counted, listed
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 BACKWARD, FORWARD = 0.2, 0.8
 """In how many pairs a scored date is later than a training date: below the first the parts look back, above the second they were meant to
@@ -77,18 +78,13 @@ def _looking_back(cells: Cells, cohort: Cohort, part: int, sure: float) -> list[
     if chance > sure or BACKWARD < later < FORWARD or not len(early):
         return []
     medians = " and ".join(
-        f"{name} around {_day(np.median(cells.numbers[rows]))}" for name, rows in (("training", train), (PARTS[part], scored))
+        f"{name} around {day_name(np.median(cells.numbers[rows]))}" for name, rows in (("training", train), (PARTS[part], scored))
     )
-    what = (
-        f"{counted(len(early), f'{PARTS[part]} row')} of {len(scored):,} are earlier than the last training row of {_day(last)}; {medians}."
-    )
+    earlier = f"{counted(len(early), f'{PARTS[part]} row')} of {len(scored):,} are earlier"
+    what = f"{earlier} than the last training row of {day_name(last)}; {medians}."
     back = later <= BACKWARD
     if back:
         what = f"the given parts look back: the {PARTS[part]} rows are the earlier ones. {what}"
     why = "A model is used on days that come after its training. Scored on earlier ones it has seen their future."
     fix = "Mark the latest rows test, the ones before them validation, and only earlier ones train."
     return [Finding("error" if back else "warning", "time_looks_back", cells.header, what, why, fix, first_rows(early), count=len(early))]
-
-
-def _day(days: float | NDArray[np.float64]) -> str:
-    return str(pd.Timestamp(0) + pd.Timedelta(days=float(days)))[:10]

@@ -31,6 +31,8 @@ LEAST_DIFFERENT = 3
 ALIKE_SPREADS, ALIKE_OF_FEW = 1.5, 3.0
 """Another unit shifts logarithms and leaves their spread as it is; that of fewer than `LEAST_ROWS` is rough."""
 UNIT_TOLERANCE = 0.1
+LEAST_STEP = np.log(min(max(unit, 1 / unit) for unit in UNITS)) / 2
+"""Logarithms that lie nearer to each other, those of equal numbers above all, are in one unit, and too near for a histogram."""
 MEDIAN_ERROR = 1.25
 """Standard error of a median, in that of a mean."""
 Z = 1.96
@@ -50,6 +52,8 @@ def two_units(cells: Cells, units: NDArray[np.int64], targets: Sequence[Labels] 
     if len(known) < 2 * LEAST_ROWS or len(known) < 0.9 * np.count_nonzero(~np.isnan(cells.numbers)):
         return []
     logs = np.log(cells.numbers[known])
+    if np.ptp(logs) < LEAST_STEP:
+        return []
     above = logs > _border(logs)
     low, high = (_once_each(logs[side], units[known[side]]) for side in (~above, above))
     if not _heap(low) or not _heap(high) or not _apart(low, high, logs) or any(_of_classes(known, above, labels) for labels in targets):
