@@ -12,6 +12,7 @@ Anything else that is raised is a bug of ours and shows its traceback.
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -87,7 +88,15 @@ def listed(words: Sequence[object], last: str = "and", most: int = 12) -> str:
 
 def shell_command(*words: object) -> str:
     """`mmtrain evaluate 'runs/my clinic/1'`: a command to copy into a shell, its words quoted where they have to be."""
-    return shlex.join(["mmtrain", *map(str, words)])
+    return " ".join(_quoted(str(word)) for word in ("mmtrain", *words))
+
+
+def _quoted(word: str) -> str:
+    r"""As in any shell; `$'caf\xe9.csv'` where a byte or a character of a name cannot be shown."""
+    if word.isprintable():
+        return shlex.quote(word)
+    letters = [chr(byte) if 32 <= byte < 127 and chr(byte) not in "'\\" else f"\\x{byte:02x}" for byte in os.fsencode(word)]
+    return f"$'{''.join(letters)}'"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

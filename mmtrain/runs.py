@@ -41,6 +41,8 @@ from typing import Any, Literal
 
 from mmtrain import run_files
 from mmtrain.errors import Problem, RunError, UsageError, did_you_mean, listed
+from mmtrain.paths import input_fault
+from mmtrain.printable import json_text, plain_json
 from mmtrain.whole_files import file_hash, replacing, writing
 
 State = Literal["running", "finished", "failed", "interrupted"]
@@ -76,12 +78,12 @@ class Run:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+                temporary.write_text(plain_json(text) if path.suffix == ".json" else text, encoding="utf-8")
         return path
 
     def write_json(self, name: str, value: Any) -> Path:
         """Write a JSON file whole."""
-        return self.write_text(name, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        return self.write_text(name, json_text(value, indent=1) + "\n")
 
     def read_json(self, name: str) -> Any:
         """Read a JSON file of the run. Raises RunError when it is missing or damaged, or does not hold what `run_files` says."""
@@ -221,8 +223,11 @@ def find(which: str | None, output: Path) -> Run:
             raise UsageError(Problem(str(output), "there is no run here.", "Train one with `mmtrain fit CONFIG`, or name its folder."))
         return opened(max(runs, key=_started))
     for folder in (Path(which), output / which):
-        if (folder / "run.json").is_file():
+        fault = input_fault(folder / "run.json")
+        if fault is None:
             return opened(folder)
+        if not fault.absent:
+            raise UsageError(fault.problem(folder, "the run"))
         numbers = [int(path.parent.name) for path in folder.glob("*/run.json") if path.parent.name.isdecimal()]
         if numbers:
             return opened(folder / str(max(numbers)))

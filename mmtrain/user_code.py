@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mmtrain.errors import Problem, UsageError
 from mmtrain.layers.start import start_tensorflow
+from mmtrain.paths import input_fault
 
 PACKAGE = "mmtrain_user_code"
 """What stands before the stem of a file in the names of what it defines, so that no two files define the same."""
@@ -47,9 +48,12 @@ def may_import(name: str) -> bool:
 
 
 def _import(path: Path) -> None:
+    if fault := input_fault(path):
+        what = f"{path} is not a Python file." if fault.absent or fault.kind == "a folder" else f"{path} {fault.what}."
+        raise UsageError(Problem("--code", what, "Give the path of a file ending in .py."))
     name = _module_name(path)
     spec = importlib.util.spec_from_file_location(name, path)
-    if not path.is_file() or spec is None or spec.loader is None:
+    if spec is None or spec.loader is None:
         raise UsageError(Problem("--code", f"{path} is not a Python file.", "Give the path of a file ending in .py."))
     if HEAVY.search(path.read_bytes()):
         start_tensorflow()  # as we start it, without its greetings

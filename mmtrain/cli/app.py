@@ -7,6 +7,8 @@ Typer ends a command whose reader has gone away (`mmtrain schema | head`) with 1
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable
 from inspect import getdoc
 
@@ -14,7 +16,8 @@ import typer
 
 from mmtrain.cli import cache, check, compare, evaluate, explain, export, fit, init, inspect_data, pack, predict, report, schema, unpack
 from mmtrain.cli.parsing import Command, Group
-from mmtrain.errors import MmtrainError
+from mmtrain.errors import MmtrainError, RunError
+from mmtrain.paths import homeless_cache, is_homeless, refused_by_system
 from mmtrain.training.interruption import Interrupted, at_once
 
 app = typer.Typer(
@@ -42,6 +45,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 
+CACHING = frozenset({"fit", "evaluate", "explain", "export", "inspect-data", "check", "cache"})
+"""Commands that may keep decoded pictures and encoded columns."""
+HOMELESS = "this user has no home folder, so what is decoded is kept in {folder}. Set MMTRAIN_CACHE to a folder that stays."
+
+
 def _help(command: Callable[..., None]) -> str:
     """Its docstring with a line per paragraph: Typer keeps the line breaks of all but the first."""
     return "\n\n".join(paragraph.replace("\n", " ") for paragraph in (getdoc(command) or "").split("\n\n"))
@@ -62,9 +70,19 @@ def version(show: bool = typer.Option(False, "--version", help="Print the versio
         raise typer.Exit
 
 
+def _write_any_character() -> None:
+    """Write the escape of a character that an output's encoding has not, as the bytes of a file name may be, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
 def run(arguments: list[str]) -> int:
     """Run a command line; the exit code."""
+    _write_any_character()
     try:
+        if is_homeless() and not CACHING.isdisjoint(arguments[:1]):
+            typer.echo(f"note: {HOMELESS.format(folder=homeless_cache())}", err=True)
         with at_once():
             app(arguments)
     except SystemExit as exit_request:
@@ -75,6 +93,14 @@ def run(arguments: list[str]) -> int:
 
         show_problems(error, as_json="--json" in arguments)
         return error.exit_code
+    except OSError as error:
+        problem = refused_by_system(error)
+        if problem is None:
+            raise
+        from mmtrain.cli.show import show_problems
+
+        show_problems(RunError(problem), as_json="--json" in arguments)
+        return RunError.exit_code
     except Interrupted as stopped:
         typer.echo(f"{stopped} Nothing half done is kept; give the command again.", err=True)
         return stopped.exit_code

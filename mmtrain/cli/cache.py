@@ -28,7 +28,7 @@ def show(folder: Folder = None, as_json: Json = False) -> None:
     """Show every image store and encoded column: what is in it, its size, when it was last used."""
     from mmtrain.cli.show import out, print_json
     from mmtrain.config.sizes import in_words
-    from mmtrain.data.cache import cache_folder
+    from mmtrain.paths import cache_folder
     from mmtrain.workflows.cache import stored
 
     place = folder or cache_folder()
@@ -54,8 +54,8 @@ def clear(
     """Remove image stores, encoded columns and what killed builds have left, and nothing else; later runs make them again."""
     from mmtrain.cli.show import note, out, print_json
     from mmtrain.config.sizes import in_words
-    from mmtrain.data.cache import cache_folder
     from mmtrain.errors import Problem, RunError
+    from mmtrain.paths import cache_folder
     from mmtrain.workflows.cache import clear as cleared
 
     place = folder or cache_folder()

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from mmtrain.cli.show import line, printable
+from mmtrain.cli.show import line
 from mmtrain.data.findings import Finding
 from mmtrain.data.findings.finding import Kind, by_kind, head
+from mmtrain.printable import printable
 
 STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
 

@@ -29,8 +29,11 @@ def command(
 ) -> None:
     """Show what is in a table, column by column, and what is wrong with it; with an experiment file, role by role."""
     from mmtrain.errors import Problem, UsageError
+    from mmtrain.paths import output_fault
 
     found: Inspection | InspectedTable
+    if html is not None and (fault := output_fault(html)):
+        raise UsageError(fault.problem(html, "the page"))
     if source.suffix.lower() in (".yaml", ".yml"):
         read_first(source, overrides, code)
         found = _experiment(source, overrides or [], as_json=as_json, quiet=quiet, every=every)

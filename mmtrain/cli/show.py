@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from mmtrain.errors import ConfigError, DataError, MmtrainError, Problem, RunError, UsageError
 from mmtrain.named_score import Interval, Score, signed
+from mmtrain.printable import json_text, printable
 
 HEADINGS: tuple[tuple[type[MmtrainError], str], ...] = (
     (UsageError, "The command cannot be carried out"),
@@ -33,8 +33,6 @@ NO_BREAK = "\ue000"
 
 TO_COPY = re.compile(r"`[^`\n]+`|\bmmtrain [a-z][a-z-]*(?: (?!mmtrain )\S+)*")
 """Code in backticks, and a command up to the next one or the end of its line: in our sentences a command comes last."""
-
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class _Plain(Console):
@@ -75,11 +73,6 @@ def show_problem(console: Console, problem: Problem) -> None:
     text.append(printable(problem.what), style="not bold")
     text.append(f" {printable(problem.fix)}" if problem.fix else "", style="not bold green")
     line(console, text)
-
-
-def printable(text: str) -> str:
-    """Without what could steer the terminal: names may come from a stranger's file."""
-    return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def clipped(text: str, most: int = LONGEST) -> str:
@@ -147,7 +140,7 @@ def show_remarks(console: Console, scores: Sequence[Score]) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
-    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))  # noqa: T201
+    print(json_text(value, sys.stdout.encoding or "utf-8", indent=1))  # noqa: T201
 
 
 def note(text: str, *, quiet: bool = False, whole: bool = False) -> None:

@@ -7,6 +7,7 @@ Only `null`, `~` and an empty value are read here, as "left out". A text in quot
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,7 @@ import yaml
 
 from mmtrain.config.syntax import NESTED, composed
 from mmtrain.errors import ConfigError, Problem, shell_command
+from mmtrain.paths import PathFault, input_fault
 
 Location: TypeAlias = tuple[str | int, ...]
 LocatedProblem: TypeAlias = tuple[Location, str, str]
@@ -25,6 +27,7 @@ LocatedProblem: TypeAlias = tuple[Location, str, str]
 TABLES = (".csv", ".tsv", ".tab", ".gz", ".parquet")
 """What a path ends in that names a table instead."""
 
+MOST_BYTES = 10_000_000
 MOST_NODES = 100_000
 MOST_LEVELS = 50
 TAGS = frozenset(
@@ -32,6 +35,12 @@ TAGS = frozenset(
 )
 """Of values as they are written; the others have to be asked for, as `!!python/object`, and nothing here is made of an object."""
 MERGE = "tag:yaml.org,2002:merge"
+
+
+HALF = re.compile("[\ud800-\udfff]")
+HALVES = re.compile("[\udc80-\udcff]")
+"""Bytes of a file name that is not UTF-8, as Python reads them and `mmtrain init` writes them."""
+PATHS: frozenset[Location] = frozenset({("data", "table"), ("data", "images"), ("data", "cache", "folder")})
 
 
 class Quoted(str):
@@ -100,10 +109,13 @@ def read(path: Path, overrides: Iterable[str] = ()) -> Source:
     Duplicate keys and overrides without `=` become notes of the source. Raises ConfigError for what cannot be read at all: no such
     file, not UTF-8, not YAML (with the line).
     """
-    if path.name.lower().endswith(TABLES) and path.is_file():
+    fault = input_fault(path)
+    if fault is None and path.name.lower().endswith(TABLES):
         raise ConfigError(
             Problem(str(path), "this is a table, not an experiment file.", f"`{shell_command('init', path)}` writes one for it.")
         )
+    if fault is not None:
+        raise ConfigError(_unusable(path, fault))
     source = Source(path.name)
     node = composed(_text(path), path.name)
     if node is None:
@@ -118,16 +130,23 @@ def read(path: Path, overrides: Iterable[str] = ()) -> Source:
     return source
 
 
+def _unusable(path: Path, fault: PathFault) -> Problem:
+    if fault.absent:
+        return Problem(str(path), "the file does not exist.", "Give the path of an experiment file; `mmtrain init TABLE` writes one.")
+    if fault.kind == "a folder":
+        return Problem(str(path), "this is a folder.", "Give the path of an experiment file.")
+    return fault.problem(path, "the file")
+
+
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        fix = "Give the path of an experiment file; `mmtrain init TABLE` writes one."
-        raise ConfigError(Problem(str(path), "the file does not exist.", fix)) from None
-    except IsADirectoryError:
-        raise ConfigError(Problem(str(path), "this is a folder.", "Give the path of an experiment file.")) from None
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise ConfigError(Problem(str(path), f"the file cannot be read: {error.strerror}.")) from None
+    if len(content) > MOST_BYTES:
+        what = f"the file has more than {MOST_BYTES:,} bytes."
+        raise ConfigError(Problem(str(path), what, "An experiment file has a few thousand; give the path of one."))
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -160,8 +179,18 @@ class _Reader:
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*location, number)) for number, item in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode) and node.style is not None:
-            return Quoted(node.value)
+            return Quoted(self._text(node, location))
         return None if node.value in ("", "~", "null", "Null", "NULL") else str(node.value)
+
+    def _text(self, node: yaml.ScalarNode, location: Location) -> str:
+        """What stands in quotes; two escapes that are the halves of one character, as JSON writes them, are that character."""
+        text = node.value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+        halves = HALVES.sub("", text) if location in PATHS else text
+        if not halves.isascii() and (half := HALF.search(halves)):
+            what = f"the escape \\u{ord(half[0]):04X} is half of a character."
+            self._note(node, location, what, "Write the character itself, or both halves.")
+            return HALF.sub("\N{REPLACEMENT CHARACTER}", text)  # so that nothing else is said of it
+        return str(text)
 
     def map(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
         """The plain values of a map; what `<<` brings in gives way to what is written out."""
@@ -170,7 +199,7 @@ class _Reader:
         for key_node, value_node in node.value:
             if key_node.tag == MERGE:
                 continue
-            where = (*location, str(key_node.value))
+            where = (*location, HALF.sub("\N{REPLACEMENT CHARACTER}", str(key_node.value)))
             _check_colon(key_node, self.source.file)
             if not isinstance(key_node, yaml.ScalarNode):
                 self._note(key_node, location, "a key has to be one word or text, not a list or a map.", "Write `key: value`.")
@@ -180,7 +209,8 @@ class _Reader:
                 self._note(key_node, where, f"the key is here a second time{seen}.", "Remove one of the two.")
             else:
                 written[key_node.value] = self.source.marks[where] = self._mark(key_node)
-                found[key_node.value] = self.value(value_node, where)
+                key = key_node.value if key_node.style is None else self._text(key_node, where)
+                found[key] = self.value(value_node, where)
         return found
 
     def _merged(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
 import yaml
 
 from mmtrain.errors import ConfigError, Problem
 
 NESTED = Problem("", "lists and maps are nested too deeply, or an alias refers to itself.", "Fifty levels are allowed; a file needs five.")
+
+ESCAPE = re.compile(r"\\U([0-9A-Fa-f]{8})")
 
 CAUSES = (
     (
@@ -40,6 +45,10 @@ def composed(text: str, file: str) -> yaml.Node | None:
         line = text.count("\n", 0, error.position) + 1
         what = f"the character U+{int(error.character):04X} does not belong in a text file."
         raise ConfigError(Problem(f"{file}:{line}", what, "Remove it.")) from None
+    except (ValueError, OverflowError):  # of chr, which PyYAML gives any number
+        line = next((text.count("\n", 0, found.start()) + 1 for found in ESCAPE.finditer(text) if int(found[1], 16) > sys.maxunicode), 1)
+        what = "a backslash escape stands for a character that does not exist."
+        raise ConfigError(Problem(f"{file}:{line}", what, "Characters end at \\U0010FFFF.")) from None
     except RecursionError:
         raise ConfigError(Problem(file, NESTED.what, NESTED.fix)) from None
 

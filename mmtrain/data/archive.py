@@ -23,6 +23,7 @@ from typing import IO
 
 from mmtrain.config.sizes import in_words
 from mmtrain.errors import Problem, RunError
+from mmtrain.paths import input_fault
 
 PIECE = 1 << 20
 DAY = (1980, 1, 1, 0, 0, 0)
@@ -70,13 +71,13 @@ def directory(path: Path, limits: Limits | None = None) -> dict[str, zipfile.Zip
 @contextmanager
 def opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """The archive for reading. Raises RunError where it is missing, no zip archive, or damaged, also for what is read in the block."""
+    if fault := input_fault(path):
+        raise RunError(Problem(str(path), "the file does not exist.") if fault.absent else fault.problem(path, "the archive"))
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, UnicodeDecodeError) as error:
         raise RunError(Problem(str(path), "the file is no zip archive, or it is damaged.", WHOLE)) from error
-    except FileNotFoundError:
-        raise RunError(Problem(str(path), "the file does not exist.")) from None
     except OSError as error:
         raise RunError(Problem(str(path), f"the file cannot be read: {(error.strerror or str(error)).lower()}.")) from None
 

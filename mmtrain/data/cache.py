@@ -76,14 +76,6 @@ class Entry:
     used: float
 
 
-def cache_folder() -> Path:
-    """Where entries are kept: `MMTRAIN_CACHE`, or `mmtrain` in the user's cache folder."""
-    if own := os.environ.get("MMTRAIN_CACHE"):
-        return Path(own)
-    users = os.environ.get("XDG_CACHE_HOME")
-    return (Path(users) if users else Path.home() / ".cache") / "mmtrain"
-
-
 def entries(cache: Path) -> list[Entry]:
     """What builds have put into a folder, by name; links and everything else are passed over."""
     return sorted(_entries(cache), key=lambda entry: entry.path.name)

@@ -27,7 +27,6 @@ from mmtrain.data.cache import (
     FULL,
     MANIFEST,
     building,
-    cache_folder,
     mark_used,
     new_array,
     no_room,
@@ -35,6 +34,7 @@ from mmtrain.data.cache import (
     remove_unfinished,
 )
 from mmtrain.data.mapped import MappedFile
+from mmtrain.paths import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 import pandas as pd
 
 from mmtrain.errors import Problem, UsageError
+from mmtrain.paths import output_fault
 from mmtrain.whole_files import replacing, writing
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def check_place(path: Path, tables: Mapping[str, Path]) -> None:
     """
     with writing(path):
         path.parent.stat()
+    if fault := output_fault(path):
+        raise UsageError(fault.problem(path, "the file"))
     for called, table in tables.items():
         if path.exists() and table.exists() and path.samefile(table):
             raise UsageError(Problem(str(path), f"this is the table {called}; predictions would replace it.", "Name another file with -o."))

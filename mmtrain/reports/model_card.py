@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mmtrain.columns import Group, Split
 from mmtrain.errors import counted
+from mmtrain.printable import printable
 from mmtrain.reports import background, baselines, cohort, decisions, inputs, limits, results, subgroups, training
 from mmtrain.reports.blocks import Block, Paragraph, Points, Section
 from mmtrain.reports.contents import Contents, Judged
@@ -135,7 +136,7 @@ def _analyses(judged: Judged) -> list[Block]:
 
 def escaped(value: object) -> str:
     """Letters that Markdown or HTML would take for their own, and line ends, made plain."""
-    plain = " ".join(str(value).split())
+    plain = printable(" ".join(str(value).split()))
     for letter, shown in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         plain = plain.replace(letter, shown)
     plain = re.sub(r"[\\`*\[\]|~$]", r"\\\g<0>", plain)

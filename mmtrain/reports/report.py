@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
+from mmtrain.printable import printable
 from mmtrain.reports import contents as run_contents
 from mmtrain.reports import model_card, numbers
 from mmtrain.reports.blocks import Paragraph, Section
@@ -64,7 +65,7 @@ def bounded(found: Sequence[Section], *, title: str, facts: Sequence[str], most:
 def page(*, footer: str = FOOTER, **values: object) -> str:
     """The HTML text; see `report.html` for what it needs."""
     css = (HERE / "report.css").read_text(encoding="utf-8")
-    return _template().render(css=css, footer=footer, **values)
+    return printable(_template().render(css=css, footer=footer, **values))  # of plots and networks too, which are no text to the template
 
 
 @cache

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.data.cache import COLUMNS, Entry, State, cache_folder, entries, manifest, remove
+from mmtrain.data.cache import COLUMNS, Entry, State, entries, manifest, remove
+from mmtrain.paths import cache_folder
 
 _DAY = 24 * 60 * 60
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from mmtrain.export import FORMATS, check, contract, serving
 from mmtrain.export.alone import as_json
 from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, plain_names
 from mmtrain.layers.start import start_tensorflow
+from mmtrain.printable import json_text, plain_json, printable
 from mmtrain.runs import Run
 from mmtrain.whole_files import file_hash, replacing_folder, writing
 from mmtrain.workflows.prepare import Moved, Prepared, only
@@ -134,7 +134,7 @@ def _written(subject: _Subject, chosen: Format, options: ExportOptions, folder: 
     example: dict[str, Any] = {tensor.name: tensor.example for tensor in inputs}
     if chosen.inputs == "encoded":
         np.savez(folder / "example.npz", **example)
-        (folder / "columns.json").write_text(subject.fitted.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        (folder / "columns.json").write_text(plain_json(subject.fitted.model_dump_json(indent=1)) + "\n", encoding="utf-8")
     else:
         (folder / "example.json").write_text(as_json(example), encoding="utf-8")
     signature = _signature(subject, chosen, options, exportable, inputs, facts)
@@ -146,7 +146,7 @@ def _written(subject: _Subject, chosen: Format, options: ExportOptions, folder: 
         entry["example"] = contract.short(found[entry["name"]][:1])
     signature["check"] = _checked(subject, chosen, options, exportable, expected, {name: values[1:] for name, values in found.items()})
     _write_json(folder / "signature.json", signature)
-    (folder / "CONTRACT.md").write_text(contract.markdown(signature), encoding="utf-8")
+    (folder / "CONTRACT.md").write_text(printable(contract.markdown(signature)), encoding="utf-8")
     return signature
 
 
@@ -240,7 +240,7 @@ def _checked(
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    path.write_text(json_text(value, indent=1) + "\n", encoding="utf-8")
 
 
 def record(run: Run, folder: Path, signature: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from mmtrain.config.table_format import TableFormat
 from mmtrain.data.surveys.class_folders import CLASS, class_folders
 from mmtrain.data.surveys.survey import Survey, survey
 from mmtrain.errors import ConfigError, DataError, Problem
+from mmtrain.paths import input_fault, output_fault
 from mmtrain.whole_files import replacing
 from mmtrain.workflows.examine import examine
 from mmtrain.workflows.starter import SCHEMA, starter_text
@@ -55,8 +57,9 @@ def init(
         DataError: the table cannot be read, or has nothing to predict or nothing to predict it from.
 
     """
-    name = table.resolve().name if table.is_dir() else table.name.partition(".")[0] or table.stem
-    file = file if file is not None else Path(f"{name}.yaml")
+    name = table.name if table.name.strip(".") else table.resolve().name
+    stem = name if table.is_dir() else name.partition(".")[0] or table.stem
+    file = file if file is not None else Path(f"{stem or 'experiment'}.yaml")
     _check_file(file, force=force)
     if table.is_dir():
         return _of_folders(table, target, images, table_format, file=file, force=force)
@@ -153,11 +156,16 @@ def _write_schema(path: Path) -> None:
 def _check_file(file: Path, *, force: bool) -> None:
     """Before the table is looked at, which may take a while."""
     if file.suffix.lower() not in (".yaml", ".yml"):
-        raise ConfigError(Problem(str(file), "an experiment file ends in .yaml.", f"Write `--output {file.with_suffix('.yaml')}`."))
-    if file.exists() and not force:
-        raise ConfigError(Problem(str(file), "the file exists already.", "Choose another name with --output, or replace it with --force."))
-    if not file.parent.is_dir():
+        folder = not file.name or file.is_dir()
+        better = file / "experiment.yaml" if folder else file.with_suffix(".yaml")
+        what = "this is a folder, not a name for an experiment file." if folder else "an experiment file ends in .yaml."
+        raise ConfigError(Problem(str(file), what, f"Write `--output {better}`."))
+    if (parent := input_fault(file.parent, "folder")) and parent.absent:
         raise ConfigError(Problem(str(file), f"there is no folder {file.parent}.", "Make it first, or choose another one with --output."))
+    if fault := output_fault(file):
+        raise ConfigError(fault.problem(file, "the file"))
+    if os.path.lexists(file) and not force:
+        raise ConfigError(Problem(str(file), "the file exists already.", "Choose another name with --output, or replace it with --force."))
 
 
 def _check_use(found: Survey) -> None:

@@ -22,6 +22,8 @@ from mmtrain.data import archive
 from mmtrain.data.manifest import MANIFEST, NEEDED, PART_OF_RUN, File, Manifest
 from mmtrain.data.tables.csv_text import csv_text
 from mmtrain.errors import Problem, RunError, UsageError, listed
+from mmtrain.paths import home
+from mmtrain.printable import json_text
 from mmtrain.runs import Run
 from mmtrain.whole_files import file_hash, replacing, writing
 
@@ -165,7 +167,7 @@ def _facts(run: Run, experiment: Experiment, chosen: Selection, contents: Mappin
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(value, indent=1) + "\n"
 
 
 def _keep_paths_at_home(run: Run, experiment: Experiment, chosen: Selection) -> None:
@@ -185,7 +187,7 @@ def _keep_paths_at_home(run: Run, experiment: Experiment, chosen: Selection) -> 
 
 def _paths_of_this_machine(run: Run, experiment: Experiment) -> re.Pattern[bytes]:
     """Absolute paths below the folders that a run has to do with."""
-    folders = {run.folder, Path.home(), experiment.data.table.parent, experiment.data.images_folder.path}
+    folders = {run.folder, home() or run.folder, experiment.data.table.parent, experiment.data.images_folder.path}
     known = sorted(re.escape(str(folder)) for folder in folders if len(folder.parts) > 1)
     return re.compile(rf"(?<![\w.~/-])({'|'.join(known)})(?![\w.-])".encode())
 

@@ -22,7 +22,6 @@ from mmtrain.data.cache import (
     IMAGES,
     MANIFEST,
     building,
-    cache_folder,
     entries,
     mark_used,
     new_array,
@@ -36,6 +35,7 @@ from mmtrain.data.pictures.decode import Outcome, Progress, decode_all, digest, 
 from mmtrain.data.pictures.files import ImageFile
 from mmtrain.data.pictures.flight import InFlight
 from mmtrain.errors import Problem, RunError
+from mmtrain.paths import cache_folder
 from mmtrain.pixels import Layout
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from mmtrain.config.image_folder import SETTING, ImageFolder
 from mmtrain.data.pictures.not_paths import not_a_path
 from mmtrain.errors import DataError, Problem, did_you_mean
 from mmtrain.folder_names import Listings, existing_form, missing_ending
+from mmtrain.paths import input_fault
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,9 +63,9 @@ class ImageFinder:
 
     def __init__(self, folder: ImageFolder, suffix: str = "") -> None:
         path = existing_form(folder.path)
-        if not path.is_dir():
-            what = "the images folder is a file." if path.exists() else "the images folder does not exist."
-            raise DataError(Problem(str(path), what, f"Set `{folder.setting}` to the folder that image cells are relative to."))
+        if fault := input_fault(path, "folder"):
+            fix = f"Set `{folder.setting}` to the folder that image cells are relative to."
+            raise DataError(Problem(str(path), f"the images folder {fault.what}.", fix))
         self._folder = path
         self._root = os.path.realpath(path)
         self._suffix = suffix

@@ -23,11 +23,12 @@ from mmtrain.data.surveys.guess import Guess, guess, shown
 from mmtrain.data.surveys.named_pictures import named_pictures, without_ending
 from mmtrain.data.surveys.profile import Profile, profiles
 from mmtrain.data.surveys.relations import settle
-from mmtrain.data.tables.formats import SUFFIXES, no_table, open_table
+from mmtrain.data.tables.formats import SUFFIXES, open_table
 from mmtrain.data.tables.problems import header_problem
 from mmtrain.data.tables.table import PIECE
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
+from mmtrain.paths import input_fault
 
 MOST_PATHS = 10_000
 """Different pictures of a column that are looked for."""
@@ -85,9 +86,9 @@ def survey(path: Path, *, target: str | None = None, images: Path | None = None,
         DataError: the table cannot be read.
 
     """
-    if images is not None and not images.is_dir():
+    if images is not None and (fault := input_fault(images, "folder")):
         fix = "Give the folder that the cells of image columns start from."
-        raise ConfigError(Problem("--images", f"there is no folder {images}.", fix))
+        raise ConfigError(Problem("--images", f"there is no folder {images}." if fault.absent else f"{images} {fault.what}.", fix))
     file = _opened(path, table_format)
     unusable = {header: reason for header in dict.fromkeys(file.headers) if (reason := _unusable(file, header))}
     file, found, guesses = _profiled(file, table_format, [header for header in file.headers if header not in unusable])
@@ -115,9 +116,7 @@ def survey(path: Path, *, target: str | None = None, images: Path | None = None,
 
 
 def _opened(path: Path, table_format: TableFormat | None) -> TableFile:
-    if not path.exists():
-        raise DataError(no_table(path, f"Give the path of a file that ends in one of {', '.join(SUFFIXES)}."))
-    return open_table(path, (), table_format)
+    return open_table(path, (), table_format, otherwise=f"Give the path of a file that ends in one of {', '.join(SUFFIXES)}.")
 
 
 def _format(file: TableFile, given: TableFormat | None) -> dict[str, Any]:

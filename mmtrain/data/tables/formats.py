@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from mmtrain.data.tables.sniff import fits, sniffed, with_clear_decimals
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem, did_you_mean
 from mmtrain.folder_names import existing_form
+from mmtrain.paths import input_fault
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".csv.gz", ".tsv.gz", ".tab.gz", ".txt.gz")
 JSON = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
@@ -56,22 +58,19 @@ def open_table(
     given = table_format or TableFormat()
     suffix = next((suffix for suffix in (*SUFFIXES, *EXCEL) if path.name.lower().endswith(suffix)), "")
     endings = ", ".join(SUFFIXES)
-    if not path.exists():
-        raise DataError(no_table(path, otherwise))
-    if path.is_dir():
-        fix = f"Name a file that ends in one of {endings}; `mmtrain init` makes a table of a folder that has a folder per class."
-        raise DataError(Problem(str(path), "the table is a folder, not a file.", fix))
-    if not path.is_file():
-        raise DataError(Problem(str(path), "the table is a special file, not a file.", f"Name a file that ends in one of {endings}."))
+    if fault := input_fault(path):
+        if fault.kind == "a folder":
+            fix = f"Name a file that ends in one of {endings}; `mmtrain init` makes a table of a folder that has a folder per class."
+            fault = replace(fault, fix=fix)
+        elif fault.kind:
+            fault = replace(fault, fix=f"Name a file that ends in one of {endings}.")
+        raise DataError(no_table(path, otherwise) if fault.absent else fault.problem(path, "the table"))
     if not suffix:
         what = f"tables that end in '{path.suffix}' are not read." if path.suffix else "a table without an ending is not read."
         raise DataError(Problem(str(path), what, INSTEAD.get(path.suffix.lower(), f"Save it as one of {endings}.")))
     if not later:
         _check_options(path, suffix, given)
-    try:
-        return _opened(path, suffix, missing_values, given, later=later)
-    except PermissionError as error:
-        raise DataError(Problem(str(path), "the table may not be read by this user.", "Change its permissions.")) from error
+    return _opened(path, suffix, missing_values, given, later=later)
 
 
 def _opened(path: Path, suffix: str, missing_values: Sequence[str], given: TableFormat, *, later: bool) -> TableFile:
@@ -142,5 +141,5 @@ def _is_utf8(path: Path) -> bool:
 
 def no_table(path: Path, otherwise: str) -> Problem:
     """What is told of a table that does not exist; `otherwise` is the fix where no file beside it has a name like that."""
-    siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    siblings = [] if input_fault(path.parent, "folder") else [entry.name for entry in path.parent.iterdir()]
     return Problem(str(path), "the table does not exist.", did_you_mean(path.name, siblings) or otherwise)

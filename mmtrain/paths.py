@@ -1,0 +1,166 @@
+"""Paths that a user gives, looked at before anything is opened: what is wrong with one is said in words.
+
+Reading a named pipe waits for ever and reading a device may never end, so what is not a regular file is refused by its kind.
+Looking at a path can itself fail: a name may be too long, a folder closed, a link lead to itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mmtrain.errors import Problem
+
+Wanted = Literal["file", "folder"]
+LONGEST = 300
+"""Characters of a path in a message; one that is refused for its length may have thousands."""
+
+KINDS = (
+    (stat.S_ISREG, "a file"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+CLOSED = (errno.EACCES, errno.EPERM)
+ABSENT = (errno.ENOENT, errno.ENOTDIR)
+OF_THE_MACHINE = {
+    **dict.fromkeys(CLOSED, ("this user may not do this here", "Change the permissions of the file or of its folder, or choose another.")),
+    errno.ENAMETOOLONG: ("the path is too long", "A name may have 255 bytes, a whole path 4,096."),
+    errno.ELOOP: ("the link leads back to itself", "Make the link anew, or give the path of what it should lead to."),
+    errno.EROFS: ("this disk can only be read", "Choose a folder on another."),
+    errno.ENOSPC: ("the disk is full", "Make room, or choose another folder."),
+    errno.EDQUOT: ("this user's share of the disk is full", "Make room, or choose another folder."),
+    errno.EIO: ("the disk cannot be read or written", "Check the disk, or copy the file again."),
+    errno.ESTALE: ("the network drive has lost the file", "Mount the drive again."),
+    errno.EMFILE: ("too many files are open", "Allow more of them (`ulimit -n`)."),
+    errno.ENFILE: ("too many files are open on this machine", "Close other programs."),
+}
+"""What the system refuses though the program is right, and what would help. A file that is not there may be our own mistake."""
+
+
+@dataclass(frozen=True)
+class PathFault:
+    """Why a path cannot be used: a phrase about it, `is a named pipe, not a file`, and what would be right."""
+
+    what: str
+    fix: str
+    absent: bool = False
+    """Whether nothing stands there, so that another name may be meant."""
+    kind: str = ""
+    """What stands there instead, `a named pipe`; empty where that is not what is wrong."""
+
+    def problem(self, where: object, noun: str) -> Problem:
+        """The whole sentence, `the table is a named pipe, not a file.`, with its place."""
+        place = str(where)
+        short = place if len(place) <= LONGEST else f"{place[: LONGEST // 2]} ... {place[-LONGEST // 2 :]}"
+        return Problem(short, f"{noun} {self.what}.", self.fix)
+
+
+def input_fault(path: Path, wanted: Wanted = "file") -> PathFault | None:
+    """Why `path` cannot be read as a file, or listed as a folder; None where it can."""
+    status = _status(path)
+    if isinstance(status, PathFault):
+        return status
+    if kind := _other_kind(status, wanted):
+        return PathFault(f"is {kind}, not a {wanted}", f"Give the path of a {wanted}.", kind=kind)
+    access = os.R_OK if wanted == "file" else os.R_OK | os.X_OK
+    if not os.access(path, access, effective_ids=os.access in os.supports_effective_ids):
+        return PathFault("may not be read by this user", "Change its permissions.")
+    return None
+
+
+def output_fault(path: Path) -> PathFault | None:
+    """Why no file can be written at `path`, as far as can be told before; what stands there already must be a regular file."""
+    folder = input_fault(path.parent, "folder")
+    if folder is not None and folder.absent:
+        return PathFault(f"cannot be written: there is no folder {path.parent}", "Make it first, or choose another one.")
+    status = _status(path)
+    if isinstance(status, PathFault):
+        return None if status.absent else status
+    kind = _other_kind(status, "file")
+    return PathFault(f"is {kind}, not a file", "Choose another name.") if kind else None
+
+
+def _status(path: Path) -> os.stat_result | PathFault:
+    try:
+        return path.stat()
+    except ValueError:
+        return PathFault("has a path with a null character, which no file can have", "Remove it.")
+    except OSError as error:
+        if error.errno in ABSENT:
+            return _absent(path)
+        if error.errno in CLOSED:
+            return PathFault("may not be looked at by this user", "Change the permissions of its folders.")
+        what, fix = OF_THE_MACHINE.get(error.errno or 0, ((error.strerror or str(error)).lower(), "Check the path."))
+        return PathFault(f"cannot be used: {what}", fix)
+
+
+def _absent(path: Path) -> PathFault:
+    with suppress(OSError, ValueError):
+        return PathFault(f"is a link to {os.readlink(path)}, which does not exist", "Make the link anew.")
+    return PathFault("does not exist", "Check the path.", absent=True)
+
+
+def _other_kind(status: os.stat_result, wanted: Wanted) -> str:
+    """What stands there instead, or nothing."""
+    kind = next((name for is_kind, name in KINDS if is_kind(status.st_mode)), "a special file")
+    return "" if kind == f"a {wanted}" else kind
+
+
+def refused_by_system(error: OSError) -> Problem | None:
+    """What the system refuses, in words; None for what may be a mistake in the program."""
+    if error.errno not in OF_THE_MACHINE or error.filename is None:
+        return None
+    what, fix = OF_THE_MACHINE[error.errno]
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes | os.PathLike)]
+    return Problem(" -> ".join(names), f"{what}.", fix) if names else None
+
+
+def home() -> Path | None:
+    """The user's home folder; None in a container whose user has none."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def cache_folder() -> Path:
+    """Where stores and encoded columns are kept: `MMTRAIN_CACHE`, or `mmtrain` in the user's cache folder.
+
+    A user without a home folder has one among the temporary files, see `homeless_cache`.
+    """
+    if own := os.environ.get("MMTRAIN_CACHE"):
+        return Path(own)
+    if users := os.environ.get("XDG_CACHE_HOME"):
+        return Path(users) / "mmtrain"
+    folder = home()
+    return folder / ".cache" / "mmtrain" if folder is not None else homeless_cache()
+
+
+def homeless_cache() -> Path:
+    """A folder of this user's among the temporary files, which others may not write in.
+
+    Raises:
+        PermissionError: another user was there first.
+
+    """
+    folder = Path(tempfile.gettempdir(), f"mmtrain-{os.geteuid()}")
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        raise PermissionError(errno.EACCES, "another user may write there", str(folder))
+    return folder
+
+
+def is_homeless() -> bool:
+    """Whether the cache lies among the temporary files, for want of a home folder."""
+    return not os.environ.get("MMTRAIN_CACHE") and not os.environ.get("XDG_CACHE_HOME") and home() is None
