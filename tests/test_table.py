@@ -5,6 +5,7 @@ import gzip
 import os
 import subprocess
 import sys
+import tracemalloc
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmtrain.columns import Categorical, Group, Id, Image, Numeric, Text
+from mmtrain.data.tables import csv_file
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.frame_table import FrameTable
 from mmtrain.data.tables.problems import header_problems
@@ -397,7 +399,8 @@ UTF8 = "Save the table as UTF-8 (in Excel: `CSV UTF-8`), or set `encoding` in `d
         (
             "t.csv",
             b'a,b\nx,"' + b"y" * 5_000_000 + b'"\n',
-            "t.csv: a row is longer than 2,000,000 bytes. Look for a quote that is not closed; keep texts as long as this in Parquet.",
+            "t.csv:2: the row is longer than 4,000,000 characters. "
+            "Look for a quote that is not closed; keep texts as long as this in Parquet.",
         ),
         ("t.csv.gz", b"a,b\nx,y\n", f"t.csv.gz: the file cannot be read: Not a gzipped file (b'a,'). {WHOLE}"),
         (
@@ -679,3 +682,37 @@ def test_missing_headers_that_are_mended_alike_are_one_problem(tmp_path):
     assert header_problems(open_table(tmp_path / "t.csv"), ["age", "sex"]) == [
         Problem("t.csv", "the table has no columns 'age' and 'sex'.", fix)
     ]
+
+
+# Files that are made to fill the memory
+
+
+@pytest.mark.parametrize("text", [b"a" * 30_000_000, b'"' + (b"a" * 99 + b"\n") * 300_000, b"a," * 15_000_000])
+def test_a_header_without_end_is_refused_before_it_fills_the_memory(tmp_path, text):
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(text, 1))
+    tracemalloc.start()
+    with pytest.raises(DataError) as caught:
+        open_table(tmp_path / "t.csv.gz")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    expected = (
+        "t.csv.gz: the header is longer than 4,000,000 characters. Write a line of headers, and a line for every row; close every quote."
+    )
+    assert str(caught.value) == expected
+    assert most < 150_000_000  # one cell of 4 bytes a character, and its copies
+
+
+def test_a_row_without_end_is_told_with_its_line(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b'a,b\n1,2\n3,"4' + b"4\n" * 4_000_000)
+    with pytest.raises(DataError) as caught:
+        read(tmp_path / "t.csv", categories("a", "b"))
+    fix = "Look for a quote that is not closed; keep texts as long as this in Parquet."
+    assert str(caught.value) == f"t.csv:3: the row is longer than 4,000,000 characters. {fix}"
+
+
+def test_the_line_of_a_byte_that_is_no_text_where_a_piece_ends_within_a_character(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_file, "_PIECE", 5)
+    (tmp_path / "t.csv").write_bytes("a\n\u00e9\u00e9\n".encode() + b"\xfc\n")
+    with pytest.raises(DataError) as caught:
+        read(tmp_path / "t.csv", categories("a"))
+    assert str(caught.value) == "t.csv:3: the byte 0xFC is not UTF-8 text. Save the table as UTF-8 (in Excel: `CSV UTF-8`)."

@@ -8,6 +8,7 @@ Arrow cannot read: cells separated by runs of blanks, and other encodings than U
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -22,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmtrain.data.tables.dialect import Dialect, OpenQuoteError
+from mmtrain.data.tables.dialect import LONGEST_ROW, Dialect, OpenQuoteError, RowTooLongError
 from mmtrain.data.tables.table_file import TableFile, others
 from mmtrain.errors import DataError, Problem
 
@@ -87,6 +88,14 @@ class CsvFile(TableFile):
         except OpenQuoteError as error:
             what = "a quote in this row is never closed."
             raise DataError(Problem(f"{self.path.name}:{error.line}", what, "Close it, or remove it.")) from None
+        except RowTooLongError as error:
+            if error.is_header:
+                what = f"the header is longer than {LONGEST_ROW:,} characters."
+                fix = "Write a line of headers, and a line for every row; close every quote."
+                raise DataError(Problem(self.path.name, what, fix)) from None
+            what = f"the row is longer than {LONGEST_ROW:,} characters."
+            fix = "Look for a quote that is not closed; keep texts as long as this in Parquet."
+            raise DataError(Problem(f"{self.path.name}:{error.line}", what, fix)) from None
 
     def _batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:
         yield from (self._fast_batches if self.dialect.fast else self._slow_batches)(headers, size)
@@ -199,15 +208,21 @@ class CsvFile(TableFile):
         if self.dialect.codec != "utf-8-sig":
             what = f"the file is not text in the encoding {self.dialect.encoding}."
             return Problem(self.path.name, what, "Set `encoding` in `data.format` to the right one, or save the table as UTF-8.")
-        with self._open() as lines:
-            for number, line in enumerate(lines, start=1):
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        line = 1
+        with self._open() as file:
+            while True:
+                block = file.read(_PIECE)
                 try:
-                    line.decode("utf-8")
+                    decoder.decode(block, final=not block)
                 except UnicodeDecodeError as error:
-                    what = f"the byte 0x{line[error.start]:02X} is not UTF-8 text."
+                    line += error.object.count(b"\n", 0, error.start)
+                    what = f"the byte 0x{error.object[error.start]:02X} is not UTF-8 text."
                     fix = "Save the table as UTF-8 (in Excel: `CSV UTF-8`), or set `encoding` in `data.format`."
-                    return Problem(f"{self.path.name}:{number}", what, fix)
-        return None
+                    return Problem(f"{self.path.name}:{line}", what, fix)
+                if not block:
+                    return None
+                line += block.count(b"\n")
 
     def _damage(self, error: Exception) -> Problem:
         return Problem(
@@ -249,7 +264,7 @@ class CsvFile(TableFile):
             what = "a quoted cell goes on behind its closing quote."
             fix = 'Set `escape: "\\\\"` in `data.format` if quotes within cells have a backslash in front; else write such quotes twice.'
             return Problem(f"{self.path.name}:{self._next_line(last)}", what, fix)
-        except OpenQuoteError:
+        except (OpenQuoteError, RowTooLongError):
             return None
         return None
 

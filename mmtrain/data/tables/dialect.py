@@ -8,6 +8,7 @@ import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import TextIOBase
 from itertools import chain
 from typing import Any
 
@@ -16,6 +17,9 @@ from mmtrain.data.tables.numerals import PLAIN, Numerals
 from mmtrain.errors import counted, listed
 
 END = "<end of the table>"
+
+LONGEST_ROW = 4_000_000
+"""Characters of a row with its line breaks, and of the header."""
 
 CALLED = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", BLANKS: "blanks", ":": "colons"}
 """What separators are called."""
@@ -27,6 +31,33 @@ class OpenQuoteError(ValueError):
     def __init__(self, line: int) -> None:
         super().__init__(f"The quote in line {line} is never closed.")
         self.line = line
+
+
+class RowTooLongError(ValueError):
+    """A row, or the header, of more than `LONGEST_ROW` characters; `line` is that of its beginning."""
+
+    def __init__(self, line: int, *, is_header: bool) -> None:
+        super().__init__(f"The row in line {line} is longer than {LONGEST_ROW} characters.")
+        self.line, self.is_header = line, is_header
+
+
+class _BoundedLines:
+    """Lines for a reader of rows, which sets `characters` to 0 after each row. Raises OverflowError once a row is too long.
+
+    A file without line breaks may be of any size, above all once it is unpacked: no more of it than that is read.
+    """
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = lines
+        self.characters = 0
+
+    def __iter__(self) -> Iterator[str]:
+        lines = self._lines
+        for line in iter(lambda: lines.readline(LONGEST_ROW + 1), "") if isinstance(lines, TextIOBase) else lines:
+            self.characters += len(line)
+            if self.characters > LONGEST_ROW:
+                raise OverflowError
+            yield line
 
 
 @dataclass(frozen=True)
@@ -93,36 +124,48 @@ class Dialect:
 
         Raises:
             OpenQuoteError: a quote is never closed.
+            RowTooLongError: a row has more than `LONGEST_ROW` characters.
             csv.Error: `strict`, and something follows a closing quote.
 
         """
-        rest = iter(lines)
+        bounded = _BoundedLines(lines)
+        rest = iter(bounded)
         for _ in range(self.skip_lines):
             next(rest, None)
+            bounded.characters = 0
         if self.separator == BLANKS:
-            yield from self._between_blanks(rest)
+            yield from self._between_blanks(rest, bounded)
             return
         with _any_length():
             # The end mark is a row of its own, unless an open quote swallows it.
             reader = csv.reader(chain(rest, ("\n", END)), **self._options(strict))
             line = 1
-            for cells in reader:
-                if cells == [END]:
-                    return
-                if cells and cells[-1].endswith(END):
-                    raise OpenQuoteError(line + self.skip_lines)
-                if cells:
-                    yield line + self.skip_lines, cells
-                line = reader.line_num + 1
+            try:
+                for cells in reader:
+                    if cells == [END]:
+                        return
+                    if cells and cells[-1].endswith(END):
+                        raise OpenQuoteError(line + self.skip_lines)
+                    if cells:
+                        yield line + self.skip_lines, cells
+                    line = reader.line_num + 1
+                    bounded.characters = 0
+            except OverflowError:
+                raise RowTooLongError(line + self.skip_lines, is_header=line == 1) from None
 
-    def _between_blanks(self, lines: Iterable[str]) -> Generator[tuple[int, list[str]]]:
+    def _between_blanks(self, lines: Iterable[str], bounded: _BoundedLines) -> Generator[tuple[int, list[str]]]:
         """The same of cells between runs of blanks and tabs; none of them holds a line break."""
         quote = re.escape(self.quote)
         inside = rf"(?:[^{quote}{re.escape(self.escape)}]|{re.escape(self.escape) or quote}.)*" if quote else ""
         cell = re.compile(rf"{quote}{inside}{quote}(?=\s|$)|\S+" if quote else r"\S+")
-        for line, text in enumerate(lines, start=1 + self.skip_lines):
-            if cells := [self._unquoted(found, line) for found in cell.findall(text)]:
-                yield line, cells
+        line = self.skip_lines
+        try:
+            for line, text in enumerate(lines, start=1 + self.skip_lines):
+                bounded.characters = 0  # a row is a line
+                if cells := [self._unquoted(found, line) for found in cell.findall(text)]:
+                    yield line, cells
+        except OverflowError:
+            raise RowTooLongError(line + 1, is_header=line == self.skip_lines) from None
 
     def _unquoted(self, cell: str, line: int) -> str:
         if not self.quote or not cell.startswith(self.quote):
