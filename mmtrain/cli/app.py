@@ -47,6 +47,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 CACHING = frozenset({"fit", "evaluate", "explain", "export", "inspect-data", "check", "cache"})
 """Commands that may keep decoded pictures and encoded columns."""
+CUTTING = frozenset({"fit", "evaluate", "predict", "inspect-data", "check"})
+"""Commands with `--all`, which may find a problem in every row."""
 HOMELESS = "this user has no home folder, so what is decoded is kept in {folder}. Set MMTRAIN_CACHE to a folder that stays."
 
 
@@ -91,7 +93,7 @@ def run(arguments: list[str]) -> int:
     except MmtrainError as error:
         from mmtrain.cli.show import show_problems
 
-        show_problems(error, as_json="--json" in arguments)
+        show_problems(error, as_json="--json" in arguments, every=CUTTING.isdisjoint(arguments[:1]) or "--all" in arguments)
         return error.exit_code
     except OSError as error:
         problem = refused_by_system(error)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mmtrain.cli.options import AllowCallbacks, Code, Json, Quiet, Set, read_first
+from mmtrain.cli.options import All, AllowCallbacks, Code, Json, Quiet, Set, read_first
 
 
 def command(
@@ -15,6 +15,7 @@ def command(
     overrides: Set = None,
     code: Code = None,
     allow_callbacks: AllowCallbacks = False,
+    every: All = False,  # noqa: ARG001
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Run, Set, Table
+from mmtrain.cli.options import All, Code, Images, Json, Output, Quiet, Run, Set, Table
 
 if TYPE_CHECKING:
     from mmtrain.workflows.evaluate import Evaluated
@@ -57,6 +57,7 @@ def command(
     overrides: Set = None,
     output: Output = Path("runs"),
     code: Code = None,
+    every: All = False,  # noqa: ARG001
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import AllowCallbacks, Code, Images, Json, Output, Quiet, Set, Table, import_allowed, read_first
+from mmtrain.cli.options import All, AllowCallbacks, Code, Images, Json, Output, Quiet, Set, Table, import_allowed, read_first
 
 if TYPE_CHECKING:
     from mmtrain.runs import Run
@@ -30,6 +30,7 @@ def command(
     ] = False,
     code: Code = None,
     allow_callbacks: AllowCallbacks = False,
+    every: All = False,  # noqa: ARG001
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -23,7 +23,9 @@ def command(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 where there are errors, or problems that `fit` would refuse.")
     ] = False,
-    every: Annotated[bool, typer.Option("--all", help="Show every finding; otherwise the worst three of each kind.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show every finding and problem; otherwise the worst three of each kind, and 20 problems.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mmtrain.cli.findings_view import show_findings
 from mmtrain.cli.parts_view import show_parts
-from mmtrain.cli.show import clipped, line, out, plain_table, show_problem, shown
+from mmtrain.cli.show import clipped, line, list_problems, out, plain_table, shown
 from mmtrain.data.pictures.profile import ImageProfile
 from mmtrain.data.surveys.profile import Profile
 from mmtrain.data.surveys.spread import Range
@@ -38,7 +38,7 @@ def show_inspection(found: Inspection, *, every: bool = False) -> None:
         ROLE_VIEWS.get(role, _values)(console, role, columns)
     _missing(console, found)
     _parts(console, found)
-    _problems(console, found)
+    _problems(console, found, every=every)
     show_findings(console, found.findings, every=every)
 
 
@@ -183,7 +183,7 @@ def _parts(console: Console, found: Inspection) -> None:
     show_parts(console, found.parts)
 
 
-def _problems(console: Console, found: Inspection) -> None:
+def _problems(console: Console, found: Inspection, *, every: bool) -> None:
     masked = [one.pictures for one in found.columns if one.pictures and one.pictures.bad and one.pictures.bad[0] not in found.problems]
     for pictures in masked:
         heading(console, "pictures that cannot be read, in rows that are masked or left out")
@@ -196,5 +196,4 @@ def _problems(console: Console, found: Inspection) -> None:
         console.print("[green]Nothing that `mmtrain fit` would refuse.[/]")
         return
     console.print(f"[bold red]{counted(len(found.problems), 'problem')}[/] that `mmtrain fit` would refuse:")
-    for problem in found.problems:
-        show_problem(console, problem)
+    list_problems(console, found.problems, every=every)

@@ -19,6 +19,8 @@ Table = Annotated[
     typer.Option("--table", metavar="FILE", help="Where the table of the training is now, if it has moved.", show_default=False),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+All = Annotated[bool, typer.Option("--all", help="Show every problem, however many there are.")]
+"""Read by `app.run`, which shows them."""
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
 Code = Annotated[
     list[Path] | None,

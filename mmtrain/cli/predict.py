@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Images, Json, Output, Quiet
+from mmtrain.cli.options import All, Code, Images, Json, Output, Quiet
 
 if TYPE_CHECKING:
     from mmtrain.workflows.predict import Predicted
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 PROBA = (
     "Also write the probability of every class or label, `probability_<class>`, and, where the experiment asks for calibration, "
     "the calibrated one, `calibrated_<class>`."
+)
+
+
+SPREADSHEET = (
+    "Put an apostrophe before ids and classes of the CSV that a spreadsheet would take for a formula: "
+    "those that begin with =, +, - or @, but for numbers."
 )
 
 
@@ -50,9 +56,11 @@ def command(
             help="A row that cannot be predicted: status writes why and no prediction, skip leaves it out, fail stops and writes nothing.",
         ),
     ] = OnError.status,
+    spreadsheet: Annotated[bool, typer.Option("--spreadsheet", help=SPREADSHEET)] = False,
     images: Images = None,
     output: Output = Path("runs"),
     code: Code = None,
+    every: All = False,  # noqa: ARG001
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -71,7 +79,7 @@ def command(
     if as_json and to is None:
         _refuse_two_results()
     import_code(code)
-    options = PredictOptions(sys.stdout.buffer if to is None else to, proba, on_error.value, images)
+    options = PredictOptions(sys.stdout.buffer if to is None else to, proba, on_error.value, images, spreadsheet)
     with display(quiet=quiet or as_json) as shown:
         done = predict(run, table, options, output=output, say=shown.say)
     sys.stdout.flush()
@@ -82,6 +90,8 @@ def command(
         return
     _show_scores(done, table, on_standard_output=to is not None)
     note(_counts(done, skipped=on_error is OnError.skip), quiet=quiet)
+    if done.formulas:
+        note(_formulas(done.formulas, changed=spreadsheet), quiet=quiet)
     note("" if to is None else f"Predictions: {to}", quiet=quiet or to is None, whole=True)
 
 
@@ -98,6 +108,13 @@ def _counts(done: Predicted, *, skipped: bool) -> str:
     why = "and were left out" if skipped else "and say why in their status"
     refused = f"; {done.refused:,} could not be predicted {why}" if done.refused else ""
     return f"{rows}: {done.rows - done.refused:,} predicted{remarked}{refused}."
+
+
+def _formulas(cells: int, *, changed: bool) -> str:
+    what = f"{cells:,} {'cell begins' if cells == 1 else 'cells begin'} as a formula does"
+    if changed:
+        return f"note: {what}; an apostrophe was put before each, which is not part of the id or the class."
+    return f"note: {what}. Before the CSV is opened in a spreadsheet, write it with --spreadsheet."
 
 
 def _show_scores(done: Predicted, table: Path, *, on_standard_output: bool) -> None:
@@ -123,6 +140,7 @@ def _print(done: Predicted, table: Path, to: Path | None) -> None:
             "predicted": done.rows - done.refused,
             "remarked": done.remarked,
             "refused": done.refused,
+            "formulas": done.formulas,
             "drift": [asdict(drift) for drift in done.drifts],
             "targets": {key: result.plain() for key, result in done.results.items()},
         }

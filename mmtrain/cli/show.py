@@ -14,7 +14,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from mmtrain.errors import ConfigError, DataError, MmtrainError, Problem, RunError, UsageError
+from mmtrain.errors import ConfigError, DataError, MmtrainError, Problem, RunError, UsageError, counted
 from mmtrain.named_score import Interval, Score, signed
 from mmtrain.printable import json_text, printable
 
@@ -34,6 +34,11 @@ NO_BREAK = "\ue000"
 
 TO_COPY = re.compile(r"`[^`\n]+`|\bmmtrain [a-z][a-z-]*(?: (?!mmtrain )\S+)*")
 """Code in backticks, and a command up to the next one or the end of its line: in our sentences a command comes last."""
+LONGEST_SENTENCE = 2000
+"""Characters of a sentence about a cell that are shown."""
+
+SCREENFUL = 20
+"""Problems that are shown before the others are counted."""
 
 
 class _Plain(Console):
@@ -54,26 +59,34 @@ def err() -> Console:
     return _Plain(stderr=True, highlight=False)
 
 
-def show_problems(error: MmtrainError, *, as_json: bool) -> None:
-    """One screen: how many problems, then each with its place, what was found and what would be right."""
+def show_problems(error: MmtrainError, *, as_json: bool, every: bool = True) -> None:
+    """How many problems, then each with its place, what was found and what would be right; a screenful, unless `every` one is asked for."""
     if as_json:
         found = [{"where": problem.where, "what": problem.what, "fix": problem.fix} for problem in error.problems]
         print_json({"error": {"exit_code": error.exit_code, "problems": found}})
         return
     console = err()
-    count = len(error.problems)
     heading = next(heading for kind, heading in HEADINGS if isinstance(error, kind))
-    console.print(f"[bold red]{heading}[/]: {count} problem{'s' if count > 1 else ''}.", soft_wrap=True)
-    for problem in error.problems:
-        show_problem(console, problem)
+    line(console, Text.assemble((heading, "bold red"), f": {counted(len(error.problems), 'problem')}."))
+    list_problems(console, error.problems, every=every)
 
 
-def show_problem(console: Console, problem: Problem) -> None:
-    """Its place, what was found and what would be right."""
-    text = Text(f"{unbroken(problem.where)}: " if problem.where else "", style="bold")
-    text.append(printable(problem.what), style="not bold")
-    text.append(f" {printable(problem.fix)}" if problem.fix else "", style="not bold green")
-    line(console, text)
+def list_problems(console: Console, problems: Sequence[Problem], *, every: bool) -> None:
+    """A line each: place, what was found, what would be right; of very many a screenful, and the number of the others."""
+    shown = len(problems) if every or len(problems) <= SCREENFUL else SCREENFUL
+    for problem in problems[:shown]:
+        text = Text(f"{unbroken(_sentence(problem.where))}: " if problem.where else "", style="bold")
+        text.append(_sentence(problem.what), style="not bold")
+        text.append(f" {_sentence(problem.fix)}" if problem.fix else "", style="not bold green")
+        line(console, text)
+    if more := len(problems) - shown:
+        line(console, f"and {counted(more, 'more problem')}; `--all` shows every one, `--json` too.")
+
+
+def _sentence(text: str) -> str:
+    """Its beginning and its end where it quotes a whole document."""
+    end = LONGEST_SENTENCE // 4
+    return printable(text if len(text) <= LONGEST_SENTENCE else f"{text[: LONGEST_SENTENCE - end]} ... {text[-end:]}")
 
 
 def clipped(text: str, most: int = LONGEST) -> str:

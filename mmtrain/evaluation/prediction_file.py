@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
+from mmtrain.data.tables.csv_text import FORMULA, NUMBER
 from mmtrain.errors import Problem, UsageError
 from mmtrain.paths import output_fault
 from mmtrain.whole_files import replacing, writing
@@ -25,31 +26,57 @@ GROUP = 100_000
 class PredictionFile(Protocol):
     """What takes the pieces, which have the same columns."""
 
+    formulas: int
+    """Cells so far that a spreadsheet would run."""
+
     def add(self, frame: pd.DataFrame) -> None:
         """Write one piece."""
 
 
 class CsvPredictions:
-    """Into a stream, with a header. Arrow makes the lines: pandas takes five times as long."""
+    """Into a stream, with a header. Arrow makes the lines: pandas takes five times as long.
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    For a `spreadsheet`, an apostrophe is put before cells that it would run; `formulas` counts them, also where they stay.
+    """
+
+    def __init__(self, stream: IO[bytes], *, spreadsheet: bool = False) -> None:
         self._stream = stream
+        self._spreadsheet = spreadsheet
         self._empty = True
+        self.formulas = 0
 
     def add(self, frame: pd.DataFrame) -> None:
         """Write one piece."""
         import pyarrow as pa
 
-        table = _table(frame)
+        table = self._harmless(_table(frame))
         if self._empty:
             headers = [pa.array([name], pa.large_string()) for name in table.column_names]
             self._stream.write(_lines(pa.table(headers, names=table.column_names)))
             self._empty = False
         self._stream.write(_lines(table))
 
+    def _harmless(self, table: pa.Table) -> pa.Table:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        for place, column in enumerate(table.columns):
+            if not _is_text(column):
+                continue
+            runs = pc.and_not(pc.match_substring_regex(column, FORMULA), pc.match_substring_regex(column, NUMBER))
+            found = pc.sum(runs).as_py() or 0
+            self.formulas += found
+            if found and self._spreadsheet:
+                quoted = pc.binary_join_element_wise(pa.scalar("'", column.type), column, pa.scalar("", column.type))
+                table = table.set_column(place, table.column_names[place], pc.if_else(runs, quoted, column))
+        return table
+
 
 class ParquetPredictions:
     """Into a Parquet file at `path`."""
+
+    formulas = 0
+    """No program runs what stands in one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -80,10 +107,12 @@ class ParquetPredictions:
             self._writer.close()
 
 
-def check_name(path: Path) -> None:
-    """Raises UsageError for a file whose suffix is neither `.csv` nor `.parquet`."""
+def check_name(path: Path, *, spreadsheet: bool = False) -> None:
+    """Raises UsageError for a file whose suffix is neither `.csv` nor `.parquet`, and for a `spreadsheet` that is not CSV."""
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(Problem(str(path), "predictions are written as CSV or Parquet.", "End the name in .csv or .parquet."))
+    if spreadsheet and path.suffix.lower() != ".csv":
+        raise UsageError(Problem("--spreadsheet", "a Parquet file has no formulas.", "Leave the option out, or end the name in .csv."))
 
 
 def check_place(path: Path, tables: Mapping[str, Path]) -> None:
@@ -104,12 +133,12 @@ def check_place(path: Path, tables: Mapping[str, Path]) -> None:
 
 
 @contextmanager
-def prediction_file(path: Path) -> Iterator[PredictionFile]:
+def prediction_file(path: Path, *, spreadsheet: bool = False) -> Iterator[PredictionFile]:
     """A file that gets its name when it is whole; nothing is left of it when the block fails. Raises RunError on a full disk."""
     with writing(path), replacing(path) as temporary:
         if path.suffix.lower() == ".csv":
             with temporary.open("wb") as stream:
-                yield CsvPredictions(stream)
+                yield CsvPredictions(stream, spreadsheet=spreadsheet)
             return
         file = ParquetPredictions(temporary)
         whole = False
@@ -142,10 +171,15 @@ def _cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """As they stand in the file; no number has a letter that needs quotes."""
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.types as kinds
 
     texts = pc.fill_null(column.cast(pa.large_string()), "")
-    return _quoted(texts) if kinds.is_string(column.type) or kinds.is_large_string(column.type) else texts
+    return _quoted(texts) if _is_text(column) else texts
+
+
+def _is_text(column: pa.ChunkedArray) -> bool:
+    import pyarrow.types as kinds
+
+    return bool(kinds.is_string(column.type) or kinds.is_large_string(column.type))
 
 
 def _quoted(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mmtrain.data.tables.csv_text import Lines
+from mmtrain.data.tables.csv_text import Lines, for_spreadsheet
 from mmtrain.explanation import figure
 from mmtrain.explanation.explained import Explained
 from mmtrain.reports.drawing import save, style
@@ -22,7 +22,10 @@ FACTS = (
 
 
 class Files:
-    """The files in `folder`, row after row. In explanations.csv the lines of a row add up to its `sum_of_attributions`."""
+    """The files in `folder`, row after row. In explanations.csv the lines of a row add up to its `sum_of_attributions`.
+
+    They are made for spreadsheets: a cell that would be a formula has an apostrophe before it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -45,9 +48,9 @@ class Files:
         start = (row.chosen.row, row.chosen.id, row.question.words)
         for share in row.shares:
             for element in share.elements:
-                self._elements.writerow((*start, share.column, element.name, _number(element.attribution)))
+                self._elements.writerow(map(for_spreadsheet, (*start, share.column, element.name, _number(element.attribution))))
         facts = row.plain() | {"missing": " ".join(row.missing)}
-        self._facts.writerow([_number(facts[name]) for name in FACTS])
+        self._facts.writerow([for_spreadsheet(_number(facts[name])) for name in FACTS])
         name = f"{self._rows:02d}_{re.sub(r'[^A-Za-z0-9.-]+', '_', row.chosen.id)[:60] or row.chosen.row}.png"
         with style():
             save(figure.draw(row), self._folder / name)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmtrain.data.tables.csv_text import csv_text
+from mmtrain.data.tables.csv_text import csv_text, is_formula
 from mmtrain.reports import analysis_numbers
 from mmtrain.reports.contents import Contents, EvaluatedPart
 from mmtrain.runs import Run
@@ -23,20 +23,25 @@ CONFUSION = ("target", "true", "predicted", "rows")
 CLASSES = ("target", "class", "rows", "predicted", "recall", "precision", "f1")
 
 
-def write(run: Run, contents: Contents) -> None:
-    """Write the files; one without a row is not written, and removed where an earlier evaluation wrote it."""
-    _write(run, EPOCHS, pd.DataFrame(list(contents.epochs)))
+def write(run: Run, contents: Contents) -> bool:
+    """Write the files; one without a row is not written, and removed where an earlier evaluation wrote it.
+
+    They are made for spreadsheets: whether some cell would have been a formula, and has an apostrophe before it, is returned.
+    """
+    changed = _write(run, EPOCHS, pd.DataFrame(list(contents.epochs)))
     for part in contents.parts:
         found = {"scores": scores(part), "confusion": confusion(part), "classes": classes(part)}
         for kind, table in (found | analysis_numbers.tables(part.results)).items():
-            _write(run, f"{kind}_{part.label}.csv", table)
+            changed |= _write(run, f"{kind}_{part.label}.csv", table)
+    return changed
 
 
-def _write(run: Run, name: str, table: pd.DataFrame) -> None:
-    if len(table):
-        run.write_text(name, csv_text(table))
-    else:
+def _write(run: Run, name: str, table: pd.DataFrame) -> bool:
+    if not len(table):
         (run / name).unlink(missing_ok=True)
+        return False
+    run.write_text(name, csv_text(table, spreadsheet=True))
+    return bool(table.map(is_formula).to_numpy().any())
 
 
 def scores(part: EvaluatedPart) -> pd.DataFrame:

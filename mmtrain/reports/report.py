@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
+from mmtrain.data.tables.csv_text import TOLD
 from mmtrain.printable import printable
 from mmtrain.reports import contents as run_contents
 from mmtrain.reports import model_card, numbers
@@ -30,11 +31,12 @@ FOOTER = "Written by mmtrain. Every plot also lies in the folder plots of the ru
 def write(run: Run, experiment: Experiment, fitted: Fitted) -> Path:
     """Write report.html, its plots, its numbers as CSV and model_card.md. Raises RunError when a file of the run is missing or damaged."""
     contents = run_contents.read(run, experiment, fitted)
-    numbers.write(run, contents)
+    formulas = numbers.write(run, contents)
     run.write_text("model_card.md", model_card.text(contents, _read(run / "model_card.md")))
     with style():
         found = sections(contents, Gallery(run))
-    return run.write_text("report.html", bounded(found, title=str(run), facts=headline(contents)))
+    footer = f"{FOOTER} {TOLD}" if formulas else FOOTER
+    return run.write_text("report.html", bounded(found, title=str(run), facts=headline(contents), footer=footer))
 
 
 def _read(path: Path) -> str:
@@ -46,9 +48,9 @@ def _read(path: Path) -> str:
         return content.decode("cp1252", errors="replace")
 
 
-def bounded(found: Sequence[Section], *, title: str, facts: Sequence[str], most: int = MOST) -> str:
+def bounded(found: Sequence[Section], *, title: str, facts: Sequence[str], footer: str = FOOTER, most: int = MOST) -> str:
     """The page of these sections, the largest of them left out until it has at most `most` bytes."""
-    text = page(title=title, facts=facts, sections=found)
+    text = page(title=title, facts=facts, sections=found, footer=footer)
     if len(text.encode()) <= most:
         return text
     sizes = [len(page(title=title, facts=facts, sections=(section,)).encode()) for section in found]
@@ -59,7 +61,7 @@ def bounded(found: Sequence[Section], *, title: str, facts: Sequence[str], most:
             found[largest].title, (Paragraph("This report has no room for the section; its numbers are in the run folder."),)
         )
         sizes[largest] = 0
-    return page(title=title, facts=facts, sections=kept)
+    return page(title=title, facts=facts, sections=kept, footer=footer)
 
 
 def page(*, footer: str = FOOTER, **values: object) -> str:

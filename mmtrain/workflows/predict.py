@@ -44,6 +44,8 @@ class PredictOptions:
     on_error: OnError = "status"
     images: Path | None = None
     """Replaces the folder that image cells are relative to."""
+    spreadsheet: bool = False
+    """Whether an apostrophe is put before cells of CSV that a spreadsheet would run."""
 
 
 @dataclass
@@ -56,6 +58,8 @@ class Predicted:
     """Rows that were predicted although something is to be told of them in `status`."""
     refused: int = 0
     """Rows that could not be predicted; left out under `skip`."""
+    formulas: int = 0
+    """Cells of CSV that a spreadsheet would run, as they are or with an apostrophe before them."""
     drifts: list[Drift] = field(default_factory=list)
     results: dict[str, TargetScores] = field(default_factory=dict)
     """Scores of the targets whose answers the table has."""
@@ -73,7 +77,7 @@ def predict(
 
     """
     if isinstance(options.to, Path):
-        check_name(options.to)
+        check_name(options.to, spreadsheet=options.spreadsheet)
     run = runs.find(which, output)
     loaded = Loaded(run)
     data = loaded.experiment.data
@@ -104,6 +108,7 @@ def predict_source(loaded: Loaded, source: Source, options: PredictOptions, *, s
             done.refused += int(refused.sum())
             done.remarked += int((predicted.piece.remarked() & ~refused).sum())
             scoring.add(predicted)
+        done.formulas = file.formulas
     done.drifts = watch.drifts()
     done.results = scoring.results(source.file.path, say)
     return done
@@ -113,15 +118,15 @@ def predict_source(loaded: Loaded, source: Source, options: PredictOptions, *, s
 def _opened(options: PredictOptions) -> Iterator[PredictionFile]:
     """The file, or the stream; what may still fail is written to a stream only once it is whole."""
     if isinstance(options.to, Path):
-        with prediction_file(options.to) as file:
+        with prediction_file(options.to, spreadsheet=options.spreadsheet) as file:
             yield file
     elif options.on_error == "fail":
         with tempfile.TemporaryFile() as kept:
-            yield CsvPredictions(kept)
+            yield CsvPredictions(kept, spreadsheet=options.spreadsheet)
             kept.seek(0)
             shutil.copyfileobj(kept, options.to)
     else:
-        yield CsvPredictions(options.to)
+        yield CsvPredictions(options.to, spreadsheet=options.spreadsheet)
 
 
 class Scoring:

@@ -7,12 +7,35 @@ carriage return in a cell would end the line. So rows are written with both at t
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     import pandas as pd
 
 END = "\r\n"
+
+FORMULA = r"^'*[=+\-@\t\r]"
+"""A spreadsheet takes a cell that begins so for a formula, and runs it (CSV injection, CWE-1236); apostrophes before it are ours."""
+NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
+"""A negative number is no formula, and stays one."""
+TOLD = "An apostrophe stands before cells that a spreadsheet would take for a formula."
+_FORMULA, _NUMBER = re.compile(FORMULA), re.compile(NUMBER)
+
+
+def is_formula(cell: object) -> bool:
+    """Whether a spreadsheet would run the cell of a CSV file."""
+    return isinstance(cell, str) and _FORMULA.match(cell) is not None and _NUMBER.match(cell) is None
+
+
+def for_spreadsheet(cell: object) -> object:
+    """A cell with an apostrophe before it where a spreadsheet would run it; `from_spreadsheet` takes it off."""
+    return f"'{cell}" if is_formula(cell) else cell
+
+
+def from_spreadsheet(cell: str) -> str:
+    """What `for_spreadsheet` was given."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 class Lines:
@@ -26,8 +49,10 @@ class Lines:
         return self._file.write(f"{line.removesuffix(END)}\n")
 
 
-def csv_text(table: pd.DataFrame) -> str:
-    """The table without its index."""
+def csv_text(table: pd.DataFrame, *, spreadsheet: bool = False) -> str:
+    """The table without its index; for a `spreadsheet`, without formulas, and not to be read back."""
+    if spreadsheet:
+        table = table.map(for_spreadsheet)
     text = io.StringIO()
     lines: Any = Lines(text)  # pandas asks for more of a file than it uses
     table.to_csv(lines, index=False, lineterminator=END)
