@@ -523,7 +523,8 @@ def test_a_page_that_cannot_be_written_is_told(tmp_path, capsys):
     inspected(tmp_path, clean(60), COLUMNS)
     target = tmp_path / "none" / "page.html"
     assert run(["inspect-data", str(tmp_path / "study.yaml"), "--quiet", "--html", str(target)]) == 2
-    assert f"{target}: the file cannot be written: no such file or directory." in capsys.readouterr().err
+    told = f"{target}: the page cannot be written: there is no folder {target.parent}. Make it first, or choose another one."
+    assert told in capsys.readouterr().err
 
 
 # Numbers

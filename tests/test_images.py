@@ -19,11 +19,11 @@ from mmtrain.columns import Id, Image, Numeric
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.config.sizes import in_words
-from mmtrain.data.cache import cache_folder
 from mmtrain.data.pictures.build import written_meanwhile
 from mmtrain.data.pictures.store import Unreadable, attach, open_store
 from mmtrain.data.tables.table import Dropped, read
 from mmtrain.errors import DataError, RunError
+from mmtrain.paths import cache_folder
 
 TINY = {"size": (2, 2), "channels": 1}
 
@@ -185,7 +185,7 @@ def test_links_inside_the_folder_are_followed(scans):
     assert (levels(store), unreadable) == ([10, 20], [])
 
 
-@pytest.mark.parametrize(("name", "what"), [("nothing", "does not exist"), ("file", "is a file")])
+@pytest.mark.parametrize(("name", "what"), [("nothing", "does not exist"), ("file", "is a file, not a folder")])
 def test_images_folder_that_is_none_is_refused(tmp_path, name, what):
     (tmp_path / "file").touch()
     with pytest.raises(DataError) as caught:
