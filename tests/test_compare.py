@@ -451,11 +451,12 @@ def test_compare_prints_scores_differences_and_settings(mmtrain):
     assert told[13] == "second/1 less one/1"
     assert told[14].split() == ["score", "difference", "95", "%", "interval", "so", "it", "is"]
     assert "95 % interval: 200 draws of 20 rows" in told
-    assert told[-4:] == [
+    assert told[-9:-4] == [
         "What differs in the experiments:",
         "name: one -> second",
         "training.epochs: 30 -> 5",
-        "training.optimizer: adam -> sgd",
+        "training.optimizer.method: adam -> sgd",
+        "training.optimizer.beta_1: 0.9 -> not set",
     ]
     assert said.err == "Times that the test part was scored: one/1 1, second/1 1. This comparison is no further one.\n"
 

@@ -14,11 +14,11 @@ from pydantic import BaseModel, Field, ValidationError
 from mmtrain.branches import architectures, branch
 from mmtrain.columns import InputColumn, role, roles
 from mmtrain.config import Experiment, json_schema, load, to_yaml
-from mmtrain.config.experiment import SCHEDULES
 from mmtrain.config.monitors import monitored
 from mmtrain.errors import ConfigError
 from mmtrain.fusion import fusion, fusions
 from mmtrain.named_score import EACH_LABEL, OF_TASK
+from mmtrain.optim import optimizers, schedules
 from mmtrain.scores import binary_scores, multiclass_scores, multilabel_scores, regression_scores
 from mmtrain.targets import BinaryTarget, MulticlassTarget, MultilabelTarget, RegressionTarget, tasks
 
@@ -462,7 +462,7 @@ def test_the_schema_has_every_option_of_every_registered_name():
         *(entry.section for _, entry in fusions.items()),
         *(tasks[name] for name in tasks),
         *(column for name, column in roles.items() if name != "target"),
-        *SCHEDULES.values(),
+        *(entry.section for registry in (optimizers, schedules) for _, entry in registry.items()),
     ]
     options = [(section.__name__, option) for section in sections for option in section.model_fields]
     assert len(sections) >= 4 + 7 + 4 + 8 + 4
@@ -477,7 +477,7 @@ def test_every_key_of_the_fixed_sections_is_described():
             if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
                 yield from sections(field.annotation)
 
-    found = [*sections(Experiment), *SCHEDULES.values()]
+    found = [*sections(Experiment), *(entry.section for registry in (optimizers, schedules) for _, entry in registry.items())]
     undescribed = [
         f"{section.__name__}.{key}"
         for section in found

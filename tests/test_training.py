@@ -14,7 +14,7 @@ from mmtrain import runs
 from mmtrain.batches import Batches
 from mmtrain.branches import architectures, branch
 from mmtrain.columns.image import Augment
-from mmtrain.config.experiment import ConstantSchedule, CosineSchedule, EarlyStopping, ExponentialSchedule, PlateauSchedule
+from mmtrain.config.experiment import EarlyStopping
 from mmtrain.data.chances import chances
 from mmtrain.data.encode import Arrays
 from mmtrain.data.pictures.store import ImageStore
@@ -28,72 +28,11 @@ from mmtrain.training.divergence import suspicious
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Started, Stepped, StepsBegan, Warned
 from mmtrain.training.interruption import Interruption
 from mmtrain.training.material import Material
-from mmtrain.training.schedules import LearningRate
 from mmtrain.training.step import Steps
-from mmtrain.training.stopping import Best, Stopping
+from mmtrain.training.stopping import Stopping
 from mmtrain.training.validation import judged
 from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
 from mmtrain.workflows.fit import Onlookers, fit
-
-# Schedules
-
-
-def rate(schedule, *, epochs=10, base=1.0, maximize=False, min_delta=0.0):
-    return LearningRate(schedule, base=base, epochs=epochs, best=Best(maximize, min_delta))
-
-
-@pytest.mark.parametrize(
-    ("schedule", "positions", "rates"),
-    [
-        (ConstantSchedule(), [0, 3.5, 10], [1, 1, 1]),
-        (ConstantSchedule(warmup_epochs=2), [0, 0.5, 1, 2, 9], [0, 0.25, 0.5, 1, 1]),
-        (CosineSchedule(), [0, 2.5, 5, 7.5, 10, 11], [1, (1 + math.sqrt(0.5)) / 2, 0.5, (1 - math.sqrt(0.5)) / 2, 0, 0]),
-        (CosineSchedule(final=0.2), [0, 5, 10], [1, 0.6, 0.2]),
-        (CosineSchedule(warmup_epochs=2), [0, 1, 2, 6, 10], [0, 0.5, 1, 0.5, 0]),
-        (CosineSchedule(warmup_epochs=20), [5, 10], [0.25, 0.5]),
-        (ExponentialSchedule(decay=0.5), [0, 0.5, 1, 2, 3], [1, math.sqrt(0.5), 0.5, 0.25, 0.125]),
-        (ExponentialSchedule(decay=0.5, warmup_epochs=1), [0.5, 1, 2], [0.5, 1, 0.5]),
-        (PlateauSchedule(), [0, 5, 10], [1, 1, 1]),
-    ],
-)
-def test_rate_is_this_factor_at_these_epochs(schedule, positions, rates):
-    found = rate(schedule)
-    assert [found.at(position) for position in positions] == pytest.approx(rates, abs=1e-12)
-    assert rate(schedule, base=0.01).at(positions[1]) == pytest.approx(0.01 * rates[1])
-
-
-@pytest.mark.parametrize(
-    ("options", "scores", "rates"),
-    [
-        ({"patience": 2}, [3, 2, 2, 2, 2, 2, 1, 1, 1], [1, 1, 1, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]),
-        ({"patience": 1, "factor": 0.1, "lowest": 0.05}, [1, 1, 1, 1], [1, 0.1, 0.05, 0.05]),
-        ({"patience": 1}, [None, None], [0.5, 0.25]),
-    ],
-)
-def test_plateau_cuts_the_rate_when_nothing_improves(options, scores, rates):
-    found = rate(PlateauSchedule(**options))
-    seen = []
-    for score in scores:
-        found.epoch_ended(score)
-        seen.append(found.at(5))
-    assert seen == pytest.approx(rates)
-
-
-def test_plateau_knows_direction_and_least_improvement():
-    found = rate(PlateauSchedule(patience=1), maximize=True, min_delta=0.1)
-    for score, expected in [(0.5, 1), (0.7, 1), (0.75, 0.5), (0.9, 0.5), (0.2, 0.25)]:
-        found.epoch_ended(score)
-        assert found.at(0) == expected
-    assert found.state() == {"cut": 0.25, "waited": 0, "best": 0.9}
-
-
-def test_other_schedules_do_not_look_at_scores():
-    found = rate(CosineSchedule())
-    for _ in range(20):
-        found.epoch_ended(1.0)
-    assert found.state() == {"cut": 1.0, "waited": 0, "best": None}
-    assert found.at(5) == pytest.approx(0.5)
-
 
 # Stopping
 
@@ -441,7 +380,7 @@ def test_checkpoints_say_where_the_training_stands(events_and_run):
     }
     assert [(found[name]["epoch"], found[name]["step"]) for name in found] == [(3, 0), (2, 0), (3, 0)]
     assert found["last"]["stopping"] == {"best": lines(run / "metrics.jsonl")[-1]["validation_loss"], "best_epoch": 3, "waited": 0}
-    assert found["last"]["learning_rate"] == {"cut": 1.0, "waited": 0, "best": None}
+    assert found["last"]["learning_rate"] == {"improved": [True, True, True]}
 
 
 def test_steps_are_compiled_once_for_every_batch_size_and_several_trainings_are_not_taken_for_one(blobs, caplog):

@@ -14,12 +14,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from mmtrain.branches import DEFAULTS, architectures
-from mmtrain.config.experiment import SCHEDULES
 from mmtrain.config.monitors import direction_of
 from mmtrain.config.tolerant import sound_parts
 from mmtrain.errors import did_you_mean
 from mmtrain.folder_names import existing_form
 from mmtrain.fusion import fusions
+from mmtrain.optim import optimizers, schedules
 
 
 def filled(tree: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -45,10 +45,33 @@ def _training(tree: dict[str, Any]) -> None:
     training = _section(tree, "training")
     if training is None:
         return
-    _short_form(training, "schedule", "constant", SCHEDULES.values())
+    _short_form(training, "optimizer", "adam", (entry.section for _, entry in optimizers.items()))
+    _short_form(training, "schedule", "constant", (entry.section for _, entry in schedules.items()))
+    _momentum(training)
+    _epochs_of_stages(training)
     stopping = _section(training, "early_stopping")
     if stopping is not None and stopping.get("direction") is None:
         stopping["direction"] = direction_of(str(stopping.get("monitor") or "validation_loss"))
+
+
+def _momentum(training: dict[str, Any]) -> None:
+    """`momentum: 0.9` next to `optimizer: sgd` means `optimizer: {method: sgd, momentum: 0.9}`."""
+    chosen = training.get("optimizer")
+    if training.get("momentum") is None:
+        training.pop("momentum", None)
+    elif not isinstance(chosen, dict) or chosen.get("method") not in optimizers:
+        return
+    elif "momentum" in optimizers[chosen["method"]].section.model_fields and chosen.get("momentum") is None:
+        chosen["momentum"] = training.pop("momentum")
+
+
+def _epochs_of_stages(training: dict[str, Any]) -> None:
+    """Where there are stages, `epochs` is their sum."""
+    stages = training.get("stages")
+    if training.get("epochs") is not None or not isinstance(stages, list) or not stages:
+        return
+    with suppress(KeyError, TypeError, ValueError):  # a stage that is wrong is refused by validation
+        training["epochs"] = sum(int(stage["epochs"]) for stage in stages)
 
 
 def _folder_name(stem: str) -> str:

@@ -5,6 +5,7 @@ Columns, branches and the fusion take their options from what is registered unde
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -15,14 +16,17 @@ from mmtrain.columns import AnyColumn, Column, InputColumn
 from mmtrain.config.callback import Callback
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.config.image_folder import ImageFolder
+from mmtrain.config.parameter_groups import group_names, groups_below
 from mmtrain.config.sizes import Size
 from mmtrain.config.table_format import TableFormat
 from mmtrain.fusion import AnyFusion
-from mmtrain.registry import OneOf, Section
+from mmtrain.optim import AnyOptimizer, AnySchedule
+from mmtrain.registry import Section
 from mmtrain.targets import Target
 from mmtrain.targets.base import ClassWeights
 
 OfRole = TypeVar("OfRole", bound=Column)
+Rate = Annotated[float, Field(gt=0)]
 CountOrAuto = PositiveInt | Literal["auto"]
 UNTRIED: dict[str, Any] = {"batch_size": 32, "precision": "float32", "jit": "off", "steps_per_call": 1}
 """What `auto` means for training settings where nothing is tried on the device."""
@@ -96,51 +100,6 @@ class SplitSection(Section):
     seed: NonNegativeInt = Field(0, description="Another seed deals the rows differently.")
 
 
-class Schedule(Section):
-    """What every learning rate schedule has. The rate is `learning_rate` times a factor."""
-
-    method: str = Field(description="How the rate changes.")
-    warmup_epochs: float = Field(0.0, ge=0, description="The rate rises from 0 in a straight line over these epochs.")
-
-
-class ConstantSchedule(Schedule):
-    """The rate stays."""
-
-    method: Literal["constant"] = "constant"
-
-
-class CosineSchedule(Schedule):
-    """Half a cosine from 1 down to `final` at the last epoch (Loshchilov and Hutter 2017, arXiv:1608.03983)."""
-
-    method: Literal["cosine"] = "cosine"
-    final: float = Field(0.0, ge=0, le=1, description="The factor at the last step.")
-
-
-class ExponentialSchedule(Schedule):
-    """The rate is multiplied by `decay` every epoch, smoothly."""
-
-    method: Literal["exponential"] = "exponential"
-    decay: float = Field(0.95, gt=0, le=1, description="The factor per epoch.")
-
-
-class PlateauSchedule(Schedule):
-    """The rate is multiplied by `factor` whenever the monitored score has not improved for `patience` epochs."""
-
-    method: Literal["plateau"] = "plateau"
-    factor: float = Field(0.5, gt=0, lt=1, description="What the rate is multiplied by.")
-    patience: PositiveInt = Field(3, description="Epochs without improvement before the rate falls.")
-    lowest: float = Field(0.001, ge=0, le=1, description="The factor never falls below this.")
-
-
-SCHEDULES: dict[str, type[Schedule]] = {
-    "constant": ConstantSchedule,
-    "cosine": CosineSchedule,
-    "exponential": ExponentialSchedule,
-    "plateau": PlateauSchedule,
-}
-AnySchedule = Annotated[Schedule, OneOf("method", lambda: SCHEDULES)]
-
-
 class EarlyStopping(Section):
     """Which score says that an epoch is the best, and how long to wait for a better one."""
 
@@ -154,16 +113,48 @@ class EarlyStopping(Section):
     min_delta: float = Field(0.0, ge=0, description="Less than this is no improvement.")
 
 
+class Stage(Section):
+    """A number of epochs in which the same parameter groups are trained at the same rates.
+
+    Groups: `branches`, `branches.<name>`, `fusion`, `targets`, `targets.<name>`.
+    """
+
+    epochs: PositiveInt = Field(description="How many epochs the stage takes.")
+    unfreeze: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="Parameter groups that are trained from this stage on, besides those of the stages before. Left out: all.",
+    )
+    learning_rate: Rate | dict[str, Rate] | None = Field(
+        None,
+        description="Instead of `training.learning_rate`: one rate, or {group: rate}; groups that are not named have that of the training.",
+    )
+
+    def restricted_to(self, groups: Collection[str]) -> Stage:
+        """Return the stage for a network that has only some of the groups; one that would train nothing trains the fusion and targets."""
+        kept = None if self.unfreeze is None else tuple(name for name in self.unfreeze if groups_below([name], groups))
+        rates = self.learning_rate
+        if isinstance(rates, dict):
+            rates = {name: rate for name, rate in rates.items() if groups_below([name], groups)}
+        return self.model_copy(update={"unfreeze": ("fusion", "targets") if kept == () else kept, "learning_rate": rates})
+
+
 class Training(Section):
     """How the network learns."""
 
     epochs: PositiveInt = Field(30, description="How often every training row is seen, at most.")
     batch_size: CountOrAuto = Field(32, description="Rows per step. auto: the largest power of two that fits in memory, at most 1024.")
-    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = Field("adam", description="How weights follow from gradients.")
+    optimizer: AnyOptimizer = Field(description="How weights follow from gradients.", examples=[{"method": "adam"}])
     learning_rate: float = Field(0.001, gt=0, description="Size of a step, before the schedule's factor.")
-    schedule: AnySchedule = Field(ConstantSchedule(), description="How the learning rate changes during training.")
+    schedule: AnySchedule = Field(
+        description="How the learning rate changes: over all epochs, or over each of the `stages` anew.", examples=[{"method": "cosine"}]
+    )
+    stages: tuple[Stage, ...] = Field(
+        (),
+        description="Parts of the training that differ in what is trained and how fast. Left out: one stage that trains everything.",
+        examples=[[{"epochs": 5, "unfreeze": ["fusion", "targets"]}, {"epochs": 20, "learning_rate": 0.0001}]],
+    )
     weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101).")
-    momentum: float = Field(0.9, ge=0, lt=1, description="For sgd.")
     clip_norm: float | None = Field(None, gt=0, description="Gradients longer than this, all together, are shortened to it.")
     clip_value: float | None = Field(None, gt=0, description="Each number of a gradient is kept within plus and minus this.")
     accumulate: PositiveInt = Field(1, description="Batches whose gradients are averaged before the weights change.")
@@ -200,6 +191,10 @@ class Training(Section):
     def _exclusive(self) -> Training:
         if self.clip_norm is not None and self.clip_value is not None:
             raise ValueError("`clip_norm` and `clip_value` exclude each other. Leave one of them out.")
+        if self.stages and self.epochs != sum(stage.epochs for stage in self.stages):
+            raise ValueError(
+                f"`epochs` is {self.epochs}, but the stages have {sum(stage.epochs for stage in self.stages)}. Leave `epochs` out."
+            )
         if self.jit == "on" and self.deterministic:
             raise ValueError(
                 "`jit` and `deterministic` exclude each other: XLA has no reproducible form of some operations. Leave one of them out."
@@ -246,7 +241,9 @@ class Experiment(Section):
         """The experiment of a baseline: without the other branches and what they read, and without whoever watches the training."""
         own = self.branches[branch]
         columns = {key: column for key, column in self.columns.items() if key in own.columns or not isinstance(column, InputColumn)}
-        unwatched = self.decided(tensorboard=False, callbacks=())
+        groups = group_names([branch], self.targets)
+        stages = tuple(stage.restricted_to(groups) for stage in self.training.stages)
+        unwatched = self.decided(tensorboard=False, callbacks=(), stages=stages)
         changed = {"columns": columns, "branches": {branch: own}, "evaluation": self.evaluation.of_baselines}
         return unwatched.model_copy(update=changed)
 

@@ -15,11 +15,12 @@ from mmtrain.columns import roles
 from mmtrain.config import mistakes, rules
 from mmtrain.config.callback import NUMBER
 from mmtrain.config.defaults import filled
-from mmtrain.config.experiment import Experiment
+from mmtrain.config.experiment import Experiment, Training
 from mmtrain.config.schema import schema_of
 from mmtrain.config.source import LocatedProblem, Source, read
 from mmtrain.errors import ConfigError
 from mmtrain.fusion import fusions
+from mmtrain.optim import optimizers, schedules
 from mmtrain.targets import tasks
 
 _built: list[tuple[int, ...]] = []
@@ -50,8 +51,9 @@ def validated(source: Source, path: Path) -> Experiment:
 
 def _model() -> type[Experiment]:
     """The model, built again when something has been registered since."""
-    versions = (roles.version, tasks.version, architectures.version, fusions.version)
+    versions = tuple(registry.version for registry in (roles, tasks, architectures, fusions, optimizers, schedules))
     if [versions] != _built:
+        Training.model_rebuild(force=True)
         Experiment.model_rebuild(force=True)
         _built[:] = [versions]
     return Experiment

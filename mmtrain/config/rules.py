@@ -10,8 +10,9 @@ from typing import Any
 
 from mmtrain.branches import Branch, architectures
 from mmtrain.columns import Categorical, Group, Id, InputColumn, Split, Text, Weight
-from mmtrain.config.experiment import Experiment, SplitSection, Training
+from mmtrain.config.experiment import Experiment, SplitSection
 from mmtrain.config.monitors import stopping_rule
+from mmtrain.config.parameter_groups import group_names, groups_below
 from mmtrain.config.source import LocatedProblem, Location
 from mmtrain.config.tolerant import Sound, has_only, sound_parts
 from mmtrain.errors import did_you_mean, listed
@@ -199,18 +200,29 @@ def _class_weights(sound: Sound) -> Iterator[LocatedProblem]:
 
 def _options_of_others(sound: Sound) -> Iterator[LocatedProblem]:
     """No option that only goes with another choice than the one that was made."""
-    training = sound.tree.get("training")
-    if isinstance(training, dict) and training.get("optimizer", "adam") in ("adam", "adamw", "rmsprop"):
-        momentum = _number(training.get("momentum"))
-        if momentum is not None and momentum != Training.model_fields["momentum"].default:
-            what = f"`momentum` has no effect with the optimizer `{training.get('optimizer', 'adam')}`."
-            yield ("training", "momentum"), what, "Leave it out, or set `optimizer: sgd`."
     for key, column in sound.inputs.items():
         if key in sound.flawed:
             continue
         if isinstance(column, Categorical) and column.encode == "one_hot" and column.embedding_width:
             what = "`embedding_width` has no effect with `encode: one_hot`, which learns no vectors."
             yield ("columns", key, "embedding_width"), what, "Leave it out, or set `encode: embedding`."
+
+
+def _stage_groups(sound: Sound) -> Iterator[LocatedProblem]:
+    """Stages name parameter groups that the network has, and train at least one."""
+    training = sound.tree.get("training")
+    stages = training.get("stages") if isinstance(training, dict) else None
+    if not isinstance(stages, list) or not sound.whole or not sound.branches:
+        return
+    groups = group_names(sound.branches, sound.targets)
+    names = (*groups, "branches", "targets")
+    for number, stage in enumerate(stages):
+        for key in ("unfreeze", "learning_rate"):
+            named = stage.get(key) if isinstance(stage, dict) else None
+            for place, name in enumerate(named) if isinstance(named, list | dict) else ():
+                if isinstance(name, str) and not groups_below([name], groups):
+                    where: Location = ("training", "stages", number, key, place if isinstance(named, list) else name)
+                    yield where, f"there is no parameter group {name!r}.", did_you_mean(name, names) or f"The groups are {listed(names)}."
 
 
 def _number(value: Any) -> float | None:
@@ -239,5 +251,6 @@ RULES = (
     _decisions,
     _class_weights,
     _options_of_others,
+    _stage_groups,
     stopping_rule,
 )

@@ -12,7 +12,7 @@ from pydantic_core import core_schema
 DEFAULTED = {
     "Experiment": {"name", "branches", "fusion", "split", "training"},
     "SplitSection": {"method"},
-    "Training": {"early_stopping"},
+    "Training": {"early_stopping", "optimizer", "schedule"},
     "EarlyStopping": {"direction"},
 }
 """What the file may leave out because `defaults` fills it in."""

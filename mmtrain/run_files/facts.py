@@ -140,9 +140,7 @@ class Stopping(Part):
 class Rate(Part):
     """How the learning rate stands."""
 
-    cut: float
-    waited: Count
-    best: float | None
+    improved: list[bool]
 
 
 class Position(Part):

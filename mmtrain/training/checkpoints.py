@@ -44,7 +44,7 @@ class Position:
     losses: dict[str, float] = field(default_factory=dict)
     """Losses of those rows, added up."""
     stopping: dict[str, Any] = field(default_factory=lambda: {"best": None, "best_epoch": 0, "waited": 0})
-    learning_rate: dict[str, Any] = field(default_factory=lambda: {"cut": 1.0, "waited": 0, "best": None})
+    learning_rate: dict[str, Any] = field(default_factory=lambda: {"improved": []})
     best_scores: dict[str, float | None] = field(default_factory=dict)
 
     @property

@@ -15,7 +15,6 @@ from mmtrain.training.divergence import diverged
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Started, Stepped, StepsBegan, Watcher
 from mmtrain.training.interruption import Interrupted, Interruption
 from mmtrain.training.material import Material
-from mmtrain.training.schedules import LearningRate
 from mmtrain.training.step import Averaged, Steps
 from mmtrain.training.stopping import Stopping
 from mmtrain.training.tally import NotFinite, Tally
@@ -46,7 +45,8 @@ class _Loop:
         self.validation = Validation(material, self.steps, watch, str(run.folder))
         self.batches = self.steps.batches(material.arrays, material.parts.train)
         self.stopping = Stopping(training.early_stopping)
-        self.rate = LearningRate(training.schedule, base=training.learning_rate, epochs=training.epochs, best=self.stopping.best)
+        self.stages = self.steps.stages
+        self.stage, self.rate = 0, self.stages.learning_rate(0)
         self.best_scores: dict[str, float | None] = {}
         self.start = checkpoints.Position()
         self.saved = time.perf_counter()
@@ -57,6 +57,7 @@ class _Loop:
         checkpoints.keep_only(folder, name)
         if name is not None:
             self.start = checkpoints.load(folder, name, self.material.network.core, self.steps.optimizer)
+            self.enter_stage_of(max(1, self.start.epoch))
             self.stopping.restore(self.start.stopping)
             self.rate.restore(self.start.learning_rate)
             self.best_scores = self.start.best_scores
@@ -66,16 +67,29 @@ class _Loop:
 
     def run_epochs(self, interruption: Interruption) -> Ended:
         self.watch(self.started())
-        epoch, reason = self.start.epoch, self.stopping.reason
+        epoch, reason = self.start.epoch, self.out_of_patience
         while epoch < self.training.epochs and not reason:
             epoch += 1
             self.run_epoch(epoch, interruption)
-            reason = self.stopping.reason or interruption.after_epoch
+            reason = self.out_of_patience or interruption.after_epoch
         if not self.stopping.best_epoch:  # the monitored score was never defined: the last weights are as good as any
             self.checkpoint_best(epoch)
         ended = Ended(epoch, self.stopping.best_epoch or epoch, self.best_scores, reason)
         self.watch(ended)
         return ended
+
+    def enter_stage_of(self, epoch: int) -> None:
+        """Train what the stage of this epoch trains, if it is another stage than before; its schedule and its patience begin anew."""
+        stage = self.stages.of_epoch(epoch)
+        if stage != self.stage:
+            self.steps.enter_stage(stage)
+            self.stage, self.rate = stage, self.stages.learning_rate(stage)
+            self.stopping.waited = 0
+
+    @property
+    def out_of_patience(self) -> str:
+        """Why to stop, once the patience of the last stage has run out; empty before. Earlier stages run all their epochs."""
+        return self.stopping.reason if self.stage == self.stages.last else ""
 
     def started(self) -> Started:
         """What is about to be done, and what is done."""
@@ -96,6 +110,7 @@ class _Loop:
 
     def run_epoch(self, epoch: int, interruption: Interruption) -> None:
         """One epoch of steps, then validation, the best weights, a line of metrics and a checkpoint."""
+        self.enter_stage_of(epoch)
         self.watch(EpochBegan(epoch))
         begun = time.perf_counter()
         tally = self.train_epoch(epoch, interruption)
@@ -109,7 +124,7 @@ class _Loop:
             raise
         monitored = self.monitored(scores)
         is_best = self.stopping.epoch_ended(epoch, monitored)
-        self.rate.epoch_ended(monitored)
+        self.rate.epoch_ended(improved=is_best)
         if is_best:
             self.best_scores = scores
         self.run.append_line("metrics.jsonl", {"epoch": epoch, "learning_rate": learning_rate, **scores})
@@ -131,10 +146,11 @@ class _Loop:
         """All steps of an epoch. Raises RunError when a loss is not finite, Interrupted."""
         here = self.begins(epoch)
         tally, step = Tally(here.losses, here.rows, here.step), here.step
+        done = epoch - 1 - self.stages.epochs_before(self.stage)
         try:
             for batch in self.batches.epoch(epoch, here.step):
                 self.checkpoint_if_due(epoch, tally, interruption)
-                rates = [self.rate.at(epoch - 1 + number / len(self.batches)) for number in range(step, step + batch.steps)]
+                rates = [self.rate.at(done + number / len(self.batches)) for number in range(step, step + batch.steps)]
                 self.watch(StepsBegan(epoch, step))
                 tally.add(len(batch.rows), self.steps.train(batch, rates))
                 step += batch.steps

@@ -1,61 +1,37 @@
-"""Learning rates: factors of the configured rate, as functions of the position in a training."""
+"""The learning rate at every step: the rate of the stage, its warm-up, and the factor of its schedule."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from mmtrain.config.experiment import CosineSchedule, ExponentialSchedule, PlateauSchedule, Schedule
-from mmtrain.training.stopping import Best
+from mmtrain.optim import SchedulePosition, ScheduleSection
 
 
 class LearningRate:
-    """The rate at every step. Only `plateau` has a state: how often the rate has been cut."""
+    """The learning rate as a function of the position in a stage. Its only state is which epochs improved the monitored score."""
 
-    def __init__(self, schedule: Schedule, *, base: float, epochs: int, best: Best) -> None:
+    def __init__(self, schedule: ScheduleSection, *, base: float, epochs: int) -> None:
         self.schedule = schedule
         self.base = base
         self.epochs = epochs
-        self.cut = 1.0
-        self.waited = 0
-        self.best = best.fresh()
+        self.improved: tuple[bool, ...] = ()
 
     def at(self, position: float) -> float:
-        """The rate at `position`, in epochs from 0: 2.5 is the middle of the third epoch."""
-        return self.base * self._warmup(position) * self._factor(position)
-
-    def _warmup(self, position: float) -> float:
+        """Return the rate at `position`, in epochs of the stage from 0: 2.5 is the middle of the third epoch."""
         warmup = self.schedule.warmup_epochs
-        return min(1.0, position / warmup) if warmup > 0 else 1.0
+        rise = min(1.0, position / warmup) if warmup > 0 else 1.0
+        since = SchedulePosition(max(0.0, position - warmup), self.epochs - warmup, self.improved)
+        return self.base * rise * self.schedule.factor_at(since)
 
-    def _factor(self, position: float) -> float:
-        schedule = self.schedule
-        since = max(0.0, position - schedule.warmup_epochs)
-        if isinstance(schedule, CosineSchedule):
-            share = min(1.0, since / max(1e-9, self.epochs - schedule.warmup_epochs))
-            return schedule.final + (1 - schedule.final) * 0.5 * (1 + math.cos(math.pi * share))
-        if isinstance(schedule, ExponentialSchedule):
-            return float(schedule.decay**since)
-        return self.cut
-
-    def epoch_ended(self, value: float | None) -> None:
-        """Tell the monitored score; `plateau` cuts the rate when it has not improved for long enough."""
-        if not isinstance(self.schedule, PlateauSchedule):
-            return
-        if self.best.improves(value):
-            self.best.value = value
-            self.waited = 0
-            return
-        self.waited += 1
-        if self.waited >= self.schedule.patience:
-            self.cut = max(self.schedule.lowest, self.cut * self.schedule.factor)
-            self.waited = 0
+    def epoch_ended(self, *, improved: bool) -> None:
+        """Record whether the epoch that has just ended improved the monitored score."""
+        self.improved = (*self.improved, improved)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` gave."""
-        self.cut, self.waited, self.best.value = state["cut"], state["waited"], state["best"]
+        """Continue from a `state`."""
+        self.improved = tuple(state["improved"])
 
-    def state(self) -> dict[str, float | int | None]:
-        """For a checkpoint."""
-        return {"cut": self.cut, "waited": self.waited, "best": self.best.value}
+    def state(self) -> dict[str, list[bool]]:
+        """Return what a checkpoint holds."""
+        return {"improved": list(self.improved)}

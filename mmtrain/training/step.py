@@ -10,51 +10,35 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from mmtrain.batches import Batch, Batches
 from mmtrain.columns import Image
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
-from mmtrain.model.assemble import Network
+from mmtrain.model.assemble import Network, names_of_layers
 from mmtrain.training.augment import CHANCES, augmented
+from mmtrain.training.distribution import SingleDevice, Strategy
+from mmtrain.training.optimizers import optimizer_for, set_factors
+from mmtrain.training.parameter_groups import ParameterGroups
+from mmtrain.training.stages import Stages
 
 RATES = tf.TensorSpec((None,), tf.float32)
 """A learning rate for every step of a call."""
 
 
-def optimizer_for(experiment: Experiment) -> Any:
-    """The Keras optimizer of an experiment; its rate is set before every step. In float16 the loss is scaled, so that gradients survive."""
-    training = experiment.training
-    common: dict[str, Any] = {
-        "global_clipnorm": training.clip_norm,
-        "clipvalue": training.clip_value,
-        "gradient_accumulation_steps": training.accumulate if training.accumulate > 1 else None,
-        "use_ema": training.weight_average is not None,
-        "ema_momentum": training.weight_average or 0.99,
-        "weight_decay": training.weight_decay if training.optimizer == "adamw" else training.weight_decay or None,
-    }
-    if training.optimizer == "sgd":
-        common["momentum"] = training.momentum
-    maker = {
-        "adam": keras.optimizers.Adam,
-        "adamw": keras.optimizers.AdamW,
-        "sgd": keras.optimizers.SGD,
-        "rmsprop": keras.optimizers.RMSprop,
-    }[training.optimizer]
-    optimizer = maker(training.learning_rate, **common)
-    return keras.optimizers.LossScaleOptimizer(optimizer) if training.precision == "float16" else optimizer
-
-
 class Steps:
     """The compiled functions of one training."""
 
-    def __init__(self, experiment: Experiment, fitted: Fitted, network: Network) -> None:
+    def __init__(self, experiment: Experiment, fitted: Fitted, network: Network, strategy: Strategy | None = None) -> None:
         self.network = network
         self.fitted = fitted
-        self.optimizer = optimizer_for(experiment)
+        self.strategy = strategy or SingleDevice()
+        self.optimizer = optimizer_for(experiment.training)
         self.optimizer.build(network.core.trainable_variables)
+        self.variables = network.core.trainable_variables
+        """All weights that any stage trains, in the optimizer's order."""
+        self.groups = ParameterGroups(network.core, experiment, names_of_layers(experiment, fitted))
         self.augmented_columns = {
             key: column.augment
             for key, column in experiment.inputs.items()
@@ -67,7 +51,17 @@ class Steps:
         self.batch_size, self.seed = int(training.batch_size), training.seed
         self.steps_per_call = int(training.steps_per_call)
         self.plain = self.steps_per_call == 1 and training.jit == "off"
-        self.update = tf.function(self._updates, jit_compile=training.jit == "on" or None, autograph=False)
+        self.jit = training.jit == "on"
+        self.stages = Stages(training)
+        self.enter_stage(0)
+
+    def enter_stage(self, number: int) -> None:
+        """Train what stage `number` trains, at its rates; steps are compiled anew, as they update other variables."""
+        self.groups.train_only(self.stages.trained_groups(number))
+        set_factors(self.optimizer, self.groups.factors(self.stages.group_rates(number), self.stages.training.learning_rate))
+        self.update = tf.function(self._updates, jit_compile=self.jit or None, autograph=False)
+        for compiled in ("train_one", "train_full"):
+            self.__dict__.pop(compiled, None)
 
     @cached_property
     def train_one(self) -> Any:
@@ -143,8 +137,10 @@ class Steps:
             total = sum(losses[key] * target.loss_weight for key, target in self.fitted.targets.items())
             scaled = self.optimizer.scale_loss(total)
         variables = self.network.core.trainable_variables
-        self.optimizer.apply(tape.gradient(scaled, variables), variables)
-        return {**losses, "loss": total} if len(losses) > 1 else {"loss": total}
+        reported = {**losses, "loss": total} if len(losses) > 1 else {"loss": total}
+        reported, gradients = self.strategy.sum(reported, tape.gradient(scaled, variables))
+        self.optimizer.apply(gradients, variables)
+        return reported
 
     def augmented_inputs(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs of a batch, its pictures changed; a masked picture stays all zeros, as in prediction."""
@@ -173,7 +169,7 @@ class Averaged:
     """While active, the weights are their moving average, where the experiment keeps one; then they are the trained ones again."""
 
     def __init__(self, steps: Steps) -> None:
-        self.variables = steps.network.core.trainable_variables
+        self.variables = steps.variables
         inner = getattr(steps.optimizer, "inner_optimizer", steps.optimizer)
         self.optimizer = inner if inner.use_ema else None
         self.trained: list[Any] = []

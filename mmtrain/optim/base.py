@@ -1,0 +1,94 @@
+"""The contracts of an optimizer and of a learning-rate schedule, and their registries.
+
+An optimizer is a function `(settings, *, options) -> keras.optimizers.Optimizer`; it passes `settings` on to Keras unchanged. A
+schedule is a pure function `(position, *, options) -> float`, the factor on the learning rate at a position of the training. The
+keyword-only parameters of either are its options in the file:
+
+    @schedule
+    def linear(position, *, final: Annotated[float, Field(ge=0, le=1)] = 0.0) -> float:
+        return 1 - (1 - final) * position.progress
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from mmtrain.registry import OneOf, Registry, Section, options_of, section_for
+
+
+class OptimizerSection(Section):
+    """How weights follow from gradients."""
+
+    method: str = Field(description="Name of the optimizer.")
+
+    def build(self, settings: Mapping[str, Any]) -> Any:
+        """Return the Keras optimizer with these `settings`: arguments that every Keras optimizer takes."""
+        return optimizers[self.method].build(settings, **options_of(self, OptimizerSection))
+
+
+@dataclass(frozen=True)
+class SchedulePosition:
+    """Where a training stands, in epochs since the warm-up."""
+
+    epoch: float
+    """0 at the end of the warm-up; 2.5 is the middle of the third epoch after it."""
+    epochs: float
+    """Epochs from the end of the warm-up to the end of the stage."""
+    improved: tuple[bool, ...] = ()
+    """For each finished epoch of the stage, warm-up included, whether the monitored score improved."""
+
+    @property
+    def progress(self) -> float:
+        """Share of the stage that is done, 0 to 1."""
+        return min(1.0, self.epoch / max(1e-9, self.epochs))
+
+
+class ScheduleSection(Section):
+    """How the learning rate changes: `learning_rate` times a factor."""
+
+    method: str = Field(description="How the rate changes.")
+    warmup_epochs: float = Field(0.0, ge=0, description="The rate rises from 0 in a straight line over these epochs.")
+
+    def factor_at(self, position: SchedulePosition) -> float:
+        """Return the factor on the learning rate, without the warm-up."""
+        return float(schedules[self.method].build(position, **options_of(self, ScheduleSection)))
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """A registered optimizer function."""
+
+    build: Callable[..., Any]
+    section: type[OptimizerSection]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A registered schedule function."""
+
+    build: Callable[..., float]
+    section: type[ScheduleSection]
+
+
+optimizers: Registry[Optimizer] = Registry("optimizer")
+schedules: Registry[Schedule] = Registry("schedule")
+
+
+def optimizer(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Register a function as `optimizer: <its name>`. Raises TypeError for an option without type or default."""
+    optimizers.add(function.__name__, Optimizer(function, section_for(function.__name__, function, OptimizerSection)))
+    return function
+
+
+def schedule(function: Callable[..., float]) -> Callable[..., float]:
+    """Register a function as `schedule: <its name>`. Raises TypeError for an option without type or default."""
+    schedules.add(function.__name__, Schedule(function, section_for(function.__name__, function, ScheduleSection)))
+    return function
+
+
+AnyOptimizer = Annotated[OptimizerSection, OneOf("method", lambda: {name: entry.section for name, entry in optimizers.items()})]
+AnySchedule = Annotated[ScheduleSection, OneOf("method", lambda: {name: entry.section for name, entry in schedules.items()})]
