@@ -11,7 +11,6 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 from script import keep, parser
@@ -80,8 +79,8 @@ def main() -> None:
     results: dict[str, dict[str, float]] = {}
     for name, (target, truth, prediction) in tasks(rows).items():
         at_once, one_by_one = (Bootstrap(rows, groups=None, draws=most, confidence=0.95, seed=0) for most in (draws, draws // SLOWER))
-        seconds, scores = timed(at_once, partial(target.resampled, truth, prediction))
-        slower = SLOWER * timed(one_by_one, partial(FittedTarget.resampled, target, truth, prediction))[0]
+        seconds, scores = timed(at_once, target.scorer(truth, prediction))
+        slower = SLOWER * timed(one_by_one, FittedTarget.scorer(target, truth, prediction))[0]
         results[name] = {
             "scores": scores,
             "seconds": round(seconds, 3),

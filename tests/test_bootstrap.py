@@ -8,6 +8,7 @@ import pytest
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.bootstrap import Bootstrap, Drawing, Resampling
 from mmtrain.scores import ranking
+from mmtrain.scores.drawn import by_row, once
 from mmtrain.targets.base import FittedTarget
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multiclass import FittedMulticlass
@@ -46,17 +47,62 @@ def test_scores_of_draws_are_the_scores_of_the_drawn_rows(case):
     target, truth, prediction = TASKS[case]
     counts = np.random.default_rng(1).integers(0, 3, (50, ROWS))
 
-    vectorised = target.resampled(truth, prediction, counts)
-    one_by_one = FittedTarget.resampled(target, truth, prediction, counts)
+    vectorised = target.scorer(truth, prediction)(counts)
+    one_by_one = FittedTarget.scorer(target, truth, prediction)(counts)
     assert list(vectorised) == list(one_by_one) == [score.name for score in target.scores(truth, prediction)]
     for name, values in vectorised.items():
         np.testing.assert_allclose(values, one_by_one[name], rtol=1e-9, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.parametrize("draws", [3, 100])
+@pytest.mark.parametrize("rows_of_a_class", [2, 80])
+@pytest.mark.parametrize("decimals", [1, 9], ids=["heavy ties", "distinct"])
+def test_scores_of_draws_of_many_classes_are_the_scores_of_the_drawn_rows(draws, rows_of_a_class, decimals):
+    """Small classes are compared with all rows in one matrix product, large ones are sorted; few draws are added up in another way."""
+    random, classes = np.random.default_rng(2), 9
+    truth = np.concatenate([np.repeat(np.arange(classes - 1), rows_of_a_class), np.full(30, classes - 1)])
+    prediction = random.dirichlet(np.full(classes, 0.3), len(truth)).round(decimals).astype("float32")
+    names = tuple("abcdefghi")
+    target = MULTICLASS.model_copy(update={"classes": names, "counts": (1,) * classes, "weights": (1,) * classes})
+    counts = random.integers(0, 3, (draws, len(truth)))
+
+    vectorised = target.scorer(truth, prediction)(counts)
+    one_by_one = FittedTarget.scorer(target, truth, prediction)(counts[:3])
+    for name, values in vectorised.items():
+        np.testing.assert_allclose(values[:3], one_by_one[name], rtol=1e-12, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("case", TASKS)
+def test_the_draw_that_has_every_row_once_has_the_scores_of_the_rows_to_the_bit(case):
+    """An interval is moved by how many draws lie below the score: rounding must not make one of those that equal it."""
+    target, truth, prediction = TASKS[case]
+    found = target.scorer(truth, prediction)(np.ones((70, ROWS), dtype=np.int64))
+    for score in target.scores(truth, prediction):
+        if score.value is not None and score.name.rpartition("_")[2].partition("[")[0] in ("auc", "f1", "accuracy"):
+            assert set(found[score.name]) == {score.value}
+
+
+def test_columns_are_sorted_once_for_all_draws(monkeypatch):
+    sorted_columns = []
+    made = ranking.Ranking.__init__
+
+    def noted(self, truth, score):
+        sorted_columns.append(score.tobytes())
+        made(self, truth, score)
+
+    monkeypatch.setattr(ranking.Ranking, "__init__", noted)
+    monkeypatch.setattr("mmtrain.evaluation.bootstrap.CELLS", 10 * ROWS)
+    for case, columns in (("binary", 1), ("multiclass", 0), ("multilabel", 2)):
+        target, truth, prediction = TASKS[case]
+        bootstrap(ROWS).scores(target, truth, prediction)
+        assert len(sorted_columns) == columns
+        sorted_columns.clear()
+
+
 @pytest.mark.parametrize("case", TASKS)
 def test_a_draw_without_rows_has_no_score(case):
     target, truth, prediction = TASKS[case]
-    found = target.resampled(truth, prediction, np.zeros((1, ROWS), dtype=np.int64))
+    found = target.scorer(truth, prediction)(np.zeros((1, ROWS), dtype=np.int64))
     assert len(found) >= 4
     assert all(np.isnan(values).all() for values in found.values())
 
@@ -216,8 +262,8 @@ def share_that_holds(simulations, groups, rows_each, *, by_group):
 def interval_of_auc(seed, codes, truth, probability, *, by_group):
     asked = Bootstrap(len(codes), groups=codes if by_group else None, draws=1000, confidence=0.95, seed=seed)
     score = probability[:, 0]
-    drawn = asked.of(lambda counts: ranking.area_under_roc(*ranking.threshold_counts(truth, score, counts)))
-    return asked.interval(drawn, ranking.area_under_roc(*ranking.threshold_counts(truth, score)))
+    ranked = ranking.Ranking(truth, score)
+    return asked.interval(asked.of(lambda counts: ranked.auc(by_row(counts))), float(ranked.auc(by_row(once(len(truth))))[0]))
 
 
 @pytest.mark.slow

@@ -204,13 +204,13 @@ def test_contributions_to_an_undefined_score_are_a_sentence():
 def test_draws_of_the_model_are_scored_once(run, scored, monkeypatch):
     """Beside a baseline, shuffled inputs and an absent branch."""
     predictions = []
-    plain = FittedBinary.resampled
+    plain = FittedBinary.scorer
 
-    def noted(target, truth, prediction, counts):
+    def noted(target, truth, prediction):
         predictions.append(prediction.tobytes())
-        return plain(target, truth, prediction, counts)
+        return plain(target, truth, prediction)
 
-    monkeypatch.setattr(FittedBinary, "resampled", noted)
+    monkeypatch.setattr(FittedBinary, "scorer", noted)
     model = evaluate(str(run.folder)).results["y"].drawn.rows.prediction
     assert predictions.count(model.tobytes()) == 1
     assert len(predictions) == 1 + 1 + 4 * 3 + 1 + 2  # two patterns

@@ -84,3 +84,9 @@ def test_confusion_of_many_classes_is_drawn(count):
     with drawing.style():
         markup = drawing.as_markup(plots.confusion(np.eye(count, dtype=np.int64), [f"class {place}" for place in range(count)]), salt="s")
     assert markup.count(">class ") == 2 * count
+
+
+def test_confusion_of_a_thousand_classes_has_sixty_names_at_most_on_each_side():
+    with drawing.style():
+        markup = drawing.as_markup(plots.confusion(np.eye(1000, dtype=np.int64), [f"class {place}" for place in range(1000)]), salt="s")
+    assert markup.count(">class ") == 2 * 59

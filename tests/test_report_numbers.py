@@ -1,7 +1,10 @@
 """The numbers of a report as CSV."""
 
+import numpy as np
+
+from mmtrain.evaluation.scoring import TargetScores
 from mmtrain.reports import analysis_numbers, numbers
-from mmtrain.reports.contents import EvaluatedPart
+from mmtrain.reports.contents import EvaluatedPart, confusion_of
 
 
 def test_numbers_have_intervals_and_every_baseline():
@@ -37,4 +40,21 @@ def test_numbers_of_calibration_have_a_line_per_bin():
         "ill,network,0.25,0.5,0.25,0.75,8",
         "ill,network,0.25,0.5,0.25,0.75,9",
         "ill,calibrated,0.5,0.5,0.25,0.75,8",
+    ]
+
+
+def test_confusion_of_many_classes_has_the_pairs_that_occur():
+    """metrics.json has no matrix of them, which would grow with the square of the classes."""
+    classes = tuple(f"k{number}" for number in range(101))
+    matrix = np.zeros((101, 101), dtype=np.int64)
+    matrix[0, 0], matrix[0, 100], matrix[7, 3] = 5, 1, 2
+    scores = TargetScores("kind", "multiclass", 8, 0, (), (), classes=classes, confusion=tuple(map(tuple, matrix.tolist())))
+    result = scores.plain()
+
+    assert result["confusion_pairs"] == [[0, 0, 5], [0, 100, 1], [7, 3, 2]]
+    assert "confusion" not in result
+    assert np.array_equal(confusion_of(result), matrix)
+    part = EvaluatedPart("test", "t.csv", {"kind": result}, None, {})
+    assert numbers.confusion(part).to_csv(index=False).splitlines() == [
+        *("target,true,predicted,rows", "kind,k0,k0,5", "kind,k0,k100,1", "kind,k7,k3,2")
     ]

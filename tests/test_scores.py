@@ -154,14 +154,15 @@ def test_confusion_matrix_of_no_rows_is_all_zero():
     assert confusion_matrix([], [], count=2).tolist() == [[0, 0], [0, 0]]
 
 
-def test_ranking_takes_one_row_of_counts_per_resample():
+def test_ranking_takes_one_column_of_counts_per_resample():
     """Rows scored 0.9, 0.9, 0.5, 0.2 with truth 1, 0, 1, 0; the second resample drew the rows (2, 2, 3, 3) and so nothing at 0.9."""
-    true_positives, false_positives = np.array([[1, 2, 2], [0, 2, 2]]), np.array([[1, 1, 2], [0, 0, 2]])
-    first = ranking.threshold_counts(np.array([1, 0, 1, 0]), np.array([0.9, 0.9, 0.5, 0.2]))
+    truth, score = np.array([1, 0, 1, 0]), np.array([0.9, 0.9, 0.5, 0.2])
+    counts = np.array([[1, 1, 1, 1], [0, 0, 2, 2]]).T
+    auc, pr_auc = ranking.Ranking(truth, score).areas(counts)
 
-    assert [counts.tolist() for counts in first] == [[1, 2, 2], [1, 1, 2]]
-    assert ranking.area_under_roc(true_positives, false_positives).tolist() == [2.5 / 4, 1.0]
-    assert ranking.average_precision(true_positives, false_positives) == pytest.approx([(1 / 2 + 2 / 3) / 2, 1.0])
+    assert [counts.tolist() for counts in ranking.threshold_counts(truth, score)] == [[1, 2, 2], [1, 1, 2]]
+    assert auc.tolist() == ranking.Ranking(truth, score).auc(counts).tolist() == [2.5 / 4, 1.0]
+    assert pr_auc == pytest.approx([(1 / 2 + 2 / 3) / 2, 1.0])
 
 
 # scikit-learn as the judge

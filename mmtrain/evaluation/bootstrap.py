@@ -88,7 +88,8 @@ class Bootstrap:
 
     def scores(self, target: FittedTarget, truth: Array, prediction: Array) -> dict[str, Values]:
         """Every score of the target on every draw, (draws,) each; NaN where a draw leaves the score undefined."""
-        found = [target.resampled(truth, prediction, counts) for counts in self._chunks()]
+        score = target.scorer(truth, prediction)
+        found = [score(counts) for counts in self._chunks()]
         return {name: np.concatenate([chunk[name] for chunk in found]) for name in found[0]}
 
     def of(self, statistic: Callable[[Counts], Values]) -> Values:

@@ -17,6 +17,8 @@ from mmtrain.targets import FittedTarget
 Array = np.ndarray[Any, Any]
 MAIN = {"binary": "auc", "multiclass": "balanced_accuracy", "multilabel": "macro_auc", "regression": "rmse"}
 """The score that speaks for a target, unless the best epoch was chosen by another one."""
+MOST_IN_A_MATRIX = 100
+"""Classes up to which metrics.json has the whole confusion matrix, which grows with their square."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,19 @@ class TargetScores:
             **({"interval": self.drawing.plain()} if self.drawing else {}),
             "baselines": [baseline.plain() for baseline in self.baselines],
             **({"baseline_notes": list(self.baseline_notes)} if self.baseline_notes else {}),
-            **({"classes": list(self.classes), "confusion": [list(row) for row in self.confusion]} if self.confusion else {}),
+            **self._plain_confusion(),
             **self.analyses,
         }
+
+    def _plain_confusion(self) -> dict[str, Any]:
+        """The matrix; of many classes the cells that have rows, of which there are no more than rows."""
+        if not self.confusion:
+            return {}
+        if len(self.classes) <= MOST_IN_A_MATRIX:
+            return {"classes": list(self.classes), "confusion": [list(row) for row in self.confusion]}
+        matrix = np.array(self.confusion, dtype=np.int64)
+        true, called = np.nonzero(matrix)
+        return {"classes": list(self.classes), "confusion_pairs": np.stack([true, called, matrix[true, called]], axis=1).tolist()}
 
 
 def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array, resampling: Resampling | None = None) -> TargetScores:
@@ -102,9 +114,9 @@ def _unknown_labels(rows: Answered) -> dict[str, int]:
 def _confusion(rows: Answered) -> tuple[tuple[int, ...], ...]:
     from mmtrain.scores import confusion_matrix
 
-    names = rows.target.columns
-    codes = np.array([names.index(name) for name in rows.target.decide(rows.prediction)], dtype=np.int64)
-    return tuple(tuple(int(count) for count in row) for row in confusion_matrix(rows.truth, codes, count=len(names)))
+    places = {name: code for code, name in enumerate(rows.target.columns)}
+    codes = np.array([places[name] for name in rows.target.decide(rows.prediction)], dtype=np.int64)
+    return tuple(map(tuple, confusion_matrix(rows.truth, codes, count=len(places)).tolist()))
 
 
 def main_score(monitor: str, task: str, names: Collection[str], prefix: str = "") -> str:

@@ -24,6 +24,17 @@ Numbers = npt.NDArray[np.float64]
 SCORE = "Score the run again with `mmtrain evaluate`."
 
 
+def confusion_of(result: Mapping[str, Any]) -> npt.NDArray[np.int64]:
+    """The confusion matrix that metrics.json has of a target, (classes, classes); without classes (0, 0)."""
+    if "confusion_pairs" not in result:
+        return np.array(result.get("confusion", np.empty((0, 0))), dtype=np.int64)
+    count = len(result["classes"])
+    matrix = np.zeros((count, count), dtype=np.int64)
+    true, called, rows = np.array(result["confusion_pairs"], dtype=np.int64).reshape(-1, 3).T
+    matrix[true, called] = rows
+    return matrix
+
+
 @dataclass(frozen=True)
 class Judged:
     """One target on one part: what metrics.json says of it, and the rows of its predictions."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mmtrain.columns import Group
 from mmtrain.errors import counted, listed, shell_command
 from mmtrain.reports.blocks import Points, Section
-from mmtrain.reports.contents import Contents, EvaluatedPart
+from mmtrain.reports.contents import Contents, EvaluatedPart, confusion_of
 from mmtrain.reports.words import often, percent, unknown_labels
 
 FEW_ROWS = 100
@@ -66,7 +66,7 @@ def _of_few_rows(contents: Contents, part: EvaluatedPart) -> Iterator[str]:
         rows, unknown = judged.result["rows"], judged.result["unknown_answers"]
         if rows < FEW_ROWS:
             yield f"The scores of {judged.key} rest on {counted(rows, 'row')} only; other rows could well give others."
-        counts = [sum(counts) for counts in judged.result.get("confusion", ())]
+        counts = confusion_of(judged.result).sum(axis=1).tolist()
         few = [f"{name} ({own})" for name, own in zip(judged.result.get("classes", ()), counts, strict=True) if own < FEW_OF_CLASS]
         if few:
             yield f"Of some classes of {judged.key}, {part.title} has few rows: {listed(few)}."

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mmtrain.data.tables.csv_text import csv_text, is_formula
 from mmtrain.reports import analysis_numbers
-from mmtrain.reports.contents import Contents, EvaluatedPart
+from mmtrain.reports.contents import Contents, EvaluatedPart, confusion_of
 from mmtrain.runs import Run
 from mmtrain.scores.classification import f1
 from mmtrain.scores.drawn import share
@@ -50,7 +50,7 @@ def scores(part: EvaluatedPart) -> pd.DataFrame:
 
 
 def confusion(part: EvaluatedPart) -> pd.DataFrame:
-    """A line per target, true and predicted class."""
+    """A line per target, true and predicted class; of many classes, only of those pairs that have rows."""
     return pd.DataFrame(_confusion(part), columns=list(CONFUSION))
 
 
@@ -76,14 +76,14 @@ def _ranged(found: Mapping[str, Any]) -> tuple[float | None, ...]:
 
 def _confusion(part: EvaluatedPart) -> Iterator[tuple[Any, ...]]:
     for key, result in part.results.items():
-        for true, counts in zip(result.get("classes", ()), result.get("confusion", ()), strict=True):
-            for predicted, rows in zip(result["classes"], counts, strict=True):
-                yield key, true, predicted, rows
+        matrix, names = confusion_of(result), result.get("classes", ())
+        for true, called in np.argwhere(matrix >= ("confusion_pairs" in result)).tolist():
+            yield key, names[true], names[called], int(matrix[true, called])
 
 
 def _classes(part: EvaluatedPart) -> Iterator[tuple[Any, ...]]:
     for key, result in part.results.items():
-        matrix = np.array(result.get("confusion", np.empty((0, 0))), dtype=np.int64)
+        matrix = confusion_of(result)
         hits, true, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
         columns = (true, predicted, share(hits, true), share(hits, predicted), f1(hits, true, predicted))
         for name, *values in zip(result.get("classes", ()), *columns, strict=True):

@@ -26,6 +26,8 @@ DOTS = 1500
 """Of a scatter plot as vectors; more of them become pixels, which keeps the report small."""
 MOST_WRITTEN = 12
 """Classes up to which the cells of a confusion matrix hold their number."""
+MOST_TICKS = 60
+"""Classes up to which each has its name beside a confusion matrix; of more, every second has one, every third, ..."""
 
 
 def learning_curves(epochs: Sequence[Mapping[str, Any]], monitor: str, best_epoch: int | None) -> Figure:
@@ -135,9 +137,10 @@ def confusion(matrix: Codes, classes: Sequence[str]) -> Figure:
     shades[:] = to_rgba(FIRST)
     shades[..., 3] = 0.7 * share
     axis.imshow(shades, interpolation="nearest")
-    names = [_short(name) for name in classes]
-    axis.set_xticks(range(count), names, rotation=0 if count <= 3 else 60, ha="center" if count <= 3 else "right", rotation_mode="anchor")
-    axis.set_yticks(range(count), names)
+    places = range(0, count, -(-count // MOST_TICKS))
+    names = [_short(classes[place]) for place in places]
+    axis.set_xticks(places, names, rotation=0 if count <= 3 else 60, ha="center" if count <= 3 else "right", rotation_mode="anchor")
+    axis.set_yticks(places, names)
     if count > MOST_WRITTEN:
         axis.tick_params(labelsize=6 if count <= 40 else 4)
     for row, column in np.ndindex(count, count) if count <= MOST_WRITTEN else ():

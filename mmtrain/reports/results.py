@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mmtrain.errors import counted
 from mmtrain.reports import baselines, decisions, inputs, subgroups
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Section, Table, Tone, number
-from mmtrain.reports.contents import Contents, EvaluatedPart, Judged, answers
+from mmtrain.reports.contents import Contents, EvaluatedPart, Judged, answers, confusion_of
 from mmtrain.reports.drawing import Gallery
 from mmtrain.reports.figures import of_confusion, of_target
 from mmtrain.reports.words import (
@@ -70,7 +70,7 @@ def _scores(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block
         blocks.append(Paragraph(f"Labels that are not known, left out row by row: {unknown_labels(judged.result['unknown_labels'])}."))
     blocks.append(scores_table(judged))
     blocks += baselines.blocks(judged, main_score_of(contents, judged))
-    if "confusion" in judged.result:
+    if "classes" in judged.result:
         blocks += _classes(judged, gallery)
     if judged.result["task"] == "multilabel":
         blocks.append(labels_table(judged))
@@ -124,7 +124,7 @@ def _remark(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Cell:
 
 
 def _classes(judged: Judged, gallery: Gallery) -> list[Block]:
-    matrix: npt.NDArray[np.int64] = np.array(judged.result["confusion"], dtype=np.int64)
+    matrix = confusion_of(judged.result)
     classes: Sequence[str] = judged.result["classes"]
     plot = of_confusion(judged, matrix, classes, gallery)
     blocks: list[Block] = (

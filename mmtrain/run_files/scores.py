@@ -53,6 +53,8 @@ class Result(Part):
     baseline_notes: list[str] | None = None
     classes: list[str] | None = None
     confusion: list[list[Count]] | None = None
+    confusion_pairs: list[tuple[Count, Count, Count]] | None = None
+    """Of many classes, in place of the matrix: positions of the true and the predicted class, and their rows."""
     calibration: Calibration | None = None
     operating_point: OperatingPoint | None = None
     conformal: Annotated[Sets | Intervals, Field(discriminator="kind")] | None = None
@@ -67,7 +69,10 @@ class Result(Part):
         beside = [one for one in (self.baseline, *(self.baselines or ())) if one is not None]
         if not beside or any(not one.scores.keys() >= self.scores.keys() for one in beside):
             raise ValueError("a baseline has the scores of the model")
-        if {len(self.classes or ())} != {len(self.confusion or ()), *map(len, self.confusion or ())}:
+        classes = len(self.classes or ())
+        if self.confusion_pairs is None and {classes} != {len(self.confusion or ()), *map(len, self.confusion or ())}:
+            raise ValueError("a confusion matrix has a row and a column for each class")
+        if any(max(true, called) >= classes for true, called, _ in self.confusion_pairs or ()):
             raise ValueError("a confusion matrix has a row and a column for each class")
         if self.operating_point is not None and not names >= {"sensitivity", "specificity"}:
             raise ValueError("a threshold is of a target with sensitivity and specificity")

@@ -10,28 +10,28 @@
 A score that the rows cannot give is None with the reason in words, never 0 and never NaN. Log loss is in nats, of probabilities
 clipped to 1e-7 and 1 - 1e-7. Wrong arrays (shape, NaN, outside 0 to 1) raise `ValueError`.
 
-`<target>_values` gives the same numbers for many draws of the rows at once, from how often each row was drawn; the scores of a part
+`<target>_scorer` gives the same numbers for many draws of the rows at once, from how often each row was drawn; the scores of a part
 are those of the one draw that has every row once.
 """
 
 from mmtrain.named_score import HIGHER_IS_BETTER, Score, higher_is_better
-from mmtrain.scores.binary import binary_scores, binary_values
+from mmtrain.scores.binary import binary_scorer, binary_scores
 from mmtrain.scores.classification import confusion_matrix
-from mmtrain.scores.multiclass import multiclass_scores, multiclass_values
-from mmtrain.scores.multilabel import multilabel_scores, multilabel_values
-from mmtrain.scores.regression import regression_scores, regression_values
+from mmtrain.scores.multiclass import multiclass_scorer, multiclass_scores
+from mmtrain.scores.multilabel import multilabel_scorer, multilabel_scores
+from mmtrain.scores.regression import regression_scorer, regression_scores
 
 __all__ = [
     "HIGHER_IS_BETTER",
     "Score",
+    "binary_scorer",
     "binary_scores",
-    "binary_values",
     "confusion_matrix",
     "higher_is_better",
+    "multiclass_scorer",
     "multiclass_scores",
-    "multiclass_values",
+    "multilabel_scorer",
     "multilabel_scores",
-    "multilabel_values",
+    "regression_scorer",
     "regression_scores",
-    "regression_values",
 ]

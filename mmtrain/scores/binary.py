@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmtrain.named_score import OF_TASK, Score, value_or_reason, without_rows
-from mmtrain.scores import checks, ranking
+from mmtrain.scores import checks
 from mmtrain.scores.classification import f1, log_losses
-from mmtrain.scores.drawn import Counts, Values, once, share, totals
+from mmtrain.scores.drawn import Counts, Scorer, Values, by_row, once, share, totals
+from mmtrain.scores.ranking import Ranking
 
 NAMES = OF_TASK["binary"]
 
@@ -21,7 +22,7 @@ def binary_scores(truth: ArrayLike, probability: ArrayLike, *, classes: tuple[st
     Raises:
         ValueError: an array has a wrong shape, or holds NaN or values outside its range.
     """
-    values = binary_values(truth, probability, once(np.size(truth)), threshold=threshold)
+    values = binary_scorer(truth, probability, threshold=threshold)(once(np.size(truth)))
     if not np.size(truth):
         return without_rows(NAMES)
     negative, positive = classes
@@ -37,29 +38,34 @@ def binary_scores(truth: ArrayLike, probability: ArrayLike, *, classes: tuple[st
     return tuple(value_or_reason(name, values[name][0], reasons.get(name, "")) for name in NAMES)
 
 
-def binary_values(truth: ArrayLike, probability: ArrayLike, counts: Counts, *, threshold: float = 0.5) -> dict[str, Values]:
-    """The scores of each draw, (draws,), NaN where they are undefined; `counts` is (draws, n). Raises as `binary_scores` does."""
+def binary_scorer(truth: ArrayLike, probability: ArrayLike, *, threshold: float = 0.5) -> Scorer:
+    """The scores of draws of these rows. Raises as `binary_scores` does."""
     codes = checks.codes(truth, count=2, what="truth")
     received = checks.probabilities(probability, shape=codes.shape)
     if not codes.size:
-        return {name: np.full(len(counts), np.nan) for name in NAMES}
+        return lambda counts: {name: np.full(len(counts), np.nan) for name in NAMES}
     chances = received.astype(np.float64)  # before `1 - chances`, which would lose small probabilities in float32
     called = received >= float(threshold)
     losses = log_losses(np.where(codes == 1, chances, 1 - chances))
-    sums = totals(counts, np.ones(codes.size), codes, called, codes * called, losses, np.square(chances - codes))
-    rows, positives, called_positive, hits, log_loss, brier = sums
-    negatives = rows - positives
-    correct_negatives = negatives - (called_positive - hits)
-    sensitivity, specificity = share(hits, positives), share(correct_negatives, negatives)
-    thresholds = ranking.threshold_counts(codes, chances, counts)
-    return {
-        "auc": ranking.area_under_roc(*thresholds),
-        "pr_auc": ranking.average_precision(*thresholds),
-        "accuracy": share(hits + correct_negatives, rows),
-        "balanced_accuracy": (sensitivity + specificity) / 2,
-        "f1": f1(hits, positives, called_positive),
-        "sensitivity": sensitivity,
-        "specificity": specificity,
-        "log_loss": share(log_loss, rows),
-        "brier": share(brier, rows),
-    }
+    of_rows = (np.ones(codes.size), codes, called, codes * called, losses, np.square(chances - codes))
+    ranking = Ranking(codes, chances)
+
+    def scores(counts: Counts) -> dict[str, Values]:
+        rows, positives, called_positive, hits, log_loss, brier = totals(counts, *of_rows)
+        negatives = rows - positives
+        correct_negatives = negatives - (called_positive - hits)
+        sensitivity, specificity = share(hits, positives), share(correct_negatives, negatives)
+        auc, pr_auc = ranking.areas(by_row(counts))
+        return {
+            "auc": auc,
+            "pr_auc": pr_auc,
+            "accuracy": share(hits + correct_negatives, rows),
+            "balanced_accuracy": (sensitivity + specificity) / 2,
+            "f1": f1(hits, positives, called_positive),
+            "sensitivity": sensitivity,
+            "specificity": specificity,
+            "log_loss": share(log_loss, rows),
+            "brier": share(brier, rows),
+        }
+
+    return scores

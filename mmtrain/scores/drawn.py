@@ -1,18 +1,30 @@
 """Sums over rows that count as often as they were drawn.
 
 Every score is a function of such sums, so that one piece of code gives the score of a part, whose rows count once each, and those of
-all draws of a bootstrap together. `counts` is (draws, rows) of whole numbers everywhere.
+all draws of a bootstrap together. `counts` is (draws, rows) of whole numbers; where all draws are
+added up row by row, it is `RowCounts`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Counts = NDArray[np.int64]
+RowCounts = NDArray[np.int32] | NDArray[np.int64]
+"""(rows, draws), so that the draws of a row lie side by side and all of them are added in one go."""
 Values = NDArray[np.float64]
+Scorer = Callable[[Counts], dict[str, Values]]
+"""From draws of some rows to their scores, (draws,) each, NaN where they are undefined; what the draws share is computed once."""
+
+KEPT_CELLS = 8_000_000
+"""Rows times columns whose order is kept from one chunk of draws to the next, 64 MB; of more, each column is sorted for every chunk."""
+
+Ranked = TypeVar("Ranked")
 
 
 def once(rows: int) -> Counts:
@@ -20,10 +32,25 @@ def once(rows: int) -> Counts:
     return np.ones((1, rows), dtype=np.int64)
 
 
+def by_row(counts: Counts) -> RowCounts:
+    """The same counts, (rows, draws)."""
+    small = counts.sum(axis=1).max(initial=0) < 2**29  # twice the sum fits, whatever is added up
+    return np.ascontiguousarray(counts.T, dtype=np.int32 if small else np.int64)
+
+
+def kept_where_few(ranked: Callable[[int], Ranked], *, columns: int, rows: int) -> Callable[[int], Ranked]:
+    """`ranked` of a column, which is called once for each column where there is room to keep what it gives."""
+    return lru_cache(maxsize=None)(ranked) if columns * rows <= KEPT_CELLS else ranked
+
+
 def totals(counts: Counts, *columns: NDArray[Any]) -> tuple[Values, ...]:
     """The sum of each column (rows,) over the rows of each draw, (draws,); of whole numbers it is exact."""
-    sums = counts.astype(np.float64) @ np.stack(columns, axis=1).astype(np.float64)  # (draws, columns)
-    return tuple(sums.T)
+    return tuple(of_columns(counts, np.stack(columns, axis=1)).T)
+
+
+def of_columns(counts: Counts, columns: NDArray[Any]) -> Values:
+    """The same of columns (rows, columns): (draws, columns)."""
+    return counts.astype(np.float64) @ columns.astype(np.float64)
 
 
 def by_code(counts: Counts, codes: NDArray[np.int64], *, count: int) -> Counts:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmtrain.errors import listed
 from mmtrain.named_score import OF_TASK, Score, value_or_reason, without_rows
-from mmtrain.scores import checks, ranking
+from mmtrain.scores import checks
 from mmtrain.scores.classification import f1, log_losses
-from mmtrain.scores.drawn import Counts, Values, by_code, mean_of_defined, once, share, totals
+from mmtrain.scores.drawn import Counts, RowCounts, Scorer, Values, by_code, by_row, kept_where_few, mean_of_defined, once, share, totals
+from mmtrain.scores.ranking import SMALL_CLASS, Ranking, SmallClasses
 
 NAMES = OF_TASK["multiclass"]
 OVER_TRUE = ("balanced_accuracy", "macro_auc")
@@ -27,11 +28,11 @@ def multiclass_scores(truth: ArrayLike, probabilities: ArrayLike, *, classes: Se
     Raises:
         ValueError: an array has a wrong shape, or holds NaN or values outside its range.
     """
-    values = multiclass_values(truth, probabilities, once(np.size(truth)), count=len(classes))
+    values = multiclass_scorer(truth, probabilities, count=len(classes))(once(np.size(truth)))
     if not np.size(truth):
         return without_rows(NAMES)
     codes = np.asarray(truth)
-    never_true = np.setdiff1d(np.arange(len(classes)), codes)
+    never_true = np.flatnonzero(np.bincount(codes.astype(np.int64), minlength=len(classes)) == 0)
     called = np.isin(never_true, np.asarray(probabilities).argmax(axis=1))
     reason = f"Macro AUC needs at least two classes; this part has only '{classes[int(codes[0])]}'."
     absent, unused, zero = ([classes[code] for code in found] for found in (never_true, never_true[~called], never_true[called]))
@@ -40,36 +41,57 @@ def multiclass_scores(truth: ArrayLike, probabilities: ArrayLike, *, classes: Se
     return tuple(value_or_reason(name, values[name][0], reason, note=notes.get(name, "")) for name in NAMES)
 
 
-def multiclass_values(truth: ArrayLike, probabilities: ArrayLike, counts: Counts, *, count: int) -> dict[str, Values]:
-    """The scores of each draw, (draws,), NaN where they are undefined; `counts` is (draws, n), `count` the number of classes.
+def multiclass_scorer(truth: ArrayLike, probabilities: ArrayLike, *, count: int) -> Scorer:
+    """The scores of draws of these rows; `count` is the number of classes.
 
     The means over classes are over those that a draw has; macro F1 also counts those predicted in it. Raises as `multiclass_scores` does.
     """
     codes = checks.codes(truth, count=count, what="truth")
     chances = checks.probabilities(probabilities, shape=(codes.size, count))
     if not codes.size:
-        return {name: np.full(len(counts), np.nan) for name in NAMES}
+        return lambda counts: {name: np.full(len(counts), np.nan) for name in NAMES}
     called = chances.argmax(axis=1)
-    true = by_code(counts, codes, count=count)  # (draws, classes)
-    hits = by_code(counts * (called == codes), codes, count=count)
-    # 0 for a class that is never predicted and for one that is predicted without rows; NaN, so left out, for one that is neither.
-    # A model must not score higher for calling rows by names that none of them has.
-    each_f1 = f1(hits, true, by_code(counts, called, count=count))
-    rows = true.sum(axis=1)
-    return {
-        "accuracy": share(hits.sum(axis=1), rows),
-        "balanced_accuracy": mean_of_defined(share(hits, true)),
-        "macro_f1": mean_of_defined(each_f1),
-        "weighted_f1": share((np.nan_to_num(each_f1) * true).sum(axis=1), rows),
-        "macro_auc": _macro_auc(codes, chances, counts),
-        "log_loss": share(*totals(counts, log_losses(chances[np.arange(codes.size), codes]), np.ones(codes.size))),
-    }
+    right = called == codes
+    losses = log_losses(chances[np.arange(codes.size), codes])
+    macro_auc = _macro_auc(codes, chances)
+
+    def scores(counts: Counts) -> dict[str, Values]:
+        true = by_code(counts, codes, count=count)  # (draws, classes)
+        hits = by_code(counts * right, codes, count=count)
+        # 0 for a class that is never predicted and for one that is predicted without rows; NaN, so left out, for one that is neither.
+        # A model must not score higher for calling rows by names that none of them has.
+        each_f1 = f1(hits, true, by_code(counts, called, count=count))
+        rows = true.sum(axis=1)
+        return {
+            "accuracy": share(hits.sum(axis=1), rows),
+            "balanced_accuracy": mean_of_defined(share(hits, true)),
+            "macro_f1": mean_of_defined(each_f1),
+            "weighted_f1": share((np.nan_to_num(each_f1) * true).sum(axis=1), rows),
+            "macro_auc": macro_auc(by_row(counts)),
+            "log_loss": share(*totals(counts, losses, np.ones(codes.size))),
+        }
+
+    return scores
 
 
-def _macro_auc(truth: NDArray[np.int64], chances: NDArray[np.floating], counts: Counts) -> Values:
+def _macro_auc(truth: NDArray[np.int64], chances: NDArray[np.floating]) -> Callable[[RowCounts], Values]:
     """The mean of the AUC of each class against all others, over the classes that a draw has; a single class has none."""
-    thresholds = (ranking.threshold_counts((truth == code).astype(np.int64), chances[:, code], counts) for code in np.unique(truth))
-    return mean_of_defined(np.stack([ranking.area_under_roc(*pair) for pair in thresholds], axis=1))
+    classes, sizes = np.unique(truth, return_counts=True)
+    small = sizes <= SMALL_CLASS
+    together = SmallClasses(truth, chances, classes[small]) if small.any() else None
+    ranked = kept_where_few(
+        lambda code: Ranking((truth == code).astype(np.int64), chances[:, code]), columns=int(np.count_nonzero(~small)), rows=len(truth)
+    )
+
+    def mean(counts: RowCounts) -> Values:
+        areas = np.empty((counts.shape[1], len(classes)))
+        if together is not None:
+            areas[:, small] = together.auc(counts)
+        for place in np.flatnonzero(~small).tolist():
+            areas[:, place] = ranked(int(classes[place])).auc(counts)
+        return mean_of_defined(areas)
+
+    return mean
 
 
 def _absent_note(absent: Sequence[str], *, of: int) -> str:

@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from mmtrain.errors import listed
 from mmtrain.named_score import EACH_LABEL, OF_TASK, Score, value_or_reason, without_rows
-from mmtrain.scores import checks, ranking
+from mmtrain.scores import checks
 from mmtrain.scores.classification import f1, log_losses
-from mmtrain.scores.drawn import Counts, Values, mean_of_defined, once, share, totals
+from mmtrain.scores.drawn import Counts, RowCounts, Scorer, Values, by_row, kept_where_few, mean_of_defined, of_columns, once, share, totals
+from mmtrain.scores.ranking import Ranking
 
 NAMES = OF_TASK["multilabel"]
 TITLES = {"auc": "AUC", "pr_auc": "PR-AUC", "f1": "F1"}
@@ -29,7 +30,7 @@ def multilabel_scores(truth: ArrayLike, probabilities: ArrayLike, *, labels: Seq
     Raises:
         ValueError: an array has a wrong shape, or holds NaN or values outside its range.
     """
-    values = multilabel_values(truth, probabilities, once(len(np.asarray(truth))), labels=labels, threshold=threshold)
+    values = multilabel_scorer(truth, probabilities, labels=labels, threshold=threshold)(once(len(np.asarray(truth))))
     if not np.size(truth):
         return without_rows(tuple(values))
     point = {name: float(found[0]) for name, found in values.items()}
@@ -47,46 +48,58 @@ def multilabel_scores(truth: ArrayLike, probabilities: ArrayLike, *, labels: Seq
     return tuple(value_or_reason(name, value, reasons.get(name, ""), note=notes.get(name, "")) for name, value in point.items())
 
 
-def multilabel_values(
-    truth: ArrayLike, probabilities: ArrayLike, counts: Counts, *, labels: Sequence[str], threshold: float = 0.5
-) -> dict[str, Values]:
-    """The scores of each draw, (draws,), NaN where they are undefined; `counts` is (draws, n). Raises as `multilabel_scores` does."""
+def multilabel_scorer(truth: ArrayLike, probabilities: ArrayLike, *, labels: Sequence[str], threshold: float = 0.5) -> Scorer:
+    """The scores of draws of these rows. Raises as `multilabel_scores` does."""
     codes = checks.codes(truth, count=2, what="truth", ndim=2, least=-1)
     received = checks.probabilities(probabilities, shape=(codes.shape[0], len(labels)))
     checks.same_shape(codes, shape=received.shape, what="truth values")
     if not codes.size:
-        return {name: np.full(len(counts), np.nan) for name in (*NAMES, *(f"{base}[{label}]" for label in labels for base in EACH_LABEL))}
-    known, called = codes >= 0, received >= float(threshold)
-    wrong = (called != codes) & known
+        names = (*NAMES, *(f"{base}[{label}]" for label in labels for base in EACH_LABEL))
+        return lambda counts: {name: np.full(len(counts), np.nan) for name in names}
+    known, has, called = codes >= 0, codes == 1, received >= float(threshold)
+    wrong = (called != has) & known
     chances = received.astype(np.float64)  # before `1 - chances`, which would lose small probabilities in float32
-    losses = np.where(known, log_losses(np.where(codes == 1, chances, 1 - chances)), 0).sum(axis=1)
-    each = [_label_values(codes[:, i], chances[:, i], called[:, i], counts) for i in range(len(labels))]
+    losses = np.where(known, log_losses(np.where(has, chances, 1 - chances)), 0).sum(axis=1)
     whole = np.asarray(known.all(axis=1))
-    rows, exact, cells, wrong_cells, log_loss = totals(
-        counts, whole, whole & ~wrong.any(axis=1), known.sum(axis=1), wrong.sum(axis=1), losses
-    )
-    return {
-        **{f"macro_{base}": mean_of_defined(np.stack([values[base] for values in each], axis=1)) for base in EACH_LABEL},
-        "subset_accuracy": share(exact, rows),
-        "hamming_loss": share(wrong_cells, cells),
-        "log_loss": share(log_loss, cells),
-        **{f"{base}[{label}]": values[base] for label, values in zip(labels, each, strict=True) for base in EACH_LABEL},
-    }
+    of_rows = (whole, whole & ~wrong.any(axis=1), known.sum(axis=1), wrong.sum(axis=1), losses)
+    called = called & known
+    ranked = kept_where_few(lambda column: _KnownRanking(codes[:, column], chances[:, column]), columns=len(labels), rows=len(codes))
+
+    def scores(counts: Counts) -> dict[str, Values]:
+        rows, exact, cells, wrong_cells, log_loss = totals(counts, *of_rows)
+        drawn = by_row(counts)
+        areas = [ranked(column).areas(drawn) for column in range(len(labels))]
+        hits, true, predicted = (of_columns(counts, columns) for columns in (has & called, has, called))
+        each = {
+            "auc": np.stack([auc for auc, _ in areas], axis=1),
+            "pr_auc": np.stack([pr_auc for _, pr_auc in areas], axis=1),
+            "f1": f1(hits, true, predicted),
+        }
+        return {
+            **{f"macro_{base}": mean_of_defined(each[base]) for base in EACH_LABEL},
+            "subset_accuracy": share(exact, rows),
+            "hamming_loss": share(wrong_cells, cells),
+            "log_loss": share(log_loss, cells),
+            **{f"{base}[{label}]": each[base][:, column] for column, label in enumerate(labels) for base in EACH_LABEL},
+        }
+
+    return scores
 
 
-def _label_values(truth: NDArray[np.int64], chances: NDArray[np.float64], called: NDArray[np.bool_], counts: Counts) -> dict[str, Values]:
-    """AUC, PR-AUC and F1 of one label, of the rows where it is known; the arrays are (n,)."""
-    known = np.flatnonzero(truth >= 0)
-    if not len(known):
-        return {base: np.full(len(counts), np.nan) for base in EACH_LABEL}
-    if len(known) < len(truth):
-        truth, chances, called, counts = truth[known], chances[known], called[known], counts[:, known]
-    thresholds = ranking.threshold_counts(truth, chances, counts)
-    return {
-        "auc": ranking.area_under_roc(*thresholds),
-        "pr_auc": ranking.average_precision(*thresholds),
-        "f1": f1(*totals(counts, truth * called, truth, called)),
-    }
+class _KnownRanking:
+    """The ranking of the rows whose label is known."""
+
+    def __init__(self, truth: NDArray[np.int64], chances: NDArray[np.float64]) -> None:
+        known = np.flatnonzero(truth >= 0)
+        self._known = known if len(known) < len(truth) else None
+        self._ranking = Ranking(truth[known], chances[known]) if len(known) else None
+
+    def areas(self, counts: RowCounts) -> tuple[Values, Values]:
+        """AUC and PR-AUC of each draw, NaN where the label is known of no row; `counts` is (n, draws)."""
+        if self._ranking is None:
+            undefined = np.full(counts.shape[1], np.nan)
+            return undefined, undefined
+        return self._ranking.areas(counts if self._known is None else counts[self._known])
 
 
 def _without_note(without: Sequence[str], title: str, *, of: int) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mmtrain.named_score import OF_TASK, Score, value_or_reason, without_rows
 from mmtrain.scores import checks
-from mmtrain.scores.drawn import Counts, Values, once, share, totals
+from mmtrain.scores.drawn import Counts, Scorer, Values, once, share, totals
 
 NAMES = OF_TASK["regression"]
 
@@ -20,7 +20,7 @@ def regression_scores(truth: ArrayLike, prediction: ArrayLike) -> tuple[Score, .
     Raises:
         ValueError: the shapes differ, or a value is NaN or infinite.
     """
-    values = regression_values(truth, prediction, once(np.size(truth)))
+    values = regression_scorer(truth, prediction)(once(np.size(truth)))
     if not np.size(truth):
         return without_rows(NAMES)
     first = np.asarray(truth).flat[0]
@@ -29,30 +29,35 @@ def regression_scores(truth: ArrayLike, prediction: ArrayLike) -> tuple[Score, .
     return tuple(value_or_reason(name, values[name][0], reason) for name in NAMES)
 
 
-def regression_values(truth: ArrayLike, prediction: ArrayLike, counts: Counts) -> dict[str, Values]:
-    """The scores of each draw, (draws,), NaN where they are undefined; `counts` is (draws, n). Raises as `regression_scores` does."""
+def regression_scorer(truth: ArrayLike, prediction: ArrayLike) -> Scorer:
+    """The scores of draws of these rows. Raises as `regression_scores` does."""
     expected = checks.numbers(truth, shape=(np.size(truth),), what="truth values")
     received = checks.numbers(prediction, shape=expected.shape, what="predictions")
     if not expected.size:
-        return {name: np.full(len(counts), np.nan) for name in NAMES}
+        return lambda counts: {name: np.full(len(counts), np.nan) for name in NAMES}
     error = np.abs(received - expected)
     centered = expected - expected.mean()  # or the squares of large numbers would drown their spread
-    rows, absolute, squared, offset, around = totals(counts, np.ones(expected.size), error, np.square(error), centered, np.square(centered))
-    spread = around - np.square(offset) / np.maximum(rows, 1)
-    # Compared and not subtracted: the mean of equal numbers need not equal them, and 1e-34 would pass for a spread.
-    drawn = counts > 0
-    varies = np.where(drawn, expected, np.inf).min(axis=1) < np.where(drawn, expected, -np.inf).max(axis=1)
-    return {
-        "mae": share(absolute, rows),
-        "rmse": np.sqrt(share(squared, rows)),
-        "r2": 1 - share(squared, np.where(varies, spread, 0)),
-        "median_absolute_error": _median(error, counts),
-    }
+    of_rows = (np.ones(expected.size), error, np.square(error), centered, np.square(centered))
+    order = np.argsort(error)
+
+    def scores(counts: Counts) -> dict[str, Values]:
+        rows, absolute, squared, offset, around = totals(counts, *of_rows)
+        spread = around - np.square(offset) / np.maximum(rows, 1)
+        # Compared and not subtracted: the mean of equal numbers need not equal them, and 1e-34 would pass for a spread.
+        drawn = counts > 0
+        varies = np.where(drawn, expected, np.inf).min(axis=1) < np.where(drawn, expected, -np.inf).max(axis=1)
+        return {
+            "mae": share(absolute, rows),
+            "rmse": np.sqrt(share(squared, rows)),
+            "r2": 1 - share(squared, np.where(varies, spread, 0)),
+            "median_absolute_error": _median(error, order, counts),
+        }
+
+    return scores
 
 
-def _median(values: Values, counts: Counts) -> Values:
-    """The middle of each draw's values, or the mean of its two middle ones; NaN for a draw without rows."""
-    order = np.argsort(values)
+def _median(values: Values, order: NDArray[np.int64], counts: Counts) -> Values:
+    """The middle of each draw's values, or the mean of its two middle ones; NaN for a draw without rows. `order` sorts the values."""
     reached = np.cumsum(np.take(counts, order, axis=1), axis=1)  # rows of the draw up to here
     rows = reached[:, -1:]
     below, above = ((reached <= place).sum(axis=1) for place in ((rows - 1) // 2, rows // 2))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mmtrain.named_score import Score
+    from mmtrain.scores.drawn import Scorer
 
 ClassWeights = Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0)]]
 
@@ -184,20 +185,21 @@ class FittedTarget(Section):
     def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
         """The scores of this task."""
 
-    def resampled(
-        self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any], counts: np.ndarray[Any, np.dtype[np.int64]]
-    ) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-        """The scores of many draws of these rows, (draws,) each, NaN where they are undefined.
+    def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
+        """The scores of draws of these rows, as a function of how often each row was drawn, (draws, rows).
 
-        `counts` (draws, rows) says how often each row was drawn. This way works for every task; one that knows its scores as
-        functions of the counts is several times as fast.
+        This way works for every task; one that knows its scores as functions of the counts is several times as fast.
         """
         import numpy as np
 
         names = [score.name for score in self.scores(truth, prediction)]
-        drawn = (np.repeat(np.arange(len(truth)), row) for row in counts)
-        values = [[score.value for score in self.scores(truth[rows], prediction[rows])] for rows in drawn]
-        return dict(zip(names, np.array(values, dtype=np.float64).T, strict=True))
+
+        def scores(counts: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+            drawn = (np.repeat(np.arange(len(truth)), row) for row in counts)
+            values = [[score.value for score in self.scores(truth[rows], prediction[rows])] for rows in drawn]
+            return dict(zip(names, np.array(values, dtype=np.float64).T, strict=True))
+
+        return scores
 
     @abstractmethod
     def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

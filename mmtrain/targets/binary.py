@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mmtrain.named_score import Score
+    from mmtrain.scores.drawn import Scorer
 
 UNCHOSEN = 0.5
 """The threshold where none was chosen."""
@@ -56,13 +57,11 @@ class FittedBinary(FittedClassTarget):
 
         return binary_scores(truth, prediction.reshape(-1), classes=(self.classes[0], self.classes[1]), threshold=self.threshold)
 
-    def resampled(
-        self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any], counts: np.ndarray[Any, np.dtype[np.int64]]
-    ) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-        """The same of many draws."""
-        from mmtrain.scores import binary_values
+    def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
+        """The same of draws."""
+        from mmtrain.scores import binary_scorer
 
-        return binary_values(truth, prediction.reshape(-1), counts, threshold=self.threshold)
+        return binary_scorer(truth, prediction.reshape(-1), threshold=self.threshold)
 
     def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The positive class from the threshold on."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mmtrain.named_score import Score
+    from mmtrain.scores.drawn import Scorer
 
 
 class FittedMulticlass(FittedClassTarget):
@@ -49,13 +50,11 @@ class FittedMulticlass(FittedClassTarget):
 
         return multiclass_scores(truth, prediction, classes=self.classes)
 
-    def resampled(
-        self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any], counts: np.ndarray[Any, np.dtype[np.int64]]
-    ) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-        """The same of many draws."""
-        from mmtrain.scores import multiclass_values
+    def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
+        """The same of draws."""
+        from mmtrain.scores import multiclass_scorer
 
-        return multiclass_values(truth, prediction, counts, count=len(self.classes))
+        return multiclass_scorer(truth, prediction, count=len(self.classes))
 
     def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The most probable class."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mmtrain.named_score import Score
+    from mmtrain.scores.drawn import Scorer
 
 
 class FittedMultilabel(FittedTarget):
@@ -123,13 +124,11 @@ class FittedMultilabel(FittedTarget):
 
         return multilabel_scores(truth, prediction, labels=self.labels, threshold=self.threshold)
 
-    def resampled(
-        self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any], counts: np.ndarray[Any, np.dtype[np.int64]]
-    ) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-        """The same of many draws."""
-        from mmtrain.scores import multilabel_values
+    def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
+        """The same of draws."""
+        from mmtrain.scores import multilabel_scorer
 
-        return multilabel_values(truth, prediction, counts, labels=self.labels, threshold=self.threshold)
+        return multilabel_scorer(truth, prediction, labels=self.labels, threshold=self.threshold)
 
     def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The labels from the threshold on."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mmtrain.named_score import Score
+    from mmtrain.scores.drawn import Scorer
 
 
 STEPS = 100
@@ -73,13 +74,11 @@ class FittedRegression(FittedTarget):
 
         return regression_scores(truth, prediction.reshape(-1))
 
-    def resampled(
-        self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any], counts: np.ndarray[Any, np.dtype[np.int64]]
-    ) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-        """The same of many draws."""
-        from mmtrain.scores import regression_values
+    def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
+        """The same of draws."""
+        from mmtrain.scores import regression_scorer
 
-        return regression_values(truth, prediction.reshape(-1), counts)
+        return regression_scorer(truth, prediction.reshape(-1))
 
     def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The number itself."""
