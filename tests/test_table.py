@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmtrain.columns import Categorical, Group, Id, Image, Numeric, Text
-from mmtrain.data.tables import csv_file
+from mmtrain.data.tables import csv_file, table_file
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.frame_table import FrameTable
 from mmtrain.data.tables.problems import header_problems
@@ -620,10 +620,13 @@ def test_process_ends_in_order_when_a_large_table_is_refused_at_its_beginning(tm
     assert (done.stdout, done.stderr) == (f"{[3] * 24}\n", "")
 
 
-def test_gathered_pieces_hold_the_same_cells_in_fewer_pieces():
+def test_gathered_pieces_hold_the_same_cells_in_fewer_pieces(monkeypatch):
     pieces = [{"a": pd.Series([str(start), None], dtype="str"), "b": pd.Series(["x" * 50, "y"], dtype="str")} for start in range(9)]
+    monkeypatch.setattr(table_file, "GATHERED_ROWS", 3)
     found = list(gathered(iter(pieces), most=150))
     assert [len(piece["a"]) for piece in found] == [4, 4, 4, 4, 2]
+    monkeypatch.setattr(table_file, "GATHERED_ROWS", 5)  # of many columns, eight times as many bytes
+    assert [len(piece["a"]) for piece in gathered(iter(pieces), most=50)] == [6, 6, 6]
     for header in ("a", "b"):
         expected = pd.concat([piece[header] for piece in pieces], ignore_index=True)
         pd.testing.assert_series_equal(pd.concat([piece[header] for piece in found], ignore_index=True), expected)

@@ -105,7 +105,8 @@ def _kinds(sound: Sound) -> Iterator[LocatedProblem]:
         for number, key in refused:
             what = f"`{branch.architecture}` cannot read {key!r}, {_described(sound.inputs[key])}."
             yield ("branches", name, "columns", number), what, _alternatives(sound.inputs[key], branch)
-        fitting = [key for key in dict.fromkeys(branch.columns) if key in sound.inputs and key not in dict(refused).values()]
+        out = {key for _, key in refused}
+        fitting = [key for key in dict.fromkeys(branch.columns) if key in sound.inputs and key not in out]
         if most is not None and len(fitting) > most:
             what = f"`{branch.architecture}` reads {most} column; found {len(fitting)}."
             yield ("branches", name, "columns"), what, "Give every column a branch of its own."

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -117,7 +117,7 @@ def read(path: Path, overrides: Iterable[str] = ()) -> Source:
     if fault is not None:
         raise ConfigError(_unusable(path, fault))
     source = Source(path.name)
-    node = composed(_text(path), path.name)
+    node = _composed_file(_text(path), path.name)
     if node is None:
         raise ConfigError(Problem(path.name, "the file is empty.", "`mmtrain init TABLE` writes one to begin with."))
     if not isinstance(node, yaml.MappingNode):
@@ -136,6 +136,12 @@ def _unusable(path: Path, fault: PathFault) -> Problem:
     if fault.kind == "a folder":
         return Problem(str(path), "this is a folder.", "Give the path of an experiment file.")
     return fault.problem(path, "the file")
+
+
+@lru_cache(maxsize=1)
+def _composed_file(text: str, file: str) -> yaml.Node | None:
+    """`composed` of a whole file, which a command reads three times: for its mistakes, to work, and for lines in later messages."""
+    return composed(text, file)
 
 
 def _text(path: Path) -> str:

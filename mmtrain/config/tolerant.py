@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -24,12 +24,12 @@ class Sound:
     flawed: frozenset[str]
     """Columns that had a wrong option, which stands here with its default."""
 
-    @property
+    @cached_property
     def inputs(self) -> dict[str, InputColumn]:
         """Sound input columns."""
         return {key: column for key, column in self.columns.items() if isinstance(column, InputColumn)}
 
-    @property
+    @cached_property
     def targets(self) -> dict[str, Target]:
         """Sound targets."""
         return {key: column for key, column in self.columns.items() if isinstance(column, Target)}

@@ -35,7 +35,7 @@ def once(rows: int) -> Counts:
 def by_row(counts: Counts) -> RowCounts:
     """The same counts, (rows, draws)."""
     small = counts.sum(axis=1).max(initial=0) < 2**29  # twice the sum fits, whatever is added up
-    return np.ascontiguousarray(counts.T, dtype=np.int32 if small else np.int64)
+    return np.ascontiguousarray(counts.T, dtype=np.int32) if small else np.ascontiguousarray(counts.T)
 
 
 def kept_where_few(ranked: Callable[[int], Ranked], *, columns: int, rows: int) -> Callable[[int], Ranked]:

@@ -12,6 +12,8 @@ negative rows score higher. Of draws of the rows those are sums of how often the
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -140,7 +142,9 @@ class SmallClasses:
 
     def auc(self, counts: RowCounts) -> Values:
         """(draws, classes); `counts` is (n, draws)."""
-        exact = np.float32 if 2 * int(counts.sum(axis=0, dtype=np.int64).max(initial=0)) < EXACT_IN_FLOAT32 else np.float64
+        exact: type[np.floating[Any]] = (
+            np.float32 if 2 * int(counts.sum(axis=0, dtype=np.int64).max(initial=0)) < EXACT_IN_FLOAT32 else np.float64
+        )
         drawn, own = counts.astype(exact), counts[self._rows].astype(np.int64)
         losses = np.empty_like(own)
         size = max(1, PRODUCT_CELLS // len(counts))
@@ -166,11 +170,14 @@ class SmallClasses:
 def placements(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The share of negative rows that each positive row beats, and of positive rows that each negative one is beaten by; a tie is half.
 
-    The mean of either is the AUC. (positives,) and (negatives,), in the order of the rows; from mid-ranks (Sun and Xu 2014), in n log n.
+    The mean of either is the AUC. (positives,) and (negatives,), in the order of the rows; from one sort (Sun and Xu 2014), in n log n.
     """
-    ranks = mid_ranks(score)
-    beats = (ranks[positive] - mid_ranks(score[positive])) / (~positive).sum()
-    beaten = 1 - (ranks[~positive] - mid_ranks(score[~positive])) / positive.sum()
+    codes = np.unique(score, return_inverse=True)[1]
+    of_positive, of_negative = codes[positive], codes[~positive]
+    size = int(codes.max()) + 1
+    hits, alarms = np.bincount(of_positive, minlength=size), np.bincount(of_negative, minlength=size)
+    beats = (np.cumsum(alarms) - alarms / 2)[of_positive] / len(of_negative)
+    beaten = 1 - (np.cumsum(hits) - hits / 2)[of_negative] / len(of_positive)
     return beats, beaten
 
 

@@ -133,7 +133,7 @@ def inspect_experiment(
         rows=rows,
         dropped=tried.dropped,
         headers=file.headers,
-        unused=tuple(header for header in file.headers if header not in {header for _, header in uses}),
+        unused=_unused(file, uses),
         columns=tuple(_inspected(experiment, file, key, header, found=found, tried=tried) for key, header in uses),
         method=experiment.split.method,
         parts=tried.summary,
@@ -141,6 +141,11 @@ def inspect_experiment(
         findings=findings,
         missing=missing,
     )
+
+
+def _unused(file: TableFile, uses: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    read = {header for _, header in uses}
+    return tuple(header for header in file.headers if header not in read)
 
 
 def _inspected(

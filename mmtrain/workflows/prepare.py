@@ -170,7 +170,8 @@ def check_class_weights(experiment: Experiment, table: Table, origin: Origin) ->
 
 
 def _unknown_classes(weights: Any, names: list[str], location: tuple[str, ...], origin: Origin) -> list[Problem]:
-    unknown = [name for name in weights if name not in names] if isinstance(weights, dict) else []
+    known = set(names)
+    unknown = [name for name in weights if name not in known] if isinstance(weights, dict) else []
     return [
         Problem(
             origin.place(*location, name),

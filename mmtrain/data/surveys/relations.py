@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mmtrain.columns.base import MISSING_WORDS, is_word
 from mmtrain.columns.split_words import split_words
@@ -84,10 +86,22 @@ def _pairs(file: TableFile, wanted: Sequence[tuple[str, str]], reading: _Reading
             piece[counted] = piece[counted].mask(is_word(piece[counted], reading.missing_words))
             for value, rows in piece[counted].value_counts().items():
                 counts[str(value)] = counts.get(str(value), 0) + int(rows)
+        coded = {
+            header: pd.factorize(piece[header])
+            for header in {header for names, known in pairs.items() if known is not None for header in names}
+        }
         for names, known in pairs.items():
             if known is not None:
-                here = pd.DataFrame({0: piece[names[0]], 1: piece[names[1]]}).dropna().drop_duplicates()
+                here = _different(coded[names[0]], coded[names[1]])
                 both = pd.concat([known, here], ignore_index=True).drop_duplicates()
                 enough = len(both) > MOST_PAIRS or (names != reading.whole and both[0].duplicated().any())
                 pairs[names] = None if enough else both
     return pairs, dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _different(*columns: tuple[NDArray[np.int64], pd.Index[str]]) -> pd.DataFrame:
+    """The different pairs of two columns, each as codes and their names, without those that lack one of the two."""
+    (first, names), (second, other) = columns
+    both = (first >= 0) & (second >= 0)
+    codes = pd.unique(first[both] * max(len(other), 1) + second[both])  # in the order of the rows
+    return pd.DataFrame({0: names.take(codes // max(len(other), 1)), 1: other.take(codes % max(len(other), 1))}, dtype="str")

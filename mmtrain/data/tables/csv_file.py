@@ -14,10 +14,10 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 _BLOCK = 2_000_000
 """Bytes that are parsed at once; a row may lie in two such blocks, not in three. Arrow reads up to 32 of them ahead."""
+
+_JOINED = 8_000_000
+"""Bytes of cells, of all columns, up to which blocks are joined: of a thousand columns a block holds a few hundred rows, and a piece
+costs something for each column, however few its rows."""
 
 _PIECE = 1_000_000
 """Bytes whose quotes are counted at once."""
@@ -117,11 +121,11 @@ class CsvFile(TableFile):
     def _fast_batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:
         import pyarrow as pa
 
-        columns = [str(self.headers.index(header)) for header in headers]
+        columns = [str(self._places[header]) for header in headers]
         try:
-            for batch in self._arrow_reader(columns):
-                for start in range(0, len(batch), size):
-                    yield [batch.column(column).slice(start, size) for column in columns]
+            for arrays in _joined(([batch.column(column) for column in columns] for batch in self._arrow_reader(columns)), size):
+                for start in range(0, len(arrays[0]), size):
+                    yield [array.slice(start, size) for array in arrays]
         except (pa.ArrowException, *_DAMAGED) as error:
             if problems := self._explain(error):
                 raise DataError(problems) from error
@@ -309,3 +313,19 @@ def _is_utf8(cells: pa.Array) -> bool:
     except pa.ArrowInvalid:
         return False
     return True
+
+
+def _joined(blocks: Iterable[list[pa.Array]], size: int) -> Iterator[list[pa.Array]]:
+    """Blocks joined until they hold `size` rows, or `_JOINED` bytes."""
+    import pyarrow as pa
+
+    waiting: list[list[pa.Array]] = []
+    rows = held = 0
+    for arrays in chain(blocks, [None]):
+        full = bool(waiting) and (arrays is None or rows + len(arrays[0]) > size or held >= _JOINED)
+        if full:
+            yield waiting[0] if len(waiting) == 1 else [pa.concat_arrays(parts) for parts in zip(*waiting, strict=True)]
+            waiting, rows, held = [], 0, 0
+        if arrays is not None:
+            waiting.append(arrays)
+            rows, held = rows + len(arrays[0]), held + sum(array.nbytes for array in arrays)

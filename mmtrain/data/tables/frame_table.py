@@ -46,7 +46,7 @@ class FrameTable(TableFile):
         return tuple(str(header) for header in self._frame.columns)
 
     def _column(self, header: str) -> pd.Series[Any]:
-        return self._frame.iloc[:, self.headers.index(header)]
+        return self._frame.iloc[:, self._places[header]]
 
     def refusal(self, header: str) -> str:
         """Dictionaries, bytes and lists of other things than texts are no cells."""

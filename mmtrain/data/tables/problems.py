@@ -21,7 +21,7 @@ def header_problem(file: TableFile, header: str, declared: str = "") -> Problem 
 
     `declared` is the place that asks for it, if a person would rather mend that than the table.
     """
-    name, times = file.path.name, file.headers.count(header)
+    name, times = file.path.name, file.times[header]
     if times == 0:
         what = f"{name if declared else 'the table'} has no column '{header}'."
         return Problem(declared or name, what, _other_header(file, header))
@@ -36,7 +36,7 @@ def header_problems(file: TableFile, headers: Sequence[str]) -> list[Problem]:
     """Those of several headers; one for all missing headers that are mended alike, as in the wrong table."""
     missing: dict[str, list[str]] = {}
     for header in headers:
-        if header not in file.headers:
+        if header not in file.times:
             missing.setdefault(_other_header(file, header), []).append(header)
     problems = {header: problem for header in headers if (problem := header_problem(file, header))}
     for fix, alike in missing.items():

@@ -8,6 +8,7 @@ like any other.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 
 GATHERED = 8_000_000
 """Bytes of cells that are worth looking at in one go."""
+
+TEXT = pd.StringDtype("pyarrow", na_value=float("nan"))
+"""What pandas calls `str`."""
+
+GATHERED_ROWS = 4096
+"""Rows that are."""
 
 
 class Cells(dict[str, "pd.Series[str]"]):
@@ -54,6 +61,9 @@ class TableFile(ABC):
         self.missing_values = tuple(value.strip(BLANKS) for value in missing_values)
         self._state = self._stamp()
         self.headers = self._read_headers()
+        self.times = Counter(self.headers)
+        """How often each header occurs."""
+        self._places = {header: place for place, header in reversed(list(enumerate(self.headers)))}
 
     @abstractmethod
     def _read_headers(self) -> tuple[str, ...]:
@@ -111,7 +121,8 @@ class TableFile(ABC):
 
         words = pa.array(["", *self.missing_values], pa.large_string())
         texts = trimmed(array)
-        return pc.if_else(pc.is_in(texts, value_set=words), pa.scalar(None, pa.large_string()), texts)
+        missing = pc.is_in(texts, value_set=words)
+        return pc.if_else(missing, pa.scalar(None, pa.large_string()), texts) if pc.any(missing).as_py() else texts
 
     @property
     def sha256(self) -> str:
@@ -136,15 +147,19 @@ class TableFile(ABC):
 
 
 def gathered(pieces: Iterable[dict[str, pd.Series[str]]], *, most: int = GATHERED) -> Iterator[dict[str, pd.Series[str]]]:
-    """The same cells in larger pieces, of `most` bytes or a little more: for work that costs something by the piece."""
+    """The same cells in larger pieces, of `most` bytes or a little more: for work that costs something by the piece.
+
+    Of many columns eight times as many, as the work costs something by the column, too.
+    """
     waiting: list[dict[str, pd.Series[str]]] = []
-    held = 0
+    held = rows = 0
     for piece in pieces:
         waiting.append(piece)
         held += sum(int(cells.nbytes) for cells in piece.values())
-        if held >= most:
+        rows += len(next(iter(piece.values())))
+        if held >= (most if rows >= GATHERED_ROWS else 8 * most):
             yield _joined(waiting)
-            waiting, held = [], 0
+            waiting, held, rows = [], 0, 0
     if waiting:
         yield _joined(waiting)
 
@@ -171,8 +186,8 @@ def _positions(mask: pa.Array) -> NDArray[np.int64]:
 
 
 def as_series(array: pa.Array) -> pd.Series[str]:
-    """An arrow array of text as a pandas Series of dtype `str`, without copying."""
-    return pd.Series(array, dtype="str")
+    """An arrow array of text as a pandas Series of dtype `str`, without copying, nor looking at what is known of its type."""
+    return pd.Series(pd.arrays.ArrowStringArray(array, dtype=TEXT), copy=False)  # type: ignore[call-arg]
 
 
 def others(noun: str, unit: str, numbers: Sequence[int]) -> str:

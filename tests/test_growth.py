@@ -1,0 +1,145 @@
+"""Costs that must not grow with the square of the columns, classes or rows: counted in calls, not in seconds."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmtrain import config
+from mmtrain.config import source
+from mmtrain.config.source import Origin
+from mmtrain.config.tolerant import sound_parts
+from mmtrain.data.findings import equal_columns as equal
+from mmtrain.data.findings.cells import Cells, Sheet, prints
+from mmtrain.data.findings.uses import Use
+from mmtrain.data.surveys import profile
+from mmtrain.data.tables.formats import open_table
+from mmtrain.errors import did_you_mean
+
+# Columns
+
+
+def test_an_experiment_file_is_parsed_once_for_all_that_is_asked_of_it(tmp_path, monkeypatch):
+    path = tmp_path / "once.yaml"
+    path.write_text("data: {table: t.csv}\ncolumns:\n  a: {role: numeric}\n  y: {role: target, task: binary}\n")
+    texts = []
+    plain = source.composed
+
+    def noted(text, file):
+        texts.append(text)
+        return plain(text, file)
+
+    monkeypatch.setattr(source, "composed", noted)
+    config.load(path)
+    config.load(path)
+    assert Origin(path).place("columns", "y") == "once.yaml:4: columns.y"
+    assert texts == [path.read_text()]
+    path.write_text(path.read_text().replace("  y:", "  b: {role: numeric}\n  y:"))
+    assert Origin(path).place("columns", "y") == "once.yaml:5: columns.y"
+
+
+def test_columns_of_an_experiment_are_sorted_by_role_once():
+    sound = sound_parts({"columns": {"a": {"role": "numeric", "column": "a"}, "y": {"role": "target", "task": "binary", "column": "y"}}})
+    assert sound.inputs is sound.inputs
+    assert sound.targets is sound.targets
+
+
+def test_a_misspelt_name_among_thousands_is_compared_with_few(monkeypatch):
+    compared = []
+    plain = "mmtrain.errors.get_close_matches"
+    from difflib import get_close_matches
+
+    def noted(word, names, **options):
+        compared.append(len(names))
+        return get_close_matches(word, names, **options)
+
+    monkeypatch.setattr(plain, noted)
+    names = [f"gene_{number}_level" for number in range(5000)] + ["age", "patient"]
+    assert did_you_mean("Gene_77_levle", names) == "Did you mean 'gene_77_level'?"
+    assert did_you_mean("genne_4801_level", names) == "Did you mean 'gene_4801_level'?"
+    assert did_you_mean("ptient", names) == "Did you mean 'patient'?"
+    assert did_you_mean("qqq", names) == ""
+    assert max(compared) <= 200
+
+
+def test_blocks_of_a_wide_table_are_read_as_few_pieces(tmp_path):
+    """A block of the file holds 2 MB: 44 rows of these; every piece costs something for each of its columns."""
+    rows, columns = 250, 1000
+    line = ",".join(["x" * 44] * columns)
+    (tmp_path / "t.csv").write_text(",".join(f"c{number}" for number in range(columns)) + "\n" + f"{line}\n" * rows)
+    file = open_table(tmp_path / "t.csv")
+    lengths = [len(piece["c7"]) for piece in file.pieces(file.headers, size=100_000)]
+    assert sum(lengths) == rows
+    assert len(lengths) == 2
+    assert max(len(piece["c7"]) for piece in file.pieces(["c7"], size=100)) <= 100
+
+
+ODD = (
+    *("12", "-3.5", ".5", "5.", "+7", "20240331", "-0240331", "2024033.", "1e5", "inf", "nan", "12 3", "1.2.3", "31.3.2024", "a b", "-"),
+    *("--5", "0012", "1_000", "\u0663", "19991231", "20001301", "2000.123", "\u00b3", "-.5", "-5.", ".", "9" * 30, "a.png", "3.png", "1,5"),
+)
+
+
+@pytest.mark.parametrize("few", [0, 100], ids=["Arrow's expressions", "Python's expressions"])
+def test_cells_that_are_figures_are_counted_as_the_expressions_count_them(few, monkeypatch):
+    monkeypatch.setattr(profile, "FEW_TEXTS", few)
+    found = {}
+    for cell in ODD:
+        tally = profile._Tally("a")
+        tally.add(pd.Series([cell], dtype="str"))
+        one = tally.profile(5)
+        found[cell] = (int(one.words.maximum), one.number_cells, one.wordless, one.spaced, one.dates, one.pictures)
+    assert {cell for cell, (_, number, *_) in found.items() if number} == {
+        *("12", "-3.5", ".5", "5.", "+7", "20240331", "-0240331", "2024033.", "1e5", "0012"),
+        *("19991231", "20001301", "2000.123", "-.5", "-5.", "9" * 30),
+    }
+    several = {"-3.5": 2, "12 3": 2, "1.2.3": 3, "31.3.2024": 3, "a b": 2, "1_000": 2, "2000.123": 2, "a.png": 2, "3.png": 2, "1,5": 2}
+    assert {cell: words for cell, (words, *_) in found.items() if words != 1} == {**several, "-": 0, ".": 0}
+    assert {cell for cell, (*_, wordless, _, _, _) in found.items() if wordless} == {"-", "."}
+    assert {cell for cell, (*_, spaced, _, _) in found.items() if spaced} == {"12 3", "a b"}
+    assert {cell for cell, (*_, dates, _) in found.items() if dates} == {"20240331", "31.3.2024", "19991231"}
+    assert {cell for cell, (*_, pictures) in found.items() if pictures} == {"a.png", "3.png"}
+
+
+def test_no_expression_is_looked_for_in_plain_numbers(monkeypatch):
+    looked_at = []
+    monkeypatch.setattr(profile, "_matches", lambda texts, _: looked_at.append(len(texts)) or np.zeros(len(texts), dtype=np.bool_))
+    monkeypatch.setattr(profile, "_word_counts", lambda texts: looked_at.append(len(texts)) or np.zeros(len(texts), dtype=np.int64))
+    tally = profile._Tally("a")
+    tally.add(pd.Series([f"{number / 8:.3f}" for number in range(-500, 500)], dtype="str"))
+    assert tally.profile(5).number_cells == 1000
+    assert set(looked_at) == {0}
+
+
+def sheet_of(columns):
+    cells = [
+        Cells(
+            Use(header, "numeric" if values.dtype.kind == "f" else "categorical"),
+            prints(values.astype(str).astype(object)),
+            numbers=values.astype(float) if values.dtype.kind == "f" else None,
+        )
+        for header, values in columns.items()
+    ]
+    rows = len(next(iter(columns.values())))
+    return Sheet("t.csv", rows, tuple(cells), np.arange(rows))
+
+
+def test_columns_that_a_sample_shows_to_be_different_are_not_compared(monkeypatch):
+    random, rows = np.random.default_rng(0), 3000
+    noise = {f"c{number}": random.integers(0, 6, rows) for number in range(30)}
+    noise |= {f"rare{number}": (random.random(rows) < 0.05).astype(int) for number in range(10)}
+    noise |= {f"n{number}": random.normal(size=rows) for number in range(20)}
+    slips = noise["c3"].copy()
+    slips[random.random(rows) < 0.005] = 0
+    names = np.array(list("uvwxyz"))[noise["c4"]]
+    columns = noise | {"copy": noise["c1"], "slips": slips, "renamed": names, "line": 3 * noise["n2"] + 1, "rare again": 5 - noise["rare3"]}
+    compared = []
+    plain = equal._same
+
+    def noted(pair, *rest):
+        compared.append(pair)
+        return plain(pair, *rest)
+
+    monkeypatch.setattr(equal, "_same", noted)
+    found = equal.equal_columns(sheet_of(columns), None)
+    assert [finding.where for finding in found] == ["c1, copy", "c3, slips", "c4, renamed", "rare3, rare again", "n2, line"]
+    assert len(compared) <= 60  # of 2,080 pairs
