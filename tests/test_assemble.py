@@ -147,7 +147,7 @@ def test_parameters_are_counted_for_each_part(clinic, network):
     assert network.parameters() == {
         "branch_the_scan": (3 * 3 * 1 * 2 + 2) + (3 * 3 * 2 * 3 + 3),
         "branch_table": 2 * 2 + 2,  # a number and its indicator
-        "branch_ward": (1 + 4) * 5 + 5,  # a number, and one-hot codes: missing, unseen, B, C
+        "branch_ward": (2 + 4) * 5 + 5,  # a number and whether it is absent, and one-hot codes: missing, unseen, B, C
         "branch_note": (3 + 5) * 3 + 3,  # ids: padding, missing, unseen, five words
         # gated: a value of each branch by itself, a gate of each by all of them; then a dense layer
         "fusion": sum((width + 1) * 4 for width in (3, 2, 5, 3)) + 4 * (13 + 1) * 4 + (4 + 1) * 6,

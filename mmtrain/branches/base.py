@@ -2,6 +2,9 @@
 
 A branch is a function `(inputs, specs, *, options) -> (batch, width)`. It gets the encoded tensors of its columns and what
 may be known of them (`TensorSpec`), never a column or a role. Its keyword-only parameters are its options in the file.
+
+A column with `missing: mask` that shares its branch with others arrives masked: where it is absent, a vector is all zeros and has a
+last value of 1, codes and ids are those of a missing value, and an image is all zeros.
 """
 
 from __future__ import annotations

@@ -144,9 +144,10 @@ class _Branch:
     def with_taps(self, branch: Any) -> Any:
         """The branch, a functional model of its columns."""
         inputs = keras.tree.map_structure(lambda tensor: keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype), branch.input)
-        for column, tensor in zip(self.columns, keras.tree.flatten(inputs), strict=True):
-            self._owners[id(tensor)] = (tensor, frozenset({column}))
-            if _is_real(tensor):
+        for number, tensor in enumerate(keras.tree.flatten(inputs)):
+            column = self.columns[number : number + 1]  # none of presence, which stays as it is
+            self._owners[id(tensor)] = (tensor, frozenset(column))
+            if column and _is_real(tensor):
                 self._instead[id(tensor)] = self._tap(tensor, self.taps)(tensor)
         return keras.models.clone_model(branch, input_tensors=inputs, clone_function=lambda layer: layer, call_function=self._call)
 

@@ -144,6 +144,36 @@ class Mask(keras.layers.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
+class MaskedColumn(keras.layers.Layer):  # type: ignore[misc]
+    """Put what stands for nothing in place of an absent column of this `kind`, inside a branch of several columns.
+
+    A vector (batch, width) becomes (batch, width + 1): its last value is 1 where the column is absent, because 0 is also the value
+    of an average number. The codes of categories and texts have one for missing (0 and, in the first place, 1). An absent image is
+    all zeros.
+    """
+
+    def __init__(self, *, kind: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kind = kind
+
+    def call(self, values: Any, present: Any) -> Any:
+        shown = ops.reshape(present > 0, (-1, *(1 for _ in values.shape[1:])))
+        missing = ops.cast(0, values.dtype)
+        if self.kind in ("tokens", "bag"):
+            missing = ops.one_hot(0, values.shape[1], dtype=values.dtype)  # id 1, then padding
+        masked = ops.where(shown, values, missing)
+        return ops.concatenate([masked, 1 - ops.cast(shown, values.dtype)], axis=1) if self.kind == "vector" else masked
+
+    def compute_output_spec(self, values: Any, present: Any) -> Any:  # noqa: ARG002
+        width = values.shape[1] + 1 if self.kind == "vector" else values.shape[1]
+        return keras.KerasTensor((values.shape[0], width, *values.shape[2:]), values.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {**super().get_config(), "kind": self.kind}
+
+
+@keras.saving.register_keras_serializable(package="mmtrain")
 class Affine(keras.layers.Layer):  # type: ignore[misc]
     """A fixed `x * scale + offset` in float32: standardised predictions back in the target's own unit."""
 

@@ -10,15 +10,17 @@ Three models share their layers:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 from keras import ops
 
+from mmtrain.branches import Branch
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted, encoder, free_names
+from mmtrain.layers.network import MaskedColumn
 from mmtrain.specs import TensorSpec, layer_names
 
 
@@ -89,6 +91,15 @@ def core_inputs(specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
     return inputs
 
 
+def masked_columns(experiment: Experiment, branch: str) -> tuple[str, ...]:
+    """The columns with `missing: mask` of a branch that reads several columns; it takes their presence as further inputs, in this order.
+
+    A branch of one column needs none: where the column is absent, the branch is, and the fusion goes without it.
+    """
+    columns = experiment.branches[branch].columns
+    return tuple(column for column in columns if len(columns) > 1 and experiment.columns[column].masks_missing)
+
+
 def _branches(
     experiment: Experiment, specs: Mapping[str, TensorSpec], inputs: Mapping[str, Any], names: LayerNames
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -96,13 +107,23 @@ def _branches(
     features: dict[str, Any] = {}
     present: dict[str, Any] = {}
     for key, branch in experiment.branches.items():
-        spec = [specs[column] for column in branch.columns]
-        own = [keras.Input(one.shape, dtype=one.dtype) for one in spec]
-        model = keras.Model(own, branch.build(list(own), spec), name=names.branches[key])
-        features[key] = model([inputs[column] for column in branch.columns])
-        shown = [inputs[f"{column}_present"] for column in branch.columns]
-        present[key] = shown[0] if len(shown) == 1 else keras.layers.Maximum(name=names.present[key])(shown)
+        model = _branch(branch, specs, masked_columns(experiment, key), name=names.branches[key])
+        shown = {column: inputs[f"{column}_present"] for column in branch.columns}
+        features[key] = model([inputs[column] for column in branch.columns] + [shown[column] for column in masked_columns(experiment, key)])
+        present[key] = shown[branch.columns[0]] if len(shown) == 1 else keras.layers.Maximum(name=names.present[key])(list(shown.values()))
     return features, present
+
+
+def _branch(branch: Branch, specs: Mapping[str, TensorSpec], masked: Sequence[str], *, name: str) -> Any:
+    """One branch as a model of its encoded columns and of the presence of those that are masked."""
+    own = {column: keras.Input(specs[column].shape, dtype=specs[column].dtype) for column in branch.columns}
+    shown = {column: keras.Input((1,), dtype="float32") for column in masked}
+    read, described = dict(own), {column: specs[column] for column in branch.columns}
+    for column, present in shown.items():
+        read[column] = MaskedColumn(kind=specs[column].kind)(own[column], present)
+        described[column] = replace(specs[column], shape=tuple(read[column].shape[1:]))
+    vector = branch.build(list(read.values()), list(described.values()))
+    return keras.Model([*own.values(), *shown.values()], vector, name=name)
 
 
 def _fusion(experiment: Experiment, features: Mapping[str, Any], present: Mapping[str, Any], *, name: str) -> Any:

@@ -6,7 +6,7 @@ were others, or absent, computes the branches once, mixes their features, and ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
-from mmtrain.model.assemble import names_of_layers
+from mmtrain.model.assemble import masked_columns, names_of_layers
 from mmtrain.model.enough_memory import enough_for_predictions
 from mmtrain.model.saved import joined, rows_at_once
 
@@ -49,7 +49,12 @@ class Halves:
     def __init__(self, predictor: Any, experiment: Experiment, fitted: Fitted) -> None:
         names = names_of_layers(experiment, fitted)
         self._columns = {key: branch.columns for key, branch in experiment.branches.items()}
-        self._branches = {key: _called(predictor.get_layer(names.branches[key])) for key in self._columns}
+        layers = {key: predictor.get_layer(names.branches[key]) for key in self._columns}
+        self._branches = {key: _called(layer) for key, layer in layers.items()}
+        # A network of an older run takes no presence.
+        self._masked = {
+            key: masked_columns(experiment, key)[: len(layer.inputs) - len(self._columns[key])] for key, layer in layers.items()
+        }
         fusion = predictor.get_layer(names.fusion)
         heads = {key: (predictor.get_layer(names.heads[key]), predictor.get_layer(names.activations[key])) for key in names.heads}
         self._rows_at_once = rows_at_once(predictor)
@@ -71,9 +76,9 @@ class Halves:
         """Features and presence of one branch; `rows` says for each of its columns which row it is taken from."""
         columns = self._columns[branch]
         present = np.maximum.reduce([arrays.present[column][rows[column]] for column in columns])
-        batches = _gathered(arrays, rows, self._rows_at_once)
+        batches = _gathered(arrays, {column: rows[column] for column in columns}, self._masked[branch], self._rows_at_once)
         call = self._branches[branch]
-        return np.concatenate([call([batch[column] for column in columns]) for batch in batches]), present
+        return np.concatenate([call(batch) for batch in batches]), present
 
     def predictions(self, features: Features) -> dict[str, Array]:
         """Per target, from features and presence of every branch."""
@@ -106,8 +111,9 @@ def _any_rows(tensor: Any) -> Any:
     return tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype)
 
 
-def _gathered(arrays: Arrays, rows: Mapping[str, Array], size: int) -> Iterator[dict[str, Array]]:
-    """Encoded columns in batches, each column by its own row index; pictures are never in memory all at once."""
+def _gathered(arrays: Arrays, rows: Mapping[str, Array], masked: Sequence[str], size: int) -> Iterator[list[Array]]:
+    """Encoded columns in batches, each by its own row index, then presence; images are never in memory all at once."""
     count = len(next(iter(rows.values())))
     for start in range(0, count, size):
-        yield {column: arrays.column(column, own[start : start + size]) for column, own in rows.items()}
+        at = {column: own[start : start + size] for column, own in rows.items()}
+        yield [arrays.column(column, own) for column, own in at.items()] + [arrays.present[column][at[column]] for column in masked]
