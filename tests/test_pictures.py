@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
+import sys
 import zlib
 from io import BytesIO
 
@@ -204,6 +206,54 @@ def test_picture_that_is_too_large_is_never_decoded(layers):
     assert decoded(layers["colour"], [too_large()])[1:] == ([0], [3])
     with pytest.raises(UnreadableImage, match="has 400,000,000 pixels, more than max_pixels 50,000,000"):
         read(too_large(), LAYOUTS["colour"])
+
+
+def wide_screen(side):
+    """A GIF of 37 bytes with a screen of `side` x `side` and one pixel in it."""
+    small = saved(Image.new("P", (1, 1)), "GIF")
+    return small[:6] + struct.pack("<HH", side, side) + small[10:]
+
+
+PEAK = """
+import resource, sys
+import tensorflow as tf
+from mmtrain.layers.pictures import EncodePicture
+layer = EncodePicture(height=256, width=256, channels=3, bits=8, resize="stretch", background=(0, 0, 0), max_pixels=50_000_000)
+small, large = (open(path, "rb").read() for path in sys.argv[1:])
+layer(tf.constant([[small]]))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+status = layer(tf.constant([[large]]))[2]
+print(int(status[0, 0]), 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("file", "pixels"),
+    [  # took 50, 3,000 and 87 bytes a pixel
+        (lambda: wide_screen(4000), 16_000_000),
+        (lambda: saved(Image.new("1", (500_000, 1)), "BMP"), 500_000),
+        (lambda: saved(Image.new("RGB", (3000, 2000)), "BMP"), 6_000_000),
+    ],
+)
+def test_memory_for_a_picture_is_bounded_by_its_pixels(file, pixels, tmp_path):
+    (tmp_path / "small").write_bytes(saved(photo((20, 16), 3), "PNG"))
+    (tmp_path / "large").write_bytes(file())
+    command = [sys.executable, "-c", PEAK, "small", "large"]
+    status, peak = map(int, subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, text=True).stdout.split())
+    assert status == 0
+    assert peak < 20 * pixels + 100_000_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_large_pictures_in_strips_have_the_very_pixels_of_the_image_store(name, layers):
+    sizes = [(700, 900), (1, 300_000), (300_000, 1), (3, 200_000), (5000, 90)]
+    files = [saved(photo(size, channels), kind) for size in sizes for channels, kind in ((1, "PNG"), (3, "BMP"), (4, "PNG"))]
+    pixels, _, status = decoded(layers[name], files)
+    assert set(status) == {0}
+    for number, (found, file) in enumerate(zip(pixels, files, strict=True)):
+        assert np.abs(found.astype(int) - read(file, LAYOUTS[name]).astype(int)).max() <= 1, (number, name)
 
 
 def test_compressed_bmp_is_the_one_known_to_the_store_and_not_to_the_graph(layers):

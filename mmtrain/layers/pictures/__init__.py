@@ -11,6 +11,7 @@ Nothing here runs while a model is trained, which takes its pictures from the im
 | `jpeg` `png` `bmp` `gif` `webp` | header and pixels of one format, with what TensorFlow's decoder lacks |
 | `decode` | any format to pixels in the layout's channels |
 | `colour` | transparency and grey |
+| `strips` | large images piece by piece |
 | `resize` | stretch, crop or pad |
 | `layer` | `EncodePicture`: all of it, for a batch |
 

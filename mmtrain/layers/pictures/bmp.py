@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from mmtrain.layers.pictures.binary import File, Number, cut, either, peek, read, required
 from mmtrain.layers.pictures.header import Header, facts
+from mmtrain.layers.pictures.strips import by_strips
 
 _OS2 = 12
 """Size of the old header, with sides of two bytes and colours of three."""
@@ -65,8 +66,8 @@ def _of_palette(rows: Any, depth: Any, width: Any, palette: Any) -> Any:
     shifts = tf.cast(tf.range(8 - depth, -1, -depth), tf.uint8)
     most = tf.cast(tf.bitwise.left_shift(tf.constant(1, tf.int64), depth) - 1, tf.uint8)
     numbers = tf.bitwise.right_shift(rows[..., None], shifts) & most  # (height, bytes, pixels of a byte)
-    numbers = tf.reshape(numbers, tf.stack([tf.shape(rows)[0], -1]))[:, :width]
-    return tf.gather(palette, tf.cast(numbers, tf.int32))
+    numbers = tf.reshape(numbers, tf.stack([tf.shape(rows)[0], -1]))[:, :width, None]
+    return by_strips(lambda strip: tf.gather(palette, tf.cast(strip[:, 0], tf.int32)), numbers, 4)
 
 
 def _masks(file: File, length: Any, depth: Any, told: Any) -> Any:
@@ -84,8 +85,12 @@ def _of_masks(rows: Any, depth: Any, width: Any, masks: Any) -> Any:
     count = depth // 8
     samples = tf.reshape(rows[:, : width * count], [tf.shape(rows, tf.int64)[0], width, count])
     weights = tf.constant([1, 256, 256**2, 256**3], tf.int64)[:count]
-    numbers = tf.reduce_sum(tf.cast(samples, tf.int64) * weights, axis=2)
     lowest = tf.maximum(masks & -masks, 1)
-    # The bits of each mask stretched to 0..255, rounded down; (height, width, 4).
-    found = (numbers[..., None] & masks) // lowest * 255 // tf.maximum(masks // lowest, 1)
-    return tf.cast(tf.where([True, True, True, False] | tf.not_equal(masks, 0), found, 255), tf.uint8)
+
+    def colours(strip: Any) -> Any:
+        """The bits of each mask stretched to 0..255, rounded down; (pixels, 4)."""
+        numbers = tf.reduce_sum(tf.cast(strip, tf.int64) * weights, axis=1, keepdims=True)
+        found = (numbers & masks) // lowest * 255 // tf.maximum(masks // lowest, 1)
+        return tf.cast(tf.where([True, True, True, False] | tf.not_equal(masks, 0), found, 255), tf.uint8)
+
+    return by_strips(colours, samples, 4)

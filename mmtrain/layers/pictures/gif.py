@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from mmtrain.layers.pictures.binary import File, Number, byte, cut, either, peek, read, text_of, walk
 from mmtrain.layers.pictures.header import Header, facts
+from mmtrain.layers.pictures.strips import by_strips
 
 _EXTENSION, _CONTROL, _FRAME = 0x21, 0xF9, 0x2C
 
@@ -53,18 +54,19 @@ def pixels(file: File, head: Header) -> Any:
     before = tf.stack([top, left])
     behind = tf.stack([head.height, head.width]) - before - tf.shape(frame, tf.int64)
     place = tf.stack([before, behind], axis=1)
-    return tf.gather(colours, tf.pad(frame, place, constant_values=tf.cast(tf.maximum(clear, 0), tf.int32)))
+    screen_numbers = tf.pad(frame, place, constant_values=tf.cast(tf.maximum(clear, 0), tf.uint8))  # a byte each, until they are colours
+    return by_strips(lambda strip: tf.gather(colours, tf.cast(strip[:, 0], tf.int32)), screen_numbers[..., None], 4)
 
 
 def _frame(file: File, at: Any, flags: Any, bits: Any, numbers: Any, raster: Any) -> Any:
-    """The colours of the frame described `at`, by number; (height, width) int32."""
+    """The colours of the frame described `at`, by number; (height, width) uint8."""
     sides = tf.cast(cut(file, at + 5, 4), tf.int64)
     palette = tf.reshape(tf.pad(numbers[:, None], [[0, 0], [0, 2]]), (-1,))
     parts = [list(b"GIF89a"), sides, tf.stack([0xF0 | bits, 0, 0]), palette, list(b",\0\0\0\0"), sides, [flags & 0x40]]
     blocks = tf.strings.substr(file.text, raster, _behind_blocks(file, raster + 1) - raster)
     alone = tf.strings.join([text_of(tf.concat(parts, axis=0)), blocks, ";"])
     found = tf.io.decode_image(alone, channels=3, expand_animations=False)
-    return tf.cast(tf.ensure_shape(found, (None, None, 3))[..., 0], tf.int32)
+    return tf.ensure_shape(found, (None, None, 3))[..., 0]
 
 
 def _behind_blocks(file: File, start: Any, *, some: Any = True) -> Any:

@@ -33,5 +33,5 @@ def pixels(file: File, head: Header) -> Any:
 
 def deep(file: File, background: float) -> Any:
     """Grey of 16 bits, (height, width, 1) float32; `background` where it is transparent."""
-    found = tf.cast(tf.io.decode_png(file.text, channels=4, dtype=tf.uint16), tf.float32)
-    return tf.where(found[..., 3:4] > 0, found[..., 0:1], background)
+    found = tf.io.decode_png(file.text, channels=4, dtype=tf.uint16)
+    return tf.where(found[..., 3:4] > 0, tf.cast(found[..., 0:1], tf.float32), background)

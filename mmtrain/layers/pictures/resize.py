@@ -22,6 +22,9 @@ PARTS = (1, 2, 4, 8)
 _FRACTION = 22
 """Bits behind the point; 255 times a sum of weights of 2**22 fits into 31 bits."""
 
+_BLOCK = 1 << 21
+"""Numbers that are looked at at once, pixels or weights: at most 16 MB of either."""
+
 
 def resized(pixels: Any, layout: Layout) -> Any:
     """(height, width, channels) uint8 or, for 16 bits, float32, at the layout's size; as it is where it has that size already."""
@@ -109,26 +112,55 @@ def _averaged(pixels: Any, size: Any, start: Any, end: Any) -> Any:
 
 
 def _along(pixels: Any, box: Any) -> Any:
-    """(length, others, channels) to (count, others, channels); `box` is the count, the start and how much of it one pixel takes."""
+    """(length, others, channels) to (count, others, channels); `box` is the count, the start and how much of it one pixel takes.
+
+    In blocks of rows of the result: neither the weights nor the pixels as numbers of four or eight bytes are there at once.
+    """
     length, others, channels = tf.unstack(tf.shape(pixels))
     count, start, step = tf.unstack(box)
     flat = tf.reshape(pixels, [length, -1])
-    weights = _weights(length, count, start, step)  # (count, length)
-    if pixels.dtype == tf.uint8:
-        whole = tf.sparse.from_dense(tf.cast(weights * 2**_FRACTION + 0.5, tf.int32))
-        total = tf.sparse.sparse_dense_matmul(whole, tf.cast(flat, tf.int32)) + 2 ** (_FRACTION - 1)
-        found = tf.cast(tf.minimum(tf.bitwise.right_shift(total, _FRACTION), 255), tf.uint8)
-    else:
-        found = tf.cast(tf.sparse.sparse_dense_matmul(tf.sparse.from_dense(weights), tf.cast(flat, tf.float64)), tf.float32)
-    return tf.reshape(found, [tf.cast(count, tf.int32), others, channels])
+    rows, reach = tf.cast(count, tf.int32), tf.cast(tf.math.ceil(2 * tf.maximum(step, 1.0)), tf.int32) + 2
+    inputs = _BLOCK // (others * channels) - reach
+    at_once = tf.minimum(tf.cast(tf.cast(inputs, tf.float64) / step, tf.int32), _BLOCK // reach)
+    at_once = tf.clip_by_value(at_once, 1, rows)
+    blocks = -(-rows // at_once)
+    found = tf.TensorArray(pixels.dtype, size=blocks, element_shape=(None, None), infer_shape=False)
+
+    def block(number: Any, done: Any) -> tuple[Any, Any]:
+        places = tf.range(number * at_once, tf.minimum((number + 1) * at_once, rows))
+        center = start + (tf.cast(places, tf.float64) + 0.5) * step
+        return number + 1, done.write(number, _weighed(flat, center, step, reach))
+
+    done = tf.while_loop(lambda number, _: number < blocks, block, (0, found), parallel_iterations=1)[1]
+    return tf.reshape(done.concat(), [rows, others, channels])
 
 
-def _weights(length: Any, count: Any, start: Any, step: Any) -> Any:
-    """How much each of `length` pixels counts in each of `count`; (count, length) float64, every row a triangle with the sum 1."""
+def _weighed(flat: Any, center: Any, step: Any, reach: Any) -> Any:
+    """One row for each center, (centers, values), of the rows (length, values) under its triangle, `reach` or fewer."""
+    length = tf.shape(flat)[0]
     width = tf.maximum(step, 1.0)  # of half a triangle
-    center = start + (tf.expand_dims(tf.range(count), 1) + 0.5) * step  # (count, 1)
-    place = tf.range(tf.cast(length, tf.float64))
     # From and up to which pixel the triangle reaches is rounded down.
-    inside = (place + 1 > center - width + 0.5) & (place + 1 <= center + width + 0.5)
+    first = tf.cast(tf.floor(center - width + 0.5), tf.int32)
+    places = first[:, None] + tf.range(reach)  # (centers, reach)
+    begin, end = tf.maximum(first[0], 0), tf.minimum(first[-1] + reach, length)
+    weights = _weights(places, center[:, None], width, length)
+    columns = tf.clip_by_value(places, begin, end - 1) - begin
+    rows = tf.broadcast_to(tf.range(tf.size(center))[:, None], tf.shape(columns))
+    indices = tf.cast(tf.reshape(tf.stack([rows, columns], axis=2), [-1, 2]), tf.int64)
+
+    def product(values: Any, dtype: Any) -> Any:
+        matrix = tf.SparseTensor(indices, tf.reshape(values, [-1]), tf.cast(tf.stack([tf.size(center), end - begin]), tf.int64))
+        return tf.sparse.sparse_dense_matmul(matrix, tf.cast(flat[begin:end], dtype))
+
+    if flat.dtype == tf.uint8:
+        total = product(tf.cast(weights * 2**_FRACTION + 0.5, tf.int32), tf.int32) + 2 ** (_FRACTION - 1)
+        return tf.cast(tf.minimum(tf.bitwise.right_shift(total, _FRACTION), 255), tf.uint8)
+    return tf.cast(product(weights, tf.float64), tf.float32)
+
+
+def _weights(places: Any, center: Any, width: Any, length: Any) -> Any:
+    """How much each pixel counts; (centers, reach) float64, every row a triangle with the sum 1."""
+    place = tf.cast(places, tf.float64)
+    inside = (place + 1 > center - width + 0.5) & (place + 1 <= center + width + 0.5) & (places >= 0) & (places < length)
     triangle = tf.where(inside, tf.maximum(1.0 - tf.abs((place - center + 0.5) * (1.0 / width)), 0.0), 0.0)
     return triangle / tf.reduce_sum(triangle, axis=1, keepdims=True)
