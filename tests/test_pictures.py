@@ -256,12 +256,14 @@ def test_large_pictures_in_strips_have_the_very_pixels_of_the_image_store(name, 
         assert np.abs(found.astype(int) - read(file, LAYOUTS[name]).astype(int)).max() <= 1, (number, name)
 
 
-def test_compressed_bmp_is_the_one_known_to_the_store_and_not_to_the_graph(layers):
+def test_compressed_bmp_is_refused_by_both(layers):
     rows = b"\4\1\0\0\4\2\0\1"
     palette = b"".join(bytes([level, 0, 0, 0]) for level in range(256))
     info = struct.pack("<IiiHHIIiiII", 40, 4, 2, 1, 8, 1, len(rows), 0, 0, 256, 0)
     file = b"BM" + struct.pack("<IHHI", 54 + 1024 + len(rows), 0, 0, 54 + 1024) + info + palette + rows
-    assert read(file, LAYOUTS["colour"]).shape == (20, 16, 3)
+    with pytest.raises(UnreadableImage, match=r"^The BMP file is compressed, which is not read\.$") as caught:
+        read(file, LAYOUTS["colour"])
+    assert caught.value.fix == "Save it without compression, or as PNG."
     assert decoded(layers["colour"], [file])[2] == [2]
 
 

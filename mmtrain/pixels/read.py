@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mmtrain.pixels.colour import convert, grey, mend
 from mmtrain.pixels.containers import Container, unpack
 from mmtrain.pixels.header import describe, open_container
-from mmtrain.pixels.picture import ImageHeader, Layout, UnreadableImage, refusing
+from mmtrain.pixels.picture import ImageHeader, Layout, UnreadableImage, damaged, refusing
 from mmtrain.pixels.resize import reduction, resized
 from mmtrain.pixels.source import content
 
@@ -39,6 +39,8 @@ def _pixels(container: Container, layout: Layout) -> NDArray[np.uint8 | np.uint1
         mode, *(width, height) = container.plain
         header = describe(mode, (width, height), container)
         _check_pixels(header, layout)
+        if container.flaw is not None:
+            raise container.flaw
         target = layout.size if header.orientation >= 5 else layout.size[::-1]
         part = reduction((width, height), target, layout.resize)
         if (decoded := _decoded(container.data, mode, (width, height), part)) is not None:
@@ -47,8 +49,11 @@ def _pixels(container: Container, layout: Layout) -> NDArray[np.uint8 | np.uint1
     header = describe(image.mode, image.size, container)
     _check_pixels(header, layout)
     _check_bits(header, layout)
+    if container.flaw is not None:
+        raise container.flaw
     with refusing(container.format):
         image.load()
+        _check_palette(image, container)
         mend(image, header)
     return _laid_out(image, header, layout)
 
@@ -96,6 +101,14 @@ def _check_bits(header: ImageHeader, layout: Layout) -> None:
             "The image has 16 bits per sample, more than the 8 that are asked for.",
             "Set `bits: 16`." if layout.channels == 1 else "Set `bits: 16` and `channels: 1`.",
         )
+
+
+def _check_palette(image: Image, container: Container) -> None:
+    """No pixel is beyond the palette, where Pillow and TensorFlow would see different colours."""
+    if container.colours:
+        highest = max(number for number, times in enumerate(image.histogram()) if times)
+        if (highest // 255 if image.mode == "1" else highest) >= container.colours:
+            raise damaged(container.format)
 
 
 def _upright(image: Image, orientation: int) -> Image:

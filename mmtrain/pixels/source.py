@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mmtrain.errors import listed
+from mmtrain.pixels.format_rules import BMP_HEADER_SIZES
 from mmtrain.pixels.not_read import HEAD, by_content, by_name
 from mmtrain.pixels.picture import FORMATS, UnreadableImage
 
@@ -16,8 +17,6 @@ _START = 1 << 16
 
 _MARKS = ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"), (b"GIF89a", "GIF"))
 """First bytes that tell a format by themselves."""
-
-_BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
 
 
 def content(source: Path | bytes) -> tuple[str, bytes]:
@@ -86,6 +85,6 @@ def _known(head: bytes) -> str:
     if found := next((name for mark, name in _MARKS if head.startswith(mark)), ""):
         return found
     # Two letters alone would take every text that begins with BM.
-    if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES:
+    if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in BMP_HEADER_SIZES:
         return "BMP"
     return "WEBP" if head.startswith(b"RIFF") and head.startswith(b"WEBP", 8) else ""

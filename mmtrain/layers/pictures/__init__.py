@@ -9,13 +9,15 @@ Nothing here runs while a model is trained, which takes its pictures from the im
 | `header` | size, depth and EXIF, no pixel decoded |
 | `exif` | the orientation, and turning a picture by it |
 | `jpeg` `png` `bmp` `gif` `webp` | header and pixels of one format, with what TensorFlow's decoder lacks |
+| `checksum` | of the parts of a PNG that its decoder does not look at |
+| `lzw` | of the codes of a GIF, whether they can be followed |
 | `decode` | any format to pixels in the layout's channels |
 | `colour` | transparency and grey |
 | `strips` | large images piece by piece |
 | `resize` | stretch, crop or pad |
 | `layer` | `EncodePicture`: all of it, for a batch |
 
-What differs from `mmtrain.pixels`: compressed BMP is unreadable here, and the checksum of a PNG's EXIF is not looked at.
+What is damaged is refused here and there, by the rules of `mmtrain.pixels.format_rules`; a slow test breaks thousands of files for that.
 """
 
 from mmtrain.layers.pictures.layer import OK as OK

@@ -6,11 +6,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from mmtrain.layers.pictures.binary import File, Number, byte, cut, either, peek, read, text_of, walk
+from mmtrain.layers.pictures.binary import File, Number, byte, cut, either, peek, read, required, text_of, walk
 from mmtrain.layers.pictures.header import Header, facts
+from mmtrain.layers.pictures.lzw import can_be_followed
 from mmtrain.layers.pictures.strips import by_strips
 
-_EXTENSION, _CONTROL, _FRAME = 0x21, 0xF9, 0x2C
+_EXTENSION, _CONTROL, _FRAME, _END = 0x21, 0xF9, 0x2C, 0x3B
 
 
 def header(file: File) -> Any:
@@ -21,15 +22,18 @@ def header(file: File) -> Any:
     """
 
     def step(at: Any, clear: Any) -> tuple[Any, Any]:
-        first, second, flags, colour = read(cut(file, at, 7), *(Number(place, 1) for place in (0, 1, 3, 6)))
+        first, second, size, flags, colour = read(cut(file, at, 7), *(Number(place, 1) for place in (0, 1, 2, 3, 6)))
         extension = tf.equal(first, _EXTENSION)
-        told = extension & tf.equal(second, _CONTROL) & tf.equal(flags & 1, 1)
-        return either(extension, _behind_blocks(file, at + 2, some=extension), at + 1), either(told, colour, clear)
+        control = extension & tf.equal(second, _CONTROL) & (size > 0)
+        behind = either(extension, _behind_blocks(file, at + 2, some=extension), at + 1)
+        behind = either(control & (size < 4), -1, behind)  # an error of the next step
+        return behind, either(control & tf.equal(flags & 1, 1), colour, clear)
 
     width, height, flags = read(cut(file, 0, 11), Number(6, 2), Number(8, 2), Number(10, 1))
     start = 13 + either(flags >= 0x80, 3 * tf.bitwise.left_shift(tf.constant(2, tf.int64), flags & 7), 0)
     # What a step takes is shorter than a frame's descriptor, which is still to come.
-    at, clear = walk(lambda at, _: tf.equal(byte(file, at), _FRAME), step, start, -1)
+    at, clear = walk(lambda at, _: tf.reduce_any(tf.equal(byte(file, at), [_FRAME, _END])), step, start, -1)
+    (at,) = required(tf.equal(byte(file, at), _FRAME), at)
     descriptor = tf.concat([cut(file, at + 1, 8), peek(file, at + 9, 1)], axis=0)
     left, top, wide, tall, own = read(descriptor, *(Number(place, 2) for place in (0, 2, 4, 6)), Number(8, 1))
     return facts(tf.maximum(height, top + tall), tf.maximum(width, left + wide), at, clear, flags, own, top, left)
@@ -43,6 +47,7 @@ def pixels(file: File, head: Header) -> Any:
     """
     at, clear, screen, flags, top, left, *_ = tf.unstack(head.own)
     own = flags >= 0x80
+    (own,) = required(own | (screen >= 0x80), own)
     bits = either(own, flags, screen) & 7
     count = tf.bitwise.left_shift(tf.constant(2, tf.int64), bits)
     numbers = tf.range(count)
@@ -63,7 +68,9 @@ def _frame(file: File, at: Any, flags: Any, bits: Any, numbers: Any, raster: Any
     sides = tf.cast(cut(file, at + 5, 4), tf.int64)
     palette = tf.reshape(tf.pad(numbers[:, None], [[0, 0], [0, 2]]), (-1,))
     parts = [list(b"GIF89a"), sides, tf.stack([0xF0 | bits, 0, 0]), palette, list(b",\0\0\0\0"), sides, [flags & 0x40]]
-    blocks = tf.strings.substr(file.text, raster, _behind_blocks(file, raster + 1) - raster)
+    end = _behind_blocks(file, raster + 1)
+    (end,) = required(can_be_followed(file, raster, end), end)
+    blocks = tf.strings.substr(file.text, raster, end - raster)
     alone = tf.strings.join([text_of(tf.concat(parts, axis=0)), blocks, ";"])
     found = tf.io.decode_image(alone, channels=3, expand_animations=False)
     return tf.ensure_shape(found, (None, None, 3))[..., 0]

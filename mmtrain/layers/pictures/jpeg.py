@@ -34,6 +34,7 @@ def header(file: File) -> Any:
         has_length, is_frame = tf.unstack(tf.gather(_MARKERS, marker))
         is_exif = tf.equal(marker, _APP1) & tf.equal(word, spelled(b"Exif\0\0")) & (exif < 0)
         behind = at + either(filling, 1, 2 + length * has_length)
+        behind = either((has_length > 0) & (length < 2), -1, behind)  # an error of the next step: the length counts its own two bytes
         return behind, marker, either((is_frame > 0) & (frame < 0), at, frame), either(is_exif, at, exif)
 
     _, _, frame, exif = walk(lambda _, marker, *__: tf.equal(marker, _SOS), step, 2, 0, -1, -1)

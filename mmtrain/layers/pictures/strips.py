@@ -12,22 +12,14 @@ PIXELS = 1 << 18
 
 
 def by_strips(function: Callable[[Any], Any], pixels: Any, channels: int) -> Any:
-    """`function` of (pixels, n) to (pixels, channels) uint8, which looks at each pixel alone, over (height, width, n).
-
-    Most images are one strip and take the direct way.
-    """
+    """`function` of (pixels, n) to (pixels, channels) uint8, which looks at each pixel alone, over (height, width, n)."""
     height, width = tf.unstack(tf.shape(pixels)[:2])
     flat = tf.reshape(pixels, [-1, pixels.shape[2] or tf.shape(pixels)[2]])
-    count = tf.shape(flat)[0]
+    strips = -(-tf.shape(flat)[0] // PIXELS)
+    found = tf.TensorArray(tf.uint8, size=strips, element_shape=(None, channels), infer_shape=False)
 
-    def piecewise() -> Any:
-        strips = -(-count // PIXELS)
-        found = tf.TensorArray(tf.uint8, size=strips, element_shape=(None, channels), infer_shape=False)
+    def step(number: Any, done: Any) -> tuple[Any, Any]:
+        return number + 1, done.write(number, function(flat[number * PIXELS : (number + 1) * PIXELS]))
 
-        def step(number: Any, done: Any) -> tuple[Any, Any]:
-            return number + 1, done.write(number, function(flat[number * PIXELS : (number + 1) * PIXELS]))
-
-        return tf.while_loop(lambda number, _: number < strips, step, (0, found), parallel_iterations=1)[1].concat()
-
-    done = tf.cond(count <= PIXELS, lambda: function(flat), piecewise)
-    return tf.ensure_shape(tf.reshape(done, [height, width, channels]), (None, None, channels))
+    done = tf.while_loop(lambda number, _: number < strips, step, (0, found), parallel_iterations=1)[1]
+    return tf.ensure_shape(tf.reshape(done.concat(), [height, width, channels]), (None, None, channels))
