@@ -17,7 +17,7 @@ from mmtrain.config.callback import NUMBER
 from mmtrain.config.defaults import filled
 from mmtrain.config.experiment import Experiment, Training
 from mmtrain.config.schema import schema_of
-from mmtrain.config.source import LocatedProblem, Source, read
+from mmtrain.config.source import LocatedProblem, NotInFile, Source, read
 from mmtrain.errors import ConfigError
 from mmtrain.fusion import fusions
 from mmtrain.optim import optimizers, schedules
@@ -26,12 +26,12 @@ from mmtrain.targets import tasks
 _built: list[tuple[int, ...]] = []
 
 
-def load(path: Path, overrides: Iterable[str] = ()) -> Experiment:
+def load(path: Path | NotInFile, overrides: Iterable[str] = ()) -> Experiment:
     """The experiment of a file, with `key.sub=value` overrides on top.
 
     Precedence: default, then file, then override. Raises ConfigError with every problem of the file, in the order of its lines.
     """
-    return validated(read(path, overrides), path)
+    return validated(read(path, overrides), path if isinstance(path, Path) else path.path)
 
 
 def validated(source: Source, path: Path) -> Experiment:

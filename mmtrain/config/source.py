@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import yaml
 
@@ -87,11 +87,22 @@ class Source:
         return [problem for _, problem in sorted([*self.notes, *found], key=lambda marked: marked[0])]
 
 
+class NotInFile(Protocol):
+    """An experiment that is not written in a file, see `config.in_memory`."""
+
+    @property
+    def path(self) -> Path:
+        """The file it would be: its name without suffix names the experiment, its folder is what paths are relative to."""
+
+    def source(self) -> Source:
+        """Its tree."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where an experiment comes from, to say later in which line something was written."""
 
-    path: Path
+    path: Path | NotInFile
     overrides: tuple[str, ...] = ()
 
     @cached_property
@@ -103,12 +114,20 @@ class Origin:
         return self._source.place(location)
 
 
-def read(path: Path, overrides: Iterable[str] = ()) -> Source:
-    """Read an experiment file, then put `key.sub=value` overrides into it.
+def read(path: Path | NotInFile, overrides: Iterable[str] = ()) -> Source:
+    """Read an experiment, as a rule from a file, then put `key.sub=value` overrides into it.
 
     Duplicate keys and overrides without `=` become notes of the source. Raises ConfigError for what cannot be read at all: no such
     file, not UTF-8, not YAML (with the line).
     """
+    source = _of_file(path) if isinstance(path, Path) else path.source()
+    for number, override in enumerate(overrides):
+        mark = Mark(override=True, line=number)
+        source.notes += [(mark, problem) for problem in _override(source, override, mark)]
+    return source
+
+
+def _of_file(path: Path) -> Source:
     fault = input_fault(path)
     if fault is None and path.name.lower().endswith(TABLES):
         raise ConfigError(
@@ -124,9 +143,6 @@ def read(path: Path, overrides: Iterable[str] = ()) -> Source:
         what = "an experiment file is a map of keys and values."
         raise ConfigError(Problem(f"{path.name}:{node.start_mark.line + 1}", what, "It begins with keys like `data:` and `columns:`."))
     source.tree = _Reader(source).whole(node, ())
-    for number, override in enumerate(overrides):
-        mark = Mark(override=True, line=number)
-        source.notes += [(mark, problem) for problem in _override(source, override, mark)]
     return source
 
 

@@ -26,7 +26,7 @@ import keras
 
 from mmtrain.config import Experiment, source
 from mmtrain.config.callback import Callback
-from mmtrain.config.source import LocatedProblem, Location
+from mmtrain.config.source import LocatedProblem, Location, NotInFile
 from mmtrain.errors import ConfigError, Problem, RunError, did_you_mean, listed
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Event, Started, Stepped, StepsBegan
 from mmtrain.training.interruption import Interruption
@@ -54,7 +54,7 @@ class _Wrong(Exception):  # noqa: N818 (a problem on its way)
     """What is wrong with a name, and what would be right."""
 
 
-def checked(experiment: Experiment, path: Path, overrides: Iterable[str] = ()) -> list[type]:
+def checked(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[type]:
     """The classes of the callbacks, in order; their modules are imported if they may be, and nothing in them is called.
 
     Raises ConfigError with every mistake: what is no callback, options that its constructor does not have.
@@ -74,7 +74,7 @@ def checked(experiment: Experiment, path: Path, overrides: Iterable[str] = ()) -
     return classes
 
 
-def made(experiment: Experiment, path: Path, overrides: Iterable[str] = ()) -> list[Named]:
+def made(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[Named]:
     """The callbacks of the experiment in the file at `path`. Raises ConfigError with every mistake."""
     callbacks: list[Named] = []
     found: list[LocatedProblem] = []

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmtrain.config import Experiment
+from mmtrain.config.source import NotInFile
 from mmtrain.layers.start import start_tensorflow
 
 if TYPE_CHECKING:
     from mmtrain.training.callbacks import Named
 
 
-def check_callbacks(experiment: Experiment, path: Path, overrides: Iterable[str]) -> None:
+def check_callbacks(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[str]) -> None:
     """The users' callbacks are what they have to be; only Keras knows, so where there are any, it is started. Raises ConfigError."""
     if experiment.training.callbacks:
         start_tensorflow()
@@ -22,7 +23,7 @@ def check_callbacks(experiment: Experiment, path: Path, overrides: Iterable[str]
         checked(experiment, path, overrides)
 
 
-def made_callbacks(experiment: Experiment, path: Path, overrides: Iterable[str] = ()) -> list[Named]:
+def made_callbacks(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[Named]:
     """The users' callbacks of the experiment in the file at `path`. Raises ConfigError."""
     if not experiment.training.callbacks:
         return []

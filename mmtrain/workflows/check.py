@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmtrain.config.source import NotInFile
 from mmtrain.data.splits.summary import PartSummary, summarise
 from mmtrain.workflows.callbacks import check_callbacks
 from mmtrain.workflows.examine import checked
@@ -24,7 +25,7 @@ class Checked:
 
 
 def check(
-    path: Path,
+    path: Path | NotInFile,
     *,
     overrides: Iterable[str] = (),
     progress: Callable[[int, int, int], None] | None = None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmtrain.config.source import NotInFile
 from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.memory import available_memory, peak_memory
@@ -75,7 +76,7 @@ class DryRun:
         ]
 
 
-def dry_run(path: Path, *, overrides: Iterable[str] = (), onlookers: Onlookers | None = None) -> DryRun:
+def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), onlookers: Onlookers | None = None) -> DryRun:
     """Check everything that `fit` checks, decode the pictures, train on a few batches and forget them; no run folder is made.
 
     Raises ConfigError and DataError as `fit` does.

@@ -13,7 +13,7 @@ from pathlib import Path
 from mmtrain import config
 from mmtrain.columns import Group, Image, Split
 from mmtrain.config import Experiment
-from mmtrain.config.source import Origin
+from mmtrain.config.source import NotInFile, Origin
 from mmtrain.data.findings.pictures.column import PictureColumn
 from mmtrain.data.pictures.decode import Progress
 from mmtrain.data.pictures.store import SHOWN, Attached, Say, Unreadable, attach
@@ -69,7 +69,7 @@ class Examined:
 
 
 def checked(
-    path: Path, overrides: Iterable[str], *, progress: Progress | None = None, say: Say = lambda _: None
+    path: Path | NotInFile, overrides: Iterable[str], *, progress: Progress | None = None, say: Say = lambda _: None
 ) -> tuple[Experiment, Prepared, Parts]:
     """The experiment of a file, its table with every cell and picture checked, and its parts; `say` is told of what is in doubt.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmtrain import config, runs
+from mmtrain.config.source import NotInFile
 from mmtrain.data import encode
 from mmtrain.data.changes import statistics
 from mmtrain.data.pictures.store import Progress
@@ -64,7 +65,9 @@ class Onlookers:
     """Sentences."""
 
 
-def fit(path: Path, *, overrides: Iterable[str] = (), output: Path = Path("runs"), onlookers: Onlookers | None = None) -> Trained:
+def fit(
+    path: Path | NotInFile, *, overrides: Iterable[str] = (), output: Path = Path("runs"), onlookers: Onlookers | None = None
+) -> Trained:
     """Train the experiment in the file at `path`; everything is checked before the run folder is made.
 
     Raises ConfigError and DataError with every problem found, RunError when the training fails, Interrupted on SIGINT or SIGTERM.

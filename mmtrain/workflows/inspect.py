@@ -16,7 +16,7 @@ import pandas as pd
 from mmtrain import config
 from mmtrain.columns import Image
 from mmtrain.config import Experiment
-from mmtrain.config.source import Origin
+from mmtrain.config.source import NotInFile, Origin
 from mmtrain.data.findings import Finding
 from mmtrain.data.findings.policies import MissingPlan
 from mmtrain.data.pictures.decode import Progress
@@ -105,7 +105,7 @@ def inspect_table(path: Path, *, checking: Progress | None = None) -> InspectedT
 
 
 def inspect_experiment(
-    path: Path, *, overrides: Iterable[str] = (), progress: Progress | None = None, checking: Progress | None = None
+    path: Path | NotInFile, *, overrides: Iterable[str] = (), progress: Progress | None = None, checking: Progress | None = None
 ) -> Inspection:
     """The table of an experiment, role by role; `progress` is told of pictures that were decoded, `checking` of those checked.
 
