@@ -81,6 +81,11 @@ class FrameTable(TableFile):
 
 
 def _texts(cells: pd.Series[Any]) -> pa.Array:
+    return as_text(typed_array(cells))
+
+
+def typed_array(cells: pd.Series[Any]) -> pa.Array:
+    """The cells of a column that has no `refusal`: with the type that they have in the frame, or as their texts where it has none."""
     import pyarrow as pa
 
     if isinstance(cells.dtype, pd.SparseDtype):
@@ -90,7 +95,7 @@ def _texts(cells: pd.Series[Any]) -> pa.Array:
     if not _known_to_arrow(cells.dtype):
         cells = cells.astype(object).map(_text, na_action="ignore")
     array = pa.array(cells, from_pandas=True)
-    return as_text(array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array)
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
 def _of_objects(cells: pd.Series[Any]) -> pa.Array:
