@@ -55,6 +55,8 @@ leaves a **run**. What a user must fix is a **problem**.
 5. Open: a new column type is one file, a new branch or fusion one function.
 """
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mmtrain.with_keras import register_layers
@@ -62,19 +64,47 @@ from mmtrain.with_keras import register_layers
 register_layers()
 
 if TYPE_CHECKING:
-    from mmtrain.workflows.loaded import load as load
+    from mmtrain.api.commands import evaluate as evaluate
+    from mmtrain.api.commands import explain as explain
+    from mmtrain.api.commands import fit as fit
+    from mmtrain.api.commands import load as load
+    from mmtrain.api.commands import predict as predict
+    from mmtrain.api.commands import resume as resume
 
     __version__: str
 
+_API = {
+    **dict.fromkeys(("evaluate", "explain", "export", "fit", "load", "predict", "resume"), "mmtrain.api.commands"),
+    **dict.fromkeys(("ConfigError", "DataError", "MmtrainError", "RunError"), "mmtrain.errors"),
+}
+"""Where the names of the API come from."""
+__all__ = sorted(_API)  # noqa: PLE0605 (one list, not two)
+
 
 def __getattr__(name: str) -> Any:
-    """`mmtrain.load` and `mmtrain.__version__`, imported when asked for: they would cost every command 1 s and 0.15 s."""
-    if name == "load":
-        from mmtrain.workflows.loaded import load
+    """The API, imported when asked for: it would cost every command 1 s, and the version 0.15 s."""
+    if name in _API:
+        from importlib import import_module
 
-        return load
+        return getattr(import_module(_API[name]), name)
     if name == "__version__":
         from importlib.metadata import version
 
         return version("mmtrain")
     raise AttributeError(f"module 'mmtrain' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The API and nothing else; rooms are imported by their own names."""
+    return [*__all__, *(name for name in globals() if name.startswith("__") and name.endswith("__") and name != "__all__"), "__version__"]
+
+
+class _FrontDoor(ModuleType):
+    """`import mmtrain.export` would put the package of that name in the place of the function `mmtrain.export`."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _API and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _FrontDoor

@@ -112,7 +112,7 @@ def test_saved_model_answers_as_evaluate_does(served):
 
 
 def test_program_that_runs_an_export_needs_tensorflow_alone():
-    import mmtrain.export.runners.saved_model as program
+    from mmtrain.export.runners import saved_model as program
 
     tree = ast.parse(Path(program.__file__).read_text(encoding="utf-8"))
     imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}

@@ -116,7 +116,7 @@ class Display:
             step = f" and step {event.done_steps} of the next" if event.done_steps else ""
             self.say(f"Going on after epoch {event.done} of {event.epochs}{step}.")
         self._begun = self._epoch_begun = time.perf_counter()
-        if self.console.is_terminal:
+        if self.console.is_terminal or self.console.is_jupyter:
             self._live = Live(self._view(), console=self.console, auto_refresh=False)
             self._live.start(refresh=True)
 

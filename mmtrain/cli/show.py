@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -26,6 +27,8 @@ HEADINGS: tuple[tuple[type[MmtrainError], str], ...] = (
 )
 """The first that fits."""
 
+NOTEBOOK = "JPY_PARENT_PID"
+"""What Jupyter sets in the environment of its kernels."""
 LONGEST = 24
 """Characters of a cell of the table that are shown."""
 
@@ -55,8 +58,13 @@ def out() -> Console:
 
 
 def err() -> Console:
-    """For everything else."""
-    return _Plain(stderr=True, highlight=False)
+    """For everything else. Plain lines in a notebook's `!mmtrain ...`: its pseudo-terminal cannot redraw what it has shown."""
+    return _Plain(stderr=True, highlight=False, force_terminal=False if NOTEBOOK in os.environ else None)
+
+
+def notebook_console(*, live: bool) -> Console:
+    """For code in a notebook: with a widget that is redrawn, or plain lines on standard output, as standard error is shown as a fault."""
+    return _Plain(highlight=False, force_jupyter=live, force_terminal=None if live else False)
 
 
 def show_problems(error: MmtrainError, *, as_json: bool, every: bool = True) -> None:

@@ -1,0 +1,239 @@
+"""The functions of `import mmtrain`: one per command, with the names and options of the command line.
+
+Experiments are paths, dictionaries of the file's shape, or `Experiment` objects; tables are paths or DataFrames. What a user must
+mend is raised as ConfigError, DataError or RunError, whose text is what the command line prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from mmtrain.api import progress as progress_display
+from mmtrain.api.inputs import ExperimentLike, Overrides, PathOrText, TableFileOf, TableLike, as_overrides, as_path, as_table, asked
+from mmtrain.api.results import Evaluation, Explanations, Export, TrainedRun
+from mmtrain.errors import Problem, UsageError, did_you_mean, listed
+from mmtrain.runs import Run, find
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mmtrain.cli.live import Display
+    from mmtrain.explanation.question import Method
+    from mmtrain.workflows.fit import Onlookers
+    from mmtrain.workflows.loaded import OnError
+
+RunLike: TypeAlias = PathOrText | TrainedRun | None
+"""A run, its folder, its name (the latest run of that name under `output`), or None: the latest run of all."""
+SPLITS = ("train", "validation", "test", "conformal")
+FORMATS = ("saved_model", "keras", "onnx", "litert")
+
+
+def fit(
+    experiment: ExperimentLike,
+    table: TableLike | None = None,
+    *,
+    images: PathOrText | None = None,
+    overrides: Overrides = (),
+    output: PathOrText = "runs",
+    progress: bool = True,
+) -> TrainedRun:
+    """Train an experiment; everything lands in a new run folder under `output`.
+
+    Args:
+        experiment: A path, a dictionary of the file's shape, or an `Experiment`. Paths in a dictionary are relative to the current
+            folder, those in a file to the file.
+        table: A path or a DataFrame, in place of the experiment's `data.table`. A DataFrame is kept under `output/tables`, so that the
+            run can be evaluated, explained and resumed later, in another process too.
+        images: The folder that image cells are relative to, in place of `data.images`.
+        overrides: Values in place of those of the experiment: `{"training.epochs": 3}` or `["training.epochs=3"]`.
+        output: The folder that holds the runs.
+        progress: Whether to show what happens.
+
+    Raises:
+        ConfigError: the experiment is wrong; every mistake is named with its place.
+        DataError: the table or its images are wrong.
+        RunError: the training failed.
+        KeyboardInterrupt: it was interrupted; the best model so far is kept, see `resume`.
+
+    """
+    from mmtrain.workflows.fit import fit as train
+
+    wanted = asked(experiment, overrides)
+    file = None if table is None else as_table(table, output)
+    wanted = wanted.on(file, images)
+    with _reported(file), progress_display.watching(progress) as shown:
+        done = train(wanted.source, overrides=wanted.overrides, output=as_path(output), onlookers=_onlookers(shown))
+    return TrainedRun(done.run)
+
+
+def resume(run: RunLike = None, *, output: PathOrText = "runs", progress: bool = True) -> TrainedRun:
+    """Go on with a run that was interrupted or killed, from its last checkpoint, as if it had never stopped.
+
+    Raises UsageError for a run that is finished or is trained by another process, DataError when its data have changed since.
+    """
+    from mmtrain.workflows.fit import resume as go_on
+
+    with progress_display.watching(progress) as shown:
+        done = go_on(_which(run), output=as_path(output), onlookers=_onlookers(shown))
+    return TrainedRun(done.run)
+
+
+def load(run: RunLike = None, *, output: PathOrText = "runs") -> TrainedRun:
+    """Open a run to predict with it: a folder, a name (its latest run under `output`), or None (the latest run of all).
+
+    The model is read now, and not with the first prediction. Raises UsageError where there is no such run, RunError for one that
+    cannot be used.
+    """
+    opened = TrainedRun(find(_which(run), as_path(output)))
+    opened.start()
+    return opened
+
+
+def evaluate(
+    run: RunLike = None,
+    split: str = "test",
+    table: TableLike | None = None,
+    *,
+    images: PathOrText | None = None,
+    subgroups: Iterable[str] = (),
+    overrides: Overrides = (),
+    output: PathOrText = "runs",
+    progress: bool = True,
+) -> Evaluation:
+    """Score a run next to its baselines, on one of its splits or on all rows of another table.
+
+    Every evaluation of the test split is recorded in the run. `subgroups` are further columns to divide the scores by, `sex` or
+    `age=0,40,65`; `overrides` may change the section `evaluation` only.
+    """
+    from mmtrain.workflows.evaluate import EvaluateOptions
+    from mmtrain.workflows.evaluate import evaluate as score
+
+    _check_word("split", split, SPLITS)
+    opened, file = _opened(run, table, output)
+    folder = None if images is None else as_path(images)
+    options = EvaluateOptions(split, file and file.path, folder, tuple(subgroups), as_overrides(overrides))
+    with _reported(file), progress_display.watching(progress) as shown:
+        done = score(str(opened.folder), options, progress=shown.pictures, say=shown.say)
+    return Evaluation(TrainedRun(opened), done)
+
+
+def predict(
+    run: RunLike,
+    table: TableLike,
+    *,
+    proba: bool = False,
+    on_error: OnError = "status",
+    images: PathOrText | None = None,
+    output: PathOrText = "runs",
+) -> pd.DataFrame:
+    """Predict every row of a table; row i in is row i out, under the index of a DataFrame. See `TrainedRun.predict`.
+
+    The image cells of a table in a file are relative to its folder unless `images` or the experiment says otherwise.
+    """
+    opened = run if isinstance(run, TrainedRun) else TrainedRun(find(_which(run), as_path(output)))
+    if not isinstance(table, str | PathLike):
+        return opened.predict(table, proba=proba, on_error=on_error, images=images)
+    return _predicted_file(opened, as_path(table), proba=proba, on_error=on_error, images=images)
+
+
+def _predicted_file(run: TrainedRun, table: Path, *, proba: bool, on_error: OnError, images: PathOrText | None) -> pd.DataFrame:
+    """As the command does it, which reads tables larger than memory."""
+    import pandas as pd
+
+    from mmtrain.workflows.predict import PredictOptions
+    from mmtrain.workflows.predict import predict as predict_file
+
+    with TemporaryDirectory(prefix="mmtrain_") as folder:
+        file = Path(folder) / "predictions.parquet"
+        options = PredictOptions(file, proba, on_error, None if images is None else as_path(images))
+        done = predict_file(str(run.folder), table, options)
+        found = pd.read_parquet(file)
+    found.attrs["drift"] = [str(drift) for drift in done.drifts]
+    return found
+
+
+def explain(
+    run: RunLike = None,
+    rows: Iterable[Any] = (),
+    *,
+    split: str = "test",
+    table: TableLike | None = None,
+    images: PathOrText | None = None,
+    target: str | None = None,
+    class_name: str | None = None,
+    method: Method = "both",
+    steps: int | None = None,
+    folder: PathOrText | None = None,
+    output: PathOrText = "runs",
+    progress: bool = True,
+) -> Explanations:
+    """Explain the predictions of single rows: by column, word and region of the image.
+
+    `rows` are ids or, in a table without ids, positions; left out, the worst and the most confident predictions of the split. What is
+    explained is the output for `class_name` of `target`: left out, the positive class, or the class predicted for each row.
+    """
+    from mmtrain.workflows.explain import ExplainOptions
+    from mmtrain.workflows.explain import explain as attribute
+
+    _check_word("split", split, SPLITS)
+    opened, file = _opened(run, table, output)
+    names = (rows,) if isinstance(rows, str) else tuple(str(row) for row in rows)
+    places = [None if place is None else as_path(place) for place in (images, folder)]
+    options = ExplainOptions(names, split, file and file.path, places[0], target, class_name, method, steps, places[1])
+    with _reported(file), progress_display.watching(progress) as shown:
+        done = attribute(str(opened.folder), options, progress=shown.pictures, say=shown.say)
+    return Explanations(TrainedRun(opened), done)
+
+
+def export(
+    run: RunLike,
+    format: str,
+    *,
+    quantize: Literal["", "float16", "int8"] = "",
+    inputs: Literal["raw", "encoded"] | None = None,
+    folder: PathOrText | None = None,
+    force: bool = False,
+    output: PathOrText = "runs",
+    progress: bool = True,
+) -> Export:
+    """Write a trained model for other programs (`saved_model`, `keras`, `onnx`, `litert`), checked against its own predictions."""
+    from mmtrain.workflows.export import ExportOptions
+    from mmtrain.workflows.export import export as write
+
+    _check_word("format", format, FORMATS)
+    opened, _ = _opened(run, None, output)
+    options = ExportOptions(format, quantize, inputs, None if folder is None else as_path(folder), force)
+    with progress_display.watching(progress) as shown:
+        done = write(str(opened.folder), options, progress=shown.pictures, say=shown.say)
+    return Export(TrainedRun(opened), done)
+
+
+def _onlookers(shown: Display) -> Onlookers:
+    from mmtrain.workflows.fit import Onlookers
+
+    return Onlookers(shown.event, shown.plan, shown.pictures, shown.say)
+
+
+def _which(run: RunLike) -> str | None:
+    return None if run is None else str(run.folder if isinstance(run, TrainedRun) else Path(run))
+
+
+def _opened(run: RunLike, table: TableLike | None, output: PathOrText) -> tuple[Run, TableFileOf | None]:
+    """The run, and another table as a file; a DataFrame is kept next to that run."""
+    opened = find(_which(run), as_path(output))
+    return opened, None if table is None else as_table(table, opened.folder.parent.parent)
+
+
+def _reported(file: TableFileOf | None) -> AbstractContextManager[None]:
+    return nullcontext() if file is None else file.reported()
+
+
+def _check_word(option: str, word: str, known: tuple[str, ...]) -> None:
+    if word not in known:
+        fix = did_you_mean(str(word), known)
+        raise UsageError(Problem(option, f"expected {listed(known, 'or')}; found {word!r}.", fix))

@@ -1,0 +1,52 @@
+"""The predictions of an evaluation as a DataFrame: numbers as numbers, under the index of the DataFrame that was scored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mmtrain.data.splits.parts import EVERY_PART
+from mmtrain.data.tables.stored_frame import index_of
+from mmtrain.errors import Problem, UsageError, did_you_mean, listed
+from mmtrain.reports.contents import predictions_of
+from mmtrain.runs import Run
+
+if TYPE_CHECKING:
+    from mmtrain.data.encode import Fitted
+    from mmtrain.reports.contents import Contents
+
+NUMBERS = ("prediction_low", "prediction_high")
+PROBABILITIES = ("probability_", "calibrated_")
+
+
+def read_predictions(run: Run, contents: Contents, split: str) -> pd.DataFrame:
+    """See `TrainedRun.predictions_of`."""
+    looks = {look["part"]: look for look in contents.facts.get("evaluations", [])}
+    rows = predictions_of(run, split) if split in looks else None
+    if rows is None:
+        hint = did_you_mean(split, looks) or (
+            f"Evaluated are {listed(list(looks))}." if looks else f"Call `run.evaluate({split!r})` first."
+        )
+        raise UsageError(Problem(str(run.folder), f"there are no predictions called {split!r} in the run.", hint))
+    found = pd.DataFrame({name: pd.to_numeric(rows[name]) if _is_number(str(name), contents.fitted) else rows[name] for name in rows})
+    table = contents.experiment.data.table if split in EVERY_PART else Path(looks[split].get("path", ""))
+    index = index_of(table)
+    if index is not None and (not len(found) or found["row"].max() < len(index)):
+        found.index = index[found["row"].to_numpy()]
+    return found
+
+
+def _is_number(column: str, fitted: Fitted) -> bool:
+    """Whether cells of this column are numbers; a class or an id may look like one and is a text."""
+    if column == "row":
+        return True
+    for key, target in fitted.targets.items():
+        prefix = f"{key}_" if len(fitted.targets) > 1 else ""
+        name = column.removeprefix(prefix)
+        if column.startswith(prefix) and (name in NUMBERS or name.startswith(PROBABILITIES)):
+            return True
+        if column.startswith(prefix) and name in ("truth", "prediction"):
+            return not target.columns
+    return False

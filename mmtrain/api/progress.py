@@ -1,0 +1,57 @@
+"""Progress for whoever calls from Python: the display of the command line, on the right stream and in the form the place can show."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mmtrain.cli.live import Display
+
+
+def in_notebook() -> bool:
+    """Whether the code runs in a Jupyter kernel."""
+    shell = sys.modules.get("IPython")
+    active = shell.get_ipython() if shell is not None else None
+    return active is not None and hasattr(active, "kernel")
+
+
+def console() -> Console:
+    """Where to: in a notebook a view that is redrawn or, without ipywidgets, plain lines; elsewhere standard error."""
+    from importlib.util import find_spec
+
+    from mmtrain.cli import show
+
+    if not in_notebook():
+        return show.err()
+    live = find_spec("ipywidgets") is not None
+    return show.notebook_console(live=live)
+
+
+@contextmanager
+def watching(progress: bool) -> Iterator[Display]:
+    """A display that is silent unless `progress` is asked for.
+
+    Raises KeyboardInterrupt where a training was stopped by one, once what is to be kept is written.
+    """
+    from signal import SIGINT
+
+    from mmtrain.cli.live import Display
+    from mmtrain.training.interruption import Interrupted
+
+    shown = Display(console(), quiet=not progress)
+    try:
+        yield shown
+    except Interrupted as stopped:
+        shown.close()
+        if shown.run is not None:
+            shown.say(f"{stopped} What was learned is kept; go on with it: mmtrain.resume({str(shown.run.folder)!r})")
+        if stopped.exit_code != 128 + SIGINT:
+            raise
+        raise KeyboardInterrupt(str(stopped)) from None
+    finally:
+        shown.close()

@@ -1,0 +1,383 @@
+"""What the functions of the API return: objects that read well in a terminal and in a notebook, backed by the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from mmtrain.api import notebook
+from mmtrain.api.inputs import Overrides, PathOrText, TableLike
+from mmtrain.errors import Problem, UsageError
+from mmtrain.runs import Run
+
+if TYPE_CHECKING:
+    from mmtrain.config import Experiment
+    from mmtrain.explanation.question import Method
+    from mmtrain.reports.contents import Contents
+    from mmtrain.workflows.evaluate import Evaluated
+    from mmtrain.workflows.explain import Explanation as Explained
+    from mmtrain.workflows.export import Exported
+    from mmtrain.workflows.loaded import Loaded, OnError
+
+SCORES = ("split", "target", "score", "value", "low", "high", "baseline")
+SHOWN_ROWS = 20
+"""Rows of a table that a terminal is shown."""
+
+
+class Result:
+    """Prints as a title, some lines and some tables."""
+
+    def _title(self) -> str:
+        raise NotImplementedError
+
+    def _lines(self) -> Iterable[str]:
+        return ()
+
+    def _tables(self) -> Mapping[str, pd.DataFrame]:
+        return {}
+
+    def _figures(self) -> Iterable[notebook.Figure]:
+        return ()
+
+    def __repr__(self) -> str:
+        tables = [notebook.as_text(table, SHOWN_ROWS) for table in self._tables().values() if len(table)]
+        return "\n".join([f"<{self._title()}>", *self._lines(), *tables])
+
+    def _repr_html_(self) -> str:
+        return notebook.card(self._title(), self._lines(), self._tables(), self._figures())
+
+
+class Report(PathLike[str]):
+    """A page in a file; its path in a terminal, the page itself in a notebook."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        return f"<report {self.path}>"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def _repr_html_(self) -> str:
+        return notebook.embedded_page(self.path.read_text(encoding="utf-8"))
+
+
+class Figures(Result):
+    """The figures of a run's report; their files by name in `paths`."""
+
+    def __init__(self, run: Run, figures: tuple[notebook.Figure, ...]) -> None:
+        self._run, self._drawn = run, figures
+        self.paths = {figure.title: run / figure.file for figure in figures if figure.file.endswith(".png")}
+
+    def _title(self) -> str:
+        return f"mmtrain figures of {self._run}"
+
+    def _lines(self) -> Iterable[str]:
+        return ()
+
+    def _figures(self) -> Iterable[notebook.Figure]:
+        return self._drawn
+
+    def __repr__(self) -> str:
+        return "\n".join([f"<{self._title()}>", *(f"{title}: {path}" for title, path in self.paths.items())])
+
+
+class TrainedRun(Result):
+    """A trained run: what it scored, what it predicted, and what can be done with its model."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self._run.folder
+
+    @property
+    def state(self) -> str:
+        """`finished`, `interrupted`, `failed` or `running`."""
+        return self._run.state
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The validated experiment, every default written out."""
+        return self._contents().experiment
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Losses, scores, learning rate and speed, one row per epoch."""
+        from mmtrain.reports.contents import read_epochs
+
+        return pd.DataFrame([dict(epoch) for epoch in read_epochs(self._run)])
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """One row per split, target and score: `split, target, score, value, low, high, baseline`.
+
+        `low` and `high` bound the confidence interval, `baseline` is the score of a predictor that looks at no column. Splits that were
+        not evaluated have the scores of the best epoch alone, without these.
+        """
+        contents = self._contents()
+        return pd.DataFrame([*_evaluated_scores(contents), *_best_epoch_scores(contents)], columns=list(SCORES))
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """The predictions of the last evaluation, see `predictions_of`. Raises UsageError where there was none."""
+        evaluations = self._run.read_json("run.json").get("evaluations", [])
+        if not evaluations:
+            raise UsageError(Problem(str(self.folder), "the run has not been evaluated.", 'Call `run.evaluate("test")` first.'))
+        return self.predictions_of(evaluations[-1]["part"])
+
+    def predictions_of(self, split: str) -> pd.DataFrame:
+        """Predictions of a split, `test` for instance, or of another table by the name its evaluation has.
+
+        One row per scored row, under the index of the DataFrame they come from if they come from one; else `row` is their position in
+        the table. Classes are texts, as in the table. Raises UsageError where the split was not evaluated.
+        """
+        from mmtrain.api.predictions import read_predictions
+
+        return read_predictions(self._run, self._contents(), split)
+
+    @property
+    def report(self) -> Report:
+        """The report of the run; a notebook shows the page."""
+        return Report(self._run / "report.html")
+
+    def plot(self) -> Figures:
+        """The figures of the report; a notebook shows them."""
+        from mmtrain.reports.drawing import Gallery, style
+        from mmtrain.reports.sections import sections
+
+        with style():
+            return Figures(self._run, notebook.figures_of(sections(self._contents(), Gallery(self._run))))
+
+    def evaluate(
+        self,
+        split: str = "test",
+        table: TableLike | None = None,
+        *,
+        images: PathOrText | None = None,
+        subgroups: Iterable[str] = (),
+        overrides: Overrides = (),
+        progress: bool = True,
+    ) -> Evaluation:
+        """Score the run on one of its splits, or on all rows of another table; see `mmtrain.evaluate`."""
+        from mmtrain.api import commands
+
+        return commands.evaluate(self, split, table, images=images, subgroups=subgroups, overrides=overrides, progress=progress)
+
+    def predict(
+        self,
+        frame: pd.DataFrame,
+        *,
+        proba: bool = False,
+        on_error: OnError = "status",
+        images: PathOrText | None = None,
+        allow_outside: bool | None = None,
+    ) -> pd.DataFrame:
+        """Predict every row of a table in memory; row i in is row i out, under the index of `frame`.
+
+        Columns and errors are those of `mmtrain predict`: `row`, `id` if the frame has the id column, the prediction, with `proba` a
+        probability per class or label, and `status`. A row that cannot be predicted has no prediction (`on_error="status"`), is left
+        out (`"skip"`), or stops everything (`"fail"`). `attrs["drift"]` lists, in sentences, how the rows differ from those of training.
+        """
+        folder = None if images is None else Path(images)
+        return self._loaded.predict(frame, proba=proba, on_error=on_error, images=folder, allow_outside=allow_outside)
+
+    def explain(
+        self,
+        rows: Iterable[Any] = (),
+        *,
+        split: str = "test",
+        table: TableLike | None = None,
+        images: PathOrText | None = None,
+        target: str | None = None,
+        class_name: str | None = None,
+        method: Method = "both",
+        steps: int | None = None,
+        folder: PathOrText | None = None,
+        progress: bool = True,
+    ) -> Explanations:
+        """Explain the predictions of single rows; see `mmtrain.explain`."""
+        from mmtrain.api import commands
+
+        options = {"images": images, "target": target, "class_name": class_name, "method": method, "steps": steps, "folder": folder}
+        return commands.explain(self, rows, split=split, table=table, progress=progress, **options)  # type: ignore[arg-type]
+
+    def export(
+        self,
+        format: str,
+        *,
+        quantize: Literal["", "float16", "int8"] = "",
+        inputs: Literal["raw", "encoded"] | None = None,
+        folder: PathOrText | None = None,
+        force: bool = False,
+        progress: bool = True,
+    ) -> Export:
+        """Write the model for other programs; see `mmtrain.export`."""
+        from mmtrain.api import commands
+
+        return commands.export(self, format, quantize=quantize, inputs=inputs, folder=folder, force=force, progress=progress)
+
+    def start(self) -> None:
+        """Read the model now, and not with the first prediction."""
+        _ = self._loaded
+
+    @cached_property
+    def _loaded(self) -> Loaded:
+        from mmtrain.workflows.loaded import load
+
+        return load(self.folder)
+
+    def _contents(self) -> Contents:
+        from mmtrain import config
+        from mmtrain.data import encode
+        from mmtrain.reports import contents
+
+        experiment = config.load(self._run / "config.yaml")
+        return contents.read(self._run, experiment, encode.of_run(self._run, experiment))
+
+    def _title(self) -> str:
+        return f"mmtrain run {self.folder}"
+
+    def _lines(self) -> Iterable[str]:
+        from mmtrain.reports.sections import headline
+
+        if not (self._run / "columns.json").is_file():
+            return (self.state,)
+        return (", ".join(headline(self._contents())),)
+
+    def _tables(self) -> Mapping[str, pd.DataFrame]:
+        return {"Scores": self.scores} if (self._run / "columns.json").is_file() else {}
+
+    def _figures(self) -> Iterable[notebook.Figure]:
+        from mmtrain.reports.drawing import Gallery, style
+        from mmtrain.reports.training import learning
+
+        if not (self._run / "columns.json").is_file():
+            return ()
+        with style():
+            return notebook.figures_of([learning(self._contents(), Gallery(self._run))])
+
+
+def _evaluated_scores(contents: Contents) -> Iterable[dict[str, Any]]:
+    for part in contents.parts:
+        for judged in contents.judged(part):
+            for name, score in judged.scores.items():
+                value = {key: score.get(key) for key in ("value", "low", "high")}
+                yield {"split": part.label, "target": judged.key, "score": name, **value, "baseline": _value(judged.baseline, name)}
+
+
+def _value(scores: Mapping[str, Mapping[str, Any]], name: str) -> float | None:
+    return scores.get(name, {}).get("value")
+
+
+def _best_epoch_scores(contents: Contents) -> Iterable[dict[str, Any]]:
+    """Of the splits that the training scored itself, as long as they were not evaluated."""
+    evaluated = {part.label for part in contents.parts}
+    best = next((epoch for epoch in contents.epochs if epoch["epoch"] == contents.facts.get("best_epoch")), {})
+    only = "" if contents.several else next(iter(contents.fitted.targets), "")
+    for split in ("validation", "train"):
+        for name, value in best.items() if split not in evaluated else ():
+            if name.startswith(f"{split}_"):
+                score = contents.score_of(name)
+                target = only or name.removeprefix(f"{split}_").removesuffix(score).removesuffix("_")
+                yield {"split": split, "target": target, "score": score, "value": value}
+
+
+class Evaluation(Result):
+    """The scores of one evaluation."""
+
+    def __init__(self, run: TrainedRun, done: Evaluated) -> None:
+        self.run = run
+        self.split = done.part
+        self.remarks = done.remarks
+        """Sentences needed to read the scores right."""
+        self.test_evaluations = done.looks
+        """How often the test split was scored by now; 0 where none of its rows was."""
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """The rows of `run.scores` for this split."""
+        scores = self.run.scores
+        return scores[scores["split"] == self.split].reset_index(drop=True)
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """See `TrainedRun.predictions_of`."""
+        return self.run.predictions_of(self.split)
+
+    @property
+    def report(self) -> Report:
+        """The report of the run, this evaluation included."""
+        return self.run.report
+
+    def _title(self) -> str:
+        return f"mmtrain evaluation of {self.run.folder} on {self.split}"
+
+    def _lines(self) -> Iterable[str]:
+        from mmtrain.reports.words import often
+
+        again = [f"The test split has now been scored {often(self.test_evaluations)}."] if self.test_evaluations > 1 else []
+        return (*self.remarks, *again)
+
+    def _tables(self) -> Mapping[str, pd.DataFrame]:
+        return {"Scores": self.scores}
+
+
+class Explanations(Result):
+    """Explained rows: `rows` and `attributions` as tables, and a picture per row in `folder`."""
+
+    def __init__(self, run: TrainedRun, done: Explained) -> None:
+        self.run = run
+        self.folder = done.folder
+        self.target = done.target
+        self.baseline = dict(done.baseline)
+        """What each column is compared with, in words."""
+        self.pictures = tuple(done.folder / name for name, _ in done.rows)
+        self._names = [row.chosen.id for _, row in done.rows]
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """One row per explained row: truth, prediction, output, baseline output and completeness of the attributions."""
+        return pd.read_csv(self.folder / "completeness.csv", dtype={"id": str, "truth": str, "prediction": str})
+
+    @property
+    def attributions(self) -> pd.DataFrame:
+        """One row per explained row, column and element: a word, a region of an image, or the whole cell."""
+        return pd.read_csv(self.folder / "explanations.csv", dtype={"id": str, "element": str}, keep_default_na=False)
+
+    def _title(self) -> str:
+        return f"mmtrain explanations of {self.target} in {self.folder}"
+
+    def _tables(self) -> Mapping[str, pd.DataFrame]:
+        return {"Rows": self.rows[["id", "part", "why", "truth", "prediction", "output", "baseline_output", "gap_percent"]]}
+
+    def _figures(self) -> Iterable[notebook.Figure]:
+        return tuple(notebook.picture(path, name) for path, name in zip(self.pictures, self._names, strict=True))
+
+
+class Export(Result):
+    """A model written for other programs."""
+
+    def __init__(self, run: TrainedRun, done: Exported) -> None:
+        self.run = run
+        self.folder = done.folder
+        self.signature = done.signature
+        """What it takes and gives, and how it was checked; signature.json."""
+
+    def _title(self) -> str:
+        return f"mmtrain export {self.folder}"
+
+    def _lines(self) -> Iterable[str]:
+        check = self.signature["check"]
+        return (f"Checked on {check['rows']} validation rows: largest difference {check['largest_difference']:.2g}.",)
