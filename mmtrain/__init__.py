@@ -64,9 +64,13 @@ from mmtrain.with_keras import register_layers
 register_layers()
 
 if TYPE_CHECKING:
+    from mmtrain.api.commands import check as check
+    from mmtrain.api.commands import compare as compare
     from mmtrain.api.commands import evaluate as evaluate
     from mmtrain.api.commands import explain as explain
     from mmtrain.api.commands import fit as fit
+    from mmtrain.api.commands import init as init
+    from mmtrain.api.commands import inspect_data as inspect_data
     from mmtrain.api.commands import load as load
     from mmtrain.api.commands import predict as predict
     from mmtrain.api.commands import resume as resume
@@ -74,7 +78,10 @@ if TYPE_CHECKING:
     __version__: str
 
 _API = {
-    **dict.fromkeys(("evaluate", "explain", "export", "fit", "load", "predict", "resume"), "mmtrain.api.commands"),
+    **dict.fromkeys(
+        ("check", "compare", "evaluate", "explain", "export", "fit", "init", "inspect_data", "load", "predict", "resume"),
+        "mmtrain.api.commands",
+    ),
     **dict.fromkeys(("ConfigError", "DataError", "MmtrainError", "RunError"), "mmtrain.errors"),
 }
 """Where the names of the API come from."""

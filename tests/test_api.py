@@ -55,7 +55,10 @@ def test_dir_shows_the_api_and_nothing_else():
     assert all(getattr(mmtrain, name).__doc__ for name in shown)
 
 
-NAMES = ["ConfigError", "DataError", "MmtrainError", "RunError", "evaluate", "explain", "export", "fit", "load", "predict", "resume"]
+NAMES = [
+    "ConfigError", "DataError", "MmtrainError", "RunError", "check", "compare", "evaluate", "explain", "export", "fit", "init",
+    "inspect_data", "load", "predict", "resume",
+]  # fmt: skip
 
 
 def test_a_package_of_the_same_name_does_not_replace_a_function():
@@ -229,3 +232,58 @@ def test_images_of_a_frame_lie_where_the_experiment_says(data, images, expected,
     found = load(wanted.source, wanted.overrides).data
     assert found.images_folder.path == (tmp_path / expected).resolve()
     assert found.table.parent == tmp_path / "runs" / "tables"
+
+
+def test_check_describes_the_splits_and_keeps_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = mmtrain.check(TREE, table(), progress=False)
+    assert (done.rows, done.dropped) == (60, 0)
+    assert done.splits.to_dict("list") == {
+        "split": ["train", "validation", "test"],
+        "rows": [42, 9, 9],
+        "share": [0.7, 0.15, 0.15],
+        "high": [21, 4, 5],
+        "low": [21, 5, 4],
+    }
+    assert repr(done).splitlines()[0] == "<mmtrain check: 60 rows, 0 dropped>"
+    with pytest.raises(DataError) as refused:
+        mmtrain.check(TREE, table().assign(x="n.a."), progress=False)
+    assert str(refused.value).startswith("the DataFrame: row 0: x: 'n.a.' is not a number. 59 more such cells")
+    assert not list(tmp_path.iterdir())
+
+
+def test_data_are_inspected_with_and_without_an_experiment(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = mmtrain.inspect_data(table(), progress=False)
+    assert found.columns["column"].tolist() == ["x", "city", "y"]
+    assert found.columns["distinct"].tolist() == [14, 3, 2]
+    assert found.findings.columns.tolist() == ["level", "kind", "where", "what", "why", "fix", "rows"]
+    assert found._repr_html_().startswith("<iframe srcdoc=")
+    assert not list(tmp_path.iterdir())
+    found = mmtrain.inspect_data(TREE, table().assign(x="n.a."), html="page.html", progress=False)
+    assert found.spoiled
+    assert found.problems[0].where == "DataFrame.parquet: row 0: x"
+    assert found.columns["role"].tolist() == ["numeric", "categorical", "target"]
+    assert (tmp_path / "page.html").is_file()
+
+
+def test_a_first_experiment_is_guessed_and_can_be_checked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    begun = mmtrain.init(table())
+    assert begun.target == "y"
+    assert begun.columns.iloc[0].tolist()[:3] == ["x", "numeric", True]
+    assert list(begun.experiment) == ["data", "columns", "split", "training"]
+    assert mmtrain.check(begun.experiment, progress=False).rows == 60
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    written = mmtrain.init(table(), "y", file="mine.yaml")
+    assert written.file == tmp_path / "mine.yaml"
+    assert mmtrain.check("mine.yaml", progress=False).rows == 60
+
+
+def test_runs_are_compared(run, folder):
+    other = mmtrain.fit(run.experiment, overrides={"training.learning_rate": 0.01, "name": "other"}, output=folder / "runs", progress=False)
+    other.evaluate(progress=False)
+    found = mmtrain.compare([run, other])
+    assert found.scores["run"].unique().tolist() == ["experiment/1", "other/1"]
+    assert found.differences.columns.tolist() == ["run", "target", "score", "value", "low", "high", "p_value"]
+    assert found.settings.to_numpy().tolist() == [["name", "experiment", "other"], ["training.learning_rate", "0.001", "0.01"]]

@@ -7,14 +7,26 @@ mend is raised as ConfigError, DataError or RunError, whose text is what the com
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mmtrain.api import progress as progress_display
-from mmtrain.api.inputs import ExperimentLike, Overrides, PathOrText, TableFileOf, TableLike, as_overrides, as_path, as_table, asked
+from mmtrain.api.findings import Check, Comparison, DataInspection, Starter
+from mmtrain.api.inputs import (
+    ExperimentLike,
+    Overrides,
+    PathOrText,
+    TableFileOf,
+    TableLike,
+    as_overrides,
+    as_path,
+    as_table,
+    asked,
+    table_for_now,
+)
 from mmtrain.api.results import Evaluation, Explanations, Export, TrainedRun
 from mmtrain.errors import Problem, UsageError, did_you_mean, listed
 from mmtrain.runs import Run, find
@@ -211,6 +223,84 @@ def export(
     with progress_display.watching(progress) as shown:
         done = write(str(opened.folder), options, progress=shown.pictures, say=shown.say)
     return Export(TrainedRun(opened), done)
+
+
+def check(
+    experiment: ExperimentLike,
+    table: TableLike | None = None,
+    *,
+    images: PathOrText | None = None,
+    overrides: Overrides = (),
+    progress: bool = True,
+) -> Check:
+    """Check everything that `fit` would refuse, without training; nothing is kept. Raises as `fit` does, with every problem."""
+    from mmtrain.workflows.check import check as examine
+
+    wanted = asked(experiment, overrides)
+    with ExitStack() as stack:
+        file = None if table is None else stack.enter_context(table_for_now(table))
+        stack.enter_context(_reported(file))
+        shown = stack.enter_context(progress_display.watching(progress))
+        wanted = wanted.on(file, images)
+        return Check(examine(wanted.source, overrides=wanted.overrides, progress=shown.pictures))
+
+
+def inspect_data(
+    source: ExperimentLike | TableLike,
+    table: TableLike | None = None,
+    *,
+    images: PathOrText | None = None,
+    overrides: Overrides = (),
+    html: PathOrText | None = None,
+    progress: bool = True,
+) -> DataInspection:
+    """Describe a table column by column and name what would spoil a study: leaks, duplicates, shifts, unreadable images.
+
+    `source` is an experiment or, with guessed roles, a table: a path or a DataFrame. `html` also writes a page to read in a browser.
+    Mistakes that `fit` would refuse are no errors here but `problems` of the result.
+    """
+    from mmtrain.api.findings import inspect
+
+    found = inspect(source, table, images=images, overrides=overrides, progress=progress)
+    if html is not None:
+        found.write(html)
+    return found
+
+
+def init(
+    table: TableLike,
+    target: str | None = None,
+    *,
+    images: PathOrText | None = None,
+    file: PathOrText | None = None,
+    force: bool = False,
+    output: PathOrText = "runs",
+) -> Starter:
+    """Guess a first experiment for a table: a role for each column, with the reason.
+
+    The result has it as a dictionary for `fit` and as the text of a file, which is written where `file` says so. `target` is the
+    column to be predicted and `images` the folder of the images; left out, both are guessed.
+    """
+    from mmtrain.workflows.init import init as write
+    from mmtrain.workflows.init import usable_survey
+
+    kept = as_table(table, output)
+    folder = as_path(images) if images is not None else Path.cwd() if kept.frame else None
+    with kept.reported():
+        if file is None:
+            return Starter(usable_survey(kept.path, target=target, images=folder), None)
+        done = write(kept.path, target=target, images=folder, file=as_path(file), force=force)
+    return Starter(done.survey, done.file)
+
+
+def compare(runs: Iterable[RunLike], split: str = "test", *, output: PathOrText = "runs") -> Comparison:
+    """Compare runs on rows that each has scored with `evaluate`, the first against the others: differences with intervals.
+
+    `split` may also be the name under which the runs scored another table. Nothing is scored anew.
+    """
+    from mmtrain.workflows.compare import compare as compare_runs
+
+    return Comparison(compare_runs([str(_which(run)) for run in runs], part=split, output=as_path(output)))
 
 
 def _onlookers(shown: Display) -> Onlookers:

@@ -61,8 +61,13 @@ def as_table(table: TableLike, runs: PathOrText) -> TableFileOf:
 @contextmanager
 def table_for_now(table: TableLike) -> Iterator[TableFileOf]:
     """A table as a file; that of a DataFrame is removed at the end."""
+    if isinstance(table, str | PathLike):
+        yield TableFileOf(as_path(table))
+        return
+    from mmtrain.data.tables.stored_frame import store
+
     with TemporaryDirectory(prefix="mmtrain_") as folder:
-        yield as_table(table, folder)
+        yield TableFileOf(store(table, Path(folder)).rename(Path(folder, "DataFrame.parquet")), frame=True)
 
 
 def as_overrides(overrides: Overrides) -> tuple[str, ...]:

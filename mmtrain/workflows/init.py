@@ -63,8 +63,7 @@ def init(
     _check_file(file, force=force)
     if table.is_dir():
         return _of_folders(table, target, images, table_format, file=file, force=force)
-    found = survey(table, target=target, images=images, table_format=parsed_format(table_format) if table_format else None)
-    _check_use(found)
+    found = usable_survey(table, target=target, images=images, table_format=parsed_format(table_format) if table_format else None)
     return Begun(file, _write_experiment(found, file))
 
 
@@ -151,6 +150,15 @@ def _write_schema(path: Path) -> None:
         if not path.exists() or json.loads(path.read_text(encoding="utf-8")).get("title") == schema["title"]:
             with replacing(path) as temporary:
                 temporary.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+
+
+def usable_survey(
+    table: Path, *, target: str | None = None, images: Path | None = None, table_format: TableFormat | None = None
+) -> Survey:
+    """The guesses for a table that can be trained on. Raises as `init` does."""
+    found = survey(table, target=target, images=images, table_format=table_format)
+    _check_use(found)
+    return found
 
 
 def _check_file(file: Path, *, force: bool) -> None:

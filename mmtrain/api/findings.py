@@ -1,0 +1,231 @@
+"""What `check`, `inspect_data`, `init` and `compare` return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from mmtrain.api import notebook
+from mmtrain.api.inputs import ExperimentLike, Overrides, PathOrText, TableLike, as_path, asked, table_for_now
+from mmtrain.api.progress import watching
+from mmtrain.api.results import Result
+from mmtrain.config import Experiment
+from mmtrain.errors import Problem, counted
+
+if TYPE_CHECKING:
+    from mmtrain.data.splits.summary import PartSummary
+    from mmtrain.data.surveys.survey import Survey
+    from mmtrain.named_score import Score
+    from mmtrain.workflows.check import Checked
+    from mmtrain.workflows.compare import Comparison as Compared
+    from mmtrain.workflows.inspect import InspectedTable, Inspection
+
+
+class Check(Result):
+    """A table that can be trained on: its rows, and the splits it would have."""
+
+    def __init__(self, done: Checked) -> None:
+        self.rows = done.rows
+        self.dropped = done.dropped
+        """Rows that leave the table because of `missing: drop`."""
+        self.splits = _splits(done.parts)
+
+    def _title(self) -> str:
+        return f"mmtrain check: {counted(self.rows, 'row')}, {self.dropped:,} dropped"
+
+    def _tables(self) -> Mapping[str, pd.DataFrame]:
+        return {"Splits": self.splits}
+
+
+def _splits(parts: Iterable[PartSummary]) -> pd.DataFrame:
+    """One row per split: rows, share, groups, and rows of each class or the median of a number."""
+    rows = [{"split": one.part, "rows": one.rows, "share": one.share, "groups": one.groups, **one.classes, **one.medians} for one in parts]
+    table = pd.DataFrame(rows)
+    return table.drop(columns="groups") if len(table) and table["groups"].isna().all() else table
+
+
+class DataInspection(Result):
+    """What a table holds, and what is wrong with it; a notebook shows the page that `--html` writes."""
+
+    def __init__(self, found: Inspection | InspectedTable) -> None:
+        self._found = found
+
+    @property
+    def spoiled(self) -> bool:
+        """Whether something has to be mended before scores mean anything."""
+        return self._found.spoiled
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Everything that `fit` would refuse; nothing is known of it without an experiment."""
+        return getattr(self._found, "problems", ())
+
+    @property
+    def columns(self) -> pd.DataFrame:
+        """One row per column: header, role, rows, missing cells and different values, without those that cannot be read."""
+        return pd.DataFrame(list(self._columns()))
+
+    def _columns(self) -> Iterable[dict[str, Any]]:
+        survey: Survey | None = getattr(self._found, "survey", None)
+        described: Iterable[Any] = self._found.columns if survey is None else survey.columns  # type: ignore[union-attr]
+        for one in described:
+            role = one.role if survey is None else one.guess.role if one.guess.used else ""
+            profile = one.profile
+            facts = (
+                {} if profile is None else {"rows": profile.rows, "missing": profile.rows - profile.filled, "distinct": profile.distinct}
+            )
+            yield {"column": one.header, "role": role, **facts}
+
+    @property
+    def findings(self) -> pd.DataFrame:
+        """One row per finding, the worst first: `level, kind, where, what, why, fix, rows`."""
+        fields = ("level", "kind", "where", "what", "why", "fix", "rows")
+        return pd.DataFrame([{name: getattr(one, name) for name in fields} for one in self._found.findings], columns=list(fields))
+
+    def write(self, path: PathOrText) -> Path:
+        """Write a page that needs nothing beside it; its path."""
+        from mmtrain.workflows.inspect import write_page
+
+        write_page(self._found, as_path(path))
+        return as_path(path)
+
+    def _title(self) -> str:
+        table = self._found.survey.path if hasattr(self._found, "survey") else self._found.table
+        return f"mmtrain inspection of {table.name}"
+
+    def _lines(self) -> Iterable[str]:
+        return (str(problem) for problem in self.problems)
+
+    def _tables(self) -> Mapping[str, pd.DataFrame]:
+        return {"Columns": self.columns, "Findings": self.findings[["level", "where", "what"]]}
+
+    def _repr_html_(self) -> str:
+        with TemporaryDirectory(prefix="mmtrain_") as folder:
+            return notebook.embedded_page(self.write(Path(folder) / "page.html").read_text(encoding="utf-8"))
+
+
+def inspect(
+    source: ExperimentLike | TableLike, table: TableLike | None, *, images: PathOrText | None, overrides: Overrides, progress: bool
+) -> DataInspection:
+    """See `mmtrain.inspect_data`."""
+    from mmtrain.workflows.inspect import inspect_experiment, inspect_table
+
+    with ExitStack() as stack:
+        given = source if not _is_experiment(source) else table
+        file = None if given is None else stack.enter_context(table_for_now(given))  # type: ignore[arg-type]
+        if file is not None:
+            stack.enter_context(file.reported())
+        shown = stack.enter_context(watching(progress))
+        if file is not None and not _is_experiment(source):
+            return DataInspection(inspect_table(file.path, checking=shown.checked))
+        wanted = asked(source, overrides).on(file, images)  # type: ignore[arg-type]
+        told = {"progress": shown.pictures, "checking": shown.checked}
+        return DataInspection(inspect_experiment(wanted.source, overrides=wanted.overrides, **told))
+
+
+def _is_experiment(source: Any) -> bool:
+    if isinstance(source, str | PathLike):
+        return as_path(source).suffix.lower() in (".yaml", ".yml")
+    return isinstance(source, Mapping | Experiment)
+
+
+class Starter(Result):
+    """A first experiment, guessed from a table, to be confirmed by a person."""
+
+    def __init__(self, survey: Survey, file: Path | None) -> None:
+        self._survey = survey
+        self.file = file
+        """Where it was written; None where it was not."""
+        self.target = survey.target
+
+    @property
+    def text(self) -> str:
+        """The experiment file, with the reason for each guess as a comment; its paths are relative to it, or to the current folder."""
+        from mmtrain.workflows.starter import starter_text
+
+        return starter_text(self._survey, self.file or Path.cwd() / "experiment.yaml")
+
+    @property
+    def experiment(self) -> dict[str, Any]:
+        """The same as a dictionary, to change and to give to `mmtrain.fit`."""
+        import yaml
+
+        tree: dict[str, Any] = yaml.safe_load(self.text)
+        folders = {"table": self._survey.path, "images": self._survey.images}
+        tree["data"] |= {key: str(path) for key, path in folders.items() if path is not None}
+        return tree
+
+    @property
+    def columns(self) -> pd.DataFrame:
+        """One row per column: its header, the guessed role, whether it is used, and why."""
+        rows = [(one.header, one.guess.role, one.guess.used, one.guess.reason) for one in self._survey.columns]
+        return pd.DataFrame(rows, columns=["column", "role", "used", "reason"])
+
+    def _title(self) -> str:
+        return f"mmtrain experiment for {self._survey.path.name}"
+
+    def _lines(self) -> Iterable[str]:
+        return () if self.file is None else (str(self.file),)
+
+    def _tables(self) -> Mapping[str, pd.DataFrame]:
+        return {"Columns": self.columns}
+
+
+class Comparison(Result):
+    """Runs on the same rows."""
+
+    def __init__(self, done: Compared) -> None:
+        self._done = done
+        self.split = done.part
+        self.remarks = done.remarks
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """One row per run, target and score: `run, target, score, value, low, high`."""
+        rows = [
+            {"run": str(run), "target": target.target, **_score(score)}
+            for target in self._done.targets
+            for run, scores in zip(self._done.runs, target.scores, strict=True)
+            for score in scores
+        ]
+        return pd.DataFrame(rows)
+
+    @property
+    def differences(self) -> pd.DataFrame:
+        """Each run minus the first: `run, target, score, value, low, high`, and `p_value` (DeLong) of the AUC."""
+        rows = [
+            {"run": str(run), "target": target.target, **_score(score), "p_value": delong.p if delong and score.name == "auc" else None}
+            for target in self._done.targets
+            for run, against in zip(self._done.runs[1:], target.against, strict=True)
+            for delong in [against.delong]
+            for score in against.differences
+        ]
+        return pd.DataFrame(rows)
+
+    @property
+    def settings(self) -> pd.DataFrame:
+        """What differs in the experiments: one row per setting, one column per run."""
+        return pd.DataFrame(
+            [[key, *map(str, values)] for key, values in self._done.settings.items()], columns=["setting", *map(str, self._done.runs)]
+        )
+
+    def _title(self) -> str:
+        return f"mmtrain comparison on {self.split}: {' and '.join(map(str, self._done.runs))}"
+
+    def _lines(self) -> Iterable[str]:
+        return self.remarks
+
+    def _tables(self) -> Mapping[str, pd.DataFrame]:
+        return {"Scores": self.scores, "Differences": self.differences, "Settings": self.settings}
+
+
+def _score(score: Score) -> dict[str, Any]:
+    interval = score.interval
+    limits = {} if interval is None else {"low": interval.low, "high": interval.high}
+    return {"score": score.name, "value": score.value, "low": None, "high": None} | limits
