@@ -74,6 +74,8 @@ if TYPE_CHECKING:
     from mmtrain.api.commands import load as load
     from mmtrain.api.commands import predict as predict
     from mmtrain.api.commands import resume as resume
+    from mmtrain.api.estimators import Classifier as Classifier
+    from mmtrain.api.estimators import Regressor as Regressor
 
     __version__: str
 
@@ -82,6 +84,7 @@ _API = {
         ("check", "compare", "evaluate", "explain", "export", "fit", "init", "inspect_data", "load", "predict", "resume"),
         "mmtrain.api.commands",
     ),
+    **dict.fromkeys(("Classifier", "Regressor"), "mmtrain.api.estimators"),
     **dict.fromkeys(("ConfigError", "DataError", "MmtrainError", "RunError"), "mmtrain.errors"),
 }
 """Where the names of the API come from."""

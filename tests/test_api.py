@@ -56,8 +56,8 @@ def test_dir_shows_the_api_and_nothing_else():
 
 
 NAMES = [
-    "ConfigError", "DataError", "MmtrainError", "RunError", "check", "compare", "evaluate", "explain", "export", "fit", "init",
-    "inspect_data", "load", "predict", "resume",
+    "Classifier", "ConfigError", "DataError", "MmtrainError", "Regressor", "RunError", "check", "compare", "evaluate", "explain",
+    "export", "fit", "init", "inspect_data", "load", "predict", "resume",
 ]  # fmt: skip
 
 
