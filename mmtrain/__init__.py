@@ -28,6 +28,7 @@ tier is refused there: a misspelt key in tier 1, a word in a numeric column in t
 
 | floor | rooms | tier |
 |---|---|---|
+| `api/` | the Python front door: `mmtrain.fit` and the others, their results, estimators | 0-2 |
 | `cli/` | one file per command: declarations, printing, exit codes | 0 |
 | `workflows/` | one plain function per command; read these first | 2, TensorFlow inside |
 | `training/` `evaluation/` `reports/` `export/` `explanation/` | the loop; scores; what a person reads; other formats; single rows | 2-3 |
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from mmtrain.api.commands import compare as compare
     from mmtrain.api.commands import evaluate as evaluate
     from mmtrain.api.commands import explain as explain
+    from mmtrain.api.commands import export as export
     from mmtrain.api.commands import fit as fit
     from mmtrain.api.commands import init as init
     from mmtrain.api.commands import inspect_data as inspect_data
@@ -76,6 +78,10 @@ if TYPE_CHECKING:
     from mmtrain.api.commands import resume as resume
     from mmtrain.api.estimators import Classifier as Classifier
     from mmtrain.api.estimators import Regressor as Regressor
+    from mmtrain.errors import ConfigError as ConfigError
+    from mmtrain.errors import DataError as DataError
+    from mmtrain.errors import MmtrainError as MmtrainError
+    from mmtrain.errors import RunError as RunError
 
     __version__: str
 

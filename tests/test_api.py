@@ -287,3 +287,32 @@ def test_runs_are_compared(run, folder):
     assert found.scores["run"].unique().tolist() == ["experiment/1", "other/1"]
     assert found.differences.columns.tolist() == ["run", "target", "score", "value", "low", "high", "p_value"]
     assert found.settings.to_numpy().tolist() == [["name", "experiment", "other"], ["training.learning_rate", "0.001", "0.01"]]
+
+
+def test_an_interrupted_run_on_a_frame_is_resumed_to_the_same_end(run, tmp_path, monkeypatch):
+    from mmtrain.cli.live import Display
+    from mmtrain.training.events import EpochBegan
+    from mmtrain.training.interruption import Interrupted
+
+    def interrupt(_, event):
+        if event == EpochBegan(2):
+            raise Interrupted(2)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match=r"^Interrupted by SIGINT\.$"):
+        patch.setattr(Display, "event", interrupt)
+        mmtrain.fit(TREE, table(), output=tmp_path, progress=False)
+    opened = mmtrain.resume(output=tmp_path, progress=False)
+    assert opened.state == "finished"
+    scores = [name for name in run.history if name.startswith(("train_", "validation_"))]
+    pd.testing.assert_frame_equal(opened.history[scores], run.history[scores])
+
+
+def test_images_of_another_frame_lie_where_those_of_the_training_do(run):
+    from mmtrain.api.commands import _images
+    from mmtrain.api.inputs import TableFileOf
+    from mmtrain.runs import Run
+
+    frame = TableFileOf(Path("stored.parquet"), frame=True)
+    assert _images(Run(run.folder), frame, None) == run.experiment.data.images_folder.path == Path.cwd()
+    assert _images(Run(run.folder), frame, "scans") == Path.cwd() / "scans"
+    assert _images(Run(run.folder), TableFileOf(Path("table.csv")), None) is None

@@ -127,8 +127,8 @@ def evaluate(
 
     _check_word("split", split, SPLITS)
     opened, file = _opened(run, table, output)
-    folder = None if images is None else as_path(images)
-    options = EvaluateOptions(split, file and file.path, folder, tuple(subgroups), as_overrides(overrides))
+    folder = _images(opened, file, images)
+    options = EvaluateOptions(split, None if file is None else file.path, folder, tuple(subgroups), as_overrides(overrides))
     with _reported(file), progress_display.watching(progress) as shown:
         done = score(str(opened.folder), options, progress=shown.pictures, say=shown.say)
     return Evaluation(TrainedRun(opened), done)
@@ -195,8 +195,8 @@ def explain(
     _check_word("split", split, SPLITS)
     opened, file = _opened(run, table, output)
     names = (rows,) if isinstance(rows, str) else tuple(str(row) for row in rows)
-    places = [None if place is None else as_path(place) for place in (images, folder)]
-    options = ExplainOptions(names, split, file and file.path, places[0], target, class_name, method, steps, places[1])
+    path, to = None if file is None else file.path, None if folder is None else as_path(folder)
+    options = ExplainOptions(names, split, path, _images(opened, file, images), target, class_name, method, steps, to)
     with _reported(file), progress_display.watching(progress) as shown:
         done = attribute(str(opened.folder), options, progress=shown.pictures, say=shown.say)
     return Explanations(TrainedRun(opened), done)
@@ -317,6 +317,15 @@ def _opened(run: RunLike, table: TableLike | None, output: PathOrText) -> tuple[
     """The run, and another table as a file; a DataFrame is kept next to that run."""
     opened = find(_which(run), as_path(output))
     return opened, None if table is None else as_table(table, opened.folder.parent.parent)
+
+
+def _images(run: Run, file: TableFileOf | None, images: PathOrText | None) -> Path | None:
+    """The folder of images as it is asked for; of a DataFrame else that of the training, as no table lies next to them."""
+    if images is not None:
+        return as_path(images)
+    from mmtrain import config
+
+    return config.load(run / "config.yaml").data.images_folder.path if file is not None and file.frame else None
 
 
 def _reported(file: TableFileOf | None) -> AbstractContextManager[None]:

@@ -39,8 +39,6 @@ Array = np.ndarray[Any, Any]
 
 LEFT_BEHIND = ("checkpoints", "plots", "tensorboard", "report.html", "model_card.md", "exports", "explanations", "baselines")
 """What of a run folder no prediction needs."""
-KEEPS_MISSING = {"image": "mask"}
-"""What becomes of missing cells where nothing else is asked for, by role: every row is predicted. Other roles do so by default."""
 FEWEST_PER_CLASS = 3
 """Rows of a class up to which the split cannot bring it into every part."""
 
@@ -109,15 +107,11 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
     def _roles(self, X: Any, frame: pd.DataFrame, table: pd.DataFrame, target: str, folder: Path) -> dict[str, Any]:  # noqa: N803
         """The columns that are used and what for: as `columns` says, numbers of an array, else as `mmtrain init` guesses."""
         if self.columns is not None:
-            given = {str(key): {"role": one} if isinstance(one, str) else dict(one) for key, one in self.columns.items()}
-        elif not isinstance(X, pd.DataFrame) and all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes):
-            given = {name: {"role": "numeric"} for name in frame.columns}
-        else:
-            given = commands.init(table, target, images=Path.cwd(), output=folder).experiment["columns"]
-            given = {key: one for key, one in given.items() if key != target}
-        return {
-            key: {"missing": KEEPS_MISSING[one["role"]], **one} if one.get("role") in KEEPS_MISSING else one for key, one in given.items()
-        }
+            return {str(key): {"role": one} if isinstance(one, str) else dict(one) for key, one in self.columns.items()}
+        if not isinstance(X, pd.DataFrame) and all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes):
+            return {name: {"role": "numeric"} for name in frame.columns}
+        guessed: dict[str, Any] = commands.init(table, target, images=Path.cwd(), output=folder).experiment["columns"]
+        return {key: one for key, one in guessed.items() if key != target}
 
     @contextmanager
     def _output(self) -> Iterator[Path]:
@@ -216,7 +210,8 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         found = self._predicted(X)
         columns = [found.get(f"probability_{name}") for name in self._names]
         values = np.column_stack([np.zeros(len(found)) if one is None else one.to_numpy(np.float64) for one in columns])
-        return values / values.sum(axis=1, keepdims=True)
+        shares: Array = values / values.sum(axis=1, keepdims=True)
+        return shares
 
     def predict(self, X: Any) -> Array:  # noqa: N803
         """The most probable class of each row, (rows,)."""

@@ -112,9 +112,9 @@ class Asked:
 
     def _images(self) -> Path | None:
         """The folder of the images of a DataFrame: as the experiment says, else where its own table is, else where it lies itself."""
-        tree = read(self.source, self.overrides).tree
-        data, columns = (tree[key] if isinstance(tree.get(key), dict) else {} for key in ("data", "columns"))
-        if data.get("images") or not any(isinstance(one, dict) and one.get("role") == "image" for one in columns.values()):
+        data = read(self.source, self.overrides).tree.get("data")
+        data = data if isinstance(data, dict) else {}
+        if data.get("images"):
             return None
         own = self.source.parent if isinstance(self.source, Path) else self.source.folder
         return (own / str(data["table"])).parent if data.get("table") else own
