@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import write_experiment
+from tiny import paint, write_experiment
 
 import mmtrain
 from mmtrain.errors import ConfigError, DataError, UsageError
@@ -259,6 +259,12 @@ def test_data_are_inspected_with_and_without_an_experiment(tmp_path, monkeypatch
     assert found.columns["distinct"].tolist() == [14, 3, 2]
     assert found.findings.columns.tolist() == ["level", "kind", "where", "what", "why", "fix", "rows"]
     assert found._repr_html_().startswith("<iframe srcdoc=")
+    for row in range(3):
+        paint(tmp_path / f"{row}.png", 90 * row)
+    pictures = pd.DataFrame({"scan": [f"{row % 3}.png" for row in range(12)], "y": list("ab") * 6})
+    assert mmtrain.inspect_data(pictures, progress=False).columns["role"].tolist() == ["image", "target"]
+    for path in tmp_path.glob("*.png"):
+        path.unlink()
     assert not list(tmp_path.iterdir())
     found = mmtrain.inspect_data(TREE, table().assign(x="n.a."), html="page.html", progress=False)
     assert found.spoiled

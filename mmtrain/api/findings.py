@@ -123,7 +123,8 @@ def inspect(
             stack.enter_context(file.reported())
         shown = stack.enter_context(watching(progress))
         if file is not None and not _is_experiment(source):
-            return DataInspection(inspect_table(file.path, checking=shown.checked))
+            folder = as_path(images) if images is not None else Path.cwd() if file.frame else None
+            return DataInspection(inspect_table(file.path, images=folder, checking=shown.checked))
         wanted = asked(source, overrides).on(file, images)  # type: ignore[arg-type]
         told = {"progress": shown.pictures, "checking": shown.checked}
         return DataInspection(inspect_experiment(wanted.source, overrides=wanted.overrides, **told))

@@ -98,9 +98,12 @@ class InspectedTable:
         return any(finding.level == "error" for finding in self.findings)
 
 
-def inspect_table(path: Path, *, checking: Progress | None = None) -> InspectedTable:
-    """A table without an experiment; `checking` is told of its pictures. Raises DataError when it cannot be read."""
-    found = survey(path)
+def inspect_table(path: Path, *, images: Path | None = None, checking: Progress | None = None) -> InspectedTable:
+    """A table without an experiment, with its pictures in `images`, or else where they are found; `checking` is told of them.
+
+    Raises DataError when it cannot be read, ConfigError when there is no folder `images`.
+    """
+    found = survey(path, images=images)
     return InspectedTable(found, survey_findings(found, open_table(path), progress=checking))
 
 
