@@ -58,6 +58,16 @@ def test_a_card_has_no_colour_of_text_or_ground_so_that_dark_themes_keep_theirs(
     assert set(re.findall(r"background: ([^;}]+)", rules)) == {"none"}
 
 
+def test_a_card_defines_every_colour_that_figures_ask_for():
+    from mmtrain.reports.drawing import VARIABLES
+
+    rules = notebook._figure_rules()
+    assert ".mmtrain .diagram .box { fill: var(--well); stroke: var(--rule); }" in rules
+    asked = set(re.findall(r"var\((--[\w-]+)\)", rules + " ".join(VARIABLES.values())))
+    assert asked == {"--ink", "--quiet", "--rule", "--well", "--first", "--second"}
+    assert asked <= set(re.findall(r"(--[\w-]+):", notebook.STYLE))
+
+
 def test_long_tables_are_cut_and_counted():
     table = pd.DataFrame({"x": range(70)})
     assert "10 more rows are not shown." in notebook.as_html(table, "Rows")

@@ -108,7 +108,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         """The columns that are used and what for: as `columns` says, numbers of an array, else as `mmtrain init` guesses."""
         if self.columns is not None:
             return {str(key): {"role": one} if isinstance(one, str) else dict(one) for key, one in self.columns.items()}
-        if not isinstance(X, pd.DataFrame) and all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes):
+        if _unnamed(X) and all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes):
             return {name: {"role": "numeric"} for name in frame.columns}
         guessed: dict[str, Any] = commands.init(table, target, images=Path.cwd(), output=folder).experiment["columns"]
         return {key: one for key, one in guessed.items() if key != target}
@@ -124,19 +124,21 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
 
     def _validated(self, X: Any, *, reset: bool) -> Any:  # noqa: N803
         """X with its columns counted and named; the cells of a DataFrame are checked by their roles. Raises ValueError."""
+        fewest = 2 if reset else 1
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, reset=reset, skip_check_array=True)
-            if not len(X):
-                raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
+            if len(X) < fewest:
+                raise ValueError(f"Found array with {len(X)} sample(s) (shape={X.shape}) while a minimum of {fewest} is required.")
             return X
-        return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
+        return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan", ensure_min_samples=fewest)
 
     @staticmethod
     def _frame(X: Any) -> pd.DataFrame:  # noqa: N803
-        """A DataFrame whose headers are texts; the columns of an array are x0, x1, ..."""
+        """A DataFrame whose headers are texts; columns without names are x0, x1, ..."""
+        names = [f"x{number}" for number in range(X.shape[1])] if _unnamed(X) else [str(name) for name in X.columns]
         if isinstance(X, pd.DataFrame):
-            return X.set_axis([str(name) for name in X.columns], axis=1).reset_index(drop=True)
-        return pd.DataFrame(X, columns=[f"x{number}" for number in range(X.shape[1])]).infer_objects()
+            return X.set_axis(names, axis=1).reset_index(drop=True)
+        return pd.DataFrame(X, columns=names).infer_objects()
 
     def _predicted(self, X: Any) -> pd.DataFrame:  # noqa: N803
         """The predictions of every row, in their order. Raises DataError for a row that cannot be predicted."""
@@ -236,6 +238,11 @@ class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]
     def predict(self, X: Any) -> Array:  # noqa: N803
         """The predicted number of each row, (rows,)."""
         return self._predicted(X)["prediction"].to_numpy(np.float64)
+
+
+def _unnamed(X: Any) -> bool:  # noqa: N803
+    """Whether the columns have no names: those of an array, and of a DataFrame that was made of one."""
+    return not isinstance(X, pd.DataFrame) or X.columns.equals(pd.RangeIndex(X.shape[1]))
 
 
 def _answers(estimator: _Estimator, y: Any) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +22,8 @@ PAGE_HEIGHT = 640
 # Text, rules and fills follow the surroundings by `currentColor`; the two colours of the figures have enough contrast on white and on
 # black. A notebook says "dark" in its own ways, so `prefers-color-scheme` alone would be wrong as often as right.
 STYLE = """
-<style>
-.mmtrain { --quiet: currentColor; --rule: rgba(127,127,127,.35); --first: #3b8fd6; --second: #d9722e;
-  --first-parts: 59 143 214; color: inherit; font-size: 13px; line-height: 1.45; }
+.mmtrain { --ink: currentColor; --quiet: currentColor; --rule: rgba(127,127,127,.35); --well: rgba(127,127,127,.12);
+  --first: #3b8fd6; --second: #d9722e; color: inherit; font-size: 13px; line-height: 1.45; }
 .mmtrain h4 { font-size: 14px; margin: 0 0 .4em; overflow-wrap: anywhere; }
 .mmtrain p { margin: .2em 0; }
 .mmtrain .table { overflow-x: auto; }
@@ -33,9 +33,9 @@ STYLE = """
 .mmtrain .number { text-align: right; font-variant-numeric: tabular-nums; }
 .mmtrain .figures { display: flex; flex-wrap: wrap; gap: 1em; }
 .mmtrain figure { margin: .5em 0; flex: 1 1 320px; max-width: 760px; min-width: 0; }
-.mmtrain svg, .mmtrain img { max-width: 100%; height: auto; }
+.mmtrain figure > div { overflow-x: auto; }
+.mmtrain img { max-width: 100%; height: auto; }
 .mmtrain figcaption { opacity: .8; }
-</style>
 """
 
 
@@ -56,7 +56,17 @@ def card(title: str, lines: Iterable[str], tables: Mapping[str, pd.DataFrame], f
     parts = [f"<h4>{escape(title)}</h4>", *(f"<p>{escape(line)}</p>" for line in lines)]
     parts += [as_html(table, caption) for caption, table in tables.items() if len(table)]
     drawn = "".join(map(_figure, figures))
-    return f'{STYLE}<div class="mmtrain">{"".join(parts)}{f"<div class=figures>{drawn}</div>" if drawn else ""}</div>'
+    parts += [f'<div class="figures">{drawn}</div>'] if drawn else []
+    return f'<style>{STYLE}{_figure_rules()}</style><div class="mmtrain">{"".join(parts)}</div>'
+
+
+@cache
+def _figure_rules() -> str:
+    """What the report says of its figures, said of those in a card."""
+    from mmtrain.reports.report import HERE
+
+    rules = (HERE / "report.css").read_text(encoding="utf-8").splitlines()
+    return "".join(f".mmtrain {rule}\n" for rule in rules if rule.startswith(("figure svg", ".diagram")))
 
 
 def _figure(figure: Figure) -> str:

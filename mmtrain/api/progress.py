@@ -48,10 +48,9 @@ def watching(progress: bool) -> Iterator[Display]:
         yield shown
     except Interrupted as stopped:
         shown.close()
-        if shown.run is not None:
-            shown.say(f"{stopped} What was learned is kept; go on with it: mmtrain.resume({str(shown.run.folder)!r})")
         if stopped.exit_code != 128 + SIGINT:
             raise
-        raise KeyboardInterrupt(str(stopped)) from None
+        kept = "" if shown.run is None else f" What was learned is kept; go on with it: mmtrain.resume({str(shown.run.folder)!r})"
+        raise KeyboardInterrupt(f"{stopped}{kept}") from None
     finally:
         shown.close()

@@ -3,7 +3,7 @@
 The histogram method of scikit-learn (Ke and others 2017, LightGBM). It is fitted on training rows with the weights of the training and
 stops when the loss of the validation rows falls no more. Its cells are the encoded ones, with NaN where one is missing.
 
-This module alone may import scikit-learn, which comes with `mmtrain[baselines]`.
+Only this module and `api.estimators` import scikit-learn, which comes with `mmtrain[baselines]`.
 """
 
 from __future__ import annotations
