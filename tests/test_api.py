@@ -286,6 +286,7 @@ def test_a_first_experiment_is_guessed_and_can_be_checked(tmp_path, monkeypatch)
     assert mmtrain.check("mine.yaml", progress=False).rows == 60
 
 
+@pytest.mark.slow
 def test_runs_are_compared(run, folder):
     other = mmtrain.fit(run.experiment, overrides={"training.learning_rate": 0.01, "name": "other"}, output=folder / "runs", progress=False)
     other.evaluate(progress=False)
@@ -295,6 +296,7 @@ def test_runs_are_compared(run, folder):
     assert found.settings.to_numpy().tolist() == [["name", "experiment", "other"], ["training.learning_rate", "0.001", "0.01"]]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_on_a_frame_is_resumed_to_the_same_end(run, tmp_path, monkeypatch):
     from mmtrain.cli.live import Display
     from mmtrain.training.events import EpochBegan

@@ -62,6 +62,7 @@ def test_a_fitted_estimator_is_pickled_whole(classifier):
     np.testing.assert_array_equal(copy.predict_proba(table()), classifier.predict_proba(table()))
 
 
+@pytest.mark.slow
 def test_the_same_random_state_gives_the_same_model(classifier):
     frame = table()
     again = clone(classifier).fit(frame, np.where(frame["x"] > 0, 30, 7))
@@ -78,6 +79,7 @@ def test_a_regressor_on_an_array_names_its_columns_and_keeps_its_run(tensorflow,
     assert regressor.predict(np.array([[np.nan], [0.0]])).shape == (2,)
 
 
+@pytest.mark.slow
 def test_several_classes_and_a_group_are_named_by_columns(tensorflow, tmp_path):
     frame = table().assign(patient=lambda frame: np.arange(len(frame)) // 2)
     answers = pd.cut(frame["x"], [-9, -0.4, 0.4, 9], labels=["low", "middle", "high"]).astype(str)
