@@ -37,7 +37,7 @@ BAD_CELLS = {
     "sick": ("perhaps", "`task: binary` has two classes, the column has 3: no, perhaps and yes."),
     "dose": ("abc", NO_NUMBER),
     "row": ("r2", "the id 'r2' occurs more than once."),
-    "part": ("holdout?", "'holdout?' is not a part."),
+    "part": ("ward 9", "'ward 9' is not a part."),
     "weight": ("-1", "the weight -1 is negative."),
 }
 """By column: a cell that its role does not accept, and what is said of it."""
@@ -167,7 +167,11 @@ def test_rows_that_do_not_reach_and_a_byte_that_is_no_text(tmp_path):
         tmp_path / "clinic.yaml", {"columns": {"x": {"role": "numeric"}, "y": {"role": "target", "task": "multiclass"}}}
     )
     assert examine(config.load(path), Origin(path)).problems == (
-        Problem("table.csv:3", "the byte 0xFC is not UTF-8 text.", "Save the table as UTF-8 (in Excel: `CSV UTF-8`)."),
+        Problem(
+            "table.csv:3",
+            "the byte 0xFC is not UTF-8 text.",
+            "Save the table as UTF-8 (in Excel: `CSV UTF-8`), or set `encoding` in `data.format`.",
+        ),
         Problem("table.csv:4", "the row has 1 cell, the header has 2.", "Write a cell for every header, also where it is empty."),
     )
 
@@ -202,3 +206,28 @@ def test_letters_of_a_parquet_file_that_are_no_text_and_a_word_in_a_number(tmp_p
     path = write_experiment(tmp_path / "clinic.yaml", tree)
     told = [(problem.where, problem.what) for problem in examine(config.load(path), Origin(path)).problems]
     assert told == [("table.parquet: row 1: site", "the cell is not UTF-8 text."), ("table.parquet: row 2: x", "'abc' is not a number.")]
+
+
+@pytest.mark.parametrize(
+    ("table_format", "lines", "told"),
+    [
+        (
+            {"separator": "blanks"},
+            [b"site  x  note y", b"M\xfcller 1 n a", b"b abc n a", b"b 2 n a", *(b"c %d n b" % row for row in range(8))],
+            "the byte 0xFC is not UTF-8 text.",
+        ),
+        (
+            {"encoding": "cp1252"},
+            [b"site,x,note,y", b"M\x81ller,1,n,a", b"b,abc,n,a", b"b,2,n,a", *(b"c,%d,n,b" % row for row in range(8))],
+            "the file is not text in the encoding cp1252.",
+        ),
+    ],
+)
+def test_a_byte_that_is_no_text_and_a_word_in_a_number_whatever_reads_the_table(tmp_path, table_format, lines, told):
+    (tmp_path / "table.csv").write_bytes(b"\n".join(lines) + b"\n")
+    roles = {"site": {"role": "categorical"}, "x": {"role": "numeric"}, "y": {"role": "target", "task": "multiclass"}}
+    path = write_experiment(tmp_path / "clinic.yaml", {"data": {"format": table_format}, "columns": roles})
+    assert [problem.what for problem in examine(config.load(path), Origin(path)).problems] == [told, "'abc' is not a number."]
+    # A column that is not read may hold anything, as it may where Arrow reads the table.
+    unread = write_experiment(tmp_path / "unread.yaml", {"data": {"format": table_format}, "columns": {"x": roles["x"], "y": roles["y"]}})
+    assert [problem.what for problem in examine(config.load(unread), Origin(unread)).problems] == ["'abc' is not a number."]

@@ -43,6 +43,10 @@ _PIECE = 1_000_000
 _SLOW_ROWS = 10_000
 """Rows that the slow reader gives at once."""
 
+UNDECODABLE = "mmtrain_undecodable"
+"""Error handler that puts a lone surrogate where bytes cannot be decoded: no text holds one, and Arrow takes none."""
+codecs.register_error(UNDECODABLE, lambda error: ("\udcff", getattr(error, "end", 0)))
+
 _DAMAGED = (OSError, EOFError, zlib.error)
 """What reading a damaged file raises; the last two come from gzip."""
 
@@ -109,7 +113,7 @@ class CsvFile(TableFile):
 
         places = [self.headers.index(header) for header in headers]
         try:
-            with closing(self._records(errors="strict")) as records:
+            with closing(self._records(errors=UNDECODABLE)) as records:
                 rows = (cells for _, cells in islice(records, 1, None))
                 while piece := list(islice(rows, min(size, _SLOW_ROWS))):
                     if any(len(cells) != len(self.headers) for cells in piece):
@@ -139,6 +143,22 @@ class CsvFile(TableFile):
 
     def undecodable(self, headers: Sequence[str]) -> frozenset[str]:
         """Columns with a cell that is not UTF-8; none where the rows themselves cannot be told apart."""
+        try:
+            return self._undecodable_in_arrow(headers) if self.dialect.fast else self._undecodable_in_records(headers)
+        except (UnicodeError, DataError, *_DAMAGED):
+            return frozenset()
+
+    def _undecodable_in_records(self, headers: Sequence[str]) -> frozenset[str]:
+        columns = {header: self.headers.index(header) for header in headers}
+        found: set[str] = set()
+        with closing(self._records(errors=UNDECODABLE)) as records:
+            for _, cells in islice(records, 1, None):
+                if len(cells) != len(self.headers):
+                    return frozenset()
+                found |= {header for header, place in columns.items() if "\udcff" in cells[place]}
+        return frozenset(found)
+
+    def _undecodable_in_arrow(self, headers: Sequence[str]) -> frozenset[str]:
         import pyarrow as pa
 
         columns = {header: str(self.headers.index(header)) for header in headers}
@@ -146,7 +166,7 @@ class CsvFile(TableFile):
         try:
             for batch in self._arrow_reader(list(columns.values()), pa.large_binary()):
                 found |= {header for header, column in columns.items() if header not in found and not _is_utf8(batch.column(column))}
-        except (pa.ArrowException, *_DAMAGED):
+        except pa.ArrowException:
             return frozenset()
         return frozenset(found)
 
