@@ -63,7 +63,7 @@ def _parts(cells: pd.Series[str], pattern: str, names: tuple[str, ...]) -> NDArr
         elif name in ("month", "day"):
             parts[:, place] = 1
     year = names.index("year")
-    short = parts[:, year] < 100
+    short = groups[names[year]].str.len().eq(2).to_numpy(dtype=np.bool_, na_value=False)  # `01`, not `0001`
     parts[short, year] += np.where(parts[short, year] < CENTURY, 2000, 1900)
     return np.where(np.isnan(parts[:, year : year + 1]), np.nan, parts)
 
