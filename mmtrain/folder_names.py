@@ -30,7 +30,7 @@ class Listings:
         if folder not in self._names:
             try:
                 self._names[folder] = sorted(os.listdir(folder))
-            except OSError:
+            except (OSError, ValueError):  # ValueError: a null character in a cell
                 self._names[folder] = []
         return self._names[folder]
 

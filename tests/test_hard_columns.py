@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tiny import write_experiment, write_table
+from tiny import paint, write_experiment, write_table
 
 from mmtrain.data.findings.dates import day_name, days
 from mmtrain.errors import DataError
@@ -121,3 +121,17 @@ def test_a_date_of_any_year_in_a_parquet_table(tmp_path):
     assert found.problems == ()
     assert dict(found.columns[2].profile.frequent)["9999-12-31"] == 9
     assert found.columns[1].profile.dates == ROWS
+
+
+def test_equal_rows_without_a_single_known_number(tmp_path):
+    write_table(tmp_path / "table.csv", [{"x": row % 3, "dose": ""} for row in range(12)])
+    columns = {"x": {"role": "numeric"}, "dose": {"role": "target", "task": "regression"}}
+    found = inspect_experiment(write_experiment(tmp_path / "clinic.yaml", {"columns": columns}))
+    assert "conflicting_rows" not in {finding.kind for finding in found.findings}
+    assert found.problems
+
+
+def test_a_null_character_in_a_path_is_no_file(tmp_path):
+    paint(tmp_path / "pictures" / "1.png", 5)
+    write_table(tmp_path / "table.csv", [{"scan": f"a\0b/{row}", "x": row, "y": "ab"[row % 2]} for row in range(12)])
+    assert {one.header: one.guess.role for one in inspect_table(tmp_path / "table.csv").survey.columns}["scan"] != "image"

@@ -164,7 +164,12 @@ def _torn(sets: NDArray[np.int64], sheet: Sheet, cohort: Cohort) -> NDArray[np.b
 
 
 def _spread(numbers: NDArray[np.float64]) -> float:
-    """The standard deviation, by the middle half of the numbers where they are not all equal: a few far ones would swell it."""
+    """The standard deviation, by the middle half of the numbers where they are not all equal: a few far ones would swell it.
+
+    NaN without any number: nothing is far apart then.
+    """
+    if np.isnan(numbers).all():
+        return float("nan")
     low, high = np.nanquantile(numbers, (0.25, 0.75))
     return float((high - low) / 1.349) or float(np.nanstd(numbers))
 
