@@ -467,7 +467,7 @@ def test_findings_are_shown_with_their_number_the_worst_first(tmp_path, capsys):
     assert lines[lines.index("1 warning, 1 note") :] == [
         "1 warning, 1 note",
         "warning: country: every cell is 'here'. Nothing can be learned from it. Leave the column out.",
-        "note: note: 3 texts hold no word, only signs or blanks. Such a text is treated as missing, although its cell is not empty. "
+        "note: note: 3 texts hold no word, only punctuation or blanks. Such a text is treated as missing, although its cell is not empty. "
         "List what stands there under `data.missing_values`, so that it counts as missing everywhere. Lines 2, 3 and 4.",
     ]
 

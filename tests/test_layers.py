@@ -232,6 +232,7 @@ def layers_to_save():
         "BagProjection": (network.BagProjection(idf=[0.0, 1.0, 3.0, 1.5, 2.5], units=2), (ids,)),
         "TokenAverage": (network.TokenAverage(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
         "Mask": (network.Mask(fill=1.0), (np.ones((2, 3), dtype=np.float32), here)),
+        "MaskedColumn": (network.MaskedColumn(kind="vector"), (np.ones((2, 3), dtype=np.float32), here)),
         "Affine": (network.Affine(scale=2.0, offset=1.0), (here,)),
         "PresentMean": (network.PresentMean(), pair),
         "FusedNormalization": (network.FusedNormalization(momentum=0.9), (np.ones((2, 3, 3, 2), dtype=np.float32),)),
@@ -261,7 +262,7 @@ def test_every_layer_is_rebuilt_from_its_plain_config(layers_to_save):
         rebuilt += 1
     ours = [name for name in keras.saving.get_custom_objects() if name.startswith("mmtrain>")]
     assert sorted(f"mmtrain>{name}" for name in layers_to_save) == sorted(ours)
-    assert rebuilt == 13
+    assert rebuilt == 14
 
 
 def test_symbolic_outputs_have_the_shape_and_type_of_real_ones(layers_to_save):
@@ -274,7 +275,7 @@ def test_symbolic_outputs_have_the_shape_and_type_of_real_ones(layers_to_save):
         real = keras.tree.flatten(layer(*inputs))
         assert [(one.shape[1:], one.dtype) for one in promised] == [(tuple(other.shape)[1:], other.dtype.name) for other in real], name
         checked += 1
-    assert checked == 13
+    assert checked == 14
 
 
 def dtype_of(array):

@@ -1,6 +1,6 @@
 """`role: text`: free text, read as TF-IDF or word by word.
 
-Words are the runs of letters, marks, digits and apostrophes of the lower-cased text, any script. Ids: 0 = padding,
+Words are the runs of letters, marks, digits and apostrophes of the lower-cased text, any script, and signs such as emoji. Ids: 0 = padding,
 1 = missing text, 2 = unseen word, 3... = words of training rows, most frequent first (ties by their text). A text of no
 words at all counts as missing. `vectorize: tfidf` gives kind `bag` (ids sorted, so that equal texts are equal tensors);
 `vectorize: tokens` gives kind `tokens` (reading order).
@@ -21,7 +21,7 @@ from mmtrain.columns.base import Fault, FittedColumn, InputColumn, Names, RawInp
 from mmtrain.columns.categorical import texts
 from mmtrain.specs import Kind, TensorSpec
 from mmtrain.threads import in_threads
-from mmtrain.word_pattern import BETWEEN_WORDS
+from mmtrain.word_pattern import BETWEEN_WORDS, VARIANTS, WORD
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +45,7 @@ class FittedText(FittedColumn):
     longest: int = Field(description="Words in the longest training text.")
     masked: bool
     missing: int = Field(description="Training rows without a text.")
+    signs: bool = Field(False, description="Whether emoji and other signs are words; older versions threw them away.")
 
     @property
     def spec(self) -> TensorSpec:
@@ -63,8 +64,9 @@ class FittedText(FittedColumn):
     def recipe(self) -> Recipe:
         """Words and their ids."""
         order = "in reading order" if self.vectorize == "tokens" else "sorted, the largest first"
+        words = f"take out {VARIANTS}, take the matches of {WORD}" if self.signs else f"put a blank for {BETWEEN_WORDS}, split at blanks"
         encoded = (
-            f"Lower-case the text, put a blank for every run of {BETWEEN_WORDS} (RE2), split at blanks, keep {self.length} words at most. "
+            f"Lower-case the text, {words} (RE2), keep {self.length} words at most. "
             f"A word is {FIRST_ID} + its position in `words` of columns.json, from 0, or 2 if it is not there; {order}, 0 after the last. "
             "A text without words is the one id 1."
         )
@@ -75,7 +77,8 @@ class FittedText(FittedColumn):
         """Splits into words and looks them up."""
         from mmtrain.layers.encoding import EncodeText
 
-        return EncodeText(words=list(self.words), length=self.length, ordered=self.vectorize == "tokens", masked=self.masked)
+        ordered = self.vectorize == "tokens"
+        return EncodeText(words=list(self.words), length=self.length, ordered=ordered, masked=self.masked, signs=self.signs)
 
 
 @role("text", fitted=FittedText)
@@ -122,6 +125,7 @@ class Text(InputColumn):
             longest=count.longest,
             masked=self.missing == "mask",
             missing=count.missing,
+            signs=True,
         )
 
 

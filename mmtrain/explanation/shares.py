@@ -65,7 +65,7 @@ def regions(pixels: Array) -> tuple[Element, ...]:
 
 def _text(key: str, column: FittedText, places: Array, cells: RowCells) -> ColumnShare:
     """`places` (length,) are what the places of the encoded text add."""
-    spoken = words_of(cells.texts[key])
+    spoken = words_of(cells.texts[key], signs=column.signs)
     read = spoken[: column.length]
     if column.spec.kind == "tokens":
         reading = tuple(Element(word, float(value)) for word, value in zip(read, places, strict=False))
@@ -87,7 +87,7 @@ def _of_bag(read: Sequence[str], column: FittedText, places: Array, ids: Array) 
     return tuple(Element(word, float(of_id[known.get(word, UNSEEN_WORD)])) for word in read)
 
 
-def words_of(text: str) -> list[str]:
+def words_of(text: str, *, signs: bool = True) -> list[str]:
     """The words of a text in reading order, as the network's own preprocessing finds them."""
-    words, places = distinct_words(tf.constant([text]))
+    words, places = distinct_words(tf.constant([text]), signs=signs)
     return [word.decode("utf-8") for word in words.numpy()[places.flat_values.numpy()]]

@@ -95,16 +95,17 @@ class EncodeCategory(Lookup):
 class EncodeText(Lookup):
     """(batch, 1) strings to (batch, length) int32 ids: 0 padding, 1 missing text, 2 unseen word, 3... in the order of `words`.
 
-    `ordered` keeps reading order; without it ids are sorted (largest first), as the order of a bag means nothing.
+    `ordered` keeps reading order; without it ids are sorted (largest first), as the order of a bag means nothing. `signs` makes words
+    of emoji and the like, which runs of older versions throw away.
     """
 
-    def __init__(self, *, words: list[str], length: int, ordered: bool, masked: bool, **kwargs: Any) -> None:
-        settings = {"words": list(words), "length": length, "ordered": ordered, "masked": masked}
+    def __init__(self, *, words: list[str], length: int, ordered: bool, masked: bool, signs: bool = False, **kwargs: Any) -> None:
+        settings = {"words": list(words), "length": length, "ordered": ordered, "masked": masked, "signs": signs}
         super().__init__(list(words), 3, 2, settings, **kwargs)
 
     def call(self, raw: Any) -> tuple[Any, Any]:
         length = self.settings["length"]
-        ids = word_codes(tf.reshape(raw, (-1,)), self.table, unseen=2)  # (batch, words), ragged
+        ids = word_codes(tf.reshape(raw, (-1,)), self.table, unseen=2, signs=self.settings["signs"])  # (batch, words), ragged
         known = tf.expand_dims(ids.row_lengths() > 0, 1)  # (batch, 1)
         dense = tf.ensure_shape(ids.to_tensor(default_value=0, shape=(None, length)), (None, length))
         missing = tf.one_hot(0, length, dtype=tf.int32)  # id 1 in the first place, padding after it

@@ -23,7 +23,7 @@ from mmtrain.data.findings.uses import Use
 from mmtrain.data.tables.table import PIECE
 from mmtrain.data.tables.table_file import TableFile, gathered
 from mmtrain.threads import in_threads
-from mmtrain.word_pattern import WORD
+from mmtrain.word_pattern import SIGN, WORD
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -187,7 +187,7 @@ class _Texts(_Gatherer):
         missing = cells.isna().to_numpy()
         plain = pc.fill_null(texts, "")
         lowered = pc.utf8_lower(plain).to_numpy(zero_copy_only=False)
-        worded = pc.match_substring_regex(plain, r"[\p{L}\p{N}]").to_numpy(zero_copy_only=False)
+        worded = pc.match_substring_regex(plain, rf"[\p{{L}}\p{{N}}]|{SIGN}").to_numpy(zero_copy_only=False)
         picked = self._sample[(self._sample >= start) & (self._sample < start + len(cells))] - start
         self._keep(
             prints=np.where(missing, 0, prints(lowered)),

@@ -1,4 +1,7 @@
-"""Texts that give the answer away: by a word that names a class or label, by a number that is the answer."""
+"""Texts that give the answer away: by a word that names a class or label, by a number that is the answer; and signs that would tell it.
+
+A sign that is in no word, such as an exclamation mark, never reaches the network: where it tells the answer, that is a loss.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from mmtrain.data.findings.foretold import straight_number
 from mmtrain.data.findings.leaks import CERTAIN, LOWEST, SUSPECT
 from mmtrain.data.findings.words import Words
 from mmtrain.data.surveys.guess import shown
-from mmtrain.errors import listed
+from mmtrain.errors import counted, listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,6 +52,27 @@ class TellingWord:
 
     def __str__(self) -> str:
         return f"{self.share:.0%} of its texts hold it, and {self.right:.0%} of the texts that hold it are its own"
+
+
+def telling_signs(cells: Cells, signs: Words, question: Question, cohort: Cohort) -> list[Finding]:
+    """Signs that name a class or label, but are thrown away when texts are split into words."""
+    if question.answers[0].numbers is not None:
+        return []
+    position = np.full(cohort.rows, -1, dtype=np.int64)
+    position[question.rows] = np.arange(len(question.rows))
+    place = position[signs.rows]
+    told = [one for answer in question.answers for one in _best_words(signs, answer, place)]
+    if not told:
+        return []
+    best = max(told, key=lambda one: one.share * one.right)
+    holding = int(signs.holding(np.ones(len(signs.rows), dtype=np.bool_))[np.flatnonzero(signs.names == best.word)[0]])
+    what = (
+        f"the sign {shown(best.word)} tells {best.name} of '{question.header}' ({best}), "
+        f"but no word holds it, so it is thrown away in {counted(holding, 'text')}."
+    )
+    why = "Only words reach the network: letters, digits, emoji and symbols; punctuation does not."
+    fix = "If it may be known of new rows, count it in a column of its own, or write a word for it."
+    return [Finding("warning", "sign_thrown_away", cells.header, what, why, fix, count=holding)]
 
 
 def _telling_numbers(cells: Cells, words: Words, question: Question, cohort: Cohort) -> list[Finding]:

@@ -13,8 +13,8 @@ from mmtrain.data.findings.copies import LEAST_OFTEN, OFTEN
 from mmtrain.data.findings.finding import Finding, Level, first_rows
 from mmtrain.data.findings.scripts import SCRIPTS
 from mmtrain.data.findings.significance import SURE, chi_square, holm
-from mmtrain.data.findings.telling_texts import telling_texts
-from mmtrain.data.findings.words import Words, words_of
+from mmtrain.data.findings.telling_texts import telling_signs, telling_texts
+from mmtrain.data.findings.words import Words, signs_of, words_of
 from mmtrain.data.surveys.guess import shown
 from mmtrain.errors import counted
 
@@ -38,7 +38,10 @@ def texts(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     for cells in columns:
         words = words_of(cells, sheet.sample)
         found += _wordless(cells) + _boilerplate(cells) + _other_script(cells) + _names(cells, words)
-        found += [finding for question in asked for finding in telling_texts(cells, words, question, cohort)]
+        signs = signs_of(cells, sheet.sample) if asked else None
+        for question in asked:
+            found += telling_texts(cells, words, question, cohort)
+            found += telling_signs(cells, signs, question, cohort) if signs is not None else []
         found += _shifted_words(cells, words, cohort, SURE / len(columns))
     return found
 
@@ -60,7 +63,7 @@ def _wordless(cells: Cells) -> list[Finding]:
     if cells.wordless is None or not cells.wordless.any():
         return []
     rows = np.flatnonzero(cells.wordless)
-    what = f"{counted(len(rows), 'text')} {'holds' if len(rows) == 1 else 'hold'} no word, only signs or blanks."
+    what = f"{counted(len(rows), 'text')} {'holds' if len(rows) == 1 else 'hold'} no word, only punctuation or blanks."
     why = "Such a text is treated as missing, although its cell is not empty."
     fix = "List what stands there under `data.missing_values`, so that it counts as missing everywhere."
     return [Finding("note", "text_without_words", cells.header, what, why, fix, first_rows(rows), count=len(rows))]

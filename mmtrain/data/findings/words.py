@@ -1,7 +1,8 @@
-"""The words of a text column."""
+"""The words of a text column, and the signs that are thrown away when texts are split into words."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.data.findings.cells import Cells
-from mmtrain.word_pattern import BETWEEN_WORDS
+from mmtrain.word_pattern import SPACED, VARIANTS, WORD, WORD_OR_OTHER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,13 +35,50 @@ class Words:
 
 def words_of(cells: Cells, sample: NDArray[np.int64]) -> Words:
     """The words of the sampled texts, in lower case."""
+    import pyarrow.compute as pc
+
+    return _parted(cells, sample, lambda runs: pc.replace_substring_regex(runs, WORD_OR_OTHER, SPACED))
+
+
+def signs_of(cells: Cells, sample: NDArray[np.int64]) -> Words:
+    """The characters of the sampled texts that are in no word, blanks left out: punctuation, above all."""
+    import pyarrow.compute as pc
+
+    return _parted(
+        cells, sample, lambda runs: pc.replace_substring_regex(pc.replace_substring_regex(runs, WORD, " "), r"(?s)(\S)|.", SPACED)
+    )
+
+
+def _parted(cells: Cells, sample: NDArray[np.int64], spaced: Callable[[Any], Any]) -> Words:
+    """The parts of texts, between which `spaced` puts blanks. What stands between the blanks of texts is looked at once."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    lowered = pc.utf8_lower(pa.array(cells.texts if cells.texts is not None else [], pa.large_string()))
-    parts: Any = pc.split_pattern(pc.replace_substring_regex(lowered, BETWEEN_WORDS, " "), " ")
-    texts_of_words = pc.list_parent_indices(parts).to_numpy()
-    codes, names = pd.factorize(parts.flatten().to_numpy(zero_copy_only=False))
-    real = np.array([bool(name) for name in names], dtype=np.bool_)[codes] if len(names) else np.empty(0, dtype=np.bool_)
-    pairs = np.unique(texts_of_words[real].astype(np.int64) * max(len(names), 1) + codes[real])
-    return Words(sample, np.asarray(names, dtype=object), pairs // max(len(names), 1), pairs % max(len(names), 1))
+    # By Python, as the network does it: Arrow's own lower case knows no final sigma and no letter that becomes two.
+    lowered = pa.array([text.lower() for text in cells.texts] if cells.texts is not None else [], pa.large_string())
+    runs = pc.utf8_split_whitespace(lowered)
+    run, spellings = pd.factorize(runs.flatten().to_numpy(zero_copy_only=False))
+    plain = pc.replace_substring_regex(pa.array(spellings, pa.large_string()), VARIANTS, "")
+    own_run, word, names = _pairs(pc.split_pattern(spaced(plain), " "))
+    counts = np.bincount(own_run, minlength=len(spellings))
+    at = np.cumsum(counts) - counts
+    of_text, of_run = _once(pc.list_parent_indices(runs).to_numpy().astype(np.int64), run, len(spellings))
+    times = counts[of_run]
+    within = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
+    return Words(sample, names, *_once(np.repeat(of_text, times), word[np.repeat(at[of_run], times) + within], len(names)))
+
+
+def _pairs(parts: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.object_]]:
+    """From a list of words for each run to (pairs,) runs and their words, in order of runs, every pair once; and the words."""
+    import pyarrow.compute as pc
+
+    words = parts.flatten()
+    some = pc.not_equal(words, "").to_numpy(zero_copy_only=False)
+    codes, names = pd.factorize(words.to_numpy(zero_copy_only=False)[some])
+    return *_once(pc.list_parent_indices(parts).to_numpy()[some].astype(np.int64), codes, len(names)), np.asarray(names, dtype=object)
+
+
+def _once(first: NDArray[np.int64], second: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Every pair once, in order; `second` is below `count`."""
+    pairs = np.unique(first * max(count, 1) + second)
+    return pairs // max(count, 1), pairs % max(count, 1)

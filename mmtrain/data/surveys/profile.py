@@ -23,7 +23,7 @@ from mmtrain.data.tables.table import PIECE
 from mmtrain.data.tables.table_file import TableFile, gathered
 from mmtrain.targets.label_lists import LabelLists, recognise
 from mmtrain.threads import in_threads
-from mmtrain.word_pattern import WORD
+from mmtrain.word_pattern import ASCII_WORD, WORD
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,9 +49,6 @@ LIKENESSES = ("number_cells", "wordless", "spaced", "pictures", "unread_pictures
 
 FEW_TEXTS = 100
 """Different texts of a piece that are looked at one by one."""
-
-ASCII_WORD = r"[A-Za-z0-9']+"
-"""`WORD` in a text of nothing but ASCII."""
 
 
 @dataclass(frozen=True)
