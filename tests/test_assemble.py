@@ -271,11 +271,13 @@ def test_columns_and_branches_may_be_called_anything(tmp_path):
         ((256,), "int32", lambda: keras.layers.Embedding(2, 512), 122),
         ((256,), "int32", lambda: BagProjection(idf=[0.0, 1.0], units=32), 1024),
         ((1000, 1000, 1), "uint8", keras.layers.GlobalMaxPooling2D, 8),
+        ((64, 64, 3), "float32", lambda: keras.layers.Conv2D(16, 3, padding="same"), 122),
+        ((64, 64, 3), "float32", lambda: keras.layers.Conv2D(2, 3, padding="same"), 162),
         ((3,), "float32", lambda: keras.layers.Dense(1), 1024),
     ],
 )
-def test_rows_of_a_batch_leave_room_for_pictures_and_the_vectors_of_words(shape, dtype, layer, rows):
-    """64 MB hold 122 texts of 256 words of 512 numbers of 4 bytes."""
+def test_rows_of_a_batch_leave_room_for_pictures_their_maps_and_the_vectors_of_words(shape, dtype, layer, rows):
+    """64 MB hold 122 texts of 256 words of 512 numbers of 4 bytes, 32 MB 122 maps of 64 x 64 x 16, and 8 MB 162 pictures of 4 bytes."""
     given = keras.Input(shape, dtype=dtype)
     branch = keras.Model(given, layer()(given))
     assert saved.rows_at_once(keras.Model(given, branch(given))) == rows

@@ -25,7 +25,10 @@ ROWS_AT_ONCE = 1024
 """Rows of a batch: models of tables reach their full speed here, and what they predict of a row is the same for any number."""
 
 PICTURE_BYTES_AT_ONCE = 8_000_000
-"""Of the pictures of a batch; the maps that a network makes of a picture take many times its memory."""
+"""Of the pictures of a batch."""
+
+MAP_BYTES_AT_ONCE = 32_000_000
+"""Of the largest feature maps of a batch, of which a network holds two or three at a time, in float32."""
 
 WORD_BYTES_AT_ONCE = 64_000_000
 """Of the vectors of all words of a batch, of which a network holds a few copies at a time."""
@@ -100,8 +103,15 @@ def rows_at_once(model: Any) -> int:
     shapes = [(tensor.shape[1:], np.dtype(tensor.dtype).itemsize) for tensor in model.inputs if len(tensor.shape) == 4]
     pictures: int = sum(int(np.prod(shape)) * size for shape, size in shapes)
     words: int = sum(tensor.shape[1] for tensor in model.inputs if len(tensor.shape) == 2 and keras.backend.is_int_dtype(tensor.dtype))
-    vectors = words * _widest(model) * 4
-    return max(2, min(ROWS_AT_ONCE, PICTURE_BYTES_AT_ONCE // max(pictures, 1), WORD_BYTES_AT_ONCE // max(vectors, 1)))
+    bounds = {PICTURE_BYTES_AT_ONCE: pictures, MAP_BYTES_AT_ONCE: _largest_map(model) * 4, WORD_BYTES_AT_ONCE: words * _widest(model) * 4}
+    return max(2, min(ROWS_AT_ONCE, *(most // max(size, 1) for most, size in bounds.items())))
+
+
+def _largest_map(model: Any) -> int:
+    """How many numbers the largest maps (height, width, channels) have that a layer makes of one row; 0 without any."""
+    sizes = [_largest_map(layer) for layer in model.layers if isinstance(layer, keras.Model)]
+    outputs = [tensor for layer in model.layers for tensor in keras.tree.flatten(layer.output)]
+    return max([*sizes, *(int(np.prod(tensor.shape[1:])) for tensor in outputs if len(tensor.shape) == 4)], default=0)
 
 
 def _widest(model: Any) -> int:
