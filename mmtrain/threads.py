@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from threading import Condition
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -34,3 +35,85 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item], *, most: i
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+class Share(Iterator[Item]):
+    """One of several iterators over the same items, each for a thread of its own; see `shares_of`."""
+
+    def __init__(self, shared: _Shared[Item]) -> None:
+        self._shared = shared
+        self.at = 0
+
+    def __next__(self) -> Item:
+        return self._shared.next(self)
+
+    def close(self) -> None:
+        """Take no more; the others no longer wait for this one."""
+        self._shared.leave(self)
+
+    def stop(self) -> None:
+        """Let no reader have anything more: whoever asks fails."""
+        self._shared.stop()
+
+
+class _Shared(Generic[Item]):
+    """The items between the first and the last reader."""
+
+    def __init__(self, items: Iterable[Item], count: int, ahead: int) -> None:
+        self._items = iter(items)
+        self._ahead = ahead
+        self._changed = Condition()
+        self._waiting: deque[Item] = deque()
+        self._begin = 0
+        self._end: BaseException | None = None
+        self._stopped = False
+        self.readers = {Share(self) for _ in range(count)}
+
+    def next(self, reader: Share[Item]) -> Item:
+        with self._changed:
+            while self._stopped or reader.at == self._begin + len(self._waiting):
+                if self._stopped:
+                    raise RuntimeError("The reading was stopped.")
+                if self._end is not None:
+                    raise self._end
+                if len(self._waiting) < self._ahead:
+                    self._take()
+                else:
+                    self._changed.wait()
+            item = self._waiting[reader.at - self._begin]
+            reader.at += 1
+            self._forget()
+            return item
+
+    def leave(self, reader: Share[Item]) -> None:
+        with self._changed:
+            self.readers.discard(reader)
+            self._forget()
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def _take(self) -> None:
+        try:
+            self._waiting.append(next(self._items))
+        except BaseException as error:  # the end, or what went wrong, is told to every reader
+            self._end = error
+        self._changed.notify_all()
+
+    def _forget(self) -> None:
+        """Items that all readers have seen."""
+        first = min((reader.at for reader in self.readers), default=self._begin)
+        while self._begin < first:
+            self._waiting.popleft()
+            self._begin += 1
+            self._changed.notify_all()
+
+
+def shares_of(items: Iterable[Item], count: int, *, ahead: int = 8) -> list[Share[Item]]:
+    """So many iterators over the same items, which are made once; the first reader is at most `ahead` items before the last.
+
+    Each is for a thread of its own, and must be closed: readers wait for those that are behind.
+    """
+    return list(_Shared(items, count, ahead).readers)

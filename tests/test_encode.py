@@ -14,6 +14,7 @@ from mmtrain.columns.categorical import FittedCategorical
 from mmtrain.data import encode, encoded_column
 from mmtrain.data.cache import COLUMNS, entries
 from mmtrain.data.tables.table import read
+from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, RunError
 from mmtrain.targets import tasks
 from mmtrain.workflows.prepare import check_parts, read_data, split_rows
@@ -181,6 +182,34 @@ def test_rows_encoded_in_pieces_are_those_encoded_at_once(everything, monkeypatc
 
 def cached_columns(folder):
     return [entry.path for entry in entries(folder) if entry.kind is COLUMNS]
+
+
+def test_texts_are_read_once_to_learn_them_and_once_to_encode_them(tmp_path, monkeypatch):
+    texts = {f"t{number}": {"role": "text", "column": f"t{number % 10}"} for number in range(11)}
+    table = {f"t{number}": [f"w{number} v{row}" for row in range(8)] for number in range(10)} | {"price": TABLE["price"], "part": PARTS}
+    target = {"price": {"role": "target", "task": "regression"}, "part": {"role": "split"}}
+    tree = {"columns": texts | target, "split": {"method": "column"}}
+    write_table(tmp_path / "table.csv", rows_of(table))
+    path = write_experiment(tmp_path / "texts.yaml", tree)
+    passes = []
+    pieces = TableFile.pieces
+
+    def noted(file, headers, *, size):
+        passes.append(list(headers))
+        return pieces(file, headers, size=size)
+
+    experiment = config.load(path)
+    data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
+    parts = split_rows(experiment, data.table)
+    monkeypatch.setattr(TableFile, "pieces", noted)
+    fitted = encode.fit(experiment, data.table, parts.train)
+    learned = passes.copy()
+    arrays = encode.encode(experiment, fitted, data.table, data.stores)
+    assert learned == passes[len(learned) :] == [[f"t{number}" for number in range(8)], ["t8", "t9", "t0"]]
+    assert list(fitted.columns) == list(arrays.inputs) == list(texts)
+    for number in range(11):
+        assert fitted.columns[f"t{number}"].words == (f"w{number % 10}", *(f"v{row}" for row in range(5)))
+        assert arrays.inputs[f"t{number}"].tolist() == [[4 + row, 3] for row in range(5)] + [[3, 2]] * 3
 
 
 def test_large_columns_are_taken_from_the_cache_by_the_next_command(everything, tmp_path, monkeypatch):

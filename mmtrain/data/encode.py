@@ -7,11 +7,12 @@ the cache, which later commands find (see `encoded_column`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from pydantic import ConfigDict, Field, ValidationError
@@ -30,7 +31,7 @@ from mmtrain.registry import Section
 from mmtrain.runs import RESTORE, Run
 from mmtrain.specs import layer_names
 from mmtrain.targets import AnyFittedTarget, FittedTarget
-from mmtrain.threads import in_threads
+from mmtrain.threads import Share, in_threads, shares_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,11 @@ if TYPE_CHECKING:
 PIECE = 8192
 """Rows encoded at once: large enough that a call's own cost does not count, small enough for texts to stay small."""
 
+TOGETHER = 8
+"""Text columns that are read in one pass; each has a piece or two in memory."""
+
 Array = np.ndarray[Any, Any]
+Result = TypeVar("Result")
 
 
 class Fitted(Section):
@@ -105,8 +110,11 @@ def fit(experiment: Experiment, table: Table, rows: Array) -> Fitted:
     """Let every column and target learn from the cells of `rows`, which are the training rows."""
     Fitted.model_rebuild(force=True)
     cells = {key: {header: table.cells(header, rows) for header in target.reads()} for key, target in experiment.targets.items()}
+    streamed = {key: column.column for key, column in experiment.inputs.items() if column.streamed}
+    learned = _side_by_side(table, streamed, lambda key, pieces: experiment.inputs[key].fit(pieces), rows)
     columns: dict[str, FittedColumn] = {
-        key: column.fit(table.pieces(column.column, rows, size=PIECE)) for key, column in experiment.inputs.items()
+        key: learned[key] if key in learned else column.fit(table.pieces(column.column, rows, size=PIECE))
+        for key, column in experiment.inputs.items()
     }
     targets = {key: target.fit(cells[key], experiment.training.class_weights) for key, target in experiment.targets.items()}
     headers = {
@@ -114,6 +122,30 @@ def fit(experiment: Experiment, table: Table, rows: Array) -> Fitted:
     }
     typed = tuple(header for header, is_typed in headers.items() if is_typed)
     return Fitted(columns=columns, targets=targets, weight_mean=_weight_mean(experiment, table, rows), typed=typed)
+
+
+def _side_by_side(
+    table: Table, headers: Mapping[str, str], work: Callable[[str, Iterator[pd.Series[str]]], Result], rows: Array | None = None
+) -> dict[str, Result]:
+    """`work` of the cells of every streamed column, each in a thread; the file is read once for `TOGETHER` columns."""
+    if len(headers) == 1:
+        return {key: work(key, table.pieces(header, rows, size=PIECE)) for key, header in headers.items()}
+    found: dict[str, Result] = {}
+    for start in range(0, len(headers), TOGETHER):
+        keys = list(headers)[start : start + TOGETHER]
+        pieces = table.streamed_pieces(list(dict.fromkeys(headers[key] for key in keys)), rows, size=PIECE)
+        shares = shares_of(pieces, len(keys))
+
+        def one(key: str, share: Share[dict[str, pd.Series[str]]]) -> Result:
+            with closing(share):
+                return work(key, (piece[headers[key]] for piece in share))
+
+        with ThreadPoolExecutor(len(keys)) as pool:
+            try:
+                found |= zip(keys, pool.map(one, keys, shares), strict=True)
+            finally:  # should one have failed, or the user have interrupted, the others need not come to their end
+                shares[0].stop()
+    return found
 
 
 def _weight_mean(experiment: Experiment, table: Table, rows: Array) -> float:
@@ -152,12 +184,21 @@ def encode(experiment: Experiment, fitted: Fitted, table: Table, stores: Mapping
     inputs: dict[str, Array | ImageStore] = {}
     present: dict[str, Array] = {}
     files: dict[str, tuple[MappedFile, ...]] = {}
-    for key, column in fitted.columns.items():
+    cache = experiment.data.cache
+
+    def encoded_cells(key: str, cells: Iterable[pd.Series[str]] | None = None) -> EncodedColumn:
+        header = experiment.columns[key].column
+        respell = respelled(fitted, table, header)
+        return _encoded_cells(fitted.columns[key], key, table, header, cells, cache, respell=respell)
+
+    streamed = {key: experiment.columns[key].column for key in fitted.columns if key not in stores and experiment.columns[key].streamed}
+    texts = _side_by_side(table, streamed, encoded_cells)
+    for key in fitted.columns:
         if key in stores:
             inputs[key], present[key] = stores[key], stores[key].present(np.arange(len(table)))
         else:
             header = experiment.columns[key].column
-            encoded = _encoded_cells(column, key, table, header, experiment.data.cache, respell=respelled(fitted, table, header))
+            encoded = texts[key] if key in texts else encoded_cells(key)
             inputs[key], present[key], files[key] = encoded.codes, encoded.present, encoded.files
             if encoded.notice:
                 say(f"{header}: {encoded.notice}")
@@ -212,13 +253,15 @@ def compiled_encoder(columns: Mapping[str, FittedColumn]) -> Encode:
     return encoded
 
 
-def _encoded_cells(fitted: FittedColumn, key: str, table: Table, header: str, cache: Cache, *, respell: bool) -> EncodedColumn:
-    """One column but an image, encoded in pieces unless the cache has it."""
+def _encoded_cells(
+    fitted: FittedColumn, key: str, table: Table, header: str, cells: Iterable[pd.Series[str]] | None, cache: Cache, *, respell: bool
+) -> EncodedColumn:
+    """One column but an image, encoded in pieces unless the cache has it; `cells` are its own, if they need not be asked for."""
 
     def pieces() -> Generator[tuple[Array, Array]]:
         run = compiled_encoder({key: fitted})
         spelled = fitted.spelled if respell else lambda cells: cells
-        with closing(in_threads(lambda cells: run({key: spelled(cells)}), table.pieces(header, size=PIECE))) as encoded:
+        with closing(in_threads(lambda cells: run({key: spelled(cells)}), cells or table.pieces(header, size=PIECE))) as encoded:
             for _, found in encoded:
                 yield found[key], found[f"{key}_present"]
 

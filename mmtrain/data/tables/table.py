@@ -91,12 +91,22 @@ class Table:
             for start in range(0, len(wanted), size):
                 yield self._kept[header].iloc[wanted[start : start + size]].reset_index(drop=True)
             return
+        for piece in self.streamed_pieces([header], rows, size=size):
+            yield piece[header]
+
+    def streamed_pieces(
+        self, headers: Sequence[str], rows: NDArray[Any] | None = None, *, size: int = PIECE
+    ) -> Iterator[dict[str, pd.Series[str]]]:
+        """The same of several columns that are not kept in memory, in one pass over the file."""
+        wanted = self.rows if rows is None else self.rows[rows]
         offset = 0
-        for piece in self._file.pieces([header], size=size):
-            first, last = np.searchsorted(wanted, (offset, offset + len(piece[header])))
+        for piece in self._file.pieces(headers, size=size):
+            count = len(next(iter(piece.values())))
+            first, last = np.searchsorted(wanted, (offset, offset + count))
             if last > first:
-                yield piece[header].iloc[wanted[first:last] - offset].reset_index(drop=True)
-            offset += len(piece[header])
+                own = wanted[first:last] - offset
+                yield {header: cells.iloc[own].reset_index(drop=True) for header, cells in piece.items()}
+            offset += count
 
     def ids(self, rows: NDArray[Any] | None = None) -> list[str]:
         """What each row, or each of `rows`, is called: its cell in the id column, or its position in the file."""
