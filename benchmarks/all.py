@@ -30,6 +30,7 @@ SCRIPTS = (
     "intervals",
     "single_inputs",
     "clinic_signal",
+    "growth",
 )
 """The other modules here are what the scripts share."""
 HERE = Path(__file__).parent

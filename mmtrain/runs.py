@@ -33,7 +33,7 @@ import fcntl
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
@@ -74,11 +74,15 @@ class Run:
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a file whole: under a temporary name, then renamed. Raises RunError when it cannot be written."""
+        return self.write_pieces(name, (text,))
+
+    def write_pieces(self, name: str, pieces: Iterable[str]) -> Path:
+        """The same of a text that is too long for one."""
         path = self / name
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as temporary:
-                temporary.write_text(plain_json(text) if path.suffix == ".json" else text, encoding="utf-8")
+            with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+                file.writelines(map(plain_json, pieces) if path.suffix == ".json" else pieces)
         return path
 
     def write_json(self, name: str, value: Any) -> Path:

@@ -40,7 +40,7 @@ def test_halves_follow_from_the_seed():
 
 def test_part_comes_back_from_split_csv(tmp_path):
     path = tmp_path / "split.csv"
-    path.write_text(to_csv(held(), range(12)))
+    path.write_text("".join(to_csv(held(), range(12))))
     assert "\n4,,conformal\n" in path.read_text()
     written = read_split(path).parts
     assert {part: rows.tolist() for part, rows in written.items()} == {part: rows.tolist() for part, rows in held().items()}

@@ -267,16 +267,11 @@ def is_word(cells: pd.Series[str], words: Collection[str]) -> np.ndarray[Any, np
     return found
 
 
-def shared_names(cells: pd.Series[str]) -> np.ndarray[Any, Any]:
-    """Cells as an object array of str, an empty string where missing; equal cells share one object.
-
-    For columns of few different values: a text of its own for every cell would take 50 bytes more, 50 MB for a million rows.
-    """
-    import numpy as np
+def shared_names(cells: pd.Series[str]) -> pd.Categorical[str]:
+    """Cells as codes and names, an empty string where missing: of a million cells of few different values, 1 to 4 MB."""
     import pandas as pd
 
-    codes, values = pd.factorize(cells)
-    return np.array([*values, ""], dtype=object)[codes]  # the code of a missing cell is -1
+    return pd.Categorical(cells.fillna("") if cells.isna().any() else cells)
 
 
 def missing_fault(cells: pd.Series[str], policy: str, allowed: Mapping[str, str]) -> list[Fault]:

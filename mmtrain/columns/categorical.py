@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from mmtrain.columns.base import Fault, FittedColumn, InputColumn, Names, RawInput, Recipe, Remark, by_value, joined, missing_fault, role
+from mmtrain.columns.base import Fault, FittedColumn, InputColumn, Names, RawInput, Recipe, Remark, by_value, missing_fault, role
 from mmtrain.columns.numeric import numbers
 from mmtrain.specs import Kind, TensorSpec
 
@@ -141,13 +141,16 @@ class Categorical(InputColumn):
 
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedCategorical:
         """The most frequent categories of training rows, sorted by their text."""
-        values = joined(cells)
-        counts = values.value_counts()
-        ranked = sorted(((-int(count), str(name)) for name, count in counts.items() if count >= self.min_count))
+        counts: Counter[str] = Counter()
+        missing = 0
+        for piece in cells:
+            counts.update({str(name): int(rows) for name, rows in piece.value_counts().items()})
+            missing += int(piece.isna().sum())
+        ranked = sorted((-count, name) for name, count in counts.items() if count >= self.min_count)
         return FittedCategorical(
             categories=tuple(sorted(name for _, name in ranked[: self.max_categories])),
             one_hot=self.encode == "one_hot",
             width=self.embedding_width,
             masked=self.missing == "mask",
-            missing=int(values.isna().sum()),
+            missing=missing,
         )

@@ -13,7 +13,6 @@ Class weights reach the loss as sample weights of their target, so they work for
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -86,8 +85,8 @@ class Target(Column):
             kept = "if one of these words is an answer, list the others alone under `missing_words`"
         return [*found, Fault(said, what, f"Write the answer, set `missing: drop` to leave the row out, or, {kept}.")]
 
-    def strata(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any] | None:  # noqa: ARG002
-        """The class of each row as text, for stratified splits; None where rows have no single class."""
+    def strata(self, cells: Mapping[str, pd.Series[str]]) -> pd.Categorical[str] | None:  # noqa: ARG002
+        """The class of each row, for stratified splits; None where rows have no single class."""
         return None
 
     def answers(self, cells: Mapping[str, pd.Series[str]]) -> list[str]:  # noqa: ARG002
@@ -97,7 +96,7 @@ class Target(Column):
     def tally(self, cells: Mapping[str, pd.Series[str]]) -> Mapping[str, int]:
         """Rows of each class or label that occurs; none for a number."""
         found = self.strata(cells)
-        return {} if found is None else Counter(found.tolist())
+        return {} if found is None else {str(name): int(rows) for name, rows in found.value_counts().items() if rows}
 
     def malformed(self, cells: pd.Series[str]) -> list[Fault]:  # noqa: ARG002
         """Cells that hold something that cannot be an answer, whatever training knows."""

@@ -84,7 +84,7 @@ class ClassTarget(Target):
         what = f"{found.example!r} looks like several labels{found.between}: {found.labels:,} labels make {cells.nunique():,} classes."
         return [Fault(rows[:1], what, f"{found.fix} if a row can have several of them.")]
 
-    def strata(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any] | None:
+    def strata(self, cells: Mapping[str, pd.Series[str]]) -> pd.Categorical[str] | None:
         """The class of each row."""
         return shared_names(cells[self.column])
 
@@ -130,7 +130,8 @@ class FittedClassTarget(FittedTarget):
         import numpy as np
         import pandas as pd
 
-        return np.asarray(pd.Index(list(self.classes)).get_indexer(pd.Index(cells[self.column])), dtype=np.int32)
+        codes, names = pd.factorize(cells[self.column])
+        return np.append(pd.Index(list(self.classes)).get_indexer(pd.Index(names)), -1).astype(np.int32)[codes]  # -1 is missing
 
     def row_weights(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """The weight of each row's class; 0 for -1, which has no loss that would mean anything."""

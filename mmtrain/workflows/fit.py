@@ -159,7 +159,7 @@ def record(run: Run, material: Material, data: Prepared, decision: Decision) -> 
 
     experiment, training = material.experiment, material.experiment.training
     run.write_text("config.yaml", config.to_yaml(experiment, run.folder))
-    run.write_text("split.csv", to_csv(material.parts, data.table.rows, data.table.ids()))
+    run.write_pieces("split.csv", to_csv(material.parts, data.table.rows, data.table.ids))
     run.write_text("columns.json", material.fitted.model_dump_json(indent=1) + "\n")
     learned = statistics.learn(experiment, material.fitted, data.table, material.arrays, material.parts.train)
     run.write_text("statistics.json", learned.model_dump_json(indent=1) + "\n")

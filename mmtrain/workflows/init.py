@@ -152,9 +152,7 @@ def _write_schema(path: Path) -> None:
                 temporary.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
 
 
-def usable_survey(
-    table: Path, *, target: str | None = None, images: Path | None = None, table_format: TableFormat | None = None
-) -> Survey:
+def usable_survey(table: Path, *, target: str | None = None, images: Path | None = None, table_format: TableFormat | None = None) -> Survey:
     """The guesses for a table that can be trained on. Raises as `init` does."""
     found = survey(table, target=target, images=images, table_format=table_format)
     _check_use(found)

@@ -221,7 +221,7 @@ def group_codes(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
     return codes
 
 
-def labels(experiment: Experiment, table: Table) -> np.ndarray[Any, Any] | None:
+def labels(experiment: Experiment, table: Table) -> pd.Categorical[str] | None:
     """The class of every row by the first target that has classes, or None."""
     for target in experiment.targets.values():
         found = target.strata({header: table.cells(header) for header in target.reads()})

@@ -40,6 +40,11 @@ class Tally:
         cells, rows = np.unique(groups * classes + labels, return_counts=True)
         return cls(cells // classes, cells % classes, rows.astype(np.int64))
 
+    @classmethod
+    def of_rows(cls, labels: IntArray) -> Tally:
+        """The same where every row is a group of its own, without sorting a million of them."""
+        return cls(np.arange(len(labels)), labels, np.broadcast_to(np.int64(1), len(labels)))
+
     @property
     def groups(self) -> int:
         """How many groups there are."""
@@ -73,7 +78,8 @@ class Tally:
 class Balance:
     """How far each part is from its wanted rows, per class and (last column) over all classes.
 
-    Plain lists: a few cells are looked at a time, where lists are several times faster than arrays.
+    Plain lists: a few cells are looked at a time, where lists are several times faster than arrays. What has an entry for every
+    group is an array: of a million rows without groups, lists would take 100 MB.
     """
 
     def __init__(self, tally: Tally, shares: npt.NDArray[np.float64]) -> None:
@@ -82,15 +88,13 @@ class Balance:
         self.parts = range(len(shares))
         self.wanted: list[list[float]] = wanted.tolist()
         self.excess: list[list[float]] = (-wanted).tolist()
-        self._starts = tally.starts().tolist()
-        self._labels = tally.label.tolist()
-        self._rows = tally.rows.tolist()
+        self._starts, self._labels, self._rows = tally.starts(), tally.label, tally.rows
 
     def cells(self, group: int) -> list[tuple[int, int]]:
         """(class, rows) of a group, and (-1, all its rows)."""
         start, end = self._starts[group], self._starts[group + 1]
-        rows = self._rows[start:end]
-        return [*zip(self._labels[start:end], rows, strict=True), (-1, sum(rows))]
+        rows = self._rows[start:end].tolist()
+        return [*zip(self._labels[start:end].tolist(), rows, strict=True), (-1, sum(rows))]
 
     def growth(self, part: int, cells: list[tuple[int, int]], sign: int = 1) -> float:
         """How much the distance of `part` grows when a group with these cells joins it; `sign` -1: leaves it."""
@@ -135,17 +139,15 @@ def deal(tally: Tally, shares: npt.NDArray[np.float64], generator: np.random.Gen
     """The part of each group; (groups,), an index into `shares`, which are above 0 and sum to 1."""
     shuffled = generator.permutation(tally.groups)
     balance = Balance(tally, shares)
-    part = [0] * tally.groups
+    dealt = np.zeros(tally.groups, np.int64)
     for alike in _alike(tally, shuffled):
-        counts = balance.count_out(balance.cells(alike[0]), len(alike))
-        for group, chosen in zip(alike, (code for code, times in enumerate(counts) for _ in range(times)), strict=True):
-            part[group] = chosen
-    dealt = np.array(part, np.int64)
+        counts = balance.count_out(balance.cells(int(alike[0])), len(alike))
+        dealt[alike] = np.repeat(np.arange(len(counts)), counts)
     _give_every_part_every_class(tally, shuffled, dealt, balance)
     return dealt
 
 
-def _alike(tally: Tally, shuffled: IntArray) -> Iterator[list[int]]:
+def _alike(tally: Tally, shuffled: IntArray) -> Iterator[IntArray]:
     """Groups that are alike, in shuffled order; large groups first, among those of about a size the least common first."""
     profile = pd.factorize(tally.profiles()[shuffled])[0]
     common = np.bincount(profile)
@@ -154,7 +156,7 @@ def _alike(tally: Tally, shuffled: IntArray) -> Iterator[list[int]]:
     sizes = np.bincount(tally.group, tally.rows)[members[ends - common]]
     magnitude = np.frexp(sizes)[1]
     for code in np.lexsort((common, -magnitude)).tolist():
-        yield members[ends[code] - common[code] : ends[code]].tolist()
+        yield members[ends[code] - common[code] : ends[code]]
 
 
 def _give_every_part_every_class(tally: Tally, shuffled: IntArray, part: IntArray, balance: Balance) -> None:

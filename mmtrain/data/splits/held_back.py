@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.data.splits.parts import Parts
-from mmtrain.data.splits.split import Rows, check_sound
+from mmtrain.data.splits.split import Rows, check_sound, values
 from mmtrain.errors import DataError, Problem
 
 
@@ -23,7 +23,7 @@ def hold_back(parts: Parts, rows: Rows, *, coverage: float, fewest: int, seed: i
         DataError: fewer than `fewest` groups, or rows, would be held back; so many are needed for the `coverage`.
 
     """
-    places = parts.validation if rows.groups is None else np.asarray(rows.groups, dtype=object)[parts.validation]
+    places = parts.validation if rows.groups is None else values(rows.groups)[parts.validation]
     unit, names = pd.factorize(places)
     held = len(names) // 2
     if held < max(1, fewest):

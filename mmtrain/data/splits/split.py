@@ -13,7 +13,7 @@ options and seed give the same parts (`dealing` says how).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -45,8 +45,13 @@ class Rows:
 
     def at(self, positions: IntArray) -> Rows:
         """Only these rows."""
-        picked = [None if cells is None else np.asarray(cells, dtype=object)[positions] for cells in (self.groups, self.labels, self.given)]
+        picked = [None if cells is None else values(cells)[positions] for cells in (self.groups, self.labels, self.given)]
         return Rows(len(positions), *picked)
+
+
+def values(cells: TextPerRow) -> npt.NDArray[np.object_] | pd.Categorical[Any]:
+    """Cells by position. Of a million rows, categories take a tenth of the time and of the memory of texts."""
+    return cells if isinstance(cells, pd.Categorical) else np.asarray(cells, dtype=object)
 
 
 def split(rows: Rows, *, method: Method, validation: float, test: float, seed: int) -> Parts:
@@ -89,11 +94,13 @@ def check_sound(parts: Parts, rows: Rows) -> None:
         if len(found)
     ]
     if rows.groups is not None:
-        groups = pd.Series(np.asarray(rows.groups, dtype=object))
-        met = pd.concat([pd.Series(groups.iloc[positions].unique()) for _, positions in parts.items()])
-        if met.duplicated().any():
-            torn = met[met.duplicated()].unique()
-            faults.append(f"{counted(len(torn), 'group')} in several parts (first: {torn[0]!r})")
+        groups, names = pd.factorize(values(rows.groups))
+        met = np.zeros(len(names), dtype=np.int64)
+        for _, positions in parts.items():
+            met += np.bincount(groups[positions], minlength=len(names)) > 0
+        torn = np.flatnonzero(met > 1)
+        if len(torn):
+            faults.append(f"{counted(len(torn), 'group')} in several parts (first: {str(names[torn[0]])!r})")
     if faults:
         raise RuntimeError(f"The split is unsound: {', '.join(faults)}.")
 
@@ -116,7 +123,9 @@ class _Draw:
             raise ValueError("A stratified split needs labels.")
         groups = np.arange(rows.count) if rows.groups is None else _coded(rows.groups, rows.count, "groups")[0]
         labels, names = _coded(rows.labels, rows.count, "labels") if stratified and rows.labels is not None else (np.zeros_like(groups), ())
-        return cls(groups, Tally.of(groups, labels), "row" if rows.groups is None else "group", names, marked)
+        if rows.groups is None:
+            return cls(groups, Tally.of_rows(labels), "row", names, marked)
+        return cls(groups, Tally.of(groups, labels), "group", names, marked)
 
     def refusals(self, fractions: npt.NDArray[np.float64]) -> list[Problem]:
         """Too few rows or groups, in all or of a class."""
@@ -188,7 +197,8 @@ def _as_given(rows: Rows, validation: float, test: float, seed: int) -> IntArray
 
 
 def _given_codes(given: TextPerRow, count: int) -> IntArray:
-    codes = pd.Index(PARTS).get_indexer(pd.Index(np.asarray(given, dtype=object))).astype(np.int64)
+    found, names = pd.factorize(values(given))
+    codes = np.append(pd.Index(PARTS).get_indexer(pd.Index(np.asarray(names, dtype=object))), -1)[found].astype(np.int64)
     if len(codes) != count or (codes < 0).any():
         raise ValueError(f"given must be one of {listed(PARTS, 'or')} for each of the {count} rows.")
     return codes
@@ -214,7 +224,7 @@ def _given_problems(rows: Rows, codes: IntArray, test: float) -> list[Problem]:
 
 def _coded(cells: TextPerRow, count: int, name: str, *, in_order: bool = True) -> tuple[IntArray, tuple[str, ...]]:
     """Codes (rows,) and names; in the order of their text, or of their first row."""
-    codes, names = pd.factorize(np.asarray(cells, dtype=object), sort=in_order)
+    codes, names = pd.factorize(values(cells), sort=in_order)
     if len(codes) != count or (codes < 0).any():
         raise ValueError(f"{name} must have a value for each of the {count} rows.")
     return codes.astype(np.int64), tuple(str(value) for value in names)

@@ -49,11 +49,14 @@ class Lines:
         return self._file.write(f"{line.removesuffix(END)}\n")
 
 
-def csv_text(table: pd.DataFrame, *, spreadsheet: bool = False) -> str:
-    """The table without its index; for a `spreadsheet`, without formulas, and not to be read back."""
+def csv_text(table: pd.DataFrame, *, header: bool = True, spreadsheet: bool = False) -> str:
+    """The table without its index, and, where it goes on with another, without its `header`.
+
+    For a `spreadsheet` it has no formulas, and is not to be read back.
+    """
     if spreadsheet:
         table = table.map(for_spreadsheet)
     text = io.StringIO()
     lines: Any = Lines(text)  # pandas asks for more of a file than it uses
-    table.to_csv(lines, index=False, lineterminator=END)
+    table.to_csv(lines, index=False, header=header, lineterminator=END)
     return text.getvalue()

@@ -17,6 +17,7 @@ import pandas as pd
 from mmtrain.columns import Column, Fault, Image
 from mmtrain.config.table_format import TableFormat
 from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.kept_column import KeptColumn
 from mmtrain.data.tables.problems import fault_problem, header_problem, too_few_rows, unclear_fault
 from mmtrain.data.tables.table_file import Cells, TableFile
 from mmtrain.errors import DataError, Problem, listed
@@ -40,7 +41,7 @@ class Dropped:
 class Table:
     """Rows and cells. `rows` are the positions in the file of the rows that are left, ascending; `total` counts those of the file."""
 
-    def __init__(self, file: TableFile, kept: Mapping[str, pd.Series[str]], total: int, *, id_header: str = "") -> None:
+    def __init__(self, file: TableFile, kept: Mapping[str, KeptColumn], total: int, *, id_header: str = "") -> None:
         self.path = file.path
         self.missing_values = file.missing_values
         self.headers = file.headers
@@ -74,10 +75,9 @@ class Table:
 
     def cells(self, header: str, rows: NDArray[Any] | None = None) -> pd.Series[str]:
         """The cells of one column that is kept in memory, of all rows or of `rows` in their order; index 0, 1, ..."""
-        kept = self._kept[header]
         if rows is None and len(self) == self.total:
-            return kept.copy(deep=False)
-        return kept.iloc[self.rows if rows is None else self.rows[rows]].reset_index(drop=True)
+            return self._kept[header].cells()
+        return self._kept[header].cells(self.rows if rows is None else self.rows[rows])
 
     def pieces(self, header: str, rows: NDArray[Any] | None = None, *, size: int = PIECE) -> Iterator[pd.Series[str]]:
         """The cells of any declared column in pieces of 1 to `size`; `rows` must ascend. Each piece has index 0, 1, ...
@@ -89,7 +89,7 @@ class Table:
         wanted = self.rows if rows is None else self.rows[rows]
         if header in self._kept:
             for start in range(0, len(wanted), size):
-                yield self._kept[header].iloc[wanted[start : start + size]].reset_index(drop=True)
+                yield self._kept[header].cells(wanted[start : start + size])
             return
         for piece in self.streamed_pieces([header], rows, size=size):
             yield piece[header]
@@ -115,7 +115,7 @@ class Table:
     def _ids(self, file_rows: NDArray[np.int64]) -> list[str]:
         if not self._id_header:
             return [str(row) for row in file_rows.tolist()]
-        return [str(cell) for cell in self._kept[self._id_header].iloc[file_rows].fillna("")]
+        return [str(cell) for cell in self._kept[self._id_header].cells(file_rows).fillna("")]
 
     def keep(self, mask: NDArray[np.bool_], reasons: Mapping[int, str]) -> Table:
         """The table with those rows only where `mask` (rows,) is true; `reasons` says of every other row why it goes. Cells are shared."""
@@ -257,7 +257,7 @@ class _Scan:
         ]
         self._streamed_faults: dict[tuple[_Use, str, str], list[int]] = {}
         self._unclear: dict[str, list[NDArray[np.int64]]] = {}
-        self._kept: dict[str, list[pd.Series[str]]] = {use.header: [] for use in uses if not use.column.streamed}
+        self._kept = {use.header: KeptColumn() for use in uses if not use.column.streamed}
         for piece in file.pieces(list(dict.fromkeys(use.header for use in uses)), size=PIECE):
             self._add(piece)
 
@@ -273,8 +273,8 @@ class _Scan:
             for row, word in zip(np.flatnonzero(missing).tolist(), words, strict=True):
                 said = "the cell is empty" if pd.isna(word) else f"{word!r} means missing"
                 self._reasons.setdefault(self._total + row, f"{listed(headers)}: {said}.")
-        for header, parts in self._kept.items():
-            parts.append(piece[header])
+        for header, kept in self._kept.items():
+            kept.add(piece[header])
         self._check_streamed(piece, np.flatnonzero(left))
         self._total += rows
 
@@ -287,7 +287,10 @@ class _Scan:
 
     def table(self) -> Table:
         """The rows that were not dropped."""
-        kept = {header: pd.concat(parts, ignore_index=True) for header, parts in self._kept.items() if parts}
+        import pyarrow as pa
+
+        kept = {header: column.join() for header, column in self._kept.items() if self._total}
+        pa.default_memory_pool().release_unused()  # of the blocks that were read; Arrow would keep twice as much as the cells take
         id_header = next((use.header for use in self._uses if use.column.role == "id" and use.header in kept), "")
         mask = np.ones(self._total, dtype=np.bool_)
         mask[list(self._reasons)] = False
