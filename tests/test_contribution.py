@@ -11,7 +11,8 @@ from tiny import two_blobs, write_experiment
 from mmtrain.cli.analyses import show_analyses
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.answered import Truths
-from mmtrain.evaluation.contribution import Input, contributions, donors, inputs_of, sampled
+from mmtrain.evaluation.contribution import Budget, Input, contributions, donors, inputs_of, sampled
+from mmtrain.reports.inputs import shortened_sentence
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.regression import FittedRegression
 from mmtrain.workflows.evaluate import evaluate
@@ -22,8 +23,14 @@ PRICE = FittedRegression(column="price", loss_weight=1, error="squared", center=
 SIGNAL, NOISE = Input("table", ("signal",), whole=False), Input("table", ("noise",), whole=False)
 
 
-def found(target, truth, cells, *, groups=None, **section):
-    """Contributions to a target that is predicted as the column `signal`, whatever `noise` says."""
+def found(target, truth, cells, **options):
+    """What inputs contribute to a target that is predicted as the column `signal`, whatever `noise` says."""
+    result = contributions_to(target, truth, cells, **options)
+    return {one.input.name: one.losses for one in result["y"].inputs} if result else {}
+
+
+def contributions_to(target, truth, cells, *, groups=None, budget=None, **section):
+    """The same with all that is kept of it."""
     truth = np.asarray(truth, dtype=np.float32 if target is PRICE else np.int32)
     cells = {key: np.asarray(values, dtype=np.float32) for key, values in cells.items()}
 
@@ -36,8 +43,7 @@ def found(target, truth, cells, *, groups=None, **section):
     truths = Truths({"y": target}, {"y": truth}, {"y": "auc" if target is ILL else "rmse"}, None if groups is None else np.asarray(groups))
     asked = Evaluation(draws=200, **section)
     before = {"y": truths.answered("y", predicted(cells["signal"])["y"]).drawn(asked)}
-    result = contributions(truths, before, shuffled, (SIGNAL, NOISE), asked)
-    return {one.input.name: one.losses for one in result["y"].inputs} if result else {}
+    return contributions(truths, before, shuffled, (SIGNAL, NOISE), asked, budget=budget)
 
 
 def test_a_column_that_tells_all_contributes_all_and_one_that_is_not_looked_at_nothing():
@@ -54,6 +60,51 @@ def test_a_loss_is_above_0_where_the_score_becomes_worse_also_where_lower_is_bet
     losses = found(PRICE, [0, 1] * 4, {"signal": [0, 1] * 4, "noise": [0] * 8}, permutations=40)
     assert 0.5 < losses["signal"]["rmse"].value < 0.85  # 0.72 where four of seven donors have the other number
     assert losses["signal"]["r2"].value > 0.5
+
+
+def clock_of(*seconds):
+    """A clock that goes on by these seconds, one after the other, from one look at it to the next; by the last ever after."""
+    now, steps = [0.0], list(seconds)
+
+    def look():
+        now[0] += steps.pop(0) if len(steps) > 1 else steps[0]
+        return now[0]
+
+    return look
+
+
+ALTERNATING = ([0, 1] * 10, {"signal": [0, 1] * 10, "noise": [0] * 20})
+
+
+def test_results_do_not_depend_on_a_budget_that_suffices():
+    whole = contributions_to(ILL, *ALTERNATING)["y"]
+    again = contributions_to(ILL, *ALTERNATING, budget=Budget(100, clock=clock_of(1)))["y"]
+    assert again.plain() == whole.plain()
+    assert (whole.permutations, whole.asked, whole.left_out) == (5, 5, ())
+    assert not {"permutations_asked", "left_out"} & whole.plain().keys()
+
+
+def test_inputs_are_shuffled_less_often_where_the_time_does_not_suffice():
+    """A look at the clock takes a second, so that a shuffle takes one: ten shuffles of two inputs do not fit into six."""
+    short = contributions_to(ILL, *ALTERNATING, budget=Budget(6, clock=clock_of(1)))["y"].plain()
+    assert (short["permutations"], short["permutations_asked"], [one["name"] for one in short["inputs"]]) == (3, 5, ["signal", "noise"])
+    same = contributions_to(ILL, *ALTERNATING, permutations=3)["y"].plain()
+    assert [one["losses"]["auc"]["value"] for one in short["inputs"]] == [one["losses"]["auc"]["value"] for one in same["inputs"]]
+    assert shortened_sentence(short) == (
+        "Each input was shuffled 3 times instead of 5, because there are too many inputs for the time that contributions may take."
+    )
+    assert shortened_sentence(same) == ""
+
+
+def test_inputs_that_the_time_does_not_reach_are_named_and_progress_is_told():
+    said = []
+    short = contributions_to(ILL, *ALTERNATING, budget=Budget(1, say=said.append, clock=clock_of(1, 1, 1, 1, 1, 20)))["y"].plain()
+    assert (short["permutations"], short["left_out"], [one["name"] for one in short["inputs"]]) == (1, ["noise"], ["signal"])
+    assert said == ["Contributions: 1 of 2 inputs have been shuffled."]
+    assert shortened_sentence(short) == (
+        "Each input was shuffled 1 time instead of 5 and noise was left out, because there are too many inputs for the time that "
+        "contributions may take."
+    )
 
 
 def test_with_two_groups_every_row_takes_the_value_of_the_other_group():

@@ -2,17 +2,24 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from mmtrain import config
+from mmtrain.columns import Categorical, Id, Numeric
+from mmtrain.columns import numeric as numeric_column
 from mmtrain.config import source
 from mmtrain.config.source import Origin
 from mmtrain.config.tolerant import sound_parts
 from mmtrain.data.findings import equal_columns as equal
 from mmtrain.data.findings.cells import Cells, Sheet, prints
 from mmtrain.data.findings.uses import Use
+from mmtrain.data.splits import parts as split_parts
+from mmtrain.data.splits.dealing import Tally
+from mmtrain.data.splits.parts import Parts, read_split, to_csv
 from mmtrain.data.surveys import profile
 from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.kept_column import KeptColumn
 from mmtrain.errors import did_you_mean
 
 # Columns
@@ -143,3 +150,80 @@ def test_columns_that_a_sample_shows_to_be_different_are_not_compared(monkeypatc
     found = equal.equal_columns(sheet_of(columns), None)
     assert [finding.where for finding in found] == ["c1, copy", "c3, slips", "c4, renamed", "rare3, rare again", "n2, line"]
     assert len(compared) <= 60  # of 2,080 pairs
+
+
+# Rows
+
+
+def kept(*pieces):
+    column = KeptColumn()
+    for piece in pieces:
+        column.add(pd.Series(piece, dtype="str"))
+    return column.join()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "kind"),
+    [
+        ([["a", "b", "a", None] * 3, ["b", "c", None, "c"] * 3], pa.dictionary(pa.int8(), pa.large_string())),
+        ([[f"k{row % 200}" for row in range(400)]] * 2, pa.dictionary(pa.int16(), pa.large_string())),
+        ([["a", "b", None], ["c", "d", "e"]], pa.string()),
+        ([["a", "a", "a", None], ["", "ü", "x y"]], pa.string()),
+        ([], pa.dictionary(pa.int8(), pa.large_string())),
+    ],
+    ids=["codes of a byte", "codes of two", "all different", "some repeat", "no rows"],
+)
+def test_a_column_in_memory_is_one_array_and_gives_its_cells_back(pieces, kind):
+    """Of many chunks, every cell that is asked for by its position would be searched for in all of them."""
+    cells = [cell for piece in pieces for cell in piece]
+    column = kept(*pieces)
+    assert isinstance(column._whole, pa.Array)
+    assert column._whole.type == kind
+    for rows in (None, [], list(range(len(cells)))[1:4], list(range(len(cells)))[::-1], [0, 0, 2] if cells else []):
+        found = column.cells(None if rows is None else np.array(rows, dtype=np.int64))
+        expected = pd.Series(cells if rows is None else [cells[row] for row in rows], dtype="str")
+        pd.testing.assert_series_equal(found, expected)
+
+
+def test_columns_learn_from_pieces_what_they_learn_from_the_whole(monkeypatch):
+    cells = pd.Series(["1", None, "2.5", "4", "1", "-3"] * 5, dtype="str")
+    pieces = [cells.iloc[:7].reset_index(drop=True), cells.iloc[7:].reset_index(drop=True)]
+    for column in (Numeric(), Numeric(normalize="minmax", missing="mask"), Categorical(min_count=6), Categorical(max_categories=2)):
+        assert column.fit(iter(pieces)) == column.fit([cells])
+    whole = numeric_column.numbers(cells)
+    monkeypatch.setattr(numeric_column, "AT_ONCE", 4)
+    assert np.array_equal(numeric_column.numbers(cells), whole, equal_nan=True)
+
+
+def test_ids_are_compared_one_by_one_only_where_two_may_be_equal(monkeypatch):
+    looked_at = []
+    plain = pd.Series.duplicated
+    monkeypatch.setattr(pd.Series, "duplicated", lambda self: looked_at.append(len(self)) or plain(self))
+    assert Id().faults(pd.Series([f"r{row}" for row in range(300)], dtype="str")) == []
+    assert looked_at == []
+    (fault,) = Id().faults(pd.Series(["a", "b", "a", "c", "b"], dtype="str"))
+    assert (fault.rows.tolist(), fault.what) == ([2, 4], "the id 'a' occurs more than once.")
+    assert looked_at == [5]
+
+
+def test_rows_without_groups_are_counted_without_sorting_them():
+    labels = np.array([2, 0, 1, 1, 0, 2, 2])
+    plain, fast = Tally.of(np.arange(7), labels), Tally.of_rows(labels)
+    assert [array.tolist() for array in (fast.group, fast.label, fast.rows)] == [
+        array.tolist() for array in (plain.group, plain.label, plain.rows)
+    ]
+    assert fast.rows.strides == (0,)
+    assert fast.profiles().tolist() == plain.profiles().tolist()
+
+
+def test_a_split_is_written_and_read_in_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr(split_parts, "PIECE", 3)
+    parts = Parts.from_codes(np.array([0, 2, 0, 1, 0, 0, 3]))
+    ids = np.array(["001", 'say "a", b', "", "NA", "two\nlines", "ü", "g"], dtype=object)
+    pieces = list(to_csv(parts, range(10, 17), ids.__getitem__))
+    assert [piece.count("row,id,part") for piece in pieces] == [1, 0, 0]
+    path = tmp_path / "split.csv"
+    path.write_text("".join(pieces), encoding="utf-8", newline="")
+    written = read_split(path)
+    assert (written.rows.tolist(), written.ids.tolist()) == (list(range(10, 17)), ids.tolist())
+    assert written.parts.codes().tolist() == [0, 2, 0, 1, 0, 0, 3]

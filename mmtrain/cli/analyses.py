@@ -24,7 +24,7 @@ def show_analyses(console: Console, analyses: Mapping[str, Any]) -> None:
 def _contributions(console: Console, found: Mapping[str, Any]) -> None:
     from mmtrain.cli.show import line
     from mmtrain.errors import counted
-    from mmtrain.reports.inputs import called, contribution_sentence, percent_of, ranked
+    from mmtrain.reports.inputs import called, contribution_sentence, percent_of, ranked, shortened_sentence
     from mmtrain.reports.words import between, shown
 
     main, inputs = found["main"], ranked(found)
@@ -36,6 +36,8 @@ def _contributions(console: Console, found: Mapping[str, Any]) -> None:
     _table(console, head, [(name, shown(main, loss["value"]), between(main, loss)) for name, loss in losses])
     more = f"; {len(inputs) - MOST_INPUTS} more in the report" if len(inputs) > MOST_INPUTS else ""
     line(console, f"when the input is shuffled among {counted(found['rows'], 'row')}, mean of {found['permutations']}{more}")
+    if shortened := shortened_sentence(found):
+        line(console, shortened)
 
 
 def _missing(console: Console, found: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,10 @@ MOST_ROWS = 5000
 LEAST_DRAWS = 200
 """For the intervals, if the section has so many. Its draws are divided among the shuffles, as every shuffle is scored on all of
 them."""
+
+SECONDS = 120.0
+"""For the contributions of all inputs to all targets."""
+TOLD_EVERY = 10.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,10 @@ class Contributions:
     confidence: float
     draws: int
     inputs: tuple[Contribution, ...]
+    asked: int
+    """As many permutations as the section says; fewer were made where the time did not suffice."""
+    left_out: tuple[str, ...] = ()
+    """Inputs that the time did not suffice for at all."""
 
     def plain(self) -> dict[str, Any]:
         """For metrics.json."""
@@ -86,7 +95,37 @@ class Contributions:
             "confidence": self.confidence,
             "draws": self.draws,
             "inputs": [found.plain() for found in self.inputs],
+            **({"permutations_asked": self.asked} if self.asked > self.permutations else {}),
+            **({"left_out": list(self.left_out)} if self.left_out else {}),
         }
+
+
+class Budget:
+    """The time that contributions may take: it grows with the product of inputs, shuffles and classes.
+
+    Results depend on it only where it does not suffice: then every input is shuffled less often, but once at least; after twice the
+    time, the inputs that have not been reached are left out.
+    """
+
+    def __init__(
+        self, seconds: float = SECONDS, *, say: Callable[[str], None] = lambda _: None, clock: Callable[[], float] = monotonic
+    ) -> None:
+        """`say` is told how far they are, every `TOLD_EVERY` seconds."""
+        self.clock = clock
+        self._seconds, self._say = seconds, say
+        self._begun = self._told = clock()
+
+    def affordable(self, each: float, *, inputs: int, most: int) -> int:
+        """How often every one of the inputs can be shuffled, if a shuffle takes `each` seconds: from 1 to `most`."""
+        return most if each * inputs * most <= self._seconds else max(1, int(self._seconds / (each * inputs)))
+
+    def allows(self, done: int, *, of: int) -> bool:
+        """Whether there is time for another input."""
+        now = self.clock()
+        if now - self._told >= TOLD_EVERY:
+            self._told = now
+            self._say(f"Contributions: {done:,} of {of:,} inputs have been shuffled.")
+        return done == 0 or now - self._begun <= 2 * self._seconds
 
 
 def inputs_of(branches: Mapping[str, Sequence[str]]) -> tuple[Input, ...]:
@@ -121,26 +160,51 @@ def donors(groups: NDArray[np.int64], generator: np.random.Generator) -> NDArray
 
 
 def contributions(
-    truths: Truths, before: Mapping[str, Drawn], shuffled: Shuffled, inputs: Sequence[Input], section: Evaluation
+    truths: Truths,
+    before: Mapping[str, Drawn],
+    shuffled: Shuffled,
+    inputs: Sequence[Input],
+    section: Evaluation,
+    *,
+    budget: Budget | None = None,
 ) -> dict[str, Contributions]:
     """Of every input to every target that has two rows with an answer; `truths` and `shuffled` are of the same rows.
 
-    `before` are the scores of each target as the rows are, on as many draws as the section says.
+    `before` are the scores of each target as the rows are, on as many draws as the section says. Where the time of the `budget` does
+    not suffice, every input is shuffled less often, and those that it does not reach at all are left out.
     """
     known = {key: drawn for key, drawn in before.items() if len(drawn.rows) > 1}
     if not inputs or not section.permutations or not known:
         return {}
+    budget = budget or Budget()
     generator = np.random.default_rng(section.seed)
     groups = np.arange(len(truths)) if truths.groups is None else np.unique(truths.groups, return_inverse=True)[1]
     circles = [donors(groups, generator) for _ in range(section.permutations)]
     draws = min(section.draws, max(LEAST_DRAWS, section.draws // section.permutations))
     found: dict[str, list[Contribution]] = {key: [] for key in known}
-    for one in inputs:
-        after = [shuffled(one, circle) for circle in circles]
+
+    def rescored(one: Input, circle: Array) -> dict[str, Drawn]:
+        values = shuffled(one, circle)
+        again = {key: truths.answered(key, values[key]).drawn(section, draws=draws) for key in known}
+        for drawn in again.values():
+            drawn.scores  # noqa: B018 (computed now, so that the budget counts it)
+        return again
+
+    for place, one in enumerate(inputs):
+        if not budget.allows(place, of=len(inputs)):
+            break
+        after: list[dict[str, Drawn]] = []
+        while len(after) < len(circles):
+            begun = budget.clock()
+            after.append(rescored(one, circles[len(after)]))
+            if place == 0 and len(after) > 1:  # the first one also compiles
+                circles = circles[: budget.affordable(budget.clock() - begun, inputs=len(inputs), most=len(circles))]
+        after = after[: len(circles)]
         for key, as_it_is in known.items():
-            changed = [truths.answered(key, values[key]).drawn(section, draws=draws) for values in after]
-            found[key].append(Contribution(one, losses(as_it_is, changed)))
+            found[key].append(Contribution(one, losses(as_it_is, [again[key] for again in after])))
+    left_out = tuple(one.name for one in inputs[len(next(iter(found.values()))) :])
+    asked = section.permutations
     return {
-        key: Contributions(truths.main[key], len(drawn.rows), section.permutations, section.confidence, draws, tuple(found[key]))
+        key: Contributions(truths.main[key], len(drawn.rows), len(circles), section.confidence, draws, tuple(found[key]), asked, left_out)
         for key, drawn in known.items()
     }

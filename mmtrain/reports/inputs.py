@@ -48,12 +48,22 @@ def contribution_sentence(found: Mapping[str, Any]) -> str:
     return f"{text} Of {silent} it is not shown that the score would be worse." if silent else text
 
 
+def shortened_sentence(found: Mapping[str, Any]) -> str:
+    """What the time did not suffice for; empty where it did."""
+    said = []
+    if found.get("permutations_asked", 0) > found["permutations"]:
+        said.append(f"Each input was shuffled {counted(found['permutations'], 'time')} instead of {found['permutations_asked']}")
+    if left_out := found.get("left_out"):
+        said.append(f"{listed(left_out)} {'was' if len(left_out) == 1 else 'were'} left out")
+    return f"{' and '.join(said)}, because there are too many inputs for the time that contributions may take." if said else ""
+
+
 def _contributions(judged: Judged, gallery: Gallery) -> list[Block]:
     found = judged.result.get("contributions")
     if found is None:
         return []
     main, inputs = found["main"], ranked(found)
-    result: list[Block] = [Paragraph(contribution_sentence(found))]
+    result: list[Block] = [Paragraph(text) for text in (contribution_sentence(found), shortened_sentence(found)) if text]
     if not inputs:
         return result
     drawn = inputs[:MOST_DRAWN]

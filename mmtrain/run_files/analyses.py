@@ -117,8 +117,10 @@ class Contributions(Part):
     main: ScoreName
     rows: Count
     permutations: Count
+    permutations_asked: Count = 0
     confidence: float
     inputs: list[Contribution]
+    left_out: list[str] | None = None
 
 
 class Some(Part):

@@ -16,9 +16,10 @@ from mmtrain.config import Experiment
 from mmtrain.config.evaluation import Division, Evaluation
 from mmtrain.data.changes import statistics
 from mmtrain.data.encode import Array, Arrays, Fitted
+from mmtrain.data.pictures.store import Say
 from mmtrain.evaluation.answered import Drawn, Truths
 from mmtrain.evaluation.bootstrap import Resampling
-from mmtrain.evaluation.contribution import Contributions, Input, contributions, inputs_of, sampled
+from mmtrain.evaluation.contribution import Budget, Contributions, Input, contributions, inputs_of, sampled
 from mmtrain.evaluation.division import divided
 from mmtrain.evaluation.missing_patterns import MissingPatterns, can_be_absent, masked, patterns
 from mmtrain.evaluation.scoring import TargetScores, main_scores
@@ -66,10 +67,10 @@ class Subject:
         return Truths(self.fitted.targets, values, self.main, self.resampling.groups)
 
 
-def analysed(subject: Subject, divisions: Sequence[Division]) -> dict[str, TargetScores]:
+def analysed(subject: Subject, divisions: Sequence[Division], say: Say = lambda _: None) -> dict[str, TargetScores]:
     """The results with all that was found out, each analysis under its name in metrics.json where it has something to say."""
     mixed = _Mixed(subject)
-    contributed = contributions_of(subject, mixed)
+    contributed = contributions_of(subject, mixed, Budget(say=say))
     missing = missing_patterns_of(subject, mixed)
     by_column = subgroups_of(subject, divisions)
     return {
@@ -84,12 +85,12 @@ def analysed(subject: Subject, divisions: Sequence[Division]) -> dict[str, Targe
     }
 
 
-def contributions_of(subject: Subject, mixed: _Mixed) -> dict[str, Contributions]:
+def contributions_of(subject: Subject, mixed: _Mixed, budget: Budget) -> dict[str, Contributions]:
     """Of the inputs to every target; none where there is a single input."""
     inputs = inputs_of(subject.branches)
     if not inputs or not subject.section.permutations:
         return {}
-    return contributions(mixed.truths, mixed.before, mixed.shuffled, inputs, subject.section)
+    return contributions(mixed.truths, mixed.before, mixed.shuffled, inputs, subject.section, budget=budget)
 
 
 def missing_patterns_of(subject: Subject, mixed: _Mixed) -> dict[str, MissingPatterns]:

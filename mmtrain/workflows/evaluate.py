@@ -105,7 +105,7 @@ def evaluate(
     start_tensorflow()
     subject = scored(run, experiment, fitted, data, rows, say)
     results = with_decisions(subject.results, decisions)
-    results = analysed(replace(subject, results=results), by.divisions)
+    results = analysed(replace(subject, results=results), by.divisions, say)
     results = with_baselines(results, subject, Home(run, experiment, None if table else subject.arrays, progress, say))
     looks = recorded_look(run, data.table, rows, part if table is None else None)
     keep(subject, looks[-1]["part"], results, decisions)

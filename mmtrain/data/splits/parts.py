@@ -78,7 +78,7 @@ class WrittenSplit:
 
 
 def to_csv(parts: Parts, rows: Sequence[int] | IntArray, ids: Callable[[IntArray], Sequence[str]] | None = None) -> Iterator[str]:
-    """The text of `split.csv`, in pieces; `rows` are the positions of the table's rows in its file, `ids` gives what some rows are called."""
+    """The text of `split.csv`, in pieces; `rows` are the positions of the table's rows in its file, `ids` says what some are called."""
     codes, named = parts.codes(), np.array(EVERY_PART, dtype=object)
     for start in range(0, max(len(codes), 1), PIECE):
         own = np.arange(start, min(start + PIECE, len(codes)))
