@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-VERSION = 1
+VERSION = 2
 """Part of the name of every entry; to be raised when the preprocessing layers or `raw` give other codes for the same cells."""
 
 LEAST = 16 * 10**6
