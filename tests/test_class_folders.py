@@ -47,6 +47,9 @@ def test_class_folders_become_a_table_and_an_experiment(tmp_path):
         (["train", "val", "test"], ["train", "validation", "test"]),
         (["Train", "Valid"], ["train", "validation"]),
         (["training", "testing"], ["train", "test"]),
+        (["TRAIN_SET", "dev", "eval"], ["train", "validation", "test"]),
+        (["tr", "va", "te"], ["train", "validation", "test"]),
+        (["training_data", "Hold-out"], ["train", "test"]),
     ],
 )
 def test_folders_of_a_given_split_become_its_column(tmp_path, names, parts):
@@ -70,6 +73,11 @@ SHAPE = "Give a folder that has a folder of pictures per class, as photos/cat an
         ([], f"photos: the folder has no folder with pictures in it. {SHAPE}"),
         (["cat/a", "dog"], "photos/cat: the folder of the class 'cat' has folders in it: 'a'. Move their pictures up, or move them out."),
         (["test/cat", "test/dog"], f"photos: the folder has test, but no train. {SHAPE}"),
+        (
+            ["train/cat", "train/dog", "dev/cat", "val/cat"],
+            "photos: it is not clear which parts of a split the folders 'dev' and 'val' stand for. "
+            "Rename them: train, validation and test are understood.",
+        ),
         (["train/cat", "train/dog", "test"], f"photos/test: 6 pictures lie in no folder of a class, 0.png for instance. {SHAPE}"),
     ],
 )

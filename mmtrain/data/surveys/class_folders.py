@@ -9,16 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from mmtrain.columns.split_words import SplitWords, split_words
 from mmtrain.data.tables.csv_text import Lines
 from mmtrain.errors import DataError, Problem, counted, listed
 from mmtrain.folder_names import ENDINGS
-
-PARTS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing", "holdout"), "test"),
-}
-"""Names of folders of a given split, in lower case."""
 
 PATH, CLASS, SPLIT = "path", "class", "split"
 """Headers of the table."""
@@ -53,8 +47,9 @@ def class_folders(folder: Path) -> ClassFolders:
 
     """
     tops, pictures = _listed(folder)
-    split = bool(tops) and all(name.lower() in PARTS for name in tops)
-    problems = _loose(folder, pictures)
+    words = split_words(tops)
+    split = bool(tops) and all(name in words.parts or name in words.doubts for name in tops)
+    problems = _loose(folder, pictures) + (_unclear_parts(folder, words) if split else [])
     rows: list[tuple[str, str, str]] = []
     for top in tops:
         if not split:
@@ -63,7 +58,7 @@ def class_folders(folder: Path) -> ClassFolders:
         classes, loose = _listed(folder / top)
         problems += _loose(folder / top, loose)
         for name in classes:
-            problems += _add(rows, folder, f"{top}/{name}", name, PARTS[top.lower()])
+            problems += _add(rows, folder, f"{top}/{name}", name, words.parts.get(top, ""))
     problems = problems or _too_few(folder, rows)
     if problems:
         raise DataError(problems)
@@ -85,6 +80,13 @@ def _add(rows: list[tuple[str, str, str]], folder: Path, place: str, name: str, 
         return [_no_pictures(folder / place)]
     rows += [(f"{place}/{picture}", name, part) for picture in pictures]
     return []
+
+
+def _unclear_parts(folder: Path, words: SplitWords) -> list[Problem]:
+    if not words.doubts:
+        return []
+    what = f"it is not clear which parts of a split the folders {listed([repr(name) for name in words.doubts])} stand for."
+    return [Problem(str(folder), what, "Rename them: train, validation and test are understood.")]
 
 
 def _no_pictures(folder: Path) -> Problem:
