@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from tiny import write_experiment
+from tiny import write_experiment, write_table
 
 from mmtrain.errors import DataError
 from mmtrain.spelling import BLANKS, WHITE_SPACE, keys, rounded, trimmed
@@ -196,3 +196,41 @@ def test_spellings_that_stand_on_two_sides_are_counted(tmp_path):
     tree = TREE | {"columns": TREE["columns"] | {"part": {"role": "split"}}, "split": {"method": "column"}}
     (notice,) = check(write_experiment(path, tree)).notes
     assert "10 names are spelled in several ways, such as 'p0' and 'P0': 20 rows. The spellings of 10 of them stand on two sides" in notice
+
+
+@pytest.mark.parametrize(
+    ("target", "cells", "expected"),
+    [
+        (
+            {"task": "multiclass"},
+            lambda row: ("Flu", "flu", "cold", "none of them")[row % 4],
+            "warning: table.csv: y: 1 class is spelled in several ways, such as 'Flu' and 'flu': 20 rows. ",
+        ),
+        (
+            {"task": "multiclass"},
+            lambda row: ("007", "7", "8", "8.0", "heart  rate", "heart rate")[row % 6],
+            "warning: table.csv: y: 3 classes are spelled in several ways, such as '007' and '7': 40 rows. ",
+        ),
+        (
+            {"task": "multilabel", "separator": ";"},
+            lambda row: ("Red;blue", "red", "", "blue")[row % 4],
+            "warning: table.csv: y: 1 label is spelled in several ways, such as 'Red' and 'red': 20 rows. ",
+        ),
+    ],
+)
+def test_check_and_inspect_tell_of_classes_that_are_spelled_nearly_alike(tmp_path, target, cells, expected):
+    write_table(tmp_path / "table.csv", [{"x": row, "y": cells(row)} for row in range(40)])
+    tree = {"columns": {"x": {"role": "numeric"}, "y": {"role": "target", **target}}}
+    path = write_experiment(tmp_path / "clinic.yaml", tree)
+    (notice,) = check(path).notes
+    assert notice.startswith(expected)
+    (found,) = (one for one in inspect_experiment(path).findings if one.kind == "near_spellings")
+    assert (found.where, found.level) == ("y", "warning")
+    assert notice.endswith(f"y: {found.what} {found.why} {found.fix}")
+
+
+def test_labels_that_are_headers_are_told_apart_by_their_names(tmp_path):
+    write_table(tmp_path / "table.csv", [{"x": row, "Red": row % 2, "red": row % 3 % 2} for row in range(40)])
+    target = {"role": "target", "task": "multilabel", "labels": ["Red", "red"]}
+    path = write_experiment(tmp_path / "clinic.yaml", {"columns": {"x": {"role": "numeric"}, "y": target}})
+    assert check(path).notes == ()

@@ -1,7 +1,8 @@
-"""Names that are nearly spelled alike, ids that a spreadsheet has rounded, and words that stand for the parts of a split."""
+"""Names and classes that are nearly spelled alike, ids that a spreadsheet has rounded, and words that stand for the parts of a split."""
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +12,11 @@ from mmtrain.columns.split_words import split_words
 from mmtrain.data.findings.cells import SPELLED, Cells, Sheet
 from mmtrain.data.findings.cohort import Cohort
 from mmtrain.data.findings.finding import Finding, Level, first_rows
+from mmtrain.data.findings.labels import Labels
+from mmtrain.data.findings.uses import Use
 from mmtrain.data.surveys.guess import shown
 from mmtrain.errors import counted
+from mmtrain.targets.classes import near_spellings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +25,9 @@ WHY = {
     "group": "If they mean the same, its rows may stand on two sides of the split, and scores on test are those of acquaintances.",
     "id": "If they mean the same, a row is there twice.",
     "categorical": "If they mean the same, what is learned of one spelling is not known of the other.",
+    "target": "If they mean the same, the model is asked to tell equal things apart, and scores count it as wrong where it cannot.",
 }
+FIX = "Write each name in one way, unless they mean different things."
 
 
 def spellings(sheet: Sheet, cohort: Cohort) -> list[Finding]:
@@ -29,9 +35,16 @@ def spellings(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     found: list[Finding] = []
     for cells in sheet.of_role(*SPELLED):
         found += _near(cells, cohort) + _rounded(cells)
+    for labels in cohort.targets:
+        found += _near_classes(labels)
     for cells in sheet.of_role("split"):
         found += _parts(cells)
     return found
+
+
+def is_spelled(use: Use) -> bool:
+    """Whether its cells, or the labels in them, are names; of two classes `check` refuses a third, however it is spelled."""
+    return use.role in SPELLED or use.task == "multiclass" or bool(use.separator)
 
 
 def _near(cells: Cells, cohort: Cohort) -> list[Finding]:
@@ -44,14 +57,29 @@ def _near(cells: Cells, cohort: Cohort) -> list[Finding]:
     if not several.any():
         return []
     rows = np.flatnonzero(several[codes])
-    number = len(np.unique(keys[several]))
-    verb = "is" if number == 1 else "are"
-    what = f"{counted(number, 'name')} {verb} spelled in several ways{_example(cells, prints, keys, codes[rows[0]])}: {_rows(rows)}."
+    what = _in_several_ways(len(np.unique(keys[several])), "name", _example(cells, prints, keys, codes[rows[0]]), rows)
     if torn := _on_two_sides(keys[codes[rows]], rows, cohort) if cells.use.role == "group" else 0:
         what = f"{what} The spellings of {torn:,} of them stand on two sides of the split."
     level: Level = "note" if cells.use.role == "categorical" else "warning"
-    fix = "Write each name in one way, unless they mean different things."
-    return [Finding(level, "near_spellings", cells.header, what, WHY[cells.use.role], fix, first_rows(rows), count=len(rows))]
+    return [Finding(level, "near_spellings", cells.header, what, WHY[cells.use.role], FIX, first_rows(rows), count=len(rows))]
+
+
+def _near_classes(labels: Labels) -> list[Finding]:
+    """The same of the classes or labels of a target, where cells name them."""
+    alike = [] if labels.rows else near_spellings(filter(None, labels.names))
+    if not alike:
+        return []
+    code = {name: number for number, name in enumerate(labels.names)}
+    rows = np.unique(np.concatenate([labels.holders(code[name]) for name in chain.from_iterable(alike)]))
+    what = _in_several_ways(len(alike), labels.noun, f", such as {shown(alike[0][0])} and {shown(alike[0][1])}", rows)
+    return [Finding("warning", "near_spellings", labels.header, what, WHY["target"], FIX, first_rows(rows), count=len(rows))]
+
+
+def _in_several_ways(number: int, noun: str, example: str, rows: NDArray[np.int64]) -> str:
+    plural = "classes" if noun == "class" else ""
+    return (
+        f"{counted(number, noun, plural)} {'is' if number == 1 else 'are'} spelled in several ways{example}: {counted(len(rows), 'row')}."
+    )
 
 
 def _first_rows(codes: NDArray[np.int64], number: int) -> NDArray[np.int64]:
@@ -65,10 +93,6 @@ def _example(cells: Cells, prints: NDArray[np.uint64], keys: NDArray[np.int64], 
     """`, such as 'P7' and 'p7'`; nothing where the names were not kept."""
     pair = [cells.names.get(int(prints[other]), "") for other in np.flatnonzero(keys == keys[code])[:2]]
     return f", such as {shown(pair[0])} and {shown(pair[1])}" if all(pair) else ""
-
-
-def _rows(rows: NDArray[np.int64]) -> str:
-    return counted(len(rows), "row")
 
 
 def _on_two_sides(keys: NDArray[np.int64], rows: NDArray[np.int64], cohort: Cohort) -> int:
