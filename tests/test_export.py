@@ -52,7 +52,7 @@ branches:
   rest: {columns: [file, Größe (mm), city, note], units: [8]}
 fusion: {units: [8], dropout: 0.5}
 split: {method: random, validation: 0.3, test: 0.2, seed: 3}
-training: {epochs: 4, batch_size: 8, learning_rate: 0.02}
+training: {epochs: 6, batch_size: 8, learning_rate: 0.02}
 """
 
 
