@@ -47,6 +47,7 @@ def profile_of(folder, header, cells):
 
 N = 60
 WORDS = ["red", "green", "blue"]
+CALLED = "the parts of a split have to be called train, validation and test in every row"
 GUESSES = [
     ("empty", "x", [""] * N, "categorical", False, "every cell is empty"),
     ("constant", "x", ["a"] * N, "categorical", False, "every cell is 'a'"),
@@ -126,6 +127,41 @@ GUESSES = [
         False,
         "the parts of a split have to be called train, validation and test in every row; 'dev' is one of several names of the validation "
         "part in this column: 'dev' and 'val'",
+    ),
+    *[
+        (
+            f"{header} of {values}",
+            header,
+            [values[i // 2 % len(values)] for i in range(N)],
+            role,
+            used,
+            reason,
+        )
+        for header, values, role, used, reason in (
+            ("split", ["train", "test", "unlabeled"], "split", False, f"{CALLED}; 'unlabeled' is not one of them"),
+            ("cohort", ["train", "train_dev", "test"], "split", False, f"{CALLED}; 'train_dev' is not one of them"),
+            ("split", ["test", "test", "validation"], "split", False, f"{CALLED}; no row is called train"),
+            ("split", ["1", "0", "1"], "split", False, "'1' and '0' say yes or no, not which part a row belongs to"),
+            ("is_train", ["yes", "no", "yes"], "split", False, "'yes' and 'no' say yes or no, not which part a row belongs to"),
+            (
+                "cohort",
+                ["derivation", "validation"],
+                "split",
+                True,
+                "the values are derivation and validation: 'derivation' is taken for train",
+            ),
+            ("vehicle", ["train", "bus", "car"], "categorical", True, "3 different values, 'bus', 'car' and 'train'"),
+            ("training", ["1", "0", "1"], "categorical", True, "two values, '1' and '0'"),
+            ("test_result", ["pass", "fail", "pass"], "categorical", True, "two values, 'pass' and 'fail'"),
+        )
+    ],
+    (
+        "a number with many odd cells",
+        "crp",
+        [f"{i * 1.37:.2f}" if i % 5 else "<0.5" for i in range(N)],
+        "numeric",
+        False,
+        "numbers, but 12 cells are not, as '<0.5'",
     ),
     *[
         (

@@ -199,9 +199,11 @@ class FittedColumn(Section):
 
 MISSING_WORDS = (
     *("na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "not available", "unknown", "missing"),
+    *("n.a.", "n.a", "-nan", "(null)", "(blank)", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!"),
     *("?", "-", "--", "."),
 )
-"""Words that stand for a missing value, in lower case: R, pandas, spreadsheets and people write them into cells that have none."""
+"""Words that stand for a missing value, in lower case: R, pandas, spreadsheets and people write them into cells that have none. The
+formulas of a spreadsheet that failed are among them."""
 
 ABSENT = {
     "median": ("missing, imputed", ""),

@@ -17,7 +17,7 @@ from mmtrain.spelling import BLANKS
 PARTS = ("train", "validation", "test")
 
 _NAMES = {
-    "train": ("train", ("train", "training", "tr", "trn", "learn", "learning")),
+    "train": ("train", ("train", "training", "tr", "trn", "learn", "learning", "derivation")),
     "validation": ("validation", ("validation", "validate", "validating", "valid", "vali", "val", "va")),
     "dev": ("validation", ("dev", "devel", "development")),
     "tune": ("validation", ("tune", "tuning")),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mmtrain.columns.base import MISSING_WORDS
-from mmtrain.columns.split_words import MOST_FOLDS, PARTS, split_words
+from mmtrain.columns.split_words import MOST_FOLDS, PARTS, SplitWords, misread, split_words
 from mmtrain.data.pictures.not_paths import holds_image, several
 from mmtrain.data.surveys.profile import Profile
 from mmtrain.errors import listed
@@ -26,6 +26,11 @@ FEW_NAMES = 100
 """Words of at most so many different values look like categories."""
 FEW_GROUPS = 10
 """With fewer different values, a column names a kind of row rather than whom a row belongs to."""
+
+SPLIT_WORDS = {"split", "splits", "partition", "subset", "cv"}
+"""Of headers; not `test`, `set` and `validation`, which mean other things as often."""
+FLAG_WORDS = {"train", "istrain", "istest", "holdout"}
+"""Of headers over yes and no; `is_training` and `is_test` are two words."""
 
 ID_WORDS = {"id", "uuid", "guid", "identifier", "index", "key", "nr", "no"}
 GROUP_WORDS = {
@@ -113,8 +118,10 @@ def _image(profile: Profile) -> Guess | None:
 def _split(profile: Profile) -> Guess | None:
     values = [value for value, _ in profile.frequent]
     words = split_words(values)
-    if len(values) != profile.distinct or len(words.parts) + len(words.doubts) < len(values) or "train" not in words.parts.values():
+    if len(values) != profile.distinct:
         return None
+    if len(words.parts) + len(words.doubts) < len(values) or "train" not in words.parts.values():
+        return _unclear_split(profile, words)
     found = listed(sorted(values))
     if not words.doubts and not profile.missing:
         return Guess("split", f"the values are {found}{f': {meaning}' if (meaning := words.meaning()) else ''}")
@@ -122,6 +129,22 @@ def _split(profile: Profile) -> Guess | None:
     if words.doubts:
         word, doubt = next(iter(words.doubts.items()))
         trouble = f"{word!r} {doubt}".rstrip(".")
+    return Guess("split", f"the parts of a split have to be called {listed(PARTS)} in every row; {trouble}", used=False)
+
+
+def _unclear_split(profile: Profile, words: SplitWords) -> Guess | None:
+    """A split that cannot be followed is no input for all that: which rows somebody kept for a test says nothing of a new row."""
+    values = [value for value, _ in profile.frequent]
+    header = name_words(profile.header)
+    named = bool(SPLIT_WORDS.intersection(header))
+    flag = profile.distinct == 2 and (bool(FLAG_WORDS.intersection(header)) or header in (["is", "training"], ["is", "test"]))
+    if (named or flag) and (odd := misread(values, profile.header)):
+        return Guess("split", odd[0].rstrip("."), used=False)
+    parts = set(words.parts.values())
+    if not ({"train", "test"} <= parts or {"train", "validation"} <= parts or (named and (parts or words.doubts))):
+        return None
+    other = next((value for value in values if value not in words.parts), "")
+    trouble = f"{shown(other)} is not one of them" if other else "no row is called train"
     return Guess("split", f"the parts of a split have to be called {listed(PARTS)} in every row; {trouble}", used=False)
 
 
@@ -195,7 +218,9 @@ def _number(profile: Profile) -> Guess | None:
         return Guess("numeric", f"numbers from {low} to {high}; {listing}", missing_words=words)
     odd = profile.filled - profile.number_cells
     what = f"numbers, but {odd:,} {'cell is' if odd == 1 else 'cells are'} not, as {shown(profile.not_numbers[0])}"
-    return Guess("numeric", what, used=False) if profile.number_cells >= 0.9 * profile.filled else None
+    nearly_all = profile.number_cells >= 0.9 * profile.filled
+    mostly = profile.distinct * 2 > profile.filled and not _is_spaced(profile)  # neither categories nor texts
+    return Guess("numeric", what, used=False) if nearly_all or mostly else None
 
 
 def _category(profile: Profile) -> Guess | None:
@@ -206,10 +231,15 @@ def _category(profile: Profile) -> Guess | None:
 
 
 def _text(profile: Profile) -> Guess | None:
-    if profile.spaced * 4 < profile.filled or profile.words is None:
+    if not _is_spaced(profile) or profile.words is None:
         return None
     count = f"{profile.distinct:,} different texts" if profile.distinct < profile.filled else f"{profile.distinct:,} texts, all different,"
     return Guess("text", f"{count} of up to {profile.words.maximum:.0f} words")
+
+
+def _is_spaced(profile: Profile) -> bool:
+    """Whether many cells are several words."""
+    return profile.spaced * 4 >= profile.filled
 
 
 def _unique(profile: Profile) -> Guess | None:
