@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import random
 from itertools import combinations
 
 import pyarrow as pa
@@ -72,12 +74,12 @@ def mistakes():
                 yield column, kind
 
 
-def table(*wanted):
-    """The bytes of a table with these mistakes; the second is some rows below the first."""
+def table(*wanted, spots=(3, 8), write=None):
+    """The bytes of a table with these mistakes; the second is some rows below the first, unless `spots` say otherwise."""
     headers = list(COLUMNS)
     rows = [row(number) for number in range(ROWS)]
     for place, (column, kind) in enumerate(wanted):
-        spot = 3 + 5 * place
+        spot = spots[place]
         if kind == "no header":
             headers[headers.index(column)] = f"other {place}"
         elif kind == "two headers":
@@ -86,6 +88,8 @@ def table(*wanted):
             cell = {"encoding": "M\udcfcller", "bad cell": BAD_CELLS.get(column, ("",))[0]}.get(kind, "")
             for one in rows if kind == "all empty" else rows[spot : spot + 1]:
                 one[column] = cell
+    if write is not None:
+        return write([dict(zip(headers, one.values(), strict=True)) for one in rows])
     text = io.StringIO()
     lines = csv.writer(text)
     lines.writerow(headers)
@@ -93,14 +97,30 @@ def table(*wanted):
     return text.getvalue().encode("utf-8", "surrogateescape")
 
 
-def said(column, kind):
+def as_parquet(rows):
+    """The same as a Parquet file with empty cells for empty texts."""
+    written = io.BytesIO()
+    pq.write_table(pa.table({header: [one[header] or None for one in rows] for header in rows[0]}), written)
+    return written.getvalue()
+
+
+def as_json_lines(rows):
+    """The same as JSON Lines."""
+    return "".join(f"{json.dumps(one)}\n" for one in rows).encode()
+
+
+FORMATS = {"table.parquet": as_parquet, "table.jsonl": as_json_lines}
+"""Where headers cannot occur twice, and every text can be decoded."""
+
+
+def said(column, kind, name="table.csv"):
     """(where, what) that a problem has of this mistake, as parts of the whole."""
     if kind == "no header":
         return f"columns.{column}", f"has no column '{column}'."
     if kind == "two headers":
-        return "table.csv", f"2 columns have the header '{column}'."
+        return name, f"2 columns have the header '{column}'."
     if kind == "encoding":
-        return "table.csv:", "the byte 0xFC is not UTF-8 text."
+        return f"{name}:", "the byte 0xFC is not UTF-8 text."
     if kind == "bad cell":
         return f": {column}", BAD_CELLS[column][1]
     return f": {column}", EMPTY.get((column, kind), "the cell is empty.")
@@ -117,16 +137,18 @@ def experiment(tmp_path_factory):
     return config.load(path), Origin(path)
 
 
-def examined(experiment, *wanted):
+def examined(experiment, *wanted, name="table.csv", **options):
     """What is said of a table with these mistakes, a (where, what) each."""
     loaded, origin = experiment
-    loaded.data.table.write_bytes(table(*wanted))
+    path = loaded.data.table.with_name(name)
+    path.write_bytes(table(*wanted, write=FORMATS.get(name), **options))
+    loaded = loaded.model_copy(update={"data": loaded.data.model_copy(update={"table": path})})
     return [(problem.where, problem.what) for problem in examine(loaded, origin).problems]
 
 
-def untold(experiment, *wanted):
+def untold(experiment, *wanted, **options):
     """The mistakes that nothing is said of."""
-    problems = examined(experiment, *wanted)
+    problems = examined(experiment, *wanted, **options)
     return [
         (column, kind)
         for column, kind in wanted
@@ -150,6 +172,22 @@ def test_all_pairs_of_mistakes_in_two_roles(experiment):
     pairs = [pair for pair in combinations(mistakes(), 2) if pair[0][0] != pair[1][0]]
     assert len(pairs) > 1900
     assert [pair for pair in pairs if untold(experiment, *pair)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spots", [(8, 3), (5, 5)])
+def test_pairs_of_mistakes_in_another_order_and_in_one_row(experiment, spots):
+    pairs = [pair for pair in combinations(mistakes(), 2) if pair[0][0] != pair[1][0]]
+    chosen = random.Random(sum(spots)).sample(pairs, 200)
+    assert [pair for pair in chosen if untold(experiment, *pair, spots=spots)] == []
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("number", [10, pytest.param(300, marks=pytest.mark.slow)])
+def test_pairs_of_mistakes_in_other_formats(experiment, name, number):
+    kinds = [one for one in mistakes() if one[1] not in ("two headers", "encoding")]
+    pairs = [pair for pair in combinations(kinds, 2) if pair[0][0] != pair[1][0]]
+    assert [pair for pair in random.Random(number).sample(pairs, number) if untold(experiment, *pair, name=name)] == []
 
 
 def test_a_weight_and_a_word_in_a_number(tmp_path):
