@@ -208,7 +208,7 @@ def test_ids_are_compared_one_by_one_only_where_two_may_be_equal(monkeypatch):
 
 def test_rows_without_groups_are_counted_without_sorting_them():
     labels = np.array([2, 0, 1, 1, 0, 2, 2])
-    plain, fast = Tally.of(np.arange(7), labels), Tally.of_rows(labels)
+    plain, fast = Tally.of(np.arange(7), labels), Tally.of_rows(np.arange(7), labels)
     assert [array.tolist() for array in (fast.group, fast.label, fast.rows)] == [
         array.tolist() for array in (plain.group, plain.label, plain.rows)
     ]

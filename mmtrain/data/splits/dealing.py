@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from math import fsum  # `sum` of floats gives other last digits from Python 3.12 on, and so another split
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,9 +42,9 @@ class Tally:
         return cls(cells // classes, cells % classes, rows.astype(np.int64))
 
     @classmethod
-    def of_rows(cls, labels: IntArray) -> Tally:
-        """The same where every row is a group of its own, without sorting a million of them."""
-        return cls(np.arange(len(labels)), labels, np.broadcast_to(np.int64(1), len(labels)))
+    def of_rows(cls, groups: IntArray, labels: IntArray) -> Tally:
+        """The same where every row is a group of its own, without sorting a million of them; the codes of the groups ascend."""
+        return cls(groups, labels, np.broadcast_to(np.int64(1), len(labels)))
 
     @property
     def groups(self) -> int:
@@ -62,12 +63,16 @@ class Tally:
     def profiles(self) -> IntArray:
         """A code per group; groups with the same rows of each class have the same code."""
         if len(self.label) == self.groups:  # a cell each, as of a million rows without groups: no bytes are made for each
-            return pd.factorize(self.label * (int(self.rows.max(initial=0)) + 1) + self.rows)[0]
+            return pd.factorize(self.label * (int(self.rows.max(initial=0)) + 1) + self.rows)[0].astype(np.int32)
         packed = np.column_stack([self.label, self.rows]).tobytes()
         bounds = (self.starts() * (self.label.itemsize + self.rows.itemsize)).tolist()
         keys = np.empty(self.groups, dtype=object)
         keys[:] = [packed[start:end] for start, end in pairwise(bounds)]
         return pd.factorize(keys)[0]
+
+    def sizes(self, groups: IntArray) -> npt.NDArray[np.floating[Any] | np.int64]:
+        """Rows of some groups."""
+        return self.rows[groups] if len(self.label) == self.groups else np.bincount(self.group, self.rows)[groups]
 
     def held(self, part: IntArray, parts: int) -> IntArray:
         """How many groups with rows of each class every part has; (parts, classes). `part` is (groups,)."""
@@ -149,11 +154,11 @@ def deal(tally: Tally, shares: npt.NDArray[np.float64], generator: np.random.Gen
 
 def _alike(tally: Tally, shuffled: IntArray) -> Iterator[IntArray]:
     """Groups that are alike, in shuffled order; large groups first, among those of about a size the least common first."""
-    profile = pd.factorize(tally.profiles()[shuffled])[0]
+    profile = pd.factorize(tally.profiles()[shuffled])[0].astype(np.int32)
     common = np.bincount(profile)
     members = shuffled[np.argsort(profile, kind="stable")]
     ends = np.cumsum(common)
-    sizes = np.bincount(tally.group, tally.rows)[members[ends - common]]
+    sizes = tally.sizes(members[ends - common])
     magnitude = np.frexp(sizes)[1]
     for code in np.lexsort((common, -magnitude)).tolist():
         yield members[ends[code] - common[code] : ends[code]]

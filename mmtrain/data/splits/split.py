@@ -124,7 +124,7 @@ class _Draw:
         groups = np.arange(rows.count) if rows.groups is None else _coded(rows.groups, rows.count, "groups")[0]
         labels, names = _coded(rows.labels, rows.count, "labels") if stratified and rows.labels is not None else (np.zeros_like(groups), ())
         if rows.groups is None:
-            return cls(groups, Tally.of_rows(labels), "row", names, marked)
+            return cls(groups, Tally.of_rows(groups, labels), "row", names, marked)
         return cls(groups, Tally.of(groups, labels), "group", names, marked)
 
     def refusals(self, fractions: npt.NDArray[np.float64]) -> list[Problem]:
