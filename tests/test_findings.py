@@ -10,9 +10,9 @@ from markupsafe import escape
 from tiny import write_experiment
 
 from mmtrain.cli.app import run
-from mmtrain.data.findings.dates import days
 from mmtrain.data.findings.foretold import foretold_class, ordered_class
 from mmtrain.data.findings.significance import cautious_rank_sum, chi_square, chi_square_tail, holm, kolmogorov_smirnov, rank_sum
+from mmtrain.dates import days
 from mmtrain.workflows.inspect import inspect_experiment, inspect_table, write_page
 
 SYLLABLES = ["ka", "lo", "mi", "ra", "su", "te", "no", "vi", "pe", "du", "fa", "go", "hi", "ju", "ba", "re"]
@@ -300,16 +300,20 @@ def test_parts_and_time(tmp_path, shift, level):
         (["Fri Mar 01 12:00:00 +0000 2024", "Fri Mar  1 12:00:00 2024"], [19783.5, 19783.5]),
         (["1.3.24", "01-MAR-24", "1.3.99", "3/1/24", "3/31/24"], [19783, 19783, 10651, 19783, 19813]),
         (["2024-03", "Mar 2024", "March, 2024", "2024-13", "MAR-9999"], [19783, 19783, 19783, None, None]),
-        (["20240301T1200", "2024-03-01T12:00:00.5+01:00"], [19783.5, 19783.5]),
+        (["20240301T1200", "2024-03-01T12:00:43.2", "20240301T120043"], [19783.5, 19783.5005, 19783.5 + 43 / 86400]),
+        (["2024-03-01T18:00:00+06:00", "2024-03-01 10:30:00-0130", "2024-03-01T12:00:00Z"], [19783.5, 19783.5, 19783.5]),
+        (["2024-03-01 12:00 AM", "3/31/2024 6:00:00 p.m.", "2024-03-01 12:00pm"], [19783, 19813.75, 19783.5]),
+        (["2024-03-01 24:00", "2024-03-01 12:60"], [None, None]),
     ],
     ids=[
         *("year first, dotted", "month first", "day first", "day or month", "no such day", "compact", "years", "names of months"),
-        *("month's name first", "as Unix writes it", "years of two digits", "months", "to the minute"),
+        *("month's name first", "as Unix writes it", "years of two digits", "months"),
+        *("to the second", "offsets", "halves of a day", "no such time"),
     ],
 )
 def test_dates_become_days(cells, expected):
     found = days(pd.Series(cells, dtype="str"))
-    assert [None if np.isnan(value) else value for value in found] == expected
+    assert [None if np.isnan(value) else pytest.approx(value, abs=1e-9) for value in found] == expected
 
 
 # What gives the answer away

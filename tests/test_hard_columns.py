@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from tiny import paint, write_experiment, write_table
 
-from mmtrain.data.findings.dates import day_name, days
+from mmtrain.dates import day_name, days
 from mmtrain.errors import DataError
 from mmtrain.workflows.inspect import inspect_experiment, inspect_table, plain, write_page
 

@@ -13,12 +13,12 @@ from PIL import Image
 
 from mmtrain import config
 from mmtrain.cli.app import run
-from mmtrain.data.findings.dates import days
 from mmtrain.data.surveys import guess_target
 from mmtrain.data.surveys.guess import RULES, guess
 from mmtrain.data.surveys.profile import profiles
 from mmtrain.data.surveys.survey import survey
 from mmtrain.data.tables.formats import open_table
+from mmtrain.dates import days
 from mmtrain.errors import ConfigError, DataError
 from mmtrain.workflows.check import check
 from mmtrain.workflows.init import init

@@ -17,11 +17,11 @@ import pandas as pd
 
 from mmtrain import spelling
 from mmtrain.columns.numeric import numbers
-from mmtrain.data.findings.dates import days
 from mmtrain.data.findings.scripts import scripts
 from mmtrain.data.findings.uses import Use
 from mmtrain.data.tables.table import PIECE
 from mmtrain.data.tables.table_file import TableFile, gathered
+from mmtrain.dates import days
 from mmtrain.threads import in_threads
 from mmtrain.word_pattern import SIGN, WORD
 

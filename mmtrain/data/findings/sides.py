@@ -10,9 +10,9 @@ import pandas as pd
 from mmtrain.columns.split_words import PARTS
 from mmtrain.data.findings.cells import Cells, Sheet
 from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort, named_parts
-from mmtrain.data.findings.dates import day_name
 from mmtrain.data.findings.finding import Finding, Level, first_rows
 from mmtrain.data.findings.significance import SURE, rank_sum
+from mmtrain.dates import day_name
 from mmtrain.errors import counted, listed
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from mmtrain.data.date_patterns import DATE, YEAR
 from mmtrain.data.findings.uses import Use
 from mmtrain.data.surveys.guess import NEARLY_ALL, name_words, says_whom
 from mmtrain.data.tables.problems import header_problem
 from mmtrain.data.tables.table_file import Cells, TableFile
+from mmtrain.date_patterns import DATE, YEAR
 
 GLANCE = 10_000
 """Rows from which it is told what a column holds."""

@@ -16,11 +16,11 @@ import pandas as pd
 
 from mmtrain.columns.base import MISSING_WORDS
 from mmtrain.columns.numeric import numbers
-from mmtrain.data.date_patterns import DATE
 from mmtrain.data.pictures.not_paths import ADDRESS, FILE_END, NOT_READ, PICTURE, SEVERAL
 from mmtrain.data.surveys.spread import Range, Spread
 from mmtrain.data.tables.table import PIECE
 from mmtrain.data.tables.table_file import TableFile, gathered
+from mmtrain.date_patterns import DATE
 from mmtrain.targets.label_lists import LabelLists, recognise
 from mmtrain.threads import in_threads
 from mmtrain.word_pattern import ASCII_WORD, WORD

@@ -8,7 +8,7 @@ MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "o
 """The first three letters tell months apart, in English and often in other languages."""
 
 _WEEKDAY = r"(?i:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?[.,]*\s+)?"
-_TIME = r"(?:(?:T|,?\s+(?:at\s+)?)(?P<hour>\d{1,2}):(?P<minute>\d{2}).*)?"
+_TIME = r"(?:(?:T|,?\s+(?:at\s+)?)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?P<rest>.*))?"
 _YEAR, _SHORT_YEAR = r"(?P<year>\d{4})", r"(?P<year>\d{4}|\d{2})"
 _NAME = rf"(?P<month>(?i:{'|'.join(MONTH_NAMES)})[A-Za-z]*)\.?"
 _DAY = r"(?P<day>\d{1,2})(?i:st|nd|rd|th)?"
@@ -23,12 +23,14 @@ SLASHED = _whole(r"(?P<first>\d{1,2})/(?P<second>\d{1,2})/" + _SHORT_YEAR + _TIM
 
 FORMATS = (
     _whole(_YEAR + r"[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})" + _TIME),
-    _whole(r"(?P<year>(?:19|20)\d{2})(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])(?:T?(?P<hour>\d{2}):?(?P<minute>\d{2}).*)?"),
+    _whole(
+        r"(?P<year>(?:19|20)\d{2})(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])(?:T?(?P<hour>\d{2}):?(?P<minute>\d{2})(?P<rest>.*))?"
+    ),
     _whole(r"(?P<day>\d{1,2})[-.](?P<month>\d{1,2})[-.]" + _SHORT_YEAR + _TIME),
     _whole(_WEEKDAY + _DAY + r"(?:[-./,]?\s?|\s+of\s+)" + _NAME + r"[-./,]?\s?" + _SHORT_YEAR + _TIME),
     _whole(_WEEKDAY + _NAME + r"[-./]?\s?" + _DAY + r"(?:\s*,\s*|[-./]|\s+)" + _YEAR + _TIME),
     _whole(_YEAR + r"[-./,]?\s?" + _NAME + r"[-./]?\s?" + _DAY + _TIME),
-    _whole(_WEEKDAY + _NAME + r"\s+" + _DAY + r"\s+(?P<hour>\d{1,2}):(?P<minute>\d{2})\S*(?:\s+[A-Z+-][\w:]*)?\s+" + _YEAR),
+    _whole(_WEEKDAY + _NAME + r"\s+" + _DAY + r"\s+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?P<rest>\S*(?:\s+[A-Z+-][\w:]*)?)\s+" + _YEAR),
     _whole(_NAME + r"[-./,]?\s?(?P<year>(?:19|20)\d{2})"),
     _whole(r"(?P<year>(?:19|20)\d{2})-(?P<month>0[1-9]|1[0-2])"),
 )
@@ -37,6 +39,15 @@ FORMATS = (
 
 YEAR = r"^\s*(?P<year>(?:19|20)\d{2})(?:\.0)?\s*$"
 """A year alone, which stands for its first day; only a header tells it from a number."""
+
+SECONDS = r"^:?(\d{2}(?:\.\d+)?)"
+"""Of the rest of a time, behind its minutes."""
+
+HALF_OF_DAY = r"(?i)^[\d:.]*\s*([ap])\.?\s?m\b"
+"""`10:30 PM`, `10:30:00 p.m.`"""
+
+OFFSET = r"([+-]\d{2}):?(\d{2})?\s*$"
+"""From UTC, at the end of a time."""
 
 DATE = "|".join(f"(?:{re.sub(r'[?]P<[a-z]+>', '?:', pattern)})" for pattern in (*FORMATS, SLASHED))
 """Any of them, for RE2, which has no two groups of one name."""
