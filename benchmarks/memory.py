@@ -41,7 +41,7 @@ STAGES = ("read", "split", "fit columns", "encode", "train")
 
 def held(data: Prepared, material: Material) -> dict[str, float]:
     """Bytes per row of everything that a training holds for every row. What is mapped lies in a file: no anonymous memory."""
-    arrays, parts = material.arrays, material.parts
+    arrays, partition = material.arrays, material.partition
     found: dict[str, int] = {}
 
     def add(name: str, array: np.ndarray[Any, Any]) -> None:
@@ -50,7 +50,7 @@ def held(data: Prepared, material: Material) -> dict[str, float]:
 
     found["cells as text"] = sum(data.table.cells(header).memory_usage(index=False) for header in COLUMNS if data.table.has(header))
     add("row index", data.table.rows)
-    for _, positions in parts.items():
+    for _, positions in partition.items():
         add("parts", positions)
     for inputs in arrays.inputs.values():
         if isinstance(inputs, np.ndarray):
@@ -60,7 +60,7 @@ def held(data: Prepared, material: Material) -> dict[str, float]:
     for key in arrays.targets:
         add("answers", arrays.targets[key])
         add("weights", arrays.weights[key])
-    found["order of an epoch"] = parts.train.nbytes
+    found["order of an epoch"] = partition.train.nbytes
     return {name: round(size / len(data.table), 1) for name, size in found.items()}
 
 
@@ -93,15 +93,16 @@ def table_stages(rows: int) -> dict[str, Any]:
         data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
         stage("read")
         check_class_weights(experiment, data.table, Origin(path, ()))
-        parts = split_rows(experiment, data.table)
-        check_parts(experiment, data.table, parts)
+        split = split_rows(experiment, data.table)
+        partition = split.holdout
+        check_parts(experiment, data.table, partition)
         stage("split")
-        fitted = encode.fit(experiment, data.table, parts.train)
+        fitted = encode.fit(experiment, data.table, partition.train)
         stage("fit columns")
-        material, decision = build(experiment, data, parts, fitted, print)
+        material, decision = build(experiment, data, partition, fitted, print)
         stage("encode")
         run = runs.create(experiment.name, folder / "runs")
-        record(run, material, data, decision)
+        record(run, material, data, split, decision)
         train(run, material, lambda _: None)
         stage("train")
         return found | {"bytes_held_per_row": held(data, material)}

@@ -47,9 +47,9 @@ def encoded(rows: int, size: int, columns: list[str]) -> tuple[dict[str, float],
         wanted = {key: COLUMNS[key] | ({"max_tokens": size} if key == "note" else {}) for key in [*columns, "ill"]}
         experiment = config.load(write_experiment(folder, columns=wanted))
         data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
-        parts = split_rows(experiment, data.table)
+        partition = split_rows(experiment, data.table).holdout
         begun = time.perf_counter()
-        fitted = encode.fit(experiment, data.table, parts.train)
+        fitted = encode.fit(experiment, data.table, partition.train)
         learned = time.perf_counter()
         arrays = encode.encode(experiment, fitted, data.table, data.stores)
         ended = time.perf_counter()

@@ -131,7 +131,7 @@ class Rivals:
         from mmtrain.training.device import prepare
 
         prepare(0, deterministic=False)
-        rows = material.parts.train
+        rows = material.partition.train
         self.folder, self.experiment, self.fitted, self.rows = folder, experiment, material.fitted, len(rows)
         self.inputs, self.truth = material.arrays.take(rows), material.arrays.targets["ill"][rows]
         self.small = {name: values for name, values in self.inputs.items() if name != "scan"}
@@ -244,28 +244,29 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
     write_data(folder, case.rows, pictures=bool(case.side))
     path = experiment_file(folder, case)
     begun = time.perf_counter()
-    experiment, data, parts = checked(path, [])
+    experiment, data, split = checked(path, [])
+    partition = split.holdout
     store_seconds = time.perf_counter() - begun
     start_tensorflow()
     from mmtrain.training import loop
 
-    fitted = encode.fit(experiment, data.table, parts.train)
+    fitted = encode.fit(experiment, data.table, partition.train)
     asked = experiment.decided(epochs=case.decided_for) if case.decided_for else experiment.untried()
-    tried, decision = build(asked, data, parts, fitted, print)
+    tried, decision = build(asked, data, partition, fitted, print)
     rivals = Rivals(folder, experiment.untried(), tried)
     others = {name: rivals.named(name) for name in case.rivals}
-    material, _ = build(decision.experiment.decided(epochs=case.epochs), data, parts, fitted, print)
+    material, _ = build(decision.experiment.decided(epochs=case.epochs), data, partition, fitted, print)
     seconds: dict[str, list[float]] = {name: [] for name in ("mmtrain", *others)}
 
     def after(event: Event) -> None:
         if isinstance(event, EpochEnded):
-            seconds["mmtrain"].append(len(parts.train) / event.rows_per_second)
+            seconds["mmtrain"].append(len(partition.train) / event.rows_per_second)
             for name, epoch in others.items():
                 seconds[name].append(epoch())
 
     loop.train(material, runs.create("throughput", folder / "runs"), after)
     later = {name: values[1:] or values for name, values in seconds.items()}
-    speed = {name: len(parts.train) / median(values) for name, values in later.items()}
+    speed = {name: len(partition.train) / median(values) for name, values in later.items()}
     ratios = {name: median(theirs / ours for ours, theirs in zip(later["mmtrain"], later[name], strict=True)) for name in others}
     training = decision.experiment.training
     return {

@@ -109,7 +109,7 @@ def make_run(folder, targets, monitor="validation_loss", **facts):
     data = {"table": "t&t.csv", "sha256": "cd" * 32, "rows": 16, "used": 14, "dropped": dropped, "answers": answers}
     run.write_json("data.json", data)
     parts = ["train"] * 8 + ["validation"] * 2 + ["test"] * 4
-    run.write_text("split.csv", "row,id,part\n" + "".join(f"{row},{row},{part}\n" for row, part in enumerate(parts)))
+    run.write_text("split.csv", "row,id,fold,part\n" + "".join(f"{row},{row},0,{part}\n" for row, part in enumerate(parts)))
     run.write_json("columns.json", {"columns": {"age": AGE, "note": NOTE}, "targets": targets})
     for epoch, (train, validation) in enumerate([(0.9, 0.8), (0.6, 0.5), (0.4, 0.55)], start=1):
         run.append_line("metrics.jsonl", {"epoch": epoch, "learning_rate": 0.01, "train_loss": train, "validation_loss": validation})

@@ -352,14 +352,14 @@ def ground(tmp_path):
     tree = "columns: {x: {role: numeric}, city: {role: categorical}, y: {role: target, task: binary}}\n"
     tree += "training: {epochs: 1, deterministic: true}\nbranches: {x: {columns: [x]}, city: {columns: [city]}}"
     made = ready(write_experiment(tmp_path / "a.yaml", tree))
-    return Ground(made.experiment, made.fitted, made.arrays, made.parts)
+    return Ground(made.experiment, made.fitted, made.arrays, made.partition)
 
 
 def test_a_branch_alone_learns_from_training_rows_only(ground, tmp_path):
     """One epoch, so that validation rows have nothing to choose."""
-    unseen = np.concatenate([ground.parts.validation, ground.parts.test])
+    unseen = np.concatenate([ground.partition.validation, ground.partition.test])
     learned = []
-    for name, given in (("a", ground), ("b", otherwise(ground, unseen)), ("c", otherwise(ground, ground.parts.train[:5]))):
+    for name, given in (("a", ground), ("b", otherwise(ground, unseen)), ("c", otherwise(ground, ground.partition.train[:5]))):
         (tmp_path / name).mkdir()
         learned.append(weights(train_alone(Run(tmp_path / name), "x", given, None, lambda _: None) / "model.keras"))
     same = [all(np.array_equal(*pair) for pair in zip(learned[0], other, strict=True)) for other in learned[1:]]
@@ -367,15 +367,15 @@ def test_a_branch_alone_learns_from_training_rows_only(ground, tmp_path):
 
 
 def boosted(ground, rows):
-    features = FeatureMatrix(ground.fitted, ground.arrays, ground.parts.train)
-    return Boosted(ground.fitted, ground.arrays, ground.parts, features, seed=0).predict(ground.arrays, rows)["y"].tolist()
+    features = FeatureMatrix(ground.fitted, ground.arrays, ground.partition.train)
+    return Boosted(ground.fitted, ground.arrays, ground.partition, features, seed=0).predict(ground.arrays, rows)["y"].tolist()
 
 
 def test_gradient_boosting_learns_from_training_rows_only(ground, monkeypatch):
     """In fewer rounds than its patience, so that validation rows have nothing to stop."""
     monkeypatch.setattr(gradient_boosting, "MOST_ROUNDS", 5)
-    train = ground.parts.train
-    unseen = np.concatenate([ground.parts.validation, ground.parts.test])
+    train = ground.partition.train
+    unseen = np.concatenate([ground.partition.validation, ground.partition.test])
     expected = boosted(ground, train)
     changed = otherwise(ground, unseen)
     assert boosted(changed, train) == expected
@@ -420,8 +420,10 @@ def every_task(tmp_path_factory):
     made = ready(write_experiment(folder / "a.yaml", f"columns: {{x: {{role: numeric}}, kind: {{role: categorical}}, {columns}}}"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gradient_boosting, "MOST_ROUNDS", 60)
-        features = FeatureMatrix(made.fitted, made.arrays, made.parts.train)
-        twice = [Boosted(made.fitted, made.arrays, made.parts, features, seed=0).predict(made.arrays, made.parts.test) for _ in range(2)]
+        features = FeatureMatrix(made.fitted, made.arrays, made.partition.train)
+        twice = [
+            Boosted(made.fitted, made.arrays, made.partition, features, seed=0).predict(made.arrays, made.partition.test) for _ in range(2)
+        ]
     return made, twice
 
 
@@ -431,7 +433,7 @@ def every_task(tmp_path_factory):
 )
 def test_gradient_boosting_answers_every_task_as_the_network_does(every_task, task, width, score):
     made, (found, again) = every_task
-    rows = made.parts.test
+    rows = made.partition.test
     assert found[task].shape == (len(rows), width)
     assert np.array_equal(found[task], again[task])
     scores = {one.name: one.value for one in made.fitted.targets[task].scores(made.arrays.targets[task][rows], found[task])}
@@ -441,7 +443,7 @@ def test_gradient_boosting_answers_every_task_as_the_network_does(every_task, ta
 def test_a_label_that_every_row_has_is_certain(every_task):
     made, (found, _) = every_task
     assert made.fitted.targets["multilabel"].labels == ("p", "q")
-    assert found["multilabel"][:, 0].tolist() == [1.0] * len(made.parts.test)
+    assert found["multilabel"][:, 0].tolist() == [1.0] * len(made.partition.test)
 
 
 def test_gradient_boosting_weighs_rows_as_the_training_does(ground):
@@ -451,8 +453,8 @@ def test_gradient_boosting_weighs_rows_as_the_training_does(ground):
     changed = replace(
         ground, arrays=replace(arrays, weights={"y": heavy}, inputs={key: values * 0 for key, values in arrays.inputs.items()})
     )
-    assert np.allclose(boosted(ground_without_inputs(ground), ground.parts.test), 0.5, atol=0.05)
-    assert min(boosted(changed, ground.parts.test)) > [0.9]
+    assert np.allclose(boosted(ground_without_inputs(ground), ground.partition.test), 0.5, atol=0.05)
+    assert min(boosted(changed, ground.partition.test)) > [0.9]
 
 
 def ground_without_inputs(ground):

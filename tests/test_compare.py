@@ -286,8 +286,8 @@ def test_runs_without_predictions_are_told_how_to_make_them(tmp_path):
     assert refused(tmp_path, "one", "second") == (
         f"second/1: there are no predictions called 'test' in the run. Score it: mmtrain evaluate {other.folder} --part test"
     )
-    assert refused(tmp_path, "one", "second", part="conformal").splitlines() == [
-        f"{run}: there are no predictions called 'conformal' in the run. Score it: mmtrain evaluate {run.folder} --part conformal"
+    assert refused(tmp_path, "one", "second", part="calibration").splitlines() == [
+        f"{run}: there are no predictions called 'calibration' in the run. Score it: mmtrain evaluate {run.folder} --part calibration"
         for run in (one, other)
     ]
     assert refused(tmp_path, "one", "second", part="newer").splitlines() == [

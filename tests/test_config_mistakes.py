@@ -97,7 +97,7 @@ MISSPELT = [
     ),
     ("method: gated", "methd: gated", "12: fusion.methd: unknown key. Did you mean 'method'?"),
     ("width", "widht", "12: fusion.widht: unknown key for the method `gated`. Did you mean 'width'?"),
-    ("validation: 0.15", "validaton: 0.15", "13: split.validaton: unknown key. Did you mean 'validation'?"),
+    ("validation: 0.15", "validaton: 0.15", "13: split.validaton: unknown key for the method `stratified`. Did you mean 'validation'?"),
     ("epochs", "epoch", "14: training.epoch: unknown key. Did you mean 'epochs'?"),
     ("patience", "patiance", "14: training.early_stopping.patiance: unknown key. Did you mean 'patience'?"),
     (
@@ -120,7 +120,7 @@ MISSPELT = [
     (
         "stratified",
         "startified",
-        "13: split.method: expected random, stratified or column; found 'startified'. Did you mean 'stratified'?",
+        "13: split.method: there is no method 'startified'. Did you mean 'stratified'?",
     ),
     (
         "role: categorical",

@@ -12,7 +12,7 @@ import mmtrain
 from mmtrain import runs
 from mmtrain.cli.app import run as command_line
 from mmtrain.config.evaluation import Evaluation, Threshold
-from mmtrain.data.splits.parts import read_split
+from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import DataError, RunError
 from mmtrain.evaluation.answered import Answered
 from mmtrain.evaluation.decisions import Decisions, TargetDecisions, columns, decide, judge
@@ -113,13 +113,13 @@ def test_run_that_asks_for_nothing_has_no_such_file(tmp_path):
     plain = fit(write_experiment(tmp_path / "plain.yaml", tree), output=tmp_path / "runs").run
     assert not (plain / "decisions.json").exists()
     assert recorded_training(plain)[2] == Decisions()
-    assert read_split(plain / "split.csv").parts.conformal.size == 0
+    assert read_split(plain / "split.csv").plan.holdout.calibration.size == 0
 
 
 def test_held_half_is_a_part_of_the_split_in_whole_groups(run):
-    parts = read_split(run / "split.csv").parts
-    assert {name: len(rows) for name, rows in parts.items()} == {"train": 96, "validation": 48, "test": 48, "conformal": 48}
-    assert {row // 2 for row in parts.conformal}.isdisjoint({row // 2 for row in parts.validation})
+    partition = read_split(run / "split.csv").plan.holdout
+    assert {name: len(rows) for name, rows in partition.items()} == {"train": 96, "validation": 48, "test": 48, "calibration": 48}
+    assert {row // 2 for row in partition.calibration}.isdisjoint({row // 2 for row in partition.validation})
 
 
 def changed(parts, name):
@@ -135,13 +135,13 @@ def kept(run):
 
 
 def test_nothing_that_is_stored_knows_a_test_row(run, tmp_path):
-    again = trained(tmp_path, changed(read_split(run / "split.csv").parts, "test"))
+    again = trained(tmp_path, changed(read_split(run / "split.csv").plan.holdout, "test"))
     assert (again / "decisions.json").read_bytes() == (run / "decisions.json").read_bytes()
     assert kept(again) == kept(run)
 
 
 def test_held_half_serves_the_conformal_bound_alone(run, tmp_path):
-    again = trained(tmp_path, changed(read_split(run / "split.csv").parts, "conformal"))
+    again = trained(tmp_path, changed(read_split(run / "split.csv").plan.holdout, "calibration"))
     assert kept(again) == kept(run)
     before, after = (one.read_json("decisions.json")["targets"] for one in (run, again))
     assert all(before[key]["conformal"] != after[key]["conformal"] for key in before)
@@ -149,7 +149,7 @@ def test_held_half_serves_the_conformal_bound_alone(run, tmp_path):
 
 
 def test_held_half_can_be_scored_and_the_report_warns_of_it(run):
-    done = evaluate(str(run.folder), EvaluateOptions(part="conformal"))
+    done = evaluate(str(run.folder), EvaluateOptions(part="calibration"))
     assert done.remarks[0].startswith("The conformal bound was fitted on these rows")
     assert done.results["ill"].rows == 48
     assert done.looks == 0

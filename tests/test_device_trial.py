@@ -35,7 +35,7 @@ def train(found, epochs=2, **settings):
     steps = Steps(experiment, found.fitted, assemble(experiment, found.fitted))
     losses, calls = [], 0
     for epoch in range(1, epochs + 1):
-        for batch in steps.batches(found.arrays, found.parts.train).epoch(epoch):
+        for batch in steps.batches(found.arrays, found.partition.train).epoch(epoch):
             rates = [0.01 / (1 + len(losses) + number) for number in range(batch.steps)]
             losses += steps.train(batch, rates)["loss"].numpy().tolist()
             calls += 1
@@ -74,9 +74,9 @@ def test_steps_in_one_call_are_the_steps_one_by_one(blobs, plain, settings, call
 )
 def test_a_call_takes_as_many_full_batches_as_it_may(blobs, together, start, steps):
     found = ready(blobs)
-    batches = list(Batches(found.arrays, found.parts.train, 8, 0, steps_per_call=together).epoch(1, start))
+    batches = list(Batches(found.arrays, found.partition.train, 8, 0, steps_per_call=together).epoch(1, start))
     assert [batch.steps for batch in batches] == steps
-    singly = list(Batches(found.arrays, found.parts.train, 8, 0).epoch(1, start))
+    singly = list(Batches(found.arrays, found.partition.train, 8, 0).epoch(1, start))
     assert np.concatenate([batch.rows for batch in batches]).tolist() == np.concatenate([batch.rows for batch in singly]).tolist()
 
 
@@ -110,7 +110,7 @@ def test_loss_that_is_no_number_is_told_with_its_step():
 
 def decided(found, **settings):
     experiment = found.experiment.decided(**settings)
-    return device_trial.decide(experiment, found.fitted, found.arrays, found.parts.train)
+    return device_trial.decide(experiment, found.fitted, found.arrays, found.partition.train)
 
 
 OPEN = {"precision": "auto", "jit": "auto", "steps_per_call": "auto"}
@@ -215,7 +215,7 @@ def test_batch_size_is_the_largest_that_is_sensible(tmp_path, monkeypatch, rows,
     two_blobs(tmp_path, rows)
     found = ready(write_experiment(tmp_path / "e.yaml", BLOBS))
     experiment = found.experiment.decided(batch_size="auto")
-    assert batch_size.largest(experiment, found.fitted, found.arrays, found.parts.train) == (size, reason)
+    assert batch_size.largest(experiment, found.fitted, found.arrays, found.partition.train) == (size, reason)
 
 
 def test_batch_size_stops_before_memory_ends(tmp_path, monkeypatch):
@@ -223,7 +223,7 @@ def test_batch_size_stops_before_memory_ends(tmp_path, monkeypatch):
     found = ready(write_experiment(tmp_path / "e.yaml", BLOBS))
     monkeypatch.setattr(batch_size, "SHARE", -1.0)
     experiment = found.experiment.decided(batch_size="auto")
-    size, reason = batch_size.largest(experiment, found.fitted, found.arrays, found.parts.train)
+    size, reason = batch_size.largest(experiment, found.fitted, found.arrays, found.partition.train)
     assert size == 8
     assert reason.startswith("batch_size 8: 16 rows would need about ")
     assert reason.endswith(" GB, more than half of the free memory")

@@ -144,7 +144,7 @@ def test_statistics_are_those_of_training_rows_only(tmp_path, tensorflow):
         """,
     )
     found = ready(experiment)
-    learned = statistics.learn(found.experiment, found.fitted, found.data.table, found.arrays, found.parts.train).columns
+    learned = statistics.learn(found.experiment, found.fitted, found.data.table, found.arrays, found.partition.train).columns
     age = learned["age"]
     assert (age.rows, age.missing, age.minimum, age.maximum, age.quartiles) == (3, 1, 1, 4, (1.5, 2, 3))
     assert (age.mean, age.deviation) == pytest.approx((7 / 3, np.std([1, 2, 4])))

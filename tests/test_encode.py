@@ -118,7 +118,7 @@ def test_truths_and_weights_are_these_values(everything):
     assert targets["ill"].tolist() == [1, 0, 0, 0, 0, 1, 0, 1]
     # The class weight times the `weight` column over its mean in training rows; an unknown class weighs nothing.
     mean = everything.fitted.weight_mean
-    assert mean == np.mean([WEIGHTS[row] for row in everything.parts.train])
+    assert mean == np.mean([WEIGHTS[row] for row in everything.partition.train])
     assert mean != 1
     assert weights["grade"].tolist() == np.float32(np.array([1, 6, 0, 0.5, 1, 3, 0, 1]) / mean).tolist()
     assert weights["price"].tolist() == weights["tags"].tolist() == np.float32(np.array(WEIGHTS) / mean).tolist()
@@ -388,7 +388,7 @@ def test_training_rows_with_nothing_to_tell_apart_are_refused(tmp_path, target, 
     experiment = config.load(write_experiment(tmp_path / "e.yaml", {"columns": columns, "split": {"method": "column"}}))
     data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
     with pytest.raises(DataError) as caught:
-        check_parts(experiment, data.table, split_rows(experiment, data.table))
+        check_parts(experiment, data.table, split_rows(experiment, data.table).holdout)
     assert str(caught.value) == message
     assert encode.fit(experiment, data.table, np.arange(4)).targets["y"].columns == {"regression": ()}.get(
         target["task"], tuple(sorted({answer for answer in answers if answer}))
@@ -412,7 +412,7 @@ def test_parts_whose_rows_all_weigh_nothing_are_refused_where_the_weights_count(
     experiment = config.load(write_experiment(tmp_path / "e.yaml", tree))
     data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
     with pytest.raises(DataError) if message else nullcontext() as caught:
-        check_parts(experiment, data.table, split_rows(experiment, data.table))
+        check_parts(experiment, data.table, split_rows(experiment, data.table).holdout)
     if message:
         assert str(caught.value) == (
             f"table.csv: w: in the {message} part, no row has a weight above 0. "

@@ -195,6 +195,7 @@ def test_a_run_that_did_not_end_well_is_remarked(run, state, remark):
         ("same.csv", "same"),
         ("Test.csv", "Test_table"),
         ("conformal.csv", "conformal_table"),
+        ("calibration.csv", "calibration_table"),
         ("rows.csv", "rows_table"),
         ("new_rows.csv", "new_rows_table"),
     ],
@@ -209,7 +210,7 @@ def test_labels_that_training_rows_lack_are_told(tmp_path):
     write_table(tmp_path / "table.csv", [{"x": row, "y": tags, "part": part} for row, (tags, part) in enumerate(cells)])
     tree = "columns: {x: {role: numeric}, y: {role: target, task: multilabel}, part: {role: split}}\nsplit: {method: column}"
     made = ready(write_experiment(tmp_path / "e.yaml", tree))
-    told = [list(unlearned(made.experiment, made.fitted, made.data.table, made.parts[part])) for part in ("validation", "test")]
+    told = [list(unlearned(made.experiment, made.fitted, made.data.table, made.partition[part])) for part in ("validation", "test")]
     assert told == [[], ["y: no training row has the labels 'c' and 'd'; the scores do without."]]
 
 

@@ -119,7 +119,7 @@ def opened(material, columns, branches, fusion, asked=Asked("y")):  # noqa: B008
     fitted = material.fitted.model_copy(update={"columns": {key: material.fitted.columns[key] for key in columns}})
     keras.utils.set_random_seed(1)
     network = assemble(experiment, fitted)
-    found = statistics.learn(experiment, fitted, material.data.table, material.arrays, material.parts.train)
+    found = statistics.learn(experiment, fitted, material.data.table, material.arrays, material.partition.train)
     return Opened(Explainer(network.predictor, experiment, fitted, found, asked), network, material, asked.target)
 
 
@@ -178,7 +178,7 @@ def test_one_step_is_exact_on_a_linear_network(linear):
 def test_a_number_adds_what_changes_when_it_becomes_the_median(linear):
     found = linear.explained(5)
     encoded, size = linear.encoded(5), linear.material.fitted.columns["size"]
-    median = np.median([float(rows()[row]["size"]) for row in linear.material.parts.train if row])
+    median = np.median([float(rows()[row]["size"]) for row in linear.material.partition.train if row])
     usual = {**encoded, "size": np.array([[(median - size.center) / size.scale, 0.0]], dtype=np.float32)[:, : encoded["size"].shape[1]]}
     by_column = {share.column: share.attribution for share in found.shares}
     assert by_column["size"] == pytest.approx(linear.raw(encoded) - linear.raw(usual), abs=1e-5)

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from mmtrain.data.splits.dealing import Tally
+from mmtrain.data.splits.parts import Parts, read_split, to_csv
 
 from mmtrain import config
 from mmtrain.columns import Categorical, Id, Numeric
@@ -15,8 +17,6 @@ from mmtrain.data.findings import equal_columns as equal
 from mmtrain.data.findings.cells import Cells, Sheet, prints
 from mmtrain.data.findings.uses import Use
 from mmtrain.data.splits import parts as split_parts
-from mmtrain.data.splits.dealing import Tally
-from mmtrain.data.splits.parts import Parts, read_split, to_csv
 from mmtrain.data.surveys import profile
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.kept_column import KeptColumn

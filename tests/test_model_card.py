@@ -5,6 +5,7 @@ import pytest
 from report_page import BINARY, EVIL, evaluate, make_run, written
 
 from mmtrain.reports import model_card
+from mmtrain.splits import Rows, split_methods
 
 OWNER = "> **To be filled in by the owner:**"
 
@@ -50,6 +51,9 @@ def test_model_card_says_in_brief_what_the_report_says(scored):
     assert f"| model.keras | {'ab' * 32} |" in text
 
 
+TWELVE = Rows(12, labels=list("ab") * 6, given=["train"] * 8 + ["test"] * 4, headers={"given": "part"})
+
+
 @pytest.mark.parametrize(
     ("split", "columns", "said"),
     [
@@ -63,7 +67,7 @@ def test_model_card_says_in_brief_what_the_report_says(scored):
         (
             "column",
             "  part: {role: split}\n",
-            "The parts were given by the column part; where it marks no row validation, those rows were drawn from the rows marked train.",
+            "The parts were given by the column part; it marks no row validation, so those rows were drawn from the rows marked train.",
         ),
     ],
 )
@@ -71,6 +75,8 @@ def test_model_card_says_how_the_rows_were_divided(tmp_path, split, columns, sai
     run = make_run(tmp_path, {"ill": BINARY})
     config = (run / "config.yaml").read_text().replace("training:", f"{columns}split: {{method: {split}}}\ntraining:")
     run.write_text("config.yaml", config)
+    plan = split_methods[split].plan(TWELVE)
+    run.write_json("data.json", {**run.read_json("data.json"), "split": plan.record()})
     evaluate(run, "test", {"ill": [0, 0, 1, 1]}, {"ill": [[0.6], [0.7], [0.1], [0.65]]}, report=True)
     assert f"and 4 to test. {said}\n" in card(run)
 

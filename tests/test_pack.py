@@ -118,7 +118,7 @@ def test_pack_tells_neither_rows_nor_places(run, evaluated, tmp_path):
     for name, content in found.items():
         for secret in ("person", str(tmp_path), str(evaluated.folder.parents[2]), "kept", f"{Path.home()}/"):
             assert secret.encode() not in content, (name, secret)
-    assert found["split.csv"].startswith(b"row,id,part\n0,,")
+    assert found["split.csv"].startswith(b"row,id,fold,part\n0,,0,")
     assert json.loads(found["data.json"])["dropped"] == [{"row": 3, "id": "", "reason": "not told in a packed run"}]
     assert {"run.json: error": "may hold paths", "run.json: note": "may hold paths"}.items() <= left_out(tmp_path / "out.zip").items()
     assert b"data:\n  table: data/patients.csv\n  images: null\n" in found["config.yaml"]
@@ -284,7 +284,7 @@ FILES = {
     "config.yaml": b"data: {table: data/t.csv}\n",
     "data.json": b"{}",
     "run.json": b"{}",
-    "split.csv": b"row,id,part\n",
+    "split.csv": b"row,id,fold,part\n",
     "statistics.json": b"{}",
 }
 AGAIN = "Ask for the archive again."

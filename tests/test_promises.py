@@ -101,7 +101,7 @@ def test_everything_in_a_batch_is_of_one_row_in_every_epoch(numbered):
     table, seen, orders = found.data.table, 0, set()
     for epoch in (1, 2, 3):
         visited = []
-        for batch in Batches(found.arrays, found.parts.train, 8, seed=found.experiment.training.seed).epoch(epoch):
+        for batch in Batches(found.arrays, found.partition.train, 8, seed=found.experiment.training.seed).epoch(epoch):
             for place, row in enumerate(batch.rows.tolist()):
                 number = LEFT[row]  # what this row of the table holds everywhere
                 assert table.ids()[row] == f"r{number}"
@@ -115,9 +115,9 @@ def test_everything_in_a_batch_is_of_one_row_in_every_epoch(numbered):
                 assert [batch.inputs[f"{key}_present"][place, 0] for key in ("scan", "number", "city", "note")] == [1, 1, 1, 1]
                 visited.append(row)
                 seen += 1
-        assert sorted(visited) == found.parts.train.tolist()
+        assert sorted(visited) == found.partition.train.tolist()
         orders.add(tuple(visited))
-    assert seen == 3 * len(found.parts.train) == 3 * 33
+    assert seen == 3 * len(found.partition.train) == 3 * 33
     assert len(orders) == 3
 
 
@@ -246,7 +246,7 @@ def everything(folder, *, garbage):
 def test_no_statistic_changes_when_validation_and_test_rows_are_garbage(tmp_path):
     usual = ready(everything(tmp_path / "usual", garbage=False))
     odd = ready(everything(tmp_path / "odd", garbage=True))
-    assert usual.parts.train.tolist() == odd.parts.train.tolist() == [row for row in range(40) if row % 4 < 2]
+    assert usual.partition.train.tolist() == odd.partition.train.tolist() == [row for row in range(40) if row % 4 < 2]
     assert (tmp_path / "usual" / "table.csv").read_bytes() != (tmp_path / "odd" / "table.csv").read_bytes()
     text = usual.fitted.model_dump_json(indent=1)
     assert text == odd.fitted.model_dump_json(indent=1)
@@ -259,10 +259,10 @@ def test_no_statistic_changes_when_validation_and_test_rows_are_garbage(tmp_path
     assert set(weights) == {"binary", "multiclass", "multilabel"}
     assert weights["binary"] == pytest.approx((20 / (2 * 13), 20 / (2 * 7)))
     for key, target in usual.fitted.targets.items():
-        assert (usual.arrays.weights[key][usual.parts.train] == odd.arrays.weights[key][odd.parts.train]).all()
+        assert (usual.arrays.weights[key][usual.partition.train] == odd.arrays.weights[key][odd.partition.train]).all()
         assert target.baseline(1).tolist() == odd.fitted.targets[key].baseline(1).tolist()
     for key in usual.fitted.columns:
-        one, other = usual.arrays.take(usual.parts.train), odd.arrays.take(odd.parts.train)
+        one, other = usual.arrays.take(usual.partition.train), odd.arrays.take(odd.partition.train)
         assert (one[key] == other[key]).all()
         assert (one[f"{key}_present"] == other[f"{key}_present"]).all()
 
@@ -307,11 +307,13 @@ def network_weights(found, seed):
 
 def test_split_order_augmentation_and_first_weights_follow_from_the_seed(numbered):
     one, other = ready(numbered), ready(numbered)
-    for part, positions in one.parts.items():
-        assert positions.tolist() == other.parts[part].tolist()
+    for part, positions in one.partition.items():
+        assert positions.tolist() == other.partition[part].tolist()
     batches = 0
     for found, again in zip(
-        Batches(one.arrays, one.parts.train, 8, 0, 8).epoch(2), Batches(other.arrays, other.parts.train, 8, 0, 8).epoch(2), strict=True
+        Batches(one.arrays, one.partition.train, 8, 0, 8).epoch(2),
+        Batches(other.arrays, other.partition.train, 8, 0, 8).epoch(2),
+        strict=True,
     ):
         assert found.rows.tolist() == again.rows.tolist()
         assert (found.chances == again.chances).all()
@@ -389,8 +391,8 @@ def test_augmentation_never_touches_rows_that_are_judged(numbered):
     for one in (wild, tame):
         device.prepare(0, deterministic=False)
         steps = Steps(one.experiment, one.fitted, assemble(one.experiment, one.fitted))
-        losses, predictions = judged(steps, one.arrays, np.concatenate([one.parts.validation, one.parts.test]))
-        batch = next(Batches(one.arrays, one.parts.train, 8, 0, steps.chance_columns).epoch(1))
+        losses, predictions = judged(steps, one.arrays, np.concatenate([one.partition.validation, one.partition.test]))
+        batch = next(Batches(one.arrays, one.partition.train, 8, 0, steps.chance_columns).epoch(1))
         pixels = steps.augmented_inputs(batch.tree())["scan"]
         found.append((losses["answer"], predictions["answer"], np.asarray(pixels), batch.inputs["scan"]))
     assert len(found[0][0]) == 22
@@ -405,10 +407,10 @@ def test_judging_changes_no_weight_and_no_row_depends_on_its_neighbours(numbered
     device.prepare(0, deterministic=False)
     network = assemble(found.experiment, found.fitted)
     steps = Steps(found.experiment, found.fitted, network)
-    steps.train(next(Batches(found.arrays, found.parts.train, 8, 0, steps.chance_columns).epoch(1)), [0.001])
+    steps.train(next(Batches(found.arrays, found.partition.train, 8, 0, steps.chance_columns).epoch(1)), [0.001])
     before = [variable.numpy().copy() for variable in network.core.variables]
-    _, together = judged(steps, found.arrays, found.parts.test)
-    alone = [judged(steps, found.arrays, np.array([row]))[1]["answer"][0] for row in found.parts.test]
+    _, together = judged(steps, found.arrays, found.partition.test)
+    alone = [judged(steps, found.arrays, np.array([row]))[1]["answer"][0] for row in found.partition.test]
     assert len(alone) == 11
     np.testing.assert_allclose(alone, together["answer"], rtol=1e-5)
     assert all((one == variable.numpy()).all() for one, variable in zip(before, network.core.variables, strict=True))

@@ -176,7 +176,7 @@ def test_run_that_was_interrupted_three_times_ends_with_the_same_bits(tmp_path):
     assert resumed(run) == []
     found = ready(path)
     one, other = (
-        saved.predict(saved.parts(saved.whole(end / "model.keras"))[1], found.arrays, found.parts.validation) for end in (whole, run)
+        saved.predict(saved.parts(saved.whole(end / "model.keras"))[1], found.arrays, found.partition.validation) for end in (whole, run)
     )
     assert {key: values.tobytes() for key, values in one.items()} == {key: values.tobytes() for key, values in other.items()}
     assert whole.read_json("run.json")["stopped"] == "validation_loss has not improved for 2 epochs"

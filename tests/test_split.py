@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from mmtrain.data.splits.dealing import Tally
-from mmtrain.data.splits.parts import Parts
-from mmtrain.data.splits.split import Rows, check_sound, split
 from mmtrain.errors import DataError
+from mmtrain.splits import Partition, Rows, SplitPlan, split_methods
+from mmtrain.splits.dealing import Tally
 
 LABELS = list("aaaaaaaabbbbaaaabbbb")
 GROUPS = [f"p{row // 2}" for row in range(20)]
@@ -14,8 +13,13 @@ GIVEN = ["train", "train", "test", "test"] * 5
 SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
 
 
-def lists(parts: Parts) -> list[list[int]]:
-    return [positions.tolist() for _, positions in parts.items()]
+def split(rows: Rows, *, method: str, **options) -> Partition:
+    """The partition of a method that makes no folds."""
+    return split_methods[method].plan(rows, **options).holdout
+
+
+def lists(partition: Partition) -> list[list[int]]:
+    return [positions.tolist() for _, positions in partition.items()]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +174,7 @@ def test_split_is_tried_again_where_a_first_deal_leaves_a_class_out():
 def test_split_by_column_takes_the_parts_given(validation):
     given = ["test", "train", "train", "validation", "train"]
     parts = split(Rows(5, labels=list("abcde"), given=given), method="column", validation=validation, test=0.15, seed=0)
-    assert parts.names().tolist() == given
+    assert parts.names(5).tolist() == given
 
 
 @pytest.mark.parametrize(("validation", "test"), [(0.5, 0.5), (0.9, 0.15)])
@@ -297,10 +301,10 @@ def test_split_asked_for_wrongly_is_a_bug_of_the_caller(method, rows, validation
          "1 group in several parts (first: 'b')."),
     ],
 )  # fmt: skip
-def test_check_sound_finds_what_is_torn_or_lost(train, validation, test, groups, message):
-    parts = Parts(*(np.array(positions, np.int64) for positions in (train, validation, test)))
+def test_check_finds_what_is_torn_or_lost(train, validation, test, groups, message):
+    partition = Partition(*(np.array(positions, np.int64) for positions in (train, validation, test)))
     with pytest.raises(RuntimeError) as raised:
-        check_sound(parts, Rows(5, groups))
+        SplitPlan.of(partition).check(Rows(5, groups))
     assert str(raised.value) == message
 
 

@@ -70,7 +70,7 @@ def train_step(path):
     found = ready(path)
     prepare(0, deterministic=True, precision="float32")
     steps = Steps(found.experiment, found.fitted, assemble(found.experiment, found.fitted))
-    return steps, next(steps.batches(found.arrays, found.parts.train).epoch(1))
+    return steps, next(steps.batches(found.arrays, found.partition.train).epoch(1))
 
 
 def moved(steps, batch):

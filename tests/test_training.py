@@ -317,7 +317,7 @@ def material(path, overrides=()):
     found = ready(path, overrides)
     device.prepare(found.experiment.training.seed, deterministic=False)
     built = assemble(found.experiment, found.fitted)
-    return Material(found.experiment, found.fitted, found.arrays, found.parts, built, found.data.table.place)
+    return Material(found.experiment, found.fitted, found.arrays, found.partition, built, found.data.table.place)
 
 
 def trained(path, output, overrides=()):
@@ -389,10 +389,10 @@ def test_steps_are_compiled_once_for_every_batch_size_and_several_trainings_are_
     sizes = []
     for _ in range(6):
         steps = Steps(found.experiment, found.fitted, found.network)
-        for batch in Batches(found.arrays, found.parts.train, 16, 0).epoch(1):
+        for batch in Batches(found.arrays, found.partition.train, 16, 0).epoch(1):
             steps.train(batch, [0.001])
             sizes.append(len(batch.rows))
-        judged(steps, found.arrays, found.parts.validation)
+        judged(steps, found.arrays, found.partition.validation)
     assert sizes == [16, 16, 10] * 6
     assert [text for text in caplog.messages if "retracing" in text] == []
 
@@ -645,7 +645,7 @@ def test_masked_picture_stays_blank_under_augmentation(tmp_path):
     )
     found = material(path)
     steps = Steps(found.experiment, found.fitted, found.network)
-    batch = next(Batches(found.arrays, found.parts.train, 64, 0, steps.chance_columns).epoch(1))
+    batch = next(Batches(found.arrays, found.partition.train, 64, 0, steps.chance_columns).epoch(1))
     blank = batch.inputs["scan_present"][:, 0] == 0
     pixels = steps.augmented_inputs(batch.tree())["scan"].numpy()
     assert 0 < blank.sum() < len(blank)

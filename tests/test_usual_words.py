@@ -83,7 +83,7 @@ def _words(field):
         (["nonsense"], "No such command 'nonsense'."),
         (["cache", "delete"], "No such command 'delete'."),
         (["export", "--format", "tflite"], "'onnx', 'litert'. Did you mean 'litert'?"),
-        (["evaluate", "--part", "val"], "'train', 'conformal'. Did you mean 'validation'?"),
+        (["evaluate", "--part", "val"], "'train', 'calibration', 'conformal'. Did you mean 'validation'?"),
         (["fit", "--lr", "1"], "No such option: --lr. Write `--set training.learning_rate=VALUE`."),
         (["fit", "--batch-size", "1"], "No such option: --batch-size. Write `--set training.batch_size=VALUE`."),
         (["check", "--jsn"], "No such option: --jsn (Possible options: --json"),

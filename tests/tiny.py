@@ -50,7 +50,7 @@ class Ready:
 
     experiment: Any
     data: Any
-    parts: Any
+    partition: Any
     fitted: Any
     arrays: Any
 
@@ -59,9 +59,9 @@ def ready(path, overrides=()):
     """An experiment up to its encoded arrays."""
     experiment = config.load(path, overrides).untried()
     data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
-    parts = split_rows(experiment, data.table)
-    fitted = encode.fit(experiment, data.table, parts.train)
-    return Ready(experiment, data, parts, fitted, encode.encode(experiment, fitted, data.table, data.stores))
+    partition = split_rows(experiment, data.table).holdout
+    fitted = encode.fit(experiment, data.table, partition.train)
+    return Ready(experiment, data, partition, fitted, encode.encode(experiment, fitted, data.table, data.stores))
 
 
 def two_blobs(folder, rows=60, **columns):

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mmtrain.data.splits.parts import EVERY_PART
 from mmtrain.data.tables.stored_frame import index_of
 from mmtrain.errors import Problem, UsageError, did_you_mean, listed
 from mmtrain.reports.contents import predictions_of
 from mmtrain.runs import Run
+from mmtrain.splits.plan import USE_NAMED
 
 if TYPE_CHECKING:
     from mmtrain.data.encode import Fitted
@@ -31,7 +31,7 @@ def read_predictions(run: Run, contents: Contents, split: str) -> pd.DataFrame:
         )
         raise UsageError(Problem(str(run.folder), f"there are no predictions called {split!r} in the run.", hint))
     found = pd.DataFrame({name: pd.to_numeric(rows[name]) if _is_number(str(name), contents.fitted) else rows[name] for name in rows})
-    table = contents.experiment.data.table if split in EVERY_PART else Path(looks[split].get("path", ""))
+    table = contents.experiment.data.table if split in USE_NAMED else Path(looks[split].get("path", ""))
     index = index_of(table)
     if index is not None and (not len(found) or found["row"].max() < len(index)):
         found.index = index[found["row"].to_numpy()]

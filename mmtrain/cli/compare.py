@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mmtrain.cli.evaluate import Part
 from mmtrain.cli.options import Code, Json, Output, Quiet
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def command(
     from mmtrain.workflows.compare import compare
 
     import_code(code)
-    done = compare(run, part=part, output=output)
+    done = compare(run, part=Part.calibration if part == Part.conformal else part, output=output)
     if as_json:
         print_json(_plain(done))
         return

@@ -20,7 +20,9 @@ class Part(StrEnum):
     test = "test"
     validation = "validation"
     train = "train"
+    calibration = "calibration"
     conformal = "conformal"
+    """Means `calibration`: what its rows are for."""
 
 
 def chosen_part(command: str, part: Part | None, data: Path | None, moved: Path | None = None) -> Part:
@@ -34,7 +36,7 @@ def chosen_part(command: str, part: Part | None, data: Path | None, moved: Path 
     if part is not None and data is not None:
         what = "--part and --data cannot be given together: all rows of another table are taken, and it has no parts."
         raise UsageError(Problem(f"mmtrain {command}", what, "Leave out one of them."))
-    return part or Part.test
+    return Part.calibration if part is Part.conformal else part or Part.test
 
 
 def command(

@@ -20,6 +20,7 @@ from mmtrain.errors import did_you_mean
 from mmtrain.folder_names import existing_form
 from mmtrain.fusion import fusions
 from mmtrain.optim import optimizers, schedules
+from mmtrain.splits import split_methods
 
 
 def filled(tree: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -34,9 +35,8 @@ def filled(tree: dict[str, Any], path: Path) -> dict[str, Any]:
             column["column"] = key
     _branches(tree)
     _short_form(tree, "fusion", "concatenate", (entry.section for _, entry in fusions.items()))
-    split = _section(tree, "split")
-    if split is not None and split.get("method") is None:
-        split["method"] = "stratified" if any(_has_classes(column) for column in columns.values()) else "random"
+    likely = "stratified" if any(_has_classes(column) for column in columns.values()) else "random"
+    _short_form(tree, "split", likely, (entry.section for _, entry in split_methods.items()))
     _training(tree)
     return tree
 

@@ -22,6 +22,7 @@ from mmtrain.config.table_format import TableFormat
 from mmtrain.fusion import AnyFusion
 from mmtrain.optim import AnyOptimizer, AnySchedule
 from mmtrain.registry import Section
+from mmtrain.splits import AnySplit
 from mmtrain.targets import Target
 from mmtrain.targets.base import ClassWeights
 
@@ -84,20 +85,6 @@ class Data(Section):
     def images_folder(self) -> ImageFolder:
         """The folder that image cells are relative to: `images`, or that of the table."""
         return ImageFolder(self.images if self.images is not None else self.table.parent, self.allow_outside)
-
-
-class SplitSection(Section):
-    """How rows are divided into train, validation and test. A `group` column groups under every method."""
-
-    method: Literal["random", "stratified", "column"] = Field(
-        description="random: by chance; stratified: with the same mix of classes in every part; column: as the column with the role "
-        "`split` says. Left out: stratified for class targets, else random."
-    )
-    validation: float = Field(
-        0.15, gt=0, lt=1, description="Share of rows; under `column`, of the training rows, when none says validation."
-    )
-    test: float = Field(0.15, ge=0, lt=1, description="Share of rows; not used under `column`.")
-    seed: NonNegativeInt = Field(0, description="Another seed deals the rows differently.")
 
 
 class EarlyStopping(Section):
@@ -219,7 +206,7 @@ class Experiment(Section):
         examples=[{"scan": {"columns": ["scan"], "architecture": "cnn"}}],
     )
     fusion: AnyFusion = Field(description="How branches are joined. Left out: concatenate.", examples=[{"method": "gated"}])
-    split: SplitSection = Field(description="How rows are divided into train, validation and test.")
+    split: AnySplit = Field(description="How rows are divided into train, validation and test.", examples=[{"method": "stratified"}])
     training: Training = Field(description="How the network learns.")
     evaluation: Evaluation = Field(Evaluation(), description="What is found out about the trained model.")
 

@@ -21,6 +21,7 @@ from mmtrain.config.source import LocatedProblem, NotInFile, Source, read
 from mmtrain.errors import ConfigError
 from mmtrain.fusion import fusions
 from mmtrain.optim import optimizers, schedules
+from mmtrain.splits import split_methods
 from mmtrain.targets import tasks
 
 _built: list[tuple[int, ...]] = []
@@ -51,7 +52,7 @@ def validated(source: Source, path: Path) -> Experiment:
 
 def _model() -> type[Experiment]:
     """The model, built again when something has been registered since."""
-    versions = tuple(registry.version for registry in (roles, tasks, architectures, fusions, optimizers, schedules))
+    versions = tuple(registry.version for registry in (roles, tasks, architectures, fusions, optimizers, schedules, split_methods))
     if [versions] != _built:
         Training.model_rebuild(force=True)
         Experiment.model_rebuild(force=True)

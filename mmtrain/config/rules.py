@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmtrain.branches import Branch, architectures
-from mmtrain.columns import Categorical, Group, Id, InputColumn, Split, Text, Weight
-from mmtrain.config.experiment import Experiment, SplitSection
+from mmtrain.columns import Categorical, Column, Group, Id, InputColumn, Split, Text, Weight
+from mmtrain.config.experiment import Experiment
 from mmtrain.config.monitors import stopping_rule
 from mmtrain.config.parameter_groups import group_names, groups_below
 from mmtrain.config.source import LocatedProblem, Location
 from mmtrain.config.tolerant import Sound, has_only, sound_parts
 from mmtrain.errors import did_you_mean, listed
+from mmtrain.splits import SplitMethod, split_methods
 from mmtrain.targets import BinaryTarget, ClassTarget, MultilabelTarget, RegressionTarget, Target
 
 
@@ -142,12 +143,21 @@ def _unused_inputs(sound: Sound) -> Iterator[LocatedProblem]:
             yield ("columns", key), "no branch reads this column.", "Add it to the `columns` of a branch, or remove it."
 
 
+def _split_method(sound: Sound) -> tuple[dict[str, Any], SplitMethod] | None:
+    """The split section with its method, if it has one."""
+    split = sound.tree.get("split")
+    if not isinstance(split, dict) or not isinstance(split.get("method"), str) or split["method"] not in split_methods:
+        return None
+    return split, split_methods[split["method"]]
+
+
 def _fractions(sound: Sound) -> Iterator[LocatedProblem]:
     """Something is left to train on."""
-    split = sound.tree.get("split")
-    if not isinstance(split, dict) or split.get("method") == "column":
+    chosen = _split_method(sound)
+    if chosen is None or not chosen[1].shares_all_rows:
         return
-    given = {key: SplitSection.model_fields[key].default if split.get(key) is None else split[key] for key in ("validation", "test")}
+    split, fields = chosen[0], chosen[1].section.model_fields
+    given = {key: fields[key].default if split.get(key) is None else split[key] for key in ("validation", "test")}
     shares = {key: _number(value) for key, value in given.items()}
     known = [share for share in shares.values() if share is not None and 0 <= share < 1]
     if len(known) == len(shares) and sum(known) >= 1:
@@ -157,19 +167,23 @@ def _fractions(sound: Sound) -> Iterator[LocatedProblem]:
 
 def _split_columns(sound: Sound) -> Iterator[LocatedProblem]:
     """The split method has the columns it needs, and they have it."""
-    split = sound.tree.get("split")
-    if not isinstance(split, dict) or not has_only(split, SplitSection) or not has_only(sound.tree, Experiment):
+    chosen = _split_method(sound)
+    if chosen is None or not has_only(chosen[0], chosen[1].section) or not has_only(sound.tree, Experiment):
         return
-    method = split.get("method")
-    columns = [key for key, column in sound.columns.items() if isinstance(column, Split)]
-    if method == "column" and sound.whole and not columns:
-        yield ("split", "method"), "`column` needs a column with the role `split`.", "Declare it under `columns`: `part: {role: split}`."
-    if method in ("random", "stratified") and columns:
-        what = f"the role `split` is not used by the split method `{method}`."
-        yield ("columns", columns[0]), what, "Set `split: {method: column}`, or remove the column."
+    method, needs = chosen[0]["method"], chosen[1].needs
+    for need, (role, example) in DIVIDING.items():
+        columns = [key for key, column in sound.columns.items() if isinstance(column, role)]
+        name = role.__name__.lower()
+        if needs == need and sound.whole and not columns:
+            fix = f"Declare it under `columns`: `{example}: {{role: {name}}}`."
+            yield ("split", "method"), f"`{method}` needs a column with the role `{name}`.", fix
+        if needs != need and columns:
+            able = [f"`split: {{method: {other}}}`" for other, entry in split_methods.items() if entry.needs == need]
+            what = f"the role `{name}` is not used by the split method `{method}`."
+            yield ("columns", columns[0]), what, f"Set {listed(able, 'or')}, or remove the column."
     classes = [key for key, target in sound.targets.items() if isinstance(target, ClassTarget)]
-    if method == "stratified" and sound.whole and sound.targets and not classes:
-        yield ("split", "method"), "`stratified` needs a binary or multiclass target.", "Set `method: random`."
+    if needs == "labels" and sound.whole and sound.targets and not classes:
+        yield ("split", "method"), f"`{method}` needs a binary or multiclass target.", "Set `method: random`."
 
 
 def _decisions(sound: Sound) -> Iterator[LocatedProblem]:
@@ -239,6 +253,8 @@ DECIDED: tuple[tuple[str, tuple[type[Target], ...], tuple[str, ...]], ...] = (
     ("conformal", (ClassTarget, RegressionTarget), ("binary", "multiclass", "regression")),
 )
 """Options of `evaluation`, and the targets that they are for; others are left as they are."""
+DIVIDING: dict[str, tuple[type[Column], str]] = {"given": (Split, "part")}
+"""What a split method may need: the role of the column that gives it, and what such a column might be called."""
 RULES = (
     _needed_roles,
     _single_roles,

@@ -11,7 +11,6 @@ from pydantic_core import core_schema
 
 DEFAULTED = {
     "Experiment": {"name", "branches", "fusion", "split", "training"},
-    "SplitSection": {"method"},
     "Training": {"early_stopping", "optimizer", "schedule"},
     "EarlyStopping": {"direction"},
 }

@@ -17,8 +17,8 @@ from mmtrain.columns import FittedColumn
 from mmtrain.columns.categorical import FIRST_CODE
 from mmtrain.columns.numeric import FittedNumeric
 from mmtrain.data.encode import Array, Arrays, Fitted
-from mmtrain.data.splits.parts import Parts
 from mmtrain.evaluation.answered import known_rows
+from mmtrain.splits.plan import Partition
 from mmtrain.targets import FittedTarget
 from mmtrain.targets.classes import FittedClassTarget
 from mmtrain.targets.multilabel import FittedMultilabel
@@ -49,15 +49,15 @@ class Examples(NamedTuple):
 class Boosted:
     """One model per target, or per label of a target with labels."""
 
-    def __init__(self, fitted: Fitted, arrays: Arrays, parts: Parts, features: FeatureMatrix, *, seed: int) -> None:
+    def __init__(self, fitted: Fitted, arrays: Arrays, partition: Partition, features: FeatureMatrix, *, seed: int) -> None:
         self.features = features
         self.seed = seed
-        cells = {part: features.read(arrays, parts[part]) for part in ("train", "validation")}
+        cells = {part: features.read(arrays, partition[part]) for part in ("train", "validation")}
         self.models = {}
         for key, target in fitted.targets.items():
             of_parts = []
             for part, read in cells.items():
-                truth, weights = arrays.targets[key][parts[part]], arrays.weights[key][parts[part]]
+                truth, weights = arrays.targets[key][partition[part]], arrays.weights[key][partition[part]]
                 known = known_rows(truth)
                 of_parts.append(Examples(read[known], truth[known], weights[known]))
             self.models[key] = self._fitted(target, *of_parts)

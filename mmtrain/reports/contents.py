@@ -12,10 +12,11 @@ import pandas as pd
 
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
-from mmtrain.data.splits.parts import EVERY_PART, read_split
+from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import Problem, RunError
 from mmtrain.evaluation.bootstrap import Drawing
 from mmtrain.runs import RESTORE, Run, is_test_look
+from mmtrain.splits.plan import USES
 from mmtrain.targets import FittedTarget
 from mmtrain.targets.label_lists import LIST
 from mmtrain.targets.multilabel import FittedMultilabel, split_labels
@@ -119,12 +120,12 @@ class EvaluatedPart:
     @property
     def called(self) -> str:
         """`test rows`, or `rows of newer.csv`."""
-        return f"{self.label} rows" if self.label in EVERY_PART else f"rows of {self.table or self.label}"
+        return f"{self.label} rows" if self.label in USES else f"rows of {self.table or self.label}"
 
     @property
     def title(self) -> str:
         """`the test part`, or `newer.csv`."""
-        return f"the {self.label} part" if self.label in EVERY_PART else self.table or self.label
+        return f"the {self.label} part" if self.label in USES else self.table or self.label
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +142,7 @@ class Contents:
     network: Mapping[str, Any]
     """network.json; empty when it is gone."""
     sizes: Mapping[str, int]
-    """Rows of train, validation and test, and of conformal where there are some."""
+    """Rows of train, validation and test, and of calibration where there are some."""
     epochs: tuple[Mapping[str, Any], ...]
     """Lines of metrics.jsonl, one per epoch."""
     parts: tuple[EvaluatedPart, ...]
@@ -179,7 +180,7 @@ def read(run: Run, experiment: Experiment, fitted: Fitted) -> Contents:
     facts, data = run.read_json("run.json"), run.read_json("data.json")
     if facts.get("trained"):  # the report is what is still missing
         facts = {**facts, "state": "finished"}
-    sizes = {part: len(positions) for part, positions in read_split(run / "split.csv").parts.items()}
+    sizes = {part: len(positions) for part, positions in read_split(run / "split.csv").plan.holdout.items()}
     for key, answers in data.get("answers", {}).items():
         columns = fitted.targets[key].columns if key in fitted.targets else ()
         if any(len(answers.get(part, ())) != len(columns) for part in sizes):
@@ -209,7 +210,7 @@ def _parts(run: Run, facts: Mapping[str, Any]) -> tuple[EvaluatedPart, ...]:
     since = max([facts.get("ended", ""), *facts.get("resumed", [])])  # earlier looks were at other weights
     known = [part for part in metrics if part in looks and looks[part][1]["when"] >= since]
     # The headline is never of rows that the model learned from, if there are others.
-    rank = {"test": 0, "conformal": 2, "validation": 3, "train": 4}
+    rank = {"test": 0, "calibration": 2, "validation": 3, "train": 4}
     return tuple(
         EvaluatedPart(part, looks[part][1]["table"], metrics[part], predictions_of(run, part), _if_there(run, f"most_wrong_{part}.json"))
         for part in sorted(known, key=lambda part: (rank.get(part, 1), -looks[part][0]))

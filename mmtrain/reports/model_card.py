@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmtrain.columns import Group, Split
+from mmtrain.columns import Group
 from mmtrain.errors import counted
 from mmtrain.printable import printable
 from mmtrain.reports import background, baselines, cohort, decisions, inputs, limits, results, subgroups, training
@@ -104,15 +104,10 @@ def _data(contents: Contents) -> tuple[Block, ...]:
 
 def _division(contents: Contents) -> str:
     """How the rows came into their parts, in a sentence."""
-    section, given, group = contents.experiment.split, contents.experiment.only(Split), contents.experiment.only(Group)
-    way = {
-        "random": "The rows were dealt to the parts at random",
-        "stratified": "The rows were dealt to the parts at random, so that each part has its share of every class",
-        "column": f"The parts were given by the column {given.column if given is not None else ''}",
-    }[section.method]
-    if section.method == "column" and section.validation:
-        way += "; where it marks no row validation, those rows were drawn from the rows marked train"
-    return f"{way}; rows with the same {group.column} are in one part." if group is not None else f"{way}."
+    split, group = contents.data.get("split", {}), contents.experiment.only(Group)
+    way = split.get("description") or f"The rows were divided by the split method {contents.experiment.split.method}"
+    end = f"; rows with the same {group.column} are in one part." if group is not None else "."
+    return " ".join([f"{way}{end}", *split.get("notes", ())])
 
 
 def _scores(contents: Contents, place: int) -> Section:

@@ -88,7 +88,7 @@ def rows_used(contents: Contents) -> str:
     """How many rows there were, and what for."""
     data, sizes = contents.data, {part: count(rows) for part, rows in contents.sizes.items()}
     used = f"Of {counted(data['rows'], 'row')} in {data['table']}, {count(data['used'])} were used"
-    held_back = [f"{sizes['conformal']} for the conformal bound alone"] if "conformal" in sizes else []
+    held_back = [f"{sizes['calibration']} for the conformal bound alone"] if "calibration" in sizes else []
     chosen = [f"{sizes['train']} to train", f"{sizes['validation']} to choose the best epoch"]
     purposes = [*chosen, *held_back, f"{sizes['test']} to test"]
     return f"{used}: {listed(purposes)}."

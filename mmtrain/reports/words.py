@@ -41,7 +41,7 @@ MONTHS = ["January", "February", "March", "April", "May", "June", "July", "Augus
 """Not those of strftime, which speaks the language of the machine."""
 CAVEATS = {
     "train": "The model was trained on these rows, so the scores say nothing about new ones.",
-    "conformal": "The conformal bound was fitted on these rows, so the coverage on them says nothing about new ones.",
+    "calibration": "The conformal bound was fitted on these rows, so the coverage on them says nothing about new ones.",
     "validation": "The best epoch was chosen on these rows, so the scores are a little too good for new ones.",
 }
 """What is said of scores on rows that the training has used."""

@@ -43,7 +43,7 @@ class _Loop:
         self.training = training
         self.steps = Steps(material.experiment, material.fitted, material.network)
         self.validation = Validation(material, self.steps, watch, str(run.folder))
-        self.batches = self.steps.batches(material.arrays, material.parts.train)
+        self.batches = self.steps.batches(material.arrays, material.partition.train)
         self.stopping = Stopping(training.early_stopping)
         self.stages = self.steps.stages
         self.stage, self.rate = 0, self.stages.learning_rate(0)

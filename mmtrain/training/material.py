@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Arrays, Fitted
-from mmtrain.data.splits.split import Parts
 from mmtrain.model.assemble import Network
+from mmtrain.splits.plan import Partition
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Material:
     experiment: Experiment
     fitted: Fitted
     arrays: Arrays
-    parts: Parts
+    partition: Partition
     network: Network
     place: Callable[[int], str] = "row {}".format
     """Where a person finds a row of the table."""

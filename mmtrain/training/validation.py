@@ -41,7 +41,7 @@ class Validation:
 
         Raises RunError when a loss is not finite, Interrupted in the middle.
         """
-        rows = self.material.parts.validation
+        rows = self.material.partition.validation
         losses, predictions = judged(self.steps, self.material.arrays, rows, interruption)
         total: float | None = 0.0
         of_targets: dict[str, float | None] = {}

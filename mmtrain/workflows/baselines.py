@@ -10,7 +10,7 @@ from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.encode import Array, Arrays
 from mmtrain.data.pictures.store import Progress, Say
-from mmtrain.data.splits.parts import read_split
+from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import DataError, MmtrainError, listed, shell_command
 from mmtrain.evaluation.answered import Answered
 from mmtrain.evaluation.baselines import BaselinePredictions, blind
@@ -40,10 +40,10 @@ class Home:
         """What the run was trained on; read and encoded now if it is not the scored table. Raises DataError when it is gone."""
         fitted = encode.of_run(self.run, self.experiment)  # without the thresholds that were chosen for the model
         if self.arrays is not None:
-            return Ground(self.experiment, fitted, self.arrays, read_split(self.run / "split.csv").parts)
-        data, parts = recorded_data(self.run, self.experiment, progress=self.progress, say=self.say)
+            return Ground(self.experiment, fitted, self.arrays, read_split(self.run / "split.csv").plan.holdout)
+        data, partition = recorded_data(self.run, self.experiment, progress=self.progress, say=self.say)
         arrays = encode.encode(self.experiment, fitted, data.table, data.stores, say=self.say)
-        return Ground(self.experiment, fitted, arrays, parts)
+        return Ground(self.experiment, fitted, arrays, partition)
 
 
 def with_baselines(results: Mapping[str, TargetScores], subject: Subject, home: Home) -> dict[str, TargetScores]:
@@ -114,13 +114,13 @@ def _boosted(subject: Subject, home: Home) -> Iterator[BaselinePredictions | str
     except DataError as error:
         yield f"gradient boosting has no scores, as it is fitted anew every time: {error.problems[0].what}"
         return
-    features = gradient_boosting.FeatureMatrix(ground.fitted, ground.arrays, ground.parts.train)
+    features = gradient_boosting.FeatureMatrix(ground.fitted, ground.arrays, ground.partition.train)
     if not features.columns:
         yield "gradient boosting has no scores: it reads numbers and categories, and training rows have none."
         return
     home.say("Fitting the baseline gradient boosting.")
-    boosted = gradient_boosting.Boosted(ground.fitted, ground.arrays, ground.parts, features, seed=subject.section.seed)
-    targets = _decided(ground, boosted.predict(ground.arrays, ground.parts.validation))
+    boosted = gradient_boosting.Boosted(ground.fitted, ground.arrays, ground.partition, features, seed=subject.section.seed)
+    targets = _decided(ground, boosted.predict(ground.arrays, ground.partition.validation))
     predictions = boosted.predict(subject.arrays, subject.rows)
     told = f"gradient boosting on {listed(list(features.columns))}"
     yield BaselinePredictions("gradient_boosting", "gradient boosting", told, targets, predictions)
@@ -130,6 +130,6 @@ def _decided(ground: Ground, validation: Mapping[str, Array]) -> dict[str, Fitte
     """The targets with thresholds chosen for these predictions of the validation rows, where the experiment wants any."""
     found = {}
     for key, prediction in validation.items():
-        rows = Answered.of(ground.fitted.targets[key], ground.arrays.targets[key][ground.parts.validation], prediction, None)
+        rows = Answered.of(ground.fitted.targets[key], ground.arrays.targets[key][ground.partition.validation], prediction, None)
         found[key] = decide(ground.experiment.evaluation.of_baselines, rows, rows)
     return Decisions(targets=found).overlaid(ground.fitted.targets)

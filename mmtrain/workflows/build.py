@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mmtrain.config import Experiment
 from mmtrain.data import encode
-from mmtrain.data.splits.parts import Parts
+from mmtrain.splits.plan import Partition
 from mmtrain.workflows.prepare import Prepared, groups
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def build(
-    experiment: Experiment, data: Prepared, parts: Parts, fitted: encode.Fitted, say: Callable[[str], None]
+    experiment: Experiment, data: Prepared, partition: Partition, fitted: encode.Fitted, say: Callable[[str], None]
 ) -> tuple[Material, Decision]:
     """Encode the table, decide what the experiment leaves to a trial, and assemble the network, whose weights follow from the seed.
 
@@ -29,7 +29,7 @@ def build(
 
     arrays = encode.encode(experiment, fitted, data.table, data.stores, say=say)
     with enough_for_steps(experiment.name, experiment.training.batch_size):
-        decision = _decided(experiment, fitted, arrays, parts)
+        decision = _decided(experiment, fitted, arrays, partition)
     for reason in decision.reasons:
         say(reason)
     if decision.reasons:  # of networks that were tried
@@ -37,18 +37,18 @@ def build(
     training = decision.experiment.training
     prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
     network = assemble(decision.experiment, fitted)
-    return Material(decision.experiment, fitted, arrays, parts, network, data.table.place, groups(experiment, data.table)), decision
+    return Material(decision.experiment, fitted, arrays, partition, network, data.table.place, groups(experiment, data.table)), decision
 
 
-def _decided(experiment: Experiment, fitted: encode.Fitted, arrays: encode.Arrays, parts: Parts) -> Decision:
+def _decided(experiment: Experiment, fitted: encode.Fitted, arrays: encode.Arrays, partition: Partition) -> Decision:
     """The batch size first: the rest depends on it."""
     from mmtrain.training.batch_size import largest
     from mmtrain.training.device_trial import decide
 
     if experiment.training.batch_size != "auto":
-        return decide(experiment, fitted, arrays, parts.train)
-    size, reason = largest(experiment, fitted, arrays, parts.train)
+        return decide(experiment, fitted, arrays, partition.train)
+    size, reason = largest(experiment, fitted, arrays, partition.train)
     sized = experiment.decided(batch_size=size)
-    decision = decide(sized, fitted, arrays, parts.train)
+    decision = decide(sized, fitted, arrays, partition.train)
     decision.reasons.insert(0, reason)
     return decision

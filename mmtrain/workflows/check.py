@@ -38,8 +38,8 @@ def check(
         notes.append(text)
         say(text)
 
-    experiment, data, parts = checked(path, overrides, progress=progress, say=both)
+    experiment, data, plan = checked(path, overrides, progress=progress, say=both)
     check_callbacks(experiment, path, overrides)
-    for notice in notices(experiment, data.table, parts):
+    for notice in notices(experiment, data.table, plan.holdout):
         both(notice)
-    return Checked(len(data.table), len(data.table.dropped), summarise(experiment, data.table, parts), tuple(notes))
+    return Checked(len(data.table), len(data.table.dropped), summarise(experiment, data.table, plan.holdout), tuple(notes))

@@ -16,7 +16,6 @@ from mmtrain import runs
 from mmtrain.columns import Group, Id
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Fitted
-from mmtrain.data.splits.parts import EVERY_PART
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table import PIECE
 from mmtrain.data.tables.table_file import content_hash
@@ -26,6 +25,7 @@ from mmtrain.evaluation.comparison import ComparedTarget, compare_target
 from mmtrain.evaluation.predictions import answers_as_text, reread
 from mmtrain.reports.contents import predictions_of
 from mmtrain.runs import Run, is_test_look
+from mmtrain.splits.plan import USES
 from mmtrain.workflows.prepare import group_codes
 from mmtrain.workflows.recorded import recorded_training
 
@@ -115,7 +115,7 @@ def _flat(tree: Mapping[str, Any], start: str = "") -> Iterator[tuple[str, Any]]
 def _all_scored(found: Sequence[Run], part: str) -> Sequence[Run]:
     """The runs, if each has been scored on the part since its training ended. Raises UsageError."""
     problems = []
-    way = ("--part", part) if part in EVERY_PART else ("--data", "TABLE")
+    way = ("--part", part) if part in USES else ("--data", "TABLE")
     for run in found:
         facts = run.read_json("run.json")
         look = _last_look(facts, part)
@@ -243,11 +243,11 @@ def _resampling(one: Scored, part: str) -> tuple[Resampling, list[str]]:
     if column is None:
         return Resampling(section), []
     header, data = column.column, one.experiment.data
-    path = data.table if part in EVERY_PART else Path(one.look.get("path", ""))  # a packed run does not say where its tables lay
+    path = data.table if part in USES else Path(one.look.get("path", ""))  # a packed run does not say where its tables lay
     narrow = f"so the intervals take every row to stand for itself; where rows have the same {header}, they are too narrow."
     if not path.is_file() or content_hash(path) != one.look["sha256"]:
         return Resampling(section), [f"{one.look['table']} is not here as it was scored, {narrow}"]
-    file = open_table(path, data.missing_values, data.format, later=part not in EVERY_PART)
+    file = open_table(path, data.missing_values, data.format, later=part not in USES)
     if header not in file.headers:
         return Resampling(section), [f"{path.name} has no column {header}, {narrow}"]
     cells = pd.concat([piece[header] for piece in file.pieces([header], size=PIECE)], ignore_index=True)

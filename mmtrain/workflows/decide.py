@@ -39,15 +39,15 @@ def fit_decisions(run: Run, material: Material) -> Decisions:
         return Decisions()
     from mmtrain.model import saved
 
-    parts = material.parts
-    both = np.concatenate([parts.validation, parts.conformal])
+    partition = material.partition
+    both = np.concatenate([partition.validation, partition.calibration])
     predictions = saved.predict(material.network.predictor, material.arrays, both)
     found = {}
     for key, target in material.fitted.targets.items():
-        said = np.split(predictions[key], [len(parts.validation)])
+        said = np.split(predictions[key], [len(partition.validation)])
         rows, held_back = (
             Answered.of(target, material.arrays.targets[key][part], one, None if material.groups is None else material.groups[part])
-            for part, one in zip((parts.validation, parts.conformal), said, strict=True)
+            for part, one in zip((partition.validation, partition.calibration), said, strict=True)
         )
         found[key] = decide(section, rows, held_back)
     decisions = Decisions(targets=found)

@@ -82,8 +82,9 @@ def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), onlookers:
     Raises ConfigError and DataError as `fit` does.
     """
     told = onlookers or Onlookers()
-    experiment, data, parts = checked(path, overrides, progress=told.progress, say=told.say)
-    for notice in notices(experiment, data.table, parts):
+    experiment, data, split = checked(path, overrides, progress=told.progress, say=told.say)
+    partition = split.holdout
+    for notice in notices(experiment, data.table, partition):
         told.say(notice)
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()
@@ -91,15 +92,15 @@ def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), onlookers:
     from mmtrain.model.enough_memory import enough_for_steps
     from mmtrain.training.step import Steps
 
-    fitted = encode.fit(experiment, data.table, parts.train)
-    material, decision = build(experiment, data, parts, fitted, told.say)
+    fitted = encode.fit(experiment, data.table, partition.train)
+    material, decision = build(experiment, data, partition, fitted, told.say)
     intended = plan(None, material, data)
     told.announce(intended)
     steps = Steps(material.experiment, fitted, material.network)
     training = material.experiment.training
     with enough_for_steps(experiment.name, training.batch_size):
         step, judging = _timed(material, steps)
-    of_epoch = len(steps.batches(material.arrays, parts.train))
+    of_epoch = len(steps.batches(material.arrays, partition.train))
     return DryRun(
         intended,
         {name: getattr(training, name) for name in ("batch_size", "precision", "jit", "steps_per_call")},
@@ -121,15 +122,15 @@ def _timed(material: Material, steps: Steps) -> tuple[float, float]:
 
     enough = CALLS * steps.batch_size * steps.steps_per_call
     taken = []
-    for batch in steps.batches(material.arrays, material.parts.train[:enough]).epoch(1):
+    for batch in steps.batches(material.arrays, material.partition.train[:enough]).epoch(1):
         begun = time.perf_counter()
         steps.train(batch, [0.0] * batch.steps)["loss"].numpy()
         taken.append((time.perf_counter() - begun) / batch.steps)
-    rows = material.parts.validation[: JUDGED * rows_at_once(steps.network.core)]
+    rows = material.partition.validation[: JUDGED * rows_at_once(steps.network.core)]
     judged(steps, material.arrays, rows)
     begun = time.perf_counter()
     judged(steps, material.arrays, rows)
-    judging = (time.perf_counter() - begun) * len(material.parts.validation) / len(rows)
+    judging = (time.perf_counter() - begun) * len(material.partition.validation) / len(rows)
     return median(taken[1:] or taken), judging
 
 

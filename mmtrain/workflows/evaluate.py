@@ -146,10 +146,10 @@ def repeated(looks: int) -> tuple[str, ...]:
 
 def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | None, say: Say) -> tuple[Prepared, Array]:
     """The table of a run and the positions of one part. Raises DataError when the table is no longer the one that was split."""
-    data, parts = recorded_data(run, experiment, progress=progress, say=say)
-    if not len(parts[part]):
+    data, partition = recorded_data(run, experiment, progress=progress, say=say)
+    if not len(partition[part]):
         raise DataError(Problem(str(run.folder), f"the {part} part is empty.", "Choose another part with --part."))
-    return data, parts[part]
+    return data, partition[part]
 
 
 def table_data(

@@ -17,10 +17,10 @@ from mmtrain.config.source import NotInFile, Origin
 from mmtrain.data.findings.pictures.column import PictureColumn
 from mmtrain.data.pictures.decode import Progress
 from mmtrain.data.pictures.store import SHOWN, Attached, Say, Unreadable, attach
-from mmtrain.data.splits.parts import Parts
 from mmtrain.data.splits.summary import PartSummary, summarise
 from mmtrain.data.tables.table import Reading, Table, headers_of, read_tolerantly
 from mmtrain.errors import ConfigError, DataError, Problem
+from mmtrain.splits.plan import SplitPlan
 from mmtrain.targets import Target
 from mmtrain.workflows.divisions import check_divisions
 from mmtrain.workflows.packages import check_packages
@@ -45,7 +45,7 @@ class PictureCounts:
 
 @dataclass(frozen=True)
 class Examined:
-    """How far an experiment gets. `data` and `parts` are what can be trained on; None where there are problems."""
+    """How far an experiment gets. `data` and `plan` are what can be trained on; None where there are problems."""
 
     error: DataError | ConfigError | None
     """All problems at once."""
@@ -54,11 +54,11 @@ class Examined:
     """Of the parts; empty where the rows cannot be divided."""
     pictures: dict[str, PictureCounts] = field(default_factory=dict)
     data: Prepared | None = None
-    parts: Parts | None = None
+    plan: SplitPlan | None = None
     table: Table | None = None
     """The rows that are left, also where there are problems; None where no way was found to read them."""
-    divided: Parts | None = None
-    """The parts of `table`, also where there are problems; None where the rows cannot be divided."""
+    divided: SplitPlan | None = None
+    """The plan of `table`, also where there are problems; None where the rows cannot be divided."""
     images: tuple[PictureColumn, ...] = ()
     """The image columns of all rows that were read, those included that have no picture."""
 
@@ -70,8 +70,8 @@ class Examined:
 
 def checked(
     path: Path | NotInFile, overrides: Iterable[str], *, progress: Progress | None = None, say: Say = lambda _: None
-) -> tuple[Experiment, Prepared, Parts]:
-    """The experiment of a file, its table with every cell and picture checked, and its parts; `say` is told of what is in doubt.
+) -> tuple[Experiment, Prepared, SplitPlan]:
+    """The experiment of a file, its table with every cell and picture checked, and its split; `say` is told of what is in doubt.
 
     Raises ConfigError and DataError with every problem found.
     """
@@ -80,9 +80,11 @@ def checked(
     tried = examine(experiment, origin, progress=progress, say=say)
     for doubt in doubts(experiment, tried.table) if tried.table is not None else ():
         say(f"warning: {doubt}")
-    if tried.error is not None or tried.data is None or tried.parts is None:
-        raise tried.error or RuntimeError("An examination without a problem gives data and parts.")
-    return experiment, tried.data, tried.parts
+    if tried.error is not None or tried.data is None or tried.plan is None:
+        raise tried.error or RuntimeError("An examination without a problem gives data and a plan.")
+    for note in tried.plan.notes:
+        say(note)
+    return experiment, tried.data, tried.plan
 
 
 def examine(experiment: Experiment, origin: Origin, *, progress: Progress | None = None, say: Say = lambda _: None) -> Examined:
@@ -104,10 +106,10 @@ def examine(experiment: Experiment, origin: Origin, *, progress: Progress | None
     pictures = {key: _pictures(table, headers_of(key, images[key])[0], bad) for key, bad in found.unreadable.items()}
     _check_classes(experiment, sound, found.table, origin, errors)
     divisible = len(table) >= LEAST_ROWS and len(found.table) > 0 and all(reading.is_sound(key) for key in _dividing(experiment, reading))
-    parts, summary = _divide(sound, found.table, origin, errors) if divisible else (None, ())
-    seen = Examined(_together(errors), len(found.table.dropped), summary, pictures, table=found.table, divided=parts)
+    plan, summary = _divide(sound, found.table, origin, errors) if divisible else (None, ())
+    seen = Examined(_together(errors), len(found.table.dropped), summary, pictures, table=found.table, divided=plan)
     seen = replace(seen, images=_image_columns(table, images, found))
-    return seen if errors else replace(seen, data=Prepared(found.table, found.stores), parts=parts)
+    return seen if errors else replace(seen, data=Prepared(found.table, found.stores), plan=plan)
 
 
 def _sound_columns(experiment: Experiment, reading: Reading) -> Experiment:
@@ -157,19 +159,19 @@ def _image_columns(table: Table, images: Mapping[str, Image], found: Attached) -
 
 def _divide(
     experiment: Experiment, table: Table, origin: Origin, errors: list[DataError | ConfigError]
-) -> tuple[Parts | None, tuple[PartSummary, ...]]:
-    """The parts and their summary; what is wrong with them is added to `errors`."""
+) -> tuple[SplitPlan | None, tuple[PartSummary, ...]]:
+    """The plan and the summary of its parts; what is wrong with them is added to `errors`."""
     try:
-        parts = split_rows(experiment, table)
+        plan = split_rows(experiment, table)
     except (ConfigError, DataError) as error:
         errors.append(error)
         return None, ()
     try:
-        check_parts(experiment, table, parts)
-        check_monitor(experiment, table, parts, origin)
+        check_parts(experiment, table, plan.holdout)
+        check_monitor(experiment, table, plan.holdout, origin)
     except (ConfigError, DataError) as error:
         errors.append(error)
-    return parts, summarise(experiment, table, parts)
+    return plan, summarise(experiment, table, plan.holdout)
 
 
 def _together(errors: list[DataError | ConfigError]) -> DataError | ConfigError | None:

@@ -125,8 +125,8 @@ def _rows(run: Run, experiment: Experiment, options: ExplainOptions, progress: P
     """The table and the rows in question. Of named rows nothing else is kept."""
     if options.table is None:
         experiment = Moved(options.moved, options.images).applied(experiment)
-        data, of_run = recorded_data(run, experiment, progress=progress, say=say)
-        parts, positions = of_run.names().astype(object), of_run[options.part]
+        data, partition = recorded_data(run, experiment, progress=progress, say=say)
+        parts, positions = partition.names(len(data.table)).astype(object), partition[options.part]
     else:
         data = other_data(experiment, options.table, images=options.images, progress=progress, say=say)
         parts, positions = np.full(len(data.table), options.table.name, dtype=object), np.arange(len(data.table))

@@ -107,9 +107,9 @@ def export(
 
 def _rows(run: Run, experiment: Experiment, quantize: str, progress: Progress | None, say: Say) -> tuple[Prepared, Array, Array]:
     """The rows to check with and to calibrate with, and where in them each kind is. The test part is not touched."""
-    data, parts = recorded_data(run, experiment, progress=progress, say=say)
-    checked = _spread(parts.validation, CHECKED)
-    calibrating = _spread(parts.train, CALIBRATION if quantize == "int8" else 0)
+    data, partition = recorded_data(run, experiment, progress=progress, say=say)
+    checked = _spread(partition.validation, CHECKED)
+    calibrating = _spread(partition.train, CALIBRATION if quantize == "int8" else 0)
     together = np.union1d(checked, calibrating)
     return only(data, together, "not needed"), np.searchsorted(together, checked), np.searchsorted(together, calibrating)
 

@@ -15,7 +15,7 @@ from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.findings import Finding
 from mmtrain.data.findings.answers import questions
 from mmtrain.data.findings.cells import Sheet, read_sheet
-from mmtrain.data.findings.cohort import LEFT_OUT, Cohort
+from mmtrain.data.findings.cohort import LEFT_OUT, Cohort, part_codes
 from mmtrain.data.findings.finding import by_level
 from mmtrain.data.findings.labels import labels_of
 from mmtrain.data.findings.pictures.column import PictureColumn
@@ -81,10 +81,9 @@ def survey_findings(survey: Survey, file: TableFile, *, progress: Progress | Non
 
 def _parts(sheet: Sheet, tried: Examined, *, given: bool) -> NDArray[np.int8] | None:
     """The part of each row of the file: as the rows were divided or, where that is refused, as the table says."""
-    codes = np.full(sheet.rows, LEFT_OUT, dtype=np.int8)
     if tried.table is not None and tried.divided is not None:
-        for code, (_, positions) in enumerate(tried.divided.items()):
-            codes[tried.table.rows[positions]] = code
+        codes = np.full(sheet.rows, LEFT_OUT, dtype=np.int8)
+        codes[tried.table.rows] = part_codes(tried.divided.holdout, len(tried.table))
         return codes
     return _marked(sheet) if given else None
 

@@ -14,11 +14,12 @@ from mmtrain.config.source import NotInFile
 from mmtrain.data import encode
 from mmtrain.data.changes import statistics
 from mmtrain.data.pictures.store import Progress
-from mmtrain.data.splits.parts import to_csv
+from mmtrain.data.splits.split_file import to_csv
 from mmtrain.data.splits.summary import PartSummary, summarise
 from mmtrain.errors import Problem, UsageError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.runs import Run
+from mmtrain.splits.plan import SplitPlan
 from mmtrain.training.events import Watcher
 from mmtrain.training.lock import held
 from mmtrain.workflows.build import build
@@ -73,17 +74,17 @@ def fit(
     Raises ConfigError and DataError with every problem found, RunError when the training fails, Interrupted on SIGINT or SIGTERM.
     """
     told = onlookers or Onlookers()
-    experiment, data, parts = checked(path, overrides, progress=told.progress, say=told.say)
-    for notice in notices(experiment, data.table, parts):
+    experiment, data, split = checked(path, overrides, progress=told.progress, say=told.say)
+    for notice in notices(experiment, data.table, split.holdout):
         told.say(notice)
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()  # after everything that can be checked without it
     callbacks = made_callbacks(experiment, path, overrides)
-    fitted = encode.fit(experiment, data.table, parts.train)
-    material, decision = build(experiment, data, parts, fitted, told.say)
+    fitted = encode.fit(experiment, data.table, split.holdout.train)
+    material, decision = build(experiment, data, split.holdout, fitted, told.say)
     run = runs.create(experiment.name, output)
     with held(run), state_kept(run):
-        record(run, material, data, decision)
+        record(run, material, data, split, decision)
         told.announce(plan(run, material, data))
         done = train(run, material, told.watch, callbacks=callbacks)
         complete(run, material.experiment, material.fitted)
@@ -110,14 +111,14 @@ def _resume(run: Run, told: Onlookers, moved: Moved) -> Trained:
             return completed(run)
     checkpoint = resumable(run, told.say)
     experiment = moved.applied(config.load(run / "config.yaml"))
-    data, parts = recorded_data(run, experiment, progress=told.progress, say=told.say, exactly=True)
+    data, partition = recorded_data(run, experiment, progress=told.progress, say=told.say, exactly=True)
 
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()
     callbacks = made_callbacks(experiment, run / "config.yaml")
     if callbacks:
         told.say("The callbacks begin anew: what they kept in memory is not part of a checkpoint.")
-    material, _ = build(experiment, data, parts, encode.of_run(run, experiment), told.say)
+    material, _ = build(experiment, data, partition, encode.of_run(run, experiment), told.say)
     with state_kept(run):
         _reopen(run)
         told.announce(plan(run, material, data))
@@ -153,23 +154,23 @@ def resumable(run: Run, say: Callable[[str], None]) -> str | None:
     return name
 
 
-def record(run: Run, material: Material, data: Prepared, decision: Decision) -> None:
+def record(run: Run, material: Material, data: Prepared, split: SplitPlan, decision: Decision) -> None:
     """Write down what the training is about to use."""
     from mmtrain.model.outline import outline
 
     experiment, training = material.experiment, material.experiment.training
     run.write_text("config.yaml", config.to_yaml(experiment, run.folder))
-    run.write_pieces("split.csv", to_csv(material.parts, data.table.rows, data.table.ids))
+    run.write_pieces("split.csv", to_csv(split, data.table.rows, data.table.ids))
     run.write_text("columns.json", material.fitted.model_dump_json(indent=1) + "\n")
-    learned = statistics.learn(experiment, material.fitted, data.table, material.arrays, material.parts.train)
+    learned = statistics.learn(experiment, material.fitted, data.table, material.arrays, material.partition.train)
     run.write_text("statistics.json", learned.model_dump_json(indent=1) + "\n")
-    run.write_json("data.json", describe(data, material))
+    run.write_json("data.json", describe(data, material, split))
     run.write_json("network.json", outline(material.network, experiment, material.fitted))
     run.update(versions=versions(), seed=training.seed, deterministic=training.deterministic, trial=decision.plain())
     run.seal(*RECORDED)
 
 
-def describe(data: Prepared, material: Material) -> dict[str, Any]:
+def describe(data: Prepared, material: Material, split: SplitPlan) -> dict[str, Any]:
     """Table, answers and pictures as data.json has them."""
     table = data.table
     return {
@@ -179,6 +180,7 @@ def describe(data: Prepared, material: Material) -> dict[str, Any]:
         "rows": table.total,
         "used": len(table),
         "dropped": [asdict(dropped) for dropped in table.dropped],
+        "split": {"method": material.experiment.split.method, **split.record()},
         "answers": answers(material),
         "pictures": {key: store.key for key, store in data.stores.items()},
     }
@@ -189,7 +191,7 @@ def answers(material: Material) -> dict[str, dict[str, list[int]]]:
     found: dict[str, dict[str, list[int]]] = {}
     for key, target in material.fitted.targets.items():
         if target.columns:
-            truths = {part: material.arrays.targets[key][rows] for part, rows in material.parts.items()}
+            truths = {part: material.arrays.targets[key][rows] for part, rows in material.partition.items()}
             found[key] = {
                 part: (
                     (truth == 1).sum(axis=0) if truth.ndim > 1 else np.bincount(truth[truth >= 0], minlength=len(target.columns))
@@ -202,5 +204,5 @@ def answers(material: Material) -> dict[str, dict[str, list[int]]]:
 def plan(run: Run | None, material: Material, data: Prepared) -> Plan:
     """What is about to be trained, for a person to look over."""
     weights = {key: target.class_weights for key, target in material.fitted.targets.items() if len(set(target.class_weights.values())) > 1}
-    parts = summarise(material.experiment, data.table, material.parts)
+    parts = summarise(material.experiment, data.table, material.partition)
     return Plan(run, len(data.table), len(data.table.dropped), parts, weights, material.network.parameters())

@@ -11,10 +11,11 @@ import numpy as np
 
 from mmtrain import runs
 from mmtrain.data.encode import Array
-from mmtrain.data.splits.parts import EVERY_PART, read_split
+from mmtrain.data.splits.split_file import read_split
 from mmtrain.data.tables.table import Table
 from mmtrain.errors import listed
 from mmtrain.runs import Run
+from mmtrain.splits.plan import USE_NAMED, USES
 
 UNFINISHED = {
     "running": "The training of this run has not ended, or was killed; its weights may still become better.",
@@ -38,7 +39,7 @@ def recorded_look(run: Run, table: Table, rows: Array, part: str | None) -> list
     }
     if part is None and look["sha256"] == run.read_json("data.json")["sha256"]:
         split = read_split(run / "split.csv")
-        look["rows_of"] = {name: int(np.isin(table.rows, split.rows[rows_of]).sum()) for name, rows_of in split.parts.items()}
+        look["rows_of"] = {name: int(np.isin(table.rows, split.rows[rows_of]).sum()) for name, rows_of in split.plan.holdout.items()}
 
     def add(facts: dict[str, Any]) -> dict[str, Any]:
         before = facts.get("evaluations", [])
@@ -56,7 +57,7 @@ def other_label(path: Path, sha256: str, looks: Sequence[Mapping[str, Any]]) -> 
     """
     stem = path.name.partition(".")[0] or "table"
     plain = stem.casefold()  # where Test.csv and test.csv are one file
-    stem = f"{stem}_table" if plain in (*EVERY_PART, NAMED_ROWS) or plain.endswith(f"_{NAMED_ROWS}") else stem
+    stem = f"{stem}_table" if plain in (*USE_NAMED, NAMED_ROWS) or plain.endswith(f"_{NAMED_ROWS}") else stem
     taken = {look["part"].casefold() for look in looks if look.get("sha256") != sha256 and "part" in look}
     labels = chain([stem], (f"{stem}_{number}" for number in count(2)))
     return next(label for label in labels if label.casefold() not in taken)
@@ -71,6 +72,6 @@ def remarks(run: Run, look: Mapping[str, Any]) -> tuple[str, ...]:
         parts = listed([f"{rows:,} {part}" for part, rows in look["rows_of"].items() if rows])
         seen = " This counts as a look at the test part." if look["rows_of"]["test"] else ""
         found.append(f"{look['table']} is the very table of the training; among the scored rows are {parts} rows.{seen}")
-    elif look["part"] not in (*EVERY_PART, name_of := look["table"].partition(".")[0], f"{name_of}_table"):
+    elif look["part"] not in (*USES, name_of := look["table"].partition(".")[0], f"{name_of}_table"):
         found.append(f"Another table of the name {name_of} was scored before; the results for this one are called {look['part']}.")
     return tuple(found)

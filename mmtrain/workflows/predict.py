@@ -19,7 +19,7 @@ from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.changes.drift import Drift
 from mmtrain.data.encode import Array, Fitted, as_trained
 from mmtrain.data.pictures.store import Say
-from mmtrain.data.splits.parts import read_split
+from mmtrain.data.splits.split_file import read_split
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.pieces import Source, check_source
 from mmtrain.data.tables.table_file import TableFile
@@ -189,7 +189,7 @@ class Scoring:
         if not self._ids:
             return 0
         split = read_split(self._run / "split.csv")
-        learned = set(split.ids[split.parts.train]) - {""}
+        learned = set(split.ids[split.plan.holdout.train]) - {""}
         return int(pd.concat(self._ids).isin(learned).sum())
 
     def _resampling(self) -> Resampling:

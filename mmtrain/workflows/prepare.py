@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any
@@ -21,13 +21,12 @@ from mmtrain.config.source import Origin
 from mmtrain.data.pictures.decode import Progress
 from mmtrain.data.pictures.store import ImageStore, Say, attach
 from mmtrain.data.splits.held_back import hold_back
-from mmtrain.data.splits.parts import Parts
-from mmtrain.data.splits.split import Rows, split
 from mmtrain.data.tables import table as tables
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
+from mmtrain.splits.plan import Partition, Rows, SplitPlan
 from mmtrain.targets import Answers, ClassTarget, MultilabelTarget, Target
 
 
@@ -96,26 +95,38 @@ class Moved:
         return experiment.model_copy(update={"data": experiment.data.model_copy(update=update)}) if update else experiment
 
 
-def split_rows(experiment: Experiment, table: Table) -> Parts:
-    """The parts of a table, as the experiment's `split` section says, and what `evaluation.conformal` holds back. Raises DataError."""
-    rows = strata(experiment, table)
-    section, evaluation = experiment.split, experiment.evaluation
-    parts = split(rows, method=section.method, validation=section.validation, test=section.test, seed=section.seed)
+def split_rows(experiment: Experiment, table: Table) -> SplitPlan:
+    """Return the plan of a table, as the experiment's `split` section says, with what `evaluation.conformal` holds back.
+
+    Raises:
+        DataError: the rows cannot be divided so, or into several partitions, which one training does not take.
+
+    """
+    rows, evaluation = strata(experiment, table), experiment.evaluation
+    plan = experiment.split.plan(rows)
+    try:
+        partition = plan.holdout
+    except ValueError as error:
+        fix = "Return a plan of one partition."
+        raise DataError(Problem(f"the split method `{experiment.split.method}`", f"{error}.", fix)) from None
     if evaluation.conformal is None:
-        return parts
+        return plan
     fewest = fewest_units(evaluation.conformal)
-    return hold_back(parts, rows, coverage=evaluation.conformal, fewest=fewest, seed=evaluation.seed)
+    calibrated = hold_back(partition, rows, coverage=evaluation.conformal, fewest=fewest, seed=evaluation.seed)
+    plan = replace(plan, partitions=(calibrated,), test=plan.test[:0])
+    plan.check(rows)
+    return plan
 
 
-def check_parts(experiment: Experiment, table: Table, parts: Parts) -> None:
+def check_parts(experiment: Experiment, table: Table, partition: Partition) -> None:
     """Training rows alone have answers to tell apart and a weight, not only the table as a whole. Raises DataError.
 
     Validation rows have a weight, too, where their loss says which epoch is the best: it would be 0 in every one. Scores go by no
     weight. The first fault of each column is told, as the others follow from it.
     """
-    problems = part_problems(experiment, table, "train", parts.train, Target | Weight)
+    problems = part_problems(experiment, table, "train", partition.train, Target | Weight)
     if is_weighted_loss(experiment.training.early_stopping.monitor, experiment.targets):
-        problems += part_problems(experiment, table, "validation", parts.validation, Weight)
+        problems += part_problems(experiment, table, "validation", partition.validation, Weight)
     if problems:
         raise DataError(problems)
 
@@ -182,12 +193,12 @@ def _unknown_classes(weights: Any, names: list[str], location: tuple[str, ...], 
     ]
 
 
-def check_monitor(experiment: Experiment, table: Table, parts: Parts, origin: Origin) -> None:
+def check_monitor(experiment: Experiment, table: Table, partition: Partition, origin: Origin) -> None:
     """The label whose score is watched is one of training rows. Raises ConfigError, with the line of the file."""
     found = label_of(experiment.training.early_stopping.monitor, experiment.targets)
     if found is None:
         return
-    names = found.target.answers({header: table.cells(header, parts.train) for header in found.target.reads()})
+    names = found.target.answers({header: table.cells(header, partition.train) for header in found.target.reads()})
     if found.label not in names:
         where = origin.place("training", "early_stopping", "monitor")
         hint = did_you_mean(found.label, names) or f"Their labels are {listed(names)}."
@@ -197,11 +208,13 @@ def check_monitor(experiment: Experiment, table: Table, parts: Parts, origin: Or
 def strata(experiment: Experiment, table: Table) -> Rows:
     """What a split has to know of every row: its group, its class, its given part."""
     group, given = experiment.only(Group), experiment.only(Split)
+    dividing = {"groups": group, "given": given}
     return Rows(
         len(table),
         groups=None if group is None else shared_names(table.cells(group.column)),
         labels=labels(experiment, table),
         given=None if given is None else shared_names(given.parts(table.cells(given.column))),
+        headers={name: column.column for name, column in dividing.items() if column is not None},
     )
 
 

@@ -16,12 +16,13 @@ from mmtrain.data import encode
 from mmtrain.data.manifest import MANIFEST
 from mmtrain.data.pictures.decode import Progress
 from mmtrain.data.pictures.store import Say
-from mmtrain.data.splits.parts import Parts, read_split
+from mmtrain.data.splits.split_file import read_split
 from mmtrain.data.tables.table import headers_of
 from mmtrain.data.tables.table_file import content_hash
 from mmtrain.errors import DataError, Problem, RunError, UsageError, shell_command
 from mmtrain.evaluation.decisions import Decisions
 from mmtrain.runs import Run
+from mmtrain.splits.plan import Partition
 from mmtrain.targets import Target
 from mmtrain.workflows.decide import overlaid, read_decisions
 from mmtrain.workflows.prepare import Prepared, read_data
@@ -83,8 +84,8 @@ def recorded_data(
     progress: Progress | None = None,
     say: Say = lambda _: None,
     exactly: bool = False,
-) -> tuple[Prepared, Parts]:
-    """The table that a run was trained on, and its parts.
+) -> tuple[Prepared, Partition]:
+    """The table that a run was trained on, and the partition of its rows.
 
     Pictures whose files have changed are only told of, as a copy has another time of change; with `exactly` they are refused.
 
@@ -109,7 +110,7 @@ def recorded_data(
             raise DataError(changed)
         for problem in changed:
             say(f"note: {problem.where}: {problem.what}")
-    return data, written.parts
+    return data, written.plan.holdout
 
 
 def _missing_table(run: Run, path: Path) -> Problem:

@@ -29,10 +29,10 @@ from mmtrain.config import Experiment
 from mmtrain.config.experiment import EarlyStopping
 from mmtrain.data.encode import Arrays, Fitted
 from mmtrain.data.pictures.store import Say
-from mmtrain.data.splits.parts import Parts
 from mmtrain.errors import RunError
 from mmtrain.runs import Run
 from mmtrain.specs import layer_names
+from mmtrain.splits.plan import Partition
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Event, Started, Warned
 from mmtrain.training.interruption import Interruption
 from mmtrain.training.lock import held
@@ -53,7 +53,7 @@ class Ground:
     experiment: Experiment
     fitted: Fitted
     arrays: Arrays
-    parts: Parts
+    partition: Partition
 
 
 def folders(run: Run, experiment: Experiment) -> dict[str, Path]:
@@ -118,7 +118,7 @@ def _train(run: Run, ground: Ground, experiment: Experiment, told: BranchWatcher
     with _precision_kept():
         forget_networks()  # that of the branch before
         prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
-        material = Material(experiment, fitted, arrays, ground.parts, assemble(experiment, fitted))
+        material = Material(experiment, fitted, arrays, ground.partition, assemble(experiment, fitted))
         trained(run, material, told, interruption=told.interruption)
         run.update(state="finished", trained=None)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)

@@ -15,6 +15,8 @@ from mmtrain.data.findings.labels import Labels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mmtrain.splits.plan import Partition
+
 LEFT_OUT = -1
 TRAIN, VALIDATION, TEST = range(3)
 
@@ -74,6 +76,13 @@ def distinct_pairs(first: NDArray[np.int64], second: NDArray[np.integer]) -> tup
     size = int(second.max(initial=0)) + 1
     packed = np.sort(pd.unique(first.astype(np.int64) * size + second))
     return packed // size, packed % size
+
+
+def part_codes(partition: Partition, rows: int) -> NDArray[np.int8]:
+    """The parts of a partition as `Cohort` has them, (rows,); calibration rows were drawn from those of validation and count as such."""
+    codes = partition.codes(rows).astype(np.int8)
+    codes[partition.calibration] = VALIDATION
+    return codes
 
 
 def named_parts(codes: NDArray[np.integer]) -> list[str]:

@@ -11,8 +11,8 @@ import pandas as pd
 from mmtrain.columns import Group
 from mmtrain.columns.numeric import numbers
 from mmtrain.config import Experiment
-from mmtrain.data.splits.parts import Parts
 from mmtrain.data.tables.table import Table
+from mmtrain.splits.plan import Partition
 from mmtrain.targets import ClassTarget, RegressionTarget, Target
 
 
@@ -33,7 +33,7 @@ class PartSummary:
     """Of each target that is a number, by its key; None where the part has no rows."""
 
 
-def summarise(experiment: Experiment, table: Table, parts: Parts) -> tuple[PartSummary, ...]:
+def summarise(experiment: Experiment, table: Table, partition: Partition) -> tuple[PartSummary, ...]:
     """What each part of a checked table holds."""
     group, told = experiment.only(Group), _told(experiment.targets.values())
     groups = None if group is None else pd.factorize(table.cells(group.column))[0]
@@ -41,7 +41,7 @@ def summarise(experiment: Experiment, table: Table, parts: Parts) -> tuple[PartS
     names = [] if told is None else told.answers(answers)
     values = {key: numbers(table.cells(one.column)) for key, one in experiment.targets.items() if isinstance(one, RegressionTarget)}
     summaries = []
-    for part, rows in parts.items():
+    for part, rows in partition.items():
         times = {} if told is None else told.tally({header: cells.iloc[rows] for header, cells in answers.items()})
         summaries.append(
             PartSummary(

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mmtrain.data.splits.parts import IntArray
+from mmtrain.splits.plan import IntArray
 
 
 @dataclass(frozen=True)

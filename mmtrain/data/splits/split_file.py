@@ -1,0 +1,101 @@
+"""`split.csv`: the plan of a split, with a line for every row in every partition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.data.tables.csv_text import csv_text
+from mmtrain.errors import Problem, RunError
+from mmtrain.splits.plan import USES, IntArray, Partition, SplitPlan
+
+HEADER = ("row", "id", "fold", "part")
+CHUNK_ROWS = 65_536
+"""Rows that are written or read at once: all of a million rows would take 200 MB as texts."""
+OUTER = ""
+"""The fold of outer test rows, which are in no partition."""
+RESTORE = "Restore the file from a copy of the run, or train again with `mmtrain fit`."
+
+
+@dataclass(frozen=True, eq=False)
+class WrittenSplit:
+    """A plan as `split.csv` keeps it; the arrays have one entry per row of the table."""
+
+    plan: SplitPlan
+    rows: IntArray
+    """Positions in the table's file, which may have rows that the table leaves out."""
+    ids: pd.Series[str]
+    """Text, empty where the table has no id column."""
+
+
+def to_csv(plan: SplitPlan, rows: Sequence[int] | IntArray, ids: Callable[[IntArray], Sequence[str]] | None = None) -> Iterator[str]:
+    """Yield the text of `split.csv` in chunks; `rows` are the positions of the table's rows in its file, `ids` names some of the rows."""
+    of_file = np.asarray(rows, np.int64)
+    words = np.array([*USES, ""], dtype=object)
+    outer = np.full(len(of_file), -1, np.int64)
+    outer[plan.test] = USES.index("test")
+    header = True
+    for fold, codes in [*((str(number), one.codes(len(of_file))) for number, one in enumerate(plan.partitions)), (OUTER, outer)]:
+        used = np.flatnonzero(codes >= 0)
+        for start in range(0, len(used), CHUNK_ROWS):
+            own = used[start : start + CHUNK_ROWS]
+            texts = "" if ids is None else list(ids(own))
+            yield csv_text(pd.DataFrame({"row": of_file[own], "id": texts, "fold": fold, "part": words[codes[own]]}), header=header)
+            header = False
+
+
+def read_split(path: Path) -> WrittenSplit:
+    """Read what `to_csv` wrote.
+
+    Raises:
+        RunError: the file is missing, or not such a table.
+
+    """
+    try:
+        table = _read_lines(path)
+        rows, first, position = np.unique(table["row"].to_numpy(), return_index=True, return_inverse=True)
+        ids = table["id"].iloc[first].reset_index(drop=True)
+        fold, codes = table["fold"].to_numpy(), table["code"].to_numpy()
+    except (OSError, ValueError, KeyError, OverflowError) as error:
+        what = f"this file of the run cannot be read as a split ({type(error).__name__}: {error})."
+        raise RunError(Problem(str(path), what, RESTORE)) from error
+    return WrittenSplit(_plan(path, len(rows), position, fold, codes), rows, ids)
+
+
+def _read_lines(path: Path) -> pd.DataFrame:
+    """Return row, id, fold (-1: outer test rows) and the code of the part of every line. Raises RunError for an unknown part."""
+    chunks, lines = [], 0
+    with pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8", chunksize=CHUNK_ROWS) as read:
+        for chunk in read:
+            codes = pd.Index(USES).get_indexer(pd.Index(chunk["part"])).astype(np.int64)
+            if (codes < 0).any():
+                place = int(np.argmax(codes < 0))
+                raise RunError(Problem(f"{path}:{lines + place + 2}", f"{chunk['part'].iloc[place]!r} is not a part.", RESTORE))
+            fold = chunk["fold"].where(chunk["fold"] != OUTER, "-1").to_numpy(dtype=np.int64)
+            chunks.append(pd.DataFrame({"row": chunk["row"].to_numpy(dtype=np.int64), "id": chunk["id"], "fold": fold, "code": codes}))
+            lines += len(chunk)
+    if not chunks:
+        raise ValueError("it has no rows")
+    return pd.concat(chunks, ignore_index=True)
+
+
+def _plan(path: Path, count: int, position: IntArray, fold: IntArray, codes: IntArray) -> SplitPlan:
+    """Return the plan of these lines. Raises RunError for a row that a partition has twice or not at all."""
+    inside = fold >= 0
+    test = np.sort(position[~inside])
+    partitions = []
+    for number in np.unique(fold[inside]):
+        lines = np.flatnonzero(fold == number)
+        times = np.bincount(np.concatenate([position[lines], test]), minlength=count)
+        if (times != 1).any():
+            raise RunError(Problem(str(path), f"the file does not have every row once in fold {number}.", RESTORE))
+        of_row = np.full(count, -1, np.int64)
+        of_row[position[lines]] = codes[lines]
+        partitions.append(Partition.from_codes(of_row))
+    if not partitions:
+        raise RunError(Problem(str(path), "the file has no rows to train on.", RESTORE))
+    return SplitPlan(tuple(partitions), test)

@@ -1,0 +1,212 @@
+"""The contract of a split: what a method may know of the rows, and the plan of partitions that it returns.
+
+    @split_method
+    def odd_rows(rows: Rows, *, validation: float = 0.2) -> SplitPlan:
+        codes = ...  # (rows,): 0 = train, 1 = validation, 2 = test
+        return SplitPlan.of(Partition.from_codes(codes))
+
+NumPy and pandas are imported inside functions: the experiment file is checked without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mmtrain.errors import counted
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+IntArray: TypeAlias = "npt.NDArray[np.int64]"
+TextPerRow: TypeAlias = "Sequence[Any] | npt.NDArray[Any] | pd.Series[Any] | pd.Categorical[Any]"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a split method may know of the rows: how many, and one value per row where there is such a column."""
+
+    count: int
+    groups: TextPerRow | None = None
+    labels: TextPerRow | None = None
+    """Classes; None where the target has none."""
+    given: TextPerRow | None = None
+    """`train`, `validation` or `test`, from the column with the role `split`."""
+    times: npt.NDArray[np.float64] | None = None
+    """From the column with the role `time`; larger is later."""
+    time_cells: TextPerRow | None = None
+    """The same as the table writes them."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of the columns that `groups`, `given` and `times` come from, by these names."""
+
+    def at(self, positions: IntArray) -> Rows:
+        """Return only these rows."""
+        import numpy as np
+
+        values = {name: cells for name, cells in vars(self).items() if name not in ("count", "headers") and cells is not None}
+        picked: dict[str, Any] = {
+            name: (np.asarray(cells) if name == "times" else by_position(cells))[positions] for name, cells in values.items()
+        }
+        return Rows(len(positions), headers=self.headers, **picked)
+
+
+def by_position(cells: TextPerRow) -> npt.NDArray[np.object_] | pd.Categorical[Any]:
+    """Return cells that can be indexed by position. Of a million rows, categories take a tenth of the time and memory of texts."""
+    import numpy as np
+    import pandas as pd
+
+    return cells if isinstance(cells, pd.Categorical) else np.asarray(cells, dtype=object)
+
+
+def _no_rows() -> IntArray:
+    import numpy as np
+
+    return np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """Row positions by what the rows are used for: int64, ascending, disjoint.
+
+    >>> import numpy as np
+    >>> partition = Partition.from_codes(np.array([0, 2, 0, 1]))
+    >>> partition.train.tolist(), partition.validation.tolist(), partition["test"].tolist()
+    ([0, 2], [3], [1])
+    """
+
+    train: IntArray
+    """Rows that are fitted on."""
+    validation: IntArray
+    """Rows that select the best epoch, and that calibration and threshold are fitted on."""
+    test: IntArray
+    """Rows that are scored, by `evaluate` alone."""
+    calibration: IntArray = field(default_factory=_no_rows)
+    """Rows for nothing but the conformal bound; out of reach of whatever reads `validation`. Empty where no bound is asked for."""
+
+    @classmethod
+    def from_codes(cls, codes: IntArray) -> Partition:
+        """Return the partition of (rows,) codes: 0 = train, 1 = validation, 2 = test, 3 = calibration; others are in no use."""
+        import numpy as np
+
+        return cls(*(np.flatnonzero(codes == code).astype(np.int64) for code in range(len(USES))))
+
+    def __getitem__(self, use: str) -> IntArray:
+        if use not in USES:
+            raise KeyError(use)
+        positions: IntArray = getattr(self, use)
+        return positions
+
+    def items(self) -> Iterator[tuple[str, IntArray]]:
+        """Yield uses and positions in the order train, validation, test, and calibration where it has rows."""
+        return ((use, self[use]) for use in USES if use != "calibration" or len(self.calibration))
+
+    def codes(self, rows: int) -> IntArray:
+        """Return the use of each row, as `from_codes` takes it; (rows,), -1 for a row in no use."""
+        import numpy as np
+
+        codes = np.full(rows, -1, np.int64)
+        for code, use in enumerate(USES):
+            codes[self[use]] = code
+        return codes
+
+    def names(self, rows: int) -> npt.NDArray[np.str_]:
+        """Return the use of each row by its name; (rows,), empty for a row in no use."""
+        import numpy as np
+
+        return np.array([*USES, ""])[self.codes(rows)]
+
+    def hold_out(self, rows: IntArray) -> Partition:
+        """Return the partition with `rows` of validation used for calibration instead."""
+        import numpy as np
+
+        return replace(self, validation=np.setdiff1d(self.validation, rows), calibration=rows)
+
+
+USES = tuple(Partition.__dataclass_fields__)
+USE_NAMED = {**{use: use for use in USES}, "conformal": "calibration"}
+"""What a user may call a use: its name, or what calibration rows are for."""
+
+
+@dataclass(frozen=True, eq=False)
+class SplitPlan:
+    """One or several partitions of the same rows, and perhaps outer test rows that no partition has.
+
+    A hold-out is a plan of one partition, k folds are k partitions.
+    """
+
+    partitions: tuple[Partition, ...]
+    test: IntArray = field(default_factory=_no_rows)
+    """Outer test rows: nothing is fitted on them or selected by them, in no fold."""
+    description: str = ""
+    """How the rows were divided, in a sentence without its full stop, for the model card."""
+    notes: tuple[str, ...] = ()
+    """Sentences for the user."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values that the run keeps in data.json."""
+
+    @classmethod
+    def of(cls, *partitions: Partition, **more: Any) -> SplitPlan:
+        """Return the plan of these partitions; `more` are its other fields."""
+        return cls(partitions, **more)
+
+    @property
+    def holdout(self) -> Partition:
+        """The one partition of a plan without folds, with the outer test rows, if any, as its test rows.
+
+        Raises ValueError for several partitions, and for two sets of test rows.
+        """
+        if len(self.partitions) != 1:
+            raise ValueError(f"the plan has {len(self.partitions)} partitions, and one training takes one")
+        partition = self.partitions[0]
+        if not len(self.test):
+            return partition
+        if len(partition.test):
+            raise ValueError("the plan has outer test rows besides the test rows of its only partition")
+        return replace(partition, test=self.test)
+
+    def record(self) -> dict[str, Any]:
+        """Return what a run keeps of the plan besides its rows: JSON values."""
+        return {"description": self.description, "notes": list(self.notes), **self.facts}
+
+    def check(self, rows: Rows) -> None:
+        """Look once more, by other means than the method used, that every row has one use and every group is on one side.
+
+        Raises:
+            RuntimeError: some are not. For a method of mmtrain that is a bug, not something to be mended by a user.
+
+        """
+        for number, partition in enumerate(self.partitions):
+            where = f" in partition {number}" if len(self.partitions) > 1 else ""
+            if faults := self._faults(partition, rows):
+                raise RuntimeError(f"The split is unsound{where}: {', '.join(faults)}.")
+        if not self.partitions:
+            raise RuntimeError("The split is unsound: it has no partition.")
+
+    def _faults(self, partition: Partition, rows: Rows) -> list[str]:
+        import numpy as np
+        import pandas as pd
+
+        sides = [partition[use] for use in USES] + [self.test]
+        everything = np.concatenate(sides)
+        if len(everything) and not 0 <= everything.min() <= everything.max() < rows.count:
+            return [f"positions outside of the {counted(rows.count, 'row')}"]
+        times = np.bincount(everything, minlength=rows.count)
+        faults = [
+            f"{counted(len(found), 'row')} in {where} (first: {found[0]})"
+            for where, found in (("no part", np.flatnonzero(times == 0)), ("several parts", np.flatnonzero(times > 1)))
+            if len(found)
+        ]
+        if not len(partition.train):
+            faults.append("no row to train on")
+        if rows.groups is not None:
+            groups, names = pd.factorize(by_position(rows.groups))
+            met = np.zeros(len(names), dtype=np.int64)
+            for positions in sides:
+                met += np.bincount(groups[positions], minlength=len(names)) > 0
+            torn = np.flatnonzero(met > 1)
+            if len(torn):
+                faults.append(f"{counted(len(torn), 'group')} in several parts (first: {str(names[torn[0]])!r})")
+        return faults
