@@ -54,6 +54,7 @@ WORDS_OF = {
     "target": "label labels output y class answer outcome response",
     "group": "groups patient subject cluster",
     "id": "identifier key index uid",
+    "time": "date datetime timestamp chronological temporal timeseries time_series",
     "weight": "weights sample_weight sample_weights",
     "binary": "logistic sigmoid classification",
     "multiclass": "multi_class multi-class softmax categorical classification",

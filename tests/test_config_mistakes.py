@@ -29,7 +29,7 @@ split: {method: stratified, validation: 0.15, test: 0.15}
 training: {epochs: 30, early_stopping: {monitor: validation_auc, patience: 5}, schedule: {method: cosine}}
 """
 
-ROLES = "It is one of numeric, group, id, split, weight, categorical, image, text or target."
+ROLES = "It is one of numeric, group, id, split, weight, categorical, image, text, time or target."
 ROLE_MISSING = f"this key is missing. Add it: {ROLES[:1].lower()}{ROLES[1:]}"
 DEEP = "clinic.yaml: lists and maps are nested too deeply, or an alias refers to itself. Fifty levels are allowed; a file needs five."
 BINARY_SCORES = (
@@ -372,6 +372,16 @@ BETWEEN_SECTIONS = [
         "method: stratified",
         "method: column",
         "13: split.method: `column` needs a column with the role `split`. Declare it under `columns`: `part: {role: split}`.",
+    ),
+    (
+        "method: stratified",
+        "method: time",
+        "13: split.method: `time` needs a column with the role `time`. Declare it under `columns`: `date: {role: time}`.",
+    ),
+    (
+        "  age: {role: numeric}",
+        "  age: {role: numeric}\n  seen: {role: time}",
+        "5: columns.seen: the role `time` is not used by the split method `stratified`. Set `split: {method: time}`, or remove the column.",
     ),
     (
         "  age: {role: numeric}",
@@ -831,7 +841,7 @@ def test_a_folder_is_refused(tmp_path):
 
 def test_every_table_of_mistakes_has_the_cases_it_had():
     tables = (ONE_MISTAKE, SEVERAL_PLACES, FOLLOW_UPS, OVERRIDES, WHOLE_FILES)
-    assert [len(table) for table in tables] == [129, 7, 13, 13, 12]
+    assert [len(table) for table in tables] == [131, 7, 13, 13, 12]
 
 
 @pytest.mark.parametrize(

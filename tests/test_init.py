@@ -186,17 +186,17 @@ GUESSES = [
         "dates",
         "seen",
         [f"2024-01-{1 + i % 28:02}" for i in range(N)],
-        "categorical",
+        "time",
         False,
-        "dates such as '2024-01-01'; there is no role for dates yet",
+        "dates such as '2024-01-01'; no input, but they order rows for `split: time`",
     ),
     (
         "dates with names of months",
         "seen",
         [f"Jan {1 + i % 28:02}, 2021" for i in range(N)],
-        "categorical",
+        "time",
         False,
-        "dates such as 'Jan 01, 2021'; there is no role for dates yet",
+        "dates such as 'Jan 01, 2021'; no input, but they order rows for `split: time`",
     ),
     ("id by name", "sample_id", range(100, 160), "id", True, "every cell is different and the name says id"),
     ("running number", "row", range(N), "id", True, "a running number"),
@@ -435,7 +435,7 @@ columns:
 never torn apart by the split
   "dose: mg": {role: numeric}                            # numbers from 1.5 to 59.5; 'n/a' means missing
   sex: {role: categorical}                               # two values, 'F' and 'M'
-  # when: {role: categorical}                            # dates such as '1.2.2024'; there is no role for dates yet
+  # when: {role: time}                                   # dates such as '1.2.2024'; no input, but they order rows for `split: time`
   left_right: {column: "left/right", role: categorical}  # two values, 'l' and 'r'
   ill: {role: target, task: binary, positive: "yes"}     # the last column with at most 20 different values; two classes, 'no' and 'yes'; \
 positive: it reads like a yes; please confirm
@@ -582,7 +582,7 @@ def test_command_prints_the_file_and_explains_the_roles(tmp_path, monkeypatch, c
     assert printed.out == "visits.yaml\n"
     lines = printed.err.splitlines()
     assert lines[0] == "visit: id, a running number"
-    assert lines[4] == "when: not used, dates such as '1.2.2024'; there is no role for dates yet"
+    assert lines[4] == "when: not used, dates such as '1.2.2024'; no input, but they order rows for `split: time`"
     assert lines[-1] == "Confirm the roles in it, then: mmtrain check visits.yaml, mmtrain fit visits.yaml"
     assert len(lines) == 8
     assert Path("visits.yaml").read_text(encoding="utf-8") == FILE

@@ -181,6 +181,8 @@ def _parts(console: Console, found: Inspection) -> None:
         console.print("The rows cannot be divided; see the problems.")
         return
     show_parts(console, found.parts)
+    for note in found.split_notes:
+        line(console, note)
 
 
 def _problems(console: Console, found: Inspection, *, every: bool) -> None:

@@ -18,3 +18,4 @@ from mmtrain.columns.categorical import Categorical as Categorical
 from mmtrain.columns.image import Image as Image
 from mmtrain.columns.numeric import Numeric as Numeric
 from mmtrain.columns.text import Text as Text
+from mmtrain.columns.time import Time as Time

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmtrain.branches import Branch, architectures
-from mmtrain.columns import Categorical, Column, Group, Id, InputColumn, Split, Text, Weight
+from mmtrain.columns import Categorical, Column, Group, Id, InputColumn, Split, Text, Time, Weight
 from mmtrain.config.experiment import Experiment
 from mmtrain.config.monitors import stopping_rule
 from mmtrain.config.parameter_groups import group_names, groups_below
@@ -35,8 +35,8 @@ def _needed_roles(sound: Sound) -> Iterator[LocatedProblem]:
 
 
 def _single_roles(sound: Sound) -> Iterator[LocatedProblem]:
-    """At most one group, id, split and weight."""
-    for role in (Group, Id, Split, Weight):
+    """At most one group, id, split, time and weight."""
+    for role in (Group, Id, Split, Time, Weight):
         keys = [key for key, column in sound.columns.items() if isinstance(column, role)]
         for key in keys[1:]:
             name = role.__name__.lower()
@@ -253,7 +253,7 @@ DECIDED: tuple[tuple[str, tuple[type[Target], ...], tuple[str, ...]], ...] = (
     ("conformal", (ClassTarget, RegressionTarget), ("binary", "multiclass", "regression")),
 )
 """Options of `evaluation`, and the targets that they are for; others are left as they are."""
-DIVIDING: dict[str, tuple[type[Column], str]] = {"given": (Split, "part")}
+DIVIDING: dict[str, tuple[type[Column], str]] = {"given": (Split, "part"), "times": (Time, "date")}
 """What a split method may need: the role of the column that gives it, and what such a column might be called."""
 RULES = (
     _needed_roles,

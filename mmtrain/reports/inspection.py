@@ -36,6 +36,8 @@ class Inspected:
     """What `fit` would refuse."""
     parts: tuple[PartSummary, ...] = ()
     missing: tuple[MissingPlan, ...] = ()
+    split_notes: tuple[str, ...] = ()
+    """What the split method says of the parts."""
 
 
 def inspection_page(found: Inspected, *, every: bool = False) -> str:
@@ -44,7 +46,7 @@ def inspection_page(found: Inspected, *, every: bool = False) -> str:
     if found.problems:
         sections.append(_problems(found.problems))
     if found.parts:
-        sections.append(Section("Parts", (_parts(found.parts),)))
+        sections.append(Section("Parts", (_parts(found.parts), *(Paragraph(note) for note in found.split_notes))))
     if found.missing:
         sections.append(Section("Empty cells", (_missing(found.missing),)))
     sections.append(Section("Columns", (_columns(found),)))

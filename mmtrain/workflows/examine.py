@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mmtrain import config
-from mmtrain.columns import Group, Image, Split
+from mmtrain.columns import Group, Image, Split, Time
 from mmtrain.config import Experiment
 from mmtrain.config.source import NotInFile, Origin
 from mmtrain.data.findings.pictures.column import PictureColumn
@@ -123,7 +123,7 @@ def _dividing(experiment: Experiment, reading: Reading) -> list[str]:
     return [
         key
         for key, column in experiment.columns.items()
-        if isinstance(column, Target | Group | Split) or (column.drops_missing and key in reading.unread)
+        if isinstance(column, Target | Group | Split | Time) or (column.drops_missing and key in reading.unread)
     ]
 
 

@@ -72,6 +72,8 @@ class Inspection:
     """Of the split."""
     parts: tuple[PartSummary, ...]
     """Empty when the rows cannot be divided; a problem says why."""
+    split_notes: tuple[str, ...]
+    """What the split method says of them, such as where the cuts of a split by time are."""
     problems: tuple[Problem, ...]
     """Everything that `check` would refuse."""
     findings: tuple[Finding, ...]
@@ -140,6 +142,7 @@ def inspect_experiment(
         columns=tuple(_inspected(experiment, file, key, header, found=found, tried=tried) for key, header in uses),
         method=experiment.split.method,
         parts=tried.summary,
+        split_notes=() if tried.divided is None else tried.divided.notes,
         problems=tried.problems,
         findings=findings,
         missing=missing,
@@ -208,7 +211,9 @@ def write_page(found: Inspection | InspectedTable, path: Path, *, every: bool = 
         subject = Inspected(found.survey.path.name, found.survey.rows, columns, found.findings)
     else:
         columns = tuple((one.header, " ".join([one.role, one.task]).strip(), one.profile) for one in found.columns)
-        subject = Inspected(found.table.name, found.rows, columns, found.findings, found.problems, found.parts, found.missing)
+        subject = Inspected(
+            found.table.name, found.rows, columns, found.findings, found.problems, found.parts, found.missing, found.split_notes
+        )
     try:
         path.write_text(inspection_page(subject, every=every), encoding="utf-8")
     except OSError as error:

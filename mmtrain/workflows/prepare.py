@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import Column, Group, Id, Split, Weight
+from mmtrain.columns import Column, Group, Id, Split, Time, Weight
 from mmtrain.columns.base import shared_names
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import fewest_units
@@ -206,16 +206,30 @@ def check_monitor(experiment: Experiment, table: Table, partition: Partition, or
 
 
 def strata(experiment: Experiment, table: Table) -> Rows:
-    """What a split has to know of every row: its group, its class, its given part."""
-    group, given = experiment.only(Group), experiment.only(Split)
-    dividing = {"groups": group, "given": given}
+    """What a split has to know of every row: its group, its class, its given part, its time.
+
+    Raises DataError for rows that cannot be ordered by time without those that were dropped.
+    """
+    group, given, time = experiment.only(Group), experiment.only(Split), experiment.only(Time)
+    dividing = {"groups": group, "given": given, "times": time}
+    moments = None if time is None else table.cells(time.column)
+    times = None if time is None or moments is None else _times(table, time, moments)
     return Rows(
         len(table),
         groups=None if group is None else shared_names(table.cells(group.column)),
         labels=labels(experiment, table),
         given=None if given is None else shared_names(given.parts(table.cells(given.column))),
+        times=times,
+        time_cells=moments,
         headers={name: column.column for name, column in dividing.items() if column is not None},
     )
+
+
+def _times(table: Table, column: Time, cells: pd.Series[str]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    times = column.values(cells)
+    if np.isnan(times).any():  # the row that showed whether a day comes before the month may have been dropped
+        raise DataError([table.problem(column.column, fault) for fault in column.faults(cells)])
+    return times
 
 
 def groups(experiment: Experiment, table: Table) -> np.ndarray[Any, np.dtype[np.int64]] | None:

@@ -159,7 +159,8 @@ def _folds(profile: Profile) -> Guess | None:
 def _date(profile: Profile) -> Guess | None:
     if profile.dates < NEARLY_ALL * profile.filled:
         return None
-    return Guess("categorical", f"dates such as {shown(profile.frequent[0][0])}; there is no role for dates yet", used=False)
+    reason = f"dates such as {shown(profile.frequent[0][0])}; no input, but they order rows for `split: time`"
+    return Guess("time", reason, used=False)
 
 
 def _id(profile: Profile) -> Guess | None:
