@@ -28,6 +28,7 @@ from mmtrain.data.pictures.decode import Progress
 from mmtrain.data.surveys.survey import Survey
 from mmtrain.data.tables.table import PIECE
 from mmtrain.data.tables.table_file import TableFile
+from mmtrain.splits import split_methods
 from mmtrain.workflows.examine import Examined
 
 Found = tuple[tuple[Finding, ...], tuple[MissingPlan, ...]]
@@ -41,12 +42,13 @@ def experiment_findings(
 
     `progress` is told of the pictures that were checked.
     """
-    given = experiment.split.method == "column"
+    needs = split_methods[experiment.split.method].needs
+    given = needs == "given"
     able = set(readable)
     uses = [use for use in uses_of(experiment.columns) if use.header in able]
     uses += worth_a_look(file, {use.header for use in uses})
     sheet = read_sheet(file, uses, rows)
-    cohort = _cohort(sheet, _parts(sheet, tried, given=given), given=given)
+    cohort = _cohort(sheet, _parts(sheet, tried, given=given), given=given, by_time=needs == "times")
     asked = questions(sheet, cohort)
     pictures = picture_findings(tried.images, experiment.data.images_folder, cohort, asked, progress=progress)
     return by_level([*table_findings(sheet, cohort), *pictures], file), missing_plans(sheet, cohort)
@@ -99,8 +101,8 @@ def _marked(sheet: Sheet) -> NDArray[np.int8] | None:
     return known[found]
 
 
-def _cohort(sheet: Sheet, parts: NDArray[np.int8] | None, *, given: bool) -> Cohort:
+def _cohort(sheet: Sheet, parts: NDArray[np.int8] | None, *, given: bool, by_time: bool = False) -> Cohort:
     """What the sheet says of its rows."""
     groups = sheet.of_role("group")
     codes = groups[0].codes(np.arange(sheet.rows))[0] if groups else None
-    return Cohort(sheet.rows, parts, given, codes, tuple(labels_of(sheet)))
+    return Cohort(sheet.rows, parts, given, by_time, codes, tuple(labels_of(sheet)))

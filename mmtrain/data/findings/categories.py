@@ -91,4 +91,4 @@ def _beyond_chance(cells: Cells, cohort: Cohort, unseen: NDArray[np.int64], sure
     most = int(np.bincount(distinct_pairs(codes, cohort.units[unseen])[0]).max())
     divided = cohort.parts >= 0 if cohort.parts is not None else np.zeros(cohort.rows, dtype=np.bool_)
     trained = len(cohort.of_part(TRAIN)) / max(int(divided.sum()), 1)
-    return cohort.given and len(names) * (1 - trained) ** most < sure
+    return not cohort.by_chance and len(names) * (1 - trained) ** most < sure

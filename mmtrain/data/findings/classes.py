@@ -100,7 +100,7 @@ def _rare(labels: Labels, cohort: Cohort) -> list[Finding]:
     for part in parts:
         absent = np.flatnonzero((held[part] == 0) & (held[TRAIN] > 0))
         if len(absent):
-            found.append(_unscored(labels, PARTS[part], absent, f"{len(parts) + 1} {noun}s", given=cohort.given))
+            found.append(_unscored(labels, PARTS[part], absent, f"{len(parts) + 1} {noun}s", cohort=cohort))
     scarce = (held > 0) & (held < FEW_TO_SCORE) & (held[TRAIN] > 0)
     few = [f"{PARTS[part]} {held[part, code]} of {shown(labels.names[code])}" for part in parts for code in np.flatnonzero(scarce[part])]
     return [*found, _hardly_scored(labels, few, noun)] if few else found
@@ -116,11 +116,12 @@ def _unlearned(labels: Labels, codes: NDArray[np.int64], parts: NDArray[np.int8]
     return Finding("error", "rare_class", labels.header, what, why, fix, first_rows(rows), count=len(rows))
 
 
-def _unscored(labels: Labels, part: str, codes: NDArray[np.int64], least: str, *, given: bool) -> Finding:
+def _unscored(labels: Labels, part: str, codes: NDArray[np.int64], least: str, *, cohort: Cohort) -> Finding:
     what = f"{part} has no row of {_named(labels, codes)}."
     why = f"Scores on {part} say nothing of it. A {labels.noun} needs at least {least}, one for each part."
     way = "Set another `split.seed`" if labels.several else "Use `split: {method: stratified}`"
-    way = f"Mark some of its rows {part}" if given else way
+    way = "Move the cuts with `split.validation` and `split.test`" if cohort.by_time else way
+    way = f"Mark some of its rows {part}" if cohort.given else way
     return Finding("warning", "rare_class", labels.header, what, why, f"{way}, or merge it with another {labels.noun}.")
 
 

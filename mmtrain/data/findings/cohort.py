@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.columns.split_words import PARTS
+from mmtrain.data.findings.finding import Level
 from mmtrain.data.findings.labels import Labels
 
 if TYPE_CHECKING:
@@ -29,11 +30,18 @@ class Cohort:
     parts: NDArray[np.int8] | None = None
     """(rows,): position in `PARTS`, -1 for a row that leaves the table; None where the rows could not be divided."""
     given: bool = False
-    """Whether the table says which part a row belongs to; otherwise chance did."""
+    """Whether the table says which part a row belongs to."""
+    by_time: bool = False
+    """Whether the rows were divided in the order of time; where they were neither, chance did it."""
     groups: NDArray[np.int64] | None = None
     """(rows,): code of the group, -1 for a row without one; None where the table has no groups."""
     targets: tuple[Labels, ...] = ()
     """The classes or labels of every target that has any."""
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether the rows were divided at random, so that every difference between the parts is random too."""
+        return not self.given and not self.by_time
 
     def of_part(self, part: int) -> NDArray[np.int64]:
         """The rows of a part; none where the rows could not be divided."""
@@ -76,6 +84,16 @@ def distinct_pairs(first: NDArray[np.int64], second: NDArray[np.integer]) -> tup
     size = int(second.max(initial=0)) + 1
     packed = np.sort(pd.unique(first.astype(np.int64) * size + second))
     return packed // size, packed % size
+
+
+def shift_advice(cohort: Cohort, part: int, noun: str) -> tuple[Level, str, str]:
+    """Return level, reason and remedy of `rows` or `texts` of a part that differ from those of training."""
+    if cohort.by_time:
+        fix = "Expect the same of newer ones, and train anew as they come in; leave out a column whose values do not last."
+        return "note", f"It changes with time: scores on {PARTS[part]} show how the model fares on later {noun}.", fix
+    differing = "part differs" if noun == "rows" else "texts differ"
+    fix = f"Find out why the {differing}. If new rows will be like training, divide the rows by chance."
+    return "warning", f"Scores on {PARTS[part]} then judge other {noun} than those that were learned from.", fix
 
 
 def part_codes(partition: Partition, rows: int) -> NDArray[np.int8]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mmtrain.columns.split_words import PARTS
 from mmtrain.data.findings.cells import Cells, Sheet
-from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
+from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort, shift_advice
 from mmtrain.data.findings.finding import Finding
 from mmtrain.data.findings.labels import Labels
 from mmtrain.data.findings.significance import SURE, chi_square, holm, kolmogorov_smirnov
@@ -42,7 +42,7 @@ class Compared(NamedTuple):
 
 def shift(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     """Everything of this family; texts are compared word by word elsewhere."""
-    if cohort.parts is None or not cohort.given:
+    if cohort.parts is None or cohort.by_chance:
         return []
     several = [labels for labels in cohort.targets if labels.several]
     train = cohort.one_of_each(cohort.of_part(TRAIN))
@@ -58,16 +58,15 @@ def shift(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     for one, chance in zip(compared, holm([one.chance for one in compared]), strict=True):
         if chance < SURE and one.size >= LARGE:
             found.setdefault((one.header, one.part), []).append(one)
-    return [_told(*place, several) for place, several in found.items()]
+    return [_told(*place, several, cohort) for place, several in found.items()]
 
 
-def _told(header: str, part: int, several: list[Compared]) -> Finding:
+def _told(header: str, part: int, several: list[Compared], cohort: Cohort) -> Finding:
     """Of one column: its values and its empty cells, or its labels."""
     largest = sorted(several, key=lambda one: -one.size)
     what = f"{PARTS[part]} differs from training: {listed([one.told for one in largest], most=MOST_TOLD)}."
-    why = f"Scores on {PARTS[part]} then judge other rows than those that were learned from."
-    fix = "Find out why the part differs. If new rows will be like training, divide the rows by chance."
-    return Finding("warning", "shift", header, what, why, fix)
+    level, why, fix = shift_advice(cohort, part, "rows")
+    return Finding(level, "shift", header, what, why, fix)
 
 
 def _labels(labels: Labels, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> list[Compared]:

@@ -41,7 +41,7 @@ def torn_groups(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     for cells in sheet.of_role("group", "belongs"):
         declared = cells.use.role == "group"
         if declared and not cohort.given:
-            return []  # chance divided whole groups
+            return []  # a split method keeps whole groups together
         codes, _ = pd.factorize(cells.prints)
         rows = np.flatnonzero((cohort.parts >= 0) & ~cells.missing)
         sets = np.column_stack([codes[rows], rows])
@@ -64,7 +64,10 @@ def torn_groups(sheet: Sheet, cohort: Cohort) -> list[Finding]:
 
 
 def _looking_back(cells: Cells, cohort: Cohort, part: int, sure: float) -> list[Finding]:
-    """Rows of a scored part that are earlier than training rows, where the parts go with time at all."""
+    """Rows of a scored part that are earlier than training rows, where the table gives parts that go with time at all.
+
+    A split by time says itself which rows are earlier than its cuts.
+    """
     if cohort.parts is None or not cohort.given or cells.numbers is None:
         return []
     known = ~np.isnan(cells.numbers)

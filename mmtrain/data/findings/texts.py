@@ -8,7 +8,7 @@ import pandas as pd
 from mmtrain.columns.split_words import PARTS
 from mmtrain.data.findings.answers import questions
 from mmtrain.data.findings.cells import Cells, Sheet
-from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort
+from mmtrain.data.findings.cohort import TEST, TRAIN, VALIDATION, Cohort, shift_advice
 from mmtrain.data.findings.copies import LEAST_OFTEN, OFTEN
 from mmtrain.data.findings.finding import Finding, Level, first_rows
 from mmtrain.data.findings.scripts import SCRIPTS
@@ -109,7 +109,7 @@ def _other_script(cells: Cells) -> list[Finding]:
 
 def _shifted_words(cells: Cells, words: Words, cohort: Cohort, sure: float) -> list[Finding]:
     """Words that the texts of a given part hold more often than those of training, Holm-corrected over the most frequent words."""
-    if cohort.parts is None or not cohort.given:
+    if cohort.parts is None or cohort.by_chance:
         return []
     parts = cohort.parts[words.rows]
     alone = np.isin(words.rows, cohort.one_of_each(words.rows))
@@ -132,9 +132,8 @@ def _shifted_words(cells: Cells, words: Words, cohort: Cohort, sure: float) -> l
             shares = f"in {there[worst] / sizes[1]:.0%} of its texts, in training in {here[worst] / sizes[0]:.0%}"
             number = f"{counted(len(striking), 'word')} {'is' if len(striking) == 1 else 'are'}"
             what = f"{number} more or less frequent in {PARTS[part]} than in training, most of all {word}: {shares}."
-            why = f"Scores on {PARTS[part]} then judge other texts than those that were learned from."
-            fix = "Find out why the texts differ. If new rows will be like training, divide the rows by chance."
-            found.append(Finding("warning", "shift", cells.header, what, why, fix))
+            level, why, fix = shift_advice(cohort, part, "texts")
+            found.append(Finding(level, "shift", cells.header, what, why, fix))
     return found
 
 
