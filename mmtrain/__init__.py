@@ -10,7 +10,7 @@ One direction, no way back; `mmtrain/workflows/fit.py` is this path as code.
 |---|---|---|---|
 | 1 | `config.load(path, overrides)` | `Experiment`, frozen | `config.yaml` |
 | 2 | `table.read(...)`, `store.attach(...)` | a checked table and its image stores | `data.json` |
-| 3 | `split.split(...)` | `Parts`, disjoint by group | `split.csv` |
+| 3 | `experiment.split.plan(rows)` | `SplitPlan` of `Partition`s, disjoint by group | `split.csv` |
 | 4 | `encode.fit(experiment, table, training rows)` | fitted columns and targets | `columns.json`, `statistics.json` |
 | 5 | `encode.encode(...)` | `Arrays`: one row index over all of them | (cache, outside the run) |
 | 6 | `Batches.epoch(number)` | `{column, column_present}`, targets, weights | |
@@ -35,7 +35,7 @@ tier is refused there: a misspelt key in tier 1, a word in a numeric column in t
 | `model/` `batches.py` | the network; batches by row index | 3 |
 | `data/` `runs.py` | tables, splits, encoding, pictures, findings; the run folder | 2 |
 | `config/` | the experiment file, with line numbers | 1 |
-| `columns/` `targets/` `branches/` `fusion.py` | what a YAML file can name, one file each | 1 |
+| `columns/` `targets/` `branches/` `fusion.py` `splits/` `optim/` | what a YAML file can name, one file each | 1 |
 | `registry.py` `run_files/` `whole_files.py` `specs.py` `pixels/` `layers/` ... | options, files, tensors, one image, Keras layers | 1-3 |
 | `errors.py` `synonyms.py` | `Problem` and the three errors; usual words for what is meant | 0 |
 
@@ -43,7 +43,8 @@ tier is refused there: a misspelt key in tier 1, a word in a numeric column in t
 
 An **experiment** is the validated YAML. A **column** has a **role**; what training rows taught it is a **fitted column**. Encoded
 it is a tensor of a **kind**, described by a **spec**. A **branch** makes one feature vector of columns, a **fusion** one vector of
-branches, a **target** with its **task** the answer. Rows belong to **parts** and are visited in an **order**. A training
+branches, a **target** with its **task** the answer. A **split** is a plan of **partitions**, each of which says what rows are
+**used** for: train, validation, calibration or test. Training rows are visited in an **order**. A training
 leaves a **run**. What a user must fix is a **problem**.
 
 # Promises, in this order

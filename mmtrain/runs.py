@@ -4,7 +4,7 @@
         config.yaml           the experiment, every default written out
         run.json              versions, seed, hashes, timings, state, evaluations of the test part
         data.json             the table: file hash, rows, columns, dropped rows
-        split.csv             row, id, part
+        split.csv             row, id, fold, part
         columns.json          what training rows taught the columns and the targets
         statistics.json       what training rows look like, to tell drift by
         network.json          the network in brief: what each part takes, gives and learns

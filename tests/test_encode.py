@@ -77,7 +77,7 @@ def everything(tmp_path_factory, tensorflow):
 
 def test_every_role_that_feeds_the_network_and_every_task_is_in_the_table(everything):
     columns = everything.experiment.columns
-    assert {column.role for column in columns.values()} == set(roles) - {"group", "id"}
+    assert {column.role for column in columns.values()} == set(roles) - {"group", "id", "time"}
     assert {target.task for target in everything.experiment.targets.values()} == set(tasks)
     assert (list(everything.fitted.columns), list(everything.fitted.targets)) == (INPUTS, TARGETS)
 

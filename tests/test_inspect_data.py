@@ -443,7 +443,8 @@ def test_json_of_an_experiment_and_of_a_table(tmp_path, capsys):
     path = study(tmp_path, age=["forty", *range(1, N)])
     assert run(["inspect-data", str(path), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert list(document) == ["table", "rows", "dropped", "headers", "unused", "columns", "method", "parts", "problems", *FOUND]
+    of_split = ["method", "parts", "split_notes"]
+    assert list(document) == ["table", "rows", "dropped", "headers", "unused", "columns", *of_split, "problems", *FOUND]
     assert document["problems"][0]["where"] == "t.csv:2: age"
     assert document["columns"][0]["images"]["bits"] == {"8": N}
     assert document["columns"][1]["profile"]["numbers"] == {"minimum": 1.0, "median": 20.0, "maximum": 39.0}

@@ -4,7 +4,7 @@
 |---|---|
 | `tables` | a table, whatever its format: read, checked, in pieces |
 | `pictures` | pictures, decoded once into a store |
-| `splits` | parts, and the order in which rows are visited |
+| `splits` | `split.csv`, calibration rows, what each part holds, and the order in which rows are visited |
 | `surveys` | what is in a table that nobody has described yet |
 | `findings` | faults that spoil a study |
 | `changes` | what training rows look like, and how later rows differ |

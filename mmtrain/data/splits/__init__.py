@@ -1,1 +1,1 @@
-"""Which rows belong to which part, and in which order they are visited."""
+"""What becomes of a split: its file, its calibration rows, its summary, and the order in which training rows are visited."""
