@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -152,7 +152,7 @@ class MaskedColumn(keras.layers.Layer):  # type: ignore[misc]
     all zeros.
     """
 
-    def __init__(self, *, kind: str, **kwargs: Any) -> None:
+    def __init__(self, *, kind: Literal["vector", "index", "tokens", "bag", "image"], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.kind = kind
 
