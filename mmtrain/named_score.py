@@ -3,50 +3,69 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import SupportsFloat
 
 from mmtrain.errors import did_you_mean, listed
 
-_DIRECTIONS = {
-    "accuracy": True,
-    "auc": True,
-    "balanced_accuracy": True,
-    "brier": False,
-    "ece": False,
-    "f1": True,
-    "hamming_loss": False,
-    "log_loss": False,
-    "loss": False,
-    "macro_auc": True,
-    "macro_f1": True,
-    "macro_pr_auc": True,
-    "mae": False,
-    "median_absolute_error": False,
-    "pr_auc": True,
-    "r2": True,
-    "rmse": False,
-    "sensitivity": True,
-    "specificity": True,
-    "subset_accuracy": True,
-    "weighted_f1": True,
-}
-HIGHER_IS_BETTER: Mapping[str, bool] = MappingProxyType(_DIRECTIONS)
-"""The direction of every score, and of the training loss. Ask with `higher_is_better`, which also knows the scores of one label."""
 
-OF_TASK: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "binary": ("auc", "pr_auc", "accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity", "log_loss", "brier"),
-        "multiclass": ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc", "log_loss"),
-        "multilabel": ("macro_auc", "macro_pr_auc", "macro_f1", "subset_accuracy", "hamming_loss", "log_loss"),
-        "regression": ("mae", "rmse", "r2", "median_absolute_error"),
-    }
-)
-"""The scores of each task of ours, in the order in which they are shown."""
+@dataclass(frozen=True)
+class Metric:
+    """A score that a task gives: `name` in files and options, `title` for readers; left out, it follows from the name."""
+
+    name: str
+    higher_is_better: bool
+    title: str = ""
+    in_target_unit: bool = False
+    """Shown with three significant digits; all others with three decimals."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", self.title or self.name.replace("_", " ").capitalize())
+
+
+_METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", higher_is_better=True),
+        Metric("auc", higher_is_better=True, title="AUC"),
+        Metric("balanced_accuracy", higher_is_better=True),
+        Metric("brier", higher_is_better=False, title="Brier score"),
+        Metric("ece", higher_is_better=False, title="Expected calibration error"),
+        Metric("f1", higher_is_better=True),
+        Metric("hamming_loss", higher_is_better=False),
+        Metric("log_loss", higher_is_better=False),
+        Metric("loss", higher_is_better=False),
+        Metric("macro_auc", higher_is_better=True, title="Macro AUC"),
+        Metric("macro_f1", higher_is_better=True, title="Macro F1"),
+        Metric("macro_pr_auc", higher_is_better=True, title="Macro PR-AUC"),
+        Metric("mae", higher_is_better=False, title="Mean absolute error", in_target_unit=True),
+        Metric("median_absolute_error", higher_is_better=False, in_target_unit=True),
+        Metric("pr_auc", higher_is_better=True, title="PR-AUC"),
+        Metric("r2", higher_is_better=True, title="R²"),
+        Metric("rmse", higher_is_better=False, title="Root mean squared error", in_target_unit=True),
+        Metric("sensitivity", higher_is_better=True),
+        Metric("specificity", higher_is_better=True),
+        Metric("subset_accuracy", higher_is_better=True),
+        Metric("weighted_f1", higher_is_better=True, title="Weighted F1"),
+    )
+}
+METRICS: Mapping[str, Metric] = MappingProxyType(_METRICS)
+"""Every known score, and the training loss, by name. For the score of one label, `auc[beach]`, ask `metric_of`."""
+
+BINARY = ("auc", "pr_auc", "accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity", "log_loss", "brier")
+MULTICLASS = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc", "log_loss")
+MULTILABEL = ("macro_auc", "macro_pr_auc", "macro_f1", "subset_accuracy", "hamming_loss", "log_loss")
+REGRESSION = ("mae", "rmse", "r2", "median_absolute_error")
+"""What each module of `mmtrain.scores` computes, in the order in which it is shown."""
 EACH_LABEL = ("auc", "pr_auc", "f1")
-"""Scores of one label of a multilabel target, `auc[beach]`."""
+"""What `mmtrain.scores.multilabel` computes for each label, `auc[beach]`."""
+
+
+def metrics_named(names: Iterable[str]) -> tuple[Metric, ...]:
+    """Return the known metrics with these names."""
+    return tuple(METRICS[name] for name in names)
 
 
 @dataclass(frozen=True)
@@ -86,23 +105,33 @@ class Score:
         return {"value": self.value, **limits, **{key: text for key, text in said.items() if text}}
 
 
-def add_score(name: str, *, higher: bool) -> None:
-    """Make a score of a task of one's own known, `higher` if more of it is better. To be called where the task is registered."""
-    if _DIRECTIONS.setdefault(name, higher) != higher:
-        raise ValueError(f"The score '{name}' is known, and better when it is {'lower' if higher else 'higher'}.")
+def add_metric(metric: Metric) -> None:
+    """Make a metric known; `@task` does it for those that a task states.
+
+    Raises:
+        ValueError: another metric has this name.
+    """
+    known = _METRICS.setdefault(metric.name, metric)
+    if known.higher_is_better != metric.higher_is_better:
+        raise ValueError(f"The score '{metric.name}' is known, and better when it is {'higher' if known.higher_is_better else 'lower'}.")
 
 
-def higher_is_better(name: str) -> bool:
-    """The direction of a score; `auc[beach]` has that of `auc`. The name comes without its part (`validation_`).
+def metric_of(score: str) -> Metric:
+    """Return the metric of a score, whose name comes without its part (`validation_`); `auc[beach]` is an `auc`.
 
     Raises:
         ValueError: there is no such score.
     """
-    base = name.partition("[")[0]
-    if base not in HIGHER_IS_BETTER:
-        hint = did_you_mean(base, HIGHER_IS_BETTER) or f"The scores are {listed(list(HIGHER_IS_BETTER), most=len(HIGHER_IS_BETTER))}."
-        raise ValueError(f"There is no score '{name}'. {hint} One of a task of your own is made known with `add_score`.")
-    return HIGHER_IS_BETTER[base]
+    base = score.partition("[")[0]
+    if base not in METRICS:
+        hint = did_you_mean(base, METRICS) or f"The scores are {listed(list(METRICS), most=len(METRICS))}."
+        raise ValueError(f"There is no score '{score}'. {hint} A task of your own states its scores as `metrics`.")
+    return METRICS[base]
+
+
+def higher_is_better(score: str) -> bool:
+    """The direction of a score. Raises ValueError as `metric_of` does."""
+    return metric_of(score).higher_is_better
 
 
 def signed(text: str) -> str:

@@ -17,7 +17,7 @@ from mmtrain.config import Experiment, json_schema, load, to_yaml
 from mmtrain.config.monitors import monitored
 from mmtrain.errors import ConfigError
 from mmtrain.fusion import fusion, fusions
-from mmtrain.named_score import EACH_LABEL, OF_TASK
+from mmtrain.named_score import EACH_LABEL
 from mmtrain.optim import optimizers, schedules
 from mmtrain.scores import binary_scores, multiclass_scores, multilabel_scores, regression_scores
 from mmtrain.targets import BinaryTarget, MulticlassTarget, MultilabelTarget, RegressionTarget, tasks
@@ -291,8 +291,8 @@ def test_scores_to_watch_are_those_that_are_computed():
     }
     names = {task: {score.name for score in scores} for task, scores in computed.items()}
     labels = {f"{score}[{label}]" for score in EACH_LABEL for label in ("a", "b")}
-    assert names == {**{tasks[task]: set(scores) for task, scores in OF_TASK.items()}, MultilabelTarget: {*OF_TASK["multilabel"], *labels}}
-    assert set(OF_TASK) == set(tasks)
+    stated = {task: {metric.name for metric in task.metrics} for _, task in tasks.items()}
+    assert names == {**stated, MultilabelTarget: {*stated[MultilabelTarget], *labels}}
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 from sklearn import metrics
 
 from mmtrain import named_score
-from mmtrain.named_score import add_score
+from mmtrain.named_score import Metric, add_metric
 from mmtrain.scores import (
-    HIGHER_IS_BETTER,
+    METRICS,
     Score,
     binary_scores,
     confusion_matrix,
@@ -573,12 +573,12 @@ def test_every_score_has_a_direction_and_every_direction_a_score():
     directions = {name: higher_is_better(name) for name in produced}
 
     assert len(produced) == 9 + 6 + 12 + 4
-    assert {name.partition("[")[0] for name in directions} | {"loss", "ece"} == set(HIGHER_IS_BETTER)
-    assert len(HIGHER_IS_BETTER) == 21
+    assert {name.partition("[")[0] for name in directions} | {"loss", "ece"} == set(METRICS)
+    assert len(METRICS) == 21
 
 
 def test_lower_is_better_for_losses_and_errors_alone():
-    lower = {name for name, higher in HIGHER_IS_BETTER.items() if not higher}
+    lower = {name for name, metric in METRICS.items() if not metric.higher_is_better}
     assert lower == {"loss", "log_loss", "brier", "ece", "hamming_loss", "mae", "rmse", "median_absolute_error"}
 
 
@@ -587,7 +587,7 @@ def test_direction_of_a_label_score_is_that_of_its_base(name, higher):
     assert higher_is_better(name) is higher
 
 
-OF_ONES_OWN = "One of a task of your own is made known with `add_score`."
+OF_ONES_OWN = "A task of your own states its scores as `metrics`."
 
 
 @pytest.mark.parametrize(
@@ -612,11 +612,11 @@ def test_score_of_ones_own_has_a_direction_from_when_it_is_added():
     with pytest.raises(ValueError, match="There is no score 'kappa'"):
         Score("kappa", 0.5)
     try:
-        add_score("kappa", higher=True)
-        add_score("kappa", higher=True)  # as the file with it may be imported twice
+        add_metric(Metric("kappa", higher_is_better=True))
+        add_metric(Metric("kappa", higher_is_better=True))  # as the file with it may be imported twice
         assert Score("kappa", 0.5).value == 0.5
         assert higher_is_better("kappa")
         with pytest.raises(ValueError, match=r"The score 'kappa' is known, and better when it is higher\."):
-            add_score("kappa", higher=False)
+            add_metric(Metric("kappa", higher_is_better=False))
     finally:
-        del named_score._DIRECTIONS["kappa"]
+        del named_score._METRICS["kappa"]

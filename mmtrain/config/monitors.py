@@ -9,8 +9,8 @@ from mmtrain.config.experiment import EarlyStopping
 from mmtrain.config.source import LocatedProblem, Location
 from mmtrain.config.tolerant import Sound, has_only
 from mmtrain.errors import did_you_mean, listed
-from mmtrain.named_score import EACH_LABEL, HIGHER_IS_BETTER, OF_TASK
-from mmtrain.targets import MultilabelTarget, Target
+from mmtrain.named_score import METRICS
+from mmtrain.targets import Target
 
 
 def monitored(targets: dict[str, Target]) -> dict[str, str]:
@@ -22,28 +22,28 @@ def monitored(targets: dict[str, Target]) -> dict[str, str]:
     for key, target in targets.items():
         infix = f"{key}_" if len(targets) > 1 else ""
         names |= {f"{part}_{infix}loss": "loss" for part in ("validation", "train")}
-        names |= {f"validation_{infix}{score}": score for score in OF_TASK.get(target.task, tuple(HIGHER_IS_BETTER))}
-        if isinstance(target, MultilabelTarget):
-            names |= {f"{name}[LABEL]": score for name, score in _of_each_label(key, targets).items()}
+        names |= {f"validation_{infix}{metric.name}": metric.name for metric in target.metrics}
+        names |= {f"{name}[LABEL]": score for name, score in _of_each_label(key, targets).items()}
     return names
 
 
 def _of_each_label(key: str, targets: dict[str, Target]) -> dict[str, str]:
     """The names of the scores of one label, without the label, and the scores."""
     infix = f"{key}_" if len(targets) > 1 else ""
-    return {f"validation_{infix}{score}": score for score in EACH_LABEL}
+    return {f"validation_{infix}{metric.name}": metric.name for metric in targets[key].label_metrics}
 
 
 def direction_of(monitor: str) -> str:
     """`maximize` or `minimize`; `minimize` for an unknown score, which is refused later."""
-    return "maximize" if HIGHER_IS_BETTER.get(_score_of(monitor), False) else "minimize"
+    score = _score_of(monitor)
+    return "maximize" if score and METRICS[score].higher_is_better else "minimize"
 
 
 def _score_of(monitor: str) -> str:
     """`log_loss` of `validation_diagnosis_log_loss`, the longest known score at its end; empty for none."""
     words = monitor.partition("[")[0].split("_")
     ends = ("_".join(words[start:]) for start in range(len(words)))
-    return next((end for end in ends if end in HIGHER_IS_BETTER), "")
+    return next((end for end in ends if end in METRICS), "")
 
 
 def is_weighted_loss(monitor: str, targets: dict[str, Target]) -> bool:
@@ -87,7 +87,7 @@ def _nearest(monitor: str, known: dict[str, str]) -> str:
 def _general(monitor: str, targets: dict[str, Target]) -> str:
     """`validation_auc[LABEL]` for `validation_auc[beach]`; here a label is checked where the file lists the labels."""
     found = label_of(monitor, targets)
-    if found is None or found.label not in (found.target.labels or [found.label]):
+    if found is None or found.label not in (found.target.declared_labels or [found.label]):
         return monitor
     return f"{monitor.partition('[')[0]}[LABEL]"
 
@@ -95,7 +95,7 @@ def _general(monitor: str, targets: dict[str, Target]) -> str:
 class LabelOf(NamedTuple):
     """A label that a monitor names, and the target that should have it."""
 
-    target: MultilabelTarget
+    target: Target
     label: str
 
 
@@ -103,6 +103,6 @@ def label_of(monitor: str, targets: dict[str, Target]) -> LabelOf | None:
     """Whose label `validation_auc[beach]` names; None where the monitor is not the score of one label."""
     score, _, label = monitor.removesuffix("]").partition("[")
     for key, target in targets.items():
-        if isinstance(target, MultilabelTarget) and f"{score}[{label}]" == monitor and score in _of_each_label(key, targets):
+        if f"{score}[{label}]" == monitor and score in _of_each_label(key, targets):
             return LabelOf(target, label)
     return None

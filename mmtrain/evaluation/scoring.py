@@ -15,8 +15,6 @@ from mmtrain.named_score import Score
 from mmtrain.targets import FittedTarget
 
 Array = np.ndarray[Any, Any]
-MAIN = {"binary": "auc", "multiclass": "balanced_accuracy", "multilabel": "macro_auc", "regression": "rmse"}
-"""The score that speaks for a target, unless the best epoch was chosen by another one."""
 MOST_IN_A_MATRIX = 100
 """Classes up to which metrics.json has the whole confusion matrix, which grows with their square."""
 
@@ -88,7 +86,7 @@ def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array
     if resampling is not None and len(rows):
         drawn = Drawn(rows, resampling.bootstrap(known))
         scores, drawing = tuple(drawn.scores.values()), resampling.drawing(drawn.bootstrap)
-    confusion = _confusion(rows) if target.task in ("binary", "multiclass") else ()
+    confusion = _confusion(rows) if target.has_classes else ()
     return TargetScores(
         key,
         target.task,
@@ -119,23 +117,22 @@ def _confusion(rows: Answered) -> tuple[tuple[int, ...], ...]:
     return tuple(map(tuple, confusion_matrix(rows.truth, codes, count=len(places)).tolist()))
 
 
-def main_score(monitor: str, task: str, names: Collection[str], prefix: str = "") -> str:
-    """Of the scores called `names`, the one that chose the best epoch (`monitor`: `validation_auc`), else the usual one of the task.
+def main_score(monitor: str, target: FittedTarget, names: Collection[str], prefix: str = "") -> str:
+    """Of the scores called `names`, the one that chose the best epoch (`monitor`: `validation_auc`), else the main metric of the task.
 
     `prefix` is what the target's scores begin with behind the part, where there are several targets.
     """
     monitored = monitor.partition("_")[2]
     if monitored.startswith(prefix) and monitored.removeprefix(prefix) in names:
         return monitored.removeprefix(prefix)
-    usual = MAIN.get(task, "")
-    return usual if usual in names else next(iter(names))
+    return target.main_metric if target.main_metric in names else next(iter(names))
 
 
-def main_scores(monitor: str, results: Mapping[str, TargetScores]) -> dict[str, str]:
+def main_scores(monitor: str, targets: Mapping[str, FittedTarget], results: Mapping[str, TargetScores]) -> dict[str, str]:
     """`main_score` of every target."""
     prefix = "{}_" if len(results) > 1 else ""
     return {
-        key: main_score(monitor, result.task, [score.name for score in result.scores], prefix.format(key))
+        key: main_score(monitor, targets[key], [score.name for score in result.scores], prefix.format(key))
         for key, result in results.items()
     }
 

@@ -143,7 +143,7 @@ def changes(
             for predictions in (before, after)
         )
         prefix = f"{key}_" if len(fitted.targets) > 1 else ""
-        name = main_score(experiment.training.early_stopping.monitor, target.task, first, prefix)
+        name = main_score(experiment.training.early_stopping.monitor, target, first, prefix)
         one, other = first[name], second[name]
         if one is not None and other is not None:
             found.append(ScoreChange(key, name, one, other))

@@ -8,35 +8,10 @@ from typing import Any, Literal
 
 from mmtrain.errors import counted, listed
 from mmtrain.evaluation.scoring import main_score
-from mmtrain.named_score import higher_is_better, signed
+from mmtrain.named_score import higher_is_better, metric_of, signed
 from mmtrain.reports.blocks import Paragraph
 from mmtrain.reports.contents import Contents, Judged
 
-TITLES = {
-    "accuracy": "Accuracy",
-    "auc": "AUC",
-    "balanced_accuracy": "Balanced accuracy",
-    "brier": "Brier score",
-    "ece": "Expected calibration error",
-    "f1": "F1",
-    "hamming_loss": "Hamming loss",
-    "log_loss": "Log loss",
-    "loss": "Loss",
-    "macro_auc": "Macro AUC",
-    "macro_f1": "Macro F1",
-    "macro_pr_auc": "Macro PR-AUC",
-    "mae": "Mean absolute error",
-    "median_absolute_error": "Median absolute error",
-    "pr_auc": "PR-AUC",
-    "r2": "R²",
-    "rmse": "Root mean squared error",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "subset_accuracy": "Subset accuracy",
-    "weighted_f1": "Weighted F1",
-}
-IN_UNITS = {"mae", "rmse", "median_absolute_error"}
-"""Scores in the target's own unit; all others are shown with three decimals."""
 MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
 """Not those of strftime, which speaks the language of the machine."""
 CAVEATS = {
@@ -52,13 +27,13 @@ Outcome = Literal["better", "worse", "same", "open", "undefined"]
 def title(score: str) -> str:
     """What a reader calls a score; `auc[beach]` gives `AUC [beach]`."""
     base, bracket, rest = score.partition("[")
-    known = TITLES.get(base, base.replace("_", " ").capitalize())
+    known = metric_of(base).title
     return f"{known} [{rest}" if bracket else known
 
 
 def shown(score: str, value: float) -> str:
     """The value of a score, rounded to three digits."""
-    return significant(value) if score.partition("[")[0] in IN_UNITS else decimals(value)
+    return significant(value) if metric_of(score).in_target_unit else decimals(value)
 
 
 def limits(score: str, found: Mapping[str, Any]) -> str:
@@ -155,7 +130,7 @@ def direction(score: str) -> str:
 
 def main_score_of(contents: Contents, judged: Judged) -> str:
     """The score that speaks for a target."""
-    return main_score(contents.experiment.training.early_stopping.monitor, judged.result["task"], judged.scores, judged.prefix)
+    return main_score(contents.experiment.training.early_stopping.monitor, judged.target, judged.scores, judged.prefix)
 
 
 def verdict(contents: Contents, judged: Judged) -> Paragraph:

@@ -14,7 +14,7 @@ clipped to 1e-7 and 1 - 1e-7. Wrong arrays (shape, NaN, outside 0 to 1) raise `V
 are those of the one draw that has every row once.
 """
 
-from mmtrain.named_score import HIGHER_IS_BETTER, Score, higher_is_better
+from mmtrain.named_score import METRICS, Score, higher_is_better
 from mmtrain.scores.binary import binary_scorer, binary_scores
 from mmtrain.scores.classification import confusion_matrix
 from mmtrain.scores.multiclass import multiclass_scorer, multiclass_scores
@@ -22,7 +22,7 @@ from mmtrain.scores.multilabel import multilabel_scorer, multilabel_scores
 from mmtrain.scores.regression import regression_scorer, regression_scores
 
 __all__ = [
-    "HIGHER_IS_BETTER",
+    "METRICS",
     "Score",
     "binary_scorer",
     "binary_scores",

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmtrain.named_score import OF_TASK, Score, value_or_reason, without_rows
+from mmtrain.named_score import BINARY, Score, value_or_reason, without_rows
 from mmtrain.scores import checks
 from mmtrain.scores.classification import f1, log_losses
 from mmtrain.scores.drawn import Counts, Scorer, Values, by_row, once, share, totals
 from mmtrain.scores.ranking import Ranking
-
-NAMES = OF_TASK["binary"]
 
 
 def binary_scores(truth: ArrayLike, probability: ArrayLike, *, classes: tuple[str, str], threshold: float = 0.5) -> tuple[Score, ...]:
@@ -24,7 +22,7 @@ def binary_scores(truth: ArrayLike, probability: ArrayLike, *, classes: tuple[st
     """
     values = binary_scorer(truth, probability, threshold=threshold)(once(np.size(truth)))
     if not np.size(truth):
-        return without_rows(NAMES)
+        return without_rows(BINARY)
     negative, positive = classes
     only = positive if np.any(truth) else negative
     reasons = {
@@ -35,7 +33,7 @@ def binary_scores(truth: ArrayLike, probability: ArrayLike, *, classes: tuple[st
         "sensitivity": f"Sensitivity needs rows of class '{positive}'; this part has none.",
         "specificity": f"Specificity needs rows of class '{negative}'; this part has none.",
     }
-    return tuple(value_or_reason(name, values[name][0], reasons.get(name, "")) for name in NAMES)
+    return tuple(value_or_reason(name, values[name][0], reasons.get(name, "")) for name in BINARY)
 
 
 def binary_scorer(truth: ArrayLike, probability: ArrayLike, *, threshold: float = 0.5) -> Scorer:
@@ -43,7 +41,7 @@ def binary_scorer(truth: ArrayLike, probability: ArrayLike, *, threshold: float 
     codes = checks.codes(truth, count=2, what="truth")
     received = checks.probabilities(probability, shape=codes.shape)
     if not codes.size:
-        return lambda counts: {name: np.full(len(counts), np.nan) for name in NAMES}
+        return lambda counts: {name: np.full(len(counts), np.nan) for name in BINARY}
     chances = received.astype(np.float64)  # before `1 - chances`, which would lose small probabilities in float32
     called = received >= float(threshold)
     losses = log_losses(np.where(codes == 1, chances, 1 - chances))

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmtrain.errors import listed
-from mmtrain.named_score import OF_TASK, Score, value_or_reason, without_rows
+from mmtrain.named_score import MULTICLASS, Score, value_or_reason, without_rows
 from mmtrain.scores import checks
 from mmtrain.scores.classification import f1, log_losses
 from mmtrain.scores.drawn import Counts, RowCounts, Scorer, Values, by_code, by_row, kept_where_few, mean_of_defined, once, share, totals
 from mmtrain.scores.ranking import SMALL_CLASS, Ranking, SmallClasses
 
-NAMES = OF_TASK["multiclass"]
 OVER_TRUE = ("balanced_accuracy", "macro_auc")
 """Unweighted means over the classes that occur. Macro F1 is one over the classes that occur or are predicted, as in scikit-learn."""
 
@@ -30,7 +29,7 @@ def multiclass_scores(truth: ArrayLike, probabilities: ArrayLike, *, classes: Se
     """
     values = multiclass_scorer(truth, probabilities, count=len(classes))(once(np.size(truth)))
     if not np.size(truth):
-        return without_rows(NAMES)
+        return without_rows(MULTICLASS)
     codes = np.asarray(truth)
     never_true = np.flatnonzero(np.bincount(codes.astype(np.int64), minlength=len(classes)) == 0)
     called = np.isin(never_true, np.asarray(probabilities).argmax(axis=1))
@@ -38,7 +37,7 @@ def multiclass_scores(truth: ArrayLike, probabilities: ArrayLike, *, classes: Se
     absent, unused, zero = ([classes[code] for code in found] for found in (never_true, never_true[~called], never_true[called]))
     notes = dict.fromkeys(OVER_TRUE, _absent_note(absent, of=len(classes)))
     notes["macro_f1"] = " ".join(note for note in (_zero_note(zero, of=len(classes)), _absent_note(unused, of=len(classes))) if note)
-    return tuple(value_or_reason(name, values[name][0], reason, note=notes.get(name, "")) for name in NAMES)
+    return tuple(value_or_reason(name, values[name][0], reason, note=notes.get(name, "")) for name in MULTICLASS)
 
 
 def multiclass_scorer(truth: ArrayLike, probabilities: ArrayLike, *, count: int) -> Scorer:
@@ -49,7 +48,7 @@ def multiclass_scorer(truth: ArrayLike, probabilities: ArrayLike, *, count: int)
     codes = checks.codes(truth, count=count, what="truth")
     chances = checks.probabilities(probabilities, shape=(codes.size, count))
     if not codes.size:
-        return lambda counts: {name: np.full(len(counts), np.nan) for name in NAMES}
+        return lambda counts: {name: np.full(len(counts), np.nan) for name in MULTICLASS}
     called = chances.argmax(axis=1)
     right = called == codes
     losses = log_losses(chances[np.arange(codes.size), codes])

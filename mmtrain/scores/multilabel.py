@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmtrain.errors import listed
-from mmtrain.named_score import EACH_LABEL, OF_TASK, Score, value_or_reason, without_rows
+from mmtrain.named_score import EACH_LABEL, MULTILABEL, Score, value_or_reason, without_rows
 from mmtrain.scores import checks
 from mmtrain.scores.classification import f1, log_losses
 from mmtrain.scores.drawn import Counts, RowCounts, Scorer, Values, by_row, kept_where_few, mean_of_defined, of_columns, once, share, totals
 from mmtrain.scores.ranking import Ranking
 
-NAMES = OF_TASK["multilabel"]
 TITLES = {"auc": "AUC", "pr_auc": "PR-AUC", "f1": "F1"}
 
 
@@ -54,7 +53,7 @@ def multilabel_scorer(truth: ArrayLike, probabilities: ArrayLike, *, labels: Seq
     received = checks.probabilities(probabilities, shape=(codes.shape[0], len(labels)))
     checks.same_shape(codes, shape=received.shape, what="truth values")
     if not codes.size:
-        names = (*NAMES, *(f"{base}[{label}]" for label in labels for base in EACH_LABEL))
+        names = (*MULTILABEL, *(f"{base}[{label}]" for label in labels for base in EACH_LABEL))
         return lambda counts: {name: np.full(len(counts), np.nan) for name in names}
     known, has, called = codes >= 0, codes == 1, received >= float(threshold)
     wrong = (called != has) & known

@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mmtrain.named_score import OF_TASK, Score, value_or_reason, without_rows
+from mmtrain.named_score import REGRESSION, Score, value_or_reason, without_rows
 from mmtrain.scores import checks
 from mmtrain.scores.drawn import Counts, Scorer, Values, once, share, totals
-
-NAMES = OF_TASK["regression"]
 
 
 def regression_scores(truth: ArrayLike, prediction: ArrayLike) -> tuple[Score, ...]:
@@ -22,11 +20,11 @@ def regression_scores(truth: ArrayLike, prediction: ArrayLike) -> tuple[Score, .
     """
     values = regression_scorer(truth, prediction)(once(np.size(truth)))
     if not np.size(truth):
-        return without_rows(NAMES)
+        return without_rows(REGRESSION)
     first = np.asarray(truth).flat[0]
     same = f"R2 needs truth that varies; in this part every row is {first:g}."
     reason = "R2 needs at least two rows; this part has one." if np.size(truth) == 1 else same
-    return tuple(value_or_reason(name, values[name][0], reason) for name in NAMES)
+    return tuple(value_or_reason(name, values[name][0], reason) for name in REGRESSION)
 
 
 def regression_scorer(truth: ArrayLike, prediction: ArrayLike) -> Scorer:
@@ -34,7 +32,7 @@ def regression_scorer(truth: ArrayLike, prediction: ArrayLike) -> Scorer:
     expected = checks.numbers(truth, shape=(np.size(truth),), what="truth values")
     received = checks.numbers(prediction, shape=expected.shape, what="predictions")
     if not expected.size:
-        return lambda counts: {name: np.full(len(counts), np.nan) for name in NAMES}
+        return lambda counts: {name: np.full(len(counts), np.nan) for name in REGRESSION}
     error = np.abs(received - expected)
     centered = expected - expected.mean()  # or the squares of large numbers would drown their spread
     of_rows = (np.ones(expected.size), error, np.square(error), centered, np.square(centered))

@@ -19,7 +19,9 @@ from pydantic import Field
 
 from mmtrain.columns.base import MISSING_WORDS, Column, Fault, is_word, missing_fault, role
 from mmtrain.errors import listed
-from mmtrain.registry import OneOf, Registry, Section
+from mmtrain.named_score import add_metric
+from mmtrain.registry import OneOf, Registry
+from mmtrain.targets.traits import TaskTraits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 ClassWeights = Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0)]]
 
 
-class Target(Column):
+class Target(TaskTraits, Column):
     """What every declared target has, whatever its task."""
 
     role: Literal["target"] = "target"
@@ -60,6 +62,11 @@ class Target(Column):
         """`missing_words` in lower case, without those that are answers."""
         named = {name.lower() for name in self.named_answers}
         return tuple(word for word in dict.fromkeys(word.strip().lower() for word in self.missing_words) if word not in named)
+
+    @property
+    def declared_labels(self) -> tuple[str, ...]:
+        """Labels that the file lists; empty where the table alone knows them."""
+        return ()
 
     def with_answers(self, names: Iterable[str]) -> Target:
         """The same target, to which none of these names means a missing answer."""
@@ -127,7 +134,7 @@ class Answers(Column):
         return self.of.malformed(cells)
 
 
-class FittedTarget(Section):
+class FittedTarget(TaskTraits):
     """What training rows taught a target: plain values."""
 
     task: str
@@ -243,9 +250,15 @@ fitted_tasks: Registry[type[FittedTarget]] = Registry("fitted task")
 
 
 def task(name: str, fitted: type[FittedTarget]) -> Any:
-    """Register a `Target` class as `task: name`, with the class that `fit` returns."""
+    """Register a `Target` class as `task: name`, with the class that `fit` returns, and the metrics that it states.
+
+    Raises:
+        ValueError: the name is taken, or a metric is known with another direction.
+    """
 
     def register(target: type[Target]) -> type[Target]:
+        for metric in (*target.metrics, *target.label_metrics):
+            add_metric(metric)
         fitted_tasks.add(name, fitted)
         return tasks.add(name, target)
 

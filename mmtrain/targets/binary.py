@@ -9,8 +9,9 @@ from pydantic import Field
 
 from mmtrain.columns.base import Fault, Names
 from mmtrain.errors import counted, listed
+from mmtrain.named_score import BINARY, metrics_named
 from mmtrain.targets.base import ClassWeights, task
-from mmtrain.targets.classes import ClassTarget, FittedClassTarget, class_weights, difference, near_spellings
+from mmtrain.targets.classes import ClassTarget, ClassTraits, FittedClassTarget, class_weights, difference, near_spellings
 from mmtrain.targets.label_lists import lists_of
 from mmtrain.targets.yes_no import opposites, positive_of
 
@@ -27,7 +28,17 @@ UNCHOSEN = 0.5
 """The threshold where none was chosen."""
 
 
-class FittedBinary(FittedClassTarget):
+class BinaryTraits(ClassTraits):
+    """One of two classes, with a threshold between them."""
+
+    title = "one of two classes"
+    metrics = metrics_named(BINARY)
+    main_metric = "auc"
+    thresholdable = True
+    plots = ("roc", "precision_recall", "thresholds", "reliability")
+
+
+class FittedBinary(BinaryTraits, FittedClassTarget):
     """`classes` is (negative, positive)."""
 
     task: Literal["binary"] = "binary"
@@ -107,7 +118,7 @@ def _too_many(what: str, counts: Mapping[str, int]) -> tuple[str, str]:
 
 
 @task("binary", FittedBinary)
-class BinaryTarget(ClassTarget):
+class BinaryTarget(BinaryTraits, ClassTarget):
     """One of two classes."""
 
     task: Literal["binary"] = "binary"

@@ -11,6 +11,7 @@ from mmtrain.columns.categorical import spelled_as
 from mmtrain.spelling import keys
 from mmtrain.targets.base import ClassWeights, FittedTarget, Target
 from mmtrain.targets.label_lists import lists_of
+from mmtrain.targets.traits import TaskTraits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -49,7 +50,16 @@ def class_weights(counts: Mapping[str, int], wanted: ClassWeights) -> dict[str, 
     return {name: wanted.get(name, 1.0) for name in counts}
 
 
-class ClassTarget(Target):
+class ClassTraits(TaskTraits):
+    """One class per row."""
+
+    has_classes = True
+    stratifies = True
+    calibratable = True
+    conformal = "sets"
+
+
+class ClassTarget(ClassTraits, Target):
     """A declared target whose answer is one class per row."""
 
     class_weights: ClassWeights | None = Field(
@@ -93,7 +103,7 @@ class ClassTarget(Target):
         return sorted(str(name) for name in cells[self.column].dropna().unique())
 
 
-class FittedClassTarget(FittedTarget):
+class FittedClassTarget(ClassTraits, FittedTarget):
     """Classes in code order, and the weight of each in the loss."""
 
     classes: Names

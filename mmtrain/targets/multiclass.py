@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from mmtrain.named_score import MULTICLASS, metrics_named
 from mmtrain.targets.base import ClassWeights, task
-from mmtrain.targets.classes import ClassTarget, FittedClassTarget, class_weights
+from mmtrain.targets.classes import ClassTarget, ClassTraits, FittedClassTarget, class_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,16 @@ if TYPE_CHECKING:
     from mmtrain.scores.drawn import Scorer
 
 
-class FittedMulticlass(FittedClassTarget):
+class MulticlassTraits(ClassTraits):
+    """One of several classes, each with a probability."""
+
+    title = "one of several classes"
+    metrics = metrics_named(MULTICLASS)
+    main_metric = "balanced_accuracy"
+    plots = ("reliability",)
+
+
+class FittedMulticlass(MulticlassTraits, FittedClassTarget):
     """`classes` in the order of their names."""
 
     task: Literal["multiclass"] = "multiclass"
@@ -78,7 +88,7 @@ class FittedMulticlass(FittedClassTarget):
 
 
 @task("multiclass", FittedMulticlass)
-class MulticlassTarget(ClassTarget):
+class MulticlassTarget(MulticlassTraits, ClassTarget):
     """One of several classes."""
 
     task: Literal["multiclass"] = "multiclass"

@@ -14,9 +14,11 @@ from pydantic import Field
 
 from mmtrain.columns.base import Fault, Names, is_word
 from mmtrain.columns.categorical import spelled_as
+from mmtrain.named_score import EACH_LABEL, MULTILABEL, metrics_named
 from mmtrain.targets.base import ClassWeights, FittedTarget, Target, task
 from mmtrain.targets.classes import class_weights
 from mmtrain.targets.label_lists import LIST, labels_in, lists_of, read_list, written
+from mmtrain.targets.traits import DummyBaseline, TaskTraits
 from mmtrain.targets.yes_no import read_answers
 
 if TYPE_CHECKING:
@@ -29,7 +31,21 @@ if TYPE_CHECKING:
     from mmtrain.scores.drawn import Scorer
 
 
-class FittedMultilabel(FittedTarget):
+class MultilabelTraits(TaskTraits):
+    """Any number of labels, each with a probability."""
+
+    title = "any number of labels"
+    noun = "label"
+    has_labels = True
+    metrics = metrics_named(MULTILABEL)
+    label_metrics = metrics_named(EACH_LABEL)
+    main_metric = "macro_auc"
+    calibratable = True
+    plots = ("reliability",)
+    dummy = DummyBaseline("label shares", "share of each label in the training rows")
+
+
+class FittedMultilabel(MultilabelTraits, FittedTarget):
     """`labels` in the order of their names, or as the file lists their columns."""
 
     task: Literal["multilabel"] = "multilabel"
@@ -188,7 +204,7 @@ def split_labels(cells: pd.Series[str], separator: str) -> list[list[str]]:
 
 
 @task("multilabel", FittedMultilabel)
-class MultilabelTarget(Target):
+class MultilabelTarget(MultilabelTraits, Target):
     """Any number of labels per row."""
 
     task: Literal["multilabel"] = "multilabel"
@@ -199,6 +215,11 @@ class MultilabelTarget(Target):
     class_weights: ClassWeights | None = Field(
         None, description="none, balanced, or a weight per label for the rows that have it; left out: `training.class_weights`."
     )
+
+    @property
+    def declared_labels(self) -> tuple[str, ...]:
+        """Those with a column of their own."""
+        return self.labels
 
     def reads(self) -> tuple[str, ...]:
         """One header, or those of `labels`."""

@@ -8,7 +8,9 @@ from pydantic import Field
 
 from mmtrain.columns.base import Fault
 from mmtrain.columns.numeric import center_and_scale, number_faults, numbers
+from mmtrain.named_score import REGRESSION, metrics_named
 from mmtrain.targets.base import ClassWeights, FittedTarget, Target, task
+from mmtrain.targets.traits import DummyBaseline, TaskTraits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +26,19 @@ STEPS = 100
 """Steps of float32, around the mean, that a standard deviation has at least; with fewer, rounding would count among the errors."""
 
 
-class FittedRegression(FittedTarget):
+class RegressionTraits(TaskTraits):
+    """A number."""
+
+    title = "a number"
+    is_continuous = True
+    metrics = metrics_named(REGRESSION)
+    main_metric = "rmse"
+    conformal = "intervals"
+    plots = ("predicted_and_true", "residuals")
+    dummy = DummyBaseline("mean", "mean of the training rows")
+
+
+class FittedRegression(RegressionTraits, FittedTarget):
     """`(truth - center) / scale` is what the network learns."""
 
     task: Literal["regression"] = "regression"
@@ -112,7 +126,7 @@ class FittedRegression(FittedTarget):
 
 
 @task("regression", FittedRegression)
-class RegressionTarget(Target):
+class RegressionTarget(RegressionTraits, Target):
     """A number."""
 
     task: Literal["regression"] = "regression"

@@ -10,7 +10,6 @@ import numpy as np
 from mmtrain.batches import in_order
 from mmtrain.data.encode import Array, Arrays
 from mmtrain.evaluation.answered import known_rows
-from mmtrain.evaluation.scoring import MAIN
 from mmtrain.model.saved import rows_at_once
 from mmtrain.named_score import Score
 from mmtrain.training.divergence import diverged
@@ -30,11 +29,10 @@ class Validation:
 
     @property
     def main(self) -> str:
-        """The score that speaks for the first target, `validation_auc`; empty for a task of a user's own."""
+        """The score that speaks for the first target, `validation_auc`; empty for a task that names none."""
         targets = self.material.fitted.targets
         key, target = next(iter(targets.items()))
-        score = MAIN.get(target.task, "")
-        return score and f"validation_{f'{key}_' if len(targets) > 1 else ''}{score}"
+        return target.main_metric and f"validation_{f'{key}_' if len(targets) > 1 else ''}{target.main_metric}"
 
     def scores(self, epoch: int, interruption: Interruption) -> dict[str, float | None]:
         """Losses, weighted as in training, and scores of the rows whose answer training knows; None where undefined.

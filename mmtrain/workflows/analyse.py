@@ -58,7 +58,7 @@ class Subject:
     @property
     def main(self) -> dict[str, str]:
         """The score that speaks for each target."""
-        return main_scores(self.experiment.training.early_stopping.monitor, self.results)
+        return main_scores(self.experiment.training.early_stopping.monitor, self.fitted.targets, self.results)
 
     @cached_property
     def truths(self) -> Truths:

@@ -1,0 +1,65 @@
+"""What a task states about itself, so that nobody else asks for its name.
+
+A task writes one subclass and mixes it into its declared and its fitted target:
+
+    class OrdinalTraits(MulticlassTraits):
+        title = "one of several ordered classes"
+        is_ordered = True
+        metrics = (Metric("kappa", higher_is_better=True, title="Quadratic weighted kappa"),)
+        main_metric = "kappa"
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, NamedTuple
+
+from mmtrain.named_score import Metric
+from mmtrain.registry import Section
+
+
+class DummyBaseline(NamedTuple):
+    """How reports name the predictions of `FittedTarget.baseline`."""
+
+    label: str
+    """Heading of a column."""
+    description: str
+    """In a sentence."""
+
+
+class TaskTraits(Section):
+    """Class attributes only. The defaults are those of a task that offers nothing beyond scores."""
+
+    title: ClassVar[str] = ""
+    """What is predicted, in parentheses behind the name of a target; left out: the name of the task."""
+    noun: ClassVar[str] = "class"
+    """What a name among `FittedTarget.columns` is called."""
+
+    has_classes: ClassVar[bool] = False
+    """Each row has exactly one of several named classes; truths are codes, probabilities of a row add up to 1."""
+    has_labels: ClassVar[bool] = False
+    """Each row has any number of named labels, each predicted by itself; truths are 0, 1 or -1 per label."""
+    is_ordered: ClassVar[bool] = False
+    """The classes have an order."""
+    is_continuous: ClassVar[bool] = False
+    """The answer is a number, in the unit of the table."""
+    is_censored: ClassVar[bool] = False
+    """Of some rows it is known only that the answer is larger."""
+
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    """Names and directions of what `FittedTarget.scores` gives, in the order in which it is shown."""
+    label_metrics: ClassVar[tuple[Metric, ...]] = ()
+    """Those that are also given for each label: `auc[beach]`."""
+    main_metric: ClassVar[str] = ""
+    """The score that stands for the target unless another one chose the best epoch; left out: the first."""
+
+    stratifies: ClassVar[bool] = False
+    """`Target.strata` gives each row a class, so that a split can be stratified."""
+    calibratable: ClassVar[bool] = False
+    """Probabilities can be calibrated on validation rows."""
+    thresholdable: ClassVar[bool] = False
+    """The prediction is the probability of the second of two classes, and `threshold` decides from when on it counts."""
+    conformal: ClassVar[Literal["sets", "intervals", "none"]] = "none"
+    """What split conformal prediction gives: sets of classes, or intervals around a number."""
+    plots: ClassVar[tuple[str, ...]] = ()
+    """Names among `mmtrain.reports.figures.PLOTS`, in the order in which they are shown."""
+    dummy: ClassVar[DummyBaseline] = DummyBaseline("majority", "majority: class shares of the training rows")
