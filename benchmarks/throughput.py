@@ -160,7 +160,7 @@ class Rivals:
 
         def step(batch: Any, answers: Any) -> Any:
             with tf.GradientTape() as tape:
-                loss = tf.reduce_mean(target.loss(answers, core(batch, training=True)["ill"]))
+                loss = tf.reduce_mean(target.row_loss(answers, core(batch, training=True)["ill"]))
             optimizer.apply(tape.gradient(loss, core.trainable_variables), core.trainable_variables)
             return loss
 

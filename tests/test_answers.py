@@ -115,7 +115,7 @@ def test_unknown_labels_add_nothing_to_the_loss():
     import tensorflow as tf
 
     logits = np.log(SAID / (1 - SAID)).astype(np.float32)
-    found = labels_target().loss(tf.constant(TRUTH), tf.constant(logits)).numpy()
+    found = labels_target().row_loss(tf.constant(TRUTH), tf.constant(logits)).numpy()
     expected = np.where(TRUTH >= 0, -np.log(np.where(TRUTH == 1, SAID, 1 - SAID)), 0).sum(axis=1) / 2
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
 

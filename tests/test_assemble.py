@@ -207,7 +207,7 @@ def test_row_weights_reach_the_loss(tmp_path):
     for key, expected in weights.items():
         assert np.allclose(arrays.weights[key], expected, rtol=1e-6)
     raw = answers(network.core, encoded_of(material))
-    plain = {key: target.loss(arrays.targets[key], raw[key]).numpy() for key, target in material.fitted.targets.items()}
+    plain = {key: target.row_loss(arrays.targets[key], raw[key]).numpy() for key, target in material.fitted.targets.items()}
     batch = {"inputs": encoded_of(material), "targets": arrays.targets, "weights": arrays.weights}
     steps = Steps(material.experiment, material.fitted, network)
     judged, _ = steps.judge(batch)

@@ -264,7 +264,7 @@ def test_binary_loss_is_that_of_keras():
 
     truth = RANDOM.integers(0, 2, 50).astype(np.int32)
     loss = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None)
-    found = fitted(BinaryTarget(), "a", "b").loss(truth, LOGITS[:, :1])
+    found = fitted(BinaryTarget(), "a", "b").row_loss(truth, LOGITS[:, :1])
     assert found.shape == (50,)
     assert np.allclose(found, loss(truth[:, None], LOGITS[:, :1]), rtol=0, atol=1e-6)
 
@@ -276,7 +276,7 @@ def test_multiclass_loss_is_that_of_keras(smoothing):
 
     truth = RANDOM.integers(0, 3, 50).astype(np.int32)
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing, reduction=None)
-    found = fitted(MulticlassTarget(label_smoothing=smoothing), "a", "b", "c").loss(truth, LOGITS)
+    found = fitted(MulticlassTarget(label_smoothing=smoothing), "a", "b", "c").row_loss(truth, LOGITS)
     assert found.shape == (50,)
     assert np.allclose(found, loss(np.eye(3)[truth], LOGITS), rtol=1e-6, atol=1e-6)
 
@@ -288,11 +288,11 @@ def test_multilabel_loss_is_that_of_keras_and_weighs_labels():
     truth = RANDOM.integers(0, 2, (50, 3)).astype(np.int8)
     plain = fitted(MultilabelTarget(), "a;b;c")
     loss = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None)
-    assert np.allclose(plain.loss(truth, LOGITS), loss(truth, LOGITS), rtol=0, atol=1e-6)
+    assert np.allclose(plain.row_loss(truth, LOGITS), loss(truth, LOGITS), rtol=0, atol=1e-6)
     weighted = plain.model_copy(update={"weights": (1.0, 0.0, 4.0)})
     each = np.stack([loss(truth[:, [label]], LOGITS[:, [label]]) for label in range(3)], axis=1)
     expected = (each * np.where(truth == 1, [1, 0, 4], 1)).mean(axis=1)
-    assert np.allclose(weighted.loss(truth, LOGITS), expected, rtol=0, atol=1e-6)
+    assert np.allclose(weighted.row_loss(truth, LOGITS), expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.usefixtures("tensorflow")
@@ -302,7 +302,7 @@ def test_regression_loss_is_that_of_keras_on_the_standardised_number(error, name
 
     target = fitted(RegressionTarget(error=error), "1000000", "1000004")  # mean 1000002, deviation 2
     truth = 1_000_002 + 2 * RANDOM.normal(0, 2, 50)
-    found = target.loss(truth, LOGITS[:, :1])
+    found = target.row_loss(truth, LOGITS[:, :1])
     expected = getattr(keras.losses, name)(reduction=None)(((truth - 1_000_002) / 2)[:, None].astype(np.float32), LOGITS[:, :1])
     assert found.shape == (50,)
     assert np.allclose(found, expected, rtol=1e-6, atol=1e-6)

@@ -69,9 +69,7 @@ def assemble(experiment: Experiment, fitted: Fitted) -> Network:
     inputs = core_inputs(specs)
     features, present = _branches(experiment, specs, inputs, names)
     vector = _fusion(experiment, features, present, name=names.fusion)
-    raw = {}
-    for key, name in names.heads.items():
-        raw[key] = keras.layers.Dense(fitted.targets[key].units, dtype="float32", name=name)(vector)
+    raw = {key: fitted.targets[key].head(vector, name) for key, name in names.heads.items()}
     core = keras.Model(inputs, raw, name="core")
     activations = {key: target.activation(names.activations[key]) for key, target in fitted.targets.items()}
     predictions = {key: activations[key](raw[key]) for key in raw}

@@ -13,7 +13,7 @@ Class weights reach the loss as sample weights of their target, so they work for
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -165,9 +165,14 @@ class FittedTarget(TaskTraits):
         """Numbers and truth values that nobody has written as text, as training rows wrote them, where the writing matters."""
         return cells
 
+    @property
+    def truth_spec(self) -> TruthSpec:
+        """What `truth` gives for a row; by default one code."""
+        return TruthSpec((), "int32")
+
     @abstractmethod
     def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
-        """Encoded answers: (rows,) int32 codes, (rows, labels) int8 or (rows,) float64; an unknown answer is -1 or NaN."""
+        """Encode answers as (rows, *truth_spec.shape); an unknown answer is -1 or NaN."""
 
     def row_weights(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """(rows,) float32 weights in the loss."""
@@ -175,9 +180,24 @@ class FittedTarget(TaskTraits):
 
         return np.ones(len(truth), dtype=np.float32)
 
+    def head(self, features: Any, name: str) -> Any:
+        """Return the raw output, (batch, units) float32, of the fused features, through one layer or Keras model with this name."""
+        import keras
+
+        return keras.layers.Dense(self.units, dtype="float32", name=name)(features)
+
     @abstractmethod
-    def loss(self, truth: Any, raw: Any) -> Any:
+    def row_loss(self, truth: Any, raw: Any) -> Any:
         """Loss of each row, (batch,) float32; a TensorFlow function."""
+
+    def loss(self, truth: Any, raw: Any, weight: Any) -> Any:
+        """Loss of a batch, a scalar: the mean of weighted row losses; a TensorFlow function.
+
+        Dividing by the number of rows, not by the sum of weights, makes a row count the same in every batch.
+        """
+        import tensorflow as tf
+
+        return tf.reduce_mean(self.row_loss(truth, raw) * weight)
 
     @abstractmethod
     def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -243,6 +263,13 @@ class FittedTarget(TaskTraits):
     @abstractmethod
     def baseline(self, count: int) -> np.ndarray[Any, Any]:
         """Predictions for `count` rows by someone who knows the training answers and looks at no column."""
+
+
+class TruthSpec(NamedTuple):
+    """Shape and dtype of the encoded answer of a row."""
+
+    shape: tuple[int, ...]
+    dtype: str
 
 
 tasks: Registry[type[Target]] = Registry("task")

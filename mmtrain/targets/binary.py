@@ -50,7 +50,7 @@ class FittedBinary(BinaryTraits, FittedClassTarget):
         """One logit."""
         return 1
 
-    def loss(self, truth: Any, raw: Any) -> Any:
+    def row_loss(self, truth: Any, raw: Any) -> Any:
         """Binary cross-entropy from logits."""
         import tensorflow as tf
 

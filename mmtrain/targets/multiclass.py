@@ -40,7 +40,7 @@ class FittedMulticlass(MulticlassTraits, FittedClassTarget):
         """A logit per class."""
         return len(self.classes)
 
-    def loss(self, truth: Any, raw: Any) -> Any:
+    def row_loss(self, truth: Any, raw: Any) -> Any:
         """Cross-entropy from logits, with smoothed labels where asked (Szegedy et al. 2016, arXiv:1512.00567)."""
         import tensorflow as tf
 

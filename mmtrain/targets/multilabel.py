@@ -15,7 +15,7 @@ from pydantic import Field
 from mmtrain.columns.base import Fault, Names, is_word
 from mmtrain.columns.categorical import spelled_as
 from mmtrain.named_score import EACH_LABEL, MULTILABEL, metrics_named
-from mmtrain.targets.base import ClassWeights, FittedTarget, Target, task
+from mmtrain.targets.base import ClassWeights, FittedTarget, Target, TruthSpec, task
 from mmtrain.targets.classes import class_weights
 from mmtrain.targets.label_lists import LIST, labels_in, lists_of, read_list, written
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
@@ -83,6 +83,11 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
         """As the labels are written, where a cell holds one number; 0 and 1 are read however they are written."""
         return cells if self.one_column_each else spelled_as(self.labels, cells)
 
+    @property
+    def truth_spec(self) -> TruthSpec:
+        """0, 1 or -1 per label."""
+        return TruthSpec((len(self.labels),), "int8")
+
     def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """(rows, labels) int8, 0 or 1, -1 where it is not known; labels that training did not have are left out."""
         import numpy as np
@@ -102,7 +107,7 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
             found[row, [position[name] for name in names if name in position]] = 1
         return found
 
-    def loss(self, truth: Any, raw: Any) -> Any:
+    def row_loss(self, truth: Any, raw: Any) -> Any:
         """Mean binary cross-entropy over labels, rows that have a label weighted by it; a label that is not known adds 0."""
         import tensorflow as tf
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from mmtrain.columns.base import Fault
 from mmtrain.columns.numeric import center_and_scale, number_faults, numbers
 from mmtrain.named_score import REGRESSION, metrics_named
-from mmtrain.targets.base import ClassWeights, FittedTarget, Target, task
+from mmtrain.targets.base import ClassWeights, FittedTarget, Target, TruthSpec, task
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 
 if TYPE_CHECKING:
@@ -53,11 +53,16 @@ class FittedRegression(RegressionTraits, FittedTarget):
         """One number."""
         return 1
 
+    @property
+    def truth_spec(self) -> TruthSpec:
+        """A number; float64, as float32 would round before it is standardised."""
+        return TruthSpec((), "float64")
+
     def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """(rows,) float64."""
         return numbers(cells[self.column])
 
-    def loss(self, truth: Any, raw: Any) -> Any:
+    def row_loss(self, truth: Any, raw: Any) -> Any:
         """Squared, absolute or Huber error (Huber 1964, delta 1) of the standardised number."""
         import tensorflow as tf
 

@@ -95,10 +95,8 @@ class Steps:
     def _signature(self, *, batch: bool) -> dict[str, Any]:
         """Any batch size with one compilation, so that a smaller last batch costs nothing; known sizes were no faster."""
         inputs = {tensor.name: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in self.network.core.inputs}
-        truths = {
-            key: tf.TensorSpec((None, target.units) if target.task == "multilabel" else (None,), _truth_type(target.task))
-            for key, target in self.fitted.targets.items()
-        }
+        specs = {key: target.truth_spec for key, target in self.fitted.targets.items()}
+        truths = {key: tf.TensorSpec((None, *spec.shape), spec.dtype) for key, spec in specs.items()}
         weights = {key: tf.TensorSpec((None,), tf.float32) for key in truths}
         signature: dict[str, Any] = {"inputs": inputs, "targets": truths, "weights": weights}
         if batch:
@@ -153,15 +151,15 @@ class Steps:
         return inputs
 
     def _losses(self, raw: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            key: tf.reduce_mean(target.loss(batch["targets"][key], raw[key]) * batch["weights"][key])
-            for key, target in self.fitted.targets.items()
-        }
+        targets = self.fitted.targets.items()
+        return {key: target.loss(batch["targets"][key], raw[key], batch["weights"][key]) for key, target in targets}
 
     def _judge(self, batch: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The loss of every row, (batch,), and the predictions; nothing is changed."""
         raw = self.network.core(batch["inputs"], training=False)
-        losses = {key: target.loss(batch["targets"][key], raw[key]) * batch["weights"][key] for key, target in self.fitted.targets.items()}
+        losses = {
+            key: target.row_loss(batch["targets"][key], raw[key]) * batch["weights"][key] for key, target in self.fitted.targets.items()
+        }
         return losses, {key: self.network.activations[key](raw[key]) for key in raw}
 
 
@@ -187,7 +185,3 @@ class Averaged:
 def _concrete(function: Any, *signature: Any) -> Any:
     """Compiled at once: of several trainings in one process, TensorFlow would take this function for one that is traced too often."""
     return tf.function(function, input_signature=signature, autograph=False).get_concrete_function()
-
-
-def _truth_type(task: str) -> Any:
-    return {"multilabel": tf.int8, "regression": tf.float64}.get(task, tf.int32)
