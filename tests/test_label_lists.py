@@ -152,7 +152,7 @@ def test_predictions_are_written_so_that_they_are_read_back(separator):
     assert fitted.labels == tuple(sorted(LABELS))
     assert truth.sum() == sum(len(drawn(row)) for row in range(N))
     spoken = pd.Series(fitted.spoken(truth), dtype="str").replace("", None)
-    assert fitted.reread_truth(spoken).tolist() == truth.tolist()
+    assert fitted.reread_truth({"truth": spoken}).tolist() == truth.tolist()
 
 
 def test_a_list_is_exported_as_it_is_written():

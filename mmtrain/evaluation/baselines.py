@@ -16,14 +16,8 @@ from mmtrain.config.evaluation import BaselineKind
 from mmtrain.evaluation.answered import Drawn
 from mmtrain.named_score import Score
 from mmtrain.targets import FittedTarget
-from mmtrain.targets.binary import UNCHOSEN, FittedBinary
 
 Array = np.ndarray[Any, Any]
-BLIND: Mapping[str, tuple[str, str]] = {
-    "regression": ("mean", "mean of the training rows"),
-    "multilabel": ("label shares", "share of each label in the training rows"),
-}
-"""Label and name of `majority`, by task; the others have that of classes."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +71,5 @@ class BaselinePredictions:
 
 def blind(key: str, target: FittedTarget, rows: int) -> BaselinePredictions:
     """`majority`: someone who knows the training answers of a target and looks at no column."""
-    label, name = BLIND.get(target.task, ("majority", "majority: class shares of the training rows"))
-    return BaselinePredictions("majority", label, name, {key: undecided(target)}, {key: target.baseline(rows)})
-
-
-def undecided(target: FittedTarget) -> FittedTarget:
-    """Without the threshold that was chosen for the model: it would have a baseline call every row the rarer class."""
-    return target.model_copy(update={"threshold": UNCHOSEN}) if isinstance(target, FittedBinary) else target
+    # The threshold that was chosen for the model would have a baseline call every row the rarer class.
+    return BaselinePredictions("majority", *target.dummy, {key: target.with_threshold()}, {key: target.baseline(rows)})

@@ -23,9 +23,6 @@ from mmtrain.evaluation.reliability import BINNING, BINS, measured
 from mmtrain.evaluation.shares import share_of
 from mmtrain.registry import Section
 from mmtrain.targets import FittedTarget
-from mmtrain.targets.binary import FittedBinary
-from mmtrain.targets.classes import FittedClassTarget
-from mmtrain.targets.multilabel import FittedMultilabel
 
 Array = np.ndarray[Any, Any]
 SEPARATOR = " | "
@@ -58,8 +55,7 @@ class Decisions(Section):
         """The targets, with the thresholds that were chosen for them."""
         points = {key: self.of(key).operating_point for key in targets}
         return {
-            key: target if (point := points[key]) is None else target.model_copy(update={"threshold": point.threshold})
-            for key, target in targets.items()
+            key: target if (point := points[key]) is None else target.with_threshold(point.threshold) for key, target in targets.items()
         }
 
 
@@ -68,25 +64,25 @@ def _fits(decided: TargetDecisions, target: FittedTarget) -> bool:
     if scaling is not None:
         expected = 1 if scaling.exclusive and (size == 2 or scaling.method == "temperature") else size
         found = scaling.temperatures if isinstance(scaling, calibration.Temperature) else scaling.curves
-        if not size or scaling.exclusive != _exclusive(target) or len(found) != expected:
+        if not target.calibratable or scaling.exclusive == target.has_labels or len(found) != expected:
             return False
-    if decided.operating_point is not None and not isinstance(target, FittedBinary):
+    if decided.operating_point is not None and not target.thresholdable:
         return False
-    return bound is None or (isinstance(target, FittedClassTarget) if isinstance(bound, Sets) else target.task == "regression")
+    return bound is None or target.conformal == ("sets" if isinstance(bound, Sets) else "intervals")
 
 
 def decide(section: Evaluation, rows: Answered, held_back: Answered) -> TargetDecisions:
     """Fit what is asked for: calibration and threshold on validation `rows`, the conformal bound on those held back, and on no other."""
     target = rows.target
     found: dict[str, Any] = {}
-    if section.calibration != "none" and target.columns:
+    if section.calibration != "none" and target.calibratable:
         fit = calibration.fit_temperature if section.calibration == "temperature" else calibration.fit_isotonic
         if len(rows):
             true, known = _true(target, rows.truth)
-            fitted = fit(target.probabilities(rows.prediction), true, exclusive=_exclusive(target), known=known)
+            fitted = fit(target.probabilities(rows.prediction), true, exclusive=not target.has_labels, known=known)
             found |= {"calibration": fitted, "calibration_notes": calibration.notes(fitted, len(rows))}
-    if section.threshold is not None and isinstance(target, FittedBinary):
-        classes = (target.classes[0], target.classes[1])
+    if section.threshold is not None and target.thresholdable:
+        classes = (target.columns[0], target.columns[1])
         found["operating_point"] = operating_point.choose(section.threshold, rows.truth, rows.prediction.reshape(-1), classes)
     if section.conformal is not None:
         found["conformal"] = _bound(section.conformal, held_back)
@@ -95,15 +91,11 @@ def decide(section: Evaluation, rows: Answered, held_back: Answered) -> TargetDe
 
 def _bound(coverage: float, rows: Answered) -> Conformal | None:
     target = rows.target
-    if isinstance(target, FittedClassTarget):
+    if target.conformal == "sets":
         return conformal.fit_sets(rows.truth, target.probabilities(rows.prediction), coverage=coverage, groups=rows.groups)
-    if target.task == "regression":
+    if target.conformal == "intervals":
         return conformal.fit_intervals(rows.truth, target.decide(rows.prediction), coverage=coverage, groups=rows.groups)
     return None
-
-
-def _exclusive(target: FittedTarget) -> bool:
-    return not isinstance(target, FittedMultilabel)
 
 
 def _true(target: FittedTarget, truth: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
@@ -141,9 +133,9 @@ def _joined(members: NDArray[np.bool_], names: tuple[str, ...]) -> Array:
 
 
 def judge(decided: TargetDecisions, drawn: Drawn) -> dict[str, Any]:
-    """For metrics.json: `calibration` of every target with classes, `operating_point` and `conformal` of those that have them."""
+    """For metrics.json: `calibration` of every target with probabilities, `operating_point` and `conformal` of those that have them."""
     rows, found = drawn.rows, {}
-    if rows.target.columns:
+    if rows.target.calibratable:
         found["calibration"] = _calibration(decided, drawn)
     if decided.operating_point is not None:
         found["operating_point"] = _operating_point(decided.operating_point, rows)
@@ -155,7 +147,7 @@ def judge(decided: TargetDecisions, drawn: Drawn) -> dict[str, Any]:
 def _calibration(decided: TargetDecisions, drawn: Drawn) -> dict[str, Any]:
     """Of the network's own probabilities and, where there are any, of the calibrated ones."""
     target, fitted = drawn.rows.target, decided.calibration
-    exclusive, own = _exclusive(target), target.probabilities(drawn.rows.prediction)
+    exclusive, own = not target.has_labels, target.probabilities(drawn.rows.prediction)
     found: dict[str, Any] = {
         "method": "none" if fitted is None else fitted.method,
         "bins": BINS,
@@ -172,14 +164,14 @@ def _calibration(decided: TargetDecisions, drawn: Drawn) -> dict[str, Any]:
 
 def _reliability(probabilities: Probabilities, drawn: Drawn) -> dict[str, Any]:
     rows = drawn.rows
-    (true, known), exclusive = _true(rows.target, rows.truth), _exclusive(rows.target)
+    (true, known), exclusive = _true(rows.target, rows.truth), not rows.target.has_labels
     return measured(probabilities, true, known=known, exclusive=exclusive, groups=rows.groups, bootstrap=drawn.bootstrap).plain()
 
 
 def _weights(target: FittedTarget) -> list[str]:
     """The class weights of the training, where they shift probabilities."""
     weights = list(target.class_weights.values())
-    shifting = len(set(weights)) > 1 if _exclusive(target) else any(weight != 1 for weight in weights)
+    shifting = any(weight != 1 for weight in weights) if target.has_labels else len(set(weights)) > 1
     if not shifting:
         return []
     heavy = target.columns[int(np.argmax(weights))]

@@ -12,10 +12,9 @@ from mmtrain.data.tables.csv_text import csv_text
 from mmtrain.evaluation.decisions import Decisions
 from mmtrain.evaluation.decisions import columns as decided_columns
 from mmtrain.targets import FittedTarget
+from mmtrain.targets.base import TRUTH, UNKNOWN_LABELS
 
 Array = np.ndarray[Any, Any]
-UNKNOWN = "unknown_labels"
-"""The column of the labels of a row whose answers are not known; there is one only where some are."""
 
 
 def frame(
@@ -34,9 +33,7 @@ def frame(
     columns: dict[str, Any] = {"row": rows, "id": ids}
     for key, target in targets.items():
         if key in truths:
-            columns[f"{_prefix(key, targets)}truth"] = target.spoken(truths[key])
-            if (unknown := target.unknown_labels(truths[key])) is not None:
-                columns[f"{_prefix(key, targets)}{UNKNOWN}"] = unknown
+            columns |= {f"{_prefix(key, targets)}{name}": values for name, values in target.truth_columns(truths[key]).items()}
         columns |= prediction_columns(key, targets, decisions or Decisions(), predictions[key])
     return pd.DataFrame(columns)
 
@@ -46,12 +43,9 @@ def prediction_columns(
 ) -> dict[str, Array]:
     """The columns of one of the targets: its prediction in the words of the table, if wanted the probabilities, and what was decided."""
     target, prefix = targets[key], _prefix(key, targets)
-    columns = {f"{prefix}prediction": target.decide(prediction)}
-    if probabilities:
-        names = [f"{prefix}probability_{name}" for name in target.columns]
-        columns |= dict(zip(names, target.probabilities(prediction).T, strict=True))
-    decided = decided_columns(target, decisions.of(key), prediction, probabilities=probabilities)
-    return columns | {f"{prefix}{name}": values for name, values in decided.items()}
+    columns = target.outputs(prediction, probabilities=probabilities)
+    columns |= decided_columns(target, decisions.of(key), prediction, probabilities=probabilities)
+    return {f"{prefix}{name}": values for name, values in columns.items()}
 
 
 def reread(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTarget]) -> tuple[Array, Array]:
@@ -63,15 +57,14 @@ def reread(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTarget]) ->
 
     """
     target, prefix = targets[key], _prefix(key, targets)
-    probabilities = rows[[f"{prefix}probability_{name}" for name in target.columns]].to_numpy(dtype=np.float32)
-    truth, decided = (rows[f"{prefix}{name}"].replace("", pd.NA) for name in ("truth", "prediction"))
-    unknown = rows[f"{prefix}{UNKNOWN}"].replace("", pd.NA) if f"{prefix}{UNKNOWN}" in rows else None
-    return target.reread_truth(truth, unknown), target.reread_prediction(decided, probabilities)
+    names = [name for name in map(str, rows.columns) if name.startswith(prefix)]
+    own = {name.removeprefix(prefix): rows[name].replace("", pd.NA) for name in names}
+    return target.reread_truth(own), target.reread_outputs(own)
 
 
 def answers_as_text(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTarget]) -> pd.Series[str]:
     """The answers to one of the targets in rows of predictions_<part>.csv, equal where they are. Raises LookupError without them."""
-    answers, unknown = rows[truth_column(key, targets)], f"{_prefix(key, targets)}{UNKNOWN}"
+    answers, unknown = rows[truth_column(key, targets)], f"{_prefix(key, targets)}{UNKNOWN_LABELS}"
     if unknown not in rows:
         return answers
     return answers.where(rows[unknown] == "", answers + " (not known: " + rows[unknown] + ")")
@@ -79,7 +72,7 @@ def answers_as_text(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTa
 
 def truth_column(key: str, targets: Mapping[str, FittedTarget]) -> str:
     """Where predictions_<part>.csv has the answers to a target."""
-    return f"{_prefix(key, targets)}truth"
+    return f"{_prefix(key, targets)}{TRUTH}"
 
 
 def _prefix(key: str, targets: Mapping[str, FittedTarget]) -> str:

@@ -13,7 +13,7 @@ Class weights reach the loss as sample weights of their target, so they work for
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field
 
@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 
     from mmtrain.named_score import Score
     from mmtrain.scores.drawn import Scorer
+
+UNCHOSEN = 0.5
+"""The threshold where none was chosen."""
+TRUTH, PREDICTION, PROBABILITY = "truth", "prediction", "probability_{}"
+UNKNOWN_LABELS = "unknown_labels"
+"""Columns of predictions_<part>.csv; that of labels that are not known is there only where some are not."""
 
 ClassWeights = Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0)]]
 
@@ -161,6 +167,15 @@ class FittedTarget(TaskTraits):
         """What each class or label weighs in the loss; empty for a number."""
         return {}
 
+    @property
+    def predicts_median(self) -> bool:
+        """Whether the loss of a number is lowest at the median of answers, not at their mean."""
+        return False
+
+    def with_threshold(self, threshold: float = UNCHOSEN) -> Self:
+        """The same target that decides from `threshold` on; left out, as if none had been chosen."""
+        return self.model_copy(update={"threshold": threshold}) if self.thresholdable else self
+
     def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
         """Numbers and truth values that nobody has written as text, as training rows wrote them, where the writing matters."""
         return cells
@@ -239,22 +254,39 @@ class FittedTarget(TaskTraits):
     def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """(rows, len(columns)), a column per class or label; (rows, 0) for a number."""
 
-    def unknown_labels(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:  # noqa: ARG002
-        """Of several labels those that are not known, (rows,) of text; None where there is nothing to say besides `spoken`."""
-        return None
-
     def is_right(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Rows whose answer is the one that is decided on, (rows,)."""
         right: np.ndarray[Any, np.dtype[np.bool_]] = self.decide(prediction) == self.spoken(truth)
         return right
 
-    def reread_truth(self, words: pd.Series[str], unknown: pd.Series[str] | None = None) -> np.ndarray[Any, Any]:  # noqa: ARG002
-        """Encoded answers from what `spoken` and `unknown_labels` wrote of them, NA where it was empty."""
-        return self.truth({self.column: words})
+    def truth_columns(self, truth: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
+        """Encoded answers as columns of predictions_<part>.csv, by name, (rows,) each."""
+        return {TRUTH: self.spoken(truth)}
 
-    def reread_prediction(self, decided: pd.Series[str], probabilities: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:  # noqa: ARG002
-        """Predictions from what `decide` and `probabilities` wrote of them."""
-        return probabilities
+    def outputs(self, prediction: np.ndarray[Any, Any], *, probabilities: bool = True) -> dict[str, np.ndarray[Any, Any]]:
+        """Predictions as columns of predictions_<part>.csv, by name, (rows,) each; if wanted with a probability per class or label."""
+        decided = {PREDICTION: self.decide(prediction)}
+        if not probabilities:
+            return decided
+        return decided | dict(zip(map(PROBABILITY.format, self.columns), self.probabilities(prediction).T, strict=True))
+
+    def reread_truth(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
+        """Encoded answers from `truth_columns` as text, NA where a cell was empty."""
+        return self.truth({self.column: columns[TRUTH]})
+
+    def reread_outputs(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
+        """Predictions from `outputs` as text, NA where a cell was empty; they are the same float32 as they were.
+
+        Raises:
+            LookupError: a column is missing.
+            ValueError: a probability is not a number.
+        """
+        import numpy as np
+
+        found = np.stack([columns[PROBABILITY.format(name)].to_numpy(dtype=np.float32) for name in self.columns], axis=1)
+        if np.isnan(found).any():
+            raise ValueError("A probability is missing.")
+        return found
 
     @abstractmethod
     def served(self, prediction: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from mmtrain.columns.base import Fault, Names
 from mmtrain.errors import counted, listed
 from mmtrain.named_score import BINARY, metrics_named
-from mmtrain.targets.base import ClassWeights, task
+from mmtrain.targets.base import UNCHOSEN, ClassWeights, task
 from mmtrain.targets.classes import ClassTarget, ClassTraits, FittedClassTarget, class_weights, difference, near_spellings
 from mmtrain.targets.label_lists import lists_of
 from mmtrain.targets.yes_no import opposites, positive_of
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
     from mmtrain.named_score import Score
     from mmtrain.scores.drawn import Scorer
-
-UNCHOSEN = 0.5
-"""The threshold where none was chosen."""
 
 
 class BinaryTraits(ClassTraits):
@@ -85,9 +82,9 @@ class FittedBinary(BinaryTraits, FittedClassTarget):
         positive = prediction.reshape(-1, 1)
         return np.concatenate([1 - positive, positive], axis=1)
 
-    def reread_prediction(self, decided: pd.Series[str], probabilities: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:  # noqa: ARG002
+    def reread_outputs(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """The probability of the positive class, (rows, 1)."""
-        return probabilities[:, 1:]
+        return super().reread_outputs(columns)[:, 1:]
 
     def served(self, prediction: Any) -> dict[str, Any]:
         """The class and (batch, 2)."""

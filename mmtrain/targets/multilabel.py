@@ -15,7 +15,7 @@ from pydantic import Field
 from mmtrain.columns.base import Fault, Names, is_word
 from mmtrain.columns.categorical import spelled_as
 from mmtrain.named_score import EACH_LABEL, MULTILABEL, metrics_named
-from mmtrain.targets.base import ClassWeights, FittedTarget, Target, TruthSpec, task
+from mmtrain.targets.base import TRUTH, UNKNOWN_LABELS, ClassWeights, FittedTarget, Target, TruthSpec, task
 from mmtrain.targets.classes import class_weights
 from mmtrain.targets.label_lists import LIST, labels_in, lists_of, read_list, written
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
@@ -162,9 +162,10 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
         joined = [written([label for label, has in zip(self.labels, row, strict=True) if has == 1], self.separator) for row in truth]
         return np.array(joined, dtype=object)
 
-    def unknown_labels(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
-        """Labels joined by the separator; None where all are known."""
-        return self.spoken(truth < 0) if (truth < 0).any() else None
+    def truth_columns(self, truth: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
+        """The labels of each row, and those that are not known, where any is not."""
+        unknown = {UNKNOWN_LABELS: self.spoken(truth < 0)} if (truth < 0).any() else {}
+        return super().truth_columns(truth) | unknown
 
     def is_right(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Every label that is known is predicted as it is."""
@@ -175,12 +176,14 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
         """(rows, labels)."""
         return prediction
 
-    def reread_truth(self, words: pd.Series[str], unknown: pd.Series[str] | None = None) -> np.ndarray[Any, Any]:
+    def reread_truth(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """From one cell with labels, also where the table has a column for each. Labels must not hold the separator."""
         import numpy as np
 
-        truth = self._of_one_cell(words)
-        return truth if unknown is None else np.where(self._of_one_cell(unknown) == 1, np.int8(-1), truth)
+        truth = self._of_one_cell(columns[TRUTH])
+        if UNKNOWN_LABELS not in columns:
+            return truth
+        return np.where(self._of_one_cell(columns[UNKNOWN_LABELS]) == 1, np.int8(-1), truth)
 
     def served(self, prediction: Any) -> dict[str, Any]:
         """The labels as `spoken` writes them, and (batch, labels)."""

@@ -9,7 +9,7 @@ from pydantic import Field
 from mmtrain.columns.base import Fault
 from mmtrain.columns.numeric import center_and_scale, number_faults, numbers
 from mmtrain.named_score import REGRESSION, metrics_named
-from mmtrain.targets.base import ClassWeights, FittedTarget, Target, TruthSpec, task
+from mmtrain.targets.base import PREDICTION, ClassWeights, FittedTarget, Target, TruthSpec, task
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ class FittedRegression(RegressionTraits, FittedTarget):
     def units(self) -> int:
         """One number."""
         return 1
+
+    @property
+    def predicts_median(self) -> bool:
+        """With the absolute error."""
+        return self.error == "absolute"
 
     @property
     def truth_spec(self) -> TruthSpec:
@@ -113,9 +118,9 @@ class FittedRegression(RegressionTraits, FittedTarget):
 
         return np.empty((len(prediction), 0), dtype=np.float32)
 
-    def reread_prediction(self, decided: pd.Series[str], probabilities: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:  # noqa: ARG002
+    def reread_outputs(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """(rows, 1)."""
-        return numbers(decided).reshape(-1, 1)
+        return numbers(columns[PREDICTION]).reshape(-1, 1)
 
     def served(self, prediction: Any) -> dict[str, Any]:
         """The number alone."""
