@@ -13,7 +13,6 @@ from mmtrain.evaluation.bootstrap import Drawing, Resampling
 from mmtrain.evaluation.delong import DeLong, delong
 from mmtrain.named_score import Score
 from mmtrain.targets import FittedTarget
-from mmtrain.targets.binary import FittedBinary
 
 Array = np.ndarray[Any, Any]
 
@@ -71,6 +70,6 @@ def compare_target(
 
 
 def _delong(first: Answered, other: Answered) -> DeLong | None:
-    if not isinstance(first.target, FittedBinary):
+    if not first.target.thresholdable:
         return None
     return delong(first.truth, first.prediction.reshape(-1), other.prediction.reshape(-1), first.groups)

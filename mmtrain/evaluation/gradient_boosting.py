@@ -20,9 +20,6 @@ from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.evaluation.answered import known_rows
 from mmtrain.splits.plan import Partition
 from mmtrain.targets import FittedTarget
-from mmtrain.targets.classes import FittedClassTarget
-from mmtrain.targets.multilabel import FittedMultilabel
-from mmtrain.targets.regression import FittedRegression
 
 MOST_CATEGORIES = 250
 """Of a column; the histograms have 255 bins. The rarer ones, and those that training does not know, share one more."""
@@ -36,6 +33,11 @@ ROUNDS = 100
 
 Model = Callable[[Array], Array]
 """From cells to predictions."""
+
+
+def can_predict(target: FittedTarget) -> bool:
+    """Whether there is a model for such answers."""
+    return target.has_classes or target.has_labels or (target.is_continuous and not target.is_censored)
 
 
 class Examples(NamedTuple):
@@ -68,22 +70,21 @@ class Boosted:
         return {key: model(cells) for key, model in self.models.items()}
 
     def _fitted(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
-        if isinstance(target, FittedRegression):
+        if target.is_continuous:
             return self._number(target, train, validation)
-        if isinstance(target, FittedMultilabel):
+        if target.has_labels:
             labels = [
                 self._classes(2, *(_of_label(rows, number, weight) for rows in (train, validation)))
-                for number, weight in enumerate(target.weights)
+                for number, weight in enumerate(target.class_weights.values())
             ]
             return lambda cells: np.stack([label(cells)[:, 1] for label in labels], axis=1)
-        assert isinstance(target, FittedClassTarget)  # noqa: S101
-        classes = self._classes(len(target.classes), train, validation)
+        classes = self._classes(len(target.columns), train, validation)
         return classes if target.units > 1 else lambda cells: classes(cells)[:, 1:]
 
-    def _number(self, target: FittedRegression, train: Examples, validation: Examples) -> Model:
+    def _number(self, target: FittedTarget, train: Examples, validation: Examples) -> Model:
         from sklearn.ensemble import HistGradientBoostingRegressor
 
-        loss = "absolute_error" if target.error == "absolute" else "squared_error"
+        loss = "absolute_error" if target.predicts_median else "squared_error"
         model = HistGradientBoostingRegressor(loss=loss, **self._options(1, validation))
         _fit(model, train, validation)
         return lambda cells: model.predict(cells)[:, None]

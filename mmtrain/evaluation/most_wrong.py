@@ -71,7 +71,7 @@ def told_of(target: FittedTarget, truth: Array, prediction: Array) -> list[dict[
         {"truth": _plain(true), "prediction": _plain(said), "loss": float(loss)}
         for true, said, loss in zip(spoken, decided, losses, strict=True)
     ]
-    if target.task in ("binary", "multiclass"):
+    if target.has_classes:
         place = {name: number for number, name in enumerate(target.columns)}
         for row, true, said, probabilities in zip(rows, truth, decided, target.probabilities(prediction), strict=True):
             row["probability"] = {"truth": float(probabilities[true]), "prediction": float(probabilities[place[said]])}

@@ -118,6 +118,10 @@ def _boosted(subject: Subject, home: Home) -> Iterator[BaselinePredictions | str
     if not features.columns:
         yield "gradient boosting has no scores: it reads numbers and categories, and training rows have none."
         return
+    unable = [key for key, target in ground.fitted.targets.items() if not gradient_boosting.can_predict(target)]
+    if unable:
+        yield f"gradient boosting has no scores: it predicts classes, labels and numbers, and {listed(unable)} is none of them."
+        return
     home.say("Fitting the baseline gradient boosting.")
     boosted = gradient_boosting.Boosted(ground.fitted, ground.arrays, ground.partition, features, seed=subject.section.seed)
     targets = _decided(ground, boosted.predict(ground.arrays, ground.partition.validation))
