@@ -16,6 +16,7 @@ from mmtrain.data.pictures.profile import ImageProfile
 from mmtrain.data.surveys.profile import Profile
 from mmtrain.data.surveys.spread import Range
 from mmtrain.errors import counted, listed
+from mmtrain.targets import tasks
 from mmtrain.workflows.inspect import InspectedColumn, Inspection
 
 SHOWN_CLASSES = 12
@@ -143,16 +144,20 @@ def file_kinds(images: ImageProfile) -> str:
 
 
 def _targets(console: Console, role: str, columns: Columns) -> None:
-    numeric = [(column, profile) for column, profile in columns if column.classes is None]
-    if numeric:
-        _numbers(console, f"{role}, regression", numeric)
+    numeric: dict[str, list[tuple[InspectedColumn, Profile]]] = {}
+    for column, profile in columns:
+        if column.classes is None:
+            numeric.setdefault(column.task, []).append((column, profile))
+    for task, of_task in numeric.items():
+        _numbers(console, f"{role}, {task}", of_task)
     for column, profile in columns:
         if column.classes is None:
             continue
-        lacking = "without a label" if column.task == "multilabel" else "missing"  # an empty cell of labels means none of them
+        traits = tasks[column.task]
+        lacking = "without a label" if traits.has_labels else "missing"  # an empty cell of labels means none of them
         missing = f", {profile.missing:,} {lacking}" if profile.missing else ""
         heading(console, f"{role} {_name(column)}, {column.task}{missing}")
-        table = plain_table("label" if column.task == "multilabel" else "class", "rows", "share")
+        table = plain_table(traits.noun, "rows", "share")
         for name, rows in list(column.classes.items())[:SHOWN_CLASSES]:
             table.add_row(Text(clipped(name, 40)), f"{rows:,}", f"{rows / profile.rows:.1%}")
         console.print(table)

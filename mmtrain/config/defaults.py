@@ -21,6 +21,7 @@ from mmtrain.folder_names import existing_form
 from mmtrain.fusion import fusions
 from mmtrain.optim import optimizers, schedules
 from mmtrain.splits import split_methods
+from mmtrain.targets import tasks
 
 
 def filled(tree: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def filled(tree: dict[str, Any], path: Path) -> dict[str, Any]:
             column["column"] = key
     _branches(tree)
     _short_form(tree, "fusion", "concatenate", (entry.section for _, entry in fusions.items()))
-    likely = "stratified" if any(_has_classes(column) for column in columns.values()) else "random"
+    likely = "stratified" if any(_stratifies(column) for column in columns.values()) else "random"
     _short_form(tree, "split", likely, (entry.section for _, entry in split_methods.items()))
     _training(tree)
     return tree
@@ -149,5 +150,6 @@ def _unused(name: str, taken: dict[str, Any]) -> str:
     return name
 
 
-def _has_classes(column: Any) -> bool:
-    return isinstance(column, dict) and column.get("role") == "target" and column.get("task") in ("binary", "multiclass")
+def _stratifies(column: Any) -> bool:
+    task = column.get("task") if isinstance(column, dict) and column.get("role") == "target" else None
+    return isinstance(task, str) and task in tasks and tasks[task].stratifies

@@ -5,7 +5,7 @@ A rule stays silent about a part that is broken, and about what depends on it: v
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mmtrain.branches import Branch, architectures
@@ -17,7 +17,7 @@ from mmtrain.config.source import LocatedProblem, Location
 from mmtrain.config.tolerant import Sound, has_only, sound_parts
 from mmtrain.errors import did_you_mean, listed
 from mmtrain.splits import SplitMethod, split_methods
-from mmtrain.targets import BinaryTarget, ClassTarget, MultilabelTarget, RegressionTarget, Target
+from mmtrain.targets import TaskTraits, tasks
 
 
 def located_problems(tree: dict[str, Any]) -> list[LocatedProblem]:
@@ -181,9 +181,9 @@ def _split_columns(sound: Sound) -> Iterator[LocatedProblem]:
             able = [f"`split: {{method: {other}}}`" for other, entry in split_methods.items() if entry.needs == need]
             what = f"the role `{name}` is not used by the split method `{method}`."
             yield ("columns", columns[0]), what, f"Set {listed(able, 'or')}, or remove the column."
-    classes = [key for key, target in sound.targets.items() if isinstance(target, ClassTarget)]
-    if needs == "labels" and sound.whole and sound.targets and not classes:
-        yield ("split", "method"), f"`{method}` needs a binary or multiclass target.", "Set `method: random`."
+    if needs == "labels" and sound.whole and sound.targets and not any(target.stratifies for target in sound.targets.values()):
+        able = [name for name, task in tasks.items() if task.stratifies]
+        yield ("split", "method"), f"`{method}` needs a {listed(able, 'or')} target.", "Set `method: random`."
 
 
 def _decisions(sound: Sound) -> Iterator[LocatedProblem]:
@@ -191,9 +191,10 @@ def _decisions(sound: Sound) -> Iterator[LocatedProblem]:
     section = sound.tree.get("evaluation")
     if not isinstance(section, dict) or not sound.whole or not sound.targets:
         return
-    for key, fitting, tasks in DECIDED:
-        if section.get(key) not in (None, "none") and not any(isinstance(target, fitting) for target in sound.targets.values()):
-            yield ("evaluation", key), f"`{key}` needs a target with the task {listed(tasks, 'or')}.", "Leave it out, or add such a target."
+    for key, fits in DECIDED:
+        if section.get(key) not in (None, "none") and not any(fits(type(target)) for target in sound.targets.values()):
+            able = [name for name, task in tasks.items() if fits(task)]
+            yield ("evaluation", key), f"`{key}` needs a target with the task {listed(able, 'or')}.", "Leave it out, or add such a target."
 
 
 def _class_weights(sound: Sound) -> Iterator[LocatedProblem]:
@@ -203,8 +204,8 @@ def _class_weights(sound: Sound) -> Iterator[LocatedProblem]:
     if weights in (None, "none") or not sound.whole or not sound.targets:
         return
     where = ("training", "class_weights")
-    having = {key: target for key, target in sound.targets.items() if not isinstance(target, RegressionTarget)}
-    own = [key for key, target in having.items() if isinstance(target, ClassTarget | MultilabelTarget) and target.class_weights is not None]
+    having = {key: target for key, target in sound.targets.items() if not target.is_continuous}
+    own = [key for key, target in having.items() if target.own_class_weights is not None]
     if not having:
         what = "`class_weights` needs a target with classes or labels, and numbers have none."
         yield where, what, "Leave it out; a column with the role `weight` gives each row a weight."
@@ -247,10 +248,10 @@ def _number(value: Any) -> float | None:
         return None
 
 
-DECIDED: tuple[tuple[str, tuple[type[Target], ...], tuple[str, ...]], ...] = (
-    ("calibration", (ClassTarget, MultilabelTarget), ("binary", "multiclass", "multilabel")),
-    ("threshold", (BinaryTarget,), ("binary",)),
-    ("conformal", (ClassTarget, RegressionTarget), ("binary", "multiclass", "regression")),
+DECIDED: tuple[tuple[str, Callable[[type[TaskTraits]], bool]], ...] = (
+    ("calibration", lambda task: task.calibratable),
+    ("threshold", lambda task: task.thresholdable),
+    ("conformal", lambda task: task.conformal != "none"),
 )
 """Options of `evaluation`, and the targets that they are for; others are left as they are."""
 DIVIDING: dict[str, tuple[type[Column], str]] = {"given": (Split, "part"), "times": (Time, "date")}

@@ -45,7 +45,7 @@ def _doubt(target: FittedTarget, prediction: Array) -> Array:
     if not target.columns:
         return prediction.reshape(-1).astype(np.float64)
     probabilities = target.probabilities(prediction)
-    if target.task == "multilabel":
+    if target.has_labels:
         doubt: Array = -np.abs(probabilities - 0.5).mean(axis=1)
         return doubt
     unsure: Array = 1 - probabilities.max(axis=1)

@@ -11,7 +11,6 @@ from mmtrain.data.encode import Array, Fitted
 from mmtrain.explanation.question import Method, Question
 from mmtrain.specs import Kind
 from mmtrain.targets import FittedTarget
-from mmtrain.targets.multilabel import FittedMultilabel
 
 if TYPE_CHECKING:
     from mmtrain.explanation.gradients import Attributed
@@ -174,5 +173,5 @@ def shortened(text: str, most: int = LONGEST) -> str:
 def in_words(target: FittedTarget, answer: Any) -> str:
     """An answer as `FittedTarget.spoken` or `decide` gives it; empty where it is not known, which of labels it always is."""
     if isinstance(answer, str):
-        return NO_LABEL if isinstance(target, FittedMultilabel) and not answer else answer
+        return NO_LABEL if target.has_labels and not answer else answer
     return "" if answer != answer else f"{float(answer):.6g}"  # noqa: PLR0124 (NaN)

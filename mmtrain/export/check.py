@@ -103,7 +103,7 @@ def largest_difference(fitted: Fitted, expected: Mapping[str, Array], found: Map
     """Over all rows and targets: of probabilities; of numbers in units of their standard deviation, or of themselves if larger."""
     largest = 0.0
     for key, target in fitted.targets.items():
-        unit = np.maximum(target.model_dump()["scale"], np.abs(expected[key])) if target.task == "regression" else 1.0
+        unit = np.maximum(target.spread, np.abs(expected[key])) if target.is_continuous else 1.0
         if found[key].shape != expected[key].shape or np.isnan(found[key]).any():
             return float("inf")
         largest = max(largest, float(np.max(np.abs(found[key] - expected[key]) / unit)))

@@ -24,12 +24,6 @@ from mmtrain.targets import FittedTarget
 
 LONGEST = 8
 """Values of an example that are written out."""
-MEANINGS = {
-    "binary": "The probability of {last!r}.",
-    "multiclass": "A probability per class; together they are 1.",
-    "multilabel": "A probability per label, each for itself.",
-    "regression": "The number, in the unit of the table.",
-}
 
 
 @dataclass(frozen=True)
@@ -138,9 +132,9 @@ def _tensor(values: Array) -> Any:
 
 def output(key: str, name: str, target: FittedTarget) -> dict[str, Any]:
     """One output; its labels in the order of codes, and from which probability on a class or label counts as predicted."""
-    meaning = MEANINGS.get(target.task, "What the task predicts.").format(last=target.columns[-1] if target.columns else "")
-    facts = {"name": name, "target": key, "task": target.task, "dtype": "float32", "shape": ["rows", target.units], "meaning": meaning}
-    threshold = {"threshold": target.model_dump()["threshold"]} if "threshold" in type(target).model_fields else {}
+    shape = ["rows", target.units]
+    facts = {"name": name, "target": key, "task": target.task, "dtype": "float32", "shape": shape, "meaning": target.meaning}
+    threshold = {} if target.decision_threshold is None else {"threshold": target.decision_threshold}
     return facts | {"labels": list(target.columns)} | threshold
 
 

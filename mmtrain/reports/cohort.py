@@ -68,8 +68,7 @@ def rows_by_class(contents: Contents, key: str) -> Table:
     for place, name in list(enumerate(target.columns))[:MOST_CLASSES]:
         lines.append((Cell(name), *(_rows(answers[part][place], size) for part, size in contents.sizes.items())))
     note = f"The first {MOST_CLASSES} of {count(len(target.columns))}." if len(target.columns) > MOST_CLASSES else ""
-    head = "Label" if target.task == "multilabel" else "Class"
-    return Table(f"Rows of each part by {key}", (head, *contents.sizes), tuple(lines), note)
+    return Table(f"Rows of each part by {key}", (target.noun.capitalize(), *contents.sizes), tuple(lines), note)
 
 
 def _rows(rows: int, of: int) -> Cell:

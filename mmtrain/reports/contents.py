@@ -18,8 +18,6 @@ from mmtrain.evaluation.bootstrap import Drawing
 from mmtrain.runs import RESTORE, Run, is_test_look
 from mmtrain.splits.plan import USES
 from mmtrain.targets import FittedTarget
-from mmtrain.targets.label_lists import LIST
-from mmtrain.targets.multilabel import FittedMultilabel, split_labels
 
 Numbers = npt.NDArray[np.float64]
 SCORE = "Score the run again with `mmtrain evaluate`."
@@ -236,15 +234,6 @@ def _if_there(run: Run, name: str) -> Mapping[str, Any]:
 
 def answers(judged: Judged) -> Mapping[str, int] | None:
     """Rows of each class or label in the part; None where there are no classes or the predictions are gone."""
-    names = judged.target.columns
-    if judged.part.rows is None or not names:
+    if judged.part.rows is None or not judged.target.columns:
         return None
-    truth = judged.texts("truth")
-    if not isinstance(judged.target, FittedMultilabel):
-        counts = truth.value_counts()
-        return {name: int(counts.get(name, 0)) for name in names}
-    separator = judged.target.separator
-    if separator != LIST and any(separator in name for name in names):  # the joined labels cannot be told apart again
-        return None
-    counts = pd.Series(split_labels(truth, separator)).explode().value_counts()
-    return {name: int(counts.get(name, 0)) for name in names}
+    return judged.target.count_answers(judged.texts("truth"))

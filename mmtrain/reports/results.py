@@ -72,7 +72,7 @@ def _scores(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block
     blocks += baselines.blocks(judged, main_score_of(contents, judged))
     if "classes" in judged.result:
         blocks += _classes(judged, gallery)
-    if judged.result["task"] == "multilabel":
+    if judged.target.label_metrics:
         blocks.append(labels_table(judged))
     if judged.part.rows is not None:
         plots = of_target(judged, gallery)
@@ -181,11 +181,11 @@ def _share(part: int, of: int) -> Cell:
 
 
 def labels_table(judged: Judged) -> Table:
-    """AUC, PR-AUC and F1 of every label, the baseline's in parentheses."""
+    """The scores of every label, the baseline's in parentheses."""
     rows = answers(judged)
     lines = []
     for label in judged.target.columns[:MOST_ROWS]:
-        names = [f"{base}[{label}]" for base in ("auc", "pr_auc", "f1")]
+        names = [f"{metric.name}[{label}]" for metric in judged.target.label_metrics]
         found = [(name, judged.scores[name], judged.baseline[name]) for name in names]
         reasons = dict.fromkeys(score["undefined"] for _, score, _ in found if score["value"] is None)
         cells = [_with_baseline(name, mine, theirs) for name, mine, theirs in found]
@@ -194,7 +194,7 @@ def labels_table(judged: Judged) -> Table:
     note = f"{intervals}In parentheses: the baseline."
     if len(judged.target.columns) > MOST_ROWS:
         note += f" The first {MOST_ROWS} of {count(len(judged.target.columns))} labels; the rest is in the file."
-    head = ("Label", "Rows", "AUC", "PR-AUC", "F1", "Note")
+    head = ("Label", "Rows", *(metric.title for metric in judged.target.label_metrics), "Note")
     return Table(f"Labels of {judged.key}", head, tuple(lines), note, csv=judged.csv("scores")).without_empty_notes()
 
 

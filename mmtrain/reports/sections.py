@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from mmtrain.errors import counted, listed
@@ -12,13 +11,6 @@ from mmtrain.reports.blocks import Block, Paragraph, Section
 from mmtrain.reports.contents import Contents
 from mmtrain.reports.drawing import Gallery
 from mmtrain.reports.words import CAVEATS, count, duration, moment
-
-KINDS: Mapping[str, str] = {
-    "binary": "one of two classes",
-    "multiclass": "one of several classes",
-    "multilabel": "any number of labels",
-    "regression": "a number",
-}
 
 
 def sections(contents: Contents, gallery: Gallery) -> tuple[Section, ...]:
@@ -71,7 +63,6 @@ def question(contents: Contents) -> str:
     inputs = [f"{key} ({column.role})" for key, column in contents.experiment.inputs.items()]
     answers = []
     for key, target in contents.fitted.targets.items():
-        kind = KINDS.get(target.task, target.task)
         named = (
             f": {listed(target.columns, 'or')}"
             if 0 < len(target.columns) <= 6
@@ -79,7 +70,7 @@ def question(contents: Contents) -> str:
             if target.columns
             else ""
         )
-        answers.append(f"{key} ({kind}{named})")
+        answers.append(f"{key} ({target.title or target.task}{named})")
     verb = "is" if len(answers) == 1 else "are"
     return f"From {listed(inputs)}, {listed(answers)} {verb} predicted."
 

@@ -99,9 +99,8 @@ def weights(contents: Contents) -> Section:
     for key, target in contents.fitted.targets.items():
         found, counts = target.class_weights, target.class_counts
         if len(set(found.values())) <= 1:
-            what = "label" if target.task == "multilabel" else "class"
             blocks.append(
-                Paragraph(f"{key}: every {what} counts the same in the loss." if found else f"{key}: a number has no class weights.")
+                Paragraph(f"{key}: every {target.noun} counts the same in the loss." if found else f"{key}: a number has no class weights.")
             )
             continue
         lines = [(Cell(name), number(count(counts[name])), number(plain(weight))) for name, weight in list(found.items())[:MOST_WEIGHTS]]

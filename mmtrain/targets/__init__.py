@@ -11,3 +11,4 @@ from mmtrain.targets.classes import ClassTarget as ClassTarget
 from mmtrain.targets.multiclass import MulticlassTarget as MulticlassTarget
 from mmtrain.targets.multilabel import MultilabelTarget as MultilabelTarget
 from mmtrain.targets.regression import RegressionTarget as RegressionTarget
+from mmtrain.targets.traits import TaskTraits as TaskTraits

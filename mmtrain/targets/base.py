@@ -70,6 +70,12 @@ class Target(TaskTraits, Column):
         return tuple(word for word in dict.fromkeys(word.strip().lower() for word in self.missing_words) if word not in named)
 
     @property
+    def own_class_weights(self) -> ClassWeights | None:
+        """The option `class_weights` of tasks that have it, where it is given."""
+        weights: ClassWeights | None = dict(self).get("class_weights")
+        return weights
+
+    @property
     def declared_labels(self) -> tuple[str, ...]:
         """Labels that the file lists; empty where the table alone knows them."""
         return ()
@@ -166,6 +172,26 @@ class FittedTarget(TaskTraits):
     def class_weights(self) -> dict[str, float]:
         """What each class or label weighs in the loss; empty for a number."""
         return {}
+
+    @property
+    def answers_by_name(self) -> bool:
+        """Whether cells name classes or labels, rather than saying yes or no to one."""
+        return True
+
+    @property
+    def decision_threshold(self) -> float | None:
+        """The probability from which on a class or label counts as predicted; None where no threshold decides."""
+        return None
+
+    @property
+    def meaning(self) -> str:
+        """What a prediction is, in a sentence for who reads an exported network without mmtrain."""
+        return "What the task predicts."
+
+    @property
+    def spread(self) -> float:
+        """Size of a noteworthy difference between two predictions: 1 for probabilities; a number has its standard deviation."""
+        return 1.0
 
     @property
     def predicts_median(self) -> bool:
@@ -291,6 +317,11 @@ class FittedTarget(TaskTraits):
     @abstractmethod
     def served(self, prediction: Any) -> dict[str, Any]:
         """`decide` as `prediction` (batch,) and `probabilities`, for an exported model: a TensorFlow function."""
+
+    def count_answers(self, words: pd.Series[str]) -> dict[str, int] | None:
+        """Rows of each class or label in the column `truth` of predictions; None where the words do not tell."""
+        counts = words.value_counts()
+        return {name: int(counts.get(name, 0)) for name in self.columns}
 
     @abstractmethod
     def baseline(self, count: int) -> np.ndarray[Any, Any]:

@@ -43,6 +43,16 @@ class FittedBinary(BinaryTraits, FittedClassTarget):
     threshold: float = Field(UNCHOSEN, gt=0, lt=1)
 
     @property
+    def decision_threshold(self) -> float:
+        """That of the positive class."""
+        return self.threshold
+
+    @property
+    def meaning(self) -> str:
+        """Which of the two probabilities it is."""
+        return f"The probability of {self.classes[1]!r}."
+
+    @property
     def units(self) -> int:
         """One logit."""
         return 1

@@ -47,6 +47,12 @@ def labels_in(cell: str, separator: str) -> list[str]:
     return _once(cell.split() if separator == " " else cell.split(separator))
 
 
+def split_labels(cells: pd.Series[str], separator: str) -> list[list[str]]:
+    """The labels of each row, each once, without blanks around them; every different cell is taken apart once."""
+    found: dict[str, list[str]] = {"": []}
+    return [found[cell] if cell in found else found.setdefault(cell, labels_in(cell, separator)) for cell in cells.fillna("")]
+
+
 def _once(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(name for name in map(str.strip, names) if name))
 

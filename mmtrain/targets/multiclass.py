@@ -36,6 +36,11 @@ class FittedMulticlass(MulticlassTraits, FittedClassTarget):
     label_smoothing: float
 
     @property
+    def meaning(self) -> str:
+        """How the probabilities go together."""
+        return "A probability per class; together they are 1."
+
+    @property
     def units(self) -> int:
         """A logit per class."""
         return len(self.classes)

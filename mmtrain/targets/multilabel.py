@@ -17,7 +17,7 @@ from mmtrain.columns.categorical import spelled_as
 from mmtrain.named_score import EACH_LABEL, MULTILABEL, metrics_named
 from mmtrain.targets.base import TRUTH, UNKNOWN_LABELS, ClassWeights, FittedTarget, Target, TruthSpec, task
 from mmtrain.targets.classes import class_weights
-from mmtrain.targets.label_lists import LIST, labels_in, lists_of, read_list, written
+from mmtrain.targets.label_lists import LIST, lists_of, read_list, split_labels, written
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 from mmtrain.targets.yes_no import read_answers
 
@@ -58,6 +58,21 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
     threshold: float = 0.5
     known: tuple[int, ...] = Field((), description="Training rows of which it is known whether they have each label; left out: all.")
     missing_words: tuple[str, ...] = Field((), description="Cells, in lower case, whose labels are not known; those of one column.")
+
+    @property
+    def answers_by_name(self) -> bool:
+        """Not with a 0/1 column per label."""
+        return not self.one_column_each
+
+    @property
+    def decision_threshold(self) -> float:
+        """That of every label."""
+        return self.threshold
+
+    @property
+    def meaning(self) -> str:
+        """How the probabilities go together."""
+        return "A probability per label, each for itself."
 
     @property
     def units(self) -> int:
@@ -198,17 +213,19 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
         text = tf.strings.substr(joined, tf.zeros_like(length), length)
         return {"prediction": tf.strings.join(["[", text, "]"]) if listing else text, "probabilities": prediction}
 
+    def count_answers(self, words: pd.Series[str]) -> dict[str, int] | None:
+        """Rows that have each label; None where labels that hold the separator were joined by it."""
+        if self.separator != LIST and any(self.separator in name for name in self.labels):
+            return None
+        import pandas as pd
+
+        return super().count_answers(pd.Series(split_labels(words, self.separator)).explode())
+
     def baseline(self, count: int) -> np.ndarray[Any, Any]:
         """How often each label occurs in training rows, for every row."""
         import numpy as np
 
         return np.tile(np.asarray(self.counts) / np.maximum(self.known or (self.rows,) * len(self.labels), 1), (count, 1))
-
-
-def split_labels(cells: pd.Series[str], separator: str) -> list[list[str]]:
-    """The labels of each row, each once, without blanks around them; every different cell is taken apart once."""
-    found: dict[str, list[str]] = {"": []}
-    return [found[cell] if cell in found else found.setdefault(cell, labels_in(cell, separator)) for cell in cells.fillna("")]
 
 
 @task("multilabel", FittedMultilabel)

@@ -49,6 +49,16 @@ class FittedRegression(RegressionTraits, FittedTarget):
     error: Literal["squared", "absolute", "huber"]
 
     @property
+    def meaning(self) -> str:
+        """Its unit."""
+        return "The number, in the unit of the table."
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation of training rows."""
+        return self.scale
+
+    @property
     def units(self) -> int:
         """One number."""
         return 1

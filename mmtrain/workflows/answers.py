@@ -33,7 +33,7 @@ def check_answers(experiment: Experiment, fitted: encode.Fitted, table: Table, r
     for key, truth in truths.items():
         target, learned = experiment.targets[key], fitted.targets[key]
         said = _said(target, fitted, key, table, rows)
-        only_foreign = learned.task == "multilabel" and _by_name(learned) and bool(said) and said.keys().isdisjoint(learned.columns)
+        only_foreign = learned.has_labels and learned.answers_by_name and bool(said) and said.keys().isdisjoint(learned.columns)
         # Labels of which training knows none stand perhaps between other separators.
         if only_foreign or not known_rows(truth[rows]).any():
             problems[key] = _problem(target, learned, table, rows)
@@ -48,19 +48,14 @@ def unlearned(experiment: Experiment, fitted: encode.Fitted, table: Table, rows:
     """In sentences: answers that no training row has, with their rows, which the scores leave out."""
     for key, target in experiment.targets.items():
         known = fitted.targets[key].columns
-        counts = _said(target, fitted, key, table, rows) if known and _by_name(fitted.targets[key]) else {}
+        counts = _said(target, fitted, key, table, rows) if known and fitted.targets[key].answers_by_name else {}
         unknown = {name: times for name, times in counts.items() if name not in known}
-        if unknown and fitted.targets[key].task == "multilabel":
+        if unknown and target.has_labels:
             names = listed([repr(name) for name in sorted(unknown)])
             yield f"{key}: no training row has the label{'s' * (len(unknown) > 1)} {names}; the scores do without."
         elif unknown:
             without = "it" if len(unknown) == 1 else "them"
             yield f"{key}: training does not know {_counted(unknown)}; the scores leave {without} out.{_hint(unknown, known)}"
-
-
-def _by_name(target: FittedTarget) -> bool:
-    """Whether cells name classes or labels, rather than saying yes or no to one."""
-    return not getattr(target, "one_column_each", False)
 
 
 def _said(target: Target, fitted: encode.Fitted, key: str, table: Table, rows: Array) -> Mapping[str, int]:

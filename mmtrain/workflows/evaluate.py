@@ -199,7 +199,7 @@ def with_unknown_answers(rows: pd.DataFrame, subject: Subject) -> pd.DataFrame:
     """The predictions with classes that training did not know as the table has them; they have no code to be told by."""
     targets = subject.fitted.targets
     for key, target in targets.items():
-        if target.task in ("binary", "multiclass"):
+        if target.has_classes:
             unknown = ~subject.truths.known(key)
             declared = subject.experiment.targets[key]
             cells = subject.data.table.cells(declared.column, subject.rows[unknown])

@@ -29,7 +29,7 @@ from mmtrain.data.tables.problems import header_problem
 from mmtrain.data.tables.table import PIECE, headers_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem, UsageError
-from mmtrain.targets import MultilabelTarget, Target
+from mmtrain.targets import Target
 from mmtrain.targets.yes_no import is_yes
 from mmtrain.workflows.examine import Examined, PictureCounts, examine
 from mmtrain.workflows.findings import experiment_findings, survey_findings
@@ -182,14 +182,16 @@ def _images(experiment: Experiment, file: TableFile, header: str, column: Image)
 
 def _classes(target: Target, file: TableFile, header: str, profile: Profile) -> dict[str, int] | None:
     """Rows of each class, of each label, or of a label that has a column of its own; None for a number."""
-    if isinstance(target, MultilabelTarget) and not target.labels:
-        counts: Counter[str] = Counter()
-        for piece in file.pieces([header], size=PIECE):
-            counts.update(target.tally({target.column: piece[header]}))
-        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-    if isinstance(target, MultilabelTarget):
+    if target.is_continuous:
+        return None
+    if not target.has_labels:
+        return dict(profile.frequent)
+    if header in target.declared_labels:
         return {header: sum(rows for value, rows in profile.frequent if is_yes(value))}
-    return None if target.task == "regression" else dict(profile.frequent)
+    counts: Counter[str] = Counter()
+    for piece in file.pieces([header], size=PIECE):
+        counts.update(target.tally({target.column: piece[header]}))
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def plain(found: Inspection | InspectedTable) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
 from mmtrain.splits.plan import Partition, Rows, SplitPlan
-from mmtrain.targets import Answers, ClassTarget, MultilabelTarget, Target
+from mmtrain.targets import Answers, Target
 
 
 @dataclass(frozen=True)
@@ -173,8 +173,7 @@ def check_class_weights(experiment: Experiment, table: Table, origin: Origin) ->
     for key, target in experiment.targets.items():
         names = target.answers({header: table.cells(header) for header in target.reads()})
         classes += names
-        own = target.class_weights if isinstance(target, ClassTarget | MultilabelTarget) else None
-        problems += _unknown_classes(own, names, ("columns", key, "class_weights"), origin)
+        problems += _unknown_classes(target.own_class_weights, names, ("columns", key, "class_weights"), origin)
     problems += _unknown_classes(experiment.training.class_weights, classes, ("training", "class_weights"), origin)
     if problems:
         raise ConfigError(problems)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,9 +63,9 @@ class Question:
         return f"{answers:,} of the {counted(self.labels, 'label')} of '{self.header}'" if self.labels else f"'{self.header}'"
 
 
-def questions(sheet: Sheet, cohort: Cohort, tasks: Sequence[str] = ("binary", "multiclass", "multilabel", "regression")) -> list[Question]:
-    """The targets with these tasks that have two different answers at least."""
-    wanted = {cells.use.target: cells for cells in reversed(sheet.of_role("target")) if cells.use.task in tasks}
+def questions(sheet: Sheet, cohort: Cohort) -> list[Question]:
+    """The targets that have two different answers at least."""
+    wanted = {cells.use.target: cells for cells in reversed(sheet.of_role("target"))}
     labelled = {labels.header: labels for labels in cohort.targets}
     found = []
     for header, cells in reversed(wanted.items()):

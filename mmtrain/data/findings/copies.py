@@ -157,7 +157,7 @@ def _torn(sets: NDArray[np.int64], sheet: Sheet, cohort: Cohort) -> NDArray[np.b
     for labels in cohort.targets:
         torn |= cohort.spans(sets, labels.sets())
     for cells in sheet.of_role("target"):
-        if cells.use.task == "regression" and cells.numbers is not None:
+        if cells.use.traits.is_continuous and cells.numbers is not None:
             values = pd.Series(cells.numbers[sets[:, 1]]).groupby(sets[:, 0])
             torn |= (values.max() - values.min()).to_numpy() > FAR_APART * _spread(cells.numbers)
     return torn

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.data.findings.cells import Cells, Sheet
-from mmtrain.targets.multilabel import split_labels
+from mmtrain.targets.label_lists import split_labels
 from mmtrain.targets.yes_no import is_yes
 
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ def labels_of(sheet: Sheet) -> list[Labels]:
     """Of the targets with classes or labels, in their order; the columns of one target are put together."""
     targets: dict[str, list[Cells]] = {}
     for cells in sheet.of_role("target"):
-        if cells.use.task != "regression":
+        if not cells.use.traits.is_continuous:
             targets.setdefault(cells.use.target, []).append(cells)
     return [_read(header, columns) for header, columns in targets.items()]
 
 
 def _read(header: str, columns: list[Cells]) -> Labels:
     use = columns[0].use
-    if use.task != "multilabel":
+    if not use.traits.has_labels:
         return _classes(header, columns[0])
     return _in_one_cell(header, columns[0]) if use.separator else _in_columns(header, columns)
 

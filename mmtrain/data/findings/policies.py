@@ -53,7 +53,7 @@ def missing_plans(sheet: Sheet, cohort: Cohort) -> tuple[MissingPlan, ...]:
         times = np.bincount(labels.label[empty[labels.row]], minlength=len(labels.names)) if labels is not None else ()
         by_class = {name: int(rows) for name, rows in zip(labels.names if labels is not None else (), times, strict=True) if rows}
         effects = {name: _effect(name, number, sheet.rows) for name in names}
-        if "drop" in effects and cells.use.task == "multilabel":
+        if "drop" in effects and cells.use.traits.has_labels:
             effects["drop"] = f"{counted(number, 'row')} {'does' if number == 1 else 'do'} without this label"
         plans.append(MissingPlan(cells.header, cells.use.policy, number, number / sheet.rows, by_class, effects))
     return tuple(plans)

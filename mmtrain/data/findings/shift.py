@@ -50,7 +50,7 @@ def shift(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     for part in (VALIDATION, TEST):
         other = cohort.one_of_each(cohort.of_part(part))
         if min(len(train), len(other)) >= LEAST_ROWS:
-            columns = [cells for cells in sheet.of_role("numeric", "categorical", "target") if cells.use.task != "multilabel"]
+            columns = [cells for cells in sheet.of_role("numeric", "categorical", "target") if not cells.use.traits.has_labels]
             compared += [_compared(cells, part, train, other) for cells in columns]
             compared += [_missing(cells, part, train, other) for cells in sheet.of_role("numeric", "text", "image")]
             compared += [one for labels in several for one in _labels(labels, part, train, other)]
@@ -94,8 +94,7 @@ def _missing(cells: Cells, part: int, train: NDArray[np.int64], other: NDArray[n
 
 
 def _compared(cells: Cells, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> Compared:
-    number = cells.use.role == "numeric" or cells.use.task == "regression"
-    if number and cells.numbers is not None:
+    if cells.use.is_number and cells.numbers is not None:
         here, there = (cells.numbers[rows][~np.isnan(cells.numbers[rows])] for rows in (train, other))
         size, chance = kolmogorov_smirnov(here, there)
         medians = [f"{np.median(values):.4g}" if len(values) else "nothing" for values in (there, here)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mmtrain.columns import Column
 from mmtrain.columns.base import is_word
-from mmtrain.targets import MultilabelTarget, Target
+from mmtrain.targets import Target, TaskTraits, tasks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +46,11 @@ class Use:
         return self.key or self.header
 
     @property
+    def traits(self) -> type[TaskTraits]:
+        """Of the task; none of them where it is not a target."""
+        return tasks[self.task] if self.task else TaskTraits
+
+    @property
     def is_input(self) -> bool:
         """Whether it feeds the network."""
         return self.role in ("numeric", "categorical", "text", "image")
@@ -53,7 +58,7 @@ class Use:
     @property
     def is_number(self) -> bool:
         """Whether its cells are numbers to the network, as an input or as the answer."""
-        return self.role == "numeric" or self.task == "regression"
+        return self.role == "numeric" or self.traits.is_continuous
 
     @property
     def policy(self) -> str:
@@ -67,7 +72,8 @@ def uses_of(columns: Mapping[str, Column]) -> list[Use]:
 
 
 def _use(key: str, header: str, column: Column) -> Use:
-    task = column.task if isinstance(column, Target) else ""
-    if not isinstance(column, MultilabelTarget):
-        return Use(header, column.role, column, task)
-    return Use(header, column.role, column, task, key if column.labels else "", "" if column.labels else column.separator)
+    if not isinstance(column, Target):
+        return Use(header, column.role, column)
+    in_one_cell = column.has_labels and not column.declared_labels
+    separator = str(dict(column).get("separator", "")) if in_one_cell else ""
+    return Use(header, column.role, column, column.task, key if column.declared_labels else "", separator)

@@ -13,7 +13,7 @@ from mmtrain.columns.numeric import numbers
 from mmtrain.config import Experiment
 from mmtrain.data.tables.table import Table
 from mmtrain.splits.plan import Partition
-from mmtrain.targets import ClassTarget, RegressionTarget, Target
+from mmtrain.targets import Target
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def summarise(experiment: Experiment, table: Table, partition: Partition) -> tup
     groups = None if group is None else pd.factorize(table.cells(group.column))[0]
     answers = {} if told is None else {header: table.cells(header) for header in told.reads()}
     names = [] if told is None else told.answers(answers)
-    values = {key: numbers(table.cells(one.column)) for key, one in experiment.targets.items() if isinstance(one, RegressionTarget)}
+    values = {key: numbers(table.cells(one.column)) for key, one in experiment.targets.items() if one.is_continuous}
     summaries = []
     for part, rows in partition.items():
         times = {} if told is None else told.tally({header: cells.iloc[rows] for header, cells in answers.items()})
@@ -58,5 +58,5 @@ def summarise(experiment: Experiment, table: Table, partition: Partition) -> tup
 
 def _told(targets: Iterable[Target]) -> Target | None:
     """The target whose classes or labels are counted: a split may be stratified by the first with classes."""
-    able = [target for target in targets if not isinstance(target, RegressionTarget)]
-    return next((target for target in able if isinstance(target, ClassTarget)), able[0] if able else None)
+    able = [target for target in targets if not target.is_continuous]
+    return next((target for target in able if target.stratifies), able[0] if able else None)

@@ -15,6 +15,7 @@ from mmtrain.data.surveys.guess import Guess, shown
 from mmtrain.data.surveys.profile import Profile
 from mmtrain.data.tables.table import PIECE
 from mmtrain.data.tables.table_file import TableFile
+from mmtrain.targets import tasks
 
 MOST_PAIRS = 100_000
 """Different pairs of values of two columns, past which nothing is said of the two."""
@@ -27,7 +28,7 @@ Pairs = dict[tuple[str, str], pd.DataFrame | None]
 
 def settle(file: TableFile, guesses: dict[str, Guess], found: dict[str, Profile], target: str) -> tuple[dict[str, int], bool]:
     """Leave out columns that give the answer away and a split that tears groups; the classes, and whether some are scarce."""
-    classes = guesses[target].options["task"] in ("binary", "multiclass")
+    classes = tasks[guesses[target].options["task"]].has_classes
     group = next((header for header, one in guesses.items() if one.role == "group" and one.used), None)
     given = next((header for header, one in guesses.items() if one.role == "split" and one.used), None)
     suspects = [header for header, one in guesses.items() if one.used and one.role in ("categorical", "numeric")]
