@@ -132,8 +132,8 @@ def _tensor(values: Array) -> Any:
 
 def output(key: str, name: str, target: FittedTarget) -> dict[str, Any]:
     """One output; its labels in the order of codes, and from which probability on a class or label counts as predicted."""
-    shape = ["rows", target.units]
-    facts = {"name": name, "target": key, "task": target.task, "dtype": "float32", "shape": shape, "meaning": target.meaning}
+    meaning = target.meaning.format(last=target.columns[-1] if target.columns else "")
+    facts = {"name": name, "target": key, "task": target.task, "dtype": "float32", "shape": ["rows", target.units], "meaning": meaning}
     threshold = {} if target.decision_threshold is None else {"threshold": target.decision_threshold}
     return facts | {"labels": list(target.columns)} | threshold
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,132 +16,71 @@ from mmtrain.reports.drawing import Gallery
 from mmtrain.reports.words import ranged, rows_called, shown
 from mmtrain.targets.base import UNCHOSEN
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-Codes = npt.NDArray[np.int64]
-Array = npt.NDArray[np.float64]
-
 MOST_NAMED = 12
 """Classes up to which a description says how each of them fared."""
 
 
-@dataclass(frozen=True)
-class Plotted:
-    """One target on one part, and what its plots are made of; each is read once."""
-
-    judged: Judged
-    gallery: Gallery
-
-    @property
-    def on(self) -> str:
-        """What a plot is of, for descriptions."""
-        return f"of {self.judged.key} on the {rows_called(self.judged)}"
-
-    @cached_property
-    def probability(self) -> tuple[Codes, Array] | None:
-        """Codes and probability of the second of two classes, of rows with a known answer; None where not both classes occur."""
-        target = self.judged.target
-        codes = target.reread_truth({"truth": self.judged.texts("truth")})
-        truth = codes[codes >= 0].astype(np.int64)
-        both = 0 < truth.sum() < len(truth)
-        return (truth, self.judged.numbers(f"probability_{target.columns[1]}")[codes >= 0]) if both else None
-
-    @cached_property
-    def numbers(self) -> tuple[Array, Array] | None:
-        """True and predicted numbers of rows with a known answer; None where there are none."""
-        truth, prediction = self.judged.numbers("truth"), self.judged.numbers("prediction")
-        known = ~np.isnan(truth)
-        return (truth[known], prediction[known]) if known.any() else None
-
-    @property
-    def threshold(self) -> float:
-        """That of the positive class."""
-        return UNCHOSEN if self.judged.target.decision_threshold is None else self.judged.target.decision_threshold
-
-    def add(self, figure: Figure, name: str, *, title: str, alt: str, caption: str = "") -> Plot:
-        """Put a figure into the gallery: `roc_test`, with several targets `roc_diagnosis_test`."""
-        return self.gallery.add(figure, _name(name, self.judged), title=title, alt=alt, caption=caption)
-
-    def score(self, name: str) -> str:
-        """A score with its interval."""
-        return ranged(name, self.judged.scores.get(name, {"value": None}))
-
-
 def of_target(judged: Judged, gallery: Gallery) -> tuple[Plot, ...]:
     """The plots next to its scores, those that its task names. The part must have `rows`."""
-    plotted = Plotted(judged, gallery)
-    made = (PLOTS[name](plotted) for name in judged.target.plots)
-    return tuple(plot for plot in made if plot is not None)
+    return tuple(plot for name in judged.target.plots for plot in PLOTS[name](judged, gallery))
 
 
-def roc(plotted: Plotted) -> Plot | None:
-    """Sensitivity by specificity."""
-    if plotted.probability is None:
-        return None
-    auc = plotted.score("auc")
-    alt = f"ROC curve {plotted.on}; the area under it is {auc}, guessing has 0.500."
-    return plotted.add(plots.roc(*plotted.probability, plotted.threshold), "roc", title="ROC curve", alt=alt, caption=f"AUC {auc}.")
+def threshold_curves(judged: Judged, gallery: Gallery) -> tuple[Plot, ...]:
+    """ROC, precision and recall, and what each threshold gives, where both of two classes occur."""
+    positive, threshold = judged.target.columns[1], judged.target.decision_threshold or UNCHOSEN
+    codes = judged.target.reread_truth({"truth": judged.texts("truth")})
+    truth = codes[codes >= 0].astype(np.int64)
+    probability = judged.numbers(f"probability_{positive}")[codes >= 0]
+    if not 0 < truth.sum() < len(truth):
+        return ()
+    on = f"of {judged.key} on the {rows_called(judged)}"
+    found = []
+    alt = f"ROC curve {on}; the area under it is {_score(judged, 'auc')}, guessing has 0.500."
+    figure = plots.roc(truth, probability, threshold)
+    found.append(gallery.add(figure, _name("roc", judged), title="ROC curve", alt=alt, caption=f"AUC {_score(judged, 'auc')}."))
+    alt = f"Precision-recall curve {on}; the average precision is {_score(judged, 'pr_auc')}, guessing has {truth.mean():.3f}."
+    figure = plots.precision_recall(truth, probability, threshold)
+    caption = f"PR-AUC {_score(judged, 'pr_auc')}."
+    found.append(gallery.add(figure, _name("precision_recall", judged), title="Precision and recall", alt=alt, caption=caption))
+    gives = f"sensitivity {_score(judged, 'sensitivity')} and specificity {_score(judged, 'specificity')}"
+    alt = f"Sensitivity, specificity and precision {on} over the threshold; the one in use, {threshold:.3g}, gives {gives}."
+    figure = plots.thresholds(truth, probability, threshold)
+    caption = f"A row is called {positive} from the threshold on."
+    return (*found, gallery.add(figure, _name("thresholds", judged), title="Thresholds", alt=alt, caption=caption))
 
 
-def precision_recall(plotted: Plotted) -> Plot | None:
-    """Precision by recall."""
-    if plotted.probability is None:
-        return None
-    precision, share = plotted.score("pr_auc"), plotted.probability[0].mean()
-    alt = f"Precision-recall curve {plotted.on}; the average precision is {precision}, guessing has {share:.3f}."
-    figure = plots.precision_recall(*plotted.probability, plotted.threshold)
-    return plotted.add(figure, "precision_recall", title="Precision and recall", alt=alt, caption=f"PR-AUC {precision}.")
-
-
-def thresholds(plotted: Plotted) -> Plot | None:
-    """What each threshold would give."""
-    if plotted.probability is None:
-        return None
-    gives = f"sensitivity {plotted.score('sensitivity')} and specificity {plotted.score('specificity')}"
-    alt = f"Sensitivity, specificity and precision {plotted.on} over the threshold; the one in use, {plotted.threshold:.3g}, gives {gives}."
-    figure = plots.thresholds(*plotted.probability, plotted.threshold)
-    caption = f"A row is called {plotted.judged.target.columns[1]} from the threshold on."
-    return plotted.add(figure, "thresholds", title="Thresholds", alt=alt, caption=caption)
-
-
-def reliability(plotted: Plotted) -> Plot | None:
+def reliability(judged: Judged, gallery: Gallery) -> tuple[Plot, ...]:
     """Of the network's own probabilities and of the calibrated ones; nothing where an older evaluation did not look at them."""
-    found = plotted.judged.result.get("calibration")
+    found = judged.result.get("calibration")
     if found is None:
-        return None
+        return ()
     curves = {"network": found["before"]["bins"]} | ({"calibrated": found["after"]["bins"]} if "after" in found else {})
     error = ranged("ece", measure(found.get("after", found["before"]), "ece"))
-    alt = f"Reliability curve {plotted.on}: share that came true by predicted probability; the expected calibration error is {error}."
+    on = f"of {judged.key} on the {rows_called(judged)}"
+    alt = f"Reliability curve {on}: share that came true by predicted probability; the expected calibration error is {error}."
     fewest = min(one["rows"] for one in found["before"]["bins"])
     caption = f"On the line, what is said with 30 % comes true in 30 % of cases. {counted(fewest, 'row')} or more to a point."
-    return plotted.add(plots.reliability(curves), "reliability", title="Reliability", alt=alt, caption=caption)
+    return (gallery.add(plots.reliability(curves), _name("reliability", judged), title="Reliability", alt=alt, caption=caption),)
 
 
-def predicted_and_true(plotted: Plotted) -> Plot | None:
-    """Predicted by true numbers."""
-    if plotted.numbers is None:
-        return None
-    alt = f"Predicted against true values {plotted.on}; R² is {plotted.score('r2')}."
-    return plotted.add(plots.predicted_and_true(*plotted.numbers), "predicted_and_true", title="Predicted and true", alt=alt)
-
-
-def residuals(plotted: Plotted) -> Plot | None:
-    """Predicted less true numbers."""
-    if plotted.numbers is None:
-        return None
-    truth, prediction = plotted.numbers
+def residuals(judged: Judged, gallery: Gallery) -> tuple[Plot, ...]:
+    """Predicted against true, and residuals."""
+    truth, prediction = judged.numbers("truth"), judged.numbers("prediction")
+    known = ~np.isnan(truth)
+    truth, prediction = truth[known], prediction[known]
+    if not len(truth):
+        return ()
+    on = f"of {judged.key} on the {rows_called(judged)}"
     error = prediction - truth
-    low, high, mean = (shown("mae", float(value)) for value in (error.min(), error.max(), error.mean()))
-    alt = f"Residuals {plotted.on}: predicted less true values, from {low} to {high}, mean {mean}."
+    alt = f"Predicted against true values {on}; R² is {_score(judged, 'r2')}."
+    first = gallery.add(
+        plots.predicted_and_true(truth, prediction), _name("predicted_and_true", judged), title="Predicted and true", alt=alt
+    )
+    low, high = shown("mae", float(error.min())), shown("mae", float(error.max()))
+    alt = f"Residuals {on}: predicted less true values, from {low} to {high}, mean {shown('mae', float(error.mean()))}."
     caption = "A pattern here is something the model has not learned."
-    return plotted.add(plots.residuals(truth, prediction), "residuals", title="Residuals", alt=alt, caption=caption)
-
-
-PLOTS: dict[str, Callable[[Plotted], Plot | None]] = {
-    made.__name__: made for made in (roc, precision_recall, thresholds, reliability, predicted_and_true, residuals)
-}
-"""What a task may name as one of its `plots`; a task of a user's own adds its functions."""
+    second = gallery.add(plots.residuals(truth, prediction), _name("residuals", judged), title="Residuals", alt=alt, caption=caption)
+    return first, second
 
 
 def of_confusion(judged: Judged, matrix: npt.NDArray[np.int64], classes: Sequence[str], gallery: Gallery) -> Plot:
@@ -158,6 +94,16 @@ def of_confusion(judged: Judged, matrix: npt.NDArray[np.int64], classes: Sequenc
     return gallery.add(plots.confusion(matrix, classes), _name("confusion", judged), title="Confusion matrix", alt=alt, caption=caption)
 
 
+PLOTS: dict[str, Callable[[Judged, Gallery], tuple[Plot, ...]]] = {
+    made.__name__: made for made in (threshold_curves, reliability, residuals)
+}
+"""What a task may name as one of its `plots`; a task of a user's own adds its functions."""
+
+
 def _name(plot: str, judged: Judged) -> str:
     """`roc_test`, with several targets `roc_diagnosis_test`."""
     return f"{plot}_{judged.prefix}{judged.part.label}"
+
+
+def _score(judged: Judged, name: str) -> str:
+    return ranged(name, judged.scores.get(name, {"value": None}))

@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmtrain.errors import listed
-from mmtrain.named_score import EACH_LABEL, MULTILABEL, Score, value_or_reason, without_rows
+from mmtrain.named_score import EACH_LABEL, METRICS, MULTILABEL, Score, value_or_reason, without_rows
 from mmtrain.scores import checks
 from mmtrain.scores.classification import f1, log_losses
 from mmtrain.scores.drawn import Counts, RowCounts, Scorer, Values, by_row, kept_where_few, mean_of_defined, of_columns, once, share, totals
 from mmtrain.scores.ranking import Ranking
-
-TITLES = {"auc": "AUC", "pr_auc": "PR-AUC", "f1": "F1"}
 
 
 def multilabel_scores(truth: ArrayLike, probabilities: ArrayLike, *, labels: Sequence[str], threshold: float = 0.5) -> tuple[Score, ...]:
@@ -34,7 +32,8 @@ def multilabel_scores(truth: ArrayLike, probabilities: ArrayLike, *, labels: Seq
         return without_rows(tuple(values))
     point = {name: float(found[0]) for name, found in values.items()}
     reasons, notes = {}, {}
-    for base, title in TITLES.items():
+    for base in EACH_LABEL:
+        title = METRICS[base].title
         without = [label for label in labels if np.isnan(point[f"{base}[{label}]"])]
         reasons[f"macro_{base}"] = f"Macro {title} needs a label that has {title}; in this part none of the {len(labels)} labels has it."
         notes[f"macro_{base}"] = _without_note(without, title, of=len(labels))

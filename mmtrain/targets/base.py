@@ -180,13 +180,9 @@ class FittedTarget(TaskTraits):
 
     @property
     def decision_threshold(self) -> float | None:
-        """The probability from which on a class or label counts as predicted; None where no threshold decides."""
-        return None
-
-    @property
-    def meaning(self) -> str:
-        """What a prediction is, in a sentence for who reads an exported network without mmtrain."""
-        return "What the task predicts."
+        """The field `threshold` of tasks that have it: the probability from which on a class or label counts as predicted."""
+        threshold: float | None = dict(self).get("threshold")
+        return threshold
 
     @property
     def spread(self) -> float:

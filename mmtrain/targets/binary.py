@@ -29,10 +29,11 @@ class BinaryTraits(ClassTraits):
     """One of two classes, with a threshold between them."""
 
     title = "one of two classes"
+    meaning = "The probability of {last!r}."
     metrics = metrics_named(BINARY)
     main_metric = "auc"
     thresholdable = True
-    plots = ("roc", "precision_recall", "thresholds", "reliability")
+    plots = ("threshold_curves", "reliability")
 
 
 class FittedBinary(BinaryTraits, FittedClassTarget):
@@ -41,16 +42,6 @@ class FittedBinary(BinaryTraits, FittedClassTarget):
     task: Literal["binary"] = "binary"
     classes: Annotated[Names, Field(min_length=2, max_length=2)]
     threshold: float = Field(UNCHOSEN, gt=0, lt=1)
-
-    @property
-    def decision_threshold(self) -> float:
-        """That of the positive class."""
-        return self.threshold
-
-    @property
-    def meaning(self) -> str:
-        """Which of the two probabilities it is."""
-        return f"The probability of {self.classes[1]!r}."
 
     @property
     def units(self) -> int:

@@ -24,6 +24,7 @@ class MulticlassTraits(ClassTraits):
     """One of several classes, each with a probability."""
 
     title = "one of several classes"
+    meaning = "A probability per class; together they are 1."
     metrics = metrics_named(MULTICLASS)
     main_metric = "balanced_accuracy"
     plots = ("reliability",)
@@ -34,11 +35,6 @@ class FittedMulticlass(MulticlassTraits, FittedClassTarget):
 
     task: Literal["multiclass"] = "multiclass"
     label_smoothing: float
-
-    @property
-    def meaning(self) -> str:
-        """How the probabilities go together."""
-        return "A probability per class; together they are 1."
 
     @property
     def units(self) -> int:

@@ -35,6 +35,7 @@ class MultilabelTraits(TaskTraits):
     """Any number of labels, each with a probability."""
 
     title = "any number of labels"
+    meaning = "A probability per label, each for itself."
     noun = "label"
     has_labels = True
     metrics = metrics_named(MULTILABEL)
@@ -63,16 +64,6 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
     def answers_by_name(self) -> bool:
         """Not with a 0/1 column per label."""
         return not self.one_column_each
-
-    @property
-    def decision_threshold(self) -> float:
-        """That of every label."""
-        return self.threshold
-
-    @property
-    def meaning(self) -> str:
-        """How the probabilities go together."""
-        return "A probability per label, each for itself."
 
     @property
     def units(self) -> int:

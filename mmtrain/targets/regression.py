@@ -30,11 +30,12 @@ class RegressionTraits(TaskTraits):
     """A number."""
 
     title = "a number"
+    meaning = "The number, in the unit of the table."
     is_continuous = True
     metrics = metrics_named(REGRESSION)
     main_metric = "rmse"
     conformal = "intervals"
-    plots = ("predicted_and_true", "residuals")
+    plots = ("residuals",)
     dummy = DummyBaseline("mean", "mean of the training rows")
 
 
@@ -47,11 +48,6 @@ class FittedRegression(RegressionTraits, FittedTarget):
     minimum: float
     maximum: float
     error: Literal["squared", "absolute", "huber"]
-
-    @property
-    def meaning(self) -> str:
-        """Its unit."""
-        return "The number, in the unit of the table."
 
     @property
     def spread(self) -> float:
