@@ -196,3 +196,18 @@ def test_no_module_outside_of_the_targets_knows_the_class_of_a_task():
         if (isinstance(node, ast.Name) and node.id in classes) or (isinstance(node, ast.alias) and node.name in classes)
     }
     assert known == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "truth", "known"),
+    [
+        ("binary", [0, -1, 1], [True, False, True]),
+        ("multiclass", [2, 0, -1], [True, True, False]),
+        ("multilabel", [[1, -1, 0], [-1, -1, -1], [0, 0, 0]], [True, False, True]),
+        ("regression", [0.0, np.nan, -1.0], [True, False, True]),
+    ],
+)
+def test_known_rows_have_an_answer_that_training_knows(name, truth, known):
+    target, words = EXAMPLES[name]
+    fitted = target.fit({"y": pd.Series(words, dtype="str")}, "none")
+    assert fitted.known_rows(np.array(truth, dtype=fitted.truth_spec.dtype)).tolist() == known

@@ -20,14 +20,6 @@ NOTHING = np.empty(0)
 """Draws of no rows."""
 
 
-def known_rows(truth: Array) -> NDArray[np.bool_]:
-    """Which rows have an answer that training knows: not -1, not NaN, of several labels one at least; (rows,)."""
-    if truth.ndim > 1:
-        return np.asarray((truth >= 0).any(axis=1))
-    known: NDArray[np.bool_] = ~np.isnan(truth) if np.issubdtype(truth.dtype, np.floating) else truth >= 0
-    return known
-
-
 @dataclass(frozen=True, eq=False)
 class Answered:
     """One target on rows all of whose answers training knows, of several labels one at least; without rows where it knows none."""
@@ -44,7 +36,7 @@ class Answered:
     @classmethod
     def of(cls, target: FittedTarget, truth: Array, prediction: Array, groups: NDArray[np.int64] | None) -> Answered:
         """Those of the rows whose answer training knows."""
-        return cls(target, truth, prediction, groups).only(known_rows(truth))
+        return cls(target, truth, prediction, groups).only(target.known_rows(truth))
 
     def only(self, rows: Array) -> Answered:
         """Some of the rows: their positions, or (rows,) bool."""
@@ -109,7 +101,7 @@ class Truths:
 
     def known(self, key: str) -> NDArray[np.bool_]:
         """Which rows have an answer to one target that training knows."""
-        return known_rows(self.values[key])
+        return self.targets[key].known_rows(self.values[key])
 
     def answered(self, key: str, prediction: Array) -> Answered:
         """The rows with a known answer to one target; `prediction` is of all rows."""

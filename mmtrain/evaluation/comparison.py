@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.evaluation.answered import Answered, Drawn, known_rows
+from mmtrain.evaluation.answered import Answered, Drawn
 from mmtrain.evaluation.bootstrap import Drawing, Resampling
 from mmtrain.evaluation.delong import DeLong, delong
 from mmtrain.named_score import Score
@@ -61,7 +61,7 @@ def compare_target(
 ) -> ComparedTarget:
     """`targets` are what each run has learned of one target, `predictions` what each says of the same rows, whose answers are `truth`."""
     first, *others = (
-        Drawn(Answered.of(target, truth, prediction, resampling.groups), resampling.bootstrap(known_rows(truth)))
+        Drawn(Answered.of(target, truth, prediction, resampling.groups), resampling.bootstrap(target.known_rows(truth)))
         for target, prediction in zip(targets, predictions, strict=True)
     )
     against = tuple(Against(other.less(first), _delong(first.rows, other.rows)) for other in others)

@@ -100,7 +100,7 @@ def _bound(coverage: float, rows: Answered) -> Conformal | None:
 
 def _true(target: FittedTarget, truth: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
     """Which classes or labels are true, and which of them are known, (rows, columns) each; None where all are."""
-    if truth.ndim > 1:
+    if target.has_labels:
         return truth == 1, None if (truth >= 0).all() else truth >= 0
     return np.asarray(truth[:, None] == np.arange(len(target.columns))), None
 

@@ -17,7 +17,6 @@ from mmtrain.columns import FittedColumn
 from mmtrain.columns.categorical import FIRST_CODE
 from mmtrain.columns.numeric import FittedNumeric
 from mmtrain.data.encode import Array, Arrays, Fitted
-from mmtrain.evaluation.answered import known_rows
 from mmtrain.splits.plan import Partition
 from mmtrain.targets import FittedTarget
 
@@ -60,7 +59,7 @@ class Boosted:
             of_parts = []
             for part, read in cells.items():
                 truth, weights = arrays.targets[key][partition[part]], arrays.weights[key][partition[part]]
-                known = known_rows(truth)
+                known = target.known_rows(truth)
                 of_parts.append(Examples(read[known], truth[known], weights[known]))
             self.models[key] = self._fitted(target, *of_parts)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.evaluation.answered import Answered, Drawn, known_rows
+from mmtrain.evaluation.answered import Answered, Drawn
 from mmtrain.evaluation.baselines import BaselineScores, blind
 from mmtrain.evaluation.bootstrap import Drawing, Resampling
 from mmtrain.named_score import Score
@@ -80,7 +80,7 @@ def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array
 
     They have intervals where `resampling` says how to draw the rows.
     """
-    known = known_rows(truth)
+    known = target.known_rows(truth)
     rows = Answered.of(target, truth, prediction, None if resampling is None else resampling.groups)
     scores, drawn, drawing = target.scores(rows.truth, rows.prediction), None, None
     if resampling is not None and len(rows):
@@ -103,7 +103,7 @@ def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array
 
 
 def _unknown_labels(rows: Answered) -> dict[str, int]:
-    if rows.truth.ndim < 2:
+    if not rows.target.has_labels:
         return {}
     counts = (rows.truth < 0).sum(axis=0).tolist()
     return {name: count for name, count in zip(rows.target.columns, counts, strict=True) if count}

@@ -211,6 +211,12 @@ class FittedTarget(TaskTraits):
     def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """Encode answers as (rows, *truth_spec.shape); an unknown answer is -1 or NaN."""
 
+    def known_rows(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Rows with an answer that training knows, (rows,); the others are in no loss and no score."""
+        import numpy as np
+
+        return ~np.isnan(truth) if np.issubdtype(truth.dtype, np.floating) else np.asarray(truth >= 0)
+
     def row_weights(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """(rows,) float32 weights in the loss."""
         import numpy as np

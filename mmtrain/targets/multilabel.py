@@ -113,6 +113,12 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
             found[row, [position[name] for name in names if name in position]] = 1
         return found
 
+    def known_rows(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Rows with one known label at least."""
+        import numpy as np
+
+        return np.asarray((truth >= 0).any(axis=1))
+
     def row_loss(self, truth: Any, raw: Any) -> Any:
         """Mean binary cross-entropy over labels, rows that have a label weighted by it; a label that is not known adds 0."""
         import tensorflow as tf
@@ -137,7 +143,7 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
         """1, and 0 for a row without any known label."""
         import numpy as np
 
-        return np.asarray((truth >= 0).any(axis=1), dtype=np.float32)
+        return self.known_rows(truth).astype(np.float32)
 
     def activation(self, name: str) -> Any:
         """A sigmoid per label; (batch, labels)."""

@@ -9,7 +9,6 @@ import numpy as np
 
 from mmtrain.batches import in_order
 from mmtrain.data.encode import Array, Arrays
-from mmtrain.evaluation.answered import known_rows
 from mmtrain.model.saved import rows_at_once
 from mmtrain.named_score import Score
 from mmtrain.training.divergence import diverged
@@ -46,7 +45,7 @@ class Validation:
         for key, target in self.material.fitted.targets.items():
             infix = f"{key}_" if len(losses) > 1 else ""
             truth = self.material.arrays.targets[key][rows]
-            known = known_rows(truth)
+            known = target.known_rows(truth)
             self._warn_unknown(key, int((~known).sum()))
             loss = self._mean_loss(epoch, losses[key][known], rows[known])
             total = None if total is None or loss is None else total + loss * target.loss_weight

@@ -14,7 +14,6 @@ from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.tables.table import Table
 from mmtrain.errors import DataError, Problem, counted, listed, shell_command
-from mmtrain.evaluation.answered import known_rows
 from mmtrain.targets import FittedTarget, Target
 from mmtrain.targets.classes import difference, near_spellings
 
@@ -35,7 +34,7 @@ def check_answers(experiment: Experiment, fitted: encode.Fitted, table: Table, r
         said = _said(target, fitted, key, table, rows)
         only_foreign = learned.has_labels and learned.answers_by_name and bool(said) and said.keys().isdisjoint(learned.columns)
         # Labels of which training knows none stand perhaps between other separators.
-        if only_foreign or not known_rows(truth[rows]).any():
+        if only_foreign or not learned.known_rows(truth[rows]).any():
             problems[key] = _problem(target, learned, table, rows)
     foreign = [problem for problem, said in problems.values() if said]
     if foreign or len(problems) == len(truths):

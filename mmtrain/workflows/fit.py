@@ -194,7 +194,7 @@ def answers(material: Material) -> dict[str, dict[str, list[int]]]:
             truths = {part: material.arrays.targets[key][rows] for part, rows in material.partition.items()}
             found[key] = {
                 part: (
-                    (truth == 1).sum(axis=0) if truth.ndim > 1 else np.bincount(truth[truth >= 0], minlength=len(target.columns))
+                    (truth == 1).sum(axis=0) if target.has_labels else np.bincount(truth[truth >= 0], minlength=len(target.columns))
                 ).tolist()
                 for part, truth in truths.items()
             }

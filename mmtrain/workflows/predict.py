@@ -24,7 +24,6 @@ from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.pieces import Source, check_source
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import listed
-from mmtrain.evaluation.answered import known_rows
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, check_name, check_place, prediction_file
 from mmtrain.evaluation.scoring import TargetScores, score_target
@@ -168,7 +167,7 @@ class Scoring:
     def results(self, table: Path, say: Say) -> dict[str, TargetScores]:
         """Scores as `evaluate --data` gives them; none of columns without an answer, nor of the table that was trained on."""
         truths = {key: np.concatenate(found) for key, found in self._truths.items() if key in self._answered}
-        for key in [key for key, truth in truths.items() if not known_rows(truth).any()]:
+        for key in [key for key, truth in truths.items() if not self._fitted.targets[key].known_rows(truth).any()]:
             del truths[key]
             names = listed([repr(name) for name in self._fitted.targets[key].columns])
             say(f"No scores of {key}: no row has an answer that training knows{f'; it knows {names}' if names else ''}.")
