@@ -155,6 +155,18 @@ GUESSES = [
             ("test_result", ["pass", "fail", "pass"], "categorical", True, "two values, 'pass' and 'fail'"),
         )
     ],
+    *[
+        (
+            f"numbers such as {cell}",
+            "share",
+            [cell.format(i) for i in range(N)],
+            "numeric",
+            False,
+            f"numbers with '{unit}', as '{cell.format(0)}': write them without it, and the unit into the header",
+        )
+        for cell, unit in (("${}.50", "$"), ("{}.5%", "%"), ("{} mg", "mg"), ("{}mm", "mm"), ("1,2{} EUR", "EUR"))
+    ],
+    ("ids with a letter behind", "x", [f"{i}a" for i in range(N)], "id", True, "every cell is a different word, as '0a'"),
     (
         "a number with many odd cells",
         "crp",
@@ -270,7 +282,7 @@ def test_guess_of_a_column(tmp_path, header, cells, role, used, reason):
 def test_every_rule_has_a_case(tmp_path):
     deciding = {next(rule for rule in RULES if rule(profile_of(tmp_path, case[1], list(case[2])))) for case in GUESSES}
     assert deciding == set(RULES)
-    assert len(RULES) == 16
+    assert len(RULES) == 17
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,11 @@ SPLIT_WORDS = {"split", "splits", "partition", "subset", "cv"}
 FLAG_WORDS = {"train", "istrain", "istest", "holdout"}
 """Of headers over yes and no; `is_training` and `is_test` are two words."""
 
+WITH_UNIT = re.compile(
+    r"(?P<before>[$€£¥₹<>≤≥~≈]\s?)?[+-]?\d[\d.,'\s]*(?P<behind>[%‰°$€£¥₹]|\s[^\W\d]{1,8}|mm|cm|km|m|mg|kg|g|ml|l|ms|s|min|h|bpm|mmHg|yrs?|years?|px)?"
+)
+"""A number with a sign of money or comparison in front, or with a unit behind it: after a blank any, right behind it a usual one."""
+
 ID_WORDS = {"id", "uuid", "guid", "identifier", "index", "key", "nr", "no"}
 GROUP_WORDS = {
     *("patient", "subject", "person", "family", "household", "donor", "animal", "participant", "respondent", "student"),
@@ -163,6 +168,19 @@ def _date(profile: Profile) -> Guess | None:
     return Guess("time", reason, used=False)
 
 
+def _with_unit(profile: Profile) -> Guess | None:
+    """`$5.20`, `5 %`, `5 mg`: each cell differs, but it is no id for that."""
+    if profile.number_cells or _repeats(profile):
+        return None
+    matches = [WITH_UNIT.fullmatch(value) for value, _ in profile.frequent]
+    units = {(match["before"] or match["behind"] or "").strip() if match else "" for match in matches}
+    if len(units) > 1 or "" in units:
+        return None
+    unit = units.pop()
+    what = f"numbers with {shown(unit)}, as {shown(profile.frequent[0][0])}: write them without it, and the unit into the header"
+    return Guess("numeric", what, used=False)
+
+
 def _id(profile: Profile) -> Guess | None:
     if profile.distinct < profile.rows or profile.rows < 3:
         return None
@@ -225,7 +243,7 @@ def _number(profile: Profile) -> Guess | None:
 
 
 def _category(profile: Profile) -> Guess | None:
-    if profile.distinct > FEW_NAMES or profile.distinct * 2 > profile.filled:
+    if not _repeats(profile):
         return None
     count = "two" if profile.distinct == 2 else f"{profile.distinct} different"
     return Guess("categorical", f"{count} values, {'' if profile.distinct <= 3 else 'such as '}{_named(profile)}")
@@ -236,6 +254,11 @@ def _text(profile: Profile) -> Guess | None:
         return None
     count = f"{profile.distinct:,} different texts" if profile.distinct < profile.filled else f"{profile.distinct:,} texts, all different,"
     return Guess("text", f"{count} of up to {profile.words.maximum:.0f} words")
+
+
+def _repeats(profile: Profile) -> bool:
+    """Whether few values repeat often, as categories do."""
+    return profile.distinct <= FEW_NAMES and profile.distinct * 2 <= profile.filled
 
 
 def _is_spaced(profile: Profile) -> bool:
@@ -263,6 +286,7 @@ RULES: tuple[Callable[[Profile], Guess | None], ...] = (
     _split,
     _folds,
     _date,
+    _with_unit,
     _id,
     _group,
     _codes,
