@@ -104,14 +104,14 @@ def table(folder: Path, rows: int, chance: np.random.Generator, *, unseen: bool)
 def measure(folder: Path, rows: int) -> list[dict[str, Any]]:
     """Largest differences per kind of picture."""
     from mmtrain import config
+    from mmtrain.commands.fit import fit
     from mmtrain.data import encode
     from mmtrain.export import FORMATS, saved_model
     from mmtrain.export.check import give_runner
-    from mmtrain.layers.pictures import EncodePicture
-    from mmtrain.model import saved
-    from mmtrain.workflows.fit import fit
-    from mmtrain.workflows.prepare import read_data
-    from mmtrain.workflows.recorded import recorded_training
+    from mmtrain.layers.image_decoding import EncodePicture
+    from mmtrain.model import model_file
+    from mmtrain.pipeline.prepare import read_data
+    from mmtrain.pipeline.restore import recorded_training
 
     chance = np.random.default_rng(1)
     table(folder, 300, chance, unseen=False)
@@ -122,13 +122,13 @@ def measure(folder: Path, rows: int) -> list[dict[str, Any]]:
     data = read_data(config.load(folder / "agreement.yaml"), folder / "new.csv", ImageFolder(folder))
     arrays = encode.encode(experiment, fitted, data.table, data.stores)
     everything = np.arange(rows)
-    expected = saved.predict(saved.parts(saved.whole(run / "model.keras"))[1], arrays, everything)["ill"][:, 0]
+    expected = model_file.predict(model_file.parts(model_file.whole(run / "model.keras"))[1], arrays, everything)["ill"][:, 0]
 
     columns = fitted.columns
     raw = {key: np.concatenate([columns[key].raw(piece) for piece in data.table.pieces(key)]) for key in columns if key != "scan"}
     files = [(folder / name).read_bytes() if isinstance(name, str) else b"" for name in new["scan"]]
     raw["scan"] = np.array(files, dtype=object)[:, None]
-    saved_model.write(saved.whole(run / "model.keras"), fitted, folder / "saved_model")
+    saved_model.write(model_file.whole(run / "model.keras"), fitted, folder / "saved_model")
     give_runner(FORMATS["saved_model"], folder)
     served = FORMATS["saved_model"].run(folder / "saved_model", raw, ())["probabilities"][:, 1]
     reloaded = in_fresh_process(folder, run / "model.keras", raw)

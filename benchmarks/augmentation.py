@@ -42,8 +42,8 @@ def prepared(folder: Path, augment: str, batch: int) -> tuple[Any, dict[str, Any
     from mmtrain.batches import Batches
     from mmtrain.data import encode
     from mmtrain.model.assemble import assemble
+    from mmtrain.pipeline.prepare import read_data
     from mmtrain.training.step import Steps
-    from mmtrain.workflows.prepare import read_data
 
     path = folder / "experiment.yaml"
     path.write_text(EXPERIMENT.replace("AUGMENT", augment))

@@ -25,10 +25,10 @@ from script import keep, parser
 from turns import Times, in_turn, speed, typical
 
 from mmtrain.config.experiment import Cache
-from mmtrain.data.pictures.build import decoded
-from mmtrain.data.pictures.files import ImageFile
-from mmtrain.pixels import Layout
-from mmtrain.threads import cores
+from mmtrain.data.images.build_store import decoded
+from mmtrain.data.images.locate import ImageFile
+from mmtrain.image_decoding import Layout
+from mmtrain.system.threads import cores
 
 TARGET = 0.6
 

@@ -18,16 +18,16 @@ from image_store import Ways, compare
 from jpegs import SIDE
 from PIL import Image as Pillow
 
+from mmtrain.audit.images.checks import picture_findings
+from mmtrain.audit.images.image_column import PictureColumn
+from mmtrain.audit.label_index import Labels
+from mmtrain.audit.row_metadata import Cohort
+from mmtrain.audit.target_view import Answer, Question
 from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
-from mmtrain.data.findings.answers import Answer, Question
-from mmtrain.data.findings.cohort import Cohort
-from mmtrain.data.findings.labels import Labels
-from mmtrain.data.findings.pictures.column import PictureColumn
-from mmtrain.data.findings.pictures.findings import picture_findings
-from mmtrain.data.pictures.files import ImageFile
-from mmtrain.data.pictures.store import open_store
+from mmtrain.data.images.locate import ImageFile
+from mmtrain.data.images.store import open_store
 
 COPIES = 20
 

@@ -16,7 +16,7 @@ import numpy as np
 from script import keep, parser
 
 from mmtrain.evaluation.bootstrap import Bootstrap
-from mmtrain.scores.drawn import Counts, Values
+from mmtrain.metrics.bootstrap_counts import Counts, Values
 from mmtrain.targets.base import FittedTarget
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multiclass import FittedMulticlass

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmtrain.data.pictures.files import ImageFile
-from mmtrain.threads import cores
+from mmtrain.data.images.locate import ImageFile
+from mmtrain.system.threads import cores
 
 SIDE, PIECE = 256, 16
 

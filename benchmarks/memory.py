@@ -27,8 +27,8 @@ from PIL import Image
 from script import keep, parser
 
 if TYPE_CHECKING:
-    from mmtrain.training.material import Material
-    from mmtrain.workflows.prepare import Prepared
+    from mmtrain.pipeline.prepare import Prepared
+    from mmtrain.training.training_data import Material
 
 ROWS, QUICK_ROWS = (10_000, 100_000, 1_000_000), (1_000, 4_000)
 ALLOWED = 1500
@@ -66,14 +66,15 @@ def held(data: Prepared, material: Material) -> dict[str, float]:
 
 def table_stages(rows: int) -> dict[str, Any]:
     """Peak and seconds of every stage of a fit on `rows` rows, and what is held."""
-    from mmtrain import config, runs
-    from mmtrain.config.source import Origin
+    from mmtrain import config
+    from mmtrain.artifacts import run_folder
+    from mmtrain.commands.fit import record
+    from mmtrain.config.yaml_source import Origin
     from mmtrain.data import encode
     from mmtrain.layers.start import start_tensorflow
-    from mmtrain.workflows.build import build
-    from mmtrain.workflows.fit import record
-    from mmtrain.workflows.prepare import check_class_weights, check_parts, read_data, split_rows
-    from mmtrain.workflows.train import train
+    from mmtrain.pipeline.build import build
+    from mmtrain.pipeline.prepare import check_class_weights, check_parts, read_data, split_rows
+    from mmtrain.pipeline.train_run import train
 
     with tempfile.TemporaryDirectory(prefix="memory_") as name:
         folder = Path(name)
@@ -101,7 +102,7 @@ def table_stages(rows: int) -> dict[str, Any]:
         stage("fit columns")
         material, decision = build(experiment, data, partition, fitted, print)
         stage("encode")
-        run = runs.create(experiment.name, folder / "runs")
+        run = run_folder.create(experiment.name, folder / "runs")
         record(run, material, data, split, decision)
         train(run, material, lambda _: None)
         stage("train")
@@ -110,9 +111,9 @@ def table_stages(rows: int) -> dict[str, Any]:
 
 def picture_epochs(pictures: int, epochs: int) -> dict[str, Any]:
     """Peaks of the epochs of a fit on pictures of which a quarter may stay in memory."""
+    from mmtrain.commands.fit import Onlookers, fit
     from mmtrain.layers.start import start_tensorflow
     from mmtrain.training.events import EpochEnded, Event
-    from mmtrain.workflows.fit import Onlookers, fit
 
     with tempfile.TemporaryDirectory(prefix="memory_") as name:
         folder, random = Path(name), np.random.default_rng(0)

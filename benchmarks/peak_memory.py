@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from mmtrain.memory import anonymous_memory
+from mmtrain.system.memory import anonymous_memory
 
 EVERY = 0.005
 """Seconds between two samples."""

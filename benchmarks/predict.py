@@ -30,8 +30,8 @@ from script import keep, parser
 from turns import Times, in_turn
 from ways_to_predict import bare, cells, reading, summary, trained, whole
 
-from mmtrain.runs import find
-from mmtrain.workflows.loaded import Loaded
+from mmtrain.artifacts.run_folder import find
+from mmtrain.pipeline.predictor import Loaded
 
 WORDS = 20_000
 SMALL: dict[str, object] = {

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mmtrain.workflows.versions import versions
+from mmtrain.pipeline.environment import versions
 
 
 def parser(doc: str | None, *, quick: str) -> argparse.ArgumentParser:

@@ -19,8 +19,8 @@ from typing import Any
 import yaml
 from script import keep, parser
 
-from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
-from mmtrain.workflows.fit import fit
+from mmtrain.commands.evaluate import EvaluateOptions, evaluate
+from mmtrain.commands.fit import fit
 
 EMOJI = Path(__file__).parents[1] / "configs" / "emoji.yaml"
 

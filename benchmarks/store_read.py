@@ -23,11 +23,11 @@ from turns import Times, in_turn, speed, typical
 
 from mmtrain.config.experiment import Cache
 from mmtrain.data.cache import IMAGES, MANIFEST
-from mmtrain.data.pictures.build import Decoded, decoded, opened
-from mmtrain.data.pictures.files import ImageFile
-from mmtrain.data.pictures.store import ImageStore
-from mmtrain.memory import anonymous_memory
-from mmtrain.pixels import Layout
+from mmtrain.data.images.build_store import Decoded, decoded, opened
+from mmtrain.data.images.locate import ImageFile
+from mmtrain.data.images.store import ImageStore
+from mmtrain.image_decoding import Layout
+from mmtrain.system.memory import anonymous_memory
 
 SIDE, BATCH, AHEAD, TARGET = 128, 32, 4, 0.5
 PICTURE = SIDE * SIDE * 3

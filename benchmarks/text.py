@@ -29,7 +29,7 @@ from turns import in_turn, speed, typical
 from mmtrain import config
 from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.workflows.prepare import read_data, split_rows
+from mmtrain.pipeline.prepare import read_data, split_rows
 
 TARGET = 60.0
 """Seconds for the large table, learning and encoding together."""

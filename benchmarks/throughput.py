@@ -32,16 +32,16 @@ import yaml
 from jpegs import generated
 from script import keep, parser
 
-from mmtrain import runs
+from mmtrain.artifacts import run_folder
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
+from mmtrain.pipeline.build import build
+from mmtrain.pipeline.validate import checked
 from mmtrain.training.events import EpochEnded, Event
-from mmtrain.workflows.build import build
-from mmtrain.workflows.examine import checked
 
 if TYPE_CHECKING:
-    from mmtrain.training.material import Material
+    from mmtrain.training.training_data import Material
 
 BATCH = 32
 
@@ -264,7 +264,7 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
             for name, epoch in others.items():
                 seconds[name].append(epoch())
 
-    loop.train(material, runs.create("throughput", folder / "runs"), after)
+    loop.train(material, run_folder.create("throughput", folder / "runs"), after)
     later = {name: values[1:] or values for name, values in seconds.items()}
     speed = {name: len(partition.train) / median(values) for name, values in later.items()}
     ratios = {name: median(theirs / ours for ours, theirs in zip(later["mmtrain"], later[name], strict=True)) for name in others}

@@ -8,13 +8,13 @@ from pathlib import Path
 import yaml
 from turns import Times, speed, typical
 
+from mmtrain.commands.fit import fit
+from mmtrain.commands.predict import PredictOptions, predict_source
 from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.prediction_chunks import Source
 from mmtrain.data.tables.formats import open_table
-from mmtrain.data.tables.pieces import Source
-from mmtrain.threads import in_threads
-from mmtrain.workflows.fit import fit
-from mmtrain.workflows.loaded import Loaded
-from mmtrain.workflows.predict import PredictOptions, predict_source
+from mmtrain.pipeline.predictor import Loaded
+from mmtrain.system.threads import in_threads
 
 Way = Callable[[], object]
 Summary = dict[str, dict[str, float]]

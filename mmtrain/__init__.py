@@ -4,7 +4,7 @@ This page is the plan of the house.
 
 # The path of the data
 
-One direction, no way back; `mmtrain/workflows/fit.py` is this path as code.
+One direction, no way back; `mmtrain/commands/fit.py` is this path as code.
 
 | step | call | gives | kept in the run folder |
 |---|---|---|---|

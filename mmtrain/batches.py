@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mmtrain.data.chances import chances
+from mmtrain.data.counter_rng import chances
 from mmtrain.data.encode import Array, Arrays
-from mmtrain.data.splits.order import order
+from mmtrain.data.splits.epoch_order import order
 
 EXPECTED = 4
 """Pieces that a store is told of before they are gathered."""

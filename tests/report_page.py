@@ -6,15 +6,15 @@ import numpy as np
 from PIL import Image
 
 from mmtrain import config
+from mmtrain.artifacts.run_folder import Run
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.data import encode
-from mmtrain.evaluation.answered import Answered
-from mmtrain.evaluation.decisions import TargetDecisions, judge
-from mmtrain.evaluation.predictions import frame, to_csv
+from mmtrain.evaluation.evaluation_set import Answered
+from mmtrain.evaluation.postprocessing.fit_postprocessing import TargetDecisions, judge
+from mmtrain.evaluation.prediction_table import frame, to_csv
 from mmtrain.evaluation.scoring import score_target
 from mmtrain.reports.blocks import Plots, Section
 from mmtrain.reports.report import page, write
-from mmtrain.runs import Run
 
 EVIL = "<script>alert(1)</script>"
 VOID = {"meta", "br", "img", "link", "input", "path", "use", "rect", "image"}

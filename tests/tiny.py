@@ -15,7 +15,7 @@ import yaml
 
 from mmtrain import config
 from mmtrain.data import encode
-from mmtrain.workflows.prepare import read_data, split_rows
+from mmtrain.pipeline.prepare import read_data, split_rows
 
 
 def paint(path, level, size=(8, 8)):

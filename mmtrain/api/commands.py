@@ -28,16 +28,16 @@ from mmtrain.api.inputs import (
     table_for_now,
 )
 from mmtrain.api.results import Evaluation, Explanations, Export, TrainedRun
+from mmtrain.artifacts.run_folder import Run, find
 from mmtrain.errors import Problem, UsageError, did_you_mean, listed
-from mmtrain.runs import Run, find
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mmtrain.cli.live import Display
-    from mmtrain.explanation.question import Method
-    from mmtrain.workflows.fit import Onlookers
-    from mmtrain.workflows.loaded import OnError
+    from mmtrain.cli.views.training_progress import Display
+    from mmtrain.commands.fit import Onlookers
+    from mmtrain.explanation.explained_output import Method
+    from mmtrain.pipeline.predictor import OnError
 
 RunLike: TypeAlias = PathOrText | TrainedRun | None
 """A run, its folder, its name (the latest run of that name under `output`), or None: the latest run of all."""
@@ -73,7 +73,7 @@ def fit(
         KeyboardInterrupt: it was interrupted; the best model so far is kept, see `resume`.
 
     """
-    from mmtrain.workflows.fit import fit as train
+    from mmtrain.commands.fit import fit as train
 
     wanted = asked(experiment, overrides)
     file = None if table is None else as_table(table, output)
@@ -88,7 +88,7 @@ def resume(run: RunLike = None, *, output: PathOrText = "runs", progress: bool =
 
     Raises UsageError for a run that is finished or is trained by another process, DataError when its data have changed since.
     """
-    from mmtrain.workflows.fit import resume as go_on
+    from mmtrain.commands.fit import resume as go_on
 
     with progress_display.watching(progress) as shown:
         done = go_on(_which(run), output=as_path(output), onlookers=_onlookers(shown))
@@ -122,8 +122,8 @@ def evaluate(
     Every evaluation of the test split is recorded in the run. `subgroups` are further columns to divide the scores by, `sex` or
     `age=0,40,65`; `overrides` may change the section `evaluation` only.
     """
-    from mmtrain.workflows.evaluate import EvaluateOptions
-    from mmtrain.workflows.evaluate import evaluate as score
+    from mmtrain.commands.evaluate import EvaluateOptions
+    from mmtrain.commands.evaluate import evaluate as score
 
     _check_word("split", split, SPLITS)
     opened, file = _opened(run, table, output)
@@ -157,8 +157,8 @@ def _predicted_file(run: TrainedRun, table: Path, *, proba: bool, on_error: OnEr
     """As the command does it, which reads tables larger than memory."""
     import pandas as pd
 
-    from mmtrain.workflows.predict import PredictOptions
-    from mmtrain.workflows.predict import predict as predict_file
+    from mmtrain.commands.predict import PredictOptions
+    from mmtrain.commands.predict import predict as predict_file
 
     with TemporaryDirectory(prefix="mmtrain_") as folder:
         file = Path(folder) / "predictions.parquet"
@@ -189,8 +189,8 @@ def explain(
     `rows` are ids or, in a table without ids, positions; left out, the worst and the most confident predictions of the split. What is
     explained is the output for `class_name` of `target`: left out, the positive class, or the class predicted for each row.
     """
-    from mmtrain.workflows.explain import ExplainOptions
-    from mmtrain.workflows.explain import explain as attribute
+    from mmtrain.commands.explain import ExplainOptions
+    from mmtrain.commands.explain import explain as attribute
 
     _check_word("split", split, SPLITS)
     opened, file = _opened(run, table, output)
@@ -214,8 +214,8 @@ def export(
     progress: bool = True,
 ) -> Export:
     """Write a trained model for other programs (`saved_model`, `keras`, `onnx`, `litert`), checked against its own predictions."""
-    from mmtrain.workflows.export import ExportOptions
-    from mmtrain.workflows.export import export as write
+    from mmtrain.commands.export import ExportOptions
+    from mmtrain.commands.export import export as write
 
     _check_word("format", format, FORMATS)
     opened, _ = _opened(run, None, output)
@@ -234,7 +234,7 @@ def check(
     progress: bool = True,
 ) -> Check:
     """Check everything that `fit` would refuse, without training; nothing is kept. Raises as `fit` does, with every problem."""
-    from mmtrain.workflows.check import check as examine
+    from mmtrain.commands.check import check as examine
 
     wanted = asked(experiment, overrides)
     with ExitStack() as stack:
@@ -281,8 +281,8 @@ def init(
     The result has it as a dictionary for `fit` and as the text of a file, which is written where `file` says so. `target` is the
     column to be predicted and `images` the folder of the images; left out, both are guessed.
     """
-    from mmtrain.workflows.init import init as write
-    from mmtrain.workflows.init import usable_survey
+    from mmtrain.commands.init import init as write
+    from mmtrain.commands.init import usable_survey
 
     kept = as_table(table, output)
     folder = as_path(images) if images is not None else Path.cwd() if kept.frame else None
@@ -298,13 +298,13 @@ def compare(runs: Iterable[RunLike], split: str = "test", *, output: PathOrText 
 
     `split` may also be the name under which the runs scored another table. Nothing is scored anew.
     """
-    from mmtrain.workflows.compare import compare as compare_runs
+    from mmtrain.commands.compare import compare as compare_runs
 
     return Comparison(compare_runs([str(_which(run)) for run in runs], part=split, output=as_path(output)))
 
 
 def _onlookers(shown: Display) -> Onlookers:
-    from mmtrain.workflows.fit import Onlookers
+    from mmtrain.commands.fit import Onlookers
 
     return Onlookers(shown.event, shown.plan, shown.pictures, shown.say)
 

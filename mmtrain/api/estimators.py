@@ -33,7 +33,7 @@ except ImportError as error:
     raise ImportError("mmtrain.Classifier and mmtrain.Regressor need scikit-learn: pip install 'mmtrain[sklearn]'.") from error
 
 if TYPE_CHECKING:
-    from mmtrain.workflows.loaded import Loaded
+    from mmtrain.pipeline.predictor import Loaded
 
 Array = np.ndarray[Any, Any]
 
@@ -149,7 +149,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
     def _open(self) -> Loaded:
         """The fitted model, read once in a process."""
         if self not in _opened:
-            from mmtrain.workflows.loaded import load
+            from mmtrain.pipeline.predictor import load
 
             with TemporaryDirectory(prefix="mmtrain_") as folder:
                 for name, content in self._files.items():

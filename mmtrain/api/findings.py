@@ -19,12 +19,12 @@ from mmtrain.config import Experiment
 from mmtrain.errors import Problem, counted
 
 if TYPE_CHECKING:
+    from mmtrain.audit.profiling.table_profile import Survey
+    from mmtrain.commands.check import Checked
+    from mmtrain.commands.compare import Comparison as Compared
+    from mmtrain.commands.inspect_data import InspectedTable, Inspection
     from mmtrain.data.splits.summary import PartSummary
-    from mmtrain.data.surveys.survey import Survey
-    from mmtrain.named_score import Score
-    from mmtrain.workflows.check import Checked
-    from mmtrain.workflows.compare import Comparison as Compared
-    from mmtrain.workflows.inspect import InspectedTable, Inspection
+    from mmtrain.metrics.score import Score
 
 
 class Check(Result):
@@ -90,7 +90,7 @@ class DataInspection(Result):
 
     def write(self, path: PathOrText) -> Path:
         """Write a page that needs nothing beside it; its path."""
-        from mmtrain.workflows.inspect import write_page
+        from mmtrain.commands.inspect_data import write_page
 
         write_page(self._found, as_path(path))
         return as_path(path)
@@ -114,7 +114,7 @@ def inspect(
     source: ExperimentLike | TableLike, table: TableLike | None, *, images: PathOrText | None, overrides: Overrides, progress: bool
 ) -> DataInspection:
     """See `mmtrain.inspect_data`."""
-    from mmtrain.workflows.inspect import inspect_experiment, inspect_table
+    from mmtrain.commands.inspect_data import inspect_experiment, inspect_table
 
     with ExitStack() as stack:
         given = source if not _is_experiment(source) else table
@@ -148,7 +148,7 @@ class Starter(Result):
     @property
     def text(self) -> str:
         """The experiment file, with the reason for each guess as a comment; its paths are relative to it, or to the current folder."""
-        from mmtrain.workflows.starter import starter_text
+        from mmtrain.pipeline.starter_config import starter_text
 
         return starter_text(self._survey, self.file or Path.cwd() / "experiment.yaml")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mmtrain.config import Experiment
 from mmtrain.config.in_memory import InMemory
-from mmtrain.config.source import read
+from mmtrain.config.yaml_source import read
 from mmtrain.errors import ConfigError, Problem
 
 if TYPE_CHECKING:

@@ -100,7 +100,7 @@ def _cell(value: object) -> str:
     if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124 (NaN)
         return ""
     if isinstance(value, float):
-        from mmtrain.reports.words import decimals, significant
+        from mmtrain.reports.wording import decimals, significant
 
         return decimals(value) if not value or 0.0005 <= abs(value) < 999.9995 else significant(value)
     return str(value)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from mmtrain.artifacts.run_folder import Run
 from mmtrain.data.tables.stored_frame import index_of
 from mmtrain.errors import Problem, UsageError, did_you_mean, listed
-from mmtrain.reports.contents import predictions_of
-from mmtrain.runs import Run
+from mmtrain.reports.report_data import predictions_of
 from mmtrain.splits.plan import USE_NAMED
 
 if TYPE_CHECKING:
     from mmtrain.data.encode import Fitted
-    from mmtrain.reports.contents import Contents
+    from mmtrain.reports.report_data import Contents
 
 NUMBERS = ("prediction_low", "prediction_high")
 PROBABILITIES = ("probability_", "calibrated_")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mmtrain.cli.live import Display
+    from mmtrain.cli.views.training_progress import Display
 
 
 def in_notebook() -> bool:
@@ -24,12 +24,12 @@ def console() -> Console:
     """Where to: in a notebook a view that is redrawn or, without ipywidgets, plain lines; elsewhere standard error."""
     from importlib.util import find_spec
 
-    from mmtrain.cli import show
+    from mmtrain.cli.views import console
 
     if not in_notebook():
-        return show.err()
+        return console.err()
     live = find_spec("ipywidgets") is not None
-    return show.notebook_console(live=live)
+    return console.notebook_console(live=live)
 
 
 @contextmanager
@@ -40,8 +40,8 @@ def watching(progress: bool) -> Iterator[Display]:
     """
     from signal import SIGINT
 
-    from mmtrain.cli.live import Display
-    from mmtrain.training.interruption import Interrupted
+    from mmtrain.cli.views.training_progress import Display
+    from mmtrain.training.signals import Interrupted
 
     shown = Display(console(), quiet=not progress)
     try:

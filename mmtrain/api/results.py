@@ -12,17 +12,17 @@ import pandas as pd
 
 from mmtrain.api import notebook
 from mmtrain.api.inputs import Overrides, PathOrText, TableLike
+from mmtrain.artifacts.run_folder import Run
 from mmtrain.errors import Problem, UsageError
-from mmtrain.runs import Run
 
 if TYPE_CHECKING:
+    from mmtrain.commands.evaluate import Evaluated
+    from mmtrain.commands.explain import Explanation as Explained
+    from mmtrain.commands.export import Exported
     from mmtrain.config import Experiment
-    from mmtrain.explanation.question import Method
-    from mmtrain.reports.contents import Contents
-    from mmtrain.workflows.evaluate import Evaluated
-    from mmtrain.workflows.explain import Explanation as Explained
-    from mmtrain.workflows.export import Exported
-    from mmtrain.workflows.loaded import Loaded, OnError
+    from mmtrain.explanation.explained_output import Method
+    from mmtrain.pipeline.predictor import Loaded, OnError
+    from mmtrain.reports.report_data import Contents
 
 SCORES = ("split", "target", "score", "value", "low", "high", "baseline")
 SHOWN_ROWS = 20
@@ -115,7 +115,7 @@ class TrainedRun(Result):
     @property
     def history(self) -> pd.DataFrame:
         """Losses, scores, learning rate and speed, one row per epoch."""
-        from mmtrain.reports.contents import read_epochs
+        from mmtrain.reports.report_data import read_epochs
 
         return pd.DataFrame([dict(epoch) for epoch in read_epochs(self._run)])
 
@@ -154,7 +154,7 @@ class TrainedRun(Result):
 
     def plot(self) -> Figures:
         """The figures of the report; a notebook shows them."""
-        from mmtrain.reports.drawing import Gallery, style
+        from mmtrain.reports.plot_style import Gallery, style
         from mmtrain.reports.sections import sections
 
         with style():
@@ -234,17 +234,17 @@ class TrainedRun(Result):
 
     @cached_property
     def _loaded(self) -> Loaded:
-        from mmtrain.workflows.loaded import load
+        from mmtrain.pipeline.predictor import load
 
         return load(self.folder)
 
     def _contents(self) -> Contents:
         from mmtrain import config
         from mmtrain.data import encode
-        from mmtrain.reports import contents
+        from mmtrain.reports import report_data
 
         experiment = config.load(self._run / "config.yaml")
-        return contents.read(self._run, experiment, encode.of_run(self._run, experiment))
+        return report_data.read(self._run, experiment, encode.of_run(self._run, experiment))
 
     def _title(self) -> str:
         return f"mmtrain run {self.folder}"
@@ -260,7 +260,7 @@ class TrainedRun(Result):
         return {"Scores": self.scores} if (self._run / "columns.json").is_file() else {}
 
     def _figures(self) -> Iterable[notebook.Figure]:
-        from mmtrain.reports.drawing import Gallery, style
+        from mmtrain.reports.plot_style import Gallery, style
         from mmtrain.reports.training import learning
 
         if not (self._run / "columns.json").is_file():
@@ -325,7 +325,7 @@ class Evaluation(Result):
         return f"mmtrain evaluation of {self.run.folder} on {self.split}"
 
     def _lines(self) -> Iterable[str]:
-        from mmtrain.reports.words import often
+        from mmtrain.reports.wording import often
 
         again = [f"The test split has now been scored {often(self.test_evaluations)}."] if self.test_evaluations > 1 else []
         return (*self.remarks, *again)

@@ -17,8 +17,8 @@ import typer
 from mmtrain.cli import cache, check, compare, evaluate, explain, export, fit, init, inspect_data, pack, predict, report, schema, unpack
 from mmtrain.cli.parsing import Command, Group
 from mmtrain.errors import MmtrainError, RunError
-from mmtrain.paths import homeless_cache, is_homeless, refused_by_system
-from mmtrain.training.interruption import Interrupted, at_once
+from mmtrain.system.paths import homeless_cache, is_homeless, refused_by_system
+from mmtrain.training.signals import Interrupted, at_once
 
 app = typer.Typer(
     name="mmtrain",
@@ -91,7 +91,7 @@ def run(arguments: list[str]) -> int:
         code = exit_request.code
         return code if isinstance(code, int) else int(code is not None)
     except MmtrainError as error:
-        from mmtrain.cli.show import show_problems
+        from mmtrain.cli.views.console import show_problems
 
         show_problems(error, as_json="--json" in arguments, every=CUTTING.isdisjoint(arguments[:1]) or "--all" in arguments)
         return error.exit_code
@@ -99,7 +99,7 @@ def run(arguments: list[str]) -> int:
         problem = refused_by_system(error)
         if problem is None:
             raise
-        from mmtrain.cli.show import show_problems
+        from mmtrain.cli.views.console import show_problems
 
         show_problems(RunError(problem), as_json="--json" in arguments)
         return RunError.exit_code

@@ -11,7 +11,7 @@ from mmtrain.cli.options import Json, Quiet
 from mmtrain.cli.parsing import Command, Group
 
 if TYPE_CHECKING:
-    from mmtrain.workflows.cache import Stored
+    from mmtrain.commands.cache import Stored
 
 app = typer.Typer(
     cls=Group,
@@ -26,10 +26,10 @@ Folder = Annotated[
 @app.command("list", cls=Command)
 def show(folder: Folder = None, as_json: Json = False) -> None:
     """Show every image store and encoded column: what is in it, its size, when it was last used."""
-    from mmtrain.cli.show import out, print_json
-    from mmtrain.config.sizes import in_words
-    from mmtrain.paths import cache_folder
-    from mmtrain.workflows.cache import stored
+    from mmtrain.cli.views.console import out, print_json
+    from mmtrain.commands.cache import stored
+    from mmtrain.config.byte_size import in_words
+    from mmtrain.system.paths import cache_folder
 
     place = folder or cache_folder()
     found = stored(place)
@@ -52,11 +52,11 @@ def clear(
     quiet: Quiet = False,
 ) -> None:
     """Remove image stores, encoded columns and what killed builds have left, and nothing else; later runs make them again."""
-    from mmtrain.cli.show import note, out, print_json
-    from mmtrain.config.sizes import in_words
+    from mmtrain.cli.views.console import note, out, print_json
+    from mmtrain.commands.cache import clear as cleared
+    from mmtrain.config.byte_size import in_words
     from mmtrain.errors import Problem, RunError
-    from mmtrain.paths import cache_folder
-    from mmtrain.workflows.cache import clear as cleared
+    from mmtrain.system.paths import cache_folder
 
     place = folder or cache_folder()
     done = cleared(place, older_than=older_than)
@@ -84,8 +84,8 @@ def _table(found: list[Stored]) -> object:
 
     from rich.markup import escape
 
-    from mmtrain.cli.show import plain_table
-    from mmtrain.config.sizes import in_words
+    from mmtrain.cli.views.console import plain_table
+    from mmtrain.config.byte_size import in_words
 
     table = plain_table("kind", "layout", "items", "size", "last used", "made of")
     for one in found:

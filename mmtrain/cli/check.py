@@ -21,9 +21,9 @@ def command(
 ) -> None:
     """Find everything that `fit` would refuse, in the file, the table and the pictures, without training."""
     read_first(config, overrides, code, any_callbacks=allow_callbacks)
-    from mmtrain.cli.live import display
-    from mmtrain.cli.show import line, out, print_json
-    from mmtrain.workflows.check import check
+    from mmtrain.cli.views.console import line, out, print_json
+    from mmtrain.cli.views.training_progress import display
+    from mmtrain.commands.check import check
 
     with display(quiet=quiet or as_json) as shown:
         found = check(config, overrides=overrides or (), progress=shown.pictures, say=shown.say)

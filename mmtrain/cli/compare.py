@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from mmtrain.commands.compare import Comparison
     from mmtrain.evaluation.comparison import Against, ComparedTarget
-    from mmtrain.workflows.compare import Comparison
 
 
 def command(
@@ -37,9 +37,9 @@ def command(
     Every draw of the bootstrap has the same rows for all runs, so an interval is that of the difference. Nothing is scored
     anew: this is no further look at the test part.
     """
-    from mmtrain.cli.show import note, out, print_json
-    from mmtrain.user_code import import_code
-    from mmtrain.workflows.compare import compare
+    from mmtrain.cli.views.console import note, out, print_json
+    from mmtrain.commands.compare import compare
+    from mmtrain.system.user_code import import_code
 
     import_code(code)
     done = compare(run, part=Part.calibration if part == Part.conformal else part, output=output)
@@ -68,7 +68,7 @@ def _plain(done: Comparison) -> dict[str, Any]:
 
 def _show_target(console: Console, done: Comparison, target: ComparedTarget) -> None:
     """The scores of each run, then how far each is from the first."""
-    from mmtrain.cli.show import line, show_remarks
+    from mmtrain.cli.views.console import line, show_remarks
     from mmtrain.errors import counted
 
     line(console, f"\n{done.part}: {target.target}, {target.task}, {counted(target.rows, 'row')}")
@@ -83,7 +83,7 @@ def _show_target(console: Console, done: Comparison, target: ComparedTarget) -> 
 
 
 def _scores(done: Comparison, target: ComparedTarget) -> Table:
-    from mmtrain.cli.show import cell, interval, number, plain_table
+    from mmtrain.cli.views.console import cell, interval, number, plain_table
 
     table = plain_table("score", *map(str, done.runs))
     for row in zip(*target.scores, strict=True):
@@ -93,7 +93,7 @@ def _scores(done: Comparison, target: ComparedTarget) -> Table:
 
 
 def _differences(against: Against, percent: str) -> Table:
-    from mmtrain.cli.show import cell, interval, number, plain_table
+    from mmtrain.cli.views.console import cell, interval, number, plain_table
     from mmtrain.reports.baselines import compared
 
     table = plain_table("score", "difference", f"{percent} interval", "so it is")
@@ -107,7 +107,7 @@ def _p(value: float) -> str:
 
 
 def _show_settings(console: Console, done: Comparison) -> None:
-    from mmtrain.cli.show import line
+    from mmtrain.cli.views.console import line
 
     if not done.settings:
         line(console, "\nThe experiments are the same.")

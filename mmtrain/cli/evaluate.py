@@ -11,7 +11,7 @@ import typer
 from mmtrain.cli.options import All, Code, Images, Json, Output, Quiet, Run, Set, Table
 
 if TYPE_CHECKING:
-    from mmtrain.workflows.evaluate import Evaluated
+    from mmtrain.commands.evaluate import Evaluated
 
 
 class Part(StrEnum):
@@ -64,10 +64,10 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Score a run beside its baselines, from the weights of its best epoch."""
-    from mmtrain.cli.live import display
-    from mmtrain.cli.show import print_json
-    from mmtrain.user_code import import_code
-    from mmtrain.workflows.evaluate import EvaluateOptions, evaluate
+    from mmtrain.cli.views.console import print_json
+    from mmtrain.cli.views.training_progress import display
+    from mmtrain.commands.evaluate import EvaluateOptions, evaluate
+    from mmtrain.system.user_code import import_code
 
     import_code(code)
     scored = chosen_part("evaluate", part, data, table).value
@@ -92,8 +92,8 @@ def command(
 
 
 def _show(done: Evaluated, *, quiet: bool) -> None:
-    from mmtrain.cli.scores import show_baselines, show_scores
-    from mmtrain.cli.show import note, out
+    from mmtrain.cli.views.console import note, out
+    from mmtrain.cli.views.scores import show_baselines, show_scores
 
     console = out()
     for key, result in done.results.items():

@@ -12,8 +12,8 @@ from mmtrain.cli.evaluate import Part, chosen_part
 from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Run, Table
 
 if TYPE_CHECKING:
-    from mmtrain.explanation.explained import Explained
-    from mmtrain.workflows.explain import Explanation
+    from mmtrain.commands.explain import Explanation
+    from mmtrain.explanation.attribution import Explained
 
 
 class Method(StrEnum):
@@ -74,10 +74,10 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Show what in single rows speaks for the answer: by column, word and place in the picture."""
-    from mmtrain.cli.live import display
-    from mmtrain.cli.show import print_json
-    from mmtrain.user_code import import_code
-    from mmtrain.workflows.explain import ExplainOptions, explain
+    from mmtrain.cli.views.console import print_json
+    from mmtrain.cli.views.training_progress import display
+    from mmtrain.commands.explain import ExplainOptions, explain
+    from mmtrain.system.user_code import import_code
 
     import_code(code)
     names = tuple(name.strip() for name in (rows or "").split(",") if name.strip())
@@ -97,7 +97,7 @@ def _plain(done: Explanation) -> dict[str, object]:
 
 
 def _show(done: Explanation, *, quiet: bool) -> None:
-    from mmtrain.cli.show import line, note, out
+    from mmtrain.cli.views.console import line, note, out
     from mmtrain.errors import listed
 
     console = out()
@@ -116,8 +116,8 @@ def _show(done: Explanation, *, quiet: bool) -> None:
 
 def _lines(row: Explained) -> tuple[str, str]:
     """What the row is, and what its answer is made of."""
-    from mmtrain.cli.show import number
-    from mmtrain.named_score import signed
+    from mmtrain.cli.views.console import number
+    from mmtrain.metrics.score import signed
 
     found, chosen = row.attributed, row.chosen
     known = f"true {row.truth}, " if row.truth else ""

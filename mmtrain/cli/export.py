@@ -11,7 +11,7 @@ import typer
 from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Run, Table
 
 if TYPE_CHECKING:
-    from mmtrain.workflows.export import Exported
+    from mmtrain.commands.export import Exported
 
 
 class Format(StrEnum):
@@ -65,11 +65,11 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Write a trained model for other programs, checked against its own predictions."""
-    from mmtrain.cli.live import display
-    from mmtrain.cli.show import print_json
-    from mmtrain.user_code import import_code
-    from mmtrain.workflows.export import ExportOptions, export
-    from mmtrain.workflows.prepare import Moved
+    from mmtrain.cli.views.console import print_json
+    from mmtrain.cli.views.training_progress import display
+    from mmtrain.commands.export import ExportOptions, export
+    from mmtrain.pipeline.prepare import Moved
+    from mmtrain.system.user_code import import_code
 
     import_code(code)
     options = ExportOptions(
@@ -90,7 +90,7 @@ def command(
 
 
 def _show(done: Exported, *, quiet: bool) -> None:
-    from mmtrain.cli.show import note, out
+    from mmtrain.cli.views.console import note, out
 
     check = done.signature["check"]
     out().print(str(done.folder), soft_wrap=True, markup=False)

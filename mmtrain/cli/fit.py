@@ -10,9 +10,9 @@ import typer
 from mmtrain.cli.options import All, AllowCallbacks, Code, Images, Json, Output, Quiet, Set, Table, import_allowed, read_first
 
 if TYPE_CHECKING:
-    from mmtrain.runs import Run
-    from mmtrain.training.interruption import Interrupted
-    from mmtrain.workflows.train import Trained
+    from mmtrain.artifacts.run_folder import Run
+    from mmtrain.pipeline.train_run import Trained
+    from mmtrain.training.signals import Interrupted
 
 
 def command(
@@ -40,10 +40,10 @@ def command(
         read_first(config, overrides, code, any_callbacks=allow_callbacks)
     else:
         import_allowed(code, any_callbacks=allow_callbacks)
-    from mmtrain.cli.live import display
-    from mmtrain.training.interruption import Interrupted
-    from mmtrain.workflows.fit import Onlookers, fit, resume
-    from mmtrain.workflows.prepare import Moved
+    from mmtrain.cli.views.training_progress import display
+    from mmtrain.commands.fit import Onlookers, fit, resume
+    from mmtrain.pipeline.prepare import Moved
+    from mmtrain.training.signals import Interrupted
 
     if dry_run and config is not None:
         _dry_run(config, overrides or [], as_json=as_json, quiet=quiet)
@@ -66,7 +66,7 @@ def command(
 
 def tell_what_is_kept(run: Run, stopped: Interrupted) -> None:
     """What an interruption leaves of a run, and how to go on with it."""
-    from mmtrain.cli.show import note
+    from mmtrain.cli.views.console import note
     from mmtrain.errors import shell_command
 
     if run.is_trained:
@@ -106,7 +106,7 @@ def _check_moved(config: Path | None, *, moved: bool) -> None:
 
 
 def _result(done: Trained, *, as_json: bool, quiet: bool) -> None:
-    from mmtrain.cli.show import note, number, out, print_json
+    from mmtrain.cli.views.console import note, number, out, print_json
     from mmtrain.errors import shell_command
     from mmtrain.reports.decisions import told
 
@@ -128,10 +128,10 @@ def _result(done: Trained, *, as_json: bool, quiet: bool) -> None:
 
 
 def _dry_run(config: Path, overrides: list[str], *, as_json: bool, quiet: bool) -> None:
-    from mmtrain.cli.live import display
-    from mmtrain.cli.show import out, print_json
-    from mmtrain.workflows.dry_run import dry_run
-    from mmtrain.workflows.fit import Onlookers
+    from mmtrain.cli.views.console import out, print_json
+    from mmtrain.cli.views.training_progress import display
+    from mmtrain.commands.dry_run import dry_run
+    from mmtrain.commands.fit import Onlookers
 
     with display(quiet=quiet or as_json) as shown:
         found = dry_run(config, overrides=overrides, onlookers=Onlookers(shown.event, shown.plan, shown.pictures, shown.say))

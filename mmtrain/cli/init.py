@@ -10,7 +10,7 @@ import typer
 from mmtrain.cli.options import Json, Quiet
 
 if TYPE_CHECKING:
-    from mmtrain.workflows.init import Begun
+    from mmtrain.commands.init import Begun
 
 File = Annotated[
     Path | None,
@@ -33,13 +33,13 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Write a first experiment file for a table: a guessed role for each column, with the reason."""
-    from mmtrain.workflows.init import init
+    from mmtrain.commands.init import init
 
     _show(init(table, target=target, images=images, table_format=table_format, file=file, force=force), as_json=as_json, quiet=quiet)
 
 
 def _show(done: Begun, *, as_json: bool, quiet: bool) -> None:
-    from mmtrain.cli.show import note, out, print_json
+    from mmtrain.cli.views.console import note, out, print_json
     from mmtrain.errors import shell_command
 
     columns = done.survey.columns

@@ -10,7 +10,7 @@ import typer
 from mmtrain.cli.options import Code, Json, Quiet, Set, read_first
 
 if TYPE_CHECKING:
-    from mmtrain.workflows.inspect import InspectedTable, Inspection
+    from mmtrain.commands.inspect_data import InspectedTable, Inspection
 
 
 def command(
@@ -31,7 +31,7 @@ def command(
 ) -> None:
     """Show what is in a table, column by column, and what is wrong with it; with an experiment file, role by role."""
     from mmtrain.errors import Problem, UsageError
-    from mmtrain.paths import output_fault
+    from mmtrain.system.paths import output_fault
 
     found: Inspection | InspectedTable
     if html is not None and (fault := output_fault(html)):
@@ -51,18 +51,18 @@ def command(
 
 
 def _write(found: Inspection | InspectedTable, path: Path, *, quiet: bool, every: bool) -> None:
-    from mmtrain.cli.show import note
-    from mmtrain.workflows.inspect import write_page
+    from mmtrain.cli.views.console import note
+    from mmtrain.commands.inspect_data import write_page
 
     write_page(found, path, every=every)
     note(f"Page: {path}", quiet=quiet, whole=True)
 
 
 def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool, every: bool) -> Inspection:
-    from mmtrain.cli.inspect_view import show_inspection
-    from mmtrain.cli.live import display
-    from mmtrain.cli.show import print_json
-    from mmtrain.workflows.inspect import inspect_experiment, plain
+    from mmtrain.cli.views.console import print_json
+    from mmtrain.cli.views.inspection import show_inspection
+    from mmtrain.cli.views.training_progress import display
+    from mmtrain.commands.inspect_data import inspect_experiment, plain
 
     with display(quiet=quiet or as_json) as shown:
         inspection = inspect_experiment(path, overrides=overrides, progress=shown.pictures, checking=shown.checked)
@@ -74,10 +74,10 @@ def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool,
 
 
 def _table(path: Path, *, as_json: bool, quiet: bool, every: bool) -> InspectedTable:
-    from mmtrain.cli.live import display
-    from mmtrain.cli.show import print_json
-    from mmtrain.cli.survey_view import show_survey
-    from mmtrain.workflows.inspect import inspect_table, plain
+    from mmtrain.cli.views.console import print_json
+    from mmtrain.cli.views.table_profile import show_survey
+    from mmtrain.cli.views.training_progress import display
+    from mmtrain.commands.inspect_data import inspect_table, plain
 
     with display(quiet=quiet or as_json) as shown:
         inspected = inspect_table(path, checking=shown.checked)

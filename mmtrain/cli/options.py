@@ -44,7 +44,7 @@ Run = Annotated[
 
 def import_allowed(code: list[Path] | None, *, any_callbacks: bool) -> None:
     """Import the files of --code, and take note of --allow-callbacks."""
-    from mmtrain.user_code import allow_callbacks, import_code
+    from mmtrain.system.user_code import allow_callbacks, import_code
 
     import_code(code)
     if any_callbacks:

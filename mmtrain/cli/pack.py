@@ -30,11 +30,11 @@ def command(
     What training rows taught the model is in it: categories, words of texts, smallest and largest numbers. If those are
     secret, so is the archive. Its checksums tell damage; they do not tell who made it.
     """
-    from mmtrain.cli.show import note, out, print_json
-    from mmtrain.config.sizes import in_words
+    from mmtrain.cli.views.console import note, out, print_json
+    from mmtrain.commands.pack import pack
+    from mmtrain.config.byte_size import in_words
     from mmtrain.errors import shell_command
-    from mmtrain.user_code import import_code
-    from mmtrain.workflows.pack import pack
+    from mmtrain.system.user_code import import_code
 
     import_code(code)
     done = pack(run, archive, with_rows=with_rows, output=output)

@@ -11,7 +11,7 @@ import typer
 from mmtrain.cli.options import All, Code, Images, Json, Output, Quiet
 
 if TYPE_CHECKING:
-    from mmtrain.workflows.predict import Predicted
+    from mmtrain.commands.predict import Predicted
 
 
 PROBA = (
@@ -71,10 +71,10 @@ def command(
     """
     import sys
 
-    from mmtrain.cli.live import display
-    from mmtrain.cli.show import note
-    from mmtrain.user_code import import_code
-    from mmtrain.workflows.predict import PredictOptions, predict
+    from mmtrain.cli.views.console import note
+    from mmtrain.cli.views.training_progress import display
+    from mmtrain.commands.predict import PredictOptions, predict
+    from mmtrain.system.user_code import import_code
 
     if as_json and to is None:
         _refuse_two_results()
@@ -118,8 +118,8 @@ def _formulas(cells: int, *, changed: bool) -> str:
 
 
 def _show_scores(done: Predicted, table: Path, *, on_standard_output: bool) -> None:
-    from mmtrain.cli.scores import show_scores
-    from mmtrain.cli.show import err, out
+    from mmtrain.cli.views.console import err, out
+    from mmtrain.cli.views.scores import show_scores
 
     console = out() if on_standard_output else err()
     for result in done.results.values():
@@ -129,7 +129,7 @@ def _show_scores(done: Predicted, table: Path, *, on_standard_output: bool) -> N
 def _print(done: Predicted, table: Path, to: Path | None) -> None:
     from dataclasses import asdict
 
-    from mmtrain.cli.show import print_json
+    from mmtrain.cli.views.console import print_json
 
     print_json(
         {

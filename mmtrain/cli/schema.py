@@ -14,9 +14,9 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="The schema is JSON with or without this.")] = False,  # noqa: ARG001
 ) -> None:
     """Print the JSON Schema of the experiment file; editors complete and check keys with it."""
-    from mmtrain.cli.show import print_json
+    from mmtrain.cli.views.console import print_json
     from mmtrain.config import json_schema
-    from mmtrain.user_code import import_code
+    from mmtrain.system.user_code import import_code
 
     import_code(code)
     print_json(json_schema())

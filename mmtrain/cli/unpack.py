@@ -24,10 +24,10 @@ def command(
     and archives that unpack to far more than their size are refused, and nothing is left behind then. Nothing that exists is
     overwritten. Neither unpacking nor using the run executes code that came with it.
     """
-    from mmtrain.cli.show import note, out, print_json
-    from mmtrain.data.manifest import MANIFEST
+    from mmtrain.artifacts.manifest import MANIFEST
+    from mmtrain.cli.views.console import note, out, print_json
+    from mmtrain.commands.unpack import unpack
     from mmtrain.errors import counted, shell_command
-    from mmtrain.workflows.unpack import unpack
 
     done = unpack(archive, folder)
     if as_json:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
 from mmtrain.columns.base import FittedColumn, InputColumn, RawInput, Recipe, role
-from mmtrain.pixels import Layout
+from mmtrain.image_decoding import Layout
 from mmtrain.registry import Section
 from mmtrain.specs import Kind, TensorSpec
 
@@ -105,8 +105,8 @@ class FittedImage(FittedColumn):
         return Recipe("A picture.", encoded, "1 if there is a picture, else 0.")
 
     def preprocessing(self) -> Any:
-        """Decodes files; a third output is the status of each, see `mmtrain.layers.pictures.STATUS`."""
-        from mmtrain.layers.pictures import EncodePicture
+        """Decodes files; a third output is the status of each, see `mmtrain.layers.image_decoding.STATUS`."""
+        from mmtrain.layers.image_decoding import EncodePicture
 
         return EncodePicture(
             height=self.height,

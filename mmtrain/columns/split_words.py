@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from unicodedata import normalize
 
 from mmtrain.errors import listed
-from mmtrain.spelling import BLANKS
+from mmtrain.text.spelling import BLANKS
 
 PARTS = ("train", "validation", "test")
 

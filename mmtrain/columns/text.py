@@ -20,8 +20,8 @@ from pydantic import Field, PositiveInt
 from mmtrain.columns.base import Fault, FittedColumn, InputColumn, Names, RawInput, Recipe, missing_fault, role
 from mmtrain.columns.categorical import texts
 from mmtrain.specs import Kind, TensorSpec
-from mmtrain.threads import in_threads
-from mmtrain.word_pattern import BETWEEN_WORDS, VARIANTS, WORD
+from mmtrain.system.threads import in_threads
+from mmtrain.text.tokenization import BETWEEN_WORDS, VARIANTS, WORD
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mmtrain.columns.base import Column, Fault, missing_fault, role
 from mmtrain.columns.numeric import numbers
-from mmtrain.date_patterns import SLASHED
+from mmtrain.text.date_patterns import SLASHED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,7 @@ class Time(Column):
         """Return what orders the rows, (rows,): days since 1970 where every cell is a date, else numbers; NaN where a cell is neither."""
         import numpy as np
 
-        from mmtrain.dates import days
+        from mmtrain.text.dates import days
 
         dates = days(cells)
         return numbers(cells) if np.isnan(dates[cells.notna().to_numpy()]).any() else dates
@@ -37,7 +37,7 @@ class Time(Column):
         """Missing cells, cells that are neither a date nor a number, and dates next to numbers."""
         import numpy as np
 
-        from mmtrain.dates import days
+        from mmtrain.text.dates import days
 
         found = missing_fault(cells, self.missing, {"drop": "leave the row out"})
         filled = cells.notna().to_numpy()

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, model_validator
 
-from mmtrain.config.source import Quoted
+from mmtrain.config.yaml_source import Quoted
 from mmtrain.registry import Section
 
 WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}

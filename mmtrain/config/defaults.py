@@ -15,12 +15,12 @@ from pydantic import BaseModel
 
 from mmtrain.branches import DEFAULTS, architectures
 from mmtrain.config.monitors import direction_of
-from mmtrain.config.tolerant import sound_parts
+from mmtrain.config.partial_validation import sound_parts
 from mmtrain.errors import did_you_mean
-from mmtrain.folder_names import existing_form
 from mmtrain.fusion import fusions
 from mmtrain.optim import optimizers, schedules
 from mmtrain.splits import split_methods
+from mmtrain.system.folder_names import existing_form
 from mmtrain.targets import tasks
 
 

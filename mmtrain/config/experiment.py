@@ -13,11 +13,11 @@ from pydantic import AfterValidator, ConfigDict, Field, NonNegativeInt, Positive
 
 from mmtrain.branches import AnyBranch
 from mmtrain.columns import AnyColumn, Column, InputColumn
+from mmtrain.config.byte_size import Size
 from mmtrain.config.callback import Callback
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.config.parameter_groups import group_names, groups_below
-from mmtrain.config.sizes import Size
 from mmtrain.config.table_format import TableFormat
 from mmtrain.fusion import AnyFusion
 from mmtrain.optim import AnyOptimizer, AnySchedule

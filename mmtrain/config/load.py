@@ -12,12 +12,12 @@ from pydantic import ValidationError
 
 from mmtrain.branches import architectures
 from mmtrain.columns import roles
-from mmtrain.config import mistakes, rules
+from mmtrain.config import cross_checks, messages
 from mmtrain.config.callback import NUMBER
 from mmtrain.config.defaults import filled
 from mmtrain.config.experiment import Experiment, Training
 from mmtrain.config.schema import schema_of
-from mmtrain.config.source import LocatedProblem, NotInFile, Source, read
+from mmtrain.config.yaml_source import LocatedProblem, NotInFile, Source, read
 from mmtrain.errors import ConfigError
 from mmtrain.fusion import fusions
 from mmtrain.optim import optimizers, schedules
@@ -43,8 +43,8 @@ def validated(source: Source, path: Path) -> Experiment:
     try:
         experiment = _model().model_validate(tree)
     except ValidationError as error:
-        found = mistakes.located_problems(error.errors(include_url=False), Experiment)
-    problems = source.problems([*found, *rules.located_problems(tree)])
+        found = messages.located_problems(error.errors(include_url=False), Experiment)
+    problems = source.problems([*found, *cross_checks.located_problems(tree)])
     if problems or experiment is None:
         raise ConfigError(problems)
     return experiment

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mmtrain.config.experiment import EarlyStopping
-from mmtrain.config.source import LocatedProblem, Location
-from mmtrain.config.tolerant import Sound, has_only
+from mmtrain.config.partial_validation import Sound, has_only
+from mmtrain.config.yaml_source import LocatedProblem, Location
 from mmtrain.errors import did_you_mean, listed
-from mmtrain.named_score import METRICS
+from mmtrain.metrics.score import METRICS
 from mmtrain.targets import Target
 
 

@@ -24,7 +24,7 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
-from mmtrain.config.sizes import in_words
+from mmtrain.config.byte_size import in_words
 
 MANIFEST = "manifest.txt"
 

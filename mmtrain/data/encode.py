@@ -17,21 +17,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from pydantic import ConfigDict, Field, ValidationError
 
+from mmtrain.artifacts.run_folder import RESTORE, Run
 from mmtrain.columns import AnyFittedColumn, FittedColumn, Weight
 from mmtrain.columns.numeric import numbers
 from mmtrain.config import Experiment
 from mmtrain.config.experiment import Cache
 from mmtrain.data.encoded_column import ArrayLayout, EncodedColumn, Provenance, encoded_column
-from mmtrain.data.mapped import MappedFile
-from mmtrain.data.pictures.store import ImageStore, Say
+from mmtrain.data.images.store import ImageStore, Say
+from mmtrain.data.mapped_file import MappedFile
 from mmtrain.data.tables.table import Table
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import Problem, RunError
 from mmtrain.registry import Section
-from mmtrain.runs import RESTORE, Run
 from mmtrain.specs import layer_names
+from mmtrain.system.threads import Share, in_threads, shares_of
 from mmtrain.targets import AnyFittedTarget, FittedTarget
-from mmtrain.threads import Share, in_threads, shares_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmtrain.config.byte_size import in_words
 from mmtrain.config.experiment import Cache
-from mmtrain.config.sizes import in_words
 from mmtrain.data.cache import (
     COLUMNS,
     FULL,
@@ -33,8 +33,8 @@ from mmtrain.data.cache import (
     publish,
     remove_unfinished,
 )
-from mmtrain.data.mapped import MappedFile
-from mmtrain.paths import cache_folder
+from mmtrain.data.mapped_file import MappedFile
+from mmtrain.system.paths import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator

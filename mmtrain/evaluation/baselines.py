@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from mmtrain.config.evaluation import BaselineKind
-from mmtrain.evaluation.answered import Drawn
-from mmtrain.named_score import Score
+from mmtrain.evaluation.evaluation_set import Drawn
+from mmtrain.metrics.score import Score
 from mmtrain.targets import FittedTarget
 
 Array = np.ndarray[Any, Any]

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.named_score import Interval, Score
-from mmtrain.scores.drawn import Counts, Values
+from mmtrain.metrics.bootstrap_counts import Counts, Values
+from mmtrain.metrics.score import Interval, Score
 from mmtrain.targets import FittedTarget
 
 __all__ = ["Bootstrap", "Drawing", "Interval", "Resampling"]

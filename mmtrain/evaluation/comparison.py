@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.evaluation.answered import Answered, Drawn
 from mmtrain.evaluation.bootstrap import Drawing, Resampling
 from mmtrain.evaluation.delong import DeLong, delong
-from mmtrain.named_score import Score
+from mmtrain.evaluation.evaluation_set import Answered, Drawn
+from mmtrain.metrics.score import Score
 from mmtrain.targets import FittedTarget
 
 Array = np.ndarray[Any, Any]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmtrain.scores.ranking import placements
+from mmtrain.metrics.ranking import placements
 
 Numbers = NDArray[np.float64]
 Codes = NDArray[np.int64]

@@ -9,10 +9,10 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
+from mmtrain.artifacts.atomic_files import replacing, writing
 from mmtrain.data.tables.csv_text import FORMULA, NUMBER
 from mmtrain.errors import Problem, UsageError
-from mmtrain.paths import output_fault
-from mmtrain.whole_files import replacing, writing
+from mmtrain.system.paths import output_fault
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.evaluation.answered import Answered, Drawn
 from mmtrain.evaluation.baselines import BaselineScores, blind
 from mmtrain.evaluation.bootstrap import Drawing, Resampling
-from mmtrain.named_score import Score
+from mmtrain.evaluation.evaluation_set import Answered, Drawn
+from mmtrain.metrics.score import Score
 from mmtrain.targets import FittedTarget
 
 Array = np.ndarray[Any, Any]
@@ -110,7 +110,7 @@ def _unknown_labels(rows: Answered) -> dict[str, int]:
 
 
 def _confusion(rows: Answered) -> tuple[tuple[int, ...], ...]:
-    from mmtrain.scores import confusion_matrix
+    from mmtrain.metrics import confusion_matrix
 
     places = {name: code for code, name in enumerate(rows.target.columns)}
     codes = np.array([places[name] for name in rows.target.decide(rows.prediction)], dtype=np.int64)

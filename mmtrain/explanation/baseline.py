@@ -7,7 +7,7 @@ import pandas as pd
 
 from mmtrain.columns import FittedColumn
 from mmtrain.data import encode
-from mmtrain.data.changes.statistics import ImageStatistics, NumericStatistics, Statistics
+from mmtrain.data.drift.statistics import ImageStatistics, NumericStatistics, Statistics
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.specs import TensorSpec
 

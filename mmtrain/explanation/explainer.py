@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from mmtrain.config import Experiment
-from mmtrain.data.changes.statistics import Statistics
+from mmtrain.data.drift.statistics import Statistics
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.errors import Problem, UsageError
+from mmtrain.explanation.attribution import Chosen, Explained, RowCells, in_words
 from mmtrain.explanation.baseline import baseline
-from mmtrain.explanation.explained import Chosen, Explained, RowCells, in_words
+from mmtrain.explanation.column_attributions import shares
+from mmtrain.explanation.explained_output import Asked, question
 from mmtrain.explanation.grad_cam import grad_cam
-from mmtrain.explanation.gradients import integrated_gradients
-from mmtrain.explanation.question import Asked, question
-from mmtrain.explanation.shares import shares
-from mmtrain.explanation.taps import tapped
+from mmtrain.explanation.hooks import tapped
+from mmtrain.explanation.integrated_gradients import integrated_gradients
 from mmtrain.export.frozen import in_float32
 from mmtrain.specs import TensorSpec
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmtrain.explanation import tiles, words
-from mmtrain.explanation.explained import ColumnShare, Explained, shortened
-from mmtrain.explanation.tiles import AGAINST, FOR
-from mmtrain.named_score import signed
-from mmtrain.reports.drawing import INK, QUIET, new_figure
+from mmtrain.explanation import heatmaps, token_plot
+from mmtrain.explanation.attribution import ColumnShare, Explained, shortened
+from mmtrain.explanation.heatmaps import AGAINST, FOR
+from mmtrain.metrics.score import signed
+from mmtrain.reports.plot_style import INK, QUIET, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,7 +87,7 @@ def _bars(row: Explained) -> _Block:
     bars = [_Bar(shortened(share.label, LONGEST_LABEL), share.attribution, share.missing) for share in kept]
     if rest := ranked[len(kept) :]:
         bars.append(_Bar(f"{len(rest)} other columns", sum(share.attribution for share in rest)))
-    height, labels = BAR * len(bars), max(words.width(bar.label) for bar in bars) + 0.15
+    height, labels = BAR * len(bars), max(token_plot.width(bar.label) for bar in bars) + 0.15
 
     def drawn(figure: Figure, top: float) -> None:
         _write(figure, MARGIN, top, "What each input adds", fontweight="bold")
@@ -123,7 +123,7 @@ def _draw_bars(axes: Axes, bars: Sequence[_Bar]) -> None:
     for label, bar in zip(axes.get_yticklabels(), bars, strict=True):
         label.set_color(QUIET if bar.missing else INK)
     axes.xaxis.set_visible(False)
-    tiles.bare(axes)
+    heatmaps.bare(axes)
 
 
 def _completeness(row: Explained) -> str:
@@ -136,8 +136,8 @@ def _completeness(row: Explained) -> str:
 def _pictures(row: Explained, share: ColumnShare) -> _Block:
     size = row.pictures[share.column].shape[:2]
     height, width = size[0] / max(size) * TILE, size[1] / max(size) * TILE
-    found = tiles.tiles(row, share)
-    edge = 1 if share.pixels is None else tiles.blocks(share.pixels)[1]
+    found = heatmaps.tiles(row, share)
+    edge = 1 if share.pixels is None else heatmaps.blocks(share.pixels)[1]
     note = f"integrated gradients: sums of {edge} × {edge} pixels" if found[-1].signed and edge > 1 else ""
 
     def drawn(figure: Figure, top: float) -> None:
@@ -146,15 +146,15 @@ def _pictures(row: Explained, share: ColumnShare) -> _Block:
         for number, tile in enumerate(found):
             left = MARGIN + number * (TILE + 0.35)
             _write(figure, left, top - 0.27, tile.name, color=QUIET, fontsize=9)
-            tiles.draw(_axes(figure, left, top - 0.5, width, height), tile)
+            heatmaps.draw(_axes(figure, left, top - 0.5, width, height), tile)
             if tile.heat is not None:
-                tiles.draw_scale(_axes(figure, left, top - 0.58 - height, width, 0.09), tile)
+                heatmaps.draw_scale(_axes(figure, left, top - 0.58 - height, width, 0.09), tile)
 
     return _Block(height + 1.15, drawn)
 
 
 def _words(share: ColumnShare) -> _Block:
-    laid = words.laid_out(share.reading, WIDTH - 2 * MARGIN)
+    laid = token_plot.laid_out(share.reading, WIDTH - 2 * MARGIN)
     notes = [f"{laid.left_out:,} further words are not shown"] if laid.left_out else []
     notes += [f"{share.unread:,} words at the end are not read by the network"] if share.unread else []
 
@@ -162,7 +162,7 @@ def _words(share: ColumnShare) -> _Block:
         _write(figure, MARGIN, top, f"{shortened(share.column)}: words as the network reads them", fontweight="bold")
         _write(figure, WIDTH - MARGIN, top, f"full colour: ±{_number(laid.strongest)}", color=QUIET, fontsize=8.5, ha="right")
         for word in laid.words:
-            words.write(figure, word, MARGIN + word.left, top - 0.36 - LINE * word.line)
+            token_plot.write(figure, word, MARGIN + word.left, top - 0.36 - LINE * word.line)
         if notes:
             _write(figure, MARGIN, top - 0.32 - LINE * laid.lines, "; ".join(notes) + ".", color=QUIET, fontsize=8.5)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from mmtrain.data.tables.csv_text import Lines, for_spreadsheet
 from mmtrain.explanation import figure
-from mmtrain.explanation.explained import Explained
-from mmtrain.reports.drawing import save, style
+from mmtrain.explanation.attribution import Explained
+from mmtrain.reports.plot_style import save, style
 
 ELEMENTS, COMPLETENESS = "explanations.csv", "completeness.csv"
 HEAD = ("row", "id", "explained", "column", "element", "attribution")

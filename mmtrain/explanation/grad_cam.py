@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from mmtrain.data.encode import Array
-from mmtrain.explanation.question import Question
-from mmtrain.explanation.taps import Change, Tap, Tapped
+from mmtrain.explanation.explained_output import Question
+from mmtrain.explanation.hooks import Change, Tap, Tapped
 
 
 def grad_cam(network: Tapped, row: Mapping[str, Array], question: Question) -> dict[str, Array]:

@@ -14,13 +14,13 @@ from mmtrain.columns import Image
 from mmtrain.columns.image import FittedImage
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
-from mmtrain.data.pictures.files import ImageFile, ImageFinder
+from mmtrain.data.images.locate import ImageFile, ImageFinder
 from mmtrain.data.tables.table import Table
 from mmtrain.errors import Problem, RunError, listed
 from mmtrain.evaluation.scoring import main_score, score_target
 from mmtrain.export.base import HALF, Array, Format
 from mmtrain.layers.start import unheard
-from mmtrain.named_score import higher_is_better
+from mmtrain.metrics.score import higher_is_better
 
 PICTURES = 1e-3
 """How far predictions may be off when the export decodes the pictures itself."""
@@ -77,7 +77,7 @@ def check_pictures(fitted: Fitted, raw: Mapping[str, Array], present: Mapping[st
         RunError: some cannot be decoded; a problem per column.
 
     """
-    from mmtrain.layers.pictures import OK, STATUS
+    from mmtrain.layers.image_decoding import OK, STATUS
 
     problems = []
     for key, column in fitted.columns.items():

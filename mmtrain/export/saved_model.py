@@ -23,8 +23,8 @@ from mmtrain.columns.image import FittedImage
 from mmtrain.data.encode import Fitted
 from mmtrain.export.base import plain_names
 from mmtrain.layers.encoding import Lookup
-from mmtrain.layers.pictures import STATUS
-from mmtrain.model.saved import parts
+from mmtrain.layers.image_decoding import STATUS
+from mmtrain.model.model_file import parts
 
 
 def input_names(fitted: Fitted) -> dict[str, str]:

@@ -14,7 +14,7 @@ from mmtrain.export.base import EXACT, Array, ExportableModel, Format
 def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, Any]:  # noqa: ARG001
     """Write the folder; `bytes` of all its files, and what `status` may say of a picture."""
     from mmtrain.export import saved_model
-    from mmtrain.layers.pictures import STATUS
+    from mmtrain.layers.image_decoding import STATUS
 
     saved_model.write(exportable.whole, exportable.fitted, path)
     return {"bytes": sum(file.stat().st_size for file in path.rglob("*") if file.is_file()), "status": list(STATUS.values())}

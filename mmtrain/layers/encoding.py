@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from mmtrain.layers.words import word_codes
-from mmtrain.spelling import BLANK_ENDS
+from mmtrain.text.spelling import BLANK_ENDS
 
 
 class _Encode(keras.layers.Layer):  # type: ignore[misc]

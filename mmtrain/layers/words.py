@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from mmtrain.word_pattern import BETWEEN_WORDS, SPACED, VARIANTS, WORD_OR_OTHER
+from mmtrain.text.tokenization import BETWEEN_WORDS, SPACED, VARIANTS, WORD_OR_OTHER
 
 
 def distinct_words(texts: Any, *, signs: bool = True) -> tuple[Any, Any]:

@@ -22,8 +22,8 @@ import keras
 import tensorflow as tf
 from keras.src.backend.common.global_state import get_global_attribute
 
-from mmtrain.config.sizes import in_words
-from mmtrain.data import archive
+from mmtrain.artifacts import archive
+from mmtrain.config.byte_size import in_words
 from mmtrain.errors import Problem, RunError, listed
 from mmtrain.model.named_objects import wrong_objects
 

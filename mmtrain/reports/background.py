@@ -8,8 +8,8 @@ from typing import Any
 from mmtrain.columns import InputColumn, Numeric
 from mmtrain.errors import counted, listed
 from mmtrain.reports.blocks import Cell, Code, Folded, Section, Table
-from mmtrain.reports.contents import Contents
-from mmtrain.reports.words import count, plain
+from mmtrain.reports.report_data import Contents
+from mmtrain.reports.wording import count, plain
 
 
 def columns(contents: Contents) -> Section:

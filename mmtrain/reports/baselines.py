@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeGuard
 
-from mmtrain.named_score import higher_is_better
+from mmtrain.metrics.score import higher_is_better
 from mmtrain.reports.blocks import Block, Cell, Folded, Paragraph, Table, Tone, number
-from mmtrain.reports.contents import Contents, Judged
-from mmtrain.reports.words import direction, in_sentence, main_score_of, rows_called, shown, title, verdict
+from mmtrain.reports.report_data import Contents, Judged
+from mmtrain.reports.wording import direction, in_sentence, main_score_of, rows_called, shown, title, verdict
 
 Shown = Literal["better", "worse", "not shown to differ", "–"]
 TONES: Mapping[Shown, Tone] = {"better": "good", "worse": "bad", "not shown to differ": "", "–": "quiet"}

@@ -7,8 +7,8 @@ from typing import Any
 
 from mmtrain.errors import counted, listed
 from mmtrain.reports.blocks import Block, Cell, Flow, Section, Table, number
-from mmtrain.reports.contents import Contents
-from mmtrain.reports.words import count, percent
+from mmtrain.reports.report_data import Contents
+from mmtrain.reports.wording import count, percent
 
 MOST_IDS = 20
 MOST_REASONS = 30

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmtrain.errors import counted, listed
-from mmtrain.evaluation.calibration import Temperature
-from mmtrain.evaluation.decisions import Decisions
-from mmtrain.evaluation.operating_point import in_words
+from mmtrain.evaluation.postprocessing.calibration import Temperature
+from mmtrain.evaluation.postprocessing.decision_threshold import in_words
+from mmtrain.evaluation.postprocessing.fit_postprocessing import Decisions
 from mmtrain.reports.blocks import Block, Cell, Folded, Paragraph, Table, number
-from mmtrain.reports.contents import Judged
-from mmtrain.reports.words import count, decimals, in_sentence, ranged, significant
+from mmtrain.reports.report_data import Judged
+from mmtrain.reports.wording import count, decimals, in_sentence, ranged, significant
 
 MEASURES = ("ece", "brier")
 """Of calibration, as metrics.json has them before and after scaling."""

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from mmtrain.errors import counted
-from mmtrain.reports.words import count
+from mmtrain.reports.wording import count
 
 WIDTHS = {"inputs": 240, "branches": 190, "fusion": 170, "targets": 170}
 """Of the boxes of each column; all lengths are pixels of a wide page."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mmtrain.data.findings import Finding
-from mmtrain.data.findings.finding import LEVELS, Kind, by_kind, head, which
-from mmtrain.data.findings.policies import MissingPlan
+from mmtrain.audit import Finding
+from mmtrain.audit.finding import LEVELS, Kind, by_kind, head, which
+from mmtrain.audit.profiling.profile import Profile
+from mmtrain.audit.quality.missing_value_policies import MissingPlan
 from mmtrain.data.splits.summary import PartSummary
-from mmtrain.data.surveys.profile import Profile
 from mmtrain.errors import Problem, counted
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Section, Table, Tone, number
 from mmtrain.reports.report import page
-from mmtrain.reports.words import count, percent, significant
+from mmtrain.reports.wording import count, percent, significant
 
 MOST_CLASSES = 50
 MOST_VALUES = 5

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from mmtrain.columns import Group
 from mmtrain.errors import counted, listed, shell_command
 from mmtrain.reports.blocks import Points, Section
-from mmtrain.reports.contents import Contents, EvaluatedPart, confusion_of
-from mmtrain.reports.words import often, percent, unknown_labels
+from mmtrain.reports.report_data import Contents, EvaluatedPart, confusion_of
+from mmtrain.reports.wording import often, percent, unknown_labels
 
 FEW_ROWS = 100
 """Below this the 95 % interval of an accuracy of 0.8 is wider than 0.16 (normal approximation)."""

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from mmtrain.columns import Group
 from mmtrain.errors import counted
-from mmtrain.printable import printable
-from mmtrain.reports import background, baselines, cohort, decisions, inputs, limits, results, subgroups, training
+from mmtrain.reports import background, baselines, cohort, decisions, input_importance, limits, results, subgroups, training
 from mmtrain.reports.blocks import Block, Paragraph, Points, Section
-from mmtrain.reports.contents import Contents, Judged
+from mmtrain.reports.report_data import Contents, Judged
 from mmtrain.reports.sections import headline, question, rows_used
-from mmtrain.reports.words import CAVEATS
+from mmtrain.reports.wording import CAVEATS
+from mmtrain.text.printable import printable
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -123,7 +123,7 @@ def _analyses(judged: Judged) -> list[Block]:
     """What was found besides the scores, in sentences; the tables are in the report."""
     found: list[Block] = [Paragraph(sentence) for sentence in decisions.sentences(judged.result)]
     if "contributions" in judged.result:
-        found.append(Paragraph(inputs.contribution_sentence(judged.result["contributions"])))
+        found.append(Paragraph(input_importance.contribution_sentence(judged.result["contributions"])))
     if judged.result.get("subgroups"):
         found.append(Paragraph(*subgroups.sentence(judged.result["subgroups"])))
     return found

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mmtrain.reports.drawing import FIRST, INK, QUIET, SECOND, new_figure
-from mmtrain.scores.ranking import threshold_counts
+from mmtrain.metrics.ranking import threshold_counts
+from mmtrain.reports.plot_style import FIRST, INK, QUIET, SECOND, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

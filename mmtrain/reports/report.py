@@ -7,16 +7,16 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
 from mmtrain.data.tables.csv_text import TOLD
-from mmtrain.printable import printable
-from mmtrain.reports import contents as run_contents
-from mmtrain.reports import model_card, numbers
+from mmtrain.reports import csv_tables, model_card
+from mmtrain.reports import report_data as run_contents
 from mmtrain.reports.blocks import Paragraph, Section
-from mmtrain.reports.drawing import Gallery, style
+from mmtrain.reports.plot_style import Gallery, style
 from mmtrain.reports.sections import headline, sections
-from mmtrain.runs import Run
+from mmtrain.text.printable import printable
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -31,7 +31,7 @@ FOOTER = "Written by mmtrain. Every plot also lies in the folder plots of the ru
 def write(run: Run, experiment: Experiment, fitted: Fitted) -> Path:
     """Write report.html, its plots, its numbers as CSV and model_card.md. Raises RunError when a file of the run is missing or damaged."""
     contents = run_contents.read(run, experiment, fitted)
-    formulas = numbers.write(run, contents)
+    formulas = csv_tables.write(run, contents)
     run.write_text("model_card.md", model_card.text(contents, _read(run / "model_card.md")))
     with style():
         found = sections(contents, Gallery(run))

@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mmtrain.errors import counted
-from mmtrain.reports import baselines, decisions, inputs, subgroups
+from mmtrain.metrics.classification import f1
+from mmtrain.reports import baselines, decisions, input_importance, subgroups
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Section, Table, Tone, number
-from mmtrain.reports.contents import Contents, EvaluatedPart, Judged, answers, confusion_of
-from mmtrain.reports.drawing import Gallery
-from mmtrain.reports.figures import of_confusion, of_target
-from mmtrain.reports.words import (
+from mmtrain.reports.plot_selection import of_confusion, of_target
+from mmtrain.reports.plot_style import Gallery
+from mmtrain.reports.report_data import Contents, EvaluatedPart, Judged, answers, confusion_of
+from mmtrain.reports.wording import (
     CAVEATS,
     Outcome,
     between,
@@ -29,7 +30,6 @@ from mmtrain.reports.words import (
     title,
     unknown_labels,
 )
-from mmtrain.scores.classification import f1
 
 MOST_COLUMNS = 12
 """Classes up to which the confusion matrix is a table; more are drawn."""
@@ -84,7 +84,7 @@ def _analyses(judged: Judged, gallery: Gallery) -> tuple[Section, ...]:
     """What was found besides the scores; nothing of what was not looked at."""
     found = {
         "Probabilities and decisions": tuple(decisions.blocks(judged)),
-        "Inputs": inputs.blocks(judged, gallery),
+        "Inputs": input_importance.blocks(judged, gallery),
         "Subgroups": subgroups.blocks(judged, gallery),
     }
     return tuple(Section(title, blocks) for title, blocks in found.items() if blocks)

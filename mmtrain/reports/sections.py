@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from mmtrain.errors import counted, listed
-from mmtrain.reports import background, cohort, limits, most_wrong, results, training
+from mmtrain.reports import background, cohort, limits, results, training, worst_predictions
 from mmtrain.reports.baselines import verdicts
 from mmtrain.reports.blocks import Block, Paragraph, Section
-from mmtrain.reports.contents import Contents
-from mmtrain.reports.drawing import Gallery
-from mmtrain.reports.words import CAVEATS, count, duration, moment
+from mmtrain.reports.plot_style import Gallery
+from mmtrain.reports.report_data import Contents
+from mmtrain.reports.wording import CAVEATS, count, duration, moment
 
 
 def sections(contents: Contents, gallery: Gallery) -> tuple[Section, ...]:
@@ -21,7 +21,7 @@ def sections(contents: Contents, gallery: Gallery) -> tuple[Section, ...]:
         *training.network(contents),
         training.learning(contents, gallery),
         *results.sections(contents, gallery),
-        *most_wrong.sections(contents),
+        *worst_predictions.sections(contents),
         training.weights(contents),
         limits.section(contents),
         background.columns(contents),

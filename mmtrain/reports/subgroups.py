@@ -8,10 +8,10 @@ from typing import Any
 from mmtrain.errors import counted
 from mmtrain.reports import plots
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Table, number
-from mmtrain.reports.contents import Judged
-from mmtrain.reports.drawing import Gallery
-from mmtrain.reports.inputs import percent_of
-from mmtrain.reports.words import count, direction, in_sentence, ranged, rows_called, shown, title
+from mmtrain.reports.input_importance import percent_of
+from mmtrain.reports.plot_style import Gallery
+from mmtrain.reports.report_data import Judged
+from mmtrain.reports.wording import count, direction, in_sentence, ranged, rows_called, shown, title
 
 MISSING = "missing"
 OTHERS = 2

@@ -7,12 +7,12 @@ from typing import Any
 
 from mmtrain.columns import Weight
 from mmtrain.errors import counted
-from mmtrain.reports import numbers, plots
+from mmtrain.reports import csv_tables, plots
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plot, Plots, Section, Table, number
-from mmtrain.reports.contents import Contents
 from mmtrain.reports.diagram import described, draw
-from mmtrain.reports.drawing import Gallery
-from mmtrain.reports.words import CAVEATS, count, direction, in_sentence, plain, shown, title
+from mmtrain.reports.plot_style import Gallery
+from mmtrain.reports.report_data import Contents
+from mmtrain.reports.wording import CAVEATS, count, direction, in_sentence, plain, shown, title
 
 MOST_WEIGHTS = 200
 
@@ -38,7 +38,7 @@ def learning(contents: Contents, gallery: Gallery) -> Section:
     best = contents.facts.get("best_epoch")
     figure = plots.learning_curves(contents.epochs, monitor, best)
     alt = f"Line plots over {counted(len(contents.epochs), 'epoch')}: training and validation loss, {monitor}, learning rate."
-    plot = gallery.add(figure, "learning_curves", title="Learning curves", alt=alt, caption=f"The numbers are in {numbers.EPOCHS}.")
+    plot = gallery.add(figure, "learning_curves", title="Learning curves", alt=alt, caption=f"The numbers are in {csv_tables.EPOCHS}.")
     blocks: list[Block] = [Paragraph(course(contents)), Plots((plot,), wide=True)]
     if _best(contents) and not any(part.label == "validation" for part in contents.parts):
         blocks.append(best_scores(contents))

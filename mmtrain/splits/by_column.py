@@ -25,7 +25,7 @@ def column(
     """As the column with the role `split` says."""
     import numpy as np
 
-    from mmtrain.splits.draw import Draw, check_shares
+    from mmtrain.splits.random_assignment import Draw, check_shares
 
     check_shares(validation, test, validation)
     if rows.given is None:
@@ -61,8 +61,8 @@ def _given_codes(rows: Rows) -> IntArray:
 def _given_problems(rows: Rows, codes: IntArray, test: float) -> list[Problem]:
     import numpy as np
 
-    from mmtrain.splits.dealing import Tally
-    from mmtrain.splits.draw import NAMED, coded
+    from mmtrain.splits.group_allocation import Tally
+    from mmtrain.splits.random_assignment import NAMED, coded
 
     problems = []
     if not (codes == TRAIN).any():

@@ -26,7 +26,7 @@ def time(rows: Rows, *, validation: ValidationShare = 0.15, test: TestShare = 0.
     """By the column with the role `time`: the earliest rows train, later ones validate, the latest are tested."""
     import numpy as np
 
-    from mmtrain.splits.draw import check_shares
+    from mmtrain.splits.random_assignment import check_shares
 
     check_shares(validation, test, validation + test)
     if rows.times is None or rows.time_cells is None:
@@ -59,7 +59,7 @@ def _last_times(rows: Rows, times: FloatArray) -> FloatArray:
 
     if rows.groups is None:
         return times
-    from mmtrain.splits.draw import coded
+    from mmtrain.splits.random_assignment import coded
 
     group, names = coded(rows.groups, rows.count, "groups", in_order=False)
     last = np.full(len(names), -np.inf)

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from mmtrain.columns.base import MISSING_WORDS, Column, Fault, is_word, missing_fault, role
 from mmtrain.errors import listed
-from mmtrain.named_score import add_metric
+from mmtrain.metrics.score import add_metric
 from mmtrain.registry import OneOf, Registry
 from mmtrain.targets.traits import TaskTraits
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from mmtrain.named_score import Score
-    from mmtrain.scores.drawn import Scorer
+    from mmtrain.metrics.bootstrap_counts import Scorer
+    from mmtrain.metrics.score import Score
 
 UNCHOSEN = 0.5
 """The threshold where none was chosen."""

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mmtrain.columns.base import Fault, Names
 from mmtrain.errors import counted, listed
-from mmtrain.named_score import BINARY, metrics_named
+from mmtrain.metrics.score import BINARY, metrics_named
 from mmtrain.targets.base import UNCHOSEN, ClassWeights, task
 from mmtrain.targets.classes import ClassTarget, ClassTraits, FittedClassTarget, class_weights, difference, near_spellings
 from mmtrain.targets.label_lists import lists_of
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from mmtrain.named_score import Score
-    from mmtrain.scores.drawn import Scorer
+    from mmtrain.metrics.bootstrap_counts import Scorer
+    from mmtrain.metrics.score import Score
 
 
 class BinaryTraits(ClassTraits):
@@ -62,13 +62,13 @@ class FittedBinary(BinaryTraits, FittedClassTarget):
 
     def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
         """Ranking, threshold and probability scores."""
-        from mmtrain.scores import binary_scores
+        from mmtrain.metrics import binary_scores
 
         return binary_scores(truth, prediction.reshape(-1), classes=(self.classes[0], self.classes[1]), threshold=self.threshold)
 
     def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
         """The same of draws."""
-        from mmtrain.scores import binary_scorer
+        from mmtrain.metrics import binary_scorer
 
         return binary_scorer(truth, prediction.reshape(-1), threshold=self.threshold)
 

@@ -8,10 +8,10 @@ from pydantic import Field, model_validator
 
 from mmtrain.columns.base import Fault, Names, shared_names
 from mmtrain.columns.categorical import spelled_as
-from mmtrain.spelling import keys
 from mmtrain.targets.base import ClassWeights, FittedTarget, Target
 from mmtrain.targets.label_lists import lists_of
 from mmtrain.targets.traits import TaskTraits
+from mmtrain.text.spelling import keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

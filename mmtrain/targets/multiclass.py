@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from mmtrain.named_score import MULTICLASS, metrics_named
+from mmtrain.metrics.score import MULTICLASS, metrics_named
 from mmtrain.targets.base import ClassWeights, task
 from mmtrain.targets.classes import ClassTarget, ClassTraits, FittedClassTarget, class_weights
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from mmtrain.named_score import Score
-    from mmtrain.scores.drawn import Scorer
+    from mmtrain.metrics.bootstrap_counts import Scorer
+    from mmtrain.metrics.score import Score
 
 
 class MulticlassTraits(ClassTraits):
@@ -57,13 +57,13 @@ class FittedMulticlass(MulticlassTraits, FittedClassTarget):
 
     def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
         """Scores over all classes."""
-        from mmtrain.scores import multiclass_scores
+        from mmtrain.metrics import multiclass_scores
 
         return multiclass_scores(truth, prediction, classes=self.classes)
 
     def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
         """The same of draws."""
-        from mmtrain.scores import multiclass_scorer
+        from mmtrain.metrics import multiclass_scorer
 
         return multiclass_scorer(truth, prediction, count=len(self.classes))
 

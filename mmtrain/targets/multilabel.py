@@ -14,7 +14,7 @@ from pydantic import Field
 
 from mmtrain.columns.base import Fault, Names, is_word
 from mmtrain.columns.categorical import spelled_as
-from mmtrain.named_score import EACH_LABEL, MULTILABEL, metrics_named
+from mmtrain.metrics.score import EACH_LABEL, MULTILABEL, metrics_named
 from mmtrain.targets.base import TRUTH, UNKNOWN_LABELS, ClassWeights, FittedTarget, Target, TruthSpec, task
 from mmtrain.targets.classes import class_weights
 from mmtrain.targets.label_lists import LIST, lists_of, read_list, split_labels, written
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from mmtrain.named_score import Score
-    from mmtrain.scores.drawn import Scorer
+    from mmtrain.metrics.bootstrap_counts import Scorer
+    from mmtrain.metrics.score import Score
 
 
 class MultilabelTraits(TaskTraits):
@@ -153,13 +153,13 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
 
     def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
         """Scores over all labels, then of each."""
-        from mmtrain.scores import multilabel_scores
+        from mmtrain.metrics import multilabel_scores
 
         return multilabel_scores(truth, prediction, labels=self.labels, threshold=self.threshold)
 
     def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
         """The same of draws."""
-        from mmtrain.scores import multilabel_scorer
+        from mmtrain.metrics import multilabel_scorer
 
         return multilabel_scorer(truth, prediction, labels=self.labels, threshold=self.threshold)
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mmtrain.columns.base import Fault
 from mmtrain.columns.numeric import center_and_scale, number_faults, numbers
-from mmtrain.named_score import REGRESSION, metrics_named
+from mmtrain.metrics.score import REGRESSION, metrics_named
 from mmtrain.targets.base import PREDICTION, ClassWeights, FittedTarget, Target, TruthSpec, task
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from mmtrain.named_score import Score
-    from mmtrain.scores.drawn import Scorer
+    from mmtrain.metrics.bootstrap_counts import Scorer
+    from mmtrain.metrics.score import Score
 
 
 STEPS = 100
@@ -100,13 +100,13 @@ class FittedRegression(RegressionTraits, FittedTarget):
 
     def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
         """Errors in the target's unit."""
-        from mmtrain.scores import regression_scores
+        from mmtrain.metrics import regression_scores
 
         return regression_scores(truth, prediction.reshape(-1))
 
     def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
         """The same of draws."""
-        from mmtrain.scores import regression_scorer
+        from mmtrain.metrics import regression_scorer
 
         return regression_scorer(truth, prediction.reshape(-1))
 

@@ -13,8 +13,8 @@ from mmtrain.batches import Batches
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.errors import Problem, RunError
-from mmtrain.memory import available_memory, peak_memory
 from mmtrain.model.assemble import assemble
+from mmtrain.system.memory import available_memory, peak_memory
 from mmtrain.training.device import prepare
 from mmtrain.training.step import Steps
 

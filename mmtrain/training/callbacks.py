@@ -24,13 +24,13 @@ from typing import Any
 
 import keras
 
-from mmtrain.config import Experiment, source
+from mmtrain.config import Experiment, yaml_source
 from mmtrain.config.callback import Callback
-from mmtrain.config.source import LocatedProblem, Location, NotInFile
+from mmtrain.config.yaml_source import LocatedProblem, Location, NotInFile
 from mmtrain.errors import ConfigError, Problem, RunError, did_you_mean, listed
+from mmtrain.system.user_code import may_import
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Event, Started, Stepped, StepsBegan
-from mmtrain.training.interruption import Interruption
-from mmtrain.user_code import may_import
+from mmtrain.training.signals import Interruption
 
 USELESS = {
     keras.callbacks.LearningRateScheduler: "The loop sets the learning rate: use `training.schedule`.",
@@ -70,7 +70,7 @@ def checked(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[
         else:
             found += _wrong_options(entry, classes[-1], here)
     if found:
-        raise ConfigError(source.read(path, overrides).problems(found))
+        raise ConfigError(yaml_source.read(path, overrides).problems(found))
     return classes
 
 
@@ -85,7 +85,7 @@ def made(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[str
             what = f"`{entry.name}` refuses these options: {_said(error)}"
             found.append((("training", "callbacks", number), what, ""))
     if found:
-        raise ConfigError(source.read(path, overrides).problems(found))
+        raise ConfigError(yaml_source.read(path, overrides).problems(found))
     return callbacks
 
 

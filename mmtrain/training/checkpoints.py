@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain import run_files
+from mmtrain import artifacts
+from mmtrain.artifacts.atomic_files import file_hash
 from mmtrain.errors import Problem, RunError, listed
-from mmtrain.whole_files import file_hash
 
 WEIGHTS, OPTIMIZER, POSITION = "weights.npz", "optimizer.npz", "position.json"
 
@@ -174,7 +174,7 @@ def _position(path: Path) -> Position:
     """What position.json says, once the arrays beside it are known to be those it was written with."""
     try:
         written = json.loads((path / POSITION).read_text(encoding="utf-8"))
-        whole = not run_files.wrong(POSITION, written) and written["sha256"] == {
+        whole = not artifacts.wrong(POSITION, written) and written["sha256"] == {
             file: file_hash(path / file) for file in (WEIGHTS, OPTIMIZER)
         }
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

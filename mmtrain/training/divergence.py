@@ -6,7 +6,7 @@ import numpy as np
 
 from mmtrain.data.encode import Array, Arrays
 from mmtrain.errors import Problem, RunError, listed
-from mmtrain.training.material import Material
+from mmtrain.training.training_data import Material
 
 
 def diverged(material: Material, where: str, what: str, which: str, rows: Array) -> RunError:

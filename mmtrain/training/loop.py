@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import time
 
+from mmtrain.artifacts.run_folder import Run
 from mmtrain.errors import Problem, RunError, did_you_mean, listed
-from mmtrain.model.enough_memory import enough_for_steps
-from mmtrain.runs import Run
+from mmtrain.model.memory_errors import enough_for_steps
 from mmtrain.training import checkpoints
 from mmtrain.training.divergence import diverged
+from mmtrain.training.early_stopping import Stopping
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Started, Stepped, StepsBegan, Watcher
-from mmtrain.training.interruption import Interrupted, Interruption
-from mmtrain.training.material import Material
+from mmtrain.training.loss_accumulator import NotFinite, Tally
+from mmtrain.training.signals import Interrupted, Interruption
 from mmtrain.training.step import Averaged, Steps
-from mmtrain.training.stopping import Stopping
-from mmtrain.training.tally import NotFinite, Tally
+from mmtrain.training.training_data import Material
 from mmtrain.training.validation import Validation
 
 

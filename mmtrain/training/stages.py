@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 
 from mmtrain.config.experiment import Stage, Training
-from mmtrain.training.schedules import LearningRate
+from mmtrain.training.lr_schedules import LearningRate
 
 
 class Stages:

@@ -18,8 +18,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from mmtrain.artifacts.run_folder import Run
 from mmtrain.errors import Problem, RunError
-from mmtrain.runs import Run
 from mmtrain.training.events import EpochEnded, Event, Started
 
 FOLDER = "tensorboard"

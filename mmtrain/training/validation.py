@@ -9,13 +9,13 @@ import numpy as np
 
 from mmtrain.batches import in_order
 from mmtrain.data.encode import Array, Arrays
-from mmtrain.model.saved import rows_at_once
-from mmtrain.named_score import Score
+from mmtrain.metrics.score import Score
+from mmtrain.model.model_file import rows_at_once
 from mmtrain.training.divergence import diverged
 from mmtrain.training.events import Warned, Watcher
-from mmtrain.training.interruption import Interrupted, Interruption
-from mmtrain.training.material import Material
+from mmtrain.training.signals import Interrupted, Interruption
 from mmtrain.training.step import Steps
+from mmtrain.training.training_data import Material
 
 
 class Validation:

@@ -18,8 +18,8 @@ from mmtrain.data.tables.parquet_file import ParquetFile
 from mmtrain.data.tables.sniff import fits, sniffed, with_clear_decimals
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem, did_you_mean
-from mmtrain.folder_names import existing_form
-from mmtrain.paths import input_fault
+from mmtrain.system.folder_names import existing_form
+from mmtrain.system.paths import input_fault
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".csv.gz", ".tsv.gz", ".tab.gz", ".txt.gz")
 JSON = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from mmtrain.artifacts.atomic_files import file_hash, writing
 from mmtrain.data.tables.frame_table import NAME, FrameTable, typed_array
 from mmtrain.errors import DataError, MmtrainError, Problem
-from mmtrain.whole_files import file_hash, writing
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,10 +16,10 @@ import pandas as pd
 
 from mmtrain.columns import Column, Fault, Image
 from mmtrain.config.table_format import TableFormat
+from mmtrain.data.tables.column_buffer import KeptColumn
 from mmtrain.data.tables.formats import open_table
-from mmtrain.data.tables.kept_column import KeptColumn
-from mmtrain.data.tables.problems import fault_problem, header_problem, too_few_rows, unclear_fault
 from mmtrain.data.tables.table_file import Cells, TableFile
+from mmtrain.data.tables.table_problems import fault_problem, header_problem, too_few_rows, unclear_fault
 from mmtrain.errors import DataError, Problem, listed
 
 if TYPE_CHECKING:

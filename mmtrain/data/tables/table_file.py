@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mmtrain.artifacts.atomic_files import file_hash
 from mmtrain.data.tables.numerals import PLAIN
 from mmtrain.errors import DataError, Problem, listed
-from mmtrain.spelling import BLANKS, trimmed
-from mmtrain.whole_files import file_hash
+from mmtrain.text.spelling import BLANKS, trimmed
 
 if TYPE_CHECKING:
     import pyarrow as pa

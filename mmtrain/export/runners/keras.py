@@ -21,7 +21,7 @@ from typing import Any
 from mmtrain.errors import MmtrainError
 from mmtrain.export.runners.saved_model import read_table
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.user_code import import_code
+from mmtrain.system.user_code import import_code
 
 PIECE = 64
 """Rows at once."""
@@ -32,7 +32,7 @@ def predict(path: Path, inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
     start_tensorflow()
     import tensorflow as tf
 
-    from mmtrain.model.saved import whole
+    from mmtrain.model.model_file import whole
 
     signature = json.loads((path.parent / "signature.json").read_text(encoding="utf-8"))
     model = whole(path)

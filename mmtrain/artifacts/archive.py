@@ -1,0 +1,173 @@
+"""Zip archives from strangers: what their directory says is checked before a byte is unpacked, and again while unpacking.
+
+A name in an archive is a path below one folder, with `/` between its parts. Refused are names that lead out of the folder or
+mean different files on different systems, links and other special files, what is encrypted or compressed in rare ways, and
+archives that would grow far beyond their own size ("zip bombs", among them those of Fifield 2019, whose entries overlap).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import stat
+import struct
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from mmtrain.config.byte_size import in_words
+from mmtrain.errors import Problem, RunError
+from mmtrain.system.paths import input_fault
+
+PIECE = 1 << 20
+DAY = (1980, 1, 1, 0, 0, 0)
+"""The time of every entry that is written: the same files give the same archive."""
+
+STRANGE = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]|[. ](?:/|$)')
+"""Characters with a meaning of their own in paths of Linux, macOS or Windows; the last two vanish there at the end of a name."""
+DEVICES = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+PACKED_ALREADY = (".keras", ".npz", ".png")
+"""Stored as they are: they would not become smaller."""
+SHOWN = 10
+"""Problems of one archive that are told; a screen full."""
+WHOLE = "Ask for the archive again."
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much an archive may hold, unpacked."""
+
+    entries: int = 10_000
+    size: int = 20 * 10**9
+    """Bytes of all entries together."""
+    ratio: int = 100
+    """An entry's bytes over its compressed bytes; texts reach 10, an archive made to fill a disk 1,000."""
+    free: int = 10**6
+    """Bytes of an entry to which the ratio does not apply: a file of blanks is no attack."""
+
+
+def directory(path: Path, limits: Limits | None = None) -> dict[str, zipfile.ZipInfo]:
+    """The entries of an archive by name, in their order, every one of them checked. Raises RunError with what is wrong."""
+    with opened(path) as archive:
+        entries = archive.infolist()
+    allowed = limits or Limits()
+    problems = [Problem(str(path), what, WHOLE) for what in _wrong_in_all(entries, path.stat().st_size, allowed)]
+    if not problems:
+        problems = [Problem(f"{path}: {entry.filename!r}", what, WHOLE) for entry in entries if (what := _wrong(entry, allowed))]
+    if not problems:
+        problems = [Problem(f"{path}: {name!r}", what, WHOLE) for name, what in _collisions([entry.filename for entry in entries])]
+    if problems:
+        raise RunError(problems[:SHOWN])
+    return {entry.filename: entry for entry in entries}
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The archive for reading. Raises RunError where it is missing, no zip archive, or damaged, also for what is read in the block."""
+    if fault := input_fault(path):
+        raise RunError(Problem(str(path), "the file does not exist.") if fault.absent else fault.problem(path, "the archive"))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, UnicodeDecodeError) as error:
+        raise RunError(Problem(str(path), "the file is no zip archive, or it is damaged.", WHOLE)) from error
+    except OSError as error:
+        raise RunError(Problem(str(path), f"the file cannot be read: {(error.strerror or str(error)).lower()}.")) from None
+
+
+def _wrong_in_all(entries: list[zipfile.ZipInfo], size: int, limits: Limits) -> Iterator[str]:
+    if len(entries) > limits.entries:
+        yield f"the archive holds {len(entries):,} files; {limits.entries:,} are allowed."
+    total = sum(entry.file_size for entry in entries)
+    if total > limits.size:
+        yield f"the archive unpacks to {in_words(total)}; {in_words(limits.size)} are allowed."
+    if sum(entry.compress_size for entry in entries) > size:
+        yield "files of the archive lie one over the other, as in an archive made to fill a disk."
+
+
+def _wrong(entry: zipfile.ZipInfo, limits: Limits) -> str:
+    """What is wrong with one entry; empty when nothing is."""
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if what := _wrong_name(entry.orig_filename):
+        return what
+    if kind not in (0, stat.S_IFREG) or entry.external_attr & 0x410:  # of Windows: folder, reparse point
+        return "this is a folder, a link or a special file, not a plain file."
+    if entry.flag_bits & 0x1:
+        return "the file is encrypted."
+    if entry.compress_type not in METHODS:
+        return "the file is compressed in a way that is not read."
+    if entry.file_size > limits.free + limits.ratio * entry.compress_size:
+        return f"the file unpacks from {in_words(entry.compress_size)} to {in_words(entry.file_size)}."
+    return ""
+
+
+def _wrong_name(name: str) -> str:
+    parts = name.split("/")
+    if any(part in ("", ".", "..") for part in parts):
+        return "the name is no path below a folder."
+    if STRANGE.search(name) or any(DEVICES.fullmatch(part) for part in parts) or len(name.encode(errors="surrogateescape")) > 200:
+        return "the name does not mean the same file on every system."
+    return ""
+
+
+def is_below_a_folder(name: str) -> bool:
+    """Whether a relative path stays in the folder it is relative to, on every system."""
+    return not _wrong_name(name)
+
+
+def _collisions(names: list[str]) -> Iterator[tuple[str, str]]:
+    """Names that are one file: written twice, or told apart by case or by the way of writing an accent alone."""
+    seen: dict[str, str] = {}
+    for name in names:
+        key = unicodedata.normalize("NFC", name).casefold()
+        if key in seen:
+            yield name, "the name is here twice." if seen[key] == name else f"the name differs from {seen[key]!r} by case or accents only."
+        seen[key] = name
+    for key, name in seen.items():
+        parts = key.split("/")
+        if any("/".join(parts[:length]) in seen for length in range(1, len(parts))):
+            yield name, "the name is below a name that is a file."
+
+
+def copied(source: IO[bytes], target: IO[bytes], size: int) -> str:
+    """Copy `size` bytes, and no more; their SHA-256. Raises EOFError when there are more or fewer, having written at most `size`."""
+    digest, left = hashlib.sha256(), size
+    while piece := source.read(min(PIECE, left + 1)):
+        left -= len(piece)
+        if left < 0:
+            raise EOFError(f"more than {size} bytes")
+        digest.update(piece)
+        target.write(piece)
+    if left:
+        raise EOFError(f"{left} of {size} bytes are missing")
+    return digest.hexdigest()
+
+
+def write(path: Path, files: Mapping[str, bytes | Path]) -> dict[str, str]:
+    """A zip archive of contents and of files, by name, and the SHA-256 of each; the same contents give the same bytes.
+
+    Raises OSError, and EOFError for a file that changes its size meanwhile.
+    """
+    digests = {}
+    with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
+        for name in sorted(files):
+            source = files[name]
+            entry = zipfile.ZipInfo(name, DAY)
+            entry.create_system, entry.external_attr = 3, (stat.S_IFREG | 0o644) << 16
+            entry.compress_type = zipfile.ZIP_STORED if name.endswith(PACKED_ALREADY) else zipfile.ZIP_DEFLATED
+            entry.file_size = len(source) if isinstance(source, bytes) else source.stat().st_size
+            with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file, archive.open(entry, "w") as target:
+                digests[name] = copied(file, target, entry.file_size)
+    return digests
+
+
+def hash_of(content: bytes) -> str:
+    """SHA-256 of a content, as `whole_files.file_hash` has it of a file."""
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,45 @@
+"""One training process to a run: a lock that the kernel takes back when the process ends, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mmtrain.artifacts.atomic_files import writing
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.errors import Problem, UsageError
+
+LOCK = ".lock"
+"""In the run folder; says who trains the run, or who was the last to."""
+
+
+@contextmanager
+def held(run: Run) -> Iterator[None]:
+    """Keep other processes from training the run. Raises UsageError, which names the process, when one does already.
+
+    Where the file system knows no locks, nobody is kept away.
+    """
+    with writing(run / LOCK):
+        descriptor = os.open(run / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        _take(descriptor, run)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, run: Run) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        who = os.pread(descriptor, 1000, 0).decode() or "another process"  # which has not yet written what it is
+        what = f"the run is being trained by {who}."
+        raise UsageError(Problem(str(run.folder), what, "Wait until that has ended, or interrupt it first.")) from None
+    except OSError:
+        return
+    with writing(run / LOCK):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {platform.node()}".encode(), 0)

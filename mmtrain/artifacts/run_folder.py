@@ -1,0 +1,287 @@
+"""The run folder: one training's files, written whole or not at all.
+
+    runs/<name>/<n>/          numbered, never overwritten; runs/<name>/latest points to the newest
+        config.yaml           the experiment, every default written out
+        run.json              versions, seed, hashes, timings, state, evaluations of the test part
+        data.json             the table: file hash, rows, columns, dropped rows
+        split.csv             row, id, fold, part
+        columns.json          what training rows taught the columns and the targets
+        statistics.json       what training rows look like, to tell drift by
+        network.json          the network in brief: what each part takes, gives and learns
+        metrics.jsonl         a line per epoch
+        checkpoints/          best, last, previous
+        tensorboard/          what metrics.jsonl says, for TensorBoard, where the experiment asks for it
+        model.keras           the trained model with its preprocessing
+        decisions.json        what validation rows decided for that model: calibration, threshold, conformal bound, where asked for
+        metrics.json          scores of the parts that were evaluated
+        predictions_<part>.csv, most_wrong_<part>.json
+        scores_<part>.csv, confusion_<part>.csv, classes_<part>.csv, calibration_<part>.csv, epochs.csv
+        contributions_<part>.csv, missing_patterns_<part>.csv, subgroups_<part>.csv
+        plots/*.png, report.html, model_card.md
+        baselines/<branch>/   the branch trained alone, where an evaluation asks for it: run.json, metrics.jsonl, model.keras
+        explanations/<part>/  a picture per explained row, explanations.csv, completeness.csv
+        manifest.json         of a run that was unpacked: what its archive held and what it left out
+        exports/<format>/     the model for other programs, with its contract and a program that runs it
+        .lock                 held by the process that trains the run
+
+Every file is written under a temporary name and renamed, so that a reader never meets half a file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path, PurePath
+from typing import Any, Literal
+
+from mmtrain import artifacts
+from mmtrain.artifacts.atomic_files import file_hash, replacing, writing
+from mmtrain.errors import Problem, RunError, UsageError, did_you_mean, listed
+from mmtrain.system.paths import input_fault
+from mmtrain.text.printable import json_text, plain_json
+
+State = Literal["running", "finished", "failed", "interrupted"]
+FORMAT = 1
+"""Of the run folder; grows when an older mmtrain could no longer read it."""
+RESTORE = "Train again, or restore the folder."
+
+
+def is_test_look(look: Mapping[str, Any]) -> bool:
+    """Whether an entry of `evaluations` in run.json had rows of the test part, as such or within the whole table."""
+    return bool(look["part"] == "test" or look.get("rows_of", {}).get("test", 0) > 0)
+
+
+class Run:
+    """One run folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return f"{self.folder.parent.name}/{self.folder.name}"
+
+    def __truediv__(self, name: str) -> Path:
+        """A file of the run. Raises RunError for a name that leads out of it, as run.json of a stranger may call a part."""
+        path = PurePath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise RunError(Problem(str(self.folder), f"{name!r} is no file of a run.", "Do not use a run of unknown origin."))
+        return self.folder / path
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a file whole: under a temporary name, then renamed. Raises RunError when it cannot be written."""
+        return self.write_pieces(name, (text,))
+
+    def write_pieces(self, name: str, pieces: Iterable[str]) -> Path:
+        """The same of a text that is too long for one."""
+        path = self / name
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+                file.writelines(map(plain_json, pieces) if path.suffix == ".json" else pieces)
+        return path
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """Write a JSON file whole."""
+        return self.write_text(name, json_text(value, indent=1) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        """Read a JSON file of the run. Raises RunError when it is missing or damaged, or does not hold what `run_files` says."""
+        path = self / name
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RunError(Problem(str(path), "the file is missing from the run.", RESTORE)) from None
+        except (ValueError, RecursionError):
+            raise RunError(Problem(str(path), "the file is damaged.", RESTORE)) from None
+        if what := artifacts.wrong(name, values):
+            raise RunError(Problem(str(path), what, RESTORE))
+        return values
+
+    def append_line(self, name: str, value: dict[str, Any]) -> None:
+        """Add a line of JSON to a file that grows. Raises RunError when it cannot be written."""
+        with writing(self / name), (self / name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(value, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def cut_lines(self, name: str, most: int) -> None:
+        """Keep the first `most` lines of a file that grows; a half-written one counts for nothing."""
+        path = self / name
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            self.write_text(name, "".join(lines[:most]))
+
+    def read_lines(self, name: str) -> list[dict[str, Any]]:
+        """The documents of a file that grows; a last line that a crash cut short counts for nothing. Raises RunError for a damaged one."""
+        path = self / name
+        found = []
+        for number, line in enumerate(path.read_bytes().splitlines() if path.is_file() else [], start=1):
+            with suppress(ValueError, RecursionError):
+                values = json.loads(line)
+                if what := artifacts.wrong(name, values):
+                    raise RunError(Problem(f"{path}:{number}", what, RESTORE))
+                found.append(values)
+        return found
+
+    def update(self, **facts: Any) -> None:
+        """Change facts in run.json; one that becomes None is removed."""
+        self.change("run.json", lambda known: {**known, **facts})
+
+    def change(self, name: str, changed: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+        """Put what `changed` makes of a JSON file, {} before there is one, in its place; entries that are None are removed.
+
+        Nothing that another process does to the file in the same way, in the meantime, is lost: it waits.
+        """
+        with self._alone():
+            known = self.read_json(name) if (self / name).exists() else {}
+            facts = {key: fact for key, fact in changed(known).items() if fact is not None}
+            self.write_json(name, facts)
+        return facts
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While active, other processes and threads that ask for the same wait. The lock is on the folder: no file is needed for it."""
+        with writing(self.folder):
+            descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # of a file system without locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def seal(self, *names: str) -> None:
+        """Note the hashes of files that must not change any more."""
+        hashes = {name: file_hash(self / name) for name in names}
+        self.change("run.json", lambda known: {**known, "files": {**known.get("files", {}), **hashes}})
+
+    def tidy(self) -> None:
+        """Remove files that a killed process left half written."""
+        for leftover in self.folder.glob(".*.tmp*"):
+            leftover.unlink(missing_ok=True)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the training came to its own end, so that at most the report is missing."""
+        facts = self.read_json("run.json")
+        return facts["state"] == "finished" or facts.get("trained") is not None
+
+    @property
+    def state(self) -> State:
+        """What became of the run; `finished` once everything is written, the report too."""
+        state: State = self.read_json("run.json")["state"]
+        return state
+
+
+def create(name: str, output: Path) -> Run:
+    """A new numbered folder under `output/name`; raises RunError when it cannot be made."""
+    parent = output / name
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        number = max((int(folder.name) for folder in parent.iterdir() if folder.name.isdecimal()), default=0) + 1
+        while True:
+            try:
+                (parent / str(number)).mkdir()
+                break
+            except FileExistsError:  # another run of the same name took the number in this moment
+                number += 1
+    except OSError as error:
+        raise RunError(
+            Problem(str(parent), f"the run folder cannot be made: {error.strerror}.", "Give another folder with --output.")
+        ) from None
+    run = begun(parent / str(number), name)
+    _point_latest(run)
+    return run
+
+
+def begun(folder: Path, name: str) -> Run:
+    """What a folder that is there becomes when a training begins in it."""
+    run = Run(folder)
+    run.write_json("run.json", {"format": FORMAT, "name": name, "state": "running", "started": now()})
+    return run
+
+
+def _point_latest(run: Run) -> None:
+    """`latest` as a symbolic link; where those are not allowed, as a text file holding the number."""
+    latest = run.folder.parent / "latest"
+    with writing(latest), replacing(latest) as temporary:
+        try:
+            os.symlink(run.folder.name, temporary)
+        except OSError:
+            temporary.write_text(run.folder.name, encoding="utf-8")
+
+
+def find(which: str | None, output: Path) -> Run:
+    """The run a person means: a folder, a name (its latest run), `name/number`, or nothing (the latest run of all).
+
+    Raises UsageError when there is none, RunError when it was made by a newer mmtrain or its sealed files have changed.
+    """
+    if which is None:
+        runs = [path.parent for path in output.glob("*/*/run.json") if path.is_file() and not path.parent.is_symlink()]
+        if not runs:
+            raise UsageError(Problem(str(output), "there is no run here.", "Train one with `mmtrain fit CONFIG`, or name its folder."))
+        return opened(max(runs, key=_started))
+    for folder in (Path(which), output / which):
+        fault = input_fault(folder / "run.json")
+        if fault is None:
+            return opened(folder)
+        if not fault.absent:
+            raise UsageError(fault.problem(folder, "the run"))
+        numbers = [int(path.parent.name) for path in folder.glob("*/run.json") if path.parent.name.isdecimal()]
+        if numbers:
+            return opened(folder / str(max(numbers)))
+    names = sorted(folder.name for folder in output.iterdir() if folder.is_dir()) if output.is_dir() else []
+    none = f"There are no runs under {output}: train one with `mmtrain fit CONFIG`, or name another folder with --output."
+    hint = did_you_mean(which, names) or (f"Under {output} there are {listed(names)}." if names else none)
+    raise UsageError(Problem(which, "there is no such run.", hint))
+
+
+def _started(folder: Path) -> tuple[str, int]:
+    """When a run began, to compare with others. Not when its folder last changed: evaluating a run does not make it the latest."""
+    try:
+        return str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["started"]), int(folder.name)
+    except (OSError, ValueError, LookupError, TypeError):
+        return "", 0
+
+
+def opened(folder: Path) -> Run:
+    """The run in `folder`: that it holds nothing but plain files, its version and its hashes checked."""
+    run = Run(folder.resolve())
+    _check_plain(run)
+    facts = run.read_json("run.json")
+    if facts.get("format", 0) > FORMAT:
+        raise RunError(
+            Problem(
+                str(folder), f"the run was made by a newer mmtrain ({facts.get('versions', {}).get('mmtrain', '?')}).", "Update mmtrain."
+            )
+        )
+    changed = [name for name, known in facts.get("files", {}).items() if not _is_sealed(run, name, known)]
+    if changed:
+        raise RunError(Problem(str(folder), f"{listed(changed)} changed after the training.", "Restore the folder, or train again."))
+    return run
+
+
+def _check_plain(run: Run) -> None:
+    """Raises RunError for a link, which may lead anywhere, and for a special file, which may have no end or never begin."""
+    for folder, folders, files in os.walk(run.folder):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            if not stat.S_ISREG(mode := path.lstat().st_mode) and not stat.S_ISDIR(mode):
+                what = "this is a link or a special file; a run holds files and folders only."
+                raise RunError(Problem(str(path), what, "Put what it stands for in its place, or remove it."))
+
+
+def _is_sealed(run: Run, name: str, known: str) -> bool:
+    """Whether a file of the folder still has the hash; what lies outside is never read, whatever run.json says."""
+    path = run.folder / name
+    return path.resolve().is_relative_to(run.folder) and path.is_file() and file_hash(path) == known
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,162 @@
+"""run.json, data.json, network.json, position.json, and a line of metrics.jsonl."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from mmtrain.artifacts.schema_base import Count, Part, Time
+
+
+class Look(Part):
+    """A time that rows were scored."""
+
+    part: str
+    when: str
+    table: str
+    rows: Count = 0
+    path: str = ""
+    sha256: str = ""
+    rows_of: dict[Literal["train", "validation", "test", "conformal"], Count] | None = None
+
+
+class Explained(Part):
+    """A time that rows were explained; of another table than the run's, what it is called, and which it was."""
+
+    part: str | None = None
+    sha256: str | None = None
+
+
+class Seconds(Part):
+    """How long something took."""
+
+    training: float
+
+
+class Facts(Part):
+    """run.json."""
+
+    format: Count = 0
+    state: Literal["running", "finished", "failed", "interrupted"]
+    started: Time
+    ended: Time | None = None
+    trained: Time | None = None
+    """When the training came to its own end; there until the report is written, too, and with it the run is finished."""
+    resumed: list[str] | None = None
+    versions: dict[str, str] | None = None
+    files: dict[str, str] | None = None
+    seconds: Seconds | None = None
+    best_epoch: Count = 0
+    most_epochs: Count = 0
+    stopped: str = ""
+    error: str = ""
+    evaluations: list[Look] | None = None
+    explanations: list[Explained] | None = None
+    exports: list[Any] | None = None
+
+
+class Dropped(Part):
+    """A row that is left out."""
+
+    row: Count
+    id: str
+    reason: str
+
+
+class Data(Part):
+    """data.json."""
+
+    table: str
+    sha256: str
+    rows: Count
+    used: Count
+    dropped: list[Dropped]
+    answers: dict[str, dict[str, list[Count]]] | None = None
+    pictures: dict[str, str] | None = None
+
+
+class Sized(Part):
+    """A part of the network: what it gives, and learns."""
+
+    width: Count
+    parameters: Count
+
+
+class Taken(Part):
+    """What a branch takes."""
+
+    name: str
+    kind: str
+    shape: list[Count]
+
+
+class Branch(Sized):
+    """A branch."""
+
+    name: str
+    architecture: str
+    inputs: Annotated[list[Taken], Field(min_length=1)]
+
+
+class Fusion(Sized):
+    """The fusion."""
+
+    method: str
+
+
+class Target(Sized):
+    """A target."""
+
+    name: str
+    task: str
+
+
+class Network(Part):
+    """network.json."""
+
+    branches: Annotated[list[Branch], Field(min_length=1)]
+    fusion: Fusion
+    targets: Annotated[list[Target], Field(min_length=1)]
+
+
+class Line(Part):
+    """Of metrics.jsonl: losses, rates and scores beside the epoch."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float | None]
+
+    epoch: Count
+
+
+class Stopping(Part):
+    """How early stopping stands."""
+
+    best: float | None
+    best_epoch: Count
+    waited: Count
+
+
+class Rate(Part):
+    """How the learning rate stands."""
+
+    improved: list[bool]
+
+
+class Position(Part):
+    """Where a training stands."""
+
+    epoch: Count
+    step: Count
+    rows: Count
+    losses: dict[str, float]
+    stopping: Stopping
+    learning_rate: Rate
+    best_scores: dict[str, float | None]
+
+
+class Checkpoint(Part):
+    """position.json."""
+
+    position: Position
+    sha256: dict[str, str]

@@ -1,0 +1,89 @@
+"""What is wrong with the pictures of a table: their files, how they look, and which are the same.
+
+Every file is read once for its header and its hash. Pixels come from the image store, where each picture has been decoded already;
+without a store they are decoded once more, and without an experiment not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmtrain.audit.finding import Finding
+from mmtrain.audit.images.comparable_images import ComparablePictures, comparable_pictures
+from mmtrain.audit.images.duplicate_images import repeat_findings
+from mmtrain.audit.images.exposure import level_findings
+from mmtrain.audit.images.file_health import damage_findings, kind_findings
+from mmtrain.audit.images.file_metadata import FileFacts, file_facts
+from mmtrain.audit.images.image_column import PictureColumn, PictureFiles, looked_up, starts_of
+from mmtrain.audit.images.image_usage import uses
+from mmtrain.audit.images.shortcut_tests import telling_findings
+from mmtrain.audit.images.shortcuts import MOST_KINDS, source_findings
+from mmtrain.audit.row_metadata import Cohort
+from mmtrain.audit.target_view import Question
+from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.images.decode import Progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def picture_findings(
+    columns: Sequence[PictureColumn],
+    folder: ImageFolder,
+    cohort: Cohort,
+    asked: Sequence[Question] = (),
+    *,
+    progress: Progress | None = None,
+) -> list[Finding]:
+    """Everything about the image columns of one table; `folder` is that of the pictures, `asked` are the targets.
+
+    Files are checked in threads, and `progress` is told: once through the files of every column, once through its pixels.
+
+    Raises:
+        DataError: there is no such folder.
+        RunError: pictures have changed since their store was made.
+
+    """
+    if not columns:
+        return []
+    named = [looked_up(column, folder) for column in columns]
+    facts = [file_facts(column.located.files, ends=column.layout is None, progress=progress) for column in named]
+    seen = list(comparable_pictures(named, progress))
+    found: list[Finding] = []
+    for column, own in zip(named, facts, strict=True):
+        found += damage_findings(column, own)
+    facts = [own.whole(column.readable) for column, own in zip(named, facts, strict=True)]
+    for column, own in zip(named, facts, strict=True):
+        found += [*kind_findings(column, own), *source_findings(column, own, cohort, asked)]
+    for column, own, (start, end) in zip(named, facts, pairwise(starts_of(named).tolist()), strict=True):
+        found += [finding for pictures in seen for finding in _levels(column, pictures, start, end)]
+        found += telling_findings(column.header, _measures(column, own, seen, start, cohort.rows), cohort, asked)
+    found += repeat_findings([column.header for column in columns], uses(named, facts, seen), cohort)
+    return list(dict.fromkeys(found))  # two columns may read the same header
+
+
+def _levels(column: PictureFiles, pictures: ComparablePictures, start: int, end: int) -> list[Finding]:
+    """Of the files of a column, which are `start` to `end` among those of all."""
+    own = np.flatnonzero((pictures.files >= start) & (pictures.files < end))
+    return level_findings(column, pictures.files[own] - start, pictures.looks.select(own), pictures.pixels.layout.bits) if len(own) else []
+
+
+def _measures(
+    column: PictureFiles, facts: FileFacts, seen: Sequence[ComparablePictures], start: int, rows: int
+) -> dict[str, NDArray[np.float64]]:
+    """What may foretell an answer, (rows,) each; sizes only where so many differ that they are no kinds."""
+    own = {}
+    sizes = np.array([*(header.height * header.width for header in facts.headers), np.nan])
+    if len(np.unique(sizes[:-1])) > MOST_KINDS:
+        own["size"] = sizes[facts.of]
+    for pictures in seen:
+        of_column = np.flatnonzero((pictures.files >= start) & (pictures.files < start + len(facts.of)))
+        if len(of_column):
+            own["brightness"] = np.full(len(facts.of), np.nan)
+            own["brightness"][pictures.files[of_column] - start] = pictures.looks.brightness[of_column]
+    files = column.of_rows(rows)
+    return {name: np.append(values, np.nan)[files] for name, values in own.items()}

@@ -1,0 +1,67 @@
+"""The pictures of all columns that were brought to the same layout, so that their pixels can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmtrain.audit.images.exposure import faint
+from mmtrain.audit.images.image_column import PictureFiles, starts_of
+from mmtrain.audit.images.image_fingerprints import Looks, Pixels, looks
+from mmtrain.audit.images.near_duplicates import equal_pixels, similar
+from mmtrain.data.images.decode import Progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class ComparablePictures:
+    """`at`, `files` and `looks` have an entry per picture that was decoded."""
+
+    pixels: Pixels
+    at: NDArray[np.int64]
+    """Position in `pixels`."""
+    files: NDArray[np.int64]
+    """Position among the files of all columns, one column after the other."""
+    looks: Looks
+
+    @property
+    def faint(self) -> NDArray[np.bool_]:
+        """Of one colour, or nearly so: equal or similar for no other reason."""
+        return faint(self.looks, self.pixels.layout.bits)
+
+    def equal(self, contents: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(pairs, 2) of files with the same pixels; `contents` is equal for files of equal bytes, which need no comparison."""
+        own = self._different(contents)
+        return self.files[own[equal_pixels(self.pixels, self.looks.select(own), self.at[own])]]
+
+    def similar(self, pictures: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(pairs, 2) of files that look the same; `pictures` is equal for files of equal pixels, which need no comparison."""
+        own = self._different(pictures)
+        return self.files[own[similar(self.pixels, self.looks.select(own), self.at[own])]]
+
+    def _different(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """One entry of each number, without those of one colour."""
+        own = np.flatnonzero(~self.faint)
+        _, first = np.unique(numbers[self.files[own]], return_index=True)
+        return np.sort(own[first])
+
+
+def comparable_pictures(columns: Sequence[PictureFiles], progress: Progress | None = None) -> Iterator[ComparablePictures]:
+    """One for each layout."""
+    starts = starts_of(columns).tolist()
+    layouts = dict.fromkeys(column.layout for column in columns)
+    for layout in layouts:
+        own = [(start, column) for start, column in zip(starts, columns, strict=False) if column.layout == layout]
+        sources = tuple(column.of.store.pixels for _, column in own if column.of.store is not None)
+        if layout is None or not sources:
+            continue
+        at = np.flatnonzero(np.concatenate([column.readable for _, column in own]))
+        files = np.concatenate([start + np.arange(len(column.located.files)) for start, column in own])
+        if len(at):
+            pixels = Pixels(sources, layout)
+            yield ComparablePictures(pixels, at, files[at], looks(pixels, at, progress=progress))

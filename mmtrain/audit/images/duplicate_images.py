@@ -1,0 +1,221 @@
+"""Findings about rows with the same picture: in two parts, with different labels, of different groups, or merely twice.
+
+Rows of one group may well share a picture, and a group is never on two sides of a split: that is at most worth a note. Labels of
+the test part are not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.audit.finding import Finding, Level
+from mmtrain.audit.images.image_column import SHOWN_FILES
+from mmtrain.audit.images.image_usage import Uses
+from mmtrain.audit.row_metadata import TEST, Cohort, named_parts
+from mmtrain.errors import counted, listed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What is said of rows that share pictures; `what` follows how many there are, `3 pictures are` for instance."""
+
+    level: Level
+    kind: str
+    what: str
+    why: str
+    fix: str
+
+
+_TOO_GOOD = "The network is scored on pictures that it was trained on, so the scores are too good."
+_ONE_GROUP = "Leave the copies out, or give their rows one value in a `group` column."
+_SAME_ACROSS = _Case("error", "same_picture_across_parts", "in more than one part", _TOO_GOOD, _ONE_GROUP)
+_SAME_BESIDE = _Case(
+    "warning",
+    "same_picture_in_two_columns",
+    "the same picture in more than one column",
+    "A second branch learns nothing from what the first has seen; or a path was copied into the wrong column.",
+    "Correct the cells, or leave one of the columns out.",
+)
+_SAME_LABELS = _Case(
+    "warning",
+    "same_picture_with_different_labels",
+    "in rows with different labels",
+    "At most one label of a picture is right, unless other columns tell the rows apart.",
+    "Look at them, and correct the labels or the cells.",
+)
+_SAME_GROUPS = _Case(
+    "warning",
+    "same_picture_in_different_groups",
+    "in rows of different groups",
+    "Only chance keeps them out of two parts; perhaps the groups are not what they should be.",
+    _ONE_GROUP,
+)
+_SAME_AGAIN = _Case(
+    "note",
+    "same_picture_repeated",
+    "in more than one row",
+    "Each counts as often as it is there, in training and in scores.",
+    "Leave the copies out, unless other columns tell the rows apart.",
+)
+_ALIKE_ACROSS = _Case(
+    "warning",
+    "similar_pictures_across_parts",
+    "in more than one part",
+    "If they are copies, saved again or changed a little, the network is scored on what it was trained on.",
+    f"Look at them. {_ONE_GROUP}",
+)
+_ALIKE = _Case(
+    "note",
+    "similar_pictures",
+    "in one part",
+    "They may be copies, saved again or changed a little.",
+    "Look at them, and leave copies out.",
+)
+
+
+def repeat_findings(headers: Sequence[str], used: Uses, cohort: Cohort) -> list[Finding]:
+    """About all image columns, whose `headers` these are."""
+    return [*_beside(headers, used), *_same(headers, used, cohort), *_similar(headers, used, cohort)]
+
+
+def _beside(headers: Sequence[str], used: Uses) -> Iterator[Finding]:
+    """The same picture in two columns of a row."""
+    names = np.array([headers.index(header) for header in headers])[used.columns]  # one header may serve two columns
+    order = np.lexsort((names, used.pictures, used.rows))
+    first, second = order[:-1], order[1:]
+    same = (used.rows[first] == used.rows[second]) & (used.pictures[first] == used.pictures[second]) & (names[first] != names[second])
+    first, second = first[same], second[same]
+    if not len(first):
+        return
+    rows = np.unique(used.rows[first])
+    what = f"{counted(len(rows), 'row')} {'has' if len(rows) == 1 else 'have'} {_SAME_BESIDE.what}."
+    pairs = np.column_stack([first, second])[: SHOWN_FILES // 2].ravel()
+    where = _where(headers, np.concatenate([used.columns[first], used.columns[second]]))
+    yield _finding(_SAME_BESIDE, where, what, used, pairs, len(rows))
+
+
+@dataclass(frozen=True, eq=False)
+class _Sets:
+    """Cells that share a picture, or what looks the same, in at least two rows."""
+
+    used: Uses
+    numbers: NDArray[np.int64]
+    """The set that each of `used` is in."""
+    across: NDArray[np.bool_]
+    """(sets,): in more than one part."""
+    differing: NDArray[np.bool_]
+    """(sets,): with more than one label."""
+    one_group: NDArray[np.bool_]
+    """(sets,): all rows are of one group."""
+
+    def shown(self, which: NDArray[np.bool_], apart: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Two of `used` from each of the first of these sets, with different values in `apart`, which has one for each of `used`."""
+        pairs: list[int] = []
+        for number in np.flatnonzero(which)[: SHOWN_FILES // 2].tolist():
+            own = np.flatnonzero((self.numbers == number) & (apart >= 0))
+            others = own[apart[own] != apart[own[0]]]
+            pairs += [int(own[0]), int(others[0])]
+        return np.array(pairs, dtype=np.int64)
+
+
+def _sets(used: Uses, shared: NDArray[np.int64], within: NDArray[np.int64], cohort: Cohort) -> _Sets:
+    """Of cells with the same number in `shared`, those sets that have several rows and several numbers in `within`."""
+    _, codes = np.unique(shared, return_inverse=True)
+    wanted = (varying(codes, used.rows) & varying(codes, within))[codes]
+    used, (_, numbers) = used.select(wanted), np.unique(codes[wanted], return_inverse=True)
+    members = np.column_stack([numbers, used.rows])
+    one_group = (cohort.groups is not None) & ~varying(numbers, cohort.units[used.rows])
+    return _Sets(used, numbers, cohort.spans(members, cohort.parts), cohort.spans(members, _known_labels(cohort)), one_group)
+
+
+def _known_labels(cohort: Cohort) -> NDArray[np.int64] | None:
+    """Equal for rows with the same classes and labels, whatever targets there are; -1 where some are not known, and in the test part."""
+    if not cohort.targets:
+        return None
+    known = np.ones(cohort.rows, dtype=np.bool_) if cohort.parts is None else cohort.parts != TEST
+    codes = np.zeros(cohort.rows, dtype=np.int64)
+    for labels in cohort.targets:
+        sets = labels.sets()
+        known &= sets >= 0
+        codes = pd.factorize(codes * (int(sets.max(initial=0)) + 2) + sets)[0]
+    return np.where(known, codes, -1)
+
+
+def varying(codes: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """By code, 0 to the largest, whether it has more than one of `values`; every code is there."""
+    first = np.zeros(int(codes.max(initial=-1)) + 1, dtype=values.dtype)
+    first[codes[::-1]] = values[::-1]
+    return np.bincount(codes, values != first[codes]) > 0
+
+
+def _same(headers: Sequence[str], used: Uses, cohort: Cohort) -> Iterator[Finding]:
+    sets = _sets(used, used.pictures, used.rows, cohort)
+    rows, free = sets.used.rows, ~sets.one_group
+    across, differing = sets.across & free, sets.differing & free
+    strange = free & ~across & (cohort.groups is not None)
+    again = ~across & ~differing & ~strange
+    cases = (
+        (_SAME_ACROSS, across, cohort.parts),
+        (_SAME_LABELS, differing, _known_labels(cohort)),
+        (_SAME_GROUPS, strange, cohort.units),
+        (_SAME_AGAIN, again, None),
+    )
+    for case, which, values in cases:
+        if which.any():
+            shown = sets.shown(which, rows if values is None else values[rows])
+            number = int(which.sum())
+            what = f"{counted(number, 'picture')} {'is' if number == 1 else 'are'} {case.what}"
+            yield _told(case, what, f": {_ways(sets, which)}", headers, (sets, which, shown), cohort)
+
+
+def _similar(headers: Sequence[str], used: Uses, cohort: Cohort) -> Iterator[Finding]:
+    sets = _sets(used, used.scenes, used.pictures, cohort)
+    across = sets.across & ~sets.one_group
+    for case, which in ((_ALIKE_ACROSS, across), (_ALIKE, ~across & ~sets.one_group)):
+        if which.any():
+            shown = sets.shown(which, sets.used.pictures)
+            number, differing = int(which.sum()), int((which & sets.differing).sum())
+            what = f"{counted(number, 'set')} of pictures that look the same {'is' if number == 1 else 'are'} {case.what}"
+            labels = f", {differing:,} of them with different labels" if differing else ""
+            yield _told(case, what, labels, headers, (sets, which, shown), cohort)
+
+
+def _ways(sets: _Sets, which: NDArray[np.bool_]) -> str:
+    """`2 the same file, 1 equal pixels in files of other bytes`."""
+    files, contents = varying(sets.numbers, sets.used.files), varying(sets.numbers, sets.used.contents)
+    ways = {"the same file": ~files, "equal bytes in different files": files & ~contents, "equal pixels in files of other bytes": contents}
+    return listed([f"{int((which & way).sum()):,} {name}" for name, way in ways.items() if (which & way).any()])
+
+
+def _told(
+    case: _Case, what: str, more: str, headers: Sequence[str], found: tuple[_Sets, NDArray[np.bool_], NDArray[np.int64]], cohort: Cohort
+) -> Finding:
+    """The parts are named behind `what`, `more` follows."""
+    sets, which, shown = found
+    own = which[sets.numbers]
+    rows = np.unique(sets.used.rows[own])
+    first, second = sets.used.cells[shown[:2]]
+    parts = f" ({listed(named_parts(cohort.parts[rows]))})" if case in (_SAME_ACROSS, _ALIKE_ACROSS) and cohort.parts is not None else ""
+    what = f"{what}{parts}{more}; {counted(len(rows), 'row')} in all, for instance {first}" + (
+        "." if first == second else f" and {second}."
+    )
+    where = _where(headers, sets.used.columns[own])
+    return _finding(case, where, what, sets.used, shown, len(rows))
+
+
+def _where(headers: Sequence[str], columns: NDArray[np.int64]) -> str:
+    return ", ".join(dict.fromkeys(headers[column] for column in np.unique(columns).tolist()))
+
+
+def _finding(case: _Case, where: str, what: str, used: Uses, shown: NDArray[np.int64], count: int) -> Finding:
+    """`rows` and `files` go together, two by two."""
+    rows, files = used.rows[shown].tolist(), used.cells[shown].tolist()
+    return Finding(case.level, case.kind, where, what, case.why, case.fix, tuple(rows), tuple(files), count)

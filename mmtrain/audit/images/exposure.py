@@ -1,0 +1,69 @@
+"""Findings about single pictures: of one colour, or far darker or brighter than the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmtrain.audit.finding import Finding
+from mmtrain.audit.images.file_health import finding
+from mmtrain.audit.images.image_column import PictureFiles
+from mmtrain.audit.images.image_fingerprints import Looks
+from mmtrain.errors import counted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FAINT = {8: 6.0, 16: 0.1}
+"""Below this contrast, of 255, a picture is nearly constant: what JPEG makes of one colour stays below 3. Of 16 bits, scanners may
+fill only 12, and noise of one in those is 0.06."""
+
+FAR = 3.0
+"""So many times the distance between the quartiles beyond one of them is far out (Tukey 1977, "Exploratory Data Analysis")."""
+
+LEAST_APART = 25.0
+"""What is less far beyond a quartile, of 255, is no outlier however alike the others are."""
+
+FEWEST = 20
+"""Pictures that tell what is usual."""
+
+
+def faint(looks: Looks, bits: int) -> NDArray[np.bool_]:
+    """(pictures,): those of one colour, or nearly so."""
+    return looks.contrast < FAINT[bits]
+
+
+def level_findings(column: PictureFiles, files: NDArray[np.int64], looks: Looks, bits: int) -> list[Finding]:
+    """Of one column; `looks` are those of its `files`."""
+    plain = faint(looks, bits)
+    return [*_plain(column, files[plain], looks.select(plain)), *_far(column, files[~plain], looks.brightness[~plain])]
+
+
+def _plain(column: PictureFiles, files: NDArray[np.int64], looks: Looks) -> Iterator[Finding]:
+    if not len(files):
+        return
+    exactly = int((looks.contrast == 0).sum())
+    what = f"{counted(len(files), 'picture')} {'shows' if len(files) == 1 else 'show'} one colour or nearly so"
+    what += f", {exactly:,} of them exactly one." if exactly else "."
+    why = "There is nothing to see on them; where they are placeholders, they may tell the network a source."
+    fix = "Look at them; where a picture is really missing, leave its cell empty and set `missing: mask`."
+    yield finding(column, "warning", "constant_pictures", files, (what, why, fix))
+
+
+def _far(column: PictureFiles, files: NDArray[np.int64], brightness: NDArray[np.float32]) -> Iterator[Finding]:
+    if len(files) < FEWEST:
+        return
+    low, high = np.quantile(brightness, [0.25, 0.75])
+    reach = max(FAR * (high - low), LEAST_APART)
+    darker, brighter = brightness < low - reach, brightness > high + reach
+    found = files[darker | brighter]
+    if not len(found):
+        return
+    what = (
+        f"{counted(len(found), 'picture')} {'is' if len(found) == 1 else 'are'} far from the usual brightness, {darker.sum():,} darker and "
+    )
+    what += f"{brighter.sum():,} brighter; the middle half lies between {low:.0f} and {high:.0f} of 255."
+    why = "They may be badly exposed, inverted, or not what the others show."
+    yield finding(column, "note", "brightness_outliers", found, (what, why, "Look at them, and leave out what does not belong."))

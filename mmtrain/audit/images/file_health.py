@@ -1,0 +1,225 @@
+"""Findings about the files of pictures: gone, damaged, misnamed, and of several kinds in one column."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from mmtrain.audit.finding import Finding, Level, first_rows
+from mmtrain.audit.images.file_metadata import FileFacts
+from mmtrain.audit.images.image_column import SHOWN_FILES, PictureFiles
+from mmtrain.data.images.locate import Refusal
+from mmtrain.errors import counted, listed
+from mmtrain.image_decoding import FORMATS
+from mmtrain.image_decoding.decoded_image import cut_short
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Value = TypeVar("Value")
+
+SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png",),
+    "BMP": (".bmp", ".dib"),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+}
+"""What the names of files of each format end in."""
+
+PROPORTIONS = 1.05
+"""Pictures whose height by width differs by more than this factor lose their proportions when they are stretched to one size."""
+
+DAMAGES = {
+    "empty_files": ("has not a single byte", "Copy or download it again."),
+    "truncated_files": ("is cut short", "Copy or download it again, whole."),
+    "oversized_pictures": ("has more pixels than `max_pixels` allows", "Make it smaller, or raise `max_pixels` if it is no mistake."),
+    "undecodable_files": ("cannot be decoded", "Open it in an image program and save it again, or leave its rows out."),
+}
+"""What is wrong with a file, and what to do."""
+
+CUT_SHORT = frozenset(str(cut_short(kind)) for kind in FORMATS)
+
+
+def damage_findings(column: PictureFiles, facts: FileFacts) -> list[Finding]:
+    """What keeps rows of one column without a picture; `facts` are those of its files."""
+    return [*_missing(column), *_damaged(column, facts)]
+
+
+def kind_findings(column: PictureFiles, facts: FileFacts) -> list[Finding]:
+    """In what the pictures of one column differ; `facts` are those of its files, without the damaged ones."""
+    return [
+        *_misnamed(column, facts),
+        *_sizes(column, facts),
+        *_modes(column, facts),
+        *_depths(column, facts),
+        *_turned(column, facts),
+    ]
+
+
+def finding(column: PictureFiles, level: Level, kind: str, files: NDArray[np.int64], texts: tuple[str, str, str]) -> Finding:
+    """About `files`, positions in those of the column; `texts` are what, why and fix."""
+    names = tuple(column.cells_of(files[:SHOWN_FILES]))
+    return Finding(level, kind, column.header, *texts, first_rows(column.rows_of(files)), names, len(files))
+
+
+def _level(column: PictureFiles) -> Level:
+    """Of pictures that cannot be had: the experiment says whether a row can do without."""
+    return "error" if column.policy == "error" else "warning"
+
+
+def _outcome(column: PictureFiles) -> str:
+    outcomes = {
+        "error": "`fit` refuses the table",
+        "mask": "the network sees none in these rows",
+        "drop": "these rows are left out",
+        "": "`fit` refuses the table, unless `missing: mask` or `missing: drop` is set",
+    }
+    return outcomes[column.policy]
+
+
+def _missing(column: PictureFiles) -> Iterator[Finding]:
+    found = column.located.found
+    codes = [code for code, file in enumerate(found) if isinstance(file, Refusal)]
+    if not codes:
+        return
+    names = tuple(column.located.names[code] for code in codes[:SHOWN_FILES])
+    rows = column.of.numbers[np.isin(column.located.codes, codes)]
+    reason = next(file.what for file in found if isinstance(file, Refusal))
+    what = f"{counted(len(codes), 'different cell')} {'leads' if len(codes) == 1 else 'lead'} to no file; {reason}"
+    why = f"Without a picture {_outcome(column)}, and where pictures are missing may depend on the label."
+    fix = "Restore the files, or correct the cells."
+    yield Finding(_level(column), "missing_files", column.header, what, why, fix, first_rows(rows), names, len(codes))
+
+
+def _damaged(column: PictureFiles, facts: FileFacts) -> Iterator[Finding]:
+    """What could not be put into the store; without one, what has no header or no end."""
+    refusals = column.refusals
+    if column.of.store is None:
+        refusals = {position: str(refusal) for position, refusal in facts.refusals.items()}
+    kinds: dict[str, list[int]] = {kind: [] for kind in DAMAGES}
+    for position in sorted(refusals):
+        kinds[_damage(column, facts, position, refusals[position])].append(position)
+    for kind, files in kinds.items():
+        if not files:
+            continue
+        trouble, fix = DAMAGES[kind]
+        reason = f" The first, {column.cells_of(np.array(files[:1]))[0]}: {refusals[files[0]]}"
+        what = f"{counted(len(files), 'file')} {_plural(trouble, len(files))}.{reason if kind == 'undecodable_files' else ''}"
+        why = f"Such a picture cannot be used: {_outcome(column)}."
+        yield finding(column, _level(column), kind, np.array(files), (what, why, fix))
+
+
+def _plural(words: str, count: int) -> str:
+    """`has ...` and `is ...` of several."""
+    return words if count == 1 else words.replace("has ", "have ", 1).replace("is ", "are ", 1)
+
+
+def _damage(column: PictureFiles, facts: FileFacts, position: int, refusal: str) -> str:
+    declared = column.of.column
+    if column.located.files[position].size == 0:
+        return "empty_files"
+    if refusal in CUT_SHORT:
+        return "truncated_files"
+    if facts.of[position] >= 0 and declared is not None:
+        header = facts.headers[facts.of[position]]
+        return "oversized_pictures" if header.width * header.height > declared.max_pixels else "undecodable_files"
+    return "undecodable_files"
+
+
+def _misnamed(column: PictureFiles, facts: FileFacts) -> Iterator[Finding]:
+    """Only names that promise another format that is read: many archives have files without a suffix."""
+    promised = {suffix: kind for kind, suffixes in SUFFIXES.items() for suffix in suffixes}
+    pairs: Counter[tuple[str, str]] = Counter()
+    files = []
+    for position, file in enumerate(column.located.files):
+        suffix = PurePosixPath(file.path).suffix.lower()
+        kind = facts.headers[facts.of[position]].format if facts.of[position] >= 0 else ""
+        if kind and promised.get(suffix, kind) != kind:
+            pairs[kind, suffix] += 1
+            files.append(position)
+    if files:
+        kinds = [f"{count:,} {kind} named {suffix}" for (kind, suffix), count in pairs.most_common()]
+        what = f"{counted(len(files), 'file')} {_plural('is ', len(files))}not what the name says: {listed(kinds)}."
+        why = "mmtrain goes by the bytes, other programs by the name; and files that were only renamed may come from another source."
+        yield finding(column, "note", "wrong_extension", np.array(files), (what, why, "Rename them, after a look at where they come from."))
+
+
+def _sizes(column: PictureFiles, facts: FileFacts) -> Iterator[Finding]:
+    sizes = [(header.height, header.width) for header in facts.headers]
+    files, counts = _apart(facts, sizes)
+    if not len(files):
+        return
+    known = sorted(counts, key=lambda size: (size[0] * size[1], size))
+    ratios = [height / width for height, width in known]
+    declared = column.of.column
+    what = f"pictures have {len(known):,} different sizes, from {_size(known[0])} to {_size(known[-1])} (height x width)."
+    why = "Size may tell where a picture comes from, and blur or sharpness of what was enlarged or shrunk stays visible."
+    fix = "See whether the size goes with the label."
+    if declared is not None and declared.resize == "stretch" and max(ratios) > PROPORTIONS * min(ratios):
+        why = f"All are stretched to {_size(declared.size)}, which changes their proportions. {why}"
+        fix = f"To keep proportions, set `resize: pad` or `resize: crop`. {fix}"
+    yield finding(column, "note", "mixed_sizes", files, (what, why, fix))
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
+
+
+def _modes(column: PictureFiles, facts: FileFacts) -> Iterator[Finding]:
+    files, counts = _apart(facts, [header.mode for header in facts.headers])
+    if len(files):
+        what = f"pictures have different modes: {_shares(counts)}."
+        why = "L is grey, RGB colour, a palette P either; a network can tell grey from coloured pictures, and so their sources."
+        fix = "See whether the mode goes with the label; `channels: 1` makes all of them grey."
+        yield finding(column, "note", "mixed_modes", files, (what, why, fix))
+
+
+def _depths(column: PictureFiles, facts: FileFacts) -> Iterator[Finding]:
+    """Of palettes the bits count colours, and say nothing of a sample."""
+    depths = [8 if header.mode == "P" else header.bits for header in facts.headers]
+    files, counts = _apart(facts, depths)
+    if len(files):
+        deep = 16 in counts
+        what = f"pictures have different bits per sample: {_shares({f'{bits} bits': count for bits, count in counts.items()})}."
+        why = "The same brightness may be another number in each: scanners often fill 12 of 16 bits." if deep else _COARSE
+        fix = "Convert them to one depth, by what the numbers mean." if deep else "Find out where they come from."
+        yield finding(column, "warning" if deep else "note", "mixed_bit_depths", files, (what, why, fix))
+
+
+_COARSE = "Fewer bits are fewer shades of grey; a network can see that, and so where a picture comes from."
+
+
+def _turned(column: PictureFiles, facts: FileFacts) -> Iterator[Finding]:
+    turned = np.array([header.orientation != 1 for header in facts.headers], dtype=np.bool_)
+    files = np.flatnonzero(_of_headers(facts, turned))
+    if len(files):
+        what = f"{counted(len(files), 'picture')} {_plural('is ', len(files))}turned or mirrored by EXIF."
+        why = "mmtrain turns them upright; programs that do not, such as one that marked regions in them, saw them another way round."
+        yield finding(column, "note", "exif_rotation", files, (what, why, "Nothing, as long as no other program reads the files."))
+
+
+def _of_headers(facts: FileFacts, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(files,): the flag of each file's header; False without one."""
+    return np.append(flags, False)[facts.of]
+
+
+def _apart(facts: FileFacts, values: Sequence[Value]) -> tuple[NDArray[np.int64], Counter[Value]]:
+    """The files whose header's value is not the most common one, and how many files have each; no files where all have the same."""
+    per_header = np.bincount(facts.of[facts.of >= 0], minlength=len(values))
+    counts: Counter[Value] = Counter()
+    for value, count in zip(values, per_header.tolist(), strict=True):
+        if count:  # a header may be of damaged files alone
+            counts[value] += count
+    if len(counts) < 2:
+        return np.empty(0, dtype=np.int64), counts
+    usual = counts.most_common(1)[0][0]
+    return np.flatnonzero(_of_headers(facts, np.array([value != usual for value in values], dtype=np.bool_))), counts
+
+
+def _shares(counts: Mapping[str, int]) -> str:
+    return listed([f"{name} {count:,}" for name, count in sorted(counts.items(), key=lambda item: -item[1])])

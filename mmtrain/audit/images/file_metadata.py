@@ -1,0 +1,114 @@
+"""One pass over the files of pictures: header and hash of each, no pixel decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmtrain.data.images.decode import Progress, in_pieces
+from mmtrain.data.images.locate import ImageFile
+from mmtrain.image_decoding import ImageHeader, UnreadableImage, inspect
+from mmtrain.image_decoding.decoded_image import cut_short
+from mmtrain.image_decoding.image_source import content
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TAIL = 1024
+"""Bytes at the end of a file by which most files differ; only those that do not are hashed as a whole."""
+
+
+@dataclass(frozen=True, eq=False)
+class FileFacts:
+    """What files are. Files differ much less in their headers than in their bytes: each different header is held once."""
+
+    headers: tuple[ImageHeader, ...]
+    of: NDArray[np.int32]
+    """(files,): position in `headers`, -1 where a file has none."""
+    tails: NDArray[np.uint64]
+    """(files,): hash of size and last bytes, 0 for what is no image."""
+    refusals: dict[int, UnreadableImage]
+    """Of files without a header; without a store to tell, also of those without an end."""
+
+    def whole(self, readable: NDArray[np.bool_]) -> FileFacts:
+        """Without the headers of files that have a refusal, or are not `readable` (files,)."""
+        kept = readable.copy()
+        kept[list(self.refusals)] = False
+        return replace(self, of=np.where(kept, self.of, -1))
+
+
+def file_facts(files: Sequence[ImageFile], *, ends: bool, progress: Progress | None = None) -> FileFacts:
+    """Read every file, in threads; look at their `ends` where nobody decodes them."""
+    headers: dict[ImageHeader, int] = {}
+    of = np.full(len(files), -1, dtype=np.int32)
+    tails = np.zeros(len(files), dtype=np.uint64)
+    refusals: dict[int, UnreadableImage] = {}
+
+    def look(piece: range) -> list[_Fact]:
+        return [_fact(files[position].path, ends=ends) for position in piece]
+
+    size = 0
+    with closing(in_pieces(look, len(files))) as pieces:
+        for piece, facts in pieces:
+            for position, fact in zip(piece, facts, strict=True):
+                tails[position] = fact.tail
+                if fact.header is not None:
+                    of[position] = headers.setdefault(fact.header, len(headers))
+                if fact.refusal is not None:
+                    refusals[position] = fact.refusal
+                size += files[position].size
+            if progress is not None:
+                progress(piece.stop, len(files), size)
+    return FileFacts(tuple(headers), of, tails, refusals)
+
+
+def equal_bytes(paths: Sequence[str], tails: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """(files,): the same number for files of equal bytes; those whose tail no other has are not read again."""
+    _, codes, counts = np.unique(tails, return_inverse=True, return_counts=True)
+    doubtful = np.flatnonzero((counts[codes] > 1) & (tails > 0))
+
+    def whole(piece: range) -> list[bytes]:
+        return [sha256(Path(paths[position]).read_bytes()).digest() for position in doubtful[piece.start : piece.stop]]
+
+    numbers = np.arange(len(paths), dtype=np.int64)
+    first: dict[bytes, int] = {}
+    with closing(in_pieces(whole, len(doubtful))) as pieces:
+        hashes = [found for _, piece in pieces for found in piece]
+    for position, found in zip(doubtful.tolist(), hashes, strict=True):
+        numbers[position] = first.setdefault(found, position)
+    return numbers
+
+
+@dataclass(frozen=True)
+class _Fact:
+    tail: int = 0
+    header: ImageHeader | None = None
+    refusal: UnreadableImage | None = None
+
+
+def _fact(path: str, *, ends: bool) -> _Fact:
+    tail, header = 0, None
+    try:
+        kind, data = content(Path(path))
+        tail = _hash(len(data).to_bytes(8, "big") + data[-TAIL:])
+        header = inspect(data)
+        if ends and kind == "JPEG" and not _ended(data):
+            raise cut_short(kind)
+    except UnreadableImage as refusal:
+        return _Fact(tail, header, refusal)
+    return _Fact(tail, header)
+
+
+def _hash(data: bytes) -> int:
+    return int.from_bytes(sha256(data).digest()[:8], "big")
+
+
+def _ended(data: bytes) -> bool:
+    """Whether the end marker comes after the last scan of a JPEG; within a scan neither marker can be."""
+    return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")

@@ -1,0 +1,126 @@
+"""An image column as findings need it: its cells, the files they name and, with an experiment, its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmtrain.columns import Image
+from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.images.locate import Located, locate
+from mmtrain.data.images.store import ImageStore, Unreadable
+from mmtrain.errors import Problem, RunError
+from mmtrain.image_decoding import Layout
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+SHOWN_FILES = 6
+"""Files of a finding that are named; the rest are counted."""
+
+
+@dataclass(frozen=True, eq=False)
+class PictureColumn:
+    """`cells` and `numbers` have an entry per row that was read; `store` and `unreadable` are what `open_store` gave for these cells."""
+
+    header: str
+    cells: pd.Series[str]
+    numbers: NDArray[np.int64]
+    """Positions of the rows in the table's file."""
+    column: Image | None = None
+    """As the experiment declares it; None without an experiment, and then there is no store."""
+    store: ImageStore | None = None
+    unreadable: Sequence[Unreadable] = ()
+    guessed_suffix: str = ""
+    """What the cells lack to be file names, where no experiment says."""
+
+    @property
+    def suffix(self) -> str:
+        """What the cells lack to be file names."""
+        return self.guessed_suffix if self.column is None else self.column.suffix
+
+
+@dataclass(frozen=True, eq=False)
+class PictureFiles:
+    """A column whose files were looked up."""
+
+    of: PictureColumn
+    located: Located
+    refusals: dict[int, str]
+    """Position in `located.files` of what could not be put into the store, and why."""
+
+    @property
+    def header(self) -> str:
+        """In the table."""
+        return self.of.header
+
+    @property
+    def layout(self) -> Layout | None:
+        """Of the pixels; None where there are none."""
+        return None if self.of.column is None or self.of.store is None else self.of.column.layout
+
+    @property
+    def policy(self) -> str:
+        """What becomes of rows without a picture; empty where no experiment says."""
+        return "" if self.of.column is None else self.of.column.policy
+
+    @property
+    def readable(self) -> NDArray[np.bool_]:
+        """(files,): what is in the store."""
+        readable = np.ones(len(self.located.files), dtype=np.bool_)
+        readable[list(self.refusals)] = False
+        return readable
+
+    @property
+    def first_names(self) -> NDArray[np.int64]:
+        """(files,): position in `located.names` of the first cell that names each file."""
+        firsts = np.full(len(self.located.files), -1, dtype=np.int64)
+        named = np.flatnonzero(self.located.places[:-1] >= 0)[::-1]
+        firsts[self.located.places[named]] = named
+        return firsts
+
+    def of_rows(self, rows: int) -> NDArray[np.int64]:
+        """(rows,): position in `located.files` of the file of each row of the table's file, -1 for a row without one."""
+        files = np.full(rows, -1, dtype=np.int64)
+        files[self.of.numbers] = self.located.of_rows
+        return files
+
+    def cells_of(self, files: NDArray[np.int64]) -> list[str]:
+        """A cell for each of these positions in `located.files`."""
+        return [self.located.names[name] for name in self.first_names[files].tolist()]
+
+    def rows_of(self, files: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Positions in the table's file of all rows with one of these files."""
+        wanted = np.zeros(len(self.located.files) + 1, dtype=np.bool_)
+        wanted[files] = True
+        return self.of.numbers[wanted[self.located.of_rows]]
+
+
+def looked_up(column: PictureColumn, folder: ImageFolder) -> PictureFiles:
+    """The files of a column.
+
+    Raises:
+        DataError: there is no such folder.
+        RunError: files have come, gone or changed since the store was made.
+
+    """
+    located = locate(column.cells, folder, column.suffix)
+    if column.store is not None and len(column.store.pixels) != len(located.files):
+        what = "pictures have changed while they were inspected."
+        raise RunError(Problem(column.header, what, "Leave them alone for as long, and start again."))
+    files = located.of_rows
+    refusals: dict[int, str] = {}
+    for bad in column.unreadable:
+        if (file := int(files[bad.row])) >= 0 and file not in refusals:
+            reason = bad.what.removeprefix(f"{located.names[located.codes[bad.row]]}: ")
+            refusals[file] = reason[:1].upper() + reason[1:]
+    return PictureFiles(column, located, refusals)
+
+
+def starts_of(columns: Sequence[PictureFiles]) -> NDArray[np.int64]:
+    """(columns + 1,): the position of each column's first file among those of all, and their number."""
+    return np.cumsum([0, *(len(column.located.files) for column in columns)])

@@ -1,0 +1,204 @@
+"""How pictures look, from their decoded pixels: brightness, contrast, and what tells pictures that look the same.
+
+A picture is shrunk to `SIDE` x `SIDE` fields, the means of some of its pixels. Its hash has a bit for each of the 64 lowest
+frequencies of the cosine transform (after Zauner 2010, "Implementation and benchmarking of perceptual image hash functions").
+There a bit says whether a coefficient is above the median. In drawings half of all coefficients are next to nothing, so that noise
+decides: of emoji saved as JPEG 69 of 100 kept their hash within 3 bits. Against `CLEAR` of the root mean square all did, as did photos.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmtrain.data.images.decode import Progress, in_pieces, picture_bytes
+from mmtrain.data.images.on_the_fly import InFlight
+from mmtrain.image_decoding import Layout
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SIDE = 32
+"""Fields of a picture, each way."""
+
+COARSE = 8
+"""Fields that are kept, each way."""
+
+QUICK, THOROUGH = 2, 4
+"""Pixels of a field that are averaged, each way: of all pictures, and of those that are compared with each other."""
+
+CLEAR = 0.3
+"""A coefficient of the cosine transform sets its bit above this share of the root mean square of all."""
+
+STEPS = 24
+"""Of `Looks.coarse`, in a standard deviation."""
+
+_PIECE = 64
+"""Pictures that a thread takes at once; bounds what is held where pictures are decoded in flight."""
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """One entry per picture; levels run from 0 to 255 whatever the bits of the pixels."""
+
+    brightness: NDArray[np.float32]
+    """Mean luma."""
+    contrast: NDArray[np.float32]
+    """Highest less lowest luma of a field, or difference of red and blue where that varies more."""
+    hashes: NDArray[np.uint64]
+    coarse: NDArray[np.int8]
+    """(pictures, 64): the luma of 8 x 8 fields, less their mean, in `STEPS` a standard deviation."""
+    prints: NDArray[np.uint64]
+    """Equal for equal fields."""
+
+    def select(self, which: NDArray[Any]) -> Looks:
+        """Of those pictures only where a mask is true, or at some positions."""
+        return Looks(*(values[which] for values in vars(self).values()))
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Decoded pictures: of a store, of several with the same layout, or in flight, where each use decodes them again."""
+
+    sources: tuple[NDArray[Any] | InFlight, ...]
+    layout: Layout
+
+    def __len__(self) -> int:
+        return sum(len(source) for source in self.sources)
+
+    def take(self, positions: NDArray[np.int64]) -> NDArray[Any]:
+        """(len(positions), height, width, channels); positions run through all sources."""
+        if len(self.sources) == 1 and not isinstance(self.sources[0], InFlight):
+            return _taken(self.sources[0], positions)
+        out = np.empty((len(positions), *self.sources[0].shape[1:]), dtype=self.sources[0].dtype)
+        start = 0
+        for source in self.sources:
+            own = np.flatnonzero((positions >= start) & (positions < start + len(source)))
+            if isinstance(source, InFlight):
+                found = np.empty((len(own), *out.shape[1:]), dtype=out.dtype)
+                source.take(positions[own] - start, found)
+                out[own] = found
+            elif len(own):
+                out[own] = _taken(source, positions[own] - start)
+            start += len(source)
+        return out
+
+    def fields(self, positions: NDArray[np.int64], *, samples: int) -> NDArray[np.float32]:
+        """(len(positions), SIDE, SIDE, channels), 0 to 255; one channel or three. A field is the mean of samples x samples pixels."""
+        return _fields(self.take(positions), self.layout, samples)
+
+
+def _taken(source: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any]:
+    """Without a copy where positions follow each other."""
+    first, last = int(positions[0]), int(positions[-1])
+    if last - first == len(positions) - 1 and (np.diff(positions) == 1).all():
+        return source[first : last + 1]
+    taken: NDArray[Any] = source[positions]
+    return taken
+
+
+def looks(pixels: Pixels, positions: NDArray[np.int64], *, progress: Progress | None = None) -> Looks:
+    """How the pictures at these positions look, in threads."""
+    count = len(positions)
+    found = Looks(
+        np.empty(count, dtype=np.float32),
+        np.empty(count, dtype=np.float32),
+        np.empty(count, dtype=np.uint64),
+        np.empty((count, COARSE * COARSE), dtype=np.int8),
+        np.empty(count, dtype=np.uint64),
+    )
+
+    def look(piece: range) -> int:
+        own = slice(piece.start, piece.stop)
+        for name, values in vars(_looks(pixels.fields(positions[own], samples=QUICK))).items():
+            getattr(found, name)[own] = values
+        return len(piece)
+
+    with closing(in_pieces(look, count, size=_PIECE)) as pieces:
+        for piece, _ in pieces:
+            if progress is not None:
+                progress(piece.stop, count, piece.stop * picture_bytes(pixels.layout))
+    return found
+
+
+def _looks(fields: NDArray[np.float32]) -> Looks:
+    """Of (pictures, SIDE, SIDE, channels)."""
+    luma = luma_of(fields)
+    contrast = np.ptp(luma, axis=(1, 2))
+    if fields.shape[-1] == 3:
+        contrast = np.maximum(contrast, np.ptp(fields[..., 0] - fields[..., 2], axis=(1, 2)))
+    prints = fields.reshape(len(fields), -1).view(np.uint32).astype(np.uint64) @ _factors(fields[0].size)
+    return Looks(luma.mean(axis=(1, 2)), contrast, _hashes(luma), _coarse(luma), prints)
+
+
+def luma_of(fields: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(pictures, side, side) of (pictures, side, side, channels), by ITU-R BT.601."""
+    if fields.shape[-1] == 1:
+        return fields[..., 0]
+    red, green, blue = np.moveaxis(fields, -1, 0)
+    luma: NDArray[np.float32] = 0.299 * red + 0.587 * green + 0.114 * blue
+    return luma
+
+
+def coarser(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(pictures, COARSE, COARSE, ...) means of (pictures, SIDE, SIDE, ...)."""
+    share = SIDE // COARSE
+    means: NDArray[np.float32] = values.reshape(len(values), COARSE, share, COARSE, share, *values.shape[3:]).mean(axis=(2, 4))
+    return means
+
+
+@lru_cache
+def _factors(count: int) -> NDArray[np.uint64]:
+    return np.random.Generator(np.random.PCG64(0)).integers(0, 2**64, count, dtype=np.uint64)
+
+
+def _hashes(luma: NDArray[np.float32]) -> NDArray[np.uint64]:
+    waves = _waves()
+    spectrum = (waves @ luma @ waves.T).reshape(len(luma), 64)
+    spectrum[:, 0] = 0  # the brightness
+    bits = spectrum > CLEAR * np.sqrt((spectrum**2).mean(axis=1, keepdims=True))
+    hashes: NDArray[np.uint64] = np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64)
+    return hashes
+
+
+@lru_cache
+def _waves() -> NDArray[np.float32]:
+    """(8, SIDE): the cosines of the eight lowest frequencies, orthonormal (DCT-II)."""
+    waves = np.sqrt(2 / SIDE) * np.cos(np.pi * (2 * np.arange(SIDE) + 1) * np.arange(8)[:, None] / (2 * SIDE))
+    waves[0] /= np.sqrt(2)
+    rounded: NDArray[np.float32] = waves.astype(np.float32)
+    return rounded
+
+
+def _coarse(luma: NDArray[np.float32]) -> NDArray[np.int8]:
+    fields = coarser(luma).reshape(len(luma), -1)
+    fields -= fields.mean(axis=1, keepdims=True)
+    spread = np.sqrt((fields**2).mean(axis=1, keepdims=True))
+    coarse: NDArray[np.int8] = np.rint(STEPS * fields / np.maximum(spread, 1e-6)).clip(-127, 127).astype(np.int8)
+    return coarse
+
+
+def _fields(pictures: NDArray[Any], layout: Layout, samples: int) -> NDArray[np.float32]:
+    """(pictures, SIDE, SIDE, channels) of (pictures, height, width, channels): means of `samples` x `samples` pixels of each field."""
+    height, width = (((np.arange(SIDE * samples) + 0.5) * length / (SIDE * samples)).astype(np.int64) for length in pictures.shape[1:3])
+    width = width.reshape(SIDE, samples).T.ravel()  # the first samples of all fields, then the second ones: long runs to add
+    sampled = pictures.take(height, axis=1).take(width, axis=2)
+    if sampled.shape[-1] == 4:  # what is transparent lies on the background
+        opacity = sampled[..., 3:].astype(np.float32) / 255
+        sampled = sampled[..., :3] * opacity + np.array(layout.background, dtype=np.float32) * (1 - opacity)
+    count, *_, channels = sampled.shape
+    summed = _added(_added(sampled.reshape(count, SIDE, samples, samples, SIDE * channels), 2), 2)
+    return summed.reshape(count, SIDE, SIDE, channels) / np.float32(samples**2 * (257 if pictures.dtype == np.uint16 else 1))
+
+
+def _added(values: NDArray[Any], axis: int) -> NDArray[np.float32]:
+    """The sum over a short axis: one addition of whole arrays for each step along it is three times as fast as `sum`."""
+    first, *others = np.moveaxis(values, axis, 0)
+    total: NDArray[np.float32] = first.astype(np.float32)
+    for other in others:
+        total += other
+    return total

@@ -1,0 +1,78 @@
+"""Which rows use the same picture, or one that looks the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmtrain.audit.images.comparable_images import ComparablePictures
+from mmtrain.audit.images.file_metadata import FileFacts, equal_bytes
+from mmtrain.audit.images.image_column import PictureFiles, starts_of
+from mmtrain.audit.images.near_duplicates import sets_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Uses:
+    """Cells of image columns; every array has an entry per cell that names a picture worth comparing."""
+
+    columns: NDArray[np.int64]
+    """Position of the column."""
+    rows: NDArray[np.int64]
+    """In the table's file."""
+    cells: NDArray[np.object_]
+    files: NDArray[np.int64]
+    """Equal for the same file."""
+    contents: NDArray[np.int64]
+    """Equal for equal bytes."""
+    pictures: NDArray[np.int64]
+    """Equal for equal pixels."""
+    scenes: NDArray[np.int64]
+    """Equal for what looks the same."""
+
+    def select(self, which: NDArray[np.bool_]) -> Uses:
+        """Those only where the mask is true."""
+        return Uses(*(values[which] for values in vars(self).values()))
+
+
+def uses(columns: Sequence[PictureFiles], facts: Sequence[FileFacts], found: Sequence[ComparablePictures]) -> Uses:
+    """The cells of all columns, without pictures of one colour: those are equal for no other reason, and told elsewhere."""
+    starts = starts_of(columns)
+    paths = [file.path for column in columns for file in column.located.files]
+    contents = equal_bytes(paths, np.concatenate([one.tails for one in facts]))
+    same = [_chains(contents), *(one.equal(contents) for one in found)]
+    pictures = sets_of(int(starts[-1]), same)
+    scenes = sets_of(int(starts[-1]), [*same, *(one.similar(pictures) for one in found)])
+    plain = np.concatenate([np.empty(0, dtype=np.int64), *(one.files[one.faint] for one in found)])
+    worth = np.concatenate([one.of >= 0 for one in facts])
+    worth[plain] = False
+    at, numbers, rows, cells = [], [], [], []
+    for number, column in enumerate(columns):
+        own = column.located.of_rows
+        used = np.flatnonzero(own >= 0)
+        used = used[worth[starts[number] + own[used]]]
+        at.append(starts[number] + own[used])
+        numbers.append(np.full(len(used), number))
+        rows.append(column.of.numbers[used])
+        cells.append(np.array(column.located.names, dtype=object)[column.located.codes[used]])
+    files = np.concatenate(at)
+    levels = [values[files] for values in (_files(paths), contents, pictures, scenes)]
+    return Uses(np.concatenate(numbers), np.concatenate(rows), np.concatenate(cells), *levels)
+
+
+def _files(paths: Sequence[str]) -> NDArray[np.int64]:
+    """(files of all columns,): equal for the same file in two columns."""
+    known: dict[str, int] = {}
+    return np.fromiter((known.setdefault(path, len(known)) for path in paths), dtype=np.int64, count=len(paths))
+
+
+def _chains(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(pairs, 2) that tie all positions with the same number together."""
+    order = np.argsort(numbers, kind="stable")
+    same = numbers[order][1:] == numbers[order][:-1]
+    return np.column_stack([order[:-1][same], order[1:][same]])

@@ -1,0 +1,146 @@
+"""Pictures that look the same: candidates by their hashes, then compared in small.
+
+Every hash is compared with a few neighbours in sorted order, once for each rotation of its bits by a byte (after Manku, Jain and
+Das Sarma 2007, "Detecting near-duplicates for web crawling"), so that the cost grows with the number of pictures and not with its
+square. What is close there is compared by `Looks.coarse`, and what is left by the luma of all fields and by colours in coarse ones:
+JPEG keeps a fourth of the colours.
+
+Measured on 5,398 photos of clothes, 400 scans and 3,822 emoji of 64 x 64: of copies saved again as JPEG of quality 50 or 85, at
+double size, with noise or a fifth less contrast, 97 of 100 or more were found; at half size all photos and scans, but 55 of 100
+emoji. Found besides were five pairs: one photo handed in twice, with two labels, and flags that differ in a shade.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmtrain.audit.images.image_fingerprints import STEPS, THOROUGH, Looks, Pixels, coarser, luma_of
+from mmtrain.data.images.decode import in_pieces
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BITS = 6
+"""Different bits of the hashes of two pictures that are compared further."""
+
+NEIGHBOURS = 8
+"""With how many that follow it a hash is compared, in each of eight orders."""
+
+ALIKE = 0.01
+"""Two pictures look the same when the correlation of their fields is less than this below 1, and"""
+
+LARGEST = 0.6
+"""no value differs by more than this many standard deviations: a small thing that is there or not tells pictures apart."""
+
+GAIN = 1.3
+"""Most by which the contrast of two pictures that look the same may differ, as a factor."""
+
+SHIFT = 25.0
+"""Most by which their brightness may differ, of 255. With more, all plain shapes of one outline would be the same."""
+
+_COARSELY = 2.0
+"""What is compared coarsely may be so many times further apart: whole numbers are rounded, and means of fields are not of colours."""
+
+_PIECE = 64
+"""Pairs that a thread compares at once."""
+
+
+def equal_pixels(pixels: Pixels, looks: Looks, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(pairs, 2) of indices into `positions` whose pictures have the same pixels; each set of equal ones as a chain."""
+    _, codes, counts = np.unique(looks.prints, return_inverse=True, return_counts=True)
+    members = np.flatnonzero(counts[codes] > 1)
+    hashes = [sha256(pixels.take(positions[[member]]).tobytes()).digest() for member in members]
+    last: dict[bytes, int] = {}
+    pairs = []
+    for member, found in zip(members.tolist(), hashes, strict=True):
+        if found in last:
+            pairs.append((last[found], member))
+        last[found] = member
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def similar(pixels: Pixels, looks: Looks, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(pairs, 2) of indices into `positions` whose pictures look the same."""
+    pairs = _close(looks.hashes, looks.coarse)
+    pairs = pairs[np.abs(looks.brightness[pairs[:, 0]] - looks.brightness[pairs[:, 1]]) <= SHIFT]
+
+    def compare(piece: range) -> NDArray[np.bool_]:
+        first, second = (pixels.fields(positions[pairs[piece.start : piece.stop, side]], samples=THOROUGH) for side in (0, 1))
+        return look_same(first, second)
+
+    with closing(in_pieces(compare, len(pairs), size=_PIECE)) as pieces:
+        verdicts = [verdict for _, verdict in pieces]
+    same: NDArray[np.int64] = pairs[np.concatenate([np.empty(0, dtype=np.bool_), *verdicts])]
+    return same
+
+
+def look_same(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether fields (pairs, SIDE, SIDE, channels) show the same, but for a little brightness and contrast."""
+    ones, others = (luma_of(fields).reshape(len(fields), -1) for fields in (first, second))
+    shift = np.abs(ones.mean(axis=1) - others.mean(axis=1))
+    gain = np.maximum(ones.std(axis=1), 1e-6) / np.maximum(others.std(axis=1), 1e-6)
+    alike = (shift <= SHIFT) & (gain <= GAIN) & (gain >= 1 / GAIN)
+    same: NDArray[np.bool_] = (
+        alike & _near(_standard(ones), _standard(others)) & _near(_standard(coarser(first)), _standard(coarser(second)))
+    )
+    return same
+
+
+def _standard(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(pictures, values) with mean 0 and deviation 1; all channels by the same measure."""
+    flat = values.reshape(len(values), -1)
+    centred = flat - flat.mean(axis=1, keepdims=True)
+    scaled: NDArray[np.float32] = centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-6)
+    return scaled
+
+
+def _near(ones: NDArray[np.floating], others: NDArray[np.floating], times: float = 1.0) -> NDArray[np.bool_]:
+    """Of values with mean 0 and deviation 1, whose mean squared difference is twice what their correlation lacks to 1."""
+    apart = np.abs(ones - others)
+    close: NDArray[np.bool_] = ((apart**2).mean(axis=1) <= times * 2 * ALIKE) & (apart.max(axis=1) <= times * LARGEST)
+    return close
+
+
+def _close(hashes: NDArray[np.uint64], coarse: NDArray[np.int8]) -> NDArray[np.int64]:
+    """(pairs, 2), each pair once, of those that neither hashes nor coarse fields tell apart."""
+    found = [np.empty(0, dtype=np.int64)]
+    count = len(hashes)
+    for turn in range(0, 64, 8):
+        turned = hashes if turn == 0 else (hashes << np.uint64(turn)) | (hashes >> np.uint64(64 - turn))
+        order = np.argsort(turned, kind="stable")
+        for step in range(1, min(NEIGHBOURS + 1, count)):
+            ones, others = order[:-step], order[step:]
+            few = np.bitwise_count(hashes[ones] ^ hashes[others]) <= BITS
+            ones, others = ones[few], others[few]
+            near = _coarsely(coarse, ones, others)
+            found.append(np.minimum(ones, others)[near] * count + np.maximum(ones, others)[near])
+    pairs: NDArray[np.int64] = np.column_stack(np.divmod(np.unique(np.concatenate(found)), max(count, 1)))
+    return pairs
+
+
+def _coarsely(coarse: NDArray[np.int8], ones: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """In pieces, for there may be as many pairs as pictures."""
+    near = np.empty(len(ones), dtype=np.bool_)
+    for start in range(0, len(ones), 10_000):
+        own = slice(start, start + 10_000)
+        first, second = (coarse[positions[own]].astype(np.float32) / np.float32(STEPS) for positions in (ones, others))
+        near[own] = _near(first, second, _COARSELY)
+    return near
+
+
+def sets_of(count: int, pairs: Iterable[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """(count,): the smallest member of the set that each of `count` things is in, where pairs (n, 2) belong together."""
+    ones, others = np.concatenate([np.empty((0, 2), dtype=np.int64), *pairs]).T
+    least = np.arange(count, dtype=np.int64)
+    while len(ones) and (least[ones] != least[others]).any():
+        smaller = np.minimum(least[ones], least[others])
+        np.minimum.at(least, least[ones], smaller)
+        np.minimum.at(least, least[others], smaller)
+        while (least[least] != least).any():
+            least = least[least]
+    return least

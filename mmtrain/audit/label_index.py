@@ -1,0 +1,117 @@
+"""Which rows have which class or label, whether a target has one of them per row or several."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.targets.label_lists import split_labels
+from mmtrain.targets.yes_no import is_yes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The classes or labels of one target."""
+
+    header: str
+    names: tuple[str, ...]
+    known: NDArray[np.bool_]
+    """(rows,): whether the whole answer of a row can be told. A row without any label has an answer, too."""
+    row: NDArray[np.int64]
+    """(pairs,): a row of the file, and..."""
+    label: NDArray[np.int64]
+    """(pairs,): ...a label that it has, as a code; every pair once."""
+    rows: tuple[int, ...] = ()
+    """Rows in which each label is known, where that differs from label to label."""
+    several: bool = False
+    """Whether a row can have any number of them."""
+
+    @property
+    def noun(self) -> str:
+        """What one of them is called."""
+        return "label" if self.several else "class"
+
+    @cached_property
+    def times(self) -> NDArray[np.int64]:
+        """(names,): rows that have each."""
+        return np.bincount(self.label, minlength=len(self.names))
+
+    @cached_property
+    def _by_label(self) -> list[NDArray[np.int64]]:
+        order = np.argsort(self.label, kind="stable")
+        return np.split(self.row[order], np.cumsum(self.times)[:-1])
+
+    def holders(self, label: int) -> NDArray[np.int64]:
+        """The rows that have a label."""
+        return self._by_label[label]
+
+    def most(self, number: int) -> list[int]:
+        """The most frequent labels, in their order."""
+        often = np.argsort(-self.times, kind="stable")[:number]
+        return sorted(often[self.times[often] > 0].tolist())
+
+    def sets(self) -> NDArray[np.int64]:
+        """(rows,): equal for rows that have the same labels, -1 for those whose labels are not known."""
+        chance = np.random.Generator(np.random.PCG64(0)).integers(1, 2**62, len(self.names), dtype=np.int64)
+        sums = np.zeros(len(self.known), dtype=np.int64)
+        np.add.at(sums, self.row, chance[self.label])
+        return np.where(self.known, pd.factorize(sums)[0], -1)
+
+
+def labels_of(sheet: Sheet) -> list[Labels]:
+    """Of the targets with classes or labels, in their order; the columns of one target are put together."""
+    targets: dict[str, list[Cells]] = {}
+    for cells in sheet.of_role("target"):
+        if not cells.use.traits.is_continuous:
+            targets.setdefault(cells.use.target, []).append(cells)
+    return [_read(header, columns) for header, columns in targets.items()]
+
+
+def _read(header: str, columns: list[Cells]) -> Labels:
+    use = columns[0].use
+    if not use.traits.has_labels:
+        return _classes(header, columns[0])
+    return _in_one_cell(header, columns[0]) if use.separator else _in_columns(header, columns)
+
+
+def _classes(header: str, cells: Cells) -> Labels:
+    codes, names = cells.codes(np.arange(len(cells.prints)))
+    rows = np.flatnonzero(codes >= 0)
+    return Labels(header, tuple(names), codes >= 0, rows, codes[rows])
+
+
+def _in_columns(header: str, columns: list[Cells]) -> Labels:
+    holders = []
+    for cells in columns:
+        yes = [value for value, name in cells.names.items() if is_yes(name)]
+        holders.append(np.flatnonzero(np.isin(cells.prints, np.array(yes, dtype=np.uint64))))
+    known = np.all([~cells.missing for cells in columns], axis=0)
+    label = np.repeat(np.arange(len(columns)), [len(rows) for rows in holders])
+    rows = tuple(int((~cells.missing).sum()) for cells in columns)
+    return Labels(header, tuple(cells.header for cells in columns), known, np.concatenate(holders), label, rows, several=True)
+
+
+def _in_one_cell(header: str, cells: Cells) -> Labels:
+    """Cells are split once for every different one; those whose words were not kept have no known labels. An empty one has none."""
+    codes, found = cells.codes(np.arange(len(cells.prints)))
+    texts = pd.Series(found, dtype="str")
+    written = texts.mask(cells.use.missing_cells(texts), "")
+    apart = [set(labels) for labels in split_labels(written, cells.use.separator)]
+    names = sorted(set().union(*apart))
+    code = {name: number for number, name in enumerate(names)}
+    flat = np.array([code[name] for labels in apart for name in sorted(labels)], dtype=np.int64)
+    sizes = np.array([*(len(labels) for labels in apart), 0], dtype=np.int64)  # the last for an empty cell, whose code is -1
+    starts = np.cumsum(sizes) - sizes
+    each = sizes[codes]
+    row = np.repeat(np.arange(len(codes)), each)
+    place = np.arange(len(row)) - np.repeat(np.cumsum(each) - each, each)
+    kept = np.array([*(bool(words) for words in written), True])[codes]
+    return Labels(header, tuple(names), kept, row, flat[starts[codes][row] + place], several=True)

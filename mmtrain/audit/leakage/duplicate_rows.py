@@ -1,0 +1,186 @@
+"""The same row twice, the same text twice.
+
+Rows of few categories are equal by chance, as two men of 40 are. Rows count as copies only where chance cannot explain them: were
+column c independent of the others, the pairs of rows that agree in all but c would agree in c as well with the chance p that two
+values of c agree, so about p / (1 - p) of the pairs that differ in c alone would be equal by chance. Where that explains a fifth of
+the equal pairs, whatever the column, nothing is said.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.finding import Finding, Level, first_rows
+from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, Cohort
+from mmtrain.data.counter_rng import mixed
+from mmtrain.errors import counted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BY_CHANCE = 0.2
+DISTINCT = 0.25
+"""Where no column has so many different values per row, and fewer than half of the rows are single, rows are told apart too badly."""
+MOST_COMPARED = 60
+"""Columns that are left out one by one to see what chance would do; of more, the first."""
+OF_NAMES, NAMES_REPEAT = 0.5, 4.0
+"""Where so large a share of a column's long texts is met so many times each, they name something rather than being written anew."""
+OFTEN = 0.01
+"""A text in more than this share of the rows, and in `LEAST_OFTEN` of them, is boilerplate rather than a copy."""
+LEAST_OFTEN = 10
+FAR_APART = 0.5
+"""Standard deviations between the numbers of two copies, from which they are two answers and not one that was measured twice."""
+MUCH, LITTLE = 0.01, 0.001
+"""Shares of a part's rows that are copies of training rows: they move its scores by so much at most. From the first on an error, below
+the second a note."""
+
+
+def copies(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+    """Everything of this family."""
+    same_rows = equal_rows(sheet)
+    found = _of_rows(sheet, cohort, same_rows)
+    for cells in sheet.of_role("text"):
+        found += _of_texts(sheet, cells, cohort, same_rows)
+    return found
+
+
+def equal_rows(sheet: Sheet) -> NDArray[np.int64]:
+    """(n, 2): set and row of all rows that are equal to another in every input, where chance does not explain it."""
+    nothing = np.empty((0, 2), dtype=np.int64)
+    inputs = sheet.inputs
+    if not inputs or sheet.rows < 2:
+        return nothing
+    own = [mixed(cells.prints, position) for position, cells in enumerate(inputs, start=1)]  # so that a sum tells which cell stands where
+    every = np.asarray(np.sum(own, axis=0, dtype=np.uint64))
+    filled = np.any([~cells.missing for cells in inputs], axis=0)
+    equal = _pairs(every[filled])
+    if not equal:
+        return nothing
+    distinct = max(len(cells.different) for cells in inputs) / sheet.rows
+    single = np.count_nonzero(np.bincount(pd.factorize(every)[0]) == 1) / sheet.rows
+    if distinct < DISTINCT and single < 0.5:
+        return nothing
+    for cells, prints in list(zip(inputs, own, strict=True))[:MOST_COMPARED]:
+        agree = _pairs(cells.prints[filled]) / (filled.sum() * (filled.sum() - 1) / 2)
+        near = _pairs((every - prints)[filled]) - equal
+        if agree < 1 and near * agree / (1 - agree) > BY_CHANCE * equal:
+            return nothing
+    return equal_sets(every, np.flatnonzero(filled))
+
+
+def _pairs(prints: NDArray[np.uint64]) -> float:
+    """How many pairs of rows are equal."""
+    times = np.bincount(pd.factorize(prints)[0]).astype(np.float64)
+    return float((times * (times - 1) / 2).sum())
+
+
+def equal_sets(prints: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n, 2): set and row of those of `rows` whose print occurs more than once among them; sets by their first row."""
+    codes = pd.factorize(prints[rows])[0]
+    repeated = np.flatnonzero(np.bincount(codes, minlength=1)[codes] > 1)
+    sets = pd.factorize(codes[repeated])[0]
+    order = np.argsort(sets, kind="stable")
+    return np.column_stack([sets[order], rows[repeated[order]]]).astype(np.int64)
+
+
+def _of_rows(sheet: Sheet, cohort: Cohort, sets: NDArray[np.int64]) -> list[Finding]:
+    if not len(sets):
+        return []
+    more = len(_later(sets))
+    what = f"{counted(more, 'row')} {'repeats' if more == 1 else 'repeat'} an earlier one in every input column."
+    return [_told(sets, cohort, sheet.name, "rows", what), *_disagreeing(sets, _torn(sets, sheet, cohort), sheet.name, "rows")]
+
+
+def _of_texts(sheet: Sheet, cells: Cells, cohort: Cohort, same_rows: NDArray[np.int64]) -> list[Finding]:
+    """Long texts that occur again, in rows that differ otherwise and belong to other groups."""
+    if cells.written is None:
+        return []
+    wanted = cells.written.copy()
+    wanted[_later(same_rows)] = False
+    sets = equal_sets(cells.prints, np.flatnonzero(wanted))
+    if len(sets) >= OF_NAMES * wanted.sum() and len(sets) >= NAMES_REPEAT * (sets[:, 0].max(initial=-1) + 1):
+        return []
+    sizes = np.bincount(sets[:, 0])
+    kept = sizes < max(LEAST_OFTEN, OFTEN * len(cells.prints))
+    if cohort.groups is not None:
+        kept &= cohort.spans(sets, cohort.units)
+    sets = sets[kept[sets[:, 0]]]
+    if not len(sets):
+        return []
+    sets[:, 0] = pd.factorize(sets[:, 0])[0]
+    number = int(sets[-1, 0]) + 1
+    noun = "text is" if number == 1 else "texts are"
+    what = f"{number:,} long {noun} found in more than one row, in {counted(len(sets), 'row')} that differ otherwise."
+    return [_told(sets, cohort, cells.header, "texts", what), *_disagreeing(sets, _torn(sets, sheet, cohort), cells.header, "texts")]
+
+
+def _later(sets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows that repeat an earlier one."""
+    return np.asarray(sets[1:, 1][sets[1:, 0] == sets[:-1, 0]])
+
+
+def _told(sets: NDArray[np.int64], cohort: Cohort, where: str, noun: str, what: str) -> Finding:
+    """The finding on copies, with what the parts say of them."""
+    torn = sets[cohort.spans(sets, cohort.parts)[sets[:, 0]]]
+    level, leaked = _leaked(torn, cohort)
+    why = "What was learned by heart scores as if it had been understood."
+    if leaked:
+        what = f"{what} {counted(leaked, 'row')} of validation and test {'has' if leaked == 1 else 'have'} a copy in training."
+    elif cohort.spans(sets, cohort.units).any():
+        why = "Copies weigh double, and another split may put them on two sides."
+    else:
+        why = "Copies weigh double."
+    fix = "Keep one of each, or give the copies one value in a `group` column, so that they stay on one side of the split."
+    later = _later(sets)
+    return Finding(level, f"duplicate_{noun}", where, what, why, fix, first_rows(later), count=len(later))
+
+
+def _leaked(sets: NDArray[np.int64], cohort: Cohort) -> tuple[Level, int]:
+    """How bad it is that copies stand in several parts, and how many rows of other parts have one in training."""
+    if cohort.parts is None or not len(sets):
+        return "note", 0
+    parts = cohort.parts[sets[:, 1]]
+    number = int(sets[:, 0].max()) + 1
+    trained = np.bincount(sets[:, 0], parts == TRAIN, minlength=number) > 0
+    leaked = (parts > TRAIN) & trained[sets[:, 0]]
+    worst = max(float((leaked & (parts == part)).sum()) / max(len(cohort.of_part(part)), 1) for part in (VALIDATION, TEST))
+    return "error" if worst >= MUCH else "warning" if worst >= LITTLE else "note", int(leaked.sum())
+
+
+def _torn(sets: NDArray[np.int64], sheet: Sheet, cohort: Cohort) -> NDArray[np.bool_]:
+    """(sets,): which sets hold rows with different answers to some target; numbers differ where they are far apart."""
+    torn = np.zeros(int(sets[-1, 0]) + 1, dtype=np.bool_)
+    for labels in cohort.targets:
+        torn |= cohort.spans(sets, labels.sets())
+    for cells in sheet.of_role("target"):
+        if cells.use.traits.is_continuous and cells.numbers is not None:
+            values = pd.Series(cells.numbers[sets[:, 1]]).groupby(sets[:, 0])
+            torn |= (values.max() - values.min()).to_numpy() > FAR_APART * _spread(cells.numbers)
+    return torn
+
+
+def _spread(numbers: NDArray[np.float64]) -> float:
+    """The standard deviation, by the middle half of the numbers where they are not all equal: a few far ones would swell it.
+
+    NaN without any number: nothing is far apart then.
+    """
+    if np.isnan(numbers).all():
+        return float("nan")
+    low, high = np.nanquantile(numbers, (0.25, 0.75))
+    return float((high - low) / 1.349) or float(np.nanstd(numbers))
+
+
+def _disagreeing(sets: NDArray[np.int64], split: NDArray[np.bool_], where: str, noun: str) -> list[Finding]:
+    """Copies with different answers."""
+    if not split.any():
+        return []
+    rows = sets[split[sets[:, 0]], 1]
+    number = int(split.sum())
+    what = f"{counted(number, 'set')} of equal {noun} {'has' if number == 1 else 'have'} different answers, in {counted(len(rows), 'row')}."
+    why = "At most one of the answers is right, and no model can give both."
+    fix = "Find out which answer is right, and mend or leave out the others."
+    return [Finding("warning", f"conflicting_{noun}", where, what, why, fix, first_rows(rows), count=len(rows))]

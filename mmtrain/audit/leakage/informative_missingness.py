@@ -1,0 +1,69 @@
+"""Cells that are empty where the answer says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.finding import Finding, Level, first_rows
+from mmtrain.audit.hypothesis_tests import SURE, chi_square, holm, rank_sum
+from mmtrain.audit.row_metadata import Cohort
+from mmtrain.audit.target_view import Answer, Question
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MISSING_NOTE, MISSING_WARNING = 0.1, 0.3
+"""Differences of the share of empty cells between classes."""
+LEAST_MISSING = 5
+MOST_TOLD = 3
+"""Labels whose shares one finding tells."""
+
+
+def telling_holes(sheet: Sheet, cohort: Cohort, asked: Sequence[Question]) -> list[Finding]:
+    """Inputs whose cells are empty more often for some answers than for others."""
+    tested = []
+    for question in asked:
+        kept = np.flatnonzero(np.isin(question.rows, cohort.one_of_each(question.rows)))
+        able = [cells for cells in sheet.inputs if LEAST_MISSING <= cells.missing[question.rows[kept]].sum() <= len(kept) - LEAST_MISSING]
+        for answer in question.answers:
+            part = answer.at(kept)
+            tested += [(question, cells, _holes(cells.missing[part.rows], part)) for cells in able]
+    corrected = holm([chance for *_, (_, chance, _) in tested])
+    found: dict[tuple[str, str], tuple[Question, Cells, list[tuple[float, str]]]] = {}
+    for (question, cells, (size, _, told)), chance in zip(tested, corrected, strict=True):
+        if chance < SURE and size >= MISSING_NOTE:
+            found.setdefault((question.header, cells.header), (question, cells, []))[2].append((size, told))
+    return [_told(*one) for one in found.values()]
+
+
+def _told(question: Question, cells: Cells, holes: Sequence[tuple[float, str]]) -> Finding:
+    largest = sorted(holes, key=lambda hole: -hole[0])
+    told = "; ".join(told for _, told in largest[:MOST_TOLD])
+    what = f"whether a cell is empty goes with {question.named(len(holes))}: {told}."
+    why = "If cells were left empty because of the answer, or filled in because of it, the model learns that and fails on new rows."
+    fix = "Find out why they are empty. If it is because of the answer, leave the column out."
+    level: Level = "warning" if largest[0][0] >= MISSING_WARNING else "note"
+    rows = np.flatnonzero(cells.missing)
+    return Finding(level, "missing_tells_label", cells.header, what, why, fix, first_rows(rows), count=len(rows))
+
+
+def _holes(missing: NDArray[np.bool_], answer: Answer) -> tuple[float, float, str]:
+    """How much, how likely by chance, and in words."""
+    if answer.labels is None:
+        numbers = answer.numbers if answer.numbers is not None else np.empty(0)
+        area, chance = rank_sum(numbers[missing], numbers[~missing])
+        middles = [f"{np.median(numbers[mask]):.4g}" for mask in (missing, ~missing)]
+        return abs(area - 0.5), chance, f"the median answer is {middles[0]} where it is empty and {middles[1]} elsewhere"
+    several = max(len(answer.classes), 2)
+    table = np.stack([np.bincount(answer.labels[mask], minlength=several) for mask in (missing, ~missing)])
+    rows = table.sum(axis=0)
+    shares = np.where(rows >= 10, table[0] / np.maximum(rows, 1), np.nan)
+    if np.isnan(shares).sum() > len(shares) - 2:
+        return 0.0, 1.0, ""
+    high, low = int(np.nanargmax(shares)), int(np.nanargmin(shares))
+    told = f"{shares[high]:.0%} of {answer.called(high)} and {shares[low]:.0%} of {answer.called(low)} lack it"
+    return float(shares[high] - shares[low]), chi_square(table), told

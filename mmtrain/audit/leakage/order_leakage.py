@@ -1,0 +1,105 @@
+"""Ids, groups and rows whose order goes with the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mmtrain.audit.column_values import Sheet
+from mmtrain.audit.finding import Finding
+from mmtrain.audit.hypothesis_tests import SURE, cautious_rank_sum, holm, normal_tail
+from mmtrain.audit.leakage.predictive_power import picked
+from mmtrain.audit.row_metadata import Cohort
+from mmtrain.audit.target_view import Answer, Question
+from mmtrain.metrics.ranking import mid_ranks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ORDERED = 0.15
+"""How far from 0.5 the AUC of an order has to be, and half of how far from 0 a rank correlation."""
+LEAST_ROWS = 10
+"""Rows, or groups, of a class and of the others, or in all."""
+MOST_UNNUMBERED = 0.05
+"""The share of ids without a number, as of a pilot, from which the numbers are no order."""
+MOST_TOLD = 3
+"""Labels whose places one finding tells."""
+
+
+class Order(NamedTuple):
+    """Ids, groups or rows, and the number of each row."""
+
+    header: str
+    role: str
+    places: NDArray[np.float64]
+
+
+def ordering(sheet: Sheet, cohort: Cohort, asked: Sequence[Question]) -> list[Finding]:
+    """Every group counts once in a class. Of each target the first order that tells is told: ids, then groups, then rows."""
+    scored = []
+    for question in asked:
+        kept = picked(np.arange(len(question.rows)))
+        for order in _orders(sheet):
+            scored += [(question, order, _ordered(order.places, answer.at(kept), cohort.units)) for answer in question.answers]
+    corrected = holm([chance for *_, (_, chance, _) in scored])
+    found: dict[str, tuple[Order, Question, list[tuple[float, str]]]] = {}
+    for (question, order, (size, _, told)), chance in zip(scored, corrected, strict=True):
+        if chance < SURE and size >= ORDERED:
+            first, _, places = found.setdefault(question.header, (order, question, []))
+            places += [(size, told)] if first.header == order.header else []
+    return [_told(*one) for one in found.values()]
+
+
+def _orders(sheet: Sheet) -> list[Order]:
+    orders = [Order(sheet.name, "row", np.arange(sheet.rows, dtype=np.float64))]
+    for cells in reversed(sheet.of_role("id", "group")):
+        if cells.numbers is not None and np.isnan(cells.numbers).mean() <= MOST_UNNUMBERED:
+            orders.insert(0, Order(cells.header, cells.use.role, cells.numbers))
+    return orders
+
+
+def _told(order: Order, question: Question, places: Sequence[tuple[float, str]]) -> Finding:
+    told = "; ".join(told for _, told in sorted(places, key=lambda place: -place[0])[:MOST_TOLD])
+    what = f"the {order.role}s stand in an order that goes with {question.named(len(places))}: {told}."
+    why = "Whoever numbered them knew the answer, or it changed while they were gathered, and so may a camera or a clerk have."
+    fix = "Find out what else changed with the order; never use an id or a position as an input."
+    return Finding("warning" if order.role == "id" else "note", "order_tells_label", order.header, what, why, fix)
+
+
+def _ordered(order: NDArray[np.float64], answer: Answer, units: NDArray[np.int64]) -> tuple[float, float, str]:
+    """How far the order is from chance, how likely that is by chance, and in words."""
+    answer = answer.at(np.flatnonzero(~np.isnan(order[answer.rows])))
+    order, units = order[answer.rows], units[answer.rows]
+    if answer.labels is None:
+        _, first = np.unique(units, return_index=True)
+        if answer.numbers is None or len(first) < LEAST_ROWS:
+            return 0.0, 1.0, ""
+        if np.ptp(order[first]) == 0 or np.ptp(answer.numbers[first]) == 0:
+            return 0.0, 1.0, ""  # equal numbers have no order
+        correlation = float(np.corrcoef(mid_ranks(order[first]), mid_ranks(answer.numbers[first]))[0, 1])
+        chance = normal_tail(correlation * np.sqrt(len(first) - 1))  # Spearman 1904; the normal limit of Hotelling and Pabst 1936
+        return abs(correlation) / 2, chance, f"their rank correlation is {correlation:.2f}"
+    areas = []
+    for label in range(len(answer.classes)):
+        inside, outside = (_places(order[mask], units[mask]) for mask in (answer.labels == label, answer.labels != label))
+        if min(len(inside), len(outside)) >= LEAST_ROWS:
+            areas.append((*cautious_rank_sum(inside, outside), answer.called(label)))
+    if not areas:
+        return 0.0, 1.0, ""
+    chances = holm([chance for _, chance, _ in areas])
+    area, chance, name = max(
+        ((area, chance, name) for (area, _, name), chance in zip(areas, chances, strict=True)), key=lambda one: abs(one[0] - 0.5)
+    )
+    return (
+        abs(area - 0.5),
+        chance,
+        f"those of {name} come {'later' if area > 0.5 else 'earlier'}, with an AUC of {max(area, 1 - area):.2f}",
+    )
+
+
+def _places(order: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The mean place of each unit; that of many rows is nearer to the middle."""
+    known, codes = np.unique(units, return_inverse=True)
+    return np.bincount(codes, order, minlength=len(known)) / np.maximum(np.bincount(codes, minlength=len(known)), 1)

@@ -1,0 +1,127 @@
+"""Values that go with one class always, in columns that say little by their others.
+
+A column that is filled in when the answer is known often tells it in some of its cells alone: a lesion that was followed up is a harmless
+one in every row, while other ways of confirmation say nothing. The score of the whole column hides that.
+
+Among n independent units with the value, all, or all but a few, have a class that a share p of all rows has: the chance of that is the
+binomial tail. It counts when it is below `SURE` among all values, classes, columns and targets together (Bonferroni).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from math import exp, lgamma, log
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.finding import Finding, Level, first_rows
+from mmtrain.audit.hypothesis_tests import SURE
+from mmtrain.audit.leakage.predictive_power import picked
+from mmtrain.audit.profiling.infer_role import shown
+from mmtrain.audit.quality.column_quality import names_each_row
+from mmtrain.audit.row_metadata import Cohort, distinct_pairs
+from mmtrain.audit.target_view import Answer, Question
+from mmtrain.errors import listed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LEAST_UNITS = 20
+"""Rows, or groups, with the value."""
+PURE = 0.995
+"""The share of the rows with the value that have the class."""
+USUAL = 0.9
+"""The share of all rows from which a class is so common that a pure value means little."""
+FEW_CODES = 10
+"""Different whole numbers of a numeric column, up to which they may be codes."""
+MUCH = 0.1
+"""The share of all rows that such values cover, from which it is a warning."""
+MOST_TOLD = 3
+
+
+@dataclass(frozen=True, eq=False)
+class PureValue:
+    """A value of a column whose rows have one class."""
+
+    name: str
+    """In quotation marks."""
+    label: str
+    """The class in a sentence."""
+    rows: NDArray[np.int64]
+    right: float
+    """Share of the rows with the value that have the class."""
+    usual: float
+    """Share of all rows that have it."""
+    chance: float
+
+    def __str__(self) -> str:
+        how = "all" if self.right == 1 else f"{self.right:.1%}"
+        return f"{how} of the {len(self.rows):,} rows with {self.name} are {self.label}, of all rows {self.usual:.0%}"
+
+
+def pure_values(sheet: Sheet, cohort: Cohort, asked: Sequence[Question], told: Collection[str]) -> list[Finding]:
+    """Of categories and codes; not of the columns `told`, which are known to give the answer away as a whole."""
+    found, tests = [], 0
+    for question in asked:
+        for cells in sheet.of_role("categorical", "numeric"):
+            if cells.header in told or names_each_row(cells) or not _codes(cells):
+                continue
+            for answer in question.answers:
+                values, number = _pure(cells, answer.at(picked(np.arange(len(answer.rows)))), cohort)
+                tests += number
+                found.append((cells, question, values))
+    by_column: dict[tuple[str, str], tuple[Cells, Question, list[PureValue]]] = {}
+    for cells, question, values in found:
+        sure = [value for value in values if value.chance * tests < SURE]
+        if sure:
+            by_column.setdefault((cells.header, question.header), (cells, question, []))[2].extend(sure)
+    return [_told(cells, question, values) for cells, question, values in by_column.values()]
+
+
+def _codes(cells: Cells) -> bool:
+    return cells.use.role == "categorical" or len(cells.different) <= FEW_CODES
+
+
+def _pure(cells: Cells, answer: Answer, cohort: Cohort) -> tuple[list[PureValue], int]:
+    """The values that have one class, and how many tests that took."""
+    if answer.labels is None or len(answer.rows) < 2 * LEAST_UNITS:
+        return [], 0
+    codes, names = cells.codes(answer.rows)
+    known = codes >= 0
+    labels = answer.labels.astype(np.int64)
+    classes = int(labels.max()) + 1
+    table = np.bincount(codes[known] * classes + labels[known], minlength=len(names) * classes).reshape(len(names), classes)
+    usual = np.bincount(labels, minlength=classes) / len(labels)
+    units = np.bincount(distinct_pairs(codes[known], cohort.units[answer.rows[known]])[0], minlength=len(names))
+    able = np.flatnonzero(units >= LEAST_UNITS)
+    found = []
+    for code in able.tolist():
+        label, rows = int(table[code].argmax()), int(table[code].sum())
+        right = table[code, label] / rows
+        if right < PURE or usual[label] > USUAL or (answer.classes and label >= len(answer.classes)):
+            continue
+        chance = _tail(int(units[code]), round((1 - right) * int(units[code])), float(usual[label]))
+        held = answer.rows[codes == code]
+        found.append(PureValue(shown(names[code]), answer.called(label), held, float(right), float(usual[label]), chance))
+    return found, len(able) * classes
+
+
+def _tail(units: int, wrong: int, share: float) -> float:
+    """The chance that at most `wrong` of some units lack a class that a share of all has."""
+    logs = [
+        lgamma(units + 1) - lgamma(k + 1) - lgamma(units - k + 1) + k * log(1 - share) + (units - k) * log(share) for k in range(wrong + 1)
+    ]
+    return min(1.0, sum(exp(one) for one in logs))
+
+
+def _told(cells: Cells, question: Question, values: Sequence[PureValue]) -> Finding:
+    largest = sorted(values, key=lambda value: -len(value.rows))
+    rows = np.unique(np.concatenate([value.rows for value in values]))
+    what = f"some values go with one answer of '{question.header}': {listed([str(value) for value in largest], most=MOST_TOLD)}."
+    why = "Is the cell filled in before the answer is known? If it follows from it, new rows will not have it."
+    fix = "Find out when the column is filled in. If that is after the answer, leave it out."
+    level: Level = "warning" if len(rows) >= MUCH * len(question.rows) else "note"
+    return Finding(level, "value_tells_class", cells.header, what, why, fix, first_rows(rows), count=len(rows))

@@ -1,0 +1,93 @@
+"""Given parts: groups that stand on two sides, and scored parts that look back in time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.finding import Finding, Level, first_rows
+from mmtrain.audit.hypothesis_tests import SURE, rank_sum
+from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, Cohort, named_parts
+from mmtrain.columns.split_words import PARTS
+from mmtrain.errors import counted, listed
+from mmtrain.text.dates import day_name
+
+if TYPE_CHECKING:
+    pass
+
+BACKWARD, FORWARD = 0.2, 0.8
+"""In how many pairs a scored date is later than a training date: below the first the parts look back, above the second they were meant to
+follow each other in time, and between the two they were not made by time."""
+LEAST_DATES = 10
+
+
+def sides(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+    """Everything of this family."""
+    found = torn_groups(sheet, cohort)
+    dates = sheet.of_role("date")
+    for cells in dates:
+        for part in (VALIDATION, TEST):
+            found += _looking_back(cells, cohort, part, SURE / (2 * len(dates)))
+    return found
+
+
+def torn_groups(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+    """Groups of a group column on two sides; without one, those of a column whose name says whom a row belongs to."""
+    if cohort.parts is None:
+        return []
+    for cells in sheet.of_role("group", "belongs"):
+        declared = cells.use.role == "group"
+        if declared and not cohort.given:
+            return []  # a split method keeps whole groups together
+        codes, _ = pd.factorize(cells.prints)
+        rows = np.flatnonzero((cohort.parts >= 0) & ~cells.missing)
+        sets = np.column_stack([codes[rows], rows])
+        torn = cohort.spans(sets, cohort.parts)
+        if not torn.any():
+            continue
+        held = rows[torn[codes[rows]]]
+        parts = listed(named_parts(cohort.parts[held]))
+        number = int(torn.sum())
+        what = f"{counted(number, 'group')} {'has' if number == 1 else 'have'} rows in {parts} at once: {counted(len(held), 'row')}."
+        if not declared:
+            what = f"the name says whom a row belongs to, and {what}"
+        why = "What is learned of one of them is known of the others: scores on test are those of acquaintances, not of new ones."
+        fix = "Mark all rows of a group for the same part."
+        if not declared:
+            fix = f"Give '{cells.header}' the role group." if not cohort.given else f"{fix} Give '{cells.header}' the role group."
+        level: Level = "error" if declared else "warning"
+        return [Finding(level, "group_on_two_sides", cells.header, what, why, fix, first_rows(held), count=len(held))]
+    return []
+
+
+def _looking_back(cells: Cells, cohort: Cohort, part: int, sure: float) -> list[Finding]:
+    """Rows of a scored part that are earlier than training rows, where the table gives parts that go with time at all.
+
+    A split by time says itself which rows are earlier than its cuts.
+    """
+    if cohort.parts is None or not cohort.given or cells.numbers is None:
+        return []
+    known = ~np.isnan(cells.numbers)
+    train, scored = (np.flatnonzero((cohort.parts == one) & known) for one in (TRAIN, part))
+    if min(len(train), len(scored)) < LEAST_DATES:
+        return []
+    independent = [cells.numbers[cohort.one_of_each(rows)] for rows in (scored, train)]
+    later, chance = rank_sum(*independent)
+    last = cells.numbers[train].max()
+    early = scored[cells.numbers[scored] < last]
+    if chance > sure or BACKWARD < later < FORWARD or not len(early):
+        return []
+    medians = " and ".join(
+        f"{name} around {day_name(np.median(cells.numbers[rows]))}" for name, rows in (("training", train), (PARTS[part], scored))
+    )
+    earlier = f"{counted(len(early), f'{PARTS[part]} row')} of {len(scored):,} are earlier"
+    what = f"{earlier} than the last training row of {day_name(last)}; {medians}."
+    back = later <= BACKWARD
+    if back:
+        what = f"the given parts look back: the {PARTS[part]} rows are the earlier ones. {what}"
+    why = "A model is used on days that come after its training. Scored on earlier ones it has seen their future."
+    fix = "Mark the latest rows test, the ones before them validation, and only earlier ones train."
+    return [Finding("error" if back else "warning", "time_looks_back", cells.header, what, why, fix, first_rows(early), count=len(early))]

@@ -1,0 +1,109 @@
+"""Columns that are distributed otherwise in a given part than in training.
+
+Where chance divided the rows, every difference is chance and nothing is said. One row of each group is compared; the chances are
+corrected for all columns and parts (Holm 1979), and the difference has to be large besides.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.finding import Finding
+from mmtrain.audit.hypothesis_tests import SURE, chi_square, holm, kolmogorov_smirnov
+from mmtrain.audit.label_index import Labels
+from mmtrain.audit.profiling.infer_role import shown
+from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, Cohort, shift_advice
+from mmtrain.columns.split_words import PARTS
+from mmtrain.errors import listed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LARGE = 0.1
+"""The largest distance of two distributions, or of the shares of one category, that is let pass. A shift of a tenth of the rows moves
+a score by a tenth at most."""
+LEAST_ROWS = 20
+MOST_CATEGORIES = 200
+MOST_TOLD = 3
+
+
+class Compared(NamedTuple):
+    """A column in one part beside training."""
+
+    header: str
+    part: int
+    size: float
+    chance: float
+    told: str
+
+
+def shift(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+    """Everything of this family; texts are compared word by word elsewhere."""
+    if cohort.parts is None or cohort.by_chance:
+        return []
+    several = [labels for labels in cohort.targets if labels.several]
+    train = cohort.one_of_each(cohort.of_part(TRAIN))
+    compared = []
+    for part in (VALIDATION, TEST):
+        other = cohort.one_of_each(cohort.of_part(part))
+        if min(len(train), len(other)) >= LEAST_ROWS:
+            columns = [cells for cells in sheet.of_role("numeric", "categorical", "target") if not cells.use.traits.has_labels]
+            compared += [_compared(cells, part, train, other) for cells in columns]
+            compared += [_missing(cells, part, train, other) for cells in sheet.of_role("numeric", "text", "image")]
+            compared += [one for labels in several for one in _labels(labels, part, train, other)]
+    found: dict[tuple[str, int], list[Compared]] = {}
+    for one, chance in zip(compared, holm([one.chance for one in compared]), strict=True):
+        if chance < SURE and one.size >= LARGE:
+            found.setdefault((one.header, one.part), []).append(one)
+    return [_told(*place, several, cohort) for place, several in found.items()]
+
+
+def _told(header: str, part: int, several: list[Compared], cohort: Cohort) -> Finding:
+    """Of one column: its values and its empty cells, or its labels."""
+    largest = sorted(several, key=lambda one: -one.size)
+    what = f"{PARTS[part]} differs from training: {listed([one.told for one in largest], most=MOST_TOLD)}."
+    level, why, fix = shift_advice(cohort, part, "rows")
+    return Finding(level, "shift", header, what, why, fix)
+
+
+def _labels(labels: Labels, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> list[Compared]:
+    """How often each label is met."""
+    sizes = [int(labels.known[rows].sum()) for rows in (train, other)]
+    found = []
+    for label in labels.most(MOST_CATEGORIES) if min(sizes) else ():
+        holds = np.zeros(len(labels.known), dtype=np.bool_)
+        holds[labels.holders(label)] = True
+        times = [int((holds & labels.known)[rows].sum()) for rows in (train, other)]
+        table = np.array([[count, size - count] for count, size in zip(times, sizes, strict=True)])
+        shares = table[:, 0] / sizes
+        told = f"{shown(labels.names[label])} in {shares[1]:.0%} of the rows, in training in {shares[0]:.0%}"
+        found.append(Compared(labels.header, part, float(abs(shares[0] - shares[1])), chi_square(table), told))
+    return found
+
+
+def _missing(cells: Cells, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> Compared:
+    """How many cells are empty; of categories a missing one is a category."""
+    missing = [int(cells.missing[rows].sum()) for rows in (train, other)]
+    table = np.array([[count, len(rows) - count] for count, rows in zip(missing, (train, other), strict=True)])
+    shares = missing[0] / len(train), missing[1] / len(other)
+    told = f"{shares[1]:.0%} of the cells are empty, in training {shares[0]:.0%}"
+    return Compared(cells.header, part, abs(shares[0] - shares[1]), chi_square(table), told)
+
+
+def _compared(cells: Cells, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> Compared:
+    if cells.use.is_number and cells.numbers is not None:
+        here, there = (cells.numbers[rows][~np.isnan(cells.numbers[rows])] for rows in (train, other))
+        size, chance = kolmogorov_smirnov(here, there)
+        medians = [f"{np.median(values):.4g}" if len(values) else "nothing" for values in (there, here)]
+        return Compared(cells.header, part, size, chance, f"the median is {medians[0]}, in training {medians[1]}; distance {size:.2f}")
+    codes, names = cells.codes(np.concatenate([train, other]))
+    codes = np.where(codes < MOST_CATEGORIES, codes + 1, MOST_CATEGORIES + 1)  # 0 is missing, a category like any other
+    table = np.stack([np.bincount(part_codes, minlength=MOST_CATEGORIES + 2) for part_codes in (codes[: len(train)], codes[len(train) :])])
+    shares = table / table.sum(axis=1, keepdims=True)
+    most = int(np.abs(shares[0] - shares[1]).argmax())
+    name = "missing" if most == 0 else "rare" if most > min(MOST_CATEGORIES, len(names)) else shown(names[most - 1])
+    told = f"{name} in {shares[1, most]:.0%} of the rows, in training in {shares[0, most]:.0%}"
+    return Compared(cells.header, part, float(np.abs(shares[0] - shares[1]).max()), chi_square(table), told)

@@ -1,0 +1,154 @@
+"""What gives the answer away: a single column, an id or the order of rows, and cells that are empty where the answer says so.
+
+Answers of the test part are not looked at. Everything has to be large, and to be more than chance among all that was asked of the
+table: every column, every target and every label (Holm 1979). Of labels one finding tells all that a column says too much of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.finding import Finding, Level
+from mmtrain.audit.hypothesis_tests import SURE, holm
+from mmtrain.audit.leakage.informative_missingness import telling_holes
+from mmtrain.audit.leakage.order_leakage import ordering
+from mmtrain.audit.leakage.predictive_power import (
+    RANKED,
+    Foretold,
+    foretold_class,
+    foretold_number,
+    ordered_class,
+    picked,
+    ranges,
+    straight_number,
+)
+from mmtrain.audit.leakage.pure_values import pure_values
+from mmtrain.audit.row_metadata import Cohort
+from mmtrain.audit.target_view import Answer, Question, questions
+from mmtrain.errors import listed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STRONG = {"AUC": 0.95, "R2": 0.9, RANKED: 0.9}
+"""Scores that single columns reach honestly now and then, as the sizes of cell nuclei do for cancer: good to know."""
+SUSPECT = {"AUC": 0.985, "R2": 0.95, RANKED: 0.95}
+"""Scores that honest columns hardly ever reach."""
+CERTAIN = {"AUC": 0.995, "R2": 0.999, RANKED: 0.999}
+"""The column is the answer in other words."""
+LOWEST = 0.8
+"""Where the interval of such a score must begin."""
+MOSTLY_MISSING = 0.5
+MOST_TOLD = 5
+"""Labels that one finding names; the rest are counted."""
+
+
+def leaks(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+    """Everything of this family but words."""
+    asked = questions(sheet, cohort)
+    given = giving_away(sheet, cohort, asked)
+    told = {finding.where for finding in given if finding.level != "note"}
+    return [*given, *pure_values(sheet, cohort, asked, told), *ordering(sheet, cohort, asked), *telling_holes(sheet, cohort, asked)]
+
+
+def giving_away(sheet: Sheet, cohort: Cohort, asked: Sequence[Question]) -> list[Finding]:
+    """Inputs that foretell the answer on their own."""
+    scored = []
+    for question in asked:
+        kept = picked(np.arange(len(question.rows)))
+        units = cohort.units[question.rows[kept]]
+        for cells in sheet.of_role("numeric", "categorical"):
+            scores = [(answer, score) for answer in question.answers if (score := _alone(cells, answer.at(kept), units)) is not None]
+            scored.append((question, cells, scores))
+    corrected = iter(holm([score.surest.chance for *_, scores in scored for _, score in scores]))
+    found = []
+    for question, cells, scores in scored:
+        sure = [one for one in scores if next(corrected) < SURE]
+        found += _told(cells.header, question, sure, grouped=cohort.groups is not None)
+    return found
+
+
+def _told(header: str, question: Question, sure: Sequence[tuple[Answer, Foretold]], *, grouped: bool) -> list[Finding]:
+    """What a column says of a target, by the strongest that can be said: all of it, one class of several, or much of it."""
+    suspected = [(answer, score) for answer, score in sure if suspect(score)]
+    if suspected:
+        return [_given_away(header, question, suspected, grouped=grouped)]
+    single = [
+        _one_class(header, question, answer, score.best)
+        for answer, score in sure
+        if score.best is not None and score.best.score >= CERTAIN["AUC"] and score.best.low >= LOWEST
+    ]
+    strong = [(answer, score) for answer, score in sure if score.score >= STRONG[score.name] and score.low >= LOWEST]
+    return single or ([_strong(header, question, strong, grouped=grouped)] if strong else [])
+
+
+def suspect(score: Foretold) -> bool:
+    """Whether an honest column hardly ever has such a score."""
+    return score.score >= SUSPECT[score.name] and score.low >= LOWEST
+
+
+def certain(told: Sequence[tuple[Answer, Foretold]]) -> list[bool]:
+    """Which of these answers are given without fail."""
+    return [score.score >= CERTAIN[score.name] for _, score in told]
+
+
+def foretells(question: Question, told: Sequence[tuple[Answer, Foretold]], *, grouped: bool) -> str:
+    """The end of a sentence on something that foretells these answers of a target, all of them suspiciously well or none."""
+    best = sorted(told, key=lambda one: -one[1].score)
+    sure = certain(best)
+    how = "without fail" if all(sure) else "almost without fail" if not any(sure) else "without fail or almost so"
+    if not suspect(best[0][1]):
+        how = "well"
+    after = ", with groups kept apart" if grouped else ""
+    scores = listed([f"{answer.called(0)} ({score})" for answer, score in best], most=MOST_TOLD) if question.labels else str(best[0][1])
+    return f"foretells {question.named(len(told))} {how}: {scores}{after}."
+
+
+def _given_away(header: str, question: Question, told: Sequence[tuple[Answer, Foretold]], *, grouped: bool) -> Finding:
+    what = f"the column alone {foretells(question, told, grouped=grouped)}"
+    why = "Is it known before the answer is? A column that is filled in because of the answer makes a model that is useless on new rows."
+    fix = "Leave the column out, unless it is known when the model will be asked."
+    level: Level = "error" if any(certain(told)) else "warning"
+    return Finding(level, "gives_answer_away", header, what, why, fix, strength=max(score.score for _, score in told))
+
+
+def _strong(header: str, question: Question, told: Sequence[tuple[Answer, Foretold]], *, grouped: bool) -> Finding:
+    what = f"the column alone {foretells(question, told, grouped=grouped)}"
+    why = "Honest columns do that now and then, and so do columns that are filled in because of the answer."
+    fix = "Ask whether it is known before the answer is."
+    return Finding("note", "strong_column", header, what, why, fix, strength=max(score.score for _, score in told))
+
+
+def _one_class(header: str, question: Question, answer: Answer, score: Foretold) -> Finding:
+    what = f"the column alone tells {answer.called(score.label)} of {question.named(1)} from the other classes without fail: {score}."
+    why = "Is it known before the answer is? If it is filled in because of that class, a model that relies on it is useless on new rows."
+    fix = "Leave the column out, unless it is known when the model will be asked."
+    return Finding("note", "gives_answer_away", header, what, why, fix, strength=score.score)
+
+
+def _alone(cells: Cells, answer: Answer, units: NDArray[np.int64]) -> Foretold | None:
+    """By its values or ranges or, if that is better, by the size of its numbers, where most rows have one."""
+    numbers = cells.numbers[answer.rows] if cells.use.role == "numeric" and cells.numbers is not None else None
+    values = ranges(numbers) if numbers is not None else cells.prints[answer.rows].view(np.int64)
+    found = [_by_value(values, answer, units)]
+    if numbers is not None and np.isnan(numbers).mean() < MOSTLY_MISSING:
+        known = np.flatnonzero(~np.isnan(numbers))
+        found.append(by_size(numbers[known], answer.at(known), units[known]))
+    return max((one for one in found if one is not None), key=lambda one: one.score, default=None)
+
+
+def _by_value(values: NDArray[np.int64], answer: Answer, units: NDArray[np.int64]) -> Foretold | None:
+    if answer.labels is not None:
+        return foretold_class(values, answer.labels, units)
+    return foretold_number(values, answer.numbers, units) if answer.numbers is not None else None
+
+
+def by_size(numbers: NDArray[np.float64], answer: Answer, units: NDArray[np.int64]) -> Foretold | None:
+    """How well the size of numbers, (rows,) and none NaN, foretells the answer of the same rows."""
+    if answer.labels is not None:
+        return ordered_class(numbers, answer.labels, units)
+    return straight_number(numbers, answer.numbers, units) if answer.numbers is not None else None

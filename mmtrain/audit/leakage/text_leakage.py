@@ -1,0 +1,147 @@
+"""Texts that give the answer away: by a word that names a class or label, by a number that is the answer; and signs that would tell it.
+
+A sign that is in no word, such as an exclamation mark, never reaches the network: where it tells the answer, that is a loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmtrain.audit.column_values import Cells
+from mmtrain.audit.finding import Finding, Level
+from mmtrain.audit.leakage.predictive_power import straight_number
+from mmtrain.audit.leakage.target_leakage import CERTAIN, LOWEST, SUSPECT
+from mmtrain.audit.profiling.infer_role import shown
+from mmtrain.audit.quality.vocabulary import Words
+from mmtrain.audit.row_metadata import Cohort
+from mmtrain.audit.target_view import Answer, Question
+from mmtrain.errors import counted, listed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FOUND, RIGHT = 0.95, 0.95
+"""A word gives a class away when so many of its rows hold it, and so many rows that hold it are of the class."""
+LEAST_OF_CLASS = 20
+NUMBERS = {"first": r"(?P<number>-?[0-9]+(?:\.[0-9]+)?)", "last": r"^(?s:.*?)(?P<number>-?[0-9]+(?:\.[0-9]+)?)[^0-9]*$"}
+MOST_TOLD = 3
+"""Labels that one finding names; the rest are counted."""
+
+
+def telling_texts(cells: Cells, words: Words, question: Question, cohort: Cohort) -> list[Finding]:
+    """Of one column and one target."""
+    if question.answers[0].numbers is not None:
+        return _telling_numbers(cells, words, question, cohort)
+    return _telling_words(cells, words, question, cohort)
+
+
+@dataclass(frozen=True)
+class TellingWord:
+    """A word that names a class or label."""
+
+    name: str
+    """Of the class, in quotation marks."""
+    word: str
+    share: float
+    """Of the texts of the class that hold it."""
+    right: float
+    """Share of the texts with the word that are of the class."""
+
+    def __str__(self) -> str:
+        return f"{self.share:.0%} of its texts hold it, and {self.right:.0%} of the texts that hold it are its own"
+
+
+def telling_signs(cells: Cells, signs: Words, question: Question, cohort: Cohort) -> list[Finding]:
+    """Signs that name a class or label, but are thrown away when texts are split into words."""
+    if question.answers[0].numbers is not None:
+        return []
+    position = np.full(cohort.rows, -1, dtype=np.int64)
+    position[question.rows] = np.arange(len(question.rows))
+    place = position[signs.rows]
+    told = [one for answer in question.answers for one in _best_words(signs, answer, place)]
+    if not told:
+        return []
+    best = max(told, key=lambda one: one.share * one.right)
+    holding = int(signs.holding(np.ones(len(signs.rows), dtype=np.bool_))[np.flatnonzero(signs.names == best.word)[0]])
+    what = (
+        f"the sign {shown(best.word)} tells {best.name} of '{question.header}' ({best}), "
+        f"but no word holds it, so it is thrown away in {counted(holding, 'text')}."
+    )
+    why = "Only words reach the network: letters, digits, emoji and symbols; punctuation does not."
+    fix = "If it may be known of new rows, count it in a column of its own, or write a word for it."
+    return [Finding("warning", "sign_thrown_away", cells.header, what, why, fix, count=holding)]
+
+
+def _telling_numbers(cells: Cells, words: Words, question: Question, cohort: Cohort) -> list[Finding]:
+    """Texts whose first or last number is the answer, which is a number."""
+    kept = np.flatnonzero(np.isin(question.rows, words.rows))
+    answer = question.answers[0].at(kept)
+    written = cells.texts[np.isin(words.rows, answer.rows)] if cells.texts is not None else np.empty(0, dtype=object)
+    scores = []
+    for which, pattern in NUMBERS.items():
+        numbers = _found_numbers(written, pattern)
+        known = np.flatnonzero(~np.isnan(numbers))
+        if answer.numbers is not None and len(known) > len(numbers) / 2:
+            score = straight_number(numbers[known], answer.numbers[known], cohort.units[answer.rows[known]])
+            if score is not None and score.score >= SUSPECT[score.name] and score.low >= LOWEST:
+                scores.append((score.score, which, score))
+    if not scores:
+        return []
+    _, which, score = max(scores, key=lambda one: one[0])
+    certain = score.score >= CERTAIN[score.name]
+    what = f"the {which} number in the text foretells '{question.header}' {'without fail' if certain else 'almost without fail'}: {score}."
+    why = "Was the text written when the answer was known? Then it repeats the answer, and new texts will not hold the number."
+    fix = "If so, take the number out of the texts, or leave the column out."
+    return [Finding("error" if certain else "warning", "gives_answer_away", cells.header, what, why, fix)]
+
+
+def _found_numbers(texts: NDArray[np.object_], pattern: str) -> NDArray[np.float64]:
+    """(texts,), NaN without a number."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = pc.struct_field(pc.extract_regex(pa.array(texts, pa.large_string()), pattern), "number")
+    return np.asarray(pc.cast(found, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _telling_words(cells: Cells, words: Words, question: Question, cohort: Cohort) -> list[Finding]:
+    """Words that name a class or label: nearly all its rows hold it, and hardly any other row. One class of several is a note."""
+    position = np.full(cohort.rows, -1, dtype=np.int64)
+    position[question.rows] = np.arange(len(question.rows))
+    place = position[words.rows]
+    told = [one for answer in question.answers for one in _best_words(words, answer, place)]
+    told.sort(key=lambda one: one.share * one.right, reverse=True)
+    if not told:
+        return []
+    best = told[0]
+    level: Level = "note" if len(question.answers[0].classes) > 2 else "warning"
+    what = f"the word {shown(best.word)} gives {best.name} of '{question.header}' away: {best}."
+    if question.labels:
+        each = listed([f"{shown(one.word)} tells {one.name} ({one})" for one in told], most=MOST_TOLD)
+        what = f"words give {question.named(len(told))} away: {each}."
+    why = "Was the text written when the answer was known? Then it repeats the answer, and new texts will not hold the word."
+    fix = "If so, take the word out of the texts, or leave the column out."
+    return [Finding(level, "gives_answer_away", cells.header, what, why, fix)]
+
+
+def _best_words(words: Words, answer: Answer, place: NDArray[np.int64]) -> list[TellingWord]:
+    """The best word of each class that has one; `place` (texts,) is the position in the answer, -1 for none."""
+    known = place >= 0
+    labels = np.where(known, answer.labels[place], -1) if answer.labels is not None else np.full(len(place), -1)
+    holding = words.holding(known)
+    found = []
+    for label in range(len(answer.classes)):
+        members = int((labels == label).sum())
+        if members < LEAST_OF_CLASS or int(known.sum()) - members < LEAST_OF_CLASS or not len(holding):
+            continue
+        inside = words.holding(labels == label)
+        best = int(np.argmax(inside / members - (holding - inside) / (known.sum() - members)))
+        told = TellingWord(
+            shown(answer.classes[label]), str(words.names[best]), inside[best] / members, inside[best] / max(int(holding[best]), 1)
+        )
+        if told.share >= FOUND and told.right >= RIGHT:
+            found.append(told)
+    return found

@@ -1,0 +1,135 @@
+"""A folder with a folder of pictures per class, as a table: `photos/cat/1.jpg`, or `photos/train/cat/1.jpg` in a given split."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from mmtrain.columns.split_words import SplitWords, split_words
+from mmtrain.data.tables.csv_text import Lines
+from mmtrain.errors import DataError, Problem, counted, listed
+from mmtrain.system.folder_names import ENDINGS
+
+PATH, CLASS, SPLIT = "path", "class", "split"
+"""Headers of the table."""
+
+SHAPE = "Give a folder that has a folder of pictures per class, as photos/cat and photos/dog, or these in photos/train, photos/val, ..."
+
+
+@dataclass(frozen=True)
+class ClassFolders:
+    """Pictures as (path from `folder`, class, part); the part is empty without a given split."""
+
+    folder: Path
+    rows: tuple[tuple[str, str, str], ...]
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Of the table."""
+        return (PATH, CLASS, SPLIT) if self.rows[0][2] else (PATH, CLASS)
+
+    def write(self, file: TextIO) -> None:
+        """As CSV, opened with `newline=""`."""
+        writer = csv.writer(Lines(file))
+        writer.writerow(self.headers)
+        writer.writerows(row[: len(self.headers)] for row in self.rows)
+
+
+def class_folders(folder: Path) -> ClassFolders:
+    """The pictures of a folder, in the order of their paths. Hidden files and what is no picture are left out.
+
+    Raises:
+        DataError: it is not a folder of class folders, or not clearly one.
+
+    """
+    tops, pictures = _listed(folder)
+    words = split_words(tops)
+    split = bool(tops) and all(name in words.parts or name in words.doubts for name in tops)
+    problems = _loose(folder, pictures) + (_unclear_parts(folder, words) if split else [])
+    rows: list[tuple[str, str, str]] = []
+    for top in tops:
+        if not split:
+            problems += _add(rows, folder, top, top, "")
+            continue
+        classes, loose = _listed(folder / top)
+        problems += _loose(folder / top, loose)
+        for name in classes:
+            problems += _add(rows, folder, f"{top}/{name}", name, words.parts.get(top, ""))
+    problems = problems or _too_few(folder, rows)
+    if problems:
+        raise DataError(problems)
+    return ClassFolders(folder, tuple(rows))
+
+
+def _add(rows: list[tuple[str, str, str]], folder: Path, place: str, name: str, part: str) -> list[Problem]:
+    """The pictures of one class; the problems of its folder."""
+    below, pictures = _listed(folder / place)
+    if below:
+        what = f"the folder of the class {name!r} has folders in it: {listed([repr(one) for one in below], most=4)}."
+        return [Problem(str(folder / place), what, "Move their pictures up, or move them out.")]
+    if name != name.strip() or not name.isprintable():
+        return [Problem(str(folder / place), f"{name!r} cannot be the name of a class.", "Rename the folder.")]
+    odd = [picture for picture in pictures if picture != picture.strip() or not picture.isprintable()]
+    if odd:
+        return [Problem(str(folder / place), f"{odd[0]!r} cannot be written into a table.", "Rename the file.")]
+    if not pictures:
+        return [_no_pictures(folder / place)]
+    rows += [(f"{place}/{picture}", name, part) for picture in pictures]
+    return []
+
+
+def _unclear_parts(folder: Path, words: SplitWords) -> list[Problem]:
+    if not words.doubts:
+        return []
+    what = f"it is not clear which parts of a split the folders {listed([repr(name) for name in words.doubts])} stand for."
+    return [Problem(str(folder), what, "Rename them: train, validation and test are understood.")]
+
+
+def _no_pictures(folder: Path) -> Problem:
+    others = sorted({os.path.splitext(entry.name)[1].lower() for entry in _entries(folder)} - {""})
+    found = f", but files that end in {listed(others, most=4)}" if others else ""
+    fix = (
+        f"Convert them to JPEG or PNG; files that end in {listed(ENDINGS, 'or')} are read." if others else "Remove the folder, or fill it."
+    )
+    return Problem(str(folder), f"the folder has no pictures{found}.", fix)
+
+
+def _loose(folder: Path, pictures: list[str]) -> list[Problem]:
+    if not pictures:
+        return []
+    what = f"{counted(len(pictures), 'picture lies', 'pictures lie')} in no folder of a class, {pictures[0]} for instance."
+    return [Problem(str(folder), what, SHAPE)]
+
+
+def _too_few(folder: Path, rows: list[tuple[str, str, str]]) -> list[Problem]:
+    classes = {name for _, name, _ in rows}
+    if len(classes) < 2:
+        found = f"pictures of one class only, {rows[0][1]!r}" if classes else "no folder with pictures in it"
+        return [Problem(str(folder), f"the folder has {found}.", SHAPE)]
+    parts = {part for _, _, part in rows}
+    if parts != {""} and "train" not in parts:
+        return [Problem(str(folder), f"the folder has {listed(sorted(parts))}, but no train.", SHAPE)]
+    return []
+
+
+def _listed(folder: Path) -> tuple[list[str], list[str]]:
+    """Folders and pictures, by name."""
+    entries = list(_entries(folder))
+    folders = [entry.name for entry in entries if entry.is_dir()]
+    return folders, [name for name in _files(entries) if os.path.splitext(name)[1].lower() in ENDINGS]
+
+
+def _files(entries: Iterable[os.DirEntry[str]]) -> Iterator[str]:
+    return (entry.name for entry in entries if entry.is_file())
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(Problem(str(folder), f"the folder cannot be read: {(error.strerror or str(error)).lower()}.")) from None

@@ -1,0 +1,108 @@
+"""What two columns of a table say of each other, as far as guessed roles depend on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mmtrain.audit.profiling.infer_role import Guess, shown
+from mmtrain.audit.profiling.profile import Profile
+from mmtrain.columns.base import MISSING_WORDS, is_word
+from mmtrain.columns.split_words import split_words
+from mmtrain.data.tables.table import PIECE
+from mmtrain.data.tables.table_file import TableFile
+from mmtrain.targets import tasks
+
+MOST_PAIRS = 100_000
+"""Different pairs of values of two columns, past which nothing is said of the two."""
+
+OFTEN = 5
+"""A column whose values are met so many times on average is suspicious when each of them goes with one answer only."""
+
+Pairs = dict[tuple[str, str], pd.DataFrame | None]
+
+
+def settle(file: TableFile, guesses: dict[str, Guess], found: dict[str, Profile], target: str) -> tuple[dict[str, int], bool]:
+    """Leave out columns that give the answer away and a split that tears groups; the classes, and whether some are scarce."""
+    classes = tasks[guesses[target].options["task"]].has_classes
+    group = next((header for header, one in guesses.items() if one.role == "group" and one.used), None)
+    given = next((header for header, one in guesses.items() if one.role == "split" and one.used), None)
+    suspects = [header for header, one in guesses.items() if one.used and one.role in ("categorical", "numeric")]
+    wanted = [(header, target) for header in suspects if classes and found[header].distinct * OFTEN <= found[header].filled]
+    wanted += [(group, target)] if group and classes else []
+    wanted += [(group, given)] if group and given else []
+    parts = split_words(value for value, _ in found[given].frequent).parts if given else {}
+    words = guesses[target].options.get("missing_words", MISSING_WORDS)
+    read = _Reading(target if classes else None, whole=(group, target), meant={given or "": parts}, missing_words=words)
+    pairs, counts = _pairs(file, wanted, read)
+    for header in suspects:
+        both = pairs.get((header, target))
+        if both is not None and (reason := _gives_away(both, target)):
+            guesses[header] = replace(guesses[header], used=False, reason=reason)
+    if group and given and pairs[group, given] is None:
+        reason = f"{guesses[given].reason}; it tears groups of {shown(group)} apart"
+        guesses[given] = replace(guesses[given], used=False, reason=reason)
+    holders = pairs.get((group, target)) if group else None
+    least = min(counts.values(), default=3) if holders is None or not len(holders) else int(holders[1].value_counts().min())
+    return counts, least < 3
+
+
+def _gives_away(pairs: pd.DataFrame, target: str) -> str:
+    """What makes a column suspicious, or nothing; `pairs` are all values with the answers they go with."""
+    if not len(pairs):
+        return ""
+    if not pairs[1].duplicated().any():
+        return f"says the same as the target {shown(target)} in other words; it would give the answer away"
+    return f"each value goes with one value of the target {shown(target)} only; does it give the answer away?"
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How cells are read for their pairs."""
+
+    counted: str | None
+    """The header whose values are counted; a cell of it that is one of `missing_words` has no value."""
+    whole: tuple[str | None, str]
+    meant: Mapping[str, Mapping[str, str]]
+    """The words of some headers that stand for others: `Train` and `train` are one split."""
+    missing_words: Sequence[str]
+
+
+def _pairs(file: TableFile, wanted: Sequence[tuple[str, str]], reading: _Reading) -> tuple[Pairs, dict[str, int]]:
+    """Different pairs of values (columns 0 and 1) of pairs of headers, and the rows of each value of `reading.counted`.
+
+    None where there are too many pairs, or, but for the headers `reading.whole`, where one value goes with two others.
+    """
+    pairs: Pairs = {names: pd.DataFrame({0: [], 1: []}, dtype="str") for names in wanted}
+    counts: dict[str, int] = {}
+    counted, meant = reading.counted, reading.meant
+    headers = list(dict.fromkeys([*(header for names in wanted for header in names), *([counted] if counted else [])]))
+    for read in file.pieces(headers, size=PIECE) if headers else ():
+        piece = {header: cells.map(meant[header]) if header in meant else cells for header, cells in read.items()}
+        if counted:
+            piece[counted] = piece[counted].mask(is_word(piece[counted], reading.missing_words))
+            for value, rows in piece[counted].value_counts().items():
+                counts[str(value)] = counts.get(str(value), 0) + int(rows)
+        coded = {
+            header: pd.factorize(piece[header])
+            for header in {header for names, known in pairs.items() if known is not None for header in names}
+        }
+        for names, known in pairs.items():
+            if known is not None:
+                here = _different(coded[names[0]], coded[names[1]])
+                both = pd.concat([known, here], ignore_index=True).drop_duplicates()
+                enough = len(both) > MOST_PAIRS or (names != reading.whole and both[0].duplicated().any())
+                pairs[names] = None if enough else both
+    return pairs, dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _different(*columns: tuple[NDArray[np.int64], pd.Index[str]]) -> pd.DataFrame:
+    """The different pairs of two columns, each as codes and their names, without those that lack one of the two."""
+    (first, names), (second, other) = columns
+    both = (first >= 0) & (second >= 0)
+    codes = pd.unique(first[both] * max(len(other), 1) + second[both])  # in the order of the rows
+    return pd.DataFrame({0: names.take(codes // max(len(other), 1)), 1: other.take(codes % max(len(other), 1))}, dtype="str")

@@ -1,0 +1,125 @@
+"""Which column is the answer, and which task that makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mmtrain.audit.profiling.infer_role import Guess, name_words, plain, shown
+from mmtrain.audit.profiling.profile import Profile
+from mmtrain.errors import counted, listed
+from mmtrain.targets.label_lists import LIST, LabelLists
+from mmtrain.targets.yes_no import positive_of as said_positive
+
+NAMES = ("target", "label", "labels", "class", "diagnosis", "outcome", "category", "y", "response", "answer", "result")
+"""Names of answers, the likeliest first."""
+LIST_NAMES = {"tags", "tag", "genres", "genre", "topics", "keywords", "categories", "classes", "findings", "attributes"}
+"""Names of answers whose cells hold several labels."""
+FEW_CLASSES = 20
+NEARLY_ALL_NUMBERS = 0.9
+CLASSES_TOO = {"none", "unknown", "missing", "-"}
+"""Words for a missing value that may also be the name of a class."""
+
+
+def choose(profiles: Mapping[str, Profile], guesses: Mapping[str, Guess]) -> tuple[str, str] | None:
+    """The header of the likeliest answer and why, or None when no column can be one."""
+    lists = [header for header, profile in profiles.items() if profile.labels is not None]
+    able = [
+        header
+        for header in profiles
+        if (guesses[header].role in ("categorical", "numeric", "text") or header in lists) and task(profiles[header]) is not None
+    ]
+    for name in NAMES:
+        for header in able:
+            if "".join(name_words(header)) == name:
+                return header, f"the name says {name}"
+    for name in NAMES:
+        for header in able:
+            if name in name_words(header):
+                return header, f"the name says {name}"
+    for header in reversed(able):
+        if header in lists and LIST_NAMES & set(name_words(header)):
+            return header, "the name says that a row can have several"
+    used = [header for header in able if guesses[header].used]
+    few = [header for header in used if 2 <= profiles[header].distinct <= FEW_CLASSES]
+    if few:
+        return few[-1], f"the last column with at most {FEW_CLASSES} different values"
+    numeric = [header for header in used or able if guesses[header].role == "numeric"]
+    return (numeric[-1], "the last column of numbers") if numeric else None
+
+
+def task(profile: Profile) -> Guess | None:
+    """The role `target` with its task, or None for a column that cannot be an answer."""
+    missing_words = profile.missing_words
+    profile, options, drops = _answers(profile)
+    if profile.distinct < 2:
+        return None
+    if profile.labels is not None:
+        # An empty cell of labels means none of them; a word for a missing answer does not.
+        return _multilabel(profile.labels, _dropping(profile) if missing_words else {})
+    if profile.distinct == 2:
+        return _binary(profile, options, drops)
+    if is_number(profile) and profile.numbers is not None:
+        what = f"numbers from {plain(profile.numbers.minimum)} to {plain(profile.numbers.maximum)}"
+        return Guess("target", f"{what}{drops}", {"task": "regression", **options})
+    if profile.counted and profile.distinct * 2 <= profile.filled and profile.distinct <= 1000 and profile.dates < profile.filled:
+        return Guess("target", f"{profile.distinct} classes{drops}", {"task": "multiclass", **options})
+    return None
+
+
+def is_number(profile: Profile) -> bool:
+    """Whether a column is a number to be predicted, although a few of its cells may be none: those are mistakes, and no classes."""
+    return profile.number_cells >= NEARLY_ALL_NUMBERS * profile.filled and (not profile.whole or profile.distinct > FEW_CLASSES)
+
+
+def _multilabel(lists: LabelLists, options: dict[str, Any]) -> Guess:
+    where = f" in lists such as {shown(lists.example)}" if lists.separator == LIST else lists.between
+    what = f"{lists.labels} labels{where}, in {counted(lists.combinations, 'combination')} of several"
+    return Guess("target", what, {"task": "multilabel", "separator": lists.separator, **options})
+
+
+def _answers(profile: Profile) -> tuple[Profile, dict[str, Any], str]:
+    """The column without words for a missing answer, the options that say so, and what becomes of the rows.
+
+    Where a single class would be left, a word that may be a class, `none` next to `tumor`, is one.
+    """
+    words = dict(profile.missing_words)
+    if profile.distinct - len(words) < 2:
+        classes = {word: rows for word, rows in words.items() if word.lower() in CLASSES_TOO}
+        left = profile.without({word: rows for word, rows in words.items() if word not in classes})
+        if classes and left.distinct >= 2:
+            options = {**_dropping(left), "missing_words": sorted({word.lower() for word in words if word not in classes})}
+            return left, options, f"; {listed([shown(word) for word in classes])} counts as a class{_left_out(left)}"
+    left = profile.without(words)
+    return left, _dropping(left), _left_out(left, words)
+
+
+def _dropping(profile: Profile) -> dict[str, Any]:
+    return {"missing": "drop"} if profile.missing else {}
+
+
+def _left_out(profile: Profile, words: Iterable[str] = ()) -> str:
+    """What becomes of rows without an answer, some of which have one of the `words`, and what to do if a word is a class after all."""
+    if not profile.missing:
+        return ""
+    said, classes = [shown(word) for word in words], [shown(word) for word in words if word.lower() in CLASSES_TOO]
+    without = f"without it ({listed(said)} or empty)" if said else "without it"
+    otherwise = f"; if {listed(classes, 'or')} is a class, add missing_words: []" if classes else ""
+    return f"; {counted(profile.missing, 'row')} {without} {'is' if profile.missing == 1 else 'are'} left out{otherwise}"
+
+
+def _binary(profile: Profile, options: dict[str, Any], drops: str) -> Guess:
+    positive, why = positive_of(profile)
+    names = listed([shown(value) for value, _ in profile.frequent[:2]])
+    what = {"task": "binary", "positive": positive, **options}
+    return Guess("target", f"two classes, {names}; positive: {why}{drops}", what)
+
+
+def positive_of(profile: Profile) -> tuple[str, str]:
+    """Which of two classes is the positive one, and why."""
+    if said := said_positive((profile.frequent[0][0], profile.frequent[1][0])):
+        return said
+    (first, most), (last, fewest) = sorted(profile.frequent[:2])
+    if most == fewest:
+        return last, "the last by name"
+    return (first if most < fewest else last), "the rarer one"

@@ -1,0 +1,1 @@
+"""Checks of data quality: class balance, missing values, units, dates, texts and categories."""

@@ -1,0 +1,233 @@
+"""Single columns: constants, ids, cells of another type, numbers with units behind; and numbers far from all others, answers too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.finding import Finding, Level, first_rows
+from mmtrain.audit.profiling.infer_role import ID_WORDS, name_words, plain, shown
+from mmtrain.audit.quality.heavy_tails import long_tail
+from mmtrain.audit.quality.missing_value_codes import missing_words, stand_in_numbers, stand_in_words
+from mmtrain.audit.quality.mixed_units import two_units
+from mmtrain.audit.quality.numeric_codes import code_like
+from mmtrain.audit.row_metadata import Cohort
+from mmtrain.errors import counted, listed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LEAST_ROWS = 20
+FEW = 10
+"""Rows with another value than all the rest, below which nothing can be learned from them."""
+NEARLY = 0.99
+OWN = 0.5
+"""Different values per row from which a category is a name rather than a kind."""
+DIFFERENT, DENSE = 0.95, 1.1
+"""Whole numbers that hardly ever repeat although there are hardly more of them to choose from than rows: chance would repeat a third."""
+
+DEVIATIONS = 10.0
+"""Robust standard deviations from the median that an outlier has at least; a normal number reaches 6 once in a billion."""
+ON_A_SCALE = 6.0
+"""The same on a logarithmic scale, where all numbers are positive: a long tail holds no outliers, however far it reaches."""
+GAP = 3.0
+"""How many times as far from the median as the farthest of the others an outlier is."""
+FEW_OUTLIERS = 0.005
+"""More than this share is no outlier but a second kind of row; unless they are one number of several groups, a code for missing."""
+SWOLLEN = 2.0
+"""How many times the standard deviation has to grow for the outliers to squeeze all others when the column is normalised."""
+
+WITH_UNIT = re.compile(r"^\s*[-+]?\d+(?:[.,]\d+)?\s*([A-Za-zµ°%][A-Za-zµ°%²³/]{0,9})\.?\s*$")
+DECIMAL_COMMA = re.compile(r"^\s*[-+]?\d+,\d+\s*$")
+MOSTLY = 0.8
+"""The share of cells that decides what a column is of."""
+
+
+def inputs(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+    """Everything of this family."""
+    found: list[Finding] = []
+    for cells in sheet.inputs:
+        if cells.use.role == "image":
+            continue
+        constant = _constant(cells)
+        found += constant
+        if not constant and cells.use.role != "text":
+            found += (_id_like(cells) or code_like(cells)) + _types(cells) + _sizes(cells, cohort)
+    for cells in sheet.of_role("target"):
+        found += _sizes(cells, cohort)
+    return found
+
+
+def _sizes(cells: Cells, cohort: Cohort) -> list[Finding]:
+    """What is odd about the sizes of numbers; the first of these explains the others."""
+    units = cohort.units
+    return two_units(cells, units, cohort.targets) or _outliers(cells, units) or stand_in_numbers(cells) or long_tail(cells)
+
+
+def _constant(cells: Cells) -> list[Finding]:
+    """Every row the same, or all but a few; a missing cell is a value like any other."""
+    if len(cells.different) > FEW:  # as many other rows at least
+        return []
+    different, times = np.unique(cells.prints, return_counts=True)
+    others = len(cells.prints) - int(times.max())
+    if len(different) == 1:
+        value = "empty" if different[0] == 0 else _named(cells, int(different[0]))
+        what = f"every cell is {value}."
+        return [Finding("warning", "constant", cells.header, what, "Nothing can be learned from it.", "Leave the column out.")]
+    if others >= FEW or others > (1 - NEARLY) * len(cells.prints):
+        return []
+    usual = different[times.argmax()]
+    rows = np.flatnonzero(cells.prints != usual)
+    value = "empty" if usual == 0 else _named(cells, int(usual))
+    what = f"all cells but {others:,} are {value}."
+    why = "So few rows teach nothing that holds, and whichever part they fall into decides what is seen of them."
+    fix = "Leave the column out."
+    return [Finding("note", "nearly_constant", cells.header, what, why, fix, first_rows(rows), count=others, strength=-float(others))]
+
+
+def _named(cells: Cells, value: int) -> str:
+    """Texts have no names."""
+    return shown(cells.names[value]) if value in cells.names else "the same"
+
+
+def _id_like(cells: Cells) -> list[Finding]:
+    """Categories that are hardly met twice, and numbers that count the rows or are called ids."""
+    if cells.use.role == "categorical" and names_each_row(cells):
+        what = f"{len(cells.different):,} different categories in {counted(len(cells.prints), 'row')}: hardly any is met twice."
+        why = "A category that new rows do not have says nothing about them; in training it lets every row be learned by heart."
+    elif cells.use.role == "numeric" and _counts_up(cells):
+        what = "the numbers are whole and hardly any is met twice, like the numbers of rows."
+        why = "What an id says of the answer holds for the rows of this table alone."
+    else:
+        return []
+    return [Finding("warning", "id_as_input", cells.header, what, why, "Leave the column out, or give it the role id.")]
+
+
+def names_each_row(cells: Cells) -> bool:
+    """Whether categories are hardly met twice."""
+    filled = int((~cells.missing).sum())
+    return filled >= LEAST_ROWS and len(cells.different) >= OWN * filled
+
+
+def _counts_up(cells: Cells) -> bool:
+    """A running number, in this order or another, or different whole numbers under the name of an id."""
+    if cells.numbers is None:
+        return False
+    numbers = cells.numbers[~np.isnan(cells.numbers)]
+    if len(numbers) < LEAST_ROWS or (numbers != np.floor(numbers)).any() or len(cells.different) < DIFFERENT * len(numbers):
+        return False
+    words = name_words(cells.header)
+    return bool(np.ptp(numbers) <= DENSE * len(numbers)) or (bool(words) and (words[-1] in ID_WORDS or words[0] == "id"))
+
+
+def _types(cells: Cells) -> list[Finding]:
+    """Words among numbers, numbers among words, decimal commas, units behind numbers; words that read like missing."""
+    if cells.numbers is None:
+        return []
+    words = missing_words(cells)
+    if words and (cells.use.role == "categorical" or cells.use.column is None):
+        # Of guessed roles, `init` lists them; among categories they are no mistake.
+        return [stand_in_words(cells, words), *_odd_types(cells, words)]
+    return _odd_types(cells, ())
+
+
+def _odd_types(cells: Cells, missing: Sequence[str]) -> list[Finding]:
+    """Without the cells in `missing`."""
+    if cells.numbers is None:
+        return []
+    filled = int((~cells.missing).sum())
+    absent = [code for code, name in cells.names.items() if name in missing]
+    odd = np.flatnonzero(~cells.missing & np.isnan(cells.numbers) & ~np.isin(cells.prints, np.array(absent, dtype=np.uint64)))
+    if not len(odd):
+        return []
+    codes, times = np.unique(cells.prints[odd], return_counts=True)
+    names = {cells.names.get(int(code), ""): int(number) for code, number in zip(codes, times, strict=True)}
+    commas = sum(number for name, number in names.items() if DECIMAL_COMMA.match(name))
+    units: dict[str, int] = {}
+    for name, number in names.items():
+        if match := WITH_UNIT.match(name):
+            units[match[1]] = units.get(match[1], 0) + number
+    numeric = cells.use.role == "numeric"
+    numbers = filled - len(odd) + commas + sum(units.values())
+    if not numeric and (numbers < MOSTLY * filled or numbers == filled - len(odd) < MOSTLY * filled):
+        return []
+    return [_mixed(cells, odd, names, units, commas)]
+
+
+def _mixed(cells: Cells, odd: NDArray[np.int64], names: dict[str, int], units: dict[str, int], commas: int) -> Finding:
+    words = len(odd) - commas - sum(units.values())
+    parts = [f"{commas:,} with a decimal comma"] if commas else []
+    if units:
+        parts.append(f"{sum(units.values()):,} with a unit behind ({listed(sorted(units), most=5)})")
+    if words:
+        rest = [name for name in names if not DECIMAL_COMMA.match(name) and not WITH_UNIT.match(name)]
+        parts.append(f"{words:,} no number at all, such as {listed([shown(name) for name in rest[:3]], 'or')}")
+    level: Level = "error" if cells.use.role == "numeric" else "warning"
+    kind = "mixed_units" if len(units) > 1 else "mixed_types"
+    be = "is" if len(odd) == 1 else "are"
+    filled = int((~cells.missing).sum())
+    what = f"most cells are plain numbers, but {len(odd):,} of {filled:,} {be} not: {listed(parts)}."
+    if len(odd) > filled / 2:
+        what = f"the cells are numbers, but {len(odd):,} of {filled:,} are not plain ones: {listed(parts)}."
+    why = "A number that is read as a name loses its size, and a number in another unit is another number."
+    if level == "error":
+        why = "A numeric column takes plain numbers only, and `fit` refuses the others."
+    fix = "Write all numbers alike, with a point and without units." if commas or units else "Write numbers."
+    if words:
+        fix = f"{fix} List what stands for a missing value under `data.missing_values`."
+    return Finding(level, kind, cells.header, what, why, fix, first_rows(odd), count=len(odd))
+
+
+def _outliers(cells: Cells, units: NDArray[np.int64]) -> list[Finding]:
+    """A few numbers far beyond all others."""
+    if not cells.use.is_number or cells.numbers is None:
+        return []
+    rows, rest = _apart(cells.numbers, units)
+    if not len(rows):
+        return []
+    values = listed([plain(value) for value in dict.fromkeys(cells.numbers[rows].tolist())], most=3)
+    reach = f"where the rest goes from {plain(rest.min())} to {plain(rest.max())}"
+    what = f"{counted(len(rows), 'number')} far from all others: {values}, {reach}."
+    why = "It may be a slip of the pen, another unit, or a code for missing."
+    swollen = float(np.nanstd(cells.numbers) / rest.std()) if rest.std() > 0 else 1.0
+    if swollen >= SWOLLEN:
+        why = (
+            f"{why} It makes the standard deviation {swollen:.1f} times as large, so that normalising squeezes all other numbers together."
+        )
+    fix = "Look the rows up; mend them, empty the cells, or list the code under `data.missing_values`."
+    level: Level = "warning" if swollen >= SWOLLEN else "note"
+    return [Finding(level, "outliers", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
+
+
+def _apart(numbers: NDArray[np.float64], units: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The rows of a few numbers that are far on a plain scale and, where all are positive, on a logarithmic one; and the other numbers.
+
+    `units` (rows,) are groups, or rows: few are those of few groups, however many rows these have.
+    """
+    known = numbers[~np.isnan(numbers)]
+    if len(known) < LEAST_ROWS:
+        return np.empty(0, dtype=np.int64), known
+    far = _far(numbers, known, DEVIATIONS)
+    if known.min() > 0:
+        far &= _far(np.log(numbers), np.log(known), ON_A_SCALE)
+    rows, rest, middle = np.flatnonzero(far), numbers[~far & ~np.isnan(numbers)], np.median(known)
+    holders, everyone = len(pd.unique(units[rows])), len(pd.unique(units[~np.isnan(numbers)]))
+    few = len(rows) <= max(3, FEW_OUTLIERS * len(known)) or (everyone >= LEAST_ROWS and holders <= max(3, FEW_OUTLIERS * everyone))
+    if not few and not len(np.unique(numbers[rows])) == 1 < holders:
+        return rows[:0], known
+    return rows[np.abs(numbers[rows] - middle) >= GAP * np.abs(rest - middle).max()], rest
+
+
+def _far(numbers: NDArray[np.float64], known: NDArray[np.float64], deviations: float) -> NDArray[np.bool_]:
+    """Which numbers are so many robust standard deviations from the median; none where half of them are equal."""
+    low, middle, high = np.quantile(known, (0.25, 0.5, 0.75))
+    spread = (high - low) / 1.349  # of a normal distribution
+    if spread <= 0:
+        return np.zeros(len(numbers), dtype=np.bool_)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(numbers - middle) > deviations * spread)

@@ -1,0 +1,36 @@
+"""Numbers whose tail is so long that normalising squeezes nearly all of them together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mmtrain.audit.column_values import Cells
+from mmtrain.audit.finding import Finding
+from mmtrain.audit.profiling.infer_role import plain
+
+LEAST_DIFFERENT = 20
+SWOLLEN = 5.0
+"""Standard deviations for one of the middle half, from which a tail is extreme; an exponential distribution has 1.2, a lognormal one
+whose logarithm has the standard deviation 1.5 has 5."""
+FAR, FAR_ENOUGH = 20.0, 10.0
+"""Standard deviations from the mean to the farthest number, alone and where the tail is also swollen; of a million exponential
+numbers it lies at 13."""
+
+
+def long_tail(cells: Cells) -> list[Finding]:
+    """A tail that decides how the column is scaled."""
+    if cells.use.role != "numeric" or cells.numbers is None:
+        return []
+    numbers = cells.numbers[~np.isnan(cells.numbers)]
+    if len(numbers) < LEAST_DIFFERENT or len(np.unique(numbers)) < LEAST_DIFFERENT:
+        return []
+    low, middle, high = (float(value) for value in np.quantile(numbers, (0.25, 0.5, 0.75)))
+    spread, deviation = (high - low) / 1.349, float(numbers.std())
+    far = float(np.abs(numbers - numbers.mean()).max()) / deviation
+    if far < FAR and not (0 < spread * SWOLLEN <= deviation and far >= FAR_ENOUGH):
+        return []
+    what = f"the tail is extreme: half of the numbers lie between {plain(low)} and {plain(high)}, the farthest is "
+    what += f"{plain(float(numbers[np.abs(numbers - middle).argmax()]))}, {far:.0f} standard deviations from the mean."
+    why = "Normalised, most numbers are nearly the same, and a few rows decide the gradients."
+    way = "its logarithm, log(1 + x)," if numbers.min() >= 0 else "its ranks"
+    return [Finding("note", "extreme_tail", cells.header, what, why, f"Write {way} into the table, and use that in its place.")]

@@ -1,0 +1,76 @@
+"""Cells that stand for a missing one without being empty: words like `?` and numbers like -999."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmtrain.audit.column_values import Cells
+from mmtrain.audit.finding import Finding, first_rows
+from mmtrain.audit.profiling.infer_role import plain, shown
+from mmtrain.columns.base import MISSING_WORDS
+from mmtrain.errors import counted, listed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SPELLED_OUT = ("None", "NONE")
+"""`none` as a category may be an answer, no therapy say; Python and databases write it so."""
+CODE_LENGTH = 2
+"""`NA` among categories of so many capitals is a country or a state."""
+SENTINELS = (-1.0, *(sign * (10.0**digits - 1) for sign in (-1, 1) for digits in range(1, 8)))
+"""-1, and 9, 99, ... 9,999,999 with either sign."""
+LEAST_SENTINELS = 5
+LEAST_ROWS = 20
+SPIKE = 2.0
+"""How many times as often as a usual number of the column a code for missing is met."""
+
+
+def missing_words(cells: Cells) -> list[str]:
+    """The cells of a column, as they are written, that read like missing."""
+    names = [name for name in cells.names.values() if name.casefold() in MISSING_WORDS]
+    if cells.use.role != "categorical":
+        return names
+    others = [name for name in cells.names.values() if name not in names]
+    coded = bool(others) and all(len(name) == CODE_LENGTH and name.isupper() for name in others)
+    return [name for name in names if (name.casefold() != "none" or name in SPELLED_OUT) and not (coded and name == "NA")]
+
+
+def stand_in_words(cells: Cells, words: list[str]) -> Finding:
+    """Words that read like missing, among categories or numbers."""
+    codes = [code for code, name in cells.names.items() if name in words]
+    rows = np.flatnonzero(np.isin(cells.prints, np.array(codes, dtype=np.uint64)))
+    listing = listed([shown(word) for word in words], most=5)
+    what = f"{counted(len(rows), 'cell')} {'reads' if len(rows) == 1 else 'read'} like a missing one: {listing}."
+    why = "It counts as a value of its own, and `missing` does not apply to it."
+    fix = f"If it means missing, add {listing} to `data.missing_values`."
+    return Finding("note", "missing_words", cells.header, what, why, fix, first_rows(rows), count=len(rows))
+
+
+def _sentinels(cells: Cells) -> NDArray[np.int64]:
+    """Rows of -1, -999, 9999 and the like that are the smallest or largest number of the column, far from the others and often met."""
+    if cells.use.role != "numeric" or cells.numbers is None:
+        return np.empty(0, dtype=np.int64)
+    different, times = np.unique(cells.numbers[~np.isnan(cells.numbers)], return_counts=True)
+    if times.sum() < LEAST_ROWS or len(different) <= LEAST_ROWS:
+        return np.empty(0, dtype=np.int64)
+    for end, others in ((0, different[1:]), (-1, different[:-1])):
+        value, low, high = different[end], others.min(), others.max()
+        alone = min(abs(value - low), abs(value - high)) >= (high - low) / 2 or (value < 0 <= low and value != low)
+        often = times[end] >= max(LEAST_SENTINELS, SPIKE * np.median(times))
+        if value in SENTINELS and alone and often:
+            return np.flatnonzero(cells.numbers == value)
+    return np.empty(0, dtype=np.int64)
+
+
+def stand_in_numbers(cells: Cells) -> list[Finding]:
+    """A number that only stands for a missing one."""
+    rows = _sentinels(cells)
+    if not len(rows):
+        return []
+    value = plain(float(cells.numbers[rows[0]])) if cells.numbers is not None else ""
+    what = f"{value} is met in {counted(len(rows), 'row')} and stands apart from all other numbers, like a code for missing."
+    why = "It counts as a number, and moves the mean and the standard deviation by which the column is normalised."
+    fix = f"If it means missing, add '{value}' to `data.missing_values`."
+    return [Finding("warning", "missing_codes", cells.header, what, why, fix, first_rows(rows), count=len(rows))]

@@ -1,0 +1,70 @@
+"""What each `missing:` policy would do with the empty cells of a column, counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args, get_origin
+
+import numpy as np
+
+from mmtrain.audit.column_values import Sheet
+from mmtrain.audit.row_metadata import Cohort
+from mmtrain.columns import Column
+from mmtrain.errors import counted
+
+
+@dataclass(frozen=True)
+class MissingPlan:
+    """The empty cells of one column."""
+
+    header: str
+    chosen: str
+    """The policy of the experiment; empty where none was chosen."""
+    cells: int
+    """Empty ones."""
+    share: float
+    """Of all rows, 0 to 1."""
+    by_class: dict[str, int] = field(default_factory=dict)
+    """Rows of each class or label of the first target that has any, with an empty cell."""
+    effects: dict[str, str] = field(default_factory=dict)
+    """What each policy that the column could have would do."""
+
+
+def policies(column: Column) -> tuple[str, ...]:
+    """The policies that a column can have, in the order of their declaration."""
+    declared = type(column).model_fields.get("missing")
+    if declared is None or get_origin(declared.annotation) is not Literal:
+        return ()
+    return tuple(str(name) for name in get_args(declared.annotation))
+
+
+def missing_plans(sheet: Sheet, cohort: Cohort) -> tuple[MissingPlan, ...]:
+    """Of each column that an experiment declares with a policy and that has empty cells."""
+    plans = []
+    labels = next(iter(cohort.targets), None)
+    for cells in sheet.columns:
+        column = cells.use.column
+        answered = bool(cells.use.separator)  # an empty cell of labels means none of them
+        names = policies(column) if column is not None and not answered else ()
+        empty = cells.missing
+        if column is None or not names or not empty.any():
+            continue
+        number = int(empty.sum())
+        times = np.bincount(labels.label[empty[labels.row]], minlength=len(labels.names)) if labels is not None else ()
+        by_class = {name: int(rows) for name, rows in zip(labels.names if labels is not None else (), times, strict=True) if rows}
+        effects = {name: _effect(name, number, sheet.rows) for name in names}
+        if "drop" in effects and cells.use.traits.has_labels:
+            effects["drop"] = f"{counted(number, 'row')} {'does' if number == 1 else 'do'} without this label"
+        plans.append(MissingPlan(cells.header, cells.use.policy, number, number / sheet.rows, by_class, effects))
+    return tuple(plans)
+
+
+def _effect(policy: str, cells: int, rows: int) -> str:
+    many = cells != 1
+    return {
+        "median": f"{cells:,} get the training median and a mark",
+        "mask": f"the branch goes without in {cells:,} {'rows' if many else 'row'}",
+        "code": f"{cells:,} become a value of their own",
+        "drop": f"{cells:,} {'rows leave' if many else 'row leaves'}, {rows - cells:,} are left",
+        "error": f"refused because of {cells:,} {'cells' if many else 'cell'}",
+    }.get(policy, "")

@@ -1,0 +1,130 @@
+"""Numbers in two units: an age in years here and in months there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.audit.column_values import Cells
+from mmtrain.audit.finding import Finding, first_rows
+from mmtrain.audit.label_index import Labels
+from mmtrain.data.drift.drift import UNITS
+from mmtrain.errors import counted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LEAST_ROWS = 20
+VALLEY = 0.02
+"""The most rows between two heaps of numbers."""
+SEPARATION = 4.0
+"""Distance of two heaps in their own spreads (Ashman and others 1994 call 2 a clean separation)."""
+SEPARATION_OF_FEW = 6.0
+"""The same where a heap holds fewer than `LEAST_ROWS`: chance parts few numbers more often."""
+LEAST_HEAP = 5
+"""Rows, or groups, of a heap: a slip of the pen is seldom made five times."""
+LEAST_DIFFERENT = 3
+"""Different numbers in a heap: 1 and 2 are codes."""
+ALIKE_SPREADS, ALIKE_OF_FEW = 1.5, 3.0
+"""Another unit shifts logarithms and leaves their spread as it is; that of fewer than `LEAST_ROWS` is rough."""
+UNIT_TOLERANCE = 0.1
+LEAST_STEP = np.log(min(max(unit, 1 / unit) for unit in UNITS)) / 2
+"""Logarithms that lie nearer to each other, those of equal numbers above all, are in one unit, and too near for a histogram."""
+MEDIAN_ERROR = 1.25
+"""Standard error of a median, in that of a mean."""
+Z = 1.96
+OF_CLASSES = 0.98
+"""The share of rows whose heap follows from their class, from which the heaps are the classes."""
+
+
+def two_units(cells: Cells, units: NDArray[np.int64], targets: Sequence[Labels] = ()) -> list[Finding]:
+    """Two heaps of positive numbers whose sizes differ by the factor between two units: an age in years and in months.
+
+    `units` (rows,) are groups, or rows: whoever has many rows counts once in a heap. Heaps that are classes of a target are what there
+    is to learn, and no units.
+    """
+    if not cells.use.is_number or cells.numbers is None:
+        return []
+    known = np.flatnonzero(cells.numbers > 0)
+    if len(known) < 2 * LEAST_ROWS or len(known) < 0.9 * np.count_nonzero(~np.isnan(cells.numbers)):
+        return []
+    logs = np.log(cells.numbers[known])
+    if np.ptp(logs) < LEAST_STEP:
+        return []
+    above = logs > _border(logs)
+    low, high = (_once_each(logs[side], units[known[side]]) for side in (~above, above))
+    if not _heap(low) or not _heap(high) or not _apart(low, high, logs) or any(_of_classes(known, above, labels) for labels in targets):
+        return []
+    rows = known[above] if len(high) <= len(low) else known[~above]
+    middles = float(np.median(low)), float(np.median(high))
+    names = f"around {np.exp(middles[0]):.4g} and around {np.exp(middles[1]):.4g}"
+    looks = f"{counted(len(rows), 'row')} {'looks' if len(rows) == 1 else 'look'} as if in another unit"
+    what = f"the numbers are in two heaps, {names}: {looks}, {np.exp(middles[1] - middles[0]):.3g} times the other."
+    why = "Twelve months are read as twelve years, and the model learns from both as if they were one thing."
+    fix = "Find out the unit of each row, for instance by where it comes from, and bring all to one."
+    return [Finding("warning", "mixed_units", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
+
+
+def _of_classes(known: NDArray[np.int64], above: NDArray[np.bool_], labels: Labels) -> bool:
+    """Whether nearly all rows of each class lie in one heap; `known` are the rows of the numbers, `above` is which are in the upper."""
+    if labels.several:
+        return False
+    side = np.full(len(labels.known), -1, dtype=np.int64)
+    side[known] = above
+    inside = side[labels.row] >= 0
+    number = len(labels.names)
+    upper = np.bincount(labels.label[inside], side[labels.row[inside]], minlength=number)
+    rows = np.bincount(labels.label[inside], minlength=number)
+    return bool(
+        (np.maximum(upper, rows - upper).sum() >= OF_CLASSES * rows.sum()) and (upper > rows / 2).any() and (upper < rows / 2).any()
+    )
+
+
+def _once_each(logs: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The mean of each unit."""
+    codes = pd.factorize(units)[0]
+    return np.asarray(np.bincount(codes, logs) / np.bincount(codes))
+
+
+def _apart(low: NDArray[np.float64], high: NDArray[np.float64], logs: NDArray[np.float64]) -> bool:
+    """Whether two heaps are as far from each other as two units, as wide as each other, and with hardly any of `logs` between them."""
+    middles = float(np.median(low)), float(np.median(high))
+    spreads = [max(float(heap.std()), 1e-9) for heap in (low, high)]
+    distance = (middles[1] - middles[0]) * np.sqrt(2) / np.hypot(spreads[0], spreads[1])
+    third = (middles[1] - middles[0]) / 3
+    between = np.mean((logs > middles[0] + third) & (logs < middles[1] - third))
+    few = min(len(low), len(high)) < LEAST_ROWS
+    rough = few * Z * MEDIAN_ERROR * float(np.hypot(spreads[0] / np.sqrt(len(low)), spreads[1] / np.sqrt(len(high))))
+    alike = max(spreads) <= (ALIKE_OF_FEW if few else ALIKE_SPREADS) * min(spreads)
+    return bool(
+        _is_unit(float(np.exp(middles[1] - middles[0])), rough)
+        and distance >= (SEPARATION_OF_FEW if few else SEPARATION)
+        and between <= VALLEY
+        and alike
+    )
+
+
+def _heap(logs: NDArray[np.float64]) -> bool:
+    """Whether numbers are enough to tell a unit by, and none of a few codes."""
+    return len(logs) >= LEAST_HEAP and len(np.unique(logs)) >= LEAST_DIFFERENT
+
+
+def _is_unit(factor: float, rough: float) -> bool:
+    """Whether a factor is one between units, where medians of few numbers leave its logarithm uncertain by `rough`."""
+    tolerance = max(float(np.log1p(UNIT_TOLERANCE)), rough)
+    return any(abs(np.log(factor / max(unit, 1 / unit))) <= tolerance for unit in UNITS)
+
+
+def _border(logs: NDArray[np.float64]) -> float:
+    """Where two heaps are best parted: the variance within them is least (Otsu 1979)."""
+    counts, edges = np.histogram(logs, bins=256)
+    middles = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)
+    sums = np.cumsum(counts * middles)
+    above = below[-1] - below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
+    return float(edges[1 + int(np.nanargmax(between))])

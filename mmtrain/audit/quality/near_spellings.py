@@ -1,0 +1,127 @@
+"""Names and classes that are nearly spelled alike, ids that a spreadsheet has rounded, and words that stand for the parts of a split."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.audit.column_usage import Use
+from mmtrain.audit.column_values import SPELLED, Cells, Sheet
+from mmtrain.audit.finding import Finding, Level, first_rows
+from mmtrain.audit.label_index import Labels
+from mmtrain.audit.profiling.infer_role import shown
+from mmtrain.audit.row_metadata import Cohort
+from mmtrain.columns.split_words import split_words
+from mmtrain.errors import counted
+from mmtrain.targets.classes import near_spellings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WHY = {
+    "group": "If they mean the same, its rows may stand on two sides of the split, and scores on test are those of acquaintances.",
+    "id": "If they mean the same, a row is there twice.",
+    "categorical": "If they mean the same, what is learned of one spelling is not known of the other.",
+    "target": "If they mean the same, the model is asked to tell equal things apart, and scores count it as wrong where it cannot.",
+}
+FIX = "Write each name in one way, unless they mean different things."
+
+
+def spellings(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+    """Everything of this family."""
+    found: list[Finding] = []
+    for cells in sheet.of_role(*SPELLED):
+        found += _near(cells, cohort) + _rounded(cells)
+    for labels in cohort.targets:
+        found += _near_classes(labels)
+    for cells in sheet.of_role("split"):
+        found += _parts(cells)
+    return found
+
+
+def is_spelled(use: Use) -> bool:
+    """Whether its cells, or the labels in them, are names; of two classes `check` refuses a third, however it is spelled."""
+    return use.role in SPELLED or use.task == "multiclass" or bool(use.separator)
+
+
+def _near(cells: Cells, cohort: Cohort) -> list[Finding]:
+    """Names that differ by capitals, leading zeros, `.0`, inner blanks or the form of their letters alone."""
+    if cells.keys is None:
+        return []
+    codes, prints = pd.factorize(cells.prints)
+    keys = pd.factorize(cells.keys[_first_rows(codes, len(prints))])[0]
+    several = (np.bincount(keys)[keys] > 1) & (prints != 0)
+    if not several.any():
+        return []
+    rows = np.flatnonzero(several[codes])
+    what = _in_several_ways(len(np.unique(keys[several])), "name", _example(cells, prints, keys, codes[rows[0]]), rows)
+    if torn := _on_two_sides(keys[codes[rows]], rows, cohort) if cells.use.role == "group" else 0:
+        what = f"{what} The spellings of {torn:,} of them stand on two sides of the split."
+    level: Level = "note" if cells.use.role == "categorical" else "warning"
+    return [Finding(level, "near_spellings", cells.header, what, WHY[cells.use.role], FIX, first_rows(rows), count=len(rows))]
+
+
+def _near_classes(labels: Labels) -> list[Finding]:
+    """The same of the classes or labels of a target, where cells name them."""
+    alike = [] if labels.rows else near_spellings(filter(None, labels.names))
+    if not alike:
+        return []
+    code = {name: number for number, name in enumerate(labels.names)}
+    rows = np.unique(np.concatenate([labels.holders(code[name]) for name in chain.from_iterable(alike)]))
+    what = _in_several_ways(len(alike), labels.noun, f", such as {shown(alike[0][0])} and {shown(alike[0][1])}", rows)
+    return [Finding("warning", "near_spellings", labels.header, what, WHY["target"], FIX, first_rows(rows), count=len(rows))]
+
+
+def _in_several_ways(number: int, noun: str, example: str, rows: NDArray[np.int64]) -> str:
+    plural = "classes" if noun == "class" else ""
+    return (
+        f"{counted(number, noun, plural)} {'is' if number == 1 else 'are'} spelled in several ways{example}: {counted(len(rows), 'row')}."
+    )
+
+
+def _first_rows(codes: NDArray[np.int64], number: int) -> NDArray[np.int64]:
+    """The first row of each code, (number,)."""
+    first = np.empty(number, dtype=np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    return first
+
+
+def _example(cells: Cells, prints: NDArray[np.uint64], keys: NDArray[np.int64], code: int) -> str:
+    """`, such as 'P7' and 'p7'`; nothing where the names were not kept."""
+    pair = [cells.names.get(int(prints[other]), "") for other in np.flatnonzero(keys == keys[code])[:2]]
+    return f", such as {shown(pair[0])} and {shown(pair[1])}" if all(pair) else ""
+
+
+def _on_two_sides(keys: NDArray[np.int64], rows: NDArray[np.int64], cohort: Cohort) -> int:
+    """How many keys have rows in several parts."""
+    if cohort.parts is None:
+        return 0
+    divided = cohort.parts[rows] >= 0
+    sets = np.column_stack([pd.factorize(keys[divided])[0], rows[divided]])
+    return int(cohort.spans(sets, cohort.parts).sum())
+
+
+def _rounded(cells: Cells) -> list[Finding]:
+    """`1.23457E+14` under the name of a person: the last digits are gone."""
+    if cells.rounded is None or not cells.rounded.any():
+        return []
+    rows = np.flatnonzero(cells.rounded)
+    name = cells.names.get(int(cells.prints[rows[0]]), "")
+    example = f", such as {shown(name)}" if name else ""
+    verb = "looks" if len(rows) == 1 else "look"
+    what = f"{counted(len(rows), 'cell')} {verb} like a long number that a spreadsheet has rounded{example}."
+    why = "Different names that begin alike have become one, and no row can be traced by it."
+    fix = "Take the column from its source again, and format it as text before a spreadsheet reads it."
+    level: Level = "note" if cells.use.role == "categorical" else "warning"
+    return [Finding(level, "rounded_ids", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
+
+
+def _parts(cells: Cells) -> list[Finding]:
+    meaning = split_words(cells.names.values()).meaning()
+    if not meaning:
+        return []
+    why = "The parts are called train, validation and test; other usual words are understood."
+    return [Finding("note", "split_words", cells.header, f"{meaning}.", why, "Write the names of the parts, if this is not what is meant.")]

@@ -1,0 +1,52 @@
+"""Numbers that are names: postal codes, telephone numbers, long ids."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from mmtrain.audit.column_values import Cells
+from mmtrain.audit.finding import Finding
+from mmtrain.audit.profiling.infer_role import name_words, shown
+
+CODE_WORDS = {
+    *("zip", "zipcode", "postcode", "postalcode", "postal", "plz", "pincode", "code", "codes", "fips", "icd", "sku", "isbn", "ean", "upc"),
+    *("gtin", "phone", "telephone", "mobile", "fax", "ssn", "nhs", "npi", "iban", "account", "barcode", "serial"),
+}
+LEADING_ZERO = re.compile(r"0\d+")
+LEAST_ROWS = 20
+LEAST_PADDED = 2
+LONG = 8
+"""Digits that all numbers of a column have: prices and counts do not."""
+MOMENTS = ((9e8, 2.2e9), (9e11, 2.2e12), (1.9e7, 2.1e7))
+"""Seconds and milliseconds since 1970, and dates like 20240131: of fixed width, but a larger one is later."""
+
+
+def code_like(cells: Cells) -> list[Finding]:
+    """A number whose size means nothing, by its leading zeros, by its name, or by its length."""
+    if cells.use.role != "numeric" or cells.numbers is None:
+        return []
+    numbers = cells.numbers[~np.isnan(cells.numbers)]
+    if len(numbers) < LEAST_ROWS or (numbers != np.floor(numbers)).any() or len(cells.different) <= 2:
+        return []
+    padded = [name for name in cells.names.values() if LEADING_ZERO.fullmatch(name)]
+    named = CODE_WORDS & set(name_words(cells.header))
+    if len(padded) >= LEAST_PADDED:
+        sign = f"some begin with 0, such as {shown(padded[0])}"
+    elif named:
+        sign = f"the name says {min(named)}"
+    elif _long(numbers):
+        sign = f"all have {len(str(int(numbers[0])))} digits"
+    else:
+        return []
+    what = f"the numbers look like codes: they are whole, and {sign}."
+    why = "As numbers they are added and scaled, as if a larger code meant more of something."
+    return [Finding("note", "codes_as_numbers", cells.header, what, why, "Give the column the role categorical, or leave it out.")]
+
+
+def _long(numbers: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
+    low, high = float(numbers.min()), float(numbers.max())
+    if low < 10.0 ** (LONG - 1) or len(str(int(low))) != len(str(int(high))):
+        return False
+    return not any(first <= low and high <= last for first, last in MOMENTS)

@@ -1,0 +1,200 @@
+"""Inputs that say the same: equal cells, categories that are renamed, numbers that are multiples of each other.
+
+Columns that are 0 in nearly every row agree in those by chance. So the rows in which either column has another value than its usual one
+have to agree as well, and to be more of them than chance would put into the same places.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.finding import Finding
+from mmtrain.audit.hypothesis_tests import SURE
+from mmtrain.audit.row_metadata import Cohort
+from mmtrain.metrics.ranking import mid_ranks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST_PAIRED = 400
+"""Columns that are compared with each other; of more, the first."""
+NEARLY = 0.99
+"""The share of rows in which two columns say the same."""
+FAITHFUL = 0.9
+"""The same for each single category, so that a rare one is not lost among the others."""
+ALIKE = 0.999
+"""A correlation from which one number says what the other does."""
+SAMPLED = 512
+"""Rows by which pairs are sorted out."""
+LIKELY = 0.9
+"""Share of these rows in which columns say the same that are worth a closer look."""
+FEW_NAMES = 30
+"""Categories up to which all pairs of them are counted."""
+LEAST_ROWS = 20
+LEAST_OF_TWO = 10
+"""Rows of the rarer of two categories, or with another value than the usual one: fewer would be paired by chance in small tables."""
+RANKS_ALIKE = 0.99
+"""The same correlation of ranks: a few huge numbers in both columns make one of values."""
+
+
+def equal_columns(sheet: Sheet, cohort: Cohort) -> list[Finding]:  # noqa: ARG001
+    """Everything of this family; every column is compared with those before it."""
+    rows = np.arange(sheet.rows) if sheet.rows <= 20_000 else sheet.sample
+    able = [cells for cells in sheet.inputs if len(pd.unique(cells.prints[rows])) > 1][:MOST_PAIRED]
+    prints = [cells.prints[rows] for cells in able]
+    straight = _correlations(able, rows)
+    found: list[Finding] = []
+    told: set[int] = set()
+    for first, second in _likely(able, np.array(prints).reshape(len(able), len(rows)), straight):
+        if first in told or second in told:
+            continue  # equal to a column before both
+        pair = able[first], able[second]
+        both = (prints[first] != 0) & (prints[second] != 0)
+        how = _same(pair, prints[first][both], prints[second][both], len(rows), float(straight[first, second]))
+        if how and _beyond_chance(pair, rows[both], len(able)):
+            where = f"{pair[0].header}, {pair[1].header}"
+            why = "What either of them contributes cannot be told from the other, and the weight of what they say is doubled."
+            fix = f"Leave out '{pair[1].header}', unless you know why there are two."
+            found.append(Finding("warning", "equal_columns", where, how, why, fix, strength=float(both.sum())))
+            told.add(second)
+    return found
+
+
+def _likely(columns: list[Cells], prints: NDArray[np.uint64], straight: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
+    """Pairs of positions in order, without those that a sample of the rows shows to be different: a pair costs a millisecond to compare.
+
+    What is the same in 99 of 100 rows is so in far more than 9 of 10 of a sample. `prints` is (columns, rows).
+    """
+    rows = prints.shape[1]
+    sample = np.arange(rows) if rows <= SAMPLED else np.sort(np.random.Generator(np.random.PCG64(0)).choice(rows, SAMPLED, replace=False))
+    seen = prints[:, sample]
+    distinct = [len(pd.unique(column[column != 0])) for column in prints]
+    categorical = np.array([cells.use.role == "categorical" for cells in columns], dtype=np.bool_)
+    renamed = _maybe_renamed(seen, distinct)
+    for first in range(len(columns)):
+        both = (seen[first] != 0) & (seen[first + 1 :] != 0)
+        equal = ((seen[first] == seen[first + 1 :]) & both).sum(axis=1)
+        likely = equal >= LIKELY * both.sum(axis=1)
+        likely |= np.abs(straight[first, first + 1 :]) >= ALIKE
+        likely |= renamed(first) & (categorical[first] | categorical[first + 1 :])
+        yield from ((first, first + 1 + int(place)) for place in np.flatnonzero(likely))
+
+
+def _maybe_renamed(seen: NDArray[np.uint64], distinct: list[int]) -> Callable[[int], NDArray[np.bool_]]:
+    """Of a column, for each of those after it: whether their categories may go in pairs, by the rows that were `seen`, (columns, rows).
+
+    The rows of all pairs of few categories are counted in one matrix product; of more categories, their number alone is compared.
+    """
+    few = np.array([number <= FEW_NAMES for number in distinct], dtype=np.bool_)
+    sizes = np.array(distinct, dtype=np.int64)
+    held = [_one_hot(column) if own else np.zeros((len(column), 1), dtype=np.float32) for column, own in zip(seen, few, strict=True)]
+    widths = [own.shape[1] for own in held]
+    starts = np.append(0, np.cumsum(widths))
+    every = np.concatenate(held, axis=1) if held else np.zeros((0, 0), dtype=np.float32)
+
+    def after(first: int) -> NDArray[np.bool_]:
+        alike = (2 * sizes[first] >= sizes[first + 1 :]) & (2 * sizes[first + 1 :] >= sizes[first])
+        if first + 1 == len(seen) or not few[first]:
+            return np.asarray(alike & ~few[first + 1 :])
+        block = held[first].T @ every[:, starts[first + 1] :]  # rows of each pair of categories
+        bounds = starts[first + 1 : -1] - starts[first + 1]
+        rows = np.add.reduceat(block, bounds, axis=1)
+        wholes = np.maximum(np.repeat(rows, widths[first + 1 :], axis=1), block.sum(axis=0))
+        pairs = np.maximum.reduceat(block / np.maximum(wholes, 1), bounds, axis=1)
+        return np.where(few[first + 1 :], ((pairs >= 0.5) | (rows < LEAST_ROWS)).all(axis=0), alike & ~few[first])
+
+    return after
+
+
+def _one_hot(prints: NDArray[np.uint64]) -> NDArray[np.float32]:
+    """(rows, categories); a missing one is in none."""
+    names = np.unique(prints[prints != 0])
+    return np.equal(prints[:, np.newaxis], names if len(names) else np.uint64(1)).astype(np.float32)
+
+
+def _same(pair: tuple[Cells, Cells], first: NDArray[np.uint64], second: NDArray[np.uint64], rows: int, correlation: float) -> str:
+    """In which way two columns are the same, by the prints of the rows that have both; or nothing."""
+    if len(first) < max(LEAST_ROWS, 0.5 * rows):
+        return ""
+    share = float((first == second).mean())
+    if share >= NEARLY:
+        return "the cells of the two columns are equal." if share == 1 else f"{share:.1%} of the cells of the two columns are equal."
+    roles = {cells.use.role for cells in pair}
+    if roles == {"numeric"} and abs(correlation) >= ALIKE:
+        return f"one number follows from the other in a straight line: their correlation is {correlation:.4f}."
+    return _renamed(first, second) if "categorical" in roles and roles <= {"categorical", "numeric"} else ""
+
+
+def _beyond_chance(pair: tuple[Cells, Cells], rows: NDArray[np.int64], columns: int) -> bool:
+    """Whether the rows that have another value than the usual one of either column show the same likeness."""
+    prints = [cells.prints[rows] for cells in pair]
+    codes = [pd.factorize(values)[0] for values in prints]
+    unusual = [own != np.bincount(own).argmax() for own in codes]
+    either = unusual[0] | unusual[1]
+    if (unusual[0] == unusual[1]).all() and float(either.sum()) < LEAST_OF_TWO:
+        return _places(len(rows), int(either.sum())) > columns**2 / SURE
+    if either.sum() < LEAST_OF_TWO:
+        return False
+    first, second = (values[either] for values in prints)
+    if float((first == second).mean()) >= FAITHFUL:
+        return True
+    if {cells.use.role for cells in pair} == {"numeric"}:
+        numbers = [cells.numbers[rows[either]] for cells in pair if cells.numbers is not None]
+        ranked = np.asarray(np.corrcoef(np.stack([mid_ranks(own) for own in numbers])))
+        return abs(float(ranked[0, 1])) >= RANKS_ALIKE
+    # What is renamed goes in pairs: so does what is unusual.
+    return float((unusual[0] & unusual[1]).sum()) >= FAITHFUL * float(either.sum())
+
+
+def _places(rows: int, taken: int) -> float:
+    """In how many ways some rows can be chosen."""
+    return math.exp(min(700.0, math.lgamma(rows + 1) - math.lgamma(taken + 1) - math.lgamma(rows - taken + 1)))
+
+
+def _correlations(columns: list[Cells], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(columns, columns): of the rows where both are numbers; 0 where there are none, or fewer than `LEAST_ROWS`."""
+    nothing = np.full(len(rows), np.nan)
+    values = [nothing if cells.numbers is None or cells.use.role != "numeric" else cells.numbers[rows] for cells in columns]
+    found = np.array([_standard(column) for column in values]).reshape(len(columns), len(rows))
+    known = ~np.isnan(found)
+    filled, weights = np.where(known, found, 0.0), known.astype(np.float64)
+    counts = np.maximum(weights @ weights.T, 1.0)
+    means, squares = filled @ weights.T / counts, filled**2 @ weights.T / counts
+    spread = np.maximum(squares - means**2, 0.0)
+    products = np.sqrt(spread * spread.T)
+    able = (counts >= LEAST_ROWS) & (products > 1e-9)
+    correlations: NDArray[np.float64] = np.where(able, (filled @ filled.T / counts - means * means.T) / np.where(able, products, 1.0), 0.0)
+    return correlations
+
+
+def _standard(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """With mean 0 and deviation 1, so that no column is too large to be multiplied; a constant one is unknown."""
+    known = ~np.isnan(numbers)
+    largest = float(np.abs(numbers[known]).max(initial=0.0))
+    scaled = numbers / largest if largest > 0 else numbers
+    deviation = float(scaled[known].std()) if known.any() else 0.0
+    return (scaled - scaled[known].mean()) / deviation if deviation > 0 else np.full(len(numbers), np.nan)
+
+
+def _renamed(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> str:
+    """Whether categories go in pairs, but for slips; by chance those of small tables do."""
+    (codes, found), (others, other) = pd.factorize(first), pd.factorize(second)
+    names = len(found)
+    if names != len(other) or names < 2 or names * 5 > len(first):
+        return ""
+    sizes, other_sizes = np.bincount(codes), np.bincount(others)
+    if names == 2 and min(sizes.min(), other_sizes.min()) < LEAST_OF_TWO:
+        return ""
+    pairs, times = np.unique(codes * names + others, return_counts=True)
+    faithful = times >= FAITHFUL * np.maximum(sizes[pairs // names], other_sizes[pairs % names])
+    share = float(times[faithful].sum() / len(first))
+    if np.count_nonzero(faithful) < names or share < NEARLY:
+        return ""
+    told = f"each of the {names} categories of one goes with one category of the other"
+    return f"{told}{'' if share == 1 else f', in {share:.1%} of the rows'}: the same names in other words."

@@ -1,0 +1,141 @@
+"""Texts: without words, the same in many rows, in another script, ids; and words that differ by part."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.finding import Finding, Level, first_rows
+from mmtrain.audit.hypothesis_tests import SURE, chi_square, holm
+from mmtrain.audit.leakage.duplicate_rows import LEAST_OFTEN, OFTEN
+from mmtrain.audit.leakage.text_leakage import telling_signs, telling_texts
+from mmtrain.audit.profiling.infer_role import shown
+from mmtrain.audit.quality.vocabulary import Words, signs_of, words_of
+from mmtrain.audit.quality.writing_systems import SCRIPTS
+from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, Cohort, shift_advice
+from mmtrain.audit.target_view import questions
+from mmtrain.columns.split_words import PARTS
+from mmtrain.errors import counted
+
+MUCH = 0.3
+"""The share of texts that are all the same from which the column says little."""
+MAIN_SCRIPT = 0.8
+"""The share of texts in one script from which another one is the exception."""
+LEAST_ROWS = 20
+LEAST_NAMES, NAMES = 50, 0.9
+"""Texts, and the share of their words that are in no other text, from which they are names and no language."""
+WORDS_COMPARED = 500
+SHIFTED = 0.1
+"""Difference of the share of texts that hold a word between two parts."""
+
+
+def texts(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+    """Everything of this family."""
+    columns = sheet.of_role("text")
+    asked = questions(sheet, cohort) if columns else []
+    found: list[Finding] = []
+    for cells in columns:
+        words = words_of(cells, sheet.sample)
+        found += _wordless(cells) + _boilerplate(cells) + _other_script(cells) + _names(cells, words)
+        signs = signs_of(cells, sheet.sample) if asked else None
+        for question in asked:
+            found += telling_texts(cells, words, question, cohort)
+            found += telling_signs(cells, signs, question, cohort) if signs is not None else []
+        found += _shifted_words(cells, words, cohort, SURE / len(columns))
+    return found
+
+
+def _names(cells: Cells, words: Words) -> list[Finding]:
+    """Texts that share hardly a word, as codes do."""
+    texts = len(np.unique(words.text))
+    if texts < LEAST_NAMES:
+        return []
+    alone = np.bincount(words.word)[words.word] == 1
+    if alone.mean() < NAMES:
+        return []
+    what = f"{alone.mean():.0%} of the words are met in one text only, like ids."
+    why = "A word that no other text holds says nothing of new ones; in training it lets every row be learned by heart."
+    return [Finding("warning", "id_as_input", cells.header, what, why, "Leave the column out, or give it the role id.")]
+
+
+def _wordless(cells: Cells) -> list[Finding]:
+    if cells.wordless is None or not cells.wordless.any():
+        return []
+    rows = np.flatnonzero(cells.wordless)
+    what = f"{counted(len(rows), 'text')} {'holds' if len(rows) == 1 else 'hold'} no word, only punctuation or blanks."
+    why = "Such a text is treated as missing, although its cell is not empty."
+    fix = "List what stands there under `data.missing_values`, so that it counts as missing everywhere."
+    return [Finding("note", "text_without_words", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
+
+
+def _boilerplate(cells: Cells) -> list[Finding]:
+    """Long texts in very many rows."""
+    if cells.written is None:
+        return []
+    rows = np.flatnonzero(cells.written)
+    codes, _ = pd.factorize(cells.prints[rows])
+    times = np.bincount(codes, minlength=1)
+    often = np.flatnonzero(times >= max(LEAST_OFTEN, OFTEN * len(cells.prints)))
+    if not len(often):
+        return []
+    held = rows[np.isin(codes, often)]
+    share = len(held) / max(int((~cells.missing).sum()), 1)
+    number = f"{len(often):,} long {'text' if len(often) == 1 else 'texts'}"
+    what = f"{number} {'stands' if len(often) == 1 else 'stand'} word for word in {counted(len(held), 'row')}, {share:.0%} of all texts."
+    why = "A text that is pasted in says what form was used, not what was seen."
+    level: Level = "warning" if share >= MUCH else "note"
+    fix = "Look whether it goes with the answer; list it under `data.missing_values` if it stands for nothing."
+    return [Finding(level, "boilerplate", cells.header, what, why, fix, first_rows(held), count=len(held))]
+
+
+def _other_script(cells: Cells) -> list[Finding]:
+    if cells.scripts is None:
+        return []
+    lettered = cells.scripts[cells.scripts >= 0]
+    if len(lettered) < LEAST_ROWS:
+        return []
+    times = np.bincount(lettered, minlength=len(SCRIPTS))
+    main = int(times.argmax())
+    rows = np.flatnonzero((cells.scripts >= 0) & (cells.scripts != main))
+    if not len(rows) or times[main] < MAIN_SCRIPT * len(lettered):
+        return []
+    others = " and ".join(SCRIPTS[script] for script in np.unique(cells.scripts[rows]))
+    what = f"{counted(len(rows), 'text')} {'is' if len(rows) == 1 else 'are'} in {others} script, where most are in {SCRIPTS[main]}."
+    why = "Its words have no counterpart among the others, so nothing learned from those helps."
+    fix = "Translate them, leave them out, or see that training has enough of them."
+    return [Finding("note", "other_script", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
+
+
+def _shifted_words(cells: Cells, words: Words, cohort: Cohort, sure: float) -> list[Finding]:
+    """Words that the texts of a given part hold more often than those of training, Holm-corrected over the most frequent words."""
+    if cohort.parts is None or cohort.by_chance:
+        return []
+    parts = cohort.parts[words.rows]
+    alone = np.isin(words.rows, cohort.one_of_each(words.rows))
+    filled = alone & ~cells.missing[words.rows]
+    train = filled & (parts == TRAIN)
+    found = []
+    often = np.argsort(-words.holding(filled), kind="stable")[:WORDS_COMPARED]
+    for part in (VALIDATION, TEST):
+        other = filled & (parts == part)
+        if min(int(train.sum()), int(other.sum())) < LEAST_ROWS or not len(often):
+            continue
+        sizes = int(train.sum()), int(other.sum())
+        here, there = (words.holding(mask)[often] for mask in (train, other))
+        shift = np.abs(here / sizes[0] - there / sizes[1])
+        chances = holm([_chance(int(a), int(b), sizes) for a, b in zip(here, there, strict=True)])
+        striking = np.flatnonzero((np.array(chances) < sure / 2) & (shift >= SHIFTED))  # of two parts
+        if len(striking):
+            worst = striking[shift[striking].argmax()]
+            word = shown(str(words.names[often[worst]]))
+            shares = f"in {there[worst] / sizes[1]:.0%} of its texts, in training in {here[worst] / sizes[0]:.0%}"
+            number = f"{counted(len(striking), 'word')} {'is' if len(striking) == 1 else 'are'}"
+            what = f"{number} more or less frequent in {PARTS[part]} than in training, most of all {word}: {shares}."
+            level, why, fix = shift_advice(cohort, part, "texts")
+            found.append(Finding(level, "shift", cells.header, what, why, fix))
+    return found
+
+
+def _chance(first: int, second: int, sizes: tuple[int, int]) -> float:
+    return chi_square(np.array([[first, sizes[0] - first], [second, sizes[1] - second]], dtype=np.int64))

@@ -1,0 +1,33 @@
+"""Columns that an experiment does not use, but that say something about its rows: dates, and whom a row belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from mmtrain.audit.column_usage import Use
+from mmtrain.audit.profiling.infer_role import NEARLY_ALL, name_words, says_whom
+from mmtrain.data.tables.table_file import Cells, TableFile
+from mmtrain.data.tables.table_problems import header_problem
+from mmtrain.text.date_patterns import DATE, YEAR
+
+GLANCE = 10_000
+"""Rows from which it is told what a column holds."""
+
+
+def worth_a_look(file: TableFile, used: Collection[str]) -> list[Use]:
+    """Those of the other columns, by their first rows; a column of dates also where the experiment uses it. Raises DataError."""
+    headers = [header for header in dict.fromkeys(file.headers) if header and header_problem(file, header) is None]
+    if not headers:
+        return []
+    beginning = next(iter(file.pieces(headers, size=GLANCE)), Cells())
+    found = []
+    for header, cells in beginning.items():
+        filled = cells.dropna()
+        if not len(filled):
+            continue
+        patterns = [DATE, *([YEAR] if "year" in name_words(header) else [])]
+        if any(filled.str.match(pattern).mean() >= NEARLY_ALL for pattern in patterns):
+            found.append(Use(header, "date"))
+        elif header not in used and says_whom(header) and 10 <= filled.nunique() < len(filled):
+            found.append(Use(header, "belongs"))
+    return found

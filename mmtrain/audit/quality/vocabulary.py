@@ -1,0 +1,84 @@
+"""The words of a text column, and the signs that are thrown away when texts are split into words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.audit.column_values import Cells
+from mmtrain.text.tokenization import SPACED, VARIANTS, WORD, WORD_OR_OTHER
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """Which words the sampled texts of a column hold."""
+
+    rows: NDArray[np.int64]
+    """(texts,): rows of the file."""
+    names: NDArray[np.object_]
+    text: NDArray[np.int64]
+    """(pairs,): position of the text, and..."""
+    word: NDArray[np.int64]
+    """(pairs,): ...of a word in it; every pair once."""
+
+    def holding(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """(words,): how many of the texts in `mask` (texts,) hold each word."""
+        return np.bincount(self.word[mask[self.text]], minlength=len(self.names))
+
+
+def words_of(cells: Cells, sample: NDArray[np.int64]) -> Words:
+    """The words of the sampled texts, in lower case."""
+    import pyarrow.compute as pc
+
+    return _parted(cells, sample, lambda runs: pc.replace_substring_regex(runs, WORD_OR_OTHER, SPACED))
+
+
+def signs_of(cells: Cells, sample: NDArray[np.int64]) -> Words:
+    """The characters of the sampled texts that are in no word, blanks left out: punctuation, above all."""
+    import pyarrow.compute as pc
+
+    return _parted(
+        cells, sample, lambda runs: pc.replace_substring_regex(pc.replace_substring_regex(runs, WORD, " "), r"(?s)(\S)|.", SPACED)
+    )
+
+
+def _parted(cells: Cells, sample: NDArray[np.int64], spaced: Callable[[Any], Any]) -> Words:
+    """The parts of texts, between which `spaced` puts blanks. What stands between the blanks of texts is looked at once."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    # By Python, as the network does it: Arrow's own lower case knows no final sigma and no letter that becomes two.
+    lowered = pa.array([text.lower() for text in cells.texts] if cells.texts is not None else [], pa.large_string())
+    runs = pc.utf8_split_whitespace(lowered)
+    run, spellings = pd.factorize(runs.flatten().to_numpy(zero_copy_only=False))
+    plain = pc.replace_substring_regex(pa.array(spellings, pa.large_string()), VARIANTS, "")
+    own_run, word, names = _pairs(pc.split_pattern(spaced(plain), " "))
+    counts = np.bincount(own_run, minlength=len(spellings))
+    at = np.cumsum(counts) - counts
+    of_text, of_run = _once(pc.list_parent_indices(runs).to_numpy().astype(np.int64), run, len(spellings))
+    times = counts[of_run]
+    within = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
+    return Words(sample, names, *_once(np.repeat(of_text, times), word[np.repeat(at[of_run], times) + within], len(names)))
+
+
+def _pairs(parts: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.object_]]:
+    """From a list of words for each run to (pairs,) runs and their words, in order of runs, every pair once; and the words."""
+    import pyarrow.compute as pc
+
+    words = parts.flatten()
+    some = pc.not_equal(words, "").to_numpy(zero_copy_only=False)
+    codes, names = pd.factorize(words.to_numpy(zero_copy_only=False)[some])
+    return *_once(pc.list_parent_indices(parts).to_numpy()[some].astype(np.int64), codes, len(names)), np.asarray(names, dtype=object)
+
+
+def _once(first: NDArray[np.int64], second: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Every pair once, in order; `second` is below `count`."""
+    pairs = np.unique(first * max(count, 1) + second)
+    return pairs // max(count, 1), pairs % max(count, 1)

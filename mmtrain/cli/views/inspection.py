@@ -1,0 +1,206 @@
+"""What `inspect-data` shows of an experiment's table: a small table for each role, the parts, and the problems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from mmtrain.audit.profiling.profile import Profile
+from mmtrain.cli.views.console import clipped, line, list_problems, out, plain_table, shown
+from mmtrain.cli.views.findings import show_findings
+from mmtrain.cli.views.splits import show_parts
+from mmtrain.columns.quantile_sketch import Range
+from mmtrain.commands.inspect_data import InspectedColumn, Inspection
+from mmtrain.data.images.header_profile import ImageProfile
+from mmtrain.errors import counted, listed
+from mmtrain.targets import tasks
+
+SHOWN_CLASSES = 12
+
+
+def show_inspection(found: Inspection, *, every: bool = False) -> None:
+    """Everything, on standard output; `every` finding in a line of its own."""
+    console = out()
+    unused = f", not used: {listed([clipped(header) for header in found.unused])}" if found.unused else ""
+    used = len(found.headers) - len(found.unused)
+    head = f"{found.table.name}: {counted(found.rows, 'row')}, {used} of {counted(len(found.headers), 'column')} used{unused}"
+    line(console, head)
+    if found.dropped:
+        line(console, f"{counted(found.dropped, 'row')} of them left out because of `missing: drop`.")
+    by_role: dict[str, list[tuple[InspectedColumn, Profile]]] = {}
+    for column in found.columns:
+        if column.profile is not None:
+            by_role.setdefault(column.role, []).append((column, column.profile))
+    for role, columns in by_role.items():
+        ROLE_VIEWS.get(role, _values)(console, role, columns)
+    _missing(console, found)
+    _parts(console, found)
+    _problems(console, found, every=every)
+    show_findings(console, found.findings, every=every)
+
+
+def heading(console: Console, title: str) -> None:
+    """A line above a table."""
+    console.print()
+    console.print(f"[bold cyan]{escape(title)}[/]")
+
+
+def distinct(profile: Profile) -> str:
+    """How many different values."""
+    return f"{profile.distinct:,}" if profile.distinct < 1_000_000 else "1,000,000+"
+
+
+def frequent(values: Iterable[tuple[str, int]]) -> str:
+    """`F (227), M (173)`."""
+    return ", ".join(f"{clipped(value)} ({rows:,})" for value, rows in values)
+
+
+def three(values: Range | None) -> tuple[str, str, str]:
+    """Smallest, middle and largest."""
+    return ("", "", "") if values is None else (shown(values.minimum), shown(values.median), shown(values.maximum))
+
+
+def _left(table: Table) -> Table:
+    """The last column is words rather than numbers."""
+    table.columns[-1].justify = "left"
+    return table
+
+
+Columns = Sequence[tuple[InspectedColumn, Profile]]
+
+
+def _name(column: InspectedColumn) -> str:
+    return column.key if column.header in (column.key, "") else f"{column.key} ({column.header})"
+
+
+def _numbers(console: Console, role: str, columns: Columns) -> None:
+    heading(console, role)
+    table = plain_table("column", "missing", "no number", "distinct", "smallest", "median", "largest")
+    for column, profile in columns:
+        table.add_row(
+            Text(_name(column)),
+            f"{profile.missing:,}",
+            f"{profile.filled - profile.number_cells:,}",
+            distinct(profile),
+            *three(profile.numbers),
+        )
+    console.print(table)
+
+
+def _values(console: Console, role: str, columns: Columns) -> None:
+    heading(console, role)
+    table = _left(plain_table("column", "missing", "distinct", "most frequent"))
+    for column, profile in columns:
+        all_different = profile.distinct == profile.filled > 1
+        shown = f"all differ, such as {clipped(profile.frequent[0][0])}" if all_different else frequent(profile.frequent)
+        table.add_row(Text(_name(column)), f"{profile.missing:,}", distinct(profile), Text(shown))
+    console.print(table)
+
+
+def _texts(console: Console, role: str, columns: Columns) -> None:
+    heading(console, f"{role} (words in a cell)")
+    table = plain_table("column", "missing", "no words", "distinct", "fewest", "median", "most")
+    for column, profile in columns:
+        table.add_row(Text(_name(column)), f"{profile.missing:,}", f"{profile.wordless:,}", distinct(profile), *three(profile.words))
+    console.print(table)
+
+
+def _groups(console: Console, role: str, columns: Columns) -> None:
+    heading(console, f"{role} (rows of a group)")
+    table = plain_table("column", "missing", "groups", "fewest", "median", "most")
+    for column, profile in columns:
+        table.add_row(Text(_name(column)), f"{profile.missing:,}", distinct(profile), *three(profile.rows_per_value))
+    console.print(table)
+
+
+def _images(console: Console, role: str, columns: Columns) -> None:
+    heading(console, f"{role} (height x width in pixels)")
+    table = plain_table("column", "missing", "unreadable", "files", "smallest", "median", "largest", "sizes")
+    for column, profile in columns:
+        images, pictures = column.images, column.pictures
+        unreadable = f"{pictures.unreadable:,}" if pictures is not None else "?"
+        sizes = (
+            [f"{size[0]} x {size[1]}" if size else "" for size in (images.smallest, images.median, images.largest)] if images else [""] * 3
+        )
+        table.add_row(
+            Text(_name(column)), f"{profile.missing:,}", unreadable, distinct(profile), *sizes, f"{images.sizes:,}" if images else ""
+        )
+    console.print(table)
+    for column, _ in columns:
+        if column.images is not None and column.images.found:
+            line(console, f"{_name(column)}: {file_kinds(column.images)}")
+
+
+def file_kinds(images: ImageProfile) -> str:
+    """`PNG 400; mode L 400; 8 bits 400`."""
+    formats = ", ".join(f"{name} {files:,}" for name, files in images.formats.items())
+    modes = ", ".join(f"{name} {files:,}" for name, files in images.modes.items())
+    bits = ", ".join(f"{bits} bits {files:,}" for bits, files in images.bits.items())
+    return f"{formats}; mode {modes}; {bits}"
+
+
+def _targets(console: Console, role: str, columns: Columns) -> None:
+    numeric: dict[str, list[tuple[InspectedColumn, Profile]]] = {}
+    for column, profile in columns:
+        if column.classes is None:
+            numeric.setdefault(column.task, []).append((column, profile))
+    for task, of_task in numeric.items():
+        _numbers(console, f"{role}, {task}", of_task)
+    for column, profile in columns:
+        if column.classes is None:
+            continue
+        traits = tasks[column.task]
+        lacking = "without a label" if traits.has_labels else "missing"  # an empty cell of labels means none of them
+        missing = f", {profile.missing:,} {lacking}" if profile.missing else ""
+        heading(console, f"{role} {_name(column)}, {column.task}{missing}")
+        table = plain_table(traits.noun, "rows", "share")
+        for name, rows in list(column.classes.items())[:SHOWN_CLASSES]:
+            table.add_row(Text(clipped(name, 40)), f"{rows:,}", f"{rows / profile.rows:.1%}")
+        console.print(table)
+        if (more := len(column.classes) - SHOWN_CLASSES) > 0:
+            console.print(f"and {more:,} more, down to {counted(min(column.classes.values()), 'row')}")
+
+
+ROLE_VIEWS = {"image": _images, "numeric": _numbers, "weight": _numbers, "text": _texts, "group": _groups, "target": _targets}
+
+
+def _missing(console: Console, found: Inspection) -> None:
+    """What each policy would do with the empty cells; the one that is chosen first."""
+    if not found.missing:
+        return
+    heading(console, "empty cells, and what each `missing` would do")
+    for plan in found.missing:
+        ways = sorted(plan.effects.items(), key=lambda way: way[0] != plan.chosen)
+        line(console, f"{plan.header}: {plan.cells:,} ({plan.share:.1%})")
+        for name, effect in ways:
+            line(console, f"  {name}{' (chosen)' if name == plan.chosen else ''}: {effect}")
+
+
+def _parts(console: Console, found: Inspection) -> None:
+    heading(console, f"split, {found.method}")
+    if not found.parts:
+        console.print("The rows cannot be divided; see the problems.")
+        return
+    show_parts(console, found.parts)
+    for note in found.split_notes:
+        line(console, note)
+
+
+def _problems(console: Console, found: Inspection, *, every: bool) -> None:
+    masked = [one.pictures for one in found.columns if one.pictures and one.pictures.bad and one.pictures.bad[0] not in found.problems]
+    for pictures in masked:
+        heading(console, "pictures that cannot be read, in rows that are masked or left out")
+        for problem in pictures.bad:
+            line(console, f"{problem.where}: {problem.what}")
+        if (more := pictures.unreadable - len(pictures.bad)) > 0:
+            console.print(f"and {more:,} more")
+    console.print()
+    if not found.problems:
+        console.print("[green]Nothing that `mmtrain fit` would refuse.[/]")
+        return
+    console.print(f"[bold red]{counted(len(found.problems), 'problem')}[/] that `mmtrain fit` would refuse:")
+    list_problems(console, found.problems, every=every)

@@ -1,0 +1,204 @@
+"""What a person sees while a training runs: a live view on a terminal, one plain line per epoch elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from mmtrain.cli.progress import REFRESHES, ImageProgress, duration
+from mmtrain.cli.views.console import err, line, number, plain_table
+from mmtrain.cli.views.splits import show_parts
+from mmtrain.training.events import Ended, EpochEnded, Event, Started, Stepped, StopAsked, Warned
+
+if TYPE_CHECKING:
+    from mmtrain.artifacts.run_folder import Run
+    from mmtrain.commands.fit import Plan
+
+SHOWN_EPOCHS = 8
+STOPPING = {
+    1: "Stopping after this step, with a checkpoint.",
+    2: "Still finishing the step or writing the checkpoint; press again to give it up.",
+}
+"""What is said when a person asks once, and once more."""
+
+
+class Display:
+    """Follows one command. Every method may be called at any time; `quiet` shows nothing."""
+
+    def __init__(self, console: Console, *, quiet: bool) -> None:
+        self.console = console
+        self.quiet = quiet
+        self.run: Run | None = None
+        self._live: Live | None = None
+        self._drawn = 0.0
+        self._begun = time.perf_counter()
+        self._images = ImageProgress(console)
+        self._epoch_begun = self._begun
+        self._started: Started | None = None
+        self._step: Stepped | None = None
+        self._ended: list[EpochEnded] = []
+
+    def say(self, text: str, *, whole: bool = False) -> None:
+        """One sentence; `whole` as for `line`."""
+        if not self.quiet:
+            line(self.console, text, whole=whole)
+
+    def pictures(self, done: int, total: int, size: int) -> None:
+        """Pictures decoded so far, and the bytes of their pixels."""
+        if not self.quiet:
+            self._images.update("decoding", done, total, size)
+
+    def checked(self, done: int, total: int, size: int) -> None:
+        """Pictures checked so far, and the bytes that were read for it."""
+        if not self.quiet:
+            self._images.update("checking", done, total, size)
+
+    def plan(self, plan: Plan) -> None:
+        """What is about to be trained."""
+        self.run = plan.run
+        if self.quiet:
+            return
+        dropped = f", {plan.dropped} dropped (listed in data.json)" if plan.dropped else ""
+        folder = f"; run folder {plan.run.folder}" if plan.run is not None else ""
+        self.say(f"{plan.rows:,} rows{dropped}{folder}", whole=True)
+        show_parts(self.console, plan.parts)
+        for target, weights in plan.class_weights.items():
+            self.say(f"class weights of {target}: {', '.join(f'{name} {weight:.3g}' for name, weight in weights.items())}")
+        parameters = ", ".join(f"{name.removeprefix('branch_')} {count:,}" for name, count in plan.parameters.items())
+        self.say(f"{sum(plan.parameters.values()):,} parameters: {parameters}")
+
+    def event(self, event: Event) -> None:
+        """Something happened in the training."""
+        if self.quiet:
+            return
+        if isinstance(event, Started):
+            self._start(event)
+        elif isinstance(event, Stepped):
+            self._step = event
+            if self._live is not None and self._due(last=False):
+                self._live.update(self._view(), refresh=True)
+        elif isinstance(event, EpochEnded):
+            self._epoch_ended(event)
+        elif isinstance(event, Warned):
+            self.say(f"warning: {event.text}")
+        elif isinstance(event, StopAsked):
+            self.say(STOPPING[event.times])
+        elif isinstance(event, Ended):
+            self.close()
+
+    def close(self) -> None:
+        """Leave the live view as it stands, and take a bar away."""
+        self._images.close()
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _epoch_ended(self, event: EpochEnded) -> None:
+        self._ended.append(event)
+        self._step = None
+        self._epoch_begun = time.perf_counter()
+        if self._live is None:
+            self.say(self._line(event), whole=True)
+        else:
+            self._live.update(self._view(), refresh=True)
+
+    def _start(self, event: Started) -> None:
+        self._images.close()
+        self._started = event
+        if event.done or event.done_steps:
+            step = f" and step {event.done_steps} of the next" if event.done_steps else ""
+            self.say(f"Going on after epoch {event.done} of {event.epochs}{step}.")
+        self._begun = self._epoch_begun = time.perf_counter()
+        if self.console.is_terminal or self.console.is_jupyter:
+            self._live = Live(self._view(), console=self.console, auto_refresh=False)
+            self._live.start(refresh=True)
+
+    def _due(self, *, last: bool) -> bool:
+        moment = time.perf_counter()
+        if not last and moment - self._drawn < 1 / REFRESHES:
+            return False
+        self._drawn = moment
+        return True
+
+    def _columns(self) -> list[str]:
+        """The losses and the monitored score, or the main one where a loss is monitored."""
+        started = self._started
+        names = ["train_loss", "validation_loss"]
+        more = "" if started is None else started.main if started.monitor in names else started.monitor
+        return [*names, more] if more else names
+
+    def _line(self, event: EpochEnded) -> str:
+        total = self._started.epochs if self._started is not None else event.epoch
+        scores = "  ".join(f"{name} {number(event.scores.get(name))}" for name in self._columns())
+        told = f"epoch {event.epoch}/{total}  {scores}  best {event.best_epoch}  {event.seconds:.1f} s"
+        pace = f"  {event.rows_per_second:,.0f} rows/s"
+        return told + pace if len(told + pace) <= self.console.width else told
+
+    def _view(self) -> Group:
+        """The last epochs as a table, where the current one stands, and the best one."""
+        lines = [Text(line) for line in (self._position(), self._best()) if line]
+        for shown in lines:  # a wrapped line leaves its head behind when something is said above
+            shown.no_wrap, shown.overflow = True, "ellipsis"
+        return Group(self._table(), *lines)
+
+    def _table(self) -> Table:
+        """The last epochs; headings that are too wide together are folded behind `train_` and `validation_`."""
+        columns = self._columns()
+        table = plain_table("epoch", *columns, "rate", "rows/s", "")
+        for event in self._ended[-SHOWN_EPOCHS:]:
+            scores = [number(event.scores.get(name)) for name in columns]
+            mark = Text("best", style="green") if event.epoch == self._ended[-1].best_epoch else Text("")
+            table.add_row(str(event.epoch), *scores, f"{event.learning_rate:.2g}", f"{event.rows_per_second:,.0f}", mark)
+        endless = self.console.options.update(width=1000)
+        if self.console.measure(table, options=endless).maximum > self.console.width:
+            for column in table.columns:
+                column.header = str(column.header).replace("_", "_\n", 1)
+        return table
+
+    def _best(self) -> str:
+        """The monitored score of the best epoch so far; empty before there is one."""
+        started = self._started
+        here = next((event for event in reversed(self._ended) if event.is_best), None)
+        if started is None or (here is None and not started.best_epoch):
+            return ""
+        epoch, score = (here.epoch, here.scores.get(started.monitor)) if here is not None else (started.best_epoch, started.best)
+        return f"best {started.monitor} {number(score)} in epoch {epoch}"
+
+    def _position(self) -> str:
+        """Where the current epoch stands; empty before the training has begun."""
+        started, step = self._started, self._step
+        if started is None:
+            return ""
+        done, left = started.done + len(self._ended), self._left(started)
+        if step is None:
+            return f"{done} of {started.epochs} epochs done{left}"
+        rows = step.rows - (started.done_rows if step.epoch == started.done + 1 else 0)
+        rate = rows / max(1e-9, time.perf_counter() - self._epoch_begun)
+        return f"epoch {step.epoch}/{started.epochs}  step {step.step}/{started.steps}  loss {step.loss:.3f}  {rate:,.0f} rows/s{left}"
+
+    def _left(self, started: Started) -> str:
+        """The time to the last epoch at the pace of this process; empty as long as it is not known."""
+        step = self._step.step if self._step is not None else 0 if self._ended else started.done_steps
+        stands = started.done + len(self._ended) + step / started.steps
+        here = stands - started.done - started.done_steps / started.steps
+        if here <= 0.05:
+            return ""
+        elapsed = time.perf_counter() - self._begun
+        return f"  {duration(elapsed / here * (started.epochs - stands))} left at most"
+
+
+@contextmanager
+def display(*, quiet: bool) -> Iterator[Display]:
+    """A display that leaves the terminal in order, whatever happens."""
+    shown = Display(err(), quiet=quiet)
+    try:
+        yield shown
+    finally:
+        shown.close()

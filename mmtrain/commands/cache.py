@@ -1,0 +1,94 @@
+"""`mmtrain cache`: which image stores and encoded columns are kept, and removing them."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmtrain.data.cache import COLUMNS, Entry, State, entries, manifest, remove
+from mmtrain.system.paths import cache_folder
+
+_DAY = 24 * 60 * 60
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An entry, or what is left of one. `size` is in bytes on the disk, `used` in seconds since 1970."""
+
+    folder: Path
+    kind: str
+    """`image store` or `encoded column`."""
+    state: State
+    layout: str
+    """`128 x 128 x 3, stretch`: height, width, channels; `note, 30 int32`: header and codes of a row; empty where it cannot be told."""
+    items: int
+    """Pictures or rows."""
+    source: str
+    """The folder of the first picture, or the table."""
+    size: int
+    used: float
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return vars(self) | {"folder": str(self.folder), "used": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.used))}
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """What was removed, and what could not be."""
+
+    removed: tuple[Stored, ...]
+    failed: tuple[Stored, ...]
+    kept: int
+    """Entries that were used too lately, or are being built."""
+
+
+def stored(folder: Path | None = None) -> list[Stored]:
+    """What is in the cache at `folder`, or in the usual one; used last comes first."""
+    return sorted((_described(entry) for entry in entries(folder or cache_folder())), key=lambda one: (-one.used, str(one.folder)))
+
+
+def clear(folder: Path | None = None, *, older_than: float = 0.0) -> Cleared:
+    """Remove what was last used more than `older_than` days ago; never one that is being built."""
+    latest = time.time() - older_than * _DAY
+    found = stored(folder)
+    chosen = [one for one in found if one.state != "being built" and (not older_than or one.used < latest)]
+    gone = {one.folder: remove(one.folder) for one in chosen}
+    return Cleared(
+        tuple(one for one in chosen if gone[one.folder]),
+        tuple(one for one in chosen if not gone[one.folder]),
+        len(found) - len(chosen),
+    )
+
+
+def _described(entry: Entry) -> Stored:
+    """An entry with what its manifest and the head of its array say. One whose array cannot be opened is damaged."""
+    state, items, layout, source = entry.state, 0, "", ""
+    lines = manifest(entry.path, entry.kind) if state == "complete" else []
+    if lines:
+        try:
+            shape = np.load(entry.path / entry.kind.array, mmap_mode="r").shape
+            items, layout = int(shape[0]), _layout(entry, shape[1:], json.loads(lines[1]))
+            source = _source(entry, lines[2:])
+        except (OSError, ValueError, LookupError):
+            state = "damaged"
+    return Stored(entry.path, entry.kind.name, state, layout, items, source, entry.size, entry.used)
+
+
+def _layout(entry: Entry, shape: tuple[int, ...], about: dict[str, Any]) -> str:
+    sides = " x ".join(map(str, shape))
+    if entry.kind is COLUMNS:
+        return f"{about['header']}, {sides} {about['dtype']}"
+    return f"{sides}, {about['resize']}" + (", 16 bits" if about["bits"] == 16 else "")
+
+
+def _source(entry: Entry, lines: list[str]) -> str:
+    """Of a column, the table; of a store, the folder of the first picture, where it has any."""
+    if entry.kind is COLUMNS:
+        return str(json.loads(lines[0]))
+    return str(Path(json.loads(lines[0].split(" ", 2)[2])).parent) if lines else ""

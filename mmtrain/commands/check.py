@@ -1,0 +1,45 @@
+"""`mmtrain check`: everything that `fit` would refuse, without training; TensorFlow is started for callbacks alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmtrain.config.yaml_source import NotInFile
+from mmtrain.data.splits.summary import PartSummary, summarise
+from mmtrain.pipeline.callbacks import check_callbacks
+from mmtrain.pipeline.notices import notices
+from mmtrain.pipeline.validate import checked
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A table that can be trained on, and what its parts would be."""
+
+    rows: int
+    dropped: int
+    parts: tuple[PartSummary, ...]
+    notes: tuple[str, ...] = ()
+    """What is said of data that can be used, warnings among them; one line each."""
+
+
+def check(
+    path: Path | NotInFile,
+    *,
+    overrides: Iterable[str] = (),
+    progress: Callable[[int, int, int], None] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Checked:
+    """Raises ConfigError or DataError with every problem, as `fit` would; `say` is told of what is in doubt, also before that."""
+    notes: list[str] = []
+
+    def both(text: str) -> None:
+        notes.append(text)
+        say(text)
+
+    experiment, data, plan = checked(path, overrides, progress=progress, say=both)
+    check_callbacks(experiment, path, overrides)
+    for notice in notices(experiment, data.table, plan.holdout):
+        both(notice)
+    return Checked(len(data.table), len(data.table.dropped), summarise(experiment, data.table, plan.holdout), tuple(notes))

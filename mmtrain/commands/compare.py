@@ -1,0 +1,254 @@
+"""`mmtrain compare`: several runs on the same rows, from what their evaluations have written down.
+
+Nothing is predicted and nothing is scored that was not scored before, so this is no new look at the test part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mmtrain.artifacts import run_folder
+from mmtrain.artifacts.run_folder import Run, is_test_look
+from mmtrain.columns import Group, Id
+from mmtrain.config import Experiment
+from mmtrain.data.encode import Array, Fitted
+from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.table import PIECE
+from mmtrain.data.tables.table_file import content_hash
+from mmtrain.errors import Problem, RunError, UsageError, listed, shell_command
+from mmtrain.evaluation.bootstrap import Resampling
+from mmtrain.evaluation.comparison import ComparedTarget, compare_target
+from mmtrain.evaluation.prediction_table import answers_as_text, reread
+from mmtrain.pipeline.prepare import group_codes
+from mmtrain.pipeline.restore import recorded_training
+from mmtrain.reports.report_data import predictions_of
+from mmtrain.splits.plan import USES
+
+NAMED = {"columns": "role", "branches": "architecture"}
+"""Sections whose entries have names, and the setting that says in a word what an entry is."""
+MOST_DIFFERENT = 3
+"""Rows with different answers that are shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """One run, and what it said of the rows of a part."""
+
+    run: Run
+    experiment: Experiment
+    fitted: Fitted
+    look: Mapping[str, Any]
+    """The last one at this part, as run.json has it."""
+    looks: int
+    """How often the run was scored on rows of the test part."""
+    rows: pd.DataFrame
+    """Its predictions, every cell as text."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs beside each other; everything in their order, differences against the first."""
+
+    part: str
+    runs: tuple[Run, ...]
+    looks: tuple[int, ...]
+    targets: tuple[ComparedTarget, ...]
+    settings: dict[str, tuple[Any, ...]]
+    """What differs in the experiments: `branches.scan.filters`, with the value in every run, None where it has none.
+
+    Of a column or a branch that not all have, the role or the architecture stands for all its settings.
+    """
+    remarks: tuple[str, ...]
+
+
+def compare(which: Sequence[str], *, part: str = "test", output: Path = Path("runs")) -> Comparison:
+    """Compare runs (see `runs.find`) on a part, or under the name of another table that all were scored on.
+
+    Raises UsageError for runs that cannot be compared, RunError for one that cannot be used.
+    """
+    found = [run_folder.find(name, output) for name in which]
+    if len({run.folder for run in found}) < 2 or len({run.folder for run in found}) < len(found):
+        raise UsageError(Problem("mmtrain compare", "a comparison needs two or more different runs.", "Name each of them once."))
+    scored = [_scored(run, part) for run in _all_scored(found, part)]
+    by_id = _by_id(scored)
+    scored = [_same_rows(scored[0], other, by_id=by_id, part=part) for other in scored]
+    keys, remarks = _same_targets(scored)
+    _check_answers(scored, keys)
+    resampling, ungrouped = _resampling(scored[0], part)
+    return Comparison(
+        part,
+        tuple(one.run for one in scored),
+        tuple(one.looks for one in scored),
+        tuple(_target(key, scored, resampling) for key in keys),
+        differing([one.experiment for one in scored]),
+        (*remarks, *ungrouped),
+    )
+
+
+def differing(experiments: Sequence[Experiment]) -> dict[str, tuple[Any, ...]]:
+    """Every setting that is not the same in all of them."""
+    trees = [experiment.model_dump(mode="json") for experiment in experiments]
+    for section, word in NAMED.items():
+        shared = set.intersection(*(set(tree[section]) for tree in trees))
+        for tree in trees:
+            tree[section] = {key: entry if key in shared else entry[word] for key, entry in tree[section].items()}
+    flat = [dict(_flat(tree)) for tree in trees]
+    order = list(trees[0])
+    keys = sorted({key: None for settings in flat for key in settings}, key=lambda key: order.index(key.partition(".")[0]))
+    values = {key: tuple(settings.get(key) for settings in flat) for key in keys}
+    return {key: found for key, found in values.items() if any(value != found[0] for value in found)}
+
+
+def _flat(tree: Mapping[str, Any], start: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{start}{key}.")
+        else:
+            yield f"{start}{key}", value
+
+
+def _all_scored(found: Sequence[Run], part: str) -> Sequence[Run]:
+    """The runs, if each has been scored on the part since its training ended. Raises UsageError."""
+    problems = []
+    way = ("--part", part) if part in USES else ("--data", "TABLE")
+    for run in found:
+        facts = run.read_json("run.json")
+        look = _last_look(facts, part)
+        fix = f"Score it: {shell_command('evaluate', run.folder, *way)}"
+        if look is None or not (run / f"predictions_{part}.csv").is_file():
+            problems.append(Problem(str(run), f"there are no predictions called '{part}' in the run.", fix))
+        elif look["when"] < max([facts.get("ended", ""), *facts.get("resumed", [])]):
+            problems.append(Problem(str(run), f"its training went on after its predictions called '{part}' were made.", fix))
+    if problems:
+        raise UsageError(problems)
+    return found
+
+
+def _last_look(facts: Mapping[str, Any], part: str) -> Mapping[str, Any] | None:
+    looks: list[Mapping[str, Any]] = [look for look in facts.get("evaluations", []) if look["part"] == part]
+    return looks[-1] if looks else None
+
+
+def _scored(run: Run, part: str) -> Scored:
+    experiment, fitted, _ = recorded_training(run)
+    facts, rows = run.read_json("run.json"), predictions_of(run, part)
+    look = _last_look(facts, part)
+    assert look is not None  # noqa: S101 (`_all_scored`)
+    assert rows is not None  # noqa: S101
+    return Scored(run, experiment, fitted, look, sum(map(is_test_look, facts["evaluations"])), rows)
+
+
+def _by_id(scored: Sequence[Scored]) -> bool:
+    """Whether rows are known by their ids, as the tables are not the same file. Raises UsageError where they have none."""
+    first = scored[0]
+    others = [one for one in scored[1:] if one.look.get("sha256") != first.look.get("sha256")]
+    if not others:
+        return False
+    if any(one.experiment.only(Id) is None for one in scored):
+        what = f"it was scored on another table than {first.run}, and without a column of the role `id` its rows cannot be recognised."
+        fix = "Score both on one table with `mmtrain evaluate RUN --data TABLE`, and compare them with --part and its name."
+        raise UsageError([Problem(str(one.run), what, fix) for one in others])
+    return True
+
+
+def _same_rows(first: Scored, other: Scored, *, by_id: bool, part: str) -> Scored:
+    """`other` with its rows in the order of `first`. Raises UsageError when it has other rows."""
+    key = "id" if by_id else "row"
+    mine, theirs = other.rows[key], first.rows[key]
+    shared = int(mine.isin(theirs).sum())
+    if len(mine) != len(theirs) or shared < len(mine):
+        what = f"only {shared:,} of its {len(mine):,} {part} rows are among the {len(theirs):,} of {first.run}."
+        if shared == len(mine):
+            what = f"it has only {shared:,} of the {len(theirs):,} {part} rows of {first.run}."
+        fix = (
+            "Train both with the same `split`, or score both on one table with `mmtrain evaluate RUN --data TABLE` "
+            "and compare them with --part and its name."
+        )
+        raise UsageError(Problem(str(other.run), what, fix))
+    rows = other.rows.set_index(key, drop=False).loc[theirs].reset_index(drop=True)
+    return Scored(other.run, other.experiment, other.fitted, other.look, other.looks, rows)
+
+
+def _same_targets(scored: Sequence[Scored]) -> tuple[list[str], list[str]]:
+    """The targets that all runs predict, and remarks on the others. Raises UsageError when there is none."""
+    first = scored[0]
+    keys, remarks = [], []
+    for key in dict.fromkeys(key for one in scored for key in one.fitted.targets):
+        without = [str(one.run) for one in scored if key not in one.fitted.targets]
+        other = [str(one.run) for one in scored if key in one.fitted.targets and _kind(one, key) != _kind(first, key)]
+        if without:
+            remarks.append(f"{key} is not compared: {listed(without)} {'does' if len(without) == 1 else 'do'} not predict it.")
+        elif other:
+            remarks.append(f"{key} is not compared: its task or its classes are others in {listed(other)} than in {first.run}.")
+        else:
+            keys.append(key)
+    if not keys:
+        raise UsageError([Problem("mmtrain compare", remark, "Compare runs that predict the same.") for remark in remarks])
+    return keys, remarks
+
+
+def _kind(one: Scored, key: str) -> tuple[str, tuple[str, ...]] | None:
+    target = one.fitted.targets.get(key)
+    return None if target is None else (target.task, target.columns)
+
+
+def _check_answers(scored: Sequence[Scored], keys: Sequence[str]) -> None:
+    """All runs were scored with the same answers. Raises UsageError."""
+    first, problems = scored[0], []
+    for other in scored[1:]:
+        for key in keys:
+            mine, theirs = _answers(other, key), _answers(first, key)
+            rows = (mine != theirs).to_numpy().nonzero()[0]
+            if len(rows):
+                shown = [f"{mine[row]!r} instead of {theirs[row]!r} for {other.rows['id'][row]}" for row in rows[:MOST_DIFFERENT]]
+                what = f"{len(rows):,} of {len(mine):,} answers to {key} are others than those of {first.run}: {listed(shown)}."
+                problems.append(Problem(str(other.run), what, "Score both on the same table: mmtrain evaluate RUN --data TABLE"))
+    if problems:
+        raise UsageError(problems)
+
+
+def _answers(one: Scored, key: str) -> pd.Series[str]:
+    """As texts; of several labels those too that are not known."""
+    try:
+        return answers_as_text(one.rows, key, one.fitted.targets)
+    except LookupError:
+        raise _damaged(one) from None
+
+
+def _target(key: str, scored: Sequence[Scored], resampling: Resampling) -> ComparedTarget:
+    read = [_reread(one, key) for one in scored]
+    return compare_target(key, [one.fitted.targets[key] for one in scored], read[0][0], [said for _, said in read], resampling)
+
+
+def _reread(one: Scored, key: str) -> tuple[Array, Array]:
+    try:
+        return reread(one.rows, key, one.fitted.targets)
+    except (LookupError, ValueError):
+        raise _damaged(one) from None
+
+
+def _damaged(one: Scored) -> RunError:
+    path = one.run / f"predictions_{one.look['part']}.csv"
+    return RunError(Problem(str(path), "the file is damaged.", f"Score the run again: {shell_command('evaluate', one.run.folder)}"))
+
+
+def _resampling(one: Scored, part: str) -> tuple[Resampling, list[str]]:
+    """How the rows are drawn: by group, where the table that was scored is still there to say which; if not, a remark."""
+    section, column = one.experiment.evaluation, one.experiment.only(Group)
+    if column is None:
+        return Resampling(section), []
+    header, data = column.column, one.experiment.data
+    path = data.table if part in USES else Path(one.look.get("path", ""))  # a packed run does not say where its tables lay
+    narrow = f"so the intervals take every row to stand for itself; where rows have the same {header}, they are too narrow."
+    if not path.is_file() or content_hash(path) != one.look["sha256"]:
+        return Resampling(section), [f"{one.look['table']} is not here as it was scored, {narrow}"]
+    file = open_table(path, data.missing_values, data.format, later=part not in USES)
+    if header not in file.headers:
+        return Resampling(section), [f"{path.name} has no column {header}, {narrow}"]
+    cells = pd.concat([piece[header] for piece in file.pieces([header], size=PIECE)], ignore_index=True)
+    return Resampling(section, group_codes(cells.iloc[one.rows["row"].astype(int)]), header), []

@@ -1,0 +1,148 @@
+"""`mmtrain fit --dry-run`: everything up to the first steps, and what a whole training would take. Nothing is trained or kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmtrain.commands.fit import Onlookers, Plan, plan
+from mmtrain.config.yaml_source import NotInFile
+from mmtrain.data import encode
+from mmtrain.layers.start import start_tensorflow
+from mmtrain.pipeline.build import build
+from mmtrain.pipeline.callbacks import check_callbacks
+from mmtrain.pipeline.notices import notices
+from mmtrain.pipeline.validate import checked
+from mmtrain.system.memory import available_memory, peak_memory
+
+if TYPE_CHECKING:
+    from mmtrain.training.step import Steps
+    from mmtrain.training.training_data import Material
+
+CALLS = 8
+"""Calls of the compiled step, of which the first compiles and is not timed."""
+JUDGED = 8
+"""Pieces of the validation part that are timed."""
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a training would take."""
+
+    plan: Plan
+    settings: dict[str, Any]
+    """Batch size, precision, XLA and steps per call, as they would be in the run's config.yaml."""
+    reasons: tuple[str, ...]
+    steps: int
+    """Of an epoch."""
+    epochs: int
+    seconds_per_step: float
+    seconds_per_epoch: float
+    """Validation included, the checkpoint not."""
+    peak_memory: int
+    """Bytes that the process held at most."""
+    free_memory: float
+    """Bytes that are left now; infinite where the system does not say."""
+    disk: dict[str, int]
+    """Bytes of the image stores, which are there already, and of the run folder at the end."""
+
+    def plain(self) -> dict[str, Any]:
+        """For --json."""
+        names = ("settings", "reasons", "steps", "epochs", "seconds_per_step", "seconds_per_epoch", "peak_memory", "disk")
+        parts = {part.part: part.rows for part in self.plan.parts}
+        free = self.free_memory if isfinite(self.free_memory) else None
+        return {"rows": parts, "parameters": self.plan.parameters, "free_memory": free, **{name: getattr(self, name) for name in names}}
+
+    def rows(self) -> list[tuple[str, str]]:
+        """For a person."""
+        hours = self.seconds_per_epoch * self.epochs / 3600
+        whole = f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.1f} min" if hours * 60 >= 1 else f"{hours * 3600:.0f} s"
+        return [
+            ("settings", ", ".join(f"{name} {value}" for name, value in self.settings.items())),
+            ("one step", f"{self.seconds_per_step * 1000:.3g} ms; {self.steps:,} steps an epoch"),
+            ("one epoch", f"{self.seconds_per_epoch:.3g} s with its validation; {self.epochs} epochs at most {whole}"),
+            (
+                "memory",
+                f"{_size(self.peak_memory)} at the peak" + (f"; {_size(self.free_memory)} are free" if isfinite(self.free_memory) else ""),
+            ),
+            *[(f"disk, {name}", _size(size)) for name, size in self.disk.items()],
+        ]
+
+
+def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), onlookers: Onlookers | None = None) -> DryRun:
+    """Check everything that `fit` checks, decode the pictures, train on a few batches and forget them; no run folder is made.
+
+    Raises ConfigError and DataError as `fit` does.
+    """
+    told = onlookers or Onlookers()
+    experiment, data, split = checked(path, overrides, progress=told.progress, say=told.say)
+    partition = split.holdout
+    for notice in notices(experiment, data.table, partition):
+        told.say(notice)
+    told.say("Data checked; starting TensorFlow.")
+    start_tensorflow()
+    check_callbacks(experiment, path, overrides)
+    from mmtrain.model.memory_errors import enough_for_steps
+    from mmtrain.training.step import Steps
+
+    fitted = encode.fit(experiment, data.table, partition.train)
+    material, decision = build(experiment, data, partition, fitted, told.say)
+    intended = plan(None, material, data)
+    told.announce(intended)
+    steps = Steps(material.experiment, fitted, material.network)
+    training = material.experiment.training
+    with enough_for_steps(experiment.name, training.batch_size):
+        step, judging = _timed(material, steps)
+    of_epoch = len(steps.batches(material.arrays, partition.train))
+    return DryRun(
+        intended,
+        {name: getattr(training, name) for name in ("batch_size", "precision", "jit", "steps_per_call")},
+        tuple(decision.reasons),
+        of_epoch,
+        training.epochs,
+        step,
+        step * of_epoch + judging,
+        peak_memory.bytes(),
+        available_memory(),
+        _disk(material, steps),
+    )
+
+
+def _timed(material: Material, steps: Steps) -> tuple[float, float]:
+    """Seconds of a step, and of judging the validation part."""
+    from mmtrain.model.model_file import rows_at_once
+    from mmtrain.training.validation import judged
+
+    enough = CALLS * steps.batch_size * steps.steps_per_call
+    taken = []
+    for batch in steps.batches(material.arrays, material.partition.train[:enough]).epoch(1):
+        begun = time.perf_counter()
+        steps.train(batch, [0.0] * batch.steps)["loss"].numpy()
+        taken.append((time.perf_counter() - begun) / batch.steps)
+    rows = material.partition.validation[: JUDGED * rows_at_once(steps.network.core)]
+    judged(steps, material.arrays, rows)
+    begun = time.perf_counter()
+    judged(steps, material.arrays, rows)
+    judging = (time.perf_counter() - begun) * len(material.partition.validation) / len(rows)
+    return median(taken[1:] or taken), judging
+
+
+def _disk(material: Material, steps: Steps) -> dict[str, int]:
+    """Bytes of the image stores, and of the run folder: three checkpoints and the model; its small files do not count."""
+    stores = {key: store.pixels for key, store in material.arrays.stores().items()}
+    found = {f"pictures of {key}": pixels.nbytes for key, pixels in stores.items() if isinstance(pixels, np.ndarray)}
+    weights, state = (
+        sum(variable.numpy().nbytes for variable in kept) for kept in (material.network.core.variables, steps.optimizer.variables)
+    )
+    return {**found, "run folder": 4 * weights + 3 * state}
+
+
+def _size(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

@@ -1,0 +1,207 @@
+"""`mmtrain evaluate`: score a run on one of its parts, or on another table.
+
+The test part is scored here and nowhere else, from the weights of the best epoch, and every time is recorded in the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.artifacts import run_folder
+from mmtrain.artifacts.run_folder import Run, is_test_look
+from mmtrain.columns import Group
+from mmtrain.config import Experiment
+from mmtrain.data import encode
+from mmtrain.data.images.store import Progress, Say
+from mmtrain.data.tables.table import Table
+from mmtrain.errors import DataError, Problem, did_you_mean, listed, shell_command
+from mmtrain.evaluation.analyses.worst_predictions import most_wrong
+from mmtrain.evaluation.bootstrap import Resampling
+from mmtrain.evaluation.postprocessing.fit_postprocessing import Decisions
+from mmtrain.evaluation.prediction_table import frame, to_csv, truth_column
+from mmtrain.evaluation.scoring import TargetScores, score_target
+from mmtrain.layers.start import start_tensorflow
+from mmtrain.pipeline.analyze import Subject, analysed
+from mmtrain.pipeline.baselines import Home, with_baselines
+from mmtrain.pipeline.check_labels import check_answers, unlearned
+from mmtrain.pipeline.evaluation_record import recorded_look, remarks
+from mmtrain.pipeline.postprocess import with_decisions
+from mmtrain.pipeline.prepare import Moved, Prepared, groups, later_table, other_data
+from mmtrain.pipeline.requirements import check_packages
+from mmtrain.pipeline.restore import recorded_data, recorded_training
+from mmtrain.pipeline.subgroups import dividing
+from mmtrain.reports import report
+from mmtrain.reports.wording import CAVEATS, often
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What is to be scored, and how."""
+
+    part: str = "test"
+    table: Path | None = None
+    """Another table instead of the run's own; all its rows are scored."""
+    images: Path | None = None
+    """Replaces the folder that image cells are relative to."""
+    subgroups: tuple[str, ...] = ()
+    """Further columns to divide the scores by, `sex` or `age=0,40,65`."""
+    overrides: tuple[str, ...] = ()
+    """Of the section `evaluation`."""
+    moved: Path | None = None
+    """Where the run's own table is now."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation found and where it lies."""
+
+    run: Run
+    part: str
+    results: dict[str, TargetScores]
+    main: dict[str, str]
+    """The score that speaks for each target."""
+    predictions: Path
+    report: Path
+    looks: int
+    """How often the test part has been scored by now, this time included; 0 where none of its rows was."""
+    remarks: tuple[str, ...] = ()
+    """What has to be known of the run or the table to read the scores right."""
+
+
+def evaluate(
+    which: str | None = None,
+    options: EvaluateOptions | None = None,
+    *,
+    output: Path = Path("runs"),
+    progress: Progress | None = None,
+    say: Say = lambda _: None,
+) -> Evaluated:
+    """Score the run called `which` (see `runs.find`) on a part, or on all rows of another table with the same columns.
+
+    Raises UsageError for a run or a column that there is not, RunError for a run that cannot be used, ConfigError for an override
+    or a package that is missing, DataError for a table that does not fit the run.
+    """
+    options = options or EvaluateOptions()
+    part, table = options.part, options.table
+    run = run_folder.find(which, output)
+    experiment, fitted, decisions = recorded_training(run, options.overrides)
+    check_packages(experiment, lambda *keys: ".".join(keys))
+    if table is None:
+        experiment = Moved(options.moved, options.images).applied(experiment)
+        data, rows = part_data(run, experiment, part, progress, say)
+    else:
+        data, rows = table_data(run, experiment, table, options.images, progress=progress, say=say)
+    check_answers(experiment, fitted, data.table, rows, run=run.folder)
+    by = dividing(experiment, data.table.file, options.subgroups)
+    say("Data checked; starting TensorFlow.")
+    start_tensorflow()
+    subject = scored(run, experiment, fitted, data, rows, say)
+    results = with_decisions(subject.results, decisions)
+    results = analysed(replace(subject, results=results), by.divisions, say)
+    results = with_baselines(results, subject, Home(run, experiment, None if table else subject.arrays, progress, say))
+    looks = recorded_look(run, data.table, rows, part if table is None else None)
+    keep(subject, looks[-1]["part"], results, decisions)
+    return evaluated(subject, results, looks, by.remarks)
+
+
+def scored(run: Run, experiment: Experiment, fitted: encode.Fitted, data: Prepared, rows: Array, say: Say) -> Subject:
+    """The `rows` of a table as the weights of the best epoch predict them, and the scores of every target."""
+    from mmtrain.model import model_file
+
+    # The whole table, as training encoded it: of a large one the cache has the arrays.
+    arrays = encode.encode(experiment, fitted, data.table, data.stores, say=say)
+    _, predictor = model_file.of_run(run, experiment, fitted)
+    predictions = model_file.predict(predictor, arrays, rows)
+    drawn = resampling(experiment, data.table, rows)
+    results = {key: score_target(key, target, arrays.targets[key][rows], predictions[key], drawn) for key, target in fitted.targets.items()}
+    return Subject(run, experiment, fitted, data, arrays, rows, predictor, predictions, drawn, results)
+
+
+def evaluated(subject: Subject, results: dict[str, TargetScores], looks: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> Evaluated:
+    """What is told of an evaluation that is kept; its report is written anew. The last of the `looks` is this one."""
+    run, look = subject.run, looks[-1]
+    written = report.write(run, subject.experiment, subject.fitted)
+    times = sum(1 for one in looks if is_test_look(one)) if is_test_look(look) else 0
+    caveat = [CAVEATS[look["part"]]] if look["part"] in CAVEATS else []
+    experiment, table = subject.experiment, subject.data.table
+    unknown = unlearned(experiment, subject.fitted, table, subject.rows)
+    told = (*remarks(run, look), *caveat, *ungrouped(experiment, table), *unknown, *notes, *repeated(times))
+    return Evaluated(run, look["part"], results, subject.main, run / f"predictions_{look['part']}.csv", written, times, told)
+
+
+def repeated(looks: int) -> tuple[str, ...]:
+    """Warn of a test part that has been scored before."""
+    if looks < 2:
+        return ()
+    return (f"The test part of this run has now been scored {often(looks)}; choices made after looking make its scores too good.",)
+
+
+def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | None, say: Say) -> tuple[Prepared, Array]:
+    """The table of a run and the positions of one part. Raises DataError when the table is no longer the one that was split."""
+    data, partition = recorded_data(run, experiment, progress=progress, say=say)
+    if not len(partition[part]):
+        raise DataError(Problem(str(run.folder), f"the {part} part is empty.", "Choose another part with --part."))
+    return data, partition[part]
+
+
+def table_data(
+    run: Run, experiment: Experiment, path: Path, images: Path | None, *, progress: Progress | None, say: Say
+) -> tuple[Prepared, Array]:
+    """Another table and all its positions. Raises DataError, for one without answers with the way to predict it."""
+    headers = later_table(experiment, path).headers
+    lacking = [header for target in experiment.targets.values() for header in target.reads() if header not in headers]
+    if lacking:
+        what = f"the table has no column {listed([repr(header) for header in lacking])}, without which nothing can be scored."
+        fix = f"{did_you_mean(lacking[0], headers)} Predictions need no answers: {shell_command('predict', run.folder, path)}".strip()
+        raise DataError(Problem(path.name, what, fix))
+    data = other_data(experiment, path, images=images, progress=progress, say=say)
+    if data.table.file.notice:
+        say(data.table.file.notice)
+    return data, np.arange(len(data.table))
+
+
+def resampling(experiment: Experiment, table: Table, rows: Array) -> Resampling:
+    """How `rows` of a table are drawn for intervals: by group where it has the column of groups."""
+    codes, column = groups(experiment, table), experiment.only(Group)
+    if codes is None or column is None:
+        return Resampling(experiment.evaluation)
+    return Resampling(experiment.evaluation, codes[rows], column.column)
+
+
+def ungrouped(experiment: Experiment, table: Table) -> tuple[str, ...]:
+    """What is wrong with intervals for a table that lacks the column of groups."""
+    column = experiment.only(Group)
+    if column is None or column.column in table.headers:
+        return ()
+    what = f"{table.path.name} has no column {column.column}, so the intervals take every row to stand for itself"
+    return (f"{what}; where rows have the same {column.column}, they are too narrow.",)
+
+
+def keep(subject: Subject, label: str, results: Mapping[str, TargetScores], decisions: Decisions) -> None:
+    """Write predictions, the most wrong of them, and scores into the run."""
+    run, table, rows, truths = subject.run, subject.data.table, subject.rows, subject.truths
+    predicted = frame(table.rows[rows], table.ids(rows), subject.fitted.targets, truths.values, subject.predictions, decisions)
+    wrong = most_wrong(subject.experiment, table, subject.data.stores, rows, truths, subject.predictions)
+    run.write_json(f"most_wrong_{label}.json", wrong)
+    run.write_text(f"predictions_{label}.csv", to_csv(with_unknown_answers(predicted, subject)))
+    run.change("metrics.json", lambda known: {**known, label: {key: result.plain() for key, result in results.items()}})
+
+
+def with_unknown_answers(rows: pd.DataFrame, subject: Subject) -> pd.DataFrame:
+    """The predictions with classes that training did not know as the table has them; they have no code to be told by."""
+    targets = subject.fitted.targets
+    for key, target in targets.items():
+        if target.has_classes:
+            unknown = ~subject.truths.known(key)
+            declared = subject.experiment.targets[key]
+            cells = subject.data.table.cells(declared.column, subject.rows[unknown])
+            rows.loc[unknown, truth_column(key, targets)] = cells.mask(declared.missing_cells(cells)).fillna("").to_numpy()
+    return rows

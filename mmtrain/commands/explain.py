@@ -1,0 +1,237 @@
+"""`mmtrain explain`: what in some rows of a table speaks for the answers that a run gives, as pictures and as tables.
+
+Nothing is scored, so it is no look at the test part; but run.json keeps how many rows of it were explained, because whoever changes
+a model after seeing its worst test rows has learned from them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmtrain.artifacts import run_folder
+from mmtrain.artifacts.atomic_files import replacing_folder, writing
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.columns import Id
+from mmtrain.config import Experiment
+from mmtrain.data import encode
+from mmtrain.data.drift import statistics
+from mmtrain.data.encode import Array, Fitted
+from mmtrain.data.images.store import Progress, Say
+from mmtrain.data.tables.table import Table
+from mmtrain.errors import DataError, Problem, UsageError, did_you_mean, listed
+from mmtrain.explanation import baseline
+from mmtrain.explanation.attribution import Chosen, Explained, RowCells, in_words
+from mmtrain.explanation.explained_output import Asked, Method, wrong
+from mmtrain.explanation.row_selection import choice
+from mmtrain.layers.start import start_tensorflow
+from mmtrain.pipeline.evaluation_record import NAMED_ROWS, other_label
+from mmtrain.pipeline.prepare import Moved, Prepared, only, other_data
+from mmtrain.pipeline.restore import recorded_data, recorded_training
+
+COMPARED = 10_000
+"""Ids that one that there is not is compared with; of a million it would take seconds."""
+
+
+@dataclass(frozen=True)
+class ExplainOptions:
+    """What is to be explained, and where to."""
+
+    rows: tuple[str, ...] = ()
+    """Ids, or positions in the file where there is no id column. None: the most wrong and the surest rows of `part`."""
+    part: str = "test"
+    table: Path | None = None
+    """Another table instead of the run's own."""
+    images: Path | None = None
+    """Replaces the folder that image cells are relative to."""
+    target: str | None = None
+    """By default the first of the experiment."""
+    class_name: str | None = None
+    method: Method = "both"
+    steps: int | None = None
+    folder: Path | None = None
+    """By default `explanations/<part>` in the run, which is replaced."""
+    moved: Path | None = None
+    """Where the run's own table is now."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What was explained, and where it lies."""
+
+    run: Run
+    folder: Path
+    target: str
+    rows: tuple[tuple[str, Explained], ...]
+    """Each with the name of its picture in `folder`."""
+    baseline: Mapping[str, str]
+    """What each column is compared with, in words."""
+    seconds: float
+    """Without TensorFlow's start."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A table, what each of its rows belongs to, (rows,), and which of them are explained or may be chosen."""
+
+    data: Prepared
+    parts: Array
+    positions: Array
+    named: bool
+
+
+def explain(
+    which: str | None, options: ExplainOptions, *, output: Path = Path("runs"), progress: Progress | None = None, say: Say = lambda _: None
+) -> Explanation:
+    """Explain rows with the run called `which` (see `runs.find`).
+
+    Raises:
+        UsageError: there is no such row, target or class, or something is in the folder already.
+        RunError: the run cannot be used.
+        DataError: the table does not fit it, or the part is empty.
+
+    """
+    run = run_folder.find(which, output)
+    experiment, fitted, _ = recorded_training(run)
+    asked = Asked(options.target or next(iter(fitted.targets)), options.class_name, options.method, options.steps)
+    problems = wrong(fitted.targets, asked.target, asked.class_name)
+    if options.folder is not None and options.folder.exists():
+        problems.append(Problem(str(options.folder), "there is something here already.", "Remove it, or give another folder with -o."))
+    if problems:
+        raise UsageError(problems)
+    rows = _rows(run, experiment, options, progress, say)
+    say("Data checked; starting TensorFlow.")
+    start_tensorflow()
+    from mmtrain.model.memory_errors import enough_for_explanations
+
+    label = options.part if options.table is None else other_label(options.table, rows.data.table.sha256, _before(run))
+    folder = (options.folder or run / "explanations" / _folder_name(label, options)).absolute()
+    began = time.monotonic()
+    with enough_for_explanations():
+        found = _written(folder, _explained(run, experiment, fitted, asked, rows, say))
+    _record(run, found, {} if options.table is None else {"part": label, "sha256": rows.data.table.sha256})
+    return Explanation(run, folder, asked.target, found, baseline.words(fitted, statistics.of_run(run, fitted)), time.monotonic() - began)
+
+
+def _rows(run: Run, experiment: Experiment, options: ExplainOptions, progress: Progress | None, say: Say) -> _Rows:
+    """The table and the rows in question. Of named rows nothing else is kept."""
+    if options.table is None:
+        experiment = Moved(options.moved, options.images).applied(experiment)
+        data, partition = recorded_data(run, experiment, progress=progress, say=say)
+        parts, positions = partition.names(len(data.table)).astype(object), partition[options.part]
+    else:
+        data = other_data(experiment, options.table, images=options.images, progress=progress, say=say)
+        parts, positions = np.full(len(data.table), options.table.name, dtype=object), np.arange(len(data.table))
+    if options.rows:
+        column = experiment.only(Id)
+        named = _named(data.table, options.rows, numbered=column is None or not data.table.has(column.column))
+        together = np.unique(named)
+        return _Rows(only(data, together, "not asked for"), parts[together], np.searchsorted(together, named), named=True)
+    if not len(positions):
+        raise DataError(Problem(str(run.folder), f"the {options.part} part is empty.", "Choose another part with --part."))
+    return _Rows(data, parts, positions, named=False)
+
+
+def _named(table: Table, names: tuple[str, ...], *, numbered: bool) -> Array:
+    """The positions of rows by their ids, in the order of `names`; rows without ids are `numbered`.
+
+    Raises UsageError with every one that is not there.
+    """
+    positions = {name: position for position, name in enumerate(table.ids())}
+    gone = {row.id or str(row.row): row.reason for row in table.dropped}
+    problems = []
+    wanted = list(dict.fromkeys(names))
+    for name in wanted:
+        if name in gone:
+            problems.append(Problem(f"--rows {name}", f"this row of {table.path.name} was left out: {gone[name]}", "Choose another row."))
+        elif name not in positions:
+            fix = f"Its rows are numbered from 0 to {table.total - 1:,}." if numbered else _near(name, positions)
+            problems.append(Problem(f"--rows {name}", f"{table.path.name} has no such row.", fix))
+    if problems:
+        raise UsageError(problems)
+    return np.array([positions[name] for name in wanted], dtype=np.int64)
+
+
+def _near(name: str, ids: Iterable[str]) -> str:
+    known = list(islice(ids, COMPARED))
+    return did_you_mean(name, known) or f"The first rows are {listed(known[:3])}."
+
+
+def _explained(run: Run, experiment: Experiment, fitted: Fitted, asked: Asked, rows: _Rows, say: Say) -> Iterator[Explained]:
+    """Row after row: the named ones, or those that are chosen."""
+    from mmtrain.explanation.explainer import Explainer
+    from mmtrain.model import model_file
+
+    _, predictor = model_file.of_run(run, experiment, fitted)
+    explainer = Explainer(predictor, experiment, fitted, statistics.of_run(run, fitted), asked)
+    table = rows.data.table
+    arrays = encode.encode(experiment, fitted, table, rows.data.stores, say=say)
+    target, truths = fitted.targets[asked.target], arrays.targets.get(asked.target)
+    predictions = model_file.predict(predictor, arrays, rows.positions)[asked.target]
+    answers = None if truths is None else truths[rows.positions]
+    wanted = [(row, "") for row in range(len(rows.positions))] if rows.named else choice(target, answers, predictions)
+    say(f"Explaining {len(wanted)} {'row' if len(wanted) == 1 else 'rows'}.")
+    cells = _cells(experiment, fitted, table, rows.positions[[row for row, _ in wanted]])
+    for row, why in wanted:
+        at = rows.positions[[row]]
+        truth = "" if answers is None else in_words(target, target.spoken(answers[[row]])[0])
+        chosen = Chosen(int(table.rows[at[0]]), table.ids(at)[0], rows.parts[at[0]], why)
+        of_row = {key: own[int(at[0])] for key, own in cells.items()}
+        yield explainer.explain(chosen, RowCells.of(of_row, arrays.take(at)), truth, predictions[[row]])
+
+
+def _cells(experiment: Experiment, fitted: Fitted, table: Table, positions: Array) -> dict[str, dict[int, str | None]]:
+    """The cells of every input column at these positions; a column that is not kept in memory is read once."""
+    ordered = np.unique(positions)
+    found: dict[str, dict[int, str | None]] = {}
+    for key in fitted.columns:
+        cells = [
+            cell
+            for piece in table.pieces(experiment.columns[key].column, ordered)
+            for cell in piece.astype(object).where(piece.notna(), None)
+        ]
+        found[key] = dict(zip(ordered.tolist(), cells, strict=True))
+    return found
+
+
+def _written(folder: Path, rows: Iterator[Explained]) -> tuple[tuple[str, Explained], ...]:
+    """All files under a temporary name, which then take the place of those of before. Pixels do not stay in memory."""
+    from mmtrain.explanation.files import Files
+
+    found = []
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with replacing_folder(folder) as temporary:
+            with Files(temporary) as files:
+                for row in rows:
+                    found.append((files.add(row), row.without_pixels()))
+            shutil.rmtree(folder, ignore_errors=True)  # only ever ours: a folder that someone names must not be there yet
+    return tuple(found)
+
+
+def _before(run: Run) -> list[dict[str, Any]]:
+    """What run.json says of earlier explanations."""
+    found: list[dict[str, Any]] = run.read_json("run.json").get("explanations", [])
+    return found
+
+
+def _folder_name(label: str, options: ExplainOptions) -> str:
+    """The rows that were named have a folder of their own."""
+    if not options.rows:
+        return label
+    return NAMED_ROWS if options.table is None else f"{label}_{NAMED_ROWS}"
+
+
+def _record(run: Run, rows: tuple[tuple[str, Explained], ...], table: Mapping[str, str]) -> None:
+    """How many rows of each part, or of another `table`, were explained, in run.json."""
+    counts = Counter(row.chosen.part for _, row in rows)
+    entry = {"when": run_folder.now(), **table, "rows": {part: counts[part] for part in sorted(counts)}}
+    run.change("run.json", lambda facts: {**facts, "explanations": [*facts.get("explanations", []), entry]})

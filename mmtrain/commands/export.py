@@ -1,0 +1,250 @@
+"""`mmtrain export`: a trained model in a file that other programs open, checked against `predict` before it gets its name."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmtrain.artifacts import run_folder
+from mmtrain.artifacts.atomic_files import file_hash, replacing_folder, writing
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.config import Experiment
+from mmtrain.data import encode
+from mmtrain.data.images.store import Progress, Say
+from mmtrain.errors import Problem, UsageError
+from mmtrain.export import FORMATS, check, contract, serving
+from mmtrain.export.alone import as_json
+from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, plain_names
+from mmtrain.layers.start import start_tensorflow
+from mmtrain.pipeline.environment import versions
+from mmtrain.pipeline.prepare import Moved, Prepared, only
+from mmtrain.pipeline.restore import recorded_data, recorded_training
+from mmtrain.text.printable import json_text, plain_json, printable
+
+CHECKED = 1000
+"""Validation rows, spread over all of them, that an export is checked on."""
+CALIBRATION = 300
+"""Training rows that tell int8 the ranges of its numbers."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What is to be written, and where."""
+
+    format: str
+    quantize: str = ""
+    inputs: Inputs | None = None
+    """What the caller expects the export to take; refused where the format takes something else."""
+    folder: Path | None = None
+    """By default `exports/<format>[-<quantize>]` in the run."""
+    force: bool = False
+    """Keep a quantized export however much its scores fall."""
+    moved: Moved = field(default_factory=Moved)
+    """Where the run's own table and pictures are now."""
+    code: tuple[Path, ...] = ()
+    """Files with layers of one's own, imported already, for the program that runs the export."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A finished export."""
+
+    run: Run
+    folder: Path
+    signature: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is exported, and the rows it is checked with."""
+
+    run: Run
+    experiment: Experiment
+    fitted: encode.Fitted
+    data: Prepared
+    """The rows of `checked` and `calibrating`."""
+    arrays: encode.Arrays
+    checked: Array
+    """Positions of validation rows."""
+    calibrating: Array
+    """Positions of training rows; none but for int8."""
+
+
+def export(
+    which: str | None, options: ExportOptions, *, output: Path = Path("runs"), progress: Progress | None = None, say: Say = lambda _: None
+) -> Exported:
+    """Write the run called `which` (see `runs.find`) in another format.
+
+    Raises UsageError for options that the format or this installation does not have, RunError when the export fails its check,
+    DataError when the rows to check it with are no longer there. Nothing is left at the export's place then.
+    """
+    chosen = FORMATS[options.format]
+    check_options(chosen, options.quantize, options.inputs)
+    run = run_folder.find(which, output)
+    experiment, fitted, _ = recorded_training(run)
+    experiment = options.moved.applied(experiment)
+    folder = (options.folder or run / "exports" / chosen.label(options.quantize)).absolute()
+    if folder.exists():
+        raise UsageError(Problem(str(folder), "there is something here already.", "Remove it, or give another folder with -o."))
+    data, checked, calibrating = _rows(run, experiment, options.quantize, progress, say)
+    say("Data checked; starting TensorFlow.")
+    start_tensorflow()
+    arrays = encode.encode(experiment, fitted, data.table, data.stores)
+    subject = _Subject(run, experiment, fitted, data, arrays, checked, calibrating)
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with replacing_folder(folder, others=folder.parent == run / "exports") as temporary:
+            signature = _written(subject, chosen, options, temporary)
+    record(run, folder, signature)
+    return Exported(run, folder, signature)
+
+
+def _rows(run: Run, experiment: Experiment, quantize: str, progress: Progress | None, say: Say) -> tuple[Prepared, Array, Array]:
+    """The rows to check with and to calibrate with, and where in them each kind is. The test part is not touched."""
+    data, partition = recorded_data(run, experiment, progress=progress, say=say)
+    checked = _spread(partition.validation, CHECKED)
+    calibrating = _spread(partition.train, CALIBRATION if quantize == "int8" else 0)
+    together = np.union1d(checked, calibrating)
+    return only(data, together, "not needed"), np.searchsorted(together, checked), np.searchsorted(together, calibrating)
+
+
+def _spread(positions: Array, most: int) -> Array:
+    """At most so many of the positions, evenly spread over them, ascending."""
+    if len(positions) <= most:
+        return np.sort(positions)
+    return np.sort(positions)[np.linspace(0, len(positions) - 1, most).astype(np.int64)]
+
+
+def _written(subject: _Subject, chosen: Format, options: ExportOptions, folder: Path) -> dict[str, Any]:
+    """Write everything into `folder` and check it; the signature."""
+    from mmtrain.model import model_file
+
+    whole, original = model_file.of_run(subject.run, subject.experiment, subject.fitted)
+    expected = model_file.predict(original, subject.arrays, subject.checked)
+    exportable = _exportable(subject, chosen, whole, original)
+    facts = chosen.write(exportable, folder / chosen.file, options.quantize)
+    check.give_runner(chosen, folder)
+    inputs = contract.tensors(chosen.inputs, subject.fitted, exportable.inputs)
+    example: dict[str, Any] = {tensor.name: tensor.example for tensor in inputs}
+    if chosen.inputs == "encoded":
+        np.savez(folder / "example.npz", **example)
+        (folder / "columns.json").write_text(plain_json(subject.fitted.model_dump_json(indent=1)) + "\n", encoding="utf-8")
+    else:
+        (folder / "example.json").write_text(as_json(example), encoding="utf-8")
+    signature = _signature(subject, chosen, options, exportable, inputs, facts)
+    _write_json(folder / "signature.json", signature)  # for run.py
+    rows = _given(subject, chosen, exportable)
+    given = {name: np.concatenate([one, rows[name]]) for name, one in example.items()}
+    found = chosen.run(folder / chosen.file, given, options.code)
+    for entry in signature["outputs"]:
+        entry["example"] = contract.short(found[entry["name"]][:1])
+    signature["check"] = _checked(subject, chosen, options, exportable, expected, {name: values[1:] for name, values in found.items()})
+    _write_json(folder / "signature.json", signature)
+    (folder / "CONTRACT.md").write_text(printable(contract.markdown(signature)), encoding="utf-8")
+    return signature
+
+
+def _exportable(subject: _Subject, chosen: Format, whole: Any, original: Any) -> ExportableModel:
+    """Models, names, and rows to calibrate with, for whoever writes the format."""
+    from mmtrain.export.frozen import in_float32
+
+    labels = contract.labels(chosen.inputs, subject.fitted)
+    names = plain_names([*labels, *subject.fitted.targets])
+    predictor = in_float32(original)
+    return ExportableModel(
+        source=subject.run / "model.keras",
+        whole=whole,
+        fitted=subject.fitted,
+        predictor=predictor,
+        inputs={label: names[label] for label in labels},
+        outputs={key: names[key] for key in subject.fitted.targets},
+        mixed=predictor is not original,
+        calibration=[subject.arrays.take(subject.calibrating[at : at + 1]) for at in range(len(subject.calibrating))],
+    )
+
+
+def _given(subject: _Subject, chosen: Format, exportable: ExportableModel) -> dict[str, Array]:
+    """The rows to check with, by the names of the export."""
+    if chosen.inputs == "encoded":
+        rows = subject.arrays.take(subject.checked)
+    else:
+        rows = check.raw_rows(subject.experiment, subject.fitted, only(subject.data, subject.checked).table)
+        check.check_pictures(subject.fitted, rows, {key: present[subject.checked] for key, present in subject.arrays.present.items()})
+    return {name: rows[label] for label, name in exportable.inputs.items()}
+
+
+def _signature(
+    subject: _Subject,
+    chosen: Format,
+    options: ExportOptions,
+    exportable: ExportableModel,
+    inputs: Sequence[contract.Tensor],
+    facts: dict[str, Any],
+) -> dict[str, Any]:
+    """signature.json as far as it is known before the check."""
+    fitted = subject.fitted
+    return {
+        "format": chosen.name,
+        "quantize": options.quantize,
+        "takes": chosen.inputs,
+        "file": chosen.file,
+        "usage": chosen.usage.format(code="".join(f" --code {shlex.quote(file.name)}" for file in options.code)),
+        **facts,
+        "run": {"name": str(subject.run), "model_sha256": file_hash(exportable.source)},
+        "versions": {**versions(), **{name: version(name) for name in chosen.versions}},
+        "written": run_folder.now(),
+        "missing": [word.strip() for word in subject.experiment.data.missing_values],
+        "headers": contract.headers({key: column.reads() for key, column in subject.experiment.inputs.items()}, inputs),
+        "inputs": [tensor.plain() for tensor in inputs],
+        "outputs": serving.outputs(fitted)
+        if chosen.served
+        else [contract.output(key, name, fitted.targets[key]) for key, name in exportable.outputs.items()],
+    }
+
+
+def _checked(
+    subject: _Subject,
+    chosen: Format,
+    options: ExportOptions,
+    exportable: ExportableModel,
+    expected: dict[str, Array],
+    outputs: dict[str, Array],
+) -> dict[str, Any]:
+    """The figures of the check. Raises RunError when the export is not what it ought to be."""
+    targets = subject.fitted.targets
+    if chosen.served:
+        found = serving.answers(subject.fitted, outputs)
+        expected = {key: target.probabilities(expected[key]) if target.columns else expected[key] for key, target in targets.items()}
+    else:
+        found = {key: outputs[name] for key, name in exportable.outputs.items()}
+    largest = check.largest_difference(subject.fitted, expected, found)
+    allowed = check.tolerance(chosen, options.quantize, subject.fitted, mixed=exportable.mixed)
+    check.check_difference(largest, allowed, chosen.label(options.quantize))
+    truths = {key: truth[subject.checked] for key, truth in subject.arrays.targets.items()}
+    changed = check.changes(subject.experiment, subject.fitted, truths, expected, found) if options.quantize else []
+    if not options.force:
+        check.check_scores(changed, options.quantize)
+    return {
+        "part": "validation",
+        "rows": len(subject.checked),
+        "largest_difference": largest,
+        "tolerance": allowed,
+        "scores": [change.plain() for change in changed],
+    }
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json_text(value, indent=1) + "\n", encoding="utf-8")
+
+
+def record(run: Run, folder: Path, signature: dict[str, Any]) -> None:
+    """Note the export in run.json; its folder relative to the run, if it is in there."""
+    place = folder.relative_to(run.folder) if folder.is_relative_to(run.folder) else folder
+    entry = {"folder": str(place)} | {name: signature[name] for name in ("format", "quantize", "written", "bytes", "check")}
+    run.change("run.json", lambda facts: {**facts, "exports": [*facts.get("exports", []), entry]})

@@ -1,0 +1,186 @@
+"""`mmtrain init`: a first experiment file for a table, for the user to confirm."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TextIO
+
+import yaml
+from pydantic import ValidationError
+
+from mmtrain import config
+from mmtrain.artifacts.atomic_files import replacing
+from mmtrain.audit.profiling.class_folders import CLASS, class_folders
+from mmtrain.audit.profiling.table_profile import Survey, survey
+from mmtrain.columns import Image
+from mmtrain.config.table_format import TableFormat
+from mmtrain.config.yaml_source import Origin
+from mmtrain.errors import ConfigError, DataError, Problem
+from mmtrain.pipeline.starter_config import SCHEMA, starter_text
+from mmtrain.pipeline.validate import examine
+from mmtrain.system.paths import input_fault, output_fault
+
+INPUTS = ("image", "numeric", "categorical", "text")
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The file that was written, and the guesses it holds."""
+
+    file: Path
+    survey: Survey
+    table: Path | None = None
+    """The table that was written, of a folder of class folders."""
+
+
+def init(
+    table: Path,
+    *,
+    target: str | None = None,
+    images: Path | None = None,
+    table_format: str | None = None,
+    file: Path | None = None,
+    force: bool = False,
+) -> Begun:
+    """Write an experiment file for `table`, at `file` or in the current folder under the table's name, and the schema next to it.
+
+    `table_format` is what `data.format` is to say, as YAML. Of a folder with a folder of pictures per class, a table is written
+    first, beside the experiment file.
+
+    Raises:
+        ConfigError: the file exists and is not to be replaced (`force`), or cannot be written; `target` or `images` is wrong.
+        DataError: the table cannot be read, or has nothing to predict or nothing to predict it from.
+
+    """
+    name = table.name if table.name.strip(".") else table.resolve().name
+    stem = name if table.is_dir() else name.partition(".")[0] or table.stem
+    file = file if file is not None else Path(f"{stem or 'experiment'}.yaml")
+    _check_file(file, force=force)
+    if table.is_dir():
+        return _of_folders(table, target, images, table_format, file=file, force=force)
+    found = usable_survey(table, target=target, images=images, table_format=parsed_format(table_format) if table_format else None)
+    return Begun(file, _write_experiment(found, file))
+
+
+def parsed_format(text: str) -> TableFormat:
+    """`{separator: ";"}` as a section. Raises ConfigError for anything else."""
+    example = 'Write it as in the experiment file: --format \'{separator: ";", decimal: ","}\''
+    try:
+        tree = yaml.safe_load(text)
+        return TableFormat.model_validate(tree)
+    except yaml.YAMLError:
+        raise ConfigError(Problem("--format", f"{text!r} is not YAML.", example)) from None
+    except ValidationError as error:
+        problems = [(".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in error.errors()]
+        raise ConfigError(
+            [Problem("--format", f"{place}: {what.rstrip('.')}.".removeprefix(": "), example) for place, what in problems]
+        ) from None
+
+
+def _of_folders(folder: Path, target: str | None, images: Path | None, table_format: str | None, *, file: Path, force: bool) -> Begun:
+    """The same of a folder of class folders."""
+    for option, given in (("--target", target), ("--images", images), ("--format", table_format)):
+        if given is not None:
+            what = f"{folder} is a folder of class folders, whose names are the answer."
+            raise ConfigError(Problem(option, what, "Leave the option out, or give a table."))
+    found = class_folders(folder)
+    table = file.with_suffix(".csv")
+    if table.exists() and not force:
+        fix = "Choose another name with --output, or replace it with --force."
+        raise ConfigError(Problem(str(table), "the table for the folder exists already.", fix))
+    _write_table(table, found.write, force=force)
+    return Begun(file, _write_experiment(survey(table, target=CLASS, images=folder), file), table)
+
+
+def _write_table(file: Path, write: Callable[[TextIO], object], *, force: bool) -> None:
+    try:
+        with file.open("w" if force else "x", encoding="utf-8", newline="") as written:
+            write(written)
+    except OSError as error:
+        raise ConfigError(Problem(str(file), f"the file cannot be written: {(error.strerror or str(error)).lower()}.")) from None
+
+
+def _write_experiment(found: Survey, file: Path) -> Survey:
+    """Write the experiment file and the schema next to it; the survey as it was written."""
+    try:
+        found = _write(found, file)
+    except OSError as error:
+        raise ConfigError(Problem(str(file), f"the file cannot be written: {(error.strerror or str(error)).lower()}.")) from None
+    _write_schema(file.parent / SCHEMA)
+    return found
+
+
+def _write(found: Survey, file: Path) -> Survey:
+    """Write the file, unless `check` would refuse what the table holds; a split of its own is only followed where that leaves no problem.
+
+    Pictures are not decoded here. Raises DataError as `check` does, or OSError.
+    """
+    given = next((column for column in found.used if column.guess.role == "split"), None)
+    try:
+        _write_checked(found, file)
+    except DataError as error:
+        if given is None:
+            raise
+        guess = replace(given.guess, used=False, reason=f"{given.guess.reason}; not used, for then {error.problems[0].what}")
+        columns = tuple(replace(column, guess=guess) if column is given else column for column in found.columns)
+        found = replace(found, columns=columns)
+        _write_checked(found, file)
+    return found
+
+
+def _write_checked(found: Survey, file: Path) -> None:
+    with replacing(file, ".yaml") as temporary:
+        temporary.write_text(starter_text(found, file), encoding="utf-8")
+        experiment = config.load(temporary)
+        columns = {key: column for key, column in experiment.columns.items() if not isinstance(column, Image)}
+        tried = examine(experiment.model_copy(update={"columns": columns}), Origin(temporary, ()))
+        if tried.error is not None:
+            raise tried.error
+
+
+def _write_schema(path: Path) -> None:
+    """Write the schema of this version for editors; nobody is stopped by a folder where that cannot be done, or by a file of their own."""
+    schema = config.json_schema()
+    with suppress(OSError, ValueError, AttributeError):
+        if not path.exists() or json.loads(path.read_text(encoding="utf-8")).get("title") == schema["title"]:
+            with replacing(path) as temporary:
+                temporary.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+
+
+def usable_survey(table: Path, *, target: str | None = None, images: Path | None = None, table_format: TableFormat | None = None) -> Survey:
+    """The guesses for a table that can be trained on. Raises as `init` does."""
+    found = survey(table, target=target, images=images, table_format=table_format)
+    _check_use(found)
+    return found
+
+
+def _check_file(file: Path, *, force: bool) -> None:
+    """Before the table is looked at, which may take a while."""
+    if file.suffix.lower() not in (".yaml", ".yml"):
+        folder = not file.name or file.is_dir()
+        better = file / "experiment.yaml" if folder else file.with_suffix(".yaml")
+        what = "this is a folder, not a name for an experiment file." if folder else "an experiment file ends in .yaml."
+        raise ConfigError(Problem(str(file), what, f"Write `--output {better}`."))
+    if (parent := input_fault(file.parent, "folder")) and parent.absent:
+        raise ConfigError(Problem(str(file), f"there is no folder {file.parent}.", "Make it first, or choose another one with --output."))
+    if fault := output_fault(file):
+        raise ConfigError(fault.problem(file, "the file"))
+    if os.path.lexists(file) and not force:
+        raise ConfigError(Problem(str(file), "the file exists already.", "Choose another name with --output, or replace it with --force."))
+
+
+def _check_use(found: Survey) -> None:
+    """There is something to predict and something to predict it from."""
+    name = found.path.name
+    if not found.target:
+        fix = "Name the column to be predicted with --target; `mmtrain inspect-data` shows what is in each."
+        raise DataError(Problem(name, "no column looks like an answer.", fix))
+    if not any(column.guess.role in INPUTS for column in found.used):
+        left = "; ".join(f"{column.header!r}: {column.guess.reason}" for column in found.columns if column.header != found.target)
+        what = f"no column is left to predict {found.target!r} from" + (f" ({left})." if left else ".")
+        raise DataError(Problem(name, what, "Add a column of images, numbers, categories or text."))

@@ -1,0 +1,204 @@
+"""`mmtrain pack`: a run folder as one file that another machine can open.
+
+By default it holds what evaluate, predict and export need, and how the training went; no row of the table and no picture.
+It does hold what was learned from rows: categories, words, smallest and largest numbers (columns.json, statistics.json, model.keras),
+and scores.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mmtrain import config
+from mmtrain.artifacts import archive, run_folder
+from mmtrain.artifacts.atomic_files import file_hash, replacing, writing
+from mmtrain.artifacts.manifest import MANIFEST, NEEDED, PART_OF_RUN, File, Manifest
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.config import Experiment
+from mmtrain.data.tables.csv_text import csv_text
+from mmtrain.errors import Problem, RunError, UsageError, listed
+from mmtrain.system.paths import home
+from mmtrain.text.printable import json_text
+
+DATA = "data"
+"""The folder, in an unpacked run, where its table and pictures are looked for."""
+HEADER = """\
+# This run was packed without its table and pictures. To score its parts, put the table beside this file as
+# {table}, and every picture where the table's cells say, seen from the table's folder.
+"""
+UNTOLD = "not told in a packed run"
+OF_ROWS = {
+    "predictions_": "ids, answers and predictions of rows",
+    "most_wrong_": "cells and pictures of rows",
+    "report.html": "may show rows",
+    "plots/": "may show rows",
+}
+"""What is packed only when rows are asked for, by how its name begins."""
+
+
+@dataclass
+class Selection:
+    """What goes into an archive, and what does not, with the reason."""
+
+    files: dict[str, bytes | Path] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What was packed, and where it lies."""
+
+    run: Run
+    archive: Path
+    manifest: Manifest
+
+
+def pack(which: str, target: Path, *, with_rows: bool = False, output: Path = Path("runs")) -> Packed:
+    """Pack the run called `which` (see `runs.find`) into the zip archive `target`, which must not exist yet.
+
+    Raises UsageError where the archive exists already, RunError for a run that cannot be opened or has nothing to open, and when
+    the archive cannot be written.
+    """
+    run = run_folder.find(which, output)
+    if target.exists():
+        raise UsageError(Problem(str(target), "the file exists already; nothing is overwritten.", "Give another name."))
+    experiment = config.load(run / "config.yaml")
+    chosen = select(run, with_rows=with_rows)
+    chosen.files |= _rewritten(run, experiment, chosen, with_rows=with_rows)
+    _keep_paths_at_home(run, experiment, chosen)
+    manifest = _manifest(run, chosen)
+    with writing(target), replacing(target) as temporary:
+        try:
+            written = archive.write(temporary, chosen.files | {MANIFEST: manifest.text().encode()})
+        except EOFError:
+            written = {}
+        if any(written.get(name) != file.sha256 for name, file in manifest.files.items()):
+            raise RunError(Problem(str(run.folder), "a file changed while it was packed.", "Pack again when nothing works on the run."))
+    return Packed(run, target, manifest)
+
+
+def select(run: Run, *, with_rows: bool) -> Selection:
+    """The files to be packed as they are."""
+    chosen = Selection()
+    finished = run.state == "finished"
+    for name, path in _names(run):
+        top = f"{name.partition('/')[0]}/" if "/" in name else name
+        reason = "" if with_rows else next((why for start, why in OF_ROWS.items() if name.startswith(start)), "")
+        if not archive.is_below_a_folder(name):
+            chosen.left_out[name] = "its name does not mean the same file on every system"
+        elif not PART_OF_RUN.fullmatch(name):
+            chosen.left_out[top] = "not a part of a run that is packed"
+        elif reason:
+            chosen.left_out[top] = reason
+        elif top == "checkpoints/" and finished:
+            chosen.left_out[top] = "only for going on with the training, which is finished"
+        else:
+            chosen.files[name] = path
+    missing = sorted((NEEDED if "checkpoints/last/position.json" in chosen.files else NEEDED | {"model.keras"}) - set(chosen.files))
+    if missing:
+        what = f"the run cannot be packed without {listed(missing)}; its state is '{run.state}'."
+        raise RunError(Problem(str(run.folder), what, "Go on with it, or train again."))
+    return chosen
+
+
+def _names(run: Run) -> Iterator[tuple[str, Path]]:
+    """The files in the folder, by name. Half-written ones are passed over."""
+    waiting = [run.folder]
+    while waiting:
+        for path in sorted(waiting.pop().iterdir()):
+            name = path.relative_to(run.folder).as_posix()
+            if path.name.startswith(".") or name == MANIFEST:
+                continue
+            if path.is_dir():
+                waiting.append(path)
+            else:
+                yield name, path
+
+
+def _rewritten(run: Run, experiment: Experiment, chosen: Selection, *, with_rows: bool) -> dict[str, bytes]:
+    """The files that say where things were, or name rows, without that; and run.json, which knows their hashes."""
+    texts = {"config.yaml": _config(run, experiment)}
+    chosen.left_out["config.yaml: paths"] = "where the table, the pictures and the cache were"
+    if experiment.training.callbacks:
+        chosen.left_out["config.yaml: callbacks"] = "code that whoever unpacks the run has not asked for"
+    if not with_rows:
+        split = pd.read_csv(run / "split.csv", dtype=str, keep_default_na=False)
+        if split["id"].any():
+            texts["split.csv"] = csv_text(split.assign(id=""))
+            chosen.left_out["split.csv: ids"] = "name rows"
+        data = run.read_json("data.json")
+        if data["dropped"]:
+            dropped = [{**row, "id": "", "reason": UNTOLD} for row in data["dropped"]]
+            texts["data.json"] = _json({**data, "dropped": dropped})
+            chosen.left_out["data.json: ids and reasons of dropped rows"] = "name rows and show cells"
+    contents = {name: text.encode() for name, text in texts.items()}
+    return contents | {"run.json": _facts(run, experiment, chosen, contents).encode()}
+
+
+def _config(run: Run, experiment: Experiment) -> str:
+    """The experiment without callbacks, looking for its table in the run's own folder and for pictures beside it."""
+    known = experiment.data.table
+    table = f"{DATA}/{known.name}"
+    if not archive.is_below_a_folder(table):
+        table = f"{DATA}/table{''.join(suffix for suffix in known.suffixes if suffix[1:].isalnum())}"
+    cache = experiment.data.cache.model_copy(update={"folder": None})
+    data = experiment.data.model_copy(update={"table": run.folder / table, "images": None, "cache": cache})
+    return HEADER.format(table=table) + config.to_yaml(experiment.decided(callbacks=()).model_copy(update={"data": data}), run.folder)
+
+
+def _facts(run: Run, experiment: Experiment, chosen: Selection, contents: Mapping[str, bytes]) -> str:
+    """run.json: without the sealed files that are left out, and without facts that hold a path of this machine."""
+    facts = run.read_json("run.json")
+    if "evaluations" in facts:  # how often the test part was looked at goes along; where other tables lay does not
+        facts["evaluations"] = [{name: fact for name, fact in look.items() if name != "path"} for look in facts["evaluations"]]
+    here = _paths_of_this_machine(run, experiment)
+    for name in [name for name, fact in facts.items() if name == "error" or here.search(json.dumps(fact, ensure_ascii=False).encode())]:
+        del facts[name]
+        chosen.left_out[f"run.json: {name}"] = "may hold paths"
+    sealed = {name: known for name, known in facts.get("files", {}).items() if name in chosen.files}
+    return _json({**facts, "files": sealed | {name: archive.hash_of(contents[name]) for name in sealed if name in contents}})
+
+
+def _json(value: Any) -> str:
+    return json_text(value, indent=1) + "\n"
+
+
+def _keep_paths_at_home(run: Run, experiment: Experiment, chosen: Selection) -> None:
+    """No text that is sent tells where things lie here. Raises RunError when a file that is needed does."""
+    here = _paths_of_this_machine(run, experiment)
+    for name, source in list(chosen.files.items()):
+        if name.endswith((".keras", ".npz", ".png")):
+            continue
+        if not here.search(source if isinstance(source, bytes) else source.read_bytes()):
+            continue
+        if name in NEEDED:
+            what = f"{name} holds paths of this machine, among the categories of a column for instance."
+            raise RunError(Problem(str(run.folder), what, "Train without that column."))
+        del chosen.files[name]
+        chosen.left_out[name] = "holds paths of the machine where it was trained"
+
+
+def _paths_of_this_machine(run: Run, experiment: Experiment) -> re.Pattern[bytes]:
+    """Absolute paths below the folders that a run has to do with."""
+    folders = {run.folder, home() or run.folder, experiment.data.table.parent, experiment.data.images_folder.path}
+    known = sorted(re.escape(str(folder)) for folder in folders if len(folder.parts) > 1)
+    return re.compile(rf"(?<![\w.~/-])({'|'.join(known)})(?![\w.-])".encode())
+
+
+def _manifest(run: Run, chosen: Selection) -> Manifest:
+    from importlib.metadata import version
+
+    files = {
+        name: File(sha256=archive.hash_of(source), size=len(source))
+        if isinstance(source, bytes)
+        else File(sha256=file_hash(source), size=source.stat().st_size)
+        for name, source in sorted(chosen.files.items())
+    }
+    return Manifest(mmtrain=version("mmtrain"), run=str(run), files=files, left_out=dict(sorted(chosen.left_out.items())))

@@ -1,0 +1,198 @@
+"""`mmtrain predict`: a run's predictions of every row of another table, of any size, with or without answers."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.artifacts import run_folder
+from mmtrain.artifacts.atomic_files import file_hash
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.columns import Group, Id
+from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.drift.drift import Drift
+from mmtrain.data.encode import Array, Fitted, as_trained
+from mmtrain.data.images.store import Say
+from mmtrain.data.prediction_chunks import Source, check_source
+from mmtrain.data.splits.split_file import read_split
+from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.table_file import TableFile
+from mmtrain.errors import listed
+from mmtrain.evaluation.bootstrap import Resampling
+from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, check_name, check_place, prediction_file
+from mmtrain.evaluation.scoring import TargetScores, score_target
+from mmtrain.pipeline.postprocess import with_decisions
+from mmtrain.pipeline.predictor import Loaded, OnError, PredictedPiece
+from mmtrain.pipeline.prepare import group_codes
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """What is to come out, and where to: a file, or a stream of CSV."""
+
+    to: Path | IO[bytes]
+    proba: bool = False
+    on_error: OnError = "status"
+    images: Path | None = None
+    """Replaces the folder that image cells are relative to."""
+    spreadsheet: bool = False
+    """Whether an apostrophe is put before cells of CSV that a spreadsheet would run."""
+
+
+@dataclass
+class Predicted:
+    """What a prediction found."""
+
+    run: Run
+    rows: int = 0
+    remarked: int = 0
+    """Rows that were predicted although something is to be told of them in `status`."""
+    refused: int = 0
+    """Rows that could not be predicted; left out under `skip`."""
+    formulas: int = 0
+    """Cells of CSV that a spreadsheet would run, as they are or with an apostrophe before them."""
+    drifts: list[Drift] = field(default_factory=list)
+    results: dict[str, TargetScores] = field(default_factory=dict)
+    """Scores of the targets whose answers the table has."""
+
+
+def predict(
+    which: str | None, table: Path, options: PredictOptions, *, output: Path = Path("runs"), say: Say = lambda _: None
+) -> Predicted:
+    """Predict every row of `table` with the run called `which` (see `runs.find`).
+
+    Raises:
+        RunError: the run cannot be used, or the file cannot be written.
+        UsageError: the file's name is neither `.csv` nor `.parquet`, or the file is the table, or that of the training.
+        DataError: columns are missing, the table is damaged or has no rows, or `on_error` is `fail` and a row cannot be predicted.
+
+    """
+    if isinstance(options.to, Path):
+        check_name(options.to, spreadsheet=options.spreadsheet)
+    run = run_folder.find(which, output)
+    loaded = Loaded(run)
+    data = loaded.experiment.data
+    if isinstance(options.to, Path):
+        check_place(options.to, {"to be predicted": table, "of the training": data.table})
+    beside = data.images if data.images is not None else table.resolve().parent
+    source = Source(
+        open_table(table, data.missing_values, data.format, later=True, otherwise="Give the path of the table to predict."),
+        ImageFolder(options.images or beside, data.allow_outside, "--images"),
+    )
+    check_source(source, loaded.experiment)
+    if source.file.notice:
+        say(source.file.notice)
+    say("Table checked; starting TensorFlow.")
+    loaded.start()
+    return predict_source(loaded, source, options, say=say)
+
+
+def predict_source(loaded: Loaded, source: Source, options: PredictOptions, *, say: Say = lambda _: None) -> Predicted:
+    """Every row of a table that was checked, with a run that was started; raises as `predict` does."""
+    done, watch, scoring = Predicted(loaded.run), loaded.watch(source), Scoring(loaded, source.file)
+    with _opened(options) as file:
+        for predicted in loaded.predicted_pieces(source, watch):
+            frame = loaded.frame(predicted, source, proba=options.proba, on_error=options.on_error)
+            file.add(frame)
+            refused = predicted.piece.refused()
+            done.rows += len(predicted.piece)
+            done.refused += int(refused.sum())
+            done.remarked += int((predicted.piece.remarked() & ~refused).sum())
+            scoring.add(predicted)
+        done.formulas = file.formulas
+    done.drifts = watch.drifts()
+    done.results = scoring.results(source.file.path, say)
+    return done
+
+
+@contextmanager
+def _opened(options: PredictOptions) -> Iterator[PredictionFile]:
+    """The file, or the stream; what may still fail is written to a stream only once it is whole."""
+    if isinstance(options.to, Path):
+        with prediction_file(options.to, spreadsheet=options.spreadsheet) as file:
+            yield file
+    elif options.on_error == "fail":
+        with tempfile.TemporaryFile() as kept:
+            yield CsvPredictions(kept, spreadsheet=options.spreadsheet)
+            kept.seek(0)
+            shutil.copyfileobj(kept, options.to)
+    else:
+        yield CsvPredictions(options.to, spreadsheet=options.spreadsheet)
+
+
+class Scoring:
+    """Keeps codes and predictions of the targets whose columns the table has, to score them at the end."""
+
+    def __init__(self, loaded: Loaded, file: TableFile) -> None:
+        self._run = loaded.run
+        self._file = file
+        self._fitted: Fitted = loaded.fitted
+        self._decisions = loaded.decisions
+        self._section = loaded.experiment.evaluation
+        self._group = loaded.experiment.only(Group)
+        self._groups: list[pd.Series[str]] = []
+        self._id = loaded.experiment.only(Id)
+        self._ids: list[pd.Series[str]] = []
+        self._headers = {key: target.reads() for key, target in loaded.experiment.targets.items()}
+        self._truths: dict[str, list[Array]] = {}
+        self._predictions: dict[str, list[Array]] = {}
+        self._answered: set[str] = set()
+
+    def add(self, predicted: PredictedPiece) -> None:
+        """One piece; rows that are refused are not scored."""
+        usable = ~predicted.piece.refused()
+        answered = False
+        for key, target in self._fitted.targets.items():
+            found = {header: predicted.piece.cells[header] for header in self._headers[key] if header in predicted.piece.cells}
+            if len(found) == len(self._headers[key]):
+                answered = True
+                cells = {header: as_trained(self._fitted, target, self._file, header, column) for header, column in found.items()}
+                self._truths.setdefault(key, []).append(target.truth(cells)[usable])
+                self._predictions.setdefault(key, []).append(predicted.predictions[key][usable])
+                if any(column.notna().any() for column in cells.values()):
+                    self._answered.add(key)
+        if answered and self._group is not None and self._group.column in predicted.piece.cells:
+            self._groups.append(predicted.piece.cells[self._group.column][usable])
+        if answered and self._id is not None and self._id.column in predicted.piece.cells:
+            self._ids.append(predicted.piece.cells[self._id.column][usable])
+
+    def results(self, table: Path, say: Say) -> dict[str, TargetScores]:
+        """Scores as `evaluate --data` gives them; none of columns without an answer, nor of the table that was trained on."""
+        truths = {key: np.concatenate(found) for key, found in self._truths.items() if key in self._answered}
+        for key in [key for key, truth in truths.items() if not self._fitted.targets[key].known_rows(truth).any()]:
+            del truths[key]
+            names = listed([repr(name) for name in self._fitted.targets[key].columns])
+            say(f"No scores of {key}: no row has an answer that training knows{f'; it knows {names}' if names else ''}.")
+        if truths and file_hash(table) == self._run.read_json("data.json")["sha256"]:
+            say("No scores: this is the table of the training. Score its test part with `mmtrain evaluate`.")
+            return {}
+        if truths and (known := self._learned_from()):
+            say(f"{known:,} of the scored rows have the id of a training row. If they are those rows, the scores are too good.")
+        drawn = self._resampling()
+        scores = {
+            key: score_target(key, self._fitted.targets[key], truth, np.concatenate(self._predictions[key]), drawn)
+            for key, truth in truths.items()
+        }
+        return with_decisions(scores, self._decisions)
+
+    def _learned_from(self) -> int:
+        """How many rows are called as a training row is."""
+        if not self._ids:
+            return 0
+        split = read_split(self._run / "split.csv")
+        learned = set(split.ids[split.plan.holdout.train]) - {""}
+        return int(pd.concat(self._ids).isin(learned).sum())
+
+    def _resampling(self) -> Resampling:
+        """By group, where the table has the column of groups."""
+        if self._group is None or not self._groups:
+            return Resampling(self._section)
+        return Resampling(self._section, group_codes(pd.concat(self._groups, ignore_index=True)), self._group.column)

@@ -1,0 +1,49 @@
+"""`mmtrain report`: the report of a run written anew, and the end of a run whose process was killed while it wrote it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmtrain import config
+from mmtrain.artifacts import run_folder
+from mmtrain.artifacts.lock import held
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.config import Experiment
+from mmtrain.data import encode
+from mmtrain.data.encode import Fitted
+from mmtrain.pipeline.postprocess import read_decisions
+from mmtrain.pipeline.restore import recorded_training
+from mmtrain.pipeline.train_run import Trained
+from mmtrain.reports import report as reports
+from mmtrain.training.events import Ended
+
+
+def report(which: str | None = None, *, output: Path = Path("runs")) -> Path:
+    """Write the report of the run called `which` (see `runs.find`) from what lies in its folder; the path of its page.
+
+    Raises UsageError for a run that there is not or that is being trained, RunError for one without a model.
+    """
+    run = run_folder.find(which, output)
+    with held(run):
+        experiment, fitted, _ = recorded_training(run)
+        return complete(run, experiment, fitted) if run.is_trained else reports.write(run, experiment, fitted)
+
+
+def complete(run: Run, experiment: Experiment, fitted: Fitted) -> Path:
+    """Write the report of a run whose training has ended; with it the run is finished."""
+    page = reports.write(run, experiment, fitted)
+    run.update(state="finished", trained=None, error=None)
+    return page
+
+
+def completed(run: Run) -> Trained:
+    """Complete a run whose training had ended when its process was stopped; nothing of its data is needed."""
+    experiment = config.load(run / "config.yaml")
+    fitted = encode.of_run(run, experiment)
+    complete(run, experiment, fitted)
+    facts = run.read_json("run.json")
+    best = facts["best_epoch"]
+    epoch = next((line for line in run.read_lines("metrics.jsonl") if line["epoch"] == best and "step" not in line), {})
+    scores = {name: value for name, value in epoch.items() if name not in ("epoch", "learning_rate")}
+    ended = Ended(facts["epochs"], best, scores, facts.get("stopped", ""))
+    return Trained(run, ended, experiment.training.early_stopping.monitor, read_decisions(run, experiment, fitted))

@@ -1,0 +1,274 @@
+"""What has to hold between sections. Each rule takes the sound parts of the tree and says what is wrong where.
+
+A rule stays silent about a part that is broken, and about what depends on it: validation has reported it already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from mmtrain.branches import Branch, architectures
+from mmtrain.columns import Categorical, Column, Group, Id, InputColumn, Split, Text, Time, Weight
+from mmtrain.config.experiment import Experiment
+from mmtrain.config.monitors import stopping_rule
+from mmtrain.config.parameter_groups import group_names, groups_below
+from mmtrain.config.partial_validation import Sound, has_only, sound_parts
+from mmtrain.config.yaml_source import LocatedProblem, Location
+from mmtrain.errors import did_you_mean, listed
+from mmtrain.splits import SplitMethod, split_methods
+from mmtrain.targets import TaskTraits, tasks
+
+
+def located_problems(tree: dict[str, Any]) -> list[LocatedProblem]:
+    """Everything the rules find."""
+    sound = sound_parts(tree)
+    return [problem for rule in RULES for problem in rule(sound)]
+
+
+def _needed_roles(sound: Sound) -> Iterator[LocatedProblem]:
+    """At least one target and one input."""
+    if sound.whole and not sound.targets:
+        yield ("columns",), "no column has the role `target`.", "Say what is to be predicted: `diagnosis: {role: target, task: binary}`."
+    if sound.whole and not sound.inputs:
+        yield ("columns",), "no column feeds the network.", "Give at least one column the role image, numeric, categorical or text."
+
+
+def _single_roles(sound: Sound) -> Iterator[LocatedProblem]:
+    """At most one group, id, split, time and weight."""
+    for role in (Group, Id, Split, Time, Weight):
+        keys = [key for key, column in sound.columns.items() if isinstance(column, role)]
+        for key in keys[1:]:
+            name = role.__name__.lower()
+            what = f"a second column with the role `{name}`, after {keys[0]!r}."
+            yield ("columns", key), what, f"Only one column can have it; remove one of the two, or its role `{name}`."
+
+
+def _answers_as_inputs(sound: Sound) -> Iterator[LocatedProblem]:
+    """No answer among the inputs."""
+    answers = {header: key for key, target in sound.targets.items() for header in target.reads()}
+    for key, column in sound.inputs.items():
+        for header in column.reads():
+            if header in answers:
+                what = f"the header {header!r} is read by the target {answers[header]!r} and by this input."
+                yield ("columns", key), what, "Remove one of the two; a network that reads its answer learns nothing."
+
+
+def _keys(sound: Sound) -> Iterator[LocatedProblem]:
+    """No key that collides with the presence input of another column, or that cannot name a tensor."""
+    for key in sound.columns:
+        remedy = f"Choose another key and name the header: `other_name: {{column: {key or 'header'}, ...}}`."
+        base = key.removesuffix("_present")
+        if base != key and base in sound.inputs:
+            yield ("columns", key), f"the name is taken: it says for each row whether {base!r} is present.", remedy
+        if "/" in key or not key.strip():
+            yield ("columns", key), "a key cannot be empty or hold a slash.", remedy
+
+
+def _branch_columns(sound: Sound) -> Iterator[LocatedProblem]:
+    """Branches read input columns, each column in one branch only."""
+    owner: dict[str, str] = {}
+    for name, number, key in _read(sound):
+        where: Location = ("branches", name, "columns", number)
+        column = sound.columns.get(key)
+        if key not in sound.columns:
+            yield where, f"there is no column {key!r}.", _columns_to_read(sound, key)
+        elif key in owner:
+            twice = "this branch" if owner[key] == name else f"the branch {owner[key]!r}"
+            fix = f"Name it once, or declare it twice: `{key}_2: {{column: {key}, ...}}`."
+            yield where, f"the column {key!r} is read by {twice} already.", fix
+        elif column is not None and not isinstance(column, InputColumn):
+            what = f"the column {key!r} has the role `{column.role}`, which feeds no branch."
+            yield where, what, "A branch reads image, numeric, categorical and text columns."
+        owner.setdefault(key, name)
+
+
+def _read(sound: Sound) -> Iterator[tuple[str, int, str]]:
+    """Branch, position and key of everything a sound branch reads, if there are columns at all."""
+    for name, branch in sound.branches.items() if sound.columns else ():
+        for number, key in enumerate(branch.columns if branch is not None else ()):
+            yield name, number, key
+
+
+def _columns_to_read(sound: Sound, key: str) -> str:
+    able = [name for name, column in sound.columns.items() if column is None or isinstance(column, InputColumn)]
+    fallback = f"The input columns are {listed(able)}." if able else f"Declare it under `columns`: `{key}: {{role: ...}}`."
+    return did_you_mean(key, able) or fallback
+
+
+def _kinds(sound: Sound) -> Iterator[LocatedProblem]:
+    """An architecture gets only kinds that it takes, and not more columns."""
+    for name, branch in sound.branches.items():
+        if branch is None:
+            continue
+        most = architectures[branch.architecture].most_columns
+        refused = [(number, key) for number, key in enumerate(branch.columns) if _refuses(sound, branch, key)]
+        for number, key in refused:
+            what = f"`{branch.architecture}` cannot read {key!r}, {_described(sound.inputs[key])}."
+            yield ("branches", name, "columns", number), what, _alternatives(sound.inputs[key], branch)
+        out = {key for _, key in refused}
+        fitting = [key for key in dict.fromkeys(branch.columns) if key in sound.inputs and key not in out]
+        if most is not None and len(fitting) > most:
+            what = f"`{branch.architecture}` reads {most} column; found {len(fitting)}."
+            yield ("branches", name, "columns"), what, "Give every column a branch of its own."
+
+
+def _refuses(sound: Sound, branch: Branch, key: str) -> bool:
+    """Whether the branch surely cannot read the column; a flawed one may become something else when it is mended."""
+    return key in sound.inputs and key not in sound.flawed and sound.inputs[key].kind not in architectures[branch.architecture].kinds
+
+
+def _described(column: InputColumn) -> str:
+    option = f" with `vectorize: {column.vectorize}`" if isinstance(column, Text) else ""
+    article = "an" if column.role[:1] in "aeiou" else "a"
+    return f"{article} {column.role} column{option}"
+
+
+def _alternatives(column: InputColumn, branch: Branch) -> str:
+    able = [other for other in architectures if column.kind in architectures[other].kinds]
+    fix = f"Put it into a branch with the architecture {listed(able, 'or')}" if able else "Take it out of the branch"
+    other = {"bag": "tokens", "tokens": "bag"}.get(column.kind)
+    if isinstance(column, Text) and other in architectures[branch.architecture].kinds:
+        fix += f", or set `vectorize: {'tokens' if other == 'tokens' else 'tfidf'}`"
+    return f"{fix}."
+
+
+def _unused_inputs(sound: Sound) -> Iterator[LocatedProblem]:
+    """Every input column is in a branch; silent while a branch is broken or names a column that does not exist."""
+    read = {key for _, _, key in _read(sound)}
+    if not sound.branches or None in sound.branches.values() or not read <= set(sound.columns):
+        return
+    for key in sound.inputs:
+        if key not in read:
+            yield ("columns", key), "no branch reads this column.", "Add it to the `columns` of a branch, or remove it."
+
+
+def _split_method(sound: Sound) -> tuple[dict[str, Any], SplitMethod] | None:
+    """The split section with its method, if it has one."""
+    split = sound.tree.get("split")
+    if not isinstance(split, dict) or not isinstance(split.get("method"), str) or split["method"] not in split_methods:
+        return None
+    return split, split_methods[split["method"]]
+
+
+def _fractions(sound: Sound) -> Iterator[LocatedProblem]:
+    """Something is left to train on."""
+    chosen = _split_method(sound)
+    if chosen is None or not chosen[1].shares_all_rows:
+        return
+    split, fields = chosen[0], chosen[1].section.model_fields
+    given = {key: fields[key].default if split.get(key) is None else split[key] for key in ("validation", "test")}
+    shares = {key: _number(value) for key, value in given.items()}
+    known = [share for share in shares.values() if share is not None and 0 <= share < 1]
+    if len(known) == len(shares) and sum(known) >= 1:
+        what = f"validation {given['validation']} and test {given['test']} leave nothing to train on."
+        yield ("split",), what, "Together they have to stay below 1."
+
+
+def _split_columns(sound: Sound) -> Iterator[LocatedProblem]:
+    """The split method has the columns it needs, and they have it."""
+    chosen = _split_method(sound)
+    if chosen is None or not has_only(chosen[0], chosen[1].section) or not has_only(sound.tree, Experiment):
+        return
+    method, needs = chosen[0]["method"], chosen[1].needs
+    for need, (role, example) in DIVIDING.items():
+        columns = [key for key, column in sound.columns.items() if isinstance(column, role)]
+        name = role.__name__.lower()
+        if needs == need and sound.whole and not columns:
+            fix = f"Declare it under `columns`: `{example}: {{role: {name}}}`."
+            yield ("split", "method"), f"`{method}` needs a column with the role `{name}`.", fix
+        if needs != need and columns:
+            able = [f"`split: {{method: {other}}}`" for other, entry in split_methods.items() if entry.needs == need]
+            what = f"the role `{name}` is not used by the split method `{method}`."
+            yield ("columns", columns[0]), what, f"Set {listed(able, 'or')}, or remove the column."
+    if needs == "labels" and sound.whole and sound.targets and not any(target.stratifies for target in sound.targets.values()):
+        able = [name for name, task in tasks.items() if task.stratifies]
+        yield ("split", "method"), f"`{method}` needs a {listed(able, 'or')} target.", "Set `method: random`."
+
+
+def _decisions(sound: Sound) -> Iterator[LocatedProblem]:
+    """What is to be fitted on validation rows has a target that it goes with."""
+    section = sound.tree.get("evaluation")
+    if not isinstance(section, dict) or not sound.whole or not sound.targets:
+        return
+    for key, fits in DECIDED:
+        if section.get(key) not in (None, "none") and not any(fits(type(target)) for target in sound.targets.values()):
+            able = [name for name, task in tasks.items() if fits(task)]
+            yield ("evaluation", key), f"`{key}` needs a target with the task {listed(able, 'or')}.", "Leave it out, or add such a target."
+
+
+def _class_weights(sound: Sound) -> Iterator[LocatedProblem]:
+    """`training.class_weights` has a target that takes them."""
+    section = sound.tree.get("training")
+    weights = section.get("class_weights") if isinstance(section, dict) else None
+    if weights in (None, "none") or not sound.whole or not sound.targets:
+        return
+    where = ("training", "class_weights")
+    having = {key: target for key, target in sound.targets.items() if not target.is_continuous}
+    own = [key for key, target in having.items() if target.own_class_weights is not None]
+    if not having:
+        what = "`class_weights` needs a target with classes or labels, and numbers have none."
+        yield where, what, "Leave it out; a column with the role `weight` gives each row a weight."
+    elif len(own) == len(having):
+        what = f"`class_weights` has no effect here: every target with classes ({listed(own)}) has `class_weights` of its own."
+        yield where, what, "Leave out one of the two."
+
+
+def _options_of_others(sound: Sound) -> Iterator[LocatedProblem]:
+    """No option that only goes with another choice than the one that was made."""
+    for key, column in sound.inputs.items():
+        if key in sound.flawed:
+            continue
+        if isinstance(column, Categorical) and column.encode == "one_hot" and column.embedding_width:
+            what = "`embedding_width` has no effect with `encode: one_hot`, which learns no vectors."
+            yield ("columns", key, "embedding_width"), what, "Leave it out, or set `encode: embedding`."
+
+
+def _stage_groups(sound: Sound) -> Iterator[LocatedProblem]:
+    """Stages name parameter groups that the network has, and train at least one."""
+    training = sound.tree.get("training")
+    stages = training.get("stages") if isinstance(training, dict) else None
+    if not isinstance(stages, list) or not sound.whole or not sound.branches:
+        return
+    groups = group_names(sound.branches, sound.targets)
+    names = (*groups, "branches", "targets")
+    for number, stage in enumerate(stages):
+        for key in ("unfreeze", "learning_rate"):
+            named = stage.get(key) if isinstance(stage, dict) else None
+            for place, name in enumerate(named) if isinstance(named, list | dict) else ():
+                if isinstance(name, str) and not groups_below([name], groups):
+                    where: Location = ("training", "stages", number, key, place if isinstance(named, list) else name)
+                    yield where, f"there is no parameter group {name!r}.", did_you_mean(name, names) or f"The groups are {listed(names)}."
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+DECIDED: tuple[tuple[str, Callable[[type[TaskTraits]], bool]], ...] = (
+    ("calibration", lambda task: task.calibratable),
+    ("threshold", lambda task: task.thresholdable),
+    ("conformal", lambda task: task.conformal != "none"),
+)
+"""Options of `evaluation`, and the targets that they are for; others are left as they are."""
+DIVIDING: dict[str, tuple[type[Column], str]] = {"given": (Split, "part"), "times": (Time, "date")}
+"""What a split method may need: the role of the column that gives it, and what such a column might be called."""
+RULES = (
+    _needed_roles,
+    _single_roles,
+    _answers_as_inputs,
+    _keys,
+    _branch_columns,
+    _kinds,
+    _unused_inputs,
+    _fractions,
+    _split_columns,
+    _decisions,
+    _class_weights,
+    _options_of_others,
+    _stage_groups,
+    stopping_rule,
+)

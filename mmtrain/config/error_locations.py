@@ -1,0 +1,112 @@
+"""From the path that pydantic gives for an error to the keys that the user wrote.
+
+Pydantic names on its way every choice it went through: `columns.age.numeric.missing`, and for a union the type it
+tried: `class_weights.dict[str,float].malignant`. Following the annotations along the path tells such names from keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from mmtrain.config.yaml_source import Location
+from mmtrain.registry import OneOf
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place in the file as the user knows it."""
+
+    location: Location
+    here: Any
+    """The annotation of what stands there; None where it is not known."""
+    section: type[BaseModel] | None
+    """The section that the last key belongs to."""
+    choice: str = ""
+    """The choice that made this section, "role `numeric`"; empty for a section without."""
+    example: Any = None
+    """What could stand here, or None."""
+
+    @property
+    def model(self) -> type[BaseModel] | None:
+        """The section that belongs here, if one does."""
+        return self.here if _is_model(self.here) else None
+
+    @property
+    def tag(self) -> OneOf | None:
+        """What says which sections may stand here, if several may."""
+        return _tag(self.here)
+
+    @property
+    def description(self) -> str:
+        """What the last key is for."""
+        field = self.section.model_fields.get(str(self.location[-1])) if self.section is not None and self.location else None
+        return (field.description or "") if field is not None else ""
+
+
+def spot(path: Location, experiment: type[BaseModel]) -> Spot:
+    """The spot that a path of pydantic's leads to."""
+    written: list[str | int] = []
+    here: Any = experiment
+    section: type[BaseModel] | None = None
+    chosen, choice = "", ""
+    example: Any = None
+    for part in path:
+        tag = _tag(here)
+        if tag is not None and part in (choices := tag.choices()):
+            chosen, here = f"{tag.tag} `{part}`", choices[str(part)]
+        elif tag is None and _is_model(model := _arms(here)[0]) and len(_arms(here)) == 1:
+            section, choice, chosen = model, chosen, ""
+            here, example = _field(model, str(part)), _example(model, str(part))
+            written.append(part)
+        elif len(arms := _arms(here)) > 1:
+            here = next((arm for arm in arms if str(part).startswith(f"{getattr(get_origin(arm), '__name__', '?')}[")), None)
+        else:
+            written.append(part)
+            here, section = _inside(arms[0], part), None
+            example = next(iter(example.values())) if isinstance(example, dict) else None
+    return Spot(tuple(written), here, section, choice, example)
+
+
+def _is_model(here: Any) -> bool:
+    return isinstance(here, type) and issubclass(here, BaseModel)
+
+
+def _tag(here: Any) -> OneOf | None:
+    return next((item for item in getattr(here, "__metadata__", ()) if isinstance(item, OneOf)), None)
+
+
+def _field(model: type[BaseModel], key: str) -> Any:
+    """The annotation of a field; pydantic keeps the outermost metadata beside it."""
+    field = model.model_fields.get(key)
+    if field is None:
+        return None
+    tag = next((item for item in field.metadata if isinstance(item, OneOf)), None)
+    return Annotated[field.annotation, tag] if tag is not None else field.annotation
+
+
+def _example(model: type[BaseModel], key: str) -> Any:
+    field = model.model_fields.get(key)
+    return field.examples[0] if field is not None and field.examples else None
+
+
+def _arms(here: Any) -> list[Any]:
+    """The types of a union without None; of anything else the type itself."""
+    plain = get_args(here)[0] if get_origin(here) is Annotated else here
+    if get_origin(plain) not in (Union, UnionType):
+        return [plain]
+    return [arm for arm in get_args(plain) if arm is not NoneType] or [None]
+
+
+def _inside(here: Any, part: str | int) -> Any:
+    """The type below a map or a list."""
+    arguments = get_args(here)
+    if isinstance(get_origin(here), type) and issubclass(get_origin(here), Mapping):
+        return arguments[1]
+    if isinstance(part, int) and arguments:
+        return arguments[part] if part < len(arguments) and arguments[-1] is not Ellipsis else arguments[0]
+    return None

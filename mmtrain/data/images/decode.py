@@ -1,0 +1,131 @@
+"""Decode many pictures, once each, in as many threads as there are cores; see `store` for what becomes of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from mmtrain.data.images.locate import ImageFile
+from mmtrain.image_decoding import Layout, UnreadableImage, read
+from mmtrain.system.threads import cores
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PIECE = 16
+"""Pictures that a thread takes at once: handing over one at a time costs a tenth of decoding small ones."""
+
+_AHEAD = 4
+"""Pieces per thread that are handed over before the first is done, which bounds what waits."""
+
+Progress = Callable[[int, int, int], None]
+"""Called with pictures done, pictures in all, and the bytes of the pixels done."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`unreadable`: (what, fix) of the files that could not be decoded; `digest`: of all files' bytes, where these were hashed."""
+
+    unreadable: dict[int, tuple[str, str]]
+    digest: str = ""
+
+
+def picture_type(layout: Layout) -> tuple[np.dtype[Any], tuple[int, int, int]]:
+    """The dtype and the shape (height, width, channels) of one picture."""
+    return np.dtype(np.uint16 if layout.bits == 16 else np.uint8), (*layout.size, layout.channels)
+
+
+def picture_bytes(layout: Layout) -> int:
+    """The bytes of one decoded picture."""
+    return layout.size[0] * layout.size[1] * layout.channels * layout.bits // 8
+
+
+def decode_all(
+    files: Sequence[ImageFile],
+    layout: Layout,
+    keep: Callable[[int, NDArray[Any]], None],
+    *,
+    hashed: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Decode every file and hand its position and its pixels to `keep`, from several threads and in no order."""
+    unreadable: dict[int, tuple[str, str]] = {}
+    digests = sha256()
+
+    def decode(piece: range) -> list[bytes]:
+        hashes: list[bytes] = []
+        for position in piece:
+            try:
+                keep(position, _decoded(files[position], layout, hashes if hashed else None))
+            except UnreadableImage as refusal:
+                unreadable[position] = (str(refusal), refusal.fix)
+        return hashes
+
+    done, size = 0, picture_bytes(layout)
+    with closing(in_pieces(decode, len(files))) as pieces:
+        for piece, hashes in pieces:
+            digests.update(b"".join(hashes))
+            done = piece.stop
+            if progress is not None:
+                progress(done, len(files), done * size)
+    return Outcome(dict(sorted(unreadable.items())), digests.hexdigest() if hashed else "")
+
+
+def digest(files: Sequence[ImageFile]) -> str:
+    """What `decode_all` would call the digest of these files."""
+    digests = sha256()
+
+    def hash_piece(piece: range) -> list[bytes]:
+        return [_content(files[position].path)[1] for position in piece]
+
+    with closing(in_pieces(hash_piece, len(files))) as pieces:
+        for _, hashes in pieces:
+            digests.update(b"".join(hashes))
+    return digests.hexdigest()
+
+
+def _decoded(file: ImageFile, layout: Layout, hashes: list[bytes] | None) -> NDArray[Any]:
+    """The pixels of a file; where `hashes` are wanted, of the very bytes that were hashed."""
+    if hashes is None:
+        return read(Path(file.path), layout, writable=False)
+    data, own = _content(file.path)
+    hashes.append(own)
+    # A file that cannot be opened is left to `read`, which says why.
+    return read(Path(file.path) if data is None else data, layout, writable=False)
+
+
+def _content(path: str) -> tuple[bytes | None, bytes]:
+    """The bytes of a file and their hash; None and the hash of nothing where it cannot be read."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError:
+        return None, sha256().digest()
+    return data, sha256(data).digest()
+
+
+def in_pieces(work: Callable[[range], Result], count: int, *, size: int = PIECE) -> Generator[tuple[range, Result]]:
+    """`work` of every piece of `count` positions, `size` at a time, in order. Pillow lets go of the interpreter, so threads are enough."""
+    number = cores() + 1  # one more than cores, as there is nearly always one that waits for the interpreter
+    waiting: deque[tuple[range, Future[Result]]] = deque()
+    with ThreadPoolExecutor(number) as threads:
+        try:
+            for start in range(0, count, size):
+                piece = range(start, min(start + size, count))
+                waiting.append((piece, threads.submit(work, piece)))
+                if len(waiting) > _AHEAD * number:
+                    first, result = waiting.popleft()
+                    yield first, result.result()
+            for first, result in waiting:
+                yield first, result.result()
+        finally:
+            threads.shutdown(cancel_futures=True)

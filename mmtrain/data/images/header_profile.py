@@ -1,0 +1,131 @@
+"""What the files of an image column are, by their headers; no pixel is decoded."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.images.locate import ImageFile, ImageFinder
+from mmtrain.image_decoding import ImageHeader, UnreadableImage, inspect
+
+SAMPLE = 200
+"""Files that are looked for in each folder when the folder of the pictures is not known."""
+
+MOST_FOLDERS = 1000
+DEEPEST = 2
+"""How many folders below the table's pictures are looked for."""
+
+
+@dataclass(frozen=True)
+class ImageProfile:
+    """Different paths of a column. Sizes are (height, width) in pixels, upright; the others count files."""
+
+    folder: Path
+    paths: int
+    """Different paths that were looked at."""
+    found: int
+    """Paths of files that can be opened as images, by their headers."""
+    smallest: tuple[int, int] | None = None
+    median: tuple[int, int] | None = None
+    """By the number of pixels."""
+    largest: tuple[int, int] | None = None
+    sizes: int = 0
+    """Different sizes."""
+    formats: dict[str, int] = field(default_factory=dict)
+    modes: dict[str, int] = field(default_factory=dict)
+    """Pillow's: L is grey, RGB colour, RGBA colour with transparency, P a palette."""
+    bits: dict[int, int] = field(default_factory=dict)
+    """Of one sample."""
+    bad: tuple[tuple[str, str], ...] = ()
+    """The first twenty paths that could not be opened, and why."""
+    unread: tuple[str, str] | None = field(default=None, compare=False)
+    """The first file that exists and cannot be opened as an image, and why."""
+
+
+def profile_images(cells: Iterable[str], folder: ImageFolder, suffix: str = "") -> ImageProfile:
+    """Open the header of every different path in `cells`, which lack `suffix`.
+
+    Raises:
+        DataError: there is no such folder.
+
+    """
+    finder = ImageFinder(folder, suffix)
+    headers: list[ImageHeader] = []
+    bad: list[tuple[str, str]] = []
+    unread: tuple[str, str] | None = None
+    paths = 0
+    for cell in dict.fromkeys(cell.strip() for cell in cells):
+        paths += 1
+        header = _opened(finder, cell)
+        if isinstance(header, ImageHeader):
+            headers.append(header)
+            continue
+        if isinstance(header, UnreadableImage):
+            unread = unread or (cell, f"{header} {header.fix}")
+        if len(bad) < 20:
+            bad.append((cell, str(header)))
+    sizes = sorted(((header.height, header.width) for header in headers), key=lambda size: (size[0] * size[1], size))
+    return ImageProfile(
+        folder=folder.path,
+        paths=paths,
+        found=len(headers),
+        smallest=sizes[0] if sizes else None,
+        median=sizes[len(sizes) // 2] if sizes else None,
+        largest=sizes[-1] if sizes else None,
+        sizes=len(set(sizes)),
+        formats=dict(Counter(header.format for header in headers).most_common()),
+        modes=dict(Counter(header.mode for header in headers).most_common()),
+        bits=dict(Counter(header.bits for header in headers).most_common()),
+        bad=tuple(bad),
+        unread=unread,
+    )
+
+
+def _opened(finder: ImageFinder, cell: str) -> ImageHeader | UnreadableImage | str:
+    """The header, or what is wrong with the file or with its path."""
+    file = finder.find(cell)
+    if not isinstance(file, ImageFile):
+        return file.what
+    try:
+        return inspect(Path(file.path))
+    except UnreadableImage as refusal:
+        return refusal
+
+
+def folder_of(cells: Sequence[str], beside: Path) -> tuple[Path, int]:
+    """The folder in which most of `cells` are files, and how many are: `beside`, or one at most `DEEPEST` folders below it."""
+    best, most = beside, -1
+    for folder in folders(beside):
+        finder = ImageFinder(ImageFolder(folder))
+        found = sum(isinstance(finder.find(cell.strip()), ImageFile) for cell in cells)
+        if found > most:
+            best, most = folder, found
+        if found == len(cells):
+            break
+    return best, max(most, 0)
+
+
+def folders(top: Path) -> Iterator[Path]:
+    """`top`, its folders by name, then theirs, as far as pictures are looked for; hidden ones are left out."""
+    return islice(_folders(top, DEEPEST), MOST_FOLDERS)
+
+
+def _folders(top: Path, levels: int) -> Iterator[Path]:
+    level = [top]
+    for depth in range(levels + 1):
+        yield from level
+        if depth < levels:
+            level = [folder for parent in level[:MOST_FOLDERS] for folder in _below(parent)]
+
+
+def _below(parent: Path) -> list[Path]:
+    try:
+        with os.scandir(parent) as entries:
+            return sorted(Path(entry.path) for entry in entries if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return []

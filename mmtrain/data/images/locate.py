@@ -1,0 +1,193 @@
+"""From the cell of an image column to the file it names, or to the reason why there is none."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.config.image_folder import SETTING, ImageFolder
+from mmtrain.data.images.cell_kinds import not_a_path
+from mmtrain.errors import DataError, Problem, did_you_mean
+from mmtrain.system.folder_names import Listings, existing_form, missing_ending
+from mmtrain.system.paths import input_fault
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_HINTS = 50
+"""Missing files for which a similar name is looked up; past that the folder is wrong, not the names."""
+
+
+class ImageFile(NamedTuple):
+    """A file as it was found: its real path, bytes, and time of its last change in nanoseconds."""
+
+    path: str
+    size: int
+    changed: int
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a cell has no picture. One that points `outside` the images folder is refused under every `missing` policy."""
+
+    what: str
+    fix: str
+    outside: bool = False
+    absent: bool = False
+    """Whether there is no such file."""
+    suffix: bool = False
+    """Whether the option `suffix` would name one."""
+
+
+def undecoded(cell: str, reason: tuple[str, str] | None) -> Refusal | None:
+    """The refusal of a file that was found but not decoded, for the `reason` (what, fix); None without one."""
+    if reason is None:
+        return None
+    what, fix = reason
+    return Refusal(f"{cell}: {what[:1].lower()}{what[1:]}", fix)
+
+
+class ImageFinder:
+    """Finds the files of image cells, which lack `suffix`. Remembers what it has looked up, so that a million files take seconds.
+
+    Raises:
+        DataError: there is no such folder.
+
+    """
+
+    def __init__(self, folder: ImageFolder, suffix: str = "") -> None:
+        path = existing_form(folder.path)
+        if fault := input_fault(path, "folder"):
+            fix = f"Set `{folder.setting}` to the folder that image cells are relative to."
+            raise DataError(Problem(str(path), f"the images folder {fault.what}.", fix))
+        self._folder = path
+        self._root = os.path.realpath(path)
+        self._suffix = suffix
+        self._allow_outside = folder.allow_outside
+        self._real_parents: dict[str, str] = {}
+        self._listings = Listings()
+        self._hints = _HINTS
+
+    def find(self, cell: str) -> ImageFile | Refusal:
+        """The file that `cell` names, with the suffix unless it is there already."""
+        found = self._find(cell if cell.endswith(self._suffix) else cell + self._suffix)
+        if isinstance(found, Refusal) and (other := not_a_path(cell)):
+            return Refusal(*other)
+        return found
+
+    def _find(self, cell: str) -> ImageFile | Refusal:
+        if os.path.isabs(cell) and not self._allow_outside:
+            fix = f"Write it relative to the images folder {self._folder}, or set `data.allow_outside: true`."
+            return Refusal(f"the path {cell} is absolute.", fix, outside=True)
+        try:
+            path = self._existing(cell)
+            if not self._allow_outside and not self._inside(path):
+                fix = "Move the file there, or set `data.allow_outside: true`."
+                return Refusal(f"the path {cell} leaves the images folder {self._folder}.", fix, outside=True)
+            status = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a null character in the cell
+            return Refusal(f"the file {cell} does not exist.", self._hint(cell), absent=True)
+        except OSError as error:
+            return Refusal(
+                f"the file {cell} cannot be opened: {(error.strerror or 'unknown error').lower()}.", "Check its name and permissions."
+            )
+        if not stat.S_ISREG(status.st_mode):
+            kind = "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a regular file"
+            return Refusal(f"the path {cell} {kind}.", "Write the path of one image file.")
+        return ImageFile(path, status.st_size, status.st_mtime_ns)
+
+    def _existing(self, cell: str) -> str:
+        """The real path that a cell names or, where nothing is there, one that differs from it in its Unicode form."""
+        path = self._real_path(os.path.join(self._root, cell))
+        if cell.isascii() or os.path.lexists(path):
+            return path
+        other = self._listings.other_form(self._root, cell)
+        return path if other is None else self._real_path(other)
+
+    def missing_ending(self, cells: Sequence[str]) -> str:
+        """The ending that nearly all of these cells lack to name pictures; empty where no single one is it."""
+        return missing_ending(self._listings, self._root, cells)
+
+    def _inside(self, path: str) -> bool:
+        return path == self._root or path.startswith(os.path.join(self._root, ""))
+
+    def _real_path(self, path: str) -> str:
+        """`path` with all links followed. Links among the folders are followed once per folder: that takes most of the time."""
+        parent, name = os.path.split(path)
+        if name in ("", ".", ".."):
+            return os.path.realpath(path)
+        if parent not in self._real_parents:
+            self._real_parents[parent] = os.path.realpath(parent)
+        path = os.path.join(self._real_parents[parent], name)
+        return os.path.realpath(path) if os.path.islink(path) else path
+
+    def _hint(self, cell: str) -> str:
+        """What may have been meant by the path of a file that does not exist."""
+        usual = f"Paths are relative to the images folder {self._folder}."
+        self._hints -= 1
+        if self._hints < 0 or "\0" in cell:
+            return usual
+        if "\\" in cell and os.path.exists(os.path.join(self._root, cell.replace("\\", "/"))):
+            return f"Write it with forward slashes: {cell.replace(chr(92), '/')}."
+        parent, name = os.path.split(cell)
+        if os.path.exists(os.path.join(os.path.dirname(self._root), cell)) and parent:
+            return f"{usual} Leave out '{cell.split('/', maxsplit=1)[0]}/'."
+        if endings := self._listings.endings(self._root, cell):
+            return f"Did you mean '{name}{endings[0]}'?"
+        close = did_you_mean(name, self._listings.names(os.path.join(self._root, parent)))
+        return close or usual
+
+
+def right_folder(setting: str) -> str:
+    """What is asked where a column has not one picture."""
+    return f"is `{setting}` the right folder, and this the column of the pictures?"
+
+
+@dataclass(frozen=True, eq=False)
+class Located:
+    """The files of an image column.
+
+    `codes` (rows,) are positions in `names`, the different cells without blanks around them, -1 for an empty cell. `found` has what
+    each name is, and `places` (len(names) + 1,) its position in `files`, -1 for a refusal and, last, for the empty cell.
+    """
+
+    codes: NDArray[np.int64]
+    names: list[str]
+    found: list[ImageFile | Refusal]
+    files: list[ImageFile]
+    """Different ones, sorted, so that a table in another order gives the same; two spellings of a path are one file."""
+    places: NDArray[np.int64]
+
+    @property
+    def of_rows(self) -> NDArray[np.int64]:
+        """(rows,) positions in `files`, -1 where a row has none."""
+        return self.places[self.codes]
+
+
+def locate(cells: pd.Series[str], folder: ImageFolder, suffix: str = "") -> Located:
+    """Look every different cell up. Raises DataError when the images folder does not exist."""
+    codes, names = pd.factorize(cells.str.strip())
+    finder = ImageFinder(folder, suffix)
+    found = _with_ending([str(name) for name in names], [finder.find(str(name)) for name in names], finder, folder.setting)
+    files = sorted({file for file in found if isinstance(file, ImageFile)})
+    positions = {file: position for position, file in enumerate(files)}
+    places = [positions[file] if isinstance(file, ImageFile) else -1 for file in found]
+    return Located(codes, [str(name) for name in names], found, files, np.array([*places, -1], dtype=np.int64))
+
+
+def _with_ending(names: list[str], found: list[ImageFile | Refusal], finder: ImageFinder, setting: str) -> list[ImageFile | Refusal]:
+    """The same; where most files are absent because one ending is, each refusal says which."""
+    absent = [name for name, one in zip(names, found, strict=True) if isinstance(one, Refusal) and one.absent]
+    ending = finder.missing_ending(absent) if len(absent) * 2 > len(names) else ""
+    if not ending:
+        return found
+    fix = f"Set `suffix: {ending}`: with it, cells of this column name files."
+    if setting != SETTING:  # of a trained run
+        fix = f"Write the ending into the cells: {absent[0]}{ending}."
+    return [replace(one, fix=fix, suffix=True) if isinstance(one, Refusal) and one.absent else one for one in found]

@@ -1,0 +1,96 @@
+"""Reading a store that is larger than the memory there is: the kernel is told which pictures come next.
+
+Left alone, the kernel reads what lies around every page that is touched, up to megabytes. Pictures come in shuffled order, so
+that without room to keep it this is thrown away unused, and each wait is for one request. Where a store does not fit, reading
+around is switched off and the pictures of coming batches are asked for by name, many at a time. They are then read, not mapped:
+taking pages away from a map again costs more than copying them.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmtrain.errors import Problem, RunError
+from mmtrain.system.memory import available_memory
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+REQUEST = 1 << 17
+"""Bytes asked for at once: of a longer range, a kernel with usual settings reads only so much."""
+
+FITS = 0.5
+"""A store fits when it takes up to this share of the memory that is available before TensorFlow has taken its own."""
+
+
+class ReadAhead:
+    """Reads pictures of one store, and lets the kernel begin earlier. To be made only where the store does not fit into memory.
+
+    `pixels` (pictures, height, width, channels) stand at the end of the file at `path`.
+    """
+
+    def __init__(self, path: Path, pixels: NDArray[Any]) -> None:
+        self._path = path
+        self._file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
+        self._picture = pixels[0].nbytes
+        self._start = os.fstat(self._file).st_size - pixels.nbytes
+        self._asked = np.zeros(len(pixels), dtype=np.bool_)
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+        os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_RANDOM)
+
+    def expect(self, pictures: NDArray[np.int64]) -> None:
+        """Have these read, without waiting for it; negative ones are none."""
+        wanted = np.unique(pictures[pictures >= 0])
+        # In a thread of its own: asking takes as long as finding room for what is asked for.
+        self._asking.submit(self._ask, list(runs(wanted[~self._asked[wanted]])))
+        self._asked[wanted] = True
+
+    def _ask(self, wanted: list[tuple[int, int]]) -> None:
+        for first, last in wanted:
+            start, end = self._start + first * self._picture, self._start + (last + 1) * self._picture
+            for begin in range(start, end, REQUEST):
+                os.posix_fadvise(self._file, begin, min(REQUEST, end - begin), os.POSIX_FADV_WILLNEED)
+
+    def take(self, pictures: NDArray[np.int64], out: NDArray[Any]) -> None:
+        """Fill `out` (len(pictures), height, width, channels) with these pictures; places of negative ones are left alone.
+
+        Raises:
+            RunError: the store has become shorter.
+
+        """
+        self.expect(pictures)
+        for place in np.flatnonzero(pictures >= 0).tolist():
+            self._read(int(pictures[place]), out[place].data.cast("B"))
+        self._asked[pictures[pictures >= 0]] = False  # from now on they may have to be read again
+
+    def _read(self, picture: int, left: memoryview) -> None:
+        offset = self._start + picture * self._picture
+        while left:
+            read = os.preadv(self._file, [left], offset)
+            if not read:
+                what = "the image store has become shorter while it was used."
+                raise RunError(Problem(str(self._path), what, "Start again, and leave the cache alone while a run uses it."))
+            left, offset = left[read:], offset + read
+
+
+def read_ahead(path: Path, pixels: NDArray[Any]) -> ReadAhead | None:
+    """For the store of `pixels` at `path`; None where it fits into memory and nothing need be done."""
+    if not hasattr(os, "posix_fadvise"):  # macOS
+        return None
+    return ReadAhead(path, pixels) if len(pixels) and pixels.nbytes > FITS * available_memory() else None
+
+
+def runs(numbers: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """First and last of every run of consecutive numbers; `numbers` rise."""
+    if len(numbers):
+        breaks = np.flatnonzero(np.diff(numbers) > 1)
+        firsts, lasts = numbers[np.append(0, breaks + 1)], numbers[np.append(breaks, len(numbers) - 1)]
+        yield from zip(firsts.tolist(), lasts.tolist(), strict=True)

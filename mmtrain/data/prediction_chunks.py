@@ -1,0 +1,164 @@
+"""A table of any size as pieces that the network can predict: read, decoded and encoded one piece at a time.
+
+Nothing is refused here but missing columns: what cannot be predicted is remarked upon, cell by cell, in its own row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.columns import Group, Id, Image, Remark
+from mmtrain.config import Experiment
+from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.encode import Array, Fitted, compiled_encoder, respelled
+from mmtrain.data.images.decode import picture_bytes
+from mmtrain.data.images.decode_cells import decode_cells
+from mmtrain.data.images.locate import ImageFile, ImageFinder
+from mmtrain.data.tables.numerals import CLEAR, UNCLEAR
+from mmtrain.data.tables.table_file import Cells, TableFile
+from mmtrain.data.tables.table_problems import header_problems
+from mmtrain.errors import DataError
+
+ROWS = 16_384
+"""Rows of a piece, at most: large enough that a call's own cost does not count. Of a CSV there are no more than a block holds."""
+
+PICTURE_BYTES = 48_000_000
+"""Of the decoded pictures of a piece, so that large ones come in pieces of fewer rows. Four pieces are in memory at most."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table to be predicted, and the folder that its image cells are relative to."""
+
+    file: TableFile
+    images: ImageFolder
+
+
+class RawPiece(NamedTuple):
+    """Rows `start`, `start + 1`, ... of a table as texts, by header: inputs, and id, group and answers where the table has them."""
+
+    start: int
+    texts: Cells
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The same rows, ready for the network."""
+
+    start: int
+    cells: dict[str, pd.Series[str]]
+    inputs: dict[str, Array] = field(default_factory=dict)
+    """`{column, column_present}`."""
+    raw: dict[str, Array] = field(default_factory=dict)
+    """By column, of all but images: what its encoding was made of."""
+    files: dict[str, list[ImageFile]] = field(default_factory=dict)
+    """By image column."""
+    remarks: list[tuple[str, Remark]] = field(default_factory=list)
+    """Each with the header of its column."""
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+    def refused(self) -> Array:
+        """(rows,) bool: which rows cannot be predicted."""
+        mask = np.zeros(len(self), dtype=np.bool_)
+        for _, remark in self.remarks:
+            if remark.fix:
+                mask[remark.rows] = True
+        return mask
+
+    def remarked(self) -> Array:
+        """(rows,) bool: of which rows something is told."""
+        mask = np.zeros(len(self), dtype=np.bool_)
+        for _, remark in self.remarks:
+            mask[remark.rows] = True
+        return mask
+
+    def status(self) -> Array:
+        """(rows,) of text: `ok`, or every remark on the row, in the order of the columns."""
+        texts = np.full(len(self), "", dtype=object)
+        for header, remark in self.remarks:
+            told = f"{header}: {remark.what}"
+            for row in remark.rows.tolist():
+                texts[row] = f"{texts[row]}; {told}" if texts[row] else told
+        texts[texts == ""] = "ok"
+        return texts
+
+
+class Pieces:
+    """Makes pieces; the columns' encoders are compiled once, for all tables. May be called from several threads."""
+
+    def __init__(self, experiment: Experiment, fitted: Fitted) -> None:
+        self._experiment = experiment
+        self._inputs = experiment.inputs
+        encoded = {key: column for key, column in fitted.columns.items() if not isinstance(self._inputs[key], Image)}
+        self._fitted = fitted
+        self._columns = fitted.columns
+        self._encode = compiled_encoder(encoded) if encoded else None
+        pictures = sum(picture_bytes(column.layout) for column in self._inputs.values() if isinstance(column, Image))
+        self.rows = max(1, min(ROWS, PICTURE_BYTES // pictures)) if pictures else ROWS
+        """Of a piece, at most."""
+        self.workers = 2 if pictures else 4
+        """How many pieces are worth making at once. Pictures of one piece keep all cores busy while they are decoded."""
+
+    def cells(self, source: Source) -> Iterator[RawPiece]:
+        """The cells of a table that `check_source` has seen, in pieces. Raises DataError for a damaged file."""
+        start = 0
+        answers = [header for target in self._experiment.targets.values() if target.holds_numbers for header in target.reads()]
+        for cells in source.file.pieces(check_source(source, self._experiment), size=self.rows):
+            for header in set(answers).intersection(cells.unclear):
+                cells[header] = cells[header].mask(np.isin(np.arange(len(cells[header])), cells.unclear[header]))
+            yield RawPiece(start, cells)
+            start += len(next(iter(cells.values())))
+
+    def maker(self, source: Source) -> Callable[[RawPiece], Piece]:
+        """What decodes and encodes the cells of this table."""
+        finders = {key: ImageFinder(source.images, column.suffix) for key, column in self._inputs.items() if isinstance(column, Image)}
+        respell = [key for key, column in self._inputs.items() if respelled(self._fitted, source.file, column.column)]
+        return lambda cells: self._piece(cells, finders, respell)
+
+    def _piece(self, cells: RawPiece, finders: Mapping[str, ImageFinder], respell: Sequence[str]) -> Piece:
+        piece = Piece(cells.start, cells.texts)
+        own = {key: cells.texts[column.column] for key, column in self._inputs.items()}
+        own |= {key: self._columns[key].spelled(own[key]) for key in respell}
+        if self._encode is not None:
+            raw, encoded = self._encode(own)
+            piece.raw.update(raw)
+            piece.inputs.update(encoded)
+        for key, column in self._inputs.items():
+            if isinstance(column, Image):
+                decoded = decode_cells(own[key], column, finders[key])
+                piece.inputs[key], piece.inputs[f"{key}_present"], found, piece.files[key] = decoded
+            else:
+                found = column.remarks(own[key], piece.raw[key], piece.inputs[key])
+            if column.holds_numbers and column.column in cells.texts.unclear:
+                rows = cells.texts.unclear[column.column]
+                found = [*found, Remark(rows, f"{own[key].iloc[rows[0]]!r} {UNCLEAR}", CLEAR)]
+            piece.remarks.extend((column.column, remark) for remark in found)
+        return piece
+
+
+def check_source(source: Source, experiment: Experiment) -> list[str]:
+    """The headers to read: all that the network needs, and of id, group and answers those that the table has.
+
+    Raises DataError with every column that is missing or cannot be read, and for an images folder that does not exist.
+    """
+    file = source.file
+    needed = [column.column for column in experiment.inputs.values()]
+    rows = [column.column for column in (experiment.only(Id), experiment.only(Group)) if column is not None]
+    further = [*rows, *(header for target in experiment.targets.values() for header in target.reads())]
+    headers = list(dict.fromkeys([*needed, *(header for header in further if header in file.headers)]))
+    problems = header_problems(file, headers)
+    if any(isinstance(column, Image) for column in experiment.inputs.values()):
+        try:
+            ImageFinder(source.images)
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(problems)
+    return headers

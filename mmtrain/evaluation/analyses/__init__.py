@@ -1,0 +1,1 @@
+"""Analyses of predictions next to the scores: importance, subgroups, missing inputs, worst rows."""

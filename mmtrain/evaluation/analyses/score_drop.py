@@ -1,0 +1,41 @@
+"""How much worse the scores become when something about the inputs is changed, compared row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmtrain.evaluation.evaluation_set import Drawn
+from mmtrain.metrics.score import Interval, higher_is_better
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How much worse a score becomes, in its own unit: above 0 where the change harms, whichever direction is better."""
+
+    value: float
+    interval: Interval | None
+
+    def plain(self) -> dict[str, float]:
+        """For metrics.json."""
+        return {"value": self.value, **(self.interval.plain() if self.interval is not None else {})}
+
+
+def losses(before: Drawn, after: Sequence[Drawn]) -> dict[str, Loss]:
+    """The mean over several changes, of every score of all rows together that is defined before and after each of them.
+
+    Before and after are of the same rows and the same draws (paired bootstrap); after may have the first of them only.
+    """
+    found = {}
+    bootstrap = after[0].bootstrap
+    for name, score in before.scores.items():
+        values = [value for one in after if (value := one.scores[name].value) is not None]
+        if "[" in name or score.value is None or len(values) < len(after):
+            continue
+        sign = 1 if higher_is_better(name) else -1
+        value = sign * (score.value - float(np.mean(values)))
+        lost = sign * (before.draws[name][: bootstrap.draws] - np.mean([one.draws[name] for one in after], axis=0))
+        found[name] = Loss(value, bootstrap.interval(lost, value))
+    return found

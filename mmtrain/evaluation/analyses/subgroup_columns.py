@@ -1,0 +1,115 @@
+"""Which subgroup each row belongs to, told by the cells of one column of the table, whatever its role, if it has any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mmtrain.columns.numeric import numbers
+from mmtrain.config.evaluation import Division
+from mmtrain.data.tables.table_file import TableFile
+from mmtrain.data.tables.table_problems import header_problem
+from mmtrain.errors import Problem
+
+MOST_VALUES = 20
+"""More different values are no subgroups: each would have too few rows, and some would differ by chance."""
+PIECE = 100_000
+"""Rows that are read at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Divided:
+    """`codes` (rows,) are positions in `names`; None is the name of the rows whose cell is missing."""
+
+    header: str
+    names: tuple[str | None, ...]
+    codes: NDArray[np.int64]
+
+    def only(self, rows: NDArray[np.bool_]) -> Divided:
+        """Some of the rows; subgroups stay, also without rows."""
+        return replace(self, codes=self.codes[rows])
+
+
+def divided(division: Division, cells: pd.Series[str]) -> Divided:
+    """By value; with edges, by the range a number lies in, the lower edge included, and of the last range the upper one too.
+
+    Ranges are there also without rows. Numbers outside of them, and cells that are no number, are subgroups of their own.
+    """
+    return _by_range(division, cells) if division.edges else _by_value(division, cells)
+
+
+def _by_value(division: Division, cells: pd.Series[str]) -> Divided:
+    codes, values = pd.factorize(cells)
+    order = sorted(range(len(values)), key=lambda code: _rank(str(values[code])))
+    places = np.empty(len(values) + 1, dtype=np.int64)
+    places[order] = np.arange(len(values))
+    places[-1] = len(values)  # the code of a missing cell is -1
+    names = [str(values[code]) for code in order]
+    return Divided(division.header, (*names, *([None] if (codes < 0).any() else [])), places[codes])
+
+
+def _rank(value: str) -> tuple[float, str]:
+    """Numbers by their size, before words."""
+    number = float(numbers(pd.Series([value], dtype="str"))[0])
+    return (np.inf if np.isnan(number) else number), value
+
+
+def _by_range(division: Division, cells: pd.Series[str]) -> Divided:
+    edges = np.array(division.edges)
+    values = numbers(cells)
+    places = np.searchsorted(edges, values, side="right")  # 0 below the first edge, len(edges) from the last one on
+    places[values == edges[-1]] = len(edges) - 1
+    unreadable, missing = len(edges) + 1, len(edges) + 2
+    places[np.isnan(values)] = unreadable
+    places[cells.isna().to_numpy()] = missing
+    ends = [edge_name(edge) for edge in division.edges]
+    ranges = [f"{low} to under {high}" for low, high in pairwise(ends[:-1])] + [f"{ends[-2]} to {ends[-1]}"]
+    names = [f"below {ends[0]}", *ranges, f"above {ends[-1]}", "no number", None]
+    kept = [place for place in range(len(names)) if 0 < place < len(edges) or (places == place).any()]
+    return Divided(division.header, tuple(names[place] for place in kept), np.searchsorted(kept, places).astype(np.int64))
+
+
+def edge_name(edge: float) -> str:
+    """`40`, `0.5`."""
+    return str(int(edge)) if float(edge).is_integer() and abs(edge) < 1e15 else repr(edge)
+
+
+def division_problem(file: TableFile, division: Division, declared: str, written: Callable[[Division], str]) -> Problem | None:
+    """Why the rows of a table cannot be divided so, or None; `declared` is the place that asks for it, and how it is `written` there."""
+    problem = header_problem(file, division.header, declared)
+    if problem is not None:
+        return problem
+    seen: dict[str, None] = {}
+    any_number = False
+    for piece in file.pieces([division.header], size=PIECE):
+        cells = piece[division.header].dropna()
+        any_number = any_number or bool(division.edges and not np.isnan(numbers(cells)).all())
+        if not division.edges:
+            seen |= dict.fromkeys(str(value) for value in cells.unique())
+    if division.edges:
+        fix = "Leave the edges out, so that its values divide the rows."
+        return None if any_number else Problem(declared, f"no cell of the column {division.header!r} is a number.", fix)
+    return None if len(seen) <= MOST_VALUES else _too_many(division.header, list(seen), declared, written)
+
+
+def _too_many(header: str, values: list[str], declared: str, written: Callable[[Division], str]) -> Problem:
+    what = f"the column {header!r} has {len(values):,} different values; more than {MOST_VALUES} are no subgroups."
+    found = numbers(pd.Series(values, dtype="str"))
+    if np.isnan(found).any():
+        return Problem(declared, what, f"Name a column with at most {MOST_VALUES} values.")
+    return Problem(declared, what, f"Give the edges of ranges, for instance `{written(Division(header, tuple(suggested(found))))}`.")
+
+
+def suggested(values: NDArray[np.float64]) -> list[float]:
+    """Round edges of two to five ranges that hold all the values, of which there are at least two different ones."""
+    low, high = float(values.min()), float(values.max())
+    step = (high - low) / 4
+    size = 10 ** np.floor(np.log10(step))
+    step = next(float(size * factor) for factor in (1, 2, 5, 10) if size * factor >= 0.999 * step)
+    first = np.floor(low / step)
+    return [float(round(edge * step, 12)) for edge in np.arange(first, np.ceil(high / step) + 1)]

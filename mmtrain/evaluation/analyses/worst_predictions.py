@@ -1,0 +1,116 @@
+"""The rows of a part that the model was most wrong about, with their cells and pictures, for a person to look at.
+
+Mistakes in the table, pictures that show something else, and groups of rows that the model fails on are often found there.
+Cells and pixels are read of these rows alone.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mmtrain.columns import Image
+from mmtrain.config import Experiment
+from mmtrain.data.images.store import ImageStore
+from mmtrain.data.tables.table import Table
+from mmtrain.evaluation.evaluation_set import Truths
+from mmtrain.image_decoding.thumbnail import thumbnail
+from mmtrain.targets import FittedTarget
+
+Array = np.ndarray[Any, Any]
+Positions = npt.NDArray[np.int64]
+
+ROWS = 12
+"""Of each target."""
+CELLS, PICTURES = 40, 4
+"""Of a row, at most; the first ones of the experiment."""
+LETTERS = 300
+"""Of a cell, at most."""
+SIDE = 96
+"""Pixels of the longer side of a picture."""
+
+
+def most_wrong(
+    experiment: Experiment,
+    table: Table,
+    stores: Mapping[str, ImageStore],
+    rows: Positions,
+    truths: Truths,
+    predictions: Mapping[str, Array],
+) -> dict[str, list[dict[str, Any]]]:
+    """Per target the most wrong of the scored `rows`, which are table positions; the worst first. For most_wrong_<part>.json.
+
+    Raises DataError when a column is not kept in memory and the file was changed since the table was read.
+    """
+    found = {}
+    for key, target in truths.targets.items():
+        truth, prediction = truths.values[key], predictions[key]
+        worst = highest_losses(target, truth, prediction)
+        if len(worst):
+            inputs = inputs_of(experiment, table, stores, rows[worst])
+            found[key] = [known | told for known, told in zip(inputs, told_of(target, truth[worst], prediction[worst]), strict=True)]
+    return found
+
+
+def highest_losses(target: FittedTarget, truth: Array, prediction: Array) -> Positions:
+    """Positions of the rows with the highest loss, the highest first; rows without a known answer are not among them."""
+    losses = target.row_losses(truth, prediction)
+    known = np.flatnonzero(~np.isnan(losses))
+    return known[np.argsort(-losses[known], kind="stable")[:ROWS]].astype(np.int64)
+
+
+def told_of(target: FittedTarget, truth: Array, prediction: Array) -> list[dict[str, Any]]:
+    """Per row: `truth` and `prediction` in the words of the table, `loss`, and of a single class the `probability` of each of the two."""
+    spoken, decided, losses = target.spoken(truth), target.decide(prediction), target.row_losses(truth, prediction)
+    rows: list[dict[str, Any]] = [
+        {"truth": _plain(true), "prediction": _plain(said), "loss": float(loss)}
+        for true, said, loss in zip(spoken, decided, losses, strict=True)
+    ]
+    if target.has_classes:
+        place = {name: number for number, name in enumerate(target.columns)}
+        for row, true, said, probabilities in zip(rows, truth, decided, target.probabilities(prediction), strict=True):
+            row["probability"] = {"truth": float(probabilities[true]), "prediction": float(probabilities[place[said]])}
+    return rows
+
+
+def inputs_of(experiment: Experiment, table: Table, stores: Mapping[str, ImageStore], rows: Positions) -> list[dict[str, Any]]:
+    """Per table row: its position in the file as `row`, `id`, `cells` by column, clipped, and `pictures` by column, JPEG as base64.
+
+    Raises DataError when a column is not kept in memory and the file was changed since the table was read.
+    """
+    ascending, place = np.unique(rows, return_inverse=True)
+    shown = list(experiment.inputs.items())[:CELLS]
+    cells = {key: pd.concat(list(table.pieces(column.column, ascending)), ignore_index=True) for key, column in shown}
+    pictures = {key: _thumbnails(stores[key], ascending) for key in [key for key, column in shown if isinstance(column, Image)][:PICTURES]}
+    found = [
+        {
+            "row": int(table.rows[row]),
+            "id": clipped(identifier),
+            "cells": {key: "" if pd.isna(cell := texts.iloc[number]) else clipped(str(cell)) for key, texts in cells.items()},
+            "pictures": {key: made[number] for key, made in pictures.items() if made[number]},
+        }
+        for number, (row, identifier) in enumerate(zip(ascending, table.ids(ascending), strict=True))
+    ]
+    return [found[number] for number in place]
+
+
+def clipped(text: str) -> str:
+    """At most `LETTERS` letters."""
+    return text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"
+
+
+def _plain(answer: Any) -> str | float:
+    return clipped(answer) if isinstance(answer, str) else float(answer)
+
+
+def _thumbnails(store: ImageStore, rows: Positions) -> list[str]:
+    """Empty where a row has no picture; one picture in memory at a time, as each may be large."""
+    present = store.present(rows)[:, 0] > 0
+    return [
+        b64encode(thumbnail(store.take(rows[[number]])[0], SIDE)).decode("ascii") if there else "" for number, there in enumerate(present)
+    ]

@@ -1,0 +1,108 @@
+"""Rows with their answers and predictions, as the analyses of scores take them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmtrain.config.evaluation import Evaluation
+from mmtrain.evaluation.bootstrap import Bootstrap
+from mmtrain.metrics.score import Score
+from mmtrain.targets import FittedTarget
+
+Array = np.ndarray[Any, Any]
+NOTHING = np.empty(0)
+"""Draws of no rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """One target on rows all of whose answers training knows, of several labels one at least; without rows where it knows none."""
+
+    target: FittedTarget
+    truth: Array
+    prediction: Array
+    groups: NDArray[np.int64] | None
+    """(rows,) codes of the groups that are drawn together; None where every row stands for itself."""
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    @classmethod
+    def of(cls, target: FittedTarget, truth: Array, prediction: Array, groups: NDArray[np.int64] | None) -> Answered:
+        """Those of the rows whose answer training knows."""
+        return cls(target, truth, prediction, groups).only(target.known_rows(truth))
+
+    def only(self, rows: Array) -> Answered:
+        """Some of the rows: their positions, or (rows,) bool."""
+        groups = None if self.groups is None else self.groups[rows]
+        return replace(self, truth=self.truth[rows], prediction=self.prediction[rows], groups=groups)
+
+    def drawn(self, section: Evaluation, *, draws: int | None = None, shift: int = 0) -> Drawn:
+        """These rows and draws of them; another `shift` of the seed gives draws that have nothing to do with each other."""
+        seed = section.seed + shift
+        return Drawn(self, Bootstrap(len(self), groups=self.groups, draws=draws or section.draws, confidence=section.confidence, seed=seed))
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The scores of rows: of them as they are, and on every draw of a bootstrap."""
+
+    rows: Answered
+    bootstrap: Bootstrap
+
+    def of(self, target: FittedTarget, prediction: Array) -> Drawn:
+        """The same rows and draws as something else predicts them, whose target may have another threshold."""
+        return Drawn(replace(self.rows, target=target, prediction=prediction), self.bootstrap)
+
+    @cached_property
+    def draws(self) -> Mapping[str, NDArray[np.float64]]:
+        """Every score on every draw, (draws,); nothing where there are no rows to draw."""
+        return self.bootstrap.scores(self.rows.target, self.rows.truth, self.rows.prediction) if len(self.rows) else {}
+
+    @cached_property
+    def scores(self) -> dict[str, Score]:
+        """By name, with their intervals."""
+        scores = self.rows.target.scores(self.rows.truth, self.rows.prediction)
+        return {score.name: score for score in self.bootstrap.stated(scores, self.draws)}
+
+    def less(self, other: Drawn) -> tuple[Score, ...]:
+        """Every score less that of the other, which is of the same rows and draws, with the interval of the difference."""
+        apart = {name: values - other.draws[name] for name, values in self.draws.items()}
+        return tuple(self.bootstrap.difference(score, other.scores[name], apart.get(name, NOTHING)) for name, score in self.scores.items())
+
+    def plain(self) -> dict[str, Any]:
+        """For metrics.json: rows, groups where these are drawn, and scores."""
+        groups = {"groups": self.bootstrap.units} if self.bootstrap.unit == "group" else {}
+        return {"rows": len(self.rows), **groups, "scores": {name: score.plain() for name, score in self.scores.items()}}
+
+
+@dataclass(frozen=True, eq=False)
+class Truths:
+    """The answers of all targets on the same rows, known or not."""
+
+    targets: Mapping[str, FittedTarget]
+    values: Mapping[str, Array]
+    main: Mapping[str, str]
+    groups: NDArray[np.int64] | None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values())))
+
+    def only(self, rows: Array) -> Truths:
+        """Some of the rows: their positions, or (rows,) bool."""
+        groups = None if self.groups is None else self.groups[rows]
+        return replace(self, values={key: values[rows] for key, values in self.values.items()}, groups=groups)
+
+    def known(self, key: str) -> NDArray[np.bool_]:
+        """Which rows have an answer to one target that training knows."""
+        return self.targets[key].known_rows(self.values[key])
+
+    def answered(self, key: str, prediction: Array) -> Answered:
+        """The rows with a known answer to one target; `prediction` is of all rows."""
+        return Answered.of(self.targets[key], self.values[key], prediction, self.groups)

@@ -1,0 +1,1 @@
+"""Post-hoc calibration, decision threshold and conformal bound."""

@@ -1,0 +1,210 @@
+"""What is fitted on validation rows once the training has ended, per target, and how it fares on a part: decisions.json.
+
+It never changes what the network says. Probabilities, and with them every export, stay as they are; calibrated ones have columns of
+their own, and the class that is decided on follows the network's own probability and the threshold chosen for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mmtrain.config.evaluation import Evaluation
+from mmtrain.evaluation.analyses.proportion import share_of
+from mmtrain.evaluation.evaluation_set import Answered, Drawn
+from mmtrain.evaluation.postprocessing import calibration, conformal, decision_threshold
+from mmtrain.evaluation.postprocessing.calibration import Calibration, Probabilities
+from mmtrain.evaluation.postprocessing.conformal import Conformal, Intervals, Sets
+from mmtrain.evaluation.postprocessing.decision_threshold import OperatingPoint
+from mmtrain.evaluation.postprocessing.reliability import BINNING, BINS, measured
+from mmtrain.registry import Section
+from mmtrain.targets import FittedTarget
+
+Array = np.ndarray[Any, Any]
+SEPARATOR = " | "
+"""Between the classes of a set."""
+
+
+class TargetDecisions(Section):
+    """Of one target; None is what was not asked for, or does not go with its task."""
+
+    calibration: Calibration | None = None
+    calibration_notes: tuple[str, ...] = ()
+    operating_point: OperatingPoint | None = None
+    conformal: Conformal | None = None
+
+
+class Decisions(Section):
+    """decisions.json: of every target."""
+
+    targets: dict[str, TargetDecisions] = Field(default_factory=dict)
+
+    def of(self, key: str) -> TargetDecisions:
+        """Those of a target; none where nothing was asked for."""
+        return self.targets.get(key, TargetDecisions())
+
+    def belong_to(self, targets: Mapping[str, FittedTarget]) -> bool:
+        """Whether they are such as `decide` makes for these targets."""
+        return self.targets.keys() <= targets.keys() and all(_fits(one, targets[key]) for key, one in self.targets.items())
+
+    def overlaid(self, targets: Mapping[str, FittedTarget]) -> dict[str, FittedTarget]:
+        """The targets, with the thresholds that were chosen for them."""
+        points = {key: self.of(key).operating_point for key in targets}
+        return {
+            key: target if (point := points[key]) is None else target.with_threshold(point.threshold) for key, target in targets.items()
+        }
+
+
+def _fits(decided: TargetDecisions, target: FittedTarget) -> bool:
+    scaling, bound, size = decided.calibration, decided.conformal, len(target.columns)
+    if scaling is not None:
+        expected = 1 if scaling.exclusive and (size == 2 or scaling.method == "temperature") else size
+        found = scaling.temperatures if isinstance(scaling, calibration.Temperature) else scaling.curves
+        if not target.calibratable or scaling.exclusive == target.has_labels or len(found) != expected:
+            return False
+    if decided.operating_point is not None and not target.thresholdable:
+        return False
+    return bound is None or target.conformal == ("sets" if isinstance(bound, Sets) else "intervals")
+
+
+def decide(section: Evaluation, rows: Answered, held_back: Answered) -> TargetDecisions:
+    """Fit what is asked for: calibration and threshold on validation `rows`, the conformal bound on those held back, and on no other."""
+    target = rows.target
+    found: dict[str, Any] = {}
+    if section.calibration != "none" and target.calibratable:
+        fit = calibration.fit_temperature if section.calibration == "temperature" else calibration.fit_isotonic
+        if len(rows):
+            true, known = _true(target, rows.truth)
+            fitted = fit(target.probabilities(rows.prediction), true, exclusive=not target.has_labels, known=known)
+            found |= {"calibration": fitted, "calibration_notes": calibration.notes(fitted, len(rows))}
+    if section.threshold is not None and target.thresholdable:
+        classes = (target.columns[0], target.columns[1])
+        found["operating_point"] = decision_threshold.choose(section.threshold, rows.truth, rows.prediction.reshape(-1), classes)
+    if section.conformal is not None:
+        found["conformal"] = _bound(section.conformal, held_back)
+    return TargetDecisions(**found)
+
+
+def _bound(coverage: float, rows: Answered) -> Conformal | None:
+    target = rows.target
+    if target.conformal == "sets":
+        return conformal.fit_sets(rows.truth, target.probabilities(rows.prediction), coverage=coverage, groups=rows.groups)
+    if target.conformal == "intervals":
+        return conformal.fit_intervals(rows.truth, target.decide(rows.prediction), coverage=coverage, groups=rows.groups)
+    return None
+
+
+def _true(target: FittedTarget, truth: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
+    """Which classes or labels are true, and which of them are known, (rows, columns) each; None where all are."""
+    if target.has_labels:
+        return truth == 1, None if (truth >= 0).all() else truth >= 0
+    return np.asarray(truth[:, None] == np.arange(len(target.columns))), None
+
+
+def columns(target: FittedTarget, decided: TargetDecisions, prediction: Array, *, probabilities: bool) -> dict[str, Array]:
+    """What stands beside a prediction, by name, (rows,) each.
+
+    `calibrated_<class>`, float32, where `probabilities` are wanted; `prediction_set`, the classes joined by ` | `, empty for none; or
+    `prediction_low` and `prediction_high`, float32.
+    """
+    found: dict[str, Array] = {}
+    if probabilities and decided.calibration is not None:
+        calibrated = decided.calibration.apply(target.probabilities(prediction)).astype(np.float32)
+        found |= {f"calibrated_{name}": column for name, column in zip(target.columns, calibrated.T, strict=True)}
+    if isinstance(decided.conformal, Sets):
+        members = decided.conformal.members(target.probabilities(prediction))
+        found["prediction_set"] = _joined(members, target.columns)
+    elif isinstance(decided.conformal, Intervals):
+        low, high = decided.conformal.ends(target.decide(prediction))
+        found |= {"prediction_low": low.astype(np.float32), "prediction_high": high.astype(np.float32)}
+    return found
+
+
+def _joined(members: NDArray[np.bool_], names: tuple[str, ...]) -> Array:
+    """(rows,) texts; rows with the same set, of which there are few kinds, are spoken of once."""
+    kinds, which = np.unique(np.packbits(members, axis=1), axis=0, return_inverse=True)
+    sets = np.unpackbits(kinds, axis=1, count=len(names)).astype(np.bool_)
+    texts = [SEPARATOR.join(name for name, inside in zip(names, one, strict=True) if inside) for one in sets]
+    return np.array(texts, dtype=object)[which.reshape(-1)]
+
+
+def judge(decided: TargetDecisions, drawn: Drawn) -> dict[str, Any]:
+    """For metrics.json: `calibration` of every target with probabilities, `operating_point` and `conformal` of those that have them."""
+    rows, found = drawn.rows, {}
+    if rows.target.calibratable:
+        found["calibration"] = _calibration(decided, drawn)
+    if decided.operating_point is not None:
+        found["operating_point"] = _operating_point(decided.operating_point, rows)
+    if decided.conformal is not None:
+        found["conformal"] = _conformal(decided.conformal, rows, drawn.bootstrap.confidence)
+    return found
+
+
+def _calibration(decided: TargetDecisions, drawn: Drawn) -> dict[str, Any]:
+    """Of the network's own probabilities and, where there are any, of the calibrated ones."""
+    target, fitted = drawn.rows.target, decided.calibration
+    exclusive, own = not target.has_labels, target.probabilities(drawn.rows.prediction)
+    found: dict[str, Any] = {
+        "method": "none" if fitted is None else fitted.method,
+        "bins": BINS,
+        "binning": BINNING,
+        "of": "every label" if not exclusive else target.columns[1] if len(target.columns) == 2 else "the most probable class",
+        "notes": [*_weights(target), *decided.calibration_notes],
+        "before": _reliability(own, drawn),
+    }
+    if fitted is None:
+        return found
+    how = {"temperatures": list(fitted.temperatures)} if isinstance(fitted, calibration.Temperature) else {}
+    return found | how | {"after": _reliability(fitted.apply(own), drawn)}
+
+
+def _reliability(probabilities: Probabilities, drawn: Drawn) -> dict[str, Any]:
+    rows = drawn.rows
+    (true, known), exclusive = _true(rows.target, rows.truth), not rows.target.has_labels
+    return measured(probabilities, true, known=known, exclusive=exclusive, groups=rows.groups, bootstrap=drawn.bootstrap).plain()
+
+
+def _weights(target: FittedTarget) -> list[str]:
+    """The class weights of the training, where they shift probabilities."""
+    weights = list(target.class_weights.values())
+    shifting = any(weight != 1 for weight in weights) if target.has_labels else len(set(weights)) > 1
+    if not shifting:
+        return []
+    heavy = target.columns[int(np.argmax(weights))]
+    return [f"Class weights in the training shift probabilities towards what weighs more, most of all towards '{heavy}'."]
+
+
+def _operating_point(point: OperatingPoint, rows: Answered) -> dict[str, Any]:
+    """What was promised by validation rows, and what these rows give; the scores have the intervals."""
+    called = rows.prediction.reshape(-1) >= point.threshold
+    positive, negative = (called[rows.truth == answer] for answer in (1, 0))
+    return {
+        "aim": point.aim,
+        "aim_in_words": decision_threshold.in_words(point.aim),
+        "positive": rows.target.columns[1],
+        "threshold": point.threshold,
+        "note": point.note,
+        "validation": {name: getattr(point, name) for name in ("rows", "positives", "sensitivity", "specificity", "precision", "f1")},
+        "sensitivity": float(positive.mean()) if len(positive) else None,
+        "specificity": float(1 - negative.mean()) if len(negative) else None,
+    }
+
+
+def _conformal(bound: Conformal, rows: Answered, confidence: float) -> dict[str, Any]:
+    """How often the answer lies in the set or interval, and how large these are."""
+    target = rows.target
+    facts = {"coverage": bound.coverage, "fitted_on": {"rows": bound.rows, "groups": bound.groups}, "note": bound.note}
+    if isinstance(bound, Sets):
+        members = bound.members(target.probabilities(rows.prediction))
+        inside = members[np.arange(len(members)), rows.truth]
+        sizes = members.sum(axis=1)
+        size = {"kind": "sets", "level": bound.level, "mean_size": float(sizes.mean()), "empty": int((sizes == 0).sum())}
+    else:
+        reach = np.inf if bound.reach is None else bound.reach
+        inside = np.abs(rows.truth.astype(np.float64) - target.decide(rows.prediction)) <= reach
+        size = {"kind": "intervals", "width": None if bound.reach is None else 2 * bound.reach}
+    return facts | size | {"found": share_of(inside, groups=rows.groups, confidence=confidence).plain()}

@@ -1,0 +1,82 @@
+"""What a file says of its picture, without decoding a pixel."""
+
+from __future__ import annotations
+
+import struct
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmtrain.image_decoding.containers import Container, unpack
+from mmtrain.image_decoding.decoded_image import ImageHeader, refusing
+from mmtrain.image_decoding.image_source import content
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+_ORIENTATION_TAG = 0x0112
+
+
+def inspect(source: Path | bytes) -> ImageHeader:
+    """The header of the image file `source`, or of its bytes.
+
+    Raises:
+        UnreadableImage: there is no header to be read.
+
+    """
+    container = unpack(*content(source))
+    if container.plain is not None:  # Pillow would take the file apart once more
+        mode, *size = container.plain
+        return describe(mode, (size[0], size[1]), container)
+    image = open_container(container)
+    return describe(image.mode, image.size, container)
+
+
+def open_container(container: Container) -> ImageFile:
+    """The container as Pillow sees it, header only.
+
+    The reader of the format is called by name: `Image.open` would try others, and warns about size and about JPEG extensions.
+    From the first call on, Pillow's own limit to sizes is lifted in the whole process: it has no other.
+
+    Raises:
+        UnreadableImage: Pillow does not take it.
+
+    """
+    from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+    # Sizes are checked in `read` against the user's own limit. Restored after each call, it would come and go in other threads.
+    Image.MAX_IMAGE_PIXELS = None
+    readers: dict[str, type[ImageFile]] = {
+        "JPEG": JpegImagePlugin.JpegImageFile,
+        "PNG": PngImagePlugin.PngImageFile,
+        "BMP": BmpImagePlugin.BmpImageFile,
+        "GIF": GifImagePlugin.GifImageFile,
+        "WEBP": WebPImagePlugin.WebPImageFile,
+    }
+    with refusing(container.format):
+        return readers[container.format](BytesIO(container.data))
+
+
+def describe(mode: str, size: tuple[int, int], container: Container) -> ImageHeader:
+    """The header of a picture of Pillow's `mode` whose file holds `size` (width, height)."""
+    turn = orientation(container.exif)
+    width, height = size if turn < 5 else size[::-1]
+    return ImageHeader(container.format, width, height, mode, container.bits, turn)
+
+
+def orientation(exif: bytes) -> int:
+    """The orientation, 1 to 8, that an EXIF part (CIPA DC-008: a TIFF structure) tells; 1 where it is absent or broken."""
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(f"{order}I", exif, 4)
+        (entries,) = struct.unpack_from(f"{order}H", exif, start)
+        for entry in range(start + 2, start + 2 + 12 * entries, 12):
+            tag, kind = struct.unpack_from(f"{order}HH", exif, entry)
+            if tag == _ORIENTATION_TAG and kind in (3, 4):  # SHORT as the standard says, LONG as some cameras write
+                (value,) = struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", exif, entry + 8)
+                return int(value) if 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1

@@ -1,0 +1,67 @@
+"""Whether the codes of a GIF can be followed (LZW): Pillow refuses a code before it is defined, TensorFlow makes something of it.
+
+The width of a code follows from how many came before it since the table was cleared. So all codes up to the next clearing are looked at
+at once, here and in `mmtrain.layers.image_decoding.lzw`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FULL = 4096
+"""Codes of a full table, which stays as it is until it is cleared; as many are looked at at once."""
+FEWEST_BITS, MOST_BITS = 2, 8
+"""Of the numbers of colours."""
+
+
+class Steps(NamedTuple):
+    """Codes since the table was cleared, each array (`FULL`,); the first code has the number 0."""
+
+    starts: np.ndarray[Any, np.dtype[np.int64]]
+    """The bit with which each begins."""
+    widths: np.ndarray[Any, np.dtype[np.int64]]
+    highest: np.ndarray[Any, np.dtype[np.int64]]
+    """The highest code that may come here, besides clearing and the end."""
+
+
+@lru_cache
+def steps(bits: int, *, full: bool) -> Steps:
+    """Of colours whose numbers have so many `bits`, from an empty or from a `full` table."""
+    import numpy as np
+
+    clear = 1 << bits
+    number = np.arange(FULL, dtype=np.int64)
+    known = np.full(FULL, FULL) if full else np.minimum(clear + 2 + np.maximum(number - 1, 0), FULL)  # before the code is read
+    widths = np.minimum(np.maximum(np.floor(np.log2(known)).astype(np.int64) + 1, bits + 1), 12)
+    highest = known.copy()
+    if not full:
+        highest[0] = clear - 1  # nothing can be repeated yet
+    return Steps(np.cumsum(widths) - widths, widths, highest)
+
+
+def can_be_followed(codes: bytes, bits: int) -> bool:
+    """Whether no code comes before it is defined, up to the one that ends them or until there are no more."""
+    import numpy as np
+
+    if not FEWEST_BITS <= bits <= MOST_BITS:
+        return False
+    digits = np.frombuffer(codes + bytes(3), np.uint8).astype(np.int64)
+    clear, start, full = 1 << bits, 0, False
+    while True:
+        one = steps(bits, full=full)
+        count = int(np.searchsorted(start + one.starts + one.widths, 8 * len(codes), side="right"))
+        at = start + one.starts[:count]
+        three = digits[at >> 3] | digits[(at >> 3) + 1] << 8 | digits[(at >> 3) + 2] << 16
+        found = three >> (at & 7) & (1 << one.widths[:count]) - 1
+        marks = np.flatnonzero((found == clear) | (found == clear + 1))
+        stop = int(marks[0]) if len(marks) else count
+        if (found[:stop] > one.highest[:stop]).any():
+            return False
+        if stop == count < FULL or (stop < count and found[stop] == clear + 1):
+            return True
+        last = min(stop, FULL - 1)
+        start, full = int(start + one.starts[last] + one.widths[last]), stop == FULL

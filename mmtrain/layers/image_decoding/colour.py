@@ -1,0 +1,68 @@
+"""Colours by the whole-number arithmetic of Pillow's, so that pixels come out the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from mmtrain.image_decoding.colour import grey
+from mmtrain.layers.image_decoding.strips import by_strips
+
+
+def opaque(pixels: Any, channels: int) -> Any:
+    """(height, width, 3) uint8 with 1, 3 or 4 channels."""
+    if channels == 1:
+        return by_strips(_luma, pixels, 1)
+    if channels == 4:
+        return tf.pad(pixels, [[0, 0], [0, 0], [0, 1]], constant_values=tf.constant(255, tf.uint8))
+    return pixels
+
+
+def transparent(pixels: Any, channels: int, background: tuple[int, int, int]) -> Any:
+    """(height, width, 4) uint8 with 1, 3 or 4 channels; with fewer than 4 it lies on `background`."""
+    if channels == 4:
+        return pixels
+    return by_strips(lambda strip: _luma(_over(strip, background)) if channels == 1 else _over(strip, background), pixels, channels)
+
+
+def _luma(pixels: Any) -> Any:
+    """ITU-R BT.601 in 16 bits of fraction; (pixels, 1)."""
+    wide = tf.cast(pixels, tf.int32)
+    total = wide[..., 0:1] * 19595 + wide[..., 1:2] * 38470 + wide[..., 2:3] * 7471 + 0x8000
+    return tf.cast(tf.bitwise.right_shift(total, 16), tf.uint8)
+
+
+def _over(pixels: Any, background: tuple[int, int, int]) -> Any:
+    """Porter and Duff's over (1984), with an opaque picture below; (pixels, 3)."""
+    wide = tf.cast(pixels, tf.int32)
+    alpha = wide[..., 3:4]
+    total = (wide[..., :3] * alpha + tf.constant(background, tf.int32) * (255 - alpha)) * 128 + 0x80 * 128
+    shifted = tf.bitwise.right_shift(tf.bitwise.right_shift(total, 8) + total, 8)
+    return tf.cast(tf.bitwise.right_shift(shifted, 7), tf.uint8)
+
+
+def multiplied(pixels: Any) -> Any:
+    """(height, width, 4) uint8 with its colours multiplied by alpha, as they are averaged."""
+    return by_strips(_multiplied, pixels, 4)
+
+
+def _multiplied(pixels: Any) -> Any:
+    wide = tf.cast(pixels, tf.int32)
+    product = wide[..., :3] * wide[..., 3:4] + 128
+    shifted = tf.bitwise.right_shift(tf.bitwise.right_shift(product, 8) + product, 8)
+    return tf.concat([tf.cast(shifted, tf.uint8), pixels[..., 3:4]], axis=1)
+
+
+def divided(pixels: Any) -> Any:
+    """What `multiplied` was made of, as far as rounding left it."""
+    wide = tf.cast(pixels, tf.int32)
+    alpha = wide[..., 3:4]
+    quotient = tf.minimum(255 * wide[..., :3] // tf.maximum(alpha, 1), 255)
+    colours = tf.where((alpha == 255) | (alpha == 0), wide[..., :3], quotient)
+    return tf.concat([tf.cast(colours, tf.uint8), pixels[..., 3:4]], axis=2)
+
+
+def fill(background: tuple[int, int, int], channels: int) -> tuple[int, ...]:
+    """The pixel around a padded picture."""
+    return {1: (grey(background),), 3: background, 4: (*background, 255)}[channels]

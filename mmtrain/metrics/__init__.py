@@ -1,0 +1,37 @@
+"""The scores of each kind of target, from the truth and what the model said; import them from here.
+
+| target      | function            | scores                                                                                 |
+|-------------|---------------------|----------------------------------------------------------------------------------------|
+| binary      | `binary_scores`     | auc pr_auc accuracy balanced_accuracy f1 sensitivity specificity log_loss brier        |
+| multi-class | `multiclass_scores` | accuracy balanced_accuracy macro_f1 weighted_f1 macro_auc log_loss                     |
+| multi-label | `multilabel_scores` | macro_auc macro_pr_auc macro_f1 subset_accuracy hamming_loss log_loss, then each label |
+| number      | `regression_scores` | mae rmse r2 median_absolute_error                                                      |
+
+A score that the rows cannot give is None with the reason in words, never 0 and never NaN. Log loss is in nats, of probabilities
+clipped to 1e-7 and 1 - 1e-7. Wrong arrays (shape, NaN, outside 0 to 1) raise `ValueError`.
+
+`<target>_scorer` gives the same numbers for many draws of the rows at once, from how often each row was drawn; the scores of a part
+are those of the one draw that has every row once.
+"""
+
+from mmtrain.metrics.binary import binary_scorer, binary_scores
+from mmtrain.metrics.classification import confusion_matrix
+from mmtrain.metrics.multiclass import multiclass_scorer, multiclass_scores
+from mmtrain.metrics.multilabel import multilabel_scorer, multilabel_scores
+from mmtrain.metrics.regression import regression_scorer, regression_scores
+from mmtrain.metrics.score import METRICS, Score, higher_is_better
+
+__all__ = [
+    "METRICS",
+    "Score",
+    "binary_scorer",
+    "binary_scores",
+    "confusion_matrix",
+    "higher_is_better",
+    "multiclass_scorer",
+    "multiclass_scores",
+    "multilabel_scorer",
+    "multilabel_scores",
+    "regression_scorer",
+    "regression_scores",
+]

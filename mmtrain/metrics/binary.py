@@ -1,0 +1,69 @@
+"""Scores of a target with two classes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mmtrain.metrics import input_checks
+from mmtrain.metrics.bootstrap_counts import Counts, Scorer, Values, by_row, once, share, totals
+from mmtrain.metrics.classification import f1, log_losses
+from mmtrain.metrics.ranking import Ranking
+from mmtrain.metrics.score import BINARY, Score, value_or_reason, without_rows
+
+
+def binary_scores(truth: ArrayLike, probability: ArrayLike, *, classes: tuple[str, str], threshold: float = 0.5) -> tuple[Score, ...]:
+    """`truth` (n,) is 1 for the positive class, `classes[1]`; `probability` (n,) is that of the positive class.
+
+    A row is called positive at `threshold` or above, compared in the precision of `probability`: a float32 0.7 reaches 0.7.
+
+    Raises:
+        ValueError: an array has a wrong shape, or holds NaN or values outside its range.
+    """
+    values = binary_scorer(truth, probability, threshold=threshold)(once(np.size(truth)))
+    if not np.size(truth):
+        return without_rows(BINARY)
+    negative, positive = classes
+    only = positive if np.any(truth) else negative
+    reasons = {
+        "auc": f"AUC needs both classes; this part has only '{only}'.",
+        "pr_auc": f"PR-AUC needs rows of class '{positive}'; this part has none.",
+        "balanced_accuracy": f"Balanced accuracy needs both classes; this part has only '{only}'.",
+        "f1": f"F1 needs rows of class '{positive}', true or predicted; this part has none.",
+        "sensitivity": f"Sensitivity needs rows of class '{positive}'; this part has none.",
+        "specificity": f"Specificity needs rows of class '{negative}'; this part has none.",
+    }
+    return tuple(value_or_reason(name, values[name][0], reasons.get(name, "")) for name in BINARY)
+
+
+def binary_scorer(truth: ArrayLike, probability: ArrayLike, *, threshold: float = 0.5) -> Scorer:
+    """The scores of draws of these rows. Raises as `binary_scores` does."""
+    codes = input_checks.codes(truth, count=2, what="truth")
+    received = input_checks.probabilities(probability, shape=codes.shape)
+    if not codes.size:
+        return lambda counts: {name: np.full(len(counts), np.nan) for name in BINARY}
+    chances = received.astype(np.float64)  # before `1 - chances`, which would lose small probabilities in float32
+    called = received >= float(threshold)
+    losses = log_losses(np.where(codes == 1, chances, 1 - chances))
+    of_rows = (np.ones(codes.size), codes, called, codes * called, losses, np.square(chances - codes))
+    ranking = Ranking(codes, chances)
+
+    def scores(counts: Counts) -> dict[str, Values]:
+        rows, positives, called_positive, hits, log_loss, brier = totals(counts, *of_rows)
+        negatives = rows - positives
+        correct_negatives = negatives - (called_positive - hits)
+        sensitivity, specificity = share(hits, positives), share(correct_negatives, negatives)
+        auc, pr_auc = ranking.areas(by_row(counts))
+        return {
+            "auc": auc,
+            "pr_auc": pr_auc,
+            "accuracy": share(hits + correct_negatives, rows),
+            "balanced_accuracy": (sensitivity + specificity) / 2,
+            "f1": f1(hits, positives, called_positive),
+            "sensitivity": sensitivity,
+            "specificity": specificity,
+            "log_loss": share(log_loss, rows),
+            "brier": share(brier, rows),
+        }
+
+    return scores

@@ -1,0 +1,38 @@
+"""Counts of right and wrong decisions, and the loss of probabilities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mmtrain.metrics import input_checks
+from mmtrain.metrics.bootstrap_counts import Values, share
+
+CLIP = 1e-7
+"""Log loss clips probabilities to 1e-7 and 1 - 1e-7: float32 models do give 0 and 1, and one such row must not make it infinite."""
+
+
+def confusion_matrix(truth: ArrayLike, predicted: ArrayLike, *, count: int) -> NDArray[np.int64]:
+    """Rows counted by (truth, predicted), shape (count, count); both arguments are (n,) codes from 0 to `count - 1`.
+
+    Raises:
+        ValueError: the shapes differ, or a value is not a class code.
+    """
+    truth_codes = input_checks.codes(truth, count=count, what="truth")
+    predicted_codes = input_checks.codes(predicted, count=count, what="predicted class")
+    input_checks.same_shape(predicted_codes, shape=(truth_codes.size,), what="predicted classes")
+    cells = np.bincount(truth_codes * count + predicted_codes, minlength=count * count)
+    return cells.astype(np.int64).reshape(count, count)
+
+
+def f1(hits: NDArray[Any], true: NDArray[Any], predicted: NDArray[Any]) -> Values:
+    """`2 hits / (true + predicted)` of numbers of rows; NaN for a class neither true nor predicted in any row."""
+    return share(2 * hits, true + predicted)
+
+
+def log_losses(probability_of_truth: NDArray[np.floating[Any]]) -> Values:
+    """-ln p in nats; p, of any shape, is the probability that was given to what turned out true, clipped to `CLIP`."""
+    clipped = np.clip(probability_of_truth.astype(np.float64), CLIP, 1 - CLIP)
+    return np.asarray(-np.log(clipped))

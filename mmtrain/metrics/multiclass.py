@@ -1,0 +1,122 @@
+"""Scores of a target with several classes, one of which is true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mmtrain.errors import listed
+from mmtrain.metrics import input_checks
+from mmtrain.metrics.bootstrap_counts import (
+    Counts,
+    RowCounts,
+    Scorer,
+    Values,
+    by_code,
+    by_row,
+    kept_where_few,
+    mean_of_defined,
+    once,
+    share,
+    totals,
+)
+from mmtrain.metrics.classification import f1, log_losses
+from mmtrain.metrics.ranking import SMALL_CLASS, Ranking, SmallClasses
+from mmtrain.metrics.score import MULTICLASS, Score, value_or_reason, without_rows
+
+OVER_TRUE = ("balanced_accuracy", "macro_auc")
+"""Unweighted means over the classes that occur. Macro F1 is one over the classes that occur or are predicted, as in scikit-learn."""
+
+
+def multiclass_scores(truth: ArrayLike, probabilities: ArrayLike, *, classes: Sequence[str]) -> tuple[Score, ...]:
+    """`truth` (n,) holds codes of `classes`; `probabilities` is (n, classes). The predicted class is the first of the most probable.
+
+    Balanced accuracy and macro AUC are unweighted means over the classes that occur in `truth`, macro F1 over those that occur or are
+    predicted: a class that is predicted but never true has an F1 of 0. The `note` of each names the other classes.
+
+    Raises:
+        ValueError: an array has a wrong shape, or holds NaN or values outside its range.
+    """
+    values = multiclass_scorer(truth, probabilities, count=len(classes))(once(np.size(truth)))
+    if not np.size(truth):
+        return without_rows(MULTICLASS)
+    codes = np.asarray(truth)
+    never_true = np.flatnonzero(np.bincount(codes.astype(np.int64), minlength=len(classes)) == 0)
+    called = np.isin(never_true, np.asarray(probabilities).argmax(axis=1))
+    reason = f"Macro AUC needs at least two classes; this part has only '{classes[int(codes[0])]}'."
+    absent, unused, zero = ([classes[code] for code in found] for found in (never_true, never_true[~called], never_true[called]))
+    notes = dict.fromkeys(OVER_TRUE, _absent_note(absent, of=len(classes)))
+    notes["macro_f1"] = " ".join(note for note in (_zero_note(zero, of=len(classes)), _absent_note(unused, of=len(classes))) if note)
+    return tuple(value_or_reason(name, values[name][0], reason, note=notes.get(name, "")) for name in MULTICLASS)
+
+
+def multiclass_scorer(truth: ArrayLike, probabilities: ArrayLike, *, count: int) -> Scorer:
+    """The scores of draws of these rows; `count` is the number of classes.
+
+    The means over classes are over those that a draw has; macro F1 also counts those predicted in it. Raises as `multiclass_scores` does.
+    """
+    codes = input_checks.codes(truth, count=count, what="truth")
+    chances = input_checks.probabilities(probabilities, shape=(codes.size, count))
+    if not codes.size:
+        return lambda counts: {name: np.full(len(counts), np.nan) for name in MULTICLASS}
+    called = chances.argmax(axis=1)
+    right = called == codes
+    losses = log_losses(chances[np.arange(codes.size), codes])
+    macro_auc = _macro_auc(codes, chances)
+
+    def scores(counts: Counts) -> dict[str, Values]:
+        true = by_code(counts, codes, count=count)  # (draws, classes)
+        hits = by_code(counts * right, codes, count=count)
+        # 0 for a class that is never predicted and for one that is predicted without rows; NaN, so left out, for one that is neither.
+        # A model must not score higher for calling rows by names that none of them has.
+        each_f1 = f1(hits, true, by_code(counts, called, count=count))
+        rows = true.sum(axis=1)
+        return {
+            "accuracy": share(hits.sum(axis=1), rows),
+            "balanced_accuracy": mean_of_defined(share(hits, true)),
+            "macro_f1": mean_of_defined(each_f1),
+            "weighted_f1": share((np.nan_to_num(each_f1) * true).sum(axis=1), rows),
+            "macro_auc": macro_auc(by_row(counts)),
+            "log_loss": share(*totals(counts, losses, np.ones(codes.size))),
+        }
+
+    return scores
+
+
+def _macro_auc(truth: NDArray[np.int64], chances: NDArray[np.floating]) -> Callable[[RowCounts], Values]:
+    """The mean of the AUC of each class against all others, over the classes that a draw has; a single class has none."""
+    classes, sizes = np.unique(truth, return_counts=True)
+    small = sizes <= SMALL_CLASS
+    together = SmallClasses(truth, chances, classes[small]) if small.any() else None
+    ranked = kept_where_few(
+        lambda code: Ranking((truth == code).astype(np.int64), chances[:, code]), columns=int(np.count_nonzero(~small)), rows=len(truth)
+    )
+
+    def mean(counts: RowCounts) -> Values:
+        areas = np.empty((counts.shape[1], len(classes)))
+        if together is not None:
+            areas[:, small] = together.auc(counts)
+        for place in np.flatnonzero(~small).tolist():
+            areas[:, place] = ranked(int(classes[place])).auc(counts)
+        return mean_of_defined(areas)
+
+    return mean
+
+
+def _absent_note(absent: Sequence[str], *, of: int) -> str:
+    if not absent:
+        return ""
+    words = "does not occur in this part and is left out" if len(absent) == 1 else "do not occur in this part and are left out"
+    return f"{len(absent)} of {of} classes {words}: {listed(absent)}."
+
+
+def _zero_note(zero: Sequence[str], *, of: int) -> str:
+    """The classes whose F1 is 0 because they are predicted and never true."""
+    if not zero:
+        return ""
+    words = "is predicted but does not occur in this part: its F1 is 0"
+    if len(zero) > 1:
+        words = "are predicted but do not occur in this part: their F1 is 0"
+    return f"{len(zero)} of {of} classes {words} ({listed(zero)})."

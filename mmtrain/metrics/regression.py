@@ -1,0 +1,63 @@
+"""Scores of a target that is a number."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mmtrain.metrics import input_checks
+from mmtrain.metrics.bootstrap_counts import Counts, Scorer, Values, once, share, totals
+from mmtrain.metrics.score import REGRESSION, Score, value_or_reason, without_rows
+
+
+def regression_scores(truth: ArrayLike, prediction: ArrayLike) -> tuple[Score, ...]:
+    """`truth` and `prediction` are (n,); the errors are in the target's own unit.
+
+    R2 is 1 less the squared error over that of this part's own mean, so that it is negative for a model worse than that mean.
+
+    Raises:
+        ValueError: the shapes differ, or a value is NaN or infinite.
+    """
+    values = regression_scorer(truth, prediction)(once(np.size(truth)))
+    if not np.size(truth):
+        return without_rows(REGRESSION)
+    first = np.asarray(truth).flat[0]
+    same = f"R2 needs truth that varies; in this part every row is {first:g}."
+    reason = "R2 needs at least two rows; this part has one." if np.size(truth) == 1 else same
+    return tuple(value_or_reason(name, values[name][0], reason) for name in REGRESSION)
+
+
+def regression_scorer(truth: ArrayLike, prediction: ArrayLike) -> Scorer:
+    """The scores of draws of these rows. Raises as `regression_scores` does."""
+    expected = input_checks.numbers(truth, shape=(np.size(truth),), what="truth values")
+    received = input_checks.numbers(prediction, shape=expected.shape, what="predictions")
+    if not expected.size:
+        return lambda counts: {name: np.full(len(counts), np.nan) for name in REGRESSION}
+    error = np.abs(received - expected)
+    centered = expected - expected.mean()  # or the squares of large numbers would drown their spread
+    of_rows = (np.ones(expected.size), error, np.square(error), centered, np.square(centered))
+    order = np.argsort(error)
+
+    def scores(counts: Counts) -> dict[str, Values]:
+        rows, absolute, squared, offset, around = totals(counts, *of_rows)
+        spread = around - np.square(offset) / np.maximum(rows, 1)
+        # Compared and not subtracted: the mean of equal numbers need not equal them, and 1e-34 would pass for a spread.
+        drawn = counts > 0
+        varies = np.where(drawn, expected, np.inf).min(axis=1) < np.where(drawn, expected, -np.inf).max(axis=1)
+        return {
+            "mae": share(absolute, rows),
+            "rmse": np.sqrt(share(squared, rows)),
+            "r2": 1 - share(squared, np.where(varies, spread, 0)),
+            "median_absolute_error": _median(error, order, counts),
+        }
+
+    return scores
+
+
+def _median(values: Values, order: NDArray[np.int64], counts: Counts) -> Values:
+    """The middle of each draw's values, or the mean of its two middle ones; NaN for a draw without rows. `order` sorts the values."""
+    reached = np.cumsum(np.take(counts, order, axis=1), axis=1)  # rows of the draw up to here
+    rows = reached[:, -1:]
+    below, above = ((reached <= place).sum(axis=1) for place in ((rows - 1) // 2, rows // 2))
+    ascending = np.append(values[order], np.nan)
+    return np.asarray((ascending[below] + ascending[above]) / 2)

@@ -1,0 +1,1 @@
+"""Steps that commands share: load, validate, build, train, restore and predict."""

@@ -1,0 +1,193 @@
+"""What `evaluate` finds out besides the scores of all rows: what inputs contribute, how rows fare without them, and subgroups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.columns import Image
+from mmtrain.columns.base import joined
+from mmtrain.config import Experiment
+from mmtrain.config.evaluation import Division, Evaluation
+from mmtrain.data.drift import statistics
+from mmtrain.data.encode import Array, Arrays, Fitted
+from mmtrain.data.images.store import Say
+from mmtrain.evaluation.analyses.missing_inputs import MissingPatterns, can_be_absent, masked, patterns
+from mmtrain.evaluation.analyses.permutation_importance import Budget, Contributions, Input, contributions, inputs_of, sampled
+from mmtrain.evaluation.analyses.subgroup_columns import divided
+from mmtrain.evaluation.analyses.subgroups import Subgroups, subgroups
+from mmtrain.evaluation.bootstrap import Resampling
+from mmtrain.evaluation.evaluation_set import Drawn, Truths
+from mmtrain.evaluation.scoring import TargetScores, main_scores
+from mmtrain.pipeline.prepare import Prepared
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A run, and rows of a table that it has scored."""
+
+    run: Run
+    experiment: Experiment
+    fitted: Fitted
+    data: Prepared
+    arrays: Arrays
+    rows: Array
+    """Positions in the table."""
+    predictor: Any
+    predictions: Mapping[str, Array]
+    resampling: Resampling
+    results: Mapping[str, TargetScores]
+    """The scores of these predictions."""
+
+    @property
+    def section(self) -> Evaluation:
+        """What is to be found out."""
+        return self.experiment.evaluation
+
+    @property
+    def branches(self) -> dict[str, tuple[str, ...]]:
+        """The columns of every branch."""
+        return {key: branch.columns for key, branch in self.experiment.branches.items()}
+
+    @property
+    def main(self) -> dict[str, str]:
+        """The score that speaks for each target."""
+        return main_scores(self.experiment.training.early_stopping.monitor, self.fitted.targets, self.results)
+
+    @cached_property
+    def truths(self) -> Truths:
+        """The answers of these rows."""
+        values = {key: self.arrays.targets[key][self.rows] for key in self.results}
+        return Truths(self.fitted.targets, values, self.main, self.resampling.groups)
+
+
+def analysed(subject: Subject, divisions: Sequence[Division], say: Say = lambda _: None) -> dict[str, TargetScores]:
+    """The results with all that was found out, each analysis under its name in metrics.json where it has something to say."""
+    mixed = _Mixed(subject)
+    contributed = contributions_of(subject, mixed, Budget(say=say))
+    missing = missing_patterns_of(subject, mixed)
+    by_column = subgroups_of(subject, divisions)
+    return {
+        key: result.with_analyses(
+            {
+                **({"contributions": contributed[key].plain()} if key in contributed else {}),
+                **({"missing_patterns": missing[key].plain()} if missing[key] else {}),
+                **({"subgroups": [found.plain() for found in by_column[key]]} if by_column[key] else {}),
+            }
+        )
+        for key, result in subject.results.items()
+    }
+
+
+def contributions_of(subject: Subject, mixed: _Mixed, budget: Budget) -> dict[str, Contributions]:
+    """Of the inputs to every target; none where there is a single input."""
+    inputs = inputs_of(subject.branches)
+    if not inputs or not subject.section.permutations:
+        return {}
+    return contributions(mixed.truths, mixed.before, mixed.shuffled, inputs, subject.section, budget=budget)
+
+
+def missing_patterns_of(subject: Subject, mixed: _Mixed) -> dict[str, MissingPatterns]:
+    """The scores of every target by what is missing in a row, and without each branch that can be absent."""
+    absent = can_be_absent(subject.branches, {key: column.masks_missing for key, column in subject.experiment.inputs.items()})
+    without = {branch: mixed.without(branch) for branch in absent}
+    practised = training_rows_without(subject, absent) if absent else {}
+    missing = missing_inputs(subject)
+    found = {}
+    for key, prediction in subject.predictions.items():
+        known = subject.truths.known(key)
+        as_they_are = patterns(
+            subject.truths.answered(key, prediction), {name: rows[known] for name, rows in missing.items()}, subject.section
+        )
+        after = {branch: mixed.truths.answered(key, predictions[key]) for branch, predictions in without.items()}
+        asked = masked(mixed.before[key], after, practised, subject.section) if absent else ()
+        found[key] = MissingPatterns(subject.truths.main[key], subject.section.confidence, as_they_are, asked)
+    return found
+
+
+def subgroups_of(subject: Subject, divisions: Sequence[Division]) -> dict[str, list[Subgroups]]:
+    """Of every target, for each column that divides the rows."""
+    found: dict[str, list[Subgroups]] = {key: [] for key in subject.results}
+    for division in divisions:
+        rows = divided(division, joined(subject.data.table.pieces(division.header)).iloc[subject.rows])
+        for key, prediction in subject.predictions.items():
+            answered = subject.truths.answered(key, prediction)
+            if len(answered):
+                found[key].append(subgroups(answered, rows.only(subject.truths.known(key)), subject.main[key], subject.section))
+    return found
+
+
+def missing_inputs(subject: Subject) -> dict[str, NDArray[np.bool_]]:
+    """Per column in which rows, (rows,), its cell is empty or its picture is not there, whatever is put in its place."""
+    found = {}
+    for key, column in subject.experiment.inputs.items():
+        gone = subject.arrays.present[key][subject.rows, 0] == 0
+        if not isinstance(column, Image):
+            empty = np.concatenate([piece.isna().to_numpy() for piece in subject.data.table.pieces(column.column)])
+            gone |= empty[subject.rows]
+        found[key] = gone
+    return found
+
+
+def training_rows_without(subject: Subject, branches: Sequence[str]) -> dict[str, int]:
+    """In how many training rows each branch was absent; of several columns, in how many at most."""
+    learned = statistics.of_run(subject.run, subject.fitted).columns
+    return {branch: min(learned[column].missing for column in subject.branches[branch]) for branch in branches}
+
+
+class _Mixed:
+    """Some of the rows, and what the network would say if a branch had seen others, or nothing; the branches are computed once."""
+
+    def __init__(self, subject: Subject) -> None:
+        sample = sampled(len(subject.rows), subject.section.seed)
+        self._subject = subject
+        self._rows = subject.rows[sample]
+        self.truths = subject.truths.only(sample)
+
+    @cached_property
+    def _halves(self) -> Any:
+        from mmtrain.model.branch_features import Halves
+
+        return Halves(self._subject.predictor, self._subject.experiment, self._subject.fitted)
+
+    @cached_property
+    def _features(self) -> Any:
+        return self._halves.features(self._subject.arrays, self._rows)
+
+    @cached_property
+    def predictions(self) -> dict[str, Array]:
+        """Of the rows as they are."""
+        found: dict[str, Array] = self._halves.predictions(self._features)
+        return found
+
+    @cached_property
+    def before(self) -> dict[str, Drawn]:
+        """The scores of the rows as they are: those that the evaluation has already, where these predictions are the same to the bit."""
+        return {key: self._before(key, prediction) for key, prediction in self.predictions.items()}
+
+    def _before(self, key: str, prediction: Array) -> Drawn:
+        scored = self._subject.results[key].drawn
+        if scored is not None and np.array_equal(prediction, self._subject.predictions[key]):
+            return scored
+        return self.truths.answered(key, prediction).drawn(self._subject.section)
+
+    def shuffled(self, one: Input, donors: Array) -> dict[str, Array]:
+        """Of the rows when row i has the values that row `donors[i]` has in one input."""
+        if one.whole:
+            features = self._features.taken(one.branch, donors)
+        else:
+            rows = {column: self._rows[donors] if column in one.columns else self._rows for column in self._subject.branches[one.branch]}
+            features = self._features.replaced(one.branch, *self._halves.of_branch(one.branch, self._subject.arrays, rows))
+        found: dict[str, Array] = self._halves.predictions(features)
+        return found
+
+    def without(self, branch: str) -> dict[str, Array]:
+        """Of the rows when none of them has this branch."""
+        found: dict[str, Array] = self._halves.predictions(self._features.without(branch))
+        return found

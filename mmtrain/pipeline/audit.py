@@ -1,0 +1,108 @@
+"""What `inspect-data` finds wrong with data: every family of findings is called here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mmtrain.audit import Finding
+from mmtrain.audit.checks import table_findings
+from mmtrain.audit.column_usage import Use, uses_of
+from mmtrain.audit.column_values import Sheet, read_sheet
+from mmtrain.audit.finding import by_level
+from mmtrain.audit.images.checks import picture_findings
+from mmtrain.audit.images.image_column import PictureColumn
+from mmtrain.audit.label_index import labels_of
+from mmtrain.audit.profiling.table_profile import Survey
+from mmtrain.audit.quality.missing_value_policies import MissingPlan, missing_plans
+from mmtrain.audit.quality.unused_columns import worth_a_look
+from mmtrain.audit.row_metadata import LEFT_OUT, Cohort, part_codes
+from mmtrain.audit.target_view import questions
+from mmtrain.columns.base import MISSING_WORDS
+from mmtrain.columns.split_words import PARTS, split_words
+from mmtrain.config import Experiment
+from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.images.decode import Progress
+from mmtrain.data.tables.table import PIECE
+from mmtrain.data.tables.table_file import TableFile
+from mmtrain.pipeline.validate import Examined
+from mmtrain.splits import split_methods
+
+Found = tuple[tuple[Finding, ...], tuple[MissingPlan, ...]]
+"""Findings, the worst first, and what would become of missing cells."""
+
+
+def experiment_findings(
+    experiment: Experiment, file: TableFile, readable: Iterable[str], tried: Examined, rows: int, *, progress: Progress | None = None
+) -> Found:
+    """Everything about an experiment's table; `readable` are the headers that can be read, `rows` counts those of the file.
+
+    `progress` is told of the pictures that were checked.
+    """
+    needs = split_methods[experiment.split.method].needs
+    given = needs == "given"
+    able = set(readable)
+    uses = [use for use in uses_of(experiment.columns) if use.header in able]
+    uses += worth_a_look(file, {use.header for use in uses})
+    sheet = read_sheet(file, uses, rows)
+    cohort = _cohort(sheet, _parts(sheet, tried, given=given), given=given, by_time=needs == "times")
+    asked = questions(sheet, cohort)
+    pictures = picture_findings(tried.images, experiment.data.images_folder, cohort, asked, progress=progress)
+    return by_level([*table_findings(sheet, cohort), *pictures], file), missing_plans(sheet, cohort)
+
+
+def survey_findings(survey: Survey, file: TableFile, *, progress: Progress | None = None) -> tuple[Finding, ...]:
+    """Everything that was found in a table whose roles were guessed."""
+    uses = [
+        Use(
+            one.header,
+            one.guess.role,
+            task=str(options.get("task", "")),
+            separator=str(options.get("separator", "")),
+            missing_words=tuple(options.get("missing_words", MISSING_WORDS)) if one.guess.role == "target" else (),
+        )
+        for one in survey.used
+        for options in [one.guess.options]
+    ]
+    sheet = read_sheet(file, uses, survey.rows)
+    parts = _marked(sheet)
+    cohort = _cohort(sheet, parts, given=parts is not None)
+    headers = [use.header for use in uses if use.role == "image"]
+    pictures: list[Finding] = []
+    if headers and survey.images is not None:
+        pieces = list(file.pieces(headers, size=PIECE))
+        cells = {header: pd.concat([piece[header] for piece in pieces], ignore_index=True) for header in headers}
+        suffixes = {one.header: str(one.guess.options.get("suffix", "")) for one in survey.used}
+        columns = [PictureColumn(header, cells[header], np.arange(sheet.rows), guessed_suffix=suffixes[header]) for header in headers]
+        pictures = picture_findings(columns, ImageFolder(survey.images), cohort, questions(sheet, cohort), progress=progress)
+    return by_level([*table_findings(sheet, cohort), *pictures], file)
+
+
+def _parts(sheet: Sheet, tried: Examined, *, given: bool) -> NDArray[np.int8] | None:
+    """The part of each row of the file: as the rows were divided or, where that is refused, as the table says."""
+    if tried.table is not None and tried.divided is not None:
+        codes = np.full(sheet.rows, LEFT_OUT, dtype=np.int8)
+        codes[tried.table.rows] = part_codes(tried.divided.holdout, len(tried.table))
+        return codes
+    return _marked(sheet) if given else None
+
+
+def _marked(sheet: Sheet) -> NDArray[np.int8] | None:
+    """The parts that the table gives its rows; None where it gives none."""
+    marks = sheet.of_role("split")
+    if not marks:
+        return None
+    found, names = marks[0].codes(np.arange(sheet.rows))
+    parts = split_words(names).parts
+    known = np.array([*(PARTS.index(parts[name]) if name in parts else LEFT_OUT for name in names), LEFT_OUT], dtype=np.int8)
+    return known[found]
+
+
+def _cohort(sheet: Sheet, parts: NDArray[np.int8] | None, *, given: bool, by_time: bool = False) -> Cohort:
+    """What the sheet says of its rows."""
+    groups = sheet.of_role("group")
+    codes = groups[0].codes(np.arange(sheet.rows))[0] if groups else None
+    return Cohort(sheet.rows, parts, given, by_time, codes, tuple(labels_of(sheet)))

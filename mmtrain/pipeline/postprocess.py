@@ -1,0 +1,86 @@
+"""The last step of `fit`: what the experiment wants fitted on validation rows, with the weights of the best epoch; decisions.json.
+
+It is fitted whenever a best model is saved, so also of a training that was interrupted or that failed after a good epoch: the model
+and what was fitted for it belong together. Where a process was killed between the two, `mmtrain fit --resume` makes up for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import ValidationError
+
+from mmtrain.artifacts import run_folder
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.config import Experiment
+from mmtrain.data.encode import Fitted
+from mmtrain.errors import Problem, RunError, shell_command
+from mmtrain.evaluation.evaluation_set import Answered
+from mmtrain.evaluation.postprocessing.fit_postprocessing import Decisions, decide, judge
+from mmtrain.evaluation.scoring import TargetScores
+
+if TYPE_CHECKING:
+    from mmtrain.training.training_data import Material
+
+FILE = "decisions.json"
+
+
+def forget(run: Run) -> None:
+    """What was fitted for an earlier model says nothing about the one that is about to be written."""
+    (run / FILE).unlink(missing_ok=True)
+
+
+def fit_decisions(run: Run, material: Material) -> Decisions:
+    """Fit and write what the experiment asks for, from the network as it is now; nothing where it asks for nothing."""
+    section = material.experiment.evaluation
+    if not section.decides:
+        return Decisions()
+    from mmtrain.model import model_file
+
+    partition = material.partition
+    both = np.concatenate([partition.validation, partition.calibration])
+    predictions = model_file.predict(material.network.predictor, material.arrays, both)
+    found = {}
+    for key, target in material.fitted.targets.items():
+        said = np.split(predictions[key], [len(partition.validation)])
+        rows, held_back = (
+            Answered.of(target, material.arrays.targets[key][part], one, None if material.groups is None else material.groups[part])
+            for part, one in zip((partition.validation, partition.calibration), said, strict=True)
+        )
+        found[key] = decide(section, rows, held_back)
+    decisions = Decisions(targets=found)
+    run.write_text(FILE, decisions.model_dump_json(indent=1) + "\n")
+    run.seal(FILE)
+    return decisions
+
+
+def read_decisions(run: Run, experiment: Experiment, fitted: Fitted) -> Decisions:
+    """What was fitted for the model of the run. Raises RunError where it is missing, or is not what this version writes."""
+    if not experiment.evaluation.decides:
+        return Decisions()
+    if not (run / FILE).is_file():
+        what = "the training was stopped before the calibration, the threshold or the conformal bound of its model was fitted."
+        raise RunError(Problem(str(run.folder), what, f"Go on with it: {shell_command('fit', '--resume', run.folder)}"))
+    try:
+        decisions = Decisions.model_validate(run.read_json(FILE))
+    except ValidationError as error:
+        what = f"the file does not hold what was fitted on validation rows: {error.errors()[0]['msg']}."
+        raise RunError(Problem(str(run / FILE), what, run_folder.RESTORE)) from None
+    if not decisions.belong_to(fitted.targets):
+        raise RunError(Problem(str(run / FILE), "the file does not go with the targets of columns.json.", run_folder.RESTORE))
+    return decisions
+
+
+def overlaid(fitted: Fitted, decisions: Decisions) -> Fitted:
+    """What training rows taught, with the chosen thresholds; columns.json stays as it is."""
+    return fitted.model_copy(update={"targets": decisions.overlaid(fitted.targets)})
+
+
+def with_decisions(results: Mapping[str, TargetScores], decisions: Decisions) -> dict[str, TargetScores]:
+    """The results with their calibration, and with how the threshold and the conformal bound fare on the scored rows."""
+    return {
+        key: result if result.drawn is None else result.with_analyses(judge(decisions.of(key), result.drawn))
+        for key, result in results.items()
+    }

@@ -1,0 +1,211 @@
+"""A trained run, opened to predict: `mmtrain.load(run).predict(frame)` from Python, and what `mmtrain predict` stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.artifacts.run_folder import Run, find
+from mmtrain.columns import Id
+from mmtrain.config import Experiment
+from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.drift import statistics
+from mmtrain.data.drift.monitor import Watch
+from mmtrain.data.encode import Array
+from mmtrain.data.prediction_chunks import Piece, Pieces, RawPiece, Source, check_source
+from mmtrain.data.tables.frame_table import FrameTable
+from mmtrain.data.tables.table_problems import too_few_rows
+from mmtrain.errors import DataError, Problem, UsageError, listed
+from mmtrain.evaluation.prediction_table import prediction_columns
+from mmtrain.layers.start import start_tensorflow
+from mmtrain.pipeline.restore import recorded_training
+from mmtrain.system.threads import in_threads
+
+OnError = Literal["status", "skip", "fail"]
+
+SHOWN = 20
+"""Refused cells of one column that are told one by one; the rest are counted."""
+
+
+def load(run: str | Path | None = None, *, output: str | Path = "runs") -> Loaded:
+    """Open a run to predict with it: a folder, a name (its latest run under `output`), or None (the latest run of all).
+
+    Raises:
+        RunError: there is no such run, or it cannot be used.
+
+    """
+    loaded = Loaded(find(None if run is None else str(run), Path(output)))
+    loaded.start()
+    return loaded
+
+
+@dataclass(frozen=True)
+class PredictedPiece:
+    """A piece of a table and its predictions, per target and row, also of rows that are refused."""
+
+    piece: Piece
+    predictions: dict[str, Array]
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What needs TensorFlow."""
+
+    pieces: Pieces
+    predict: Callable[[Mapping[str, Array]], dict[str, Array]]
+    rows_at_once: int
+
+
+class Loaded:
+    """One run, its model in memory and compiled. May be used again and again, from one thread at a time."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.experiment: Experiment
+        self.experiment, self.fitted, self.decisions = recorded_training(run)
+        self.statistics = statistics.of_run(run, self.fitted)
+
+    def __repr__(self) -> str:
+        return f"<mmtrain run {self.run.folder}>"
+
+    def start(self) -> None:
+        """Start TensorFlow and read the model now, and not when the first table has been checked."""
+        _ = self._ready
+
+    @cached_property
+    def _ready(self) -> _Ready:
+        start_tensorflow()
+        from mmtrain.model import model_file
+
+        _, model = model_file.of_run(self.run, self.experiment, self.fitted)
+        return _Ready(Pieces(self.experiment, self.fitted), model_file.compiled(model), model_file.rows_at_once(model))
+
+    def predict(
+        self,
+        frame: pd.DataFrame,
+        *,
+        proba: bool = False,
+        on_error: OnError = "status",
+        images: str | Path | None = None,
+        allow_outside: bool | None = None,
+    ) -> pd.DataFrame:
+        """Predict every row of a table in memory; row i in is row i out, under the index of `frame`.
+
+        Cells of image columns are paths, relative to `images` (left out: the folder of the training). They may leave it, or be
+        absolute, with `allow_outside` (left out: as the experiment says).
+
+        The columns are those of `mmtrain predict`: `row`, `id` if the frame has the id column, the prediction, with `proba` a
+        probability per class or label, and `status`: `ok`, or what was found in the row. A row that cannot be predicted has no
+        prediction (`on_error="status"`), is left out (`"skip"`), or stops everything (`"fail"`). `attrs["drift"]` of the result
+        lists, in sentences, how the rows differ from those of training.
+
+        As the experiment's section `evaluation` says, there are more: with `calibration` and `proba`, `calibrated_<class>` beside
+        the network's own `probability_<class>`; with `conformal`, `prediction_set`, the classes joined by ` | `, or
+        `prediction_low` and `prediction_high`. Where a `threshold` was chosen the prediction is the positive class from there on.
+
+        Raises:
+            UsageError: there is no such `on_error`.
+            DataError: it is no DataFrame, columns are missing, there is no row, or a row cannot be predicted and `on_error` is `"fail"`.
+
+        """
+        if not isinstance(frame, pd.DataFrame):
+            fix = "Give a pandas DataFrame with a column per header; one row of it is `frame.iloc[[0]]`."
+            raise DataError(Problem("predict", f"a table is expected; found a {type(frame).__name__}.", fix))
+        if on_error not in get_args(OnError):
+            raise UsageError(Problem("on_error", f"expected {listed(get_args(OnError), 'or')}; found {on_error!r}."))
+        data = self.experiment.data
+        folder = data.images_folder.path if images is None else Path(images)
+        outside = data.allow_outside if allow_outside is None else allow_outside
+        source = Source(FrameTable(frame, data.missing_values), ImageFolder(folder, outside, "images"))
+        check_source(source, self.experiment)
+        watch = self.watch(source)
+        parts = [self.frame(piece, source, proba=proba, on_error=on_error) for piece in self.predicted_pieces(source, watch)]
+        result = pd.concat(parts, ignore_index=True)
+        result.index = frame.index[result["row"]]
+        result.attrs["drift"] = [str(drift) for drift in watch.drifts()]
+        return result
+
+    def watch(self, source: Source) -> Watch:
+        """Follows one table, to say how it differs from the training rows."""
+        headers = {key: column.column for key, column in self.experiment.inputs.items()}
+        return Watch(self.fitted.columns, headers, self.statistics, setting=source.images.setting)
+
+    def predicted_pieces(self, source: Source, watch: Watch) -> Iterator[PredictedPiece]:
+        """A table of any size, piece by piece, in order; several are decoded, encoded and predicted at a time.
+
+        `source` was checked by `check_source`. Raises DataError for a damaged file, or a table without rows.
+        """
+        ready = self._ready
+        count = 0
+        pieces = ready.pieces
+        made = pieces.maker(source)
+
+        def predict_piece(cells: RawPiece) -> PredictedPiece:
+            piece = made(cells)
+            return PredictedPiece(piece, _predicted(piece, ready))
+
+        # The network is not a stage of its own: it leaves a core idle here and there, which another piece then uses.
+        with closing(in_threads(predict_piece, pieces.cells(source), most=pieces.workers)) as coming:
+            for one in coming:
+                count += len(one.piece)
+                watch.add(one.piece)
+                yield one
+        if not count:
+            raise DataError(too_few_rows(source.file.path.name, 0, 0, "", least=1))
+
+    def frame(self, predicted: PredictedPiece, source: Source, *, proba: bool, on_error: OnError) -> pd.DataFrame:
+        """What a person gets of one piece; raises DataError for refused cells where `on_error` is `fail`."""
+        piece, targets = predicted.piece, self.fitted.targets
+        refused = piece.refused()
+        if on_error == "fail" and refused.any():
+            raise DataError(refusals(piece, source))
+        columns: dict[str, object] = {"row": np.arange(piece.start, piece.start + len(piece))}
+        identity = self.experiment.only(Id)
+        if identity is not None and identity.column in piece.cells:
+            columns["id"] = piece.cells[identity.column].fillna("")
+        for key in targets:
+            for name, values in prediction_columns(key, targets, self.decisions, predicted.predictions[key], probabilities=proba).items():
+                columns[name] = _blanked(values, refused)
+        columns["status"] = pd.array(piece.status(), dtype="str")
+        frame = pd.DataFrame(columns)
+        return frame[~refused] if on_error == "skip" else frame
+
+
+def _predicted(piece: Piece, ready: _Ready) -> dict[str, Array]:
+    from mmtrain.model.model_file import joined
+
+    size = ready.rows_at_once
+    batches = ({name: values[first : first + size] for name, values in piece.inputs.items()} for first in range(0, len(piece), size))
+    return joined(map(ready.predict, batches))
+
+
+def _blanked(values: Array, refused: Array) -> object:
+    """A column with nothing in the rows that are refused: names as text, numbers as they are."""
+    if np.issubdtype(values.dtype, np.floating):
+        return np.where(refused, np.asarray(np.nan, dtype=values.dtype), values)
+    names = values.astype(object)
+    names[refused] = None
+    return pd.array(names, dtype="str")
+
+
+def refusals(piece: Piece, source: Source) -> list[Problem]:
+    """Every refused cell of a piece with its place: the first of each column one by one, in the order of the rows."""
+    found: dict[str, list[tuple[int, str, str]]] = {}
+    for header, remark in piece.remarks:
+        if remark.fix:
+            found.setdefault(header, []).extend((int(row), f"{remark.what}.", remark.fix) for row in remark.rows)
+    problems = []
+    for header, cells in found.items():
+        shown = sorted(cells)[:SHOWN]
+        problems += [Problem(f"{source.file.where(piece.start + row)}: {header}", what, fix) for row, what, fix in shown]
+        if more := len(cells) - len(shown):
+            noun = "cell" if more == 1 else "cells"
+            problems.append(Problem(f"{source.file.path.name}: {header}", f"{more} more {noun} near these cannot be used."))
+    return problems

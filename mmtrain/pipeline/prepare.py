@@ -1,0 +1,256 @@
+"""What `fit`, `evaluate`, `check` and `inspect-data` do alike: from an experiment to a checked table with its pictures and parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import UnionType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.columns import Column, Group, Id, Split, Time, Weight
+from mmtrain.columns.base import shared_names
+from mmtrain.config import Experiment
+from mmtrain.config.evaluation import fewest_units
+from mmtrain.config.image_folder import ImageFolder
+from mmtrain.config.monitors import is_weighted_loss, label_of
+from mmtrain.config.yaml_source import Origin
+from mmtrain.data.images.decode import Progress
+from mmtrain.data.images.store import ImageStore, Say, attach
+from mmtrain.data.splits.calibration_holdout import hold_back
+from mmtrain.data.tables import table as tables
+from mmtrain.data.tables.formats import open_table
+from mmtrain.data.tables.table import Table, headers_of
+from mmtrain.data.tables.table_file import TableFile
+from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
+from mmtrain.splits.plan import Partition, Rows, SplitPlan
+from mmtrain.targets import Answers, Target
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A table whose every cell and picture can be used."""
+
+    table: Table
+    stores: dict[str, ImageStore]
+
+
+def read_data(
+    experiment: Experiment,
+    path: Path,
+    images: ImageFolder,
+    *,
+    progress: Progress | None = None,
+    say: Say = lambda _: None,
+    columns: Mapping[str, Column] | None = None,
+) -> Prepared:
+    """Read and check a table, decode its pictures; `columns` are those it must have, by default all of the experiment.
+
+    Raises DataError with every problem of cells and of pictures.
+    """
+    wanted = experiment.columns if columns is None else columns
+    data, later = experiment.data, columns is not None
+    table = tables.read(path, wanted, missing_values=data.missing_values, table_format=data.format, later=later, least=1 if later else 2)
+    found = attach(table, wanted, images, cache=experiment.data.cache, progress=progress, say=say)
+    if found.problems:
+        raise DataError(found.problems)
+    return Prepared(found.table, found.stores)
+
+
+def other_data(
+    experiment: Experiment, path: Path, *, images: Path | None = None, progress: Progress | None = None, say: Say = lambda _: None
+) -> Prepared:
+    """Another table than the experiment's: inputs, and the id and the answers that it has; neither groups nor parts nor weights.
+
+    Its image cells are relative to `images`, or else to the experiment's images folder, or else to the table's own.
+    """
+    headers = set(later_table(experiment, path).headers)
+    wanted = {key: column for key, column in experiment.columns.items() if column.part_of_model or isinstance(column, Id)}
+    wanted |= {key: Answers(of=target) for key, target in experiment.targets.items()}
+    needed = {key: column for key, column in wanted.items() if column.part_of_model or headers.issuperset(headers_of(key, column))}
+    folder = ImageFolder(images or experiment.data.images or path.resolve().parent, experiment.data.allow_outside, "--images")
+    return read_data(experiment, path, folder, columns=needed, progress=progress, say=say)
+
+
+def later_table(experiment: Experiment, path: Path) -> TableFile:
+    """The table at `path`, which is not that of the training and may be written otherwise. Raises DataError."""
+    data = experiment.data
+    return open_table(path, data.missing_values, data.format, later=True, otherwise="Set `--data` to its path.")
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Where the table of a training and its images folder are now; None where they have not moved."""
+
+    table: Path | None = None
+    images: Path | None = None
+
+    def applied(self, experiment: Experiment) -> Experiment:
+        """Return the experiment with these places. An images folder that was left out is that of the table, wherever it is."""
+        places = {"table": self.table and self.table.absolute(), "images": self.images and self.images.absolute()}
+        update = {name: place for name, place in places.items() if place is not None}
+        return experiment.model_copy(update={"data": experiment.data.model_copy(update=update)}) if update else experiment
+
+
+def split_rows(experiment: Experiment, table: Table) -> SplitPlan:
+    """Return the plan of a table, as the experiment's `split` section says, with what `evaluation.conformal` holds back.
+
+    Raises:
+        DataError: the rows cannot be divided so, or into several partitions, which one training does not take.
+
+    """
+    rows, evaluation = strata(experiment, table), experiment.evaluation
+    plan = experiment.split.plan(rows)
+    try:
+        partition = plan.holdout
+    except ValueError as error:
+        fix = "Return a plan of one partition."
+        raise DataError(Problem(f"the split method `{experiment.split.method}`", f"{error}.", fix)) from None
+    if evaluation.conformal is None:
+        return plan
+    fewest = fewest_units(evaluation.conformal)
+    calibrated = hold_back(partition, rows, coverage=evaluation.conformal, fewest=fewest, seed=evaluation.seed)
+    plan = replace(plan, partitions=(calibrated,), test=plan.test[:0])
+    plan.check(rows)
+    return plan
+
+
+def check_parts(experiment: Experiment, table: Table, partition: Partition) -> None:
+    """Training rows alone have answers to tell apart and a weight, not only the table as a whole. Raises DataError.
+
+    Validation rows have a weight, too, where their loss says which epoch is the best: it would be 0 in every one. Scores go by no
+    weight. The first fault of each column is told, as the others follow from it.
+    """
+    problems = part_problems(experiment, table, "train", partition.train, Target | Weight)
+    if is_weighted_loss(experiment.training.early_stopping.monitor, experiment.targets):
+        problems += part_problems(experiment, table, "validation", partition.validation, Weight)
+    if problems:
+        raise DataError(problems)
+
+
+def doubts(experiment: Experiment, table: Table) -> list[Problem]:
+    """What can be trained on but probably means something else."""
+    return [
+        table.problem(header, fault)
+        for key, column in experiment.columns.items()
+        if not column.streamed
+        for header in headers_of(key, column)
+        if table.has(header) and len(table)
+        for fault in column.doubts(table.cells(header))
+    ]
+
+
+def part_problems(
+    experiment: Experiment, table: Table, part: str, rows: np.ndarray[Any, Any], roles: type[Column] | UnionType
+) -> list[Problem]:
+    """What is wrong with the cells of these roles in the `rows` of one part."""
+    name = "training" if part == "train" else part
+    way = f"Divide the rows in another way: set another `split.seed` or `split.method`, or mark other rows {part}."
+    return [
+        Problem(f"{table.path.name}: {header}", f"in the {name} part, {fault.what}", f"{fault.fix} {way}")
+        for column in experiment.columns.values()
+        if isinstance(column, roles)
+        for header in column.reads()
+        for fault in column.faults(table.cells(header, rows))[:1]
+    ]
+
+
+def only(data: Prepared, positions: np.ndarray[Any, Any], reason: str = "another part") -> Prepared:
+    """The rows at these positions, in the order of the table."""
+    mask = np.zeros(len(data.table), dtype=np.bool_)
+    mask[positions] = True
+    reasons = dict.fromkeys(np.flatnonzero(~mask).tolist(), reason)
+    return Prepared(data.table.keep(mask, reasons), {key: store.select(mask) for key, store in data.stores.items()})
+
+
+def check_class_weights(experiment: Experiment, table: Table, origin: Origin) -> None:
+    """Class weights name classes that the table has. Raises ConfigError, with the line of the file."""
+    problems = []
+    classes: list[str] = []
+    for key, target in experiment.targets.items():
+        names = target.answers({header: table.cells(header) for header in target.reads()})
+        classes += names
+        problems += _unknown_classes(target.own_class_weights, names, ("columns", key, "class_weights"), origin)
+    problems += _unknown_classes(experiment.training.class_weights, classes, ("training", "class_weights"), origin)
+    if problems:
+        raise ConfigError(problems)
+
+
+def _unknown_classes(weights: Any, names: list[str], location: tuple[str, ...], origin: Origin) -> list[Problem]:
+    known = set(names)
+    unknown = [name for name in weights if name not in known] if isinstance(weights, dict) else []
+    return [
+        Problem(
+            origin.place(*location, name),
+            f"the table has no class {name!r}.",
+            did_you_mean(name, names) or f"Its classes are {listed(names)}.",
+        )
+        for name in unknown
+    ]
+
+
+def check_monitor(experiment: Experiment, table: Table, partition: Partition, origin: Origin) -> None:
+    """The label whose score is watched is one of training rows. Raises ConfigError, with the line of the file."""
+    found = label_of(experiment.training.early_stopping.monitor, experiment.targets)
+    if found is None:
+        return
+    names = found.target.answers({header: table.cells(header, partition.train) for header in found.target.reads()})
+    if found.label not in names:
+        where = origin.place("training", "early_stopping", "monitor")
+        hint = did_you_mean(found.label, names) or f"Their labels are {listed(names)}."
+        raise ConfigError(Problem(where, f"no training row has the label {found.label!r}.", hint))
+
+
+def strata(experiment: Experiment, table: Table) -> Rows:
+    """What a split has to know of every row: its group, its class, its given part, its time.
+
+    Raises DataError for rows that cannot be ordered by time without those that were dropped.
+    """
+    group, given, time = experiment.only(Group), experiment.only(Split), experiment.only(Time)
+    dividing = {"groups": group, "given": given, "times": time}
+    moments = None if time is None else table.cells(time.column)
+    times = None if time is None or moments is None else _times(table, time, moments)
+    return Rows(
+        len(table),
+        groups=None if group is None else shared_names(table.cells(group.column)),
+        labels=labels(experiment, table),
+        given=None if given is None else shared_names(given.parts(table.cells(given.column))),
+        times=times,
+        time_cells=moments,
+        headers={name: column.column for name, column in dividing.items() if column is not None},
+    )
+
+
+def _times(table: Table, column: Time, cells: pd.Series[str]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    times = column.values(cells)
+    if np.isnan(times).any():  # the row that showed whether a day comes before the month may have been dropped
+        raise DataError([table.problem(column.column, fault) for fault in column.faults(cells)])
+    return times
+
+
+def groups(experiment: Experiment, table: Table) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+    """Which group each row belongs to, as codes; None where the experiment or the table has no such column."""
+    column = experiment.only(Group)
+    if column is None or column.column not in table.headers:
+        return None
+    return group_codes(pd.concat(table.pieces(column.column), ignore_index=True))
+
+
+def group_codes(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Equal cells have equal codes. A row without a group, which only a table that is scored may have, is one of its own."""
+    codes = pd.factorize(cells)[0].astype(np.int64)
+    alone = codes < 0
+    codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
+    return codes
+
+
+def labels(experiment: Experiment, table: Table) -> pd.Categorical[str] | None:
+    """The class of every row by the first target that has classes, or None."""
+    for target in experiment.targets.values():
+        found = target.strata({header: table.cells(header) for header in target.reads()})
+        if found is not None:
+            return found
+    return None

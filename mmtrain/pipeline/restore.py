@@ -1,0 +1,139 @@
+"""What a run recorded: the experiment and what its training rows taught it, and the table that it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmtrain import config
+from mmtrain.artifacts.manifest import MANIFEST
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.config import Experiment
+from mmtrain.config.evaluation import DECIDED
+from mmtrain.data import encode
+from mmtrain.data.images.decode import Progress
+from mmtrain.data.images.store import Say
+from mmtrain.data.splits.split_file import read_split
+from mmtrain.data.tables.table import headers_of
+from mmtrain.data.tables.table_file import content_hash
+from mmtrain.errors import DataError, Problem, RunError, UsageError, shell_command
+from mmtrain.evaluation.postprocessing.fit_postprocessing import Decisions
+from mmtrain.pipeline.postprocess import overlaid, read_decisions
+from mmtrain.pipeline.prepare import Prepared, read_data
+from mmtrain.splits.plan import Partition
+from mmtrain.targets import Target
+
+TRAINED = "Only what begins with `evaluation.` can be set here; for anything else train again."
+MOVED = {
+    "data.table": "Where its table is now is said with `--table FILE`.",
+    "data.images": "Where its pictures are now is said with `--images FOLDER`.",
+}
+"""Settings of a training that may change after it, and how."""
+
+
+def recorded_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, encode.Fitted, Decisions]:
+    """The experiment of a run, what its training rows taught it, with the chosen thresholds, and all that validation rows decided.
+
+    `overrides` are of the section `evaluation`. Raises RunError when there is no model to score, UsageError for an override of what
+    the training was, ConfigError for another mistake.
+    """
+    told = tuple(overrides)
+    if not (run / "model.keras").is_file():
+        raise RunError(
+            Problem(str(run.folder), f"the run has no trained model; its state is '{run.state}'.", "Train again with `mmtrain fit`.")
+        )
+    check_overrides(told)
+    experiment = config.load(run / "config.yaml", told)
+    fitted = encode.of_run(run, experiment)
+    decisions = read_decisions(run, experiment, fitted)
+    # A run of an older mmtrain may have learned a class that is called as a missing answer is.
+    columns = {
+        key: column.with_answers(fitted.targets[key].columns) if isinstance(column, Target) else column
+        for key, column in experiment.columns.items()
+    }
+    experiment = experiment.model_copy(update={"columns": columns})
+    return experiment, overlaid(fitted, decisions), decisions
+
+
+def check_overrides(overrides: Iterable[str]) -> None:
+    """Raises UsageError for an override of what the training was, or of what was fitted at its end."""
+    problems = []
+    for text in overrides:
+        section, *keys = (part.strip() for part in text.partition("=")[0].split("."))
+        if section != "evaluation":
+            fix = MOVED.get(".".join([section, *keys]), TRAINED)
+            problems.append(Problem(f"--set {text}", "the run is trained already.", fix))
+        elif not keys:
+            fix = "Set its keys one by one: `--set evaluation.draws=500`."
+            problems.append(Problem(f"--set {text}", "the section holds what was fitted at the end of the training, too.", fix))
+        elif keys[0] in DECIDED:
+            what = "this was fitted on validation rows at the end of the training."
+            problems.append(Problem(f"--set {text}", what, "Set it in the experiment file, and train again."))
+    if problems:
+        raise UsageError(problems)
+
+
+def recorded_data(
+    run: Run,
+    experiment: Experiment,
+    *,
+    progress: Progress | None = None,
+    say: Say = lambda _: None,
+    exactly: bool = False,
+) -> tuple[Prepared, Partition]:
+    """The table that a run was trained on, and the partition of its rows.
+
+    Pictures whose files have changed are only told of, as a copy has another time of change; with `exactly` they are refused.
+
+    Raises DataError when the table is no longer the one that was split, or when other pictures can be used than then.
+    """
+    known = run.read_json("data.json")
+    path = experiment.data.table
+    if path.is_file() and content_hash(path) != known["sha256"]:
+        fix = f"Restore the table, or score the new one as a whole with `{shell_command('evaluate', run.folder, '--data', path)}`."
+        if exactly:
+            fix = f"Restore the table, or train anew on the changed one with `{shell_command('fit', run / 'config.yaml')}`."
+        raise DataError(Problem(str(path), "the table has changed since the training, so its rows can no longer be told apart.", fix))
+    if not path.exists():
+        raise DataError(_missing_table(run, path))
+    images = replace(experiment.data.images_folder, setting="--images")
+    data = read_data(experiment, path, images, progress=progress, say=say)
+    written = read_split(run / "split.csv")
+    if not np.array_equal(written.rows, data.table.rows):
+        raise DataError(Problem(str(path), "other rows than at training can be used now; pictures may have gone.", "Restore the pictures."))
+    if changed := changed_pictures(data, experiment, known):
+        if exactly:
+            raise DataError(changed)
+        for problem in changed:
+            say(f"note: {problem.where}: {problem.what}")
+    return data, written.plan.holdout
+
+
+def _missing_table(run: Run, path: Path) -> Problem:
+    """Tell how to go on where the table of the training is not at its place: after a move, or in a packed run."""
+    place = "say where it is now with `--table FILE`, and with `--images FOLDER` where the pictures are not beside it"
+    if (run / MANIFEST).is_file():
+        other = shell_command("evaluate", run.folder, "--data", "TABLE")
+        fix = f"Put it there, with its pictures beside it, {place}, or score another: {other}"
+        return Problem(str(path), "the table is not here: a packed run comes without it.", fix)
+    return Problem(str(path), "the table of the training is no longer here.", f"Put it back, or {place}.")
+
+
+def changed_pictures(data: Prepared, experiment: Experiment, known: Mapping[str, Any]) -> list[Problem]:
+    """The image columns whose files are no longer those that data.json knows."""
+    if experiment.data.cache.verify == "content":
+        what = "the pictures are no longer those of the training: the bytes of a file have changed."
+        fix = "Restore the pictures, or train anew."
+    else:
+        what = "the pictures are no longer those of the training: a file has another size or another time of change."
+        fix = "Restore the pictures with their times (`cp -p`, `rsync -t`), or train anew; `data.cache.verify: content` ignores times."
+    before = known.get("pictures", {})
+    return [
+        Problem(f"{data.table.path.name}: {headers_of(key, experiment.columns[key])[0]}", what, fix)
+        for key, store in data.stores.items()
+        if before.get(key, store.key) != store.key
+    ]

@@ -1,0 +1,160 @@
+"""The text of a first experiment file: what a survey of the table guessed, with the reason for each guess as a comment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from mmtrain.audit.profiling.table_profile import Survey, SurveyedColumn
+from mmtrain.columns.split_words import PARTS, split_words
+
+SCHEMA = "mmtrain.schema.json"
+"""The file next to an experiment file by which editors complete and check its keys."""
+
+WIDEST = 70
+"""Comments stand in one line with what they are about, behind entries of up to so many characters."""
+
+SCARCE = 0.4
+"""A class with less than this share of an even share is rare: with two classes, less than 20 % of the rows."""
+
+PLAIN = re.compile(r"[^\W\d]\w*(?:[ -]\w+)*")
+PLAIN_PATH = re.compile(r"[\w./-]*[^\W\d][\w./-]*")
+RESERVED = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+
+
+def starter_text(survey: Survey, file: Path) -> str:
+    """The file at `file`, whose paths are relative to its folder."""
+    names = _keys(survey)
+    lines = [
+        f"# yaml-language-server: $schema={SCHEMA}",
+        f"# Written by `mmtrain init`, for {_comment(survey.path.name)}. Every role is a guess, with its reason beside it: please confirm.",
+        "# A column is used when its line has no # in front. Then run `mmtrain check` and `mmtrain fit` on this file.",
+        "data:",
+        *_entries(_data(survey, file.resolve().parent)),
+        "columns:",
+        *_entries((_column(names[column.header], column), column.guess.reason) for column in survey.columns),
+        "# branches and fusion are left out: one branch per image, one per text, one for all the rest, then concatenated.",
+        "split:",
+        *_entries(_split(survey)),
+        "training:",
+        *_entries(_training(survey)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def quoted(text: str) -> str:
+    """A text as YAML reads it back, with quotes where it needs them."""
+    if PLAIN.fullmatch(text) and text.isprintable() and text.casefold() not in RESERVED and len(text) <= 100:
+        return text
+    escapes = {"\\": "\\\\", '"': '\\"'}
+    return f'"{"".join(escapes.get(sign) or (sign if sign.isprintable() else _escaped(sign)) for sign in text)}"'
+
+
+def _escaped(sign: str) -> str:
+    return f"\\u{ord(sign):04X}" if ord(sign) < 0x10000 else f"\\U{ord(sign):08X}"
+
+
+def _comment(text: str) -> str:
+    """A text that stays on its line."""
+    return "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
+
+
+def _entries(entries: Iterable[tuple[str, str]]) -> list[str]:
+    """Lines of `entry  # comment`, the comments one below the other."""
+    pairs = list(entries)
+    width = min(WIDEST, max((len(entry) for entry, comment in pairs if comment), default=0))
+    return [f"  {entry:{width}}  # {_comment(comment)}" if comment else f"  {entry}" for entry, comment in pairs]
+
+
+def _data(survey: Survey, folder: Path) -> list[tuple[str, str]]:
+    entries = [(f"table: {_relative(survey.path, folder)}", f"{survey.rows:,} rows; relative to this file")]
+    if survey.format:
+        entries.append((f"format: {_map(survey.format)}", survey.notice.removeprefix(f"{survey.path.name}: ").removesuffix(".")))
+    if survey.images is not None:
+        entries.append((f"images: {_relative(survey.images, folder)}", "the folder that image cells start from"))
+    if survey.missing_words:
+        entries.append((f"missing_values: [{', '.join(map(quoted, survey.missing_words))}]", "texts that mean missing, in every column"))
+    return entries
+
+
+def _relative(path: Path, folder: Path) -> str:
+    relative = Path(os.path.relpath(path.resolve(), folder)).as_posix()
+    plain = PLAIN_PATH.fullmatch(relative) and relative.isprintable() and not relative.startswith("-")
+    return relative if plain else quoted(relative)
+
+
+def _keys(survey: Survey) -> dict[str, str]:
+    """A key for every header: the header itself, unless the experiment file does not allow it as a key."""
+    keys: dict[str, str] = {}
+    taken = {f"{column.header}_present" for column in survey.columns}
+    for number, column in enumerate(survey.columns):
+        header = column.header
+        allowed = header.strip() and "/" not in header and len(header) <= 100 and header not in taken
+        plain = header if allowed else re.sub(r"\W+", "_", header)[:100].strip("_") or f"column_{number}"
+        others = {*taken, *keys.values(), *(other.header for other in survey.columns if other.header != header)}
+        tries = (plain if again == 1 else f"{plain}_{again}" for again in count(1))
+        keys[header] = plain if allowed else next(key for key in tries if key not in others)
+    return keys
+
+
+def _column(key: str, column: SurveyedColumn) -> str:
+    """`age: {role: numeric}`, behind a # when it is not used."""
+    guess = column.guess
+    header = {"column": column.header} if key != column.header else {}
+    options = {**header, "role": guess.role, **guess.options}
+    if not guess.role:
+        return f"# {quoted(column.header)}"
+    entry = f"{quoted(key)}: {_map(options)}"
+    return entry if guess.used else f"# {entry}"
+
+
+def _map(options: Mapping[str, Any]) -> str:
+    return "{" + ", ".join(f"{name}: {_value(value)}" for name, value in options.items()) + "}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    return quoted(value) if isinstance(value, str) else str(value)
+
+
+def _having(survey: Survey, role: str) -> SurveyedColumn | None:
+    return next((column for column in survey.used if column.guess.role == role), None)
+
+
+def _split(survey: Survey) -> list[tuple[str, str]]:
+    given, group = _having(survey, "split"), _having(survey, "group")
+    if given is not None and given.profile is not None:
+        named = split_words(value for value, _ in given.profile.frequent).parts.values()
+        entries = [("method: column", f"as the column {given.header!r} says")]
+        if "validation" not in named:
+            entries.append(("validation: 0.15", "share of the training rows, since no row is marked validation"))
+        return entries + ([] if "test" in named else [("test: 0", f"no row is marked {PARTS[2]}")])
+    together = f"; rows of one {group.header!r} stay together" if group is not None else ""
+    if not survey.classes:
+        method = ("method: random", f"by chance{together}")
+    elif survey.scarce:
+        method = ("method: random", f"some classes are too rare to be in every part{together}")
+    else:
+        method = ("method: stratified", f"the same mix of classes in every part{together}")
+    return [
+        method,
+        ("validation: 0.15", "share of the rows that choose the best epoch"),
+        ("test: 0.15", "share of the rows kept for `evaluate`"),
+    ]
+
+
+def _training(survey: Survey) -> list[tuple[str, str]]:
+    entries = [("epochs: 30", ""), ("batch_size: 32", "")]
+    total = sum(survey.classes.values())
+    if survey.classes and min(survey.classes.values()) < SCARCE * total / len(survey.classes):
+        rarest = min(survey.classes, key=lambda name: survey.classes[name])
+        share = survey.classes[rarest] / total
+        spoken = f"{share:.0%}" if share >= 0.01 else "less than 1%"
+        entries.append(("class_weights: balanced", f"the rarest class, {rarest!r}, has {spoken} of the rows"))
+    entries.append(("early_stopping: {monitor: validation_loss, patience: 5}", ""))
+    return entries

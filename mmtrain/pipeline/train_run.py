@@ -1,0 +1,120 @@
+"""From what a training works on to a run that has its best model, whatever ends the training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mmtrain.artifacts import run_folder
+from mmtrain.artifacts.atomic_files import replacing, writing
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.errors import MmtrainError, RunError
+from mmtrain.evaluation.postprocessing.fit_postprocessing import Decisions
+from mmtrain.pipeline.postprocess import fit_decisions, forget
+from mmtrain.training.events import Ended, StopAsked, Watcher, all_of
+from mmtrain.training.signals import Interrupted, Interruption
+
+if TYPE_CHECKING:
+    from mmtrain.training.callbacks import Named
+    from mmtrain.training.training_data import Material
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training leaves behind."""
+
+    run: Run
+    ended: Ended
+    monitor: str
+    """The score that decided which epoch is the best."""
+    decisions: Decisions
+    """What was fitted on validation rows for the best model."""
+
+
+def train(run: Run, material: Material, watch: Watcher, checkpoint: str | None = None, callbacks: Sequence[Named] = ()) -> Trained:
+    """Train, from `checkpoint` on if given, and save the best model whatever happens; Ctrl-C is gentle until all is written."""
+    with Interruption(lambda times: watch(StopAsked(times))) as interruption:
+        ended, decisions = trained(run, material, _watchers(run, material, watch, callbacks, interruption), checkpoint, interruption)
+    return Trained(run, ended, material.experiment.training.early_stopping.monitor, decisions)
+
+
+def trained(
+    run: Run, material: Material, watch: Watcher, checkpoint: str | None = None, interruption: Interruption | None = None
+) -> tuple[Ended, Decisions]:
+    """Train and save the best model with what is fitted for it; without an `interruption`, Ctrl-C ends it where it is.
+
+    The run is not finished with that: whoever writes the rest of it says so.
+    """
+    from mmtrain.training import loop
+
+    begun = time.perf_counter()
+    try:
+        ended = loop.train(material, run, watch, checkpoint, interruption)
+    except BaseException:
+        with suppress(RunError):  # what stopped the training is to be told, not that its disk has no room for the model either
+            run.update(seconds=_seconds(run, begun))
+            keep_best(run, material)
+        raise
+    decisions = keep_best(run, material)
+    facts = {"seconds": _seconds(run, begun), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "stopped": ended.reason}
+    run.update(trained=run_folder.now(), ended=run_folder.now(), **facts)
+    return ended, decisions
+
+
+def _watchers(run: Run, material: Material, watch: Watcher, callbacks: Sequence[Named], interruption: Interruption) -> Watcher:
+    """Whoever is told of the training: first the person, then the logs, then the callbacks, which may fail."""
+    watchers = [watch]
+    if material.experiment.training.tensorboard:
+        from mmtrain.training.tensorboard import Logs
+
+        watchers.append(Logs(run))
+    if callbacks:
+        from mmtrain.training.callbacks import Callbacks
+
+        watchers.append(Callbacks(callbacks, material.network.core, interruption, str(run.folder)))
+    return all_of(*watchers)
+
+
+@contextmanager
+def state_kept(run: Run) -> Iterator[None]:
+    """Whatever ends the training early, the run says so."""
+    try:
+        yield
+    except BaseException as error:
+        known = isinstance(error, MmtrainError | Interrupted)
+        with suppress(RunError):
+            run.update(state=_state_after(error), ended=run_folder.now(), error=str(error) if known else repr(error))
+        raise
+
+
+def _seconds(run: Run, begun: float) -> dict[str, float]:
+    """Of training, in all processes that worked on the run and were not killed."""
+    before = run.read_json("run.json").get("seconds", {}).get("training", 0.0)
+    return {"training": round(before + time.perf_counter() - begun, 3)}
+
+
+def keep_best(run: Run, material: Material) -> Decisions:
+    """Save the model with its best weights, and what validation rows decide for it.
+
+    Also when the training was interrupted, or failed, after a good epoch.
+    """
+    from mmtrain.training import checkpoints
+
+    network = material.network
+
+    if not (run / "checkpoints" / "best").is_dir():
+        return Decisions()
+    checkpoints.load(run / "checkpoints", "best", network.core)
+    forget(run)
+    # Keras insists on the suffix.
+    with writing(run / "model.keras"), replacing(run / "model.keras", ".keras") as temporary:
+        network.whole.save(temporary)
+    run.seal("model.keras")
+    return fit_decisions(run, material)
+
+
+def _state_after(error: BaseException) -> run_folder.State:
+    return "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"

@@ -1,0 +1,214 @@
+"""What `check`, `fit` and `inspect-data` do before anything else: every step that can be taken is taken, and all problems are told.
+
+The table is read once. Every later step sees only the columns that are sound, as if the experiment had no others; what needs a
+column with a mistake in it, as a split needs its groups, is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from mmtrain import config
+from mmtrain.audit.images.image_column import PictureColumn
+from mmtrain.columns import Group, Image, Split, Time
+from mmtrain.config import Experiment
+from mmtrain.config.yaml_source import NotInFile, Origin
+from mmtrain.data.images.decode import Progress
+from mmtrain.data.images.store import SHOWN, Attached, Say, Unreadable, attach
+from mmtrain.data.splits.summary import PartSummary, summarise
+from mmtrain.data.tables.table import Reading, Table, headers_of, read_tolerantly
+from mmtrain.errors import ConfigError, DataError, Problem
+from mmtrain.pipeline.prepare import Prepared, check_class_weights, check_monitor, check_parts, doubts, split_rows
+from mmtrain.pipeline.requirements import check_packages
+from mmtrain.pipeline.subgroups import check_divisions
+from mmtrain.splits.plan import SplitPlan
+from mmtrain.targets import Target
+
+LEAST_ROWS = 2
+"""Of a table that is to be divided."""
+
+
+@dataclass(frozen=True)
+class PictureCounts:
+    """The rows of an image column, without those that other columns drop."""
+
+    rows: int
+    empty: int
+    """Rows without a path."""
+    unreadable: int
+    """Rows with a path, but no picture that can be decoded."""
+    bad: tuple[Problem, ...]
+    """The first of these."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """How far an experiment gets. `data` and `plan` are what can be trained on; None where there are problems."""
+
+    error: DataError | ConfigError | None
+    """All problems at once."""
+    dropped: int = 0
+    summary: tuple[PartSummary, ...] = ()
+    """Of the parts; empty where the rows cannot be divided."""
+    pictures: dict[str, PictureCounts] = field(default_factory=dict)
+    data: Prepared | None = None
+    plan: SplitPlan | None = None
+    table: Table | None = None
+    """The rows that are left, also where there are problems; None where no way was found to read them."""
+    divided: SplitPlan | None = None
+    """The plan of `table`, also where there are problems; None where the rows cannot be divided."""
+    images: tuple[PictureColumn, ...] = ()
+    """The image columns of all rows that were read, those included that have no picture."""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Those of the error."""
+        return () if self.error is None else self.error.problems
+
+
+def checked(
+    path: Path | NotInFile, overrides: Iterable[str], *, progress: Progress | None = None, say: Say = lambda _: None
+) -> tuple[Experiment, Prepared, SplitPlan]:
+    """The experiment of a file, its table with every cell and picture checked, and its split; `say` is told of what is in doubt.
+
+    Raises ConfigError and DataError with every problem found.
+    """
+    origin = Origin(path, tuple(overrides))
+    experiment = config.load(path, origin.overrides)
+    tried = examine(experiment, origin, progress=progress, say=say)
+    for doubt in doubts(experiment, tried.table) if tried.table is not None else ():
+        say(f"warning: {doubt}")
+    if tried.error is not None or tried.data is None or tried.plan is None:
+        raise tried.error or RuntimeError("An examination without a problem gives data and a plan.")
+    for note in tried.plan.notes:
+        say(note)
+    return experiment, tried.data, tried.plan
+
+
+def examine(experiment: Experiment, origin: Origin, *, progress: Progress | None = None, say: Say = lambda _: None) -> Examined:
+    """Try everything that `fit` does before it trains. Raises RunError when an image store cannot be written."""
+    errors: list[DataError | ConfigError] = []
+    reading = _read(experiment, origin, errors)
+    _check_evaluation(experiment, origin, errors)
+    table = reading.table
+    if table is None:
+        return Examined(_together(errors))
+    sound = _sound_columns(experiment, reading)
+    if table.file.notice:
+        say(table.file.notice)
+    data = experiment.data
+    images = {key: column for key, column in sound.columns.items() if isinstance(column, Image)}
+    found = attach(table, images, data.images_folder, cache=data.cache, progress=progress, say=say)
+    if found.problems:
+        errors.append(DataError(found.problems))
+    pictures = {key: _pictures(table, headers_of(key, images[key])[0], bad) for key, bad in found.unreadable.items()}
+    _check_classes(experiment, sound, found.table, origin, errors)
+    divisible = len(table) >= LEAST_ROWS and len(found.table) > 0 and all(reading.is_sound(key) for key in _dividing(experiment, reading))
+    plan, summary = _divide(sound, found.table, origin, errors) if divisible else (None, ())
+    seen = Examined(_together(errors), len(found.table.dropped), summary, pictures, table=found.table, divided=plan)
+    seen = replace(seen, images=_image_columns(table, images, found))
+    return seen if errors else replace(seen, data=Prepared(found.table, found.stores), plan=plan)
+
+
+def _sound_columns(experiment: Experiment, reading: Reading) -> Experiment:
+    """The experiment with those columns only whose every cell can be used; its other sections may still name the others."""
+    columns = {key: column for key, column in experiment.columns.items() if reading.is_sound(key)}
+    return experiment.model_copy(update={"columns": columns})
+
+
+def _dividing(experiment: Experiment, reading: Reading) -> list[str]:
+    """Keys of the columns that a split needs: it goes by them, or their empty cells say which rows are divided at all."""
+    return [
+        key
+        for key, column in experiment.columns.items()
+        if isinstance(column, Target | Group | Split | Time) or (column.drops_missing and key in reading.unread)
+    ]
+
+
+def _check_classes(experiment: Experiment, sound: Experiment, table: Table, origin: Origin, errors: list[DataError | ConfigError]) -> None:
+    """What is wrong with class weights is told, where the classes of every target are known."""
+    if sound.targets.keys() != experiment.targets.keys() or not len(table):
+        return
+    try:
+        check_class_weights(sound, table, origin)
+    except ConfigError as error:
+        errors.append(error)
+
+
+def _check_evaluation(experiment: Experiment, origin: Origin, errors: list[DataError | ConfigError]) -> None:
+    """What cannot be evaluated after the training is told before it."""
+    try:
+        check_packages(experiment, origin.place)
+    except ConfigError as error:
+        errors.append(error)
+    try:
+        check_divisions(experiment, origin)
+    except DataError as error:
+        errors.append(error)
+
+
+def _image_columns(table: Table, images: Mapping[str, Image], found: Attached) -> tuple[PictureColumn, ...]:
+    headers = {key: headers_of(key, column)[0] for key, column in images.items()}
+    return tuple(
+        PictureColumn(headers[key], table.cells(headers[key]), table.rows, images[key], store, found.unreadable[key])
+        for key, store in found.stores.items()
+    )
+
+
+def _divide(
+    experiment: Experiment, table: Table, origin: Origin, errors: list[DataError | ConfigError]
+) -> tuple[SplitPlan | None, tuple[PartSummary, ...]]:
+    """The plan and the summary of its parts; what is wrong with them is added to `errors`."""
+    try:
+        plan = split_rows(experiment, table)
+    except (ConfigError, DataError) as error:
+        errors.append(error)
+        return None, ()
+    try:
+        check_parts(experiment, table, plan.holdout)
+        check_monitor(experiment, table, plan.holdout, origin)
+    except (ConfigError, DataError) as error:
+        errors.append(error)
+    return plan, summarise(experiment, table, plan.holdout)
+
+
+def _together(errors: list[DataError | ConfigError]) -> DataError | ConfigError | None:
+    """One error with all problems: of the data, as soon as one of them is."""
+    problems = tuple(dict.fromkeys(problem for error in errors for problem in error.problems))
+    if not problems:
+        return None
+    return DataError(problems) if any(isinstance(error, DataError) for error in errors) else ConfigError(problems)
+
+
+def _read(experiment: Experiment, origin: Origin, errors: list[DataError | ConfigError]) -> Reading:
+    """The table as far as it can be read; what is wrong with it is added to `errors`."""
+
+    def declared(key: str) -> str:
+        renamed = key in experiment.columns and experiment.columns[key].column != key
+        return origin.place("columns", key, *(["column"] if renamed else []))
+
+    data = experiment.data
+    try:
+        reading = read_tolerantly(
+            data.table,
+            experiment.columns,
+            missing_values=data.missing_values,
+            table_format=data.format,
+            least=LEAST_ROWS,
+            declared=declared,
+        )
+    except DataError as error:
+        errors.append(error)
+        return Reading(None)
+    if reading.problems:
+        errors.append(DataError(reading.problems))
+    return reading
+
+
+def _pictures(table: Table, header: str, unreadable: list[Unreadable]) -> PictureCounts:
+    empty = table.cells(header).isna().to_numpy()
+    bad = [one for one in unreadable if not empty[one.row]]
+    shown = tuple(Problem(table.place(one.row, header), one.what, one.fix) for one in bad[:SHOWN])
+    return PictureCounts(len(table), int(empty.sum()), len(bad), shown)

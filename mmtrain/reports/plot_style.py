@@ -1,0 +1,184 @@
+"""The one style of all plots, and how a plot gets into the run: as a PNG file, and as SVG inside the report.
+
+A figure has the colours of a light page. For the report they become CSS variables, its letters stay text in the font of the
+page, and everything that could load something or clash with another plot is taken out. The PNG, on white, is made where the run
+does not have it yet: it holds the hash of its SVG.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmtrain.artifacts.atomic_files import replacing, writing
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.reports.blocks import Plot
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK, QUIET, GRID, FIRST, SECOND = "#20262d", "#68727d", "#dfe3e8", "#1f6fb2", "#c2571a"
+VARIABLES = {
+    INK: "currentColor",
+    QUIET: "var(--quiet)",
+    GRID: "var(--rule)",
+    FIRST: "var(--first)",
+    SECOND: "var(--second)",
+}
+"""What the colours are called in report.css, which has others for a dark page."""
+STYLE: dict[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": QUIET,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9.5,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.unicode_minus": True,
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "none",
+    "font.family": ["DejaVu Sans"],  # comes with matplotlib
+    "font.size": 9.5,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "legend.labelcolor": INK,
+    "lines.linewidth": 1.8,
+    "lines.solid_capstyle": "round",
+    "svg.fonttype": "none",
+    "text.color": INK,
+    "text.parse_math": False,  # a class may be called $a$
+    "text.usetex": False,
+    "xtick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "xtick.labelsize": 9,
+    "ytick.color": QUIET,
+    "ytick.labelcolor": INK,
+    "ytick.labelsize": 9,
+}
+DPI = 160
+"""Of the PNG files, and of what is drawn as pixels inside an SVG."""
+DRAWING = "Drawing"
+"""What the hash is called in a PNG."""
+ROOM = 2_500_000
+"""Bytes of SVG in one report; further plots are only named, so that there is room for the rest."""
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Figures are made and saved inside this block; whatever matplotlibrc the user has plays no part in it."""
+    logger = logging.getLogger("matplotlib")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it would tell of its font cache
+    try:
+        import matplotlib.style
+
+        with warnings.catch_warnings(), matplotlib.style.context(["default", STYLE], after_reset=True):
+            # Letters the font lacks are empty boxes in the PNG; the report shows them in the reader's own fonts.
+            warnings.filterwarnings("ignore", message="Glyph ")
+            warnings.filterwarnings("ignore", message="constrained_layout not applied")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+class Gallery:
+    """The plots of one report; `plots/` of the run gets a PNG of each."""
+
+    def __init__(self, run: Run, *, room: int = ROOM) -> None:
+        self._run = run
+        self._room = room
+        self._taken: set[str] = set()
+
+    def add(self, figure: Figure, name: str, *, title: str, alt: str, caption: str = "") -> Plot:
+        """Keep a figure as `plots/<name>.png`; characters that not every file system bears are replaced."""
+        stem = self._stem(name)
+        markup = as_markup(figure, salt=stem)
+        path = self._run / "plots" / f"{stem}.png"
+        drawing = hashlib.sha256(markup.encode()).hexdigest()
+        if drawing_of(path) != drawing:
+            figure.set_layout_engine("none")  # what the first drawing found stays; finding it again would cost a third of all the time
+            with writing(path):
+                path.parent.mkdir(exist_ok=True)
+                with replacing(path) as temporary:
+                    save(figure, temporary, {DRAWING: drawing})
+        size = len(markup.encode())
+        fits = size <= self._room
+        self._room -= size if fits else 0
+        return Plot(f"plots/{stem}.png", title, alt, caption, markup if fits else None)
+
+    def _stem(self, name: str) -> str:
+        plain = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).strip("_.") or "plot"
+        stem, number = plain, 1
+        while stem.casefold() in self._taken:
+            number += 1
+            stem = f"{plain}_{number}"
+        self._taken.add(stem.casefold())
+        return stem
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, inches; without pyplot, which would keep it alive and look for a screen."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=DPI)
+
+
+def save(figure: Figure, path: Path, words: Mapping[str, str] | None = None) -> None:
+    """Write a PNG, on white, with `words` for whoever looks into the file.
+
+    `Figure.savefig` would go through every artist twice, first of all for the layout, which is found while drawing.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure.set_dpi(DPI)  # an SVG before it was drawn at 72
+    figure.patch.set_facecolor("white")
+    fast = {"compress_level": 1}  # a tenth larger than at 6, and a sixth faster, drawing included
+    FigureCanvasAgg(figure).print_png(path, metadata=words, pil_kwargs=fast)  # type: ignore[no-untyped-call]
+
+
+def drawing_of(path: Path) -> str:
+    """The hash of the SVG that a PNG of a run was drawn with; empty where there is no such PNG."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            return str(picture.info.get(DRAWING, ""))
+    except (OSError, SyntaxError, ValueError):
+        return ""
+
+
+def as_markup(figure: Figure, *, salt: str) -> str:
+    """The `<svg>` element for the report; equal figures with equal `salt` give equal text."""
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with matplotlib.rc_context({"svg.hashsalt": salt}):
+        FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)  # type: ignore[no-untyped-call]
+    text = buffer.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = re.sub(r"\n\s*", "\n", text)
+    return re.sub(r"<[^<>]+>", _tag, text).strip()
+
+
+def _tag(found: re.Match[str]) -> str:
+    """One tag; a name in a text can never look like one, because matplotlib escapes `<`."""
+    tag = found.group()
+    if tag.startswith("<svg"):
+        box = re.search(r'viewBox="[^"]*"', tag)
+        return f'<svg {box.group() if box else ""} aria-hidden="true" focusable="false">'
+    if tag.startswith("<g "):
+        tag = re.sub(r' id="[^"]*"', "", tag)  # figure_1, axes_1, ... would stand in the page many times
+    tag = re.sub(r"font-family: [^;\"]*;? ?", "", tag)
+    return re.sub(r"#[0-9a-f]{6}(?=[;\"])", lambda colour: VARIABLES.get(colour.group(), colour.group()), tag)

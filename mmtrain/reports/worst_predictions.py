@@ -1,0 +1,58 @@
+"""The rows that the model was most wrong about, each a card with its pictures and cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmtrain.columns import Id
+from mmtrain.reports.blocks import Card, Cards, Cell, Paragraph, Section, Thumbnail, Tone
+from mmtrain.reports.report_data import Contents, Judged
+from mmtrain.reports.wording import count, decimals, plain, rows_called
+
+NOTE = (
+    "Worth a look: is the answer in the table right, does the picture show what it should, what do these rows have in common? "
+    "Rows are counted from 0, the first one under the header."
+)
+PROBABILITIES = "In parentheses: the probability that the model gave to the class."
+
+
+def sections(contents: Contents) -> tuple[Section, ...]:
+    """A section for each part whose most wrong rows the run keeps."""
+    named = contents.experiment.only(Id) is not None
+    found = ((part, [judged for judged in contents.judged(part) if judged.most_wrong]) for part in contents.parts)
+    return tuple(
+        Section(f"Most wrong rows of {part.title}", (*(_cards(judged, named=named) for judged in wrong), Paragraph(NOTE, tone="quiet")))
+        for part, wrong in found
+        if wrong
+    )
+
+
+def _cards(judged: Judged, *, named: bool) -> Cards:
+    """The worst first."""
+    rows = judged.most_wrong
+    caption = f"Of the {rows_called(judged)}, the {count(len(rows))} with the highest loss for {judged.key}"
+    return Cards(caption, tuple(_card(row, named=named) for row in rows), PROBABILITIES if "probability" in rows[0] else "")
+
+
+def _card(row: Mapping[str, Any], *, named: bool) -> Card:
+    name = f"{row['id']} (row {row['row']})" if named else f"row {row['row']}"
+    cells = tuple((key, Cell(text) if text else Cell("missing", tone="quiet")) for key, text in row["cells"].items())
+    pictures = tuple(Thumbnail(f"{key} of {name}", jpeg) for key, jpeg in row["pictures"].items())
+    return Card(
+        name, pictures, (("true", Cell(_told(row, "truth"))), ("predicted", Cell(_told(row, "prediction"), tone=_tone(row)))), cells
+    )
+
+
+def _told(row: Mapping[str, Any], answer: str) -> str:
+    """`malignant (0.031)`, with the probability that the model gave to it."""
+    value, given = row[answer], row.get("probability")
+    said = plain(value) if isinstance(value, float) else value or "no label"
+    return f"{said} ({decimals(given[answer])})" if given else said
+
+
+def _tone(row: Mapping[str, Any]) -> Tone:
+    """A number is never quite right, so of numbers nothing is said."""
+    if isinstance(row["truth"], float):
+        return ""
+    return "good" if row["truth"] == row["prediction"] else "bad"

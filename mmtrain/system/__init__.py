@@ -1,0 +1,1 @@
+"""The machine: paths, folders, memory, threads, and code that a user brings."""

@@ -1,0 +1,87 @@
+"""`--code FILE`: a user's own registrations and callbacks. Given on the command line only; never stored in a run nor replayed from one.
+
+An experiment file may come from a stranger, and importing a module runs its code. So the file may name classes of Keras and of the files
+given with `--code`; any other installed module only where `--allow-callbacks` is given too.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Sequence
+from itertools import chain, count
+from pathlib import Path
+
+from mmtrain.errors import Problem, UsageError
+from mmtrain.layers.start import start_tensorflow
+from mmtrain.system.paths import input_fault
+
+PACKAGE = "mmtrain_user_code"
+"""What stands before the stem of a file in the names of what it defines, so that no two files define the same."""
+HEAVY = re.compile(rb"^(import|from)[ \t]+(keras|tensorflow|mmtrain\.layers)\b", re.MULTILINE)
+
+
+def import_code(paths: Sequence[Path] | None) -> None:
+    """Import Python files for what they register; from then on each is a module under its stem too, unless another has that name.
+
+    Raises UsageError when there is no such file; what the file raises is shown as it is.
+    """
+    for path in paths or ():
+        _import(path)
+
+
+_leave: list[bool] = []
+"""Not empty where `--allow-callbacks` was given to this process."""
+
+
+def allow_callbacks() -> None:
+    """Let experiment files import any installed module from now on."""
+    _leave.append(True)
+
+
+def may_import(name: str) -> bool:
+    """Whether an experiment file may name this dotted class: one of Keras' callbacks, of a `--code` file, or any with leave."""
+    module = sys.modules.get(name.partition(".")[0])
+    own = module is not None and module.__name__.startswith(f"{PACKAGE}.")
+    return own or name.startswith("keras.callbacks.") or bool(_leave)
+
+
+def _import(path: Path) -> None:
+    if fault := input_fault(path):
+        what = f"{path} is not a Python file." if fault.absent or fault.kind == "a folder" else f"{path} {fault.what}."
+        raise UsageError(Problem("--code", what, "Give the path of a file ending in .py."))
+    name = _module_name(path)
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(Problem("--code", f"{path} is not a Python file.", "Give the path of a file ending in .py."))
+    if HEAVY.search(path.read_bytes()):
+        start_tensorflow()  # as we start it, without its greetings
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where dataclasses, for one, look for the module of a class
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    if _is_free(path.stem, path):
+        sys.modules[path.stem] = module
+
+
+def _module_name(path: Path) -> str:
+    """The same for the same file; numbered where another file of this stem was imported before."""
+    stem = f"{PACKAGE}.{path.stem}"
+    names = chain([stem], (f"{stem}_{number}" for number in count(2)))
+    return next(name for name in names if name not in sys.modules or _is_file(sys.modules[name].__file__, path))
+
+
+def _is_free(name: str, path: Path) -> bool:
+    """Whether a module of this name would hide no other than the file itself."""
+    if name in sys.modules or not name.isidentifier():
+        return False
+    known = importlib.util.find_spec(name)
+    return known is None or _is_file(known.origin, path)
+
+
+def _is_file(known: str | None, path: Path) -> bool:
+    return known is not None and Path(known).resolve() == path.resolve()

@@ -1,0 +1,1 @@
+"""Texts: spelling, words, dates and what a terminal may show."""

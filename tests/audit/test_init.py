@@ -1,0 +1,801 @@
+"""`mmtrain init`: guessed roles, the file they are written into, and that this file can be used as it is."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from mmtrain import config
+from mmtrain.audit.profiling import infer_target
+from mmtrain.audit.profiling.infer_role import RULES, guess
+from mmtrain.audit.profiling.profile import profiles
+from mmtrain.audit.profiling.table_profile import survey
+from mmtrain.cli.app import run
+from mmtrain.commands.check import check
+from mmtrain.commands.init import init
+from mmtrain.data.tables.formats import open_table
+from mmtrain.errors import ConfigError, DataError
+from mmtrain.pipeline.starter_config import quoted
+from mmtrain.text.dates import days
+
+SAMPLES = Path(__file__).parents[2] / "sample_data"
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MMTRAIN_CACHE", str(tmp_path / "cache"))
+
+
+def write(folder, columns, name="t.csv"):
+    """A CSV of columns given as lists of cells."""
+    path = folder / name
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([columns.keys(), *zip(*columns.values(), strict=True)])
+    return path
+
+
+def profile_of(folder, header, cells):
+    path = write(folder, {header: cells, "filler": ["x"] * len(cells)})
+    return profiles(open_table(path), [header])[header]
+
+
+N = 60
+WORDS = ["red", "green", "blue"]
+CALLED = "the parts of a split have to be called train, validation and test in every row"
+GUESSES = [
+    ("empty", "x", [""] * N, "categorical", False, "every cell is empty"),
+    ("constant", "x", ["a"] * N, "categorical", False, "every cell is 'a'"),
+    ("constant with holes", "x", ["a", ""] * 30, "categorical", False, "every cell that is not empty is 'a'"),
+    ("pictures", "scan", [f"p/{i:02}.PNG" for i in range(N)], "image", True, "cells end like names of picture files, as 'p/00.PNG'"),
+    (
+        "addresses of pictures",
+        "x",
+        [f"https://a.org/{i:02}.jpg" for i in range(N)],
+        "image",
+        False,
+        "cells are addresses, as 'https://a.org/00.jpg'; images are not fetched: download them, and write their paths",
+    ),
+    (
+        "addresses below a header that says so",
+        "image_url",
+        [f"s3://bucket/{i:02}?size=1" for i in range(N)],
+        "image",
+        False,
+        "cells are addresses, as 's3://bucket/00?size=1'; images are not fetched: download them, and write their paths",
+    ),
+    (
+        "pictures in base64",
+        "x",
+        [f"iVBORw0KGgo{i:02}" + "A" * 300 for i in range(N)],
+        "image",
+        False,
+        "cells hold images themselves, as 'iVBORw0KGgo00AAAAAAAAAAAAAAAAAAAAAAAAAA…': save each as a file, and write its path",
+    ),
+    (
+        "several pictures",
+        "x",
+        [f"{i:02}.jpg" + f";{i:02}b.jpg" * (i % 3 > 0) for i in range(N)],
+        "image",
+        False,
+        "cells list several images, as '01.jpg;01b.jpg'; one is read per cell: give each a column of its own",
+    ),
+    (
+        "lists of pictures",
+        "x",
+        [f"['{i:02}.jpg', '{i:02}b.jpg']" for i in range(N)],
+        "image",
+        False,
+        "cells list several images, as \"['00.jpg', '00b.jpg']\"; one is read per cell: give each a column of its own",
+    ),
+    (
+        "pictures of another format",
+        "x",
+        [f"{i:02}.dcm" for i in range(N)],
+        "image",
+        False,
+        "cells end like names of files that are not read, as '00.dcm', a DICOM image: convert it to JPEG, PNG, BMP, GIF or WEBP",
+    ),
+    (
+        "volumes",
+        "x",
+        [f"{i:02}.nii.gz" for i in range(N)],
+        "image",
+        False,
+        "cells end like names of files that are not read, as '00.nii.gz', a NIfTI volume: "
+        "save the slices that matter as PNG, each in an image column of its own",
+    ),
+    ("split", "part", ["train", "test"] * 30, "split", True, "the values are test and train"),
+    (
+        "split with other names",
+        "part",
+        ["tr", "VAL", "tr ", "Test"] * 15,
+        "split",
+        True,
+        "the values are Test, VAL and tr: 'tr' is taken for train, 'VAL' is taken for validation and 'Test' is taken for test",
+    ),
+    (
+        "split in doubt",
+        "part",
+        ["train", "val", "dev"] * 20,
+        "split",
+        False,
+        "the parts of a split have to be called train, validation and test in every row; 'dev' is one of several names of the validation "
+        "part in this column: 'dev' and 'val'",
+    ),
+    *[
+        (
+            f"{header} of {values}",
+            header,
+            [values[i // 2 % len(values)] for i in range(N)],
+            role,
+            used,
+            reason,
+        )
+        for header, values, role, used, reason in (
+            ("split", ["train", "test", "unlabeled"], "split", False, f"{CALLED}; 'unlabeled' is not one of them"),
+            ("cohort", ["train", "train_dev", "test"], "split", False, f"{CALLED}; 'train_dev' is not one of them"),
+            ("split", ["test", "test", "validation"], "split", False, f"{CALLED}; no row is called train"),
+            ("split", ["1", "0", "1"], "split", False, "'1' and '0' say yes or no, not which part a row belongs to"),
+            ("is_train", ["yes", "no", "yes"], "split", False, "'yes' and 'no' say yes or no, not which part a row belongs to"),
+            (
+                "cohort",
+                ["derivation", "validation"],
+                "split",
+                True,
+                "the values are derivation and validation: 'derivation' is taken for train",
+            ),
+            ("vehicle", ["train", "bus", "car"], "categorical", True, "3 different values, 'bus', 'car' and 'train'"),
+            ("training", ["1", "0", "1"], "categorical", True, "two values, '1' and '0'"),
+            ("test_result", ["pass", "fail", "pass"], "categorical", True, "two values, 'pass' and 'fail'"),
+        )
+    ],
+    *[
+        (
+            f"numbers such as {cell}",
+            "share",
+            [cell.format(i) for i in range(N)],
+            "numeric",
+            False,
+            f"numbers with '{unit}', as '{cell.format(0)}': write them without it, and the unit into the header",
+        )
+        for cell, unit in (("${}.50", "$"), ("{}.5%", "%"), ("{} mg", "mg"), ("{}mm", "mm"), ("1,2{} EUR", "EUR"))
+    ],
+    ("ids with a letter behind", "x", [f"{i}a" for i in range(N)], "id", True, "every cell is a different word, as '0a'"),
+    (
+        "a number with many odd cells",
+        "crp",
+        [f"{i * 1.37:.2f}" if i % 5 else "<0.5" for i in range(N)],
+        "numeric",
+        False,
+        "numbers, but 12 cells are not, as '<0.5'",
+    ),
+    *[
+        (
+            f"folds {cells}",
+            header,
+            [cells.format(i % 10) for i in range(N)],
+            "split",
+            False,
+            "looks like fold numbers, which are for cross-validation; mmtrain does not have that yet",
+        )
+        for header, cells in (("fold", "{}"), ("cv_fold", "{}.0"), ("part", "Fold_{}"))
+    ],
+    (
+        "split with holes",
+        "part",
+        ["train", "test", ""] * 20,
+        "split",
+        False,
+        "the parts of a split have to be called train, validation and test in every row; some of its 60 cells are empty",
+    ),
+    (
+        "dates",
+        "seen",
+        [f"2024-01-{1 + i % 28:02}" for i in range(N)],
+        "time",
+        False,
+        "dates such as '2024-01-01'; no input, but they order rows for `split: time`",
+    ),
+    (
+        "dates with names of months",
+        "seen",
+        [f"Jan {1 + i % 28:02}, 2021" for i in range(N)],
+        "time",
+        False,
+        "dates such as 'Jan 01, 2021'; no input, but they order rows for `split: time`",
+    ),
+    ("id by name", "sample_id", range(100, 160), "id", True, "every cell is different and the name says id"),
+    ("running number", "row", range(N), "id", True, "a running number"),
+    ("codes", "code", [f"S{i:03}" for i in range(N)], "id", True, "every cell is a different word, as 'S000'"),
+    (
+        "group",
+        "patientID",
+        [f"P{i // 3}" for i in range(N)],
+        "group",
+        True,
+        "the name says whom a row belongs to: 20 in 60 rows, never torn apart by the split",
+    ),
+    (
+        "id that repeats",
+        "item id",
+        [i // 3 for i in range(N)],
+        "group",
+        True,
+        "the name says id, and ids repeat: 20 in 60 rows, never torn apart by the split",
+    ),
+    ("age of a patient", "patient_age", [20 + i // 3 for i in range(N)], "numeric", True, "numbers from 20 to 39"),
+    ("few of a group", "user", ["a", "b", "c"] * 20, "categorical", True, "3 different values, 'a', 'b' and 'c'"),
+    (
+        "whole numbers, few",
+        "stars",
+        [i % 5 for i in range(N)],
+        "categorical",
+        True,
+        "only 5 different whole numbers, like codes; numeric if their size says something",
+    ),
+    ("0 and 1", "flag", ["0", "1"] * 30, "categorical", True, "two values, '0' and '1'"),
+    ("decimals, few", "dose", ["0.5", "1.5"] * 30, "numeric", True, "numbers from 0.5 to 1.5"),
+    ("numbers", "size", [f"{i * 0.5 - 3}" for i in range(N)], "numeric", True, "numbers from -3 to 26.5"),
+    (
+        "numbers and NA",
+        "size",
+        [*range(10, 67), "NA", "NA", "?"],
+        "numeric",
+        True,
+        "numbers from 10 to 66; 'NA' and '?' mean missing",
+    ),
+    ("numbers and a word", "size", [*range(10, 69), "big"], "numeric", False, "numbers, but 1 cell is not, as 'big'"),
+    ("yes and no", "smokes", ["yes", "no"] * 30, "categorical", True, "two values, 'no' and 'yes'"),
+    ("names", "colour", WORDS * 20, "categorical", True, "3 different values, 'blue', 'green' and 'red'"),
+    ("texts", "note", [f"patient {i} feels well" for i in range(N)], "text", True, f"{N} texts, all different, of up to 4 words"),
+    (
+        "words nearly all different",
+        "surname",
+        [f"N{i % 40}" for i in range(N)],
+        "categorical",
+        False,
+        "40 different words in 60 rows, as 'N0': nothing to learn from",
+    ),
+    (
+        "many names that repeat",
+        "town",
+        [f"T{i % 110:03}" for i in range(330)],
+        "categorical",
+        True,
+        "110 different values that repeat, such as 'T000', 'T001' and 'T002'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("header", "cells", "role", "used", "reason"), [case[1:] for case in GUESSES], ids=[case[0] for case in GUESSES])
+def test_guess_of_a_column(tmp_path, header, cells, role, used, reason):
+    found = guess(profile_of(tmp_path, header, list(cells)))
+    assert (found.role, found.used, found.reason) == (role, used, reason)
+
+
+def test_every_rule_has_a_case(tmp_path):
+    deciding = {next(rule for rule in RULES if rule(profile_of(tmp_path, case[1], list(case[2])))) for case in GUESSES}
+    assert deciding == set(RULES)
+    assert len(RULES) == 17
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *(
+            "2024-03-31",
+            "31.3.2024",
+            "3/31/24",
+            "20240331",
+            "31-Mar-2024",
+            "Jan 05, 2021",
+            "January 5th 2021",
+            "5 January, 2021",
+            "05JAN2021",
+        ),
+        *("Tue, 05 Jan 2021 10:00:00 GMT", "Tue Jan 05 10:30:00 +0000 2021", "2021-01-05T10:00:00.1+01:00", "2021-01", "Jan 2021"),
+    ],
+)
+def test_what_is_a_date_to_init_is_one_to_inspect_data(tmp_path, cell):
+    assert profile_of(tmp_path, "seen", [cell, cell]).dates == 2
+    assert days(pd.Series([cell, "x"], dtype="str")).tolist()[0] > 18000
+
+
+@pytest.mark.parametrize("cell", ["12 apples 2021", "May 5", "1.2.3.4", "10:30", "DEC-1234", "2021", "1-2"])
+def test_what_only_looks_like_a_date_is_none(tmp_path, cell):
+    assert profile_of(tmp_path, "seen", [cell, cell]).dates == 0
+
+
+def test_words_for_missing_numbers_are_kept(tmp_path):
+    assert guess(profile_of(tmp_path, "size", [*range(10, 67), "NA", "NA", "?"])).missing_words == ("NA", "?")
+
+
+TASKS = [
+    ("yes and no", ["yes", "no", "no"] * 20, {"task": "binary", "positive": "yes"}),
+    ("0 and 1", ["0", "1"] * 30, {"task": "binary", "positive": "1"}),
+    ("benign", ["benign", "malignant"] * 30, {"task": "binary", "positive": "malignant"}),
+    ("two classes alike", ["cat", "dog"] * 30, {"task": "binary", "positive": "dog"}),
+    ("the rarer one", ["cat", "dog", "dog"] * 20, {"task": "binary", "positive": "cat"}),
+    ("holes", ["cat", "dog", ""] * 20, {"task": "binary", "positive": "dog", "missing": "drop"}),
+    ("classes", WORDS * 20, {"task": "multiclass"}),
+    ("whole numbers, few", [i % 5 for i in range(N)], {"task": "multiclass"}),
+    ("whole numbers, many", range(N), {"task": "regression"}),
+    ("decimals", ["0.5", "1.5", "2"] * 20, {"task": "regression"}),
+    ("labels", ["a;b", "b", "", "c;a"] * 15, {"task": "multilabel", "separator": ";"}),
+    ("labels with bars", ["a|b", "b", "a", "c|a"] * 15, {"task": "multilabel", "separator": "|"}),
+    ("texts", [f"text number {i}" for i in range(N)], None),
+    ("constant", ["a"] * N, None),
+]
+
+
+@pytest.mark.parametrize(("cells", "options"), [case[1:] for case in TASKS], ids=[case[0] for case in TASKS])
+def test_task_of_a_target(tmp_path, cells, options):
+    found = infer_target.task(profile_of(tmp_path, "y", list(cells)))
+    assert (None if found is None else dict(found.options)) == options
+
+
+@pytest.mark.parametrize(
+    ("headers", "chosen", "why"),
+    [
+        (["label", "other"], "label", "the name says label"),
+        (["category", "Diagnosis", "z"], "Diagnosis", "the name says diagnosis"),
+        (["Class Name", "z"], "Class Name", "the name says class"),
+        (["b", "z"], "z", "the last column with at most 20 different values"),
+    ],
+)
+def test_target_is_chosen_by_its_name_and_else_by_its_values(tmp_path, headers, chosen, why):
+    path = write(
+        tmp_path,
+        {header: WORDS[: 2 + number % 2] * 6 if number % 2 == 0 else ["a", "b", "c", "d"] * 3 for number, header in enumerate(headers)},
+    )
+    found = survey(path)
+    assert found.target == chosen
+    assert next(column for column in found.columns if column.header == chosen).guess.reason.startswith(f"{why}; ")
+
+
+def table(**more):
+    """Sixty rows with an answer, an age and whatever else is asked for."""
+    ages = {"age": [f"{20 + i * 7 % 59 + 0.5}" for i in range(N)]}
+    return {**ages, **more, "label": [WORDS[i * i % 7 % 3] for i in range(N)]}
+
+
+def roles(found):
+    return {column.header: column.guess.role if column.guess.used else "-" for column in found.columns}
+
+
+def test_a_column_that_gives_the_answer_away_is_left_out(tmp_path):
+    answers = table()["label"]
+    other_words = [{"red": "r", "green": "g", "blue": "b"}[answer] for answer in answers]
+    finer = [f"{answer}{i % 2}" for i, answer in enumerate(answers)]
+    found = survey(write(tmp_path, table(code=other_words, finer=finer, apart=["u", "v"] * 30)))
+    assert roles(found) == {"age": "numeric", "code": "-", "finer": "-", "apart": "categorical", "label": "target"}
+    assert found.columns[1].guess.reason == "says the same as the target 'label' in other words; it would give the answer away"
+    assert found.columns[2].guess.reason == "each value goes with one value of the target 'label' only; does it give the answer away?"
+
+
+def test_only_one_column_is_the_group_and_only_one_the_id(tmp_path):
+    groups = {"item_id": [i // 4 for i in range(N)], "patient": [f"P{i // 3}" for i in range(N)]}
+    ids = {"code": [f"c{i}" for i in range(N)], "scan_id": [f"s{i}" for i in range(N)]}
+    found = survey(write(tmp_path, table(**groups, **ids)))
+    assert roles(found) == {"age": "numeric", "item_id": "-", "patient": "group", "code": "-", "scan_id": "id", "label": "target"}
+    assert found.columns[1].guess.reason.endswith("; rows are grouped by 'patient'")
+    assert found.columns[3].guess.reason == "every cell is a different word, as 'c0'; the id is 'scan_id'"
+
+
+@pytest.mark.parametrize(
+    ("part", "role"),
+    [
+        (lambda i: "test" if i < 15 else "train", "split"),
+        (lambda i: "test" if i < 15 else ("train", "Train ", "TRAINING")[i % 3], "split"),
+        (lambda i: "train" if i % 2 else "test", "-"),
+    ],
+)
+def test_a_given_split_is_used_unless_it_tears_groups(tmp_path, part, role):
+    found = survey(write(tmp_path, table(patient=[f"P{i // 3}" for i in range(N)], part=[part(i) for i in range(N)])))
+    assert roles(found)["part"] == role
+    assert roles(found)["patient"] == "group"
+
+
+def test_groups_and_answers_that_never_meet_are_no_mistake(tmp_path):
+    patients = [f"P{i // 6}" if i % 2 else "" for i in range(N)]
+    labels = ["" if i % 2 else "red" if i % 4 else "blue" for i in range(N)]
+    assert roles(survey(write(tmp_path, table(patient=patients) | {"label": labels})))["patient"] == "group"
+
+
+def pictures(folder, names, size=(40, 30), mode="L"):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new(mode, size).save(folder / name)
+
+
+@pytest.mark.parametrize("where", [".", "scans", "data/scans"])
+def test_the_folder_of_the_pictures_is_found(tmp_path, where):
+    names = [f"{i}.png" for i in range(N)]
+    pictures(tmp_path / where, names)
+    found = survey(write(tmp_path, table(scan=names)))
+    assert found.images == tmp_path / where
+    assert found.columns[1].guess.options == {"size": [30, 30], "channels": 1}
+    assert found.columns[1].guess.reason == "cells end like names of picture files, as '0.png'; all are 30 x 40 pixels"
+
+
+def test_pictures_that_do_not_exist_are_masked_or_left_out(tmp_path):
+    names = [f"{i}.png" for i in range(N)]
+    pictures(tmp_path / "half", names[:40], mode="RGB")
+    found = survey(write(tmp_path, table(scan=names, gone=[f"gone/{name}" for name in names])))
+    assert found.columns[1].guess.options == {"size": [30, 30], "channels": 3, "missing": "mask"}
+    assert found.columns[1].guess.reason.endswith("; 20 of 60 files do not exist or cannot be read")
+    assert roles(found)["gone"] == "-"
+    assert found.columns[2].guess.reason.endswith("; no such file was found, try --images FOLDER")
+
+
+FILE = """\
+# yaml-language-server: $schema=mmtrain.schema.json
+# Written by `mmtrain init`, for visits.csv. Every role is a guess, with its reason beside it: please confirm.
+# A column is used when its line has no # in front. Then run `mmtrain check` and `mmtrain fit` on this file.
+data:
+  table: visits.csv        # 60 rows; relative to this file
+  missing_values: ["n/a"]  # texts that mean missing, in every column
+columns:
+  visit: {role: id}                                      # a running number
+  patient: {role: group}                                 # the name says whom a row belongs to: 20 in 60 rows, \
+never torn apart by the split
+  "dose: mg": {role: numeric}                            # numbers from 1.5 to 59.5; 'n/a' means missing
+  sex: {role: categorical}                               # two values, 'F' and 'M'
+  # when: {role: time}                                   # dates such as '1.2.2024'; no input, but they order rows for `split: time`
+  left_right: {column: "left/right", role: categorical}  # two values, 'l' and 'r'
+  ill: {role: target, task: binary, positive: "yes"}     # the last column with at most 20 different values; two classes, 'no' and 'yes'; \
+positive: it reads like a yes; please confirm
+# branches and fusion are left out: one branch per image, one per text, one for all the rest, then concatenated.
+split:
+  method: stratified  # the same mix of classes in every part; rows of one 'patient' stay together
+  validation: 0.15    # share of the rows that choose the best epoch
+  test: 0.15          # share of the rows kept for `evaluate`
+training:
+  epochs: 30
+  batch_size: 32
+  class_weights: balanced  # the rarest class, 'yes', has 17% of the rows
+  early_stopping: {monitor: validation_loss, patience: 5}
+"""
+
+
+def visits(folder):
+    columns = {
+        "visit": range(N),
+        "patient": [f"P{i // 3}" for i in range(N)],
+        "dose: mg": ["n/a", *[f"{i}.5" for i in range(1, N)]],
+        "sex": [("F", "M")[i * 7 % 5 % 2] for i in range(N)],
+        "when": [f"{1 + i % 28}.2.2024" for i in range(N)],
+        "left/right": ["l", "r"] * 30,
+        "ill": ["yes" if i % 6 == 0 else "no" for i in range(N)],
+    }
+    return write(folder, columns, "visits.csv")
+
+
+def test_the_whole_file(tmp_path):
+    visits(tmp_path)
+    done = init(tmp_path / "visits.csv", file=tmp_path / "visits.yaml")
+    assert done.file.read_text(encoding="utf-8") == FILE
+
+
+def test_editors_find_the_schema_next_to_the_file(tmp_path):
+    visits(tmp_path)
+    init(tmp_path / "visits.csv", file=tmp_path / "visits.yaml")
+    schema = tmp_path / "mmtrain.schema.json"
+    assert json.loads(schema.read_text(encoding="utf-8")) == config.json_schema()
+    schema.write_text('{"title": "mmtrain experiment"}', encoding="utf-8")  # of another version
+    init(tmp_path / "visits.csv", file=tmp_path / "again.yaml")
+    assert json.loads(schema.read_text(encoding="utf-8")) == config.json_schema()
+
+
+@pytest.mark.parametrize("content", ["mine", "[]", '{"title": "mine"}'])
+def test_a_schema_of_ones_own_stays(tmp_path, content):
+    visits(tmp_path)
+    (tmp_path / "mmtrain.schema.json").write_text(content, encoding="utf-8")
+    init(tmp_path / "visits.csv", file=tmp_path / "visits.yaml")
+    assert (tmp_path / "mmtrain.schema.json").read_text(encoding="utf-8") == content
+
+
+HEADERS = [
+    "two words",
+    "a.b",
+    "a: b",
+    "größe",
+    "yes",
+    "010",
+    "null",
+    "~",
+    "# no comment",
+    "- dash",
+    "{brace",
+    'say "it"',
+    "it's",
+    "back\\slash",
+    "a/b",
+    "a_b",
+    "a_b_present",
+    "<<",
+    "*",
+    " blanks ",
+    "日本",
+    "\u2028",
+    "x" * 200,
+    "1e3",
+]
+
+
+def test_any_header_is_written_so_that_it_is_read_back(tmp_path):
+    columns = {header: [("u", "v")[(i + number) * 11 % 7 % 2] for i in range(N)] for number, header in enumerate(HEADERS)}
+    path = write(tmp_path, {**columns, "10%": ["010" if i % 5 % 2 else "1: {no" for i in range(N)]})
+    done = init(path, target="10%", file=tmp_path / "t.yaml")
+    experiment = config.load(done.file)
+    assert [column.column for column in experiment.columns.values()] == [*HEADERS, "10%"]
+    assert len(HEADERS) == 24
+    assert yaml.safe_load(done.file.read_text(encoding="utf-8"))["data"] == {"table": "t.csv"}
+    assert sum(part.rows for part in check(done.file).parts) == N
+
+
+@pytest.mark.parametrize(
+    "text", ["plain", "two words", "010", "no", "", "a: b", "\n", "\x07", "é", "🙂", "\u2028", "\ufeff", "\\", '"', "x-1"]
+)
+def test_quoted_text_is_read_back_by_any_yaml_reader(text):
+    assert yaml.safe_load(f"{{{quoted(text)}: {quoted(text)}}}") == {text: text}
+
+
+@pytest.mark.parametrize(
+    ("sample", "target", "rows"), [("clinic/patients", "diagnosis", (280, 60, 60)), ("emoji/emoji", "category", (1296, 228, 382))]
+)
+def test_the_file_for_sample_data_passes_check(tmp_path, sample, target, rows):
+    done = init(SAMPLES / f"{sample}.csv", file=tmp_path / "first.yaml")
+    assert done.survey.target == target
+    small = [f"columns.{column.header}.size=[8, 8]" for column in done.survey.used if column.guess.role == "image"]
+    assert len(small) == 1
+    assert tuple(part.rows for part in check(done.file, overrides=small).parts) == rows
+
+
+TABLES = {
+    "regression": {"y": [f"{i * 1.37 % 11:.2f}" for i in range(N)], "a": WORDS * 20},
+    "multilabel": {"labels": ["a;b", "b", "", "c;a"] * 15, "note": [f"word {i} and more" for i in range(N)]},
+    "a class in one row": {"label": ["a", "b"] * 29 + ["c", "a"], "x": [f"{i * i % 17}.5" for i in range(N)]},
+    "holes everywhere": {
+        "label": ["a", "b", ""] * 20,
+        "x": ["1.5", "2.5", "", "4.5"] * 15,
+        "user": ["", *[f"U{i // 3}" for i in range(59)]],
+    },
+    "no test rows": {"label": ["a", "b"] * 30, "x": ["1.5", "2.5", "4.5"] * 20, "fold": ["train", "validation", "train"] * 20},
+}
+
+
+@pytest.mark.parametrize("columns", TABLES.values(), ids=TABLES)
+def test_the_file_passes_check(tmp_path, columns):
+    done = init(write(tmp_path, columns), file=tmp_path / "first.yaml")
+    checked = check(done.file)
+    assert checked.rows + checked.dropped == N
+
+
+def test_paths_are_relative_to_the_file(tmp_path):
+    pictures(tmp_path / "in" / "scans", names := [f"{i}.png" for i in range(N)])
+    (tmp_path / "out").mkdir()
+    init(write(tmp_path / "in", table(scan=names)), file=tmp_path / "out" / "first.yaml")
+    data = yaml.safe_load((tmp_path / "out" / "first.yaml").read_text(encoding="utf-8"))["data"]
+    assert data == {"table": "../in/t.csv", "images": "../in/scans"}
+
+
+def test_command_prints_the_file_and_explains_the_roles(tmp_path, monkeypatch, capsys):
+    visits(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", "visits.csv"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == "visits.yaml\n"
+    lines = printed.err.splitlines()
+    assert lines[0] == "visit: id, a running number"
+    assert lines[4] == "when: not used, dates such as '1.2.2024'; no input, but they order rows for `split: time`"
+    assert lines[-1] == "Confirm the roles in it, then: mmtrain check visits.yaml, mmtrain fit visits.yaml"
+    assert len(lines) == 8
+    assert Path("visits.yaml").read_text(encoding="utf-8") == FILE
+
+
+def test_commands_to_copy_are_quoted_where_a_shell_needs_it(tmp_path, monkeypatch, capsys):
+    visits(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "visits.csv").rename("my $visits.csv")
+    assert run(["init", "my $visits.csv"]) == 0
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "Confirm the roles in it, then: mmtrain check 'my $visits.yaml', mmtrain fit 'my $visits.yaml'"
+
+
+def test_command_as_json(tmp_path, capsys):
+    visits(tmp_path)
+    assert run(["init", str(tmp_path / "visits.csv"), "-o", str(tmp_path / "a.yaml"), "--json"]) == 0
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+    assert printed.err == ""
+    assert (document["file"], document["target"]) == (str(tmp_path / "a.yaml"), "ill")
+    assert document["columns"][0] == {"header": "visit", "role": "id", "used": True, "reason": "a running number"}
+
+
+def test_an_existing_file_is_not_replaced_without_force(tmp_path, capsys):
+    visits(tmp_path)
+    file = tmp_path / "mine.yaml"
+    file.write_text("precious")
+    command = ["init", str(tmp_path / "visits.csv"), "--output", str(file)]
+    assert run(command) == 2
+    assert f"{file}: the file exists already. Choose another name with --output, or replace it with --force." in capsys.readouterr().err
+    assert file.read_text() == "precious"
+    assert run([*command, "--force"]) == 0
+    assert file.read_text(encoding="utf-8") == FILE
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"target": "lable"}, "--target: the table has no column 'lable'. Did you mean 'label'?"),
+        ({"target": "zzz"}, "--target: the table has no column 'zzz'. It has age, code and label."),
+        (
+            {"target": "code"},
+            "--target: 'code' has 60 different values in 60 rows, which are neither numbers nor classes. "
+            "Choose a column of numbers, or one with at least two classes that repeat.",
+        ),
+        ({"images": Path("none")}, "--images: there is no folder none. Give the folder that the cells of image columns start from."),
+        ({"file": Path("a.txt")}, "a.txt: an experiment file ends in .yaml. Write `--output a.yaml`."),
+        ({"file": Path("none/a.yaml")}, "none/a.yaml: there is no folder none. Make it first, or choose another one with --output."),
+    ],
+)
+def test_wrong_options_are_refused(tmp_path, monkeypatch, options, problem):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, table(code=[f"c{i}" for i in range(N)]))
+    with pytest.raises(ConfigError) as refused:
+        init(Path("t.csv"), **options)
+    assert str(refused.value) == problem
+    assert not Path("t.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        (
+            {"a": [f"c{i}" for i in range(N)]},
+            "t.csv: no column looks like an answer. Name the column to be predicted with --target; "
+            "`mmtrain inspect-data` shows what is in each.",
+        ),
+        (
+            {"label": ["a", "b"] * 30, "same": ["x"] * N},
+            "t.csv: no column is left to predict 'label' from ('same': every cell is 'x'). "
+            "Add a column of images, numbers, categories or text.",
+        ),
+        ({"label": [], "x": []}, "t.csv: the table has no rows. Write a line below the headers for every row."),
+    ],
+)
+def test_a_table_without_question_or_answer_is_refused(tmp_path, columns, problem):
+    path = write(tmp_path, columns)
+    with pytest.raises(DataError) as refused:
+        init(path, file=tmp_path / "t.yaml")
+    assert str(refused.value) == problem
+
+
+def test_a_table_that_does_not_exist(tmp_path, capsys):
+    assert run(["init", str(tmp_path / "t.csv"), "-o", str(tmp_path / "t.yaml")]) == 3
+    assert "t.csv: the table does not exist. Give the path of a file that ends in one of .csv, .tsv, " in capsys.readouterr().err
+
+
+def test_columns_that_cannot_be_used_are_named(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("x,,twice,twice,label\n" + "".join(f"{i * 7 % 11}.5,a,b,c,{'no' if i % 3 else 'yes'}\n" for i in range(N)))
+    done = init(path, file=tmp_path / "t.yaml")
+    assert [(column.header, column.guess.reason) for column in done.survey.columns[1:3]] == [
+        ("", "it has no header"),
+        ("twice", "2 columns have the header 'twice'"),
+    ]
+    assert check(done.file).rows == N
+
+
+def test_the_command_does_not_start_tensorflow(tmp_path):
+    visits(tmp_path)
+    code = "import sys; from mmtrain.cli.app import run; assert run(sys.argv[1:]) == 0; assert 'tensorflow' not in sys.modules"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "init", str(tmp_path / "visits.csv"), "-o", str(tmp_path / "v.yaml")], check=False, capture_output=True
+    )
+    assert (done.returncode, (tmp_path / "v.yaml").is_file()) == (0, True), done.stderr.decode()
+
+
+PRICES = [f"{i * 1.37 % 11 + i:.2f}" for i in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("odd", "problem"),
+    [
+        ("inf", "'inf' is infinite. 1 more such cell, in line 10. Write a finite number, or leave the cell empty."),
+        (
+            "-1e40",
+            "'-1e40' is too large. 1 more such cell, in line 10. Write a number between -3.4e38 and 3.4e38, or leave the cell empty.",
+        ),
+        (
+            "1,5",
+            "'1,5' is not a number. 1 more such cell, in line 10. Write the decimal point as a dot and leave out thousands "
+            "separators, or set `decimal` or `thousands` in `data.format`.",
+        ),
+        (
+            "sold",
+            "'sold' is not a number. 1 more such cell, in line 10. "
+            "Write a number, or list 'sold' under `data.missing_values` if it stands for a missing value.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("header", ["label", "price"])
+def test_a_cell_of_the_answer_that_is_no_number_is_named_as_check_does(tmp_path, header, odd, problem):
+    prices = [*PRICES[:3], odd, *PRICES[4:8], odd, *PRICES[9:]]
+    path = write(tmp_path, {"site": WORDS * 20, header: prices})
+    with pytest.raises(DataError) as refused:
+        init(path, target=header if header == "price" else None, file=tmp_path / "t.yaml")
+    assert str(refused.value) == f"t.csv:5: {header}: {problem}"
+    columns = f"columns:\n  site: {{role: categorical}}\n  {header}: {{role: target, task: regression}}\n"
+    (tmp_path / "own.yaml").write_text(f"data: {{table: t.csv}}\n{columns}", encoding="utf-8")
+    with pytest.raises(DataError) as checked:
+        check(tmp_path / "own.yaml")
+    assert str(checked.value) == str(refused.value)
+    assert run(["inspect-data", str(path)]) == 0
+
+
+def test_a_number_among_the_inputs_is_left_out_with_the_place_of_the_cell(tmp_path):
+    found = survey(write(tmp_path, table(size=[*PRICES[:3], "inf", *PRICES[4:]])))
+    assert found.columns[1].guess.reason == (
+        "numbers, but 1 cell is not, as 'inf'; t.csv:5: 'inf' is infinite. Write a finite number, or leave the cell empty."
+    )
+
+
+def test_numbers_that_repeat_are_no_classes_for_a_word_among_them(tmp_path):
+    found = infer_target.task(profile_of(tmp_path, "y", [*[f"{i % 25}.5" for i in range(4 * N)], "inf"]))
+    assert dict(found.options) == {"task": "regression"}
+
+
+UNTRAINABLE = {
+    "an answer without spread": (
+        {"y": [f"{10**17 + i}" for i in range(N)], "a": WORDS * 20},
+        "y",
+        "t.csv:2: y: the numbers lie 35 around 100,000,000,000,000,000 on average, where predictions (of 32 bits) come in steps of "
+        "8.58993e+09. Subtract the same number from all of them, the smallest for instance.",
+    ),
+    "a class in one row": (
+        {"label": ["b" if i != 7 else "a" for i in range(N)], "a": WORDS * 20},
+        None,
+        "t.csv: label: in the training part, every row has the class 'b'. A target needs at least two classes. Divide the rows in another "
+        "way: set another `split.seed` or `split.method`, or mark other rows train.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("columns", "target", "problem"), UNTRAINABLE.values(), ids=UNTRAINABLE)
+def test_what_check_would_refuse_is_refused_before_a_file_is_written(tmp_path, columns, target, problem):
+    path = write(tmp_path, columns)
+    with pytest.raises(DataError) as refused:
+        init(path, target=target, file=tmp_path / "t.yaml")
+    assert str(refused.value) == problem
+    assert [one.name for one in tmp_path.iterdir() if one.suffix == ".yaml"] == []
+
+
+def test_a_word_for_missing_in_one_column_is_missing_in_all(tmp_path):
+    columns = {
+        "dose": ["NA", "?", *[f"{i}.5" for i in range(2, N)]],
+        "patient": [f"P{i // 3}" if i % 7 else "NA" for i in range(N)],
+        "label": ["NA" if i % 10 == 3 else ("yes" if i % 2 else "no") for i in range(N)],
+    }
+    done = init(write(tmp_path, columns), file=tmp_path / "t.yaml")
+    written = yaml.safe_load(done.file.read_text(encoding="utf-8"))
+    assert written["data"]["missing_values"] == ["NA", "?"]
+    assert written["columns"]["label"] == {"role": "target", "task": "binary", "positive": "yes", "missing": "drop"}
+    assert written["columns"]["patient"] == {"role": "group", "missing": "drop"}
+    assert check(done.file).dropped == 15
+
+
+def test_a_given_split_that_cannot_be_used_is_left_out(tmp_path):
+    parts = ["train" if i % 4 else "test" for i in range(N)]
+    columns = {"label": ["rare" if i in (0, 4, 5) else "often" for i in range(N)], "a": WORDS * 20, "part": parts}
+    done = init(write(tmp_path, columns), file=tmp_path / "t.yaml")
+    reason = next(column for column in done.survey.columns if column.header == "part").guess.reason
+    assert reason == "the values are test and train; not used, for then class 'rare' has 1 row marked train, fewer than the 2 parts."
+    assert check(done.file).rows == N

@@ -1,0 +1,96 @@
+"""Conformal sets and intervals hold what they promise on new rows."""
+
+import numpy as np
+import pytest
+
+from mmtrain.config.evaluation import fewest_units
+from mmtrain.evaluation.postprocessing.conformal import fit_intervals, fit_sets, quantile
+
+ROWS = 5000
+
+
+def classes(seed, kinds=4, rows=ROWS, sharpness=1.5):
+    """Codes and probabilities of a model that is far too sure of itself, which the promise does not depend on."""
+    generator = np.random.default_rng(seed)
+    logits = generator.normal(0, sharpness, (rows, kinds))
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    codes = (generator.random((rows, 1)) > chances.cumsum(axis=1)).sum(axis=1)
+    said = np.exp(3 * logits) / np.exp(3 * logits).sum(axis=1, keepdims=True)
+    return codes, said.astype(np.float32)
+
+
+@pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
+@pytest.mark.parametrize("sharpness", [0.7, 1.5, 6.0])
+def test_sets_cover_what_was_asked(coverage, sharpness):
+    """Also of a model that is right more often than was asked: then some sets are empty."""
+    fitted = fit_sets(*classes(1, sharpness=sharpness), coverage=coverage, groups=None)
+    codes, said = classes(2, sharpness=sharpness)
+    members = fitted.members(said)
+    assert members[np.arange(ROWS), codes].mean() == pytest.approx(coverage, abs=0.015)
+    assert (fitted.rows, fitted.groups, fitted.note) == (ROWS, None, "")
+
+
+def test_sets_of_a_better_model_are_smaller():
+    blunt, sharp = (fit_sets(*classes(1, sharpness=by), coverage=0.9, groups=None).members(classes(2, sharpness=by)[1]) for by in (0.7, 4))
+    assert sharp.sum(axis=1).mean() < 1.5 < 2.5 < blunt.sum(axis=1).mean()
+
+
+@pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
+def test_intervals_cover_what_was_asked(coverage):
+    generator = np.random.default_rng(3)
+    prediction = generator.normal(0, 5, 2 * ROWS).astype(np.float32)
+    truth = prediction + generator.standard_t(3, 2 * ROWS)
+    fitted = fit_intervals(truth[:ROWS], prediction[:ROWS], coverage=coverage, groups=None)
+    low, high = fitted.ends(prediction[ROWS:])
+    assert ((low <= truth[ROWS:]) & (truth[ROWS:] <= high)).mean() == pytest.approx(coverage, abs=0.015)
+
+
+def grouped(generator, groups, of):
+    """Distances of rows whose groups differ in how far off the model is; groups of 1 to `of` rows, the large ones the worst."""
+    sizes = generator.integers(1, of + 1, groups)
+    scale = np.exp(generator.normal(0, 0.7, groups)) * sizes**2
+    codes = np.repeat(np.arange(groups), sizes)
+    return codes, np.abs(generator.normal(0, 1, len(codes)) * scale[codes])
+
+
+def test_intervals_cover_rows_of_new_groups_where_rows_of_large_groups_do_not_count_more():
+    """Of one row of each of 3,000 new groups. The quantile of all rows would be that of the large groups."""
+    codes, distance = grouped(np.random.default_rng(4), 3000, 12)
+    bound = quantile(distance, 0.9, codes)
+    again, found = grouped(np.random.default_rng(5), 3000, 12)
+    first = np.unique(again, return_index=True)[1]
+    assert (found[first] <= bound).mean() == pytest.approx(0.9, abs=0.015)
+    assert (found[first] <= quantile(distance, 0.9, None)).mean() > 0.93
+
+
+@pytest.mark.parametrize(
+    ("coverage", "expected"),
+    [(0.9, 9), (0.8, 4), (0.95, 19), (0.99, 99), (0.75, 3), (0.6, 2)],
+)
+def test_fewest_units_are_those_of_the_order_statistic(coverage, expected):
+    assert fewest_units(coverage) == expected
+    assert quantile(np.arange(expected, dtype=float), coverage, None) == expected - 1
+    assert quantile(np.arange(expected - 1, dtype=float), coverage, None) is None
+
+
+def test_quantile_is_the_order_statistic_of_the_textbook():
+    scores = np.random.default_rng(6).permutation(100).astype(float)
+    assert quantile(scores, 0.9, None) == 90  # the 91st smallest of 100: 101 * 0.9 rounded up
+    assert quantile(scores, 0.9, np.arange(100)) == 90  # every row a group
+
+
+def test_quantile_of_groups_weighs_each_group_once():
+    scores = np.array([1.0, 2.0, 3.0, 4.0, 10.0, 11.0, 12.0, 13.0])
+    assert quantile(scores, 0.6, np.array([0, 1, 2, 3, 4, 4, 4, 4])) == 4.0  # five groups: four of six equal shares are 0.67
+    assert quantile(scores, 0.6, None) == 11.0
+
+
+def test_too_few_rows_are_told_and_every_answer_is_possible():
+    codes, said = classes(7, rows=8)
+    sets = fit_sets(codes, said, coverage=0.9, groups=None)
+    assert sets.members(said).all()
+    assert sets.note == ("8 rows with a known answer are too few for a coverage of 0.9: it takes 9. Every class belongs to every set.")
+    intervals = fit_intervals(np.arange(40.0), np.zeros(40), coverage=0.9, groups=np.repeat(np.arange(4), 10))
+    assert intervals.reach is None
+    assert intervals.ends(np.array([3.0])) == (-np.inf, np.inf)
+    assert intervals.note == ("4 groups with a known answer are too few for a coverage of 0.9: it takes 9. Every interval is without end.")

@@ -1,0 +1,608 @@
+"""Explanations: they add up, they find what was planted, and they say what is missing."""
+
+import csv
+import json
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny import paint, ready, write_experiment, write_table
+
+from mmtrain import config
+from mmtrain.branches import architectures
+from mmtrain.cli.app import run as command_line
+from mmtrain.commands.explain import ExplainOptions, explain
+from mmtrain.commands.fit import fit
+from mmtrain.errors import UsageError
+from mmtrain.explanation.attribution import Chosen, ColumnShare, Element, Explained, RowCells, in_words, shortened
+from mmtrain.explanation.explained_output import Asked, Question, question, wrong
+from mmtrain.explanation.heatmaps import blocks
+from mmtrain.explanation.row_selection import choice
+from mmtrain.fusion import fusions
+from mmtrain.targets.binary import FittedBinary
+from mmtrain.targets.multiclass import FittedMulticlass
+from mmtrain.targets.multilabel import FittedMultilabel
+from mmtrain.targets.regression import FittedRegression
+
+BINARY = FittedBinary(column="y", loss_weight=1, classes=("low", "high"), counts=(3, 3), weights=(1, 1))
+SEVERAL = FittedMulticlass(column="y", loss_weight=1, classes=("a", "b", "c"), counts=(1, 1, 1), weights=(1, 1, 1), label_smoothing=0)
+LABELS = FittedMultilabel(
+    column="y", loss_weight=1, labels=("a", "b"), one_column_each=False, separator=";", rows=4, counts=(2, 2), weights=(1, 1)
+)
+NUMBER = FittedRegression(column="y", loss_weight=1, center=0, scale=1, minimum=0, maximum=9, error="squared")
+
+# ---------------------------------------------------------------- every network adds up
+
+COLUMNS = {
+    "size": {"role": "numeric"},
+    "dose": {"role": "numeric", "missing": "mask"},
+    "group": {"role": "categorical"},
+    "ward": {"role": "categorical", "encode": "one_hot"},
+    "note": {"role": "text", "max_length": 5},
+    "story": {"role": "text", "vectorize": "tokens", "max_length": 5},
+    "scan": {"role": "image", "size": [7, 6], "channels": 1, "missing": "mask"},
+}
+OF_KIND = {"vector": ["size", "dose"], "index": ["group", "ward"], "bag": ["note"], "tokens": ["story"], "image": ["scan"]}
+OWN = {"scan": "cnn", "size": "linear"}
+SPLIT = {"method": "random", "validation": 0.25, "test": 0.25}
+ROWS = 24
+ROW = 10
+"""Its cells are none of the medians."""
+WORDS = ("one", "two", "three", "four", "five", "six")
+
+
+def rows():
+    """Row 0 has nothing at all, all others have everything."""
+    return [
+        {
+            "size": 150 + row % 7 + row / 100 if row else "",
+            "dose": row % 5 + row / 50 if row else "",
+            "group": "ABC"[row % 3] if row else "",
+            "ward": "XY"[row % 2] if row else "",
+            "note": f"{WORDS[row % 6]} {WORDS[row % 5]} {WORDS[row % 6]}" if row else "",
+            "story": f"{WORDS[row % 4]} and {WORDS[row % 3]}" if row else "",
+            "scan": f"{row % 3}.png" if row else "",
+            "y": ("low", "high")[row % 2],
+            "price": row * 1000,
+        }
+        for row in range(ROWS)
+    ]
+
+
+ANSWERS = {"y": {"role": "target", "task": "binary", "positive": "high"}, "price": {"role": "target", "task": "regression"}}
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory, tensorflow):
+    """The table with all columns, encoded; the networks of these tests read some of them."""
+    folder = tmp_path_factory.mktemp("sums")
+    for number in range(3):
+        paint(folder / f"{number}.png", np.random.default_rng(number).integers(0, 256, (7, 6)).astype(np.uint8))
+    write_table(folder / "table.csv", rows())
+    return ready(write_experiment(folder / "experiment.yaml", {"columns": COLUMNS | ANSWERS, "split": SPLIT}))
+
+
+@dataclass
+class Opened:
+    """A network with fresh weights and what explains it."""
+
+    explainer: Any
+    network: Any
+    material: Any
+    target: str
+
+    def encoded(self, row):
+        names = {tensor.name for tensor in self.network.core.inputs}
+        return {name: values for name, values in self.material.arrays.take(np.array([row])).items() if name in names}
+
+    def raw(self, inputs):
+        return float(self.network.core(inputs)[self.target][0, 0])
+
+    def explained(self, row):
+        """One row of the table."""
+        cells = RowCells.of({key: str(cell) or None for key, cell in rows()[row].items()}, self.encoded(row))
+        prediction = self.network.predictor(self.encoded(row))[self.target].numpy()
+        return self.explainer.explain(Chosen(row, str(row), "test", ""), cells, "", prediction)
+
+
+def opened(material, columns, branches, fusion, asked=Asked("y")):  # noqa: B008
+    import keras
+
+    from mmtrain.data.drift import statistics
+    from mmtrain.explanation.explainer import Explainer
+    from mmtrain.model.assemble import assemble
+
+    tree = {"columns": {key: COLUMNS[key] for key in columns} | ANSWERS, "branches": branches, "fusion": fusion, "split": SPLIT}
+    experiment = config.load(write_experiment(material.data.table.path.parent / "some.yaml", tree))
+    fitted = material.fitted.model_copy(update={"columns": {key: material.fitted.columns[key] for key in columns}})
+    keras.utils.set_random_seed(1)
+    network = assemble(experiment, fitted)
+    found = statistics.learn(experiment, fitted, material.data.table, material.arrays, material.partition.train)
+    return Opened(Explainer(network.predictor, experiment, fitted, found, asked), network, material, asked.target)
+
+
+def check_adds_up(found, expected):
+    """Output and baseline are the network's own, and elements, columns and row add up to their difference."""
+    attributed = found.attributed
+    assert attributed.output == pytest.approx(expected, abs=1e-5)
+    assert attributed.gap <= 1
+    assert abs(attributed.difference) > 1e-5
+    elements = sum(element.attribution for share in found.shares for element in share.elements)
+    assert elements == pytest.approx(attributed.total, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(architectures))
+def test_attributions_of_every_architecture_add_up(material, name):
+    architecture = architectures[name]
+    columns = [key for kind in architecture.kinds for key in OF_KIND[kind]][: architecture.most_columns]
+    subject = opened(material, columns, {"only": {"columns": columns, "architecture": name}}, {"method": "concatenate"})
+    check_adds_up(subject.explained(ROW), subject.raw(subject.encoded(ROW)))
+
+
+QUICK = ("concatenate", "attention")
+"""Fusions that are checked every time; the others say as little of their own."""
+
+
+@pytest.mark.parametrize("method", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in sorted(fusions)])
+def test_attributions_of_every_fusion_add_up(material, method):
+    columns = ["scan", "size", "note"]
+    branches = {key: {"columns": [key], "architecture": OWN.get(key, "mlp")} for key in columns}
+    subject = opened(material, columns, branches, {"method": method})
+    found = subject.explained(ROW)
+    check_adds_up(found, subject.raw(subject.encoded(ROW)))
+    assert [share.column for share in found.shares] == columns
+    assert all(share.attribution for share in found.shares)
+
+
+def test_every_kind_of_tensor_is_in_these_tests():
+    assert {kind for name in architectures for kind in architectures[name].kinds} == set(OF_KIND)
+    assert sum(map(len, OF_KIND.values())) == len(COLUMNS)
+
+
+@pytest.fixture(scope="module")
+def linear(material):
+    """A network without any kink, explained with a single step."""
+    columns = ["size", "dose", "group", "note"]
+    branches = {"all": {"columns": columns, "architecture": "linear", "units": 3}}
+    return opened(material, columns, branches, {"method": "concatenate", "units": []}, Asked("y", steps=1))
+
+
+def test_one_step_is_exact_on_a_linear_network(linear):
+    found = linear.explained(5)
+    assert found.attributed.steps == 1
+    assert found.attributed.gap < 1e-3
+
+
+def test_a_number_adds_what_changes_when_it_becomes_the_median(linear):
+    found = linear.explained(5)
+    encoded, size = linear.encoded(5), linear.material.fitted.columns["size"]
+    median = np.median([float(rows()[row]["size"]) for row in linear.material.partition.train if row])
+    usual = {**encoded, "size": np.array([[(median - size.center) / size.scale, 0.0]], dtype=np.float32)[:, : encoded["size"].shape[1]]}
+    by_column = {share.column: share.attribution for share in found.shares}
+    assert by_column["size"] == pytest.approx(linear.raw(encoded) - linear.raw(usual), abs=1e-5)
+    assert abs(by_column["size"]) > 1e-3
+
+
+def test_a_word_adds_what_its_weight_in_the_tfidf_vector_adds(linear):
+    from mmtrain.layers.network import BagProjection
+
+    found = linear.explained(5)
+    note = next(share for share in found.shares if share.column == "note")
+    assert rows()[5]["note"] == "six one six"
+    assert [element.name for element in note.elements] == ["six", "one"]
+    assert [element.name for element in note.reading] == ["six", "one", "six"]
+    network, material = linear.network, linear.material
+    branch = network.predictor.get_layer("branch_all")
+    bag = next(layer for layer in branch.layers if isinstance(layer, BagProjection))
+    head = network.core.get_layer("target_y").kernel.numpy()[:, 0]
+    words = material.fitted.columns["note"].words
+    idf = {word: bag.idf[3 + words.index(word)] for word in ("six", "one")}
+    vector = {"six": 2 * idf["six"], "one": idf["one"]}
+    norm = np.sqrt(sum(value**2 for value in vector.values()))
+    for element in note.elements:
+        row = bag.kernel.numpy()[3 + words.index(element.name)]
+        assert element.attribution == pytest.approx(float(vector[element.name] / norm * (row @ head)), abs=1e-5)
+
+
+def test_what_is_missing_adds_nothing_and_is_said_to_be_missing(linear):
+    found = linear.explained(0)
+    assert found.missing == ["size", "dose", "group", "note"]
+    assert [share.elements for share in found.shares] == [(Element("missing", 0.0),)] * 4
+    assert [share.label for share in found.shares] == ["size: missing", "dose: missing", "group: missing", "note: missing"]
+    assert found.attributed.output == found.attributed.baseline_output
+    assert (found.attributed.total, found.attributed.gap) == (0.0, 0.0)
+
+
+def test_a_number_that_is_predicted_is_explained_in_its_own_unit(material):
+    branches = {"all": {"columns": ["size"], "architecture": "linear"}}
+    subject = opened(material, ["size"], branches, {"method": "concatenate", "units": []}, Asked("price", steps=1))
+    found = subject.explained(5)
+    assert found.question == Question("price", words="price")
+    assert found.attributed.output == pytest.approx(float(subject.network.predictor(subject.encoded(5))["price"][0, 0]), rel=1e-5)
+    assert found.prediction == in_words(NUMBER, found.attributed.output)
+
+
+def test_the_negative_class_has_the_opposite_explanation(material):
+    branches = {"all": {"columns": ["size"], "architecture": "mlp"}}
+    asked = [Asked("y", steps=8), Asked("y", "low", steps=8)]
+    high, low = (opened(material, ["size"], branches, {"method": "concatenate"}, one).explained(5) for one in asked)
+    assert (high.question.words, low.question.words) == ("logit of high", "logit of low")
+    assert low.attributed.output == -high.attributed.output
+    assert low.shares[0].attribution == -high.shares[0].attribution
+    assert low.question.probability == pytest.approx(1 - high.question.probability)
+
+
+def test_grad_cam_of_one_map_is_as_bright_as_the_picture(material):
+    """One convolution of one pixel: the map is the picture, weighed by what the mean of it adds."""
+    branch = {"columns": ["scan"], "architecture": "cnn", "filters": [1], "kernel": 1, "normalization": "none"}
+    subject = opened(material, ["scan"], {"scan": branch}, {"method": "concatenate", "units": []})
+    network = subject.network
+    convolution = network.predictor.get_layer("branch_scan").layers[2]
+    convolution.set_weights([np.full((1, 1, 1, 1), 0.5), np.zeros(1)])
+    network.core.get_layer("target_y").set_weights([np.full((1, 1), 2.0), np.zeros(1)])
+    found = subject.explained(1)
+    brightness = subject.encoded(1)["scan"][0, :, :, 0] / 255
+    assert np.allclose(found.cams["scan"], 0.5 * brightness * 2 / brightness.size, atol=1e-7)
+    assert np.allclose(found.pictures["scan"][:, :, 0], brightness)
+    network.core.get_layer("target_y").set_weights([np.full((1, 1), -2.0), np.zeros(1)])
+    assert not subject.explained(1).cams["scan"].any()  # what speaks against the answer is left out
+
+
+# ---------------------------------------------------------------- a whole run
+
+PLANTED = """
+columns:
+  scan: {role: image, size: [12, 12], channels: 1, missing: mask}
+  x: {role: numeric}
+  noise: {role: numeric}
+  note: {role: text, vectorize: tokens}
+  y: {role: target, task: binary, positive: ill}
+  row: {role: id}
+branches:
+  scan: {columns: [scan], architecture: cnn, filters: [4, 4], normalization: none}
+  numbers: {columns: [x, noise], architecture: mlp, units: [8]}
+  note: {columns: [note], architecture: embedding_average, width: 4}
+fusion: {method: concatenate, units: [8]}
+split: {method: random, validation: 0.2, test: 0.2}
+training: {epochs: 20, batch_size: 12, learning_rate: 0.02}
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Ill is who has a bright corner (rows 1, 5, ...), a word (2, 6, ...) or a high number (3, 7, ...). Row 8 has no scan and no note."""
+    folder = tmp_path_factory.mktemp("planted")
+    random = np.random.default_rng(4)
+    cells = []
+    for row in range(80):
+        sign = ("", "corner", "word", "number")[row % 4]
+        pixels = random.integers(60, 100, (12, 12)).astype(np.uint8)
+        pixels[:4, :4] += 150 * (sign == "corner")
+        paint(folder / "scans" / f"{row}.png", pixels)
+        note = f"the patient {'coughs' if sign == 'word' else 'sleeps'} on day {row % 5}"
+        cells.append(
+            {
+                "row": f"r{row}",
+                "scan": "" if row == 8 else f"scans/{row}.png",
+                "x": 50 + 10 * (sign == "number") + random.normal(),
+                "noise": random.normal(),
+                "note": "" if row == 8 else note,
+                "y": "ill" if sign else "well",
+            }
+        )
+    write_table(folder / "table.csv", cells)
+    return fit(write_experiment(folder / "planted.yaml", PLANTED), output=folder / "runs").run
+
+
+@pytest.fixture(scope="module")
+def planted(run):
+    return explain(str(run.folder), ExplainOptions(rows=("r7", "r5", "r6", "r8"), folder=run.folder.parent / "planted"))
+
+
+def table(path):
+    """The lines of a CSV by their headers."""
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+def of(found, column):
+    return next(share for share in found.shares if share.column == column)
+
+
+def test_what_was_planted_gets_the_attribution(planted):
+    number, corner, word, none = (row for _, row in planted.rows)
+    assert [row.prediction for row in (number, corner, word, none)] == ["ill", "ill", "ill", "well"]
+    assert number.strongest(1) == [of(number, "x")]
+    assert corner.strongest(1) == [of(corner, "scan")]
+    regions = sorted(of(corner, "scan").elements, key=lambda element: element.attribution)
+    assert (len(regions), regions[-1].name) == (9, "top left")
+    assert regions[-1].attribution > 2 * regions[-2].attribution
+    assert word.strongest(1) == [of(word, "note")]
+    assert max(of(word, "note").elements, key=lambda element: element.attribution).name == "coughs"
+
+
+def test_rows_come_in_the_order_they_were_asked_for(planted, run):
+    assert [(row.chosen.id, row.chosen.row, row.chosen.why) for _, row in planted.rows][:2] == [("r7", 7, ""), ("r5", 5, "")]
+    parts = {line["id"]: line["part"] for line in table(run / "split.csv")}
+    assert [row.chosen.part for _, row in planted.rows] == [parts[name] for name in ("r7", "r5", "r6", "r8")]
+    assert [name for name, _ in planted.rows] == ["01_r7.png", "02_r5.png", "03_r6.png", "04_r8.png"]
+    for name, _ in planted.rows:
+        assert (planted.folder / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_tables_say_the_same_as_the_rows(planted):
+    lines, facts = table(planted.folder / "explanations.csv"), table(planted.folder / "completeness.csv")
+    assert [line["id"] for line in facts] == ["r7", "r5", "r6", "r8"]
+    for line in facts:
+        total = sum(float(one["attribution"]) for one in lines if one["id"] == line["id"])
+        assert total == pytest.approx(float(line["sum_of_attributions"]), abs=1e-4)
+        assert float(line["difference"]) == pytest.approx(float(line["output"]) - float(line["baseline_output"]), abs=1e-4)
+        assert float(line["gap_percent"]) <= 1
+    absent = [(line["id"], line["column"], line["attribution"]) for line in lines if line["element"] == "missing"]
+    assert absent == [("r8", "scan", "0"), ("r8", "note", "0")]
+    assert [line["missing"] for line in facts] == ["", "", "", "scan note"]
+    words = [line["element"] for line in lines if line["id"] == "r6" and line["column"] == "note"]
+    assert words == ["the", "patient", "coughs", "on", "day", "1"]
+
+
+def test_rows_are_chosen_where_none_are_named(run):
+    stale = run / "explanations" / "validation" / "stale.png"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    done = explain(str(run.folder), ExplainOptions(method="integrated_gradients", part="validation"))
+    assert [row.chosen.part for _, row in done.rows] == ["validation"] * 6
+    assert [row.chosen.why for _, row in done.rows[3:]] == ["surest"] * 3
+    assert all(not row.cams for _, row in done.rows)
+    assert done.folder == stale.parent
+    assert not stale.exists()
+    facts = run.read_json("run.json")
+    assert facts["explanations"][-1]["rows"] == {"validation": 6}
+    assert "evaluations" not in facts
+
+
+def test_another_table_needs_no_answers_and_no_ids(run, tmp_path):
+    table = write_table(tmp_path / "new.csv", [{"scan": "", "x": 61, "noise": 0, "note": "the stranger coughs"}])
+    run.update(explanations=[{"part": "new", "sha256": "of another new.csv", "rows": {"new.csv": 1}}])
+    done = explain(str(run.folder), ExplainOptions(table=table))
+    assert done.folder == run / "explanations" / "new_2"
+    [(_, found)] = done.rows
+    assert (found.chosen.id, found.chosen.part, found.chosen.why, found.truth) == ("0", "new.csv", "least sure", "")
+    assert [element.name for element in of(found, "note").elements] == ["the", "stranger", "coughs"]
+    assert sorted(path.name for path in done.folder.iterdir()) == ["01_0.png", "completeness.csv", "explanations.csv"]
+
+
+def test_mistakes_of_a_wish_are_told_at_once(run, tmp_path):
+    with pytest.raises(UsageError) as caught:
+        explain(str(run.folder), ExplainOptions(target="z", folder=tmp_path))
+    assert str(caught.value).splitlines() == [
+        "--target: this run predicts no 'z'. It predicts y.",
+        f"{tmp_path}: there is something here already. Remove it, or give another folder with -o.",
+    ]
+
+
+def test_rows_that_there_are_not_are_told_all_at_once(run):
+    with pytest.raises(UsageError) as caught:
+        explain(str(run.folder), ExplainOptions(rows=("r3", "r333", "nobody")))
+    assert str(caught.value).splitlines() == [
+        "--rows r333: table.csv has no such row. Did you mean 'r33'?",
+        "--rows nobody: table.csv has no such row. The first rows are r0, r1 and r2.",
+    ]
+
+
+def test_rows_without_ids_are_numbered(run):
+    path = run.folder.parents[2] / "unnamed.csv"
+    write_table(path, [{key: cell for key, cell in row.items() if key != "row"} for row in table(path.with_name("table.csv"))])
+    with pytest.raises(UsageError) as caught:
+        explain(str(run.folder), ExplainOptions(rows=("3", "333"), table=path))
+    assert str(caught.value) == "--rows 333: unnamed.csv has no such row. Its rows are numbered from 0 to 79."
+
+
+def test_command_prints_rows_and_what_they_are_made_of(run, capsys):
+    assert command_line(["explain", str(run.folder), "--rows", "r6, r8", "--steps", "1", "--class", "well"]) == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert len(lines) == 4
+    assert lines[0].startswith("r6 (")
+    assert lines[0].endswith("): true ill, predicted ill")
+    assert lines[1].startswith("    logit of well −")
+    assert "1 step)" in lines[1]
+    assert lines[3].endswith("; missing: scan, note")
+    assert "noise: the training median" in said.err
+    assert "more --steps may close it." in said.err
+    assert (run / "explanations" / "rows" / "02_r8.png").is_file()
+
+
+def test_command_prints_one_json_document(run, capsys):
+    assert command_line(["explain", str(run.folder), "--rows", "r8", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert list(said) == ["run", "target", "baseline", "rows", "folder"]
+    [row] = said["rows"]
+    assert (row["id"], row["missing"], row["attributions"]["scan"], row["attributions"]["note"]) == ("r8", ["scan", "note"], 0, 0)
+    assert sum(row["attributions"].values()) == pytest.approx(row["sum_of_attributions"])
+
+
+def test_grad_cam_is_refused_where_no_branch_has_maps(material):
+    branches = {"all": {"columns": ["size"], "architecture": "mlp"}}
+    with pytest.raises(UsageError) as caught:
+        opened(material, ["size"], branches, {"method": "add"}, Asked("y", method="grad_cam"))
+    assert str(caught.value) == (
+        "--method grad_cam: no branch of this run pools maps over a whole picture, which is what Grad-CAM looks at. "
+        "Use --method integrated_gradients."
+    )
+
+
+# ---------------------------------------------------------------- what is chosen, asked and shown
+
+
+@pytest.mark.parametrize(
+    ("target", "truth", "prediction", "chosen"),
+    [
+        (
+            BINARY,
+            np.array([0, 1, 1, 0, -1, 1, 0, 1], dtype=np.int32),
+            np.array([0.9, 0.8, 0.1, 0.2, 0.5, 0.75, 0.3, 0.99]),
+            [(0, "most wrong"), (2, "most wrong"), (6, "least sure"), (7, "surest"), (3, "surest"), (1, "surest")],
+        ),
+        (BINARY, np.array([0, 1], dtype=np.int32), np.array([0.9, 0.2]), [(0, "most wrong"), (1, "least wrong")]),
+        (SEVERAL, np.array([2], dtype=np.int32), np.array([[0.2, 0.5, 0.3]]), [(0, "most wrong")]),
+        (SEVERAL, None, np.array([[0.9, 0.1, 0], [0.4, 0.3, 0.3]]), [(1, "least sure"), (0, "surest")]),
+        (BINARY, np.array([-1, -1], dtype=np.int32), np.array([0.9, 0.6]), [(1, "least sure"), (0, "surest")]),
+        (LABELS, np.array([[1, 0], [0, 0]], dtype=np.int8), np.array([[0.9, 0.1], [0.9, 0.8]]), [(1, "most wrong"), (0, "surest")]),
+        (LABELS, None, np.array([[0.9, 0.1], [0.6, 0.5]]), [(1, "least sure"), (0, "surest")]),
+        (NUMBER, np.array([5.0, np.nan, 2.0]), np.array([7.0, 0.0, 2.5]), [(0, "largest error"), (2, "smallest error")]),
+        (NUMBER, None, np.array([7.0, 1.0]), [(0, "largest prediction"), (1, "smallest prediction")]),
+    ],
+)
+def test_the_most_wrong_and_the_surest_rows_are_chosen(target, truth, prediction, chosen):
+    prediction = prediction.reshape(len(prediction), -1)
+    assert choice(target, truth, prediction) == chosen
+
+
+@pytest.mark.parametrize(
+    ("target", "class_name", "prediction", "asked"),
+    [
+        (BINARY, None, [0.25], Question("y", 0, 1.0, "logit of high", 0.25)),
+        (BINARY, "high", [0.25], Question("y", 0, 1.0, "logit of high", 0.25)),
+        (BINARY, "low", [0.25], Question("y", 0, -1.0, "logit of low", 0.75)),
+        (SEVERAL, None, [0.25, 0.5, 0.25], Question("y", 1, 1.0, "logit of b", 0.5)),
+        (SEVERAL, "c", [0.25, 0.5, 0.25], Question("y", 2, 1.0, "logit of c", 0.25)),
+        (LABELS, None, [0.25, 0.5], Question("y", 1, 1.0, "logit of b", 0.5)),
+        (NUMBER, None, [3.0], Question("y", 0, 1.0, "y", None)),
+    ],
+)
+def test_what_is_asked_follows_from_the_target_and_the_class(target, class_name, prediction, asked):
+    assert question(Asked("y", class_name), target, np.array([prediction])) == asked
+
+
+@pytest.mark.parametrize(
+    ("target", "class_name", "problems"),
+    [
+        ("y", None, []),
+        ("y", "b", []),
+        ("Y", None, ["--target: this run predicts no 'Y'. Did you mean 'y'?"]),
+        ("cost", "b", ["--target: this run predicts no 'cost'. It predicts y and price."]),
+        ("y", "zebra", ["--class: y has no class 'zebra'. Its classes are a, b and c."]),
+        ("price", "a", ["--class: price is a number and has no classes. Leave --class out."]),
+    ],
+)
+def test_a_target_or_a_class_that_there_is_not_is_told(target, class_name, problems):
+    assert [str(problem) for problem in wrong({"y": SEVERAL, "price": NUMBER}, target, class_name)] == problems
+
+
+def fake(shares, chosen=None):
+    """An explained row that says `shares`; `Tap`s are keys only, so anything can stand for them."""
+    from mmtrain.explanation.integrated_gradients import Attributed
+
+    values = {share.column: np.array([share.attribution]) for share in shares}
+    chosen = chosen or Chosen(4, "S 1/2", "test", "surest")
+    found = Attributed(values, output=1.5, baseline_output=0.25, steps=32)
+    return Explained(chosen, "ill", "well", Question("y", words="logit of ill", probability=0.75), found, shares)
+
+
+AGE = ColumnShare("age", "vector", "63", False, (Element("63", 0.5),))
+SITE = ColumnShare("site", "index", "", True, (Element("missing", 0.0),))
+NOTE = ColumnShare("note", "bag", "bad bad day", False, (Element("bad", 0.8), Element("day", -0.05)), (Element("bad", 0.4),) * 2, unread=1)
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_tables_are_literal(tmp_path):
+    from mmtrain.explanation.files import Files
+
+    with Files(tmp_path) as files:
+        name = files.add(fake((AGE, SITE, NOTE)))
+    assert name == "01_S_1_2.png"
+    assert (tmp_path / "explanations.csv").read_text() == (
+        "row,id,explained,column,element,attribution\n"
+        "4,S 1/2,logit of ill,age,63,0.5\n"
+        "4,S 1/2,logit of ill,site,missing,0\n"
+        "4,S 1/2,logit of ill,note,bad,0.8\n"
+        "4,S 1/2,logit of ill,note,day,-0.05\n"
+    )
+    assert (tmp_path / "completeness.csv").read_text() == (
+        "row,id,part,why,truth,prediction,probability,explained,output,baseline_output,difference,"
+        "sum_of_attributions,gap_percent,steps,missing\n"
+        "4,S 1/2,test,surest,ill,well,0.75,logit of ill,1.5,0.25,1.25,1.25,0,32,site\n"
+    )
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(
+    ("parts", "difference", "gap"),
+    [((1.0, 1.0), 2.0, 0.0), ((1.0, 0.9), 2.0, 5.0), ((5.0, -4.9), 0.2, 50.0), ((50.0, -50.0), 0.01, 1.0), ((0.0,), 0.0, 0.0)],
+)
+def test_the_gap_is_measured_by_the_difference_unless_columns_cancel(parts, difference, gap):
+    from mmtrain.explanation.integrated_gradients import Attributed
+
+    found = Attributed({number: np.array([part]) for number, part in enumerate(parts)}, difference, 0.0, 32)
+    assert found.gap == pytest.approx(gap)
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_a_figure_bears_any_text_and_many_columns(tmp_path):
+    from mmtrain.explanation import figure
+    from mmtrain.reports.plot_style import style
+
+    odd = ColumnShare("$a$ <script>", "index", "x^{2 \\frac\n" * 30, False, (Element("x", -0.1),))
+    long = ColumnShare("note", "tokens", "", False, (Element("w", 0.1),), (Element("donaudampfschiff" * 9, 0.1), Element("$b", -0.2)) * 200)
+    many = tuple(ColumnShare(f"column {number}", "vector", "1", False, (Element("1", number / 10),)) for number in range(30))
+    with style():
+        drawn = figure.draw(fake((odd, long, *many), Chosen(0, "語<b>$" * 30, "test", "")))
+        drawn.savefig(tmp_path / "odd.png", dpi=40)
+    texts = [text.get_text() for text in drawn.findobj(lambda artist: hasattr(artist, "get_text"))]
+    assert "17 other columns" in texts
+    assert "column 29: 1" in texts
+    assert "150 further words are not shown." in texts
+    assert max(map(len, texts)) <= 160
+
+
+def test_squares_of_pixels_keep_their_sum():
+    pixels = np.arange(65 * 70, dtype=np.float64).reshape(65, 70)
+    found, edge = blocks(pixels)
+    assert (found.shape, edge) == ((22, 24), 3)
+    assert found.sum() == pixels.sum()
+    assert found[0, 0] == pixels[:3, :3].sum()
+
+
+@pytest.mark.parametrize(
+    ("target", "answer", "words"),
+    [
+        (BINARY, "ill", "ill"),
+        (BINARY, "", ""),
+        (LABELS, "a;b", "a;b"),
+        (LABELS, "", "no label"),
+        (NUMBER, np.float32(3.5), "3.5"),
+        (NUMBER, 1234567.0, "1.23457e+06"),
+        (NUMBER, np.nan, ""),
+        (NUMBER, 7, "7"),
+    ],
+)
+def test_answers_are_written_in_words(target, answer, words):
+    assert in_words(target, answer) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("plain", "plain"), ("two\nlines\t", "two lines"), ("a" * 50, "a" * 39 + "…"), ("\x1b[31mred", "[31mred")]
+)
+def test_a_cell_is_shortened_to_one_line(text, line):
+    assert shortened(text) == line
+
+
+@dataclass(frozen=True)
+class Place:
+    """Stands for a tap."""
+
+    column: str
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_words_that_training_did_not_know_share_what_their_id_adds():
+    from mmtrain.columns.text import FittedText
+    from mmtrain.explanation.column_attributions import shares
+
+    column = FittedText(vectorize="tfidf", words=("day", "bad"), idf=(0, 1, 3, 1, 2), length=4, longest=4, masked=False, missing=0)
+    cells = RowCells({"note": "Bad zebra, odd zebra! day"}, {"note": np.array([[4, 2, 2, 2]]), "note_present": np.ones((1, 1))})
+    found = SimpleNamespace(attributions={Place("note"): np.array([0.5, 0.1, 0.2, 0.3])})
+    [share] = shares(found, SimpleNamespace(columns={"note": column}), cells)
+    assert [(element.name, round(element.attribution, 6)) for element in share.elements] == [("bad", 0.5), ("zebra", 0.4), ("odd", 0.2)]
+    assert (share.unread, share.label) == (1, "note: 5 words")

@@ -1,0 +1,352 @@
+"""Our own layers: each against the plain computation it stands for, and saved and loaded without a change."""
+
+import math
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+TEXTS = ["the cat sat", "the dog", "the cat and the cat", "a dog sat", "b"]
+"""What the vocabulary is learned from."""
+NEW_TEXTS = [
+    "the cat",
+    "cat cat cat the",  # repeated words
+    "the zebra sat zebra",  # unseen words
+    "zebra",
+    "",  # no words
+    "a b dog sat the cat and",
+]
+
+
+def sklearn_vectors(words, texts):
+    """TF-IDF by scikit-learn over the ids of `words` (rows, 3 + words): padding, missing, unseen, then words."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    known = set(words)
+    split = [[word if word in known else "<unseen>" for word in text.split()] or ["<missing>"] for text in texts]
+    vectorizer = TfidfVectorizer(
+        vocabulary=["<padding>", "<missing>", "<unseen>", *words], analyzer=lambda names: names, smooth_idf=True, norm="l2"
+    )
+    return np.asarray(vectorizer.fit([text.split() for text in TEXTS]).transform(split).todense())
+
+
+def bag_column():
+    import pandas as pd
+
+    from mmtrain.columns import Text
+
+    return Text(max_length=8).fit([pd.Series(TEXTS, dtype="str")])
+
+
+def bags(fitted, texts):
+    import pandas as pd
+
+    return fitted.preprocessing()(fitted.raw(pd.Series(texts, dtype="str")))[0]
+
+
+def projection(fitted, units=3):
+    """The layer with a matrix that is easy to tell apart: (size, units)."""
+    from mmtrain.layers.network import BagProjection
+
+    layer = BagProjection(idf=list(fitted.idf), units=units)
+    layer.build((None, fitted.length))
+    layer.kernel.assign(np.random.default_rng(1).normal(size=(len(fitted.idf), units)))
+    return layer
+
+
+def test_bag_projection_is_a_dense_layer_on_the_tf_idf_vector():
+    fitted = bag_column()
+    layer = projection(fitted)
+    vectors = sklearn_vectors(fitted.words, NEW_TEXTS)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1)
+    assert np.allclose(layer(bags(fitted, NEW_TEXTS)), vectors @ layer.kernel.numpy(), rtol=0, atol=1e-5)
+
+
+def test_bag_projection_has_the_gradient_of_that_dense_layer(tensorflow):
+    fitted = bag_column()
+    layer = projection(fitted)
+    weights = np.random.default_rng(2).normal(size=(len(NEW_TEXTS), 3)).astype(np.float32)
+    with tensorflow.GradientTape() as tape:
+        loss = tensorflow.reduce_sum(layer(bags(fitted, NEW_TEXTS)) * weights)
+    gradient = tensorflow.convert_to_tensor(tape.gradient(loss, layer.kernel.value)).numpy()
+    expected = sklearn_vectors(fitted.words, NEW_TEXTS).T @ weights
+    assert np.allclose(gradient, expected, rtol=0, atol=1e-5)
+    assert (np.abs(expected).max(axis=1) > 0).sum() == len(fitted.words) + 2  # all but padding
+
+
+def test_bag_projection_of_padding_alone_is_zero():
+    layer = projection(bag_column())
+    assert layer(np.zeros((2, 4), dtype=np.int32)).numpy().tolist() == [[0, 0, 0], [0, 0, 0]]
+
+
+def test_bag_projection_does_not_depend_on_the_length_of_the_padding():
+    layer = projection(bag_column())
+    ids = np.array([[5, 5, 3]], dtype=np.int32)
+    assert np.allclose(layer(ids), layer(np.pad(ids, ((0, 0), (0, 7)))), rtol=0, atol=1e-7)
+
+
+def test_token_average_leaves_padding_out():
+    from mmtrain.layers.network import TokenAverage
+
+    ids = np.array([[3, 4, 0, 0], [3, 0, 0, 0], [0, 0, 0, 0]], dtype=np.int32)
+    vectors = np.arange(24, dtype=np.float32).reshape(3, 4, 2)
+    assert TokenAverage()(ids, vectors).numpy().tolist() == [[1, 2], [8, 9], [0, 0]]
+
+
+@pytest.mark.parametrize(("dtype", "levels"), [("uint8", 255), ("uint16", 65_535)])
+def test_brightness_is_between_0_and_1(dtype, levels):
+    from mmtrain.layers.network import Brightness01
+
+    pixels = np.array([0, levels // 5, levels], dtype=dtype).reshape(1, 1, 3, 1)
+    assert Brightness01(levels=levels)(pixels).numpy().ravel() == pytest.approx([0, 0.2, 1], abs=1e-7)
+
+
+@pytest.mark.parametrize("compiled", [None, True])
+@pytest.mark.parametrize(("policy", "dtype"), [("float32", "float32"), ("mixed_bfloat16", "bfloat16"), ("mixed_float16", "float16")])
+def test_fused_normalization_is_that_of_keras(policy, dtype, compiled):
+    import keras
+    import tensorflow as tf
+
+    from mmtrain.layers.network import FusedNormalization
+
+    random = np.random.default_rng(0)
+    features = tf.cast(random.normal(3, 5, (4, 6, 5, 3)), dtype)
+    weights = tf.cast(random.normal(size=features.shape), dtype)
+    results = []
+    for kind in (keras.layers.BatchNormalization, FusedNormalization):
+        layer = kind(momentum=0.9, dtype=policy)
+        layer.build(features.shape)
+        layer.gamma.assign([1.5, 2, 3])
+        layer.beta.assign([0.1, 0.2, 0.3])
+
+        @tf.function(jit_compile=compiled)
+        def trained(layer=layer):
+            with tf.GradientTape() as tape:
+                tape.watch(features)
+                normal = layer(features, training=True)
+                loss = tf.reduce_sum(tf.cast(normal * weights, tf.float32))
+            return normal, tape.gradient(loss, [features, *[variable.value for variable in layer.trainable_variables]])
+
+        found = [*keras.tree.flatten(trained()), *layer.variables, layer(features, training=False)]
+        results.append([np.asarray(keras.ops.cast(value, "float32")) for value in found])
+    assert len(results[0]) == len(results[1]) == 9
+    for expected, one in zip(*results, strict=True):
+        np.testing.assert_allclose(
+            one, expected, rtol={"float32": 1e-4, "bfloat16": 3e-2, "float16": 4e-3}[dtype], atol=2e-2 if dtype == "bfloat16" else 1e-3
+        )
+
+
+def test_mask_selects_so_that_no_absent_value_passes():
+    from mmtrain.layers.network import Mask
+
+    feature = np.array([[1, 2], [np.nan, np.inf], [3, 4]], dtype=np.float32)
+    present = np.array([[1], [0], [0]], dtype=np.float32)
+    assert Mask()(feature, present).numpy().tolist() == [[1, 2], [0, 0], [0, 0]]
+    assert Mask(fill=1.0)(feature, present).numpy().tolist() == [[1, 2], [1, 1], [1, 1]]
+
+
+def test_affine_brings_a_number_back_to_its_unit():
+    from mmtrain.layers.network import Affine
+
+    assert Affine(scale=2.0, offset=10.0)(np.array([[-1.0], [0.5]], dtype=np.float32)).numpy().tolist() == [[8], [11]]
+
+
+BRANCHES = {
+    "a": np.array([[1, -5], [1, -5], [1, -5], [1, -5]], dtype=np.float32),
+    "b": np.array([[3, -1e5], [3, -1e5], [3, -1e5], [3, -1e5]], dtype=np.float32),
+}
+SHOWN = {"a": [[1], [1], [0], [0]], "b": [[1], [0], [1], [0]]}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("PresentMean", [[2, -50_002.5], [1, -5], [3, -1e5], [0, 0]]),
+        ("PresentMaximum", [[3, -5], [1, -5], [3, -1e5], [0, 0]]),
+    ],
+)
+def test_mean_and_maximum_are_taken_over_present_branches(name, expected):
+    import mmtrain.layers.network
+
+    layer = getattr(mmtrain.layers.network, name)()
+    present = {key: np.array(value, dtype=np.float32) for key, value in SHOWN.items()}
+    assert layer(BRANCHES, present).numpy().tolist() == expected
+
+
+def test_feature_attention_tells_branches_apart_by_their_place():
+    from mmtrain.layers.network import FeatureAttention
+
+    layer = FeatureAttention(width=4, heads=2)
+    one, other = np.random.default_rng(1).normal(size=(2, 3, 4)).astype(np.float32)
+    present = {"z": np.ones((3, 1), dtype=np.float32), "a": np.ones((3, 1), dtype=np.float32)}
+    straight, exchanged = layer({"z": one, "a": other}, present).numpy(), layer({"z": other, "a": one}, present).numpy()
+    assert np.abs(straight - exchanged).max() > 1e-4
+    layer.places.assign(np.zeros((2, 4)))
+    straight, exchanged = layer({"z": one, "a": other}, present).numpy(), layer({"z": other, "a": one}, present).numpy()
+    assert np.allclose(straight, exchanged, rtol=0, atol=1e-6)
+
+
+def test_feature_attention_to_one_present_branch_is_that_to_it_alone():
+    from mmtrain.layers.network import FeatureAttention
+
+    pair, alone = FeatureAttention(width=4, heads=2), FeatureAttention(width=4, heads=2)
+    one, other = np.random.default_rng(1).normal(size=(2, 3, 4)).astype(np.float32)
+    yes, no = np.ones((3, 1), dtype=np.float32), np.zeros((3, 1), dtype=np.float32)
+    found = pair({"a": one, "b": other}, {"a": yes, "b": no})
+    alone({"a": one}, {"a": yes})
+    alone.set_weights([weight[:1] if weight.shape == (2, 4) else weight for weight in pair.get_weights()])
+    assert np.allclose(found, alone({"a": one}, {"a": yes}), rtol=0, atol=1e-6)
+    assert np.abs(found - pair({"a": one, "b": other}, {"a": yes, "b": yes})).max() > 1e-3
+
+
+def test_feature_attention_keeps_its_own_type_when_loaded_elsewhere():
+    import keras
+
+    from mmtrain.layers.network import FeatureAttention
+
+    layer = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(FeatureAttention(width=4, heads=2, dtype="bfloat16")))
+    features = {"a": np.ones((2, 4), dtype=np.float32)}
+    assert layer(features, {"a": np.ones((2, 1), dtype=np.float32)}).dtype == "bfloat16"
+    assert {part.dtype_policy.name for part in (layer, layer.attend, layer.normalize, layer.mean)} == {"bfloat16"}
+
+
+@pytest.fixture(scope="module")
+def layers_to_save():
+    """Every registered layer of ours with an example of its inputs. What decodes pictures is traced once for all."""
+    from mmtrain.layers import encoding, image_decoding, network
+
+    ids = np.array([[4, 3, 3, 0]], dtype=np.int32)
+    strings = np.array([["B c"], [""]], dtype=object)
+    pair = (BRANCHES, {key: np.array(value, dtype=np.float32) for key, value in SHOWN.items()})
+    pixels = np.full((2, 1, 1, 1), 9, dtype=np.uint8)
+    here = np.array([[1], [0]], dtype=np.float32)
+    layout = {"height": 2, "width": 3, "channels": 1, "bits": 16, "resize": "pad", "background": [1, 2, 3], "max_pixels": 9}
+    number = {"fill": 0.1, "center": 0.3, "scale": 0.7, "indicator": True, "masked": True}
+    return {
+        "EncodeNumber": (encoding.EncodeNumber(**number), (np.array([[1.5], [np.nan]]),)),
+        "EncodeCategory": (encoding.EncodeCategory(categories=["B c", "ü"], masked=False), (strings,)),
+        "EncodeText": (encoding.EncodeText(words=["b", "c"], length=3, ordered=False, masked=True), (strings,)),
+        "EncodePicture": (image_decoding.EncodePicture(**layout), (strings,)),
+        "Brightness01": (network.Brightness01(levels=255), (pixels,)),
+        "BagProjection": (network.BagProjection(idf=[0.0, 1.0, 3.0, 1.5, 2.5], units=2), (ids,)),
+        "TokenAverage": (network.TokenAverage(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
+        "Mask": (network.Mask(fill=1.0), (np.ones((2, 3), dtype=np.float32), here)),
+        "MaskedColumn": (network.MaskedColumn(kind="vector"), (np.ones((2, 3), dtype=np.float32), here)),
+        "Affine": (network.Affine(scale=2.0, offset=1.0), (here,)),
+        "PresentMean": (network.PresentMean(), pair),
+        "FusedNormalization": (network.FusedNormalization(momentum=0.9), (np.ones((2, 3, 3, 2), dtype=np.float32),)),
+        "PresentMaximum": (network.PresentMaximum(), pair),
+        "FeatureAttention": (network.FeatureAttention(width=2, heads=1), pair),
+    }
+
+
+def test_every_layer_is_rebuilt_from_its_plain_config(layers_to_save):
+    import json
+
+    import keras
+
+    rebuilt = 0
+    for name, (layer, inputs) in layers_to_save.items():
+        expected = layer(*inputs)
+        config = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
+        assert config["registered_name"] == f"mmtrain>{name}"
+        copy = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        found = copy(*inputs)
+        copy.set_weights(layer.get_weights())
+        found = copy(*inputs)
+        for one, other in zip(keras.tree.flatten(expected), keras.tree.flatten(found), strict=True):
+            assert one.dtype == other.dtype
+            assert np.array_equal(one, other), name
+        assert copy.get_config() == layer.get_config()
+        rebuilt += 1
+    ours = [name for name in keras.saving.get_custom_objects() if name.startswith("mmtrain>")]
+    assert sorted(f"mmtrain>{name}" for name in layers_to_save) == sorted(ours)
+    assert rebuilt == 14
+
+
+def test_symbolic_outputs_have_the_shape_and_type_of_real_ones(layers_to_save):
+    import keras
+
+    checked = 0
+    for name, (layer, inputs) in layers_to_save.items():
+        symbols = keras.tree.map_structure(lambda array: keras.KerasTensor((None, *array.shape[1:]), dtype_of(array)), list(inputs))
+        promised = keras.tree.flatten(layer(*symbols))
+        real = keras.tree.flatten(layer(*inputs))
+        assert [(one.shape[1:], one.dtype) for one in promised] == [(tuple(other.shape)[1:], other.dtype.name) for other in real], name
+        checked += 1
+    assert checked == 14
+
+
+def dtype_of(array):
+    return "string" if array.dtype == object else array.dtype.name
+
+
+def words_in(texts):
+    """The words of each text, and each word once, as the layer finds them."""
+    import tensorflow as tf
+
+    from mmtrain.layers.words import distinct_words
+
+    words, places = distinct_words(tf.constant(texts, dtype=tf.string))
+    names = [word.decode("utf-8") for word in words.numpy()]
+    return [[names[code] for code in text] for text in places.to_list()], names
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("The cat", ["the", "cat"]),
+        (" a-b,c \t d\ne ", ["a", "b", "c", "d", "e"]),
+        ("don't 'tis", ["don't", "'tis"]),
+        ("H2O 3.5", ["h2o", "3", "5"]),
+        ("ΌΛΟΣ ΟΔΟΣ, ΟΔΟΣ.Α", ["όλος", "οδος", "οδοσ", "α"]),  # a final sigma where the word ends; a full stop parts after that is known
+        ("Ünï İ", ["ünï", "i\u0307"]),
+        ("你好，世界", ["你好", "世界"]),
+        ("a\u00a0b\u3000c", ["a", "b", "c"]),
+        ("...", []),
+        ("", []),
+    ],
+)
+def test_words_are_runs_of_letters_in_lower_case(text, words):
+    assert words_in([text])[0] == [words]
+
+
+def test_words_keep_their_texts_and_are_told_once():
+    texts, words = words_in(["A b", "", "c", "!", "B? a-B"])
+    assert texts == [["a", "b"], [], ["c"], [], ["b", "a", "b"]]
+    assert sorted(words) == ["a", "b", "c"]
+
+
+def test_no_texts_have_no_words():
+    assert words_in([]) == ([], [])
+
+
+def codes_in(texts, words):
+    """The codes of each text: 3... in the order of `words`, 2 for any other word."""
+    import tensorflow as tf
+
+    from mmtrain.layers.words import word_codes
+
+    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(words, tf.range(3, 3 + len(words))), 2)
+    return word_codes(tf.constant(texts, dtype=tf.string), table, 2).to_list()
+
+
+def test_known_words_are_known_in_whatever_they_stand():
+    texts = ["a b", "", "B, a-b a", "zoo", "!", "b.A!zoo a", " a "]
+    assert codes_in(texts, ["a", "b"]) == [[3, 4], [], [4, 3, 4, 3], [2], [], [4, 3, 2, 3], [3]]
+    assert codes_in([], ["a"]) == []
+
+
+def test_a_word_read_again_is_the_same_word():
+    changed = [chr(code) for code in range(0x110000) if chr(code).lower() != chr(code)]
+    words = words_in([*changed, "ΟΣ", "ΣΑΣ"])[1]
+    assert len(words) > 1000
+    assert words_in(words) == ([[word] for word in words], words)
+
+
+def test_tf_idf_is_that_of_the_formula():
+    fitted = bag_column()
+    assert fitted.words == ("the", "cat", "dog", "sat", "a", "and", "b")
+    # 5 texts; in how many each word is: the 3, cat, dog and sat 2, a, and and b 1
+    assert fitted.idf == pytest.approx((0, 1, *(math.log(6 / (1 + count)) + 1 for count in (0, 3, 2, 2, 2, 1, 1, 1))), rel=1e-15)

@@ -1,0 +1,297 @@
+"""report.html of a run folder: its sections, its words, and that all can read it."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+from report_page import BINARY, EVIL, evaluate, make_run, png_names, read, written, written_without_plots
+
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.reports import background, plot_style
+
+RELIABILITY = ": share that came true by predicted probability; the expected calibration error is"
+THRESHOLDS = "Sensitivity, specificity and precision of ill"
+
+
+@pytest.fixture(scope="module")
+def binary(tmp_path_factory):
+    """The validation part, then twice the test part; the model orders the test rows the wrong way round."""
+    run = make_run(tmp_path_factory.mktemp("binary"), {"ill": BINARY}, monitor="validation_auc")
+    evaluate(run, "validation", {"ill": [0, 1]}, {"ill": [[0.2], [0.9]]}, report=False)
+    lines = ["row,id,truth,prediction,probability_no,probability_yes", "0,0,no,no,0.8,0.2", "1,1,yes,yes,0.1,0.9"]
+    run.write_text("predictions_validation.csv", "\n".join(lines) + "\n")
+    truth, prediction = {"ill": [0, 0, 1, 1]}, {"ill": [[0.6], [0.7], [0.1], [0.65]]}
+    evaluate(run, "test", truth, prediction, report=False)
+    path = evaluate(run, "test", truth, prediction)
+    return run, path, read(path)
+
+
+def test_report_lies_in_the_run_whole(binary):
+    run, path, _ = binary
+    assert path == run / "report.html"
+    assert [file.name for file in run.folder.rglob("*.tmp")] == []
+
+
+def test_report_has_its_sections_in_reading_order(binary):
+    assert binary[2].headings == [
+        "h1 clinic/3",
+        "h2 Summary",
+        "h2 Rows",
+        "h2 Training",
+        "h2 Results on the test part",
+        "h3 Probabilities and decisions",
+        "h2 Results on the validation part",
+        "h3 Probabilities and decisions",
+        "h2 Class weights",
+        "h2 Limits",
+        "h2 What the columns learned",
+        "h2 Experiment",
+        "h2 Versions and hashes",
+    ]
+
+
+def test_report_says_in_words_what_was_found(binary):
+    assert binary[2].paragraphs[:5] == [
+        "finished · started 22 November 2026, 13:52 UTC · 1 min 1 s of training",
+        "From age (numeric) and note (text), ill (one of two classes: no or yes) is predicted. "
+        "Of 16 rows in t&t.csv, 14 were used: 8 to train, 2 to choose the best epoch and 4 to test.",
+        "On the 4 test rows, the AUC of ill is 0.250 (higher is better); the baseline (majority: class shares of the training rows) "
+        "has 0.500. The model does not beat the baseline.",
+        "The test part has been scored twice. Every choice made after such a look makes its scores less true for new rows.",
+        "Rows are counted from 0, the first one under the header.",
+    ]
+
+
+def test_report_judges_an_earlier_part_too(binary):
+    assert "The best epoch was chosen on these rows, so the scores are a little too good for new ones." in binary[2].paragraphs
+    assert (
+        "On the 2 validation rows, the AUC of ill is 1.000 (higher is better); the baseline (majority: class shares of the training rows) "
+        "has 0.500. The model beats the baseline." in binary[2].paragraphs
+    )
+
+
+def test_report_shows_which_rows_took_part(binary):
+    found = binary[2]
+    assert found.terms[11:17] == ["16 in t&t.csv", "2 left out", "14 used", "8 train", "2 validation", "4 test"]
+    assert found.tables["Rows left out"] == [["Reason", "Rows", "Which"], ["age: the cell is empty.", "2", "row 3 and row 9"]]
+    assert found.tables["Rows of each part by ill"] == [
+        ["Class", "train", "validation", "test"],
+        ["all rows", "8", "2", "4"],
+        ["no", "6 (75.0 %)", "1 (50.0 %)", "2 (50.0 %)"],
+        ["yes", "2 (25.0 %)", "1 (50.0 %)", "2 (50.0 %)"],
+    ]
+
+
+def test_report_has_the_baseline_and_the_direction_beside_each_score(binary):
+    assert binary[2].tables["Scores of ill on the 4 test rows"] == [
+        ["Score", "Model", "Baseline", "Model is", "Better when"],
+        ["AUC", "0.250", "0.500", "worse", "higher"],
+        ["PR-AUC", "0.500", "0.500", "the same", "higher"],
+        ["Accuracy", "0.250", "0.500", "worse", "higher"],
+        ["Balanced accuracy", "0.250", "0.500", "worse", "higher"],
+        ["F1", "0.400", "0.000", "better", "higher"],
+        ["Sensitivity", "0.500", "0.000", "better", "higher"],
+        ["Specificity", "0.000", "1.000", "worse", "higher"],
+        ["Log loss", "1.213", "0.837", "worse", "lower"],
+        ["Brier score", "0.446", "0.312", "worse", "lower"],
+    ]
+
+
+def test_report_shows_the_confusion_matrix(binary):
+    assert binary[2].tables["Confusion matrix of ill"][:4] == [
+        ["", "Predicted class"],
+        ["True class", "no", "yes", "All"],
+        ["no", "0 (0.0 %)", "2 (100.0 %)", "2"],
+        ["yes", "1 (50.0 %)", "1 (50.0 %)", "2"],
+    ]
+
+
+def test_report_says_what_stands_behind_the_result(binary):
+    found = binary[2]
+    assert found.tables["Class weights of ill"] == [
+        ["Class", "Training rows", "Weight in the loss"],
+        ["no", "6", "0.667"],
+        ["yes", "2", "2"],
+    ]
+    age = "from 20 to 80; mean 51.5, standard deviation 9.25; median 50 instead of a missing number; missing in 2 training rows"
+    note = "a vocabulary of 2 words; 4 words kept of each text, the longest has 4; never missing"
+    assert found.tables["Columns"][1:] == [["age", "numeric", age], ["note", "text", note]]
+    assert found.tables["SHA-256"][1:] == [["t&t.csv", "cd" * 32], ["model.keras", "ab" * 32]]
+    assert found.tables["Versions"][1:] == [["mmtrain", "0.1.0"], ["seed", "7"]]
+    assert "config.yaml, with every default written out" in found.terms
+    assert any(term.startswith("name: clinic data: {table: ../../t.csv}") for term in found.terms)
+    assert (
+        "3 epochs of at most 9. The weights are those of epoch 2. Training stopped early: validation_loss has not improved for 1 epochs."
+        in found.paragraphs
+    )
+
+
+def test_report_draws_every_part(binary):
+    run, _, found = binary
+    assert png_names(run) == [
+        "confusion_test.png",
+        "confusion_validation.png",
+        "learning_curves.png",
+        "precision_recall_test.png",
+        "precision_recall_validation.png",
+        "reliability_test.png",
+        "reliability_validation.png",
+        "roc_test.png",
+        "roc_validation.png",
+        "thresholds_test.png",
+        "thresholds_validation.png",
+    ]
+    assert found.alts == [
+        "Line plots over 3 epochs: training and validation loss, validation_auc, learning rate.",
+        "ROC curve of ill on the 4 test rows; the area under it is 0.250, guessing has 0.500.",
+        "Precision-recall curve of ill on the 4 test rows; the average precision is 0.500, guessing has 0.500.",
+        f"{THRESHOLDS} on the 4 test rows over the threshold; the one in use, 0.5, gives sensitivity 0.500 and specificity 0.000.",
+        f"Reliability curve of ill on the 4 test rows{RELIABILITY} 0.638 (0.000 to 0.862).",
+        "ROC curve of ill on the 2 validation rows; the area under it is 1.000, guessing has 0.500.",
+        "Precision-recall curve of ill on the 2 validation rows; the average precision is 1.000, guessing has 0.500.",
+        f"{THRESHOLDS} on the 2 validation rows over the threshold; the one in use, 0.5, gives sensitivity 1.000 and specificity 1.000.",
+        f"Reliability curve of ill on the 2 validation rows{RELIABILITY} 0.150 (0.000 to 0.200).",
+    ]
+
+
+def test_report_needs_nothing_beside_it(binary):
+    run, path, found = binary
+    text = path.read_text(encoding="utf-8")
+    loads = [value for _, attributes in found.tags for name, value in attributes.items() if name in ("src", "href", "xlink:href", "srcset")]
+    assert len(loads) > 20
+    beside = {value for value in loads if not value.startswith("#")}
+    kinds = ("scores", "confusion", "calibration")
+    assert beside == {f"{kind}_{part}.csv" for kind in kinds for part in ("validation", "test")}
+    assert [name for name in beside if not (run / name).is_file()] == []
+    assert [word for word in ("http:", "https:", "@import", "url(http", "<script", "<link", "<object", "<iframe") if word in text] == []
+    assert path.stat().st_size < 300_000
+
+
+def test_report_can_be_read_by_all(binary):
+    found = binary[2]
+    names = [attributes["id"] for _, attributes in found.tags if "id" in attributes]
+    assert len(names) == len(set(names))
+    links = [attributes["href"] for tag, attributes in found.tags if tag == "a"]
+    sections = [f"#section-{number}" for number in range(1, 11)]
+    assert links[:11] == ["#main", *sections]  # whoever has no mouse passes over the contents
+    assert {link[1:] for link in links[:11]} <= set(names)
+    assert ("html", {"lang": "en"}) in found.tags
+    assert ("details", {}) in found.tags
+    scopes = [attributes.get("scope") for tag, attributes in found.tags if tag == "th"]
+    assert len(scopes) > 30
+    assert set(scopes) == {"col", "row", "colgroup"}
+
+
+def test_report_follows_light_and_dark(binary):
+    text = binary[1].read_text(encoding="utf-8")
+    drawn = text[text.index("<svg") : text.rindex("</svg>")]
+    assert "prefers-color-scheme: dark" in text
+    assert "var(--first)" in drawn
+    assert "currentColor" in drawn
+    assert [colour for colour in plot_style.VARIABLES if colour in drawn] == []
+
+
+def test_report_escapes_every_name(tmp_path, capfd):
+    classes = [EVIL, "$a", "猫 & \"co'"]
+    target = {"task": "multiclass", "column": "kind", "loss_weight": 1.0, "classes": classes, "counts": [4, 2, 2], "weights": [1.0] * 3}
+    run = make_run(tmp_path, {"kind": {**target, "label_smoothing": 0.0}}, state="interrupted", error=f"{EVIL}.")
+    data = run.read_json("data.json")
+    run.write_json("data.json", {**data, "table": f"{EVIL}.csv", "dropped": [{"row": 0, "id": f"a{EVIL}", "reason": f"b{EVIL}"}]})
+    run.write_text("config.yaml", (run / "config.yaml").read_text() + f"# {EVIL}\n")
+    path = evaluate(run, "test", {"kind": [0, 0, 1, -1]}, {"kind": [[1, 0, 0], [0.2, 0.8, 0], [0, 1, 0], [0, 0, 1]]})
+    found = read(path)
+    assert "script" not in [tag for tag, _ in found.tags]
+    assert path.read_text(encoding="utf-8").count("<script") == 0
+    assert found.paragraphs[1] == f"{EVIL}. The training did not finish: it is interrupted."
+    assert found.tables["Rows left out"][1] == [f"b{EVIL}", "1", f"a{EVIL}"]
+    assert [row[0] for row in found.tables["Rows of each part by kind"][2:]] == classes
+    assert found.tables["SHA-256"][1][0] == f"{EVIL}.csv"
+    assert any(term.endswith(f"# {EVIL}") for term in found.terms)
+    assert png_names(run) == ["confusion_test.png", "learning_curves.png", "reliability_test.png"]
+    assert capfd.readouterr() == ("", "")  # no word about letters the font lacks
+
+
+def with_difference(run, number, difference):
+    """The report of a copy of the run whose difference to the baseline in the AUC is this one."""
+    copy = Run(run.folder.parent / number)
+    shutil.copytree(run.folder, copy.folder)
+    metrics = copy.read_json("metrics.json")
+    metrics["validation"]["ill"]["baselines"][0]["differences"] = {"auc": difference}
+    copy.write_json("metrics.json", {"validation": metrics["validation"]})
+    return read(written_without_plots(copy))
+
+
+def test_report_does_not_claim_what_no_interval_shows(binary):
+    found = with_difference(binary[0], "5", {"value": 0.5, "note": "No interval: every draw has the same value."})
+    assert found.paragraphs[2].endswith("has 0.500. On these rows the model is better than the baseline; how sure that is, is not known.")
+
+
+def test_report_does_not_claim_what_the_interval_leaves_open(binary):
+    found = with_difference(binary[0], "4", {"value": 0.5, "low": -0.25, "high": 0.75})
+    assert found.paragraphs[2].endswith(
+        "has 0.500. It is not shown that the model beats the baseline: the difference is 0.500 (−0.250 to 0.750)."
+    )
+    assert found.tables["Scores of ill on the 2 validation rows"][1][-2:] == ["not shown to differ", "higher"]
+
+
+def test_columns_of_an_unknown_role_are_told_briefly():
+    learned = {"role": "waves", "rate": 0.25, "bands": [1, 2, 3], "mode": "fast"}
+    assert background.in_brief(learned) == "rate: 0.250; bands: 3 values; mode: fast"
+
+
+def test_report_after_fit_speaks_of_validation_rows_only(tmp_path):
+    run = make_run(tmp_path, {"ill": BINARY}, monitor="validation_loss")
+    found = read(written(run))
+    assert found.headings == [
+        "h1 clinic/3",
+        *("h2 Summary", "h2 Rows", "h2 Training", "h2 Class weights", "h2 Limits"),
+        *("h2 What the columns learned", "h2 Experiment", "h2 Versions and hashes"),
+    ]
+    caveat = "The best epoch was chosen on these rows, so the scores are a little too good for new ones."
+    assert found.paragraphs[2:4] == [
+        f"On the 2 validation rows, the loss is 0.500 (lower is better). {caveat}",
+        "The test part has not been scored yet. To score it: mmtrain evaluate clinic/3",
+    ]
+    assert found.tables["Scores of epoch 2 on the 2 validation rows"] == [["Score", "Model", "Better when"], ["Loss", "0.500", "lower"]]
+    assert [caption for caption in found.tables if "test" in caption] == []
+
+
+def test_report_names_scores_of_several_targets(tmp_path):
+    run = make_run(tmp_path, {"auc": BINARY | {"column": "auc"}, "auc_b": BINARY | {"column": "auc_b"}})
+    line = {"epoch": 2, "learning_rate": 0.01, "train_loss": 0.5, "validation_auc_auc": 0.75, "validation_auc_b_pr_auc": None}
+    run.write_text("metrics.jsonl", json.dumps(line) + "\n")
+    assert read(written(run)).tables["Scores of epoch 2 on the 2 validation rows"][1:] == [
+        ["AUC of auc", "0.750", "higher"],
+        ["PR-AUC of auc_b", "undefined", "higher"],
+    ]
+
+
+def test_report_leaves_its_numbers_as_csv(binary):
+    run = binary[0]
+    scores = pd.read_csv(run / "scores_test.csv", keep_default_na=False)
+    assert list(scores.columns)[:6] == ["target", "predictor", "score", "value", "low", "high"]
+    assert list(scores.columns)[6:] == ["difference", "difference_low", "difference_high", "rows", "note"]
+    assert scores["predictor"].unique().tolist() == ["model", "majority: class shares of the training rows"]
+    assert scores.iloc[0].tolist() == ["ill", "model", "auc", 0.25, "", "", "", "", "", 4, ""]
+    known = run.read_json("metrics.json")["test"]["ill"]["scores"]
+    assert scores["value"].tolist()[: len(known)] == [score["value"] for score in known.values()]  # in full
+    assert (run / "confusion_test.csv").read_text() == (
+        "target,true,predicted,rows\nill,no,no,0\nill,no,yes,2\nill,yes,no,1\nill,yes,yes,1\n"
+    )
+    assert (run / "epochs.csv").read_text().splitlines()[:2] == ["epoch,learning_rate,train_loss,validation_loss", "1,0.01,0.9,0.8"]
+
+
+def test_report_draws_the_network(tmp_path):
+    run = make_run(tmp_path, {"ill": BINARY})
+    entry = {"name": f"age{EVIL}", "kind": "vector", "shape": [1]}
+    parts = {"branches": [{"name": "b", "architecture": "mlp", "inputs": [entry], "width": 8, "parameters": 1000}]}
+    parts["fusion"] = {"method": "add", "width": 4, "parameters": 200}
+    parts["targets"] = [{"name": "ill", "task": "binary", "width": 1, "parameters": 30}]
+    run.write_json("network.json", parts)
+    path = written(run)
+    found = read(path)
+    assert "h2 Network" in found.headings
+    assert "The network 1,230 parameters in all, learned from training rows." in found.terms
+    assert found.alts[0].startswith("Diagram of the network: b, a branch of kind mlp, reads age<script>")
+    assert "<script" not in path.read_text(encoding="utf-8")

@@ -1,0 +1,147 @@
+"""Stages of a training: which parameter groups are trained, at which rates, and that a run continues through them bit by bit."""
+
+import numpy as np
+import pytest
+from tiny import lines, ready, two_blobs, write_experiment
+
+from mmtrain import config
+from mmtrain.commands.fit import Onlookers, fit, resume
+from mmtrain.config.experiment import Stage
+from mmtrain.training.stages import Stages
+
+TREE = """
+name: staged
+columns: {x: {role: numeric}, z: {role: numeric}, y: {role: target, task: binary}}
+branches: {first: {columns: [x], units: [4]}, second: {columns: [z], units: [4]}}
+fusion: {units: [4]}
+training:
+  batch_size: 16
+  deterministic: true
+  learning_rate: 0.05
+"""
+STAGES = "  stages: [{epochs: 1, unfreeze: [fusion, targets]}, {epochs: 2, unfreeze: [branches.first]}, {epochs: 2, learning_rate: 0.01}]\n"
+
+
+def experiment(folder, stages=STAGES):
+    two_blobs(folder, z=lambda row: row % 5)
+    return write_experiment(folder / "e.yaml", TREE + stages)
+
+
+def weights_by_group(steps):
+    layers = steps.groups.layers
+    return {group: np.concatenate([weight.numpy().ravel() for weight in layer.weights]) for group, layer in layers.items()}
+
+
+def test_stages_know_their_epochs_groups_and_rates(tmp_path):
+    stages = Stages(config.load(experiment(tmp_path)).training)
+    assert stages.training.epochs == 5
+    assert [stages.of_epoch(epoch) for epoch in range(1, 7)] == [0, 1, 1, 2, 2, 2]
+    assert [stages.epochs_before(number) for number in range(3)] == [0, 1, 3]
+    assert [stages.trained_groups(number) for number in range(3)] == [
+        ("fusion", "targets"),
+        ("fusion", "targets", "branches.first"),
+        None,
+    ]
+    assert [stages.learning_rate(number).at(0) for number in range(3)] == [0.05, 0.05, 0.01]
+
+
+def test_without_stages_there_is_one_that_trains_everything(tmp_path):
+    stages = Stages(config.load(experiment(tmp_path, "  epochs: 7\n")).training)
+    assert (stages.last, stages.of_epoch(7), stages.trained_groups(0), stages.group_rates(0)) == (0, 0, None, {})
+
+
+def test_a_schedule_runs_from_the_beginning_of_each_stage(tmp_path):
+    stages = Stages(config.load(experiment(tmp_path), ["training.schedule=cosine"]).training)
+    assert [stages.learning_rate(number).at(0) for number in range(3)] == [0.05, 0.05, 0.01]
+    assert stages.learning_rate(1).at(1) == pytest.approx(0.025)
+
+
+def test_a_stage_without_the_groups_of_a_baseline_trains_fusion_and_targets():
+    stage = Stage(epochs=2, unfreeze=("branches.first",), learning_rate={"branches.first": 0.1, "fusion": 0.2})
+    alone = stage.restricted_to(("branches.second", "fusion", "targets.y"))
+    assert (alone.unfreeze, alone.learning_rate) == (("fusion", "targets"), {"fusion": 0.2})
+
+
+def train_step(path):
+    from mmtrain.model.assemble import assemble
+    from mmtrain.training.device import prepare
+    from mmtrain.training.step import Steps
+
+    found = ready(path)
+    prepare(0, deterministic=True, precision="float32")
+    steps = Steps(found.experiment, found.fitted, assemble(found.experiment, found.fitted))
+    return steps, next(steps.batches(found.arrays, found.partition.train).epoch(1))
+
+
+def moved(steps, batch):
+    before = weights_by_group(steps)
+    steps.train(batch, [0.05])
+    after = weights_by_group(steps)
+    return {group: float(np.abs(after[group] - before[group]).max()) for group in after}
+
+
+def test_only_the_groups_of_a_stage_are_trained(tensorflow, tmp_path):
+    steps, batch = train_step(experiment(tmp_path))
+    assert set(moved(steps, batch)) == {"branches.first", "branches.second", "fusion", "targets.y"}
+    for stage, trained in enumerate([{"fusion", "targets.y"}, {"fusion", "targets.y", "branches.first"}, None]):
+        steps.enter_stage(stage)
+        changes = moved(steps, batch)
+        assert {group for group, change in changes.items() if change > 0} == (trained or set(changes)), stage
+
+
+def test_groups_have_their_own_rates_and_the_most_specific_name_counts(tensorflow, tmp_path):
+    stages = "  optimizer: {method: sgd, momentum: 0}\n"
+    stages += "  stages: [{epochs: 1, learning_rate: {branches: 0.05, branches.second: 0.0005, targets: 0.1}}]\n"
+    steps, batch = train_step(experiment(tmp_path / "groups", stages))
+    plain, _ = train_step(experiment(tmp_path / "plain", "  optimizer: {method: sgd, momentum: 0}\n"))
+    one, other = moved(steps, batch), moved(plain, batch)
+    ratios = {group: one[group] / other[group] for group in one}
+    assert ratios == pytest.approx({"branches.first": 1, "branches.second": 0.01, "fusion": 1, "targets.y": 2}, rel=0.01)
+
+
+def test_weight_decay_follows_the_rate_of_the_group(tensorflow, tmp_path):
+    stages = "  optimizer: {method: sgd, momentum: 0}\n  weight_decay: 0.5\n  stages: [{epochs: 1, learning_rate: {branches.first: 0.1}}]\n"
+    steps, _ = train_step(experiment(tmp_path, stages))
+    variables = steps.variables
+    before = {variable.path: variable.numpy() for variable in variables}
+    steps.optimizer.learning_rate.assign(0.05)
+    steps.optimizer.apply([tensorflow.zeros(variable.shape) for variable in variables], variables)
+    first = {id(weight) for weight in steps.groups.layers["branches.first"].trainable_weights}
+    for variable in variables:
+        rate = 0.1 if id(variable) in first else 0.05
+        assert variable.numpy() == pytest.approx(before[variable.path] * (1 - 0.5 * rate), abs=1e-7)
+
+
+def test_training_goes_through_all_stages_whatever_the_patience_of_the_first(tensorflow, tmp_path):
+    path = experiment(tmp_path)
+    done = fit(path, overrides=["training.early_stopping.patience=1", "training.early_stopping.min_delta=10"], output=tmp_path / "runs")
+    # Nothing improves by 10, so that the last stage ends after its first epoch, and the others run all theirs.
+    assert [line["epoch"] for line in lines(done.run / "metrics.jsonl")] == [1, 2, 3, 4]
+    assert done.ended.reason == "validation_loss has not improved for 1 epochs"
+    rates = [line["learning_rate"] for line in lines(done.run / "metrics.jsonl")]
+    assert rates == pytest.approx([0.05, 0.05, 0.05, 0.01])
+
+
+class KilledError(Exception):
+    """Stands for a killed process: nothing is cleaned up in the loop."""
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_a_run_killed_between_epochs_of_stages_ends_with_the_same_bits(tensorflow, tmp_path, epoch):
+    from mmtrain.training.events import EpochBegan
+
+    overrides = ["training.weight_average=0.5", "training.schedule={method: plateau, patience: 1}"]
+    path = experiment(tmp_path)
+    whole = fit(path, overrides=overrides, output=tmp_path / "whole").run
+
+    def kill(event):
+        if isinstance(event, EpochBegan) and event.epoch == epoch + 1:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        fit(path, overrides=overrides, output=tmp_path / "runs", onlookers=Onlookers(kill))
+    run = resume(str(tmp_path / "runs" / "staged" / "1")).run
+    assert lines(run / "metrics.jsonl") == lines(whole / "metrics.jsonl")
+    for file in ("last/weights.npz", "last/optimizer.npz", "best/weights.npz"):
+        with np.load(whole / "checkpoints" / file) as one, np.load(run / "checkpoints" / file) as other:
+            assert [one[key].tobytes() for key in one.files] == [other[key].tobytes() for key in other.files], file

@@ -1,0 +1,112 @@
+"""TensorBoard's logs, read back as TensorFlow reads its records."""
+
+import os
+import resource
+import signal
+
+import pytest
+from tiny import lines, two_blobs, write_experiment
+
+from mmtrain.artifacts import run_folder
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.commands.fit import Onlookers, fit, resume
+from mmtrain.errors import RunError
+from mmtrain.training.events import EpochEnded, Started, StepsBegan
+from mmtrain.training.signals import Interrupted
+
+BEGIN = Started(epochs=2, steps=3, rows=42, monitor="validation_loss", direction="minimize")
+
+
+def records(tensorflow, run, part):
+    """The events of the one file of a part."""
+    (path,) = (run / "tensorboard" / part).iterdir()
+    assert path.name.startswith("events.out.tfevents.")
+    return [tensorflow.compat.v1.Event.FromString(record.numpy()) for record in tensorflow.data.TFRecordDataset(str(path))]
+
+
+def points(tensorflow, run, part):
+    """{name: {epoch: value}}, rounded as single precision is."""
+    found = {}
+    for record in records(tensorflow, run, part):
+        for value in record.summary.value:
+            assert (value.metadata.plugin_data.plugin_name, value.metadata.data_class) == ("scalars", 1)
+            found.setdefault(value.tag, {})[record.step] = float(tensorflow.make_ndarray(value.tensor))
+    return found
+
+
+def logs(tensorflow, run):
+    from mmtrain.training.tensorboard import Logs
+
+    return Logs(run)
+
+
+def ended(epoch, **scores):
+    return EpochEnded(epoch, scores, 0.5, 1.0, 1.0, True, epoch)
+
+
+def test_a_score_has_one_name_in_both_parts_and_an_undefined_one_no_point(tensorflow, tmp_path):
+    run = run_folder.create("logged", tmp_path)
+    watch = logs(tensorflow, run)
+    watch(BEGIN)
+    watch(ended(1, train_loss=2.0, validation_loss=1.5, validation_y_auc=None))
+    watch(ended(2, train_loss=1.0, validation_loss=0.25, **{"validation_auc[red]": 0.75}))
+    assert points(tensorflow, run, "train") == {"loss": {1: 2.0, 2: 1.0}, "learning_rate": {1: 0.5, 2: 0.5}}
+    assert points(tensorflow, run, "validation") == {"loss": {1: 1.5, 2: 0.25}, "auc[red]": {2: 0.75}}
+
+
+def test_file_begins_as_tensorboard_expects_and_tells_it_to_forget_older_ones(tensorflow, tmp_path):
+    run = run_folder.create("logged", tmp_path)
+    logs(tensorflow, run)(BEGIN)
+    first, second = records(tensorflow, run, "train")
+    assert first.file_version == "brain.Event:2"
+    assert second.session_log.status == tensorflow.compat.v1.SessionLog.START
+
+
+def test_logs_that_cannot_be_written_are_a_problem(tensorflow, tmp_path):
+    run = run_folder.create("logged", tmp_path)
+    (run / "tensorboard").write_text("a file where the folder should be")
+    with pytest.raises(RunError) as caught:
+        logs(tensorflow, run)(BEGIN)
+    assert str(caught.value) == f"{run / 'tensorboard'}: the logs cannot be written: Not a directory. Make room, then go on with --resume."
+
+
+def test_full_disk_is_a_problem(tensorflow, tmp_path):
+    """The largest file that this process may write stands for the disk."""
+    run = run_folder.create("logged", tmp_path)
+    watch = logs(tensorflow, run)
+    watch(BEGIN)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(RunError, match=r"the logs cannot be written: .*File too large"):
+            watch(ended(1, train_loss=2.0))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_logs_of_a_run_that_was_gone_on_with_say_what_its_metrics_say(tensorflow, tmp_path):
+    """Killed after the logs of epoch 2 and before its checkpoint, say: what the checkpoint does not know is gone."""
+    two_blobs(tmp_path)
+    path = write_experiment(
+        tmp_path / "logged.yaml",
+        "columns: {x: {role: numeric}, y: {role: target, task: binary}}\ntraining: {epochs: 3, batch_size: 16, tensorboard: true}",
+    )
+
+    def watch(event):
+        if isinstance(event, StepsBegan) and (event.epoch, event.step) == (3, 0):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted):
+        fit(path, output=tmp_path / "runs", onlookers=Onlookers(watch=watch))
+    run = Run(tmp_path / "runs" / "logged" / "1")
+    assert set(points(tensorflow, run, "train")["loss"]) == {1, 2}
+    with (run / "tensorboard" / "train" / "events.out.tfevents.9999999999.other").open("wb"):
+        pass  # what is left of another file is no longer there afterwards
+    resume(str(run.folder))
+    written = lines(run / "metrics.jsonl")
+    assert [line["epoch"] for line in written] == [1, 2, 3]
+    for part, count in (("train", 1), ("validation", 10)):
+        found = points(tensorflow, run, part)
+        assert found.pop("learning_rate", {}) == ({epoch: pytest.approx(0.001) for epoch in (1, 2, 3)} if part == "train" else {})
+        assert len(found) == count
+        assert found == {name: {line["epoch"]: pytest.approx(line[f"{part}_{name}"]) for line in written} for name in found}
