@@ -111,14 +111,14 @@ def measure(folder: Path, rows: int) -> list[dict[str, Any]]:
     from mmtrain.layers.image_decoding import EncodePicture
     from mmtrain.model import model_file
     from mmtrain.pipeline.prepare import read_data
-    from mmtrain.pipeline.restore import recorded_training
+    from mmtrain.pipeline.restore import restore_training
 
     chance = np.random.default_rng(1)
     table(folder, 300, chance, unseen=False)
     new = table(folder, rows, chance, unseen=True)
     (folder / "agreement.yaml").write_text(EXPERIMENT)
     run = fit(folder / "agreement.yaml", output=folder / "runs").run
-    experiment, fitted, _ = recorded_training(run)
+    experiment, fitted, _ = restore_training(run)
     data = read_data(config.load(folder / "agreement.yaml"), folder / "new.csv", ImageFolder(folder))
     arrays = encode.encode(experiment, fitted, data.table, data.stores)
     everything = np.arange(rows)

@@ -43,7 +43,7 @@ def prepared(folder: Path, augment: str, batch: int) -> tuple[Any, dict[str, Any
     from mmtrain.data import encode
     from mmtrain.model.assemble import assemble
     from mmtrain.pipeline.prepare import read_data
-    from mmtrain.training.step import Steps
+    from mmtrain.training.step import TrainStep
 
     path = folder / "experiment.yaml"
     path.write_text(EXPERIMENT.replace("AUGMENT", augment))
@@ -53,7 +53,7 @@ def prepared(folder: Path, augment: str, batch: int) -> tuple[Any, dict[str, Any
     fitted = encode.fit(experiment, data.table, rows)
     arrays = encode.encode(experiment, fitted, data.table, data.stores)
     experiment = experiment.untried()
-    steps = Steps(experiment, fitted, assemble(experiment, fitted))
+    steps = TrainStep(experiment, fitted, assemble(experiment, fitted))
     return steps, next(iter(Batches(arrays, rows, batch, 7, steps.chance_columns).epoch(1))).tree()
 
 
@@ -93,14 +93,14 @@ def alone(batch: int, side: int, channels: int, count: int, rounds: int) -> dict
     import tensorflow as tf
 
     from mmtrain.columns.image import Augment
-    from mmtrain.training.augment import CHANCES, augmented
+    from mmtrain.training.augment import CHANCES, augment_images
 
     random, how = np.random.default_rng(0), Augment.model_validate(yaml.safe_load(ALL))
     pixels = tf.constant(random.integers(0, 256, (batch, side, side, channels), dtype=np.uint8))
     chances = tf.constant(random.random((batch, CHANCES), dtype=np.float32))
 
     def way(compiled: bool) -> Callable[[], Any]:
-        change = tf.function(lambda: augmented(pixels, chances, how, 255, compiled=compiled), autograph=False)
+        change = tf.function(lambda: augment_images(pixels, chances, how, 255, compiled=compiled), autograph=False)
         return lambda: change().numpy()
 
     times = in_turn({"kernels": way(False), "compiled": way(True)}, rounds, calls=count)

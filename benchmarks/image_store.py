@@ -25,7 +25,7 @@ from script import keep, parser
 from turns import Times, in_turn, speed, typical
 
 from mmtrain.config.experiment import Cache
-from mmtrain.data.images.build_store import decoded
+from mmtrain.data.images.build_store import decode_to_store
 from mmtrain.data.images.locate import ImageFile
 from mmtrain.image_decoding import Layout
 from mmtrain.system.threads import cores
@@ -37,7 +37,7 @@ Ways = dict[str, Callable[[], None]]
 
 def build(files: list[ImageFile], side: int, cache: Path, verify: str = "stat") -> None:
     """A new store of all files, in an empty cache."""
-    store = decoded(files, Layout((side, side), 3), cache=Cache.model_validate({"folder": cache, "verify": verify}))
+    store = decode_to_store(files, Layout((side, side), 3), cache=Cache.model_validate({"folder": cache, "verify": verify}))
     if store.notice or store.unreadable:
         raise SystemExit(store.notice or f"{len(store.unreadable)} pictures cannot be read.")
 

@@ -18,11 +18,11 @@ from image_store import Ways, compare
 from jpegs import SIDE
 from PIL import Image as Pillow
 
-from mmtrain.audit.images.checks import picture_findings
-from mmtrain.audit.images.image_column import PictureColumn
-from mmtrain.audit.label_index import Labels
-from mmtrain.audit.row_metadata import Cohort
-from mmtrain.audit.target_view import Answer, Question
+from mmtrain.audit.images.checks import image_findings
+from mmtrain.audit.images.image_column import ImageColumn
+from mmtrain.audit.label_index import LabelIndex
+from mmtrain.audit.row_metadata import RowMetadata
+from mmtrain.audit.target_view import BinaryTargetView, TargetView
 from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
@@ -52,11 +52,11 @@ def inspect(folder: Path, names: list[str], side: int, cache: Path) -> None:
     column = Image.model_validate({"role": "image", "size": [side, side]})
     store, unreadable = open_store(cells, column, ImageFolder(folder), cache=Cache.model_validate({"folder": cache}))
     numbers = np.arange(len(names))
-    labels = Labels("answer", ("no", "yes"), np.ones(len(names), np.bool_), numbers, numbers % 2)
-    cohort = Cohort(len(names), parts=(numbers % 3).astype(np.int8), targets=(labels,))
-    asked = [Question("answer", (Answer(cohort.for_answers, cohort.for_answers % 2, labels.names),))]
-    picture = PictureColumn("picture", cells, numbers, column, store, unreadable)
-    found = {finding.kind: finding.count for finding in picture_findings([picture], ImageFolder(folder), cohort, asked)}
+    labels = LabelIndex("answer", ("no", "yes"), np.ones(len(names), np.bool_), numbers, numbers % 2)
+    cohort = RowMetadata(len(names), parts=(numbers % 3).astype(np.int8), targets=(labels,))
+    asked = [TargetView("answer", (BinaryTargetView(cohort.for_answers, cohort.for_answers % 2, labels.names),))]
+    picture = ImageColumn("picture", cells, numbers, column, store, unreadable)
+    found = {finding.kind: finding.count for finding in image_findings([picture], ImageFolder(folder), cohort, asked)}
     if found.get("similar_pictures_across_parts", 0) + found.get("similar_pictures", 0) != 2 * COPIES:
         raise SystemExit(f"Not all copies were found: {found}")
 

@@ -27,8 +27,8 @@ from PIL import Image
 from script import keep, parser
 
 if TYPE_CHECKING:
-    from mmtrain.pipeline.prepare import Prepared
-    from mmtrain.training.training_data import Material
+    from mmtrain.pipeline.prepare import LoadedData
+    from mmtrain.training.training_data import TrainingData
 
 ROWS, QUICK_ROWS = (10_000, 100_000, 1_000_000), (1_000, 4_000)
 ALLOWED = 1500
@@ -39,7 +39,7 @@ SIDE, PICTURE = 64, 64 * 64 * 3
 STAGES = ("read", "split", "fit columns", "encode", "train")
 
 
-def held(data: Prepared, material: Material) -> dict[str, float]:
+def held(data: LoadedData, material: TrainingData) -> dict[str, float]:
     """Bytes per row of everything that a training holds for every row. What is mapped lies in a file: no anonymous memory."""
     arrays, partition = material.arrays, material.partition
     found: dict[str, int] = {}
@@ -68,7 +68,7 @@ def table_stages(rows: int) -> dict[str, Any]:
     """Peak and seconds of every stage of a fit on `rows` rows, and what is held."""
     from mmtrain import config
     from mmtrain.artifacts import run_folder
-    from mmtrain.commands.fit import record
+    from mmtrain.commands.fit import record_inputs
     from mmtrain.config.yaml_source import Origin
     from mmtrain.data import encode
     from mmtrain.layers.start import start_tensorflow
@@ -103,7 +103,7 @@ def table_stages(rows: int) -> dict[str, Any]:
         material, decision = build(experiment, data, partition, fitted, print)
         stage("encode")
         run = run_folder.create(experiment.name, folder / "runs")
-        record(run, material, data, split, decision)
+        record_inputs(run, material, data, split, decision)
         train(run, material, lambda _: None)
         stage("train")
         return found | {"bytes_held_per_row": held(data, material)}
@@ -111,7 +111,7 @@ def table_stages(rows: int) -> dict[str, Any]:
 
 def picture_epochs(pictures: int, epochs: int) -> dict[str, Any]:
     """Peaks of the epochs of a fit on pictures of which a quarter may stay in memory."""
-    from mmtrain.commands.fit import Onlookers, fit
+    from mmtrain.commands.fit import Listeners, fit
     from mmtrain.layers.start import start_tensorflow
     from mmtrain.training.events import EpochEnded, Event
 
@@ -139,7 +139,7 @@ def picture_epochs(pictures: int, epochs: int) -> dict[str, Any]:
             if isinstance(event, EpochEnded):
                 peaks.append(round(memory.peak() / 1e6, 1))
 
-        fit(path, output=folder / "runs", onlookers=Onlookers(watch=watch))
+        fit(path, output=folder / "runs", onlookers=Listeners(watch=watch))
     return {"pictures_MB": pictures * PICTURE / 1e6, "allowed_MB": pictures * PICTURE / 4e6, "epoch_peaks_MB": peaks}
 
 

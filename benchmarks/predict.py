@@ -31,7 +31,7 @@ from turns import Times, in_turn
 from ways_to_predict import bare, cells, reading, summary, trained, whole
 
 from mmtrain.artifacts.run_folder import find
-from mmtrain.pipeline.predictor import Loaded
+from mmtrain.pipeline.predictor import Predictor
 
 WORDS = 20_000
 SMALL: dict[str, object] = {
@@ -113,7 +113,7 @@ def of_memory(folder: Path, rows: int) -> dict[str, dict[str, float]]:
     """Of one prediction, after a first has warmed up, beside that of a table of a tenth of the rows."""
     found = {}
     memory = PeakMemory()
-    loaded = Loaded(find("small", folder / "runs"))
+    loaded = Predictor(find("small", folder / "runs"))
     for count in (rows // 10, rows):
         write_rows(folder / "long.csv", count, 2, answers=False)
         whole(loaded, folder / "new.csv")()

@@ -23,7 +23,7 @@ from turns import Times, in_turn, speed, typical
 
 from mmtrain.config.experiment import Cache
 from mmtrain.data.cache import IMAGES, MANIFEST
-from mmtrain.data.images.build_store import Decoded, decoded, opened
+from mmtrain.data.images.build_store import DecodedImages, decode_to_store, opened
 from mmtrain.data.images.locate import ImageFile
 from mmtrain.data.images.store import ImageStore
 from mmtrain.image_decoding import Layout
@@ -97,7 +97,7 @@ def shuffled(store: ImageStore, seed: int) -> None:
 def store_in(folder: Path) -> ImageStore:
     """Opened anew: whether it fits is decided then."""
     found = opened(folder, None)
-    if not isinstance(found, Decoded):
+    if not isinstance(found, DecodedImages):
         raise SystemExit(f"{folder} holds no store.")
     return ImageStore(found.pixels, np.arange(len(found.pixels)), ahead=found.ahead)
 
@@ -117,7 +117,7 @@ def in_flight(folder: Path, pictures: int, epochs: int) -> dict[str, Any]:
         Image.fromarray(random.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)).save(path)
         files.append(ImageFile(str(path), path.stat().st_size, path.stat().st_mtime_ns))
     cache = Cache.model_validate({"folder": folder / "cache", "disk": 0, "memory": pictures * PICTURE // 4})
-    store = ImageStore(decoded(files, Layout((SIDE, SIDE), 3), cache=cache).pixels, np.arange(pictures))
+    store = ImageStore(decode_to_store(files, Layout((SIDE, SIDE), 3), cache=cache).pixels, np.arange(pictures))
     megabytes = []
     for epoch in range(epochs):
         shuffled(store, epoch)

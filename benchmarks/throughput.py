@@ -37,11 +37,11 @@ from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import build
-from mmtrain.pipeline.validate import checked
+from mmtrain.pipeline.validate import load_checked
 from mmtrain.training.events import EpochEnded, Event
 
 if TYPE_CHECKING:
-    from mmtrain.training.training_data import Material
+    from mmtrain.training.training_data import TrainingData
 
 BATCH = 32
 
@@ -126,7 +126,7 @@ Step = Callable[[Any, Any], Any]
 class Rivals:
     """Other ways to train, each with a network of its own; a way is a function that trains one epoch and returns its seconds."""
 
-    def __init__(self, folder: Path, experiment: Experiment, material: Material) -> None:
+    def __init__(self, folder: Path, experiment: Experiment, material: TrainingData) -> None:
         """Of the material, the rows; the network is that of the experiment, in float32."""
         from mmtrain.training.device import prepare
 
@@ -244,7 +244,7 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
     write_data(folder, case.rows, pictures=bool(case.side))
     path = experiment_file(folder, case)
     begun = time.perf_counter()
-    experiment, data, split = checked(path, [])
+    experiment, data, split = load_checked(path, [])
     partition = split.holdout
     store_seconds = time.perf_counter() - begun
     start_tensorflow()

@@ -13,7 +13,7 @@ from mmtrain.commands.predict import PredictOptions, predict_source
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.prediction_chunks import Source
 from mmtrain.data.tables.formats import open_table
-from mmtrain.pipeline.predictor import Loaded
+from mmtrain.pipeline.predictor import Predictor
 from mmtrain.system.threads import in_threads
 
 Way = Callable[[], object]
@@ -21,16 +21,16 @@ Summary = dict[str, dict[str, float]]
 """Of every way."""
 
 
-def trained(folder: Path, name: str, tree: Mapping[str, object]) -> Loaded:
+def trained(folder: Path, name: str, tree: Mapping[str, object]) -> Predictor:
     """A small run on `table.csv` in the folder."""
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump({"name": name, "data": {"table": "table.csv"}, **tree}))
-    loaded = Loaded(fit(path, output=folder / "runs").run)
+    loaded = Predictor(fit(path, output=folder / "runs").run)
     loaded.start()
     return loaded
 
 
-def bare(loaded: Loaded, table: Path) -> Way:
+def bare(loaded: Predictor, table: Path) -> Way:
     """The compiled predictor over all pieces of a table, encoded beforehand."""
     ready = loaded._ready
     source = Source(open_table(table), ImageFolder(table.parent))
@@ -44,7 +44,7 @@ def bare(loaded: Loaded, table: Path) -> Way:
     return lambda: [ready.predict(batch) for batch in batches]
 
 
-def reading(loaded: Loaded, table: Path) -> Way:
+def reading(loaded: Predictor, table: Path) -> Way:
     """Reading, checking, decoding and encoding alone, in the threads of `predict`."""
     pieces = loaded._ready.pieces
 
@@ -55,12 +55,12 @@ def reading(loaded: Loaded, table: Path) -> Way:
     return read
 
 
-def cells(loaded: Loaded, table: Path) -> Way:
+def cells(loaded: Predictor, table: Path) -> Way:
     """Reading the cells alone, which nobody looks at."""
     return lambda: sum(1 for _ in loaded._ready.pieces.cells(Source(open_table(table), ImageFolder(table.parent))))
 
 
-def whole(loaded: Loaded, table: Path) -> Way:
+def whole(loaded: Predictor, table: Path) -> Way:
     """From file to file."""
     return lambda: predict_source(
         loaded, Source(open_table(table), ImageFolder(table.parent)), PredictOptions(table.with_name("predictions.csv"), proba=True)

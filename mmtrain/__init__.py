@@ -16,7 +16,7 @@ One direction, no way back; `mmtrain/commands/fit.py` is this path as code.
 | 6 | `Batches.epoch(number)` | `{column, column_present}`, targets, weights | |
 | 7 | `assemble(experiment, fitted)` | `Network`: core, predictor, whole | `model.keras` |
 | 8 | `loop.train(...)` | events, best weights | `metrics.jsonl`, `checkpoints/` |
-| 9 | `fit_decisions(run, material)` | calibration, threshold, conformal bound, of validation rows | `decisions.json` |
+| 9 | `fit_and_save_postprocessing(run, material)` | calibration, threshold, conformal bound, of validation rows | `decisions.json` |
 | 10 | `evaluate(run, options)` | scores beside a baseline | `metrics.json`, `predictions_<part>.csv`, `most_wrong_<part>.json` |
 | 11 | `report.write(run, ...)`, after 9 and 10 | what a person reads | `report.html`, `plots/`, `scores_<part>.csv`, `model_card.md` |
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mmtrain.data.counter_rng import chances
+from mmtrain.data.counter_rng import uniform
 from mmtrain.data.encode import Array, Arrays
-from mmtrain.data.splits.epoch_order import order
+from mmtrain.data.splits.epoch_order import epoch_permutation
 
-EXPECTED = 4
+PREFETCH_BATCHES = 4
 """Pieces that a store is told of before they are gathered."""
 
 
@@ -63,9 +63,9 @@ class Batches:
 
         Full batches that are too few for another call of `steps_per_call` come one by one.
         """
-        visited = order(self.seed, number, self.rows)
+        visited = epoch_permutation(self.seed, number, self.rows)
         pieces = [visited[first * self.size : (first + steps) * self.size] for first, steps in self._calls(start)]
-        return _ahead(lambda rows: self._batch(rows, number), pieces, self.arrays.expect)
+        return _prefetch(lambda rows: self._batch(rows, number), pieces, self.arrays.expect)
 
     def _calls(self, start: int) -> Iterator[tuple[int, int]]:
         """First step and number of steps of every call."""
@@ -84,7 +84,7 @@ class Batches:
             inputs,
             {key: self._placed(values[rows]) for key, values in arrays.targets.items()},
             {key: self._gathered(values, rows) for key, values in arrays.weights.items()},
-            self._placed(chances(self.seed, epoch, rows, self.chance_columns)),
+            self._placed(uniform(self.seed, epoch, rows, self.chance_columns)),
             max(1, len(rows) // self.size),
         )
 
@@ -107,12 +107,12 @@ class Batches:
         return {id(values): {} for values in small if len(values) and (values == values[0]).all()}
 
 
-def in_order(arrays: Arrays, rows: Array, size: int) -> Iterator[dict[str, Array]]:
+def sequential_batches(arrays: Arrays, rows: Array, size: int) -> Iterator[dict[str, Array]]:
     """Inputs of `rows` as they stand, for prediction."""
-    return _ahead(arrays.take, [rows[first : first + size] for first in range(0, len(rows), size)], arrays.expect)
+    return _prefetch(arrays.take, [rows[first : first + size] for first in range(0, len(rows), size)], arrays.expect)
 
 
-def _ahead(make: Callable[[Array], Any], pieces: list[Array], expect: Callable[[Array], None]) -> Iterator[Any]:
+def _prefetch(make: Callable[[Array], Any], pieces: list[Array], expect: Callable[[Array], None]) -> Iterator[Any]:
     """`make` of every piece, the next one gathered by another thread while the caller works on this one.
 
     `expect` is told of pieces a few calls earlier, so that a disk can begin to read them.
@@ -121,7 +121,7 @@ def _ahead(make: Callable[[Array], Any], pieces: list[Array], expect: Callable[[
         return
 
     def gathered(number: int) -> Any:
-        for piece in pieces[:EXPECTED] if number == 0 else pieces[number + EXPECTED - 1 : number + EXPECTED]:
+        for piece in pieces[:PREFETCH_BATCHES] if number == 0 else pieces[number + PREFETCH_BATCHES - 1 : number + PREFETCH_BATCHES]:
             expect(piece)
         return make(pieces[number])
 

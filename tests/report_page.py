@@ -9,9 +9,9 @@ from mmtrain import config
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.data import encode
-from mmtrain.evaluation.evaluation_set import Answered
-from mmtrain.evaluation.postprocessing.fit_postprocessing import TargetDecisions, judge
-from mmtrain.evaluation.prediction_table import frame, to_csv
+from mmtrain.evaluation.evaluation_set import EvalSet
+from mmtrain.evaluation.postprocessing.fit_postprocessing import TargetPostprocessing, evaluate_postprocessing
+from mmtrain.evaluation.prediction_table import prediction_frame, to_csv
 from mmtrain.evaluation.scoring import score_target
 from mmtrain.reports.blocks import Plots, Section
 from mmtrain.reports.report import page, write
@@ -125,12 +125,12 @@ def evaluate(run, part, truths, predictions, table="t.csv", report=True, when="2
     truths = {key: np.asarray(truth) for key, truth in truths.items()}
     predictions = {key: np.asarray(prediction, dtype=np.float32) for key, prediction in predictions.items()}
     count = len(next(iter(truths.values())))
-    rows = frame(np.arange(count), [str(row) for row in range(count)], fitted.targets, truths, predictions)
+    rows = prediction_frame(np.arange(count), [str(row) for row in range(count)], fitted.targets, truths, predictions)
     run.write_text(f"predictions_{part}.csv", to_csv(rows))
     results = {}
     for key, target in fitted.targets.items():
-        known = Answered.of(target, truths[key], predictions[key], None)
-        found = judge(TargetDecisions(), known.drawn(Evaluation(draws=100))) if len(known) else {}
+        known = EvalSet.of(target, truths[key], predictions[key], None)
+        found = evaluate_postprocessing(TargetPostprocessing(), known.drawn(Evaluation(draws=100))) if len(known) else {}
         results[key] = score_target(key, target, truths[key], predictions[key], drawn).with_analyses(found).plain()
     known = run.read_json("metrics.json") if (run / "metrics.json").exists() else {}
     run.write_json("metrics.json", {**known, part: results})

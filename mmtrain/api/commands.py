@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mmtrain.cli.views.training_progress import Display
-    from mmtrain.commands.fit import Onlookers
+    from mmtrain.commands.fit import Listeners
     from mmtrain.explanation.explained_output import Method
     from mmtrain.pipeline.predictor import OnError
 
@@ -303,10 +303,10 @@ def compare(runs: Iterable[RunLike], split: str = "test", *, output: PathOrText 
     return Comparison(compare_runs([str(_which(run)) for run in runs], part=split, output=as_path(output)))
 
 
-def _onlookers(shown: Display) -> Onlookers:
-    from mmtrain.commands.fit import Onlookers
+def _onlookers(shown: Display) -> Listeners:
+    from mmtrain.commands.fit import Listeners
 
-    return Onlookers(shown.event, shown.plan, shown.pictures, shown.say)
+    return Listeners(shown.event, shown.plan, shown.pictures, shown.say)
 
 
 def _which(run: RunLike) -> str | None:

@@ -33,7 +33,7 @@ except ImportError as error:
     raise ImportError("mmtrain.Classifier and mmtrain.Regressor need scikit-learn: pip install 'mmtrain[sklearn]'.") from error
 
 if TYPE_CHECKING:
-    from mmtrain.pipeline.predictor import Loaded
+    from mmtrain.pipeline.predictor import Predictor
 
 Array = np.ndarray[Any, Any]
 
@@ -42,7 +42,7 @@ LEFT_BEHIND = ("checkpoints", "plots", "tensorboard", "report.html", "model_card
 FEWEST_PER_CLASS = 3
 """Rows of a class up to which the split cannot bring it into every part."""
 
-_opened: WeakKeyDictionary[Any, Loaded] = WeakKeyDictionary()
+_opened: WeakKeyDictionary[Any, Predictor] = WeakKeyDictionary()
 """The models of fitted estimators, ready to predict; not part of them, as they cannot be pickled."""
 
 
@@ -146,7 +146,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         frame = self._frame(self._validated(X, reset=False))
         return self._open().predict(frame, proba=True, on_error="fail", images=Path.cwd())
 
-    def _open(self) -> Loaded:
+    def _open(self) -> Predictor:
         """The fitted model, read once in a process."""
         if self not in _opened:
             from mmtrain.pipeline.predictor import load

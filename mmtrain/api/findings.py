@@ -19,8 +19,8 @@ from mmtrain.config import Experiment
 from mmtrain.errors import Problem, counted
 
 if TYPE_CHECKING:
-    from mmtrain.audit.profiling.table_profile import Survey
-    from mmtrain.commands.check import Checked
+    from mmtrain.audit.profiling.table_profile import TableProfile
+    from mmtrain.commands.check import CheckResult
     from mmtrain.commands.compare import Comparison as Compared
     from mmtrain.commands.inspect_data import InspectedTable, Inspection
     from mmtrain.data.splits.summary import PartSummary
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Check(Result):
     """A table that can be trained on: its rows, and the splits it would have."""
 
-    def __init__(self, done: Checked) -> None:
+    def __init__(self, done: CheckResult) -> None:
         self.rows = done.rows
         self.dropped = done.dropped
         """Rows that leave the table because of `missing: drop`."""
@@ -72,7 +72,7 @@ class DataInspection(Result):
         return pd.DataFrame(list(self._columns()))
 
     def _columns(self) -> Iterable[dict[str, Any]]:
-        survey: Survey | None = getattr(self._found, "survey", None)
+        survey: TableProfile | None = getattr(self._found, "survey", None)
         described: Iterable[Any] = self._found.columns if survey is None else survey.columns  # type: ignore[union-attr]
         for one in described:
             role = one.role if survey is None else one.guess.role if one.guess.used else ""
@@ -139,7 +139,7 @@ def _is_experiment(source: Any) -> bool:
 class Starter(Result):
     """A first experiment, guessed from a table, to be confirmed by a person."""
 
-    def __init__(self, survey: Survey, file: Path | None) -> None:
+    def __init__(self, survey: TableProfile, file: Path | None) -> None:
         self._survey = survey
         self.file = file
         """Where it was written; None where it was not."""

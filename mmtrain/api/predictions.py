@@ -15,13 +15,13 @@ from mmtrain.splits.plan import USE_NAMED
 
 if TYPE_CHECKING:
     from mmtrain.data.encode import Fitted
-    from mmtrain.reports.report_data import Contents
+    from mmtrain.reports.report_data import ReportData
 
 NUMBERS = ("prediction_low", "prediction_high")
 PROBABILITIES = ("probability_", "calibrated_")
 
 
-def read_predictions(run: Run, contents: Contents, split: str) -> pd.DataFrame:
+def read_predictions(run: Run, contents: ReportData, split: str) -> pd.DataFrame:
     """See `TrainedRun.predictions_of`."""
     looks = {look["part"]: look for look in contents.facts.get("evaluations", [])}
     rows = predictions_of(run, split) if split in looks else None

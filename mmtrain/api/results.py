@@ -16,13 +16,13 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.errors import Problem, UsageError
 
 if TYPE_CHECKING:
-    from mmtrain.commands.evaluate import Evaluated
+    from mmtrain.commands.evaluate import EvaluationResult
     from mmtrain.commands.explain import Explanation as Explained
-    from mmtrain.commands.export import Exported
+    from mmtrain.commands.export import ExportResult
     from mmtrain.config import Experiment
     from mmtrain.explanation.explained_output import Method
-    from mmtrain.pipeline.predictor import Loaded, OnError
-    from mmtrain.reports.report_data import Contents
+    from mmtrain.pipeline.predictor import OnError, Predictor
+    from mmtrain.reports.report_data import ReportData
 
 SCORES = ("split", "target", "score", "value", "low", "high", "baseline")
 SHOWN_ROWS = 20
@@ -154,11 +154,11 @@ class TrainedRun(Result):
 
     def plot(self) -> Figures:
         """The figures of the report; a notebook shows them."""
-        from mmtrain.reports.plot_style import Gallery, style
+        from mmtrain.reports.plot_style import FigureWriter, style
         from mmtrain.reports.sections import sections
 
         with style():
-            return Figures(self._run, notebook.figures_of(sections(self._contents(), Gallery(self._run))))
+            return Figures(self._run, notebook.figures_of(sections(self._contents(), FigureWriter(self._run))))
 
     def evaluate(
         self,
@@ -233,12 +233,12 @@ class TrainedRun(Result):
         _ = self._loaded
 
     @cached_property
-    def _loaded(self) -> Loaded:
+    def _loaded(self) -> Predictor:
         from mmtrain.pipeline.predictor import load
 
         return load(self.folder)
 
-    def _contents(self) -> Contents:
+    def _contents(self) -> ReportData:
         from mmtrain import config
         from mmtrain.data import encode
         from mmtrain.reports import report_data
@@ -260,16 +260,16 @@ class TrainedRun(Result):
         return {"Scores": self.scores} if (self._run / "columns.json").is_file() else {}
 
     def _figures(self) -> Iterable[notebook.Figure]:
-        from mmtrain.reports.plot_style import Gallery, style
+        from mmtrain.reports.plot_style import FigureWriter, style
         from mmtrain.reports.training import learning
 
         if not (self._run / "columns.json").is_file():
             return ()
         with style():
-            return notebook.figures_of([learning(self._contents(), Gallery(self._run))])
+            return notebook.figures_of([learning(self._contents(), FigureWriter(self._run))])
 
 
-def _evaluated_scores(contents: Contents) -> Iterable[dict[str, Any]]:
+def _evaluated_scores(contents: ReportData) -> Iterable[dict[str, Any]]:
     for part in contents.parts:
         for judged in contents.judged(part):
             for name, score in judged.scores.items():
@@ -281,7 +281,7 @@ def _value(scores: Mapping[str, Mapping[str, Any]], name: str) -> float | None:
     return scores.get(name, {}).get("value")
 
 
-def _best_epoch_scores(contents: Contents) -> Iterable[dict[str, Any]]:
+def _best_epoch_scores(contents: ReportData) -> Iterable[dict[str, Any]]:
     """Of the splits that the training scored itself, as long as they were not evaluated."""
     evaluated = {part.label for part in contents.parts}
     best = next((epoch for epoch in contents.epochs if epoch["epoch"] == contents.facts.get("best_epoch")), {})
@@ -297,7 +297,7 @@ def _best_epoch_scores(contents: Contents) -> Iterable[dict[str, Any]]:
 class Evaluation(Result):
     """The scores of one evaluation."""
 
-    def __init__(self, run: TrainedRun, done: Evaluated) -> None:
+    def __init__(self, run: TrainedRun, done: EvaluationResult) -> None:
         self.run = run
         self.split = done.part
         self.remarks = done.remarks
@@ -369,7 +369,7 @@ class Explanations(Result):
 class Export(Result):
     """A model written for other programs."""
 
-    def __init__(self, run: TrainedRun, done: Exported) -> None:
+    def __init__(self, run: TrainedRun, done: ExportResult) -> None:
         self.run = run
         self.folder = done.folder
         self.signature = done.signature

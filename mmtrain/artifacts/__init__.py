@@ -11,23 +11,23 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from mmtrain.artifacts.results import Result, Wrong
-from mmtrain.artifacts.run_schema import Checkpoint, Data, Facts, Line, Network
+from mmtrain.artifacts.results import TargetResult, WorstRow
+from mmtrain.artifacts.run_schema import Checkpoint, Data, EpochLine, Network, RunFacts
 
 LINE = "metrics.jsonl"
 SHAPES: dict[str, Any] = {
-    "run.json": Facts,
+    "run.json": RunFacts,
     "data.json": Data,
     "network.json": Network,
-    LINE: Line,
+    LINE: EpochLine,
     "position.json": Checkpoint,
-    "metrics.json": dict[str, dict[str, Result]],
-    "most_wrong_": dict[str, list[Wrong]],
+    "metrics.json": dict[str, dict[str, TargetResult]],
+    "most_wrong_": dict[str, list[WorstRow]],
 }
 """By how the name of the file begins; of metrics.jsonl one line."""
 
 
-def wrong(name: str, values: Any) -> str:
+def schema_error(name: str, values: Any) -> str:
     """What is not as it should be in the file called `name`, as a sentence; empty when nothing is."""
     shape = next((start for start in SHAPES if name.startswith(start)), None)
     if shape is None:

@@ -6,28 +6,28 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from mmtrain.artifacts.schema_base import Count, Part, Ranged, ScoreName, Scores, Share, Value
+from mmtrain.artifacts.schema_base import Count, HasInterval, Model, Proportion, ScoreName, Scores, Value
 
 
-class Bin(Part):
+class ReliabilityBin(Model):
     """Statements of about the same probability."""
 
     rows: Count
-    said: Share
-    share: Share
-    low: Share
-    high: Share
+    said: Proportion
+    share: Proportion
+    low: Proportion
+    high: Proportion
 
 
-class Reliability(Part):
+class Reliability(Model):
     """How far probabilities are from what came true; an older mmtrain wrote values alone."""
 
     brier: Value | float
     ece: Value | float
-    bins: list[Bin]
+    bins: list[ReliabilityBin]
 
 
-class Calibration(Part):
+class Calibration(Model):
     """Of the network's own probabilities, and of calibrated ones."""
 
     method: str
@@ -39,30 +39,30 @@ class Calibration(Part):
     temperatures: Annotated[list[float], Field(min_length=1)] | None = None
 
 
-class Rates(Part):
+class Rates(Model):
     """Of the rows of each class that are called so."""
 
     sensitivity: float | None
     specificity: float | None
 
 
-class Chosen(Rates):
+class ThresholdSelection(Rates):
     """On the validation rows on which a threshold was chosen."""
 
     rows: Count
 
 
-class OperatingPoint(Rates):
+class ThresholdResult(Rates):
     """A threshold, and how it fares."""
 
     aim_in_words: str
     positive: str
     threshold: Annotated[float, Field(gt=0, lt=1)]
     note: str
-    validation: Chosen
+    validation: ThresholdSelection
 
 
-class HeldBack(Part):
+class CalibrationHoldout(Model):
     """What a bound was fitted on."""
 
     model_config = ConfigDict(extra="forbid")
@@ -71,23 +71,23 @@ class HeldBack(Part):
     groups: Count | None
 
 
-class Covered(Ranged):
+class Coverage(HasInterval):
     """How often the answer lies inside."""
 
     rows: Count
     value: float | None
 
 
-class Conformal(Part):
+class Conformal(Model):
     """Sets or intervals."""
 
     coverage: float
-    fitted_on: HeldBack
+    fitted_on: CalibrationHoldout
     note: str
-    found: Covered
+    found: Coverage
 
 
-class Sets(Conformal):
+class PredictionSets(Conformal):
     """Of classes."""
 
     kind: Literal["sets"]
@@ -95,14 +95,14 @@ class Sets(Conformal):
     empty: Count
 
 
-class Intervals(Conformal):
+class PredictionIntervals(Conformal):
     """Of numbers; without a width they are without end."""
 
     kind: Literal["intervals"]
     width: float | None
 
 
-class Contribution(Part):
+class InputImportance(Model):
     """Of one input."""
 
     name: str
@@ -111,7 +111,7 @@ class Contribution(Part):
     losses: dict[ScoreName, Value]
 
 
-class Contributions(Part):
+class PermutationImportance(Model):
     """What each input contributes."""
 
     main: ScoreName
@@ -119,11 +119,11 @@ class Contributions(Part):
     permutations: Count
     permutations_asked: Count = 0
     confidence: float
-    inputs: list[Contribution]
+    inputs: list[InputImportance]
     left_out: list[str] | None = None
 
 
-class Some(Part):
+class RowSubset(Model):
     """Some of the rows."""
 
     rows: Count
@@ -131,13 +131,13 @@ class Some(Part):
     scores: Scores
 
 
-class Pattern(Some):
+class MissingPattern(RowSubset):
     """In which the same is missing; null stands for all other patterns."""
 
     missing: list[str] | None
 
 
-class Masked(Some):
+class AblatedBranch(RowSubset):
     """As they would be without a branch."""
 
     branch: str
@@ -145,22 +145,22 @@ class Masked(Some):
     losses: dict[ScoreName, Value]
 
 
-class MissingPatterns(Part):
+class MissingPatterns(Model):
     """How rows fare without some inputs."""
 
     main: ScoreName
     confidence: float
-    patterns: list[Pattern]
-    masked: list[Masked]
+    patterns: list[MissingPattern]
+    masked: list[AblatedBranch]
 
 
-class Subgroup(Some):
+class Subgroup(RowSubset):
     """With one value of a column; null where it is missing."""
 
     name: str | None
 
 
-class Gap(Ranged):
+class Gap(HasInterval):
     """Between the best and the worst subgroup."""
 
     best: str | None
@@ -169,7 +169,7 @@ class Gap(Ranged):
     compared: Count
 
 
-class Subgroups(Part):
+class Subgroups(Model):
     """The rows divided by a column."""
 
     column: str

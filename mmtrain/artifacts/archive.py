@@ -21,23 +21,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from mmtrain.config.byte_size import in_words
+from mmtrain.config.byte_size import format_bytes
 from mmtrain.errors import Problem, RunError
 from mmtrain.system.paths import input_fault
 
-PIECE = 1 << 20
+COPY_CHUNK_BYTES = 1 << 20
 DAY = (1980, 1, 1, 0, 0, 0)
 """The time of every entry that is written: the same files give the same archive."""
 
-STRANGE = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]|[. ](?:/|$)')
+UNSAFE_CHARACTERS = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]|[. ](?:/|$)')
 """Characters with a meaning of their own in paths of Linux, macOS or Windows; the last two vanish there at the end of a name."""
-DEVICES = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
+RESERVED_NAMES = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 PACKED_ALREADY = (".keras", ".npz", ".png")
 """Stored as they are: they would not become smaller."""
 SHOWN = 10
 """Problems of one archive that are told; a screen full."""
-WHOLE = "Ask for the archive again."
+DAMAGED_ARCHIVE = "Ask for the archive again."
 
 
 @dataclass(frozen=True)
@@ -55,21 +55,25 @@ class Limits:
 
 def directory(path: Path, limits: Limits | None = None) -> dict[str, zipfile.ZipInfo]:
     """The entries of an archive by name, in their order, every one of them checked. Raises RunError with what is wrong."""
-    with opened(path) as archive:
+    with open_archive(path) as archive:
         entries = archive.infolist()
     allowed = limits or Limits()
-    problems = [Problem(str(path), what, WHOLE) for what in _wrong_in_all(entries, path.stat().st_size, allowed)]
+    problems = [Problem(str(path), what, DAMAGED_ARCHIVE) for what in _archive_error(entries, path.stat().st_size, allowed)]
     if not problems:
-        problems = [Problem(f"{path}: {entry.filename!r}", what, WHOLE) for entry in entries if (what := _wrong(entry, allowed))]
+        problems = [
+            Problem(f"{path}: {entry.filename!r}", what, DAMAGED_ARCHIVE) for entry in entries if (what := _entry_error(entry, allowed))
+        ]
     if not problems:
-        problems = [Problem(f"{path}: {name!r}", what, WHOLE) for name, what in _collisions([entry.filename for entry in entries])]
+        problems = [
+            Problem(f"{path}: {name!r}", what, DAMAGED_ARCHIVE) for name, what in _collisions([entry.filename for entry in entries])
+        ]
     if problems:
         raise RunError(problems[:SHOWN])
     return {entry.filename: entry for entry in entries}
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """The archive for reading. Raises RunError where it is missing, no zip archive, or damaged, also for what is read in the block."""
     if fault := input_fault(path):
         raise RunError(Problem(str(path), "the file does not exist.") if fault.absent else fault.problem(path, "the archive"))
@@ -77,25 +81,25 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(path) as archive:
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, UnicodeDecodeError) as error:
-        raise RunError(Problem(str(path), "the file is no zip archive, or it is damaged.", WHOLE)) from error
+        raise RunError(Problem(str(path), "the file is no zip archive, or it is damaged.", DAMAGED_ARCHIVE)) from error
     except OSError as error:
         raise RunError(Problem(str(path), f"the file cannot be read: {(error.strerror or str(error)).lower()}.")) from None
 
 
-def _wrong_in_all(entries: list[zipfile.ZipInfo], size: int, limits: Limits) -> Iterator[str]:
+def _archive_error(entries: list[zipfile.ZipInfo], size: int, limits: Limits) -> Iterator[str]:
     if len(entries) > limits.entries:
         yield f"the archive holds {len(entries):,} files; {limits.entries:,} are allowed."
     total = sum(entry.file_size for entry in entries)
     if total > limits.size:
-        yield f"the archive unpacks to {in_words(total)}; {in_words(limits.size)} are allowed."
+        yield f"the archive unpacks to {format_bytes(total)}; {format_bytes(limits.size)} are allowed."
     if sum(entry.compress_size for entry in entries) > size:
         yield "files of the archive lie one over the other, as in an archive made to fill a disk."
 
 
-def _wrong(entry: zipfile.ZipInfo, limits: Limits) -> str:
+def _entry_error(entry: zipfile.ZipInfo, limits: Limits) -> str:
     """What is wrong with one entry; empty when nothing is."""
     kind = stat.S_IFMT(entry.external_attr >> 16)
-    if what := _wrong_name(entry.orig_filename):
+    if what := _name_error(entry.orig_filename):
         return what
     if kind not in (0, stat.S_IFREG) or entry.external_attr & 0x410:  # of Windows: folder, reparse point
         return "this is a folder, a link or a special file, not a plain file."
@@ -104,22 +108,26 @@ def _wrong(entry: zipfile.ZipInfo, limits: Limits) -> str:
     if entry.compress_type not in METHODS:
         return "the file is compressed in a way that is not read."
     if entry.file_size > limits.free + limits.ratio * entry.compress_size:
-        return f"the file unpacks from {in_words(entry.compress_size)} to {in_words(entry.file_size)}."
+        return f"the file unpacks from {format_bytes(entry.compress_size)} to {format_bytes(entry.file_size)}."
     return ""
 
 
-def _wrong_name(name: str) -> str:
+def _name_error(name: str) -> str:
     parts = name.split("/")
     if any(part in ("", ".", "..") for part in parts):
         return "the name is no path below a folder."
-    if STRANGE.search(name) or any(DEVICES.fullmatch(part) for part in parts) or len(name.encode(errors="surrogateescape")) > 200:
+    if (
+        UNSAFE_CHARACTERS.search(name)
+        or any(RESERVED_NAMES.fullmatch(part) for part in parts)
+        or len(name.encode(errors="surrogateescape")) > 200
+    ):
         return "the name does not mean the same file on every system."
     return ""
 
 
 def is_below_a_folder(name: str) -> bool:
     """Whether a relative path stays in the folder it is relative to, on every system."""
-    return not _wrong_name(name)
+    return not _name_error(name)
 
 
 def _collisions(names: list[str]) -> Iterator[tuple[str, str]]:
@@ -136,10 +144,10 @@ def _collisions(names: list[str]) -> Iterator[tuple[str, str]]:
             yield name, "the name is below a name that is a file."
 
 
-def copied(source: IO[bytes], target: IO[bytes], size: int) -> str:
+def extract_entry(source: IO[bytes], target: IO[bytes], size: int) -> str:
     """Copy `size` bytes, and no more; their SHA-256. Raises EOFError when there are more or fewer, having written at most `size`."""
     digest, left = hashlib.sha256(), size
-    while piece := source.read(min(PIECE, left + 1)):
+    while piece := source.read(min(COPY_CHUNK_BYTES, left + 1)):
         left -= len(piece)
         if left < 0:
             raise EOFError(f"more than {size} bytes")
@@ -164,10 +172,10 @@ def write(path: Path, files: Mapping[str, bytes | Path]) -> dict[str, str]:
             entry.compress_type = zipfile.ZIP_STORED if name.endswith(PACKED_ALREADY) else zipfile.ZIP_DEFLATED
             entry.file_size = len(source) if isinstance(source, bytes) else source.stat().st_size
             with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file, archive.open(entry, "w") as target:
-                digests[name] = copied(file, target, entry.file_size)
+                digests[name] = extract_entry(file, target, entry.file_size)
     return digests
 
 
-def hash_of(content: bytes) -> str:
+def hash_entry(content: bytes) -> str:
     """SHA-256 of a content, as `whole_files.file_hash` has it of a file."""
     return hashlib.sha256(content).hexdigest()

@@ -16,7 +16,7 @@ from mmtrain.errors import Problem, RunError
 
 
 @contextmanager
-def replacing(path: Path, suffix: str = "") -> Iterator[Path]:
+def atomic_write(path: Path, suffix: str = "") -> Iterator[Path]:
     """A temporary path beside `path`, of this suffix; what is written there takes the place of `path` if the block ends well."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp{suffix}")
     try:
@@ -36,7 +36,7 @@ def replacing_folder(path: Path, *, others: bool = False) -> Iterator[Path]:
     By that lock what killed processes have left is told from what is being written: of the same name, or with `others` all that has
     such a name beside it, is removed first. The folder around it must be there.
     """
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         with _locked(path.parent):  # so that nobody takes the new folder for a leftover before it is locked
             for leftover in _leftovers(path, others=others):
                 shutil.rmtree(leftover, ignore_errors=True)
@@ -87,7 +87,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
     """A full disk or a lost folder is no bug of ours; what a block that also reads says of other files passes."""
     try:
         yield

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mmtrain.artifacts.atomic_files import writing
+from mmtrain.artifacts.atomic_files import disk_errors
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.errors import Problem, UsageError
 
@@ -17,21 +17,21 @@ LOCK = ".lock"
 
 
 @contextmanager
-def held(run: Run) -> Iterator[None]:
+def run_lock(run: Run) -> Iterator[None]:
     """Keep other processes from training the run. Raises UsageError, which names the process, when one does already.
 
     Where the file system knows no locks, nobody is kept away.
     """
-    with writing(run / LOCK):
+    with disk_errors(run / LOCK):
         descriptor = os.open(run / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        _take(descriptor, run)
+        _acquire(descriptor, run)
         yield
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, run: Run) -> None:
+def _acquire(descriptor: int, run: Run) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -40,6 +40,6 @@ def _take(descriptor: int, run: Run) -> None:
         raise UsageError(Problem(str(run.folder), what, "Wait until that has ended, or interrupt it first.")) from None
     except OSError:
         return
-    with writing(run / LOCK):
+    with disk_errors(run / LOCK):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {platform.node()}".encode(), 0)

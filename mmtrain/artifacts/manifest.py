@@ -20,7 +20,7 @@ LARGEST = 10**7
 """Bytes of a manifest; one with a thousand files has a hundredth."""
 
 NEEDED = frozenset({"config.yaml", "columns.json", "data.json", "run.json", "split.csv", "statistics.json"})
-PART_OF_RUN = re.compile(
+REQUIRED_FILES = re.compile(
     r"config\.yaml|columns\.json|data\.json|decisions\.json|run\.json|split\.csv|statistics\.json|network\.json|model\.keras"
     r"|metrics\.jsonl?|report\.html|model_card\.md|epochs\.csv"
     r"|(scores|confusion|classes|contributions|missing_patterns|subgroups|calibration)_[^/]+\.csv"

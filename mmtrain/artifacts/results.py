@@ -7,11 +7,20 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from mmtrain.artifacts.analysis_results import Calibration, Contributions, Intervals, MissingPatterns, OperatingPoint, Sets, Some, Subgroups
-from mmtrain.artifacts.schema_base import Count, Part, Score, ScoreName, Scores
+from mmtrain.artifacts.analysis_results import (
+    Calibration,
+    MissingPatterns,
+    PermutationImportance,
+    PredictionIntervals,
+    PredictionSets,
+    RowSubset,
+    Subgroups,
+    ThresholdResult,
+)
+from mmtrain.artifacts.schema_base import Count, Model, Score, ScoreName, Scores
 
 
-class Drawing(Part):
+class BootstrapInfo(Model):
     """Where intervals come from."""
 
     model_config = ConfigDict(extra="forbid")
@@ -24,14 +33,14 @@ class Drawing(Part):
     method: str = ""
 
 
-class Blind(Part):
+class DummyBaselineResult(Model):
     """What an older mmtrain had beside the model."""
 
     name: str
     scores: Scores
 
 
-class Baseline(Blind):
+class BaselineResult(DummyBaselineResult):
     """What stands beside the model."""
 
     kind: str
@@ -39,7 +48,7 @@ class Baseline(Blind):
     differences: dict[ScoreName, Score]
 
 
-class Result(Part):
+class TargetResult(Model):
     """Of one target on one part."""
 
     task: str
@@ -47,23 +56,23 @@ class Result(Part):
     unknown_answers: Count
     unknown_labels: dict[str, Count] | None = None
     scores: Annotated[Scores, Field(min_length=1)]
-    interval: Drawing | None = None
-    baseline: Blind | None = None
-    baselines: list[Baseline] | None = None
+    interval: BootstrapInfo | None = None
+    baseline: DummyBaselineResult | None = None
+    baselines: list[BaselineResult] | None = None
     baseline_notes: list[str] | None = None
     classes: list[str] | None = None
     confusion: list[list[Count]] | None = None
     confusion_pairs: list[tuple[Count, Count, Count]] | None = None
     """Of many classes, in place of the matrix: positions of the true and the predicted class, and their rows."""
     calibration: Calibration | None = None
-    operating_point: OperatingPoint | None = None
-    conformal: Annotated[Sets | Intervals, Field(discriminator="kind")] | None = None
-    contributions: Contributions | None = None
+    operating_point: ThresholdResult | None = None
+    conformal: Annotated[PredictionSets | PredictionIntervals, Field(discriminator="kind")] | None = None
+    contributions: PermutationImportance | None = None
     missing_patterns: MissingPatterns | None = None
     subgroups: list[Subgroups] | None = None
 
     @model_validator(mode="after")
-    def _complete(self) -> Result:
+    def _complete(self) -> TargetResult:
         """Whoever reads one score of some rows, or of a baseline, finds it there."""
         names = {name for name in self.scores if "[" not in name}
         beside = [one for one in (self.baseline, *(self.baselines or ())) if one is not None]
@@ -83,7 +92,7 @@ class Result(Part):
             raise ValueError("some of the rows have the scores of all rows")
         return self
 
-    def _some(self) -> Iterator[Some]:
+    def _some(self) -> Iterator[RowSubset]:
         if self.missing_patterns is not None:
             yield from self.missing_patterns.patterns
             yield from self.missing_patterns.masked
@@ -91,14 +100,14 @@ class Result(Part):
             yield from column.subgroups
 
 
-class Probability(Part):
+class Probability(Model):
     """Of two classes."""
 
     truth: float
     prediction: float
 
 
-class Wrong(Part):
+class WorstRow(Model):
     """One of the most wrong rows."""
 
     row: Count

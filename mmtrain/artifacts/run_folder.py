@@ -40,7 +40,7 @@ from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from mmtrain import artifacts
-from mmtrain.artifacts.atomic_files import file_hash, replacing, writing
+from mmtrain.artifacts.atomic_files import atomic_write, disk_errors, file_hash
 from mmtrain.errors import Problem, RunError, UsageError, did_you_mean, listed
 from mmtrain.system.paths import input_fault
 from mmtrain.text.printable import json_text, plain_json
@@ -51,7 +51,7 @@ FORMAT = 1
 RESTORE = "Train again, or restore the folder."
 
 
-def is_test_look(look: Mapping[str, Any]) -> bool:
+def is_test_access(look: Mapping[str, Any]) -> bool:
     """Whether an entry of `evaluations` in run.json had rows of the test part, as such or within the whole table."""
     return bool(look["part"] == "test" or look.get("rows_of", {}).get("test", 0) > 0)
 
@@ -79,9 +79,9 @@ class Run:
     def write_pieces(self, name: str, pieces: Iterable[str]) -> Path:
         """The same of a text that is too long for one."""
         path = self / name
-        with writing(path):
+        with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+            with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
                 file.writelines(map(plain_json, pieces) if path.suffix == ".json" else pieces)
         return path
 
@@ -98,13 +98,13 @@ class Run:
             raise RunError(Problem(str(path), "the file is missing from the run.", RESTORE)) from None
         except (ValueError, RecursionError):
             raise RunError(Problem(str(path), "the file is damaged.", RESTORE)) from None
-        if what := artifacts.wrong(name, values):
+        if what := artifacts.schema_error(name, values):
             raise RunError(Problem(str(path), what, RESTORE))
         return values
 
     def append_line(self, name: str, value: dict[str, Any]) -> None:
         """Add a line of JSON to a file that grows. Raises RunError when it cannot be written."""
-        with writing(self / name), (self / name).open("a", encoding="utf-8") as file:
+        with disk_errors(self / name), (self / name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(value, allow_nan=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -123,7 +123,7 @@ class Run:
         for number, line in enumerate(path.read_bytes().splitlines() if path.is_file() else [], start=1):
             with suppress(ValueError, RecursionError):
                 values = json.loads(line)
-                if what := artifacts.wrong(name, values):
+                if what := artifacts.schema_error(name, values):
                     raise RunError(Problem(f"{path}:{number}", what, RESTORE))
                 found.append(values)
         return found
@@ -146,7 +146,7 @@ class Run:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """While active, other processes and threads that ask for the same wait. The lock is on the folder: no file is needed for it."""
-        with writing(self.folder):
+        with disk_errors(self.folder):
             descriptor = os.open(self.folder, os.O_RDONLY)
         try:
             with suppress(OSError):  # of a file system without locks
@@ -194,22 +194,22 @@ def create(name: str, output: Path) -> Run:
         raise RunError(
             Problem(str(parent), f"the run folder cannot be made: {error.strerror}.", "Give another folder with --output.")
         ) from None
-    run = begun(parent / str(number), name)
-    _point_latest(run)
+    run = begin(parent / str(number), name)
+    _update_latest_link(run)
     return run
 
 
-def begun(folder: Path, name: str) -> Run:
+def begin(folder: Path, name: str) -> Run:
     """What a folder that is there becomes when a training begins in it."""
     run = Run(folder)
     run.write_json("run.json", {"format": FORMAT, "name": name, "state": "running", "started": now()})
     return run
 
 
-def _point_latest(run: Run) -> None:
+def _update_latest_link(run: Run) -> None:
     """`latest` as a symbolic link; where those are not allowed, as a text file holding the number."""
     latest = run.folder.parent / "latest"
-    with writing(latest), replacing(latest) as temporary:
+    with disk_errors(latest), atomic_write(latest) as temporary:
         try:
             os.symlink(run.folder.name, temporary)
         except OSError:
@@ -225,23 +225,23 @@ def find(which: str | None, output: Path) -> Run:
         runs = [path.parent for path in output.glob("*/*/run.json") if path.is_file() and not path.parent.is_symlink()]
         if not runs:
             raise UsageError(Problem(str(output), "there is no run here.", "Train one with `mmtrain fit CONFIG`, or name its folder."))
-        return opened(max(runs, key=_started))
+        return open_run(max(runs, key=_start_time))
     for folder in (Path(which), output / which):
         fault = input_fault(folder / "run.json")
         if fault is None:
-            return opened(folder)
+            return open_run(folder)
         if not fault.absent:
             raise UsageError(fault.problem(folder, "the run"))
         numbers = [int(path.parent.name) for path in folder.glob("*/run.json") if path.parent.name.isdecimal()]
         if numbers:
-            return opened(folder / str(max(numbers)))
+            return open_run(folder / str(max(numbers)))
     names = sorted(folder.name for folder in output.iterdir() if folder.is_dir()) if output.is_dir() else []
     none = f"There are no runs under {output}: train one with `mmtrain fit CONFIG`, or name another folder with --output."
     hint = did_you_mean(which, names) or (f"Under {output} there are {listed(names)}." if names else none)
     raise UsageError(Problem(which, "there is no such run.", hint))
 
 
-def _started(folder: Path) -> tuple[str, int]:
+def _start_time(folder: Path) -> tuple[str, int]:
     """When a run began, to compare with others. Not when its folder last changed: evaluating a run does not make it the latest."""
     try:
         return str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["started"]), int(folder.name)
@@ -249,7 +249,7 @@ def _started(folder: Path) -> tuple[str, int]:
         return "", 0
 
 
-def opened(folder: Path) -> Run:
+def open_run(folder: Path) -> Run:
     """The run in `folder`: that it holds nothing but plain files, its version and its hashes checked."""
     run = Run(folder.resolve())
     _check_plain(run)

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from mmtrain.artifacts.schema_base import Count, Part, Time
+from mmtrain.artifacts.schema_base import Count, Model, Time
 
 
-class Look(Part):
+class EvaluationRecord(Model):
     """A time that rows were scored."""
 
     part: str
@@ -21,20 +21,20 @@ class Look(Part):
     rows_of: dict[Literal["train", "validation", "test", "conformal"], Count] | None = None
 
 
-class Explained(Part):
+class ExplanationRecord(Model):
     """A time that rows were explained; of another table than the run's, what it is called, and which it was."""
 
     part: str | None = None
     sha256: str | None = None
 
 
-class Seconds(Part):
+class Seconds(Model):
     """How long something took."""
 
     training: float
 
 
-class Facts(Part):
+class RunFacts(Model):
     """run.json."""
 
     format: Count = 0
@@ -51,12 +51,12 @@ class Facts(Part):
     most_epochs: Count = 0
     stopped: str = ""
     error: str = ""
-    evaluations: list[Look] | None = None
-    explanations: list[Explained] | None = None
+    evaluations: list[EvaluationRecord] | None = None
+    explanations: list[ExplanationRecord] | None = None
     exports: list[Any] | None = None
 
 
-class Dropped(Part):
+class Dropped(Model):
     """A row that is left out."""
 
     row: Count
@@ -64,7 +64,7 @@ class Dropped(Part):
     reason: str
 
 
-class Data(Part):
+class Data(Model):
     """data.json."""
 
     table: str
@@ -76,14 +76,14 @@ class Data(Part):
     pictures: dict[str, str] | None = None
 
 
-class Sized(Part):
+class Sized(Model):
     """A part of the network: what it gives, and learns."""
 
     width: Count
     parameters: Count
 
 
-class Taken(Part):
+class BranchInput(Model):
     """What a branch takes."""
 
     name: str
@@ -96,7 +96,7 @@ class Branch(Sized):
 
     name: str
     architecture: str
-    inputs: Annotated[list[Taken], Field(min_length=1)]
+    inputs: Annotated[list[BranchInput], Field(min_length=1)]
 
 
 class Fusion(Sized):
@@ -112,7 +112,7 @@ class Target(Sized):
     task: str
 
 
-class Network(Part):
+class Network(Model):
     """network.json."""
 
     branches: Annotated[list[Branch], Field(min_length=1)]
@@ -120,7 +120,7 @@ class Network(Part):
     targets: Annotated[list[Target], Field(min_length=1)]
 
 
-class Line(Part):
+class EpochLine(Model):
     """Of metrics.jsonl: losses, rates and scores beside the epoch."""
 
     model_config = ConfigDict(extra="allow")
@@ -129,7 +129,7 @@ class Line(Part):
     epoch: Count
 
 
-class Stopping(Part):
+class EarlyStoppingState(Model):
     """How early stopping stands."""
 
     best: float | None
@@ -137,25 +137,25 @@ class Stopping(Part):
     waited: Count
 
 
-class Rate(Part):
+class LearningRateState(Model):
     """How the learning rate stands."""
 
     improved: list[bool]
 
 
-class Position(Part):
+class Position(Model):
     """Where a training stands."""
 
     epoch: Count
     step: Count
     rows: Count
     losses: dict[str, float]
-    stopping: Stopping
-    learning_rate: Rate
+    stopping: EarlyStoppingState
+    learning_rate: LearningRateState
     best_scores: dict[str, float | None]
 
 
-class Checkpoint(Part):
+class Checkpoint(Model):
     """position.json."""
 
     position: Position

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from mmtrain.metrics.score import higher_is_better
 
 
-class Part(BaseModel):
+class Model(BaseModel):
     """A part of a file: values of the very type, finite numbers; what it does not know is not looked at.
 
     What may be left out may not be null instead.
@@ -40,31 +40,31 @@ def _known_score(name: str) -> str:
 
 
 Count = Annotated[int, Field(ge=0, lt=10**15)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Proportion = Annotated[float, Field(ge=0, le=1)]
 Time = Annotated[str, AfterValidator(_with_zone)]
 ScoreName = Annotated[str, AfterValidator(_known_score)]
 
 
-class Ranged(Part):
+class HasInterval(Model):
     """What may have an interval, from `low` to `high`."""
 
     low: float | None = None
     high: float | None = None
 
     @model_validator(mode="after")
-    def _two_ends(self) -> Ranged:
+    def _two_ends(self) -> HasInterval:
         if (self.low is None) != (self.high is None):
             raise ValueError("an interval has two ends")
         return self
 
 
-class Value(Ranged):
+class Value(HasInterval):
     """A difference."""
 
     value: float
 
 
-class Score(Ranged):
+class Score(HasInterval):
     """A score; `undefined` says why it has no value."""
 
     value: float | None

@@ -17,7 +17,7 @@ findings; `table` and `pictures` call them all.
 | families on a table | |
 |---|---|
 | `copies` | the same row or text twice |
-| `equal_columns` | the same column twice |
+| `redundant_columns` | the same column twice |
 | `sides` | groups on two sides, parts that look back in time |
 | `leaks` | columns that tell the answer; `orders`: ids that do, `holes`: empty cells that do |
 | `classes` | rare classes and labels |

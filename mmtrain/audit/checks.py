@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from mmtrain.audit.column_values import Sheet
+from mmtrain.audit.column_values import TableValues
 from mmtrain.audit.finding import Finding
-from mmtrain.audit.leakage.duplicate_rows import copies
-from mmtrain.audit.leakage.split_leakage import sides
-from mmtrain.audit.leakage.split_shift import shift
-from mmtrain.audit.leakage.target_leakage import leaks
-from mmtrain.audit.quality.class_balance import classes
-from mmtrain.audit.quality.column_quality import inputs
+from mmtrain.audit.leakage.duplicate_rows import duplicate_findings
+from mmtrain.audit.leakage.split_leakage import split_leakage
+from mmtrain.audit.leakage.split_shift import split_shift
+from mmtrain.audit.leakage.target_leakage import target_leakage
+from mmtrain.audit.quality.class_balance import class_balance
+from mmtrain.audit.quality.column_quality import column_quality
 from mmtrain.audit.quality.near_spellings import spellings
-from mmtrain.audit.quality.rare_categories import categories
-from mmtrain.audit.quality.redundant_columns import equal_columns
-from mmtrain.audit.quality.text_quality import texts
-from mmtrain.audit.row_metadata import Cohort
+from mmtrain.audit.quality.rare_categories import rare_categories
+from mmtrain.audit.quality.redundant_columns import redundant_columns
+from mmtrain.audit.quality.text_quality import text_quality
+from mmtrain.audit.row_metadata import RowMetadata
 
-FAMILIES = (copies, equal_columns, sides, spellings, leaks, classes, categories, inputs, texts, shift)
+CHECK_FAMILIES = (
+    duplicate_findings,
+    redundant_columns,
+    split_leakage,
+    spellings,
+    target_leakage,
+    class_balance,
+    rare_categories,
+    column_quality,
+    text_quality,
+    split_shift,
+)
 """In the order in which findings of one level are told."""
 
 
-def table_findings(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+def table_findings(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
     """Everything that the cells, the answers and the parts say."""
-    return [finding for family in FAMILIES for finding in family(sheet, cohort)]
+    return [finding for family in CHECK_FAMILIES for finding in family(sheet, cohort)]

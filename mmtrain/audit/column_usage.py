@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Use:
+class ColumnUsage:
     """What a header of the table is for."""
 
     header: str
@@ -66,14 +66,14 @@ class Use:
         return "" if self.column is None else self.column.policy
 
 
-def uses_of(columns: Mapping[str, Column]) -> list[Use]:
+def column_usages(columns: Mapping[str, Column]) -> list[ColumnUsage]:
     """What the columns of an experiment read; a target with a column for each label has one use for each."""
-    return [_use(key, header or key, column) for key, column in columns.items() for header in column.reads()]
+    return [_usage(key, header or key, column) for key, column in columns.items() for header in column.reads()]
 
 
-def _use(key: str, header: str, column: Column) -> Use:
+def _usage(key: str, header: str, column: Column) -> ColumnUsage:
     if not isinstance(column, Target):
-        return Use(header, column.role, column)
+        return ColumnUsage(header, column.role, column)
     in_one_cell = column.has_labels and not column.declared_labels
     separator = str(dict(column).get("separator", "")) if in_one_cell else ""
-    return Use(header, column.role, column, column.task, key if column.declared_labels else "", separator)
+    return ColumnUsage(header, column.role, column, column.task, key if column.declared_labels else "", separator)

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mmtrain.audit.column_usage import Use
-from mmtrain.audit.quality.writing_systems import scripts
-from mmtrain.columns.numeric import numbers
-from mmtrain.data.tables.table import PIECE
-from mmtrain.data.tables.table_file import TableFile, gathered
+from mmtrain.audit.column_usage import ColumnUsage
+from mmtrain.audit.quality.writing_systems import count_scripts
+from mmtrain.columns.numeric import parse_numbers
+from mmtrain.data.tables.table import READ_CHUNK_ROWS
+from mmtrain.data.tables.table_file import TableFile, gather
 from mmtrain.system.threads import in_threads
 from mmtrain.text import spelling
 from mmtrain.text.dates import days
@@ -52,10 +52,10 @@ LAST_NUMBER = r"(?P<number>[0-9]{1,15})[^0-9]*$"
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class ColumnValues:
     """One column; every array has an entry per row of the file."""
 
-    use: Use
+    use: ColumnUsage
     prints: NDArray[np.uint64]
     """Equal for equal cells, 0 for a missing one. 64 bits: among a million cells two different ones share a print once in 40 million
     tables. Texts are compared without regard to capitals and to blanks around them."""
@@ -68,7 +68,7 @@ class Cells:
     names: Mapping[int, str] = field(default_factory=dict)
     """Print -> cell, of the first `MOST_NAMES` different ones; none for texts and pictures."""
     written: NDArray[np.bool_] | None = None
-    """Texts so long that two people do not write the same by chance, and no names; see `_written`."""
+    """Texts so long that two people do not write the same by chance, and no names; see `_write_format`."""
     wordless: NDArray[np.bool_] | None = None
     """Texts that are not missing but hold neither letter nor figure."""
     scripts: NDArray[np.int8] | None = None
@@ -103,28 +103,28 @@ class Cells:
 
 
 @dataclass(frozen=True, eq=False)
-class Sheet:
+class TableValues:
     """All columns that are looked at."""
 
     name: str
     """Of the table's file."""
     rows: int
-    columns: tuple[Cells, ...]
+    columns: tuple[ColumnValues, ...]
     """One for every header and role."""
     sample: NDArray[np.int64]
     """Rows whose texts were kept, ascending."""
 
-    def of_role(self, *roles: str) -> list[Cells]:
+    def of_role(self, *roles: str) -> list[ColumnValues]:
         """The columns with one of these roles, in their order."""
         return [cells for cells in self.columns if cells.use.role in roles]
 
     @property
-    def inputs(self) -> list[Cells]:
+    def inputs(self) -> list[ColumnValues]:
         """What feeds the network."""
         return [cells for cells in self.columns if cells.use.is_input]
 
 
-def read_sheet(file: TableFile, uses: Sequence[Use], rows: int) -> Sheet:
+def read_table_values(file: TableFile, uses: Sequence[ColumnUsage], rows: int) -> TableValues:
     """The cells of some columns, once for every header and role. Raises DataError for a damaged file."""
     wanted = {(use.header, use.role): use for use in reversed(uses)}
     headers = list(dict.fromkeys(use.header for use in uses))
@@ -132,20 +132,20 @@ def read_sheet(file: TableFile, uses: Sequence[Use], rows: int) -> Sheet:
     sample = np.arange(rows) if rows <= MOST_TEXTS else np.sort(chance.choice(rows, MOST_TEXTS, replace=False))
     gatherers = [(_Texts if use.role == "text" else _Names)(use, sample) for use in reversed(wanted.values())]
     start = 0
-    for piece in gathered(file.pieces(headers, size=PIECE)) if headers else ():
+    for piece in gather(file.pieces(headers, size=READ_CHUNK_ROWS)) if headers else ():
         for _ in in_threads(partial(_add, piece, start), gatherers):
             pass
         start += len(next(iter(piece.values())))
-    return Sheet(file.path.name, rows, tuple(gatherer.cells() for gatherer in gatherers), sample)
+    return TableValues(file.path.name, rows, tuple(gatherer.cells() for gatherer in gatherers), sample)
 
 
-def sheet_of_names(name: str, rows: int, columns: Sequence[tuple[Use, pd.Series[str]]]) -> Sheet:
+def sheet_of_names(name: str, rows: int, columns: Sequence[tuple[ColumnUsage, pd.Series[str]]]) -> TableValues:
     """The sheet of columns that are in memory, texts not among them; names alone, without the numbers in them."""
     sample = np.empty(0, dtype=np.int64)
     gatherers = [_Names(use, sample, numbered=False) for use, _ in columns]
     for gatherer, (_, cells) in zip(gatherers, columns, strict=True):
         gatherer.add(cells, 0)
-    return Sheet(name, rows, tuple(gatherer.cells() for gatherer in gatherers), sample)
+    return TableValues(name, rows, tuple(gatherer.cells() for gatherer in gatherers), sample)
 
 
 def _add(piece: Mapping[str, pd.Series[str]], start: int, gatherer: _Gatherer) -> None:
@@ -155,7 +155,7 @@ def _add(piece: Mapping[str, pd.Series[str]], start: int, gatherer: _Gatherer) -
 class _Gatherer(ABC):
     """Adds up one column piece by piece."""
 
-    def __init__(self, use: Use, sample: NDArray[np.int64]) -> None:
+    def __init__(self, use: ColumnUsage, sample: NDArray[np.int64]) -> None:
         self.use = use
         self._sample = sample
         self._arrays: dict[str, list[NDArray[Any]]] = {}
@@ -168,9 +168,9 @@ class _Gatherer(ABC):
     def add(self, cells: pd.Series[str], start: int) -> None:
         """The next piece, whose first row is `start`."""
 
-    def cells(self) -> Cells:
+    def cells(self) -> ColumnValues:
         values: dict[str, Any] = {name: np.concatenate(arrays) for name, arrays in self._arrays.items()}
-        return Cells(self.use, **values, **self._more())
+        return ColumnValues(self.use, **values, **self._more())
 
     def _more(self) -> dict[str, Any]:
         return {}
@@ -190,10 +190,10 @@ class _Texts(_Gatherer):
         worded = pc.match_substring_regex(plain, rf"[\p{{L}}\p{{N}}]|{SIGN}").to_numpy(zero_copy_only=False)
         picked = self._sample[(self._sample >= start) & (self._sample < start + len(cells))] - start
         self._keep(
-            prints=np.where(missing, 0, prints(lowered)),
+            prints=np.where(missing, 0, fingerprints(lowered)),
             written=_written(plain),
             wordless=~worded & ~missing,
-            scripts=scripts(plain),
+            scripts=count_scripts(plain),
             texts=plain.take(pa.array(picked)).to_numpy(zero_copy_only=False),
         )
 
@@ -215,7 +215,7 @@ def _written(texts: pa.Array) -> NDArray[np.bool_]:
 class _Names(_Gatherer):
     """Values that may occur often: each is looked at once a piece."""
 
-    def __init__(self, use: Use, sample: NDArray[np.int64], *, numbered: bool = True) -> None:
+    def __init__(self, use: ColumnUsage, sample: NDArray[np.int64], *, numbered: bool = True) -> None:
         super().__init__(use, sample)
         self._names: dict[int, str] = {}
         self._numbered = numbered and use.role in WITH_NUMBERS
@@ -223,7 +223,7 @@ class _Names(_Gatherer):
     def add(self, cells: pd.Series[str], start: int) -> None:  # noqa: ARG002
         codes, found = pd.factorize(cells)
         values = pd.Series(found, dtype="str")
-        own = prints(values.to_numpy(dtype=object))
+        own = fingerprints(values.to_numpy(dtype=object))
         if not self.use.separator:  # of several labels in a cell, an empty one is an answer
             own[self.use.missing_cells(values)] = 0
         self._keep(prints=np.append(own, np.uint64(0))[codes])  # the code of a missing cell is -1
@@ -241,7 +241,7 @@ class _Names(_Gatherer):
     def _numbers(self, values: pd.Series[str]) -> NDArray[np.float64]:
         if self.use.role == "date":
             return days(values)
-        return _last_numbers(values) if self.use.role in ("id", "group") else numbers(values)
+        return _last_numbers(values) if self.use.role in ("id", "group") else parse_numbers(values)
 
     def _more(self) -> dict[str, Any]:
         return {"names": self._names}
@@ -253,7 +253,7 @@ def _spellings(values: pd.Series[str]) -> tuple[NDArray[np.uint64], NDArray[np.b
 
     texts = pa.array(values, pa.large_string())
     marks = spelling.rounded(texts).to_numpy(zero_copy_only=False).astype(np.bool_)
-    return prints(spelling.keys(texts).to_numpy(zero_copy_only=False)), marks
+    return fingerprints(spelling.keys(texts).to_numpy(zero_copy_only=False)), marks
 
 
 def _last_numbers(names: pd.Series[str]) -> NDArray[np.float64]:
@@ -261,10 +261,10 @@ def _last_numbers(names: pd.Series[str]) -> NDArray[np.float64]:
     import pyarrow.compute as pc
 
     found = pc.struct_field(pc.extract_regex(pa.array(names, pa.large_string()), LAST_NUMBER), "number")
-    return numbers(pd.Series(found.to_numpy(zero_copy_only=False), dtype="str"))
+    return parse_numbers(pd.Series(found.to_numpy(zero_copy_only=False), dtype="str"))
 
 
-def prints(values: NDArray[np.object_]) -> NDArray[np.uint64]:
+def fingerprints(values: NDArray[np.object_]) -> NDArray[np.uint64]:
     """64 bits of each text, never 0."""
     if not len(values):
         return np.empty(0, dtype=np.uint64)

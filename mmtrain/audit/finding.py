@@ -87,7 +87,7 @@ class Kind:
         """
         first = self.findings[0]
         if len(self.findings) == 1:
-            return f"{first.where}: {first.what}", first.why, first.fix, which(first)
+            return f"{first.where}: {first.what}", first.why, first.fix, describe_column(first)
         shown = "; ".join(f"{one.where}: {one.what.rstrip('.')}" for one in self.worst)
         more = f"; and {self.more:,} more" if self.more else ""
         same = len({one.fix for one in self.findings}) == 1
@@ -108,7 +108,7 @@ def by_level(findings: Iterable[Finding], file: TableFile) -> tuple[Finding, ...
     return tuple(replace(one, places=tuple(file.number(row) for row in one.rows), unit=file.unit) if one.rows else one for one in ordered)
 
 
-def which(finding: Finding) -> str:
+def describe_column(finding: Finding) -> str:
     """`Lines 3, 8 and 2 more.` or `Files a.png and 9 more.`; nothing where it is about none in particular."""
     shown: tuple[object, ...] = finding.files or finding.places
     if not shown:
@@ -119,7 +119,7 @@ def which(finding: Finding) -> str:
     return f"{noun}{'s' if total > 1 else ''} {listed([*shown, *more], most=len(shown) + 1)}."
 
 
-def head(findings: Iterable[Finding]) -> str:
+def sample_rows(findings: Iterable[Finding]) -> str:
     """`2 errors, 3 warnings, 1 note`."""
     levels = [finding.level for finding in findings]
     return ", ".join(counted(levels.count(level), level) for level in LEVELS if level in levels)

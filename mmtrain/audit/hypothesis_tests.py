@@ -16,13 +16,13 @@ from mmtrain.metrics.ranking import mid_ranks, placements
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SURE = 0.001
+FAMILY_WISE_ERROR_RATE = 0.001
 """A test counts when its chance, corrected for all tests of its kind that the table gives rise to, is below this. There are nine kinds:
 single columns, orders, empty cells, shifts of columns and of words, dates, unseen categories, and, for each column of pictures, kinds of
 files and looks. So of clean tables with one column of pictures or none, fewer than one in a hundred is told of a difference that is
 chance; and the size of the difference has to matter besides."""
 
-LEAST_EXPECTED = 5
+MIN_EXPECTED_COUNT = 5
 """Rows that chance lets expect in each cell of a table for the chi-square test to hold (Cochran 1954)."""
 
 
@@ -49,7 +49,7 @@ def chi_square(table: NDArray[np.int64]) -> float:
     if min(counts.shape) < 2:
         return 1.0
     expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.sum()
-    if expected.min() < LEAST_EXPECTED:
+    if expected.min() < MIN_EXPECTED_COUNT:
         return fisher(counts) if counts.shape == (2, 2) else 1.0
     statistic = float(((counts - expected) ** 2 / expected).sum())
     return chi_square_tail(statistic, (counts.shape[0] - 1) * (counts.shape[1] - 1))
@@ -62,7 +62,7 @@ def _dense(table: NDArray[np.int64]) -> NDArray[np.int64]:
         counts = counts if axis == 0 else counts.T
         while len(counts) > 2:
             sums = counts.sum(axis=1)
-            if sums.min() * counts.sum(axis=0).min() >= LEAST_EXPECTED * counts.sum():
+            if sums.min() * counts.sum(axis=0).min() >= MIN_EXPECTED_COUNT * counts.sum():
                 break
             rare, next_rare = np.argsort(sums, kind="stable")[:2]
             counts[next_rare] += counts[rare]
@@ -146,7 +146,7 @@ def rank_sum(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[f
     return float(area), normal_tail((area - 0.5) / math.sqrt(spread)) if spread > 0 else 1.0
 
 
-def cautious_rank_sum(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float, float]:
+def conservative_rank_sum(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float, float]:
     """`rank_sum` of values that may be spread differently, as means of many are (Brunner and Munzel 2000): the larger chance of both."""
     area, chance = rank_sum(first, second)
     n, m = len(first), len(second)

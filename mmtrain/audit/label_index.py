@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.targets.label_lists import split_labels
 from mmtrain.targets.yes_no import is_yes
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Labels:
+class LabelIndex:
     """The classes or labels of one target."""
 
     header: str
@@ -66,29 +66,29 @@ class Labels:
         return np.where(self.known, pd.factorize(sums)[0], -1)
 
 
-def labels_of(sheet: Sheet) -> list[Labels]:
+def index_labels(sheet: TableValues) -> list[LabelIndex]:
     """Of the targets with classes or labels, in their order; the columns of one target are put together."""
-    targets: dict[str, list[Cells]] = {}
+    targets: dict[str, list[ColumnValues]] = {}
     for cells in sheet.of_role("target"):
         if not cells.use.traits.is_continuous:
             targets.setdefault(cells.use.target, []).append(cells)
     return [_read(header, columns) for header, columns in targets.items()]
 
 
-def _read(header: str, columns: list[Cells]) -> Labels:
+def _read(header: str, columns: list[ColumnValues]) -> LabelIndex:
     use = columns[0].use
     if not use.traits.has_labels:
         return _classes(header, columns[0])
     return _in_one_cell(header, columns[0]) if use.separator else _in_columns(header, columns)
 
 
-def _classes(header: str, cells: Cells) -> Labels:
+def _classes(header: str, cells: ColumnValues) -> LabelIndex:
     codes, names = cells.codes(np.arange(len(cells.prints)))
     rows = np.flatnonzero(codes >= 0)
-    return Labels(header, tuple(names), codes >= 0, rows, codes[rows])
+    return LabelIndex(header, tuple(names), codes >= 0, rows, codes[rows])
 
 
-def _in_columns(header: str, columns: list[Cells]) -> Labels:
+def _in_columns(header: str, columns: list[ColumnValues]) -> LabelIndex:
     holders = []
     for cells in columns:
         yes = [value for value, name in cells.names.items() if is_yes(name)]
@@ -96,10 +96,10 @@ def _in_columns(header: str, columns: list[Cells]) -> Labels:
     known = np.all([~cells.missing for cells in columns], axis=0)
     label = np.repeat(np.arange(len(columns)), [len(rows) for rows in holders])
     rows = tuple(int((~cells.missing).sum()) for cells in columns)
-    return Labels(header, tuple(cells.header for cells in columns), known, np.concatenate(holders), label, rows, several=True)
+    return LabelIndex(header, tuple(cells.header for cells in columns), known, np.concatenate(holders), label, rows, several=True)
 
 
-def _in_one_cell(header: str, cells: Cells) -> Labels:
+def _in_one_cell(header: str, cells: ColumnValues) -> LabelIndex:
     """Cells are split once for every different one; those whose words were not kept have no known labels. An empty one has none."""
     codes, found = cells.codes(np.arange(len(cells.prints)))
     texts = pd.Series(found, dtype="str")
@@ -114,4 +114,4 @@ def _in_one_cell(header: str, cells: Cells) -> Labels:
     row = np.repeat(np.arange(len(codes)), each)
     place = np.arange(len(row)) - np.repeat(np.cumsum(each) - each, each)
     kept = np.array([*(bool(words) for words in written), True])[codes]
-    return Labels(header, tuple(names), kept, row, flat[starts[codes][row] + place], several=True)
+    return LabelIndex(header, tuple(names), kept, row, flat[starts[codes][row] + place], several=True)

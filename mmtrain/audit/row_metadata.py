@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.audit.finding import Level
-from mmtrain.audit.label_index import Labels
+from mmtrain.audit.label_index import LabelIndex
 from mmtrain.columns.split_words import PARTS
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ TRAIN, VALIDATION, TEST = range(3)
 
 
 @dataclass(frozen=True, eq=False)
-class Cohort:
+class RowMetadata:
     """One entry per row of the table's file, rows that leave the table included."""
 
     rows: int
@@ -35,7 +35,7 @@ class Cohort:
     """Whether the rows were divided in the order of time; where they were neither, chance did it."""
     groups: NDArray[np.int64] | None = None
     """(rows,): code of the group, -1 for a row without one; None where the table has no groups."""
-    targets: tuple[Labels, ...] = ()
+    targets: tuple[LabelIndex, ...] = ()
     """The classes or labels of every target that has any."""
 
     @property
@@ -86,7 +86,7 @@ def distinct_pairs(first: NDArray[np.int64], second: NDArray[np.integer]) -> tup
     return packed // size, packed % size
 
 
-def shift_advice(cohort: Cohort, part: int, noun: str) -> tuple[Level, str, str]:
+def shift_advice(cohort: RowMetadata, part: int, noun: str) -> tuple[Level, str, str]:
     """Return level, reason and remedy of `rows` or `texts` of a part that differ from those of training."""
     if cohort.by_time:
         fix = "Expect the same of newer ones, and train anew as they come in; leave out a column whose values do not last."
@@ -103,6 +103,6 @@ def part_codes(partition: Partition, rows: int) -> NDArray[np.int8]:
     return codes
 
 
-def named_parts(codes: NDArray[np.integer]) -> list[str]:
+def split_names(codes: NDArray[np.integer]) -> list[str]:
     """The names of the parts in `codes`, in the order train, validation, test."""
     return [PARTS[code] for code in np.unique(codes) if code >= 0]

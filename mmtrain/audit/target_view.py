@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.audit.column_values import Cells, Sheet
-from mmtrain.audit.label_index import Labels
-from mmtrain.audit.row_metadata import Cohort
+from mmtrain.audit.column_values import ColumnValues, TableValues
+from mmtrain.audit.label_index import LabelIndex
+from mmtrain.audit.row_metadata import RowMetadata
 from mmtrain.errors import counted
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ MOST_LABELS = 50
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class BinaryTargetView:
     """One answer per row: a class, a number, or whether the row has a label."""
 
     rows: NDArray[np.int64]
@@ -32,11 +32,11 @@ class Answer:
     numbers: NDArray[np.float64] | None = None
     """(rows,)."""
 
-    def at(self, kept: NDArray[np.int64]) -> Answer:
+    def at(self, kept: NDArray[np.int64]) -> BinaryTargetView:
         """Only the rows at these positions in `rows`."""
         labels = None if self.labels is None else self.labels[kept]
         numbers = None if self.numbers is None else self.numbers[kept]
-        return Answer(self.rows[kept], labels, self.classes, numbers)
+        return BinaryTargetView(self.rows[kept], labels, self.classes, numbers)
 
     def called(self, code: int) -> str:
         """A class in a sentence."""
@@ -44,11 +44,11 @@ class Answer:
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class TargetView:
     """One target."""
 
     header: str
-    answers: tuple[Answer, ...]
+    answers: tuple[BinaryTargetView, ...]
     """All of the same rows."""
     labels: int = 0
     """How many labels the target has; 0 where a row has one answer."""
@@ -63,7 +63,7 @@ class Question:
         return f"{answers:,} of the {counted(self.labels, 'label')} of '{self.header}'" if self.labels else f"'{self.header}'"
 
 
-def questions(sheet: Sheet, cohort: Cohort) -> list[Question]:
+def target_views(sheet: TableValues, cohort: RowMetadata) -> list[TargetView]:
     """The targets that have two different answers at least."""
     wanted = {cells.use.target: cells for cells in reversed(sheet.of_role("target"))}
     labelled = {labels.header: labels for labels in cohort.targets}
@@ -71,28 +71,28 @@ def questions(sheet: Sheet, cohort: Cohort) -> list[Question]:
     for header, cells in reversed(wanted.items()):
         labels = labelled.get(header)
         if labels is not None and labels.several:
-            found.append(Question(header, _of_labels(labels, cohort), len(labels.names)))
+            found.append(TargetView(header, _of_labels(labels, cohort), len(labels.names)))
         else:
             answer = _number(cells, cohort) if labels is None else _class(labels, cells, cohort)
-            found.append(Question(header, (answer,) if answer is not None else ()))
+            found.append(TargetView(header, (answer,) if answer is not None else ()))
     return [question for question in found if question.answers]
 
 
-def _number(cells: Cells, cohort: Cohort) -> Answer | None:
+def _number(cells: ColumnValues, cohort: RowMetadata) -> BinaryTargetView | None:
     if cells.numbers is None:
         return None
     rows = cohort.for_answers[~np.isnan(cells.numbers[cohort.for_answers])]
     numbers = cells.numbers[rows]
-    return Answer(rows, numbers=numbers) if len(np.unique(numbers)) > 1 else None
+    return BinaryTargetView(rows, numbers=numbers) if len(np.unique(numbers)) > 1 else None
 
 
-def _class(labels: Labels, cells: Cells, cohort: Cohort) -> Answer | None:
+def _class(labels: LabelIndex, cells: ColumnValues, cohort: RowMetadata) -> BinaryTargetView | None:
     rows = cohort.for_answers[labels.known[cohort.for_answers]]
     codes, names = cells.codes(rows)
-    return Answer(rows, codes, tuple(names)) if len(names) > 1 else None
+    return BinaryTargetView(rows, codes, tuple(names)) if len(names) > 1 else None
 
 
-def _of_labels(labels: Labels, cohort: Cohort) -> tuple[Answer, ...]:
+def _of_labels(labels: LabelIndex, cohort: RowMetadata) -> tuple[BinaryTargetView, ...]:
     rows = cohort.for_answers[labels.known[cohort.for_answers]]
     found = []
     for label in labels.most(MOST_LABELS):
@@ -100,5 +100,5 @@ def _of_labels(labels: Labels, cohort: Cohort) -> tuple[Answer, ...]:
         other[labels.holders(label)] = 0
         codes = other[rows]
         if 0 < int(codes.sum()) < len(codes):
-            found.append(Answer(rows, codes, (labels.names[label],)))
+            found.append(BinaryTargetView(rows, codes, (labels.names[label],)))
     return tuple(found)

@@ -15,7 +15,7 @@ def embedding_width(size: int) -> int:
     return min(50, (size + 1) // 2)
 
 
-def expanded(tensor: Tensor, spec: TensorSpec) -> Tensor:
+def embed_or_pass(tensor: Tensor, spec: TensorSpec) -> Tensor:
     """A vector (batch, width) from a `vector` or an `index`: one-hot, or a learned embedding."""
     import keras
 
@@ -26,7 +26,7 @@ def expanded(tensor: Tensor, spec: TensorSpec) -> Tensor:
     return keras.layers.Flatten()(keras.layers.Embedding(spec.size, spec.width or embedding_width(spec.size))(tensor))
 
 
-def projected(inputs: list[Tensor], specs: list[TensorSpec], units: int) -> Tensor:
+def project_inputs(inputs: list[Tensor], specs: list[TensorSpec], units: int) -> Tensor:
     """A dense layer (batch, units) on all inputs side by side.
 
     Computed as a sum of one product per input, so that a TF-IDF vector need never be built.
@@ -36,7 +36,7 @@ def projected(inputs: list[Tensor], specs: list[TensorSpec], units: int) -> Tens
     from mmtrain.layers.network import BagProjection
 
     bags = [(tensor, spec) for tensor, spec in zip(inputs, specs, strict=True) if spec.kind == "bag"]
-    vectors = [expanded(tensor, spec) for tensor, spec in zip(inputs, specs, strict=True) if spec.kind != "bag"]
+    vectors = [embed_or_pass(tensor, spec) for tensor, spec in zip(inputs, specs, strict=True) if spec.kind != "bag"]
     sums = [
         BagProjection(idf=list(spec.idf), units=units, use_bias=not vectors and not number)(tensor)
         for number, (tensor, spec) in enumerate(bags)
@@ -59,7 +59,7 @@ def mlp(
     """Dense layers of these widths, each followed by the activation and dropout. Categories are embedded first."""
     import keras
 
-    vector = projected(inputs, specs, units[0])
+    vector = project_inputs(inputs, specs, units[0])
     for number, width in enumerate(units):
         if number:
             vector = keras.layers.Dense(width)(vector)
@@ -74,4 +74,4 @@ def linear(
     inputs: list[Tensor], specs: list[TensorSpec], *, units: Annotated[Width, Field(description="Width of the dense layer.")] = 16
 ) -> Tensor:
     """One dense layer without activation."""
-    return projected(inputs, specs, units)
+    return project_inputs(inputs, specs, units)

@@ -11,7 +11,7 @@ from mmtrain.cli.options import Json, Quiet
 from mmtrain.cli.parsing import Command, Group
 
 if TYPE_CHECKING:
-    from mmtrain.commands.cache import Stored
+    from mmtrain.commands.cache import CacheEntry
 
 app = typer.Typer(
     cls=Group,
@@ -27,19 +27,19 @@ Folder = Annotated[
 def show(folder: Folder = None, as_json: Json = False) -> None:
     """Show every image store and encoded column: what is in it, its size, when it was last used."""
     from mmtrain.cli.views.console import out, print_json
-    from mmtrain.commands.cache import stored
-    from mmtrain.config.byte_size import in_words
+    from mmtrain.commands.cache import list_entries
+    from mmtrain.config.byte_size import format_bytes
     from mmtrain.system.paths import cache_folder
 
     place = folder or cache_folder()
-    found = stored(place)
+    found = list_entries(place)
     total = sum(one.size for one in found)
     if as_json:
         print_json({"folder": str(place), "entries": [one.plain() for one in found], "size": total})
         return
     if found:
         out().print(_table(found))
-    out().print(f"{place}: {_entries(len(found))}, {in_words(total)}.", soft_wrap=True, markup=False)
+    out().print(f"{place}: {_entries(len(found))}, {format_bytes(total)}.", soft_wrap=True, markup=False)
 
 
 @app.command("clear", cls=Command)
@@ -54,7 +54,7 @@ def clear(
     """Remove image stores, encoded columns and what killed builds have left, and nothing else; later runs make them again."""
     from mmtrain.cli.views.console import note, out, print_json
     from mmtrain.commands.cache import clear as cleared
-    from mmtrain.config.byte_size import in_words
+    from mmtrain.config.byte_size import format_bytes
     from mmtrain.errors import Problem, RunError
     from mmtrain.system.paths import cache_folder
 
@@ -67,7 +67,7 @@ def clear(
     if as_json:
         print_json({"folder": str(place), "removed": [one.plain() for one in done.removed], "size": freed, "kept": done.kept})
         return
-    out().print(f"{place}: {_entries(len(done.removed))} removed, {in_words(freed)} freed.", soft_wrap=True, markup=False)
+    out().print(f"{place}: {_entries(len(done.removed))} removed, {format_bytes(freed)} freed.", soft_wrap=True, markup=False)
     if done.kept:
         note(f"{_entries(done.kept)} kept.", quiet=quiet)
 
@@ -78,19 +78,19 @@ def _entries(number: int) -> str:
     return counted(number, "entry", "entries")
 
 
-def _table(found: list[Stored]) -> object:
+def _table(found: list[CacheEntry]) -> object:
     """A row per entry; one that is not complete shows its state where the layout would be."""
     import time
 
     from rich.markup import escape
 
     from mmtrain.cli.views.console import plain_table
-    from mmtrain.config.byte_size import in_words
+    from mmtrain.config.byte_size import format_bytes
 
     table = plain_table("kind", "layout", "items", "size", "last used", "made of")
     for one in found:
         days = max(0.0, time.time() - one.used) / (24 * 60 * 60)
         used = "today" if days < 1 else f"{days:.0f} day{'s' if round(days) > 1 else ''} ago"
         layout = one.layout if one.state == "complete" else one.state
-        table.add_row(one.kind, escape(layout), f"{one.items:,}", in_words(one.size), used, escape(one.source))
+        table.add_row(one.kind, escape(layout), f"{one.items:,}", format_bytes(one.size), used, escape(one.source))
     return table

@@ -22,10 +22,10 @@ def command(
     """Find everything that `fit` would refuse, in the file, the table and the pictures, without training."""
     read_first(config, overrides, code, any_callbacks=allow_callbacks)
     from mmtrain.cli.views.console import line, out, print_json
-    from mmtrain.cli.views.training_progress import display
+    from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.check import check
 
-    with display(quiet=quiet or as_json) as shown:
+    with progress_display(quiet=quiet or as_json) as shown:
         found = check(config, overrides=overrides or (), progress=shown.pictures, say=shown.say)
     rows = {summary.part: summary.rows for summary in found.parts}
     if as_json:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from mmtrain.commands.compare import Comparison
-    from mmtrain.evaluation.comparison import Against, ComparedTarget
+    from mmtrain.evaluation.comparison import ComparedTarget, PairedDifference
 
 
 def command(
@@ -83,22 +83,22 @@ def _show_target(console: Console, done: Comparison, target: ComparedTarget) -> 
 
 
 def _scores(done: Comparison, target: ComparedTarget) -> Table:
-    from mmtrain.cli.views.console import cell, interval, number, plain_table
+    from mmtrain.cli.views.console import format_cell, interval, number, plain_table
 
     table = plain_table("score", *map(str, done.runs))
     for row in zip(*target.scores, strict=True):
         cells = [f"{number(score.value)} ({interval(score.interval)})" if score.interval else number(score.value) for score in row]
-        table.add_row(cell(row[0].name), *cells)
+        table.add_row(format_cell(row[0].name), *cells)
     return table
 
 
-def _differences(against: Against, percent: str) -> Table:
-    from mmtrain.cli.views.console import cell, interval, number, plain_table
-    from mmtrain.reports.baselines import compared
+def _differences(against: PairedDifference, percent: str) -> Table:
+    from mmtrain.cli.views.console import format_cell, interval, number, plain_table
+    from mmtrain.reports.baselines import compared_baselines
 
     table = plain_table("score", "difference", f"{percent} interval", "so it is")
     for score in against.differences:
-        table.add_row(cell(score.name), number(score.value), interval(score.interval), compared(score.name, score.plain()))
+        table.add_row(format_cell(score.name), number(score.value), interval(score.interval), compared_baselines(score.name, score.plain()))
     return table
 
 
@@ -114,10 +114,10 @@ def _show_settings(console: Console, done: Comparison) -> None:
         return
     line(console, "\nWhat differs in the experiments:")
     for key, values in done.settings.items():
-        line(console, f"{key}: {' -> '.join(map(_spoken, values))}")
+        line(console, f"{key}: {' -> '.join(map(_format_setting, values))}")
 
 
-def _spoken(value: Any) -> str:
+def _format_setting(value: Any) -> str:
     """A setting as the experiment file has it; a text as it is."""
     if value is None:
         return "not set"

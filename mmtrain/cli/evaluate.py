@@ -11,7 +11,7 @@ import typer
 from mmtrain.cli.options import All, Code, Images, Json, Output, Quiet, Run, Set, Table
 
 if TYPE_CHECKING:
-    from mmtrain.commands.evaluate import Evaluated
+    from mmtrain.commands.evaluate import EvaluationResult
 
 
 class Part(StrEnum):
@@ -65,14 +65,14 @@ def command(
 ) -> None:
     """Score a run beside its baselines, from the weights of its best epoch."""
     from mmtrain.cli.views.console import print_json
-    from mmtrain.cli.views.training_progress import display
+    from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.evaluate import EvaluateOptions, evaluate
     from mmtrain.system.user_code import import_code
 
     import_code(code)
     scored = chosen_part("evaluate", part, data, table).value
     options = EvaluateOptions(scored, data, images, tuple(subgroup or ()), tuple(overrides or ()), table)
-    with display(quiet=quiet or as_json) as shown:
+    with progress_display(quiet=quiet or as_json) as shown:
         done = evaluate(run, options, output=output, progress=shown.pictures, say=shown.say)
     if as_json:
         scores = {key: result.plain() for key, result in done.results.items()}
@@ -91,7 +91,7 @@ def command(
     _show(done, quiet=quiet)
 
 
-def _show(done: Evaluated, *, quiet: bool) -> None:
+def _show(done: EvaluationResult, *, quiet: bool) -> None:
     from mmtrain.cli.views.console import note, out
     from mmtrain.cli.views.scores import show_baselines, show_scores
 

@@ -13,7 +13,7 @@ from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Run, Table
 
 if TYPE_CHECKING:
     from mmtrain.commands.explain import Explanation
-    from mmtrain.explanation.attribution import Explained
+    from mmtrain.explanation.attribution import RowExplanation
 
 
 class Method(StrEnum):
@@ -75,7 +75,7 @@ def command(
 ) -> None:
     """Show what in single rows speaks for the answer: by column, word and place in the picture."""
     from mmtrain.cli.views.console import print_json
-    from mmtrain.cli.views.training_progress import display
+    from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.explain import ExplainOptions, explain
     from mmtrain.system.user_code import import_code
 
@@ -83,7 +83,7 @@ def command(
     names = tuple(name.strip() for name in (rows or "").split(",") if name.strip())
     of = chosen_part("explain", part, data, table).value
     options = ExplainOptions(names, of, data, images, target, class_name, method.value, steps, folder, table)
-    with display(quiet=quiet or as_json) as shown:
+    with progress_display(quiet=quiet or as_json) as shown:
         done = explain(run, options, output=output, progress=shown.pictures, say=shown.say)
     if as_json:
         print_json(_plain(done))
@@ -114,17 +114,17 @@ def _show(done: Explanation, *, quiet: bool) -> None:
     note(f"{len(done.rows)} {'row' if len(done.rows) == 1 else 'rows'} in {done.seconds:.1f} s: {done.folder}", quiet=quiet, whole=True)
 
 
-def _lines(row: Explained) -> tuple[str, str]:
+def _lines(row: RowExplanation) -> tuple[str, str]:
     """What the row is, and what its answer is made of."""
     from mmtrain.cli.views.console import number
-    from mmtrain.metrics.score import signed
+    from mmtrain.metrics.score import signed_difference
 
     found, chosen = row.attributed, row.chosen
     known = f"true {row.truth}, " if row.truth else ""
     head = f"{chosen.id} ({', '.join(filter(None, (chosen.part, chosen.why)))}): {known}predicted {row.prediction}"
-    total = signed(f"{found.total:+.3f}")
+    total = signed_difference(f"{found.total:+.3f}")
     sums = f"{row.question.words} {number(found.output)}, baseline {number(found.baseline_output)}, attributions {total}"
     gap = f"gap {found.gap:.2g} %, {found.steps:,} {'step' if found.steps == 1 else 'steps'}"
-    most = ", ".join(f"{share.column} {signed(f'{share.attribution:+.3f}')}" for share in row.strongest(3) if not share.missing)
+    most = ", ".join(f"{share.column} {signed_difference(f'{share.attribution:+.3f}')}" for share in row.strongest(3) if not share.missing)
     missing = f"; missing: {', '.join(row.missing)}" if row.missing else ""
     return head, f"{sums} ({gap}): {most}{missing}"

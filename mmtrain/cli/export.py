@@ -11,7 +11,7 @@ import typer
 from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Run, Table
 
 if TYPE_CHECKING:
-    from mmtrain.commands.export import Exported
+    from mmtrain.commands.export import ExportResult
 
 
 class Format(StrEnum):
@@ -66,7 +66,7 @@ def command(
 ) -> None:
     """Write a trained model for other programs, checked against its own predictions."""
     from mmtrain.cli.views.console import print_json
-    from mmtrain.cli.views.training_progress import display
+    from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.export import ExportOptions, export
     from mmtrain.pipeline.prepare import Moved
     from mmtrain.system.user_code import import_code
@@ -81,7 +81,7 @@ def command(
         Moved(table, images),
         tuple(code or ()),
     )
-    with display(quiet=quiet or as_json) as shown:
+    with progress_display(quiet=quiet or as_json) as shown:
         done = export(run, options, output=output, progress=shown.pictures, say=shown.say)
     if as_json:
         print_json({"run": str(done.run.folder), "folder": str(done.folder), "signature": done.signature})
@@ -89,7 +89,7 @@ def command(
     _show(done, quiet=quiet)
 
 
-def _show(done: Exported, *, quiet: bool) -> None:
+def _show(done: ExportResult, *, quiet: bool) -> None:
     from mmtrain.cli.views.console import note, out
 
     check = done.signature["check"]

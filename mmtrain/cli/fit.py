@@ -11,7 +11,7 @@ from mmtrain.cli.options import All, AllowCallbacks, Code, Images, Json, Output,
 
 if TYPE_CHECKING:
     from mmtrain.artifacts.run_folder import Run
-    from mmtrain.pipeline.train_run import Trained
+    from mmtrain.pipeline.train_run import TrainingResult
     from mmtrain.training.signals import Interrupted
 
 
@@ -40,17 +40,17 @@ def command(
         read_first(config, overrides, code, any_callbacks=allow_callbacks)
     else:
         import_allowed(code, any_callbacks=allow_callbacks)
-    from mmtrain.cli.views.training_progress import display
-    from mmtrain.commands.fit import Onlookers, fit, resume
+    from mmtrain.cli.views.training_progress import progress_display
+    from mmtrain.commands.fit import Listeners, fit, resume
     from mmtrain.pipeline.prepare import Moved
     from mmtrain.training.signals import Interrupted
 
     if dry_run and config is not None:
         _dry_run(config, overrides or [], as_json=as_json, quiet=quiet)
         return
-    with display(quiet=quiet or as_json) as shown:
+    with progress_display(quiet=quiet or as_json) as shown:
         try:
-            onlookers = Onlookers(shown.event, shown.plan, shown.pictures, shown.say)
+            onlookers = Listeners(shown.event, shown.plan, shown.pictures, shown.say)
             if config is not None:
                 done = fit(config, overrides=overrides or (), output=output, onlookers=onlookers)
             else:
@@ -59,12 +59,12 @@ def command(
             shown.close()
             if shown.run is None:
                 raise
-            tell_what_is_kept(shown.run, stopped)
+            print_kept_files(shown.run, stopped)
             raise typer.Exit(stopped.exit_code) from None
     _result(done, as_json=as_json, quiet=quiet)
 
 
-def tell_what_is_kept(run: Run, stopped: Interrupted) -> None:
+def print_kept_files(run: Run, stopped: Interrupted) -> None:
     """What an interruption leaves of a run, and how to go on with it."""
     from mmtrain.cli.views.console import note
     from mmtrain.errors import shell_command
@@ -105,10 +105,10 @@ def _check_moved(config: Path | None, *, moved: bool) -> None:
         raise UsageError(Problem("mmtrain fit", what, fix))
 
 
-def _result(done: Trained, *, as_json: bool, quiet: bool) -> None:
+def _result(done: TrainingResult, *, as_json: bool, quiet: bool) -> None:
     from mmtrain.cli.views.console import note, number, out, print_json
     from mmtrain.errors import shell_command
-    from mmtrain.reports.decisions import told
+    from mmtrain.reports.decisions import describe_postprocessing
 
     ended = done.ended
     if as_json:
@@ -120,7 +120,7 @@ def _result(done: Trained, *, as_json: bool, quiet: bool) -> None:
     )
     reason = f"; {ended.reason}" if ended.reason else ""
     note(f"Best epoch {ended.best_epoch} of {ended.epochs}{reason}.  {scores}", quiet=quiet)
-    for sentence in told(done.decisions):
+    for sentence in describe_postprocessing(done.decisions):
         note(sentence, quiet=quiet)
     out().print(str(done.run.folder), soft_wrap=True, markup=False)
     note(f"Report: {done.run / 'report.html'}", quiet=quiet, whole=True)
@@ -129,12 +129,12 @@ def _result(done: Trained, *, as_json: bool, quiet: bool) -> None:
 
 def _dry_run(config: Path, overrides: list[str], *, as_json: bool, quiet: bool) -> None:
     from mmtrain.cli.views.console import out, print_json
-    from mmtrain.cli.views.training_progress import display
+    from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.dry_run import dry_run
-    from mmtrain.commands.fit import Onlookers
+    from mmtrain.commands.fit import Listeners
 
-    with display(quiet=quiet or as_json) as shown:
-        found = dry_run(config, overrides=overrides, onlookers=Onlookers(shown.event, shown.plan, shown.pictures, shown.say))
+    with progress_display(quiet=quiet or as_json) as shown:
+        found = dry_run(config, overrides=overrides, onlookers=Listeners(shown.event, shown.plan, shown.pictures, shown.say))
     if as_json:
         print_json(found.plain())
         return

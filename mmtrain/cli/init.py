@@ -10,7 +10,7 @@ import typer
 from mmtrain.cli.options import Json, Quiet
 
 if TYPE_CHECKING:
-    from mmtrain.commands.init import Begun
+    from mmtrain.commands.init import StarterResult
 
 File = Annotated[
     Path | None,
@@ -38,7 +38,7 @@ def command(
     _show(init(table, target=target, images=images, table_format=table_format, file=file, force=force), as_json=as_json, quiet=quiet)
 
 
-def _show(done: Begun, *, as_json: bool, quiet: bool) -> None:
+def _show(done: StarterResult, *, as_json: bool, quiet: bool) -> None:
     from mmtrain.cli.views.console import note, out, print_json
     from mmtrain.errors import shell_command
 

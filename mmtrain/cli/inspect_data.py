@@ -61,10 +61,10 @@ def _write(found: Inspection | InspectedTable, path: Path, *, quiet: bool, every
 def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool, every: bool) -> Inspection:
     from mmtrain.cli.views.console import print_json
     from mmtrain.cli.views.inspection import show_inspection
-    from mmtrain.cli.views.training_progress import display
+    from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.inspect_data import inspect_experiment, plain
 
-    with display(quiet=quiet or as_json) as shown:
+    with progress_display(quiet=quiet or as_json) as shown:
         inspection = inspect_experiment(path, overrides=overrides, progress=shown.pictures, checking=shown.checked)
     if as_json:
         print_json(plain(inspection))
@@ -75,14 +75,14 @@ def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool,
 
 def _table(path: Path, *, as_json: bool, quiet: bool, every: bool) -> InspectedTable:
     from mmtrain.cli.views.console import print_json
-    from mmtrain.cli.views.table_profile import show_survey
-    from mmtrain.cli.views.training_progress import display
+    from mmtrain.cli.views.table_profile import show_table_profile
+    from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.inspect_data import inspect_table, plain
 
-    with display(quiet=quiet or as_json) as shown:
+    with progress_display(quiet=quiet or as_json) as shown:
         inspected = inspect_table(path, checking=shown.checked)
     if as_json:
         print_json(plain(inspected))
     else:
-        show_survey(inspected.survey, inspected.findings, quiet=quiet, every=every)
+        show_table_profile(inspected.survey, inspected.findings, quiet=quiet, every=every)
     return inspected

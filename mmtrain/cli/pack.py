@@ -32,7 +32,7 @@ def command(
     """
     from mmtrain.cli.views.console import note, out, print_json
     from mmtrain.commands.pack import pack
-    from mmtrain.config.byte_size import in_words
+    from mmtrain.config.byte_size import format_bytes
     from mmtrain.errors import shell_command
     from mmtrain.system.user_code import import_code
 
@@ -44,7 +44,7 @@ def command(
     for name, reason in done.manifest.left_out.items():
         note(f"left out: {name} ({reason})", quiet=quiet)
     note(
-        f"{len(done.manifest.files)} files, {in_words(done.archive.stat().st_size)}. Open it: {shell_command('unpack', done.archive.name)}",
+        f"{len(done.manifest.files)} files, {format_bytes(done.archive.stat().st_size)}. Open it: {shell_command('unpack', done.archive.name)}",
         quiet=quiet,
     )
     out().print(str(done.archive), soft_wrap=True, markup=False)

@@ -11,7 +11,7 @@ import typer
 from mmtrain.cli.options import All, Code, Images, Json, Output, Quiet
 
 if TYPE_CHECKING:
-    from mmtrain.commands.predict import Predicted
+    from mmtrain.commands.predict import PredictionResult
 
 
 PROBA = (
@@ -72,7 +72,7 @@ def command(
     import sys
 
     from mmtrain.cli.views.console import note
-    from mmtrain.cli.views.training_progress import display
+    from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.predict import PredictOptions, predict
     from mmtrain.system.user_code import import_code
 
@@ -80,7 +80,7 @@ def command(
         _refuse_two_results()
     import_code(code)
     options = PredictOptions(sys.stdout.buffer if to is None else to, proba, on_error.value, images, spreadsheet)
-    with display(quiet=quiet or as_json) as shown:
+    with progress_display(quiet=quiet or as_json) as shown:
         done = predict(run, table, options, output=output, say=shown.say)
     sys.stdout.flush()
     for drift in done.drifts:
@@ -102,7 +102,7 @@ def _refuse_two_results() -> None:
     raise ConfigError(Problem("mmtrain predict", what, "Name a file for the predictions with -o."))
 
 
-def _counts(done: Predicted, *, skipped: bool) -> str:
+def _counts(done: PredictionResult, *, skipped: bool) -> str:
     rows = f"{done.rows:,} {'row' if done.rows == 1 else 'rows'}"
     remarked = f", {done.remarked:,} of them with a remark in their status" if done.remarked else ""
     why = "and were left out" if skipped else "and say why in their status"
@@ -117,7 +117,7 @@ def _formulas(cells: int, *, changed: bool) -> str:
     return f"note: {what}. Before the CSV is opened in a spreadsheet, write it with --spreadsheet."
 
 
-def _show_scores(done: Predicted, table: Path, *, on_standard_output: bool) -> None:
+def _show_scores(done: PredictionResult, table: Path, *, on_standard_output: bool) -> None:
     from mmtrain.cli.views.console import err, out
     from mmtrain.cli.views.scores import show_scores
 
@@ -126,7 +126,7 @@ def _show_scores(done: Predicted, table: Path, *, on_standard_output: bool) -> N
         show_scores(console, f"{table.name} by {done.run}", result)
 
 
-def _print(done: Predicted, table: Path, to: Path | None) -> None:
+def _print(done: PredictionResult, table: Path, to: Path | None) -> None:
     from dataclasses import asdict
 
     from mmtrain.cli.views.console import print_json

@@ -2,12 +2,12 @@
 
 from mmtrain.columns.base import AnyColumn as AnyColumn
 from mmtrain.columns.base import AnyFittedColumn as AnyFittedColumn
+from mmtrain.columns.base import CellError as CellError
+from mmtrain.columns.base import CellWarning as CellWarning
 from mmtrain.columns.base import Column as Column
-from mmtrain.columns.base import Fault as Fault
 from mmtrain.columns.base import FittedColumn as FittedColumn
 from mmtrain.columns.base import InputColumn as InputColumn
 from mmtrain.columns.base import RawInput as RawInput
-from mmtrain.columns.base import Remark as Remark
 from mmtrain.columns.base import role as role
 from mmtrain.columns.base import roles as roles
 from mmtrain.columns.bookkeeping import Group as Group

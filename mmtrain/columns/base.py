@@ -37,7 +37,7 @@ Names = Annotated[tuple[str, ...], AfterValidator(_once)]
 
 
 @dataclass(frozen=True)
-class Fault:
+class CellError:
     """What is wrong with some cells of one column; `rows` are positions in the table, the first one is shown."""
 
     rows: np.ndarray[Any, Any]
@@ -49,12 +49,12 @@ LONGEST_REMARK = 300
 """Characters of a phrase about a cell."""
 
 
-def _brief(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= LONGEST_REMARK else f"{text[: LONGEST_REMARK - 100]} ... {text[-95:]}"
 
 
 @dataclass(frozen=True)
-class Remark:
+class CellWarning:
     """What is told of some cells of one column when their rows are predicted; `rows` are positions, `what` is a phrase.
 
     `fix` is a sentence where the cell is refused, so that its row cannot be predicted, and empty where it is predicted all the same.
@@ -66,8 +66,8 @@ class Remark:
 
     def __post_init__(self) -> None:
         # A cell may be a whole document, put into the wrong column; its beginning and its end tell that.
-        object.__setattr__(self, "what", _brief(self.what))
-        object.__setattr__(self, "fix", _brief(self.fix))
+        object.__setattr__(self, "what", _shorten(self.what))
+        object.__setattr__(self, "fix", _shorten(self.fix))
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class RawInput:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class EncodingDescription:
     """How a cell becomes an encoded tensor, in whole sentences, for whoever feeds an exported network without mmtrain."""
 
     meaning: str
@@ -109,11 +109,11 @@ class Column(Section):
         """Whether cells are read as numbers."""
         return False
 
-    def faults(self, cells: pd.Series[str]) -> list[Fault]:  # noqa: ARG002
+    def faults(self, cells: pd.Series[str]) -> list[CellError]:  # noqa: ARG002
         """What `fit` would refuse in the cells of the whole table; of a streamed column, in one piece of it."""
         return []
 
-    def doubts(self, cells: pd.Series[str]) -> list[Fault]:  # noqa: ARG002
+    def doubts(self, cells: pd.Series[str]) -> list[CellError]:  # noqa: ARG002
         """Cells of the whole table that can be used but probably mean something else; never asked of a streamed column."""
         return []
 
@@ -151,7 +151,7 @@ class InputColumn(Column):
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedColumn:
         """Learn from the cells of training rows, given in one or several pieces."""
 
-    def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[Remark]:  # noqa: ARG002
+    def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[CellWarning]:  # noqa: ARG002
         """What is to be told of cells that are to be predicted; the fitted column makes `raw` of them, and `encoded` of that.
 
         The policy for missing values is that of training: what it refuses or leaves out there cannot be predicted here.
@@ -159,8 +159,8 @@ class InputColumn(Column):
         import numpy as np
 
         rows = np.flatnonzero(cells.isna())
-        what, fix = ABSENT[self.policy or "error"]
-        return [Remark(rows, what, fix)] if len(rows) else []
+        what, fix = MISSING_CELL_WARNINGS[self.policy or "error"]
+        return [CellWarning(rows, what, fix)] if len(rows) else []
 
 
 class FittedColumn(Section):
@@ -185,9 +185,9 @@ class FittedColumn(Section):
         """Numbers and truth values that nobody has written as text, as training rows wrote them, where the writing matters."""
         return cells
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> EncodingDescription:
         """The preprocessing in words, for the contract beside an export."""
-        return Recipe(f"A column of the role {self.role}.", "As its layer in model.keras computes it.", "As that layer says.")
+        return EncodingDescription(f"A column of the role {self.role}.", "As its layer in model.keras computes it.", "As that layer says.")
 
     @abstractmethod
     def preprocessing(self) -> Any:
@@ -205,7 +205,7 @@ MISSING_WORDS = (
 """Words that stand for a missing value, in lower case: R, pandas, spreadsheets and people write them into cells that have none. The
 formulas of a spreadsheet that failed are among them."""
 
-ABSENT = {
+MISSING_CELL_WARNINGS = {
     "median": ("missing, imputed", ""),
     "code": ("missing, has a code of its own", ""),
     "mask": ("masked, the cell is empty", ""),
@@ -234,7 +234,7 @@ AnyColumn = Annotated[Column, OneOf("role", lambda: dict(roles.items()))]
 AnyFittedColumn = Annotated[FittedColumn, OneOf("role", lambda: dict(fitted_roles.items()))]
 
 
-def by_value(cells: pd.Series[str], rows: np.ndarray[Any, Any]) -> list[tuple[str, np.ndarray[Any, Any]]]:
+def rows_by_value(cells: pd.Series[str], rows: np.ndarray[Any, Any]) -> list[tuple[str, np.ndarray[Any, Any]]]:
     """The different values of the cells at `rows`, each with its rows."""
     import numpy as np
     import pandas as pd
@@ -246,7 +246,7 @@ def by_value(cells: pd.Series[str], rows: np.ndarray[Any, Any]) -> list[tuple[st
     return [(str(name), own) for name, own in zip(names, np.split(rows[np.argsort(codes, kind="stable")], ends), strict=False)]
 
 
-def joined(cells: Iterable[pd.Series[str]]) -> pd.Series[str]:
+def concatenate(cells: Iterable[pd.Series[str]]) -> pd.Series[str]:
     """All pieces in one Series."""
     import pandas as pd
 
@@ -269,14 +269,14 @@ def is_word(cells: pd.Series[str], words: Collection[str]) -> np.ndarray[Any, np
     return found
 
 
-def shared_names(cells: pd.Series[str]) -> pd.Categorical[str]:
+def intern_cells(cells: pd.Series[str]) -> pd.Categorical[str]:
     """Cells as codes and names, an empty string where missing: of a million cells of few different values, 1 to 4 MB."""
     import pandas as pd
 
     return pd.Categorical(cells.fillna("") if cells.isna().any() else cells)
 
 
-def missing_fault(cells: pd.Series[str], policy: str, allowed: Mapping[str, str]) -> list[Fault]:
+def missing_cell_error(cells: pd.Series[str], policy: str, allowed: Mapping[str, str]) -> list[CellError]:
     """The fault of `missing: error` when a cell is missing; `allowed` describes the other policies for the fix."""
     import numpy as np
 
@@ -285,4 +285,4 @@ def missing_fault(cells: pd.Series[str], policy: str, allowed: Mapping[str, str]
         return []
     ways = ["Fill it in", *(f"set `missing: {name}` to {effect}" for name, effect in allowed.items())]
     fix = f"{', '.join(ways[:-1])}, or {ways[-1]}."
-    return [Fault(rows, "the cell is empty.", fix)]
+    return [CellError(rows, "the cell is empty.", fix)]

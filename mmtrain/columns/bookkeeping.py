@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import Column, Fault, missing_fault, role
-from mmtrain.columns.numeric import AT_ONCE, number_faults, numbers
+from mmtrain.columns.base import CellError, Column, missing_cell_error, role
+from mmtrain.columns.numeric import AT_ONCE, number_errors, parse_numbers
 from mmtrain.columns.split_words import SplitWords, misread, split_words
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ class Group(Column):
     role: Literal["group"] = "group"
     missing: Literal["error", "drop"] = Field("error", description="error: refuse; drop: leave the row out.")
 
-    def faults(self, cells: pd.Series[str]) -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """A row without a group could stand on either side."""
-        return missing_fault(cells, self.missing, {"drop": "leave the row out"})
+        return missing_cell_error(cells, self.missing, {"drop": "leave the row out"})
 
 
 @role("id")
@@ -35,15 +35,17 @@ class Id(Column):
 
     role: Literal["id"] = "id"
 
-    def faults(self, cells: pd.Series[str]) -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Missing and repeated ids."""
         import numpy as np
 
-        found = [Fault(np.flatnonzero(cells.isna()), "the id is empty.", "Give every row an id of its own.")] if cells.isna().any() else []
+        found = (
+            [CellError(np.flatnonzero(cells.isna()), "the id is empty.", "Give every row an id of its own.")] if cells.isna().any() else []
+        )
         again = np.flatnonzero(cells.duplicated() & cells.notna()) if _may_repeat(cells) else np.empty(0, dtype=np.int64)
         if len(again):
             what = f"the id {cells.iloc[again[0]]!r} occurs more than once."
-            found.append(Fault(again, what, "Give every row an id of its own, or use the role `group` if rows belong together."))
+            found.append(CellError(again, what, "Give every row an id of its own, or use the role `group` if rows belong together."))
         return found
 
 
@@ -78,7 +80,7 @@ class Split(Column):
         """The part of each row, of cells without faults."""
         return cells.map(self.words(cells).parts)
 
-    def faults(self, cells: pd.Series[str]) -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Anything but the words for the three parts, and words for which two readings are possible."""
         import numpy as np
 
@@ -86,16 +88,16 @@ class Split(Column):
         first: dict[str, str] = {}
         for word, doubt in words.doubts.items():
             first.setdefault(doubt, word)
-        found = [Fault(np.flatnonzero(cells == word)[:1], f"{word!r} {doubt}", NAME_PARTS) for doubt, word in first.items()]
+        found = [CellError(np.flatnonzero(cells == word)[:1], f"{word!r} {doubt}", NAME_PARTS) for doubt, word in first.items()]
         unknown = [str(word) for word in cells.dropna().unique() if word not in words.parts and word not in words.doubts]
         if sentences := misread(unknown, self.column):
-            return [*found, Fault(np.flatnonzero(cells.isin(unknown))[:1], *sentences)]
+            return [*found, CellError(np.flatnonzero(cells.isin(unknown))[:1], *sentences)]
         bad = np.flatnonzero(cells.isna() | cells.isin(unknown))
         if not len(bad):
             return found
         cell = cells.iloc[bad[0]]
         what = f"{cell!r} is not a part." if isinstance(cell, str) else "the cell is empty."
-        return [*found, Fault(bad, what, NAME_PARTS)]
+        return [*found, CellError(bad, what, NAME_PARTS)]
 
 
 @role("weight")
@@ -113,16 +115,16 @@ class Weight(Column):
         """Always."""
         return True
 
-    def faults(self, cells: pd.Series[str]) -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Missing, unreadable and negative weights, and no weight at all."""
         import numpy as np
 
-        found = missing_fault(cells, self.missing, {"drop": "leave the row out"}) + number_faults(cells)
-        negative = np.flatnonzero(numbers(cells) < 0)
+        found = missing_cell_error(cells, self.missing, {"drop": "leave the row out"}) + number_errors(cells)
+        negative = np.flatnonzero(parse_numbers(cells) < 0)
         if len(negative):
-            found.append(Fault(negative, f"the weight {cells.iloc[negative[0]]} is negative.", "Write 0 or more."))
-        if not found and not (numbers(cells.dropna()) > 0).any():
+            found.append(CellError(negative, f"the weight {cells.iloc[negative[0]]} is negative.", "Write 0 or more."))
+        if not found and not (parse_numbers(cells.dropna()) > 0).any():
             found.append(
-                Fault(np.arange(1), "no row has a weight above 0.", "Give the rows that are to count a weight, or remove the role.")
+                CellError(np.arange(1), "no row has a weight above 0.", "Give the rows that are to count a weight, or remove the role.")
             )
         return found

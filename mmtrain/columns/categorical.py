@@ -13,8 +13,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from mmtrain.columns.base import Fault, FittedColumn, InputColumn, Names, RawInput, Recipe, Remark, by_value, missing_fault, role
-from mmtrain.columns.numeric import numbers
+from mmtrain.columns.base import (
+    CellError,
+    CellWarning,
+    EncodingDescription,
+    FittedColumn,
+    InputColumn,
+    Names,
+    RawInput,
+    missing_cell_error,
+    role,
+    rows_by_value,
+)
+from mmtrain.columns.numeric import parse_numbers
 from mmtrain.specs import Kind, TensorSpec
 
 if TYPE_CHECKING:
@@ -40,7 +51,7 @@ def _values(names: Iterable[str]) -> list[float | str | None]:
     import pandas as pd
 
     lower = pd.Series(list(names), dtype="str").str.lower()
-    pairs = zip(lower, numbers(lower).tolist(), strict=True)
+    pairs = zip(lower, parse_numbers(lower).tolist(), strict=True)
     return [word if word in ("true", "false") else None if isnan(number) else number for word, number in pairs]
 
 
@@ -95,11 +106,11 @@ class FittedCategorical(FittedColumn):
         """As training rows wrote them: pandas makes numbers of the very file that the network was trained on."""
         return spelled_as(self.categories, cells)
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> EncodingDescription:
         """The codes."""
         encoded = f"0 if missing, 1 if unseen in training, else {FIRST_CODE} + the position in `categories` of columns.json, from 0."
         present = "1 if there is a category, else 0." if self.masked else "Always 1."
-        return Recipe(
+        return EncodingDescription(
             "One of several names; blanks at its ends do not count.", encoded, present, self.categories[0] if self.categories else ""
         )
 
@@ -128,16 +139,16 @@ class Categorical(InputColumn):
         """Always an index."""
         return "index"
 
-    def faults(self, cells: pd.Series[str]) -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Missing cells where those are refused."""
-        return missing_fault(cells, self.missing, MISSING)
+        return missing_cell_error(cells, self.missing, MISSING)
 
-    def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[Remark]:
+    def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[CellWarning]:
         """Categories that training did not know are told by name."""
         import numpy as np
 
-        unseen = by_value(cells, np.flatnonzero(encoded[:, 0] == UNSEEN))
-        return [Remark(rows, f"unseen category {name!r}") for name, rows in unseen] + super().remarks(cells, raw, encoded)
+        unseen = rows_by_value(cells, np.flatnonzero(encoded[:, 0] == UNSEEN))
+        return [CellWarning(rows, f"unseen category {name!r}") for name, rows in unseen] + super().remarks(cells, raw, encoded)
 
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedCategorical:
         """The most frequent categories of training rows, sorted by their text."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
-from mmtrain.columns.base import FittedColumn, InputColumn, RawInput, Recipe, role
+from mmtrain.columns.base import EncodingDescription, FittedColumn, InputColumn, RawInput, role
 from mmtrain.image_decoding import Layout
 from mmtrain.registry import Section
 from mmtrain.specs import Kind, TensorSpec
@@ -91,7 +91,7 @@ class FittedImage(FittedColumn):
         """Pictures come from the image store, not from cells."""
         raise TypeError("Pixels come from the image store.")
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> EncodingDescription:
         """Every step from a file to pixels, for who has to repeat them in another program."""
         colours = {1: "grey by ITU-R BT.601", 3: "red, green, blue", 4: "red, green, blue, opacity"}[self.channels]
         background = list(self.background)
@@ -102,7 +102,7 @@ class FittedImage(FittedColumn):
             "A JPEG that is at least 2, 4 or 8 times as large, both ways, is decoded at 1/2, 1/4 or 1/8 first (`Image.draft`). "
             f"{'Samples of 8 bits count 257 times. ' if self.bits == 16 else ''}All 0 without a picture."
         )
-        return Recipe("A picture.", encoded, "1 if there is a picture, else 0.")
+        return EncodingDescription("A picture.", encoded, "1 if there is a picture, else 0.")
 
     def preprocessing(self) -> Any:
         """Decodes files; a third output is the status of each, see `mmtrain.layers.image_decoding.STATUS`."""

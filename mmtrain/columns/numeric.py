@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import Fault, FittedColumn, InputColumn, RawInput, Recipe, Remark, by_value, missing_fault, role
+from mmtrain.columns.base import (
+    CellError,
+    CellWarning,
+    EncodingDescription,
+    FittedColumn,
+    InputColumn,
+    RawInput,
+    missing_cell_error,
+    role,
+    rows_by_value,
+)
 from mmtrain.specs import Kind, TensorSpec
 
 if TYPE_CHECKING:
@@ -34,18 +44,18 @@ AT_ONCE = 100_000
 """Cells that are read at once: on the way to a number a cell takes fifty bytes."""
 
 
-def numbers(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def parse_numbers(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Cells as float64; NaN where a cell is missing or is no number up to `LARGEST`. Blanks around a number are ignored."""
     import numpy as np
 
     found = np.empty(len(cells), dtype=np.float64)
     for start in range(0, len(cells), AT_ONCE):
-        values = _read(cells.iloc[start : start + AT_ONCE])
+        values = _parse(cells.iloc[start : start + AT_ONCE])
         found[start : start + AT_ONCE] = np.where(np.abs(values) <= LARGEST, values, np.nan)
     return found
 
 
-def _read(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _parse(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Cells as float64, infinities included; NaN where there is no number."""
     import numpy as np
     import pandas as pd
@@ -63,23 +73,23 @@ def _read(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.asarray(values, dtype=np.float64)
 
 
-def number_faults(cells: pd.Series[str], instead: str = "") -> list[Fault]:
+def number_errors(cells: pd.Series[str], instead: str = "") -> list[CellError]:
     """Cells that hold something, but no number the network could reckon with: words, infinities, 1e40.
 
     `instead` is what to do where the whole column is words.
     """
     import numpy as np
 
-    bad = np.flatnonzero(cells.notna().to_numpy() & np.isnan(numbers(cells)))
+    bad = np.flatnonzero(cells.notna().to_numpy() & np.isnan(parse_numbers(cells)))
     if not len(bad):
         return []
     found = str(cells.iloc[bad[0]])
-    what, fix = _no_number(found)
+    what, fix = _not_a_number(found)
     only_words = len(bad) > 1 and found.strip()[0].isalpha() and "," not in found and len(bad) == cells.notna().sum()
-    return [Fault(bad, f"{what}.", instead if instead and only_words else fix)]
+    return [CellError(bad, f"{what}.", instead if instead and only_words else fix)]
 
 
-def _no_number(found: str) -> tuple[str, str]:
+def _not_a_number(found: str) -> tuple[str, str]:
     """Why the network could not reckon with a cell, and what would be right."""
     if found.strip().lower().lstrip("+-") in {"inf", "infinity"}:
         return f"{found!r} is infinite", "Write a finite number, or leave the cell empty."
@@ -95,7 +105,7 @@ def _is_number(cell: str) -> bool:
     import numpy as np
     import pandas as pd
 
-    return not np.isnan(_read(pd.Series([cell], dtype="str"))[0])
+    return not np.isnan(_parse(pd.Series([cell], dtype="str"))[0])
 
 
 def center_and_scale(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:
@@ -129,15 +139,15 @@ class FittedNumeric(FittedColumn):
 
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         """(rows, 1) float64."""
-        return numbers(cells)[:, None]
+        return parse_numbers(cells)[:, None]
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> EncodingDescription:
         """Center, scale and fill, with their numbers."""
         flag = ", then 1 if the number is missing, else 0" if self.indicator else ""
         scaled = f"(number - {self.center!r}) / {self.scale!r}, reckoned in float64 and rounded to float32"
         encoded = f"{scaled}{flag}. A missing number is taken to be {self.fill!r}."
         present = "1 if there is a number, else 0." if self.masked else "Always 1."
-        return Recipe("A number.", encoded, present, repr(self.fill))
+        return EncodingDescription("A number.", encoded, present, repr(self.fill))
 
     def preprocessing(self) -> Any:
         """Fills, scales and flags in float64, then rounds to float32 once."""
@@ -169,29 +179,29 @@ class Numeric(InputColumn):
         """Always."""
         return True
 
-    def faults(self, cells: pd.Series[str]) -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Words, infinities, numbers out of range, a column without any number, and missing cells where those are refused."""
         import numpy as np
 
         words = "Set `role: categorical` for names, or `role: text` for texts; a numeric column holds numbers."
-        found = number_faults(cells, words) + missing_fault(cells, self.missing, MISSING)
+        found = number_errors(cells, words) + missing_cell_error(cells, self.missing, MISSING)
         if not found and cells.isna().all():
-            found = [Fault(np.arange(1), "no row has a number.", "Remove the column from the file, or fill it in.")]
+            found = [CellError(np.arange(1), "no row has a number.", "Remove the column from the file, or fill it in.")]
         return found
 
-    def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[Remark]:
+    def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[CellWarning]:
         """Words and numbers out of range are refused, as in training; what a missing number becomes is the policy's."""
         import numpy as np
 
         without = np.flatnonzero(np.isnan(raw[:, 0]))
         bad = without[cells.iloc[without].notna()]
-        return [Remark(rows, *_no_number(cell)) for cell, rows in by_value(cells, bad)] + super().remarks(cells, raw, encoded)
+        return [CellWarning(rows, *_not_a_number(cell)) for cell, rows in rows_by_value(cells, bad)] + super().remarks(cells, raw, encoded)
 
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedNumeric:
         """Median, center and scale of the numbers in training rows; a constant column gets scale 1."""
         import numpy as np
 
-        values = np.concatenate([numbers(piece) for piece in cells])
+        values = np.concatenate([parse_numbers(piece) for piece in cells])
         known = values[~np.isnan(values)]
         if not len(known):
             known = np.zeros(1)

@@ -21,7 +21,7 @@ class Range:
     maximum: float
 
 
-class Spread:
+class QuantileSketch:
     """The ends of all numbers, and the quantiles of at most `most` of them.
 
     Chance picks them, the same way each time: every n-th row would be all Mondays in a table of days.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from mmtrain.columns.base import Fault, FittedColumn, InputColumn, Names, RawInput, Recipe, missing_fault, role
+from mmtrain.columns.base import CellError, EncodingDescription, FittedColumn, InputColumn, Names, RawInput, missing_cell_error, role
 from mmtrain.columns.categorical import texts
 from mmtrain.specs import Kind, TensorSpec
 from mmtrain.system.threads import in_threads
@@ -61,7 +61,7 @@ class FittedText(FittedColumn):
         """(rows, 1) str."""
         return texts(cells)[:, None]
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> EncodingDescription:
         """Words and their ids."""
         order = "in reading order" if self.vectorize == "tokens" else "sorted, the largest first"
         words = f"take out {VARIANTS}, take the matches of {WORD}" if self.signs else f"put a blank for {BETWEEN_WORDS}, split at blanks"
@@ -71,7 +71,7 @@ class FittedText(FittedColumn):
             "A text without words is the one id 1."
         )
         present = "1 if there is a word, else 0." if self.masked else "Always 1."
-        return Recipe("A text.", encoded, present, " ".join(self.words[:2]))
+        return EncodingDescription("A text.", encoded, present, " ".join(self.words[:2]))
 
     def preprocessing(self) -> Any:
         """Splits into words and looks them up."""
@@ -106,14 +106,14 @@ class Text(InputColumn):
         """A bag for TF-IDF, else tokens."""
         return "bag" if self.vectorize == "tfidf" else "tokens"
 
-    def faults(self, cells: pd.Series[str]) -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Missing cells where those are refused."""
-        return missing_fault(cells, self.missing, MISSING)
+        return missing_cell_error(cells, self.missing, MISSING)
 
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedText:
         """Count in how many training texts each word occurs."""
         count = DocumentCount()
-        with closing(in_threads(counted, cells)) as pieces:
+        with closing(in_threads(count_tokens, cells)) as pieces:
             for piece in pieces:
                 count.add(piece)
         words = count.most_frequent(most=self.max_tokens, least=self.min_count)
@@ -130,7 +130,7 @@ class Text(InputColumn):
 
 
 @dataclass(frozen=True)
-class Counted:
+class TokenCounts:
     """What one piece of texts says: the words in it, each once, and in how many of its texts each of them occurs."""
 
     words: np.ndarray[Any, Any]
@@ -139,7 +139,7 @@ class Counted:
     """Words of each text, (texts,)."""
 
 
-def counted(cells: pd.Series[str]) -> Counted:
+def count_tokens(cells: pd.Series[str]) -> TokenCounts:
     """Count one piece, with the very operations that encode it later."""
     import numpy as np
     import tensorflow as tf
@@ -152,7 +152,7 @@ def counted(cells: pd.Series[str]) -> Counted:
     pairs = rows * len(words) + places.flat_values.numpy()
     pairs.sort()
     once = pairs[np.flatnonzero(np.diff(pairs, prepend=-1))]  # a word counts once per text
-    return Counted(words.numpy(), np.bincount(once % max(len(words), 1), minlength=len(words)), lengths)
+    return TokenCounts(words.numpy(), np.bincount(once % max(len(words), 1), minlength=len(words)), lengths)
 
 
 class DocumentCount:
@@ -164,7 +164,7 @@ class DocumentCount:
         self.longest = 0
         self._counts: dict[bytes, int] = {}
 
-    def add(self, piece: Counted) -> None:
+    def add(self, piece: TokenCounts) -> None:
         """Add one piece."""
         self.documents += len(piece.lengths)
         self.missing += int((piece.lengths == 0).sum())

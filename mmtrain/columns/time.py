@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import Column, Fault, missing_fault, role
-from mmtrain.columns.numeric import numbers
+from mmtrain.columns.base import CellError, Column, missing_cell_error, role
+from mmtrain.columns.numeric import parse_numbers
 from mmtrain.text.date_patterns import SLASHED
 
 if TYPE_CHECKING:
@@ -31,25 +31,25 @@ class Time(Column):
         from mmtrain.text.dates import days
 
         dates = days(cells)
-        return numbers(cells) if np.isnan(dates[cells.notna().to_numpy()]).any() else dates
+        return parse_numbers(cells) if np.isnan(dates[cells.notna().to_numpy()]).any() else dates
 
-    def faults(self, cells: pd.Series[str]) -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Missing cells, cells that are neither a date nor a number, and dates next to numbers."""
         import numpy as np
 
         from mmtrain.text.dates import days
 
-        found = missing_fault(cells, self.missing, {"drop": "leave the row out"})
+        found = missing_cell_error(cells, self.missing, {"drop": "leave the row out"})
         filled = cells.notna().to_numpy()
-        no_date, no_number = (np.isnan(values) & filled for values in (days(cells), numbers(cells)))
+        no_date, no_number = (np.isnan(values) & filled for values in (days(cells), parse_numbers(cells)))
         neither = np.flatnonzero(no_date & no_number)
         if len(neither):
-            return [*found, Fault(neither, *_neither(cells, neither[0]))]
+            return [*found, CellError(neither, *_neither(cells, neither[0]))]
         if no_date.any() and no_number.any():
             dates, others = np.flatnonzero(no_number), np.flatnonzero(no_date)
             rows, noun, usual = (others, "number", dates) if len(others) <= len(dates) else (dates, "date", others)
             what = f"{cells.iloc[rows[0]]!r} is a {noun}, and other cells are not, such as {cells.iloc[usual[0]]!r}."
-            found.append(Fault(rows, what, "Write dates in all of them, or numbers in all."))
+            found.append(CellError(rows, what, "Write dates in all of them, or numbers in all."))
         return found
 
 

@@ -17,7 +17,7 @@ _DAY = 24 * 60 * 60
 
 
 @dataclass(frozen=True)
-class Stored:
+class CacheEntry:
     """An entry, or what is left of one. `size` is in bytes on the disk, `used` in seconds since 1970."""
 
     folder: Path
@@ -39,34 +39,34 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Cleared:
+class ClearResult:
     """What was removed, and what could not be."""
 
-    removed: tuple[Stored, ...]
-    failed: tuple[Stored, ...]
+    removed: tuple[CacheEntry, ...]
+    failed: tuple[CacheEntry, ...]
     kept: int
     """Entries that were used too lately, or are being built."""
 
 
-def stored(folder: Path | None = None) -> list[Stored]:
+def list_entries(folder: Path | None = None) -> list[CacheEntry]:
     """What is in the cache at `folder`, or in the usual one; used last comes first."""
     return sorted((_described(entry) for entry in entries(folder or cache_folder())), key=lambda one: (-one.used, str(one.folder)))
 
 
-def clear(folder: Path | None = None, *, older_than: float = 0.0) -> Cleared:
+def clear(folder: Path | None = None, *, older_than: float = 0.0) -> ClearResult:
     """Remove what was last used more than `older_than` days ago; never one that is being built."""
     latest = time.time() - older_than * _DAY
-    found = stored(folder)
+    found = list_entries(folder)
     chosen = [one for one in found if one.state != "being built" and (not older_than or one.used < latest)]
     gone = {one.folder: remove(one.folder) for one in chosen}
-    return Cleared(
+    return ClearResult(
         tuple(one for one in chosen if gone[one.folder]),
         tuple(one for one in chosen if not gone[one.folder]),
         len(found) - len(chosen),
     )
 
 
-def _described(entry: Entry) -> Stored:
+def _described(entry: Entry) -> CacheEntry:
     """An entry with what its manifest and the head of its array say. One whose array cannot be opened is damaged."""
     state, items, layout, source = entry.state, 0, "", ""
     lines = manifest(entry.path, entry.kind) if state == "complete" else []
@@ -77,7 +77,7 @@ def _described(entry: Entry) -> Stored:
             source = _source(entry, lines[2:])
         except (OSError, ValueError, LookupError):
             state = "damaged"
-    return Stored(entry.path, entry.kind.name, state, layout, items, source, entry.size, entry.used)
+    return CacheEntry(entry.path, entry.kind.name, state, layout, items, source, entry.size, entry.used)
 
 
 def _layout(entry: Entry, shape: tuple[int, ...], about: dict[str, Any]) -> str:

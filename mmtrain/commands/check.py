@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmtrain.config.yaml_source import NotInFile
-from mmtrain.data.splits.summary import PartSummary, summarise
+from mmtrain.data.splits.summary import PartSummary, summarize
 from mmtrain.pipeline.callbacks import check_callbacks
 from mmtrain.pipeline.notices import notices
-from mmtrain.pipeline.validate import checked
+from mmtrain.pipeline.validate import load_checked
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckResult:
     """A table that can be trained on, and what its parts would be."""
 
     rows: int
@@ -30,7 +30,7 @@ def check(
     overrides: Iterable[str] = (),
     progress: Callable[[int, int, int], None] | None = None,
     say: Callable[[str], None] = lambda _: None,
-) -> Checked:
+) -> CheckResult:
     """Raises ConfigError or DataError with every problem, as `fit` would; `say` is told of what is in doubt, also before that."""
     notes: list[str] = []
 
@@ -38,8 +38,8 @@ def check(
         notes.append(text)
         say(text)
 
-    experiment, data, plan = checked(path, overrides, progress=progress, say=both)
+    experiment, data, plan = load_checked(path, overrides, progress=progress, say=both)
     check_callbacks(experiment, path, overrides)
     for notice in notices(experiment, data.table, plan.holdout):
         both(notice)
-    return Checked(len(data.table), len(data.table.dropped), summarise(experiment, data.table, plan.holdout), tuple(notes))
+    return CheckResult(len(data.table), len(data.table.dropped), summarize(experiment, data.table, plan.holdout), tuple(notes))

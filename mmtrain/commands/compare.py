@@ -13,19 +13,19 @@ from typing import Any
 import pandas as pd
 
 from mmtrain.artifacts import run_folder
-from mmtrain.artifacts.run_folder import Run, is_test_look
+from mmtrain.artifacts.run_folder import Run, is_test_access
 from mmtrain.columns import Group, Id
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.data.tables.formats import open_table
-from mmtrain.data.tables.table import PIECE
+from mmtrain.data.tables.table import READ_CHUNK_ROWS
 from mmtrain.data.tables.table_file import content_hash
 from mmtrain.errors import Problem, RunError, UsageError, listed, shell_command
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.comparison import ComparedTarget, compare_target
-from mmtrain.evaluation.prediction_table import answers_as_text, reread
+from mmtrain.evaluation.prediction_table import answers_as_text, parse_predictions
 from mmtrain.pipeline.prepare import group_codes
-from mmtrain.pipeline.restore import recorded_training
+from mmtrain.pipeline.restore import restore_training
 from mmtrain.reports.report_data import predictions_of
 from mmtrain.splits.plan import USES
 
@@ -36,7 +36,7 @@ MOST_DIFFERENT = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
+class ScoredRun:
     """One run, and what it said of the rows of a part."""
 
     run: Run
@@ -74,7 +74,7 @@ def compare(which: Sequence[str], *, part: str = "test", output: Path = Path("ru
     found = [run_folder.find(name, output) for name in which]
     if len({run.folder for run in found}) < 2 or len({run.folder for run in found}) < len(found):
         raise UsageError(Problem("mmtrain compare", "a comparison needs two or more different runs.", "Name each of them once."))
-    scored = [_scored(run, part) for run in _all_scored(found, part)]
+    scored = [_score_run(run, part) for run in _score_runs(found, part)]
     by_id = _by_id(scored)
     scored = [_same_rows(scored[0], other, by_id=by_id, part=part) for other in scored]
     keys, remarks = _same_targets(scored)
@@ -85,12 +85,12 @@ def compare(which: Sequence[str], *, part: str = "test", output: Path = Path("ru
         tuple(one.run for one in scored),
         tuple(one.looks for one in scored),
         tuple(_target(key, scored, resampling) for key in keys),
-        differing([one.experiment for one in scored]),
+        differing_settings([one.experiment for one in scored]),
         (*remarks, *ungrouped),
     )
 
 
-def differing(experiments: Sequence[Experiment]) -> dict[str, tuple[Any, ...]]:
+def differing_settings(experiments: Sequence[Experiment]) -> dict[str, tuple[Any, ...]]:
     """Every setting that is not the same in all of them."""
     trees = [experiment.model_dump(mode="json") for experiment in experiments]
     for section, word in NAMED.items():
@@ -112,13 +112,13 @@ def _flat(tree: Mapping[str, Any], start: str = "") -> Iterator[tuple[str, Any]]
             yield f"{start}{key}", value
 
 
-def _all_scored(found: Sequence[Run], part: str) -> Sequence[Run]:
+def _score_runs(found: Sequence[Run], part: str) -> Sequence[Run]:
     """The runs, if each has been scored on the part since its training ended. Raises UsageError."""
     problems = []
     way = ("--part", part) if part in USES else ("--data", "TABLE")
     for run in found:
         facts = run.read_json("run.json")
-        look = _last_look(facts, part)
+        look = _last_evaluation(facts, part)
         fix = f"Score it: {shell_command('evaluate', run.folder, *way)}"
         if look is None or not (run / f"predictions_{part}.csv").is_file():
             problems.append(Problem(str(run), f"there are no predictions called '{part}' in the run.", fix))
@@ -129,21 +129,21 @@ def _all_scored(found: Sequence[Run], part: str) -> Sequence[Run]:
     return found
 
 
-def _last_look(facts: Mapping[str, Any], part: str) -> Mapping[str, Any] | None:
+def _last_evaluation(facts: Mapping[str, Any], part: str) -> Mapping[str, Any] | None:
     looks: list[Mapping[str, Any]] = [look for look in facts.get("evaluations", []) if look["part"] == part]
     return looks[-1] if looks else None
 
 
-def _scored(run: Run, part: str) -> Scored:
-    experiment, fitted, _ = recorded_training(run)
+def _score_run(run: Run, part: str) -> ScoredRun:
+    experiment, fitted, _ = restore_training(run)
     facts, rows = run.read_json("run.json"), predictions_of(run, part)
-    look = _last_look(facts, part)
-    assert look is not None  # noqa: S101 (`_all_scored`)
+    look = _last_evaluation(facts, part)
+    assert look is not None  # noqa: S101 (`_score_runs`)
     assert rows is not None  # noqa: S101
-    return Scored(run, experiment, fitted, look, sum(map(is_test_look, facts["evaluations"])), rows)
+    return ScoredRun(run, experiment, fitted, look, sum(map(is_test_access, facts["evaluations"])), rows)
 
 
-def _by_id(scored: Sequence[Scored]) -> bool:
+def _by_id(scored: Sequence[ScoredRun]) -> bool:
     """Whether rows are known by their ids, as the tables are not the same file. Raises UsageError where they have none."""
     first = scored[0]
     others = [one for one in scored[1:] if one.look.get("sha256") != first.look.get("sha256")]
@@ -156,7 +156,7 @@ def _by_id(scored: Sequence[Scored]) -> bool:
     return True
 
 
-def _same_rows(first: Scored, other: Scored, *, by_id: bool, part: str) -> Scored:
+def _same_rows(first: ScoredRun, other: ScoredRun, *, by_id: bool, part: str) -> ScoredRun:
     """`other` with its rows in the order of `first`. Raises UsageError when it has other rows."""
     key = "id" if by_id else "row"
     mine, theirs = other.rows[key], first.rows[key]
@@ -171,10 +171,10 @@ def _same_rows(first: Scored, other: Scored, *, by_id: bool, part: str) -> Score
         )
         raise UsageError(Problem(str(other.run), what, fix))
     rows = other.rows.set_index(key, drop=False).loc[theirs].reset_index(drop=True)
-    return Scored(other.run, other.experiment, other.fitted, other.look, other.looks, rows)
+    return ScoredRun(other.run, other.experiment, other.fitted, other.look, other.looks, rows)
 
 
-def _same_targets(scored: Sequence[Scored]) -> tuple[list[str], list[str]]:
+def _same_targets(scored: Sequence[ScoredRun]) -> tuple[list[str], list[str]]:
     """The targets that all runs predict, and remarks on the others. Raises UsageError when there is none."""
     first = scored[0]
     keys, remarks = [], []
@@ -192,12 +192,12 @@ def _same_targets(scored: Sequence[Scored]) -> tuple[list[str], list[str]]:
     return keys, remarks
 
 
-def _kind(one: Scored, key: str) -> tuple[str, tuple[str, ...]] | None:
+def _kind(one: ScoredRun, key: str) -> tuple[str, tuple[str, ...]] | None:
     target = one.fitted.targets.get(key)
     return None if target is None else (target.task, target.columns)
 
 
-def _check_answers(scored: Sequence[Scored], keys: Sequence[str]) -> None:
+def _check_answers(scored: Sequence[ScoredRun], keys: Sequence[str]) -> None:
     """All runs were scored with the same answers. Raises UsageError."""
     first, problems = scored[0], []
     for other in scored[1:]:
@@ -212,7 +212,7 @@ def _check_answers(scored: Sequence[Scored], keys: Sequence[str]) -> None:
         raise UsageError(problems)
 
 
-def _answers(one: Scored, key: str) -> pd.Series[str]:
+def _answers(one: ScoredRun, key: str) -> pd.Series[str]:
     """As texts; of several labels those too that are not known."""
     try:
         return answers_as_text(one.rows, key, one.fitted.targets)
@@ -220,24 +220,24 @@ def _answers(one: Scored, key: str) -> pd.Series[str]:
         raise _damaged(one) from None
 
 
-def _target(key: str, scored: Sequence[Scored], resampling: Resampling) -> ComparedTarget:
-    read = [_reread(one, key) for one in scored]
+def _target(key: str, scored: Sequence[ScoredRun], resampling: Resampling) -> ComparedTarget:
+    read = [_read_predictions(one, key) for one in scored]
     return compare_target(key, [one.fitted.targets[key] for one in scored], read[0][0], [said for _, said in read], resampling)
 
 
-def _reread(one: Scored, key: str) -> tuple[Array, Array]:
+def _read_predictions(one: ScoredRun, key: str) -> tuple[Array, Array]:
     try:
-        return reread(one.rows, key, one.fitted.targets)
+        return parse_predictions(one.rows, key, one.fitted.targets)
     except (LookupError, ValueError):
         raise _damaged(one) from None
 
 
-def _damaged(one: Scored) -> RunError:
+def _damaged(one: ScoredRun) -> RunError:
     path = one.run / f"predictions_{one.look['part']}.csv"
     return RunError(Problem(str(path), "the file is damaged.", f"Score the run again: {shell_command('evaluate', one.run.folder)}"))
 
 
-def _resampling(one: Scored, part: str) -> tuple[Resampling, list[str]]:
+def _resampling(one: ScoredRun, part: str) -> tuple[Resampling, list[str]]:
     """How the rows are drawn: by group, where the table that was scored is still there to say which; if not, a remark."""
     section, column = one.experiment.evaluation, one.experiment.only(Group)
     if column is None:
@@ -250,5 +250,5 @@ def _resampling(one: Scored, part: str) -> tuple[Resampling, list[str]]:
     file = open_table(path, data.missing_values, data.format, later=part not in USES)
     if header not in file.headers:
         return Resampling(section), [f"{path.name} has no column {header}, {narrow}"]
-    cells = pd.concat([piece[header] for piece in file.pieces([header], size=PIECE)], ignore_index=True)
+    cells = pd.concat([piece[header] for piece in file.pieces([header], size=READ_CHUNK_ROWS)], ignore_index=True)
     return Resampling(section, group_codes(cells.iloc[one.rows["row"].astype(int)]), header), []

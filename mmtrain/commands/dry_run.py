@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmtrain.commands.fit import Onlookers, Plan, plan
+from mmtrain.commands.fit import Listeners, Plan, training_plan
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import build
 from mmtrain.pipeline.callbacks import check_callbacks
 from mmtrain.pipeline.notices import notices
-from mmtrain.pipeline.validate import checked
+from mmtrain.pipeline.validate import load_checked
 from mmtrain.system.memory import available_memory, peak_memory
 
 if TYPE_CHECKING:
-    from mmtrain.training.step import Steps
-    from mmtrain.training.training_data import Material
+    from mmtrain.training.step import TrainStep
+    from mmtrain.training.training_data import TrainingData
 
 CALLS = 8
 """Calls of the compiled step, of which the first compiles and is not timed."""
@@ -76,29 +76,29 @@ class DryRun:
         ]
 
 
-def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), onlookers: Onlookers | None = None) -> DryRun:
+def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), onlookers: Listeners | None = None) -> DryRun:
     """Check everything that `fit` checks, decode the pictures, train on a few batches and forget them; no run folder is made.
 
     Raises ConfigError and DataError as `fit` does.
     """
-    told = onlookers or Onlookers()
-    experiment, data, split = checked(path, overrides, progress=told.progress, say=told.say)
+    told = onlookers or Listeners()
+    experiment, data, split = load_checked(path, overrides, progress=told.progress, say=told.say)
     partition = split.holdout
     for notice in notices(experiment, data.table, partition):
         told.say(notice)
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()
     check_callbacks(experiment, path, overrides)
-    from mmtrain.model.memory_errors import enough_for_steps
-    from mmtrain.training.step import Steps
+    from mmtrain.model.memory_errors import step_oom_errors
+    from mmtrain.training.step import TrainStep
 
     fitted = encode.fit(experiment, data.table, partition.train)
     material, decision = build(experiment, data, partition, fitted, told.say)
-    intended = plan(None, material, data)
+    intended = training_plan(None, material, data)
     told.announce(intended)
-    steps = Steps(material.experiment, fitted, material.network)
+    steps = TrainStep(material.experiment, fitted, material.network)
     training = material.experiment.training
-    with enough_for_steps(experiment.name, training.batch_size):
+    with step_oom_errors(experiment.name, training.batch_size):
         step, judging = _timed(material, steps)
     of_epoch = len(steps.batches(material.arrays, partition.train))
     return DryRun(
@@ -115,10 +115,10 @@ def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), onlookers:
     )
 
 
-def _timed(material: Material, steps: Steps) -> tuple[float, float]:
+def _timed(material: TrainingData, steps: TrainStep) -> tuple[float, float]:
     """Seconds of a step, and of judging the validation part."""
     from mmtrain.model.model_file import rows_at_once
-    from mmtrain.training.validation import judged
+    from mmtrain.training.validation import predict_rows
 
     enough = CALLS * steps.batch_size * steps.steps_per_call
     taken = []
@@ -127,14 +127,14 @@ def _timed(material: Material, steps: Steps) -> tuple[float, float]:
         steps.train(batch, [0.0] * batch.steps)["loss"].numpy()
         taken.append((time.perf_counter() - begun) / batch.steps)
     rows = material.partition.validation[: JUDGED * rows_at_once(steps.network.core)]
-    judged(steps, material.arrays, rows)
+    predict_rows(steps, material.arrays, rows)
     begun = time.perf_counter()
-    judged(steps, material.arrays, rows)
+    predict_rows(steps, material.arrays, rows)
     judging = (time.perf_counter() - begun) * len(material.partition.validation) / len(rows)
     return median(taken[1:] or taken), judging
 
 
-def _disk(material: Material, steps: Steps) -> dict[str, int]:
+def _disk(material: TrainingData, steps: TrainStep) -> dict[str, int]:
     """Bytes of the image stores, and of the run folder: three checkpoints and the model; its small files do not count."""
     stores = {key: store.pixels for key, store in material.arrays.stores().items()}
     found = {f"pictures of {key}": pixels.nbytes for key, pixels in stores.items() if isinstance(pixels, np.ndarray)}

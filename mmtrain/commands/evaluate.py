@@ -14,28 +14,28 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.artifacts import run_folder
-from mmtrain.artifacts.run_folder import Run, is_test_look
+from mmtrain.artifacts.run_folder import Run, is_test_access
 from mmtrain.columns import Group
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.images.store import Progress, Say
 from mmtrain.data.tables.table import Table
 from mmtrain.errors import DataError, Problem, did_you_mean, listed, shell_command
-from mmtrain.evaluation.analyses.worst_predictions import most_wrong
+from mmtrain.evaluation.analyses.worst_predictions import worst_predictions
 from mmtrain.evaluation.bootstrap import Resampling
-from mmtrain.evaluation.postprocessing.fit_postprocessing import Decisions
-from mmtrain.evaluation.prediction_table import frame, to_csv, truth_column
+from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
+from mmtrain.evaluation.prediction_table import prediction_frame, to_csv, truth_column
 from mmtrain.evaluation.scoring import TargetScores, score_target
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.pipeline.analyze import Subject, analysed
-from mmtrain.pipeline.baselines import Home, with_baselines
+from mmtrain.pipeline.analyze import AnalysisInput, analyze
+from mmtrain.pipeline.baselines import BaselineContext, add_baselines
 from mmtrain.pipeline.check_labels import check_answers, unlearned
-from mmtrain.pipeline.evaluation_record import recorded_look, remarks
-from mmtrain.pipeline.postprocess import with_decisions
-from mmtrain.pipeline.prepare import Moved, Prepared, groups, later_table, other_data
+from mmtrain.pipeline.evaluation_record import record_evaluation, remarks
+from mmtrain.pipeline.postprocess import with_postprocessing
+from mmtrain.pipeline.prepare import LoadedData, Moved, groups, later_table, other_data
 from mmtrain.pipeline.requirements import check_packages
-from mmtrain.pipeline.restore import recorded_data, recorded_training
-from mmtrain.pipeline.subgroups import dividing
+from mmtrain.pipeline.restore import restore_data, restore_training
+from mmtrain.pipeline.subgroups import resolve_subgroups
 from mmtrain.reports import report
 from mmtrain.reports.wording import CAVEATS, often
 
@@ -60,7 +60,7 @@ class EvaluateOptions:
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class EvaluationResult:
     """What an evaluation found and where it lies."""
 
     run: Run
@@ -83,7 +83,7 @@ def evaluate(
     output: Path = Path("runs"),
     progress: Progress | None = None,
     say: Say = lambda _: None,
-) -> Evaluated:
+) -> EvaluationResult:
     """Score the run called `which` (see `runs.find`) on a part, or on all rows of another table with the same columns.
 
     Raises UsageError for a run or a column that there is not, RunError for a run that cannot be used, ConfigError for an override
@@ -92,7 +92,7 @@ def evaluate(
     options = options or EvaluateOptions()
     part, table = options.part, options.table
     run = run_folder.find(which, output)
-    experiment, fitted, decisions = recorded_training(run, options.overrides)
+    experiment, fitted, decisions = restore_training(run, options.overrides)
     check_packages(experiment, lambda *keys: ".".join(keys))
     if table is None:
         experiment = Moved(options.moved, options.images).applied(experiment)
@@ -100,19 +100,19 @@ def evaluate(
     else:
         data, rows = table_data(run, experiment, table, options.images, progress=progress, say=say)
     check_answers(experiment, fitted, data.table, rows, run=run.folder)
-    by = dividing(experiment, data.table.file, options.subgroups)
+    by = resolve_subgroups(experiment, data.table.file, options.subgroups)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
-    subject = scored(run, experiment, fitted, data, rows, say)
-    results = with_decisions(subject.results, decisions)
-    results = analysed(replace(subject, results=results), by.divisions, say)
-    results = with_baselines(results, subject, Home(run, experiment, None if table else subject.arrays, progress, say))
-    looks = recorded_look(run, data.table, rows, part if table is None else None)
-    keep(subject, looks[-1]["part"], results, decisions)
-    return evaluated(subject, results, looks, by.remarks)
+    subject = score_subject(run, experiment, fitted, data, rows, say)
+    results = with_postprocessing(subject.results, decisions)
+    results = analyze(replace(subject, results=results), by.divisions, say)
+    results = add_baselines(results, subject, BaselineContext(run, experiment, None if table else subject.arrays, progress, say))
+    looks = record_evaluation(run, data.table, rows, part if table is None else None)
+    save_results(subject, looks[-1]["part"], results, decisions)
+    return evaluate_subject(subject, results, looks, by.remarks)
 
 
-def scored(run: Run, experiment: Experiment, fitted: encode.Fitted, data: Prepared, rows: Array, say: Say) -> Subject:
+def score_subject(run: Run, experiment: Experiment, fitted: encode.Fitted, data: LoadedData, rows: Array, say: Say) -> AnalysisInput:
     """The `rows` of a table as the weights of the best epoch predict them, and the scores of every target."""
     from mmtrain.model import model_file
 
@@ -122,19 +122,21 @@ def scored(run: Run, experiment: Experiment, fitted: encode.Fitted, data: Prepar
     predictions = model_file.predict(predictor, arrays, rows)
     drawn = resampling(experiment, data.table, rows)
     results = {key: score_target(key, target, arrays.targets[key][rows], predictions[key], drawn) for key, target in fitted.targets.items()}
-    return Subject(run, experiment, fitted, data, arrays, rows, predictor, predictions, drawn, results)
+    return AnalysisInput(run, experiment, fitted, data, arrays, rows, predictor, predictions, drawn, results)
 
 
-def evaluated(subject: Subject, results: dict[str, TargetScores], looks: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> Evaluated:
+def evaluate_subject(
+    subject: AnalysisInput, results: dict[str, TargetScores], looks: Sequence[Mapping[str, Any]], notes: Sequence[str]
+) -> EvaluationResult:
     """What is told of an evaluation that is kept; its report is written anew. The last of the `looks` is this one."""
     run, look = subject.run, looks[-1]
     written = report.write(run, subject.experiment, subject.fitted)
-    times = sum(1 for one in looks if is_test_look(one)) if is_test_look(look) else 0
+    times = sum(1 for one in looks if is_test_access(one)) if is_test_access(look) else 0
     caveat = [CAVEATS[look["part"]]] if look["part"] in CAVEATS else []
     experiment, table = subject.experiment, subject.data.table
     unknown = unlearned(experiment, subject.fitted, table, subject.rows)
-    told = (*remarks(run, look), *caveat, *ungrouped(experiment, table), *unknown, *notes, *repeated(times))
-    return Evaluated(run, look["part"], results, subject.main, run / f"predictions_{look['part']}.csv", written, times, told)
+    told = (*remarks(run, look), *caveat, *ungrouped_notes(experiment, table), *unknown, *notes, *repeated(times))
+    return EvaluationResult(run, look["part"], results, subject.main, run / f"predictions_{look['part']}.csv", written, times, told)
 
 
 def repeated(looks: int) -> tuple[str, ...]:
@@ -144,9 +146,9 @@ def repeated(looks: int) -> tuple[str, ...]:
     return (f"The test part of this run has now been scored {often(looks)}; choices made after looking make its scores too good.",)
 
 
-def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | None, say: Say) -> tuple[Prepared, Array]:
+def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | None, say: Say) -> tuple[LoadedData, Array]:
     """The table of a run and the positions of one part. Raises DataError when the table is no longer the one that was split."""
-    data, partition = recorded_data(run, experiment, progress=progress, say=say)
+    data, partition = restore_data(run, experiment, progress=progress, say=say)
     if not len(partition[part]):
         raise DataError(Problem(str(run.folder), f"the {part} part is empty.", "Choose another part with --part."))
     return data, partition[part]
@@ -154,7 +156,7 @@ def part_data(run: Run, experiment: Experiment, part: str, progress: Progress | 
 
 def table_data(
     run: Run, experiment: Experiment, path: Path, images: Path | None, *, progress: Progress | None, say: Say
-) -> tuple[Prepared, Array]:
+) -> tuple[LoadedData, Array]:
     """Another table and all its positions. Raises DataError, for one without answers with the way to predict it."""
     headers = later_table(experiment, path).headers
     lacking = [header for target in experiment.targets.values() for header in target.reads() if header not in headers]
@@ -176,7 +178,7 @@ def resampling(experiment: Experiment, table: Table, rows: Array) -> Resampling:
     return Resampling(experiment.evaluation, codes[rows], column.column)
 
 
-def ungrouped(experiment: Experiment, table: Table) -> tuple[str, ...]:
+def ungrouped_notes(experiment: Experiment, table: Table) -> tuple[str, ...]:
     """What is wrong with intervals for a table that lacks the column of groups."""
     column = experiment.only(Group)
     if column is None or column.column in table.headers:
@@ -185,17 +187,17 @@ def ungrouped(experiment: Experiment, table: Table) -> tuple[str, ...]:
     return (f"{what}; where rows have the same {column.column}, they are too narrow.",)
 
 
-def keep(subject: Subject, label: str, results: Mapping[str, TargetScores], decisions: Decisions) -> None:
+def save_results(subject: AnalysisInput, label: str, results: Mapping[str, TargetScores], decisions: Postprocessing) -> None:
     """Write predictions, the most wrong of them, and scores into the run."""
     run, table, rows, truths = subject.run, subject.data.table, subject.rows, subject.truths
-    predicted = frame(table.rows[rows], table.ids(rows), subject.fitted.targets, truths.values, subject.predictions, decisions)
-    wrong = most_wrong(subject.experiment, table, subject.data.stores, rows, truths, subject.predictions)
+    predicted = prediction_frame(table.rows[rows], table.ids(rows), subject.fitted.targets, truths.values, subject.predictions, decisions)
+    wrong = worst_predictions(subject.experiment, table, subject.data.stores, rows, truths, subject.predictions)
     run.write_json(f"most_wrong_{label}.json", wrong)
     run.write_text(f"predictions_{label}.csv", to_csv(with_unknown_answers(predicted, subject)))
     run.change("metrics.json", lambda known: {**known, label: {key: result.plain() for key, result in results.items()}})
 
 
-def with_unknown_answers(rows: pd.DataFrame, subject: Subject) -> pd.DataFrame:
+def with_unknown_answers(rows: pd.DataFrame, subject: AnalysisInput) -> pd.DataFrame:
     """The predictions with classes that training did not know as the table has them; they have no code to be told by."""
     targets = subject.fitted.targets
     for key, target in targets.items():

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mmtrain.artifacts import run_folder
-from mmtrain.artifacts.atomic_files import replacing_folder, writing
+from mmtrain.artifacts.atomic_files import disk_errors, replacing_folder
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.columns import Id
 from mmtrain.config import Experiment
@@ -29,13 +29,13 @@ from mmtrain.data.images.store import Progress, Say
 from mmtrain.data.tables.table import Table
 from mmtrain.errors import DataError, Problem, UsageError, did_you_mean, listed
 from mmtrain.explanation import baseline
-from mmtrain.explanation.attribution import Chosen, Explained, RowCells, in_words
-from mmtrain.explanation.explained_output import Asked, Method, wrong
-from mmtrain.explanation.row_selection import choice
+from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedRow, describe
+from mmtrain.explanation.explained_output import ExplainedOutputs, Method, selector_error
+from mmtrain.explanation.row_selection import select_rows
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.evaluation_record import NAMED_ROWS, other_label
-from mmtrain.pipeline.prepare import Moved, Prepared, only, other_data
-from mmtrain.pipeline.restore import recorded_data, recorded_training
+from mmtrain.pipeline.prepare import LoadedData, Moved, keep_rows, other_data
+from mmtrain.pipeline.restore import restore_data, restore_training
 
 COMPARED = 10_000
 """Ids that one that there is not is compared with; of a million it would take seconds."""
@@ -70,7 +70,7 @@ class Explanation:
     run: Run
     folder: Path
     target: str
-    rows: tuple[tuple[str, Explained], ...]
+    rows: tuple[tuple[str, RowExplanation], ...]
     """Each with the name of its picture in `folder`."""
     baseline: Mapping[str, str]
     """What each column is compared with, in words."""
@@ -82,7 +82,7 @@ class Explanation:
 class _Rows:
     """A table, what each of its rows belongs to, (rows,), and which of them are explained or may be chosen."""
 
-    data: Prepared
+    data: LoadedData
     parts: Array
     positions: Array
     named: bool
@@ -100,9 +100,9 @@ def explain(
 
     """
     run = run_folder.find(which, output)
-    experiment, fitted, _ = recorded_training(run)
-    asked = Asked(options.target or next(iter(fitted.targets)), options.class_name, options.method, options.steps)
-    problems = wrong(fitted.targets, asked.target, asked.class_name)
+    experiment, fitted, _ = restore_training(run)
+    asked = ExplainedOutputs(options.target or next(iter(fitted.targets)), options.class_name, options.method, options.steps)
+    problems = selector_error(fitted.targets, asked.target, asked.class_name)
     if options.folder is not None and options.folder.exists():
         problems.append(Problem(str(options.folder), "there is something here already.", "Remove it, or give another folder with -o."))
     if problems:
@@ -110,12 +110,12 @@ def explain(
     rows = _rows(run, experiment, options, progress, say)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
-    from mmtrain.model.memory_errors import enough_for_explanations
+    from mmtrain.model.memory_errors import explanation_oom_errors
 
     label = options.part if options.table is None else other_label(options.table, rows.data.table.sha256, _before(run))
     folder = (options.folder or run / "explanations" / _folder_name(label, options)).absolute()
     began = time.monotonic()
-    with enough_for_explanations():
+    with explanation_oom_errors():
         found = _written(folder, _explained(run, experiment, fitted, asked, rows, say))
     _record(run, found, {} if options.table is None else {"part": label, "sha256": rows.data.table.sha256})
     return Explanation(run, folder, asked.target, found, baseline.words(fitted, statistics.of_run(run, fitted)), time.monotonic() - began)
@@ -125,7 +125,7 @@ def _rows(run: Run, experiment: Experiment, options: ExplainOptions, progress: P
     """The table and the rows in question. Of named rows nothing else is kept."""
     if options.table is None:
         experiment = Moved(options.moved, options.images).applied(experiment)
-        data, partition = recorded_data(run, experiment, progress=progress, say=say)
+        data, partition = restore_data(run, experiment, progress=progress, say=say)
         parts, positions = partition.names(len(data.table)).astype(object), partition[options.part]
     else:
         data = other_data(experiment, options.table, images=options.images, progress=progress, say=say)
@@ -134,7 +134,7 @@ def _rows(run: Run, experiment: Experiment, options: ExplainOptions, progress: P
         column = experiment.only(Id)
         named = _named(data.table, options.rows, numbered=column is None or not data.table.has(column.column))
         together = np.unique(named)
-        return _Rows(only(data, together, "not asked for"), parts[together], np.searchsorted(together, named), named=True)
+        return _Rows(keep_rows(data, together, "not asked for"), parts[together], np.searchsorted(together, named), named=True)
     if not len(positions):
         raise DataError(Problem(str(run.folder), f"the {options.part} part is empty.", "Choose another part with --part."))
     return _Rows(data, parts, positions, named=False)
@@ -165,7 +165,9 @@ def _near(name: str, ids: Iterable[str]) -> str:
     return did_you_mean(name, known) or f"The first rows are {listed(known[:3])}."
 
 
-def _explained(run: Run, experiment: Experiment, fitted: Fitted, asked: Asked, rows: _Rows, say: Say) -> Iterator[Explained]:
+def _explained(
+    run: Run, experiment: Experiment, fitted: Fitted, asked: ExplainedOutputs, rows: _Rows, say: Say
+) -> Iterator[RowExplanation]:
     """Row after row: the named ones, or those that are chosen."""
     from mmtrain.explanation.explainer import Explainer
     from mmtrain.model import model_file
@@ -177,15 +179,15 @@ def _explained(run: Run, experiment: Experiment, fitted: Fitted, asked: Asked, r
     target, truths = fitted.targets[asked.target], arrays.targets.get(asked.target)
     predictions = model_file.predict(predictor, arrays, rows.positions)[asked.target]
     answers = None if truths is None else truths[rows.positions]
-    wanted = [(row, "") for row in range(len(rows.positions))] if rows.named else choice(target, answers, predictions)
+    wanted = [(row, "") for row in range(len(rows.positions))] if rows.named else select_rows(target, answers, predictions)
     say(f"Explaining {len(wanted)} {'row' if len(wanted) == 1 else 'rows'}.")
     cells = _cells(experiment, fitted, table, rows.positions[[row for row, _ in wanted]])
     for row, why in wanted:
         at = rows.positions[[row]]
-        truth = "" if answers is None else in_words(target, target.spoken(answers[[row]])[0])
-        chosen = Chosen(int(table.rows[at[0]]), table.ids(at)[0], rows.parts[at[0]], why)
+        truth = "" if answers is None else describe(target, target.spoken(answers[[row]])[0])
+        chosen = SelectedRow(int(table.rows[at[0]]), table.ids(at)[0], rows.parts[at[0]], why)
         of_row = {key: own[int(at[0])] for key, own in cells.items()}
-        yield explainer.explain(chosen, RowCells.of(of_row, arrays.take(at)), truth, predictions[[row]])
+        yield explainer.explain(chosen, RowInputs.of(of_row, arrays.take(at)), truth, predictions[[row]])
 
 
 def _cells(experiment: Experiment, fitted: Fitted, table: Table, positions: Array) -> dict[str, dict[int, str | None]]:
@@ -202,12 +204,12 @@ def _cells(experiment: Experiment, fitted: Fitted, table: Table, positions: Arra
     return found
 
 
-def _written(folder: Path, rows: Iterator[Explained]) -> tuple[tuple[str, Explained], ...]:
+def _written(folder: Path, rows: Iterator[RowExplanation]) -> tuple[tuple[str, RowExplanation], ...]:
     """All files under a temporary name, which then take the place of those of before. Pixels do not stay in memory."""
     from mmtrain.explanation.files import Files
 
     found = []
-    with writing(folder):
+    with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with replacing_folder(folder) as temporary:
             with Files(temporary) as files:
@@ -230,7 +232,7 @@ def _folder_name(label: str, options: ExplainOptions) -> str:
     return NAMED_ROWS if options.table is None else f"{label}_{NAMED_ROWS}"
 
 
-def _record(run: Run, rows: tuple[tuple[str, Explained], ...], table: Mapping[str, str]) -> None:
+def _record(run: Run, rows: tuple[tuple[str, RowExplanation], ...], table: Mapping[str, str]) -> None:
     """How many rows of each part, or of another `table`, were explained, in run.json."""
     counts = Counter(row.chosen.part for _, row in rows)
     entry = {"when": run_folder.now(), **table, "rows": {part: counts[part] for part in sorted(counts)}}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mmtrain.artifacts import run_folder
-from mmtrain.artifacts.atomic_files import file_hash, replacing_folder, writing
+from mmtrain.artifacts.atomic_files import disk_errors, file_hash, replacing_folder
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
 from mmtrain.data import encode
@@ -23,8 +23,8 @@ from mmtrain.export.alone import as_json
 from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, plain_names
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.environment import versions
-from mmtrain.pipeline.prepare import Moved, Prepared, only
-from mmtrain.pipeline.restore import recorded_data, recorded_training
+from mmtrain.pipeline.prepare import LoadedData, Moved, keep_rows
+from mmtrain.pipeline.restore import restore_data, restore_training
 from mmtrain.text.printable import json_text, plain_json, printable
 
 CHECKED = 1000
@@ -52,7 +52,7 @@ class ExportOptions:
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportResult:
     """A finished export."""
 
     run: Run
@@ -67,7 +67,7 @@ class _Subject:
     run: Run
     experiment: Experiment
     fitted: encode.Fitted
-    data: Prepared
+    data: LoadedData
     """The rows of `checked` and `calibrating`."""
     arrays: encode.Arrays
     checked: Array
@@ -78,7 +78,7 @@ class _Subject:
 
 def export(
     which: str | None, options: ExportOptions, *, output: Path = Path("runs"), progress: Progress | None = None, say: Say = lambda _: None
-) -> Exported:
+) -> ExportResult:
     """Write the run called `which` (see `runs.find`) in another format.
 
     Raises UsageError for options that the format or this installation does not have, RunError when the export fails its check,
@@ -87,7 +87,7 @@ def export(
     chosen = FORMATS[options.format]
     check_options(chosen, options.quantize, options.inputs)
     run = run_folder.find(which, output)
-    experiment, fitted, _ = recorded_training(run)
+    experiment, fitted, _ = restore_training(run)
     experiment = options.moved.applied(experiment)
     folder = (options.folder or run / "exports" / chosen.label(options.quantize)).absolute()
     if folder.exists():
@@ -97,21 +97,21 @@ def export(
     start_tensorflow()
     arrays = encode.encode(experiment, fitted, data.table, data.stores)
     subject = _Subject(run, experiment, fitted, data, arrays, checked, calibrating)
-    with writing(folder):
+    with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with replacing_folder(folder, others=folder.parent == run / "exports") as temporary:
-            signature = _written(subject, chosen, options, temporary)
+            signature = _write_format(subject, chosen, options, temporary)
     record(run, folder, signature)
-    return Exported(run, folder, signature)
+    return ExportResult(run, folder, signature)
 
 
-def _rows(run: Run, experiment: Experiment, quantize: str, progress: Progress | None, say: Say) -> tuple[Prepared, Array, Array]:
+def _rows(run: Run, experiment: Experiment, quantize: str, progress: Progress | None, say: Say) -> tuple[LoadedData, Array, Array]:
     """The rows to check with and to calibrate with, and where in them each kind is. The test part is not touched."""
-    data, partition = recorded_data(run, experiment, progress=progress, say=say)
+    data, partition = restore_data(run, experiment, progress=progress, say=say)
     checked = _spread(partition.validation, CHECKED)
     calibrating = _spread(partition.train, CALIBRATION if quantize == "int8" else 0)
     together = np.union1d(checked, calibrating)
-    return only(data, together, "not needed"), np.searchsorted(together, checked), np.searchsorted(together, calibrating)
+    return keep_rows(data, together, "not needed"), np.searchsorted(together, checked), np.searchsorted(together, calibrating)
 
 
 def _spread(positions: Array, most: int) -> Array:
@@ -121,7 +121,7 @@ def _spread(positions: Array, most: int) -> Array:
     return np.sort(positions)[np.linspace(0, len(positions) - 1, most).astype(np.int64)]
 
 
-def _written(subject: _Subject, chosen: Format, options: ExportOptions, folder: Path) -> dict[str, Any]:
+def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, folder: Path) -> dict[str, Any]:
     """Write everything into `folder` and check it; the signature."""
     from mmtrain.model import model_file
 
@@ -139,11 +139,11 @@ def _written(subject: _Subject, chosen: Format, options: ExportOptions, folder: 
         (folder / "example.json").write_text(as_json(example), encoding="utf-8")
     signature = _signature(subject, chosen, options, exportable, inputs, facts)
     _write_json(folder / "signature.json", signature)  # for run.py
-    rows = _given(subject, chosen, exportable)
+    rows = _given_rows(subject, chosen, exportable)
     given = {name: np.concatenate([one, rows[name]]) for name, one in example.items()}
     found = chosen.run(folder / chosen.file, given, options.code)
     for entry in signature["outputs"]:
-        entry["example"] = contract.short(found[entry["name"]][:1])
+        entry["example"] = contract.short_name(found[entry["name"]][:1])
     signature["check"] = _checked(subject, chosen, options, exportable, expected, {name: values[1:] for name, values in found.items()})
     _write_json(folder / "signature.json", signature)
     (folder / "CONTRACT.md").write_text(printable(contract.markdown(signature)), encoding="utf-8")
@@ -152,11 +152,11 @@ def _written(subject: _Subject, chosen: Format, options: ExportOptions, folder: 
 
 def _exportable(subject: _Subject, chosen: Format, whole: Any, original: Any) -> ExportableModel:
     """Models, names, and rows to calibrate with, for whoever writes the format."""
-    from mmtrain.export.frozen import in_float32
+    from mmtrain.export.frozen import as_float32
 
     labels = contract.labels(chosen.inputs, subject.fitted)
     names = plain_names([*labels, *subject.fitted.targets])
-    predictor = in_float32(original)
+    predictor = as_float32(original)
     return ExportableModel(
         source=subject.run / "model.keras",
         whole=whole,
@@ -169,12 +169,12 @@ def _exportable(subject: _Subject, chosen: Format, whole: Any, original: Any) ->
     )
 
 
-def _given(subject: _Subject, chosen: Format, exportable: ExportableModel) -> dict[str, Array]:
+def _given_rows(subject: _Subject, chosen: Format, exportable: ExportableModel) -> dict[str, Array]:
     """The rows to check with, by the names of the export."""
     if chosen.inputs == "encoded":
         rows = subject.arrays.take(subject.checked)
     else:
-        rows = check.raw_rows(subject.experiment, subject.fitted, only(subject.data, subject.checked).table)
+        rows = check.raw_rows(subject.experiment, subject.fitted, keep_rows(subject.data, subject.checked).table)
         check.check_pictures(subject.fitted, rows, {key: present[subject.checked] for key, present in subject.arrays.present.items()})
     return {name: rows[label] for label, name in exportable.inputs.items()}
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmtrain import config
 from mmtrain.artifacts import run_folder
-from mmtrain.artifacts.lock import held
+from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.report import complete, completed
 from mmtrain.config.yaml_source import NotInFile
@@ -19,25 +19,25 @@ from mmtrain.data import encode
 from mmtrain.data.drift import statistics
 from mmtrain.data.images.store import Progress
 from mmtrain.data.splits.split_file import to_csv
-from mmtrain.data.splits.summary import PartSummary, summarise
+from mmtrain.data.splits.summary import PartSummary, summarize
 from mmtrain.errors import Problem, UsageError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import build
-from mmtrain.pipeline.callbacks import made_callbacks
+from mmtrain.pipeline.callbacks import make_callbacks
 from mmtrain.pipeline.environment import versions
 from mmtrain.pipeline.notices import notices
-from mmtrain.pipeline.prepare import Moved, Prepared
-from mmtrain.pipeline.restore import recorded_data
-from mmtrain.pipeline.train_run import Trained, state_kept, train
-from mmtrain.pipeline.validate import checked
+from mmtrain.pipeline.prepare import LoadedData, Moved
+from mmtrain.pipeline.restore import restore_data
+from mmtrain.pipeline.train_run import TrainingResult, run_state, train
+from mmtrain.pipeline.validate import load_checked
 from mmtrain.splits.plan import SplitPlan
 from mmtrain.training.events import Watcher
 
 if TYPE_CHECKING:
-    from mmtrain.training.autotune import Decision
-    from mmtrain.training.training_data import Material
+    from mmtrain.training.autotune import TuningResult
+    from mmtrain.training.training_data import TrainingData
 
-RECORDED = ("config.yaml", "split.csv", "columns.json", "statistics.json", "data.json")
+RECORDED_FILES = ("config.yaml", "split.csv", "columns.json", "statistics.json", "data.json")
 """What a run holds before its first step; it never changes after that."""
 
 
@@ -55,7 +55,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Onlookers:
+class Listeners:
     """Who is told what happens; by default nobody."""
 
     watch: Watcher = lambda _: None
@@ -68,31 +68,33 @@ class Onlookers:
 
 
 def fit(
-    path: Path | NotInFile, *, overrides: Iterable[str] = (), output: Path = Path("runs"), onlookers: Onlookers | None = None
-) -> Trained:
+    path: Path | NotInFile, *, overrides: Iterable[str] = (), output: Path = Path("runs"), onlookers: Listeners | None = None
+) -> TrainingResult:
     """Train the experiment in the file at `path`; everything is checked before the run folder is made.
 
     Raises ConfigError and DataError with every problem found, RunError when the training fails, Interrupted on SIGINT or SIGTERM.
     """
-    told = onlookers or Onlookers()
-    experiment, data, split = checked(path, overrides, progress=told.progress, say=told.say)
+    told = onlookers or Listeners()
+    experiment, data, split = load_checked(path, overrides, progress=told.progress, say=told.say)
     for notice in notices(experiment, data.table, split.holdout):
         told.say(notice)
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()  # after everything that can be checked without it
-    callbacks = made_callbacks(experiment, path, overrides)
+    callbacks = make_callbacks(experiment, path, overrides)
     fitted = encode.fit(experiment, data.table, split.holdout.train)
     material, decision = build(experiment, data, split.holdout, fitted, told.say)
     run = run_folder.create(experiment.name, output)
-    with held(run), state_kept(run):
-        record(run, material, data, split, decision)
-        told.announce(plan(run, material, data))
+    with run_lock(run), run_state(run):
+        record_inputs(run, material, data, split, decision)
+        told.announce(training_plan(run, material, data))
         done = train(run, material, told.watch, callbacks=callbacks)
         complete(run, material.experiment, material.fitted)
     return done
 
 
-def resume(which: str | None, *, output: Path = Path("runs"), onlookers: Onlookers | None = None, moved: Moved | None = None) -> Trained:
+def resume(
+    which: str | None, *, output: Path = Path("runs"), onlookers: Listeners | None = None, moved: Moved | None = None
+) -> TrainingResult:
     """Go on with a run that was interrupted or killed, from its newest whole checkpoint, as if it had never stopped.
 
     `moved` says where its table and its pictures are now.
@@ -101,28 +103,28 @@ def resume(which: str | None, *, output: Path = Path("runs"), onlookers: Onlooke
     data have changed since.
     """
     run = run_folder.find(which, output)
-    with held(run):
-        return _resume(run, onlookers or Onlookers(), moved or Moved())
+    with run_lock(run):
+        return _resume(run, onlookers or Listeners(), moved or Moved())
 
 
-def _resume(run: Run, told: Onlookers, moved: Moved) -> Trained:
+def _resume(run: Run, told: Listeners, moved: Moved) -> TrainingResult:
     if run.is_trained and (run.state != "finished" or not (run / "report.html").is_file()):
         told.say("The training had ended; its report is written now.")
-        with state_kept(run):
+        with run_state(run):
             return completed(run)
-    checkpoint = resumable(run, told.say)
+    checkpoint = find_checkpoint(run, told.say)
     experiment = moved.applied(config.load(run / "config.yaml"))
-    data, partition = recorded_data(run, experiment, progress=told.progress, say=told.say, exactly=True)
+    data, partition = restore_data(run, experiment, progress=told.progress, say=told.say, exactly=True)
 
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()
-    callbacks = made_callbacks(experiment, run / "config.yaml")
+    callbacks = make_callbacks(experiment, run / "config.yaml")
     if callbacks:
         told.say("The callbacks begin anew: what they kept in memory is not part of a checkpoint.")
     material, _ = build(experiment, data, partition, encode.of_run(run, experiment), told.say)
-    with state_kept(run):
+    with run_state(run):
         _reopen(run)
-        told.announce(plan(run, material, data))
+        told.announce(training_plan(run, material, data))
         done = train(run, material, told.watch, checkpoint, callbacks)
         complete(run, material.experiment, material.fitted)
     return done
@@ -132,11 +134,11 @@ def _reopen(run: Run) -> None:
     """The run goes on: how it ended is past, and the model of its best epoch may still change."""
     run.tidy()
     known = run.read_json("run.json")
-    files = {name: known["files"][name] for name in RECORDED}
+    files = {name: known["files"][name] for name in RECORDED_FILES}
     run.update(state="running", resumed=[*known.get("resumed", []), run_folder.now()], files=files, ended=None, trained=None, error=None)
 
 
-def resumable(run: Run, say: Callable[[str], None]) -> str | None:
+def find_checkpoint(run: Run, say: Callable[[str], None]) -> str | None:
     """The checkpoint to go on from; None to begin again, when the run was stopped before its first."""
     from mmtrain.training import checkpoints
 
@@ -144,7 +146,7 @@ def resumable(run: Run, say: Callable[[str], None]) -> str | None:
         raise UsageError(
             Problem(str(run.folder), "the run is finished; there is nothing to go on with.", "Train anew with `mmtrain fit CONFIG`.")
         )
-    if not all(name in run.read_json("run.json").get("files", {}) for name in RECORDED):
+    if not all(name in run.read_json("run.json").get("files", {}) for name in RECORDED_FILES):
         raise UsageError(
             Problem(str(run.folder), "the run was stopped before its training began.", "Train anew with `mmtrain fit CONFIG`.")
         )
@@ -155,23 +157,23 @@ def resumable(run: Run, say: Callable[[str], None]) -> str | None:
     return name
 
 
-def record(run: Run, material: Material, data: Prepared, split: SplitPlan, decision: Decision) -> None:
+def record_inputs(run: Run, material: TrainingData, data: LoadedData, split: SplitPlan, decision: TuningResult) -> None:
     """Write down what the training is about to use."""
-    from mmtrain.model.summary import outline
+    from mmtrain.model.summary import model_summary
 
     experiment, training = material.experiment, material.experiment.training
     run.write_text("config.yaml", config.to_yaml(experiment, run.folder))
     run.write_pieces("split.csv", to_csv(split, data.table.rows, data.table.ids))
     run.write_text("columns.json", material.fitted.model_dump_json(indent=1) + "\n")
-    learned = statistics.learn(experiment, material.fitted, data.table, material.arrays, material.partition.train)
+    learned = statistics.learn_statistics(experiment, material.fitted, data.table, material.arrays, material.partition.train)
     run.write_text("statistics.json", learned.model_dump_json(indent=1) + "\n")
     run.write_json("data.json", describe(data, material, split))
-    run.write_json("network.json", outline(material.network, experiment, material.fitted))
+    run.write_json("network.json", model_summary(material.network, experiment, material.fitted))
     run.update(versions=versions(), seed=training.seed, deterministic=training.deterministic, trial=decision.plain())
-    run.seal(*RECORDED)
+    run.seal(*RECORDED_FILES)
 
 
-def describe(data: Prepared, material: Material, split: SplitPlan) -> dict[str, Any]:
+def describe(data: LoadedData, material: TrainingData, split: SplitPlan) -> dict[str, Any]:
     """Table, answers and pictures as data.json has them."""
     table = data.table
     return {
@@ -182,12 +184,12 @@ def describe(data: Prepared, material: Material, split: SplitPlan) -> dict[str, 
         "used": len(table),
         "dropped": [asdict(dropped) for dropped in table.dropped],
         "split": {"method": material.experiment.split.method, **split.record()},
-        "answers": answers(material),
+        "answers": count_labels(material),
         "pictures": {key: store.key for key, store in data.stores.items()},
     }
 
 
-def answers(material: Material) -> dict[str, dict[str, list[int]]]:
+def count_labels(material: TrainingData) -> dict[str, dict[str, list[int]]]:
     """Rows of each class or label in each part, in the order of the target's `columns`; targets without classes are left out."""
     found: dict[str, dict[str, list[int]]] = {}
     for key, target in material.fitted.targets.items():
@@ -202,8 +204,8 @@ def answers(material: Material) -> dict[str, dict[str, list[int]]]:
     return found
 
 
-def plan(run: Run | None, material: Material, data: Prepared) -> Plan:
+def training_plan(run: Run | None, material: TrainingData, data: LoadedData) -> Plan:
     """What is about to be trained, for a person to look over."""
     weights = {key: target.class_weights for key, target in material.fitted.targets.items() if len(set(target.class_weights.values())) > 1}
-    parts = summarise(material.experiment, data.table, material.partition)
+    parts = summarize(material.experiment, data.table, material.partition)
     return Plan(run, len(data.table), len(data.table.dropped), parts, weights, material.network.parameters())

@@ -14,26 +14,26 @@ import yaml
 from pydantic import ValidationError
 
 from mmtrain import config
-from mmtrain.artifacts.atomic_files import replacing
+from mmtrain.artifacts.atomic_files import atomic_write
 from mmtrain.audit.profiling.class_folders import CLASS, class_folders
-from mmtrain.audit.profiling.table_profile import Survey, survey
+from mmtrain.audit.profiling.table_profile import TableProfile, profile_table
 from mmtrain.columns import Image
 from mmtrain.config.table_format import TableFormat
 from mmtrain.config.yaml_source import Origin
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.pipeline.starter_config import SCHEMA, starter_text
-from mmtrain.pipeline.validate import examine
+from mmtrain.pipeline.validate import validate_experiment
 from mmtrain.system.paths import input_fault, output_fault
 
 INPUTS = ("image", "numeric", "categorical", "text")
 
 
 @dataclass(frozen=True)
-class Begun:
+class StarterResult:
     """The file that was written, and the guesses it holds."""
 
     file: Path
-    survey: Survey
+    survey: TableProfile
     table: Path | None = None
     """The table that was written, of a folder of class folders."""
 
@@ -46,7 +46,7 @@ def init(
     table_format: str | None = None,
     file: Path | None = None,
     force: bool = False,
-) -> Begun:
+) -> StarterResult:
     """Write an experiment file for `table`, at `file` or in the current folder under the table's name, and the schema next to it.
 
     `table_format` is what `data.format` is to say, as YAML. Of a folder with a folder of pictures per class, a table is written
@@ -64,7 +64,7 @@ def init(
     if table.is_dir():
         return _of_folders(table, target, images, table_format, file=file, force=force)
     found = usable_survey(table, target=target, images=images, table_format=parsed_format(table_format) if table_format else None)
-    return Begun(file, _write_experiment(found, file))
+    return StarterResult(file, _write_experiment(found, file))
 
 
 def parsed_format(text: str) -> TableFormat:
@@ -82,7 +82,9 @@ def parsed_format(text: str) -> TableFormat:
         ) from None
 
 
-def _of_folders(folder: Path, target: str | None, images: Path | None, table_format: str | None, *, file: Path, force: bool) -> Begun:
+def _of_folders(
+    folder: Path, target: str | None, images: Path | None, table_format: str | None, *, file: Path, force: bool
+) -> StarterResult:
     """The same of a folder of class folders."""
     for option, given in (("--target", target), ("--images", images), ("--format", table_format)):
         if given is not None:
@@ -94,7 +96,7 @@ def _of_folders(folder: Path, target: str | None, images: Path | None, table_for
         fix = "Choose another name with --output, or replace it with --force."
         raise ConfigError(Problem(str(table), "the table for the folder exists already.", fix))
     _write_table(table, found.write, force=force)
-    return Begun(file, _write_experiment(survey(table, target=CLASS, images=folder), file), table)
+    return StarterResult(file, _write_experiment(profile_table(table, target=CLASS, images=folder), file), table)
 
 
 def _write_table(file: Path, write: Callable[[TextIO], object], *, force: bool) -> None:
@@ -105,7 +107,7 @@ def _write_table(file: Path, write: Callable[[TextIO], object], *, force: bool) 
         raise ConfigError(Problem(str(file), f"the file cannot be written: {(error.strerror or str(error)).lower()}.")) from None
 
 
-def _write_experiment(found: Survey, file: Path) -> Survey:
+def _write_experiment(found: TableProfile, file: Path) -> TableProfile:
     """Write the experiment file and the schema next to it; the survey as it was written."""
     try:
         found = _write(found, file)
@@ -115,7 +117,7 @@ def _write_experiment(found: Survey, file: Path) -> Survey:
     return found
 
 
-def _write(found: Survey, file: Path) -> Survey:
+def _write(found: TableProfile, file: Path) -> TableProfile:
     """Write the file, unless `check` would refuse what the table holds; a split of its own is only followed where that leaves no problem.
 
     Pictures are not decoded here. Raises DataError as `check` does, or OSError.
@@ -133,12 +135,12 @@ def _write(found: Survey, file: Path) -> Survey:
     return found
 
 
-def _write_checked(found: Survey, file: Path) -> None:
-    with replacing(file, ".yaml") as temporary:
+def _write_checked(found: TableProfile, file: Path) -> None:
+    with atomic_write(file, ".yaml") as temporary:
         temporary.write_text(starter_text(found, file), encoding="utf-8")
         experiment = config.load(temporary)
         columns = {key: column for key, column in experiment.columns.items() if not isinstance(column, Image)}
-        tried = examine(experiment.model_copy(update={"columns": columns}), Origin(temporary, ()))
+        tried = validate_experiment(experiment.model_copy(update={"columns": columns}), Origin(temporary, ()))
         if tried.error is not None:
             raise tried.error
 
@@ -148,13 +150,15 @@ def _write_schema(path: Path) -> None:
     schema = config.json_schema()
     with suppress(OSError, ValueError, AttributeError):
         if not path.exists() or json.loads(path.read_text(encoding="utf-8")).get("title") == schema["title"]:
-            with replacing(path) as temporary:
+            with atomic_write(path) as temporary:
                 temporary.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
 
 
-def usable_survey(table: Path, *, target: str | None = None, images: Path | None = None, table_format: TableFormat | None = None) -> Survey:
+def usable_survey(
+    table: Path, *, target: str | None = None, images: Path | None = None, table_format: TableFormat | None = None
+) -> TableProfile:
     """The guesses for a table that can be trained on. Raises as `init` does."""
-    found = survey(table, target=target, images=images, table_format=table_format)
+    found = profile_table(table, target=target, images=images, table_format=table_format)
     _check_use(found)
     return found
 
@@ -174,7 +178,7 @@ def _check_file(file: Path, *, force: bool) -> None:
         raise ConfigError(Problem(str(file), "the file exists already.", "Choose another name with --output, or replace it with --force."))
 
 
-def _check_use(found: Survey) -> None:
+def _check_use(found: TableProfile) -> None:
     """There is something to predict and something to predict it from."""
     name = found.path.name
     if not found.target:

@@ -15,8 +15,8 @@ import pandas as pd
 
 from mmtrain import config
 from mmtrain.audit import Finding
-from mmtrain.audit.profiling.profile import Profile, profiles
-from mmtrain.audit.profiling.table_profile import MOST_PATHS, Survey, survey
+from mmtrain.audit.profiling.profile import Profile, profile_columns
+from mmtrain.audit.profiling.table_profile import MOST_PATHS, TableProfile, profile_table
 from mmtrain.audit.quality.missing_value_policies import MissingPlan
 from mmtrain.columns import Image
 from mmtrain.config import Experiment
@@ -25,12 +25,12 @@ from mmtrain.data.images.decode import Progress
 from mmtrain.data.images.header_profile import ImageProfile, profile_images
 from mmtrain.data.splits.summary import PartSummary
 from mmtrain.data.tables.formats import open_table
-from mmtrain.data.tables.table import PIECE, headers_of
+from mmtrain.data.tables.table import READ_CHUNK_ROWS, headers_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.data.tables.table_problems import header_problem
 from mmtrain.errors import DataError, Problem, UsageError
-from mmtrain.pipeline.audit import experiment_findings, survey_findings
-from mmtrain.pipeline.validate import Examined, PictureCounts, examine
+from mmtrain.pipeline.audit import audit_experiment, audit_table
+from mmtrain.pipeline.validate import ImageCounts, ValidationReport, validate_experiment
 from mmtrain.targets import Target
 from mmtrain.targets.yes_no import is_yes
 
@@ -48,7 +48,7 @@ class InspectedColumn:
     """Empty for roles other than target."""
     profile: Profile | None
     """None where the table has no such column."""
-    pictures: PictureCounts | None = None
+    pictures: ImageCounts | None = None
     images: ImageProfile | None = None
     """What the headers of the first `MOST_PATHS` different files say."""
     classes: dict[str, int] | None = None
@@ -91,7 +91,7 @@ class Inspection:
 class InspectedTable:
     """What a table without an experiment holds, and what is wrong with it if the guessed roles are right."""
 
-    survey: Survey
+    survey: TableProfile
     findings: tuple[Finding, ...]
 
     @property
@@ -105,8 +105,8 @@ def inspect_table(path: Path, *, images: Path | None = None, checking: Progress 
 
     Raises DataError when it cannot be read, ConfigError when there is no folder `images`.
     """
-    found = survey(path, images=images)
-    return InspectedTable(found, survey_findings(found, open_table(path), progress=checking))
+    found = profile_table(path, images=images)
+    return InspectedTable(found, audit_table(found, open_table(path), progress=checking))
 
 
 def inspect_experiment(
@@ -124,15 +124,15 @@ def inspect_experiment(
     file = open_table(experiment.data.table, experiment.data.missing_values, experiment.data.format)
     uses = [(key, header) for key, column in experiment.columns.items() for header in headers_of(key, column)]
     readable = [header for header in dict.fromkeys(header for _, header in uses) if header_problem(file, header) is None]
-    tried = examine(experiment, origin, progress=progress)
+    tried = validate_experiment(experiment, origin, progress=progress)
     try:
-        found = profiles(file, readable, most={header: MOST_CLASSES for key, header in uses if key in experiment.targets})
+        found = profile_columns(file, readable, most={header: MOST_CLASSES for key, header in uses if key in experiment.targets})
     except DataError as error:
         raise DataError(dict.fromkeys((*error.problems, *tried.problems))) from error
     rows = next((profile.rows for profile in found.values()), 0)
     if not rows:
         raise DataError(tried.problems)
-    findings, missing = experiment_findings(experiment, file, readable, tried, rows, progress=checking)
+    findings, missing = audit_experiment(experiment, file, readable, tried, rows, progress=checking)
     return Inspection(
         table=experiment.data.table,
         rows=rows,
@@ -155,7 +155,7 @@ def _unused(file: TableFile, uses: Iterable[tuple[str, str]]) -> tuple[str, ...]
 
 
 def _inspected(
-    experiment: Experiment, file: TableFile, key: str, header: str, *, found: Mapping[str, Profile], tried: Examined
+    experiment: Experiment, file: TableFile, key: str, header: str, *, found: Mapping[str, Profile], tried: ValidationReport
 ) -> InspectedColumn:
     column = experiment.columns[key]
     profile = found.get(header)
@@ -172,7 +172,7 @@ def _inspected(
 def _images(experiment: Experiment, file: TableFile, header: str, column: Image) -> ImageProfile | None:
     """The headers of the pictures, or None when there is no such folder, which the trial has reported."""
     paths: dict[str, None] = {}
-    for piece in file.pieces([header], size=PIECE):
+    for piece in file.pieces([header], size=READ_CHUNK_ROWS):
         paths |= dict.fromkeys(str(cell) for cell in piece[header].dropna().unique()[: MOST_PATHS - len(paths)])
     try:
         return profile_images(paths, experiment.data.images_folder, column.suffix)
@@ -189,7 +189,7 @@ def _classes(target: Target, file: TableFile, header: str, profile: Profile) -> 
     if header in target.declared_labels:
         return {header: sum(rows for value, rows in profile.frequent if is_yes(value))}
     counts: Counter[str] = Counter()
-    for piece in file.pieces([header], size=PIECE):
+    for piece in file.pieces([header], size=READ_CHUNK_ROWS):
         counts.update(target.tally({target.column: piece[header]}))
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 

@@ -18,8 +18,8 @@ import pandas as pd
 
 from mmtrain import config
 from mmtrain.artifacts import archive, run_folder
-from mmtrain.artifacts.atomic_files import file_hash, replacing, writing
-from mmtrain.artifacts.manifest import MANIFEST, NEEDED, PART_OF_RUN, File, Manifest
+from mmtrain.artifacts.atomic_files import atomic_write, disk_errors, file_hash
+from mmtrain.artifacts.manifest import MANIFEST, NEEDED, REQUIRED_FILES, File, Manifest
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
 from mmtrain.data.tables.csv_text import csv_text
@@ -33,7 +33,7 @@ HEADER = """\
 # This run was packed without its table and pictures. To score its parts, put the table beside this file as
 # {table}, and every picture where the table's cells say, seen from the table's folder.
 """
-UNTOLD = "not told in a packed run"
+OMITTED_KEYS = "not told in a packed run"
 OF_ROWS = {
     "predictions_": "ids, answers and predictions of rows",
     "most_wrong_": "cells and pictures of rows",
@@ -52,7 +52,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Packed:
+class PackResult:
     """What was packed, and where it lies."""
 
     run: Run
@@ -60,7 +60,7 @@ class Packed:
     manifest: Manifest
 
 
-def pack(which: str, target: Path, *, with_rows: bool = False, output: Path = Path("runs")) -> Packed:
+def pack(which: str, target: Path, *, with_rows: bool = False, output: Path = Path("runs")) -> PackResult:
     """Pack the run called `which` (see `runs.find`) into the zip archive `target`, which must not exist yet.
 
     Raises UsageError where the archive exists already, RunError for a run that cannot be opened or has nothing to open, and when
@@ -74,14 +74,14 @@ def pack(which: str, target: Path, *, with_rows: bool = False, output: Path = Pa
     chosen.files |= _rewritten(run, experiment, chosen, with_rows=with_rows)
     _keep_paths_at_home(run, experiment, chosen)
     manifest = _manifest(run, chosen)
-    with writing(target), replacing(target) as temporary:
+    with disk_errors(target), atomic_write(target) as temporary:
         try:
             written = archive.write(temporary, chosen.files | {MANIFEST: manifest.text().encode()})
         except EOFError:
             written = {}
         if any(written.get(name) != file.sha256 for name, file in manifest.files.items()):
             raise RunError(Problem(str(run.folder), "a file changed while it was packed.", "Pack again when nothing works on the run."))
-    return Packed(run, target, manifest)
+    return PackResult(run, target, manifest)
 
 
 def select(run: Run, *, with_rows: bool) -> Selection:
@@ -93,7 +93,7 @@ def select(run: Run, *, with_rows: bool) -> Selection:
         reason = "" if with_rows else next((why for start, why in OF_ROWS.items() if name.startswith(start)), "")
         if not archive.is_below_a_folder(name):
             chosen.left_out[name] = "its name does not mean the same file on every system"
-        elif not PART_OF_RUN.fullmatch(name):
+        elif not REQUIRED_FILES.fullmatch(name):
             chosen.left_out[top] = "not a part of a run that is packed"
         elif reason:
             chosen.left_out[top] = reason
@@ -135,7 +135,7 @@ def _rewritten(run: Run, experiment: Experiment, chosen: Selection, *, with_rows
             chosen.left_out["split.csv: ids"] = "name rows"
         data = run.read_json("data.json")
         if data["dropped"]:
-            dropped = [{**row, "id": "", "reason": UNTOLD} for row in data["dropped"]]
+            dropped = [{**row, "id": "", "reason": OMITTED_KEYS} for row in data["dropped"]]
             texts["data.json"] = _json({**data, "dropped": dropped})
             chosen.left_out["data.json: ids and reasons of dropped rows"] = "name rows and show cells"
     contents = {name: text.encode() for name, text in texts.items()}
@@ -163,7 +163,7 @@ def _facts(run: Run, experiment: Experiment, chosen: Selection, contents: Mappin
         del facts[name]
         chosen.left_out[f"run.json: {name}"] = "may hold paths"
     sealed = {name: known for name, known in facts.get("files", {}).items() if name in chosen.files}
-    return _json({**facts, "files": sealed | {name: archive.hash_of(contents[name]) for name in sealed if name in contents}})
+    return _json({**facts, "files": sealed | {name: archive.hash_entry(contents[name]) for name in sealed if name in contents}})
 
 
 def _json(value: Any) -> str:
@@ -196,7 +196,7 @@ def _manifest(run: Run, chosen: Selection) -> Manifest:
     from importlib.metadata import version
 
     files = {
-        name: File(sha256=archive.hash_of(source), size=len(source))
+        name: File(sha256=archive.hash_entry(source), size=len(source))
         if isinstance(source, bytes)
         else File(sha256=file_hash(source), size=source.stat().st_size)
         for name, source in sorted(chosen.files.items())

@@ -29,8 +29,8 @@ from mmtrain.errors import listed
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, check_name, check_place, prediction_file
 from mmtrain.evaluation.scoring import TargetScores, score_target
-from mmtrain.pipeline.postprocess import with_decisions
-from mmtrain.pipeline.predictor import Loaded, OnError, PredictedPiece
+from mmtrain.pipeline.postprocess import with_postprocessing
+from mmtrain.pipeline.predictor import OnError, PredictedChunk, Predictor
 from mmtrain.pipeline.prepare import group_codes
 
 
@@ -48,7 +48,7 @@ class PredictOptions:
 
 
 @dataclass
-class Predicted:
+class PredictionResult:
     """What a prediction found."""
 
     run: Run
@@ -66,7 +66,7 @@ class Predicted:
 
 def predict(
     which: str | None, table: Path, options: PredictOptions, *, output: Path = Path("runs"), say: Say = lambda _: None
-) -> Predicted:
+) -> PredictionResult:
     """Predict every row of `table` with the run called `which` (see `runs.find`).
 
     Raises:
@@ -78,7 +78,7 @@ def predict(
     if isinstance(options.to, Path):
         check_name(options.to, spreadsheet=options.spreadsheet)
     run = run_folder.find(which, output)
-    loaded = Loaded(run)
+    loaded = Predictor(run)
     data = loaded.experiment.data
     if isinstance(options.to, Path):
         check_place(options.to, {"to be predicted": table, "of the training": data.table})
@@ -95,9 +95,9 @@ def predict(
     return predict_source(loaded, source, options, say=say)
 
 
-def predict_source(loaded: Loaded, source: Source, options: PredictOptions, *, say: Say = lambda _: None) -> Predicted:
+def predict_source(loaded: Predictor, source: Source, options: PredictOptions, *, say: Say = lambda _: None) -> PredictionResult:
     """Every row of a table that was checked, with a run that was started; raises as `predict` does."""
-    done, watch, scoring = Predicted(loaded.run), loaded.watch(source), Scoring(loaded, source.file)
+    done, watch, scoring = PredictionResult(loaded.run), loaded.watch(source), Scoring(loaded, source.file)
     with _opened(options) as file:
         for predicted in loaded.predicted_pieces(source, watch):
             frame = loaded.frame(predicted, source, proba=options.proba, on_error=options.on_error)
@@ -131,7 +131,7 @@ def _opened(options: PredictOptions) -> Iterator[PredictionFile]:
 class Scoring:
     """Keeps codes and predictions of the targets whose columns the table has, to score them at the end."""
 
-    def __init__(self, loaded: Loaded, file: TableFile) -> None:
+    def __init__(self, loaded: Predictor, file: TableFile) -> None:
         self._run = loaded.run
         self._file = file
         self._fitted: Fitted = loaded.fitted
@@ -146,7 +146,7 @@ class Scoring:
         self._predictions: dict[str, list[Array]] = {}
         self._answered: set[str] = set()
 
-    def add(self, predicted: PredictedPiece) -> None:
+    def add(self, predicted: PredictedChunk) -> None:
         """One piece; rows that are refused are not scored."""
         usable = ~predicted.piece.refused()
         answered = False
@@ -181,7 +181,7 @@ class Scoring:
             key: score_target(key, self._fitted.targets[key], truth, np.concatenate(self._predictions[key]), drawn)
             for key, truth in truths.items()
         }
-        return with_decisions(scores, self._decisions)
+        return with_postprocessing(scores, self._decisions)
 
     def _learned_from(self) -> int:
         """How many rows are called as a training row is."""

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from mmtrain import config
 from mmtrain.artifacts import run_folder
-from mmtrain.artifacts.lock import held
+from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.encode import Fitted
-from mmtrain.pipeline.postprocess import read_decisions
-from mmtrain.pipeline.restore import recorded_training
-from mmtrain.pipeline.train_run import Trained
+from mmtrain.pipeline.postprocess import read_postprocessing
+from mmtrain.pipeline.restore import restore_training
+from mmtrain.pipeline.train_run import TrainingResult
 from mmtrain.reports import report as reports
 from mmtrain.training.events import Ended
 
@@ -24,8 +24,8 @@ def report(which: str | None = None, *, output: Path = Path("runs")) -> Path:
     Raises UsageError for a run that there is not or that is being trained, RunError for one without a model.
     """
     run = run_folder.find(which, output)
-    with held(run):
-        experiment, fitted, _ = recorded_training(run)
+    with run_lock(run):
+        experiment, fitted, _ = restore_training(run)
         return complete(run, experiment, fitted) if run.is_trained else reports.write(run, experiment, fitted)
 
 
@@ -36,7 +36,7 @@ def complete(run: Run, experiment: Experiment, fitted: Fitted) -> Path:
     return page
 
 
-def completed(run: Run) -> Trained:
+def completed(run: Run) -> TrainingResult:
     """Complete a run whose training had ended when its process was stopped; nothing of its data is needed."""
     experiment = config.load(run / "config.yaml")
     fitted = encode.of_run(run, experiment)
@@ -46,4 +46,4 @@ def completed(run: Run) -> Trained:
     epoch = next((line for line in run.read_lines("metrics.jsonl") if line["epoch"] == best and "step" not in line), {})
     scores = {name: value for name, value in epoch.items() if name not in ("epoch", "learning_rate")}
     ended = Ended(facts["epochs"], best, scores, facts.get("stopped", ""))
-    return Trained(run, ended, experiment.training.early_stopping.monitor, read_decisions(run, experiment, fitted))
+    return TrainingResult(run, ended, experiment.training.early_stopping.monitor, read_postprocessing(run, experiment, fitted))

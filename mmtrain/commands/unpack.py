@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mmtrain.artifacts import archive
-from mmtrain.artifacts.atomic_files import replacing_folder, writing
-from mmtrain.artifacts.manifest import LARGEST, MANIFEST, NEEDED, PART_OF_RUN, Manifest, read
+from mmtrain.artifacts.atomic_files import disk_errors, replacing_folder
+from mmtrain.artifacts.manifest import LARGEST, MANIFEST, NEEDED, REQUIRED_FILES, Manifest, read
 from mmtrain.config import yaml_source
 from mmtrain.errors import Problem, RunError, UsageError, listed
 
@@ -20,7 +20,7 @@ STRANGER = "Do not use an archive of unknown origin."
 
 
 @dataclass(frozen=True)
-class Unpacked:
+class UnpackResult:
     """A run folder, made of an archive."""
 
     folder: Path
@@ -29,7 +29,7 @@ class Unpacked:
     """Where the run looks for its table."""
 
 
-def unpack(path: Path, folder: Path | None = None) -> Unpacked:
+def unpack(path: Path, folder: Path | None = None) -> UnpackResult:
     """Unpack a packed run into a new folder, by default named like the archive, in the working directory.
 
     Raises UsageError where the folder exists already, and RunError for an archive that is not wholly as its manifest says, or is
@@ -41,13 +41,13 @@ def unpack(path: Path, folder: Path | None = None) -> Unpacked:
         raise UsageError(
             Problem(str(target), "the folder exists already; nothing is overwritten.", "Name another: mmtrain unpack ZIP FOLDER")
         )
-    with archive.opened(path) as opened:
+    with archive.open_archive(path) as opened:
         manifest = _manifest(path, opened, entries)
-        with writing(target), replacing_folder(target) as temporary:
+        with disk_errors(target), replacing_folder(target) as temporary:
             for name, entry in entries.items():
                 _write(opened, entry, temporary / name, manifest.files[name].sha256 if name in manifest.files else None)
             table = _table(temporary / "config.yaml", path)
-    return Unpacked(target, manifest, target / table)
+    return UnpackResult(target, manifest, target / table)
 
 
 def _manifest(path: Path, opened: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]) -> Manifest:
@@ -57,7 +57,7 @@ def _manifest(path: Path, opened: zipfile.ZipFile, entries: dict[str, zipfile.Zi
         raise RunError(Problem(str(path), f"this is no packed run: there is no {MANIFEST}.", fix))
     manifest = read(opened.read(MANIFEST), str(path))
     if problems := list(_disagreements(manifest, entries)):
-        raise RunError([Problem(str(path), what, archive.WHOLE) for what in problems])
+        raise RunError([Problem(str(path), what, archive.DAMAGED_ARCHIVE) for what in problems])
     return manifest
 
 
@@ -68,7 +68,7 @@ def _disagreements(manifest: Manifest, entries: dict[str, zipfile.ZipInfo]) -> I
         yield f"the archive does not hold {listed(missing)}."
     if unlisted := sorted(set(sizes) - set(known)):
         yield f"the manifest does not list {listed(unlisted)}."
-    if strange := sorted(name for name in known if not PART_OF_RUN.fullmatch(name)):
+    if strange := sorted(name for name in known if not REQUIRED_FILES.fullmatch(name)):
         yield f"no run has {listed(strange)}."
     if other := sorted(name for name in sizes if name in known and sizes[name] != known[name]):
         yield f"the manifest tells other sizes of {listed(other)}."
@@ -78,9 +78,11 @@ def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, known: s
     """One file. Raises RunError when its bytes are not those that were packed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with opened.open(entry) as packed, path.open("xb") as file:
-        found = archive.copied(packed, file, entry.file_size)
+        found = archive.extract_entry(packed, file, entry.file_size)
     if known is not None and found != known:
-        raise RunError(Problem(f"{opened.filename}: {entry.filename!r}", "the checksum is not that of the manifest.", archive.WHOLE))
+        raise RunError(
+            Problem(f"{opened.filename}: {entry.filename!r}", "the checksum is not that of the manifest.", archive.DAMAGED_ARCHIVE)
+        )
 
 
 def _table(path: Path, where: Path) -> PurePosixPath:

@@ -14,7 +14,7 @@ _WRITTEN = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 _STEPS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
-def in_bytes(value: Any) -> Any:
+def parse_bytes(value: Any) -> Any:
     """Bytes of a written size; what is neither a text nor a number is left to the field.
 
     Raises:
@@ -29,11 +29,11 @@ def in_bytes(value: Any) -> Any:
     return round(float(found[1]) * UNITS[found[2].lower()])
 
 
-Size = Annotated[int, BeforeValidator(in_bytes), Field(ge=0), WithJsonSchema({"type": ["integer", "number", "string"]})]
+Size = Annotated[int, BeforeValidator(parse_bytes), Field(ge=0), WithJsonSchema({"type": ["integer", "number", "string"]})]
 """Bytes, written with or without a unit."""
 
 
-def in_words(size: float) -> str:
+def format_bytes(size: float) -> str:
     """`1.2 GB`, `350 MB`, `12 bytes`: three digits at most from a kilobyte on."""
     for step, name in _STEPS:
         share = size / step

@@ -13,7 +13,7 @@ from mmtrain.columns import Categorical, Column, Group, Id, InputColumn, Split, 
 from mmtrain.config.experiment import Experiment
 from mmtrain.config.monitors import stopping_rule
 from mmtrain.config.parameter_groups import group_names, groups_below
-from mmtrain.config.partial_validation import Sound, has_only, sound_parts
+from mmtrain.config.partial_validation import ValidParts, has_only, valid_parts
 from mmtrain.config.yaml_source import LocatedProblem, Location
 from mmtrain.errors import did_you_mean, listed
 from mmtrain.splits import SplitMethod, split_methods
@@ -22,11 +22,11 @@ from mmtrain.targets import TaskTraits, tasks
 
 def located_problems(tree: dict[str, Any]) -> list[LocatedProblem]:
     """Everything the rules find."""
-    sound = sound_parts(tree)
+    sound = valid_parts(tree)
     return [problem for rule in RULES for problem in rule(sound)]
 
 
-def _needed_roles(sound: Sound) -> Iterator[LocatedProblem]:
+def _needed_roles(sound: ValidParts) -> Iterator[LocatedProblem]:
     """At least one target and one input."""
     if sound.whole and not sound.targets:
         yield ("columns",), "no column has the role `target`.", "Say what is to be predicted: `diagnosis: {role: target, task: binary}`."
@@ -34,7 +34,7 @@ def _needed_roles(sound: Sound) -> Iterator[LocatedProblem]:
         yield ("columns",), "no column feeds the network.", "Give at least one column the role image, numeric, categorical or text."
 
 
-def _single_roles(sound: Sound) -> Iterator[LocatedProblem]:
+def _single_roles(sound: ValidParts) -> Iterator[LocatedProblem]:
     """At most one group, id, split, time and weight."""
     for role in (Group, Id, Split, Time, Weight):
         keys = [key for key, column in sound.columns.items() if isinstance(column, role)]
@@ -44,7 +44,7 @@ def _single_roles(sound: Sound) -> Iterator[LocatedProblem]:
             yield ("columns", key), what, f"Only one column can have it; remove one of the two, or its role `{name}`."
 
 
-def _answers_as_inputs(sound: Sound) -> Iterator[LocatedProblem]:
+def _answers_as_inputs(sound: ValidParts) -> Iterator[LocatedProblem]:
     """No answer among the inputs."""
     answers = {header: key for key, target in sound.targets.items() for header in target.reads()}
     for key, column in sound.inputs.items():
@@ -54,7 +54,7 @@ def _answers_as_inputs(sound: Sound) -> Iterator[LocatedProblem]:
                 yield ("columns", key), what, "Remove one of the two; a network that reads its answer learns nothing."
 
 
-def _keys(sound: Sound) -> Iterator[LocatedProblem]:
+def _keys(sound: ValidParts) -> Iterator[LocatedProblem]:
     """No key that collides with the presence input of another column, or that cannot name a tensor."""
     for key in sound.columns:
         remedy = f"Choose another key and name the header: `other_name: {{column: {key or 'header'}, ...}}`."
@@ -65,7 +65,7 @@ def _keys(sound: Sound) -> Iterator[LocatedProblem]:
             yield ("columns", key), "a key cannot be empty or hold a slash.", remedy
 
 
-def _branch_columns(sound: Sound) -> Iterator[LocatedProblem]:
+def _branch_columns(sound: ValidParts) -> Iterator[LocatedProblem]:
     """Branches read input columns, each column in one branch only."""
     owner: dict[str, str] = {}
     for name, number, key in _read(sound):
@@ -83,28 +83,28 @@ def _branch_columns(sound: Sound) -> Iterator[LocatedProblem]:
         owner.setdefault(key, name)
 
 
-def _read(sound: Sound) -> Iterator[tuple[str, int, str]]:
+def _read(sound: ValidParts) -> Iterator[tuple[str, int, str]]:
     """Branch, position and key of everything a sound branch reads, if there are columns at all."""
     for name, branch in sound.branches.items() if sound.columns else ():
         for number, key in enumerate(branch.columns if branch is not None else ()):
             yield name, number, key
 
 
-def _columns_to_read(sound: Sound, key: str) -> str:
+def _columns_to_read(sound: ValidParts, key: str) -> str:
     able = [name for name, column in sound.columns.items() if column is None or isinstance(column, InputColumn)]
     fallback = f"The input columns are {listed(able)}." if able else f"Declare it under `columns`: `{key}: {{role: ...}}`."
     return did_you_mean(key, able) or fallback
 
 
-def _kinds(sound: Sound) -> Iterator[LocatedProblem]:
+def _kinds(sound: ValidParts) -> Iterator[LocatedProblem]:
     """An architecture gets only kinds that it takes, and not more columns."""
     for name, branch in sound.branches.items():
         if branch is None:
             continue
         most = architectures[branch.architecture].most_columns
-        refused = [(number, key) for number, key in enumerate(branch.columns) if _refuses(sound, branch, key)]
+        refused = [(number, key) for number, key in enumerate(branch.columns) if _kind_mismatch(sound, branch, key)]
         for number, key in refused:
-            what = f"`{branch.architecture}` cannot read {key!r}, {_described(sound.inputs[key])}."
+            what = f"`{branch.architecture}` cannot read {key!r}, {_describe_kinds(sound.inputs[key])}."
             yield ("branches", name, "columns", number), what, _alternatives(sound.inputs[key], branch)
         out = {key for _, key in refused}
         fitting = [key for key in dict.fromkeys(branch.columns) if key in sound.inputs and key not in out]
@@ -113,12 +113,12 @@ def _kinds(sound: Sound) -> Iterator[LocatedProblem]:
             yield ("branches", name, "columns"), what, "Give every column a branch of its own."
 
 
-def _refuses(sound: Sound, branch: Branch, key: str) -> bool:
+def _kind_mismatch(sound: ValidParts, branch: Branch, key: str) -> bool:
     """Whether the branch surely cannot read the column; a flawed one may become something else when it is mended."""
     return key in sound.inputs and key not in sound.flawed and sound.inputs[key].kind not in architectures[branch.architecture].kinds
 
 
-def _described(column: InputColumn) -> str:
+def _describe_kinds(column: InputColumn) -> str:
     option = f" with `vectorize: {column.vectorize}`" if isinstance(column, Text) else ""
     article = "an" if column.role[:1] in "aeiou" else "a"
     return f"{article} {column.role} column{option}"
@@ -133,7 +133,7 @@ def _alternatives(column: InputColumn, branch: Branch) -> str:
     return f"{fix}."
 
 
-def _unused_inputs(sound: Sound) -> Iterator[LocatedProblem]:
+def _unused_inputs(sound: ValidParts) -> Iterator[LocatedProblem]:
     """Every input column is in a branch; silent while a branch is broken or names a column that does not exist."""
     read = {key for _, _, key in _read(sound)}
     if not sound.branches or None in sound.branches.values() or not read <= set(sound.columns):
@@ -143,7 +143,7 @@ def _unused_inputs(sound: Sound) -> Iterator[LocatedProblem]:
             yield ("columns", key), "no branch reads this column.", "Add it to the `columns` of a branch, or remove it."
 
 
-def _split_method(sound: Sound) -> tuple[dict[str, Any], SplitMethod] | None:
+def _split_method(sound: ValidParts) -> tuple[dict[str, Any], SplitMethod] | None:
     """The split section with its method, if it has one."""
     split = sound.tree.get("split")
     if not isinstance(split, dict) or not isinstance(split.get("method"), str) or split["method"] not in split_methods:
@@ -151,7 +151,7 @@ def _split_method(sound: Sound) -> tuple[dict[str, Any], SplitMethod] | None:
     return split, split_methods[split["method"]]
 
 
-def _fractions(sound: Sound) -> Iterator[LocatedProblem]:
+def _fractions(sound: ValidParts) -> Iterator[LocatedProblem]:
     """Something is left to train on."""
     chosen = _split_method(sound)
     if chosen is None or not chosen[1].shares_all_rows:
@@ -165,7 +165,7 @@ def _fractions(sound: Sound) -> Iterator[LocatedProblem]:
         yield ("split",), what, "Together they have to stay below 1."
 
 
-def _split_columns(sound: Sound) -> Iterator[LocatedProblem]:
+def _split_columns(sound: ValidParts) -> Iterator[LocatedProblem]:
     """The split method has the columns it needs, and they have it."""
     chosen = _split_method(sound)
     if chosen is None or not has_only(chosen[0], chosen[1].section) or not has_only(sound.tree, Experiment):
@@ -186,7 +186,7 @@ def _split_columns(sound: Sound) -> Iterator[LocatedProblem]:
         yield ("split", "method"), f"`{method}` needs a {listed(able, 'or')} target.", "Set `method: random`."
 
 
-def _decisions(sound: Sound) -> Iterator[LocatedProblem]:
+def _decisions(sound: ValidParts) -> Iterator[LocatedProblem]:
     """What is to be fitted on validation rows has a target that it goes with."""
     section = sound.tree.get("evaluation")
     if not isinstance(section, dict) or not sound.whole or not sound.targets:
@@ -197,7 +197,7 @@ def _decisions(sound: Sound) -> Iterator[LocatedProblem]:
             yield ("evaluation", key), f"`{key}` needs a target with the task {listed(able, 'or')}.", "Leave it out, or add such a target."
 
 
-def _class_weights(sound: Sound) -> Iterator[LocatedProblem]:
+def _class_weights(sound: ValidParts) -> Iterator[LocatedProblem]:
     """`training.class_weights` has a target that takes them."""
     section = sound.tree.get("training")
     weights = section.get("class_weights") if isinstance(section, dict) else None
@@ -214,7 +214,7 @@ def _class_weights(sound: Sound) -> Iterator[LocatedProblem]:
         yield where, what, "Leave out one of the two."
 
 
-def _options_of_others(sound: Sound) -> Iterator[LocatedProblem]:
+def _options_of_others(sound: ValidParts) -> Iterator[LocatedProblem]:
     """No option that only goes with another choice than the one that was made."""
     for key, column in sound.inputs.items():
         if key in sound.flawed:
@@ -224,7 +224,7 @@ def _options_of_others(sound: Sound) -> Iterator[LocatedProblem]:
             yield ("columns", key, "embedding_width"), what, "Leave it out, or set `encode: embedding`."
 
 
-def _stage_groups(sound: Sound) -> Iterator[LocatedProblem]:
+def _stage_groups(sound: ValidParts) -> Iterator[LocatedProblem]:
     """Stages name parameter groups that the network has, and train at least one."""
     training = sound.tree.get("training")
     stages = training.get("stages") if isinstance(training, dict) else None

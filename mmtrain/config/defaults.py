@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from mmtrain.branches import DEFAULTS, architectures
 from mmtrain.config.monitors import direction_of
-from mmtrain.config.partial_validation import sound_parts
+from mmtrain.config.partial_validation import valid_parts
 from mmtrain.errors import did_you_mean
 from mmtrain.fusion import fusions
 from mmtrain.optim import optimizers, schedules
@@ -24,7 +24,7 @@ from mmtrain.system.folder_names import existing_form
 from mmtrain.targets import tasks
 
 
-def filled(tree: dict[str, Any], path: Path) -> dict[str, Any]:
+def fill_defaults(tree: dict[str, Any], path: Path) -> dict[str, Any]:
     """A copy of the tree with these defaults; relative paths become absolute ones, from the folder of `path`."""
     tree = _copied(tree)
     tree["name"] = tree.get("name") or _folder_name(path.stem)
@@ -121,7 +121,7 @@ def _paths(data: Any, folder: Path) -> None:
 
 def _branches(tree: dict[str, Any]) -> None:
     """Left out: one branch per image, one per text, one for all the rest. Architectures by the kind of the first column."""
-    kinds = {key: column.kind for key, column in sound_parts(tree).inputs.items()}
+    kinds = {key: column.kind for key, column in valid_parts(tree).inputs.items()}
     if tree.get("branches") is None:
         alone = {key: {"columns": [key]} for key, kind in kinds.items() if kind in ("image", "bag", "tokens")}
         rest = [key for key in kinds if key not in alone]

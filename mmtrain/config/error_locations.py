@@ -18,7 +18,7 @@ from mmtrain.registry import OneOf
 
 
 @dataclass(frozen=True)
-class Spot:
+class ErrorLocation:
     """A place in the file as the user knows it."""
 
     location: Location
@@ -48,7 +48,7 @@ class Spot:
         return (field.description or "") if field is not None else ""
 
 
-def spot(path: Location, experiment: type[BaseModel]) -> Spot:
+def locate_error(path: Location, experiment: type[BaseModel]) -> ErrorLocation:
     """The spot that a path of pydantic's leads to."""
     written: list[str | int] = []
     here: Any = experiment
@@ -69,7 +69,7 @@ def spot(path: Location, experiment: type[BaseModel]) -> Spot:
             written.append(part)
             here, section = _inside(arms[0], part), None
             example = next(iter(example.values())) if isinstance(example, dict) else None
-    return Spot(tuple(written), here, section, choice, example)
+    return ErrorLocation(tuple(written), here, section, choice, example)
 
 
 def _is_model(here: Any) -> bool:

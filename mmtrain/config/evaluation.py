@@ -32,7 +32,7 @@ Subgroup = Annotated[str, Field(min_length=1)] | Annotated[dict[str, Edges], Aft
 AIM = r"^(f1|youden|cost|(sensitivity|specificity) ?>= ?(0?\.[0-9]+|0|1|1\.0))$"
 
 
-DECIDED = ("calibration", "threshold", "conformal")
+FITTED_SETTINGS = ("calibration", "threshold", "conformal")
 """What is fitted on validation rows once the training has ended."""
 
 
@@ -61,7 +61,7 @@ class Threshold(Section):
 
 
 @dataclass(frozen=True)
-class Division:
+class SubgroupSpec:
     """A header of the table whose values divide the rows; with `edges`, ranges of its numbers do."""
 
     header: str
@@ -126,13 +126,13 @@ class Evaluation(Section):
         return subgroups
 
     @property
-    def divisions(self) -> tuple[Division, ...]:
+    def divisions(self) -> tuple[SubgroupSpec, ...]:
         """`subgroups`, each as one type."""
         return tuple(_division(subgroup) for subgroup in self.subgroups)
 
 
-def _division(subgroup: Subgroup) -> Division:
-    return Division(subgroup) if isinstance(subgroup, str) else Division(*next(iter(subgroup.items())))
+def _division(subgroup: Subgroup) -> SubgroupSpec:
+    return SubgroupSpec(subgroup) if isinstance(subgroup, str) else SubgroupSpec(*next(iter(subgroup.items())))
 
 
 def fewest_units(coverage: float) -> int:

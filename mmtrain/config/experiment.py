@@ -34,7 +34,7 @@ UNTRIED: dict[str, Any] = {"batch_size": 32, "precision": "float32", "jit": "off
 NAME = "Names the run folder: letters, digits, `.`, `_` and `-`, beginning with a letter or a digit. Left out: the name of the file."
 
 
-def _placed(path: Path) -> Path:
+def _check_path(path: Path) -> Path:
     """A path that `defaults.filled` could make absolute."""
     if str(path).startswith("~"):
         raise ValueError(f"{path.parts[0]!r} is the home folder of no user here. Write the path in full.")
@@ -43,13 +43,13 @@ def _placed(path: Path) -> Path:
     return path
 
 
-Place = Annotated[Path, AfterValidator(_placed)]
+CheckedPath = Annotated[Path, AfterValidator(_check_path)]
 
 
 class Cache(Section):
     """Where decoded pictures and encoded columns of large tables are kept between runs, and how much room they may take."""
 
-    folder: Place | None = Field(None, description="Left out: the user's cache folder, or $MMTRAIN_CACHE.")
+    folder: CheckedPath | None = Field(None, description="Left out: the user's cache folder, or $MMTRAIN_CACHE.")
     verify: Literal["stat", "content"] = Field(
         "stat",
         description="How a changed picture is noticed. stat: by its size and time of change; content: by its bytes, read again every time.",
@@ -67,10 +67,10 @@ class Cache(Section):
 class Data(Section):
     """Where the rows and the pictures are."""
 
-    table: Place = Field(
+    table: CheckedPath = Field(
         description="CSV, TSV, Parquet, Excel or JSON Lines file with a row per example; its path is relative to this file."
     )
-    images: Place | None = Field(None, description="The folder that image cells are relative to; left out: the folder of the table.")
+    images: CheckedPath | None = Field(None, description="The folder that image cells are relative to; left out: the folder of the table.")
     format: TableFormat = Field(
         TableFormat(),
         description="How the table is written. Left out: found in its first lines. Tables that come later, for `evaluate` and "

@@ -14,7 +14,7 @@ from mmtrain.branches import architectures
 from mmtrain.columns import roles
 from mmtrain.config import cross_checks, messages
 from mmtrain.config.callback import NUMBER
-from mmtrain.config.defaults import filled
+from mmtrain.config.defaults import fill_defaults
 from mmtrain.config.experiment import Experiment, Training
 from mmtrain.config.schema import schema_of
 from mmtrain.config.yaml_source import LocatedProblem, NotInFile, Source, read
@@ -37,7 +37,7 @@ def load(path: Path | NotInFile, overrides: Iterable[str] = ()) -> Experiment:
 
 def validated(source: Source, path: Path) -> Experiment:
     """The experiment of a tree; see `load`."""
-    tree = filled(source.tree, path)
+    tree = fill_defaults(source.tree, path)
     found: list[LocatedProblem] = []
     experiment: Experiment | None = None
     try:

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from mmtrain.config.error_locations import Spot, spot
+from mmtrain.config.error_locations import ErrorLocation, locate_error
 from mmtrain.config.yaml_source import LocatedProblem, Location
 from mmtrain.errors import did_you_mean, listed
 
@@ -54,10 +54,10 @@ MOST_SHOWN = 60
 
 
 @dataclass(frozen=True)
-class Mistake:
+class ConfigMistake:
     """One error and where the user made it."""
 
-    spot: Spot
+    spot: ErrorLocation
     error: ErrorDetails
 
     @property
@@ -78,12 +78,12 @@ class Mistake:
 
 def located_problems(errors: Iterable[ErrorDetails], experiment: type[BaseModel]) -> list[LocatedProblem]:
     """One problem per place; a value that fits none of several types is one problem, not one per type."""
-    by_place: dict[Location, list[Mistake]] = {}
+    by_place: dict[Location, list[ConfigMistake]] = {}
     for error in errors:
         path = error["loc"]
         if error["type"] == "missing" and isinstance(path[-1], int):  # a list that is too short, said of the place after its end
             path = path[:-1]
-        mistake = Mistake(spot(path, experiment), error)
+        mistake = ConfigMistake(locate_error(path, experiment), error)
         by_place.setdefault(mistake.spot.location, []).append(mistake)
     unknown = [place for place, found in by_place.items() if found[0].kind == "extra_forbidden"]
     return [
@@ -93,13 +93,13 @@ def located_problems(errors: Iterable[ErrorDetails], experiment: type[BaseModel]
     ]
 
 
-def _said_below(place: Location, found: list[Mistake], places: Iterable[Location]) -> bool:
+def _said_below(place: Location, found: list[ConfigMistake], places: Iterable[Location]) -> bool:
     """Whether something inside the value is wrong and explains these: it fits one type of a union otherwise, or counts as absent."""
     explained = all(mistake.kind in EXPECTED or mistake.kind in ("literal_error", "too_short") for mistake in found)
     return explained and any(len(other) > len(place) and other[: len(place)] == place for other in places)
 
 
-def _misspelt(place: Location, found: list[Mistake], unknown: list[Location]) -> bool:
+def _misspelt(place: Location, found: list[ConfigMistake], unknown: list[Location]) -> bool:
     """Whether a key is missing because it stands there misspelt, which is reported already."""
     return found[0].kind == "missing" and any(other[:-1] == place[:-1] and _means(str(other[-1]), found[0].last) for other in unknown)
 
@@ -109,13 +109,13 @@ def _means(key: str, name: str) -> bool:
     return key != name and (key.partition(":")[0] == name or bool(did_you_mean(key, [name])))
 
 
-def _located(found: list[Mistake]) -> LocatedProblem:
+def _located(found: list[ConfigMistake]) -> LocatedProblem:
     first = next((mistake for mistake in found if mistake.kind == "value_error"), found[0])  # of a union, a check of ours knows best
     described = DESCRIBED.get(first.kind)
     return described(first) if described is not None else _wrong_value(found)
 
 
-def _unknown_key(mistake: Mistake) -> LocatedProblem:
+def _unknown_key(mistake: ConfigMistake) -> LocatedProblem:
     known = list(mistake.spot.section.model_fields) if mistake.spot.section is not None else []
     what = f"unknown key for the {mistake.spot.choice}." if mistake.spot.choice else "unknown key."
     return mistake.spot.location, what, _right_key(mistake.last, known) or f"The keys here are {listed(known, most=30)}."
@@ -132,7 +132,7 @@ def _right_key(key: str, known: list[str]) -> str:
     return did_you_mean(key, known)
 
 
-def _missing(mistake: Mistake) -> LocatedProblem:
+def _missing(mistake: ConfigMistake) -> LocatedProblem:
     if isinstance(mistake.error["loc"][-1], int):
         return _wrong_length(mistake)
     purpose = mistake.spot.description
@@ -140,7 +140,7 @@ def _missing(mistake: Mistake) -> LocatedProblem:
     return mistake.spot.location, "this key is missing.", f"Add it: {start}{purpose[2:]}" if purpose else "Add it."
 
 
-def _wrong_length(mistake: Mistake) -> LocatedProblem:
+def _wrong_length(mistake: ConfigMistake) -> LocatedProblem:
     """A list or a map with too few or too many entries."""
     context, received = mistake.context, len(mistake.error["input"])
     wanted = (
@@ -159,19 +159,19 @@ def _fixed(annotation: Any) -> bool:
     return get_origin(annotation) is tuple and Ellipsis not in get_args(annotation)
 
 
-def _unknown_choice(mistake: Mistake) -> LocatedProblem:
+def _unknown_choice(mistake: ConfigMistake) -> LocatedProblem:
     tag = mistake.spot.tag
     if tag is None:
         return _other(mistake)
     received, known = mistake.error["input"].get(tag.tag), list(tag.choices())
     if received is None:
         return _missing_choice(mistake)
-    what = f"there is no {tag.tag} {_shown(received)}." if isinstance(received, str) else f"expected a text; found {_shown(received)}."
+    what = f"there is no {tag.tag} {_quote(received)}." if isinstance(received, str) else f"expected a text; found {_quote(received)}."
     own = " One of your own comes with --code FILE." if mistake.spot.location[0] in ("branches", "fusion") else ""
     return (*mistake.spot.location, tag.tag), what, _nearest(received, known) or f"It is one of {listed(known, 'or', most=30)}.{own}"
 
 
-def _missing_choice(mistake: Mistake) -> LocatedProblem:
+def _missing_choice(mistake: ConfigMistake) -> LocatedProblem:
     """No `role`, or a misspelt one."""
     tag = mistake.spot.tag
     if tag is None:
@@ -183,20 +183,20 @@ def _missing_choice(mistake: Mistake) -> LocatedProblem:
     return (*mistake.spot.location, tag.tag), "this key is missing.", f"Add it: it is one of {listed(known, 'or', most=30)}."
 
 
-def _own_words(mistake: Mistake) -> LocatedProblem:
+def _own_words(mistake: ConfigMistake) -> LocatedProblem:
     """A check of ours speaks for itself."""
     return mistake.spot.location, str(mistake.context.get("error", mistake.error["msg"])), ""
 
 
-def _wrong_form(mistake: Mistake) -> LocatedProblem:
-    return mistake.spot.location, f"{_shown(mistake.error['input'])} does not have the right form.", mistake.spot.description
+def _wrong_form(mistake: ConfigMistake) -> LocatedProblem:
+    return mistake.spot.location, f"{_quote(mistake.error['input'])} does not have the right form.", mistake.spot.description
 
 
-def _other(mistake: Mistake) -> LocatedProblem:
-    return mistake.spot.location, f"{_shown(mistake.error['input'])} is not accepted: {mistake.error['msg']}.", mistake.spot.description
+def _other(mistake: ConfigMistake) -> LocatedProblem:
+    return mistake.spot.location, f"{_quote(mistake.error['input'])} is not accepted: {mistake.error['msg']}.", mistake.spot.description
 
 
-DESCRIBED: Mapping[str, Callable[[Mistake], LocatedProblem]] = {
+DESCRIBED: Mapping[str, Callable[[ConfigMistake], LocatedProblem]] = {
     "extra_forbidden": _unknown_key,
     "missing": _missing,
     "too_short": _wrong_length,
@@ -208,7 +208,7 @@ DESCRIBED: Mapping[str, Callable[[Mistake], LocatedProblem]] = {
 }
 
 
-def _wrong_value(found: list[Mistake]) -> LocatedProblem:
+def _wrong_value(found: list[ConfigMistake]) -> LocatedProblem:
     """A value of the wrong type, outside its range, or not among the choices."""
     location, received = found[0].spot.location, found[0].error["input"]
     expected: list[str] = []
@@ -220,14 +220,14 @@ def _wrong_value(found: list[Mistake]) -> LocatedProblem:
             expected.append(EXPECTED[mistake.kind])
         elif mistake.kind in RANGES:
             wrong = "has the wrong length" if mistake.kind.startswith("string") else "is out of range"
-            return location, f"{_shown(received, quoted=False)} {wrong}.", f"It has to be {_range(mistake)}."
+            return location, f"{_quote(received, quoted=False)} {wrong}.", f"It has to be {_range(mistake)}."
         else:
             return _other(mistake)
-    what = f"expected {listed([*choices, *dict.fromkeys(expected)], 'or', most=30)}; found {_shown(received)}."
+    what = f"expected {listed([*choices, *dict.fromkeys(expected)], 'or', most=30)}; found {_quote(received)}."
     return location, what, _nearest(received, choices) or _rewritten(found[0], expected)
 
 
-def _rewritten(mistake: Mistake, expected: list[str]) -> str:
+def _rewritten(mistake: ConfigMistake, expected: list[str]) -> str:
     """How the user's value would be written here, where that can be guessed; else what could stand here."""
     key, received, tag = mistake.last, mistake.error["input"], mistake.spot.tag
     if "a list" in expected and isinstance(received, str):
@@ -251,7 +251,7 @@ def _nearest(received: Any, known: list[str]) -> str:
     return did_you_mean(received, known) if isinstance(received, str) else ""
 
 
-def _shown(value: Any, *, quoted: bool = True) -> str:
+def _quote(value: Any, *, quoted: bool = True) -> str:
     """A value as the user wrote it, or what sort of thing it is."""
     if value is None:
         return "nothing"
@@ -264,7 +264,7 @@ def _shown(value: Any, *, quoted: bool = True) -> str:
     return repr(text) if quoted or not text else text
 
 
-def _range(mistake: Mistake) -> str:
+def _range(mistake: ConfigMistake) -> str:
     """`1 or more`; a whole number above 0 is 1 or more."""
     if mistake.kind == "greater_than" and mistake.spot.here is int:
         return f"{mistake.context['gt'] + 1} or more"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mmtrain.config.experiment import EarlyStopping
-from mmtrain.config.partial_validation import Sound, has_only
+from mmtrain.config.partial_validation import ValidParts, has_only
 from mmtrain.config.yaml_source import LocatedProblem, Location
 from mmtrain.errors import did_you_mean, listed
 from mmtrain.metrics.score import METRICS
@@ -51,7 +51,7 @@ def is_weighted_loss(monitor: str, targets: dict[str, Target]) -> bool:
     return monitor.startswith("validation_") and monitored(targets).get(monitor) == "loss"
 
 
-def stopping_rule(sound: Sound) -> Iterator[LocatedProblem]:
+def stopping_rule(sound: ValidParts) -> Iterator[LocatedProblem]:
     """The monitored score exists for these targets, and its direction is the right one."""
     training = sound.tree.get("training")
     stopping = training.get("early_stopping") if isinstance(training, dict) else None

@@ -15,7 +15,7 @@ from mmtrain.targets import Target, tasks
 
 
 @dataclass(frozen=True)
-class Sound:
+class ValidParts:
     """The tree with its defaults, and those of its columns and branches that are sound; None stands for a broken one."""
 
     tree: dict[str, Any]
@@ -40,12 +40,12 @@ class Sound:
         return bool(self.columns) and None not in self.columns.values()
 
 
-def sound_parts(tree: dict[str, Any]) -> Sound:
+def valid_parts(tree: dict[str, Any]) -> ValidParts:
     """What is sound in a tree."""
     columns = _parts(_column_adapter(roles.version, tasks.version), tree.get("columns"))
     branches = _parts(_branch_adapter(architectures.version), tree.get("branches"))
     flawed = frozenset(key for key, (_, exact) in columns.items() if not exact)
-    return Sound(tree, {key: part for key, (part, _) in columns.items()}, {key: part for key, (part, _) in branches.items()}, flawed)
+    return ValidParts(tree, {key: part for key, (part, _) in columns.items()}, {key: part for key, (part, _) in branches.items()}, flawed)
 
 
 def has_only(section: Any, model: type[BaseModel]) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeAlias
 
 import yaml
 
-from mmtrain.config.yaml_syntax import NESTED, composed
+from mmtrain.config.yaml_syntax import NESTED, compose
 from mmtrain.errors import ConfigError, Problem, shell_command
 from mmtrain.system.paths import PathFault, input_fault
 
@@ -157,7 +157,7 @@ def _unusable(path: Path, fault: PathFault) -> Problem:
 @lru_cache(maxsize=1)
 def _composed_file(text: str, file: str) -> yaml.Node | None:
     """`composed` of a whole file, which a command reads three times: for its mistakes, to work, and for lines in later messages."""
-    return composed(text, file)
+    return compose(text, file)
 
 
 def _text(path: Path) -> str:
@@ -290,7 +290,7 @@ def _override(source: Source, text: str, mark: Mark) -> list[Problem]:
     for known in [known for known in source.marks if known[: len(path)] == path]:
         del source.marks[known]
     try:
-        node = composed(value, source.file)
+        node = compose(value, source.file)
     except ConfigError:
         return [Problem(f"--set {key}", f"{value!r} is not a YAML value.", "Quote it, or check its brackets.")]
     source.marks[path] = mark

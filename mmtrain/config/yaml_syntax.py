@@ -34,7 +34,7 @@ CAUSES = (
 """What PyYAML says, what it means, and what would be right."""
 
 
-def composed(text: str, file: str) -> yaml.Node | None:
+def compose(text: str, file: str) -> yaml.Node | None:
     """The root node; None for a text without any value. Raises ConfigError with the place of what is no YAML."""
     try:
         return yaml.compose(text, Loader=yaml.SafeLoader)

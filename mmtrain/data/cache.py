@@ -24,7 +24,7 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
-from mmtrain.config.byte_size import in_words
+from mmtrain.config.byte_size import format_bytes
 
 MANIFEST = "manifest.txt"
 
@@ -140,14 +140,14 @@ def no_room(cache: Path, needed: int, allowed: int | None) -> str:
     """Why `needed` bytes cannot be added to the cache, which may hold `allowed`; empty when they can."""
     free = shutil.disk_usage(cache).free
     if needed + MARGIN > free:
-        return f"{cache} has {in_words(free)} free, of which {in_words(MARGIN)} stays free"
+        return f"{cache} has {format_bytes(free)} free, of which {format_bytes(MARGIN)} stays free"
     if allowed is None:
         return ""
     used = sum(entry.size for entry in entries(cache))
     if needed + used <= allowed:
         return ""
-    others = f", of which other stores take {in_words(used)}" if used else ""
-    return f"`data.cache.disk` allows {in_words(allowed)}{others}"
+    others = f", of which other stores take {format_bytes(used)}" if used else ""
+    return f"`data.cache.disk` allows {format_bytes(allowed)}{others}"
 
 
 @contextmanager

@@ -6,17 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def chances(seed: int, epoch: int, rows: NDArray[np.int64], columns: int) -> NDArray[np.float32]:
+def uniform(seed: int, epoch: int, rows: NDArray[np.int64], columns: int) -> NDArray[np.float32]:
     """Uniform numbers in [0, 1) for (seed, epoch, row, column); (rows, columns)."""
     if not columns:
         return np.empty((len(rows), 0), dtype=np.float32)
-    start = mixed(np.array([mixed(np.array([seed % 2**64], dtype=np.uint64))[0] ^ np.uint64(epoch)], dtype=np.uint64))[0]
+    start = mix_bits(np.array([mix_bits(np.array([seed % 2**64], dtype=np.uint64))[0] ^ np.uint64(epoch)], dtype=np.uint64))[0]
     counter = rows.astype(np.uint64)[:, None] * np.uint64(columns) + np.arange(columns, dtype=np.uint64)
-    bits = mixed(counter ^ start) >> np.uint64(40)  # 24 bits, what a float32 holds exactly
+    bits = mix_bits(counter ^ start) >> np.uint64(40)  # 24 bits, what a float32 holds exactly
     return (bits.astype(np.float32)) * np.float32(2.0**-24)
 
 
-def mixed(values: NDArray[np.uint64], step: int = 1) -> NDArray[np.uint64]:
+def mix_bits(values: NDArray[np.uint64], step: int = 1) -> NDArray[np.uint64]:
     """The output function of SplitMix64 on (n,) or (n, m) states, `step` steps further on."""
     values = values + np.uint64(step * 0x9E3779B97F4A7C15 % 2**64)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

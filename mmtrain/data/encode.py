@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from mmtrain.artifacts.run_folder import RESTORE, Run
 from mmtrain.columns import AnyFittedColumn, FittedColumn, Weight
-from mmtrain.columns.numeric import numbers
+from mmtrain.columns.numeric import parse_numbers
 from mmtrain.config import Experiment
 from mmtrain.config.experiment import Cache
 from mmtrain.data.encoded_column import ArrayLayout, EncodedColumn, Provenance, encoded_column
@@ -36,7 +36,7 @@ from mmtrain.targets import AnyFittedTarget, FittedTarget
 if TYPE_CHECKING:
     import pandas as pd
 
-PIECE = 8192
+ENCODE_CHUNK_ROWS = 8192
 """Rows encoded at once: large enough that a call's own cost does not count, small enough for texts to stay small."""
 
 TOGETHER = 8
@@ -113,7 +113,7 @@ def fit(experiment: Experiment, table: Table, rows: Array) -> Fitted:
     streamed = {key: column.column for key, column in experiment.inputs.items() if column.streamed}
     learned = _side_by_side(table, streamed, lambda key, pieces: experiment.inputs[key].fit(pieces), rows)
     columns: dict[str, FittedColumn] = {
-        key: learned[key] if key in learned else column.fit(table.pieces(column.column, rows, size=PIECE))
+        key: learned[key] if key in learned else column.fit(table.pieces(column.column, rows, size=ENCODE_CHUNK_ROWS))
         for key, column in experiment.inputs.items()
     }
     targets = {key: target.fit(cells[key], experiment.training.class_weights) for key, target in experiment.targets.items()}
@@ -129,11 +129,11 @@ def _side_by_side(
 ) -> dict[str, Result]:
     """`work` of the cells of every streamed column, each in a thread; the file is read once for `TOGETHER` columns."""
     if len(headers) == 1:
-        return {key: work(key, table.pieces(header, rows, size=PIECE)) for key, header in headers.items()}
+        return {key: work(key, table.pieces(header, rows, size=ENCODE_CHUNK_ROWS)) for key, header in headers.items()}
     found: dict[str, Result] = {}
     for start in range(0, len(headers), TOGETHER):
         keys = list(headers)[start : start + TOGETHER]
-        pieces = table.streamed_pieces(list(dict.fromkeys(headers[key] for key in keys)), rows, size=PIECE)
+        pieces = table.streamed_pieces(list(dict.fromkeys(headers[key] for key in keys)), rows, size=ENCODE_CHUNK_ROWS)
         shares = shares_of(pieces, len(keys))
 
         def one(key: str, share: Share[dict[str, pd.Series[str]]]) -> Result:
@@ -151,7 +151,7 @@ def _side_by_side(
 def _weight_mean(experiment: Experiment, table: Table, rows: Array) -> float:
     """Weights are divided by this, so that neither the loss nor the learning rate depends on their unit; 1 where there are none."""
     column = experiment.only(Weight)
-    return 1.0 if column is None else float(numbers(table.cells(column.column, rows)).mean()) or 1.0
+    return 1.0 if column is None else float(parse_numbers(table.cells(column.column, rows)).mean()) or 1.0
 
 
 def encoder(columns: Mapping[str, FittedColumn]) -> Any:
@@ -161,19 +161,19 @@ def encoder(columns: Mapping[str, FittedColumn]) -> Any:
     inputs: dict[str, Any] = {}
     outputs: dict[str, Any] = {}
     taken = [label for key, column in columns.items() for label in column.raw_inputs(key)]
-    for key, name in free_names(columns, "encode_", taken).items():
+    for key, name in unique_layer_names(columns, "encode_", taken).items():
         raw = {label: keras.Input(spec.shape, dtype=spec.dtype, name=label) for label, spec in columns[key].raw_inputs(key).items()}
         layer = columns[key].preprocessing()
         layer.name = name
         outputs[key], outputs[f"{key}_present"], *_ = layer(*raw.values())
         inputs.update(raw)
-    return keras.Model(inputs, outputs, name=free_names(["encoder"], "", taken)["encoder"])
+    return keras.Model(inputs, outputs, name=unique_layer_names(["encoder"], "", taken)["encoder"])
 
 
-def free_names(keys: Iterable[str], prefix: str, taken: Collection[str]) -> dict[str, str]:
+def unique_layer_names(keys: Iterable[str], prefix: str, taken: Collection[str]) -> dict[str, str]:
     """`layer_names`, but none that an input has: a column may well be called `target_age`, `fusion` or `maximum`."""
     names = layer_names(keys, prefix)
-    return names if set(names.values()).isdisjoint(taken) else free_names(names, f"own_{prefix}", taken)
+    return names if set(names.values()).isdisjoint(taken) else unique_layer_names(names, f"own_{prefix}", taken)
 
 
 def encode(experiment: Experiment, fitted: Fitted, table: Table, stores: Mapping[str, ImageStore], *, say: Say = lambda _: None) -> Arrays:
@@ -202,7 +202,7 @@ def encode(experiment: Experiment, fitted: Fitted, table: Table, stores: Mapping
             inputs[key], present[key], files[key] = encoded.codes, encoded.present, encoded.files
             if encoded.notice:
                 say(f"{header}: {encoded.notice}")
-    targets, weights = truths(experiment, fitted, table)
+    targets, weights = encode_targets(experiment, fitted, table)
     return Arrays(inputs, present, targets, weights, files)
 
 
@@ -221,10 +221,10 @@ def as_trained(
     return column.spelled(cells) if respelled(fitted, table, header) else cells
 
 
-def truths(experiment: Experiment, fitted: Fitted, table: Table) -> tuple[dict[str, Array], dict[str, Array]]:
+def encode_targets(experiment: Experiment, fitted: Fitted, table: Table) -> tuple[dict[str, Array], dict[str, Array]]:
     """Encoded answers and row weights of every target whose columns the table has."""
     column = experiment.only(Weight)
-    base = numbers(table.cells(column.column)) / fitted.weight_mean if column is not None and table.has(column.column) else 1.0
+    base = parse_numbers(table.cells(column.column)) / fitted.weight_mean if column is not None and table.has(column.column) else 1.0
     targets: dict[str, Array] = {}
     weights: dict[str, Array] = {}
     for key, target in fitted.targets.items():
@@ -261,7 +261,9 @@ def _encoded_cells(
     def pieces() -> Generator[tuple[Array, Array]]:
         run = compiled_encoder({key: fitted})
         spelled = fitted.spelled if respell else lambda cells: cells
-        with closing(in_threads(lambda cells: run({key: spelled(cells)}), cells or table.pieces(header, size=PIECE))) as encoded:
+        with closing(
+            in_threads(lambda cells: run({key: spelled(cells)}), cells or table.pieces(header, size=ENCODE_CHUNK_ROWS))
+        ) as encoded:
             for _, found in encoded:
                 yield found[key], found[f"{key}_present"]
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmtrain.config.byte_size import in_words
+from mmtrain.config.byte_size import format_bytes
 from mmtrain.config.experiment import Cache
 from mmtrain.data.cache import (
     COLUMNS,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 VERSION = 2
 """Part of the name of every entry; to be raised when the preprocessing layers or `raw` give other codes for the same cells."""
 
-LEAST = 16 * 10**6
+MIN_DISK_BYTES = 16 * 10**6
 """Bytes from which a column is kept on disk: of texts of 30 words that is 130,000 rows, which take two seconds to encode, and 0.05 s
 to write (measured on two cores)."""
 
@@ -93,7 +93,7 @@ def encoded_column(layout: ArrayLayout, provenance: Callable[[], Provenance], pi
 
     Without a `cache` it stays in memory. `provenance` is asked for only where the column is large, as hashing a table takes time.
     """
-    if cache is None or layout.size < LEAST:
+    if cache is None or layout.size < MIN_DISK_BYTES:
         return _in_memory(layout, pieces)
     known = provenance()
     folder = cache.folder or cache_folder()
@@ -117,7 +117,7 @@ def _key(provenance: Provenance, layout: ArrayLayout) -> str:
 
 def _notice(layout: ArrayLayout, reason: str) -> str:
     return (
-        f"its encoded cells take {in_words(layout.size)} and are not kept in the cache: {reason}. They stay in memory, until this run "
+        f"its encoded cells take {format_bytes(layout.size)} and are not kept in the cache: {reason}. They stay in memory, until this run "
         "ends. To keep them, raise `data.cache.disk`, set `data.cache.folder` to another disk, or remove what is old with "
         "`mmtrain cache clear`."
     )

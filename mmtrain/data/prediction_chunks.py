@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import Group, Id, Image, Remark
+from mmtrain.columns import CellWarning, Group, Id, Image
 from mmtrain.config import Experiment
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.encode import Array, Fitted, compiled_encoder, respelled
-from mmtrain.data.images.decode import picture_bytes
+from mmtrain.data.images.decode import image_bytes
 from mmtrain.data.images.decode_cells import decode_cells
 from mmtrain.data.images.locate import ImageFile, ImageFinder
 from mmtrain.data.tables.numerals import CLEAR, UNCLEAR
@@ -24,10 +24,10 @@ from mmtrain.data.tables.table_file import Cells, TableFile
 from mmtrain.data.tables.table_problems import header_problems
 from mmtrain.errors import DataError
 
-ROWS = 16_384
+CHUNK_ROWS = 16_384
 """Rows of a piece, at most: large enough that a call's own cost does not count. Of a CSV there are no more than a block holds."""
 
-PICTURE_BYTES = 48_000_000
+CHUNK_IMAGE_BYTES = 48_000_000
 """Of the decoded pictures of a piece, so that large ones come in pieces of fewer rows. Four pieces are in memory at most."""
 
 
@@ -39,7 +39,7 @@ class Source:
     images: ImageFolder
 
 
-class RawPiece(NamedTuple):
+class RawChunk(NamedTuple):
     """Rows `start`, `start + 1`, ... of a table as texts, by header: inputs, and id, group and answers where the table has them."""
 
     start: int
@@ -47,7 +47,7 @@ class RawPiece(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Piece:
+class Chunk:
     """The same rows, ready for the network."""
 
     start: int
@@ -58,7 +58,7 @@ class Piece:
     """By column, of all but images: what its encoding was made of."""
     files: dict[str, list[ImageFile]] = field(default_factory=dict)
     """By image column."""
-    remarks: list[tuple[str, Remark]] = field(default_factory=list)
+    remarks: list[tuple[str, CellWarning]] = field(default_factory=list)
     """Each with the header of its column."""
 
     def __len__(self) -> int:
@@ -90,7 +90,7 @@ class Piece:
         return texts
 
 
-class Pieces:
+class Chunks:
     """Makes pieces; the columns' encoders are compiled once, for all tables. May be called from several threads."""
 
     def __init__(self, experiment: Experiment, fitted: Fitted) -> None:
@@ -100,30 +100,30 @@ class Pieces:
         self._fitted = fitted
         self._columns = fitted.columns
         self._encode = compiled_encoder(encoded) if encoded else None
-        pictures = sum(picture_bytes(column.layout) for column in self._inputs.values() if isinstance(column, Image))
-        self.rows = max(1, min(ROWS, PICTURE_BYTES // pictures)) if pictures else ROWS
+        pictures = sum(image_bytes(column.layout) for column in self._inputs.values() if isinstance(column, Image))
+        self.rows = max(1, min(CHUNK_ROWS, CHUNK_IMAGE_BYTES // pictures)) if pictures else CHUNK_ROWS
         """Of a piece, at most."""
         self.workers = 2 if pictures else 4
         """How many pieces are worth making at once. Pictures of one piece keep all cores busy while they are decoded."""
 
-    def cells(self, source: Source) -> Iterator[RawPiece]:
+    def cells(self, source: Source) -> Iterator[RawChunk]:
         """The cells of a table that `check_source` has seen, in pieces. Raises DataError for a damaged file."""
         start = 0
         answers = [header for target in self._experiment.targets.values() if target.holds_numbers for header in target.reads()]
         for cells in source.file.pieces(check_source(source, self._experiment), size=self.rows):
             for header in set(answers).intersection(cells.unclear):
                 cells[header] = cells[header].mask(np.isin(np.arange(len(cells[header])), cells.unclear[header]))
-            yield RawPiece(start, cells)
+            yield RawChunk(start, cells)
             start += len(next(iter(cells.values())))
 
-    def maker(self, source: Source) -> Callable[[RawPiece], Piece]:
+    def maker(self, source: Source) -> Callable[[RawChunk], Chunk]:
         """What decodes and encodes the cells of this table."""
         finders = {key: ImageFinder(source.images, column.suffix) for key, column in self._inputs.items() if isinstance(column, Image)}
         respell = [key for key, column in self._inputs.items() if respelled(self._fitted, source.file, column.column)]
         return lambda cells: self._piece(cells, finders, respell)
 
-    def _piece(self, cells: RawPiece, finders: Mapping[str, ImageFinder], respell: Sequence[str]) -> Piece:
-        piece = Piece(cells.start, cells.texts)
+    def _piece(self, cells: RawChunk, finders: Mapping[str, ImageFinder], respell: Sequence[str]) -> Chunk:
+        piece = Chunk(cells.start, cells.texts)
         own = {key: cells.texts[column.column] for key, column in self._inputs.items()}
         own |= {key: self._columns[key].spelled(own[key]) for key in respell}
         if self._encode is not None:
@@ -138,7 +138,7 @@ class Pieces:
                 found = column.remarks(own[key], piece.raw[key], piece.inputs[key])
             if column.holds_numbers and column.column in cells.texts.unclear:
                 rows = cells.texts.unclear[column.column]
-                found = [*found, Remark(rows, f"{own[key].iloc[rows[0]]!r} {UNCLEAR}", CLEAR)]
+                found = [*found, CellWarning(rows, f"{own[key].iloc[rows[0]]!r} {UNCLEAR}", CLEAR)]
             piece.remarks.extend((column.column, remark) for remark in found)
         return piece
 

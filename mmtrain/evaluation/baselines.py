@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mmtrain.config.evaluation import BaselineKind
-from mmtrain.evaluation.evaluation_set import Drawn
+from mmtrain.evaluation.evaluation_set import BootstrapScores
 from mmtrain.metrics.score import Score
 from mmtrain.targets import FittedTarget
 
@@ -63,13 +63,13 @@ class BaselinePredictions:
         """The scores of one target, without intervals; `truth` is of the same rows, all of them known."""
         return BaselineScores(self.kind, self.label, self.name, self.targets[key].scores(truth, self.predictions[key]))
 
-    def against(self, key: str, model: Drawn) -> BaselineScores:
+    def against(self, key: str, model: BootstrapScores) -> BaselineScores:
         """The scores of one target with their intervals, and what the model's are less them; `model` is of the same rows."""
         theirs = model.of(self.targets[key], self.predictions[key])
         return BaselineScores(self.kind, self.label, self.name, tuple(theirs.scores.values()), model.less(theirs))
 
 
-def blind(key: str, target: FittedTarget, rows: int) -> BaselinePredictions:
+def dummy_baseline(key: str, target: FittedTarget, rows: int) -> BaselinePredictions:
     """`majority`: someone who knows the training answers of a target and looks at no column."""
     # The threshold that was chosen for the model would have a baseline call every row the rarer class.
     return BaselinePredictions("majority", *target.dummy, {key: target.with_threshold()}, {key: target.baseline(rows)})

@@ -26,7 +26,7 @@ from mmtrain.metrics.bootstrap_counts import Counts, Values
 from mmtrain.metrics.score import Interval, Score
 from mmtrain.targets import FittedTarget
 
-__all__ = ["Bootstrap", "Drawing", "Interval", "Resampling"]
+__all__ = ["Bootstrap", "BootstrapInfo", "Interval", "Resampling"]
 
 Array = np.ndarray[Any, Any]
 
@@ -40,7 +40,7 @@ NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
-class Drawing:
+class BootstrapInfo:
     """What the intervals of a part come from."""
 
     confidence: float
@@ -172,10 +172,10 @@ class Resampling:
         section = self.section
         return Bootstrap(int(rows.sum()), groups=groups, draws=section.draws, confidence=section.confidence, seed=section.seed)
 
-    def drawing(self, bootstrap: Bootstrap) -> Drawing:
+    def drawing(self, bootstrap: Bootstrap) -> BootstrapInfo:
         """What its intervals come from, to be told."""
         column = "" if self.groups is None else self.column
-        return Drawing(bootstrap.confidence, bootstrap.draws, bootstrap.unit, bootstrap.units, column)
+        return BootstrapInfo(bootstrap.confidence, bootstrap.draws, bootstrap.unit, bootstrap.units, column)
 
 
 def _off_center(values: Values, estimate: float) -> float:

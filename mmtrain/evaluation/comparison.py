@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.evaluation.bootstrap import Drawing, Resampling
+from mmtrain.evaluation.bootstrap import BootstrapInfo, Resampling
 from mmtrain.evaluation.delong import DeLong, delong
-from mmtrain.evaluation.evaluation_set import Answered, Drawn
+from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
 from mmtrain.metrics.score import Score
 from mmtrain.targets import FittedTarget
 
@@ -18,7 +18,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Against:
+class PairedDifference:
     """One prediction less the first."""
 
     differences: tuple[Score, ...]
@@ -39,10 +39,10 @@ class ComparedTarget:
     target: str
     task: str
     rows: int
-    drawing: Drawing
+    drawing: BootstrapInfo
     scores: tuple[tuple[Score, ...], ...]
     """Of each run, in their order."""
-    against: tuple[Against, ...]
+    against: tuple[PairedDifference, ...]
     """Of each run but the first."""
 
     def plain(self) -> dict[str, Any]:
@@ -61,15 +61,15 @@ def compare_target(
 ) -> ComparedTarget:
     """`targets` are what each run has learned of one target, `predictions` what each says of the same rows, whose answers are `truth`."""
     first, *others = (
-        Drawn(Answered.of(target, truth, prediction, resampling.groups), resampling.bootstrap(target.known_rows(truth)))
+        BootstrapScores(EvalSet.of(target, truth, prediction, resampling.groups), resampling.bootstrap(target.known_rows(truth)))
         for target, prediction in zip(targets, predictions, strict=True)
     )
-    against = tuple(Against(other.less(first), _delong(first.rows, other.rows)) for other in others)
+    against = tuple(PairedDifference(other.less(first), _delong(first.rows, other.rows)) for other in others)
     scores = tuple(tuple(one.scores.values()) for one in (first, *others))
     return ComparedTarget(key, targets[0].task, len(first.rows), resampling.drawing(first.bootstrap), scores, against)
 
 
-def _delong(first: Answered, other: Answered) -> DeLong | None:
+def _delong(first: EvalSet, other: EvalSet) -> DeLong | None:
     if not first.target.thresholdable:
         return None
     return delong(first.truth, first.prediction.reshape(-1), other.prediction.reshape(-1), first.groups)

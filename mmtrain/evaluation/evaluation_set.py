@@ -21,7 +21,7 @@ NOTHING = np.empty(0)
 
 
 @dataclass(frozen=True, eq=False)
-class Answered:
+class EvalSet:
     """One target on rows all of whose answers training knows, of several labels one at least; without rows where it knows none."""
 
     target: FittedTarget
@@ -34,31 +34,33 @@ class Answered:
         return len(self.truth)
 
     @classmethod
-    def of(cls, target: FittedTarget, truth: Array, prediction: Array, groups: NDArray[np.int64] | None) -> Answered:
+    def of(cls, target: FittedTarget, truth: Array, prediction: Array, groups: NDArray[np.int64] | None) -> EvalSet:
         """Those of the rows whose answer training knows."""
         return cls(target, truth, prediction, groups).only(target.known_rows(truth))
 
-    def only(self, rows: Array) -> Answered:
+    def only(self, rows: Array) -> EvalSet:
         """Some of the rows: their positions, or (rows,) bool."""
         groups = None if self.groups is None else self.groups[rows]
         return replace(self, truth=self.truth[rows], prediction=self.prediction[rows], groups=groups)
 
-    def drawn(self, section: Evaluation, *, draws: int | None = None, shift: int = 0) -> Drawn:
+    def drawn(self, section: Evaluation, *, draws: int | None = None, shift: int = 0) -> BootstrapScores:
         """These rows and draws of them; another `shift` of the seed gives draws that have nothing to do with each other."""
         seed = section.seed + shift
-        return Drawn(self, Bootstrap(len(self), groups=self.groups, draws=draws or section.draws, confidence=section.confidence, seed=seed))
+        return BootstrapScores(
+            self, Bootstrap(len(self), groups=self.groups, draws=draws or section.draws, confidence=section.confidence, seed=seed)
+        )
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
+class BootstrapScores:
     """The scores of rows: of them as they are, and on every draw of a bootstrap."""
 
-    rows: Answered
+    rows: EvalSet
     bootstrap: Bootstrap
 
-    def of(self, target: FittedTarget, prediction: Array) -> Drawn:
+    def of(self, target: FittedTarget, prediction: Array) -> BootstrapScores:
         """The same rows and draws as something else predicts them, whose target may have another threshold."""
-        return Drawn(replace(self.rows, target=target, prediction=prediction), self.bootstrap)
+        return BootstrapScores(replace(self.rows, target=target, prediction=prediction), self.bootstrap)
 
     @cached_property
     def draws(self) -> Mapping[str, NDArray[np.float64]]:
@@ -71,7 +73,7 @@ class Drawn:
         scores = self.rows.target.scores(self.rows.truth, self.rows.prediction)
         return {score.name: score for score in self.bootstrap.stated(scores, self.draws)}
 
-    def less(self, other: Drawn) -> tuple[Score, ...]:
+    def less(self, other: BootstrapScores) -> tuple[Score, ...]:
         """Every score less that of the other, which is of the same rows and draws, with the interval of the difference."""
         apart = {name: values - other.draws[name] for name, values in self.draws.items()}
         return tuple(self.bootstrap.difference(score, other.scores[name], apart.get(name, NOTHING)) for name, score in self.scores.items())
@@ -83,7 +85,7 @@ class Drawn:
 
 
 @dataclass(frozen=True, eq=False)
-class Truths:
+class MultiTargetEvalSet:
     """The answers of all targets on the same rows, known or not."""
 
     targets: Mapping[str, FittedTarget]
@@ -94,7 +96,7 @@ class Truths:
     def __len__(self) -> int:
         return len(next(iter(self.values.values())))
 
-    def only(self, rows: Array) -> Truths:
+    def only(self, rows: Array) -> MultiTargetEvalSet:
         """Some of the rows: their positions, or (rows,) bool."""
         groups = None if self.groups is None else self.groups[rows]
         return replace(self, values={key: values[rows] for key, values in self.values.items()}, groups=groups)
@@ -103,6 +105,6 @@ class Truths:
         """Which rows have an answer to one target that training knows."""
         return self.targets[key].known_rows(self.values[key])
 
-    def answered(self, key: str, prediction: Array) -> Answered:
+    def answered(self, key: str, prediction: Array) -> EvalSet:
         """The rows with a known answer to one target; `prediction` is of all rows."""
-        return Answered.of(self.targets[key], self.values[key], prediction, self.groups)
+        return EvalSet.of(self.targets[key], self.values[key], prediction, self.groups)

@@ -47,7 +47,7 @@ class Examples(NamedTuple):
     weights: Array
 
 
-class Boosted:
+class GradientBoosting:
     """One model per target, or per label of a target with labels."""
 
     def __init__(self, fitted: Fitted, arrays: Arrays, partition: Partition, features: FeatureMatrix, *, seed: int) -> None:

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
-from mmtrain.artifacts.atomic_files import replacing, writing
+from mmtrain.artifacts.atomic_files import atomic_write, disk_errors
 from mmtrain.data.tables.csv_text import FORMULA, NUMBER
 from mmtrain.errors import Problem, UsageError
 from mmtrain.system.paths import output_fault
@@ -123,7 +123,7 @@ def check_place(path: Path, tables: Mapping[str, Path]) -> None:
         UsageError: the file is one of the tables, by this name or another.
 
     """
-    with writing(path):
+    with disk_errors(path):
         path.parent.stat()
     if fault := output_fault(path):
         raise UsageError(fault.problem(path, "the file"))
@@ -135,7 +135,7 @@ def check_place(path: Path, tables: Mapping[str, Path]) -> None:
 @contextmanager
 def prediction_file(path: Path, *, spreadsheet: bool = False) -> Iterator[PredictionFile]:
     """A file that gets its name when it is whole; nothing is left of it when the block fails. Raises RunError on a full disk."""
-    with writing(path), replacing(path) as temporary:
+    with disk_errors(path), atomic_write(path) as temporary:
         if path.suffix.lower() == ".csv":
             with temporary.open("wb") as stream:
                 yield CsvPredictions(stream, spreadsheet=spreadsheet)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.data.tables.csv_text import csv_text
-from mmtrain.evaluation.postprocessing.fit_postprocessing import Decisions
+from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.evaluation.postprocessing.fit_postprocessing import columns as decided_columns
 from mmtrain.targets import FittedTarget
 from mmtrain.targets.base import TRUTH, UNKNOWN_LABELS
@@ -17,13 +17,13 @@ from mmtrain.targets.base import TRUTH, UNKNOWN_LABELS
 Array = np.ndarray[Any, Any]
 
 
-def frame(
+def prediction_frame(
     rows: Array,
     ids: list[str],
     targets: Mapping[str, FittedTarget],
     truths: Mapping[str, Array],
     predictions: Mapping[str, Array],
-    decisions: Decisions | None = None,
+    decisions: Postprocessing | None = None,
 ) -> pd.DataFrame:
     """`row` (position in the file), `id`, then per target truth, prediction, a probability per class or label, and what was decided.
 
@@ -34,12 +34,12 @@ def frame(
     for key, target in targets.items():
         if key in truths:
             columns |= {f"{_prefix(key, targets)}{name}": values for name, values in target.truth_columns(truths[key]).items()}
-        columns |= prediction_columns(key, targets, decisions or Decisions(), predictions[key])
+        columns |= prediction_columns(key, targets, decisions or Postprocessing(), predictions[key])
     return pd.DataFrame(columns)
 
 
 def prediction_columns(
-    key: str, targets: Mapping[str, FittedTarget], decisions: Decisions, prediction: Array, *, probabilities: bool = True
+    key: str, targets: Mapping[str, FittedTarget], decisions: Postprocessing, prediction: Array, *, probabilities: bool = True
 ) -> dict[str, Array]:
     """The columns of one of the targets: its prediction in the words of the table, if wanted the probabilities, and what was decided."""
     target, prefix = targets[key], _prefix(key, targets)
@@ -48,7 +48,7 @@ def prediction_columns(
     return {f"{prefix}{name}": values for name, values in columns.items()}
 
 
-def reread(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTarget]) -> tuple[Array, Array]:
+def parse_predictions(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTarget]) -> tuple[Array, Array]:
     """Truth and prediction of one of the targets, from rows of predictions_<part>.csv as text; a prediction is the same float32 as it was.
 
     Raises:

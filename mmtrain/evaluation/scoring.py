@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.evaluation.baselines import BaselineScores, blind
-from mmtrain.evaluation.bootstrap import Drawing, Resampling
-from mmtrain.evaluation.evaluation_set import Answered, Drawn
+from mmtrain.evaluation.baselines import BaselineScores, dummy_baseline
+from mmtrain.evaluation.bootstrap import BootstrapInfo, Resampling
+from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
 from mmtrain.metrics.score import Score
 from mmtrain.targets import FittedTarget
 
@@ -36,9 +36,9 @@ class TargetScores:
     classes: tuple[str, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     """Rows of each true class (first index) that were predicted as each class, for class targets."""
-    drawing: Drawing | None = None
+    drawing: BootstrapInfo | None = None
     """What the intervals of `scores` come from, where they have any."""
-    drawn: Drawn | None = field(default=None, repr=False, compare=False)
+    drawn: BootstrapScores | None = field(default=None, repr=False, compare=False)
     """The rows and draws behind the intervals."""
     unknown_labels: Mapping[str, int] = field(default_factory=dict)
     """Of several labels, those that are not known of all `rows`, each with the number of rows that its scores leave out."""
@@ -81,10 +81,10 @@ def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array
     They have intervals where `resampling` says how to draw the rows.
     """
     known = target.known_rows(truth)
-    rows = Answered.of(target, truth, prediction, None if resampling is None else resampling.groups)
+    rows = EvalSet.of(target, truth, prediction, None if resampling is None else resampling.groups)
     scores, drawn, drawing = target.scores(rows.truth, rows.prediction), None, None
     if resampling is not None and len(rows):
-        drawn = Drawn(rows, resampling.bootstrap(known))
+        drawn = BootstrapScores(rows, resampling.bootstrap(known))
         scores, drawing = tuple(drawn.scores.values()), resampling.drawing(drawn.bootstrap)
     confusion = _confusion(rows) if target.has_classes else ()
     return TargetScores(
@@ -93,7 +93,7 @@ def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array
         len(rows),
         int((~known).sum()),
         scores,
-        (blind(key, target, len(rows)).scored(key, rows.truth),),
+        (dummy_baseline(key, target, len(rows)).scored(key, rows.truth),),
         classes=target.columns if confusion else (),
         confusion=confusion,
         drawing=drawing,
@@ -102,14 +102,14 @@ def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array
     )
 
 
-def _unknown_labels(rows: Answered) -> dict[str, int]:
+def _unknown_labels(rows: EvalSet) -> dict[str, int]:
     if not rows.target.has_labels:
         return {}
     counts = (rows.truth < 0).sum(axis=0).tolist()
     return {name: count for name, count in zip(rows.target.columns, counts, strict=True) if count}
 
 
-def _confusion(rows: Answered) -> tuple[tuple[int, ...], ...]:
+def _confusion(rows: EvalSet) -> tuple[tuple[int, ...], ...]:
     from mmtrain.metrics import confusion_matrix
 
     places = {name: code for code, name in enumerate(rows.target.columns)}
@@ -137,7 +137,7 @@ def main_scores(monitor: str, targets: Mapping[str, FittedTarget], results: Mapp
     }
 
 
-def named(part: str, results: Mapping[str, TargetScores]) -> dict[str, Score]:
+def score_name(part: str, results: Mapping[str, TargetScores]) -> dict[str, Score]:
     """`<part>_<score>`, with several targets `<part>_<target>_<score>`."""
     several = len(results) > 1
     return {f"{part}_{f'{key}_' if several else ''}{score.name}": score for key, result in results.items() for score in result.scores}

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from mmtrain.columns.text import FIRST_ID, FittedText
 from mmtrain.data.encode import Array, Fitted
-from mmtrain.explanation.explained_output import Method, Question
+from mmtrain.explanation.explained_output import Method, OutputSelector
 from mmtrain.specs import Kind
 from mmtrain.targets import FittedTarget
 
 if TYPE_CHECKING:
-    from mmtrain.explanation.integrated_gradients import Attributed
+    from mmtrain.explanation.integrated_gradients import Attributions
 
-ENOUGH = 1.0
+MAX_CONVERGENCE_DELTA = 1.0
 """Per cent by which attributions may miss the difference of the outputs."""
 MISSING_TEXT = FIRST_ID - 2
 NO_LABEL = "no label"
@@ -24,7 +24,7 @@ LONGEST = 40
 
 
 @dataclass(frozen=True)
-class RowCells:
+class RowInputs:
     """One row as the table has it, cells by column, empty where missing; and as the network gets it, `(1, ...)` by input."""
 
     texts: Mapping[str, str]
@@ -33,7 +33,7 @@ class RowCells:
     """Columns whose cell is empty."""
 
     @classmethod
-    def of(cls, cells: Mapping[str, str | None], encoded: Mapping[str, Array]) -> RowCells:
+    def of(cls, cells: Mapping[str, str | None], encoded: Mapping[str, Array]) -> RowInputs:
         """From cells that are None where missing."""
         texts = {key: cell or "" for key, cell in cells.items()}
         return cls(texts, encoded, frozenset(key for key, cell in cells.items() if cell is None))
@@ -49,7 +49,7 @@ class RowCells:
 
 
 @dataclass(frozen=True)
-class Element:
+class ElementAttribution:
     """A part of a cell that has an attribution of its own: a word, a region of a picture, or all of it."""
 
     name: str
@@ -57,15 +57,15 @@ class Element:
 
 
 @dataclass(frozen=True)
-class ColumnShare:
+class ColumnAttribution:
     """What one input column adds to the output; its elements add up to that."""
 
     column: str
     kind: Kind
     cell: str
     missing: bool
-    elements: tuple[Element, ...]
-    reading: tuple[Element, ...] = ()
+    elements: tuple[ElementAttribution, ...]
+    reading: tuple[ElementAttribution, ...] = ()
     """The words of a text in reading order, with what each adds; only those that the network reads."""
     unread: int = 0
     """Words at the end of a text that the network does not read."""
@@ -87,11 +87,11 @@ class ColumnShare:
         if self.kind in ("tokens", "bag"):
             words = len(self.reading) + self.unread
             return f"{self.column}: {words} {'word' if words == 1 else 'words'}"
-        return f"{self.column}: {shortened(self.cell)}"
+        return f"{self.column}: {shorten(self.cell)}"
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SelectedRow:
     """A row that is explained, and why."""
 
     row: int
@@ -102,16 +102,16 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Explained:
+class RowExplanation:
     """One row: its answer, what is explained of it, and by what."""
 
-    chosen: Chosen
+    chosen: SelectedRow
     truth: str
     """Empty where it is not known."""
     prediction: str
-    question: Question
-    attributed: Attributed
-    shares: tuple[ColumnShare, ...]
+    question: OutputSelector
+    attributed: Attributions
+    shares: tuple[ColumnAttribution, ...]
     pictures: Mapping[str, Array] = field(default_factory=dict, compare=False)
     """Pixels of each picture that is there, (height, width, channels), 0..1."""
     cams: Mapping[str, Array] = field(default_factory=dict, compare=False)
@@ -127,9 +127,9 @@ class Explained:
     @property
     def complete(self) -> bool:
         """Whether the attributions miss the difference by as little as is asked for."""
-        return self.attributed.gap <= ENOUGH
+        return self.attributed.gap <= MAX_CONVERGENCE_DELTA
 
-    def without_pixels(self) -> Explained:
+    def without_pixels(self) -> RowExplanation:
         """The same without what takes memory."""
         shares = tuple(replace(share, pixels=None) for share in self.shares)
         found = replace(
@@ -137,7 +137,7 @@ class Explained:
         )
         return replace(self, shares=shares, attributed=found, pictures={}, cams={})
 
-    def strongest(self, most: int) -> list[ColumnShare]:
+    def strongest(self, most: int) -> list[ColumnAttribution]:
         """The columns that add or take away most."""
         return sorted(self.shares, key=lambda share: -abs(share.attribution))[:most]
 
@@ -164,13 +164,13 @@ class Explained:
         }
 
 
-def shortened(text: str, most: int = LONGEST) -> str:
+def shorten(text: str, most: int = LONGEST) -> str:
     """One line of at most so many letters, all of which can be shown."""
     line = "".join(letter if letter.isprintable() else " " for letter in text).strip()
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
-def in_words(target: FittedTarget, answer: Any) -> str:
+def describe(target: FittedTarget, answer: Any) -> str:
     """An answer as `FittedTarget.spoken` or `decide` gives it; empty where it is not known, which of labels it always is."""
     if isinstance(answer, str):
         return NO_LABEL if target.has_labels and not answer else answer

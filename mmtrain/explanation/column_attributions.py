@@ -10,8 +10,8 @@ import tensorflow as tf
 from mmtrain.columns import FittedColumn
 from mmtrain.columns.text import FIRST_ID, FittedText
 from mmtrain.data.encode import Array, Fitted
-from mmtrain.explanation.attribution import ColumnShare, Element, RowCells
-from mmtrain.explanation.integrated_gradients import Attributed
+from mmtrain.explanation.attribution import ColumnAttribution, ElementAttribution, RowInputs
+from mmtrain.explanation.integrated_gradients import Attributions
 from mmtrain.layers.words import distinct_words
 
 ALL = "all"
@@ -20,28 +20,28 @@ DOWN, ACROSS = ("top", "", "bottom"), ("left", "", "right")
 UNSEEN_WORD = FIRST_ID - 1
 
 
-def shares(found: Attributed, fitted: Fitted, cells: RowCells) -> tuple[ColumnShare, ...]:
+def attribute_columns(found: Attributions, fitted: Fitted, cells: RowInputs) -> tuple[ColumnAttribution, ...]:
     """A share for every input column, in the order of the experiment."""
     missing = cells.missing(fitted)
     return tuple(_share(key, column, _of_column(found, key), cells, missing=key in missing) for key, column in fitted.columns.items())
 
 
-def _of_column(found: Attributed, key: str) -> list[Array]:
+def _of_column(found: Attributions, key: str) -> list[Array]:
     """The attributions at every tap of a column; it has several where several branches read it."""
     return [values for tap, values in found.attributions.items() if tap.column == key]
 
 
-def _share(key: str, column: FittedColumn, values: Sequence[Array], cells: RowCells, *, missing: bool) -> ColumnShare:
+def _share(key: str, column: FittedColumn, values: Sequence[Array], cells: RowInputs, *, missing: bool) -> ColumnAttribution:
     kind, cell = column.spec.kind, cells.texts[key]
     if missing:
-        return ColumnShare(key, kind, cell, missing, (Element("missing", 0.0),))
+        return ColumnAttribution(key, kind, cell, missing, (ElementAttribution("missing", 0.0),))
     parts = _by_axes(values, column.spec.shape[:2])
     if parts is not None and isinstance(column, FittedText):
         return _text(key, column, parts, cells)
     if parts is not None and kind == "image":
-        return ColumnShare(key, kind, cell, missing, regions(parts), pixels=parts)
+        return ColumnAttribution(key, kind, cell, missing, regions(parts), pixels=parts)
     name = cell if kind in ("vector", "index") else ALL
-    return ColumnShare(key, kind, cell, missing, (Element(name, float(sum(one.sum() for one in values))),))
+    return ColumnAttribution(key, kind, cell, missing, (ElementAttribution(name, float(sum(one.sum() for one in values))),))
 
 
 def _by_axes(values: Sequence[Array], shape: tuple[int, ...]) -> Array | None:
@@ -52,39 +52,39 @@ def _by_axes(values: Sequence[Array], shape: tuple[int, ...]) -> Array | None:
     return together
 
 
-def regions(pixels: Array) -> tuple[Element, ...]:
+def regions(pixels: Array) -> tuple[ElementAttribution, ...]:
     """The sums of a picture (height, width) in three by three regions; of a smaller one than that, of all of it."""
     if min(pixels.shape) < 3:
-        return (Element(ALL, float(pixels.sum())),)
+        return (ElementAttribution(ALL, float(pixels.sum())),)
     found = []
     for down, band in zip(DOWN, np.array_split(pixels, 3, axis=0), strict=True):
         for across, field in zip(ACROSS, np.array_split(band, 3, axis=1), strict=True):
-            found.append(Element(f"{down} {across}".strip() or "centre", float(field.sum())))
+            found.append(ElementAttribution(f"{down} {across}".strip() or "centre", float(field.sum())))
     return tuple(found)
 
 
-def _text(key: str, column: FittedText, places: Array, cells: RowCells) -> ColumnShare:
+def _text(key: str, column: FittedText, places: Array, cells: RowInputs) -> ColumnAttribution:
     """`places` (length,) are what the places of the encoded text add."""
     spoken = words_of(cells.texts[key], signs=column.signs)
     read = spoken[: column.length]
     if column.spec.kind == "tokens":
-        reading = tuple(Element(word, float(value)) for word, value in zip(read, places, strict=False))
+        reading = tuple(ElementAttribution(word, float(value)) for word, value in zip(read, places, strict=False))
         rest = float(places[len(read) :].sum())  # of a branch that looks at padding
-        elements = (*reading, Element("(padding)", rest)) if rest else reading
+        elements = (*reading, ElementAttribution("(padding)", rest)) if rest else reading
     else:
         reading = _of_bag(read, column, places, cells.encoded[key][0])
         of_word = dict.fromkeys(read, 0.0)
         for element in reading:
             of_word[element.name] += element.attribution
-        elements = tuple(Element(word, value) for word, value in of_word.items())
-    return ColumnShare(key, column.spec.kind, cells.texts[key], False, elements, reading, len(spoken) - len(read))
+        elements = tuple(ElementAttribution(word, value) for word, value in of_word.items())
+    return ColumnAttribution(key, column.spec.kind, cells.texts[key], False, elements, reading, len(spoken) - len(read))
 
 
-def _of_bag(read: Sequence[str], column: FittedText, places: Array, ids: Array) -> tuple[Element, ...]:
+def _of_bag(read: Sequence[str], column: FittedText, places: Array, ids: Array) -> tuple[ElementAttribution, ...]:
     """What each word adds: an equal part of what its id adds. Words that training did not know share one id."""
     known = {word: number for number, word in enumerate(column.words, start=FIRST_ID)}
     of_id = np.bincount(ids, weights=places, minlength=column.spec.size) / np.maximum(np.bincount(ids, minlength=column.spec.size), 1)
-    return tuple(Element(word, float(of_id[known.get(word, UNSEEN_WORD)])) for word in read)
+    return tuple(ElementAttribution(word, float(of_id[known.get(word, UNSEEN_WORD)])) for word in read)
 
 
 def words_of(text: str, *, signs: bool = True) -> list[str]:

@@ -14,7 +14,7 @@ Method = Literal["both", "grad_cam", "integrated_gradients"]
 
 
 @dataclass(frozen=True)
-class Asked:
+class ExplainedOutputs:
     """Which answer is explained, and how."""
 
     target: str
@@ -27,7 +27,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Question:
+class OutputSelector:
     """The raw value of one unit of a target; with `sign` -1 what speaks against it."""
 
     target: str
@@ -39,7 +39,7 @@ class Question:
     """Of the class or label that is asked for; None for a number."""
 
 
-def wrong(targets: Mapping[str, FittedTarget], target: str, class_name: str | None) -> list[Problem]:
+def selector_error(targets: Mapping[str, FittedTarget], target: str, class_name: str | None) -> list[Problem]:
     """What is wrong with asking for this class of this target; without it nothing is known of classes."""
     if target not in targets:
         fix = did_you_mean(target, targets) or f"It predicts {listed(list(targets))}."
@@ -52,11 +52,11 @@ def wrong(targets: Mapping[str, FittedTarget], target: str, class_name: str | No
     return [Problem("--class", what, fix)]
 
 
-def question(asked: Asked, target: FittedTarget, prediction: Array) -> Question:
+def output_selector(asked: ExplainedOutputs, target: FittedTarget, prediction: Array) -> OutputSelector:
     """What is asked of a row with this prediction, (1, units)."""
     names = target.columns
     if not names:
-        return Question(asked.target, words=asked.target)
+        return OutputSelector(asked.target, words=asked.target)
     probabilities = target.probabilities(prediction)[0]
     if asked.class_name is not None:
         code = names.index(asked.class_name)
@@ -64,5 +64,5 @@ def question(asked: Asked, target: FittedTarget, prediction: Array) -> Question:
         code = len(names) - 1 if target.units == 1 else int(probabilities.argmax())
     words, probability = f"logit of {names[code]}", float(probabilities[code])
     if target.units == 1 and len(names) > 1:  # one logit, which speaks for the second of two classes
-        return Question(asked.target, 0, 1.0 if code else -1.0, words, probability)
-    return Question(asked.target, code, 1.0, words, probability)
+        return OutputSelector(asked.target, 0, 1.0 if code else -1.0, words, probability)
+    return OutputSelector(asked.target, code, 1.0, words, probability)

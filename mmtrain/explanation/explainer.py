@@ -11,49 +11,49 @@ from mmtrain.config import Experiment
 from mmtrain.data.drift.statistics import Statistics
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.errors import Problem, UsageError
-from mmtrain.explanation.attribution import Chosen, Explained, RowCells, in_words
+from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedRow, describe
 from mmtrain.explanation.baseline import baseline
-from mmtrain.explanation.column_attributions import shares
-from mmtrain.explanation.explained_output import Asked, question
+from mmtrain.explanation.column_attributions import attribute_columns
+from mmtrain.explanation.explained_output import ExplainedOutputs, output_selector
 from mmtrain.explanation.grad_cam import grad_cam
-from mmtrain.explanation.hooks import tapped
+from mmtrain.explanation.hooks import hook_model
 from mmtrain.explanation.integrated_gradients import integrated_gradients
-from mmtrain.export.frozen import in_float32
+from mmtrain.export.frozen import as_float32
 from mmtrain.specs import TensorSpec
 
 
 class Explainer:
     """Explains rows of any table by one network, whose answers are `predictor`'s."""
 
-    def __init__(self, predictor: Any, experiment: Experiment, fitted: Fitted, statistics: Statistics, asked: Asked) -> None:
+    def __init__(self, predictor: Any, experiment: Experiment, fitted: Fitted, statistics: Statistics, asked: ExplainedOutputs) -> None:
         self._fitted = fitted
         self._asked = asked
-        self._network = tapped(in_float32(predictor), experiment, fitted)
+        self._network = hook_model(as_float32(predictor), experiment, fitted)
         self._baseline = baseline(fitted, statistics)
         if asked.method == "grad_cam" and not self._network.maps:
             what = "no branch of this run pools maps over a whole picture, which is what Grad-CAM looks at."
             raise UsageError(Problem("--method grad_cam", what, "Use --method integrated_gradients."))
 
-    def explain(self, chosen: Chosen, cells: RowCells, truth: str, prediction: Array) -> Explained:
+    def explain(self, chosen: SelectedRow, cells: RowInputs, truth: str, prediction: Array) -> RowExplanation:
         """Explain the row with these cells, true answer in words (empty if not known), and prediction (1, units)."""
         target = self._fitted.targets[self._asked.target]
-        unit = question(self._asked, target, prediction)
+        unit = output_selector(self._asked, target, prediction)
         held = cells.missing(self._fitted)
         found = integrated_gradients(self._network, cells.encoded, self._baseline, unit, held=held, steps=self._asked.steps)
-        of_row = shares(found, self._fitted, cells)
+        of_row = attribute_columns(found, self._fitted, cells)
         pictures = {
-            share.column: shown(cells.encoded[share.column][0], self._fitted.columns[share.column].spec)
+            share.column: image_inputs(cells.encoded[share.column][0], self._fitted.columns[share.column].spec)
             for share in of_row
             if share.kind == "image" and not share.missing
         }
         cams: Mapping[str, Array] = {}
         if self._asked.method != "integrated_gradients" and pictures:
             cams = {key: cam for key, cam in grad_cam(self._network, cells.encoded, unit).items() if key in pictures}
-        decision = in_words(target, target.decide(prediction)[0])
-        return Explained(chosen, truth, decision, unit, found, of_row, pictures, cams, self._asked.method)
+        decision = describe(target, target.decide(prediction)[0])
+        return RowExplanation(chosen, truth, decision, unit, found, of_row, pictures, cams, self._asked.method)
 
 
-def shown(pixels: Array, spec: TensorSpec) -> Array:
+def image_inputs(pixels: Array, spec: TensorSpec) -> Array:
     """(height, width, channels) as encoded to (height, width, 1 or 3), 0..1; transparent places are white."""
     bright = pixels.astype(np.float32) / spec.levels
     return bright if bright.shape[-1] < 4 else bright[..., :3] * bright[..., 3:] + 1 - bright[..., 3:]

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmtrain.explanation import heatmaps, token_plot
-from mmtrain.explanation.attribution import ColumnShare, Explained, shortened
+from mmtrain.explanation.attribution import ColumnAttribution, RowExplanation, shorten
 from mmtrain.explanation.heatmaps import AGAINST, FOR
-from mmtrain.metrics.score import signed
+from mmtrain.metrics.score import signed_difference
 from mmtrain.reports.plot_style import INK, QUIET, new_figure
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class _Block:
     draw: Any
 
 
-def draw(row: Explained) -> Figure:
+def draw(row: RowExplanation) -> Figure:
     """The figure; call it, and save the figure, inside `drawing.style()`."""
     blocks = [_header(row), _bars(row)]
     blocks += [_pictures(row, share) for share in row.shares if share.column in row.pictures]
@@ -63,16 +63,16 @@ def _write(figure: Figure, left: float, top: float, text: str, **style: Any) -> 
     figure.text(left / WIDTH, top / figure.get_figheight(), text, va="top", **style)
 
 
-def _header(row: Explained) -> _Block:
+def _header(row: RowExplanation) -> _Block:
     chosen, found = row.chosen, row.attributed
-    truth = f"true: {shortened(row.truth)}" if row.truth else "true answer not known"
+    truth = f"true: {shorten(row.truth)}" if row.truth else "true answer not known"
     sure = "" if row.question.probability is None else f"   probability {row.question.probability:.3f}"
-    answer = f"{truth}   predicted: {shortened(row.prediction)}"
+    answer = f"{truth}   predicted: {shorten(row.prediction)}"
     what = f"{row.question.words} is {_number(found.output)}, that of the baseline {_number(found.baseline_output)}{sure}"
-    missing = f"   missing: {shortened(', '.join(row.missing), LONGEST_LABEL)}" if row.missing else ""
+    missing = f"   missing: {shorten(', '.join(row.missing), LONGEST_LABEL)}" if row.missing else ""
 
     def drawn(figure: Figure, top: float) -> None:
-        _write(figure, MARGIN, top - 0.08, shortened(chosen.id, LONGEST_LABEL), fontsize=13, fontweight="bold")
+        _write(figure, MARGIN, top - 0.08, shorten(chosen.id, LONGEST_LABEL), fontsize=13, fontweight="bold")
         beside = f"{chosen.part}, {chosen.why}" if chosen.why else chosen.part
         figure.text(1 - MARGIN / WIDTH, (top - 0.12) / figure.get_figheight(), beside, va="top", ha="right", color=QUIET)
         _write(figure, MARGIN, top - 0.40, answer)
@@ -81,17 +81,17 @@ def _header(row: Explained) -> _Block:
     return _Block(HEADER, drawn)
 
 
-def _bars(row: Explained) -> _Block:
+def _bars(row: RowExplanation) -> _Block:
     ranked = row.strongest(len(row.shares))
     kept = ranked if len(ranked) <= MOST_BARS else ranked[: MOST_BARS - 1]
-    bars = [_Bar(shortened(share.label, LONGEST_LABEL), share.attribution, share.missing) for share in kept]
+    bars = [_Bar(shorten(share.label, LONGEST_LABEL), share.attribution, share.missing) for share in kept]
     if rest := ranked[len(kept) :]:
         bars.append(_Bar(f"{len(rest)} other columns", sum(share.attribution for share in rest)))
     height, labels = BAR * len(bars), max(token_plot.width(bar.label) for bar in bars) + 0.15
 
     def drawn(figure: Figure, top: float) -> None:
         _write(figure, MARGIN, top, "What each input adds", fontweight="bold")
-        name = shortened(row.question.words, 34)
+        name = shorten(row.question.words, 34)
         _write(figure, WIDTH - MARGIN, top, f"orange adds to the {name},", color=FOR, ha="right", fontsize=9)
         _write(figure, WIDTH - MARGIN, top - 0.17, "blue takes away from it", color=AGAINST, ha="right", fontsize=9)
         _draw_bars(_axes(figure, MARGIN + labels, top - 0.42, WIDTH - 2 * MARGIN - labels, height), bars)
@@ -116,7 +116,7 @@ def _draw_bars(axes: Axes, bars: Sequence[_Bar]) -> None:
     decimals = max(0, 1 - int(np.floor(np.log10(reach)))) + 1
     for place, bar in enumerate(bars):
         side = 1 if bar.value >= 0 else -1
-        text = signed(f"{bar.value:+.{decimals}f}")
+        text = signed_difference(f"{bar.value:+.{decimals}f}")
         text = text if text.strip("0.") else "0"
         axes.text(bar.value + 0.015 * reach * side, place, text, va="center", ha="left" if side > 0 else "right", color=QUIET, fontsize=8.5)
     axes.set_yticks(places, [bar.label for bar in bars])
@@ -126,14 +126,14 @@ def _draw_bars(axes: Axes, bars: Sequence[_Bar]) -> None:
     heatmaps.bare(axes)
 
 
-def _completeness(row: Explained) -> str:
+def _completeness(row: RowExplanation) -> str:
     found = row.attributed
     steps = f"{found.steps:,} {'step' if found.steps == 1 else 'steps'}"
     total, difference = _number(found.total, 4), _number(found.difference, 4)
     return f"Together {total}; output less baseline {difference}: a gap of {found.gap:.2g} % after {steps}."
 
 
-def _pictures(row: Explained, share: ColumnShare) -> _Block:
+def _pictures(row: RowExplanation, share: ColumnAttribution) -> _Block:
     size = row.pictures[share.column].shape[:2]
     height, width = size[0] / max(size) * TILE, size[1] / max(size) * TILE
     found = heatmaps.tiles(row, share)
@@ -141,7 +141,7 @@ def _pictures(row: Explained, share: ColumnShare) -> _Block:
     note = f"integrated gradients: sums of {edge} × {edge} pixels" if found[-1].signed and edge > 1 else ""
 
     def drawn(figure: Figure, top: float) -> None:
-        _write(figure, MARGIN, top, shortened(share.column), fontweight="bold")
+        _write(figure, MARGIN, top, shorten(share.column), fontweight="bold")
         _write(figure, WIDTH - MARGIN, top, note, color=QUIET, fontsize=8.5, ha="right")
         for number, tile in enumerate(found):
             left = MARGIN + number * (TILE + 0.35)
@@ -153,13 +153,13 @@ def _pictures(row: Explained, share: ColumnShare) -> _Block:
     return _Block(height + 1.15, drawn)
 
 
-def _words(share: ColumnShare) -> _Block:
-    laid = token_plot.laid_out(share.reading, WIDTH - 2 * MARGIN)
+def _words(share: ColumnAttribution) -> _Block:
+    laid = token_plot.layout_words(share.reading, WIDTH - 2 * MARGIN)
     notes = [f"{laid.left_out:,} further words are not shown"] if laid.left_out else []
     notes += [f"{share.unread:,} words at the end are not read by the network"] if share.unread else []
 
     def drawn(figure: Figure, top: float) -> None:
-        _write(figure, MARGIN, top, f"{shortened(share.column)}: words as the network reads them", fontweight="bold")
+        _write(figure, MARGIN, top, f"{shorten(share.column)}: words as the network reads them", fontweight="bold")
         _write(figure, WIDTH - MARGIN, top, f"full colour: ±{_number(laid.strongest)}", color=QUIET, fontsize=8.5, ha="right")
         for word in laid.words:
             token_plot.write(figure, word, MARGIN + word.left, top - 0.36 - LINE * word.line)
@@ -170,4 +170,4 @@ def _words(share: ColumnShare) -> _Block:
 
 
 def _number(value: float, digits: int = 3) -> str:
-    return signed(f"{value:#.{digits}g}".removesuffix("."))
+    return signed_difference(f"{value:#.{digits}g}".removesuffix("."))

@@ -8,9 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mmtrain.data.tables.csv_text import Lines, for_spreadsheet
+from mmtrain.data.tables.csv_text import CsvLines, for_spreadsheet
 from mmtrain.explanation import figure
-from mmtrain.explanation.attribution import Explained
+from mmtrain.explanation.attribution import RowExplanation
 from mmtrain.reports.plot_style import save, style
 
 ELEMENTS, COMPLETENESS = "explanations.csv", "completeness.csv"
@@ -30,7 +30,7 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files = [(folder / name).open("w", encoding="utf-8", newline="") for name in (ELEMENTS, COMPLETENESS)]
-        self._elements, self._facts = (csv.writer(Lines(file)) for file in self._files)
+        self._elements, self._facts = (csv.writer(CsvLines(file)) for file in self._files)
         self._elements.writerow(HEAD)
         self._facts.writerow(FACTS)
         self._rows = 0
@@ -42,7 +42,7 @@ class Files:
         for file in self._files:
             file.close()
 
-    def add(self, row: Explained) -> str:
+    def add(self, row: RowExplanation) -> str:
         """Write one row; the name of its picture."""
         self._rows += 1
         start = (row.chosen.row, row.chosen.id, row.question.words)

@@ -12,15 +12,15 @@ import numpy as np
 import tensorflow as tf
 
 from mmtrain.data.encode import Array
-from mmtrain.explanation.explained_output import Question
-from mmtrain.explanation.hooks import Change, Tap, Tapped
+from mmtrain.explanation.explained_output import OutputSelector
+from mmtrain.explanation.hooks import ActivationHook, Change, HookedModel
 
 
-def grad_cam(network: Tapped, row: Mapping[str, Array], question: Question) -> dict[str, Array]:
+def grad_cam(network: HookedModel, row: Mapping[str, Array], question: OutputSelector) -> dict[str, Array]:
     """For each column with maps (height, width) float32, 0 and more, in the size of its last maps. `row` has a first axis of 1."""
-    maps: dict[Tap, tf.Tensor] = {}
+    maps: dict[ActivationHook, tf.Tensor] = {}
 
-    def watching(tap: Tap) -> Change:
+    def watching(tap: ActivationHook) -> Change:
         def watch(values: tf.Tensor) -> tf.Tensor:
             tape.watch(values)
             maps[tap] = values
@@ -32,10 +32,10 @@ def grad_cam(network: Tapped, row: Mapping[str, Array], question: Question) -> d
     with tf.GradientTape(watch_accessed_variables=False) as tape, network.changed({tap: watching(tap) for tap in taps}):
         raw = network.raw(row)[question.target][:, question.unit] * question.sign
     found = tape.gradient(raw, [maps[tap] for tap in taps], unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    return {tap.column: _weighed(maps[tap].numpy()[0], gradient.numpy()[0]) for tap, gradient in zip(taps, found, strict=True)}
+    return {tap.column: _weighted_activations(maps[tap].numpy()[0], gradient.numpy()[0]) for tap, gradient in zip(taps, found, strict=True)}
 
 
-def _weighed(maps: Array, gradients: Array) -> Array:
+def _weighted_activations(maps: Array, gradients: Array) -> Array:
     """(height, width, channels) twice to (height, width)."""
     found: Array = np.maximum((maps * gradients.mean(axis=(0, 1))).sum(axis=-1), 0).astype(np.float32)
     return found

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmtrain.data.encode import Array
-from mmtrain.explanation.attribution import ColumnShare, Explained
-from mmtrain.metrics.score import signed
+from mmtrain.explanation.attribution import ColumnAttribution, RowExplanation
+from mmtrain.metrics.score import signed_difference
 from mmtrain.reports.plot_style import FIRST, QUIET, SECOND
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Tile:
     """Whether there is something below 0."""
 
 
-def tiles(row: Explained, share: ColumnShare) -> list[Tile]:
+def tiles(row: RowExplanation, share: ColumnAttribution) -> list[Tile]:
     """The picture of one column, and a tile for every method."""
     pixels, cam = row.pictures[share.column], row.cams.get(share.column)
     found, pale = [Tile("As the network gets it", pixels)], 0.55 + 0.45 * pixels.mean(axis=-1, keepdims=True)
@@ -82,7 +82,7 @@ def draw_scale(axes: Axes, tile: Tile) -> None:
     axes.text(1, -0.4, f"{tile.most:.2g}" if tile.signed else "most", ha="right", va="top", fontsize=8)
     axes.text(0, -0.4, "0", ha="center" if tile.signed else "left", va="top", fontsize=8)
     if tile.signed:
-        axes.text(-1, -0.4, signed(f"{-tile.most:.2g}"), ha="left", va="top", fontsize=8)
+        axes.text(-1, -0.4, signed_difference(f"{-tile.most:.2g}"), ha="left", va="top", fontsize=8)
     axes.set(xticks=[], yticks=[])
     bare(axes)
 

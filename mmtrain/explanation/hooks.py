@@ -29,7 +29,7 @@ POOLS = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
 """What they pool over the whole picture are the maps that Grad-CAM looks at."""
 
 
-class Tap(keras.layers.Layer):  # type: ignore[misc]
+class ActivationHook(keras.layers.Layer):  # type: ignore[misc]
     """Passes a tensor on, or what `change` makes of it; `column` is the input it was made of, of this `kind`."""
 
     def __init__(self, column: str, kind: Kind) -> None:
@@ -65,16 +65,16 @@ class _TermWeights(keras.layers.Layer):  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
-class Tapped:
+class HookedModel:
     """A network whose `model` takes encoded inputs and gives raw values: logits of classes, numbers in their unit."""
 
     model: Any
-    taps: tuple[Tap, ...]
-    maps: Mapping[str, Tap]
+    taps: tuple[ActivationHook, ...]
+    maps: Mapping[str, ActivationHook]
     """The last maps (batch, height, width, channels) of each image column that are pooled over the whole picture, if any are."""
 
     @contextmanager
-    def changed(self, changes: Mapping[Tap, Change]) -> Iterator[None]:
+    def changed(self, changes: Mapping[ActivationHook, Change]) -> Iterator[None]:
         """While active, these taps pass on what their change makes of a tensor."""
         for tap, change in changes.items():
             tap.change = change
@@ -89,11 +89,11 @@ class Tapped:
         found: dict[str, Any] = self.model({name: tf.constant(values) for name, values in inputs.items()}, training=False)
         return found
 
-    def seen(self, inputs: Mapping[str, Array]) -> dict[Tap, Array]:
+    def seen(self, inputs: Mapping[str, Array]) -> dict[ActivationHook, Array]:
         """What passes each tap when these rows go through."""
-        found: dict[Tap, Array] = {}
+        found: dict[ActivationHook, Array] = {}
 
-        def looking(tap: Tap) -> Change:
+        def looking(tap: ActivationHook) -> Change:
             def look(values: Any) -> Any:
                 found[tap] = values.numpy()
                 return values
@@ -110,7 +110,7 @@ class Tapped:
         return max(1, min(most, values // pictures)) if pictures else most
 
 
-def tapped(predictor: Any, experiment: Experiment, fitted: Fitted) -> Tapped:
+def hook_model(predictor: Any, experiment: Experiment, fitted: Fitted) -> HookedModel:
     """The network with taps. `predictor` computes in float32. Raises RunError for a branch that mixes columns before any real number."""
     names = names_of_layers(experiment, fitted)
     branches = {name: _Branch(key, experiment.branches[key].columns, fitted) for key, name in names.branches.items()}
@@ -124,7 +124,7 @@ def tapped(predictor: Any, experiment: Experiment, fitted: Fitted) -> Tapped:
 
     model = keras.models.clone_model(predictor, clone_function=piece)
     maps = {column: tap for branch in branches.values() for column, tap in branch.maps.items()}
-    return Tapped(model, tuple(tap for branch in branches.values() for tap in branch.taps), maps)
+    return HookedModel(model, tuple(tap for branch in branches.values() for tap in branch.taps), maps)
 
 
 @dataclass(eq=False)
@@ -134,8 +134,8 @@ class _Branch:
     name: str
     columns: tuple[str, ...]
     fitted: Fitted
-    taps: list[Tap] = field(default_factory=list)
-    maps: dict[str, Tap] = field(default_factory=dict)
+    taps: list[ActivationHook] = field(default_factory=list)
+    maps: dict[str, ActivationHook] = field(default_factory=dict)
     _owners: dict[int, tuple[Any, frozenset[str]]] = field(default_factory=dict)
     """Which columns a tensor was made of, by its id; the tensor is kept, as ids of what is gone are given again."""
     _instead: dict[int, Any] = field(default_factory=dict)
@@ -175,12 +175,12 @@ class _Branch:
         self._owners[id(tensor)] = (tensor, columns)
         return tensor
 
-    def _tap(self, tensor: Any, kept: list[Tap]) -> Tap:
+    def _tap(self, tensor: Any, kept: list[ActivationHook]) -> ActivationHook:
         columns = sorted(self._owners[id(tensor)][1])
         if len(columns) != 1:
             what = f"it puts the codes of {' and '.join(columns)} together before any number is learned of them, so none can be explained."
             raise RunError(Problem(f"branch {self.name}", what, "Embed every column by itself in the architecture."))
-        kept.append(Tap(columns[0], self.fitted.columns[columns[0]].spec.kind))
+        kept.append(ActivationHook(columns[0], self.fitted.columns[columns[0]].spec.kind))
         return kept[-1]
 
     def _map(self, tensor: Any) -> Any:

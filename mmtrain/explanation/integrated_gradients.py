@@ -14,9 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from mmtrain.data.encode import Array
-from mmtrain.explanation.attribution import ENOUGH
-from mmtrain.explanation.explained_output import Question
-from mmtrain.explanation.hooks import Change, Tap, Tapped
+from mmtrain.explanation.attribution import MAX_CONVERGENCE_DELTA
+from mmtrain.explanation.explained_output import OutputSelector
+from mmtrain.explanation.hooks import ActivationHook, Change, HookedModel
 
 FIRST, MOST = 32, 1024
 """Points of the line that are begun with, and the most; of the ends of networks with kinks, 1,024 miss 1 % rarely."""
@@ -25,10 +25,10 @@ POINTS, VALUES = 64, 2_000_000
 
 
 @dataclass(frozen=True)
-class Attributed:
+class Attributions:
     """What the values at every tap add to the output; shapes are those of the taps without the batch axis."""
 
-    attributions: Mapping[Tap, Array]
+    attributions: Mapping[ActivationHook, Array]
     output: float
     baseline_output: float
     steps: int
@@ -52,33 +52,33 @@ class Attributed:
 
 
 def integrated_gradients(
-    network: Tapped,
+    network: HookedModel,
     row: Mapping[str, Array],
     baseline: Mapping[str, Array],
-    question: Question,
+    question: OutputSelector,
     *,
     held: Collection[str],
     steps: int | None,
-) -> Attributed:
+) -> Attributions:
     """The attributions of one encoded row, every array of which has a first axis of 1.
 
     `baseline` are the encoded values at which columns of numbers and of pictures begin; categories and words begin at the zero
     vector. Columns in `held` stay as they are in the row. With `steps` None as many are taken as are needed, at most `MOST`.
     """
-    line = _Line(network, row, baseline, question, held)
+    line = _Path(network, row, baseline, question, held)
     count = steps or FIRST
     found = line.attributed(count)
-    while steps is None and found.gap > ENOUGH and count < MOST:
+    while steps is None and found.gap > MAX_CONVERGENCE_DELTA and count < MOST:
         count *= 2
         found = line.attributed(count)
     return found
 
 
-class _Line:
+class _Path:
     """The line from the baseline to one row."""
 
     def __init__(
-        self, network: Tapped, row: Mapping[str, Array], baseline: Mapping[str, Array], question: Question, held: Collection[str]
+        self, network: HookedModel, row: Mapping[str, Array], baseline: Mapping[str, Array], question: OutputSelector, held: Collection[str]
     ) -> None:
         self._network = network
         self._row = row
@@ -90,7 +90,7 @@ class _Line:
         self._way = {tap: ends[tap] - start for tap, start in self._start.items()}
         self._baseline_output, self._output = (float(value) for value in self._points(np.array([0.0, 1.0]))[0])
 
-    def attributed(self, steps: int) -> Attributed:
+    def attributed(self, steps: int) -> Attributions:
         """By the midpoints of so many pieces."""
         sums = {tap: np.zeros(way.shape[1:], dtype=np.float64) for tap, way in self._way.items()}
         at_once = self._network.rows_at_once(POINTS, VALUES)
@@ -98,13 +98,13 @@ class _Line:
             for tap, gradient in self._points(shares)[1].items():
                 sums[tap] += gradient.sum(axis=0, dtype=np.float64)
         attributions = {tap: self._way[tap][0].astype(np.float64) * total / steps for tap, total in sums.items()}
-        return Attributed(attributions, self._output, self._baseline_output, steps)
+        return Attributions(attributions, self._output, self._baseline_output, steps)
 
-    def _points(self, shares: Array) -> tuple[Array, dict[Tap, Array]]:
+    def _points(self, shares: Array) -> tuple[Array, dict[ActivationHook, Array]]:
         """Output (points,) and gradients (points, ...) at these shares of the way."""
-        points: dict[Tap, tf.Tensor] = {}
+        points: dict[ActivationHook, tf.Tensor] = {}
 
-        def moving(tap: Tap) -> Change:
+        def moving(tap: ActivationHook) -> Change:
             def move(_: tf.Tensor) -> tf.Tensor:
                 along = shares.reshape(-1, *(1 for _ in self._way[tap].shape[1:])).astype(np.float32)
                 points[tap] = tf.constant(self._start[tap] + along * self._way[tap])

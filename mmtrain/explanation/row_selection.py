@@ -11,7 +11,7 @@ EACH = 3
 """Rows of either kind."""
 
 
-def choice(target: FittedTarget, truth: Array | None, prediction: Array) -> list[tuple[int, str]]:
+def select_rows(target: FittedTarget, truth: Array | None, prediction: Array) -> list[tuple[int, str]]:
     """Positions in `prediction` (rows, units), each with the reason; the most wrong first, then the surest.
 
     Rows whose answer is not known are chosen only where that of no row is.
@@ -20,12 +20,12 @@ def choice(target: FittedTarget, truth: Array | None, prediction: Array) -> list
     known = np.flatnonzero(~np.isnan(losses))
     if truth is None or not len(known):
         names = ("least sure", "surest") if target.columns else ("largest prediction", "smallest prediction")
-        return [(row, names[0 if far else 1]) for row, far in _ends(_doubt(target, prediction))]
+        return [(row, names[0 if far else 1]) for row, far in _ends(_uncertainty(target, prediction))]
     right = target.is_right(truth, prediction)
-    return [(int(known[row]), _why(target, far=far, right=bool(right[known[row]]))) for row, far in _ends(losses[known])]
+    return [(int(known[row]), _reason(target, far=far, right=bool(right[known[row]]))) for row, far in _ends(losses[known])]
 
 
-def _why(target: FittedTarget, *, far: bool, right: bool) -> str:
+def _reason(target: FittedTarget, *, far: bool, right: bool) -> str:
     if not target.columns:
         return "largest error" if far else "smallest error"
     if far:
@@ -40,7 +40,7 @@ def _ends(values: Array) -> list[tuple[int, bool]]:
     return [(row, True) for row in order[: min(EACH, len(order) - least)]] + [(row, False) for row in order[::-1][:least]]
 
 
-def _doubt(target: FittedTarget, prediction: Array) -> Array:
+def _uncertainty(target: FittedTarget, prediction: Array) -> Array:
     """How unsure each row is, (rows,); a number is itself."""
     if not target.columns:
         return prediction.reshape(-1).astype(np.float64)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mmtrain.explanation.attribution import Element, shortened
+from mmtrain.explanation.attribution import ElementAttribution, shorten
 from mmtrain.reports.plot_style import FIRST, INK, SECOND
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Laid:
+class PlacedWord:
     """A text in lines."""
 
     words: tuple[Word, ...]
@@ -42,19 +42,19 @@ class Laid:
     """Words past `MOST`."""
 
 
-def laid_out(reading: Sequence[Element], room: float) -> Laid:
+def layout_words(reading: Sequence[ElementAttribution], room: float) -> PlacedWord:
     """The words in reading order, in lines of so many inches."""
     strongest = max((abs(element.attribution) for element in reading), default=0.0) or 1.0
     found: list[Word] = []
     line, left = 0, 0.0
     for element in reading[:MOST]:
-        text = shortened(element.name, LONGEST_WORD)
+        text = shorten(element.name, LONGEST_WORD)
         wide = width(text)
         if left and left + wide > room:
             line, left = line + 1, 0.0
         found.append(Word(text, element.attribution / strongest, line, left))
         left += wide + GAP
-    return Laid(tuple(found), line + 1, strongest, max(0, len(reading) - MOST))
+    return PlacedWord(tuple(found), line + 1, strongest, max(0, len(reading) - MOST))
 
 
 def width(text: str) -> float:

@@ -19,7 +19,7 @@ from mmtrain.errors import Problem, RunError
 Array = np.ndarray[Any, Any]
 
 
-def by_arrays(path: Path, inputs: Mapping[str, Any], code: Sequence[Path]) -> dict[str, Array]:  # noqa: ARG001
+def run_with_npz(path: Path, inputs: Mapping[str, Any], code: Sequence[Path]) -> dict[str, Array]:  # noqa: ARG001
     """The outputs of the export at `path`, which needs no `code`, by the run.py beside it. Raises RunError when that fails."""
     with tempfile.TemporaryDirectory() as scratch:
         given, found = Path(scratch, "inputs.npz"), Path(scratch, "outputs.npz")
@@ -29,7 +29,7 @@ def by_arrays(path: Path, inputs: Mapping[str, Any], code: Sequence[Path]) -> di
             return dict(arrays)
 
 
-def by_json(path: Path, inputs: Mapping[str, Array], code: Sequence[Path] = (), *, with_mmtrain: bool = False) -> dict[str, Array]:
+def run_with_json(path: Path, inputs: Mapping[str, Array], code: Sequence[Path] = (), *, with_mmtrain: bool = False) -> dict[str, Array]:
     """The same for rows as they stand in the table: numbers, texts and files. `code` are files with layers of one's own."""
     arguments = [str(path), *(argument for file in code for argument in ("--code", str(file.absolute())))]
     outputs = json.loads(_run(path.parent, arguments, as_json(inputs), with_mmtrain=with_mmtrain))["outputs"]

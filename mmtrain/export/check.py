@@ -19,7 +19,7 @@ from mmtrain.data.tables.table import Table
 from mmtrain.errors import Problem, RunError, listed
 from mmtrain.evaluation.scoring import main_score, score_target
 from mmtrain.export.base import HALF, Array, Format
-from mmtrain.layers.start import unheard
+from mmtrain.layers.start import quiet_native_stderr
 from mmtrain.metrics.score import higher_is_better
 
 PICTURES = 1e-3
@@ -84,7 +84,7 @@ def check_pictures(fitted: Fitted, raw: Mapping[str, Array], present: Mapping[st
         if not isinstance(column, FittedImage):
             continue
         layer, files = column.preprocessing(), raw[key][present[key][:, 0] > 0]
-        with unheard():  # on processors without AVX-512 TensorFlow complains of uint8
+        with quiet_native_stderr():  # on processors without AVX-512 TensorFlow complains of uint8
             codes = [layer(files[start : start + AT_ONCE])[2].numpy()[:, 0] for start in range(0, len(files), AT_ONCE)]
         status = np.concatenate(codes or [[]])
         if bad := [STATUS[code] for code in status.tolist() if code != OK]:

@@ -45,7 +45,7 @@ class Tensor:
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""
-        return vars(self) | {"shape": ["rows", *self.shape], "example": short(self.example)}
+        return vars(self) | {"shape": ["rows", *self.shape], "example": short_name(self.example)}
 
 
 def tensors(kind: Inputs, fitted: Fitted, names: Mapping[str, str]) -> list[Tensor]:
@@ -138,7 +138,7 @@ def output(key: str, name: str, target: FittedTarget) -> dict[str, Any]:
     return facts | {"labels": list(target.columns)} | threshold
 
 
-def short(values: Array) -> Any:
+def short_name(values: Array) -> Any:
     """Up to `LONGEST` values of one row as they are; of more, those and the one that all others are, or how many they are."""
     if values.dtype == object:
         value = values.reshape(-1)[0]

@@ -13,10 +13,10 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from mmtrain.errors import Problem, RunError
 from mmtrain.export.base import ExportableModel
-from mmtrain.layers.start import unheard
+from mmtrain.layers.start import quiet_native_stderr
 
 
-def in_float32(model: Any) -> Any:
+def as_float32(model: Any) -> Any:
     """The model itself, or, if its layers compute in 16 bits, one with the same weights whose layers do not."""
     config = _in_float32(model.get_config())
     if config == model.get_config():
@@ -37,7 +37,7 @@ def _in_float32(config: Any) -> Any:
     return {key: _in_float32(value) for key, value in config.items()}
 
 
-def frozen(exportable: ExportableModel) -> Any:
+def freeze(exportable: ExportableModel) -> Any:
     """The predictor as a concrete function: inputs in the order of `exportable.inputs`, a list of outputs, weights as constants.
 
     Both converters trip over what is not a constant: tf2onnx takes a captured tensor for an input, LiteRT's calibration
@@ -60,7 +60,7 @@ def converting(to: str) -> Iterator[None]:
     failure: Exception | None = None
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings(), unheard():
+        with warnings.catch_warnings(), quiet_native_stderr():
             warnings.simplefilter("ignore")
             try:
                 yield

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mmtrain.export.alone import by_json
+from mmtrain.export.alone import run_with_json
 from mmtrain.export.base import EXACT, ExportableModel, Format
 
 
@@ -23,6 +23,6 @@ FORMAT = Format(
     file="model.keras",
     tolerances={"": EXACT},
     write=write,
-    run=partial(by_json, with_mmtrain=True),
+    run=partial(run_with_json, with_mmtrain=True),
     usage="python run.py model.keras{code} < example.json > outputs.json",
 )

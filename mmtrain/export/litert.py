@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mmtrain.export.alone import by_arrays
+from mmtrain.export.alone import run_with_npz
 from mmtrain.export.base import EXACT, HALF, Array, ExportableModel, Format
 
 IN_FLOAT = (
@@ -45,9 +45,9 @@ def _save(exportable: ExportableModel, folder: str) -> None:
     """The frozen network as a SavedModel, whose one signature has the plain names."""
     import tensorflow as tf
 
-    from mmtrain.export.frozen import frozen
+    from mmtrain.export.frozen import freeze
 
-    network = frozen(exportable)
+    network = freeze(exportable)
     signature = [tf.TensorSpec(tensor.shape, tensor.dtype, tensor.op.name) for tensor in network.inputs]
 
     @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
@@ -94,7 +94,7 @@ FORMAT = Format(
     file="model.tflite",
     tolerances={"": EXACT, "float16": HALF, "int8": None},
     write=write,
-    run=by_arrays,
+    run=run_with_npz,
     usage="python run.py example.npz outputs.npz",
     packages=("ai_edge_litert",),
     versions=("ai-edge-litert",),

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmtrain.export.alone import by_arrays
+from mmtrain.export.alone import run_with_npz
 from mmtrain.export.base import EXACT, HALF, Array, ExportableModel, Format
 
 OPSET = 18
@@ -48,9 +48,9 @@ def _converted(exportable: ExportableModel) -> Any:
     """The ONNX model with plain names and any number of rows."""
     import tf2onnx
 
-    from mmtrain.export.frozen import frozen
+    from mmtrain.export.frozen import freeze
 
-    function = frozen(exportable)
+    function = freeze(exportable)
     inputs = [tensor.name for tensor in function.inputs]
     outputs = [tensor.name for tensor in function.outputs]
     names = dict(zip(inputs + outputs, [*exportable.inputs.values(), *exportable.outputs.values()], strict=True))
@@ -106,7 +106,7 @@ FORMAT = Format(
     file="model.onnx",
     tolerances={"": EXACT, "float16": HALF, "int8": None},
     write=write,
-    run=by_arrays,
+    run=run_with_npz,
     usage="python run.py example.npz outputs.npz",
     packages=("onnx", "onnxruntime", "tf2onnx"),
     versions=("onnx", "onnxruntime", "tf2onnx"),

@@ -52,7 +52,7 @@ def write(model: keras.Model, fitted: Fitted, folder: Path) -> None:
     def serve(**rows: Any) -> dict[str, Any]:
         encoded, status = encoder({key: tf.expand_dims(rows[name], 1) for key, name in names.items()}, training=False)
         predictions = predictor(encoded, training=False)
-        outputs = {"status": _spoken_status(tf.shape(next(iter(rows.values())))[:1], status)}
+        outputs = {"status": _status_labels(tf.shape(next(iter(rows.values())))[:1], status)}
         for key, target in fitted.targets.items():
             outputs |= {f"{prefixes[key]}{name}": tensor for name, tensor in target.served(predictions[key]).items()}
         return outputs
@@ -74,7 +74,7 @@ def _with_status(model: keras.Model, fitted: Fitted) -> keras.Model:
     return keras.Model(encoder.input, (encoder.output, {key: layers[key].output[2] for key in pictures}))
 
 
-def _spoken_status(shape: Any, status: Mapping[str, Any]) -> Any:
+def _status_labels(shape: Any, status: Mapping[str, Any]) -> Any:
     """(rows,) strings; `status` is (rows, 1) int32 by column."""
     found = tf.fill(shape, "")
     for key, codes in status.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmtrain.data.encode import Fitted
-from mmtrain.export.alone import by_json
+from mmtrain.export.alone import run_with_json
 from mmtrain.export.base import EXACT, Array, ExportableModel, Format
 
 
@@ -22,7 +22,7 @@ def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, A
 
 def run(path: Path, inputs: Mapping[str, Array], code: Sequence[Path]) -> dict[str, Array]:  # noqa: ARG001
     """What the folder at `path` gives, which needs no `code`. Raises RunError."""
-    return by_json(path, inputs)
+    return run_with_json(path, inputs)
 
 
 def outputs(fitted: Fitted) -> list[dict[str, Any]]:

@@ -16,11 +16,11 @@ import numpy as np
 from mmtrain.export.base import ExportableModel
 from mmtrain.layers.network import Affine
 
-Units = Mapping[str, tuple[float, float]]
+LossScaling = Mapping[str, tuple[float, float]]
 """Scale and offset by the name of the output."""
 
 
-def without_units(exportable: ExportableModel) -> tuple[ExportableModel, Units]:
+def without_units(exportable: ExportableModel) -> tuple[ExportableModel, LossScaling]:
     """The network up to the standardised numbers, and what makes numbers in the targets' units of them."""
     predictor = exportable.predictor
     outputs, units = dict(predictor.output), {}
@@ -30,7 +30,7 @@ def without_units(exportable: ExportableModel) -> tuple[ExportableModel, Units]:
     return replace(exportable, predictor=keras.Model(predictor.input, outputs)), units
 
 
-def add_to_onnx(model: Any, units: Units) -> None:
+def add_to_onnx(model: Any, units: LossScaling) -> None:
     """Put the units behind outputs of an ONNX model, in place."""
     from onnx import helper, numpy_helper
 
@@ -45,7 +45,7 @@ def add_to_onnx(model: Any, units: Units) -> None:
         graph.node.append(helper.make_node("Add", [scaled, offset], [name], name=f"{name}/in_unit"))
 
 
-def added_to_litert(content: bytes, units: Units) -> bytes:
+def added_to_litert(content: bytes, units: LossScaling) -> bytes:
     """The file with units behind outputs of its signature; TensorFlow's own tools take it apart and put it together."""
     from tensorflow.lite.tools import flatbuffer_utils
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from zlib import crc32
 
-from mmtrain.image_decoding.decoded_image import UnreadableImage, cut_short, damaged, refusing
+from mmtrain.image_decoding.decoded_image import UnreadableImage, cut_short, damaged_image, image_errors
 from mmtrain.image_decoding.format_rules import (
     BMP_MOST_COLOURS,
     PNG_ORDER,
@@ -61,7 +61,7 @@ def unpack(kind: str, data: bytes) -> Container:
         UnreadableImage: the file ends early, or its parts contradict each other.
 
     """
-    with refusing(kind):
+    with image_errors(kind):
         return _UNPACK[kind](data)
 
 
@@ -118,7 +118,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         elif end > len(data):
             break
         elif end < at + 3:  # the length counts its own two bytes
-            raise damaged("JPEG")
+            raise damaged_image("JPEG")
         else:
             yield marker, data[at - 1 : end]
             at = end
@@ -128,12 +128,12 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 def _png(data: bytes) -> Container:
     parts = list(_png_chunks(data))
     if not PNG_ORDER.holds(PNG_PARTS.get(name) or PNG_OTHERS[name[:1].isupper()] for name, _ in parts):
-        raise damaged("PNG")
+        raise damaged_image("PNG")
     bits, colour = parts[0][1][16:18]
     exif = next((chunk[8:-4] for name, chunk in parts if name == b"eXIf"), b"")
     palette = next((chunk for name, chunk in parts if name == b"PLTE"), None) if colour == PNG_PALETTE else None
     if colour == PNG_PALETTE and palette is None:
-        raise damaged("PNG")
+        raise damaged_image("PNG")
     # Whatever else there is tells no pixel, and may make Pillow warn or refuse.
     kept = [data[:8], parts[0][1], palette or b"", _png_transparency(parts, colour, palette)]
     return Container("PNG", b"".join([*kept, *(chunk for name, chunk in parts if name in (b"IDAT", b"IEND"))]), bits=bits, exif=exif)
@@ -181,7 +181,7 @@ def _bmp(data: bytes) -> Container:
         raise UnreadableImage("The BMP file is compressed, which is not read.", "Save it without compression, or as PNG.")
     told = (colours or 1 << depth) if depth <= 8 else 0
     if 14 + header_size + told * (3 if header_size == _BMP_OLD else 4) > offset or told > BMP_MOST_COLOURS:
-        raise damaged("BMP")
+        raise damaged_image("BMP")
     palette = min(told, 1 << depth)
     palette_end = 14 + header_size + 4 * palette
     flaw = None if offset + abs(height) * ((width * depth + 31) // 32 * 4) <= len(data) else cut_short("BMP")
@@ -208,7 +208,7 @@ def _gif(data: bytes) -> Container:
             continue
         if data[at + 1] == 0xF9 and data[at + 2]:
             if data[at + 2] < 4:
-                raise damaged("GIF")
+                raise damaged_image("GIF")
             changed[at + 3] &= ~0x1C & 0xFF
         at += 2
         while data[at]:
@@ -216,14 +216,14 @@ def _gif(data: bytes) -> Container:
         at += 1
     frame = data[at : at + 10]
     if frame[:1] != b",":
-        raise damaged("GIF") if frame else cut_short("GIF")
+        raise damaged_image("GIF") if frame else cut_short("GIF")
     own = frame[9] & 0x80
     colours = 2 << ((frame[9] if own else data[10]) & 7)
-    flaw = None if (frame[9] | data[10]) & 0x80 else damaged("GIF")  # without any palette
+    flaw = None if (frame[9] | data[10]) & 0x80 else damaged_image("GIF")  # without any palette
     raster = at + 10 + (3 * colours if own else 0)
     try:
         codes = _gif_blocks(data, raster + 1)
-        flaw = flaw or (None if can_be_followed(codes, data[raster]) else damaged("GIF"))
+        flaw = flaw or (None if can_be_followed(codes, data[raster]) else damaged_image("GIF"))
     except IndexError:
         flaw = cut_short("GIF")
     return Container("GIF", bytes(changed), colours=colours, flaw=flaw)
@@ -243,7 +243,7 @@ def _webp(data: bytes) -> Container:
     if end > len(data):
         raise cut_short("WEBP")
     if not WEBP_ORDER.holds(_webp_letters(data, end)):
-        raise damaged("WEBP")
+        raise damaged_image("WEBP")
     exif = next((data[at + 8 : at + 8 + length] for name, at, length in _webp_chunks(data, 12, end) if name == b"EXIF"), b"")
     return Container("WEBP", data, exif=exif.removeprefix(b"Exif\0\0"))
 
@@ -253,7 +253,7 @@ def _webp_chunks(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, i
     while at < end:
         name, length = struct.unpack_from("<4sI", data, at)
         if at + 8 + length + length % 2 > end:
-            raise damaged("WEBP")
+            raise damaged_image("WEBP")
         yield name, at, length
         at += 8 + length + length % 2
 
@@ -301,7 +301,7 @@ def _little(data: bytes, at: int, count: int) -> int:
 
 def _require(condition: bool) -> None:
     if not condition:
-        raise damaged("WEBP")
+        raise damaged_image("WEBP")
 
 
 _UNPACK = {"JPEG": _jpeg, "PNG": _png, "BMP": _bmp, "GIF": _gif, "WEBP": _webp}

@@ -60,7 +60,7 @@ def cut_short(kind: str) -> UnreadableImage:
     return UnreadableImage(f"The {kind} file is cut short.", "Copy or download it again, whole.")
 
 
-def damaged(kind: str) -> UnreadableImage:
+def damaged_image(kind: str) -> UnreadableImage:
     """The refusal of a file that its decoder does not accept; `kind` is one of `FORMATS`."""
     return UnreadableImage(
         f"The {kind} file is damaged or of a kind that is not read.", "Open it in an image program and save it again, as PNG for instance."
@@ -70,7 +70,7 @@ def damaged(kind: str) -> UnreadableImage:
 _PAST_THE_END = (IndexError, EOFError, struct.error)
 
 
-class refusing:  # noqa: N801 - used as a statement, and for every picture: a generator would take three times as long
+class image_errors:  # noqa: N801 - used as a statement, and for every picture: a generator would take three times as long
     """Turn whatever Pillow raises on a hostile file of the format `kind` into a refusal.
 
     Pillow promises no exception type: `SyntaxError`, `ValueError`, `struct.error`, `EOFError` and more have been seen.
@@ -91,4 +91,4 @@ def _refusal(kind: str, error: Exception) -> UnreadableImage:
         return UnreadableImage("The image does not fit into memory.", "Use a smaller picture, or lower max_pixels.")
     # Reading past the end shows as one of these, which Pillow may wrap once.
     past_the_end = isinstance(error, _PAST_THE_END) or isinstance(error.__cause__, _PAST_THE_END)
-    return cut_short(kind) if past_the_end or "truncat" in str(error).lower() else damaged(kind)
+    return cut_short(kind) if past_the_end or "truncat" in str(error).lower() else damaged_image(kind)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmtrain.image_decoding.containers import Container, unpack
-from mmtrain.image_decoding.decoded_image import ImageHeader, refusing
+from mmtrain.image_decoding.decoded_image import ImageHeader, image_errors
 from mmtrain.image_decoding.image_source import content
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def open_container(container: Container) -> ImageFile:
         "GIF": GifImagePlugin.GifImageFile,
         "WEBP": WebPImagePlugin.WebPImageFile,
     }
-    with refusing(container.format):
+    with image_errors(container.format):
         return readers[container.format](BytesIO(container.data))
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from mmtrain.image_decoding.colour import convert, grey, mend
 from mmtrain.image_decoding.containers import Container, unpack
-from mmtrain.image_decoding.decoded_image import ImageHeader, Layout, UnreadableImage, damaged, refusing
+from mmtrain.image_decoding.decoded_image import ImageHeader, Layout, UnreadableImage, damaged_image, image_errors
 from mmtrain.image_decoding.header import describe, open_container
 from mmtrain.image_decoding.image_source import content
-from mmtrain.image_decoding.resize import reduction, resized
+from mmtrain.image_decoding.resize import reduction, resize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,7 @@ def _pixels(container: Container, layout: Layout) -> NDArray[np.uint8 | np.uint1
     _check_bits(header, layout)
     if container.flaw is not None:
         raise container.flaw
-    with refusing(container.format):
+    with image_errors(container.format):
         image.load()
         _check_palette(image, container)
         mend(image, header)
@@ -75,7 +75,7 @@ def _decoded(data: bytes, mode: str, size: tuple[int, int], part: int) -> Image 
 
 
 def _laid_out(image: Image, header: ImageHeader, layout: Layout) -> NDArray[np.uint8 | np.uint16]:
-    with refusing(header.format):
+    with image_errors(header.format):
         upright = _upright(image, header.orientation)
         return _deep(upright, layout) if layout.bits == 16 else _shallow(upright, layout)
 
@@ -108,7 +108,7 @@ def _check_palette(image: Image, container: Container) -> None:
     if container.colours:
         highest = max(number for number, times in enumerate(image.histogram()) if times)
         if (highest // 255 if image.mode == "1" else highest) >= container.colours:
-            raise damaged(container.format)
+            raise damaged_image(container.format)
 
 
 def _upright(image: Image, orientation: int) -> Image:
@@ -135,7 +135,7 @@ def _shallow(image: Image, layout: Layout) -> NDArray[np.uint8 | np.uint16]:
 
     converted = convert(image, channels=layout.channels, background=layout.background)
     fill = {1: grey(layout.background), 3: layout.background, 4: (*layout.background, 255)}[layout.channels]
-    scaled = resized(converted, layout.size, how=layout.resize, fill=fill)
+    scaled = resize(converted, layout.size, how=layout.resize, fill=fill)
     return np.frombuffer(scaled.tobytes(), dtype=np.uint8).reshape(*layout.size, layout.channels)
 
 
@@ -152,6 +152,6 @@ def _deep(image: Image, layout: Layout) -> NDArray[np.uint8 | np.uint16]:
     else:
         samples = np.array(convert(image, channels=1, background=layout.background), dtype=np.float32) * np.float32(257)
     # Float32 holds every whole number up to 2**24, so nothing is lost before the average is rounded.
-    scaled = resized(Image.fromarray(samples), layout.size, how=layout.resize, fill=float(background))
+    scaled = resize(Image.fromarray(samples), layout.size, how=layout.resize, fill=float(background))
     pixels: NDArray[np.uint16] = np.rint(np.asarray(scaled)).clip(0, 65535).astype(np.uint16)
     return pixels.reshape(*layout.size, 1)

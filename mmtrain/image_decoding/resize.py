@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-def covering(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
+def covering_size(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
     """The smallest size in the proportions of `size` that covers `target`; all three in one order of the sides."""
     first, second = size
     if first * target[1] >= second * target[0]:
@@ -19,7 +19,7 @@ def covering(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
     return target[0], max(target[1], _rounded(second * target[0], first))
 
 
-def fitting(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
+def fitting_size(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
     """The largest size in the proportions of `size` that fits into `target`, no side below one."""
     first, second = size
     if first * target[1] >= second * target[0]:
@@ -33,7 +33,7 @@ def reduction(size: tuple[int, int], target: tuple[int, int], how: str) -> int:
     Decoders leave out the finest waves then, which is both faster and without alias; all three in one order of the sides.
     """
     if how != "stretch":
-        target = covering(size, target) if how == "crop" else fitting(size, target)
+        target = covering_size(size, target) if how == "crop" else fitting_size(size, target)
     least = min(size[0] // target[0], size[1] // target[1])
     return next(part for part in (8, 4, 2, 1) if part <= max(least, 1))
 
@@ -43,7 +43,7 @@ def _rounded(numerator: int, denominator: int) -> int:
     return (2 * numerator + denominator) // (2 * denominator)
 
 
-def resized(image: Image, size: tuple[int, int], *, how: str, fill: Any) -> Image:
+def resize(image: Image, size: tuple[int, int], *, how: str, fill: Any) -> Image:
     """`image` at `size` (height, width); the very same pixels where it has that size already.
 
     Args:
@@ -65,7 +65,7 @@ def resized(image: Image, size: tuple[int, int], *, how: str, fill: Any) -> Imag
         return image.resize(target, bilinear, box=_cut(image.size, target))
     if how == "stretch":
         return image.resize(target, bilinear)
-    inner = fitting(image.size, target)
+    inner = fitting_size(image.size, target)
     canvas = Image.new(image.mode, target, fill)
     canvas.paste(image.resize(inner, bilinear), ((width - inner[0]) // 2, (height - inner[1]) // 2))
     return canvas
@@ -77,7 +77,7 @@ def _cut(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, 
     Resizing this part alone gives the same pixels within one level (Pillow picks its passes by the size, and rounds between
     them), and never makes the covering picture, which a strip of 1 x 50,000,000 pixels would blow up to terabytes.
     """
-    cover = covering(size, target)
+    cover = covering_size(size, target)
     left, top = ((cover[side] - target[side]) // 2 for side in (0, 1))
     across, down = size[0] / cover[0], size[1] / cover[1]
     return left * across, top * down, min(size[0], (left + target[0]) * across), min(size[1], (top + target[1]) * down)

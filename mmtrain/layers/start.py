@@ -19,7 +19,7 @@ def start_tensorflow() -> None:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    with unheard(), _hidden(KERAS_EXTRAS), _uncollected():
+    with quiet_native_stderr(), _hidden(KERAS_EXTRAS), _without_gc():
         import keras  # noqa: F401
         import tensorflow
 
@@ -27,7 +27,7 @@ def start_tensorflow() -> None:
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
+def quiet_native_stderr() -> Iterator[None]:
     """What libraries write to standard error, past Python too, is shown only when the block fails."""
     sys.stderr.flush()
     kept = os.dup(2)
@@ -58,7 +58,7 @@ def _hidden(names: tuple[str, ...]) -> Iterator[None]:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def _without_gc() -> Iterator[None]:
     """What the block imports stays for good: Python need not look for garbage in it, neither meanwhile nor ever after."""
     collects = gc.isenabled()
     gc.disable()

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmtrain.metrics import input_checks
-from mmtrain.metrics.bootstrap_counts import Counts, Scorer, Values, by_row, once, share, totals
+from mmtrain.metrics.bootstrap_counts import Counts, Scorer, Values, by_row, totals, unit_counts, weighted_mean
 from mmtrain.metrics.classification import f1, log_losses
 from mmtrain.metrics.ranking import Ranking
 from mmtrain.metrics.score import BINARY, Score, value_or_reason, without_rows
@@ -20,7 +20,7 @@ def binary_scores(truth: ArrayLike, probability: ArrayLike, *, classes: tuple[st
     Raises:
         ValueError: an array has a wrong shape, or holds NaN or values outside its range.
     """
-    values = binary_scorer(truth, probability, threshold=threshold)(once(np.size(truth)))
+    values = binary_scorer(truth, probability, threshold=threshold)(unit_counts(np.size(truth)))
     if not np.size(truth):
         return without_rows(BINARY)
     negative, positive = classes
@@ -52,18 +52,18 @@ def binary_scorer(truth: ArrayLike, probability: ArrayLike, *, threshold: float 
         rows, positives, called_positive, hits, log_loss, brier = totals(counts, *of_rows)
         negatives = rows - positives
         correct_negatives = negatives - (called_positive - hits)
-        sensitivity, specificity = share(hits, positives), share(correct_negatives, negatives)
+        sensitivity, specificity = weighted_mean(hits, positives), weighted_mean(correct_negatives, negatives)
         auc, pr_auc = ranking.areas(by_row(counts))
         return {
             "auc": auc,
             "pr_auc": pr_auc,
-            "accuracy": share(hits + correct_negatives, rows),
+            "accuracy": weighted_mean(hits + correct_negatives, rows),
             "balanced_accuracy": (sensitivity + specificity) / 2,
             "f1": f1(hits, positives, called_positive),
             "sensitivity": sensitivity,
             "specificity": specificity,
-            "log_loss": share(log_loss, rows),
-            "brier": share(brier, rows),
+            "log_loss": weighted_mean(log_loss, rows),
+            "brier": weighted_mean(brier, rows),
         }
 
     return scores

@@ -27,7 +27,7 @@ KEPT_CELLS = 8_000_000
 Ranked = TypeVar("Ranked")
 
 
-def once(rows: int) -> Counts:
+def unit_counts(rows: int) -> Counts:
     """One draw that has every row once: the rows as they are."""
     return np.ones((1, rows), dtype=np.int64)
 
@@ -62,7 +62,7 @@ def by_code(counts: Counts, codes: NDArray[np.int64], *, count: int) -> Counts:
     return sums
 
 
-def share(part: NDArray[Any], whole: NDArray[Any]) -> Values:
+def weighted_mean(part: NDArray[Any], whole: NDArray[Any]) -> Values:
     """`part / whole`, NaN where the whole is 0."""
     nothing = np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan)
     return np.asarray(np.divide(part, whole, out=nothing, where=whole > 0), dtype=np.float64)
@@ -71,4 +71,4 @@ def share(part: NDArray[Any], whole: NDArray[Any]) -> Values:
 def mean_of_defined(values: Values) -> Values:
     """The mean over the last axis of what is not NaN; NaN where nothing is left."""
     defined = ~np.isnan(values)
-    return share(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))
+    return weighted_mean(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))

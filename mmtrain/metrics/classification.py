@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmtrain.metrics import input_checks
-from mmtrain.metrics.bootstrap_counts import Values, share
+from mmtrain.metrics.bootstrap_counts import Values, weighted_mean
 
 CLIP = 1e-7
 """Log loss clips probabilities to 1e-7 and 1 - 1e-7: float32 models do give 0 and 1, and one such row must not make it infinite."""
@@ -29,7 +29,7 @@ def confusion_matrix(truth: ArrayLike, predicted: ArrayLike, *, count: int) -> N
 
 def f1(hits: NDArray[Any], true: NDArray[Any], predicted: NDArray[Any]) -> Values:
     """`2 hits / (true + predicted)` of numbers of rows; NaN for a class neither true nor predicted in any row."""
-    return share(2 * hits, true + predicted)
+    return weighted_mean(2 * hits, true + predicted)
 
 
 def log_losses(probability_of_truth: NDArray[np.floating[Any]]) -> Values:

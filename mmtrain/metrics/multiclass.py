@@ -18,9 +18,9 @@ from mmtrain.metrics.bootstrap_counts import (
     by_row,
     kept_where_few,
     mean_of_defined,
-    once,
-    share,
     totals,
+    unit_counts,
+    weighted_mean,
 )
 from mmtrain.metrics.classification import f1, log_losses
 from mmtrain.metrics.ranking import SMALL_CLASS, Ranking, SmallClasses
@@ -39,7 +39,7 @@ def multiclass_scores(truth: ArrayLike, probabilities: ArrayLike, *, classes: Se
     Raises:
         ValueError: an array has a wrong shape, or holds NaN or values outside its range.
     """
-    values = multiclass_scorer(truth, probabilities, count=len(classes))(once(np.size(truth)))
+    values = multiclass_scorer(truth, probabilities, count=len(classes))(unit_counts(np.size(truth)))
     if not np.size(truth):
         return without_rows(MULTICLASS)
     codes = np.asarray(truth)
@@ -74,12 +74,12 @@ def multiclass_scorer(truth: ArrayLike, probabilities: ArrayLike, *, count: int)
         each_f1 = f1(hits, true, by_code(counts, called, count=count))
         rows = true.sum(axis=1)
         return {
-            "accuracy": share(hits.sum(axis=1), rows),
-            "balanced_accuracy": mean_of_defined(share(hits, true)),
+            "accuracy": weighted_mean(hits.sum(axis=1), rows),
+            "balanced_accuracy": mean_of_defined(weighted_mean(hits, true)),
             "macro_f1": mean_of_defined(each_f1),
-            "weighted_f1": share((np.nan_to_num(each_f1) * true).sum(axis=1), rows),
+            "weighted_f1": weighted_mean((np.nan_to_num(each_f1) * true).sum(axis=1), rows),
             "macro_auc": macro_auc(by_row(counts)),
-            "log_loss": share(*totals(counts, losses, np.ones(codes.size))),
+            "log_loss": weighted_mean(*totals(counts, losses, np.ones(codes.size))),
         }
 
     return scores

@@ -18,9 +18,9 @@ from mmtrain.metrics.bootstrap_counts import (
     kept_where_few,
     mean_of_defined,
     of_columns,
-    once,
-    share,
     totals,
+    unit_counts,
+    weighted_mean,
 )
 from mmtrain.metrics.classification import f1, log_losses
 from mmtrain.metrics.ranking import Ranking
@@ -39,7 +39,7 @@ def multilabel_scores(truth: ArrayLike, probabilities: ArrayLike, *, labels: Seq
     Raises:
         ValueError: an array has a wrong shape, or holds NaN or values outside its range.
     """
-    values = multilabel_scorer(truth, probabilities, labels=labels, threshold=threshold)(once(len(np.asarray(truth))))
+    values = multilabel_scorer(truth, probabilities, labels=labels, threshold=threshold)(unit_counts(len(np.asarray(truth))))
     if not np.size(truth):
         return without_rows(tuple(values))
     point = {name: float(found[0]) for name, found in values.items()}
@@ -87,9 +87,9 @@ def multilabel_scorer(truth: ArrayLike, probabilities: ArrayLike, *, labels: Seq
         }
         return {
             **{f"macro_{base}": mean_of_defined(each[base]) for base in EACH_LABEL},
-            "subset_accuracy": share(exact, rows),
-            "hamming_loss": share(wrong_cells, cells),
-            "log_loss": share(log_loss, cells),
+            "subset_accuracy": weighted_mean(exact, rows),
+            "hamming_loss": weighted_mean(wrong_cells, cells),
+            "log_loss": weighted_mean(log_loss, cells),
             **{f"{base}[{label}]": each[base][:, column] for column, label in enumerate(labels) for base in EACH_LABEL},
         }
 

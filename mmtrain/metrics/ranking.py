@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmtrain.metrics.bootstrap_counts import RowCounts, Values, share
+from mmtrain.metrics.bootstrap_counts import RowCounts, Values, weighted_mean
 
 Counts = NDArray[np.int64]
 
@@ -92,7 +92,7 @@ def _area_under_roc(counts: RowCounts, gained: RowCounts, not_beaten: RowCounts)
     positives = gained.sum(axis=0, dtype=np.int64)
     negatives = counts.sum(axis=0, dtype=np.int64) - positives
     doubled_losses = np.einsum("td,td->d", gained, not_beaten, dtype=np.float64)
-    return share(2 * positives * negatives - doubled_losses, 2 * positives * negatives)
+    return weighted_mean(2 * positives * negatives - doubled_losses, 2 * positives * negatives)
 
 
 def _average_precision(gained: RowCounts, hits: RowCounts, alarms: RowCounts) -> Values:
@@ -103,7 +103,7 @@ def _average_precision(gained: RowCounts, hits: RowCounts, alarms: RowCounts) ->
     """
     called = np.maximum(hits + alarms, 1)  # 0 where a draw has no row yet: adds nothing
     steps = np.ascontiguousarray((gained * hits / called).T)
-    return share(steps.sum(axis=1), gained.sum(axis=0, dtype=np.int64))
+    return weighted_mean(steps.sum(axis=1), gained.sum(axis=0, dtype=np.int64))
 
 
 def _running_totals(counts: RowCounts) -> RowCounts:
@@ -153,7 +153,7 @@ class SmallClasses:
         positives = np.add.reduceat(own, self._bounds[:-1], axis=0)
         negatives = counts.sum(axis=0, dtype=np.int64) - positives
         doubled_losses = np.add.reduceat(losses * own, self._bounds[:-1], axis=0)
-        return share(2 * positives * negatives - doubled_losses, 2 * positives * negatives).T
+        return weighted_mean(2 * positives * negatives - doubled_losses, 2 * positives * negatives).T
 
     def _not_beaten(self, start: int, end: int) -> NDArray[np.float32]:
         """(rows, n): 2 where a row of another class scores higher for the class of a row, 1 where as high, 0 elsewhere."""

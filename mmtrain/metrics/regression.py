@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmtrain.metrics import input_checks
-from mmtrain.metrics.bootstrap_counts import Counts, Scorer, Values, once, share, totals
+from mmtrain.metrics.bootstrap_counts import Counts, Scorer, Values, totals, unit_counts, weighted_mean
 from mmtrain.metrics.score import REGRESSION, Score, value_or_reason, without_rows
 
 
@@ -18,7 +18,7 @@ def regression_scores(truth: ArrayLike, prediction: ArrayLike) -> tuple[Score, .
     Raises:
         ValueError: the shapes differ, or a value is NaN or infinite.
     """
-    values = regression_scorer(truth, prediction)(once(np.size(truth)))
+    values = regression_scorer(truth, prediction)(unit_counts(np.size(truth)))
     if not np.size(truth):
         return without_rows(REGRESSION)
     first = np.asarray(truth).flat[0]
@@ -45,9 +45,9 @@ def regression_scorer(truth: ArrayLike, prediction: ArrayLike) -> Scorer:
         drawn = counts > 0
         varies = np.where(drawn, expected, np.inf).min(axis=1) < np.where(drawn, expected, -np.inf).max(axis=1)
         return {
-            "mae": share(absolute, rows),
-            "rmse": np.sqrt(share(squared, rows)),
-            "r2": 1 - share(squared, np.where(varies, spread, 0)),
+            "mae": weighted_mean(absolute, rows),
+            "rmse": np.sqrt(weighted_mean(squared, rows)),
+            "r2": 1 - weighted_mean(squared, np.where(varies, spread, 0)),
             "median_absolute_error": _median(error, order, counts),
         }
 

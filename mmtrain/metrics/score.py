@@ -134,7 +134,7 @@ def higher_is_better(score: str) -> bool:
     return metric_of(score).higher_is_better
 
 
-def signed(text: str) -> str:
+def signed_difference(text: str) -> str:
     """A number as a person reads it: with a real minus sign, and no sign on a zero."""
     if not text.startswith(("-", "+")):
         return text

@@ -19,7 +19,7 @@ from keras import ops
 
 from mmtrain.branches import Branch
 from mmtrain.config import Experiment
-from mmtrain.data.encode import Fitted, encoder, free_names
+from mmtrain.data.encode import Fitted, encoder, unique_layer_names
 from mmtrain.layers.network import MaskedColumn
 from mmtrain.specs import TensorSpec, layer_names
 
@@ -40,7 +40,7 @@ class Network:
 
 
 @dataclass(frozen=True)
-class LayerNames:
+class NetworkLayerNames:
     """What the layers between the encoded inputs and the predictions are called, by branch or target; none is called like an input."""
 
     branches: dict[str, str]
@@ -50,15 +50,15 @@ class LayerNames:
     activations: dict[str, str]
 
 
-def names_of_layers(experiment: Experiment, fitted: Fitted) -> LayerNames:
+def names_of_layers(experiment: Experiment, fitted: Fitted) -> NetworkLayerNames:
     """They follow from the names of columns, branches and targets, so that the layers of a saved model are found again."""
     inputs = [name for key in fitted.columns for name in (key, f"{key}_present")]
-    return LayerNames(
-        branches=free_names(experiment.branches, "branch_", inputs),
-        present=free_names(experiment.branches, "present_", inputs),
-        fusion=free_names(["fusion"], "", inputs)["fusion"],
-        heads=free_names(fitted.targets, "target_", inputs),
-        activations=free_names(fitted.targets, "prediction_", inputs),
+    return NetworkLayerNames(
+        branches=unique_layer_names(experiment.branches, "branch_", inputs),
+        present=unique_layer_names(experiment.branches, "present_", inputs),
+        fusion=unique_layer_names(["fusion"], "", inputs)["fusion"],
+        heads=unique_layer_names(fitted.targets, "target_", inputs),
+        activations=unique_layer_names(fitted.targets, "prediction_", inputs),
     )
 
 
@@ -73,7 +73,7 @@ def assemble(experiment: Experiment, fitted: Fitted) -> Network:
     core = keras.Model(inputs, raw, name="core")
     activations = {key: target.activation(names.activations[key]) for key, target in fitted.targets.items()}
     predictions = {key: activations[key](raw[key]) for key in raw}
-    predictor = keras.Model(inputs, predictions, name=free_names(["predictor"], "", inputs)["predictor"])
+    predictor = keras.Model(inputs, predictions, name=unique_layer_names(["predictor"], "", inputs)["predictor"])
     preprocessing = encoder(fitted.columns)
     raw_inputs = {tensor.name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name) for tensor in preprocessing.inputs}
     whole = keras.Model(raw_inputs, predictor(preprocessing(raw_inputs)), name=layer_names([experiment.name])[experiment.name])
@@ -99,7 +99,7 @@ def masked_columns(experiment: Experiment, branch: str) -> tuple[str, ...]:
 
 
 def _branches(
-    experiment: Experiment, specs: Mapping[str, TensorSpec], inputs: Mapping[str, Any], names: LayerNames
+    experiment: Experiment, specs: Mapping[str, TensorSpec], inputs: Mapping[str, Any], names: NetworkLayerNames
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The feature vector (batch, width) of every branch, and whether it is present (batch, 1): when any of its columns is."""
     features: dict[str, Any] = {}

@@ -16,7 +16,7 @@ import tensorflow as tf
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.model.assemble import masked_columns, names_of_layers
-from mmtrain.model.memory_errors import enough_for_predictions
+from mmtrain.model.memory_errors import prediction_oom_errors
 from mmtrain.model.model_file import joined, rows_at_once
 
 ROWS = 8192
@@ -24,26 +24,26 @@ ROWS = 8192
 
 
 @dataclass(frozen=True, eq=False)
-class Features:
+class BranchFeatures:
     """What the branches made of some rows: per branch (rows, width), and whether it is present, (rows, 1)."""
 
     values: Mapping[str, Array]
     present: Mapping[str, Array]
 
-    def taken(self, branch: str, rows: Array) -> Features:
+    def taken(self, branch: str, rows: Array) -> BranchFeatures:
         """The same rows, one branch of which saw other rows instead: row i of it now is row `rows[i]`."""
         return self.replaced(branch, self.values[branch][rows], self.present[branch][rows])
 
-    def replaced(self, branch: str, values: Array, present: Array) -> Features:
+    def replaced(self, branch: str, values: Array, present: Array) -> BranchFeatures:
         """The same rows with other features of one branch."""
         return replace(self, values={**self.values, branch: values}, present={**self.present, branch: present})
 
-    def without(self, branch: str) -> Features:
+    def without(self, branch: str) -> BranchFeatures:
         """The same rows, none of which has this branch."""
         return self.replaced(branch, self.values[branch], np.zeros_like(self.present[branch]))
 
 
-class Halves:
+class SplitPredictor:
     """Both halves of a predictor, each compiled once."""
 
     def __init__(self, predictor: Any, experiment: Experiment, fitted: Fitted) -> None:
@@ -67,10 +67,10 @@ class Halves:
         present = {key: tf.TensorSpec((None, 1), tf.float32) for key in features}
         self._predicted = tf.function(predicted, input_signature=[features, present], autograph=False)
 
-    def features(self, arrays: Arrays, rows: Array) -> Features:
+    def features(self, arrays: Arrays, rows: Array) -> BranchFeatures:
         """Of every branch, for these rows."""
         found = {branch: self.of_branch(branch, arrays, dict.fromkeys(columns, rows)) for branch, columns in self._columns.items()}
-        return Features({key: values for key, (values, _) in found.items()}, {key: present for key, (_, present) in found.items()})
+        return BranchFeatures({key: values for key, (values, _) in found.items()}, {key: present for key, (_, present) in found.items()})
 
     def of_branch(self, branch: str, arrays: Arrays, rows: Mapping[str, Array]) -> tuple[Array, Array]:
         """Features and presence of one branch; `rows` says for each of its columns which row it is taken from."""
@@ -80,15 +80,15 @@ class Halves:
         call = self._branches[branch]
         return np.concatenate([call(batch) for batch in batches]), present
 
-    def predictions(self, features: Features) -> dict[str, Array]:
+    def predictions(self, features: BranchFeatures) -> dict[str, Array]:
         """Per target, from features and presence of every branch."""
         count = len(next(iter(features.present.values())))
         return joined(self._batch(features, slice(start, start + ROWS)) for start in range(0, count, ROWS))
 
-    def _batch(self, features: Features, rows: slice) -> dict[str, Array]:
+    def _batch(self, features: BranchFeatures, rows: slice) -> dict[str, Array]:
         values = {key: tf.constant(found[rows]) for key, found in features.values.items()}
         present = {key: tf.constant(found[rows]) for key, found in features.present.items()}
-        with enough_for_predictions(len(next(iter(present.values())))):
+        with prediction_oom_errors(len(next(iter(present.values())))):
             return {key: found.numpy() for key, found in self._predicted(values, present).items()}
 
 
@@ -99,7 +99,7 @@ def _called(branch: Any) -> Callable[[list[Array]], Array]:
     compiled = function.get_concrete_function()  # at once: TensorFlow takes the first calls of five branches for one traced anew
 
     def features(inputs: list[Array]) -> Array:
-        with enough_for_predictions(len(inputs[0])):
+        with prediction_oom_errors(len(inputs[0])):
             found: Array = compiled([tf.constant(values) for values in inputs]).numpy()
         return found
 

@@ -23,7 +23,7 @@ import tensorflow as tf
 from keras.src.backend.common.global_state import get_global_attribute
 
 from mmtrain.artifacts import archive
-from mmtrain.config.byte_size import in_words
+from mmtrain.config.byte_size import format_bytes
 from mmtrain.errors import Problem, RunError, listed
 from mmtrain.model.named_objects import wrong_objects
 
@@ -41,7 +41,7 @@ def inspect_model(path: Path) -> None:
     entries = archive.directory(path)
     problems = list(_wrong_entries(entries))
     if not problems:
-        with archive.opened(path) as opened:
+        with archive.open_archive(path) as opened:
             config = _json(opened.read(CONFIG))
             problems = [f"{what}." for what in wrong_objects(config)] or list(_wrong_weights(opened.read(WEIGHTS)))
         problems = problems or list(_wrong_size(config, entries[WEIGHTS].file_size))
@@ -125,7 +125,7 @@ def _wrong_size(config: Any, stored: int) -> Iterator[str]:
         yield f"{CONFIG} describes no network: {first_line(error)}."
         return
     if needed > COPIES * stored:
-        yield f"{CONFIG} asks for {in_words(needed)} of weights, and {WEIGHTS} has {in_words(stored)}."
+        yield f"{CONFIG} asks for {format_bytes(needed)} of weights, and {WEIGHTS} has {format_bytes(stored)}."
 
 
 def _bytes_of_weights(config: Any) -> int:

@@ -13,7 +13,7 @@ ELSEWHERE = "End other programs that use the device, or leave it alone: `CUDA_VI
 
 
 @contextmanager
-def enough_memory(where: str, what: str, fix: str) -> Iterator[None]:
+def oom_errors(where: str, what: str, fix: str) -> Iterator[None]:
     """Raises RunError where TensorFlow finds no memory for `what`."""
     try:
         yield
@@ -21,17 +21,17 @@ def enough_memory(where: str, what: str, fix: str) -> Iterator[None]:
         raise RunError(Problem(where, f"the memory was not enough for {what}.", fix)) from error
 
 
-def enough_for_steps(where: str, batch_size: int | str) -> AbstractContextManager[None]:
+def step_oom_errors(where: str, batch_size: int | str) -> AbstractContextManager[None]:
     """Around steps of a training."""
     fix = f"Lower training.batch_size (now {batch_size}), the size of pictures, or the widths of the network."
-    return enough_memory(where, "a step of the training", fix)
+    return oom_errors(where, "a step of the training", fix)
 
 
-def enough_for_predictions(rows: int) -> AbstractContextManager[None]:
+def prediction_oom_errors(rows: int) -> AbstractContextManager[None]:
     """Around predictions of so many rows at once."""
-    return enough_memory("the network", f"the predictions of {rows:,} rows at once", ELSEWHERE)
+    return oom_errors("the network", f"the predictions of {rows:,} rows at once", ELSEWHERE)
 
 
-def enough_for_explanations() -> AbstractContextManager[None]:
+def explanation_oom_errors() -> AbstractContextManager[None]:
     """Around explanations, a row at a time."""
-    return enough_memory("the network", "explaining a row", ELSEWHERE)
+    return oom_errors("the network", "explaining a row", ELSEWHERE)

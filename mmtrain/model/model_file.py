@@ -12,14 +12,14 @@ import tensorflow as tf
 
 import mmtrain.layers.registered  # noqa: F401 (by whose names the file calls our layers)
 from mmtrain.artifacts.run_folder import RESTORE, Run
-from mmtrain.batches import in_order
+from mmtrain.batches import sequential_batches
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.errors import Problem, RunError
 from mmtrain.layers.network import BagProjection
 from mmtrain.model.assemble import core_inputs, names_of_layers
 from mmtrain.model.inspection import first_line, inspect_model
-from mmtrain.model.memory_errors import enough_for_predictions
+from mmtrain.model.memory_errors import prediction_oom_errors
 
 ROWS_AT_ONCE = 1024
 """Rows of a batch: models of tables reach their full speed here, and what they predict of a row is the same for any number."""
@@ -92,7 +92,7 @@ def compiled(model: Any) -> Predict:
     def predictions(inputs: Mapping[str, Array]) -> dict[str, Array]:
         rows = len(next(iter(inputs.values())))
         twice = {name: tf.constant(np.repeat(values, 2, axis=0) if rows == 1 else values) for name, values in inputs.items()}
-        with enough_for_predictions(rows):
+        with prediction_oom_errors(rows):
             return {key: values.numpy()[:rows] for key, values in call(twice).items()}
 
     return predictions
@@ -123,7 +123,7 @@ def _widest(model: Any) -> int:
 
 def predict(model: Any, arrays: Arrays, rows: Array) -> dict[str, Array]:
     """Predictions of `rows`, in their order, per target."""
-    return joined(map(compiled(model), in_order(arrays, rows, rows_at_once(model))))
+    return joined(map(compiled(model), sequential_batches(arrays, rows, rows_at_once(model))))
 
 
 def joined(batches: Iterable[dict[str, Array]]) -> dict[str, Array]:

@@ -10,7 +10,7 @@ from mmtrain.data.encode import Fitted
 from mmtrain.model.assemble import Network, names_of_layers
 
 
-def outline(network: Network, experiment: Experiment, fitted: Fitted) -> dict[str, Any]:
+def model_summary(network: Network, experiment: Experiment, fitted: Fitted) -> dict[str, Any]:
     """`branches` with their `inputs`, the `fusion`, and the `targets`; each gives a vector of `width` numbers."""
     names = names_of_layers(experiment, fitted)
     learned = network.parameters()

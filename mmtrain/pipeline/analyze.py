@@ -12,30 +12,37 @@ from numpy.typing import NDArray
 
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.columns import Image
-from mmtrain.columns.base import joined
+from mmtrain.columns.base import concatenate
 from mmtrain.config import Experiment
-from mmtrain.config.evaluation import Division, Evaluation
+from mmtrain.config.evaluation import Evaluation, SubgroupSpec
 from mmtrain.data.drift import statistics
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.data.images.store import Say
-from mmtrain.evaluation.analyses.missing_inputs import MissingPatterns, can_be_absent, masked, patterns
-from mmtrain.evaluation.analyses.permutation_importance import Budget, Contributions, Input, contributions, inputs_of, sampled
-from mmtrain.evaluation.analyses.subgroup_columns import divided
-from mmtrain.evaluation.analyses.subgroups import Subgroups, subgroups
+from mmtrain.evaluation.analyses.missing_inputs import MissingInputScores, can_be_absent, score_ablated_branches, score_missing_patterns
+from mmtrain.evaluation.analyses.permutation_importance import (
+    Budget,
+    PermutationImportance,
+    PermutedInput,
+    permutation_importance,
+    permuted_inputs,
+    sample_rows,
+)
+from mmtrain.evaluation.analyses.subgroup_columns import assign_subgroups
+from mmtrain.evaluation.analyses.subgroups import Subgroups, score_subgroups
 from mmtrain.evaluation.bootstrap import Resampling
-from mmtrain.evaluation.evaluation_set import Drawn, Truths
+from mmtrain.evaluation.evaluation_set import BootstrapScores, MultiTargetEvalSet
 from mmtrain.evaluation.scoring import TargetScores, main_scores
-from mmtrain.pipeline.prepare import Prepared
+from mmtrain.pipeline.prepare import LoadedData
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class AnalysisInput:
     """A run, and rows of a table that it has scored."""
 
     run: Run
     experiment: Experiment
     fitted: Fitted
-    data: Prepared
+    data: LoadedData
     arrays: Arrays
     rows: Array
     """Positions in the table."""
@@ -61,18 +68,18 @@ class Subject:
         return main_scores(self.experiment.training.early_stopping.monitor, self.fitted.targets, self.results)
 
     @cached_property
-    def truths(self) -> Truths:
+    def truths(self) -> MultiTargetEvalSet:
         """The answers of these rows."""
         values = {key: self.arrays.targets[key][self.rows] for key in self.results}
-        return Truths(self.fitted.targets, values, self.main, self.resampling.groups)
+        return MultiTargetEvalSet(self.fitted.targets, values, self.main, self.resampling.groups)
 
 
-def analysed(subject: Subject, divisions: Sequence[Division], say: Say = lambda _: None) -> dict[str, TargetScores]:
+def analyze(subject: AnalysisInput, divisions: Sequence[SubgroupSpec], say: Say = lambda _: None) -> dict[str, TargetScores]:
     """The results with all that was found out, each analysis under its name in metrics.json where it has something to say."""
-    mixed = _Mixed(subject)
-    contributed = contributions_of(subject, mixed, Budget(say=say))
-    missing = missing_patterns_of(subject, mixed)
-    by_column = subgroups_of(subject, divisions)
+    mixed = _Perturbed(subject)
+    contributed = compute_permutation_importance(subject, mixed, Budget(say=say))
+    missing = compute_missing_inputs(subject, mixed)
+    by_column = compute_subgroups(subject, divisions)
     return {
         key: result.with_analyses(
             {
@@ -85,15 +92,15 @@ def analysed(subject: Subject, divisions: Sequence[Division], say: Say = lambda 
     }
 
 
-def contributions_of(subject: Subject, mixed: _Mixed, budget: Budget) -> dict[str, Contributions]:
+def compute_permutation_importance(subject: AnalysisInput, mixed: _Perturbed, budget: Budget) -> dict[str, PermutationImportance]:
     """Of the inputs to every target; none where there is a single input."""
-    inputs = inputs_of(subject.branches)
+    inputs = permuted_inputs(subject.branches)
     if not inputs or not subject.section.permutations:
         return {}
-    return contributions(mixed.truths, mixed.before, mixed.shuffled, inputs, subject.section, budget=budget)
+    return permutation_importance(mixed.truths, mixed.before, mixed.shuffled, inputs, subject.section, budget=budget)
 
 
-def missing_patterns_of(subject: Subject, mixed: _Mixed) -> dict[str, MissingPatterns]:
+def compute_missing_inputs(subject: AnalysisInput, mixed: _Perturbed) -> dict[str, MissingInputScores]:
     """The scores of every target by what is missing in a row, and without each branch that can be absent."""
     absent = can_be_absent(subject.branches, {key: column.masks_missing for key, column in subject.experiment.inputs.items()})
     without = {branch: mixed.without(branch) for branch in absent}
@@ -102,28 +109,28 @@ def missing_patterns_of(subject: Subject, mixed: _Mixed) -> dict[str, MissingPat
     found = {}
     for key, prediction in subject.predictions.items():
         known = subject.truths.known(key)
-        as_they_are = patterns(
+        as_they_are = score_missing_patterns(
             subject.truths.answered(key, prediction), {name: rows[known] for name, rows in missing.items()}, subject.section
         )
         after = {branch: mixed.truths.answered(key, predictions[key]) for branch, predictions in without.items()}
-        asked = masked(mixed.before[key], after, practised, subject.section) if absent else ()
-        found[key] = MissingPatterns(subject.truths.main[key], subject.section.confidence, as_they_are, asked)
+        asked = score_ablated_branches(mixed.before[key], after, practised, subject.section) if absent else ()
+        found[key] = MissingInputScores(subject.truths.main[key], subject.section.confidence, as_they_are, asked)
     return found
 
 
-def subgroups_of(subject: Subject, divisions: Sequence[Division]) -> dict[str, list[Subgroups]]:
+def compute_subgroups(subject: AnalysisInput, divisions: Sequence[SubgroupSpec]) -> dict[str, list[Subgroups]]:
     """Of every target, for each column that divides the rows."""
     found: dict[str, list[Subgroups]] = {key: [] for key in subject.results}
     for division in divisions:
-        rows = divided(division, joined(subject.data.table.pieces(division.header)).iloc[subject.rows])
+        rows = assign_subgroups(division, concatenate(subject.data.table.pieces(division.header)).iloc[subject.rows])
         for key, prediction in subject.predictions.items():
             answered = subject.truths.answered(key, prediction)
             if len(answered):
-                found[key].append(subgroups(answered, rows.only(subject.truths.known(key)), subject.main[key], subject.section))
+                found[key].append(score_subgroups(answered, rows.only(subject.truths.known(key)), subject.main[key], subject.section))
     return found
 
 
-def missing_inputs(subject: Subject) -> dict[str, NDArray[np.bool_]]:
+def missing_inputs(subject: AnalysisInput) -> dict[str, NDArray[np.bool_]]:
     """Per column in which rows, (rows,), its cell is empty or its picture is not there, whatever is put in its place."""
     found = {}
     for key, column in subject.experiment.inputs.items():
@@ -135,26 +142,26 @@ def missing_inputs(subject: Subject) -> dict[str, NDArray[np.bool_]]:
     return found
 
 
-def training_rows_without(subject: Subject, branches: Sequence[str]) -> dict[str, int]:
+def training_rows_without(subject: AnalysisInput, branches: Sequence[str]) -> dict[str, int]:
     """In how many training rows each branch was absent; of several columns, in how many at most."""
     learned = statistics.of_run(subject.run, subject.fitted).columns
     return {branch: min(learned[column].missing for column in subject.branches[branch]) for branch in branches}
 
 
-class _Mixed:
+class _Perturbed:
     """Some of the rows, and what the network would say if a branch had seen others, or nothing; the branches are computed once."""
 
-    def __init__(self, subject: Subject) -> None:
-        sample = sampled(len(subject.rows), subject.section.seed)
+    def __init__(self, subject: AnalysisInput) -> None:
+        sample = sample_rows(len(subject.rows), subject.section.seed)
         self._subject = subject
         self._rows = subject.rows[sample]
         self.truths = subject.truths.only(sample)
 
     @cached_property
     def _halves(self) -> Any:
-        from mmtrain.model.branch_features import Halves
+        from mmtrain.model.branch_features import SplitPredictor
 
-        return Halves(self._subject.predictor, self._subject.experiment, self._subject.fitted)
+        return SplitPredictor(self._subject.predictor, self._subject.experiment, self._subject.fitted)
 
     @cached_property
     def _features(self) -> Any:
@@ -167,17 +174,17 @@ class _Mixed:
         return found
 
     @cached_property
-    def before(self) -> dict[str, Drawn]:
+    def before(self) -> dict[str, BootstrapScores]:
         """The scores of the rows as they are: those that the evaluation has already, where these predictions are the same to the bit."""
         return {key: self._before(key, prediction) for key, prediction in self.predictions.items()}
 
-    def _before(self, key: str, prediction: Array) -> Drawn:
+    def _before(self, key: str, prediction: Array) -> BootstrapScores:
         scored = self._subject.results[key].drawn
         if scored is not None and np.array_equal(prediction, self._subject.predictions[key]):
             return scored
         return self.truths.answered(key, prediction).drawn(self._subject.section)
 
-    def shuffled(self, one: Input, donors: Array) -> dict[str, Array]:
+    def shuffled(self, one: PermutedInput, donors: Array) -> dict[str, Array]:
         """Of the rows when row i has the values that row `donors[i]` has in one input."""
         if one.whole:
             features = self._features.taken(one.branch, donors)

@@ -10,34 +10,40 @@ from numpy.typing import NDArray
 
 from mmtrain.audit import Finding
 from mmtrain.audit.checks import table_findings
-from mmtrain.audit.column_usage import Use, uses_of
-from mmtrain.audit.column_values import Sheet, read_sheet
+from mmtrain.audit.column_usage import ColumnUsage, column_usages
+from mmtrain.audit.column_values import TableValues, read_table_values
 from mmtrain.audit.finding import by_level
-from mmtrain.audit.images.checks import picture_findings
-from mmtrain.audit.images.image_column import PictureColumn
-from mmtrain.audit.label_index import labels_of
-from mmtrain.audit.profiling.table_profile import Survey
-from mmtrain.audit.quality.missing_value_policies import MissingPlan, missing_plans
-from mmtrain.audit.quality.unused_columns import worth_a_look
-from mmtrain.audit.row_metadata import LEFT_OUT, Cohort, part_codes
-from mmtrain.audit.target_view import questions
+from mmtrain.audit.images.checks import image_findings
+from mmtrain.audit.images.image_column import ImageColumn
+from mmtrain.audit.label_index import index_labels
+from mmtrain.audit.profiling.table_profile import TableProfile
+from mmtrain.audit.quality.missing_value_policies import MissingPlan, plan_missing_values
+from mmtrain.audit.quality.unused_columns import unused_columns
+from mmtrain.audit.row_metadata import LEFT_OUT, RowMetadata, part_codes
+from mmtrain.audit.target_view import target_views
 from mmtrain.columns.base import MISSING_WORDS
 from mmtrain.columns.split_words import PARTS, split_words
 from mmtrain.config import Experiment
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.decode import Progress
-from mmtrain.data.tables.table import PIECE
+from mmtrain.data.tables.table import READ_CHUNK_ROWS
 from mmtrain.data.tables.table_file import TableFile
-from mmtrain.pipeline.validate import Examined
+from mmtrain.pipeline.validate import ValidationReport
 from mmtrain.splits import split_methods
 
-Found = tuple[tuple[Finding, ...], tuple[MissingPlan, ...]]
+AuditResult = tuple[tuple[Finding, ...], tuple[MissingPlan, ...]]
 """Findings, the worst first, and what would become of missing cells."""
 
 
-def experiment_findings(
-    experiment: Experiment, file: TableFile, readable: Iterable[str], tried: Examined, rows: int, *, progress: Progress | None = None
-) -> Found:
+def audit_experiment(
+    experiment: Experiment,
+    file: TableFile,
+    readable: Iterable[str],
+    tried: ValidationReport,
+    rows: int,
+    *,
+    progress: Progress | None = None,
+) -> AuditResult:
     """Everything about an experiment's table; `readable` are the headers that can be read, `rows` counts those of the file.
 
     `progress` is told of the pictures that were checked.
@@ -45,19 +51,19 @@ def experiment_findings(
     needs = split_methods[experiment.split.method].needs
     given = needs == "given"
     able = set(readable)
-    uses = [use for use in uses_of(experiment.columns) if use.header in able]
-    uses += worth_a_look(file, {use.header for use in uses})
-    sheet = read_sheet(file, uses, rows)
+    uses = [use for use in column_usages(experiment.columns) if use.header in able]
+    uses += unused_columns(file, {use.header for use in uses})
+    sheet = read_table_values(file, uses, rows)
     cohort = _cohort(sheet, _parts(sheet, tried, given=given), given=given, by_time=needs == "times")
-    asked = questions(sheet, cohort)
-    pictures = picture_findings(tried.images, experiment.data.images_folder, cohort, asked, progress=progress)
-    return by_level([*table_findings(sheet, cohort), *pictures], file), missing_plans(sheet, cohort)
+    asked = target_views(sheet, cohort)
+    pictures = image_findings(tried.images, experiment.data.images_folder, cohort, asked, progress=progress)
+    return by_level([*table_findings(sheet, cohort), *pictures], file), plan_missing_values(sheet, cohort)
 
 
-def survey_findings(survey: Survey, file: TableFile, *, progress: Progress | None = None) -> tuple[Finding, ...]:
+def audit_table(survey: TableProfile, file: TableFile, *, progress: Progress | None = None) -> tuple[Finding, ...]:
     """Everything that was found in a table whose roles were guessed."""
     uses = [
-        Use(
+        ColumnUsage(
             one.header,
             one.guess.role,
             task=str(options.get("task", "")),
@@ -67,21 +73,21 @@ def survey_findings(survey: Survey, file: TableFile, *, progress: Progress | Non
         for one in survey.used
         for options in [one.guess.options]
     ]
-    sheet = read_sheet(file, uses, survey.rows)
+    sheet = read_table_values(file, uses, survey.rows)
     parts = _marked(sheet)
     cohort = _cohort(sheet, parts, given=parts is not None)
     headers = [use.header for use in uses if use.role == "image"]
     pictures: list[Finding] = []
     if headers and survey.images is not None:
-        pieces = list(file.pieces(headers, size=PIECE))
+        pieces = list(file.pieces(headers, size=READ_CHUNK_ROWS))
         cells = {header: pd.concat([piece[header] for piece in pieces], ignore_index=True) for header in headers}
         suffixes = {one.header: str(one.guess.options.get("suffix", "")) for one in survey.used}
-        columns = [PictureColumn(header, cells[header], np.arange(sheet.rows), guessed_suffix=suffixes[header]) for header in headers]
-        pictures = picture_findings(columns, ImageFolder(survey.images), cohort, questions(sheet, cohort), progress=progress)
+        columns = [ImageColumn(header, cells[header], np.arange(sheet.rows), guessed_suffix=suffixes[header]) for header in headers]
+        pictures = image_findings(columns, ImageFolder(survey.images), cohort, target_views(sheet, cohort), progress=progress)
     return by_level([*table_findings(sheet, cohort), *pictures], file)
 
 
-def _parts(sheet: Sheet, tried: Examined, *, given: bool) -> NDArray[np.int8] | None:
+def _parts(sheet: TableValues, tried: ValidationReport, *, given: bool) -> NDArray[np.int8] | None:
     """The part of each row of the file: as the rows were divided or, where that is refused, as the table says."""
     if tried.table is not None and tried.divided is not None:
         codes = np.full(sheet.rows, LEFT_OUT, dtype=np.int8)
@@ -90,7 +96,7 @@ def _parts(sheet: Sheet, tried: Examined, *, given: bool) -> NDArray[np.int8] | 
     return _marked(sheet) if given else None
 
 
-def _marked(sheet: Sheet) -> NDArray[np.int8] | None:
+def _marked(sheet: TableValues) -> NDArray[np.int8] | None:
     """The parts that the table gives its rows; None where it gives none."""
     marks = sheet.of_role("split")
     if not marks:
@@ -101,8 +107,8 @@ def _marked(sheet: Sheet) -> NDArray[np.int8] | None:
     return known[found]
 
 
-def _cohort(sheet: Sheet, parts: NDArray[np.int8] | None, *, given: bool, by_time: bool = False) -> Cohort:
+def _cohort(sheet: TableValues, parts: NDArray[np.int8] | None, *, given: bool, by_time: bool = False) -> RowMetadata:
     """What the sheet says of its rows."""
     groups = sheet.of_role("group")
     codes = groups[0].codes(np.arange(sheet.rows))[0] if groups else None
-    return Cohort(sheet.rows, parts, given, by_time, codes, tuple(labels_of(sheet)))
+    return RowMetadata(sheet.rows, parts, given, by_time, codes, tuple(index_labels(sheet)))

@@ -13,19 +13,19 @@ from mmtrain.data.encode import Array, Arrays
 from mmtrain.data.images.store import Progress, Say
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import DataError, MmtrainError, listed, shell_command
-from mmtrain.evaluation.baselines import BaselinePredictions, blind
-from mmtrain.evaluation.evaluation_set import Answered
-from mmtrain.evaluation.postprocessing.fit_postprocessing import Decisions, decide
+from mmtrain.evaluation.baselines import BaselinePredictions, dummy_baseline
+from mmtrain.evaluation.evaluation_set import EvalSet
+from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing, fit_postprocessing
 from mmtrain.evaluation.scoring import TargetScores
-from mmtrain.pipeline.analyze import Subject
-from mmtrain.pipeline.child_run import Ground, folders, kept, most_epochs, train_alone
-from mmtrain.pipeline.postprocess import read_decisions
-from mmtrain.pipeline.restore import recorded_data
+from mmtrain.pipeline.analyze import AnalysisInput
+from mmtrain.pipeline.child_run import TrainingContext, cached_predictions, folders, most_epochs, train_single_branch
+from mmtrain.pipeline.postprocess import read_postprocessing
+from mmtrain.pipeline.restore import restore_data
 from mmtrain.targets import FittedTarget
 
 
 @dataclass(frozen=True, eq=False)
-class Home:
+class BaselineContext:
     """Where a run was trained, for baselines to learn on the same ground."""
 
     run: Run
@@ -36,17 +36,17 @@ class Home:
     say: Say
 
     @cached_property
-    def ground(self) -> Ground:
+    def ground(self) -> TrainingContext:
         """What the run was trained on; read and encoded now if it is not the scored table. Raises DataError when it is gone."""
         fitted = encode.of_run(self.run, self.experiment)  # without the thresholds that were chosen for the model
         if self.arrays is not None:
-            return Ground(self.experiment, fitted, self.arrays, read_split(self.run / "split.csv").plan.holdout)
-        data, partition = recorded_data(self.run, self.experiment, progress=self.progress, say=self.say)
+            return TrainingContext(self.experiment, fitted, self.arrays, read_split(self.run / "split.csv").plan.holdout)
+        data, partition = restore_data(self.run, self.experiment, progress=self.progress, say=self.say)
         arrays = encode.encode(self.experiment, fitted, data.table, data.stores, say=self.say)
-        return Ground(self.experiment, fitted, arrays, partition)
+        return TrainingContext(self.experiment, fitted, arrays, partition)
 
 
-def with_baselines(results: Mapping[str, TargetScores], subject: Subject, home: Home) -> dict[str, TargetScores]:
+def add_baselines(results: Mapping[str, TargetScores], subject: AnalysisInput, home: BaselineContext) -> dict[str, TargetScores]:
     """The results with every baseline that the experiment asks for, and with the model's differences to each."""
     told = [*_alone(subject, home), *_boosted(subject, home)]
     beside = [one for one in told if isinstance(one, BaselinePredictions)]
@@ -54,17 +54,17 @@ def with_baselines(results: Mapping[str, TargetScores], subject: Subject, home: 
     return {key: replace(_held_against(result, subject, beside), baseline_notes=notes) for key, result in results.items()}
 
 
-def _held_against(result: TargetScores, subject: Subject, beside: list[BaselinePredictions]) -> TargetScores:
+def _held_against(result: TargetScores, subject: AnalysisInput, beside: list[BaselinePredictions]) -> TargetScores:
     """On the rows with a known answer."""
     key, model = result.target, result.drawn
     if model is None:
         return result
     known = subject.truths.known(key)
-    baselines = [blind(key, model.rows.target, len(model.rows)), *(one.of(known) for one in beside)]
+    baselines = [dummy_baseline(key, model.rows.target, len(model.rows)), *(one.of(known) for one in beside)]
     return replace(result, baselines=tuple(one.against(key, model) for one in baselines))
 
 
-def _alone(subject: Subject, home: Home) -> Iterator[BaselinePredictions | str]:
+def _alone(subject: AnalysisInput, home: BaselineContext) -> Iterator[BaselinePredictions | str]:
     branches, wanted = subject.experiment.branches, subject.section.baselines
     if "single_branch" not in wanted:
         if len(branches) > 1:
@@ -88,15 +88,15 @@ def _alone(subject: Subject, home: Home) -> Iterator[BaselinePredictions | str]:
             yield f"{branch} alone has no scores: {error.problems[0].what}"
 
 
-def _of_branch(branch: str, subject: Subject, home: Home, most: int | None) -> BaselinePredictions:
+def _of_branch(branch: str, subject: AnalysisInput, home: BaselineContext, most: int | None) -> BaselinePredictions:
     """By the branch as it is kept, or trained now for as many epochs at `most`. Raises MmtrainError."""
     from mmtrain.model import model_file
 
-    run = kept(folders(subject.run, subject.experiment)[branch], branch, most) or train_alone(
+    run = cached_predictions(folders(subject.run, subject.experiment)[branch], branch, most) or train_single_branch(
         subject.run, branch, home.ground, most, home.say
     )
     alone = subject.experiment.alone(branch)
-    decisions = read_decisions(run, alone, subject.fitted)
+    decisions = read_postprocessing(run, alone, subject.fitted)
     _, predictor = model_file.of_run(run, alone, subject.fitted.of(alone.inputs))
     arrays = subject.arrays.of(subject.branches[branch])
     predictions = model_file.predict(predictor, arrays, subject.rows)
@@ -104,7 +104,7 @@ def _of_branch(branch: str, subject: Subject, home: Home, most: int | None) -> B
     return BaselinePredictions("single_branch", f"{branch} alone", f"{branch} alone", targets, predictions)
 
 
-def _boosted(subject: Subject, home: Home) -> Iterator[BaselinePredictions | str]:
+def _boosted(subject: AnalysisInput, home: BaselineContext) -> Iterator[BaselinePredictions | str]:
     from mmtrain.evaluation import gradient_boosting
 
     if "gradient_boosting" not in subject.section.baselines:
@@ -123,17 +123,17 @@ def _boosted(subject: Subject, home: Home) -> Iterator[BaselinePredictions | str
         yield f"gradient boosting has no scores: it predicts classes, labels and numbers, and {listed(unable)} is none of them."
         return
     home.say("Fitting the baseline gradient boosting.")
-    boosted = gradient_boosting.Boosted(ground.fitted, ground.arrays, ground.partition, features, seed=subject.section.seed)
+    boosted = gradient_boosting.GradientBoosting(ground.fitted, ground.arrays, ground.partition, features, seed=subject.section.seed)
     targets = _decided(ground, boosted.predict(ground.arrays, ground.partition.validation))
     predictions = boosted.predict(subject.arrays, subject.rows)
     told = f"gradient boosting on {listed(list(features.columns))}"
     yield BaselinePredictions("gradient_boosting", "gradient boosting", told, targets, predictions)
 
 
-def _decided(ground: Ground, validation: Mapping[str, Array]) -> dict[str, FittedTarget]:
+def _decided(ground: TrainingContext, validation: Mapping[str, Array]) -> dict[str, FittedTarget]:
     """The targets with thresholds chosen for these predictions of the validation rows, where the experiment wants any."""
     found = {}
     for key, prediction in validation.items():
-        rows = Answered.of(ground.fitted.targets[key], ground.arrays.targets[key][ground.partition.validation], prediction, None)
-        found[key] = decide(ground.experiment.evaluation.of_baselines, rows, rows)
-    return Decisions(targets=found).overlaid(ground.fitted.targets)
+        rows = EvalSet.of(ground.fitted.targets[key], ground.arrays.targets[key][ground.partition.validation], prediction, None)
+        found[key] = fit_postprocessing(ground.experiment.evaluation.of_baselines, rows, rows)
+    return Postprocessing(targets=found).overlaid(ground.fitted.targets)

@@ -18,15 +18,15 @@ def check_callbacks(experiment: Experiment, path: Path | NotInFile, overrides: I
     """The users' callbacks are what they have to be; only Keras knows, so where there are any, it is started. Raises ConfigError."""
     if experiment.training.callbacks:
         start_tensorflow()
-        from mmtrain.training.callbacks import checked
+        from mmtrain.training.callbacks import check_callbacks
 
-        checked(experiment, path, overrides)
+        check_callbacks(experiment, path, overrides)
 
 
-def made_callbacks(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[Named]:
+def make_callbacks(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[Named]:
     """The users' callbacks of the experiment in the file at `path`. Raises ConfigError."""
     if not experiment.training.callbacks:
         return []
-    from mmtrain.training.callbacks import made
+    from mmtrain.training.callbacks import make_callbacks
 
-    return made(experiment, path, overrides)
+    return make_callbacks(experiment, path, overrides)

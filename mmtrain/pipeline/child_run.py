@@ -25,8 +25,8 @@ from itertools import chain, count
 from pathlib import Path
 
 from mmtrain.artifacts import run_folder
-from mmtrain.artifacts.atomic_files import writing
-from mmtrain.artifacts.lock import held
+from mmtrain.artifacts.atomic_files import disk_errors
+from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
 from mmtrain.config.experiment import EarlyStopping
@@ -34,12 +34,12 @@ from mmtrain.data.encode import Arrays, Fitted
 from mmtrain.data.images.store import Say
 from mmtrain.errors import RunError
 from mmtrain.pipeline.environment import versions
-from mmtrain.pipeline.train_run import trained
+from mmtrain.pipeline.train_run import training_result
 from mmtrain.specs import layer_names
 from mmtrain.splits.plan import Partition
 from mmtrain.training.early_stopping import out_of_patience
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Event, Started, Warned
-from mmtrain.training.signals import Interruption
+from mmtrain.training.signals import GracefulShutdown
 
 FOLDER = "baselines"
 SECONDS = 5.0
@@ -47,7 +47,7 @@ SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Ground:
+class TrainingContext:
     """What a run was trained on, encoded."""
 
     experiment: Experiment
@@ -73,10 +73,10 @@ def most_epochs(run: Run, rule: EarlyStopping) -> int | None:
     return sum("step" not in line for line in run.read_lines("metrics.jsonl"))
 
 
-def kept(folder: Path, branch: str, most: int | None) -> Run | None:
+def cached_predictions(folder: Path, branch: str, most: int | None) -> Run | None:
     """The branch that was trained alone to the end, or to epoch `most`, unchanged since; None where there is no such."""
     try:
-        found = run_folder.opened(folder)
+        found = run_folder.open_run(folder)
         facts = found.read_json("run.json")
     except RunError:
         return None
@@ -88,38 +88,38 @@ def _called(branch: str) -> str:
     return f"{branch} alone"
 
 
-def train_alone(run: Run, branch: str, ground: Ground, most: int | None, say: Say) -> Run:
+def train_single_branch(run: Run, branch: str, ground: TrainingContext, most: int | None, say: Say) -> Run:
     """Train a branch of `run` alone, to epoch `most` at the latest, and keep it.
 
     Raises RunError when it diverges, UsageError when another process does it already.
     """
     folder = folders(run, ground.experiment)[branch]
-    with writing(folder):
+    with disk_errors(folder):
         folder.parent.mkdir(exist_ok=True)
-    with held(Run(folder.parent)):
-        if found := kept(folder, branch, most):  # by another process, in the meantime
+    with run_lock(Run(folder.parent)):
+        if found := cached_predictions(folder, branch, most):  # by another process, in the meantime
             return found
         shutil.rmtree(folder, ignore_errors=True)
-        with writing(folder):
+        with disk_errors(folder):
             folder.mkdir()
-        alone = run_folder.begun(folder, _called(branch))
+        alone = run_folder.begin(folder, _called(branch))
         alone.update(versions=versions(), seed=ground.experiment.training.seed, most_epochs=most)
         _train(alone, ground, ground.experiment.alone(branch), BranchWatcher(branch, most, say))
     return alone
 
 
-def _train(run: Run, ground: Ground, experiment: Experiment, told: BranchWatcher) -> None:
+def _train(run: Run, ground: TrainingContext, experiment: Experiment, told: BranchWatcher) -> None:
     from mmtrain.model.assemble import assemble
     from mmtrain.training.device import forget_networks, prepare
-    from mmtrain.training.training_data import Material
+    from mmtrain.training.training_data import TrainingData
 
     fitted, arrays = ground.fitted.of(experiment.inputs), ground.arrays.of(experiment.inputs)
     training = experiment.training
     with _precision_kept():
         forget_networks()  # that of the branch before
         prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
-        material = Material(experiment, fitted, arrays, ground.partition, assemble(experiment, fitted))
-        trained(run, material, told, interruption=told.interruption)
+        material = TrainingData(experiment, fitted, arrays, ground.partition, assemble(experiment, fitted))
+        training_result(run, material, told, interruption=told.interruption)
         run.update(state="finished", trained=None)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
 
@@ -142,7 +142,7 @@ class BranchWatcher:
     def __init__(self, branch: str, most: int | None, say: Say) -> None:
         self.branch, self.most, self.say = branch, most, say
         self.epochs, self.said = 0, 0.0
-        self.interruption = Interruption()
+        self.interruption = GracefulShutdown()
 
     def __call__(self, event: Event) -> None:
         """Watch the training."""

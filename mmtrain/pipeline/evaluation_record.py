@@ -27,7 +27,7 @@ NAMED_ROWS = "rows"
 """What explanations of rows that were named are called, or end in."""
 
 
-def recorded_look(run: Run, table: Table, rows: Array, part: str | None) -> list[dict[str, Any]]:
+def record_evaluation(run: Run, table: Table, rows: Array, part: str | None) -> list[dict[str, Any]]:
     """Record that `rows` of `table` are looked at, as `part` or, with None, as another table; all looks, this one last."""
     look: dict[str, Any] = {
         "part": part,

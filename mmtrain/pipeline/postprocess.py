@@ -17,12 +17,12 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import Problem, RunError, shell_command
-from mmtrain.evaluation.evaluation_set import Answered
-from mmtrain.evaluation.postprocessing.fit_postprocessing import Decisions, decide, judge
+from mmtrain.evaluation.evaluation_set import EvalSet
+from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing, evaluate_postprocessing, fit_postprocessing
 from mmtrain.evaluation.scoring import TargetScores
 
 if TYPE_CHECKING:
-    from mmtrain.training.training_data import Material
+    from mmtrain.training.training_data import TrainingData
 
 FILE = "decisions.json"
 
@@ -32,11 +32,11 @@ def forget(run: Run) -> None:
     (run / FILE).unlink(missing_ok=True)
 
 
-def fit_decisions(run: Run, material: Material) -> Decisions:
+def fit_and_save_postprocessing(run: Run, material: TrainingData) -> Postprocessing:
     """Fit and write what the experiment asks for, from the network as it is now; nothing where it asks for nothing."""
     section = material.experiment.evaluation
     if not section.decides:
-        return Decisions()
+        return Postprocessing()
     from mmtrain.model import model_file
 
     partition = material.partition
@@ -46,25 +46,25 @@ def fit_decisions(run: Run, material: Material) -> Decisions:
     for key, target in material.fitted.targets.items():
         said = np.split(predictions[key], [len(partition.validation)])
         rows, held_back = (
-            Answered.of(target, material.arrays.targets[key][part], one, None if material.groups is None else material.groups[part])
+            EvalSet.of(target, material.arrays.targets[key][part], one, None if material.groups is None else material.groups[part])
             for part, one in zip((partition.validation, partition.calibration), said, strict=True)
         )
-        found[key] = decide(section, rows, held_back)
-    decisions = Decisions(targets=found)
+        found[key] = fit_postprocessing(section, rows, held_back)
+    decisions = Postprocessing(targets=found)
     run.write_text(FILE, decisions.model_dump_json(indent=1) + "\n")
     run.seal(FILE)
     return decisions
 
 
-def read_decisions(run: Run, experiment: Experiment, fitted: Fitted) -> Decisions:
+def read_postprocessing(run: Run, experiment: Experiment, fitted: Fitted) -> Postprocessing:
     """What was fitted for the model of the run. Raises RunError where it is missing, or is not what this version writes."""
     if not experiment.evaluation.decides:
-        return Decisions()
+        return Postprocessing()
     if not (run / FILE).is_file():
         what = "the training was stopped before the calibration, the threshold or the conformal bound of its model was fitted."
         raise RunError(Problem(str(run.folder), what, f"Go on with it: {shell_command('fit', '--resume', run.folder)}"))
     try:
-        decisions = Decisions.model_validate(run.read_json(FILE))
+        decisions = Postprocessing.model_validate(run.read_json(FILE))
     except ValidationError as error:
         what = f"the file does not hold what was fitted on validation rows: {error.errors()[0]['msg']}."
         raise RunError(Problem(str(run / FILE), what, run_folder.RESTORE)) from None
@@ -73,14 +73,14 @@ def read_decisions(run: Run, experiment: Experiment, fitted: Fitted) -> Decision
     return decisions
 
 
-def overlaid(fitted: Fitted, decisions: Decisions) -> Fitted:
+def apply_postprocessing(fitted: Fitted, decisions: Postprocessing) -> Fitted:
     """What training rows taught, with the chosen thresholds; columns.json stays as it is."""
     return fitted.model_copy(update={"targets": decisions.overlaid(fitted.targets)})
 
 
-def with_decisions(results: Mapping[str, TargetScores], decisions: Decisions) -> dict[str, TargetScores]:
+def with_postprocessing(results: Mapping[str, TargetScores], decisions: Postprocessing) -> dict[str, TargetScores]:
     """The results with their calibration, and with how the threshold and the conformal bound fare on the scored rows."""
     return {
-        key: result if result.drawn is None else result.with_analyses(judge(decisions.of(key), result.drawn))
+        key: result if result.drawn is None else result.with_analyses(evaluate_postprocessing(decisions.of(key), result.drawn))
         for key, result in results.items()
     }

@@ -17,15 +17,15 @@ from mmtrain.columns import Id
 from mmtrain.config import Experiment
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.drift import statistics
-from mmtrain.data.drift.monitor import Watch
+from mmtrain.data.drift.monitor import DriftMonitor
 from mmtrain.data.encode import Array
-from mmtrain.data.prediction_chunks import Piece, Pieces, RawPiece, Source, check_source
+from mmtrain.data.prediction_chunks import Chunk, Chunks, RawChunk, Source, check_source
 from mmtrain.data.tables.frame_table import FrameTable
 from mmtrain.data.tables.table_problems import too_few_rows
 from mmtrain.errors import DataError, Problem, UsageError, listed
 from mmtrain.evaluation.prediction_table import prediction_columns
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.pipeline.restore import recorded_training
+from mmtrain.pipeline.restore import restore_training
 from mmtrain.system.threads import in_threads
 
 OnError = Literal["status", "skip", "fail"]
@@ -34,23 +34,23 @@ SHOWN = 20
 """Refused cells of one column that are told one by one; the rest are counted."""
 
 
-def load(run: str | Path | None = None, *, output: str | Path = "runs") -> Loaded:
+def load(run: str | Path | None = None, *, output: str | Path = "runs") -> Predictor:
     """Open a run to predict with it: a folder, a name (its latest run under `output`), or None (the latest run of all).
 
     Raises:
         RunError: there is no such run, or it cannot be used.
 
     """
-    loaded = Loaded(find(None if run is None else str(run), Path(output)))
+    loaded = Predictor(find(None if run is None else str(run), Path(output)))
     loaded.start()
     return loaded
 
 
 @dataclass(frozen=True)
-class PredictedPiece:
+class PredictedChunk:
     """A piece of a table and its predictions, per target and row, also of rows that are refused."""
 
-    piece: Piece
+    piece: Chunk
     predictions: dict[str, Array]
 
 
@@ -58,18 +58,18 @@ class PredictedPiece:
 class _Ready:
     """What needs TensorFlow."""
 
-    pieces: Pieces
+    pieces: Chunks
     predict: Callable[[Mapping[str, Array]], dict[str, Array]]
     rows_at_once: int
 
 
-class Loaded:
+class Predictor:
     """One run, its model in memory and compiled. May be used again and again, from one thread at a time."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.experiment: Experiment
-        self.experiment, self.fitted, self.decisions = recorded_training(run)
+        self.experiment, self.fitted, self.decisions = restore_training(run)
         self.statistics = statistics.of_run(run, self.fitted)
 
     def __repr__(self) -> str:
@@ -85,7 +85,7 @@ class Loaded:
         from mmtrain.model import model_file
 
         _, model = model_file.of_run(self.run, self.experiment, self.fitted)
-        return _Ready(Pieces(self.experiment, self.fitted), model_file.compiled(model), model_file.rows_at_once(model))
+        return _Ready(Chunks(self.experiment, self.fitted), model_file.compiled(model), model_file.rows_at_once(model))
 
     def predict(
         self,
@@ -132,12 +132,12 @@ class Loaded:
         result.attrs["drift"] = [str(drift) for drift in watch.drifts()]
         return result
 
-    def watch(self, source: Source) -> Watch:
+    def watch(self, source: Source) -> DriftMonitor:
         """Follows one table, to say how it differs from the training rows."""
         headers = {key: column.column for key, column in self.experiment.inputs.items()}
-        return Watch(self.fitted.columns, headers, self.statistics, setting=source.images.setting)
+        return DriftMonitor(self.fitted.columns, headers, self.statistics, setting=source.images.setting)
 
-    def predicted_pieces(self, source: Source, watch: Watch) -> Iterator[PredictedPiece]:
+    def predicted_pieces(self, source: Source, watch: DriftMonitor) -> Iterator[PredictedChunk]:
         """A table of any size, piece by piece, in order; several are decoded, encoded and predicted at a time.
 
         `source` was checked by `check_source`. Raises DataError for a damaged file, or a table without rows.
@@ -147,9 +147,9 @@ class Loaded:
         pieces = ready.pieces
         made = pieces.maker(source)
 
-        def predict_piece(cells: RawPiece) -> PredictedPiece:
+        def predict_piece(cells: RawChunk) -> PredictedChunk:
             piece = made(cells)
-            return PredictedPiece(piece, _predicted(piece, ready))
+            return PredictedChunk(piece, _predicted(piece, ready))
 
         # The network is not a stage of its own: it leaves a core idle here and there, which another piece then uses.
         with closing(in_threads(predict_piece, pieces.cells(source), most=pieces.workers)) as coming:
@@ -160,7 +160,7 @@ class Loaded:
         if not count:
             raise DataError(too_few_rows(source.file.path.name, 0, 0, "", least=1))
 
-    def frame(self, predicted: PredictedPiece, source: Source, *, proba: bool, on_error: OnError) -> pd.DataFrame:
+    def frame(self, predicted: PredictedChunk, source: Source, *, proba: bool, on_error: OnError) -> pd.DataFrame:
         """What a person gets of one piece; raises DataError for refused cells where `on_error` is `fail`."""
         piece, targets = predicted.piece, self.fitted.targets
         refused = piece.refused()
@@ -178,7 +178,7 @@ class Loaded:
         return frame[~refused] if on_error == "skip" else frame
 
 
-def _predicted(piece: Piece, ready: _Ready) -> dict[str, Array]:
+def _predicted(piece: Chunk, ready: _Ready) -> dict[str, Array]:
     from mmtrain.model.model_file import joined
 
     size = ready.rows_at_once
@@ -195,7 +195,7 @@ def _blanked(values: Array, refused: Array) -> object:
     return pd.array(names, dtype="str")
 
 
-def refusals(piece: Piece, source: Source) -> list[Problem]:
+def refusals(piece: Chunk, source: Source) -> list[Problem]:
     """Every refused cell of a piece with its place: the first of each column one by one, in the order of the rows."""
     found: dict[str, list[tuple[int, str, str]]] = {}
     for header, remark in piece.remarks:

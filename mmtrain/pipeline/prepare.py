@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.columns import Column, Group, Id, Split, Time, Weight
-from mmtrain.columns.base import shared_names
+from mmtrain.columns.base import intern_cells
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import fewest_units
 from mmtrain.config.image_folder import ImageFolder
@@ -20,18 +20,18 @@ from mmtrain.config.monitors import is_weighted_loss, label_of
 from mmtrain.config.yaml_source import Origin
 from mmtrain.data.images.decode import Progress
 from mmtrain.data.images.store import ImageStore, Say, attach
-from mmtrain.data.splits.calibration_holdout import hold_back
+from mmtrain.data.splits.calibration_holdout import hold_out_calibration
 from mmtrain.data.tables import table as tables
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
 from mmtrain.splits.plan import Partition, Rows, SplitPlan
-from mmtrain.targets import Answers, Target
+from mmtrain.targets import KnownLabels, Target
 
 
 @dataclass(frozen=True)
-class Prepared:
+class LoadedData:
     """A table whose every cell and picture can be used."""
 
     table: Table
@@ -46,7 +46,7 @@ def read_data(
     progress: Progress | None = None,
     say: Say = lambda _: None,
     columns: Mapping[str, Column] | None = None,
-) -> Prepared:
+) -> LoadedData:
     """Read and check a table, decode its pictures; `columns` are those it must have, by default all of the experiment.
 
     Raises DataError with every problem of cells and of pictures.
@@ -57,19 +57,19 @@ def read_data(
     found = attach(table, wanted, images, cache=experiment.data.cache, progress=progress, say=say)
     if found.problems:
         raise DataError(found.problems)
-    return Prepared(found.table, found.stores)
+    return LoadedData(found.table, found.stores)
 
 
 def other_data(
     experiment: Experiment, path: Path, *, images: Path | None = None, progress: Progress | None = None, say: Say = lambda _: None
-) -> Prepared:
+) -> LoadedData:
     """Another table than the experiment's: inputs, and the id and the answers that it has; neither groups nor parts nor weights.
 
     Its image cells are relative to `images`, or else to the experiment's images folder, or else to the table's own.
     """
     headers = set(later_table(experiment, path).headers)
     wanted = {key: column for key, column in experiment.columns.items() if column.part_of_model or isinstance(column, Id)}
-    wanted |= {key: Answers(of=target) for key, target in experiment.targets.items()}
+    wanted |= {key: KnownLabels(of=target) for key, target in experiment.targets.items()}
     needed = {key: column for key, column in wanted.items() if column.part_of_model or headers.issuperset(headers_of(key, column))}
     folder = ImageFolder(images or experiment.data.images or path.resolve().parent, experiment.data.allow_outside, "--images")
     return read_data(experiment, path, folder, columns=needed, progress=progress, say=say)
@@ -112,7 +112,7 @@ def split_rows(experiment: Experiment, table: Table) -> SplitPlan:
     if evaluation.conformal is None:
         return plan
     fewest = fewest_units(evaluation.conformal)
-    calibrated = hold_back(partition, rows, coverage=evaluation.conformal, fewest=fewest, seed=evaluation.seed)
+    calibrated = hold_out_calibration(partition, rows, coverage=evaluation.conformal, fewest=fewest, seed=evaluation.seed)
     plan = replace(plan, partitions=(calibrated,), test=plan.test[:0])
     plan.check(rows)
     return plan
@@ -158,12 +158,12 @@ def part_problems(
     ]
 
 
-def only(data: Prepared, positions: np.ndarray[Any, Any], reason: str = "another part") -> Prepared:
+def keep_rows(data: LoadedData, positions: np.ndarray[Any, Any], reason: str = "another part") -> LoadedData:
     """The rows at these positions, in the order of the table."""
     mask = np.zeros(len(data.table), dtype=np.bool_)
     mask[positions] = True
     reasons = dict.fromkeys(np.flatnonzero(~mask).tolist(), reason)
-    return Prepared(data.table.keep(mask, reasons), {key: store.select(mask) for key, store in data.stores.items()})
+    return LoadedData(data.table.keep(mask, reasons), {key: store.select(mask) for key, store in data.stores.items()})
 
 
 def check_class_weights(experiment: Experiment, table: Table, origin: Origin) -> None:
@@ -215,9 +215,9 @@ def strata(experiment: Experiment, table: Table) -> Rows:
     times = None if time is None or moments is None else _times(table, time, moments)
     return Rows(
         len(table),
-        groups=None if group is None else shared_names(table.cells(group.column)),
+        groups=None if group is None else intern_cells(table.cells(group.column)),
         labels=labels(experiment, table),
-        given=None if given is None else shared_names(given.parts(table.cells(given.column))),
+        given=None if given is None else intern_cells(given.parts(table.cells(given.column))),
         times=times,
         time_cells=moments,
         headers={name: column.column for name, column in dividing.items() if column is not None},

@@ -13,7 +13,7 @@ from mmtrain import config
 from mmtrain.artifacts.manifest import MANIFEST
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
-from mmtrain.config.evaluation import DECIDED
+from mmtrain.config.evaluation import FITTED_SETTINGS
 from mmtrain.data import encode
 from mmtrain.data.images.decode import Progress
 from mmtrain.data.images.store import Say
@@ -21,9 +21,9 @@ from mmtrain.data.splits.split_file import read_split
 from mmtrain.data.tables.table import headers_of
 from mmtrain.data.tables.table_file import content_hash
 from mmtrain.errors import DataError, Problem, RunError, UsageError, shell_command
-from mmtrain.evaluation.postprocessing.fit_postprocessing import Decisions
-from mmtrain.pipeline.postprocess import overlaid, read_decisions
-from mmtrain.pipeline.prepare import Prepared, read_data
+from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
+from mmtrain.pipeline.postprocess import apply_postprocessing, read_postprocessing
+from mmtrain.pipeline.prepare import LoadedData, read_data
 from mmtrain.splits.plan import Partition
 from mmtrain.targets import Target
 
@@ -35,7 +35,7 @@ MOVED = {
 """Settings of a training that may change after it, and how."""
 
 
-def recorded_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, encode.Fitted, Decisions]:
+def restore_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, encode.Fitted, Postprocessing]:
     """The experiment of a run, what its training rows taught it, with the chosen thresholds, and all that validation rows decided.
 
     `overrides` are of the section `evaluation`. Raises RunError when there is no model to score, UsageError for an override of what
@@ -49,14 +49,14 @@ def recorded_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experime
     check_overrides(told)
     experiment = config.load(run / "config.yaml", told)
     fitted = encode.of_run(run, experiment)
-    decisions = read_decisions(run, experiment, fitted)
+    decisions = read_postprocessing(run, experiment, fitted)
     # A run of an older mmtrain may have learned a class that is called as a missing answer is.
     columns = {
         key: column.with_answers(fitted.targets[key].columns) if isinstance(column, Target) else column
         for key, column in experiment.columns.items()
     }
     experiment = experiment.model_copy(update={"columns": columns})
-    return experiment, overlaid(fitted, decisions), decisions
+    return experiment, apply_postprocessing(fitted, decisions), decisions
 
 
 def check_overrides(overrides: Iterable[str]) -> None:
@@ -70,21 +70,21 @@ def check_overrides(overrides: Iterable[str]) -> None:
         elif not keys:
             fix = "Set its keys one by one: `--set evaluation.draws=500`."
             problems.append(Problem(f"--set {text}", "the section holds what was fitted at the end of the training, too.", fix))
-        elif keys[0] in DECIDED:
+        elif keys[0] in FITTED_SETTINGS:
             what = "this was fitted on validation rows at the end of the training."
             problems.append(Problem(f"--set {text}", what, "Set it in the experiment file, and train again."))
     if problems:
         raise UsageError(problems)
 
 
-def recorded_data(
+def restore_data(
     run: Run,
     experiment: Experiment,
     *,
     progress: Progress | None = None,
     say: Say = lambda _: None,
     exactly: bool = False,
-) -> tuple[Prepared, Partition]:
+) -> tuple[LoadedData, Partition]:
     """The table that a run was trained on, and the partition of its rows.
 
     Pictures whose files have changed are only told of, as a copy has another time of change; with `exactly` they are refused.
@@ -123,7 +123,7 @@ def _missing_table(run: Run, path: Path) -> Problem:
     return Problem(str(path), "the table of the training is no longer here.", f"Put it back, or {place}.")
 
 
-def changed_pictures(data: Prepared, experiment: Experiment, known: Mapping[str, Any]) -> list[Problem]:
+def changed_pictures(data: LoadedData, experiment: Experiment, known: Mapping[str, Any]) -> list[Problem]:
     """The image columns whose files are no longer those that data.json knows."""
     if experiment.data.cache.verify == "content":
         what = "the pictures are no longer those of the training: the bytes of a file have changed."

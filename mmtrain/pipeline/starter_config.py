@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from mmtrain.audit.profiling.table_profile import Survey, SurveyedColumn
+from mmtrain.audit.profiling.table_profile import ProfiledColumn, TableProfile
 from mmtrain.columns.split_words import PARTS, split_words
 
 SCHEMA = "mmtrain.schema.json"
@@ -26,7 +26,7 @@ PLAIN_PATH = re.compile(r"[\w./-]*[^\W\d][\w./-]*")
 RESERVED = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 
 
-def starter_text(survey: Survey, file: Path) -> str:
+def starter_text(survey: TableProfile, file: Path) -> str:
     """The file at `file`, whose paths are relative to its folder."""
     names = _keys(survey)
     lines = [
@@ -70,7 +70,7 @@ def _entries(entries: Iterable[tuple[str, str]]) -> list[str]:
     return [f"  {entry:{width}}  # {_comment(comment)}" if comment else f"  {entry}" for entry, comment in pairs]
 
 
-def _data(survey: Survey, folder: Path) -> list[tuple[str, str]]:
+def _data(survey: TableProfile, folder: Path) -> list[tuple[str, str]]:
     entries = [(f"table: {_relative(survey.path, folder)}", f"{survey.rows:,} rows; relative to this file")]
     if survey.format:
         entries.append((f"format: {_map(survey.format)}", survey.notice.removeprefix(f"{survey.path.name}: ").removesuffix(".")))
@@ -87,7 +87,7 @@ def _relative(path: Path, folder: Path) -> str:
     return relative if plain else quoted(relative)
 
 
-def _keys(survey: Survey) -> dict[str, str]:
+def _keys(survey: TableProfile) -> dict[str, str]:
     """A key for every header: the header itself, unless the experiment file does not allow it as a key."""
     keys: dict[str, str] = {}
     taken = {f"{column.header}_present" for column in survey.columns}
@@ -101,7 +101,7 @@ def _keys(survey: Survey) -> dict[str, str]:
     return keys
 
 
-def _column(key: str, column: SurveyedColumn) -> str:
+def _column(key: str, column: ProfiledColumn) -> str:
     """`age: {role: numeric}`, behind a # when it is not used."""
     guess = column.guess
     header = {"column": column.header} if key != column.header else {}
@@ -122,11 +122,11 @@ def _value(value: Any) -> str:
     return quoted(value) if isinstance(value, str) else str(value)
 
 
-def _having(survey: Survey, role: str) -> SurveyedColumn | None:
+def _having(survey: TableProfile, role: str) -> ProfiledColumn | None:
     return next((column for column in survey.used if column.guess.role == role), None)
 
 
-def _split(survey: Survey) -> list[tuple[str, str]]:
+def _split(survey: TableProfile) -> list[tuple[str, str]]:
     given, group = _having(survey, "split"), _having(survey, "group")
     if given is not None and given.profile is not None:
         named = split_words(value for value, _ in given.profile.frequent).parts.values()
@@ -148,7 +148,7 @@ def _split(survey: Survey) -> list[tuple[str, str]]:
     ]
 
 
-def _training(survey: Survey) -> list[tuple[str, str]]:
+def _training(survey: TableProfile) -> list[tuple[str, str]]:
     entries = [("epochs: 30", ""), ("batch_size: 32", "")]
     total = sum(survey.classes.values())
     if survey.classes and min(survey.classes.values()) < SCARCE * total / len(survey.classes):

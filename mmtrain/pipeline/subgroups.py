@@ -9,37 +9,37 @@ from dataclasses import dataclass
 import yaml
 
 from mmtrain.config import Experiment
-from mmtrain.config.evaluation import Division, ascending
+from mmtrain.config.evaluation import SubgroupSpec, ascending
 from mmtrain.config.yaml_source import Origin
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem, UsageError
-from mmtrain.evaluation.analyses.subgroup_columns import division_problem, edge_name
+from mmtrain.evaluation.analyses.subgroup_columns import edge_name, subgroup_problem
 
 OPTION = "--subgroup"
 
 
-def check_divisions(experiment: Experiment, origin: Origin) -> None:
+def check_subgroups(experiment: Experiment, origin: Origin) -> None:
     """The table has the columns that `evaluation.subgroups` names, and they divide its rows. Raises DataError with every mistake."""
     divisions = experiment.evaluation.divisions
     if not divisions:
         return
     file = open_table(experiment.data.table, experiment.data.missing_values, experiment.data.format)
-    found = [division_problem(file, one, origin.place("evaluation", "subgroups", number), _in_file) for number, one in enumerate(divisions)]
+    found = [subgroup_problem(file, one, origin.place("evaluation", "subgroups", number), _in_file) for number, one in enumerate(divisions)]
     problems = [problem for problem in found if problem is not None]
     if problems:
         raise DataError(problems)
 
 
 @dataclass(frozen=True)
-class Dividing:
+class SubgroupPlan:
     """The columns that the scores of some table are divided by; `remarks` tell of those that are left out."""
 
-    divisions: tuple[Division, ...]
+    divisions: tuple[SubgroupSpec, ...]
     remarks: tuple[str, ...] = ()
 
 
-def dividing(experiment: Experiment, file: TableFile, asked: Iterable[str]) -> Dividing:
+def resolve_subgroups(experiment: Experiment, file: TableFile, asked: Iterable[str]) -> SubgroupPlan:
     """Those of the experiment that this table has, then those `asked` for, `sex` or `age=0,40,65`; these replace others of their column.
 
     Raises UsageError with every mistake in what is asked for.
@@ -50,25 +50,25 @@ def dividing(experiment: Experiment, file: TableFile, asked: Iterable[str]) -> D
     for division in experiment.evaluation.divisions:
         if division.header in {other.header for other in wanted}:
             continue
-        problem = division_problem(file, division, "evaluation.subgroups", _in_file)
+        problem = subgroup_problem(file, division, "evaluation.subgroups", _in_file)
         usual += [division] if problem is None else []
         remarks += [f"There are no scores by {division.header}: {problem.what}"] if problem is not None else []
-    return Dividing((*usual, *wanted), tuple(remarks))
+    return SubgroupPlan((*usual, *wanted), tuple(remarks))
 
 
-def _in_file(division: Division) -> str:
+def _in_file(division: SubgroupSpec) -> str:
     edges = [int(edge) if edge.is_integer() else edge for edge in division.edges]
     return yaml.safe_dump({division.header: edges}, default_flow_style=True, allow_unicode=True, width=1000).strip()
 
 
-def _as_option(division: Division) -> str:
+def _as_option(division: SubgroupSpec) -> str:
     """As a shell takes it."""
     edges = ",".join(edge_name(edge) for edge in division.edges)
     return f"{OPTION} {shlex.quote(f'{division.header}={edges}')}"
 
 
-def _asked(file: TableFile, texts: Iterable[str]) -> tuple[Division, ...]:
-    found: dict[str, Division] = {}
+def _asked(file: TableFile, texts: Iterable[str]) -> tuple[SubgroupSpec, ...]:
+    found: dict[str, SubgroupSpec] = {}
     problems: list[Problem] = []
     for text in texts:
         place = f"{OPTION} {text}"
@@ -77,7 +77,7 @@ def _asked(file: TableFile, texts: Iterable[str]) -> tuple[Division, ...]:
         except ValueError as error:
             problems.append(Problem(place, str(error), f"Write the edges like `{OPTION} age=0,40,65`."))
             continue
-        problem = division_problem(file, division, place, _as_option)
+        problem = subgroup_problem(file, division, place, _as_option)
         if problem is None:
             found[division.header] = division
         else:
@@ -87,15 +87,15 @@ def _asked(file: TableFile, texts: Iterable[str]) -> tuple[Division, ...]:
     return tuple(found.values())
 
 
-def _division(text: str, headers: Sequence[str]) -> Division:
+def _division(text: str, headers: Sequence[str]) -> SubgroupSpec:
     """A header that has a `=` itself is one. Raises ValueError for edges that are none."""
     header, equals, edges = text.rpartition("=")
     if text in headers or not equals:
-        return Division(text)
+        return SubgroupSpec(text)
     try:
         numbers = tuple(float(edge) for edge in edges.split(","))
     except ValueError:
         raise ValueError(f"{edges!r} is no list of numbers.") from None
     if len(numbers) < 2:
         raise ValueError("ranges need at least two edges.")
-    return Division(header, ascending(numbers))
+    return SubgroupSpec(header, ascending(numbers))

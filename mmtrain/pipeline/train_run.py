@@ -9,41 +9,45 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mmtrain.artifacts import run_folder
-from mmtrain.artifacts.atomic_files import replacing, writing
+from mmtrain.artifacts.atomic_files import atomic_write, disk_errors
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.errors import MmtrainError, RunError
-from mmtrain.evaluation.postprocessing.fit_postprocessing import Decisions
-from mmtrain.pipeline.postprocess import fit_decisions, forget
+from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
+from mmtrain.pipeline.postprocess import fit_and_save_postprocessing, forget
 from mmtrain.training.events import Ended, StopAsked, Watcher, all_of
-from mmtrain.training.signals import Interrupted, Interruption
+from mmtrain.training.signals import GracefulShutdown, Interrupted
 
 if TYPE_CHECKING:
     from mmtrain.training.callbacks import Named
-    from mmtrain.training.training_data import Material
+    from mmtrain.training.training_data import TrainingData
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """What a training leaves behind."""
 
     run: Run
     ended: Ended
     monitor: str
     """The score that decided which epoch is the best."""
-    decisions: Decisions
+    decisions: Postprocessing
     """What was fitted on validation rows for the best model."""
 
 
-def train(run: Run, material: Material, watch: Watcher, checkpoint: str | None = None, callbacks: Sequence[Named] = ()) -> Trained:
+def train(
+    run: Run, material: TrainingData, watch: Watcher, checkpoint: str | None = None, callbacks: Sequence[Named] = ()
+) -> TrainingResult:
     """Train, from `checkpoint` on if given, and save the best model whatever happens; Ctrl-C is gentle until all is written."""
-    with Interruption(lambda times: watch(StopAsked(times))) as interruption:
-        ended, decisions = trained(run, material, _watchers(run, material, watch, callbacks, interruption), checkpoint, interruption)
-    return Trained(run, ended, material.experiment.training.early_stopping.monitor, decisions)
+    with GracefulShutdown(lambda times: watch(StopAsked(times))) as interruption:
+        ended, decisions = training_result(
+            run, material, _watchers(run, material, watch, callbacks, interruption), checkpoint, interruption
+        )
+    return TrainingResult(run, ended, material.experiment.training.early_stopping.monitor, decisions)
 
 
-def trained(
-    run: Run, material: Material, watch: Watcher, checkpoint: str | None = None, interruption: Interruption | None = None
-) -> tuple[Ended, Decisions]:
+def training_result(
+    run: Run, material: TrainingData, watch: Watcher, checkpoint: str | None = None, interruption: GracefulShutdown | None = None
+) -> tuple[Ended, Postprocessing]:
     """Train and save the best model with what is fitted for it; without an `interruption`, Ctrl-C ends it where it is.
 
     The run is not finished with that: whoever writes the rest of it says so.
@@ -64,7 +68,7 @@ def trained(
     return ended, decisions
 
 
-def _watchers(run: Run, material: Material, watch: Watcher, callbacks: Sequence[Named], interruption: Interruption) -> Watcher:
+def _watchers(run: Run, material: TrainingData, watch: Watcher, callbacks: Sequence[Named], interruption: GracefulShutdown) -> Watcher:
     """Whoever is told of the training: first the person, then the logs, then the callbacks, which may fail."""
     watchers = [watch]
     if material.experiment.training.tensorboard:
@@ -79,7 +83,7 @@ def _watchers(run: Run, material: Material, watch: Watcher, callbacks: Sequence[
 
 
 @contextmanager
-def state_kept(run: Run) -> Iterator[None]:
+def run_state(run: Run) -> Iterator[None]:
     """Whatever ends the training early, the run says so."""
     try:
         yield
@@ -96,7 +100,7 @@ def _seconds(run: Run, begun: float) -> dict[str, float]:
     return {"training": round(before + time.perf_counter() - begun, 3)}
 
 
-def keep_best(run: Run, material: Material) -> Decisions:
+def keep_best(run: Run, material: TrainingData) -> Postprocessing:
     """Save the model with its best weights, and what validation rows decide for it.
 
     Also when the training was interrupted, or failed, after a good epoch.
@@ -106,14 +110,14 @@ def keep_best(run: Run, material: Material) -> Decisions:
     network = material.network
 
     if not (run / "checkpoints" / "best").is_dir():
-        return Decisions()
+        return Postprocessing()
     checkpoints.load(run / "checkpoints", "best", network.core)
     forget(run)
     # Keras insists on the suffix.
-    with writing(run / "model.keras"), replacing(run / "model.keras", ".keras") as temporary:
+    with disk_errors(run / "model.keras"), atomic_write(run / "model.keras", ".keras") as temporary:
         network.whole.save(temporary)
     run.seal("model.keras")
-    return fit_decisions(run, material)
+    return fit_and_save_postprocessing(run, material)
 
 
 def _state_after(error: BaseException) -> run_folder.State:

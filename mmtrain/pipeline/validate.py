@@ -11,18 +11,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mmtrain import config
-from mmtrain.audit.images.image_column import PictureColumn
+from mmtrain.audit.images.image_column import ImageColumn
 from mmtrain.columns import Group, Image, Split, Time
 from mmtrain.config import Experiment
 from mmtrain.config.yaml_source import NotInFile, Origin
 from mmtrain.data.images.decode import Progress
 from mmtrain.data.images.store import SHOWN, Attached, Say, Unreadable, attach
-from mmtrain.data.splits.summary import PartSummary, summarise
+from mmtrain.data.splits.summary import PartSummary, summarize
 from mmtrain.data.tables.table import Reading, Table, headers_of, read_tolerantly
 from mmtrain.errors import ConfigError, DataError, Problem
-from mmtrain.pipeline.prepare import Prepared, check_class_weights, check_monitor, check_parts, doubts, split_rows
+from mmtrain.pipeline.prepare import LoadedData, check_class_weights, check_monitor, check_parts, doubts, split_rows
 from mmtrain.pipeline.requirements import check_packages
-from mmtrain.pipeline.subgroups import check_divisions
+from mmtrain.pipeline.subgroups import check_subgroups
 from mmtrain.splits.plan import SplitPlan
 from mmtrain.targets import Target
 
@@ -31,7 +31,7 @@ LEAST_ROWS = 2
 
 
 @dataclass(frozen=True)
-class PictureCounts:
+class ImageCounts:
     """The rows of an image column, without those that other columns drop."""
 
     rows: int
@@ -44,7 +44,7 @@ class PictureCounts:
 
 
 @dataclass(frozen=True)
-class Examined:
+class ValidationReport:
     """How far an experiment gets. `data` and `plan` are what can be trained on; None where there are problems."""
 
     error: DataError | ConfigError | None
@@ -52,14 +52,14 @@ class Examined:
     dropped: int = 0
     summary: tuple[PartSummary, ...] = ()
     """Of the parts; empty where the rows cannot be divided."""
-    pictures: dict[str, PictureCounts] = field(default_factory=dict)
-    data: Prepared | None = None
+    pictures: dict[str, ImageCounts] = field(default_factory=dict)
+    data: LoadedData | None = None
     plan: SplitPlan | None = None
     table: Table | None = None
     """The rows that are left, also where there are problems; None where no way was found to read them."""
     divided: SplitPlan | None = None
     """The plan of `table`, also where there are problems; None where the rows cannot be divided."""
-    images: tuple[PictureColumn, ...] = ()
+    images: tuple[ImageColumn, ...] = ()
     """The image columns of all rows that were read, those included that have no picture."""
 
     @property
@@ -68,16 +68,16 @@ class Examined:
         return () if self.error is None else self.error.problems
 
 
-def checked(
+def load_checked(
     path: Path | NotInFile, overrides: Iterable[str], *, progress: Progress | None = None, say: Say = lambda _: None
-) -> tuple[Experiment, Prepared, SplitPlan]:
+) -> tuple[Experiment, LoadedData, SplitPlan]:
     """The experiment of a file, its table with every cell and picture checked, and its split; `say` is told of what is in doubt.
 
     Raises ConfigError and DataError with every problem found.
     """
     origin = Origin(path, tuple(overrides))
     experiment = config.load(path, origin.overrides)
-    tried = examine(experiment, origin, progress=progress, say=say)
+    tried = validate_experiment(experiment, origin, progress=progress, say=say)
     for doubt in doubts(experiment, tried.table) if tried.table is not None else ():
         say(f"warning: {doubt}")
     if tried.error is not None or tried.data is None or tried.plan is None:
@@ -87,14 +87,16 @@ def checked(
     return experiment, tried.data, tried.plan
 
 
-def examine(experiment: Experiment, origin: Origin, *, progress: Progress | None = None, say: Say = lambda _: None) -> Examined:
+def validate_experiment(
+    experiment: Experiment, origin: Origin, *, progress: Progress | None = None, say: Say = lambda _: None
+) -> ValidationReport:
     """Try everything that `fit` does before it trains. Raises RunError when an image store cannot be written."""
     errors: list[DataError | ConfigError] = []
     reading = _read(experiment, origin, errors)
     _check_evaluation(experiment, origin, errors)
     table = reading.table
     if table is None:
-        return Examined(_together(errors))
+        return ValidationReport(_together(errors))
     sound = _sound_columns(experiment, reading)
     if table.file.notice:
         say(table.file.notice)
@@ -107,9 +109,9 @@ def examine(experiment: Experiment, origin: Origin, *, progress: Progress | None
     _check_classes(experiment, sound, found.table, origin, errors)
     divisible = len(table) >= LEAST_ROWS and len(found.table) > 0 and all(reading.is_sound(key) for key in _dividing(experiment, reading))
     plan, summary = _divide(sound, found.table, origin, errors) if divisible else (None, ())
-    seen = Examined(_together(errors), len(found.table.dropped), summary, pictures, table=found.table, divided=plan)
+    seen = ValidationReport(_together(errors), len(found.table.dropped), summary, pictures, table=found.table, divided=plan)
     seen = replace(seen, images=_image_columns(table, images, found))
-    return seen if errors else replace(seen, data=Prepared(found.table, found.stores), plan=plan)
+    return seen if errors else replace(seen, data=LoadedData(found.table, found.stores), plan=plan)
 
 
 def _sound_columns(experiment: Experiment, reading: Reading) -> Experiment:
@@ -144,15 +146,15 @@ def _check_evaluation(experiment: Experiment, origin: Origin, errors: list[DataE
     except ConfigError as error:
         errors.append(error)
     try:
-        check_divisions(experiment, origin)
+        check_subgroups(experiment, origin)
     except DataError as error:
         errors.append(error)
 
 
-def _image_columns(table: Table, images: Mapping[str, Image], found: Attached) -> tuple[PictureColumn, ...]:
+def _image_columns(table: Table, images: Mapping[str, Image], found: Attached) -> tuple[ImageColumn, ...]:
     headers = {key: headers_of(key, column)[0] for key, column in images.items()}
     return tuple(
-        PictureColumn(headers[key], table.cells(headers[key]), table.rows, images[key], store, found.unreadable[key])
+        ImageColumn(headers[key], table.cells(headers[key]), table.rows, images[key], store, found.unreadable[key])
         for key, store in found.stores.items()
     )
 
@@ -171,7 +173,7 @@ def _divide(
         check_monitor(experiment, table, plan.holdout, origin)
     except (ConfigError, DataError) as error:
         errors.append(error)
-    return plan, summarise(experiment, table, plan.holdout)
+    return plan, summarize(experiment, table, plan.holdout)
 
 
 def _together(errors: list[DataError | ConfigError]) -> DataError | ConfigError | None:
@@ -207,8 +209,8 @@ def _read(experiment: Experiment, origin: Origin, errors: list[DataError | Confi
     return reading
 
 
-def _pictures(table: Table, header: str, unreadable: list[Unreadable]) -> PictureCounts:
+def _pictures(table: Table, header: str, unreadable: list[Unreadable]) -> ImageCounts:
     empty = table.cells(header).isna().to_numpy()
     bad = [one for one in unreadable if not empty[one.row]]
     shown = tuple(Problem(table.place(one.row, header), one.what, one.fix) for one in bad[:SHOWN])
-    return PictureCounts(len(table), int(empty.sum()), len(bad), shown)
+    return ImageCounts(len(table), int(empty.sum()), len(bad), shown)

@@ -2,7 +2,7 @@
 
 `contents` reads the run folder. `words` puts numbers into words, `plots` draws, `drawing` has the one style and saves, `figures`
 says which plots a target gets, `diagram` draws the network. `sections` has the order of the page; the sections themselves are made
-out of `blocks` by `cohort`, `training`, `results` (with `baselines`, `decisions`, `inputs` and `subgroups`), `most_wrong`, `limits` and
+out of `blocks` by `cohort`, `training`, `results` (with `baselines`, `decisions`, `inputs` and `subgroups`), `worst_predictions`, `limits` and
 `background`. `report.html` with `report.css` shows blocks, `model_card.md` the same blocks in Markdown, `numbers` writes them in full.
 
 A new part of the report is a function that returns a `Section`, and its place in `sections.sections`. Every text in a block is

@@ -8,11 +8,11 @@ from typing import Any
 from mmtrain.columns import InputColumn, Numeric
 from mmtrain.errors import counted, listed
 from mmtrain.reports.blocks import Cell, Code, Folded, Section, Table
-from mmtrain.reports.report_data import Contents
+from mmtrain.reports.report_data import ReportData
 from mmtrain.reports.wording import count, plain
 
 
-def columns(contents: Contents) -> Section:
+def columns(contents: ReportData) -> Section:
     """What training rows taught each column, in brief."""
     declared = contents.experiment.inputs
     lines = []
@@ -71,12 +71,12 @@ LEARNED: Mapping[str, Callable[[Mapping[str, Any], InputColumn], str]] = {
 }
 
 
-def experiment(contents: Contents) -> Section:
+def experiment(contents: ReportData) -> Section:
     """The resolved experiment file, which repeats the run."""
     return Section("Experiment", (Folded("config.yaml, with every default written out", (Code(contents.config),)),))
 
 
-def provenance(contents: Contents) -> Section:
+def provenance(contents: ReportData) -> Section:
     """Versions, seed and hashes."""
     facts = contents.facts
     lines = [(Cell(name), Cell(str(version))) for name, version in facts.get("versions", {}).items()]

@@ -7,8 +7,8 @@ from typing import Any, Literal, TypeGuard
 
 from mmtrain.metrics.score import higher_is_better
 from mmtrain.reports.blocks import Block, Cell, Folded, Paragraph, Table, Tone, number
-from mmtrain.reports.report_data import Contents, Judged
-from mmtrain.reports.wording import direction, in_sentence, main_score_of, rows_called, shown, title, verdict
+from mmtrain.reports.report_data import ReportData, TargetResultView
+from mmtrain.reports.wording import direction, format_score, in_sentence, main_score_of, rows_called, title, verdict
 
 Shown = Literal["better", "worse", "not shown to differ", "–"]
 TONES: Mapping[Shown, Tone] = {"better": "good", "worse": "bad", "not shown to differ": "", "–": "quiet"}
@@ -20,7 +20,7 @@ VERDICTS: Mapping[Shown, str] = {
 }
 
 
-def compared(score: str, difference: Mapping[str, Any] | None) -> Shown:
+def compared_baselines(score: str, difference: Mapping[str, Any] | None) -> Shown:
     """What the interval of a difference shows: model minus baseline of the model, a run less the first of the run."""
     if not _has(difference) or "low" not in difference:
         return "–"
@@ -29,7 +29,7 @@ def compared(score: str, difference: Mapping[str, Any] | None) -> Shown:
     return "better" if worst > 0 else "worse" if best < 0 else "not shown to differ"
 
 
-def verdicts(contents: Contents, judged: Judged) -> tuple[Paragraph, ...]:
+def verdicts(contents: ReportData, judged: TargetResultView) -> tuple[Paragraph, ...]:
     """What a reader should take home of one target on one part."""
     return verdict(contents, judged), *sentences(judged.result, main_score_of(contents, judged))
 
@@ -52,18 +52,18 @@ def sentences(result: Mapping[str, Any], main: str) -> tuple[Paragraph, ...]:
 
 def _sentence(who: str, whom: str, result: Mapping[str, Any], baseline: Mapping[str, Any], main: str) -> Paragraph:
     difference = baseline["differences"][main]
-    outcome = compared(main, difference)
-    mine, theirs = (shown(main, one["scores"][main]["value"]) for one in (result, baseline))
+    outcome = compared_baselines(main, difference)
+    mine, theirs = (format_score(main, one["scores"][main]["value"]) for one in (result, baseline))
     facts = f"{in_sentence(main)} {mine} against {theirs}, difference {_difference(main, difference)}"
     return Paragraph(f"{who} {VERDICTS[outcome]} {whom}: {facts}.", tone="good" if outcome == "better" else "bad")
 
 
 def _difference(score: str, difference: Mapping[str, Any]) -> str:
     """`0.010 (−0.020 to 0.040)`."""
-    value = shown(score, difference["value"])
+    value = format_score(score, difference["value"])
     if "low" not in difference:
         return f"{value} (no interval)"
-    return f"{value} ({shown(score, difference['low'])} to {shown(score, difference['high'])})"
+    return f"{value} ({format_score(score, difference['low'])} to {format_score(score, difference['high'])})"
 
 
 def lines(result: Mapping[str, Any], main: str) -> list[tuple[str, str, str, Shown]]:
@@ -72,11 +72,11 @@ def lines(result: Mapping[str, Any], main: str) -> list[tuple[str, str, str, Sho
     for one in result["baselines"]:
         difference = one["differences"].get(main)
         told = _difference(main, difference) if _has(difference) else "–"
-        found.append((one["label"], _told(main, one["scores"][main]), told, compared(main, difference)))
+        found.append((one["label"], _told(main, one["scores"][main]), told, compared_baselines(main, difference)))
     return found
 
 
-def blocks(judged: Judged, main: str) -> tuple[Block, ...]:
+def blocks(judged: TargetResultView, main: str) -> tuple[Block, ...]:
     """What was asked for besides the baseline that looks at no column, and what was not."""
     notes = tuple(Paragraph(note, tone="quiet") for note in judged.result.get("baseline_notes", ()))
     if len(judged.baselines) == 1:
@@ -84,7 +84,7 @@ def blocks(judged: Judged, main: str) -> tuple[Block, ...]:
     return (main_table(judged, main), Folded("All scores of the baselines", (all_table(judged),)), *notes)
 
 
-def main_table(judged: Judged, main: str) -> Table:
+def main_table(judged: TargetResultView, main: str) -> Table:
     """The main score of each, and its difference to the model's."""
     rows = [
         (Cell(name), number(value), number(difference), Cell(outcome, tone=TONES[outcome]))
@@ -100,7 +100,7 @@ def main_table(judged: Judged, main: str) -> Table:
     )
 
 
-def all_table(judged: Judged) -> Table:
+def all_table(judged: TargetResultView) -> Table:
     """Every score of all rows together."""
     names = [name for name in judged.scores if "[" not in name]
     columns: Sequence[Mapping[str, Any]] = [judged.scores, *(one["scores"] for one in judged.baselines)]
@@ -114,4 +114,4 @@ def _has(score: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
 
 
 def _told(name: str, score: Mapping[str, Any]) -> str:
-    return "undefined" if score["value"] is None else shown(name, score["value"])
+    return "undefined" if score["value"] is None else format_score(name, score["value"])

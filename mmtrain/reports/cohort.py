@@ -7,7 +7,7 @@ from typing import Any
 
 from mmtrain.errors import counted, listed
 from mmtrain.reports.blocks import Block, Cell, Flow, Section, Table, number
-from mmtrain.reports.report_data import Contents
+from mmtrain.reports.report_data import ReportData
 from mmtrain.reports.wording import count, percent
 
 MOST_IDS = 20
@@ -15,7 +15,7 @@ MOST_REASONS = 30
 MOST_CLASSES = 200
 
 
-def section(contents: Contents) -> Section:
+def section(contents: ReportData) -> Section:
     """The cohort flow."""
     blocks: list[Block] = [flow(contents)]
     if contents.data["dropped"]:
@@ -23,12 +23,12 @@ def section(contents: Contents) -> Section:
     return Section("Rows", (*blocks, *tables(contents)))
 
 
-def tables(contents: Contents) -> list[Table]:
+def tables(contents: ReportData) -> list[Table]:
     """Rows of each part, by class where a target has classes."""
     return [rows_by_class(contents, key) for key in contents.data.get("answers", {})] or [rows_by_part(contents)]
 
 
-def flow(contents: Contents) -> Flow:
+def flow(contents: ReportData) -> Flow:
     """Rows of the file, left out, used, and in each part."""
     data = contents.data
     steps = [(count(data["rows"]), f"in {data['table']}")]
@@ -54,14 +54,14 @@ def dropped(rows: list[Mapping[str, Any]]) -> Table:
     return Table("Rows left out", ("Reason", "Rows", "Which"), tuple(lines), note)
 
 
-def rows_by_part(contents: Contents) -> Table:
+def rows_by_part(contents: ReportData) -> Table:
     """Where no target has classes."""
     used = sum(contents.sizes.values())
     lines = tuple((Cell(part), number(count(rows)), number(percent(rows / used))) for part, rows in contents.sizes.items())
     return Table("Rows of each part", ("Part", "Rows", "Share"), lines)
 
 
-def rows_by_class(contents: Contents, key: str) -> Table:
+def rows_by_class(contents: ReportData, key: str) -> Table:
     """Rows of every class or label of a target in every part."""
     target, answers = contents.fitted.targets[key], contents.data["answers"][key]
     lines = [(Cell("all rows"), *(number(count(rows)) for rows in contents.sizes.values()))]

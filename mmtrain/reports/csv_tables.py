@@ -10,10 +10,10 @@ import pandas as pd
 
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.data.tables.csv_text import csv_text, is_formula
-from mmtrain.metrics.bootstrap_counts import share
+from mmtrain.metrics.bootstrap_counts import weighted_mean
 from mmtrain.metrics.classification import f1
 from mmtrain.reports import analysis_tables
-from mmtrain.reports.report_data import Contents, EvaluatedPart, confusion_of
+from mmtrain.reports.report_data import EvaluatedSplit, ReportData, confusion_of
 
 EPOCHS = "epochs.csv"
 """What the learning curves show."""
@@ -23,7 +23,7 @@ CONFUSION = ("target", "true", "predicted", "rows")
 CLASSES = ("target", "class", "rows", "predicted", "recall", "precision", "f1")
 
 
-def write(run: Run, contents: Contents) -> bool:
+def write(run: Run, contents: ReportData) -> bool:
     """Write the files; one without a row is not written, and removed where an earlier evaluation wrote it.
 
     They are made for spreadsheets: whether some cell would have been a formula, and has an apostrophe before it, is returned.
@@ -44,22 +44,22 @@ def _write(run: Run, name: str, table: pd.DataFrame) -> bool:
     return bool(table.map(is_formula).to_numpy().any())
 
 
-def scores(part: EvaluatedPart) -> pd.DataFrame:
+def scores(part: EvaluatedSplit) -> pd.DataFrame:
     """A line per target, predictor and score."""
     return pd.DataFrame(_scores(part), columns=list(SCORES))
 
 
-def confusion(part: EvaluatedPart) -> pd.DataFrame:
+def confusion(part: EvaluatedSplit) -> pd.DataFrame:
     """A line per target, true and predicted class; of many classes, only of those pairs that have rows."""
     return pd.DataFrame(_confusion(part), columns=list(CONFUSION))
 
 
-def classes(part: EvaluatedPart) -> pd.DataFrame:
+def classes(part: EvaluatedSplit) -> pd.DataFrame:
     """A line per target and class."""
     return pd.DataFrame(_classes(part), columns=list(CLASSES))
 
 
-def _scores(part: EvaluatedPart) -> Iterator[tuple[Any, ...]]:
+def _scores(part: EvaluatedSplit) -> Iterator[tuple[Any, ...]]:
     for key, result in part.results.items():
         beside = result["baselines"] if "baselines" in result else [result["baseline"]]
         for predictor in ({"name": "model", "scores": result["scores"]}, *beside):
@@ -74,17 +74,17 @@ def _ranged(found: Mapping[str, Any]) -> tuple[float | None, ...]:
     return found.get("value"), found.get("low"), found.get("high")
 
 
-def _confusion(part: EvaluatedPart) -> Iterator[tuple[Any, ...]]:
+def _confusion(part: EvaluatedSplit) -> Iterator[tuple[Any, ...]]:
     for key, result in part.results.items():
         matrix, names = confusion_of(result), result.get("classes", ())
         for true, called in np.argwhere(matrix >= ("confusion_pairs" in result)).tolist():
             yield key, names[true], names[called], int(matrix[true, called])
 
 
-def _classes(part: EvaluatedPart) -> Iterator[tuple[Any, ...]]:
+def _classes(part: EvaluatedSplit) -> Iterator[tuple[Any, ...]]:
     for key, result in part.results.items():
         matrix = confusion_of(result)
         hits, true, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
-        columns = (true, predicted, share(hits, true), share(hits, predicted), f1(hits, true, predicted))
+        columns = (true, predicted, weighted_mean(hits, true), weighted_mean(hits, predicted), f1(hits, true, predicted))
         for name, *values in zip(result.get("classes", ()), *columns, strict=True):
             yield key, name, *values

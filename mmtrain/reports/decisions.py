@@ -7,18 +7,18 @@ from typing import Any
 
 from mmtrain.errors import counted, listed
 from mmtrain.evaluation.postprocessing.calibration import Temperature
-from mmtrain.evaluation.postprocessing.decision_threshold import in_words
-from mmtrain.evaluation.postprocessing.fit_postprocessing import Decisions
+from mmtrain.evaluation.postprocessing.decision_threshold import describe_aim
+from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.reports.blocks import Block, Cell, Folded, Paragraph, Table, number
-from mmtrain.reports.report_data import Judged
-from mmtrain.reports.wording import count, decimals, in_sentence, ranged, significant
+from mmtrain.reports.report_data import TargetResultView
+from mmtrain.reports.wording import count, decimals, format_interval, in_sentence, significant
 
 MEASURES = ("ece", "brier")
 """Of calibration, as metrics.json has them before and after scaling."""
 OF = {"every label": "of every label, all labels together", "the most probable class": "of the most probable class"}
 
 
-def blocks(judged: Judged) -> list[Block]:
+def blocks(judged: TargetResultView) -> list[Block]:
     """What there is of the three; nothing of a run that an older version evaluated."""
     found: list[Block] = [Paragraph(text) for text in sentences(judged.result)]
     if "operating_point" in judged.result:
@@ -28,7 +28,7 @@ def blocks(judged: Judged) -> list[Block]:
     return found
 
 
-def told(decisions: Decisions) -> Iterator[str]:
+def describe_postprocessing(decisions: Postprocessing) -> Iterator[str]:
     """What a training decided at its end, before any part was scored."""
     for key, one in decisions.targets.items():
         point, calibration, bound = one.operating_point, one.calibration, one.conformal
@@ -36,7 +36,7 @@ def told(decisions: Decisions) -> Iterator[str]:
             gave = ""
             if point.sensitivity is not None and point.specificity is not None:
                 gave = f"; on validation rows sensitivity {decimals(point.sensitivity)}, specificity {decimals(point.specificity)}"
-            yield f"Threshold of {key}: {significant(point.threshold)}, for {in_words(point.aim)}{gave}. {point.note}".strip()
+            yield f"Threshold of {key}: {significant(point.threshold)}, for {describe_aim(point.aim)}{gave}. {point.note}".strip()
         if isinstance(calibration, Temperature):
             yield f"Calibration of {key}: temperature {listed([significant(one) for one in calibration.temperatures])}."
         elif calibration is not None:
@@ -74,7 +74,7 @@ def _calibration_said(found: Mapping[str, Any]) -> Iterator[str]:
     before, after = found["before"], found.get("after", found["before"])
     scaled = f", after {_how(found)}" if "after" in found else ""
     values = [
-        f"{in_sentence(name)} {ranged(name, mine)}" + (f", before {ranged(name, theirs)}" if scaled else "")
+        f"{in_sentence(name)} {format_interval(name, mine)}" + (f", before {format_interval(name, theirs)}" if scaled else "")
         for name, mine, theirs in ((name, measure(after, name), measure(before, name)) for name in MEASURES)
     ]
     yield f"Calibration {_of(found)}{scaled}: {'; '.join(values)}."
@@ -123,7 +123,7 @@ def _share(found: Mapping[str, Any]) -> str:
     return f"{_value(found['value'])}{interval}"
 
 
-def _thresholds(judged: Judged, point: Mapping[str, Any]) -> Table:
+def _thresholds(judged: TargetResultView, point: Mapping[str, Any]) -> Table:
     lines = tuple(
         (Cell(name.capitalize()), number(_value(point["validation"][name])), number(_share(judged.scores[name])))
         for name in ("sensitivity", "specificity")
@@ -133,7 +133,7 @@ def _thresholds(judged: Judged, point: Mapping[str, Any]) -> Table:
     return Table(f"Threshold {significant(point['threshold'])} of {judged.key}", head, lines, note, csv=judged.csv("scores"))
 
 
-def _bins(judged: Judged, found: Mapping[str, Any]) -> Table:
+def _bins(judged: TargetResultView, found: Mapping[str, Any]) -> Table:
     """The bins of the probabilities that are to be believed: calibrated, where they are."""
     used = found.get("after", found["before"])
     lines = tuple(

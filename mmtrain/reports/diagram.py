@@ -48,7 +48,7 @@ class Box:
         shape = f'<rect x="{self.x:g}" y="{self.y:g}" width="{self.width:g}" height="{self.height:g}" rx="6" class="box"/>'
         texts = []
         for number, line in enumerate(self.lines):
-            cut = fitting(line, self.width - 2 * PAD)
+            cut = fit_text(line, self.width - 2 * PAD)
             full = f"<title>{escape(line)}</title>" if cut != line else ""
             kind = "strong" if self.strong and number == 0 else "soft"
             place = f'x="{self.x + PAD:g}" y="{first + LINE * number:g}"'
@@ -90,7 +90,7 @@ def described(network: Mapping[str, Any]) -> str:
     return f"Diagram of the network: {'; '.join(branches)}; {fusion}; from that: {', '.join(targets)}."
 
 
-def fitting(text: str, width: float) -> str:
+def fit_text(text: str, width: float) -> str:
     """As much of a text as there is room for."""
     if _length(text) <= width:
         return text

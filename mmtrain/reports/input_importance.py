@@ -8,16 +8,16 @@ from typing import Any
 from mmtrain.errors import counted, listed
 from mmtrain.reports import plots
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Table, number
-from mmtrain.reports.plot_style import Gallery
-from mmtrain.reports.report_data import Judged
-from mmtrain.reports.wording import count, in_sentence, ranged, rows_called, title
+from mmtrain.reports.plot_style import FigureWriter
+from mmtrain.reports.report_data import TargetResultView
+from mmtrain.reports.wording import count, format_interval, in_sentence, rows_called, title
 
 MOST_DRAWN = 20
 MOST_ROWS = 100
 OTHER = "other combinations"
 
 
-def blocks(judged: Judged, gallery: Gallery) -> tuple[Block, ...]:
+def blocks(judged: TargetResultView, gallery: FigureWriter) -> tuple[Block, ...]:
     """Contributions, then missing inputs; nothing of what was not looked at."""
     return (*_contributions(judged, gallery), *_missing(judged))
 
@@ -28,7 +28,7 @@ def ranked(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return sorted(inputs, key=lambda one: -float(one["losses"][found["main"]]["value"]))
 
 
-def called(one: Mapping[str, Any]) -> str:
+def input_label(one: Mapping[str, Any]) -> str:
     """`scan`, or `age (in demographics)` of a column that has others beside it."""
     return str(one["name"]) if one["whole_branch"] else f"{one['name']} (in {one['branch']})"
 
@@ -39,12 +39,12 @@ def contribution_sentence(found: Mapping[str, Any]) -> str:
     if not inputs:
         return f"What the inputs contribute to the {in_sentence(main)} is undefined."
     shown = [one for one in inputs if one["losses"][main].get("low", 0.0) > 0]
-    silent = listed([called(one) for one in inputs if one not in shown])
+    silent = listed([input_label(one) for one in inputs if one not in shown])
     if not shown:
         return f"Of no input is it shown that it contributes to the {in_sentence(main)}."
     first = shown[0]
-    most = f"{called(first)} contributes most: with its values shuffled among the rows, the {in_sentence(main)} is worse by "
-    text = f"{most}{ranged(main, first['losses'][main])}."
+    most = f"{input_label(first)} contributes most: with its values shuffled among the rows, the {in_sentence(main)} is worse by "
+    text = f"{most}{format_interval(main, first['losses'][main])}."
     return f"{text} Of {silent} it is not shown that the score would be worse." if silent else text
 
 
@@ -58,7 +58,7 @@ def shortened_sentence(found: Mapping[str, Any]) -> str:
     return f"{' and '.join(said)}, because there are too many inputs for the time that contributions may take." if said else ""
 
 
-def _contributions(judged: Judged, gallery: Gallery) -> list[Block]:
+def _contributions(judged: TargetResultView, gallery: FigureWriter) -> list[Block]:
     found = judged.result.get("contributions")
     if found is None:
         return []
@@ -68,22 +68,22 @@ def _contributions(judged: Judged, gallery: Gallery) -> list[Block]:
         return result
     drawn = inputs[:MOST_DRAWN]
     label = f"{title(main)}: worse by"
-    figure = plots.ranges([called(one) for one in drawn], [one["losses"][main] for one in drawn], label, reference=0, bars=True)
-    words = "; ".join(f"{called(one)} {ranged(main, one['losses'][main])}" for one in drawn)
+    figure = plots.ranges([input_label(one) for one in drawn], [one["losses"][main] for one in drawn], label, reference=0, bars=True)
+    words = "; ".join(f"{input_label(one)} {format_interval(main, one['losses'][main])}" for one in drawn)
     alt = f"How much worse the {in_sentence(main)} of {judged.key} becomes when an input is shuffled among the rows: {words}."
     name = f"contributions_{judged.prefix}{judged.part.label}"
     plot = gallery.add(figure, name, title="What each input contributes", alt=alt, caption="Lines: intervals.")
     return [*result, Plots((plot,), wide=True), contributions_table(judged, found, inputs)]
 
 
-def contributions_table(judged: Judged, found: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) -> Table:
+def contributions_table(judged: TargetResultView, found: Mapping[str, Any], inputs: Sequence[Mapping[str, Any]]) -> Table:
     """The loss of the main score of every input, and of up to two others."""
     others = [name for name in inputs[0]["losses"] if name != found["main"]][:2]
     names = [found["main"], *others]
     lines = []
     for one in inputs[:MOST_ROWS]:
-        columns = [number(ranged(name, one["losses"][name])) if name in one["losses"] else number("undefined") for name in names]
-        lines.append((Cell(called(one)), *columns))
+        columns = [number(format_interval(name, one["losses"][name])) if name in one["losses"] else number("undefined") for name in names]
+        lines.append((Cell(input_label(one)), *columns))
     note = (
         f"How much worse each score becomes when the input's values are shuffled among {counted(found['rows'], 'row')}, "
         f"mean of {counted(found['permutations'], 'shuffle')}, with {percent_of(found)} intervals; below 0, the score became better. "
@@ -99,7 +99,7 @@ def percent_of(found: Mapping[str, Any]) -> str:
     return f"{100 * found['confidence']:g} %"
 
 
-def _missing(judged: Judged) -> list[Block]:
+def _missing(judged: TargetResultView) -> list[Block]:
     found = judged.result.get("missing_patterns")
     if found is None:
         return []
@@ -116,11 +116,16 @@ def pattern_name(missing: Sequence[str] | None) -> str:
     return OTHER if missing is None else listed(missing) if missing else "nothing"
 
 
-def patterns_table(judged: Judged, found: Mapping[str, Any]) -> Table:
+def patterns_table(judged: TargetResultView, found: Mapping[str, Any]) -> Table:
     """The main score of the rows as they are, by what is missing in them."""
     main = found["main"]
     lines = tuple(
-        (Cell(pattern_name(one["missing"])), number(count(one["rows"])), number(ranged(main, one["scores"][main])), _reason(one, main))
+        (
+            Cell(pattern_name(one["missing"])),
+            number(count(one["rows"])),
+            number(format_interval(main, one["scores"][main])),
+            _reason(one, main),
+        )
         for one in found["patterns"]
     )
     note = (
@@ -132,14 +137,14 @@ def patterns_table(judged: Judged, found: Mapping[str, Any]) -> Table:
     return Table(caption, head, lines, note, csv=judged.csv("missing_patterns")).without_empty_notes()
 
 
-def masked_table(judged: Judged, found: Mapping[str, Any]) -> Table:
+def masked_table(judged: TargetResultView, found: Mapping[str, Any]) -> Table:
     """The main score of all rows, were a branch absent from each of them."""
     main = found["main"]
     lines = []
     for one in found["masked"]:
         loss = one["losses"].get(main)
-        worse = number("undefined", tone="quiet") if loss is None else number(ranged(main, loss))
-        lines.append((Cell(one["branch"]), number(ranged(main, one["scores"][main])), worse, Cell(practice(one))))
+        worse = number("undefined", tone="quiet") if loss is None else number(format_interval(main, loss))
+        lines.append((Cell(one["branch"]), number(format_interval(main, one["scores"][main])), worse, Cell(practice(one))))
     note = (
         f"All rows without the branch, with {percent_of(found)} intervals. Only a branch whose columns are masked where they are missing "
         "can be absent."

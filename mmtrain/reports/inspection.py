@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mmtrain.audit import Finding
-from mmtrain.audit.finding import LEVELS, Kind, by_kind, head, which
+from mmtrain.audit.finding import LEVELS, Kind, by_kind, describe_column, sample_rows
 from mmtrain.audit.profiling.profile import Profile
 from mmtrain.audit.quality.missing_value_policies import MissingPlan
 from mmtrain.data.splits.summary import PartSummary
@@ -50,7 +50,7 @@ def inspection_page(found: Inspected, *, every: bool = False) -> str:
     if found.missing:
         sections.append(Section("Empty cells", (_missing(found.missing),)))
     sections.append(Section("Columns", (_columns(found),)))
-    facts = (counted(found.rows, "row"), counted(len(found.columns), "column"), head(found.findings) or "nothing found")
+    facts = (counted(found.rows, "row"), counted(len(found.columns), "column"), sample_rows(found.findings) or "nothing found")
     return page(title=found.table, facts=facts, sections=sections, footer=FOOTER)
 
 
@@ -61,7 +61,7 @@ def _findings(found: Inspected, *, every: bool) -> Section:
     for level in LEVELS:
         own = [finding for finding in found.findings if finding.level == level]
         if own:
-            sections.append(Section(head(own), tuple(block for kind in by_kind(own) for block in _kind(kind, every=every))))
+            sections.append(Section(sample_rows(own), tuple(block for kind in by_kind(own) for block in _kind(kind, every=every))))
     meaning = "An error makes scores wrong, a warning may make them wrong, a note is good to know."
     return Section("Findings", (Paragraph(meaning),), tuple(sections))
 
@@ -77,7 +77,7 @@ def _kind(kind: Kind, *, every: bool) -> list[Block]:
 
 def _finding(finding: Finding) -> tuple[Block, ...]:
     tone: Tone = "bad" if finding.level == "error" else ""
-    return (Paragraph(f"{finding.where}:", finding.what, f"{finding.why} {finding.fix} {which(finding)}".rstrip(), tone=tone),)
+    return (Paragraph(f"{finding.where}:", finding.what, f"{finding.why} {finding.fix} {describe_column(finding)}".rstrip(), tone=tone),)
 
 
 def _problems(problems: Sequence[Problem]) -> Section:

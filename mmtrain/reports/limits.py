@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mmtrain.columns import Group
 from mmtrain.errors import counted, listed, shell_command
 from mmtrain.reports.blocks import Points, Section
-from mmtrain.reports.report_data import Contents, EvaluatedPart, confusion_of
+from mmtrain.reports.report_data import EvaluatedSplit, ReportData, confusion_of
 from mmtrain.reports.wording import often, percent, unknown_labels
 
 FEW_ROWS = 100
@@ -22,12 +22,12 @@ STATES = {
 }
 
 
-def section(contents: Contents) -> Section:
+def section(contents: ReportData) -> Section:
     """One point for each."""
-    return Section("Limits", (Points((*_of_training(contents), looks(contents), *_of_scores(contents), *_of_rows(contents))),))
+    return Section("Limits", (Points((*_of_training(contents), test_accesses(contents), *_of_scores(contents), *_of_rows(contents))),))
 
 
-def looks(contents: Contents) -> str:
+def test_accesses(contents: ReportData) -> str:
     """How often the test part was scored, and what that means."""
     times = contents.looks
     if not contents.sizes["test"]:
@@ -39,7 +39,7 @@ def looks(contents: Contents) -> str:
     return f"The test part has been scored {often(times)}. Every choice made after such a look makes its scores less true for new rows."
 
 
-def _of_training(contents: Contents) -> Iterator[str]:
+def _of_training(contents: ReportData) -> Iterator[str]:
     if contents.facts["state"] in STATES:
         yield STATES[contents.facts["state"]]
     weighted = [key for key, target in contents.fitted.targets.items() if len(set(target.class_weights.values())) > 1]
@@ -48,7 +48,7 @@ def _of_training(contents: Contents) -> Iterator[str]:
         yield f"Class weights shaped the loss of {listed(weighted)}: the network's {what} shifted by them and are no shares of rows."
 
 
-def _of_scores(contents: Contents) -> Iterator[str]:
+def _of_scores(contents: ReportData) -> Iterator[str]:
     for part in contents.parts[:1]:
         yield from _of_few_rows(contents, part)
         judged = contents.judged(part)
@@ -61,7 +61,7 @@ def _of_scores(contents: Contents) -> Iterator[str]:
             )
 
 
-def _of_few_rows(contents: Contents, part: EvaluatedPart) -> Iterator[str]:
+def _of_few_rows(contents: ReportData, part: EvaluatedSplit) -> Iterator[str]:
     for judged in contents.judged(part):
         rows, unknown = judged.result["rows"], judged.result["unknown_answers"]
         if rows < FEW_ROWS:
@@ -77,7 +77,7 @@ def _of_few_rows(contents: Contents, part: EvaluatedPart) -> Iterator[str]:
             yield f"Some labels of {part.title} are not known: {which}; the scores are of the others."
 
 
-def _of_rows(contents: Contents) -> Iterator[str]:
+def _of_rows(contents: ReportData) -> Iterator[str]:
     dropped, total = len(contents.data["dropped"]), contents.data["rows"]
     if dropped > MANY_LEFT_OUT * total:
         share = f"{counted(dropped, 'row')} ({percent(dropped / total)} of the table)"

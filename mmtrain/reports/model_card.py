@@ -11,7 +11,7 @@ from mmtrain.columns import Group
 from mmtrain.errors import counted
 from mmtrain.reports import background, baselines, cohort, decisions, input_importance, limits, results, subgroups, training
 from mmtrain.reports.blocks import Block, Paragraph, Points, Section
-from mmtrain.reports.report_data import Contents, Judged
+from mmtrain.reports.report_data import ReportData, TargetResultView
 from mmtrain.reports.sections import headline, question, rows_used
 from mmtrain.reports.wording import CAVEATS
 from mmtrain.text.printable import printable
@@ -30,7 +30,7 @@ HEADING = re.compile(r"^## +(.*?) *#* *$")
 FENCE = re.compile(r"^ {0,3}(```|~~~)")
 
 
-def text(contents: Contents, before: str = "") -> str:
+def text(contents: ReportData, before: str = "") -> str:
     """The Markdown of the card; what its owner has written into the card `before` is kept."""
     return kept(_template().render(title=str(contents.run), facts=headline(contents), sections=sections(contents)), before)
 
@@ -73,19 +73,19 @@ def _template() -> Template:
     return environment.get_template("model_card.md")
 
 
-def sections(contents: Contents) -> tuple[Section, ...]:
+def sections(contents: ReportData) -> tuple[Section, ...]:
     """What can be said without its owner."""
     return (
         Section("Model", (Paragraph(question(contents)), *_network(contents), Paragraph(training.course(contents)))),
         Section("Data", _data(contents)),
         *(_scores(contents, place) for place in range(len(contents.parts))),
-        *(Section("Scores", tuple(training.reached(contents))) for _ in range(not contents.parts)),
+        *(Section("Scores", tuple(training.epochs_reached(contents))) for _ in range(not contents.parts)),
         limits.section(contents),
         background.provenance(contents),
     )
 
 
-def _network(contents: Contents) -> tuple[Block, ...]:
+def _network(contents: ReportData) -> tuple[Block, ...]:
     outline = contents.network
     if not outline:
         return ()
@@ -98,11 +98,11 @@ def _network(contents: Contents) -> tuple[Block, ...]:
     return (Points((*branches, f"Fusion: {fusion['method']}, {counted(fusion['parameters'], 'parameter')}")),)
 
 
-def _data(contents: Contents) -> tuple[Block, ...]:
+def _data(contents: ReportData) -> tuple[Block, ...]:
     return (Paragraph(f"{rows_used(contents)} {_division(contents)}"), *cohort.tables(contents))
 
 
-def _division(contents: Contents) -> str:
+def _division(contents: ReportData) -> str:
     """How the rows came into their parts, in a sentence."""
     split, group = contents.data.get("split", {}), contents.experiment.only(Group)
     way = split.get("description") or f"The rows were divided by the split method {contents.experiment.split.method}"
@@ -110,7 +110,7 @@ def _division(contents: Contents) -> str:
     return " ".join([f"{way}{end}", *split.get("notes", ())])
 
 
-def _scores(contents: Contents, place: int) -> Section:
+def _scores(contents: ReportData, place: int) -> Section:
     """The first part has its verdict in the card, the others their tables only."""
     part = contents.parts[place]
     blocks: list[Block] = [Paragraph(CAVEATS[part.label])] if part.label in CAVEATS else []
@@ -119,7 +119,7 @@ def _scores(contents: Contents, place: int) -> Section:
     return Section(f"Scores on {part.title}", tuple(blocks))
 
 
-def _analyses(judged: Judged) -> list[Block]:
+def _analyses(judged: TargetResultView) -> list[Block]:
     """What was found besides the scores, in sentences; the tables are in the report."""
     found: list[Block] = [Paragraph(sentence) for sentence in decisions.sentences(judged.result)]
     if "contributions" in judged.result:

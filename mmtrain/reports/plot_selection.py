@@ -11,21 +11,21 @@ from mmtrain.errors import counted
 from mmtrain.reports import plots
 from mmtrain.reports.blocks import Plot
 from mmtrain.reports.decisions import measure
-from mmtrain.reports.plot_style import Gallery
-from mmtrain.reports.report_data import Judged
-from mmtrain.reports.wording import ranged, rows_called, shown
+from mmtrain.reports.plot_style import FigureWriter
+from mmtrain.reports.report_data import TargetResultView
+from mmtrain.reports.wording import format_interval, format_score, rows_called
 from mmtrain.targets.base import UNCHOSEN
 
 MOST_NAMED = 12
 """Classes up to which a description says how each of them fared."""
 
 
-def of_target(judged: Judged, gallery: Gallery) -> tuple[Plot, ...]:
+def of_target(judged: TargetResultView, gallery: FigureWriter) -> tuple[Plot, ...]:
     """The plots next to its scores, those that its task names. The part must have `rows`."""
     return tuple(plot for name in judged.target.plots for plot in PLOTS[name](judged, gallery))
 
 
-def threshold_curves(judged: Judged, gallery: Gallery) -> tuple[Plot, ...]:
+def threshold_curves(judged: TargetResultView, gallery: FigureWriter) -> tuple[Plot, ...]:
     """ROC, precision and recall, and what each threshold gives, where both of two classes occur."""
     positive, threshold = judged.target.columns[1], judged.target.decision_threshold or UNCHOSEN
     codes = judged.target.reread_truth({"truth": judged.texts("truth")})
@@ -49,13 +49,13 @@ def threshold_curves(judged: Judged, gallery: Gallery) -> tuple[Plot, ...]:
     return (*found, gallery.add(figure, _name("thresholds", judged), title="Thresholds", alt=alt, caption=caption))
 
 
-def reliability(judged: Judged, gallery: Gallery) -> tuple[Plot, ...]:
+def reliability(judged: TargetResultView, gallery: FigureWriter) -> tuple[Plot, ...]:
     """Of the network's own probabilities and of the calibrated ones; nothing where an older evaluation did not look at them."""
     found = judged.result.get("calibration")
     if found is None:
         return ()
     curves = {"network": found["before"]["bins"]} | ({"calibrated": found["after"]["bins"]} if "after" in found else {})
-    error = ranged("ece", measure(found.get("after", found["before"]), "ece"))
+    error = format_interval("ece", measure(found.get("after", found["before"]), "ece"))
     on = f"of {judged.key} on the {rows_called(judged)}"
     alt = f"Reliability curve {on}: share that came true by predicted probability; the expected calibration error is {error}."
     fewest = min(one["rows"] for one in found["before"]["bins"])
@@ -63,7 +63,7 @@ def reliability(judged: Judged, gallery: Gallery) -> tuple[Plot, ...]:
     return (gallery.add(plots.reliability(curves), _name("reliability", judged), title="Reliability", alt=alt, caption=caption),)
 
 
-def residuals(judged: Judged, gallery: Gallery) -> tuple[Plot, ...]:
+def residuals(judged: TargetResultView, gallery: FigureWriter) -> tuple[Plot, ...]:
     """Predicted against true, and residuals."""
     truth, prediction = judged.numbers("truth"), judged.numbers("prediction")
     known = ~np.isnan(truth)
@@ -76,14 +76,14 @@ def residuals(judged: Judged, gallery: Gallery) -> tuple[Plot, ...]:
     first = gallery.add(
         plots.predicted_and_true(truth, prediction), _name("predicted_and_true", judged), title="Predicted and true", alt=alt
     )
-    low, high = shown("mae", float(error.min())), shown("mae", float(error.max()))
-    alt = f"Residuals {on}: predicted less true values, from {low} to {high}, mean {shown('mae', float(error.mean()))}."
+    low, high = format_score("mae", float(error.min())), format_score("mae", float(error.max()))
+    alt = f"Residuals {on}: predicted less true values, from {low} to {high}, mean {format_score('mae', float(error.mean()))}."
     caption = "A pattern here is something the model has not learned."
     second = gallery.add(plots.residuals(truth, prediction), _name("residuals", judged), title="Residuals", alt=alt, caption=caption)
     return first, second
 
 
-def of_confusion(judged: Judged, matrix: npt.NDArray[np.int64], classes: Sequence[str], gallery: Gallery) -> Plot:
+def of_confusion(judged: TargetResultView, matrix: npt.NDArray[np.int64], classes: Sequence[str], gallery: FigureWriter) -> Plot:
     """The confusion matrix, (classes, classes), rows by true class."""
     right = ""
     if len(classes) <= MOST_NAMED:
@@ -94,16 +94,16 @@ def of_confusion(judged: Judged, matrix: npt.NDArray[np.int64], classes: Sequenc
     return gallery.add(plots.confusion(matrix, classes), _name("confusion", judged), title="Confusion matrix", alt=alt, caption=caption)
 
 
-PLOTS: dict[str, Callable[[Judged, Gallery], tuple[Plot, ...]]] = {
+PLOTS: dict[str, Callable[[TargetResultView, FigureWriter], tuple[Plot, ...]]] = {
     made.__name__: made for made in (threshold_curves, reliability, residuals)
 }
 """What a task may name as one of its `plots`; a task of a user's own adds its functions."""
 
 
-def _name(plot: str, judged: Judged) -> str:
+def _name(plot: str, judged: TargetResultView) -> str:
     """`roc_test`, with several targets `roc_diagnosis_test`."""
     return f"{plot}_{judged.prefix}{judged.part.label}"
 
 
-def _score(judged: Judged, name: str) -> str:
-    return ranged(name, judged.scores.get(name, {"value": None}))
+def _score(judged: TargetResultView, name: str) -> str:
+    return format_interval(name, judged.scores.get(name, {"value": None}))

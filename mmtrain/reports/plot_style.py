@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmtrain.artifacts.atomic_files import replacing, writing
+from mmtrain.artifacts.atomic_files import atomic_write, disk_errors
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.reports.blocks import Plot
 
@@ -91,7 +91,7 @@ def style() -> Iterator[None]:
         logger.setLevel(level)
 
 
-class Gallery:
+class FigureWriter:
     """The plots of one report; `plots/` of the run gets a PNG of each."""
 
     def __init__(self, run: Run, *, room: int = ROOM) -> None:
@@ -107,9 +107,9 @@ class Gallery:
         drawing = hashlib.sha256(markup.encode()).hexdigest()
         if drawing_of(path) != drawing:
             figure.set_layout_engine("none")  # what the first drawing found stays; finding it again would cost a third of all the time
-            with writing(path):
+            with disk_errors(path):
                 path.parent.mkdir(exist_ok=True)
-                with replacing(path) as temporary:
+                with atomic_write(path) as temporary:
                     save(figure, temporary, {DRAWING: drawing})
         size = len(markup.encode())
         fits = size <= self._room

@@ -14,7 +14,7 @@ from mmtrain.data.tables.csv_text import TOLD
 from mmtrain.reports import csv_tables, model_card
 from mmtrain.reports import report_data as run_contents
 from mmtrain.reports.blocks import Paragraph, Section
-from mmtrain.reports.plot_style import Gallery, style
+from mmtrain.reports.plot_style import FigureWriter, style
 from mmtrain.reports.sections import headline, sections
 from mmtrain.text.printable import printable
 
@@ -34,9 +34,9 @@ def write(run: Run, experiment: Experiment, fitted: Fitted) -> Path:
     formulas = csv_tables.write(run, contents)
     run.write_text("model_card.md", model_card.text(contents, _read(run / "model_card.md")))
     with style():
-        found = sections(contents, Gallery(run))
+        found = sections(contents, FigureWriter(run))
     footer = f"{FOOTER} {TOLD}" if formulas else FOOTER
-    return run.write_text("report.html", bounded(found, title=str(run), facts=headline(contents), footer=footer))
+    return run.write_text("report.html", limit_size(found, title=str(run), facts=headline(contents), footer=footer))
 
 
 def _read(path: Path) -> str:
@@ -48,7 +48,7 @@ def _read(path: Path) -> str:
         return content.decode("cp1252", errors="replace")
 
 
-def bounded(found: Sequence[Section], *, title: str, facts: Sequence[str], footer: str = FOOTER, most: int = MOST) -> str:
+def limit_size(found: Sequence[Section], *, title: str, facts: Sequence[str], footer: str = FOOTER, most: int = MOST) -> str:
     """The page of these sections, the largest of them left out until it has at most `most` bytes."""
     text = page(title=title, facts=facts, sections=found, footer=footer)
     if len(text.encode()) <= most:

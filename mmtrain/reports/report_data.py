@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mmtrain.artifacts.run_folder import RESTORE, Run, is_test_look
+from mmtrain.artifacts.run_folder import RESTORE, Run, is_test_access
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import Problem, RunError
-from mmtrain.evaluation.bootstrap import Drawing
+from mmtrain.evaluation.bootstrap import BootstrapInfo
 from mmtrain.splits.plan import USES
 from mmtrain.targets import FittedTarget
 
@@ -35,11 +35,11 @@ def confusion_of(result: Mapping[str, Any]) -> npt.NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class Judged:
+class TargetResultView:
     """One target on one part: what metrics.json says of it, and the rows of its predictions."""
 
     key: str
-    part: EvaluatedPart
+    part: EvaluatedSplit
     target: FittedTarget
     result: Mapping[str, Any]
     prefix: str
@@ -52,9 +52,9 @@ class Judged:
         return found
 
     @property
-    def drawing(self) -> Drawing | None:
+    def drawing(self) -> BootstrapInfo | None:
         """What the intervals come from; an older mmtrain gave none."""
-        return Drawing(**self.result["interval"]) if "interval" in self.result else None
+        return BootstrapInfo(**self.result["interval"]) if "interval" in self.result else None
 
     @property
     def baselines(self) -> Sequence[Mapping[str, Any]]:
@@ -103,7 +103,7 @@ class Judged:
 
 
 @dataclass(frozen=True, eq=False)
-class EvaluatedPart:
+class EvaluatedSplit:
     """A part, or another table, that was scored."""
 
     label: str
@@ -127,7 +127,7 @@ class EvaluatedPart:
 
 
 @dataclass(frozen=True, eq=False)
-class Contents:
+class ReportData:
     """Everything a report speaks of."""
 
     run: Run
@@ -143,7 +143,7 @@ class Contents:
     """Rows of train, validation and test, and of calibration where there are some."""
     epochs: tuple[Mapping[str, Any], ...]
     """Lines of metrics.jsonl, one per epoch."""
-    parts: tuple[EvaluatedPart, ...]
+    parts: tuple[EvaluatedSplit, ...]
     """Test first, then other tables, validation and train; of other tables the newest first."""
     config: str
 
@@ -161,19 +161,19 @@ class Contents:
     @property
     def looks(self) -> int:
         """How often the test part was scored."""
-        return sum(1 for look in self.facts.get("evaluations", []) if is_test_look(look))
+        return sum(1 for look in self.facts.get("evaluations", []) if is_test_access(look))
 
-    def judged(self, part: EvaluatedPart) -> tuple[Judged, ...]:
+    def judged(self, part: EvaluatedSplit) -> tuple[TargetResultView, ...]:
         """Every target on one part."""
         targets = self.fitted.targets
         return tuple(
-            Judged(key, part, targets[key], result, f"{key}_" if self.several else "")
+            TargetResultView(key, part, targets[key], result, f"{key}_" if self.several else "")
             for key, result in part.results.items()
             if key in targets and result["task"] == targets[key].task
         )
 
 
-def read(run: Run, experiment: Experiment, fitted: Fitted) -> Contents:
+def read(run: Run, experiment: Experiment, fitted: Fitted) -> ReportData:
     """The contents of a run. Raises RunError for a damaged file, and for one that does not go with another."""
     facts, data = run.read_json("run.json"), run.read_json("data.json")
     if facts.get("trained"):  # the report is what is still missing
@@ -183,7 +183,7 @@ def read(run: Run, experiment: Experiment, fitted: Fitted) -> Contents:
         columns = fitted.targets[key].columns if key in fitted.targets else ()
         if any(len(answers.get(part, ())) != len(columns) for part in sizes):
             raise RunError(Problem(str(run / "data.json"), f"the file has other classes of {key!r} than columns.json.", RESTORE))
-    return Contents(
+    return ReportData(
         run,
         experiment,
         fitted,
@@ -202,7 +202,7 @@ def read_epochs(run: Run) -> tuple[Mapping[str, Any], ...]:
     return tuple(line for line in run.read_lines("metrics.jsonl") if "step" not in line)
 
 
-def _parts(run: Run, facts: Mapping[str, Any]) -> tuple[EvaluatedPart, ...]:
+def _parts(run: Run, facts: Mapping[str, Any]) -> tuple[EvaluatedSplit, ...]:
     looks = {look["part"]: (place, look) for place, look in enumerate(facts.get("evaluations", []))}  # the last look at each
     metrics = _if_there(run, "metrics.json")
     since = max([facts.get("ended", ""), *facts.get("resumed", [])])  # earlier looks were at other weights
@@ -210,7 +210,7 @@ def _parts(run: Run, facts: Mapping[str, Any]) -> tuple[EvaluatedPart, ...]:
     # The headline is never of rows that the model learned from, if there are others.
     rank = {"test": 0, "calibration": 2, "validation": 3, "train": 4}
     return tuple(
-        EvaluatedPart(part, looks[part][1]["table"], metrics[part], predictions_of(run, part), _if_there(run, f"most_wrong_{part}.json"))
+        EvaluatedSplit(part, looks[part][1]["table"], metrics[part], predictions_of(run, part), _if_there(run, f"most_wrong_{part}.json"))
         for part in sorted(known, key=lambda part: (rank.get(part, 1), -looks[part][0]))
     )
 
@@ -232,7 +232,7 @@ def _if_there(run: Run, name: str) -> Mapping[str, Any]:
     return found
 
 
-def answers(judged: Judged) -> Mapping[str, int] | None:
+def label_counts(judged: TargetResultView) -> Mapping[str, int] | None:
     """Rows of each class or label in the part; None where there are no classes or the predictions are gone."""
     if judged.part.rows is None or not judged.target.columns:
         return None

@@ -13,20 +13,20 @@ from mmtrain.metrics.classification import f1
 from mmtrain.reports import baselines, decisions, input_importance, subgroups
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Section, Table, Tone, number
 from mmtrain.reports.plot_selection import of_confusion, of_target
-from mmtrain.reports.plot_style import Gallery
-from mmtrain.reports.report_data import Contents, EvaluatedPart, Judged, answers, confusion_of
+from mmtrain.reports.plot_style import FigureWriter
+from mmtrain.reports.report_data import EvaluatedSplit, ReportData, TargetResultView, confusion_of, label_counts
 from mmtrain.reports.wording import (
     CAVEATS,
     Outcome,
     between,
     count,
     direction,
+    format_score,
     limits,
     main_score_of,
     outcome,
     percent,
     rows_called,
-    shown,
     title,
     unknown_labels,
 )
@@ -43,12 +43,12 @@ COMPARED: Mapping[Outcome, tuple[str, Tone]] = {
 }
 
 
-def sections(contents: Contents, gallery: Gallery) -> tuple[Section, ...]:
+def sections(contents: ReportData, gallery: FigureWriter) -> tuple[Section, ...]:
     """A section per part, the newest first."""
     return tuple(_part(contents, part, gallery) for part in contents.parts)
 
 
-def _part(contents: Contents, part: EvaluatedPart, gallery: Gallery) -> Section:
+def _part(contents: ReportData, part: EvaluatedSplit, gallery: FigureWriter) -> Section:
     start: tuple[Block, ...] = (Paragraph(CAVEATS[part.label]),) if part.label in CAVEATS else ()
     if part.rows is None:
         start += (Paragraph(f"predictions_{part.label}.csv is no longer in the run, so there are no plots."),)
@@ -60,7 +60,7 @@ def _part(contents: Contents, part: EvaluatedPart, gallery: Gallery) -> Section:
     return Section(heading, (*start, *blocks), tuple(section for judged in found for section in _analyses(judged, gallery)))
 
 
-def _scores(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block, ...]:
+def _scores(contents: ReportData, judged: TargetResultView, gallery: FigureWriter) -> tuple[Block, ...]:
     # The summary has the verdicts on the newest part.
     blocks: list[Block] = [] if judged.part is contents.parts[0] else [*baselines.verdicts(contents, judged)]
     if judged.result["unknown_answers"]:
@@ -80,7 +80,7 @@ def _scores(contents: Contents, judged: Judged, gallery: Gallery) -> tuple[Block
     return tuple(blocks)
 
 
-def _analyses(judged: Judged, gallery: Gallery) -> tuple[Section, ...]:
+def _analyses(judged: TargetResultView, gallery: FigureWriter) -> tuple[Section, ...]:
     """What was found besides the scores; nothing of what was not looked at."""
     found = {
         "Probabilities and decisions": tuple(decisions.blocks(judged)),
@@ -90,7 +90,7 @@ def _analyses(judged: Judged, gallery: Gallery) -> tuple[Section, ...]:
     return tuple(Section(title, blocks) for title, blocks in found.items() if blocks)
 
 
-def scores_table(judged: Judged) -> Table:
+def scores_table(judged: TargetResultView) -> Table:
     """Every score of all rows together with the baseline's, and which direction is better."""
     lines, drawing = [], judged.drawing
     for name, score in judged.scores.items():
@@ -111,7 +111,7 @@ def scores_table(judged: Judged) -> Table:
 def _value(name: str, score: Mapping[str, Any]) -> Cell:
     if score["value"] is None:
         return number("undefined", tone="quiet")
-    return number(shown(name, score["value"]))
+    return number(format_score(name, score["value"]))
 
 
 def _remark(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Cell:
@@ -123,7 +123,7 @@ def _remark(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Cell:
     return Cell(" ".join(remark for remark in remarks if remark))
 
 
-def _classes(judged: Judged, gallery: Gallery) -> list[Block]:
+def _classes(judged: TargetResultView, gallery: FigureWriter) -> list[Block]:
     matrix = confusion_of(judged.result)
     classes: Sequence[str] = judged.result["classes"]
     plot = of_confusion(judged, matrix, classes, gallery)
@@ -164,7 +164,7 @@ def classes_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[str
                 number(count(called)),
                 _share(right, rows),
                 _share(right, called),
-                number("undefined", tone="quiet") if np.isnan(each_f1[place]) else number(shown("f1", float(each_f1[place]))),
+                number("undefined", tone="quiet") if np.isnan(each_f1[place]) else number(format_score("f1", float(each_f1[place]))),
             )
         )
     notes = []
@@ -177,12 +177,12 @@ def classes_table(key: str, matrix: npt.NDArray[np.int64], classes: Sequence[str
 
 
 def _share(part: int, of: int) -> Cell:
-    return number(shown("f1", part / of)) if of else number("undefined", tone="quiet")
+    return number(format_score("f1", part / of)) if of else number("undefined", tone="quiet")
 
 
-def labels_table(judged: Judged) -> Table:
+def labels_table(judged: TargetResultView) -> Table:
     """The scores of every label, the baseline's in parentheses."""
-    rows = answers(judged)
+    rows = label_counts(judged)
     lines = []
     for label in judged.target.columns[:MOST_ROWS]:
         names = [f"{metric.name}[{label}]" for metric in judged.target.label_metrics]
@@ -201,6 +201,6 @@ def labels_table(judged: Judged) -> Table:
 def _with_baseline(name: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Cell:
     if mine["value"] is None:
         return number("undefined", tone="quiet")
-    beside = "undefined" if theirs["value"] is None else shown(name, theirs["value"])
+    beside = "undefined" if theirs["value"] is None else format_score(name, theirs["value"])
     interval = f", {limits(name, mine)}" if "low" in mine else ""
-    return number(f"{shown(name, mine['value'])}{interval} ({beside})")
+    return number(f"{format_score(name, mine['value'])}{interval} ({beside})")

@@ -8,12 +8,12 @@ from mmtrain.errors import counted, listed
 from mmtrain.reports import background, cohort, limits, results, training, worst_predictions
 from mmtrain.reports.baselines import verdicts
 from mmtrain.reports.blocks import Block, Paragraph, Section
-from mmtrain.reports.plot_style import Gallery
-from mmtrain.reports.report_data import Contents
+from mmtrain.reports.plot_style import FigureWriter
+from mmtrain.reports.report_data import ReportData
 from mmtrain.reports.wording import CAVEATS, count, duration, moment
 
 
-def sections(contents: Contents, gallery: Gallery) -> tuple[Section, ...]:
+def sections(contents: ReportData, gallery: FigureWriter) -> tuple[Section, ...]:
     """Every section, in reading order."""
     return (
         summary(contents),
@@ -30,7 +30,7 @@ def sections(contents: Contents, gallery: Gallery) -> tuple[Section, ...]:
     )
 
 
-def headline(contents: Contents) -> tuple[str, ...]:
+def headline(contents: ReportData) -> tuple[str, ...]:
     """State, when and how long."""
     facts = contents.facts
     found = [str(facts["state"]), f"started {moment(facts['started'])}"]
@@ -42,7 +42,7 @@ def headline(contents: Contents) -> tuple[str, ...]:
     return tuple(found)
 
 
-def summary(contents: Contents) -> Section:
+def summary(contents: ReportData) -> Section:
     """What was predicted from what, how well, and how often the test part was looked at."""
     blocks: list[Block] = []
     if contents.facts["state"] != "finished":
@@ -53,12 +53,12 @@ def summary(contents: Contents) -> Section:
         blocks += [sentence for judged in contents.judged(newest) for sentence in verdicts(contents, judged)]
         blocks += [Paragraph(CAVEATS[newest.label])] if newest.label in CAVEATS else []
     if not contents.parts:
-        blocks += training.reached(contents)
-    blocks.append(Paragraph(limits.looks(contents)))
+        blocks += training.epochs_reached(contents)
+    blocks.append(Paragraph(limits.test_accesses(contents)))
     return Section("Summary", tuple(blocks))
 
 
-def question(contents: Contents) -> str:
+def question(contents: ReportData) -> str:
     """What is predicted from what."""
     inputs = [f"{key} ({column.role})" for key, column in contents.experiment.inputs.items()]
     answers = []
@@ -75,7 +75,7 @@ def question(contents: Contents) -> str:
     return f"From {listed(inputs)}, {listed(answers)} {verb} predicted."
 
 
-def rows_used(contents: Contents) -> str:
+def rows_used(contents: ReportData) -> str:
     """How many rows there were, and what for."""
     data, sizes = contents.data, {part: count(rows) for part, rows in contents.sizes.items()}
     used = f"Of {counted(data['rows'], 'row')} in {data['table']}, {count(data['used'])} were used"

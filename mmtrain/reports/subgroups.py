@@ -9,16 +9,16 @@ from mmtrain.errors import counted
 from mmtrain.reports import plots
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Table, number
 from mmtrain.reports.input_importance import percent_of
-from mmtrain.reports.plot_style import Gallery
-from mmtrain.reports.report_data import Judged
-from mmtrain.reports.wording import count, direction, in_sentence, ranged, rows_called, shown, title
+from mmtrain.reports.plot_style import FigureWriter
+from mmtrain.reports.report_data import TargetResultView
+from mmtrain.reports.wording import count, direction, format_interval, format_score, in_sentence, rows_called, title
 
 MISSING = "missing"
 OTHERS = 2
 """Scores shown beside the main one; the rest is in the CSV file."""
 
 
-def blocks(judged: Judged, gallery: Gallery) -> tuple[Block, ...]:
+def blocks(judged: TargetResultView, gallery: FigureWriter) -> tuple[Block, ...]:
     """The largest gap in words, then a plot and a table per column."""
     found: Sequence[Mapping[str, Any]] = judged.result.get("subgroups", ())
     if not found:
@@ -47,7 +47,7 @@ def sentence(found: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
     gap, main = largest["gap"], largest["main"]
     subgroups = {one["name"]: one for one in largest["subgroups"]}
     best, worst = (_in_words(subgroups[gap[end]], largest) for end in ("best", "worst"))
-    told = f"{best} against {worst}, {ranged(main, gap)} apart."
+    told = f"{best} against {worst}, {format_interval(main, gap)} apart."
     if not apart:
         return f"No gap in {in_sentence(main)} between subgroups is shown; the largest that was found: {told}", "", ""
     sure = "" if gap["value"] == max(one["gap"]["value"] for one in compared) else " that is shown"
@@ -62,16 +62,16 @@ def sentence(found: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
 def _is_shown(division: Mapping[str, Any]) -> bool:
     """Whether a gap is not 0 by the digits that are told, and its interval, if it has one, lies above 0."""
     gap, main = division["gap"], division["main"]
-    return bool(gap.get("low", gap["value"]) > 0) and shown(main, gap["value"]) != shown(main, 0.0)
+    return bool(gap.get("low", gap["value"]) > 0) and format_score(main, gap["value"]) != format_score(main, 0.0)
 
 
 def _in_words(subgroup: Mapping[str, Any], division: Mapping[str, Any]) -> str:
     """`0.927 for department Jackets (165 rows)`."""
-    value = shown(division["main"], subgroup["scores"][division["main"]]["value"])
+    value = format_score(division["main"], subgroup["scores"][division["main"]]["value"])
     return f"{value} for {division['column']} {name_of(subgroup)} ({counted(subgroup['rows'], 'row')})"
 
 
-def _picture(judged: Judged, division: Mapping[str, Any], gallery: Gallery) -> list[Block]:
+def _picture(judged: TargetResultView, division: Mapping[str, Any], gallery: FigureWriter) -> list[Block]:
     """None where fewer than two subgroups have a score."""
     main = division["main"]
     drawn = [one for one in division["subgroups"] if one["scores"][main]["value"] is not None]
@@ -80,14 +80,14 @@ def _picture(judged: Judged, division: Mapping[str, Any], gallery: Gallery) -> l
     names = [f"{name_of(one)} (n = {count(one['rows'])})" for one in drawn]
     scores = [one["scores"][main] for one in drawn]
     figure = plots.ranges(names, scores, title(main), reference=judged.scores.get(main, {}).get("value"))
-    words = "; ".join(f"{name} {ranged(main, score)}" for name, score in zip(names, scores, strict=True))
+    words = "; ".join(f"{name} {format_interval(main, score)}" for name, score in zip(names, scores, strict=True))
     alt = f"{title(main)} of {judged.key} by {division['column']}: {words}."
     stem = f"subgroups_{judged.prefix}{judged.part.label}_{division['column']}"
     caption = "Dots with their intervals; the dashed line is the score of all rows."
     return [Plots((gallery.add(figure, stem, title=f"By {division['column']}", alt=alt, caption=caption),), wide=True)]
 
 
-def table(judged: Judged, division: Mapping[str, Any]) -> Table:
+def table(judged: TargetResultView, division: Mapping[str, Any]) -> Table:
     """Rows, groups where there are any, and scores of every subgroup of a column."""
     main, subgroups = division["main"], division["subgroups"]
     names = [main, *[name for name in judged.scores if name != main and "[" not in name][:OTHERS]]
@@ -95,7 +95,7 @@ def table(judged: Judged, division: Mapping[str, Any]) -> Table:
     lines = []
     for one in subgroups:
         units = [number(count(one["rows"])), *([number(count(one["groups"]))] if grouped else [])]
-        scores = [number(ranged(name, one["scores"][name])) for name in names]
+        scores = [number(format_interval(name, one["scores"][name])) for name in names]
         reasons = dict.fromkeys(one["scores"][name].get("undefined", "") for name in names) | {one["scores"][main].get("note", ""): None}
         lines.append((Cell(name_of(one)), *units, *scores, Cell(" ".join(filter(None, reasons)))))
     head = (division["column"], "Rows", *(["Groups"] if grouped else []), *map(title, names), "Note")

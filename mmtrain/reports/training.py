@@ -10,14 +10,14 @@ from mmtrain.errors import counted
 from mmtrain.reports import csv_tables, plots
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plot, Plots, Section, Table, number
 from mmtrain.reports.diagram import described, draw
-from mmtrain.reports.plot_style import Gallery
-from mmtrain.reports.report_data import Contents
-from mmtrain.reports.wording import CAVEATS, count, direction, in_sentence, plain, shown, title
+from mmtrain.reports.plot_style import FigureWriter
+from mmtrain.reports.report_data import ReportData
+from mmtrain.reports.wording import CAVEATS, count, direction, format_score, in_sentence, plain, title
 
 MOST_WEIGHTS = 200
 
 
-def network(contents: Contents) -> tuple[Section, ...]:
+def network(contents: ReportData) -> tuple[Section, ...]:
     """The network's diagram; nothing where the run does not know it in brief."""
     if not contents.network:
         return ()
@@ -30,7 +30,7 @@ def network(contents: Contents) -> tuple[Section, ...]:
     return (Section("Network", (Plots((plot,), wide=True),)),)
 
 
-def learning(contents: Contents, gallery: Gallery) -> Section:
+def learning(contents: ReportData, gallery: FigureWriter) -> Section:
     """Losses, the monitored score and the learning rate, epoch by epoch."""
     if not contents.epochs:
         return Section("Training", (Paragraph("No epoch was recorded."),))
@@ -45,26 +45,26 @@ def learning(contents: Contents, gallery: Gallery) -> Section:
     return Section("Training", tuple(blocks))
 
 
-def course(contents: Contents) -> str:
+def course(contents: ReportData) -> str:
     """Epochs, the best one and why training ended."""
     facts, stopping = contents.facts, contents.experiment.training.early_stopping
     words = f"{counted(len(contents.epochs), 'epoch')} of at most {contents.experiment.training.epochs}."
     best = _best(contents)
     if best:
         value = best.get(stopping.monitor)
-        reached = f" with {stopping.monitor} {shown(contents.score_of(stopping.monitor), value)}" if value is not None else ""
+        reached = f" with {stopping.monitor} {format_score(contents.score_of(stopping.monitor), value)}" if value is not None else ""
         words += f" The weights are those of epoch {best['epoch']}{reached}."
     if facts.get("stopped"):
         words += f" Training stopped early: {facts['stopped']}."
     return words
 
 
-def _best(contents: Contents) -> Mapping[str, Any]:
+def _best(contents: ReportData) -> Mapping[str, Any]:
     """The line of the epoch whose weights were kept; empty when there is none."""
     return next((line for line in contents.epochs if line["epoch"] == contents.facts.get("best_epoch")), {})
 
 
-def reached(contents: Contents) -> list[Block]:
+def epochs_reached(contents: ReportData) -> list[Block]:
     """What a run that was never evaluated has to show: the score that chose its best epoch."""
     monitor = contents.experiment.training.early_stopping.monitor
     value = _best(contents).get(monitor)
@@ -72,10 +72,10 @@ def reached(contents: Contents) -> list[Block]:
         return []
     name = contents.score_of(monitor)
     sentence = f"On the {counted(contents.sizes['validation'], 'validation row')}, the {in_sentence(name)}"
-    return [Paragraph(f"{sentence} is {shown(name, value)} ({direction(name)} is better). {CAVEATS['validation']}")]
+    return [Paragraph(f"{sentence} is {format_score(name, value)} ({direction(name)} is better). {CAVEATS['validation']}")]
 
 
-def best_scores(contents: Contents) -> Table:
+def best_scores(contents: ReportData) -> Table:
     """The validation scores of the best epoch, as training saw them."""
     best = _best(contents)
     found = {name.removeprefix("validation_"): value for name, value in best.items() if name.startswith("validation_")}
@@ -90,10 +90,10 @@ def best_scores(contents: Contents) -> Table:
 
 
 def _value(score: str, value: float | None) -> Cell:
-    return number("undefined", tone="quiet") if value is None else number(shown(score, value))
+    return number("undefined", tone="quiet") if value is None else number(format_score(score, value))
 
 
-def weights(contents: Contents) -> Section:
+def weights(contents: ReportData) -> Section:
     """What rows counted in the loss."""
     blocks: list[Block] = []
     for key, target in contents.fitted.targets.items():

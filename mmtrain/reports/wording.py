@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from mmtrain.errors import counted, listed
 from mmtrain.evaluation.scoring import main_score
-from mmtrain.metrics.score import higher_is_better, metric_of, signed
+from mmtrain.metrics.score import higher_is_better, metric_of, signed_difference
 from mmtrain.reports.blocks import Paragraph
-from mmtrain.reports.report_data import Contents, Judged
+from mmtrain.reports.report_data import ReportData, TargetResultView
 
 MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
 """Not those of strftime, which speaks the language of the machine."""
@@ -31,22 +31,22 @@ def title(score: str) -> str:
     return f"{known} [{rest}" if bracket else known
 
 
-def shown(score: str, value: float) -> str:
+def format_score(score: str, value: float) -> str:
     """The value of a score, rounded to three digits."""
     return significant(value) if metric_of(score).in_target_unit else decimals(value)
 
 
 def limits(score: str, found: Mapping[str, Any]) -> str:
     """`0.812 to 0.874`; empty where there is no interval."""
-    return f"{shown(score, found['low'])} to {shown(score, found['high'])}" if "low" in found else ""
+    return f"{format_score(score, found['low'])} to {format_score(score, found['high'])}" if "low" in found else ""
 
 
-def ranged(score: str, found: Mapping[str, Any]) -> str:
+def format_interval(score: str, found: Mapping[str, Any]) -> str:
     """`0.694 (0.551 to 0.851)`: a value with its interval, if it has one."""
     if found["value"] is None:
         return "undefined"
     interval = limits(score, found)
-    return f"{shown(score, found['value'])} ({interval})" if interval else shown(score, found["value"])
+    return f"{format_score(score, found['value'])} ({interval})" if interval else format_score(score, found["value"])
 
 
 def between(score: str, found: Mapping[str, Any]) -> str:
@@ -56,7 +56,7 @@ def between(score: str, found: Mapping[str, Any]) -> str:
 
 def decimals(value: float) -> str:
     """Three decimals."""
-    return signed(f"{value:,.3f}")
+    return signed_difference(f"{value:,.3f}")
 
 
 def significant(value: float) -> str:
@@ -65,8 +65,8 @@ def significant(value: float) -> str:
         return "0"
     size = int(f"{value:.2e}".partition("e")[2])  # of the rounded value: 9.999 is 10.0
     if not -5 < size < 15:
-        return signed(f"{value:.2e}")
-    return signed(f"{value:,.{max(0, 2 - size)}f}")
+        return signed_difference(f"{value:.2e}")
+    return signed_difference(f"{value:,.{max(0, 2 - size)}f}")
 
 
 def plain(value: float) -> str:
@@ -76,7 +76,7 @@ def plain(value: float) -> str:
 
 def count(value: int) -> str:
     """`12,345`."""
-    return signed(f"{value:,}")
+    return signed_difference(f"{value:,}")
 
 
 def percent(share: float) -> str:
@@ -116,7 +116,7 @@ def outcome(score: str, model: Mapping[str, Any], baseline: Mapping[str, Any], d
     mine, theirs = model["value"], baseline.get("value")
     if mine is None or theirs is None:
         return "undefined"
-    if shown(score, mine) == shown(score, theirs):
+    if format_score(score, mine) == format_score(score, theirs):
         return "same"
     if difference is not None and "low" in difference and difference["low"] <= 0 <= difference["high"]:
         return "open"
@@ -128,12 +128,12 @@ def direction(score: str) -> str:
     return "higher" if higher_is_better(score) else "lower"
 
 
-def main_score_of(contents: Contents, judged: Judged) -> str:
+def main_score_of(contents: ReportData, judged: TargetResultView) -> str:
     """The score that speaks for a target."""
     return main_score(contents.experiment.training.early_stopping.monitor, judged.target, judged.scores, judged.prefix)
 
 
-def verdict(contents: Contents, judged: Judged) -> Paragraph:
+def verdict(contents: ReportData, judged: TargetResultView) -> Paragraph:
     """What a reader should take home of one target on one part: its main score against the baseline's."""
     name = main_score_of(contents, judged)
     mine, theirs = judged.scores[name], judged.baseline[name]
@@ -141,13 +141,13 @@ def verdict(contents: Contents, judged: Judged) -> Paragraph:
     if mine["value"] is None:
         return Paragraph(f"{facts} undefined: {mine['undefined']}", NOT_COMPARABLE, tone="bad")
     sure = f"{judged.drawing.percent} interval {limits(name, mine)}; " if judged.drawing and "low" in mine else ""
-    facts += f" {shown(name, mine['value'])} ({sure}{direction(name)} is better)"
+    facts += f" {format_score(name, mine['value'])} ({sure}{direction(name)} is better)"
     if theirs["value"] is None:
         return Paragraph(f"{facts}. For the baseline it is undefined: {theirs['undefined']}", NOT_COMPARABLE, tone="bad")
-    facts += f"; the baseline ({judged.baselines[0]['name']}) has {shown(name, theirs['value'])}."
+    facts += f"; the baseline ({judged.baselines[0]['name']}) has {format_score(name, theirs['value'])}."
     found = outcome(name, mine, theirs, judged.difference(name))
     if found == "open":
-        apart = f"{shown(name, judged.difference(name)['value'])} ({limits(name, judged.difference(name))})"
+        apart = f"{format_score(name, judged.difference(name)['value'])} ({limits(name, judged.difference(name))})"
         return Paragraph(facts, f"It is not shown that the model beats the baseline: the difference is {apart}.", tone="bad")
     if found != "better":
         return Paragraph(facts, "The model does not beat the baseline.", tone="bad")
@@ -156,7 +156,7 @@ def verdict(contents: Contents, judged: Judged) -> Paragraph:
     return Paragraph(facts, "The model beats the baseline.", _but_worse(judged), "good")
 
 
-def _but_worse(judged: Judged) -> str:
+def _but_worse(judged: TargetResultView) -> str:
     """The scores in which a model that beats the baseline in another one does not."""
     worse = [
         in_sentence(name)
@@ -179,7 +179,7 @@ def unknown_labels(rows: Mapping[str, int]) -> str:
     return listed([f"'{label}' of {counted(times, 'row')}" for label, times in ranked])
 
 
-def rows_called(judged: Judged) -> str:
+def rows_called(judged: TargetResultView) -> str:
     """`57 test rows with a known answer`, `400 test rows in 60 groups (patient)`."""
     rows, unknown, drawing = judged.result["rows"], judged.result["unknown_answers"], judged.drawing
     called = judged.part.called if rows != 1 else judged.part.called.replace("rows", "row", 1)

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmtrain.columns import Id
 from mmtrain.reports.blocks import Card, Cards, Cell, Paragraph, Section, Thumbnail, Tone
-from mmtrain.reports.report_data import Contents, Judged
+from mmtrain.reports.report_data import ReportData, TargetResultView
 from mmtrain.reports.wording import count, decimals, plain, rows_called
 
 NOTE = (
@@ -17,7 +17,7 @@ NOTE = (
 PROBABILITIES = "In parentheses: the probability that the model gave to the class."
 
 
-def sections(contents: Contents) -> tuple[Section, ...]:
+def sections(contents: ReportData) -> tuple[Section, ...]:
     """A section for each part whose most wrong rows the run keeps."""
     named = contents.experiment.only(Id) is not None
     found = ((part, [judged for judged in contents.judged(part) if judged.most_wrong]) for part in contents.parts)
@@ -28,7 +28,7 @@ def sections(contents: Contents) -> tuple[Section, ...]:
     )
 
 
-def _cards(judged: Judged, *, named: bool) -> Cards:
+def _cards(judged: TargetResultView, *, named: bool) -> Cards:
     """The worst first."""
     rows = judged.most_wrong
     caption = f"Of the {rows_called(judged)}, the {count(len(rows))} with the highest loss for {judged.key}"

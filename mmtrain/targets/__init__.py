@@ -1,8 +1,8 @@
 """Target tasks, one file each. To add one, write such a file and import it here."""
 
-from mmtrain.targets.base import Answers as Answers
 from mmtrain.targets.base import AnyFittedTarget as AnyFittedTarget
 from mmtrain.targets.base import FittedTarget as FittedTarget
+from mmtrain.targets.base import KnownLabels as KnownLabels
 from mmtrain.targets.base import Target as Target
 from mmtrain.targets.base import task as task
 from mmtrain.targets.base import tasks as tasks

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field
 
-from mmtrain.columns.base import MISSING_WORDS, Column, Fault, is_word, missing_fault, role
+from mmtrain.columns.base import MISSING_WORDS, CellError, Column, is_word, missing_cell_error, role
 from mmtrain.errors import listed
 from mmtrain.metrics.score import add_metric
 from mmtrain.registry import OneOf, Registry
@@ -89,11 +89,11 @@ class Target(TaskTraits, Column):
         """Rows without an answer: the cell is empty or says that there is none, as `NA` does."""
         return super().missing_cells(cells) | is_word(cells, self.words_for_missing)
 
-    def faults(self, cells: pd.Series[str]) -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Rows without an answer."""
         import numpy as np
 
-        found = missing_fault(cells, self.missing, {"drop": "leave the row out"})
+        found = missing_cell_error(cells, self.missing, {"drop": "leave the row out"})
         said = np.flatnonzero(self.missing_cells(cells) & cells.notna().to_numpy())
         if self.missing != "error" or not len(said):
             return found
@@ -102,7 +102,7 @@ class Target(TaskTraits, Column):
         kept = f"if {words[0]} is an answer, set `missing_words: []`"
         if len(words) > 1:
             kept = "if one of these words is an answer, list the others alone under `missing_words`"
-        return [*found, Fault(said, what, f"Write the answer, set `missing: drop` to leave the row out, or, {kept}.")]
+        return [*found, CellError(said, what, f"Write the answer, set `missing: drop` to leave the row out, or, {kept}.")]
 
     def strata(self, cells: Mapping[str, pd.Series[str]]) -> pd.Categorical[str] | None:  # noqa: ARG002
         """The class of each row, for stratified splits; None where rows have no single class."""
@@ -117,7 +117,7 @@ class Target(TaskTraits, Column):
         found = self.strata(cells)
         return {} if found is None else {str(name): int(rows) for name, rows in found.value_counts().items() if rows}
 
-    def malformed(self, cells: pd.Series[str]) -> list[Fault]:  # noqa: ARG002
+    def malformed(self, cells: pd.Series[str]) -> list[CellError]:  # noqa: ARG002
         """Cells that hold something that cannot be an answer, whatever training knows."""
         return []
 
@@ -126,7 +126,7 @@ class Target(TaskTraits, Column):
         """Learn from training rows; `default_weights` is used where the target has no `class_weights` of its own."""
 
 
-class Answers(Column):
+class KnownLabels(Column):
     """The answers of a table that is only scored. One that is missing, or that training did not know, is counted as such."""
 
     role: Literal["target"] = "target"
@@ -141,7 +141,7 @@ class Answers(Column):
         """As the target says."""
         return self.of.holds_numbers
 
-    def faults(self, cells: pd.Series[str]) -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Cells that are no answer at all."""
         return self.of.malformed(cells)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import Fault, Names
+from mmtrain.columns.base import CellError, Names
 from mmtrain.errors import counted, listed
 from mmtrain.metrics.score import BINARY, metrics_named
 from mmtrain.targets.base import UNCHOSEN, ClassWeights, task
@@ -133,7 +133,7 @@ class BinaryTarget(BinaryTraits, ClassTarget):
             return super().named_answers
         return (*super().named_answers, self.positive, *opposites(self.positive))
 
-    def faults(self, cells: pd.Series[str]) -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """More than two classes, or none called as `positive` says."""
         import numpy as np
 
@@ -145,10 +145,10 @@ class BinaryTarget(BinaryTraits, ClassTarget):
             what = f"`task: binary` has two classes, the column has {len(names)}: {listed(names)}."
             lists = lists_of(answers)
             listing = (what, f"{lists.fix}: {lists.example!r} looks like several labels.") if lists is not None else None
-            found.append(Fault(row, *(listing or _too_many(what, Counter(answers.tolist())))))
+            found.append(CellError(row, *(listing or _too_many(what, Counter(answers.tolist())))))
         if self.positive is not None and names and self.positive not in names:
             what = f"`positive: {self.positive}` is not among the classes {listed(names)}."
-            found.append(Fault(np.arange(1), what, f"Set `positive` to {listed(names, 'or')}."))
+            found.append(CellError(np.arange(1), what, f"Set `positive` to {listed(names, 'or')}."))
         return found
 
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedBinary:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
-from mmtrain.columns.base import Fault, Names, shared_names
+from mmtrain.columns.base import CellError, Names, intern_cells
 from mmtrain.columns.categorical import spelled_as
 from mmtrain.targets.base import ClassWeights, FittedTarget, Target
 from mmtrain.targets.label_lists import lists_of
@@ -71,19 +71,19 @@ class ClassTarget(ClassTraits, Target):
         """The classes that have a weight."""
         return tuple(self.class_weights) if isinstance(self.class_weights, dict) else ()
 
-    def faults(self, cells: pd.Series[str]) -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Missing answers, and a target with only one class."""
         import numpy as np
 
         found = super().faults(cells)
         names = cells[~self.missing_cells(cells)].unique()
         if len(names) == 1:
-            found.append(Fault(np.arange(1), f"every row has the class {names[0]!r}.", "A target needs at least two classes."))
+            found.append(CellError(np.arange(1), f"every row has the class {names[0]!r}.", "A target needs at least two classes."))
         if not len(names):
-            found.append(Fault(np.arange(1), "no row has a class.", "Fill in the answers."))
+            found.append(CellError(np.arange(1), "no row has a class.", "Fill in the answers."))
         return found
 
-    def doubts(self, cells: pd.Series[str]) -> list[Fault]:
+    def doubts(self, cells: pd.Series[str]) -> list[CellError]:
         """Classes that look like several labels each."""
         import numpy as np
 
@@ -92,11 +92,11 @@ class ClassTarget(ClassTraits, Target):
             return []
         rows = np.flatnonzero(cells == found.example)
         what = f"{found.example!r} looks like several labels{found.between}: {found.labels:,} labels make {cells.nunique():,} classes."
-        return [Fault(rows[:1], what, f"{found.fix} if a row can have several of them.")]
+        return [CellError(rows[:1], what, f"{found.fix} if a row can have several of them.")]
 
     def strata(self, cells: Mapping[str, pd.Series[str]]) -> pd.Categorical[str] | None:
         """The class of each row."""
-        return shared_names(cells[self.column])
+        return intern_cells(cells[self.column])
 
     def answers(self, cells: Mapping[str, pd.Series[str]]) -> list[str]:
         """The classes that occur, by name."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import Fault, Names, is_word
+from mmtrain.columns.base import CellError, Names, is_word
 from mmtrain.columns.categorical import spelled_as
 from mmtrain.metrics.score import EACH_LABEL, MULTILABEL, metrics_named
 from mmtrain.targets.base import TRUTH, UNKNOWN_LABELS, ClassWeights, FittedTarget, Target, TruthSpec, task
@@ -247,19 +247,19 @@ class MultilabelTarget(MultilabelTraits, Target):
         """One header, or those of `labels`."""
         return self.labels or (self.column,)
 
-    def faults(self, cells: pd.Series[str]) -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """With `labels`: cells that are neither yes nor no, missing ones included. With one cell: no label anywhere."""
         import numpy as np
 
         if not self.labels:
             found = super().faults(cells.fillna("")) + (self.malformed(cells) or self._other_separator(cells))
-            return found if cells.notna().any() else [*found, Fault(np.arange(1), "no row has a label.", "Fill in the answers.")]
+            return found if cells.notna().any() else [*found, CellError(np.arange(1), "no row has a label.", "Fill in the answers.")]
         found = super().faults(cells) + self.malformed(cells)
         if found or not self.missing_cells(cells).all():
             return found
-        return [Fault(np.arange(1), "no row has an answer.", "Fill in the answers, or leave the label out.")]
+        return [CellError(np.arange(1), "no row has an answer.", "Fill in the answers, or leave the label out.")]
 
-    def malformed(self, cells: pd.Series[str]) -> list[Fault]:
+    def malformed(self, cells: pd.Series[str]) -> list[CellError]:
         """With `labels`: what is neither yes nor no. With `separator: list`: what is no list."""
         import numpy as np
 
@@ -268,9 +268,9 @@ class MultilabelTarget(MultilabelTraits, Target):
         bad = np.flatnonzero(~self.missing_cells(cells) & (read_answers(cells) < 0))
         if not len(bad):
             return []
-        return [Fault(bad, f"{cells.iloc[bad[0]]!r} is neither 0 nor 1.", "Write 1 where the row has the label and 0 where not.")]
+        return [CellError(bad, f"{cells.iloc[bad[0]]!r} is neither 0 nor 1.", "Write 1 where the row has the label and 0 where not.")]
 
-    def _no_lists(self, cells: pd.Series[str]) -> list[Fault]:
+    def _no_lists(self, cells: pd.Series[str]) -> list[CellError]:
         import numpy as np
 
         words = cells[~self.missing_cells(cells)].dropna().unique()
@@ -278,9 +278,9 @@ class MultilabelTarget(MultilabelTraits, Target):
         if not len(bad):
             return []
         fix = 'Write it like ["a", "b"] or [], or set `separator` to what stands between labels.'
-        return [Fault(bad, f"{cells.iloc[bad[0]]!r} is not a list of labels.", fix)]
+        return [CellError(bad, f"{cells.iloc[bad[0]]!r} is not a list of labels.", fix)]
 
-    def _other_separator(self, cells: pd.Series[str]) -> list[Fault]:
+    def _other_separator(self, cells: pd.Series[str]) -> list[CellError]:
         """No cell holds the separator, and many hold what surely is another one."""
         import numpy as np
 
@@ -292,7 +292,7 @@ class MultilabelTarget(MultilabelTraits, Target):
             return []
         rows = np.flatnonzero(cells == found.example)[:1]
         what = f"no cell holds the separator {self.separator!r}, but {found.example!r} looks like several labels{found.between}."
-        return [Fault(rows, what, f"Set `separator: {found.as_option}`.")]
+        return [CellError(rows, what, f"Set `separator: {found.as_option}`.")]
 
     def missing_cells(self, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """An empty cell of labels means none of them; an empty 0/1 cell lacks an answer, but `-` is a no there."""

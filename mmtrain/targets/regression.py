@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import Fault
-from mmtrain.columns.numeric import center_and_scale, number_faults, numbers
+from mmtrain.columns.base import CellError
+from mmtrain.columns.numeric import center_and_scale, number_errors, parse_numbers
 from mmtrain.metrics.score import REGRESSION, metrics_named
 from mmtrain.targets.base import PREDICTION, ClassWeights, FittedTarget, Target, TruthSpec, task
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
@@ -71,7 +71,7 @@ class FittedRegression(RegressionTraits, FittedTarget):
 
     def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """(rows,) float64."""
-        return numbers(cells[self.column])
+        return parse_numbers(cells[self.column])
 
     def row_loss(self, truth: Any, raw: Any) -> Any:
         """Squared, absolute or Huber error (Huber 1964, delta 1) of the standardised number."""
@@ -126,7 +126,7 @@ class FittedRegression(RegressionTraits, FittedTarget):
 
     def reread_outputs(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """(rows, 1)."""
-        return numbers(columns[PREDICTION]).reshape(-1, 1)
+        return parse_numbers(columns[PREDICTION]).reshape(-1, 1)
 
     def served(self, prediction: Any) -> dict[str, Any]:
         """The number alone."""
@@ -155,32 +155,32 @@ class RegressionTarget(RegressionTraits, Target):
         """Always."""
         return True
 
-    def faults(self, cells: pd.Series[str]) -> list[Fault]:
+    def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Missing answers, words, infinities, a target that never changes, or too little for float32."""
         import numpy as np
 
         found = super().faults(cells) + self.malformed(cells)
         if found:
             return found
-        values = numbers(cells[~self.missing_cells(cells)])
+        values = parse_numbers(cells[~self.missing_cells(cells)])
         if len(np.unique(values)) < 2:
-            return [Fault(np.arange(1), "every row has the same number.", "A target needs at least two different values.")]
+            return [CellError(np.arange(1), "every row has the same number.", "A target needs at least two different values.")]
         center, scale = center_and_scale(values)
         step = float(np.spacing(np.float32(abs(center))))
         if STEPS * step <= scale:
             return []
         spread = f"{scale:,.0f}" if scale >= 1 else f"{scale:.2g}"
         what = f"the numbers lie {spread} around {center:,.0f} on average, where predictions (of 32 bits) come in steps of {step:,g}."
-        return [Fault(np.arange(1), what, "Subtract the same number from all of them, the smallest for instance.")]
+        return [CellError(np.arange(1), what, "Subtract the same number from all of them, the smallest for instance.")]
 
-    def malformed(self, cells: pd.Series[str]) -> list[Fault]:
+    def malformed(self, cells: pd.Series[str]) -> list[CellError]:
         """Words and infinities."""
         answers = cells.mask(self.missing_cells(cells))
-        return number_faults(answers, "Set `task: multiclass` for classes; the answer of a regression is a number.")
+        return number_errors(answers, "Set `task: multiclass` for classes; the answer of a regression is a number.")
 
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedRegression:  # noqa: ARG002
         """Mean and standard deviation of training rows."""
-        values = numbers(cells[self.column])
+        values = parse_numbers(cells[self.column])
         center, scale = center_and_scale(values)
         return FittedRegression(
             column=self.column,

@@ -20,7 +20,7 @@ CHANCES = 8
 """Uniform numbers per picture: two flips, rotation, two shifts, zoom, brightness, contrast."""
 
 
-def augmented(pixels: Any, chances: Any, how: Augment, levels: int, *, compiled: bool | None = None) -> Any:
+def augment_images(pixels: Any, chances: Any, how: Augment, levels: int, *, compiled: bool | None = None) -> Any:
     """Changed pixels of the same type: (batch, height, width, channels), `chances` (batch, 8) in [0, 1).
 
     `compiled` by XLA: by default where there is no GPU.

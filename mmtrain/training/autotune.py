@@ -24,7 +24,7 @@ from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.model.assemble import assemble
 from mmtrain.training.device import forget_networks, prepare
-from mmtrain.training.step import Steps
+from mmtrain.training.step import TrainStep
 
 SETTINGS = ("precision", "jit", "steps_per_call")
 MOST_STEPS, LONGEST_CALL = 16, 0.5
@@ -44,7 +44,7 @@ PAYS = {"precision": 1.3, "jit": 1.1, "steps_per_call": 1.03}
 
 
 @dataclass
-class Decision:
+class TuningResult:
     """What the trial decided, why, and the seconds a step took with everything it tried."""
 
     experiment: Experiment
@@ -56,13 +56,13 @@ class Decision:
         return {"reasons": self.reasons, "seconds_per_step": {name: round(value, 7) for name, value in self.seconds_per_step.items()}}
 
 
-def decide(experiment: Experiment, fitted: Fitted, arrays: Arrays, rows: Array) -> Decision:
+def tune_settings(experiment: Experiment, fitted: Fitted, arrays: Arrays, rows: Array) -> TuningResult:
     """Time what the experiment leaves open, on the training `rows`; `deterministic` skips every trial.
 
     Sets Keras up anew for every network that it tries: call `device.prepare` afterwards.
     """
     training, open_fields = experiment.training, experiment.undecided
-    decision = Decision(experiment.untried())
+    decision = TuningResult(experiment.untried())
     if not open_fields:
         return decision
     steps = -(-len(rows) // int(decision.experiment.training.batch_size)) * training.epochs
@@ -77,7 +77,7 @@ def decide(experiment: Experiment, fitted: Fitted, arrays: Arrays, rows: Array) 
 class _Trial:
     """Networks that are timed against each other and thrown away."""
 
-    def __init__(self, decision: Decision, fitted: Fitted, arrays: Arrays, rows: Array) -> None:
+    def __init__(self, decision: TuningResult, fitted: Fitted, arrays: Arrays, rows: Array) -> None:
         self.decision, self.fitted, self.arrays, self.rows = decision, fitted, arrays, rows
         self.best = self.attempt(decision.experiment)
         self.begun = time.perf_counter()
@@ -141,7 +141,7 @@ class _Attempt:
         training = experiment.training
         forget_networks()  # an attempt that was not taken
         prepare(training.seed, deterministic=False, precision=training.precision)
-        self.steps = Steps(experiment, fitted, assemble(experiment, fitted))
+        self.steps = TrainStep(experiment, fitted, assemble(experiment, fitted))
         enough = 2 * self.steps.batch_size * self.steps.steps_per_call
         self.batches: list[Batch] = [batch for batch in self.steps.batches(arrays, rows[:enough]).epoch(1) if len(batch.rows) > 0]
         self.rate = [0.0] * self.steps.steps_per_call

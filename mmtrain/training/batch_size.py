@@ -16,7 +16,7 @@ from mmtrain.errors import Problem, RunError
 from mmtrain.model.assemble import assemble
 from mmtrain.system.memory import available_memory, peak_memory
 from mmtrain.training.device import prepare
-from mmtrain.training.step import Steps
+from mmtrain.training.step import TrainStep
 
 SMALLEST, LARGEST = 8, 1024
 """Larger batches gain no speed on today's devices, and take scores (Keskar et al. 2017, arXiv:1609.04836)."""
@@ -26,7 +26,7 @@ SHARE = 0.5
 """Of the free memory, what a step may take on a CPU: validation, a checkpoint and the rest of the machine need some too."""
 
 
-def largest(experiment: Experiment, fitted: Fitted, arrays: Arrays, rows: Array) -> tuple[int, str]:
+def largest_batch_size(experiment: Experiment, fitted: Fitted, arrays: Arrays, rows: Array) -> tuple[int, str]:
     """The size and the sentence that says why. Call `device.prepare` afterwards.
 
     Raises RunError when even the smallest batch does not fit.
@@ -35,7 +35,7 @@ def largest(experiment: Experiment, fitted: Fitted, arrays: Arrays, rows: Array)
     fits, why = 0, ""
     before = experiment.decided(jit="off", steps_per_call=1).untried()
     prepare(before.training.seed, deterministic=False, precision=before.training.precision)
-    steps = Steps(before, fitted, assemble(before, fitted))
+    steps = TrainStep(before, fitted, assemble(before, fitted))
     accelerated = bool(tf.config.list_physical_devices("GPU"))
     size = SMALLEST
     while size <= limit:
@@ -66,7 +66,7 @@ def _power_of_two(number: int) -> int:
     return 1 << max(0, number.bit_length() - 1)
 
 
-def _peak_of_a_step(steps: Steps, arrays: Arrays, rows: Array) -> int | None:
+def _peak_of_a_step(steps: TrainStep, arrays: Arrays, rows: Array) -> int | None:
     """Bytes that two steps on these rows took at their peak beyond what was there before; None where there was no room."""
     peak_memory.restart()
     before = peak_memory.bytes()

@@ -30,7 +30,7 @@ from mmtrain.config.yaml_source import LocatedProblem, Location, NotInFile
 from mmtrain.errors import ConfigError, Problem, RunError, did_you_mean, listed
 from mmtrain.system.user_code import may_import
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Event, Started, Stepped, StepsBegan
-from mmtrain.training.signals import Interruption
+from mmtrain.training.signals import GracefulShutdown
 
 USELESS = {
     keras.callbacks.LearningRateScheduler: "The loop sets the learning rate: use `training.schedule`.",
@@ -54,7 +54,7 @@ class _Wrong(Exception):  # noqa: N818 (a problem on its way)
     """What is wrong with a name, and what would be right."""
 
 
-def checked(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[type]:
+def check_callbacks(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[type]:
     """The classes of the callbacks, in order; their modules are imported if they may be, and nothing in them is called.
 
     Raises ConfigError with every mistake: what is no callback, options that its constructor does not have.
@@ -74,11 +74,11 @@ def checked(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[
     return classes
 
 
-def made(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[Named]:
+def make_callbacks(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[Named]:
     """The callbacks of the experiment in the file at `path`. Raises ConfigError with every mistake."""
     callbacks: list[Named] = []
     found: list[LocatedProblem] = []
-    for number, (entry, kind) in enumerate(zip(experiment.training.callbacks, checked(experiment, path, overrides), strict=True)):
+    for number, (entry, kind) in enumerate(zip(experiment.training.callbacks, check_callbacks(experiment, path, overrides), strict=True)):
         try:
             callbacks.append(Named(entry.name, kind(**entry.options)))
         except Exception as error:
@@ -159,7 +159,7 @@ def _wrong_options(entry: Callback, kind: type, here: Location) -> Iterator[Loca
 class Callbacks:
     """Watches a training and tells the callbacks. Raises RunError, with its name, when one of them fails."""
 
-    def __init__(self, callbacks: Sequence[Named], core: Any, interruption: Interruption, where: str) -> None:
+    def __init__(self, callbacks: Sequence[Named], core: Any, interruption: GracefulShutdown, where: str) -> None:
         self.callbacks, self.core, self.interruption, self.where = callbacks, core, interruption, where
         self._stepping = False
 

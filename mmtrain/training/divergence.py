@@ -6,10 +6,10 @@ import numpy as np
 
 from mmtrain.data.encode import Array, Arrays
 from mmtrain.errors import Problem, RunError, listed
-from mmtrain.training.training_data import Material
+from mmtrain.training.training_data import TrainingData
 
 
-def diverged(material: Material, where: str, what: str, which: str, rows: Array) -> RunError:
+def divergence_error(material: TrainingData, where: str, what: str, which: str, rows: Array) -> RunError:
     """The end of the training in `where`: `what` happened, on `which` rows.
 
     Of training rows all are looked at: what upsets the weights in one step shows in the loss of the next.

@@ -10,7 +10,7 @@ from mmtrain.config.experiment import EarlyStopping
 
 
 @dataclass
-class Best:
+class BestScore:
     """The best value of a score so far. An undefined score improves on nothing."""
 
     maximize: bool
@@ -26,9 +26,9 @@ class Best:
         gain = value - self.value if self.maximize else self.value - value
         return gain > self.min_delta
 
-    def fresh(self) -> Best:
+    def fresh(self) -> BestScore:
         """The same question, asked from the beginning."""
-        return Best(self.maximize, self.min_delta)
+        return BestScore(self.maximize, self.min_delta)
 
 
 def out_of_patience(rule: EarlyStopping) -> str:
@@ -37,16 +37,16 @@ def out_of_patience(rule: EarlyStopping) -> str:
 
 
 @dataclass
-class Stopping:
+class EarlyStopper:
     """Follows the monitored score from epoch to epoch."""
 
     rule: EarlyStopping
-    best: Best = field(init=False)
+    best: BestScore = field(init=False)
     best_epoch: int = 0
     waited: int = 0
 
     def __post_init__(self) -> None:
-        self.best = Best(self.rule.direction == "maximize", self.rule.min_delta)
+        self.best = BestScore(self.rule.direction == "maximize", self.rule.min_delta)
 
     def epoch_ended(self, epoch: int, value: float | None) -> bool:
         """Tell the score of an epoch, counted from 1; True when it is the best so far."""

@@ -9,19 +9,21 @@ import time
 
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.errors import Problem, RunError, did_you_mean, listed
-from mmtrain.model.memory_errors import enough_for_steps
+from mmtrain.model.memory_errors import step_oom_errors
 from mmtrain.training import checkpoints
-from mmtrain.training.divergence import diverged
-from mmtrain.training.early_stopping import Stopping
+from mmtrain.training.divergence import divergence_error
+from mmtrain.training.early_stopping import EarlyStopper
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Started, Stepped, StepsBegan, Watcher
-from mmtrain.training.loss_accumulator import NotFinite, Tally
-from mmtrain.training.signals import Interrupted, Interruption
-from mmtrain.training.step import Averaged, Steps
-from mmtrain.training.training_data import Material
+from mmtrain.training.loss_accumulator import LossAccumulator, NotFinite
+from mmtrain.training.signals import GracefulShutdown, Interrupted
+from mmtrain.training.step import EmaWeights, TrainStep
+from mmtrain.training.training_data import TrainingData
 from mmtrain.training.validation import Validation
 
 
-def train(material: Material, run: Run, watch: Watcher, resume: str | None = None, interruption: Interruption | None = None) -> Ended:
+def train(
+    material: TrainingData, run: Run, watch: Watcher, resume: str | None = None, interruption: GracefulShutdown | None = None
+) -> Ended:
     """Train to the end, to the patience's end or to an interruption; `checkpoints/best` holds the best weights.
 
     `resume` names the checkpoint to go on from, None begins; what the run wrote after it is cut away first.
@@ -30,21 +32,21 @@ def train(material: Material, run: Run, watch: Watcher, resume: str | None = Non
     """
     loop = _Loop(material, run, watch)
     loop.go_on_from(resume)
-    with enough_for_steps(str(run.folder), material.experiment.training.batch_size):
-        return loop.run_epochs(interruption or Interruption())
+    with step_oom_errors(str(run.folder), material.experiment.training.batch_size):
+        return loop.run_epochs(interruption or GracefulShutdown())
 
 
 class _Loop:
     """The state of one training: where it stands, and what stops it."""
 
-    def __init__(self, material: Material, run: Run, watch: Watcher) -> None:
+    def __init__(self, material: TrainingData, run: Run, watch: Watcher) -> None:
         self.material, self.run, self.watch = material, run, watch
         training = material.experiment.training
         self.training = training
-        self.steps = Steps(material.experiment, material.fitted, material.network)
+        self.steps = TrainStep(material.experiment, material.fitted, material.network)
         self.validation = Validation(material, self.steps, watch, str(run.folder))
         self.batches = self.steps.batches(material.arrays, material.partition.train)
-        self.stopping = Stopping(training.early_stopping)
+        self.stopping = EarlyStopper(training.early_stopping)
         self.stages = self.steps.stages
         self.stage, self.rate = 0, self.stages.learning_rate(0)
         self.best_scores: dict[str, float | None] = {}
@@ -65,7 +67,7 @@ class _Loop:
             self.checkpoint_best(self.start.epoch)
         self.run.cut_lines("metrics.jsonl", self.start.epoch)
 
-    def run_epochs(self, interruption: Interruption) -> Ended:
+    def run_epochs(self, interruption: GracefulShutdown) -> Ended:
         self.watch(self.started())
         epoch, reason = self.start.epoch, self.out_of_patience
         while epoch < self.training.epochs and not reason:
@@ -108,7 +110,7 @@ class _Loop:
             main=self.validation.main,
         )
 
-    def run_epoch(self, epoch: int, interruption: Interruption) -> None:
+    def run_epoch(self, epoch: int, interruption: GracefulShutdown) -> None:
         """One epoch of steps, then validation, the best weights, a line of metrics and a checkpoint."""
         self.enter_stage_of(epoch)
         self.watch(EpochBegan(epoch))
@@ -117,7 +119,7 @@ class _Loop:
         rows_per_second = (tally.rows - self.begins(epoch).rows) / (time.perf_counter() - begun)
         learning_rate = float(self.steps.optimizer.learning_rate.numpy())
         try:
-            with Averaged(self.steps):
+            with EmaWeights(self.steps):
                 scores = _means(tally) | self.validation.scores(epoch, interruption)
         except Interrupted:  # all steps are done, but the validation
             self.checkpoint("last", epoch - 1, tally)
@@ -142,10 +144,10 @@ class _Loop:
             raise RunError(Problem(str(self.run.folder), f"training.early_stopping.monitor: no epoch has a score {monitor!r}.", hint))
         return scores[monitor]
 
-    def train_epoch(self, epoch: int, interruption: Interruption) -> Tally:
+    def train_epoch(self, epoch: int, interruption: GracefulShutdown) -> LossAccumulator:
         """All steps of an epoch. Raises RunError when a loss is not finite, Interrupted."""
         here = self.begins(epoch)
-        tally, step = Tally(here.losses, here.rows, here.step), here.step
+        tally, step = LossAccumulator(here.losses, here.rows, here.step), here.step
         done = epoch - 1 - self.stages.epochs_before(self.stage)
         try:
             for batch in self.batches.epoch(epoch, here.step):
@@ -161,7 +163,7 @@ class _Loop:
             tally.settle()
         except NotFinite as found:
             what = f"the loss became {found.value} in epoch {epoch}, step {found.step + 1}."
-            raise diverged(self.material, str(self.run.folder), what, "training rows", self.batches.rows) from None
+            raise divergence_error(self.material, str(self.run.folder), what, "training rows", self.batches.rows) from None
         self.watch(Stepped(epoch, tally.step, tally.rows, tally.sums["loss"] / tally.rows))
         return tally
 
@@ -169,7 +171,7 @@ class _Loop:
         """What of an epoch was done before; only the first one of this process can have anything."""
         return self.start if self.start.epoch == epoch - 1 else checkpoints.Position()
 
-    def checkpoint_if_due(self, epoch: int, tally: Tally, interruption: Interruption) -> None:
+    def checkpoint_if_due(self, epoch: int, tally: LossAccumulator, interruption: GracefulShutdown) -> None:
         """A checkpoint within the epoch, every few minutes and where a person or a cluster interrupts; then Interrupted is raised."""
         if interruption.number or time.perf_counter() - self.saved > 60 * self.training.checkpoint_minutes:
             tally.settle()
@@ -179,17 +181,17 @@ class _Loop:
 
     def checkpoint_best(self, epoch: int) -> None:
         """Keep the weights that were judged at the end of `epoch`."""
-        with Averaged(self.steps):
+        with EmaWeights(self.steps):
             self.checkpoint("best", epoch)
 
-    def checkpoint(self, name: str, epoch: int, tally: Tally | None = None) -> None:
+    def checkpoint(self, name: str, epoch: int, tally: LossAccumulator | None = None) -> None:
         """`epoch` epochs are done, and of the next one what `tally` counts."""
-        inside = tally or Tally({}, 0, 0)
+        inside = tally or LossAccumulator({}, 0, 0)
         states = self.stopping.state(), self.rate.state(), dict(self.best_scores)
         position = checkpoints.Position(epoch, inside.step, inside.rows, dict(inside.sums), *states)
         self.saved = time.perf_counter()
         checkpoints.save(self.run / "checkpoints", name, self.material.network.core, self.steps.optimizer, position)
 
 
-def _means(tally: Tally) -> dict[str, float | None]:
+def _means(tally: LossAccumulator) -> dict[str, float | None]:
     return {f"train_{name}_loss" if name != "loss" else "train_loss": total / tally.rows for name, total in tally.sums.items()}

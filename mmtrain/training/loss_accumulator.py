@@ -16,7 +16,7 @@ class NotFinite(Exception):  # noqa: N818 (an event of training; `divergence` ma
         self.step, self.value = step, value
 
 
-class Tally:
+class LossAccumulator:
     """`sums` of losses over `rows` of the first `step` steps of an epoch."""
 
     def __init__(self, sums: Mapping[str, float], rows: int, step: int) -> None:

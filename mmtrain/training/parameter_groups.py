@@ -11,13 +11,13 @@ from typing import Any
 
 from mmtrain.config import Experiment
 from mmtrain.config.parameter_groups import group_names, groups_below
-from mmtrain.model.assemble import LayerNames
+from mmtrain.model.assemble import NetworkLayerNames
 
 
 class ParameterGroups:
     """The groups of one network. Weights that the network's own layers hold fixed stay fixed in every stage."""
 
-    def __init__(self, core: Any, experiment: Experiment, names: LayerNames) -> None:
+    def __init__(self, core: Any, experiment: Experiment, names: NetworkLayerNames) -> None:
         layers = {f"branches.{key}": name for key, name in names.branches.items()}
         layers |= {"fusion": names.fusion} | {f"targets.{key}": name for key, name in names.heads.items()}
         self.layers = {group: core.get_layer(layers[group]) for group in group_names(experiment.branches, experiment.targets)}

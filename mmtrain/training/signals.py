@@ -72,7 +72,7 @@ def _unless_interrupted(shown: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return hook
 
 
-class Interruption:
+class GracefulShutdown:
     """While active, the first SIGINT or SIGTERM only sets `number`, and the second nothing; a third raises Interrupted where it finds us.
 
     `told` hears the first two, with their count: a person who sees nothing happen presses Ctrl-C again, in the middle of the checkpoint.

@@ -17,7 +17,7 @@ from mmtrain.columns import Image
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.model.assemble import Network, names_of_layers
-from mmtrain.training.augment import CHANCES, augmented
+from mmtrain.training.augment import CHANCES, augment_images
 from mmtrain.training.distribution import SingleDevice, Strategy
 from mmtrain.training.optimizers import optimizer_for, set_factors
 from mmtrain.training.parameter_groups import ParameterGroups
@@ -27,7 +27,7 @@ RATES = tf.TensorSpec((None,), tf.float32)
 """A learning rate for every step of a call."""
 
 
-class Steps:
+class TrainStep:
     """The compiled functions of one training."""
 
     def __init__(self, experiment: Experiment, fitted: Fitted, network: Network, strategy: Strategy | None = None) -> None:
@@ -145,7 +145,7 @@ class Steps:
         inputs = dict(batch["inputs"])
         for number, (key, how) in enumerate(self.augmented_columns.items()):
             own = batch["chances"][:, number * CHANCES : (number + 1) * CHANCES]
-            changed = augmented(inputs[key], own, how, self.fitted.columns[key].spec.levels)
+            changed = augment_images(inputs[key], own, how, self.fitted.columns[key].spec.levels)
             shown = tf.reshape(inputs[f"{key}_present"] > 0, (-1, 1, 1, 1))
             inputs[key] = tf.where(shown, changed, inputs[key])
         return inputs
@@ -163,10 +163,10 @@ class Steps:
         return losses, {key: self.network.activations[key](raw[key]) for key in raw}
 
 
-class Averaged:
+class EmaWeights:
     """While active, the weights are their moving average, where the experiment keeps one; then they are the trained ones again."""
 
-    def __init__(self, steps: Steps) -> None:
+    def __init__(self, steps: TrainStep) -> None:
         self.variables = steps.variables
         inner = getattr(steps.optimizer, "inner_optimizer", steps.optimizer)
         self.optimizer = inner if inner.use_ema else None

@@ -15,7 +15,7 @@ from mmtrain.splits.plan import Partition
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """Everything but the run folder."""
 
     experiment: Experiment

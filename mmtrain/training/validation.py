@@ -7,21 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.batches import in_order
+from mmtrain.batches import sequential_batches
 from mmtrain.data.encode import Array, Arrays
 from mmtrain.metrics.score import Score
 from mmtrain.model.model_file import rows_at_once
-from mmtrain.training.divergence import diverged
+from mmtrain.training.divergence import divergence_error
 from mmtrain.training.events import Warned, Watcher
-from mmtrain.training.signals import Interrupted, Interruption
-from mmtrain.training.step import Steps
-from mmtrain.training.training_data import Material
+from mmtrain.training.signals import GracefulShutdown, Interrupted
+from mmtrain.training.step import TrainStep
+from mmtrain.training.training_data import TrainingData
 
 
 class Validation:
     """The validation part of one training. What is odd about it is said once."""
 
-    def __init__(self, material: Material, steps: Steps, watch: Watcher, where: str) -> None:
+    def __init__(self, material: TrainingData, steps: TrainStep, watch: Watcher, where: str) -> None:
         self.material, self.steps, self.watch, self.where = material, steps, watch, where
         self.monitor = material.experiment.training.early_stopping.monitor
         self.warned: set[str] = set()
@@ -33,13 +33,13 @@ class Validation:
         key, target = next(iter(targets.items()))
         return target.main_metric and f"validation_{f'{key}_' if len(targets) > 1 else ''}{target.main_metric}"
 
-    def scores(self, epoch: int, interruption: Interruption) -> dict[str, float | None]:
+    def scores(self, epoch: int, interruption: GracefulShutdown) -> dict[str, float | None]:
         """Losses, weighted as in training, and scores of the rows whose answer training knows; None where undefined.
 
         Raises RunError when a loss is not finite, Interrupted in the middle.
         """
         rows = self.material.partition.validation
-        losses, predictions = judged(self.steps, self.material.arrays, rows, interruption)
+        losses, predictions = predict_rows(self.steps, self.material.arrays, rows, interruption)
         total: float | None = 0.0
         of_targets: dict[str, float | None] = {}
         for key, target in self.material.fitted.targets.items():
@@ -61,7 +61,7 @@ class Validation:
         bad = np.flatnonzero(~np.isfinite(losses))
         if len(bad):
             what = f"the loss of {len(bad)} of {len(losses)} validation rows is no longer finite in epoch {epoch}."
-            raise diverged(self.material, self.where, what, "those rows", rows[bad])
+            raise divergence_error(self.material, self.where, what, "those rows", rows[bad])
         return float(losses.mean(dtype=np.float64)) if len(losses) else None
 
     def _warn_unknown(self, key: str, count: int) -> None:
@@ -77,8 +77,8 @@ class Validation:
                 self.watch(Warned(f"{self.monitor}, which decides what the best epoch is, is undefined: {score.undefined}"))
 
 
-def judged(
-    steps: Steps, arrays: Arrays, rows: Array, interruption: Interruption | None = None
+def predict_rows(
+    steps: TrainStep, arrays: Arrays, rows: Array, interruption: GracefulShutdown | None = None
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """The loss of every row and the predictions of `rows`, in their order, per target.
 
@@ -87,7 +87,7 @@ def judged(
     losses: dict[str, list[Array]] = {}
     predictions: dict[str, list[Array]] = {}
     start, size = 0, rows_at_once(steps.network.core)
-    for inputs in in_order(arrays, rows, size):
+    for inputs in sequential_batches(arrays, rows, size):
         if interruption is not None and interruption.number:
             raise Interrupted(interruption.number)
         here = rows[start : start + size]

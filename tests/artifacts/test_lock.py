@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mmtrain.artifacts import run_folder
-from mmtrain.artifacts.lock import held
+from mmtrain.artifacts.lock import run_lock
 from mmtrain.commands.fit import resume
 from mmtrain.errors import UsageError
 
@@ -52,12 +52,12 @@ def test_run_that_another_process_trains_is_refused_and_left_alone(run, holder):
 def test_lock_ends_with_its_process_however_it_ends(run, holder):
     holder.kill()
     holder.wait()
-    with held(run):
+    with run_lock(run):
         assert (run / ".lock").read_text().startswith("process ")
 
 
 def test_lock_is_given_back_when_the_training_ends(run):
-    with held(run):
+    with run_lock(run):
         pass
-    with held(run), pytest.raises(UsageError), held(run):
+    with run_lock(run), pytest.raises(UsageError), run_lock(run):
         pass

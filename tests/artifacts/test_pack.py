@@ -291,7 +291,7 @@ AGAIN = "Ask for the archive again."
 
 
 def manifest_of(holds, **changes):
-    known = {name: {"sha256": archive.hash_of(content), "size": len(content)} for name, content in holds.items()}
+    known = {name: {"sha256": archive.hash_entry(content), "size": len(content)} for name, content in holds.items()}
     return json.dumps({"version": 1, "mmtrain": "0.1.0", "run": "clinic/1", "files": known, "left_out": {}, **changes}).encode()
 
 
@@ -432,9 +432,9 @@ def test_unpack_stops_when_a_file_is_not_as_long_as_the_directory_says(size, tmp
 def test_copying_stops_at_the_size_that_was_told():
     target = io.BytesIO()
     with pytest.raises(EOFError):
-        archive.copied(io.BytesIO(bytes(10_000_000)), target, 5)
+        archive.extract_entry(io.BytesIO(bytes(10_000_000)), target, 5)
     assert target.getvalue() == b""
-    assert archive.copied(io.BytesIO(b"abc"), target, 3) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert archive.extract_entry(io.BytesIO(b"abc"), target, 3) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def test_unpack_refuses_what_is_encrypted_or_compressed_in_rare_ways(tmp_path):

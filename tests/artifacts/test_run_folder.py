@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from mmtrain.artifacts import run_folder
-from mmtrain.artifacts.atomic_files import file_hash, replacing, writing
+from mmtrain.artifacts.atomic_files import atomic_write, disk_errors, file_hash
 from mmtrain.artifacts.run_folder import Run, create, find
 from mmtrain.errors import RunError, UsageError
 
@@ -73,7 +73,7 @@ def test_file_is_written_whole_or_not_at_all(tmp_path):
         run.write_text("plots/a.txt", "new \ud800")
     with pytest.raises(ValueError, match="not JSON compliant"):
         run.write_json("plots/a.txt", {"loss": float("nan")})
-    with pytest.raises(ZeroDivisionError), replacing(run / "plots" / "a.txt") as temporary:
+    with pytest.raises(ZeroDivisionError), atomic_write(run / "plots" / "a.txt") as temporary:
         temporary.write_text("half")
         raise ZeroDivisionError
     assert (run / "plots" / "a.txt").read_text() == "old"
@@ -91,7 +91,7 @@ def test_what_a_killed_process_leaves_is_not_taken_for_the_file(tmp_path):
 
 
 def test_replacing_takes_away_a_folder_that_was_left_half_written(tmp_path):
-    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "best") as temporary:
+    with pytest.raises(ZeroDivisionError), atomic_write(tmp_path / "best") as temporary:
         temporary.mkdir()
         (temporary / "weights").write_text("half")
         raise ZeroDivisionError
@@ -134,9 +134,9 @@ def test_lines_are_appended(tmp_path):
 
 def test_only_what_cannot_be_written_is_told_so(tmp_path):
     picture = tmp_path / "pictures" / "a.png"
-    with pytest.raises(FileNotFoundError), writing(tmp_path / "out"):
+    with pytest.raises(FileNotFoundError), disk_errors(tmp_path / "out"):
         picture.read_bytes()
-    with pytest.raises(RunError, match="cannot be written: no space left on device"), writing(tmp_path / "out"):
+    with pytest.raises(RunError, match="cannot be written: no space left on device"), disk_errors(tmp_path / "out"):
         raise OSError(errno.ENOSPC, "No space left on device")  # as of `file.write`, which does not know the name
 
 
@@ -259,7 +259,7 @@ def test_sealed_files_may_not_change(tmp_path):
     run.seal("a.txt", "b.txt")
     run.seal("c.txt")
     assert run.read_json("run.json")["files"]["a.txt"] == file_hash(run / "a.txt")
-    assert run_folder.opened(run.folder).folder == run.folder
+    assert run_folder.open_run(run.folder).folder == run.folder
     run.write_text("a.txt", "changed")
     with pytest.raises(RunError) as caught:
         find("clinic", tmp_path)

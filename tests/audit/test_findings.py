@@ -9,8 +9,8 @@ from browser import FOUND, browser
 from markupsafe import escape
 from tiny import write_experiment
 
-from mmtrain.audit.hypothesis_tests import cautious_rank_sum, chi_square, chi_square_tail, holm, kolmogorov_smirnov, rank_sum
-from mmtrain.audit.leakage.predictive_power import foretold_class, ordered_class
+from mmtrain.audit.hypothesis_tests import chi_square, chi_square_tail, conservative_rank_sum, holm, kolmogorov_smirnov, rank_sum
+from mmtrain.audit.leakage.predictive_power import score_for_classes, score_ordered_for_class
 from mmtrain.cli.app import run
 from mmtrain.commands.inspect_data import inspect_experiment, inspect_table, write_page
 from mmtrain.text.dates import days
@@ -361,14 +361,14 @@ def test_the_score_of_a_column_holds_the_truth_in_its_interval():
     random, held = np.random.default_rng(0), 0
     for _ in range(200):
         labels = random.integers(0, 2, 800)
-        found = ordered_class(random.normal(labels, 1.0), labels, np.arange(800))
+        found = score_ordered_for_class(random.normal(labels, 1.0), labels, np.arange(800))
         held += found.low <= 0.7602 <= found.high
     assert 183 <= held <= 197
 
 
 def test_a_column_of_chance_foretells_nothing_by_its_values():
     random = np.random.default_rng(0)
-    found = [foretold_class(random.integers(0, 100, 800), random.integers(0, 2, 800), np.arange(800)).score for _ in range(50)]
+    found = [score_for_classes(random.integers(0, 100, 800), random.integers(0, 2, 800), np.arange(800)).score for _ in range(50)]
     assert 0.48 < np.mean(found) < 0.505
     assert max(found) < 0.57
 
@@ -377,7 +377,7 @@ def test_groups_widen_the_interval_of_a_score():
     random = np.random.default_rng(0)
     labels = np.repeat(random.integers(0, 2, 100), 10)
     values = np.repeat(random.normal(labels[::10], 1.0), 10)
-    alone, grouped = (ordered_class(values, labels, units) for units in (np.arange(1000), np.repeat(np.arange(100), 10)))
+    alone, grouped = (score_ordered_for_class(values, labels, units) for units in (np.arange(1000), np.repeat(np.arange(100), 10)))
     assert 2 < (grouped.high - grouped.low) / (alone.high - alone.low) < 5  # the square root of 10, were they quite alike
 
 
@@ -429,13 +429,13 @@ def test_rank_sum_counts_ties_half():
 
 
 def test_a_cautious_rank_sum_takes_no_spread_for_a_difference():
-    random, alarms = np.random.default_rng(0), {rank_sum: 0, cautious_rank_sum: 0}
+    random, alarms = np.random.default_rng(0), {rank_sum: 0, conservative_rank_sum: 0}
     for _ in range(500):
         samples = random.normal(0, 1, 40), random.normal(0, 0.05, 400)
         for test in alarms:
             alarms[test] += test(*samples)[1] < 0.05
     assert alarms[rank_sum] > 80
-    assert 15 <= alarms[cautious_rank_sum] <= 40
+    assert 15 <= alarms[conservative_rank_sum] <= 40
 
 
 # The command

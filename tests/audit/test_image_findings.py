@@ -15,18 +15,18 @@ from PIL import Image as Pillow
 from PIL import ImageEnhance
 
 from mmtrain.audit.finding import Finding
-from mmtrain.audit.images.checks import picture_findings
-from mmtrain.audit.images.image_column import PictureColumn
-from mmtrain.audit.images.image_fingerprints import Pixels, looks
-from mmtrain.audit.images.near_duplicates import NEIGHBOURS, equal_pixels, look_same, sets_of, similar
-from mmtrain.audit.label_index import Labels
-from mmtrain.audit.row_metadata import Cohort
-from mmtrain.audit.target_view import Answer, Question
+from mmtrain.audit.images.checks import image_findings
+from mmtrain.audit.images.image_column import ImageColumn
+from mmtrain.audit.images.image_fingerprints import Pixels, fingerprint_images
+from mmtrain.audit.images.near_duplicates import NEIGHBOURS, are_near_duplicates, connected_sets, equal_pixels, similar_pairs
+from mmtrain.audit.label_index import LabelIndex
+from mmtrain.audit.row_metadata import RowMetadata
+from mmtrain.audit.target_view import BinaryTargetView, TargetView
 from mmtrain.cli.app import run
 from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
-from mmtrain.data.images.on_the_fly import InFlight
+from mmtrain.data.images.on_the_fly import OnTheFlyImages
 from mmtrain.data.images.store import open_store
 from mmtrain.errors import RunError
 from mmtrain.image_decoding import Layout
@@ -54,28 +54,28 @@ def column_of(folder, names, *, header="scan", cache=None, **options):
     cells = pd.Series(names, dtype="str")
     column = Image.model_validate({"role": "image", "size": [32, 32]} | options)
     store, unreadable = open_store(cells, column, ImageFolder(folder), cache=cache or Cache())
-    return PictureColumn(header, cells, np.arange(len(names)), column, store, unreadable)
+    return ImageColumn(header, cells, np.arange(len(names)), column, store, unreadable)
 
 
 def cohort_of(count, *, parts=None, labels=None, groups=None):
     """By default every third row is of another part; other arguments are by row, too."""
     default = np.arange(count) % 3
     codes = np.array(labels, dtype=np.int64) if labels is not None else None
-    targets = () if codes is None else (Labels("state", ("well", "ill"), codes >= 0, np.arange(count), codes),)
+    targets = () if codes is None else (LabelIndex("state", ("well", "ill"), codes >= 0, np.arange(count), codes),)
     groups = None if groups is None else np.array(groups, dtype=np.int64)
-    return Cohort(count, default if parts is None else np.array(parts), groups=groups, targets=targets)
+    return RowMetadata(count, default if parts is None else np.array(parts), groups=groups, targets=targets)
 
 
 def asked_of(cohort):
     """The classes of the cohort as a question."""
     rows = cohort.for_answers
-    return [Question(one.header, (Answer(rows, one.label[rows], one.names),)) for one in cohort.targets]
+    return [TargetView(one.header, (BinaryTargetView(rows, one.label[rows], one.names),)) for one in cohort.targets]
 
 
 def found(folder, names=None, cohort=None, **options):
     names = [f"{number}.png" for number in range(N)] if names is None else names
     cohort = cohort or cohort_of(len(names))
-    return picture_findings([column_of(folder, names, **options)], ImageFolder(folder), cohort, asked_of(cohort))
+    return image_findings([column_of(folder, names, **options)], ImageFolder(folder), cohort, asked_of(cohort))
 
 
 def only(findings) -> Finding:
@@ -267,11 +267,11 @@ NUMBERS = np.where(GREY, 1.0, 3.0) + np.arange(N) / 100
 RED, BLUE = (1 - GREY).astype(np.int8), (np.arange(N) % 3 > 0).astype(np.int8)
 KIND_OF = {
     "a label": (
-        Question("tags", (Answer(np.arange(N), BLUE, ("blue",)), Answer(np.arange(N), RED, ("red",))), labels=2),
+        TargetView("tags", (BinaryTargetView(np.arange(N), BLUE, ("blue",)), BinaryTargetView(np.arange(N), RED, ("red",))), labels=2),
         "1 of the 2 labels of 'tags': 100% of 'red' and 0% of the others have mode L.",
     ),
     "a number": (
-        Question("dose", (Answer(np.arange(N), numbers=NUMBERS),)),
+        TargetView("dose", (BinaryTargetView(np.arange(N), numbers=NUMBERS),)),
         "'dose': the median answer of those that have mode L is 1.29, and 3.3 elsewhere.",
     ),
 }
@@ -282,7 +282,7 @@ def test_modes_that_go_with_any_answer_are_told(clean, answer):
     for number in range(0, N, 2):
         scene(number, "L").save(clean / f"{number}.png")
     question, told = KIND_OF[answer]
-    finding = picture_findings([column_of(clean, NAMES)], ImageFolder(clean), cohort_of(N), [question])[1]
+    finding = image_findings([column_of(clean, NAMES)], ImageFolder(clean), cohort_of(N), [question])[1]
     assert (finding.level, finding.kind) == ("warning", "file_kind_tells_label")
     assert finding.what == f"the mode of a picture goes with {told}"
 
@@ -292,8 +292,8 @@ def test_a_number_that_sizes_or_brightness_foretell_is_told(clean, measure, side
     for number in range(N):
         picture = ImageEnhance.Brightness(scene(number)).enhance(0.1 + level * number / N if level else 1)
         picture.resize((SIDE + side * number, SIDE)).save(clean / f"{number}.png")
-    question = Question("dose", (Answer(np.arange(N), numbers=np.arange(N) + 0.5),))
-    told = {one.kind: one for one in picture_findings([column_of(clean, NAMES)], ImageFolder(clean), cohort_of(N), [question])}
+    question = TargetView("dose", (BinaryTargetView(np.arange(N), numbers=np.arange(N) + 0.5),))
+    told = {one.kind: one for one in image_findings([column_of(clean, NAMES)], ImageFolder(clean), cohort_of(N), [question])}
     finding = told["picture_tells_label"]
     assert finding.what.startswith(f"the {measure} of a picture alone foretells 'dose' ")
 
@@ -366,11 +366,11 @@ def test_what_the_same_picture_means_depends_on_its_rows(clean, rows):
 def test_the_same_picture_with_other_labels_is_told_whatever_the_target_is_called(clean):
     """Both rows have a red and a blue thing on them, but the second a green one, too."""
     shutil.copy(clean / "0.png", clean / "1.png")
-    tags = Labels(
+    tags = LabelIndex(
         "tags", ("red", "green", "blue"), np.ones(N, np.bool_), np.array([0, 0, 1, 1, 1]), np.array([0, 2, 0, 1, 2]), several=True
     )
-    same = Labels("state", ("well",), np.ones(N, np.bool_), np.arange(N), np.zeros(N, np.int64))
-    findings = picture_findings([column_of(clean, NAMES)], ImageFolder(clean), Cohort(N, np.zeros(N, np.int8), targets=(same, tags)))
+    same = LabelIndex("state", ("well",), np.ones(N, np.bool_), np.arange(N), np.zeros(N, np.int64))
+    findings = image_findings([column_of(clean, NAMES)], ImageFolder(clean), RowMetadata(N, np.zeros(N, np.int8), targets=(same, tags)))
     assert [one.kind for one in findings] == ["same_picture_with_different_labels"]
 
 
@@ -475,7 +475,7 @@ def test_copies_of_pictures_with_transparency_and_of_16_bits_are_found(tmp_path)
 
 def both(folder, first, second, **second_options):
     columns = [column_of(folder, first, header="front"), column_of(folder, second, header="side", **second_options)]
-    return picture_findings(columns, ImageFolder(folder), cohort_of(len(first)))
+    return image_findings(columns, ImageFolder(folder), cohort_of(len(first)))
 
 
 def test_a_picture_in_two_columns_of_a_row_is_told_as_such(clean):
@@ -513,7 +513,7 @@ def test_pixels_of_two_columns_are_compared_where_their_layouts_are_the_same(cle
 def test_two_columns_of_one_header_are_told_once(clean):
     copied(clean)
     columns = [column_of(clean, NAMES), column_of(clean, NAMES, size=[40, 40])]
-    finding = only(picture_findings(columns, ImageFolder(clean), cohort_of(N)))
+    finding = only(image_findings(columns, ImageFolder(clean), cohort_of(N)))
     assert (finding.kind, finding.where, finding.count) == ("same_picture_across_parts", "scan", 2)
 
 
@@ -533,8 +533,8 @@ def test_without_a_store_the_same_is_found(clean):
         "truncated_files",
     }
     column = column_of(clean, NAMES, cache=Cache.model_validate({"folder": clean / "none", "disk": "0"}))
-    assert isinstance(column.store.pixels, InFlight)
-    assert picture_findings([column], ImageFolder(clean), cohort_of(N)) == stored
+    assert isinstance(column.store.pixels, OnTheFlyImages)
+    assert image_findings([column], ImageFolder(clean), cohort_of(N)) == stored
 
 
 def test_without_an_experiment_headers_and_bytes_are_looked_at(clean):
@@ -544,8 +544,8 @@ def test_without_an_experiment_headers_and_bytes_are_looked_at(clean):
     truncated(clean / "6.png")
     (clean / "7.png").write_text("to be scanned")
     (clean / "8.png").unlink()
-    column = PictureColumn("scan", pd.Series(NAMES, dtype="str"), np.arange(N))
-    findings = picture_findings([column], ImageFolder(clean), Cohort(N))
+    column = ImageColumn("scan", pd.Series(NAMES, dtype="str"), np.arange(N))
+    findings = image_findings([column], ImageFolder(clean), RowMetadata(N))
     assert [(one.level, one.kind, one.files[:2]) for one in findings] == [
         ("warning", "missing_files", ("8.png",)),
         ("warning", "truncated_files", ("5.png", "6.png")),
@@ -564,8 +564,8 @@ def test_empty_cells_and_rows_that_were_not_read_are_left_alone(clean):
     cells = pd.Series(["0.png", None, "1.png", "2.png"], dtype="str")
     column = Image.model_validate({"role": "image", "size": [32, 32], "missing": "mask"})
     store, unreadable = open_store(cells, column, ImageFolder(clean), cache=Cache())
-    picture = PictureColumn("scan", cells, np.array([1, 4, 6, 9]), column, store, unreadable)
-    finding = only(picture_findings([picture], ImageFolder(clean), cohort_of(10, parts=[-1, 0, 0, 0, 0, 0, 1, 0, 0, 0])))
+    picture = ImageColumn("scan", cells, np.array([1, 4, 6, 9]), column, store, unreadable)
+    finding = only(image_findings([picture], ImageFolder(clean), cohort_of(10, parts=[-1, 0, 0, 0, 0, 0, 1, 0, 0, 0])))
     assert (finding.kind, finding.rows, finding.files) == ("same_picture_across_parts", (1, 6), ("0.png", "1.png"))
 
 
@@ -575,12 +575,12 @@ def test_pictures_that_change_meanwhile_stop_the_inspection(clean):
     with pytest.raises(
         RunError, match=r"scan: pictures have changed while they were inspected. Leave them alone for as long, and start again."
     ):
-        picture_findings([column], ImageFolder(clean), cohort_of(N))
+        image_findings([column], ImageFolder(clean), cohort_of(N))
 
 
 def test_progress_runs_once_through_the_files_and_once_through_the_pixels(clean):
     told = []
-    picture_findings([column_of(clean, NAMES)], ImageFolder(clean), cohort_of(N), progress=lambda *numbers: told.append(numbers))
+    image_findings([column_of(clean, NAMES)], ImageFolder(clean), cohort_of(N), progress=lambda *numbers: told.append(numbers))
     size = sum(os.path.getsize(clean / name) for name in NAMES)
     assert [(done, total) for done, total, _ in told] == [(16, N), (32, N), (48, N), (N, N), (N, N)]
     assert [told[3][2], told[4][2]] == [size, N * 32 * 32 * 3]
@@ -591,8 +591,8 @@ def test_progress_runs_once_through_the_files_and_once_through_the_pixels(clean)
 
 def test_sets_of_follows_chains():
     pairs = [np.array([[5, 3], [3, 1]]), np.array([[7, 6]]), np.empty((0, 2), dtype=np.int64)]
-    assert sets_of(9, pairs).tolist() == [0, 1, 2, 1, 4, 1, 6, 6, 8]
-    assert sets_of(3, []).tolist() == [0, 1, 2]
+    assert connected_sets(9, pairs).tolist() == [0, 1, 2, 1, 4, 1, 6, 6, 8]
+    assert connected_sets(3, []).tolist() == [0, 1, 2]
 
 
 def test_looks_of_known_pictures():
@@ -600,7 +600,7 @@ def test_looks_of_known_pictures():
     stripes = np.zeros((32, 32, 3), dtype=np.uint8)
     stripes[:, ::8], stripes[:, 4::8] = 200, 40
     grey = np.full((32, 32, 3), 100, dtype=np.uint8)
-    found = looks(Pixels((np.stack([stripes, grey]),), layout), np.arange(2))
+    found = fingerprint_images(Pixels((np.stack([stripes, grey]),), layout), np.arange(2))
     assert found.brightness.tolist() == pytest.approx([30.0, 100.0])
     assert found.contrast.tolist() == pytest.approx([200.0, 0.0], abs=1e-4)
     assert found.coarse[1].tolist() == [0] * 64
@@ -620,7 +620,7 @@ def test_copies_are_found_among_many_pictures_that_nearly_share_a_hash():
     pictures = np.stack([common + np.kron(random.normal(0, 12, (8, 8, 1)), np.ones((4, 4, 3))) for _ in range(400)])
     pictures = np.concatenate([pictures, pictures[:50] + random.normal(0, 2, (50, 32, 32, 3))]).clip(0, 255).astype(np.uint8)
     pixels, positions = Pixels((pictures,), Layout((32, 32), 3)), np.arange(450)
-    pairs = similar(pixels, looks(pixels, positions), positions)
+    pairs = similar_pairs(pixels, fingerprint_images(pixels, positions), positions)
     assert [tuple(pair) for pair in pairs.tolist()] == [(number, number + 400) for number in range(50)]
 
 
@@ -629,16 +629,16 @@ def test_many_equal_hashes_cost_no_more_than_their_neighbours(clean):
     pictures = np.repeat(np.asarray(scene(0))[None], 30 * NEIGHBOURS, axis=0)
     pictures[:, 0, 0, 0] = np.arange(len(pictures)) % 250
     pixels, positions = Pixels((pictures,), Layout((SIDE, SIDE), 3)), np.arange(len(pictures))
-    pairs = similar(pixels, looks(pixels, positions), positions)
+    pairs = similar_pairs(pixels, fingerprint_images(pixels, positions), positions)
     assert len(pairs) <= 8 * NEIGHBOURS * len(pictures)
-    assert set(sets_of(len(pictures), [pairs]).tolist()) == {0}
+    assert set(connected_sets(len(pictures), [pairs]).tolist()) == {0}
 
 
 def test_equal_pixels_are_told_from_pixels_with_equal_fields():
     pictures = np.repeat(np.asarray(scene(0).resize((256, 256)))[None], 3, axis=0)
     pictures[1, 0, 0] ^= 255  # between the pixels that are averaged
     pixels, positions = Pixels((pictures,), Layout((256, 256), 3)), np.arange(3)
-    found = looks(pixels, positions)
+    found = fingerprint_images(pixels, positions)
     assert len(set(found.prints.tolist())) == 1
     assert equal_pixels(pixels, found, positions).tolist() == [[0, 2]]
 
@@ -646,7 +646,7 @@ def test_equal_pixels_are_told_from_pixels_with_equal_fields():
 def test_look_same_wants_the_same_contrast_and_brightness():
     picture = np.asarray(scene(0).resize((32, 32)), dtype=np.float32)[None]
     changes = [picture, picture + 20, picture + 30, 1.2 * (picture - 128) + 128, 1.4 * (picture - 128) + 128]
-    assert [bool(look_same(picture, change)[0]) for change in changes] == [True, True, False, True, False]
+    assert [bool(are_near_duplicates(picture, change)[0]) for change in changes] == [True, True, False, True, False]
 
 
 # ---- the command

@@ -13,9 +13,9 @@ from PIL import Image
 
 from mmtrain import config
 from mmtrain.audit.profiling import infer_target
-from mmtrain.audit.profiling.infer_role import RULES, guess
-from mmtrain.audit.profiling.profile import profiles
-from mmtrain.audit.profiling.table_profile import survey
+from mmtrain.audit.profiling.infer_role import RULES, infer_role
+from mmtrain.audit.profiling.profile import profile_columns
+from mmtrain.audit.profiling.table_profile import profile_table
 from mmtrain.cli.app import run
 from mmtrain.commands.check import check
 from mmtrain.commands.init import init
@@ -42,7 +42,7 @@ def write(folder, columns, name="t.csv"):
 
 def profile_of(folder, header, cells):
     path = write(folder, {header: cells, "filler": ["x"] * len(cells)})
-    return profiles(open_table(path), [header])[header]
+    return profile_columns(open_table(path), [header])[header]
 
 
 N = 60
@@ -275,7 +275,7 @@ GUESSES = [
 
 @pytest.mark.parametrize(("header", "cells", "role", "used", "reason"), [case[1:] for case in GUESSES], ids=[case[0] for case in GUESSES])
 def test_guess_of_a_column(tmp_path, header, cells, role, used, reason):
-    found = guess(profile_of(tmp_path, header, list(cells)))
+    found = infer_role(profile_of(tmp_path, header, list(cells)))
     assert (found.role, found.used, found.reason) == (role, used, reason)
 
 
@@ -313,7 +313,7 @@ def test_what_only_looks_like_a_date_is_none(tmp_path, cell):
 
 
 def test_words_for_missing_numbers_are_kept(tmp_path):
-    assert guess(profile_of(tmp_path, "size", [*range(10, 67), "NA", "NA", "?"])).missing_words == ("NA", "?")
+    assert infer_role(profile_of(tmp_path, "size", [*range(10, 67), "NA", "NA", "?"])).missing_words == ("NA", "?")
 
 
 TASKS = [
@@ -336,7 +336,7 @@ TASKS = [
 
 @pytest.mark.parametrize(("cells", "options"), [case[1:] for case in TASKS], ids=[case[0] for case in TASKS])
 def test_task_of_a_target(tmp_path, cells, options):
-    found = infer_target.task(profile_of(tmp_path, "y", list(cells)))
+    found = infer_target.infer_task(profile_of(tmp_path, "y", list(cells)))
     assert (None if found is None else dict(found.options)) == options
 
 
@@ -354,7 +354,7 @@ def test_target_is_chosen_by_its_name_and_else_by_its_values(tmp_path, headers, 
         tmp_path,
         {header: WORDS[: 2 + number % 2] * 6 if number % 2 == 0 else ["a", "b", "c", "d"] * 3 for number, header in enumerate(headers)},
     )
-    found = survey(path)
+    found = profile_table(path)
     assert found.target == chosen
     assert next(column for column in found.columns if column.header == chosen).guess.reason.startswith(f"{why}; ")
 
@@ -373,7 +373,7 @@ def test_a_column_that_gives_the_answer_away_is_left_out(tmp_path):
     answers = table()["label"]
     other_words = [{"red": "r", "green": "g", "blue": "b"}[answer] for answer in answers]
     finer = [f"{answer}{i % 2}" for i, answer in enumerate(answers)]
-    found = survey(write(tmp_path, table(code=other_words, finer=finer, apart=["u", "v"] * 30)))
+    found = profile_table(write(tmp_path, table(code=other_words, finer=finer, apart=["u", "v"] * 30)))
     assert roles(found) == {"age": "numeric", "code": "-", "finer": "-", "apart": "categorical", "label": "target"}
     assert found.columns[1].guess.reason == "says the same as the target 'label' in other words; it would give the answer away"
     assert found.columns[2].guess.reason == "each value goes with one value of the target 'label' only; does it give the answer away?"
@@ -382,7 +382,7 @@ def test_a_column_that_gives_the_answer_away_is_left_out(tmp_path):
 def test_only_one_column_is_the_group_and_only_one_the_id(tmp_path):
     groups = {"item_id": [i // 4 for i in range(N)], "patient": [f"P{i // 3}" for i in range(N)]}
     ids = {"code": [f"c{i}" for i in range(N)], "scan_id": [f"s{i}" for i in range(N)]}
-    found = survey(write(tmp_path, table(**groups, **ids)))
+    found = profile_table(write(tmp_path, table(**groups, **ids)))
     assert roles(found) == {"age": "numeric", "item_id": "-", "patient": "group", "code": "-", "scan_id": "id", "label": "target"}
     assert found.columns[1].guess.reason.endswith("; rows are grouped by 'patient'")
     assert found.columns[3].guess.reason == "every cell is a different word, as 'c0'; the id is 'scan_id'"
@@ -397,7 +397,7 @@ def test_only_one_column_is_the_group_and_only_one_the_id(tmp_path):
     ],
 )
 def test_a_given_split_is_used_unless_it_tears_groups(tmp_path, part, role):
-    found = survey(write(tmp_path, table(patient=[f"P{i // 3}" for i in range(N)], part=[part(i) for i in range(N)])))
+    found = profile_table(write(tmp_path, table(patient=[f"P{i // 3}" for i in range(N)], part=[part(i) for i in range(N)])))
     assert roles(found)["part"] == role
     assert roles(found)["patient"] == "group"
 
@@ -405,7 +405,7 @@ def test_a_given_split_is_used_unless_it_tears_groups(tmp_path, part, role):
 def test_groups_and_answers_that_never_meet_are_no_mistake(tmp_path):
     patients = [f"P{i // 6}" if i % 2 else "" for i in range(N)]
     labels = ["" if i % 2 else "red" if i % 4 else "blue" for i in range(N)]
-    assert roles(survey(write(tmp_path, table(patient=patients) | {"label": labels})))["patient"] == "group"
+    assert roles(profile_table(write(tmp_path, table(patient=patients) | {"label": labels})))["patient"] == "group"
 
 
 def pictures(folder, names, size=(40, 30), mode="L"):
@@ -418,7 +418,7 @@ def pictures(folder, names, size=(40, 30), mode="L"):
 def test_the_folder_of_the_pictures_is_found(tmp_path, where):
     names = [f"{i}.png" for i in range(N)]
     pictures(tmp_path / where, names)
-    found = survey(write(tmp_path, table(scan=names)))
+    found = profile_table(write(tmp_path, table(scan=names)))
     assert found.images == tmp_path / where
     assert found.columns[1].guess.options == {"size": [30, 30], "channels": 1}
     assert found.columns[1].guess.reason == "cells end like names of picture files, as '0.png'; all are 30 x 40 pixels"
@@ -427,7 +427,7 @@ def test_the_folder_of_the_pictures_is_found(tmp_path, where):
 def test_pictures_that_do_not_exist_are_masked_or_left_out(tmp_path):
     names = [f"{i}.png" for i in range(N)]
     pictures(tmp_path / "half", names[:40], mode="RGB")
-    found = survey(write(tmp_path, table(scan=names, gone=[f"gone/{name}" for name in names])))
+    found = profile_table(write(tmp_path, table(scan=names, gone=[f"gone/{name}" for name in names])))
     assert found.columns[1].guess.options == {"size": [30, 30], "channels": 3, "missing": "mask"}
     assert found.columns[1].guess.reason.endswith("; 20 of 60 files do not exist or cannot be read")
     assert roles(found)["gone"] == "-"
@@ -742,14 +742,14 @@ def test_a_cell_of_the_answer_that_is_no_number_is_named_as_check_does(tmp_path,
 
 
 def test_a_number_among_the_inputs_is_left_out_with_the_place_of_the_cell(tmp_path):
-    found = survey(write(tmp_path, table(size=[*PRICES[:3], "inf", *PRICES[4:]])))
+    found = profile_table(write(tmp_path, table(size=[*PRICES[:3], "inf", *PRICES[4:]])))
     assert found.columns[1].guess.reason == (
         "numbers, but 1 cell is not, as 'inf'; t.csv:5: 'inf' is infinite. Write a finite number, or leave the cell empty."
     )
 
 
 def test_numbers_that_repeat_are_no_classes_for_a_word_among_them(tmp_path):
-    found = infer_target.task(profile_of(tmp_path, "y", [*[f"{i % 25}.5" for i in range(4 * N)], "inf"]))
+    found = infer_target.infer_task(profile_of(tmp_path, "y", [*[f"{i % 25}.5" for i in range(4 * N)], "inf"]))
     assert dict(found.options) == {"task": "regression"}
 
 

@@ -105,10 +105,10 @@ def test_check_reads_tables_and_pictures_without_tensorflow(experiment):
 
 
 def test_what_tensorflow_imports_is_never_searched_for_garbage():
-    from mmtrain.layers.start import _uncollected
+    from mmtrain.layers.start import _without_gc
 
     gc.unfreeze()
-    with _uncollected():
+    with _without_gc():
         assert not gc.isenabled()
     assert gc.isenabled()
     assert gc.get_freeze_count() > 1000

@@ -431,12 +431,12 @@ def test_every_role_that_feeds_the_network_has_a_fitted_example():
 def test_names_are_shared_by_equal_cells():
     import pandas as pd
 
-    from mmtrain.columns.base import shared_names
+    from mmtrain.columns.base import intern_cells
 
-    found = shared_names(pd.Series(["low", None, "high", "low", "high"], dtype="str"))
+    found = intern_cells(pd.Series(["low", None, "high", "low", "high"], dtype="str"))
     assert found.tolist() == ["low", "", "high", "low", "high"]
     assert (found.codes.itemsize, found.categories.tolist()) == (1, ["", "high", "low"])
-    assert shared_names(pd.Series([], dtype="str")).tolist() == []
+    assert intern_cells(pd.Series([], dtype="str")).tolist() == []
 
 
 def test_words_in_every_cell_of_a_number_are_told_to_be_categories():

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from tiny import write_experiment, write_table
 
-from mmtrain.audit.quality.vocabulary import signs_of, words_of
+from mmtrain.audit.quality.vocabulary import build_vocabulary, signs_of
 from mmtrain.columns import Text
 from mmtrain.columns.text import FittedText
 from mmtrain.commands.inspect_data import inspect_experiment
@@ -53,7 +53,7 @@ def of_network(texts, **options):
     return [[names.numpy()[place].decode() for place in row] for row in places.to_list()]
 
 
-def of_findings(texts, find=words_of):
+def of_findings(texts, find=build_vocabulary):
     """The different words of each text, as `inspect-data` sees them."""
     found = find(cells(texts), np.arange(len(texts)))
     return [sorted(found.names[found.word[found.text == row]]) for row in range(len(texts))]
@@ -126,7 +126,7 @@ def test_both_see_the_same_words_in_many_texts_and_a_word_alone_is_itself():
     table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(words, tf.range(len(words))), -1)
     codes = word_codes(tf.constant(texts), table, -1).to_list()
     assert [[words[code] for code in row] for row in codes] == learned
-    found = words_of(cells(texts), np.arange(len(texts)))
+    found = build_vocabulary(cells(texts), np.arange(len(texts)))
     pairs = {(row, word) for row, some in enumerate(learned) for word in some}
     assert set(zip(found.text.tolist(), found.names[found.word], strict=True)) == pairs
 

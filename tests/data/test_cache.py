@@ -15,13 +15,13 @@ from terminal import Terminal
 from mmtrain.cli.app import run
 from mmtrain.cli.views.training_progress import Display
 from mmtrain.columns import Image
-from mmtrain.commands.cache import clear, stored
+from mmtrain.commands.cache import clear, list_entries
 from mmtrain.config import load, to_yaml
-from mmtrain.config.byte_size import in_bytes, in_words
+from mmtrain.config.byte_size import format_bytes, parse_bytes
 from mmtrain.config.experiment import Cache
 from mmtrain.data.cache import COLUMNS, entries
 from mmtrain.data.encoded_column import ArrayLayout, Provenance, encoded_column
-from mmtrain.data.images.build_store import decoded
+from mmtrain.data.images.build_store import decode_to_store
 from mmtrain.data.images.locate import ImageFile
 from mmtrain.errors import ConfigError
 
@@ -37,7 +37,7 @@ def store(cache, *, age=0.0, side=4, **options):
     status = path.stat()
     before = set(cache.iterdir())
     layout = Image(column="scan", size=(side, 2 * side), **options).layout
-    decoded([ImageFile(str(path), status.st_size, status.st_mtime_ns)], layout, cache=Cache(folder=cache))
+    decode_to_store([ImageFile(str(path), status.st_size, status.st_mtime_ns)], layout, cache=Cache(folder=cache))
     (folder,) = set(cache.iterdir()) - before
     aged(folder, age)
     return folder
@@ -84,7 +84,7 @@ def test_stores_are_listed_the_last_used_first(cache):
     old = store(cache, age=40, side=3, channels=1, bits=16, resize="pad")
     new = store(cache, age=2, side=5)
     left = leftover(cache, age=7)
-    found = stored(cache)
+    found = list_entries(cache)
     assert [(one.folder, one.state, one.layout, one.items, one.source) for one in found] == [
         (new, "complete", "5 x 10 x 3, stretch", 1, str(cache.parent / "scans")),
         (left, "unfinished", "", 0, ""),
@@ -99,7 +99,7 @@ def test_stores_are_listed_the_last_used_first(cache):
 def test_damaged_store_is_told_from_a_whole_one(cache, file, content):
     path = store(cache) / file
     path.unlink() if content is None else path.write_bytes(content)
-    assert [one.state for one in stored(cache)] == ["damaged"]
+    assert [one.state for one in list_entries(cache)] == ["damaged"]
 
 
 def test_store_in_use_is_new_again(cache):
@@ -107,19 +107,19 @@ def test_store_in_use_is_new_again(cache):
     status = (cache.parent / "scans" / "4.png").stat()
     file = ImageFile(str(cache.parent / "scans" / "4.png"), status.st_size, status.st_mtime_ns)
     os.utime(folder, (0, 0))
-    decoded([file], Image(column="scan", size=(4, 8)).layout, cache=Cache(folder=cache))
-    (found,) = stored(cache)
+    decode_to_store([file], Image(column="scan", size=(4, 8)).layout, cache=Cache(folder=cache))
+    (found,) = list_entries(cache)
     assert time.time() - found.used < 60
 
 
 def test_cache_that_is_not_there_is_empty(cache):
-    assert stored(cache) == []
+    assert list_entries(cache) == []
     assert clear(cache).removed == ()
 
 
 def test_encoded_columns_are_listed_and_cleared_with_image_stores(cache):
     pictures, texts = store(cache, age=3), column(cache, age=20)
-    found = stored(cache)
+    found = list_entries(cache)
     assert [(one.folder, one.kind, one.state, one.layout, one.items, one.source) for one in found] == [
         (pictures, "image store", "complete", "4 x 8 x 3, stretch", 1, str(cache.parent / "scans")),
         (texts, "encoded column", "complete", "note, 2 int32", 2_000_000, str(cache.parent / "patients.csv")),
@@ -171,7 +171,7 @@ def test_clear_leaves_a_store_that_is_being_built(cache):
     folder = leftover(cache, age=2)
     with (folder / "pixels.npy").open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert [one.state for one in stored(cache)] == ["being built"]
+        assert [one.state for one in list_entries(cache)] == ["being built"]
         assert (clear(cache).removed, clear(cache).kept) == ((), 1)
     assert [one.folder for one in clear(cache).removed] == [folder]
 
@@ -181,7 +181,7 @@ def test_pictures_stay_readable_when_their_store_is_removed(cache):
     path = cache.parent / "scans" / "1.png"
     PIL.Image.new("L", (2, 2), 50).save(path)
     file = ImageFile(str(path), path.stat().st_size, path.stat().st_mtime_ns)
-    used = decoded([file], Image(column="scan", size=(2, 2)).layout, cache=Cache(folder=cache))
+    used = decode_to_store([file], Image(column="scan", size=(2, 2)).layout, cache=Cache(folder=cache))
     assert len(clear(cache).removed) == 1
     assert used.pixels[:].tolist() == [[[[50] * 3] * 2] * 2]
 
@@ -195,17 +195,17 @@ def test_cache_list_shows_a_line_per_store_and_the_total(cache, capsys, monkeypa
     leftover(cache, age=1)
     assert run(["cache", "list", "--folder", str(cache)]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    size = sum(one.size for one in stored(cache))
+    size = sum(one.size for one in list_entries(cache))
     assert lines[0] == ["kind", "layout", "items", "size", "last", "used", "made", "of"]
     assert lines[1][:5] == ["image", "store", "unfinished", "0", "8"]
     assert lines[2][:8] == ["image", "store", "4", "x", "8", "x", "3,", "stretch"]
     assert lines[2][-4:] == ["3", "days", "ago", str(cache.parent / "scans")]
-    assert " ".join(lines[3]) == f"{cache}: 2 entries, {in_words(size)}."
+    assert " ".join(lines[3]) == f"{cache}: 2 entries, {format_bytes(size)}."
 
 
 def test_cache_list_in_json(cache, capsys):
     folder = store(cache, age=3)
-    (found,) = stored(cache)
+    (found,) = list_entries(cache)
     assert run(["cache", "list", "--json", "--folder", str(cache)]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "folder": str(cache),
@@ -228,10 +228,10 @@ def test_cache_list_in_json(cache, capsys):
 def test_cache_clear_says_what_it_did(cache, capsys):
     store(cache, age=40, side=3)
     store(cache, side=5)
-    (_, old) = stored(cache)
+    (_, old) = list_entries(cache)
     assert run(["cache", "clear", "--older-than", "30", "--folder", str(cache)]) == 0
     shown = capsys.readouterr()
-    assert shown.out == f"{cache}: 1 entry removed, {in_words(old.size)} freed.\n"
+    assert shown.out == f"{cache}: 1 entry removed, {format_bytes(old.size)} freed.\n"
     assert shown.err == "1 entry kept.\n"
     assert run(["cache", "clear", "--json", "--folder", str(cache)]) == 0
     cleared = json.loads(capsys.readouterr().out)
@@ -276,7 +276,7 @@ def test_cache_of_the_user_is_the_default(cache, capsys, monkeypatch):
     ],
 )
 def test_size_is_read_with_and_without_a_unit(written, size):
-    assert in_bytes(written) == size
+    assert parse_bytes(written) == size
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_size_is_read_with_and_without_a_unit(written, size):
     ],
 )
 def test_size_is_shown_in_few_digits(size, words):
-    assert in_words(size) == words
+    assert format_bytes(size) == words
 
 
 EXPERIMENT = """

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmtrain.data.splits.calibration_holdout import hold_back
+from mmtrain.data.splits.calibration_holdout import hold_out_calibration
 from mmtrain.data.splits.split_file import read_split, to_csv
 from mmtrain.errors import DataError
 from mmtrain.splits.plan import Partition, Rows, SplitPlan
@@ -13,7 +13,7 @@ GROUPS = list("xyaaaxbbcydd")
 
 
 def held(groups=None, fewest=1, seed=0, coverage=0.6, partition=PARTITION):
-    return hold_back(partition, Rows(12, groups=groups), coverage=coverage, fewest=fewest, seed=seed)
+    return hold_out_calibration(partition, Rows(12, groups=groups), coverage=coverage, fewest=fewest, seed=seed)
 
 
 def test_half_of_the_rows_are_held_back_and_no_other_part_changes():
@@ -29,7 +29,7 @@ def test_halves_are_of_whole_groups_and_validation_keeps_the_odd_one():
         mine, theirs = ({GROUPS[row] for row in rows} for rows in (found.calibration, found.validation))
         assert mine.isdisjoint(theirs)
         assert (len(mine), len(theirs)) == (2, 2)
-    odd = hold_back(Partition.from_codes(np.array([0, 1, 1, 1])), Rows(4), coverage=0.6, fewest=1, seed=0)
+    odd = hold_out_calibration(Partition.from_codes(np.array([0, 1, 1, 1])), Rows(4), coverage=0.6, fewest=1, seed=0)
     assert (len(odd.validation), len(odd.calibration)) == (2, 1)
 
 
@@ -74,7 +74,7 @@ def test_too_few_rows_or_groups_are_refused(groups, fewest, coverage, problem):
 
 def test_one_row_cannot_be_halved():
     with pytest.raises(DataError) as caught:
-        hold_back(Partition.from_codes(np.array([0, 1])), Rows(2), coverage=0.6, fewest=2, seed=0)
+        hold_out_calibration(Partition.from_codes(np.array([0, 1])), Rows(2), coverage=0.6, fewest=2, seed=0)
     assert str(caught.value) == (
         "evaluation.conformal: a coverage of 0.6 needs 2 rows held back; the validation part has 1 row, half of which is 0. "
         "Raise `split.validation`, or leave `conformal` out."

@@ -8,16 +8,16 @@ import pytest
 from tiny import paint, ready, write_experiment, write_table
 
 from mmtrain.columns.categorical import FittedCategorical
-from mmtrain.columns.quantile_sketch import Spread
+from mmtrain.columns.quantile_sketch import QuantileSketch
 from mmtrain.data.drift import statistics
-from mmtrain.data.drift.drift import compared, exceeds, range_drift
-from mmtrain.data.drift.monitor import Watch
+from mmtrain.data.drift.drift import compare_columns, exceeds, range_drift
+from mmtrain.data.drift.monitor import DriftMonitor
 from mmtrain.data.drift.statistics import CodeStatistics, ImageStatistics, Moments, Statistics
-from mmtrain.data.prediction_chunks import Piece
+from mmtrain.data.prediction_chunks import Chunk
 
 
 def numbers(values):
-    tally = statistics.NumberTally()
+    tally = statistics.NumericAccumulator()
     tally.add(np.asarray(values, dtype=np.float64)[:, None])
     return tally.statistics()
 
@@ -67,7 +67,7 @@ CASES = [
 
 @pytest.mark.parametrize(("before", "now", "told"), CASES)
 def test_a_change_is_told_when_it_is_neither_small_nor_chance(before, now, told):
-    assert [str(drift) for drift in compared("age", before, now)] == told
+    assert [str(drift) for drift in compare_columns("age", before, now)] == told
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ def test_a_share_exceeds_what_is_usual_by_five_hundredths_and_three_errors(count
 def watched(categories, cells):
     """The drifts of a categorical column."""
     fitted = FittedCategorical(categories=categories, one_hot=False, width=0, masked=False, missing=0)
-    watch = Watch({"sex": fitted}, {"sex": "Sex"}, Statistics(columns={"sex": words(0)}))
+    watch = DriftMonitor({"sex": fitted}, {"sex": "Sex"}, Statistics(columns={"sex": words(0)}))
     codes = np.array([[categories.index(cell) + 2 if cell in categories else 1] for cell in cells], dtype=np.int32)
-    watch.add(Piece(0, {"Sex": pd.Series(cells, dtype="str")}, {"sex": codes, "sex_present": np.ones((len(cells), 1))}))
+    watch.add(Chunk(0, {"Sex": pd.Series(cells, dtype="str")}, {"sex": codes, "sex_present": np.ones((len(cells), 1))}))
     return [str(drift) for drift in watch.drifts()]
 
 
@@ -144,7 +144,7 @@ def test_statistics_are_those_of_training_rows_only(tmp_path, tensorflow):
         """,
     )
     found = ready(experiment)
-    learned = statistics.learn(found.experiment, found.fitted, found.data.table, found.arrays, found.partition.train).columns
+    learned = statistics.learn_statistics(found.experiment, found.fitted, found.data.table, found.arrays, found.partition.train).columns
     age = learned["age"]
     assert (age.rows, age.missing, age.minimum, age.maximum, age.quartiles) == (3, 1, 1, 4, (1.5, 2, 3))
     assert (age.mean, age.deviation) == pytest.approx((7 / 3, np.std([1, 2, 4])))
@@ -169,7 +169,7 @@ def test_every_training_row_is_counted_though_only_some_pictures_are_looked_at(t
         """,
     )
     found = ready(experiment)
-    scan = statistics.learn(found.experiment, found.fitted, found.data.table, found.arrays, np.arange(1500)).columns["scan"]
+    scan = statistics.learn_statistics(found.experiment, found.fitted, found.data.table, found.arrays, np.arange(1500)).columns["scan"]
     assert (scan.rows, scan.missing, scan.brightness) == (1480, 20, pytest.approx(0.2))
 
 
@@ -184,10 +184,10 @@ def test_moments_of_pieces_are_those_of_the_whole():
 
 
 def test_quantiles_of_many_numbers_are_taken_of_some_by_chance():
-    spread = Spread(1000)
+    spread = QuantileSketch(1000)
     for piece in np.split(np.random.default_rng(0).permutation(100_000), 50):
         spread.add(piece)
     assert spread.range().minimum == 0
     assert spread.range().maximum == 99_999
     assert spread.quantiles((0.25, 0.5, 0.75)) == pytest.approx((25_000, 50_000, 75_000), abs=6000)
-    assert Spread(10).quantiles((0.5,)) is None
+    assert QuantileSketch(10).quantiles((0.5,)) is None

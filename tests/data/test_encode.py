@@ -439,7 +439,7 @@ def test_table_without_answers_is_encoded_without_truths(everything, tmp_path):
     ],
 )
 def test_free_names_are_those_of_no_input(keys, prefix, taken, names):
-    assert list(encode.free_names(keys, prefix, taken).values()) == names
+    assert list(encode.unique_layer_names(keys, prefix, taken).values()) == names
 
 
 def test_columns_called_like_parts_of_the_encoder_are_encoded():

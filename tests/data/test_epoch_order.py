@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmtrain.data.splits.epoch_order import order
+from mmtrain.data.splits.epoch_order import epoch_permutation
 
 
 @pytest.mark.parametrize(
@@ -19,19 +19,19 @@ from mmtrain.data.splits.epoch_order import order
 )
 def test_order_is_pinned(seed, epoch, rows, visited):
     # Change these values only when runs in progress may be broken: a resumed run would go on in another order.
-    assert order(seed, epoch, np.array(rows, np.int64)).tolist() == visited
+    assert epoch_permutation(seed, epoch, np.array(rows, np.int64)).tolist() == visited
 
 
 def test_order_visits_every_row_once_and_leaves_its_argument_alone():
     rows = np.arange(100, dtype=np.int64) * 3
-    visited = order(1, 5, rows)
+    visited = epoch_permutation(1, 5, rows)
     assert sorted(visited.tolist()) == rows.tolist() == list(range(0, 300, 3))
     assert visited.dtype == np.int64
 
 
 def test_order_of_an_epoch_does_not_depend_on_the_epochs_before():
     rows = np.arange(50)
-    forwards = [order(3, epoch, rows).tolist() for epoch in range(4)]
-    backwards = [order(3, epoch, rows).tolist() for epoch in reversed(range(4))]
+    forwards = [epoch_permutation(3, epoch, rows).tolist() for epoch in range(4)]
+    backwards = [epoch_permutation(3, epoch, rows).tolist() for epoch in reversed(range(4))]
     assert forwards == backwards[::-1]
     assert len({tuple(visited) for visited in forwards}) == 4

@@ -5,7 +5,7 @@ import csv
 import pytest
 from PIL import Image
 
-from mmtrain.audit.profiling.table_profile import survey
+from mmtrain.audit.profiling.table_profile import profile_table
 from mmtrain.cli.app import run
 from mmtrain.commands.check import check
 from mmtrain.commands.init import init
@@ -81,7 +81,7 @@ def test_init_names_files_of_another_format_whatever_their_ending(tmp_path, endi
     names = [f"IM{row:04}{ending}" for row in range(N)]
     for name in names:
         write_dicom(folder / name)
-    role, used, reason = guessed(survey(table(tmp_path, names), images=folder))
+    role, used, reason = guessed(profile_table(table(tmp_path, names), images=folder))
     assert (role, used) == ("image", False)
     assert "a DICOM image" in reason
     assert "onvert it to JPEG, PNG, BMP, GIF or WEBP" in reason
@@ -92,7 +92,7 @@ def test_files_without_an_ending_that_can_be_read_are_images(tmp_path):
     names = [f"im{row}" for row in range(N)]
     for name in names:
         Image.new("L", (4, 4)).save(tmp_path / name, format="PNG")
-    found = guessed(survey(table(tmp_path, names), images=tmp_path))
+    found = guessed(profile_table(table(tmp_path, names), images=tmp_path))
     assert found == ("image", True, "cells are names of files in the images folder, as 'im0'; all are 4 x 4 pixels")
     assert check(init(tmp_path / "t.csv", images=tmp_path, file=tmp_path / "t.yaml").file).rows == N
 
@@ -101,7 +101,7 @@ def test_some_files_of_another_format_are_named_and_masked(tmp_path):
     names = [f"{row}.png" if row % 4 else f"{row}.tif" for row in range(N)]
     for row, name in enumerate(names):
         Image.new("L", (4, 4)).save(tmp_path / name, format="PNG" if row % 4 else "TIFF")
-    role, used, reason = guessed(survey(table(tmp_path, names)))
+    role, used, reason = guessed(profile_table(table(tmp_path, names)))
     assert (role, used) == ("image", True)
     assert reason.endswith(
         "; 15 of 60 files do not exist or cannot be read, as '0.tif': The file is a TIFF image, a format that is not read. "

@@ -10,8 +10,8 @@ import yaml
 from PIL import Image as Pillow
 
 from mmtrain import config
-from mmtrain.audit.images.image_column import PictureColumn, looked_up
-from mmtrain.audit.profiling.table_profile import survey
+from mmtrain.audit.images.image_column import ImageColumn, locate_column
+from mmtrain.audit.profiling.table_profile import profile_table
 from mmtrain.columns import Image
 from mmtrain.commands.check import check
 from mmtrain.commands.init import init
@@ -141,7 +141,7 @@ def test_everything_that_looks_at_pictures_completes_the_names(tmp_path):
     pixels, present, remarks, files = decode_cells(cells, column, ImageFinder(folder, column.suffix))
     assert (pixels[:, 2, 2, 0].tolist(), present.sum(), remarks, len(files)) == ([0, 10, 20, 30, 40, 50, 60, 70], 8, [], 8)
     assert profile_images(cells, folder, ".png").found == 8
-    assert len(looked_up(PictureColumn("x", cells, np.arange(8), guessed_suffix=".png"), folder).located.files) == 8
+    assert len(locate_column(ImageColumn("x", cells, np.arange(8), guessed_suffix=".png"), folder).located.files) == 8
     assert check(experiment(tmp_path, {"suffix": ".png"}, cells)).rows == 8
 
 
@@ -203,7 +203,7 @@ def test_init_finds_names_without_their_ending(tmp_path, files, used, options, r
     rows = "".join(f"case_{number},{20 + number % 7}.5,{'ab'[number % 2]}\n" for number in range(20))
     (tmp_path / "t.csv").write_text("case,age,label\n" + rows)
     for images in (None, tmp_path / "scans"):
-        found = survey(tmp_path / "t.csv", images=images).columns[0].guess
+        found = profile_table(tmp_path / "t.csv", images=images).columns[0].guess
         assert (found.role, found.used, found.options, found.reason) == ("image", used, options, reason)
 
 
@@ -212,7 +212,7 @@ def test_init_does_not_choose_between_two_files_of_one_name(tmp_path):
         picture(tmp_path / f"{number}.jpg", number)
         picture(tmp_path / f"{number}.png", number)
     (tmp_path / "t.csv").write_text("case,age,label\n" + "".join(f"{n},{20 + n % 7}.5,{'ab'[n % 2]}\n" for n in range(20)))
-    found = survey(tmp_path / "t.csv").columns[0].guess
+    found = profile_table(tmp_path / "t.csv").columns[0].guess
     assert (found.used, found.options["suffix"]) == (False, ".jpg")
     assert found.reason.endswith("as '0'; they are there as .jpg and .png, choose one")
 
@@ -230,7 +230,7 @@ def test_a_column_is_no_name_where_only_some_cells_are_files(tmp_path):
     for number in range(3):
         picture(tmp_path / f"{number}.png", number)
     (tmp_path / "t.csv").write_text("case,age,label\n" + "".join(f"{n},{20 + n % 7}.5,{'ab'[n % 2]}\n" for n in range(20)))
-    assert survey(tmp_path / "t.csv").columns[0].guess.role == "id"
+    assert profile_table(tmp_path / "t.csv").columns[0].guess.role == "id"
 
 
 def test_endings_are_found_in_one_listing(tmp_path):

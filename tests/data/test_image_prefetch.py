@@ -11,7 +11,7 @@ from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.encode import Arrays
-from mmtrain.data.images.prefetch import ReadAhead, read_ahead, runs
+from mmtrain.data.images.prefetch import ReadAhead, contiguous_runs, read_ahead
 from mmtrain.data.images.store import ImageStore, open_store
 from mmtrain.data.mapped_file import MappedFile
 from mmtrain.errors import RunError
@@ -61,7 +61,7 @@ def test_store_cut_short_while_it_is_used_is_refused(stored):
 def test_opened_store_knows_whether_it_fits(tmp_path, monkeypatch):
     PIL.Image.new("L", (2, 2), 70).save(tmp_path / "1.bmp")
     cells, column = pd.Series(["1.bmp"], dtype="str"), Image(column="scan", size=(2, 2), channels=1)
-    monkeypatch.setattr("mmtrain.data.images.prefetch.FITS", 0.0)
+    monkeypatch.setattr("mmtrain.data.images.prefetch.PREFETCH_MEMORY_SHARE", 0.0)
     small, _ = open_store(cells, column, ImageFolder(tmp_path), cache=Cache(folder=tmp_path / "cache"))
     monkeypatch.undo()
     large, _ = open_store(cells, column, ImageFolder(tmp_path), cache=Cache(folder=tmp_path / "cache"))
@@ -73,7 +73,7 @@ def test_opened_store_knows_whether_it_fits(tmp_path, monkeypatch):
     ("numbers", "expected"), [([], []), ([3], [(3, 3)]), ([0, 1, 2, 5, 7, 8], [(0, 2), (5, 5), (7, 8)])], ids=["none", "one", "several"]
 )
 def test_consecutive_pictures_are_asked_for_together(numbers, expected):
-    assert list(runs(np.array(numbers, dtype=np.int64))) == expected
+    assert list(contiguous_runs(np.array(numbers, dtype=np.int64))) == expected
 
 
 MEMINFO = "MemTotal: 9000 kB\nMemAvailable:    2000 kB\n"

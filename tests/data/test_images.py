@@ -16,7 +16,7 @@ import PIL.Image
 import pytest
 
 from mmtrain.columns import Id, Image, Numeric
-from mmtrain.config.byte_size import in_words
+from mmtrain.config.byte_size import format_bytes
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.build_store import written_meanwhile
@@ -500,7 +500,7 @@ def test_budget_counts_the_stores_that_are_there(scans):
     opened(scans, ["1.bmp"])
     taken = sum(file.stat().st_blocks * 512 for file in (scans.parent / "cache" / stores_in(scans)[0]).iterdir())
     assert opened(scans, ["1.bmp"], disk=0)[0].notice == ""  # a store that is there is used
-    found = f"`data.cache.disk` allows {in_words(taken + 3)}, of which other stores take {in_words(taken)}"
+    found = f"`data.cache.disk` allows {format_bytes(taken + 3)}, of which other stores take {format_bytes(taken)}"
     assert opened(scans, ["2.bmp"], disk=taken + 3)[0].notice.startswith(f"no image store: it needs 4 bytes, and {found}. ")
     assert opened(scans, ["2.bmp"], disk=taken + 4)[0].notice == ""
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from tiny import write_experiment, write_table
 
-from mmtrain.cli.views.splits import show_parts
+from mmtrain.cli.views.splits import show_splits
 from mmtrain.commands.check import check
 from mmtrain.data.splits.summary import PartSummary
 
@@ -54,7 +54,7 @@ def parts_of(folder, columns):
 @pytest.mark.parametrize("what", COLUMNS)
 def test_parts_tell_the_answers_of_their_rows(tmp_path, what):
     console = Console(file=io.StringIO(), width=80)
-    show_parts(console, parts_of(tmp_path, COLUMNS[what]))
+    show_splits(console, parts_of(tmp_path, COLUMNS[what]))
     assert "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines()) == SHOWN[what]
 
 
@@ -62,7 +62,7 @@ def test_answers_that_do_not_fit_beside_each_other_are_counted():
     """An empty part has no median."""
     classes = {f"class {number}": number for number in range(10)}
     console = Console(file=io.StringIO(), width=80)
-    show_parts(
+    show_splits(
         console,
         [
             PartSummary("train", 45, 1.0, None, classes, {"w": 2.5}),

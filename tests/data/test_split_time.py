@@ -257,10 +257,10 @@ def test_a_shift_over_time_is_a_note_and_no_look_back(tmp_path):
 @pytest.mark.slow
 def test_a_run_keeps_the_cuts_and_its_card_tells_them(tmp_path):
     from mmtrain.commands.evaluate import EvaluateOptions, evaluate
-    from mmtrain.commands.fit import Onlookers, fit
+    from mmtrain.commands.fit import Listeners, fit
 
     told = []
-    done = fit(visits(tmp_path), output=tmp_path / "runs", onlookers=Onlookers(say=told.append))
+    done = fit(visits(tmp_path), output=tmp_path / "runs", onlookers=Listeners(say=told.append))
     assert set(NOTES) <= set(told)
     split = done.run.read_json("data.json")["split"]
     assert (split["method"], split["cuts"]) == ("time", {"validation": "2024-08-26", "test": "2024-10-28"})

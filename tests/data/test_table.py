@@ -20,7 +20,7 @@ from mmtrain.data.tables import csv_file, table_file
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.frame_table import FrameTable
 from mmtrain.data.tables.table import Dropped, read
-from mmtrain.data.tables.table_file import content_hash, gathered
+from mmtrain.data.tables.table_file import content_hash, gather
 from mmtrain.data.tables.table_problems import header_problems
 from mmtrain.errors import DataError, Problem
 
@@ -623,14 +623,14 @@ def test_process_ends_in_order_when_a_large_table_is_refused_at_its_beginning(tm
 def test_gathered_pieces_hold_the_same_cells_in_fewer_pieces(monkeypatch):
     pieces = [{"a": pd.Series([str(start), None], dtype="str"), "b": pd.Series(["x" * 50, "y"], dtype="str")} for start in range(9)]
     monkeypatch.setattr(table_file, "GATHERED_ROWS", 3)
-    found = list(gathered(iter(pieces), most=150))
+    found = list(gather(iter(pieces), most=150))
     assert [len(piece["a"]) for piece in found] == [4, 4, 4, 4, 2]
     monkeypatch.setattr(table_file, "GATHERED_ROWS", 5)  # of many columns, eight times as many bytes
-    assert [len(piece["a"]) for piece in gathered(iter(pieces), most=50)] == [6, 6, 6]
+    assert [len(piece["a"]) for piece in gather(iter(pieces), most=50)] == [6, 6, 6]
     for header in ("a", "b"):
         expected = pd.concat([piece[header] for piece in pieces], ignore_index=True)
         pd.testing.assert_series_equal(pd.concat([piece[header] for piece in found], ignore_index=True), expected)
-    assert list(gathered(iter([]))) == []
+    assert list(gather(iter([]))) == []
 
 
 # A DataFrame

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from mmtrain import config
-from mmtrain.audit.profiling.profile import profiles
-from mmtrain.audit.profiling.table_profile import survey
+from mmtrain.audit.profiling.profile import profile_columns
+from mmtrain.audit.profiling.table_profile import profile_table
 from mmtrain.columns import Categorical, Numeric, Weight
 from mmtrain.commands.check import check
 from mmtrain.commands.init import init
@@ -253,7 +253,7 @@ def test_missing_values_are_listed_as_they_are_written(tmp_path):
 def test_decimal_commas_are_numbers_to_profile_and_init(tmp_path):
     rows = "".join(f"{20 + row % 30},5;{row % 7},25;{'ab'[row % 2]}\n" for row in range(60))
     (tmp_path / "t.csv").write_text(f"age;size;label\n{rows}")
-    profile = profiles(open_table(tmp_path / "t.csv"), ["age"])["age"]
+    profile = profile_columns(open_table(tmp_path / "t.csv"), ["age"])["age"]
     assert (profile.number_cells, profile.numbers.minimum, profile.numbers.maximum) == (60, 20.5, 49.5)
     assert inspect_table(tmp_path / "t.csv").survey.columns[1].guess.role == "numeric"
     written = init(tmp_path / "t.csv", file=tmp_path / "t.yaml").file
@@ -570,7 +570,7 @@ def test_init_and_check_take_typed_tables(tmp_path, name):
     else:
         text = "\n".join(f'{{"age": {row["age"]}, "smokes": {str(row["smokes"]).lower()}, "label": "{row["label"]}"}}' for row in rows)
         (tmp_path / name).write_text(text)
-    roles = {column.header: column.guess.role for column in survey(tmp_path / name).columns}
+    roles = {column.header: column.guess.role for column in profile_table(tmp_path / name).columns}
     assert roles == {"age": "numeric", "smokes": "categorical", "label": "target"}
     written = init(tmp_path / name, file=tmp_path / "t.yaml").file
     assert yaml.safe_load(written.read_text())["data"].get("format") == ({"sheet": "Patients"} if name == "t.xlsx" else None)

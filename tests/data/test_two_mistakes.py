@@ -14,7 +14,7 @@ from tiny import paint, write_experiment, write_table
 from mmtrain import config
 from mmtrain.config.yaml_source import Origin
 from mmtrain.errors import Problem
-from mmtrain.pipeline.validate import examine
+from mmtrain.pipeline.validate import validate_experiment
 
 ROWS = 24
 COLUMNS = {
@@ -143,7 +143,7 @@ def examined(experiment, *wanted, name="table.csv", **options):
     path = loaded.data.table.with_name(name)
     path.write_bytes(table(*wanted, write=FORMATS.get(name), **options))
     loaded = loaded.model_copy(update={"data": loaded.data.model_copy(update={"table": path})})
-    return [(problem.where, problem.what) for problem in examine(loaded, origin).problems]
+    return [(problem.where, problem.what) for problem in validate_experiment(loaded, origin).problems]
 
 
 def untold(experiment, *wanted, **options):
@@ -196,7 +196,7 @@ def test_a_weight_and_a_word_in_a_number(tmp_path):
     tree = {"columns": {"age": {"role": "numeric"}, "w": {"role": "weight"}, "y": {"role": "target", "task": "binary", "positive": "b"}}}
     path = write_experiment(tmp_path / "clinic.yaml", tree)
     fix = "Write a number, or list 'abc' under `data.missing_values` if it stands for a missing value."
-    assert examine(config.load(path), Origin(path)).problems == (Problem("table.csv:3: age", "'abc' is not a number.", fix),)
+    assert validate_experiment(config.load(path), Origin(path)).problems == (Problem("table.csv:3: age", "'abc' is not a number.", fix),)
 
 
 def test_rows_that_do_not_reach_and_a_byte_that_is_no_text(tmp_path):
@@ -204,7 +204,7 @@ def test_rows_that_do_not_reach_and_a_byte_that_is_no_text(tmp_path):
     path = write_experiment(
         tmp_path / "clinic.yaml", {"columns": {"x": {"role": "numeric"}, "y": {"role": "target", "task": "multiclass"}}}
     )
-    assert examine(config.load(path), Origin(path)).problems == (
+    assert validate_experiment(config.load(path), Origin(path)).problems == (
         Problem(
             "table.csv:3",
             "the byte 0xFC is not UTF-8 text.",
@@ -223,7 +223,7 @@ def test_a_picture_whose_name_is_no_text_and_another_that_cannot_be_read(tmp_pat
     (tmp_path / "table.csv").write_bytes(b"\n".join(lines) + b"\n")
     images = {key: {"role": "image", "size": [8, 8]} for key in ("scan", "photo")}
     path = write_experiment(tmp_path / "clinic.yaml", {"columns": {**images, "y": {"role": "target", "task": "multiclass"}}})
-    told = [(problem.where, problem.what) for problem in examine(config.load(path), Origin(path)).problems]
+    told = [(problem.where, problem.what) for problem in validate_experiment(config.load(path), Origin(path)).problems]
     assert told[0] == ("table.csv:3", "the byte 0xFC is not UTF-8 text.")
     assert told[1][0] == "table.csv:4: photo"
     assert told[1][1].startswith("2.png: ")
@@ -242,7 +242,7 @@ def test_letters_of_a_parquet_file_that_are_no_text_and_a_word_in_a_number(tmp_p
         "columns": {"x": {"role": "numeric"}, "site": {"role": "categorical"}, "y": {"role": "target", "task": "multiclass"}},
     }
     path = write_experiment(tmp_path / "clinic.yaml", tree)
-    told = [(problem.where, problem.what) for problem in examine(config.load(path), Origin(path)).problems]
+    told = [(problem.where, problem.what) for problem in validate_experiment(config.load(path), Origin(path)).problems]
     assert told == [("table.parquet: row 1: site", "the cell is not UTF-8 text."), ("table.parquet: row 2: x", "'abc' is not a number.")]
 
 
@@ -265,7 +265,7 @@ def test_a_byte_that_is_no_text_and_a_word_in_a_number_whatever_reads_the_table(
     (tmp_path / "table.csv").write_bytes(b"\n".join(lines) + b"\n")
     roles = {"site": {"role": "categorical"}, "x": {"role": "numeric"}, "y": {"role": "target", "task": "multiclass"}}
     path = write_experiment(tmp_path / "clinic.yaml", {"data": {"format": table_format}, "columns": roles})
-    assert [problem.what for problem in examine(config.load(path), Origin(path)).problems] == [told, "'abc' is not a number."]
+    assert [problem.what for problem in validate_experiment(config.load(path), Origin(path)).problems] == [told, "'abc' is not a number."]
     # A column that is not read may hold anything, as it may where Arrow reads the table.
     unread = write_experiment(tmp_path / "unread.yaml", {"data": {"format": table_format}, "columns": {"x": roles["x"], "y": roles["y"]}})
-    assert [problem.what for problem in examine(config.load(unread), Origin(unread)).problems] == ["'abc' is not a number."]
+    assert [problem.what for problem in validate_experiment(config.load(unread), Origin(unread)).problems] == ["'abc' is not a number."]

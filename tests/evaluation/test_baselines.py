@@ -15,8 +15,8 @@ import pytest
 from tiny import lines, paint, ready, two_blobs, write_experiment, write_table
 
 from mmtrain import config
-from mmtrain.artifacts.lock import held
-from mmtrain.artifacts.manifest import PART_OF_RUN
+from mmtrain.artifacts.lock import run_lock
+from mmtrain.artifacts.manifest import REQUIRED_FILES
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.cli.views.console import out
 from mmtrain.cli.views.scores import show_baselines
@@ -28,14 +28,14 @@ from mmtrain.commands.unpack import unpack
 from mmtrain.config.experiment import EarlyStopping
 from mmtrain.errors import ConfigError, UsageError
 from mmtrain.evaluation import gradient_boosting
-from mmtrain.evaluation.baselines import BaselinePredictions, blind
+from mmtrain.evaluation.baselines import BaselinePredictions, dummy_baseline
 from mmtrain.evaluation.bootstrap import Bootstrap
-from mmtrain.evaluation.evaluation_set import Answered, Drawn
-from mmtrain.evaluation.gradient_boosting import Boosted, FeatureMatrix
+from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
+from mmtrain.evaluation.gradient_boosting import FeatureMatrix, GradientBoosting
 from mmtrain.model import model_file
-from mmtrain.pipeline.child_run import Ground, folders, kept, most_epochs, train_alone
+from mmtrain.pipeline.child_run import TrainingContext, cached_predictions, folders, most_epochs, train_single_branch
 from mmtrain.reports.baselines import sentences
-from mmtrain.reports.report_data import Judged
+from mmtrain.reports.report_data import TargetResultView
 from mmtrain.targets.binary import FittedBinary
 
 COLUMNS = """
@@ -144,10 +144,10 @@ def half_removed(alone):
 def test_a_branch_whose_training_did_not_end_or_that_changed_does_not_count(run, first, harm, tmp_path):
     alone = tmp_path / "scan"
     shutil.copytree(run / "baselines" / "scan", alone)
-    assert kept(alone, "scan", None) is not None
-    assert kept(alone, "Scan", None) is None  # the same folder on some file systems
+    assert cached_predictions(alone, "scan", None) is not None
+    assert cached_predictions(alone, "Scan", None) is None  # the same folder on some file systems
     harm(Run(alone))
-    assert kept(alone, "scan", None) is None
+    assert cached_predictions(alone, "scan", None) is None
 
 
 @pytest.mark.slow
@@ -190,7 +190,7 @@ def test_branches_of_a_training_that_was_cut_off_get_no_more_epochs_than_it_had(
     run.write_text("metrics.jsonl", json.dumps(whole[0]) + "\n")
     run.update(state="interrupted")
     (run / "baselines").mkdir()
-    with held(Run(run / "baselines")):
+    with run_lock(Run(run / "baselines")):
         _, *busy = evaluate(str(run.folder)).results["y"].baseline_notes
     who = f"process {os.getpid()} on {platform.node()}"
     assert busy == [f"{name} alone has no scores: the run is being trained by {who}." for name in "xz"]
@@ -201,8 +201,8 @@ def test_branches_of_a_training_that_was_cut_off_get_no_more_epochs_than_it_had(
     for name in "xz":
         alone = lines(run / "baselines" / name / "metrics.jsonl")
         assert [line["learning_rate"] for line in alone] == [whole[0]["learning_rate"]]
-    assert kept(run / "baselines" / "x", "x", 1) is not None
-    assert kept(run / "baselines" / "x", "x", None) is None  # once the run has ended
+    assert cached_predictions(run / "baselines" / "x", "x", 1) is not None
+    assert cached_predictions(run / "baselines" / "x", "x", None) is None  # once the run has ended
 
 
 def test_metrics_have_every_baseline_the_one_that_looks_at_no_column_first(run, first):
@@ -227,7 +227,9 @@ def test_every_baseline_has_a_threshold_of_its_own(run, first):
         point = json.loads((run / "baselines" / name / "decisions.json").read_text())["targets"]["y"]["operating_point"]
         assert sensitivity[f"{name.replace('_', ' ')} alone"] == pytest.approx(point["sensitivity"])
     shares = FittedBinary(column="y", loss_weight=1, classes=("no", "yes"), counts=(3, 1), weights=(1, 1), threshold=0.1)
-    assert [score.value for score in blind("y", shares, 2).scored("y", np.array([0, 1])).scores if score.name == "sensitivity"] == [0]
+    assert [
+        score.value for score in dummy_baseline("y", shares, 2).scored("y", np.array([0, 1])).scores if score.name == "sensitivity"
+    ] == [0]
 
 
 def test_another_table_is_scored_by_the_kept_branches(run, first, tmp_path):
@@ -269,7 +271,7 @@ def test_a_packed_run_scores_another_table_beside_its_branches(run, first, tmp_p
     ],
 )
 def test_what_of_a_branch_alone_is_packed(name, packed):
-    assert bool(PART_OF_RUN.fullmatch(name)) == packed
+    assert bool(REQUIRED_FILES.fullmatch(name)) == packed
 
 
 # What is not there
@@ -352,7 +354,7 @@ def ground(tmp_path):
     tree = "columns: {x: {role: numeric}, city: {role: categorical}, y: {role: target, task: binary}}\n"
     tree += "training: {epochs: 1, deterministic: true}\nbranches: {x: {columns: [x]}, city: {columns: [city]}}"
     made = ready(write_experiment(tmp_path / "a.yaml", tree))
-    return Ground(made.experiment, made.fitted, made.arrays, made.partition)
+    return TrainingContext(made.experiment, made.fitted, made.arrays, made.partition)
 
 
 def test_a_branch_alone_learns_from_training_rows_only(ground, tmp_path):
@@ -361,14 +363,14 @@ def test_a_branch_alone_learns_from_training_rows_only(ground, tmp_path):
     learned = []
     for name, given in (("a", ground), ("b", otherwise(ground, unseen)), ("c", otherwise(ground, ground.partition.train[:5]))):
         (tmp_path / name).mkdir()
-        learned.append(weights(train_alone(Run(tmp_path / name), "x", given, None, lambda _: None) / "model.keras"))
+        learned.append(weights(train_single_branch(Run(tmp_path / name), "x", given, None, lambda _: None) / "model.keras"))
     same = [all(np.array_equal(*pair) for pair in zip(learned[0], other, strict=True)) for other in learned[1:]]
     assert same == [True, False]
 
 
 def boosted(ground, rows):
     features = FeatureMatrix(ground.fitted, ground.arrays, ground.partition.train)
-    return Boosted(ground.fitted, ground.arrays, ground.partition, features, seed=0).predict(ground.arrays, rows)["y"].tolist()
+    return GradientBoosting(ground.fitted, ground.arrays, ground.partition, features, seed=0).predict(ground.arrays, rows)["y"].tolist()
 
 
 def test_gradient_boosting_learns_from_training_rows_only(ground, monkeypatch):
@@ -422,7 +424,8 @@ def every_task(tmp_path_factory):
         patch.setattr(gradient_boosting, "MOST_ROUNDS", 60)
         features = FeatureMatrix(made.fitted, made.arrays, made.partition.train)
         twice = [
-            Boosted(made.fitted, made.arrays, made.partition, features, seed=0).predict(made.arrays, made.partition.test) for _ in range(2)
+            GradientBoosting(made.fitted, made.arrays, made.partition, features, seed=0).predict(made.arrays, made.partition.test)
+            for _ in range(2)
         ]
     return made, twice
 
@@ -472,7 +475,7 @@ def test_differences_are_paired():
     mine, theirs = (1 / (1 + np.exp(-(signal + generator.normal(0, noise, 400))))[:, None] for noise in (0.1, 0.3))
     target = FittedBinary(column="y", loss_weight=1, classes=("no", "yes"), counts=(1, 1), weights=(1, 1))
     bootstrap = Bootstrap(400, groups=None, draws=500, confidence=0.95, seed=0)
-    model = Drawn(Answered.of(target, truth, mine, None), bootstrap)
+    model = BootstrapScores(EvalSet.of(target, truth, mine, None), bootstrap)
     found = BaselinePredictions("single_branch", "scan alone", "scan alone", {"y": target}, {"y": theirs}).against("y", model)
     assert (found.kind, found.label) == ("single_branch", "scan alone")
     scores, difference = {score.name: score for score in found.scores}, {score.name: score for score in found.differences}["auc"]
@@ -540,7 +543,7 @@ def test_it_is_said_whether_fusion_is_worth_it(result, score, expected):
 
 def test_results_of_an_older_mmtrain_have_one_baseline():
     older = {"scores": {}, "baseline": {"name": "mean of the training rows", "scores": {"rmse": {"value": 2.0}}}}
-    judged = Judged("price", None, None, older, "")
+    judged = TargetResultView("price", None, None, older, "")
     assert [one["name"] for one in judged.baselines] == ["mean of the training rows"]
     assert judged.baseline == {"rmse": {"value": 2.0}}
 

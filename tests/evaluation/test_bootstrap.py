@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.bootstrap import Bootstrap, Drawing, Resampling
+from mmtrain.evaluation.bootstrap import Bootstrap, BootstrapInfo, Resampling
 from mmtrain.metrics import ranking
-from mmtrain.metrics.bootstrap_counts import by_row, once
+from mmtrain.metrics.bootstrap_counts import by_row, unit_counts
 from mmtrain.targets.base import FittedTarget
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multiclass import FittedMulticlass
@@ -220,10 +220,10 @@ def test_a_score_that_is_undefined_stays_so_without_an_interval():
 @pytest.mark.parametrize(
     ("drawing", "words"),
     [
-        (Drawing(0.95, 1000, "row", 2500), "1,000 draws of 2,500 rows"),
-        (Drawing(0.95, 1000, "group", 60, "patient"), "1,000 draws of 60 groups (patient)"),
-        (Drawing(0.9, 100, "group", 19, "site"), "100 draws of 19 groups (site); with so few, intervals are rough"),
-        (Drawing(0.9, 100, "row", 1), "100 draws of 1 row; with so few, intervals are rough"),
+        (BootstrapInfo(0.95, 1000, "row", 2500), "1,000 draws of 2,500 rows"),
+        (BootstrapInfo(0.95, 1000, "group", 60, "patient"), "1,000 draws of 60 groups (patient)"),
+        (BootstrapInfo(0.9, 100, "group", 19, "site"), "100 draws of 19 groups (site); with so few, intervals are rough"),
+        (BootstrapInfo(0.9, 100, "row", 1), "100 draws of 1 row; with so few, intervals are rough"),
     ],
 )
 def test_what_was_drawn_is_told_in_words(drawing, words):
@@ -234,8 +234,8 @@ def test_the_rows_that_are_scored_keep_their_groups():
     section = Evaluation(draws=100, confidence=0.9, seed=3)
     resampling = Resampling(section, np.array([5, 5, 8, 8, 9]), "patient")
     asked = resampling.bootstrap(np.array([True, True, False, True, False]))
-    assert resampling.drawing(asked) == Drawing(0.9, 100, "group", 2, "patient")
-    assert Resampling(section).drawing(Resampling(section).bootstrap(np.ones(7, dtype=bool))) == Drawing(0.9, 100, "row", 7)
+    assert resampling.drawing(asked) == BootstrapInfo(0.9, 100, "group", 2, "patient")
+    assert Resampling(section).drawing(Resampling(section).bootstrap(np.ones(7, dtype=bool))) == BootstrapInfo(0.9, 100, "row", 7)
 
 
 # How often intervals hold the truth
@@ -263,7 +263,7 @@ def interval_of_auc(seed, codes, truth, probability, *, by_group):
     asked = Bootstrap(len(codes), groups=codes if by_group else None, draws=1000, confidence=0.95, seed=seed)
     score = probability[:, 0]
     ranked = ranking.Ranking(truth, score)
-    return asked.interval(asked.of(lambda counts: ranked.auc(by_row(counts))), float(ranked.auc(by_row(once(len(truth))))[0]))
+    return asked.interval(asked.of(lambda counts: ranked.auc(by_row(counts))), float(ranked.auc(by_row(unit_counts(len(truth))))[0]))
 
 
 @pytest.mark.slow

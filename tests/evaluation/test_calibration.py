@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.isotonic import IsotonicRegression
 
-from mmtrain.evaluation.analyses.proportion import share_of
+from mmtrain.evaluation.analyses.proportion import wilson_proportion
 from mmtrain.evaluation.bootstrap import Bootstrap
-from mmtrain.evaluation.postprocessing.calibration import Curve, Isotonic, Temperature, fit_isotonic, fit_temperature, notes, rising
-from mmtrain.evaluation.postprocessing.reliability import measured
+from mmtrain.evaluation.postprocessing.calibration import Curve, Isotonic, Temperature, fit_isotonic, fit_temperature, isotonic_fit, notes
+from mmtrain.evaluation.postprocessing.reliability import measure_reliability
 
 
 def draws(rows, groups=None):
@@ -34,7 +34,7 @@ def over_confident(rows, classes, seed, by=3.0):
 
 
 def ece(probabilities, true, *, exclusive=True):
-    return measured(probabilities, true, exclusive=exclusive, groups=None, bootstrap=draws(len(true))).ece.value
+    return measure_reliability(probabilities, true, exclusive=exclusive, groups=None, bootstrap=draws(len(true))).ece.value
 
 
 # Temperature
@@ -117,14 +117,14 @@ def test_rising_is_what_scikit_learn_finds(seed):
     true = generator.random(300) < at**2
     theirs = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(at, true)
     anywhere = np.linspace(-0.1, 1.1, 1001)
-    np.testing.assert_allclose(rising(at, true)(anywhere), theirs.predict(anywhere), atol=1e-9)
+    np.testing.assert_allclose(isotonic_fit(at, true)(anywhere), theirs.predict(anywhere), atol=1e-9)
 
 
 def test_rising_keeps_only_the_ends_of_level_stretches():
-    curve = rising(np.array([0.1, 0.2, 0.3, 0.4, 0.5]), np.array([False, False, False, True, True]))
+    curve = isotonic_fit(np.array([0.1, 0.2, 0.3, 0.4, 0.5]), np.array([False, False, False, True, True]))
     assert curve == Curve(at=(0.1, 0.3, 0.4, 0.5), values=(0.0, 0.0, 1.0, 1.0))
-    assert rising(np.array([0.1, 0.2]), np.array([True, False])) == Curve(at=(0.1, 0.2), values=(0.5, 0.5))
-    assert rising(np.array([0.4, 0.4]), np.array([True, False])) == Curve(at=(0.4,), values=(0.5,))
+    assert isotonic_fit(np.array([0.1, 0.2]), np.array([True, False])) == Curve(at=(0.1, 0.2), values=(0.5, 0.5))
+    assert isotonic_fit(np.array([0.4, 0.4]), np.array([True, False])) == Curve(at=(0.4,), values=(0.5,))
 
 
 def test_isotonic_of_two_classes_lowers_the_calibration_error():
@@ -160,7 +160,9 @@ def test_isotonic_from_few_rows_is_remarked():
 
 def test_reliability_is_that_of_the_formulas():
     said = np.array([[0.8, 0.2], [0.4, 0.6], [0.1, 0.9]])
-    found = measured(said, np.array([[1, 0], [0, 1], [1, 0]], dtype=bool), exclusive=True, groups=None, bootstrap=draws(len(said)))
+    found = measure_reliability(
+        said, np.array([[1, 0], [0, 1], [1, 0]], dtype=bool), exclusive=True, groups=None, bootstrap=draws(len(said))
+    )
     assert found.brier.value == pytest.approx((0.2**2 + 0.4**2 + 0.9**2) / 3)
     assert found.ece.value == pytest.approx((0.2 + 0.4 + 0.9) / 3)  # every row is a bin of its own
     assert [(one.rows, one.said, one.share) for one in found.bins] == [(1, 0.2, 0.0), (1, 0.6, 1.0), (1, 0.9, 0.0)]
@@ -168,7 +170,7 @@ def test_reliability_is_that_of_the_formulas():
 
 def test_reliability_of_several_classes_looks_at_the_most_probable():
     said = np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
-    found = measured(said, np.array([[1, 0, 0], [0, 1, 0]], dtype=bool), exclusive=True, groups=None, bootstrap=draws(len(said)))
+    found = measure_reliability(said, np.array([[1, 0, 0], [0, 1, 0]], dtype=bool), exclusive=True, groups=None, bootstrap=draws(len(said)))
     assert found.brier.value == pytest.approx((0.25 + 0.09 + 0.04 + 0.01 + 0.81 + 0.64) / 2)
     assert [(one.said, one.share) for one in found.bins] == [(0.5, 1.0), (0.8, 0.0)]
 
@@ -179,9 +181,9 @@ def test_bins_have_equal_mass_whatever_the_order_and_keep_equal_probabilities_to
     true = generator.random(1500) < chance
     said = np.stack([1 - chance, chance], axis=1)
     came = np.stack([~true, true], axis=1)
-    found = measured(said, came, exclusive=True, groups=None, bootstrap=draws(len(said)))
+    found = measure_reliability(said, came, exclusive=True, groups=None, bootstrap=draws(len(said)))
     shuffled = generator.permutation(1500)
-    again = measured(said[shuffled], came[shuffled], exclusive=True, groups=None, bootstrap=draws(len(said)))
+    again = measure_reliability(said[shuffled], came[shuffled], exclusive=True, groups=None, bootstrap=draws(len(said)))
     assert again.ece.value == pytest.approx(found.ece.value, abs=1e-12)
     assert [one.rows for one in found.bins] == [one.rows for one in again.bins]
     counts = [one.rows for one in found.bins]
@@ -202,7 +204,7 @@ def stated(rows, steepness, seed, each=1):
 
 
 def of_yes(rows, steepness, seed, *, each=1, groups=None):
-    return measured(*stated(rows, steepness, seed, each), exclusive=True, groups=groups, bootstrap=draws(rows, groups))
+    return measure_reliability(*stated(rows, steepness, seed, each), exclusive=True, groups=groups, bootstrap=draws(rows, groups))
 
 
 def test_calibration_error_has_an_interval_that_begins_at_0_where_probabilities_may_be_right():
@@ -221,7 +223,7 @@ def test_calibration_error_of_rows_in_groups_is_less_sure():
 
 def test_calibration_of_rows_that_are_all_right_has_no_interval():
     certain = np.array([[0.0, 1.0], [1.0, 0.0]])
-    found = measured(certain, certain > 0, exclusive=True, groups=None, bootstrap=draws(2))
+    found = measure_reliability(certain, certain > 0, exclusive=True, groups=None, bootstrap=draws(2))
     assert found.plain()["ece"] == found.plain()["brier"] == {"value": 0.0, "note": "No interval: every draw has the same value."}
 
 
@@ -242,19 +244,19 @@ def test_95_of_100_intervals_of_the_calibration_error_hold_the_truth(rows, steep
 
 
 def test_interval_of_a_share_is_that_of_wilson():
-    found = share_of(np.arange(10) < 8, groups=None, confidence=0.95)
+    found = wilson_proportion(np.arange(10) < 8, groups=None, confidence=0.95)
     assert (found.value, found.low, found.high) == pytest.approx((0.8, 0.49016, 0.94331), abs=1e-5)
-    all_true = share_of(np.ones(20, dtype=bool), groups=None, confidence=0.95)
+    all_true = wilson_proportion(np.ones(20, dtype=bool), groups=None, confidence=0.95)
     assert (all_true.value, all_true.low, all_true.high) == pytest.approx((1.0, 0.83887, 1.0), abs=1e-5)
 
 
 def test_interval_of_a_share_counts_rows_that_are_all_alike_once_for_a_group():
     groups = np.repeat(np.arange(10), 7)
     alike = np.repeat(np.arange(10) < 8, 7)
-    wide = share_of(alike, groups=groups, confidence=0.95)
-    once = share_of(np.arange(10) < 8, groups=None, confidence=0.95)
+    wide = wilson_proportion(alike, groups=groups, confidence=0.95)
+    once = wilson_proportion(np.arange(10) < 8, groups=None, confidence=0.95)
     assert (wide.low, wide.high) == pytest.approx((once.low, once.high), abs=0.03)
-    assert share_of(np.ones(70, dtype=bool), groups=groups, confidence=0.95).low == pytest.approx(0.72247, abs=1e-5)
+    assert wilson_proportion(np.ones(70, dtype=bool), groups=groups, confidence=0.95).low == pytest.approx(0.72247, abs=1e-5)
 
 
 def test_interval_of_a_share_of_groups_holds_the_truth():
@@ -265,7 +267,7 @@ def test_interval_of_a_share_of_groups_holds_the_truth():
         chance = np.repeat(generator.beta(2, 1, 40), 8)
         true = generator.random(320) < chance
         for groups in (np.repeat(np.arange(40), 8), None):
-            found = share_of(true, groups=groups, confidence=0.95)
+            found = wilson_proportion(true, groups=groups, confidence=0.95)
             held += groups is not None and found.low <= 2 / 3 <= found.high
             naive += groups is None and found.low <= 2 / 3 <= found.high
     assert held / 400 > 0.93
@@ -273,4 +275,9 @@ def test_interval_of_a_share_of_groups_holds_the_truth():
 
 
 def test_share_of_no_rows_is_anything():
-    assert share_of(np.zeros(0, dtype=bool), groups=None, confidence=0.95).plain() == {"rows": 0, "value": None, "low": 0.0, "high": 1.0}
+    assert wilson_proportion(np.zeros(0, dtype=bool), groups=None, confidence=0.95).plain() == {
+        "rows": 0,
+        "value": None,
+        "low": 0.0,
+        "high": 1.0,
+    }

@@ -13,7 +13,7 @@ from mmtrain.artifacts.atomic_files import file_hash
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.cli.app import run as command_line
 from mmtrain.columns.numeric import FittedNumeric
-from mmtrain.commands.compare import compare, differing
+from mmtrain.commands.compare import compare, differing_settings
 from mmtrain.commands.evaluate import evaluate
 from mmtrain.commands.fit import fit
 from mmtrain.config.evaluation import Evaluation
@@ -22,7 +22,7 @@ from mmtrain.errors import RunError, UsageError
 from mmtrain.evaluation.bootstrap import Interval, Resampling
 from mmtrain.evaluation.comparison import compare_target
 from mmtrain.evaluation.delong import delong
-from mmtrain.evaluation.prediction_table import frame, reread, to_csv
+from mmtrain.evaluation.prediction_table import parse_predictions, prediction_frame, to_csv
 from mmtrain.metrics.ranking import placements
 from mmtrain.metrics.score import Score
 from mmtrain.reports import baselines
@@ -185,11 +185,11 @@ def test_predictions_are_read_back_as_they_were(task, several, tmp_path):
     prediction = prediction.astype(np.float32)
     targets = {"y": target} | ({"other": TARGETS["regression"][0]} if several else {})
     truths = {"y": truth} | ({"other": np.zeros(3)} if several else {})
-    rows = frame(np.arange(3), list("xyz"), targets, truths, {"y": prediction, "other": np.zeros((3, 1))})
+    rows = prediction_frame(np.arange(3), list("xyz"), targets, truths, {"y": prediction, "other": np.zeros((3, 1))})
     (tmp_path / "p.csv").write_text(to_csv(rows))
     read = pd.read_csv(tmp_path / "p.csv", dtype=str, keep_default_na=False)
-    np.testing.assert_array_equal(reread(read, "y", targets)[0], truth)
-    np.testing.assert_array_equal(reread(read, "y", targets)[1].astype(np.float32), prediction)
+    np.testing.assert_array_equal(parse_predictions(read, "y", targets)[0], truth)
+    np.testing.assert_array_equal(parse_predictions(read, "y", targets)[1].astype(np.float32), prediction)
 
 
 # Runs
@@ -239,7 +239,9 @@ def write_predictions(run, rows, target=BINARY, key="y", part="test", truth=lamb
     truths = np.array([truth(row) for row in rows])
     noise = np.random.default_rng(len(run.folder.parent.name)).normal(size=1000)[positions]
     predictions = 1 / (1 + np.exp(-(truths - 0.5 + noise)))
-    table = frame(positions, [f"r{row}" for row in rows], {key: target}, {key: truths}, {key: predictions.astype("float32")[:, np.newaxis]})
+    table = prediction_frame(
+        positions, [f"r{row}" for row in rows], {key: target}, {key: truths}, {key: predictions.astype("float32")[:, np.newaxis]}
+    )
     run.write_text(f"predictions_{part}.csv", to_csv(table))
 
 
@@ -473,8 +475,8 @@ def test_compare_prints_scores_differences_and_settings(mmtrain):
     ],
 )
 def test_a_difference_is_better_or_worse_only_when_its_interval_is_on_one_side(name, low, high, word):
-    assert baselines.compared(name, Score(name, (low + high) / 2, interval=Interval(low, high)).plain()) == word
-    assert baselines.compared(name, Score(name, 0.3).plain()) == "–"
+    assert baselines.compared_baselines(name, Score(name, (low + high) / 2, interval=Interval(low, high)).plain()) == word
+    assert baselines.compared_baselines(name, Score(name, 0.3).plain()) == "–"
 
 
 def test_a_column_or_a_branch_that_only_some_have_is_one_difference(tmp_path):
@@ -484,7 +486,7 @@ def test_a_column_or_a_branch_that_only_some_have_is_one_difference(tmp_path):
         "more": f"columns: {{x: {{role: numeric}}, note: {{role: text}}, {target}}}\nevaluation: {{conformal: 0.9}}",
     }
     few, more = [config.load(write_experiment(tmp_path / f"{name}.yaml", text)) for name, text in files.items()]
-    assert list(differing([few, more]).items()) == [
+    assert list(differing_settings([few, more]).items()) == [
         ("name", ("few", "more")),
         ("columns.note", (None, "text")),
         ("branches.note", (None, "mlp")),

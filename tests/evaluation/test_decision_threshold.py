@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmtrain.config.evaluation import Cost, Threshold
-from mmtrain.evaluation.postprocessing.decision_threshold import choose
+from mmtrain.evaluation.postprocessing.decision_threshold import choose_threshold
 
 CLASSES = ("well", "sick")
 TRUTH = np.array([0, 0, 1, 0, 1, 0, 1, 1])
@@ -12,7 +12,7 @@ CHANCE = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 0.9], dtype=np.float32)
 
 
 def chosen(aim, truth=TRUTH, chance=CHANCE, cost=None):
-    return choose(Threshold(aim=aim, cost=cost), np.asarray(truth), np.asarray(chance, dtype=np.float32), CLASSES)
+    return choose_threshold(Threshold(aim=aim, cost=cost), np.asarray(truth), np.asarray(chance, dtype=np.float32), CLASSES)
 
 
 @pytest.mark.parametrize(

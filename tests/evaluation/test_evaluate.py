@@ -11,10 +11,10 @@ from tiny import paint, ready, two_blobs, write_experiment, write_table
 
 from mmtrain.artifacts import run_folder
 from mmtrain.cli.app import run as command_line
-from mmtrain.commands.evaluate import EvaluateOptions, evaluate, resampling, ungrouped, unlearned
+from mmtrain.commands.evaluate import EvaluateOptions, evaluate, resampling, ungrouped_notes, unlearned
 from mmtrain.commands.fit import fit
 from mmtrain.errors import DataError, RunError
-from mmtrain.evaluation.bootstrap import Drawing
+from mmtrain.evaluation.bootstrap import BootstrapInfo
 from mmtrain.pipeline.evaluation_record import other_label, remarks
 from mmtrain.pipeline.predictor import load
 from mmtrain.pipeline.prepare import other_data
@@ -62,7 +62,7 @@ def patients(tmp_path):
 def test_groups_are_what_intervals_draw(patients):
     found = resampling(patients.experiment, patients.data.table, np.array([0, 3, 4, 19]))
     assert (found.groups.tolist(), found.column) == ([0, 0, 1, 4], "patient")
-    assert ungrouped(patients.experiment, patients.data.table) == ()
+    assert ungrouped_notes(patients.experiment, patients.data.table) == ()
 
 
 def test_rows_without_a_group_are_drawn_one_by_one(patients, tmp_path):
@@ -74,7 +74,7 @@ def test_rows_without_a_group_are_drawn_one_by_one(patients, tmp_path):
 def test_a_table_without_the_column_of_groups_has_its_rows_drawn_and_that_is_told(patients, tmp_path):
     table = other_data(patients.experiment, write_table(tmp_path / "newer.csv", [{"x": 1, "y": "low"}])).table
     assert resampling(patients.experiment, table, np.arange(1)).groups is None
-    assert ungrouped(patients.experiment, table) == (
+    assert ungrouped_notes(patients.experiment, table) == (
         "newer.csv has no column patient, so the intervals take every row to stand for itself; where rows have the same patient, they are "
         "too narrow.",
     )
@@ -82,7 +82,7 @@ def test_a_table_without_the_column_of_groups_has_its_rows_drawn_and_that_is_tol
 
 def test_every_score_has_its_interval_in_metrics(run):
     done = evaluate(str(run.folder), EvaluateOptions(part="train"))
-    assert done.results["y"].drawing == Drawing(0.95, 1000, "row", 12)
+    assert done.results["y"].drawing == BootstrapInfo(0.95, 1000, "row", 12)
     kept = run.read_json("metrics.json")["train"]
     assert kept["y"]["interval"] == {
         "confidence": 0.95,
@@ -299,7 +299,7 @@ def test_run_that_goes_on_elsewhere_takes_its_table_and_pictures_from_there(move
     assert command_line(["fit", "--resume", str(folder)]) == 3
     assert GONE in capsys.readouterr().err
     assert command_line(["fit", "--resume", str(folder), "--table", str(table), "--images", str(images)]) == 0
-    assert run_folder.opened(folder).state == "finished"
+    assert run_folder.open_run(folder).state == "finished"
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ from mmtrain.data.splits.dealing import Tally
 from mmtrain.data.splits.parts import Parts, read_split, to_csv
 
 from mmtrain import config
-from mmtrain.audit.column_usage import Use
-from mmtrain.audit.column_values import Cells, Sheet, prints
+from mmtrain.audit.column_usage import ColumnUsage
+from mmtrain.audit.column_values import ColumnValues, TableValues, fingerprints
 from mmtrain.audit.profiling import profile
 from mmtrain.audit.quality import redundant_columns as equal
 from mmtrain.columns import Categorical, Id, Numeric
 from mmtrain.columns import numeric as numeric_column
 from mmtrain.config import yaml_source
-from mmtrain.config.partial_validation import sound_parts
+from mmtrain.config.partial_validation import valid_parts
 from mmtrain.config.yaml_source import Origin
 from mmtrain.data.splits import parts as split_parts
 from mmtrain.data.tables.column_buffer import KeptColumn
@@ -29,7 +29,7 @@ def test_an_experiment_file_is_parsed_once_for_all_that_is_asked_of_it(tmp_path,
     path = tmp_path / "once.yaml"
     path.write_text("data: {table: t.csv}\ncolumns:\n  a: {role: numeric}\n  y: {role: target, task: binary}\n")
     texts = []
-    plain = yaml_source.composed
+    plain = yaml_source.compose
 
     def noted(text, file):
         texts.append(text)
@@ -45,7 +45,7 @@ def test_an_experiment_file_is_parsed_once_for_all_that_is_asked_of_it(tmp_path,
 
 
 def test_columns_of_an_experiment_are_sorted_by_role_once():
-    sound = sound_parts({"columns": {"a": {"role": "numeric", "column": "a"}, "y": {"role": "target", "task": "binary", "column": "y"}}})
+    sound = valid_parts({"columns": {"a": {"role": "numeric", "column": "a"}, "y": {"role": "target", "task": "binary", "column": "y"}}})
     assert sound.inputs is sound.inputs
     assert sound.targets is sound.targets
 
@@ -119,15 +119,15 @@ def test_no_expression_is_looked_for_in_plain_numbers(monkeypatch):
 
 def sheet_of(columns):
     cells = [
-        Cells(
-            Use(header, "numeric" if values.dtype.kind == "f" else "categorical"),
-            prints(values.astype(str).astype(object)),
+        ColumnValues(
+            ColumnUsage(header, "numeric" if values.dtype.kind == "f" else "categorical"),
+            fingerprints(values.astype(str).astype(object)),
             numbers=values.astype(float) if values.dtype.kind == "f" else None,
         )
         for header, values in columns.items()
     ]
     rows = len(next(iter(columns.values())))
-    return Sheet("t.csv", rows, tuple(cells), np.arange(rows))
+    return TableValues("t.csv", rows, tuple(cells), np.arange(rows))
 
 
 def test_columns_that_a_sample_shows_to_be_different_are_not_compared(monkeypatch):
@@ -147,7 +147,7 @@ def test_columns_that_a_sample_shows_to_be_different_are_not_compared(monkeypatc
         return plain(pair, *rest)
 
     monkeypatch.setattr(equal, "_same", noted)
-    found = equal.equal_columns(sheet_of(columns), None)
+    found = equal.redundant_columns(sheet_of(columns), None)
     assert [finding.where for finding in found] == ["c1, copy", "c3, slips", "c4, renamed", "rare3, rare again", "n2, line"]
     assert len(compared) <= 60  # of 2,080 pairs
 
@@ -190,9 +190,9 @@ def test_columns_learn_from_pieces_what_they_learn_from_the_whole(monkeypatch):
     pieces = [cells.iloc[:7].reset_index(drop=True), cells.iloc[7:].reset_index(drop=True)]
     for column in (Numeric(), Numeric(normalize="minmax", missing="mask"), Categorical(min_count=6), Categorical(max_categories=2)):
         assert column.fit(iter(pieces)) == column.fit([cells])
-    whole = numeric_column.numbers(cells)
+    whole = numeric_column.parse_numbers(cells)
     monkeypatch.setattr(numeric_column, "AT_ONCE", 4)
-    assert np.array_equal(numeric_column.numbers(cells), whole, equal_nan=True)
+    assert np.array_equal(numeric_column.parse_numbers(cells), whole, equal_nan=True)
 
 
 def test_ids_are_compared_one_by_one_only_where_two_may_be_equal(monkeypatch):

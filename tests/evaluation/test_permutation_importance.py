@@ -12,15 +12,22 @@ from mmtrain.cli.views.analyses import show_analyses
 from mmtrain.commands.evaluate import evaluate
 from mmtrain.commands.fit import fit
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.analyses.permutation_importance import Budget, Input, contributions, donors, inputs_of, sampled
-from mmtrain.evaluation.evaluation_set import Truths
+from mmtrain.evaluation.analyses.permutation_importance import (
+    Budget,
+    PermutedInput,
+    donor_rows,
+    permutation_importance,
+    permuted_inputs,
+    sample_rows,
+)
+from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
 from mmtrain.reports.input_importance import shortened_sentence
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.regression import FittedRegression
 
 ILL = FittedBinary(column="ill", loss_weight=1, classes=("no", "yes"), counts=(10, 10), weights=(1, 1), threshold=0.5)
 PRICE = FittedRegression(column="price", loss_weight=1, error="squared", center=0, scale=1, minimum=-9, maximum=9)
-SIGNAL, NOISE = Input("table", ("signal",), whole=False), Input("table", ("noise",), whole=False)
+SIGNAL, NOISE = PermutedInput("table", ("signal",), whole=False), PermutedInput("table", ("noise",), whole=False)
 
 
 def found(target, truth, cells, **options):
@@ -40,10 +47,12 @@ def contributions_to(target, truth, cells, *, groups=None, budget=None, **sectio
     def shuffled(one, rows):
         return predicted(cells["signal"][rows] if one is SIGNAL else cells["signal"])
 
-    truths = Truths({"y": target}, {"y": truth}, {"y": "auc" if target is ILL else "rmse"}, None if groups is None else np.asarray(groups))
+    truths = MultiTargetEvalSet(
+        {"y": target}, {"y": truth}, {"y": "auc" if target is ILL else "rmse"}, None if groups is None else np.asarray(groups)
+    )
     asked = Evaluation(draws=200, **section)
     before = {"y": truths.answered("y", predicted(cells["signal"])["y"]).drawn(asked)}
-    return contributions(truths, before, shuffled, (SIGNAL, NOISE), asked, budget=budget)
+    return permutation_importance(truths, before, shuffled, (SIGNAL, NOISE), asked, budget=budget)
 
 
 def test_a_column_that_tells_all_contributes_all_and_one_that_is_not_looked_at_nothing():
@@ -131,19 +140,19 @@ def test_donors_are_a_permutation_in_which_no_row_keeps_a_value_of_its_group(gro
     codes = np.asarray(groups)
     generator = np.random.default_rng(4)
     for _ in range(50):
-        rows = donors(codes, generator)
+        rows = donor_rows(codes, generator)
         assert sorted(rows) == list(range(len(codes)))
         assert (codes[rows] != codes).all()
 
 
 def test_donors_of_a_seed_are_pinned():
-    assert donors(np.arange(6), np.random.default_rng(0)).tolist() == [4, 0, 5, 2, 3, 1]
-    assert donors(np.array([0, 0, 1, 1, 2, 2]), np.random.default_rng(0)).tolist() == [5, 4, 0, 1, 3, 2]
+    assert donor_rows(np.arange(6), np.random.default_rng(0)).tolist() == [4, 0, 5, 2, 3, 1]
+    assert donor_rows(np.array([0, 0, 1, 1, 2, 2]), np.random.default_rng(0)).tolist() == [5, 4, 0, 1, 3, 2]
 
 
 def test_of_a_group_with_most_of_the_rows_half_take_values_of_their_own_group():
     codes = np.array([0, 0, 0, 0, 0, 0, 1, 1])
-    rows = donors(codes, np.random.default_rng(1))
+    rows = donor_rows(codes, np.random.default_rng(1))
     assert sorted(rows) == list(range(8))
     assert (rows != np.arange(8)).all()
     assert int((codes[rows] != codes).sum()) == 4
@@ -159,12 +168,12 @@ def test_of_a_group_with_most_of_the_rows_half_take_values_of_their_own_group():
     ],
 )
 def test_branches_are_shuffled_and_the_columns_of_those_that_have_several(branches, names):
-    assert [one.name for one in inputs_of(branches)] == names
+    assert [one.name for one in permuted_inputs(branches)] == names
 
 
 def test_of_many_rows_a_sample_is_shuffled():
-    assert sampled(3, 0).tolist() == [0, 1, 2]
-    rows = sampled(6000, 0)
+    assert sample_rows(3, 0).tolist() == [0, 1, 2]
+    rows = sample_rows(6000, 0)
     assert (len(set(rows.tolist())), rows.tolist() == sorted(rows.tolist()), rows.max() < 6000) == (5000, True, True)
 
 

@@ -20,12 +20,18 @@ from mmtrain.commands.unpack import unpack
 from mmtrain.config.evaluation import Evaluation, Threshold
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import DataError, RunError
-from mmtrain.evaluation.evaluation_set import Answered
-from mmtrain.evaluation.postprocessing.decision_threshold import OperatingPoint
-from mmtrain.evaluation.postprocessing.fit_postprocessing import Decisions, TargetDecisions, columns, decide, judge
+from mmtrain.evaluation.evaluation_set import EvalSet
+from mmtrain.evaluation.postprocessing.decision_threshold import DecisionThreshold
+from mmtrain.evaluation.postprocessing.fit_postprocessing import (
+    Postprocessing,
+    TargetPostprocessing,
+    columns,
+    evaluate_postprocessing,
+    fit_postprocessing,
+)
 from mmtrain.evaluation.scoring import score_target
-from mmtrain.pipeline.restore import recorded_training
-from mmtrain.reports.decisions import sentences, told
+from mmtrain.pipeline.restore import restore_training
+from mmtrain.reports.decisions import describe_postprocessing, sentences
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.targets.regression import FittedRegression
@@ -112,7 +118,7 @@ def test_run_that_asks_for_nothing_has_no_such_file(tmp_path):
     tree = "columns: {x: {role: numeric}, price: {role: target, task: regression}}\ntraining: {epochs: 1}"
     plain = fit(write_experiment(tmp_path / "plain.yaml", tree), output=tmp_path / "runs").run
     assert not (plain / "decisions.json").exists()
-    assert recorded_training(plain)[2] == Decisions()
+    assert restore_training(plain)[2] == Postprocessing()
     assert read_split(plain / "split.csv").plan.holdout.calibration.size == 0
 
 
@@ -172,7 +178,7 @@ def test_prediction_is_the_positive_class_from_the_threshold_on(run, scored):
 
 def test_columns_file_keeps_its_threshold(run):
     assert run.read_json("columns.json")["targets"]["ill"]["threshold"] == 0.5
-    assert recorded_training(run)[1].targets["ill"].threshold != 0.5
+    assert restore_training(run)[1].targets["ill"].threshold != 0.5
 
 
 def test_probabilities_of_the_network_stay_and_calibrated_ones_stand_beside_them(run, scored):
@@ -254,18 +260,18 @@ def test_packed_run_takes_it_along(run, tmp_path):
     pack(str(run.folder), tmp_path / "run.zip")
     there = unpack(tmp_path / "run.zip", tmp_path / "there").folder
     assert (there / "decisions.json").read_bytes() == (run / "decisions.json").read_bytes()
-    assert recorded_training(run_folder.find(str(there), tmp_path))[2] == recorded_training(run)[2]
+    assert restore_training(run_folder.find(str(there), tmp_path))[2] == restore_training(run)[2]
 
 
 def test_end_of_the_training_tells_what_was_decided():
-    point = OperatingPoint(aim="sensitivity>=0.9", threshold=0.25, rows=9, positives=4, sensitivity=1.0, specificity=0.5)
+    point = DecisionThreshold(aim="sensitivity>=0.9", threshold=0.25, rows=9, positives=4, sensitivity=1.0, specificity=0.5)
     several = {
         "calibration": {"method": "temperature", "exclusive": True, "temperatures": [1.5]},
         "calibration_notes": ["Note."],
         "operating_point": point,
         "conformal": {"kind": "sets", "coverage": 0.9, "rows": 30, "groups": 12, "level": 0.2},
     }
-    assert list(told(Decisions(targets={"y": TargetDecisions.model_validate(several)}))) == [
+    assert list(describe_postprocessing(Postprocessing(targets={"y": TargetPostprocessing.model_validate(several)}))) == [
         "Threshold of y: 0.250, for a sensitivity of at least 0.9; on validation rows sensitivity 1.000, specificity 0.500.",
         "Calibration of y: temperature 1.50.",
         "Note.",
@@ -336,8 +342,8 @@ def test_baseline_is_not_judged_at_the_threshold_of_the_model():
 def test_rows_whose_class_training_did_not_know_decide_nothing():
     truth, prediction = np.array([0, -1, 1, -1]), np.array([[0.2], [0.9], [0.6], [0.1]], dtype=np.float32)
     section = Evaluation(threshold=Threshold(aim="youden"), conformal=0.6, calibration="temperature")
-    rows = Answered.of(BINARY, truth, prediction, np.array([0, 0, 1, 2]))
-    found = decide(section, rows, rows)
+    rows = EvalSet.of(BINARY, truth, prediction, np.array([0, 0, 1, 2]))
+    found = fit_postprocessing(section, rows, rows)
     assert (found.operating_point.rows, found.conformal.rows, found.conformal.groups) == (2, 2, 2)
     assert found.operating_point.threshold == pytest.approx(0.4)
 
@@ -345,10 +351,10 @@ def test_rows_whose_class_training_did_not_know_decide_nothing():
 def test_labels_are_calibrated_each_and_have_no_sets():
     target = FittedMultilabel(**LABELS, counts=(2, 2), weights=(3.0, 1.0))
     generator = np.random.default_rng(0)
-    rows = Answered.of(target, generator.integers(0, 2, (50, 2)).astype(np.int8), generator.random((50, 2)).astype(np.float32), None)
-    found = decide(Evaluation(calibration="temperature", conformal=0.8), rows, rows)
+    rows = EvalSet.of(target, generator.integers(0, 2, (50, 2)).astype(np.int8), generator.random((50, 2)).astype(np.float32), None)
+    found = fit_postprocessing(Evaluation(calibration="temperature", conformal=0.8), rows, rows)
     assert (len(found.calibration.temperatures), found.conformal, found.operating_point) == (2, None, None)
-    judged = judge(found, rows.drawn(Evaluation(draws=100)))["calibration"]
+    judged = evaluate_postprocessing(found, rows.drawn(Evaluation(draws=100)))["calibration"]
     assert (judged["of"], sum(one["rows"] for one in judged["before"]["bins"])) == ("every label", 100)
     assert judged["notes"][0] == "Class weights in the training shift probabilities towards what weighs more, most of all towards 'a'."
     assert list(columns(target, found, rows.prediction, probabilities=True)) == ["calibrated_a", "calibrated_b"]
@@ -356,18 +362,18 @@ def test_labels_are_calibrated_each_and_have_no_sets():
 
 
 def test_sets_that_no_class_is_sure_enough_for_are_empty():
-    decided = TargetDecisions.model_validate({"conformal": {"kind": "sets", "coverage": 0.6, "rows": 20, "level": 0.7}})
+    decided = TargetPostprocessing.model_validate({"conformal": {"kind": "sets", "coverage": 0.6, "rows": 20, "level": 0.7}})
     found = columns(BINARY, decided, np.array([[0.9], [0.5], [0.1]], dtype=np.float32), probabilities=False)
     assert found["prediction_set"].tolist() == ["yes", "", "no"]
-    rows = Answered.of(BINARY, np.array([1, 1, 1]), np.array([[0.9], [0.5], [0.1]]), None)
-    judged = judge(decided, rows.drawn(Evaluation(draws=100)))["conformal"]
+    rows = EvalSet.of(BINARY, np.array([1, 1, 1]), np.array([[0.9], [0.5], [0.1]]), None)
+    judged = evaluate_postprocessing(decided, rows.drawn(Evaluation(draws=100)))["conformal"]
     assert (judged["empty"], judged["mean_size"], judged["found"]["value"]) == (1, pytest.approx(2 / 3), pytest.approx(1 / 3))
 
 
 def test_decisions_come_back_from_their_file():
-    point = OperatingPoint(aim="f1", threshold=0.25, rows=4, positives=0, note="n")
-    decisions = Decisions(targets={"y": TargetDecisions(operating_point=point)})
-    assert Decisions.model_validate(json.loads(decisions.model_dump_json())) == decisions
+    point = DecisionThreshold(aim="f1", threshold=0.25, rows=4, positives=0, note="n")
+    decisions = Postprocessing(targets={"y": TargetPostprocessing(operating_point=point)})
+    assert Postprocessing.model_validate(json.loads(decisions.model_dump_json())) == decisions
     assert decisions.overlaid({"y": BINARY, "z": BINARY}) == {"y": BINARY.model_copy(update={"threshold": 0.25}), "z": BINARY}
 
 
@@ -419,4 +425,4 @@ POINT = {"aim": "f1", "threshold": 0.4, "rows": 9, "positives": 3}
 def test_decisions_belong_to_targets_of_their_kind(key, decided, belong):
     binary = FittedBinary(column="ill", loss_weight=1, classes=("no", "yes"), counts=(1, 1), weights=(1, 1))
     price = FittedRegression(column="price", loss_weight=1, center=0, scale=1, minimum=0, maximum=1, error="squared")
-    assert Decisions(targets={key: decided}).belong_to({"ill": binary, "price": price}) is belong
+    assert Postprocessing(targets={key: decided}).belong_to({"ill": binary, "price": price}) is belong

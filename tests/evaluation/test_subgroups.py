@@ -16,11 +16,11 @@ from mmtrain.cli.views.analyses import show_analyses
 from mmtrain.commands.check import check
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
-from mmtrain.config.evaluation import Division, Evaluation
+from mmtrain.config.evaluation import Evaluation, SubgroupSpec
 from mmtrain.errors import ConfigError, DataError, UsageError
-from mmtrain.evaluation.analyses.subgroup_columns import divided, suggested
-from mmtrain.evaluation.analyses.subgroups import subgroups
-from mmtrain.evaluation.evaluation_set import Truths
+from mmtrain.evaluation.analyses.subgroup_columns import assign_subgroups, suggest_edges
+from mmtrain.evaluation.analyses.subgroups import score_subgroups
+from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
 from mmtrain.reports.subgroups import sentence
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.regression import FittedRegression
@@ -60,17 +60,17 @@ def test_names_of_subgroups_steer_no_terminal():
     ],
 )
 def test_rows_are_divided_by_value_or_by_range(values, edges, names, codes):
-    found = divided(Division("column", edges), cells(*values))
+    found = assign_subgroups(SubgroupSpec("column", edges), cells(*values))
     assert (found.header, found.names, found.codes.tolist()) == ("column", names, codes)
 
 
 def scores(target, main, truth, prediction, names, codes, groups=None):
     dtype = np.float32 if target is PRICE else np.int32
     groups = None if groups is None else np.asarray(groups)
-    truths = Truths({"y": target}, {"y": np.asarray(truth, dtype=dtype)}, {"y": main}, groups)
+    truths = MultiTargetEvalSet({"y": target}, {"y": np.asarray(truth, dtype=dtype)}, {"y": main}, groups)
     answered = truths.answered("y", np.asarray(prediction, dtype=np.float32)[:, None])
-    of = divided(Division("sex"), cells(*[names[code] for code in codes]))
-    return subgroups(answered, of.only(truths.known("y")), main, SECTION).plain()
+    of = assign_subgroups(SubgroupSpec("sex"), cells(*[names[code] for code in codes]))
+    return score_subgroups(answered, of.only(truths.known("y")), main, SECTION).plain()
 
 
 def test_every_subgroup_has_its_rows_its_scores_and_reasons():
@@ -155,7 +155,7 @@ def test_subgroups_that_cannot_be_compared_are_said_to_be_so():
     ],
 )
 def test_suggested_edges_are_round_and_hold_every_value(values, edges):
-    assert suggested(np.array(values, dtype=float)) == edges
+    assert suggest_edges(np.array(values, dtype=float)) == edges
 
 
 TREE = """
@@ -323,4 +323,4 @@ def test_subgroups_are_written_out_and_read_again(tmp_path):
     path.write_text(head + "evaluation: {subgroups: [sex, {age: [0, 40.5]}]}\n")
     first = config.load(path)
     path.write_text(config.to_yaml(first, tmp_path))
-    assert config.load(path).evaluation.divisions == first.evaluation.divisions == (Division("sex"), Division("age", (0, 40.5)))
+    assert config.load(path).evaluation.divisions == first.evaluation.divisions == (SubgroupSpec("sex"), SubgroupSpec("age", (0, 40.5)))

@@ -10,7 +10,7 @@ from tiny import paint, write_experiment, write_table
 
 from mmtrain import config
 from mmtrain.evaluation.analyses import worst_predictions
-from mmtrain.evaluation.evaluation_set import Truths
+from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
 from mmtrain.pipeline.prepare import read_data
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multiclass import FittedMulticlass
@@ -48,12 +48,12 @@ def test_row_losses_are_plain_ones(target, truth, prediction, losses):
 def test_highest_losses_come_first_and_rows_without_an_answer_never():
     truth = np.array([1, 1, -1, 0, 1])
     prediction = np.array([[0.9], [0.1], [0.01], [0.4], [0.1]], dtype=np.float32)
-    assert worst_predictions.highest_losses(ILL, truth, prediction).tolist() == [1, 4, 3, 0]  # of equal ones the first comes first
-    assert worst_predictions.highest_losses(ILL, truth[2:3], prediction[2:3]).tolist() == []
+    assert worst_predictions.highest_loss_rows(ILL, truth, prediction).tolist() == [1, 4, 3, 0]  # of equal ones the first comes first
+    assert worst_predictions.highest_loss_rows(ILL, truth[2:3], prediction[2:3]).tolist() == []
 
 
 def test_highest_losses_are_twelve_at_most():
-    found = worst_predictions.highest_losses(PRICE, np.zeros(1000), np.arange(1000, dtype=np.float32)[:, None])
+    found = worst_predictions.highest_loss_rows(PRICE, np.zeros(1000), np.arange(1000, dtype=np.float32)[:, None])
     assert found.tolist() == list(range(999, 987, -1))
 
 
@@ -68,7 +68,7 @@ def test_highest_losses_are_twelve_at_most():
     ids=["binary", "multiclass", "multilabel", "regression"],
 )
 def test_an_answer_is_told_in_the_words_of_the_table(target, truth, prediction, told):
-    (row,) = worst_predictions.told_of(target, np.asarray(truth), np.asarray(prediction, dtype=np.float32))
+    (row,) = worst_predictions.describe_row(target, np.asarray(truth), np.asarray(prediction, dtype=np.float32))
     assert row.pop("loss") > 0
     assert row == told
 
@@ -126,9 +126,9 @@ def test_a_target_without_a_known_answer_has_no_rows(clinic):
     experiment, data = clinic
 
     def found(*truth):
-        truths = Truths({"ill": ILL}, {"ill": np.array(truth)}, {"ill": "auc"}, None)
+        truths = MultiTargetEvalSet({"ill": ILL}, {"ill": np.array(truth)}, {"ill": "auc"}, None)
         predictions = {"ill": np.array([[0.5], [0.5]], dtype=np.float32)}
-        return worst_predictions.most_wrong(experiment, data.table, data.stores, np.array([2, 4]), truths, predictions)
+        return worst_predictions.worst_predictions(experiment, data.table, data.stores, np.array([2, 4]), truths, predictions)
 
     assert found(-1, -1) == {}
     assert [(row["row"], row["truth"]) for row in found(-1, 1)["ill"]] == [(4, "yes")]

@@ -16,10 +16,10 @@ from mmtrain.cli.app import run as command_line
 from mmtrain.commands.explain import ExplainOptions, explain
 from mmtrain.commands.fit import fit
 from mmtrain.errors import UsageError
-from mmtrain.explanation.attribution import Chosen, ColumnShare, Element, Explained, RowCells, in_words, shortened
-from mmtrain.explanation.explained_output import Asked, Question, question, wrong
+from mmtrain.explanation.attribution import ColumnAttribution, ElementAttribution, RowExplanation, RowInputs, SelectedRow, describe, shorten
+from mmtrain.explanation.explained_output import ExplainedOutputs, OutputSelector, output_selector, selector_error
 from mmtrain.explanation.heatmaps import blocks
-from mmtrain.explanation.row_selection import choice
+from mmtrain.explanation.row_selection import select_rows
 from mmtrain.fusion import fusions
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multiclass import FittedMulticlass
@@ -102,12 +102,12 @@ class Opened:
 
     def explained(self, row):
         """One row of the table."""
-        cells = RowCells.of({key: str(cell) or None for key, cell in rows()[row].items()}, self.encoded(row))
+        cells = RowInputs.of({key: str(cell) or None for key, cell in rows()[row].items()}, self.encoded(row))
         prediction = self.network.predictor(self.encoded(row))[self.target].numpy()
-        return self.explainer.explain(Chosen(row, str(row), "test", ""), cells, "", prediction)
+        return self.explainer.explain(SelectedRow(row, str(row), "test", ""), cells, "", prediction)
 
 
-def opened(material, columns, branches, fusion, asked=Asked("y")):  # noqa: B008
+def opened(material, columns, branches, fusion, asked=ExplainedOutputs("y")):  # noqa: B008
     import keras
 
     from mmtrain.data.drift import statistics
@@ -119,7 +119,7 @@ def opened(material, columns, branches, fusion, asked=Asked("y")):  # noqa: B008
     fitted = material.fitted.model_copy(update={"columns": {key: material.fitted.columns[key] for key in columns}})
     keras.utils.set_random_seed(1)
     network = assemble(experiment, fitted)
-    found = statistics.learn(experiment, fitted, material.data.table, material.arrays, material.partition.train)
+    found = statistics.learn_statistics(experiment, fitted, material.data.table, material.arrays, material.partition.train)
     return Opened(Explainer(network.predictor, experiment, fitted, found, asked), network, material, asked.target)
 
 
@@ -166,7 +166,7 @@ def linear(material):
     """A network without any kink, explained with a single step."""
     columns = ["size", "dose", "group", "note"]
     branches = {"all": {"columns": columns, "architecture": "linear", "units": 3}}
-    return opened(material, columns, branches, {"method": "concatenate", "units": []}, Asked("y", steps=1))
+    return opened(material, columns, branches, {"method": "concatenate", "units": []}, ExplainedOutputs("y", steps=1))
 
 
 def test_one_step_is_exact_on_a_linear_network(linear):
@@ -209,7 +209,7 @@ def test_a_word_adds_what_its_weight_in_the_tfidf_vector_adds(linear):
 def test_what_is_missing_adds_nothing_and_is_said_to_be_missing(linear):
     found = linear.explained(0)
     assert found.missing == ["size", "dose", "group", "note"]
-    assert [share.elements for share in found.shares] == [(Element("missing", 0.0),)] * 4
+    assert [share.elements for share in found.shares] == [(ElementAttribution("missing", 0.0),)] * 4
     assert [share.label for share in found.shares] == ["size: missing", "dose: missing", "group: missing", "note: missing"]
     assert found.attributed.output == found.attributed.baseline_output
     assert (found.attributed.total, found.attributed.gap) == (0.0, 0.0)
@@ -217,16 +217,16 @@ def test_what_is_missing_adds_nothing_and_is_said_to_be_missing(linear):
 
 def test_a_number_that_is_predicted_is_explained_in_its_own_unit(material):
     branches = {"all": {"columns": ["size"], "architecture": "linear"}}
-    subject = opened(material, ["size"], branches, {"method": "concatenate", "units": []}, Asked("price", steps=1))
+    subject = opened(material, ["size"], branches, {"method": "concatenate", "units": []}, ExplainedOutputs("price", steps=1))
     found = subject.explained(5)
-    assert found.question == Question("price", words="price")
+    assert found.question == OutputSelector("price", words="price")
     assert found.attributed.output == pytest.approx(float(subject.network.predictor(subject.encoded(5))["price"][0, 0]), rel=1e-5)
-    assert found.prediction == in_words(NUMBER, found.attributed.output)
+    assert found.prediction == describe(NUMBER, found.attributed.output)
 
 
 def test_the_negative_class_has_the_opposite_explanation(material):
     branches = {"all": {"columns": ["size"], "architecture": "mlp"}}
-    asked = [Asked("y", steps=8), Asked("y", "low", steps=8)]
+    asked = [ExplainedOutputs("y", steps=8), ExplainedOutputs("y", "low", steps=8)]
     high, low = (opened(material, ["size"], branches, {"method": "concatenate"}, one).explained(5) for one in asked)
     assert (high.question.words, low.question.words) == ("logit of high", "logit of low")
     assert low.attributed.output == -high.attributed.output
@@ -425,7 +425,7 @@ def test_command_prints_one_json_document(run, capsys):
 def test_grad_cam_is_refused_where_no_branch_has_maps(material):
     branches = {"all": {"columns": ["size"], "architecture": "mlp"}}
     with pytest.raises(UsageError) as caught:
-        opened(material, ["size"], branches, {"method": "add"}, Asked("y", method="grad_cam"))
+        opened(material, ["size"], branches, {"method": "add"}, ExplainedOutputs("y", method="grad_cam"))
     assert str(caught.value) == (
         "--method grad_cam: no branch of this run pools maps over a whole picture, which is what Grad-CAM looks at. "
         "Use --method integrated_gradients."
@@ -456,23 +456,23 @@ def test_grad_cam_is_refused_where_no_branch_has_maps(material):
 )
 def test_the_most_wrong_and_the_surest_rows_are_chosen(target, truth, prediction, chosen):
     prediction = prediction.reshape(len(prediction), -1)
-    assert choice(target, truth, prediction) == chosen
+    assert select_rows(target, truth, prediction) == chosen
 
 
 @pytest.mark.parametrize(
     ("target", "class_name", "prediction", "asked"),
     [
-        (BINARY, None, [0.25], Question("y", 0, 1.0, "logit of high", 0.25)),
-        (BINARY, "high", [0.25], Question("y", 0, 1.0, "logit of high", 0.25)),
-        (BINARY, "low", [0.25], Question("y", 0, -1.0, "logit of low", 0.75)),
-        (SEVERAL, None, [0.25, 0.5, 0.25], Question("y", 1, 1.0, "logit of b", 0.5)),
-        (SEVERAL, "c", [0.25, 0.5, 0.25], Question("y", 2, 1.0, "logit of c", 0.25)),
-        (LABELS, None, [0.25, 0.5], Question("y", 1, 1.0, "logit of b", 0.5)),
-        (NUMBER, None, [3.0], Question("y", 0, 1.0, "y", None)),
+        (BINARY, None, [0.25], OutputSelector("y", 0, 1.0, "logit of high", 0.25)),
+        (BINARY, "high", [0.25], OutputSelector("y", 0, 1.0, "logit of high", 0.25)),
+        (BINARY, "low", [0.25], OutputSelector("y", 0, -1.0, "logit of low", 0.75)),
+        (SEVERAL, None, [0.25, 0.5, 0.25], OutputSelector("y", 1, 1.0, "logit of b", 0.5)),
+        (SEVERAL, "c", [0.25, 0.5, 0.25], OutputSelector("y", 2, 1.0, "logit of c", 0.25)),
+        (LABELS, None, [0.25, 0.5], OutputSelector("y", 1, 1.0, "logit of b", 0.5)),
+        (NUMBER, None, [3.0], OutputSelector("y", 0, 1.0, "y", None)),
     ],
 )
 def test_what_is_asked_follows_from_the_target_and_the_class(target, class_name, prediction, asked):
-    assert question(Asked("y", class_name), target, np.array([prediction])) == asked
+    assert output_selector(ExplainedOutputs("y", class_name), target, np.array([prediction])) == asked
 
 
 @pytest.mark.parametrize(
@@ -487,22 +487,30 @@ def test_what_is_asked_follows_from_the_target_and_the_class(target, class_name,
     ],
 )
 def test_a_target_or_a_class_that_there_is_not_is_told(target, class_name, problems):
-    assert [str(problem) for problem in wrong({"y": SEVERAL, "price": NUMBER}, target, class_name)] == problems
+    assert [str(problem) for problem in selector_error({"y": SEVERAL, "price": NUMBER}, target, class_name)] == problems
 
 
 def fake(shares, chosen=None):
     """An explained row that says `shares`; `Tap`s are keys only, so anything can stand for them."""
-    from mmtrain.explanation.integrated_gradients import Attributed
+    from mmtrain.explanation.integrated_gradients import Attributions
 
     values = {share.column: np.array([share.attribution]) for share in shares}
-    chosen = chosen or Chosen(4, "S 1/2", "test", "surest")
-    found = Attributed(values, output=1.5, baseline_output=0.25, steps=32)
-    return Explained(chosen, "ill", "well", Question("y", words="logit of ill", probability=0.75), found, shares)
+    chosen = chosen or SelectedRow(4, "S 1/2", "test", "surest")
+    found = Attributions(values, output=1.5, baseline_output=0.25, steps=32)
+    return RowExplanation(chosen, "ill", "well", OutputSelector("y", words="logit of ill", probability=0.75), found, shares)
 
 
-AGE = ColumnShare("age", "vector", "63", False, (Element("63", 0.5),))
-SITE = ColumnShare("site", "index", "", True, (Element("missing", 0.0),))
-NOTE = ColumnShare("note", "bag", "bad bad day", False, (Element("bad", 0.8), Element("day", -0.05)), (Element("bad", 0.4),) * 2, unread=1)
+AGE = ColumnAttribution("age", "vector", "63", False, (ElementAttribution("63", 0.5),))
+SITE = ColumnAttribution("site", "index", "", True, (ElementAttribution("missing", 0.0),))
+NOTE = ColumnAttribution(
+    "note",
+    "bag",
+    "bad bad day",
+    False,
+    (ElementAttribution("bad", 0.8), ElementAttribution("day", -0.05)),
+    (ElementAttribution("bad", 0.4),) * 2,
+    unread=1,
+)
 
 
 @pytest.mark.usefixtures("tensorflow")
@@ -532,9 +540,9 @@ def test_tables_are_literal(tmp_path):
     [((1.0, 1.0), 2.0, 0.0), ((1.0, 0.9), 2.0, 5.0), ((5.0, -4.9), 0.2, 50.0), ((50.0, -50.0), 0.01, 1.0), ((0.0,), 0.0, 0.0)],
 )
 def test_the_gap_is_measured_by_the_difference_unless_columns_cancel(parts, difference, gap):
-    from mmtrain.explanation.integrated_gradients import Attributed
+    from mmtrain.explanation.integrated_gradients import Attributions
 
-    found = Attributed({number: np.array([part]) for number, part in enumerate(parts)}, difference, 0.0, 32)
+    found = Attributions({number: np.array([part]) for number, part in enumerate(parts)}, difference, 0.0, 32)
     assert found.gap == pytest.approx(gap)
 
 
@@ -543,11 +551,20 @@ def test_a_figure_bears_any_text_and_many_columns(tmp_path):
     from mmtrain.explanation import figure
     from mmtrain.reports.plot_style import style
 
-    odd = ColumnShare("$a$ <script>", "index", "x^{2 \\frac\n" * 30, False, (Element("x", -0.1),))
-    long = ColumnShare("note", "tokens", "", False, (Element("w", 0.1),), (Element("donaudampfschiff" * 9, 0.1), Element("$b", -0.2)) * 200)
-    many = tuple(ColumnShare(f"column {number}", "vector", "1", False, (Element("1", number / 10),)) for number in range(30))
+    odd = ColumnAttribution("$a$ <script>", "index", "x^{2 \\frac\n" * 30, False, (ElementAttribution("x", -0.1),))
+    long = ColumnAttribution(
+        "note",
+        "tokens",
+        "",
+        False,
+        (ElementAttribution("w", 0.1),),
+        (ElementAttribution("donaudampfschiff" * 9, 0.1), ElementAttribution("$b", -0.2)) * 200,
+    )
+    many = tuple(
+        ColumnAttribution(f"column {number}", "vector", "1", False, (ElementAttribution("1", number / 10),)) for number in range(30)
+    )
     with style():
-        drawn = figure.draw(fake((odd, long, *many), Chosen(0, "語<b>$" * 30, "test", "")))
+        drawn = figure.draw(fake((odd, long, *many), SelectedRow(0, "語<b>$" * 30, "test", "")))
         drawn.savefig(tmp_path / "odd.png", dpi=40)
     texts = [text.get_text() for text in drawn.findobj(lambda artist: hasattr(artist, "get_text"))]
     assert "17 other columns" in texts
@@ -578,14 +595,14 @@ def test_squares_of_pixels_keep_their_sum():
     ],
 )
 def test_answers_are_written_in_words(target, answer, words):
-    assert in_words(target, answer) == words
+    assert describe(target, answer) == words
 
 
 @pytest.mark.parametrize(
     ("text", "line"), [("plain", "plain"), ("two\nlines\t", "two lines"), ("a" * 50, "a" * 39 + "…"), ("\x1b[31mred", "[31mred")]
 )
 def test_a_cell_is_shortened_to_one_line(text, line):
-    assert shortened(text) == line
+    assert shorten(text) == line
 
 
 @dataclass(frozen=True)
@@ -598,11 +615,11 @@ class Place:
 @pytest.mark.usefixtures("tensorflow")
 def test_words_that_training_did_not_know_share_what_their_id_adds():
     from mmtrain.columns.text import FittedText
-    from mmtrain.explanation.column_attributions import shares
+    from mmtrain.explanation.column_attributions import attribute_columns
 
     column = FittedText(vectorize="tfidf", words=("day", "bad"), idf=(0, 1, 3, 1, 2), length=4, longest=4, masked=False, missing=0)
-    cells = RowCells({"note": "Bad zebra, odd zebra! day"}, {"note": np.array([[4, 2, 2, 2]]), "note_present": np.ones((1, 1))})
+    cells = RowInputs({"note": "Bad zebra, odd zebra! day"}, {"note": np.array([[4, 2, 2, 2]]), "note_present": np.ones((1, 1))})
     found = SimpleNamespace(attributions={Place("note"): np.array([0.5, 0.1, 0.2, 0.3])})
-    [share] = shares(found, SimpleNamespace(columns={"note": column}), cells)
+    [share] = attribute_columns(found, SimpleNamespace(columns={"note": column}), cells)
     assert [(element.name, round(element.attribution, 6)) for element in share.elements] == [("bad", 0.5), ("zebra", 0.4), ("odd", 0.2)]
     assert (share.unread, share.label) == (1, "note: 5 words")

@@ -27,7 +27,7 @@ from mmtrain.commands.fit import fit
 from mmtrain.data import encode
 from mmtrain.errors import ConfigError, RunError
 from mmtrain.export import FORMATS, check, contract
-from mmtrain.export.alone import by_arrays
+from mmtrain.export.alone import run_with_npz
 from mmtrain.export.base import ExportableModel, check_options, plain_names
 from mmtrain.export.check import ScoreChange
 from mmtrain.export.units import without_units
@@ -411,7 +411,7 @@ def test_program_that_fails_is_told_with_its_last_words(exported, tmp_path):
     shutil.copytree(exported("onnx").folder, tmp_path / "broken")
     (tmp_path / "broken" / "run.py").write_text("raise SystemExit('the model is damaged')")
     with pytest.raises(RunError) as caught:
-        by_arrays(tmp_path / "broken" / "model.onnx", {}, [])
+        run_with_npz(tmp_path / "broken" / "model.onnx", {}, [])
     assert str(caught.value) == "--format onnx: the export was written, but does not run: the model is damaged Choose another format."
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from mmtrain.image_decoding import ImageHeader, Layout, UnreadableImage, inspect, read
 from mmtrain.image_decoding.containers import unpack
-from mmtrain.image_decoding.resize import covering, fitting, reduction
+from mmtrain.image_decoding.resize import covering_size, fitting_size, reduction
 
 RED, GREEN, BLUE, BLACK, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0), (255, 255, 255)
 YELLOW = (255, 255, 0)
@@ -350,7 +350,7 @@ def test_resize_stretches_crops_or_pads(resize, size, expected):
 def test_crop_gives_the_centre_of_the_covering_picture():
     noise = np.random.default_rng(5).integers(0, 256, (37, 91, 3), dtype=np.uint8)
     covered = Image.fromarray(noise).resize((69, 28), Image.Resampling.BILINEAR)
-    assert covering((91, 37), (20, 28)) == (69, 28)
+    assert covering_size((91, 37), (20, 28)) == (69, 28)
     pixels = read(saved(Image.fromarray(noise), "PNG"), Layout((28, 20), 3, resize="crop"))
     assert np.abs(pixels - np.asarray(covered)[:, 24:44].astype(int)).max() <= 1
 
@@ -371,7 +371,7 @@ def test_padding_of_a_picture_with_alpha_is_opaque():
     ],
 )
 def test_covering_and_fitting_keep_proportions(size, target, cover, fit):
-    assert (covering(size, target), fitting(size, target)) == (cover, fit)
+    assert (covering_size(size, target), fitting_size(size, target)) == (cover, fit)
 
 
 def test_crop_of_a_long_strip_needs_no_covering_picture():

@@ -195,7 +195,7 @@ def test_a_file_that_is_no_picture_is_a_missing_picture(clinic, network):
 
 
 def test_row_weights_reach_the_loss(tmp_path):
-    from mmtrain.training.step import Steps
+    from mmtrain.training.step import TrainStep
 
     write_table(tmp_path / "table.csv", rows())
     columns = {key: COLUMNS[key] for key in ("dose", "importance", "y", "days left")}
@@ -209,7 +209,7 @@ def test_row_weights_reach_the_loss(tmp_path):
     raw = answers(network.core, encoded_of(material))
     plain = {key: target.row_loss(arrays.targets[key], raw[key]).numpy() for key, target in material.fitted.targets.items()}
     batch = {"inputs": encoded_of(material), "targets": arrays.targets, "weights": arrays.weights}
-    steps = Steps(material.experiment, material.fitted, network)
+    steps = TrainStep(material.experiment, material.fitted, network)
     judged, _ = steps.judge(batch)
     for key, losses in plain.items():
         assert np.allclose(judged[key], losses * weights[key], rtol=1e-5)

@@ -25,7 +25,7 @@ OTHERS = np.array([8, 3, 1, 5, 17])
 @pytest.fixture(scope="module", params=FUSIONS)
 def network(request, tmp_path_factory, tensorflow):
     from mmtrain.model.assemble import assemble
-    from mmtrain.model.branch_features import Halves
+    from mmtrain.model.branch_features import SplitPredictor
 
     folder = tmp_path_factory.mktemp(request.param)
     rows = []
@@ -41,7 +41,7 @@ def network(request, tmp_path_factory, tensorflow):
     write_table(folder / "table.csv", rows)
     prepared = ready(write_experiment(folder / "a.yaml", TREE), [f"fusion.method={request.param}"])
     predictor = assemble(prepared.experiment, prepared.fitted).predictor
-    return prepared, predictor, Halves(predictor, prepared.experiment, prepared.fitted)
+    return prepared, predictor, SplitPredictor(predictor, prepared.experiment, prepared.fitted)
 
 
 def whole(network, **rows):
@@ -86,9 +86,9 @@ def test_a_branch_that_is_left_out_is_one_that_no_row_has(network):
 
 
 def test_branches_are_compiled_without_a_warning_however_many_there_are(network, caplog):
-    from mmtrain.model.branch_features import Halves
+    from mmtrain.model.branch_features import SplitPredictor
 
     prepared, predictor, _ = network
     for _ in range(2):  # six branches
-        Halves(predictor, prepared.experiment, prepared.fitted).features(prepared.arrays, ROWS)
+        SplitPredictor(predictor, prepared.experiment, prepared.fitted).features(prepared.arrays, ROWS)
     assert caplog.records == []

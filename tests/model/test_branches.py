@@ -187,10 +187,10 @@ def test_dense_branch_weighs_words_by_how_rare_they_are(name, units):
 def test_category_is_embedded_or_one_hot(spec, width):
     import keras
 
-    from mmtrain.branches.dense import expanded
+    from mmtrain.branches.dense import embed_or_pass
 
     codes = keras.Input((1,), dtype="int32")
-    model = keras.Model(codes, expanded(codes, spec))
+    model = keras.Model(codes, embed_or_pass(codes, spec))
     assert model.output_shape == (None, width)
     found = model(np.array([[0], [1], [4]], dtype=np.int32)).numpy()
     if spec.one_hot:

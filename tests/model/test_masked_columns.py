@@ -131,11 +131,11 @@ def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(m
     import keras
 
     from mmtrain.data.drift import statistics
-    from mmtrain.explanation.attribution import Chosen, RowCells
-    from mmtrain.explanation.explained_output import Asked
+    from mmtrain.explanation.attribution import RowInputs, SelectedRow
+    from mmtrain.explanation.explained_output import ExplainedOutputs
     from mmtrain.explanation.explainer import Explainer
     from mmtrain.model import model_file
-    from mmtrain.model.branch_features import Halves
+    from mmtrain.model.branch_features import SplitPredictor
 
     columns = several(material)[name]
     experiment, fitted, network = assembled(material, name, columns)
@@ -146,17 +146,17 @@ def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(m
     rows = np.arange(ROWS)
     expected = network.predictor(arrays.take(rows), training=False)["y"].numpy()
     assert np.array_equal(predictor(arrays.take(rows), training=False)["y"], expected)
-    halves = Halves(predictor, experiment, fitted)
+    halves = SplitPredictor(predictor, experiment, fitted)
     assert np.allclose(halves.predictions(halves.features(arrays, rows))["y"], expected, atol=1e-6)
     donors = {column: rows[::-1] if column == "dose" else rows for column in reversed([*columns, "age"])}
     swapped = arrays.take(rows) | {key: values[::-1] for key, values in arrays.of(["dose"]).take(rows).items()}
     mixed = halves.features(arrays, rows).replaced("all", *halves.of_branch("all", arrays, donors))
     assert np.allclose(halves.predictions(mixed)["y"], network.predictor(swapped, training=False)["y"], atol=1e-6)
-    found = statistics.learn(experiment, fitted, material.data.table, arrays, material.parts.train)
-    explainer = Explainer(predictor, experiment, fitted, found, Asked("y"))
+    found = statistics.learn_statistics(experiment, fitted, material.data.table, arrays, material.parts.train)
+    explainer = Explainer(predictor, experiment, fitted, found, ExplainedOutputs("y"))
     for row in (0, 1):
-        cells = RowCells.of(dict.fromkeys([*columns, "age", "age_2"], "1"), arrays.take(rows[row : row + 1]))
-        explained = explainer.explain(Chosen(row, str(row), "test", ""), cells, "", expected[row : row + 1])
+        cells = RowInputs.of(dict.fromkeys([*columns, "age", "age_2"], "1"), arrays.take(rows[row : row + 1]))
+        explained = explainer.explain(SelectedRow(row, str(row), "test", ""), cells, "", expected[row : row + 1])
         assert explained.attributed.gap <= 1
         assert [share.column for share in explained.shares if share.missing] == (columns if row == 0 else [])
 

@@ -23,8 +23,8 @@ from mmtrain.commands.fit import fit
 from mmtrain.model.assemble import assemble
 from mmtrain.targets import tasks
 from mmtrain.training import device
-from mmtrain.training.step import Steps
-from mmtrain.training.validation import judged
+from mmtrain.training.step import TrainStep
+from mmtrain.training.validation import predict_rows
 
 ROWS = 60
 WITHOUT_NUMBER = {5, 17, 33}
@@ -390,8 +390,8 @@ def test_augmentation_never_touches_rows_that_are_judged(numbered):
     found = []
     for one in (wild, tame):
         device.prepare(0, deterministic=False)
-        steps = Steps(one.experiment, one.fitted, assemble(one.experiment, one.fitted))
-        losses, predictions = judged(steps, one.arrays, np.concatenate([one.partition.validation, one.partition.test]))
+        steps = TrainStep(one.experiment, one.fitted, assemble(one.experiment, one.fitted))
+        losses, predictions = predict_rows(steps, one.arrays, np.concatenate([one.partition.validation, one.partition.test]))
         batch = next(Batches(one.arrays, one.partition.train, 8, 0, steps.chance_columns).epoch(1))
         pixels = steps.augmented_inputs(batch.tree())["scan"]
         found.append((losses["answer"], predictions["answer"], np.asarray(pixels), batch.inputs["scan"]))
@@ -406,11 +406,11 @@ def test_judging_changes_no_weight_and_no_row_depends_on_its_neighbours(numbered
     found = ready(numbered, ["fusion.dropout=0.5"])
     device.prepare(0, deterministic=False)
     network = assemble(found.experiment, found.fitted)
-    steps = Steps(found.experiment, found.fitted, network)
+    steps = TrainStep(found.experiment, found.fitted, network)
     steps.train(next(Batches(found.arrays, found.partition.train, 8, 0, steps.chance_columns).epoch(1)), [0.001])
     before = [variable.numpy().copy() for variable in network.core.variables]
-    _, together = judged(steps, found.arrays, found.partition.test)
-    alone = [judged(steps, found.arrays, np.array([row]))[1]["answer"][0] for row in found.partition.test]
+    _, together = predict_rows(steps, found.arrays, found.partition.test)
+    alone = [predict_rows(steps, found.arrays, np.array([row]))[1]["answer"][0] for row in found.partition.test]
     assert len(alone) == 11
     np.testing.assert_allclose(alone, together["answer"], rtol=1e-5)
     assert all((one == variable.numpy()).all() for one, variable in zip(before, network.core.variables, strict=True))

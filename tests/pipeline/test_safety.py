@@ -596,7 +596,7 @@ def test_run_may_not_seal_files_outside_of_it(tmp_path):
     (tmp_path / "secret").write_text("x")
     run.update(files={"../../secret": file_hash(tmp_path / "secret")})
     with pytest.raises(RunError) as caught:
-        run_folder.opened(run.folder)
+        run_folder.open_run(run.folder)
     assert str(caught.value) == f"{run.folder}: ../../secret changed after the training. Restore the folder, or train again."
 
 
@@ -617,7 +617,7 @@ def test_run_with_links_or_special_files_is_refused_before_one_is_read(make, tmp
     (run.folder / "plots").mkdir()
     make(run.folder / "plots" / "x")
     with pytest.raises(RunError) as caught:
-        run_folder.opened(run.folder)
+        run_folder.open_run(run.folder)
     what = "this is a link or a special file; a run holds files and folders only."
     assert str(caught.value) == f"{run.folder}/plots/x: {what} Put what it stands for in its place, or remove it."
 
@@ -634,7 +634,7 @@ def test_json_without_end_is_damaged(tmp_path):
     run = run_folder.create("clinic", tmp_path)
     run.write_text("run.json", "[" * 200_000)
     with pytest.raises(RunError) as caught:
-        run_folder.opened(run.folder)
+        run_folder.open_run(run.folder)
     assert str(caught.value) == f"{run.folder}/run.json: the file is damaged. Train again, or restore the folder."
 
 

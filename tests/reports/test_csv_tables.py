@@ -4,14 +4,14 @@ import numpy as np
 
 from mmtrain.evaluation.scoring import TargetScores
 from mmtrain.reports import analysis_tables, csv_tables
-from mmtrain.reports.report_data import EvaluatedPart, confusion_of
+from mmtrain.reports.report_data import EvaluatedSplit, confusion_of
 
 
 def test_numbers_have_intervals_and_every_baseline():
     score = {"auc": {"value": 0.75, "low": 0.5, "high": 0.875}, "f1": {"value": None, "undefined": "no row, no score"}}
     less = {"auc": {"value": 0.25, "low": -0.25, "high": 0.5}, "f1": {"value": None}}
     beside = [{"name": "a", "scores": score, "differences": less}, {"name": "b,c", "scores": score}]
-    part = EvaluatedPart("test", "t.csv", {"ill": {"task": "binary", "rows": 9, "scores": score, "baselines": beside}}, None, {})
+    part = EvaluatedSplit("test", "t.csv", {"ill": {"task": "binary", "rows": 9, "scores": score, "baselines": beside}}, None, {})
     assert csv_tables.scores(part).to_csv(index=False).splitlines() == [
         "target,predictor,score,value,low,high,difference,difference_low,difference_high,rows,note",
         *("ill,model,auc,0.75,0.5,0.875,,,,9,", 'ill,model,f1,,,,,,,9,"no row, no score"'),
@@ -22,7 +22,7 @@ def test_numbers_have_intervals_and_every_baseline():
 
 def test_numbers_of_classes_are_those_of_the_table():
     result = {"classes": ["a", "b", "c"], "confusion": [[3, 1, 0], [1, 1, 0], [0, 0, 0]]}
-    part = EvaluatedPart("test", "t.csv", {"kind": result, "price": {}}, None, {})
+    part = EvaluatedSplit("test", "t.csv", {"kind": result, "price": {}}, None, {})
     assert csv_tables.classes(part).to_csv(index=False).splitlines() == [
         "target,class,rows,predicted,recall,precision,f1",
         "kind,a,4,4,0.75,0.75,0.75",
@@ -54,7 +54,7 @@ def test_confusion_of_many_classes_has_the_pairs_that_occur():
     assert result["confusion_pairs"] == [[0, 0, 5], [0, 100, 1], [7, 3, 2]]
     assert "confusion" not in result
     assert np.array_equal(confusion_of(result), matrix)
-    part = EvaluatedPart("test", "t.csv", {"kind": result}, None, {})
+    part = EvaluatedSplit("test", "t.csv", {"kind": result}, None, {})
     assert csv_tables.confusion(part).to_csv(index=False).splitlines() == [
         *("target,true,predicted,rows", "kind,k0,k0,5", "kind,k0,k100,1", "kind,k7,k3,2")
     ]

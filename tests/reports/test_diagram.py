@@ -103,7 +103,7 @@ def test_diagram_is_described_for_those_who_do_not_see_it():
 
 def test_outline_counts_what_each_part_learns(tmp_path, tensorflow):
     from mmtrain.model.assemble import assemble
-    from mmtrain.model.summary import outline
+    from mmtrain.model.summary import model_summary
 
     two_blobs(tmp_path, 20, city=lambda row: f"c{row % 2}", days=lambda row: row)
     path = write_experiment(
@@ -121,7 +121,7 @@ def test_outline_counts_what_each_part_learns(tmp_path, tensorflow):
         """,
     )
     all_of = ready(path)
-    found = outline(assemble(all_of.experiment, all_of.fitted), all_of.experiment, all_of.fitted)
+    found = model_summary(assemble(all_of.experiment, all_of.fitted), all_of.experiment, all_of.fitted)
     assert found == {
         "branches": [
             {

@@ -13,7 +13,7 @@ def test_report_escapes_names_inside_plots(tmp_path):
     names = [EVIL[:17], '" fill="#1f6fb2']
     with plot_style.style():
         figure = plots.confusion(np.array([[1, 0], [2, 3]]), names)
-        plot = plot_style.Gallery(Run(tmp_path)).add(figure, "confusion", title="t", alt=EVIL)
+        plot = plot_style.FigureWriter(Run(tmp_path)).add(figure, "confusion", title="t", alt=EVIL)
     found = page_of(plot)
     assert "script" not in [tag for tag, _ in found.tags]
     assert found.alts == [EVIL]
@@ -24,7 +24,7 @@ def test_report_escapes_names_inside_plots(tmp_path):
 def test_plot_that_cannot_be_written_is_a_problem(tmp_path):
     (tmp_path / "plots").write_text("a file in the way")
     with plot_style.style(), pytest.raises(RunError) as caught:
-        plot_style.Gallery(Run(tmp_path)).add(plot_style.new_figure(1, 1), "roc", title="", alt="")
+        plot_style.FigureWriter(Run(tmp_path)).add(plot_style.new_figure(1, 1), "roc", title="", alt="")
     place = tmp_path / "plots" / "roc.png"
     assert str(caught.value) == f"{place}: the file cannot be written: file exists. Make room, or choose another folder."
 
@@ -35,7 +35,7 @@ def test_gallery_keeps_the_report_small(tmp_path):
     with plot_style.style():
         scatter = plot_style.as_markup(plots.residuals(*numbers), salt="s")
         curve = plot_style.as_markup(plots.roc((numbers[0] > 0).astype(np.int64), 1 / (1 + np.exp(-numbers[1])), 0.5), salt="s")
-        plot = plot_style.Gallery(run, room=100).add(plots.residuals(*numbers[:, :5]), "residuals", title="Residuals", alt="Dots.")
+        plot = plot_style.FigureWriter(run, room=100).add(plots.residuals(*numbers[:, :5]), "residuals", title="Residuals", alt="Dots.")
     assert 10_000 < len(scatter) < 200_000
     assert 5_000 < len(curve) < 40_000
     assert plot.markup is None
@@ -45,7 +45,7 @@ def test_gallery_keeps_the_report_small(tmp_path):
 
 def test_gallery_gives_every_plot_a_file_of_its_own(tmp_path):
     with plot_style.style():
-        gallery = plot_style.Gallery(Run(tmp_path))
+        gallery = plot_style.FigureWriter(Run(tmp_path))
         found = [gallery.add(plot_style.new_figure(3, 3), name, title="", alt="").file for name in ("a b", "A/b", "../../a", "日")]
     assert found == ["plots/a_b.png", "plots/A_b_2.png", "plots/a.png", "plots/plot.png"]
 
@@ -54,7 +54,7 @@ def test_png_is_drawn_again_only_when_the_plot_has_changed(tmp_path):
     path, files = tmp_path / "plots" / "dots.png", []
     for numbers in (np.arange(3.0), np.arange(3.0), np.arange(4.0)):
         with plot_style.style():
-            plot_style.Gallery(Run(tmp_path)).add(plots.residuals(numbers, numbers), "dots", title="", alt="")
+            plot_style.FigureWriter(Run(tmp_path)).add(plots.residuals(numbers, numbers), "dots", title="", alt="")
         files.append(path.read_bytes())
         path.write_bytes(files[-1] + b"what was there")
     assert files[0] + b"what was there" == files[1]
@@ -62,7 +62,7 @@ def test_png_is_drawn_again_only_when_the_plot_has_changed(tmp_path):
     assert not files[2].endswith(b"what was there")
     path.write_bytes(b"torn")
     with plot_style.style():
-        plot_style.Gallery(Run(tmp_path)).add(plots.residuals(numbers, numbers), "dots", title="", alt="")
+        plot_style.FigureWriter(Run(tmp_path)).add(plots.residuals(numbers, numbers), "dots", title="", alt="")
     assert path.read_bytes() == files[2]
 
 

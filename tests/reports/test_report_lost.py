@@ -8,7 +8,7 @@ import pytest
 from tiny import two_blobs, write_experiment
 
 from mmtrain.artifacts import run_folder
-from mmtrain.artifacts.lock import held
+from mmtrain.artifacts.lock import run_lock
 from mmtrain.cli.app import run as command_line
 from mmtrain.commands.fit import fit
 from mmtrain.commands.report import report as write_report
@@ -40,7 +40,7 @@ def stopped(tmp_path_factory):
 
 @pytest.fixture
 def run(stopped, tmp_path):
-    return run_folder.opened(Path(shutil.copytree(stopped[0].folder, tmp_path / "run")))
+    return run_folder.open_run(Path(shutil.copytree(stopped[0].folder, tmp_path / "run")))
 
 
 def facts(run):
@@ -86,7 +86,7 @@ def test_report_of_a_finished_run_is_written_anew(run, capsys):
 
 
 def test_run_that_is_being_trained_is_left_alone(run):
-    with held(run), pytest.raises(UsageError, match="the run is being trained by process"):
+    with run_lock(run), pytest.raises(UsageError, match="the run is being trained by process"):
         write_report(str(run.folder))
 
 

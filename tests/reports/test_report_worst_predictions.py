@@ -4,7 +4,7 @@ import numpy as np
 from report_page import BINARY, EVIL, NUMBER, Page, evaluate, make_run, read, written_without_plots
 
 from mmtrain.reports.blocks import Cell, Paragraph, Section, Table
-from mmtrain.reports.report import bounded, page
+from mmtrain.reports.report import limit_size, page
 
 WRONG = {"row": 1234, "id": f"a{EVIL}", "loss": 2.3, "truth": f"t{EVIL}", "prediction": f"p{EVIL}"}
 WRONG |= {
@@ -79,7 +79,7 @@ def test_bounded_leaves_out_the_largest_first():
     gone = "This report has no room for the section; its numbers are in the run folder."
 
     def paragraphs(most):
-        return [text if text == gone else text[0] for text in Page(bounded(found, title="t", facts=(), most=most)).paragraphs[1:-1]]
+        return [text if text == gone else text[0] for text in Page(limit_size(found, title="t", facts=(), most=most)).paragraphs[1:-1]]
 
     assert paragraphs(200_000) == ["a", "b", "c", "d"]
     assert paragraphs(80_000) == ["a", gone, "c", "d"]

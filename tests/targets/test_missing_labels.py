@@ -20,8 +20,8 @@ from mmtrain.data.tables.frame_table import FrameTable
 from mmtrain.errors import DataError
 from mmtrain.evaluation.bootstrap import Bootstrap, Resampling
 from mmtrain.evaluation.postprocessing.calibration import fit_isotonic, fit_temperature
-from mmtrain.evaluation.postprocessing.reliability import measured
-from mmtrain.evaluation.prediction_table import answers_as_text, frame, reread
+from mmtrain.evaluation.postprocessing.reliability import measure_reliability
+from mmtrain.evaluation.prediction_table import answers_as_text, parse_predictions, prediction_frame
 from mmtrain.evaluation.scoring import score_target
 from mmtrain.metrics import binary_scores, multilabel_scores
 from mmtrain.pipeline.check_labels import check_answers, unlearned
@@ -135,7 +135,7 @@ def test_reliability_is_of_the_cells_that_are_known():
 
     def found(said, true, **options):
         bootstrap = Bootstrap(len(said), groups=None, draws=100, confidence=0.95, seed=0)
-        return measured(said, true, exclusive=False, groups=None, bootstrap=bootstrap, **options)
+        return measure_reliability(said, true, exclusive=False, groups=None, bootstrap=bootstrap, **options)
 
     cells_of_rows = found(SAID[:6], TRUTH[:6] == 1, known=known[:6])
     each_alone = found(SAID[known][:, None], TRUTH[known][:, None] == 1)
@@ -145,16 +145,16 @@ def test_reliability_is_of_the_cells_that_are_known():
 
 def test_unknown_labels_are_written_beside_the_truth_and_read_again():
     targets = {"y": labels_target()}
-    made = frame(np.arange(7), list("abcdefg"), targets, {"y": TRUTH}, {"y": SAID.astype(np.float32)})
+    made = prediction_frame(np.arange(7), list("abcdefg"), targets, {"y": TRUTH}, {"y": SAID.astype(np.float32)})
     assert made["truth"].tolist() == ["a", "b", "", "a;b", "", "a", ""]
     assert made["unknown_labels"].tolist() == ["b", "", "a", "", "b", "", "a;b"]
-    truth, _ = reread(made.astype(str), "y", targets)
+    truth, _ = parse_predictions(made.astype(str), "y", targets)
     assert truth.tolist() == TRUTH.tolist()
     assert answers_as_text(made.astype(str), "y", targets)[:2].tolist() == ["a (not known: b)", "b"]
 
 
 def test_a_part_whose_labels_are_all_known_has_no_column_of_unknown_ones():
-    made = frame(np.arange(2), ["a", "b"], {"y": labels_target()}, {"y": np.array([[1, 0], [0, 0]])}, {"y": SAID[:2]})
+    made = prediction_frame(np.arange(2), ["a", "b"], {"y": labels_target()}, {"y": np.array([[1, 0], [0, 0]])}, {"y": SAID[:2]})
     assert list(made) == ["row", "id", "truth", "prediction", "probability_a", "probability_b"]
 
 
@@ -371,7 +371,7 @@ TRUE, HOLES = pd.Series([True, False]), pd.Series([True, None, False], dtype=obj
 )
 def test_answers_of_typed_tables_take_the_spelling_of_training(tmp_path, task, trained, new, codes):
     experiment, fitted = learned(tmp_path, trained, task)
-    truths, _ = encode.truths(experiment, fitted, newer(tmp_path, experiment, new))
+    truths, _ = encode.encode_targets(experiment, fitted, newer(tmp_path, experiment, new))
     assert truths["y"].tolist() == codes
 
 

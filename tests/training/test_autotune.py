@@ -15,8 +15,8 @@ from mmtrain.commands.fit import fit
 from mmtrain.model.assemble import assemble
 from mmtrain.system.memory import anonymous_memory, available_memory, peak_memory
 from mmtrain.training import autotune, batch_size, device
-from mmtrain.training.loss_accumulator import NotFinite, Tally
-from mmtrain.training.step import Steps
+from mmtrain.training.loss_accumulator import LossAccumulator, NotFinite
+from mmtrain.training.step import TrainStep
 
 BLOBS = "columns: {x: {role: numeric}, y: {role: target, task: binary}}\ntraining: {epochs: 2, batch_size: 8, learning_rate: 0.01}"
 
@@ -32,7 +32,7 @@ def train(found, epochs=2, **settings):
     """The weights after some epochs at rates that fall with every step, the losses of every step, and the number of calls."""
     experiment = found.experiment.decided(**settings)
     device.prepare(1, deterministic=False)
-    steps = Steps(experiment, found.fitted, assemble(experiment, found.fitted))
+    steps = TrainStep(experiment, found.fitted, assemble(experiment, found.fitted))
     losses, calls = [], 0
     for epoch in range(1, epochs + 1):
         for batch in steps.batches(found.arrays, found.partition.train).epoch(epoch):
@@ -83,11 +83,11 @@ def test_a_call_takes_as_many_full_batches_as_it_may(blobs, together, start, ste
 def test_an_undecided_experiment_is_not_trained(blobs):
     found = ready(blobs)
     with pytest.raises(ValueError, match=r"\['jit'\] must be decided first"):
-        Steps(found.experiment.decided(jit="auto"), found.fitted, assemble(found.experiment, found.fitted))
+        TrainStep(found.experiment.decided(jit="auto"), found.fitted, assemble(found.experiment, found.fitted))
 
 
 def test_losses_are_added_up_one_call_later():
-    tally = Tally({"loss": 1.0}, 10, 2)
+    tally = LossAccumulator({"loss": 1.0}, 10, 2)
     tally.add(8, {"loss": tf.constant([0.5, 0.25])})
     assert (tally.sums, tally.rows, tally.step) == ({"loss": 1.0}, 10, 2)
     tally.add(3, {"loss": tf.constant([2.0])})
@@ -98,7 +98,7 @@ def test_losses_are_added_up_one_call_later():
 
 
 def test_loss_that_is_no_number_is_told_with_its_step():
-    tally = Tally({}, 0, 7)
+    tally = LossAccumulator({}, 0, 7)
     tally.add(6, {"loss": tf.constant([1.0, np.inf, np.nan])})
     with pytest.raises(NotFinite) as caught:
         tally.settle()
@@ -110,7 +110,7 @@ def test_loss_that_is_no_number_is_told_with_its_step():
 
 def decided(found, **settings):
     experiment = found.experiment.decided(**settings)
-    return autotune.decide(experiment, found.fitted, found.arrays, found.partition.train)
+    return autotune.tune_settings(experiment, found.fitted, found.arrays, found.partition.train)
 
 
 OPEN = {"precision": "auto", "jit": "auto", "steps_per_call": "auto"}
@@ -215,7 +215,7 @@ def test_batch_size_is_the_largest_that_is_sensible(tmp_path, monkeypatch, rows,
     two_blobs(tmp_path, rows)
     found = ready(write_experiment(tmp_path / "e.yaml", BLOBS))
     experiment = found.experiment.decided(batch_size="auto")
-    assert batch_size.largest(experiment, found.fitted, found.arrays, found.partition.train) == (size, reason)
+    assert batch_size.largest_batch_size(experiment, found.fitted, found.arrays, found.partition.train) == (size, reason)
 
 
 def test_batch_size_stops_before_memory_ends(tmp_path, monkeypatch):
@@ -223,7 +223,7 @@ def test_batch_size_stops_before_memory_ends(tmp_path, monkeypatch):
     found = ready(write_experiment(tmp_path / "e.yaml", BLOBS))
     monkeypatch.setattr(batch_size, "SHARE", -1.0)
     experiment = found.experiment.decided(batch_size="auto")
-    size, reason = batch_size.largest(experiment, found.fitted, found.arrays, found.partition.train)
+    size, reason = batch_size.largest_batch_size(experiment, found.fitted, found.arrays, found.partition.train)
     assert size == 8
     assert reason.startswith("batch_size 8: 16 rows would need about ")
     assert reason.endswith(" GB, more than half of the free memory")

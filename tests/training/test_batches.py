@@ -5,11 +5,11 @@ import threading
 import numpy as np
 import pytest
 
-from mmtrain.batches import Batches, in_order
-from mmtrain.data.counter_rng import chances, mixed
+from mmtrain.batches import Batches, sequential_batches
+from mmtrain.data.counter_rng import mix_bits, uniform
 from mmtrain.data.encode import Arrays
 from mmtrain.data.images.store import ImageStore
-from mmtrain.data.splits.epoch_order import order
+from mmtrain.data.splits.epoch_order import epoch_permutation
 
 
 def arrays(rows=10):
@@ -33,7 +33,7 @@ def test_every_row_is_visited_once_and_the_last_batch_may_be_smaller(size, sizes
     found = list(batches.epoch(1))
     assert [len(batch.rows) for batch in found] == sizes
     assert len(batches) == len(sizes)
-    assert np.concatenate([batch.rows for batch in found]).tolist() == order(5, 1, ROWS).tolist()
+    assert np.concatenate([batch.rows for batch in found]).tolist() == epoch_permutation(5, 1, ROWS).tolist()
 
 
 def test_everything_in_a_batch_is_of_the_same_rows():
@@ -74,14 +74,14 @@ def test_an_epoch_can_be_entered_at_any_step():
 
 
 def test_rows_in_order_are_those_asked_for_as_they_stand():
-    found = list(in_order(arrays(), np.array([9, 2, 2, 5, 0]), 2))
+    found = list(sequential_batches(arrays(), np.array([9, 2, 2, 5, 0]), 2))
     assert [batch["x"][:, 0].tolist() for batch in found] == [[9, 2], [2, 5], [0]]
-    assert list(in_order(arrays(), np.array([], dtype=np.int64), 2)) == []
+    assert list(sequential_batches(arrays(), np.array([], dtype=np.int64), 2)) == []
 
 
 def test_an_error_while_gathering_reaches_the_caller():
     with pytest.raises(IndexError):
-        list(in_order(arrays(), np.array([1, 99]), 1))
+        list(sequential_batches(arrays(), np.array([1, 99]), 1))
 
 
 def test_gathering_ends_when_the_caller_stops_early():
@@ -93,22 +93,22 @@ def test_gathering_ends_when_the_caller_stops_early():
 
 
 def test_chances_are_pinned():
-    assert chances(7, 1, np.array([0, 1, 2]), 2).tolist() == [
+    assert uniform(7, 1, np.array([0, 1, 2]), 2).tolist() == [
         [0.4377560019493103, 0.7901067733764648],
         [0.0894504189491272, 0.8168582320213318],
         [0.5853033065795898, 0.9370197653770447],
     ]
-    assert chances(7, 2, np.array([0]), 2).tolist() == [[0.5069350600242615, 0.4150870442390442]]
-    assert chances(8, 1, np.array([0]), 2).tolist() == [[0.12544220685958862, 0.0211372971534729]]
+    assert uniform(7, 2, np.array([0]), 2).tolist() == [[0.5069350600242615, 0.4150870442390442]]
+    assert uniform(8, 1, np.array([0]), 2).tolist() == [[0.12544220685958862, 0.0211372971534729]]
     # SplitMix64 of the seed 0 gives these first numbers, in every implementation.
     state = np.array([0, 0x9E3779B97F4A7C15], dtype=np.uint64)
-    assert mixed(state).tolist() == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4]
+    assert mix_bits(state).tolist() == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4]
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 64])
 def test_chances_of_a_row_do_not_depend_on_the_batch(size):
     rows = np.arange(100)
-    expected = chances(3, 4, rows, 8)
+    expected = uniform(3, 4, rows, 8)
     found = 0
     for batch in Batches(arrays(100), rows, size, seed=3, chance_columns=8).epoch(4):
         assert (batch.chances == expected[batch.rows]).all()
@@ -119,13 +119,13 @@ def test_chances_of_a_row_do_not_depend_on_the_batch(size):
 @pytest.mark.parametrize(("seed", "epoch"), [(4, 4), (3, 5), (5, 3), (2**32 + 3, 4), (2**64 + 2, 4)])
 def test_chances_are_others_for_another_seed_or_epoch(seed, epoch):
     rows = np.arange(1000)
-    one, other = chances(3, 4, rows, 8), chances(seed, epoch, rows, 8)
+    one, other = uniform(3, 4, rows, 8), uniform(seed, epoch, rows, 8)
     assert (one == other).mean() < 0.001
     assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.05
 
 
 def test_chances_are_uniform_and_independent():
-    found = chances(0, 1, np.arange(20_000), 8)
+    found = uniform(0, 1, np.arange(20_000), 8)
     assert found.shape == (20_000, 8)
     assert found.dtype == np.float32
     assert found.min() >= 0
@@ -140,7 +140,7 @@ def test_chances_are_uniform_and_independent():
 
 
 def test_chances_may_be_none():
-    assert chances(0, 1, np.arange(3), 0).shape == (3, 0)
+    assert uniform(0, 1, np.arange(3), 0).shape == (3, 0)
 
 
 def test_a_store_is_told_of_four_batches_before_they_are_gathered():
@@ -156,7 +156,7 @@ def test_a_store_is_told_of_four_batches_before_they_are_gathered():
 
     plain = arrays()
     scan = plain.inputs["scan"]
-    list(in_order(Arrays({"scan": Told(scan.pixels, scan.index)}, {"scan": plain.present["scan"]}, {}, {}), np.arange(6), 1))
+    list(sequential_batches(Arrays({"scan": Told(scan.pixels, scan.index)}, {"scan": plain.present["scan"]}, {}, {}), np.arange(6), 1))
     assert told == [
         *(("expect", [row]) for row in range(4)),
         ("take", [0]),

@@ -10,13 +10,13 @@ from mmtrain import config
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.cli.app import run as command_line
 from mmtrain.commands.check import check
-from mmtrain.commands.fit import Onlookers, fit, resume
+from mmtrain.commands.fit import Listeners, fit, resume
 from mmtrain.config.callback import plain
 from mmtrain.config.yaml_source import read
 from mmtrain.errors import ConfigError, RunError
 from mmtrain.system.user_code import import_code
 from mmtrain.training.events import Ended, EpochEnded, Started, StepsBegan
-from mmtrain.training.signals import Interruption
+from mmtrain.training.signals import GracefulShutdown
 
 CODE = """
 import keras
@@ -258,7 +258,7 @@ def test_undefined_score_is_not_a_number(experiment):
 
     hears = sys.modules[STEM].Hears("x")
     told = sys.modules[STEM].heard
-    watch = Callbacks([Named("hears", hears)], type("Core", (), {})(), Interruption(), "here")
+    watch = Callbacks([Named("hears", hears)], type("Core", (), {})(), GracefulShutdown(), "here")
     watch(Started(1, 1, 1, "validation_loss", "minimize"))
     told.clear()
     watch(EpochEnded(1, {"validation_auc": None, "train_y_loss": 0.5}, 0.1, 1.0, 1.0, True, 1))
@@ -285,7 +285,7 @@ def test_callback_that_fails_is_named_and_costs_no_checkpoint(experiment, tmp_pa
     assert (run / "model.keras").is_file()
     said, begun = [], []
     # Two epochs are done, so the third is the first that it hears of, and it fails in the second only.
-    watch = Onlookers(say=said.append, watch=lambda event: begun.append(event) if isinstance(event, StepsBegan) else None)
+    watch = Listeners(say=said.append, watch=lambda event: begun.append(event) if isinstance(event, StepsBegan) else None)
     assert resume(str(run.folder), onlookers=watch).ended.epochs == 3
     assert begun[0] == StepsBegan(3, 0)
     assert said[:2] == [

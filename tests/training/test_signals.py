@@ -11,12 +11,12 @@ import pytest
 from tiny import two_blobs, write_experiment
 
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.cli.fit import tell_what_is_kept
-from mmtrain.commands.fit import Onlookers, fit, resume
-from mmtrain.layers.start import unheard
+from mmtrain.cli.fit import print_kept_files
+from mmtrain.commands.fit import Listeners, fit, resume
+from mmtrain.layers.start import quiet_native_stderr
 from mmtrain.training import checkpoints
 from mmtrain.training.events import StepsBegan, StopAsked
-from mmtrain.training.signals import Interrupted, Interruption, at_once
+from mmtrain.training.signals import GracefulShutdown, Interrupted, at_once
 
 
 def press(times=1, number=signal.SIGINT):
@@ -26,7 +26,7 @@ def press(times=1, number=signal.SIGINT):
 
 def test_first_two_signals_only_take_note_and_the_third_stops_at_once():
     told = []
-    with pytest.raises(Interrupted) as caught, Interruption(told.append) as interruption:
+    with pytest.raises(Interrupted) as caught, GracefulShutdown(told.append) as interruption:
         press()
         assert (interruption.number, told) == (signal.SIGINT, [1])
         press(number=signal.SIGTERM)
@@ -38,7 +38,7 @@ def test_first_two_signals_only_take_note_and_the_third_stops_at_once():
 
 def test_signals_mean_what_they_meant_once_it_is_over():
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with Interruption():
+    with GracefulShutdown():
         assert signal.getsignal(signal.SIGINT) not in before
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
@@ -54,7 +54,7 @@ def test_interrupted_import_of_a_library_is_no_fault_of_the_library():
 
 
 def test_what_a_library_said_before_it_was_interrupted_is_not_shown(capfd):
-    with pytest.raises(Interrupted), unheard():
+    with pytest.raises(Interrupted), quiet_native_stderr():
         os.write(2, b"oneDNN custom operations are on.")
         raise Interrupted(signal.SIGINT)
     assert capfd.readouterr().err == ""
@@ -63,7 +63,7 @@ def test_what_a_library_said_before_it_was_interrupted_is_not_shown(capfd):
 def test_interruption_behind_the_training_does_not_offer_to_go_on(tmp_path, capsys):
     run = Run(tmp_path)
     run.update(state="finished", started="2026-01-01T00:00:00+00:00")
-    tell_what_is_kept(run, Interrupted(signal.SIGTERM))
+    print_kept_files(run, Interrupted(signal.SIGTERM))
     assert capsys.readouterr().err.splitlines() == [
         f"Interrupted by SIGTERM. The training had ended, and its model is kept in {tmp_path}; the report is not written.",
         f"Write it: mmtrain report {tmp_path}",
@@ -148,7 +148,7 @@ def test_nothing_is_told_in_the_middle_of_a_line():
     def told(_):
         raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")
 
-    with Interruption(told) as interruption:
+    with GracefulShutdown(told) as interruption:
         press()
     assert interruption.number == signal.SIGINT
 
@@ -174,7 +174,7 @@ def test_impatience_never_costs_a_whole_checkpoint(experiment, tmp_path, presses
             seen.append(event.times)
 
     with pytest.raises(Interrupted):
-        fit(experiment, output=tmp_path, onlookers=Onlookers(watch=watch))
+        fit(experiment, output=tmp_path, onlookers=Listeners(watch=watch))
     run = Run(tmp_path / "stop" / "1")
     assert seen == [1, 2]
     assert (run.state, (run / "model.keras").is_file()) == ("interrupted", True)

@@ -5,7 +5,7 @@ import pytest
 from tiny import lines, ready, two_blobs, write_experiment
 
 from mmtrain import config
-from mmtrain.commands.fit import Onlookers, fit, resume
+from mmtrain.commands.fit import Listeners, fit, resume
 from mmtrain.config.experiment import Stage
 from mmtrain.training.stages import Stages
 
@@ -65,11 +65,11 @@ def test_a_stage_without_the_groups_of_a_baseline_trains_fusion_and_targets():
 def train_step(path):
     from mmtrain.model.assemble import assemble
     from mmtrain.training.device import prepare
-    from mmtrain.training.step import Steps
+    from mmtrain.training.step import TrainStep
 
     found = ready(path)
     prepare(0, deterministic=True, precision="float32")
-    steps = Steps(found.experiment, found.fitted, assemble(found.experiment, found.fitted))
+    steps = TrainStep(found.experiment, found.fitted, assemble(found.experiment, found.fitted))
     return steps, next(steps.batches(found.arrays, found.partition.train).epoch(1))
 
 
@@ -139,7 +139,7 @@ def test_a_run_killed_between_epochs_of_stages_ends_with_the_same_bits(tensorflo
             raise KilledError
 
     with pytest.raises(KilledError):
-        fit(path, overrides=overrides, output=tmp_path / "runs", onlookers=Onlookers(kill))
+        fit(path, overrides=overrides, output=tmp_path / "runs", onlookers=Listeners(kill))
     run = resume(str(tmp_path / "runs" / "staged" / "1")).run
     assert lines(run / "metrics.jsonl") == lines(whole / "metrics.jsonl")
     for file in ("last/weights.npz", "last/optimizer.npz", "best/weights.npz"):

@@ -15,24 +15,24 @@ from mmtrain.batches import Batches
 from mmtrain.branches import architectures, branch
 from mmtrain.columns.image import Augment
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
-from mmtrain.commands.fit import Onlookers, fit
+from mmtrain.commands.fit import Listeners, fit
 from mmtrain.config.experiment import EarlyStopping
-from mmtrain.data.counter_rng import chances
+from mmtrain.data.counter_rng import uniform
 from mmtrain.data.encode import Arrays
 from mmtrain.data.images.store import ImageStore
 from mmtrain.errors import RunError
 from mmtrain.model.assemble import assemble
-from mmtrain.model.memory_errors import enough_for_predictions, enough_for_steps
+from mmtrain.model.memory_errors import prediction_oom_errors, step_oom_errors
 from mmtrain.training import checkpoints, device, loop
-from mmtrain.training.augment import augmented
+from mmtrain.training.augment import augment_images
 from mmtrain.training.checkpoints import Position
 from mmtrain.training.divergence import suspicious
-from mmtrain.training.early_stopping import Stopping
+from mmtrain.training.early_stopping import EarlyStopper
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Started, Stepped, StepsBegan, Warned
-from mmtrain.training.signals import Interruption
-from mmtrain.training.step import Steps
-from mmtrain.training.training_data import Material
-from mmtrain.training.validation import judged
+from mmtrain.training.signals import GracefulShutdown
+from mmtrain.training.step import TrainStep
+from mmtrain.training.training_data import TrainingData
+from mmtrain.training.validation import predict_rows
 
 # Stopping
 
@@ -49,7 +49,7 @@ from mmtrain.training.validation import judged
     ],
 )
 def test_training_stops_when_patience_runs_out(rule, scores, best_epoch, stops_after):
-    stopping = Stopping(EarlyStopping(**rule))
+    stopping = EarlyStopper(EarlyStopping(**rule))
     stopped = None
     for epoch, score in enumerate(scores, start=1):
         stopping.epoch_ended(epoch, score)
@@ -61,7 +61,7 @@ def test_training_stops_when_patience_runs_out(rule, scores, best_epoch, stops_a
 
 
 def test_stopping_is_plain_state():
-    stopping = Stopping(EarlyStopping(direction="maximize", patience=5))
+    stopping = EarlyStopper(EarlyStopping(direction="maximize", patience=5))
     assert [stopping.epoch_ended(epoch, score) for epoch, score in [(1, 0.5), (2, 0.4), (3, 0.6), (4, None)]] == [True, False, True, False]
     assert stopping.state() == {"best": 0.6, "best_epoch": 3, "waited": 1}
 
@@ -81,7 +81,7 @@ def changed(pixels, how, levels=255, **at):
     numbers = np.full((len(pixels), 8), MIDDLE, np.float32)
     for place, chance in at.items():
         numbers[:, int(place[1:])] = chance
-    return augmented(tf.constant(pixels), tf.constant(numbers), Augment(**how), levels).numpy()
+    return augment_images(tf.constant(pixels), tf.constant(numbers), Augment(**how), levels).numpy()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -159,7 +159,7 @@ def test_each_row_has_its_own_change():
     pixels = np.repeat(pictures(1), 4, axis=0)
     numbers = np.full((4, 8), MIDDLE, np.float32)
     numbers[:, 0] = [0.0, 0.9, 0.2, 0.6]
-    found = augmented(tf.constant(pixels), tf.constant(numbers), Augment(flip="horizontal"), 255).numpy()
+    found = augment_images(tf.constant(pixels), tf.constant(numbers), Augment(flip="horizontal"), 255).numpy()
     assert [(picture == pixels[0]).all() for picture in found] == [False, True, False, True]
 
 
@@ -192,16 +192,16 @@ def test_moved_picture_is_what_a_slow_reference_gives(compiled, apart):
         for row, column in np.ndindex(6, 9):
             at = place(row, column, (6, 9), 120 * signed[2], 0.4 * signed[[4, 3]], 0.6 * signed[5], chance[[1, 0]] < 0.5)
             expected[number, row, column] = (between(picture, *at) - 127.5) * (1 + 0.4 * signed[7]) + 127.5 + 0.3 * signed[6] * 255
-    found = augmented(tf.constant(pixels), tf.constant(numbers), how, 255, compiled=compiled).numpy()
+    found = augment_images(tf.constant(pixels), tf.constant(numbers), how, 255, compiled=compiled).numpy()
     assert np.abs(found - np.clip(np.round(expected), 0, 255)).max() <= apart
 
 
 def test_change_of_a_row_is_the_same_in_every_batch():
     pixels, numbers = pictures(3), np.random.default_rng(2).random((3, 8), np.float32)
     how = Augment(flip="both", rotate=180, shift=0.5, zoom=0.5, brightness=0.5, contrast=0.5)
-    together = augmented(tf.constant(pixels), tf.constant(numbers), how, 255).numpy()
+    together = augment_images(tf.constant(pixels), tf.constant(numbers), how, 255).numpy()
     for begin, end in ((0, 1), (1, 3)):
-        alone = augmented(tf.constant(pixels[begin:end]), tf.constant(numbers[begin:end]), how, 255).numpy()
+        alone = augment_images(tf.constant(pixels[begin:end]), tf.constant(numbers[begin:end]), how, 255).numpy()
         assert (alone == together[begin:end]).all()
 
 
@@ -317,7 +317,7 @@ def material(path, overrides=()):
     found = ready(path, overrides)
     device.prepare(found.experiment.training.seed, deterministic=False)
     built = assemble(found.experiment, found.fitted)
-    return Material(found.experiment, found.fitted, found.arrays, found.partition, built, found.data.table.place)
+    return TrainingData(found.experiment, found.fitted, found.arrays, found.partition, built, found.data.table.place)
 
 
 def trained(path, output, overrides=()):
@@ -388,11 +388,11 @@ def test_steps_are_compiled_once_for_every_batch_size_and_several_trainings_are_
     found = material(blobs)
     sizes = []
     for _ in range(6):
-        steps = Steps(found.experiment, found.fitted, found.network)
+        steps = TrainStep(found.experiment, found.fitted, found.network)
         for batch in Batches(found.arrays, found.partition.train, 16, 0).epoch(1):
             steps.train(batch, [0.001])
             sizes.append(len(batch.rows))
-        judged(steps, found.arrays, found.partition.validation)
+        predict_rows(steps, found.arrays, found.partition.validation)
     assert sizes == [16, 16, 10] * 6
     assert [text for text in caplog.messages if "retracing" in text] == []
 
@@ -496,7 +496,7 @@ def with_outlier(folder, part, *, value="1e38"):
 def test_loss_that_is_no_number_names_its_place_and_the_suspicious_input(tmp_path):
     events = []
     with pytest.raises(RunError) as caught:
-        fit(with_outlier(tmp_path, "train"), output=tmp_path / "runs", onlookers=Onlookers(watch=events.append))
+        fit(with_outlier(tmp_path, "train"), output=tmp_path / "runs", onlookers=Listeners(watch=events.append))
     folder = tmp_path / "runs" / "outlier" / "1"
     step = sum(isinstance(event, Stepped) for event in events) + 1
     assert str(caught.value) == (
@@ -535,7 +535,7 @@ def test_best_weights_outlive_a_failure(blobs, tmp_path):
 
     training.watch = after
     with pytest.raises(RunError, match=r"the loss became (nan|inf) in epoch 2, step"):
-        training.run_epochs(Interruption())
+        training.run_epochs(GracefulShutdown())
     assert json.loads((run / "checkpoints" / "best" / "position.json").read_text())["position"]["epoch"] == 1
     assert all(np.isfinite(variable.numpy()).all() for variable in restored(found, run))
 
@@ -586,12 +586,12 @@ def test_too_little_memory_is_a_problem_not_a_bug(blobs, tmp_path):
     ("around", "problem"),
     [
         (
-            lambda: enough_for_steps("clinic", 64),
+            lambda: step_oom_errors("clinic", 64),
             "clinic: the memory was not enough for a step of the training. "
             "Lower training.batch_size (now 64), the size of pictures, or the widths of the network.",
         ),
         (
-            lambda: enough_for_predictions(1024),
+            lambda: prediction_oom_errors(1024),
             "the network: the memory was not enough for the predictions of 1,024 rows at once. "
             "End other programs that use the device, or leave it alone: `CUDA_VISIBLE_DEVICES= mmtrain ...` uses the processor.",
         ),
@@ -605,7 +605,7 @@ def test_too_little_memory_is_told_by_what_it_was_for(around, problem):
 
 def test_seed_may_be_any_whole_number(blobs):
     device.prepare(2**70, deterministic=False)
-    assert chances(2**70, 1, np.arange(2), 1).shape == (2, 1)
+    assert uniform(2**70, 1, np.arange(2), 1).shape == (2, 1)
 
 
 # Learning
@@ -644,7 +644,7 @@ def test_masked_picture_stays_blank_under_augmentation(tmp_path):
         """,
     )
     found = material(path)
-    steps = Steps(found.experiment, found.fitted, found.network)
+    steps = TrainStep(found.experiment, found.fitted, found.network)
     batch = next(Batches(found.arrays, found.partition.train, 64, 0, steps.chance_columns).epoch(1))
     blank = batch.inputs["scan_present"][:, 0] == 0
     pixels = steps.augmented_inputs(batch.tree())["scan"].numpy()
@@ -663,7 +663,7 @@ def test_rows_of_weight_zero_teach_nothing(tmp_path):
     """
     found = material(write_experiment(tmp_path / "weights.yaml", tree))
     loop.train(found, run_folder.create("weights", tmp_path / "runs"), lambda _: None)
-    _, predictions = judged(Steps(found.experiment, found.fitted, found.network), found.arrays, np.arange(80))
+    _, predictions = predict_rows(TrainStep(found.experiment, found.fitted, found.network), found.arrays, np.arange(80))
     said = predictions["y"].ravel() > 0.5
     sound = found.arrays.weights["y"] > 0
     truth = found.arrays.targets["y"] == 1

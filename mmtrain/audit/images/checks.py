@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmtrain.audit.finding import Finding
-from mmtrain.audit.images.comparable_images import ComparablePictures, comparable_pictures
-from mmtrain.audit.images.duplicate_images import repeat_findings
-from mmtrain.audit.images.exposure import level_findings
-from mmtrain.audit.images.file_health import damage_findings, kind_findings
+from mmtrain.audit.images.comparable_images import ComparableImages, comparable_images
+from mmtrain.audit.images.duplicate_images import duplicate_findings
+from mmtrain.audit.images.exposure import exposure_findings
+from mmtrain.audit.images.file_health import damage_findings, format_findings
 from mmtrain.audit.images.file_metadata import FileFacts, file_facts
-from mmtrain.audit.images.image_column import PictureColumn, PictureFiles, looked_up, starts_of
-from mmtrain.audit.images.image_usage import uses
-from mmtrain.audit.images.shortcut_tests import telling_findings
-from mmtrain.audit.images.shortcuts import MOST_KINDS, source_findings
-from mmtrain.audit.row_metadata import Cohort
-from mmtrain.audit.target_view import Question
+from mmtrain.audit.images.image_column import ImageColumn, ImageFiles, locate_column, read_headers
+from mmtrain.audit.images.image_usage import image_usage
+from mmtrain.audit.images.shortcut_tests import shortcut_findings
+from mmtrain.audit.images.shortcuts import MOST_KINDS, source_shortcut_findings
+from mmtrain.audit.row_metadata import RowMetadata
+from mmtrain.audit.target_view import TargetView
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.decode import Progress
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def picture_findings(
-    columns: Sequence[PictureColumn],
+def image_findings(
+    columns: Sequence[ImageColumn],
     folder: ImageFolder,
-    cohort: Cohort,
-    asked: Sequence[Question] = (),
+    cohort: RowMetadata,
+    asked: Sequence[TargetView] = (),
     *,
     progress: Progress | None = None,
 ) -> list[Finding]:
@@ -50,30 +50,32 @@ def picture_findings(
     """
     if not columns:
         return []
-    named = [looked_up(column, folder) for column in columns]
+    named = [locate_column(column, folder) for column in columns]
     facts = [file_facts(column.located.files, ends=column.layout is None, progress=progress) for column in named]
-    seen = list(comparable_pictures(named, progress))
+    seen = list(comparable_images(named, progress))
     found: list[Finding] = []
     for column, own in zip(named, facts, strict=True):
         found += damage_findings(column, own)
     facts = [own.whole(column.readable) for column, own in zip(named, facts, strict=True)]
     for column, own in zip(named, facts, strict=True):
-        found += [*kind_findings(column, own), *source_findings(column, own, cohort, asked)]
-    for column, own, (start, end) in zip(named, facts, pairwise(starts_of(named).tolist()), strict=True):
+        found += [*format_findings(column, own), *source_shortcut_findings(column, own, cohort, asked)]
+    for column, own, (start, end) in zip(named, facts, pairwise(read_headers(named).tolist()), strict=True):
         found += [finding for pictures in seen for finding in _levels(column, pictures, start, end)]
-        found += telling_findings(column.header, _measures(column, own, seen, start, cohort.rows), cohort, asked)
-    found += repeat_findings([column.header for column in columns], uses(named, facts, seen), cohort)
+        found += shortcut_findings(column.header, _measures(column, own, seen, start, cohort.rows), cohort, asked)
+    found += duplicate_findings([column.header for column in columns], image_usage(named, facts, seen), cohort)
     return list(dict.fromkeys(found))  # two columns may read the same header
 
 
-def _levels(column: PictureFiles, pictures: ComparablePictures, start: int, end: int) -> list[Finding]:
+def _levels(column: ImageFiles, pictures: ComparableImages, start: int, end: int) -> list[Finding]:
     """Of the files of a column, which are `start` to `end` among those of all."""
     own = np.flatnonzero((pictures.files >= start) & (pictures.files < end))
-    return level_findings(column, pictures.files[own] - start, pictures.looks.select(own), pictures.pixels.layout.bits) if len(own) else []
+    return (
+        exposure_findings(column, pictures.files[own] - start, pictures.looks.select(own), pictures.pixels.layout.bits) if len(own) else []
+    )
 
 
 def _measures(
-    column: PictureFiles, facts: FileFacts, seen: Sequence[ComparablePictures], start: int, rows: int
+    column: ImageFiles, facts: FileFacts, seen: Sequence[ComparableImages], start: int, rows: int
 ) -> dict[str, NDArray[np.float64]]:
     """What may foretell an answer, (rows,) each; sizes only where so many differ that they are no kinds."""
     own = {}

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.audit.images.exposure import faint
-from mmtrain.audit.images.image_column import PictureFiles, starts_of
-from mmtrain.audit.images.image_fingerprints import Looks, Pixels, looks
-from mmtrain.audit.images.near_duplicates import equal_pixels, similar
+from mmtrain.audit.images.exposure import is_blank
+from mmtrain.audit.images.image_column import ImageFiles, read_headers
+from mmtrain.audit.images.image_fingerprints import ImageFingerprints, Pixels, fingerprint_images
+from mmtrain.audit.images.near_duplicates import equal_pixels, similar_pairs
 from mmtrain.data.images.decode import Progress
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class ComparablePictures:
+class ComparableImages:
     """`at`, `files` and `looks` have an entry per picture that was decoded."""
 
     pixels: Pixels
@@ -27,12 +27,12 @@ class ComparablePictures:
     """Position in `pixels`."""
     files: NDArray[np.int64]
     """Position among the files of all columns, one column after the other."""
-    looks: Looks
+    looks: ImageFingerprints
 
     @property
     def faint(self) -> NDArray[np.bool_]:
         """Of one colour, or nearly so: equal or similar for no other reason."""
-        return faint(self.looks, self.pixels.layout.bits)
+        return is_blank(self.looks, self.pixels.layout.bits)
 
     def equal(self, contents: NDArray[np.int64]) -> NDArray[np.int64]:
         """(pairs, 2) of files with the same pixels; `contents` is equal for files of equal bytes, which need no comparison."""
@@ -42,7 +42,7 @@ class ComparablePictures:
     def similar(self, pictures: NDArray[np.int64]) -> NDArray[np.int64]:
         """(pairs, 2) of files that look the same; `pictures` is equal for files of equal pixels, which need no comparison."""
         own = self._different(pictures)
-        return self.files[own[similar(self.pixels, self.looks.select(own), self.at[own])]]
+        return self.files[own[similar_pairs(self.pixels, self.looks.select(own), self.at[own])]]
 
     def _different(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """One entry of each number, without those of one colour."""
@@ -51,9 +51,9 @@ class ComparablePictures:
         return np.sort(own[first])
 
 
-def comparable_pictures(columns: Sequence[PictureFiles], progress: Progress | None = None) -> Iterator[ComparablePictures]:
+def comparable_images(columns: Sequence[ImageFiles], progress: Progress | None = None) -> Iterator[ComparableImages]:
     """One for each layout."""
-    starts = starts_of(columns).tolist()
+    starts = read_headers(columns).tolist()
     layouts = dict.fromkeys(column.layout for column in columns)
     for layout in layouts:
         own = [(start, column) for start, column in zip(starts, columns, strict=False) if column.layout == layout]
@@ -64,4 +64,4 @@ def comparable_pictures(columns: Sequence[PictureFiles], progress: Progress | No
         files = np.concatenate([start + np.arange(len(column.located.files)) for start, column in own])
         if len(at):
             pixels = Pixels(sources, layout)
-            yield ComparablePictures(pixels, at, files[at], looks(pixels, at, progress=progress))
+            yield ComparableImages(pixels, at, files[at], fingerprint_images(pixels, at, progress=progress))

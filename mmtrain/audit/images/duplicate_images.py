@@ -15,8 +15,8 @@ import pandas as pd
 
 from mmtrain.audit.finding import Finding, Level
 from mmtrain.audit.images.image_column import SHOWN_FILES
-from mmtrain.audit.images.image_usage import Uses
-from mmtrain.audit.row_metadata import TEST, Cohort, named_parts
+from mmtrain.audit.images.image_usage import ImageUsage
+from mmtrain.audit.row_metadata import TEST, RowMetadata, split_names
 from mmtrain.errors import counted, listed
 
 if TYPE_CHECKING:
@@ -81,12 +81,12 @@ _ALIKE = _Case(
 )
 
 
-def repeat_findings(headers: Sequence[str], used: Uses, cohort: Cohort) -> list[Finding]:
+def duplicate_findings(headers: Sequence[str], used: ImageUsage, cohort: RowMetadata) -> list[Finding]:
     """About all image columns, whose `headers` these are."""
-    return [*_beside(headers, used), *_same(headers, used, cohort), *_similar(headers, used, cohort)]
+    return [*_in_same_split(headers, used), *_same(headers, used, cohort), *_similar(headers, used, cohort)]
 
 
-def _beside(headers: Sequence[str], used: Uses) -> Iterator[Finding]:
+def _in_same_split(headers: Sequence[str], used: ImageUsage) -> Iterator[Finding]:
     """The same picture in two columns of a row."""
     names = np.array([headers.index(header) for header in headers])[used.columns]  # one header may serve two columns
     order = np.lexsort((names, used.pictures, used.rows))
@@ -106,7 +106,7 @@ def _beside(headers: Sequence[str], used: Uses) -> Iterator[Finding]:
 class _Sets:
     """Cells that share a picture, or what looks the same, in at least two rows."""
 
-    used: Uses
+    used: ImageUsage
     numbers: NDArray[np.int64]
     """The set that each of `used` is in."""
     across: NDArray[np.bool_]
@@ -126,17 +126,17 @@ class _Sets:
         return np.array(pairs, dtype=np.int64)
 
 
-def _sets(used: Uses, shared: NDArray[np.int64], within: NDArray[np.int64], cohort: Cohort) -> _Sets:
+def _sets(used: ImageUsage, shared: NDArray[np.int64], within: NDArray[np.int64], cohort: RowMetadata) -> _Sets:
     """Of cells with the same number in `shared`, those sets that have several rows and several numbers in `within`."""
     _, codes = np.unique(shared, return_inverse=True)
-    wanted = (varying(codes, used.rows) & varying(codes, within))[codes]
+    wanted = (varying_columns(codes, used.rows) & varying_columns(codes, within))[codes]
     used, (_, numbers) = used.select(wanted), np.unique(codes[wanted], return_inverse=True)
     members = np.column_stack([numbers, used.rows])
-    one_group = (cohort.groups is not None) & ~varying(numbers, cohort.units[used.rows])
+    one_group = (cohort.groups is not None) & ~varying_columns(numbers, cohort.units[used.rows])
     return _Sets(used, numbers, cohort.spans(members, cohort.parts), cohort.spans(members, _known_labels(cohort)), one_group)
 
 
-def _known_labels(cohort: Cohort) -> NDArray[np.int64] | None:
+def _known_labels(cohort: RowMetadata) -> NDArray[np.int64] | None:
     """Equal for rows with the same classes and labels, whatever targets there are; -1 where some are not known, and in the test part."""
     if not cohort.targets:
         return None
@@ -149,14 +149,14 @@ def _known_labels(cohort: Cohort) -> NDArray[np.int64] | None:
     return np.where(known, codes, -1)
 
 
-def varying(codes: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.bool_]:
+def varying_columns(codes: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.bool_]:
     """By code, 0 to the largest, whether it has more than one of `values`; every code is there."""
     first = np.zeros(int(codes.max(initial=-1)) + 1, dtype=values.dtype)
     first[codes[::-1]] = values[::-1]
     return np.bincount(codes, values != first[codes]) > 0
 
 
-def _same(headers: Sequence[str], used: Uses, cohort: Cohort) -> Iterator[Finding]:
+def _same(headers: Sequence[str], used: ImageUsage, cohort: RowMetadata) -> Iterator[Finding]:
     sets = _sets(used, used.pictures, used.rows, cohort)
     rows, free = sets.used.rows, ~sets.one_group
     across, differing = sets.across & free, sets.differing & free
@@ -173,10 +173,10 @@ def _same(headers: Sequence[str], used: Uses, cohort: Cohort) -> Iterator[Findin
             shown = sets.shown(which, rows if values is None else values[rows])
             number = int(which.sum())
             what = f"{counted(number, 'picture')} {'is' if number == 1 else 'are'} {case.what}"
-            yield _told(case, what, f": {_ways(sets, which)}", headers, (sets, which, shown), cohort)
+            yield _describe(case, what, f": {_ways(sets, which)}", headers, (sets, which, shown), cohort)
 
 
-def _similar(headers: Sequence[str], used: Uses, cohort: Cohort) -> Iterator[Finding]:
+def _similar(headers: Sequence[str], used: ImageUsage, cohort: RowMetadata) -> Iterator[Finding]:
     sets = _sets(used, used.scenes, used.pictures, cohort)
     across = sets.across & ~sets.one_group
     for case, which in ((_ALIKE_ACROSS, across), (_ALIKE, ~across & ~sets.one_group)):
@@ -185,25 +185,30 @@ def _similar(headers: Sequence[str], used: Uses, cohort: Cohort) -> Iterator[Fin
             number, differing = int(which.sum()), int((which & sets.differing).sum())
             what = f"{counted(number, 'set')} of pictures that look the same {'is' if number == 1 else 'are'} {case.what}"
             labels = f", {differing:,} of them with different labels" if differing else ""
-            yield _told(case, what, labels, headers, (sets, which, shown), cohort)
+            yield _describe(case, what, labels, headers, (sets, which, shown), cohort)
 
 
 def _ways(sets: _Sets, which: NDArray[np.bool_]) -> str:
     """`2 the same file, 1 equal pixels in files of other bytes`."""
-    files, contents = varying(sets.numbers, sets.used.files), varying(sets.numbers, sets.used.contents)
+    files, contents = varying_columns(sets.numbers, sets.used.files), varying_columns(sets.numbers, sets.used.contents)
     ways = {"the same file": ~files, "equal bytes in different files": files & ~contents, "equal pixels in files of other bytes": contents}
     return listed([f"{int((which & way).sum()):,} {name}" for name, way in ways.items() if (which & way).any()])
 
 
-def _told(
-    case: _Case, what: str, more: str, headers: Sequence[str], found: tuple[_Sets, NDArray[np.bool_], NDArray[np.int64]], cohort: Cohort
+def _describe(
+    case: _Case,
+    what: str,
+    more: str,
+    headers: Sequence[str],
+    found: tuple[_Sets, NDArray[np.bool_], NDArray[np.int64]],
+    cohort: RowMetadata,
 ) -> Finding:
     """The parts are named behind `what`, `more` follows."""
     sets, which, shown = found
     own = which[sets.numbers]
     rows = np.unique(sets.used.rows[own])
     first, second = sets.used.cells[shown[:2]]
-    parts = f" ({listed(named_parts(cohort.parts[rows]))})" if case in (_SAME_ACROSS, _ALIKE_ACROSS) and cohort.parts is not None else ""
+    parts = f" ({listed(split_names(cohort.parts[rows]))})" if case in (_SAME_ACROSS, _ALIKE_ACROSS) and cohort.parts is not None else ""
     what = f"{what}{parts}{more}; {counted(len(rows), 'row')} in all, for instance {first}" + (
         "." if first == second else f" and {second}."
     )
@@ -215,7 +220,7 @@ def _where(headers: Sequence[str], columns: NDArray[np.int64]) -> str:
     return ", ".join(dict.fromkeys(headers[column] for column in np.unique(columns).tolist()))
 
 
-def _finding(case: _Case, where: str, what: str, used: Uses, shown: NDArray[np.int64], count: int) -> Finding:
+def _finding(case: _Case, where: str, what: str, used: ImageUsage, shown: NDArray[np.int64], count: int) -> Finding:
     """`rows` and `files` go together, two by two."""
     rows, files = used.rows[shown].tolist(), used.cells[shown].tolist()
     return Finding(case.level, case.kind, where, what, case.why, case.fix, tuple(rows), tuple(files), count)

@@ -9,14 +9,14 @@ import numpy as np
 
 from mmtrain.audit.finding import Finding
 from mmtrain.audit.images.file_health import finding
-from mmtrain.audit.images.image_column import PictureFiles
-from mmtrain.audit.images.image_fingerprints import Looks
+from mmtrain.audit.images.image_column import ImageFiles
+from mmtrain.audit.images.image_fingerprints import ImageFingerprints
 from mmtrain.errors import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FAINT = {8: 6.0, 16: 0.1}
+BLANK_CONTRAST = {8: 6.0, 16: 0.1}
 """Below this contrast, of 255, a picture is nearly constant: what JPEG makes of one colour stays below 3. Of 16 bits, scanners may
 fill only 12, and noise of one in those is 0.06."""
 
@@ -30,18 +30,18 @@ FEWEST = 20
 """Pictures that tell what is usual."""
 
 
-def faint(looks: Looks, bits: int) -> NDArray[np.bool_]:
+def is_blank(looks: ImageFingerprints, bits: int) -> NDArray[np.bool_]:
     """(pictures,): those of one colour, or nearly so."""
-    return looks.contrast < FAINT[bits]
+    return looks.contrast < BLANK_CONTRAST[bits]
 
 
-def level_findings(column: PictureFiles, files: NDArray[np.int64], looks: Looks, bits: int) -> list[Finding]:
+def exposure_findings(column: ImageFiles, files: NDArray[np.int64], looks: ImageFingerprints, bits: int) -> list[Finding]:
     """Of one column; `looks` are those of its `files`."""
-    plain = faint(looks, bits)
-    return [*_plain(column, files[plain], looks.select(plain)), *_far(column, files[~plain], looks.brightness[~plain])]
+    plain = is_blank(looks, bits)
+    return [*_plain(column, files[plain], looks.select(plain)), *_outliers(column, files[~plain], looks.brightness[~plain])]
 
 
-def _plain(column: PictureFiles, files: NDArray[np.int64], looks: Looks) -> Iterator[Finding]:
+def _plain(column: ImageFiles, files: NDArray[np.int64], looks: ImageFingerprints) -> Iterator[Finding]:
     if not len(files):
         return
     exactly = int((looks.contrast == 0).sum())
@@ -52,7 +52,7 @@ def _plain(column: PictureFiles, files: NDArray[np.int64], looks: Looks) -> Iter
     yield finding(column, "warning", "constant_pictures", files, (what, why, fix))
 
 
-def _far(column: PictureFiles, files: NDArray[np.int64], brightness: NDArray[np.float32]) -> Iterator[Finding]:
+def _outliers(column: ImageFiles, files: NDArray[np.int64], brightness: NDArray[np.float32]) -> Iterator[Finding]:
     if len(files) < FEWEST:
         return
     low, high = np.quantile(brightness, [0.25, 0.75])

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmtrain.audit.finding import Finding, Level, first_rows
 from mmtrain.audit.images.file_metadata import FileFacts
-from mmtrain.audit.images.image_column import SHOWN_FILES, PictureFiles
+from mmtrain.audit.images.image_column import SHOWN_FILES, ImageFiles
 from mmtrain.data.images.locate import Refusal
 from mmtrain.errors import counted, listed
 from mmtrain.image_decoding import FORMATS
@@ -45,12 +45,12 @@ DAMAGES = {
 CUT_SHORT = frozenset(str(cut_short(kind)) for kind in FORMATS)
 
 
-def damage_findings(column: PictureFiles, facts: FileFacts) -> list[Finding]:
+def damage_findings(column: ImageFiles, facts: FileFacts) -> list[Finding]:
     """What keeps rows of one column without a picture; `facts` are those of its files."""
     return [*_missing(column), *_damaged(column, facts)]
 
 
-def kind_findings(column: PictureFiles, facts: FileFacts) -> list[Finding]:
+def format_findings(column: ImageFiles, facts: FileFacts) -> list[Finding]:
     """In what the pictures of one column differ; `facts` are those of its files, without the damaged ones."""
     return [
         *_misnamed(column, facts),
@@ -61,18 +61,18 @@ def kind_findings(column: PictureFiles, facts: FileFacts) -> list[Finding]:
     ]
 
 
-def finding(column: PictureFiles, level: Level, kind: str, files: NDArray[np.int64], texts: tuple[str, str, str]) -> Finding:
+def finding(column: ImageFiles, level: Level, kind: str, files: NDArray[np.int64], texts: tuple[str, str, str]) -> Finding:
     """About `files`, positions in those of the column; `texts` are what, why and fix."""
     names = tuple(column.cells_of(files[:SHOWN_FILES]))
     return Finding(level, kind, column.header, *texts, first_rows(column.rows_of(files)), names, len(files))
 
 
-def _level(column: PictureFiles) -> Level:
+def _level(column: ImageFiles) -> Level:
     """Of pictures that cannot be had: the experiment says whether a row can do without."""
     return "error" if column.policy == "error" else "warning"
 
 
-def _outcome(column: PictureFiles) -> str:
+def _outcome(column: ImageFiles) -> str:
     outcomes = {
         "error": "`fit` refuses the table",
         "mask": "the network sees none in these rows",
@@ -82,7 +82,7 @@ def _outcome(column: PictureFiles) -> str:
     return outcomes[column.policy]
 
 
-def _missing(column: PictureFiles) -> Iterator[Finding]:
+def _missing(column: ImageFiles) -> Iterator[Finding]:
     found = column.located.found
     codes = [code for code, file in enumerate(found) if isinstance(file, Refusal)]
     if not codes:
@@ -96,7 +96,7 @@ def _missing(column: PictureFiles) -> Iterator[Finding]:
     yield Finding(_level(column), "missing_files", column.header, what, why, fix, first_rows(rows), names, len(codes))
 
 
-def _damaged(column: PictureFiles, facts: FileFacts) -> Iterator[Finding]:
+def _damaged(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
     """What could not be put into the store; without one, what has no header or no end."""
     refusals = column.refusals
     if column.of.store is None:
@@ -119,7 +119,7 @@ def _plural(words: str, count: int) -> str:
     return words if count == 1 else words.replace("has ", "have ", 1).replace("is ", "are ", 1)
 
 
-def _damage(column: PictureFiles, facts: FileFacts, position: int, refusal: str) -> str:
+def _damage(column: ImageFiles, facts: FileFacts, position: int, refusal: str) -> str:
     declared = column.of.column
     if column.located.files[position].size == 0:
         return "empty_files"
@@ -131,7 +131,7 @@ def _damage(column: PictureFiles, facts: FileFacts, position: int, refusal: str)
     return "undecodable_files"
 
 
-def _misnamed(column: PictureFiles, facts: FileFacts) -> Iterator[Finding]:
+def _misnamed(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
     """Only names that promise another format that is read: many archives have files without a suffix."""
     promised = {suffix: kind for kind, suffixes in SUFFIXES.items() for suffix in suffixes}
     pairs: Counter[tuple[str, str]] = Counter()
@@ -149,7 +149,7 @@ def _misnamed(column: PictureFiles, facts: FileFacts) -> Iterator[Finding]:
         yield finding(column, "note", "wrong_extension", np.array(files), (what, why, "Rename them, after a look at where they come from."))
 
 
-def _sizes(column: PictureFiles, facts: FileFacts) -> Iterator[Finding]:
+def _sizes(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
     sizes = [(header.height, header.width) for header in facts.headers]
     files, counts = _apart(facts, sizes)
     if not len(files):
@@ -170,7 +170,7 @@ def _size(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]}"
 
 
-def _modes(column: PictureFiles, facts: FileFacts) -> Iterator[Finding]:
+def _modes(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
     files, counts = _apart(facts, [header.mode for header in facts.headers])
     if len(files):
         what = f"pictures have different modes: {_shares(counts)}."
@@ -179,7 +179,7 @@ def _modes(column: PictureFiles, facts: FileFacts) -> Iterator[Finding]:
         yield finding(column, "note", "mixed_modes", files, (what, why, fix))
 
 
-def _depths(column: PictureFiles, facts: FileFacts) -> Iterator[Finding]:
+def _depths(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
     """Of palettes the bits count colours, and say nothing of a sample."""
     depths = [8 if header.mode == "P" else header.bits for header in facts.headers]
     files, counts = _apart(facts, depths)
@@ -194,7 +194,7 @@ def _depths(column: PictureFiles, facts: FileFacts) -> Iterator[Finding]:
 _COARSE = "Fewer bits are fewer shades of grey; a network can see that, and so where a picture comes from."
 
 
-def _turned(column: PictureFiles, facts: FileFacts) -> Iterator[Finding]:
+def _turned(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
     turned = np.array([header.orientation != 1 for header in facts.headers], dtype=np.bool_)
     files = np.flatnonzero(_of_headers(facts, turned))
     if len(files):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.data.images.decode import Progress, in_pieces
+from mmtrain.data.images.decode import Progress, in_chunks
 from mmtrain.data.images.locate import ImageFile
 from mmtrain.image_decoding import ImageHeader, UnreadableImage, inspect
 from mmtrain.image_decoding.decoded_image import cut_short
@@ -54,7 +54,7 @@ def file_facts(files: Sequence[ImageFile], *, ends: bool, progress: Progress | N
         return [_fact(files[position].path, ends=ends) for position in piece]
 
     size = 0
-    with closing(in_pieces(look, len(files))) as pieces:
+    with closing(in_chunks(look, len(files))) as pieces:
         for piece, facts in pieces:
             for position, fact in zip(piece, facts, strict=True):
                 tails[position] = fact.tail
@@ -78,7 +78,7 @@ def equal_bytes(paths: Sequence[str], tails: NDArray[np.uint64]) -> NDArray[np.i
 
     numbers = np.arange(len(paths), dtype=np.int64)
     first: dict[bytes, int] = {}
-    with closing(in_pieces(whole, len(doubtful))) as pieces:
+    with closing(in_chunks(whole, len(doubtful))) as pieces:
         hashes = [found for _, piece in pieces for found in piece]
     for position, found in zip(doubtful.tolist(), hashes, strict=True):
         numbers[position] = first.setdefault(found, position)
@@ -98,7 +98,7 @@ def _fact(path: str, *, ends: bool) -> _Fact:
         kind, data = content(Path(path))
         tail = _hash(len(data).to_bytes(8, "big") + data[-TAIL:])
         header = inspect(data)
-        if ends and kind == "JPEG" and not _ended(data):
+        if ends and kind == "JPEG" and not _tail_of(data):
             raise cut_short(kind)
     except UnreadableImage as refusal:
         return _Fact(tail, header, refusal)
@@ -109,6 +109,6 @@ def _hash(data: bytes) -> int:
     return int.from_bytes(sha256(data).digest()[:8], "big")
 
 
-def _ended(data: bytes) -> bool:
+def _tail_of(data: bytes) -> bool:
     """Whether the end marker comes after the last scan of a JPEG; within a scan neither marker can be."""
     return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")

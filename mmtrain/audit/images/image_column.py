@@ -24,7 +24,7 @@ SHOWN_FILES = 6
 
 
 @dataclass(frozen=True, eq=False)
-class PictureColumn:
+class ImageColumn:
     """`cells` and `numbers` have an entry per row that was read; `store` and `unreadable` are what `open_store` gave for these cells."""
 
     header: str
@@ -45,10 +45,10 @@ class PictureColumn:
 
 
 @dataclass(frozen=True, eq=False)
-class PictureFiles:
+class ImageFiles:
     """A column whose files were looked up."""
 
-    of: PictureColumn
+    of: ImageColumn
     located: Located
     refusals: dict[int, str]
     """Position in `located.files` of what could not be put into the store, and why."""
@@ -100,7 +100,7 @@ class PictureFiles:
         return self.of.numbers[wanted[self.located.of_rows]]
 
 
-def looked_up(column: PictureColumn, folder: ImageFolder) -> PictureFiles:
+def locate_column(column: ImageColumn, folder: ImageFolder) -> ImageFiles:
     """The files of a column.
 
     Raises:
@@ -118,9 +118,9 @@ def looked_up(column: PictureColumn, folder: ImageFolder) -> PictureFiles:
         if (file := int(files[bad.row])) >= 0 and file not in refusals:
             reason = bad.what.removeprefix(f"{located.names[located.codes[bad.row]]}: ")
             refusals[file] = reason[:1].upper() + reason[1:]
-    return PictureFiles(column, located, refusals)
+    return ImageFiles(column, located, refusals)
 
 
-def starts_of(columns: Sequence[PictureFiles]) -> NDArray[np.int64]:
+def read_headers(columns: Sequence[ImageFiles]) -> NDArray[np.int64]:
     """(columns + 1,): the position of each column's first file among those of all, and their number."""
     return np.cumsum([0, *(len(column.located.files) for column in columns)])

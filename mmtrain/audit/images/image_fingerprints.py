@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmtrain.data.images.decode import Progress, in_pieces, picture_bytes
-from mmtrain.data.images.on_the_fly import InFlight
+from mmtrain.data.images.decode import Progress, image_bytes, in_chunks
+from mmtrain.data.images.on_the_fly import OnTheFlyImages
 from mmtrain.image_decoding import Layout
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _PIECE = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Looks:
+class ImageFingerprints:
     """One entry per picture; levels run from 0 to 255 whatever the bits of the pixels."""
 
     brightness: NDArray[np.float32]
@@ -55,16 +55,16 @@ class Looks:
     prints: NDArray[np.uint64]
     """Equal for equal fields."""
 
-    def select(self, which: NDArray[Any]) -> Looks:
+    def select(self, which: NDArray[Any]) -> ImageFingerprints:
         """Of those pictures only where a mask is true, or at some positions."""
-        return Looks(*(values[which] for values in vars(self).values()))
+        return ImageFingerprints(*(values[which] for values in vars(self).values()))
 
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
     """Decoded pictures: of a store, of several with the same layout, or in flight, where each use decodes them again."""
 
-    sources: tuple[NDArray[Any] | InFlight, ...]
+    sources: tuple[NDArray[Any] | OnTheFlyImages, ...]
     layout: Layout
 
     def __len__(self) -> int:
@@ -72,13 +72,13 @@ class Pixels:
 
     def take(self, positions: NDArray[np.int64]) -> NDArray[Any]:
         """(len(positions), height, width, channels); positions run through all sources."""
-        if len(self.sources) == 1 and not isinstance(self.sources[0], InFlight):
+        if len(self.sources) == 1 and not isinstance(self.sources[0], OnTheFlyImages):
             return _taken(self.sources[0], positions)
         out = np.empty((len(positions), *self.sources[0].shape[1:]), dtype=self.sources[0].dtype)
         start = 0
         for source in self.sources:
             own = np.flatnonzero((positions >= start) & (positions < start + len(source)))
-            if isinstance(source, InFlight):
+            if isinstance(source, OnTheFlyImages):
                 found = np.empty((len(own), *out.shape[1:]), dtype=out.dtype)
                 source.take(positions[own] - start, found)
                 out[own] = found
@@ -101,10 +101,10 @@ def _taken(source: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any]:
     return taken
 
 
-def looks(pixels: Pixels, positions: NDArray[np.int64], *, progress: Progress | None = None) -> Looks:
+def fingerprint_images(pixels: Pixels, positions: NDArray[np.int64], *, progress: Progress | None = None) -> ImageFingerprints:
     """How the pictures at these positions look, in threads."""
     count = len(positions)
-    found = Looks(
+    found = ImageFingerprints(
         np.empty(count, dtype=np.float32),
         np.empty(count, dtype=np.float32),
         np.empty(count, dtype=np.uint64),
@@ -114,25 +114,25 @@ def looks(pixels: Pixels, positions: NDArray[np.int64], *, progress: Progress | 
 
     def look(piece: range) -> int:
         own = slice(piece.start, piece.stop)
-        for name, values in vars(_looks(pixels.fields(positions[own], samples=QUICK))).items():
+        for name, values in vars(_fingerprint(pixels.fields(positions[own], samples=QUICK))).items():
             getattr(found, name)[own] = values
         return len(piece)
 
-    with closing(in_pieces(look, count, size=_PIECE)) as pieces:
+    with closing(in_chunks(look, count, size=_PIECE)) as pieces:
         for piece, _ in pieces:
             if progress is not None:
-                progress(piece.stop, count, piece.stop * picture_bytes(pixels.layout))
+                progress(piece.stop, count, piece.stop * image_bytes(pixels.layout))
     return found
 
 
-def _looks(fields: NDArray[np.float32]) -> Looks:
+def _fingerprint(fields: NDArray[np.float32]) -> ImageFingerprints:
     """Of (pictures, SIDE, SIDE, channels)."""
     luma = luma_of(fields)
     contrast = np.ptp(luma, axis=(1, 2))
     if fields.shape[-1] == 3:
         contrast = np.maximum(contrast, np.ptp(fields[..., 0] - fields[..., 2], axis=(1, 2)))
     prints = fields.reshape(len(fields), -1).view(np.uint32).astype(np.uint64) @ _factors(fields[0].size)
-    return Looks(luma.mean(axis=(1, 2)), contrast, _hashes(luma), _coarse(luma), prints)
+    return ImageFingerprints(luma.mean(axis=(1, 2)), contrast, _hashes(luma), _coarse(luma), prints)
 
 
 def luma_of(fields: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -144,7 +144,7 @@ def luma_of(fields: NDArray[np.float32]) -> NDArray[np.float32]:
     return luma
 
 
-def coarser(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def downsample(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """(pictures, COARSE, COARSE, ...) means of (pictures, SIDE, SIDE, ...)."""
     share = SIDE // COARSE
     means: NDArray[np.float32] = values.reshape(len(values), COARSE, share, COARSE, share, *values.shape[3:]).mean(axis=(2, 4))
@@ -175,7 +175,7 @@ def _waves() -> NDArray[np.float32]:
 
 
 def _coarse(luma: NDArray[np.float32]) -> NDArray[np.int8]:
-    fields = coarser(luma).reshape(len(luma), -1)
+    fields = downsample(luma).reshape(len(luma), -1)
     fields -= fields.mean(axis=1, keepdims=True)
     spread = np.sqrt((fields**2).mean(axis=1, keepdims=True))
     coarse: NDArray[np.int8] = np.rint(STEPS * fields / np.maximum(spread, 1e-6)).clip(-127, 127).astype(np.int8)

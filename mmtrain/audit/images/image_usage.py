@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.audit.images.comparable_images import ComparablePictures
+from mmtrain.audit.images.comparable_images import ComparableImages
 from mmtrain.audit.images.file_metadata import FileFacts, equal_bytes
-from mmtrain.audit.images.image_column import PictureFiles, starts_of
-from mmtrain.audit.images.near_duplicates import sets_of
+from mmtrain.audit.images.image_column import ImageFiles, read_headers
+from mmtrain.audit.images.near_duplicates import connected_sets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
-class Uses:
+class ImageUsage:
     """Cells of image columns; every array has an entry per cell that names a picture worth comparing."""
 
     columns: NDArray[np.int64]
@@ -35,19 +35,19 @@ class Uses:
     scenes: NDArray[np.int64]
     """Equal for what looks the same."""
 
-    def select(self, which: NDArray[np.bool_]) -> Uses:
+    def select(self, which: NDArray[np.bool_]) -> ImageUsage:
         """Those only where the mask is true."""
-        return Uses(*(values[which] for values in vars(self).values()))
+        return ImageUsage(*(values[which] for values in vars(self).values()))
 
 
-def uses(columns: Sequence[PictureFiles], facts: Sequence[FileFacts], found: Sequence[ComparablePictures]) -> Uses:
+def image_usage(columns: Sequence[ImageFiles], facts: Sequence[FileFacts], found: Sequence[ComparableImages]) -> ImageUsage:
     """The cells of all columns, without pictures of one colour: those are equal for no other reason, and told elsewhere."""
-    starts = starts_of(columns)
+    starts = read_headers(columns)
     paths = [file.path for column in columns for file in column.located.files]
     contents = equal_bytes(paths, np.concatenate([one.tails for one in facts]))
     same = [_chains(contents), *(one.equal(contents) for one in found)]
-    pictures = sets_of(int(starts[-1]), same)
-    scenes = sets_of(int(starts[-1]), [*same, *(one.similar(pictures) for one in found)])
+    pictures = connected_sets(int(starts[-1]), same)
+    scenes = connected_sets(int(starts[-1]), [*same, *(one.similar(pictures) for one in found)])
     plain = np.concatenate([np.empty(0, dtype=np.int64), *(one.files[one.faint] for one in found)])
     worth = np.concatenate([one.of >= 0 for one in facts])
     worth[plain] = False
@@ -62,7 +62,7 @@ def uses(columns: Sequence[PictureFiles], facts: Sequence[FileFacts], found: Seq
         cells.append(np.array(column.located.names, dtype=object)[column.located.codes[used]])
     files = np.concatenate(at)
     levels = [values[files] for values in (_files(paths), contents, pictures, scenes)]
-    return Uses(np.concatenate(numbers), np.concatenate(rows), np.concatenate(cells), *levels)
+    return ImageUsage(np.concatenate(numbers), np.concatenate(rows), np.concatenate(cells), *levels)
 
 
 def _files(paths: Sequence[str]) -> NDArray[np.int64]:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.audit.images.image_fingerprints import STEPS, THOROUGH, Looks, Pixels, coarser, luma_of
-from mmtrain.data.images.decode import in_pieces
+from mmtrain.audit.images.image_fingerprints import STEPS, THOROUGH, ImageFingerprints, Pixels, downsample, luma_of
+from mmtrain.data.images.decode import in_chunks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +50,7 @@ _PIECE = 64
 """Pairs that a thread compares at once."""
 
 
-def equal_pixels(pixels: Pixels, looks: Looks, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+def equal_pixels(pixels: Pixels, looks: ImageFingerprints, positions: NDArray[np.int64]) -> NDArray[np.int64]:
     """(pairs, 2) of indices into `positions` whose pictures have the same pixels; each set of equal ones as a chain."""
     _, codes, counts = np.unique(looks.prints, return_inverse=True, return_counts=True)
     members = np.flatnonzero(counts[codes] > 1)
@@ -64,29 +64,29 @@ def equal_pixels(pixels: Pixels, looks: Looks, positions: NDArray[np.int64]) -> 
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
-def similar(pixels: Pixels, looks: Looks, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+def similar_pairs(pixels: Pixels, looks: ImageFingerprints, positions: NDArray[np.int64]) -> NDArray[np.int64]:
     """(pairs, 2) of indices into `positions` whose pictures look the same."""
     pairs = _close(looks.hashes, looks.coarse)
     pairs = pairs[np.abs(looks.brightness[pairs[:, 0]] - looks.brightness[pairs[:, 1]]) <= SHIFT]
 
     def compare(piece: range) -> NDArray[np.bool_]:
         first, second = (pixels.fields(positions[pairs[piece.start : piece.stop, side]], samples=THOROUGH) for side in (0, 1))
-        return look_same(first, second)
+        return are_near_duplicates(first, second)
 
-    with closing(in_pieces(compare, len(pairs), size=_PIECE)) as pieces:
+    with closing(in_chunks(compare, len(pairs), size=_PIECE)) as pieces:
         verdicts = [verdict for _, verdict in pieces]
     same: NDArray[np.int64] = pairs[np.concatenate([np.empty(0, dtype=np.bool_), *verdicts])]
     return same
 
 
-def look_same(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.bool_]:
+def are_near_duplicates(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Whether fields (pairs, SIDE, SIDE, channels) show the same, but for a little brightness and contrast."""
     ones, others = (luma_of(fields).reshape(len(fields), -1) for fields in (first, second))
     shift = np.abs(ones.mean(axis=1) - others.mean(axis=1))
     gain = np.maximum(ones.std(axis=1), 1e-6) / np.maximum(others.std(axis=1), 1e-6)
     alike = (shift <= SHIFT) & (gain <= GAIN) & (gain >= 1 / GAIN)
     same: NDArray[np.bool_] = (
-        alike & _near(_standard(ones), _standard(others)) & _near(_standard(coarser(first)), _standard(coarser(second)))
+        alike & _near(_standard(ones), _standard(others)) & _near(_standard(downsample(first)), _standard(downsample(second)))
     )
     return same
 
@@ -133,7 +133,7 @@ def _coarsely(coarse: NDArray[np.int8], ones: NDArray[np.int64], others: NDArray
     return near
 
 
-def sets_of(count: int, pairs: Iterable[NDArray[np.int64]]) -> NDArray[np.int64]:
+def connected_sets(count: int, pairs: Iterable[NDArray[np.int64]]) -> NDArray[np.int64]:
     """(count,): the smallest member of the set that each of `count` things is in, where pairs (n, 2) belong together."""
     ones, others = np.concatenate([np.empty((0, 2), dtype=np.int64), *pairs]).T
     least = np.arange(count, dtype=np.int64)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mmtrain.audit.finding import Finding, Level
-from mmtrain.audit.hypothesis_tests import SURE, cautious_rank_sum, chi_square, holm
+from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE, chi_square, conservative_rank_sum, holm
 from mmtrain.audit.images.file_metadata import FileFacts
-from mmtrain.audit.images.image_column import PictureFiles
-from mmtrain.audit.row_metadata import Cohort
-from mmtrain.audit.target_view import Answer, Question
+from mmtrain.audit.images.image_column import ImageFiles
+from mmtrain.audit.row_metadata import RowMetadata
+from mmtrain.audit.target_view import BinaryTargetView, TargetView
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +44,7 @@ class Difference(NamedTuple):
     told: str
 
 
-def source_findings(column: PictureFiles, facts: FileFacts, cohort: Cohort, asked: Sequence[Question]) -> list[Finding]:
+def source_shortcut_findings(column: ImageFiles, facts: FileFacts, cohort: RowMetadata, asked: Sequence[TargetView]) -> list[Finding]:
     """Of one column: its formats, modes, depths and sizes."""
     kinds = {name: np.array(values, dtype=object) for name, values in _kinds(facts.headers).items()}
     headers = np.append(facts.of, -1)[column.of_rows(cohort.rows)]  # (rows,), -1 for a row without a picture
@@ -57,11 +57,11 @@ def source_findings(column: PictureFiles, facts: FileFacts, cohort: Cohort, aske
             if len(values) > 1:
                 tested += [(question, name, len(kept), _difference(values, codes, answer.at(kept))) for answer in question.answers]
     corrected = holm([difference.chance for *_, difference in tested])
-    found: dict[tuple[str, str], tuple[Question, str, int, list[Difference]]] = {}
+    found: dict[tuple[str, str], tuple[TargetView, str, int, list[Difference]]] = {}
     for (question, name, rows, difference), chance in zip(tested, corrected, strict=True):
-        if chance < SURE and difference.size >= NOTED:
+        if chance < FAMILY_WISE_ERROR_RATE and difference.size >= NOTED:
             found.setdefault((question.header, name), (question, name, rows, []))[3].append(difference)
-    return [_told(column.header, *one) for one in found.values()]
+    return [_finding(column.header, *one) for one in found.values()]
 
 
 def _kinds(headers: tuple[ImageHeader, ...]) -> Mapping[str, list[str]]:
@@ -83,7 +83,7 @@ def _common(values: NDArray[np.object_]) -> tuple[list[str], NDArray[np.int64]]:
     return [*names[common].tolist(), *(["another"] if len(names) > len(common) else [])], place[codes]
 
 
-def _difference(kinds: Sequence[str], codes: NDArray[np.int64], answer: Answer) -> Difference:
+def _difference(kinds: Sequence[str], codes: NDArray[np.int64], answer: BinaryTargetView) -> Difference:
     if answer.labels is None:
         return _of_numbers(kinds, codes, answer.numbers if answer.numbers is not None else np.empty(0))
     several = max(len(answer.classes), 2)
@@ -103,7 +103,7 @@ def _of_numbers(kinds: Sequence[str], codes: NDArray[np.int64], numbers: NDArray
     able = [kind for kind, rows in enumerate(np.bincount(codes, minlength=len(kinds))) if FEWEST <= rows <= len(codes) - FEWEST]
     if not able:
         return Difference(0.0, 1.0, "")
-    tested = [cautious_rank_sum(numbers[codes == kind], numbers[codes != kind]) for kind in able]
+    tested = [conservative_rank_sum(numbers[codes == kind], numbers[codes != kind]) for kind in able]
     chances = holm([chance for _, chance in tested])
     best = int(np.argmin(chances))
     middles = [np.median(numbers[(codes == able[best]) == inside]) for inside in (True, False)]
@@ -111,7 +111,7 @@ def _of_numbers(kinds: Sequence[str], codes: NDArray[np.int64], numbers: NDArray
     return Difference(2 * abs(tested[best][0] - 0.5), chances[best], told)
 
 
-def _told(header: str, question: Question, name: str, rows: int, differences: Sequence[Difference]) -> Finding:
+def _finding(header: str, question: TargetView, name: str, rows: int, differences: Sequence[Difference]) -> Finding:
     largest = sorted(differences, key=lambda difference: -difference.size)
     told = "; ".join(difference.told for difference in largest[:MOST_TOLD])
     what = f"the {name} of a picture goes with {question.named(len(differences))}: {told}."

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
-from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, Cohort
-from mmtrain.data.counter_rng import mixed
+from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, RowMetadata
+from mmtrain.data.counter_rng import mix_bits
 from mmtrain.errors import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BY_CHANCE = 0.2
+RANDOM_MATCH_RATE = 0.2
 DISTINCT = 0.25
 """Where no column has so many different values per row, and fewer than half of the rows are single, rows are told apart too badly."""
 MOST_COMPARED = 60
@@ -39,7 +39,7 @@ MUCH, LITTLE = 0.01, 0.001
 the second a note."""
 
 
-def copies(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+def duplicate_findings(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
     """Everything of this family."""
     same_rows = equal_rows(sheet)
     found = _of_rows(sheet, cohort, same_rows)
@@ -48,13 +48,15 @@ def copies(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     return found
 
 
-def equal_rows(sheet: Sheet) -> NDArray[np.int64]:
+def equal_rows(sheet: TableValues) -> NDArray[np.int64]:
     """(n, 2): set and row of all rows that are equal to another in every input, where chance does not explain it."""
     nothing = np.empty((0, 2), dtype=np.int64)
     inputs = sheet.inputs
     if not inputs or sheet.rows < 2:
         return nothing
-    own = [mixed(cells.prints, position) for position, cells in enumerate(inputs, start=1)]  # so that a sum tells which cell stands where
+    own = [
+        mix_bits(cells.prints, position) for position, cells in enumerate(inputs, start=1)
+    ]  # so that a sum tells which cell stands where
     every = np.asarray(np.sum(own, axis=0, dtype=np.uint64))
     filled = np.any([~cells.missing for cells in inputs], axis=0)
     equal = _pairs(every[filled])
@@ -67,7 +69,7 @@ def equal_rows(sheet: Sheet) -> NDArray[np.int64]:
     for cells, prints in list(zip(inputs, own, strict=True))[:MOST_COMPARED]:
         agree = _pairs(cells.prints[filled]) / (filled.sum() * (filled.sum() - 1) / 2)
         near = _pairs((every - prints)[filled]) - equal
-        if agree < 1 and near * agree / (1 - agree) > BY_CHANCE * equal:
+        if agree < 1 and near * agree / (1 - agree) > RANDOM_MATCH_RATE * equal:
             return nothing
     return equal_sets(every, np.flatnonzero(filled))
 
@@ -87,15 +89,15 @@ def equal_sets(prints: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[n
     return np.column_stack([sets[order], rows[repeated[order]]]).astype(np.int64)
 
 
-def _of_rows(sheet: Sheet, cohort: Cohort, sets: NDArray[np.int64]) -> list[Finding]:
+def _of_rows(sheet: TableValues, cohort: RowMetadata, sets: NDArray[np.int64]) -> list[Finding]:
     if not len(sets):
         return []
     more = len(_later(sets))
     what = f"{counted(more, 'row')} {'repeats' if more == 1 else 'repeat'} an earlier one in every input column."
-    return [_told(sets, cohort, sheet.name, "rows", what), *_disagreeing(sets, _torn(sets, sheet, cohort), sheet.name, "rows")]
+    return [_finding(sets, cohort, sheet.name, "rows", what), *_disagreeing(sets, _split_groups(sets, sheet, cohort), sheet.name, "rows")]
 
 
-def _of_texts(sheet: Sheet, cells: Cells, cohort: Cohort, same_rows: NDArray[np.int64]) -> list[Finding]:
+def _of_texts(sheet: TableValues, cells: ColumnValues, cohort: RowMetadata, same_rows: NDArray[np.int64]) -> list[Finding]:
     """Long texts that occur again, in rows that differ otherwise and belong to other groups."""
     if cells.written is None:
         return []
@@ -115,7 +117,10 @@ def _of_texts(sheet: Sheet, cells: Cells, cohort: Cohort, same_rows: NDArray[np.
     number = int(sets[-1, 0]) + 1
     noun = "text is" if number == 1 else "texts are"
     what = f"{number:,} long {noun} found in more than one row, in {counted(len(sets), 'row')} that differ otherwise."
-    return [_told(sets, cohort, cells.header, "texts", what), *_disagreeing(sets, _torn(sets, sheet, cohort), cells.header, "texts")]
+    return [
+        _finding(sets, cohort, cells.header, "texts", what),
+        *_disagreeing(sets, _split_groups(sets, sheet, cohort), cells.header, "texts"),
+    ]
 
 
 def _later(sets: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -123,7 +128,7 @@ def _later(sets: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.asarray(sets[1:, 1][sets[1:, 0] == sets[:-1, 0]])
 
 
-def _told(sets: NDArray[np.int64], cohort: Cohort, where: str, noun: str, what: str) -> Finding:
+def _finding(sets: NDArray[np.int64], cohort: RowMetadata, where: str, noun: str, what: str) -> Finding:
     """The finding on copies, with what the parts say of them."""
     torn = sets[cohort.spans(sets, cohort.parts)[sets[:, 0]]]
     level, leaked = _leaked(torn, cohort)
@@ -139,7 +144,7 @@ def _told(sets: NDArray[np.int64], cohort: Cohort, where: str, noun: str, what: 
     return Finding(level, f"duplicate_{noun}", where, what, why, fix, first_rows(later), count=len(later))
 
 
-def _leaked(sets: NDArray[np.int64], cohort: Cohort) -> tuple[Level, int]:
+def _leaked(sets: NDArray[np.int64], cohort: RowMetadata) -> tuple[Level, int]:
     """How bad it is that copies stand in several parts, and how many rows of other parts have one in training."""
     if cohort.parts is None or not len(sets):
         return "note", 0
@@ -151,7 +156,7 @@ def _leaked(sets: NDArray[np.int64], cohort: Cohort) -> tuple[Level, int]:
     return "error" if worst >= MUCH else "warning" if worst >= LITTLE else "note", int(leaked.sum())
 
 
-def _torn(sets: NDArray[np.int64], sheet: Sheet, cohort: Cohort) -> NDArray[np.bool_]:
+def _split_groups(sets: NDArray[np.int64], sheet: TableValues, cohort: RowMetadata) -> NDArray[np.bool_]:
     """(sets,): which sets hold rows with different answers to some target; numbers differ where they are far apart."""
     torn = np.zeros(int(sets[-1, 0]) + 1, dtype=np.bool_)
     for labels in cohort.targets:

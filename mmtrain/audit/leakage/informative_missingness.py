@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
-from mmtrain.audit.hypothesis_tests import SURE, chi_square, holm, rank_sum
-from mmtrain.audit.row_metadata import Cohort
-from mmtrain.audit.target_view import Answer, Question
+from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE, chi_square, holm, rank_sum
+from mmtrain.audit.row_metadata import RowMetadata
+from mmtrain.audit.target_view import BinaryTargetView, TargetView
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +23,7 @@ MOST_TOLD = 3
 """Labels whose shares one finding tells."""
 
 
-def telling_holes(sheet: Sheet, cohort: Cohort, asked: Sequence[Question]) -> list[Finding]:
+def informative_missingness(sheet: TableValues, cohort: RowMetadata, asked: Sequence[TargetView]) -> list[Finding]:
     """Inputs whose cells are empty more often for some answers than for others."""
     tested = []
     for question in asked:
@@ -31,16 +31,16 @@ def telling_holes(sheet: Sheet, cohort: Cohort, asked: Sequence[Question]) -> li
         able = [cells for cells in sheet.inputs if LEAST_MISSING <= cells.missing[question.rows[kept]].sum() <= len(kept) - LEAST_MISSING]
         for answer in question.answers:
             part = answer.at(kept)
-            tested += [(question, cells, _holes(cells.missing[part.rows], part)) for cells in able]
+            tested += [(question, cells, _missing_indicators(cells.missing[part.rows], part)) for cells in able]
     corrected = holm([chance for *_, (_, chance, _) in tested])
-    found: dict[tuple[str, str], tuple[Question, Cells, list[tuple[float, str]]]] = {}
+    found: dict[tuple[str, str], tuple[TargetView, ColumnValues, list[tuple[float, str]]]] = {}
     for (question, cells, (size, _, told)), chance in zip(tested, corrected, strict=True):
-        if chance < SURE and size >= MISSING_NOTE:
+        if chance < FAMILY_WISE_ERROR_RATE and size >= MISSING_NOTE:
             found.setdefault((question.header, cells.header), (question, cells, []))[2].append((size, told))
-    return [_told(*one) for one in found.values()]
+    return [_finding(*one) for one in found.values()]
 
 
-def _told(question: Question, cells: Cells, holes: Sequence[tuple[float, str]]) -> Finding:
+def _finding(question: TargetView, cells: ColumnValues, holes: Sequence[tuple[float, str]]) -> Finding:
     largest = sorted(holes, key=lambda hole: -hole[0])
     told = "; ".join(told for _, told in largest[:MOST_TOLD])
     what = f"whether a cell is empty goes with {question.named(len(holes))}: {told}."
@@ -51,7 +51,7 @@ def _told(question: Question, cells: Cells, holes: Sequence[tuple[float, str]]) 
     return Finding(level, "missing_tells_label", cells.header, what, why, fix, first_rows(rows), count=len(rows))
 
 
-def _holes(missing: NDArray[np.bool_], answer: Answer) -> tuple[float, float, str]:
+def _missing_indicators(missing: NDArray[np.bool_], answer: BinaryTargetView) -> tuple[float, float, str]:
     """How much, how likely by chance, and in words."""
     if answer.labels is None:
         numbers = answer.numbers if answer.numbers is not None else np.empty(0)

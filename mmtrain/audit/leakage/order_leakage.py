@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mmtrain.audit.column_values import Sheet
+from mmtrain.audit.column_values import TableValues
 from mmtrain.audit.finding import Finding
-from mmtrain.audit.hypothesis_tests import SURE, cautious_rank_sum, holm, normal_tail
-from mmtrain.audit.leakage.predictive_power import picked
-from mmtrain.audit.row_metadata import Cohort
-from mmtrain.audit.target_view import Answer, Question
+from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE, conservative_rank_sum, holm, normal_tail
+from mmtrain.audit.leakage.predictive_power import sample_rows
+from mmtrain.audit.row_metadata import RowMetadata
+from mmtrain.audit.target_view import BinaryTargetView, TargetView
 from mmtrain.metrics.ranking import mid_ranks
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ MOST_TOLD = 3
 """Labels whose places one finding tells."""
 
 
-class Order(NamedTuple):
+class RowOrder(NamedTuple):
     """Ids, groups or rows, and the number of each row."""
 
     header: str
@@ -36,31 +36,31 @@ class Order(NamedTuple):
     places: NDArray[np.float64]
 
 
-def ordering(sheet: Sheet, cohort: Cohort, asked: Sequence[Question]) -> list[Finding]:
+def order_leakage(sheet: TableValues, cohort: RowMetadata, asked: Sequence[TargetView]) -> list[Finding]:
     """Every group counts once in a class. Of each target the first order that tells is told: ids, then groups, then rows."""
     scored = []
     for question in asked:
-        kept = picked(np.arange(len(question.rows)))
+        kept = sample_rows(np.arange(len(question.rows)))
         for order in _orders(sheet):
-            scored += [(question, order, _ordered(order.places, answer.at(kept), cohort.units)) for answer in question.answers]
+            scored += [(question, order, _order_findings(order.places, answer.at(kept), cohort.units)) for answer in question.answers]
     corrected = holm([chance for *_, (_, chance, _) in scored])
-    found: dict[str, tuple[Order, Question, list[tuple[float, str]]]] = {}
+    found: dict[str, tuple[RowOrder, TargetView, list[tuple[float, str]]]] = {}
     for (question, order, (size, _, told)), chance in zip(scored, corrected, strict=True):
-        if chance < SURE and size >= ORDERED:
+        if chance < FAMILY_WISE_ERROR_RATE and size >= ORDERED:
             first, _, places = found.setdefault(question.header, (order, question, []))
             places += [(size, told)] if first.header == order.header else []
-    return [_told(*one) for one in found.values()]
+    return [_finding(*one) for one in found.values()]
 
 
-def _orders(sheet: Sheet) -> list[Order]:
-    orders = [Order(sheet.name, "row", np.arange(sheet.rows, dtype=np.float64))]
+def _orders(sheet: TableValues) -> list[RowOrder]:
+    orders = [RowOrder(sheet.name, "row", np.arange(sheet.rows, dtype=np.float64))]
     for cells in reversed(sheet.of_role("id", "group")):
         if cells.numbers is not None and np.isnan(cells.numbers).mean() <= MOST_UNNUMBERED:
-            orders.insert(0, Order(cells.header, cells.use.role, cells.numbers))
+            orders.insert(0, RowOrder(cells.header, cells.use.role, cells.numbers))
     return orders
 
 
-def _told(order: Order, question: Question, places: Sequence[tuple[float, str]]) -> Finding:
+def _finding(order: RowOrder, question: TargetView, places: Sequence[tuple[float, str]]) -> Finding:
     told = "; ".join(told for _, told in sorted(places, key=lambda place: -place[0])[:MOST_TOLD])
     what = f"the {order.role}s stand in an order that goes with {question.named(len(places))}: {told}."
     why = "Whoever numbered them knew the answer, or it changed while they were gathered, and so may a camera or a clerk have."
@@ -68,7 +68,7 @@ def _told(order: Order, question: Question, places: Sequence[tuple[float, str]])
     return Finding("warning" if order.role == "id" else "note", "order_tells_label", order.header, what, why, fix)
 
 
-def _ordered(order: NDArray[np.float64], answer: Answer, units: NDArray[np.int64]) -> tuple[float, float, str]:
+def _order_findings(order: NDArray[np.float64], answer: BinaryTargetView, units: NDArray[np.int64]) -> tuple[float, float, str]:
     """How far the order is from chance, how likely that is by chance, and in words."""
     answer = answer.at(np.flatnonzero(~np.isnan(order[answer.rows])))
     order, units = order[answer.rows], units[answer.rows]
@@ -85,7 +85,7 @@ def _ordered(order: NDArray[np.float64], answer: Answer, units: NDArray[np.int64
     for label in range(len(answer.classes)):
         inside, outside = (_places(order[mask], units[mask]) for mask in (answer.labels == label, answer.labels != label))
         if min(len(inside), len(outside)) >= LEAST_ROWS:
-            areas.append((*cautious_rank_sum(inside, outside), answer.called(label)))
+            areas.append((*conservative_rank_sum(inside, outside), answer.called(label)))
     if not areas:
         return 0.0, 1.0, ""
     chances = holm([chance for _, chance, _ in areas])

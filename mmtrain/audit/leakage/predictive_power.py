@@ -38,7 +38,7 @@ RANKED = "R2 of ranks"
 
 
 @dataclass(frozen=True)
-class Foretold:
+class UnivariateScore:
     """A score with its 95 % interval."""
 
     name: str
@@ -50,11 +50,11 @@ class Foretold:
     """That a column of pure chance has such an AUC, by the normal limit of the rank sum; 0 for an R2, which chance never makes large."""
     label: int = -1
     """The class that is told from all others; -1 where all classes count."""
-    best: Foretold | None = None
+    best: UnivariateScore | None = None
     """Of the class that is foretold best, where several count."""
 
     @property
-    def surest(self) -> Foretold:
+    def surest(self) -> UnivariateScore:
         """Of the class that is foretold best, where there are several."""
         return self if self.best is None else self.best
 
@@ -62,7 +62,7 @@ class Foretold:
         return f"{self.name} {self.score:.3f}, 95 % interval {self.low:.3f} to {self.high:.3f}"
 
 
-def foretold_class(values: NDArray[np.int64], labels: NDArray[np.integer], units: NDArray[np.int64]) -> Foretold | None:
+def score_for_classes(values: NDArray[np.int64], labels: NDArray[np.integer], units: NDArray[np.int64]) -> UnivariateScore | None:
     """How well codes of a column foretell codes of classes; all (n,), none negative. None where no class has enough rows.
 
     `units` are codes of what was drawn independently: groups, or rows.
@@ -72,7 +72,7 @@ def foretold_class(values: NDArray[np.int64], labels: NDArray[np.integer], units
     return _ranked(kept, _left_out_means(values, answers, units), labels, units) if len(kept) else None
 
 
-def ordered_class(numbers: NDArray[np.float64], labels: NDArray[np.integer], units: NDArray[np.int64]) -> Foretold | None:
+def score_ordered_for_class(numbers: NDArray[np.float64], labels: NDArray[np.integer], units: NDArray[np.int64]) -> UnivariateScore | None:
     """How well the size of numbers tells classes, each class by its own direction; all (n,), a number in every row.
 
     Ranges and folds would cost a column a hundredth or two that tells them so.
@@ -84,7 +84,9 @@ def ordered_class(numbers: NDArray[np.float64], labels: NDArray[np.integer], uni
     return _ranked(kept, np.where(upward, numbers[:, None], -numbers[:, None]), labels, units)
 
 
-def _ranked(kept: NDArray[np.int64], guesses: NDArray[np.float64], labels: NDArray[np.integer], units: NDArray[np.int64]) -> Foretold:
+def _ranked(
+    kept: NDArray[np.int64], guesses: NDArray[np.float64], labels: NDArray[np.integer], units: NDArray[np.int64]
+) -> UnivariateScore:
     """The mean AUC of the classes `kept`, each with its column of `guesses` (n, classes)."""
     areas, influences = zip(*(_area(labels == label, guesses[:, k]) for k, label in enumerate(kept)), strict=True)
     every = _area_with_interval(float(np.mean(areas)), np.mean(influences, axis=0), units, _fewest(labels, units, kept))
@@ -95,20 +97,20 @@ def _ranked(kept: NDArray[np.int64], guesses: NDArray[np.float64], labels: NDArr
     return replace(every, best=replace(best, label=int(kept[k])))
 
 
-def _area_with_interval(area: float, influence: NDArray[np.float64], units: NDArray[np.int64], fewest: int) -> Foretold:
+def _area_with_interval(area: float, influence: NDArray[np.float64], units: NDArray[np.int64], fewest: int) -> UnivariateScore:
     """An AUC whose rarest class has `fewest` units; of several classes the chance is that of the rarest alone, which is larger."""
     others = max(len(pd.unique(units)) - fewest, fewest)
     spread = float(np.sqrt((fewest + others + 1) / (12 * fewest * others)))
     return replace(_with_interval("AUC", area, influence, units, fewest), chance=normal_tail((area - 0.5) / spread))
 
 
-def foretold_number(values: NDArray[np.int64], answers: NDArray[np.float64], units: NDArray[np.int64]) -> Foretold | None:
+def score_for_number(values: NDArray[np.int64], answers: NDArray[np.float64], units: NDArray[np.int64]) -> UnivariateScore | None:
     """How much of the variance of numbers, or of their ranks, the codes of a column foretell; all (n,). None where they do not vary."""
     both = np.stack([answers, mid_ranks(answers)], axis=1)
     return _better(both, _left_out_means(values, both, units), units)
 
 
-def straight_number(numbers: NDArray[np.float64], answers: NDArray[np.float64], units: NDArray[np.int64]) -> Foretold | None:
+def score_linear_for_number(numbers: NDArray[np.float64], answers: NDArray[np.float64], units: NDArray[np.int64]) -> UnivariateScore | None:
     """How much of the variance of numbers a straight line through others explains, or of ranks one through ranks; all (n,), none NaN."""
     if numbers.min() == numbers.max():
         return None
@@ -125,7 +127,7 @@ def _line(numbers: NDArray[np.float64], answers: NDArray[np.float64]) -> NDArray
     return np.asarray(slope * scaled + offset)
 
 
-def _better(answers: NDArray[np.float64], guesses: NDArray[np.float64], units: NDArray[np.int64]) -> Foretold | None:
+def _better(answers: NDArray[np.float64], guesses: NDArray[np.float64], units: NDArray[np.int64]) -> UnivariateScore | None:
     """Of numbers and their ranks, (n, 2): which is foretold better. A long tail hides in the numbers what the ranks show."""
     plain, ranked = (_explained(answers[:, k], guesses[:, k], units) for k in range(2))
     if plain is None or ranked is None or plain.score >= ranked.score:
@@ -133,7 +135,7 @@ def _better(answers: NDArray[np.float64], guesses: NDArray[np.float64], units: N
     return replace(ranked, name=RANKED)
 
 
-def _explained(answers: NDArray[np.float64], guesses: NDArray[np.float64], units: NDArray[np.int64]) -> Foretold | None:
+def _explained(answers: NDArray[np.float64], guesses: NDArray[np.float64], units: NDArray[np.int64]) -> UnivariateScore | None:
     """R2 of guesses, with its interval."""
     left, all_ = (answers - guesses) ** 2, (answers - answers.mean()) ** 2
     total = float(all_.sum())
@@ -152,7 +154,7 @@ def ranges(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.where(np.isnan(numbers), 0, 1 + np.searchsorted(edges, numbers, side="right"))
 
 
-def picked(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def sample_rows(rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """At most `MOST_ROWS` of some rows, by a fixed chance."""
     if len(rows) <= MOST_ROWS:
         return rows
@@ -204,8 +206,8 @@ def _area(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[float, 
     return area, influence
 
 
-def _with_interval(name: str, score: float, influence: NDArray[np.float64], units: NDArray[np.int64], fewest: int) -> Foretold:
+def _with_interval(name: str, score: float, influence: NDArray[np.float64], units: NDArray[np.int64], fewest: int) -> UnivariateScore:
     codes, known = pd.factorize(units)
     error = float(np.sqrt((np.bincount(codes, influence, minlength=len(known)) ** 2).sum()))
     bound = max(0.0, 1 - 3 / fewest)
-    return Foretold(name, score, min(score - Z * error, max(bound, 0.0)), min(1.0, score + Z * error))
+    return UnivariateScore(name, score, min(score - Z * error, max(bound, 0.0)), min(1.0, score + Z * error))

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
-from mmtrain.audit.hypothesis_tests import SURE
-from mmtrain.audit.leakage.predictive_power import picked
-from mmtrain.audit.profiling.infer_role import shown
+from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE
+from mmtrain.audit.leakage.predictive_power import sample_rows
+from mmtrain.audit.profiling.infer_role import quote_value
 from mmtrain.audit.quality.column_quality import names_each_row
-from mmtrain.audit.row_metadata import Cohort, distinct_pairs
-from mmtrain.audit.target_view import Answer, Question
+from mmtrain.audit.row_metadata import RowMetadata, distinct_pairs
+from mmtrain.audit.target_view import BinaryTargetView, TargetView
 from mmtrain.errors import listed
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class PureValue:
         return f"{how} of the {len(self.rows):,} rows with {self.name} are {self.label}, of all rows {self.usual:.0%}"
 
 
-def pure_values(sheet: Sheet, cohort: Cohort, asked: Sequence[Question], told: Collection[str]) -> list[Finding]:
+def pure_values(sheet: TableValues, cohort: RowMetadata, asked: Sequence[TargetView], told: Collection[str]) -> list[Finding]:
     """Of categories and codes; not of the columns `told`, which are known to give the answer away as a whole."""
     found, tests = [], 0
     for question in asked:
@@ -70,22 +70,22 @@ def pure_values(sheet: Sheet, cohort: Cohort, asked: Sequence[Question], told: C
             if cells.header in told or names_each_row(cells) or not _codes(cells):
                 continue
             for answer in question.answers:
-                values, number = _pure(cells, answer.at(picked(np.arange(len(answer.rows)))), cohort)
+                values, number = _pure(cells, answer.at(sample_rows(np.arange(len(answer.rows)))), cohort)
                 tests += number
                 found.append((cells, question, values))
-    by_column: dict[tuple[str, str], tuple[Cells, Question, list[PureValue]]] = {}
+    by_column: dict[tuple[str, str], tuple[ColumnValues, TargetView, list[PureValue]]] = {}
     for cells, question, values in found:
-        sure = [value for value in values if value.chance * tests < SURE]
+        sure = [value for value in values if value.chance * tests < FAMILY_WISE_ERROR_RATE]
         if sure:
             by_column.setdefault((cells.header, question.header), (cells, question, []))[2].extend(sure)
     return [_told(cells, question, values) for cells, question, values in by_column.values()]
 
 
-def _codes(cells: Cells) -> bool:
+def _codes(cells: ColumnValues) -> bool:
     return cells.use.role == "categorical" or len(cells.different) <= FEW_CODES
 
 
-def _pure(cells: Cells, answer: Answer, cohort: Cohort) -> tuple[list[PureValue], int]:
+def _pure(cells: ColumnValues, answer: BinaryTargetView, cohort: RowMetadata) -> tuple[list[PureValue], int]:
     """The values that have one class, and how many tests that took."""
     if answer.labels is None or len(answer.rows) < 2 * LEAST_UNITS:
         return [], 0
@@ -105,7 +105,7 @@ def _pure(cells: Cells, answer: Answer, cohort: Cohort) -> tuple[list[PureValue]
             continue
         chance = _tail(int(units[code]), round((1 - right) * int(units[code])), float(usual[label]))
         held = answer.rows[codes == code]
-        found.append(PureValue(shown(names[code]), answer.called(label), held, float(right), float(usual[label]), chance))
+        found.append(PureValue(quote_value(names[code]), answer.called(label), held, float(right), float(usual[label]), chance))
     return found, len(able) * classes
 
 
@@ -117,7 +117,7 @@ def _tail(units: int, wrong: int, share: float) -> float:
     return min(1.0, sum(exp(one) for one in logs))
 
 
-def _told(cells: Cells, question: Question, values: Sequence[PureValue]) -> Finding:
+def _told(cells: ColumnValues, question: TargetView, values: Sequence[PureValue]) -> Finding:
     largest = sorted(values, key=lambda value: -len(value.rows))
     rows = np.unique(np.concatenate([value.rows for value in values]))
     what = f"some values go with one answer of '{question.header}': {listed([str(value) for value in largest], most=MOST_TOLD)}."

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
-from mmtrain.audit.hypothesis_tests import SURE, rank_sum
-from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, Cohort, named_parts
+from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE, rank_sum
+from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, RowMetadata, split_names
 from mmtrain.columns.split_words import PARTS
 from mmtrain.errors import counted, listed
 from mmtrain.text.dates import day_name
@@ -24,17 +24,17 @@ follow each other in time, and between the two they were not made by time."""
 LEAST_DATES = 10
 
 
-def sides(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+def split_leakage(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
     """Everything of this family."""
-    found = torn_groups(sheet, cohort)
+    found = groups_across_splits(sheet, cohort)
     dates = sheet.of_role("date")
     for cells in dates:
         for part in (VALIDATION, TEST):
-            found += _looking_back(cells, cohort, part, SURE / (2 * len(dates)))
+            found += _temporal_leakage(cells, cohort, part, FAMILY_WISE_ERROR_RATE / (2 * len(dates)))
     return found
 
 
-def torn_groups(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+def groups_across_splits(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
     """Groups of a group column on two sides; without one, those of a column whose name says whom a row belongs to."""
     if cohort.parts is None:
         return []
@@ -49,7 +49,7 @@ def torn_groups(sheet: Sheet, cohort: Cohort) -> list[Finding]:
         if not torn.any():
             continue
         held = rows[torn[codes[rows]]]
-        parts = listed(named_parts(cohort.parts[held]))
+        parts = listed(split_names(cohort.parts[held]))
         number = int(torn.sum())
         what = f"{counted(number, 'group')} {'has' if number == 1 else 'have'} rows in {parts} at once: {counted(len(held), 'row')}."
         if not declared:
@@ -63,7 +63,7 @@ def torn_groups(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     return []
 
 
-def _looking_back(cells: Cells, cohort: Cohort, part: int, sure: float) -> list[Finding]:
+def _temporal_leakage(cells: ColumnValues, cohort: RowMetadata, part: int, sure: float) -> list[Finding]:
     """Rows of a scored part that are earlier than training rows, where the table gives parts that go with time at all.
 
     A split by time says itself which rows are earlier than its cuts.

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding
-from mmtrain.audit.hypothesis_tests import SURE, chi_square, holm, kolmogorov_smirnov
-from mmtrain.audit.label_index import Labels
-from mmtrain.audit.profiling.infer_role import shown
-from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, Cohort, shift_advice
+from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE, chi_square, holm, kolmogorov_smirnov
+from mmtrain.audit.label_index import LabelIndex
+from mmtrain.audit.profiling.infer_role import quote_value
+from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, RowMetadata, shift_advice
 from mmtrain.columns.split_words import PARTS
 from mmtrain.errors import listed
 
@@ -30,7 +30,7 @@ MOST_CATEGORIES = 200
 MOST_TOLD = 3
 
 
-class Compared(NamedTuple):
+class ShiftTest(NamedTuple):
     """A column in one part beside training."""
 
     header: str
@@ -40,7 +40,7 @@ class Compared(NamedTuple):
     told: str
 
 
-def shift(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+def split_shift(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
     """Everything of this family; texts are compared word by word elsewhere."""
     if cohort.parts is None or cohort.by_chance:
         return []
@@ -51,17 +51,17 @@ def shift(sheet: Sheet, cohort: Cohort) -> list[Finding]:
         other = cohort.one_of_each(cohort.of_part(part))
         if min(len(train), len(other)) >= LEAST_ROWS:
             columns = [cells for cells in sheet.of_role("numeric", "categorical", "target") if not cells.use.traits.has_labels]
-            compared += [_compared(cells, part, train, other) for cells in columns]
+            compared += [_compare(cells, part, train, other) for cells in columns]
             compared += [_missing(cells, part, train, other) for cells in sheet.of_role("numeric", "text", "image")]
             compared += [one for labels in several for one in _labels(labels, part, train, other)]
-    found: dict[tuple[str, int], list[Compared]] = {}
+    found: dict[tuple[str, int], list[ShiftTest]] = {}
     for one, chance in zip(compared, holm([one.chance for one in compared]), strict=True):
-        if chance < SURE and one.size >= LARGE:
+        if chance < FAMILY_WISE_ERROR_RATE and one.size >= LARGE:
             found.setdefault((one.header, one.part), []).append(one)
-    return [_told(*place, several, cohort) for place, several in found.items()]
+    return [_finding(*place, several, cohort) for place, several in found.items()]
 
 
-def _told(header: str, part: int, several: list[Compared], cohort: Cohort) -> Finding:
+def _finding(header: str, part: int, several: list[ShiftTest], cohort: RowMetadata) -> Finding:
     """Of one column: its values and its empty cells, or its labels."""
     largest = sorted(several, key=lambda one: -one.size)
     what = f"{PARTS[part]} differs from training: {listed([one.told for one in largest], most=MOST_TOLD)}."
@@ -69,7 +69,7 @@ def _told(header: str, part: int, several: list[Compared], cohort: Cohort) -> Fi
     return Finding(level, "shift", header, what, why, fix)
 
 
-def _labels(labels: Labels, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> list[Compared]:
+def _labels(labels: LabelIndex, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> list[ShiftTest]:
     """How often each label is met."""
     sizes = [int(labels.known[rows].sum()) for rows in (train, other)]
     found = []
@@ -79,31 +79,31 @@ def _labels(labels: Labels, part: int, train: NDArray[np.int64], other: NDArray[
         times = [int((holds & labels.known)[rows].sum()) for rows in (train, other)]
         table = np.array([[count, size - count] for count, size in zip(times, sizes, strict=True)])
         shares = table[:, 0] / sizes
-        told = f"{shown(labels.names[label])} in {shares[1]:.0%} of the rows, in training in {shares[0]:.0%}"
-        found.append(Compared(labels.header, part, float(abs(shares[0] - shares[1])), chi_square(table), told))
+        told = f"{quote_value(labels.names[label])} in {shares[1]:.0%} of the rows, in training in {shares[0]:.0%}"
+        found.append(ShiftTest(labels.header, part, float(abs(shares[0] - shares[1])), chi_square(table), told))
     return found
 
 
-def _missing(cells: Cells, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> Compared:
+def _missing(cells: ColumnValues, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> ShiftTest:
     """How many cells are empty; of categories a missing one is a category."""
     missing = [int(cells.missing[rows].sum()) for rows in (train, other)]
     table = np.array([[count, len(rows) - count] for count, rows in zip(missing, (train, other), strict=True)])
     shares = missing[0] / len(train), missing[1] / len(other)
     told = f"{shares[1]:.0%} of the cells are empty, in training {shares[0]:.0%}"
-    return Compared(cells.header, part, abs(shares[0] - shares[1]), chi_square(table), told)
+    return ShiftTest(cells.header, part, abs(shares[0] - shares[1]), chi_square(table), told)
 
 
-def _compared(cells: Cells, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> Compared:
+def _compare(cells: ColumnValues, part: int, train: NDArray[np.int64], other: NDArray[np.int64]) -> ShiftTest:
     if cells.use.is_number and cells.numbers is not None:
         here, there = (cells.numbers[rows][~np.isnan(cells.numbers[rows])] for rows in (train, other))
         size, chance = kolmogorov_smirnov(here, there)
         medians = [f"{np.median(values):.4g}" if len(values) else "nothing" for values in (there, here)]
-        return Compared(cells.header, part, size, chance, f"the median is {medians[0]}, in training {medians[1]}; distance {size:.2f}")
+        return ShiftTest(cells.header, part, size, chance, f"the median is {medians[0]}, in training {medians[1]}; distance {size:.2f}")
     codes, names = cells.codes(np.concatenate([train, other]))
     codes = np.where(codes < MOST_CATEGORIES, codes + 1, MOST_CATEGORIES + 1)  # 0 is missing, a category like any other
     table = np.stack([np.bincount(part_codes, minlength=MOST_CATEGORIES + 2) for part_codes in (codes[: len(train)], codes[len(train) :])])
     shares = table / table.sum(axis=1, keepdims=True)
     most = int(np.abs(shares[0] - shares[1]).argmax())
-    name = "missing" if most == 0 else "rare" if most > min(MOST_CATEGORIES, len(names)) else shown(names[most - 1])
+    name = "missing" if most == 0 else "rare" if most > min(MOST_CATEGORIES, len(names)) else quote_value(names[most - 1])
     told = f"{name} in {shares[1, most]:.0%} of the rows, in training in {shares[0, most]:.0%}"
-    return Compared(cells.header, part, float(np.abs(shares[0] - shares[1]).max()), chi_square(table), told)
+    return ShiftTest(cells.header, part, float(np.abs(shares[0] - shares[1]).max()), chi_square(table), told)

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level
-from mmtrain.audit.hypothesis_tests import SURE, holm
-from mmtrain.audit.leakage.informative_missingness import telling_holes
-from mmtrain.audit.leakage.order_leakage import ordering
+from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE, holm
+from mmtrain.audit.leakage.informative_missingness import informative_missingness
+from mmtrain.audit.leakage.order_leakage import order_leakage
 from mmtrain.audit.leakage.predictive_power import (
     RANKED,
-    Foretold,
-    foretold_class,
-    foretold_number,
-    ordered_class,
-    picked,
+    UnivariateScore,
     ranges,
-    straight_number,
+    sample_rows,
+    score_for_classes,
+    score_for_number,
+    score_linear_for_number,
+    score_ordered_for_class,
 )
 from mmtrain.audit.leakage.pure_values import pure_values
-from mmtrain.audit.row_metadata import Cohort
-from mmtrain.audit.target_view import Answer, Question, questions
+from mmtrain.audit.row_metadata import RowMetadata
+from mmtrain.audit.target_view import BinaryTargetView, TargetView, target_views
 from mmtrain.errors import listed
 
 if TYPE_CHECKING:
@@ -47,19 +47,24 @@ MOST_TOLD = 5
 """Labels that one finding names; the rest are counted."""
 
 
-def leaks(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+def target_leakage(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
     """Everything of this family but words."""
-    asked = questions(sheet, cohort)
-    given = giving_away(sheet, cohort, asked)
+    asked = target_views(sheet, cohort)
+    given = leaking_columns(sheet, cohort, asked)
     told = {finding.where for finding in given if finding.level != "note"}
-    return [*given, *pure_values(sheet, cohort, asked, told), *ordering(sheet, cohort, asked), *telling_holes(sheet, cohort, asked)]
+    return [
+        *given,
+        *pure_values(sheet, cohort, asked, told),
+        *order_leakage(sheet, cohort, asked),
+        *informative_missingness(sheet, cohort, asked),
+    ]
 
 
-def giving_away(sheet: Sheet, cohort: Cohort, asked: Sequence[Question]) -> list[Finding]:
+def leaking_columns(sheet: TableValues, cohort: RowMetadata, asked: Sequence[TargetView]) -> list[Finding]:
     """Inputs that foretell the answer on their own."""
     scored = []
     for question in asked:
-        kept = picked(np.arange(len(question.rows)))
+        kept = sample_rows(np.arange(len(question.rows)))
         units = cohort.units[question.rows[kept]]
         for cells in sheet.of_role("numeric", "categorical"):
             scores = [(answer, score) for answer in question.answers if (score := _alone(cells, answer.at(kept), units)) is not None]
@@ -67,16 +72,16 @@ def giving_away(sheet: Sheet, cohort: Cohort, asked: Sequence[Question]) -> list
     corrected = iter(holm([score.surest.chance for *_, scores in scored for _, score in scores]))
     found = []
     for question, cells, scores in scored:
-        sure = [one for one in scores if next(corrected) < SURE]
+        sure = [one for one in scores if next(corrected) < FAMILY_WISE_ERROR_RATE]
         found += _told(cells.header, question, sure, grouped=cohort.groups is not None)
     return found
 
 
-def _told(header: str, question: Question, sure: Sequence[tuple[Answer, Foretold]], *, grouped: bool) -> list[Finding]:
+def _told(header: str, question: TargetView, sure: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> list[Finding]:
     """What a column says of a target, by the strongest that can be said: all of it, one class of several, or much of it."""
     suspected = [(answer, score) for answer, score in sure if suspect(score)]
     if suspected:
-        return [_given_away(header, question, suspected, grouped=grouped)]
+        return [_leak_finding(header, question, suspected, grouped=grouped)]
     single = [
         _one_class(header, question, answer, score.best)
         for answer, score in sure
@@ -86,17 +91,17 @@ def _told(header: str, question: Question, sure: Sequence[tuple[Answer, Foretold
     return single or ([_strong(header, question, strong, grouped=grouped)] if strong else [])
 
 
-def suspect(score: Foretold) -> bool:
+def suspect(score: UnivariateScore) -> bool:
     """Whether an honest column hardly ever has such a score."""
     return score.score >= SUSPECT[score.name] and score.low >= LOWEST
 
 
-def certain(told: Sequence[tuple[Answer, Foretold]]) -> list[bool]:
+def certain(told: Sequence[tuple[BinaryTargetView, UnivariateScore]]) -> list[bool]:
     """Which of these answers are given without fail."""
     return [score.score >= CERTAIN[score.name] for _, score in told]
 
 
-def foretells(question: Question, told: Sequence[tuple[Answer, Foretold]], *, grouped: bool) -> str:
+def describe_score(question: TargetView, told: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> str:
     """The end of a sentence on something that foretells these answers of a target, all of them suspiciously well or none."""
     best = sorted(told, key=lambda one: -one[1].score)
     sure = certain(best)
@@ -108,29 +113,29 @@ def foretells(question: Question, told: Sequence[tuple[Answer, Foretold]], *, gr
     return f"foretells {question.named(len(told))} {how}: {scores}{after}."
 
 
-def _given_away(header: str, question: Question, told: Sequence[tuple[Answer, Foretold]], *, grouped: bool) -> Finding:
-    what = f"the column alone {foretells(question, told, grouped=grouped)}"
+def _leak_finding(header: str, question: TargetView, told: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> Finding:
+    what = f"the column alone {describe_score(question, told, grouped=grouped)}"
     why = "Is it known before the answer is? A column that is filled in because of the answer makes a model that is useless on new rows."
     fix = "Leave the column out, unless it is known when the model will be asked."
     level: Level = "error" if any(certain(told)) else "warning"
     return Finding(level, "gives_answer_away", header, what, why, fix, strength=max(score.score for _, score in told))
 
 
-def _strong(header: str, question: Question, told: Sequence[tuple[Answer, Foretold]], *, grouped: bool) -> Finding:
-    what = f"the column alone {foretells(question, told, grouped=grouped)}"
+def _strong(header: str, question: TargetView, told: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> Finding:
+    what = f"the column alone {describe_score(question, told, grouped=grouped)}"
     why = "Honest columns do that now and then, and so do columns that are filled in because of the answer."
     fix = "Ask whether it is known before the answer is."
     return Finding("note", "strong_column", header, what, why, fix, strength=max(score.score for _, score in told))
 
 
-def _one_class(header: str, question: Question, answer: Answer, score: Foretold) -> Finding:
+def _one_class(header: str, question: TargetView, answer: BinaryTargetView, score: UnivariateScore) -> Finding:
     what = f"the column alone tells {answer.called(score.label)} of {question.named(1)} from the other classes without fail: {score}."
     why = "Is it known before the answer is? If it is filled in because of that class, a model that relies on it is useless on new rows."
     fix = "Leave the column out, unless it is known when the model will be asked."
     return Finding("note", "gives_answer_away", header, what, why, fix, strength=score.score)
 
 
-def _alone(cells: Cells, answer: Answer, units: NDArray[np.int64]) -> Foretold | None:
+def _alone(cells: ColumnValues, answer: BinaryTargetView, units: NDArray[np.int64]) -> UnivariateScore | None:
     """By its values or ranges or, if that is better, by the size of its numbers, where most rows have one."""
     numbers = cells.numbers[answer.rows] if cells.use.role == "numeric" and cells.numbers is not None else None
     values = ranges(numbers) if numbers is not None else cells.prints[answer.rows].view(np.int64)
@@ -141,14 +146,14 @@ def _alone(cells: Cells, answer: Answer, units: NDArray[np.int64]) -> Foretold |
     return max((one for one in found if one is not None), key=lambda one: one.score, default=None)
 
 
-def _by_value(values: NDArray[np.int64], answer: Answer, units: NDArray[np.int64]) -> Foretold | None:
+def _by_value(values: NDArray[np.int64], answer: BinaryTargetView, units: NDArray[np.int64]) -> UnivariateScore | None:
     if answer.labels is not None:
-        return foretold_class(values, answer.labels, units)
-    return foretold_number(values, answer.numbers, units) if answer.numbers is not None else None
+        return score_for_classes(values, answer.labels, units)
+    return score_for_number(values, answer.numbers, units) if answer.numbers is not None else None
 
 
-def by_size(numbers: NDArray[np.float64], answer: Answer, units: NDArray[np.int64]) -> Foretold | None:
+def by_size(numbers: NDArray[np.float64], answer: BinaryTargetView, units: NDArray[np.int64]) -> UnivariateScore | None:
     """How well the size of numbers, (rows,) and none NaN, foretells the answer of the same rows."""
     if answer.labels is not None:
-        return ordered_class(numbers, answer.labels, units)
-    return straight_number(numbers, answer.numbers, units) if answer.numbers is not None else None
+        return score_ordered_for_class(numbers, answer.labels, units)
+    return score_linear_for_number(numbers, answer.numbers, units) if answer.numbers is not None else None

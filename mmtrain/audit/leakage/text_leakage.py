@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.audit.column_values import Cells
+from mmtrain.audit.column_values import ColumnValues
 from mmtrain.audit.finding import Finding, Level
-from mmtrain.audit.leakage.predictive_power import straight_number
+from mmtrain.audit.leakage.predictive_power import score_linear_for_number
 from mmtrain.audit.leakage.target_leakage import CERTAIN, LOWEST, SUSPECT
-from mmtrain.audit.profiling.infer_role import shown
-from mmtrain.audit.quality.vocabulary import Words
-from mmtrain.audit.row_metadata import Cohort
-from mmtrain.audit.target_view import Answer, Question
+from mmtrain.audit.profiling.infer_role import quote_value
+from mmtrain.audit.quality.vocabulary import Vocabulary
+from mmtrain.audit.row_metadata import RowMetadata
+from mmtrain.audit.target_view import BinaryTargetView, TargetView
 from mmtrain.errors import counted, listed
 
 if TYPE_CHECKING:
@@ -31,15 +31,15 @@ MOST_TOLD = 3
 """Labels that one finding names; the rest are counted."""
 
 
-def telling_texts(cells: Cells, words: Words, question: Question, cohort: Cohort) -> list[Finding]:
+def text_leakage(cells: ColumnValues, words: Vocabulary, question: TargetView, cohort: RowMetadata) -> list[Finding]:
     """Of one column and one target."""
     if question.answers[0].numbers is not None:
-        return _telling_numbers(cells, words, question, cohort)
-    return _telling_words(cells, words, question, cohort)
+        return _leaking_numbers(cells, words, question, cohort)
+    return _leaking_terms(cells, words, question, cohort)
 
 
 @dataclass(frozen=True)
-class TellingWord:
+class LeakingTerm:
     """A word that names a class or label."""
 
     name: str
@@ -54,7 +54,7 @@ class TellingWord:
         return f"{self.share:.0%} of its texts hold it, and {self.right:.0%} of the texts that hold it are its own"
 
 
-def telling_signs(cells: Cells, signs: Words, question: Question, cohort: Cohort) -> list[Finding]:
+def telling_signs(cells: ColumnValues, signs: Vocabulary, question: TargetView, cohort: RowMetadata) -> list[Finding]:
     """Signs that name a class or label, but are thrown away when texts are split into words."""
     if question.answers[0].numbers is not None:
         return []
@@ -67,7 +67,7 @@ def telling_signs(cells: Cells, signs: Words, question: Question, cohort: Cohort
     best = max(told, key=lambda one: one.share * one.right)
     holding = int(signs.holding(np.ones(len(signs.rows), dtype=np.bool_))[np.flatnonzero(signs.names == best.word)[0]])
     what = (
-        f"the sign {shown(best.word)} tells {best.name} of '{question.header}' ({best}), "
+        f"the sign {quote_value(best.word)} tells {best.name} of '{question.header}' ({best}), "
         f"but no word holds it, so it is thrown away in {counted(holding, 'text')}."
     )
     why = "Only words reach the network: letters, digits, emoji and symbols; punctuation does not."
@@ -75,7 +75,7 @@ def telling_signs(cells: Cells, signs: Words, question: Question, cohort: Cohort
     return [Finding("warning", "sign_thrown_away", cells.header, what, why, fix, count=holding)]
 
 
-def _telling_numbers(cells: Cells, words: Words, question: Question, cohort: Cohort) -> list[Finding]:
+def _leaking_numbers(cells: ColumnValues, words: Vocabulary, question: TargetView, cohort: RowMetadata) -> list[Finding]:
     """Texts whose first or last number is the answer, which is a number."""
     kept = np.flatnonzero(np.isin(question.rows, words.rows))
     answer = question.answers[0].at(kept)
@@ -85,7 +85,7 @@ def _telling_numbers(cells: Cells, words: Words, question: Question, cohort: Coh
         numbers = _found_numbers(written, pattern)
         known = np.flatnonzero(~np.isnan(numbers))
         if answer.numbers is not None and len(known) > len(numbers) / 2:
-            score = straight_number(numbers[known], answer.numbers[known], cohort.units[answer.rows[known]])
+            score = score_linear_for_number(numbers[known], answer.numbers[known], cohort.units[answer.rows[known]])
             if score is not None and score.score >= SUSPECT[score.name] and score.low >= LOWEST:
                 scores.append((score.score, which, score))
     if not scores:
@@ -107,7 +107,7 @@ def _found_numbers(texts: NDArray[np.object_], pattern: str) -> NDArray[np.float
     return np.asarray(pc.cast(found, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
-def _telling_words(cells: Cells, words: Words, question: Question, cohort: Cohort) -> list[Finding]:
+def _leaking_terms(cells: ColumnValues, words: Vocabulary, question: TargetView, cohort: RowMetadata) -> list[Finding]:
     """Words that name a class or label: nearly all its rows hold it, and hardly any other row. One class of several is a note."""
     position = np.full(cohort.rows, -1, dtype=np.int64)
     position[question.rows] = np.arange(len(question.rows))
@@ -118,16 +118,16 @@ def _telling_words(cells: Cells, words: Words, question: Question, cohort: Cohor
         return []
     best = told[0]
     level: Level = "note" if len(question.answers[0].classes) > 2 else "warning"
-    what = f"the word {shown(best.word)} gives {best.name} of '{question.header}' away: {best}."
+    what = f"the word {quote_value(best.word)} gives {best.name} of '{question.header}' away: {best}."
     if question.labels:
-        each = listed([f"{shown(one.word)} tells {one.name} ({one})" for one in told], most=MOST_TOLD)
+        each = listed([f"{quote_value(one.word)} tells {one.name} ({one})" for one in told], most=MOST_TOLD)
         what = f"words give {question.named(len(told))} away: {each}."
     why = "Was the text written when the answer was known? Then it repeats the answer, and new texts will not hold the word."
     fix = "If so, take the word out of the texts, or leave the column out."
     return [Finding(level, "gives_answer_away", cells.header, what, why, fix)]
 
 
-def _best_words(words: Words, answer: Answer, place: NDArray[np.int64]) -> list[TellingWord]:
+def _best_words(words: Vocabulary, answer: BinaryTargetView, place: NDArray[np.int64]) -> list[LeakingTerm]:
     """The best word of each class that has one; `place` (texts,) is the position in the answer, -1 for none."""
     known = place >= 0
     labels = np.where(known, answer.labels[place], -1) if answer.labels is not None else np.full(len(place), -1)
@@ -139,8 +139,8 @@ def _best_words(words: Words, answer: Answer, place: NDArray[np.int64]) -> list[
             continue
         inside = words.holding(labels == label)
         best = int(np.argmax(inside / members - (holding - inside) / (known.sum() - members)))
-        told = TellingWord(
-            shown(answer.classes[label]), str(words.names[best]), inside[best] / members, inside[best] / max(int(holding[best]), 1)
+        told = LeakingTerm(
+            quote_value(answer.classes[label]), str(words.names[best]), inside[best] / members, inside[best] / max(int(holding[best]), 1)
         )
         if told.share >= FOUND and told.right >= RIGHT:
             found.append(told)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from mmtrain.columns.split_words import SplitWords, split_words
-from mmtrain.data.tables.csv_text import Lines
+from mmtrain.data.tables.csv_text import CsvLines
 from mmtrain.errors import DataError, Problem, counted, listed
 from mmtrain.system.folder_names import ENDINGS
 
@@ -34,7 +34,7 @@ class ClassFolders:
 
     def write(self, file: TextIO) -> None:
         """As CSV, opened with `newline=""`."""
-        writer = csv.writer(Lines(file))
+        writer = csv.writer(CsvLines(file))
         writer.writerow(self.headers)
         writer.writerows(row[: len(self.headers)] for row in self.rows)
 

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mmtrain.audit.profiling.infer_role import Guess, shown
+from mmtrain.audit.profiling.infer_role import InferredRole, quote_value
 from mmtrain.audit.profiling.profile import Profile
 from mmtrain.columns.base import MISSING_WORDS, is_word
 from mmtrain.columns.split_words import split_words
-from mmtrain.data.tables.table import PIECE
+from mmtrain.data.tables.table import READ_CHUNK_ROWS
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.targets import tasks
 
@@ -26,7 +26,9 @@ OFTEN = 5
 Pairs = dict[tuple[str, str], pd.DataFrame | None]
 
 
-def settle(file: TableFile, guesses: dict[str, Guess], found: dict[str, Profile], target: str) -> tuple[dict[str, int], bool]:
+def resolve_duplicates(
+    file: TableFile, guesses: dict[str, InferredRole], found: dict[str, Profile], target: str
+) -> tuple[dict[str, int], bool]:
     """Leave out columns that give the answer away and a split that tears groups; the classes, and whether some are scarce."""
     classes = tasks[guesses[target].options["task"]].has_classes
     group = next((header for header, one in guesses.items() if one.role == "group" and one.used), None)
@@ -41,23 +43,23 @@ def settle(file: TableFile, guesses: dict[str, Guess], found: dict[str, Profile]
     pairs, counts = _pairs(file, wanted, read)
     for header in suspects:
         both = pairs.get((header, target))
-        if both is not None and (reason := _gives_away(both, target)):
+        if both is not None and (reason := _determines(both, target)):
             guesses[header] = replace(guesses[header], used=False, reason=reason)
     if group and given and pairs[group, given] is None:
-        reason = f"{guesses[given].reason}; it tears groups of {shown(group)} apart"
+        reason = f"{guesses[given].reason}; it tears groups of {quote_value(group)} apart"
         guesses[given] = replace(guesses[given], used=False, reason=reason)
     holders = pairs.get((group, target)) if group else None
     least = min(counts.values(), default=3) if holders is None or not len(holders) else int(holders[1].value_counts().min())
     return counts, least < 3
 
 
-def _gives_away(pairs: pd.DataFrame, target: str) -> str:
+def _determines(pairs: pd.DataFrame, target: str) -> str:
     """What makes a column suspicious, or nothing; `pairs` are all values with the answers they go with."""
     if not len(pairs):
         return ""
     if not pairs[1].duplicated().any():
-        return f"says the same as the target {shown(target)} in other words; it would give the answer away"
-    return f"each value goes with one value of the target {shown(target)} only; does it give the answer away?"
+        return f"says the same as the target {quote_value(target)} in other words; it would give the answer away"
+    return f"each value goes with one value of the target {quote_value(target)} only; does it give the answer away?"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def _pairs(file: TableFile, wanted: Sequence[tuple[str, str]], reading: _Reading
     counts: dict[str, int] = {}
     counted, meant = reading.counted, reading.meant
     headers = list(dict.fromkeys([*(header for names in wanted for header in names), *([counted] if counted else [])]))
-    for read in file.pieces(headers, size=PIECE) if headers else ():
+    for read in file.pieces(headers, size=READ_CHUNK_ROWS) if headers else ():
         piece = {header: cells.map(meant[header]) if header in meant else cells for header, cells in read.items()}
         if counted:
             piece[counted] = piece[counted].mask(is_word(piece[counted], reading.missing_words))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmtrain.audit.profiling.infer_role import NEARLY_ALL, Guess, shown
+from mmtrain.audit.profiling.infer_role import NEARLY_ALL, InferredRole, quote_value
 from mmtrain.audit.profiling.profile import Profile
 from mmtrain.data.images.header_profile import SAMPLE
 from mmtrain.errors import listed
@@ -25,10 +25,10 @@ class NamedPictures:
     """The folder of the pictures, and the guesses of the columns that name them."""
 
     folder: Path
-    guesses: dict[str, Guess]
+    guesses: dict[str, InferredRole]
 
 
-def without_ending(guesses: Mapping[str, Guess], profiles: Mapping[str, Profile]) -> list[str]:
+def without_ending(guesses: Mapping[str, InferredRole], profiles: Mapping[str, Profile]) -> list[str]:
     """The headers of columns that may name files."""
     able = ("id", "group", "categorical", "numeric", "text")
     return [
@@ -48,7 +48,7 @@ def named_pictures(names: Mapping[str, Sequence[str]], folders: Iterable[Path]) 
         counts = {header: _counts(listings, folder, cells) for header, cells in names.items()}
         if sum(one[""] for one in counts.values()) > sum(one[""] for one in best.values()):
             best, place = counts, folder
-    guesses: dict[str, Guess] = {}
+    guesses: dict[str, InferredRole] = {}
     seen: set[tuple[str, ...]] = set()
     for header, counted in best.items():
         if counted[""] >= NEARLY_ALL * len(names[header]) and tuple(names[header]) not in seen:
@@ -63,12 +63,12 @@ def _counts(listings: Listings, folder: Path, cells: Sequence[str]) -> Counter[s
     return listings.common_endings(str(folder), cells)
 
 
-def _guess(cells: Sequence[str], counts: Counter[str]) -> Guess:
-    reason = f"cells are names of picture files without their ending, as {shown(cells[0])}"
+def _guess(cells: Sequence[str], counts: Counter[str]) -> InferredRole:
+    reason = f"cells are names of picture files without their ending, as {quote_value(cells[0])}"
     able = able_endings(counts, len(cells))
     if not able:
         kinds = listed([f"{ending} ({files:,})" for ending, files in counts.most_common() if ending])
-        return Guess("image", f"{reason}, but the endings differ: {kinds}; write them into the cells", used=False)
+        return InferredRole("image", f"{reason}, but the endings differ: {kinds}; write them into the cells", used=False)
     if len(able) > 1:
-        return Guess("image", f"{reason}; they are there as {listed(able)}, choose one", {"suffix": able[0]}, used=False)
-    return Guess("image", reason, {"suffix": able[0]})
+        return InferredRole("image", f"{reason}; they are there as {listed(able)}, choose one", {"suffix": able[0]}, used=False)
+    return InferredRole("image", reason, {"suffix": able[0]})

@@ -46,7 +46,7 @@ GROUP_WORDS = {
 
 
 @dataclass(frozen=True)
-class Guess:
+class InferredRole:
     """A role with its options, and why; `reason` is one line. `role` is empty for a column that cannot be used at all."""
 
     role: str
@@ -57,7 +57,7 @@ class Guess:
     """Cells that have to be listed under `data.missing_values` for this role."""
 
 
-def guess(profile: Profile) -> Guess:
+def infer_role(profile: Profile) -> InferredRole:
     """The answer of the first rule that has one."""
     return next(found for rule in RULES if (found := rule(profile)) is not None)
 
@@ -67,45 +67,45 @@ def name_words(header: str) -> list[str]:
     return re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", header).lower())
 
 
-def shown(cell: str) -> str:
+def quote_value(cell: str) -> str:
     """A cell in quotes, on one line, at most 40 characters of it."""
     return repr(cell if len(cell) <= 40 else f"{cell[:39]}…")
 
 
-def _empty(profile: Profile) -> Guess | None:
-    return Guess("categorical", "every cell is empty", used=False) if not profile.filled else None
+def _empty(profile: Profile) -> InferredRole | None:
+    return InferredRole("categorical", "every cell is empty", used=False) if not profile.filled else None
 
 
-def _constant(profile: Profile) -> Guess | None:
+def _constant(profile: Profile) -> InferredRole | None:
     if profile.distinct > 1:
         return None
     where = "every cell is" if not profile.missing else "every cell that is not empty is"
-    return Guess("categorical", f"{where} {shown(profile.frequent[0][0])}", used=False)
+    return InferredRole("categorical", f"{where} {quote_value(profile.frequent[0][0])}", used=False)
 
 
-def _addresses(profile: Profile) -> Guess | None:
+def _addresses(profile: Profile) -> InferredRole | None:
     """Of images; those of pages are names like any other."""
-    example = shown(profile.frequent[0][0])
+    example = quote_value(profile.frequent[0][0])
     if all(holds_image(value) for value, _ in profile.frequent):
-        return Guess("image", f"cells hold images themselves, as {example}: save each as a file, and write its path", used=False)
+        return InferredRole("image", f"cells hold images themselves, as {example}: save each as a file, and write its path", used=False)
     images = profile.pictures + profile.unread_pictures
     named = images * 2 >= profile.filled or IMAGE_WORDS & set(name_words(profile.header))
     if profile.addresses < NEARLY_ALL * profile.filled or not named:
         return None
     what = f"cells are addresses, as {example}; images are not fetched: download them, and write their paths"
-    return Guess("image", what, used=False)
+    return InferredRole("image", what, used=False)
 
 
-def _image_lists(profile: Profile) -> Guess | None:
+def _image_lists(profile: Profile) -> InferredRole | None:
     files = max(profile.pictures + profile.unread_pictures, profile.picture_lists)
     if profile.picture_lists * 10 < profile.filled or files < NEARLY_ALL * profile.filled:
         return None
     example = next((value for value, _ in profile.frequent if len(several(value)) > 1), profile.frequent[0][0])
-    what = f"cells list several images, as {shown(example)}; one is read per cell: give each a column of its own"
-    return Guess("image", what, used=False)
+    what = f"cells list several images, as {quote_value(example)}; one is read per cell: give each a column of its own"
+    return InferredRole("image", what, used=False)
 
 
-def _image(profile: Profile) -> Guess | None:
+def _image(profile: Profile) -> InferredRole | None:
     if profile.pictures + profile.unread_pictures < NEARLY_ALL * profile.filled:
         return None
     other = next((one for value, _ in profile.frequent if (one := by_name(value))), None)
@@ -114,13 +114,15 @@ def _image(profile: Profile) -> Guess | None:
         if other is None:
             return None
         fix = f"{other.fix[:1].lower()}{other.fix[1:].rstrip('.')}"
-        return Guess("image", f"cells end like names of files that are not read, as {shown(example)}, {other.noun}: {fix}", used=False)
+        return InferredRole(
+            "image", f"cells end like names of files that are not read, as {quote_value(example)}, {other.noun}: {fix}", used=False
+        )
     options = {"missing": "mask"} if profile.missing else {}
     empty = f", {profile.missing:,} are empty" if profile.missing else ""
-    return Guess("image", f"cells end like names of picture files, as {shown(profile.frequent[0][0])}{empty}", options)
+    return InferredRole("image", f"cells end like names of picture files, as {quote_value(profile.frequent[0][0])}{empty}", options)
 
 
-def _split(profile: Profile) -> Guess | None:
+def _split(profile: Profile) -> InferredRole | None:
     values = [value for value, _ in profile.frequent]
     words = split_words(values)
     if len(values) != profile.distinct:
@@ -129,46 +131,46 @@ def _split(profile: Profile) -> Guess | None:
         return _unclear_split(profile, words)
     found = listed(sorted(values))
     if not words.doubts and not profile.missing:
-        return Guess("split", f"the values are {found}{f': {meaning}' if (meaning := words.meaning()) else ''}")
+        return InferredRole("split", f"the values are {found}{f': {meaning}' if (meaning := words.meaning()) else ''}")
     trouble = f"some of its {profile.rows:,} cells are empty"
     if words.doubts:
         word, doubt = next(iter(words.doubts.items()))
         trouble = f"{word!r} {doubt}".rstrip(".")
-    return Guess("split", f"the parts of a split have to be called {listed(PARTS)} in every row; {trouble}", used=False)
+    return InferredRole("split", f"the parts of a split have to be called {listed(PARTS)} in every row; {trouble}", used=False)
 
 
-def _unclear_split(profile: Profile, words: SplitWords) -> Guess | None:
+def _unclear_split(profile: Profile, words: SplitWords) -> InferredRole | None:
     """A split that cannot be followed is no input for all that: which rows somebody kept for a test says nothing of a new row."""
     values = [value for value, _ in profile.frequent]
     header = name_words(profile.header)
     named = bool(SPLIT_WORDS.intersection(header))
     flag = profile.distinct == 2 and (bool(FLAG_WORDS.intersection(header)) or header in (["is", "training"], ["is", "test"]))
     if (named or flag) and (odd := misread(values, profile.header)):
-        return Guess("split", odd[0].rstrip("."), used=False)
+        return InferredRole("split", odd[0].rstrip("."), used=False)
     parts = set(words.parts.values())
     if not ({"train", "test"} <= parts or {"train", "validation"} <= parts or (named and (parts or words.doubts))):
         return None
     other = next((value for value in values if value not in words.parts), "")
-    trouble = f"{shown(other)} is not one of them" if other else "no row is called train"
-    return Guess("split", f"the parts of a split have to be called {listed(PARTS)} in every row; {trouble}", used=False)
+    trouble = f"{quote_value(other)} is not one of them" if other else "no row is called train"
+    return InferredRole("split", f"the parts of a split have to be called {listed(PARTS)} in every row; {trouble}", used=False)
 
 
-def _folds(profile: Profile) -> Guess | None:
+def _folds(profile: Profile) -> InferredRole | None:
     """Whole numbers under `fold`, or cells like `fold_3`."""
     named = any(word.rstrip("0123456789") in {"fold", "folds", "kfold"} for word in name_words(profile.header)) and profile.whole
     if profile.distinct > MOST_FOLDS or not (named or all(value.casefold().startswith("fold") for value, _ in profile.frequent)):
         return None
-    return Guess("split", "looks like fold numbers, which are for cross-validation; mmtrain does not have that yet", used=False)
+    return InferredRole("split", "looks like fold numbers, which are for cross-validation; mmtrain does not have that yet", used=False)
 
 
-def _date(profile: Profile) -> Guess | None:
+def _date(profile: Profile) -> InferredRole | None:
     if profile.dates < NEARLY_ALL * profile.filled:
         return None
-    reason = f"dates such as {shown(profile.frequent[0][0])}; no input, but they order rows for `split: time`"
-    return Guess("time", reason, used=False)
+    reason = f"dates such as {quote_value(profile.frequent[0][0])}; no input, but they order rows for `split: time`"
+    return InferredRole("time", reason, used=False)
 
 
-def _with_unit(profile: Profile) -> Guess | None:
+def _with_unit(profile: Profile) -> InferredRole | None:
     """`$5.20`, `5 %`, `5 mg`: each cell differs, but it is no id for that."""
     if profile.number_cells or _repeats(profile):
         return None
@@ -177,36 +179,38 @@ def _with_unit(profile: Profile) -> Guess | None:
     if len(units) > 1 or "" in units:
         return None
     unit = units.pop()
-    what = f"numbers with {shown(unit)}, as {shown(profile.frequent[0][0])}: write them without it, and the unit into the header"
-    return Guess("numeric", what, used=False)
+    what = (
+        f"numbers with {quote_value(unit)}, as {quote_value(profile.frequent[0][0])}: write them without it, and the unit into the header"
+    )
+    return InferredRole("numeric", what, used=False)
 
 
-def _id(profile: Profile) -> Guess | None:
+def _id(profile: Profile) -> InferredRole | None:
     if profile.distinct < profile.rows or profile.rows < 3:
         return None
     if _is_named_id(profile.header):
-        return Guess("id", "every cell is different and the name says id")
+        return InferredRole("id", "every cell is different and the name says id")
     span = profile.numbers.maximum - profile.numbers.minimum if profile.numbers else 0.0
     if _is_number(profile) and profile.whole and span == profile.rows - 1:
-        return Guess("id", "a running number")
+        return InferredRole("id", "a running number")
     if not profile.number_cells and not profile.spaced:
-        return Guess("id", f"every cell is a different word, as {shown(profile.frequent[0][0])}")
+        return InferredRole("id", f"every cell is a different word, as {quote_value(profile.frequent[0][0])}")
     return None
 
 
-def _group(profile: Profile) -> Guess | None:
+def _group(profile: Profile) -> InferredRole | None:
     """`patient_id` with repeats, but not `patient_age`."""
-    says_who = says_whom(profile.header)
+    says_who = names_person(profile.header)
     if not (says_who or _is_named_id(profile.header)) or profile.distinct < FEW_GROUPS or profile.distinct >= profile.filled:
         return None
     if not profile.whole and profile.number_cells:
         return None
     why = "the name says whom a row belongs to" if says_who else "the name says id, and ids repeat"
     options = {"missing": "drop"} if profile.missing else {}
-    return Guess("group", f"{why}: {profile.distinct:,} in {profile.filled:,} rows, never torn apart by the split", options)
+    return InferredRole("group", f"{why}: {profile.distinct:,} in {profile.filled:,} rows, never torn apart by the split", options)
 
 
-def says_whom(header: str) -> bool:
+def names_person(header: str) -> bool:
     """Whether a header names whom a row belongs to."""
     words = name_words(header)
     while words and (words[-1] in ID_WORDS or words[-1] in {"name", "code", "number"}):
@@ -214,46 +218,46 @@ def says_whom(header: str) -> bool:
     return bool(words) and words[-1] in GROUP_WORDS
 
 
-def _codes(profile: Profile) -> Guess | None:
+def _codes(profile: Profile) -> InferredRole | None:
     """Few different whole numbers."""
     if not _is_number(profile) or not profile.whole or profile.distinct > FEW_CODES or profile.distinct * 5 > profile.filled:
         return None
     if profile.distinct == 2:
-        return Guess("categorical", f"two values, {_named(profile)}")
-    return Guess("categorical", f"only {profile.distinct} different whole numbers, like codes; numeric if their size says something")
+        return InferredRole("categorical", f"two values, {_named(profile)}")
+    return InferredRole("categorical", f"only {profile.distinct} different whole numbers, like codes; numeric if their size says something")
 
 
-def _number(profile: Profile) -> Guess | None:
+def _number(profile: Profile) -> InferredRole | None:
     if not profile.number_cells or profile.numbers is None:
         return None
-    low, high = plain(profile.numbers.minimum), plain(profile.numbers.maximum)
+    low, high = format_number(profile.numbers.minimum), format_number(profile.numbers.maximum)
     if _is_number(profile):
-        return Guess("numeric", f"numbers from {low} to {high}")
+        return InferredRole("numeric", f"numbers from {low} to {high}")
     if profile.number_cells < 0.5 * profile.filled:
         return None
     words = tuple(cell for cell in profile.not_numbers if cell.strip().casefold() in MISSING_WORDS)
     if len(words) == len(profile.not_numbers) < 5:
-        listing = f"{listed([shown(word) for word in words])} {'means' if len(words) == 1 else 'mean'} missing"
-        return Guess("numeric", f"numbers from {low} to {high}; {listing}", missing_words=words)
+        listing = f"{listed([quote_value(word) for word in words])} {'means' if len(words) == 1 else 'mean'} missing"
+        return InferredRole("numeric", f"numbers from {low} to {high}; {listing}", missing_words=words)
     odd = profile.filled - profile.number_cells
-    what = f"numbers, but {odd:,} {'cell is' if odd == 1 else 'cells are'} not, as {shown(profile.not_numbers[0])}"
+    what = f"numbers, but {odd:,} {'cell is' if odd == 1 else 'cells are'} not, as {quote_value(profile.not_numbers[0])}"
     nearly_all = profile.number_cells >= 0.9 * profile.filled
     mostly = profile.distinct * 2 > profile.filled and not _is_spaced(profile)  # neither categories nor texts
-    return Guess("numeric", what, used=False) if nearly_all or mostly else None
+    return InferredRole("numeric", what, used=False) if nearly_all or mostly else None
 
 
-def _category(profile: Profile) -> Guess | None:
+def _category(profile: Profile) -> InferredRole | None:
     if not _repeats(profile):
         return None
     count = "two" if profile.distinct == 2 else f"{profile.distinct} different"
-    return Guess("categorical", f"{count} values, {'' if profile.distinct <= 3 else 'such as '}{_named(profile)}")
+    return InferredRole("categorical", f"{count} values, {'' if profile.distinct <= 3 else 'such as '}{_named(profile)}")
 
 
-def _text(profile: Profile) -> Guess | None:
+def _text(profile: Profile) -> InferredRole | None:
     if not _is_spaced(profile) or profile.words is None:
         return None
     count = f"{profile.distinct:,} different texts" if profile.distinct < profile.filled else f"{profile.distinct:,} texts, all different,"
-    return Guess("text", f"{count} of up to {profile.words.maximum:.0f} words")
+    return InferredRole("text", f"{count} of up to {profile.words.maximum:.0f} words")
 
 
 def _repeats(profile: Profile) -> bool:
@@ -266,18 +270,18 @@ def _is_spaced(profile: Profile) -> bool:
     return profile.spaced * 4 >= profile.filled
 
 
-def _unique(profile: Profile) -> Guess | None:
+def _unique(profile: Profile) -> InferredRole | None:
     if profile.distinct < 0.5 * profile.filled:
         return None
-    what = f"{profile.distinct:,} different words in {profile.filled:,} rows, as {shown(profile.frequent[0][0])}"
-    return Guess("categorical", f"{what}: nothing to learn from", used=False)
+    what = f"{profile.distinct:,} different words in {profile.filled:,} rows, as {quote_value(profile.frequent[0][0])}"
+    return InferredRole("categorical", f"{what}: nothing to learn from", used=False)
 
 
-def _many_names(profile: Profile) -> Guess:
-    return Guess("categorical", f"{profile.distinct:,} different values that repeat, such as {_named(profile)}")
+def _many_names(profile: Profile) -> InferredRole:
+    return InferredRole("categorical", f"{profile.distinct:,} different values that repeat, such as {_named(profile)}")
 
 
-RULES: tuple[Callable[[Profile], Guess | None], ...] = (
+RULES: tuple[Callable[[Profile], InferredRole | None], ...] = (
     _empty,
     _constant,
     _addresses,
@@ -308,9 +312,9 @@ def _is_named_id(header: str) -> bool:
 
 
 def _named(profile: Profile) -> str:
-    return listed([shown(value) for value, _ in profile.frequent[:3]])
+    return listed([quote_value(value) for value, _ in profile.frequent[:3]])
 
 
-def plain(number: float) -> str:
+def format_number(number: float) -> str:
     """A number as people write it: `3`, `2.5`, `1e+20`."""
     return f"{number:.0f}" if number == int(number) and abs(number) < 1e15 else f"{number:.6g}"

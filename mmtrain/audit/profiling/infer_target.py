@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mmtrain.audit.profiling.infer_role import Guess, name_words, plain, shown
+from mmtrain.audit.profiling.infer_role import InferredRole, format_number, name_words, quote_value
 from mmtrain.audit.profiling.profile import Profile
 from mmtrain.errors import counted, listed
 from mmtrain.targets.label_lists import LIST, LabelLists
@@ -21,13 +21,13 @@ CLASSES_TOO = {"none", "unknown", "missing", "-"}
 """Words for a missing value that may also be the name of a class."""
 
 
-def choose(profiles: Mapping[str, Profile], guesses: Mapping[str, Guess]) -> tuple[str, str] | None:
+def choose_target(profiles: Mapping[str, Profile], guesses: Mapping[str, InferredRole]) -> tuple[str, str] | None:
     """The header of the likeliest answer and why, or None when no column can be one."""
     lists = [header for header, profile in profiles.items() if profile.labels is not None]
     able = [
         header
         for header in profiles
-        if (guesses[header].role in ("categorical", "numeric", "text") or header in lists) and task(profiles[header]) is not None
+        if (guesses[header].role in ("categorical", "numeric", "text") or header in lists) and infer_task(profiles[header]) is not None
     ]
     for name in NAMES:
         for header in able:
@@ -48,7 +48,7 @@ def choose(profiles: Mapping[str, Profile], guesses: Mapping[str, Guess]) -> tup
     return (numeric[-1], "the last column of numbers") if numeric else None
 
 
-def task(profile: Profile) -> Guess | None:
+def infer_task(profile: Profile) -> InferredRole | None:
     """The role `target` with its task, or None for a column that cannot be an answer."""
     missing_words = profile.missing_words
     profile, options, drops = _answers(profile)
@@ -60,10 +60,10 @@ def task(profile: Profile) -> Guess | None:
     if profile.distinct == 2:
         return _binary(profile, options, drops)
     if is_number(profile) and profile.numbers is not None:
-        what = f"numbers from {plain(profile.numbers.minimum)} to {plain(profile.numbers.maximum)}"
-        return Guess("target", f"{what}{drops}", {"task": "regression", **options})
+        what = f"numbers from {format_number(profile.numbers.minimum)} to {format_number(profile.numbers.maximum)}"
+        return InferredRole("target", f"{what}{drops}", {"task": "regression", **options})
     if profile.counted and profile.distinct * 2 <= profile.filled and profile.distinct <= 1000 and profile.dates < profile.filled:
-        return Guess("target", f"{profile.distinct} classes{drops}", {"task": "multiclass", **options})
+        return InferredRole("target", f"{profile.distinct} classes{drops}", {"task": "multiclass", **options})
     return None
 
 
@@ -72,10 +72,10 @@ def is_number(profile: Profile) -> bool:
     return profile.number_cells >= NEARLY_ALL_NUMBERS * profile.filled and (not profile.whole or profile.distinct > FEW_CLASSES)
 
 
-def _multilabel(lists: LabelLists, options: dict[str, Any]) -> Guess:
-    where = f" in lists such as {shown(lists.example)}" if lists.separator == LIST else lists.between
+def _multilabel(lists: LabelLists, options: dict[str, Any]) -> InferredRole:
+    where = f" in lists such as {quote_value(lists.example)}" if lists.separator == LIST else lists.between
     what = f"{lists.labels} labels{where}, in {counted(lists.combinations, 'combination')} of several"
-    return Guess("target", what, {"task": "multilabel", "separator": lists.separator, **options})
+    return InferredRole("target", what, {"task": "multilabel", "separator": lists.separator, **options})
 
 
 def _answers(profile: Profile) -> tuple[Profile, dict[str, Any], str]:
@@ -89,7 +89,7 @@ def _answers(profile: Profile) -> tuple[Profile, dict[str, Any], str]:
         left = profile.without({word: rows for word, rows in words.items() if word not in classes})
         if classes and left.distinct >= 2:
             options = {**_dropping(left), "missing_words": sorted({word.lower() for word in words if word not in classes})}
-            return left, options, f"; {listed([shown(word) for word in classes])} counts as a class{_left_out(left)}"
+            return left, options, f"; {listed([quote_value(word) for word in classes])} counts as a class{_left_out(left)}"
     left = profile.without(words)
     return left, _dropping(left), _left_out(left, words)
 
@@ -102,17 +102,17 @@ def _left_out(profile: Profile, words: Iterable[str] = ()) -> str:
     """What becomes of rows without an answer, some of which have one of the `words`, and what to do if a word is a class after all."""
     if not profile.missing:
         return ""
-    said, classes = [shown(word) for word in words], [shown(word) for word in words if word.lower() in CLASSES_TOO]
+    said, classes = [quote_value(word) for word in words], [quote_value(word) for word in words if word.lower() in CLASSES_TOO]
     without = f"without it ({listed(said)} or empty)" if said else "without it"
     otherwise = f"; if {listed(classes, 'or')} is a class, add missing_words: []" if classes else ""
     return f"; {counted(profile.missing, 'row')} {without} {'is' if profile.missing == 1 else 'are'} left out{otherwise}"
 
 
-def _binary(profile: Profile, options: dict[str, Any], drops: str) -> Guess:
+def _binary(profile: Profile, options: dict[str, Any], drops: str) -> InferredRole:
     positive, why = positive_of(profile)
-    names = listed([shown(value) for value, _ in profile.frequent[:2]])
+    names = listed([quote_value(value) for value, _ in profile.frequent[:2]])
     what = {"task": "binary", "positive": positive, **options}
-    return Guess("target", f"two classes, {names}; positive: {why}{drops}", what)
+    return InferredRole("target", f"two classes, {names}; positive: {why}{drops}", what)
 
 
 def positive_of(profile: Profile) -> tuple[str, str]:

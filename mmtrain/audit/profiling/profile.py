@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.columns.base import MISSING_WORDS
-from mmtrain.columns.numeric import numbers
-from mmtrain.columns.quantile_sketch import Range, Spread
+from mmtrain.columns.numeric import parse_numbers
+from mmtrain.columns.quantile_sketch import QuantileSketch, Range
 from mmtrain.data.images.cell_kinds import ADDRESS, FILE_END, NOT_READ, PICTURE, SEVERAL
-from mmtrain.data.tables.table import PIECE
-from mmtrain.data.tables.table_file import TableFile, gathered
+from mmtrain.data.tables.table import READ_CHUNK_ROWS
+from mmtrain.data.tables.table_file import TableFile, gather
 from mmtrain.system.threads import in_threads
 from mmtrain.targets.label_lists import LabelLists, recognise
 from mmtrain.text.date_patterns import DATE
@@ -112,7 +112,7 @@ class Profile:
         )
 
 
-def profiles(file: TableFile, headers: Sequence[str], *, most: Mapping[str, int] | None = None) -> dict[str, Profile]:
+def profile_columns(file: TableFile, headers: Sequence[str], *, most: Mapping[str, int] | None = None) -> dict[str, Profile]:
     """The profile of each of some columns, in one pass; `most` says of which ones more than `FREQUENT` values are named.
 
     Raises:
@@ -121,7 +121,7 @@ def profiles(file: TableFile, headers: Sequence[str], *, most: Mapping[str, int]
     """
     tallies = {header: _Tally(header) for header in headers}
     if tallies:
-        for piece in gathered(file.pieces(list(tallies), size=PIECE)):
+        for piece in gather(file.pieces(list(tallies), size=READ_CHUNK_ROWS)):
             for _ in in_threads(lambda column: tallies[column[0]].add(column[1]), piece.items()):
                 pass
     return {header: tally.profile((most or {}).get(header, FREQUENT)) for header, tally in tallies.items()}
@@ -136,7 +136,7 @@ class _Tally:
         self._counts: dict[str, int] = {}
         self._bytes = 0
         self._hashes: _Hashes | None = None
-        self._numbers, self._words = Spread(MOST_NUMBERS), Spread(MOST_NUMBERS)
+        self._numbers, self._words = QuantileSketch(MOST_NUMBERS), QuantileSketch(MOST_NUMBERS)
         self._cells = dict.fromkeys(LIKENESSES, 0)
         self._whole = True
         self._not_numbers: dict[str, None] = {}
@@ -183,7 +183,7 @@ class _Tally:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        parsed = numbers(values)
+        parsed = parse_numbers(values)
         known = ~np.isnan(parsed)
         of_rows = parsed[codes]
         self._numbers.add(of_rows[~np.isnan(of_rows)])

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from mmtrain.audit.profiling import infer_target
-from mmtrain.audit.profiling.column_relations import settle
+from mmtrain.audit.profiling.column_relations import resolve_duplicates
 from mmtrain.audit.profiling.find_suffix import named_pictures, without_ending
-from mmtrain.audit.profiling.infer_role import Guess, guess, shown
-from mmtrain.audit.profiling.profile import Profile, profiles
+from mmtrain.audit.profiling.infer_role import InferredRole, infer_role, quote_value
+from mmtrain.audit.profiling.profile import Profile, profile_columns
 from mmtrain.columns import Image
-from mmtrain.columns.numeric import number_faults
+from mmtrain.columns.numeric import number_errors
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.config.table_format import TableFormat
 from mmtrain.data.images.header_profile import SAMPLE, ImageProfile, folder_of, folders, profile_images
 from mmtrain.data.images.locate import ImageFile, ImageFinder
 from mmtrain.data.tables.formats import SUFFIXES, open_table
-from mmtrain.data.tables.table import PIECE
+from mmtrain.data.tables.table import READ_CHUNK_ROWS
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.data.tables.table_problems import header_problem
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
@@ -40,23 +40,23 @@ SINGLE = {"id": "the id is", "group": "rows are grouped by", "split": "the split
 
 
 @dataclass(frozen=True)
-class SurveyedColumn:
+class ProfiledColumn:
     """One header, what is in the column and what it is probably for."""
 
     header: str
-    guess: Guess
+    guess: InferredRole
     profile: Profile | None = None
     """None where the column cannot be read: no header, the same one twice, or cells that are no text."""
     images: ImageProfile | None = None
 
 
 @dataclass(frozen=True)
-class Survey:
+class TableProfile:
     """A table and the guesses."""
 
     path: Path
     rows: int
-    columns: tuple[SurveyedColumn, ...]
+    columns: tuple[ProfiledColumn, ...]
     target: str
     """Header of the answer; empty when no column can be one."""
     images: Path | None
@@ -73,12 +73,14 @@ class Survey:
     """Cells that mean missing in every column, in the order of the columns that need it."""
 
     @property
-    def used(self) -> tuple[SurveyedColumn, ...]:
+    def used(self) -> tuple[ProfiledColumn, ...]:
         """The columns that the guesses use."""
         return tuple(column for column in self.columns if column.guess.used)
 
 
-def survey(path: Path, *, target: str | None = None, images: Path | None = None, table_format: TableFormat | None = None) -> Survey:
+def profile_table(
+    path: Path, *, target: str | None = None, images: Path | None = None, table_format: TableFormat | None = None
+) -> TableProfile:
     """Look at the table at `path`; `target` and `images` (a folder) are guessed where they are not given.
 
     Raises:
@@ -89,7 +91,7 @@ def survey(path: Path, *, target: str | None = None, images: Path | None = None,
     if images is not None and (fault := input_fault(images, "folder")):
         fix = "Give the folder that the cells of image columns start from."
         raise ConfigError(Problem("--images", f"there is no folder {images}." if fault.absent else f"{images} {fault.what}.", fix))
-    file = _opened(path, table_format)
+    file = _open(path, table_format)
     unusable = {header: reason for header in dict.fromkeys(file.headers) if (reason := _unusable(file, header))}
     file, found, guesses = _profiled(file, table_format, [header for header in file.headers if header not in unusable])
     rows = next((profile.rows for profile in found.values()), 0)
@@ -99,23 +101,25 @@ def survey(path: Path, *, target: str | None = None, images: Path | None = None,
         _name_files(guesses, found, images)
     if target is not None:
         guesses[target] = _given_target(file, target, found, unusable)
-    elif chosen := infer_target.choose(found, guesses):
+    elif chosen := infer_target.choose_target(found, guesses):
         target, why = chosen
         guesses[target] = _target(found[target], why)
     _place_other_than_numbers(file, guesses, found)
     for role in SINGLE:
         _only_one(guesses, role)
     folder, pictures = _pictures(file, guesses, found, images)
-    classes, scarce = settle(file, guesses, found, target) if target is not None else ({}, False)
+    classes, scarce = resolve_duplicates(file, guesses, found, target) if target is not None else ({}, False)
     columns = [
-        SurveyedColumn(header, guesses.get(header) or Guess("", unusable[header], used=False), found.get(header), pictures.get(header))
+        ProfiledColumn(
+            header, guesses.get(header) or InferredRole("", unusable[header], used=False), found.get(header), pictures.get(header)
+        )
         for header in dict.fromkeys(file.headers)
     ]
-    known = Survey(path, rows, tuple(columns), target or "", folder, classes, scarce)
+    known = TableProfile(path, rows, tuple(columns), target or "", folder, classes, scarce)
     return replace(known, format=_format(file, table_format), notice=file.notice, missing_words=file.missing_values)
 
 
-def _opened(path: Path, table_format: TableFormat | None) -> TableFile:
+def _open(path: Path, table_format: TableFormat | None) -> TableFile:
     return open_table(path, (), table_format, otherwise=f"Give the path of a file that ends in one of {', '.join(SUFFIXES)}.")
 
 
@@ -126,15 +130,15 @@ def _format(file: TableFile, given: TableFormat | None) -> dict[str, Any]:
 
 def _profiled(
     file: TableFile, table_format: TableFormat | None, headers: list[str]
-) -> tuple[TableFile, dict[str, Profile], dict[str, Guess]]:
+) -> tuple[TableFile, dict[str, Profile], dict[str, InferredRole]]:
     """The file, its columns and their guesses: a word that some column has for a missing value is missing in all, as in the experiment.
 
     The guess of that column itself is of the time when the word was still in it, so that it says so.
     """
-    first: dict[str, Guess] = {}
+    first: dict[str, InferredRole] = {}
     while True:
-        found = profiles(file, headers)
-        guesses = {header: first.get(header) or guess(profile) for header, profile in found.items()}
+        found = profile_columns(file, headers)
+        guesses = {header: first.get(header) or infer_role(profile) for header, profile in found.items()}
         first |= {header: one for header, one in guesses.items() if one.used and one.missing_words}
         words = dict.fromkeys(word.strip() for header in headers if header in first for word in first[header].missing_words)
         if set(words) <= set(file.missing_values):
@@ -150,15 +154,15 @@ def _unusable(file: TableFile, header: str) -> str:
     return problem.what.rstrip(".") if problem else ""
 
 
-def _target(profile: Profile, why: str) -> Guess:
+def _target(profile: Profile, why: str) -> InferredRole:
     """The guess of a target that was chosen because of `why`."""
-    found = infer_target.task(profile)
+    found = infer_target.infer_task(profile)
     if found is None:
         raise ValueError(f"{profile.header!r} cannot be a target.")
     return replace(found, reason=f"{why}; {found.reason}; please confirm")
 
 
-def _given_target(file: TableFile, target: str, found: dict[str, Profile], unusable: dict[str, str]) -> Guess:
+def _given_target(file: TableFile, target: str, found: dict[str, Profile], unusable: dict[str, str]) -> InferredRole:
     """The guess of the target that was asked for."""
     if target not in file.headers:
         fix = did_you_mean(target, file.headers) or f"It has {listed(file.headers)}."
@@ -167,7 +171,7 @@ def _given_target(file: TableFile, target: str, found: dict[str, Profile], unusa
         raise ConfigError(
             Problem("--target", f"'{target}' cannot be used: {unusable[target]}.", "Mend the table, or choose another column.")
         )
-    task = infer_target.task(found[target])
+    task = infer_target.infer_task(found[target])
     if task is None:
         profile = found[target]
         what = f"'{target}' has {profile.distinct:,} different values in {profile.filled:,} rows, which are neither numbers nor classes."
@@ -175,21 +179,21 @@ def _given_target(file: TableFile, target: str, found: dict[str, Profile], unusa
     return task
 
 
-def _place_other_than_numbers(file: TableFile, guesses: dict[str, Guess], found: dict[str, Profile]) -> None:
+def _place_other_than_numbers(file: TableFile, guesses: dict[str, InferredRole], found: dict[str, Profile]) -> None:
     """Say where the cells are for which a column of numbers is not used."""
     headers = [header for header, one in guesses.items() if one.role == "numeric" and not one.used and found[header].not_numbers]
     places: dict[str, str] = {}
     start = 0
-    for piece in file.pieces(headers, size=PIECE) if headers else ():
+    for piece in file.pieces(headers, size=READ_CHUNK_ROWS) if headers else ():
         for header in headers:
-            for fault in number_faults(piece[header]) if header not in places else ():
+            for fault in number_errors(piece[header]) if header not in places else ():
                 places[header] = f"; {file.where(start + int(fault.rows[0]))}: {fault.what} {fault.fix}"
         start += len(piece[headers[0]])
     for header, place in places.items():
         guesses[header] = replace(guesses[header], reason=guesses[header].reason + place)
 
 
-def _only_one(guesses: dict[str, Guess], role: str) -> None:
+def _only_one(guesses: dict[str, InferredRole], role: str) -> None:
     """Leave one column with the role, the one whose name is clearest."""
     having = [header for header, found in guesses.items() if found.role == role and found.used]
     if role == "group":  # a patient rather than a session, and any name of people rather than an id
@@ -197,11 +201,11 @@ def _only_one(guesses: dict[str, Guess], role: str) -> None:
     if role == "id":
         having.sort(key=lambda header: "the name says id" not in guesses[header].reason)
     for header in having[1:]:
-        reason = f"{guesses[header].reason}; {SINGLE[role]} {shown(having[0])}"
+        reason = f"{guesses[header].reason}; {SINGLE[role]} {quote_value(having[0])}"
         guesses[header] = replace(guesses[header], used=False, reason=reason, options={})
 
 
-def _name_files(guesses: dict[str, Guess], found: dict[str, Profile], images: Path) -> None:
+def _name_files(guesses: dict[str, InferredRole], found: dict[str, Profile], images: Path) -> None:
     """Columns whose cells are files of the given folder are images, however the names end: those of DICOM often have no ending."""
     finder = ImageFinder(ImageFolder(images))
     for header, profile in found.items():
@@ -209,11 +213,11 @@ def _name_files(guesses: dict[str, Guess], found: dict[str, Profile], images: Pa
         if guesses[header].role == "image" or profile.distinct < 2 or not all(isinstance(finder.find(name), ImageFile) for name in names):
             continue
         options = {"missing": "mask"} if profile.missing else {}
-        guesses[header] = Guess("image", f"cells are names of files in the images folder, as {shown(names[0])}", options)
+        guesses[header] = InferredRole("image", f"cells are names of files in the images folder, as {quote_value(names[0])}", options)
 
 
 def _pictures(
-    file: TableFile, guesses: dict[str, Guess], found: Mapping[str, Profile], images: Path | None
+    file: TableFile, guesses: dict[str, InferredRole], found: Mapping[str, Profile], images: Path | None
 ) -> tuple[Path | None, dict[str, ImageProfile]]:
     """Where the pictures lie and what they are; a column without any file is left out, and holes are masked."""
     headers = [header for header, found in guesses.items() if found.role == "image" and found.used]
@@ -237,11 +241,11 @@ def _pictures(
     return folder if any(profile.found for profile in pictures.values()) else None, pictures
 
 
-def _image(found: Guess, images: ImageProfile) -> Guess:
+def _image(found: InferredRole, images: ImageProfile) -> InferredRole:
     """The guess with what the files say."""
     if not images.found:
         why = (
-            f"no file can be read, as {shown(images.unread[0])}: {images.unread[1]}"
+            f"no file can be read, as {quote_value(images.unread[0])}: {images.unread[1]}"
             if images.unread
             else "no such file was found, try --images FOLDER"
         )
@@ -251,7 +255,7 @@ def _image(found: Guess, images: ImageProfile) -> Guess:
     if missing := images.paths - images.found:
         options["missing"] = "mask"
         reason += f"; {missing:,} of {images.paths:,} files do not exist or cannot be read"
-        reason += f", as {shown(images.unread[0])}: {images.unread[1]}" if images.unread else ""
+        reason += f", as {quote_value(images.unread[0])}: {images.unread[1]}" if images.unread else ""
     if odd := _undecodable(images, options):
         options["missing"] = "mask"
         reason += f"; {odd} are left out"
@@ -281,7 +285,7 @@ def _sizes(images: ImageProfile) -> str:
 def _different(file: TableFile, header: str) -> Iterator[str]:
     """Every different cell of a column, in the order of the rows."""
     seen: set[str] = set()
-    for piece in file.pieces([header], size=PIECE):
+    for piece in file.pieces([header], size=READ_CHUNK_ROWS):
         for cell in piece[header].dropna().unique():
             if cell not in seen:
                 seen.add(cell)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.audit.column_values import Sheet
+from mmtrain.audit.column_values import TableValues
 from mmtrain.audit.finding import Finding, first_rows
-from mmtrain.audit.label_index import Labels
-from mmtrain.audit.profiling.infer_role import shown
-from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, Cohort, distinct_pairs
+from mmtrain.audit.label_index import LabelIndex
+from mmtrain.audit.profiling.infer_role import quote_value
+from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, RowMetadata, distinct_pairs
 from mmtrain.columns.split_words import PARTS
 from mmtrain.errors import counted, listed
 from mmtrain.targets.label_lists import recognise
@@ -24,7 +24,7 @@ FEW_TO_SCORE = 10
 """Rows (or groups) of a class in a scored part, below which its share of right answers is uncertain by 0.3 to either side."""
 
 
-def classes(sheet: Sheet, cohort: Cohort) -> list[Finding]:  # noqa: ARG001
+def class_balance(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:  # noqa: ARG001
     """Everything of this family."""
     found: list[Finding] = []
     for labels in cohort.targets:
@@ -34,31 +34,31 @@ def classes(sheet: Sheet, cohort: Cohort) -> list[Finding]:  # noqa: ARG001
     return found
 
 
-def _several_in_one(labels: Labels) -> list[Finding]:
+def _several_in_one(labels: LabelIndex) -> list[Finding]:
     """Classes that look like lists of labels."""
     lists = recognise(dict(zip(labels.names, labels.times.tolist(), strict=True)))
     if lists is None or not lists.sure:
         return []
-    what = f"{shown(lists.example)} looks like several labels{lists.between}: {lists.labels:,} labels make {len(labels.names):,} classes."
+    what = f"{quote_value(lists.example)} looks like several labels{lists.between}: {lists.labels:,} labels make {len(labels.names):,} classes."
     why = "Each combination is learned as if it had nothing in common with the others, from its own rows alone."
     rows = labels.holders(labels.names.index(lists.example))
     fix = f"{lists.fix} if a row can have several of them."
     return [Finding("warning", "label_lists", labels.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 
-def _class_balance(labels: Labels) -> list[Finding]:
+def _class_balance(labels: LabelIndex) -> list[Finding]:
     times = labels.times
     if len(times) < 2 or times.min() >= UNBALANCED * times.max():
         return []
     rare, often = int(times.argmin()), int(times.argmax())
     what = f"{_met(labels, rare)} is met {times[often] / times[rare]:.0f} times less often than {_met(labels, often)}."
-    always = shown(labels.names[often])
+    always = quote_value(labels.names[often])
     why = f"Who always says {always} is right in {times[often] / times.sum():.0%} of the rows, so accuracy says little."
     fix = "Look at balanced accuracy, macro F1 or PR-AUC; try `class_weights: balanced`."
     return [Finding("note", "class_imbalance", labels.header, what, why, fix)]
 
 
-def _label_balance(labels: Labels) -> list[Finding]:
+def _label_balance(labels: LabelIndex) -> list[Finding]:
     """Each label is a question of its own: of the rows that have it and those that have not."""
     rows = np.array(labels.rows or [int(labels.known.sum())] * len(labels.names))
     fewer = np.minimum(labels.times, rows - labels.times)
@@ -69,22 +69,24 @@ def _label_balance(labels: Labels) -> list[Finding]:
     many = f"{len(rare):,} of the {counted(len(fewer), 'label')} {'is' if len(rare) == 1 else 'are'} met"
     named = listed([_met(labels, label) for label in rare], most=3)
     what = f"{many} in less than {UNBALANCED:.0%} of the rows, or in more than {1 - UNBALANCED:.0%}: {named}."
-    always = f"Who always says the same of {shown(labels.names[rare[0]])} is right in {1 - fewer[rare[0]] / rows[rare[0]]:.0%} of the rows"
+    always = (
+        f"Who always says the same of {quote_value(labels.names[rare[0]])} is right in {1 - fewer[rare[0]] / rows[rare[0]]:.0%} of the rows"
+    )
     why = f"{always}, so shares of right answers say little."
     fix = "Look at macro PR-AUC and at the scores of each label; try `class_weights: balanced`."
     return [*found, Finding("note", "class_imbalance", labels.header, what, why, fix)]
 
 
-def _same_for_all(labels: Labels, label: int) -> Finding:
-    what = f"{'every' if labels.times[label] else 'no'} row has the label {shown(labels.names[label])}."
+def _same_for_all(labels: LabelIndex, label: int) -> Finding:
+    what = f"{'every' if labels.times[label] else 'no'} row has the label {quote_value(labels.names[label])}."
     return Finding("warning", "constant", labels.header, what, "Nothing can be learned of it, and it has no score.", "Leave the label out.")
 
 
-def _met(labels: Labels, label: int) -> str:
-    return f"{shown(labels.names[label])} ({counted(int(labels.times[label]), 'row')})"
+def _met(labels: LabelIndex, label: int) -> str:
+    return f"{quote_value(labels.names[label])} ({counted(int(labels.times[label]), 'row')})"
 
 
-def _rare(labels: Labels, cohort: Cohort) -> list[Finding]:
+def _rare(labels: LabelIndex, cohort: RowMetadata) -> list[Finding]:
     """Classes that some part lacks, or that are too rare there to be scored."""
     if cohort.parts is None:
         return []
@@ -102,11 +104,13 @@ def _rare(labels: Labels, cohort: Cohort) -> list[Finding]:
         if len(absent):
             found.append(_unscored(labels, PARTS[part], absent, f"{len(parts) + 1} {noun}s", cohort=cohort))
     scarce = (held > 0) & (held < FEW_TO_SCORE) & (held[TRAIN] > 0)
-    few = [f"{PARTS[part]} {held[part, code]} of {shown(labels.names[code])}" for part in parts for code in np.flatnonzero(scarce[part])]
+    few = [
+        f"{PARTS[part]} {held[part, code]} of {quote_value(labels.names[code])}" for part in parts for code in np.flatnonzero(scarce[part])
+    ]
     return [*found, _hardly_scored(labels, few, noun)] if few else found
 
 
-def _unlearned(labels: Labels, codes: NDArray[np.int64], parts: NDArray[np.int8]) -> Finding:
+def _unlearned(labels: LabelIndex, codes: NDArray[np.int64], parts: NDArray[np.int8]) -> Finding:
     rows = np.unique(labels.row[np.isin(labels.label, codes) & (parts[labels.row] >= 0)])
     what = f"training has no row of {_named(labels, codes)}."
     why = "What is not seen in training is never predicted; its rows can only be wrong."
@@ -116,7 +120,7 @@ def _unlearned(labels: Labels, codes: NDArray[np.int64], parts: NDArray[np.int8]
     return Finding("error", "rare_class", labels.header, what, why, fix, first_rows(rows), count=len(rows))
 
 
-def _unscored(labels: Labels, part: str, codes: NDArray[np.int64], least: str, *, cohort: Cohort) -> Finding:
+def _unscored(labels: LabelIndex, part: str, codes: NDArray[np.int64], least: str, *, cohort: RowMetadata) -> Finding:
     what = f"{part} has no row of {_named(labels, codes)}."
     why = f"Scores on {part} say nothing of it. A {labels.noun} needs at least {least}, one for each part."
     way = "Set another `split.seed`" if labels.several else "Use `split: {method: stratified}`"
@@ -125,12 +129,12 @@ def _unscored(labels: Labels, part: str, codes: NDArray[np.int64], least: str, *
     return Finding("warning", "rare_class", labels.header, what, why, f"{way}, or merge it with another {labels.noun}.")
 
 
-def _hardly_scored(labels: Labels, few: list[str], noun: str) -> Finding:
+def _hardly_scored(labels: LabelIndex, few: list[str], noun: str) -> Finding:
     what = f"a {labels.noun} has fewer than {FEW_TO_SCORE} {noun}s to be scored on: {listed(few, most=5)}."
     why = f"One answer more or less moves the score of such a {labels.noun} by a tenth or more."
     fix = f"Read its scores with their intervals; larger parts, or merged {labels.noun}{'s' if labels.several else 'es'}, would say more."
     return Finding("note", "rare_class", labels.header, what, why, fix)
 
 
-def _named(labels: Labels, codes: NDArray[np.int64]) -> str:
-    return listed([shown(labels.names[code]) for code in codes], most=5)
+def _named(labels: LabelIndex, codes: NDArray[np.int64]) -> str:
+    return listed([quote_value(labels.names[code]) for code in codes], most=5)

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
-from mmtrain.audit.profiling.infer_role import ID_WORDS, name_words, plain, shown
+from mmtrain.audit.profiling.infer_role import ID_WORDS, format_number, name_words, quote_value
 from mmtrain.audit.quality.heavy_tails import long_tail
 from mmtrain.audit.quality.missing_value_codes import missing_words, stand_in_numbers, stand_in_words
-from mmtrain.audit.quality.mixed_units import two_units
+from mmtrain.audit.quality.mixed_units import mixed_units
 from mmtrain.audit.quality.numeric_codes import code_like
-from mmtrain.audit.row_metadata import Cohort
+from mmtrain.audit.row_metadata import RowMetadata
 from mmtrain.errors import counted, listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEAST_ROWS = 20
-FEW = 10
+FEW_DISTINCT = 10
 """Rows with another value than all the rest, below which nothing can be learned from them."""
 NEARLY = 0.99
 OWN = 0.5
@@ -48,7 +48,7 @@ MOSTLY = 0.8
 """The share of cells that decides what a column is of."""
 
 
-def inputs(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+def column_quality(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
     """Everything of this family."""
     found: list[Finding] = []
     for cells in sheet.inputs:
@@ -63,15 +63,15 @@ def inputs(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     return found
 
 
-def _sizes(cells: Cells, cohort: Cohort) -> list[Finding]:
+def _sizes(cells: ColumnValues, cohort: RowMetadata) -> list[Finding]:
     """What is odd about the sizes of numbers; the first of these explains the others."""
     units = cohort.units
-    return two_units(cells, units, cohort.targets) or _outliers(cells, units) or stand_in_numbers(cells) or long_tail(cells)
+    return mixed_units(cells, units, cohort.targets) or _outliers(cells, units) or stand_in_numbers(cells) or long_tail(cells)
 
 
-def _constant(cells: Cells) -> list[Finding]:
+def _constant(cells: ColumnValues) -> list[Finding]:
     """Every row the same, or all but a few; a missing cell is a value like any other."""
-    if len(cells.different) > FEW:  # as many other rows at least
+    if len(cells.different) > FEW_DISTINCT:  # as many other rows at least
         return []
     different, times = np.unique(cells.prints, return_counts=True)
     others = len(cells.prints) - int(times.max())
@@ -79,7 +79,7 @@ def _constant(cells: Cells) -> list[Finding]:
         value = "empty" if different[0] == 0 else _named(cells, int(different[0]))
         what = f"every cell is {value}."
         return [Finding("warning", "constant", cells.header, what, "Nothing can be learned from it.", "Leave the column out.")]
-    if others >= FEW or others > (1 - NEARLY) * len(cells.prints):
+    if others >= FEW_DISTINCT or others > (1 - NEARLY) * len(cells.prints):
         return []
     usual = different[times.argmax()]
     rows = np.flatnonzero(cells.prints != usual)
@@ -90,12 +90,12 @@ def _constant(cells: Cells) -> list[Finding]:
     return [Finding("note", "nearly_constant", cells.header, what, why, fix, first_rows(rows), count=others, strength=-float(others))]
 
 
-def _named(cells: Cells, value: int) -> str:
+def _named(cells: ColumnValues, value: int) -> str:
     """Texts have no names."""
-    return shown(cells.names[value]) if value in cells.names else "the same"
+    return quote_value(cells.names[value]) if value in cells.names else "the same"
 
 
-def _id_like(cells: Cells) -> list[Finding]:
+def _id_like(cells: ColumnValues) -> list[Finding]:
     """Categories that are hardly met twice, and numbers that count the rows or are called ids."""
     if cells.use.role == "categorical" and names_each_row(cells):
         what = f"{len(cells.different):,} different categories in {counted(len(cells.prints), 'row')}: hardly any is met twice."
@@ -108,13 +108,13 @@ def _id_like(cells: Cells) -> list[Finding]:
     return [Finding("warning", "id_as_input", cells.header, what, why, "Leave the column out, or give it the role id.")]
 
 
-def names_each_row(cells: Cells) -> bool:
+def names_each_row(cells: ColumnValues) -> bool:
     """Whether categories are hardly met twice."""
     filled = int((~cells.missing).sum())
     return filled >= LEAST_ROWS and len(cells.different) >= OWN * filled
 
 
-def _counts_up(cells: Cells) -> bool:
+def _counts_up(cells: ColumnValues) -> bool:
     """A running number, in this order or another, or different whole numbers under the name of an id."""
     if cells.numbers is None:
         return False
@@ -125,7 +125,7 @@ def _counts_up(cells: Cells) -> bool:
     return bool(np.ptp(numbers) <= DENSE * len(numbers)) or (bool(words) and (words[-1] in ID_WORDS or words[0] == "id"))
 
 
-def _types(cells: Cells) -> list[Finding]:
+def _types(cells: ColumnValues) -> list[Finding]:
     """Words among numbers, numbers among words, decimal commas, units behind numbers; words that read like missing."""
     if cells.numbers is None:
         return []
@@ -136,7 +136,7 @@ def _types(cells: Cells) -> list[Finding]:
     return _odd_types(cells, ())
 
 
-def _odd_types(cells: Cells, missing: Sequence[str]) -> list[Finding]:
+def _odd_types(cells: ColumnValues, missing: Sequence[str]) -> list[Finding]:
     """Without the cells in `missing`."""
     if cells.numbers is None:
         return []
@@ -159,14 +159,14 @@ def _odd_types(cells: Cells, missing: Sequence[str]) -> list[Finding]:
     return [_mixed(cells, odd, names, units, commas)]
 
 
-def _mixed(cells: Cells, odd: NDArray[np.int64], names: dict[str, int], units: dict[str, int], commas: int) -> Finding:
+def _mixed(cells: ColumnValues, odd: NDArray[np.int64], names: dict[str, int], units: dict[str, int], commas: int) -> Finding:
     words = len(odd) - commas - sum(units.values())
     parts = [f"{commas:,} with a decimal comma"] if commas else []
     if units:
         parts.append(f"{sum(units.values()):,} with a unit behind ({listed(sorted(units), most=5)})")
     if words:
         rest = [name for name in names if not DECIMAL_COMMA.match(name) and not WITH_UNIT.match(name)]
-        parts.append(f"{words:,} no number at all, such as {listed([shown(name) for name in rest[:3]], 'or')}")
+        parts.append(f"{words:,} no number at all, such as {listed([quote_value(name) for name in rest[:3]], 'or')}")
     level: Level = "error" if cells.use.role == "numeric" else "warning"
     kind = "mixed_units" if len(units) > 1 else "mixed_types"
     be = "is" if len(odd) == 1 else "are"
@@ -183,15 +183,15 @@ def _mixed(cells: Cells, odd: NDArray[np.int64], names: dict[str, int], units: d
     return Finding(level, kind, cells.header, what, why, fix, first_rows(odd), count=len(odd))
 
 
-def _outliers(cells: Cells, units: NDArray[np.int64]) -> list[Finding]:
+def _outliers(cells: ColumnValues, units: NDArray[np.int64]) -> list[Finding]:
     """A few numbers far beyond all others."""
     if not cells.use.is_number or cells.numbers is None:
         return []
     rows, rest = _apart(cells.numbers, units)
     if not len(rows):
         return []
-    values = listed([plain(value) for value in dict.fromkeys(cells.numbers[rows].tolist())], most=3)
-    reach = f"where the rest goes from {plain(rest.min())} to {plain(rest.max())}"
+    values = listed([format_number(value) for value in dict.fromkeys(cells.numbers[rows].tolist())], most=3)
+    reach = f"where the rest goes from {format_number(rest.min())} to {format_number(rest.max())}"
     what = f"{counted(len(rows), 'number')} far from all others: {values}, {reach}."
     why = "It may be a slip of the pen, another unit, or a code for missing."
     swollen = float(np.nanstd(cells.numbers) / rest.std()) if rest.std() > 0 else 1.0
@@ -212,9 +212,9 @@ def _apart(numbers: NDArray[np.float64], units: NDArray[np.int64]) -> tuple[NDAr
     known = numbers[~np.isnan(numbers)]
     if len(known) < LEAST_ROWS:
         return np.empty(0, dtype=np.int64), known
-    far = _far(numbers, known, DEVIATIONS)
+    far = _outlying(numbers, known, DEVIATIONS)
     if known.min() > 0:
-        far &= _far(np.log(numbers), np.log(known), ON_A_SCALE)
+        far &= _outlying(np.log(numbers), np.log(known), ON_A_SCALE)
     rows, rest, middle = np.flatnonzero(far), numbers[~far & ~np.isnan(numbers)], np.median(known)
     holders, everyone = len(pd.unique(units[rows])), len(pd.unique(units[~np.isnan(numbers)]))
     few = len(rows) <= max(3, FEW_OUTLIERS * len(known)) or (everyone >= LEAST_ROWS and holders <= max(3, FEW_OUTLIERS * everyone))
@@ -223,7 +223,7 @@ def _apart(numbers: NDArray[np.float64], units: NDArray[np.int64]) -> tuple[NDAr
     return rows[np.abs(numbers[rows] - middle) >= GAP * np.abs(rest - middle).max()], rest
 
 
-def _far(numbers: NDArray[np.float64], known: NDArray[np.float64], deviations: float) -> NDArray[np.bool_]:
+def _outlying(numbers: NDArray[np.float64], known: NDArray[np.float64], deviations: float) -> NDArray[np.bool_]:
     """Which numbers are so many robust standard deviations from the median; none where half of them are equal."""
     low, middle, high = np.quantile(known, (0.25, 0.5, 0.75))
     spread = (high - low) / 1.349  # of a normal distribution

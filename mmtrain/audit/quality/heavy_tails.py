@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmtrain.audit.column_values import Cells
+from mmtrain.audit.column_values import ColumnValues
 from mmtrain.audit.finding import Finding
-from mmtrain.audit.profiling.infer_role import plain
+from mmtrain.audit.profiling.infer_role import format_number
 
 LEAST_DIFFERENT = 20
 SWOLLEN = 5.0
@@ -17,7 +17,7 @@ FAR, FAR_ENOUGH = 20.0, 10.0
 numbers it lies at 13."""
 
 
-def long_tail(cells: Cells) -> list[Finding]:
+def long_tail(cells: ColumnValues) -> list[Finding]:
     """A tail that decides how the column is scaled."""
     if cells.use.role != "numeric" or cells.numbers is None:
         return []
@@ -29,8 +29,8 @@ def long_tail(cells: Cells) -> list[Finding]:
     far = float(np.abs(numbers - numbers.mean()).max()) / deviation
     if far < FAR and not (0 < spread * SWOLLEN <= deviation and far >= FAR_ENOUGH):
         return []
-    what = f"the tail is extreme: half of the numbers lie between {plain(low)} and {plain(high)}, the farthest is "
-    what += f"{plain(float(numbers[np.abs(numbers - middle).argmax()]))}, {far:.0f} standard deviations from the mean."
+    what = f"the tail is extreme: half of the numbers lie between {format_number(low)} and {format_number(high)}, the farthest is "
+    what += f"{format_number(float(numbers[np.abs(numbers - middle).argmax()]))}, {far:.0f} standard deviations from the mean."
     why = "Normalised, most numbers are nearly the same, and a few rows decide the gradients."
     way = "its logarithm, log(1 + x)," if numbers.min() >= 0 else "its ranks"
     return [Finding("note", "extreme_tail", cells.header, what, why, f"Write {way} into the table, and use that in its place.")]

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.audit.column_values import Cells
+from mmtrain.audit.column_values import ColumnValues
 from mmtrain.audit.finding import Finding, first_rows
-from mmtrain.audit.profiling.infer_role import plain, shown
+from mmtrain.audit.profiling.infer_role import format_number, quote_value
 from mmtrain.columns.base import MISSING_WORDS
 from mmtrain.errors import counted, listed
 
@@ -27,7 +27,7 @@ SPIKE = 2.0
 """How many times as often as a usual number of the column a code for missing is met."""
 
 
-def missing_words(cells: Cells) -> list[str]:
+def missing_words(cells: ColumnValues) -> list[str]:
     """The cells of a column, as they are written, that read like missing."""
     names = [name for name in cells.names.values() if name.casefold() in MISSING_WORDS]
     if cells.use.role != "categorical":
@@ -37,18 +37,18 @@ def missing_words(cells: Cells) -> list[str]:
     return [name for name in names if (name.casefold() != "none" or name in SPELLED_OUT) and not (coded and name == "NA")]
 
 
-def stand_in_words(cells: Cells, words: list[str]) -> Finding:
+def stand_in_words(cells: ColumnValues, words: list[str]) -> Finding:
     """Words that read like missing, among categories or numbers."""
     codes = [code for code, name in cells.names.items() if name in words]
     rows = np.flatnonzero(np.isin(cells.prints, np.array(codes, dtype=np.uint64)))
-    listing = listed([shown(word) for word in words], most=5)
+    listing = listed([quote_value(word) for word in words], most=5)
     what = f"{counted(len(rows), 'cell')} {'reads' if len(rows) == 1 else 'read'} like a missing one: {listing}."
     why = "It counts as a value of its own, and `missing` does not apply to it."
     fix = f"If it means missing, add {listing} to `data.missing_values`."
     return Finding("note", "missing_words", cells.header, what, why, fix, first_rows(rows), count=len(rows))
 
 
-def _sentinels(cells: Cells) -> NDArray[np.int64]:
+def _sentinels(cells: ColumnValues) -> NDArray[np.int64]:
     """Rows of -1, -999, 9999 and the like that are the smallest or largest number of the column, far from the others and often met."""
     if cells.use.role != "numeric" or cells.numbers is None:
         return np.empty(0, dtype=np.int64)
@@ -64,12 +64,12 @@ def _sentinels(cells: Cells) -> NDArray[np.int64]:
     return np.empty(0, dtype=np.int64)
 
 
-def stand_in_numbers(cells: Cells) -> list[Finding]:
+def stand_in_numbers(cells: ColumnValues) -> list[Finding]:
     """A number that only stands for a missing one."""
     rows = _sentinels(cells)
     if not len(rows):
         return []
-    value = plain(float(cells.numbers[rows[0]])) if cells.numbers is not None else ""
+    value = format_number(float(cells.numbers[rows[0]])) if cells.numbers is not None else ""
     what = f"{value} is met in {counted(len(rows), 'row')} and stands apart from all other numbers, like a code for missing."
     why = "It counts as a number, and moves the mean and the standard deviation by which the column is normalised."
     fix = f"If it means missing, add '{value}' to `data.missing_values`."

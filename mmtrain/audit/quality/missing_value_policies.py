@@ -7,8 +7,8 @@ from typing import Literal, get_args, get_origin
 
 import numpy as np
 
-from mmtrain.audit.column_values import Sheet
-from mmtrain.audit.row_metadata import Cohort
+from mmtrain.audit.column_values import TableValues
+from mmtrain.audit.row_metadata import RowMetadata
 from mmtrain.columns import Column
 from mmtrain.errors import counted
 
@@ -30,7 +30,7 @@ class MissingPlan:
     """What each policy that the column could have would do."""
 
 
-def policies(column: Column) -> tuple[str, ...]:
+def missing_value_policies(column: Column) -> tuple[str, ...]:
     """The policies that a column can have, in the order of their declaration."""
     declared = type(column).model_fields.get("missing")
     if declared is None or get_origin(declared.annotation) is not Literal:
@@ -38,14 +38,14 @@ def policies(column: Column) -> tuple[str, ...]:
     return tuple(str(name) for name in get_args(declared.annotation))
 
 
-def missing_plans(sheet: Sheet, cohort: Cohort) -> tuple[MissingPlan, ...]:
+def plan_missing_values(sheet: TableValues, cohort: RowMetadata) -> tuple[MissingPlan, ...]:
     """Of each column that an experiment declares with a policy and that has empty cells."""
     plans = []
     labels = next(iter(cohort.targets), None)
     for cells in sheet.columns:
         column = cells.use.column
         answered = bool(cells.use.separator)  # an empty cell of labels means none of them
-        names = policies(column) if column is not None and not answered else ()
+        names = missing_value_policies(column) if column is not None and not answered else ()
         empty = cells.missing
         if column is None or not names or not empty.any():
             continue

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mmtrain.audit.column_values import Cells
+from mmtrain.audit.column_values import ColumnValues
 from mmtrain.audit.finding import Finding, first_rows
-from mmtrain.audit.label_index import Labels
+from mmtrain.audit.label_index import LabelIndex
 from mmtrain.data.drift.drift import UNITS
 from mmtrain.errors import counted
 
@@ -40,7 +40,7 @@ OF_CLASSES = 0.98
 """The share of rows whose heap follows from their class, from which the heaps are the classes."""
 
 
-def two_units(cells: Cells, units: NDArray[np.int64], targets: Sequence[Labels] = ()) -> list[Finding]:
+def mixed_units(cells: ColumnValues, units: NDArray[np.int64], targets: Sequence[LabelIndex] = ()) -> list[Finding]:
     """Two heaps of positive numbers whose sizes differ by the factor between two units: an age in years and in months.
 
     `units` (rows,) are groups, or rows: whoever has many rows counts once in a heap. Heaps that are classes of a target are what there
@@ -68,7 +68,7 @@ def two_units(cells: Cells, units: NDArray[np.int64], targets: Sequence[Labels] 
     return [Finding("warning", "mixed_units", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 
-def _of_classes(known: NDArray[np.int64], above: NDArray[np.bool_], labels: Labels) -> bool:
+def _of_classes(known: NDArray[np.int64], above: NDArray[np.bool_], labels: LabelIndex) -> bool:
     """Whether nearly all rows of each class lie in one heap; `known` are the rows of the numbers, `above` is which are in the upper."""
     if labels.several:
         return False

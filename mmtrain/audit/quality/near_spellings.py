@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mmtrain.audit.column_usage import Use
-from mmtrain.audit.column_values import SPELLED, Cells, Sheet
+from mmtrain.audit.column_usage import ColumnUsage
+from mmtrain.audit.column_values import SPELLED, ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
-from mmtrain.audit.label_index import Labels
-from mmtrain.audit.profiling.infer_role import shown
-from mmtrain.audit.row_metadata import Cohort
+from mmtrain.audit.label_index import LabelIndex
+from mmtrain.audit.profiling.infer_role import quote_value
+from mmtrain.audit.row_metadata import RowMetadata
 from mmtrain.columns.split_words import split_words
 from mmtrain.errors import counted
 from mmtrain.targets.classes import near_spellings
@@ -30,7 +30,7 @@ WHY = {
 FIX = "Write each name in one way, unless they mean different things."
 
 
-def spellings(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+def spellings(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
     """Everything of this family."""
     found: list[Finding] = []
     for cells in sheet.of_role(*SPELLED):
@@ -42,12 +42,12 @@ def spellings(sheet: Sheet, cohort: Cohort) -> list[Finding]:
     return found
 
 
-def is_spelled(use: Use) -> bool:
+def is_spelled(use: ColumnUsage) -> bool:
     """Whether its cells, or the labels in them, are names; of two classes `check` refuses a third, however it is spelled."""
     return use.role in SPELLED or use.task == "multiclass" or bool(use.separator)
 
 
-def _near(cells: Cells, cohort: Cohort) -> list[Finding]:
+def _near(cells: ColumnValues, cohort: RowMetadata) -> list[Finding]:
     """Names that differ by capitals, leading zeros, `.0`, inner blanks or the form of their letters alone."""
     if cells.keys is None:
         return []
@@ -64,14 +64,14 @@ def _near(cells: Cells, cohort: Cohort) -> list[Finding]:
     return [Finding(level, "near_spellings", cells.header, what, WHY[cells.use.role], FIX, first_rows(rows), count=len(rows))]
 
 
-def _near_classes(labels: Labels) -> list[Finding]:
+def _near_classes(labels: LabelIndex) -> list[Finding]:
     """The same of the classes or labels of a target, where cells name them."""
     alike = [] if labels.rows else near_spellings(filter(None, labels.names))
     if not alike:
         return []
     code = {name: number for number, name in enumerate(labels.names)}
     rows = np.unique(np.concatenate([labels.holders(code[name]) for name in chain.from_iterable(alike)]))
-    what = _in_several_ways(len(alike), labels.noun, f", such as {shown(alike[0][0])} and {shown(alike[0][1])}", rows)
+    what = _in_several_ways(len(alike), labels.noun, f", such as {quote_value(alike[0][0])} and {quote_value(alike[0][1])}", rows)
     return [Finding("warning", "near_spellings", labels.header, what, WHY["target"], FIX, first_rows(rows), count=len(rows))]
 
 
@@ -89,13 +89,13 @@ def _first_rows(codes: NDArray[np.int64], number: int) -> NDArray[np.int64]:
     return first
 
 
-def _example(cells: Cells, prints: NDArray[np.uint64], keys: NDArray[np.int64], code: int) -> str:
+def _example(cells: ColumnValues, prints: NDArray[np.uint64], keys: NDArray[np.int64], code: int) -> str:
     """`, such as 'P7' and 'p7'`; nothing where the names were not kept."""
     pair = [cells.names.get(int(prints[other]), "") for other in np.flatnonzero(keys == keys[code])[:2]]
-    return f", such as {shown(pair[0])} and {shown(pair[1])}" if all(pair) else ""
+    return f", such as {quote_value(pair[0])} and {quote_value(pair[1])}" if all(pair) else ""
 
 
-def _on_two_sides(keys: NDArray[np.int64], rows: NDArray[np.int64], cohort: Cohort) -> int:
+def _on_two_sides(keys: NDArray[np.int64], rows: NDArray[np.int64], cohort: RowMetadata) -> int:
     """How many keys have rows in several parts."""
     if cohort.parts is None:
         return 0
@@ -104,13 +104,13 @@ def _on_two_sides(keys: NDArray[np.int64], rows: NDArray[np.int64], cohort: Coho
     return int(cohort.spans(sets, cohort.parts).sum())
 
 
-def _rounded(cells: Cells) -> list[Finding]:
+def _rounded(cells: ColumnValues) -> list[Finding]:
     """`1.23457E+14` under the name of a person: the last digits are gone."""
     if cells.rounded is None or not cells.rounded.any():
         return []
     rows = np.flatnonzero(cells.rounded)
     name = cells.names.get(int(cells.prints[rows[0]]), "")
-    example = f", such as {shown(name)}" if name else ""
+    example = f", such as {quote_value(name)}" if name else ""
     verb = "looks" if len(rows) == 1 else "look"
     what = f"{counted(len(rows), 'cell')} {verb} like a long number that a spreadsheet has rounded{example}."
     why = "Different names that begin alike have become one, and no row can be traced by it."
@@ -119,7 +119,7 @@ def _rounded(cells: Cells) -> list[Finding]:
     return [Finding(level, "rounded_ids", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 
-def _parts(cells: Cells) -> list[Finding]:
+def _parts(cells: ColumnValues) -> list[Finding]:
     meaning = split_words(cells.names.values()).meaning()
     if not meaning:
         return []

@@ -6,9 +6,9 @@ import re
 
 import numpy as np
 
-from mmtrain.audit.column_values import Cells
+from mmtrain.audit.column_values import ColumnValues
 from mmtrain.audit.finding import Finding
-from mmtrain.audit.profiling.infer_role import name_words, shown
+from mmtrain.audit.profiling.infer_role import name_words, quote_value
 
 CODE_WORDS = {
     *("zip", "zipcode", "postcode", "postalcode", "postal", "plz", "pincode", "code", "codes", "fips", "icd", "sku", "isbn", "ean", "upc"),
@@ -23,7 +23,7 @@ MOMENTS = ((9e8, 2.2e9), (9e11, 2.2e12), (1.9e7, 2.1e7))
 """Seconds and milliseconds since 1970, and dates like 20240131: of fixed width, but a larger one is later."""
 
 
-def code_like(cells: Cells) -> list[Finding]:
+def code_like(cells: ColumnValues) -> list[Finding]:
     """A number whose size means nothing, by its leading zeros, by its name, or by its length."""
     if cells.use.role != "numeric" or cells.numbers is None:
         return []
@@ -33,7 +33,7 @@ def code_like(cells: Cells) -> list[Finding]:
     padded = [name for name in cells.names.values() if LEADING_ZERO.fullmatch(name)]
     named = CODE_WORDS & set(name_words(cells.header))
     if len(padded) >= LEAST_PADDED:
-        sign = f"some begin with 0, such as {shown(padded[0])}"
+        sign = f"some begin with 0, such as {quote_value(padded[0])}"
     elif named:
         sign = f"the name says {min(named)}"
     elif _long(numbers):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
-from mmtrain.audit.hypothesis_tests import SURE
-from mmtrain.audit.profiling.infer_role import shown
+from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE
+from mmtrain.audit.profiling.infer_role import quote_value
 from mmtrain.audit.quality.column_quality import names_each_row
-from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, Cohort, distinct_pairs
+from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, RowMetadata, distinct_pairs
 from mmtrain.errors import counted, listed
 
 if TYPE_CHECKING:
@@ -26,23 +26,23 @@ LEAST_ROWS = 100
 """Training rows below which most categories are rare anyway."""
 
 
-def categories(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+def rare_categories(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
     """Everything of this family."""
     columns = sheet.of_role("categorical")
-    sure = SURE / (2 * max(len(columns), 1))  # of two parts
+    sure = FAMILY_WISE_ERROR_RATE / (2 * max(len(columns), 1))  # of two parts
     return [found for cells in columns for found in [*_rare_categories(cells, cohort), *_unseen(cells, cohort, sure)]]
 
 
 def _named(names: list[str], codes: NDArray[np.int64]) -> str:
-    return listed([shown(names[code]) for code in codes], most=5)
+    return listed([quote_value(names[code]) for code in codes], most=5)
 
 
-def _training(cells: Cells, cohort: Cohort) -> NDArray[np.int64]:
+def _training(cells: ColumnValues, cohort: RowMetadata) -> NDArray[np.int64]:
     """Rows that are learned from: all of them where nothing is divided."""
     return np.arange(len(cells.prints)) if cohort.parts is None else cohort.of_part(TRAIN)
 
 
-def _rare_categories(cells: Cells, cohort: Cohort) -> list[Finding]:
+def _rare_categories(cells: ColumnValues, cohort: RowMetadata) -> list[Finding]:
     rows = _training(cells, cohort)
     codes, names = cells.codes(rows)
     times = np.bincount(codes[codes >= 0], minlength=len(names))
@@ -59,7 +59,7 @@ def _rare_categories(cells: Cells, cohort: Cohort) -> list[Finding]:
     return [Finding("note", "rare_categories", cells.header, what, why, fix, first_rows(held), count=len(held))]
 
 
-def _unseen(cells: Cells, cohort: Cohort, sure: float) -> list[Finding]:
+def _unseen(cells: ColumnValues, cohort: RowMetadata, sure: float) -> list[Finding]:
     """Categories of validation and test that training does not know."""
     if cohort.parts is None or names_each_row(cells):
         return []
@@ -85,7 +85,7 @@ def _unseen(cells: Cells, cohort: Cohort, sure: float) -> list[Finding]:
     return [Finding(level, "unseen_categories", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 
-def _beyond_chance(cells: Cells, cohort: Cohort, unseen: NDArray[np.int64], sure: float) -> bool:
+def _beyond_chance(cells: ColumnValues, cohort: RowMetadata, unseen: NDArray[np.int64], sure: float) -> bool:
     """Whether chance would have put some row, or group, of the most frequent of these categories into training."""
     codes, names = cells.codes(unseen)
     most = int(np.bincount(distinct_pairs(codes, cohort.units[unseen])[0]).max())

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding
-from mmtrain.audit.hypothesis_tests import SURE
-from mmtrain.audit.row_metadata import Cohort
+from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE
+from mmtrain.audit.row_metadata import RowMetadata
 from mmtrain.metrics.ranking import mid_ranks
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ RANKS_ALIKE = 0.99
 """The same correlation of ranks: a few huge numbers in both columns make one of values."""
 
 
-def equal_columns(sheet: Sheet, cohort: Cohort) -> list[Finding]:  # noqa: ARG001
+def redundant_columns(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:  # noqa: ARG001
     """Everything of this family; every column is compared with those before it."""
     rows = np.arange(sheet.rows) if sheet.rows <= 20_000 else sheet.sample
     able = [cells for cells in sheet.inputs if len(pd.unique(cells.prints[rows])) > 1][:MOST_PAIRED]
@@ -66,7 +66,7 @@ def equal_columns(sheet: Sheet, cohort: Cohort) -> list[Finding]:  # noqa: ARG00
     return found
 
 
-def _likely(columns: list[Cells], prints: NDArray[np.uint64], straight: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
+def _likely(columns: list[ColumnValues], prints: NDArray[np.uint64], straight: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
     """Pairs of positions in order, without those that a sample of the rows shows to be different: a pair costs a millisecond to compare.
 
     What is the same in 99 of 100 rows is so in far more than 9 of 10 of a sample. `prints` is (columns, rows).
@@ -118,7 +118,9 @@ def _one_hot(prints: NDArray[np.uint64]) -> NDArray[np.float32]:
     return np.equal(prints[:, np.newaxis], names if len(names) else np.uint64(1)).astype(np.float32)
 
 
-def _same(pair: tuple[Cells, Cells], first: NDArray[np.uint64], second: NDArray[np.uint64], rows: int, correlation: float) -> str:
+def _same(
+    pair: tuple[ColumnValues, ColumnValues], first: NDArray[np.uint64], second: NDArray[np.uint64], rows: int, correlation: float
+) -> str:
     """In which way two columns are the same, by the prints of the rows that have both; or nothing."""
     if len(first) < max(LEAST_ROWS, 0.5 * rows):
         return ""
@@ -131,14 +133,14 @@ def _same(pair: tuple[Cells, Cells], first: NDArray[np.uint64], second: NDArray[
     return _renamed(first, second) if "categorical" in roles and roles <= {"categorical", "numeric"} else ""
 
 
-def _beyond_chance(pair: tuple[Cells, Cells], rows: NDArray[np.int64], columns: int) -> bool:
+def _beyond_chance(pair: tuple[ColumnValues, ColumnValues], rows: NDArray[np.int64], columns: int) -> bool:
     """Whether the rows that have another value than the usual one of either column show the same likeness."""
     prints = [cells.prints[rows] for cells in pair]
     codes = [pd.factorize(values)[0] for values in prints]
     unusual = [own != np.bincount(own).argmax() for own in codes]
     either = unusual[0] | unusual[1]
     if (unusual[0] == unusual[1]).all() and float(either.sum()) < LEAST_OF_TWO:
-        return _places(len(rows), int(either.sum())) > columns**2 / SURE
+        return _places(len(rows), int(either.sum())) > columns**2 / FAMILY_WISE_ERROR_RATE
     if either.sum() < LEAST_OF_TWO:
         return False
     first, second = (values[either] for values in prints)
@@ -157,7 +159,7 @@ def _places(rows: int, taken: int) -> float:
     return math.exp(min(700.0, math.lgamma(rows + 1) - math.lgamma(taken + 1) - math.lgamma(rows - taken + 1)))
 
 
-def _correlations(columns: list[Cells], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+def _correlations(columns: list[ColumnValues], rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """(columns, columns): of the rows where both are numbers; 0 where there are none, or fewer than `LEAST_ROWS`."""
     nothing = np.full(len(rows), np.nan)
     values = [nothing if cells.numbers is None or cells.use.role != "numeric" else cells.numbers[rows] for cells in columns]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mmtrain.audit.column_values import Cells, Sheet
+from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
-from mmtrain.audit.hypothesis_tests import SURE, chi_square, holm
+from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE, chi_square, holm
 from mmtrain.audit.leakage.duplicate_rows import LEAST_OFTEN, OFTEN
-from mmtrain.audit.leakage.text_leakage import telling_signs, telling_texts
-from mmtrain.audit.profiling.infer_role import shown
-from mmtrain.audit.quality.vocabulary import Words, signs_of, words_of
+from mmtrain.audit.leakage.text_leakage import telling_signs, text_leakage
+from mmtrain.audit.profiling.infer_role import quote_value
+from mmtrain.audit.quality.vocabulary import Vocabulary, build_vocabulary, signs_of
 from mmtrain.audit.quality.writing_systems import SCRIPTS
-from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, Cohort, shift_advice
-from mmtrain.audit.target_view import questions
+from mmtrain.audit.row_metadata import TEST, TRAIN, VALIDATION, RowMetadata, shift_advice
+from mmtrain.audit.target_view import target_views
 from mmtrain.columns.split_words import PARTS
 from mmtrain.errors import counted
 
@@ -30,23 +30,23 @@ SHIFTED = 0.1
 """Difference of the share of texts that hold a word between two parts."""
 
 
-def texts(sheet: Sheet, cohort: Cohort) -> list[Finding]:
+def text_quality(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
     """Everything of this family."""
     columns = sheet.of_role("text")
-    asked = questions(sheet, cohort) if columns else []
+    asked = target_views(sheet, cohort) if columns else []
     found: list[Finding] = []
     for cells in columns:
-        words = words_of(cells, sheet.sample)
+        words = build_vocabulary(cells, sheet.sample)
         found += _wordless(cells) + _boilerplate(cells) + _other_script(cells) + _names(cells, words)
         signs = signs_of(cells, sheet.sample) if asked else None
         for question in asked:
-            found += telling_texts(cells, words, question, cohort)
+            found += text_leakage(cells, words, question, cohort)
             found += telling_signs(cells, signs, question, cohort) if signs is not None else []
-        found += _shifted_words(cells, words, cohort, SURE / len(columns))
+        found += _shifted_words(cells, words, cohort, FAMILY_WISE_ERROR_RATE / len(columns))
     return found
 
 
-def _names(cells: Cells, words: Words) -> list[Finding]:
+def _names(cells: ColumnValues, words: Vocabulary) -> list[Finding]:
     """Texts that share hardly a word, as codes do."""
     texts = len(np.unique(words.text))
     if texts < LEAST_NAMES:
@@ -59,7 +59,7 @@ def _names(cells: Cells, words: Words) -> list[Finding]:
     return [Finding("warning", "id_as_input", cells.header, what, why, "Leave the column out, or give it the role id.")]
 
 
-def _wordless(cells: Cells) -> list[Finding]:
+def _wordless(cells: ColumnValues) -> list[Finding]:
     if cells.wordless is None or not cells.wordless.any():
         return []
     rows = np.flatnonzero(cells.wordless)
@@ -69,7 +69,7 @@ def _wordless(cells: Cells) -> list[Finding]:
     return [Finding("note", "text_without_words", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 
-def _boilerplate(cells: Cells) -> list[Finding]:
+def _boilerplate(cells: ColumnValues) -> list[Finding]:
     """Long texts in very many rows."""
     if cells.written is None:
         return []
@@ -89,7 +89,7 @@ def _boilerplate(cells: Cells) -> list[Finding]:
     return [Finding(level, "boilerplate", cells.header, what, why, fix, first_rows(held), count=len(held))]
 
 
-def _other_script(cells: Cells) -> list[Finding]:
+def _other_script(cells: ColumnValues) -> list[Finding]:
     if cells.scripts is None:
         return []
     lettered = cells.scripts[cells.scripts >= 0]
@@ -107,7 +107,7 @@ def _other_script(cells: Cells) -> list[Finding]:
     return [Finding("note", "other_script", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 
-def _shifted_words(cells: Cells, words: Words, cohort: Cohort, sure: float) -> list[Finding]:
+def _shifted_words(cells: ColumnValues, words: Vocabulary, cohort: RowMetadata, sure: float) -> list[Finding]:
     """Words that the texts of a given part hold more often than those of training, Holm-corrected over the most frequent words."""
     if cohort.parts is None or cohort.by_chance:
         return []
@@ -128,7 +128,7 @@ def _shifted_words(cells: Cells, words: Words, cohort: Cohort, sure: float) -> l
         striking = np.flatnonzero((np.array(chances) < sure / 2) & (shift >= SHIFTED))  # of two parts
         if len(striking):
             worst = striking[shift[striking].argmax()]
-            word = shown(str(words.names[often[worst]]))
+            word = quote_value(str(words.names[often[worst]]))
             shares = f"in {there[worst] / sizes[1]:.0%} of its texts, in training in {here[worst] / sizes[0]:.0%}"
             number = f"{counted(len(striking), 'word')} {'is' if len(striking) == 1 else 'are'}"
             what = f"{number} more or less frequent in {PARTS[part]} than in training, most of all {word}: {shares}."

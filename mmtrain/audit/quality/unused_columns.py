@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from mmtrain.audit.column_usage import Use
-from mmtrain.audit.profiling.infer_role import NEARLY_ALL, name_words, says_whom
+from mmtrain.audit.column_usage import ColumnUsage
+from mmtrain.audit.profiling.infer_role import NEARLY_ALL, name_words, names_person
 from mmtrain.data.tables.table_file import Cells, TableFile
 from mmtrain.data.tables.table_problems import header_problem
 from mmtrain.text.date_patterns import DATE, YEAR
@@ -14,7 +14,7 @@ GLANCE = 10_000
 """Rows from which it is told what a column holds."""
 
 
-def worth_a_look(file: TableFile, used: Collection[str]) -> list[Use]:
+def unused_columns(file: TableFile, used: Collection[str]) -> list[ColumnUsage]:
     """Those of the other columns, by their first rows; a column of dates also where the experiment uses it. Raises DataError."""
     headers = [header for header in dict.fromkeys(file.headers) if header and header_problem(file, header) is None]
     if not headers:
@@ -27,7 +27,7 @@ def worth_a_look(file: TableFile, used: Collection[str]) -> list[Use]:
             continue
         patterns = [DATE, *([YEAR] if "year" in name_words(header) else [])]
         if any(filled.str.match(pattern).mean() >= NEARLY_ALL for pattern in patterns):
-            found.append(Use(header, "date"))
-        elif header not in used and says_whom(header) and 10 <= filled.nunique() < len(filled):
-            found.append(Use(header, "belongs"))
+            found.append(ColumnUsage(header, "date"))
+        elif header not in used and names_person(header) and 10 <= filled.nunique() < len(filled):
+            found.append(ColumnUsage(header, "belongs"))
     return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mmtrain.audit.column_values import Cells
+from mmtrain.audit.column_values import ColumnValues
 from mmtrain.text.tokenization import SPACED, VARIANTS, WORD, WORD_OR_OTHER
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Words:
+class Vocabulary:
     """Which words the sampled texts of a column hold."""
 
     rows: NDArray[np.int64]
@@ -33,14 +33,14 @@ class Words:
         return np.bincount(self.word[mask[self.text]], minlength=len(self.names))
 
 
-def words_of(cells: Cells, sample: NDArray[np.int64]) -> Words:
+def build_vocabulary(cells: ColumnValues, sample: NDArray[np.int64]) -> Vocabulary:
     """The words of the sampled texts, in lower case."""
     import pyarrow.compute as pc
 
     return _parted(cells, sample, lambda runs: pc.replace_substring_regex(runs, WORD_OR_OTHER, SPACED))
 
 
-def signs_of(cells: Cells, sample: NDArray[np.int64]) -> Words:
+def signs_of(cells: ColumnValues, sample: NDArray[np.int64]) -> Vocabulary:
     """The characters of the sampled texts that are in no word, blanks left out: punctuation, above all."""
     import pyarrow.compute as pc
 
@@ -49,7 +49,7 @@ def signs_of(cells: Cells, sample: NDArray[np.int64]) -> Words:
     )
 
 
-def _parted(cells: Cells, sample: NDArray[np.int64], spaced: Callable[[Any], Any]) -> Words:
+def _parted(cells: ColumnValues, sample: NDArray[np.int64], spaced: Callable[[Any], Any]) -> Vocabulary:
     """The parts of texts, between which `spaced` puts blanks. What stands between the blanks of texts is looked at once."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -65,7 +65,7 @@ def _parted(cells: Cells, sample: NDArray[np.int64], spaced: Callable[[Any], Any
     of_text, of_run = _once(pc.list_parent_indices(runs).to_numpy().astype(np.int64), run, len(spellings))
     times = counts[of_run]
     within = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
-    return Words(sample, names, *_once(np.repeat(of_text, times), word[np.repeat(at[of_run], times) + within], len(names)))
+    return Vocabulary(sample, names, *_once(np.repeat(of_text, times), word[np.repeat(at[of_run], times) + within], len(names)))
 
 
 def _pairs(parts: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.object_]]:

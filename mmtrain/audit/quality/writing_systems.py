@@ -20,7 +20,7 @@ BEGINNING = 60
 """Characters of a text that are looked at."""
 
 
-def scripts(texts: Any) -> NDArray[np.int8]:
+def count_scripts(texts: Any) -> NDArray[np.int8]:
     """Of an Arrow array of texts, the position in `SCRIPTS` of the script that most letters belong to; -1 without letters.
 
     Texts of the basic alphabet alone, most of a Latin table, are told by their bytes; only the others are counted letter by letter.

@@ -24,16 +24,16 @@ def show_analyses(console: Console, analyses: Mapping[str, Any]) -> None:
 def _contributions(console: Console, found: Mapping[str, Any]) -> None:
     from mmtrain.cli.views.console import line
     from mmtrain.errors import counted
-    from mmtrain.reports.input_importance import called, contribution_sentence, percent_of, ranked, shortened_sentence
-    from mmtrain.reports.wording import between, shown
+    from mmtrain.reports.input_importance import contribution_sentence, input_label, percent_of, ranked, shortened_sentence
+    from mmtrain.reports.wording import between, format_score
 
     main, inputs = found["main"], ranked(found)
     if not inputs:
         line(console, contribution_sentence(found))
         return
     head = ("input", f"{main} worse by", f"{percent_of(found)} interval")
-    losses = [(called(one), one["losses"][main]) for one in inputs[:MOST_INPUTS]]
-    _table(console, head, [(name, shown(main, loss["value"]), between(main, loss)) for name, loss in losses])
+    losses = [(input_label(one), one["losses"][main]) for one in inputs[:MOST_INPUTS]]
+    _table(console, head, [(name, format_score(main, loss["value"]), between(main, loss)) for name, loss in losses])
     more = f"; {len(inputs) - MOST_INPUTS} more in the report" if len(inputs) > MOST_INPUTS else ""
     line(console, f"when the input is shuffled among {counted(found['rows'], 'row')}, mean of {found['permutations']}{more}")
     if shortened := shortened_sentence(found):
@@ -70,17 +70,17 @@ def _subgroups(console: Console, found: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _value(main: str, found: Mapping[str, Any]) -> str:
-    from mmtrain.reports.wording import shown
+    from mmtrain.reports.wording import format_score
 
     value = found["scores"][main]["value"]
-    return "undefined" if value is None else shown(main, value)
+    return "undefined" if value is None else format_score(main, value)
 
 
 def _table(console: Console, head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> None:
-    from mmtrain.cli.views.console import cell, plain_table
+    from mmtrain.cli.views.console import format_cell, plain_table
 
     table = plain_table(*head)
     for texts in lines:
-        table.add_row(*map(cell, texts))
+        table.add_row(*map(format_cell, texts))
     console.print()
     console.print(table)

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mmtrain.errors import ConfigError, DataError, MmtrainError, Problem, RunError, UsageError, counted
-from mmtrain.metrics.score import Interval, Score, signed
+from mmtrain.metrics.score import Interval, Score, signed_difference
 from mmtrain.text.printable import json_text, printable
 
 HEADINGS: tuple[tuple[type[MmtrainError], str], ...] = (
@@ -97,13 +97,13 @@ def _sentence(text: str) -> str:
     return printable(text if len(text) <= LONGEST_SENTENCE else f"{text[: LONGEST_SENTENCE - end]} ... {text[-end:]}")
 
 
-def clipped(text: str, most: int = LONGEST) -> str:
+def clip(text: str, most: int = LONGEST) -> str:
     """The beginning of a text, on one line."""
     line = "".join(sign if sign.isprintable() else " " for sign in text)
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
-def cell(text: str) -> str:
+def format_cell(text: str) -> str:
     """Of a table: one line, without markup."""
     return escape(printable(text).replace("\t", "\\t").replace("\n", "\\n"))
 
@@ -180,11 +180,11 @@ def number(value: float | None) -> str:
     return decimals(value) if not value or 0.0005 <= abs(value) < 999.9995 else significant(value)
 
 
-def shown(value: float) -> str:
+def format_value(value: float) -> str:
     """A number of the table."""
-    from mmtrain.audit.profiling.infer_role import plain  # pandas, which a table has brought
+    from mmtrain.audit.profiling.infer_role import format_number  # pandas, which a table has brought
 
-    return signed(plain(value))
+    return signed_difference(format_number(value))
 
 
 def interval(limits: Interval | None) -> str:
@@ -196,5 +196,5 @@ def plain_table(*headers: str) -> Table:
     """A table without lines around cells; all columns but the first right-aligned."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for position, header in enumerate(headers):
-        table.add_column(cell(header), justify="left" if position == 0 else "right", overflow="fold")
+        table.add_column(format_cell(header), justify="left" if position == 0 else "right", overflow="fold")
     return table

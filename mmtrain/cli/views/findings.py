@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mmtrain.audit import Finding
-from mmtrain.audit.finding import Kind, by_kind, head
+from mmtrain.audit.finding import Kind, by_kind, sample_rows
 from mmtrain.cli.views.console import line
 from mmtrain.text.printable import printable
 
@@ -21,7 +21,7 @@ def show_findings(console: Console, findings: Sequence[Finding], *, every: bool 
     if not findings:
         console.print("Nothing was found that would spoil a study.")
         return
-    line(console, head(findings), style="bold")
+    line(console, sample_rows(findings), style="bold")
     for kind in [Kind((finding,)) for finding in findings] if every else by_kind(findings):
         what, why, fix, rows = (printable(part) for part in kind.line("Each by itself: --all."))
         text = Text(f"{kind.level}: ", style=STYLES[kind.level])

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mmtrain.audit.profiling.profile import Profile
-from mmtrain.cli.views.console import clipped, line, list_problems, out, plain_table, shown
+from mmtrain.cli.views.console import clip, format_value, line, list_problems, out, plain_table
 from mmtrain.cli.views.findings import show_findings
-from mmtrain.cli.views.splits import show_parts
+from mmtrain.cli.views.splits import show_splits
 from mmtrain.columns.quantile_sketch import Range
 from mmtrain.commands.inspect_data import InspectedColumn, Inspection
 from mmtrain.data.images.header_profile import ImageProfile
@@ -25,7 +25,7 @@ SHOWN_CLASSES = 12
 def show_inspection(found: Inspection, *, every: bool = False) -> None:
     """Everything, on standard output; `every` finding in a line of its own."""
     console = out()
-    unused = f", not used: {listed([clipped(header) for header in found.unused])}" if found.unused else ""
+    unused = f", not used: {listed([clip(header) for header in found.unused])}" if found.unused else ""
     used = len(found.headers) - len(found.unused)
     head = f"{found.table.name}: {counted(found.rows, 'row')}, {used} of {counted(len(found.headers), 'column')} used{unused}"
     line(console, head)
@@ -43,7 +43,7 @@ def show_inspection(found: Inspection, *, every: bool = False) -> None:
     show_findings(console, found.findings, every=every)
 
 
-def heading(console: Console, title: str) -> None:
+def format_heading(console: Console, title: str) -> None:
     """A line above a table."""
     console.print()
     console.print(f"[bold cyan]{escape(title)}[/]")
@@ -56,12 +56,12 @@ def distinct(profile: Profile) -> str:
 
 def frequent(values: Iterable[tuple[str, int]]) -> str:
     """`F (227), M (173)`."""
-    return ", ".join(f"{clipped(value)} ({rows:,})" for value, rows in values)
+    return ", ".join(f"{clip(value)} ({rows:,})" for value, rows in values)
 
 
 def three(values: Range | None) -> tuple[str, str, str]:
     """Smallest, middle and largest."""
-    return ("", "", "") if values is None else (shown(values.minimum), shown(values.median), shown(values.maximum))
+    return ("", "", "") if values is None else (format_value(values.minimum), format_value(values.median), format_value(values.maximum))
 
 
 def _left(table: Table) -> Table:
@@ -78,7 +78,7 @@ def _name(column: InspectedColumn) -> str:
 
 
 def _numbers(console: Console, role: str, columns: Columns) -> None:
-    heading(console, role)
+    format_heading(console, role)
     table = plain_table("column", "missing", "no number", "distinct", "smallest", "median", "largest")
     for column, profile in columns:
         table.add_row(
@@ -92,17 +92,17 @@ def _numbers(console: Console, role: str, columns: Columns) -> None:
 
 
 def _values(console: Console, role: str, columns: Columns) -> None:
-    heading(console, role)
+    format_heading(console, role)
     table = _left(plain_table("column", "missing", "distinct", "most frequent"))
     for column, profile in columns:
         all_different = profile.distinct == profile.filled > 1
-        shown = f"all differ, such as {clipped(profile.frequent[0][0])}" if all_different else frequent(profile.frequent)
+        shown = f"all differ, such as {clip(profile.frequent[0][0])}" if all_different else frequent(profile.frequent)
         table.add_row(Text(_name(column)), f"{profile.missing:,}", distinct(profile), Text(shown))
     console.print(table)
 
 
 def _texts(console: Console, role: str, columns: Columns) -> None:
-    heading(console, f"{role} (words in a cell)")
+    format_heading(console, f"{role} (words in a cell)")
     table = plain_table("column", "missing", "no words", "distinct", "fewest", "median", "most")
     for column, profile in columns:
         table.add_row(Text(_name(column)), f"{profile.missing:,}", f"{profile.wordless:,}", distinct(profile), *three(profile.words))
@@ -110,7 +110,7 @@ def _texts(console: Console, role: str, columns: Columns) -> None:
 
 
 def _groups(console: Console, role: str, columns: Columns) -> None:
-    heading(console, f"{role} (rows of a group)")
+    format_heading(console, f"{role} (rows of a group)")
     table = plain_table("column", "missing", "groups", "fewest", "median", "most")
     for column, profile in columns:
         table.add_row(Text(_name(column)), f"{profile.missing:,}", distinct(profile), *three(profile.rows_per_value))
@@ -118,7 +118,7 @@ def _groups(console: Console, role: str, columns: Columns) -> None:
 
 
 def _images(console: Console, role: str, columns: Columns) -> None:
-    heading(console, f"{role} (height x width in pixels)")
+    format_heading(console, f"{role} (height x width in pixels)")
     table = plain_table("column", "missing", "unreadable", "files", "smallest", "median", "largest", "sizes")
     for column, profile in columns:
         images, pictures = column.images, column.pictures
@@ -156,10 +156,10 @@ def _targets(console: Console, role: str, columns: Columns) -> None:
         traits = tasks[column.task]
         lacking = "without a label" if traits.has_labels else "missing"  # an empty cell of labels means none of them
         missing = f", {profile.missing:,} {lacking}" if profile.missing else ""
-        heading(console, f"{role} {_name(column)}, {column.task}{missing}")
+        format_heading(console, f"{role} {_name(column)}, {column.task}{missing}")
         table = plain_table(traits.noun, "rows", "share")
         for name, rows in list(column.classes.items())[:SHOWN_CLASSES]:
-            table.add_row(Text(clipped(name, 40)), f"{rows:,}", f"{rows / profile.rows:.1%}")
+            table.add_row(Text(clip(name, 40)), f"{rows:,}", f"{rows / profile.rows:.1%}")
         console.print(table)
         if (more := len(column.classes) - SHOWN_CLASSES) > 0:
             console.print(f"and {more:,} more, down to {counted(min(column.classes.values()), 'row')}")
@@ -172,7 +172,7 @@ def _missing(console: Console, found: Inspection) -> None:
     """What each policy would do with the empty cells; the one that is chosen first."""
     if not found.missing:
         return
-    heading(console, "empty cells, and what each `missing` would do")
+    format_heading(console, "empty cells, and what each `missing` would do")
     for plan in found.missing:
         ways = sorted(plan.effects.items(), key=lambda way: way[0] != plan.chosen)
         line(console, f"{plan.header}: {plan.cells:,} ({plan.share:.1%})")
@@ -181,11 +181,11 @@ def _missing(console: Console, found: Inspection) -> None:
 
 
 def _parts(console: Console, found: Inspection) -> None:
-    heading(console, f"split, {found.method}")
+    format_heading(console, f"split, {found.method}")
     if not found.parts:
         console.print("The rows cannot be divided; see the problems.")
         return
-    show_parts(console, found.parts)
+    show_splits(console, found.parts)
     for note in found.split_notes:
         line(console, note)
 
@@ -193,7 +193,7 @@ def _parts(console: Console, found: Inspection) -> None:
 def _problems(console: Console, found: Inspection, *, every: bool) -> None:
     masked = [one.pictures for one in found.columns if one.pictures and one.pictures.bad and one.pictures.bad[0] not in found.problems]
     for pictures in masked:
-        heading(console, "pictures that cannot be read, in rows that are masked or left out")
+        format_heading(console, "pictures that cannot be read, in rows that are masked or left out")
         for problem in pictures.bad:
             line(console, f"{problem.where}: {problem.what}")
         if (more := pictures.unreadable - len(pictures.bad)) > 0:

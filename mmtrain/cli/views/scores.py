@@ -33,7 +33,7 @@ def show_scores(console: Console, what: str, result: TargetScores) -> None:
 
 
 def _table(result: TargetScores) -> object:
-    from mmtrain.cli.views.console import cell, interval, number, plain_table
+    from mmtrain.cli.views.console import format_cell, interval, number, plain_table
     from mmtrain.metrics.score import higher_is_better
 
     intervals = [f"{result.drawing.percent} interval"] if result.drawing else []
@@ -41,20 +41,20 @@ def _table(result: TargetScores) -> object:
     for mine, theirs in zip(result.scores, result.baselines[0].scores, strict=True):
         limits = [interval(mine.interval)] if result.drawing else []
         better = "higher" if higher_is_better(mine.name) else "lower"
-        table.add_row(cell(mine.name), number(mine.value), *limits, number(theirs.value), better)
+        table.add_row(format_cell(mine.name), number(mine.value), *limits, number(theirs.value), better)
     return table
 
 
 def show_baselines(console: Console, result: TargetScores, main: str) -> None:
     """The other baselines, where there are any, by the score `main`: a table, and what it shows in words."""
-    from mmtrain.cli.views.console import cell, line, plain_table
+    from mmtrain.cli.views.console import format_cell, line, plain_table
     from mmtrain.reports.baselines import lines, sentences
 
     plain = result.plain()
     if len(result.baselines) > 1:
         table = plain_table(f"{main} of", "", "model minus baseline", "model is")
         for row in lines(plain, main):
-            table.add_row(*map(cell, row))
+            table.add_row(*map(format_cell, row))
         console.print()
         console.print(table)
     for sentence in sentences(plain, main):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from mmtrain.cli.views.console import clipped, plain_table, shown
+from mmtrain.cli.views.console import clip, format_value, plain_table
 from mmtrain.errors import counted
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ LONGEST = 16
 """Characters of a class that are shown."""
 
 
-def show_parts(console: Console, parts: Sequence[PartSummary]) -> None:
+def show_splits(console: Console, parts: Sequence[PartSummary]) -> None:
     """A table, and that groups are kept together."""
     console.print(_table(parts, console.width))
     if parts[0].groups is not None:
@@ -28,8 +28,8 @@ def show_parts(console: Console, parts: Sequence[PartSummary]) -> None:
 def _table(parts: Sequence[PartSummary], width: int) -> Table:
     """A row for each part; where its classes or labels do not fit beside each other, only how many of them it has."""
     grouped = parts[0].groups is not None
-    names = [clipped(name, LONGEST) for name in parts[0].classes]
-    medians = [f"median {clipped(key, LONGEST)}" for key in parts[0].medians]
+    names = [clip(name, LONGEST) for name in parts[0].classes]
+    medians = [f"median {clip(key, LONGEST)}" for key in parts[0].medians]
     fits = 38 + sum(max(6, len(name)) + 2 for name in [*names, *medians]) <= width
     table = plain_table("part", "rows", "share", *(["groups"] if grouped else []), *(names if fits else ["answers", "rarest"]), *medians)
     for part in parts:
@@ -37,6 +37,6 @@ def _table(parts: Sequence[PartSummary], width: int) -> Table:
         times = part.classes.values()
         few = [f"{sum(1 for rows in times if rows)} of {len(names)}", counted(min(times, default=0), "row")]
         answers = [f"{rows:,}" for rows in times] if fits else few
-        middle = ["–" if value is None else shown(value) for value in part.medians.values()]
+        middle = ["–" if value is None else format_value(value) for value in part.medians.values()]
         table.add_row(part.part, f"{part.rows:,}", f"{part.share:.1%}", *groups, *answers, *middle)
     return table

@@ -8,53 +8,53 @@ from rich.text import Text
 
 from mmtrain.audit import Finding
 from mmtrain.audit.profiling.profile import Profile
-from mmtrain.audit.profiling.table_profile import Survey
-from mmtrain.cli.views.console import clipped, line, note, out, plain_table, shown
+from mmtrain.audit.profiling.table_profile import TableProfile
+from mmtrain.cli.views.console import clip, format_value, line, note, out, plain_table
 from mmtrain.cli.views.findings import show_findings
-from mmtrain.cli.views.inspection import distinct, file_kinds, frequent, heading
+from mmtrain.cli.views.inspection import distinct, file_kinds, format_heading, frequent
 from mmtrain.errors import counted, shell_command
 
 
-def show_survey(survey: Survey, findings: Sequence[Finding], *, quiet: bool = False, every: bool = False) -> None:
+def show_table_profile(survey: TableProfile, findings: Sequence[Finding], *, quiet: bool = False, every: bool = False) -> None:
     """Two tables, what is in each column and what it is probably for; then what is wrong if it is."""
     console = out()
     line(console, f"{survey.path.name}: {counted(survey.rows, 'row')}, {counted(len(survey.columns), 'column')}")
     note(survey.notice, quiet=quiet or not survey.notice)
-    heading(console, "columns")
+    format_heading(console, "columns")
     table = plain_table("column", "missing", "distinct", "what is in it")
     table.columns[-1].justify = "left"
     for column in survey.columns:
         if column.profile is not None:
             profile = column.profile
-            table.add_row(Text(clipped(column.header, 30)), f"{profile.missing:,}", distinct(profile), Text(contents(profile)))
+            table.add_row(Text(clip(column.header, 30)), f"{profile.missing:,}", distinct(profile), Text(describe_contents(profile)))
     console.print(table)
     for column in survey.columns:
         if column.images is not None:
             found = f"{column.images.found:,} of {column.images.paths:,} files found in {column.images.folder}"
             kinds = f": {file_kinds(column.images)}" if column.images.found else ""
             line(console, f"{column.header}: {found}{kinds}")
-    heading(console, "what each is probably for")
+    format_heading(console, "what each is probably for")
     guesses = plain_table("column", "role", "because")
     guesses.columns[1].justify = guesses.columns[2].justify = "left"
     for column in survey.columns:
         role = column.guess.role if column.guess.used else "not used"
         task = column.guess.options.get("task")
-        guesses.add_row(Text(clipped(column.header, 30)), f"{role}, {task}" if task else role, Text(column.guess.reason))
+        guesses.add_row(Text(clip(column.header, 30)), f"{role}, {task}" if task else role, Text(column.guess.reason))
     console.print(guesses)
     show_findings(console, findings, every=every)
     note(f"An experiment file with these roles: {shell_command('init', survey.path)}", quiet=quiet)
 
 
-def contents(profile: Profile) -> str:
+def describe_contents(profile: Profile) -> str:
     """The range of numbers, the length of texts, or the most frequent values."""
     if not profile.filled:
         return "nothing"
     if profile.numbers is not None and profile.distinct > 10 and profile.number_cells >= 0.5 * profile.filled:
-        low, middle, high = (shown(value) for value in (profile.numbers.minimum, profile.numbers.median, profile.numbers.maximum))
+        low, middle, high = (format_value(value) for value in (profile.numbers.minimum, profile.numbers.median, profile.numbers.maximum))
         odd = profile.filled - profile.number_cells
         return f"{low} to {high}, median {middle}" + (f"; {counted(odd, 'cell')} no number" if odd else "")
     if profile.words is not None and profile.spaced * 4 >= profile.filled and profile.words.median >= 3:
-        return f"{shown(profile.words.minimum)} to {shown(profile.words.maximum)} words, median {shown(profile.words.median)}"
+        return f"{format_value(profile.words.minimum)} to {format_value(profile.words.maximum)} words, median {format_value(profile.words.median)}"
     if profile.distinct >= 0.9 * profile.filled > 1:
-        return f"{'all' if profile.distinct == profile.filled else 'nearly all'} differ, such as {clipped(profile.frequent[0][0])}"
+        return f"{'all' if profile.distinct == profile.filled else 'nearly all'} differ, such as {clip(profile.frequent[0][0])}"
     return frequent(profile.frequent)

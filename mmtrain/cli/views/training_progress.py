@@ -14,7 +14,7 @@ from rich.text import Text
 
 from mmtrain.cli.progress import REFRESHES, ImageProgress, duration
 from mmtrain.cli.views.console import err, line, number, plain_table
-from mmtrain.cli.views.splits import show_parts
+from mmtrain.cli.views.splits import show_splits
 from mmtrain.training.events import Ended, EpochEnded, Event, Started, Stepped, StopAsked, Warned
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Display:
         dropped = f", {plan.dropped} dropped (listed in data.json)" if plan.dropped else ""
         folder = f"; run folder {plan.run.folder}" if plan.run is not None else ""
         self.say(f"{plan.rows:,} rows{dropped}{folder}", whole=True)
-        show_parts(self.console, plan.parts)
+        show_splits(self.console, plan.parts)
         for target, weights in plan.class_weights.items():
             self.say(f"class weights of {target}: {', '.join(f'{name} {weight:.3g}' for name, weight in weights.items())}")
         parameters = ", ".join(f"{name.removeprefix('branch_')} {count:,}" for name, count in plan.parameters.items())
@@ -195,7 +195,7 @@ class Display:
 
 
 @contextmanager
-def display(*, quiet: bool) -> Iterator[Display]:
+def progress_display(*, quiet: bool) -> Iterator[Display]:
     """A display that leaves the terminal in order, whatever happens."""
     shown = Display(err(), quiet=quiet)
     try:

@@ -37,7 +37,7 @@ class Drift:
         return f"{self.column}: {self.text}"
 
 
-def compared(header: str, before: AnyStatistics, now: AnyStatistics) -> list[Drift]:
+def compare_columns(header: str, before: AnyStatistics, now: AnyStatistics) -> list[Drift]:
     """What is to be told of one column."""
     found = _missing(before, now)
     if isinstance(before, NumericStatistics) and isinstance(now, NumericStatistics):

@@ -18,7 +18,7 @@ from mmtrain.artifacts.run_folder import RESTORE, Run
 from mmtrain.columns import FittedColumn, Image
 from mmtrain.columns.categorical import FIRST_CODE, FittedCategorical
 from mmtrain.columns.numeric import FittedNumeric
-from mmtrain.columns.quantile_sketch import Spread
+from mmtrain.columns.quantile_sketch import QuantileSketch
 from mmtrain.columns.text import FIRST_ID, FittedText
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
@@ -41,7 +41,7 @@ HEADERS = 200
 STRIDE = 8
 """Of each picture every eighth row and column is looked at: one pixel in 64, which costs nothing beside decoding it."""
 
-PIECE = 65_536
+STATISTICS_CHUNK_ROWS = 65_536
 
 
 class NumericStatistics(Section):
@@ -114,13 +114,13 @@ class Moments:
         return float(np.sqrt(self._squares / self.count)) if self.minimum < self.maximum else 0.0
 
 
-class NumberTally:
+class NumericAccumulator:
     """Adds up (rows, 1) float64, NaN for missing."""
 
     def __init__(self) -> None:
         self._rows = 0
         self._moments = Moments()
-        self._spread = Spread(QUANTILES_OF)
+        self._spread = QuantileSketch(QUANTILES_OF)
 
     def add(self, raw: Array) -> None:
         """One piece."""
@@ -144,7 +144,7 @@ class NumberTally:
         )
 
 
-class CodeTally:
+class CodeAccumulator:
     """Adds up (rows, any) int32 codes. Below `first` are the special ones: unseen just below it, then missing, then padding."""
 
     def __init__(self, kind: Literal["categorical", "text"], size: int, first: int) -> None:
@@ -162,7 +162,7 @@ class CodeTally:
         return CodeStatistics(kind=self._kind, rows=unseen + int(own.sum()), missing=missing, unseen=unseen, once=int((own == 1).sum()))
 
 
-class PictureTally:
+class ImageAccumulator:
     """Adds up pictures; `levels` is the value of full brightness. Depth is looked up only where pictures may be `deep`."""
 
     def __init__(self, levels: int) -> None:
@@ -207,21 +207,21 @@ class PictureTally:
         )
 
 
-Tally = NumberTally | CodeTally | PictureTally
+Accumulator = NumericAccumulator | CodeAccumulator | ImageAccumulator
 
 
-def tallies(fitted: Mapping[str, FittedColumn]) -> dict[str, Tally]:
+def accumulators(fitted: Mapping[str, FittedColumn]) -> dict[str, Accumulator]:
     """An empty tally for every column that has one; columns of other people's roles have none."""
-    found: dict[str, Tally] = {}
+    found: dict[str, Accumulator] = {}
     for key, column in fitted.items():
         if isinstance(column, FittedNumeric):
-            found[key] = NumberTally()
+            found[key] = NumericAccumulator()
         elif isinstance(column, FittedCategorical):
-            found[key] = CodeTally("categorical", column.spec.size, FIRST_CODE)
+            found[key] = CodeAccumulator("categorical", column.spec.size, FIRST_CODE)
         elif isinstance(column, FittedText):
-            found[key] = CodeTally("text", column.spec.size, FIRST_ID)
+            found[key] = CodeAccumulator("text", column.spec.size, FIRST_ID)
         elif column.spec.kind == "image":
-            found[key] = PictureTally(column.spec.levels)
+            found[key] = ImageAccumulator(column.spec.levels)
     return found
 
 
@@ -232,26 +232,26 @@ def of_run(run: Run, fitted: Fitted) -> Statistics:
     except ValidationError as error:
         what = f"the file does not hold statistics: {error.errors()[0]['msg']}."
         raise RunError(Problem(str(run / "statistics.json"), what, RESTORE)) from None
-    for key, tally in tallies(fitted.columns).items():
+    for key, tally in accumulators(fitted.columns).items():
         if key not in found.columns or found.columns[key].kind != tally.statistics().kind:
             what = f"the file does not hold the statistics of {key!r}."
             raise RunError(Problem(str(run / "statistics.json"), what, RESTORE))
     return found
 
 
-def learn(experiment: Experiment, fitted: Fitted, table: Table, arrays: Arrays, rows: Array) -> Statistics:
+def learn_statistics(experiment: Experiment, fitted: Fitted, table: Table, arrays: Arrays, rows: Array) -> Statistics:
     """The statistics of `rows`, which are the training rows."""
-    found = tallies(fitted.columns)
+    found = accumulators(fitted.columns)
     for key, tally in found.items():
         header = experiment.columns[key].column
         values = arrays.inputs[key]
-        if isinstance(tally, NumberTally):
+        if isinstance(tally, NumericAccumulator):
             for cells in table.pieces(header, rows):
                 tally.add(fitted.columns[key].raw(cells))
-        elif isinstance(tally, CodeTally) and not isinstance(values, ImageStore):
-            for start in range(0, len(rows), PIECE):
-                tally.add(values[rows[start : start + PIECE]])
-        elif isinstance(tally, PictureTally) and isinstance(values, ImageStore):
+        elif isinstance(tally, CodeAccumulator) and not isinstance(values, ImageStore):
+            for start in range(0, len(rows), STATISTICS_CHUNK_ROWS):
+                tally.add(values[rows[start : start + STATISTICS_CHUNK_ROWS]])
+        elif isinstance(tally, ImageAccumulator) and isinstance(values, ImageStore):
             present = values.present(rows)
             tally.count(present)
             some = np.random.default_rng(0).permutation(rows[present[:, 0] > 0])[:PICTURES]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmtrain.config.byte_size import in_words
+from mmtrain.config.byte_size import format_bytes
 from mmtrain.config.experiment import Cache
 from mmtrain.data.cache import (
     FULL,
@@ -29,9 +29,9 @@ from mmtrain.data.cache import (
     publish,
     remove_unfinished,
 )
-from mmtrain.data.images.decode import Outcome, Progress, decode_all, digest, picture_bytes, picture_type
+from mmtrain.data.images.decode import Outcome, Progress, decode_all, digest, image_bytes, image_format
 from mmtrain.data.images.locate import ImageFile
-from mmtrain.data.images.on_the_fly import InFlight
+from mmtrain.data.images.on_the_fly import OnTheFlyImages
 from mmtrain.data.images.prefetch import ReadAhead, read_ahead
 from mmtrain.data.mapped_file import MappedFile
 from mmtrain.errors import Problem, RunError
@@ -49,7 +49,7 @@ _PAUSE = 0.03
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
+class DecodedImages:
     """`pixels` (files, height, width, channels), read-only; `unreadable` has (what, fix) of the files that could not be decoded.
 
     `ahead` reads the pictures of a store that memory has no room for.
@@ -57,7 +57,7 @@ class Decoded:
     the files' bytes.
     """
 
-    pixels: NDArray[Any] | InFlight
+    pixels: NDArray[Any] | OnTheFlyImages
     unreadable: dict[int, tuple[str, str]]
     ahead: ReadAhead | None = None
     notice: str = ""
@@ -66,7 +66,7 @@ class Decoded:
     """That of pixels which are mapped."""
 
 
-def decoded(files: Sequence[ImageFile], layout: Layout, *, cache: Cache, progress: Progress | None = None) -> Decoded:
+def decode_to_store(files: Sequence[ImageFile], layout: Layout, *, cache: Cache, progress: Progress | None = None) -> DecodedImages:
     """The pixels of `files`, in their order; decoded now unless the cache has them. Every file is decoded once before this returns.
 
     Of no files nothing is kept.
@@ -76,14 +76,14 @@ def decoded(files: Sequence[ImageFile], layout: Layout, *, cache: Cache, progres
 
     """
     if not files:
-        dtype, picture = picture_type(layout)
-        return Decoded(np.empty((0, *picture), dtype=dtype), {})
+        dtype, picture = image_format(layout)
+        return DecodedImages(np.empty((0, *picture), dtype=dtype), {})
     folder = cache.folder or cache_folder()
     manifest = _manifest(files, layout, cache.verify)
     name = sha256(manifest).hexdigest()
     if store := _found(folder, name, files, cache.verify):
         return store
-    needed = len(files) * picture_bytes(layout)
+    needed = len(files) * image_bytes(layout)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_unfinished(folder)
@@ -97,9 +97,9 @@ def decoded(files: Sequence[ImageFile], layout: Layout, *, cache: Cache, progres
                 Problem(str(folder), f"the image store cannot be written: {(error.strerror or str(error)).lower()}.", fix)
             ) from error
         reason = f"the disk of {folder} was full before it was written"
-    flight = InFlight(files, layout, memory=cache.memory)
+    flight = OnTheFlyImages(files, layout, memory=cache.memory)
     contents = digest(files) if cache.verify == "content" else ""
-    return Decoded(flight, flight.check(progress), notice=_notice(needed, reason, flight), contents=contents)
+    return DecodedImages(flight, flight.check(progress), notice=_notice(needed, reason, flight), contents=contents)
 
 
 def _manifest(files: Sequence[ImageFile], layout: Layout, verify: str) -> bytes:
@@ -108,7 +108,7 @@ def _manifest(files: Sequence[ImageFile], layout: Layout, verify: str) -> bytes:
     return "\n".join([f"{IMAGES.title} {VERSION} {verify}", json.dumps(asdict(layout)), *lines, ""]).encode()
 
 
-def _found(cache: Path, name: str, files: Sequence[ImageFile], verify: str) -> Decoded | None:
+def _found(cache: Path, name: str, files: Sequence[ImageFile], verify: str) -> DecodedImages | None:
     """A whole store of these files. To verify contents they are all read, unless no store could be theirs."""
     if verify == "stat":
         return opened(cache / name, len(files))
@@ -123,7 +123,7 @@ def _full_name(name: str, contents: str) -> str:
     return f"{name}.{contents[:32]}" if contents else name
 
 
-def opened(folder: Path, pictures: int | None) -> Decoded | None:
+def opened(folder: Path, pictures: int | None) -> DecodedImages | None:
     """The store in `folder`, of so many pictures; None when there is none, or a machine that went down has left a damaged one."""
     try:
         file = MappedFile(folder / IMAGES.array)
@@ -135,23 +135,25 @@ def opened(folder: Path, pictures: int | None) -> Decoded | None:
     if pictures not in (None, len(pixels)):
         return None
     mark_used(folder)
-    return Decoded(pixels, {int(position): (what, fix) for position, (what, fix) in unreadable.items()}, ahead, file=file)
+    return DecodedImages(pixels, {int(position): (what, fix) for position, (what, fix) in unreadable.items()}, ahead, file=file)
 
 
-def _notice(needed: int, reason: str, flight: InFlight) -> str:
+def _notice(needed: int, reason: str, flight: OnTheFlyImages) -> str:
     if flight.kept == len(flight):
         instead = "All pictures are kept in memory, until this run ends."
     else:
         kept = f"; {flight.kept:,} of {len(flight):,} stay in memory" if flight.kept else ""
         instead = f"Every batch is decoded anew, which is slower{kept}."
     return (
-        f"no image store: it needs {in_words(needed)}, and {reason}. {instead} "
+        f"no image store: it needs {format_bytes(needed)}, and {reason}. {instead} "
         "To have a store, raise `data.cache.disk`, set `data.cache.folder` to another disk, choose a smaller `size`, "
         "or remove old stores with `mmtrain cache clear`."
     )
 
 
-def _built(cache: Path, name: str, files: Sequence[ImageFile], layout: Layout, *, manifest: bytes, progress: Progress | None) -> Decoded:
+def _built(
+    cache: Path, name: str, files: Sequence[ImageFile], layout: Layout, *, manifest: bytes, progress: Progress | None
+) -> DecodedImages:
     """Build a store under a temporary name, open it, and give it its own name."""
     with building(cache, name) as temporary:
         hashed = f" {VERSION} content\n".encode() in manifest[:80]
@@ -168,8 +170,8 @@ def _built(cache: Path, name: str, files: Sequence[ImageFile], layout: Layout, *
 
 def _write_pixels(path: Path, files: Sequence[ImageFile], layout: Layout, *, hashed: bool, progress: Progress | None) -> Outcome:
     """Decode all files into a .npy file at `path`; those that cannot be are zeros."""
-    dtype, picture = picture_type(layout)
-    size = picture_bytes(layout)
+    dtype, picture = image_format(layout)
+    size = image_bytes(layout)
     with new_array(path, (len(files), *picture), dtype) as (file, start), written_meanwhile(file.fileno()):
 
         def keep(position: int, pixels: NDArray[Any]) -> None:

@@ -20,7 +20,7 @@ from mmtrain.system.threads import cores
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PIECE = 16
+DECODE_CHUNK_IMAGES = 16
 """Pictures that a thread takes at once: handing over one at a time costs a tenth of decoding small ones."""
 
 _AHEAD = 4
@@ -40,12 +40,12 @@ class Outcome:
     digest: str = ""
 
 
-def picture_type(layout: Layout) -> tuple[np.dtype[Any], tuple[int, int, int]]:
+def image_format(layout: Layout) -> tuple[np.dtype[Any], tuple[int, int, int]]:
     """The dtype and the shape (height, width, channels) of one picture."""
     return np.dtype(np.uint16 if layout.bits == 16 else np.uint8), (*layout.size, layout.channels)
 
 
-def picture_bytes(layout: Layout) -> int:
+def image_bytes(layout: Layout) -> int:
     """The bytes of one decoded picture."""
     return layout.size[0] * layout.size[1] * layout.channels * layout.bits // 8
 
@@ -71,8 +71,8 @@ def decode_all(
                 unreadable[position] = (str(refusal), refusal.fix)
         return hashes
 
-    done, size = 0, picture_bytes(layout)
-    with closing(in_pieces(decode, len(files))) as pieces:
+    done, size = 0, image_bytes(layout)
+    with closing(in_chunks(decode, len(files))) as pieces:
         for piece, hashes in pieces:
             digests.update(b"".join(hashes))
             done = piece.stop
@@ -88,7 +88,7 @@ def digest(files: Sequence[ImageFile]) -> str:
     def hash_piece(piece: range) -> list[bytes]:
         return [_content(files[position].path)[1] for position in piece]
 
-    with closing(in_pieces(hash_piece, len(files))) as pieces:
+    with closing(in_chunks(hash_piece, len(files))) as pieces:
         for _, hashes in pieces:
             digests.update(b"".join(hashes))
     return digests.hexdigest()
@@ -113,7 +113,7 @@ def _content(path: str) -> tuple[bytes | None, bytes]:
     return data, sha256(data).digest()
 
 
-def in_pieces(work: Callable[[range], Result], count: int, *, size: int = PIECE) -> Generator[tuple[range, Result]]:
+def in_chunks(work: Callable[[range], Result], count: int, *, size: int = DECODE_CHUNK_IMAGES) -> Generator[tuple[range, Result]]:
     """`work` of every piece of `count` positions, `size` at a time, in order. Pillow lets go of the interpreter, so threads are enough."""
     number = cores() + 1  # one more than cores, as there is nearly always one that waits for the interpreter
     waiting: deque[tuple[range, Future[Result]]] = deque()

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import Image, Remark
-from mmtrain.columns.base import ABSENT
-from mmtrain.data.images.decode import decode_all, picture_type
-from mmtrain.data.images.locate import ImageFile, ImageFinder, Refusal, undecoded
+from mmtrain.columns import CellWarning, Image
+from mmtrain.columns.base import MISSING_CELL_WARNINGS
+from mmtrain.data.images.decode import decode_all, image_format
+from mmtrain.data.images.locate import ImageFile, ImageFinder, Refusal, not_decoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def decode_cells(
     cells: pd.Series[str], column: Image, finder: ImageFinder
-) -> tuple[NDArray[Any], NDArray[np.float32], list[Remark], list[ImageFile]]:
+) -> tuple[NDArray[Any], NDArray[np.float32], list[CellWarning], list[ImageFile]]:
     """Pixels (rows, height, width, channels), presence (rows, 1), what is to be told, and the files that were decoded.
 
     Pictures are zeros where there is none. A file that several cells name is decoded once.
@@ -30,28 +30,28 @@ def decode_cells(
     found = [finder.find(str(name)) for name in names]
     positions = {file: position for position, file in enumerate(dict.fromkeys(file for file in found if isinstance(file, ImageFile)))}
     files = list(positions)
-    dtype, picture = picture_type(column.layout)
+    dtype, picture = image_format(column.layout)
     pixels = np.zeros((len(files), *picture), dtype=dtype)
     unreadable = decode_all(files, column.layout, pixels.__setitem__).unreadable
-    remarks: list[Remark] = []
+    remarks: list[CellWarning] = []
     pictures = np.full(len(names) + 1, -1, dtype=np.int64)  # the last one is that of code -1, the empty cell
     for code, (name, file) in enumerate(zip(names, found, strict=True)):
-        refusal = file if isinstance(file, Refusal) else undecoded(str(name), unreadable.get(positions[file]))
+        refusal = file if isinstance(file, Refusal) else not_decoded(str(name), unreadable.get(positions[file]))
         if refusal is not None:
             remarks.append(_remark(np.flatnonzero(codes == code), column, refusal))
         elif isinstance(file, ImageFile):
             pictures[code] = positions[file]
     if len(empty := np.flatnonzero(codes < 0)):
-        remarks.append(Remark(empty, *ABSENT[column.missing]))
+        remarks.append(CellWarning(empty, *MISSING_CELL_WARNINGS[column.missing]))
     index = pictures[codes]
     return _gathered(pixels, index), (index >= 0).astype(np.float32)[:, None], remarks, files
 
 
-def _remark(rows: NDArray[np.int64], column: Image, refusal: Refusal) -> Remark:
+def _remark(rows: NDArray[np.int64], column: Image, refusal: Refusal) -> CellWarning:
     """A path that leaves the images folder is refused under every policy, as in training."""
     what = refusal.what.rstrip(".")
     masked = column.missing == "mask" and not refusal.outside
-    return Remark(rows, f"masked, {what}") if masked else Remark(rows, f"unreadable, {what}", refusal.fix)
+    return CellWarning(rows, f"masked, {what}") if masked else CellWarning(rows, f"unreadable, {what}", refusal.fix)
 
 
 def _gathered(pixels: NDArray[Any], index: NDArray[np.int64]) -> NDArray[Any]:

@@ -45,7 +45,7 @@ class Refusal:
     """Whether the option `suffix` would name one."""
 
 
-def undecoded(cell: str, reason: tuple[str, str] | None) -> Refusal | None:
+def not_decoded(cell: str, reason: tuple[str, str] | None) -> Refusal | None:
     """The refusal of a file that was found but not decoded, for the `reason` (what, fix); None without one."""
     if reason is None:
         return None

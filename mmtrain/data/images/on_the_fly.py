@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmtrain.data.images.decode import Progress, decode_all, picture_bytes, picture_type
+from mmtrain.data.images.decode import Progress, decode_all, image_bytes, image_format
 from mmtrain.data.images.locate import ImageFile
 from mmtrain.errors import Problem, RunError
 from mmtrain.image_decoding import Layout, UnreadableImage, read
@@ -23,7 +23,7 @@ _PIECE = 4
 """Pictures that a thread takes at once: a batch of 32 has work for eight cores."""
 
 
-class InFlight:
+class OnTheFlyImages:
     """Stands for the pixels of a store: (files, height, width, channels), of which `take` makes those that are asked for.
 
     The first files that fit into `memory` bytes stay there once they were decoded, and none ever makes room for another: an
@@ -32,12 +32,12 @@ class InFlight:
     """
 
     def __init__(self, files: Sequence[ImageFile], layout: Layout, *, memory: int = 0) -> None:
-        self.dtype, picture = picture_type(layout)
+        self.dtype, picture = image_format(layout)
         self.shape = (len(files), *picture)
         self._files = files
         self._layout = layout
         # Pages of memory are taken only when a picture is written to them.
-        self._kept = np.empty((min(len(files), memory // picture_bytes(layout)), *picture), dtype=self.dtype)
+        self._kept = np.empty((min(len(files), memory // image_bytes(layout)), *picture), dtype=self.dtype)
         self._is_kept = np.zeros(len(self._kept), dtype=np.bool_)
         self._threads = ThreadPoolExecutor(cores(), thread_name_prefix="decode")
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REQUEST = 1 << 17
 """Bytes asked for at once: of a longer range, a kernel with usual settings reads only so much."""
 
-FITS = 0.5
+PREFETCH_MEMORY_SHARE = 0.5
 """A store fits when it takes up to this share of the memory that is available before TensorFlow has taken its own."""
 
 
@@ -50,7 +50,7 @@ class ReadAhead:
         """Have these read, without waiting for it; negative ones are none."""
         wanted = np.unique(pictures[pictures >= 0])
         # In a thread of its own: asking takes as long as finding room for what is asked for.
-        self._asking.submit(self._ask, list(runs(wanted[~self._asked[wanted]])))
+        self._asking.submit(self._ask, list(contiguous_runs(wanted[~self._asked[wanted]])))
         self._asked[wanted] = True
 
     def _ask(self, wanted: list[tuple[int, int]]) -> None:
@@ -85,10 +85,10 @@ def read_ahead(path: Path, pixels: NDArray[Any]) -> ReadAhead | None:
     """For the store of `pixels` at `path`; None where it fits into memory and nothing need be done."""
     if not hasattr(os, "posix_fadvise"):  # macOS
         return None
-    return ReadAhead(path, pixels) if len(pixels) and pixels.nbytes > FITS * available_memory() else None
+    return ReadAhead(path, pixels) if len(pixels) and pixels.nbytes > PREFETCH_MEMORY_SHARE * available_memory() else None
 
 
-def runs(numbers: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+def contiguous_runs(numbers: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """First and last of every run of consecutive numbers; `numbers` rise."""
     if len(numbers):
         breaks = np.flatnonzero(np.diff(numbers) > 1)

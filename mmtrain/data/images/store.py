@@ -31,10 +31,10 @@ import pandas as pd
 from mmtrain.columns import Column, Image
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
-from mmtrain.data.images.build_store import decoded
+from mmtrain.data.images.build_store import decode_to_store
 from mmtrain.data.images.decode import Progress
-from mmtrain.data.images.locate import ImageFile, Located, Refusal, locate, right_folder, undecoded
-from mmtrain.data.images.on_the_fly import InFlight
+from mmtrain.data.images.locate import ImageFile, Located, Refusal, locate, not_decoded, right_folder
+from mmtrain.data.images.on_the_fly import OnTheFlyImages
 from mmtrain.data.images.prefetch import ReadAhead
 from mmtrain.data.mapped_file import MappedFile
 from mmtrain.data.tables.table import Table, headers_of
@@ -59,7 +59,7 @@ class ImageStore:
     is the position in `pixels` of each table row's picture, -1 where a row has none.
     """
 
-    pixels: NDArray[Any] | InFlight
+    pixels: NDArray[Any] | OnTheFlyImages
     index: NDArray[np.int64]
     notice: str = ""
     """Why pictures are decoded in flight; empty where they are not."""
@@ -89,7 +89,7 @@ class ImageStore:
         pictures = self.index[rows]
         if out is None:
             out = np.empty((len(pictures), *self.pixels.shape[1:]), dtype=self.pixels.dtype)
-        if isinstance(self.pixels, InFlight):
+        if isinstance(self.pixels, OnTheFlyImages):
             self.pixels.take(pictures, out)
         elif self.ahead is not None:
             self.ahead.take(pictures, out)
@@ -140,11 +140,11 @@ def open_store(
 
     """
     located = locate(cells, folder, column.suffix)
-    store = decoded(located.files, column.layout, cache=cache, progress=progress)
+    store = decode_to_store(located.files, column.layout, cache=cache, progress=progress)
     refusals = {-1: _empty_cell()}
     pictures = located.places.copy()  # the last one is that of code -1, the empty cell
     for code, (name, file) in enumerate(zip(located.names, located.found, strict=True)):
-        refusal = file if isinstance(file, Refusal) else undecoded(name, store.unreadable.get(int(pictures[code])))
+        refusal = file if isinstance(file, Refusal) else not_decoded(name, store.unreadable.get(int(pictures[code])))
         if refusal is not None:
             refusals[code], pictures[code] = refusal, -1
     index = pictures[located.codes]
@@ -215,7 +215,7 @@ def attach(
         except DataError as error:
             problems += error.problems
             continue
-        if isinstance(flight := stores[key].pixels, InFlight):
+        if isinstance(flight := stores[key].pixels, OnTheFlyImages):
             cache = cache.model_copy(update={"memory": cache.memory - flight.memory})  # one budget for all columns
             say(f"{header}: {stores[key].notice}")
         problems += _picture_problems(table, header, [bad for bad in unreadable if bad.outside or column.missing == "error"], folder)

@@ -15,7 +15,7 @@ from mmtrain.errors import DataError, Problem
 from mmtrain.splits.plan import Partition, Rows, by_position
 
 
-def hold_back(partition: Partition, rows: Rows, *, coverage: float, fewest: int, seed: int) -> Partition:
+def hold_out_calibration(partition: Partition, rows: Rows, *, coverage: float, fewest: int, seed: int) -> Partition:
     """Return the partition with `calibration` taken from `validation`, which keeps the odd group.
 
     The same rows and seed give the same halves. A split by time is no exception: what the bound promises rests on calibration rows

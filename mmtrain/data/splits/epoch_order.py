@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-def order(seed: int, epoch: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def epoch_permutation(seed: int, epoch: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """`rows` (n,) as they are visited in `epoch`; `seed` and `epoch` are 0 or more.
 
     NumPy may change what a Generator draws from a seed between its versions (NEP 19); the tests pin literal orders, so

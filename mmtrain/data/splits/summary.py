@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.columns import Group
-from mmtrain.columns.numeric import numbers
+from mmtrain.columns.numeric import parse_numbers
 from mmtrain.config import Experiment
 from mmtrain.data.tables.table import Table
 from mmtrain.splits.plan import Partition
@@ -33,13 +33,13 @@ class PartSummary:
     """Of each target that is a number, by its key; None where the part has no rows."""
 
 
-def summarise(experiment: Experiment, table: Table, partition: Partition) -> tuple[PartSummary, ...]:
+def summarize(experiment: Experiment, table: Table, partition: Partition) -> tuple[PartSummary, ...]:
     """What each part of a checked table holds."""
-    group, told = experiment.only(Group), _told(experiment.targets.values())
+    group, told = experiment.only(Group), _describe(experiment.targets.values())
     groups = None if group is None else pd.factorize(table.cells(group.column))[0]
     answers = {} if told is None else {header: table.cells(header) for header in told.reads()}
     names = [] if told is None else told.answers(answers)
-    values = {key: numbers(table.cells(one.column)) for key, one in experiment.targets.items() if one.is_continuous}
+    values = {key: parse_numbers(table.cells(one.column)) for key, one in experiment.targets.items() if one.is_continuous}
     summaries = []
     for part, rows in partition.items():
         times = {} if told is None else told.tally({header: cells.iloc[rows] for header, cells in answers.items()})
@@ -56,7 +56,7 @@ def summarise(experiment: Experiment, table: Table, partition: Partition) -> tup
     return tuple(summaries)
 
 
-def _told(targets: Iterable[Target]) -> Target | None:
+def _describe(targets: Iterable[Target]) -> Target | None:
     """The target whose classes or labels are counted: a split may be stratified by the first with classes."""
     able = [target for target in targets if not target.is_continuous]
     return next((target for target in able if target.stratifies), able[0] if able else None)

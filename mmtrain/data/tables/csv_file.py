@@ -24,7 +24,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from mmtrain.data.tables.dialect import LONGEST_ROW, Dialect, OpenQuoteError, RowTooLongError
-from mmtrain.data.tables.table_file import TableFile, others
+from mmtrain.data.tables.table_file import TableFile, other_tables
 from mmtrain.errors import DataError, Problem
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ class CsvFile(TableFile):
         if expected == 1:
             fix = "Set `skip_lines` in `data.format` if the headers are further below, `separator` if other signs separate cells."
         what = f"the row has {found} {'cell' if found == 1 else 'cells'}, the header has {expected}."
-        return Problem(f"{self.path.name}:{line}", what + others("row", self.unit, [line for line, _ in uneven[1:]]), fix)
+        return Problem(f"{self.path.name}:{line}", what + other_tables("row", self.unit, [line for line, _ in uneven[1:]]), fix)
 
     def _encoding_problem(self) -> Problem | None:
         if self.dialect.codec != "utf-8-sig":

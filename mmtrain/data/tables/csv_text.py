@@ -38,7 +38,7 @@ def from_spreadsheet(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
-class Lines:
+class CsvLines:
     """A text file for `csv.writer`, which ends every line with `END` and writes each in one call."""
 
     def __init__(self, file: TextIO) -> None:
@@ -57,6 +57,6 @@ def csv_text(table: pd.DataFrame, *, header: bool = True, spreadsheet: bool = Fa
     if spreadsheet:
         table = table.map(for_spreadsheet)
     text = io.StringIO()
-    lines: Any = Lines(text)  # pandas asks for more of a file than it uses
+    lines: Any = CsvLines(text)  # pandas asks for more of a file than it uses
     table.to_csv(lines, index=False, header=header, lineterminator=END)
     return text.getvalue()

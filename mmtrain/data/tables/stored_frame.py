@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mmtrain.artifacts.atomic_files import file_hash, writing
+from mmtrain.artifacts.atomic_files import disk_errors, file_hash
 from mmtrain.data.tables.frame_table import NAME, FrameTable, typed_array
 from mmtrain.errors import DataError, MmtrainError, Problem
 
@@ -122,7 +122,7 @@ def _write(folder: Path, write: Callable[[Path], object], kind: str = "") -> Pat
     """Have `write` fill a file of this folder that is called by the hash of its content."""
     suffix = f".{kind}.parquet" if kind else ".parquet"
     temporary = folder / f".{secrets.token_hex(4)}.tmp{suffix}"
-    with writing(folder / temporary.name):
+    with disk_errors(folder / temporary.name):
         folder.mkdir(parents=True, exist_ok=True)
         try:
             write(temporary)

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import Column, Fault, Image
+from mmtrain.columns import CellError, Column, Image
 from mmtrain.config.table_format import TableFormat
 from mmtrain.data.tables.column_buffer import KeptColumn
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table_file import Cells, TableFile
-from mmtrain.data.tables.table_problems import fault_problem, header_problem, too_few_rows, unclear_fault
+from mmtrain.data.tables.table_problems import cell_error_problem, header_problem, too_few_rows, unclear_fault
 from mmtrain.errors import DataError, Problem, listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PIECE = 100_000
+READ_CHUNK_ROWS = 100_000
 """Rows that are read at once."""
 
 
@@ -79,7 +79,7 @@ class Table:
             return self._kept[header].cells()
         return self._kept[header].cells(self.rows if rows is None else self.rows[rows])
 
-    def pieces(self, header: str, rows: NDArray[Any] | None = None, *, size: int = PIECE) -> Iterator[pd.Series[str]]:
+    def pieces(self, header: str, rows: NDArray[Any] | None = None, *, size: int = READ_CHUNK_ROWS) -> Iterator[pd.Series[str]]:
         """The cells of any declared column in pieces of 1 to `size`; `rows` must ascend. Each piece has index 0, 1, ...
 
         Raises:
@@ -95,7 +95,7 @@ class Table:
             yield piece[header]
 
     def streamed_pieces(
-        self, headers: Sequence[str], rows: NDArray[Any] | None = None, *, size: int = PIECE
+        self, headers: Sequence[str], rows: NDArray[Any] | None = None, *, size: int = READ_CHUNK_ROWS
     ) -> Iterator[dict[str, pd.Series[str]]]:
         """The same of several columns that are not kept in memory, in one pass over the file."""
         wanted = self.rows if rows is None else self.rows[rows]
@@ -135,10 +135,10 @@ class Table:
         """The problem that the table has fewer than `least` rows, or none."""
         return too_few_rows(self.path.name, len(self), self.total, self.dropped[0].reason if self.dropped else "", least=least)
 
-    def problem(self, header: str, fault: Fault) -> Problem:
+    def problem(self, header: str, fault: CellError) -> Problem:
         """A fault of a column with its place, and the lines of other cells that have it."""
         numbers = [self._file.number(int(row)) for row in self.rows[fault.rows[1:]]]
-        return fault_problem(self.place(int(fault.rows[0]), header), fault, self._file.unit, numbers)
+        return cell_error_problem(self.place(int(fault.rows[0]), header), fault, self._file.unit, numbers)
 
 
 def read(
@@ -258,7 +258,7 @@ class _Scan:
         self._streamed_faults: dict[tuple[_Use, str, str], list[int]] = {}
         self._unclear: dict[str, list[NDArray[np.int64]]] = {}
         self._kept = {use.header: KeptColumn() for use in uses if not use.column.streamed}
-        for piece in file.pieces(list(dict.fromkeys(use.header for use in uses)), size=PIECE):
+        for piece in file.pieces(list(dict.fromkeys(use.header for use in uses)), size=READ_CHUNK_ROWS):
             self._add(piece)
 
     def _add(self, piece: Cells) -> None:
@@ -300,7 +300,7 @@ class _Scan:
         """Every fault in the cells of `table`, in the order of the columns, with the key of its column."""
         return [(use.key, table.problem(use.header, fault)) for use in self._uses for fault in self._faults(use, table)]
 
-    def _faults(self, use: _Use, table: Table) -> list[Fault]:
+    def _faults(self, use: _Use, table: Table) -> list[CellError]:
         if use.column.holds_numbers and use.header in self._unclear:
             unclear = np.flatnonzero(np.isin(table.rows, np.concatenate(self._unclear[use.header])))
             if len(unclear):
@@ -308,4 +308,4 @@ class _Scan:
         if not use.column.streamed:
             return use.column.faults(table.cells(use.header))
         found = [(what, fix, rows) for (owner, what, fix), rows in self._streamed_faults.items() if owner is use]
-        return [Fault(np.searchsorted(table.rows, rows), what, fix) for what, fix, rows in found]
+        return [CellError(np.searchsorted(table.rows, rows), what, fix) for what, fix, rows in found]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-GATHERED = 8_000_000
+MAX_GATHERED_BYTES = 8_000_000
 """Bytes of cells that are worth looking at in one go."""
 
 TEXT = pd.StringDtype("pyarrow", na_value=float("nan"))
@@ -146,7 +146,7 @@ class TableFile(ABC):
             raise DataError(Problem(self.path.name, "the file was changed while it was in use.", "Start again."))
 
 
-def gathered(pieces: Iterable[dict[str, pd.Series[str]]], *, most: int = GATHERED) -> Iterator[dict[str, pd.Series[str]]]:
+def gather(pieces: Iterable[dict[str, pd.Series[str]]], *, most: int = MAX_GATHERED_BYTES) -> Iterator[dict[str, pd.Series[str]]]:
     """The same cells in larger pieces, of `most` bytes or a little more: for work that costs something by the piece.
 
     Of many columns eight times as many, as the work costs something by the column, too.
@@ -190,7 +190,7 @@ def as_series(array: pa.Array) -> pd.Series[str]:
     return pd.Series(pd.arrays.ArrowStringArray(array, dtype=TEXT), copy=False)  # type: ignore[call-arg]
 
 
-def others(noun: str, unit: str, numbers: Sequence[int]) -> str:
+def other_tables(noun: str, unit: str, numbers: Sequence[int]) -> str:
     """` 2 more such cells, in lines 41 and 57.`, to follow a sentence about the first one; empty when there are no others."""
     if not numbers:
         return ""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mmtrain.columns import Fault
+from mmtrain.columns import CellError
 from mmtrain.data.tables.numerals import CLEAR, UNCLEAR
-from mmtrain.data.tables.table_file import TableFile, others
+from mmtrain.data.tables.table_file import TableFile, other_tables
 from mmtrain.errors import Problem, did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -73,11 +73,11 @@ def too_few_rows(name: str, left: int, total: int, first_dropped: str, *, least:
     return [Problem(name, what, "Fill in what is missing, or choose another policy than `missing: drop`.")]
 
 
-def unclear_fault(cells: pd.Series[str], rows: NDArray[np.int64]) -> Fault:
+def unclear_fault(cells: pd.Series[str], rows: NDArray[np.int64]) -> CellError:
     """The fault of cells that could be two numbers (see `numerals`)."""
-    return Fault(rows, f"{cells.iloc[rows[0]]!r} {UNCLEAR}.", CLEAR)
+    return CellError(rows, f"{cells.iloc[rows[0]]!r} {UNCLEAR}.", CLEAR)
 
 
-def fault_problem(place: str, fault: Fault, unit: str, numbers: Sequence[int]) -> Problem:
+def cell_error_problem(place: str, fault: CellError, unit: str, numbers: Sequence[int]) -> Problem:
     """`fault` at the place of its first cell; `numbers` are the lines, or whatever `unit` says, of the other cells."""
-    return Problem(place, fault.what + others("cell", unit, numbers), fault.fix)
+    return Problem(place, fault.what + other_tables("cell", unit, numbers), fault.fix)

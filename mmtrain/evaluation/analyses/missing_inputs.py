@@ -15,20 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.analyses.score_drop import Loss, losses
-from mmtrain.evaluation.evaluation_set import Answered, Drawn
+from mmtrain.evaluation.analyses.score_drop import ScoreDrop, score_drops
+from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
 
 MOST_PATTERNS = 10
 """The most frequent ones; rows of all others are one more."""
 
 
 @dataclass(frozen=True)
-class Pattern:
+class MissingPatternScores:
     """Rows in which the same inputs are missing."""
 
     missing: tuple[str, ...] | None
     """Keys of columns; empty where nothing is missing, None for the rows of all rarer patterns."""
-    scores: Drawn
+    scores: BootstrapScores
 
     def plain(self) -> dict[str, Any]:
         """For metrics.json."""
@@ -36,12 +36,12 @@ class Pattern:
 
 
 @dataclass(frozen=True)
-class Masked:
+class AblatedBranchScores:
     """All rows, none of which has this branch."""
 
     branch: str
-    scores: Drawn
-    losses: Mapping[str, Loss]
+    scores: BootstrapScores
+    losses: Mapping[str, ScoreDrop]
     """Against the same rows as they are."""
     training: int
     """Training rows without the branch: at 0, what the network says without it was never practised."""
@@ -53,14 +53,14 @@ class Masked:
 
 
 @dataclass(frozen=True)
-class MissingPatterns:
+class MissingInputScores:
     """Of one target."""
 
     main: str
     confidence: float
-    patterns: tuple[Pattern, ...]
+    patterns: tuple[MissingPatternScores, ...]
     """The most frequent first; none where nothing is missing in any row."""
-    masked: tuple[Masked, ...]
+    masked: tuple[AblatedBranchScores, ...]
 
     def __bool__(self) -> bool:
         return bool(self.patterns or self.masked)
@@ -75,7 +75,9 @@ class MissingPatterns:
         }
 
 
-def patterns(answered: Answered, missing: Mapping[str, NDArray[np.bool_]], section: Evaluation) -> tuple[Pattern, ...]:
+def score_missing_patterns(
+    answered: EvalSet, missing: Mapping[str, NDArray[np.bool_]], section: Evaluation
+) -> tuple[MissingPatternScores, ...]:
     """Of rows; `missing` says per column in which of them, (rows,), its cell or its picture is."""
     keys = [key for key, rows in missing.items() if rows.any()]
     if not keys or not len(answered):
@@ -88,13 +90,15 @@ def patterns(answered: Answered, missing: Mapping[str, NDArray[np.bool_]], secti
     names: list[tuple[str, ...] | None] = [tuple(key for key, gone in zip(keys, kinds[kind], strict=True) if gone) for kind in order]
     if len(names) > MOST_PATTERNS:
         names = [*names[:MOST_PATTERNS], None]
-    return tuple(Pattern(name, answered.only(places == place).drawn(section)) for place, name in enumerate(names))
+    return tuple(MissingPatternScores(name, answered.only(places == place).drawn(section)) for place, name in enumerate(names))
 
 
-def masked(before: Drawn, without: Mapping[str, Answered], training: Mapping[str, int], section: Evaluation) -> tuple[Masked, ...]:
+def score_ablated_branches(
+    before: BootstrapScores, without: Mapping[str, EvalSet], training: Mapping[str, int], section: Evaluation
+) -> tuple[AblatedBranchScores, ...]:
     """Of branches; `before` are the rows as they are, `without` has them with what would be predicted were the branch absent."""
     changed = {branch: after.drawn(section) for branch, after in without.items() if len(after)}
-    return tuple(Masked(branch, after, losses(before, [after]), training[branch]) for branch, after in changed.items())
+    return tuple(AblatedBranchScores(branch, after, score_drops(before, [after]), training[branch]) for branch, after in changed.items())
 
 
 def can_be_absent(branches: Mapping[str, Sequence[str]], masks: Mapping[str, bool]) -> tuple[str, ...]:

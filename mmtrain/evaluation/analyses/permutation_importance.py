@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.analyses.score_drop import Loss, losses
-from mmtrain.evaluation.evaluation_set import Array, Drawn, Truths
+from mmtrain.evaluation.analyses.score_drop import ScoreDrop, score_drops
+from mmtrain.evaluation.evaluation_set import Array, BootstrapScores, MultiTargetEvalSet
 
 MOST_ROWS = 5000
 """Of larger parts a sample is shuffled, so that the time does not grow with the part."""
@@ -34,7 +34,7 @@ TOLD_EVERY = 10.0
 
 
 @dataclass(frozen=True)
-class Input:
+class PermutedInput:
     """A branch, or one of the several columns of a branch."""
 
     branch: str
@@ -48,16 +48,16 @@ class Input:
         return self.branch if self.whole else self.columns[0]
 
 
-Shuffled = Callable[[Input, Array], Mapping[str, Array]]
+Shuffled = Callable[[PermutedInput, Array], Mapping[str, Array]]
 """Predictions per target when row i has the values that row `donors[i]` has in one input; donors are (rows,)."""
 
 
 @dataclass(frozen=True)
-class Contribution:
+class InputImportance:
     """What every score loses without the values of one input."""
 
-    input: Input
-    losses: Mapping[str, Loss]
+    input: PermutedInput
+    losses: Mapping[str, ScoreDrop]
 
     def plain(self) -> dict[str, Any]:
         """For metrics.json."""
@@ -71,7 +71,7 @@ class Contribution:
 
 
 @dataclass(frozen=True)
-class Contributions:
+class PermutationImportance:
     """Of all inputs to one target."""
 
     main: str
@@ -80,7 +80,7 @@ class Contributions:
     permutations: int
     confidence: float
     draws: int
-    inputs: tuple[Contribution, ...]
+    inputs: tuple[InputImportance, ...]
     asked: int
     """As many permutations as the section says; fewer were made where the time did not suffice."""
     left_out: tuple[str, ...] = ()
@@ -128,7 +128,7 @@ class Budget:
         return done == 0 or now - self._begun <= 2 * self._seconds
 
 
-def inputs_of(branches: Mapping[str, Sequence[str]]) -> tuple[Input, ...]:
+def permuted_inputs(branches: Mapping[str, Sequence[str]]) -> tuple[PermutedInput, ...]:
     """What is shuffled, from the columns of every branch: each branch, and each of its columns where it has several.
 
     Nothing where there is one column in all, which would contribute everything; of a single branch its columns only.
@@ -137,19 +137,19 @@ def inputs_of(branches: Mapping[str, Sequence[str]]) -> tuple[Input, ...]:
         return ()
     found = []
     for branch, columns in branches.items():
-        found += [Input(branch, tuple(columns), whole=True)] if len(branches) > 1 else []
-        found += [Input(branch, (column,), whole=False) for column in columns if len(columns) > 1]
+        found += [PermutedInput(branch, tuple(columns), whole=True)] if len(branches) > 1 else []
+        found += [PermutedInput(branch, (column,), whole=False) for column in columns if len(columns) > 1]
     return tuple(found)
 
 
-def sampled(rows: int, seed: int) -> NDArray[np.int64]:
+def sample_rows(rows: int, seed: int) -> NDArray[np.int64]:
     """Positions of the rows that are shuffled, ascending; all of them where there are not too many."""
     if rows <= MOST_ROWS:
         return np.arange(rows, dtype=np.int64)
     return np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
 
 
-def donors(groups: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
+def donor_rows(groups: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
     """For each row the row whose values it takes; `groups` (rows,) are codes from 0 on, of two or more rows."""
     sizes = np.bincount(groups)
     shift = min(int(sizes.max()), len(groups) // 2)
@@ -159,15 +159,15 @@ def donors(groups: NDArray[np.int64], generator: np.random.Generator) -> NDArray
     return found
 
 
-def contributions(
-    truths: Truths,
-    before: Mapping[str, Drawn],
+def permutation_importance(
+    truths: MultiTargetEvalSet,
+    before: Mapping[str, BootstrapScores],
     shuffled: Shuffled,
-    inputs: Sequence[Input],
+    inputs: Sequence[PermutedInput],
     section: Evaluation,
     *,
     budget: Budget | None = None,
-) -> dict[str, Contributions]:
+) -> dict[str, PermutationImportance]:
     """Of every input to every target that has two rows with an answer; `truths` and `shuffled` are of the same rows.
 
     `before` are the scores of each target as the rows are, on as many draws as the section says. Where the time of the `budget` does
@@ -179,11 +179,11 @@ def contributions(
     budget = budget or Budget()
     generator = np.random.default_rng(section.seed)
     groups = np.arange(len(truths)) if truths.groups is None else np.unique(truths.groups, return_inverse=True)[1]
-    circles = [donors(groups, generator) for _ in range(section.permutations)]
+    circles = [donor_rows(groups, generator) for _ in range(section.permutations)]
     draws = min(section.draws, max(LEAST_DRAWS, section.draws // section.permutations))
-    found: dict[str, list[Contribution]] = {key: [] for key in known}
+    found: dict[str, list[InputImportance]] = {key: [] for key in known}
 
-    def rescored(one: Input, circle: Array) -> dict[str, Drawn]:
+    def rescored(one: PermutedInput, circle: Array) -> dict[str, BootstrapScores]:
         values = shuffled(one, circle)
         again = {key: truths.answered(key, values[key]).drawn(section, draws=draws) for key in known}
         for drawn in again.values():
@@ -193,7 +193,7 @@ def contributions(
     for place, one in enumerate(inputs):
         if not budget.allows(place, of=len(inputs)):
             break
-        after: list[dict[str, Drawn]] = []
+        after: list[dict[str, BootstrapScores]] = []
         while len(after) < len(circles):
             begun = budget.clock()
             after.append(rescored(one, circles[len(after)]))
@@ -201,10 +201,12 @@ def contributions(
                 circles = circles[: budget.affordable(budget.clock() - begun, inputs=len(inputs), most=len(circles))]
         after = after[: len(circles)]
         for key, as_it_is in known.items():
-            found[key].append(Contribution(one, losses(as_it_is, [again[key] for again in after])))
+            found[key].append(InputImportance(one, score_drops(as_it_is, [again[key] for again in after])))
     left_out = tuple(one.name for one in inputs[len(next(iter(found.values()))) :])
     asked = section.permutations
     return {
-        key: Contributions(truths.main[key], len(drawn.rows), len(circles), section.confidence, draws, tuple(found[key]), asked, left_out)
+        key: PermutationImportance(
+            truths.main[key], len(drawn.rows), len(circles), section.confidence, draws, tuple(found[key]), asked, left_out
+        )
         for key, drawn in known.items()
     }

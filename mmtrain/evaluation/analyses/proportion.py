@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Share:
+class Proportion:
     """A share and its interval, 0 to 1. Without rows all three are NaN-free: 0, 0 and 1."""
 
     rows: int
@@ -24,7 +24,7 @@ class Share:
         return {"rows": self.rows, "value": self.value if self.rows else None, "low": self.low, "high": self.high}
 
 
-def share_of(true: NDArray[np.bool_], *, groups: NDArray[np.int64] | None, confidence: float) -> Share:
+def wilson_proportion(true: NDArray[np.bool_], *, groups: NDArray[np.int64] | None, confidence: float) -> Proportion:
     """The share of (rows,) with the interval of Wilson (1927), which holds its promise also near 0 and 1 and of few rows.
 
     Rows of a group, (rows,) codes, are alike and tell less than as many rows of their own. They count as the number of
@@ -32,13 +32,13 @@ def share_of(true: NDArray[np.bool_], *, groups: NDArray[np.int64] | None, confi
     """
     rows = len(true)
     if not rows:
-        return Share(0, 0.0, 0.0, 1.0)
+        return Proportion(0, 0.0, 0.0, 1.0)
     value = float(true.mean())
     count = float(rows) if groups is None else _effective_rows(true, groups, value)
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     middle = (value + z * z / (2 * count)) / (1 + z * z / count)
     reach = z / (1 + z * z / count) * float(np.sqrt(value * (1 - value) / count + z * z / (4 * count * count)))
-    return Share(rows, value, max(0.0, min(value, middle - reach)), min(1.0, max(value, middle + reach)))
+    return Proportion(rows, value, max(0.0, min(value, middle - reach)), min(1.0, max(value, middle + reach)))
 
 
 def _effective_rows(true: NDArray[np.bool_], groups: NDArray[np.int64], value: float) -> float:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmtrain.evaluation.evaluation_set import Drawn
+from mmtrain.evaluation.evaluation_set import BootstrapScores
 from mmtrain.metrics.score import Interval, higher_is_better
 
 
 @dataclass(frozen=True)
-class Loss:
+class ScoreDrop:
     """How much worse a score becomes, in its own unit: above 0 where the change harms, whichever direction is better."""
 
     value: float
@@ -23,7 +23,7 @@ class Loss:
         return {"value": self.value, **(self.interval.plain() if self.interval is not None else {})}
 
 
-def losses(before: Drawn, after: Sequence[Drawn]) -> dict[str, Loss]:
+def score_drops(before: BootstrapScores, after: Sequence[BootstrapScores]) -> dict[str, ScoreDrop]:
     """The mean over several changes, of every score of all rows together that is defined before and after each of them.
 
     Before and after are of the same rows and the same draws (paired bootstrap); after may have the first of them only.
@@ -37,5 +37,5 @@ def losses(before: Drawn, after: Sequence[Drawn]) -> dict[str, Loss]:
         sign = 1 if higher_is_better(name) else -1
         value = sign * (score.value - float(np.mean(values)))
         lost = sign * (before.draws[name][: bootstrap.draws] - np.mean([one.draws[name] for one in after], axis=0))
-        found[name] = Loss(value, bootstrap.interval(lost, value))
+        found[name] = ScoreDrop(value, bootstrap.interval(lost, value))
     return found

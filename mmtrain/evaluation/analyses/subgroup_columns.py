@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mmtrain.columns.numeric import numbers
-from mmtrain.config.evaluation import Division
+from mmtrain.columns.numeric import parse_numbers
+from mmtrain.config.evaluation import SubgroupSpec
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.data.tables.table_problems import header_problem
 from mmtrain.errors import Problem
@@ -23,19 +23,19 @@ PIECE = 100_000
 
 
 @dataclass(frozen=True, eq=False)
-class Divided:
+class SubgroupCodes:
     """`codes` (rows,) are positions in `names`; None is the name of the rows whose cell is missing."""
 
     header: str
     names: tuple[str | None, ...]
     codes: NDArray[np.int64]
 
-    def only(self, rows: NDArray[np.bool_]) -> Divided:
+    def only(self, rows: NDArray[np.bool_]) -> SubgroupCodes:
         """Some of the rows; subgroups stay, also without rows."""
         return replace(self, codes=self.codes[rows])
 
 
-def divided(division: Division, cells: pd.Series[str]) -> Divided:
+def assign_subgroups(division: SubgroupSpec, cells: pd.Series[str]) -> SubgroupCodes:
     """By value; with edges, by the range a number lies in, the lower edge included, and of the last range the upper one too.
 
     Ranges are there also without rows. Numbers outside of them, and cells that are no number, are subgroups of their own.
@@ -43,25 +43,25 @@ def divided(division: Division, cells: pd.Series[str]) -> Divided:
     return _by_range(division, cells) if division.edges else _by_value(division, cells)
 
 
-def _by_value(division: Division, cells: pd.Series[str]) -> Divided:
+def _by_value(division: SubgroupSpec, cells: pd.Series[str]) -> SubgroupCodes:
     codes, values = pd.factorize(cells)
     order = sorted(range(len(values)), key=lambda code: _rank(str(values[code])))
     places = np.empty(len(values) + 1, dtype=np.int64)
     places[order] = np.arange(len(values))
     places[-1] = len(values)  # the code of a missing cell is -1
     names = [str(values[code]) for code in order]
-    return Divided(division.header, (*names, *([None] if (codes < 0).any() else [])), places[codes])
+    return SubgroupCodes(division.header, (*names, *([None] if (codes < 0).any() else [])), places[codes])
 
 
 def _rank(value: str) -> tuple[float, str]:
     """Numbers by their size, before words."""
-    number = float(numbers(pd.Series([value], dtype="str"))[0])
+    number = float(parse_numbers(pd.Series([value], dtype="str"))[0])
     return (np.inf if np.isnan(number) else number), value
 
 
-def _by_range(division: Division, cells: pd.Series[str]) -> Divided:
+def _by_range(division: SubgroupSpec, cells: pd.Series[str]) -> SubgroupCodes:
     edges = np.array(division.edges)
-    values = numbers(cells)
+    values = parse_numbers(cells)
     places = np.searchsorted(edges, values, side="right")  # 0 below the first edge, len(edges) from the last one on
     places[values == edges[-1]] = len(edges) - 1
     unreadable, missing = len(edges) + 1, len(edges) + 2
@@ -71,7 +71,7 @@ def _by_range(division: Division, cells: pd.Series[str]) -> Divided:
     ranges = [f"{low} to under {high}" for low, high in pairwise(ends[:-1])] + [f"{ends[-2]} to {ends[-1]}"]
     names = [f"below {ends[0]}", *ranges, f"above {ends[-1]}", "no number", None]
     kept = [place for place in range(len(names)) if 0 < place < len(edges) or (places == place).any()]
-    return Divided(division.header, tuple(names[place] for place in kept), np.searchsorted(kept, places).astype(np.int64))
+    return SubgroupCodes(division.header, tuple(names[place] for place in kept), np.searchsorted(kept, places).astype(np.int64))
 
 
 def edge_name(edge: float) -> str:
@@ -79,7 +79,7 @@ def edge_name(edge: float) -> str:
     return str(int(edge)) if float(edge).is_integer() and abs(edge) < 1e15 else repr(edge)
 
 
-def division_problem(file: TableFile, division: Division, declared: str, written: Callable[[Division], str]) -> Problem | None:
+def subgroup_problem(file: TableFile, division: SubgroupSpec, declared: str, written: Callable[[SubgroupSpec], str]) -> Problem | None:
     """Why the rows of a table cannot be divided so, or None; `declared` is the place that asks for it, and how it is `written` there."""
     problem = header_problem(file, division.header, declared)
     if problem is not None:
@@ -88,7 +88,7 @@ def division_problem(file: TableFile, division: Division, declared: str, written
     any_number = False
     for piece in file.pieces([division.header], size=PIECE):
         cells = piece[division.header].dropna()
-        any_number = any_number or bool(division.edges and not np.isnan(numbers(cells)).all())
+        any_number = any_number or bool(division.edges and not np.isnan(parse_numbers(cells)).all())
         if not division.edges:
             seen |= dict.fromkeys(str(value) for value in cells.unique())
     if division.edges:
@@ -97,15 +97,17 @@ def division_problem(file: TableFile, division: Division, declared: str, written
     return None if len(seen) <= MOST_VALUES else _too_many(division.header, list(seen), declared, written)
 
 
-def _too_many(header: str, values: list[str], declared: str, written: Callable[[Division], str]) -> Problem:
+def _too_many(header: str, values: list[str], declared: str, written: Callable[[SubgroupSpec], str]) -> Problem:
     what = f"the column {header!r} has {len(values):,} different values; more than {MOST_VALUES} are no subgroups."
-    found = numbers(pd.Series(values, dtype="str"))
+    found = parse_numbers(pd.Series(values, dtype="str"))
     if np.isnan(found).any():
         return Problem(declared, what, f"Name a column with at most {MOST_VALUES} values.")
-    return Problem(declared, what, f"Give the edges of ranges, for instance `{written(Division(header, tuple(suggested(found))))}`.")
+    return Problem(
+        declared, what, f"Give the edges of ranges, for instance `{written(SubgroupSpec(header, tuple(suggest_edges(found))))}`."
+    )
 
 
-def suggested(values: NDArray[np.float64]) -> list[float]:
+def suggest_edges(values: NDArray[np.float64]) -> list[float]:
     """Round edges of two to five ranges that hold all the values, of which there are at least two different ones."""
     low, high = float(values.min()), float(values.max())
     step = (high - low) / 4

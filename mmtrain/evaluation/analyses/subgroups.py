@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.analyses.subgroup_columns import Divided
+from mmtrain.evaluation.analyses.subgroup_columns import SubgroupCodes
 from mmtrain.evaluation.bootstrap import LEAST_DEFINED
-from mmtrain.evaluation.evaluation_set import Answered, Drawn
+from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
 from mmtrain.metrics.score import Interval, higher_is_better
 
 LEAST_ROWS = 10
@@ -42,7 +42,7 @@ class Subgroups:
     confidence: float
     names: tuple[str | None, ...]
     """None is that of the rows whose cell is missing."""
-    scores: tuple[Drawn, ...]
+    scores: tuple[BootstrapScores, ...]
     gap: Gap | None
     """None where there are not two subgroups of `LEAST_ROWS` rows whose main score is defined, on most draws as well."""
 
@@ -66,13 +66,13 @@ class Subgroups:
         }
 
 
-def subgroups(answered: Answered, divided: Divided, main: str, section: Evaluation) -> Subgroups:
+def score_subgroups(answered: EvalSet, divided: SubgroupCodes, main: str, section: Evaluation) -> Subgroups:
     """Of one column; `divided` is of the same rows, `main` the score that speaks for the target."""
     found = tuple(answered.only(divided.codes == code).drawn(section, shift=SHIFT + code) for code in range(len(divided.names)))
     return Subgroups(divided.header, main, section.confidence, divided.names, found, _gap(divided.names, found, main))
 
 
-def _gap(names: Sequence[str | None], found: Sequence[Drawn], main: str) -> Gap | None:
+def _gap(names: Sequence[str | None], found: Sequence[BootstrapScores], main: str) -> Gap | None:
     """The rows of two subgroups are different ones, so the interval is that of the differences of their own draws.
 
     Where rows of one group are in both, that interval is rather too wide.

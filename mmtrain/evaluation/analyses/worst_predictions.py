@@ -18,7 +18,7 @@ from mmtrain.columns import Image
 from mmtrain.config import Experiment
 from mmtrain.data.images.store import ImageStore
 from mmtrain.data.tables.table import Table
-from mmtrain.evaluation.evaluation_set import Truths
+from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
 from mmtrain.image_decoding.thumbnail import thumbnail
 from mmtrain.targets import FittedTarget
 
@@ -35,12 +35,12 @@ SIDE = 96
 """Pixels of the longer side of a picture."""
 
 
-def most_wrong(
+def worst_predictions(
     experiment: Experiment,
     table: Table,
     stores: Mapping[str, ImageStore],
     rows: Positions,
-    truths: Truths,
+    truths: MultiTargetEvalSet,
     predictions: Mapping[str, Array],
 ) -> dict[str, list[dict[str, Any]]]:
     """Per target the most wrong of the scored `rows`, which are table positions; the worst first. For most_wrong_<part>.json.
@@ -50,21 +50,21 @@ def most_wrong(
     found = {}
     for key, target in truths.targets.items():
         truth, prediction = truths.values[key], predictions[key]
-        worst = highest_losses(target, truth, prediction)
+        worst = highest_loss_rows(target, truth, prediction)
         if len(worst):
             inputs = inputs_of(experiment, table, stores, rows[worst])
-            found[key] = [known | told for known, told in zip(inputs, told_of(target, truth[worst], prediction[worst]), strict=True)]
+            found[key] = [known | told for known, told in zip(inputs, describe_row(target, truth[worst], prediction[worst]), strict=True)]
     return found
 
 
-def highest_losses(target: FittedTarget, truth: Array, prediction: Array) -> Positions:
+def highest_loss_rows(target: FittedTarget, truth: Array, prediction: Array) -> Positions:
     """Positions of the rows with the highest loss, the highest first; rows without a known answer are not among them."""
     losses = target.row_losses(truth, prediction)
     known = np.flatnonzero(~np.isnan(losses))
     return known[np.argsort(-losses[known], kind="stable")[:ROWS]].astype(np.int64)
 
 
-def told_of(target: FittedTarget, truth: Array, prediction: Array) -> list[dict[str, Any]]:
+def describe_row(target: FittedTarget, truth: Array, prediction: Array) -> list[dict[str, Any]]:
     """Per row: `truth` and `prediction` in the words of the table, `loss`, and of a single class the `probability` of each of the two."""
     spoken, decided, losses = target.spoken(truth), target.decide(prediction), target.row_losses(truth, prediction)
     rows: list[dict[str, Any]] = [
@@ -90,8 +90,8 @@ def inputs_of(experiment: Experiment, table: Table, stores: Mapping[str, ImageSt
     found = [
         {
             "row": int(table.rows[row]),
-            "id": clipped(identifier),
-            "cells": {key: "" if pd.isna(cell := texts.iloc[number]) else clipped(str(cell)) for key, texts in cells.items()},
+            "id": clip(identifier),
+            "cells": {key: "" if pd.isna(cell := texts.iloc[number]) else clip(str(cell)) for key, texts in cells.items()},
             "pictures": {key: made[number] for key, made in pictures.items() if made[number]},
         }
         for number, (row, identifier) in enumerate(zip(ascending, table.ids(ascending), strict=True))
@@ -99,13 +99,13 @@ def inputs_of(experiment: Experiment, table: Table, stores: Mapping[str, ImageSt
     return [found[number] for number in place]
 
 
-def clipped(text: str) -> str:
+def clip(text: str) -> str:
     """At most `LETTERS` letters."""
     return text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"
 
 
 def _plain(answer: Any) -> str | float:
-    return clipped(answer) if isinstance(answer, str) else float(answer)
+    return clip(answer) if isinstance(answer, str) else float(answer)
 
 
 def _thumbnails(store: ImageStore, rows: Positions) -> list[str]:

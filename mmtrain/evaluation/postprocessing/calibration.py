@@ -112,7 +112,7 @@ def fit_isotonic(
     curves = []
     for column in columns:
         said, has = _of_known(column, known, probabilities[:, column].astype(np.float64), true[:, column])
-        curves.append(rising(said, has) if len(said) else Curve(at=(0.0, 1.0), values=(0.0, 1.0)))
+        curves.append(isotonic_fit(said, has) if len(said) else Curve(at=(0.0, 1.0), values=(0.0, 1.0)))
     return Isotonic(exclusive=exclusive, curves=tuple(curves))
 
 
@@ -131,7 +131,7 @@ def notes(calibration: Calibration, rows: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def rising(at: Numbers, true: NDArray[np.bool_]) -> Curve:
+def isotonic_fit(at: Numbers, true: NDArray[np.bool_]) -> Curve:
     """Least squares under the condition that the curve never falls, by pooling adjacent violators (Ayer and others 1955).
 
     Rows with equal `at` are one point. Only the ends of each level stretch are kept.

@@ -23,7 +23,7 @@ Numbers = NDArray[np.float64]
 WORDS = {"f1": "the highest F1", "youden": "the highest sensitivity plus specificity", "cost": "the lowest cost of wrong decisions"}
 
 
-class OperatingPoint(Section):
+class DecisionThreshold(Section):
     """A threshold and what it gave on the validation rows; the shares are None where a class had no row."""
 
     aim: str
@@ -61,7 +61,7 @@ class _Sweep:
         return 2 * self.hits / (self.hits + self.alarms + self.positives)
 
 
-def choose(section: Threshold, truth: NDArray[Any], probability: NDArray[Any], classes: tuple[str, str]) -> OperatingPoint:
+def choose_threshold(section: Threshold, truth: NDArray[Any], probability: NDArray[Any], classes: tuple[str, str]) -> DecisionThreshold:
     """The best threshold for the aim; `truth` (rows,) is 1 for `classes[1]`, `probability` (rows,) that of this class.
 
     Where the rows have one class alone nothing can be chosen, and 0.5 stays. An aim that no threshold reaches is come as near to as
@@ -72,13 +72,13 @@ def choose(section: Threshold, truth: NDArray[Any], probability: NDArray[Any], c
     if not 0 < positives < len(truth):
         only = f"only rows of '{classes[int(positives > 0)]}'" if len(truth) else "no rows"
         note = f"The validation part has {only}, so no threshold can be chosen; {UNCHOSEN} stays."
-        return OperatingPoint(threshold=UNCHOSEN, note=note, **facts)
-    sweep = _swept(truth.astype(np.int64), probability.astype(np.float32))
+        return DecisionThreshold(threshold=UNCHOSEN, note=note, **facts)
+    sweep = _sweep(truth.astype(np.int64), probability.astype(np.float32))
     gain, note = _gain(section, sweep)
     best = np.flatnonzero(gain >= gain.max() - 1e-12)
     at = int(best[np.argmin(np.abs(sweep.thresholds[best] - UNCHOSEN))])
     called = sweep.hits[at] + sweep.alarms[at]
-    return OperatingPoint(
+    return DecisionThreshold(
         threshold=float(sweep.thresholds[at]),
         sensitivity=float(sweep.sensitivity[at]),
         specificity=float(sweep.specificity[at]),
@@ -89,7 +89,7 @@ def choose(section: Threshold, truth: NDArray[Any], probability: NDArray[Any], c
     )
 
 
-def _swept(truth: NDArray[np.int64], probability: NDArray[np.float32]) -> _Sweep:
+def _sweep(truth: NDArray[np.int64], probability: NDArray[np.float32]) -> _Sweep:
     """Both classes must occur."""
     hits, alarms = threshold_counts(truth, probability)
     distinct = np.unique(probability)[::-1]
@@ -112,7 +112,7 @@ def _gain(section: Threshold, sweep: _Sweep) -> tuple[Numbers, str]:
         return sweep.f1, ""
     if section.aim == "youden":
         return sweep.sensitivity + sweep.specificity - 1, ""
-    name, least = required(section.aim)
+    name, least = requirement(section.aim)
     wanted, other = (sweep.sensitivity, sweep.specificity) if name == "sensitivity" else (sweep.specificity, sweep.sensitivity)
     reaching = wanted >= least - 1e-9
     if reaching.any():
@@ -130,15 +130,15 @@ def _price(section: Threshold, sweep: _Sweep, at: int) -> str:
     return f"For this aim ({section.aim.replace(' ', '')}) the best on the validation rows is to call every row {word}."
 
 
-def required(aim: str) -> tuple[str, float]:
+def requirement(aim: str) -> tuple[str, float]:
     """The score and its least value of an aim such as `sensitivity>=0.95`."""
     name, least = aim.replace(" ", "").split(">=")
     return name, float(least)
 
 
-def in_words(aim: str) -> str:
+def describe_aim(aim: str) -> str:
     """`the highest F1`; `a sensitivity of at least 0.95`."""
     if aim in WORDS:
         return WORDS[aim]
-    name, least = required(aim)
+    name, least = requirement(aim)
     return f"a {name} of at least {least:g}"

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.analyses.proportion import share_of
-from mmtrain.evaluation.evaluation_set import Answered, Drawn
+from mmtrain.evaluation.analyses.proportion import wilson_proportion
+from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
 from mmtrain.evaluation.postprocessing import calibration, conformal, decision_threshold
 from mmtrain.evaluation.postprocessing.calibration import Calibration, Probabilities
 from mmtrain.evaluation.postprocessing.conformal import Conformal, Intervals, Sets
-from mmtrain.evaluation.postprocessing.decision_threshold import OperatingPoint
-from mmtrain.evaluation.postprocessing.reliability import BINNING, BINS, measured
+from mmtrain.evaluation.postprocessing.decision_threshold import DecisionThreshold
+from mmtrain.evaluation.postprocessing.reliability import BINNING, BINS, measure_reliability
 from mmtrain.registry import Section
 from mmtrain.targets import FittedTarget
 
@@ -29,23 +29,23 @@ SEPARATOR = " | "
 """Between the classes of a set."""
 
 
-class TargetDecisions(Section):
+class TargetPostprocessing(Section):
     """Of one target; None is what was not asked for, or does not go with its task."""
 
     calibration: Calibration | None = None
     calibration_notes: tuple[str, ...] = ()
-    operating_point: OperatingPoint | None = None
+    operating_point: DecisionThreshold | None = None
     conformal: Conformal | None = None
 
 
-class Decisions(Section):
+class Postprocessing(Section):
     """decisions.json: of every target."""
 
-    targets: dict[str, TargetDecisions] = Field(default_factory=dict)
+    targets: dict[str, TargetPostprocessing] = Field(default_factory=dict)
 
-    def of(self, key: str) -> TargetDecisions:
+    def of(self, key: str) -> TargetPostprocessing:
         """Those of a target; none where nothing was asked for."""
-        return self.targets.get(key, TargetDecisions())
+        return self.targets.get(key, TargetPostprocessing())
 
     def belong_to(self, targets: Mapping[str, FittedTarget]) -> bool:
         """Whether they are such as `decide` makes for these targets."""
@@ -59,7 +59,7 @@ class Decisions(Section):
         }
 
 
-def _fits(decided: TargetDecisions, target: FittedTarget) -> bool:
+def _fits(decided: TargetPostprocessing, target: FittedTarget) -> bool:
     scaling, bound, size = decided.calibration, decided.conformal, len(target.columns)
     if scaling is not None:
         expected = 1 if scaling.exclusive and (size == 2 or scaling.method == "temperature") else size
@@ -71,7 +71,7 @@ def _fits(decided: TargetDecisions, target: FittedTarget) -> bool:
     return bound is None or target.conformal == ("sets" if isinstance(bound, Sets) else "intervals")
 
 
-def decide(section: Evaluation, rows: Answered, held_back: Answered) -> TargetDecisions:
+def fit_postprocessing(section: Evaluation, rows: EvalSet, held_back: EvalSet) -> TargetPostprocessing:
     """Fit what is asked for: calibration and threshold on validation `rows`, the conformal bound on those held back, and on no other."""
     target = rows.target
     found: dict[str, Any] = {}
@@ -83,13 +83,13 @@ def decide(section: Evaluation, rows: Answered, held_back: Answered) -> TargetDe
             found |= {"calibration": fitted, "calibration_notes": calibration.notes(fitted, len(rows))}
     if section.threshold is not None and target.thresholdable:
         classes = (target.columns[0], target.columns[1])
-        found["operating_point"] = decision_threshold.choose(section.threshold, rows.truth, rows.prediction.reshape(-1), classes)
+        found["operating_point"] = decision_threshold.choose_threshold(section.threshold, rows.truth, rows.prediction.reshape(-1), classes)
     if section.conformal is not None:
         found["conformal"] = _bound(section.conformal, held_back)
-    return TargetDecisions(**found)
+    return TargetPostprocessing(**found)
 
 
-def _bound(coverage: float, rows: Answered) -> Conformal | None:
+def _bound(coverage: float, rows: EvalSet) -> Conformal | None:
     target = rows.target
     if target.conformal == "sets":
         return conformal.fit_sets(rows.truth, target.probabilities(rows.prediction), coverage=coverage, groups=rows.groups)
@@ -105,7 +105,7 @@ def _true(target: FittedTarget, truth: Array) -> tuple[NDArray[np.bool_], NDArra
     return np.asarray(truth[:, None] == np.arange(len(target.columns))), None
 
 
-def columns(target: FittedTarget, decided: TargetDecisions, prediction: Array, *, probabilities: bool) -> dict[str, Array]:
+def columns(target: FittedTarget, decided: TargetPostprocessing, prediction: Array, *, probabilities: bool) -> dict[str, Array]:
     """What stands beside a prediction, by name, (rows,) each.
 
     `calibrated_<class>`, float32, where `probabilities` are wanted; `prediction_set`, the classes joined by ` | `, empty for none; or
@@ -132,7 +132,7 @@ def _joined(members: NDArray[np.bool_], names: tuple[str, ...]) -> Array:
     return np.array(texts, dtype=object)[which.reshape(-1)]
 
 
-def judge(decided: TargetDecisions, drawn: Drawn) -> dict[str, Any]:
+def evaluate_postprocessing(decided: TargetPostprocessing, drawn: BootstrapScores) -> dict[str, Any]:
     """For metrics.json: `calibration` of every target with probabilities, `operating_point` and `conformal` of those that have them."""
     rows, found = drawn.rows, {}
     if rows.target.calibratable:
@@ -144,7 +144,7 @@ def judge(decided: TargetDecisions, drawn: Drawn) -> dict[str, Any]:
     return found
 
 
-def _calibration(decided: TargetDecisions, drawn: Drawn) -> dict[str, Any]:
+def _calibration(decided: TargetPostprocessing, drawn: BootstrapScores) -> dict[str, Any]:
     """Of the network's own probabilities and, where there are any, of the calibrated ones."""
     target, fitted = drawn.rows.target, decided.calibration
     exclusive, own = not target.has_labels, target.probabilities(drawn.rows.prediction)
@@ -162,10 +162,10 @@ def _calibration(decided: TargetDecisions, drawn: Drawn) -> dict[str, Any]:
     return found | how | {"after": _reliability(fitted.apply(own), drawn)}
 
 
-def _reliability(probabilities: Probabilities, drawn: Drawn) -> dict[str, Any]:
+def _reliability(probabilities: Probabilities, drawn: BootstrapScores) -> dict[str, Any]:
     rows = drawn.rows
     (true, known), exclusive = _true(rows.target, rows.truth), not rows.target.has_labels
-    return measured(probabilities, true, known=known, exclusive=exclusive, groups=rows.groups, bootstrap=drawn.bootstrap).plain()
+    return measure_reliability(probabilities, true, known=known, exclusive=exclusive, groups=rows.groups, bootstrap=drawn.bootstrap).plain()
 
 
 def _weights(target: FittedTarget) -> list[str]:
@@ -178,13 +178,13 @@ def _weights(target: FittedTarget) -> list[str]:
     return [f"Class weights in the training shift probabilities towards what weighs more, most of all towards '{heavy}'."]
 
 
-def _operating_point(point: OperatingPoint, rows: Answered) -> dict[str, Any]:
+def _operating_point(point: DecisionThreshold, rows: EvalSet) -> dict[str, Any]:
     """What was promised by validation rows, and what these rows give; the scores have the intervals."""
     called = rows.prediction.reshape(-1) >= point.threshold
     positive, negative = (called[rows.truth == answer] for answer in (1, 0))
     return {
         "aim": point.aim,
-        "aim_in_words": decision_threshold.in_words(point.aim),
+        "aim_in_words": decision_threshold.describe_aim(point.aim),
         "positive": rows.target.columns[1],
         "threshold": point.threshold,
         "note": point.note,
@@ -194,7 +194,7 @@ def _operating_point(point: OperatingPoint, rows: Answered) -> dict[str, Any]:
     }
 
 
-def _conformal(bound: Conformal, rows: Answered, confidence: float) -> dict[str, Any]:
+def _conformal(bound: Conformal, rows: EvalSet, confidence: float) -> dict[str, Any]:
     """How often the answer lies in the set or interval, and how large these are."""
     target = rows.target
     facts = {"coverage": bound.coverage, "fitted_on": {"rows": bound.rows, "groups": bound.groups}, "note": bound.note}
@@ -207,4 +207,4 @@ def _conformal(bound: Conformal, rows: Answered, confidence: float) -> dict[str,
         reach = np.inf if bound.reach is None else bound.reach
         inside = np.abs(rows.truth.astype(np.float64) - target.decide(rows.prediction)) <= reach
         size = {"kind": "intervals", "width": None if bound.reach is None else 2 * bound.reach}
-    return facts | size | {"found": share_of(inside, groups=rows.groups, confidence=confidence).plain()}
+    return facts | size | {"found": wilson_proportion(inside, groups=rows.groups, confidence=confidence).plain()}

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmtrain.evaluation.analyses.proportion import share_of
+from mmtrain.evaluation.analyses.proportion import wilson_proportion
 from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.evaluation.postprocessing.calibration import Probabilities
-from mmtrain.metrics.bootstrap_counts import Values, share, totals
+from mmtrain.metrics.bootstrap_counts import Values, totals, weighted_mean
 from mmtrain.metrics.score import Interval, Score
 
 BINS = 15
@@ -29,7 +29,7 @@ HALVINGS = 30
 
 
 @dataclass(frozen=True)
-class Statements:
+class ProbabilityStatements:
     """What was said, (n,), whether it came true, and which statements belong together, as codes; None where each is by itself."""
 
     said: NDArray[np.float64]
@@ -66,7 +66,7 @@ class Reliability:
         return {"brier": self.brier.plain(), "ece": self.ece.plain(), "bins": [asdict(one) for one in self.bins]}
 
 
-def measured(
+def measure_reliability(
     probabilities: Probabilities,
     true: NDArray[np.bool_],
     *,
@@ -87,7 +87,7 @@ def measured(
     else:
         counted = np.ones_like(true) if known is None else known
         losses, cells = np.where(counted, squared, 0).sum(axis=1), counted.sum(axis=1)
-    drawn = bootstrap.of(lambda counts: share(*totals(counts, losses, cells)))
+    drawn = bootstrap.of(lambda counts: weighted_mean(*totals(counts, losses, cells)))
     brier = float(losses.sum() / cells.sum())
     stated = statements(chances, true, known, exclusive=exclusive, groups=groups)
     return Reliability(
@@ -104,18 +104,20 @@ def statements(
     *,
     exclusive: bool,
     groups: NDArray[np.int64] | None,
-) -> Statements:
+) -> ProbabilityStatements:
     """What is looked at."""
     rows = np.arange(len(chances))
     if not exclusive:
         row, label = np.nonzero(np.ones_like(true) if known is None else known)
         own = rows if groups is None else groups
-        return Statements(chances[row, label], true[row, label], None if groups is None and chances.shape[1] == 1 else own[row], row)
+        return ProbabilityStatements(
+            chances[row, label], true[row, label], None if groups is None and chances.shape[1] == 1 else own[row], row
+        )
     top = np.ones_like(rows) if chances.shape[1] == 2 else chances.argmax(axis=1)
-    return Statements(chances[rows, top], true[rows, top], groups, rows)
+    return ProbabilityStatements(chances[rows, top], true[rows, top], groups, rows)
 
 
-def _ece(stated: Statements, rows: int, bootstrap: Bootstrap) -> Score:
+def _ece(stated: ProbabilityStatements, rows: int, bootstrap: Bootstrap) -> Score:
     """Over the bins of these rows, which every draw has as well. A bin's part of the error is the size of its gap, said less true."""
     codes, bins = np.unique(_bin_of(stated.said), return_inverse=True)
     gaps = np.zeros((rows, len(codes)))
@@ -161,13 +163,13 @@ def _factor(excess: Callable[[float], float]) -> float:
     return high
 
 
-def _bins(stated: Statements, confidence: float) -> tuple[Bin, ...]:
+def _bins(stated: ProbabilityStatements, confidence: float) -> tuple[Bin, ...]:
     number = _bin_of(stated.said)
     found = []
     for code in np.unique(number):
         inside = number == code
         groups = None if stated.groups is None else stated.groups[inside]
-        came = share_of(stated.true[inside], groups=groups, confidence=confidence)
+        came = wilson_proportion(stated.true[inside], groups=groups, confidence=confidence)
         found.append(Bin(came.rows, float(stated.said[inside].mean()), came.value, came.low, came.high))
     return tuple(found)
 
