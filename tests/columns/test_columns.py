@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from mmtrain.columns import AnyFittedColumn, Categorical, Group, Id, Image, InputColumn, Numeric, Split, Text, Weight, roles
+from mmtrain.columns import AnyFittedColumn, Categorical, Group, Id, Image, InputColumn, Numeric, Split, Text, Time, Weight, roles
 from mmtrain.columns.base import RawInput, fitted_roles
 from mmtrain.columns.image import FittedImage
 from mmtrain.specs import TensorSpec
@@ -111,6 +111,9 @@ FAULTS = [
     (Split(), ["train", "validation", "test"], []),
     (Split(), ["train", "Probe", None], [([1, 2], "'Probe' is not a part.", "Write train, validation or test.")]),
     (Split(), ["train", None, "Probe"], [([1, 2], EMPTY, "Write train, validation or test.")]),
+    (Time(), ["2024-03-01", "1.4.2024"], []),  # more of them in test_split_time
+    (Time(), ["2024", None], [([1], EMPTY, "Fill it in, or set `missing: drop` to leave the row out.")]),
+    (Time(missing="drop"), ["2024", None], []),
     (Weight(), ["0", "2.5"], []),
     (Weight(), ["1", "-2", "-1"], [([1, 2], "the weight -2 is negative.", "Write 0 or more.")]),
     (Weight(), ["1", "1,5"], [([1], "'1,5' is not a number.", COMMA)]),
@@ -135,7 +138,7 @@ def test_every_role_and_policy_has_an_example_of_its_faults():
         for policy in (column.model_fields["missing"].annotation.__args__ if "missing" in column.model_fields else [""])
     }
     assert shown == known
-    assert len(known) == 4 + 4 + 4 + 3 + 2 + 2 + 1 + 1
+    assert len(known) == 4 + 4 + 4 + 3 + 2 + 2 + 2 + 1 + 1
     assert set(roles) == {name for name, _ in known} | {Target.model_fields["role"].default}
 
 

@@ -20,6 +20,7 @@ from mmtrain.fusion import fusion, fusions
 from mmtrain.metrics import binary_scores, multiclass_scores, multilabel_scores, regression_scores
 from mmtrain.metrics.score import EACH_LABEL
 from mmtrain.optim import optimizers, schedules
+from mmtrain.splits import split_methods
 from mmtrain.targets import BinaryTarget, MulticlassTarget, MultilabelTarget, RegressionTarget, tasks
 
 CLINIC = """\
@@ -462,10 +463,10 @@ def test_the_schema_has_every_option_of_every_registered_name():
         *(entry.section for _, entry in fusions.items()),
         *(tasks[name] for name in tasks),
         *(column for name, column in roles.items() if name != "target"),
-        *(entry.section for registry in (optimizers, schedules) for _, entry in registry.items()),
+        *(entry.section for registry in (optimizers, schedules, split_methods) for _, entry in registry.items()),
     ]
     options = [(section.__name__, option) for section in sections for option in section.model_fields]
-    assert len(sections) >= 4 + 7 + 4 + 8 + 4
+    assert len(sections) >= 4 + 7 + 4 + 9 + 4 + 4
     assert len(options) >= 120
     assert [f"{section}.{option}" for section, option in options if option not in parts[section]["properties"]] == []
 
@@ -477,7 +478,10 @@ def test_every_key_of_the_fixed_sections_is_described():
             if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
                 yield from sections(field.annotation)
 
-    found = [*sections(Experiment), *(entry.section for registry in (optimizers, schedules) for _, entry in registry.items())]
+    found = [
+        *sections(Experiment),
+        *(entry.section for registry in (optimizers, schedules, split_methods) for _, entry in registry.items()),
+    ]
     undescribed = [
         f"{section.__name__}.{key}"
         for section in found
