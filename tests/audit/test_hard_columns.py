@@ -124,10 +124,12 @@ def test_a_date_of_any_year_in_a_parquet_table(tmp_path):
 
 
 def test_equal_rows_without_a_single_known_number(tmp_path):
-    write_table(tmp_path / "table.csv", [{"x": row % 3, "dose": ""} for row in range(12)])
-    columns = {"x": {"role": "numeric"}, "dose": {"role": "target", "task": "regression"}}
+    write_table(tmp_path / "table.csv", [{"x": row // 2, "z": row // 2 * 7, "dose": "much"} for row in range(60)])
+    columns = {"x": {"role": "numeric"}, "z": {"role": "categorical"}, "dose": {"role": "target", "task": "regression"}}
     found = inspect_experiment(write_experiment(tmp_path / "clinic.yaml", {"columns": columns}))
-    assert "conflicting_rows" not in {finding.kind for finding in found.findings}
+    kinds = {finding.kind for finding in found.findings}
+    assert "duplicate_rows" in kinds
+    assert "conflicting_rows" not in kinds
     assert found.problems
 
 
