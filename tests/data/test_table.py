@@ -718,4 +718,7 @@ def test_the_line_of_a_byte_that_is_no_text_where_a_piece_ends_within_a_characte
     (tmp_path / "t.csv").write_bytes("a\n\u00e9\u00e9\n".encode() + b"\xfc\n")
     with pytest.raises(DataError) as caught:
         read(tmp_path / "t.csv", categories("a"))
-    assert str(caught.value) == "t.csv:3: the byte 0xFC is not UTF-8 text. Save the table as UTF-8 (in Excel: `CSV UTF-8`)."
+    assert (
+        str(caught.value)
+        == "t.csv:3: the byte 0xFC is not UTF-8 text. Save the table as UTF-8 (in Excel: `CSV UTF-8`), or set `encoding` in `data.format`."
+    )
