@@ -19,7 +19,7 @@ from mmtrain.audit.column_usage import ColumnUsage
 from mmtrain.audit.quality.writing_systems import count_scripts
 from mmtrain.columns.numeric import parse_numbers
 from mmtrain.data.tables.table import READ_CHUNK_ROWS
-from mmtrain.data.tables.table_file import TableFile, gather
+from mmtrain.data.tables.table_file import TableFile, distinct, gather
 from mmtrain.system.threads import in_threads
 from mmtrain.text import spelling
 from mmtrain.text.dates import days
@@ -221,8 +221,7 @@ class _Names(_Gatherer):
         self._numbered = numbered and use.role in WITH_NUMBERS
 
     def add(self, cells: pd.Series[str], start: int) -> None:  # noqa: ARG002
-        codes, found = pd.factorize(cells)
-        values = pd.Series(found, dtype="str")
+        codes, values = distinct(cells)
         own = fingerprints(values.to_numpy(dtype=object))
         if not self.use.separator:  # of several labels in a cell, an empty one is an answer
             own[self.use.missing_cells(values)] = 0

@@ -48,10 +48,12 @@ def parse_numbers(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]
     """Cells as float64; NaN where a cell is missing or is no number up to `LARGEST`. Blanks around a number are ignored."""
     import numpy as np
 
+    if len(cells) <= AT_ONCE:
+        values = _parse(cells)
+        return np.where(np.abs(values) <= LARGEST, values, np.nan)
     found = np.empty(len(cells), dtype=np.float64)
     for start in range(0, len(cells), AT_ONCE):
-        values = _parse(cells.iloc[start : start + AT_ONCE])
-        found[start : start + AT_ONCE] = np.where(np.abs(values) <= LARGEST, values, np.nan)
+        found[start : start + AT_ONCE] = parse_numbers(cells.iloc[start : start + AT_ONCE])
     return found
 
 

@@ -19,7 +19,7 @@ from mmtrain.columns.numeric import parse_numbers
 from mmtrain.columns.quantile_sketch import QuantileSketch, Range
 from mmtrain.data.images.cell_kinds import ADDRESS, FILE_END, NOT_READ, PICTURE, SEVERAL
 from mmtrain.data.tables.table import READ_CHUNK_ROWS
-from mmtrain.data.tables.table_file import TableFile, gather
+from mmtrain.data.tables.table_file import TableFile, distinct, gather
 from mmtrain.system.threads import in_threads
 from mmtrain.targets.label_lists import LabelLists, recognise
 from mmtrain.text.date_patterns import DATE
@@ -143,13 +143,12 @@ class _Tally:
 
     def add(self, cells: pd.Series[str]) -> None:
         """Look at one piece; every different value in it once."""
-        codes, found = pd.factorize(cells)
+        codes, values = distinct(cells)
         self._rows += len(cells)
         codes = codes[codes >= 0]
         self._missing += len(cells) - len(codes)
         if not len(codes):
             return
-        values = pd.Series(found, dtype="str")
         times = np.bincount(codes, minlength=len(values))
         self._count(values.tolist(), times.tolist())
         self._measure(values, codes, times)

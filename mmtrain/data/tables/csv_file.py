@@ -24,7 +24,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from mmtrain.data.tables.dialect import LONGEST_ROW, Dialect, OpenQuoteError, RowTooLongError
-from mmtrain.data.tables.table_file import TableFile, other_tables
+from mmtrain.data.tables.table_file import GATHERED_ROWS, TableFile, other_places
 from mmtrain.errors import DataError, Problem
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ class CsvFile(TableFile):
         if expected == 1:
             fix = "Set `skip_lines` in `data.format` if the headers are further below, `separator` if other signs separate cells."
         what = f"the row has {found} {'cell' if found == 1 else 'cells'}, the header has {expected}."
-        return Problem(f"{self.path.name}:{line}", what + other_tables("row", self.unit, [line for line, _ in uneven[1:]]), fix)
+        return Problem(f"{self.path.name}:{line}", what + other_places("row", self.unit, [line for line, _ in uneven[1:]]), fix)
 
     def _encoding_problem(self) -> Problem | None:
         if self.dialect.codec != "utf-8-sig":
@@ -336,13 +336,14 @@ def _is_utf8(cells: pa.Array) -> bool:
 
 
 def _joined(blocks: Iterable[list[pa.Array]], size: int) -> Iterator[list[pa.Array]]:
-    """Blocks joined until they hold `size` rows, or `_JOINED` bytes."""
+    """Blocks joined until they hold `size` rows, or `_JOINED` bytes; of many columns eight times as many bytes."""
     import pyarrow as pa
 
     waiting: list[list[pa.Array]] = []
     rows = held = 0
     for arrays in chain(blocks, [None]):
-        full = bool(waiting) and (arrays is None or rows + len(arrays[0]) > size or held >= _JOINED)
+        enough = _JOINED if rows >= GATHERED_ROWS else 8 * _JOINED
+        full = bool(waiting) and (arrays is None or rows + len(arrays[0]) > size or held >= enough)
         if full:
             yield waiting[0] if len(waiting) == 1 else [pa.concat_arrays(parts) for parts in zip(*waiting, strict=True)]
             waiting, rows, held = [], 0, 0

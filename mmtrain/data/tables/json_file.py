@@ -19,7 +19,7 @@ import numpy as np
 
 from mmtrain.data.tables.csv_file import open_text
 from mmtrain.data.tables.parquet_file import cell_texts
-from mmtrain.data.tables.table_file import TableFile, other_tables
+from mmtrain.data.tables.table_file import TableFile, other_places
 from mmtrain.errors import DataError, Problem
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _keys(path: Path, size: int, changed: int) -> _Keys:  # noqa: ARG001
                 nested.setdefault(key, f"line {line} holds {_called(value)}.")
     if broken:
         (line, what), *more = broken
-        raise DataError(Problem(f"{path.name}:{line}", f"{what}.{other_tables('line', 'line', [number for number, _ in more])}", _FIX))
+        raise DataError(Problem(f"{path.name}:{line}", f"{what}.{other_places('line', 'line', [number for number, _ in more])}", _FIX))
     if not keys:
         raise DataError(Problem(path.name, "the file is empty.", _FIX))
     return _Keys(tuple(keys), frozenset(written), nested)

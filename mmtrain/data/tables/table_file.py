@@ -190,7 +190,16 @@ def as_series(array: pa.Array) -> pd.Series[str]:
     return pd.Series(pd.arrays.ArrowStringArray(array, dtype=TEXT), copy=False)  # type: ignore[call-arg]
 
 
-def other_tables(noun: str, unit: str, numbers: Sequence[int]) -> str:
+def distinct(cells: pd.Series[str]) -> tuple[NDArray[np.int64], pd.Series[str]]:
+    """Codes of cells, -1 for a missing one, and the different cells in the order of the codes, which is that of their first rows."""
+    import pyarrow as pa
+
+    array = pa.array(cells, pa.large_string(), from_pandas=True)
+    coded = (array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array).dictionary_encode()
+    return coded.indices.fill_null(-1).to_numpy().astype(np.int64), as_series(coded.dictionary)
+
+
+def other_places(noun: str, unit: str, numbers: Sequence[int]) -> str:
     """` 2 more such cells, in lines 41 and 57.`, to follow a sentence about the first one; empty when there are no others."""
     if not numbers:
         return ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mmtrain.columns import CellError
 from mmtrain.data.tables.numerals import CLEAR, UNCLEAR
-from mmtrain.data.tables.table_file import TableFile, other_tables
+from mmtrain.data.tables.table_file import TableFile, other_places
 from mmtrain.errors import Problem, did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -80,4 +80,4 @@ def unclear_fault(cells: pd.Series[str], rows: NDArray[np.int64]) -> CellError:
 
 def cell_error_problem(place: str, fault: CellError, unit: str, numbers: Sequence[int]) -> Problem:
     """`fault` at the place of its first cell; `numbers` are the lines, or whatever `unit` says, of the other cells."""
-    return Problem(place, fault.what + other_tables("cell", unit, numbers), fault.fix)
+    return Problem(place, fault.what + other_places("cell", unit, numbers), fault.fix)
