@@ -43,8 +43,6 @@ def command(
         return
     for name, reason in done.manifest.left_out.items():
         note(f"left out: {name} ({reason})", quiet=quiet)
-    note(
-        f"{len(done.manifest.files)} files, {format_bytes(done.archive.stat().st_size)}. Open it: {shell_command('unpack', done.archive.name)}",
-        quiet=quiet,
-    )
+    size = format_bytes(done.archive.stat().st_size)
+    note(f"{len(done.manifest.files)} files, {size}. Open it: {shell_command('unpack', done.archive.name)}", quiet=quiet)
     out().print(str(done.archive), soft_wrap=True, markup=False)

@@ -90,7 +90,7 @@ class Moved:
 
     def applied(self, experiment: Experiment) -> Experiment:
         """Return the experiment with these places. An images folder that was left out is that of the table, wherever it is."""
-        places = {"table": self.table and self.table.absolute(), "images": self.images and self.images.absolute()}
+        places = {"table": self.table and self.table.absolute(), "images": self.images}
         update = {name: place for name, place in places.items() if place is not None}
         return experiment.model_copy(update={"data": experiment.data.model_copy(update=update)}) if update else experiment
 

@@ -200,9 +200,9 @@ def test_texts_are_read_once_to_learn_them_and_once_to_encode_them(tmp_path, mon
 
     experiment = config.load(path)
     data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
-    parts = split_rows(experiment, data.table)
+    train = split_rows(experiment, data.table).holdout.train
     monkeypatch.setattr(TableFile, "pieces", noted)
-    fitted = encode.fit(experiment, data.table, parts.train)
+    fitted = encode.fit(experiment, data.table, train)
     learned = passes.copy()
     arrays = encode.encode(experiment, fitted, data.table, data.stores)
     assert learned == passes[len(learned) :] == [[f"t{number}" for number in range(8)], ["t8", "t9", "t0"]]

@@ -119,7 +119,7 @@ def test_split_csv_comes_back_as_it_went(tmp_path):
 
 def test_split_csv_keeps_folds_and_the_outer_test_set(tmp_path):
     path = tmp_path / "split.csv"
-    path.write_text(to_csv(FOLDS, [0, 1, 2, 4, 7], list("abcde")))
+    path.write_text("".join(to_csv(FOLDS, [0, 1, 2, 4, 7], np.array(list("abcde"), dtype=object).__getitem__)))
     assert path.read_text().splitlines() == [
         "row,id,fold,part",
         *("0,a,0,test", "1,b,0,validation", "4,d,0,train", "7,e,0,train"),

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from mmtrain.data.splits.dealing import Tally
 from mmtrain.data.splits.parts import Parts, read_split, to_csv
 
 from mmtrain import config
@@ -21,6 +20,7 @@ from mmtrain.data.splits import parts as split_parts
 from mmtrain.data.tables.column_buffer import KeptColumn
 from mmtrain.data.tables.formats import open_table
 from mmtrain.errors import did_you_mean
+from mmtrain.splits.group_allocation import Tally
 
 # Columns
 

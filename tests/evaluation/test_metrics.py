@@ -12,8 +12,8 @@ from mmtrain.metrics import (
     binary_scores,
     confusion_matrix,
     higher_is_better,
+    multiclass_scorer,
     multiclass_scores,
-    multiclass_values,
     multilabel_scores,
     ranking,
     regression_scores,
@@ -244,7 +244,7 @@ def test_macro_f1_counts_the_classes_that_occur_or_are_predicted_as_scikit_learn
 def test_each_draw_counts_the_classes_that_it_has_or_predicts():
     truth, predicted = np.array([0, 0, 1, 1]), np.array([0, 2, 1, 1])
     counts = np.array([[1, 1, 1, 1], [2, 0, 1, 1], [0, 2, 1, 1]])
-    drawn = multiclass_values(truth, np.eye(3)[predicted], counts, count=3)["macro_f1"]
+    drawn = multiclass_scorer(truth, np.eye(3)[predicted], count=3)(counts)["macro_f1"]
     expected = [metrics.f1_score(truth, predicted, average="macro", sample_weight=weights) for weights in counts[[0, 2]]]
     assert drawn == pytest.approx([expected[0], 1.0, expected[1]])
 

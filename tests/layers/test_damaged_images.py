@@ -8,7 +8,7 @@ import struct
 import numpy as np
 import pytest
 from PIL import Image
-from test_pictures import decoded, deep, examples, layer_of, photo, saved, turned
+from test_image_layers import decoded, deep, examples, layer_of, photo, saved, turned
 
 from mmtrain.image_decoding import Layout, UnreadableImage, read
 

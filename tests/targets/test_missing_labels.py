@@ -88,7 +88,7 @@ def test_a_label_that_no_row_knows_has_no_score_and_says_why():
 def test_draws_of_rows_with_unknown_labels_have_the_scores_of_those_rows():
     fitted = labels_target()
     counts = np.random.default_rng(0).integers(0, 3, size=(20, len(TRUTH)))
-    fast, plain = fitted.resampled(TRUTH, SAID, counts), FittedTarget.resampled(fitted, TRUTH, SAID, counts)
+    fast, plain = fitted.scorer(TRUTH, SAID)(counts), FittedTarget.scorer(fitted, TRUTH, SAID)(counts)
     assert fast.keys() == plain.keys()
     for name in fast:
         np.testing.assert_allclose(fast[name], plain[name], err_msg=name)

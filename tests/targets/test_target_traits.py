@@ -151,7 +151,8 @@ def test_task_makes_its_metrics_known():
 PACKAGE = Path(mmtrain.__file__).parent
 NAMING = {
     "synonyms.py": "lists usual words for every name of an experiment file, below everything that could state them",
-    "data/surveys/guess_target.py": "guesses which task to write into a new experiment file",
+    "audit/profiling/infer_target.py": "guesses which task to write into a new experiment file",
+    "api/estimators.py": "chooses the task that scikit-learn's classifiers and regressors are",
     "config/experiment.py": "shows an example in the schema",
 }
 """Modules outside of the targets that may name a task, and why."""

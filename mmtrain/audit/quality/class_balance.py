@@ -39,7 +39,8 @@ def _several_in_one(labels: LabelIndex) -> list[Finding]:
     lists = recognise(dict(zip(labels.names, labels.times.tolist(), strict=True)))
     if lists is None or not lists.sure:
         return []
-    what = f"{quote_value(lists.example)} looks like several labels{lists.between}: {lists.labels:,} labels make {len(labels.names):,} classes."
+    classes = f"{lists.labels:,} labels make {len(labels.names):,} classes"
+    what = f"{quote_value(lists.example)} looks like several labels{lists.between}: {classes}."
     why = "Each combination is learned as if it had nothing in common with the others, from its own rows alone."
     rows = labels.holders(labels.names.index(lists.example))
     fix = f"{lists.fix} if a row can have several of them."

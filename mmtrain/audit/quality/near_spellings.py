@@ -44,7 +44,7 @@ def spellings(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
 
 def is_spelled(use: ColumnUsage) -> bool:
     """Whether its cells, or the labels in them, are names; of two classes `check` refuses a third, however it is spelled."""
-    return use.role in SPELLED or use.task == "multiclass" or bool(use.separator)
+    return use.role in SPELLED or (use.traits.has_classes and not use.traits.thresholdable) or bool(use.separator)
 
 
 def _near(cells: ColumnValues, cohort: RowMetadata) -> list[Finding]:

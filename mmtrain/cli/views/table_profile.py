@@ -54,7 +54,8 @@ def describe_contents(profile: Profile) -> str:
         odd = profile.filled - profile.number_cells
         return f"{low} to {high}, median {middle}" + (f"; {counted(odd, 'cell')} no number" if odd else "")
     if profile.words is not None and profile.spaced * 4 >= profile.filled and profile.words.median >= 3:
-        return f"{format_value(profile.words.minimum)} to {format_value(profile.words.maximum)} words, median {format_value(profile.words.median)}"
+        words = profile.words
+        return f"{format_value(words.minimum)} to {format_value(words.maximum)} words, median {format_value(words.median)}"
     if profile.distinct >= 0.9 * profile.filled > 1:
         return f"{'all' if profile.distinct == profile.filled else 'nearly all'} differ, such as {clip(profile.frequent[0][0])}"
     return frequent(profile.frequent)

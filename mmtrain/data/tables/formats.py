@@ -54,7 +54,8 @@ def open_table(
         DataError: there is no such file, its format is not read, it can be read in several ways, or it has no headers.
 
     """
-    path = existing_form(path)
+    if (fault := input_fault(path)) is None or fault.absent:
+        path = existing_form(path)
     given = table_format or TableFormat()
     suffix = next((suffix for suffix in (*SUFFIXES, *EXCEL) if path.name.lower().endswith(suffix)), "")
     endings = ", ".join(SUFFIXES)
