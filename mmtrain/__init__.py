@@ -17,7 +17,7 @@ One direction, no way back; `mmtrain/commands/fit.py` is this path as code.
 | 7 | `assemble(experiment, fitted)` | `Network`: core, predictor, whole | `model.keras` |
 | 8 | `loop.train(...)` | events, best weights | `metrics.jsonl`, `checkpoints/` |
 | 9 | `fit_and_save_postprocessing(run, material)` | calibration, threshold, conformal bound, of validation rows | `decisions.json` |
-| 10 | `evaluate(run, options)` | scores beside a baseline | `metrics.json`, `predictions_<part>.csv`, `most_wrong_<part>.json` |
+| 10 | `evaluate(run, options)` | scores next to a baseline | `metrics.json`, `predictions_<part>.csv`, `most_wrong_<part>.json` |
 | 11 | `report.write(run, ...)`, after 9 and 10 | what a person reads | `report.html`, `plots/`, `scores_<part>.csv`, `model_card.md` |
 
 # Floors
@@ -30,13 +30,15 @@ tier is refused there: a misspelt key in tier 1, a word in a numeric column in t
 |---|---|---|
 | `api/` | the Python front door: `mmtrain.fit` and the others, their results, estimators | 0-2 |
 | `cli/` | one file per command: declarations, printing, exit codes | 0 |
-| `workflows/` | one plain function per command; read these first | 2, TensorFlow inside |
-| `training/` `evaluation/` `reports/` `export/` `explanation/` | the loop; scores; what a person reads; other formats; single rows | 2-3 |
+| `commands/` | one plain function per command; read these first | 2, TensorFlow inside |
+| `pipeline/` | what commands share: load, validate, build, train a run, train a single branch, predictor | 2, TensorFlow inside |
+| `training/` `evaluation/` `audit/` `reports/` `export/` `explanation/` | training, scores, checks, reports, exports, single rows | 2-3 |
 | `model/` `batches.py` | the network; batches by row index | 3 |
-| `data/` `runs.py` | tables, splits, encoding, pictures, findings; the run folder | 2 |
+| `data/` `artifacts/` | tables, encoding, image store, drift; the run folder and the schema of its files | 2 |
 | `config/` | the experiment file, with line numbers | 1 |
-| `columns/` `targets/` `branches/` `fusion.py` `splits/` `optim/` | what a YAML file can name, one file each | 1 |
-| `registry.py` `run_files/` `whole_files.py` `specs.py` `pixels/` `layers/` ... | options, files, tensors, one image, Keras layers | 1-3 |
+| `columns/` `targets/` `branches/` `fusion.py` `splits/` `optim/` `metrics/` | what a YAML file can name, one file each | 1-2 |
+| `registry.py` `specs.py` `image_decoding/` `layers/` `system/` | options, tensors, one image, Keras layers, the machine | 1-3 |
+| `text/` | spelling, words, dates | 1-2 |
 | `errors.py` `synonyms.py` | `Problem` and the three errors; usual words for what is meant | 0 |
 
 # Words
@@ -50,7 +52,7 @@ leaves a **run**. What a user must fix is a **problem**.
 # Promises, in this order
 
 1. Right: one row index drives every input; what is learned from data is learned from training rows; row i in is row i out.
-2. Honest: grouped splits, baselines beside the model, the test part scored only by `evaluate` and every time recorded.
+2. Honest: grouped splits, baselines next to the model, the test part scored only by `evaluate` and every time recorded.
 3. Legible: every mistake in one screen: where, what was found, what would be right.
 4. Fast: a picture is decoded once, a text split once to learn its words and once to encode it; batches are gathered while the
    step before them runs.

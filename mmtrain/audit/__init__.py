@@ -1,32 +1,23 @@
-"""What `inspect-data` finds: faults of a table and of its pictures that spoil a study.
+"""Checks of a table and its images for what would spoil a study: what `inspect-data` finds.
 
-Two floors: facts of the rows, read in one pass, and families of findings on them. A family is one function of facts that gives
-findings; `table` and `pictures` call them all.
+Facts of the rows are read once; a check is a function from facts to findings. `checks` and `images.checks` call them all.
 
-| facts | |
+| module | holds |
 |---|---|
-| `uses` | what each column is for |
-| `cells` | the cells of every column as fingerprints and numbers; `dates`, `scripts` read those of a kind |
-| `cohort` | part, group and class of every row |
-| `labels` | which rows have which class or label |
-| `answers` | the targets as questions: one answer, or one for each label; without the test part |
-| `unused` | columns that the experiment does not use, but that say something of its rows |
-| `significance` | tests of a difference, corrected for their number |
-| `foretold` | how well one column alone foretells the answer |
+| `column_usage` | what each column is for |
+| `column_values` | the cells of every column as fingerprints and numbers |
+| `row_metadata` | split, group and class of every row |
+| `label_index` | which rows have which class or label |
+| `target_view` | the targets as binary or numeric questions, without the test rows |
+| `hypothesis_tests` | tests of a difference, corrected for their number (Holm) |
+| `finding` | what every check gives |
 
-| families on a table | |
+| folder | checks |
 |---|---|
-| `copies` | the same row or text twice |
-| `redundant_columns` | the same column twice |
-| `sides` | groups on two sides, parts that look back in time |
-| `leaks` | columns that tell the answer; `orders`: ids that do, `holes`: empty cells that do |
-| `classes` | rare classes and labels |
-| `categories` | rare and unseen categories |
-| `inputs` | constants, ids, outliers, mixed types; `units`: two units in one column |
-| `texts` | texts without words, boilerplate, other scripts, telling words and numbers |
-| `shift` | columns that differ between given parts |
-
-`pictures` lists the modules of pictures. `policies` counts what becomes of empty cells; `finding` is what all of them give.
+| `leakage/` | columns, texts, orders, empty cells, duplicate rows and splits that give the target away; shifts between splits |
+| `quality/` | class balance, rare categories, constants, ids, outliers, units, texts, spellings, dates |
+| `images/` | damaged, duplicate and badly exposed images, and files that give the target away |
+| `profiling/` | what is in a table that nobody has described yet, and which roles its columns probably have |
 """
 
 from mmtrain.audit.finding import Finding, Level

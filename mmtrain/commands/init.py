@@ -58,10 +58,10 @@ def init(
 
     """
     name = table.name if table.name.strip(".") else table.resolve().name
-    stem = name if table.is_dir() else name.partition(".")[0] or table.stem
+    stem = name if os.path.isdir(table) else name.partition(".")[0] or table.stem
     file = file if file is not None else Path(f"{stem or 'experiment'}.yaml")
     _check_file(file, force=force)
-    if table.is_dir():
+    if os.path.isdir(table):
         return _of_folders(table, target, images, table_format, file=file, force=force)
     found = usable_survey(table, target=target, images=images, table_format=parsed_format(table_format) if table_format else None)
     return StarterResult(file, _write_experiment(found, file))

@@ -2,16 +2,16 @@
 
 | module | does |
 |---|---|
-| `question` | which raw value of the network is explained |
-| `taps` | opens the network where its inputs become real numbers |
-| `gradients` | integrated gradients along the way from a baseline to the row, and how complete they are |
+| `explained_output` | which raw value of the network is explained |
+| `hooks` | opens the network where its inputs become real numbers |
+| `integrated_gradients` | integrated gradients along the way from a baseline to the row, and how complete they are |
 | `grad_cam` | where in a picture a convolutional branch looks |
 | `baseline` | what a row is compared with |
 | `explainer` | one row after the other |
-| `shares` | attributions by column, word and region of a picture |
-| `explained` | what is found of a row, as plain values |
-| `choice` | which rows are worth explaining |
-| `figure` `tiles` `words` | a picture per row |
+| `column_attributions` | attributions by column, word and region of a picture |
+| `attribution` | what is found of a row, as plain values |
+| `row_selection` | which rows are worth explaining |
+| `figure` `heatmaps` `token_plot` | a picture per row |
 | `files` | tables of all rows |
 
 Explained is the raw value of a target: of a class its logit, which adds up, and not its probability, which does not; of a

@@ -1,10 +1,10 @@
-"""One image file to one array of pixels, upright and right, or a refusal in words; floor 1.
+"""One image file to one array of pixels, upright and right, or a refusal in words.
 
 | module | does |
 |---|---|
-| `picture` | the words: `ImageHeader`, `Layout`, `UnreadableImage` |
-| `source` | path -> bytes and their format, told by the first bytes and never by the file's name |
-| `not_read` | formats that are not read, by their first bytes and endings, and what to do with such files |
+| `decoded_image` | the words: `ImageHeader`, `Layout`, `UnreadableImage` |
+| `image_source` | path -> bytes and their format, told by the first bytes and never by the file's name |
+| `unsupported_formats` | formats that are not read, by their first bytes and endings, and what to do with such files |
 | `containers` | bytes -> the parts of the file that decide its pixels |
 | `header` | `inspect`: size, mode, bits and orientation, no pixel decoded |
 | `colour` | any mode of Pillow's -> grey, colour, or colour and alpha |

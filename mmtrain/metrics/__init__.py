@@ -14,12 +14,16 @@ clipped to 1e-7 and 1 - 1e-7. Wrong arrays (shape, NaN, outside 0 to 1) raise `V
 are those of the one draw that has every row once.
 """
 
-from mmtrain.metrics.binary import binary_scorer, binary_scores
-from mmtrain.metrics.classification import confusion_matrix
-from mmtrain.metrics.multiclass import multiclass_scorer, multiclass_scores
-from mmtrain.metrics.multilabel import multilabel_scorer, multilabel_scores
-from mmtrain.metrics.regression import regression_scorer, regression_scores
-from mmtrain.metrics.score import METRICS, Score, higher_is_better
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmtrain.metrics.binary import binary_scorer, binary_scores
+    from mmtrain.metrics.classification import confusion_matrix
+    from mmtrain.metrics.multiclass import multiclass_scorer, multiclass_scores
+    from mmtrain.metrics.multilabel import multilabel_scorer, multilabel_scores
+    from mmtrain.metrics.regression import regression_scorer, regression_scores
+    from mmtrain.metrics.score import METRICS, Score, higher_is_better
 
 __all__ = [
     "METRICS",
@@ -35,3 +39,23 @@ __all__ = [
     "regression_scorer",
     "regression_scores",
 ]
+
+_MODULES = {
+    name: module
+    for module, names in {
+        "binary": ("binary_scorer", "binary_scores"),
+        "classification": ("confusion_matrix",),
+        "multiclass": ("multiclass_scorer", "multiclass_scores"),
+        "multilabel": ("multilabel_scorer", "multilabel_scores"),
+        "regression": ("regression_scorer", "regression_scores"),
+        "score": ("METRICS", "Score", "higher_is_better"),
+    }.items()
+    for name in names
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a function when it is asked for: the experiment file needs the names of metrics, and not NumPy."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

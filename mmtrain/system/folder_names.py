@@ -97,5 +97,8 @@ def existing_form(path: Path) -> Path:
     """`path`, or the path that is there and differs from it in its Unicode form alone."""
     if str(path).isascii() or os.path.lexists(path):
         return path
-    found = Listings().other_form(os.curdir, str(path))
+    try:
+        found = Listings().other_form(os.curdir, str(path))
+    except OSError:  # a folder on the way that may not be listed: whoever opens the path says so
+        return path
     return path if found is None or not os.path.lexists(found) else Path(found)

@@ -15,8 +15,8 @@ HOLDER = """
 import sys
 from pathlib import Path
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.artifacts.lock import held
-with held(Run(Path(sys.argv[1]))):
+from mmtrain.artifacts.lock import run_lock
+with run_lock(Run(Path(sys.argv[1]))):
     print("held", flush=True)
     sys.stdin.read()
 """

@@ -105,7 +105,7 @@ def test_profile_of_numbers_words_and_holes(tmp_path):
 def test_profile_of_a_column_too_large_to_count(tmp_path, monkeypatch):
     monkeypatch.setattr(profile_module, "MOST_BYTES", 5000)
     monkeypatch.setattr(profile_module, "MOST_NUMBERS", 100)
-    monkeypatch.setattr(profile_module, "PIECE", 50)
+    monkeypatch.setattr(profile_module, "READ_CHUNK_ROWS", 50)
     cells = ["7" if i % 4 == 0 else str(1000 + i) for i in range(1000)]
     found = profile_columns(open_table(write(tmp_path, {"a": cells})), ["a"])["a"]
     assert (found.rows, found.distinct, found.counted, found.rows_per_value) == (1000, 751, False, None)

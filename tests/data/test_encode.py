@@ -169,7 +169,7 @@ def test_nothing_is_learned_from_other_than_training_rows(everything, tmp_path):
 
 
 def test_rows_encoded_in_pieces_are_those_encoded_at_once(everything, monkeypatch):
-    monkeypatch.setattr(encode, "PIECE", 3)
+    monkeypatch.setattr(encode, "ENCODE_CHUNK_ROWS", 3)
     again = encode.encode(everything.experiment, everything.fitted, everything.data.table, everything.data.stores)
     compared = 0
     for key in INPUTS:
@@ -213,7 +213,7 @@ def test_texts_are_read_once_to_learn_them_and_once_to_encode_them(tmp_path, mon
 
 
 def test_large_columns_are_taken_from_the_cache_by_the_next_command(everything, tmp_path, monkeypatch):
-    monkeypatch.setattr(encoded_column, "LEAST", 1)
+    monkeypatch.setattr(encoded_column, "MIN_DISK_BYTES", 1)
     monkeypatch.setenv("MMTRAIN_CACHE", str(tmp_path))
     material = everything.experiment, everything.fitted, everything.data.table, everything.data.stores
     first = encode.encode(*material)
@@ -238,7 +238,7 @@ class OwnCategory(FittedCategorical):
 
 
 def test_columns_of_a_users_own_role_are_not_kept(everything, tmp_path, monkeypatch):
-    monkeypatch.setattr(encoded_column, "LEAST", 1)
+    monkeypatch.setattr(encoded_column, "MIN_DISK_BYTES", 1)
     monkeypatch.setenv("MMTRAIN_CACHE", str(tmp_path))
     known = everything.fitted.columns["blood group"]
     columns = {"blood group": OwnCategory.model_validate(known.model_dump())}
@@ -248,7 +248,7 @@ def test_columns_of_a_users_own_role_are_not_kept(everything, tmp_path, monkeypa
 
 
 def test_column_without_room_in_the_cache_is_told_of(everything, tmp_path, monkeypatch):
-    monkeypatch.setattr(encoded_column, "LEAST", 128)  # 8 rows: note has 3 ids and a presence of 4 bytes each
+    monkeypatch.setattr(encoded_column, "MIN_DISK_BYTES", 128)  # 8 rows: note has 3 ids and a presence of 4 bytes each
     cache = everything.experiment.data.cache.model_copy(update={"folder": tmp_path, "disk": 100})
     data = everything.experiment.data.model_copy(update={"cache": cache})
     told = []

@@ -33,7 +33,7 @@ def folder(tmp_path):
 
 @pytest.fixture(autouse=True)
 def every_column_is_large(monkeypatch):
-    monkeypatch.setattr(rooms, "LEAST", 1)
+    monkeypatch.setattr(rooms, "MIN_DISK_BYTES", 1)
 
 
 def provenance(header="note", **values):
@@ -73,7 +73,7 @@ def test_large_column_is_encoded_once_and_mapped(folder):
 
 
 def test_small_column_stays_in_memory(folder, monkeypatch):
-    monkeypatch.setattr(rooms, "LEAST", LAYOUT.size + 1)
+    monkeypatch.setattr(rooms, "MIN_DISK_BYTES", LAYOUT.size + 1)
     column = encoded_column(LAYOUT, never, pieces, Cache(folder=folder))  # its table is not hashed either
     assert_right(column)
     assert (mapped(column.codes), column.notice, folder.exists()) == (False, "", False)
@@ -151,7 +151,7 @@ import os, signal, sys
 from pathlib import Path
 import test_encoded_column as here
 from mmtrain.config.experiment import Cache
-here.rooms.LEAST = 1
+here.rooms.MIN_DISK_BYTES = 1
 def pieces():
     yield here.CODES[:4], here.PRESENT[:4]
     os.kill(os.getpid(), signal.SIGKILL)
@@ -160,7 +160,7 @@ here.encoded_column(here.LAYOUT, here.provenance(), pieces, Cache(folder=Path(sy
 
 
 def test_killed_build_does_not_count_and_is_removed_by_the_next(folder):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1]), *sys.path])}
     assert subprocess.run([sys.executable, "-c", KILLED, str(folder)], env=environment, check=False).returncode == -signal.SIGKILL
     (left,) = folder.iterdir()
     for path in (*left.iterdir(), left):

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from mmtrain.data.splits.parts import Parts, read_split, to_csv
 
 from mmtrain import config
 from mmtrain.audit.column_usage import ColumnUsage
@@ -16,11 +15,13 @@ from mmtrain.columns import numeric as numeric_column
 from mmtrain.config import yaml_source
 from mmtrain.config.partial_validation import valid_parts
 from mmtrain.config.yaml_source import Origin
-from mmtrain.data.splits import parts as split_parts
+from mmtrain.data.splits import split_file
+from mmtrain.data.splits.split_file import read_split, to_csv
 from mmtrain.data.tables.column_buffer import KeptColumn
 from mmtrain.data.tables.formats import open_table
 from mmtrain.errors import did_you_mean
 from mmtrain.splits.group_allocation import Tally
+from mmtrain.splits.plan import Partition, SplitPlan
 
 # Columns
 
@@ -35,7 +36,7 @@ def test_an_experiment_file_is_parsed_once_for_all_that_is_asked_of_it(tmp_path,
         texts.append(text)
         return plain(text, file)
 
-    monkeypatch.setattr(yaml_source, "composed", noted)
+    monkeypatch.setattr(yaml_source, "compose", noted)
     config.load(path)
     config.load(path)
     assert Origin(path).place("columns", "y") == "once.yaml:4: columns.y"
@@ -217,13 +218,13 @@ def test_rows_without_groups_are_counted_without_sorting_them():
 
 
 def test_a_split_is_written_and_read_in_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr(split_parts, "PIECE", 3)
-    parts = Parts.from_codes(np.array([0, 2, 0, 1, 0, 0, 3]))
+    monkeypatch.setattr(split_file, "CHUNK_ROWS", 3)
+    plan = SplitPlan.of(Partition.from_codes(np.array([0, 2, 0, 1, 0, 0, 3])))
     ids = np.array(["001", 'say "a", b', "", "NA", "two\nlines", "ü", "g"], dtype=object)
-    pieces = list(to_csv(parts, range(10, 17), ids.__getitem__))
-    assert [piece.count("row,id,part") for piece in pieces] == [1, 0, 0]
+    pieces = list(to_csv(plan, range(10, 17), ids.__getitem__))
+    assert [piece.count("row,id,fold,part") for piece in pieces] == [1, 0, 0]
     path = tmp_path / "split.csv"
     path.write_text("".join(pieces), encoding="utf-8", newline="")
     written = read_split(path)
     assert (written.rows.tolist(), written.ids.tolist()) == (list(range(10, 17)), ids.tolist())
-    assert written.parts.codes().tolist() == [0, 2, 0, 1, 0, 0, 3]
+    assert written.plan.holdout.codes(7).tolist() == [0, 2, 0, 1, 0, 0, 3]

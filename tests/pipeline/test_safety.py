@@ -78,7 +78,7 @@ def test_model_files_are_opened_in_one_place_and_code_is_imported_in_one(source)
         for name, _ in calls(tree):
             if name in places:
                 places[name].add(path)
-    assert places == {"load_model": {"model/saved.py"}, "load_weights": set(), "exec_module": {"user_code.py"}}
+    assert places == {"load_model": {"model/model_file.py"}, "load_weights": set(), "exec_module": {"system/user_code.py"}}
 
 
 OURS = {name: layer for name, layer in keras.saving.get_custom_objects().items() if name.startswith("mmtrain>")}
@@ -655,7 +655,7 @@ RESULT = {"task": "binary", "rows": 1, "unknown_answers": 0, "scores": {"auc": {
 @pytest.mark.parametrize(
     ("name", "values", "what"),
     [
-        ("run.json", [], "Input should be a valid dictionary or instance of Facts"),
+        ("run.json", [], "Input should be a valid dictionary or instance of RunFacts"),
         ("run.json", BEGUN | {"state": "new"}, "`state`: Input should be 'running', 'finished', 'failed' or 'interrupted'"),
         ("run.json", BEGUN | {"started": "2026-11-20"}, "`started`: a time needs its zone"),
         ("run.json", BEGUN | {"files": None}, "`files` has no value"),
@@ -669,7 +669,7 @@ RESULT = {"task": "binary", "rows": 1, "unknown_answers": 0, "scores": {"auc": {
         ("metrics.json", {"test": {"y": RESULT | {"rows": float("nan")}}}, "`test.y.rows`: Input should be a valid integer"),
         ("metrics.json", {"test": {"y": RESULT}}, "`test.y`: a baseline has the scores of the model"),
         ("metrics.json", {"test": {"y": RESULT | {"scores": {"x": {"value": 1}}}}}, "`test.y.scores.x.[key]`: There is no score 'x'."),
-        ("most_wrong_test.json", {"y": [5]}, "`y.0`: Input should be a valid dictionary or instance of Wrong"),
+        ("most_wrong_test.json", {"y": [5]}, "`y.0`: Input should be a valid dictionary or instance of WorstRow"),
     ],
 )
 def test_file_of_a_run_that_holds_other_values_is_damaged(name, values, what, tmp_path):

@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from mmtrain.columns.numeric import numbers
+from mmtrain.columns.numeric import parse_numbers
 from mmtrain.metrics.score import Metric, Score
 from mmtrain.targets import FittedTarget, Target, TaskTraits, task
 from mmtrain.targets.base import TruthSpec
@@ -47,7 +47,7 @@ class FittedCount(CountTraits, FittedTarget):
         return TruthSpec((), "float64")
 
     def truth(self, cells):
-        return numbers(cells[self.column])
+        return parse_numbers(cells[self.column])
 
     def row_loss(self, truth, raw):
         import tensorflow as tf
@@ -79,7 +79,7 @@ class FittedCount(CountTraits, FittedTarget):
         return np.empty((len(prediction), 0), dtype=np.float32)
 
     def reread_outputs(self, columns):
-        return numbers(columns["prediction"]).reshape(-1, 1)
+        return parse_numbers(columns["prediction"]).reshape(-1, 1)
 
     def served(self, prediction):
         import tensorflow as tf
@@ -101,7 +101,7 @@ class CountTarget(CountTraits, Target):
         return True
 
     def fit(self, cells, default_weights):
-        return FittedCount(column=self.column, loss_weight=self.loss_weight, mean=float(numbers(cells[self.column]).mean()))
+        return FittedCount(column=self.column, loss_weight=self.loss_weight, mean=float(parse_numbers(cells[self.column]).mean()))
 '''
 TREE = """
 columns: {x: {role: numeric}, y: {role: target, task: count}}

@@ -154,6 +154,7 @@ NAMING = {
     "audit/profiling/infer_target.py": "guesses which task to write into a new experiment file",
     "api/estimators.py": "chooses the task that scikit-learn's classifiers and regressors are",
     "config/experiment.py": "shows an example in the schema",
+    "metrics/__init__.py": "has modules with the names of tasks",
 }
 """Modules outside of the targets that may name a task, and why."""
 

@@ -1,12 +1,11 @@
 """Image files to pixels inside a TensorFlow graph, so that a saved or exported model takes pictures as they are.
 
-The rules are those of `mmtrain.image_decoding`, and so are the pixels, to the bit as far as has been seen; one level is what may be relied
-on.
-Nothing here runs while a model is trained, which takes its pictures from the image store.
+The rules are those of `mmtrain.image_decoding`, and so are the pixels, to the bit as far as has been seen; one level is what may be
+relied on. Nothing here runs while a model is trained, which takes its pictures from the image store.
 
 | module | does |
 |---|---|
-| `binary` | whole numbers out of bytes |
+| `byte_reader` | whole numbers out of bytes |
 | `header` | size, depth and EXIF, no pixel decoded |
 | `exif` | the orientation, and turning a picture by it |
 | `jpeg` `png` `bmp` `gif` `webp` | header and pixels of one format, with what TensorFlow's decoder lacks |
@@ -16,10 +15,10 @@ Nothing here runs while a model is trained, which takes its pictures from the im
 | `colour` | transparency and grey |
 | `strips` | large images piece by piece |
 | `resize` | stretch, crop or pad |
-| `layer` | `EncodePicture`: all of it, for a batch |
+| `decode_image_layer` | `EncodePicture`: all of it, for a batch |
 
-What is damaged is refused here and there, by the rules of `mmtrain.image_decoding.format_rules`; a slow test breaks thousands of files for
-that.
+What is damaged is refused here and there, by the rules of `mmtrain.image_decoding.format_rules`; a slow test breaks thousands of files
+for that.
 """
 
 from mmtrain.layers.image_decoding.decode_image_layer import OK as OK
