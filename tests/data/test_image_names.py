@@ -19,6 +19,7 @@ from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.decode_cells import decode_cells
 from mmtrain.data.images.header_profile import profile_images
 from mmtrain.data.images.locate import ImageFile, ImageFinder, Refusal, locate
+from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import ConfigError, DataError
 from mmtrain.system.folder_names import Listings
 
@@ -231,6 +232,22 @@ def test_a_column_is_no_name_where_only_some_cells_are_files(tmp_path):
         picture(tmp_path / f"{number}.png", number)
     (tmp_path / "t.csv").write_text("case,age,label\n" + "".join(f"{n},{20 + n % 7}.5,{'ab'[n % 2]}\n" for n in range(20)))
     assert profile_table(tmp_path / "t.csv").columns[0].guess.role == "id"
+
+
+def test_the_table_is_read_as_often_however_many_columns_may_name_images(tmp_path, monkeypatch):
+    reads = []
+    pieces = TableFile.pieces
+    monkeypatch.setattr(TableFile, "pieces", lambda self, headers, **size: reads.append(headers) or pieces(self, headers, **size))
+
+    def reads_of(columns):
+        reads.clear()
+        header = ",".join(f"code_{column}" for column in range(columns))
+        rows = "".join(",".join(f"k{row * (column + 1) % 7}" for column in range(columns)) + "\n" for row in range(40))
+        (tmp_path / "t.csv").write_text(f"{header}\n{rows}")
+        profile_table(tmp_path / "t.csv")
+        return len(reads)
+
+    assert reads_of(40) == reads_of(4)
 
 
 def test_endings_are_found_in_one_listing(tmp_path):

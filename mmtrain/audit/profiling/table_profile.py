@@ -6,7 +6,7 @@ follows them can be used: one id, one group, one split, no column that gives the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -221,19 +221,19 @@ def _pictures(
 ) -> tuple[Path | None, dict[str, ImageProfile]]:
     """Where the pictures lie and what they are; a column without any file is left out, and holes are masked."""
     headers = [header for header, found in guesses.items() if found.role == "image" and found.used]
-    paths = {header: list(islice(_different(file, header), MOST_PATHS)) for header in headers}
+    paths = _distinct_cells(file, headers, MOST_PATHS)
     sample = [cell for cells in paths.values() for cell in cells[:SAMPLE]]
     beside = file.path.resolve().parent
     if sample:
         folder = images if images is not None else folder_of(sample, beside)[0]
     else:
-        names = {header: list(islice(_different(file, header), MOST_PATHS)) for header in without_ending(guesses, found)}
+        names = _distinct_cells(file, without_ending(guesses, found), SAMPLE)
         named = named_pictures(names, [images] if images is not None else folders(beside))
         if named is None:
             return None, {}
         folder = named.folder
         guesses |= named.guesses
-        paths = {header: names[header] for header, one in named.guesses.items() if one.used}
+        paths = _distinct_cells(file, [header for header, one in named.guesses.items() if one.used], MOST_PATHS)
     suffixes = {header: str(guesses[header].options.get("suffix", "")) for header in paths}
     pictures = {header: profile_images(cells, ImageFolder(folder), suffixes[header]) for header, cells in paths.items()}
     for header, profile in pictures.items():
@@ -282,11 +282,13 @@ def _sizes(images: ImageProfile) -> str:
     return f"all are {low} pixels" if images.sizes == 1 else f"{low} to {high} pixels"
 
 
-def _different(file: TableFile, header: str) -> Iterator[str]:
-    """Every different cell of a column, in the order of the rows."""
-    seen: set[str] = set()
-    for piece in file.pieces([header], size=READ_CHUNK_ROWS):
-        for cell in piece[header].dropna().unique():
-            if cell not in seen:
-                seen.add(cell)
-                yield str(cell)
+def _distinct_cells(file: TableFile, headers: Sequence[str], most: int) -> dict[str, list[str]]:
+    """The first `most` distinct cells of each column, in the order of the rows; the file is read once for all of them."""
+    found: dict[str, dict[str, None]] = {header: {} for header in headers}
+    for piece in file.pieces(headers, size=READ_CHUNK_ROWS) if headers else ():
+        unfilled = {header: cells for header, cells in found.items() if len(cells) < most}
+        if not unfilled:
+            break
+        for header, cells in unfilled.items():
+            cells.update(dict.fromkeys(str(cell) for cell in piece[header].dropna().unique()))
+    return {header: list(islice(cells, most)) for header, cells in found.items()}
