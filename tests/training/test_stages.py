@@ -126,7 +126,7 @@ class KilledError(Exception):
     """Stands for a killed process: nothing is cleaned up in the loop."""
 
 
-@pytest.mark.parametrize("epoch", [1, 2, 3])
+@pytest.mark.parametrize("epoch", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_run_killed_between_epochs_of_stages_ends_with_the_same_bits(tensorflow, tmp_path, epoch):
     from mmtrain.training.events import EpochBegan
 
