@@ -1,0 +1,15 @@
+"""The names by which model.keras calls our layers, in a process that has built no network."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import mmtrain.layers.registered
+import keras
+print(*sorted({kept.__module__ for name, kept in keras.saving.get_custom_objects().items() if name.startswith("mmtrain>")}))
+"""
+
+
+def test_every_module_of_layers_is_registered_in_a_fresh_process():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split() == ["mmtrain.layers.encoding", "mmtrain.layers.image_decoding.decode_image_layer", "mmtrain.layers.network"]
