@@ -118,7 +118,7 @@ def test_lines_of_eighty_columns(text, lines, monkeypatch):
 
 
 def test_place_of_a_problem_stays_in_one_piece(terminal):
-    place = f"/home/someone/my data/{'folder/' * 4}patients.csv:12: age"
+    place = f"data of someone/my data/{'folder/' * 4}patients.csv:12: age"
     show_problems(ConfigError([Problem(place, "the cell is not a number " * 4 + ".", "Write one.")]), as_json=False)
     assert any(place in text for text in shown(terminal))
 

@@ -284,7 +284,8 @@ def test_moved_run_says_how_its_data_are_named_and_takes_it_so(command, moved, c
     name, *options = command
     given = [name, str(run.folder), *options, *(["-o", str(tmp_path / "out")] if name == "export" else [])]
     assert command_line(given) == 3
-    assert f"{run.folder.parents[2]}/work/t.csv: {GONE}\n" in capsys.readouterr().err
+    named = run.folder.parents[2] / "work" / "t.csv"
+    assert f"{named}: {GONE}\n" in capsys.readouterr().err
     assert command_line([*given, "--table", str(table)]) == 3
     what = "work/img: the images folder does not exist. Set `--images` to the folder that image cells are relative to.\n"
     assert what in capsys.readouterr().err
