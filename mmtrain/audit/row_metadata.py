@@ -92,7 +92,7 @@ def shift_advice(cohort: RowMetadata, part: int, noun: str) -> tuple[Level, str,
         fix = "Expect the same of newer ones, and train anew as they come in; leave out a column whose values do not last."
         return "note", f"It changes with time: scores on {PARTS[part]} show how the model fares on later {noun}.", fix
     differing = "part differs" if noun == "rows" else "texts differ"
-    fix = f"Find out why the {differing}. If new rows will be like training, divide the rows by chance."
+    fix = f"Find out why the {differing}. If new rows will be like training, split the rows at random."
     return "warning", f"Scores on {PARTS[part]} then judge other {noun} than those that were learned from.", fix
 
 

@@ -1,7 +1,7 @@
 """Split methods: functions that divide rows into partitions, one idea each. To add one, write such a file and import it here."""
 
 from mmtrain.splits import by_column as _by_column  # noqa: F401  # registers column
-from mmtrain.splits import by_random as _by_chance  # noqa: F401  # registers random and stratified
+from mmtrain.splits import by_random as _by_random  # noqa: F401  # registers random and stratified
 from mmtrain.splits import by_time as _by_time  # noqa: F401  # registers time
 from mmtrain.splits.base import AnySplit as AnySplit
 from mmtrain.splits.base import SplitMethod as SplitMethod

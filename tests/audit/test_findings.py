@@ -366,7 +366,7 @@ def test_the_score_of_a_column_holds_the_truth_in_its_interval():
     assert 183 <= held <= 197
 
 
-def test_a_column_of_chance_foretells_nothing_by_its_values():
+def test_a_column_of_chance_predicts_nothing_by_its_values():
     random = np.random.default_rng(0)
     found = [score_for_classes(random.integers(0, 100, 800), random.integers(0, 2, 800), np.arange(800)).score for _ in range(50)]
     assert 0.48 < np.mean(found) < 0.505

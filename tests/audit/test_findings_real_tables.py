@@ -56,12 +56,12 @@ def test_honest_tables_have_neither_errors_nor_warnings(tmp_path, name):
         (8.0, ("error", "gives_answer_away"), "without fail: AUC 1.000"),
     ],
 )
-def test_the_words_for_a_column_that_foretells_go_by_how_well_it_does(tmp_path, distance, expected, how):
+def test_the_words_for_a_column_that_predicts_go_by_how_well_it_does(tmp_path, distance, expected, how):
     frame = table()
     frame["b"] = np.random.default_rng(0).normal(0, 1, ROWS) + distance * (frame["y"] == "yes")
     findings = [one for one in found_in(tmp_path, frame, b="numeric") if one.where == "b"]
     assert [(one.level, one.kind) for one in findings] == ([expected] if expected else [])
-    assert all(one.what.startswith(f"the column alone foretells 'y' {how}") for one in findings)
+    assert all(one.what.startswith(f"the column alone predicts 'y' {how}") for one in findings)
 
 
 def sparse(random, share):

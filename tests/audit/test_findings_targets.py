@@ -92,7 +92,7 @@ def test_planted_faults_of_labels_are_found_each_in_one_finding(tmp_path, form):
     assert told(found) == LABEL_FAULTS | own
     words = {(finding.kind, finding.where): finding.what for finding in found.findings}
     assert words["gives_answer_away", "scene"].startswith(
-        f"the column alone foretells 1 of the 7 labels of '{where}' without fail: 'beach' (AUC 1.000, 95 % interval 0.9"
+        f"the column alone predicts 1 of the 7 labels of '{where}' without fail: 'beach' (AUC 1.000, 95 % interval 0.9"
     )
     assert words["gives_answer_away", "note"] == (
         f"words give 1 of the 7 labels of '{where}' away: 'dusk' tells 'sunset' "
@@ -113,7 +113,7 @@ def test_a_column_that_tells_many_labels_is_told_once(tmp_path):
     table, held = labelled()
     table["code"] = ["".join(str(int(has)) for has in row) for row in zip(*held.values(), strict=True)]
     finding = one(inspected(tmp_path, tagged(table, held), COLUMNS | TAGS | {"code": CATEGORICAL}), "gives_answer_away")
-    assert finding.what.startswith("the column alone foretells 4 of the 4 labels of 'tags' without fail: 'beach' (AUC 1.000")
+    assert finding.what.startswith("the column alone predicts 4 of the 4 labels of 'tags' without fail: 'beach' (AUC 1.000")
 
 
 def test_planted_faults_of_a_number_are_found(tmp_path):

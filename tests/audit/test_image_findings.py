@@ -295,7 +295,7 @@ def test_a_number_that_sizes_or_brightness_foretell_is_told(clean, measure, side
     question = TargetView("dose", (BinaryTargetView(np.arange(N), numbers=np.arange(N) + 0.5),))
     told = {one.kind: one for one in image_findings([column_of(clean, NAMES)], ImageFolder(clean), cohort_of(N), [question])}
     finding = told["picture_tells_label"]
-    assert finding.what.startswith(f"the {measure} of a picture alone foretells 'dose' ")
+    assert finding.what.startswith(f"the {measure} of a picture alone predicts 'dose' ")
 
 
 def test_kinds_that_go_with_the_groups_alone_are_not_taken_for_the_label(clean):

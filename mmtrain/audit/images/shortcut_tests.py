@@ -1,4 +1,4 @@
-"""Findings about one number of a picture that foretells an answer: how many pixels its file has, or its brightness.
+"""Findings about one number of a picture that predicts an answer: how many pixels its file has, or its brightness.
 
 As of a column of numbers, which it could be: answers of the test part are not looked at, and groups are kept apart.
 """

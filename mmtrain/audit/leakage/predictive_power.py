@@ -1,7 +1,7 @@
-"""How well one column alone foretells the answer, with an interval: the question behind every leak.
+"""How well one column alone predicts the answer, with an interval: the question behind every leak.
 
 The column is cut into values, or ranges of a number; each row is foretold from the answers of the *other* folds' rows with the same
-value, and rows of a group are in one fold. So a value that is met once, or in one group only, foretells nothing (leave-out target
+value, and rows of a group are in one fold. So a value that is met once, or in one group only, predicts nothing (leave-out target
 encoding, Micci-Barreca 2001). Missing is a value like any other.
 
 Score: AUC for classes, the mean over classes one against the rest; R2 for numbers, or for their ranks. Intervals by the influence of

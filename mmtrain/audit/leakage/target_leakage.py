@@ -102,7 +102,7 @@ def certain(told: Sequence[tuple[BinaryTargetView, UnivariateScore]]) -> list[bo
 
 
 def describe_score(question: TargetView, told: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> str:
-    """The end of a sentence on something that foretells these answers of a target, all of them suspiciously well or none."""
+    """The end of a sentence on something that predicts these answers of a target, all of them suspiciously well or none."""
     best = sorted(told, key=lambda one: -one[1].score)
     sure = certain(best)
     how = "without fail" if all(sure) else "almost without fail" if not any(sure) else "without fail or almost so"
@@ -110,7 +110,7 @@ def describe_score(question: TargetView, told: Sequence[tuple[BinaryTargetView, 
         how = "well"
     after = ", with groups kept apart" if grouped else ""
     scores = listed([f"{answer.called(0)} ({score})" for answer, score in best], most=MOST_TOLD) if question.labels else str(best[0][1])
-    return f"foretells {question.named(len(told))} {how}: {scores}{after}."
+    return f"predicts {question.named(len(told))} {how}: {scores}{after}."
 
 
 def _leak_finding(header: str, question: TargetView, told: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> Finding:
@@ -153,7 +153,7 @@ def _by_value(values: NDArray[np.int64], answer: BinaryTargetView, units: NDArra
 
 
 def by_size(numbers: NDArray[np.float64], answer: BinaryTargetView, units: NDArray[np.int64]) -> UnivariateScore | None:
-    """How well the size of numbers, (rows,) and none NaN, foretells the answer of the same rows."""
+    """How well the size of numbers, (rows,) and none NaN, predicts the answer of the same rows."""
     if answer.labels is not None:
         return score_ordered_for_class(numbers, answer.labels, units)
     return score_linear_for_number(numbers, answer.numbers, units) if answer.numbers is not None else None

@@ -54,7 +54,7 @@ class LeakingTerm:
         return f"{self.share:.0%} of its texts hold it, and {self.right:.0%} of the texts that hold it are its own"
 
 
-def telling_signs(cells: ColumnValues, signs: Vocabulary, question: TargetView, cohort: RowMetadata) -> list[Finding]:
+def sign_leakage(cells: ColumnValues, signs: Vocabulary, question: TargetView, cohort: RowMetadata) -> list[Finding]:
     """Signs that name a class or label, but are thrown away when texts are split into words."""
     if question.answers[0].numbers is not None:
         return []
@@ -92,7 +92,7 @@ def _leaking_numbers(cells: ColumnValues, words: Vocabulary, question: TargetVie
         return []
     _, which, score = max(scores, key=lambda one: one[0])
     certain = score.score >= CERTAIN[score.name]
-    what = f"the {which} number in the text foretells '{question.header}' {'without fail' if certain else 'almost without fail'}: {score}."
+    what = f"the {which} number in the text predicts '{question.header}' {'without fail' if certain else 'almost without fail'}: {score}."
     why = "Was the text written when the answer was known? Then it repeats the answer, and new texts will not hold the number."
     fix = "If so, take the number out of the texts, or leave the column out."
     return [Finding("error" if certain else "warning", "gives_answer_away", cells.header, what, why, fix)]

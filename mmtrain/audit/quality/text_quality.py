@@ -9,7 +9,7 @@ from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
 from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE, chi_square, holm
 from mmtrain.audit.leakage.duplicate_rows import LEAST_OFTEN, OFTEN
-from mmtrain.audit.leakage.text_leakage import telling_signs, text_leakage
+from mmtrain.audit.leakage.text_leakage import sign_leakage, text_leakage
 from mmtrain.audit.profiling.infer_role import quote_value
 from mmtrain.audit.quality.vocabulary import Vocabulary, build_vocabulary, signs_of
 from mmtrain.audit.quality.writing_systems import SCRIPTS
@@ -41,7 +41,7 @@ def text_quality(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
         signs = signs_of(cells, sheet.sample) if asked else None
         for question in asked:
             found += text_leakage(cells, words, question, cohort)
-            found += telling_signs(cells, signs, question, cohort) if signs is not None else []
+            found += sign_leakage(cells, signs, question, cohort) if signs is not None else []
         found += _shifted_words(cells, words, cohort, FAMILY_WISE_ERROR_RATE / len(columns))
     return found
 
