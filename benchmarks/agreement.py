@@ -1,10 +1,10 @@
-"""How far the saved model and its SavedModel export are from `mmtrain evaluate`, on pictures of every format and orientation.
+"""How far the saved model and its SavedModel export are from `mmtrain evaluate`, on images of every format and orientation.
 
     python benchmarks/agreement.py [--quick] [--json FILE]        (about a minute)
 
 A table with holes is trained on for one epoch. Then 500 new rows, a tenth of them with unseen categories, are answered in three ways:
-as `evaluate` does it, from the image store; by model.keras, from raw values and encoded pictures, in a fresh process with mmtrain
-imported; and by the SavedModel, in a fresh process with TensorFlow alone. Told are, per kind of picture, the largest differences of
+as `evaluate` does it, from the image store; by model.keras, from raw values and encoded images, in a fresh process with mmtrain
+imported; and by the SavedModel, in a fresh process with TensorFlow alone. Told are, per kind of image, the largest differences of
 pixels (in levels of 255) and of probabilities; more than another decoder may change is an error.
 """
 
@@ -40,7 +40,7 @@ training: {epochs: 1, batch_size: 32, seed: 1}
 """
 
 LEVELS = 1
-"""How far pixels may be apart; of probabilities `PICTURES` says it."""
+"""How far pixels may be apart; of probabilities `IMAGES` says it."""
 RELOADED = """
 import sys
 from mmtrain.layers.start import start_tensorflow
@@ -64,7 +64,7 @@ def photo(chance: np.random.Generator) -> Image.Image:
 
 
 def encoded(image: Image.Image, kind: str) -> bytes:
-    """A picture as a file of one of `KINDS`."""
+    """An image as a file of one of `KINDS`."""
     buffer = BytesIO()
     name, _, what = kind.partition(" ")
     modes = {"grey": "L", "CMYK": "CMYK", "alpha": "RGBA", "palette": "P"}
@@ -80,7 +80,7 @@ KINDS = PLAIN + [f"{name} orientation {turn}" for name in ("JPEG", "PNG", "WEBP"
 
 
 def table(folder: Path, rows: int, chance: np.random.Generator, *, unseen: bool) -> pd.DataFrame:
-    """Rows with a picture of every kind in turn, each twentieth without; holes in every other column too."""
+    """Rows with an image of every kind in turn, each twentieth without; holes in every other column too."""
     (folder / "scans").mkdir(exist_ok=True)
     cells: list[dict[str, Any]] = []
     for row in range(rows):
@@ -102,13 +102,13 @@ def table(folder: Path, rows: int, chance: np.random.Generator, *, unseen: bool)
 
 
 def measure(folder: Path, rows: int) -> list[dict[str, Any]]:
-    """Largest differences per kind of picture."""
+    """Largest differences per kind of image."""
     from mmtrain import config
     from mmtrain.commands.fit import fit
     from mmtrain.data import encode
     from mmtrain.export import FORMATS, saved_model
     from mmtrain.export.check import give_runner
-    from mmtrain.layers.image_decoding import EncodePicture
+    from mmtrain.layers.image_decoding import EncodeImage
     from mmtrain.model import model_file
     from mmtrain.pipeline.prepare import read_data
     from mmtrain.pipeline.restore import restore_training
@@ -132,22 +132,22 @@ def measure(folder: Path, rows: int) -> list[dict[str, Any]]:
     give_runner(FORMATS["saved_model"], folder)
     served = FORMATS["saved_model"].run(folder / "saved_model", raw, ())["probabilities"][:, 1]
     reloaded = in_fresh_process(folder, run / "model.keras", raw)
-    layer: EncodePicture = fitted.columns["scan"].preprocessing()
+    layer: EncodeImage = fitted.columns["scan"].preprocessing()
     pixels = np.concatenate([layer(raw["scan"][at : at + 64])[0].numpy() for at in range(0, rows, 64)])
     levels = np.abs(pixels.astype(int) - arrays.inputs["scan"].take(everything)).max(axis=(1, 2, 3))
     return by_kind({"levels": levels, "model.keras": np.abs(reloaded - expected), "SavedModel": np.abs(served - expected)}, rows)
 
 
 def by_kind(differences: dict[str, np.ndarray], rows: int) -> list[dict[str, Any]]:
-    """The largest of each kind of picture."""
-    kinds = np.array([KINDS[row % len(KINDS)] if row % 20 else "no picture" for row in range(rows)])
+    """The largest of each kind of image."""
+    kinds = np.array([KINDS[row % len(KINDS)] if row % 20 else "no image" for row in range(rows)])
     return [
         {
-            "pictures": kind,
+            "images": kind,
             "rows": int((kinds == kind).sum()),
             **{name: own[kinds == kind].max().item() for name, own in differences.items()},
         }
-        for kind in [*KINDS, "no picture"]
+        for kind in [*KINDS, "no image"]
     ]
 
 
@@ -167,11 +167,11 @@ def main() -> None:
         found = measure(Path(folder), rows)
     print(pd.DataFrame(found).to_string(index=False))
     keep(options, {"rows": rows}, found)
-    from mmtrain.export.check import PICTURES
+    from mmtrain.export.check import IMAGES
 
-    apart = [one["pictures"] for one in found if one["levels"] > LEVELS or max(one["model.keras"], one["SavedModel"]) > PICTURES]
+    apart = [one["images"] for one in found if one["levels"] > LEVELS or max(one["model.keras"], one["SavedModel"]) > IMAGES]
     if apart:
-        raise SystemExit(f"Further apart than {LEVELS} level or {PICTURES:g} of a probability: {', '.join(apart)}.")
+        raise SystemExit(f"Further apart than {LEVELS} level or {IMAGES:g} of a probability: {', '.join(apart)}.")
 
 
 if __name__ == "__main__":

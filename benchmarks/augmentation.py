@@ -2,7 +2,7 @@
 
     python benchmarks/augmentation.py [--quick] [--steps 40] [--rounds 7] [--json FILE]      (about a minute on two cores)
 
-The step is mmtrain's own, compiled, in float32: pictures of 64x64x3 from a seed, a CNN of 16, 32 and 64 filters, two classes.
+The step is mmtrain's own, compiled, in float32: images of 64x64x3 from a seed, a CNN of 16, 32 and 64 filters, two classes.
 `all` is flip, rotation, shift, zoom, brightness and contrast. Every round takes both ways in turn; a share is
 (with - without) / with, the median over the rounds; also of processor time, which other programs on the machine change less.
 Then augmentation alone, as mmtrain does it on a CPU against TensorFlow's own resampling, for other sizes and numbers of channels.
@@ -25,9 +25,9 @@ from turns import Times, in_turn, speed, typical
 
 from mmtrain.layers.start import start_tensorflow
 
-SIDE, PICTURES, TARGET = 64, 64, 0.15
+SIDE, IMAGES, TARGET = 64, 64, 0.15
 SHAPES = ((32, 64, 3), (32, 64, 1), (32, 64, 4), (32, 128, 3), (16, 224, 3))
-"""Pictures in a batch, side, channels."""
+"""Images in a batch, side, channels."""
 ALL = "{flip: both, rotate: 15, shift: 0.1, zoom: 0.1, brightness: 0.2, contrast: 0.2}"
 EXPERIMENT = """
 data: {table: table.csv, images: .}
@@ -49,7 +49,7 @@ def prepared(folder: Path, augment: str, batch: int) -> tuple[Any, dict[str, Any
     path.write_text(EXPERIMENT.replace("AUGMENT", augment))
     experiment = config.load(path)
     data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
-    rows = np.arange(PICTURES)
+    rows = np.arange(IMAGES)
     fitted = encode.fit(experiment, data.table, rows)
     arrays = encode.encode(experiment, fitted, data.table, data.stores)
     experiment = experiment.untried()
@@ -59,9 +59,9 @@ def prepared(folder: Path, augment: str, batch: int) -> tuple[Any, dict[str, Any
 
 def table(folder: Path) -> None:
     random = np.random.default_rng(0)
-    for number in range(PICTURES):
+    for number in range(IMAGES):
         Image.fromarray(random.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)).save(folder / f"{number}.png")
-    pd.DataFrame({"scan": [f"{number}.png" for number in range(PICTURES)], "y": ["a", "b"] * (PICTURES // 2)}).to_csv(
+    pd.DataFrame({"scan": [f"{number}.png" for number in range(IMAGES)], "y": ["a", "b"] * (IMAGES // 2)}).to_csv(
         folder / "table.csv", index=False
     )
 

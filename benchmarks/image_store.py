@@ -1,11 +1,11 @@
 """How fast an image store is built, against decoding the same files and keeping nothing.
 
-    python benchmarks/image_store.py [--quick] [--pictures 2000] [--rounds 7] [--json FILE]      (about a minute on two cores)
+    python benchmarks/image_store.py [--quick] [--images 2000] [--rounds 7] [--json FILE]      (about a minute on two cores)
 
-The pictures and the yardstick are those of `jpegs.py`. Every round takes all ways in turn; a ratio is the median of the rounds' ratios.
+The images and the yardstick are those of `jpegs.py`. Every round takes all ways in turn; a ratio is the median of the rounds' ratios.
 What removes the store of the round before is not counted. On a machine with other work, compare processor times.
 
-At 224x224 the store cannot reach the aim: of processor time, decoding a picture took 0.47 ms, Pillow's resize 0.81 ms and copying its
+At 224x224 the store cannot reach the aim: of processor time, decoding an image took 0.47 ms, Pillow's resize 0.81 ms and copying its
 pixels 0.05 ms, 0.35 of decoding together. Resizing would have to take 0.26 ms and stay within one level of the exported model, whose
 arithmetic is Pillow's. OpenCV 5 took 0.14 ms (linear), 0.27 (linear, exact) and 0.60 (area), but was off by 3 to 4 levels, and by more
 than one in 2 to 9 of 100 samples: it has no antialias. Products with float32 matrices were within one level and took 1.79 ms.
@@ -39,7 +39,7 @@ def build(files: list[ImageFile], side: int, cache: Path, verify: str = "stat") 
     """A new store of all files, in an empty cache."""
     store = decode_to_store(files, Layout((side, side), 3), cache=Cache.model_validate({"folder": cache, "verify": verify}))
     if store.notice or store.unreadable:
-        raise SystemExit(store.notice or f"{len(store.unreadable)} pictures cannot be read.")
+        raise SystemExit(store.notice or f"{len(store.unreadable)} images cannot be read.")
 
 
 def stores(files: list[ImageFile], cache: Path) -> Ways:
@@ -52,13 +52,13 @@ def stores(files: list[ImageFile], cache: Path) -> Ways:
     }
 
 
-def summary(times: Times, pictures: int) -> dict[str, dict[str, float]]:
-    """Median pictures a second, and the share of the yardstick's speed."""
+def summary(times: Times, images: int) -> dict[str, dict[str, float]]:
+    """Median images a second, and the share of the yardstick's speed."""
     found = {}
     for way in times:
         share = speed(times, way, than="decode only")
         found[way] = {
-            "pictures_per_second": round(pictures / typical(times, way).clock, 1),
+            "images_per_second": round(images / typical(times, way).clock, 1),
             "of_decoding": round(share.clock, 3),
             "of_decoding_by_processor_time": round(share.processor, 3),
         }
@@ -66,33 +66,33 @@ def summary(times: Times, pictures: int) -> dict[str, dict[str, float]]:
 
 
 def compare(doc: str | None, make: Callable[[list[ImageFile], Path], Ways], *, emptied: Callable[[str], bool] = lambda _: True) -> None:
-    """A whole script: decoding and the ways that are made of pictures and a cache, timed, printed and kept.
+    """A whole script: decoding and the ways that are made of images and a cache, timed, printed and kept.
 
     `emptied` says of a way whether it begins with an empty cache.
     """
-    asked = parser(doc, quick="100 pictures, one round.")
-    asked.add_argument("--pictures", type=int, default=2000)
+    asked = parser(doc, quick="100 images, one round.")
+    asked.add_argument("--images", type=int, default=2000)
     asked.add_argument("--rounds", type=int, default=7)
     options = asked.parse_args()
-    pictures, rounds = (100, 1) if options.quick else (options.pictures, options.rounds)
+    images, rounds = (100, 1) if options.quick else (options.images, options.rounds)
     name, decode = yardstick()
     with tempfile.TemporaryDirectory() as temporary:
-        folder, cache = Path(temporary) / "pictures", Path(temporary) / "cache"
+        folder, cache = Path(temporary) / "images", Path(temporary) / "cache"
         folder.mkdir()
-        files = generated(folder, pictures)
+        files = generated(folder, images)
 
         def prepare(way: str) -> None:
             if emptied(way):
                 shutil.rmtree(cache, ignore_errors=True)
 
         times = in_turn({"decode only": lambda: decode_only(files, decode), **make(files, cache)}, rounds, prepare=prepare)
-    print(f"{pictures} JPEGs of {SIDE}x{SIDE}, {rounds} rounds, {cores()} cores; yardstick: {name}")
-    results = summary(times, pictures)
+    print(f"{images} JPEGs of {SIDE}x{SIDE}, {rounds} rounds, {cores()} cores; yardstick: {name}")
+    results = summary(times, images)
     for way, found in results.items():
         clock, processor = found["of_decoding"], found["of_decoding_by_processor_time"]
-        print(f"{way:34} {found['pictures_per_second']:9,.0f} pictures/s  {clock:5.2f} of decoding ({processor:.2f} by processor time)")
+        print(f"{way:34} {found['images_per_second']:9,.0f} images/s  {clock:5.2f} of decoding ({processor:.2f} by processor time)")
     print(f"The aim is {TARGET} of decoding; load of the machine: {os.getloadavg()[0]:.1f}.")
-    keep(options, {"pictures": pictures, "rounds": rounds, "yardstick": name}, {**results, "seconds": times})
+    keep(options, {"images": images, "rounds": rounds, "yardstick": name}, {**results, "seconds": times})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How long `inspect-data` takes on a large table without pictures, and how much memory.
+"""How long `inspect-data` takes on a large table without images, and how much memory.
 
     python benchmarks/inspect_data.py [--quick] [--json FILE]        (a minute and a half on two cores)
 

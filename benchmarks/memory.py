@@ -1,10 +1,10 @@
-"""How much memory `mmtrain fit` takes: for tables of 10 thousand to 1 million rows, and for pictures beyond the memory budget.
+"""How much memory `mmtrain fit` takes: for tables of 10 thousand to 1 million rows, and for images beyond the memory budget.
 
     python benchmarks/memory.py [--quick] [--json FILE]        (about four minutes on two cores)
 
 Every figure is the peak of anonymous memory (RssAnon: what the process holds beyond mapped files) in megabytes above what it was
 when TensorFlow had been imported, sampled every 5 ms, in a process of its own. The table has two numbers, two categories, a text
-of 30 words read as TF-IDF and a binary answer; one epoch in batches of 4096. The pictures have no room on the disk and take four
+of 30 words read as TF-IDF and a binary answer; one epoch in batches of 4096. The images have no room on the disk and take four
 times the memory that `data.cache.memory` allows; what counts is whether later epochs take more than the second one.
 """
 
@@ -34,8 +34,8 @@ ROWS, QUICK_ROWS = (10_000, 100_000, 1_000_000), (1_000, 4_000)
 ALLOWED = 1500
 """Megabytes at the most rows."""
 GROWTH = 16
-"""Megabytes by which the last epoch over pictures may stand above the second: noise of the allocator."""
-SIDE, PICTURE = 64, 64 * 64 * 3
+"""Megabytes by which the last epoch over images may stand above the second: noise of the allocator."""
+SIDE, IMAGE = 64, 64 * 64 * 3
 STAGES = ("read", "split", "fit columns", "encode", "train")
 
 
@@ -109,8 +109,8 @@ def table_stages(rows: int) -> dict[str, Any]:
         return found | {"bytes_held_per_row": held(data, material)}
 
 
-def picture_epochs(pictures: int, epochs: int) -> dict[str, Any]:
-    """Peaks of the epochs of a fit on pictures of which a quarter may stay in memory."""
+def image_epochs(images: int, epochs: int) -> dict[str, Any]:
+    """Peaks of the epochs of a fit on images of which a quarter may stay in memory."""
     from mmtrain.commands.fit import Listeners, fit
     from mmtrain.layers.start import start_tensorflow
     from mmtrain.training.events import EpochEnded, Event
@@ -118,13 +118,13 @@ def picture_epochs(pictures: int, epochs: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="memory_") as name:
         folder, random = Path(name), np.random.default_rng(0)
         lines = ["scan,ill"]
-        for number in range(pictures):
+        for number in range(images):
             level = random.integers(0, 256, (8, 8, 3), dtype=np.uint8)
             Image.fromarray(level).resize((SIDE, SIDE)).save(folder / f"{number}.jpg", quality=90)
             lines.append(f"{number}.jpg,{'yes' if level.mean() > 128 else 'no'}")
         (folder / "table.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
         columns = {"scan": {"role": "image", "size": [SIDE, SIDE]}, "ill": COLUMNS["ill"]}
-        cache = {"folder": str(folder / "cache"), "disk": 0, "memory": pictures * PICTURE // 4}
+        cache = {"folder": str(folder / "cache"), "disk": 0, "memory": images * IMAGE // 4}
         path = write_experiment(
             folder,
             data={"table": "table.csv", "cache": cache},
@@ -140,7 +140,7 @@ def picture_epochs(pictures: int, epochs: int) -> dict[str, Any]:
                 peaks.append(round(memory.peak() / 1e6, 1))
 
         fit(path, output=folder / "runs", onlookers=Listeners(watch=watch))
-    return {"pictures_MB": pictures * PICTURE / 1e6, "allowed_MB": pictures * PICTURE / 4e6, "epoch_peaks_MB": peaks}
+    return {"images_MB": images * IMAGE / 1e6, "allowed_MB": images * IMAGE / 4e6, "epoch_peaks_MB": peaks}
 
 
 def in_fresh_process(*arguments: str) -> Any:
@@ -157,12 +157,12 @@ def growth(tables: dict[str, dict[str, Any]]) -> dict[str, float]:
 
 
 def main() -> None:
-    asked = parser(__doc__, quick="Small tables and few pictures, to see that it runs, in any memory.")
+    asked = parser(__doc__, quick="Small tables and few images, to see that it runs, in any memory.")
     asked.add_argument("--table", type=int, help=argparse.SUPPRESS)
-    asked.add_argument("--pictures", type=int, nargs=2, help=argparse.SUPPRESS)
+    asked.add_argument("--images", type=int, nargs=2, help=argparse.SUPPRESS)
     options = asked.parse_args()
-    if options.table or options.pictures:
-        print(json.dumps(table_stages(options.table) if options.table else picture_epochs(*options.pictures)))
+    if options.table or options.images:
+        print(json.dumps(table_stages(options.table) if options.table else image_epochs(*options.images)))
         return
     print(f"peak anonymous memory above TensorFlow's import, MB\n{'rows':>10} " + " ".join(f"{stage:>12}" for stage in STAGES), flush=True)
     tables = {}
@@ -173,11 +173,11 @@ def main() -> None:
     print(f"{'bytes/row':>10} " + " ".join(f"{per_row[stage]:>12,.0f}" for stage in STAGES))
     lines = list(tables.values())[-1]["bytes_held_per_row"]
     print("of these held to the end, bytes/row: " + ", ".join(f"{name} {size:g}" for name, size in lines.items()), flush=True)
-    pictures = in_fresh_process("--pictures", *(("256", "3") if options.quick else ("8000", "6")))
-    peaks = pictures["epoch_peaks_MB"]
-    print(f"pictures of {pictures['pictures_MB']:.0f} MB, of which {pictures['allowed_MB']:.0f} MB may stay: epochs {peaks}")
+    images = in_fresh_process("--images", *(("256", "3") if options.quick else ("8000", "6")))
+    peaks = images["epoch_peaks_MB"]
+    print(f"images of {images['images_MB']:.0f} MB, of which {images['allowed_MB']:.0f} MB may stay: epochs {peaks}")
     settings = {"rows": list(map(int, tables)), "allowed_MB": ALLOWED}
-    keep(options, settings, {"tables": tables, "bytes_per_row": per_row, "pictures": pictures})
+    keep(options, settings, {"tables": tables, "bytes_per_row": per_row, "images": images})
     most = max(list(tables.values())[-1][stage]["peak_MB"] for stage in STAGES)
     if not options.quick and (most > ALLOWED or peaks[-1] - peaks[1] > GROWTH):
         raise SystemExit(f"Above what is allowed: {most:.0f} of {ALLOWED} MB, or growth from {peaks[1]} to {peaks[-1]} MB.")

@@ -2,10 +2,10 @@
 
     python benchmarks/store_read.py [--quick] [--gigabytes 2] [--rounds 5] [--folder DIR] [--json FILE]      (a minute or two)
 
-A store of random pictures of 128x128x3 is written from a seed and removed afterwards. Before every reading, its pages are evicted.
+A store of random images of 128x128x3 is written from a seed and removed afterwards. Before every reading, its pages are evicted.
 `limited`: in a memory control group of a quarter of the store, where one can be made (Linux, root): every epoch reads the disk.
 `cold`: with all of the machine's memory, an evicted store only. Batches of 32 are expected four batches ahead, as in training.
-Then a set of pictures four times the memory budget is decoded in flight, and its anonymous memory (RssAnon) watched.
+Then a set of images four times the memory budget is decoded in flight, and its anonymous memory (RssAnon) watched.
 """
 
 import os
@@ -30,17 +30,17 @@ from mmtrain.image_decoding import Layout
 from mmtrain.system.memory import anonymous_memory
 
 SIDE, BATCH, AHEAD, TARGET = 128, 32, 4, 0.5
-PICTURE = SIDE * SIDE * 3
+IMAGE = SIDE * SIDE * 3
 GROUPS = Path("/sys/fs/cgroup")
 
 
-def write_store(folder: Path, pictures: int) -> None:
+def write_store(folder: Path, images: int) -> None:
     """A whole store of random pixels, without files behind it."""
     random = np.random.default_rng(0)
     with (folder / IMAGES.array).open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (pictures, SIDE, SIDE, 3)})
-        for start in range(0, pictures, 1000):
-            file.write(random.integers(0, 256, min(1000, pictures - start) * PICTURE, dtype=np.uint8).tobytes())
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (images, SIDE, SIDE, 3)})
+        for start in range(0, images, 1000):
+            file.write(random.integers(0, 256, min(1000, images - start) * IMAGE, dtype=np.uint8).tobytes())
         file.flush()
         os.fsync(file.fileno())
     (folder / IMAGES.beside).write_text("{}")
@@ -109,15 +109,15 @@ def both_ways(folder: Path, rounds: int) -> Times:
     return in_turn(ways, rounds, prepare=lambda _: evict(path))  # while no store is open: what is mapped stays
 
 
-def in_flight(folder: Path, pictures: int, epochs: int) -> dict[str, Any]:
-    """RssAnon after every epoch over pictures of which a quarter may stay in memory."""
+def in_flight(folder: Path, images: int, epochs: int) -> dict[str, Any]:
+    """RssAnon after every epoch over images of which a quarter may stay in memory."""
     random, files = np.random.default_rng(0), []
-    for number in range(pictures):
+    for number in range(images):
         path = folder / f"{number}.jpg"
         Image.fromarray(random.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)).save(path)
         files.append(ImageFile(str(path), path.stat().st_size, path.stat().st_mtime_ns))
-    cache = Cache.model_validate({"folder": folder / "cache", "disk": 0, "memory": pictures * PICTURE // 4})
-    store = ImageStore(decode_to_store(files, Layout((SIDE, SIDE), 3), cache=cache).pixels, np.arange(pictures))
+    cache = Cache.model_validate({"folder": folder / "cache", "disk": 0, "memory": images * IMAGE // 4})
+    store = ImageStore(decode_to_store(files, Layout((SIDE, SIDE), 3), cache=cache).pixels, np.arange(images))
     megabytes = []
     for epoch in range(epochs):
         shuffled(store, epoch)
@@ -132,7 +132,7 @@ def summary(times: Times, size: int) -> dict[str, float]:
 
 
 def main() -> None:
-    asked = parser(__doc__, quick="A store of 0.3 GB and 400 pictures in flight.")
+    asked = parser(__doc__, quick="A store of 0.3 GB and 400 images in flight.")
     asked.add_argument("--gigabytes", type=float, default=2.0)
     asked.add_argument("--rounds", type=int, default=5)
     asked.add_argument("--folder", type=Path, help="On the disk to be measured; by default the system's temporary folder.")
@@ -141,14 +141,14 @@ def main() -> None:
     results: dict[str, object] = {}
     with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
         folder = Path(temporary)
-        pictures = int(gigabytes * 1e9) // PICTURE
-        write_store(folder, pictures)
-        print(f"{pictures} pictures, {gigabytes:g} GB, {rounds} rounds; GB/s:")
-        with limited(max(pictures * PICTURE // 4, 64 << 20)) as is_limited:
+        images = int(gigabytes * 1e9) // IMAGE
+        write_store(folder, images)
+        print(f"{images} images, {gigabytes:g} GB, {rounds} rounds; GB/s:")
+        with limited(max(images * IMAGE // 4, 64 << 20)) as is_limited:
             measured = {"limited": both_ways(folder, rounds)} if is_limited else {}
         measured["cold"] = both_ways(folder, rounds)
         for name, times in measured.items():
-            found = summary(times, pictures * PICTURE)
+            found = summary(times, images * IMAGE)
             results[name] = {**found, "seconds": times}
             print(f"{name:8} in order {found['in order']:.3f}  shuffled {found['shuffled']:.3f}  {found['ratio']:.2f} of in order")
         if not is_limited:

@@ -5,14 +5,14 @@
 | way | what it is |
 |---|---|
 | ceiling | the same network in a bare compiled loop over float and byte tensors that lie in memory, batched before the clock starts |
-| tf.data | a hand-written pipeline that reads, decodes and resizes every picture anew in every epoch, with the same compiled step |
+| tf.data | a hand-written pipeline that reads, decodes and resizes every image anew in every epoch, with the same compiled step |
 | flow_from_dataframe | Keras's generator zipped with the table, as in tutorials, in Keras `fit` |
 | keras fit | Keras `fit` on arrays in memory |
 
 mmtrain trains as `mmtrain fit` does, with its own loop and run folder; its figure is rows per second of the steps of an epoch, as
 it prints them. After each of its epochs every other way trains one, so that what else the machine does hits all. The first epoch,
 in which everything is compiled, is left out but for the comparison of first epochs, where mmtrain's also has to build its store.
-Pictures are those of `jpegs.py`.
+Images are those of `jpegs.py`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Case:
     rows: int
     epochs: int
     side: int = 0
-    """Of the pictures in the network, in pixels; 0 for a table without pictures."""
+    """Of the images in the network, in pixels; 0 for a table without images."""
     filters: tuple[int, ...] = (16, 32, 64)
     rivals: tuple[str, ...] = ("ceiling", "keras fit")
     settings: dict[str, Any] = field(default_factory=dict)
@@ -79,8 +79,8 @@ CASES = [
 ]
 
 
-def write_data(folder: Path, rows: int, *, pictures: bool) -> None:
-    """A table of two numbers and a category, and pictures."""
+def write_data(folder: Path, rows: int, *, images: bool) -> None:
+    """A table of two numbers and a category, and images."""
     random = np.random.default_rng(0)
     table = {
         "age": random.integers(20, 90, rows),
@@ -88,7 +88,7 @@ def write_data(folder: Path, rows: int, *, pictures: bool) -> None:
         "site": random.choice(["north", "south", "east"], rows),
         "ill": random.choice(["no", "yes"], rows),
     }
-    if pictures:
+    if images:
         table["scan"] = np.array([Path(file.path).name for file in generated(folder, rows)])
     pd.DataFrame(table).to_csv(folder / "table.csv", index=False)
 
@@ -176,13 +176,13 @@ class Rivals:
         return _stepping(self.bare_step(), list(zip(inputs, [tf.constant(self.truth[piece]) for piece in pieces], strict=True)))
 
     def tf_data(self) -> Callable[[], float]:
-        """A bare loop over pictures that are read and decoded anew."""
+        """A bare loop over images that are read and decoded anew."""
         import tensorflow as tf
 
         def decoded(path: Any, others: Any, answer: Any) -> Any:
-            picture = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
-            picture = tf.image.resize(picture, (self.side, self.side), antialias=True)
-            return {**others, "scan": tf.cast(tf.round(picture), tf.uint8)}, answer
+            image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
+            image = tf.image.resize(image, (self.side, self.side), antialias=True)
+            return {**others, "scan": tf.cast(tf.round(image), tf.uint8)}, answer
 
         paths = [str(self.folder / name) for name in self.names]
         data = tf.data.Dataset.from_tensor_slices((paths, self.small, self.truth)).shuffle(self.rows, seed=0)
@@ -202,7 +202,7 @@ class Rivals:
         return _timed(lambda: core.fit(self.inputs, self.answers, batch_size=BATCH, epochs=1, verbose=0))
 
     def flow(self) -> Callable[[], float]:
-        """Keras `fit` on `flow_from_dataframe`, each batch of pictures put together with the rows of the table it is of."""
+        """Keras `fit` on `flow_from_dataframe`, each batch of images put together with the rows of the table it is of."""
         from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
         core = self.compiled()
@@ -214,9 +214,9 @@ class Rivals:
 
         def zipped() -> Iterator[Any]:
             while True:
-                pictures, at = next(flow)
+                images, at = next(flow)
                 batch = {name: values[at] for name, values in self.small.items()}
-                yield {**batch, "scan": pictures.astype(np.uint8)}, {"ill": self.answers["ill"][at]}
+                yield {**batch, "scan": images.astype(np.uint8)}, {"ill": self.answers["ill"][at]}
 
         return _timed(lambda: core.fit(zipped(), steps_per_epoch=len(flow), epochs=1, shuffle=False, verbose=0))
 
@@ -241,7 +241,7 @@ def _stepping(step: Step, batches: Iterable[Any]) -> Callable[[], float]:
 
 def measure(case: Case, folder: Path) -> dict[str, Any]:
     """Rows per second of every way, medians over the epochs after the first, and their ratios."""
-    write_data(folder, case.rows, pictures=bool(case.side))
+    write_data(folder, case.rows, images=bool(case.side))
     path = experiment_file(folder, case)
     begun = time.perf_counter()
     experiment, data, split = load_checked(path, [])

@@ -1,4 +1,4 @@
-"""What `predict.py` and `predict_pictures.py` share: the ways that are timed, and the table of results."""
+"""What `predict.py` and `predict_images.py` share: the ways that are timed, and the table of results."""
 
 from __future__ import annotations
 

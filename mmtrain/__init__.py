@@ -54,7 +54,7 @@ leaves a **run**. What a user must fix is a **problem**.
 1. Right: one row index drives every input; what is learned from data is learned from training rows; row i in is row i out.
 2. Honest: grouped splits, baselines next to the model, the test part scored only by `evaluate` and every time recorded.
 3. Legible: every mistake in one screen: where, what was found, what would be right.
-4. Fast: a picture is decoded once, a text split once to learn its words and once to encode it; batches are gathered while the
+4. Fast: an image is decoded once, a text split once to learn its words and once to encode it; batches are gathered while the
    step before them runs.
 5. Open: a new column type is one file, a new branch or fusion one function.
 """

@@ -8,7 +8,7 @@ Many column roles fold into few kinds, which keeps roles times architectures fro
 | `index` | (batch, 1) int32 codes, 0 = missing, 1 = unseen | a category |
 | `tokens` | (batch, length) int32 ids in reading order, 0 = padding | a text read word by word |
 | `bag` | (batch, length) int32 ids, sorted, 0 = padding | a text as TF-IDF |
-| `image` | (batch, height, width, channels) uint8 or uint16 | a picture |
+| `image` | (batch, height, width, channels) uint8 or uint16 | an image |
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ WORDS_OF = {
     # Roles and tasks
     "numeric": "number numerical float int integer continuous real double",
     "categorical": "category cat nominal factor enum ordinal",
-    "image": "img picture photo jpg jpeg png",
+    "image": "img image photo jpg jpeg png",
     "text": "str string txt sentence words language nlp",
     "target": "label labels output y class answer outcome response",
     "group": "groups patient subject cluster",

@@ -1,4 +1,4 @@
-"""What all tests share: no picture is cached outside the session's own folder, and TensorFlow is started as the commands start it."""
+"""What all tests share: no image is cached outside the session's own folder, and TensorFlow is started as the commands start it."""
 
 import gc
 

@@ -162,7 +162,7 @@ def page_of(plot):
 def png_names(run):
     names = sorted(path.name for path in (run / "plots").iterdir())
     for name in names:
-        with Image.open(run / "plots" / name) as picture:
-            assert picture.format == "PNG"
-            assert min(picture.size) > 300
+        with Image.open(run / "plots" / name) as image:
+            assert image.format == "PNG"
+            assert min(image.size) > 300
     return names

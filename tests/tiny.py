@@ -19,7 +19,7 @@ from mmtrain.pipeline.prepare import read_data, split_rows
 
 
 def paint(path, level, size=(8, 8)):
-    """A picture of one brightness, or of the given pixels (height, width)."""
+    """An image of one brightness, or of the given pixels (height, width)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.full(size, level, dtype=np.uint8) if np.isscalar(level) else np.asarray(level)
     PIL.Image.fromarray(pixels).save(path)

@@ -130,7 +130,7 @@ def evaluate(
     folder = _images(opened, file, images)
     options = EvaluateOptions(split, None if file is None else file.path, folder, tuple(subgroups), as_overrides(overrides))
     with _reported(file), progress_display.watching(progress) as shown:
-        done = score(str(opened.folder), options, progress=shown.pictures, say=shown.say)
+        done = score(str(opened.folder), options, progress=shown.images, say=shown.say)
     return Evaluation(TrainedRun(opened), done)
 
 
@@ -198,7 +198,7 @@ def explain(
     path, to = None if file is None else file.path, None if folder is None else as_path(folder)
     options = ExplainOptions(names, split, path, _images(opened, file, images), target, class_name, method, steps, to)
     with _reported(file), progress_display.watching(progress) as shown:
-        done = attribute(str(opened.folder), options, progress=shown.pictures, say=shown.say)
+        done = attribute(str(opened.folder), options, progress=shown.images, say=shown.say)
     return Explanations(TrainedRun(opened), done)
 
 
@@ -221,7 +221,7 @@ def export(
     opened, _ = _opened(run, None, output)
     options = ExportOptions(format, quantize, inputs, None if folder is None else as_path(folder), force)
     with progress_display.watching(progress) as shown:
-        done = write(str(opened.folder), options, progress=shown.pictures, say=shown.say)
+        done = write(str(opened.folder), options, progress=shown.images, say=shown.say)
     return Export(TrainedRun(opened), done)
 
 
@@ -242,7 +242,7 @@ def check(
         stack.enter_context(_reported(file))
         shown = stack.enter_context(progress_display.watching(progress))
         wanted = wanted.on(file, images)
-        return Check(examine(wanted.source, overrides=wanted.overrides, progress=shown.pictures))
+        return Check(examine(wanted.source, overrides=wanted.overrides, progress=shown.images))
 
 
 def inspect_data(
@@ -306,7 +306,7 @@ def compare(runs: Iterable[RunLike], split: str = "test", *, output: PathOrText 
 def _onlookers(shown: Display) -> Listeners:
     from mmtrain.commands.fit import Listeners
 
-    return Listeners(shown.event, shown.plan, shown.pictures, shown.say)
+    return Listeners(shown.event, shown.plan, shown.images, shown.say)
 
 
 def _which(run: RunLike) -> str | None:

@@ -126,7 +126,7 @@ def inspect(
             folder = as_path(images) if images is not None else Path.cwd() if file.frame else None
             return DataInspection(inspect_table(file.path, images=folder, checking=shown.checked))
         wanted = asked(source, overrides).on(file, images)  # type: ignore[arg-type]
-        told = {"progress": shown.pictures, "checking": shown.checked}
+        told = {"progress": shown.images, "checking": shown.checked}
         return DataInspection(inspect_experiment(wanted.source, overrides=wanted.overrides, **told))
 
 

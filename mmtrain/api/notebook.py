@@ -114,7 +114,7 @@ def embedded_page(page: str) -> str:
     )
 
 
-def picture(path: Path, title: str) -> Figure:
+def image(path: Path, title: str) -> Figure:
     """A PNG file as a figure."""
     data = b64encode(path.read_bytes()).decode("ascii")
     return Figure(title, f'<img alt="{escape(title)}" style="background: white" src="data:image/png;base64,{data}">', title)

@@ -335,7 +335,7 @@ class Evaluation(Result):
 
 
 class Explanations(Result):
-    """Explained rows: `rows` and `attributions` as tables, and a picture per row in `folder`."""
+    """Explained rows: `rows` and `attributions` as tables, and an image per row in `folder`."""
 
     def __init__(self, run: TrainedRun, done: Explained) -> None:
         self.run = run
@@ -343,7 +343,7 @@ class Explanations(Result):
         self.target = done.target
         self.baseline = dict(done.baseline)
         """What each column is compared with, in words."""
-        self.pictures = tuple(done.folder / name for name, _ in done.rows)
+        self.images = tuple(done.folder / name for name, _ in done.rows)
         self._names = [row.chosen.id for _, row in done.rows]
 
     @property
@@ -363,7 +363,7 @@ class Explanations(Result):
         return {"Rows": self.rows[["id", "part", "why", "truth", "prediction", "output", "baseline_output", "gap_percent"]]}
 
     def _figures(self) -> Iterable[notebook.Figure]:
-        return tuple(notebook.picture(path, name) for path, name in zip(self.pictures, self._names, strict=True))
+        return tuple(notebook.image(path, name) for path, name in zip(self.images, self._names, strict=True))
 
 
 class Export(Result):

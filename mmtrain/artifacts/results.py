@@ -116,5 +116,5 @@ class WorstRow(Model):
     prediction: str | float
     loss: float
     cells: dict[str, str]
-    pictures: dict[str, str]
+    images: dict[str, str]
     probability: Probability | None = None

@@ -19,7 +19,7 @@
         contributions_<part>.csv, missing_patterns_<part>.csv, subgroups_<part>.csv
         plots/*.png, report.html, model_card.md
         baselines/<branch>/   the branch trained alone, where an evaluation asks for it: run.json, metrics.jsonl, model.keras
-        explanations/<part>/  a picture per explained row, explanations.csv, completeness.csv
+        explanations/<part>/  an image per explained row, explanations.csv, completeness.csv
         manifest.json         of a run that was unpacked: what its archive held and what it left out
         exports/<format>/     the model for other programs, with its contract and a program that runs it
         .lock                 held by the process that trains the run

@@ -73,7 +73,7 @@ class Data(Model):
     used: Count
     dropped: list[Dropped]
     answers: dict[str, dict[str, list[Count]]] | None = None
-    pictures: dict[str, str] | None = None
+    images: dict[str, str] | None = None
 
 
 class Sized(Model):

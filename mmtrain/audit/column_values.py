@@ -66,7 +66,7 @@ class ColumnValues:
     rounded: NDArray[np.bool_] | None = None
     """Names that a spreadsheet has rounded; of the same roles."""
     names: Mapping[int, str] = field(default_factory=dict)
-    """Print -> cell, of the first `MOST_NAMES` different ones; none for texts and pictures."""
+    """Print -> cell, of the first `MOST_NAMES` different ones; none for texts and images."""
     written: NDArray[np.bool_] | None = None
     """Texts so long that two people do not write the same by chance, and no names; see `_write_format`."""
     wordless: NDArray[np.bool_] | None = None

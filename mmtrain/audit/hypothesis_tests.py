@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 FAMILY_WISE_ERROR_RATE = 0.001
 """A test counts when its chance, corrected for all tests of its kind that the table gives rise to, is below this. There are nine kinds:
-single columns, orders, empty cells, shifts of columns and of words, dates, unseen categories, and, for each column of pictures, kinds of
-files and looks. So of clean tables with one column of pictures or none, fewer than one in a hundred is told of a difference that is
+single columns, orders, empty cells, shifts of columns and of words, dates, unseen categories, and, for each column of images, kinds of
+files and looks. So of clean tables with one column of images or none, fewer than one in a hundred is told of a difference that is
 chance; and the size of the difference has to matter besides."""
 
 MIN_EXPECTED_COUNT = 5

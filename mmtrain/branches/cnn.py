@@ -1,4 +1,4 @@
-"""`architecture: cnn`: a small convolutional network for one picture."""
+"""`architecture: cnn`: a small convolutional network for one image."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 
 CACHING = frozenset({"fit", "evaluate", "explain", "export", "inspect-data", "check", "cache"})
-"""Commands that may keep decoded pictures and encoded columns."""
+"""Commands that may keep decoded images and encoded columns."""
 CUTTING = frozenset({"fit", "evaluate", "predict", "inspect-data", "check"})
 """Commands with `--all`, which may find a problem in every row."""
 HOMELESS = "this user has no home folder, so what is decoded is kept in {folder}. Set MMTRAIN_CACHE to a folder that stays."

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     cls=Group,
-    help="Show or remove what is kept between runs: image stores (decoded pictures) and encoded columns of large tables.",
+    help="Show or remove what is kept between runs: image stores (decoded images) and encoded columns of large tables.",
     no_args_is_help=True,
 )
 Folder = Annotated[

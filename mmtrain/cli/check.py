@@ -19,14 +19,14 @@ def command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find everything that `fit` would refuse, in the file, the table and the pictures, without training."""
+    """Find everything that `fit` would refuse, in the file, the table and the images, without training."""
     read_first(config, overrides, code, any_callbacks=allow_callbacks)
     from mmtrain.cli.views.console import line, out, print_json
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.check import check
 
     with progress_display(quiet=quiet or as_json) as shown:
-        found = check(config, overrides=overrides or (), progress=shown.pictures, say=shown.say)
+        found = check(config, overrides=overrides or (), progress=shown.images, say=shown.say)
     rows = {summary.part: summary.rows for summary in found.parts}
     if as_json:
         notes = list(found.notes)

@@ -73,7 +73,7 @@ def command(
     scored = chosen_part("evaluate", part, data, table).value
     options = EvaluateOptions(scored, data, images, tuple(subgroup or ()), tuple(overrides or ()), table)
     with progress_display(quiet=quiet or as_json) as shown:
-        done = evaluate(run, options, output=output, progress=shown.pictures, say=shown.say)
+        done = evaluate(run, options, output=output, progress=shown.images, say=shown.say)
     if as_json:
         scores = {key: result.plain() for key, result in done.results.items()}
         print_json(

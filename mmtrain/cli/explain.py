@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Method(StrEnum):
-    """Heat maps on pictures."""
+    """Heat maps on images."""
 
     both = "both"
     grad_cam = "grad_cam"
@@ -56,7 +56,7 @@ def command(
     ] = None,
     method: Annotated[
         Method,
-        typer.Option("--method", help="Heat maps on pictures; columns and words have integrated gradients whatever it is."),
+        typer.Option("--method", help="Heat maps on images; columns and words have integrated gradients whatever it is."),
     ] = Method.both,
     steps: Annotated[
         int | None,
@@ -73,7 +73,7 @@ def command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show what in single rows speaks for the answer: by column, word and place in the picture."""
+    """Show what in single rows speaks for the answer: by column, word and place in the image."""
     from mmtrain.cli.views.console import print_json
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.explain import ExplainOptions, explain
@@ -84,7 +84,7 @@ def command(
     of = chosen_part("explain", part, data, table).value
     options = ExplainOptions(names, of, data, images, target, class_name, method.value, steps, folder, table)
     with progress_display(quiet=quiet or as_json) as shown:
-        done = explain(run, options, output=output, progress=shown.pictures, say=shown.say)
+        done = explain(run, options, output=output, progress=shown.images, say=shown.say)
     if as_json:
         print_json(_plain(done))
         return
@@ -92,7 +92,7 @@ def command(
 
 
 def _plain(done: Explanation) -> dict[str, object]:
-    rows = [{**row.plain(), "picture": str(done.folder / name)} for name, row in done.rows]
+    rows = [{**row.plain(), "image": str(done.folder / name)} for name, row in done.rows]
     return {"run": str(done.run.folder), "target": done.target, "baseline": dict(done.baseline), "rows": rows, "folder": str(done.folder)}
 
 

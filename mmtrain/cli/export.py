@@ -82,7 +82,7 @@ def command(
         tuple(code or ()),
     )
     with progress_display(quiet=quiet or as_json) as shown:
-        done = export(run, options, output=output, progress=shown.pictures, say=shown.say)
+        done = export(run, options, output=output, progress=shown.images, say=shown.say)
     if as_json:
         print_json({"run": str(done.run.folder), "folder": str(done.folder), "signature": done.signature})
         return

@@ -50,7 +50,7 @@ def command(
         return
     with progress_display(quiet=quiet or as_json) as shown:
         try:
-            onlookers = Listeners(shown.event, shown.plan, shown.pictures, shown.say)
+            onlookers = Listeners(shown.event, shown.plan, shown.images, shown.say)
             if config is not None:
                 done = fit(config, overrides=overrides or (), output=output, onlookers=onlookers)
             else:
@@ -100,7 +100,7 @@ def _check_moved(config: Path | None, *, moved: bool) -> None:
     from mmtrain.errors import Problem, UsageError, shell_command
 
     if config is not None and moved:
-        what = "--table and --images say where the table and the pictures of a run are now, so they go with --resume."
+        what = "--table and --images say where the table and the images of a run are now, so they go with --resume."
         fix = f"In an experiment file they are `data.table` and `data.images`: {shell_command('fit', config, '--set', 'data.table=FILE')}"
         raise UsageError(Problem("mmtrain fit", what, fix))
 
@@ -134,7 +134,7 @@ def _dry_run(config: Path, overrides: list[str], *, as_json: bool, quiet: bool) 
     from mmtrain.commands.fit import Listeners
 
     with progress_display(quiet=quiet or as_json) as shown:
-        found = dry_run(config, overrides=overrides, onlookers=Listeners(shown.event, shown.plan, shown.pictures, shown.say))
+        found = dry_run(config, overrides=overrides, onlookers=Listeners(shown.event, shown.plan, shown.images, shown.say))
     if as_json:
         print_json(found.plain())
         return

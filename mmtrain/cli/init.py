@@ -20,10 +20,10 @@ File = Annotated[
 
 def command(
     table: Annotated[
-        Path, typer.Argument(help="A CSV, TSV, Parquet, Excel or JSON Lines file, or a folder with a folder of pictures per class.")
+        Path, typer.Argument(help="A CSV, TSV, Parquet, Excel or JSON Lines file, or a folder with a folder of images per class.")
     ],
     target: Annotated[str | None, typer.Option("--target", metavar="COLUMN", help="The column to be predicted; left out: guessed.")] = None,
-    images: Annotated[Path | None, typer.Option("--images", metavar="FOLDER", help="Where the pictures lie; left out: looked for.")] = None,
+    images: Annotated[Path | None, typer.Option("--images", metavar="FOLDER", help="Where the images lie; left out: looked for.")] = None,
     table_format: Annotated[
         str | None, typer.Option("--format", metavar="MAP", help="How the table is written, as `data.format` says it; left out: found.")
     ] = None,
@@ -51,6 +51,6 @@ def _show(done: StarterResult, *, as_json: bool, quiet: bool) -> None:
         role = one.guess.role if one.guess.used else "not used"
         note(f"{one.header or '(no header)'}: {role}, {one.guess.reason}", quiet=quiet)
     out().print(str(done.file), soft_wrap=True, markup=False)
-    note("" if done.table is None else f"Table of the pictures: {done.table}", quiet=quiet or done.table is None)
+    note("" if done.table is None else f"Table of the images: {done.table}", quiet=quiet or done.table is None)
     note(done.survey.notice, quiet=quiet or not done.survey.notice)
     note(f"Confirm the roles in it, then: {shell_command('check', done.file)}, {shell_command('fit', done.file)}", quiet=quiet)

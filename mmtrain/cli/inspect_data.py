@@ -65,7 +65,7 @@ def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool,
     from mmtrain.commands.inspect_data import inspect_experiment, plain
 
     with progress_display(quiet=quiet or as_json) as shown:
-        inspection = inspect_experiment(path, overrides=overrides, progress=shown.pictures, checking=shown.checked)
+        inspection = inspect_experiment(path, overrides=overrides, progress=shown.images, checking=shown.checked)
     if as_json:
         print_json(plain(inspection))
     else:

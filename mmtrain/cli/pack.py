@@ -24,7 +24,7 @@ def command(
     """Pack a run into one file that `mmtrain unpack` opens elsewhere, for evaluate, predict and export.
 
     Packed are the experiment, the model, what it learned, the scores, and which row numbers belong to which part. Never
-    packed are the table, its pictures, and paths of this machine. Predictions, report, plots, ids and the reasons why rows
+    packed are the table, its images, and paths of this machine. Predictions, report, plots, ids and the reasons why rows
     were dropped are left out unless --with-rows is given; the manifest in the archive lists what was left out.
 
     What training rows taught the model is in it: categories, words of texts, smallest and largest numbers. If those are

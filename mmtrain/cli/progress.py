@@ -36,7 +36,7 @@ class ImageProgress:
             # The clock starts behind the first images, as nothing is told before.
             self._first, self._began = done, time.perf_counter()
         self._done = done
-        text = f"{doing} pictures: {done:,} of {total:,}  {size / 1e6:,.0f} MB{self._pace(total)}"
+        text = f"{doing} images: {done:,} of {total:,}  {size / 1e6:,.0f} MB{self._pace(total)}"
         if done == total:
             self.close()
             self.console.print(text, soft_wrap=True)

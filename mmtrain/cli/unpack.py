@@ -37,7 +37,7 @@ def command(
     if number := len(done.manifest.left_out):
         note(f"Left out when it was packed: {counted(number, 'thing')}; {done.folder / MANIFEST} says what and why.", quiet=quiet)
     note(
-        f"To score its parts, put the table at {done.table}, with its pictures beside it as its cells say, "
+        f"To score its parts, put the table at {done.table}, with its images beside it as its cells say, "
         "or name their folder with --images.",
         quiet=quiet,
     )

@@ -86,7 +86,7 @@ class EncodingDescription:
     encoded: str
     present: str
     cell: str | None = None
-    """A cell that might be in the table; None for a picture."""
+    """A cell that might be in the table; None for an image."""
 
 
 class Column(Section):

@@ -1,7 +1,7 @@
-"""`role: image`: the path of one picture per row.
+"""`role: image`: the path of one image per row.
 
-Encoded as kind `image`: (batch, height, width, channels) uint8, or uint16 with `bits: 16`. Pictures are decoded once,
-before training, into an image store; there is no second reading of the same file. A masked picture is all zeros. The saved
+Encoded as kind `image`: (batch, height, width, channels) uint8, or uint16 with `bits: 16`. Images are decoded once,
+before training, into an image store; there is no second reading of the same file. A masked image is all zeros. The saved
 model takes the bytes of image files, and decodes them by the same rules.
 """
 
@@ -37,9 +37,9 @@ def _suffix(text: str) -> str:
 
 
 class Augment(Section):
-    """Random changes to the pictures of training rows, new in every epoch; never applied to validation or test rows."""
+    """Random changes to the images of training rows, new in every epoch; never applied to validation or test rows."""
 
-    flip: Literal["none", "horizontal", "vertical", "both"] = Field("none", description="Mirror each picture with probability one half.")
+    flip: Literal["none", "horizontal", "vertical", "both"] = Field("none", description="Mirror each image with probability one half.")
     rotate: float = Field(0.0, ge=0, le=180, description="Turn by up to this many degrees either way.")
     shift: float = Field(0.0, ge=0, lt=1, description="Move by up to this share of the width and of the height.")
     zoom: float = Field(0.0, ge=0, lt=1, description="Enlarge or shrink by up to this share.")
@@ -66,7 +66,7 @@ SIZED = {
 
 
 class FittedImage(FittedColumn):
-    """Nothing is learned from pictures; this is how they look in the store."""
+    """Nothing is learned from images; this is how they look in the store."""
 
     role: Literal["image"] = "image"
     height: Side
@@ -88,7 +88,7 @@ class FittedImage(FittedColumn):
         return {name: RawInput((1,), "string")}
 
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:  # noqa: ARG002
-        """Pictures come from the image store, not from cells."""
+        """Images come from the image store, not from cells."""
         raise TypeError("Pixels come from the image store.")
 
     def recipe(self) -> EncodingDescription:
@@ -100,15 +100,15 @@ class FittedImage(FittedColumn):
             f"{self.height} x {self.width} pixels ({colours}), 0 dark to {2**self.bits - 1} bright: turned upright by EXIF{laid}, and "
             f"{SIZED[self.resize].format(background=background)}, bilinear with antialias (`Image.Resampling.BILINEAR` of Pillow). "
             "A JPEG that is at least 2, 4 or 8 times as large, both ways, is decoded at 1/2, 1/4 or 1/8 first (`Image.draft`). "
-            f"{'Samples of 8 bits count 257 times. ' if self.bits == 16 else ''}All 0 without a picture."
+            f"{'Samples of 8 bits count 257 times. ' if self.bits == 16 else ''}All 0 without an image."
         )
-        return EncodingDescription("A picture.", encoded, "1 if there is a picture, else 0.")
+        return EncodingDescription("An image.", encoded, "1 if there is an image, else 0.")
 
     def preprocessing(self) -> Any:
         """Decodes files; a third output is the status of each, see `mmtrain.layers.image_decoding.STATUS`."""
-        from mmtrain.layers.image_decoding import EncodePicture
+        from mmtrain.layers.image_decoding import EncodeImage
 
-        return EncodePicture(
+        return EncodeImage(
             height=self.height,
             width=self.width,
             channels=self.channels,
@@ -121,7 +121,7 @@ class FittedImage(FittedColumn):
 
 @role("image", fitted=FittedImage)
 class Image(InputColumn):
-    """A picture: JPEG, PNG, BMP, GIF (first frame) or WebP (first frame), turned upright by its EXIF data."""
+    """An image: JPEG, PNG, BMP, GIF (first frame) or WebP (first frame), turned upright by its EXIF data."""
 
     role: Literal["image"] = "image"
     suffix: Annotated[str, AfterValidator(_suffix)] = Field(
@@ -131,11 +131,11 @@ class Image(InputColumn):
     )
     size: tuple[Side, Side] = Field(
         (128, 128),
-        description="Height and width in pixels that every picture is brought to. "
+        description="Height and width in pixels that every image is brought to. "
         "A JPEG of twice the size or more is made smaller while it is decoded.",
     )
     channels: Annotated[Literal[1, 3, 4], Choice] = Field(3, description="1 grey, 3 colour, 4 colour with transparency.")
-    bits: Annotated[Literal[8, 16], Choice] = Field(8, description="16 keeps the depth of 16-bit grey pictures.")
+    bits: Annotated[Literal[8, 16], Choice] = Field(8, description="16 keeps the depth of 16-bit grey images.")
     resize: Literal["stretch", "crop", "pad"] = Field(
         "stretch",
         description="stretch: ignore the proportions; crop: fill and cut what sticks out; pad: fit and fill the rest with `background`.",
@@ -143,7 +143,7 @@ class Image(InputColumn):
     background: tuple[Level, Level, Level] = Field(
         (255, 255, 255), description="Red, green and blue under transparent pixels and in padding."
     )
-    max_pixels: PositiveInt = Field(50_000_000, description="Larger pictures are refused before they are decoded.")
+    max_pixels: PositiveInt = Field(50_000_000, description="Larger images are refused before they are decoded.")
     missing: Literal["error", "drop", "mask"] = Field(
         "error",
         description="For an empty cell or a file that cannot be read. "
@@ -152,7 +152,7 @@ class Image(InputColumn):
     augment: Augment = Augment()
 
     @model_validator(mode="after")
-    def _deep_pictures_are_grey(self) -> Image:
+    def _deep_images_are_grey(self) -> Image:
         if self.bits == 16 and self.channels != 1:
             raise ValueError("`bits: 16` goes with `channels: 1`.")
         return self
@@ -164,7 +164,7 @@ class Image(InputColumn):
 
     @property
     def layout(self) -> Layout:
-        """How pictures are to look in the store."""
+        """How images are to look in the store."""
         return Layout(self.size, self.channels, self.bits, self.resize, self.background, self.max_pixels)
 
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedImage:  # noqa: ARG002

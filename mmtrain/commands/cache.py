@@ -27,9 +27,9 @@ class CacheEntry:
     layout: str
     """`128 x 128 x 3, stretch`: height, width, channels; `note, 30 int32`: header and codes of a row; empty where it cannot be told."""
     items: int
-    """Pictures or rows."""
+    """Images or rows."""
     source: str
-    """The folder of the first picture, or the table."""
+    """The folder of the first image, or the table."""
     size: int
     used: float
 
@@ -88,7 +88,7 @@ def _layout(entry: Entry, shape: tuple[int, ...], about: dict[str, Any]) -> str:
 
 
 def _source(entry: Entry, lines: list[str]) -> str:
-    """Of a column, the table; of a store, the folder of the first picture, where it has any."""
+    """Of a column, the table; of a store, the folder of the first image, where it has any."""
     if entry.kind is COLUMNS:
         return str(json.loads(lines[0]))
     return str(Path(json.loads(lines[0].split(" ", 2)[2])).parent) if lines else ""

@@ -77,7 +77,7 @@ class DryRun:
 
 
 def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), onlookers: Listeners | None = None) -> DryRun:
-    """Check everything that `fit` checks, decode the pictures, train on a few batches and forget them; no run folder is made.
+    """Check everything that `fit` checks, decode the images, train on a few batches and forget them; no run folder is made.
 
     Raises ConfigError and DataError as `fit` does.
     """
@@ -137,7 +137,7 @@ def _timed(material: TrainingData, steps: TrainStep) -> tuple[float, float]:
 def _disk(material: TrainingData, steps: TrainStep) -> dict[str, int]:
     """Bytes of the image stores, and of the run folder: three checkpoints and the model; its small files do not count."""
     stores = {key: store.pixels for key, store in material.arrays.stores().items()}
-    found = {f"pictures of {key}": pixels.nbytes for key, pixels in stores.items() if isinstance(pixels, np.ndarray)}
+    found = {f"images of {key}": pixels.nbytes for key, pixels in stores.items() if isinstance(pixels, np.ndarray)}
     weights, state = (
         sum(variable.numpy().nbytes for variable in kept) for kept in (material.network.core.variables, steps.optimizer.variables)
     )

@@ -1,4 +1,4 @@
-"""`mmtrain explain`: what in some rows of a table speaks for the answers that a run gives, as pictures and as tables.
+"""`mmtrain explain`: what in some rows of a table speaks for the answers that a run gives, as images and as tables.
 
 Nothing is scored, so it is no look at the test part; but run.json keeps how many rows of it were explained, because whoever changes
 a model after seeing its worst test rows has learned from them.
@@ -71,7 +71,7 @@ class Explanation:
     folder: Path
     target: str
     rows: tuple[tuple[str, RowExplanation], ...]
-    """Each with the name of its picture in `folder`."""
+    """Each with the name of its image in `folder`."""
     baseline: Mapping[str, str]
     """What each column is compared with, in words."""
     seconds: float

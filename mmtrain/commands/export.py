@@ -46,7 +46,7 @@ class ExportOptions:
     force: bool = False
     """Keep a quantized export however much its scores fall."""
     moved: Moved = field(default_factory=Moved)
-    """Where the run's own table and pictures are now."""
+    """Where the run's own table and images are now."""
     code: tuple[Path, ...] = ()
     """Files with layers of one's own, imported already, for the program that runs the export."""
 
@@ -175,7 +175,7 @@ def _given_rows(subject: _Subject, chosen: Format, exportable: ExportableModel) 
         rows = subject.arrays.take(subject.checked)
     else:
         rows = check.raw_rows(subject.experiment, subject.fitted, keep_rows(subject.data, subject.checked).table)
-        check.check_pictures(subject.fitted, rows, {key: present[subject.checked] for key, present in subject.arrays.present.items()})
+        check.check_images(subject.fitted, rows, {key: present[subject.checked] for key, present in subject.arrays.present.items()})
     return {name: rows[label] for label, name in exportable.inputs.items()}
 
 

@@ -62,7 +62,7 @@ class Listeners:
     """Events of the training."""
     announce: Callable[[Plan], None] = lambda _: None
     progress: Progress | None = None
-    """Pictures decoded so far."""
+    """Images decoded so far."""
     say: Callable[[str], None] = lambda _: None
     """Sentences."""
 
@@ -97,7 +97,7 @@ def resume(
 ) -> TrainingResult:
     """Go on with a run that was interrupted or killed, from its newest whole checkpoint, as if it had never stopped.
 
-    `moved` says where its table and its pictures are now.
+    `moved` says where its table and its images are now.
 
     Raises UsageError for a run that is finished, has nothing to go on from, or that another process is training, DataError when its
     data have changed since.
@@ -174,7 +174,7 @@ def record_inputs(run: Run, material: TrainingData, data: LoadedData, split: Spl
 
 
 def describe(data: LoadedData, material: TrainingData, split: SplitPlan) -> dict[str, Any]:
-    """Table, answers and pictures as data.json has them."""
+    """Table, answers and images as data.json has them."""
     table = data.table
     return {
         "table": table.path.name,
@@ -185,7 +185,7 @@ def describe(data: LoadedData, material: TrainingData, split: SplitPlan) -> dict
         "dropped": [asdict(dropped) for dropped in table.dropped],
         "split": {"method": material.experiment.split.method, **split.record()},
         "answers": count_labels(material),
-        "pictures": {key: store.key for key, store in data.stores.items()},
+        "images": {key: store.key for key, store in data.stores.items()},
     }
 
 

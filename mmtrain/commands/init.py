@@ -49,7 +49,7 @@ def init(
 ) -> StarterResult:
     """Write an experiment file for `table`, at `file` or in the current folder under the table's name, and the schema next to it.
 
-    `table_format` is what `data.format` is to say, as YAML. Of a folder with a folder of pictures per class, a table is written
+    `table_format` is what `data.format` is to say, as YAML. Of a folder with a folder of images per class, a table is written
     first, beside the experiment file.
 
     Raises:
@@ -120,7 +120,7 @@ def _write_experiment(found: TableProfile, file: Path) -> TableProfile:
 def _write(found: TableProfile, file: Path) -> TableProfile:
     """Write the file, unless `check` would refuse what the table holds; a split of its own is only followed where that leaves no problem.
 
-    Pictures are not decoded here. Raises DataError as `check` does, or OSError.
+    Images are not decoded here. Raises DataError as `check` does, or OSError.
     """
     given = next((column for column in found.used if column.guess.role == "split"), None)
     try:

@@ -39,7 +39,7 @@ MOST_CLASSES = 1000
 
 @dataclass(frozen=True)
 class InspectedColumn:
-    """One column of the experiment; `pictures` and `images` for images, `classes` for targets other than numbers."""
+    """One column of the experiment; `image_counts` and `images` for images, `classes` for targets other than numbers."""
 
     key: str
     header: str
@@ -48,7 +48,7 @@ class InspectedColumn:
     """Empty for roles other than target."""
     profile: Profile | None
     """None where the table has no such column."""
-    pictures: ImageCounts | None = None
+    image_counts: ImageCounts | None = None
     images: ImageProfile | None = None
     """What the headers of the first `MOST_PATHS` different files say."""
     classes: dict[str, int] | None = None
@@ -101,7 +101,7 @@ class InspectedTable:
 
 
 def inspect_table(path: Path, *, images: Path | None = None, checking: Progress | None = None) -> InspectedTable:
-    """A table without an experiment, with its pictures in `images`, or else where they are found; `checking` is told of them.
+    """A table without an experiment, with its images in `images`, or else where they are found; `checking` is told of them.
 
     Raises DataError when it cannot be read, ConfigError when there is no folder `images`.
     """
@@ -112,7 +112,7 @@ def inspect_table(path: Path, *, images: Path | None = None, checking: Progress 
 def inspect_experiment(
     path: Path | NotInFile, *, overrides: Iterable[str] = (), progress: Progress | None = None, checking: Progress | None = None
 ) -> Inspection:
-    """The table of an experiment, role by role; `progress` is told of pictures that were decoded, `checking` of those checked.
+    """The table of an experiment, role by role; `progress` is told of images that were decoded, `checking` of those checked.
 
     Raises:
         ConfigError: the experiment file is wrong.
@@ -166,11 +166,11 @@ def _inspected(
     profile = profile.without({word: dict(profile.missing_words)[word] for word in said[column.missing_cells(said)]})
     images = _images(experiment, file, header, column) if isinstance(column, Image) else None
     classes = _classes(column, file, header, profile) if isinstance(column, Target) else None
-    return InspectedColumn(key, header, column.role, task, profile, tried.pictures.get(key), images, classes)
+    return InspectedColumn(key, header, column.role, task, profile, tried.image_counts.get(key), images, classes)
 
 
 def _images(experiment: Experiment, file: TableFile, header: str, column: Image) -> ImageProfile | None:
-    """The headers of the pictures, or None when there is no such folder, which the trial has reported."""
+    """The headers of the images, or None when there is no such folder, which the trial has reported."""
     paths: dict[str, None] = {}
     for piece in file.pieces([header], size=READ_CHUNK_ROWS):
         paths |= dict.fromkeys(str(cell) for cell in piece[header].dropna().unique()[: MOST_PATHS - len(paths)])

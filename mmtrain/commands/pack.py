@@ -1,6 +1,6 @@
 """`mmtrain pack`: a run folder as one file that another machine can open.
 
-By default it holds what evaluate, predict and export need, and how the training went; no row of the table and no picture.
+By default it holds what evaluate, predict and export need, and how the training went; no row of the table and no image.
 It does hold what was learned from rows: categories, words, smallest and largest numbers (columns.json, statistics.json, model.keras),
 and scores.
 """
@@ -28,15 +28,15 @@ from mmtrain.system.paths import home
 from mmtrain.text.printable import json_text
 
 DATA = "data"
-"""The folder, in an unpacked run, where its table and pictures are looked for."""
+"""The folder, in an unpacked run, where its table and images are looked for."""
 HEADER = """\
-# This run was packed without its table and pictures. To score its parts, put the table beside this file as
-# {table}, and every picture where the table's cells say, seen from the table's folder.
+# This run was packed without its table and images. To score its parts, put the table beside this file as
+# {table}, and every image where the table's cells say, seen from the table's folder.
 """
 OMITTED_KEYS = "not told in a packed run"
 OF_ROWS = {
     "predictions_": "ids, answers and predictions of rows",
-    "most_wrong_": "cells and pictures of rows",
+    "most_wrong_": "cells and images of rows",
     "report.html": "may show rows",
     "plots/": "may show rows",
 }
@@ -125,7 +125,7 @@ def _names(run: Run) -> Iterator[tuple[str, Path]]:
 def _rewritten(run: Run, experiment: Experiment, chosen: Selection, *, with_rows: bool) -> dict[str, bytes]:
     """The files that say where things were, or name rows, without that; and run.json, which knows their hashes."""
     texts = {"config.yaml": _config(run, experiment)}
-    chosen.left_out["config.yaml: paths"] = "where the table, the pictures and the cache were"
+    chosen.left_out["config.yaml: paths"] = "where the table, the images and the cache were"
     if experiment.training.callbacks:
         chosen.left_out["config.yaml: callbacks"] = "code that whoever unpacks the run has not asked for"
     if not with_rows:
@@ -143,7 +143,7 @@ def _rewritten(run: Run, experiment: Experiment, chosen: Selection, *, with_rows
 
 
 def _config(run: Run, experiment: Experiment) -> str:
-    """The experiment without callbacks, looking for its table in the run's own folder and for pictures beside it."""
+    """The experiment without callbacks, looking for its table in the run's own folder and for images beside it."""
     known = experiment.data.table
     table = f"{DATA}/{known.name}"
     if not archive.is_below_a_folder(table):

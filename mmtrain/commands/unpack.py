@@ -14,7 +14,7 @@ from mmtrain.artifacts.manifest import LARGEST, MANIFEST, NEEDED, REQUIRED_FILES
 from mmtrain.config import yaml_source
 from mmtrain.errors import Problem, RunError, UsageError, listed
 
-AWAY = "config.yaml looks for tables or pictures, or keeps a cache, outside of the run's folder."
+AWAY = "config.yaml looks for tables or images, or keeps a cache, outside of the run's folder."
 CALLS = "config.yaml names callbacks, which would be run where the training is gone on with."
 STRANGER = "Do not use an archive of unknown origin."
 

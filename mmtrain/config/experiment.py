@@ -47,12 +47,12 @@ CheckedPath = Annotated[Path, AfterValidator(_check_path)]
 
 
 class Cache(Section):
-    """Where decoded pictures and encoded columns of large tables are kept between runs, and how much room they may take."""
+    """Where decoded images and encoded columns of large tables are kept between runs, and how much room they may take."""
 
     folder: CheckedPath | None = Field(None, description="Left out: the user's cache folder, or $MMTRAIN_CACHE.")
     verify: Literal["stat", "content"] = Field(
         "stat",
-        description="How a changed picture is noticed. stat: by its size and time of change; content: by its bytes, read again every time.",
+        description="How a changed image is noticed. stat: by its size and time of change; content: by its bytes, read again every time.",
     )
     disk: Size | None = Field(
         None,
@@ -60,12 +60,12 @@ class Cache(Section):
         "Where it does not suffice, every batch is decoded anew, and encoded columns stay in memory.",
     )
     memory: Size = Field(
-        10**9, description="The most memory for decoded pictures where the disk does not suffice; those that fit are decoded once."
+        10**9, description="The most memory for decoded images where the disk does not suffice; those that fit are decoded once."
     )
 
 
 class Data(Section):
-    """Where the rows and the pictures are."""
+    """Where the rows and the images are."""
 
     table: CheckedPath = Field(
         description="CSV, TSV, Parquet, Excel or JSON Lines file with a row per example; its path is relative to this file."
@@ -79,7 +79,7 @@ class Data(Section):
     )
     missing_values: tuple[str, ...] = Field((), description="Texts that mean 'missing', besides the empty cell.")
     allow_outside: bool = Field(False, description="Whether image cells may leave the images folder.")
-    cache: Cache = Field(Cache(), description="Where decoded pictures and encoded columns are kept between runs.")
+    cache: Cache = Field(Cache(), description="Where decoded images and encoded columns are kept between runs.")
 
     @property
     def images_folder(self) -> ImageFolder:
@@ -155,7 +155,7 @@ class Training(Section):
     )
     jit: Literal["auto", "on", "off"] = Field(
         "auto",
-        description="Whether XLA compiles the network's step; changes to pictures it always compiles on a CPU. auto: the trial decides.",
+        description="Whether XLA compiles the network's step; changes to images it always compiles on a CPU. auto: the trial decides.",
     )
     steps_per_call: CountOrAuto = Field("auto", description="Steps that one compiled call takes. auto: the trial decides.")
     class_weights: ClassWeights = Field("none", description="For class targets that have no `class_weights` of their own.")
@@ -195,7 +195,7 @@ class Experiment(Section):
     model_config = ConfigDict(defer_build=True)
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description=NAME)]
-    data: Data = Field(description="Where the rows and the pictures are.", examples=[{"table": "patients.csv"}])
+    data: Data = Field(description="Where the rows and the images are.", examples=[{"table": "patients.csv"}])
     columns: dict[str, AnyColumn] = Field(
         min_length=1,
         description="What each column of the table is for; columns not named are not used.",

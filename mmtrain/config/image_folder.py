@@ -1,4 +1,4 @@
-"""Where the pictures of a table are, as the experiment file or the command line says."""
+"""Where the images of a table are, as the experiment file or the command line says."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Arrays:
         return values.take(rows) if isinstance(values, ImageStore) else np.take(values, rows, axis=0)
 
     def stores(self) -> dict[str, ImageStore]:
-        """The inputs that are pictures."""
+        """The inputs that are images."""
         return {key: values for key, values in self.inputs.items() if isinstance(values, ImageStore)}
 
     def expect(self, rows: Array) -> None:

@@ -28,7 +28,7 @@ CHUNK_ROWS = 16_384
 """Rows of a piece, at most: large enough that a call's own cost does not count. Of a CSV there are no more than a block holds."""
 
 CHUNK_IMAGE_BYTES = 48_000_000
-"""Of the decoded pictures of a piece, so that large ones come in pieces of fewer rows. Four pieces are in memory at most."""
+"""Of the decoded images of a piece, so that large ones come in pieces of fewer rows. Four pieces are in memory at most."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,11 @@ class Chunks:
         self._fitted = fitted
         self._columns = fitted.columns
         self._encode = compiled_encoder(encoded) if encoded else None
-        pictures = sum(image_bytes(column.layout) for column in self._inputs.values() if isinstance(column, Image))
-        self.rows = max(1, min(CHUNK_ROWS, CHUNK_IMAGE_BYTES // pictures)) if pictures else CHUNK_ROWS
+        images = sum(image_bytes(column.layout) for column in self._inputs.values() if isinstance(column, Image))
+        self.rows = max(1, min(CHUNK_ROWS, CHUNK_IMAGE_BYTES // images)) if images else CHUNK_ROWS
         """Of a piece, at most."""
-        self.workers = 2 if pictures else 4
-        """How many pieces are worth making at once. Pictures of one piece keep all cores busy while they are decoded."""
+        self.workers = 2 if images else 4
+        """How many pieces are worth making at once. Images of one piece keep all cores busy while they are decoded."""
 
     def cells(self, source: Source) -> Iterator[RawChunk]:
         """The cells of a table that `check_source` has seen, in pieces. Raises DataError for a damaged file."""

@@ -1,4 +1,4 @@
-"""Gradient boosting on the columns of the table that are neither pictures nor texts: what is usual where there is a table alone.
+"""Gradient boosting on the columns of the table that are neither images nor texts: what is usual where there is a table alone.
 
 The histogram method of scikit-learn (Ke and others 2017, LightGBM). It is fitted on training rows with the weights of the training and
 stops when the loss of the validation rows falls no more. Its cells are the encoded ones, with NaN where one is missing.

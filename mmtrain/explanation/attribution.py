@@ -1,4 +1,4 @@
-"""What is found of one row; plain values that tables and pictures are made of."""
+"""What is found of one row; plain values that tables and images are made of."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class RowInputs:
 
 @dataclass(frozen=True)
 class ElementAttribution:
-    """A part of a cell that has an attribution of its own: a word, a region of a picture, or all of it."""
+    """A part of a cell that has an attribution of its own: a word, a region of an image, or all of it."""
 
     name: str
     attribution: float
@@ -112,10 +112,10 @@ class RowExplanation:
     question: OutputSelector
     attributed: Attributions
     shares: tuple[ColumnAttribution, ...]
-    pictures: Mapping[str, Array] = field(default_factory=dict, compare=False)
-    """Pixels of each picture that is there, (height, width, channels), 0..1."""
+    images: Mapping[str, Array] = field(default_factory=dict, compare=False)
+    """Pixels of each image that is there, (height, width, channels), 0..1."""
     cams: Mapping[str, Array] = field(default_factory=dict, compare=False)
-    """Grad-CAM of each picture that has it, (height, width) in the size of its maps."""
+    """Grad-CAM of each image that has it, (height, width) in the size of its maps."""
     method: Method = "both"
     """Which heat maps its figure has, where there are any to choose from."""
 
@@ -135,7 +135,7 @@ class RowExplanation:
         found = replace(
             self.attributed, attributions={tap: values.sum(keepdims=True) for tap, values in self.attributed.attributions.items()}
         )
-        return replace(self, shares=shares, attributed=found, pictures={}, cams={})
+        return replace(self, shares=shares, attributed=found, images={}, cams={})
 
     def strongest(self, most: int) -> list[ColumnAttribution]:
         """The columns that add or take away most."""

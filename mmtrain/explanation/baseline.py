@@ -12,13 +12,13 @@ from mmtrain.data.encode import Array, Fitted
 from mmtrain.specs import TensorSpec
 
 GREY = 0.5
-"""Where nothing is known of the brightness of training pictures."""
+"""Where nothing is known of the brightness of training images."""
 
 
 def baseline(fitted: Fitted, statistics: Statistics) -> dict[str, Array]:
-    """The encoded values, (1, ...), at which columns of numbers and of pictures begin.
+    """The encoded values, (1, ...), at which columns of numbers and of images begin.
 
-    A number begins at the training median; a picture as a plain one, as bright as training pictures are on average: a black one would
+    A number begins at the training median; an image as a plain one, as bright as training images are on average: a black one would
     explain nothing by dark places. Numbers of which no median is known begin at 0. Categories and words begin at the zero vector.
     """
     found: dict[str, Array] = {}
@@ -42,19 +42,19 @@ def words(fitted: Fitted, statistics: Statistics) -> dict[str, str]:
         if isinstance(known, NumericStatistics):
             found[key] = f"the training median, {known.quartiles[1]:g}"
         elif isinstance(known, ImageStatistics):
-            found[key] = f"a plain picture as bright as training pictures are on average, {100 * known.brightness:.0f} %"
+            found[key] = f"a plain image as bright as training images are on average, {100 * known.brightness:.0f} %"
         else:
-            kinds = {"image": "a plain grey picture", "vector": "zero", "index": "no category"}
+            kinds = {"image": "a plain grey image", "vector": "zero", "index": "no category"}
             found[key] = kinds.get(column.spec.kind, "no words")
     return found
 
 
 def _plain(spec: TensorSpec, brightness: float) -> Array:
-    """A picture of one grey; opaque, where there is a channel of opacity."""
-    picture = np.full((1, *spec.shape), round(brightness * spec.levels), dtype=spec.dtype)
+    """An image of one grey; opaque, where there is a channel of opacity."""
+    image = np.full((1, *spec.shape), round(brightness * spec.levels), dtype=spec.dtype)
     if spec.shape[-1] == 4:
-        picture[..., 3] = spec.levels
-    return picture
+        image[..., 3] = spec.levels
+    return image
 
 
 def _encoded(numbers: dict[str, tuple[FittedColumn, float]]) -> dict[str, Array]:

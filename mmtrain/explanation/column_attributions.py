@@ -1,4 +1,4 @@
-"""From attributions at taps to what each column, word and region of a picture adds to the output."""
+"""From attributions at taps to what each column, word and region of an image adds to the output."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _by_axes(values: Sequence[Array], shape: tuple[int, ...]) -> Array | None:
 
 
 def regions(pixels: Array) -> tuple[ElementAttribution, ...]:
-    """The sums of a picture (height, width) in three by three regions; of a smaller one than that, of all of it."""
+    """The sums of an image (height, width) in three by three regions; of a smaller one than that, of all of it."""
     if min(pixels.shape) < 3:
         return (ElementAttribution(ALL, float(pixels.sum())),)
     found = []

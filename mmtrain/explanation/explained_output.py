@@ -21,7 +21,7 @@ class ExplainedOutputs:
     class_name: str | None = None
     """By default the positive one of two classes; of several classes or labels the most probable one, row by row."""
     method: Method = "both"
-    """Heat maps on pictures; columns and words have integrated gradients whatever it is."""
+    """Heat maps on images; columns and words have integrated gradients whatever it is."""
     steps: int | None = None
     """Points of integrated gradients; by default as many as are needed."""
 

@@ -31,7 +31,7 @@ class Explainer:
         self._network = hook_model(as_float32(predictor), experiment, fitted)
         self._baseline = baseline(fitted, statistics)
         if asked.method == "grad_cam" and not self._network.maps:
-            what = "no branch of this run pools maps over a whole picture, which is what Grad-CAM looks at."
+            what = "no branch of this run pools maps over a whole image, which is what Grad-CAM looks at."
             raise UsageError(Problem("--method grad_cam", what, "Use --method integrated_gradients."))
 
     def explain(self, chosen: SelectedRow, cells: RowInputs, truth: str, prediction: Array) -> RowExplanation:
@@ -41,16 +41,16 @@ class Explainer:
         held = cells.missing(self._fitted)
         found = integrated_gradients(self._network, cells.encoded, self._baseline, unit, held=held, steps=self._asked.steps)
         of_row = attribute_columns(found, self._fitted, cells)
-        pictures = {
+        images = {
             share.column: image_inputs(cells.encoded[share.column][0], self._fitted.columns[share.column].spec)
             for share in of_row
             if share.kind == "image" and not share.missing
         }
         cams: Mapping[str, Array] = {}
-        if self._asked.method != "integrated_gradients" and pictures:
-            cams = {key: cam for key, cam in grad_cam(self._network, cells.encoded, unit).items() if key in pictures}
+        if self._asked.method != "integrated_gradients" and images:
+            cams = {key: cam for key, cam in grad_cam(self._network, cells.encoded, unit).items() if key in images}
         decision = describe(target, target.decide(prediction)[0])
-        return RowExplanation(chosen, truth, decision, unit, found, of_row, pictures, cams, self._asked.method)
+        return RowExplanation(chosen, truth, decision, unit, found, of_row, images, cams, self._asked.method)
 
 
 def image_inputs(pixels: Array, spec: TensorSpec) -> Array:

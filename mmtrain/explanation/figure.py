@@ -1,4 +1,4 @@
-"""A picture of one row: what each input adds to the answer, where in the pictures, and by which words.
+"""An image of one row: what each input adds to the answer, where in the images, and by which words.
 
 Orange speaks for the answer, blue against it: two colours that nearly everyone can tell apart. Lengths are inches.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 WIDTH, MARGIN = 8.4, 0.45
 HEADER, BAR, TILE, LINE = 1.02, 0.27, 2.25, 0.26
-"""Height of the header, of a bar, of a picture, of a line of words."""
+"""Height of the header, of a bar, of an image, of a line of words."""
 LONGEST_LABEL = 38
 """Letters of the name of a bar."""
 MOST_BARS = 16
@@ -41,7 +41,7 @@ class _Block:
 def draw(row: RowExplanation) -> Figure:
     """The figure; call it, and save the figure, inside `drawing.style()`."""
     blocks = [_header(row), _bars(row)]
-    blocks += [_pictures(row, share) for share in row.shares if share.column in row.pictures]
+    blocks += [_images(row, share) for share in row.shares if share.column in row.images]
     blocks += [_words(share) for share in row.shares if share.reading]
     height = sum(block.height for block in blocks) + 0.3
     figure = new_figure(WIDTH, height)
@@ -133,8 +133,8 @@ def _completeness(row: RowExplanation) -> str:
     return f"Together {total}; output less baseline {difference}: a gap of {found.gap:.2g} % after {steps}."
 
 
-def _pictures(row: RowExplanation, share: ColumnAttribution) -> _Block:
-    size = row.pictures[share.column].shape[:2]
+def _images(row: RowExplanation, share: ColumnAttribution) -> _Block:
+    size = row.images[share.column].shape[:2]
     height, width = size[0] / max(size) * TILE, size[1] / max(size) * TILE
     found = heatmaps.tiles(row, share)
     edge = 1 if share.pixels is None else heatmaps.blocks(share.pixels)[1]

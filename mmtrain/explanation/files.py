@@ -1,4 +1,4 @@
-"""What is written of all rows: `explanations.csv`, `completeness.csv`, and a picture of each."""
+"""What is written of all rows: `explanations.csv`, `completeness.csv`, and an image of each."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Files:
             file.close()
 
     def add(self, row: RowExplanation) -> str:
-        """Write one row; the name of its picture."""
+        """Write one row; the name of its image."""
         self._rows += 1
         start = (row.chosen.row, row.chosen.id, row.question.words)
         for share in row.shares:

@@ -1,6 +1,6 @@
-"""Grad-CAM (Selvaraju and others 2017, arXiv:1610.02391): where in a picture a convolutional branch finds what speaks for an answer.
+"""Grad-CAM (Selvaraju and others 2017, arXiv:1610.02391): where in an image a convolutional branch finds what speaks for an answer.
 
-It weighs every map that is pooled over the whole picture by the mean of its gradient, and adds up; what speaks against the answer is
+It weighs every map that is pooled over the whole image by the mean of its gradient, and adds up; what speaks against the answer is
 left out. It says where, not how much: nothing adds up to the output.
 """
 

@@ -1,4 +1,4 @@
-"""A picture of a row, and the heat maps over it."""
+"""An image of a row, and the heat maps over it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 FOR, AGAINST = SECOND, FIRST
 """Orange and blue, which nearly everyone can tell apart."""
 BLOCKS = 32
-"""Of integrated gradients, along the longer side of a picture: single pixels are too small to be told apart."""
+"""Of integrated gradients, along the longer side of an image: single pixels are too small to be told apart."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture (height, width, 1 or 3), 0..1, and what is laid over it, (any, any); `most` is drawn in full colour."""
+    """An image (height, width, 1 or 3), 0..1, and what is laid over it, (any, any); `most` is drawn in full colour."""
 
     name: str
     pixels: Array
@@ -34,8 +34,8 @@ class Tile:
 
 
 def tiles(row: RowExplanation, share: ColumnAttribution) -> list[Tile]:
-    """The picture of one column, and a tile for every method."""
-    pixels, cam = row.pictures[share.column], row.cams.get(share.column)
+    """The image of one column, and a tile for every method."""
+    pixels, cam = row.images[share.column], row.cams.get(share.column)
     found, pale = [Tile("As the network gets it", pixels)], 0.55 + 0.45 * pixels.mean(axis=-1, keepdims=True)
     if cam is not None:
         heat = _enlarged(cam, pixels.shape[:2])
@@ -66,7 +66,7 @@ def _enlarged(heat: Array, size: tuple[int, ...]) -> Array:
 
 
 def draw(axes: Axes, tile: Tile) -> None:
-    """The picture with what is laid over it."""
+    """The image with what is laid over it."""
     height, width = tile.pixels.shape[:2]
     axes.imshow(tile.pixels, extent=(0, width, height, 0), interpolation="nearest", cmap="gray", vmin=0, vmax=1)
     if tile.heat is not None:

@@ -26,7 +26,7 @@ from mmtrain.specs import Kind
 
 Change = Callable[[Any], Any]
 POOLS = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
-"""What they pool over the whole picture are the maps that Grad-CAM looks at."""
+"""What they pool over the whole image are the maps that Grad-CAM looks at."""
 
 
 class ActivationHook(keras.layers.Layer):  # type: ignore[misc]
@@ -71,7 +71,7 @@ class HookedModel:
     model: Any
     taps: tuple[ActivationHook, ...]
     maps: Mapping[str, ActivationHook]
-    """The last maps (batch, height, width, channels) of each image column that are pooled over the whole picture, if any are."""
+    """The last maps (batch, height, width, channels) of each image column that are pooled over the whole image, if any are."""
 
     @contextmanager
     def changed(self, changes: Mapping[ActivationHook, Change]) -> Iterator[None]:
@@ -105,9 +105,9 @@ class HookedModel:
         return found
 
     def rows_at_once(self, most: int, values: int) -> int:
-        """At most `most` rows, fewer where their pictures have more than so many values together."""
-        pictures = sum(int(np.prod(tensor.shape[1:])) for tensor in self.model.inputs if len(tensor.shape) == 4)
-        return max(1, min(most, values // pictures)) if pictures else most
+        """At most `most` rows, fewer where their images have more than so many values together."""
+        images = sum(int(np.prod(tensor.shape[1:])) for tensor in self.model.inputs if len(tensor.shape) == 4)
+        return max(1, min(most, values // images)) if images else most
 
 
 def hook_model(predictor: Any, experiment: Experiment, fitted: Fitted) -> HookedModel:
@@ -184,7 +184,7 @@ class _Branch:
         return kept[-1]
 
     def _map(self, tensor: Any) -> Any:
-        """A tap on maps, if they are those of one picture; a later one takes the place of an earlier one."""
+        """A tap on maps, if they are those of one image; a later one takes the place of an earlier one."""
         tap = self._tap(tensor, []) if len(self._owners[id(tensor)][1]) == 1 else None
         if tap is None or tap.kind != "image":
             return tensor

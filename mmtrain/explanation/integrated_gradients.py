@@ -21,7 +21,7 @@ from mmtrain.explanation.hooks import ActivationHook, Change, HookedModel
 FIRST, MOST = 32, 1024
 """Points of the line that are begun with, and the most; of the ends of networks with kinks, 1,024 miss 1 % rarely."""
 POINTS, VALUES = 64, 2_000_000
-"""Points that are computed at once, and the values of their pictures: the maps of a network take many times their memory."""
+"""Points that are computed at once, and the values of their images: the maps of a network take many times their memory."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def integrated_gradients(
 ) -> Attributions:
     """The attributions of one encoded row, every array of which has a first axis of 1.
 
-    `baseline` are the encoded values at which columns of numbers and of pictures begin; categories and words begin at the zero
+    `baseline` are the encoded values at which columns of numbers and of images begin; categories and words begin at the zero
     vector. Columns in `held` stay as they are in the row. With `steps` None as many are taken as are needed, at most `MOST`.
     """
     line = _Path(network, row, baseline, question, held)

@@ -5,8 +5,8 @@ program that runs it with nothing but its own runtime. That program is copied be
 
 | format | takes | runs with |
 |---|---|---|
-| `saved_model` | raw cells, and pictures as files | TensorFlow |
-| `keras` | raw cells, and pictures as files | Keras and mmtrain |
+| `saved_model` | raw cells, and images as files | TensorFlow |
+| `keras` | raw cells, and images as files | Keras and mmtrain |
 | `onnx` | encoded inputs | ONNX Runtime |
 | `litert` | encoded inputs | LiteRT |
 """

@@ -22,8 +22,8 @@ from mmtrain.export.base import HALF, Array, Format
 from mmtrain.layers.start import quiet_native_stderr
 from mmtrain.metrics.score import higher_is_better
 
-PICTURES = 1e-3
-"""How far predictions may be off when the export decodes the pictures itself."""
+IMAGES = 1e-3
+"""How far predictions may be off when the export decodes the images itself."""
 AT_ONCE = 64
 """Files decoded at once."""
 ALLOWED_FALL = 0.01
@@ -70,8 +70,8 @@ def raw_rows(experiment: Experiment, fitted: Fitted, table: Table) -> dict[str, 
     return raw
 
 
-def check_pictures(fitted: Fitted, raw: Mapping[str, Array], present: Mapping[str, Array]) -> None:
-    """That the graph can decode every picture that training could; `raw` are bytes of files (rows, 1), `present` (rows, 1) 0 or 1.
+def check_images(fitted: Fitted, raw: Mapping[str, Array], present: Mapping[str, Array]) -> None:
+    """That the graph can decode every image that training could; `raw` are bytes of files (rows, 1), `present` (rows, 1) 0 or 1.
 
     Raises:
         RunError: some cannot be decoded; a problem per column.
@@ -88,7 +88,7 @@ def check_pictures(fitted: Fitted, raw: Mapping[str, Array], present: Mapping[st
             codes = [layer(files[start : start + AT_ONCE])[2].numpy()[:, 0] for start in range(0, len(files), AT_ONCE)]
         status = np.concatenate(codes or [[]])
         if bad := [STATUS[code] for code in status.tolist() if code != OK]:
-            what = f"{len(bad):,} of {len(files):,} pictures cannot be decoded by TensorFlow ({listed(sorted(set(bad)))})."
+            what = f"{len(bad):,} of {len(files):,} images cannot be decoded by TensorFlow ({listed(sorted(set(bad)))})."
             problems.append(Problem(key, what, "Convert them to JPEG or PNG and train again, or export the network behind them as ONNX."))
     if problems:
         raise RunError(problems)
@@ -113,13 +113,13 @@ def largest_difference(fitted: Fitted, expected: Mapping[str, Array], found: Map
 def tolerance(chosen: Format, quantize: str, fitted: Fitted, *, mixed: bool) -> float | None:
     """What the format promises; less of a network of mixed precision, whose `predict` itself rounds to 16 bits.
 
-    Less, too, where pictures are decoded in the export: another JPEG decoder may differ by a level.
+    Less, too, where images are decoded in the export: another JPEG decoder may differ by a level.
     """
     promised = chosen.tolerances[quantize]
     if promised is None:
         return None
     decoded = chosen.inputs == "raw" and any(isinstance(column, FittedImage) for column in fitted.columns.values())
-    return max(promised, HALF if mixed else 0, PICTURES if decoded else 0)
+    return max(promised, HALF if mixed else 0, IMAGES if decoded else 0)
 
 
 def check_difference(largest: float, allowed: float | None, label: str) -> None:

@@ -39,7 +39,7 @@ class Tensor:
     meaning: str
     computed: str
     cell: str | None
-    """What stands in the table in the example; None for presence and for a picture."""
+    """What stands in the table in the example; None for presence and for an image."""
     example: Array
     """(1, *shape)."""
 
@@ -93,17 +93,17 @@ def _as_it_is(fitted: Fitted, key: str) -> str:
 
 
 def example_row(kind: Inputs, fitted: Fitted) -> dict[str, Array]:
-    """One made-up row by Keras input: the cells of `recipe`, and a grey picture."""
+    """One made-up row by Keras input: the cells of `recipe`, and a grey image."""
     raw = {key: _raw(column) for key, column in fitted.columns.items()}
     if kind == "raw":
         return raw
-    pictures = {key: column for key, column in fitted.columns.items() if column.recipe().cell is None}
-    others = {key: column for key, column in fitted.columns.items() if key not in pictures}
+    images = {key: column for key, column in fitted.columns.items() if column.recipe().cell is None}
+    others = {key: column for key, column in fitted.columns.items() if key not in images}
     found = {}
     if others:
         encoded = encode.encoder(others)({key: _tensor(raw[key]) for key in others})
         found = {label: tensor.numpy() for label, tensor in encoded.items()}
-    for key, column in pictures.items():
+    for key, column in images.items():
         found[key] = np.full((1, *column.spec.shape), column.spec.levels // 2, dtype=column.spec.dtype)
         found[f"{key}_present"] = np.ones((1, 1), dtype=np.float32)
     return found

@@ -5,7 +5,7 @@ Its one signature, `serving_default`, takes an input (rows,) per column and give
 - `prediction` (rows,): the class, the labels joined by their separator, or the number;
 - `probabilities` (rows, classes or labels) float32, in the order of columns.json; none for a number;
 
-and `status` (rows,): "ok", or which pictures were not used and why. A missing text, category or picture is an empty string, a
+and `status` (rows,): "ok", or which images were not used and why. A missing text, category or image is an empty string, a
 missing number NaN. With several targets the outputs begin with the target's name. Names have letters, digits and `_` only.
 """
 
@@ -67,11 +67,11 @@ def _type(column: FittedColumn, key: str) -> str:
 
 
 def _with_status(model: keras.Model, fitted: Fitted) -> keras.Model:
-    """The preprocessing of `model`, and the status of each picture."""
+    """The preprocessing of `model`, and the status of each image."""
     encoder = parts(model)[0]
-    pictures = [key for key, column in fitted.columns.items() if isinstance(column, FittedImage)]
+    images = [key for key, column in fitted.columns.items() if isinstance(column, FittedImage)]
     layers = {operation.input.name: operation for operation in encoder.layers if not isinstance(operation, keras.layers.InputLayer)}
-    return keras.Model(encoder.input, (encoder.output, {key: layers[key].output[2] for key in pictures}))
+    return keras.Model(encoder.input, (encoder.output, {key: layers[key].output[2] for key in images}))
 
 
 def _status_labels(shape: Any, status: Mapping[str, Any]) -> Any:

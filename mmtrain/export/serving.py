@@ -12,7 +12,7 @@ from mmtrain.export.base import EXACT, Array, ExportableModel, Format
 
 
 def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, Any]:  # noqa: ARG001
-    """Write the folder; `bytes` of all its files, and what `status` may say of a picture."""
+    """Write the folder; `bytes` of all its files, and what `status` may say of an image."""
     from mmtrain.export import saved_model
     from mmtrain.layers.image_decoding import STATUS
 
@@ -39,7 +39,7 @@ def outputs(fitted: Fitted) -> list[dict[str, Any]]:
             shape = ["rows", len(target.columns)]
             name, labels = f"{prefix}probabilities", list(target.columns)
             found.append({"name": name, **facts, "dtype": "float32", "shape": shape, "meaning": "A probability each.", "labels": labels})
-    meaning = "ok, or which pictures were not used and why."
+    meaning = "ok, or which images were not used and why."
     return [
         *found,
         {"name": "status", "target": None, "task": None, "dtype": "string", "shape": ["rows"], "meaning": meaning, "labels": []},

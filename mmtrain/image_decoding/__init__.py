@@ -11,8 +11,8 @@
 | `resize` | stretch, crop or pad, in whole numbers that an exported graph can repeat |
 | `read` | `read`: all of it |
 
-Decided here: of an animation the first frame is the picture. Embedded colour profiles are not applied, as TensorFlow does
-not apply them either. Only EXIF turns a picture, not XMP. Everything may be called from many threads.
+Decided here: of an animation the first frame is the image. Embedded colour profiles are not applied, as TensorFlow does
+not apply them either. Only EXIF turns an image, not XMP. Everything may be called from many threads.
 """
 
 from mmtrain.image_decoding.decoded_image import FORMATS as FORMATS

@@ -16,14 +16,14 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 @lru_cache
 def grey(colour: tuple[int, int, int]) -> int:
-    """The luma (ITU-R BT.601) of a colour, 0..255, by the arithmetic that Pillow uses for whole pictures."""
+    """The luma (ITU-R BT.601) of a colour, 0..255, by the arithmetic that Pillow uses for whole images."""
     from PIL import Image
 
     return Image.new("RGB", (1, 1), colour).convert("L").tobytes()[0]
 
 
 def mend(image: Image, header: ImageHeader) -> None:
-    """Set right, in place, what Pillow mistakes in a loaded picture."""
+    """Set right, in place, what Pillow mistakes in a loaded image."""
     transparency = image.info.get("transparency")
     if header.format == "PNG" and image.mode == "L" and isinstance(transparency, int):
         # The samples were spread to 0..255 while reading, the transparent one was not; only its low bits count.
@@ -46,7 +46,7 @@ def convert(image: Image, *, channels: int, background: tuple[int, int, int]) ->
         image = Image.alpha_composite(Image.new("RGBA", image.size, (*background, 255)), image).convert("RGB")
     elif image.mode == "CMYK":
         image = _inks(image).convert("RGB")
-    # Converting to its own mode would copy the picture.
+    # Converting to its own mode would copy the image.
     return image if image.mode == MODES[channels] else image.convert(MODES[channels])
 
 

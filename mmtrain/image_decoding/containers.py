@@ -7,7 +7,7 @@ So Pillow is given the file without the parts that make it warn, and mended wher
 - JPEG: without application segments other than JFIF and Adobe, which alone decide colours.
 - PNG: without chunks that decide no pixel; all checksums are checked here, for Pillow skips IDAT's.
 - GIF: with the first frame's disposal cleared, for which Pillow fills a whole frame before anyone can look at the size.
-- BMP: with a longer palette where Pillow takes one of black and white for a one-bit picture whatever the depth says.
+- BMP: with a longer palette where Pillow takes one of black and white for a one-bit image whatever the depth says.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def _bmp(data: bytes) -> Container:
     palette = min(told, 1 << depth)
     palette_end = 14 + header_size + 4 * palette
     flaw = None if offset + abs(height) * ((width * depth + 31) // 32 * 4) <= len(data) else cut_short("BMP")
-    # 17 colours at depth 4: sixteen in a row from black are taken for a grey picture of depth 8.
+    # 17 colours at depth 4: sixteen in a row from black are taken for a grey image of depth 8.
     wanted = {4: 17, 8: 256}.get(depth, 0)
     if header_size != _BMP_OLD and (depth == 4 or (depth == 8 and colours == 2)):  # of OS/2 no palette length can be mistaken
         padding = bytes(14 + header_size + 4 * wanted - palette_end)

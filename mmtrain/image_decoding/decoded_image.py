@@ -32,7 +32,7 @@ class Layout:
 
     `size` is (height, width); `channels` 1, 3 or 4; `bits` 8 (uint8) or 16 (uint16, one channel only).
     `resize` is `stretch` (to exactly `size`), `crop` (cover `size`, cut its centre) or `pad` (fit into `size`, centred).
-    `background` is red, green and blue in 0..255, under transparent pixels and around padded pictures.
+    `background` is red, green and blue in 0..255, under transparent pixels and around padded images.
     `max_pixels` is the most that the header may announce before anything is decoded.
     """
 
@@ -70,7 +70,7 @@ def damaged_image(kind: str) -> UnreadableImage:
 _PAST_THE_END = (IndexError, EOFError, struct.error)
 
 
-class image_errors:  # noqa: N801 - used as a statement, and for every picture: a generator would take three times as long
+class image_errors:  # noqa: N801 - used as a statement, and for every image: a generator would take three times as long
     """Turn whatever Pillow raises on a hostile file of the format `kind` into a refusal.
 
     Pillow promises no exception type: `SyntaxError`, `ValueError`, `struct.error`, `EOFError` and more have been seen.
@@ -88,7 +88,7 @@ class image_errors:  # noqa: N801 - used as a statement, and for every picture: 
 
 def _refusal(kind: str, error: Exception) -> UnreadableImage:
     if isinstance(error, MemoryError):
-        return UnreadableImage("The image does not fit into memory.", "Use a smaller picture, or lower max_pixels.")
+        return UnreadableImage("The image does not fit into memory.", "Use a smaller image, or lower max_pixels.")
     # Reading past the end shows as one of these, which Pillow may wrap once.
     past_the_end = isinstance(error, _PAST_THE_END) or isinstance(error.__cause__, _PAST_THE_END)
     return cut_short(kind) if past_the_end or "truncat" in str(error).lower() else damaged_image(kind)

@@ -1,6 +1,6 @@
 """What a file has to keep to, for both readers: in Python and in an exported graph.
 
-Decoders forgive different things. What is refused by one and read by the other would be a picture for training and none for the
+Decoders forgive different things. What is refused by one and read by the other would be an image for training and none for the
 exported model, so parts out of order are refused by both. An order is an automaton over letters, one for each part of a file.
 """
 
@@ -58,7 +58,7 @@ PNG_ORDER = Order(
 PNG_PIXELS = 4
 """The state from which on there are pixels."""
 PNG_PALETTE = 3
-"""The kind of colour of a picture that cannot be without a palette."""
+"""The kind of colour of an image that cannot be without a palette."""
 PNG_TRANSPARENT = {0: 2, 2: 6}
 """Bytes of a transparent colour, by kind of colour; with a palette there may be one for each of its colours."""
 

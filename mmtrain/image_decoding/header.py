@@ -1,4 +1,4 @@
-"""What a file says of its picture, without decoding a pixel."""
+"""What a file says of its image, without decoding a pixel."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def open_container(container: Container) -> ImageFile:
 
 
 def describe(mode: str, size: tuple[int, int], container: Container) -> ImageHeader:
-    """The header of a picture of Pillow's `mode` whose file holds `size` (width, height)."""
+    """The header of an image of Pillow's `mode` whose file holds `size` (width, height)."""
     turn = orientation(container.exif)
     width, height = size if turn < 5 else size[::-1]
     return ImageHeader(container.format, width, height, mode, container.bits, turn)

@@ -13,7 +13,7 @@ from mmtrain.image_decoding.format_rules import BMP_HEADER_SIZES
 from mmtrain.image_decoding.unsupported_formats import HEAD, by_content, by_name
 
 _START = 1 << 16
-"""Bytes that are read at first; most pictures are smaller."""
+"""Bytes that are read at first; most images are smaller."""
 
 _MARKS = ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"), (b"GIF89a", "GIF"))
 """First bytes that tell a format by themselves."""

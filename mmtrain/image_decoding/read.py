@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _DEEP_GREY = "I;16"
-"""Pillow's mode for grey pictures of 16 bits."""
+"""Pillow's mode for grey images of 16 bits."""
 
 
 def read(source: Path | bytes, layout: Layout, *, writable: bool = True) -> NDArray[np.uint8 | np.uint16]:
@@ -85,7 +85,7 @@ def _check_pixels(header: ImageHeader, layout: Layout) -> None:
     if pixels > layout.max_pixels:
         raise UnreadableImage(
             f"The image has {pixels:,} pixels, more than max_pixels {layout.max_pixels:,}.",
-            "Use a smaller picture, or raise max_pixels.",
+            "Use a smaller image, or raise max_pixels.",
         )
 
 
@@ -93,7 +93,7 @@ def _check_bits(header: ImageHeader, layout: Layout) -> None:
     if header.bits == 16 and header.mode != _DEEP_GREY:
         # Pillow would cut the samples to 8 bits without a word.
         raise UnreadableImage(
-            "The image has 16 bits per sample and more than one channel; 16 bits are read from grey pictures only.",
+            "The image has 16 bits per sample and more than one channel; 16 bits are read from grey images only.",
             "Convert it to 8 bits per sample, or to grey.",
         )
     if header.bits == 16 and layout.bits == 8:

@@ -51,7 +51,7 @@ def resize(image: Image, size: tuple[int, int], *, how: str, fill: Any) -> Image
             pixels do not bleed.
         size: height and width.
         how: `stretch`, `crop` or `pad`.
-        fill: the value, in the mode of `image`, around a padded picture.
+        fill: the value, in the mode of `image`, around a padded image.
 
     """
     from PIL import Image
@@ -72,10 +72,10 @@ def resize(image: Image, size: tuple[int, int], *, how: str, fill: Any) -> Image
 
 
 def _cut(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The part of a picture of `size` that is left by covering `target` and cutting out the centre: left, top, right, bottom.
+    """The part of an image of `size` that is left by covering `target` and cutting out the centre: left, top, right, bottom.
 
     Resizing this part alone gives the same pixels within one level (Pillow picks its passes by the size, and rounds between
-    them), and never makes the covering picture, which a strip of 1 x 50,000,000 pixels would blow up to terabytes.
+    them), and never makes the covering image, which a strip of 1 x 50,000,000 pixels would blow up to terabytes.
     """
     cover = covering_size(size, target)
     left, top = ((cover[side] - target[side]) // 2 for side in (0, 1))

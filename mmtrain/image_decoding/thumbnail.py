@@ -1,4 +1,4 @@
-"""A small picture of stored pixels, for a person to recognise."""
+"""A small image of stored pixels, for a person to recognise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ QUALITY = 80
 
 
 def thumbnail(pixels: npt.NDArray[Any], side: int) -> bytes:
-    """JPEG of (height, width, channels) uint8 or uint16 pixels, neither side longer than `side`; smaller pictures keep their size.
+    """JPEG of (height, width, channels) uint8 or uint16 pixels, neither side longer than `side`; smaller images keep their size.
 
     Of 16 bits the darkest becomes black and the brightest white; what is transparent becomes white.
     """

@@ -33,7 +33,7 @@ class Brightness01(keras.layers.Layer):  # type: ignore[misc]
 class FusedNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
     """Keras's batch normalization of (batch, height, width, channels), by TensorFlow's fused operation.
 
-    The numbers are the same but for rounding. Keras computes moments, scaling and their gradients one by one: for 32 pictures of
+    The numbers are the same but for rounding. Keras computes moments, scaling and their gradients one by one: for 32 images of
     64x64x16 that took 3 times as long on a CPU in float32 and 5 times in bfloat16, more than the convolution before it. In
     prediction TensorFlow makes one operation of the convolution and this.
     """

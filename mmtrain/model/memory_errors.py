@@ -23,7 +23,7 @@ def oom_errors(where: str, what: str, fix: str) -> Iterator[None]:
 
 def step_oom_errors(where: str, batch_size: int | str) -> AbstractContextManager[None]:
     """Around steps of a training."""
-    fix = f"Lower training.batch_size (now {batch_size}), the size of pictures, or the widths of the network."
+    fix = f"Lower training.batch_size (now {batch_size}), the size of images, or the widths of the network."
     return oom_errors(where, "a step of the training", fix)
 
 

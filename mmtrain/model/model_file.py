@@ -24,8 +24,8 @@ from mmtrain.model.memory_errors import prediction_oom_errors
 ROWS_AT_ONCE = 1024
 """Rows of a batch: models of tables reach their full speed here, and what they predict of a row is the same for any number."""
 
-PICTURE_BYTES_AT_ONCE = 8_000_000
-"""Of the pictures of a batch."""
+IMAGE_BYTES_AT_ONCE = 8_000_000
+"""Of the images of a batch."""
 
 MAP_BYTES_AT_ONCE = 32_000_000
 """Of the largest feature maps of a batch, of which a network holds two or three at a time, in float32."""
@@ -101,9 +101,9 @@ def compiled(model: Any) -> Predict:
 def rows_at_once(model: Any) -> int:
     """How many rows make a batch."""
     shapes = [(tensor.shape[1:], np.dtype(tensor.dtype).itemsize) for tensor in model.inputs if len(tensor.shape) == 4]
-    pictures: int = sum(int(np.prod(shape)) * size for shape, size in shapes)
+    images: int = sum(int(np.prod(shape)) * size for shape, size in shapes)
     words: int = sum(tensor.shape[1] for tensor in model.inputs if len(tensor.shape) == 2 and keras.backend.is_int_dtype(tensor.dtype))
-    bounds = {PICTURE_BYTES_AT_ONCE: pictures, MAP_BYTES_AT_ONCE: _largest_map(model) * 4, WORD_BYTES_AT_ONCE: words * _widest(model) * 4}
+    bounds = {IMAGE_BYTES_AT_ONCE: images, MAP_BYTES_AT_ONCE: _largest_map(model) * 4, WORD_BYTES_AT_ONCE: words * _widest(model) * 4}
     return max(2, min(ROWS_AT_ONCE, *(most // max(size, 1) for most, size in bounds.items())))
 
 

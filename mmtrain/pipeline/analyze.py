@@ -131,7 +131,7 @@ def compute_subgroups(subject: AnalysisInput, divisions: Sequence[SubgroupSpec])
 
 
 def missing_inputs(subject: AnalysisInput) -> dict[str, NDArray[np.bool_]]:
-    """Per column in which rows, (rows,), its cell is empty or its picture is not there, whatever is put in its place."""
+    """Per column in which rows, (rows,), its cell is empty or its image is not there, whatever is put in its place."""
     found = {}
     for key, column in subject.experiment.inputs.items():
         gone = subject.arrays.present[key][subject.rows, 0] == 0

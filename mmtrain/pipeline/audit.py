@@ -46,7 +46,7 @@ def audit_experiment(
 ) -> AuditResult:
     """Everything about an experiment's table; `readable` are the headers that can be read, `rows` counts those of the file.
 
-    `progress` is told of the pictures that were checked.
+    `progress` is told of the images that were checked.
     """
     needs = split_methods[experiment.split.method].needs
     given = needs == "given"
@@ -56,8 +56,8 @@ def audit_experiment(
     sheet = read_table_values(file, uses, rows)
     cohort = _cohort(sheet, _parts(sheet, tried, given=given), given=given, by_time=needs == "times")
     asked = target_views(sheet, cohort)
-    pictures = image_findings(tried.images, experiment.data.images_folder, cohort, asked, progress=progress)
-    return by_level([*table_findings(sheet, cohort), *pictures], file), plan_missing_values(sheet, cohort)
+    images = image_findings(tried.images, experiment.data.images_folder, cohort, asked, progress=progress)
+    return by_level([*table_findings(sheet, cohort), *images], file), plan_missing_values(sheet, cohort)
 
 
 def audit_table(survey: TableProfile, file: TableFile, *, progress: Progress | None = None) -> tuple[Finding, ...]:
@@ -77,14 +77,14 @@ def audit_table(survey: TableProfile, file: TableFile, *, progress: Progress | N
     parts = _marked(sheet)
     cohort = _cohort(sheet, parts, given=parts is not None)
     headers = [use.header for use in uses if use.role == "image"]
-    pictures: list[Finding] = []
+    images: list[Finding] = []
     if headers and survey.images is not None:
         pieces = list(file.pieces(headers, size=READ_CHUNK_ROWS))
         cells = {header: pd.concat([piece[header] for piece in pieces], ignore_index=True) for header in headers}
         suffixes = {one.header: str(one.guess.options.get("suffix", "")) for one in survey.used}
         columns = [ImageColumn(header, cells[header], np.arange(sheet.rows), guessed_suffix=suffixes[header]) for header in headers]
-        pictures = image_findings(columns, ImageFolder(survey.images), cohort, target_views(sheet, cohort), progress=progress)
-    return by_level([*table_findings(sheet, cohort), *pictures], file)
+        images = image_findings(columns, ImageFolder(survey.images), cohort, target_views(sheet, cohort), progress=progress)
+    return by_level([*table_findings(sheet, cohort), *images], file)
 
 
 def _parts(sheet: TableValues, tried: ValidationReport, *, given: bool) -> NDArray[np.int8] | None:

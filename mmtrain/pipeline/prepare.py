@@ -1,4 +1,4 @@
-"""What `fit`, `evaluate`, `check` and `inspect-data` do alike: from an experiment to a checked table with its pictures and parts."""
+"""What `fit`, `evaluate`, `check` and `inspect-data` do alike: from an experiment to a checked table with its images and parts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from mmtrain.targets import KnownLabels, Target
 
 @dataclass(frozen=True)
 class LoadedData:
-    """A table whose every cell and picture can be used."""
+    """A table whose every cell and image can be used."""
 
     table: Table
     stores: dict[str, ImageStore]
@@ -47,9 +47,9 @@ def read_data(
     say: Say = lambda _: None,
     columns: Mapping[str, Column] | None = None,
 ) -> LoadedData:
-    """Read and check a table, decode its pictures; `columns` are those it must have, by default all of the experiment.
+    """Read and check a table, decode its images; `columns` are those it must have, by default all of the experiment.
 
-    Raises DataError with every problem of cells and of pictures.
+    Raises DataError with every problem of cells and of images.
     """
     wanted = experiment.columns if columns is None else columns
     data, later = experiment.data, columns is not None

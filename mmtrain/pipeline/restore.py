@@ -30,7 +30,7 @@ from mmtrain.targets import Target
 TRAINED = "Only what begins with `evaluation.` can be set here; for anything else train again."
 MOVED = {
     "data.table": "Where its table is now is said with `--table FILE`.",
-    "data.images": "Where its pictures are now is said with `--images FOLDER`.",
+    "data.images": "Where its images are now is said with `--images FOLDER`.",
 }
 """Settings of a training that may change after it, and how."""
 
@@ -87,9 +87,9 @@ def restore_data(
 ) -> tuple[LoadedData, Partition]:
     """The table that a run was trained on, and the partition of its rows.
 
-    Pictures whose files have changed are only told of, as a copy has another time of change; with `exactly` they are refused.
+    Images whose files have changed are only told of, as a copy has another time of change; with `exactly` they are refused.
 
-    Raises DataError when the table is no longer the one that was split, or when other pictures can be used than then.
+    Raises DataError when the table is no longer the one that was split, or when other images can be used than then.
     """
     known = run.read_json("data.json")
     path = experiment.data.table
@@ -104,8 +104,8 @@ def restore_data(
     data = read_data(experiment, path, images, progress=progress, say=say)
     written = read_split(run / "split.csv")
     if not np.array_equal(written.rows, data.table.rows):
-        raise DataError(Problem(str(path), "other rows than at training can be used now; pictures may have gone.", "Restore the pictures."))
-    if changed := changed_pictures(data, experiment, known):
+        raise DataError(Problem(str(path), "other rows than at training can be used now; images may have gone.", "Restore the images."))
+    if changed := changed_images(data, experiment, known):
         if exactly:
             raise DataError(changed)
         for problem in changed:
@@ -115,23 +115,23 @@ def restore_data(
 
 def _missing_table(run: Run, path: Path) -> Problem:
     """Tell how to go on where the table of the training is not at its place: after a move, or in a packed run."""
-    place = "say where it is now with `--table FILE`, and with `--images FOLDER` where the pictures are not beside it"
+    place = "say where it is now with `--table FILE`, and with `--images FOLDER` where the images are not beside it"
     if (run / MANIFEST).is_file():
         other = shell_command("evaluate", run.folder, "--data", "TABLE")
-        fix = f"Put it there, with its pictures beside it, {place}, or score another: {other}"
+        fix = f"Put it there, with its images beside it, {place}, or score another: {other}"
         return Problem(str(path), "the table is not here: a packed run comes without it.", fix)
     return Problem(str(path), "the table of the training is no longer here.", f"Put it back, or {place}.")
 
 
-def changed_pictures(data: LoadedData, experiment: Experiment, known: Mapping[str, Any]) -> list[Problem]:
+def changed_images(data: LoadedData, experiment: Experiment, known: Mapping[str, Any]) -> list[Problem]:
     """The image columns whose files are no longer those that data.json knows."""
     if experiment.data.cache.verify == "content":
-        what = "the pictures are no longer those of the training: the bytes of a file have changed."
-        fix = "Restore the pictures, or train anew."
+        what = "the images are no longer those of the training: the bytes of a file have changed."
+        fix = "Restore the images, or train anew."
     else:
-        what = "the pictures are no longer those of the training: a file has another size or another time of change."
-        fix = "Restore the pictures with their times (`cp -p`, `rsync -t`), or train anew; `data.cache.verify: content` ignores times."
-    before = known.get("pictures", {})
+        what = "the images are no longer those of the training: a file has another size or another time of change."
+        fix = "Restore the images with their times (`cp -p`, `rsync -t`), or train anew; `data.cache.verify: content` ignores times."
+    before = known.get("images", {})
     return [
         Problem(f"{data.table.path.name}: {headers_of(key, experiment.columns[key])[0]}", what, fix)
         for key, store in data.stores.items()

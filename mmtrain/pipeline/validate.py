@@ -38,7 +38,7 @@ class ImageCounts:
     empty: int
     """Rows without a path."""
     unreadable: int
-    """Rows with a path, but no picture that can be decoded."""
+    """Rows with a path, but no image that can be decoded."""
     bad: tuple[Problem, ...]
     """The first of these."""
 
@@ -52,7 +52,7 @@ class ValidationReport:
     dropped: int = 0
     summary: tuple[PartSummary, ...] = ()
     """Of the parts; empty where the rows cannot be divided."""
-    pictures: dict[str, ImageCounts] = field(default_factory=dict)
+    image_counts: dict[str, ImageCounts] = field(default_factory=dict)
     data: LoadedData | None = None
     plan: SplitPlan | None = None
     table: Table | None = None
@@ -60,7 +60,7 @@ class ValidationReport:
     divided: SplitPlan | None = None
     """The plan of `table`, also where there are problems; None where the rows cannot be divided."""
     images: tuple[ImageColumn, ...] = ()
-    """The image columns of all rows that were read, those included that have no picture."""
+    """The image columns of all rows that were read, those included that have no image."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -71,7 +71,7 @@ class ValidationReport:
 def load_checked(
     path: Path | NotInFile, overrides: Iterable[str], *, progress: Progress | None = None, say: Say = lambda _: None
 ) -> tuple[Experiment, LoadedData, SplitPlan]:
-    """The experiment of a file, its table with every cell and picture checked, and its split; `say` is told of what is in doubt.
+    """The experiment of a file, its table with every cell and image checked, and its split; `say` is told of what is in doubt.
 
     Raises ConfigError and DataError with every problem found.
     """
@@ -105,11 +105,11 @@ def validate_experiment(
     found = attach(table, images, data.images_folder, cache=data.cache, progress=progress, say=say)
     if found.problems:
         errors.append(DataError(found.problems))
-    pictures = {key: _pictures(table, headers_of(key, images[key])[0], bad) for key, bad in found.unreadable.items()}
+    image_counts = {key: _image_counts(table, headers_of(key, images[key])[0], bad) for key, bad in found.unreadable.items()}
     _check_classes(experiment, sound, found.table, origin, errors)
     divisible = len(table) >= LEAST_ROWS and len(found.table) > 0 and all(reading.is_sound(key) for key in _dividing(experiment, reading))
     plan, summary = _divide(sound, found.table, origin, errors) if divisible else (None, ())
-    seen = ValidationReport(_together(errors), len(found.table.dropped), summary, pictures, table=found.table, divided=plan)
+    seen = ValidationReport(_together(errors), len(found.table.dropped), summary, image_counts, table=found.table, divided=plan)
     seen = replace(seen, images=_image_columns(table, images, found))
     return seen if errors else replace(seen, data=LoadedData(found.table, found.stores), plan=plan)
 
@@ -209,7 +209,7 @@ def _read(experiment: Experiment, origin: Origin, errors: list[DataError | Confi
     return reading
 
 
-def _pictures(table: Table, header: str, unreadable: list[Unreadable]) -> ImageCounts:
+def _image_counts(table: Table, header: str, unreadable: list[Unreadable]) -> ImageCounts:
     empty = table.cells(header).isna().to_numpy()
     bad = [one for one in unreadable if not empty[one.row]]
     shown = tuple(Problem(table.place(one.row, header), one.what, one.fix) for one in bad[:SHOWN])

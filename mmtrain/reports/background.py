@@ -46,7 +46,7 @@ def _text(values: Mapping[str, Any], _: InputColumn) -> str:
 
 def _image(values: Mapping[str, Any], _: InputColumn) -> str:
     size = f"{values['height']} × {values['width']} pixels"
-    return f"nothing; pictures of {size}, {counted(values['channels'], 'channel')}, {values['bits']} bits"
+    return f"nothing; images of {size}, {counted(values['channels'], 'channel')}, {values['bits']} bits"
 
 
 def _missing(rows: int) -> str:

@@ -103,7 +103,7 @@ class Plots:
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A small picture of a row."""
+    """A small image of a row."""
 
     alt: str
     jpeg: str
@@ -112,10 +112,10 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class Card:
-    """One row of the table: how it is called, its pictures, what is said of it, and its cells by column."""
+    """One row of the table: how it is called, its images, what is said of it, and its cells by column."""
 
     name: str
-    pictures: tuple[Thumbnail, ...]
+    images: tuple[Thumbnail, ...]
     facts: tuple[tuple[str, Cell], ...]
     cells: tuple[tuple[str, Cell], ...]
 

@@ -151,8 +151,8 @@ def drawing_of(path: Path) -> str:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=["PNG"]) as picture:
-            return str(picture.info.get(DRAWING, ""))
+        with Image.open(path, formats=["PNG"]) as image:
+            return str(image.info.get(DRAWING, ""))
     except (OSError, SyntaxError, ValueError):
         return ""
 

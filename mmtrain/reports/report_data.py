@@ -80,7 +80,7 @@ class TargetResultView:
 
     @property
     def most_wrong(self) -> Sequence[Mapping[str, Any]]:
-        """Its most wrong rows, the worst first: `row`, `id`, `truth`, `prediction`, `loss`, `cells`, `pictures`, perhaps `probability`."""
+        """Its most wrong rows, the worst first: `row`, `id`, `truth`, `prediction`, `loss`, `cells`, `images`, perhaps `probability`."""
         found: Sequence[Mapping[str, Any]] = self.part.most_wrong.get(self.key, ())
         return found
 

@@ -25,7 +25,7 @@ def blocks(judged: TargetResultView, gallery: FigureWriter) -> tuple[Block, ...]
         return ()
     result: list[Block] = [Paragraph(*sentence(found))]
     for division in found:
-        result += [*_picture(judged, division, gallery), table(judged, division)]
+        result += [*_image(judged, division, gallery), table(judged, division)]
     return tuple(result)
 
 
@@ -71,7 +71,7 @@ def _in_words(subgroup: Mapping[str, Any], division: Mapping[str, Any]) -> str:
     return f"{value} for {division['column']} {name_of(subgroup)} ({counted(subgroup['rows'], 'row')})"
 
 
-def _picture(judged: TargetResultView, division: Mapping[str, Any], gallery: FigureWriter) -> list[Block]:
+def _image(judged: TargetResultView, division: Mapping[str, Any], gallery: FigureWriter) -> list[Block]:
     """None where fewer than two subgroups have a score."""
     main = division["main"]
     drawn = [one for one in division["subgroups"] if one["scores"][main]["value"] is not None]

@@ -1,4 +1,4 @@
-"""The rows that the model was most wrong about, each a card with its pictures and cells."""
+"""The rows that the model was most wrong about, each a card with its images and cells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mmtrain.reports.report_data import ReportData, TargetResultView
 from mmtrain.reports.wording import count, decimals, plain, rows_called
 
 NOTE = (
-    "Worth a look: is the answer in the table right, does the picture show what it should, what do these rows have in common? "
+    "Worth a look: is the answer in the table right, does the image show what it should, what do these rows have in common? "
     "Rows are counted from 0, the first one under the header."
 )
 PROBABILITIES = "In parentheses: the probability that the model gave to the class."
@@ -38,10 +38,8 @@ def _cards(judged: TargetResultView, *, named: bool) -> Cards:
 def _card(row: Mapping[str, Any], *, named: bool) -> Card:
     name = f"{row['id']} (row {row['row']})" if named else f"row {row['row']}"
     cells = tuple((key, Cell(text) if text else Cell("missing", tone="quiet")) for key, text in row["cells"].items())
-    pictures = tuple(Thumbnail(f"{key} of {name}", jpeg) for key, jpeg in row["pictures"].items())
-    return Card(
-        name, pictures, (("true", Cell(_told(row, "truth"))), ("predicted", Cell(_told(row, "prediction"), tone=_tone(row)))), cells
-    )
+    images = tuple(Thumbnail(f"{key} of {name}", jpeg) for key, jpeg in row["images"].items())
+    return Card(name, images, (("true", Cell(_told(row, "truth"))), ("predicted", Cell(_told(row, "prediction"), tone=_tone(row)))), cells)
 
 
 def _told(row: Mapping[str, Any], answer: str) -> str:

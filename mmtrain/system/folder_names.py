@@ -1,4 +1,4 @@
-"""Names in folders of pictures, each folder listed once: for cells in another Unicode form, and for cells without an ending."""
+"""Names in folders of images, each folder listed once: for cells in another Unicode form, and for cells without an ending."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp")
-"""Of picture files that are read, in lower case."""
+"""Of image files that are read, in lower case."""
 
 NEARLY_ALL = 0.95
 """Share of the cells of a column that have to be files with one ending."""
@@ -62,7 +62,7 @@ class Listings:
         return self._forms[folder]
 
     def endings(self, folder: str, path: str) -> list[str]:
-        """Every ending with which `path` is the name of a picture file."""
+        """Every ending with which `path` is the name of an image file."""
         parent, name = os.path.split(os.path.join(folder, path))
         if parent not in self._endings:
             endings = self._endings[parent] = {}
@@ -73,7 +73,7 @@ class Listings:
         return self._endings[parent].get(unicodedata.normalize("NFC", name), [])
 
     def common_endings(self, folder: str, paths: Sequence[str]) -> Counter[str]:
-        """How many of the first `paths` are picture files with each ending; an empty ending counts those with any."""
+        """How many of the first `paths` are image files with each ending; an empty ending counts those with any."""
         counts: Counter[str] = Counter()
         for path in paths[:_SAMPLE]:
             if found := self.endings(folder, path):
@@ -82,7 +82,7 @@ class Listings:
 
 
 def missing_ending(listings: Listings, folder: str, paths: Sequence[str]) -> str:
-    """The ending that nearly all of `paths` lack to be picture files; empty where no single one is it."""
+    """The ending that nearly all of `paths` lack to be image files; empty where no single one is it."""
     counts = listings.common_endings(folder, paths)
     able = able_endings(counts, min(len(paths), _SAMPLE))
     return able[0] if able else ""

@@ -10,7 +10,7 @@ VARIANTS = r"[\x{FE0E}\x{FE0F}]"
 """Whether an emoji is shown in colour: the same word either way, so these are taken out first."""
 
 _JOINED = r"\p{S}[\p{M}\x{1F3FB}-\x{1F3FF}\x{E0020}-\x{E007F}]*"
-"""A sign (Unicode's symbols: pictures, currency, mathematics, music) with what changes its looks: tone of skin, tags, keycap."""
+"""A sign (Unicode's symbols: images, currency, mathematics, music) with what changes its looks: tone of skin, tags, keycap."""
 _EMOTICON = r"\B[:;=]['-]?(?:[()\[\]/\\|*]|[dpo]\b)|[:;]['-]?\)|\B</?3\b"
 SIGN = "|".join(
     [

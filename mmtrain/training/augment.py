@@ -1,4 +1,4 @@
-"""Random changes to training pictures, inside the compiled step.
+"""Random changes to training images, inside the compiled step.
 
 All geometry is one affine transform and one bilinear resampling, all colour one multiplication and one addition. What happens to
 a row follows from its own uniform numbers (`batches.chances`), eight per image column.
@@ -17,7 +17,7 @@ import tensorflow as tf
 from mmtrain.columns.image import Augment
 
 CHANCES = 8
-"""Uniform numbers per picture: two flips, rotation, two shifts, zoom, brightness, contrast."""
+"""Uniform numbers per image: two flips, rotation, two shifts, zoom, brightness, contrast."""
 
 
 def augment_images(pixels: Any, chances: Any, how: Augment, levels: int, *, compiled: bool | None = None) -> Any:

@@ -106,10 +106,10 @@ class _Trial:
         most = min(MOST_STEPS, max(1, int(LONGEST_CALL / step)))
         together = full // -(-full // most) if full else 1  # so that few batches are left over
         # On a CPU, XLA made every CNN slower, and compiling it took seconds.
-        pictures = any(isinstance(column, Image) for column in self.decision.experiment.inputs.values())
+        images = any(isinstance(column, Image) for column in self.decision.experiment.inputs.values())
         found = {
             "steps_per_call": together if together > 1 else None,
-            "jit": "on" if not pictures or tf.config.list_physical_devices("GPU") else None,
+            "jit": "on" if not images or tf.config.list_physical_devices("GPU") else None,
             "precision": fast_precision() or None,
         }
         order = list(found) if step < LIGHT else [*reversed(found)]

@@ -49,7 +49,7 @@ def largest_batch_size(experiment: Experiment, fitted: Fitted, arrays: Arrays, r
             break
         size *= 2
     if not fits:
-        fix = "Lower the size of pictures or the widths of the network."
+        fix = "Lower the size of images or the widths of the network."
         raise RunError(Problem(experiment.name, f"the memory is not enough for a batch of {SMALLEST} rows.", fix))
     return fits, f"batch_size {fits}: {why or _reason(fits, len(rows))}"
 

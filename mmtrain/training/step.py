@@ -108,7 +108,7 @@ class TrainStep:
         return {key: loss[None] for key, loss in losses.items()}
 
     def _train_full(self, batch: Mapping[str, Any], rates: Any) -> dict[str, Any]:
-        """As many steps as a call takes. Pictures are changed before: their resampling is compiled by itself, or is a kernel of a GPU."""
+        """As many steps as a call takes. Images are changed before: their resampling is compiled by itself, or is a kernel of a GPU."""
         found: dict[str, Any] = self.update({**batch, "inputs": self.augmented_inputs(batch)}, rates)
         return found
 
@@ -141,7 +141,7 @@ class TrainStep:
         return reported
 
     def augmented_inputs(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """The inputs of a batch, its pictures changed; a masked picture stays all zeros, as in prediction."""
+        """The inputs of a batch, its images changed; a masked image stays all zeros, as in prediction."""
         inputs = dict(batch["inputs"])
         for number, (key, how) in enumerate(self.augmented_columns.items()):
             own = batch["chances"][:, number * CHANCES : (number + 1) * CHANCES]

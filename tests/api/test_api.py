@@ -136,8 +136,8 @@ def test_rows_of_a_run_on_a_frame_are_explained(run):
     done = run.explain(["7", 8], progress=False)
     assert done.rows["id"].tolist() == ["7", "8"]
     assert set(done.attributions["column"]) == {"x", "city"}
-    assert len(done.pictures) == 2
-    assert all(path.is_file() for path in done.pictures)
+    assert len(done.images) == 2
+    assert all(path.is_file() for path in done.images)
 
 
 @pytest.mark.slow
@@ -261,8 +261,8 @@ def test_data_are_inspected_with_and_without_an_experiment(tmp_path, monkeypatch
     assert found._repr_html_().startswith("<iframe srcdoc=")
     for row in range(3):
         paint(tmp_path / f"{row}.png", 90 * row)
-    pictures = pd.DataFrame({"scan": [f"{row % 3}.png" for row in range(12)], "y": list("ab") * 6})
-    assert mmtrain.inspect_data(pictures, progress=False).columns["role"].tolist() == ["image", "target"]
+    images = pd.DataFrame({"scan": [f"{row % 3}.png" for row in range(12)], "y": list("ab") * 6})
+    assert mmtrain.inspect_data(images, progress=False).columns["role"].tolist() == ["image", "target"]
     for path in tmp_path.glob("*.png"):
         path.unlink()
     assert not list(tmp_path.iterdir())

@@ -101,9 +101,9 @@ def test_pack_holds_what_opens_a_run_and_lists_what_it_leaves_out(run, tmp_path)
     assert sorted(contents(tmp_path / "out.zip")) == BY_DEFAULT
     assert done.manifest.left_out == {
         "checkpoints/": "only for going on with the training, which is finished",
-        "config.yaml: paths": "where the table, the pictures and the cache were",
+        "config.yaml: paths": "where the table, the images and the cache were",
         "data.json: ids and reasons of dropped rows": "name rows and show cells",
-        "most_wrong_test.json": "cells and pictures of rows",
+        "most_wrong_test.json": "cells and images of rows",
         "plots/": "may show rows",
         "predictions_test.csv": "ids, answers and predictions of rows",
         "report.html": "may show rows",
@@ -133,7 +133,7 @@ def test_pack_with_rows_adds_what_shows_rows(run, tmp_path):
     assert b"person" in found["split.csv"]
     assert left_out(tmp_path / "out.zip") == {
         "checkpoints/": "only for going on with the training, which is finished",
-        "config.yaml: paths": "where the table, the pictures and the cache were",
+        "config.yaml: paths": "where the table, the images and the cache were",
     }
 
 
@@ -228,8 +228,8 @@ def test_unpacked_run_is_scored_once_its_table_is_there(run, tmp_path):
     with pytest.raises(DataError) as caught:
         evaluate(str(done.folder))
     assert str(caught.value) == (
-        f"{done.table}: the table is not here: a packed run comes without it. Put it there, with its pictures beside it, "
-        "say where it is now with `--table FILE`, and with `--images FOLDER` where the pictures are not beside it, "
+        f"{done.table}: the table is not here: a packed run comes without it. Put it there, with its images beside it, "
+        "say where it is now with `--table FILE`, and with `--images FOLDER` where the images are not beside it, "
         f"or score another: mmtrain evaluate {done.folder} --data TABLE"
     )
     done.table.parent.mkdir()
@@ -264,7 +264,7 @@ def test_commands_pack_and_unpack(run, tmp_path, monkeypatch, capsys):
     assert told.err.count("\n") == 3
     assert told.err.endswith(
         "things; clinic/manifest.json says what and why.\n"
-        "To score its parts, put the table at clinic/data/patients.csv, with its pictures beside it as its cells say, "
+        "To score its parts, put the table at clinic/data/patients.csv, with its images beside it as its cells say, "
         "or name their folder with --images.\n"
         "To score another table: mmtrain evaluate clinic --data TABLE\n"
     )
@@ -526,7 +526,7 @@ def test_unpack_refuses_files_that_the_manifest_does_not_list_or_no_run_has(tmp_
 )
 def test_unpack_refuses_an_experiment_that_reads_or_writes_elsewhere(data, tmp_path):
     path = zipped(tmp_path / "out.zip", FILES | {"config.yaml": f"data: {data}\n".encode()})
-    what = "config.yaml looks for tables or pictures, or keeps a cache, outside of the run's folder."
+    what = "config.yaml looks for tables or images, or keeps a cache, outside of the run's folder."
     refused_archive(path, f"ZIP: {what} Do not use an archive of unknown origin.")
 
 

@@ -133,9 +133,9 @@ def test_lines_are_appended(tmp_path):
 
 
 def test_only_what_cannot_be_written_is_told_so(tmp_path):
-    picture = tmp_path / "pictures" / "a.png"
+    image = tmp_path / "images" / "a.png"
     with pytest.raises(FileNotFoundError), disk_errors(tmp_path / "out"):
-        picture.read_bytes()
+        image.read_bytes()
     with pytest.raises(RunError, match="cannot be written: no space left on device"), disk_errors(tmp_path / "out"):
         raise OSError(errno.ENOSPC, "No space left on device")  # as of `file.write`, which does not know the name
 
@@ -216,9 +216,9 @@ def test_run_folder_without_its_description_is_passed_over(output):
     assert str(find("clinic", output)) == "clinic/2"
 
 
-def test_folder_of_pictures_that_has_the_name_of_the_run_is_passed_over(output, tmp_path, monkeypatch):
+def test_folder_of_images_that_has_the_name_of_the_run_is_passed_over(output, tmp_path, monkeypatch):
     (tmp_path / "clinic" / "5").mkdir(parents=True)
-    (tmp_path / "clinic" / "5" / "picture.png").write_text("")
+    (tmp_path / "clinic" / "5" / "image.png").write_text("")
     monkeypatch.chdir(tmp_path)
     assert str(find("clinic", output)) == "clinic/2"
 

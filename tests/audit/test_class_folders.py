@@ -1,4 +1,4 @@
-"""`mmtrain init FOLDER`: a table of a folder that has a folder of pictures per class."""
+"""`mmtrain init FOLDER`: a table of a folder that has a folder of images per class."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ from mmtrain.commands.init import init
 from mmtrain.errors import ConfigError, DataError
 
 
-def pictures(folder, *places, each=6):
-    """So many pictures in each place; all differ."""
+def images(folder, *places, each=6):
+    """So many images in each place; all differ."""
     for number, place in enumerate(places):
         (folder / place).mkdir(parents=True, exist_ok=True)
         for row in range(each):
@@ -26,7 +26,7 @@ def _cache(tmp_path, monkeypatch):
 
 
 def test_class_folders_become_a_table_and_an_experiment(tmp_path):
-    pictures(tmp_path / "photos", "cat", "dog")
+    images(tmp_path / "photos", "cat", "dog")
     (tmp_path / "photos" / "cat" / "Thumbs.db").touch()
     (tmp_path / "photos" / ".hidden").mkdir()
     done = init(tmp_path / "photos", file=tmp_path / "pets.yaml")
@@ -53,7 +53,7 @@ def test_class_folders_become_a_table_and_an_experiment(tmp_path):
     ],
 )
 def test_folders_of_a_given_split_become_its_column(tmp_path, names, parts):
-    pictures(tmp_path / "photos", *(f"{name}/{kind}" for name in names for kind in ("cat", "dog", "owl")))
+    images(tmp_path / "photos", *(f"{name}/{kind}" for name in names for kind in ("cat", "dog", "owl")))
     done = init(tmp_path / "photos", file=tmp_path / "photos.yaml")
     rows = {line for line in done.table.read_text().splitlines()[1:] if "/owl/0." in line}
     assert rows == {f"{name}/owl/0.png,owl,{part}" for name, part in zip(names, parts, strict=True)}
@@ -61,30 +61,30 @@ def test_folders_of_a_given_split_become_its_column(tmp_path, names, parts):
     assert check(done.file).rows == 18 * len(names)
 
 
-SHAPE = "Give a folder that has a folder of pictures per class, as photos/cat and photos/dog, or these in photos/train, photos/val, ..."
+SHAPE = "Give a folder that has a folder of images per class, as photos/cat and photos/dog, or these in photos/train, photos/val, ..."
 
 
 @pytest.mark.parametrize(
     ("places", "problem"),
     [
-        (["."], f"photos: 6 pictures lie in no folder of a class, 0.png for instance. {SHAPE}"),
-        (["cat", "dog", "."], f"photos: 6 pictures lie in no folder of a class, 0.png for instance. {SHAPE}"),
-        (["cat"], f"photos: the folder has pictures of one class only, 'cat'. {SHAPE}"),
-        ([], f"photos: the folder has no folder with pictures in it. {SHAPE}"),
-        (["cat/a", "dog"], "photos/cat: the folder of the class 'cat' has folders in it: 'a'. Move their pictures up, or move them out."),
+        (["."], f"photos: 6 images lie in no folder of a class, 0.png for instance. {SHAPE}"),
+        (["cat", "dog", "."], f"photos: 6 images lie in no folder of a class, 0.png for instance. {SHAPE}"),
+        (["cat"], f"photos: the folder has images of one class only, 'cat'. {SHAPE}"),
+        ([], f"photos: the folder has no folder with images in it. {SHAPE}"),
+        (["cat/a", "dog"], "photos/cat: the folder of the class 'cat' has folders in it: 'a'. Move their images up, or move them out."),
         (["test/cat", "test/dog"], f"photos: the folder has test, but no train. {SHAPE}"),
         (
             ["train/cat", "train/dog", "dev/cat", "val/cat"],
             "photos: it is not clear which parts of a split the folders 'dev' and 'val' stand for. "
             "Rename them: train, validation and test are understood.",
         ),
-        (["train/cat", "train/dog", "test"], f"photos/test: 6 pictures lie in no folder of a class, 0.png for instance. {SHAPE}"),
+        (["train/cat", "train/dog", "test"], f"photos/test: 6 images lie in no folder of a class, 0.png for instance. {SHAPE}"),
     ],
 )
 def test_what_is_unclear_is_refused_in_words(tmp_path, monkeypatch, places, problem):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
-    pictures(tmp_path / "photos", *places)
+    images(tmp_path / "photos", *places)
     with pytest.raises(DataError) as caught:
         init((tmp_path / "photos").relative_to(tmp_path))
     assert str(caught.value) == problem
@@ -93,19 +93,19 @@ def test_what_is_unclear_is_refused_in_words(tmp_path, monkeypatch, places, prob
 
 def test_a_class_of_files_that_are_not_read_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    pictures(tmp_path / "photos", "cat")
+    images(tmp_path / "photos", "cat")
     (tmp_path / "photos" / "dog").mkdir()
     (tmp_path / "photos" / "dog" / "1.tif").touch()
     with pytest.raises(DataError) as caught:
         init((tmp_path / "photos").relative_to(tmp_path))
     assert str(caught.value) == (
-        "photos/dog: the folder has no pictures, but files that end in .tif. Convert them to JPEG or PNG; files that end in .png, .jpg, "
+        "photos/dog: the folder has no images, but files that end in .tif. Convert them to JPEG or PNG; files that end in .png, .jpg, "
         ".jpeg, .jpe, .jfif, .bmp, .dib, .gif or .webp are read."
     )
 
 
 def test_a_table_that_exists_is_not_replaced_without_force(tmp_path):
-    pictures(tmp_path / "photos", "cat", "dog")
+    images(tmp_path / "photos", "cat", "dog")
     (tmp_path / "photos.csv").write_text("mine")
     with pytest.raises(ConfigError, match=r"photos\.csv: the table for the folder exists already\."):
         init(tmp_path / "photos", file=tmp_path / "photos.yaml")
@@ -116,11 +116,11 @@ def test_a_table_that_exists_is_not_replaced_without_force(tmp_path):
 
 def test_the_command_names_both_files(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    pictures(tmp_path / "photos", "cat", "dog")
+    images(tmp_path / "photos", "cat", "dog")
     assert run(["init", "photos/"]) == 0
     written = capsys.readouterr()
     assert written.out == "photos.yaml\n"
-    assert "Table of the pictures: photos.csv\n" in written.err
+    assert "Table of the images: photos.csv\n" in written.err
     assert run(["init", "photos", "--target", "class"]) == 2
     assert run(["inspect-data", "photos"]) == 3
     assert "`mmtrain init` makes a table of a folder that has a folder per class." in capsys.readouterr().err.replace("\n", " ")

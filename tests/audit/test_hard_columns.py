@@ -134,6 +134,6 @@ def test_equal_rows_without_a_single_known_number(tmp_path):
 
 
 def test_a_null_character_in_a_path_is_no_file(tmp_path):
-    paint(tmp_path / "pictures" / "1.png", 5)
+    paint(tmp_path / "images" / "1.png", 5)
     write_table(tmp_path / "table.csv", [{"scan": f"a\0b/{row}", "x": row, "y": "ab"[row % 2]} for row in range(12)])
     assert {one.header: one.guess.role for one in inspect_table(tmp_path / "table.csv").survey.columns}["scan"] != "image"

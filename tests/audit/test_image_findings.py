@@ -1,4 +1,4 @@
-"""What `inspect-data` finds wrong with pictures: every planted fault, and nothing in clean ones."""
+"""What `inspect-data` finds wrong with images: every planted fault, and nothing in clean ones."""
 
 import csv
 import json
@@ -37,14 +37,14 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 
 
 def scene(number, mode="RGB"):
-    """Soft shapes that are another picture for every number."""
+    """Soft shapes that are another image for every number."""
     few = np.random.default_rng(number).integers(30, 226, (6, 6, 3), dtype=np.uint8)
     return Pillow.fromarray(few).resize((SIDE, SIDE), Pillow.Resampling.BICUBIC).convert(mode)
 
 
 @pytest.fixture
 def clean(tmp_path):
-    """Sixty different pictures."""
+    """Sixty different images."""
     for number in range(N):
         scene(number).save(tmp_path / f"{number}.png")
     return tmp_path
@@ -87,7 +87,7 @@ def shown(finding):
     return finding.level, finding.kind, finding.what, finding.rows, finding.files, finding.count
 
 
-def test_clean_pictures_give_no_finding(clean):
+def test_clean_images_give_no_finding(clean):
     assert found(clean, cohort=cohort_of(N, labels=np.arange(N) % 2, groups=np.arange(N))) == []
 
 
@@ -116,50 +116,50 @@ BROKEN = {
     "missing_files": (
         lambda path: path.unlink(),
         "1 different cell leads to no file; the file 5.png does not exist.",
-        "Without a picture `fit` refuses the table, and where pictures are missing may depend on the label.",
+        "Without an image `fit` refuses the table, and where images are missing may depend on the label.",
         "Restore the files, or correct the cells.",
     ),
     "empty_files": (
         lambda path: path.write_bytes(b""),
         "1 file has not a single byte.",
-        "Such a picture cannot be used: `fit` refuses the table.",
+        "Such an image cannot be used: `fit` refuses the table.",
         "Copy or download it again.",
     ),
     "truncated_files": (
         truncated,
         "1 file is cut short.",
-        "Such a picture cannot be used: `fit` refuses the table.",
+        "Such an image cannot be used: `fit` refuses the table.",
         "Copy or download it again, whole.",
     ),
-    "oversized_pictures": (
+    "oversized_images": (
         huge,
         "1 file has more pixels than `max_pixels` allows.",
-        "Such a picture cannot be used: `fit` refuses the table.",
+        "Such an image cannot be used: `fit` refuses the table.",
         "Make it smaller, or raise `max_pixels` if it is no mistake.",
     ),
     "undecodable_files": (
         lambda path: path.write_text("to be scanned"),
         "1 file cannot be decoded. The first, 5.png: The file is not an image.",
-        "Such a picture cannot be used: `fit` refuses the table.",
+        "Such an image cannot be used: `fit` refuses the table.",
         "Open it in an image program and save it again, or leave its rows out.",
     ),
 }
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_file_without_a_picture_is_found(clean, kind):
+def test_a_file_without_a_image_is_found(clean, kind):
     spoil, *texts = BROKEN[kind]
     spoil(clean / "5.png")
     assert only(found(clean)) == Finding("error", kind, "scan", *texts, rows=(5,), files=("5.png",), count=1)
 
 
-def test_a_row_that_can_do_without_its_picture_makes_it_a_warning(clean):
+def test_a_row_that_can_do_without_its_image_makes_it_a_warning(clean):
     truncated(clean / "5.png")
     assert [(one.level, one.why) for one in found(clean, missing="mask")] == [
-        ("warning", "Such a picture cannot be used: the network sees none in these rows.")
+        ("warning", "Such an image cannot be used: the network sees none in these rows.")
     ]
     assert [(one.level, one.why) for one in found(clean, missing="drop")] == [
-        ("warning", "Such a picture cannot be used: these rows are left out.")
+        ("warning", "Such an image cannot be used: these rows are left out.")
     ]
 
 
@@ -176,19 +176,19 @@ KINDS = {
     "mixed_sizes": (
         lambda path: scene(5).resize((60, 40)).save(path),
         "note",
-        "pictures have 2 different sizes, from 48 x 48 to 40 x 60 (height x width).",
+        "images have 2 different sizes, from 48 x 48 to 40 x 60 (height x width).",
     ),
-    "mixed_modes": (lambda path: scene(5, "L").save(path), "note", "pictures have different modes: RGB 59 and L 1."),
-    "exif_rotation": (turned, "note", "1 picture is turned or mirrored by EXIF."),
-    "constant_pictures": (
+    "mixed_modes": (lambda path: scene(5, "L").save(path), "note", "images have different modes: RGB 59 and L 1."),
+    "exif_rotation": (turned, "note", "1 image is turned or mirrored by EXIF."),
+    "constant_images": (
         lambda path: Pillow.new("RGB", (SIDE, SIDE), (9, 80, 20)).save(path),
         "warning",
-        "1 picture shows one colour or nearly so, 1 of them exactly one.",
+        "1 image shows one colour or nearly so, 1 of them exactly one.",
     ),
     "brightness_outliers": (
         lambda path: ImageEnhance.Brightness(scene(5)).enhance(0.1).save(path),
         "note",
-        "1 picture is far from the usual brightness, 1 darker and 0 brighter; the middle half lies between 121 and 130 of 255.",
+        "1 image is far from the usual brightness, 1 darker and 0 brighter; the middle half lies between 121 and 130 of 255.",
     ),
 }
 
@@ -206,20 +206,20 @@ def test_mixed_depths_are_a_warning_where_some_have_16_bits(tmp_path):
     deep(tmp_path / "5.png")
     modes, depths = found(tmp_path, channels=1, bits=16)
     assert (modes.kind, modes.level) == ("mixed_modes", "note")
-    assert shown(depths)[:3] == ("warning", "mixed_bit_depths", "pictures have different bits per sample: 8 bits 59 and 16 bits 1.")
+    assert shown(depths)[:3] == ("warning", "mixed_bit_depths", "images have different bits per sample: 8 bits 59 and 16 bits 1.")
     scene(5, "1").save(tmp_path / "5.png")
     assert [(one.level, one.kind) for one in found(tmp_path, channels=1)] == [("note", "mixed_modes"), ("note", "mixed_bit_depths")]
 
 
-def test_what_no_usable_picture_has_is_not_counted_among_the_modes(clean):
+def test_what_no_usable_image_has_is_not_counted_among_the_modes(clean):
     Pillow.fromarray(np.arange(SIDE * SIDE, dtype=np.uint16).reshape(SIDE, SIDE)).save(clean / "5.png")
     scene(6).convert("L").save(clean / "6.png")
     told = {finding.kind: finding.what for finding in found(clean)}
     assert set(told) == {"undecodable_files", "mixed_modes"}
-    assert told["mixed_modes"] == "pictures have different modes: RGB 58 and L 1."
+    assert told["mixed_modes"] == "images have different modes: RGB 58 and L 1."
 
 
-def test_pictures_that_lose_their_proportions_are_told(clean):
+def test_images_that_lose_their_proportions_are_told(clean):
     scene(5).resize((60, 40)).save(clean / "5.png")
     stretched, cut = only(found(clean)), only(found(clean, resize="crop"))
     assert stretched.why.startswith("All are stretched to 32 x 32, which changes their proportions.")
@@ -228,13 +228,13 @@ def test_pictures_that_lose_their_proportions_are_told(clean):
 
 
 @pytest.mark.parametrize("noise", [0, 1])
-def test_nearly_constant_pictures_are_no_twins(clean, noise):
+def test_nearly_constant_images_are_no_twins(clean, noise):
     for number in (3, 4, 5):
         pixels = np.full((SIDE, SIDE, 3), 100) + np.random.default_rng(number).integers(0, noise + 1, (SIDE, SIDE, 3))
         Pillow.fromarray(pixels.astype(np.uint8)).save(clean / f"{number}.png")
     assert shown(only(found(clean)))[1:] == (
-        "constant_pictures",
-        f"3 pictures show one colour or nearly so{', 3 of them exactly one.' if not noise else '.'}",
+        "constant_images",
+        f"3 images show one colour or nearly so{', 3 of them exactly one.' if not noise else '.'}",
         (3, 4, 5),
         ("3.png", "4.png", "5.png"),
         3,
@@ -257,7 +257,7 @@ def test_modes_that_go_with_the_label_are_told(clean):
     finding = told["file_kind_tells_label"]
     assert (finding.level, finding.what, finding.count) == (
         "warning",
-        "the mode of a picture goes with 'state': 100% of 'well' and 0% of 'ill' have mode L.",
+        "the mode of an image goes with 'state': 100% of 'well' and 0% of 'ill' have mode L.",
         40,  # those of the test part are not looked at
     )
 
@@ -284,18 +284,18 @@ def test_modes_that_go_with_any_answer_are_told(clean, answer):
     question, told = KIND_OF[answer]
     finding = image_findings([column_of(clean, NAMES)], ImageFolder(clean), cohort_of(N), [question])[1]
     assert (finding.level, finding.kind) == ("warning", "file_kind_tells_label")
-    assert finding.what == f"the mode of a picture goes with {told}"
+    assert finding.what == f"the mode of an image goes with {told}"
 
 
 @pytest.mark.parametrize(("measure", "side", "level"), [("size", 2, 0), ("brightness", 0, 2)])
 def test_a_number_that_sizes_or_brightness_foretell_is_told(clean, measure, side, level):
     for number in range(N):
-        picture = ImageEnhance.Brightness(scene(number)).enhance(0.1 + level * number / N if level else 1)
-        picture.resize((SIDE + side * number, SIDE)).save(clean / f"{number}.png")
+        image = ImageEnhance.Brightness(scene(number)).enhance(0.1 + level * number / N if level else 1)
+        image.resize((SIDE + side * number, SIDE)).save(clean / f"{number}.png")
     question = TargetView("dose", (BinaryTargetView(np.arange(N), numbers=np.arange(N) + 0.5),))
     told = {one.kind: one for one in image_findings([column_of(clean, NAMES)], ImageFolder(clean), cohort_of(N), [question])}
-    finding = told["picture_tells_label"]
-    assert finding.what.startswith(f"the {measure} of a picture alone predicts 'dose' ")
+    finding = told["image_tells_label"]
+    assert finding.what.startswith(f"the {measure} of an image alone predicts 'dose' ")
 
 
 def test_kinds_that_go_with_the_groups_alone_are_not_taken_for_the_label(clean):
@@ -305,7 +305,7 @@ def test_kinds_that_go_with_the_groups_alone_are_not_taken_for_the_label(clean):
     assert [one.kind for one in found(clean, cohort=cohort_of(N, labels=labels, groups=labels))] == ["mixed_modes"]
 
 
-# ---- the same picture twice
+# ---- the same image twice
 
 
 def copied(folder):
@@ -325,13 +325,13 @@ SAME = {
 
 
 @pytest.mark.parametrize("way", SAME)
-def test_the_same_picture_in_two_parts_is_an_error(clean, way):
+def test_the_same_image_in_two_parts_is_an_error(clean, way):
     change, names, files, told = SAME[way]
     change(clean)
     finding = only(found(clean, names))
-    what = f"1 picture is in more than one part (train and validation): 1 {way}; 2 rows in all, for instance {told}."
-    assert shown(finding) == ("error", "same_picture_across_parts", what, (0, 1), files, 2)
-    assert finding.why == "The network is scored on pictures that it was trained on, so the scores are too good."
+    what = f"1 image is in more than one part (train and validation): 1 {way}; 2 rows in all, for instance {told}."
+    assert shown(finding) == ("error", "same_image_across_parts", what, (0, 1), files, 2)
+    assert finding.why == "The network is scored on images that it was trained on, so the scores are too good."
     assert finding.fix == "Leave the copies out, or give their rows one value in a `group` column."
 
 
@@ -339,31 +339,31 @@ PARTS = np.arange(N) % 3
 ONE_PART = np.where(np.arange(N) < 2, 0, PARTS)
 OTHER_LABELS = np.where(np.arange(N) == 1, 1, 0)
 ROWS = {
-    "in one part": ({"parts": ONE_PART}, [("note", "same_picture_repeated")]),
-    "where nothing could be divided": ({"parts": np.full(N, -1)}, [("note", "same_picture_repeated")]),
-    "with different labels": ({"parts": ONE_PART, "labels": OTHER_LABELS}, [("warning", "same_picture_with_different_labels")]),
-    "in different groups": ({"parts": ONE_PART, "groups": range(N)}, [("warning", "same_picture_in_different_groups")]),
-    "in different groups and parts": ({"groups": range(N)}, [("error", "same_picture_across_parts")]),
+    "in one part": ({"parts": ONE_PART}, [("note", "same_image_repeated")]),
+    "where nothing could be divided": ({"parts": np.full(N, -1)}, [("note", "same_image_repeated")]),
+    "with different labels": ({"parts": ONE_PART, "labels": OTHER_LABELS}, [("warning", "same_image_with_different_labels")]),
+    "in different groups": ({"parts": ONE_PART, "groups": range(N)}, [("warning", "same_image_in_different_groups")]),
+    "in different groups and parts": ({"groups": range(N)}, [("error", "same_image_across_parts")]),
     "in two parts, with different labels": (
         {"labels": OTHER_LABELS},
-        [("error", "same_picture_across_parts"), ("warning", "same_picture_with_different_labels")],
+        [("error", "same_image_across_parts"), ("warning", "same_image_with_different_labels")],
     ),
-    "of one group, whatever else": ({"labels": OTHER_LABELS, "groups": np.arange(N) // 2}, [("note", "same_picture_repeated")]),
+    "of one group, whatever else": ({"labels": OTHER_LABELS, "groups": np.arange(N) // 2}, [("note", "same_image_repeated")]),
     "with another label in the test part": (
         {"parts": np.where(np.arange(N) < 2, TEST, PARTS), "labels": OTHER_LABELS},
-        [("note", "same_picture_repeated")],
+        [("note", "same_image_repeated")],
     ),
 }
 
 
 @pytest.mark.parametrize("rows", ROWS)
-def test_what_the_same_picture_means_depends_on_its_rows(clean, rows):
+def test_what_the_same_image_means_depends_on_its_rows(clean, rows):
     copied(clean)
     cohort, expected = ROWS[rows]
     assert [(one.level, one.kind) for one in found(clean, cohort=cohort_of(N, **cohort))] == expected
 
 
-def test_the_same_picture_with_other_labels_is_told_whatever_the_target_is_called(clean):
+def test_the_same_image_with_other_labels_is_told_whatever_the_target_is_called(clean):
     """Both rows have a red and a blue thing on them, but the second a green one, too."""
     shutil.copy(clean / "0.png", clean / "1.png")
     tags = LabelIndex(
@@ -371,7 +371,7 @@ def test_the_same_picture_with_other_labels_is_told_whatever_the_target_is_calle
     )
     same = LabelIndex("state", ("well",), np.ones(N, np.bool_), np.arange(N), np.zeros(N, np.int64))
     findings = image_findings([column_of(clean, NAMES)], ImageFolder(clean), RowMetadata(N, np.zeros(N, np.int8), targets=(same, tags)))
-    assert [one.kind for one in findings] == ["same_picture_with_different_labels"]
+    assert [one.kind for one in findings] == ["same_image_with_different_labels"]
 
 
 def test_rows_that_differ_are_the_ones_that_are_named(clean):
@@ -385,7 +385,7 @@ def test_rows_that_left_the_table_are_not_the_ones_that_are_named(clean):
     for number in (3, 4):
         shutil.copy(clean / "0.png", clean / f"{number}.png")
     finding = only(found(clean, cohort=cohort_of(N, parts=np.where(np.arange(N) == 0, -1, PARTS))))
-    assert (finding.kind, finding.rows) == ("same_picture_across_parts", (3, 4))
+    assert (finding.kind, finding.rows) == ("same_image_across_parts", (3, 4))
 
 
 def jpeg(quality):
@@ -413,18 +413,18 @@ def test_a_changed_copy_in_another_part_is_a_warning(clean, change):
     CHANGED[change](scene(0)).save(clean / "1.png")
     finding = only(found(clean))
     what = (
-        "1 set of pictures that look the same is in more than one part (train and validation); 2 rows in all, for instance 0.png and 1.png."
+        "1 set of images that look the same is in more than one part (train and validation); 2 rows in all, for instance 0.png and 1.png."
     )
-    assert shown(finding) == ("warning", "similar_pictures_across_parts", what, (0, 1), ("0.png", "1.png"), 2)
+    assert shown(finding) == ("warning", "similar_images_across_parts", what, (0, 1), ("0.png", "1.png"), 2)
     assert finding.why == "If they are copies, saved again or changed a little, the network is scored on what it was trained on."
 
 
 def test_a_changed_copy_in_the_same_part_is_a_note_and_of_the_same_group_nothing(clean):
     jpeg(60)(scene(0)).save(clean / "1.png")
     finding = only(found(clean, cohort=cohort_of(N, parts=ONE_PART, labels=OTHER_LABELS)))
-    assert (finding.level, finding.kind) == ("note", "similar_pictures")
+    assert (finding.level, finding.kind) == ("note", "similar_images")
     assert finding.what == (
-        "1 set of pictures that look the same is in one part, 1 of them with different labels; 2 rows in all, for instance 0.png and 1.png."
+        "1 set of images that look the same is in one part, 1 of them with different labels; 2 rows in all, for instance 0.png and 1.png."
     )
     assert found(clean, cohort=cohort_of(N, groups=np.arange(N) // 2)) == []
 
@@ -454,7 +454,7 @@ def test_what_is_merely_alike_is_no_finding(clean, change):
     assert found(clean) == []
 
 
-def test_copies_of_pictures_with_transparency_and_of_16_bits_are_found(tmp_path):
+def test_copies_of_images_with_transparency_and_of_16_bits_are_found(tmp_path):
     clear, deeper = tmp_path / "clear", tmp_path / "deep"
     for folder in (clear, deeper):
         folder.mkdir()
@@ -466,8 +466,8 @@ def test_copies_of_pictures_with_transparency_and_of_16_bits_are_found(tmp_path)
             else:
                 Pillow.fromarray(np.asarray(scene(number, "L")).astype(np.uint16) * 16).save(folder / f"{number}.png")  # 12 of 16 bits
         shutil.copy(folder / "0.png", folder / "1.png")
-    assert [one.kind for one in found(clear, channels=4)] == ["same_picture_across_parts"]
-    assert [one.kind for one in found(deeper, channels=1, bits=16)] == ["same_picture_across_parts"]
+    assert [one.kind for one in found(clear, channels=4)] == ["same_image_across_parts"]
+    assert [one.kind for one in found(deeper, channels=1, bits=16)] == ["same_image_across_parts"]
 
 
 # ---- several columns
@@ -478,13 +478,13 @@ def both(folder, first, second, **second_options):
     return image_findings(columns, ImageFolder(folder), cohort_of(len(first)))
 
 
-def test_a_picture_in_two_columns_of_a_row_is_told_as_such(clean):
+def test_a_image_in_two_columns_of_a_row_is_told_as_such(clean):
     finding = only(both(clean, NAMES[:30], ["0.png", *NAMES[31:]]))
     assert finding == Finding(
         "warning",
-        "same_picture_in_two_columns",
+        "same_image_in_two_columns",
         "front, side",
-        "1 row has the same picture in more than one column.",
+        "1 row has the same image in more than one column.",
         "A second branch learns nothing from what the first has seen; or a path was copied into the wrong column.",
         "Correct the cells, or leave one of the columns out.",
         rows=(0, 0),
@@ -494,10 +494,10 @@ def test_a_picture_in_two_columns_of_a_row_is_told_as_such(clean):
 
 
 @pytest.mark.parametrize("size", [[32, 32], [40, 40]])
-def test_a_picture_of_one_column_is_found_in_another_row_of_the_other(clean, size):
+def test_a_image_of_one_column_is_found_in_another_row_of_the_other(clean, size):
     finding = only(both(clean, NAMES[:30], [NAMES[30], "0.png", *NAMES[32:]], size=size))
     assert (finding.kind, finding.where, finding.rows, finding.files) == (
-        "same_picture_across_parts",
+        "same_image_across_parts",
         "front, side",
         (0, 1),
         ("0.png", "0.png"),
@@ -506,7 +506,7 @@ def test_a_picture_of_one_column_is_found_in_another_row_of_the_other(clean, siz
 
 def test_pixels_of_two_columns_are_compared_where_their_layouts_are_the_same(clean):
     scene(0).save(clean / "31.png", compress_level=0)
-    assert [one.kind for one in both(clean, NAMES[:30], NAMES[30:])] == ["same_picture_across_parts"]
+    assert [one.kind for one in both(clean, NAMES[:30], NAMES[30:])] == ["same_image_across_parts"]
     assert both(clean, NAMES[:30], NAMES[30:], size=[40, 40]) == []
 
 
@@ -514,7 +514,7 @@ def test_two_columns_of_one_header_are_told_once(clean):
     copied(clean)
     columns = [column_of(clean, NAMES), column_of(clean, NAMES, size=[40, 40])]
     finding = only(image_findings(columns, ImageFolder(clean), cohort_of(N)))
-    assert (finding.kind, finding.where, finding.count) == ("same_picture_across_parts", "scan", 2)
+    assert (finding.kind, finding.where, finding.count) == ("same_image_across_parts", "scan", 2)
 
 
 # ---- where the pixels come from
@@ -527,9 +527,9 @@ def test_without_a_store_the_same_is_found(clean):
     truncated(clean / "7.png")
     stored = found(clean)
     assert {one.kind for one in stored} == {
-        "constant_pictures",
-        "same_picture_across_parts",
-        "similar_pictures_across_parts",
+        "constant_images",
+        "same_image_across_parts",
+        "similar_images_across_parts",
         "truncated_files",
     }
     column = column_of(clean, NAMES, cache=Cache.model_validate({"folder": clean / "none", "disk": "0"}))
@@ -551,11 +551,11 @@ def test_without_an_experiment_headers_and_bytes_are_looked_at(clean):
         ("warning", "truncated_files", ("5.png", "6.png")),
         ("warning", "undecodable_files", ("7.png",)),
         ("note", "wrong_extension", ("4.png",)),
-        ("note", "same_picture_repeated", ("0.png", "1.png")),
+        ("note", "same_image_repeated", ("0.png", "1.png")),
     ]
     assert findings[0].why == (
-        "Without a picture `fit` refuses the table, unless `missing: mask` or `missing: drop` is set, "
-        "and where pictures are missing may depend on the label."
+        "Without an image `fit` refuses the table, unless `missing: mask` or `missing: drop` is set, "
+        "and where images are missing may depend on the label."
     )
 
 
@@ -564,16 +564,16 @@ def test_empty_cells_and_rows_that_were_not_read_are_left_alone(clean):
     cells = pd.Series(["0.png", None, "1.png", "2.png"], dtype="str")
     column = Image.model_validate({"role": "image", "size": [32, 32], "missing": "mask"})
     store, unreadable = open_store(cells, column, ImageFolder(clean), cache=Cache())
-    picture = ImageColumn("scan", cells, np.array([1, 4, 6, 9]), column, store, unreadable)
-    finding = only(image_findings([picture], ImageFolder(clean), cohort_of(10, parts=[-1, 0, 0, 0, 0, 0, 1, 0, 0, 0])))
-    assert (finding.kind, finding.rows, finding.files) == ("same_picture_across_parts", (1, 6), ("0.png", "1.png"))
+    image = ImageColumn("scan", cells, np.array([1, 4, 6, 9]), column, store, unreadable)
+    finding = only(image_findings([image], ImageFolder(clean), cohort_of(10, parts=[-1, 0, 0, 0, 0, 0, 1, 0, 0, 0])))
+    assert (finding.kind, finding.rows, finding.files) == ("same_image_across_parts", (1, 6), ("0.png", "1.png"))
 
 
-def test_pictures_that_change_meanwhile_stop_the_inspection(clean):
+def test_images_that_change_meanwhile_stop_the_inspection(clean):
     column = column_of(clean, NAMES)
     (clean / "5.png").unlink()
     with pytest.raises(
-        RunError, match=r"scan: pictures have changed while they were inspected. Leave them alone for as long, and start again."
+        RunError, match=r"scan: images have changed while they were inspected. Leave them alone for as long, and start again."
     ):
         image_findings([column], ImageFolder(clean), cohort_of(N))
 
@@ -595,7 +595,7 @@ def test_sets_of_follows_chains():
     assert connected_sets(3, []).tolist() == [0, 1, 2]
 
 
-def test_looks_of_known_pictures():
+def test_looks_of_known_images():
     layout = Layout((32, 32), 3)
     stripes = np.zeros((32, 32, 3), dtype=np.uint8)
     stripes[:, ::8], stripes[:, 4::8] = 200, 40
@@ -614,39 +614,39 @@ def test_fields_are_of_any_size_and_tell_no_size_apart():
     assert np.abs(first - second).mean() < 6
 
 
-def test_copies_are_found_among_many_pictures_that_nearly_share_a_hash():
+def test_copies_are_found_among_many_images_that_nearly_share_a_hash():
     random = np.random.default_rng(0)
     common = np.asarray(scene(0).resize((32, 32)), dtype=np.float32)
-    pictures = np.stack([common + np.kron(random.normal(0, 12, (8, 8, 1)), np.ones((4, 4, 3))) for _ in range(400)])
-    pictures = np.concatenate([pictures, pictures[:50] + random.normal(0, 2, (50, 32, 32, 3))]).clip(0, 255).astype(np.uint8)
-    pixels, positions = Pixels((pictures,), Layout((32, 32), 3)), np.arange(450)
+    images = np.stack([common + np.kron(random.normal(0, 12, (8, 8, 1)), np.ones((4, 4, 3))) for _ in range(400)])
+    images = np.concatenate([images, images[:50] + random.normal(0, 2, (50, 32, 32, 3))]).clip(0, 255).astype(np.uint8)
+    pixels, positions = Pixels((images,), Layout((32, 32), 3)), np.arange(450)
     pairs = similar_pairs(pixels, fingerprint_images(pixels, positions), positions)
     assert [tuple(pair) for pair in pairs.tolist()] == [(number, number + 400) for number in range(50)]
 
 
 def test_many_equal_hashes_cost_no_more_than_their_neighbours(clean):
     """All in one set, although each is compared with few others."""
-    pictures = np.repeat(np.asarray(scene(0))[None], 30 * NEIGHBOURS, axis=0)
-    pictures[:, 0, 0, 0] = np.arange(len(pictures)) % 250
-    pixels, positions = Pixels((pictures,), Layout((SIDE, SIDE), 3)), np.arange(len(pictures))
+    images = np.repeat(np.asarray(scene(0))[None], 30 * NEIGHBOURS, axis=0)
+    images[:, 0, 0, 0] = np.arange(len(images)) % 250
+    pixels, positions = Pixels((images,), Layout((SIDE, SIDE), 3)), np.arange(len(images))
     pairs = similar_pairs(pixels, fingerprint_images(pixels, positions), positions)
-    assert len(pairs) <= 8 * NEIGHBOURS * len(pictures)
-    assert set(connected_sets(len(pictures), [pairs]).tolist()) == {0}
+    assert len(pairs) <= 8 * NEIGHBOURS * len(images)
+    assert set(connected_sets(len(images), [pairs]).tolist()) == {0}
 
 
 def test_equal_pixels_are_told_from_pixels_with_equal_fields():
-    pictures = np.repeat(np.asarray(scene(0).resize((256, 256)))[None], 3, axis=0)
-    pictures[1, 0, 0] ^= 255  # between the pixels that are averaged
-    pixels, positions = Pixels((pictures,), Layout((256, 256), 3)), np.arange(3)
+    images = np.repeat(np.asarray(scene(0).resize((256, 256)))[None], 3, axis=0)
+    images[1, 0, 0] ^= 255  # between the pixels that are averaged
+    pixels, positions = Pixels((images,), Layout((256, 256), 3)), np.arange(3)
     found = fingerprint_images(pixels, positions)
     assert len(set(found.prints.tolist())) == 1
     assert equal_pixels(pixels, found, positions).tolist() == [[0, 2]]
 
 
 def test_look_same_wants_the_same_contrast_and_brightness():
-    picture = np.asarray(scene(0).resize((32, 32)), dtype=np.float32)[None]
-    changes = [picture, picture + 20, picture + 30, 1.2 * (picture - 128) + 128, 1.4 * (picture - 128) + 128]
-    assert [bool(are_near_duplicates(picture, change)[0]) for change in changes] == [True, True, False, True, False]
+    image = np.asarray(scene(0).resize((32, 32)), dtype=np.float32)[None]
+    changes = [image, image + 20, image + 30, 1.2 * (image - 128) + 128, 1.4 * (image - 128) + 128]
+    assert [bool(are_near_duplicates(image, change)[0]) for change in changes] == [True, True, False, True, False]
 
 
 # ---- the command
@@ -668,7 +668,7 @@ def study(folder):
     return path
 
 
-def test_the_command_tells_of_pictures_with_and_without_an_experiment(clean, capsys):
+def test_the_command_tells_of_images_with_and_without_an_experiment(clean, capsys):
     copied(clean)
     truncated(clean / "5.png")
     path = study(clean)
@@ -677,13 +677,13 @@ def test_the_command_tells_of_pictures_with_and_without_an_experiment(clean, cap
         assert run(["inspect-data", str(source), "--json"]) == 0
         findings = json.loads(capsys.readouterr().out)["findings"]
         told.append([(one["level"], one["kind"], one["rows"]) for one in findings if one["where"] == "scan"])
-    assert told[0] == [("error", "truncated_files", [5]), ("error", "same_picture_across_parts", [0, 1])]
+    assert told[0] == [("error", "truncated_files", [5]), ("error", "same_image_across_parts", [0, 1])]
     assert ("warning", "truncated_files", [5]) in told[1]
     assert run(["inspect-data", str(path), "--strict"]) == 3
-    assert "checking pictures: 60 of 60" in capsys.readouterr().err
+    assert "checking images: 60 of 60" in capsys.readouterr().err
 
 
-def test_pictures_of_rows_that_leave_the_table_are_looked_at(clean, capsys):
+def test_images_of_rows_that_leave_the_table_are_looked_at(clean, capsys):
     truncated(clean / "5.png")
     path = study(clean)
     path.write_text(path.read_text().replace("size: [32, 32]", "size: [32, 32], missing: drop"))

@@ -52,9 +52,9 @@ GUESSES = [
     ("empty", "x", [""] * N, "categorical", False, "every cell is empty"),
     ("constant", "x", ["a"] * N, "categorical", False, "every cell is 'a'"),
     ("constant with holes", "x", ["a", ""] * 30, "categorical", False, "every cell that is not empty is 'a'"),
-    ("pictures", "scan", [f"p/{i:02}.PNG" for i in range(N)], "image", True, "cells end like names of picture files, as 'p/00.PNG'"),
+    ("images", "scan", [f"p/{i:02}.PNG" for i in range(N)], "image", True, "cells end like names of image files, as 'p/00.PNG'"),
     (
-        "addresses of pictures",
+        "addresses of images",
         "x",
         [f"https://a.org/{i:02}.jpg" for i in range(N)],
         "image",
@@ -70,7 +70,7 @@ GUESSES = [
         "cells are addresses, as 's3://bucket/00?size=1'; images are not fetched: download them, and write their paths",
     ),
     (
-        "pictures in base64",
+        "images in base64",
         "x",
         [f"iVBORw0KGgo{i:02}" + "A" * 300 for i in range(N)],
         "image",
@@ -78,7 +78,7 @@ GUESSES = [
         "cells hold images themselves, as 'iVBORw0KGgo00AAAAAAAAAAAAAAAAAAAAAAAAAA…': save each as a file, and write its path",
     ),
     (
-        "several pictures",
+        "several images",
         "x",
         [f"{i:02}.jpg" + f";{i:02}b.jpg" * (i % 3 > 0) for i in range(N)],
         "image",
@@ -86,7 +86,7 @@ GUESSES = [
         "cells list several images, as '01.jpg;01b.jpg'; one is read per cell: give each a column of its own",
     ),
     (
-        "lists of pictures",
+        "lists of images",
         "x",
         [f"['{i:02}.jpg', '{i:02}b.jpg']" for i in range(N)],
         "image",
@@ -94,7 +94,7 @@ GUESSES = [
         "cells list several images, as \"['00.jpg', '00b.jpg']\"; one is read per cell: give each a column of its own",
     ),
     (
-        "pictures of another format",
+        "images of another format",
         "x",
         [f"{i:02}.dcm" for i in range(N)],
         "image",
@@ -408,25 +408,25 @@ def test_groups_and_answers_that_never_meet_are_no_mistake(tmp_path):
     assert roles(profile_table(write(tmp_path, table(patient=patients) | {"label": labels})))["patient"] == "group"
 
 
-def pictures(folder, names, size=(40, 30), mode="L"):
+def images(folder, names, size=(40, 30), mode="L"):
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new(mode, size).save(folder / name)
 
 
 @pytest.mark.parametrize("where", [".", "scans", "data/scans"])
-def test_the_folder_of_the_pictures_is_found(tmp_path, where):
+def test_the_folder_of_the_images_is_found(tmp_path, where):
     names = [f"{i}.png" for i in range(N)]
-    pictures(tmp_path / where, names)
+    images(tmp_path / where, names)
     found = profile_table(write(tmp_path, table(scan=names)))
     assert found.images == tmp_path / where
     assert found.columns[1].guess.options == {"size": [30, 30], "channels": 1}
-    assert found.columns[1].guess.reason == "cells end like names of picture files, as '0.png'; all are 30 x 40 pixels"
+    assert found.columns[1].guess.reason == "cells end like names of image files, as '0.png'; all are 30 x 40 pixels"
 
 
-def test_pictures_that_do_not_exist_are_masked_or_left_out(tmp_path):
+def test_images_that_do_not_exist_are_masked_or_left_out(tmp_path):
     names = [f"{i}.png" for i in range(N)]
-    pictures(tmp_path / "half", names[:40], mode="RGB")
+    images(tmp_path / "half", names[:40], mode="RGB")
     found = profile_table(write(tmp_path, table(scan=names, gone=[f"gone/{name}" for name in names])))
     assert found.columns[1].guess.options == {"size": [30, 30], "channels": 3, "missing": "mask"}
     assert found.columns[1].guess.reason.endswith("; 20 of 60 files do not exist or cannot be read")
@@ -579,7 +579,7 @@ def test_the_file_passes_check(tmp_path, columns):
 
 
 def test_paths_are_relative_to_the_file(tmp_path):
-    pictures(tmp_path / "in" / "scans", names := [f"{i}.png" for i in range(N)])
+    images(tmp_path / "in" / "scans", names := [f"{i}.png" for i in range(N)])
     (tmp_path / "out").mkdir()
     init(write(tmp_path / "in", table(scan=names)), file=tmp_path / "out" / "first.yaml")
     data = yaml.safe_load((tmp_path / "out" / "first.yaml").read_text(encoding="utf-8"))["data"]

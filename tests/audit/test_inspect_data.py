@@ -39,7 +39,7 @@ def write(folder, columns):
 
 
 def study(folder, **more):
-    """Forty rows of twenty patients, with different pictures of two sizes, and the experiment on them."""
+    """Forty rows of twenty patients, with different images of two sizes, and the experiment on them."""
     for number in range(N):
         pixels = np.random.default_rng(number).integers(0, 256, (6, 8) if number < 30 else (12, 10), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
@@ -126,7 +126,7 @@ def test_profile_counts_distinct_values_up_to_a_limit(tmp_path, monkeypatch):
 def test_image_profile_reads_headers_only(tmp_path):
     Image.new("RGB", (4, 2)).save(tmp_path / "a.png")
     Image.new("L", (3, 3)).save(tmp_path / "b.jpg")
-    (tmp_path / "c.png").write_text("no picture")
+    (tmp_path / "c.png").write_text("no image")
     found = profile_images(["a.png", "b.jpg", "a.png", "c.png", "d.png"], ImageFolder(tmp_path))
     assert found == ImageProfile(
         folder=tmp_path,
@@ -178,7 +178,7 @@ def test_a_word_among_numbers_stops_nothing(tmp_path):
     ]
     assert column(found, "age").profile.not_numbers == ("forty",)
     assert column(found, "age").profile.numbers == Range(1.0, 20.0, 39.0)
-    assert column(found, "scan").pictures.rows == N
+    assert column(found, "scan").image_counts.rows == N
     assert [part.rows for part in found.parts] == [24, 8, 8]
 
 
@@ -227,14 +227,14 @@ def test_a_problem_of_a_later_step_is_shown(tmp_path, more, overrides, problem):
 
 
 @pytest.mark.parametrize(("policy", "dropped", "problems"), [("error", 0, 6), ("mask", 0, 0), ("drop", 25, 0)])
-def test_unreadable_pictures_are_listed_up_to_five(tmp_path, policy, dropped, problems):
+def test_unreadable_images_are_listed_up_to_five(tmp_path, policy, dropped, problems):
     path = study(tmp_path)
     for number in range(0, 25):
         (tmp_path / f"{number}.png").write_bytes(b"broken")
     found = inspect_experiment(path, overrides=[f"columns.scan.missing={policy}", "split.method=random"])
-    pictures = column(found, "scan").pictures
-    assert (pictures.rows, pictures.empty, pictures.unreadable, len(pictures.bad)) == (N, 0, 25, 5)
-    assert pictures.bad[0].where == "t.csv:2: scan"
+    counts = column(found, "scan").image_counts
+    assert (counts.rows, counts.empty, counts.unreadable, len(counts.bad)) == (N, 0, 25, 5)
+    assert counts.bad[0].where == "t.csv:2: scan"
     assert (found.dropped, len(found.problems)) == (dropped, problems)
     assert found.rows == N
     assert sum(part.rows for part in found.parts) == N - dropped
@@ -243,7 +243,7 @@ def test_unreadable_pictures_are_listed_up_to_five(tmp_path, policy, dropped, pr
 def test_rows_dropped_for_a_missing_cell_are_counted_also_beside_a_mistake(tmp_path):
     found = inspect_experiment(study(tmp_path, age=["forty", *range(1, N)]), overrides=["columns.gender.missing=drop"])
     assert (found.rows, found.dropped, len(found.problems)) == (N, 10, 1)
-    assert column(found, "scan").pictures.rows == 30
+    assert column(found, "scan").image_counts.rows == 30
 
 
 @pytest.mark.parametrize(
@@ -408,8 +408,8 @@ ill            0         2  no (30), yes (10)
 
 what each is probably for
 column   role            because
-scan     image           cells end like names of picture files, as '0.png'; 6 x
-                         8 to 12 x 10 pixels
+scan     image           cells end like names of image files, as '0.png'; 6 x 8
+                         to 12 x 10 pixels
 age      id              a running number
 sex      categorical     two values, 'F' and 'M'
 note     categorical     3 different values, '-', 'not so well' and 'well'
@@ -435,7 +435,7 @@ def test_screen_of_a_table_at_80_columns(tmp_path, monkeypatch, capsys):
     lines[folder] = []
     assert "\n".join(lines) + "\n" == TABLE_SCREEN
     checked, following = printed.err.splitlines()
-    assert checked.startswith("checking pictures: 40 of 40")
+    assert checked.startswith("checking images: 40 of 40")
     assert following == f"An experiment file with these roles: mmtrain init {tmp_path}/t.csv"
 
 

@@ -104,7 +104,7 @@ def every(name, value):
     return change
 
 
-def picture(content):
+def image(content):
     def change(folder):
         path = folder / "3.png"
         path.write_bytes(content(path.read_bytes()))
@@ -220,32 +220,32 @@ MISTAKES = {
             "table.csv:2: y: every row has the class 'low'. A target needs at least two classes.",
         ],
     ),
-    "missing picture": (
+    "missing image": (
         3,
         lambda folder: (folder / "3.png").unlink(),
         ["table.csv:5: scan: the file 3.png does not exist. Did you mean '9.png'?"],
     ),
-    "truncated picture": (
+    "truncated image": (
         3,
-        picture(lambda content: content[:60]),
+        image(lambda content: content[:60]),
         ["table.csv:5: scan: 3.png: the PNG file is cut short. Copy or download it again, whole."],
     ),
-    "no picture": (
+    "no image": (
         3,
-        picture(lambda content: b"not a picture"),
+        image(lambda content: b"not an image"),
         ["table.csv:5: scan: 3.png: the file is not an image. Use an image file: JPEG, PNG, BMP, GIF or WEBP."],
     ),
-    "empty picture": (
+    "empty image": (
         3,
-        picture(lambda content: b""),
+        image(lambda content: b""),
         ["table.csv:5: scan: 3.png: the file is empty. Replace it with a whole image file."],
     ),
-    "picture outside": (
+    "image outside": (
         3,
         cell(4, "scan", "../4.png"),
         ["table.csv:6: scan: the path ../4.png leaves the images folder {folder}. Move the file there, or set `data.allow_outside: true`."],
     ),
-    "absolute picture": (
+    "absolute image": (
         3,
         cell(4, "scan", "/4.png"),
         [
@@ -258,7 +258,7 @@ MISTAKES = {
         config("table: table.csv", "table: table.csv, images: scans"),
         ["{folder}/scans: the images folder does not exist. Set `data.images` to the folder that image cells are relative to."],
     ),
-    "header, cell, picture, class weight and split": (
+    "header, cell, image, class weight and split": (
         3,
         both(
             config("epochs: 1", "class_weights: {low: 2, hihg: 2}"),
@@ -438,7 +438,7 @@ def test_two_code_files_cannot_register_one_name(tmp_path):
 def test_paragraphs_of_a_help_are_as_wide_as_the_terminal(mmtrain, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     told = [line.strip() for line in mmtrain("pack", "--help").out.splitlines()]
-    assert "row numbers belong to which part. Never packed are the table, its pictures," in told
+    assert "row numbers belong to which part. Never packed are the table, its images, and" in told
 
 
 def test_check_counts_in_thousands(mmtrain, tmp_path):

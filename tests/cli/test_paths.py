@@ -192,7 +192,7 @@ def test_init_is_not_led_astray_by_a_folder_as_its_output(tmp_path, monkeypatch,
         ".: this is a folder, not a name for an experiment file. Write `--output experiment.yaml`.\n"
     )
     assert run(["init", "."]) == 3
-    assert ".: the folder has no folder with pictures in it." in capsys.readouterr().err
+    assert ".: the folder has no folder with images in it." in capsys.readouterr().err
 
 
 # Users without a home folder

@@ -47,7 +47,7 @@ def test_bars_leave_one_line_each(terminal, monkeypatch):
     monkeypatch.setattr("time.perf_counter", lambda: next(seconds))
     display = Display(terminal.console, quiet=False)
     for done in (16, 1_000_000, 10_000_000):
-        display.pictures(done, 10_000_000, done * 3000)
+        display.images(done, 10_000_000, done * 3000)
     for done in (16, 20, 40):
         display.checked(done, 40, done * 3000)
         if done == 20:
@@ -55,18 +55,18 @@ def test_bars_leave_one_line_each(terminal, monkeypatch):
     display.close()
     screen = shown(terminal)
     assert [text.split("  ")[0] for text in screen] == [
-        "decoding pictures: 10,000,000 of 10,000,000",
+        "decoding images: 10,000,000 of 10,000,000",
         "Said in the middle of it.",
-        "checking pictures: 40 of 40",
+        "checking images: 40 of 40",
     ]
-    assert any(text.startswith("decoding pictures: 1,000,000 of 10,000,000  3,000 MB") and "━" in text for text in terminal.seen)
+    assert any(text.startswith("decoding images: 1,000,000 of 10,000,000  3,000 MB") and "━" in text for text in terminal.seen)
 
 
 def test_bar_that_was_not_ended_is_taken_away(terminal, monkeypatch):
     seconds = iter(range(1000))
     monkeypatch.setattr("time.perf_counter", lambda: next(seconds))
     display = Display(terminal.console, quiet=False)
-    display.pictures(16, 100, 1)
+    display.images(16, 100, 1)
     display.close()
     assert shown(terminal) == []
     assert any("━" in text for text in terminal.seen)
@@ -86,7 +86,7 @@ def test_live_view_of_a_training_fits(terminal):
 
 
 LONG = (
-    "The network is scored on pictures that it was trained on, so the scores are too good: leave the copies out, or give their rows one "
+    "The network is scored on images that it was trained on, so the scores are too good: leave the copies out, or give their rows one "
     "value in a `group` column of the table, then go on with it: mmtrain fit --resume 'runs/my clinic/1' --table t.csv"
 )
 
@@ -131,7 +131,7 @@ def test_text_for_other_programs_is_one_line(monkeypatch, capsys):
 
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory):
-    """An experiment whose pictures take a moment to decode."""
+    """An experiment whose images take a moment to decode."""
     folder = tmp_path_factory.mktemp("terminal")
     (folder / "scans").mkdir()
     noise = np.random.default_rng(0).integers(0, 255, (500, 500, 3), dtype=np.uint8)
@@ -160,11 +160,11 @@ def test_every_command_fits_the_terminal(scans, tmp_path, width):
         ["predict", "a", scans / "table.csv", "-o", "p.csv"],
     ]
     for number, command in enumerate(commands):
-        cache = tmp_path / f"cache{number}"  # so that each decodes the pictures
+        cache = tmp_path / f"cache{number}"  # so that each decodes the images
         code, made = run_on_terminal(*command, folder=tmp_path, width=width, MMTRAIN_CACHE=str(cache))
         assert code == 0, made.raw
         assert "\\r" not in made.raw
         assert "\\x1b" not in made.raw
         assert [text for text in made.too_wide() if "/" not in text] == []  # a path may be wider
         if command[0] != "predict":
-            assert any("decoding pictures" in text and "━" in text for text in made.seen), made.raw
+            assert any("decoding images" in text and "━" in text for text in made.seen), made.raw

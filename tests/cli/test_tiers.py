@@ -99,7 +99,7 @@ def test_runs_are_compared_without_tensorflow(tmp_path):
     assert not found & {"tensorflow", "keras", "matplotlib", "jinja2"}
 
 
-def test_check_reads_tables_and_pictures_without_tensorflow(experiment):
+def test_check_reads_tables_and_images_without_tensorflow(experiment):
     found = imported(COMMAND, "check", str(experiment), folder=experiment.parent)
     assert found == {"numpy", "pandas", "pyarrow", "pydantic", "yaml", "PIL"}
 

@@ -90,7 +90,7 @@ FAULTS = [
             )
         ],
     ),
-    # The image store reports on pictures: the file behind a cell decides, not the cell alone.
+    # The image store reports on images: the file behind a cell decides, not the cell alone.
     *[(Image(missing=policy), ["a.png", None], []) for policy in ("error", "drop", "mask")],
     (Group(), ["a", "a"], []),
     (Group(), ["a", None], [([1], EMPTY, "Fill it in, or set `missing: drop` to leave the row out.")]),

@@ -251,13 +251,13 @@ WRONG_VALUES = [
     (
         "[64, 64]",
         "[64]",
-        "3: columns.scan.size: expected 2 entries; found 1. Height and width in pixels that every picture is brought to. "
+        "3: columns.scan.size: expected 2 entries; found 1. Height and width in pixels that every image is brought to. "
         "A JPEG of twice the size or more is made smaller while it is decoded.",
     ),
     (
         "[64, 64]",
         "[64, 64, 3]",
-        "3: columns.scan.size: expected 2 entries; found 3. Height and width in pixels that every picture is brought to. "
+        "3: columns.scan.size: expected 2 entries; found 3. Height and width in pixels that every image is brought to. "
         "A JPEG of twice the size or more is made smaller while it is decoded.",
     ),
     (
@@ -275,7 +275,7 @@ WRONG_VALUES = [
         "Names the run folder: letters, digits, `.`, `_` and `-`, beginning with a letter or a digit. Left out: the name of the file.",
     ),
     # missing keys
-    ("{table: patients.csv}", "", "1: data: this key is missing. Add it: where the rows and the pictures are."),
+    ("{table: patients.csv}", "", "1: data: this key is missing. Add it: where the rows and the images are."),
     (
         "{table: patients.csv}",
         "{images: scans}",
@@ -489,7 +489,7 @@ def test_a_mistake_is_reported_with_its_line_and_cure_and_nothing_follows_from_i
 
 
 SEVERAL_PLACES = {
-    "two pictures in one cnn": (
+    "two images in one cnn": (
         """\
 data: {table: a.csv}
 columns:

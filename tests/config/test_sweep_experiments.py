@@ -23,7 +23,7 @@ from mmtrain.text.printable import printable
 
 CLINIC = {
     "name": "clinic",
-    "data": {"table": "table.csv", "images": "pictures", "missing_values": ["NA"]},
+    "data": {"table": "table.csv", "images": "images", "missing_values": ["NA"]},
     "columns": {
         "row": {"role": "id"},
         "scan": {"role": "image", "size": [8, 8], "channels": 1, "augment": {"flip": "horizontal", "rotate": 10}},
@@ -92,7 +92,7 @@ VALUES = (
     ),
     *(
         "table.csv",
-        "pictures",
+        "images",
         "/etc/passwd",
         "/dev/null",
         "/dev/zero",
@@ -289,7 +289,7 @@ def folder(tmp_path_factory):
     """A table that all bases fit."""
     folder = tmp_path_factory.mktemp("experiments")
     for number in range(4):
-        paint(folder / "pictures" / f"{number}.png", 60 * number)
+        paint(folder / "images" / f"{number}.png", 60 * number)
     write_table(
         folder / "table.csv",
         [

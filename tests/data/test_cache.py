@@ -1,4 +1,4 @@
-"""`mmtrain cache`, the sizes of `data.cache`, and what is shown while pictures are decoded."""
+"""`mmtrain cache`, the sizes of `data.cache`, and what is shown while images are decoded."""
 
 import fcntl
 import io
@@ -29,7 +29,7 @@ DAY = 24 * 60 * 60
 
 
 def store(cache, *, age=0.0, side=4, **options):
-    """A store of one picture, last used `age` days ago; its folder."""
+    """A store of one image, last used `age` days ago; its folder."""
     cache.mkdir(exist_ok=True)
     path = cache.parent / "scans" / f"{side}.png"
     path.parent.mkdir(exist_ok=True)
@@ -118,15 +118,15 @@ def test_cache_that_is_not_there_is_empty(cache):
 
 
 def test_encoded_columns_are_listed_and_cleared_with_image_stores(cache):
-    pictures, texts = store(cache, age=3), column(cache, age=20)
+    images, texts = store(cache, age=3), column(cache, age=20)
     found = list_entries(cache)
     assert [(one.folder, one.kind, one.state, one.layout, one.items, one.source) for one in found] == [
-        (pictures, "image store", "complete", "4 x 8 x 3, stretch", 1, str(cache.parent / "scans")),
+        (images, "image store", "complete", "4 x 8 x 3, stretch", 1, str(cache.parent / "scans")),
         (texts, "encoded column", "complete", "note, 2 int32", 2_000_000, str(cache.parent / "patients.csv")),
     ]
     assert found[1].size >= 24_000_000
     assert [one.folder for one in clear(cache, older_than=10).removed] == [texts]
-    assert list(cache.iterdir()) == [pictures]
+    assert list(cache.iterdir()) == [images]
 
 
 # Removing
@@ -176,7 +176,7 @@ def test_clear_leaves_a_store_that_is_being_built(cache):
     assert [one.folder for one in clear(cache).removed] == [folder]
 
 
-def test_pictures_stay_readable_when_their_store_is_removed(cache):
+def test_images_stay_readable_when_their_store_is_removed(cache):
     (cache.parent / "scans").mkdir()
     path = cache.parent / "scans" / "1.png"
     PIL.Image.new("L", (2, 2), 50).save(path)
@@ -335,28 +335,28 @@ def test_size_that_is_none_is_refused(tmp_path, section, problem):
     assert str(caught.value) == f"a.yaml:2: {problem}"
 
 
-# While pictures are decoded
+# While images are decoded
 
 
 def shown(told, file, *, terminal):
     display = Display(Console(force_terminal=terminal, color_system=None, width=100, file=file), quiet=False)
-    for pictures in told:
-        display.pictures(*pictures)
+    for images in told:
+        display.images(*images)
         time.sleep(0.25)
 
 
-def test_decoding_shows_pictures_megabytes_pace_and_what_is_left(monkeypatch):
+def test_decoding_shows_images_megabytes_pace_and_what_is_left(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     terminal = Terminal(100)
     shown([(16, 4000, 16_000_000), (1016, 4000, 1_016_000_000), (4000, 4000, 4_000_000_000)], terminal.file, terminal=True)
     terminal.close()
     # A frame may be drawn twice, when it comes and when the next takes its place.
     first, second, last = [line.split() for line in dict.fromkeys(line.rstrip("━╸╺ ") for line in terminal.seen)]
-    assert " ".join(first) == "decoding pictures: 16 of 4,000 16 MB"
-    assert " ".join(second[:7]) == "decoding pictures: 1,016 of 4,000 1,016 MB"
+    assert " ".join(first) == "decoding images: 16 of 4,000 16 MB"
+    assert " ".join(second[:7]) == "decoding images: 1,016 of 4,000 1,016 MB"
     assert 1000 < float(second[7].removesuffix("/s").replace(",", "")) <= 4000
     assert (second[9:], second[8] in ("0", "1", "2", "3")) == (["s", "left"], True)
-    assert " ".join(last[:7]) == "decoding pictures: 4,000 of 4,000 4,000 MB"
+    assert " ".join(last[:7]) == "decoding images: 4,000 of 4,000 4,000 MB"
     assert (last[7][-2:], len(last)) == ("/s", 8)
     assert [line.split() for line in terminal.screen if line] == [last]  # the bar is gone
 
@@ -364,5 +364,5 @@ def test_decoding_shows_pictures_megabytes_pace_and_what_is_left(monkeypatch):
 def test_decoding_is_one_line_where_there_is_no_terminal():
     file = io.StringIO()
     shown([(16, 40, 16_000_000), (40, 40, 40_000_000)], file, terminal=False)
-    assert file.getvalue().startswith("decoding pictures: 40 of 40  40 MB  ")
+    assert file.getvalue().startswith("decoding images: 40 of 40  40 MB  ")
     assert file.getvalue().count("\n") == 1

@@ -22,7 +22,7 @@ def numbers(values):
     return tally.statistics()
 
 
-def pictures(brightness, *, deep=0, headers=0, rows=100):
+def images(brightness, *, deep=0, headers=0, rows=100):
     return ImageStatistics(rows=rows, missing=0, brightness=brightness, deviation=0.1, headers=headers, deep=deep)
 
 
@@ -55,13 +55,13 @@ CASES = [
     (words(10, kind="text"), words(400, kind="text"), ["age: 40% of the words are unknown to training; 1% were to be expected."]),
     (words(0), words(1, rows=2), []),
     (words(0, missing=0), words(0, missing=500), ["age: 33% of the rows have no usable value, in training 0%."]),
-    (pictures(0.4), pictures(0.42), []),
+    (images(0.4), images(0.42), []),
     (
-        pictures(0.4),
-        pictures(0.7),
+        images(0.4),
+        images(0.7),
         ["age: the mean brightness is 0.70, in training 0.40 (0 black, 1 white): 3.0 standard deviations away."],
     ),
-    (pictures(0.4, deep=50, headers=50), pictures(0.4, headers=20), ["age: 0% of the pictures have 16 bits, in training 100%."]),
+    (images(0.4, deep=50, headers=50), images(0.4, headers=20), ["age: 0% of the images have 16 bits, in training 100%."]),
 ]
 
 
@@ -157,7 +157,7 @@ def test_statistics_are_those_of_training_rows_only(tmp_path, tensorflow):
     assert Statistics.model_validate(json.loads(written)).columns == learned
 
 
-def test_every_training_row_is_counted_though_only_some_pictures_are_looked_at(tmp_path, tensorflow):
+def test_every_training_row_is_counted_though_only_some_images_are_looked_at(tmp_path, tensorflow):
     paint(tmp_path / "a.png", 51)
     write_table(tmp_path / "table.csv", [{"scan": "" if row % 75 == 0 else "a.png", "y": row % 2} for row in range(1500)])
     experiment = write_experiment(

@@ -164,7 +164,7 @@ def test_nothing_is_learned_from_other_than_training_rows(everything, tmp_path):
     leaky = encode.fit(other.experiment, other.data.table, np.arange(8))
     noticed = [key for key in INPUTS if leaky.columns[key] != everything.fitted.columns[key]]
     noticed += [key for key in TARGETS if leaky.targets[key] != everything.fitted.targets[key]]
-    assert noticed == [key for key in [*INPUTS, *TARGETS] if key != "scan"]  # nothing is learned from pictures
+    assert noticed == [key for key in [*INPUTS, *TARGETS] if key != "scan"]  # nothing is learned from images
     assert len(noticed) == 9
 
 
@@ -217,7 +217,7 @@ def test_large_columns_are_taken_from_the_cache_by_the_next_command(everything, 
     monkeypatch.setenv("MMTRAIN_CACHE", str(tmp_path))
     material = everything.experiment, everything.fitted, everything.data.table, everything.data.stores
     first = encode.encode(*material)
-    assert len(cached_columns(tmp_path)) == 5  # all inputs but the picture
+    assert len(cached_columns(tmp_path)) == 5  # all inputs but the image
     for key in INPUTS:
         assert np.array_equal(first.present[key], everything.arrays.present[key])
         if key != "scan":

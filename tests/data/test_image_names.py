@@ -32,7 +32,7 @@ def nfd(text):
     return unicodedata.normalize("NFD", text)
 
 
-def picture(path, level=0):
+def image(path, level=0):
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.full((4, 4, 3), level, np.uint8)
     pixels[0, 0] = 255 - level
@@ -57,7 +57,7 @@ def experiment(folder, column, rows, **data):
 @pytest.mark.parametrize("on_disk", [nfc, nfd])
 @pytest.mark.parametrize("name", ["Zoë_é.png", "Müller/Ärger.png", "plain/Ärger.png", "Åse/plain.png", "한국.png"])
 def test_a_file_is_found_under_either_unicode_form_of_its_name(tmp_path, name, on_disk, in_table):
-    picture(tmp_path / on_disk(name))
+    image(tmp_path / on_disk(name))
     found = ImageFinder(ImageFolder(tmp_path)).find(in_table(name))
     assert isinstance(found, ImageFile)
     assert found.path == str(tmp_path / on_disk(name))
@@ -65,13 +65,13 @@ def test_a_file_is_found_under_either_unicode_form_of_its_name(tmp_path, name, o
 
 def test_of_two_files_whose_names_look_the_same_each_cell_names_its_own(tmp_path):
     for form, level in ((nfc, 10), (nfd, 20)):
-        picture(tmp_path / form("é.png"), level)
+        image(tmp_path / form("é.png"), level)
     finder = ImageFinder(ImageFolder(tmp_path))
     assert [finder.find(form("é.png")).path for form in (nfc, nfd)] == [str(tmp_path / form("é.png")) for form in (nfc, nfd)]
 
 
 def test_a_link_out_of_the_folder_is_refused_under_either_form(tmp_path):
-    picture(tmp_path / "secret.png")
+    image(tmp_path / "secret.png")
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / nfd("é.png")).symlink_to(tmp_path / "secret.png")
     found = ImageFinder(ImageFolder(tmp_path / "images")).find(nfc("é.png"))
@@ -82,7 +82,7 @@ def test_a_link_out_of_the_folder_is_refused_under_either_form(tmp_path):
 def test_folders_are_listed_once_for_all_cells(tmp_path, monkeypatch):
     cells = [nfc(f"é{number}.png") for number in range(50)]
     for cell in cells:
-        picture(tmp_path / nfd(cell))
+        image(tmp_path / nfd(cell))
     listed = []
     real = Listings.names
     monkeypatch.setattr(Listings, "names", lambda self, folder: listed.append(folder) or real(self, folder))
@@ -92,7 +92,7 @@ def test_folders_are_listed_once_for_all_cells(tmp_path, monkeypatch):
 
 def test_table_and_images_of_an_experiment_are_found_under_another_form(tmp_path):
     for number in range(8):
-        picture(tmp_path / nfd("Bilder_ä") / nfd(f"é{number}.png"), number)
+        image(tmp_path / nfd("Bilder_ä") / nfd(f"é{number}.png"), number)
     path = experiment(tmp_path, {}, [nfc(f"é{number}.png") for number in range(8)], images=nfc("Bilder_ä"))
     (tmp_path / "t.csv").rename(tmp_path / nfd("tä.csv"))
     path.write_text(path.read_text().replace("t.csv", nfc("tä.csv")))
@@ -112,7 +112,7 @@ def test_table_and_images_of_an_experiment_are_found_under_another_form(tmp_path
     ],
 )
 def test_a_suffix_completes_the_name_of_a_file(tmp_path, cell, suffix, file):
-    picture(tmp_path / file)
+    image(tmp_path / file)
     found = ImageFinder(ImageFolder(tmp_path), suffix).find(cell)
     assert isinstance(found, ImageFile)
     assert found.path == str(tmp_path / file)
@@ -134,9 +134,9 @@ def test_a_suffix_is_the_end_of_a_name(tmp_path, suffix, problem):
     assert f"{found.what} {found.fix}".strip() == problem
 
 
-def test_everything_that_looks_at_pictures_completes_the_names(tmp_path):
+def test_everything_that_looks_at_images_completes_the_names(tmp_path):
     for number in range(8):
-        picture(tmp_path / f"{number}.png", 10 * number)
+        image(tmp_path / f"{number}.png", 10 * number)
     cells = pd.Series([str(number) for number in range(8)], dtype="str")
     folder, column = ImageFolder(tmp_path), Image(column="x", size=(4, 4), suffix=".png")
     pixels, present, remarks, files = decode_cells(cells, column, ImageFinder(folder, column.suffix))
@@ -167,7 +167,7 @@ SUFFIX = "Set `suffix: .png`: with it, cells of this column name files."
 )
 def test_check_says_which_suffix_is_missing(tmp_path, rows, suffix, problems):
     for number in range(10):
-        picture(tmp_path / f"{number}.png", number)
+        image(tmp_path / f"{number}.png", number)
     with pytest.raises(DataError) as caught:
         check(experiment(tmp_path, suffix, rows))
     assert [str(problem) for problem in caught.value.problems if ": x: " in str(problem)] == problems
@@ -175,14 +175,14 @@ def test_check_says_which_suffix_is_missing(tmp_path, rows, suffix, problems):
 
 def test_a_suffix_that_is_missing_does_not_put_the_folder_in_doubt(tmp_path):
     for number in range(7):
-        picture(tmp_path / f"{number}.png", number)
+        image(tmp_path / f"{number}.png", number)
     with pytest.raises(DataError) as caught:
         check(experiment(tmp_path, {}, range(7)))
-    assert str(caught.value.problems[5]) == "t.csv: x: 2 more cells have no picture that can be read."
+    assert str(caught.value.problems[5]) == "t.csv: x: 2 more cells have no image that can be read."
 
 
 LAYOUT = "all are 4 x 4 pixels"
-NAMES = "cells are names of picture files without their ending, as 'case_0'"
+NAMES = "cells are names of image files without their ending, as 'case_0'"
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ NAMES = "cells are names of picture files without their ending, as 'case_0'"
 )
 def test_init_finds_names_without_their_ending(tmp_path, files, used, options, reason):
     for number, ending in enumerate(files):
-        picture(tmp_path / "scans" / f"case_{number}{ending}", number)
+        image(tmp_path / "scans" / f"case_{number}{ending}", number)
     rows = "".join(f"case_{number},{20 + number % 7}.5,{'ab'[number % 2]}\n" for number in range(20))
     (tmp_path / "t.csv").write_text("case,age,label\n" + rows)
     for images in (None, tmp_path / "scans"):
@@ -210,8 +210,8 @@ def test_init_finds_names_without_their_ending(tmp_path, files, used, options, r
 
 def test_init_does_not_choose_between_two_files_of_one_name(tmp_path):
     for number in range(20):
-        picture(tmp_path / f"{number}.jpg", number)
-        picture(tmp_path / f"{number}.png", number)
+        image(tmp_path / f"{number}.jpg", number)
+        image(tmp_path / f"{number}.png", number)
     (tmp_path / "t.csv").write_text("case,age,label\n" + "".join(f"{n},{20 + n % 7}.5,{'ab'[n % 2]}\n" for n in range(20)))
     found = profile_table(tmp_path / "t.csv").columns[0].guess
     assert (found.used, found.options["suffix"]) == (False, ".jpg")
@@ -221,7 +221,7 @@ def test_init_does_not_choose_between_two_files_of_one_name(tmp_path):
 def test_the_file_that_init_writes_for_names_without_ending_passes_check(tmp_path, monkeypatch):
     monkeypatch.setenv("MMTRAIN_CACHE", str(tmp_path / "cache"))
     for number in range(30):
-        picture(tmp_path / "scans" / f"{number:03d}.jpg", number)
+        image(tmp_path / "scans" / f"{number:03d}.jpg", number)
     (tmp_path / "t.csv").write_text("scan,age,label\n" + "".join(f"{n:03d},{20 + n % 7}.5,{'ab'[n % 2]}\n" for n in range(30)))
     init(tmp_path / "t.csv", file=tmp_path / "t.yaml")
     assert check(tmp_path / "t.yaml").rows == 30
@@ -229,7 +229,7 @@ def test_the_file_that_init_writes_for_names_without_ending_passes_check(tmp_pat
 
 def test_a_column_is_no_name_where_only_some_cells_are_files(tmp_path):
     for number in range(3):
-        picture(tmp_path / f"{number}.png", number)
+        image(tmp_path / f"{number}.png", number)
     (tmp_path / "t.csv").write_text("case,age,label\n" + "".join(f"{n},{20 + n % 7}.5,{'ab'[n % 2]}\n" for n in range(20)))
     assert profile_table(tmp_path / "t.csv").columns[0].guess.role == "id"
 

@@ -1,4 +1,4 @@
-"""Reading a store that is larger than memory: what counts as memory, and that every row still has its own picture."""
+"""Reading a store that is larger than memory: what counts as memory, and that every row still has its own image."""
 
 import os
 
@@ -20,13 +20,13 @@ from mmtrain.system.memory import available_memory
 
 @pytest.fixture
 def stored(tmp_path):
-    """A file of five pictures (40, 50, 2) uint16, each of one level: 0, 1000, ... 4000; its path and its pixels."""
+    """A file of five images (40, 50, 2) uint16, each of one level: 0, 1000, ... 4000; its path and its pixels."""
     pixels = np.broadcast_to((np.arange(5, dtype=np.uint16) * 1000)[:, None, None, None], (5, 40, 50, 2))
     np.save(tmp_path / "pixels.npy", pixels)
     return tmp_path / "pixels.npy", np.load(tmp_path / "pixels.npy", mmap_mode="r")
 
 
-def test_pictures_are_read_as_they_stand_in_the_store_expected_or_not(stored):
+def test_images_are_read_as_they_stand_in_the_store_expected_or_not(stored):
     path, pixels = stored
     store = ImageStore(pixels, np.array([4, -1, 0, 2, 2, 1, 3]), ahead=ReadAhead(path, pixels))
     rows = np.array([6, 1, 0, 4, 3])
@@ -72,7 +72,7 @@ def test_opened_store_knows_whether_it_fits(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("numbers", "expected"), [([], []), ([3], [(3, 3)]), ([0, 1, 2, 5, 7, 8], [(0, 2), (5, 5), (7, 8)])], ids=["none", "one", "several"]
 )
-def test_consecutive_pictures_are_asked_for_together(numbers, expected):
+def test_consecutive_images_are_asked_for_together(numbers, expected):
     assert list(contiguous_runs(np.array(numbers, dtype=np.int64))) == expected
 
 

@@ -1,4 +1,4 @@
-"""Image stores: decoded once, used again only for the very same files, and every row keeps its own picture."""
+"""Image stores: decoded once, used again only for the very same files, and every row keeps its own image."""
 
 import fcntl
 import json
@@ -35,7 +35,7 @@ def paint(path, level, size=(2, 2)):
 
 @pytest.fixture
 def scans(tmp_path):
-    """Pictures 1.bmp, 2.bmp, 3.bmp of brightness 10, 20, 30."""
+    """Images 1.bmp, 2.bmp, 3.bmp of brightness 10, 20, 30."""
     for number in (1, 2, 3):
         paint(tmp_path / "scans" / f"{number}.bmp", number * 10)
     return tmp_path / "scans"
@@ -51,17 +51,17 @@ def opened(scans, cells, **options):
 
 
 def levels(store, rows=None):
-    """Brightness of each row's picture."""
-    pictures = store.take(np.arange(len(store.index)) if rows is None else np.array(rows))
-    assert all((picture == picture[0, 0, 0]).all() for picture in pictures)
-    return pictures[:, 0, 0, 0].tolist()
+    """Brightness of each row's image."""
+    images = store.take(np.arange(len(store.index)) if rows is None else np.array(rows))
+    assert all((image == image[0, 0, 0]).all() for image in images)
+    return images[:, 0, 0, 0].tolist()
 
 
 def stores_in(folder):
     return sorted(path.name for path in (folder.parent / "cache").iterdir())
 
 
-def test_rows_have_their_own_pictures_in_any_order(scans):
+def test_rows_have_their_own_images_in_any_order(scans):
     store, unreadable = opened(scans, ["3.bmp", "1.bmp", "3.bmp", "2.bmp", " 1.bmp "])
     assert unreadable == []
     assert levels(store) == [30, 10, 30, 20, 10]
@@ -72,19 +72,19 @@ def test_rows_have_their_own_pictures_in_any_order(scans):
     assert not store.pixels.flags.writeable
 
 
-def test_two_spellings_of_a_path_are_one_picture(scans):
+def test_two_spellings_of_a_path_are_one_image(scans):
     store, _ = opened(scans, ["1.bmp", "./1.bmp", "../scans/1.bmp"])
     assert levels(store) == [10, 10, 10]
     assert len(store.pixels) == 1
 
 
-def test_deep_pictures_are_kept_in_sixteen_bits(scans):
+def test_deep_images_are_kept_in_sixteen_bits(scans):
     PIL.Image.fromarray(np.full((2, 2), 40_000, dtype=np.uint16)).save(scans / "deep.png")
     store, unreadable = opened(scans, ["deep.png"], bits=16)
     assert (levels(store), store.pixels.dtype, unreadable) == ([40_000], np.uint16, [])
 
 
-def test_row_without_a_picture_is_zeros_and_not_present(scans):
+def test_row_without_a_image_is_zeros_and_not_present(scans):
     store, unreadable = opened(scans, ["2.bmp", None, "9.bmp", "1.bmp"])
     assert store.index.tolist() == [1, -1, -1, 0]
     assert levels(store) == [20, 0, 0, 10]
@@ -100,7 +100,7 @@ def test_take_fills_the_array_it_is_given(scans):
     assert out[:, 0, 0, 0].tolist() == [0, 10]
 
 
-def test_column_without_any_picture_gives_zeros(scans):
+def test_column_without_any_image_gives_zeros(scans):
     store, unreadable = opened(scans, [None, "9.bmp"])
     assert (levels(store), store.pixels.shape, len(unreadable)) == ([0, 0], (0, 2, 2, 1), 2)
     again, _ = opened(scans, [None, "9.bmp"])
@@ -113,7 +113,7 @@ def test_select_follows_the_rows_of_the_table(scans):
 
 
 FOLDER = "Paths are relative to the images folder {scans}."
-EMPTY = "Fill it in, set `missing: mask` to leave the picture out of that row, or set `missing: drop` to leave the row out."
+EMPTY = "Fill it in, set `missing: mask` to leave the image out of that row, or set `missing: drop` to leave the row out."
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ EMPTY = "Fill it in, set `missing: mask` to leave the picture out of that row, o
         ("cut.png", "cut.png: the PNG file is cut short.", "Copy or download it again, whole."),
     ],
 )
-def test_cell_without_a_picture_says_why(scans, cell, what, fix):
+def test_cell_without_a_image_says_why(scans, cell, what, fix):
     paint(scans / "sub" / "left_eye.png", 40)
     (scans / "sub" / "empty.png").touch()
     (scans / "cut.png").write_bytes((scans / "sub" / "left_eye.png").read_bytes()[:60])
@@ -197,7 +197,7 @@ def test_images_folder_that_is_none_is_refused(tmp_path, name, what):
 
 
 def repaint(path, level, *, touch):
-    """Another picture of the same size in bytes; with the same time of change unless `touch`."""
+    """Another image of the same size in bytes; with the same time of change unless `touch`."""
     before = path.stat()
     paint(path, level)
     assert path.stat().st_size == before.st_size
@@ -238,7 +238,7 @@ def test_options_that_do_not_touch_the_pixels_share_a_store(scans):
     assert len(stores_in(scans)) == 1
 
 
-def test_same_names_sizes_and_times_in_another_folder_are_other_pictures(scans):
+def test_same_names_sizes_and_times_in_another_folder_are_other_images(scans):
     paint(scans.parent / "others" / "1.bmp", 77)
     time_of_change = (scans / "1.bmp").stat().st_mtime_ns
     os.utime(scans.parent / "others" / "1.bmp", ns=(time_of_change, time_of_change))
@@ -247,7 +247,7 @@ def test_same_names_sizes_and_times_in_another_folder_are_other_pictures(scans):
 
 
 def test_store_that_is_used_again_reports_the_same_files(scans):
-    (scans / "bad.png").write_bytes(b"no picture")
+    (scans / "bad.png").write_bytes(b"no image")
     fix = "Use an image file: JPEG, PNG, BMP, GIF or WEBP."
     expected = [
         Unreadable(0, "bad.png: the file is not an image.", fix),
@@ -259,7 +259,7 @@ def test_store_that_is_used_again_reports_the_same_files(scans):
     assert len(stores_in(scans)) == 1
 
 
-def test_progress_counts_pictures_and_the_bytes_of_their_pixels(scans):
+def test_progress_counts_images_and_the_bytes_of_their_pixels(scans):
     paint_many(scans, 40)
     calls = []
     opened(scans, [f"many/{number}.bmp" for number in [*range(40), 0]], progress=lambda *told: calls.append(told))
@@ -267,12 +267,12 @@ def test_progress_counts_pictures_and_the_bytes_of_their_pixels(scans):
 
 
 def paint_many(scans, count):
-    """Pictures many/0.bmp, many/1.bmp and so on, of brightness 0, 1, ... 250, 0, ..."""
+    """Images many/0.bmp, many/1.bmp and so on, of brightness 0, 1, ... 250, 0, ..."""
     for number in range(count):
         paint(scans / "many" / f"{number}.bmp", number % 251)
 
 
-def test_more_pictures_than_are_decoded_at_once_keep_their_places(scans):
+def test_more_images_than_are_decoded_at_once_keep_their_places(scans):
     paint_many(scans, 600)
     store, unreadable = opened(scans, [f"many/{number}.bmp" for number in range(600)])
     assert (levels(store), unreadable) == ([number % 251 for number in range(600)], [])
@@ -426,8 +426,8 @@ def test_contents_are_verified_where_that_is_asked_for(scans):
     assert (levels(store), calls, len(stores_in(scans))) == ([20, 10, 30], [], 3)  # the first store fits again
 
 
-def test_contents_of_files_that_are_no_pictures_are_verified_too(scans):
-    (scans / "bad.png").write_bytes(b"no picture")
+def test_contents_of_files_that_are_no_images_are_verified_too(scans):
+    (scans / "bad.png").write_bytes(b"no image")
     for _ in range(2):
         store, unreadable = opened(scans, ["1.bmp", "bad.png"], verify="content")
         assert (levels(store), [bad.what for bad in unreadable]) == ([10, 0], ["bad.png: the file is not an image."])
@@ -446,8 +446,8 @@ def colourful(path, side):
     PIL.Image.fromarray(pixels).save(path, quality=90)
 
 
-@pytest.mark.parametrize("memory", [0, 3 * 5 * 7 * 3, 10**9], ids=["nothing is kept", "three pictures are kept", "all are kept"])
-def test_pictures_in_flight_are_those_of_a_store_to_the_bit(scans, memory):
+@pytest.mark.parametrize("memory", [0, 3 * 5 * 7 * 3, 10**9], ids=["nothing is kept", "three images are kept", "all are kept"])
+def test_images_in_flight_are_those_of_a_store_to_the_bit(scans, memory):
     for number in range(10):
         colourful(scans / "many" / f"{number}.jpg", 10 + number)
     (scans / "many" / "bad.jpg").write_bytes((scans / "many" / "1.jpg").read_bytes()[:200])
@@ -484,7 +484,7 @@ SLOWER = "Every batch is decoded anew, which is slower"
     [
         ({"disk": 11, "memory": 0}, f"{SLOWER}."),
         ({"disk": 11, "memory": 9}, f"{SLOWER}; 2 of 3 stay in memory."),
-        ({"disk": 11, "memory": 12}, "All pictures are kept in memory, until this run ends."),
+        ({"disk": 11, "memory": 12}, "All images are kept in memory, until this run ends."),
         ({"disk": 12}, ""),
     ],
 )
@@ -517,7 +517,7 @@ def test_store_that_does_not_fit_the_disk_is_not_built(scans):
     assert (store.take(np.array([1])) == 20).all()
 
 
-def test_disk_that_cannot_write_while_pictures_are_decoded_is_an_error():
+def test_disk_that_cannot_write_while_images_are_decoded_is_an_error():
     reading, writing = os.pipe()  # which no disk writes
     with pytest.raises(OSError, match="Invalid argument"), written_meanwhile(writing):
         time.sleep(0.2)
@@ -542,14 +542,14 @@ def test_disk_that_runs_full_in_the_middle_of_a_build_is_no_end(scans):
     assert (levels(store), unreadable, stores_in(scans)) == ([number % 251 for number in range(400)], [], [])
 
 
-def test_picture_that_changes_while_it_is_decoded_in_flight_is_refused(scans):
+def test_image_that_changes_while_it_is_decoded_in_flight_is_refused(scans):
     store, _ = opened(scans, ["1.bmp", "2.bmp", "3.bmp"], disk=0, memory=0)
     repaint(scans / "1.bmp", 99, touch=1)
     (scans / "2.bmp").unlink()
-    fix = "Leave the pictures alone while they are used, or let them be put into a store; then start again."
+    fix = "Leave the images alone while they are used, or let them be put into a store; then start again."
     for row, what in (
-        (0, "the picture has changed since it was checked."),
-        (1, f"the picture can no longer be read: [Errno 2] No such file or directory: '{scans}/2.bmp'"),
+        (0, "the image has changed since it was checked."),
+        (1, f"the image can no longer be read: [Errno 2] No such file or directory: '{scans}/2.bmp'"),
     ):
         with pytest.raises(RunError) as caught:
             store.take(np.array([2, row]))
@@ -613,8 +613,8 @@ def test_attach_gives_a_store_for_every_image_column(scans):
     assert (len(table), table.dropped) == (2, ())
 
 
-def test_attach_refuses_bad_pictures_of_all_columns_at_once(scans):
-    (scans / "bad.png").write_bytes(b"no picture")
+def test_attach_refuses_bad_images_of_all_columns_at_once(scans):
+    (scans / "bad.png").write_bytes(b"no image")
     with pytest.raises(DataError) as caught:
         attached(scans, "left,scan\n1.bmp,bad.png\n4.bmp,\n../5.bmp,1.bmp\n", {"scan": scan(), "left": scan("left")})
     assert str(caught.value).splitlines() == [
@@ -629,11 +629,11 @@ def test_attach_refuses_bad_pictures_of_all_columns_at_once(scans):
     ("bad", "last"),
     [
         (5, f"t.csv:6: scan: the cell is empty. {EMPTY}"),
-        (6, "t.csv: scan: 1 more cell has no picture that can be read."),
-        (50, "t.csv: scan: 45 more cells have no picture that can be read."),
+        (6, "t.csv: scan: 1 more cell has no image that can be read."),
+        (50, "t.csv: scan: 45 more cells have no image that can be read."),
     ],
 )
-def test_attach_counts_bad_pictures_past_the_fifth(scans, bad, last):
+def test_attach_counts_bad_images_past_the_fifth(scans, bad, last):
     with pytest.raises(DataError) as caught:
         attached(scans, "scan,a\n" + ",x\n" * bad + "1.bmp,x\n", {"scan": scan()})
     problems = [str(problem) for problem in caught.value.problems]
@@ -644,8 +644,8 @@ def test_a_wrong_folder_or_column_is_asked_about_and_leaves_no_store(scans):
     with pytest.raises(DataError) as caught:
         attached(scans, "scan,a\n" + "nothing.bmp,x\n" * 8, {"scan": scan()})
     assert [str(problem) for problem in caught.value.problems][-1] == (
-        "t.csv: scan: 3 more cells have no picture that can be read. "
-        "Not one cell has: is `data.images` the right folder, and this the column of the pictures?"
+        "t.csv: scan: 3 more cells have no image that can be read. "
+        "Not one cell has: is `data.images` the right folder, and this the column of the images?"
     )
     assert not (scans.parent / "cache").exists()
 

@@ -453,7 +453,7 @@ def json_faults(call, printed):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where the tables and their pictures lie."""
+    """Where the tables and their images lie."""
     folder = tmp_path_factory.mktemp("sweep")
     for number in range(4):
         paint(folder / f"{number}.png", 60 * number)

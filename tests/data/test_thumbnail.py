@@ -1,4 +1,4 @@
-"""Small pictures of stored pixels."""
+"""Small images of stored pixels."""
 
 import io
 
@@ -37,7 +37,7 @@ def test_thumbnail_of_sixteen_bits_goes_from_black_to_white():
     assert np.asarray(opened(thumbnail(np.full((8, 8, 1), 7, dtype=np.uint16), 96))).max() == 0
 
 
-def test_thumbnail_shows_white_where_a_picture_is_transparent():
+def test_thumbnail_shows_white_where_a_image_is_transparent():
     pixels = np.zeros((16, 16, 4), dtype=np.uint8)
     assert np.asarray(opened(thumbnail(pixels, 96))).min() == 255
 

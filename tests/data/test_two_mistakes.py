@@ -31,7 +31,7 @@ COLUMNS = {
     "part": {"role": "split"},
     "weight": {"role": "weight"},
 }
-EXPERIMENT = {"columns": COLUMNS, "split": {"method": "column"}, "data": {"images": "pictures"}}
+EXPERIMENT = {"columns": COLUMNS, "split": {"method": "column"}, "data": {"images": "images"}}
 NO_NUMBER = "'abc' is not a number."
 BAD_CELLS = {
     "scan": ("broken.png", "broken.png: "),
@@ -128,11 +128,11 @@ def said(column, kind, name="table.csv"):
 
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory):
-    """An experiment with every role and task, and its pictures."""
+    """An experiment with every role and task, and its images."""
     folder = tmp_path_factory.mktemp("mistakes")
     for number in range(4):
-        paint(folder / "pictures" / f"{number}.png", 60 * number)
-    (folder / "pictures" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
+        paint(folder / "images" / f"{number}.png", 60 * number)
+    (folder / "images" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
     path = write_experiment(folder / "clinic.yaml", EXPERIMENT)
     return config.load(path), Origin(path)
 
@@ -214,10 +214,10 @@ def test_rows_that_do_not_reach_and_a_byte_that_is_no_text(tmp_path):
     )
 
 
-def test_a_picture_whose_name_is_no_text_and_another_that_cannot_be_read(tmp_path):
+def test_a_image_whose_name_is_no_text_and_another_that_cannot_be_read(tmp_path):
     for number in range(6):
         paint(tmp_path / f"{number}.png", 40 * number)
-    (tmp_path / "2.png").write_bytes(b"no picture")
+    (tmp_path / "2.png").write_bytes(b"no image")
     scans = [b"0.png", b"M\xfcller.png", b"1.png", b"3.png"]
     lines = [b"scan,photo,y", *(b"%s,%d.png,%s" % (scan, row, b"ab"[row % 2 :][:1]) for row, scan in enumerate(scans))]
     (tmp_path / "table.csv").write_bytes(b"\n".join(lines) + b"\n")

@@ -249,7 +249,7 @@ def test_files_of_a_run_that_do_not_go_together_are_refused(run, name, change, w
 
 @pytest.fixture(scope="module")
 def moved(tmp_path_factory):
-    """A run of one machine, its table and pictures of another: the run, the table and the images folder."""
+    """A run of one machine, its table and images of another: the run, the table and the images folder."""
     folder = tmp_path_factory.mktemp("moved")
     for row in range(20):
         paint(folder / "work" / "img" / f"{row}.png", 250 * (row % 2))
@@ -267,7 +267,7 @@ def moved(tmp_path_factory):
 
 GONE = (
     "the table of the training is no longer here. Put it back, or say where it is now with `--table FILE`, and with `--images FOLDER` "
-    "where the pictures are not beside it."
+    "where the images are not beside it."
 )
 
 
@@ -292,7 +292,7 @@ def test_moved_run_says_how_its_data_are_named_and_takes_it_so(command, moved, c
     assert command_line([*given, "--table", str(table), "--images", str(images)]) == 0
 
 
-def test_run_that_goes_on_elsewhere_takes_its_table_and_pictures_from_there(moved, capsys):
+def test_run_that_goes_on_elsewhere_takes_its_table_and_images_from_there(moved, capsys):
     run, table, images = moved
     folder = Path(shutil.copytree(run.folder, run.folder.parent / "2"))
     facts = json.loads((folder / "run.json").read_text())
@@ -312,7 +312,7 @@ def test_run_that_goes_on_elsewhere_takes_its_table_and_pictures_from_there(move
         ),
         (
             ["evaluate", "--set", "data.images=img"],
-            "--set data.images=img: the run is trained already. Where its pictures are now is said with `--images FOLDER`.",
+            "--set data.images=img: the run is trained already. Where its images are now is said with `--images FOLDER`.",
         ),
         (
             ["evaluate", "--table", "t.csv", "--data", "t.csv"],
@@ -330,6 +330,6 @@ def test_places_of_a_run_are_said_in_one_way(command, problem, moved, capsys):
 def test_places_of_an_experiment_file_are_set_in_it(tmp_path, capsys):
     assert command_line(["fit", "a.yaml", "--table", "t.csv"]) == 2
     assert capsys.readouterr().err.splitlines()[1:] == [
-        "mmtrain fit: --table and --images say where the table and the pictures of a run are now, so they go with --resume. "
+        "mmtrain fit: --table and --images say where the table and the images of a run are now, so they go with --resume. "
         "In an experiment file they are `data.table` and `data.images`: mmtrain fit a.yaml --set data.table=FILE"
     ]

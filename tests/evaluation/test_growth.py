@@ -95,7 +95,7 @@ def test_cells_that_are_figures_are_counted_as_the_expressions_count_them(few, m
         tally = profile._Tally("a")
         tally.add(pd.Series([cell], dtype="str"))
         one = tally.profile(5)
-        found[cell] = (int(one.words.maximum), one.number_cells, one.wordless, one.spaced, one.dates, one.pictures)
+        found[cell] = (int(one.words.maximum), one.number_cells, one.wordless, one.spaced, one.dates, one.images)
     assert {cell for cell, (_, number, *_) in found.items() if number} == {
         *("12", "-3.5", ".5", "5.", "+7", "20240331", "-0240331", "2024033.", "1e5", "0012"),
         *("19991231", "20001301", "2000.123", "-.5", "-5.", "9" * 30),
@@ -105,7 +105,7 @@ def test_cells_that_are_figures_are_counted_as_the_expressions_count_them(few, m
     assert {cell for cell, (*_, wordless, _, _, _) in found.items() if wordless} == {"-", "."}
     assert {cell for cell, (*_, spaced, _, _) in found.items() if spaced} == {"12 3", "a b"}
     assert {cell for cell, (*_, dates, _) in found.items() if dates} == {"20240331", "31.3.2024", "19991231"}
-    assert {cell for cell, (*_, pictures) in found.items() if pictures} == {"a.png", "3.png"}
+    assert {cell for cell, (*_, images) in found.items() if images} == {"a.png", "3.png"}
 
 
 def test_no_expression_is_looked_for_in_plain_numbers(monkeypatch):

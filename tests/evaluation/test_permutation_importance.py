@@ -163,8 +163,8 @@ def test_of_a_group_with_most_of_the_rows_half_take_values_of_their_own_group():
     [
         ({"all": ["age"]}, []),
         ({"all": ["age", "sex"]}, ["age", "sex"]),
-        ({"scan": ["picture"], "note": ["text"]}, ["scan", "note"]),
-        ({"scan": ["picture"], "table": ["age", "sex"]}, ["scan", "table", "age", "sex"]),
+        ({"scan": ["image"], "note": ["text"]}, ["scan", "note"]),
+        ({"scan": ["image"], "table": ["age", "sex"]}, ["scan", "table", "age", "sex"]),
     ],
 )
 def test_branches_are_shuffled_and_the_columns_of_those_that_have_several(branches, names):

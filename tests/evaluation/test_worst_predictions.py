@@ -75,7 +75,7 @@ def test_an_answer_is_told_in_the_words_of_the_table(target, truth, prediction, 
 
 @pytest.fixture
 def clinic(tmp_path):
-    """Six rows, the fourth without a picture, the last with a note of 1,000 letters."""
+    """Six rows, the fourth without an image, the last with a note of 1,000 letters."""
     for row in range(6):
         paint(tmp_path / f"{row}.png", np.full((200, 100), 40 * row, dtype=np.uint8))
     notes = ["<script>alert(1)</script>", "", "c", "d", "e", "f" * 1000]
@@ -101,7 +101,7 @@ def clinic(tmp_path):
     return experiment, read_data(experiment, experiment.data.table, experiment.data.images_folder)
 
 
-def test_cells_and_pictures_are_those_of_the_rows_in_their_order(clinic):
+def test_cells_and_images_are_those_of_the_rows_in_their_order(clinic):
     experiment, data = clinic
     found = worst_predictions.inputs_of(experiment, data.table, data.stores, np.array([5, 0, 3, 0]))
     assert [(row["row"], row["id"], row["cells"]["scan"], row["cells"]["years"]) for row in found] == [
@@ -110,10 +110,10 @@ def test_cells_and_pictures_are_those_of_the_rows_in_their_order(clinic):
         (3, "p3", "", "30"),
         (0, "p0", "0.png", "0"),
     ]
-    assert [list(row["pictures"]) for row in found] == [["scan"], ["scan"], [], ["scan"]]
-    with Image.open(io.BytesIO(b64decode(found[0]["pictures"]["scan"]))) as picture:
-        assert (picture.format, picture.size) == ("JPEG", (48, 96))
-        assert abs(int(np.asarray(picture)[50, 20]) - 200) <= 2
+    assert [list(row["images"]) for row in found] == [["scan"], ["scan"], [], ["scan"]]
+    with Image.open(io.BytesIO(b64decode(found[0]["images"]["scan"]))) as image:
+        assert (image.format, image.size) == ("JPEG", (48, 96))
+        assert abs(int(np.asarray(image)[50, 20]) - 200) <= 2
 
 
 def test_cells_are_clipped_and_empty_where_there_is_nothing(clinic):

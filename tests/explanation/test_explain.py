@@ -234,8 +234,8 @@ def test_the_negative_class_has_the_opposite_explanation(material):
     assert low.question.probability == pytest.approx(1 - high.question.probability)
 
 
-def test_grad_cam_of_one_map_is_as_bright_as_the_picture(material):
-    """One convolution of one pixel: the map is the picture, weighed by what the mean of it adds."""
+def test_grad_cam_of_one_map_is_as_bright_as_the_image(material):
+    """One convolution of one pixel: the map is the image, weighed by what the mean of it adds."""
     branch = {"columns": ["scan"], "architecture": "cnn", "filters": [1], "kernel": 1, "normalization": "none"}
     subject = opened(material, ["scan"], {"scan": branch}, {"method": "concatenate", "units": []})
     network = subject.network
@@ -245,7 +245,7 @@ def test_grad_cam_of_one_map_is_as_bright_as_the_picture(material):
     found = subject.explained(1)
     brightness = subject.encoded(1)["scan"][0, :, :, 0] / 255
     assert np.allclose(found.cams["scan"], 0.5 * brightness * 2 / brightness.size, atol=1e-7)
-    assert np.allclose(found.pictures["scan"][:, :, 0], brightness)
+    assert np.allclose(found.images["scan"][:, :, 0], brightness)
     network.core.get_layer("target_y").set_weights([np.full((1, 1), -2.0), np.zeros(1)])
     assert not subject.explained(1).cams["scan"].any()  # what speaks against the answer is left out
 
@@ -427,7 +427,7 @@ def test_grad_cam_is_refused_where_no_branch_has_maps(material):
     with pytest.raises(UsageError) as caught:
         opened(material, ["size"], branches, {"method": "add"}, ExplainedOutputs("y", method="grad_cam"))
     assert str(caught.value) == (
-        "--method grad_cam: no branch of this run pools maps over a whole picture, which is what Grad-CAM looks at. "
+        "--method grad_cam: no branch of this run pools maps over a whole image, which is what Grad-CAM looks at. "
         "Use --method integrated_gradients."
     )
 

@@ -98,14 +98,14 @@ def part(run, name):
 
 
 FAST = [pytest.param(name, marks=pytest.mark.slow) if name in ("keras", "saved_model") else name for name in FORMATS]
-"""Without the two that start TensorFlow anew and trace every decoder of pictures."""
+"""Without the two that start TensorFlow anew and trace every decoder of images."""
 
 
 @pytest.mark.parametrize("name", FAST)
 def test_export_predicts_as_predict_does(name, run, exported):
     signature = exported(name).signature
     figures = signature["check"]
-    decoding = FORMATS[name].inputs == "raw"  # pictures, which may be off by a level
+    decoding = FORMATS[name].inputs == "raw"  # images, which may be off by a level
     assert figures["largest_difference"] <= figures["tolerance"] == (1e-3 if decoding else 1e-5)
     assert (figures["part"], figures["rows"], figures["scores"]) == ("validation", len(part(run, "validation")), [])
     assert figures["rows"] == 18
@@ -165,7 +165,7 @@ def test_saved_model_tells_decisions_probabilities_and_status(exported):
     ]
     assert signature["outputs"][0]["example"] in ("no", "yes")
     assert signature["outputs"][3]["example"] == "ok"
-    assert signature["status"][:2] == ["ok", "no picture"]
+    assert signature["status"][:2] == ["ok", "no image"]
     assert [(entry["name"], entry["dtype"], entry["shape"]) for entry in signature["inputs"]] == [
         ("scan", "string", ["rows"]),
         ("column_file", "float64", ["rows"]),
@@ -268,7 +268,7 @@ def test_contract_is_the_signature_for_people(exported):
         "  8 x 8 pixels (grey by ITU-R BT.601), 0 dark to 255 bright: turned upright by EXIF, transparent pixels laid on the background "
         "[255, 255, 255], and stretched to this size, bilinear with antialias (`Image.Resampling.BILINEAR` of Pillow). "
         "A JPEG that is at least 2, 4 or 8 times as large, both ways, is decoded at 1/2, 1/4 or 1/8 first (`Image.draft`). "
-        "All 0 without a picture.\n"
+        "All 0 without an image.\n"
     ) in text
     assert "A cell of the table is missing where it is empty, only blanks, or 'NA'. All others are taken letter by letter.\n" in text
     assert "on 18 validation rows" in text

@@ -90,7 +90,7 @@ def test_saved_model_answers_as_evaluate_does(served):
     raw = raw_of(material, folder)
     assert sorted(raw) == ["blood_group", "gr_e_cm", "note", "scan"]
     twice = {name: np.concatenate([values, values]) for name, values in raw.items()}
-    twice["scan"][ROWS + 1] = b"no picture"
+    twice["scan"][ROWS + 1] = b"no image"
     give_runner(FORMATS["saved_model"], folder)
     found = FORMATS["saved_model"].run(folder / "saved_model", twice, ())
     expected = model_file.predict(network.predictor, material.arrays, np.arange(ROWS))
@@ -106,7 +106,7 @@ def test_saved_model_answers_as_evaluate_does(served):
             # Nothing is left to chance: the same rows again.
             assert np.array_equal(np.delete(probabilities[:ROWS], 1, axis=0), np.delete(probabilities[ROWS:], 1, axis=0))
         assert len(set(answers[:ROWS].tolist())) > 1
-    status = ["scan: no picture" if row % 3 == 0 else "ok" for row in range(ROWS)]
+    status = ["scan: no image" if row % 3 == 0 else "ok" for row in range(ROWS)]
     assert found.pop("status").tolist() == [*status, *status[:1], "scan: unreadable", *status[2:]]
     assert found == {}
 
@@ -136,16 +136,16 @@ def test_inputs_have_plain_names(keys, names):
 
 
 @pytest.mark.slow
-def test_pictures_that_the_graph_cannot_decode_are_refused(served):
-    from mmtrain.export.check import check_pictures
+def test_images_that_the_graph_cannot_decode_are_refused(served):
+    from mmtrain.export.check import check_images
 
     material, _, folder = served
     good, bad = (folder / "0.png").read_bytes(), b"BM" + bytes(60)
     files = np.array([[good], [bad], [b""]], dtype=object)
-    check_pictures(material.fitted, {"scan": files}, {"scan": np.array([[1.0], [0.0], [0.0]])})
+    check_images(material.fitted, {"scan": files}, {"scan": np.array([[1.0], [0.0], [0.0]])})
     with pytest.raises(RunError) as caught:
-        check_pictures(material.fitted, {"scan": files}, {"scan": np.array([[1.0], [1.0], [0.0]])})
+        check_images(material.fitted, {"scan": files}, {"scan": np.array([[1.0], [1.0], [0.0]])})
     assert str(caught.value) == (
-        "scan: 1 of 2 pictures cannot be decoded by TensorFlow (unreadable). "
+        "scan: 1 of 2 images cannot be decoded by TensorFlow (unreadable). "
         "Convert them to JPEG or PNG and train again, or export the network behind them as ONNX."
     )

@@ -32,7 +32,7 @@ def saved(image: Image.Image, kind: str, **options) -> bytes:
     return buffer.getvalue()
 
 
-def picture_of(rows, mode: str = "RGB") -> Image.Image:
+def image_of(rows, mode: str = "RGB") -> Image.Image:
     image = Image.new(mode, (len(rows[0]), len(rows)))
     image.putdata([pixel for row in rows for pixel in row])
     return image
@@ -86,7 +86,7 @@ def refusal(source, layout: Layout | None = None) -> tuple[str, str]:
     ],
 )
 def test_read_gives_the_pixels_of_each_format(kind, options, tmp_path):
-    path = tmp_path / "picture.of_any_name"
+    path = tmp_path / "image.of_any_name"
     image = Image.new("RGB", (16, 8), (200, 200, 200))
     image.paste((40, 40, 40), (8, 0, 16, 8))
     path.write_bytes(saved(image, kind, **options))
@@ -98,7 +98,7 @@ def test_read_gives_the_pixels_of_each_format(kind, options, tmp_path):
 
 
 def test_read_gives_an_array_that_may_be_written_to():
-    pixels = read(saved(picture_of([[RED]]), "PNG"), Layout((1, 1), 3))
+    pixels = read(saved(image_of([[RED]]), "PNG"), Layout((1, 1), 3))
     pixels += 1
     assert listing(pixels) == [[(0, 1, 1)]]
 
@@ -125,7 +125,7 @@ def test_read_takes_the_first_frame_of_an_animation(kind):
     ],
 )
 def test_read_converts_each_mode_to_each_number_of_channels(mode, pixels, grey, colour, alpha):
-    data = saved(picture_of([pixels], mode), "PNG")
+    data = saved(image_of([pixels], mode), "PNG")
     expected = {1: grey, 3: colour, 4: alpha}
     for channels, values in expected.items():
         assert listing(read(data, Layout((1, 2), channels, background=GREEN))) == [values]
@@ -153,7 +153,7 @@ def test_palettes_are_read_with_their_transparency(transparency, colour, alpha):
 
 
 def test_gif_transparency_lies_on_the_background():
-    image = picture_of([[0, 1]], "P")
+    image = image_of([[0, 1]], "P")
     image.putpalette([*RED, *BLUE])
     data = saved(image, "GIF", transparency=0)
     assert listing(read(data, Layout((1, 2), 3, background=(9, 8, 7)))) == [[(9, 8, 7), BLUE]]
@@ -235,7 +235,7 @@ def test_sixteen_bit_grey_is_turned_padded_and_laid_on_the_background():
 
 
 def test_eight_bits_become_sixteen_by_257():
-    data = saved(picture_of([[0, 1, 255]], "L"), "PNG")
+    data = saved(image_of([[0, 1, 255]], "L"), "PNG")
     assert listing(read(data, Layout((1, 3), 1, bits=16))) == [[0, 257, 65535]]
 
 
@@ -251,7 +251,7 @@ def test_sixteen_bits_in_several_channels_are_refused(colour, samples, mode):
     assert inspect(data) == ImageHeader("PNG", 1, 1, mode, 16, 1)
     for bits in (8, 16):
         assert refusal(data, Layout((1, 1), 1, bits=bits)) == (
-            "The image has 16 bits per sample and more than one channel; 16 bits are read from grey pictures only.",
+            "The image has 16 bits per sample and more than one channel; 16 bits are read from grey images only.",
             "Convert it to 8 bits per sample, or to grey.",
         )
 
@@ -273,7 +273,7 @@ AS_STORED = {
 
 @pytest.mark.parametrize("orientation", AS_STORED)
 def test_every_orientation_is_set_upright(orientation):
-    stored = picture_of(AS_STORED[orientation], "L")
+    stored = image_of(AS_STORED[orientation], "L")
     data = saved(stored, "PNG", exif=exif_with(orientation))
     assert listing(read(data, Layout((2, 3), 1))) == UPRIGHT
     assert inspect(data) == ImageHeader("PNG", 3, 2, "L", 8, orientation)
@@ -300,7 +300,7 @@ def test_orientation_is_found_in_each_format_that_has_exif(kind):
         (b"", 1),
     ],
 )
-def test_broken_exif_leaves_the_picture_as_it_is(exif, expected):
+def test_broken_exif_leaves_the_image_as_it_is(exif, expected):
     jpeg = saved(Image.new("RGB", (8, 8)), "JPEG")
     data = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", 8 + len(exif)) + b"Exif\0\0" + exif + jpeg[2:]
     assert inspect(data) == ImageHeader("JPEG", 8, 8, "RGB", 8, expected)
@@ -324,7 +324,7 @@ ROW = [0, 0, 100, 200, 255, 255]
 
 @pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_pictures_of_the_right_size_keep_every_pixel(resize, channels):
+def test_images_of_the_right_size_keep_every_pixel(resize, channels):
     noise = np.random.default_rng(3).integers(0, 256, (5, 7, channels), dtype=np.uint8)
     data = saved(Image.fromarray(noise.squeeze()), "PNG")
     assert np.array_equal(read(data, Layout((5, 7), channels, resize=resize)), noise)
@@ -343,11 +343,11 @@ def test_pictures_of_the_right_size_keep_every_pixel(resize, channels):
 )
 def test_resize_stretches_crops_or_pads(resize, size, expected):
     # To half its length with antialias, the middle is (0 + 3 * 100 + 3 * 200 + 255) / 8 = 144; without, it would be 150.
-    data = saved(picture_of([ROW], "L"), "PNG")
+    data = saved(image_of([ROW], "L"), "PNG")
     assert listing(read(data, Layout(size, 1, resize=resize, background=BLUE))) == expected
 
 
-def test_crop_gives_the_centre_of_the_covering_picture():
+def test_crop_gives_the_centre_of_the_covering_image():
     noise = np.random.default_rng(5).integers(0, 256, (37, 91, 3), dtype=np.uint8)
     covered = Image.fromarray(noise).resize((69, 28), Image.Resampling.BILINEAR)
     assert covering_size((91, 37), (20, 28)) == (69, 28)
@@ -355,8 +355,8 @@ def test_crop_gives_the_centre_of_the_covering_picture():
     assert np.abs(pixels - np.asarray(covered)[:, 24:44].astype(int)).max() <= 1
 
 
-def test_padding_of_a_picture_with_alpha_is_opaque():
-    data = saved(picture_of([[(*RED, 0)]], "RGBA"), "PNG")
+def test_padding_of_a_image_with_alpha_is_opaque():
+    data = saved(image_of([[(*RED, 0)]], "RGBA"), "PNG")
     assert listing(read(data, Layout((1, 3), 4, resize="pad", background=GREEN))) == [[(*GREEN, 255), (*RED, 0), (*GREEN, 255)]]
 
 
@@ -374,13 +374,13 @@ def test_covering_and_fitting_keep_proportions(size, target, cover, fit):
     assert (covering_size(size, target), fitting_size(size, target)) == (cover, fit)
 
 
-def test_crop_of_a_long_strip_needs_no_covering_picture():
+def test_crop_of_a_long_strip_needs_no_covering_image():
     data = png(1, 200_000, 8, 0, b"\0\x50" * 200_000)
     assert listing(read(data, Layout((3, 3), 1, resize="crop"))) == [[80] * 3] * 3
 
 
 def test_colours_of_invisible_pixels_do_not_bleed():
-    data = saved(picture_of([[(*RED, 0), (*BLUE, 255)]], "RGBA"), "PNG")
+    data = saved(image_of([[(*RED, 0), (*BLUE, 255)]], "RGBA"), "PNG")
     assert listing(read(data, Layout((1, 1), 4))) == [[(*BLUE, 128)]]
     assert listing(read(data, Layout((1, 1), 3))) == [[(128, 128, 255)]]
 
@@ -446,7 +446,7 @@ PNG_ARRAY = "Save it as PNG, with 8 or 16 bits."
         (b"PK\3\4\x14\0", "a ZIP archive", "Unpack it, and write the path of each image."),
     ],
 )
-def test_what_is_no_picture_has_a_way_out_of_its_own(content, noun, fix):
+def test_what_is_no_image_has_a_way_out_of_its_own(content, noun, fix):
     assert refusal(content) == (f"The file is {noun}, a format that is not read.", fix)
 
 
@@ -479,7 +479,7 @@ HUGE = {
 def test_too_many_pixels_are_refused_before_any_is_decoded(kind):
     assert refusal(HUGE[kind], Layout((1, 1), 3)) == (
         "The image has 400,000,000 pixels, more than max_pixels 50,000,000.",
-        "Use a smaller picture, or raise max_pixels.",
+        "Use a smaller image, or raise max_pixels.",
     )
     assert (inspect(HUGE[kind]).width, inspect(HUGE[kind]).height) == (20_000, 20_000)
 
@@ -495,11 +495,11 @@ def test_max_pixels_is_the_most_that_is_read():
     assert refusal(data, Layout((1, 1), 3, max_pixels=11))[0] == "The image has 12 pixels, more than max_pixels 11."
 
 
-def test_a_picture_that_no_memory_holds_is_refused():
+def test_a_image_that_no_memory_holds_is_refused():
     data = png(2**31 - 1, 2**31 - 1, 8, 2, b"")
     assert refusal(data, Layout((1, 1), 3, max_pixels=2**62)) == (
         "The image does not fit into memory.",
-        "Use a smaller picture, or lower max_pixels.",
+        "Use a smaller image, or lower max_pixels.",
     )
 
 
@@ -541,7 +541,7 @@ def victims() -> dict[str, bytes]:
         "jpeg": saved(colours, "JPEG", exif=exif),
         "progressive jpeg": saved(colours, "JPEG", progressive=True),
         "cmyk jpeg": saved(colours.convert("CMYK"), "JPEG"),
-        "two-picture jpeg": saved(colours, "MPO", save_all=True, append_images=[other]),
+        "two-image jpeg": saved(colours, "MPO", save_all=True, append_images=[other]),
         "png": saved(colours, "PNG", exif=exif),
         "palette png": saved(colours.quantize(16), "PNG", transparency=b"\0\x80"),
         "animated png": saved(colours, "PNG", save_all=True, append_images=[other]),
@@ -557,7 +557,7 @@ def victims() -> dict[str, bytes]:
 LAYOUT = Layout((8, 8), 3, max_pixels=1_000_000)
 
 
-def test_a_file_cut_short_is_refused_or_lost_nothing_of_its_picture():
+def test_a_file_cut_short_is_refused_or_lost_nothing_of_its_image():
     cuts, refused = 0, {}
     for name, data in victims().items():
         whole = read(data, LAYOUT)

@@ -1,4 +1,4 @@
-"""Pictures decoded inside the graph: the very pixels of the image store, for every format, layout and orientation."""
+"""Images decoded inside the graph: the very pixels of the image store, for every format, layout and orientation."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def examples(size):
 
 
 def turned(kind, orientation, *, order="<", size=(13, 37)):
-    """A picture with an EXIF orientation."""
+    """An image with an EXIF orientation."""
     exif = Image.Exif()
     exif.endian = order
     exif[0x010E], exif[0x0112] = "what is shown", orientation
@@ -130,9 +130,9 @@ def too_large():
 
 
 def layer_of(layout):
-    from mmtrain.layers.image_decoding import EncodePicture
+    from mmtrain.layers.image_decoding import EncodeImage
 
-    return EncodePicture(
+    return EncodeImage(
         height=layout.size[0],
         width=layout.size[1],
         channels=layout.channels,
@@ -174,16 +174,16 @@ def test_graph_gives_the_very_pixels_of_the_image_store(name, layers):
     assert different == []
 
 
-def test_one_bad_picture_does_not_spoil_its_batch(layers):
+def test_one_bad_image_does_not_spoil_its_batch(layers):
     good = saved(photo((20, 16), 3), "PNG")
     bad = [
         b"",
-        b"not a picture",
+        b"not an image",
         good[: len(good) // 2],
         saved(photo((20, 16), 3), "JPEG")[:400],
         b"GIF89a",
         b"RIFF1234WEBPVP8 ",
-        b"RIFF\x40\0\0\0WEBPVP8X\x0a\0\0\xff" + b"\xff" * 52,  # a part of 4 GB, and as large a picture
+        b"RIFF\x40\0\0\0WEBPVP8X\x0a\0\0\xff" + b"\xff" * 52,  # a part of 4 GB, and as large an image
         b"BM",
         saved(photo((20, 16), 3), "BMP")[:18] + bytes(4) + saved(photo((20, 16), 3), "BMP")[22:],  # no columns
         deep(2),
@@ -196,13 +196,13 @@ def test_one_bad_picture_does_not_spoil_its_batch(layers):
         assert np.array_equal(found, read(good, LAYOUTS["colour"]))
 
 
-def test_a_batch_without_any_picture_is_blank(layers):
+def test_a_batch_without_any_image_is_blank(layers):
     pixels, present, status = decoded(layers["colour"], [b"", b"x"])
     assert (pixels.shape, pixels.any(), present, status) == ((2, 20, 16, 3), False, [0, 0], [1, 2])
     assert decoded(layers["colour"], [])[0].shape == (0, 20, 16, 3)
 
 
-def test_picture_that_is_too_large_is_never_decoded(layers):
+def test_image_that_is_too_large_is_never_decoded(layers):
     assert decoded(layers["colour"], [too_large()])[1:] == ([0], [3])
     with pytest.raises(UnreadableImage, match="has 400,000,000 pixels, more than max_pixels 50,000,000"):
         read(too_large(), LAYOUTS["colour"])
@@ -217,8 +217,8 @@ def wide_screen(side):
 PEAK = """
 import resource, sys
 import tensorflow as tf
-from mmtrain.layers.image_decoding import EncodePicture
-layer = EncodePicture(height=256, width=256, channels=3, bits=8, resize="stretch", background=(0, 0, 0), max_pixels=50_000_000)
+from mmtrain.layers.image_decoding import EncodeImage
+layer = EncodeImage(height=256, width=256, channels=3, bits=8, resize="stretch", background=(0, 0, 0), max_pixels=50_000_000)
 small, large = (open(path, "rb").read() for path in sys.argv[1:])
 layer(tf.constant([[small]]))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -236,7 +236,7 @@ print(int(status[0, 0]), 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_max
         (lambda: saved(Image.new("RGB", (3000, 2000)), "BMP"), 6_000_000),
     ],
 )
-def test_memory_for_a_picture_is_bounded_by_its_pixels(file, pixels, tmp_path):
+def test_memory_for_a_image_is_bounded_by_its_pixels(file, pixels, tmp_path):
     (tmp_path / "small").write_bytes(saved(photo((20, 16), 3), "PNG"))
     (tmp_path / "large").write_bytes(file())
     command = [sys.executable, "-c", PEAK, "small", "large"]
@@ -247,7 +247,7 @@ def test_memory_for_a_picture_is_bounded_by_its_pixels(file, pixels, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_large_pictures_in_strips_have_the_very_pixels_of_the_image_store(name, layers):
+def test_large_images_in_strips_have_the_very_pixels_of_the_image_store(name, layers):
     sizes = [(700, 900), (1, 300_000), (300_000, 1), (3, 200_000), (5000, 90)]
     files = [saved(photo(size, channels), kind) for size in sizes for channels, kind in ((1, "PNG"), (3, "BMP"), (4, "PNG"))]
     pixels, _, status = decoded(layers[name], files)
@@ -272,6 +272,6 @@ def test_layer_is_rebuilt_from_plain_json(layers):
 
     layer = layers["colour"]
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
-    assert config["registered_name"] == "mmtrain>EncodePicture"
+    assert config["registered_name"] == "mmtrain>EncodeImage"
     copy = keras.saving.deserialize_keras_object(config, safe_mode=True)
     assert copy.layout == layer.layout == LAYOUTS["colour"]

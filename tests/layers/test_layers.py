@@ -213,7 +213,7 @@ def test_feature_attention_keeps_its_own_type_when_loaded_elsewhere():
 
 @pytest.fixture(scope="module")
 def layers_to_save():
-    """Every registered layer of ours with an example of its inputs. What decodes pictures is traced once for all."""
+    """Every registered layer of ours with an example of its inputs. What decodes images is traced once for all."""
     from mmtrain.layers import encoding, image_decoding, network
 
     ids = np.array([[4, 3, 3, 0]], dtype=np.int32)
@@ -227,7 +227,7 @@ def layers_to_save():
         "EncodeNumber": (encoding.EncodeNumber(**number), (np.array([[1.5], [np.nan]]),)),
         "EncodeCategory": (encoding.EncodeCategory(categories=["B c", "ü"], masked=False), (strings,)),
         "EncodeText": (encoding.EncodeText(words=["b", "c"], length=3, ordered=False, masked=True), (strings,)),
-        "EncodePicture": (image_decoding.EncodePicture(**layout), (strings,)),
+        "EncodeImage": (image_decoding.EncodeImage(**layout), (strings,)),
         "Brightness01": (network.Brightness01(levels=255), (pixels,)),
         "BagProjection": (network.BagProjection(idf=[0.0, 1.0, 3.0, 1.5, 2.5], units=2), (ids,)),
         "TokenAverage": (network.TokenAverage(), (ids, np.ones((1, 4, 2), dtype=np.float32))),

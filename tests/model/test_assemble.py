@@ -187,9 +187,9 @@ def test_absent_branch_never_changes_the_answer_of_its_row(clinic, network, bran
         assert (expected[name][~gone] != other[name][~gone]).any()
 
 
-def test_a_file_that_is_no_picture_is_a_missing_picture(clinic, network):
+def test_a_file_that_is_no_image_is_a_missing_image(clinic, network):
     raw = raw_of(clinic)
-    junk = np.where(raw["scan"] == b"", b"no picture", raw["scan"])
+    junk = np.where(raw["scan"] == b"", b"no image", raw["scan"])
     assert (junk != raw["scan"]).sum() == ROWS / 2
     assert same(answers(network.whole, raw), answers(network.whole, raw | {"scan": junk}))
 
@@ -276,8 +276,8 @@ def test_columns_and_branches_may_be_called_anything(tmp_path):
         ((3,), "float32", lambda: keras.layers.Dense(1), 1024),
     ],
 )
-def test_rows_of_a_batch_leave_room_for_pictures_their_maps_and_the_vectors_of_words(shape, dtype, layer, rows):
-    """64 MB hold 122 texts of 256 words of 512 numbers of 4 bytes, 32 MB 122 maps of 64 x 64 x 16, and 8 MB 162 pictures of 4 bytes."""
+def test_rows_of_a_batch_leave_room_for_images_their_maps_and_the_vectors_of_words(shape, dtype, layer, rows):
+    """64 MB hold 122 texts of 256 words of 512 numbers of 4 bytes, 32 MB 122 maps of 64 x 64 x 16, and 8 MB 162 images of 4 bytes."""
     given = keras.Input(shape, dtype=dtype)
     branch = keras.Model(given, layer()(given))
     assert model_file.rows_at_once(keras.Model(given, branch(given))) == rows

@@ -7,14 +7,14 @@ from tiny import paint, ready, write_experiment, write_table
 FUSIONS = ["concatenate", "attention"]
 TREE = """
 columns:
-  picture: {role: image, size: [8, 8], channels: 1, missing: mask}
+  image: {role: image, size: [8, 8], channels: 1, missing: mask}
   age: {role: numeric}
   sex: {role: categorical}
   note: {role: text, vectorize: tfidf, missing: mask}
   sick: {role: target, task: binary}
   price: {role: target, task: regression}
 branches:
-  picture: {columns: [picture], architecture: cnn, filters: [4]}
+  image: {columns: [image], architecture: cnn, filters: [4]}
   table: {columns: [age, sex], architecture: mlp, units: [4]}
   note: {columns: [note], architecture: mlp, units: [4]}
 """
@@ -32,7 +32,7 @@ def network(request, tmp_path_factory, tensorflow):
     for row in range(20):
         paint(folder / f"{row}.png", 10 * row)
         cells = {
-            "picture": "" if row % 4 == 1 else f"{row}.png",
+            "image": "" if row % 4 == 1 else f"{row}.png",
             "age": row,
             "sex": "fm"[row % 2],
             "note": "" if row % 5 == 3 else f"w{row % 3}",
@@ -66,8 +66,8 @@ def test_a_branch_that_saw_other_rows_is_mixed_in_without_computing_it_anew(netw
     prepared, _, halves = network
     features = halves.features(prepared.arrays, ROWS)
     places = np.array([3, 0, 1, 4, 2])  # of OTHERS in ROWS
-    found = halves.predictions(features.taken("picture", places))
-    assert np.allclose(found["price"], whole(network, picture=OTHERS)["price"], atol=1e-5)
+    found = halves.predictions(features.taken("image", places))
+    assert np.allclose(found["price"], whole(network, image=OTHERS)["price"], atol=1e-5)
     assert not np.allclose(found["price"], whole(network)["price"], atol=1e-5)
 
 
@@ -80,9 +80,9 @@ def test_one_column_of_a_branch_may_come_from_other_rows(network):
 
 def test_a_branch_that_is_left_out_is_one_that_no_row_has(network):
     prepared, _, halves = network
-    found = halves.predictions(halves.features(prepared.arrays, ROWS).without("picture"))
-    absent = np.array([1, 5, 9, 13, 17])  # rows without a picture
-    assert np.allclose(found["sick"], whole(network, picture=absent)["sick"], atol=1e-5)
+    found = halves.predictions(halves.features(prepared.arrays, ROWS).without("image"))
+    absent = np.array([1, 5, 9, 13, 17])  # rows without an image
+    assert np.allclose(found["sick"], whole(network, image=absent)["sick"], atol=1e-5)
 
 
 def test_branches_are_compiled_without_a_warning_however_many_there_are(network, caplog):

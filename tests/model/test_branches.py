@@ -16,15 +16,15 @@ CATEGORY = TensorSpec("index", (1,), "int32", size=5)
 ONE_HOT = TensorSpec("index", (1,), "int32", size=5, one_hot=True)
 BAG = TensorSpec("bag", (4,), "int32", size=6, idf=(0.0, 1.0, 2.5, 1.1, 1.9, 2.0))
 TOKENS = TensorSpec("tokens", (4,), "int32", size=6)
-PICTURE = TensorSpec("image", (6, 5, 3), "uint8")
-DEEP_PICTURE = TensorSpec("image", (6, 5, 1), "uint16", levels=65_535)
+IMAGE = TensorSpec("image", (6, 5, 3), "uint8")
+DEEP_IMAGE = TensorSpec("image", (6, 5, 1), "uint16", levels=65_535)
 
 EXAMPLES = {
     # specs, another value of every option, width of the output by default
     "mlp": ([NUMBER, CATEGORY, ONE_HOT, BAG], {"units": (8, 4), "activation": "tanh", "dropout": 0.5}, 64),
     "linear": ([NUMBER, CATEGORY, ONE_HOT, BAG], {"units": 3}, 16),
     "cnn": (
-        [PICTURE],
+        [IMAGE],
         {"filters": (2, 3), "kernel": 1, "normalization": "none", "pooling": "both", "activation": "gelu", "dropout": 0.5},
         64,
     ),
@@ -206,10 +206,10 @@ def test_embedding_width_grows_with_the_categories_up_to_50(size, width):
 
 
 @pytest.mark.usefixtures("tensorflow")
-def test_cnn_sees_a_deep_picture_as_it_sees_a_shallow_one():
+def test_cnn_sees_a_deep_image_as_it_sees_a_shallow_one():
     """Both are brought to 0..1: full brightness is 255 in one and 65535 in the other."""
     shallow = built("cnn", [TensorSpec("image", (6, 5, 1), "uint8")], normalization="none")
-    deep = built("cnn", [DEEP_PICTURE], normalization="none")
+    deep = built("cnn", [DEEP_IMAGE], normalization="none")
     deep.set_weights(shallow.get_weights())
     pixels = np.random.default_rng(1).integers(0, 256, size=(3, 6, 5, 1))
     one, other = shallow([pixels.astype(np.uint8)]).numpy(), deep([(pixels * 257).astype(np.uint16)]).numpy()
@@ -221,7 +221,7 @@ def test_cnn_sees_a_deep_picture_as_it_sees_a_shallow_one():
 @pytest.mark.parametrize(
     ("size", "sizes"), [((8, 8), [(8, 8), (4, 4), (2, 2)]), ((1, 4), [(1, 4)] * 3), ((2, 3), [(2, 3), (1, 1), (1, 1)])]
 )
-def test_cnn_halves_a_picture_while_there_is_something_to_halve(size, sizes):
+def test_cnn_halves_a_image_while_there_is_something_to_halve(size, sizes):
     import keras
 
     model = built("cnn", [TensorSpec("image", (*size, 1), "uint8")])

@@ -63,7 +63,7 @@ def cells(row):
 
 @pytest.fixture(scope="module")
 def clinic(tmp_path_factory, tensorflow):
-    """The folder of a trained run; its test part holds holes, categories that no training row has, and masked pictures."""
+    """The folder of a trained run; its test part holds holes, categories that no training row has, and masked images."""
     folder = tmp_path_factory.mktemp("clinic")
     for number in range(40):
         paint(folder / "scans" / f"{number}.png", 5 * number)
@@ -169,7 +169,7 @@ STATUSES = [
     ({"scan": "gone.png"}, True, "scan: masked, the file gone.png does not exist"),
     ({"scan": "../table.csv"}, False, "scan: unreadable, the path ../table.csv leaves the images folder {images}"),
     ({"film": "gone.png"}, False, "film: unreadable, the file gone.png does not exist"),
-    ({"film": "no_picture_at_all.png"}, False, "film: unreadable, no_picture_at_all.png: the file is not an image"),
+    ({"film": "no_image_at_all.png"}, False, "film: unreadable, no_image_at_all.png: the file is not an image"),
     ({"film": ""}, False, "film: the cell is empty"),
     ({"x": ""}, False, "x: the cell is empty"),
     ({"x": "tall"}, False, "x: 'tall' is not a number"),
@@ -182,7 +182,7 @@ STATUSES = [
 
 
 def test_every_row_says_what_was_found_in_it(clinic, mmtrain_called):
-    (clinic / "scans" / "no_picture_at_all.png").write_text("no picture")
+    (clinic / "scans" / "no_image_at_all.png").write_text("no image")
     write_table(clinic / "holes.csv", [GOOD | changes for changes, _, _ in STATUSES])
     code, out, err = mmtrain_called("predict", "clinic", "holes.csv", "-o", "holes_out.csv")
     assert (code, out) == (0, "")
@@ -235,7 +235,7 @@ def test_a_table_that_is_not_there_is_told_in_words_of_the_command(clinic, mmtra
 
 
 @pytest.mark.parametrize("arguments", [["evaluate"], ["evaluate", "--data", "table.csv"], ["explain"], ["explain", "--data", "table.csv"]])
-def test_who_scores_or_explains_names_the_folder_of_the_pictures_too(clinic, mmtrain_called, arguments):
+def test_who_scores_or_explains_names_the_folder_of_the_images_too(clinic, mmtrain_called, arguments):
     code, _, err = mmtrain_called(arguments[0], "clinic", *arguments[1:], "--images", "nowhere")
     assert (code, err.splitlines()[1]) == (
         3,
@@ -243,14 +243,14 @@ def test_who_scores_or_explains_names_the_folder_of_the_pictures_too(clinic, mmt
     )
 
 
-def test_a_folder_without_one_picture_is_asked_about(clinic, mmtrain_called):
+def test_a_folder_without_one_image_is_asked_about(clinic, mmtrain_called):
     write_table(clinic / "elsewhere.csv", [GOOD | {"who": f"new{row}"} for row in range(20)])
     (clinic / "other").mkdir()
     code, _, err = mmtrain_called("predict", "clinic", "elsewhere.csv", "--images", "other", "-o", "out.csv")
     assert code == 0
     assert (
         "note: film: 100% of the rows have no usable value, in training 0%. "
-        "Not one cell has a picture: is `--images` the right folder, and this the column of the pictures?"
+        "Not one cell has an image: is `--images` the right folder, and this the column of the images?"
     ) in err.splitlines()
 
 
@@ -303,7 +303,7 @@ def test_rows_called_as_training_rows_are_told_beside_their_scores(clinic, mmtra
 
 
 def test_a_cell_of_any_length_is_told_in_a_line(loaded):
-    """A whole report in the column of the city, or in that of a picture."""
+    """A whole report in the column of the city, or in that of an image."""
     status = loaded.predict(pd.DataFrame([GOOD | {"city": 5_000 * "rom "}, GOOD | {"film": 5_000 * "a"}]))["status"]
     assert status[0] == f"city: unseen category '{('rom ' * 50)[:183]} ... {('rom ' * 50).strip()[-94:]}'"
     assert len(status[1]) < 400
@@ -394,7 +394,7 @@ def test_a_frame_is_predicted_as_the_file_it_was_read_from(clinic, evaluated):
     assert found.attrs["drift"] == []
 
 
-def test_pictures_of_a_frame_may_lie_anywhere_when_that_is_allowed(loaded, tmp_path):
+def test_images_of_a_frame_may_lie_anywhere_when_that_is_allowed(loaded, tmp_path):
     paint(tmp_path / "new.png", 30)
     frame = pd.DataFrame([GOOD | {"film": tmp_path / "new.png"}])
     assert loaded.predict(frame)["status"][0].startswith(f"film: unreadable, the path {tmp_path / 'new.png'} is absolute")

@@ -28,8 +28,8 @@ from mmtrain.training.validation import predict_rows
 
 ROWS = 60
 WITHOUT_NUMBER = {5, 17, 33}
-WITHOUT_PICTURE = {8, 40}  # 8 names a file that does not exist, 40 nothing
-LEFT = [row for row in range(ROWS) if row not in WITHOUT_NUMBER | WITHOUT_PICTURE]
+WITHOUT_IMAGE = {8, 40}  # 8 names a file that does not exist, 40 nothing
+LEFT = [row for row in range(ROWS) if row not in WITHOUT_NUMBER | WITHOUT_IMAGE]
 
 NUMBERED = """
 name: numbered
@@ -55,7 +55,7 @@ def numbered_table(folder):
     """Row i holds i everywhere: in its id, brightness, number, category, text, answer and weight."""
     rows = []
     for row in range(ROWS):
-        if row not in WITHOUT_PICTURE:
+        if row not in WITHOUT_IMAGE:
             paint(folder / "scans" / f"{row}.png", row)
         scan = {8: "scans/8.png", 40: ""}.get(row, f"scans/{row}.png")
         number = "" if row in WITHOUT_NUMBER else row
@@ -91,7 +91,7 @@ def scored(run, before):
 def test_rows_without_a_value_leave_every_column(numbered):
     found = ready(numbered)
     assert found.data.table.ids() == [f"r{row}" for row in LEFT]
-    assert {dropped.row for dropped in found.data.table.dropped} == WITHOUT_NUMBER | WITHOUT_PICTURE
+    assert {dropped.row for dropped in found.data.table.dropped} == WITHOUT_NUMBER | WITHOUT_IMAGE
     assert len(found.arrays) == len(LEFT) == 55
 
 
@@ -146,7 +146,7 @@ def test_model_opens_in_keras_in_a_process_of_its_own(run, tmp_path, imports):
 
 @pytest.fixture(scope="module")
 def answers(run):
-    """The saved model, opened by Keras alone, its safe mode on, and traced once: it has all the decoders of pictures.
+    """The saved model, opened by Keras alone, its safe mode on, and traced once: it has all the decoders of images.
 
     The tests that use it stand together: a network begun in between would have TensorFlow optimize its graph again, for 3 s.
     """
@@ -156,7 +156,7 @@ def answers(run):
 
 
 def test_saved_model_gives_the_same_predictions_for_raw_inputs(run, scored, answers):
-    """Fed from the table and the pictures themselves."""
+    """Fed from the table and the images themselves."""
     predictions = pd.read_csv(scored.predictions)
     table = pd.read_csv(run.folder.parents[2] / "table.csv").iloc[predictions["row"]]
     raw = {
@@ -176,9 +176,9 @@ def test_saved_model_gives_the_same_predictions_for_raw_inputs(run, scored, answ
 
 
 def test_saved_model_holds_no_augmentation(answers):
-    pictures = [tf.io.encode_png(pixels).numpy() for pixels in np.random.default_rng(0).integers(0, 255, (2, 8, 8, 1)).astype(np.uint8)]
+    images = [tf.io.encode_png(pixels).numpy() for pixels in np.random.default_rng(0).integers(0, 255, (2, 8, 8, 1)).astype(np.uint8)]
     raw = {
-        "scan": tf.constant([[pictures[0]]] * 3 + [[pictures[1]]] * 3),
+        "scan": tf.constant([[images[0]]] * 3 + [[images[1]]] * 3),
         "number": tf.fill((6, 1), tf.constant(4.0, tf.float64)),
         "city": tf.constant([["c4"]] * 6),
         "note": tf.constant([["w4"]] * 6),
@@ -400,7 +400,7 @@ def test_augmentation_never_touches_rows_that_are_judged(numbered):
     assert len(found[0][0]) == 22
     assert (found[0][0] == found[1][0]).all()
     assert (found[0][1] == found[1][1]).all()
-    assert not (found[0][2] == found[0][3]).all()  # wild: training pictures were changed
+    assert not (found[0][2] == found[0][3]).all()  # wild: training images were changed
     assert (found[1][2] == found[1][3]).all()
 
 

@@ -40,11 +40,11 @@ def test_clinic_is_what_its_script_writes(tmp_path: Path) -> None:
     names = file_names(CLINIC / "scans")
     assert len(names) == 400
     assert file_names(tmp_path / "scans") == names
-    different = [name for name in names if not same_picture(tmp_path / "scans" / name, CLINIC / "scans" / name)]
+    different = [name for name in names if not same_image(tmp_path / "scans" / name, CLINIC / "scans" / name)]
     assert different == []
 
 
-def same_picture(first: Path, second: Path) -> bool:
+def same_image(first: Path, second: Path) -> bool:
     with Image.open(first) as one, Image.open(second) as other:
         return one.mode == other.mode and np.array_equal(np.asarray(one), np.asarray(other))
 
@@ -107,17 +107,17 @@ def test_emoji_header(emoji: list[dict[str, str]]) -> None:
     assert ",".join(emoji[0]) == header
 
 
-def test_every_emoji_picture_is_named_and_no_other(emoji: list[dict[str, str]]) -> None:
+def test_every_emoji_image_is_named_and_no_other(emoji: list[dict[str, str]]) -> None:
     named = sorted(row["picture"] for row in emoji)
     assert len(named) == 1906
     assert named == file_names(EMOJI / "pictures")
 
 
-def test_emoji_pictures_are_64_pixels_wide_with_alpha(emoji: list[dict[str, str]]) -> None:
+def test_emoji_images_are_64_pixels_wide_with_alpha(emoji: list[dict[str, str]]) -> None:
     kinds = Counter()
     for row in emoji:
-        with Image.open(EMOJI / "pictures" / row["picture"]) as picture:
-            kinds[picture.mode, picture.size] += 1
+        with Image.open(EMOJI / "pictures" / row["picture"]) as image:
+            kinds[image.mode, image.size] += 1
     assert kinds == {("RGBA", (64, 64)): 1842, ("LA", (64, 64)): 62, ("P", (64, 64)): 2}
 
 

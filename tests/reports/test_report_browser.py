@@ -94,7 +94,7 @@ def test_report_takes_no_cell_for_markup(reports, shown):
     assert shown.value("document.querySelector('dl').textContent").count(f"age {IMAGE}") == 1
 
 
-def test_report_shows_the_pictures_of_the_most_wrong_rows(reports, shown):
+def test_report_shows_the_images_of_the_most_wrong_rows(reports, shown):
     shown.open(reports["evaluate"])
     sizes = shown.value("[...document.images].map(image => [image.complete, image.naturalWidth, image.naturalHeight])")
     assert len(sizes) > 15

@@ -10,7 +10,7 @@ WRONG = {"row": 1234, "id": f"a{EVIL}", "loss": 2.3, "truth": f"t{EVIL}", "predi
 WRONG |= {
     "probability": {"truth": 0.0312, "prediction": 0.9},
     "cells": {f"age{EVIL}": f"1{EVIL}", "note": ""},
-    "pictures": {"scan": "YWJj"},
+    "images": {"scan": "YWJj"},
 }
 
 
@@ -38,8 +38,8 @@ def test_report_shows_the_most_wrong_rows_as_cards(tmp_path):
         ("note", "missing"),
     ]
     assert f"a{EVIL} (row 1234)" in found.paragraphs
-    pictures = [attributes for tag, attributes in found.tags if tag == "img"]
-    assert pictures == [{"alt": f"scan of a{EVIL} (row 1234)", "src": "data:image/jpeg;base64,YWJj"}]
+    images = [attributes for tag, attributes in found.tags if tag == "img"]
+    assert images == [{"alt": f"scan of a{EVIL} (row 1234)", "src": "data:image/jpeg;base64,YWJj"}]
     assert "<script" not in path.read_text(encoding="utf-8")
     assert "In parentheses: the probability that the model gave to the class." in found.paragraphs
 
@@ -55,10 +55,10 @@ def test_report_shows_numbers_that_are_most_wrong(tmp_path):
 
 
 def test_report_stays_below_five_megabytes_whatever_is_in_it(tmp_path):
-    """Names without an end, and four targets with long texts and large pictures on two parts."""
+    """Names without an end, and four targets with long texts and large images on two parts."""
     row = WRONG | {
         "cells": {f"c{number}": "w" * 300 for number in range(40)},
-        "pictures": {f"p{number}": "A" * 11_000 for number in range(4)},
+        "images": {f"p{number}": "A" * 11_000 for number in range(4)},
     }
     names = [f"{letter}{'x' * 20_000}" for letter in "abc"]
     target = {"task": "multiclass", "loss_weight": 1.0, "classes": names, "counts": [4, 2, 2], "weights": [1.0, 2.0, 3.0]}

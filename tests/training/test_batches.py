@@ -13,9 +13,9 @@ from mmtrain.data.splits.epoch_order import epoch_permutation
 
 
 def arrays(rows=10):
-    """Row i holds i everywhere: as a number, as the brightness of its picture, as its answer and as its weight."""
+    """Row i holds i everywhere: as a number, as the brightness of its image, as its answer and as its weight."""
     numbers = np.arange(rows)
-    store = ImageStore(numbers.astype(np.uint8)[:, None, None, None].copy(), numbers[::-1].copy())  # the pictures lie backwards
+    store = ImageStore(numbers.astype(np.uint8)[:, None, None, None].copy(), numbers[::-1].copy())  # the images lie backwards
     return Arrays(
         inputs={"x": numbers.astype(np.float32)[:, None], "scan": ImageStore(store.pixels[::-1], store.index)},
         present={"x": np.ones((rows, 1), np.float32), "scan": (numbers % 2).astype(np.float32)[:, None]},

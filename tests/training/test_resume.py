@@ -67,19 +67,19 @@ training:
   learning_rate: 0.05
 """
 
-PICTURES = """
-name: pictures
+IMAGES = """
+name: images
 columns: {scan: {role: image, size: [8, 8], channels: 1}, y: {role: target, task: binary}}
 branches: {scan: {columns: [scan], architecture: cnn, filters: [2]}}
 training: {epochs: 2, batch_size: 16, deterministic: true}
 """
 
 STEPS = 4
-"""Batches of an epoch of RICH; LIGHT and PICTURES have 3."""
+"""Batches of an epoch of RICH; LIGHT and IMAGES have 3."""
 
 
 def rich(folder, text=RICH):
-    """An experiment on noise, in an empty folder: pictures, numbers, classes, amounts."""
+    """An experiment on noise, in an empty folder: images, numbers, classes, amounts."""
     noise = np.random.default_rng(4)
     rows = []
     for row in range(50):
@@ -160,7 +160,7 @@ def assert_equal_bits(whole, run, *more):
 
 @pytest.mark.slow
 def test_run_that_was_interrupted_three_times_ends_with_the_same_bits(tmp_path):
-    """Pictures that are changed, dropout, momentum, two targets, gradients over three batches, averaged weights, a rate that is cut."""
+    """Images that are changed, dropout, momentum, two targets, gradients over three batches, averaged weights, a rate that is cut."""
     path = rich(tmp_path)
     whole = fit(path, output=tmp_path / "whole").run
     last = position(whole)
@@ -455,47 +455,47 @@ def keep_time(path, before):
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def test_changed_pictures_are_refused_and_moved_ones_are_not(tmp_path):
+def test_changed_images_are_refused_and_moved_ones_are_not(tmp_path):
     folder = tmp_path / "before"
-    run = stopped(rich(folder, PICTURES), folder / "runs", 1, 2)
-    picture = folder / "scans" / "7.png"
-    before, pixels = picture.stat(), picture.read_bytes()
-    picture.unlink()
+    run = stopped(rich(folder, IMAGES), folder / "runs", 1, 2)
+    image = folder / "scans" / "7.png"
+    before, pixels = image.stat(), image.read_bytes()
+    image.unlink()
     assert refusal(run) == "table.csv:9: scan: the file scans/7.png does not exist. Did you mean '47.png'?"
-    paint(picture, 99)
+    paint(image, 99)
     changed = (
-        "table.csv: scan: the pictures are no longer those of the training: a file has another size or another time of change. "
-        "Restore the pictures with their times (`cp -p`, `rsync -t`), or train anew; `data.cache.verify: content` ignores times."
+        "table.csv: scan: the images are no longer those of the training: a file has another size or another time of change. "
+        "Restore the images with their times (`cp -p`, `rsync -t`), or train anew; `data.cache.verify: content` ignores times."
     )
     assert refusal(run) == changed
-    picture.write_bytes(pixels)
+    image.write_bytes(pixels)
     assert refusal(run) == changed  # the same bytes at another time
-    keep_time(picture, before)
+    keep_time(image, before)
     assert run.state == "interrupted"
     folder.rename(tmp_path / "after")
-    run = Run(tmp_path / "after" / "runs" / "pictures" / "1")
+    run = Run(tmp_path / "after" / "runs" / "images" / "1")
     assert resumed(run) == []
     (tmp_path / "after" / "scans" / "7.png").touch()
     said = []
     evaluate(str(run.folder), EvaluateOptions(part="validation"), say=said.append)
     assert said == [
-        "note: table.csv: scan: the pictures are no longer those of the training: a file has another size or another time of change.",
+        "note: table.csv: scan: the images are no longer those of the training: a file has another size or another time of change.",
         "Data checked; starting TensorFlow.",
     ]
 
 
-def test_contents_of_pictures_are_compared_where_the_experiment_says_so(tmp_path):
-    tree = yaml.safe_load(PICTURES) | {"data": {"cache": {"verify": "content"}}}
+def test_contents_of_images_are_compared_where_the_experiment_says_so(tmp_path):
+    tree = yaml.safe_load(IMAGES) | {"data": {"cache": {"verify": "content"}}}
     run = stopped(rich(tmp_path, tree), tmp_path / "runs", 1, 2)
-    picture = tmp_path / "scans" / "7.png"
-    before, pixels = picture.stat(), picture.read_bytes()
-    paint(picture, 99)
-    keep_time(picture, before)
+    image = tmp_path / "scans" / "7.png"
+    before, pixels = image.stat(), image.read_bytes()
+    paint(image, 99)
+    keep_time(image, before)
     assert refusal(run) == (
-        "table.csv: scan: the pictures are no longer those of the training: the bytes of a file have changed. "
-        "Restore the pictures, or train anew."
+        "table.csv: scan: the images are no longer those of the training: the bytes of a file have changed. "
+        "Restore the images, or train anew."
     )
-    picture.write_bytes(pixels)  # at another time, which does not matter
+    image.write_bytes(pixels)  # at another time, which does not matter
     assert resumed(run) == []
 
 
@@ -519,11 +519,11 @@ training:
   schedule: {method: plateau, patience: 1}
 """
 KILLS, IN_BUILDING = 20, 5
-"""How many processes are killed, and how many of these while they build the store of their pictures."""
+"""How many processes are killed, and how many of these while they build the store of their images."""
 
 
-def large_pictures(folder):
-    """Pictures that take a second or two to decode, most of them noise."""
+def large_images(folder):
+    """Images that take a second or two to decode, most of them noise."""
     noise = np.random.default_rng(5)
     rows = []
     for row in range(240):
@@ -567,8 +567,8 @@ def where(run):
 
 @pytest.mark.slow  # forty trainings of some ten seconds
 def test_run_killed_at_any_of_twenty_moments_ends_with_the_same_bits(tmp_path):
-    """Five are killed while they build the store of their pictures, the others between the making of the run and its end."""
-    path, cache = large_pictures(tmp_path), tmp_path / "cache"
+    """Five are killed while they build the store of their images, the others between the making of the run and its end."""
+    path, cache = large_images(tmp_path), tmp_path / "cache"
     process = start("fit", path.name, "--output", "whole", folder=tmp_path, MMTRAIN_CACHE=str(cache))
     whole = Run(tmp_path / "whole" / "killed" / "1")
     while not (whole / "run.json").exists():

@@ -72,12 +72,12 @@ MIDDLE = 0.5
 """The chance that changes nothing."""
 
 
-def pictures(count=3, size=(6, 8, 1), dtype=np.uint8, levels=256, seed=0):
+def images(count=3, size=(6, 8, 1), dtype=np.uint8, levels=256, seed=0):
     return np.random.default_rng(seed).integers(0, levels, (count, *size)).astype(dtype)
 
 
 def changed(pixels, how, levels=255, **at):
-    """The pictures after augmentation; every chance is 0.5 but those given by their place, `c2=1.0`."""
+    """The images after augmentation; every chance is 0.5 but those given by their place, `c2=1.0`."""
     numbers = np.full((len(pixels), 8), MIDDLE, np.float32)
     for place, chance in at.items():
         numbers[:, int(place[1:])] = chance
@@ -88,7 +88,7 @@ def changed(pixels, how, levels=255, **at):
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_chances_in_the_middle_change_nothing(dtype, channels):
     levels = np.iinfo(dtype).max
-    pixels = pictures(size=(6, 8, channels), dtype=dtype, levels=levels + 1)
+    pixels = images(size=(6, 8, channels), dtype=dtype, levels=levels + 1)
     found = changed(pixels, {"rotate": 90, "shift": 0.5, "zoom": 0.5, "brightness": 0.5, "contrast": 0.5}, levels)
     assert found.dtype == dtype
     assert (found == pixels).all()
@@ -111,13 +111,13 @@ def test_chances_in_the_middle_change_nothing(dtype, channels):
         ({"shift": 0.5}, {"c4": 0.0, "c3": MIDDLE}, lambda x: np.concatenate([x[:, 3:], *[x[:, -1:]] * 3], axis=1)),
     ],
 )
-def test_pictures_move_exactly(how, at, expected):
-    pixels = pictures()
+def test_images_move_exactly(how, at, expected):
+    pixels = images()
     assert (changed(pixels, how, **at) == expected(pixels)).all()
 
 
-def test_quarter_turn_is_exact_for_square_pictures():
-    pixels = pictures(size=(6, 6, 2))
+def test_quarter_turn_is_exact_for_square_images():
+    pixels = images(size=(6, 6, 2))
     turned = changed(pixels, {"rotate": 90}, c2=1.0)
     assert any((turned == np.rot90(pixels, turns, axes=(1, 2))).all() for turns in (1, 3))
     assert not (turned == changed(pixels, {"rotate": 90}, c2=0.0)).all()
@@ -156,11 +156,11 @@ def test_sixteen_bits_are_as_bright_as_eight():
 
 
 def test_each_row_has_its_own_change():
-    pixels = np.repeat(pictures(1), 4, axis=0)
+    pixels = np.repeat(images(1), 4, axis=0)
     numbers = np.full((4, 8), MIDDLE, np.float32)
     numbers[:, 0] = [0.0, 0.9, 0.2, 0.6]
     found = augment_images(tf.constant(pixels), tf.constant(numbers), Augment(flip="horizontal"), 255).numpy()
-    assert [(picture == pixels[0]).all() for picture in found] == [False, True, False, True]
+    assert [(image == pixels[0]).all() for image in found] == [False, True, False, True]
 
 
 def place(row, column, shape, turned, moved, larger, mirrored):
@@ -172,32 +172,32 @@ def place(row, column, shape, turned, moved, larger, mirrored):
     return np.clip(middle + back * np.where(mirrored, -1, 1), 0, np.array(shape) - 1)
 
 
-def between(picture, row, column):
+def between(image, row, column):
     """The four pixels around a place, each as much as the place is near to it."""
     total = 0.0
     for y in {math.floor(row), math.ceil(row)}:
         for x in {math.floor(column), math.ceil(column)}:
-            total = total + picture[y, x].astype(float) * (1 - abs(row - y)) * (1 - abs(column - x))
+            total = total + image[y, x].astype(float) * (1 - abs(row - y)) * (1 - abs(column - x))
     return total
 
 
 @pytest.mark.parametrize(("compiled", "apart"), [(True, 0), (False, 1)])
-def test_moved_picture_is_what_a_slow_reference_gives(compiled, apart):
+def test_moved_image_is_what_a_slow_reference_gives(compiled, apart):
     """Of random places, many beyond the edge; TensorFlow's own resampling, in float32, may round to the level beside."""
-    pixels, numbers = pictures(5, (6, 9, 3)), np.random.default_rng(1).random((5, 8), np.float32)
+    pixels, numbers = images(5, (6, 9, 3)), np.random.default_rng(1).random((5, 8), np.float32)
     how = Augment(flip="both", rotate=120, shift=0.4, zoom=0.6, brightness=0.3, contrast=0.4)
     expected = np.empty(pixels.shape)
-    for number, (picture, chance) in enumerate(zip(pixels, numbers.astype(float), strict=True)):
+    for number, (image, chance) in enumerate(zip(pixels, numbers.astype(float), strict=True)):
         signed = 2 * chance - 1
         for row, column in np.ndindex(6, 9):
             at = place(row, column, (6, 9), 120 * signed[2], 0.4 * signed[[4, 3]], 0.6 * signed[5], chance[[1, 0]] < 0.5)
-            expected[number, row, column] = (between(picture, *at) - 127.5) * (1 + 0.4 * signed[7]) + 127.5 + 0.3 * signed[6] * 255
+            expected[number, row, column] = (between(image, *at) - 127.5) * (1 + 0.4 * signed[7]) + 127.5 + 0.3 * signed[6] * 255
     found = augment_images(tf.constant(pixels), tf.constant(numbers), how, 255, compiled=compiled).numpy()
     assert np.abs(found - np.clip(np.round(expected), 0, 255)).max() <= apart
 
 
 def test_change_of_a_row_is_the_same_in_every_batch():
-    pixels, numbers = pictures(3), np.random.default_rng(2).random((3, 8), np.float32)
+    pixels, numbers = images(3), np.random.default_rng(2).random((3, 8), np.float32)
     how = Augment(flip="both", rotate=180, shift=0.5, zoom=0.5, brightness=0.5, contrast=0.5)
     together = augment_images(tf.constant(pixels), tf.constant(numbers), how, 255).numpy()
     for begin, end in ((0, 1), (1, 3)):
@@ -578,7 +578,7 @@ def test_too_little_memory_is_a_problem_not_a_bug(blobs, tmp_path):
         architectures.remove("gigantic")
     assert str(caught.value) == (
         f"{tmp_path}/runs/loop/1: the memory was not enough for a step of the training. "
-        "Lower training.batch_size (now 16), the size of pictures, or the widths of the network."
+        "Lower training.batch_size (now 16), the size of images, or the widths of the network."
     )
 
 
@@ -588,7 +588,7 @@ def test_too_little_memory_is_a_problem_not_a_bug(blobs, tmp_path):
         (
             lambda: step_oom_errors("clinic", 64),
             "clinic: the memory was not enough for a step of the training. "
-            "Lower training.batch_size (now 64), the size of pictures, or the widths of the network.",
+            "Lower training.batch_size (now 64), the size of images, or the widths of the network.",
         ),
         (
             lambda: prediction_oom_errors(1024),
@@ -611,8 +611,8 @@ def test_seed_may_be_any_whole_number(blobs):
 # Learning
 
 
-def test_network_learns_a_picture_and_leaves_validation_pictures_alone(tmp_path):
-    """Dark pictures are `a`, bright ones `b`; augmentation may make training pictures dark or bright, never those it is judged on."""
+def test_network_learns_a_image_and_leaves_validation_images_alone(tmp_path):
+    """Dark images are `a`, bright ones `b`; augmentation may make training images dark or bright, never those it is judged on."""
     noise = np.random.default_rng(0)
     for row in range(60):
         paint(tmp_path / "p" / f"{row}.png", np.clip(noise.normal((70, 180)[row % 2], 20, (8, 8)), 0, 255).astype(np.uint8))
@@ -630,7 +630,7 @@ def test_network_learns_a_picture_and_leaves_validation_pictures_alone(tmp_path)
     assert events[-1].best_scores["validation_accuracy"] > 0.9
 
 
-def test_masked_picture_stays_blank_under_augmentation(tmp_path):
+def test_masked_image_stays_blank_under_augmentation(tmp_path):
     paint(tmp_path / "p.png", 100)
     write_table(tmp_path / "table.csv", [{"scan": "" if row % 2 else "p.png", "x": row, "y": "ab"[row % 3 == 0]} for row in range(20)])
     path = write_experiment(

@@ -1,4 +1,4 @@
-"""What is wrong with the pictures of a table.
+"""What is wrong with the images of a table.
 
 | module | does |
 |---|---|
@@ -8,10 +8,10 @@
 | `file_health` | findings about files: gone, damaged, of several kinds |
 | `shortcuts` | findings about kinds of files that go with an answer |
 | `shortcut_tests` | findings about size or brightness that predicts the target |
-| `image_fingerprints` | brightness, contrast and perceptual hash of every picture |
-| `exposure` | findings about pictures of one colour, and far too dark or bright ones |
-| `near_duplicates` | which pictures look the same |
-| `comparable_images` | the pictures that can be compared by their pixels |
-| `image_usage` | which cells name the same picture |
+| `image_fingerprints` | brightness, contrast and perceptual hash of every image |
+| `exposure` | findings about images of one colour, and far too dark or bright ones |
+| `near_duplicates` | which images look the same |
+| `comparable_images` | the images that can be compared by their pixels |
+| `image_usage` | which cells name the same image |
 | `duplicate_images` | findings about their rows: in two parts, with different labels |
 """

@@ -1,6 +1,6 @@
-"""What is wrong with the pictures of a table: their files, how they look, and which are the same.
+"""What is wrong with the images of a table: their files, how they look, and which are the same.
 
-Every file is read once for its header and its hash. Pixels come from the image store, where each picture has been decoded already;
+Every file is read once for its header and its hash. Pixels come from the image store, where each image has been decoded already;
 without a store they are decoded once more, and without an experiment not at all.
 """
 
@@ -39,13 +39,13 @@ def image_findings(
     *,
     progress: Progress | None = None,
 ) -> list[Finding]:
-    """Everything about the image columns of one table; `folder` is that of the pictures, `asked` are the targets.
+    """Everything about the image columns of one table; `folder` is that of the images, `asked` are the targets.
 
     Files are checked in threads, and `progress` is told: once through the files of every column, once through its pixels.
 
     Raises:
         DataError: there is no such folder.
-        RunError: pictures have changed since their store was made.
+        RunError: images have changed since their store was made.
 
     """
     if not columns:
@@ -60,18 +60,16 @@ def image_findings(
     for column, own in zip(named, facts, strict=True):
         found += [*format_findings(column, own), *source_shortcut_findings(column, own, cohort, asked)]
     for column, own, (start, end) in zip(named, facts, pairwise(read_headers(named).tolist()), strict=True):
-        found += [finding for pictures in seen for finding in _levels(column, pictures, start, end)]
+        found += [finding for images in seen for finding in _levels(column, images, start, end)]
         found += shortcut_findings(column.header, _measures(column, own, seen, start, cohort.rows), cohort, asked)
     found += duplicate_findings([column.header for column in columns], image_usage(named, facts, seen), cohort)
     return list(dict.fromkeys(found))  # two columns may read the same header
 
 
-def _levels(column: ImageFiles, pictures: ComparableImages, start: int, end: int) -> list[Finding]:
+def _levels(column: ImageFiles, images: ComparableImages, start: int, end: int) -> list[Finding]:
     """Of the files of a column, which are `start` to `end` among those of all."""
-    own = np.flatnonzero((pictures.files >= start) & (pictures.files < end))
-    return (
-        exposure_findings(column, pictures.files[own] - start, pictures.looks.select(own), pictures.pixels.layout.bits) if len(own) else []
-    )
+    own = np.flatnonzero((images.files >= start) & (images.files < end))
+    return exposure_findings(column, images.files[own] - start, images.looks.select(own), images.pixels.layout.bits) if len(own) else []
 
 
 def _measures(
@@ -82,10 +80,10 @@ def _measures(
     sizes = np.array([*(header.height * header.width for header in facts.headers), np.nan])
     if len(np.unique(sizes[:-1])) > MOST_KINDS:
         own["size"] = sizes[facts.of]
-    for pictures in seen:
-        of_column = np.flatnonzero((pictures.files >= start) & (pictures.files < start + len(facts.of)))
+    for images in seen:
+        of_column = np.flatnonzero((images.files >= start) & (images.files < start + len(facts.of)))
         if len(of_column):
             own["brightness"] = np.full(len(facts.of), np.nan)
-            own["brightness"][pictures.files[of_column] - start] = pictures.looks.brightness[of_column]
+            own["brightness"][images.files[of_column] - start] = images.looks.brightness[of_column]
     files = column.of_rows(rows)
     return {name: np.append(values, np.nan)[files] for name, values in own.items()}

@@ -1,4 +1,4 @@
-"""The pictures of all columns that were brought to the same layout, so that their pixels can be compared."""
+"""The images of all columns that were brought to the same layout, so that their pixels can be compared."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ComparableImages:
-    """`at`, `files` and `looks` have an entry per picture that was decoded."""
+    """`at`, `files` and `looks` have an entry per image that was decoded."""
 
     pixels: Pixels
     at: NDArray[np.int64]
@@ -39,9 +39,9 @@ class ComparableImages:
         own = self._different(contents)
         return self.files[own[equal_pixels(self.pixels, self.looks.select(own), self.at[own])]]
 
-    def similar(self, pictures: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(pairs, 2) of files that look the same; `pictures` is equal for files of equal pixels, which need no comparison."""
-        own = self._different(pictures)
+    def similar(self, images: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(pairs, 2) of files that look the same; `images` is equal for files of equal pixels, which need no comparison."""
+        own = self._different(images)
         return self.files[own[similar_pairs(self.pixels, self.looks.select(own), self.at[own])]]
 
     def _different(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,6 +1,6 @@
-"""Findings about rows with the same picture: in two parts, with different labels, of different groups, or merely twice.
+"""Findings about rows with the same image: in two parts, with different labels, of different groups, or merely twice.
 
-Rows of one group may well share a picture, and a group is never on two sides of a split: that is at most worth a note. Labels of
+Rows of one group may well share an image, and a group is never on two sides of a split: that is at most worth a note. Labels of
 the test part are not looked at.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Case:
-    """What is said of rows that share pictures; `what` follows how many there are, `3 pictures are` for instance."""
+    """What is said of rows that share images; `what` follows how many there are, `3 images are` for instance."""
 
     level: Level
     kind: str
@@ -34,47 +34,47 @@ class _Case:
     fix: str
 
 
-_TOO_GOOD = "The network is scored on pictures that it was trained on, so the scores are too good."
+_TOO_GOOD = "The network is scored on images that it was trained on, so the scores are too good."
 _ONE_GROUP = "Leave the copies out, or give their rows one value in a `group` column."
-_SAME_ACROSS = _Case("error", "same_picture_across_parts", "in more than one part", _TOO_GOOD, _ONE_GROUP)
+_SAME_ACROSS = _Case("error", "same_image_across_parts", "in more than one part", _TOO_GOOD, _ONE_GROUP)
 _SAME_BESIDE = _Case(
     "warning",
-    "same_picture_in_two_columns",
-    "the same picture in more than one column",
+    "same_image_in_two_columns",
+    "the same image in more than one column",
     "A second branch learns nothing from what the first has seen; or a path was copied into the wrong column.",
     "Correct the cells, or leave one of the columns out.",
 )
 _SAME_LABELS = _Case(
     "warning",
-    "same_picture_with_different_labels",
+    "same_image_with_different_labels",
     "in rows with different labels",
-    "At most one label of a picture is right, unless other columns tell the rows apart.",
+    "At most one label of an image is right, unless other columns tell the rows apart.",
     "Look at them, and correct the labels or the cells.",
 )
 _SAME_GROUPS = _Case(
     "warning",
-    "same_picture_in_different_groups",
+    "same_image_in_different_groups",
     "in rows of different groups",
     "Only chance keeps them out of two parts; perhaps the groups are not what they should be.",
     _ONE_GROUP,
 )
 _SAME_AGAIN = _Case(
     "note",
-    "same_picture_repeated",
+    "same_image_repeated",
     "in more than one row",
     "Each counts as often as it is there, in training and in scores.",
     "Leave the copies out, unless other columns tell the rows apart.",
 )
 _ALIKE_ACROSS = _Case(
     "warning",
-    "similar_pictures_across_parts",
+    "similar_images_across_parts",
     "in more than one part",
     "If they are copies, saved again or changed a little, the network is scored on what it was trained on.",
     f"Look at them. {_ONE_GROUP}",
 )
 _ALIKE = _Case(
     "note",
-    "similar_pictures",
+    "similar_images",
     "in one part",
     "They may be copies, saved again or changed a little.",
     "Look at them, and leave copies out.",
@@ -87,11 +87,11 @@ def duplicate_findings(headers: Sequence[str], used: ImageUsage, cohort: RowMeta
 
 
 def _in_same_split(headers: Sequence[str], used: ImageUsage) -> Iterator[Finding]:
-    """The same picture in two columns of a row."""
+    """The same image in two columns of a row."""
     names = np.array([headers.index(header) for header in headers])[used.columns]  # one header may serve two columns
-    order = np.lexsort((names, used.pictures, used.rows))
+    order = np.lexsort((names, used.images, used.rows))
     first, second = order[:-1], order[1:]
-    same = (used.rows[first] == used.rows[second]) & (used.pictures[first] == used.pictures[second]) & (names[first] != names[second])
+    same = (used.rows[first] == used.rows[second]) & (used.images[first] == used.images[second]) & (names[first] != names[second])
     first, second = first[same], second[same]
     if not len(first):
         return
@@ -104,7 +104,7 @@ def _in_same_split(headers: Sequence[str], used: ImageUsage) -> Iterator[Finding
 
 @dataclass(frozen=True, eq=False)
 class _Sets:
-    """Cells that share a picture, or what looks the same, in at least two rows."""
+    """Cells that share an image, or what looks the same, in at least two rows."""
 
     used: ImageUsage
     numbers: NDArray[np.int64]
@@ -157,7 +157,7 @@ def varying_columns(codes: NDArray[np.int64], values: NDArray[np.int64]) -> NDAr
 
 
 def _same(headers: Sequence[str], used: ImageUsage, cohort: RowMetadata) -> Iterator[Finding]:
-    sets = _sets(used, used.pictures, used.rows, cohort)
+    sets = _sets(used, used.images, used.rows, cohort)
     rows, free = sets.used.rows, ~sets.one_group
     across, differing = sets.across & free, sets.differing & free
     strange = free & ~across & (cohort.groups is not None)
@@ -172,18 +172,18 @@ def _same(headers: Sequence[str], used: ImageUsage, cohort: RowMetadata) -> Iter
         if which.any():
             shown = sets.shown(which, rows if values is None else values[rows])
             number = int(which.sum())
-            what = f"{counted(number, 'picture')} {'is' if number == 1 else 'are'} {case.what}"
+            what = f"{counted(number, 'image')} {'is' if number == 1 else 'are'} {case.what}"
             yield _describe(case, what, f": {_ways(sets, which)}", headers, (sets, which, shown), cohort)
 
 
 def _similar(headers: Sequence[str], used: ImageUsage, cohort: RowMetadata) -> Iterator[Finding]:
-    sets = _sets(used, used.scenes, used.pictures, cohort)
+    sets = _sets(used, used.scenes, used.images, cohort)
     across = sets.across & ~sets.one_group
     for case, which in ((_ALIKE_ACROSS, across), (_ALIKE, ~across & ~sets.one_group)):
         if which.any():
-            shown = sets.shown(which, sets.used.pictures)
+            shown = sets.shown(which, sets.used.images)
             number, differing = int(which.sum()), int((which & sets.differing).sum())
-            what = f"{counted(number, 'set')} of pictures that look the same {'is' if number == 1 else 'are'} {case.what}"
+            what = f"{counted(number, 'set')} of images that look the same {'is' if number == 1 else 'are'} {case.what}"
             labels = f", {differing:,} of them with different labels" if differing else ""
             yield _describe(case, what, labels, headers, (sets, which, shown), cohort)
 

@@ -1,4 +1,4 @@
-"""Findings about single pictures: of one colour, or far darker or brighter than the others."""
+"""Findings about single images: of one colour, or far darker or brighter than the others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLANK_CONTRAST = {8: 6.0, 16: 0.1}
-"""Below this contrast, of 255, a picture is nearly constant: what JPEG makes of one colour stays below 3. Of 16 bits, scanners may
+"""Below this contrast, of 255, an image is nearly constant: what JPEG makes of one colour stays below 3. Of 16 bits, scanners may
 fill only 12, and noise of one in those is 0.06."""
 
 FAR = 3.0
@@ -27,11 +27,11 @@ LEAST_APART = 25.0
 """What is less far beyond a quartile, of 255, is no outlier however alike the others are."""
 
 FEWEST = 20
-"""Pictures that tell what is usual."""
+"""Images that tell what is usual."""
 
 
 def is_blank(looks: ImageFingerprints, bits: int) -> NDArray[np.bool_]:
-    """(pictures,): those of one colour, or nearly so."""
+    """(images,): those of one colour, or nearly so."""
     return looks.contrast < BLANK_CONTRAST[bits]
 
 
@@ -45,11 +45,11 @@ def _plain(column: ImageFiles, files: NDArray[np.int64], looks: ImageFingerprint
     if not len(files):
         return
     exactly = int((looks.contrast == 0).sum())
-    what = f"{counted(len(files), 'picture')} {'shows' if len(files) == 1 else 'show'} one colour or nearly so"
+    what = f"{counted(len(files), 'image')} {'shows' if len(files) == 1 else 'show'} one colour or nearly so"
     what += f", {exactly:,} of them exactly one." if exactly else "."
     why = "There is nothing to see on them; where they are placeholders, they may tell the network a source."
-    fix = "Look at them; where a picture is really missing, leave its cell empty and set `missing: mask`."
-    yield finding(column, "warning", "constant_pictures", files, (what, why, fix))
+    fix = "Look at them; where an image is really missing, leave its cell empty and set `missing: mask`."
+    yield finding(column, "warning", "constant_images", files, (what, why, fix))
 
 
 def _outliers(column: ImageFiles, files: NDArray[np.int64], brightness: NDArray[np.float32]) -> Iterator[Finding]:
@@ -62,7 +62,7 @@ def _outliers(column: ImageFiles, files: NDArray[np.int64], brightness: NDArray[
     if not len(found):
         return
     what = (
-        f"{counted(len(found), 'picture')} {'is' if len(found) == 1 else 'are'} far from the usual brightness, {darker.sum():,} darker and "
+        f"{counted(len(found), 'image')} {'is' if len(found) == 1 else 'are'} far from the usual brightness, {darker.sum():,} darker and "
     )
     what += f"{brighter.sum():,} brighter; the middle half lies between {low:.0f} and {high:.0f} of 255."
     why = "They may be badly exposed, inverted, or not what the others show."

@@ -1,4 +1,4 @@
-"""Findings about the files of pictures: gone, damaged, misnamed, and of several kinds in one column."""
+"""Findings about the files of images: gone, damaged, misnamed, and of several kinds in one column."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ SUFFIXES = {
 """What the names of files of each format end in."""
 
 PROPORTIONS = 1.05
-"""Pictures whose height by width differs by more than this factor lose their proportions when they are stretched to one size."""
+"""Images whose height by width differs by more than this factor lose their proportions when they are stretched to one size."""
 
 DAMAGES = {
     "empty_files": ("has not a single byte", "Copy or download it again."),
     "truncated_files": ("is cut short", "Copy or download it again, whole."),
-    "oversized_pictures": ("has more pixels than `max_pixels` allows", "Make it smaller, or raise `max_pixels` if it is no mistake."),
+    "oversized_images": ("has more pixels than `max_pixels` allows", "Make it smaller, or raise `max_pixels` if it is no mistake."),
     "undecodable_files": ("cannot be decoded", "Open it in an image program and save it again, or leave its rows out."),
 }
 """What is wrong with a file, and what to do."""
@@ -46,12 +46,12 @@ CUT_SHORT = frozenset(str(cut_short(kind)) for kind in FORMATS)
 
 
 def damage_findings(column: ImageFiles, facts: FileFacts) -> list[Finding]:
-    """What keeps rows of one column without a picture; `facts` are those of its files."""
+    """What keeps rows of one column without an image; `facts` are those of its files."""
     return [*_missing(column), *_damaged(column, facts)]
 
 
 def format_findings(column: ImageFiles, facts: FileFacts) -> list[Finding]:
-    """In what the pictures of one column differ; `facts` are those of its files, without the damaged ones."""
+    """In what the images of one column differ; `facts` are those of its files, without the damaged ones."""
     return [
         *_misnamed(column, facts),
         *_sizes(column, facts),
@@ -68,7 +68,7 @@ def finding(column: ImageFiles, level: Level, kind: str, files: NDArray[np.int64
 
 
 def _level(column: ImageFiles) -> Level:
-    """Of pictures that cannot be had: the experiment says whether a row can do without."""
+    """Of images that cannot be had: the experiment says whether a row can do without."""
     return "error" if column.policy == "error" else "warning"
 
 
@@ -91,7 +91,7 @@ def _missing(column: ImageFiles) -> Iterator[Finding]:
     rows = column.of.numbers[np.isin(column.located.codes, codes)]
     reason = next(file.what for file in found if isinstance(file, Refusal))
     what = f"{counted(len(codes), 'different cell')} {'leads' if len(codes) == 1 else 'lead'} to no file; {reason}"
-    why = f"Without a picture {_outcome(column)}, and where pictures are missing may depend on the label."
+    why = f"Without an image {_outcome(column)}, and where images are missing may depend on the label."
     fix = "Restore the files, or correct the cells."
     yield Finding(_level(column), "missing_files", column.header, what, why, fix, first_rows(rows), names, len(codes))
 
@@ -110,7 +110,7 @@ def _damaged(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
         trouble, fix = DAMAGES[kind]
         reason = f" The first, {column.cells_of(np.array(files[:1]))[0]}: {refusals[files[0]]}"
         what = f"{counted(len(files), 'file')} {_plural(trouble, len(files))}.{reason if kind == 'undecodable_files' else ''}"
-        why = f"Such a picture cannot be used: {_outcome(column)}."
+        why = f"Such an image cannot be used: {_outcome(column)}."
         yield finding(column, _level(column), kind, np.array(files), (what, why, fix))
 
 
@@ -127,7 +127,7 @@ def _damage(column: ImageFiles, facts: FileFacts, position: int, refusal: str) -
         return "truncated_files"
     if facts.of[position] >= 0 and declared is not None:
         header = facts.headers[facts.of[position]]
-        return "oversized_pictures" if header.width * header.height > declared.max_pixels else "undecodable_files"
+        return "oversized_images" if header.width * header.height > declared.max_pixels else "undecodable_files"
     return "undecodable_files"
 
 
@@ -157,8 +157,8 @@ def _sizes(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
     known = sorted(counts, key=lambda size: (size[0] * size[1], size))
     ratios = [height / width for height, width in known]
     declared = column.of.column
-    what = f"pictures have {len(known):,} different sizes, from {_size(known[0])} to {_size(known[-1])} (height x width)."
-    why = "Size may tell where a picture comes from, and blur or sharpness of what was enlarged or shrunk stays visible."
+    what = f"images have {len(known):,} different sizes, from {_size(known[0])} to {_size(known[-1])} (height x width)."
+    why = "Size may tell where an image comes from, and blur or sharpness of what was enlarged or shrunk stays visible."
     fix = "See whether the size goes with the label."
     if declared is not None and declared.resize == "stretch" and max(ratios) > PROPORTIONS * min(ratios):
         why = f"All are stretched to {_size(declared.size)}, which changes their proportions. {why}"
@@ -173,8 +173,8 @@ def _size(size: tuple[int, int]) -> str:
 def _modes(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
     files, counts = _apart(facts, [header.mode for header in facts.headers])
     if len(files):
-        what = f"pictures have different modes: {_shares(counts)}."
-        why = "L is grey, RGB colour, a palette P either; a network can tell grey from coloured pictures, and so their sources."
+        what = f"images have different modes: {_shares(counts)}."
+        why = "L is grey, RGB colour, a palette P either; a network can tell grey from coloured images, and so their sources."
         fix = "See whether the mode goes with the label; `channels: 1` makes all of them grey."
         yield finding(column, "note", "mixed_modes", files, (what, why, fix))
 
@@ -185,20 +185,20 @@ def _depths(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
     files, counts = _apart(facts, depths)
     if len(files):
         deep = 16 in counts
-        what = f"pictures have different bits per sample: {_shares({f'{bits} bits': count for bits, count in counts.items()})}."
+        what = f"images have different bits per sample: {_shares({f'{bits} bits': count for bits, count in counts.items()})}."
         why = "The same brightness may be another number in each: scanners often fill 12 of 16 bits." if deep else _COARSE
         fix = "Convert them to one depth, by what the numbers mean." if deep else "Find out where they come from."
         yield finding(column, "warning" if deep else "note", "mixed_bit_depths", files, (what, why, fix))
 
 
-_COARSE = "Fewer bits are fewer shades of grey; a network can see that, and so where a picture comes from."
+_COARSE = "Fewer bits are fewer shades of grey; a network can see that, and so where an image comes from."
 
 
 def _turned(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
     turned = np.array([header.orientation != 1 for header in facts.headers], dtype=np.bool_)
     files = np.flatnonzero(_of_headers(facts, turned))
     if len(files):
-        what = f"{counted(len(files), 'picture')} {_plural('is ', len(files))}turned or mirrored by EXIF."
+        what = f"{counted(len(files), 'image')} {_plural('is ', len(files))}turned or mirrored by EXIF."
         why = "mmtrain turns them upright; programs that do not, such as one that marked regions in them, saw them another way round."
         yield finding(column, "note", "exif_rotation", files, (what, why, "Nothing, as long as no other program reads the files."))
 

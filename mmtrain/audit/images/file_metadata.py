@@ -1,4 +1,4 @@
-"""One pass over the files of pictures: header and hash of each, no pixel decoded."""
+"""One pass over the files of images: header and hash of each, no pixel decoded."""
 
 from __future__ import annotations
 

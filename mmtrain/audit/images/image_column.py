@@ -65,7 +65,7 @@ class ImageFiles:
 
     @property
     def policy(self) -> str:
-        """What becomes of rows without a picture; empty where no experiment says."""
+        """What becomes of rows without an image; empty where no experiment says."""
         return "" if self.of.column is None else self.of.column.policy
 
     @property
@@ -110,7 +110,7 @@ def locate_column(column: ImageColumn, folder: ImageFolder) -> ImageFiles:
     """
     located = locate(column.cells, folder, column.suffix)
     if column.store is not None and len(column.store.pixels) != len(located.files):
-        what = "pictures have changed while they were inspected."
+        what = "images have changed while they were inspected."
         raise RunError(Problem(column.header, what, "Leave them alone for as long, and start again."))
     files = located.of_rows
     refusals: dict[int, str] = {}

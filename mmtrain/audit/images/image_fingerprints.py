@@ -1,6 +1,6 @@
-"""How pictures look, from their decoded pixels: brightness, contrast, and what tells pictures that look the same.
+"""How images look, from their decoded pixels: brightness, contrast, and what tells images that look the same.
 
-A picture is shrunk to `SIDE` x `SIDE` fields, the means of some of its pixels. Its hash has a bit for each of the 64 lowest
+An image is shrunk to `SIDE` x `SIDE` fields, the means of some of its pixels. Its hash has a bit for each of the 64 lowest
 frequencies of the cosine transform (after Zauner 2010, "Implementation and benchmarking of perceptual image hash functions").
 There a bit says whether a coefficient is above the median. In drawings half of all coefficients are next to nothing, so that noise
 decides: of emoji saved as JPEG 69 of 100 kept their hash within 3 bits. Against `CLEAR` of the root mean square all did, as did photos.
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE = 32
-"""Fields of a picture, each way."""
+"""Fields of an image, each way."""
 
 COARSE = 8
 """Fields that are kept, each way."""
 
 QUICK, THOROUGH = 2, 4
-"""Pixels of a field that are averaged, each way: of all pictures, and of those that are compared with each other."""
+"""Pixels of a field that are averaged, each way: of all images, and of those that are compared with each other."""
 
 CLEAR = 0.3
 """A coefficient of the cosine transform sets its bit above this share of the root mean square of all."""
@@ -38,12 +38,12 @@ STEPS = 24
 """Of `Looks.coarse`, in a standard deviation."""
 
 _PIECE = 64
-"""Pictures that a thread takes at once; bounds what is held where pictures are decoded in flight."""
+"""Images that a thread takes at once; bounds what is held where images are decoded in flight."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImageFingerprints:
-    """One entry per picture; levels run from 0 to 255 whatever the bits of the pixels."""
+    """One entry per image; levels run from 0 to 255 whatever the bits of the pixels."""
 
     brightness: NDArray[np.float32]
     """Mean luma."""
@@ -51,18 +51,18 @@ class ImageFingerprints:
     """Highest less lowest luma of a field, or difference of red and blue where that varies more."""
     hashes: NDArray[np.uint64]
     coarse: NDArray[np.int8]
-    """(pictures, 64): the luma of 8 x 8 fields, less their mean, in `STEPS` a standard deviation."""
+    """(images, 64): the luma of 8 x 8 fields, less their mean, in `STEPS` a standard deviation."""
     prints: NDArray[np.uint64]
     """Equal for equal fields."""
 
     def select(self, which: NDArray[Any]) -> ImageFingerprints:
-        """Of those pictures only where a mask is true, or at some positions."""
+        """Of those images only where a mask is true, or at some positions."""
         return ImageFingerprints(*(values[which] for values in vars(self).values()))
 
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """Decoded pictures: of a store, of several with the same layout, or in flight, where each use decodes them again."""
+    """Decoded images: of a store, of several with the same layout, or in flight, where each use decodes them again."""
 
     sources: tuple[NDArray[Any] | OnTheFlyImages, ...]
     layout: Layout
@@ -102,7 +102,7 @@ def _taken(source: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any]:
 
 
 def fingerprint_images(pixels: Pixels, positions: NDArray[np.int64], *, progress: Progress | None = None) -> ImageFingerprints:
-    """How the pictures at these positions look, in threads."""
+    """How the images at these positions look, in threads."""
     count = len(positions)
     found = ImageFingerprints(
         np.empty(count, dtype=np.float32),
@@ -126,7 +126,7 @@ def fingerprint_images(pixels: Pixels, positions: NDArray[np.int64], *, progress
 
 
 def _fingerprint(fields: NDArray[np.float32]) -> ImageFingerprints:
-    """Of (pictures, SIDE, SIDE, channels)."""
+    """Of (images, SIDE, SIDE, channels)."""
     luma = luma_of(fields)
     contrast = np.ptp(luma, axis=(1, 2))
     if fields.shape[-1] == 3:
@@ -136,7 +136,7 @@ def _fingerprint(fields: NDArray[np.float32]) -> ImageFingerprints:
 
 
 def luma_of(fields: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(pictures, side, side) of (pictures, side, side, channels), by ITU-R BT.601."""
+    """(images, side, side) of (images, side, side, channels), by ITU-R BT.601."""
     if fields.shape[-1] == 1:
         return fields[..., 0]
     red, green, blue = np.moveaxis(fields, -1, 0)
@@ -145,7 +145,7 @@ def luma_of(fields: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def downsample(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(pictures, COARSE, COARSE, ...) means of (pictures, SIDE, SIDE, ...)."""
+    """(images, COARSE, COARSE, ...) means of (images, SIDE, SIDE, ...)."""
     share = SIDE // COARSE
     means: NDArray[np.float32] = values.reshape(len(values), COARSE, share, COARSE, share, *values.shape[3:]).mean(axis=(2, 4))
     return means
@@ -182,17 +182,17 @@ def _coarse(luma: NDArray[np.float32]) -> NDArray[np.int8]:
     return coarse
 
 
-def _fields(pictures: NDArray[Any], layout: Layout, samples: int) -> NDArray[np.float32]:
-    """(pictures, SIDE, SIDE, channels) of (pictures, height, width, channels): means of `samples` x `samples` pixels of each field."""
-    height, width = (((np.arange(SIDE * samples) + 0.5) * length / (SIDE * samples)).astype(np.int64) for length in pictures.shape[1:3])
+def _fields(images: NDArray[Any], layout: Layout, samples: int) -> NDArray[np.float32]:
+    """(images, SIDE, SIDE, channels) of (images, height, width, channels): means of `samples` x `samples` pixels of each field."""
+    height, width = (((np.arange(SIDE * samples) + 0.5) * length / (SIDE * samples)).astype(np.int64) for length in images.shape[1:3])
     width = width.reshape(SIDE, samples).T.ravel()  # the first samples of all fields, then the second ones: long runs to add
-    sampled = pictures.take(height, axis=1).take(width, axis=2)
+    sampled = images.take(height, axis=1).take(width, axis=2)
     if sampled.shape[-1] == 4:  # what is transparent lies on the background
         opacity = sampled[..., 3:].astype(np.float32) / 255
         sampled = sampled[..., :3] * opacity + np.array(layout.background, dtype=np.float32) * (1 - opacity)
     count, *_, channels = sampled.shape
     summed = _added(_added(sampled.reshape(count, SIDE, samples, samples, SIDE * channels), 2), 2)
-    return summed.reshape(count, SIDE, SIDE, channels) / np.float32(samples**2 * (257 if pictures.dtype == np.uint16 else 1))
+    return summed.reshape(count, SIDE, SIDE, channels) / np.float32(samples**2 * (257 if images.dtype == np.uint16 else 1))
 
 
 def _added(values: NDArray[Any], axis: int) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Which rows use the same picture, or one that looks the same."""
+"""Which rows use the same image, or one that looks the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ImageUsage:
-    """Cells of image columns; every array has an entry per cell that names a picture worth comparing."""
+    """Cells of image columns; every array has an entry per cell that names an image worth comparing."""
 
     columns: NDArray[np.int64]
     """Position of the column."""
@@ -30,7 +30,7 @@ class ImageUsage:
     """Equal for the same file."""
     contents: NDArray[np.int64]
     """Equal for equal bytes."""
-    pictures: NDArray[np.int64]
+    images: NDArray[np.int64]
     """Equal for equal pixels."""
     scenes: NDArray[np.int64]
     """Equal for what looks the same."""
@@ -41,13 +41,13 @@ class ImageUsage:
 
 
 def image_usage(columns: Sequence[ImageFiles], facts: Sequence[FileFacts], found: Sequence[ComparableImages]) -> ImageUsage:
-    """The cells of all columns, without pictures of one colour: those are equal for no other reason, and told elsewhere."""
+    """The cells of all columns, without images of one colour: those are equal for no other reason, and told elsewhere."""
     starts = read_headers(columns)
     paths = [file.path for column in columns for file in column.located.files]
     contents = equal_bytes(paths, np.concatenate([one.tails for one in facts]))
     same = [_chains(contents), *(one.equal(contents) for one in found)]
-    pictures = connected_sets(int(starts[-1]), same)
-    scenes = connected_sets(int(starts[-1]), [*same, *(one.similar(pictures) for one in found)])
+    images = connected_sets(int(starts[-1]), same)
+    scenes = connected_sets(int(starts[-1]), [*same, *(one.similar(images) for one in found)])
     plain = np.concatenate([np.empty(0, dtype=np.int64), *(one.files[one.faint] for one in found)])
     worth = np.concatenate([one.of >= 0 for one in facts])
     worth[plain] = False
@@ -61,7 +61,7 @@ def image_usage(columns: Sequence[ImageFiles], facts: Sequence[FileFacts], found
         rows.append(column.of.numbers[used])
         cells.append(np.array(column.located.names, dtype=object)[column.located.codes[used]])
     files = np.concatenate(at)
-    levels = [values[files] for values in (_files(paths), contents, pictures, scenes)]
+    levels = [values[files] for values in (_files(paths), contents, images, scenes)]
     return ImageUsage(np.concatenate(numbers), np.concatenate(rows), np.concatenate(cells), *levels)
 
 

@@ -1,7 +1,7 @@
-"""Pictures that look the same: candidates by their hashes, then compared in small.
+"""Images that look the same: candidates by their hashes, then compared in small.
 
 Every hash is compared with a few neighbours in sorted order, once for each rotation of its bits by a byte (after Manku, Jain and
-Das Sarma 2007, "Detecting near-duplicates for web crawling"), so that the cost grows with the number of pictures and not with its
+Das Sarma 2007, "Detecting near-duplicates for web crawling"), so that the cost grows with the number of images and not with its
 square. What is close there is compared by `Looks.coarse`, and what is left by the luma of all fields and by colours in coarse ones:
 JPEG keeps a fourth of the colours.
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BITS = 6
-"""Different bits of the hashes of two pictures that are compared further."""
+"""Different bits of the hashes of two images that are compared further."""
 
 NEIGHBOURS = 8
 """With how many that follow it a hash is compared, in each of eight orders."""
 
 ALIKE = 0.01
-"""Two pictures look the same when the correlation of their fields is less than this below 1, and"""
+"""Two images look the same when the correlation of their fields is less than this below 1, and"""
 
 LARGEST = 0.6
-"""no value differs by more than this many standard deviations: a small thing that is there or not tells pictures apart."""
+"""no value differs by more than this many standard deviations: a small thing that is there or not tells images apart."""
 
 GAIN = 1.3
-"""Most by which the contrast of two pictures that look the same may differ, as a factor."""
+"""Most by which the contrast of two images that look the same may differ, as a factor."""
 
 SHIFT = 25.0
 """Most by which their brightness may differ, of 255. With more, all plain shapes of one outline would be the same."""
@@ -51,7 +51,7 @@ _PIECE = 64
 
 
 def equal_pixels(pixels: Pixels, looks: ImageFingerprints, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(pairs, 2) of indices into `positions` whose pictures have the same pixels; each set of equal ones as a chain."""
+    """(pairs, 2) of indices into `positions` whose images have the same pixels; each set of equal ones as a chain."""
     _, codes, counts = np.unique(looks.prints, return_inverse=True, return_counts=True)
     members = np.flatnonzero(counts[codes] > 1)
     hashes = [sha256(pixels.take(positions[[member]]).tobytes()).digest() for member in members]
@@ -65,7 +65,7 @@ def equal_pixels(pixels: Pixels, looks: ImageFingerprints, positions: NDArray[np
 
 
 def similar_pairs(pixels: Pixels, looks: ImageFingerprints, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(pairs, 2) of indices into `positions` whose pictures look the same."""
+    """(pairs, 2) of indices into `positions` whose images look the same."""
     pairs = _close(looks.hashes, looks.coarse)
     pairs = pairs[np.abs(looks.brightness[pairs[:, 0]] - looks.brightness[pairs[:, 1]]) <= SHIFT]
 
@@ -92,7 +92,7 @@ def are_near_duplicates(first: NDArray[np.float32], second: NDArray[np.float32])
 
 
 def _standard(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(pictures, values) with mean 0 and deviation 1; all channels by the same measure."""
+    """(images, values) with mean 0 and deviation 1; all channels by the same measure."""
     flat = values.reshape(len(values), -1)
     centred = flat - flat.mean(axis=1, keepdims=True)
     scaled: NDArray[np.float32] = centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-6)
@@ -124,7 +124,7 @@ def _close(hashes: NDArray[np.uint64], coarse: NDArray[np.int8]) -> NDArray[np.i
 
 
 def _coarsely(coarse: NDArray[np.int8], ones: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """In pieces, for there may be as many pairs as pictures."""
+    """In pieces, for there may be as many pairs as images."""
     near = np.empty(len(ones), dtype=np.bool_)
     for start in range(0, len(ones), 10_000):
         own = slice(start, start + 10_000)

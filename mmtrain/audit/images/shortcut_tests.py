@@ -1,4 +1,4 @@
-"""Findings about one number of a picture that predicts an answer: how many pixels its file has, or its brightness.
+"""Findings about one number of an image that predicts an answer: how many pixels its file has, or its brightness.
 
 As of a column of numbers, which it could be: answers of the test part are not looked at, and groups are kept apart.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def shortcut_findings(
     header: str, measures: Mapping[str, NDArray[np.float64]], cohort: RowMetadata, asked: Sequence[TargetView]
 ) -> list[Finding]:
-    """Of one column; `measures` have a number for each row of the table's file, NaN for a row without a picture."""
+    """Of one column; `measures` have a number for each row of the table's file, NaN for a row without an image."""
     scored = []
     for question in asked:
         for name, numbers in measures.items():
@@ -43,7 +43,7 @@ def shortcut_findings(
 def _finding(
     header: str, question: TargetView, name: str, told: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool
 ) -> Finding:
-    what = f"the {name} of a picture alone {describe_score(question, told, grouped=grouped)}"
-    why = "If that comes from how pictures were taken or prepared, the network learns it, and fails on pictures from elsewhere."
-    fix = "Look at pictures of different answers; where nothing that is to be learned makes them differ so, prepare all of them alike."
-    return Finding("warning" if any(certain(told)) else "note", "picture_tells_label", header, what, why, fix)
+    what = f"the {name} of an image alone {describe_score(question, told, grouped=grouped)}"
+    why = "If that comes from how images were taken or prepared, the network learns it, and fails on images from elsewhere."
+    fix = "Look at images of different answers; where nothing that is to be learned makes them differ so, prepare all of them alike."
+    return Finding("warning" if any(certain(told)) else "note", "image_tells_label", header, what, why, fix)

@@ -1,4 +1,4 @@
-"""Findings about files whose kind goes with an answer: pictures of one class that come from another camera or program.
+"""Findings about files whose kind goes with an answer: images of one class that come from another camera or program.
 
 Answers of the test part are not looked at, and one row stands for each group, as the tests suppose rows that were drawn independently.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mmtrain.image_decoding import ImageHeader
 
 NOTED, STRIKING = 0.3, 0.5
-"""Differences between classes in the share of pictures of one kind; of numbers, twice the distance of an AUC from 0.5, which is the same
+"""Differences between classes in the share of images of one kind; of numbers, twice the distance of an AUC from 0.5, which is the same
 where there are only two different ones."""
 
 FEWEST = 10
@@ -47,7 +47,7 @@ class Difference(NamedTuple):
 def source_shortcut_findings(column: ImageFiles, facts: FileFacts, cohort: RowMetadata, asked: Sequence[TargetView]) -> list[Finding]:
     """Of one column: its formats, modes, depths and sizes."""
     kinds = {name: np.array(values, dtype=object) for name, values in _kinds(facts.headers).items()}
-    headers = np.append(facts.of, -1)[column.of_rows(cohort.rows)]  # (rows,), -1 for a row without a picture
+    headers = np.append(facts.of, -1)[column.of_rows(cohort.rows)]  # (rows,), -1 for a row without an image
     tested = []
     for question in asked:
         known = question.rows[headers[question.rows] >= 0]
@@ -114,8 +114,8 @@ def _of_numbers(kinds: Sequence[str], codes: NDArray[np.int64], numbers: NDArray
 def _finding(header: str, question: TargetView, name: str, rows: int, differences: Sequence[Difference]) -> Finding:
     largest = sorted(differences, key=lambda difference: -difference.size)
     told = "; ".join(difference.told for difference in largest[:MOST_TOLD])
-    what = f"the {name} of a picture goes with {question.named(len(differences))}: {told}."
+    what = f"the {name} of an image goes with {question.named(len(differences))}: {told}."
     why = "If answers come from different sources, the network may learn these instead; what sets them apart remains in the pixels."
-    fix = "Find out why; gather pictures for all answers from the same sources, or look at the scores of each source by itself."
+    fix = "Find out why; gather images for all answers from the same sources, or look at the scores of each source by itself."
     level: Level = "warning" if largest[0].size >= STRIKING else "note"
     return Finding(level, "file_kind_tells_label", header, what, why, fix, count=rows)

@@ -1,4 +1,4 @@
-"""A folder with a folder of pictures per class, as a table: `photos/cat/1.jpg`, or `photos/train/cat/1.jpg` in a given split."""
+"""A folder with a folder of images per class, as a table: `photos/cat/1.jpg`, or `photos/train/cat/1.jpg` in a given split."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mmtrain.system.folder_names import ENDINGS
 PATH, CLASS, SPLIT = "path", "class", "split"
 """Headers of the table."""
 
-SHAPE = "Give a folder that has a folder of pictures per class, as photos/cat and photos/dog, or these in photos/train, photos/val, ..."
+SHAPE = "Give a folder that has a folder of images per class, as photos/cat and photos/dog, or these in photos/train, photos/val, ..."
 
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """Pictures as (path from `folder`, class, part); the part is empty without a given split."""
+    """Images as (path from `folder`, class, part); the part is empty without a given split."""
 
     folder: Path
     rows: tuple[tuple[str, str, str], ...]
@@ -40,16 +40,16 @@ class ClassFolders:
 
 
 def class_folders(folder: Path) -> ClassFolders:
-    """The pictures of a folder, in the order of their paths. Hidden files and what is no picture are left out.
+    """The images of a folder, in the order of their paths. Hidden files and what is no image are left out.
 
     Raises:
         DataError: it is not a folder of class folders, or not clearly one.
 
     """
-    tops, pictures = _listed(folder)
+    tops, images = _listed(folder)
     words = split_words(tops)
     split = bool(tops) and all(name in words.parts or name in words.doubts for name in tops)
-    problems = _loose(folder, pictures) + (_unclear_parts(folder, words) if split else [])
+    problems = _loose(folder, images) + (_unclear_parts(folder, words) if split else [])
     rows: list[tuple[str, str, str]] = []
     for top in tops:
         if not split:
@@ -66,19 +66,19 @@ def class_folders(folder: Path) -> ClassFolders:
 
 
 def _add(rows: list[tuple[str, str, str]], folder: Path, place: str, name: str, part: str) -> list[Problem]:
-    """The pictures of one class; the problems of its folder."""
-    below, pictures = _listed(folder / place)
+    """The images of one class; the problems of its folder."""
+    below, images = _listed(folder / place)
     if below:
         what = f"the folder of the class {name!r} has folders in it: {listed([repr(one) for one in below], most=4)}."
-        return [Problem(str(folder / place), what, "Move their pictures up, or move them out.")]
+        return [Problem(str(folder / place), what, "Move their images up, or move them out.")]
     if name != name.strip() or not name.isprintable():
         return [Problem(str(folder / place), f"{name!r} cannot be the name of a class.", "Rename the folder.")]
-    odd = [picture for picture in pictures if picture != picture.strip() or not picture.isprintable()]
+    odd = [image for image in images if image != image.strip() or not image.isprintable()]
     if odd:
         return [Problem(str(folder / place), f"{odd[0]!r} cannot be written into a table.", "Rename the file.")]
-    if not pictures:
-        return [_no_pictures(folder / place)]
-    rows += [(f"{place}/{picture}", name, part) for picture in pictures]
+    if not images:
+        return [_no_images(folder / place)]
+    rows += [(f"{place}/{image}", name, part) for image in images]
     return []
 
 
@@ -89,26 +89,26 @@ def _unclear_parts(folder: Path, words: SplitWords) -> list[Problem]:
     return [Problem(str(folder), what, "Rename them: train, validation and test are understood.")]
 
 
-def _no_pictures(folder: Path) -> Problem:
+def _no_images(folder: Path) -> Problem:
     others = sorted({os.path.splitext(entry.name)[1].lower() for entry in _entries(folder)} - {""})
     found = f", but files that end in {listed(others, most=4)}" if others else ""
     fix = (
         f"Convert them to JPEG or PNG; files that end in {listed(ENDINGS, 'or')} are read." if others else "Remove the folder, or fill it."
     )
-    return Problem(str(folder), f"the folder has no pictures{found}.", fix)
+    return Problem(str(folder), f"the folder has no images{found}.", fix)
 
 
-def _loose(folder: Path, pictures: list[str]) -> list[Problem]:
-    if not pictures:
+def _loose(folder: Path, images: list[str]) -> list[Problem]:
+    if not images:
         return []
-    what = f"{counted(len(pictures), 'picture lies', 'pictures lie')} in no folder of a class, {pictures[0]} for instance."
+    what = f"{counted(len(images), 'image lies', 'images lie')} in no folder of a class, {images[0]} for instance."
     return [Problem(str(folder), what, SHAPE)]
 
 
 def _too_few(folder: Path, rows: list[tuple[str, str, str]]) -> list[Problem]:
     classes = {name for _, name, _ in rows}
     if len(classes) < 2:
-        found = f"pictures of one class only, {rows[0][1]!r}" if classes else "no folder with pictures in it"
+        found = f"images of one class only, {rows[0][1]!r}" if classes else "no folder with images in it"
         return [Problem(str(folder), f"the folder has {found}.", SHAPE)]
     parts = {part for _, _, part in rows}
     if parts != {""} and "train" not in parts:
@@ -117,7 +117,7 @@ def _too_few(folder: Path, rows: list[tuple[str, str, str]]) -> list[Problem]:
 
 
 def _listed(folder: Path) -> tuple[list[str], list[str]]:
-    """Folders and pictures, by name."""
+    """Folders and images, by name."""
     entries = list(_entries(folder))
     folders = [entry.name for entry in entries if entry.is_dir()]
     return folders, [name for name in _files(entries) if os.path.splitext(name)[1].lower() in ENDINGS]

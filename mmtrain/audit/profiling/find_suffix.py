@@ -1,4 +1,4 @@
-"""Columns whose cells are names of picture files without their ending: `ISIC_0001` for ISIC_0001.jpg."""
+"""Columns whose cells are names of image files without their ending: `ISIC_0001` for ISIC_0001.jpg."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from mmtrain.errors import listed
 from mmtrain.system.folder_names import Listings, able_endings
 
 FEWEST = 3
-"""Different cells of a column of names: fewer are categories that happen to have pictures."""
+"""Different cells of a column of names: fewer are categories that happen to have images."""
 
 FIRST = 10
 """Cells of a column that are looked for before the others are: where none is a file, none of the others will be."""
 
 
 @dataclass(frozen=True)
-class NamedPictures:
-    """The folder of the pictures, and the guesses of the columns that name them."""
+class NamedImages:
+    """The folder of the images, and the guesses of the columns that name them."""
 
     folder: Path
     guesses: dict[str, InferredRole]
@@ -38,8 +38,8 @@ def without_ending(guesses: Mapping[str, InferredRole], profiles: Mapping[str, P
     ]
 
 
-def named_pictures(names: Mapping[str, Sequence[str]], folders: Iterable[Path]) -> NamedPictures | None:
-    """The columns, of `names` by header, whose cells name pictures in the one of `folders` that has most of them."""
+def named_images(names: Mapping[str, Sequence[str]], folders: Iterable[Path]) -> NamedImages | None:
+    """The columns, of `names` by header, whose cells name images in the one of `folders` that has most of them."""
     names = {header: [cell.strip() for cell in cells[:SAMPLE]] for header, cells in names.items()}
     listings = Listings()
     best: dict[str, Counter[str]] = {}
@@ -52,9 +52,9 @@ def named_pictures(names: Mapping[str, Sequence[str]], folders: Iterable[Path]) 
     seen: set[tuple[str, ...]] = set()
     for header, counted in best.items():
         if counted[""] >= NEARLY_ALL * len(names[header]) and tuple(names[header]) not in seen:
-            seen.add(tuple(names[header]))  # two columns of the same names have the same pictures
+            seen.add(tuple(names[header]))  # two columns of the same names have the same images
             guesses[header] = _guess(names[header], counted)
-    return NamedPictures(place, guesses) if place is not None and guesses else None
+    return NamedImages(place, guesses) if place is not None and guesses else None
 
 
 def _counts(listings: Listings, folder: Path, cells: Sequence[str]) -> Counter[str]:
@@ -64,7 +64,7 @@ def _counts(listings: Listings, folder: Path, cells: Sequence[str]) -> Counter[s
 
 
 def _guess(cells: Sequence[str], counts: Counter[str]) -> InferredRole:
-    reason = f"cells are names of picture files without their ending, as {quote_value(cells[0])}"
+    reason = f"cells are names of image files without their ending, as {quote_value(cells[0])}"
     able = able_endings(counts, len(cells))
     if not able:
         kinds = listed([f"{ending} ({files:,})" for ending, files in counts.most_common() if ending])

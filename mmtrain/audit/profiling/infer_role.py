@@ -88,7 +88,7 @@ def _addresses(profile: Profile) -> InferredRole | None:
     example = quote_value(profile.frequent[0][0])
     if all(holds_image(value) for value, _ in profile.frequent):
         return InferredRole("image", f"cells hold images themselves, as {example}: save each as a file, and write its path", used=False)
-    images = profile.pictures + profile.unread_pictures
+    images = profile.images + profile.unread_images
     named = images * 2 >= profile.filled or IMAGE_WORDS & set(name_words(profile.header))
     if profile.addresses < NEARLY_ALL * profile.filled or not named:
         return None
@@ -97,8 +97,8 @@ def _addresses(profile: Profile) -> InferredRole | None:
 
 
 def _image_lists(profile: Profile) -> InferredRole | None:
-    files = max(profile.pictures + profile.unread_pictures, profile.picture_lists)
-    if profile.picture_lists * 10 < profile.filled or files < NEARLY_ALL * profile.filled:
+    files = max(profile.images + profile.unread_images, profile.image_lists)
+    if profile.image_lists * 10 < profile.filled or files < NEARLY_ALL * profile.filled:
         return None
     example = next((value for value, _ in profile.frequent if len(several(value)) > 1), profile.frequent[0][0])
     what = f"cells list several images, as {quote_value(example)}; one is read per cell: give each a column of its own"
@@ -106,11 +106,11 @@ def _image_lists(profile: Profile) -> InferredRole | None:
 
 
 def _image(profile: Profile) -> InferredRole | None:
-    if profile.pictures + profile.unread_pictures < NEARLY_ALL * profile.filled:
+    if profile.images + profile.unread_images < NEARLY_ALL * profile.filled:
         return None
     other = next((one for value, _ in profile.frequent if (one := by_name(value))), None)
     example = next((value for value, _ in profile.frequent if by_name(value)), profile.frequent[0][0])
-    if not profile.pictures:
+    if not profile.images:
         if other is None:
             return None
         fix = f"{other.fix[:1].lower()}{other.fix[1:].rstrip('.')}"
@@ -119,7 +119,7 @@ def _image(profile: Profile) -> InferredRole | None:
         )
     options = {"missing": "mask"} if profile.missing else {}
     empty = f", {profile.missing:,} are empty" if profile.missing else ""
-    return InferredRole("image", f"cells end like names of picture files, as {quote_value(profile.frequent[0][0])}{empty}", options)
+    return InferredRole("image", f"cells end like names of image files, as {quote_value(profile.frequent[0][0])}{empty}", options)
 
 
 def _split(profile: Profile) -> InferredRole | None:

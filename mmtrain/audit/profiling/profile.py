@@ -17,7 +17,7 @@ import pandas as pd
 from mmtrain.columns.base import MISSING_WORDS
 from mmtrain.columns.numeric import parse_numbers
 from mmtrain.columns.quantile_sketch import QuantileSketch, Range
-from mmtrain.data.images.cell_kinds import ADDRESS, FILE_END, NOT_READ, PICTURE, SEVERAL
+from mmtrain.data.images.cell_kinds import ADDRESS, FILE_END, IMAGE, NOT_READ, SEVERAL
 from mmtrain.data.tables.table import READ_CHUNK_ROWS
 from mmtrain.data.tables.table_file import TableFile, distinct, gather
 from mmtrain.system.threads import in_threads
@@ -44,7 +44,7 @@ MOST_DISTINCT = 1_000_000
 MOST_NUMBERS = 1_000_000
 """Numbers that a median is taken of; of longer columns, half of the rows by chance, a quarter, and so on."""
 
-LIKENESSES = ("number_cells", "wordless", "spaced", "pictures", "unread_pictures", "picture_lists", "addresses", "dates")
+LIKENESSES = ("number_cells", "wordless", "spaced", "images", "unread_images", "image_lists", "addresses", "dates")
 """Counts of a `Profile`."""
 
 FEW_TEXTS = 100
@@ -81,11 +81,11 @@ class Profile:
     """Cells without any word, such as `-`."""
     spaced: int = 0
     """Cells with a blank between two words."""
-    pictures: int = 0
-    """Cells that end like the name of a picture file that can be read."""
-    unread_pictures: int = 0
+    images: int = 0
+    """Cells that end like the name of an image file that can be read."""
+    unread_images: int = 0
     """Cells that end like the name of a file of a format that is not read, TIFF or DICOM say."""
-    picture_lists: int = 0
+    image_lists: int = 0
     """Cells that list several files, or one in brackets."""
     addresses: int = 0
     """Cells that are addresses, such as https://, rather than paths."""
@@ -198,9 +198,9 @@ class _Tally:
         ends = pc.utf8_slice_codeunits(others, -10)
         likenesses = {
             "spaced": _matches(others, r"\S\s+\S"),
-            "pictures": _matches(ends, PICTURE),
-            "unread_pictures": _matches(ends, NOT_READ),
-            "picture_lists": _matches(others, SEVERAL) if _matches(ends, FILE_END).any() else np.zeros(len(rest), dtype=np.bool_),
+            "images": _matches(ends, IMAGE),
+            "unread_images": _matches(ends, NOT_READ),
+            "image_lists": _matches(others, SEVERAL) if _matches(ends, FILE_END).any() else np.zeros(len(rest), dtype=np.bool_),
             "addresses": _matches(pc.utf8_slice_codeunits(others, 0, 80), ADDRESS),
             "dates": _matches(others, DATE),
         }

@@ -1,4 +1,4 @@
-"""A table nobody has described yet: what each column is probably for, which one is the answer and where the pictures lie.
+"""A table nobody has described yet: what each column is probably for, which one is the answer and where the images lie.
 
 `guess` looks at one column alone. Here the guesses are brought into line with each other, so that an experiment file that
 follows them can be used: one id, one group, one split, no column that gives the answer away.
@@ -14,7 +14,7 @@ from typing import Any
 
 from mmtrain.audit.profiling import infer_target
 from mmtrain.audit.profiling.column_relations import resolve_duplicates
-from mmtrain.audit.profiling.find_suffix import named_pictures, without_ending
+from mmtrain.audit.profiling.find_suffix import named_images, without_ending
 from mmtrain.audit.profiling.infer_role import InferredRole, infer_role, quote_value
 from mmtrain.audit.profiling.profile import Profile, profile_columns
 from mmtrain.columns import Image
@@ -31,7 +31,7 @@ from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
 from mmtrain.system.paths import input_fault
 
 MOST_PATHS = 10_000
-"""Different pictures of a column that are looked for."""
+"""Different images of a column that are looked for."""
 
 MOST_PIXELS: int = Image.model_fields["max_pixels"].default
 
@@ -60,7 +60,7 @@ class TableProfile:
     target: str
     """Header of the answer; empty when no column can be one."""
     images: Path | None
-    """The folder of the pictures; None without pictures that exist."""
+    """The folder of the images; None without images that exist."""
     classes: dict[str, int]
     """Rows of each class of a binary or multiclass target."""
     scarce: bool
@@ -107,11 +107,11 @@ def profile_table(
     _place_other_than_numbers(file, guesses, found)
     for role in SINGLE:
         _only_one(guesses, role)
-    folder, pictures = _pictures(file, guesses, found, images)
+    folder, image_profiles = _image_profiles(file, guesses, found, images)
     classes, scarce = resolve_duplicates(file, guesses, found, target) if target is not None else ({}, False)
     columns = [
         ProfiledColumn(
-            header, guesses.get(header) or InferredRole("", unusable[header], used=False), found.get(header), pictures.get(header)
+            header, guesses.get(header) or InferredRole("", unusable[header], used=False), found.get(header), image_profiles.get(header)
         )
         for header in dict.fromkeys(file.headers)
     ]
@@ -216,10 +216,10 @@ def _name_files(guesses: dict[str, InferredRole], found: dict[str, Profile], ima
         guesses[header] = InferredRole("image", f"cells are names of files in the images folder, as {quote_value(names[0])}", options)
 
 
-def _pictures(
+def _image_profiles(
     file: TableFile, guesses: dict[str, InferredRole], found: Mapping[str, Profile], images: Path | None
 ) -> tuple[Path | None, dict[str, ImageProfile]]:
-    """Where the pictures lie and what they are; a column without any file is left out, and holes are masked."""
+    """Where the images lie and what they are; a column without any file is left out, and holes are masked."""
     headers = [header for header, found in guesses.items() if found.role == "image" and found.used]
     paths = _distinct_cells(file, headers, MOST_PATHS)
     sample = [cell for cells in paths.values() for cell in cells[:SAMPLE]]
@@ -228,17 +228,17 @@ def _pictures(
         folder = images if images is not None else folder_of(sample, beside)[0]
     else:
         names = _distinct_cells(file, without_ending(guesses, found), SAMPLE)
-        named = named_pictures(names, [images] if images is not None else folders(beside))
+        named = named_images(names, [images] if images is not None else folders(beside))
         if named is None:
             return None, {}
         folder = named.folder
         guesses |= named.guesses
         paths = _distinct_cells(file, [header for header, one in named.guesses.items() if one.used], MOST_PATHS)
     suffixes = {header: str(guesses[header].options.get("suffix", "")) for header in paths}
-    pictures = {header: profile_images(cells, ImageFolder(folder), suffixes[header]) for header, cells in paths.items()}
-    for header, profile in pictures.items():
+    image_profiles = {header: profile_images(cells, ImageFolder(folder), suffixes[header]) for header, cells in paths.items()}
+    for header, profile in image_profiles.items():
         guesses[header] = _image(guesses[header], profile)
-    return folder if any(profile.found for profile in pictures.values()) else None, pictures
+    return folder if any(profile.found for profile in image_profiles.values()) else None, image_profiles
 
 
 def _image(found: InferredRole, images: ImageProfile) -> InferredRole:
@@ -263,7 +263,7 @@ def _image(found: InferredRole, images: ImageProfile) -> InferredRole:
 
 
 def _undecodable(images: ImageProfile, options: Mapping[str, object]) -> str:
-    """What of these pictures is refused once it is decoded, by their headers."""
+    """What of these images is refused once it is decoded, by their headers."""
     height, width = images.largest or (0, 0)
     if height * width > MOST_PIXELS:
         return f"those of more than {MOST_PIXELS:,} pixels"
@@ -271,7 +271,7 @@ def _undecodable(images: ImageProfile, options: Mapping[str, object]) -> str:
 
 
 def _layout(images: ImageProfile) -> dict[str, object]:
-    """Pictures are not enlarged, and are brought to 128 pixels a side at most."""
+    """Images are not enlarged, and are brought to 128 pixels a side at most."""
     side = min(128, *(images.median or (128, 128)))
     options: dict[str, object] = {"size": [side, side], "channels": 1 if set(images.modes) <= {"1", "L", "I;16"} else 3}
     return options | ({"bits": 16} if max(images.bits) == 16 and options["channels"] == 1 else {})

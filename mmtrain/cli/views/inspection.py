@@ -121,8 +121,8 @@ def _images(console: Console, role: str, columns: Columns) -> None:
     format_heading(console, f"{role} (height x width in pixels)")
     table = plain_table("column", "missing", "unreadable", "files", "smallest", "median", "largest", "sizes")
     for column, profile in columns:
-        images, pictures = column.images, column.pictures
-        unreadable = f"{pictures.unreadable:,}" if pictures is not None else "?"
+        images, counts = column.images, column.image_counts
+        unreadable = f"{counts.unreadable:,}" if counts is not None else "?"
         sizes = (
             [f"{size[0]} x {size[1]}" if size else "" for size in (images.smallest, images.median, images.largest)] if images else [""] * 3
         )
@@ -191,12 +191,16 @@ def _parts(console: Console, found: Inspection) -> None:
 
 
 def _problems(console: Console, found: Inspection, *, every: bool) -> None:
-    masked = [one.pictures for one in found.columns if one.pictures and one.pictures.bad and one.pictures.bad[0] not in found.problems]
-    for pictures in masked:
-        format_heading(console, "pictures that cannot be read, in rows that are masked or left out")
-        for problem in pictures.bad:
+    masked = [
+        one.image_counts
+        for one in found.columns
+        if one.image_counts and one.image_counts.bad and one.image_counts.bad[0] not in found.problems
+    ]
+    for counts in masked:
+        format_heading(console, "images that cannot be read, in rows that are masked or left out")
+        for problem in counts.bad:
             line(console, f"{problem.where}: {problem.what}")
-        if (more := pictures.unreadable - len(pictures.bad)) > 0:
+        if (more := counts.unreadable - len(counts.bad)) > 0:
             console.print(f"and {more:,} more")
     console.print()
     if not found.problems:

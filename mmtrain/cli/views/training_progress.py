@@ -50,13 +50,13 @@ class Display:
         if not self.quiet:
             line(self.console, text, whole=whole)
 
-    def pictures(self, done: int, total: int, size: int) -> None:
-        """Pictures decoded so far, and the bytes of their pixels."""
+    def images(self, done: int, total: int, size: int) -> None:
+        """Images decoded so far, and the bytes of their pixels."""
         if not self.quiet:
             self._images.update("decoding", done, total, size)
 
     def checked(self, done: int, total: int, size: int) -> None:
-        """Pictures checked so far, and the bytes that were read for it."""
+        """Images checked so far, and the bytes that were read for it."""
         if not self.quiet:
             self._images.update("checking", done, total, size)
 

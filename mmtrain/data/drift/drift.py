@@ -45,7 +45,7 @@ def compare_columns(header: str, before: AnyStatistics, now: AnyStatistics) -> l
     elif isinstance(before, CodeStatistics) and isinstance(now, CodeStatistics):
         found |= _codes(before, now)
     elif isinstance(before, ImageStatistics) and isinstance(now, ImageStatistics):
-        found |= _pictures(before, now)
+        found |= _images(before, now)
     return [Drift(header, kind, text) for kind, text in found.items()]
 
 
@@ -105,11 +105,11 @@ def _codes(before: CodeStatistics, now: CodeStatistics) -> dict[str, str]:
     return {"unseen": f"{_percent(now.unseen, now.rows)} of the {noun} are unknown to training; {usual:.0%} were to be expected."}
 
 
-def _pictures(before: ImageStatistics, now: ImageStatistics) -> dict[str, str]:
+def _images(before: ImageStatistics, now: ImageStatistics) -> dict[str, str]:
     found = {}
     if before.headers and now.headers and abs(_share(now.deep, now.headers) - _share(before.deep, before.headers)) > 0.5:
         deep, usual = _percent(now.deep, now.headers), _percent(before.deep, before.headers)
-        found["depth"] = f"{deep} of the pictures have 16 bits, in training {usual}."
+        found["depth"] = f"{deep} of the images have 16 bits, in training {usual}."
     shift = abs(now.brightness - before.brightness) / before.deviation if before.deviation else 0.0
     if before.rows and now.rows and shift > SHIFT + ERRORS / math.sqrt(now.rows):
         text = f"the mean brightness is {now.brightness:.2f}, in training {before.brightness:.2f} (0 black, 1 white)"

@@ -78,7 +78,7 @@ class DriftMonitor:
             if isinstance(before, NumericStatistics) and not any(drift.kind == "unit" for drift in own):
                 own += range_drift(header, before, self._outside[key], now.rows)
             if isinstance(tally, ImageAccumulator) and not now.rows:
-                own = [replace(drift, text=f"{drift.text} Not one cell has a picture: {right_folder(self._setting)}") for drift in own]
+                own = [replace(drift, text=f"{drift.text} Not one cell has an image: {right_folder(self._setting)}") for drift in own]
             if key in self._no_number:
                 first = f"The first that cannot be read is {self._no_number[key]!r}."
                 own = [replace(drift, text=f"{drift.text} {first}") if drift.kind == "missing" else drift for drift in own]

@@ -32,14 +32,14 @@ from mmtrain.registry import Section
 QUANTILES_OF = 100_000
 """Numbers that quartiles are taken of: they are then right to a third of a percent of the rows."""
 
-PICTURES = 1000
-"""Training pictures whose brightness is looked at; their mean is then right to a tenth of their standard deviation."""
+IMAGES = 1000
+"""Training images whose brightness is looked at; their mean is then right to a tenth of their standard deviation."""
 
 HEADERS = 200
 """Files whose header is read for its depth."""
 
 STRIDE = 8
-"""Of each picture every eighth row and column is looked at: one pixel in 64, which costs nothing beside decoding it."""
+"""Of each image every eighth row and column is looked at: one pixel in 64, which costs nothing beside decoding it."""
 
 STATISTICS_CHUNK_ROWS = 65_536
 
@@ -68,7 +68,7 @@ class CodeStatistics(Section):
 
 
 class ImageStatistics(Section):
-    """Pictures; brightness is 0 for black and 1 for white, the mean of each picture's pixels, and may be that of some pictures."""
+    """Images; brightness is 0 for black and 1 for white, the mean of each image's pixels, and may be that of some images."""
 
     kind: Literal["image"] = "image"
     rows: int
@@ -163,7 +163,7 @@ class CodeAccumulator:
 
 
 class ImageAccumulator:
-    """Adds up pictures; `levels` is the value of full brightness. Depth is looked up only where pictures may be `deep`."""
+    """Adds up images; `levels` is the value of full brightness. Depth is looked up only where images may be `deep`."""
 
     def __init__(self, levels: int) -> None:
         self._levels = levels
@@ -172,7 +172,7 @@ class ImageAccumulator:
         self._headers = self._deep = 0
 
     def count(self, present: Array) -> None:
-        """Rows with and without a picture, (rows, 1)."""
+        """Rows with and without an image, (rows, 1)."""
         seen = int((present > 0).sum())
         self._rows += seen
         self._missing += len(present) - seen
@@ -254,7 +254,7 @@ def learn_statistics(experiment: Experiment, fitted: Fitted, table: Table, array
         elif isinstance(tally, ImageAccumulator) and isinstance(values, ImageStore):
             present = values.present(rows)
             tally.count(present)
-            some = np.random.default_rng(0).permutation(rows[present[:, 0] > 0])[:PICTURES]
+            some = np.random.default_rng(0).permutation(rows[present[:, 0] > 0])[:IMAGES]
             files = _files(experiment, key, table.cells(header, some))
             for start in range(0, len(some), 50):
                 own = some[start : start + 50]

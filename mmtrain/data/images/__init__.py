@@ -1,1 +1,1 @@
-"""Pictures of a column: found, decoded once into a store, gathered by row."""
+"""Images of a column: found, decoded once into a store, gathered by row."""

@@ -1,4 +1,4 @@
-"""Image stores on disk: found, or built whole; where one has no room, pictures that are decoded in flight."""
+"""Image stores on disk: found, or built whole; where one has no room, images that are decoded in flight."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _PAUSE = 0.03
 class DecodedImages:
     """`pixels` (files, height, width, channels), read-only; `unreadable` has (what, fix) of the files that could not be decoded.
 
-    `ahead` reads the pictures of a store that memory has no room for.
+    `ahead` reads the images of a store that memory has no room for.
     `notice` says, where pixels are decoded in flight, why there is no store; `contents` is, with `verify: content`, the digest of
     the files' bytes.
     """
@@ -76,8 +76,8 @@ def decode_to_store(files: Sequence[ImageFile], layout: Layout, *, cache: Cache,
 
     """
     if not files:
-        dtype, picture = image_format(layout)
-        return DecodedImages(np.empty((0, *picture), dtype=dtype), {})
+        dtype, image = image_format(layout)
+        return DecodedImages(np.empty((0, *image), dtype=dtype), {})
     folder = cache.folder or cache_folder()
     manifest = _manifest(files, layout, cache.verify)
     name = sha256(manifest).hexdigest()
@@ -123,8 +123,8 @@ def _full_name(name: str, contents: str) -> str:
     return f"{name}.{contents[:32]}" if contents else name
 
 
-def opened(folder: Path, pictures: int | None) -> DecodedImages | None:
-    """The store in `folder`, of so many pictures; None when there is none, or a machine that went down has left a damaged one."""
+def opened(folder: Path, images: int | None) -> DecodedImages | None:
+    """The store in `folder`, of so many images; None when there is none, or a machine that went down has left a damaged one."""
     try:
         file = MappedFile(folder / IMAGES.array)
         pixels = np.asarray(np.load(folder / IMAGES.array, mmap_mode="r"))
@@ -132,7 +132,7 @@ def opened(folder: Path, pictures: int | None) -> DecodedImages | None:
         unreadable = json.loads((folder / IMAGES.beside).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if pictures not in (None, len(pixels)):
+    if images not in (None, len(pixels)):
         return None
     mark_used(folder)
     return DecodedImages(pixels, {int(position): (what, fix) for position, (what, fix) in unreadable.items()}, ahead, file=file)
@@ -140,7 +140,7 @@ def opened(folder: Path, pictures: int | None) -> DecodedImages | None:
 
 def _notice(needed: int, reason: str, flight: OnTheFlyImages) -> str:
     if flight.kept == len(flight):
-        instead = "All pictures are kept in memory, until this run ends."
+        instead = "All images are kept in memory, until this run ends."
     else:
         kept = f"; {flight.kept:,} of {len(flight):,} stay in memory" if flight.kept else ""
         instead = f"Every batch is decoded anew, which is slower{kept}."
@@ -170,9 +170,9 @@ def _built(
 
 def _write_pixels(path: Path, files: Sequence[ImageFile], layout: Layout, *, hashed: bool, progress: Progress | None) -> Outcome:
     """Decode all files into a .npy file at `path`; those that cannot be are zeros."""
-    dtype, picture = image_format(layout)
+    dtype, image = image_format(layout)
     size = image_bytes(layout)
-    with new_array(path, (len(files), *picture), dtype) as (file, start), written_meanwhile(file.fileno()):
+    with new_array(path, (len(files), *image), dtype) as (file, start), written_meanwhile(file.fileno()):
 
         def keep(position: int, pixels: NDArray[Any]) -> None:
             _write(file.fileno(), pixels, start + position * size)

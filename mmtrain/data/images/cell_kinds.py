@@ -8,12 +8,12 @@ from mmtrain.errors import listed
 from mmtrain.image_decoding.unsupported_formats import ENDINGS
 from mmtrain.targets.label_lists import read_list
 
-PICTURE_ENDINGS = ("png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "gif", "webp")
+IMAGE_ENDINGS = ("png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "gif", "webp")
 """Of files that are read."""
 
-_READ = "|".join(PICTURE_ENDINGS)
+_READ = "|".join(IMAGE_ENDINGS)
 _ANY = "|".join([_READ, *(re.escape(ending[1:]) for ending in ENDINGS)])
-PICTURE = rf"(?i)\.(?:{_READ})\s*$"
+IMAGE = rf"(?i)\.(?:{_READ})\s*$"
 NOT_READ = rf"(?i)\.(?:{'|'.join(re.escape(ending[1:]) for ending in ENDINGS)})\s*$"
 _CLOSED = r"[\"'\s]*[\])}]?\s*$"
 SEVERAL = (

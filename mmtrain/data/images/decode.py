@@ -1,4 +1,4 @@
-"""Decode many pictures, once each, in as many threads as there are cores; see `store` for what becomes of them."""
+"""Decode many images, once each, in as many threads as there are cores; see `store` for what becomes of them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DECODE_CHUNK_IMAGES = 16
-"""Pictures that a thread takes at once: handing over one at a time costs a tenth of decoding small ones."""
+"""Images that a thread takes at once: handing over one at a time costs a tenth of decoding small ones."""
 
 _AHEAD = 4
 """Pieces per thread that are handed over before the first is done, which bounds what waits."""
 
 Progress = Callable[[int, int, int], None]
-"""Called with pictures done, pictures in all, and the bytes of the pixels done."""
+"""Called with images done, images in all, and the bytes of the pixels done."""
 
 Result = TypeVar("Result")
 
@@ -41,12 +41,12 @@ class Outcome:
 
 
 def image_format(layout: Layout) -> tuple[np.dtype[Any], tuple[int, int, int]]:
-    """The dtype and the shape (height, width, channels) of one picture."""
+    """The dtype and the shape (height, width, channels) of one image."""
     return np.dtype(np.uint16 if layout.bits == 16 else np.uint8), (*layout.size, layout.channels)
 
 
 def image_bytes(layout: Layout) -> int:
-    """The bytes of one decoded picture."""
+    """The bytes of one decoded image."""
     return layout.size[0] * layout.size[1] * layout.channels * layout.bits // 8
 
 

@@ -1,6 +1,6 @@
-"""The pictures of one piece of a table that is predicted: decoded now, in threads, and kept nowhere.
+"""The images of one piece of a table that is predicted: decoded now, in threads, and kept nowhere.
 
-Training decodes into a store, because it asks for every picture many times; a prediction asks once.
+Training decodes into a store, because it asks for every image many times; a prediction asks once.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ def decode_cells(
 ) -> tuple[NDArray[Any], NDArray[np.float32], list[CellWarning], list[ImageFile]]:
     """Pixels (rows, height, width, channels), presence (rows, 1), what is to be told, and the files that were decoded.
 
-    Pictures are zeros where there is none. A file that several cells name is decoded once.
+    Images are zeros where there is none. A file that several cells name is decoded once.
     """
     codes, names = pd.factorize(cells.str.strip())
     found = [finder.find(str(name)) for name in names]
     positions = {file: position for position, file in enumerate(dict.fromkeys(file for file in found if isinstance(file, ImageFile)))}
     files = list(positions)
-    dtype, picture = image_format(column.layout)
-    pixels = np.zeros((len(files), *picture), dtype=dtype)
+    dtype, image = image_format(column.layout)
+    pixels = np.zeros((len(files), *image), dtype=dtype)
     unreadable = decode_all(files, column.layout, pixels.__setitem__).unreadable
     remarks: list[CellWarning] = []
-    pictures = np.full(len(names) + 1, -1, dtype=np.int64)  # the last one is that of code -1, the empty cell
+    images = np.full(len(names) + 1, -1, dtype=np.int64)  # the last one is that of code -1, the empty cell
     for code, (name, file) in enumerate(zip(names, found, strict=True)):
         refusal = file if isinstance(file, Refusal) else not_decoded(str(name), unreadable.get(positions[file]))
         if refusal is not None:
             remarks.append(_remark(np.flatnonzero(codes == code), column, refusal))
         elif isinstance(file, ImageFile):
-            pictures[code] = positions[file]
+            images[code] = positions[file]
     if len(empty := np.flatnonzero(codes < 0)):
         remarks.append(CellWarning(empty, *MISSING_CELL_WARNINGS[column.missing]))
-    index = pictures[codes]
+    index = images[codes]
     return _gathered(pixels, index), (index >= 0).astype(np.float32)[:, None], remarks, files
 
 
@@ -55,7 +55,7 @@ def _remark(rows: NDArray[np.int64], column: Image, refusal: Refusal) -> CellWar
 
 
 def _gathered(pixels: NDArray[Any], index: NDArray[np.int64]) -> NDArray[Any]:
-    """A picture for every row; nothing is copied in the usual case, where every row has a picture of its own."""
+    """An image for every row; nothing is copied in the usual case, where every row has an image of its own."""
     if np.array_equal(index, np.arange(len(pixels))):
         return pixels
     rows = np.zeros((len(index), *pixels.shape[1:]), dtype=pixels.dtype)

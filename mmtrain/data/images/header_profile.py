@@ -14,11 +14,11 @@ from mmtrain.data.images.locate import ImageFile, ImageFinder
 from mmtrain.image_decoding import ImageHeader, UnreadableImage, inspect
 
 SAMPLE = 200
-"""Files that are looked for in each folder when the folder of the pictures is not known."""
+"""Files that are looked for in each folder when the folder of the images is not known."""
 
 MOST_FOLDERS = 1000
 DEEPEST = 2
-"""How many folders below the table's pictures are looked for."""
+"""How many folders below the table's images are looked for."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def folder_of(cells: Sequence[str], beside: Path) -> tuple[Path, int]:
 
 
 def folders(top: Path) -> Iterator[Path]:
-    """`top`, its folders by name, then theirs, as far as pictures are looked for; hidden ones are left out."""
+    """`top`, its folders by name, then theirs, as far as images are looked for; hidden ones are left out."""
     return islice(_folders(top, DEEPEST), MOST_FOLDERS)
 
 

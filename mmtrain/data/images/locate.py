@@ -34,7 +34,7 @@ class ImageFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a cell has no picture. One that points `outside` the images folder is refused under every `missing` policy."""
+    """Why a cell has no image. One that points `outside` the images folder is refused under every `missing` policy."""
 
     what: str
     fix: str
@@ -111,7 +111,7 @@ class ImageFinder:
         return path if other is None else self._real_path(other)
 
     def missing_ending(self, cells: Sequence[str]) -> str:
-        """The ending that nearly all of these cells lack to name pictures; empty where no single one is it."""
+        """The ending that nearly all of these cells lack to name images; empty where no single one is it."""
         return missing_ending(self._listings, self._root, cells)
 
     def _inside(self, path: str) -> bool:
@@ -145,8 +145,8 @@ class ImageFinder:
 
 
 def right_folder(setting: str) -> str:
-    """What is asked where a column has not one picture."""
-    return f"is `{setting}` the right folder, and this the column of the pictures?"
+    """What is asked where a column has not one image."""
+    return f"is `{setting}` the right folder, and this the column of the images?"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Pictures without a store: each is decoded when a batch asks for it, by the same reader and so to the same pixels."""
+"""Images without a store: each is decoded when a batch asks for it, by the same reader and so to the same pixels."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PIECE = 4
-"""Pictures that a thread takes at once: a batch of 32 has work for eight cores."""
+"""Images that a thread takes at once: a batch of 32 has work for eight cores."""
 
 
 class OnTheFlyImages:
     """Stands for the pixels of a store: (files, height, width, channels), of which `take` makes those that are asked for.
 
     The first files that fit into `memory` bytes stay there once they were decoded, and none ever makes room for another: an
-    epoch asks for every picture once, so the one used longest ago is no worse to keep than the one used last. Besides these, no
-    more is held than one picture per core.
+    epoch asks for every image once, so the one used longest ago is no worse to keep than the one used last. Besides these, no
+    more is held than one image per core.
     """
 
     def __init__(self, files: Sequence[ImageFile], layout: Layout, *, memory: int = 0) -> None:
-        self.dtype, picture = image_format(layout)
-        self.shape = (len(files), *picture)
+        self.dtype, image = image_format(layout)
+        self.shape = (len(files), *image)
         self._files = files
         self._layout = layout
-        # Pages of memory are taken only when a picture is written to them.
-        self._kept = np.empty((min(len(files), memory // image_bytes(layout)), *picture), dtype=self.dtype)
+        # Pages of memory are taken only when an image is written to them.
+        self._kept = np.empty((min(len(files), memory // image_bytes(layout)), *image), dtype=self.dtype)
         self._is_kept = np.zeros(len(self._kept), dtype=np.bool_)
         self._threads = ThreadPoolExecutor(cores(), thread_name_prefix="decode")
 
@@ -46,34 +46,34 @@ class OnTheFlyImages:
 
     @property
     def kept(self) -> int:
-        """Pictures that stay in memory."""
+        """Images that stay in memory."""
         return len(self._kept)
 
     @property
     def memory(self) -> int:
-        """Bytes that pictures may come to take."""
+        """Bytes that images may come to take."""
         return self._kept.nbytes
 
     def check(self, progress: Progress | None = None) -> dict[int, tuple[str, str]]:
         """Decode every file once; (what, fix) of those that cannot be."""
         return decode_all(self._files, self._layout, self._keep, progress=progress).unreadable
 
-    def take(self, pictures: NDArray[np.int64], out: NDArray[Any]) -> None:
-        """Fill `out` (len(pictures), height, width, channels) with these pictures; places of negative ones are left alone.
+    def take(self, images: NDArray[np.int64], out: NDArray[Any]) -> None:
+        """Fill `out` (len(images), height, width, channels) with these images; places of negative ones are left alone.
 
         Raises:
             RunError: a file is not what it was when it was checked.
 
         """
-        places = np.flatnonzero(pictures >= 0)
+        places = np.flatnonzero(images >= 0)
 
         def fill(piece: NDArray[np.int64]) -> None:
             for place in piece.tolist():
-                out[place] = self._picture(int(pictures[place]))
+                out[place] = self._image(int(images[place]))
 
         list(self._threads.map(fill, [places[start : start + _PIECE] for start in range(0, len(places), _PIECE)]))
 
-    def _picture(self, position: int) -> NDArray[Any]:
+    def _image(self, position: int) -> NDArray[Any]:
         if position < len(self._is_kept) and self._is_kept[position]:
             kept: NDArray[Any] = self._kept[position]
             return kept
@@ -81,10 +81,10 @@ class OnTheFlyImages:
         try:
             status = os.stat(file.path)
             if (status.st_size, status.st_mtime_ns) != (file.size, file.changed):
-                raise _changed(file.path, "the picture has changed since it was checked.")
+                raise _changed(file.path, "the image has changed since it was checked.")
             pixels = read(Path(file.path), self._layout, writable=False)
         except (OSError, UnreadableImage) as error:
-            raise _changed(file.path, f"the picture can no longer be read: {error}") from error
+            raise _changed(file.path, f"the image can no longer be read: {error}") from error
         self._keep(position, pixels)
         return pixels
 
@@ -95,4 +95,4 @@ class OnTheFlyImages:
 
 
 def _changed(path: str, what: str) -> RunError:
-    return RunError(Problem(path, what, "Leave the pictures alone while they are used, or let them be put into a store; then start again."))
+    return RunError(Problem(path, what, "Leave the images alone while they are used, or let them be put into a store; then start again."))

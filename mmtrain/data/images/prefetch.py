@@ -1,8 +1,8 @@
-"""Reading a store that is larger than the memory there is: the kernel is told which pictures come next.
+"""Reading a store that is larger than the memory there is: the kernel is told which images come next.
 
-Left alone, the kernel reads what lies around every page that is touched, up to megabytes. Pictures come in shuffled order, so
+Left alone, the kernel reads what lies around every page that is touched, up to megabytes. Images come in shuffled order, so
 that without room to keep it this is thrown away unused, and each wait is for one request. Where a store does not fit, reading
-around is switched off and the pictures of coming batches are asked for by name, many at a time. They are then read, not mapped:
+around is switched off and the images of coming batches are asked for by name, many at a time. They are then read, not mapped:
 taking pages away from a map again costs more than copying them.
 """
 
@@ -31,48 +31,48 @@ PREFETCH_MEMORY_SHARE = 0.5
 
 
 class ReadAhead:
-    """Reads pictures of one store, and lets the kernel begin earlier. To be made only where the store does not fit into memory.
+    """Reads images of one store, and lets the kernel begin earlier. To be made only where the store does not fit into memory.
 
-    `pixels` (pictures, height, width, channels) stand at the end of the file at `path`.
+    `pixels` (images, height, width, channels) stand at the end of the file at `path`.
     """
 
     def __init__(self, path: Path, pixels: NDArray[Any]) -> None:
         self._path = path
         self._file = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._file)
-        self._picture = pixels[0].nbytes
+        self._image = pixels[0].nbytes
         self._start = os.fstat(self._file).st_size - pixels.nbytes
         self._asked = np.zeros(len(pixels), dtype=np.bool_)
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
         os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_RANDOM)
 
-    def expect(self, pictures: NDArray[np.int64]) -> None:
+    def expect(self, images: NDArray[np.int64]) -> None:
         """Have these read, without waiting for it; negative ones are none."""
-        wanted = np.unique(pictures[pictures >= 0])
+        wanted = np.unique(images[images >= 0])
         # In a thread of its own: asking takes as long as finding room for what is asked for.
         self._asking.submit(self._ask, list(contiguous_runs(wanted[~self._asked[wanted]])))
         self._asked[wanted] = True
 
     def _ask(self, wanted: list[tuple[int, int]]) -> None:
         for first, last in wanted:
-            start, end = self._start + first * self._picture, self._start + (last + 1) * self._picture
+            start, end = self._start + first * self._image, self._start + (last + 1) * self._image
             for begin in range(start, end, REQUEST):
                 os.posix_fadvise(self._file, begin, min(REQUEST, end - begin), os.POSIX_FADV_WILLNEED)
 
-    def take(self, pictures: NDArray[np.int64], out: NDArray[Any]) -> None:
-        """Fill `out` (len(pictures), height, width, channels) with these pictures; places of negative ones are left alone.
+    def take(self, images: NDArray[np.int64], out: NDArray[Any]) -> None:
+        """Fill `out` (len(images), height, width, channels) with these images; places of negative ones are left alone.
 
         Raises:
             RunError: the store has become shorter.
 
         """
-        self.expect(pictures)
-        for place in np.flatnonzero(pictures >= 0).tolist():
-            self._read(int(pictures[place]), out[place].data.cast("B"))
-        self._asked[pictures[pictures >= 0]] = False  # from now on they may have to be read again
+        self.expect(images)
+        for place in np.flatnonzero(images >= 0).tolist():
+            self._read(int(images[place]), out[place].data.cast("B"))
+        self._asked[images[images >= 0]] = False  # from now on they may have to be read again
 
-    def _read(self, picture: int, left: memoryview) -> None:
-        offset = self._start + picture * self._picture
+    def _read(self, image: int, left: memoryview) -> None:
+        offset = self._start + image * self._image
         while left:
             read = os.preadv(self._file, [left], offset)
             if not read:

@@ -1,8 +1,8 @@
-"""Image stores: every picture decoded once, before training, into one memory-mapped array per image column.
+"""Image stores: every image decoded once, before training, into one memory-mapped array per image column.
 
 A store is a folder in the cache, named by the SHA-256 of its `manifest.txt`: the layout, and path, size and time of change of
 every file (with `verify: content`, the SHA-256 of their bytes instead of the time). So a changed file or option gives another
-store, and a later run with the same pictures decodes nothing. A store is built under a temporary name and renamed when it is
+store, and a later run with the same images decodes nothing. A store is built under a temporary name and renamed when it is
 whole. Building it is the check that every file can be decoded; what could not be is kept in `unreadable.json`, so that a store
 that is used again reports the same. Where a store has no room, every file is still decoded once before training, and then again
 for every batch.
@@ -46,30 +46,30 @@ if TYPE_CHECKING:
 __all__ = ["SHOWN", "ImageStore", "Progress", "Say", "Unreadable", "attach", "open_store"]
 
 SHOWN = 5
-"""Bad pictures of one column that are shown one by one; the rest are counted."""
+"""Bad images of one column that are shown one by one; the rest are counted."""
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
 class ImageStore:
-    """The pictures of one column, and which of them belongs to which table row.
+    """The images of one column, and which of them belongs to which table row.
 
-    `pixels` (pictures, height, width, channels) uint8 or uint16, on disk, read-only, or decoded in flight; `index` (rows,) int64
-    is the position in `pixels` of each table row's picture, -1 where a row has none.
+    `pixels` (images, height, width, channels) uint8 or uint16, on disk, read-only, or decoded in flight; `index` (rows,) int64
+    is the position in `pixels` of each table row's image, -1 where a row has none.
     """
 
     pixels: NDArray[Any] | OnTheFlyImages
     index: NDArray[np.int64]
     notice: str = ""
-    """Why pictures are decoded in flight; empty where they are not."""
+    """Why images are decoded in flight; empty where they are not."""
     key: str = ""
     """SHA-256 of what the cells name: each with the size of its file and the time of its change, or, with `verify: content`, all
     with the digest of the files' bytes. Unlike the name of the store it does not change when the images folder is moved."""
     file: MappedFile | None = None
     """The file of a store that is mapped into memory."""
     ahead: ReadAhead | None = None
-    """Reads the pictures of a store that memory has no room for; None where there is room."""
+    """Reads the images of a store that memory has no room for; None where there is room."""
 
     def expect(self, rows: NDArray[Any]) -> None:
         """Say that these table rows will be taken soon, so that the disk is already read meanwhile; where all fits, nothing is done.
@@ -80,29 +80,29 @@ class ImageStore:
             self.ahead.expect(self.index[rows])
 
     def take(self, rows: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Pictures of table rows, (len(rows), height, width, channels), into `out` when given; zeros where a row has none.
+        """Images of table rows, (len(rows), height, width, channels), into `out` when given; zeros where a row has none.
 
         Raises:
             RunError: a file that is decoded in flight has changed, or the store was cut short.
 
         """
-        pictures = self.index[rows]
+        images = self.index[rows]
         if out is None:
-            out = np.empty((len(pictures), *self.pixels.shape[1:]), dtype=self.pixels.dtype)
+            out = np.empty((len(images), *self.pixels.shape[1:]), dtype=self.pixels.dtype)
         if isinstance(self.pixels, OnTheFlyImages):
-            self.pixels.take(pictures, out)
+            self.pixels.take(images, out)
         elif self.ahead is not None:
-            self.ahead.take(pictures, out)
+            self.ahead.take(images, out)
         elif len(self.pixels):
             if self.file is not None:
                 self.file.check()
-            # "clip" writes straight into `out`, "raise" would go through a buffer; it takes picture 0 for -1.
-            np.take(self.pixels, pictures, axis=0, out=out, mode="clip")
-        out[pictures < 0] = 0
+            # "clip" writes straight into `out`, "raise" would go through a buffer; it takes image 0 for -1.
+            np.take(self.pixels, images, axis=0, out=out, mode="clip")
+        out[images < 0] = 0
         return out
 
     def present(self, rows: NDArray[Any]) -> NDArray[np.float32]:
-        """(len(rows), 1): 1 where a row has a picture, else 0."""
+        """(len(rows), 1): 1 where a row has an image, else 0."""
         return np.asarray(self.index[rows] >= 0, dtype=np.float32)[:, None]
 
     def select(self, mask: NDArray[np.bool_]) -> ImageStore:
@@ -112,7 +112,7 @@ class ImageStore:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A table row without a picture. One whose cell points `outside` the images folder is refused under every policy."""
+    """A table row without an image. One whose cell points `outside` the images folder is refused under every policy."""
 
     row: int
     what: str
@@ -130,9 +130,9 @@ def open_store(
     cache: Cache,
     progress: Progress | None = None,
 ) -> tuple[ImageStore, list[Unreadable]]:
-    """The store of one image column, built now or by an earlier run, and the rows that have no picture, in their order.
+    """The store of one image column, built now or by an earlier run, and the rows that have no image, in their order.
 
-    `progress` is called while pictures are decoded.
+    `progress` is called while images are decoded.
 
     Raises:
         DataError: the images folder does not exist.
@@ -142,12 +142,12 @@ def open_store(
     located = locate(cells, folder, column.suffix)
     store = decode_to_store(located.files, column.layout, cache=cache, progress=progress)
     refusals = {-1: _empty_cell()}
-    pictures = located.places.copy()  # the last one is that of code -1, the empty cell
+    images = located.places.copy()  # the last one is that of code -1, the empty cell
     for code, (name, file) in enumerate(zip(located.names, located.found, strict=True)):
-        refusal = file if isinstance(file, Refusal) else not_decoded(name, store.unreadable.get(int(pictures[code])))
+        refusal = file if isinstance(file, Refusal) else not_decoded(name, store.unreadable.get(int(images[code])))
         if refusal is not None:
-            refusals[code], pictures[code] = refusal, -1
-    index = pictures[located.codes]
+            refusals[code], images[code] = refusal, -1
+    index = images[located.codes]
     return ImageStore(store.pixels, index, store.notice, _key(located, store.contents), store.file, store.ahead), [
         _unreadable(row, refusals[located.codes[row]]) for row in np.flatnonzero(index < 0).tolist()
     ]
@@ -163,7 +163,7 @@ def _key(located: Located, contents: str) -> str:
 
 
 def _empty_cell() -> Refusal:
-    fix = "Fill it in, set `missing: mask` to leave the picture out of that row, or set `missing: drop` to leave the row out."
+    fix = "Fill it in, set `missing: mask` to leave the image out of that row, or set `missing: drop` to leave the row out."
     return Refusal("the cell is empty.", fix)
 
 
@@ -173,7 +173,7 @@ def _unreadable(row: int, refusal: Refusal) -> Unreadable:
 
 @dataclass(frozen=True)
 class Attached:
-    """The stores of a table's pictures, and everything that is wrong with the pictures."""
+    """The stores of a table's images, and everything that is wrong with the images."""
 
     table: Table
     """Without the rows that `missing: drop` sends away."""
@@ -193,10 +193,10 @@ def attach(
     progress: Progress | None = None,
     say: Say = lambda _: None,
 ) -> Attached:
-    """A store for every image column, by key, and all that is wrong with pictures; each is decoded once whatever is wrong with others.
+    """A store for every image column, by key, and all that is wrong with images; each is decoded once whatever is wrong with others.
 
     `say` is told of columns that are decoded in flight because a store has no room. Problems are
-    pictures that are missing or unreadable where `missing: error` says so, or lie outside the folder; or that no row is left.
+    images that are missing or unreadable where `missing: error` says so, or lie outside the folder; or that no row is left.
 
     Raises:
         RunError: a store cannot be written, for another reason than a full disk.
@@ -218,7 +218,7 @@ def attach(
         if isinstance(flight := stores[key].pixels, OnTheFlyImages):
             cache = cache.model_copy(update={"memory": cache.memory - flight.memory})  # one budget for all columns
             say(f"{header}: {stores[key].notice}")
-        problems += _picture_problems(table, header, [bad for bad in unreadable if bad.outside or column.missing == "error"], folder)
+        problems += _image_problems(table, header, [bad for bad in unreadable if bad.outside or column.missing == "error"], folder)
         if column.drops_missing:
             reasons = {bad.row: f"{header}: {bad.what}" for bad in unreadable} | reasons
         refused[key] = unreadable
@@ -229,10 +229,10 @@ def attach(
     return Attached(left, {key: store.select(mask) for key, store in stores.items()}, refused, wrong)
 
 
-def _picture_problems(table: Table, header: str, bad: list[Unreadable], folder: ImageFolder) -> list[Problem]:
+def _image_problems(table: Table, header: str, bad: list[Unreadable], folder: ImageFolder) -> list[Problem]:
     problems = [Problem(table.place(one.row, header), one.what, one.fix) for one in bad[:SHOWN]]
     if (more := len(bad) - SHOWN) > 0:
         cells = "cell has" if more == 1 else "cells have"
         none = f"Not one cell has: {right_folder(folder.setting)}" if len(bad) == len(table) and not bad[0].suffix else ""
-        problems.append(Problem(f"{table.path.name}: {header}", f"{more} more {cells} no picture that can be read.", none))
+        problems.append(Problem(f"{table.path.name}: {header}", f"{more} more {cells} no image that can be read.", none))
     return problems

@@ -155,7 +155,7 @@ def read(
 
     `table_format` and `later` are as for `open_table`. `declared` gives the place where a column is declared, by its key, to be
     named when the table has no such header.
-    Rows without a value leave the table where the column says `missing: drop`. Whether pictures exist is not looked at here.
+    Rows without a value leave the table where the column says `missing: drop`. Whether images exist is not looked at here.
 
     Raises:
         DataError: all problems of the headers and the cells; the file cannot be read; or fewer than `least` rows are left.
@@ -249,7 +249,7 @@ class _Scan:
         self._uses = uses
         self._total = 0
         self._reasons: dict[int, str] = {}
-        # Of pictures, the file behind the cell decides as well: see `pictures.store`.
+        # Of images, the file behind the cell decides as well: see `images.store`.
         dropping = [use for use in uses if use.column.drops_missing and not isinstance(use.column, Image)]
         self._dropping = [
             (column, [use.header for use in dropping if use.column is column])

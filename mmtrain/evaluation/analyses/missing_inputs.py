@@ -78,7 +78,7 @@ class MissingInputScores:
 def score_missing_patterns(
     answered: EvalSet, missing: Mapping[str, NDArray[np.bool_]], section: Evaluation
 ) -> tuple[MissingPatternScores, ...]:
-    """Of rows; `missing` says per column in which of them, (rows,), its cell or its picture is."""
+    """Of rows; `missing` says per column in which of them, (rows,), its cell or its image is."""
     keys = [key for key, rows in missing.items() if rows.any()]
     if not keys or not len(answered):
         return ()

@@ -1,6 +1,6 @@
-"""The rows of a part that the model was most wrong about, with their cells and pictures, for a person to look at.
+"""The rows of a part that the model was most wrong about, with their cells and images, for a person to look at.
 
-Mistakes in the table, pictures that show something else, and groups of rows that the model fails on are often found there.
+Mistakes in the table, images that show something else, and groups of rows that the model fails on are often found there.
 Cells and pixels are read of these rows alone.
 """
 
@@ -27,12 +27,12 @@ Positions = npt.NDArray[np.int64]
 
 ROWS = 12
 """Of each target."""
-CELLS, PICTURES = 40, 4
+CELLS, IMAGES = 40, 4
 """Of a row, at most; the first ones of the experiment."""
 LETTERS = 300
 """Of a cell, at most."""
 SIDE = 96
-"""Pixels of the longer side of a picture."""
+"""Pixels of the longer side of an image."""
 
 
 def worst_predictions(
@@ -79,20 +79,20 @@ def describe_row(target: FittedTarget, truth: Array, prediction: Array) -> list[
 
 
 def inputs_of(experiment: Experiment, table: Table, stores: Mapping[str, ImageStore], rows: Positions) -> list[dict[str, Any]]:
-    """Per table row: its position in the file as `row`, `id`, `cells` by column, clipped, and `pictures` by column, JPEG as base64.
+    """Per table row: its position in the file as `row`, `id`, `cells` by column, clipped, and `images` by column, JPEG as base64.
 
     Raises DataError when a column is not kept in memory and the file was changed since the table was read.
     """
     ascending, place = np.unique(rows, return_inverse=True)
     shown = list(experiment.inputs.items())[:CELLS]
     cells = {key: pd.concat(list(table.pieces(column.column, ascending)), ignore_index=True) for key, column in shown}
-    pictures = {key: _thumbnails(stores[key], ascending) for key in [key for key, column in shown if isinstance(column, Image)][:PICTURES]}
+    images = {key: _thumbnails(stores[key], ascending) for key in [key for key, column in shown if isinstance(column, Image)][:IMAGES]}
     found = [
         {
             "row": int(table.rows[row]),
             "id": clip(identifier),
             "cells": {key: "" if pd.isna(cell := texts.iloc[number]) else clip(str(cell)) for key, texts in cells.items()},
-            "pictures": {key: made[number] for key, made in pictures.items() if made[number]},
+            "images": {key: made[number] for key, made in images.items() if made[number]},
         }
         for number, (row, identifier) in enumerate(zip(ascending, table.ids(ascending), strict=True))
     ]
@@ -109,7 +109,7 @@ def _plain(answer: Any) -> str | float:
 
 
 def _thumbnails(store: ImageStore, rows: Positions) -> list[str]:
-    """Empty where a row has no picture; one picture in memory at a time, as each may be large."""
+    """Empty where a row has no image; one image in memory at a time, as each may be large."""
     present = store.present(rows)[:, 0] > 0
     return [
         b64encode(thumbnail(store.take(rows[[number]])[0], SIDE)).decode("ascii") if there else "" for number, there in enumerate(present)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 PIECE = 64
-"""Rows at once, which bounds what decoded pictures take."""
+"""Rows at once, which bounds what decoded images take."""
 
 
 def predict(folder: str, inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:

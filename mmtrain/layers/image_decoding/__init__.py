@@ -1,13 +1,13 @@
-"""Image files to pixels inside a TensorFlow graph, so that a saved or exported model takes pictures as they are.
+"""Image files to pixels inside a TensorFlow graph, so that a saved or exported model takes images as they are.
 
 The rules are those of `mmtrain.image_decoding`, and so are the pixels, to the bit as far as has been seen; one level is what may be
-relied on. Nothing here runs while a model is trained, which takes its pictures from the image store.
+relied on. Nothing here runs while a model is trained, which takes its images from the image store.
 
 | module | does |
 |---|---|
 | `byte_reader` | whole numbers out of bytes |
 | `header` | size, depth and EXIF, no pixel decoded |
-| `exif` | the orientation, and turning a picture by it |
+| `exif` | the orientation, and turning an image by it |
 | `jpeg` `png` `bmp` `gif` `webp` | header and pixels of one format, with what TensorFlow's decoder lacks |
 | `checksum` | of the parts of a PNG that its decoder does not look at |
 | `lzw` | of the codes of a GIF, whether they can be followed |
@@ -15,7 +15,7 @@ relied on. Nothing here runs while a model is trained, which takes its pictures 
 | `colour` | transparency and grey |
 | `strips` | large images piece by piece |
 | `resize` | stretch, crop or pad |
-| `decode_image_layer` | `EncodePicture`: all of it, for a batch |
+| `decode_image_layer` | `EncodeImage`: all of it, for a batch |
 
 What is damaged is refused here and there, by the rules of `mmtrain.image_decoding.format_rules`; a slow test breaks thousands of files
 for that.
@@ -23,4 +23,4 @@ for that.
 
 from mmtrain.layers.image_decoding.decode_image_layer import OK as OK
 from mmtrain.layers.image_decoding.decode_image_layer import STATUS as STATUS
-from mmtrain.layers.image_decoding.decode_image_layer import EncodePicture as EncodePicture
+from mmtrain.layers.image_decoding.decode_image_layer import EncodeImage as EncodeImage

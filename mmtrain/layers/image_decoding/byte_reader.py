@@ -1,6 +1,6 @@
 """Whole numbers out of the bytes of a file, and back.
 
-Everything here is traced once per format and layer, and every operation costs time before the first picture comes out. So the numbers
+Everything here is traced once per format and layer, and every operation costs time before the first image comes out. So the numbers
 of one part of a file are read all at once, and words as numbers.
 """
 
@@ -48,7 +48,7 @@ def spelled(word: bytes) -> int:
 
 
 def cut(file: File, at: Any, count: Any) -> Any:
-    """`count` bytes from `at` on; an error, which makes the picture unreadable, where there are fewer."""
+    """`count` bytes from `at` on; an error, which makes the image unreadable, where there are fewer."""
     return tf.slice(file.data, [at], [count])
 
 

@@ -34,7 +34,7 @@ def _luma(pixels: Any) -> Any:
 
 
 def _over(pixels: Any, background: tuple[int, int, int]) -> Any:
-    """Porter and Duff's over (1984), with an opaque picture below; (pixels, 3)."""
+    """Porter and Duff's over (1984), with an opaque image below; (pixels, 3)."""
     wide = tf.cast(pixels, tf.int32)
     alpha = wide[..., 3:4]
     total = (wide[..., :3] * alpha + tf.constant(background, tf.int32) * (255 - alpha)) * 128 + 0x80 * 128
@@ -64,5 +64,5 @@ def divided(pixels: Any) -> Any:
 
 
 def fill(background: tuple[int, int, int], channels: int) -> tuple[int, ...]:
-    """The pixel around a padded picture."""
+    """The pixel around a padded image."""
     return {1: (grey(background),), 3: background, 4: (*background, 255)}[channels]

@@ -15,10 +15,10 @@ from mmtrain.layers.image_decoding.exif import orientation, upright
 from mmtrain.layers.image_decoding.header import GREY_DEEP
 from mmtrain.layers.image_decoding.resize import resized
 
-OK, NO_PICTURE, UNREADABLE, TOO_LARGE, TOO_DEEP = range(5)
+OK, NO_IMAGE, UNREADABLE, TOO_LARGE, TOO_DEEP = range(5)
 STATUS = {
     OK: "ok",
-    NO_PICTURE: "no picture",
+    NO_IMAGE: "no image",
     UNREADABLE: "unreadable",
     TOO_LARGE: "more pixels than max_pixels",
     TOO_DEEP: "16 bits per sample, which the model does not take",
@@ -27,11 +27,11 @@ STATUS = {
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
-class EncodePicture(keras.layers.Layer):  # type: ignore[misc]
-    """(batch, 1) strings, the bytes of image files, empty for no picture, to pixels, presence and status.
+class EncodeImage(keras.layers.Layer):  # type: ignore[misc]
+    """(batch, 1) strings, the bytes of image files, empty for no image, to pixels, presence and status.
 
     Pixels are (batch, height, width, channels) uint8, or uint16 for 16 bits, as the image store has them; all zeros where
-    there is no picture. Presence is (batch, 1) float32, 0 or 1; status (batch, 1) int32, see `STATUS`.
+    there is no image. Presence is (batch, 1) float32, 0 or 1; status (batch, 1) int32, see `STATUS`.
     A file that cannot be decoded never fails its batch.
     """
 
@@ -85,18 +85,18 @@ def _compiled(layout: Layout) -> Any:
 def _decoded(texts: Any, *, layout: Layout) -> tuple[Any, Any]:
     """Pixels and status of (batch,) strings.
 
-    A graph cannot catch an error; a dataset can leave out what failed. In front of the pictures goes one that never fails, a blank,
+    A graph cannot catch an error; a dataset can leave out what failed. In front of the images goes one that never fails, a blank,
     which stands in for all that are left out.
     """
     empty = tf.equal(tf.strings.length(texts), 0)
     wanted = tf.reshape(tf.where(~empty), (-1,))
-    pictures = tf.data.Dataset.from_tensor_slices((wanted, tf.gather(texts, wanted)))
-    pictures = pictures.map(lambda row, text: (row, *_picture(text, layout)), num_parallel_calls=tf.data.AUTOTUNE)
+    images = tf.data.Dataset.from_tensor_slices((wanted, tf.gather(texts, wanted)))
+    images = images.map(lambda row, text: (row, *_image(text, layout)), num_parallel_calls=tf.data.AUTOTUNE)
     blank = tf.data.Dataset.from_tensors((tf.constant(-1, tf.int64), _blank(layout), tf.constant(UNREADABLE)))
-    found = blank.concatenate(pictures.ignore_errors()).batch(tf.size(texts, tf.int64) + 1)
+    found = blank.concatenate(images.ignore_errors()).batch(tf.size(texts, tf.int64) + 1)
     rows, pixels, status = found.with_options(_options()).get_single_element()
     place = tf.scatter_nd(rows[1:, None], tf.range(1, tf.size(rows)), tf.shape(texts, tf.int64))  # 0, the blank, where nothing was found
-    status = tf.where(empty, NO_PICTURE, tf.gather(status, place))
+    status = tf.where(empty, NO_IMAGE, tf.gather(status, place))
     return tf.gather(pixels, place), status[:, None]
 
 
@@ -108,7 +108,7 @@ def _options() -> tf.data.Options:
 
 
 @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
-def _picture(text: Any, layout: Layout) -> tuple[Any, Any]:
+def _image(text: Any, layout: Layout) -> tuple[Any, Any]:
     """The pixels of one file, and its status; an error of TensorFlow's where it cannot be decoded."""
     file = opened(text)
     number = kind(file)

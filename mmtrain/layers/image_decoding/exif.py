@@ -1,4 +1,4 @@
-"""The orientation that an EXIF part tells, and turning a picture upright by it; as `mmtrain.image_decoding` does."""
+"""The orientation that an EXIF part tells, and turning an image upright by it; as `mmtrain.image_decoding` does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ENTRY = 12
 
 _TURNS = range(9)
 _MIRRORED = np.array([[turn in (3, 4, 6, 7), turn in (2, 3, 7, 8)] for turn in _TURNS])
-"""For each orientation whether it turns the picture upside down and whether it exchanges left and right."""
+"""For each orientation whether it turns the image upside down and whether it exchanges left and right."""
 _SIDES = np.array([[1, 0, 2] if turn >= 5 else [0, 1, 2] for turn in _TURNS], np.int32)
 
 

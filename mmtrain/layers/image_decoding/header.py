@@ -1,4 +1,4 @@
-"""What the first bytes of a file say of its picture, before a pixel is decoded."""
+"""What the first bytes of a file say of its image, before a pixel is decoded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Header(NamedTuple):
     """All of them int64 scalars, but for `own`."""
 
     height: Any
-    """As stored, before EXIF turns the picture, like `width`."""
+    """As stored, before EXIF turns the image, like `width`."""
     width: Any
     bits: Any
     """`SHALLOW` or fewer, `GREY_DEEP` or `COLOUR_DEEP`."""

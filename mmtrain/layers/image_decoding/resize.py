@@ -48,7 +48,7 @@ def _stretched(pixels: Any, layout: Layout) -> Any:
 
 
 def _cropped(pixels: Any, layout: Layout) -> Any:
-    """The part of the picture that is left by covering the size and cutting out the centre, resized alone."""
+    """The part of the image that is left by covering the size and cutting out the centre, resized alone."""
     size = tf.cast(tf.shape(pixels)[:2], tf.int64)
     cover = _at_scale(size, layout.size, larger=True)
     first = (cover - layout.size) // 2

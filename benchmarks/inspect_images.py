@@ -1,9 +1,9 @@
-"""How fast pictures are inspected, against decoding the same files and keeping nothing.
+"""How fast images are inspected, against decoding the same files and keeping nothing.
 
-    python benchmarks/inspect_pictures.py [--quick] [--pictures 2000] [--rounds 7] [--json FILE]      (about a minute on two cores)
+    python benchmarks/inspect_images.py [--quick] [--images 2000] [--rounds 7] [--json FILE]      (about a minute on two cores)
 
-Pictures and yardstick are those of `image_store.py`; a few of the pictures are copies. `inspect` is all that `inspect-data` does with
-pictures: it builds the store, reads every file for its header and its hash, looks at all pixels and compares them. `check` is the
+Images and yardstick are those of `image_store.py`; a few of the images are copies. `inspect` is all that `inspect-data` does with
+images: it builds the store, reads every file for its header and its hash, looks at all pixels and compares them. `check` is the
 same with a store that an earlier run has built. Every round takes all ways in turn; a ratio is the median of the rounds' ratios.
 What removes the store of the round before is not counted. On a machine with other work, compare processor times.
 """
@@ -33,7 +33,7 @@ COPIES = 20
 
 
 def inspections(files: list[ImageFile], cache: Path) -> Ways:
-    """What is timed beside decoding, after the last pictures have become the first ones, saved again."""
+    """What is timed beside decoding, after the last images have become the first ones, saved again."""
     for first, last in zip(files[:COPIES], files[-COPIES:], strict=True):
         Pillow.open(first.path).save(last.path, quality=80)
     paths = [Path(file.path) for file in files]
@@ -55,9 +55,9 @@ def inspect(folder: Path, names: list[str], side: int, cache: Path) -> None:
     labels = LabelIndex("answer", ("no", "yes"), np.ones(len(names), np.bool_), numbers, numbers % 2)
     cohort = RowMetadata(len(names), parts=(numbers % 3).astype(np.int8), targets=(labels,))
     asked = [TargetView("answer", (BinaryTargetView(cohort.for_answers, cohort.for_answers % 2, labels.names),))]
-    picture = ImageColumn("picture", cells, numbers, column, store, unreadable)
-    found = {finding.kind: finding.count for finding in image_findings([picture], ImageFolder(folder), cohort, asked)}
-    if found.get("similar_pictures_across_parts", 0) + found.get("similar_pictures", 0) != 2 * COPIES:
+    image = ImageColumn("image", cells, numbers, column, store, unreadable)
+    found = {finding.kind: finding.count for finding in image_findings([image], ImageFolder(folder), cohort, asked)}
+    if found.get("similar_images_across_parts", 0) + found.get("similar_images", 0) != 2 * COPIES:
         raise SystemExit(f"Not all copies were found: {found}")
 
 
