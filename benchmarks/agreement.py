@@ -106,7 +106,7 @@ def measure(folder: Path, rows: int) -> list[dict[str, Any]]:
     from mmtrain import config
     from mmtrain.commands.fit import fit
     from mmtrain.data import encode
-    from mmtrain.export import FORMATS, saved_model
+    from mmtrain.export import export_formats, saved_model
     from mmtrain.export.check import give_runner
     from mmtrain.layers.image_decoding import EncodeImage
     from mmtrain.model import model_file
@@ -129,8 +129,8 @@ def measure(folder: Path, rows: int) -> list[dict[str, Any]]:
     files = [(folder / name).read_bytes() if isinstance(name, str) else b"" for name in new["scan"]]
     raw["scan"] = np.array(files, dtype=object)[:, None]
     saved_model.write(model_file.whole(run / "model.keras"), fitted, folder / "saved_model")
-    give_runner(FORMATS["saved_model"], folder)
-    served = FORMATS["saved_model"].run(folder / "saved_model", raw, ())["probabilities"][:, 1]
+    give_runner(export_formats["saved_model"], folder)
+    served = export_formats["saved_model"].run(folder / "saved_model", raw, ())["probabilities"][:, 1]
     reloaded = in_fresh_process(folder, run / "model.keras", raw)
     layer: EncodeImage = fitted.columns["scan"].preprocessing()
     pixels = np.concatenate([layer(raw["scan"][at : at + 64])[0].numpy() for at in range(0, rows, 64)])

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 RunLike: TypeAlias = PathOrText | TrainedRun | None
 """A run, its folder, its name (the latest run of that name under `output`), or None: the latest run of all."""
 SPLITS = ("train", "validation", "test", "conformal")
-FORMATS = ("saved_model", "keras", "onnx", "litert")
 
 
 def fit(
@@ -217,7 +216,6 @@ def export(
     from mmtrain.commands.export import ExportOptions
     from mmtrain.commands.export import export as write
 
-    _check_word("format", format, FORMATS)
     opened, _ = _opened(run, None, output)
     options = ExportOptions(format, quantize, inputs, None if folder is None else as_path(folder), force)
     with progress_display.watching(progress) as shown:

@@ -1,6 +1,19 @@
-"""Every family of findings on the cells of a table."""
+"""The checks of a table's values, and the registry that holds them.
+
+A check is a function `(values, rows) -> list[Finding]`: `values` are the columns as the experiment reads them, `rows` say which
+row belongs to which split and group. In a file of your own:
+
+    @audit_check
+    def impossible_ages(values, rows):
+        ages = next((column.numbers for column in values.columns if column.header == "age"), None)
+        if ages is None or not (ages > 120).any():
+            return []
+        return [Finding("warning", "impossible_ages", "age", "ages above 120.", "They are typing errors.", "Correct them.")]
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 from mmtrain.audit.column_values import TableValues
 from mmtrain.audit.finding import Finding
@@ -15,8 +28,20 @@ from mmtrain.audit.quality.rare_categories import rare_categories
 from mmtrain.audit.quality.redundant_columns import redundant_columns
 from mmtrain.audit.quality.text_quality import text_quality
 from mmtrain.audit.row_metadata import RowMetadata
+from mmtrain.registry import Registry
 
-CHECK_FAMILIES = (
+AuditCheck = Callable[[TableValues, RowMetadata], Sequence[Finding]]
+
+audit_checks: Registry[AuditCheck] = Registry("audit check")
+
+
+def audit_check(function: AuditCheck) -> AuditCheck:
+    """Register a function as an audit check of its name. Raises ValueError when the name is taken."""
+    return audit_checks.add(function.__name__, function)
+
+
+# Findings of one level are shown in this order.
+for _check in (
     duplicate_findings,
     redundant_columns,
     split_leakage,
@@ -27,10 +52,10 @@ CHECK_FAMILIES = (
     column_quality,
     text_quality,
     split_shift,
-)
-"""In the order in which findings of one level are told."""
+):
+    audit_check(_check)
 
 
-def table_findings(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
-    """Everything that the cells, the answers and the parts say."""
-    return [finding for family in CHECK_FAMILIES for finding in family(sheet, cohort)]
+def table_findings(values: TableValues, rows: RowMetadata) -> list[Finding]:
+    """Return the findings of all registered checks."""
+    return [finding for _, check in audit_checks.items() for finding in check(values, rows)]

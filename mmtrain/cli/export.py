@@ -14,13 +14,8 @@ if TYPE_CHECKING:
     from mmtrain.commands.export import ExportResult
 
 
-class Format(StrEnum):
-    """What other programs open."""
-
-    saved_model = "saved_model"
-    keras = "keras"
-    onnx = "onnx"
-    litert = "litert"
+FORMATS = ("saved_model", "keras", "onnx", "litert")
+"""The formats that come with mmtrain, for the completion of a shell; `--code` may bring others."""
 
 
 class Quantize(StrEnum):
@@ -41,9 +36,11 @@ def command(
     run: Run = None,
     *,
     to: Annotated[
-        Format,
+        str,
         typer.Option(
             "--format",
+            metavar="FORMAT",
+            autocompletion=lambda: list(FORMATS),
             help="saved_model and keras take raw cells and image files; onnx and litert encoded inputs, see CONTRACT.md beside them.",
         ),
     ],
@@ -73,7 +70,7 @@ def command(
 
     import_code(code)
     options = ExportOptions(
-        to.value,
+        to,
         quantize.value if quantize else "",
         inputs.value if inputs else None,
         folder,

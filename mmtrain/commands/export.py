@@ -18,9 +18,9 @@ from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.images.store import Progress, Say
 from mmtrain.errors import Problem, UsageError
-from mmtrain.export import FORMATS, check, contract, serving
+from mmtrain.export import check, contract, serving
 from mmtrain.export.alone import as_json
-from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, plain_names
+from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, find_format, plain_names
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.environment import versions
 from mmtrain.pipeline.prepare import LoadedData, Moved, keep_rows
@@ -84,7 +84,7 @@ def export(
     Raises UsageError for options that the format or this installation does not have, RunError when the export fails its check,
     DataError when the rows to check it with are no longer there. Nothing is left at the export's place then.
     """
-    chosen = FORMATS[options.format]
+    chosen = find_format(options.format)
     check_options(chosen, options.quantize, options.inputs)
     run = run_folder.find(which, output)
     experiment, fitted, _ = restore_training(run)

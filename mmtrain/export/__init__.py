@@ -13,5 +13,8 @@ program that runs it with nothing but its own runtime. That program is copied be
 
 from mmtrain.export import keras, litert, onnx, serving
 from mmtrain.export.base import Format as Format
+from mmtrain.export.base import export_format as export_format
+from mmtrain.export.base import export_formats as export_formats
 
-FORMATS: dict[str, Format] = {entry.name: entry for entry in (serving.FORMAT, keras.FORMAT, onnx.FORMAT, litert.FORMAT)}
+for _entry in (serving.FORMAT, keras.FORMAT, onnx.FORMAT, litert.FORMAT):
+    export_format(_entry)

@@ -13,7 +13,8 @@ from typing import Any, Literal
 import numpy as np
 
 from mmtrain.data.encode import Fitted
-from mmtrain.errors import Problem, UsageError, listed
+from mmtrain.errors import Problem, UsageError, did_you_mean, listed
+from mmtrain.registry import Registry
 
 Array = np.ndarray[Any, Any]
 Inputs = Literal["raw", "encoded"]
@@ -70,10 +71,28 @@ class Format:
     versions: tuple[str, ...] = ()
     """Distributions whose versions the signature tells."""
     why_encoded: str = ""
+    runner: Path | None = None
+    """The program that runs an export; left out: `runners/<name>.py`."""
 
     def label(self, quantize: str) -> str:
         """`onnx` or `onnx-float16`."""
         return f"{self.name}-{quantize}" if quantize else self.name
+
+
+export_formats: Registry[Format] = Registry("export format")
+
+
+def export_format(entry: Format) -> Format:
+    """Register a format under its name. Raises ValueError when the name is taken."""
+    return export_formats.add(entry.name, entry)
+
+
+def find_format(name: str) -> Format:
+    """Return the registered format of this name. Raises UsageError, with the nearest name, when there is none."""
+    if name not in export_formats:
+        known = list(export_formats)
+        raise UsageError(Problem("--format", f"expected {listed(known, 'or')}; found {name!r}.", did_you_mean(name, known)))
+    return export_formats[name]
 
 
 def check_options(chosen: Format, quantize: str, inputs: Inputs | None) -> None:
@@ -81,10 +100,14 @@ def check_options(chosen: Format, quantize: str, inputs: Inputs | None) -> None:
     problems = []
     known = [name for name in chosen.tolerances if name]
     if quantize not in chosen.tolerances:
-        fix = f"It can be quantized to {listed(known, 'or')}." if known else "Formats that can are onnx and litert."
+        able = [name for name, entry in export_formats.items() if len(entry.tolerances) > 1]
+        fix = f"It can be quantized to {listed(known, 'or')}." if known else f"Formats that can are {listed(able)}."
         problems.append(Problem("--quantize", f"the format {chosen.name} cannot be quantized to {quantize}.", fix))
     if inputs is not None and inputs != chosen.inputs:
-        fix = f"Leave --inputs out, {chosen.why_encoded}" if chosen.inputs == "encoded" else "For encoded inputs use onnx or litert."
+        others = [name for name, entry in export_formats.items() if entry.inputs == inputs]
+        fix = (
+            f"Leave --inputs out, {chosen.why_encoded}" if chosen.inputs == "encoded" else f"For encoded inputs use {listed(others, 'or')}."
+        )
         problems.append(Problem("--inputs", f"the format {chosen.name} takes {chosen.inputs} inputs only.", fix))
     missing = [name for name in chosen.packages if find_spec(name) is None]
     if missing:

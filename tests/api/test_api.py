@@ -65,7 +65,7 @@ def test_a_package_of_the_same_name_does_not_replace_a_function():
     import mmtrain.export.check
 
     assert mmtrain.export.__module__ == "mmtrain.api.commands"
-    assert sys.modules["mmtrain.export"].FORMATS
+    assert sys.modules["mmtrain.export"].export_formats
 
 
 def test_importing_mmtrain_imports_nothing_heavy():

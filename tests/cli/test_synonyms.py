@@ -14,7 +14,7 @@ from mmtrain.columns import roles
 from mmtrain.config import json_schema
 from mmtrain.config.load import load
 from mmtrain.errors import ConfigError, did_you_mean
-from mmtrain.export import FORMATS
+from mmtrain.export import export_formats
 from mmtrain.fusion import fusions
 from mmtrain.synonyms import WORDS_OF
 from mmtrain.targets import tasks
@@ -46,7 +46,7 @@ TRAINING = list(json_schema()["$defs"]["Training"]["properties"])
         ("val", ["train", "validation", "test"], "validation"),
         ("val_auc", ["train_loss", "validation_loss", "validation_auc"], "validation_auc"),
         ("loss", ["train_loss", "validation_loss"], "validation_loss"),
-        ("tflite", FORMATS, "litert"),
+        ("tflite", export_formats, "litert"),
         ("train", COMMANDS, "fit"),
         ("tune", COMMANDS, "fit"),
         ("eval", COMMANDS, "evaluate"),
@@ -66,7 +66,7 @@ def test_every_name_of_the_table_is_one_of_ours():
     sections = [schema, *schema["$defs"].values()]
     keys = {key for section in sections for key in section.get("properties", {})}
     values = {word for section in sections for field in section.get("properties", {}).values() for word in _words(field)}
-    other = {*COMMANDS, *FORMATS, *roles, *tasks, *architectures, *fusions, "target", "validation_loss", "interval"}
+    other = {*COMMANDS, *export_formats, *roles, *tasks, *architectures, *fusions, "target", "validation_loss", "interval"}
     others = {"cosine", "plateau", "exponential", "random", "stratified"}
     assert sorted(set(WORDS_OF) - keys - values - other - others) == []
 
@@ -82,7 +82,7 @@ def _words(field):
         (["evaluat"], "No such command 'evaluat'. Did you mean 'evaluate'?"),
         (["nonsense"], "No such command 'nonsense'."),
         (["cache", "delete"], "No such command 'delete'."),
-        (["export", "--format", "tflite"], "'onnx', 'litert'. Did you mean 'litert'?"),
+        (["export", "--format", "tflite"], "--format: expected saved_model, keras, onnx or litert; found 'tflite'. Did you mean 'litert'?"),
         (["evaluate", "--part", "val"], "'train', 'calibration', 'conformal'. Did you mean 'validation'?"),
         (["fit", "--lr", "1"], "No such option: --lr. Write `--set training.learning_rate=VALUE`."),
         (["fit", "--batch-size", "1"], "No such option: --batch-size. Write `--set training.batch_size=VALUE`."),

@@ -26,7 +26,7 @@ from mmtrain.commands.export import CALIBRATION, ExportOptions, export, record
 from mmtrain.commands.fit import fit
 from mmtrain.data import encode
 from mmtrain.errors import ConfigError, RunError
-from mmtrain.export import FORMATS, check, contract
+from mmtrain.export import check, contract, export_formats
 from mmtrain.export.alone import run_with_npz
 from mmtrain.export.base import ExportableModel, check_options, plain_names
 from mmtrain.export.check import ScoreChange
@@ -97,7 +97,7 @@ def part(run, name):
 # What an export predicts
 
 
-FAST = [pytest.param(name, marks=pytest.mark.slow) if name in ("keras", "saved_model") else name for name in FORMATS]
+FAST = [pytest.param(name, marks=pytest.mark.slow) if name in ("keras", "saved_model") else name for name in export_formats]
 """Without the two that start TensorFlow anew and trace every decoder of images."""
 
 
@@ -105,7 +105,7 @@ FAST = [pytest.param(name, marks=pytest.mark.slow) if name in ("keras", "saved_m
 def test_export_predicts_as_predict_does(name, run, exported):
     signature = exported(name).signature
     figures = signature["check"]
-    decoding = FORMATS[name].inputs == "raw"  # images, which may be off by a level
+    decoding = export_formats[name].inputs == "raw"  # images, which may be off by a level
     assert figures["largest_difference"] <= figures["tolerance"] == (1e-3 if decoding else 1e-5)
     assert (figures["part"], figures["rows"], figures["scores"]) == ("validation", len(part(run, "validation")), [])
     assert figures["rows"] == 18
@@ -118,7 +118,7 @@ def test_export_answers_alike_in_every_call_and_for_any_number_of_rows(name, run
     with np.load(folder / "example.npz") as arrays:
         one = dict(arrays)
     many = {key: np.repeat(values, 300, axis=0) for key, values in one.items()}
-    chosen = FORMATS[name]
+    chosen = export_formats[name]
     first, second, batch = (chosen.run(folder / chosen.file, given, []) for given in (one, one, many))
     assert set(first) == {"healthy", "weight"}
     for key, values in first.items():
@@ -131,7 +131,7 @@ def test_export_answers_alike_in_every_call_and_for_any_number_of_rows(name, run
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["saved_model", "keras"])
 def test_export_of_raw_rows_answers_alike_in_every_call(name, exported):
-    folder, chosen = exported(name).folder, FORMATS[name]
+    folder, chosen = exported(name).folder, export_formats[name]
     given = json.loads((folder / "example.json").read_text(encoding="utf-8"))["inputs"]
     inputs = {key: np.array([_bytes(value) for value in values], dtype=object) for key, values in given.items()}
     first, second = (chosen.run(folder / chosen.file, inputs, []) for _ in range(2))
@@ -147,7 +147,7 @@ def _bytes(value):
 def test_example_gives_the_answers_that_the_signature_tells(name, exported):
     done = exported(name)
     with np.load(done.folder / "example.npz") as arrays:
-        found = FORMATS[name].run(done.folder / FORMATS[name].file, dict(arrays), [])
+        found = export_formats[name].run(done.folder / export_formats[name].file, dict(arrays), [])
     for entry in done.signature["outputs"]:
         np.testing.assert_allclose(found[entry["name"]][0], entry["example"], rtol=1e-5)
 
@@ -319,9 +319,9 @@ def test_int8_is_calibrated_with_training_rows_only(run, tmp_path, monkeypatch):
 
     def write(exportable, path, quantize):
         seen.extend(exportable.calibration)
-        return FORMATS["litert"].write(exportable, path, quantize)
+        return export_formats["litert"].write(exportable, path, quantize)
 
-    monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], file="model.tflite", write=write, name="litert"))
+    monkeypatch.setitem(export_formats._entries, "onnx", replace(export_formats["onnx"], file="model.tflite", write=write, name="litert"))
     export(str(run.folder), ExportOptions("onnx", "int8", folder=tmp_path / "out", force=True))
     fitted = encode.read_fitted(run.read_json("columns.json")).columns["file"]
     numbers = [round(float(row["file"][0, 0]) * fitted.scale + fitted.center) for row in seen]
@@ -339,11 +339,11 @@ def backwards(exportable, path, quantize):
     return WRITE(exportable, path, quantize)
 
 
-WRITE = FORMATS["onnx"].write
+WRITE = export_formats["onnx"].write
 
 
 def test_export_that_predicts_otherwise_is_removed(run, tmp_path, monkeypatch):
-    monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], write=backwards))
+    monkeypatch.setitem(export_formats._entries, "onnx", replace(export_formats["onnx"], write=backwards))
     with pytest.raises(RunError) as caught:
         export(str(run.folder), ExportOptions("onnx", folder=tmp_path / "out"))
     start, _, end = str(caught.value).partition("difference is ")
@@ -354,7 +354,7 @@ def test_export_that_predicts_otherwise_is_removed(run, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_quantization_that_costs_too_much_is_removed_unless_forced(run, tmp_path, monkeypatch):
-    monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], write=backwards, tolerances={"float16": None}))
+    monkeypatch.setitem(export_formats._entries, "onnx", replace(export_formats["onnx"], write=backwards, tolerances={"float16": None}))
     with pytest.raises(RunError) as caught:
         export(str(run.folder), ExportOptions("onnx", "float16", folder=tmp_path / "out"))
     problem = caught.value.problems[0]
@@ -399,7 +399,7 @@ def test_difference_is_in_probabilities_and_in_deviations(run, probability, numb
     assert check.largest_difference(fitted, expected, found) == pytest.approx(largest)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", list(export_formats))
 def test_program_without_its_arguments_says_how_it_is_called(name, monkeypatch, tensorflow):
     program = Path(check.__file__).parent / "runners" / f"{name}.py"
     monkeypatch.setattr(sys, "argv", ["run.py"])
@@ -438,12 +438,12 @@ def test_program_that_fails_is_told_with_its_last_words(exported, tmp_path):
 def test_options_that_a_format_does_not_have_are_refused(options, text):
     name, quantize, inputs = options
     with pytest.raises(ConfigError) as caught:
-        check_options(FORMATS[name], quantize, inputs)
+        check_options(export_formats[name], quantize, inputs)
     assert str(caught.value) == text
 
 
 def test_missing_package_is_told_with_the_command_that_brings_it():
-    chosen = replace(FORMATS["onnx"], packages=("onnx", "no_such_package"))
+    chosen = replace(export_formats["onnx"], packages=("onnx", "no_such_package"))
     with pytest.raises(ConfigError) as caught:
         check_options(chosen, "", None)
     text = "--format onnx: this format needs no_such_package, which is not installed. Run `pip install 'mmtrain[onnx]'`."
@@ -512,7 +512,7 @@ def odd_run(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", list(export_formats))
 def test_columns_of_any_header_are_exported_and_the_contract_names_the_mapping(name, odd_run, tmp_path):
     done = export(str(odd_run.folder), ExportOptions(name, folder=tmp_path / name))
     headers = done.signature["headers"]
@@ -612,11 +612,11 @@ def test_every_fusion_of_every_branch_converts(name, method, everything, tmp_pat
     predictor = assemble(found.experiment, found.fitted).predictor
     labels = contract.labels("encoded", found.fitted)
     exportable = ExportableModel(tmp_path, None, found.fitted, predictor, dict(zip(labels, labels, strict=True)), {"healthy": "healthy"})
-    FORMATS[name].write(exportable, tmp_path / FORMATS[name].file, "")
-    check.give_runner(FORMATS[name], tmp_path)
+    export_formats[name].write(exportable, tmp_path / export_formats[name].file, "")
+    check.give_runner(export_formats[name], tmp_path)
     rows = np.arange(len(found.arrays))
     expected = model_file.predict(predictor, found.arrays, rows)
-    given = FORMATS[name].run(tmp_path / FORMATS[name].file, found.arrays.take(rows), [])
+    given = export_formats[name].run(tmp_path / export_formats[name].file, found.arrays.take(rows), [])
     assert expected["healthy"].std(axis=0).min() > 1e-4  # rows differ, so that an export that mixes them up would be seen
     assert check.largest_difference(found.fitted, expected, given) <= 1e-5
 
@@ -645,7 +645,7 @@ def test_unit_of_a_number_is_kept_apart_from_what_is_quantized(tmp_path):
 @pytest.mark.parametrize("name", ["onnx", "litert"])
 def test_large_numbers_are_exported_in_float16(name, tmp_path):
     material, arrays = large_numbers(tmp_path)
-    chosen = FORMATS[name]
+    chosen = export_formats[name]
     chosen.write(material, tmp_path / chosen.file, "float16")
     check.give_runner(chosen, tmp_path)
     inputs = arrays.take(np.arange(40))
@@ -668,7 +668,7 @@ def test_layer_that_a_format_lacks_is_told_in_words(run, tmp_path, monkeypatch, 
         )
         return WRITE(replace(exportable, predictor=keras.Model(inputs, answers)), path, quantize)
 
-    monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], write=write))
+    monkeypatch.setitem(export_formats._entries, "onnx", replace(export_formats["onnx"], write=write))
     with pytest.raises(RunError) as caught:
         export(str(run.folder), ExportOptions("onnx", folder=tmp_path / "out"))
     problem = caught.value.problems[0]
@@ -688,7 +688,7 @@ def test_runner_is_given_the_files_with_layers_of_ones_own_and_finds_what_the_us
     monkeypatch.setenv("PYTHONPATH", "/theirs")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run.py").write_text(RUNNER)
-    found = FORMATS["keras"].run(tmp_path / "model.keras", {}, [Path("mine.py")])
+    found = export_formats["keras"].run(tmp_path / "model.keras", {}, [Path("mine.py")])
     assert {name: values.tolist() for name, values in found.items()} == {
         "arguments": ["--code", str(tmp_path / "mine.py")],
         "path": [str(Path(mmtrain.__file__).parents[1]), "/theirs"],
@@ -698,7 +698,7 @@ def test_runner_is_given_the_files_with_layers_of_ones_own_and_finds_what_the_us
 def test_runner_of_an_export_that_needs_tensorflow_alone_is_not_told_where_mmtrain_is(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/theirs")
     (tmp_path / "run.py").write_text(RUNNER)
-    found = FORMATS["saved_model"].run(tmp_path / "saved_model", {}, [])
+    found = export_formats["saved_model"].run(tmp_path / "saved_model", {}, [])
     assert found["path"].tolist() == ["/theirs"]
 
 

@@ -82,7 +82,7 @@ def raw_of(material, folder):
 
 @pytest.mark.slow
 def test_saved_model_answers_as_evaluate_does(served):
-    from mmtrain.export import FORMATS
+    from mmtrain.export import export_formats
     from mmtrain.export.check import give_runner
     from mmtrain.model import model_file
 
@@ -91,8 +91,8 @@ def test_saved_model_answers_as_evaluate_does(served):
     assert sorted(raw) == ["blood_group", "gr_e_cm", "note", "scan"]
     twice = {name: np.concatenate([values, values]) for name, values in raw.items()}
     twice["scan"][ROWS + 1] = b"no image"
-    give_runner(FORMATS["saved_model"], folder)
-    found = FORMATS["saved_model"].run(folder / "saved_model", twice, ())
+    give_runner(export_formats["saved_model"], folder)
+    found = export_formats["saved_model"].run(folder / "saved_model", twice, ())
     expected = model_file.predict(network.predictor, material.arrays, np.arange(ROWS))
     for key, name in {"ill": "ill", "ward": "ward", "signs": "signs", "days left": "days_left"}.items():
         target = material.fitted.targets[key]
