@@ -16,6 +16,7 @@ from mmtrain.config.parameter_groups import group_names, groups_below
 from mmtrain.config.partial_validation import ValidParts, has_only, valid_parts
 from mmtrain.config.yaml_source import LocatedProblem, Location
 from mmtrain.errors import did_you_mean, listed
+from mmtrain.optim import losses
 from mmtrain.splits import SplitMethod, split_methods
 from mmtrain.targets import TaskTraits, tasks
 
@@ -224,6 +225,20 @@ def _options_of_others(sound: ValidParts) -> Iterator[LocatedProblem]:
             yield ("columns", key, "embedding_width"), what, "Leave it out, or set `encode: embedding`."
 
 
+def _losses(sound: ValidParts) -> Iterator[LocatedProblem]:
+    """Every loss is for the task of its target, and is not told in two ways."""
+    for key, target in sound.targets.items():
+        if key in sound.flawed or target.loss is None:
+            continue
+        where, method = ("columns", key, "loss"), target.loss.method
+        if target.task not in losses[method].tasks:
+            able = [name for name, entry in losses.items() if target.task in entry.tasks]
+            fix = f"Set {listed([f'`{name}`' for name in able], 'or')}, or leave it out." if able else "Leave it out."
+            yield where, f"the loss `{method}` is for `task: {' or '.join(losses[method].tasks)}`.", fix
+        elif "error" in target.model_fields_set:
+            yield where, "`loss` and `error` both say what is minimized.", "Leave one of them out."
+
+
 def _stage_groups(sound: ValidParts) -> Iterator[LocatedProblem]:
     """Stages name parameter groups that the network has, and train at least one."""
     training = sound.tree.get("training")
@@ -268,6 +283,7 @@ RULES = (
     _split_columns,
     _decisions,
     _class_weights,
+    _losses,
     _options_of_others,
     _stage_groups,
     stopping_rule,

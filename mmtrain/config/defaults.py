@@ -34,6 +34,8 @@ def fill_defaults(tree: dict[str, Any], path: Path) -> dict[str, Any]:
     for key, column in columns.items():
         if isinstance(column, dict) and column.get("column") is None:
             column["column"] = key
+        if isinstance(column, dict) and isinstance(column.get("loss"), str):
+            column["loss"] = {"method": column["loss"]}
     _branches(tree)
     _short_form(tree, "fusion", "concatenate", (entry.section for _, entry in fusions.items()))
     likely = "stratified" if any(_stratifies(column) for column in columns.values()) else "random"

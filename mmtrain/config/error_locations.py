@@ -77,6 +77,8 @@ def _is_model(here: Any) -> bool:
 
 
 def _tag(here: Any) -> OneOf | None:
+    if get_origin(here) in (Union, UnionType) and len(arms := _arms(here)) == 1:
+        here = arms[0]  # `AnyLoss | None`
     return next((item for item in getattr(here, "__metadata__", ()) if isinstance(item, OneOf)), None)
 
 

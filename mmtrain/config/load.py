@@ -20,7 +20,7 @@ from mmtrain.config.schema import schema_of
 from mmtrain.config.yaml_source import LocatedProblem, NotInFile, Source, read
 from mmtrain.errors import ConfigError
 from mmtrain.fusion import fusions
-from mmtrain.optim import optimizers, schedules
+from mmtrain.optim import losses, optimizers, schedules
 from mmtrain.splits import split_methods
 from mmtrain.targets import tasks
 
@@ -52,8 +52,11 @@ def validated(source: Source, path: Path) -> Experiment:
 
 def _model() -> type[Experiment]:
     """The model, built again when something has been registered since."""
-    versions = tuple(registry.version for registry in (roles, tasks, architectures, fusions, optimizers, schedules, split_methods))
+    registries = (roles, tasks, architectures, fusions, optimizers, schedules, losses, split_methods)
+    versions = tuple(registry.version for registry in registries)
     if [versions] != _built:
+        for _, target in tasks.items():
+            target.model_rebuild(force=True)  # its `loss` is one of those that are registered by now
         Training.model_rebuild(force=True)
         Experiment.model_rebuild(force=True)
         _built[:] = [versions]

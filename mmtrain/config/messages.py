@@ -45,7 +45,7 @@ RANGES = {
     "string_too_long": "{max_length} or fewer characters long",
 }
 FOLLOWS = {
-    **dict.fromkeys(("loss", "loss_function", "criterion"), "The loss follows from the `task` of each target."),
+    **dict.fromkeys(("loss", "loss_function", "criterion"), "The loss follows from the `task` of each target, or from its `loss`."),
     "metrics": "The scores follow from the `task` of each target.",
     **dict.fromkeys(("workers", "num_workers", "device", "gpus", "gpu"), "Leave it out: threads and devices are chosen here."),
 }

@@ -22,7 +22,7 @@ def monitored(targets: dict[str, Target]) -> dict[str, str]:
     for key, target in targets.items():
         infix = f"{key}_" if len(targets) > 1 else ""
         names |= {f"{part}_{infix}loss": "loss" for part in ("validation", "train")}
-        names |= {f"validation_{infix}{metric.name}": metric.name for metric in target.metrics}
+        names |= {f"validation_{infix}{metric.name}": metric.name for metric in target.all_metrics}
         names |= {f"{name}[LABEL]": score for name, score in _of_each_label(key, targets).items()}
     return names
 

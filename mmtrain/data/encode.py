@@ -116,7 +116,9 @@ def fit(experiment: Experiment, table: Table, rows: Array) -> Fitted:
         key: learned[key] if key in learned else column.fit(table.pieces(column.column, rows, size=ENCODE_CHUNK_ROWS))
         for key, column in experiment.inputs.items()
     }
-    targets = {key: target.fit(cells[key], experiment.training.class_weights) for key, target in experiment.targets.items()}
+    targets = {
+        key: target.fit(cells[key], experiment.training.class_weights).with_loss(target.loss) for key, target in experiment.targets.items()
+    }
     headers = {
         header: table.typed(header) for column in (*experiment.inputs.values(), *experiment.targets.values()) for header in column.reads()
     }

@@ -61,7 +61,7 @@ class BaselinePredictions:
 
     def scored(self, key: str, truth: Array) -> BaselineScores:
         """The scores of one target, without intervals; `truth` is of the same rows, all of them known."""
-        return BaselineScores(self.kind, self.label, self.name, self.targets[key].scores(truth, self.predictions[key]))
+        return BaselineScores(self.kind, self.label, self.name, self.targets[key].all_scores(truth, self.predictions[key]))
 
     def against(self, key: str, model: BootstrapScores) -> BaselineScores:
         """The scores of one target with their intervals, and what the model's are less them; `model` is of the same rows."""

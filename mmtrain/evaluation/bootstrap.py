@@ -88,7 +88,7 @@ class Bootstrap:
 
     def scores(self, target: FittedTarget, truth: Array, prediction: Array) -> dict[str, Values]:
         """Every score of the target on every draw, (draws,) each; NaN where a draw leaves the score undefined."""
-        score = target.scorer(truth, prediction)
+        score = target.all_scorer(truth, prediction)
         found = [score(counts) for counts in self._chunks()]
         return {name: np.concatenate([chunk[name] for chunk in found]) for name in found[0]}
 

@@ -70,7 +70,7 @@ class BootstrapScores:
     @cached_property
     def scores(self) -> dict[str, Score]:
         """By name, with their intervals."""
-        scores = self.rows.target.scores(self.rows.truth, self.rows.prediction)
+        scores = self.rows.target.all_scores(self.rows.truth, self.rows.prediction)
         return {score.name: score for score in self.bootstrap.stated(scores, self.draws)}
 
     def less(self, other: BootstrapScores) -> tuple[Score, ...]:

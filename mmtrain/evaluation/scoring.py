@@ -82,7 +82,7 @@ def score_target(key: str, target: FittedTarget, truth: Array, prediction: Array
     """
     known = target.known_rows(truth)
     rows = EvalSet.of(target, truth, prediction, None if resampling is None else resampling.groups)
-    scores, drawn, drawing = target.scores(rows.truth, rows.prediction), None, None
+    scores, drawn, drawing = target.all_scores(rows.truth, rows.prediction), None, None
     if resampling is not None and len(rows):
         drawn = BootstrapScores(rows, resampling.bootstrap(known))
         scores, drawing = tuple(drawn.scores.values()), resampling.drawing(drawn.bootstrap)

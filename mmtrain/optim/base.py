@@ -1,12 +1,18 @@
-"""The contracts of an optimizer and of a learning-rate schedule, and their registries.
+"""The contracts of an optimizer, of a learning-rate schedule and of a loss, and their registries.
 
 An optimizer is a function `(settings, *, options) -> keras.optimizers.Optimizer`; it passes `settings` on to Keras unchanged. A
-schedule is a pure function `(position, *, options) -> float`, the factor on the learning rate at a position of the training. The
-keyword-only parameters of either are its options in the file:
+schedule is a pure function `(position, *, options) -> float`, the factor on the learning rate at a position of the training. A loss
+is a TensorFlow function `(target, truth, raw, *, options) -> (batch,)` of the fitted target, the encoded answers (batch, ...) and the raw
+output (batch, units), and names the tasks it is for. The keyword-only parameters of each are its options in the file:
 
     @schedule
     def linear(position, *, final: Annotated[float, Field(ge=0, le=1)] = 0.0) -> float:
         return 1 - (1 - final) * position.progress
+
+    @loss("regression")
+    def log_cosh(target, truth, raw) -> tf.Tensor:
+        distance = target.standardized(truth) - tf.reshape(raw, (-1,))
+        return tf.math.log(tf.cosh(distance))
 """
 
 from __future__ import annotations
@@ -74,8 +80,24 @@ class Schedule:
     section: type[ScheduleSection]
 
 
+class LossSection(Section):
+    """What is minimized for a target, instead of the loss of its task."""
+
+    method: str = Field(description="Name of the loss.")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A registered loss function and the tasks it is for."""
+
+    build: Callable[..., Any]
+    section: type[LossSection]
+    tasks: tuple[str, ...]
+
+
 optimizers: Registry[Optimizer] = Registry("optimizer")
 schedules: Registry[Schedule] = Registry("schedule")
+losses: Registry[Loss] = Registry("loss")
 
 
 def optimizer(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -90,5 +112,16 @@ def schedule(function: Callable[..., float]) -> Callable[..., float]:
     return function
 
 
+def loss(*tasks: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a function as `loss: <its name>` of targets with these tasks. Raises TypeError for an option without type or default."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        losses.add(function.__name__, Loss(function, section_for(function.__name__, function, LossSection), tasks))
+        return function
+
+    return register
+
+
 AnyOptimizer = Annotated[OptimizerSection, OneOf("method", lambda: {name: entry.section for name, entry in optimizers.items()})]
 AnySchedule = Annotated[ScheduleSection, OneOf("method", lambda: {name: entry.section for name, entry in schedules.items()})]
+AnyLoss = Annotated[LossSection, OneOf("method", lambda: {name: entry.section for name, entry in losses.items()})]

@@ -1,5 +1,6 @@
-"""Target tasks, one file each. To add one, write such a file and import it here."""
+"""Target tasks, one file each, and losses. To add a task, write such a file and import it here."""
 
+from mmtrain.targets import losses as _losses  # noqa: F401  # registers the losses
 from mmtrain.targets.base import AnyFittedTarget as AnyFittedTarget
 from mmtrain.targets.base import FittedTarget as FittedTarget
 from mmtrain.targets.base import KnownLabels as KnownLabels

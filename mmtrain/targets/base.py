@@ -19,7 +19,9 @@ from pydantic import Field
 
 from mmtrain.columns.base import MISSING_WORDS, CellError, Column, is_word, missing_cell_error, role
 from mmtrain.errors import listed
+from mmtrain.metrics.registered import registered_scorer, registered_scores
 from mmtrain.metrics.score import add_metric
+from mmtrain.optim import AnyLoss, LossSection, losses
 from mmtrain.registry import OneOf, Registry
 from mmtrain.targets.traits import TaskTraits
 
@@ -47,6 +49,9 @@ class Target(TaskTraits, Column):
     role: Literal["target"] = "target"
     task: str
     loss_weight: float = Field(1.0, gt=0, description="How much this target counts in the sum of losses.")
+    loss: AnyLoss | None = Field(
+        None, description="What is minimized instead of the loss of the task.", examples=[{"method": "focal", "gamma": 2.0}]
+    )
     missing: Literal["error", "drop"] = Field(
         "error",
         description="error: refuse a row without an answer; drop: leave out what is not known: the row, of several labels with columns of "
@@ -152,6 +157,7 @@ class FittedTarget(TaskTraits):
     task: str
     column: str
     loss_weight: float
+    own_loss: dict[str, Any] | None = Field(None, description="The declared `loss`: its method and options.")
 
     @property
     @abstractmethod
@@ -193,6 +199,10 @@ class FittedTarget(TaskTraits):
     def predicts_median(self) -> bool:
         """Whether the loss of a number is lowest at the median of answers, not at their mean."""
         return False
+
+    def with_loss(self, declared: LossSection | None) -> Self:
+        """Return the same target that minimizes the `declared` loss; None is the loss of the task."""
+        return self if declared is None else self.model_copy(update={"own_loss": declared.model_dump()})
 
     def with_threshold(self, threshold: float = UNCHOSEN) -> Self:
         """The same target that decides from `threshold` on; left out, as if none had been chosen."""
@@ -240,7 +250,14 @@ class FittedTarget(TaskTraits):
         """
         import tensorflow as tf
 
-        return tf.reduce_mean(self.row_loss(truth, raw) * weight)
+        return tf.reduce_mean(self.minimized(truth, raw) * weight)
+
+    def minimized(self, truth: Any, raw: Any) -> Any:
+        """Return the loss of each row, (batch,) float32: the declared one, or that of the task; a TensorFlow function."""
+        if self.own_loss is None:
+            return self.row_loss(truth, raw)
+        options = dict(self.own_loss)
+        return losses[options.pop("method")].build(self, truth, raw, **options)
 
     @abstractmethod
     def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -269,6 +286,15 @@ class FittedTarget(TaskTraits):
             return dict(zip(names, np.array(values, dtype=np.float64).T, strict=True))
 
         return scores
+
+    def all_scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
+        """Return the scores of the task and those registered for it, of rows (rows, ...) whose answers are known."""
+        return (*self.scores(truth, prediction), *registered_scores(self, truth, prediction))
+
+    def all_scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
+        """Return the same of bootstrap draws, as a function of how often each row was drawn, (draws, rows)."""
+        of_task, registered = self.scorer(truth, prediction), registered_scorer(self, truth, prediction)
+        return lambda counts: of_task(counts) | registered(counts)
 
     @abstractmethod
     def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -9,6 +9,7 @@ from pydantic import Field
 from mmtrain.columns.base import CellError
 from mmtrain.columns.numeric import center_and_scale, number_errors, parse_numbers
 from mmtrain.metrics.score import REGRESSION, metrics_named
+from mmtrain.optim import losses
 from mmtrain.targets.base import PREDICTION, ClassWeights, FittedTarget, Target, TruthSpec, task
 from mmtrain.targets.traits import DummyBaseline, TaskTraits
 
@@ -62,7 +63,8 @@ class FittedRegression(RegressionTraits, FittedTarget):
     @property
     def predicts_median(self) -> bool:
         """With the absolute error."""
-        return self.error == "absolute"
+        minimized = self.error if self.own_loss is None else self.own_loss["method"]
+        return bool(minimized == "absolute")
 
     @property
     def truth_spec(self) -> TruthSpec:
@@ -73,17 +75,15 @@ class FittedRegression(RegressionTraits, FittedTarget):
         """(rows,) float64."""
         return parse_numbers(cells[self.column])
 
-    def row_loss(self, truth: Any, raw: Any) -> Any:
-        """Squared, absolute or Huber error (Huber 1964, delta 1) of the standardised number."""
+    def standardized(self, truth: Any) -> Any:
+        """Return the answers, (batch,), as the network learns them: float32, mean 0 and standard deviation 1 in training rows."""
         import tensorflow as tf
 
-        distance = tf.cast((tf.cast(truth, tf.float64) - self.center) / self.scale, tf.float32) - tf.reshape(raw, (-1,))
-        if self.error == "squared":
-            return tf.square(distance)
-        size = tf.abs(distance)
-        if self.error == "absolute":
-            return size
-        return tf.where(size <= 1, 0.5 * tf.square(size), size - 0.5)
+        return tf.cast((tf.cast(truth, tf.float64) - self.center) / self.scale, tf.float32)
+
+    def row_loss(self, truth: Any, raw: Any) -> Any:
+        """Squared, absolute or Huber error of the standardized number."""
+        return losses[self.error].build(self, truth, raw)
 
     def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The distance, in the target's unit."""

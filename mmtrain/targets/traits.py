@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, NamedTuple
 
+from mmtrain.metrics.registered import of_task
 from mmtrain.metrics.score import Metric
 from mmtrain.registry import Section
 
@@ -65,3 +66,8 @@ class TaskTraits(Section):
     meaning: ClassVar[str] = "What the task predicts."
     """What the prediction is, in a sentence for who reads an export without mmtrain; `{last!r}` is the last class or label."""
     dummy: ClassVar[DummyBaseline] = DummyBaseline("majority", "majority: class shares of the training rows")
+
+    @property
+    def all_metrics(self) -> tuple[Metric, ...]:
+        """The metrics of the task and those registered for it."""
+        return (*self.metrics, *(entry.metric for entry in of_task(dict(self)["task"])))

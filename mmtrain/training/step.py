@@ -158,7 +158,7 @@ class TrainStep:
         """The loss of every row, (batch,), and the predictions; nothing is changed."""
         raw = self.network.core(batch["inputs"], training=False)
         losses = {
-            key: target.row_loss(batch["targets"][key], raw[key]) * batch["weights"][key] for key, target in self.fitted.targets.items()
+            key: target.minimized(batch["targets"][key], raw[key]) * batch["weights"][key] for key, target in self.fitted.targets.items()
         }
         return losses, {key: self.network.activations[key](raw[key]) for key in raw}
 

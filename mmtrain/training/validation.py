@@ -51,7 +51,7 @@ class Validation:
             total = None if total is None or loss is None else total + loss * target.loss_weight
             if infix:
                 of_targets[f"validation_{infix}loss"] = loss
-            found = target.scores(truth[known], predictions[key][known])
+            found = target.all_scores(truth[known], predictions[key][known])
             of_targets |= {f"validation_{infix}{score.name}": score.value for score in found}
             self._warn_undefined(found, infix)
         return {"validation_loss": total, **of_targets}

@@ -105,7 +105,7 @@ def test_usual_keys_of_a_file_are_told_at_once(tmp_path):
         "a.yaml:2: columns.a.type: unknown key. Did you mean 'role'?",
         "a.yaml:2: columns.y.role: there is no role 'label'. Did you mean 'target'?",
         "a.yaml:3: training.lr: unknown key. Did you mean 'learning_rate'?",
-        "a.yaml:3: training.loss: unknown key. The loss follows from the `task` of each target.",
+        "a.yaml:3: training.loss: unknown key. The loss follows from the `task` of each target, or from its `loss`.",
     ]
 
 

@@ -1,0 +1,103 @@
+"""Scores that a user's own file adds to the tasks that mmtrain has.
+
+A metric is a function `(y_true, prediction, target) -> float` of the rows whose answer is known: `y_true` is (rows,) or (rows, labels) as
+the task encodes answers, `prediction` what the network gives a person (probabilities, or numbers in the unit of the table), `target` the
+fitted target with `columns` (its classes) and `decide(prediction)`. NaN means that these rows have no such score. In a file of your own:
+
+    @metric("binary", "multiclass", higher_is_better=True, title="Cohen's kappa")
+    def kappa(y_true, prediction, target):
+        return cohen_kappa_score(target.spoken(y_true), target.decide(prediction))
+
+It stands behind the scores of the task in training, reports and exports, has an interval, and can be monitored: `validation_kappa`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mmtrain.metrics.score import Metric, Score, add_metric, value_or_reason
+from mmtrain.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mmtrain.metrics.bootstrap_counts import Scorer
+
+    Array = np.ndarray[Any, Any]
+    Compute = Callable[[Array, Array, "ScoredTarget"], float]
+
+
+class ScoredTarget(Protocol):
+    """What a metric may ask of a fitted target."""
+
+    @property
+    def task(self) -> str:
+        """`binary`, `regression`, ..."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The classes or labels; empty for a number."""
+
+    def decide(self, prediction: Array) -> Array:
+        """Return the predicted class names, label lists or numbers, (rows,)."""
+
+    def spoken(self, truth: Array) -> Array:
+        """Return the answers in the words of the table, (rows,)."""
+
+
+@dataclass(frozen=True)
+class RegisteredMetric:
+    """A metric, the tasks it is for, and how it is computed."""
+
+    metric: Metric
+    tasks: frozenset[str]
+    compute: Compute
+
+
+registered_metrics: Registry[RegisteredMetric] = Registry("metric")
+
+
+def metric(*tasks: str, higher_is_better: bool, title: str = "", in_target_unit: bool = False) -> Callable[[Compute], Compute]:
+    """Register a function as a score of these tasks, under its own name.
+
+    Raises:
+        ValueError: the name is taken, or known with another direction.
+    """
+
+    def register(function: Compute) -> Compute:
+        entry = Metric(function.__name__, higher_is_better, title, in_target_unit)
+        add_metric(entry)
+        registered_metrics.add(entry.name, RegisteredMetric(entry, frozenset(tasks), function))
+        return function
+
+    return register
+
+
+def of_task(task: str) -> Iterator[RegisteredMetric]:
+    """Yield the registered metrics of a task."""
+    return (entry for _, entry in registered_metrics.items() if task in entry.tasks)
+
+
+def registered_scores(target: ScoredTarget, y_true: Array, prediction: Array) -> tuple[Score, ...]:
+    """Return the registered scores of the task of `target`; every one is undefined without rows."""
+    reason = "The metric is not a number for these rows." if len(y_true) else "There are no rows to score."
+    return tuple(
+        value_or_reason(entry.metric.name, entry.compute(y_true, prediction, target) if len(y_true) else float("nan"), reason)
+        for entry in of_task(target.task)
+    )
+
+
+def registered_scorer(target: ScoredTarget, y_true: Array, prediction: Array) -> Scorer:
+    """Return the same scores of bootstrap draws, as a function of the counts (draws, rows)."""
+    import numpy as np
+
+    def scores(counts: Array) -> dict[str, Array]:
+        draws = [np.repeat(np.arange(len(y_true)), row) for row in counts]
+        return {
+            entry.metric.name: np.array([entry.compute(y_true[rows], prediction[rows], target) for rows in draws], dtype=np.float64)
+            for entry in of_task(target.task)
+        }
+
+    return scores

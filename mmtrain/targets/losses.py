@@ -1,0 +1,62 @@
+"""The losses that come with mmtrain besides those of the tasks themselves; each gives the loss of every row, (batch,) float32."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from mmtrain.optim.base import loss
+
+
+@loss("regression")
+def squared(target: Any, truth: Any, raw: Any) -> Any:
+    """Squared error of the standardized number."""
+    import tensorflow as tf
+
+    return tf.square(_distance(target, truth, raw))
+
+
+@loss("regression")
+def absolute(target: Any, truth: Any, raw: Any) -> Any:
+    """Absolute error of the standardized number; the best prediction is the median."""
+    import tensorflow as tf
+
+    return tf.abs(_distance(target, truth, raw))
+
+
+@loss("regression")
+def huber(
+    target: Any,
+    truth: Any,
+    raw: Any,
+    *,
+    delta: Annotated[float, Field(gt=0, description="Distance, in standard deviations, from which the loss grows linearly.")] = 1.0,
+) -> Any:
+    """Squared near zero and linear beyond `delta` (Huber 1964)."""
+    import tensorflow as tf
+
+    distance = _distance(target, truth, raw)
+    size = tf.abs(distance)
+    return tf.where(size <= delta, 0.5 * tf.square(size), delta * (size - 0.5 * delta))
+
+
+@loss("binary", "multiclass")
+def focal(
+    target: Any,
+    truth: Any,
+    raw: Any,
+    *,
+    gamma: Annotated[float, Field(ge=0, description="How much well-classified rows count less; 0 is the cross-entropy.")] = 2.0,
+) -> Any:
+    """Cross-entropy times (1 - probability of the true class) ** gamma (Lin et al. 2017, arXiv:1708.02002)."""
+    import tensorflow as tf
+
+    log_probability = -target.row_loss(truth, raw)
+    return -log_probability * tf.pow(1.0 - tf.exp(log_probability), gamma)
+
+
+def _distance(target: Any, truth: Any, raw: Any) -> Any:
+    import tensorflow as tf
+
+    return target.standardized(truth) - tf.reshape(raw, (-1,))
