@@ -71,8 +71,12 @@ class Format:
     versions: tuple[str, ...] = ()
     """Distributions whose versions the signature tells."""
     why_encoded: str = ""
-    runner: Path | None = None
-    """The program that runs an export; left out: `runners/<name>.py`."""
+    runner: Path = Path()
+    """The program that runs an export; left out: the file of this name in `runners/`."""
+
+    def __post_init__(self) -> None:
+        if self.runner == Path():
+            object.__setattr__(self, "runner", Path(__file__).parent / "runners" / f"{self.name}.py")
 
     def label(self, quantize: str) -> str:
         """`onnx` or `onnx-float16`."""

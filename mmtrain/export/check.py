@@ -53,7 +53,7 @@ class ScoreChange:
 
 def give_runner(chosen: Format, folder: Path) -> None:
     """Put the program that runs an export of this format beside it, as run.py."""
-    shutil.copyfile(chosen.runner or Path(__file__).parent / "runners" / f"{chosen.name}.py", folder / "run.py")
+    shutil.copyfile(chosen.runner, folder / "run.py")
 
 
 def raw_rows(experiment: Experiment, fitted: Fitted, table: Table) -> dict[str, Array]:

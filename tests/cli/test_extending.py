@@ -1,0 +1,165 @@
+"""One thing of each kind from a user's own file, through `--code`: in the schema, in training, report, explanation and export.
+
+A column type, a branch and a task of one's own have tests of their own: tests/columns, tests/branches and tests/targets.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny import write_experiment, write_table
+
+import mmtrain
+
+DOCS = Path(__file__).parents[2] / "docs" / "extending.md"
+PACKAGE = Path(mmtrain.__file__).parent
+OWN = '''
+"""Everything that mmtrain can be given from outside, one of each kind."""
+
+from dataclasses import replace
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from mmtrain.audit.checks import audit_check
+from mmtrain.audit.finding import Finding
+from mmtrain.export import export_format, export_formats
+from mmtrain.fusion import fusion
+from mmtrain.metrics import metric
+from mmtrain.optim import loss, optimizer, schedule
+from mmtrain.splits import split_method
+from mmtrain.splits.plan import Partition, SplitPlan
+
+
+@fusion
+def largest(features, present):
+    """The largest of all features."""
+    import keras
+
+    from mmtrain.layers.network import Mask
+
+    masked = [keras.layers.Dense(4)(Mask(fill=0.0)(feature, present[name])) for name, feature in features.items()]
+    return keras.layers.Maximum()(masked) if len(masked) > 1 else masked[0]
+
+
+@split_method
+def every_fifth(rows, *, start: Annotated[int, Field(ge=0, lt=5)] = 0):
+    """Every fifth row is scored, the one after it validates."""
+    codes = np.zeros(rows.count, dtype=np.int8)
+    places = (np.arange(rows.count) - start) % 5
+    codes[places == 0], codes[places == 1] = 2, 1
+    return SplitPlan.of(Partition.from_codes(codes), description="Every fifth row was taken")
+
+
+@optimizer
+def signs(settings, *, beta: Annotated[float, Field(gt=0, lt=1)] = 0.9):
+    """Steps of one size."""
+    import keras
+
+    return keras.optimizers.Lion(**settings, beta_1=beta)
+
+
+@schedule
+def halves(position, *, every: Annotated[int, Field(ge=1)] = 2) -> float:
+    """The rate is halved every few epochs."""
+    return 0.5 ** (int(position.epoch) // every)
+
+
+@loss("binary")
+def hinge(target, truth, raw, *, margin: Annotated[float, Field(gt=0)] = 1.0):
+    """Hinge loss of the logit."""
+    import tensorflow as tf
+
+    sign = 2.0 * tf.cast(truth, tf.float32) - 1.0
+    return tf.nn.relu(margin - sign * tf.reshape(raw, (-1,)))
+
+
+@metric("binary", higher_is_better=True, title="Youden's J")
+def youden(y_true, prediction, target):
+    called = target.decide(prediction) == target.columns[1]
+    return called[y_true == 1].mean() - called[y_true == 0].mean() if len(np.unique(y_true)) == 2 else float("nan")
+
+
+@audit_check
+def impossible_values(values, rows):
+    high = [column.header for column in values.columns if column.numbers is not None and np.nanmax(column.numbers) > 15]
+    fault = ("values above 15.", "They are typing errors.", "Correct them.")
+    return [Finding("warning", "impossible_values", header, *fault) for header in high]
+
+
+export_format(replace(export_formats["saved_model"], name="folder"))
+'''
+TREE = """
+columns: {x: {role: numeric}, z: {role: categorical}, y: {role: target, task: binary, loss: {method: hinge, margin: 0.5}}}
+branches: {a: {columns: [x]}, b: {columns: [z]}}
+fusion: {method: largest, units: [4]}
+split: {method: every_fifth, start: 1}
+training:
+  epochs: 6
+  learning_rate: 0.02
+  batch_size: 16
+  jit: 'off'
+  steps_per_call: 1
+  optimizer: {method: signs, beta: 0.8}
+  schedule: {method: halves, every: 1}
+  early_stopping: {monitor: validation_youden}
+evaluation: {draws: 100, baselines: [majority]}
+"""
+
+
+def run(folder, *arguments):
+    called = [sys.executable, "-m", "mmtrain", *arguments, "--code", "own.py"]
+    environment = {**os.environ, "COLUMNS": "200"}
+    done = subprocess.run(called, cwd=folder, capture_output=True, text=True, timeout=300, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rows = [{"x": row % 7 if row else 20, "z": "ab"[row % 2], "y": int(row % 7 + row % 3 > 4)} for row in range(200)]
+    write_table(tmp_path / "table.csv", rows)
+    write_experiment(tmp_path / "own.yaml", TREE)
+    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
+    return tmp_path
+
+
+def test_schema_and_check_know_what_a_file_registers(folder):
+    schema = json.dumps(json.loads(run(folder, "schema"))["$defs"])
+    for name in ("largest", "every_fifth", "signs", "halves", "hinge"):
+        assert f'"const": "{name}"' in schema or f'"{name}"' in schema
+    assert "own.yaml" in run(folder, "check", "own.yaml")
+
+
+@pytest.mark.slow
+def test_what_a_file_registers_is_used_by_every_command(folder):
+    findings = json.loads(run(folder, "inspect-data", "own.yaml", "--json"))["findings"]
+    assert [one["where"] for one in findings if one["kind"] == "impossible_values"] == ["x"]
+    run(folder, "fit", "own.yaml", "--output", "runs")
+    made = folder / "runs" / "own" / "1"
+    split = (made / "split.csv").read_text().splitlines()[1:]
+    assert sum(line.endswith("test") for line in split) == 40
+    lines = [json.loads(line) for line in (made / "metrics.jsonl").read_text().splitlines()]
+    rates = [line["learning_rate"] for line in lines]
+    assert rates[1] == pytest.approx(rates[0] / 2)
+    assert all("validation_youden" in line for line in lines)
+    run(folder, "evaluate", str(made))
+    result = json.loads((made / "metrics.json").read_text())["test"]["y"]
+    assert list(result["scores"])[-1] == "youden"
+    assert {"value", "low", "high"} <= set(result["scores"]["youden"])
+    assert "Youden&#39;s J" in (made / "report.html").read_text()
+    run(folder, "explain", str(made))
+    run(folder, "export", str(made), "--format", "folder")
+    (signature,) = made.rglob("signature.json")
+    assert json.loads(signature.read_text())["format"] == "folder"
+
+
+def test_the_page_on_extending_names_files_that_exist():
+    named = re.findall(r"`((?:mmtrain|tests|docs|benchmarks)/[\w/.]+)`", DOCS.read_text(encoding="utf-8"))
+    assert len(named) > 20
+    assert [name for name in named if not (PACKAGE.parent / name).exists()] == []
