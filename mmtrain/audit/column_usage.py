@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from mmtrain.columns import Column
-from mmtrain.columns.base import is_word
-from mmtrain.targets import Target, TaskTraits, tasks
+from mmtrain.columns import Column, role_class
+from mmtrain.columns.base import Content, Purpose, is_word
+from mmtrain.targets import TaskTraits, as_target, tasks
+from mmtrain.text.dates import days
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +23,7 @@ class ColumnUsage:
 
     header: str
     role: str
-    """Of the experiment, or guessed; `date` and `belongs` (whom a row belongs to) for columns that the experiment does not use."""
+    """Of the experiment, or guessed; empty for a column that the experiment does not use."""
     column: Column | None = None
     """As declared; None for a guess."""
     task: str = ""
@@ -33,6 +34,8 @@ class ColumnUsage:
     """Between the labels of one cell."""
     missing_words: tuple[str, ...] = ()
     """Words that mean a missing answer, of a target that was guessed."""
+    unused: Literal["", "dates", "persons"] = ""
+    """Cells of a column that the experiment does not use: dates, or names of those whom a row belongs to."""
 
     def missing_cells(self, cells: pd.Series[str]) -> NDArray[np.bool_]:
         """Cells without a value: empty ones, and of a target those that say so."""
@@ -51,14 +54,28 @@ class ColumnUsage:
         return tasks[self.task] if self.task else TaskTraits
 
     @property
-    def is_input(self) -> bool:
-        """Whether it feeds the network."""
-        return self.role in ("numeric", "categorical", "text", "image")
+    def column_class(self) -> type[Column]:
+        """The class of the role, declared or guessed."""
+        return role_class(self.role) if self.column is None else type(self.column)
+
+    @property
+    def purpose(self) -> Purpose:
+        """As the role states it."""
+        return self.column_class.purpose
+
+    @property
+    def content(self) -> Content:
+        """As the role states it."""
+        return self.column_class.content
 
     @property
     def is_number(self) -> bool:
         """Whether its cells are numbers to the network, as an input or as the answer."""
-        return self.role == "numeric" or self.traits.is_continuous
+        return self.content == "numbers" or self.traits.is_continuous
+
+    def ranks(self, cells: pd.Series[str]) -> NDArray[np.float64] | None:
+        """Return numbers by which cells can be ordered, NaN where there is none; days since 1970 of dates; None where there is no order."""
+        return days(cells) if self.unused == "dates" else self.column_class.ranks(cells)
 
     @property
     def policy(self) -> str:
@@ -72,8 +89,9 @@ def column_usages(columns: Mapping[str, Column]) -> list[ColumnUsage]:
 
 
 def _usage(key: str, header: str, column: Column) -> ColumnUsage:
-    if not isinstance(column, Target):
+    target = as_target(column)
+    if target is None:
         return ColumnUsage(header, column.role, column)
-    in_one_cell = column.has_labels and not column.declared_labels
-    separator = str(dict(column).get("separator", "")) if in_one_cell else ""
-    return ColumnUsage(header, column.role, column, column.task, key if column.declared_labels else "", separator)
+    in_one_cell = target.has_labels and not target.declared_labels
+    separator = str(dict(target).get("separator", "")) if in_one_cell else ""
+    return ColumnUsage(header, target.role, target, target.task, key if target.declared_labels else "", separator)

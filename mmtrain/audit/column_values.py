@@ -17,12 +17,11 @@ import pandas as pd
 
 from mmtrain.audit.column_usage import ColumnUsage
 from mmtrain.audit.quality.writing_systems import count_scripts
-from mmtrain.columns.numeric import parse_numbers
+from mmtrain.columns.base import Content, Purpose
 from mmtrain.data.tables.table import READ_CHUNK_ROWS
 from mmtrain.data.tables.table_file import TableFile, distinct, gather
 from mmtrain.system.threads import in_threads
 from mmtrain.text import spelling
-from mmtrain.text.dates import days
 from mmtrain.text.tokenization import SIGN, WORD
 
 if TYPE_CHECKING:
@@ -35,20 +34,12 @@ MOST_TEXTS = 20_000
 MOST_NAMES = 50_000
 """Different values of a column whose names are kept."""
 
-WITH_NUMBERS = ("numeric", "categorical", "target", "id", "group", "date")
-"""Roles whose cells may be read as numbers."""
-
-SPELLED = ("group", "id", "categorical")
-"""Roles whose cells are names that somebody may have spelled in two ways."""
-
 LONG_WORDS = 12
 """Words from which two people do not write the same text by chance; titles and addresses have fewer."""
 UNSPACED, LONG_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}]", 24
 """Scripts that part no words, and how many of their characters say as much."""
 CAPITALISED, NAMED = r"\p{Lu}\p{Ll}", 0.6
 """Words that begin with a capital; where so large a share does, the text is made of names."""
-
-LAST_NUMBER = r"(?P<number>[0-9]{1,15})[^0-9]*$"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +53,7 @@ class ColumnValues:
     numbers: NDArray[np.float64] | None = None
     """NaN where there is none; days since 1970 for dates, the last number in ids and groups. None where numbers would mean nothing."""
     keys: NDArray[np.uint64] | None = None
-    """Equal for names that are nearly spelled alike, see `spelling.keys`; of `SPELLED` roles."""
+    """Equal for names that are nearly spelled alike, see `spelling.keys`; None where cells are no names."""
     rounded: NDArray[np.bool_] | None = None
     """Names that a spreadsheet has rounded; of the same roles."""
     names: Mapping[int, str] = field(default_factory=dict)
@@ -114,23 +105,27 @@ class TableValues:
     sample: NDArray[np.int64]
     """Rows whose texts were kept, ascending."""
 
-    def of_role(self, *roles: str) -> list[ColumnValues]:
-        """The columns with one of these roles, in their order."""
-        return [cells for cells in self.columns if cells.use.role in roles]
+    def of_purpose(self, *purposes: Purpose) -> list[ColumnValues]:
+        """Return the columns with one of these purposes, in their order."""
+        return [cells for cells in self.columns if cells.use.purpose in purposes]
 
     @property
     def inputs(self) -> list[ColumnValues]:
-        """What feeds the network."""
-        return [cells for cells in self.columns if cells.use.is_input]
+        """The columns that feed the network."""
+        return self.of_purpose("input")
+
+    def inputs_of(self, *contents: Content) -> list[ColumnValues]:
+        """Return the inputs whose cells hold one of these contents, in their order."""
+        return [cells for cells in self.inputs if cells.use.content in contents]
 
 
 def read_table_values(file: TableFile, uses: Sequence[ColumnUsage], rows: int) -> TableValues:
     """The cells of some columns, once for every header and role. Raises DataError for a damaged file."""
-    wanted = {(use.header, use.role): use for use in reversed(uses)}
+    wanted = {(use.header, use.role, use.unused): use for use in reversed(uses)}
     headers = list(dict.fromkeys(use.header for use in uses))
     chance = np.random.Generator(np.random.PCG64(0))
     sample = np.arange(rows) if rows <= MOST_TEXTS else np.sort(chance.choice(rows, MOST_TEXTS, replace=False))
-    gatherers = [(_Texts if use.role == "text" else _Names)(use, sample) for use in reversed(wanted.values())]
+    gatherers = [(_Texts if use.content == "texts" else _Names)(use, sample) for use in reversed(wanted.values())]
     start = 0
     for piece in gather(file.pieces(headers, size=READ_CHUNK_ROWS)) if headers else ():
         for _ in in_threads(partial(_add, piece, start), gatherers):
@@ -218,7 +213,7 @@ class _Names(_Gatherer):
     def __init__(self, use: ColumnUsage, sample: NDArray[np.int64], *, numbered: bool = True) -> None:
         super().__init__(use, sample)
         self._names: dict[int, str] = {}
-        self._numbered = numbered and use.role in WITH_NUMBERS
+        self._numbered = numbered
 
     def add(self, cells: pd.Series[str], start: int) -> None:  # noqa: ARG002
         codes, values = distinct(cells)
@@ -226,21 +221,17 @@ class _Names(_Gatherer):
         if not self.use.separator:  # of several labels in a cell, an empty one is an answer
             own[self.use.missing_cells(values)] = 0
         self._keep(prints=np.append(own, np.uint64(0))[codes])  # the code of a missing cell is -1
-        if self._numbered:
-            self._keep(numbers=np.append(self._numbers(values), np.nan)[codes])
+        if self._numbered and (ranks := self.use.ranks(values)) is not None:
+            self._keep(numbers=np.append(ranks, np.nan)[codes])
         told = np.asarray(own != 0)
-        if self.use.role in SPELLED:
+        spelled = bool(self.use.column_class.harm_of_spellings)
+        if spelled:
             keys, marks = _spellings(values)
             self._keep(keys=np.append(keys, np.uint64(0))[codes], rounded=np.append(marks, False)[codes])
             # A column of ids may have millions: names are kept of the first, and of those that have to be shown.
             told &= (np.arange(len(values)) < MOST_NAMES - len(self._names)) | pd.Series(keys).duplicated(keep=False).to_numpy()
-        if len(self._names) < MOST_NAMES or self.use.role in SPELLED:
+        if len(self._names) < MOST_NAMES or spelled:
             self._names |= dict(zip(own[told].tolist(), values[told].tolist(), strict=True))
-
-    def _numbers(self, values: pd.Series[str]) -> NDArray[np.float64]:
-        if self.use.role == "date":
-            return days(values)
-        return _last_numbers(values) if self.use.role in ("id", "group") else parse_numbers(values)
 
     def _more(self) -> dict[str, Any]:
         return {"names": self._names}
@@ -253,14 +244,6 @@ def _spellings(values: pd.Series[str]) -> tuple[NDArray[np.uint64], NDArray[np.b
     texts = pa.array(values, pa.large_string())
     marks = spelling.rounded(texts).to_numpy(zero_copy_only=False).astype(np.bool_)
     return fingerprints(spelling.keys(texts).to_numpy(zero_copy_only=False)), marks
-
-
-def _last_numbers(names: pd.Series[str]) -> NDArray[np.float64]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    found = pc.struct_field(pc.extract_regex(pa.array(names, pa.large_string()), LAST_NUMBER), "number")
-    return parse_numbers(pd.Series(found.to_numpy(zero_copy_only=False), dtype="str"))
 
 
 def fingerprints(values: NDArray[np.object_]) -> NDArray[np.uint64]:

@@ -69,7 +69,7 @@ class LabelIndex:
 def index_labels(sheet: TableValues) -> list[LabelIndex]:
     """Of the targets with classes or labels, in their order; the columns of one target are put together."""
     targets: dict[str, list[ColumnValues]] = {}
-    for cells in sheet.of_role("target"):
+    for cells in sheet.of_purpose("answer"):
         if not cells.use.traits.is_continuous:
             targets.setdefault(cells.use.target, []).append(cells)
     return [_read(header, columns) for header, columns in targets.items()]

@@ -65,7 +65,7 @@ class TargetView:
 
 def target_views(sheet: TableValues, cohort: RowMetadata) -> list[TargetView]:
     """The targets that have two different answers at least."""
-    wanted = {cells.use.target: cells for cells in reversed(sheet.of_role("target"))}
+    wanted = {cells.use.target: cells for cells in reversed(sheet.of_purpose("answer"))}
     labelled = {labels.header: labels for labels in cohort.targets}
     found = []
     for header, cells in reversed(wanted.items()):

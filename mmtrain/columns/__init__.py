@@ -9,6 +9,7 @@ from mmtrain.columns.base import FittedColumn as FittedColumn
 from mmtrain.columns.base import InputColumn as InputColumn
 from mmtrain.columns.base import RawInput as RawInput
 from mmtrain.columns.base import role as role
+from mmtrain.columns.base import role_class as role_class
 from mmtrain.columns.base import roles as roles
 from mmtrain.columns.bookkeeping import Group as Group
 from mmtrain.columns.bookkeeping import Id as Id

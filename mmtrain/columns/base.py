@@ -14,7 +14,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
@@ -89,14 +89,23 @@ class EncodingDescription:
     """A cell that might be in the table; None for an image."""
 
 
+Purpose = Literal["", "input", "answer", "naming", "grouping", "assigning", "ordering", "weighting"]
+"""What a column is for: it feeds the network, is predicted, or says of its row how it is called, what it belongs to, which part of
+the split it is in, when it happened, or how much it counts."""
+Content = Literal["", "numbers", "names", "texts", "images"]
+"""What a cell of an input holds: a number, a name that recurs, a text of its own, an image; empty where checks can assume nothing."""
+
+
 class Column(Section):
-    """What every declared column has, whatever its role."""
+    """A column as declared. The class variables are the traits of its role: the house asks for these, never for a role's name."""
 
     role: str
     column: str = Field("", description="Header in the table, where it differs from the key.")
 
-    part_of_model: ClassVar[bool] = False
-    """True for roles that feed the network."""
+    purpose: ClassVar[Purpose] = ""
+    content: ClassVar[Content] = ""
+    harm_of_spellings: ClassVar[str] = ""
+    """Why two spellings of one name do harm, a sentence; empty where cells are no names."""
     streamed: ClassVar[bool] = False
     """True for cells too large to keep in memory; they are read again from the file when needed."""
 
@@ -105,9 +114,19 @@ class Column(Section):
         return (self.column,)
 
     @property
+    def part_of_model(self) -> bool:
+        """Whether the column feeds the network."""
+        return self.purpose == "input"
+
+    @property
     def holds_numbers(self) -> bool:
         """Whether cells are read as numbers."""
         return False
+
+    @classmethod
+    def ranks(cls, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]] | None:  # noqa: ARG003
+        """Return the numbers by which audit checks order cells, (cells,), NaN where a cell has none; None where there is no order."""
+        return None
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:  # noqa: ARG002
         """What `fit` would refuse in the cells of the whole table; of a streamed column, in one piece of it."""
@@ -140,7 +159,7 @@ class Column(Section):
 class InputColumn(Column):
     """A column that feeds the network."""
 
-    part_of_model: ClassVar[bool] = True
+    purpose: ClassVar[Purpose] = "input"
 
     @property
     @abstractmethod
@@ -228,6 +247,13 @@ def role(name: str, *, fitted: type[FittedColumn] | None = None) -> Callable[[An
         return column
 
     return register
+
+
+def role_class(name: str) -> type[Column]:
+    """Return the class of a role, with its traits; of an unregistered name `Column`, which has none."""
+    entry = dict(roles.items()).get(name, Column)
+    cls: type[Column] = next(iter(get_args(entry)), entry)
+    return cls
 
 
 AnyColumn = Annotated[Column, OneOf("role", lambda: dict(roles.items()))]

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import CellError, Column, missing_cell_error, role
+from mmtrain.columns.base import CellError, Column, Purpose, missing_cell_error, role
 from mmtrain.columns.numeric import AT_ONCE, number_errors, parse_numbers
 from mmtrain.columns.split_words import SplitWords, misread, split_words
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 
 NAME_PARTS = "Write train, validation or test."
+LAST_NUMBER = r"(?P<number>[0-9]{1,15})[^0-9]*$"
 
 
 @role("group")
 class Group(Column):
     """Rows with the same value (the scans of a patient) never stand on two sides of a split, whatever the method."""
 
+    purpose: ClassVar[Purpose] = "grouping"
+    harm_of_spellings: ClassVar[str] = (
+        "If they mean the same, its rows may stand on two sides of the split, and scores on test are those of acquaintances."
+    )
+
     role: Literal["group"] = "group"
     missing: Literal["error", "drop"] = Field("error", description="error: refuse; drop: leave the row out.")
+
+    @classmethod
+    def ranks(cls, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return the last number in each name."""
+        return last_numbers(cells)
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """A row without a group could stand on either side."""
@@ -33,7 +45,15 @@ class Group(Column):
 class Id(Column):
     """Names a row in predictions and messages; every value occurs once."""
 
+    purpose: ClassVar[Purpose] = "naming"
+    harm_of_spellings: ClassVar[str] = "If they mean the same, a row is there twice."
+
     role: Literal["id"] = "id"
+
+    @classmethod
+    def ranks(cls, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return the last number in each id."""
+        return last_numbers(cells)
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Missing and repeated ids."""
@@ -47,6 +67,16 @@ class Id(Column):
             what = f"the id {cells.iloc[again[0]]!r} occurs more than once."
             found.append(CellError(again, what, "Give every row an id of its own, or use the role `group` if rows belong together."))
         return found
+
+
+def last_numbers(names: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the last number in each name, of at most 15 digits, NaN where it holds none."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = pc.struct_field(pc.extract_regex(pa.array(names, pa.large_string()), LAST_NUMBER), "number")
+    return parse_numbers(pd.Series(found.to_numpy(zero_copy_only=False), dtype="str"))
 
 
 def _may_repeat(cells: pd.Series[str]) -> bool:
@@ -69,6 +99,8 @@ def _may_repeat(cells: pd.Series[str]) -> bool:
 @role("split")
 class Split(Column):
     """Says which part a row belongs to, for `split: {method: column}`; other usual words, such as `val` or `Testing`, are understood."""
+
+    purpose: ClassVar[Purpose] = "assigning"
 
     role: Literal["split"] = "split"
 
@@ -106,6 +138,8 @@ class Weight(Column):
 
     The weights are divided by their mean in training rows, in every part, so that 1, 2, 4 and 10, 20, 40 train alike.
     """
+
+    purpose: ClassVar[Purpose] = "weighting"
 
     role: Literal["weight"] = "weight"
     missing: Literal["error", "drop"] = Field("error", description="error: refuse; drop: leave the row out.")

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import isnan
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from mmtrain.columns.base import (
     CellError,
     CellWarning,
+    Content,
     EncodingDescription,
     FittedColumn,
     InputColumn,
@@ -125,6 +126,9 @@ class FittedCategorical(FittedColumn):
 class Categorical(InputColumn):
     """One of several names; numbers that only name something belong here too."""
 
+    content: ClassVar[Content] = "names"
+    harm_of_spellings: ClassVar[str] = "If they mean the same, what is learned of one spelling is not known of the other."
+
     role: Literal["categorical"] = "categorical"
     encode: Literal["embedding", "one_hot"] = Field("embedding", description="embedding: a learned vector per category; one_hot: 0 and 1.")
     embedding_width: NonNegativeInt = Field(0, description="Width of the learned vector; 0 chooses it from the number of categories.")
@@ -138,6 +142,11 @@ class Categorical(InputColumn):
     def kind(self) -> Kind:
         """Always an index."""
         return "index"
+
+    @classmethod
+    def ranks(cls, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return the numbers that some names are."""
+        return parse_numbers(cells)
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Missing cells where those are refused."""

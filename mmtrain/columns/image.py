@@ -8,11 +8,11 @@ model takes the bytes of image files, and decodes them by the same rules.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
-from mmtrain.columns.base import EncodingDescription, FittedColumn, InputColumn, RawInput, role
+from mmtrain.columns.base import Content, EncodingDescription, FittedColumn, InputColumn, RawInput, role
 from mmtrain.image_decoding import Layout
 from mmtrain.registry import Section
 from mmtrain.specs import Kind, TensorSpec
@@ -122,6 +122,8 @@ class FittedImage(FittedColumn):
 @role("image", fitted=FittedImage)
 class Image(InputColumn):
     """An image: JPEG, PNG, BMP, GIF (first frame) or WebP (first frame), turned upright by its EXIF data."""
+
+    content: ClassVar[Content] = "images"
 
     role: Literal["image"] = "image"
     suffix: Annotated[str, AfterValidator(_suffix)] = Field(

@@ -8,13 +8,14 @@ counts as missing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from mmtrain.columns.base import (
     CellError,
     CellWarning,
+    Content,
     EncodingDescription,
     FittedColumn,
     InputColumn,
@@ -162,6 +163,8 @@ class FittedNumeric(FittedColumn):
 class Numeric(InputColumn):
     """A number."""
 
+    content: ClassVar[Content] = "numbers"
+
     role: Literal["numeric"] = "numeric"
     normalize: Literal["standard", "minmax", "none"] = Field(
         "standard", description="standard: mean 0 and standard deviation 1; minmax: 0 to 1; none: as it is. Learned from training rows."
@@ -180,6 +183,11 @@ class Numeric(InputColumn):
     def holds_numbers(self) -> bool:
         """Always."""
         return True
+
+    @classmethod
+    def ranks(cls, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return the numbers themselves."""
+        return parse_numbers(cells)
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Words, infinities, numbers out of range, a column without any number, and missing cells where those are refused."""

@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from mmtrain.columns.base import CellError, EncodingDescription, FittedColumn, InputColumn, Names, RawInput, missing_cell_error, role
+from mmtrain.columns.base import (
+    CellError,
+    Content,
+    EncodingDescription,
+    FittedColumn,
+    InputColumn,
+    Names,
+    RawInput,
+    missing_cell_error,
+    role,
+)
 from mmtrain.columns.categorical import texts
 from mmtrain.specs import Kind, TensorSpec
 from mmtrain.system.threads import in_threads
@@ -85,6 +95,7 @@ class FittedText(FittedColumn):
 class Text(InputColumn):
     """Free text."""
 
+    content: ClassVar[Content] = "texts"
     streamed: ClassVar[bool] = True
 
     role: Literal["text"] = "text"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from mmtrain.columns.base import CellError, Column, missing_cell_error, role
+from mmtrain.columns.base import CellError, Column, Purpose, missing_cell_error, role
 from mmtrain.columns.numeric import parse_numbers
 from mmtrain.text.date_patterns import SLASHED
 
@@ -20,6 +20,8 @@ MONTHS = 12
 @role("time")
 class Time(Column):
     """Orders the rows: a date, with a time of day or without, or a number that grows with time."""
+
+    purpose: ClassVar[Purpose] = "ordering"
 
     role: Literal["time"] = "time"
     missing: Literal["error", "drop"] = Field("error", description="error: refuse; drop: leave the row out.")

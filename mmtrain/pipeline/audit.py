@@ -68,7 +68,7 @@ def audit_table(survey: TableProfile, file: TableFile, *, progress: Progress | N
             one.guess.role,
             task=str(options.get("task", "")),
             separator=str(options.get("separator", "")),
-            missing_words=tuple(options.get("missing_words", MISSING_WORDS)) if one.guess.role == "target" else (),
+            missing_words=tuple(options.get("missing_words", MISSING_WORDS)) if one.guess.purpose == "answer" else (),
         )
         for one in survey.used
         for options in [one.guess.options]
@@ -76,7 +76,7 @@ def audit_table(survey: TableProfile, file: TableFile, *, progress: Progress | N
     sheet = read_table_values(file, uses, survey.rows)
     parts = _marked(sheet)
     cohort = _cohort(sheet, parts, given=parts is not None)
-    headers = [use.header for use in uses if use.role == "image"]
+    headers = [use.header for use in uses if use.content == "images"]
     images: list[Finding] = []
     if headers and survey.images is not None:
         pieces = list(file.pieces(headers, size=READ_CHUNK_ROWS))
@@ -98,7 +98,7 @@ def _parts(sheet: TableValues, tried: ValidationReport, *, given: bool) -> NDArr
 
 def _marked(sheet: TableValues) -> NDArray[np.int8] | None:
     """The parts that the table gives its rows; None where it gives none."""
-    marks = sheet.of_role("split")
+    marks = sheet.of_purpose("assigning")
     if not marks:
         return None
     found, names = marks[0].codes(np.arange(sheet.rows))
@@ -109,6 +109,6 @@ def _marked(sheet: TableValues) -> NDArray[np.int8] | None:
 
 def _cohort(sheet: TableValues, parts: NDArray[np.int8] | None, *, given: bool, by_time: bool = False) -> RowMetadata:
     """What the sheet says of its rows."""
-    groups = sheet.of_role("group")
+    groups = sheet.of_purpose("grouping")
     codes = groups[0].codes(np.arange(sheet.rows))[0] if groups else None
     return RowMetadata(sheet.rows, parts, given, by_time, codes, tuple(index_labels(sheet)))

@@ -15,7 +15,7 @@ from mmtrain.splits.plan import Partition
 
 def notices(experiment: Experiment, table: Table, partition: Partition) -> list[str]:
     """One line each, the same as `inspect-data` finds."""
-    uses = [use for use in column_usages(experiment.columns) if is_spelled(use) or use.role == "split"]
+    uses = [use for use in column_usages(experiment.columns) if is_spelled(use) or use.purpose == "assigning"]
     sheet = sheet_of_names(table.path.name, len(table), [(use, table.cells(use.header)) for use in uses])
     cohort = RowMetadata(len(table), part_codes(partition, len(table)), targets=tuple(index_labels(sheet)))
     kinds = by_kind(spellings(sheet, cohort))

@@ -5,6 +5,8 @@ from mmtrain.targets.base import AnyFittedTarget as AnyFittedTarget
 from mmtrain.targets.base import FittedTarget as FittedTarget
 from mmtrain.targets.base import KnownLabels as KnownLabels
 from mmtrain.targets.base import Target as Target
+from mmtrain.targets.base import as_target as as_target
+from mmtrain.targets.base import targets_among as targets_among
 from mmtrain.targets.base import task as task
 from mmtrain.targets.base import tasks as tasks
 from mmtrain.targets.binary import BinaryTarget as BinaryTarget

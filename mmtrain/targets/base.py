@@ -13,11 +13,12 @@ Class weights reach the loss as sample weights of their target, so they work for
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field
 
-from mmtrain.columns.base import MISSING_WORDS, CellError, Column, is_word, missing_cell_error, role
+from mmtrain.columns.base import MISSING_WORDS, CellError, Column, Purpose, is_word, missing_cell_error, role
+from mmtrain.columns.numeric import parse_numbers
 from mmtrain.errors import listed
 from mmtrain.metrics.registered import registered_scorer, registered_scores
 from mmtrain.metrics.score import add_metric
@@ -46,6 +47,8 @@ ClassWeights = Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge
 class Target(TaskTraits, Column):
     """What every declared target has, whatever its task."""
 
+    purpose: ClassVar[Purpose] = "answer"
+
     role: Literal["target"] = "target"
     task: str
     loss_weight: float = Field(1.0, gt=0, description="How much this target counts in the sum of losses.")
@@ -62,6 +65,11 @@ class Target(TaskTraits, Column):
         description="Words in any case that mean that there is no answer, besides the empty cell and `data.missing_values`. Leave out a "
         "word that is an answer, such as a class called `none`; one that another option of the target names is an answer anyway.",
     )
+
+    @classmethod
+    def ranks(cls, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return the numbers that answers are, or that some classes are called."""
+        return parse_numbers(cells)
 
     @property
     def named_answers(self) -> tuple[str, ...]:
@@ -129,6 +137,16 @@ class Target(TaskTraits, Column):
     @abstractmethod
     def fit(self, cells: Mapping[str, pd.Series[str]], default_weights: ClassWeights) -> FittedTarget:
         """Learn from training rows; `default_weights` is used where the target has no `class_weights` of its own."""
+
+
+def as_target(column: Column | None) -> Target | None:
+    """Return a column that is predicted as such; None for every other."""
+    return column if isinstance(column, Target) else None
+
+
+def targets_among(columns: Mapping[str, Column | None]) -> dict[str, Target]:
+    """Return the columns that are predicted, by key, in their order."""
+    return {key: target for key, column in columns.items() if (target := as_target(column)) is not None}
 
 
 class KnownLabels(Column):

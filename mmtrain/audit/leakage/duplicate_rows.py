@@ -43,7 +43,7 @@ def duplicate_findings(sheet: TableValues, cohort: RowMetadata) -> list[Finding]
     """Everything of this family."""
     same_rows = equal_rows(sheet)
     found = _of_rows(sheet, cohort, same_rows)
-    for cells in sheet.of_role("text"):
+    for cells in sheet.inputs_of("texts"):
         found += _of_texts(sheet, cells, cohort, same_rows)
     return found
 
@@ -161,7 +161,7 @@ def _split_groups(sets: NDArray[np.int64], sheet: TableValues, cohort: RowMetada
     torn = np.zeros(int(sets[-1, 0]) + 1, dtype=np.bool_)
     for labels in cohort.targets:
         torn |= cohort.spans(sets, labels.sets())
-    for cells in sheet.of_role("target"):
+    for cells in sheet.of_purpose("answer"):
         if cells.use.traits.is_continuous and cells.numbers is not None:
             values = pd.Series(cells.numbers[sets[:, 1]]).groupby(sets[:, 0])
             torn |= (values.max() - values.min()).to_numpy() > FAR_APART * _spread(cells.numbers)

@@ -32,7 +32,9 @@ class RowOrder(NamedTuple):
     """Ids, groups or rows, and the number of each row."""
 
     header: str
-    role: str
+    noun: str
+    """`id`, `group` or `row`, and as in the table: what is in order."""
+    names_rows: bool
     places: NDArray[np.float64]
 
 
@@ -53,19 +55,19 @@ def order_leakage(sheet: TableValues, cohort: RowMetadata, asked: Sequence[Targe
 
 
 def _orders(sheet: TableValues) -> list[RowOrder]:
-    orders = [RowOrder(sheet.name, "row", np.arange(sheet.rows, dtype=np.float64))]
-    for cells in reversed(sheet.of_role("id", "group")):
+    orders = [RowOrder(sheet.name, "row", False, np.arange(sheet.rows, dtype=np.float64))]
+    for cells in reversed(sheet.of_purpose("naming", "grouping")):
         if cells.numbers is not None and np.isnan(cells.numbers).mean() <= MOST_UNNUMBERED:
-            orders.insert(0, RowOrder(cells.header, cells.use.role, cells.numbers))
+            orders.insert(0, RowOrder(cells.header, cells.use.role, cells.use.purpose == "naming", cells.numbers))
     return orders
 
 
 def _finding(order: RowOrder, question: TargetView, places: Sequence[tuple[float, str]]) -> Finding:
     told = "; ".join(told for _, told in sorted(places, key=lambda place: -place[0])[:MOST_TOLD])
-    what = f"the {order.role}s stand in an order that goes with {question.named(len(places))}: {told}."
+    what = f"the {order.noun}s stand in an order that goes with {question.named(len(places))}: {told}."
     why = "Whoever numbered them knew the answer, or it changed while they were gathered, and so may a camera or a clerk have."
     fix = "Find out what else changed with the order; never use an id or a position as an input."
-    return Finding("warning" if order.role == "id" else "note", "order_tells_label", order.header, what, why, fix)
+    return Finding("warning" if order.names_rows else "note", "order_tells_label", order.header, what, why, fix)
 
 
 def _order_findings(order: NDArray[np.float64], answer: BinaryTargetView, units: NDArray[np.int64]) -> tuple[float, float, str]:

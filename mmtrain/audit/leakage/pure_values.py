@@ -66,7 +66,7 @@ def pure_values(sheet: TableValues, cohort: RowMetadata, asked: Sequence[TargetV
     """Of categories and codes; not of the columns `told`, which are known to give the answer away as a whole."""
     found, tests = [], 0
     for question in asked:
-        for cells in sheet.of_role("categorical", "numeric"):
+        for cells in sheet.inputs_of("names", "numbers"):
             if cells.header in told or names_each_row(cells) or not _codes(cells):
                 continue
             for answer in question.answers:
@@ -82,7 +82,7 @@ def pure_values(sheet: TableValues, cohort: RowMetadata, asked: Sequence[TargetV
 
 
 def _codes(cells: ColumnValues) -> bool:
-    return cells.use.role == "categorical" or len(cells.different) <= FEW_CODES
+    return cells.use.content == "names" or len(cells.different) <= FEW_CODES
 
 
 def _pure(cells: ColumnValues, answer: BinaryTargetView, cohort: RowMetadata) -> tuple[list[PureValue], int]:

@@ -27,7 +27,7 @@ LEAST_DATES = 10
 def split_leakage(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
     """Everything of this family."""
     found = groups_across_splits(sheet, cohort)
-    dates = sheet.of_role("date")
+    dates = [cells for cells in sheet.columns if cells.use.unused == "dates"]
     for cells in dates:
         for part in (VALIDATION, TEST):
             found += _temporal_leakage(cells, cohort, part, FAMILY_WISE_ERROR_RATE / (2 * len(dates)))
@@ -38,8 +38,10 @@ def groups_across_splits(sheet: TableValues, cohort: RowMetadata) -> list[Findin
     """Groups of a group column on two sides; without one, those of a column whose name says whom a row belongs to."""
     if cohort.parts is None:
         return []
-    for cells in sheet.of_role("group", "belongs"):
-        declared = cells.use.role == "group"
+    for cells in sheet.columns:
+        declared = cells.use.purpose == "grouping"
+        if not declared and cells.use.unused != "persons":
+            continue
         if declared and not cohort.given:
             return []  # a split method keeps whole groups together
         codes, _ = pd.factorize(cells.prints)

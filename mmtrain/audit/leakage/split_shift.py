@@ -50,9 +50,14 @@ def split_shift(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
     for part in (VALIDATION, TEST):
         other = cohort.one_of_each(cohort.of_part(part))
         if min(len(train), len(other)) >= LEAST_ROWS:
-            columns = [cells for cells in sheet.of_role("numeric", "categorical", "target") if not cells.use.traits.has_labels]
+            able = ("numbers", "names")
+            columns = [
+                cells
+                for cells in sheet.of_purpose("input", "answer")
+                if (cells.use.content in able or cells.use.purpose == "answer") and not cells.use.traits.has_labels
+            ]
             compared += [_compare(cells, part, train, other) for cells in columns]
-            compared += [_missing(cells, part, train, other) for cells in sheet.of_role("numeric", "text", "image")]
+            compared += [_missing(cells, part, train, other) for cells in sheet.inputs_of("numbers", "texts", "images")]
             compared += [one for labels in several for one in _labels(labels, part, train, other)]
     found: dict[tuple[str, int], list[ShiftTest]] = {}
     for one, chance in zip(compared, holm([one.chance for one in compared]), strict=True):

@@ -66,7 +66,7 @@ def leaking_columns(sheet: TableValues, cohort: RowMetadata, asked: Sequence[Tar
     for question in asked:
         kept = sample_rows(np.arange(len(question.rows)))
         units = cohort.units[question.rows[kept]]
-        for cells in sheet.of_role("numeric", "categorical"):
+        for cells in sheet.inputs_of("numbers", "names"):
             scores = [(answer, score) for answer in question.answers if (score := _alone(cells, answer.at(kept), units)) is not None]
             scored.append((question, cells, scores))
     corrected = iter(holm([score.surest.chance for *_, scores in scored for _, score in scores]))
@@ -137,7 +137,7 @@ def _one_class(header: str, question: TargetView, answer: BinaryTargetView, scor
 
 def _alone(cells: ColumnValues, answer: BinaryTargetView, units: NDArray[np.int64]) -> UnivariateScore | None:
     """By its values or ranges or, if that is better, by the size of its numbers, where most rows have one."""
-    numbers = cells.numbers[answer.rows] if cells.use.role == "numeric" and cells.numbers is not None else None
+    numbers = cells.numbers[answer.rows] if cells.use.content == "numbers" and cells.numbers is not None else None
     values = ranges(numbers) if numbers is not None else cells.prints[answer.rows].view(np.int64)
     found = [_by_value(values, answer, units)]
     if numbers is not None and np.isnan(numbers).mean() < MOSTLY_MISSING:

@@ -31,9 +31,9 @@ def resolve_duplicates(
 ) -> tuple[dict[str, int], bool]:
     """Leave out columns that give the answer away and a split that tears groups; the classes, and whether some are scarce."""
     classes = tasks[guesses[target].options["task"]].has_classes
-    group = next((header for header, one in guesses.items() if one.role == "group" and one.used), None)
-    given = next((header for header, one in guesses.items() if one.role == "split" and one.used), None)
-    suspects = [header for header, one in guesses.items() if one.used and one.role in ("categorical", "numeric")]
+    group = next((header for header, one in guesses.items() if one.purpose == "grouping" and one.used), None)
+    given = next((header for header, one in guesses.items() if one.purpose == "assigning" and one.used), None)
+    suspects = [header for header, one in guesses.items() if one.used and one.content in ("names", "numbers")]
     wanted = [(header, target) for header in suspects if classes and found[header].distinct * OFTEN <= found[header].filled]
     wanted += [(group, target)] if group and classes else []
     wanted += [(group, given)] if group and given else []

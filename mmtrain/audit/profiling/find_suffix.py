@@ -30,11 +30,12 @@ class NamedImages:
 
 def without_ending(guesses: Mapping[str, InferredRole], profiles: Mapping[str, Profile]) -> list[str]:
     """The headers of columns that may name files."""
-    able = ("id", "group", "categorical", "numeric", "text")
     return [
         header
         for header, guess in guesses.items()
-        if guess.role in able and profiles[header].distinct >= FEWEST and (profiles[header].whole or not profiles[header].number_cells)
+        if (guess.purpose in ("naming", "grouping") or guess.content in ("names", "numbers", "texts"))
+        and profiles[header].distinct >= FEWEST
+        and (profiles[header].whole or not profiles[header].number_cells)
     ]
 
 

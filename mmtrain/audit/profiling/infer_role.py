@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mmtrain.audit.profiling.profile import Profile
-from mmtrain.columns.base import MISSING_WORDS
+from mmtrain.columns.base import MISSING_WORDS, Content, Purpose, role_class
 from mmtrain.columns.split_words import MOST_FOLDS, PARTS, SplitWords, misread, split_words
 from mmtrain.data.images.cell_kinds import holds_image, several
 from mmtrain.errors import listed
@@ -55,6 +55,16 @@ class InferredRole:
     used: bool = True
     missing_words: tuple[str, ...] = ()
     """Cells that have to be listed under `data.missing_values` for this role."""
+
+    @property
+    def purpose(self) -> Purpose:
+        """As the role states it."""
+        return role_class(self.role).purpose
+
+    @property
+    def content(self) -> Content:
+        """As the role states it."""
+        return role_class(self.role).content
 
 
 def infer_role(profile: Profile) -> InferredRole:

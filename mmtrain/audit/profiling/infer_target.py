@@ -27,7 +27,7 @@ def choose_target(profiles: Mapping[str, Profile], guesses: Mapping[str, Inferre
     able = [
         header
         for header in profiles
-        if (guesses[header].role in ("categorical", "numeric", "text") or header in lists) and infer_task(profiles[header]) is not None
+        if (guesses[header].content in ("names", "numbers", "texts") or header in lists) and infer_task(profiles[header]) is not None
     ]
     for name in NAMES:
         for header in able:
@@ -44,7 +44,7 @@ def choose_target(profiles: Mapping[str, Profile], guesses: Mapping[str, Inferre
     few = [header for header in used if 2 <= profiles[header].distinct <= FEW_CLASSES]
     if few:
         return few[-1], f"the last column with at most {FEW_CLASSES} different values"
-    numeric = [header for header in used or able if guesses[header].role == "numeric"]
+    numeric = [header for header in used or able if guesses[header].content == "numbers"]
     return (numeric[-1], "the last column of numbers") if numeric else None
 
 

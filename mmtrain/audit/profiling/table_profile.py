@@ -18,6 +18,7 @@ from mmtrain.audit.profiling.find_suffix import named_images, without_ending
 from mmtrain.audit.profiling.infer_role import InferredRole, infer_role, quote_value
 from mmtrain.audit.profiling.profile import Profile, profile_columns
 from mmtrain.columns import Image
+from mmtrain.columns.base import Purpose
 from mmtrain.columns.numeric import number_errors
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.config.table_format import TableFormat
@@ -35,8 +36,13 @@ MOST_PATHS = 10_000
 
 MOST_PIXELS: int = Image.model_fields["max_pixels"].default
 
-SINGLE = {"id": "the id is", "group": "rows are grouped by", "split": "the split is given by"}
-"""Roles that one column can have, and what is said of the column that has it."""
+SINGLE: tuple[tuple[Purpose, str, bool], ...] = (
+    ("naming", "the id is", True),
+    ("grouping", "rows are grouped by", False),
+    ("assigning", "the split is given by", False),
+)
+"""Purposes that one column can have, the words for the column that has it, and whether it is the first one whose name says id: a group
+is a patient rather than a session, and any name of people rather than an id."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +111,8 @@ def profile_table(
         target, why = chosen
         guesses[target] = _target(found[target], why)
     _place_other_than_numbers(file, guesses, found)
-    for role in SINGLE:
-        _only_one(guesses, role)
+    for purpose, words, named_id in SINGLE:
+        _only_one(guesses, purpose, words, named_id=named_id)
     folder, image_profiles = _image_profiles(file, guesses, found, images)
     classes, scarce = resolve_duplicates(file, guesses, found, target) if target is not None else ({}, False)
     columns = [
@@ -181,7 +187,7 @@ def _given_target(file: TableFile, target: str, found: dict[str, Profile], unusa
 
 def _place_other_than_numbers(file: TableFile, guesses: dict[str, InferredRole], found: dict[str, Profile]) -> None:
     """Say where the cells are for which a column of numbers is not used."""
-    headers = [header for header, one in guesses.items() if one.role == "numeric" and not one.used and found[header].not_numbers]
+    headers = [header for header, one in guesses.items() if one.content == "numbers" and not one.used and found[header].not_numbers]
     places: dict[str, str] = {}
     start = 0
     for piece in file.pieces(headers, size=READ_CHUNK_ROWS) if headers else ():
@@ -193,15 +199,12 @@ def _place_other_than_numbers(file: TableFile, guesses: dict[str, InferredRole],
         guesses[header] = replace(guesses[header], reason=guesses[header].reason + place)
 
 
-def _only_one(guesses: dict[str, InferredRole], role: str) -> None:
-    """Leave one column with the role, the one whose name is clearest."""
-    having = [header for header, found in guesses.items() if found.role == role and found.used]
-    if role == "group":  # a patient rather than a session, and any name of people rather than an id
-        having.sort(key=lambda header: "the name says id" in guesses[header].reason)
-    if role == "id":
-        having.sort(key=lambda header: "the name says id" not in guesses[header].reason)
+def _only_one(guesses: dict[str, InferredRole], purpose: Purpose, words: str, *, named_id: bool) -> None:
+    """Leave one column with the purpose, the one whose name is clearest."""
+    having = [header for header, found in guesses.items() if found.purpose == purpose and found.used]
+    having.sort(key=lambda header: ("the name says id" in guesses[header].reason) != named_id)
     for header in having[1:]:
-        reason = f"{guesses[header].reason}; {SINGLE[role]} {quote_value(having[0])}"
+        reason = f"{guesses[header].reason}; {words} {quote_value(having[0])}"
         guesses[header] = replace(guesses[header], used=False, reason=reason, options={})
 
 
@@ -210,7 +213,11 @@ def _name_files(guesses: dict[str, InferredRole], found: dict[str, Profile], ima
     finder = ImageFinder(ImageFolder(images))
     for header, profile in found.items():
         names = [value.strip() for value, _ in profile.frequent]
-        if guesses[header].role == "image" or profile.distinct < 2 or not all(isinstance(finder.find(name), ImageFile) for name in names):
+        if (
+            guesses[header].content == "images"
+            or profile.distinct < 2
+            or not all(isinstance(finder.find(name), ImageFile) for name in names)
+        ):
             continue
         options = {"missing": "mask"} if profile.missing else {}
         guesses[header] = InferredRole("image", f"cells are names of files in the images folder, as {quote_value(names[0])}", options)
@@ -220,7 +227,7 @@ def _image_profiles(
     file: TableFile, guesses: dict[str, InferredRole], found: Mapping[str, Profile], images: Path | None
 ) -> tuple[Path | None, dict[str, ImageProfile]]:
     """Where the images lie and what they are; a column without any file is left out, and holes are masked."""
-    headers = [header for header, found in guesses.items() if found.role == "image" and found.used]
+    headers = [header for header, found in guesses.items() if found.content == "images" and found.used]
     paths = _distinct_cells(file, headers, MOST_PATHS)
     sample = [cell for cells in paths.values() for cell in cells[:SAMPLE]]
     beside = file.path.resolve().parent

@@ -52,13 +52,13 @@ def column_quality(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
     """Everything of this family."""
     found: list[Finding] = []
     for cells in sheet.inputs:
-        if cells.use.role == "image":
+        if cells.use.content == "images":
             continue
         constant = _constant(cells)
         found += constant
-        if not constant and cells.use.role != "text":
+        if not constant and cells.use.content != "texts":
             found += (_id_like(cells) or code_like(cells)) + _types(cells) + _sizes(cells, cohort)
-    for cells in sheet.of_role("target"):
+    for cells in sheet.of_purpose("answer"):
         found += _sizes(cells, cohort)
     return found
 
@@ -97,10 +97,10 @@ def _named(cells: ColumnValues, value: int) -> str:
 
 def _id_like(cells: ColumnValues) -> list[Finding]:
     """Categories that are hardly met twice, and numbers that count the rows or are called ids."""
-    if cells.use.role == "categorical" and names_each_row(cells):
+    if cells.use.content == "names" and names_each_row(cells):
         what = f"{len(cells.different):,} different categories in {counted(len(cells.prints), 'row')}: hardly any is met twice."
         why = "A category that new rows do not have says nothing about them; in training it lets every row be learned by heart."
-    elif cells.use.role == "numeric" and _counts_up(cells):
+    elif cells.use.content == "numbers" and _counts_up(cells):
         what = "the numbers are whole and hardly any is met twice, like the numbers of rows."
         why = "What an id says of the answer holds for the rows of this table alone."
     else:
@@ -130,7 +130,7 @@ def _types(cells: ColumnValues) -> list[Finding]:
     if cells.numbers is None:
         return []
     words = missing_words(cells)
-    if words and (cells.use.role == "categorical" or cells.use.column is None):
+    if words and (cells.use.content == "names" or cells.use.column is None):
         # Of guessed roles, `init` lists them; among categories they are no mistake.
         return [stand_in_words(cells, words), *_odd_types(cells, words)]
     return _odd_types(cells, ())
@@ -152,7 +152,7 @@ def _odd_types(cells: ColumnValues, missing: Sequence[str]) -> list[Finding]:
     for name, number in names.items():
         if match := WITH_UNIT.match(name):
             units[match[1]] = units.get(match[1], 0) + number
-    numeric = cells.use.role == "numeric"
+    numeric = cells.use.content == "numbers"
     numbers = filled - len(odd) + commas + sum(units.values())
     if not numeric and (numbers < MOSTLY * filled or numbers == filled - len(odd) < MOSTLY * filled):
         return []
@@ -167,7 +167,7 @@ def _mixed(cells: ColumnValues, odd: NDArray[np.int64], names: dict[str, int], u
     if words:
         rest = [name for name in names if not DECIMAL_COMMA.match(name) and not WITH_UNIT.match(name)]
         parts.append(f"{words:,} no number at all, such as {listed([quote_value(name) for name in rest[:3]], 'or')}")
-    level: Level = "error" if cells.use.role == "numeric" else "warning"
+    level: Level = "error" if cells.use.content == "numbers" else "warning"
     kind = "mixed_units" if len(units) > 1 else "mixed_types"
     be = "is" if len(odd) == 1 else "are"
     filled = int((~cells.missing).sum())

@@ -19,7 +19,7 @@ numbers it lies at 13."""
 
 def long_tail(cells: ColumnValues) -> list[Finding]:
     """A tail that decides how the column is scaled."""
-    if cells.use.role != "numeric" or cells.numbers is None:
+    if cells.use.content != "numbers" or cells.numbers is None:
         return []
     numbers = cells.numbers[~np.isnan(cells.numbers)]
     if len(numbers) < LEAST_DIFFERENT or len(np.unique(numbers)) < LEAST_DIFFERENT:

@@ -30,7 +30,7 @@ SPIKE = 2.0
 def missing_words(cells: ColumnValues) -> list[str]:
     """The cells of a column, as they are written, that read like missing."""
     names = [name for name in cells.names.values() if name.casefold() in MISSING_WORDS]
-    if cells.use.role != "categorical":
+    if cells.use.content != "names":
         return names
     others = [name for name in cells.names.values() if name not in names]
     coded = bool(others) and all(len(name) == CODE_LENGTH and name.isupper() for name in others)
@@ -50,7 +50,7 @@ def stand_in_words(cells: ColumnValues, words: list[str]) -> Finding:
 
 def _sentinels(cells: ColumnValues) -> NDArray[np.int64]:
     """Rows of -1, -999, 9999 and the like that are the smallest or largest number of the column, far from the others and often met."""
-    if cells.use.role != "numeric" or cells.numbers is None:
+    if cells.use.content != "numbers" or cells.numbers is None:
         return np.empty(0, dtype=np.int64)
     different, times = np.unique(cells.numbers[~np.isnan(cells.numbers)], return_counts=True)
     if times.sum() < LEAST_ROWS or len(different) <= LEAST_ROWS:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.audit.column_usage import ColumnUsage
-from mmtrain.audit.column_values import SPELLED, ColumnValues, TableValues
+from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
 from mmtrain.audit.label_index import LabelIndex
 from mmtrain.audit.profiling.infer_role import quote_value
@@ -21,30 +21,25 @@ from mmtrain.targets.classes import near_spellings
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-WHY = {
-    "group": "If they mean the same, its rows may stand on two sides of the split, and scores on test are those of acquaintances.",
-    "id": "If they mean the same, a row is there twice.",
-    "categorical": "If they mean the same, what is learned of one spelling is not known of the other.",
-    "target": "If they mean the same, the model is asked to tell equal things apart, and scores count it as wrong where it cannot.",
-}
+HARM_TO_CLASSES = "If they mean the same, the model is asked to tell equal things apart, and scores count it as wrong where it cannot."
 FIX = "Write each name in one way, unless they mean different things."
 
 
 def spellings(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
     """Everything of this family."""
     found: list[Finding] = []
-    for cells in sheet.of_role(*SPELLED):
+    for cells in (cells for cells in sheet.columns if cells.use.column_class.harm_of_spellings):
         found += _near(cells, cohort) + _rounded(cells)
     for labels in cohort.targets:
         found += _near_classes(labels)
-    for cells in sheet.of_role("split"):
+    for cells in sheet.of_purpose("assigning"):
         found += _parts(cells)
     return found
 
 
 def is_spelled(use: ColumnUsage) -> bool:
     """Whether its cells, or the labels in them, are names; of two classes `check` refuses a third, however it is spelled."""
-    return use.role in SPELLED or (use.traits.has_classes and not use.traits.thresholdable) or bool(use.separator)
+    return bool(use.column_class.harm_of_spellings or use.separator) or (use.traits.has_classes and not use.traits.thresholdable)
 
 
 def _near(cells: ColumnValues, cohort: RowMetadata) -> list[Finding]:
@@ -58,10 +53,11 @@ def _near(cells: ColumnValues, cohort: RowMetadata) -> list[Finding]:
         return []
     rows = np.flatnonzero(several[codes])
     what = _in_several_ways(len(np.unique(keys[several])), "name", _example(cells, prints, keys, codes[rows[0]]), rows)
-    if torn := _on_two_sides(keys[codes[rows]], rows, cohort) if cells.use.role == "group" else 0:
+    if torn := _on_two_sides(keys[codes[rows]], rows, cohort) if cells.use.purpose == "grouping" else 0:
         what = f"{what} The spellings of {torn:,} of them stand on two sides of the split."
-    level: Level = "note" if cells.use.role == "categorical" else "warning"
-    return [Finding(level, "near_spellings", cells.header, what, WHY[cells.use.role], FIX, first_rows(rows), count=len(rows))]
+    level: Level = "note" if cells.use.content == "names" else "warning"
+    why = cells.use.column_class.harm_of_spellings
+    return [Finding(level, "near_spellings", cells.header, what, why, FIX, first_rows(rows), count=len(rows))]
 
 
 def _near_classes(labels: LabelIndex) -> list[Finding]:
@@ -72,7 +68,7 @@ def _near_classes(labels: LabelIndex) -> list[Finding]:
     code = {name: number for number, name in enumerate(labels.names)}
     rows = np.unique(np.concatenate([labels.holders(code[name]) for name in chain.from_iterable(alike)]))
     what = _in_several_ways(len(alike), labels.noun, f", such as {quote_value(alike[0][0])} and {quote_value(alike[0][1])}", rows)
-    return [Finding("warning", "near_spellings", labels.header, what, WHY["target"], FIX, first_rows(rows), count=len(rows))]
+    return [Finding("warning", "near_spellings", labels.header, what, HARM_TO_CLASSES, FIX, first_rows(rows), count=len(rows))]
 
 
 def _in_several_ways(number: int, noun: str, example: str, rows: NDArray[np.int64]) -> str:
@@ -115,7 +111,7 @@ def _rounded(cells: ColumnValues) -> list[Finding]:
     what = f"{counted(len(rows), 'cell')} {verb} like a long number that a spreadsheet has rounded{example}."
     why = "Different names that begin alike have become one, and no row can be traced by it."
     fix = "Take the column from its source again, and format it as text before a spreadsheet reads it."
-    level: Level = "note" if cells.use.role == "categorical" else "warning"
+    level: Level = "note" if cells.use.content == "names" else "warning"
     return [Finding(level, "rounded_ids", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 

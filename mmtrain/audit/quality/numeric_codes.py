@@ -25,7 +25,7 @@ MOMENTS = ((9e8, 2.2e9), (9e11, 2.2e12), (1.9e7, 2.1e7))
 
 def code_like(cells: ColumnValues) -> list[Finding]:
     """A number whose size means nothing, by its leading zeros, by its name, or by its length."""
-    if cells.use.role != "numeric" or cells.numbers is None:
+    if cells.use.content != "numbers" or cells.numbers is None:
         return []
     numbers = cells.numbers[~np.isnan(cells.numbers)]
     if len(numbers) < LEAST_ROWS or (numbers != np.floor(numbers)).any() or len(cells.different) <= 2:

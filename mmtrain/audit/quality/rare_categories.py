@@ -28,7 +28,7 @@ LEAST_ROWS = 100
 
 def rare_categories(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
     """Everything of this family."""
-    columns = sheet.of_role("categorical")
+    columns = sheet.inputs_of("names")
     sure = FAMILY_WISE_ERROR_RATE / (2 * max(len(columns), 1))  # of two parts
     return [found for cells in columns for found in [*_rare_categories(cells, cohort), *_unseen(cells, cohort, sure)]]
 

@@ -75,7 +75,7 @@ def _likely(columns: list[ColumnValues], prints: NDArray[np.uint64], straight: N
     sample = np.arange(rows) if rows <= SAMPLED else np.sort(np.random.Generator(np.random.PCG64(0)).choice(rows, SAMPLED, replace=False))
     seen = prints[:, sample]
     distinct = [len(pd.unique(column[column != 0])) for column in prints]
-    categorical = np.array([cells.use.role == "categorical" for cells in columns], dtype=np.bool_)
+    categorical = np.array([cells.use.content == "names" for cells in columns], dtype=np.bool_)
     renamed = _maybe_renamed(seen, distinct)
     for first in range(len(columns)):
         both = (seen[first] != 0) & (seen[first + 1 :] != 0)
@@ -127,10 +127,10 @@ def _same(
     share = float((first == second).mean())
     if share >= NEARLY:
         return "the cells of the two columns are equal." if share == 1 else f"{share:.1%} of the cells of the two columns are equal."
-    roles = {cells.use.role for cells in pair}
-    if roles == {"numeric"} and abs(correlation) >= ALIKE:
+    contents = {cells.use.content for cells in pair}
+    if contents == {"numbers"} and abs(correlation) >= ALIKE:
         return f"one number follows from the other in a straight line: their correlation is {correlation:.4f}."
-    return _renamed(first, second) if "categorical" in roles and roles <= {"categorical", "numeric"} else ""
+    return _renamed(first, second) if "names" in contents and contents <= {"names", "numbers"} else ""
 
 
 def _beyond_chance(pair: tuple[ColumnValues, ColumnValues], rows: NDArray[np.int64], columns: int) -> bool:
@@ -146,7 +146,7 @@ def _beyond_chance(pair: tuple[ColumnValues, ColumnValues], rows: NDArray[np.int
     first, second = (values[either] for values in prints)
     if float((first == second).mean()) >= FAITHFUL:
         return True
-    if {cells.use.role for cells in pair} == {"numeric"}:
+    if {cells.use.content for cells in pair} == {"numbers"}:
         numbers = [cells.numbers[rows[either]] for cells in pair if cells.numbers is not None]
         ranked = np.asarray(np.corrcoef(np.stack([mid_ranks(own) for own in numbers])))
         return abs(float(ranked[0, 1])) >= RANKS_ALIKE
@@ -162,7 +162,7 @@ def _places(rows: int, taken: int) -> float:
 def _correlations(columns: list[ColumnValues], rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """(columns, columns): of the rows where both are numbers; 0 where there are none, or fewer than `LEAST_ROWS`."""
     nothing = np.full(len(rows), np.nan)
-    values = [nothing if cells.numbers is None or cells.use.role != "numeric" else cells.numbers[rows] for cells in columns]
+    values = [nothing if cells.numbers is None or cells.use.content != "numbers" else cells.numbers[rows] for cells in columns]
     found = np.array([_standard(column) for column in values]).reshape(len(columns), len(rows))
     known = ~np.isnan(found)
     filled, weights = np.where(known, found, 0.0), known.astype(np.float64)

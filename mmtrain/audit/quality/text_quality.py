@@ -32,7 +32,7 @@ SHIFTED = 0.1
 
 def text_quality(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
     """Everything of this family."""
-    columns = sheet.of_role("text")
+    columns = sheet.inputs_of("texts")
     asked = target_views(sheet, cohort) if columns else []
     found: list[Finding] = []
     for cells in columns:

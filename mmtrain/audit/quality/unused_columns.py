@@ -27,7 +27,7 @@ def unused_columns(file: TableFile, used: Collection[str]) -> list[ColumnUsage]:
             continue
         patterns = [DATE, *([YEAR] if "year" in name_words(header) else [])]
         if any(filled.str.match(pattern).mean() >= NEARLY_ALL for pattern in patterns):
-            found.append(ColumnUsage(header, "date"))
+            found.append(ColumnUsage(header, "", unused="dates"))
         elif header not in used and names_person(header) and 10 <= filled.nunique() < len(filled):
-            found.append(ColumnUsage(header, "belongs"))
+            found.append(ColumnUsage(header, "", unused="persons"))
     return found
