@@ -8,6 +8,7 @@ from mmtrain.columns.base import Column as Column
 from mmtrain.columns.base import FittedColumn as FittedColumn
 from mmtrain.columns.base import InputColumn as InputColumn
 from mmtrain.columns.base import RawInput as RawInput
+from mmtrain.columns.base import inputs_among as inputs_among
 from mmtrain.columns.base import role as role
 from mmtrain.columns.base import role_class as role_class
 from mmtrain.columns.base import roles as roles
@@ -17,6 +18,7 @@ from mmtrain.columns.bookkeeping import Split as Split
 from mmtrain.columns.bookkeeping import Weight as Weight
 from mmtrain.columns.categorical import Categorical as Categorical
 from mmtrain.columns.image import Image as Image
+from mmtrain.columns.image import images_among as images_among
 from mmtrain.columns.numeric import Numeric as Numeric
 from mmtrain.columns.text import Text as Text
 from mmtrain.columns.time import Time as Time

@@ -151,6 +151,11 @@ class Column(Section):
         return self.policy == "drop"
 
     @property
+    def empty_cells_drop_rows(self) -> bool:
+        """Whether `drops_missing` is decided by the cell alone, when the table is read."""
+        return self.drops_missing
+
+    @property
     def masks_missing(self) -> bool:
         """Whether the network goes without the column where it has no value."""
         return self.policy == "mask"
@@ -158,6 +163,9 @@ class Column(Section):
 
 class InputColumn(Column):
     """A column that feeds the network."""
+
+    own_branch: ClassVar[bool] = False
+    """Whether it has a branch of its own where the file names no branches; all others share one."""
 
     purpose: ClassVar[Purpose] = "input"
 
@@ -169,6 +177,19 @@ class InputColumn(Column):
     @abstractmethod
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedColumn:
         """Learn from the cells of training rows, given in one or several pieces."""
+
+    @property
+    def description(self) -> str:
+        """Role and the options that decide on the kind, with an article."""
+        return f"{'an' if self.role[:1] in 'aeiou' else 'a'} {self.role} column"
+
+    def option_for(self, kinds: Collection[str]) -> str:  # noqa: ARG002
+        """Return the option that would give a tensor of one of these kinds, `name: value`; empty where none would."""
+        return ""
+
+    def options_without_effect(self) -> dict[str, tuple[str, str]]:
+        """Return the options that have no effect with the others, by name: a sentence, and what to do."""
+        return {}
 
     def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[CellWarning]:  # noqa: ARG002
         """What is to be told of cells that are to be predicted; the fitted column makes `raw` of them, and `encoded` of that.
@@ -184,6 +205,9 @@ class InputColumn(Column):
 
 class FittedColumn(Section):
     """What training rows taught a column: plain values."""
+
+    decodes_images: ClassVar[bool] = False
+    """Whether the layer decodes image files; its third output is then the status of each, see `mmtrain.layers.image_decoding`."""
 
     role: str
 
@@ -207,6 +231,17 @@ class FittedColumn(Section):
     def recipe(self) -> EncodingDescription:
         """The preprocessing in words, for the contract beside an export."""
         return EncodingDescription(f"A column of the role {self.role}.", "As its layer in model.keras computes it.", "As that layer says.")
+
+    @property
+    def tabular(self) -> Literal["", "numbers", "codes"]:
+        """How a model of trees reads the encoded column: as numbers, as codes of categories, or not at all."""
+        return "numbers" if self.spec.kind == "vector" else "codes" if self.spec.kind == "index" else ""
+
+    def features(self, encoded: np.ndarray[Any, Any], present: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return encoded numbers (rows, width) as features of a model of trees, float64, NaN where a value is missing."""
+        import numpy as np
+
+        return np.where(present > 0, encoded.astype(np.float64), np.nan)
 
     @abstractmethod
     def preprocessing(self) -> Any:
@@ -258,6 +293,11 @@ def role_class(name: str) -> type[Column]:
 
 AnyColumn = Annotated[Column, OneOf("role", lambda: dict(roles.items()))]
 AnyFittedColumn = Annotated[FittedColumn, OneOf("role", lambda: dict(fitted_roles.items()))]
+
+
+def inputs_among(columns: Mapping[str, Column | None]) -> dict[str, InputColumn]:
+    """Return the columns that feed the network, by key, in their order."""
+    return {key: column for key, column in columns.items() if isinstance(column, InputColumn)}
 
 
 def rows_by_value(cells: pd.Series[str], rows: np.ndarray[Any, Any]) -> list[tuple[str, np.ndarray[Any, Any]]]:

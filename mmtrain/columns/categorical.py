@@ -152,6 +152,13 @@ class Categorical(InputColumn):
         """Missing cells where those are refused."""
         return missing_cell_error(cells, self.missing, MISSING)
 
+    def options_without_effect(self) -> dict[str, tuple[str, str]]:
+        """Return `embedding_width` where nothing is embedded."""
+        if self.encode != "one_hot" or not self.embedding_width:
+            return {}
+        what = "`embedding_width` has no effect with `encode: one_hot`, which learns no vectors."
+        return {"embedding_width": (what, "Leave it out, or set `encode: embedding`.")}
+
     def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[CellWarning]:
         """Categories that training did not know are told by name."""
         import numpy as np

@@ -7,12 +7,12 @@ model takes the bytes of image files, and decodes them by the same rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
-from mmtrain.columns.base import Content, EncodingDescription, FittedColumn, InputColumn, RawInput, role
+from mmtrain.columns.base import Column, Content, EncodingDescription, FittedColumn, InputColumn, RawInput, role
 from mmtrain.image_decoding import Layout
 from mmtrain.registry import Section
 from mmtrain.specs import Kind, TensorSpec
@@ -47,6 +47,11 @@ class Augment(Section):
     contrast: float = Field(0.0, ge=0, lt=1, description="Stretch or flatten the contrast by up to this share.")
 
     @property
+    def changes_images(self) -> bool:
+        """Whether anything is changed at all."""
+        return self.moves or self.recolours
+
+    @property
     def moves(self) -> bool:
         """Whether pixels change their place."""
         return self.flip != "none" or self.rotate > 0 or self.shift > 0 or self.zoom > 0
@@ -67,6 +72,8 @@ SIZED = {
 
 class FittedImage(FittedColumn):
     """Nothing is learned from images; this is how they look in the store."""
+
+    decodes_images: ClassVar[bool] = True
 
     role: Literal["image"] = "image"
     height: Side
@@ -124,6 +131,7 @@ class Image(InputColumn):
     """An image: JPEG, PNG, BMP, GIF (first frame) or WebP (first frame), turned upright by its EXIF data."""
 
     content: ClassVar[Content] = "images"
+    own_branch: ClassVar[bool] = True
 
     role: Literal["image"] = "image"
     suffix: Annotated[str, AfterValidator(_suffix)] = Field(
@@ -165,6 +173,11 @@ class Image(InputColumn):
         return "image"
 
     @property
+    def empty_cells_drop_rows(self) -> bool:
+        """Never: the file behind the cell decides as well, see `data.images.store`."""
+        return False
+
+    @property
     def layout(self) -> Layout:
         """How images are to look in the store."""
         return Layout(self.size, self.channels, self.bits, self.resize, self.background, self.max_pixels)
@@ -180,3 +193,8 @@ class Image(InputColumn):
             background=self.background,
             max_pixels=self.max_pixels,
         )
+
+
+def images_among(columns: Mapping[str, Column]) -> dict[str, Image]:
+    """Return the columns whose cells name images, by key, in their order."""
+    return {key: column for key, column in columns.items() if isinstance(column, Image)}

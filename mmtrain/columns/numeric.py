@@ -144,6 +144,10 @@ class FittedNumeric(FittedColumn):
         """(rows, 1) float64."""
         return parse_numbers(cells)[:, None]
 
+    def features(self, encoded: np.ndarray[Any, Any], present: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return (rows, 1): the number; the indicator says which ones are missing."""
+        return super().features(encoded[:, :1], present * (encoded[:, 1:] == 0) if self.indicator else present)
+
     def recipe(self) -> EncodingDescription:
         """Center, scale and fill, with their numbers."""
         flag = ", then 1 if the number is missing, else 0" if self.indicator else ""

@@ -10,7 +10,7 @@ Inverse document frequency is ln((1 + texts) / (1 + texts with the word)) + 1, t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -96,6 +96,7 @@ class Text(InputColumn):
     """Free text."""
 
     content: ClassVar[Content] = "texts"
+    own_branch: ClassVar[bool] = True
     streamed: ClassVar[bool] = True
 
     role: Literal["text"] = "text"
@@ -116,6 +117,16 @@ class Text(InputColumn):
     def kind(self) -> Kind:
         """A bag for TF-IDF, else tokens."""
         return "bag" if self.vectorize == "tfidf" else "tokens"
+
+    @property
+    def description(self) -> str:
+        """With the option `vectorize`, which decides on the kind."""
+        return f"{super().description} with `vectorize: {self.vectorize}`"
+
+    def option_for(self, kinds: Collection[str]) -> str:
+        """Return the other way to vectorize, if that would do."""
+        kind, way = ("tokens", "tokens") if self.vectorize == "tfidf" else ("bag", "tfidf")
+        return f"vectorize: {way}" if kind in kinds else ""
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
         """Missing cells where those are refused."""

@@ -17,15 +17,12 @@ from mmtrain import config
 from mmtrain.artifacts.atomic_files import atomic_write
 from mmtrain.audit.profiling.class_folders import CLASS, class_folders
 from mmtrain.audit.profiling.table_profile import TableProfile, profile_table
-from mmtrain.columns import Image
 from mmtrain.config.table_format import TableFormat
 from mmtrain.config.yaml_source import Origin
 from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.pipeline.starter_config import SCHEMA, starter_text
 from mmtrain.pipeline.validate import validate_experiment
 from mmtrain.system.paths import input_fault, output_fault
-
-INPUTS = ("image", "numeric", "categorical", "text")
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,7 @@ def _write(found: TableProfile, file: Path) -> TableProfile:
 
     Images are not decoded here. Raises DataError as `check` does, or OSError.
     """
-    given = next((column for column in found.used if column.guess.role == "split"), None)
+    given = next((column for column in found.used if column.guess.purpose == "assigning"), None)
     try:
         _write_checked(found, file)
     except DataError as error:
@@ -139,7 +136,7 @@ def _write_checked(found: TableProfile, file: Path) -> None:
     with atomic_write(file, ".yaml") as temporary:
         temporary.write_text(starter_text(found, file), encoding="utf-8")
         experiment = config.load(temporary)
-        columns = {key: column for key, column in experiment.columns.items() if not isinstance(column, Image)}
+        columns = {key: column for key, column in experiment.columns.items() if column.content != "images"}
         tried = validate_experiment(experiment.model_copy(update={"columns": columns}), Origin(temporary, ()))
         if tried.error is not None:
             raise tried.error
@@ -184,7 +181,7 @@ def _check_use(found: TableProfile) -> None:
     if not found.target:
         fix = "Name the column to be predicted with --target; `mmtrain inspect-data` shows what is in each."
         raise DataError(Problem(name, "no column looks like an answer.", fix))
-    if not any(column.guess.role in INPUTS for column in found.used):
+    if not any(column.guess.purpose == "input" for column in found.used):
         left = "; ".join(f"{column.header!r}: {column.guess.reason}" for column in found.columns if column.header != found.target)
         what = f"no column is left to predict {found.target!r} from" + (f" ({left})." if left else ".")
         raise DataError(Problem(name, what, "Add a column of images, numbers, categories or text."))

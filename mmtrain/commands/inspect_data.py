@@ -18,7 +18,7 @@ from mmtrain.audit import Finding
 from mmtrain.audit.profiling.profile import Profile, profile_columns
 from mmtrain.audit.profiling.table_profile import MOST_PATHS, TableProfile, profile_table
 from mmtrain.audit.quality.missing_value_policies import MissingPlan
-from mmtrain.columns import Image
+from mmtrain.columns import Image, images_among
 from mmtrain.config import Experiment
 from mmtrain.config.yaml_source import NotInFile, Origin
 from mmtrain.data.images.decode import Progress
@@ -159,13 +159,15 @@ def _inspected(
 ) -> InspectedColumn:
     column = experiment.columns[key]
     profile = found.get(header)
-    task = column.task if isinstance(column, Target) else ""
+    target = experiment.targets.get(key)
+    task = target.task if target is not None else ""
     if profile is None:
         return InspectedColumn(key, header, column.role, task, None)
     said = pd.Series([word for word, _ in profile.missing_words], dtype="str")
     profile = profile.without({word: dict(profile.missing_words)[word] for word in said[column.missing_cells(said)]})
-    images = _images(experiment, file, header, column) if isinstance(column, Image) else None
-    classes = _classes(column, file, header, profile) if isinstance(column, Target) else None
+    image = images_among(experiment.columns).get(key)
+    images = _images(experiment, file, header, image) if image is not None else None
+    classes = _classes(target, file, header, profile) if target is not None else None
     return InspectedColumn(key, header, column.role, task, profile, tried.image_counts.get(key), images, classes)
 
 

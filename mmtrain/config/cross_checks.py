@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mmtrain.branches import Branch, architectures
-from mmtrain.columns import Categorical, Column, Group, Id, InputColumn, Split, Text, Time, Weight
+from mmtrain.columns import InputColumn, role_class, roles
+from mmtrain.columns.base import Purpose
 from mmtrain.config.experiment import Experiment
 from mmtrain.config.monitors import stopping_rule
 from mmtrain.config.parameter_groups import group_names, groups_below
@@ -37,12 +38,21 @@ def _needed_roles(sound: ValidParts) -> Iterator[LocatedProblem]:
 
 def _single_roles(sound: ValidParts) -> Iterator[LocatedProblem]:
     """At most one group, id, split, time and weight."""
-    for role in (Group, Id, Split, Time, Weight):
-        keys = [key for key, column in sound.columns.items() if isinstance(column, role)]
+    for purpose in SINGLE:
+        keys = _keys_for(sound, purpose)
         for key in keys[1:]:
-            name = role.__name__.lower()
+            name = _role_for(purpose)
             what = f"a second column with the role `{name}`, after {keys[0]!r}."
             yield ("columns", key), what, f"Only one column can have it; remove one of the two, or its role `{name}`."
+
+
+def _keys_for(sound: ValidParts, purpose: Purpose) -> list[str]:
+    return [key for key, column in sound.columns.items() if column is not None and column.purpose == purpose]
+
+
+def _role_for(purpose: Purpose) -> str:
+    """The first role that was registered for the purpose."""
+    return next(name for name in roles if role_class(name).purpose == purpose)
 
 
 def _answers_as_inputs(sound: ValidParts) -> Iterator[LocatedProblem]:
@@ -78,7 +88,7 @@ def _branch_columns(sound: ValidParts) -> Iterator[LocatedProblem]:
             twice = "this branch" if owner[key] == name else f"the branch {owner[key]!r}"
             fix = f"Name it once, or declare it twice: `{key}_2: {{column: {key}, ...}}`."
             yield where, f"the column {key!r} is read by {twice} already.", fix
-        elif column is not None and not isinstance(column, InputColumn):
+        elif column is not None and not column.part_of_model:
             what = f"the column {key!r} has the role `{column.role}`, which feeds no branch."
             yield where, what, "A branch reads image, numeric, categorical and text columns."
         owner.setdefault(key, name)
@@ -92,7 +102,7 @@ def _read(sound: ValidParts) -> Iterator[tuple[str, int, str]]:
 
 
 def _columns_to_read(sound: ValidParts, key: str) -> str:
-    able = [name for name, column in sound.columns.items() if column is None or isinstance(column, InputColumn)]
+    able = [name for name, column in sound.columns.items() if column is None or column.part_of_model]
     fallback = f"The input columns are {listed(able)}." if able else f"Declare it under `columns`: `{key}: {{role: ...}}`."
     return did_you_mean(key, able) or fallback
 
@@ -105,7 +115,7 @@ def _kinds(sound: ValidParts) -> Iterator[LocatedProblem]:
         most = architectures[branch.architecture].most_columns
         refused = [(number, key) for number, key in enumerate(branch.columns) if _kind_mismatch(sound, branch, key)]
         for number, key in refused:
-            what = f"`{branch.architecture}` cannot read {key!r}, {_describe_kinds(sound.inputs[key])}."
+            what = f"`{branch.architecture}` cannot read {key!r}, {sound.inputs[key].description}."
             yield ("branches", name, "columns", number), what, _alternatives(sound.inputs[key], branch)
         out = {key for _, key in refused}
         fitting = [key for key in dict.fromkeys(branch.columns) if key in sound.inputs and key not in out]
@@ -119,18 +129,11 @@ def _kind_mismatch(sound: ValidParts, branch: Branch, key: str) -> bool:
     return key in sound.inputs and key not in sound.flawed and sound.inputs[key].kind not in architectures[branch.architecture].kinds
 
 
-def _describe_kinds(column: InputColumn) -> str:
-    option = f" with `vectorize: {column.vectorize}`" if isinstance(column, Text) else ""
-    article = "an" if column.role[:1] in "aeiou" else "a"
-    return f"{article} {column.role} column{option}"
-
-
 def _alternatives(column: InputColumn, branch: Branch) -> str:
     able = [other for other in architectures if column.kind in architectures[other].kinds]
     fix = f"Put it into a branch with the architecture {listed(able, 'or')}" if able else "Take it out of the branch"
-    other = {"bag": "tokens", "tokens": "bag"}.get(column.kind)
-    if isinstance(column, Text) and other in architectures[branch.architecture].kinds:
-        fix += f", or set `vectorize: {'tokens' if other == 'tokens' else 'tfidf'}`"
+    if option := column.option_for(architectures[branch.architecture].kinds):
+        fix += f", or set `{option}`"
     return f"{fix}."
 
 
@@ -172,9 +175,9 @@ def _split_columns(sound: ValidParts) -> Iterator[LocatedProblem]:
     if chosen is None or not has_only(chosen[0], chosen[1].section) or not has_only(sound.tree, Experiment):
         return
     method, needs = chosen[0]["method"], chosen[1].needs
-    for need, (role, example) in DIVIDING.items():
-        columns = [key for key, column in sound.columns.items() if isinstance(column, role)]
-        name = role.__name__.lower()
+    for need, (purpose, example) in DIVIDING.items():
+        columns = _keys_for(sound, purpose)
+        name = _role_for(purpose)
         if needs == need and sound.whole and not columns:
             fix = f"Declare it under `columns`: `{example}: {{role: {name}}}`."
             yield ("split", "method"), f"`{method}` needs a column with the role `{name}`.", fix
@@ -220,9 +223,8 @@ def _options_of_others(sound: ValidParts) -> Iterator[LocatedProblem]:
     for key, column in sound.inputs.items():
         if key in sound.flawed:
             continue
-        if isinstance(column, Categorical) and column.encode == "one_hot" and column.embedding_width:
-            what = "`embedding_width` has no effect with `encode: one_hot`, which learns no vectors."
-            yield ("columns", key, "embedding_width"), what, "Leave it out, or set `encode: embedding`."
+        for option, (what, fix) in column.options_without_effect().items():
+            yield ("columns", key, option), what, fix
 
 
 def _losses(sound: ValidParts) -> Iterator[LocatedProblem]:
@@ -269,8 +271,10 @@ DECIDED: tuple[tuple[str, Callable[[type[TaskTraits]], bool]], ...] = (
     ("conformal", lambda task: task.conformal != "none"),
 )
 """Options of `evaluation`, and the targets that they are for; others are left as they are."""
-DIVIDING: dict[str, tuple[type[Column], str]] = {"given": (Split, "part"), "times": (Time, "date")}
-"""What a split method may need: the role of the column that gives it, and what such a column might be called."""
+SINGLE: tuple[Purpose, ...] = ("grouping", "naming", "assigning", "ordering", "weighting")
+"""Purposes that one column of an experiment can have."""
+DIVIDING: dict[str, tuple[Purpose, str]] = {"given": ("assigning", "part"), "times": ("ordering", "date")}
+"""Needs of split methods: the purpose of the column that gives it, and a usual header."""
 RULES = (
     _needed_roles,
     _single_roles,

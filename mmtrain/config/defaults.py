@@ -123,9 +123,10 @@ def _paths(data: Any, folder: Path) -> None:
 
 def _branches(tree: dict[str, Any]) -> None:
     """Left out: one branch per image, one per text, one for all the rest. Architectures by the kind of the first column."""
-    kinds = {key: column.kind for key, column in valid_parts(tree).inputs.items()}
+    inputs = valid_parts(tree).inputs
+    kinds = {key: column.kind for key, column in inputs.items()}
     if tree.get("branches") is None:
-        alone = {key: {"columns": [key]} for key, kind in kinds.items() if kind in ("image", "bag", "tokens")}
+        alone = {key: {"columns": [key]} for key, column in inputs.items() if column.own_branch}
         rest = [key for key in kinds if key not in alone]
         tree["branches"] = {**alone, **({_unused("table", alone): {"columns": rest}} if rest else {})}
     if not isinstance(tree["branches"], dict):

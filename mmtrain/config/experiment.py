@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
 from mmtrain.branches import AnyBranch
-from mmtrain.columns import AnyColumn, Column, InputColumn
+from mmtrain.columns import AnyColumn, Column, InputColumn, inputs_among
 from mmtrain.config.byte_size import Size
 from mmtrain.config.callback import Callback
 from mmtrain.config.evaluation import Evaluation
@@ -23,7 +23,7 @@ from mmtrain.fusion import AnyFusion
 from mmtrain.optim import AnyOptimizer, AnySchedule
 from mmtrain.registry import Section
 from mmtrain.splits import AnySplit
-from mmtrain.targets import Target
+from mmtrain.targets import Target, targets_among
 from mmtrain.targets.base import ClassWeights
 
 OfRole = TypeVar("OfRole", bound=Column)
@@ -213,12 +213,12 @@ class Experiment(Section):
     @property
     def inputs(self) -> dict[str, InputColumn]:
         """The columns that feed the network."""
-        return {key: column for key, column in self.columns.items() if isinstance(column, InputColumn)}
+        return inputs_among(self.columns)
 
     @property
     def targets(self) -> dict[str, Target]:
         """The columns to be predicted."""
-        return {key: column for key, column in self.columns.items() if isinstance(column, Target)}
+        return targets_among(self.columns)
 
     def only(self, role: type[OfRole]) -> OfRole | None:
         """The column of a role that at most one column has, or None."""
@@ -227,7 +227,7 @@ class Experiment(Section):
     def alone(self, branch: str) -> Experiment:
         """The experiment of a baseline: without the other branches and what they read, and without whoever watches the training."""
         own = self.branches[branch]
-        columns = {key: column for key, column in self.columns.items() if key in own.columns or not isinstance(column, InputColumn)}
+        columns = {key: column for key, column in self.columns.items() if key in own.columns or not column.part_of_model}
         groups = group_names([branch], self.targets)
         stages = tuple(stage.restricted_to(groups) for stage in self.training.stages)
         unwatched = self.decided(tensorboard=False, callbacks=(), stages=stages)

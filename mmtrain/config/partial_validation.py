@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from mmtrain.branches import AnyBranch, Branch, architectures
-from mmtrain.columns import AnyColumn, Column, InputColumn, roles
-from mmtrain.targets import Target, tasks
+from mmtrain.columns import AnyColumn, Column, InputColumn, inputs_among, roles
+from mmtrain.targets import Target, targets_among, tasks
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class ValidParts:
     @cached_property
     def inputs(self) -> dict[str, InputColumn]:
         """Sound input columns."""
-        return {key: column for key, column in self.columns.items() if isinstance(column, InputColumn)}
+        return inputs_among(self.columns)
 
     @cached_property
     def targets(self) -> dict[str, Target]:
         """Sound targets."""
-        return {key: column for key, column in self.columns.items() if isinstance(column, Target)}
+        return targets_among(self.columns)
 
     @property
     def whole(self) -> bool:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import CellWarning, Group, Id, Image
+from mmtrain.columns import CellWarning, Group, Id, images_among
 from mmtrain.config import Experiment
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.encode import Array, Fitted, compiled_encoder, respelled
@@ -96,11 +96,12 @@ class Chunks:
     def __init__(self, experiment: Experiment, fitted: Fitted) -> None:
         self._experiment = experiment
         self._inputs = experiment.inputs
-        encoded = {key: column for key, column in fitted.columns.items() if not isinstance(self._inputs[key], Image)}
+        self._images = images_among(self._inputs)
+        encoded = {key: column for key, column in fitted.columns.items() if key not in self._images}
         self._fitted = fitted
         self._columns = fitted.columns
         self._encode = compiled_encoder(encoded) if encoded else None
-        images = sum(image_bytes(column.layout) for column in self._inputs.values() if isinstance(column, Image))
+        images = sum(image_bytes(column.layout) for column in self._images.values())
         self.rows = max(1, min(CHUNK_ROWS, CHUNK_IMAGE_BYTES // images)) if images else CHUNK_ROWS
         """Of a piece, at most."""
         self.workers = 2 if images else 4
@@ -118,7 +119,7 @@ class Chunks:
 
     def maker(self, source: Source) -> Callable[[RawChunk], Chunk]:
         """What decodes and encodes the cells of this table."""
-        finders = {key: ImageFinder(source.images, column.suffix) for key, column in self._inputs.items() if isinstance(column, Image)}
+        finders = {key: ImageFinder(source.images, column.suffix) for key, column in self._images.items()}
         respell = [key for key, column in self._inputs.items() if respelled(self._fitted, source.file, column.column)]
         return lambda cells: self._piece(cells, finders, respell)
 
@@ -131,8 +132,8 @@ class Chunks:
             piece.raw.update(raw)
             piece.inputs.update(encoded)
         for key, column in self._inputs.items():
-            if isinstance(column, Image):
-                decoded = decode_cells(own[key], column, finders[key])
+            if key in self._images:
+                decoded = decode_cells(own[key], self._images[key], finders[key])
                 piece.inputs[key], piece.inputs[f"{key}_present"], found, piece.files[key] = decoded
             else:
                 found = column.remarks(own[key], piece.raw[key], piece.inputs[key])
@@ -154,7 +155,7 @@ def check_source(source: Source, experiment: Experiment) -> list[str]:
     further = [*rows, *(header for target in experiment.targets.values() for header in target.reads())]
     headers = list(dict.fromkeys([*needed, *(header for header in further if header in file.headers)]))
     problems = header_problems(file, headers)
-    if any(isinstance(column, Image) for column in experiment.inputs.values()):
+    if images_among(experiment.inputs):
         try:
             ImageFinder(source.images)
         except DataError as error:

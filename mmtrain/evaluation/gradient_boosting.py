@@ -15,7 +15,6 @@ import numpy as np
 
 from mmtrain.columns import FittedColumn
 from mmtrain.columns.categorical import FIRST_CODE
-from mmtrain.columns.numeric import FittedNumeric
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.splits.plan import Partition
 from mmtrain.targets import FittedTarget
@@ -140,12 +139,14 @@ class FeatureMatrix:
     """
 
     def __init__(self, fitted: Fitted, arrays: Arrays, train: Array) -> None:
-        columns = {key: column for key, column in fitted.columns.items() if column.spec.kind in ("vector", "index")}
-        codes = arrays.of([key for key, column in columns.items() if column.spec.kind == "index"]).take(train)
+        columns = {key: column for key, column in fitted.columns.items() if column.tabular}
         self.ranks = {
-            key: _ranks(np.bincount(codes[key][:, 0], minlength=column.spec.size)) for key, column in columns.items() if key in codes
+            key: _ranks(np.bincount(arrays.column(key, train)[:, 0], minlength=column.spec.size))
+            for key, column in columns.items()
+            if column.tabular == "codes"
         }
         self.columns = {key: column for key, column in columns.items() if not np.isnan(self._cells(key, column, arrays, train)).all()}
+        self._widths = {key: self._cells(key, column, arrays, train[:1]).shape[1] for key, column in self.columns.items()}
 
     def read(self, arrays: Arrays, rows: Array) -> Array:
         """(rows, features)."""
@@ -154,20 +155,11 @@ class FeatureMatrix:
     @property
     def categorical(self) -> list[bool]:
         """Whether each feature is a category."""
-        return [key in self.ranks for key, column in self.columns.items() for _ in range(_width(column))]
+        return [key in self.ranks for key in self.columns for _ in range(self._widths[key])]
 
     def _cells(self, key: str, column: FittedColumn, arrays: Arrays, rows: Array) -> Array:
-        codes, present = arrays.column(key, rows), arrays.present[key][rows] > 0
-        if key in self.ranks:
-            return np.where(present, self.ranks[key][codes], np.nan)
-        values = codes.astype(np.float64)
-        if isinstance(column, FittedNumeric) and column.indicator:
-            values, present = values[:, :1], present & (values[:, 1:] == 0)
-        return np.where(present, values, np.nan)
-
-
-def _width(column: FittedColumn) -> int:
-    return 1 if isinstance(column, FittedNumeric) else column.spec.shape[0]
+        encoded, present = arrays.column(key, rows), arrays.present[key][rows]
+        return np.where(present > 0, self.ranks[key][encoded], np.nan) if key in self.ranks else column.features(encoded, present)
 
 
 def _ranks(counts: Array) -> Array:

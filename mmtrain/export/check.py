@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.columns import Image
+from mmtrain.columns import images_among
 from mmtrain.columns.image import FittedImage
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
@@ -59,11 +59,11 @@ def give_runner(chosen: Format, folder: Path) -> None:
 def raw_rows(experiment: Experiment, fitted: Fitted, table: Table) -> dict[str, Array]:
     """Every row as it stands in the table, (rows, 1): numbers, texts, and the bytes of image files, empty for missing."""
     raw: dict[str, Array] = {}
+    images = images_among(experiment.columns)
     for key, column in fitted.columns.items():
-        declared = experiment.columns[key]
-        header = declared.column
-        if isinstance(declared, Image):
-            finder = ImageFinder(experiment.data.images_folder, declared.suffix)
+        header = experiment.columns[key].column
+        if key in images:
+            finder = ImageFinder(experiment.data.images_folder, images[key].suffix)
             raw[key] = np.array([[_bytes(finder, cell)] for cell in table.cells(header).fillna("")], dtype=object)
         else:
             raw[key] = np.concatenate([column.raw(piece) for piece in table.pieces(header)])
@@ -81,7 +81,7 @@ def check_images(fitted: Fitted, raw: Mapping[str, Array], present: Mapping[str,
 
     problems = []
     for key, column in fitted.columns.items():
-        if not isinstance(column, FittedImage):
+        if not column.decodes_images:
             continue
         layer, files = column.preprocessing(), raw[key][present[key][:, 0] > 0]
         with quiet_native_stderr():  # on processors without AVX-512 TensorFlow complains of uint8

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.columns import Image
 from mmtrain.columns.base import concatenate
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import Evaluation, SubgroupSpec
@@ -135,9 +134,8 @@ def missing_inputs(subject: AnalysisInput) -> dict[str, NDArray[np.bool_]]:
     found = {}
     for key, column in subject.experiment.inputs.items():
         gone = subject.arrays.present[key][subject.rows, 0] == 0
-        if not isinstance(column, Image):
-            empty = np.concatenate([piece.isna().to_numpy() for piece in subject.data.table.pieces(column.column)])
-            gone |= empty[subject.rows]
+        empty = np.concatenate([piece.isna().to_numpy() for piece in subject.data.table.pieces(column.column)])
+        gone |= empty[subject.rows]
         found[key] = gone
     return found
 

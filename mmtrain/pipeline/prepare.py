@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import UnionType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import Column, Group, Id, Split, Time, Weight
-from mmtrain.columns.base import intern_cells
+from mmtrain.columns import Column, Group, Split, Time
+from mmtrain.columns.base import Purpose, intern_cells
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import fewest_units
 from mmtrain.config.image_folder import ImageFolder
@@ -27,7 +26,7 @@ from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
 from mmtrain.splits.plan import Partition, Rows, SplitPlan
-from mmtrain.targets import KnownLabels, Target
+from mmtrain.targets import KnownLabels
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def other_data(
     Its image cells are relative to `images`, or else to the experiment's images folder, or else to the table's own.
     """
     headers = set(later_table(experiment, path).headers)
-    wanted = {key: column for key, column in experiment.columns.items() if column.part_of_model or isinstance(column, Id)}
+    wanted = {key: column for key, column in experiment.columns.items() if column.purpose in ("input", "naming")}
     wanted |= {key: KnownLabels(of=target) for key, target in experiment.targets.items()}
     needed = {key: column for key, column in wanted.items() if column.part_of_model or headers.issuperset(headers_of(key, column))}
     folder = ImageFolder(images or experiment.data.images or path.resolve().parent, experiment.data.allow_outside, "--images")
@@ -124,9 +123,9 @@ def check_parts(experiment: Experiment, table: Table, partition: Partition) -> N
     Validation rows have a weight, too, where their loss says which epoch is the best: it would be 0 in every one. Scores go by no
     weight. The first fault of each column is told, as the others follow from it.
     """
-    problems = part_problems(experiment, table, "train", partition.train, Target | Weight)
+    problems = part_problems(experiment, table, "train", partition.train, ("answer", "weighting"))
     if is_weighted_loss(experiment.training.early_stopping.monitor, experiment.targets):
-        problems += part_problems(experiment, table, "validation", partition.validation, Weight)
+        problems += part_problems(experiment, table, "validation", partition.validation, ("weighting",))
     if problems:
         raise DataError(problems)
 
@@ -144,15 +143,15 @@ def doubts(experiment: Experiment, table: Table) -> list[Problem]:
 
 
 def part_problems(
-    experiment: Experiment, table: Table, part: str, rows: np.ndarray[Any, Any], roles: type[Column] | UnionType
+    experiment: Experiment, table: Table, part: str, rows: np.ndarray[Any, Any], purposes: tuple[Purpose, ...]
 ) -> list[Problem]:
-    """What is wrong with the cells of these roles in the `rows` of one part."""
+    """Return what is wrong with the cells of columns with these purposes in the `rows` of one part."""
     name = "training" if part == "train" else part
     way = f"Divide the rows in another way: set another `split.seed` or `split.method`, or mark other rows {part}."
     return [
         Problem(f"{table.path.name}: {header}", f"in the {name} part, {fault.what}", f"{fault.fix} {way}")
         for column in experiment.columns.values()
-        if isinstance(column, roles)
+        if column.purpose in purposes
         for header in column.reads()
         for fault in column.faults(table.cells(header, rows))[:1]
     ]

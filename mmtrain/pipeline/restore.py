@@ -25,7 +25,6 @@ from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.pipeline.postprocess import apply_postprocessing, read_postprocessing
 from mmtrain.pipeline.prepare import LoadedData, read_data
 from mmtrain.splits.plan import Partition
-from mmtrain.targets import Target
 
 TRAINED = "Only what begins with `evaluation.` can be set here; for anything else train again."
 MOVED = {
@@ -52,8 +51,8 @@ def restore_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experimen
     decisions = read_postprocessing(run, experiment, fitted)
     # A run of an older mmtrain may have learned a class that is called as a missing answer is.
     columns = {
-        key: column.with_answers(fitted.targets[key].columns) if isinstance(column, Target) else column
-        for key, column in experiment.columns.items()
+        **experiment.columns,
+        **{key: target.with_answers(fitted.targets[key].columns) for key, target in experiment.targets.items()},
     }
     experiment = experiment.model_copy(update={"columns": columns})
     return experiment, apply_postprocessing(fitted, decisions), decisions

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmtrain.audit.profiling.table_profile import ProfiledColumn, TableProfile
+from mmtrain.columns.base import Purpose
 from mmtrain.columns.split_words import PARTS, split_words
 
 SCHEMA = "mmtrain.schema.json"
@@ -122,12 +123,12 @@ def _value(value: Any) -> str:
     return quoted(value) if isinstance(value, str) else str(value)
 
 
-def _having(survey: TableProfile, role: str) -> ProfiledColumn | None:
-    return next((column for column in survey.used if column.guess.role == role), None)
+def _column_for(survey: TableProfile, purpose: Purpose) -> ProfiledColumn | None:
+    return next((column for column in survey.used if column.guess.purpose == purpose), None)
 
 
 def _split(survey: TableProfile) -> list[tuple[str, str]]:
-    given, group = _having(survey, "split"), _having(survey, "group")
+    given, group = _column_for(survey, "assigning"), _column_for(survey, "grouping")
     if given is not None and given.profile is not None:
         named = split_words(value for value, _ in given.profile.frequent).parts.values()
         entries = [("method: column", f"as the column {given.header!r} says")]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from mmtrain import config
 from mmtrain.audit.images.image_column import ImageColumn
-from mmtrain.columns import Group, Image, Split, Time
+from mmtrain.columns import Image, images_among
+from mmtrain.columns.base import Purpose
 from mmtrain.config import Experiment
 from mmtrain.config.yaml_source import NotInFile, Origin
 from mmtrain.data.images.decode import Progress
@@ -24,10 +25,11 @@ from mmtrain.pipeline.prepare import LoadedData, check_class_weights, check_moni
 from mmtrain.pipeline.requirements import check_packages
 from mmtrain.pipeline.subgroups import check_subgroups
 from mmtrain.splits.plan import SplitPlan
-from mmtrain.targets import Target
 
 LEAST_ROWS = 2
 """Of a table that is to be divided."""
+DIVIDING: tuple[Purpose, ...] = ("answer", "grouping", "assigning", "ordering")
+"""Purposes of the columns by which rows are divided."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def validate_experiment(
     if table.file.notice:
         say(table.file.notice)
     data = experiment.data
-    images = {key: column for key, column in sound.columns.items() if isinstance(column, Image)}
+    images = images_among(sound.columns)
     found = attach(table, images, data.images_folder, cache=data.cache, progress=progress, say=say)
     if found.problems:
         errors.append(DataError(found.problems))
@@ -123,9 +125,7 @@ def _sound_columns(experiment: Experiment, reading: Reading) -> Experiment:
 def _dividing(experiment: Experiment, reading: Reading) -> list[str]:
     """Keys of the columns that a split needs: it goes by them, or their empty cells say which rows are divided at all."""
     return [
-        key
-        for key, column in experiment.columns.items()
-        if isinstance(column, Target | Group | Split | Time) or (column.drops_missing and key in reading.unread)
+        key for key, column in experiment.columns.items() if column.purpose in DIVIDING or (column.drops_missing and key in reading.unread)
     ]
 
 

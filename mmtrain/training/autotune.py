@@ -19,7 +19,6 @@ from typing import Any
 import tensorflow as tf
 
 from mmtrain.batches import Batch
-from mmtrain.columns import Image
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.model.assemble import assemble
@@ -106,7 +105,7 @@ class _Trial:
         most = min(MOST_STEPS, max(1, int(LONGEST_CALL / step)))
         together = full // -(-full // most) if full else 1  # so that few batches are left over
         # On a CPU, XLA made every CNN slower, and compiling it took seconds.
-        images = any(isinstance(column, Image) for column in self.decision.experiment.inputs.values())
+        images = any(column.content == "images" for column in self.decision.experiment.inputs.values())
         found = {
             "steps_per_call": together if together > 1 else None,
             "jit": "on" if not images or tf.config.list_physical_devices("GPU") else None,

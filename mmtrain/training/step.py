@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from mmtrain.batches import Batch, Batches
-from mmtrain.columns import Image
+from mmtrain.columns import images_among
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.model.assemble import Network, names_of_layers
@@ -39,11 +39,8 @@ class TrainStep:
         self.variables = network.core.trainable_variables
         """All weights that any stage trains, in the optimizer's order."""
         self.groups = ParameterGroups(network.core, experiment, names_of_layers(experiment, fitted))
-        self.augmented_columns = {
-            key: column.augment
-            for key, column in experiment.inputs.items()
-            if isinstance(column, Image) and (column.augment.moves or column.augment.recolours)
-        }
+        images = images_among(experiment.inputs)
+        self.augmented_columns = {key: column.augment for key, column in images.items() if column.augment.changes_images}
         self.chance_columns = CHANCES * len(self.augmented_columns)
         training = experiment.training
         if experiment.undecided:

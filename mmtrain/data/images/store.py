@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import Column, Image
+from mmtrain.columns import Column, Image, images_among
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.build_store import decode_to_store
@@ -206,9 +206,7 @@ def attach(
     refused: dict[str, list[Unreadable]] = {}
     problems: list[Problem] = []
     reasons: dict[int, str] = {}
-    for key, column in columns.items():
-        if not isinstance(column, Image):
-            continue
+    for key, column in images_among(columns).items():
         header = headers_of(key, column)[0]
         try:
             stores[key], unreadable = open_store(table.cells(header), column, folder, cache=cache, progress=progress)

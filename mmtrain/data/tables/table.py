@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import CellError, Column, Image
+from mmtrain.columns import CellError, Column
 from mmtrain.config.table_format import TableFormat
 from mmtrain.data.tables.column_buffer import KeptColumn
 from mmtrain.data.tables.formats import open_table
@@ -249,8 +249,7 @@ class _Scan:
         self._uses = uses
         self._total = 0
         self._reasons: dict[int, str] = {}
-        # Of images, the file behind the cell decides as well: see `images.store`.
-        dropping = [use for use in uses if use.column.drops_missing and not isinstance(use.column, Image)]
+        dropping = [use for use in uses if use.column.empty_cells_drop_rows]
         self._dropping = [
             (column, [use.header for use in dropping if use.column is column])
             for column in {id(use.column): use.column for use in dropping}.values()
@@ -291,7 +290,7 @@ class _Scan:
 
         kept = {header: column.join() for header, column in self._kept.items() if self._total}
         pa.default_memory_pool().release_unused()  # of the blocks that were read; Arrow would keep twice as much as the cells take
-        id_header = next((use.header for use in self._uses if use.column.role == "id" and use.header in kept), "")
+        id_header = next((use.header for use in self._uses if use.column.purpose == "naming" and use.header in kept), "")
         mask = np.ones(self._total, dtype=np.bool_)
         mask[list(self._reasons)] = False
         return Table(self._file, kept, self._total, id_header=id_header).keep(mask, self._reasons)

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mmtrain.columns import Image
 from mmtrain.config import Experiment
 from mmtrain.data.images.store import ImageStore
 from mmtrain.data.tables.table import Table
@@ -86,7 +85,7 @@ def inputs_of(experiment: Experiment, table: Table, stores: Mapping[str, ImageSt
     ascending, place = np.unique(rows, return_inverse=True)
     shown = list(experiment.inputs.items())[:CELLS]
     cells = {key: pd.concat(list(table.pieces(column.column, ascending)), ignore_index=True) for key, column in shown}
-    images = {key: _thumbnails(stores[key], ascending) for key in [key for key, column in shown if isinstance(column, Image)][:IMAGES]}
+    images = {key: _thumbnails(stores[key], ascending) for key in [key for key, _ in shown if key in stores][:IMAGES]}
     found = [
         {
             "row": int(table.rows[row]),

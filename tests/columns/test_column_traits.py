@@ -1,0 +1,128 @@
+"""Traits of roles hold for every registered role, and nobody outside of the columns asks for the class or the name of a role or kind."""
+
+import ast
+from pathlib import Path
+from typing import get_args
+
+import pandas as pd
+import pytest
+
+import mmtrain
+from mmtrain.audit.column_usage import ColumnUsage
+from mmtrain.columns import role_class, roles
+from mmtrain.columns.base import Column, fitted_roles
+from mmtrain.specs import Kind
+
+PACKAGE = Path(mmtrain.__file__).parent
+ROLES = sorted(roles)
+TRAITS = {
+    "image": ("input", "images", ""),
+    "numeric": ("input", "numbers", "1"),
+    "categorical": ("input", "names", "1"),
+    "text": ("input", "texts", ""),
+    "target": ("answer", "", "1"),
+    "group": ("grouping", "", "last"),
+    "id": ("naming", "", "last"),
+    "split": ("assigning", "", ""),
+    "time": ("ordering", "", ""),
+    "weight": ("weighting", "", ""),
+}
+"""Purpose, content, and what orders cells: the number that a cell is, or the last one in it."""
+NAMES = {*TRAITS, *get_args(Kind)}
+NAMING = {
+    "layers/network.py": "the layer that masks absent inputs keeps the kind as its option in saved models",
+    "branches/dense.py": "a branch of its own kinds",
+    "synonyms.py": "lists usual words for every name of an experiment file, below everything that could state them",
+}
+"""Modules outside of the columns that may compare a role's or kind's name, or have a table by these names, and why."""
+
+
+def outside():
+    """Every module but those of the columns and targets and the specs."""
+    for path in PACKAGE.rglob("*.py"):
+        place = path.relative_to(PACKAGE).as_posix()
+        if not place.startswith(("columns/", "targets/")) and place != "specs.py":
+            yield place, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def constants(node):
+    return {one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+
+
+def asks_for(node):
+    """Whether an expression is, or has, something called role or kind."""
+    called = {one.attr for one in ast.walk(node) if isinstance(one, ast.Attribute)} | {
+        one.id for one in ast.walk(node) if isinstance(one, ast.Name)
+    }
+    return any(name in ("role", "kind", "roles", "kinds") or name.endswith(("_role", "_kind")) for name in called)
+
+
+def test_every_role_states_its_traits():
+    assert set(TRAITS) == set(roles)
+    cells = pd.Series(["x7y", "3"], dtype="str")
+    for name, (purpose, content, order) in TRAITS.items():
+        cls = role_class(name)
+        assert (cls.purpose, cls.content) == (purpose, content)
+        ranks = cls.ranks(cells)
+        assert [] if ranks is None else ranks.tolist()[1:] == ["", [3.0]][bool(order)]
+        assert (ranks is not None) is bool(order)
+        assert ranks is None or (ranks[0] == 7) is (order == "last")
+        assert (name in fitted_roles) is (purpose == "input")
+
+
+def test_a_name_that_is_no_role_has_no_traits():
+    assert role_class("belongs") is Column
+    assert (Column.purpose, Column.content, Column.harm_of_spellings) == ("", "", "")
+
+
+def test_usage_of_a_guess_has_the_traits_of_its_role():
+    assert [(use.purpose, use.content) for use in (ColumnUsage("a", "numeric"), ColumnUsage("b", ""))] == [("input", "numbers"), ("", "")]
+    cells = pd.Series(["2024-01-02", "x"], dtype="str")
+    assert ColumnUsage("c", "", unused="dates").ranks(cells)[0] == 19724
+    assert ColumnUsage("c", "", unused="persons").ranks(cells) is None
+
+
+def test_no_module_asks_for_the_class_of_a_role():
+    classes = {role_class(name).__name__ for name in roles} | {entry.__name__ for _, entry in fitted_roles.items()}
+    assert {"Image", "FittedText", "Weight", "Target"} <= classes
+    others = ("splits/plan.py", "cli/views/console.py", "model/inspection.py", "model/model_file.py")  # classes of others with such names
+    asked = {
+        (place, ast.unparse(node))
+        for place, tree in outside()
+        if place not in others
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("isinstance", "issubclass")
+        for name in ast.walk(node.args[1])
+        if (isinstance(name, ast.Name) and name.id in classes) or (isinstance(name, ast.Attribute) and name.attr in classes)
+    }
+    assert asked == set()
+
+
+def test_no_module_compares_the_name_of_a_role_or_kind():
+    compared = {
+        (place, ast.unparse(node))
+        for place, tree in outside()
+        if place not in NAMING
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare) and constants(node) & NAMES and asks_for(node)
+    }
+    assert compared == set()
+
+
+def test_no_module_has_a_table_by_the_names_of_roles_or_kinds():
+    tables = {
+        (place, ast.unparse(node)[:80])
+        for place, tree in outside()
+        if place not in NAMING
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Dict)
+        and len({key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)} & NAMES) > 1
+    }
+    assert tables == set()
+
+
+@pytest.mark.parametrize("source", ["use.role == 'text'", "column.spec.kind in ('index', 'bag')", "'image' != kind"])
+def test_search_finds_what_it_looks_for(source):
+    (node,) = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Compare)]
+    assert constants(node) & NAMES
+    assert asks_for(node)
