@@ -53,8 +53,8 @@ def held(data: LoadedData, material: TrainingData) -> dict[str, float]:
     for _, positions in partition.items():
         add("parts", positions)
     for inputs in arrays.inputs.values():
-        if isinstance(inputs, np.ndarray):
-            add("codes", inputs)
+        if hasattr(inputs, "codes"):
+            add("codes", inputs.codes)
     for present in arrays.present.values():
         add("presence", present)
     for key in arrays.targets:

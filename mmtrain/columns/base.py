@@ -7,14 +7,16 @@ that can be written as JSON, and that build the Keras layer doing the preprocess
 gets an encoding: a cell nobody has seen before, or that is no number, has a code of its own.
 
 Cells arrive as pandas Series of text without blanks at their ends, NA for missing, whatever the file's format: `001` stays `001`.
+A column that reads several headers gets a DataFrame with a column of such texts for each header, in the order of `reads`; its
+`faults` and `missing_cells` are asked header by header.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, get_args
 
 from pydantic import AfterValidator, Field
 
@@ -96,6 +98,42 @@ Content = Literal["", "numbers", "names", "texts", "images"]
 """What a cell of an input holds: a number, a name that recurs, a text of its own, an image; empty where checks can assume nothing."""
 
 
+class RowSource(Protocol):
+    """The encoded cells of one column in all rows, whatever they lie in; `mmtrain.data` has the implementations.
+
+    Rows are positions in the table. An entry has the shape and dtype of the fitted column's spec.
+    """
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all entries, in memory or on disk; 0 where they are made on the fly."""
+
+    def expect(self, rows: np.ndarray[Any, Any]) -> None:
+        """Prepare for `take` of these rows, called a few batches ahead; may return at once and work in a thread."""
+
+    def take(self, rows: np.ndarray[Any, Any], out: np.ndarray[Any, Any] | None = None) -> np.ndarray[Any, Any]:
+        """Return the entries of `rows`, (len(rows), *shape), in `out` where it is given. Raises RunError when a file has changed."""
+
+    def present(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return (len(rows), 1) float32: 1 where the network sees the entry, else 0."""
+
+
+class CellReader(Protocol):
+    """The cells of one column of a table, as `FittedColumn.open` may read them."""
+
+    def __len__(self) -> int:
+        """Rows."""
+
+    def chunks(self) -> Iterator[pd.Series[str]]:
+        """Yield the cells in the order of the rows, chunk by chunk, spelled as training rows were."""
+
+    def encoded(self) -> RowSource:
+        """Encode the cells by the column's preprocessing layer: in memory, or in the cache where they are many."""
+
+    def images(self) -> RowSource:
+        """Return the store of the decoded images that the cells name."""
+
+
 class Column(Section):
     """A column as declared. The class variables are the traits of its role: the house asks for these, never for a role's name."""
 
@@ -137,8 +175,11 @@ class Column(Section):
         return []
 
     def missing_cells(self, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Rows without a value, (rows,); by default those whose cell is empty."""
-        return cells.isna().to_numpy()
+        """Return the rows without a value, (rows,); by default those whose cell is empty, of several headers all of them."""
+        import numpy as np
+
+        empty = np.asarray(cells.isna())
+        return np.asarray(empty if empty.ndim == 1 else empty.all(axis=1))
 
     @property
     def policy(self) -> str:
@@ -198,7 +239,7 @@ class InputColumn(Column):
         """
         import numpy as np
 
-        rows = np.flatnonzero(cells.isna())
+        rows = np.flatnonzero(self.missing_cells(cells))
         what, fix = MISSING_CELL_WARNINGS[self.policy or "error"]
         return [CellWarning(rows, what, fix)] if len(rows) else []
 
@@ -222,7 +263,11 @@ class FittedColumn(Section):
 
     @abstractmethod
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
-        """Cells as the array that `raw_inputs` describes; (rows, 1)."""
+        """Return cells as the array that `raw_inputs` describes, (rows, 1); of several headers (rows, headers)."""
+
+    def open(self, cells: CellReader) -> RowSource:
+        """Return the source of this column's encoded cells, a row for each row of `cells`."""
+        return cells.encoded()
 
     def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
         """Numbers and truth values that nobody has written as text, as training rows wrote them, where the writing matters."""

@@ -8,11 +8,13 @@ model takes the bytes of image files, and decodes them by the same rules.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
-from mmtrain.columns.base import Column, Content, EncodingDescription, FittedColumn, InputColumn, RawInput, role
+from mmtrain.columns.base import CellReader, Column, Content, EncodingDescription, FittedColumn, InputColumn, RawInput, RowSource, role
 from mmtrain.image_decoding import Layout
 from mmtrain.registry import Section
 from mmtrain.specs import Kind, TensorSpec
@@ -62,6 +64,12 @@ class Augment(Section):
         return self.brightness > 0 or self.contrast > 0
 
 
+def _file_bytes(cell: object) -> bytes:
+    if isinstance(cell, bytes):
+        return cell
+    return Path(cell).read_bytes() if isinstance(cell, str | PathLike) and str(cell) else b""
+
+
 SIZED = {
     "stretch": "stretched to this size",
     "crop": "brought to the smallest size of its proportions that covers this one, and cut to it in the middle",
@@ -94,9 +102,15 @@ class FittedImage(FittedColumn):
         """The bytes of one image file, empty for missing."""
         return {name: RawInput((1,), "string")}
 
-    def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:  # noqa: ARG002
-        """Images come from the image store, not from cells."""
-        raise TypeError("Pixels come from the image store.")
+    def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
+        """Return the bytes of image files, (rows, 1), empty for missing; a cell holds them itself, or is the path of a file."""
+        import numpy as np
+
+        return np.array([[_file_bytes(cell)] for cell in cells], dtype=object).reshape(-1, 1)
+
+    def open(self, cells: CellReader) -> RowSource:
+        """Return the image store: files are decoded once, before training."""
+        return cells.images()
 
     def recipe(self) -> EncodingDescription:
         """Every step from a file to pixels, for who has to repeat them in another program."""

@@ -10,8 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from mmtrain.columns import images_among
 from mmtrain.commands.fit import Listeners, Plan, training_plan
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.data import encode
@@ -136,8 +135,8 @@ def _timed(material: TrainingData, steps: TrainStep) -> tuple[float, float]:
 
 def _disk(material: TrainingData, steps: TrainStep) -> dict[str, int]:
     """Bytes of the image stores, and of the run folder: three checkpoints and the model; its small files do not count."""
-    stores = {key: store.pixels for key, store in material.arrays.stores().items()}
-    found = {f"images of {key}": pixels.nbytes for key, pixels in stores.items() if isinstance(pixels, np.ndarray)}
+    sources, images = material.arrays.inputs, images_among(material.experiment.inputs)
+    found = {f"images of {key}": sources[key].nbytes for key in images if sources[key].nbytes}
     weights, state = (
         sum(variable.numpy().nbytes for variable in kept) for kept in (material.network.core.variables, steps.optimizer.variables)
     )

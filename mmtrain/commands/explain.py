@@ -26,7 +26,7 @@ from mmtrain.data import encode
 from mmtrain.data.drift import statistics
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.data.images.store import Progress, Say
-from mmtrain.data.tables.table import Table
+from mmtrain.data.tables.table import Table, shown_cells
 from mmtrain.errors import DataError, Problem, UsageError, did_you_mean, listed
 from mmtrain.explanation import baseline
 from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedRow, describe
@@ -195,9 +195,11 @@ def _cells(experiment: Experiment, fitted: Fitted, table: Table, positions: Arra
     ordered = np.unique(positions)
     found: dict[str, dict[int, str | None]] = {}
     for key in fitted.columns:
+        headers = experiment.columns[key].reads()
         cells = [
             cell
-            for piece in table.pieces(experiment.columns[key].column, ordered)
+            for chunk in table.chunks(headers, ordered)
+            for piece in [shown_cells(headers, chunk)]
             for cell in piece.astype(object).where(piece.notna(), None)
         ]
         found[key] = dict(zip(ordered.tolist(), cells, strict=True))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,14 +18,13 @@ import numpy as np
 from pydantic import ConfigDict, Field, ValidationError
 
 from mmtrain.artifacts.run_folder import RESTORE, Run
-from mmtrain.columns import AnyFittedColumn, FittedColumn, Weight
+from mmtrain.columns import AnyFittedColumn, FittedColumn, RowSource, Weight
 from mmtrain.columns.numeric import parse_numbers
 from mmtrain.config import Experiment
 from mmtrain.config.experiment import Cache
 from mmtrain.data.encoded_column import ArrayLayout, EncodedColumn, Provenance, encoded_column
 from mmtrain.data.images.store import ImageStore, Say
-from mmtrain.data.mapped_file import MappedFile
-from mmtrain.data.tables.table import Table
+from mmtrain.data.tables.table import Table, cells_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import Problem, RunError
 from mmtrain.registry import Section
@@ -65,21 +64,20 @@ class Fitted(Section):
 class Arrays:
     """Everything the network sees, under one row index: row i of every array is row i of the table."""
 
-    inputs: dict[str, Array | ImageStore]
+    inputs: Mapping[str, RowSource]
     present: dict[str, Array]
+    """Of every input, of all rows, (rows, 1)."""
     targets: dict[str, Array]
     weights: dict[str, Array]
     """Weight of each row in the loss, per target: class weight times the `weight` column over its mean in training rows."""
-    files: Mapping[str, tuple[MappedFile, ...]] = field(default_factory=dict)
-    """Of the columns that are mapped into memory."""
 
     def __len__(self) -> int:
         return len(next(iter(self.present.values())))
 
     def of(self, columns: Collection[str]) -> Arrays:
         """The same with the inputs of these columns only; nothing is copied."""
-        inputs = {key: values for key, values in self.inputs.items() if key in columns}
-        return Arrays(inputs, {key: self.present[key] for key in inputs}, self.targets, self.weights, self.files)
+        inputs = {key: source for key, source in self.inputs.items() if key in columns}
+        return Arrays(inputs, {key: self.present[key] for key in inputs}, self.targets, self.weights)
 
     def take(self, rows: Array) -> dict[str, Array]:
         """One batch of inputs: `{column: x, column_present: 0 or 1}`, one gather each."""
@@ -87,33 +85,26 @@ class Arrays:
 
     def values(self, rows: Array) -> dict[str, Array]:
         """One batch of inputs without their presence."""
-        return {key: self.column(key, rows) for key in self.inputs}
+        return {key: source.take(rows) for key, source in self.inputs.items()}
 
     def column(self, key: str, rows: Array) -> Array:
-        """What one input has in `rows`."""
-        values = self.inputs[key]
-        for file in self.files.get(key, ()):
-            file.check()
-        return values.take(rows) if isinstance(values, ImageStore) else np.take(values, rows, axis=0)
-
-    def stores(self) -> dict[str, ImageStore]:
-        """The inputs that are images."""
-        return {key: values for key, values in self.inputs.items() if isinstance(values, ImageStore)}
+        """Return the entries of one input in `rows`."""
+        return self.inputs[key].take(rows)
 
     def expect(self, rows: Array) -> None:
-        """Say that `rows` will be taken soon."""
-        for store in self.stores().values():
-            store.expect(rows)
+        """Prepare every source for `rows`, a few batches ahead."""
+        for source in self.inputs.values():
+            source.expect(rows)
 
 
 def fit(experiment: Experiment, table: Table, rows: Array) -> Fitted:
     """Let every column and target learn from the cells of `rows`, which are the training rows."""
     Fitted.model_rebuild(force=True)
     cells = {key: {header: table.cells(header, rows) for header in target.reads()} for key, target in experiment.targets.items()}
-    streamed = {key: column.column for key, column in experiment.inputs.items() if column.streamed}
+    streamed = {key: column.reads() for key, column in experiment.inputs.items() if column.streamed}
     learned = _side_by_side(table, streamed, lambda key, pieces: experiment.inputs[key].fit(pieces), rows)
     columns: dict[str, FittedColumn] = {
-        key: learned[key] if key in learned else column.fit(table.pieces(column.column, rows, size=ENCODE_CHUNK_ROWS))
+        key: learned[key] if key in learned else column.fit(table.chunks(column.reads(), rows, size=ENCODE_CHUNK_ROWS))
         for key, column in experiment.inputs.items()
     }
     targets = {
@@ -127,20 +118,21 @@ def fit(experiment: Experiment, table: Table, rows: Array) -> Fitted:
 
 
 def _side_by_side(
-    table: Table, headers: Mapping[str, str], work: Callable[[str, Iterator[pd.Series[str]]], Result], rows: Array | None = None
+    table: Table, headers: Mapping[str, tuple[str, ...]], work: Callable[[str, Iterator[pd.Series[str]]], Result], rows: Array | None = None
 ) -> dict[str, Result]:
     """`work` of the cells of every streamed column, each in a thread; the file is read once for `TOGETHER` columns."""
     if len(headers) == 1:
-        return {key: work(key, table.pieces(header, rows, size=ENCODE_CHUNK_ROWS)) for key, header in headers.items()}
+        return {key: work(key, table.chunks(own, rows, size=ENCODE_CHUNK_ROWS)) for key, own in headers.items()}
     found: dict[str, Result] = {}
     for start in range(0, len(headers), TOGETHER):
         keys = list(headers)[start : start + TOGETHER]
-        pieces = table.streamed_pieces(list(dict.fromkeys(headers[key] for key in keys)), rows, size=ENCODE_CHUNK_ROWS)
+        wanted = list(dict.fromkeys(header for key in keys for header in headers[key]))
+        pieces = table.streamed_pieces(wanted, rows, size=ENCODE_CHUNK_ROWS)
         shares = shares_of(pieces, len(keys))
 
         def one(key: str, share: Share[dict[str, pd.Series[str]]]) -> Result:
             with closing(share):
-                return work(key, (piece[headers[key]] for piece in share))
+                return work(key, (cells_of(headers[key], piece) for piece in share))
 
         with ThreadPoolExecutor(len(keys)) as pool:
             try:
@@ -179,33 +171,27 @@ def unique_layer_names(keys: Iterable[str], prefix: str, taken: Collection[str])
 
 
 def encode(experiment: Experiment, fitted: Fitted, table: Table, stores: Mapping[str, ImageStore], *, say: Say = lambda _: None) -> Arrays:
-    """Encode every row of the table once. Truths of a table without answers are left out.
+    """Open the source of every column, which encodes every row of the table once. Truths of a table without answers are left out.
 
     `say` is told of large columns that the cache has no room for.
     """
-    inputs: dict[str, Array | ImageStore] = {}
-    present: dict[str, Array] = {}
-    files: dict[str, tuple[MappedFile, ...]] = {}
-    cache = experiment.data.cache
 
-    def encoded_cells(key: str, cells: Iterable[pd.Series[str]] | None = None) -> EncodedColumn:
-        header = experiment.columns[key].column
-        respell = respelled(fitted, table, header)
-        return _encoded_cells(fitted.columns[key], key, table, header, cells, cache, respell=respell)
+    def opened(key: str, cells: Iterable[pd.Series[str]] | None = None) -> RowSource:
+        headers = experiment.columns[key].reads()
+        reader = _CellReader(key, fitted.columns[key], headers, table, cells, stores.get(key), experiment.data.cache)
+        reader.respell = any(respelled(fitted, table, header) for header in headers)
+        return fitted.columns[key].open(reader)
 
-    streamed = {key: experiment.columns[key].column for key in fitted.columns if key not in stores and experiment.columns[key].streamed}
-    texts = _side_by_side(table, streamed, encoded_cells)
+    streamed = {key: experiment.columns[key].reads() for key in fitted.columns if experiment.columns[key].streamed}
+    read_together = _side_by_side(table, streamed, opened)
+    inputs: dict[str, RowSource] = {}
     for key in fitted.columns:
-        if key in stores:
-            inputs[key], present[key] = stores[key], stores[key].present(np.arange(len(table)))
-        else:
-            header = experiment.columns[key].column
-            encoded = texts[key] if key in texts else encoded_cells(key)
-            inputs[key], present[key], files[key] = encoded.codes, encoded.present, encoded.files
-            if encoded.notice:
-                say(f"{header}: {encoded.notice}")
-    targets, weights = encode_targets(experiment, fitted, table)
-    return Arrays(inputs, present, targets, weights, files)
+        inputs[key] = read_together[key] if key in read_together else opened(key)
+        if key not in stores and (notice := getattr(inputs[key], "notice", "")):  # of stores it was said when they were built
+            say(f"{experiment.columns[key].column}: {notice}")
+    every = np.arange(len(table))
+    present = {key: source.present(every) for key, source in inputs.items()}
+    return Arrays(inputs, present, *encode_targets(experiment, fitted, table))
 
 
 def respelled(fitted: Fitted, table: Table | TableFile, header: str) -> bool:
@@ -255,37 +241,63 @@ def compiled_encoder(columns: Mapping[str, FittedColumn]) -> Encode:
     return encoded
 
 
-def _encoded_cells(
-    fitted: FittedColumn, key: str, table: Table, header: str, cells: Iterable[pd.Series[str]] | None, cache: Cache, *, respell: bool
-) -> EncodedColumn:
-    """One column but an image, encoded in pieces unless the cache has it; `cells` are its own, if they need not be asked for."""
+@dataclass
+class _CellReader:
+    """The cells of one column of a table; `cells` are its chunks, where they are read together with those of others."""
 
-    def pieces() -> Generator[tuple[Array, Array]]:
-        run = compiled_encoder({key: fitted})
-        spelled = fitted.spelled if respell else lambda cells: cells
-        with closing(
-            in_threads(lambda cells: run({key: spelled(cells)}), cells or table.pieces(header, size=ENCODE_CHUNK_ROWS))
-        ) as encoded:
-            for _, found in encoded:
-                yield found[key], found[f"{key}_present"]
+    key: str
+    fitted: FittedColumn
+    headers: tuple[str, ...]
+    table: Table
+    cells: Iterable[pd.Series[str]] | None
+    store: ImageStore | None
+    cache: Cache
+    respell: bool = False
 
-    def provenance() -> Provenance:
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def chunks(self) -> Iterator[pd.Series[str]]:
+        """Yield cells, spelled as training rows were."""
+        return map(self._spelled, self._as_read())
+
+    def _as_read(self) -> Iterator[pd.Series[str]]:
+        return iter(self.cells or self.table.chunks(self.headers, size=ENCODE_CHUNK_ROWS))
+
+    def _spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
+        return self.fitted.spelled(cells) if self.respell else cells
+
+    def encoded(self) -> EncodedColumn:
+        """Encode in chunks, unless the cache has the column."""
+        layout = ArrayLayout(len(self), self.fitted.spec.shape, self.fitted.spec.dtype)
+        # What a user's own role does may change without a trace in its values, so its codes are not kept.
+        ours = type(self.fitted).__module__.partition(".")[0] == __name__.partition(".")[0]
+        return encoded_column(layout, self._provenance, self._encoded_chunks, self.cache if ours else None)
+
+    def images(self) -> ImageStore:
+        """The store that was attached when the table was read."""
+        if self.store is None:
+            raise RuntimeError(f"{self.key!r} has no image store.")
+        return self.store
+
+    def _encoded_chunks(self) -> Generator[tuple[Array, Array]]:
+        run = compiled_encoder({self.key: self.fitted})
+        with closing(in_threads(lambda cells: run({self.key: self._spelled(cells)}), self._as_read())) as encoded:
+            for _, values in encoded:
+                yield values[self.key], values[f"{self.key}_present"]
+
+    def _provenance(self) -> Provenance:
         import tensorflow as tf
 
         values = {
-            "table": table.sha256,
-            "missing_values": table.missing_values,
-            "rows": sha256(table.rows.tobytes()).hexdigest(),
-            "respelled": respell,
-            "column": sha256(fitted.model_dump_json().encode()).hexdigest(),
+            "table": self.table.sha256,
+            "missing_values": self.table.missing_values,
+            "rows": sha256(self.table.rows.tobytes()).hexdigest(),
+            "respelled": self.respell,
+            "column": sha256(self.fitted.model_dump_json().encode()).hexdigest(),
             "tensorflow": tf.__version__,
         }
-        return Provenance(values, table.path, header)
-
-    layout = ArrayLayout(len(table), fitted.spec.shape, fitted.spec.dtype)
-    # What a user's own role does may change without a trace in its values, so its codes are not kept.
-    ours = type(fitted).__module__.partition(".")[0] == __name__.partition(".")[0]
-    return encoded_column(layout, provenance, pieces, cache if ours else None)
+        return Provenance(values, self.table.path, self.headers[0])
 
 
 def of_run(run: Run, experiment: Experiment) -> Fitted:

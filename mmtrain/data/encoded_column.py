@@ -55,14 +55,32 @@ EncodedPieces = Callable[[], "Generator[tuple[Array, Array]]"]
 
 @dataclass(frozen=True, eq=False)
 class EncodedColumn:
-    """`codes` (rows, ...) as the column's spec says, and `present` (rows, 1) float32, 0 or 1."""
+    """A row source: `codes` (rows, ...) as the column's spec says, and `shown` (rows, 1) float32, 0 or 1; in memory or mapped into it."""
 
     codes: Array
-    present: Array
+    shown: Array
     notice: str = ""
     """Why a large column is in memory."""
     files: tuple[MappedFile, ...] = ()
     """Those of a column that is mapped into memory."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of codes and presence."""
+        return self.codes.nbytes + self.shown.nbytes
+
+    def expect(self, rows: Array) -> None:
+        """Do nothing: codes are small, and the kernel reads ahead in what is mapped."""
+
+    def take(self, rows: Array, out: Array | None = None) -> Array:
+        """Return the codes of `rows`, in `out` where it is given. Raises RunError when a mapped file has become shorter."""
+        for file in self.files:
+            file.check()
+        return np.take(self.codes, rows, axis=0, out=out)
+
+    def present(self, rows: Array) -> Array:
+        """Return (len(rows), 1) float32, 0 or 1."""
+        return np.take(self.shown, rows, axis=0)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from mmtrain.data.images.decode import image_bytes
 from mmtrain.data.images.decode_cells import decode_cells
 from mmtrain.data.images.locate import ImageFile, ImageFinder
 from mmtrain.data.tables.numerals import CLEAR, UNCLEAR
+from mmtrain.data.tables.table import cells_of
 from mmtrain.data.tables.table_file import Cells, TableFile
 from mmtrain.data.tables.table_problems import header_problems
 from mmtrain.errors import DataError
@@ -120,12 +121,14 @@ class Chunks:
     def maker(self, source: Source) -> Callable[[RawChunk], Chunk]:
         """What decodes and encodes the cells of this table."""
         finders = {key: ImageFinder(source.images, column.suffix) for key, column in self._images.items()}
-        respell = [key for key, column in self._inputs.items() if respelled(self._fitted, source.file, column.column)]
+        respell = [
+            key for key, column in self._inputs.items() if any(respelled(self._fitted, source.file, header) for header in column.reads())
+        ]
         return lambda cells: self._piece(cells, finders, respell)
 
     def _piece(self, cells: RawChunk, finders: Mapping[str, ImageFinder], respell: Sequence[str]) -> Chunk:
         piece = Chunk(cells.start, cells.texts)
-        own = {key: cells.texts[column.column] for key, column in self._inputs.items()}
+        own = {key: cells_of(column.reads(), cells.texts) for key, column in self._inputs.items()}
         own |= {key: self._columns[key].spelled(own[key]) for key in respell}
         if self._encode is not None:
             raw, encoded = self._encode(own)
@@ -137,9 +140,9 @@ class Chunks:
                 piece.inputs[key], piece.inputs[f"{key}_present"], found, piece.files[key] = decoded
             else:
                 found = column.remarks(own[key], piece.raw[key], piece.inputs[key])
-            if column.holds_numbers and column.column in cells.texts.unclear:
-                rows = cells.texts.unclear[column.column]
-                found = [*found, CellWarning(rows, f"{own[key].iloc[rows[0]]!r} {UNCLEAR}", CLEAR)]
+            for header in column.reads() if column.holds_numbers else ():
+                if (rows := cells.texts.unclear.get(header)) is not None:
+                    found = [*found, CellWarning(rows, f"{cells.texts[header].iloc[rows[0]]!r} {UNCLEAR}", CLEAR)]
             piece.remarks.extend((column.column, remark) for remark in found)
         return piece
 
@@ -150,7 +153,7 @@ def check_source(source: Source, experiment: Experiment) -> list[str]:
     Raises DataError with every column that is missing or cannot be read, and for an images folder that does not exist.
     """
     file = source.file
-    needed = [column.column for column in experiment.inputs.values()]
+    needed = [header for column in experiment.inputs.values() for header in column.reads()]
     rows = [column.column for column in (experiment.only(Id), experiment.only(Group)) if column is not None]
     further = [*rows, *(header for target in experiment.targets.values() for header in target.reads())]
     headers = list(dict.fromkeys([*needed, *(header for header in further if header in file.headers)]))

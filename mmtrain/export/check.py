@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmtrain.columns import images_among
-from mmtrain.columns.image import FittedImage
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
 from mmtrain.data.images.locate import ImageFile, ImageFinder
@@ -61,12 +61,11 @@ def raw_rows(experiment: Experiment, fitted: Fitted, table: Table) -> dict[str, 
     raw: dict[str, Array] = {}
     images = images_among(experiment.columns)
     for key, column in fitted.columns.items():
-        header = experiment.columns[key].column
+        chunks = table.chunks(experiment.columns[key].reads())
         if key in images:
             finder = ImageFinder(experiment.data.images_folder, images[key].suffix)
-            raw[key] = np.array([[_bytes(finder, cell)] for cell in table.cells(header).fillna("")], dtype=object)
-        else:
-            raw[key] = np.concatenate([column.raw(piece) for piece in table.pieces(header)])
+            chunks = (cells.map(partial(_path, finder), na_action="ignore") for cells in chunks)
+        raw[key] = np.concatenate([column.raw(cells) for cells in chunks])
     return raw
 
 
@@ -94,9 +93,10 @@ def check_images(fitted: Fitted, raw: Mapping[str, Array], present: Mapping[str,
         raise RunError(problems)
 
 
-def _bytes(finder: ImageFinder, cell: str) -> bytes:
-    found = finder.find(cell) if cell else None
-    return Path(found.path).read_bytes() if isinstance(found, ImageFile) else b""
+def _path(finder: ImageFinder, cell: str) -> str:
+    """Return the path of the file that a cell names; empty where there is none."""
+    found = finder.find(cell)
+    return found.path if isinstance(found, ImageFile) else ""
 
 
 def largest_difference(fitted: Fitted, expected: Mapping[str, Array], found: Mapping[str, Array]) -> float:
@@ -118,7 +118,7 @@ def tolerance(chosen: Format, quantize: str, fitted: Fitted, *, mixed: bool) -> 
     promised = chosen.tolerances[quantize]
     if promised is None:
         return None
-    decoded = chosen.inputs == "raw" and any(isinstance(column, FittedImage) for column in fitted.columns.values())
+    decoded = chosen.inputs == "raw" and any(column.decodes_images for column in fitted.columns.values())
     return max(promised, HALF if mixed else 0, IMAGES if decoded else 0)
 
 

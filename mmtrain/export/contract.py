@@ -112,7 +112,7 @@ def example_row(kind: Inputs, fitted: Fitted) -> dict[str, Array]:
 def _raw(column: FittedColumn) -> Array:
     """(1, 1)."""
     cell = column.recipe().cell
-    return np.array([[_grey()]], dtype=object) if cell is None else column.raw(pd.Series([cell], dtype="str"))
+    return column.raw(pd.Series([_grey()]) if cell is None else pd.Series([cell], dtype="str"))
 
 
 def _grey() -> bytes:

@@ -19,7 +19,6 @@ import keras
 import tensorflow as tf
 
 from mmtrain.columns import FittedColumn
-from mmtrain.columns.image import FittedImage
 from mmtrain.data.encode import Fitted
 from mmtrain.export.base import plain_names
 from mmtrain.layers.encoding import Lookup
@@ -69,7 +68,7 @@ def _type(column: FittedColumn, key: str) -> str:
 def _with_status(model: keras.Model, fitted: Fitted) -> keras.Model:
     """The preprocessing of `model`, and the status of each image."""
     encoder = parts(model)[0]
-    images = [key for key, column in fitted.columns.items() if isinstance(column, FittedImage)]
+    images = [key for key, column in fitted.columns.items() if column.decodes_images]
     layers = {operation.input.name: operation for operation in encoder.layers if not isinstance(operation, keras.layers.InputLayer)}
     return keras.Model(encoder.input, (encoder.output, {key: layers[key].output[2] for key in images}))
 

@@ -134,7 +134,7 @@ def missing_inputs(subject: AnalysisInput) -> dict[str, NDArray[np.bool_]]:
     found = {}
     for key, column in subject.experiment.inputs.items():
         gone = subject.arrays.present[key][subject.rows, 0] == 0
-        empty = np.concatenate([piece.isna().to_numpy() for piece in subject.data.table.pieces(column.column)])
+        empty = np.concatenate([column.missing_cells(cells) for cells in subject.data.table.chunks(column.reads())])
         gone |= empty[subject.rows]
         found[key] = gone
     return found

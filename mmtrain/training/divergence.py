@@ -24,11 +24,10 @@ def divergence_error(material: TrainingData, where: str, what: str, which: str, 
 def suspicious(arrays: Arrays, rows: Array) -> list[tuple[str, float, int]]:
     """Inputs and weights of `rows` that are not finite or are larger than 1000, as (name, size, row); the two largest of each."""
     found = []
-    weights = {f"weight of {key}": values for key, values in arrays.weights.items()}
-    for name, values in [*arrays.inputs.items(), *weights.items()]:
-        if not isinstance(values, np.ndarray) or not np.issubdtype(values.dtype, np.floating):
-            continue
-        largest = np.abs(values[rows].reshape(len(rows), -1).astype(np.float64)).max(axis=1)
+    weights = {f"weight of {key}": values[rows] for key, values in arrays.weights.items()}
+    inputs = {key: source.take(rows) for key, source in arrays.inputs.items() if np.issubdtype(source.take(rows[:1]).dtype, np.floating)}
+    for name, values in [*inputs.items(), *weights.items()]:
+        largest = np.abs(values.reshape(len(rows), -1).astype(np.float64)).max(axis=1)
         largest[np.isnan(largest)] = np.inf
         for place in np.argsort(-largest, kind="stable")[:2]:
             if largest[place] > 1e3:

@@ -393,9 +393,11 @@ def test_image_is_blank_where_it_is_absent(bits, dtype, levels):
     assert status.numpy().tolist() == [[0], [1]]
 
 
-def test_image_has_no_cells_to_encode():
-    with pytest.raises(TypeError, match=r"^Pixels come from the image store\.$"):
-        Image().fit([]).raw(cells("a.png"))
+def test_image_cell_is_a_path_or_holds_the_file(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"one")
+    column = pd.Series([tmp_path / "a.png", str(tmp_path / "a.png"), b"two", None, ""], dtype=object)
+    assert Image().fit([]).raw(column).tolist() == [[b"one"], [b"one"], [b"two"], [b""], [b""]]
+    assert Image().fit([]).raw(column[:0]).shape == (0, 1)
 
 
 def test_deep_image_is_grey():

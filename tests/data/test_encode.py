@@ -83,7 +83,8 @@ def test_every_role_that_feeds_the_network_and_every_task_is_in_the_table(everyt
 
 
 def test_columns_are_encoded_to_these_values(everything):
-    inputs, present = everything.arrays.inputs, everything.arrays.present
+    present = everything.arrays.present
+    inputs = {key: source.codes for key, source in everything.arrays.inputs.items() if key != "scan"}
     # Training rows: 150, 160, 170, 160; median and mean 160, deviation sqrt(50)
     heights = np.float32((np.array([150, 160, 160, 170, 160, 155, 160, 1e9]) - 160) / np.sqrt(50.0))
     assert np.array_equal(inputs["größe (cm)"], np.stack([heights, np.float32([0, 0, 1, 0, 0, 0, 1, 0])], axis=1))
@@ -97,7 +98,7 @@ def test_columns_are_encoded_to_these_values(everything):
     assert present["scan"].ravel().tolist() == [1, 1, 0, 1, 1, 1, 0, 1]
     for always in ("größe (cm)", "blood group", "note"):
         assert present[always].tolist() == [[1]] * 8
-    assert {name: array.dtype.name for name, array in inputs.items() if name != "scan"} == {
+    assert {name: array.dtype.name for name, array in inputs.items()} == {
         "größe (cm)": "float32",
         "dose": "float32",
         "blood group": "int32",
@@ -136,7 +137,7 @@ def test_batch_takes_one_index_through_all_inputs(everything):
     for key in INPUTS:
         assert np.array_equal(batch[f"{key}_present"], arrays.present[key][rows])
         if key != "scan":
-            assert np.array_equal(batch[key], arrays.inputs[key][rows])
+            assert np.array_equal(batch[key], arrays.inputs[key].codes[rows])
     assert batch["scan"].reshape(4, 2).tolist() == [[35, 35], [0, 0], [0, 0], [5, 5]]
 
 
@@ -174,7 +175,7 @@ def test_rows_encoded_in_pieces_are_those_encoded_at_once(everything, monkeypatc
     compared = 0
     for key in INPUTS:
         if key != "scan":
-            assert np.array_equal(again.inputs[key], everything.arrays.inputs[key])
+            assert np.array_equal(again.inputs[key].codes, everything.arrays.inputs[key].codes)
         assert np.array_equal(again.present[key], everything.arrays.present[key])
         compared += 1
     assert compared == 6
@@ -209,7 +210,7 @@ def test_texts_are_read_once_to_learn_them_and_once_to_encode_them(tmp_path, mon
     assert list(fitted.columns) == list(arrays.inputs) == list(texts)
     for number in range(11):
         assert fitted.columns[f"t{number}"].words == (f"w{number % 10}", *(f"v{row}" for row in range(5)))
-        assert arrays.inputs[f"t{number}"].tolist() == [[4 + row, 3] for row in range(5)] + [[3, 2]] * 3
+        assert arrays.inputs[f"t{number}"].codes.tolist() == [[4 + row, 3] for row in range(5)] + [[3, 2]] * 3
 
 
 def test_large_columns_are_taken_from_the_cache_by_the_next_command(everything, tmp_path, monkeypatch):
@@ -221,8 +222,8 @@ def test_large_columns_are_taken_from_the_cache_by_the_next_command(everything, 
     for key in INPUTS:
         assert np.array_equal(first.present[key], everything.arrays.present[key])
         if key != "scan":
-            assert isinstance(first.inputs[key].base, np.memmap)
-            assert np.array_equal(first.inputs[key], everything.arrays.inputs[key])
+            assert isinstance(first.inputs[key].codes.base, np.memmap)
+            assert np.array_equal(first.inputs[key].codes, everything.arrays.inputs[key].codes)
     for entry in cached_columns(tmp_path):  # a change in the files shows in the arrays: they were not encoded again
         path = entry / COLUMNS.beside
         path.write_bytes(path.read_bytes()[:-1] + b"\x40")
@@ -243,7 +244,7 @@ def test_columns_of_a_users_own_role_are_not_kept(everything, tmp_path, monkeypa
     known = everything.fitted.columns["blood group"]
     columns = {"blood group": OwnCategory.model_validate(known.model_dump())}
     arrays = encode.encode(everything.experiment, everything.fitted.model_copy(update={"columns": columns}), everything.data.table, {})
-    assert np.array_equal(arrays.inputs["blood group"], everything.arrays.inputs["blood group"])
+    assert np.array_equal(arrays.inputs["blood group"].codes, everything.arrays.inputs["blood group"].codes)
     assert cached_columns(tmp_path) == []
 
 
@@ -259,7 +260,7 @@ def test_column_without_room_in_the_cache_is_told_of(everything, tmp_path, monke
         everything.data.stores,
         say=told.append,
     )
-    assert np.array_equal(arrays.inputs["note"], everything.arrays.inputs["note"])
+    assert np.array_equal(arrays.inputs["note"].codes, everything.arrays.inputs["note"].codes)
     assert told == [
         "note: its encoded cells take 128 bytes and are not kept in the cache: `data.cache.disk` allows 100 bytes. They stay in memory, "
         "until this run ends. To keep them, raise `data.cache.disk`, set `data.cache.folder` to another disk, or remove what is old with "
@@ -426,7 +427,7 @@ def test_table_without_answers_is_encoded_without_truths(everything, tmp_path):
     columns = {key: everything.experiment.columns[key] for key in INPUTS}
     arrays = encode.encode(everything.experiment, everything.fitted, read(tmp_path / "new.csv", columns), everything.data.stores)
     assert (arrays.targets, arrays.weights) == ({}, {})
-    assert np.array_equal(arrays.inputs["note"], everything.arrays.inputs["note"])
+    assert np.array_equal(arrays.inputs["note"].codes, everything.arrays.inputs["note"].codes)
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,8 @@ def never():
 
 
 def assert_right(column):
-    assert (column.codes.tolist(), column.present.tolist()) == (CODES.tolist(), PRESENT.tolist())
-    assert (column.codes.dtype, column.present.dtype) == (np.int32, np.float32)
+    assert (column.codes.tolist(), column.shown.tolist()) == (CODES.tolist(), PRESENT.tolist())
+    assert (column.codes.dtype, column.shown.dtype) == (np.int32, np.float32)
 
 
 def mapped(array):
@@ -67,7 +67,7 @@ def test_large_column_is_encoded_once_and_mapped(folder):
     again = encoded_column(LAYOUT, provenance(), never, Cache(folder=folder))
     for column in (first, again):
         assert_right(column)
-        assert (mapped(column.codes), mapped(column.present), column.codes.flags.writeable, column.notice) == (True, True, False, "")
+        assert (mapped(column.codes), mapped(column.shown), column.codes.flags.writeable, column.notice) == (True, True, False, "")
     (entry,) = folder.iterdir()
     assert sorted(path.name for path in entry.iterdir()) == ["codes.npy", "manifest.txt", "present.npy"]
 

@@ -11,6 +11,7 @@ from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.encode import Arrays
+from mmtrain.data.encoded_column import EncodedColumn
 from mmtrain.data.images.prefetch import ReadAhead, contiguous_runs, read_ahead
 from mmtrain.data.images.store import ImageStore, open_store
 from mmtrain.data.mapped_file import MappedFile
@@ -132,9 +133,10 @@ def test_batches_look_after_every_file_they_are_taken_from(tmp_path, column):
     np.save(path, np.ones((4, 1, 1, 1), np.uint8))
     file = MappedFile(path)
     store = ImageStore(np.zeros((4, 1, 1, 1), np.uint8), np.arange(4), file=file if column == "scan" else None)
-    inputs = {"scan": store, "x": np.zeros((4, 1), np.float32)}
+    files = (file,) if column == "x" else ()
+    inputs = {"scan": store, "x": EncodedColumn(np.zeros((4, 1), np.float32), np.ones((4, 1), np.float32), files=files)}
     present = dict.fromkeys(inputs, np.ones((4, 1), np.float32))
-    arrays = Arrays(inputs, present, {}, {}, {"x": (file,)} if column == "x" else {})
+    arrays = Arrays(inputs, present, {}, {})
     assert set(arrays.take(np.array([0]))) == {"scan", "scan_present", "x", "x_present"}
     os.truncate(path, 1)
     with pytest.raises(RunError, match="has become shorter"):

@@ -341,10 +341,10 @@ def test_scikit_learn_that_is_not_installed_is_told_before_anything_else(run, mo
 def otherwise(ground, rows):
     """The same, but these rows have the other answer, and the inputs of the first row."""
     arrays = ground.arrays
-    answers, inputs = arrays.targets["y"].copy(), {key: values.copy() for key, values in arrays.inputs.items()}
+    answers, inputs = arrays.targets["y"].copy(), {key: replace(source, codes=source.codes.copy()) for key, source in arrays.inputs.items()}
     answers[rows] = 1 - answers[rows]
-    for values in inputs.values():
-        values[rows] = values[0]
+    for source in inputs.values():
+        source.codes[rows] = source.codes[0]
     return replace(ground, arrays=replace(arrays, inputs=inputs, targets={"y": answers}))
 
 
@@ -453,15 +453,17 @@ def test_gradient_boosting_weighs_rows_as_the_training_does(ground):
     """With all weight on one class, hardly anything is called the other."""
     arrays = ground.arrays
     heavy = np.where(arrays.targets["y"] == 1, 1000, 1).astype(np.float32)
-    changed = replace(
-        ground, arrays=replace(arrays, weights={"y": heavy}, inputs={key: values * 0 for key, values in arrays.inputs.items()})
-    )
+    changed = replace(ground, arrays=replace(arrays, weights={"y": heavy}, inputs=blank(arrays)))
     assert np.allclose(boosted(ground_without_inputs(ground), ground.partition.test), 0.5, atol=0.05)
     assert min(boosted(changed, ground.partition.test)) > [0.9]
 
 
+def blank(arrays):
+    return {key: replace(source, codes=source.codes * 0) for key, source in arrays.inputs.items()}
+
+
 def ground_without_inputs(ground):
-    return replace(ground, arrays=replace(ground.arrays, inputs={key: values * 0 for key, values in ground.arrays.inputs.items()}))
+    return replace(ground, arrays=replace(ground.arrays, inputs=blank(ground.arrays)))
 
 
 # Differences

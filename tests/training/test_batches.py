@@ -8,6 +8,7 @@ import pytest
 from mmtrain.batches import Batches, sequential_batches
 from mmtrain.data.counter_rng import mix_bits, uniform
 from mmtrain.data.encode import Arrays
+from mmtrain.data.encoded_column import EncodedColumn
 from mmtrain.data.images.store import ImageStore
 from mmtrain.data.splits.epoch_order import epoch_permutation
 
@@ -17,7 +18,10 @@ def arrays(rows=10):
     numbers = np.arange(rows)
     store = ImageStore(numbers.astype(np.uint8)[:, None, None, None].copy(), numbers[::-1].copy())  # the images lie backwards
     return Arrays(
-        inputs={"x": numbers.astype(np.float32)[:, None], "scan": ImageStore(store.pixels[::-1], store.index)},
+        inputs={
+            "x": EncodedColumn(numbers.astype(np.float32)[:, None], np.ones((rows, 1), np.float32)),
+            "scan": ImageStore(store.pixels[::-1], store.index),
+        },
         present={"x": np.ones((rows, 1), np.float32), "scan": (numbers % 2).astype(np.float32)[:, None]},
         targets={"y": numbers.astype(np.float64)},
         weights={"y": numbers.astype(np.float32)},

@@ -23,7 +23,6 @@ from mmtrain.columns.text import FIRST_ID, FittedText
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.data.images.locate import ImageFile, ImageFinder
-from mmtrain.data.images.store import ImageStore
 from mmtrain.data.tables.table import Table
 from mmtrain.errors import Problem, RunError
 from mmtrain.image_decoding import UnreadableImage, inspect
@@ -244,21 +243,21 @@ def learn_statistics(experiment: Experiment, fitted: Fitted, table: Table, array
     found = accumulators(fitted.columns)
     for key, tally in found.items():
         header = experiment.columns[key].column
-        values = arrays.inputs[key]
+        source = arrays.inputs[key]
         if isinstance(tally, NumericAccumulator):
             for cells in table.pieces(header, rows):
                 tally.add(fitted.columns[key].raw(cells))
-        elif isinstance(tally, CodeAccumulator) and not isinstance(values, ImageStore):
+        elif isinstance(tally, CodeAccumulator):
             for start in range(0, len(rows), STATISTICS_CHUNK_ROWS):
-                tally.add(values[rows[start : start + STATISTICS_CHUNK_ROWS]])
-        elif isinstance(tally, ImageAccumulator) and isinstance(values, ImageStore):
-            present = values.present(rows)
+                tally.add(source.take(rows[start : start + STATISTICS_CHUNK_ROWS]))
+        elif isinstance(tally, ImageAccumulator):
+            present = source.present(rows)
             tally.count(present)
             some = np.random.default_rng(0).permutation(rows[present[:, 0] > 0])[:IMAGES]
             files = _files(experiment, key, table.cells(header, some))
             for start in range(0, len(some), 50):
                 own = some[start : start + 50]
-                tally.look(values.take(own), values.present(own), files[start : start + 50])
+                tally.look(source.take(own), source.present(own), files[start : start + 50])
     return Statistics(columns={key: tally.statistics() for key, tally in found.items()})
 
 

@@ -71,6 +71,11 @@ class ImageStore:
     ahead: ReadAhead | None = None
     """Reads the images of a store that memory has no room for; None where there is room."""
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the pixels on disk; 0 where they are decoded on the fly."""
+        return 0 if isinstance(self.pixels, OnTheFlyImages) else self.pixels.nbytes
+
     def expect(self, rows: NDArray[Any]) -> None:
         """Say that these table rows will be taken soon, so that the disk is already read meanwhile; where all fits, nothing is done.
 

@@ -94,6 +94,16 @@ class Table:
         for piece in self.streamed_pieces([header], rows, size=size):
             yield piece[header]
 
+    def chunks(self, headers: Sequence[str], rows: NDArray[Any] | None = None, *, size: int = READ_CHUNK_ROWS) -> Iterator[pd.Series[str]]:
+        """Yield the cells that a column reads, as `pieces` does; of several headers a DataFrame of them."""
+        if len(headers) == 1:
+            yield from self.pieces(headers[0], rows, size=size)
+        elif all(header in self._kept for header in headers):
+            together = zip(*(self.pieces(header, rows, size=size) for header in headers), strict=True)
+            yield from (cells_of(headers, dict(zip(headers, cells, strict=True))) for cells in together)
+        else:
+            yield from (cells_of(headers, piece) for piece in self.streamed_pieces(headers, rows, size=size))
+
     def streamed_pieces(
         self, headers: Sequence[str], rows: NDArray[Any] | None = None, *, size: int = READ_CHUNK_ROWS
     ) -> Iterator[dict[str, pd.Series[str]]]:
@@ -225,6 +235,19 @@ def read_tolerantly(
     faults = scan.problems(table)
     problems += [problem for _, problem in faults]
     return Reading(table, tuple(dict.fromkeys(problems)), unread, frozenset(key for key, _ in faults))
+
+
+def cells_of(headers: Sequence[str], cells: Mapping[str, pd.Series[str]]) -> Any:
+    """Return the cells that a column reads as it takes them: a Series of one header, a DataFrame of several."""
+    return cells[headers[0]] if len(headers) == 1 else pd.DataFrame({header: cells[header] for header in headers})
+
+
+def shown_cells(headers: Sequence[str], cells: Any) -> pd.Series[str]:
+    """Return the cells that a column reads as one text a row for a person: those of several headers as `header: cell`, comma-separated."""
+    if len(headers) == 1:
+        return pd.Series(cells)
+    texts = [[f"{header}: {cell}" for header, cell in row.items() if not pd.isna(cell)] for row in cells.to_dict("records")]
+    return pd.Series([", ".join(row) or None for row in texts], dtype="str")
 
 
 def headers_of(key: str, column: Column) -> tuple[str, ...]:

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mmtrain.columns.base import concatenate
 from mmtrain.config import Experiment
 from mmtrain.data.images.store import ImageStore
-from mmtrain.data.tables.table import Table
+from mmtrain.data.tables.table import Table, shown_cells
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
 from mmtrain.image_decoding.thumbnail import thumbnail
 from mmtrain.targets import FittedTarget
@@ -84,7 +85,7 @@ def inputs_of(experiment: Experiment, table: Table, stores: Mapping[str, ImageSt
     """
     ascending, place = np.unique(rows, return_inverse=True)
     shown = list(experiment.inputs.items())[:CELLS]
-    cells = {key: pd.concat(list(table.pieces(column.column, ascending)), ignore_index=True) for key, column in shown}
+    cells = {key: shown_cells(column.reads(), concatenate(table.chunks(column.reads(), ascending))) for key, column in shown}
     images = {key: _thumbnails(stores[key], ascending) for key in [key for key, _ in shown if key in stores][:IMAGES]}
     found = [
         {
