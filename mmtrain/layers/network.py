@@ -39,7 +39,8 @@ class FusedNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
     """
 
     def call(self, features: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ARG002
-        known = {"mean": self.moving_mean, "variance": self.moving_variance, "epsilon": self.epsilon, "is_training": bool(training)}
+        training = bool(training) and self.trainable  # a frozen normalization keeps its statistics, as Keras defines it
+        known = {"mean": self.moving_mean, "variance": self.moving_variance, "epsilon": self.epsilon, "is_training": training}
         normal, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(x=features, scale=self.gamma, offset=self.beta, **known)
         if training:
             # The operation gives the variance of a sample, Keras keeps that of the batch.
