@@ -104,7 +104,8 @@ def steps(fitted: encode.Fitted, arrays: encode.Arrays, rounds: int) -> dict[str
 
     from mmtrain.layers.network import BagProjection
 
-    idf = np.array(fitted.columns["note"].spec.idf, dtype=np.float32)
+    spec: Any = fitted.columns["note"].spec
+    idf = np.array(spec.idf, dtype=np.float32)
     rows = np.arange(BATCHES * BATCH).reshape(BATCHES, BATCH)
     batches = [arrays.column("note", some) for some in rows]
     answers = [arrays.targets["ill"][some].astype(np.float32) for some in rows]

@@ -148,7 +148,7 @@ class Rivals:
         """Fresh weights, the same network."""
         from mmtrain.model.assemble import assemble
 
-        return assemble(self.experiment, self.fitted).core
+        return assemble(self.experiment, self.fitted).network
 
     def bare_step(self) -> Step:
         """One compiled step of Adam; the loss."""

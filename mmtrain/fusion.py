@@ -3,19 +3,23 @@
 A fusion is a function `(features, present, *, options) -> (batch, width)` over {branch: (batch, width_i)} and
 {branch: (batch, 1)}, present being 1 or 0. Whatever a fusion computes, the values of an absent branch never change its
 output: every one begins by putting its neutral element in their place, and a contract test shows it for each.
+
+A fusion with a third parameter, `(features, present, tokens, *, options)`, also receives {branch: (batch, length_i, width_i)} of those
+branches that return tokens. A token of zeros is padding.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import Field
 
-from mmtrain.branches.base import Activation, Rate, Tensor, Units, Width
+from mmtrain.branches.base import Activation, Rate, Units, Width
 from mmtrain.registry import OneOf, Registry, Section, options_of, section_for
-from mmtrain.specs import layer_names
+from mmtrain.specs import Tensor, layer_names
 
 Features: TypeAlias = dict[str, Tensor]
 CommonWidth = Annotated[Width, Field(description="The width to which the features of all branches are brought first.")]
@@ -29,11 +33,17 @@ class FusionSection(Section):
     activation: Activation = Field("relu", description="After each of those dense layers.")
     dropout: Rate = Field(0.0, description="After the fusion and after each of those dense layers.")
 
-    def build(self, features: Features, present: Features) -> Tensor:
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether the method attends to the tokens of branches."""
+        return fusions[self.method].reads_tokens
+
+    def build(self, features: Features, present: Features, tokens: Features | None = None) -> Tensor:
         """Call the method's function, then the dense layers: (batch, width)."""
         import keras
 
-        vector = fusions[self.method].build(features, present, **options_of(self, FusionSection))
+        given = (features, present, tokens or {}) if self.reads_tokens else (features, present)
+        vector = fusions[self.method].build(*given, **options_of(self, FusionSection))
         if self.dropout:
             vector = keras.layers.Dropout(self.dropout)(vector)
         for width in self.units:
@@ -49,6 +59,12 @@ class Fusion:
 
     build: Callable[..., Tensor]
     section: type[FusionSection]
+
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether the function has a third positional parameter."""
+        parameters = inspect.signature(self.build).parameters.values()
+        return len([one for one in parameters if one.kind is not one.KEYWORD_ONLY]) > 2
 
 
 fusions: Registry[Fusion] = Registry("fusion method")
@@ -143,11 +159,23 @@ def gated(features: Features, present: Features, *, width: CommonWidth = 64) -> 
 def attention(
     features: Features,
     present: Features,
+    tokens: Features,
     *,
     width: CommonWidth = 64,
     heads: Annotated[int, Field(ge=1, le=64, description="Attention heads.")] = 4,
 ) -> Tensor:
-    """Features attend to each other (Vaswani et al. 2017, arXiv:1706.03762), then their mean; absent ones are never attended to."""
+    """Features attend to each other and to all tokens (Vaswani et al. 2017, arXiv:1706.03762), then the mean of the features.
+
+    Absent branches and padding are never attended to.
+    """
+    import keras
+
     from mmtrain.layers.network import FeatureAttention
 
-    return FeatureAttention(width=width, heads=heads)(_same_width(_masked(features, present), width), present)
+    aligned = _same_width(_masked(features, present), width)
+    names = layer_names(tokens, "align_tokens_")
+    # Without a bias, so that padding stays zero.
+    sequences = {
+        key: keras.layers.Dense(width, use_bias=False, name=names[key])(tensor) for key, tensor in _masked(tokens, present).items()
+    }
+    return FeatureAttention(width=width, heads=heads)(aligned, present, *([sequences] if sequences else []))

@@ -1,6 +1,8 @@
-"""What a branch may know of the tensor it is given: a kind, a shape and a size, never a column or a role.
+"""Encoded tensors by kind: a branch knows the spec of its input, never a column or a role.
 
-Many column roles fold into few kinds, which keeps roles times architectures from multiplying:
+Many column roles fold into few kinds, which keeps roles times architectures from multiplying. A kind is a registered spec class with
+the fields of that kind; all that the package asks of a kind stands in its class: shape and type, what an absent value looks like, and
+the vector that a dense layer reads.
 
 | kind | tensor of one batch | example |
 |---|---|---|
@@ -9,36 +11,217 @@ Many column roles fold into few kinds, which keeps roles times architectures fro
 | `tokens` | (batch, length) int32 ids in reading order, 0 = padding | a text read word by word |
 | `bag` | (batch, length) int32 ids, sorted, 0 = padding | a text as TF-IDF |
 | `image` | (batch, height, width, channels) uint8 or uint16 | an image |
+
+    >>> kinds["image"] is ImageSpec
+    True
+    >>> ImageSpec(height=64, width=48, channels=1).shape
+    (64, 48, 1)
 """
 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
-from typing import Literal
+from typing import Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
-Kind = Literal["vector", "index", "tokens", "bag", "image"]
+from mmtrain.registry import Registry
+
+Kind: TypeAlias = str
+"""The name of a registered spec class."""
+Tensor: TypeAlias = Any
+"""A symbolic Keras tensor; Keras itself is not imported on this floor."""
 
 
+class TensorSpec(ABC):
+    """The description of one encoded tensor, without its batch axis; every kind is a frozen dataclass below this."""
+
+    kind: ClassVar[Kind]
+    absent_first: ClassVar[int] = 0
+    """First value of an absent tensor; all others are 0."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Axes of the tensor after the batch axis."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> str:
+        """NumPy name of the type of the values."""
+
+    def mask(self, tensor: Tensor, present: Tensor) -> tuple[Tensor, Self]:
+        """Return `tensor` with the absent value of this kind where `present`, (batch, 1), is 0, and the spec of the result."""
+        from mmtrain.layers.network import MaskedColumn
+
+        return MaskedColumn(first=self.absent_first)(tensor, present), self
+
+    def to_vector(self, tensor: Tensor) -> Tensor:
+        """Return the vector, (batch, width), that a dense layer reads. Raises NotImplementedError for kinds that have none."""
+        raise NotImplementedError(f"The kind {self.kind!r} has no vector for a dense layer.")
+
+
+SpecClass = TypeVar("SpecClass", bound=type[TensorSpec])
+kinds: Registry[type[TensorSpec]] = Registry("kind")
+
+
+def kind(spec: SpecClass) -> SpecClass:
+    """Register a spec class under its `kind`. Raises ValueError when another class has that name."""
+    kinds.add(spec.kind, spec)
+    return spec
+
+
+@kind
 @dataclass(frozen=True)
-class TensorSpec:
-    """One encoded tensor, without its batch axis."""
+class VectorSpec(TensorSpec):
+    """Numbers: (batch, width) float32."""
 
-    kind: Kind
-    shape: tuple[int, ...]
-    dtype: str
-    size: int = 0
-    """How many different codes or ids there are (`index`, `tokens`, `bag`)."""
+    kind: ClassVar[Kind] = "vector"
+
+    width: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """One axis of numbers."""
+        return (self.width,)
+
+    @property
+    def dtype(self) -> str:
+        """Always float32."""
+        return "float32"
+
+    def mask(self, tensor: Tensor, present: Tensor) -> tuple[Tensor, Self]:
+        """Return zeros where absent, and behind them 1 where absent, else 0: zero is also the value of an average number."""
+        from mmtrain.layers.network import MaskedColumn
+
+        return MaskedColumn(flag=True)(tensor, present), replace(self, width=self.width + 1)
+
+    def to_vector(self, tensor: Tensor) -> Tensor:
+        """Return the numbers as they are."""
+        return tensor
+
+
+class _Codes(TensorSpec):
+    """Integer codes or ids, looked up in a table of vectors."""
+
+    @property
+    def dtype(self) -> str:
+        """Always int32."""
+        return "int32"
+
+
+@kind
+@dataclass(frozen=True)
+class IndexSpec(_Codes):
+    """One of several categories: (batch, 1) codes below `size`; 0 is missing."""
+
+    kind: ClassVar[Kind] = "index"
+
+    size: int
+    """Number of codes, that of a missing and that of an unseen category included."""
     one_hot: bool = False
-    """An `index` that wants to become a one-hot vector instead of a learned embedding."""
-    width: int = 0
-    """Width of a learned embedding (`index`); 0 leaves it to the branch."""
-    idf: tuple[float, ...] = ()
-    """Inverse document frequency of each id (`bag`), `size` values."""
-    levels: int = 255
-    """The value that stands for full brightness (`image`)."""
+    """Whether the code becomes a one-hot vector instead of a learned embedding."""
+    embedding_width: int = 0
+    """Width of the learned embedding; 0 chooses it from `size`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """A single code."""
+        return (1,)
+
+    def to_vector(self, tensor: Tensor) -> Tensor:
+        """Return the one-hot vector, (batch, size), or a learned embedding, (batch, width)."""
+        import keras
+
+        if self.one_hot:
+            return keras.layers.Flatten()(keras.layers.CategoryEncoding(self.size, output_mode="one_hot")(tensor))
+        return keras.layers.Flatten()(keras.layers.Embedding(self.size, self.embedding_width or default_embedding_width(self.size))(tensor))
+
+
+def default_embedding_width(size: int) -> int:
+    """Return min(50, (size + 1) // 2), the rule of thumb of Howard and Gugger (fastai, 2020).
+
+    >>> default_embedding_width(10), default_embedding_width(10_000)
+    (5, 50)
+    """
+    return min(50, (size + 1) // 2)
+
+
+@kind
+@dataclass(frozen=True)
+class TokenSpec(_Codes):
+    """A text in reading order: (batch, length) ids below `size`; 0 is padding, 1 a missing text."""
+
+    kind: ClassVar[Kind] = "tokens"
+    absent_first: ClassVar[int] = 1
+
+    length: int
+    size: int
+    """Number of ids, the special ones included."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """An id per word."""
+        return (self.length,)
+
+
+@kind
+@dataclass(frozen=True)
+class BagSpec(_Codes):
+    """A text as TF-IDF: (batch, length) ids, sorted; 0 is padding, 1 a missing text."""
+
+    kind: ClassVar[Kind] = "bag"
+    absent_first: ClassVar[int] = 1
+
+    length: int
+    idf: tuple[float, ...]
+    """Inverse document frequency of each id."""
+
+    @property
+    def size(self) -> int:
+        """Number of ids, the special ones included."""
+        return len(self.idf)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """An id per word."""
+        return (self.length,)
+
+    def project(self, tensor: Tensor, units: int, *, use_bias: bool) -> Tensor:
+        """Return the TF-IDF vector, (batch, size), times a learned matrix: (batch, units). The vector itself is never built."""
+        from mmtrain.layers.network import BagProjection
+
+        return BagProjection(idf=list(self.idf), units=units, use_bias=use_bias)(tensor)
+
+
+@kind
+@dataclass(frozen=True)
+class ImageSpec(TensorSpec):
+    """Pixels: (batch, height, width, channels) unsigned integers of `bits` bits."""
+
+    kind: ClassVar[Kind] = "image"
+
+    height: int
+    width: int
+    channels: int
+    bits: Literal[8, 16] = 8
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width, channels."""
+        return (self.height, self.width, self.channels)
+
+    @property
+    def dtype(self) -> str:
+        """Either uint8 or uint16."""
+        return f"uint{self.bits}"
+
+    @property
+    def levels(self) -> int:
+        """The value of full brightness: 255 or 65535."""
+        return int(2**self.bits) - 1
 
 
 def layer_names(keys: Iterable[str], prefix: str = "") -> dict[str, str]:

@@ -2,76 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
 
-from mmtrain.branches.base import ActivationOption, DropoutOption, Tensor, Units, Width, branch
-from mmtrain.specs import TensorSpec
+from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Input, Units, Width, branch
+from mmtrain.specs import BagSpec, Tensor, TensorSpec
 
 
-def embedding_width(size: int) -> int:
-    """Width of a learned embedding: min(50, (codes + 1) // 2), the rule of thumb of Howard and Gugger (fastai, 2020)."""
-    return min(50, (size + 1) // 2)
-
-
-def embed_or_pass(tensor: Tensor, spec: TensorSpec) -> Tensor:
-    """A vector (batch, width) from a `vector` or an `index`: one-hot, or a learned embedding."""
-    import keras
-
-    if spec.kind == "vector":
-        return tensor
-    if spec.one_hot:
-        return keras.layers.Flatten()(keras.layers.CategoryEncoding(spec.size, output_mode="one_hot")(tensor))
-    return keras.layers.Flatten()(keras.layers.Embedding(spec.size, spec.width or embedding_width(spec.size))(tensor))
-
-
-def project_inputs(inputs: list[Tensor], specs: list[TensorSpec], units: int) -> Tensor:
-    """A dense layer (batch, units) on all inputs side by side.
+def project_inputs(inputs: Mapping[str, Input[TensorSpec]], units: int) -> Tensor:
+    """Return a dense layer, (batch, units), on all inputs concatenated; absent columns are masked.
 
     Computed as a sum of one product per input, so that a TF-IDF vector need never be built.
     """
     import keras
 
-    from mmtrain.layers.network import BagProjection
-
-    bags = [(tensor, spec) for tensor, spec in zip(inputs, specs, strict=True) if spec.kind == "bag"]
-    vectors = [embed_or_pass(tensor, spec) for tensor, spec in zip(inputs, specs, strict=True) if spec.kind != "bag"]
-    sums = [
-        BagProjection(idf=list(spec.idf), units=units, use_bias=not vectors and not number)(tensor)
-        for number, (tensor, spec) in enumerate(bags)
-    ]  # one bias for the whole sum
+    masked = [one.masked() for one in inputs.values()]
+    vectors = [one.spec.to_vector(one.tensor) for one in masked if not isinstance(one.spec, BagSpec)]
+    products: list[Tensor] = []
+    for one in masked:
+        if isinstance(one.spec, BagSpec):  # a single bias for the whole sum
+            products.append(one.spec.project(one.tensor, units, use_bias=not vectors and not products))
     if vectors:
         together = vectors[0] if len(vectors) == 1 else keras.layers.Concatenate()(vectors)
-        sums.append(keras.layers.Dense(units)(together))
-    return sums[0] if len(sums) == 1 else keras.layers.Add()(sums)
+        products.append(keras.layers.Dense(units)(together))
+    return products[0] if len(products) == 1 else keras.layers.Add()(products)
 
 
 @branch("vector", "index", "bag")
 def mlp(
-    inputs: list[Tensor],
-    specs: list[TensorSpec],
+    inputs: Mapping[str, Input[TensorSpec]],
     *,
     units: Annotated[Units, Field(min_length=1, description="Widths of the dense layers.")] = (64,),
     activation: ActivationOption = "relu",
     dropout: DropoutOption = 0.0,
-) -> Tensor:
+) -> Features:
     """Dense layers of these widths, each followed by the activation and dropout. Categories are embedded first."""
     import keras
 
-    vector = project_inputs(inputs, specs, units[0])
+    vector = project_inputs(inputs, units[0])
     for number, width in enumerate(units):
         if number:
             vector = keras.layers.Dense(width)(vector)
         vector = keras.layers.Activation(activation)(vector)
         if dropout:
             vector = keras.layers.Dropout(dropout)(vector)
-    return vector
+    return Features(vector)
 
 
 @branch("vector", "index", "bag")
 def linear(
-    inputs: list[Tensor], specs: list[TensorSpec], *, units: Annotated[Width, Field(description="Width of the dense layer.")] = 16
-) -> Tensor:
+    inputs: Mapping[str, Input[TensorSpec]], *, units: Annotated[Width, Field(description="Width of the dense layer.")] = 16
+) -> Features:
     """One dense layer without activation."""
-    return project_inputs(inputs, specs, units)
+    return Features(project_inputs(inputs, units))

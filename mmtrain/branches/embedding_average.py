@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
 
-from mmtrain.branches.base import ActivationOption, DropoutOption, Tensor, Units, branch
-from mmtrain.specs import TensorSpec
+from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Input, Units, branch
+from mmtrain.specs import TokenSpec
 
 
-@branch("tokens", most_columns=1)
+@branch("tokens", most_columns=1, groups=("backbone", "head"))
 def embedding_average(
-    inputs: list[Tensor],
-    specs: list[TensorSpec],
+    inputs: Mapping[str, Input[TokenSpec]],
     *,
     width: Annotated[int, Field(ge=1, le=4096, description="Width of the word vectors.")] = 64,
     units: Annotated[Units, Field(description="Widths of the dense layers after the average; [] for none.")] = (),
     activation: ActivationOption = "relu",
     dropout: DropoutOption = 0.0,
-) -> Tensor:
-    """A vector per word, averaged over the words of the text (Iyyer et al. 2015, deep averaging network), then dense layers."""
+) -> Features:
+    """A vector per word, averaged over the words of the text (Iyyer et al. 2015, deep averaging network), then dense layers.
+
+    The word vectors are the group `backbone`, the dense layers the group `head`.
+    """
     import keras
 
     from mmtrain.layers.network import TokenAverage
 
-    ids = inputs[0]  # (batch, length)
-    vector = TokenAverage()(ids, keras.layers.Embedding(specs[0].size, width)(ids))  # (batch, width)
-    for size in units:
-        vector = keras.layers.Dense(size, activation=activation)(vector)
-    return keras.layers.Dropout(dropout)(vector) if dropout else vector
+    text = next(iter(inputs.values())).masked()
+    embedding = keras.layers.Embedding(text.spec.size, width)
+    vector = TokenAverage()(text.tensor, embedding(text.tensor))  # (batch, width)
+    head = [keras.layers.Dense(size, activation=activation) for size in units]
+    for layer in head:
+        vector = layer(vector)
+    vector = keras.layers.Dropout(dropout)(vector) if dropout else vector
+    return Features(vector, groups={"backbone": [embedding], "head": head})

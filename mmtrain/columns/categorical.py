@@ -27,7 +27,7 @@ from mmtrain.columns.base import (
     rows_by_value,
 )
 from mmtrain.columns.numeric import parse_numbers
-from mmtrain.specs import Kind, TensorSpec
+from mmtrain.specs import IndexSpec, Kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,9 +91,9 @@ class FittedCategorical(FittedColumn):
     missing: int = Field(description="Training rows without a value.")
 
     @property
-    def spec(self) -> TensorSpec:
+    def spec(self) -> IndexSpec:
         """One code, and how it wants to be expanded."""
-        return TensorSpec("index", (1,), "int32", size=FIRST_CODE + len(self.categories), one_hot=self.one_hot, width=self.width)
+        return IndexSpec(FIRST_CODE + len(self.categories), one_hot=self.one_hot, embedding_width=self.width)
 
     def raw_inputs(self, name: str) -> dict[str, RawInput]:
         """One string, empty for missing."""

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_
 from mmtrain.columns.base import CellReader, Column, Content, EncodingDescription, FittedColumn, InputColumn, RawInput, RowSource, role
 from mmtrain.image_decoding import Layout
 from mmtrain.registry import Section
-from mmtrain.specs import Kind, TensorSpec
+from mmtrain.specs import ImageSpec, Kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,10 +93,9 @@ class FittedImage(FittedColumn):
     max_pixels: PositiveInt
 
     @property
-    def spec(self) -> TensorSpec:
+    def spec(self) -> ImageSpec:
         """(batch, height, width, channels)."""
-        dtype = "uint8" if self.bits == 8 else "uint16"
-        return TensorSpec("image", (self.height, self.width, self.channels), dtype, levels=2**self.bits - 1)
+        return ImageSpec(self.height, self.width, self.channels, self.bits)
 
     def raw_inputs(self, name: str) -> dict[str, RawInput]:
         """The bytes of one image file, empty for missing."""

@@ -24,7 +24,7 @@ from mmtrain.columns.base import (
     role,
     rows_by_value,
 )
-from mmtrain.specs import Kind, TensorSpec
+from mmtrain.specs import Kind, VectorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,9 +132,9 @@ class FittedNumeric(FittedColumn):
     missing: int = Field(description="Training rows without a value.")
 
     @property
-    def spec(self) -> TensorSpec:
+    def spec(self) -> VectorSpec:
         """(batch, 1) or, with the missing indicator, (batch, 2)."""
-        return TensorSpec("vector", (2 if self.indicator else 1,), "float32")
+        return VectorSpec(2 if self.indicator else 1)
 
     def raw_inputs(self, name: str) -> dict[str, RawInput]:
         """One float64 number, NaN for missing."""

@@ -29,7 +29,7 @@ from mmtrain.columns.base import (
     role,
 )
 from mmtrain.columns.categorical import texts
-from mmtrain.specs import Kind, TensorSpec
+from mmtrain.specs import BagSpec, Kind, TokenSpec
 from mmtrain.system.threads import in_threads
 from mmtrain.text.tokenization import BETWEEN_WORDS, VARIANTS, WORD
 
@@ -58,10 +58,9 @@ class FittedText(FittedColumn):
     signs: bool = Field(False, description="Whether emoji and other signs are words; older versions threw them away.")
 
     @property
-    def spec(self) -> TensorSpec:
+    def spec(self) -> BagSpec | TokenSpec:
         """(batch, length) ids."""
-        kind: Kind = "bag" if self.vectorize == "tfidf" else "tokens"
-        return TensorSpec(kind, (self.length,), "int32", size=FIRST_ID + len(self.words), idf=self.idf)
+        return BagSpec(self.length, self.idf) if self.vectorize == "tfidf" else TokenSpec(self.length, FIRST_ID + len(self.words))
 
     def raw_inputs(self, name: str) -> dict[str, RawInput]:
         """One string, empty for missing."""

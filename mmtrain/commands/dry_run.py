@@ -95,7 +95,7 @@ def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), onlookers:
     material, decision = build(experiment, data, partition, fitted, told.say)
     intended = training_plan(None, material, data)
     told.announce(intended)
-    steps = TrainStep(material.experiment, fitted, material.network)
+    steps = TrainStep(material.experiment, fitted, material.models)
     training = material.experiment.training
     with step_oom_errors(experiment.name, training.batch_size):
         step, judging = _timed(material, steps)
@@ -125,7 +125,7 @@ def _timed(material: TrainingData, steps: TrainStep) -> tuple[float, float]:
         begun = time.perf_counter()
         steps.train(batch, [0.0] * batch.steps)["loss"].numpy()
         taken.append((time.perf_counter() - begun) / batch.steps)
-    rows = material.partition.validation[: JUDGED * rows_at_once(steps.network.core)]
+    rows = material.partition.validation[: JUDGED * rows_at_once(steps.models.network)]
     predict_rows(steps, material.arrays, rows)
     begun = time.perf_counter()
     predict_rows(steps, material.arrays, rows)
@@ -138,7 +138,7 @@ def _disk(material: TrainingData, steps: TrainStep) -> dict[str, int]:
     sources, images = material.arrays.inputs, images_among(material.experiment.inputs)
     found = {f"images of {key}": sources[key].nbytes for key in images if sources[key].nbytes}
     weights, state = (
-        sum(variable.numpy().nbytes for variable in kept) for kept in (material.network.core.variables, steps.optimizer.variables)
+        sum(variable.numpy().nbytes for variable in kept) for kept in (material.models.network.variables, steps.optimizer.variables)
     )
     return {**found, "run folder": 4 * weights + 3 * state}
 

@@ -168,7 +168,7 @@ def record_inputs(run: Run, material: TrainingData, data: LoadedData, split: Spl
     learned = statistics.learn_statistics(experiment, material.fitted, data.table, material.arrays, material.partition.train)
     run.write_text("statistics.json", learned.model_dump_json(indent=1) + "\n")
     run.write_json("data.json", describe(data, material, split))
-    run.write_json("network.json", model_summary(material.network, experiment, material.fitted))
+    run.write_json("network.json", model_summary(material.models, experiment, material.fitted))
     run.update(versions=versions(), seed=training.seed, deterministic=training.deterministic, trial=decision.plain())
     run.seal(*RECORDED_FILES)
 
@@ -208,4 +208,4 @@ def training_plan(run: Run | None, material: TrainingData, data: LoadedData) -> 
     """What is about to be trained, for a person to look over."""
     weights = {key: target.class_weights for key, target in material.fitted.targets.items() if len(set(target.class_weights.values())) > 1}
     parts = summarize(material.experiment, data.table, material.partition)
-    return Plan(run, len(data.table), len(data.table.dropped), parts, weights, material.network.parameters())
+    return Plan(run, len(data.table), len(data.table.dropped), parts, weights, material.models.parameters())

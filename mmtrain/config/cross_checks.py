@@ -247,7 +247,7 @@ def _stage_groups(sound: ValidParts) -> Iterator[LocatedProblem]:
     stages = training.get("stages") if isinstance(training, dict) else None
     if not isinstance(stages, list) or not sound.whole or not sound.branches:
         return
-    groups = group_names(sound.branches, sound.targets)
+    groups = group_names({key: branch.groups if branch else () for key, branch in sound.branches.items()}, sound.targets)
     names = (*groups, "branches", "targets")
     for number, stage in enumerate(stages):
         for key in ("unfreeze", "learning_rate"):

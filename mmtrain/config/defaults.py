@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mmtrain.branches import DEFAULTS, architectures
+from mmtrain.branches import architectures, default_architecture
 from mmtrain.config.monitors import direction_of
 from mmtrain.config.partial_validation import valid_parts
 from mmtrain.errors import did_you_mean
@@ -137,12 +137,12 @@ def _branches(tree: dict[str, Any]) -> None:
             continue
         named = branch.get("columns")
         found = [kinds[key] for key in named if isinstance(key, str) and key in kinds] if isinstance(named, list) else []
-        branch["architecture"] = DEFAULTS[found[0]] if found else _likely(branch)
+        branch["architecture"] = default_architecture(found[0]) if found else _likely(branch)
 
 
 def _likely(branch: dict[str, Any]) -> str:
     """The architecture that knows most keys of a branch whose columns are wrong, so that its options are not called wrong too."""
-    names = [DEFAULTS["vector"], *architectures]
+    names = [default_architecture("vector"), *architectures]
     known = [sum(key in architectures[name].section.model_fields for key in branch) for name in names]
     return str(names[known.index(max(known))])
 

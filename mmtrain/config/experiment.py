@@ -103,7 +103,8 @@ class EarlyStopping(Section):
 class Stage(Section):
     """A number of epochs in which the same parameter groups are trained at the same rates.
 
-    Groups: `branches`, `branches.<name>`, `fusion`, `targets`, `targets.<name>`.
+    Groups: `branches`, `branches.<name>` or `<name>`, `fusion`, `targets`, `targets.<name>`; inside a branch those that its architecture
+    names, as `<name>.backbone` and `<name>.head`.
     """
 
     epochs: PositiveInt = Field(description="How many epochs the stage takes.")
@@ -228,7 +229,7 @@ class Experiment(Section):
         """The experiment of a baseline: without the other branches and what they read, and without whoever watches the training."""
         own = self.branches[branch]
         columns = {key: column for key, column in self.columns.items() if key in own.columns or not column.part_of_model}
-        groups = group_names([branch], self.targets)
+        groups = group_names({branch: own.groups}, self.targets)
         stages = tuple(stage.restricted_to(groups) for stage in self.training.stages)
         unwatched = self.decided(tensorboard=False, callbacks=(), stages=stages)
         changed = {"columns": columns, "branches": {branch: own}, "evaluation": self.evaluation.of_baselines}

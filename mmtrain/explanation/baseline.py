@@ -9,7 +9,7 @@ from mmtrain.columns import FittedColumn
 from mmtrain.data import encode
 from mmtrain.data.drift.statistics import ImageStatistics, NumericStatistics, Statistics
 from mmtrain.data.encode import Array, Fitted
-from mmtrain.specs import TensorSpec
+from mmtrain.specs import ImageSpec, VectorSpec
 
 GREY = 0.5
 """Where nothing is known of the brightness of training images."""
@@ -25,11 +25,11 @@ def baseline(fitted: Fitted, statistics: Statistics) -> dict[str, Array]:
     medians: dict[str, tuple[FittedColumn, float]] = {}
     for key, column in fitted.columns.items():
         known, spec = statistics.columns.get(key), column.spec
-        if spec.kind == "image":
+        if isinstance(spec, ImageSpec):
             found[key] = _plain(spec, known.brightness if isinstance(known, ImageStatistics) else GREY)
         elif isinstance(known, NumericStatistics):
             medians[key] = (column, known.quartiles[1])
-        elif spec.kind == "vector":
+        elif isinstance(spec, VectorSpec):
             found[key] = np.zeros((1, *spec.shape), dtype=spec.dtype)
     return found | _encoded(medians)
 
@@ -49,7 +49,7 @@ def words(fitted: Fitted, statistics: Statistics) -> dict[str, str]:
     return found
 
 
-def _plain(spec: TensorSpec, brightness: float) -> Array:
+def _plain(spec: ImageSpec, brightness: float) -> Array:
     """An image of one grey; opaque, where there is a channel of opacity."""
     image = np.full((1, *spec.shape), round(brightness * spec.levels), dtype=spec.dtype)
     if spec.shape[-1] == 4:

@@ -19,7 +19,7 @@ from mmtrain.explanation.grad_cam import grad_cam
 from mmtrain.explanation.hooks import hook_model
 from mmtrain.explanation.integrated_gradients import integrated_gradients
 from mmtrain.export.frozen import as_float32
-from mmtrain.specs import TensorSpec
+from mmtrain.specs import ImageSpec
 
 
 class Explainer:
@@ -41,11 +41,8 @@ class Explainer:
         held = cells.missing(self._fitted)
         found = integrated_gradients(self._network, cells.encoded, self._baseline, unit, held=held, steps=self._asked.steps)
         of_row = attribute_columns(found, self._fitted, cells)
-        images = {
-            share.column: image_inputs(cells.encoded[share.column][0], self._fitted.columns[share.column].spec)
-            for share in of_row
-            if share.kind == "image" and not share.missing
-        }
+        shown = [(share.column, self._fitted.columns[share.column].spec) for share in of_row if not share.missing]
+        images = {key: image_inputs(cells.encoded[key][0], spec) for key, spec in shown if isinstance(spec, ImageSpec)}
         cams: Mapping[str, Array] = {}
         if self._asked.method != "integrated_gradients" and images:
             cams = {key: cam for key, cam in grad_cam(self._network, cells.encoded, unit).items() if key in images}
@@ -53,7 +50,7 @@ class Explainer:
         return RowExplanation(chosen, truth, decision, unit, found, of_row, images, cams, self._asked.method)
 
 
-def image_inputs(pixels: Array, spec: TensorSpec) -> Array:
+def image_inputs(pixels: Array, spec: ImageSpec) -> Array:
     """(height, width, channels) as encoded to (height, width, 1 or 3), 0..1; transparent places are white."""
     bright = pixels.astype(np.float32) / spec.levels
     return bright if bright.shape[-1] < 4 else bright[..., :3] * bright[..., 3:] + 1 - bright[..., 3:]

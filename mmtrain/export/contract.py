@@ -20,6 +20,7 @@ from mmtrain.data import encode
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import listed
 from mmtrain.export.base import Array, Inputs
+from mmtrain.specs import ImageSpec
 from mmtrain.targets import FittedTarget
 
 LONGEST = 8
@@ -97,14 +98,14 @@ def example_row(kind: Inputs, fitted: Fitted) -> dict[str, Array]:
     raw = {key: _raw(column) for key, column in fitted.columns.items()}
     if kind == "raw":
         return raw
-    images = {key: column for key, column in fitted.columns.items() if column.recipe().cell is None}
+    images = {key: column.spec for key, column in fitted.columns.items() if isinstance(column.spec, ImageSpec)}
     others = {key: column for key, column in fitted.columns.items() if key not in images}
     found = {}
     if others:
         encoded = encode.encoder(others)({key: _tensor(raw[key]) for key in others})
         found = {label: tensor.numpy() for label, tensor in encoded.items()}
-    for key, column in images.items():
-        found[key] = np.full((1, *column.spec.shape), column.spec.levels // 2, dtype=column.spec.dtype)
+    for key, spec in images.items():
+        found[key] = np.full((1, *spec.shape), spec.levels // 2, dtype=spec.dtype)
         found[f"{key}_present"] = np.ones((1, 1), dtype=np.float32)
     return found
 

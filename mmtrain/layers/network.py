@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
@@ -134,7 +134,10 @@ class Mask(keras.layers.Layer):  # type: ignore[misc]
         self.fill = fill
 
     def call(self, feature: Any, present: Any) -> Any:
-        return ops.where(present > 0, feature, ops.cast(self.fill, feature.dtype))
+        shown = present > 0
+        if len(feature.shape) > 2:
+            shown = ops.reshape(shown, (-1, *(1 for _ in feature.shape[1:])))
+        return ops.where(shown, feature, ops.cast(self.fill, feature.dtype))
 
     def compute_output_spec(self, feature: Any, present: Any) -> Any:  # noqa: ARG002
         return keras.KerasTensor(feature.shape, feature.dtype)
@@ -146,32 +149,30 @@ class Mask(keras.layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class MaskedColumn(keras.layers.Layer):  # type: ignore[misc]
-    """Put what stands for nothing in place of an absent column of this `kind`, inside a branch of several columns.
+    """Replace a column by `first` and zeros where it is absent, (batch, 1) `present` being 0.
 
-    A vector (batch, width) becomes (batch, width + 1): its last value is 1 where the column is absent, because 0 is also the value
-    of an average number. The codes of categories and texts have one for missing (0 and, in the first place, 1). An absent image is
-    all zeros.
+    With `flag`, a vector (batch, width) becomes (batch, width + 1), its last value 1 where the column is absent, else 0.
     """
 
-    def __init__(self, *, kind: Literal["vector", "index", "tokens", "bag", "image"], **kwargs: Any) -> None:
+    def __init__(self, *, first: int = 0, flag: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.kind = kind
+        self.first, self.flag = first, flag
 
     def call(self, values: Any, present: Any) -> Any:
         shown = ops.reshape(present > 0, (-1, *(1 for _ in values.shape[1:])))
-        missing = ops.cast(0, values.dtype)
-        if self.kind in ("tokens", "bag"):
-            missing = ops.one_hot(0, values.shape[1], dtype=values.dtype)  # id 1, then padding
-        masked = ops.where(shown, values, missing)
-        return ops.concatenate([masked, 1 - ops.cast(shown, values.dtype)], axis=1) if self.kind == "vector" else masked
+        absent = ops.cast(0, values.dtype)
+        if self.first:
+            absent = self.first * ops.one_hot(0, values.shape[1], dtype=values.dtype)
+        masked = ops.where(shown, values, absent)
+        return ops.concatenate([masked, 1 - ops.cast(shown, values.dtype)], axis=1) if self.flag else masked
 
     def compute_output_spec(self, values: Any, present: Any) -> Any:  # noqa: ARG002
-        width = values.shape[1] + 1 if self.kind == "vector" else values.shape[1]
+        width = values.shape[1] + 1 if self.flag else values.shape[1]
         return keras.KerasTensor((values.shape[0], width, *values.shape[2:]), values.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {**super().get_config(), "kind": self.kind}
+        return {**super().get_config(), "first": self.first, "flag": self.flag}
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
@@ -196,7 +197,7 @@ class Affine(keras.layers.Layer):  # type: ignore[misc]
 class _OverBranches(keras.layers.Layer):  # type: ignore[misc]
     """Features of one width, and which of them are present, to one vector: {branch: (batch, width)} -> (batch, width)."""
 
-    def compute_output_spec(self, features: dict[str, Any], present: dict[str, Any]) -> Any:  # noqa: ARG002
+    def compute_output_spec(self, features: dict[str, Any], present: dict[str, Any], tokens: Any = None) -> Any:  # noqa: ARG002
         first = next(iter(features.values()))
         return keras.KerasTensor(first.shape, self.compute_dtype)
 
@@ -231,7 +232,8 @@ class PresentMaximum(_OverBranches):
 class FeatureAttention(_OverBranches):
     """One transformer layer over branches as a sequence, then the mean over those that are present.
 
-    Each branch has a learned vector of its own, so that the layer knows which is which.
+    Each branch has a learned vector of its own, so that the layer knows which is which. Branches attend to each other and, where
+    there are `tokens`, {branch: (batch, length, width)}, to these; a token of zeros is padding.
     """
 
     def __init__(self, *, width: int, heads: int, **kwargs: Any) -> None:
@@ -242,7 +244,7 @@ class FeatureAttention(_OverBranches):
         self.normalize = keras.layers.LayerNormalization(dtype=self.dtype_policy)
         self.mean = PresentMean(dtype=self.dtype_policy)
 
-    def build(self, features_shape: dict[str, Any], present_shape: dict[str, Any]) -> None:  # noqa: ARG002
+    def build(self, features_shape: dict[str, Any], present_shape: dict[str, Any], tokens_shape: Any = None) -> None:  # noqa: ARG002
         count = len(features_shape)
         self.places = self.add_weight(name="places", shape=(count, self.width), initializer="random_normal")
         sequence = (None, count, self.width)
@@ -250,13 +252,19 @@ class FeatureAttention(_OverBranches):
         self.normalize.build(sequence)
         self.built = True
 
-    def call(self, features: dict[str, Any], present: dict[str, Any]) -> Any:
+    def call(self, features: dict[str, Any], present: dict[str, Any], tokens: Any = None) -> Any:
         values, shown = self.stacked(features, present)  # (batch, branches, width), (batch, branches, 1)
         sequence = ops.where(shown > 0, values + ops.cast(self.places, values.dtype), 0)
         # (batch, 1, branches): what may be looked at. Not transposed: TensorFlow would move that behind the comparison, to a bool, of
         # which oneDNN says on standard error that it cannot transpose it.
         mask = ops.reshape(shown, (-1, 1, len(features))) > 0
-        sequence = self.normalize(sequence + self.attend(sequence, sequence, attention_mask=mask))
+        context = sequence
+        for number, name in enumerate(features if tokens else ()):
+            if name in tokens:
+                words = ops.any(tokens[name] != 0, axis=2)[:, None, :] & (present[name] > 0)[:, :, None]  # (batch, 1, length)
+                context = ops.concatenate([context, tokens[name] + ops.cast(self.places[number], values.dtype)], axis=1)
+                mask = ops.concatenate([mask, words], axis=2)
+        sequence = self.normalize(sequence + self.attend(sequence, context, attention_mask=mask))
         return self.mean({name: sequence[:, number] for number, name in enumerate(features)}, present)
 
     def get_config(self) -> dict[str, Any]:

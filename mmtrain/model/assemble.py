@@ -2,46 +2,49 @@
 
 Three models share their layers:
 
-- `core`, which is trained: encoded inputs `{column, column_present}` to the raw value of every target;
+- `network`, which is trained: encoded inputs `{column, column_present}` to the raw value of every target;
 - `predictor`: the same inputs to predictions (probabilities; numbers in their unit);
-- `whole`, which is saved: raw strings, numbers and the bytes of image files through the preprocessing and the predictor, one
+- `end_to_end`, which is saved: raw strings, numbers and the bytes of image files through the preprocessing and the predictor, one
   input per column, called as the column.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import ops
 
-from mmtrain.branches import Branch
+from mmtrain.branches import Branch, Features, Input
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted, encoder, unique_layer_names
-from mmtrain.layers.network import MaskedColumn
+from mmtrain.errors import Problem, UsageError, listed
 from mmtrain.specs import TensorSpec, layer_names
 
 
 @dataclass(frozen=True)
-class Network:
-    """The three models of one network."""
+class Models:
+    """The three models, and what training has to know of their layers."""
 
-    core: Any
+    network: Any
     predictor: Any
-    whole: Any
+    end_to_end: Any
     activations: dict[str, Any]
     """The layer from raw value to prediction, per target."""
+    groups: dict[str, list[Any]]
+    """Layers by parameter group: `branches.scan`, the groups inside it as `branches.scan.head`, `fusion`, `targets.diagnosis`."""
 
     def parameters(self) -> dict[str, int]:
-        """Trainable parameters of each part: every branch, the fusion, every head."""
-        return {layer.name: sum(int(ops.size(weight)) for weight in layer.trainable_weights) for layer in self.core.layers if layer.weights}
+        """Return the number of trainable parameters of every branch, the fusion and every head, by the name of its layer."""
+        layers = [layer for layer in self.network.layers if layer.weights]
+        return {layer.name: sum(int(ops.size(weight)) for weight in layer.trainable_weights) for layer in layers}
 
 
 @dataclass(frozen=True)
 class NetworkLayerNames:
-    """What the layers between the encoded inputs and the predictions are called, by branch or target; none is called like an input."""
+    """Names of the layers between the encoded inputs and the predictions, by branch or target; no input has one of them."""
 
     branches: dict[str, str]
     present: dict[str, str]
@@ -51,7 +54,7 @@ class NetworkLayerNames:
 
 
 def names_of_layers(experiment: Experiment, fitted: Fitted) -> NetworkLayerNames:
-    """They follow from the names of columns, branches and targets, so that the layers of a saved model are found again."""
+    """Derive layer names from the names of columns, branches and targets, so that layers can be looked up in a reloaded model."""
     inputs = [name for key in fitted.columns for name in (key, f"{key}_present")]
     return NetworkLayerNames(
         branches=unique_layer_names(experiment.branches, "branch_", inputs),
@@ -62,26 +65,36 @@ def names_of_layers(experiment: Experiment, fitted: Fitted) -> NetworkLayerNames
     )
 
 
-def assemble(experiment: Experiment, fitted: Fitted) -> Network:
-    """Build the network with fresh weights; they follow from the random seed that is set."""
+def assemble(experiment: Experiment, fitted: Fitted) -> Models:
+    """Build the models with fresh weights, which follow from Keras's random seed.
+
+    Raises UsageError when an architecture of the user's own does not keep the contract of a branch.
+    """
     specs = {key: column.spec for key, column in fitted.columns.items()}
     names = names_of_layers(experiment, fitted)
-    inputs = core_inputs(specs)
-    features, present = _branches(experiment, specs, inputs, names)
-    vector = _fusion(experiment, features, present, name=names.fusion)
+    inputs = network_inputs(specs)
+    branches = {key: _branch(key, experiment, specs, name) for key, name in names.branches.items()}
+    features, present, tokens = _features(experiment, branches, inputs, names)
+    vector = _fusion(experiment, features, present, tokens, name=names.fusion)
     raw = {key: fitted.targets[key].head(vector, name) for key, name in names.heads.items()}
-    core = keras.Model(inputs, raw, name="core")
+    network = keras.Model(inputs, raw, name="network")
     activations = {key: target.activation(names.activations[key]) for key, target in fitted.targets.items()}
     predictions = {key: activations[key](raw[key]) for key in raw}
     predictor = keras.Model(inputs, predictions, name=unique_layer_names(["predictor"], "", inputs)["predictor"])
     preprocessing = encoder(fitted.columns)
     raw_inputs = {tensor.name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name) for tensor in preprocessing.inputs}
-    whole = keras.Model(raw_inputs, predictor(preprocessing(raw_inputs)), name=layer_names([experiment.name])[experiment.name])
-    return Network(core, predictor, whole, activations)
+    end_to_end = keras.Model(raw_inputs, predictor(preprocessing(raw_inputs)), name=layer_names([experiment.name])[experiment.name])
+    groups: dict[str, list[Any]] = {}
+    for key, branch in branches.items():
+        groups[f"branches.{key}"] = [branch.model]
+        groups |= {f"branches.{key}.{group}": list(layers) for group, layers in branch.groups.items()}
+    groups |= {"fusion": [network.get_layer(names.fusion)]}
+    groups |= {f"targets.{key}": [network.get_layer(name)] for key, name in names.heads.items()}
+    return Models(network, predictor, end_to_end, activations, groups)
 
 
-def core_inputs(specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
-    """`{column, column_present}` as Keras inputs."""
+def network_inputs(specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
+    """Return `{column, column_present}` as Keras inputs."""
     inputs: dict[str, Any] = {}
     for key, spec in specs.items():
         inputs[key] = keras.Input(spec.shape, dtype=spec.dtype, name=key)
@@ -90,43 +103,82 @@ def core_inputs(specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
 
 
 def masked_columns(experiment: Experiment, branch: str) -> tuple[str, ...]:
-    """The columns with `missing: mask` of a branch that reads several columns; it takes their presence as further inputs, in this order.
+    """Return the columns with `missing: mask` of a branch of several columns, whose presence it receives, in this order.
 
-    A branch of one column needs none: where the column is absent, the branch is, and the fusion goes without it.
+    A branch of one column receives none: where the column is absent, the branch is, and the fusion goes without it.
     """
     columns = experiment.branches[branch].columns
     return tuple(column for column in columns if len(columns) > 1 and experiment.columns[column].masks_missing)
 
 
-def _branches(
-    experiment: Experiment, specs: Mapping[str, TensorSpec], inputs: Mapping[str, Any], names: NetworkLayerNames
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The feature vector (batch, width) of every branch, and whether it is present (batch, 1): when any of its columns is."""
+@dataclass(frozen=True)
+class _BranchModel:
+    """A branch as a Keras model of its encoded columns and of the presence of those that are masked.
+
+    It gives a vector, or a vector and tokens if the fusion reads them.
+    """
+
+    model: Any
+    groups: Mapping[str, Sequence[Any]]
+
+
+def _branch(key: str, experiment: Experiment, specs: Mapping[str, TensorSpec], name: str) -> _BranchModel:
+    branch = experiment.branches[key]
+    tensors = {column: keras.Input(specs[column].shape, dtype=specs[column].dtype) for column in branch.columns}
+    present = {column: keras.Input((1,), dtype="float32") for column in masked_columns(experiment, key)}
+    features = branch.build({column: Input(tensor, present.get(column), specs[column]) for column, tensor in tensors.items()})
+    _check_masks(branch, present)
+    outputs = features.vector if features.tokens is None or not experiment.fusion.reads_tokens else [features.vector, features.tokens]
+    model = keras.Model([*tensors.values(), *present.values()], outputs, name=name)
+    _check_groups(branch, model, features)
+    return _BranchModel(model, features.groups)
+
+
+def _check_masks(branch: Branch, present: Mapping[str, Any]) -> None:
+    """Raise UsageError for a column whose presence no layer of the branch reads: values under the mask would reach the output."""
+    unread = [column for column, tensor in present.items() if not tensor._keras_history.operation._outbound_nodes]
+    if unread:
+        what = f"it does not read the presence of {listed(unread)}, so it would read values that are not there."
+        fix = "Start from `inputs[column].masked()`, or read `inputs[column].present` yourself."
+        raise UsageError(Problem(f"architecture {branch.architecture}", what, fix))
+
+
+def _check_groups(branch: Branch, model: Any, features: Features) -> None:
+    """Raise UsageError for a parameter group with a layer that is not in the branch."""
+    inside = {id(layer) for layer in model._flatten_layers()}
+    foreign = [name for name, layers in features.groups.items() for layer in layers if id(layer) not in inside]
+    if foreign:
+        what = f"its parameter group {foreign[0]!r} has a layer that does not lead to the features."
+        raise UsageError(Problem(f"architecture {branch.architecture}", what, "Put only layers into a group that the vector is made by."))
+
+
+def _features(
+    experiment: Experiment, branches: Mapping[str, _BranchModel], inputs: Mapping[str, Any], names: NetworkLayerNames
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return the vector (batch, width) of every branch, its presence (batch, 1), and the tokens of those that give some.
+
+    A branch is present when any of its columns is.
+    """
     features: dict[str, Any] = {}
     present: dict[str, Any] = {}
-    for key, branch in experiment.branches.items():
-        model = _branch(branch, specs, masked_columns(experiment, key), name=names.branches[key])
-        shown = {column: inputs[f"{column}_present"] for column in branch.columns}
-        features[key] = model([inputs[column] for column in branch.columns] + [shown[column] for column in masked_columns(experiment, key)])
-        present[key] = shown[branch.columns[0]] if len(shown) == 1 else keras.layers.Maximum(name=names.present[key])(list(shown.values()))
-    return features, present
+    tokens: dict[str, Any] = {}
+    for key, branch in branches.items():
+        columns = experiment.branches[key].columns
+        shown = [inputs[f"{column}_present"] for column in columns]
+        masks = [inputs[f"{column}_present"] for column in masked_columns(experiment, key)]
+        output = branch.model([inputs[column] for column in columns] + masks)
+        if isinstance(output, list):
+            features[key], tokens[key] = output
+        else:
+            features[key] = output
+        present[key] = shown[0] if len(shown) == 1 else keras.layers.Maximum(name=names.present[key])(shown)
+    return features, present, tokens
 
 
-def _branch(branch: Branch, specs: Mapping[str, TensorSpec], masked: Sequence[str], *, name: str) -> Any:
-    """One branch as a model of its encoded columns and of the presence of those that are masked."""
-    own = {column: keras.Input(specs[column].shape, dtype=specs[column].dtype) for column in branch.columns}
-    shown = {column: keras.Input((1,), dtype="float32") for column in masked}
-    read, described = dict(own), {column: specs[column] for column in branch.columns}
-    for column, present in shown.items():
-        read[column] = MaskedColumn(kind=specs[column].kind)(own[column], present)
-        described[column] = replace(specs[column], shape=tuple(read[column].shape[1:]))
-    vector = branch.build(list(read.values()), list(described.values()))
-    return keras.Model([*own.values(), *shown.values()], vector, name=name)
-
-
-def _fusion(experiment: Experiment, features: Mapping[str, Any], present: Mapping[str, Any], *, name: str) -> Any:
-    """One vector (batch, width). Its inputs have Keras's own names, which no branch can be called like."""
-    own = {key: keras.Input(feature.shape[1:], dtype=feature.dtype) for key, feature in features.items()}
-    shown = {key: keras.Input((1,), dtype="float32") for key in features}
-    vector = experiment.fusion.build(own, shown)
-    return keras.Model([own, shown], vector, name=name)([dict(features), dict(present)])
+def _fusion(
+    experiment: Experiment, features: Mapping[str, Any], present: Mapping[str, Any], tokens: Mapping[str, Any], *, name: str
+) -> Any:
+    """Return one vector (batch, width). The inputs of the model have Keras's own names, so that a branch can have any name."""
+    given = [dict(features), dict(present), *([dict(tokens)] if tokens else [])]
+    own = [{key: keras.Input(tensor.shape[1:], dtype=tensor.dtype) for key, tensor in part.items()} for part in given]
+    return keras.Model(own, experiment.fusion.build(*own), name=name)(given)

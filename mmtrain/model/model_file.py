@@ -17,7 +17,7 @@ from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.errors import Problem, RunError
 from mmtrain.layers.network import BagProjection
-from mmtrain.model.assemble import core_inputs, names_of_layers
+from mmtrain.model.assemble import names_of_layers, network_inputs
 from mmtrain.model.inspection import first_line, inspect_model
 from mmtrain.model.memory_errors import prediction_oom_errors
 
@@ -62,7 +62,7 @@ def of_run(run: Run, experiment: Experiment, fitted: Fitted) -> tuple[Any, Any]:
     found = parts(model)[1]
     names = names_of_layers(experiment, fitted)
     layers = {layer.name: layer for layer in found.layers}
-    inputs = core_inputs({key: column.spec for key, column in fitted.columns.items()})
+    inputs = network_inputs({key: column.spec for key, column in fitted.columns.items()})
     outputs = {key: ((None, target.units), "float32") for key, target in fitted.targets.items()}
     if not (
         _signature(found.inputs) == _signature(inputs.values())

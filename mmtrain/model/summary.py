@@ -7,16 +7,16 @@ from typing import Any
 
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
-from mmtrain.model.assemble import Network, names_of_layers
+from mmtrain.model.assemble import Models, names_of_layers
 
 
-def model_summary(network: Network, experiment: Experiment, fitted: Fitted) -> dict[str, Any]:
+def model_summary(models: Models, experiment: Experiment, fitted: Fitted) -> dict[str, Any]:
     """`branches` with their `inputs`, the `fusion`, and the `targets`; each gives a vector of `width` numbers."""
     names = names_of_layers(experiment, fitted)
-    learned = network.parameters()
+    learned = models.parameters()
 
     def part(name: str) -> dict[str, int]:
-        return {"width": int(network.core.get_layer(name).output.shape[-1]), "parameters": learned.get(name, 0)}
+        return {"width": int(_vector(models.network.get_layer(name)).shape[-1]), "parameters": learned.get(name, 0)}
 
     return {
         "branches": [
@@ -26,6 +26,11 @@ def model_summary(network: Network, experiment: Experiment, fitted: Fitted) -> d
         "fusion": {"method": experiment.fusion.method, **part(names.fusion)},
         "targets": [{"name": key, "task": target.task, **part(names.heads[key])} for key, target in fitted.targets.items()],
     }
+
+
+def _vector(layer: Any) -> Any:
+    """The vector that a part of the network gives; a branch may give tokens after it."""
+    return layer.output[0] if isinstance(layer.output, list) else layer.output
 
 
 def _inputs(columns: Iterable[str], fitted: Fitted) -> list[Mapping[str, Any]]:

@@ -41,7 +41,7 @@ def fit_and_save_postprocessing(run: Run, material: TrainingData) -> Postprocess
 
     partition = material.partition
     both = np.concatenate([partition.validation, partition.calibration])
-    predictions = model_file.predict(material.network.predictor, material.arrays, both)
+    predictions = model_file.predict(material.models.predictor, material.arrays, both)
     found = {}
     for key, target in material.fitted.targets.items():
         said = np.split(predictions[key], [len(partition.validation)])

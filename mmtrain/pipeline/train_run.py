@@ -78,7 +78,7 @@ def _watchers(run: Run, material: TrainingData, watch: Watcher, callbacks: Seque
     if callbacks:
         from mmtrain.training.callbacks import Callbacks
 
-        watchers.append(Callbacks(callbacks, material.network.core, interruption, str(run.folder)))
+        watchers.append(Callbacks(callbacks, material.models.network, interruption, str(run.folder)))
     return all_of(*watchers)
 
 
@@ -107,15 +107,15 @@ def keep_best(run: Run, material: TrainingData) -> Postprocessing:
     """
     from mmtrain.training import checkpoints
 
-    network = material.network
+    models = material.models
 
     if not (run / "checkpoints" / "best").is_dir():
         return Postprocessing()
-    checkpoints.load(run / "checkpoints", "best", network.core)
+    checkpoints.load(run / "checkpoints", "best", models.network)
     forget(run)
     # Keras insists on the suffix.
     with disk_errors(run / "model.keras"), atomic_write(run / "model.keras", ".keras") as temporary:
-        network.whole.save(temporary)
+        models.end_to_end.save(temporary)
     run.seal("model.keras")
     return fit_and_save_postprocessing(run, material)
 

@@ -43,7 +43,7 @@ class _Loop:
         self.material, self.run, self.watch = material, run, watch
         training = material.experiment.training
         self.training = training
-        self.steps = TrainStep(material.experiment, material.fitted, material.network)
+        self.steps = TrainStep(material.experiment, material.fitted, material.models)
         self.validation = Validation(material, self.steps, watch, str(run.folder))
         self.batches = self.steps.batches(material.arrays, material.partition.train)
         self.stopping = EarlyStopper(training.early_stopping)
@@ -58,7 +58,7 @@ class _Loop:
         folder = self.run / "checkpoints"
         checkpoints.keep_only(folder, name)
         if name is not None:
-            self.start = checkpoints.load(folder, name, self.material.network.core, self.steps.optimizer)
+            self.start = checkpoints.load(folder, name, self.material.models.network, self.steps.optimizer)
             self.enter_stage_of(max(1, self.start.epoch))
             self.stopping.restore(self.start.stopping)
             self.rate.restore(self.start.learning_rate)
@@ -190,7 +190,7 @@ class _Loop:
         states = self.stopping.state(), self.rate.state(), dict(self.best_scores)
         position = checkpoints.Position(epoch, inside.step, inside.rows, dict(inside.sums), *states)
         self.saved = time.perf_counter()
-        checkpoints.save(self.run / "checkpoints", name, self.material.network.core, self.steps.optimizer, position)
+        checkpoints.save(self.run / "checkpoints", name, self.material.models.network, self.steps.optimizer, position)
 
 
 def _means(tally: LossAccumulator) -> dict[str, float | None]:

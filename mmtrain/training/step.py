@@ -16,7 +16,7 @@ from mmtrain.batches import Batch, Batches
 from mmtrain.columns import images_among
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
-from mmtrain.model.assemble import Network, names_of_layers
+from mmtrain.model.assemble import Models
 from mmtrain.training.augment import CHANCES, augment_images
 from mmtrain.training.distribution import SingleDevice, Strategy
 from mmtrain.training.optimizers import optimizer_for, set_factors
@@ -30,15 +30,15 @@ RATES = tf.TensorSpec((None,), tf.float32)
 class TrainStep:
     """The compiled functions of one training."""
 
-    def __init__(self, experiment: Experiment, fitted: Fitted, network: Network, strategy: Strategy | None = None) -> None:
-        self.network = network
+    def __init__(self, experiment: Experiment, fitted: Fitted, models: Models, strategy: Strategy | None = None) -> None:
+        self.models = models
         self.fitted = fitted
         self.strategy = strategy or SingleDevice()
         self.optimizer = optimizer_for(experiment.training)
-        self.optimizer.build(network.core.trainable_variables)
-        self.variables = network.core.trainable_variables
+        self.optimizer.build(models.network.trainable_variables)
+        self.variables = models.network.trainable_variables
         """All weights that any stage trains, in the optimizer's order."""
-        self.groups = ParameterGroups(network.core, experiment, names_of_layers(experiment, fitted))
+        self.groups = ParameterGroups(models.groups)
         images = images_among(experiment.inputs)
         self.augmented_columns = {key: column.augment for key, column in images.items() if column.augment.changes_images}
         self.chance_columns = CHANCES * len(self.augmented_columns)
@@ -91,7 +91,7 @@ class TrainStep:
 
     def _signature(self, *, batch: bool) -> dict[str, Any]:
         """Any batch size with one compilation, so that a smaller last batch costs nothing; known sizes were no faster."""
-        inputs = {tensor.name: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in self.network.core.inputs}
+        inputs = {tensor.name: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in self.models.network.inputs}
         specs = {key: target.truth_spec for key, target in self.fitted.targets.items()}
         truths = {key: tf.TensorSpec((None, *spec.shape), spec.dtype) for key, spec in specs.items()}
         weights = {key: tf.TensorSpec((None,), tf.float32) for key in truths}
@@ -128,10 +128,10 @@ class TrainStep:
     def _update(self, batch: Mapping[str, Any], rate: Any) -> dict[str, Any]:
         self.optimizer.learning_rate.assign(rate)
         with tf.GradientTape() as tape:
-            losses = self._losses(self.network.core(batch["inputs"], training=True), batch)
+            losses = self._losses(self.models.network(batch["inputs"], training=True), batch)
             total = sum(losses[key] * target.loss_weight for key, target in self.fitted.targets.items())
             scaled = self.optimizer.scale_loss(total)
-        variables = self.network.core.trainable_variables
+        variables = self.models.network.trainable_variables
         reported = {**losses, "loss": total} if len(losses) > 1 else {"loss": total}
         reported, gradients = self.strategy.sum(reported, tape.gradient(scaled, variables))
         self.optimizer.apply(gradients, variables)
@@ -142,7 +142,8 @@ class TrainStep:
         inputs = dict(batch["inputs"])
         for number, (key, how) in enumerate(self.augmented_columns.items()):
             own = batch["chances"][:, number * CHANCES : (number + 1) * CHANCES]
-            changed = augment_images(inputs[key], own, how, self.fitted.columns[key].spec.levels)
+            spec: Any = self.fitted.columns[key].spec  # of an image, as only images are augmented
+            changed = augment_images(inputs[key], own, how, spec.levels)
             shown = tf.reshape(inputs[f"{key}_present"] > 0, (-1, 1, 1, 1))
             inputs[key] = tf.where(shown, changed, inputs[key])
         return inputs
@@ -153,11 +154,11 @@ class TrainStep:
 
     def _judge(self, batch: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The loss of every row, (batch,), and the predictions; nothing is changed."""
-        raw = self.network.core(batch["inputs"], training=False)
+        raw = self.models.network(batch["inputs"], training=False)
         losses = {
             key: target.minimized(batch["targets"][key], raw[key]) * batch["weights"][key] for key, target in self.fitted.targets.items()
         }
-        return losses, {key: self.network.activations[key](raw[key]) for key in raw}
+        return losses, {key: self.models.activations[key](raw[key]) for key in raw}
 
 
 class EmaWeights:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Arrays, Fitted
-from mmtrain.model.assemble import Network
+from mmtrain.model.assemble import Models
 from mmtrain.splits.plan import Partition
 
 
@@ -22,7 +22,7 @@ class TrainingData:
     fitted: Fitted
     arrays: Arrays
     partition: Partition
-    network: Network
+    models: Models
     place: Callable[[int], str] = "row {}".format
     """Where a person finds a row of the table."""
     groups: NDArray[np.int64] | None = None

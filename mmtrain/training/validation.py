@@ -86,7 +86,7 @@ def predict_rows(
     """
     losses: dict[str, list[Array]] = {}
     predictions: dict[str, list[Array]] = {}
-    start, size = 0, rows_at_once(steps.network.core)
+    start, size = 0, rows_at_once(steps.models.network)
     for inputs in sequential_batches(arrays, rows, size):
         if interruption is not None and interruption.number:
             raise Interrupted(interruption.number)

@@ -399,7 +399,7 @@ def test_code_file_registers_what_the_experiment_names(mmtrain, tmp_path):
     (tmp_path / "mine.py").write_text(
         "from mmtrain.branches import branch\n"
         "@branch('vector')\n"
-        "def mine_of_the_cli_test(inputs, specs, *, units: int = 1):\n"
+        "def mine_of_the_cli_test(inputs, *, units: int = 1):\n"
         "    return inputs[0]\n"
     )
     try:
@@ -411,8 +411,8 @@ def test_code_file_registers_what_the_experiment_names(mmtrain, tmp_path):
 OWN_BRANCH = """
 from mmtrain.branches import branch
 @branch('vector')
-def mine_of_the_cli_test(inputs, specs, *, units: int = 1):
-    return inputs[0]
+def mine_of_the_cli_test(inputs, *, units: int = 1):
+    return inputs
 """
 
 
@@ -690,7 +690,7 @@ def test_interrupted_training_keeps_what_it_has(endless, capsys, monkeypatch, in
     assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["best", "last", "previous"]
     found = ready(folder / "config.yaml")
     device.prepare(0, deterministic=False)
-    core = assemble(found.experiment, found.fitted).core
+    core = assemble(found.experiment, found.fitted).network
     position = checkpoints.load(folder / "checkpoints", "last", core)
     assert position.epoch == epochs
     assert 0 <= position.step <= 2

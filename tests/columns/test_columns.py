@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from mmtrain.columns import AnyFittedColumn, Categorical, Group, Id, Image, InputColumn, Numeric, Split, Text, Time, Weight, roles
 from mmtrain.columns.base import RawInput, fitted_roles
 from mmtrain.columns.image import FittedImage
-from mmtrain.specs import TensorSpec
+from mmtrain.specs import BagSpec, ImageSpec, IndexSpec, TokenSpec, VectorSpec
 from mmtrain.targets import Target
 
 HALF = math.log(5 / 2) + 1
@@ -169,7 +169,7 @@ def test_numeric_learns_these_values(options, values, expected):
     assert tuple(getattr(fitted, name) for name in ("fill", "center", "scale", "indicator", "masked", "minimum", "maximum", "missing")) == (
         pytest.approx(expected, rel=1e-15)
     )
-    assert fitted.spec == TensorSpec("vector", (2 if fitted.indicator else 1,), "float32")
+    assert fitted.spec == VectorSpec(2 if fitted.indicator else 1)
 
 
 @pytest.mark.usefixtures("tensorflow")
@@ -254,7 +254,7 @@ def test_categorical_learns_these_categories(options, values, expected):
     fitted = Categorical(**options).fit([cells(*values)])
     assert fitted.categories == expected
     assert fitted.missing == values.count(None)
-    assert fitted.spec == TensorSpec("index", (1,), "int32", size=2 + len(expected))
+    assert fitted.spec == IndexSpec(2 + len(expected))
 
 
 @pytest.mark.usefixtures("tensorflow")
@@ -278,8 +278,8 @@ def test_categorical_encodes_any_cell(options, training, values, codes, present)
 
 
 def test_categorical_passes_on_how_it_wants_to_be_expanded():
-    assert Categorical(encode="one_hot").fit([cells("a")]).spec == TensorSpec("index", (1,), "int32", size=3, one_hot=True)
-    assert Categorical(embedding_width=5).fit([cells("a")]).spec == TensorSpec("index", (1,), "int32", size=3, width=5)
+    assert Categorical(encode="one_hot").fit([cells("a")]).spec == IndexSpec(3, one_hot=True)
+    assert Categorical(embedding_width=5).fit([cells("a")]).spec == IndexSpec(3, embedding_width=5)
 
 
 LETTERS = ["a b c", "c b", "c", "d"]
@@ -312,8 +312,8 @@ def test_text_learns_this_vocabulary(vectorize, options, values, words, length, 
     assert (fitted.words, fitted.length, fitted.longest, fitted.missing) == (words, length, longest, missing)
     assert fitted.masked is ("missing" in options)
     assert len(fitted.idf) == (3 + len(words) if vectorize == "tfidf" else 0)
-    kind = "bag" if vectorize == "tfidf" else "tokens"
-    assert fitted.spec == TensorSpec(kind, (length,), "int32", size=3 + len(words), idf=fitted.idf)
+    assert fitted.spec == (BagSpec(length, fitted.idf) if vectorize == "tfidf" else TokenSpec(length, 3 + len(words)))
+    assert fitted.spec.size == 3 + len(words)
 
 
 @pytest.mark.usefixtures("tensorflow")
@@ -383,7 +383,8 @@ def test_text_without_any_training_word_knows_missing_and_unseen():
 def test_image_is_blank_where_it_is_absent(bits, dtype, levels):
     fitted = Image(size=(1, 2), channels=1, bits=bits, resize="crop", background=(1, 2, 3), max_pixels=9).fit([])
     assert fitted == FittedImage(height=1, width=2, channels=1, bits=bits, resize="crop", background=(1, 2, 3), max_pixels=9)
-    assert fitted.spec == TensorSpec("image", (1, 2, 1), dtype, levels=levels)
+    assert fitted.spec == ImageSpec(1, 2, 1, bits=bits)
+    assert (fitted.spec.shape, fitted.spec.dtype, fitted.spec.levels) == ((1, 2, 1), dtype, levels)
     assert fitted.raw_inputs("scan") == {"scan": RawInput((1,), "string")}
     white = b"BM\x3a\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\1\0\0\0\1\0\0\0\1\0\x18\0" + bytes(24) + b"\xff\xff\xff\0"
     codes, present, status = fitted.preprocessing()(np.array([[white], [b""]], dtype=object))

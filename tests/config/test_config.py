@@ -11,7 +11,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
-from mmtrain.branches import architectures, branch
+from mmtrain.branches import Features, architectures, branch
 from mmtrain.columns import InputColumn, role, roles
 from mmtrain.config import Experiment, json_schema, load, to_yaml
 from mmtrain.config.monitors import monitored
@@ -517,9 +517,9 @@ def wave() -> Iterator[None]:
     """A branch, a fusion and a role of a user's own, for the time of a test."""
 
     @branch("vector", name="wave")
-    def wave_branch(inputs: list[Any], specs: list[Any], *, length: Annotated[int, Field(ge=2)] = 8) -> Any:
+    def wave_branch(inputs: dict[str, Any], *, length: Annotated[int, Field(ge=2)] = 8) -> Any:
         """Waves."""
-        return inputs[0]
+        return Features(next(iter(inputs.values())).tensor)
 
     @fusion
     def interfere(features: dict[str, Any], present: dict[str, Any], *, phase: float = 0.5) -> Any:

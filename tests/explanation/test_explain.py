@@ -89,21 +89,21 @@ class Opened:
     """A network with fresh weights and what explains it."""
 
     explainer: Any
-    network: Any
+    models: Any
     material: Any
     target: str
 
     def encoded(self, row):
-        names = {tensor.name for tensor in self.network.core.inputs}
+        names = {tensor.name for tensor in self.models.network.inputs}
         return {name: values for name, values in self.material.arrays.take(np.array([row])).items() if name in names}
 
     def raw(self, inputs):
-        return float(self.network.core(inputs)[self.target][0, 0])
+        return float(self.models.network(inputs)[self.target][0, 0])
 
     def explained(self, row):
         """One row of the table."""
         cells = RowInputs.of({key: str(cell) or None for key, cell in rows()[row].items()}, self.encoded(row))
-        prediction = self.network.predictor(self.encoded(row))[self.target].numpy()
+        prediction = self.models.predictor(self.encoded(row))[self.target].numpy()
         return self.explainer.explain(SelectedRow(row, str(row), "test", ""), cells, "", prediction)
 
 
@@ -118,9 +118,9 @@ def opened(material, columns, branches, fusion, asked=ExplainedOutputs("y")):  #
     experiment = config.load(write_experiment(material.data.table.path.parent / "some.yaml", tree))
     fitted = material.fitted.model_copy(update={"columns": {key: material.fitted.columns[key] for key in columns}})
     keras.utils.set_random_seed(1)
-    network = assemble(experiment, fitted)
+    models = assemble(experiment, fitted)
     found = statistics.learn_statistics(experiment, fitted, material.data.table, material.arrays, material.partition.train)
-    return Opened(Explainer(network.predictor, experiment, fitted, found, asked), network, material, asked.target)
+    return Opened(Explainer(models.predictor, experiment, fitted, found, asked), models, material, asked.target)
 
 
 def check_adds_up(found, expected):
@@ -193,10 +193,10 @@ def test_a_word_adds_what_its_weight_in_the_tfidf_vector_adds(linear):
     assert rows()[5]["note"] == "six one six"
     assert [element.name for element in note.elements] == ["six", "one"]
     assert [element.name for element in note.reading] == ["six", "one", "six"]
-    network, material = linear.network, linear.material
-    branch = network.predictor.get_layer("branch_all")
+    models, material = linear.models, linear.material
+    branch = models.predictor.get_layer("branch_all")
     bag = next(layer for layer in branch.layers if isinstance(layer, BagProjection))
-    head = network.core.get_layer("target_y").kernel.numpy()[:, 0]
+    head = models.network.get_layer("target_y").kernel.numpy()[:, 0]
     words = material.fitted.columns["note"].words
     idf = {word: bag.idf[3 + words.index(word)] for word in ("six", "one")}
     vector = {"six": 2 * idf["six"], "one": idf["one"]}
@@ -220,7 +220,7 @@ def test_a_number_that_is_predicted_is_explained_in_its_own_unit(material):
     subject = opened(material, ["size"], branches, {"method": "concatenate", "units": []}, ExplainedOutputs("price", steps=1))
     found = subject.explained(5)
     assert found.question == OutputSelector("price", words="price")
-    assert found.attributed.output == pytest.approx(float(subject.network.predictor(subject.encoded(5))["price"][0, 0]), rel=1e-5)
+    assert found.attributed.output == pytest.approx(float(subject.models.predictor(subject.encoded(5))["price"][0, 0]), rel=1e-5)
     assert found.prediction == describe(NUMBER, found.attributed.output)
 
 
@@ -238,15 +238,15 @@ def test_grad_cam_of_one_map_is_as_bright_as_the_image(material):
     """One convolution of one pixel: the map is the image, weighed by what the mean of it adds."""
     branch = {"columns": ["scan"], "architecture": "cnn", "filters": [1], "kernel": 1, "normalization": "none"}
     subject = opened(material, ["scan"], {"scan": branch}, {"method": "concatenate", "units": []})
-    network = subject.network
-    convolution = network.predictor.get_layer("branch_scan").layers[2]
+    models = subject.models
+    convolution = models.predictor.get_layer("branch_scan").layers[2]
     convolution.set_weights([np.full((1, 1, 1, 1), 0.5), np.zeros(1)])
-    network.core.get_layer("target_y").set_weights([np.full((1, 1), 2.0), np.zeros(1)])
+    models.network.get_layer("target_y").set_weights([np.full((1, 1), 2.0), np.zeros(1)])
     found = subject.explained(1)
     brightness = subject.encoded(1)["scan"][0, :, :, 0] / 255
     assert np.allclose(found.cams["scan"], 0.5 * brightness * 2 / brightness.size, atol=1e-7)
     assert np.allclose(found.images["scan"][:, :, 0], brightness)
-    network.core.get_layer("target_y").set_weights([np.full((1, 1), -2.0), np.zeros(1)])
+    models.network.get_layer("target_y").set_weights([np.full((1, 1), -2.0), np.zeros(1)])
     assert not subject.explained(1).cams["scan"].any()  # what speaks against the answer is left out
 
 

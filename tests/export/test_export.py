@@ -704,7 +704,7 @@ def test_runner_of_an_export_that_needs_tensorflow_alone_is_not_told_where_mmtra
 
 OWN_LAYER = """
 import keras
-from mmtrain.branches import branch
+from mmtrain.branches import Features, branch
 
 @keras.saving.register_keras_serializable(package="export_test")
 class Doubled(keras.layers.Layer):
@@ -712,8 +712,8 @@ class Doubled(keras.layers.Layer):
         return x * 2
 
 @branch("vector")
-def doubled_of_the_export_test(inputs, specs):
-    return keras.layers.Dense(2)(Doubled()(inputs[0]))
+def doubled_of_the_export_test(inputs):
+    return Features(keras.layers.Dense(2)(Doubled()(inputs["x"].tensor)))
 """
 
 

@@ -64,10 +64,10 @@ def served(tmp_path_factory, tensorflow):
     write_table(folder / "table.csv", rows())
     material = ready(write_experiment(folder / "served.yaml", TREE))
     keras.utils.set_random_seed(1)
-    network = assemble(material.experiment, material.fitted)
-    network.core.set_weights([weight * 3 for weight in network.core.get_weights()])  # so that answers differ from row to row
-    saved_model.write(network.whole, material.fitted, folder / "saved_model")
-    return material, network, folder
+    models = assemble(material.experiment, material.fitted)
+    models.network.set_weights([weight * 3 for weight in models.network.get_weights()])  # so that answers differ from row to row
+    saved_model.write(models.end_to_end, material.fitted, folder / "saved_model")
+    return material, models, folder
 
 
 def raw_of(material, folder):
@@ -86,14 +86,14 @@ def test_saved_model_answers_as_evaluate_does(served):
     from mmtrain.export.check import give_runner
     from mmtrain.model import model_file
 
-    material, network, folder = served
+    material, models, folder = served
     raw = raw_of(material, folder)
     assert sorted(raw) == ["blood_group", "gr_e_cm", "note", "scan"]
     twice = {name: np.concatenate([values, values]) for name, values in raw.items()}
     twice["scan"][ROWS + 1] = b"no image"
     give_runner(export_formats["saved_model"], folder)
     found = export_formats["saved_model"].run(folder / "saved_model", twice, ())
-    expected = model_file.predict(network.predictor, material.arrays, np.arange(ROWS))
+    expected = model_file.predict(models.predictor, material.arrays, np.arange(ROWS))
     for key, name in {"ill": "ill", "ward": "ward", "signs": "signs", "days left": "days_left"}.items():
         target = material.fitted.targets[key]
         answers = found.pop(f"{name}_prediction")

@@ -232,7 +232,7 @@ def layers_to_save():
         "BagProjection": (network.BagProjection(idf=[0.0, 1.0, 3.0, 1.5, 2.5], units=2), (ids,)),
         "TokenAverage": (network.TokenAverage(), (ids, np.ones((1, 4, 2), dtype=np.float32))),
         "Mask": (network.Mask(fill=1.0), (np.ones((2, 3), dtype=np.float32), here)),
-        "MaskedColumn": (network.MaskedColumn(kind="vector"), (np.ones((2, 3), dtype=np.float32), here)),
+        "MaskedColumn": (network.MaskedColumn(flag=True), (np.ones((2, 3), dtype=np.float32), here)),
         "Affine": (network.Affine(scale=2.0, offset=1.0), (here,)),
         "PresentMean": (network.PresentMean(), pair),
         "FusedNormalization": (network.FusedNormalization(momentum=0.9), (np.ones((2, 3, 3, 2), dtype=np.float32),)),

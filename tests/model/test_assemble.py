@@ -66,7 +66,7 @@ def clinic(tmp_path_factory, tensorflow):
 
 
 @pytest.fixture(scope="module")
-def network(clinic):
+def models(clinic):
     return fresh(clinic)
 
 
@@ -107,9 +107,9 @@ def same(one, other):
     return all(np.array_equal(one[key], other[key]) for key in one)
 
 
-def test_whole_gives_from_raw_cells_what_the_predictor_gives_from_encoded_ones(clinic, network):
-    whole = answers(network.whole, raw_of(clinic))
-    assert same(whole, answers(network.predictor, encoded_of(clinic)))
+def test_whole_gives_from_raw_cells_what_the_predictor_gives_from_encoded_ones(clinic, models):
+    whole = answers(models.end_to_end, raw_of(clinic))
+    assert same(whole, answers(models.predictor, encoded_of(clinic)))
     assert sorted(whole) == ["days left", "y"]
     for values in whole.values():
         assert values.shape == (ROWS, 1)
@@ -117,34 +117,34 @@ def test_whole_gives_from_raw_cells_what_the_predictor_gives_from_encoded_ones(c
         assert len(np.unique(values)) > ROWS / 3  # it does look at the rows
 
 
-def test_saved_whole_gives_the_same(clinic, network, tmp_path):
+def test_saved_whole_gives_the_same(clinic, models, tmp_path):
     import keras
 
     from mmtrain.model import model_file
 
-    network.whole.save(tmp_path / "model.keras")
+    models.end_to_end.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True, compile=False)
-    expected = answers(network.predictor, encoded_of(clinic))
+    expected = answers(models.predictor, encoded_of(clinic))
     assert same(answers(loaded, raw_of(clinic)), expected)
     assert same(answers(model_file.parts(model_file.whole(tmp_path / "model.keras"))[1], encoded_of(clinic)), expected)
     assert loaded.name == "clinic.1"
     assert sorted(loaded.input) == sorted(INPUTS)
 
 
-def test_core_gives_raw_values_and_activations_make_them_predictions(clinic, network):
-    raw, predictions = answers(network.core, encoded_of(clinic)), answers(network.predictor, encoded_of(clinic))
+def test_core_gives_raw_values_and_activations_make_them_predictions(clinic, models):
+    raw, predictions = answers(models.network, encoded_of(clinic)), answers(models.predictor, encoded_of(clinic))
     assert np.allclose(predictions["y"], 1 / (1 + np.exp(-raw["y"])), rtol=0, atol=1e-6)
     target = clinic.fitted.targets["days left"]
     assert target.scale > 1000
     assert np.allclose(predictions["days left"], raw["days left"] * target.scale + target.center, rtol=1e-6)
-    assert same({key: layer(raw[key]).numpy() for key, layer in network.activations.items()}, predictions)
-    assert list(network.activations) == ["y", "days left"]
+    assert same({key: layer(raw[key]).numpy() for key, layer in models.activations.items()}, predictions)
+    assert list(models.activations) == ["y", "days left"]
 
 
-def test_parameters_are_counted_for_each_part(clinic, network):
+def test_parameters_are_counted_for_each_part(clinic, models):
     assert sorted(clinic.fitted.columns["note"].words) == ["and", "word0", "word1", "word2", "word3"]
     assert clinic.fitted.columns["blood group"].categories == ("B", "C")
-    assert network.parameters() == {
+    assert models.parameters() == {
         "branch_the_scan": (3 * 3 * 1 * 2 + 2) + (3 * 3 * 2 * 3 + 3),
         "branch_table": 2 * 2 + 2,  # a number and its indicator
         "branch_ward": (2 + 4) * 5 + 5,  # a number and whether it is absent, and one-hot codes: missing, unseen, B, C
@@ -154,14 +154,14 @@ def test_parameters_are_counted_for_each_part(clinic, network):
         "target_y": 6 + 1,
         "target_days_left": 6 + 1,
     }
-    assert sum(network.parameters().values()) == network.core.count_params()
+    assert sum(models.parameters().values()) == models.network.count_params()
 
 
-def test_weights_follow_from_the_seed(clinic, network):
-    weights = [fresh(clinic, seed).core.get_weights() for seed in (1, 2)]
+def test_weights_follow_from_the_seed(clinic, models):
+    weights = [fresh(clinic, seed).network.get_weights() for seed in (1, 2)]
     compared = [
         (np.array_equal(mine, again), np.array_equal(mine, other))
-        for mine, again, other in zip(network.core.get_weights(), *weights, strict=True)
+        for mine, again, other in zip(models.network.get_weights(), *weights, strict=True)
         if mine.any()  # biases begin with 0 under every seed
     ]
     assert compared == [(True, False)] * 16
@@ -175,23 +175,23 @@ def test_weights_follow_from_the_seed(clinic, network):
         ("ward", ["dose", "blood group"], 2),  # rows 0 and 12: a branch is present when any of its columns is
     ],
 )
-def test_absent_branch_never_changes_the_answer_of_its_row(clinic, network, branch, keys, absent):
+def test_absent_branch_never_changes_the_answer_of_its_row(clinic, models, branch, keys, absent):
     assert clinic.experiment.branches[branch].columns == tuple(keys)
     encoded = encoded_of(clinic)
     gone = np.all([encoded[f"{key}_present"].ravel() == 0 for key in keys], axis=0)
     assert gone.sum() == absent
-    expected = answers(network.predictor, encoded)
-    other = answers(network.predictor, encoded | {key: np.full_like(encoded[key], 1) for key in keys})
+    expected = answers(models.predictor, encoded)
+    other = answers(models.predictor, encoded | {key: np.full_like(encoded[key], 1) for key in keys})
     for name in expected:
         assert np.array_equal(expected[name][gone], other[name][gone])
         assert (expected[name][~gone] != other[name][~gone]).any()
 
 
-def test_a_file_that_is_no_image_is_a_missing_image(clinic, network):
+def test_a_file_that_is_no_image_is_a_missing_image(clinic, models):
     raw = raw_of(clinic)
     junk = np.where(raw["scan"] == b"", b"no image", raw["scan"])
     assert (junk != raw["scan"]).sum() == ROWS / 2
-    assert same(answers(network.whole, raw), answers(network.whole, raw | {"scan": junk}))
+    assert same(answers(models.end_to_end, raw), answers(models.end_to_end, raw | {"scan": junk}))
 
 
 def test_row_weights_reach_the_loss(tmp_path):
@@ -200,16 +200,16 @@ def test_row_weights_reach_the_loss(tmp_path):
     write_table(tmp_path / "table.csv", rows())
     columns = {key: COLUMNS[key] for key in ("dose", "importance", "y", "days left")}
     material = ready(write_experiment(tmp_path / "e.yaml", {"columns": columns, "fusion": {"units": []}, "split": {"method": "random"}}))
-    network, arrays = fresh(material), material.arrays
+    models, arrays = fresh(material), material.arrays
     importance = (np.arange(ROWS) % 3 + 1) / material.fitted.weight_mean
     weights = {"y": importance * np.where(np.arange(ROWS) % 2, 3, 1), "days left": importance}
     assert sorted(arrays.weights) == sorted(weights)
     for key, expected in weights.items():
         assert np.allclose(arrays.weights[key], expected, rtol=1e-6)
-    raw = answers(network.core, encoded_of(material))
+    raw = answers(models.network, encoded_of(material))
     plain = {key: target.row_loss(arrays.targets[key], raw[key]).numpy() for key, target in material.fitted.targets.items()}
     batch = {"inputs": encoded_of(material), "targets": arrays.targets, "weights": arrays.weights}
-    steps = TrainStep(material.experiment, material.fitted, network)
+    steps = TrainStep(material.experiment, material.fitted, models)
     judged, _ = steps.judge(batch)
     for key, losses in plain.items():
         assert np.allclose(judged[key], losses * weights[key], rtol=1e-5)
@@ -256,11 +256,11 @@ def test_columns_and_branches_may_be_called_anything(tmp_path):
     keras.backend.clear_session()  # Keras's own names begin again without a number, as in a new process
     for method in ("concatenate", "add", "gated"):  # two of them name layers after branches
         section = fusions[method].section(method=method, units=())
-        network = fresh(replace(material, experiment=material.experiment.model_copy(update={"fusion": section})))
-        assert len(network.parameters()) == 4 + 1 + (method != "concatenate")
-    network.whole.save(tmp_path / "model.keras")
+        models = fresh(replace(material, experiment=material.experiment.model_copy(update={"fusion": section})))
+        assert len(models.parameters()) == 4 + 1 + (method != "concatenate")
+    models.end_to_end.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
-    assert same(answers(loaded, raw_of(material)), answers(network.predictor, encoded_of(material)))
+    assert same(answers(loaded, raw_of(material)), answers(models.predictor, encoded_of(material)))
     assert sorted(loaded.input) == sorted(ODD)
 
 

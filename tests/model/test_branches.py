@@ -1,23 +1,25 @@
 """Every registered architecture keeps the same contract, with its defaults and with each of its options changed."""
 
+import contextlib
 import inspect
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from mmtrain.branches import DEFAULTS, Branch, architectures, branch
-from mmtrain.branches.dense import embedding_width
+from mmtrain.branches import Branch, Features, Input, architectures, branch, default_architecture
+from mmtrain.errors import UsageError
 from mmtrain.registry import option_fields
-from mmtrain.specs import TensorSpec
+from mmtrain.specs import BagSpec, ImageSpec, IndexSpec, TokenSpec, VectorSpec, default_embedding_width, kind, kinds
 
-NUMBER = TensorSpec("vector", (2,), "float32")
-CATEGORY = TensorSpec("index", (1,), "int32", size=5)
-ONE_HOT = TensorSpec("index", (1,), "int32", size=5, one_hot=True)
-BAG = TensorSpec("bag", (4,), "int32", size=6, idf=(0.0, 1.0, 2.5, 1.1, 1.9, 2.0))
-TOKENS = TensorSpec("tokens", (4,), "int32", size=6)
-IMAGE = TensorSpec("image", (6, 5, 3), "uint8")
-DEEP_IMAGE = TensorSpec("image", (6, 5, 1), "uint16", levels=65_535)
+NUMBER = VectorSpec(2)
+CATEGORY = IndexSpec(5)
+ONE_HOT = IndexSpec(5, one_hot=True)
+BAG = BagSpec(4, idf=(0.0, 1.0, 2.5, 1.1, 1.9, 2.0))
+TOKENS = TokenSpec(4, size=6)
+IMAGE = ImageSpec(6, 5, 3)
+DEEP_IMAGE = ImageSpec(6, 5, 1, bits=16)
 
 EXAMPLES = {
     # specs, another value of every option, width of the output by default
@@ -34,9 +36,9 @@ WITH = {("embedding_average", "activation"): {"units": (5,)}}
 """Options that do something only beside others."""
 
 
-def values(spec, rows=5):
+def values(spec, rows=5, seed=3):
     """Encoded rows such as this spec describes."""
-    random = np.random.default_rng(3)
+    random = np.random.default_rng(seed)
     if spec.kind == "vector":
         return random.normal(size=(rows, *spec.shape)).astype(np.float32)
     if spec.kind == "image":
@@ -48,12 +50,20 @@ def values(spec, rows=5):
 
 def built(name, specs, **options):
     """A Keras model of this branch alone, with the weights of one seed."""
+    return built_with_features(name, specs, **options)[0]
+
+
+def built_with_features(name, specs, masked=False, **options):
+    """The same, of all columns and their presence where they are `masked`, and the features that the branch returned."""
     import keras
 
     keras.utils.set_random_seed(5)
     section = architectures[name].section(columns=[f"c{number}" for number in range(len(specs))], architecture=name, **options)
-    inputs = [keras.Input(spec.shape, dtype=spec.dtype) for spec in specs]
-    return keras.Model(inputs, section.build(list(inputs), specs))
+    tensors = [keras.Input(spec.shape, dtype=spec.dtype) for spec in specs]
+    present = [keras.Input((1,)) if masked else None for _ in specs]
+    inputs = {f"c{number}": Input(*one) for number, one in enumerate(zip(tensors, present, specs, strict=True))}
+    features = section.build(inputs)
+    return keras.Model([*tensors, *(present if masked else [])], features.vector), features
 
 
 def described(model):
@@ -143,9 +153,8 @@ def test_every_architecture_and_option_has_an_example():
 
 
 def test_every_kind_has_a_default_architecture_that_takes_it():
-    assert set(DEFAULTS) == {"image", "vector", "index", "bag", "tokens"}
-    for kind, name in DEFAULTS.items():
-        assert kind in architectures[name].kinds
+    found = {name: default_architecture(name) for name in kinds}
+    assert found == {"image": "cnn", "vector": "mlp", "index": "mlp", "bag": "mlp", "tokens": "embedding_average"}
 
 
 @pytest.mark.usefixtures("tensorflow")
@@ -156,6 +165,36 @@ def test_branch_row_does_not_depend_on_other_rows(name):
     arrays = [values(spec) for spec in specs]
     others = [np.concatenate([array[:1], array[:0:-1]]) for array in arrays]
     assert np.array_equal(model(arrays, training=False)[0], model(others, training=False)[0])
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("name", sorted(architectures))
+def test_branch_masks_every_column_itself(name):
+    """What is under the mask never reaches the output, and presence itself does."""
+    specs = EXAMPLES[name][0]
+    model, _ = built_with_features(name, specs, masked=True)
+    arrays, others = [values(spec) for spec in specs], [values(spec, seed=4) for spec in specs]
+    for column in range(len(specs)):
+        present = [np.ones((5, 1), np.float32) for _ in specs]
+        shown = model([*arrays, *present], training=False).numpy()
+        assert not np.array_equal(model([*arrays[:column], others[column], *arrays[column + 1 :], *present], training=False), shown)
+        present[column] = np.zeros((5, 1), np.float32)
+        absent = model([*arrays, *present], training=False).numpy()
+        hidden = model([*arrays[:column], others[column], *arrays[column + 1 :], *present], training=False).numpy()
+        assert np.array_equal(hidden, absent), column
+        assert not np.array_equal(absent, shown), column
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("name", sorted(architectures))
+def test_branch_returns_the_parameter_groups_it_is_registered_with(name):
+    specs, changes, _ = EXAMPLES[name]
+    for options in ({}, changes):
+        model, features = built_with_features(name, specs, **options)
+        assert tuple(features.groups) == architectures[name].groups
+        assert {layer for layers in features.groups.values() for layer in layers} <= set(model.layers)
+    grouped = {id(weight) for layers in features.groups.values() for layer in layers for weight in layer.weights}
+    assert grouped == ({id(weight) for weight in model.weights if "seed" not in weight.path} if features.groups else set())
 
 
 @pytest.mark.usefixtures("tensorflow")
@@ -179,18 +218,16 @@ def test_dense_branch_weighs_words_by_how_rare_they_are(name, units):
     ("spec", "width"),
     [
         (CATEGORY, 3),
-        (TensorSpec("index", (1,), "int32", size=5, width=7), 7),
-        (TensorSpec("index", (1,), "int32", size=1000), 50),
+        (IndexSpec(5, embedding_width=7), 7),
+        (IndexSpec(1000), 50),
         (ONE_HOT, 5),
     ],
 )
 def test_category_is_embedded_or_one_hot(spec, width):
     import keras
 
-    from mmtrain.branches.dense import embed_or_pass
-
     codes = keras.Input((1,), dtype="int32")
-    model = keras.Model(codes, embed_or_pass(codes, spec))
+    model = keras.Model(codes, spec.to_vector(codes))
     assert model.output_shape == (None, width)
     found = model(np.array([[0], [1], [4]], dtype=np.int32)).numpy()
     if spec.one_hot:
@@ -202,13 +239,13 @@ def test_category_is_embedded_or_one_hot(spec, width):
 
 @pytest.mark.parametrize(("size", "width"), [(2, 1), (3, 2), (10, 5), (99, 50), (10_000, 50)])
 def test_embedding_width_grows_with_the_categories_up_to_50(size, width):
-    assert embedding_width(size) == width
+    assert default_embedding_width(size) == width
 
 
 @pytest.mark.usefixtures("tensorflow")
 def test_cnn_sees_a_deep_image_as_it_sees_a_shallow_one():
     """Both are brought to 0..1: full brightness is 255 in one and 65535 in the other."""
-    shallow = built("cnn", [TensorSpec("image", (6, 5, 1), "uint8")], normalization="none")
+    shallow = built("cnn", [ImageSpec(6, 5, 1)], normalization="none")
     deep = built("cnn", [DEEP_IMAGE], normalization="none")
     deep.set_weights(shallow.get_weights())
     pixels = np.random.default_rng(1).integers(0, 256, size=(3, 6, 5, 1))
@@ -224,7 +261,7 @@ def test_cnn_sees_a_deep_image_as_it_sees_a_shallow_one():
 def test_cnn_halves_a_image_while_there_is_something_to_halve(size, sizes):
     import keras
 
-    model = built("cnn", [TensorSpec("image", (*size, 1), "uint8")])
+    model = built("cnn", [ImageSpec(*size, 1)])
     assert [layer.output.shape[1:3] for layer in model.layers if isinstance(layer, keras.layers.Conv2D)] == sizes
 
 
@@ -250,18 +287,90 @@ def test_branch_of_an_unknown_kind_is_not_registered(kinds, message):
         branch(*kinds)
 
 
+def registered(function, **options):
+    """The function as an architecture of vectors, for the time of a block; gives its section."""
+    branch("vector", **options)(function)
+    return contextlib.closing(_Registered(function.__name__))
+
+
+class _Registered:
+    def __init__(self, name):
+        self.name = name
+
+    def build(self):
+        return architectures[self.name].section(columns=["a"], architecture=self.name).build({"a": Input(4.0, None, NUMBER)})
+
+    def close(self):
+        architectures.remove(self.name)
+
+
+def test_a_branch_of_the_former_shape_is_refused_with_the_new_one():
+    def former(inputs, specs, *, width: int = 2):
+        return inputs[0]
+
+    with pytest.raises(UsageError) as caught:
+        branch("vector")(former)
+    assert str(caught.value) == (
+        "architecture former: a branch takes its inputs as one map; this one takes (inputs, specs). Write `def former(inputs, *, ...)`, "
+        "read `inputs[column].tensor`, `.present` and `.spec`, return `Features(vector)`."
+    )
+    assert "former" not in architectures
+
+
+def test_a_branch_that_returns_no_features_is_refused():
+    def bare_for_a_test(inputs):
+        return inputs["a"].tensor
+
+    with registered(bare_for_a_test) as own, pytest.raises(UsageError) as caught:
+        own.build()
+    assert str(caught.value) == (
+        "architecture bare_for_a_test: the function returned float, not Features. Return `Features(vector)`, from mmtrain.branches; "
+        "it may also have `tokens` and `groups`."
+    )
+
+
+def test_a_branch_that_returns_other_groups_than_it_is_registered_with_is_refused():
+    def grouped_for_a_test(inputs):
+        return Features(inputs["a"].tensor, groups={"head": []})
+
+    with registered(grouped_for_a_test) as own, pytest.raises(UsageError) as caught:
+        own.build()
+    assert str(caught.value) == (
+        "architecture grouped_for_a_test: it returned the parameter groups head, and is registered with none. "
+        'Register it with `@branch(..., groups=("head",))`, or return those.'
+    )
+
+
+def test_a_kind_of_ones_own_gets_the_architecture_that_reads_it():
+    @kind
+    @dataclass(frozen=True)
+    class WaveSpec(VectorSpec):
+        kind = "wave_for_a_test"
+
+    @branch("wave_for_a_test", name="reads_waves")
+    def reads_waves(inputs):
+        return Features(next(iter(inputs.values())).tensor)
+
+    try:
+        assert default_architecture("wave_for_a_test") == "reads_waves"
+        assert (WaveSpec(3).shape, WaveSpec(3).dtype) == ((3,), "float32")
+    finally:
+        architectures.remove("reads_waves")
+        kinds.remove("wave_for_a_test")
+
+
 def test_branch_is_registered_with_the_options_of_its_function():
     @branch("vector", most_columns=2, name="doubled_for_a_test")
-    def doubled(inputs, specs, *, factor: float = 2.0):
+    def doubled(inputs, *, factor: float = 2.0):
         """Twice."""
-        return inputs[0] * factor
+        return Features(inputs["a"].tensor * factor)
 
     try:
         entry = architectures["doubled_for_a_test"]
         assert (entry.build, entry.kinds, entry.most_columns) == (doubled, ("vector",), 2)
         section = entry.section(columns=["a"], architecture="doubled_for_a_test", factor=3)
         assert isinstance(section, Branch)
-        assert section.build([4.0], []) == 12.0
+        assert section.build({"a": Input(4.0, None, NUMBER)}).vector == 12.0
     finally:
         architectures.remove("doubled_for_a_test")
 

@@ -249,6 +249,43 @@ def test_absent_branch_takes_no_part_with_its_own_layer_either(method):
 
 
 @pytest.mark.usefixtures("tensorflow")
+def test_attention_reads_tokens_but_neither_padding_nor_those_of_an_absent_branch(tmp_path):
+    import keras
+
+    keras.utils.set_random_seed(5)
+    section = fusions["attention"].section(method="attention", units=(), width=8)
+    own, shown = ({name: keras.Input((width,)) for name, width in widths.items()} for widths in (WIDTHS, dict.fromkeys(WIDTHS, 1)))
+    tokens = {"a": keras.Input((4, 6))}
+    model = keras.Model([own, shown, tokens], section.build(own, shown, tokens))
+    random = np.random.default_rng(2)
+    words = random.normal(size=(ROWS, 4, 6)).astype(np.float32)
+    words[:, 2:] = 0
+    given, present = features(3), everywhere(3)
+
+    def answer(words, present=present):
+        return model([given, present, {"a": words}], training=False).numpy()
+
+    before = answer(words)
+    other = words.copy()
+    other[:, 1] = random.normal(size=(ROWS, 6))
+    assert (np.abs(answer(other) - before).max(axis=1) > 1e-4).all()
+    assert np.allclose(answer(words[:, [1, 0, 2, 3]]), before, atol=1e-6)  # their order is the branch's own business
+    longer = np.concatenate([words[:, :1], words[:, 2:3], words[:, 1:2], words[:, 3:]], axis=1)
+    assert np.allclose(answer(longer), before, atol=1e-6)
+    absent = present | {"a": np.zeros((ROWS, 1), np.float32)}
+    nothing = np.full_like(words, np.nan)
+    assert np.array_equal(answer(nothing, absent), answer(words, absent))
+    assert np.isfinite(answer(nothing, absent)).all()
+    model.save(tmp_path / "fusion.keras")
+    loaded = keras.models.load_model(tmp_path / "fusion.keras", safe_mode=True)
+    assert np.array_equal(loaded([given, present, {"a": words}], training=False), before)
+
+
+def test_only_attention_reads_tokens():
+    assert [name for name, entry in fusions.items() if entry.reads_tokens] == ["attention"]
+
+
+@pytest.mark.usefixtures("tensorflow")
 def test_maximum_of_negative_features_is_negative():
     model = built("maximum", 1, width=2)
     weights = [np.zeros((3, 2), dtype=np.float32), np.array([-3, -1e6], dtype=np.float32)]

@@ -5,7 +5,7 @@ import pytest
 from tiny import paint, ready, write_experiment, write_table
 
 from mmtrain import config
-from mmtrain.branches import architectures, branch
+from mmtrain.branches import Features, architectures, branch
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -30,15 +30,16 @@ def everything():
     """An architecture of a user's own that takes several columns of every kind."""
 
     @branch("vector", "index", "bag", "tokens", "image", name="everything_for_a_test")
-    def everything(inputs, specs):
+    def everything(inputs):
         import keras
 
         flat = []
-        for tensor, spec in zip(inputs, specs, strict=True):
+        for one in inputs.values():
+            tensor, spec = one.masked().tensor, one.masked().spec
             assert tuple(tensor.shape[1:]) == spec.shape
             real = tensor if spec.kind in ("vector", "image") else keras.layers.Embedding(spec.size, 2)(tensor)
             flat.append(keras.layers.Flatten()(keras.ops.cast(real, "float32")))
-        return keras.layers.Dense(3)(keras.layers.Concatenate()(flat))
+        return Features(keras.layers.Dense(3)(keras.layers.Concatenate()(flat)))
 
     yield everything
     architectures.remove("everything_for_a_test")
@@ -95,8 +96,8 @@ def encoded(material, columns, rows):
     return taken | {"age_2": taken["age"], "age_2_present": taken["age_present"]}
 
 
-def answer(network, inputs):
-    return network.core(inputs, training=False)["y"].numpy()
+def answer(models, inputs):
+    return models.network(inputs, training=False)["y"].numpy()
 
 
 def test_every_architecture_of_several_columns_and_every_kind_is_tried(material, everything):
@@ -107,23 +108,23 @@ def test_every_architecture_of_several_columns_and_every_kind_is_tried(material,
 @pytest.mark.parametrize("name", ["mlp", "linear", "everything_for_a_test"])
 def test_what_is_under_the_mask_never_reaches_the_output(material, everything, name):
     columns = several(material)[name]
-    _, _, network = assembled(material, name, columns)
+    _, _, models = assembled(material, name, columns)
     empty, full = encoded(material, columns, EMPTY), encoded(material, columns, FULL[: len(EMPTY)])
-    before = answer(network, empty)
+    before = answer(models, empty)
     for column in columns:
-        assert np.array_equal(answer(network, {**empty, column: full[column]}), before), column
-        assert not np.array_equal(answer(network, {**full, f"{column}_present": empty[f"{column}_present"]}), answer(network, full)), column
+        assert np.array_equal(answer(models, {**empty, column: full[column]}), before), column
+        assert not np.array_equal(answer(models, {**full, f"{column}_present": empty[f"{column}_present"]}), answer(models, full)), column
     assert len(np.unique(before)) > 1  # the age of these rows is read all the same
 
 
 @pytest.mark.parametrize("name", ["mlp", "linear", "everything_for_a_test"])
 def test_an_absent_number_is_not_the_average_number(material, everything, name):
     columns = several(material)[name]
-    _, _, network = assembled(material, name, columns)
+    _, _, models = assembled(material, name, columns)
     absent = encoded(material, columns, EMPTY)
     assert np.array_equal(absent["dose"], np.zeros((len(EMPTY), 1)))
     average = {**absent, "dose_present": np.ones((len(EMPTY), 1), np.float32)}
-    assert not np.isclose(answer(network, absent), answer(network, average), atol=1e-4).any()
+    assert not np.isclose(answer(models, absent), answer(models, average), atol=1e-4).any()
 
 
 @pytest.mark.parametrize("name", ["mlp", "linear"])
@@ -138,20 +139,20 @@ def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(m
     from mmtrain.model.branch_features import SplitPredictor
 
     columns = several(material)[name]
-    experiment, fitted, network = assembled(material, name, columns)
+    experiment, fitted, models = assembled(material, name, columns)
     arrays = material.arrays.of([*columns, "age"])
     arrays.inputs["age_2"], arrays.present["age_2"] = arrays.inputs["age"], arrays.present["age"]
-    network.whole.save(tmp_path / "model.keras")
+    models.end_to_end.save(tmp_path / "model.keras")
     predictor = model_file.parts(keras.models.load_model(tmp_path / "model.keras", safe_mode=True))[1]
     rows = np.arange(ROWS)
-    expected = network.predictor(arrays.take(rows), training=False)["y"].numpy()
+    expected = models.predictor(arrays.take(rows), training=False)["y"].numpy()
     assert np.array_equal(predictor(arrays.take(rows), training=False)["y"], expected)
     halves = SplitPredictor(predictor, experiment, fitted)
     assert np.allclose(halves.predictions(halves.features(arrays, rows))["y"], expected, atol=1e-6)
     donors = {column: rows[::-1] if column == "dose" else rows for column in reversed([*columns, "age"])}
     swapped = arrays.take(rows) | {key: values[::-1] for key, values in arrays.of(["dose"]).take(rows).items()}
     mixed = halves.features(arrays, rows).replaced("all", *halves.of_branch("all", arrays, donors))
-    assert np.allclose(halves.predictions(mixed)["y"], network.predictor(swapped, training=False)["y"], atol=1e-6)
+    assert np.allclose(halves.predictions(mixed)["y"], models.predictor(swapped, training=False)["y"], atol=1e-6)
     found = statistics.learn_statistics(experiment, fitted, material.data.table, arrays, material.partition.train)
     explainer = Explainer(predictor, experiment, fitted, found, ExplainedOutputs("y"))
     for row in (0, 1):
@@ -164,8 +165,8 @@ def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(m
 def test_a_branch_without_masked_columns_or_of_one_column_is_what_it_was(material):
     from mmtrain.model.assemble import masked_columns
 
-    experiment, _, network = assembled(material, "mlp", [])
-    assert all(len(network.core.get_layer(f"branch_{key}").inputs) == 1 for key in experiment.branches)
+    experiment, _, models = assembled(material, "mlp", [])
+    assert all(len(models.network.get_layer(f"branch_{key}").inputs) == 1 for key in experiment.branches)
     tree = {
         "columns": {"dose": MASKED["dose"], **OTHERS},
         "branches": {"a": {"columns": ["dose"]}, "b": {"columns": ["age"]}},

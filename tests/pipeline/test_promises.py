@@ -304,7 +304,7 @@ def test_every_look_at_the_test_part_is_recorded(run, scored):
 
 def network_weights(found, seed):
     device.prepare(seed, deterministic=False)
-    return [variable.numpy() for variable in assemble(found.experiment, found.fitted).core.trainable_variables]
+    return [variable.numpy() for variable in assemble(found.experiment, found.fitted).network.trainable_variables]
 
 
 def test_split_order_augmentation_and_first_weights_follow_from_the_seed(numbered):
@@ -407,12 +407,12 @@ def test_augmentation_never_touches_rows_that_are_judged(numbered):
 def test_judging_changes_no_weight_and_no_row_depends_on_its_neighbours(numbered):
     found = ready(numbered, ["fusion.dropout=0.5"])
     device.prepare(0, deterministic=False)
-    network = assemble(found.experiment, found.fitted)
-    steps = TrainStep(found.experiment, found.fitted, network)
+    models = assemble(found.experiment, found.fitted)
+    steps = TrainStep(found.experiment, found.fitted, models)
     steps.train(next(Batches(found.arrays, found.partition.train, 8, 0, steps.chance_columns).epoch(1)), [0.001])
-    before = [variable.numpy().copy() for variable in network.core.variables]
+    before = [variable.numpy().copy() for variable in models.network.variables]
     _, together = predict_rows(steps, found.arrays, found.partition.test)
     alone = [predict_rows(steps, found.arrays, np.array([row]))[1]["answer"][0] for row in found.partition.test]
     assert len(alone) == 11
     np.testing.assert_allclose(alone, together["answer"], rtol=1e-5)
-    assert all((one == variable.numpy()).all() for one, variable in zip(before, network.core.variables, strict=True))
+    assert all((one == variable.numpy()).all() for one, variable in zip(before, models.network.variables, strict=True))

@@ -39,7 +39,7 @@ def train(found, epochs=2, **settings):
             rates = [0.01 / (1 + len(losses) + number) for number in range(batch.steps)]
             losses += steps.train(batch, rates)["loss"].numpy().tolist()
             calls += 1
-    return [variable.numpy() for variable in steps.network.core.trainable_variables], losses, calls
+    return [variable.numpy() for variable in steps.models.network.trainable_variables], losses, calls
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from tiny import lines, ready, two_blobs, write_experiment
+from tiny import lines, paint, ready, two_blobs, write_experiment
 
 from mmtrain import config
 from mmtrain.commands.fit import Listeners, fit, resume
 from mmtrain.config.experiment import Stage
+from mmtrain.errors import ConfigError
 from mmtrain.training.stages import Stages
 
 TREE = """
@@ -28,8 +29,8 @@ def experiment(folder, stages=STAGES):
 
 
 def weights_by_group(steps):
-    layers = steps.groups.layers
-    return {group: np.concatenate([weight.numpy().ravel() for weight in layer.weights]) for group, layer in layers.items()}
+    weights = {group: [weight for layer in layers for weight in layer.weights] for group, layers in steps.groups.layers.items()}
+    return {group: np.concatenate([weight.numpy().ravel() for weight in own]) for group, own in weights.items() if own}
 
 
 def test_stages_know_their_epochs_groups_and_rates(tmp_path):
@@ -99,6 +100,60 @@ def test_groups_have_their_own_rates_and_the_most_specific_name_counts(tensorflo
     assert ratios == pytest.approx({"branches.first": 1, "branches.second": 0.01, "fusion": 1, "targets.y": 2}, rel=0.01)
 
 
+SCANS = """
+name: scans
+columns: {scan: {role: image, size: [4, 4], channels: 1}, note: {role: text, vectorize: tokens}, y: {role: target, task: binary}}
+branches: {scan: {columns: [scan], filters: [2]}, note: {columns: [note], units: [3]}}
+fusion: {units: [4]}
+training:
+  batch_size: 16
+  deterministic: true
+  optimizer: {method: sgd, momentum: 0}
+"""
+
+
+def scans(folder, stages):
+    for row in range(60):
+        paint(folder / f"{row}.png", np.random.default_rng(row).integers(0, 256, (4, 4)).astype(np.uint8))
+    two_blobs(folder, scan=lambda row: f"{row}.png", note=lambda row: f"w{row % 3} w{row % 5}")
+    return write_experiment(folder / "scans.yaml", SCANS + stages)
+
+
+def test_groups_inside_a_branch_are_trained_alone_and_a_frozen_normalization_keeps_its_statistics(tensorflow, tmp_path):
+    stages = "  stages: [{epochs: 1, unfreeze: [note.head, targets]}, {epochs: 1, unfreeze: [scan.backbone]}, {epochs: 1}]\n"
+    steps, batch = train_step(scans(tmp_path, stages))
+    trained = {"branches.note", "branches.note.head", "targets.y"}  # a branch moves with what is inside it
+    for stage, more in enumerate([set(), {"branches.scan", "branches.scan.backbone"}, {"branches.note.backbone", "fusion"}]):
+        trained |= more
+        steps.enter_stage(stage)
+        changes = moved(steps, batch)
+        assert {group for group, change in changes.items() if change > 0} == trained, stage
+
+
+def test_groups_inside_a_branch_have_their_own_rates(tensorflow, tmp_path):
+    rates = "{note: 0.0005, note.head: 0.05, branches.scan.backbone: 0.1}"
+    steps, batch = train_step(scans(tmp_path / "groups", f"  learning_rate: 0.05\n  stages: [{{epochs: 1, learning_rate: {rates}}}]\n"))
+    plain, _ = train_step(scans(tmp_path / "plain", "  learning_rate: 0.05\n"))
+    one, other = weight_changes(steps, batch), weight_changes(plain, batch)
+    assert one.keys() == other.keys()
+    ratios = {path.rpartition("/")[0]: one[path] / other[path] for path in one if path.endswith(("kernel", "embeddings"))}
+    expected = {"conv2d": 2, "embedding": 0.01, "dense": 1, "dense_1": 1, "target_y": 1}  # note.head, fusion, target
+    assert ratios == pytest.approx(expected, rel=0.01)
+
+
+def weight_changes(steps, batch):
+    before = {weight.path: weight.numpy() for weight in steps.variables}
+    steps.train(batch, [0.05])
+    return {weight.path: float(np.abs(weight.numpy() - before[weight.path]).max()) for weight in steps.variables}
+
+
+def test_an_unknown_group_inside_a_branch_is_refused_in_the_file(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        config.load(experiment(tmp_path, "  stages: [{epochs: 1, unfreeze: [first.hed]}]\n"))
+    (problem,) = caught.value.problems
+    assert problem.what == "there is no parameter group 'first.hed'."
+
+
 def test_weight_decay_follows_the_rate_of_the_group(tensorflow, tmp_path):
     stages = "  optimizer: {method: sgd, momentum: 0}\n  weight_decay: 0.5\n  stages: [{epochs: 1, learning_rate: {branches.first: 0.1}}]\n"
     steps, _ = train_step(experiment(tmp_path, stages))
@@ -106,7 +161,7 @@ def test_weight_decay_follows_the_rate_of_the_group(tensorflow, tmp_path):
     before = {variable.path: variable.numpy() for variable in variables}
     steps.optimizer.learning_rate.assign(0.05)
     steps.optimizer.apply([tensorflow.zeros(variable.shape) for variable in variables], variables)
-    first = {id(weight) for weight in steps.groups.layers["branches.first"].trainable_weights}
+    first = {id(weight) for weight in steps.groups.layers["branches.first"][0].trainable_weights}
     for variable in variables:
         rate = 0.1 if id(variable) in first else 0.05
         assert variable.numpy() == pytest.approx(before[variable.path] * (1 - 0.5 * rate), abs=1e-7)

@@ -12,7 +12,7 @@ from tiny import lines, paint, ready, two_blobs, write_experiment, write_table
 
 from mmtrain.artifacts import run_folder
 from mmtrain.batches import Batches
-from mmtrain.branches import architectures, branch
+from mmtrain.branches import Features, architectures, branch
 from mmtrain.columns.image import Augment
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import Listeners, fit
@@ -389,7 +389,7 @@ def test_steps_are_compiled_once_for_every_batch_size_and_several_trainings_are_
     found = material(blobs)
     sizes = []
     for _ in range(6):
-        steps = TrainStep(found.experiment, found.fitted, found.network)
+        steps = TrainStep(found.experiment, found.fitted, found.models)
         for batch in Batches(found.arrays, found.partition.train, 16, 0).epoch(1):
             steps.train(batch, [0.001])
             sizes.append(len(batch.rows))
@@ -542,8 +542,8 @@ def test_best_weights_outlive_a_failure(blobs, tmp_path):
 
 
 def restored(found, run):
-    checkpoints.load(run / "checkpoints", "best", found.network.core)
-    return found.network.core.variables
+    checkpoints.load(run / "checkpoints", "best", found.models.network)
+    return found.models.network.variables
 
 
 def test_suspicious_are_the_largest_inputs_and_weights_and_those_that_are_no_numbers():
@@ -564,8 +564,8 @@ def test_suspicious_are_the_largest_inputs_and_weights_and_those_that_are_no_num
 @pytest.mark.slow  # TensorFlow waits ten seconds for memory
 def test_too_little_memory_is_a_problem_not_a_bug(blobs, tmp_path):
     @branch("vector", name="gigantic")
-    def gigantic(inputs, specs, *, units: int = 1):
-        return Gigantic()(inputs[0])
+    def gigantic(inputs, *, units: int = 1):
+        return Features(Gigantic()(inputs["x"].tensor))
 
     class Gigantic(keras.layers.Layer):
         def call(self, numbers):
@@ -646,7 +646,7 @@ def test_masked_image_stays_blank_under_augmentation(tmp_path):
         """,
     )
     found = material(path)
-    steps = TrainStep(found.experiment, found.fitted, found.network)
+    steps = TrainStep(found.experiment, found.fitted, found.models)
     batch = next(Batches(found.arrays, found.partition.train, 64, 0, steps.chance_columns).epoch(1))
     blank = batch.inputs["scan_present"][:, 0] == 0
     pixels = steps.augmented_inputs(batch.tree())["scan"].numpy()
@@ -665,7 +665,7 @@ def test_rows_of_weight_zero_teach_nothing(tmp_path):
     """
     found = material(write_experiment(tmp_path / "weights.yaml", tree))
     loop.train(found, run_folder.create("weights", tmp_path / "runs"), lambda _: None)
-    _, predictions = predict_rows(TrainStep(found.experiment, found.fitted, found.network), found.arrays, np.arange(80))
+    _, predictions = predict_rows(TrainStep(found.experiment, found.fitted, found.models), found.arrays, np.arange(80))
     said = predictions["y"].ravel() > 0.5
     sound = found.arrays.weights["y"] > 0
     truth = found.arrays.targets["y"] == 1

@@ -27,6 +27,7 @@ from mmtrain.data.tables.table import Table
 from mmtrain.errors import Problem, RunError
 from mmtrain.image_decoding import UnreadableImage, inspect
 from mmtrain.registry import Section
+from mmtrain.specs import ImageSpec
 
 QUANTILES_OF = 100_000
 """Numbers that quartiles are taken of: they are then right to a third of a percent of the rows."""
@@ -219,7 +220,7 @@ def accumulators(fitted: Mapping[str, FittedColumn]) -> dict[str, Accumulator]:
             found[key] = CodeAccumulator("categorical", column.spec.size, FIRST_CODE)
         elif isinstance(column, FittedText):
             found[key] = CodeAccumulator("text", column.spec.size, FIRST_ID)
-        elif column.spec.kind == "image":
+        elif isinstance(column.spec, ImageSpec):
             found[key] = ImageAccumulator(column.spec.levels)
     return found
 
