@@ -1,7 +1,7 @@
 """Whether the codes of a GIF can be followed (LZW): Pillow refuses a code before it is defined, TensorFlow makes something of it.
 
 The width of a code follows from how many came before it since the table was cleared. So all codes up to the next clearing are looked at
-at once, here and in `mmtrain.layers.image_decoding.lzw`.
+at once, here and in `mmtrain.layers.image_decoding.gif`.
 """
 
 from __future__ import annotations

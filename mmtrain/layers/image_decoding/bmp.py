@@ -7,9 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from mmtrain.image_decoding.format_rules import BMP_HEADER_SIZES, BMP_MOST_COLOURS
-from mmtrain.layers.image_decoding.byte_reader import File, Number, cut, either, peek, read, required
-from mmtrain.layers.image_decoding.header import Header, facts
-from mmtrain.layers.image_decoding.strips import by_strips
+from mmtrain.layers.image_decoding.byte_reader import File, Header, Number, cut, either, facts, peek, read, required
+from mmtrain.layers.image_decoding.colour import by_strips
 
 _OS2 = 12
 """Size of the old header, with sides of two bytes and colours of three."""

@@ -12,9 +12,8 @@ import tensorflow as tf
 from mmtrain.image_decoding import Layout
 from mmtrain.image_decoding.colour import grey
 from mmtrain.layers.image_decoding import bmp, gif, jpeg, png, webp
-from mmtrain.layers.image_decoding.byte_reader import File, peek, required
+from mmtrain.layers.image_decoding.byte_reader import GREY_DEEP, File, Header, header, peek, required
 from mmtrain.layers.image_decoding.colour import opaque, transparent
-from mmtrain.layers.image_decoding.header import GREY_DEEP, Header, header
 
 _READERS = (jpeg.header, png.header, bmp.header, gif.header, webp.header)
 """A format's number is its place here."""

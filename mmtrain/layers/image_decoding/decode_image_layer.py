@@ -9,10 +9,9 @@ import keras
 import tensorflow as tf
 
 from mmtrain.image_decoding import Layout
-from mmtrain.layers.image_decoding.byte_reader import opened
+from mmtrain.layers.image_decoding.byte_reader import GREY_DEEP, opened
 from mmtrain.layers.image_decoding.decode import header_of, kind, pixels_of
 from mmtrain.layers.image_decoding.exif import orientation, upright
-from mmtrain.layers.image_decoding.header import GREY_DEEP
 from mmtrain.layers.image_decoding.resize import resized
 
 OK, NO_IMAGE, UNREADABLE, TOO_LARGE, TOO_DEEP = range(5)

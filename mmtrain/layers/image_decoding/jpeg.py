@@ -9,8 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtrain.image_decoding import Layout
-from mmtrain.layers.image_decoding.byte_reader import File, Number, cut, either, peek, read, spelled, walk
-from mmtrain.layers.image_decoding.header import Header, facts
+from mmtrain.layers.image_decoding.byte_reader import File, Header, Number, cut, either, facts, peek, read, spelled, walk
 from mmtrain.layers.image_decoding.resize import PARTS, reduction
 
 _APP1, _SOS = 0xE1, 0xDA

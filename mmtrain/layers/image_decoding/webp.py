@@ -12,8 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtrain.image_decoding.format_rules import REFUSED, WEBP_FLAGS, WEBP_LOSSLESS_MARK, WEBP_LOSSY_MARK, WEBP_ORDER, WEBP_OTHER, WEBP_PARTS
-from mmtrain.layers.image_decoding.byte_reader import File, Number, cut, either, peek, read, required, spelled, text_of, walk
-from mmtrain.layers.image_decoding.header import Header, facts
+from mmtrain.layers.image_decoding.byte_reader import File, Header, Number, cut, either, facts, peek, read, required, spelled, text_of, walk
 
 _PLACES = [[spelled(name) for name in names] for names in ((b"ANMF",) * 2, (b"ALPH",) * 2, (b"VP8 ", b"VP8L"), (b"EXIF",) * 2)]
 """Parts of a file: an animation's frame, transparency that is stored apart, pixels, lossy or lossless, and EXIF."""
