@@ -9,11 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mmtrain.artifacts.atomic_files import disk_errors
-from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_folder import LOCK, Run
 from mmtrain.errors import Problem, UsageError
-
-LOCK = ".lock"
-"""In the run folder; says who trains the run, or who was the last to."""
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, ValidationError
 
+from mmtrain.artifacts.run_folder import CHILD_NAME
 from mmtrain.errors import Problem, RunError
 from mmtrain.registry import Section
 
@@ -20,13 +21,16 @@ LARGEST = 10**7
 """Bytes of a manifest; one with a thousand files has a hundredth."""
 
 NEEDED = frozenset({"config.yaml", "columns.json", "data.json", "run.json", "split.csv", "statistics.json"})
-REQUIRED_FILES = re.compile(
-    r"config\.yaml|columns\.json|data\.json|decisions\.json|run\.json|split\.csv|statistics\.json|network\.json|model\.keras"
-    r"|metrics\.jsonl?|report\.html|model_card\.md|epochs\.csv"
-    r"|(scores|confusion|classes|contributions|missing_patterns|subgroups|calibration)_[^/]+\.csv"
-    r"|baselines/[A-Za-z0-9][A-Za-z0-9_.-]*/(run\.json|metrics\.jsonl|model\.keras|decisions\.json)"
-    r"|predictions_[^/]+\.csv|most_wrong_[^/]+\.json|plots/[^/]+\.png"
+CHILD_FILES = (
+    r"run\.json|columns\.json|decisions\.json|metrics\.jsonl|model\.keras"
     r"|checkpoints/(best|last|previous)/(weights\.npz|optimizer\.npz|position\.json)"
+)
+"""Files of every run of the tree; the others are of the numbered run at its root."""
+REQUIRED_FILES = re.compile(
+    r"config\.yaml|data\.json|split\.csv|statistics\.json|network\.json|metrics\.json|report\.html|model_card\.md|epochs\.csv"
+    r"|(scores|confusion|classes|contributions|missing_patterns|subgroups|calibration)_[^/]+\.csv"
+    r"|predictions_[^/]+\.csv|most_wrong_[^/]+\.json|plots/[^/]+\.png"
+    rf"|({CHILD_NAME}/)*({CHILD_FILES})"
 )
 """Names that are ever packed. Nothing else is unpacked either: Python, for one, would run a `yaml.py` in the folder it starts in."""
 

@@ -18,11 +18,16 @@
         scores_<part>.csv, confusion_<part>.csv, classes_<part>.csv, calibration_<part>.csv, epochs.csv
         contributions_<part>.csv, missing_patterns_<part>.csv, subgroups_<part>.csv
         plots/*.png, report.html, model_card.md
-        baselines/<branch>/   the branch trained alone, where an evaluation asks for it: run.json, metrics.jsonl, model.keras
+        baselines/<branch>/   a child run, the branch trained alone, where an evaluation asks for it
         explanations/<part>/  an image per explained row, explanations.csv, completeness.csv
         manifest.json         of a run that was unpacked: what its archive held and what it left out
         exports/<format>/     the model for other programs, with its contract and a program that runs it
         .lock                 held by the process that trains the run
+
+Runs form a tree: a child run `<group>/<name>` is another training on the table of its parent, in a folder below the parent's. It has
+files of the same names (run.json, columns.json, metrics.jsonl, checkpoints/, model.keras, decisions.json, .lock) and is locked,
+interrupted and resumed in the same way. What it shares with the parent (config.yaml, data.json, split.csv) it does not repeat: its
+run.json holds the differences as `plan`, and the parent's run.json the plan and the state of every child.
 
 Every file is written under a temporary name and renamed, so that a reader never meets half a file.
 """
@@ -32,6 +37,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
+import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -49,6 +56,12 @@ State = Literal["running", "finished", "failed", "interrupted"]
 FORMAT = 1
 """Of the run folder; grows when an older mmtrain could no longer read it."""
 RESTORE = "Train again, or restore the folder."
+LOCK = ".lock"
+"""In the folder of a run; names the process that trains it, or the last one that did."""
+CHILD_GROUPS = ("folds", "seeds", "trials", "baselines")
+"""Folders of a run that hold its child runs, one folder per child."""
+CHILD_NAME = rf"(?:{'|'.join(CHILD_GROUPS)})/[A-Za-z0-9][A-Za-z0-9_.-]*"
+"""Regular expression of `<group>/<name>`; the name is safe as a file name on every system."""
 
 
 def is_test_access(look: Mapping[str, Any]) -> bool:
@@ -71,6 +84,32 @@ class Run:
         if path.is_absolute() or ".." in path.parts:
             raise RunError(Problem(str(self.folder), f"{name!r} is no file of a run.", "Do not use a run of unknown origin."))
         return self.folder / path
+
+    def child(self, name: str) -> Run:
+        """Return the child run `<group>/<name>`, which need not exist yet. Raises ValueError for a name of another form.
+
+        >>> run = Run(Path("runs/scans/1"))
+        >>> run.child("seeds/3").folder.as_posix()
+        'runs/scans/1/seeds/3'
+        >>> run.child("3")
+        Traceback (most recent call last):
+        ValueError: '3' is not the name of a child run: <group>/<name>, group being folds, seeds, trials or baselines
+        """
+        if not re.fullmatch(CHILD_NAME, name):
+            groups = f"{', '.join(CHILD_GROUPS[:-1])} or {CHILD_GROUPS[-1]}"
+            raise ValueError(f"{name!r} is not the name of a child run: <group>/<name>, group being {groups}")
+        return Run(self.folder / name)
+
+    def children(self) -> dict[str, Run]:
+        """Return the child runs that lie in the folder, by name."""
+        found = (path.parent for group in CHILD_GROUPS for path in sorted((self.folder / group).glob("*/run.json")))
+        return {f"{folder.parent.name}/{folder.name}": Run(folder) for folder in found}
+
+    @property
+    def parent(self) -> Run | None:
+        """The run whose child this is, known by the place of its folder; None for a numbered run."""
+        above = self.folder.parent.parent
+        return Run(above) if self.folder.parent.name in CHILD_GROUPS and (above / "run.json").is_file() else None
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a file whole: under a temporary name, then renamed. Raises RunError when it cannot be written."""
@@ -165,6 +204,25 @@ class Run:
         for leftover in self.folder.glob(".*.tmp*"):
             leftover.unlink(missing_ok=True)
 
+    def reopen(self, recorded: Iterable[str] = ()) -> None:
+        """Let a stopped training continue: how it ended is past, and of the sealed files only the `recorded` ones stay as they are.
+
+        The model of the best epoch may still change, so its hash is forgotten before the training goes on.
+        """
+        self.tidy()
+        facts = self.read_json("run.json")
+        files = {name: facts["files"][name] for name in recorded}
+        self.update(state="running", resumed=[*facts.get("resumed", []), now()], files=files, ended=None, trained=None, error=None)
+
+    def clear(self) -> None:
+        """Remove every file but the lock, which another process may be waiting for."""
+        with disk_errors(self.folder):
+            for path in self.folder.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                elif path.name != LOCK:
+                    path.unlink()
+
     @property
     def is_trained(self) -> bool:
         """Whether the training came to its own end, so that at most the report is missing."""
@@ -181,6 +239,9 @@ class Run:
 def create(name: str, output: Path) -> Run:
     """A new numbered folder under `output/name`; raises RunError when it cannot be made."""
     parent = output / name
+    if name in CHILD_GROUPS and (output / "run.json").is_file():
+        what = f"this is the folder of a run, whose child runs are under {name}/."
+        raise RunError(Problem(str(output), what, "Give another folder with --output."))
     try:
         parent.mkdir(parents=True, exist_ok=True)
         number = max((int(folder.name) for folder in parent.iterdir() if folder.name.isdecimal()), default=0) + 1
@@ -199,10 +260,10 @@ def create(name: str, output: Path) -> Run:
     return run
 
 
-def begin(folder: Path, name: str) -> Run:
-    """What a folder that is there becomes when a training begins in it."""
+def begin(folder: Path, name: str, **facts: Any) -> Run:
+    """Begin a training in an existing folder: write its run.json, with these `facts`."""
     run = Run(folder)
-    run.write_json("run.json", {"format": FORMAT, "name": name, "state": "running", "started": now()})
+    run.write_json("run.json", {"format": FORMAT, "name": name, "state": "running", "started": now(), **facts})
     return run
 
 
@@ -222,23 +283,35 @@ def find(which: str | None, output: Path) -> Run:
     Raises UsageError when there is none, RunError when it was made by a newer mmtrain or its sealed files have changed.
     """
     if which is None:
-        runs = [path.parent for path in output.glob("*/*/run.json") if path.is_file() and not path.parent.is_symlink()]
+        folders = [path.parent for path in output.glob("*/*/run.json") if path.is_file() and not path.parent.is_symlink()]
+        runs = [folder for folder in folders if Run(folder).parent is None]
         if not runs:
             raise UsageError(Problem(str(output), "there is no run here.", "Train one with `mmtrain fit CONFIG`, or name its folder."))
         return open_run(max(runs, key=_start_time))
     for folder in (Path(which), output / which):
         fault = input_fault(folder / "run.json")
         if fault is None:
+            _refuse_child(which, folder)
             return open_run(folder)
         if not fault.absent:
             raise UsageError(fault.problem(folder, "the run"))
         numbers = [int(path.parent.name) for path in folder.glob("*/run.json") if path.parent.name.isdecimal()]
         if numbers:
+            _refuse_child(which, folder / str(max(numbers)))
             return open_run(folder / str(max(numbers)))
     names = sorted(folder.name for folder in output.iterdir() if folder.is_dir()) if output.is_dir() else []
     none = f"There are no runs under {output}: train one with `mmtrain fit CONFIG`, or name another folder with --output."
     hint = did_you_mean(which, names) or (f"Under {output} there are {listed(names)}." if names else none)
     raise UsageError(Problem(which, "there is no such run.", hint))
+
+
+def _refuse_child(which: str, folder: Path) -> None:
+    """Raises UsageError for a child run, which commands know as a part of its parent only."""
+    run = Run(folder.resolve())
+    if run.parent is not None:
+        name = f"{run.folder.parent.name}/{run.folder.name}"
+        fix = f"Name the run that it belongs to: {run.parent.folder}"
+        raise UsageError(Problem(which, f"this is the child run {name} of {run.parent}.", fix))
 
 
 def _start_time(folder: Path) -> tuple[str, int]:

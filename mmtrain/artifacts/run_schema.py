@@ -34,6 +34,14 @@ class Seconds(Model):
     training: float
 
 
+class ChildRecord(Model):
+    """A child run as its parent knows it."""
+
+    state: Literal["running", "finished", "failed", "interrupted"]
+    plan: dict[str, Any]
+    """What the child does otherwise than its parent."""
+
+
 class RunFacts(Model):
     """run.json."""
 
@@ -48,12 +56,14 @@ class RunFacts(Model):
     files: dict[str, str] | None = None
     seconds: Seconds | None = None
     best_epoch: Count = 0
-    most_epochs: Count = 0
     stopped: str = ""
     error: str = ""
     evaluations: list[EvaluationRecord] | None = None
     explanations: list[ExplanationRecord] | None = None
     exports: list[Any] | None = None
+    children: dict[str, ChildRecord] | None = None
+    plan: dict[str, Any] | None = None
+    """Of a child run; see `ChildRecord`."""
 
 
 class Dropped(Model):

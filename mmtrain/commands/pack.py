@@ -87,9 +87,11 @@ def pack(which: str, target: Path, *, with_rows: bool = False, output: Path = Pa
 def select(run: Run, *, with_rows: bool) -> Selection:
     """The files to be packed as they are."""
     chosen = Selection()
-    finished = run.state == "finished"
+    finished = {"": run.state == "finished"} | {f"{name}/": child.state == "finished" for name, child in run.children().items()}
     for name, path in _names(run):
-        top = f"{name.partition('/')[0]}/" if "/" in name else name
+        owner = next((child for child in finished if child and name.startswith(child)), "")
+        first, slash, _ = name.removeprefix(owner).partition("/")
+        top = f"{owner}{first}{slash}"
         reason = "" if with_rows else next((why for start, why in OF_ROWS.items() if name.startswith(start)), "")
         if not archive.is_below_a_folder(name):
             chosen.left_out[name] = "its name does not mean the same file on every system"
@@ -97,7 +99,7 @@ def select(run: Run, *, with_rows: bool) -> Selection:
             chosen.left_out[top] = "not a part of a run that is packed"
         elif reason:
             chosen.left_out[top] = reason
-        elif top == "checkpoints/" and finished:
+        elif top == f"{owner}checkpoints/" and finished[owner]:
             chosen.left_out[top] = "only for going on with the training, which is finished"
         else:
             chosen.files[name] = path
@@ -139,7 +141,10 @@ def _rewritten(run: Run, experiment: Experiment, chosen: Selection, *, with_rows
             texts["data.json"] = _json({**data, "dropped": dropped})
             chosen.left_out["data.json: ids and reasons of dropped rows"] = "name rows and show cells"
     contents = {name: text.encode() for name, text in texts.items()}
-    return contents | {"run.json": _facts(run, experiment, chosen, contents).encode()}
+    here = _paths_of_this_machine(run, experiment)
+    for name, child in run.children().items():
+        contents[f"{name}/run.json"] = _facts(child, here, chosen, {}, f"{name}/").encode()
+    return contents | {"run.json": _facts(run, here, chosen, contents).encode()}
 
 
 def _config(run: Run, experiment: Experiment) -> str:
@@ -153,16 +158,18 @@ def _config(run: Run, experiment: Experiment) -> str:
     return HEADER.format(table=table) + config.to_yaml(experiment.decided(callbacks=()).model_copy(update={"data": data}), run.folder)
 
 
-def _facts(run: Run, experiment: Experiment, chosen: Selection, contents: Mapping[str, bytes]) -> str:
-    """run.json: without the sealed files that are left out, and without facts that hold a path of this machine."""
+def _facts(run: Run, here: re.Pattern[bytes], chosen: Selection, contents: Mapping[str, bytes], folder: str = "") -> str:
+    """Return run.json without the sealed files that are left out, and without facts that hold a path of this machine.
+
+    `folder` is that of the run in the archive: empty, or `baselines/scan/` for a child run.
+    """
     facts = run.read_json("run.json")
     if "evaluations" in facts:  # how often the test part was looked at goes along; where other tables lay does not
         facts["evaluations"] = [{name: fact for name, fact in look.items() if name != "path"} for look in facts["evaluations"]]
-    here = _paths_of_this_machine(run, experiment)
     for name in [name for name, fact in facts.items() if name == "error" or here.search(json.dumps(fact, ensure_ascii=False).encode())]:
         del facts[name]
-        chosen.left_out[f"run.json: {name}"] = "may hold paths"
-    sealed = {name: known for name, known in facts.get("files", {}).items() if name in chosen.files}
+        chosen.left_out[f"{folder}run.json: {name}"] = "may hold paths"
+    sealed = {name: known for name, known in facts.get("files", {}).items() if f"{folder}{name}" in chosen.files}
     return _json({**facts, "files": sealed | {name: archive.hash_entry(contents[name]) for name in sealed if name in contents}})
 
 
