@@ -72,7 +72,7 @@ def table_stages(rows: int) -> dict[str, Any]:
     from mmtrain.config.yaml_source import Origin
     from mmtrain.data import encode
     from mmtrain.layers.start import start_tensorflow
-    from mmtrain.pipeline.build import build
+    from mmtrain.pipeline.build import assemble_training, encode_table
     from mmtrain.pipeline.prepare import check_class_weights, check_parts, read_data, split_rows
     from mmtrain.pipeline.train_run import train
 
@@ -100,7 +100,7 @@ def table_stages(rows: int) -> dict[str, Any]:
         stage("split")
         fitted = encode.fit(experiment, data.table, partition.train)
         stage("fit columns")
-        material, decision = build(experiment, data, partition, fitted, print)
+        material, decision = assemble_training(encode_table(experiment, data, partition, fitted, print), print)
         stage("encode")
         run = run_folder.create(experiment.name, folder / "runs")
         record_inputs(run, material, data, split, decision)

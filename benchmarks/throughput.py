@@ -36,7 +36,7 @@ from mmtrain.artifacts import run_folder
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.pipeline.build import build
+from mmtrain.pipeline.build import assemble_training, encode_table
 from mmtrain.pipeline.validate import load_checked
 from mmtrain.training.events import EpochEnded, Event
 
@@ -252,10 +252,10 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
 
     fitted = encode.fit(experiment, data.table, partition.train)
     asked = experiment.decided(epochs=case.decided_for) if case.decided_for else experiment.untried()
-    tried, decision = build(asked, data, partition, fitted, print)
+    tried, decision = assemble_training(encode_table(asked, data, partition, fitted, print), print)
     rivals = Rivals(folder, experiment.untried(), tried)
     others = {name: rivals.named(name) for name in case.rivals}
-    material, _ = build(decision.experiment.decided(epochs=case.epochs), data, partition, fitted, print)
+    material, _ = assemble_training(encode_table(decision.experiment.decided(epochs=case.epochs), data, partition, fitted, print), print)
     seconds: dict[str, list[float]] = {name: [] for name in ("mmtrain", *others)}
 
     def after(event: Event) -> None:

@@ -15,7 +15,7 @@ from mmtrain.commands.fit import Listeners, Plan, training_plan
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.pipeline.build import build
+from mmtrain.pipeline.build import assemble_training, encode_table
 from mmtrain.pipeline.callbacks import check_callbacks
 from mmtrain.pipeline.notices import notices
 from mmtrain.pipeline.validate import load_checked
@@ -92,7 +92,7 @@ def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), onlookers:
     from mmtrain.training.step import TrainStep
 
     fitted = encode.fit(experiment, data.table, partition.train)
-    material, decision = build(experiment, data, partition, fitted, told.say)
+    material, decision = assemble_training(encode_table(experiment, data, partition, fitted, told.say), told.say)
     intended = training_plan(None, material, data)
     told.announce(intended)
     steps = TrainStep(material.experiment, fitted, material.models)

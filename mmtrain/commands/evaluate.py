@@ -106,7 +106,7 @@ def evaluate(
     subject = score_subject(run, experiment, fitted, data, rows, say)
     results = with_postprocessing(subject.results, decisions)
     results = analyze(replace(subject, results=results), by.divisions, say)
-    results = add_baselines(results, subject, BaselineContext(run, experiment, None if table else subject.arrays, progress, say))
+    results = add_baselines(results, subject, BaselineContext(run, experiment, None if table else subject, progress, say))
     looks = record_evaluation(run, data.table, rows, part if table is None else None)
     save_results(subject, looks[-1]["part"], results, decisions)
     return evaluate_subject(subject, results, looks, by.remarks)

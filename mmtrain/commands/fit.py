@@ -22,13 +22,13 @@ from mmtrain.data.splits.split_file import to_csv
 from mmtrain.data.splits.summary import PartSummary, summarize
 from mmtrain.errors import Problem, UsageError
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.pipeline.build import build
+from mmtrain.pipeline.build import assemble_training, encode_table
 from mmtrain.pipeline.callbacks import make_callbacks
 from mmtrain.pipeline.environment import versions
 from mmtrain.pipeline.notices import notices
 from mmtrain.pipeline.prepare import LoadedData, Moved
 from mmtrain.pipeline.restore import restore_data
-from mmtrain.pipeline.train_run import TrainingResult, run_state, train
+from mmtrain.pipeline.train_run import TrainingResult, newest_checkpoint, run_state, train
 from mmtrain.pipeline.validate import load_checked
 from mmtrain.splits.plan import SplitPlan
 from mmtrain.training.events import Watcher
@@ -82,7 +82,7 @@ def fit(
     start_tensorflow()  # after everything that can be checked without it
     callbacks = make_callbacks(experiment, path, overrides)
     fitted = encode.fit(experiment, data.table, split.holdout.train)
-    material, decision = build(experiment, data, split.holdout, fitted, told.say)
+    material, decision = assemble_training(encode_table(experiment, data, split.holdout, fitted, told.say), told.say)
     run = run_folder.create(experiment.name, output)
     with run_lock(run), run_state(run):
         record_inputs(run, material, data, split, decision)
@@ -121,27 +121,17 @@ def _resume(run: Run, told: Listeners, moved: Moved) -> TrainingResult:
     callbacks = make_callbacks(experiment, run / "config.yaml")
     if callbacks:
         told.say("The callbacks begin anew: what they kept in memory is not part of a checkpoint.")
-    material, _ = build(experiment, data, partition, encode.of_run(run, experiment), told.say)
+    material, _ = assemble_training(encode_table(experiment, data, partition, encode.of_run(run, experiment), told.say), told.say)
     with run_state(run):
-        _reopen(run)
+        run.reopen(RECORDED_FILES)
         told.announce(training_plan(run, material, data))
         done = train(run, material, told.watch, checkpoint, callbacks)
         complete(run, material.experiment, material.fitted)
     return done
 
 
-def _reopen(run: Run) -> None:
-    """The run goes on: how it ended is past, and the model of its best epoch may still change."""
-    run.tidy()
-    known = run.read_json("run.json")
-    files = {name: known["files"][name] for name in RECORDED_FILES}
-    run.update(state="running", resumed=[*known.get("resumed", []), run_folder.now()], files=files, ended=None, trained=None, error=None)
-
-
 def find_checkpoint(run: Run, say: Callable[[str], None]) -> str | None:
     """The checkpoint to go on from; None to begin again, when the run was stopped before its first."""
-    from mmtrain.training import checkpoints
-
     if run.state == "finished":
         raise UsageError(
             Problem(str(run.folder), "the run is finished; there is nothing to go on with.", "Train anew with `mmtrain fit CONFIG`.")
@@ -150,11 +140,7 @@ def find_checkpoint(run: Run, say: Callable[[str], None]) -> str | None:
         raise UsageError(
             Problem(str(run.folder), "the run was stopped before its training began.", "Train anew with `mmtrain fit CONFIG`.")
         )
-    checkpoints.tidy(run / "checkpoints")
-    name, wrong = checkpoints.newest(run / "checkpoints")
-    if wrong:
-        say(f"{wrong}; going on from {f'checkpoints/{name}' if name else 'the beginning'}.")
-    return name
+    return newest_checkpoint(run, say)
 
 
 def record_inputs(run: Run, material: TrainingData, data: LoadedData, split: SplitPlan, decision: TuningResult) -> None:

@@ -1,15 +1,28 @@
-"""What stands beside the model in an evaluation, trained or fitted on the run's own training rows."""
+"""Baselines next to the model in an evaluation: they learn from the training rows of the run and are scored on the same rows.
+
+Unimodal baselines train each branch without the others: the same rows, settings and seeds. They are child runs `baselines/<branch>`
+of the run, trained when an evaluation first asks for them.
+
+A branch may have as many epochs as the model was allowed, and stops by the same patience: earlier or later than the model did, since
+the epochs of the one say nothing about the other, and a branch that was cut short would make fusion look better than it is. If
+something else ended the model's training (an interruption, a failure, a callback, which a branch does not have), the branch is
+limited to the whole epochs of the model, at the learning rates of the full number of epochs. Once the run has other epochs, the
+branch is trained anew.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain, count
 
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
+from mmtrain.config.experiment import EarlyStopping
 from mmtrain.data import encode
-from mmtrain.data.encode import Array, Arrays
+from mmtrain.data.encode import Array
 from mmtrain.data.images.store import Progress, Say
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import DataError, MmtrainError, listed, shell_command
@@ -18,122 +31,175 @@ from mmtrain.evaluation.evaluation_set import EvalSet
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing, fit_postprocessing
 from mmtrain.evaluation.scoring import TargetScores
 from mmtrain.pipeline.analyze import AnalysisInput
-from mmtrain.pipeline.child_run import TrainingContext, cached_predictions, folders, most_epochs, train_single_branch
+from mmtrain.pipeline.build import EncodedTable, encode_table
+from mmtrain.pipeline.child_run import ChildPlan, finished_child, train_child
 from mmtrain.pipeline.postprocess import read_postprocessing
 from mmtrain.pipeline.restore import restore_data
+from mmtrain.specs import layer_names
 from mmtrain.targets import FittedTarget
+from mmtrain.training.early_stopping import out_of_patience
+from mmtrain.training.events import Ended, EpochBegan, Event, Started, StopAsked, Warned
+
+SECONDS_BETWEEN_LINES = 5.0
+"""Between two lines about the training of a branch."""
 
 
 @dataclass(frozen=True, eq=False)
 class BaselineContext:
-    """Where a run was trained, for baselines to learn on the same ground."""
+    """The run that is evaluated, and the table that it was trained on, for baselines to learn from the same rows."""
 
     run: Run
     experiment: Experiment
-    arrays: Arrays | None
-    """Its table, encoded, where that is what is scored."""
+    scored: AnalysisInput | None
+    """What is scored, if that is the run's own table."""
     progress: Progress | None
     say: Say
 
     @cached_property
-    def ground(self) -> TrainingContext:
-        """What the run was trained on; read and encoded now if it is not the scored table. Raises DataError when it is gone."""
+    def table(self) -> EncodedTable:
+        """The table of the training; read and encoded now if it is not the scored one. Raises DataError when it is gone."""
         fitted = encode.of_run(self.run, self.experiment)  # without the thresholds that were chosen for the model
-        if self.arrays is not None:
-            return TrainingContext(self.experiment, fitted, self.arrays, read_split(self.run / "split.csv").plan.holdout)
+        if self.scored is not None:
+            partition = read_split(self.run / "split.csv").plan.holdout
+            return EncodedTable(self.experiment, self.scored.data, partition, fitted, self.scored.arrays)
         data, partition = restore_data(self.run, self.experiment, progress=self.progress, say=self.say)
-        arrays = encode.encode(self.experiment, fitted, data.table, data.stores, say=self.say)
-        return TrainingContext(self.experiment, fitted, arrays, partition)
+        return encode_table(self.experiment, data, partition, fitted, self.say)
 
 
-def add_baselines(results: Mapping[str, TargetScores], subject: AnalysisInput, home: BaselineContext) -> dict[str, TargetScores]:
-    """The results with every baseline that the experiment asks for, and with the model's differences to each."""
-    told = [*_alone(subject, home), *_boosted(subject, home)]
-    beside = [one for one in told if isinstance(one, BaselinePredictions)]
-    notes = tuple(one for one in told if isinstance(one, str))
-    return {key: replace(_held_against(result, subject, beside), baseline_notes=notes) for key, result in results.items()}
+def add_baselines(results: Mapping[str, TargetScores], subject: AnalysisInput, context: BaselineContext) -> dict[str, TargetScores]:
+    """Return the results with every baseline that the experiment asks for, and with the differences of the model to each."""
+    found = [*_unimodal(subject, context), *_boosted(subject, context)]
+    baselines = [one for one in found if isinstance(one, BaselinePredictions)]
+    notes = tuple(one for one in found if isinstance(one, str))
+    return {key: replace(_compared(result, subject, baselines), baseline_notes=notes) for key, result in results.items()}
 
 
-def _held_against(result: TargetScores, subject: AnalysisInput, beside: list[BaselinePredictions]) -> TargetScores:
-    """On the rows with a known answer."""
+def _compared(result: TargetScores, subject: AnalysisInput, others: list[BaselinePredictions]) -> TargetScores:
+    """Compare on the rows with a known label."""
     key, model = result.target, result.drawn
     if model is None:
         return result
     known = subject.truths.known(key)
-    baselines = [dummy_baseline(key, model.rows.target, len(model.rows)), *(one.of(known) for one in beside)]
+    baselines = [dummy_baseline(key, model.rows.target, len(model.rows)), *(one.of(known) for one in others)]
     return replace(result, baselines=tuple(one.against(key, model) for one in baselines))
 
 
-def _alone(subject: AnalysisInput, home: BaselineContext) -> Iterator[BaselinePredictions | str]:
-    branches, wanted = subject.experiment.branches, subject.section.baselines
-    if "single_branch" not in wanted:
+def _unimodal(subject: AnalysisInput, context: BaselineContext) -> Iterator[BaselinePredictions | str]:
+    branches, names = subject.experiment.branches, subject.section.baselines
+    if "single_branch" not in names:
         if len(branches) > 1:
-            more = ", ".join([*wanted, "single_branch"])
-            asked = shell_command("evaluate", subject.run, "--set", f"evaluation.baselines=[{more}]")
-            yield f"To see what each branch achieves alone: {asked}"
+            more = ", ".join([*names, "single_branch"])
+            command = shell_command("evaluate", subject.run, "--set", f"evaluation.baselines=[{more}]")
+            yield f"To see what each branch achieves alone: {command}"
         return
     if len(branches) == 1:
         yield f"The model has one branch only, {next(iter(branches))}: alone it is the model itself."
         return
-    most = most_epochs(subject.run, subject.experiment.training.early_stopping)
-    if most is not None:
+    limit = epoch_limit(subject.run, subject.experiment.training.early_stopping)
+    if limit is not None:
         yield (
-            f"The training of this run ended after {most} of {subject.experiment.training.epochs} epochs, "
+            f"The training of this run ended after {limit} of {subject.experiment.training.epochs} epochs, "
             "so no branch was trained alone for more."
         )
     for branch in branches:
         try:
-            yield _of_branch(branch, subject, home, most)
-        except MmtrainError as error:  # the model can be judged all the same; without a path, which a packed run must not tell
+            yield _branch_alone(branch, subject, context, limit)
+        except MmtrainError as error:  # the model can be scored all the same; without a path, which a packed run must not show
             yield f"{branch} alone has no scores: {error.problems[0].what}"
 
 
-def _of_branch(branch: str, subject: AnalysisInput, home: BaselineContext, most: int | None) -> BaselinePredictions:
-    """By the branch as it is kept, or trained now for as many epochs at `most`. Raises MmtrainError."""
+def epoch_limit(run: Run, rule: EarlyStopping) -> int | None:
+    """Return after how many epochs the training of a run was cut off; None if its epochs or its patience came to their end."""
+    if run.is_trained and run.read_json("run.json").get("stopped", "") in ("", out_of_patience(rule)):
+        return None
+    return sum("step" not in line for line in run.read_lines("metrics.jsonl"))
+
+
+def branch_plan(experiment: Experiment, branch: str, limit: int | None) -> ChildPlan:
+    """Return the plan of a branch trained alone, to epoch `limit` at most."""
+    name = f"baselines/{child_names(experiment.branches)[branch]}"
+    return ChildPlan(name, experiment.alone(branch), {"branch": branch}, last_epoch=limit)
+
+
+def child_names(branches: Iterable[str]) -> dict[str, str]:
+    """Name a child for each branch; numbered where two differ by case alone, which not every file system tells apart."""
+    names: dict[str, str] = {}
+    for branch, name in layer_names(branches).items():
+        taken = {other.casefold() for other in names.values()}
+        names[branch] = next(one for one in chain([name], (f"{name}_{number}" for number in count(2))) if one.casefold() not in taken)
+    return names
+
+
+def _branch_alone(branch: str, subject: AnalysisInput, context: BaselineContext, limit: int | None) -> BaselinePredictions:
+    """Predict by a branch that is trained alone, now if need be. Raises MmtrainError."""
     from mmtrain.model import model_file
 
-    run = cached_predictions(folders(subject.run, subject.experiment)[branch], branch, most) or train_single_branch(
-        subject.run, branch, home.ground, most, home.say
-    )
-    alone = subject.experiment.alone(branch)
-    decisions = read_postprocessing(run, alone, subject.fitted)
-    _, predictor = model_file.of_run(run, alone, subject.fitted.of(alone.inputs))
-    arrays = subject.arrays.of(subject.branches[branch])
-    predictions = model_file.predict(predictor, arrays, subject.rows)
+    plan = branch_plan(subject.experiment, branch, limit)
+    watch = BranchWatcher(branch, limit, context.say)
+    child = finished_child(subject.run, plan) or train_child(subject.run, plan, context.table, watch, context.say)
+    decisions = read_postprocessing(child, plan.experiment, subject.fitted)
+    _, predictor = model_file.of_run(child, plan.experiment, subject.fitted.of(plan.experiment.inputs))
+    predictions = model_file.predict(predictor, subject.arrays.of(subject.branches[branch]), subject.rows)
     targets = decisions.overlaid(subject.fitted.targets)
     return BaselinePredictions("single_branch", f"{branch} alone", f"{branch} alone", targets, predictions)
 
 
-def _boosted(subject: AnalysisInput, home: BaselineContext) -> Iterator[BaselinePredictions | str]:
+class BranchWatcher:
+    """Reports the training of a branch alone: its first epoch, then one every few seconds, and its end."""
+
+    def __init__(self, branch: str, limit: int | None, say: Say) -> None:
+        self.branch, self.limit, self.say = branch, limit, say
+        self.begins_at, self.epochs, self.said = 1, 0, 0.0
+
+    def __call__(self, event: Event) -> None:
+        """Watch the training."""
+        name = f"the baseline {self.branch} alone"
+        if isinstance(event, Started):
+            self.epochs, self.begins_at = min(event.epochs, self.limit or event.epochs), event.done + 1
+        elif isinstance(event, EpochBegan) and self._due(event.epoch):
+            self.said = time.perf_counter()
+            self.say(f"Training {name}: epoch {event.epoch} of {self.epochs}")
+        elif isinstance(event, Warned):
+            self.say(f"warning: {self.branch} alone: {event.text}")
+        elif isinstance(event, StopAsked):
+            self.say(f"Stopping {name} after this step, with a checkpoint.")
+        elif isinstance(event, Ended):
+            self.say(f"Trained {name}: best epoch {event.best_epoch} of {event.epochs}")
+
+    def _due(self, epoch: int) -> bool:
+        return epoch == self.begins_at or time.perf_counter() - self.said > SECONDS_BETWEEN_LINES
+
+
+def _boosted(subject: AnalysisInput, context: BaselineContext) -> Iterator[BaselinePredictions | str]:
     from mmtrain.evaluation import gradient_boosting
 
     if "gradient_boosting" not in subject.section.baselines:
         return
     try:
-        ground = home.ground
+        table = context.table
     except DataError as error:
         yield f"gradient boosting has no scores, as it is fitted anew every time: {error.problems[0].what}"
         return
-    features = gradient_boosting.FeatureMatrix(ground.fitted, ground.arrays, ground.partition.train)
+    features = gradient_boosting.FeatureMatrix(table.fitted, table.arrays, table.partition.train)
     if not features.columns:
         yield "gradient boosting has no scores: it reads numbers and categories, and training rows have none."
         return
-    unable = [key for key, target in ground.fitted.targets.items() if not gradient_boosting.can_predict(target)]
+    unable = [key for key, target in table.fitted.targets.items() if not gradient_boosting.can_predict(target)]
     if unable:
         yield f"gradient boosting has no scores: it predicts classes, labels and numbers, and {listed(unable)} is none of them."
         return
-    home.say("Fitting the baseline gradient boosting.")
-    boosted = gradient_boosting.GradientBoosting(ground.fitted, ground.arrays, ground.partition, features, seed=subject.section.seed)
-    targets = _decided(ground, boosted.predict(ground.arrays, ground.partition.validation))
+    context.say("Fitting the baseline gradient boosting.")
+    boosted = gradient_boosting.GradientBoosting(table.fitted, table.arrays, table.partition, features, seed=subject.section.seed)
+    targets = _with_thresholds(table, boosted.predict(table.arrays, table.partition.validation))
     predictions = boosted.predict(subject.arrays, subject.rows)
-    told = f"gradient boosting on {listed(list(features.columns))}"
-    yield BaselinePredictions("gradient_boosting", "gradient boosting", told, targets, predictions)
+    name = f"gradient boosting on {listed(list(features.columns))}"
+    yield BaselinePredictions("gradient_boosting", "gradient boosting", name, targets, predictions)
 
 
-def _decided(ground: TrainingContext, validation: Mapping[str, Array]) -> dict[str, FittedTarget]:
-    """The targets with thresholds chosen for these predictions of the validation rows, where the experiment wants any."""
+def _with_thresholds(table: EncodedTable, validation: Mapping[str, Array]) -> dict[str, FittedTarget]:
+    """Return the targets with thresholds chosen for these predictions of the validation rows, if the experiment asks for any."""
     found = {}
     for key, prediction in validation.items():
-        rows = EvalSet.of(ground.fitted.targets[key], ground.arrays.targets[key][ground.partition.validation], prediction, None)
-        found[key] = fit_postprocessing(ground.experiment.evaluation.of_baselines, rows, rows)
-    return Postprocessing(targets=found).overlaid(ground.fitted.targets)
+        rows = EvalSet.of(table.fitted.targets[key], table.arrays.targets[key][table.partition.validation], prediction, None)
+        found[key] = fit_postprocessing(table.experiment.evaluation.of_baselines, rows, rows)
+    return Postprocessing(targets=found).overlaid(table.fitted.targets)

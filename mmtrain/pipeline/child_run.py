@@ -1,132 +1,133 @@
-"""Each branch of a run trained alone: the same rows, settings and loop as the model's, without the other branches.
+"""Child runs: further trainings on the table of a run, below its folder and with the same files.
 
-They are trained when an evaluation first asks for them and stay in the run:
-
-    baselines/<branch>/    run.json, metrics.jsonl, model.keras
-
-Such a folder counts once its run.json says that the training is finished, which is written last, and as long as the model has the
-hash that stands there. A training that was killed, or a damaged model, is begun anew.
-
-A branch alone may have as many epochs as the model was allowed, and stops by the same rule of patience: earlier or later than the model
-did, as the epochs of the one say nothing of what the other needs, and a branch that was cut short would make fusion look better than it
-is. Where something else ended the model's training, an interruption, a failure or a callback, which a branch alone does not have, it
-is trained for as many epochs as the model has whole ones, at the rates that the full number of epochs gives. Where the run has other
-ones by now, the branch is trained anew.
+A child is described by a `ChildPlan`: its name and what it does otherwise than its parent. `train_child` trains it on the table of
+the parent, which is read, decoded and encoded once for all children, or goes on where it was stopped. A child counts once its
+run.json says `finished`, as long as its sealed files are unchanged and its plan is the one that is asked for; otherwise it is begun
+anew. The parent's run.json holds the plan and the state of each child.
 """
 
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import chain, count
-from pathlib import Path
+from typing import Any
 
 from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.atomic_files import disk_errors
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
-from mmtrain.config.experiment import EarlyStopping
-from mmtrain.data.encode import Arrays, Fitted
 from mmtrain.data.images.store import Say
 from mmtrain.errors import RunError
+from mmtrain.pipeline.build import EncodedTable, assemble_training
 from mmtrain.pipeline.environment import versions
-from mmtrain.pipeline.train_run import training_result
-from mmtrain.specs import layer_names
+from mmtrain.pipeline.train_run import newest_checkpoint, run_state, train
 from mmtrain.splits.plan import Partition
-from mmtrain.training.early_stopping import out_of_patience
-from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Event, Started, Warned
-from mmtrain.training.signals import GracefulShutdown
-
-FOLDER = "baselines"
-SECONDS = 5.0
-"""Between two lines about a training."""
+from mmtrain.training.events import Watcher
 
 
-@dataclass(frozen=True)
-class TrainingContext:
-    """What a run was trained on, encoded."""
+@dataclass(frozen=True, eq=False)
+class ChildPlan:
+    """What a child run is."""
 
+    name: str
+    """`<group>/<name>`, as `Run.child` takes it."""
     experiment: Experiment
-    fitted: Fitted
-    arrays: Arrays
-    partition: Partition
+    """The parent's, with the differences written into it and no setting left to a trial; its images are those of the parent."""
+    differences: Mapping[str, Any]
+    """The same differences as JSON values: a child that was trained with other ones is not this child."""
+    partition: Partition | None = None
+    """The rows of the child; None for those of the parent."""
+    last_epoch: int | None = None
+    """The child trains no further; None for as many epochs as its experiment allows."""
+
+    def record(self) -> dict[str, Any]:
+        """Return the plan as run.json holds it."""
+        return {**self.differences, "last_epoch": self.last_epoch}
 
 
-def folders(run: Run, experiment: Experiment) -> dict[str, Path]:
-    """Where each branch trained alone is kept; numbered where two names differ in case alone, which not every file system tells apart."""
-    found: dict[str, str] = {}
-    for branch, name in layer_names(experiment.branches).items():
-        taken = {other.casefold() for other in found.values()}
-        names = chain([name], (f"{name}_{number}" for number in count(2)))
-        found[branch] = next(one for one in names if one.casefold() not in taken)
-    return {branch: run / FOLDER / name for branch, name in found.items()}
+def finished_child(parent: Run, plan: ChildPlan) -> Run | None:
+    """Return the child of this plan if it was trained to its end and is unchanged since, else None."""
+    child = parent.child(plan.name)
+    facts = _facts(child, plan)
+    return child if facts is not None and facts["state"] == "finished" else None
 
 
-def most_epochs(run: Run, rule: EarlyStopping) -> int | None:
-    """After how many epochs the training of a run ended before its time; None where its epochs or its patience came to their end."""
-    if run.is_trained and run.read_json("run.json").get("stopped", "") in ("", out_of_patience(rule)):
-        return None
-    return sum("step" not in line for line in run.read_lines("metrics.jsonl"))
+def train_child(parent: Run, plan: ChildPlan, table: EncodedTable, watch: Watcher = lambda _: None, say: Say = lambda _: None) -> Run:
+    """Train a child of `parent` on the parent's table, from its newest checkpoint if it was stopped; return it finished.
+
+    Raises:
+        RunError: the training diverged, or the disk is full; the child can be resumed.
+        UsageError: another process trains the child now.
+        Interrupted: SIGINT or SIGTERM; the child has a checkpoint.
+
+    """
+    child = parent.child(plan.name)
+    with disk_errors(child.folder):
+        child.folder.mkdir(parents=True, exist_ok=True)
+    with run_lock(child):
+        if finished_child(parent, plan) is None:  # another process may have finished it before we had the lock
+            checkpoint = _begin_or_reopen(child, plan, say)
+            with _recorded(parent, child, plan), run_state(child):
+                _train(child, plan, table, checkpoint, watch, say)
+    return child
 
 
-def cached_predictions(folder: Path, branch: str, most: int | None) -> Run | None:
-    """The branch that was trained alone to the end, or to epoch `most`, unchanged since; None where there is no such."""
+def _facts(child: Run, plan: ChildPlan) -> dict[str, Any] | None:
+    """Return run.json of a child of this plan whose sealed files are unchanged; None if there is none."""
     try:
-        found = run_folder.open_run(folder)
-        facts = found.read_json("run.json")
+        facts: dict[str, Any] = run_folder.open_run(child.folder).read_json("run.json")
     except RunError:
         return None
-    as_wanted = facts["state"] == "finished" and facts.get("name") == _called(branch) and facts.get("most_epochs") == most
-    return found if as_wanted else None
+    return facts if facts.get("plan") == plan.record() else None
 
 
-def _called(branch: str) -> str:
-    return f"{branch} alone"
-
-
-def train_single_branch(run: Run, branch: str, ground: TrainingContext, most: int | None, say: Say) -> Run:
-    """Train a branch of `run` alone, to epoch `most` at the latest, and keep it.
-
-    Raises RunError when it diverges, UsageError when another process does it already.
-    """
-    folder = folders(run, ground.experiment)[branch]
-    with disk_errors(folder):
-        folder.parent.mkdir(exist_ok=True)
-    with run_lock(Run(folder.parent)):
-        if found := cached_predictions(folder, branch, most):  # by another process, in the meantime
-            return found
-        shutil.rmtree(folder, ignore_errors=True)
-        with disk_errors(folder):
-            folder.mkdir()
-        alone = run_folder.begin(folder, _called(branch))
-        alone.update(versions=versions(), seed=ground.experiment.training.seed, most_epochs=most)
-        _train(alone, ground, ground.experiment.alone(branch), BranchWatcher(branch, most, say))
-    return alone
-
-
-def _train(run: Run, ground: TrainingContext, experiment: Experiment, told: BranchWatcher) -> None:
-    from mmtrain.model.assemble import assemble
-    from mmtrain.training.device import forget_networks, prepare
-    from mmtrain.training.training_data import TrainingData
-
-    fitted, arrays = ground.fitted.of(experiment.inputs), ground.arrays.of(experiment.inputs)
-    training = experiment.training
-    with _precision_kept():
-        forget_networks()  # that of the branch before
-        prepare(training.seed, deterministic=training.deterministic, precision=training.precision)
-        material = TrainingData(experiment, fitted, arrays, ground.partition, assemble(experiment, fitted))
-        training_result(run, material, told, interruption=told.interruption)
-        run.update(state="finished", trained=None)
-    shutil.rmtree(run / "checkpoints", ignore_errors=True)
+def _begin_or_reopen(child: Run, plan: ChildPlan, say: Say) -> str | None:
+    """Return the checkpoint to go on from; None for a child that begins."""
+    if _facts(child, plan) is not None:
+        child.reopen()
+        return newest_checkpoint(child, say)
+    child.clear()
+    run_folder.begin(child.folder, plan.name, plan=plan.record())
+    return None
 
 
 @contextmanager
-def _precision_kept() -> Iterator[None]:
-    """What layers compute in is afterwards what it was."""
+def _recorded(parent: Run, child: Run, plan: ChildPlan) -> Iterator[None]:
+    """Keep the state of the child in the parent's run.json, before and after the block."""
+
+    def record() -> None:
+        entry = {plan.name: {"state": child.state, "plan": plan.record()}}
+        parent.change("run.json", lambda facts: {**facts, "children": {**facts.get("children", {}), **entry}})
+
+    record()
+    try:
+        yield
+    finally:
+        with suppress(RunError):  # on a full disk, the error of the training is the one to report
+            record()
+
+
+def _train(child: Run, plan: ChildPlan, table: EncodedTable, checkpoint: str | None, watch: Watcher, say: Say) -> None:
+    from mmtrain.training.device import forget_networks
+
+    own = table.for_child(plan.experiment, plan.partition, say)
+    child.write_text("columns.json", own.fitted.model_dump_json(indent=1) + "\n")
+    child.seal("columns.json")
+    with _precision_restored():
+        forget_networks()  # that of the training before
+        material, _ = assemble_training(own, say)
+        child.update(versions=versions(), seed=material.experiment.training.seed)
+        train(child, material, watch, checkpoint, last_epoch=plan.last_epoch)
+    child.update(state="finished", trained=None)
+    shutil.rmtree(child / "checkpoints", ignore_errors=True)  # no training goes on from here, and they are four times the model
+
+
+@contextmanager
+def _precision_restored() -> Iterator[None]:
+    """Give layers the precision again that they had before; the parent's model may be in use around a child's training."""
     import keras
 
     before = keras.config.dtype_policy()
@@ -134,26 +135,3 @@ def _precision_kept() -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-class BranchWatcher:
-    """Says how the training of a branch alone goes: its first epoch, then one every few seconds, and its end; ends it with epoch `most`."""
-
-    def __init__(self, branch: str, most: int | None, say: Say) -> None:
-        self.branch, self.most, self.say = branch, most, say
-        self.epochs, self.said = 0, 0.0
-        self.interruption = GracefulShutdown()
-
-    def __call__(self, event: Event) -> None:
-        """Watch the training."""
-        if isinstance(event, Started):
-            self.epochs = min(event.epochs, self.most or event.epochs)
-        elif isinstance(event, EpochEnded) and event.epoch == self.most:
-            self.interruption.after_epoch = f"the model has {self.most} epochs, too"
-        elif isinstance(event, EpochBegan) and (event.epoch == 1 or time.perf_counter() - self.said > SECONDS):
-            self.said = time.perf_counter()
-            self.say(f"Training the baseline {self.branch} alone: epoch {event.epoch} of {self.epochs}")
-        elif isinstance(event, Warned):
-            self.say(f"warning: {self.branch} alone: {event.text}")
-        elif isinstance(event, Ended):
-            self.say(f"Trained the baseline {self.branch} alone: best epoch {event.best_epoch} of {event.epochs}")

@@ -1,9 +1,12 @@
-"""From what a training works on to a run that has its best model, whatever ends the training."""
+"""One training, from what it works on to a run that has its best model, whatever ends it.
+
+Main runs (`mmtrain fit`) and child runs (`pipeline.child_run`) are trained, interrupted and resumed by these functions alone.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,10 +14,10 @@ from typing import TYPE_CHECKING
 from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.atomic_files import atomic_write, disk_errors
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.errors import MmtrainError, RunError
+from mmtrain.errors import MmtrainError, RunError, counted
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.pipeline.postprocess import fit_and_save_postprocessing, forget
-from mmtrain.training.events import Ended, StopAsked, Watcher, all_of
+from mmtrain.training.events import Ended, EpochEnded, Event, Started, StopAsked, Watcher, all_of
 from mmtrain.training.signals import GracefulShutdown, Interrupted
 
 if TYPE_CHECKING:
@@ -35,56 +38,42 @@ class TrainingResult:
 
 
 def train(
-    run: Run, material: TrainingData, watch: Watcher, checkpoint: str | None = None, callbacks: Sequence[Named] = ()
+    run: Run,
+    material: TrainingData,
+    watch: Watcher,
+    checkpoint: str | None = None,
+    callbacks: Sequence[Named] = (),
+    last_epoch: int | None = None,
 ) -> TrainingResult:
-    """Train, from `checkpoint` on if given, and save the best model whatever happens; Ctrl-C is gentle until all is written."""
-    with GracefulShutdown(lambda times: watch(StopAsked(times))) as interruption:
-        ended, decisions = training_result(
-            run, material, _watchers(run, material, watch, callbacks, interruption), checkpoint, interruption
-        )
-    return TrainingResult(run, ended, material.experiment.training.early_stopping.monitor, decisions)
+    """Train, from `checkpoint` on if given, and save the best model with what is fitted for it, whatever ends the training.
 
-
-def training_result(
-    run: Run, material: TrainingData, watch: Watcher, checkpoint: str | None = None, interruption: GracefulShutdown | None = None
-) -> tuple[Ended, Postprocessing]:
-    """Train and save the best model with what is fitted for it; without an `interruption`, Ctrl-C ends it where it is.
-
-    The run is not finished with that: whoever writes the rest of it says so.
+    The first SIGINT or SIGTERM ends it with a checkpoint. It ends after `last_epoch` even if the experiment allows more epochs; the
+    learning rate follows its schedule over all epochs of the experiment. The run is not finished with that: the caller says so
+    once its own files are written.
     """
     from mmtrain.training import loop
 
-    begun = time.perf_counter()
-    try:
-        ended = loop.train(material, run, watch, checkpoint, interruption)
-    except BaseException:
-        with suppress(RunError):  # what stopped the training is to be told, not that its disk has no room for the model either
-            run.update(seconds=_seconds(run, begun))
-            keep_best(run, material)
-        raise
-    decisions = keep_best(run, material)
-    facts = {"seconds": _seconds(run, begun), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "stopped": ended.reason}
-    run.update(trained=run_folder.now(), ended=run_folder.now(), **facts)
-    return ended, decisions
-
-
-def _watchers(run: Run, material: TrainingData, watch: Watcher, callbacks: Sequence[Named], interruption: GracefulShutdown) -> Watcher:
-    """Whoever is told of the training: first the person, then the logs, then the callbacks, which may fail."""
-    watchers = [watch]
-    if material.experiment.training.tensorboard:
-        from mmtrain.training.tensorboard import Logs
-
-        watchers.append(Logs(run))
-    if callbacks:
-        from mmtrain.training.callbacks import Callbacks
-
-        watchers.append(Callbacks(callbacks, material.models.network, interruption, str(run.folder)))
-    return all_of(*watchers)
+    with GracefulShutdown(lambda times: watch(StopAsked(times))) as interruption:
+        watchers = _watchers(run, material, watch, callbacks, interruption)
+        if last_epoch is not None:
+            watchers.append(_epoch_limit(last_epoch, interruption))
+        begun = time.perf_counter()
+        try:
+            ended = loop.train(material, run, all_of(*watchers), checkpoint, interruption)
+        except BaseException:
+            with suppress(RunError):  # the reason of the stop is to be reported, not that the disk has no room for the model either
+                run.update(seconds=_seconds(run, begun))
+                _save_best(run, material)
+            raise
+        decisions = _save_best(run, material)
+        facts = {"seconds": _seconds(run, begun), "epochs": ended.epochs, "best_epoch": ended.best_epoch, "stopped": ended.reason}
+        run.update(trained=run_folder.now(), ended=run_folder.now(), **facts)
+    return TrainingResult(run, ended, material.experiment.training.early_stopping.monitor, decisions)
 
 
 @contextmanager
 def run_state(run: Run) -> Iterator[None]:
-    """Whatever ends the training early, the run says so."""
+    """Write the state of the run and the error into run.json when the block ends with one."""
     try:
         yield
     except BaseException as error:
@@ -94,17 +83,52 @@ def run_state(run: Run) -> Iterator[None]:
         raise
 
 
+def newest_checkpoint(run: Run, say: Callable[[str], None]) -> str | None:
+    """Return the name of the newest whole checkpoint, None if the training begins again; damaged ones are reported."""
+    from mmtrain.training import checkpoints
+
+    checkpoints.tidy(run / "checkpoints")
+    name, wrong = checkpoints.newest(run / "checkpoints")
+    if wrong:
+        say(f"{wrong}; going on from {f'checkpoints/{name}' if name else 'the beginning'}.")
+    return name
+
+
+def _watchers(
+    run: Run, material: TrainingData, watch: Watcher, callbacks: Sequence[Named], interruption: GracefulShutdown
+) -> list[Watcher]:
+    """First the person, then the logs, then the callbacks, which may fail."""
+    watchers = [watch]
+    if material.experiment.training.tensorboard:
+        from mmtrain.training.tensorboard import Logs
+
+        watchers.append(Logs(run))
+    if callbacks:
+        from mmtrain.training.callbacks import Callbacks
+
+        watchers.append(Callbacks(callbacks, material.models.network, interruption, str(run.folder)))
+    return watchers
+
+
+def _epoch_limit(last: int, interruption: GracefulShutdown) -> Watcher:
+    """Return a watcher that ends the training after epoch `last`, also one that is resumed after it."""
+
+    def watch(event: Event) -> None:
+        done = event.done if isinstance(event, Started) else event.epoch if isinstance(event, EpochEnded) else 0
+        if done >= last:
+            interruption.after_epoch = f"limited to {counted(last, 'epoch')}"
+
+    return watch
+
+
 def _seconds(run: Run, begun: float) -> dict[str, float]:
-    """Of training, in all processes that worked on the run and were not killed."""
+    """Seconds of training, in all processes that worked on the run and were not killed."""
     before = run.read_json("run.json").get("seconds", {}).get("training", 0.0)
     return {"training": round(before + time.perf_counter() - begun, 3)}
 
 
-def keep_best(run: Run, material: TrainingData) -> Postprocessing:
-    """Save the model with its best weights, and what validation rows decide for it.
-
-    Also when the training was interrupted, or failed, after a good epoch.
-    """
+def _save_best(run: Run, material: TrainingData) -> Postprocessing:
+    """Save the model with its best weights and what validation rows decide for it; nothing before the first epoch has ended."""
     from mmtrain.training import checkpoints
 
     models = material.models

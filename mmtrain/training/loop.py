@@ -69,7 +69,7 @@ class _Loop:
 
     def run_epochs(self, interruption: GracefulShutdown) -> Ended:
         self.watch(self.started())
-        epoch, reason = self.start.epoch, self.out_of_patience
+        epoch, reason = self.start.epoch, self.out_of_patience or interruption.after_epoch
         while epoch < self.training.epochs and not reason:
             epoch += 1
             self.run_epoch(epoch, interruption)

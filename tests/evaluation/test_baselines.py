@@ -17,7 +17,7 @@ from tiny import lines, paint, ready, two_blobs, write_experiment, write_table
 from mmtrain import config
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.manifest import REQUIRED_FILES
-from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_folder import Run, begin
 from mmtrain.cli.views.console import out
 from mmtrain.cli.views.scores import show_baselines
 from mmtrain.commands.check import check
@@ -33,7 +33,9 @@ from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
 from mmtrain.evaluation.gradient_boosting import FeatureMatrix, GradientBoosting
 from mmtrain.model import model_file
-from mmtrain.pipeline.child_run import TrainingContext, cached_predictions, folders, most_epochs, train_single_branch
+from mmtrain.pipeline.baselines import branch_plan, child_names, epoch_limit
+from mmtrain.pipeline.build import EncodedTable
+from mmtrain.pipeline.child_run import finished_child, train_child
 from mmtrain.reports.baselines import sentences
 from mmtrain.reports.report_data import TargetResultView
 from mmtrain.targets.binary import FittedBinary
@@ -114,18 +116,18 @@ def test_branches_are_trained_the_first_time_and_kept(run, first):
         f"Trained the baseline the table alone: best epoch {best['the_table']} of 2",
         "Fitting the baseline gradient boosting.",
     ]
-    files = sorted(path.relative_to(run / "baselines").as_posix() for path in (run / "baselines").glob("*/*"))
-    assert files == [
-        f"{name}/{file}" for name in ("scan", "the_table") for file in ("decisions.json", "metrics.jsonl", "model.keras", "run.json")
-    ]
+    files = [".lock", "columns.json", "decisions.json", "metrics.jsonl", "model.keras", "run.json"]
+    for name in ("scan", "the_table"):
+        assert sorted(path.name for path in (run / "baselines" / name).iterdir()) == files
+    plans = {name: {"branch": name.replace("_", " "), "last_epoch": None} for name in ("scan", "the_table")}
+    assert {name: told(run / "baselines" / name)["plan"] for name in plans} == plans
+    children = {f"baselines/{name}": {"state": "finished", "plan": plan} for name, plan in plans.items()}
+    assert run.read_json("run.json")["children"] == children
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_branches_that_differ_in_case_alone_have_folders_that_do_not(tmp_path):
-    columns = "a: {role: numeric}, b: {role: numeric}, y: {role: target, task: binary}"
-    branches = "Scan: {columns: [a], architecture: mlp}, scan: {columns: [b], architecture: mlp}"
-    experiment = config.load(write_experiment(tmp_path / "e.yaml", f"{{columns: {{{columns}}}, branches: {{{branches}}}}}"))
-    assert [folder.name for folder in folders(Run(tmp_path), experiment).values()] == ["Scan", "scan_2"]
+def test_branches_that_differ_in_case_alone_have_folders_that_do_not():
+    assert child_names(["Scan", "scan", "das Röntgenbild"]) == {"Scan": "Scan", "scan": "scan_2", "das Röntgenbild": "das_R_ntgenbild"}
 
 
 def killed(alone):
@@ -142,12 +144,15 @@ def half_removed(alone):
 
 @pytest.mark.parametrize("harm", [killed, damaged, half_removed])
 def test_a_branch_whose_training_did_not_end_or_that_changed_does_not_count(run, first, harm, tmp_path):
-    alone = tmp_path / "scan"
-    shutil.copytree(run / "baselines" / "scan", alone)
-    assert cached_predictions(alone, "scan", None) is not None
-    assert cached_predictions(alone, "Scan", None) is None  # the same folder on some file systems
-    harm(Run(alone))
-    assert cached_predictions(alone, "scan", None) is None
+    experiment = config.load(run / "config.yaml")
+    plan, copy = branch_plan(experiment, "scan", None), Run(tmp_path)
+    alone = copy.child("baselines/scan")
+    shutil.copytree(run / "baselines" / "scan", alone.folder)
+    assert finished_child(copy, plan).folder == alone.folder
+    assert finished_child(copy, replace(plan, differences={"branch": "Scan"})) is None  # the same folder on some file systems
+    assert finished_child(copy, branch_plan(experiment, "scan", 1)) is None
+    harm(alone)
+    assert finished_child(copy, plan) is None
 
 
 @pytest.mark.slow
@@ -157,8 +162,10 @@ def test_only_what_does_not_count_is_trained_anew(run, first):
     killed(alone)
     said = []
     assert evaluate(str(run.folder), say=said.append).results == first[0].results
+    # Its checkpoints are gone since it was finished, so it goes on from the beginning.
     assert [line for line in said if "Training" in line] == ["Training the baseline scan alone: epoch 1 of 2"]
-    assert told(alone.folder)["started"] > before
+    assert told(alone.folder)["started"] == before
+    assert len(told(alone.folder)["resumed"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -176,7 +183,7 @@ def test_a_branch_alone_waits_as_long_as_the_model_but_has_none_of_its_callbacks
     stopped_run.update(started="2026-01-01T00:00:00+00:00", state=state, stopped=stopped)
     for line in ({"epoch": 1}, {"epoch": 2, "step": 1}, {"epoch": 2}):
         stopped_run.append_line("metrics.jsonl", line)
-    assert most_epochs(stopped_run, EarlyStopping(monitor="validation_auc", direction="maximize", patience=3)) == most
+    assert epoch_limit(stopped_run, EarlyStopping(monitor="validation_auc", direction="maximize", patience=3)) == most
 
 
 def test_branches_of_a_training_that_was_cut_off_get_no_more_epochs_than_it_had(tmp_path):
@@ -189,8 +196,10 @@ def test_branches_of_a_training_that_was_cut_off_get_no_more_epochs_than_it_had(
     whole = lines(run / "metrics.jsonl")
     run.write_text("metrics.jsonl", json.dumps(whole[0]) + "\n")
     run.update(state="interrupted")
-    (run / "baselines").mkdir()
-    with run_lock(Run(run / "baselines")):
+    children = [run.child(f"baselines/{name}") for name in "xz"]
+    for child in children:
+        child.folder.mkdir(parents=True)
+    with run_lock(children[0]), run_lock(children[1]):
         _, *busy = evaluate(str(run.folder)).results["y"].baseline_notes
     who = f"process {os.getpid()} on {platform.node()}"
     assert busy == [f"{name} alone has no scores: the run is being trained by {who}." for name in "xz"]
@@ -201,8 +210,10 @@ def test_branches_of_a_training_that_was_cut_off_get_no_more_epochs_than_it_had(
     for name in "xz":
         alone = lines(run / "baselines" / name / "metrics.jsonl")
         assert [line["learning_rate"] for line in alone] == [whole[0]["learning_rate"]]
-    assert cached_predictions(run / "baselines" / "x", "x", 1) is not None
-    assert cached_predictions(run / "baselines" / "x", "x", None) is None  # once the run has ended
+        assert told(run / "baselines" / name)["stopped"] == "limited to 1 epoch"
+    experiment = config.load(run / "config.yaml")
+    assert finished_child(run, branch_plan(experiment, "x", 1)) is not None
+    assert finished_child(run, branch_plan(experiment, "x", None)) is None  # once the run has ended
 
 
 def test_metrics_have_every_baseline_the_one_that_looks_at_no_column_first(run, first):
@@ -265,6 +276,11 @@ def test_a_packed_run_scores_another_table_beside_its_branches(run, first, tmp_p
         ("baselines/the_table/run.json", True),
         ("baselines/scan/metrics.jsonl", True),
         ("baselines/scan/decisions.json", True),
+        ("baselines/scan/columns.json", True),
+        ("baselines/scan/checkpoints/last/weights.npz", True),
+        ("folds/0/seeds/3/model.keras", True),
+        ("folds/0/config.yaml", False),
+        ("pictures/0/model.keras", False),
         ("baselines/../model.keras", False),
         ("baselines/scan/sub/model.keras", False),
         ("baselines/scan/yaml.py", False),
@@ -354,7 +370,7 @@ def ground(tmp_path):
     tree = "columns: {x: {role: numeric}, city: {role: categorical}, y: {role: target, task: binary}}\n"
     tree += "training: {epochs: 1, deterministic: true}\nbranches: {x: {columns: [x]}, city: {columns: [city]}}"
     made = ready(write_experiment(tmp_path / "a.yaml", tree))
-    return TrainingContext(made.experiment, made.fitted, made.arrays, made.partition)
+    return EncodedTable(made.experiment, made.data, made.partition, made.fitted, made.arrays)
 
 
 def test_a_branch_alone_learns_from_training_rows_only(ground, tmp_path):
@@ -363,7 +379,8 @@ def test_a_branch_alone_learns_from_training_rows_only(ground, tmp_path):
     learned = []
     for name, given in (("a", ground), ("b", otherwise(ground, unseen)), ("c", otherwise(ground, ground.partition.train[:5]))):
         (tmp_path / name).mkdir()
-        learned.append(weights(train_single_branch(Run(tmp_path / name), "x", given, None, lambda _: None) / "model.keras"))
+        parent = begin(tmp_path / name, name)
+        learned.append(weights(train_child(parent, branch_plan(given.experiment, "x", None), given) / "model.keras"))
     same = [all(np.array_equal(*pair) for pair in zip(learned[0], other, strict=True)) for other in learned[1:]]
     assert same == [True, False]
 
