@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 
-from mmtrain import config
 from mmtrain.audit import Finding
 from mmtrain.audit.profiling.profile import Profile, profile_columns
 from mmtrain.audit.profiling.table_profile import MOST_PATHS, TableProfile, profile_table
@@ -30,7 +29,7 @@ from mmtrain.data.tables.table_file import TableFile
 from mmtrain.data.tables.table_problems import header_problem
 from mmtrain.errors import DataError, Problem, UsageError
 from mmtrain.pipeline.audit import audit_experiment, audit_table
-from mmtrain.pipeline.validate import ImageCounts, ValidationReport, validate_experiment
+from mmtrain.pipeline.validate import ImageCounts, ValidationReport, load_experiment, validate_experiment
 from mmtrain.targets import Target
 from mmtrain.targets.yes_no import is_yes
 
@@ -120,7 +119,7 @@ def inspect_experiment(
 
     """
     origin = Origin(path, tuple(overrides))
-    experiment = config.load(path, origin.overrides)
+    experiment = load_experiment(origin)
     file = open_table(experiment.data.table, experiment.data.missing_values, experiment.data.format)
     uses = [(key, header) for key, column in experiment.columns.items() for header in headers_of(key, column)]
     readable = [header for header in dict.fromkeys(header for _, header in uses) if header_problem(file, header) is None]

@@ -3,4 +3,5 @@
 from mmtrain.config.experiment import Experiment as Experiment
 from mmtrain.config.load import json_schema as json_schema
 from mmtrain.config.load import load as load
+from mmtrain.config.load import load_sound as load_sound
 from mmtrain.config.load import to_yaml as to_yaml

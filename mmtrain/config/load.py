@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from mmtrain.branches import architectures
-from mmtrain.columns import roles
+from mmtrain.columns import Column, roles
 from mmtrain.config import cross_checks, messages
 from mmtrain.config.callback import NUMBER
 from mmtrain.config.defaults import fill_defaults
-from mmtrain.config.experiment import Experiment, Training
+from mmtrain.config.experiment import Data, Experiment, Training
+from mmtrain.config.partial_validation import sound_section, valid_parts
 from mmtrain.config.schema import schema_of
 from mmtrain.config.yaml_source import LocatedProblem, NotInFile, Source, read
 from mmtrain.errors import ConfigError
@@ -48,6 +49,22 @@ def validated(source: Source, path: Path) -> Experiment:
     if problems or experiment is None:
         raise ConfigError(problems)
     return experiment
+
+
+def load_sound(path: Path | NotInFile, overrides: Iterable[str] = ()) -> tuple[Data | None, dict[str, Column]]:
+    """Return what an experiment with mistakes says of its data: the `data` section and the columns without a mistake of their own.
+
+    Of a `data` section with a mistake the places are left, and no columns, since what their cells mean may depend on the mistake;
+    None where not even the place of the table is sound.
+    """
+    try:
+        source = read(path, overrides)
+    except ConfigError:
+        return None, {}
+    parts = valid_parts(fill_defaults(source.tree, path if isinstance(path, Path) else path.path))
+    columns = {key: column for key, column in parts.columns.items() if column is not None and key not in parts.flawed}
+    data, exact = sound_section(TypeAdapter(Data), parts.tree.get("data"))
+    return data, columns if exact else {}
 
 
 def _model() -> type[Experiment]:

@@ -54,11 +54,11 @@ def has_only(section: Any, model: type[BaseModel]) -> bool:
 
 
 def _parts(adapter: TypeAdapter[Any], entries: Any) -> dict[str, tuple[Any, bool]]:
-    return {key: _sound_part(adapter, entry) for key, entry in entries.items()} if isinstance(entries, dict) else {}
+    return {key: sound_section(adapter, entry) for key, entry in entries.items()} if isinstance(entries, dict) else {}
 
 
-def _sound_part(adapter: TypeAdapter[Any], entry: Any) -> tuple[Any, bool]:
-    """The section without its wrong options, and whether there were none; None where its choice itself is wrong."""
+def sound_section(adapter: TypeAdapter[Any], entry: Any) -> tuple[Any, bool]:
+    """Return a section without its wrong options, and whether there were none; None where its choice itself is wrong."""
     if not isinstance(entry, Mapping):
         return None, False
     try:

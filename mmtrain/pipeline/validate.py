@@ -12,11 +12,13 @@ from pathlib import Path
 
 from mmtrain import config
 from mmtrain.audit.images.image_column import ImageColumn
-from mmtrain.columns import Image, images_among
+from mmtrain.columns import Column, Image, images_among
 from mmtrain.columns.base import Purpose
 from mmtrain.config import Experiment
+from mmtrain.config.experiment import Data
 from mmtrain.config.yaml_source import NotInFile, Origin
 from mmtrain.data.images.decode import Progress
+from mmtrain.data.images.locate import ImageFinder
 from mmtrain.data.images.store import SHOWN, Attached, Say, Unreadable, attach
 from mmtrain.data.splits.summary import PartSummary, summarize
 from mmtrain.data.tables.table import Reading, Table, headers_of, read_tolerantly
@@ -78,7 +80,7 @@ def load_checked(
     Raises ConfigError and DataError with every problem found.
     """
     origin = Origin(path, tuple(overrides))
-    experiment = config.load(path, origin.overrides)
+    experiment = load_experiment(origin)
     tried = validate_experiment(experiment, origin, progress=progress, say=say)
     for doubt in doubts(experiment, tried.table) if tried.table is not None else ():
         say(f"warning: {doubt}")
@@ -89,15 +91,29 @@ def load_checked(
     return experiment, tried.data, tried.plan
 
 
+def load_experiment(origin: Origin) -> Experiment:
+    """Return the experiment of a file. Raises ConfigError with every problem of the file and those of the data that can be known."""
+    try:
+        return config.load(origin.path, origin.overrides)
+    except ConfigError as error:
+        data, columns = config.load_sound(origin.path, origin.overrides)
+        errors: list[DataError | ConfigError] = []
+        if data is not None:
+            _read(data, columns, origin, errors)
+            _check_images_folder(data, errors)
+        raise ConfigError(_problems([error, *errors])) from None
+
+
 def validate_experiment(
     experiment: Experiment, origin: Origin, *, progress: Progress | None = None, say: Say = lambda _: None
 ) -> ValidationReport:
     """Try everything that `fit` does before it trains. Raises RunError when an image store cannot be written."""
     errors: list[DataError | ConfigError] = []
-    reading = _read(experiment, origin, errors)
+    reading = _read(experiment.data, experiment.columns, origin, errors)
     _check_evaluation(experiment, origin, errors)
     table = reading.table
     if table is None:
+        _check_images_folder(experiment.data, errors)
         return ValidationReport(_together(errors))
     sound = _sound_columns(experiment, reading)
     if table.file.notice:
@@ -176,26 +192,30 @@ def _divide(
     return plan, summarize(experiment, table, plan.holdout)
 
 
+def _problems(errors: Iterable[DataError | ConfigError]) -> tuple[Problem, ...]:
+    """Return the problems of all errors, each once."""
+    return tuple(dict.fromkeys(problem for error in errors for problem in error.problems))
+
+
 def _together(errors: list[DataError | ConfigError]) -> DataError | ConfigError | None:
-    """One error with all problems: of the data, as soon as one of them is."""
-    problems = tuple(dict.fromkeys(problem for error in errors for problem in error.problems))
+    """Return one error with all problems; a DataError as soon as one of them is."""
+    problems = _problems(errors)
     if not problems:
         return None
     return DataError(problems) if any(isinstance(error, DataError) for error in errors) else ConfigError(problems)
 
 
-def _read(experiment: Experiment, origin: Origin, errors: list[DataError | ConfigError]) -> Reading:
-    """The table as far as it can be read; what is wrong with it is added to `errors`."""
+def _read(data: Data, columns: Mapping[str, Column], origin: Origin, errors: list[DataError | ConfigError]) -> Reading:
+    """Read whatever of the table can be read; its problems are added to `errors`."""
 
     def declared(key: str) -> str:
-        renamed = key in experiment.columns and experiment.columns[key].column != key
+        renamed = key in columns and columns[key].column != key
         return origin.place("columns", key, *(["column"] if renamed else []))
 
-    data = experiment.data
     try:
         reading = read_tolerantly(
             data.table,
-            experiment.columns,
+            columns,
             missing_values=data.missing_values,
             table_format=data.format,
             least=LEAST_ROWS,
@@ -207,6 +227,15 @@ def _read(experiment: Experiment, origin: Origin, errors: list[DataError | Confi
     if reading.problems:
         errors.append(DataError(reading.problems))
     return reading
+
+
+def _check_images_folder(data: Data, errors: list[DataError | ConfigError]) -> None:
+    """Report an images folder that does not exist, where no table is left whose images would be looked for in it."""
+    if data.images is not None:
+        try:
+            ImageFinder(data.images_folder)
+        except DataError as error:
+            errors.append(error)
 
 
 def _image_counts(table: Table, header: str, unreadable: list[Unreadable]) -> ImageCounts:
