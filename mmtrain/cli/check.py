@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mmtrain.cli.options import All, AllowCallbacks, Code, Json, Quiet, Set, read_first
+from mmtrain.cli.options import All, AllowCallbacks, Code, Json, Quiet, Set, import_allowed
 
 
 def command(
@@ -20,7 +20,7 @@ def command(
     quiet: Quiet = False,
 ) -> None:
     """Find everything that `fit` would refuse, in the file, the table and the images, without training."""
-    read_first(config, overrides, code, any_callbacks=allow_callbacks)
+    import_allowed(code, any_callbacks=allow_callbacks)
     from mmtrain.cli.views.console import line, out, print_json
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.check import check

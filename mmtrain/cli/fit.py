@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import All, AllowCallbacks, Code, Images, Json, Output, Quiet, Set, Table, import_allowed, read_first
+from mmtrain.cli.options import All, AllowCallbacks, Code, Images, Json, Output, Quiet, Set, Table, import_allowed
 
 if TYPE_CHECKING:
     from mmtrain.artifacts.run_folder import Run
@@ -36,10 +36,7 @@ def command(
 ) -> None:
     """Train the experiment in a file; everything lands in a run folder."""
     _one_of(config, resume_run, overrides, dry_run=dry_run, moved=table is not None or images is not None)
-    if config is not None:
-        read_first(config, overrides, code, any_callbacks=allow_callbacks)
-    else:
-        import_allowed(code, any_callbacks=allow_callbacks)
+    import_allowed(code, any_callbacks=allow_callbacks)
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.fit import Listeners, fit, resume
     from mmtrain.pipeline.prepare import Moved

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Code, Json, Quiet, Set, read_first
+from mmtrain.cli.options import Code, Json, Quiet, Set, import_allowed
 
 if TYPE_CHECKING:
     from mmtrain.commands.inspect_data import InspectedTable, Inspection
@@ -37,7 +37,7 @@ def command(
     if html is not None and (fault := output_fault(html)):
         raise UsageError(fault.problem(html, "the page"))
     if source.suffix.lower() in (".yaml", ".yml"):
-        read_first(source, overrides, code)
+        import_allowed(code)
         found = _experiment(source, overrides or [], as_json=as_json, quiet=quiet, every=every)
     elif overrides or code:
         option = "--set" if overrides else "--code"

@@ -42,18 +42,10 @@ Run = Annotated[
 ]
 
 
-def import_allowed(code: list[Path] | None, *, any_callbacks: bool) -> None:
-    """Import the files of --code, and take note of --allow-callbacks."""
+def import_allowed(code: list[Path] | None, *, any_callbacks: bool = False) -> None:
+    """Import the files of --code; with --allow-callbacks, let the experiment import any module."""
     from mmtrain.system.user_code import allow_callbacks, import_code
 
     import_code(code)
     if any_callbacks:
         allow_callbacks()
-
-
-def read_first(config: Path, overrides: list[str] | None, code: list[Path] | None, *, any_callbacks: bool = False) -> None:
-    """Tell the mistakes of an experiment file before pandas and the rest are imported, which takes longer than finding them."""
-    from mmtrain import config as experiments
-
-    import_allowed(code, any_callbacks=any_callbacks)
-    experiments.load(config, overrides or ())
