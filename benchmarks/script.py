@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mmtrain.pipeline.environment import versions
+from mmtrain.pipeline.train_run import versions
 
 
 def parser(doc: str | None, *, quick: str) -> argparse.ArgumentParser:

@@ -14,8 +14,8 @@ from inspect import getdoc
 
 import typer
 
-from mmtrain.cli import cache, check, compare, evaluate, explain, export, fit, init, inspect_data, pack, predict, report, schema, unpack
-from mmtrain.cli.parsing import Command, Group
+from mmtrain.cli import cache, check, compare, evaluate, explain, export, fit, init, inspect_data, pack, predict, report, schema
+from mmtrain.cli.options import Command, Group
 from mmtrain.errors import MmtrainError, RunError
 from mmtrain.system.paths import homeless_cache, is_homeless, refused_by_system
 from mmtrain.training.signals import Interrupted, at_once
@@ -39,8 +39,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "inspect-data": inspect_data.command,
     "check": check.command,
     "init": init.command,
-    "pack": pack.command,
-    "unpack": unpack.command,
+    "pack": pack.pack_command,
+    "unpack": pack.unpack_command,
     "schema": schema.command,
 }
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmtrain.cli.options import Json, Quiet
-from mmtrain.cli.parsing import Command, Group
+from mmtrain.cli.options import Command, Group, Json, Quiet
 
 if TYPE_CHECKING:
     from mmtrain.commands.cache import CacheEntry

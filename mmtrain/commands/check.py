@@ -8,8 +8,7 @@ from pathlib import Path
 
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.data.splits.summary import PartSummary, summarize
-from mmtrain.pipeline.callbacks import check_callbacks
-from mmtrain.pipeline.notices import notices
+from mmtrain.pipeline.requirements import check_callbacks
 from mmtrain.pipeline.validate import load_checked
 
 
@@ -40,6 +39,4 @@ def check(
 
     experiment, data, plan = load_checked(path, overrides, progress=progress, say=both)
     check_callbacks(experiment, path, overrides)
-    for notice in notices(experiment, data.table, plan.holdout):
-        both(notice)
     return CheckResult(len(data.table), len(data.table.dropped), summarize(experiment, data.table, plan.holdout), tuple(notes))

@@ -16,8 +16,7 @@ from mmtrain.config.yaml_source import NotInFile
 from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import assemble_training, encode_table
-from mmtrain.pipeline.callbacks import check_callbacks
-from mmtrain.pipeline.notices import notices
+from mmtrain.pipeline.requirements import check_callbacks
 from mmtrain.pipeline.validate import load_checked
 from mmtrain.system.memory import available_memory, peak_memory
 
@@ -83,8 +82,6 @@ def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), onlookers:
     told = onlookers or Listeners()
     experiment, data, split = load_checked(path, overrides, progress=told.progress, say=told.say)
     partition = split.holdout
-    for notice in notices(experiment, data.table, partition):
-        told.say(notice)
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()
     check_callbacks(experiment, path, overrides)

@@ -93,7 +93,7 @@ def evaluate(
     part, table = options.part, options.table
     run = run_folder.find(which, output)
     experiment, fitted, decisions = restore_training(run, options.overrides)
-    check_packages(experiment, lambda *keys: ".".join(keys))
+    check_packages(experiment.evaluation.baselines, lambda *keys: ".".join(keys))
     if table is None:
         experiment = Moved(options.moved, options.images).applied(experiment)
         data, rows = part_data(run, experiment, part, progress, say)

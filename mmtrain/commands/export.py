@@ -22,9 +22,9 @@ from mmtrain.export import check, contract, serving
 from mmtrain.export.alone import as_json
 from mmtrain.export.base import Array, ExportableModel, Format, Inputs, check_options, find_format, plain_names
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.pipeline.environment import versions
 from mmtrain.pipeline.prepare import LoadedData, Moved, keep_rows
 from mmtrain.pipeline.restore import restore_data, restore_training
+from mmtrain.pipeline.train_run import versions
 from mmtrain.text.printable import json_text, plain_json, printable
 
 CHECKED = 1000

@@ -23,12 +23,10 @@ from mmtrain.data.splits.summary import PartSummary, summarize
 from mmtrain.errors import Problem, UsageError
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.build import assemble_training, encode_table
-from mmtrain.pipeline.callbacks import make_callbacks
-from mmtrain.pipeline.environment import versions
-from mmtrain.pipeline.notices import notices
 from mmtrain.pipeline.prepare import LoadedData, Moved
+from mmtrain.pipeline.requirements import make_callbacks
 from mmtrain.pipeline.restore import restore_data
-from mmtrain.pipeline.train_run import TrainingResult, newest_checkpoint, run_state, train
+from mmtrain.pipeline.train_run import TrainingResult, newest_checkpoint, run_state, train, versions
 from mmtrain.pipeline.validate import load_checked
 from mmtrain.splits.plan import SplitPlan
 from mmtrain.training.events import Watcher
@@ -76,8 +74,6 @@ def fit(
     """
     told = onlookers or Listeners()
     experiment, data, split = load_checked(path, overrides, progress=told.progress, say=told.say)
-    for notice in notices(experiment, data.table, split.holdout):
-        told.say(notice)
     told.say("Data checked; starting TensorFlow.")
     start_tensorflow()  # after everything that can be checked without it
     callbacks = make_callbacks(experiment, path, overrides)

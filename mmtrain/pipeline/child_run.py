@@ -22,8 +22,7 @@ from mmtrain.config import Experiment
 from mmtrain.data.images.store import Say
 from mmtrain.errors import RunError
 from mmtrain.pipeline.build import EncodedTable, assemble_training
-from mmtrain.pipeline.environment import versions
-from mmtrain.pipeline.train_run import newest_checkpoint, run_state, train
+from mmtrain.pipeline.train_run import newest_checkpoint, run_state, train, versions
 from mmtrain.splits.plan import Partition
 from mmtrain.training.events import Watcher
 

@@ -1,17 +1,42 @@
-"""What an experiment asks for beyond the packages that mmtrain always comes with."""
+"""What an experiment needs beyond the packages that always come with mmtrain: optional packages and the user's Keras callbacks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmtrain.config import Experiment
+from mmtrain.config.yaml_source import NotInFile
 from mmtrain.errors import ConfigError, Problem
+from mmtrain.layers.start import start_tensorflow
+
+if TYPE_CHECKING:
+    from mmtrain.training.callbacks import Named
 
 
-def check_packages(experiment: Experiment, place: Callable[..., str]) -> None:
-    """`place` says where a setting was written, from its keys. Raises ConfigError for what is not installed."""
-    if "gradient_boosting" in experiment.evaluation.baselines and find_spec("sklearn") is None:
+def check_packages(baselines: Collection[str], place: Callable[..., str]) -> None:
+    """Raise ConfigError for a baseline whose package is not installed; `place` says where a setting was written, from its keys."""
+    if "gradient_boosting" in baselines and find_spec("sklearn") is None:
         what = "gradient_boosting needs scikit-learn, which is not installed."
         fix = "Run `pip install 'mmtrain[baselines]'`, or leave it out."
         raise ConfigError(Problem(place("evaluation", "baselines"), what, fix))
+
+
+def check_callbacks(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[str]) -> None:
+    """Raise ConfigError for callbacks that Keras does not accept. Keras is started only if there are any."""
+    if experiment.training.callbacks:
+        start_tensorflow()
+        from mmtrain.training.callbacks import check_callbacks
+
+        check_callbacks(experiment, path, overrides)
+
+
+def make_callbacks(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[Named]:
+    """Return the callbacks of the experiment in the file at `path`. Raises ConfigError."""
+    if not experiment.training.callbacks:
+        return []
+    from mmtrain.training.callbacks import make_callbacks
+
+    return make_callbacks(experiment, path, overrides)

@@ -5,10 +5,12 @@ Main runs (`mmtrain fit`) and child runs (`pipeline.child_run`) are trained, int
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from mmtrain.artifacts import run_folder
@@ -23,6 +25,9 @@ from mmtrain.training.signals import GracefulShutdown, Interrupted
 if TYPE_CHECKING:
     from mmtrain.training.callbacks import Named
     from mmtrain.training.training_data import TrainingData
+
+
+VERSIONED_PACKAGES = ("mmtrain", "tensorflow", "keras", "numpy", "pandas", "pillow", "pyarrow")
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,11 @@ def newest_checkpoint(run: Run, say: Callable[[str], None]) -> str | None:
     if wrong:
         say(f"{wrong}; going on from {f'checkpoints/{name}' if name else 'the beginning'}.")
     return name
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of mmtrain, Python and the libraries that touch numbers or pixels."""
+    return {"python": platform.python_version(), **{name: version(name) for name in VERSIONED_PACKAGES}, "platform": platform.platform()}
 
 
 def _watchers(

@@ -11,7 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mmtrain import config
+from mmtrain.audit.column_usage import column_usages
+from mmtrain.audit.column_values import sheet_of_names
+from mmtrain.audit.finding import by_kind
 from mmtrain.audit.images.image_column import ImageColumn
+from mmtrain.audit.label_index import index_labels
+from mmtrain.audit.quality.near_spellings import is_spelled, spellings
+from mmtrain.audit.row_metadata import RowMetadata, part_codes
 from mmtrain.columns import Column, Image, images_among
 from mmtrain.columns.base import Purpose
 from mmtrain.config import Experiment
@@ -26,7 +32,7 @@ from mmtrain.errors import ConfigError, DataError, Problem
 from mmtrain.pipeline.prepare import LoadedData, check_class_weights, check_monitor, check_parts, doubts, split_rows
 from mmtrain.pipeline.requirements import check_packages
 from mmtrain.pipeline.subgroups import check_subgroups
-from mmtrain.splits.plan import SplitPlan
+from mmtrain.splits.plan import Partition, SplitPlan
 
 LEAST_ROWS = 2
 """Of a table that is to be divided."""
@@ -86,7 +92,7 @@ def load_checked(
         say(f"warning: {doubt}")
     if tried.error is not None or tried.data is None or tried.plan is None:
         raise tried.error or RuntimeError("An examination without a problem gives data and a plan.")
-    for note in tried.plan.notes:
+    for note in (*tried.plan.notes, *notices(experiment.columns, tried.data.table, tried.plan.holdout)):
         say(note)
     return experiment, tried.data, tried.plan
 
@@ -102,6 +108,18 @@ def load_experiment(origin: Origin) -> Experiment:
             _read(data, columns, origin, errors)
             _check_images_folder(data, errors)
         raise ConfigError(_problems([error, *errors])) from None
+
+
+def notices(columns: Mapping[str, Column], table: Table, partition: Partition) -> list[str]:
+    """Return a line about each name that is spelled in two ways, each rounded id, and how split words were understood.
+
+    The data can be used; `inspect-data` finds the same.
+    """
+    uses = [use for use in column_usages(columns) if is_spelled(use) or use.purpose == "assigning"]
+    sheet = sheet_of_names(table.path.name, len(table), [(use, table.cells(use.header)) for use in uses])
+    cohort = RowMetadata(len(table), part_codes(partition, len(table)), targets=tuple(index_labels(sheet)))
+    kinds = by_kind(spellings(sheet, cohort))
+    return [f"{kind.level}: {table.path.name}: {' '.join(filter(None, kind.line('')[:3]))}" for kind in kinds]
 
 
 def validate_experiment(
@@ -158,7 +176,7 @@ def _check_classes(experiment: Experiment, sound: Experiment, table: Table, orig
 def _check_evaluation(experiment: Experiment, origin: Origin, errors: list[DataError | ConfigError]) -> None:
     """What cannot be evaluated after the training is told before it."""
     try:
-        check_packages(experiment, origin.place)
+        check_packages(experiment.evaluation.baselines, origin.place)
     except ConfigError as error:
         errors.append(error)
     try:

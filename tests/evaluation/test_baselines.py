@@ -23,8 +23,7 @@ from mmtrain.cli.views.scores import show_baselines
 from mmtrain.commands.check import check
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
-from mmtrain.commands.pack import pack
-from mmtrain.commands.unpack import unpack
+from mmtrain.commands.pack import pack, unpack
 from mmtrain.config.experiment import EarlyStopping
 from mmtrain.errors import ConfigError, UsageError
 from mmtrain.evaluation import gradient_boosting
