@@ -16,6 +16,7 @@ import numpy as np
 from mmtrain.columns import FittedColumn
 from mmtrain.columns.categorical import FIRST_CODE
 from mmtrain.data.encode import Array, Arrays, Fitted
+from mmtrain.specs import IndexSpec
 from mmtrain.splits.plan import Partition
 from mmtrain.targets import FittedTarget
 
@@ -143,7 +144,7 @@ class FeatureMatrix:
         self.ranks = {
             key: _ranks(np.bincount(arrays.column(key, train)[:, 0], minlength=column.spec.size))
             for key, column in columns.items()
-            if column.tabular == "codes"
+            if isinstance(column.spec, IndexSpec)
         }
         self.columns = {key: column for key, column in columns.items() if not np.isnan(self._cells(key, column, arrays, train)).all()}
         self._widths = {key: self._cells(key, column, arrays, train[:1]).shape[1] for key, column in self.columns.items()}

@@ -43,13 +43,8 @@ class EncodedTable:
         learned = [key for key, column in fitted.columns.items() if column != self.fitted.columns.get(key)]
         fresh = encode.encode(experiment, fitted.of(learned), self.data.table, self.data.stores, say=say)
         known = self.arrays.of([key for key in columns if key not in learned])
-        inputs, present = known.inputs | fresh.inputs, known.present | fresh.present
-        arrays = replace(
-            fresh,
-            inputs={key: inputs[key] for key in columns},
-            present={key: present[key] for key in columns},
-            files={**known.files, **fresh.files},
-        )
+        inputs, present = {**known.inputs, **fresh.inputs}, {**known.present, **fresh.present}
+        arrays = replace(fresh, inputs={key: inputs[key] for key in columns}, present={key: present[key] for key in columns})
         return EncodedTable(experiment, self.data, rows, fitted, arrays)
 
 
