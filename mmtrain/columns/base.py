@@ -16,16 +16,19 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, get_args
 
 from pydantic import AfterValidator, Field
 
+from mmtrain.errors import counted
 from mmtrain.registry import OneOf, Registry, Section
 from mmtrain.specs import Kind, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+    from mmtrain.columns.summaries.base import Accumulator
 
 
 def _once(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -244,9 +247,21 @@ class InputColumn(Column):
         return [CellWarning(rows, what, fix)] if len(rows) else []
 
 
+class CellAttribution(NamedTuple):
+    """Attributions of the parts of one cell, each a name and a value; they add up to that of the cell."""
+
+    elements: tuple[tuple[str, float], ...]
+    reading: tuple[tuple[str, float], ...] = ()
+    """The words that the network reads, in reading order."""
+    unread: int = 0
+    """Words at the end that the network does not read."""
+
+
 class FittedColumn(Section):
     """What training rows taught a column: plain values."""
 
+    attributed_to: ClassVar[Literal["cells", "words", "regions"]] = "cells"
+    """Parts of a cell that explanations attribute to."""
     decodes_images: ClassVar[bool] = False
     """Whether the layer decodes image files; its third output is then the status of each, see `mmtrain.layers.image_decoding`."""
 
@@ -276,6 +291,48 @@ class FittedColumn(Section):
     def recipe(self) -> EncodingDescription:
         """The preprocessing in words, for the contract beside an export."""
         return EncodingDescription(f"A column of the role {self.role}.", "As its layer in model.keras computes it.", "As that layer says.")
+
+    def accumulator(self, learned: Any = None) -> Accumulator | None:  # noqa: ARG002
+        """Return what counts the column's rows for statistics.json; None where no summary is kept.
+
+        `learned` are the statistics of training rows, when later rows are compared with them.
+        """
+        return None
+
+    def baseline(self, learned: Any) -> str | np.ndarray[Any, Any] | None:  # noqa: ARG002
+        """Return what attributions start from, as uninformative as an entry can be: a cell, or an entry (1, *spec.shape).
+
+        None leaves it to the branch's embedding: the zero vector. `learned` are the statistics of training rows, if there are any.
+        """
+        import numpy as np
+
+        return np.zeros((1, *self.spec.shape), dtype=self.spec.dtype) if self.spec.kind == "vector" else None
+
+    def baseline_words(self, learned: Any) -> str:  # noqa: ARG002
+        """Describe `baseline`, a noun phrase."""
+        return {"vector": "zero", "index": "no category"}.get(self.spec.kind, "no words")
+
+    def says_nothing(self, entry: np.ndarray[Any, Any]) -> bool:  # noqa: ARG002
+        """Whether an encoded entry (1, *spec.shape) that is present stands for a cell without content."""
+        return False
+
+    def attribute(self, cell: str, values: np.ndarray[Any, Any], entry: np.ndarray[Any, Any]) -> CellAttribution | None:  # noqa: ARG002
+        """Divide the attributions `values` of the places of an entry (*spec.shape[:2]) among the parts of its cell; None: it has none."""
+        return None
+
+    @property
+    def named_cell(self) -> bool:
+        """Whether the whole cell names what is attributed to it."""
+        return self.spec.kind in ("vector", "index")
+
+    def learned_words(self, declared: InputColumn, number: Callable[[float], str]) -> str:  # noqa: ARG002
+        """Describe in one line what was learned, with numbers as `number` writes them; here short values, and how long others are."""
+        words = []
+        for name, value in self.model_dump().items():
+            long = isinstance(value, list | tuple | dict)
+            short = number(value) if isinstance(value, float) else str(value)
+            words += [] if name == "role" else [f"{name}: {counted(len(value), 'value') if long else short}"]
+        return "; ".join(words) or "nothing"
 
     @property
     def tabular(self) -> Literal["", "numbers", "codes"]:
@@ -343,6 +400,11 @@ AnyFittedColumn = Annotated[FittedColumn, OneOf("role", lambda: dict(fitted_role
 def inputs_among(columns: Mapping[str, Column | None]) -> dict[str, InputColumn]:
     """Return the columns that feed the network, by key, in their order."""
     return {key: column for key, column in columns.items() if isinstance(column, InputColumn)}
+
+
+def missing_words(rows: int) -> str:
+    """`missing in 12 training rows`."""
+    return f"missing in {counted(rows, 'training row')}" if rows else "never missing"
 
 
 def rows_by_value(cells: pd.Series[str], rows: np.ndarray[Any, Any]) -> list[tuple[str, np.ndarray[Any, Any]]]:

@@ -7,7 +7,7 @@ rows in the order of their text. `encode: one_hot` turns the code into a vector 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import isnan
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -23,15 +23,19 @@ from mmtrain.columns.base import (
     Names,
     RawInput,
     missing_cell_error,
+    missing_words,
     role,
     rows_by_value,
 )
 from mmtrain.columns.numeric import parse_numbers
+from mmtrain.errors import listed
 from mmtrain.specs import IndexSpec, Kind
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+    from mmtrain.columns.summaries.base import Accumulator
 
 UNSEEN, FIRST_CODE = 1, 2
 MISSING = {"code": "treat a missing value as a category", "mask": "leave the category out of that row", "drop": "leave the row out"}
@@ -102,6 +106,18 @@ class FittedCategorical(FittedColumn):
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         """(rows, 1) str."""
         return texts(cells)[:, None]
+
+    def accumulator(self, learned: Any = None) -> Accumulator:  # noqa: ARG002
+        """Missing, unseen and rare categories, and numbers in the place of words."""
+        from mmtrain.columns.summaries.codes import CodeAccumulator
+
+        return CodeAccumulator("categorical", self.spec.size, FIRST_CODE, self.categories)
+
+    def learned_words(self, declared: InputColumn, number: Callable[[float], str]) -> str:  # noqa: ARG002
+        """The categories."""
+        word = "category" if len(self.categories) == 1 else "categories"
+        names = f": {listed(self.categories)}" if self.categories else ""
+        return "; ".join([f"{number(len(self.categories))} {word}{names}", missing_words(self.missing)])
 
     def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
         """As training rows wrote them: pandas makes numbers of the very file that the network was trained on."""

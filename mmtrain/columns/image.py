@@ -7,14 +7,26 @@ model takes the bytes of image files, and decodes them by the same rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, model_validator
 
-from mmtrain.columns.base import CellReader, Column, Content, EncodingDescription, FittedColumn, InputColumn, RawInput, RowSource, role
+from mmtrain.columns.base import (
+    CellAttribution,
+    CellReader,
+    Column,
+    Content,
+    EncodingDescription,
+    FittedColumn,
+    InputColumn,
+    RawInput,
+    RowSource,
+    role,
+)
+from mmtrain.errors import counted
 from mmtrain.image_decoding import Layout
 from mmtrain.registry import Section
 from mmtrain.specs import ImageSpec, Kind
@@ -22,6 +34,8 @@ from mmtrain.specs import ImageSpec, Kind
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+    from mmtrain.columns.summaries.base import Accumulator
 
 Side = Annotated[int, Field(ge=1, le=4096)]
 Level = Annotated[int, Field(ge=0, le=255)]
@@ -70,6 +84,8 @@ def _file_bytes(cell: object) -> bytes:
     return Path(cell).read_bytes() if isinstance(cell, str | PathLike) and str(cell) else b""
 
 
+GREY = 0.5
+"""Brightness of a baseline where that of training images is not known."""
 SIZED = {
     "stretch": "stretched to this size",
     "crop": "brought to the smallest size of its proportions that covers this one, and cut to it in the middle",
@@ -81,6 +97,7 @@ SIZED = {
 class FittedImage(FittedColumn):
     """Nothing is learned from images; this is how they look in the store."""
 
+    attributed_to: ClassVar[Literal["regions"]] = "regions"
     decodes_images: ClassVar[bool] = True
 
     role: Literal["image"] = "image"
@@ -110,6 +127,47 @@ class FittedImage(FittedColumn):
     def open(self, cells: CellReader) -> RowSource:
         """Return the image store: files are decoded once, before training."""
         return cells.images()
+
+    def accumulator(self, learned: Any = None) -> Accumulator:  # noqa: ARG002
+        """Brightness and depth."""
+        from mmtrain.columns.summaries.images import ImageAccumulator
+
+        return ImageAccumulator(self.spec.levels)
+
+    def baseline(self, learned: Any) -> np.ndarray[Any, Any]:
+        """Return a plain image as bright as training images are on average: a black one would explain nothing by dark places."""
+        import numpy as np
+
+        levels = self.spec.levels
+        image = np.full((1, *self.spec.shape), round((GREY if learned is None else learned.brightness) * levels), dtype=self.spec.dtype)
+        if self.channels == 4:
+            image[..., 3] = levels  # opaque
+        return image
+
+    def baseline_words(self, learned: Any) -> str:
+        """With the brightness."""
+        if learned is None:
+            return "a plain grey image"
+        return f"a plain image as bright as training images are on average, {100 * learned.brightness:.0f} %"
+
+    def attribute(self, cell: str, values: np.ndarray[Any, Any], entry: np.ndarray[Any, Any]) -> CellAttribution:  # noqa: ARG002
+        """Divide among three by three regions: `values` (height, width) belong to pixels; all of it for a smaller image than that."""
+        import numpy as np
+
+        if min(values.shape) < 3:
+            return CellAttribution((("all", float(values.sum())),))
+        bands = zip(("top", "", "bottom"), np.array_split(values, 3, axis=0), strict=True)
+        regions = [
+            (f"{down} {across}".strip() or "centre", float(field.sum()))
+            for down, band in bands
+            for across, field in zip(("left", "", "right"), np.array_split(band, 3, axis=1), strict=True)
+        ]
+        return CellAttribution(tuple(regions))
+
+    def learned_words(self, declared: InputColumn, number: Callable[[float], str]) -> str:  # noqa: ARG002
+        """The layout."""
+        size = f"{self.height} × {self.width} pixels"
+        return f"nothing; images of {size}, {counted(self.channels, 'channel')}, {self.bits} bits"
 
     def recipe(self) -> EncodingDescription:
         """Every step from a file to pixels, for who has to repeat them in another program."""

@@ -7,7 +7,7 @@ counts as missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -21,6 +21,7 @@ from mmtrain.columns.base import (
     InputColumn,
     RawInput,
     missing_cell_error,
+    missing_words,
     role,
     rows_by_value,
 )
@@ -29,6 +30,8 @@ from mmtrain.specs import Kind, VectorSpec
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+    from mmtrain.columns.summaries.base import Accumulator
 
 MISSING = {"median": "use the training median", "mask": "leave the number out of that row", "drop": "leave the row out"}
 
@@ -143,6 +146,29 @@ class FittedNumeric(FittedColumn):
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         """(rows, 1) float64."""
         return parse_numbers(cells)[:, None]
+
+    def accumulator(self, learned: Any = None) -> Accumulator:
+        """Moments, quartiles and range."""
+        from mmtrain.columns.summaries.numbers import NumericAccumulator
+
+        return NumericAccumulator(learned)
+
+    def baseline(self, learned: Any) -> str | np.ndarray[Any, Any] | None:
+        """Return the training median; 0 where it is not known."""
+        return super().baseline(learned) if learned is None else repr(learned.quartiles[1])
+
+    def baseline_words(self, learned: Any) -> str:
+        """With the number."""
+        return super().baseline_words(learned) if learned is None else f"the training median, {learned.quartiles[1]:g}"
+
+    def learned_words(self, declared: InputColumn, number: Callable[[float], str]) -> str:
+        """Range, and what is used of mean, deviation and median."""
+        words = [f"from {number(self.minimum)} to {number(self.maximum)}"]
+        if dict(declared).get("normalize") == "standard":
+            words.append(f"mean {number(self.center)}, standard deviation {number(self.scale)}")
+        if not self.masked:
+            words.append(f"median {number(self.fill)}" + (" instead of a missing number" if self.missing else ""))
+        return "; ".join([*words, missing_words(self.missing)])
 
     def features(self, encoded: np.ndarray[Any, Any], present: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return (rows, 1): the number; the indicator says which ones are missing."""

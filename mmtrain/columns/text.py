@@ -10,7 +10,7 @@ Inverse document frequency is ln((1 + texts) / (1 + texts with the word)) + 1, t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from mmtrain.columns.base import (
+    CellAttribution,
     CellError,
     Content,
     EncodingDescription,
@@ -26,9 +27,11 @@ from mmtrain.columns.base import (
     Names,
     RawInput,
     missing_cell_error,
+    missing_words,
     role,
 )
 from mmtrain.columns.categorical import texts
+from mmtrain.errors import counted
 from mmtrain.specs import BagSpec, Kind, TokenSpec
 from mmtrain.system.threads import in_threads
 from mmtrain.text.tokenization import BETWEEN_WORDS, VARIANTS, WORD
@@ -37,7 +40,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-FIRST_ID = 3
+    from mmtrain.columns.summaries.base import Accumulator
+
+MISSING_ID, UNSEEN_ID, FIRST_ID = 1, 2, 3
 MISSING = {"code": "treat a missing text as a word of its own", "mask": "leave the text out of that row", "drop": "leave the row out"}
 LONGEST = 256
 """Words kept of a text when `max_length` is not given and training texts are longer."""
@@ -46,6 +51,8 @@ Length = Annotated[int, Field(ge=1, le=100_000)]
 
 class FittedText(FittedColumn):
     """The vocabulary of training rows, in id order, with its inverse document frequencies."""
+
+    attributed_to: ClassVar[Literal["words"]] = "words"
 
     role: Literal["text"] = "text"
     vectorize: Literal["tfidf", "tokens"]
@@ -69,6 +76,44 @@ class FittedText(FittedColumn):
     def raw(self, cells: pd.Series[str]) -> np.ndarray[Any, Any]:
         """(rows, 1) str."""
         return texts(cells)[:, None]
+
+    def accumulator(self, learned: Any = None) -> Accumulator:  # noqa: ARG002
+        """Unseen and rare words."""
+        from mmtrain.columns.summaries.codes import CodeAccumulator
+
+        return CodeAccumulator("text", self.spec.size, FIRST_ID)
+
+    def learned_words(self, declared: InputColumn, number: Callable[[float], str]) -> str:  # noqa: ARG002
+        """The size of the vocabulary, and how much of a text is kept."""
+        kept = f"{counted(self.length, 'word')} kept of each text, the longest has {number(self.longest)}"
+        return "; ".join([f"a vocabulary of {counted(len(self.words), 'word')}", kept, missing_words(self.missing)])
+
+    def says_nothing(self, entry: np.ndarray[Any, Any]) -> bool:
+        """Whether the text has no words."""
+        return MISSING_ID in entry
+
+    def attribute(self, cell: str, values: np.ndarray[Any, Any], entry: np.ndarray[Any, Any]) -> CellAttribution:
+        """Divide among words: `values` (length,) belong to the places of the ids."""
+        words = words_of(cell, signs=self.signs)
+        read, unread = words[: self.length], max(0, len(words) - self.length)
+        if self.vectorize == "tokens":
+            reading = tuple(zip(read, map(float, values), strict=False))
+            rest = float(values[len(read) :].sum())  # of a branch that looks at padding
+            return CellAttribution((*reading, ("(padding)", rest)) if rest else reading, reading, unread)
+        reading = self._attribute_bag(read, values, entry[0])
+        sums = dict.fromkeys(read, 0.0)
+        for word, value in reading:
+            sums[word] += value
+        return CellAttribution(tuple(sums.items()), reading, unread)
+
+    def _attribute_bag(self, read: Sequence[str], values: np.ndarray[Any, Any], ids: np.ndarray[Any, Any]) -> tuple[tuple[str, float], ...]:
+        """An equal part of what its id adds for each word. Words that training did not know share one id."""
+        import numpy as np
+
+        known = {word: number for number, word in enumerate(self.words, start=FIRST_ID)}
+        size = self.spec.size
+        of_id = np.bincount(ids, weights=values, minlength=size) / np.maximum(np.bincount(ids, minlength=size), 1)
+        return tuple((word, float(of_id[known.get(word, UNSEEN_ID)])) for word in read)
 
     def recipe(self) -> EncodingDescription:
         """Words and their ids."""
@@ -148,6 +193,16 @@ class Text(InputColumn):
             missing=count.missing,
             signs=True,
         )
+
+
+def words_of(text: str, *, signs: bool = True) -> list[str]:
+    """Return the words of a text in reading order, as the network's own preprocessing finds them."""
+    import tensorflow as tf
+
+    from mmtrain.layers.words import distinct_words
+
+    words, places = distinct_words(tf.constant([text]), signs=signs)
+    return [word.decode("utf-8") for word in words.numpy()[places.flat_values.numpy()]]
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from mmtrain.columns.text import FIRST_ID, FittedText
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.explanation.explained_output import Method, OutputSelector
-from mmtrain.specs import Kind
 from mmtrain.targets import FittedTarget
 
 if TYPE_CHECKING:
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
 
 MAX_CONVERGENCE_DELTA = 1.0
 """Per cent by which attributions may miss the difference of the outputs."""
-MISSING_TEXT = FIRST_ID - 2
 NO_LABEL = "no label"
 LONGEST = 40
 """Letters of a cell that are shown."""
@@ -42,8 +39,7 @@ class RowInputs:
         """Columns of which the row has nothing: empty, absent, or a text without words."""
         found = set(self.empty)
         for key, column in fitted.columns.items():
-            wordless = isinstance(column, FittedText) and MISSING_TEXT in self.encoded[key]
-            if wordless or not self.encoded[f"{key}_present"][0, 0]:
+            if column.says_nothing(self.encoded[key]) or not self.encoded[f"{key}_present"][0, 0]:
                 found.add(key)
         return found
 
@@ -61,7 +57,8 @@ class ColumnAttribution:
     """What one input column adds to the output; its elements add up to that."""
 
     column: str
-    kind: Kind
+    to: Literal["cells", "words", "regions"]
+    """Parts of a cell that elements stand for."""
     cell: str
     missing: bool
     elements: tuple[ElementAttribution, ...]
@@ -82,9 +79,9 @@ class ColumnAttribution:
         """The column and its cell, as short as a figure needs it."""
         if self.missing:
             return f"{self.column}: missing"
-        if self.kind == "image":
+        if self.to == "regions":
             return self.column
-        if self.kind in ("tokens", "bag"):
+        if self.to == "words":
             words = len(self.reading) + self.unread
             return f"{self.column}: {words} {'word' if words == 1 else 'words'}"
         return f"{self.column}: {shorten(self.cell)}"

@@ -1,68 +1,40 @@
-"""What a row is compared with: an input that says as little as an input of its kind can."""
+"""The baseline of attributions: an input that says as little as an input of its column can (`FittedColumn.baseline`)."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import FittedColumn
+from mmtrain.columns.summaries import Statistics
 from mmtrain.data import encode
-from mmtrain.data.drift.statistics import ImageStatistics, NumericStatistics, Statistics
 from mmtrain.data.encode import Array, Fitted
-from mmtrain.specs import ImageSpec, VectorSpec
-
-GREY = 0.5
-"""Where nothing is known of the brightness of training images."""
 
 
 def baseline(fitted: Fitted, statistics: Statistics) -> dict[str, Array]:
-    """The encoded values, (1, ...), at which columns of numbers and of images begin.
-
-    A number begins at the training median; an image as a plain one, as bright as training images are on average: a black one would
-    explain nothing by dark places. Numbers of which no median is known begin at 0. Categories and words begin at the zero vector.
-    """
-    found: dict[str, Array] = {}
-    medians: dict[str, tuple[FittedColumn, float]] = {}
+    """Return the encoded values, (1, ...), from which attributions start; of other columns they start from the zero vector."""
+    entries: dict[str, Array] = {}
+    cells: dict[str, str] = {}
     for key, column in fitted.columns.items():
-        known, spec = statistics.columns.get(key), column.spec
-        if isinstance(spec, ImageSpec):
-            found[key] = _plain(spec, known.brightness if isinstance(known, ImageStatistics) else GREY)
-        elif isinstance(known, NumericStatistics):
-            medians[key] = (column, known.quartiles[1])
-        elif isinstance(spec, VectorSpec):
-            found[key] = np.zeros((1, *spec.shape), dtype=spec.dtype)
-    return found | _encoded(medians)
+        start = column.baseline(statistics.columns.get(key))
+        if isinstance(start, str):
+            cells[key] = start
+        elif start is not None:
+            entries[key] = np.asarray(start)
+    return entries | _encoded(fitted, cells)
 
 
 def words(fitted: Fitted, statistics: Statistics) -> dict[str, str]:
-    """The same in words, by column."""
-    found = {}
-    for key, column in fitted.columns.items():
-        known = statistics.columns.get(key)
-        if isinstance(known, NumericStatistics):
-            found[key] = f"the training median, {known.quartiles[1]:g}"
-        elif isinstance(known, ImageStatistics):
-            found[key] = f"a plain image as bright as training images are on average, {100 * known.brightness:.0f} %"
-        else:
-            kinds = {"image": "a plain grey image", "vector": "zero", "index": "no category"}
-            found[key] = kinds.get(column.spec.kind, "no words")
-    return found
+    """Return the same in words, by column."""
+    return {key: column.baseline_words(statistics.columns.get(key)) for key, column in fitted.columns.items()}
 
 
-def _plain(spec: ImageSpec, brightness: float) -> Array:
-    """An image of one grey; opaque, where there is a channel of opacity."""
-    image = np.full((1, *spec.shape), round(brightness * spec.levels), dtype=spec.dtype)
-    if spec.shape[-1] == 4:
-        image[..., 3] = spec.levels
-    return image
-
-
-def _encoded(numbers: dict[str, tuple[FittedColumn, float]]) -> dict[str, Array]:
-    """Numbers as the columns' own preprocessing encodes them."""
-    if not numbers:
+def _encoded(fitted: Fitted, cells: dict[str, str]) -> dict[str, Array]:
+    """Cells as the columns' own preprocessing encodes them."""
+    if not cells:
         return {}
     import tensorflow as tf
 
-    raw = {key: tf.constant(column.raw(pd.Series([repr(number)], dtype="str"))) for key, (column, number) in numbers.items()}
-    found = encode.encoder({key: column for key, (column, _) in numbers.items()})(raw)
-    return {key: found[key].numpy() for key in numbers}
+    columns = {key: fitted.columns[key] for key in cells}
+    raw = {key: tf.constant(columns[key].raw(pd.Series([cell], dtype="str"))) for key, cell in cells.items()}
+    encoded = encode.encoder(columns)(raw)
+    return {key: encoded[key].numpy() for key in cells}

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from mmtrain.columns.summaries import Statistics
 from mmtrain.config import Experiment
-from mmtrain.data.drift.statistics import Statistics
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.errors import Problem, UsageError
 from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedRow, describe

@@ -22,7 +22,6 @@ from mmtrain.data.encode import Array, Fitted
 from mmtrain.errors import Problem, RunError
 from mmtrain.layers.network import BagProjection
 from mmtrain.model.assemble import names_of_layers
-from mmtrain.specs import Kind
 
 Change = Callable[[Any], Any]
 POOLS = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
@@ -30,13 +29,13 @@ POOLS = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
 
 
 class ActivationHook(keras.layers.Layer):  # type: ignore[misc]
-    """Passes a tensor on, or what `change` makes of it; `column` is the input it was made of, of this `kind`."""
+    """Passes a tensor on, or what `change` makes of it; `column` is the input it was made of; `of_image` says that it is one image."""
 
-    def __init__(self, column: str, kind: Kind) -> None:
+    def __init__(self, column: str, *, of_image: bool) -> None:
         super().__init__(dtype="float32")
         self.supports_masking = True
         self.column = column
-        self.kind = kind
+        self.of_image = of_image
         self.change: Change | None = None
 
     def call(self, values: Any) -> Any:
@@ -180,13 +179,13 @@ class _Branch:
         if len(columns) != 1:
             what = f"it puts the codes of {' and '.join(columns)} together before any number is learned of them, so none can be explained."
             raise RunError(Problem(f"branch {self.name}", what, "Embed every column by itself in the architecture."))
-        kept.append(ActivationHook(columns[0], self.fitted.columns[columns[0]].spec.kind))
+        kept.append(ActivationHook(columns[0], of_image=self.fitted.columns[columns[0]].attributed_to == "regions"))
         return kept[-1]
 
     def _map(self, tensor: Any) -> Any:
         """A tap on maps, if they are those of one image; a later one takes the place of an earlier one."""
         tap = self._tap(tensor, []) if len(self._owners[id(tensor)][1]) == 1 else None
-        if tap is None or tap.kind != "image":
+        if tap is None or not tap.of_image:
             return tensor
         self.maps[tap.column] = tap
         return self._owned(tap(tensor), self._owners[id(tensor)][1])

@@ -17,7 +17,7 @@ from mmtrain.columns import Id
 from mmtrain.config import Experiment
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.drift import statistics
-from mmtrain.data.drift.monitor import DriftMonitor
+from mmtrain.data.drift.drift import DriftMonitor
 from mmtrain.data.encode import Array
 from mmtrain.data.prediction_chunks import Chunk, Chunks, RawChunk, Source, check_source
 from mmtrain.data.tables.frame_table import FrameTable

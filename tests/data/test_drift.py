@@ -9,16 +9,17 @@ from tiny import paint, ready, write_experiment, write_table
 
 from mmtrain.columns.categorical import FittedCategorical
 from mmtrain.columns.quantile_sketch import QuantileSketch
+from mmtrain.columns.summaries import CodeStatistics, ImageStatistics, Statistics
+from mmtrain.columns.summaries.base import Moments, SeenRows, exceeds
+from mmtrain.columns.summaries.numbers import NumericAccumulator
 from mmtrain.data.drift import statistics
-from mmtrain.data.drift.drift import compare_columns, exceeds, range_drift
-from mmtrain.data.drift.monitor import DriftMonitor
-from mmtrain.data.drift.statistics import CodeStatistics, ImageStatistics, Moments, Statistics
+from mmtrain.data.drift.drift import Drift, DriftMonitor
 from mmtrain.data.prediction_chunks import Chunk
 
 
 def numbers(values):
-    tally = statistics.NumericAccumulator()
-    tally.add(np.asarray(values, dtype=np.float64)[:, None])
+    tally = NumericAccumulator()
+    tally.add(SeenRows(raw=np.asarray(values, dtype=np.float64)[:, None]))
     return tally.statistics()
 
 
@@ -67,7 +68,7 @@ CASES = [
 
 @pytest.mark.parametrize(("before", "now", "told"), CASES)
 def test_a_change_is_told_when_it_is_neither_small_nor_chance(before, now, told):
-    assert [str(drift) for drift in compare_columns("age", before, now)] == told
+    assert [str(Drift("age", kind, text)) for kind, text in before.drift(now).items()] == told
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_a_change_is_told_when_it_is_neither_small_nor_chance(before, now, told)
     ],
 )
 def test_numbers_beyond_those_of_training_are_told(outside, rows, told):
-    assert [str(drift) for drift in range_drift("age", AGES, outside, rows)] == told
+    assert [str(Drift("age", kind, text)) for kind, text in AGES.range_drift(outside, rows).items()] == told
 
 
 @pytest.mark.parametrize(

@@ -500,11 +500,11 @@ def fake(shares, chosen=None):
     return RowExplanation(chosen, "ill", "well", OutputSelector("y", words="logit of ill", probability=0.75), found, shares)
 
 
-AGE = ColumnAttribution("age", "vector", "63", False, (ElementAttribution("63", 0.5),))
-SITE = ColumnAttribution("site", "index", "", True, (ElementAttribution("missing", 0.0),))
+AGE = ColumnAttribution("age", "cells", "63", False, (ElementAttribution("63", 0.5),))
+SITE = ColumnAttribution("site", "cells", "", True, (ElementAttribution("missing", 0.0),))
 NOTE = ColumnAttribution(
     "note",
-    "bag",
+    "words",
     "bad bad day",
     False,
     (ElementAttribution("bad", 0.8), ElementAttribution("day", -0.05)),
@@ -551,17 +551,17 @@ def test_a_figure_bears_any_text_and_many_columns(tmp_path):
     from mmtrain.explanation import figure
     from mmtrain.reports.plot_style import style
 
-    odd = ColumnAttribution("$a$ <script>", "index", "x^{2 \\frac\n" * 30, False, (ElementAttribution("x", -0.1),))
+    odd = ColumnAttribution("$a$ <script>", "cells", "x^{2 \\frac\n" * 30, False, (ElementAttribution("x", -0.1),))
     long = ColumnAttribution(
         "note",
-        "tokens",
+        "words",
         "",
         False,
         (ElementAttribution("w", 0.1),),
         (ElementAttribution("donaudampfschiff" * 9, 0.1), ElementAttribution("$b", -0.2)) * 200,
     )
     many = tuple(
-        ColumnAttribution(f"column {number}", "vector", "1", False, (ElementAttribution("1", number / 10),)) for number in range(30)
+        ColumnAttribution(f"column {number}", "cells", "1", False, (ElementAttribution("1", number / 10),)) for number in range(30)
     )
     with style():
         drawn = figure.draw(fake((odd, long, *many), SelectedRow(0, "語<b>$" * 30, "test", "")))

@@ -8,7 +8,9 @@ import pytest
 from report_page import BINARY, EVIL, evaluate, make_run, png_names, read, written, written_without_plots
 
 from mmtrain.artifacts.run_folder import Run
-from mmtrain.reports import background, plot_style
+from mmtrain.columns import FittedColumn
+from mmtrain.reports import plot_style
+from mmtrain.reports.wording import plain
 
 RELIABILITY = ": share that came true by predicted probability; the expected calibration error is"
 THRESHOLDS = "Sensitivity, specificity and precision of ill"
@@ -236,8 +238,13 @@ def test_report_does_not_claim_what_the_interval_leaves_open(binary):
 
 
 def test_columns_of_an_unknown_role_are_told_briefly():
-    learned = {"role": "waves", "rate": 0.25, "bands": [1, 2, 3], "mode": "fast"}
-    assert background.in_brief(learned) == "rate: 0.250; bands: 3 values; mode: fast"
+    class Waves(FittedColumn):
+        rate: float = 0.25
+        bands: tuple[int, ...] = (1, 2, 3)
+        mode: str = "fast"
+
+    Waves.__abstractmethods__ = frozenset()  # the others are not asked
+    assert Waves(role="waves").learned_words(None, plain) == "rate: 0.250; bands: 3 values; mode: fast"
 
 
 def test_report_after_fit_speaks_of_validation_rows_only(tmp_path):

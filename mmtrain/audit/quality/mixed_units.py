@@ -11,7 +11,7 @@ import pandas as pd
 from mmtrain.audit.column_values import ColumnValues
 from mmtrain.audit.finding import Finding, first_rows
 from mmtrain.audit.label_index import LabelIndex
-from mmtrain.data.drift.drift import UNITS
+from mmtrain.columns.summaries.numbers import UNITS
 from mmtrain.errors import counted
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from mmtrain.audit.profiling.profile import Profile
 from mmtrain.cli.views.console import clip, format_value, line, list_problems, out, plain_table
 from mmtrain.cli.views.findings import show_findings
 from mmtrain.cli.views.splits import show_splits
+from mmtrain.columns import role_class
 from mmtrain.columns.quantile_sketch import Range
 from mmtrain.commands.inspect_data import InspectedColumn, Inspection
 from mmtrain.data.images.header_profile import ImageProfile
@@ -36,7 +37,9 @@ def show_inspection(found: Inspection, *, every: bool = False) -> None:
         if column.profile is not None:
             by_role.setdefault(column.role, []).append((column, column.profile))
     for role, columns in by_role.items():
-        ROLE_VIEWS.get(role, _values)(console, role, columns)
+        traits = role_class(role)
+        view = VIEWS.get(traits.content or traits.purpose, _values)
+        view(console, role, columns)
     _missing(console, found)
     _parts(console, found)
     _problems(console, found, every=every)
@@ -165,7 +168,15 @@ def _targets(console: Console, role: str, columns: Columns) -> None:
             console.print(f"and {more:,} more, down to {counted(min(column.classes.values()), 'row')}")
 
 
-ROLE_VIEWS = {"image": _images, "numeric": _numbers, "weight": _numbers, "text": _texts, "group": _groups, "target": _targets}
+VIEWS = {
+    "images": _images,
+    "numbers": _numbers,
+    "weighting": _numbers,
+    "texts": _texts,
+    "grouping": _groups,
+    "answer": _targets,
+}
+"""By content of an input or purpose of another column; all others show their values."""
 
 
 def _missing(console: Console, found: Inspection) -> None:

@@ -1,0 +1,80 @@
+"""Summary of a column of codes, one a row or several: how many are missing or unseen, and how many new ones are to be expected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from mmtrain.columns.numeric import parse_numbers
+from mmtrain.columns.summaries.base import Accumulator, ColumnStatistics, SeenRows, exceeds, percent, share, statistics_kinds
+from mmtrain.errors import listed
+
+
+class CodeStatistics(ColumnStatistics):
+    """Categories or words; `rows` counts them without the missing ones."""
+
+    kind: Literal["categorical", "text"]
+    missing: int = Field(description="Rows without a category or a text.")
+    unseen: int = Field(description="Values that have no code of their own.")
+    once: int = Field(description="Values that occur once: as many may be new among as many further rows (Good 1953).")
+
+    def drift(self, now: CodeStatistics) -> dict[str, str]:
+        """Missing categories, and unseen ones."""
+        text = now.kind == "text"
+        found = {} if text else super().drift(now)  # rows of words are not those of the table, and a missing text shows in its row
+        usual = share(self.unseen + self.once, self.rows)
+        if exceeds(now.unseen, now.rows, usual):
+            noun = "words" if text else "categories"
+            found["unseen"] = f"{percent(now.unseen, now.rows)} of the {noun} are unknown to training; {usual:.0%} were to be expected."
+        return found
+
+
+statistics_kinds.add("categorical", CodeStatistics)
+statistics_kinds.add("text", CodeStatistics)
+
+
+class CodeAccumulator(Accumulator):
+    """Adds up (rows, any) int32 codes. Below `first` are the special ones: unseen just below it, then missing, then padding.
+
+    With `names`, those of single categories, cells of another type than all of these are counted.
+    """
+
+    def __init__(self, kind: Literal["categorical", "text"], size: int, first: int, names: Sequence[str] = ()) -> None:
+        self._kind = kind
+        self._first = first
+        self._names = names
+        self._of_numbers = _are_numbers(names)
+        self._other_type = 0
+        self._counts = np.zeros(size, dtype=np.int64)
+
+    def add(self, seen: SeenRows) -> None:
+        """Count codes, and unseen cells that are numbers where all categories are words, or the other way round."""
+        if seen.entries is None:
+            raise ValueError("A summary of codes needs encoded entries.")
+        self._counts += np.bincount(seen.entries.reshape(-1), minlength=len(self._counts))
+        if seen.cells is not None and self._of_numbers is not None:
+            unseen = seen.cells.iloc[np.flatnonzero(seen.entries[:, 0] == self._first - 1)]
+            self._other_type += int((np.isnan(parse_numbers(unseen)) == self._of_numbers).sum())
+
+    def statistics(self) -> CodeStatistics:
+        """Of everything so far."""
+        unseen, missing, own = int(self._counts[self._first - 1]), int(self._counts[self._first - 2]), self._counts[self._first :]
+        return CodeStatistics(kind=self._kind, rows=unseen + int(own.sum()), missing=missing, unseen=unseen, once=int((own == 1).sum()))
+
+    def drift(self, learned: ColumnStatistics, *, folder_hint: str = "") -> dict[str, str]:
+        """Cells of another type than the categories of training, from which all else follows; else as the statistics say."""
+        if not exceeds(self._other_type, self.statistics().rows, 0.5):
+            return super().drift(learned, folder_hint=folder_hint)
+        now, before = ("words", "numbers") if self._of_numbers else ("numbers", "words")
+        known = listed([repr(name) for name in self._names], most=5)
+        return {"type": f"most cells are {now}, where training saw {before}: {known}."}
+
+
+def _are_numbers(names: Sequence[str]) -> bool | None:
+    """Whether all are numbers; None where some are and some are not."""
+    known: np.ndarray[Any, Any] = ~np.isnan(parse_numbers(pd.Series(list(names), dtype="str")))
+    return bool(known[0]) if len(known) and (known == known[0]).all() else None
