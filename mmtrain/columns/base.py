@@ -90,8 +90,8 @@ class EncodingDescription:
     meaning: str
     encoded: str
     present: str
-    cell: str | None = None
-    """A cell that might be in the table; None for an image."""
+    cell: str | Mapping[str, str] | None = ""
+    """A cell that might be in the table, of several headers by header; None for an image."""
 
 
 Purpose = Literal["", "input", "answer", "naming", "grouping", "assigning", "ordering", "weighting"]

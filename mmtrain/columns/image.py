@@ -180,7 +180,7 @@ class FittedImage(FittedColumn):
             "A JPEG that is at least 2, 4 or 8 times as large, both ways, is decoded at 1/2, 1/4 or 1/8 first (`Image.draft`). "
             f"{'Samples of 8 bits count 257 times. ' if self.bits == 16 else ''}All 0 without an image."
         )
-        return EncodingDescription("An image.", encoded, "1 if there is an image, else 0.")
+        return EncodingDescription("An image.", encoded, "1 if there is an image, else 0.", None)
 
     def preprocessing(self) -> Any:
         """Decodes files; a third output is the status of each, see `mmtrain.layers.image_decoding.STATUS`."""

@@ -38,7 +38,8 @@ def run_with_json(path: Path, inputs: Mapping[str, Array], code: Sequence[Path] 
 
 def as_json(inputs: Mapping[str, Array]) -> str:
     """Inputs as TensorFlow Serving takes them; bytes in base 64."""
-    return json.dumps({"inputs": {name: [_plain(value) for value in values.reshape(-1).tolist()] for name, values in inputs.items()}})
+    flat = {name: values if values.ndim > 1 and values.shape[1] > 1 else values.reshape(-1) for name, values in inputs.items()}
+    return json.dumps({"inputs": {name: [_plain(value) for value in values.tolist()] for name, values in flat.items()}})
 
 
 def _plain(value: Any) -> Any:

@@ -39,8 +39,8 @@ class Tensor:
     """Without the axis of rows."""
     meaning: str
     computed: str
-    cell: str | None
-    """What stands in the table in the example; None for presence and for an image."""
+    cell: str | Mapping[str, str] | None
+    """The cell of the example, of several headers by header; None for presence and for an image."""
     example: Array
     """(1, *shape)."""
 
@@ -62,7 +62,7 @@ def tensors(kind: Inputs, fitted: Fitted, names: Mapping[str, str]) -> list[Tens
         computed = recipe.present if presence else recipe.encoded if kind == "encoded" else _as_it_is(fitted, key)
         values = example[label]
         dtype = "string" if values.dtype == object else values.dtype.name
-        shape = () if kind == "raw" else values.shape[1:]
+        shape = () if kind == "raw" and values.shape == (1, 1) else values.shape[1:]
         found.append(Tensor(name, label, key, dtype, shape, meaning, computed, None if presence else recipe.cell, values))
     return found
 
@@ -86,8 +86,7 @@ def _labels(kind: Inputs, key: str, fitted: Fitted) -> tuple[str, ...]:
 
 
 def _as_it_is(fitted: Fitted, key: str) -> str:
-    recipe = fitted.columns[key].recipe()
-    if recipe.cell is None:
+    if fitted.columns[key].decodes_images:
         return "The bytes of a JPEG, PNG, BMP, GIF or WebP file; none if missing."
     text = fitted.columns[key].raw_inputs(key)[key].dtype == "string"
     return f"The cell as it is; {'an empty text' if text else 'NaN'} if missing."
@@ -111,9 +110,10 @@ def example_row(kind: Inputs, fitted: Fitted) -> dict[str, Array]:
 
 
 def _raw(column: FittedColumn) -> Array:
-    """(1, 1)."""
-    cell = column.recipe().cell
-    return column.raw(pd.Series([_grey()]) if cell is None else pd.Series([cell], dtype="str"))
+    """(1, 1), of several headers (1, headers)."""
+    cell = _grey() if column.decodes_images else column.recipe().cell
+    cells: Any = pd.DataFrame([cell], dtype="str") if isinstance(cell, Mapping) else pd.Series([cell])
+    return column.raw(cells)
 
 
 def _grey() -> bytes:

@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from mmtrain.columns import FittedColumn
+from mmtrain.columns import RawInput
 from mmtrain.data.encode import Fitted
 from mmtrain.export.base import plain_names
 from mmtrain.layers.encoding import Lookup
@@ -49,20 +49,22 @@ def write(model: keras.Model, fitted: Fitted, folder: Path) -> None:
     prefixes = output_names(fitted)
 
     def serve(**rows: Any) -> dict[str, Any]:
-        encoded, status = encoder({key: tf.expand_dims(rows[name], 1) for key, name in names.items()}, training=False)
+        raw = {key: rows[name] if rows[name].shape.rank > 1 else tf.expand_dims(rows[name], 1) for key, name in names.items()}
+        encoded, status = encoder(raw, training=False)
         predictions = predictor(encoded, training=False)
         outputs = {"status": _status_labels(tf.shape(next(iter(rows.values())))[:1], status)}
         for key, target in fitted.targets.items():
             outputs |= {f"{prefixes[key]}{name}": tensor for name, tensor in target.served(predictions[key]).items()}
         return outputs
 
-    given = {names[key]: tf.TensorSpec((None,), _type(column, key), name=names[key]) for key, column in fitted.columns.items()}
+    given = {names[key]: _spec(column.raw_inputs(key)[key], names[key]) for key, column in fitted.columns.items()}
     signature = tf.function(serve, autograph=False).get_concrete_function(**given)
     tf.saved_model.save(module, str(folder), signatures={"serving_default": signature})
 
 
-def _type(column: FittedColumn, key: str) -> str:
-    return column.raw_inputs(key)[key].dtype
+def _spec(raw: RawInput, name: str) -> Any:
+    """(rows,) of a column that reads one header, (rows, headers) of others."""
+    return tf.TensorSpec((None,) if raw.shape == (1,) else (None, *raw.shape), raw.dtype, name=name)
 
 
 def _with_status(model: keras.Model, fitted: Fitted) -> keras.Model:

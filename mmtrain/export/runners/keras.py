@@ -38,7 +38,10 @@ def predict(path: Path, inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
     model = whole(path)
     kinds = {tensor.name: tensor.dtype for tensor in model.inputs}
     call = tf.function(model, reduce_retracing=True, autograph=False)
-    values = {entry["tensor"]: [[_value(value)] for value in inputs[entry["name"]]] for entry in signature["inputs"]}
+    values = {
+        entry["tensor"]: [value if isinstance(value, list) else [_value(value)] for value in inputs[entry["name"]]]
+        for entry in signature["inputs"]
+    }
     outputs: dict[str, list[Any]] = {entry["name"]: [] for entry in signature["outputs"]}
     for at in range(0, max(map(len, values.values())), PIECE):
         found = call({name: tf.constant(values[name][at : at + PIECE], kind) for name, kind in kinds.items()}, training=False)

@@ -44,15 +44,18 @@ def read_table(signature: dict[str, Any], table: Path, images: Path) -> dict[str
     with table.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     described = {one["name"]: one for one in signature["inputs"]}
-    inputs = {}
+    cells_of: dict[str, list[list[Any]]] = {}
     for header, names in signature["headers"].items():
         if rows and header not in rows[0]:
             sys.exit(f"{table}: there is no column {header!r}.")
         cells = [row[header] or "" for row in rows]
         cells = ["" if not cell.strip() or cell.strip() in signature["missing"] else cell for cell in cells]
         for name in names:
-            inputs[name] = [_input(described[name], cell, images) for cell in cells]
-    return inputs
+            cells_of.setdefault(name, []).append([_input(described[name], cell, images) for cell in cells])
+    # An input that is made of several columns has a row of values for each row of the table.
+    return {
+        name: several[0] if len(several) == 1 else [list(row) for row in zip(*several, strict=True)] for name, several in cells_of.items()
+    }
 
 
 def _input(one: dict[str, Any], cell: str, images: Path) -> Any:
