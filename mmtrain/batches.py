@@ -37,7 +37,7 @@ class Batch:
     steps: int = 1
 
     def tree(self) -> dict[str, Any]:
-        """What the compiled step takes."""
+        """Return the arguments of the compiled step."""
         return {"inputs": self.inputs, "targets": self.targets, "weights": self.weights, "chances": self.chances}
 
 
@@ -59,7 +59,7 @@ class Batches:
         return (len(self.rows) + self.size - 1) // self.size
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """What the calls of one epoch take, in its order, from step `start` on; the last batch may be smaller.
+        """Yield the batches of the calls of one epoch, in its order, from step `start` on; the last batch may be smaller.
 
         Full batches that are too few for another call of `steps_per_call` come one by one.
         """

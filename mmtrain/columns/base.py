@@ -43,7 +43,7 @@ Names = Annotated[tuple[str, ...], AfterValidator(_once)]
 
 @dataclass(frozen=True)
 class CellError:
-    """What is wrong with some cells of one column; `rows` are positions in the table, the first one is shown."""
+    """A fault of some cells of one column; `rows` are positions in the table, the first one is shown."""
 
     rows: np.ndarray[Any, Any]
     what: str
@@ -60,7 +60,7 @@ def _shorten(text: str) -> str:
 
 @dataclass(frozen=True)
 class CellWarning:
-    """What is told of some cells of one column when their rows are predicted; `rows` are positions, `what` is a phrase.
+    """A remark on some cells of one column when their rows are predicted; `rows` are positions, `what` is a phrase.
 
     `fix` is a sentence where the cell is refused, so that its row cannot be predicted, and empty where it is predicted all the same.
     """
@@ -95,10 +95,10 @@ class EncodingDescription:
 
 
 Purpose = Literal["", "input", "answer", "naming", "grouping", "assigning", "ordering", "weighting"]
-"""What a column is for: it feeds the network, is predicted, or says of its row how it is called, what it belongs to, which part of
+"""The purpose of a column: it feeds the network, is predicted, or says of its row how it is called, what it belongs to, which part of
 the split it is in, when it happened, or how much it counts."""
 Content = Literal["", "numbers", "names", "texts", "images"]
-"""What a cell of an input holds: a number, a name that recurs, a text of its own, an image; empty where checks can assume nothing."""
+"""The content of an input's cells: a number, a name that recurs, a text of its own, an image; empty where checks can assume nothing."""
 
 
 class RowSource(Protocol):
@@ -156,12 +156,12 @@ class Column(Section):
 
     @property
     def part_of_model(self) -> bool:
-        """Whether the column feeds the network."""
+        """Return whether the column feeds the network."""
         return self.purpose == "input"
 
     @property
     def holds_numbers(self) -> bool:
-        """Whether cells are read as numbers."""
+        """Return whether cells are read as numbers."""
         return False
 
     @classmethod
@@ -170,11 +170,11 @@ class Column(Section):
         return None
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:  # noqa: ARG002
-        """What `fit` would refuse in the cells of the whole table; of a streamed column, in one piece of it."""
+        """Return what `fit` would refuse in the cells of the whole table; of a streamed column, in one chunk of it."""
         return []
 
     def doubts(self, cells: pd.Series[str]) -> list[CellError]:  # noqa: ARG002
-        """Cells of the whole table that can be used but probably mean something else; never asked of a streamed column."""
+        """Return cells of the whole table that can be used but probably mean something else; not called for a streamed column."""
         return []
 
     def missing_cells(self, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -186,22 +186,22 @@ class Column(Section):
 
     @property
     def policy(self) -> str:
-        """What becomes of missing cells: the option `missing` of those roles that have it, else an empty string."""
+        """The treatment of missing cells: the option `missing` of those roles that have it, else an empty string."""
         return str(dict(self).get("missing", ""))
 
     @property
     def drops_missing(self) -> bool:
-        """Whether rows without a value leave the table."""
+        """Return whether rows without a value leave the table."""
         return self.policy == "drop"
 
     @property
     def empty_cells_drop_rows(self) -> bool:
-        """Whether `drops_missing` is decided by the cell alone, when the table is read."""
+        """Return whether `drops_missing` is decided by the cell alone, when the table is read."""
         return self.drops_missing
 
     @property
     def masks_missing(self) -> bool:
-        """Whether the network goes without the column where it has no value."""
+        """Return whether the network goes without the column where it has no value."""
         return self.policy == "mask"
 
 
@@ -209,7 +209,7 @@ class InputColumn(Column):
     """A column that feeds the network."""
 
     own_branch: ClassVar[bool] = False
-    """Whether it has a branch of its own where the file names no branches; all others share one."""
+    """True if it has a branch of its own where the file names no branches; all others share one."""
 
     purpose: ClassVar[Purpose] = "input"
 
@@ -236,7 +236,7 @@ class InputColumn(Column):
         return {}
 
     def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[CellWarning]:  # noqa: ARG002
-        """What is to be told of cells that are to be predicted; the fitted column makes `raw` of them, and `encoded` of that.
+        """Return the remarks on cells that are predicted; the fitted column makes `raw` of them, and `encoded` of that.
 
         The policy for missing values is that of training: what it refuses or leaves out there cannot be predicted here.
         """
@@ -258,12 +258,12 @@ class CellAttribution(NamedTuple):
 
 
 class FittedColumn(Section):
-    """What training rows taught a column: plain values."""
+    """A column as training rows taught it: plain values."""
 
     attributed_to: ClassVar[Literal["cells", "words", "regions"]] = "cells"
     """Parts of a cell that explanations attribute to."""
     decodes_images: ClassVar[bool] = False
-    """Whether the layer decodes image files; its third output is then the status of each, see `mmtrain.layers.image_decoding`."""
+    """True if the layer decodes image files; its third output is then the status of each, see `mmtrain.layers.image_decoding`."""
 
     role: str
 
@@ -313,7 +313,7 @@ class FittedColumn(Section):
         return {"vector": "zero", "index": "no category"}.get(self.spec.kind, "no words")
 
     def says_nothing(self, entry: np.ndarray[Any, Any]) -> bool:  # noqa: ARG002
-        """Whether an encoded entry (1, *spec.shape) that is present stands for a cell without content."""
+        """Return whether an encoded entry (1, *spec.shape) that is present stands for a cell without content."""
         return False
 
     def attribute(self, cell: str, values: np.ndarray[Any, Any], entry: np.ndarray[Any, Any]) -> CellAttribution | None:  # noqa: ARG002
@@ -322,7 +322,7 @@ class FittedColumn(Section):
 
     @property
     def named_cell(self) -> bool:
-        """Whether the whole cell names what is attributed to it."""
+        """Return whether the whole cell names what is attributed to it."""
         return self.spec.kind in ("vector", "index")
 
     def learned_words(self, declared: InputColumn, number: Callable[[float], str]) -> str:  # noqa: ARG002
@@ -368,7 +368,7 @@ MISSING_CELL_WARNINGS = {
     "error": ("the cell is empty", "Fill it in, or train with another `missing` than `error`."),
     "drop": ("the cell is empty", "Fill it in, or train with another `missing` than `drop`."),
 }
-"""What is told of an empty cell, and what would be right where it is refused, by the column's `missing`."""
+"""The remark on an empty cell, and what would be right where it is refused, by the column's `missing`."""
 
 roles: Registry[Any] = Registry("role")
 fitted_roles: Registry[type[FittedColumn]] = Registry("fitted role")
@@ -450,7 +450,7 @@ def intern_cells(cells: pd.Series[str]) -> pd.Categorical[str]:
 
 
 def missing_cell_error(cells: pd.Series[str], policy: str, allowed: Mapping[str, str]) -> list[CellError]:
-    """The fault of `missing: error` when a cell is missing; `allowed` describes the other policies for the fix."""
+    """Return the fault of `missing: error` when a cell is missing; `allowed` describes the other policies for the fix."""
     import numpy as np
 
     rows = np.flatnonzero(cells.isna())

@@ -21,7 +21,7 @@ LAST_NUMBER = r"(?P<number>[0-9]{1,15})[^0-9]*$"
 
 @role("group")
 class Group(Column):
-    """Rows with the same value (the scans of a patient) never stand on two sides of a split, whatever the method."""
+    """Keeps rows with the same value (the scans of a patient) on one side of a split, whatever the method."""
 
     purpose: ClassVar[Purpose] = "grouping"
     harm_of_spellings: ClassVar[str] = (
@@ -80,7 +80,7 @@ def last_numbers(names: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]
 
 
 def _may_repeat(cells: pd.Series[str]) -> bool:
-    """Whether two cells are equal, or, once in 4 million tables of a million, not: by 64 bits of each.
+    """Return whether two cells are equal, or, once in 4 million tables of a million, not: by 64 bits of each.
 
     A table of all different texts takes a hundred bytes for each, to be looked up in.
     """
@@ -105,7 +105,7 @@ class Split(Column):
     role: Literal["split"] = "split"
 
     def words(self, cells: pd.Series[str]) -> SplitWords:
-        """What the different cells stand for."""
+        """Return what the different cells stand for."""
         return split_words(str(word) for word in cells.dropna().unique())
 
     def parts(self, cells: pd.Series[str]) -> pd.Series[str]:

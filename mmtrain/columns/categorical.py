@@ -52,7 +52,7 @@ def texts(cells: pd.Series[str]) -> np.ndarray[Any, Any]:
 
 
 def _values(names: Iterable[str]) -> list[float | str | None]:
-    """What each name is as a number or a truth value; None for other words."""
+    """Return each name as a number or a truth value; None for other words."""
     import pandas as pd
 
     lower = pd.Series(list(names), dtype="str").str.lower()

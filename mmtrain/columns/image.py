@@ -64,17 +64,17 @@ class Augment(Section):
 
     @property
     def changes_images(self) -> bool:
-        """Whether anything is changed at all."""
+        """Return whether anything is changed at all."""
         return self.moves or self.recolours
 
     @property
     def moves(self) -> bool:
-        """Whether pixels change their place."""
+        """Return whether pixels change their place."""
         return self.flip != "none" or self.rotate > 0 or self.shift > 0 or self.zoom > 0
 
     @property
     def recolours(self) -> bool:
-        """Whether pixels change their value."""
+        """Return whether pixels change their value."""
         return self.brightness > 0 or self.contrast > 0
 
 
@@ -91,7 +91,7 @@ SIZED = {
     "crop": "brought to the smallest size of its proportions that covers this one, and cut to it in the middle",
     "pad": "brought to the largest size of its proportions that fits into this one, and put in the middle of the background {background}",
 }
-"""What `resize` does, in words."""
+"""Descriptions of `resize`."""
 
 
 class FittedImage(FittedColumn):

@@ -37,7 +37,7 @@ MISSING = {"median": "use the training median", "mask": "leave the number out of
 
 
 LARGEST = 3.4028234663852886e38
-"""Of float32, in which the network reckons; what is larger would be infinite there."""
+"""The largest float32, in which the network computes; a larger number would be infinite there."""
 
 
 NUMBER_BEGINS = r"(?i)^[+-]?[0-9.in]"

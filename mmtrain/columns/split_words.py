@@ -37,7 +37,7 @@ _NO = ("false", "no", "n", "f", "0", "0.0")
 
 @dataclass(frozen=True)
 class SplitWords:
-    """What the different words of a split column stand for."""
+    """The meaning of the different words of a split column."""
 
     parts: Mapping[str, str]
     """Word -> train, validation or test; words that are not understood are left out."""
@@ -58,7 +58,7 @@ class SplitWords:
 
 
 def split_words(words: Iterable[str]) -> SplitWords:
-    """What each of the different words of one column stands for."""
+    """Return what each of the different words of one column stands for."""
     names = {word: name for word in words if (name := _NAME_OF.get(_bare(word)))}
     part_of = {name: part for name, (part, _) in _NAMES.items()}
     there = {part_of[name] for name in names.values()}
@@ -76,7 +76,7 @@ def split_words(words: Iterable[str]) -> SplitWords:
 
 
 def misread(words: Collection[str], header: str) -> tuple[str, str] | None:
-    """What a column holds that says no parts, but folds or yes and no: a sentence, and what would be right; None for other words."""
+    """Return what a column holds that says folds or yes and no instead of parts, with a remedy; None for other words."""
     lower = {word: word.strip(BLANKS).casefold() for word in words}
     if lower and set(lower.values()) <= {*_YES, *_NO}:
         return _yes_or_no(lower, header)

@@ -89,7 +89,7 @@ class FittedText(FittedColumn):
         return "; ".join([f"a vocabulary of {counted(len(self.words), 'word')}", kept, missing_words(self.missing)])
 
     def says_nothing(self, entry: np.ndarray[Any, Any]) -> bool:
-        """Whether the text has no words."""
+        """Return whether the text has no words."""
         return MISSING_ID in entry
 
     def attribute(self, cell: str, values: np.ndarray[Any, Any], entry: np.ndarray[Any, Any]) -> CellAttribution:
@@ -207,7 +207,7 @@ def words_of(text: str, *, signs: bool = True) -> list[str]:
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """What one piece of texts says: the words in it, each once, and in how many of its texts each of them occurs."""
+    """Word counts of one chunk of texts: its words, each once, and in how many of its texts each of them occurs."""
 
     words: np.ndarray[Any, Any]
     documents: np.ndarray[Any, Any]
@@ -254,7 +254,7 @@ class DocumentCount:
         return [word.decode("utf-8") for _, word in ranked[:most]]
 
     def inverse_document_frequency(self, words: list[str]) -> tuple[float, ...]:
-        """Of every id: padding 0, missing text 1, unseen word as rare as a word can be, then `words`."""
+        """Return it for every id: padding 0, missing text 1, unseen word as rare as a word can be, then `words`."""
         import numpy as np
 
         counts = np.array([0, *(self._counts[word.encode("utf-8")] for word in words)], dtype=np.float64)

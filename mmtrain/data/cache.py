@@ -31,7 +31,7 @@ MANIFEST = "manifest.txt"
 
 @dataclass(frozen=True)
 class EntryKind:
-    """What an entry can be."""
+    """A kind of entry."""
 
     name: str
     title: str
@@ -56,7 +56,7 @@ MARGIN = 10**9
 optimizer, and its predictions after that: enough for 30 million weights, and for what other programs do meanwhile."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What a full disk answers."""
+"""Error numbers of a full disk."""
 
 _NAME = re.compile(r"[0-9a-f]{64}(\.[0-9a-f]{32})?(?P<unfinished>\.tmp-\d+-[0-9a-f]{8})?")
 _YOUNG = 60.0
@@ -77,7 +77,7 @@ class Entry:
 
 
 def entries(cache: Path) -> list[Entry]:
-    """What builds have put into a folder, by name; links and everything else are passed over."""
+    """List what builds have put into a folder, by name; links and everything else are passed over."""
     return sorted(_entries(cache), key=lambda entry: entry.path.name)
 
 
@@ -122,7 +122,7 @@ def mark_used(folder: Path) -> None:
 
 
 def _in_work(folder: Path, used: float) -> bool:
-    """Whether a process is building here."""
+    """Return whether a process is building here."""
     if time.time() - used < _YOUNG:
         return True
     for kind in KINDS:

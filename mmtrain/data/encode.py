@@ -46,7 +46,7 @@ Result = TypeVar("Result")
 
 
 class Fitted(Section):
-    """What training rows taught the columns and the targets; this is columns.json."""
+    """Columns and targets as training rows taught them; this is columns.json."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -66,7 +66,7 @@ class Arrays:
 
     inputs: Mapping[str, RowSource]
     present: dict[str, Array]
-    """Of every input, of all rows, (rows, 1)."""
+    """Presence of every input in all rows, (rows, 1)."""
     targets: dict[str, Array]
     weights: dict[str, Array]
     """Weight of each row in the loss, per target: class weight times the `weight` column over its mean in training rows."""
@@ -195,7 +195,7 @@ def encode(experiment: Experiment, fitted: Fitted, table: Table, stores: Mapping
 
 
 def respelled(fitted: Fitted, table: Table | TableFile, header: str) -> bool:
-    """Whether cells of the column `header` take the spelling of training rows: nobody has written the texts of these, or of those.
+    """Return whether cells of the column `header` take the spelling of training rows: nobody has written the texts of these, or of those.
 
     Where people have written both, `1` and `001` may be two names.
     """
@@ -301,7 +301,7 @@ class _CellReader:
 
 
 def of_run(run: Run, experiment: Experiment) -> Fitted:
-    """What the training rows of a run taught its columns and targets. Raises RunError when columns.json does not go with config.yaml."""
+    """Return the fitted columns and targets of a run. Raises RunError when columns.json does not go with config.yaml."""
     fitted = read_fitted(run.read_json("columns.json"))
     columns = {key: column.role for key, column in fitted.columns.items()}
     tasks = {key: target.task for key, target in fitted.targets.items()}
@@ -314,7 +314,7 @@ def of_run(run: Run, experiment: Experiment) -> Fitted:
 
 
 def read_fitted(values: Any) -> Fitted:
-    """What columns.json holds. Raises RunError when it is not what this version writes."""
+    """Return the content of columns.json. Raises RunError when it is not what this version writes."""
     Fitted.model_rebuild(force=True)
     try:
         return Fitted.model_validate(values)

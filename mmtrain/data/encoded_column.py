@@ -85,7 +85,7 @@ class EncodedColumn:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the codes of a column depend on, as plain values, and the table for a person to see."""
+    """Everything that the codes of a column depend on, as plain values, and the table for a person to see."""
 
     values: Mapping[str, Any]
     table: Path

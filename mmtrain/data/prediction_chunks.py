@@ -29,7 +29,7 @@ CHUNK_ROWS = 16_384
 """Rows of a piece, at most: large enough that a call's own cost does not count. Of a CSV there are no more than a block holds."""
 
 CHUNK_IMAGE_BYTES = 48_000_000
-"""Of the decoded images of a piece, so that large ones come in pieces of fewer rows. Four pieces are in memory at most."""
+"""Size of the decoded images of a chunk, so that large ones come in chunks of fewer rows. Four chunks are in memory at most."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Chunks:
         self._encode = compiled_encoder(encoded) if encoded else None
         images = sum(image_bytes(column.layout) for column in self._images.values())
         self.rows = max(1, min(CHUNK_ROWS, CHUNK_IMAGE_BYTES // images)) if images else CHUNK_ROWS
-        """Of a piece, at most."""
+        """The most rows of a chunk."""
         self.workers = 2 if images else 4
         """How many pieces are worth making at once. Images of one piece keep all cores busy while they are decoded."""
 
@@ -119,7 +119,7 @@ class Chunks:
             start += len(next(iter(cells.values())))
 
     def maker(self, source: Source) -> Callable[[RawChunk], Chunk]:
-        """What decodes and encodes the cells of this table."""
+        """Return the function that decodes and encodes the cells of this table."""
         finders = {key: ImageFinder(source.images, column.suffix) for key, column in self._images.items()}
         respell = [
             key for key, column in self._inputs.items() if any(respelled(self._fitted, source.file, header) for header in column.reads())

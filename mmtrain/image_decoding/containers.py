@@ -1,4 +1,4 @@
-"""What of a file decides its pixels.
+"""Find the parts of a file that decide its pixels.
 
 Pillow warns about broken metadata, and a warning can neither be caught in one thread only nor be read by the user of a table.
 So Pillow is given the file without the parts that make it warn, and mended where it is known to read pixels wrong
@@ -282,7 +282,7 @@ def _webp_letters(data: bytes, end: int) -> Iterator[str]:
 
 
 def _webp_image(data: bytes, at: int, length: int, box: tuple[int, int] | None) -> bool:
-    """Whether the pixels at a place have a head that decoders take, and the width and height of `box`, if there is one."""
+    """Return whether the pixels at a place have a head that decoders take, and the width and height of `box`, if there is one."""
     if data[at + 3] == ord("L"):
         sides = _little(data, at + 9, 4)
         size = 1 + sides % 2**14, 1 + sides // 2**14 % 2**14

@@ -11,7 +11,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What the header says.
+    """Facts from the header of an image.
 
     `width` and `height` are as shown, EXIF orientation applied. `mode` is Pillow's (`L`, `P`, `RGB`, `CMYK`, `I;16`, ...).
     `bits` are those of one sample in the file (1, 2, 4, 8 or 16), which `mode` hides: Pillow calls a 16-bit colour PNG `RGB`.
@@ -28,7 +28,7 @@ class ImageHeader:
 
 @dataclass(frozen=True)
 class Layout:
-    """What the pixels are to look like.
+    """Layout of decoded pixels.
 
     `size` is (height, width); `channels` 1, 3 or 4; `bits` 8 (uint8) or 16 (uint16, one channel only).
     `resize` is `stretch` (to exactly `size`), `crop` (cover `size`, cut its centre) or `pad` (fit into `size`, centred).

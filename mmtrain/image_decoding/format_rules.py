@@ -1,4 +1,4 @@
-"""What a file has to keep to, for both readers: in Python and in an exported graph.
+"""Rules that a file has to keep, for both readers: in Python and in an exported graph.
 
 Decoders forgive different things. What is refused by one and read by the other would be an image for training and none for the
 exported model, so parts out of order are refused by both. An order is an automaton over letters, one for each part of a file.
@@ -26,7 +26,7 @@ class Order:
         return [[step.get(letter, REFUSED) for letter in self.letters] for step in ({}, *self.steps)]
 
     def holds(self, parts: Iterable[str]) -> bool:
-        """Whether these letters, one for each part of a file, are in order and complete."""
+        """Return whether these letters, one for each part of a file, are in order and complete."""
         state = 1
         for letter in parts:
             state = self.steps[state - 1].get(letter, REFUSED)

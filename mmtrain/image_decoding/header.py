@@ -1,4 +1,4 @@
-"""What a file says of its image, without decoding a pixel."""
+"""Read the header of an image file, without decoding a pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the codes of a GIF can be followed (LZW): Pillow refuses a code before it is defined, TensorFlow makes something of it.
+"""True if the codes of a GIF can be followed (LZW): Pillow refuses a code before it is defined, TensorFlow makes something of it.
 
 The width of a code follows from how many came before it since the table was cleared. So all codes up to the next clearing are looked at
 at once, here and in `mmtrain.layers.image_decoding.gif`.
@@ -44,7 +44,7 @@ def steps(bits: int, *, full: bool) -> Steps:
 
 
 def can_be_followed(codes: bytes, bits: int) -> bool:
-    """Whether no code comes before it is defined, up to the one that ends them or until there are no more."""
+    """Return whether no code comes before it is defined, up to the one that ends them or until there are no more."""
     import numpy as np
 
     if not FEWEST_BITS <= bits <= MOST_BITS:

@@ -69,7 +69,7 @@ class SplitMethod:
 
     @property
     def shares_all_rows(self) -> bool:
-        """Whether `validation` and `test` are shares of all rows, which together have to leave some."""
+        """Return whether `validation` and `test` are shares of all rows, which together have to leave some."""
         return self.needs != "given" and {"validation", "test"} <= set(self.section.model_fields)
 
 

@@ -27,7 +27,7 @@ TextPerRow: TypeAlias = "Sequence[Any] | npt.NDArray[Any] | pd.Series[Any] | pd.
 
 @dataclass(frozen=True)
 class Rows:
-    """What a split method may know of the rows: how many, and one value per row where there is such a column."""
+    """The knowledge of a split method about the rows: how many, and one value per row where there is such a column."""
 
     count: int
     groups: TextPerRow | None = None
@@ -40,7 +40,7 @@ class Rows:
     time_cells: TextPerRow | None = None
     """The same as the table writes them."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Of the columns that `groups`, `given` and `times` come from, by these names."""
+    """Headers of the columns that `groups`, `given` and `times` come from, by these names."""
 
     def at(self, positions: IntArray) -> Rows:
         """Return only these rows."""
@@ -127,7 +127,7 @@ class Partition:
 
 USES = tuple(Partition.__dataclass_fields__)
 USE_NAMED = {**{use: use for use in USES}, "conformal": "calibration"}
-"""What a user may call a use: its name, or what calibration rows are for."""
+"""Names by which a user may call a use: its name, or what calibration rows are for."""
 
 
 @dataclass(frozen=True, eq=False)

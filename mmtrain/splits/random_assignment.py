@@ -32,7 +32,7 @@ class Draw:
     classes: tuple[str, ...]
     """Names of the strata; none where chance alone decides."""
     marked: bool = False
-    """Whether these are only the rows that the table marks train."""
+    """True if these are only the rows that the table marks train."""
 
     @classmethod
     def of(cls, rows: Rows, *, stratified: bool, marked: bool = False) -> Draw:

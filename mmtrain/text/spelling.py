@@ -1,4 +1,4 @@
-"""Which spellings are the same name, once, for tables, findings and the exported model.
+"""Spellings of the same name, once, for tables, findings and the exported model.
 
 Blanks at the ends never make another name: they are cut off wherever a cell is read, and by the layer that looks categories up.
 Names that differ otherwise by what people and spreadsheets write in several ways (`P7` and `p7`, `007`, `7` and `7.0`, two blanks
@@ -33,7 +33,7 @@ WHITE_SPACE, INVISIBLE = (
     "".join(chr(code) for first, last in ranges for code in range(first, last + 1)) for ranges in (_RANGES, _INVISIBLE_RANGES)
 )
 BLANKS = WHITE_SPACE + INVISIBLE
-"""What is cut off at both ends of a cell. None of these characters has a meaning in a character class."""
+"""Characters that are cut off at both ends of a cell. None of these characters has a meaning in a character class."""
 
 BLANK_ENDS = f"^[{BLANKS}]+|[{BLANKS}]+$"
 """The same as a pattern, for TensorFlow, whose own `strip` knows ASCII alone."""
@@ -80,7 +80,7 @@ def keys(texts: pa.Array) -> pa.Array:
 
 
 def rounded(texts: pa.Array) -> pa.Array:
-    """Which texts are long numbers whose last digits a spreadsheet has rounded away; (n,) bool."""
+    """Return which texts are long numbers whose last digits a spreadsheet has rounded away; (n,) bool."""
     import pyarrow.compute as pc
 
     return pc.match_substring_regex(texts, ROUNDED)

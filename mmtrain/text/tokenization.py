@@ -1,4 +1,4 @@
-"""What a word is, once, for whoever learns, looks up or counts words: RE2 patterns, as TensorFlow and Arrow both read them."""
+"""The definition of a word, once, for whoever learns, looks up or counts words: RE2 patterns, as TensorFlow and Arrow both read them."""
 
 LETTERS = r"\p{L}\p{M}\p{N}'"
 """Letters, marks, digits and the apostrophe, of every script."""
@@ -7,7 +7,7 @@ BETWEEN_WORDS = f"[^{LETTERS}]+"
 """What parted words before signs were words, for runs of that time."""
 
 VARIANTS = r"[\x{FE0E}\x{FE0F}]"
-"""Whether an emoji is shown in colour: the same word either way, so these are taken out first."""
+"""True if an emoji is shown in colour: the same word either way, so these are taken out first."""
 
 _JOINED = r"\p{S}[\p{M}\x{1F3FB}-\x{1F3FF}\x{E0020}-\x{E007F}]*"
 """A sign (Unicode's symbols: images, currency, mathematics, music) with what changes its looks: tone of skin, tags, keycap."""

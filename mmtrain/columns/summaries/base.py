@@ -66,7 +66,7 @@ class SeenRows:
 
     cells: pd.Series[str] | None = None
     raw: Array | None = None
-    """What `FittedColumn.raw` makes of the cells."""
+    """Made of the cells by `FittedColumn.raw`."""
     entries: Array | None = None
     """Encoded, (rows, *spec.shape)."""
     present: Array | None = None
@@ -74,14 +74,14 @@ class SeenRows:
     paths: Sequence[str] = ()
     """Files of images."""
     counted: bool = False
-    """Whether these rows are some of those that were counted before, given once more for what is in their entries."""
+    """True if these rows are some of those that were counted before, given once more for what is in their entries."""
 
 
 class Accumulator(ABC):
     """Adds up rows of one column; one that is given the statistics of training rows counts what differs from them as well."""
 
     reads: ClassVar[Literal["cells", "entries", "images"]] = "entries"
-    """What it learns of training rows: cells and what `raw` makes of them, encoded entries, or a sample of images."""
+    """The form of training rows that it learns from: cells and what `raw` makes of them, encoded entries, or a sample of images."""
 
     @abstractmethod
     def add(self, seen: SeenRows) -> None:
@@ -118,12 +118,12 @@ class Moments:
 
     @property
     def deviation(self) -> float:
-        """Of all numbers so far; 0 without any, and of equal ones, whose computed mean may differ from them by rounding."""
+        """Standard deviation of all numbers so far; 0 without any, and of equal ones, whose mean may be rounded."""
         return float(np.sqrt(self._squares / self.count)) if self.minimum < self.maximum else 0.0
 
 
 def exceeds(count: int, rows: int, usual: float) -> bool:
-    """Whether `count` of `rows` is more than a share of `usual` lets expect; the module says by how much."""
+    """Return whether `count` of `rows` is more than a share of `usual` lets expect; the module says by how much."""
     likely = min(max(usual, LEAST_SHARE), 1.0)
     return rows > 0 and count / rows > usual + LEAST_SHARE + STANDARD_ERRORS * math.sqrt(likely * (1 - likely) / rows)
 

@@ -75,6 +75,6 @@ class CodeAccumulator(Accumulator):
 
 
 def _are_numbers(names: Sequence[str]) -> bool | None:
-    """Whether all are numbers; None where some are and some are not."""
+    """Return whether all are numbers; None where some are and some are not."""
     known: np.ndarray[Any, Any] = ~np.isnan(parse_numbers(pd.Series(list(names), dtype="str")))
     return bool(known[0]) if len(known) and (known == known[0]).all() else None

@@ -1,1 +1,1 @@
-"""What training rows look like, and how rows that come later differ from them."""
+"""Statistics of training rows, and drift: how later rows differ from them."""

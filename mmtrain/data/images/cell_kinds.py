@@ -9,7 +9,7 @@ from mmtrain.image_decoding.unsupported_formats import ENDINGS
 from mmtrain.targets.label_lists import read_list
 
 IMAGE_ENDINGS = ("png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "gif", "webp")
-"""Of files that are read."""
+"""Endings of files that are read."""
 
 _READ = "|".join(IMAGE_ENDINGS)
 _ANY = "|".join([_READ, *(re.escape(ending[1:]) for ending in ENDINGS)])
@@ -32,7 +32,7 @@ _SHOWN = 80
 
 
 def not_a_path(cell: str) -> tuple[str, str] | None:
-    """What a cell is instead of the path of one image, and what to do; None where it looks like a path."""
+    """Return what a cell is instead of the path of one image, and what to do; None where it looks like a path."""
     if holds_image(cell):
         return f"the cell {_brief(cell)} holds an image itself, not its path.", "Save each image as a file, and write its path."
     if re.match(ADDRESS, cell):
@@ -49,7 +49,7 @@ def not_a_path(cell: str) -> tuple[str, str] | None:
 
 
 def holds_image(cell: str) -> bool:
-    """Whether a cell is an image itself, as a data address, in base64 or as bytes of Python."""
+    """Return whether a cell is an image itself, as a data address, in base64 or as bytes of Python."""
     return _BYTES.match(cell) is not None and (cell.startswith("data:") or len(cell) > 200)
 
 

@@ -82,7 +82,7 @@ def decode_all(
 
 
 def digest(files: Sequence[ImageFile]) -> str:
-    """What `decode_all` would call the digest of these files."""
+    """Compute the digest of these files as `decode_all` does."""
     digests = sha256()
 
     def hash_piece(piece: range) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""What the files of an image column are, by their headers; no pixel is decoded."""
+"""Profile of the files of an image column by their headers; no pixel is decoded."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ImageProfile:
     modes: dict[str, int] = field(default_factory=dict)
     """Pillow's: L is grey, RGB colour, RGBA colour with transparency, P a palette."""
     bits: dict[int, int] = field(default_factory=dict)
-    """Of one sample."""
+    """Bits of one sample."""
     bad: tuple[tuple[str, str], ...] = ()
     """The first twenty paths that could not be opened, and why."""
     unread: tuple[str, str] | None = field(default=None, compare=False)

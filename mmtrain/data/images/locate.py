@@ -40,9 +40,9 @@ class Refusal:
     fix: str
     outside: bool = False
     absent: bool = False
-    """Whether there is no such file."""
+    """True if there is no such file."""
     suffix: bool = False
-    """Whether the option `suffix` would name one."""
+    """True if the option `suffix` would name one."""
 
 
 def not_decoded(cell: str, reason: tuple[str, str] | None) -> Refusal | None:
@@ -128,7 +128,7 @@ class ImageFinder:
         return os.path.realpath(path) if os.path.islink(path) else path
 
     def _hint(self, cell: str) -> str:
-        """What may have been meant by the path of a file that does not exist."""
+        """Return what may have been meant by the path of a file that does not exist."""
         usual = f"Paths are relative to the images folder {self._folder}."
         self._hints -= 1
         if self._hints < 0 or "\0" in cell:
@@ -145,7 +145,7 @@ class ImageFinder:
 
 
 def right_folder(setting: str) -> str:
-    """What is asked where a column has not one image."""
+    """Return the question for the user where a column has not one image."""
     return f"is `{setting}` the right folder, and this the column of the images?"
 
 

@@ -124,7 +124,7 @@ class Unreadable:
     fix: str
     outside: bool = False
     suffix: bool = False
-    """Whether the option `suffix` would name its file."""
+    """True if the option `suffix` would name its file."""
 
 
 def open_store(

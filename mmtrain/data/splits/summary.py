@@ -1,4 +1,4 @@
-"""What each part of a split holds: rows, groups, classes or labels, and the middle of numbers."""
+"""Summary of the parts of a split: rows, groups, classes or labels, and the middle of numbers."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from mmtrain.targets import Target
 
 @dataclass(frozen=True)
 class PartSummary:
-    """What one part holds."""
+    """Summary of one part."""
 
     part: str
     rows: int
     share: float
-    """Of all rows, 0 to 1."""
+    """Proportion of all rows, 0 to 1."""
     groups: int | None
     """None where the table has no group column."""
     classes: dict[str, int]
     """Rows of each class of the first target that has classes, or of each label of the first that has labels; those of the whole
     table, in the order of their names or of the file. Empty where there are none."""
     medians: dict[str, float | None]
-    """Of each target that is a number, by its key; None where the part has no rows."""
+    """Median of each target that is a number, by its key; None where the part has no rows."""
 
 
 def summarize(experiment: Experiment, table: Table, partition: Partition) -> tuple[PartSummary, ...]:
-    """What each part of a checked table holds."""
+    """Summarise each part of a checked table."""
     group, told = experiment.only(Group), _describe(experiment.targets.values())
     groups = None if group is None else pd.factorize(table.cells(group.column))[0]
     answers = {} if told is None else {header: table.cells(header) for header in told.reads()}

@@ -48,7 +48,7 @@ UNDECODABLE = "mmtrain_undecodable"
 codecs.register_error(UNDECODABLE, lambda error: ("\udcff", getattr(error, "end", 0)))
 
 _DAMAGED = (OSError, EOFError, zlib.error)
-"""What reading a damaged file raises; the last two come from gzip."""
+"""Errors of reading a damaged file; the last two come from gzip."""
 
 
 class CsvFile(TableFile):
@@ -197,7 +197,7 @@ class CsvFile(TableFile):
         )
 
     def _explain(self, error: Exception) -> list[Problem]:
-        """What a person can mend, found by reading the file again, slowly; nothing for a header without rows or line end."""
+        """Return what a person can mend, found by reading the file again, slowly; nothing for a header without rows or line end."""
         problems: list[Problem] = []
         try:
             sizes = [(line, len(cells)) for line, cells in self._records()]
@@ -316,7 +316,7 @@ def usual_separator(path: Path) -> str:
 
 
 def packed(path: Path) -> bool:
-    """Whether the file is compressed with gzip."""
+    """Return whether the file is compressed with gzip."""
     return path.name.lower().endswith(".gz")
 
 

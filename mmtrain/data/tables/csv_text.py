@@ -24,7 +24,7 @@ _FORMULA, _NUMBER = re.compile(FORMULA), re.compile(NUMBER)
 
 
 def is_formula(cell: object) -> bool:
-    """Whether a spreadsheet would run the cell of a CSV file."""
+    """Return whether a spreadsheet would run the cell of a CSV file."""
     return isinstance(cell, str) and _FORMULA.match(cell) is not None and _NUMBER.match(cell) is None
 
 

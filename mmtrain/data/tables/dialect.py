@@ -22,7 +22,7 @@ LONGEST_ROW = 4_000_000
 """Characters of a row with its line breaks, and of the header."""
 
 CALLED = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", BLANKS: "blanks", ":": "colons"}
-"""What separators are called."""
+"""Names of separators."""
 
 
 class OpenQuoteError(ValueError):
@@ -73,12 +73,12 @@ class Dialect:
 
     @property
     def codec(self) -> str:
-        """What decodes the file; a byte order mark is no part of the first header."""
+        """The codec of the file; a byte order mark is no part of the first header."""
         return "utf-8-sig" if self.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else self.encoding
 
     @property
     def fast(self) -> bool:
-        """Whether Arrow can read it."""
+        """Return whether Arrow can read it."""
         return self.separator != BLANKS and self.codec == "utf-8-sig"
 
     @property
@@ -87,7 +87,7 @@ class Dialect:
         return CALLED.get(self.separator, repr(self.separator))
 
     def options(self, usual: str) -> dict[str, Any]:
-        """What `data.format` says to have this dialect, in a file whose `usual` separator is known."""
+        """Return the options of `data.format` for this dialect, in a file whose `usual` separator is known."""
         plain = Dialect(usual)
         found: dict[str, Any] = {}
         if self.separator != usual:
@@ -107,7 +107,7 @@ class Dialect:
         return found
 
     def described(self, options: Mapping[str, Any]) -> str:
-        """What some of the options mean, as a phrase."""
+        """Describe some of the options, as a phrase."""
         words = {
             "separator": f"cells separated by {self.separators}",
             "decimal": "numbers with decimal commas",

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_CELLS = 20_000_000
-"""Of a sheet, filled ones; about 1 GB of memory while it is read."""
+"""Filled cells of a sheet; about 1 GB of memory while it is read."""
 
 MOST_BYTES = 2_000_000_000
-"""Of the file, unpacked."""
+"""Bytes of the file, unpacked."""
 
 EXTRA = "pip install 'mmtrain[excel]'"
 MERGED = re.compile(rb'<mergeCell [^>]*?ref="([A-Z]+)(\d+):([A-Z]+)(\d+)"')
@@ -49,7 +49,7 @@ _DAMAGED = (
     EOFError,
     OSError,
 )
-"""What reading a damaged file raises, within a package that does not look for damage; a syntax error is one of its XML."""
+"""Errors of reading a damaged file, within a package that does not look for damage; a syntax error is one of its XML."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class ExcelFile(TableFile):
         return self._sheet.headers
 
     def typed(self, header: str) -> bool:
-        """Whether every cell is a number or a truth value."""
+        """Return whether every cell is a number or a truth value."""
         return self._sheet.typed[self.headers.index(header)]
 
     def _batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:
@@ -218,7 +218,7 @@ def _check_hidden_values(path: Path, sheet: Any, rows: list[tuple[int, tuple[Any
 
 
 def _marks(sheet: Any) -> tuple[bool, list[tuple[str, str, str, str]]]:
-    """Whether a sheet has formulas, and the corners of its merged cells, from its XML: the reader in pieces leaves these out."""
+    """Return whether a sheet has formulas, and the corners of its merged cells, from its XML: the reader in pieces leaves these out."""
     formulas, merged, before = False, [], b""
     with sheet._get_source() as source:
         for block in iter(lambda: source.read(_BLOCK), b""):

@@ -1,4 +1,4 @@
-"""Which table formats are read, told by the file's suffix."""
+"""Registry of table formats by the file's suffix."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def _encoding(path: Path, head: bytes, given: TableFormat, *, later: bool) -> st
 
 
 def _is_utf8(path: Path) -> bool:
-    """Whether the whole file can be read as UTF-8; a text in another encoding with letters beyond ASCII hardly ever can."""
+    """Return whether the whole file can be read as UTF-8; a text in another encoding with letters beyond ASCII hardly ever can."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         with open_text(path) as file:

@@ -115,7 +115,7 @@ def _of_objects(cells: pd.Series[Any]) -> pa.Array:
 
 
 def _known_to_arrow(dtype: Any) -> bool:
-    """Whether Arrow has the type and writes its values as a person would; not so of intervals, periods, durations, complex numbers."""
+    """Return whether Arrow has the type and writes its values as a person would; not of intervals, periods, durations, complex numbers."""
     if isinstance(dtype, pd.CategoricalDtype):
         return _known_to_arrow(dtype.categories.dtype)
     if isinstance(dtype, pd.StringDtype | pd.ArrowDtype) or types.is_datetime64_any_dtype(dtype):

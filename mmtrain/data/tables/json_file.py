@@ -50,7 +50,7 @@ class _Keys:
 
 
 class _BrokenLineError(ValueError):
-    """What is wrong with a line."""
+    """A fault of a line."""
 
 
 class JsonFile(TableFile):
@@ -71,7 +71,7 @@ class JsonFile(TableFile):
         return self._keys.nested.get(header, "")
 
     def typed(self, header: str) -> bool:
-        """Whether no value of the key is a text."""
+        """Return whether no value of the key is a text."""
         return header not in self._keys.written
 
     def _batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:

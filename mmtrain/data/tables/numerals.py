@@ -26,7 +26,7 @@ class Numerals:
 
     @property
     def plain(self) -> bool:
-        """Whether nothing has to be respelled."""
+        """Return whether nothing has to be respelled."""
         return self.decimal == "." and not self.thousands
 
     def respelled(self, cells: pa.Array) -> pa.Array:

@@ -106,7 +106,7 @@ def type_refusal(kind: pa.DataType) -> str:
 
 
 def is_text_list(kind: pa.DataType) -> bool:
-    """Whether cells of an Arrow type are lists of texts, which several labels of a row are."""
+    """Return whether cells of an Arrow type are lists of texts, which several labels of a row are."""
     import pyarrow.types as kinds
 
     if not (kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind)):

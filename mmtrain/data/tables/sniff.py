@@ -77,7 +77,7 @@ def sniffed(name: str, head: str, whole: bool, given: TableFormat, usual: str, e
 
 
 def fits(head: str, whole: bool, dialect: Dialect) -> bool:
-    """Whether every row of the head has as many cells as the headers, and those are two or more."""
+    """Return whether every row of the head has as many cells as the headers, and those are two or more."""
     lines = io.StringIO(head, newline="").readlines()
     rows = _rows(lines if whole or len(lines) < 2 else lines[:-1], dialect, whole, strict=False)
     return bool(rows) and len(rows[0]) > 1 and {len(row) for row in rows} == {len(rows[0])}
@@ -201,7 +201,7 @@ def _is_title(cells: Sequence[str], width: int) -> bool:
 
 
 def is_header(cells: Sequence[str]) -> bool:
-    """Whether a row may be the headers of a table: every cell is filled, none is a number, and none is there twice."""
+    """Return whether a row may be the headers of a table: every cell is filled, none is a number, and none is there twice."""
     stripped = [cell.strip() for cell in cells]
     return all(stripped) and len(set(stripped)) == len(stripped) and not any(_is_number(cell) for cell in stripped)
 
@@ -211,7 +211,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _aligned(fit: Fit, lines: Sequence[str]) -> bool:
-    """Whether blanks seem to separate cells rather than words: by a column of numbers, or by more than one in a row."""
+    """Return whether blanks seem to separate cells rather than words: by a column of numbers, or by more than one in a row."""
     if any(re.search(r"\S(?:[ \t]{2,}|\t)\S", line) for line in lines):
         return True
     return any(column and all(map(_is_number, column)) for column in _columns(fit)) and not any(map(_is_number, fit.headers))
@@ -244,14 +244,14 @@ def _quoted(separator: str) -> str:
 
 
 def _rivals(other: Fit, usual: Fit) -> bool:
-    """Whether another reading is at least as likely as the usual one."""
+    """Return whether another reading is at least as likely as the usual one."""
     if len(other.headers) != len(usual.headers):
         return len(other.headers) > len(usual.headers)
     return any(_share(column, COMMA, WHOLE) and any("," in cell for cell in column) for column in _columns(other))
 
 
 def _share(column: Sequence[str], *patterns: re.Pattern[str]) -> bool:
-    """Whether the cells of a column are such numbers, but for words for missing ones."""
+    """Return whether the cells of a column are such numbers, but for words for missing ones."""
     numbers = sum(any(pattern.fullmatch(cell) for pattern in patterns) for cell in column)
     return bool(column) and numbers >= NUMBERS * len(column)
 

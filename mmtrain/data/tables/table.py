@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -57,7 +57,7 @@ class Table:
 
     @property
     def sha256(self) -> str:
-        """Of the file's bytes. Raises DataError when it was changed since the table was read."""
+        """SHA-256 of the file's bytes. Raises DataError when it was changed since the table was read."""
         return self._file.sha256
 
     @property
@@ -66,11 +66,11 @@ class Table:
         return self._file
 
     def has(self, header: str) -> bool:
-        """Whether the cells of this column were read and are kept."""
+        """Return whether the cells of this column were read and are kept."""
         return header in self._kept
 
     def typed(self, header: str) -> bool:
-        """Whether the cells of this column are numbers or truth values, so that nobody has written their texts."""
+        """Return whether the cells of this column are numbers or truth values, so that nobody has written their texts."""
         return self._file.typed(header)
 
     def cells(self, header: str, rows: NDArray[Any] | None = None) -> pd.Series[str]:
@@ -119,7 +119,7 @@ class Table:
             offset += count
 
     def ids(self, rows: NDArray[Any] | None = None) -> list[str]:
-        """What each row, or each of `rows`, is called: its cell in the id column, or its position in the file."""
+        """Return the name of each row, or of each of `rows`: its cell in the id column, or its position in the file."""
         return self._ids(self.rows if rows is None else self.rows[rows])
 
     def _ids(self, file_rows: NDArray[np.int64]) -> list[str]:
@@ -151,29 +151,29 @@ class Table:
         return cell_error_problem(self.place(int(fault.rows[0]), header), fault, self._file.unit, numbers)
 
 
-def read(
-    path: Path,
-    columns: Mapping[str, Column],
-    *,
-    missing_values: Sequence[str] = (),
-    table_format: TableFormat | None = None,
-    later: bool = False,
-    least: int = 1,
-    declared: Callable[[str], str] = lambda _: "",
-) -> Table:
-    """The table at `path`, checked: every cell of `columns` is one that its role accepts.
+class ReadOptions(TypedDict, total=False):
+    """How a table is read."""
 
-    `table_format` and `later` are as for `open_table`. `declared` gives the place where a column is declared, by its key, to be
-    named when the table has no such header.
-    Rows without a value leave the table where the column says `missing: drop`. Whether images exist is not looked at here.
+    missing_values: Sequence[str]
+    table_format: TableFormat | None
+    """As for `open_table`, like `later`."""
+    later: bool
+    least: int
+    """Rows that have to be left."""
+    declared: Callable[[str], str]
+    """The place where a column is declared, by its key, to be named when the table has no such header."""
+
+
+def read(path: Path, columns: Mapping[str, Column], **options: Unpack[ReadOptions]) -> Table:
+    """Return the table at `path`, checked: every cell of `columns` is one that its role accepts.
+
+    Rows without a value leave the table where the column says `missing: drop`. Images are not opened here.
 
     Raises:
         DataError: all problems of the headers and the cells; the file cannot be read; or fewer than `least` rows are left.
 
     """
-    reading = read_tolerantly(
-        path, columns, missing_values=missing_values, table_format=table_format, later=later, least=least, declared=declared
-    )
+    reading = read_tolerantly(path, columns, **options)
     if reading.problems or reading.table is None:
         raise DataError(reading.problems)
     return reading.table
@@ -186,36 +186,30 @@ class Reading:
     table: Table | None
     """The rows that are left; None where the file cannot be read, no column can, or no row is left."""
     problems: tuple[Problem, ...] = ()
-    """Of the file, its headers and its cells."""
+    """Problems of the file, its headers and its cells."""
     unread: frozenset[str] = frozenset()
     """Keys of columns whose cells could not be read: no such header, several of them, or no text."""
     faulty: frozenset[str] = frozenset()
     """Keys of columns that were read, and have cells that their role does not accept."""
 
     def is_sound(self, key: str) -> bool:
-        """Whether the column `key` can be used."""
+        """Return whether the column `key` can be used."""
         return self.table is not None and key not in self.unread and key not in self.faulty
 
 
-def read_tolerantly(
-    path: Path,
-    columns: Mapping[str, Column],
-    *,
-    missing_values: Sequence[str] = (),
-    table_format: TableFormat | None = None,
-    later: bool = False,
-    least: int = 1,
-    declared: Callable[[str], str] = lambda _: "",
-) -> Reading:
-    """The same as `read`, with every column that is sound, whatever is wrong with others.
+def read_tolerantly(path: Path, columns: Mapping[str, Column], **options: Unpack[ReadOptions]) -> Reading:
+    """Read as `read` does, with every column that is sound, whatever is wrong with others.
 
     Raises:
         DataError: there is no such table, or it has no headers.
 
     """
-    file = open_table(path, missing_values, table_format, later=later)
+    file = open_table(path, options.get("missing_values", ()), options.get("table_format"), later=options.get("later", False))
+    place = options.get("declared")
     asked = [_Use(key, header, column) for key, column in columns.items() for header in headers_of(key, column)]
-    found = {use.header: header_problem(file, use.header, declared(use.key)) for use in reversed(asked)}  # the first that asks is named
+    found = {
+        use.header: header_problem(file, use.header, "" if place is None else place(use.key)) for use in reversed(asked)
+    }  # the first that asks is named
     problems = [problem for header in dict.fromkeys(use.header for use in asked) if (problem := found[header])]
     usable = [use for use in asked if found[use.header] is None]
     try:
@@ -229,7 +223,7 @@ def read_tolerantly(
     if scan is None:
         return Reading(None, tuple(dict.fromkeys(problems)), unread)
     table = scan.table()
-    problems += table.too_few(least)
+    problems += table.too_few(options.get("least", 1))
     if not len(table):
         return Reading(None, tuple(dict.fromkeys(problems)), unread)
     faults = scan.problems(table)

@@ -32,7 +32,7 @@ MAX_GATHERED_BYTES = 8_000_000
 """Bytes of cells that are worth looking at in one go."""
 
 TEXT = pd.StringDtype("pyarrow", na_value=float("nan"))
-"""What pandas calls `str`."""
+"""The dtype that pandas calls `str`."""
 
 GATHERED_ROWS = 4096
 """Rows that are."""
@@ -48,13 +48,13 @@ class TableFile(ABC):
     """One file with a table in it."""
 
     unit: str
-    """What `number` counts: `line` or `row`."""
+    """The unit that `number` counts: `line` or `row`."""
     numerals = PLAIN
     """How its texts write numbers."""
     format_options: Mapping[str, Any] = MappingProxyType({})
-    """What `data.format` says to read this file as it is read, where that was found out."""
+    """Options of `data.format` to read this file as it is read, where that was found out."""
     notice = ""
-    """What a person may want to know of how the file is read."""
+    """A note for the user on how the file is read."""
 
     def __init__(self, path: Path, missing_values: Sequence[str] = ()) -> None:
         self.path = path
@@ -86,7 +86,7 @@ class TableFile(ABC):
         return ""
 
     def typed(self, header: str) -> bool:  # noqa: ARG002
-        """Whether the cells of the column `header` are numbers or truth values, so that nobody has written their texts."""
+        """Return whether the cells of the column `header` are numbers or truth values, so that nobody has written their texts."""
         return False
 
     def undecodable(self, headers: Sequence[str]) -> frozenset[str]:  # noqa: ARG002
@@ -126,7 +126,7 @@ class TableFile(ABC):
 
     @property
     def sha256(self) -> str:
-        """Of the file's bytes.
+        """SHA-256 of the file's bytes.
 
         Raises:
             DataError: it is no longer the file that was opened.

@@ -1,4 +1,4 @@
-"""What the problems of a table say."""
+"""Texts of the problems of a table."""
 
 from __future__ import annotations
 
