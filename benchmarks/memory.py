@@ -68,12 +68,12 @@ def table_stages(rows: int) -> dict[str, Any]:
     """Peak and seconds of every stage of a fit on `rows` rows, and what is held."""
     from mmtrain import config
     from mmtrain.artifacts import run_folder
-    from mmtrain.commands.fit import record_inputs
     from mmtrain.config.yaml_source import Origin
     from mmtrain.data import encode
     from mmtrain.layers.start import start_tensorflow
     from mmtrain.pipeline.build import assemble_training, encode_table
     from mmtrain.pipeline.prepare import check_class_weights, check_parts, read_data, split_rows
+    from mmtrain.pipeline.run_record import record_inputs
     from mmtrain.pipeline.train_run import train
 
     with tempfile.TemporaryDirectory(prefix="memory_") as name:
@@ -139,7 +139,7 @@ def image_epochs(images: int, epochs: int) -> dict[str, Any]:
             if isinstance(event, EpochEnded):
                 peaks.append(round(memory.peak() / 1e6, 1))
 
-        fit(path, output=folder / "runs", onlookers=Listeners(watch=watch))
+        fit(path, output=folder / "runs", listeners=Listeners(watch=watch))
     return {"images_MB": images * IMAGE / 1e6, "allowed_MB": images * IMAGE / 4e6, "epoch_peaks_MB": peaks}
 
 

@@ -1,61 +1,70 @@
 """mmtrain: train one Keras model on a table of images, numbers, categories and text, from a short YAML file.
 
-This page is the plan of the house.
+This page is the architecture: how data flow, what may import what, and what each word means.
 
 # The path of the data
 
-One direction, no way back; `mmtrain/commands/fit.py` is this path as code.
+Data flow in one direction. `fit` in `mmtrain/commands/fit.py` is this path as code, with the same step numbers.
 
-| step | call | gives | kept in the run folder |
+| step | call | result | files in the run folder |
 |---|---|---|---|
-| 1 | `config.load(path, overrides)` | `Experiment`, frozen | `config.yaml` |
-| 2 | `table.read(...)`, `store.attach(...)` | a checked table and its image stores | `data.json` |
-| 3 | `experiment.split.plan(rows)` | `SplitPlan` of `Partition`s, disjoint by group | `split.csv` |
+| 1 | `config.load(path, overrides)` | a frozen, validated `Experiment` | `config.yaml` |
+| 2 | `read_tolerantly(table, columns)`, `store.attach(...)` | a checked table and its decoded images | `data.json` |
+| 3 | `experiment.split.plan(rows)` | a `SplitPlan` of `Partition`s, disjoint by group | `split.csv` |
 | 4 | `encode.fit(experiment, table, training rows)` | fitted columns and targets | `columns.json`, `statistics.json` |
-| 5 | `encode.encode(...)` | `Arrays`: one row index over all of them | (cache, outside the run) |
-| 6 | `Batches.epoch(number)` | `{column, column_present}`, targets, weights | |
-| 7 | `assemble(experiment, fitted)` | `Network`: core, predictor, whole | `model.keras` |
-| 8 | `loop.train(...)` | events, best weights | `metrics.jsonl`, `checkpoints/` |
-| 9 | `fit_and_save_postprocessing(run, material)` | calibration, threshold, conformal bound, of validation rows | `decisions.json` |
-| 10 | `evaluate(run, options)` | scores next to a baseline | `metrics.json`, `predictions_<part>.csv`, `most_wrong_<part>.json` |
-| 11 | `report.write(run, ...)`, after 9 and 10 | what a person reads | `report.html`, `plots/`, `scores_<part>.csv`, `model_card.md` |
+| 5 | `encode_table(...)` | one array per column; row i of each is row i of the table | (cache, outside the run) |
+| 6 | `assemble_training(table)` | settings for this device and a `Network` | `network.json` |
+| 7 | `train(run, data)`: the loop over `Batches.epoch(number)` | the best weights | `metrics.jsonl`, `checkpoints/`, `model.keras` |
+| 8 | `fit_and_save_postprocessing(run, data)`, inside `train` | calibration, threshold, conformal bound | `decisions.json` |
+| 9 | `finish(run)` | the report for a person | `report.html`, `plots/`, `epochs.csv`, `model_card.md` |
+
+Steps 1 to 3 are `load_checked`, which reports every mistake of the file and of the data at once. `check` ends there. `evaluate` scores
+the best weights next to baselines (`metrics.json`, `predictions_<part>.csv`, `scores_<part>.csv`), and it alone scores the test part.
+
+# The tree of runs
+
+A run has a numbered folder. A further training on its table (a branch alone, a fold, another seed, a trial) is a child run below it:
+`run.child("baselines/scan")`, `run.child("folds/0")`. `train_child(run, plan, table)` in `mmtrain/pipeline/child_run.py` trains it with
+step 4 to 8 of the main run, on the table that is encoded already. Runs and children are locked, interrupted and resumed by the same
+functions.
 
 # Floors
 
-A module imports only from floors below its own; import-linter keeps it (`pyproject.toml`). The tier says what importing
-costs: 0 the standard library and Typer, 1 pydantic and YAML, 2 numpy and pandas, 3 TensorFlow. What can be known in a cheap
-tier is refused there: a misspelt key in tier 1, a word in a numeric column in tier 2.
+A module imports only from floors below its own; import-linter checks it (`pyproject.toml`). The tier is the cost of importing: 0 the
+standard library and Typer, 1 pydantic and YAML, 2 numpy and pandas, 3 TensorFlow. A mistake is reported in the cheapest tier that can
+know it: a misspelt key in tier 1, a word in a numeric column in tier 2.
 
-| floor | rooms | tier |
+| floor | packages | tier |
 |---|---|---|
-| `api/` | the Python front door: `mmtrain.fit` and the others, their results, estimators | 0-2 |
-| `cli/` | one file per command: declarations, printing, exit codes | 0 |
-| `commands/` | one plain function per command; read these first | 2, TensorFlow inside |
-| `pipeline/` | what commands share: load, validate, build, train a run, train a single branch, predictor | 2, TensorFlow inside |
-| `training/` `evaluation/` `audit/` `reports/` `export/` `explanation/` | training, scores, checks, reports, exports, single rows | 2-3 |
+| `api/` | the Python API: `mmtrain.fit` and the others, result objects, scikit-learn estimators | 0-2 |
+| `cli/` | one module per command: options, printing, exit codes | 0 |
+| `commands/` | one function per command; read these first | 2, TensorFlow inside |
+| `pipeline/` | steps that commands share: validate, encode, train a run or a child run, restore, predict | 2, TensorFlow inside |
+| `training/` `evaluation/` `audit/` `reports/` `export/` `explanation/` | training, scores, checks of data, reports, exports | 2-3 |
 | `model/` `batches.py` | the network; batches by row index | 3 |
 | `data/` `artifacts/` | tables, encoding, image store, drift; the run folder and the schema of its files | 2 |
 | `config/` | the experiment file, with line numbers | 1 |
-| `columns/` `targets/` `branches/` `fusion.py` `splits/` `optim/` `metrics/` | what a YAML file can name, one file each | 1-2 |
-| `registry.py` `specs.py` `image_decoding/` `layers/` `system/` | options, tensors, one image, Keras layers, the machine | 1-3 |
-| `text/` | spelling, words, dates | 1-2 |
-| `errors.py` `synonyms.py` | `Problem` and the three errors; usual words for what is meant | 0 |
+| `columns/` `targets/` `branches/` `fusion.py` `splits/` `optim/` `metrics/` | what an experiment can name, one file each | 1-2 |
+| `registry.py` `specs.py` `image_decoding/` `layers/` `system/` | registries, tensor specs, image files, Keras layers, the machine | 1-3 |
+| `text/` | tokenization, spelling, dates | 1-2 |
+| `errors.py` `synonyms.py` | `Problem` and the errors; other words for keys and values | 0 |
+
+`config/`, `commands/`, `pipeline/` and `api/` know the whole experiment. Below them a function takes the section or the values it uses.
 
 # Words
 
-An **experiment** is the validated YAML. A **column** has a **role**; what training rows taught it is a **fitted column**. Encoded
-it is a tensor of a **kind**, described by a **spec**. A **branch** makes one feature vector of columns, a **fusion** one vector of
-branches, a **target** with its **task** the answer. A **split** is a plan of **partitions**, each of which says what rows are
-**used** for: train, validation, calibration or test. Training rows are visited in an **order**. A training
-leaves a **run**. What a user must fix is a **problem**.
+An **experiment** is a validated YAML file. A **column** has a **role**; with what training rows taught it, it is a **fitted column**.
+Encoded it is a tensor of a **kind**, described by a **spec**. A **branch** computes a feature vector from columns, the **fusion** one
+vector from all branches, a **target** with its **task** the prediction. A **split** is a plan of **partitions**; a partition assigns
+rows to uses: train, validation, calibration, test. A training leaves a **run**, perhaps with **child runs**. A **problem** is something
+that the user must fix.
 
 # Promises, in this order
 
 1. Right: one row index drives every input; what is learned from data is learned from training rows; row i in is row i out.
-2. Honest: grouped splits, baselines next to the model, the test part scored only by `evaluate` and every time recorded.
-3. Legible: every mistake in one screen: where, what was found, what would be right.
-4. Fast: an image is decoded once, a text split once to learn its words and once to encode it; batches are gathered while the
-   step before them runs.
+2. Honest: grouped splits, baselines next to the model; the test part is scored by `evaluate` only, and each time is recorded.
+3. Legible: every mistake in one screen: where it is, what was found, what would be right.
+4. Fast: an image is decoded once, a text is tokenized once to fit and once to encode; the next batch is gathered during a step.
 5. Open: a new column type is one file, a new branch or fusion one function.
 """
 

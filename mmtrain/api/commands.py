@@ -78,7 +78,7 @@ def fit(
     file = None if table is None else as_table(table, output)
     wanted = wanted.on(file, images)
     with _reported(file), progress_display.watching(progress) as shown:
-        done = train(wanted.source, overrides=wanted.overrides, output=as_path(output), onlookers=_onlookers(shown))
+        done = train(wanted.source, overrides=wanted.overrides, output=as_path(output), listeners=_listeners(shown))
     return TrainedRun(done.run)
 
 
@@ -90,7 +90,7 @@ def resume(run: RunLike = None, *, output: PathOrText = "runs", progress: bool =
     from mmtrain.commands.fit import resume as go_on
 
     with progress_display.watching(progress) as shown:
-        done = go_on(_which(run), output=as_path(output), onlookers=_onlookers(shown))
+        done = go_on(_which(run), output=as_path(output), listeners=_listeners(shown))
     return TrainedRun(done.run)
 
 
@@ -301,7 +301,7 @@ def compare(runs: Iterable[RunLike], split: str = "test", *, output: PathOrText 
     return Comparison(compare_runs([str(_which(run)) for run in runs], part=split, output=as_path(output)))
 
 
-def _onlookers(shown: Display) -> Listeners:
+def _listeners(shown: Display) -> Listeners:
     from mmtrain.commands.fit import Listeners
 
     return Listeners(shown.event, shown.plan, shown.images, shown.say)

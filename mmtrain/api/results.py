@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from os import PathLike
@@ -29,11 +30,11 @@ SHOWN_ROWS = 20
 """Rows of a table that a terminal is shown."""
 
 
-class Result:
-    """Prints as a title, some lines and some tables."""
+class Result(ABC):
+    """Something that prints as a title, some lines and some tables, and in a notebook with figures."""
 
-    def _title(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _title(self) -> str: ...
 
     def _lines(self) -> Iterable[str]:
         return ()
@@ -80,9 +81,6 @@ class Figures(Result):
 
     def _title(self) -> str:
         return f"mmtrain figures of {self._run}"
-
-    def _lines(self) -> Iterable[str]:
-        return ()
 
     def _figures(self) -> Iterable[notebook.Figure]:
         return self._drawn

@@ -47,11 +47,11 @@ def command(
         return
     with progress_display(quiet=quiet or as_json) as shown:
         try:
-            onlookers = Listeners(shown.event, shown.plan, shown.images, shown.say)
+            listeners = Listeners(shown.event, shown.plan, shown.images, shown.say)
             if config is not None:
-                done = fit(config, overrides=overrides or (), output=output, onlookers=onlookers)
+                done = fit(config, overrides=overrides or (), output=output, listeners=listeners)
             else:
-                done = resume(resume_run, output=output, onlookers=onlookers, moved=Moved(table, images))
+                done = resume(resume_run, output=output, listeners=listeners, moved=Moved(table, images))
         except Interrupted as stopped:
             shown.close()
             if shown.run is None:
@@ -131,7 +131,7 @@ def _dry_run(config: Path, overrides: list[str], *, as_json: bool, quiet: bool) 
     from mmtrain.commands.fit import Listeners
 
     with progress_display(quiet=quiet or as_json) as shown:
-        found = dry_run(config, overrides=overrides, onlookers=Listeners(shown.event, shown.plan, shown.images, shown.say))
+        found = dry_run(config, overrides=overrides, listeners=Listeners(shown.event, shown.plan, shown.images, shown.say))
     if as_json:
         print_json(found.plain())
         return

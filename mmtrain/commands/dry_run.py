@@ -11,7 +11,9 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from mmtrain.columns import images_among
-from mmtrain.commands.fit import Listeners, Plan, training_plan
+import numpy as np
+
+from mmtrain.commands.fit import CHECKED, Listeners, Plan, training_plan
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
@@ -74,24 +76,25 @@ class DryRun:
         ]
 
 
-def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), onlookers: Listeners | None = None) -> DryRun:
+def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), listeners: Listeners | None = None) -> DryRun:
     """Check everything that `fit` checks, decode the images, train on a few batches and forget them; no run folder is made.
 
     Raises ConfigError and DataError as `fit` does.
     """
-    told = onlookers or Listeners()
-    experiment, data, split = load_checked(path, overrides, progress=told.progress, say=told.say)
+    listeners = listeners or Listeners()
+    experiment, data, split = load_checked(path, overrides, progress=listeners.progress, say=listeners.say)
     partition = split.holdout
-    told.say("Data checked; starting TensorFlow.")
+    listeners.say(CHECKED)
     start_tensorflow()
     check_callbacks(experiment, path, overrides)
     from mmtrain.model.memory_errors import step_oom_errors
     from mmtrain.training.step import TrainStep
 
     fitted = encode.fit(experiment, data.table, partition.train)
-    material, decision = assemble_training(encode_table(experiment, data, partition, fitted, told.say), told.say)
+    table = encode_table(experiment, data, partition, fitted, listeners.say)
+    material, decision = assemble_training(table, listeners.say)
     intended = training_plan(None, material, data)
-    told.announce(intended)
+    listeners.announce(intended)
     steps = TrainStep(material.experiment, fitted, material.models)
     training = material.experiment.training
     with step_oom_errors(experiment.name, training.batch_size):

@@ -30,11 +30,11 @@ from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.analyze import AnalysisInput, analyze
 from mmtrain.pipeline.baselines import BaselineContext, add_baselines
 from mmtrain.pipeline.check_labels import check_answers, unlearned
-from mmtrain.pipeline.evaluation_record import record_evaluation, remarks
 from mmtrain.pipeline.postprocess import with_postprocessing
 from mmtrain.pipeline.prepare import LoadedData, Moved, groups, later_table, other_data
 from mmtrain.pipeline.requirements import check_packages
 from mmtrain.pipeline.restore import restore_data, restore_training
+from mmtrain.pipeline.run_record import record_evaluation, remarks
 from mmtrain.pipeline.subgroups import resolve_subgroups
 from mmtrain.reports import report
 from mmtrain.reports.wording import CAVEATS, often

@@ -33,9 +33,9 @@ from mmtrain.explanation.attribution import RowExplanation, RowInputs, SelectedR
 from mmtrain.explanation.explained_output import ExplainedOutputs, Method, selector_error
 from mmtrain.explanation.row_selection import select_rows
 from mmtrain.layers.start import start_tensorflow
-from mmtrain.pipeline.evaluation_record import NAMED_ROWS, other_label
 from mmtrain.pipeline.prepare import LoadedData, Moved, keep_rows, other_data
 from mmtrain.pipeline.restore import restore_data, restore_training
+from mmtrain.pipeline.run_record import NAMED_ROWS, other_label
 
 COMPARED = 10_000
 """Ids that one that there is not is compared with; of a million it would take seconds."""

@@ -174,7 +174,8 @@ def _given_rows(subject: _Subject, chosen: Format, exportable: ExportableModel) 
     if chosen.inputs == "encoded":
         rows = subject.arrays.take(subject.checked)
     else:
-        rows = check.raw_rows(subject.experiment, subject.fitted, keep_rows(subject.data, subject.checked).table)
+        experiment, table = subject.experiment, keep_rows(subject.data, subject.checked).table
+        rows = check.raw_rows(experiment.inputs, experiment.data.images_folder, subject.fitted, table)
         check.check_images(subject.fitted, rows, {key: present[subject.checked] for key, present in subject.arrays.present.items()})
     return {name: rows[label] for label, name in exportable.inputs.items()}
 
@@ -227,7 +228,8 @@ def _checked(
     allowed = check.tolerance(chosen, options.quantize, subject.fitted, mixed=exportable.mixed)
     check.check_difference(largest, allowed, chosen.label(options.quantize))
     truths = {key: truth[subject.checked] for key, truth in subject.arrays.targets.items()}
-    changed = check.changes(subject.experiment, subject.fitted, truths, expected, found) if options.quantize else []
+    monitor = subject.experiment.training.early_stopping.monitor
+    changed = check.changes(monitor, subject.fitted, truths, expected, found) if options.quantize else []
     if not options.force:
         check.check_scores(changed, options.quantize)
     return {

@@ -1,4 +1,4 @@
-"""`mmtrain report`: the report of a run written anew, and the end of a run whose process was killed while it wrote it."""
+"""`mmtrain report`: write the report of a run again, and finish a run whose process was killed while it wrote the report."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from mmtrain.training.events import Ended
 
 
 def report(which: str | None = None, *, output: Path = Path("runs")) -> Path:
-    """Write the report of the run called `which` (see `runs.find`) from what lies in its folder; the path of its page.
+    """Write the report of the run called `which` (see `run_folder.find`) from the files in its folder; return the path of its page.
 
-    Raises UsageError for a run that there is not or that is being trained, RunError for one without a model.
+    Raises UsageError for an unknown run or one that is being trained, RunError for one without a model.
     """
     run = run_folder.find(which, output)
     with run_lock(run):
         experiment, fitted, _ = restore_training(run)
-        return complete(run, experiment, fitted) if run.is_trained else reports.write(run, experiment, fitted)
+        return finish(run, experiment, fitted) if run.is_trained else reports.write(run, experiment, fitted)
 
 
-def complete(run: Run, experiment: Experiment, fitted: Fitted) -> Path:
-    """Write the report of a run whose training has ended; with it the run is finished."""
+def finish(run: Run, experiment: Experiment, fitted: Fitted) -> Path:
+    """Write the report of a run whose training has ended, and mark the run as finished."""
     page = reports.write(run, experiment, fitted)
     run.update(state="finished", trained=None, error=None)
     return page
 
 
-def completed(run: Run) -> TrainingResult:
-    """Complete a run whose training had ended when its process was stopped; nothing of its data is needed."""
+def finish_trained(run: Run) -> TrainingResult:
+    """Finish a run whose training had ended when its process was stopped; its data are not needed."""
     experiment = config.load(run / "config.yaml")
     fitted = encode.of_run(run, experiment)
-    complete(run, experiment, fitted)
+    finish(run, experiment, fitted)
     facts = run.read_json("run.json")
     best = facts["best_epoch"]
     epoch = next((line for line in run.read_lines("metrics.jsonl") if line["epoch"] == best and "step" not in line), {})

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.columns import images_among
-from mmtrain.config import Experiment
+from mmtrain.columns import InputColumn, images_among
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.encode import Fitted
 from mmtrain.data.images.locate import ImageFile, ImageFinder
 from mmtrain.data.tables.table import Table
@@ -56,14 +56,14 @@ def give_runner(chosen: Format, folder: Path) -> None:
     shutil.copyfile(chosen.runner, folder / "run.py")
 
 
-def raw_rows(experiment: Experiment, fitted: Fitted, table: Table) -> dict[str, Array]:
-    """Every row as it stands in the table, (rows, 1): numbers, texts, and the bytes of image files, empty for missing."""
+def raw_rows(columns: Mapping[str, InputColumn], images: ImageFolder, fitted: Fitted, table: Table) -> dict[str, Array]:
+    """Return every row as the table has it, (rows, 1): numbers, texts, and the bytes of image files, empty if missing."""
     raw: dict[str, Array] = {}
-    images = images_among(experiment.columns)
+    declared = images_among(columns)
     for key, column in fitted.columns.items():
-        chunks = table.chunks(experiment.columns[key].reads())
-        if key in images:
-            finder = ImageFinder(experiment.data.images_folder, images[key].suffix)
+        chunks = table.chunks(columns[key].reads())
+        if key in declared:
+            finder = ImageFinder(images, declared[key].suffix)
             chunks = (cells.map(partial(_path, finder), na_action="ignore") for cells in chunks)
         raw[key] = np.concatenate([column.raw(cells) for cells in chunks])
     return raw
@@ -133,9 +133,9 @@ def check_difference(largest: float, allowed: float | None, label: str) -> None:
 
 
 def changes(
-    experiment: Experiment, fitted: Fitted, truths: Mapping[str, Array], before: Mapping[str, Array], after: Mapping[str, Array]
+    monitor: str, fitted: Fitted, truths: Mapping[str, Array], before: Mapping[str, Array], after: Mapping[str, Array]
 ) -> list[ScoreChange]:
-    """The main score of every target where it is defined, of the network and of its export."""
+    """Return the main score of every target, of the network and of its export, where it is defined; `monitor` is that of the training."""
     found = []
     for key, target in fitted.targets.items():
         first, second = (
@@ -143,7 +143,7 @@ def changes(
             for predictions in (before, after)
         )
         prefix = f"{key}_" if len(fitted.targets) > 1 else ""
-        name = main_score(experiment.training.early_stopping.monitor, target, first, prefix)
+        name = main_score(monitor, target, first, prefix)
         one, other = first[name], second[name]
         if one is not None and other is not None:
             found.append(ScoreChange(key, name, one, other))

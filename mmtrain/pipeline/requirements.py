@@ -30,7 +30,7 @@ def check_callbacks(experiment: Experiment, path: Path | NotInFile, overrides: I
         start_tensorflow()
         from mmtrain.training.callbacks import check_callbacks
 
-        check_callbacks(experiment, path, overrides)
+        check_callbacks(experiment.training.callbacks, path, overrides)
 
 
 def make_callbacks(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[Named]:
@@ -39,4 +39,4 @@ def make_callbacks(experiment: Experiment, path: Path | NotInFile, overrides: It
         return []
     from mmtrain.training.callbacks import make_callbacks
 
-    return make_callbacks(experiment, path, overrides)
+    return make_callbacks(experiment.training.callbacks, path, overrides)

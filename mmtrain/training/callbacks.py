@@ -24,7 +24,7 @@ from typing import Any
 
 import keras
 
-from mmtrain.config import Experiment, yaml_source
+from mmtrain.config import yaml_source
 from mmtrain.config.callback import Callback
 from mmtrain.config.yaml_source import LocatedProblem, Location, NotInFile
 from mmtrain.errors import ConfigError, Problem, RunError, did_you_mean, listed
@@ -54,14 +54,14 @@ class _Wrong(Exception):  # noqa: N818 (a problem on its way)
     """What is wrong with a name, and what would be right."""
 
 
-def check_callbacks(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[type]:
-    """The classes of the callbacks, in order; their modules are imported if they may be, and nothing in them is called.
+def check_callbacks(entries: Sequence[Callback], path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[type]:
+    """Return the classes of the callbacks of an experiment, in order; their modules are imported if they may be, and nothing in them is called.
 
     Raises ConfigError with every mistake: what is no callback, options that its constructor does not have.
     """
     classes: list[type] = []
     found: list[LocatedProblem] = []
-    for number, entry in enumerate(experiment.training.callbacks):
+    for number, entry in enumerate(entries):
         here: Location = ("training", "callbacks", number)
         try:
             classes.append(_class(entry.name))
@@ -74,11 +74,11 @@ def check_callbacks(experiment: Experiment, path: Path | NotInFile, overrides: I
     return classes
 
 
-def make_callbacks(experiment: Experiment, path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[Named]:
-    """The callbacks of the experiment in the file at `path`. Raises ConfigError with every mistake."""
+def make_callbacks(entries: Sequence[Callback], path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[Named]:
+    """Return the callbacks of the experiment in the file at `path`. Raises ConfigError with every mistake."""
     callbacks: list[Named] = []
     found: list[LocatedProblem] = []
-    for number, (entry, kind) in enumerate(zip(experiment.training.callbacks, check_callbacks(experiment, path, overrides), strict=True)):
+    for number, (entry, kind) in enumerate(zip(entries, check_callbacks(entries, path, overrides), strict=True)):
         try:
             callbacks.append(Named(entry.name, kind(**entry.options)))
         except Exception as error:

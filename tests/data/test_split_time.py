@@ -260,7 +260,7 @@ def test_a_run_keeps_the_cuts_and_its_card_tells_them(tmp_path):
     from mmtrain.commands.fit import Listeners, fit
 
     told = []
-    done = fit(visits(tmp_path), output=tmp_path / "runs", onlookers=Listeners(say=told.append))
+    done = fit(visits(tmp_path), output=tmp_path / "runs", listeners=Listeners(say=told.append))
     assert set(NOTES) <= set(told)
     split = done.run.read_json("data.json")["split"]
     assert (split["method"], split["cuts"]) == ("time", {"validation": "2024-08-26", "test": "2024-10-28"})

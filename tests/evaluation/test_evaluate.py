@@ -15,9 +15,9 @@ from mmtrain.commands.evaluate import EvaluateOptions, evaluate, resampling, ung
 from mmtrain.commands.fit import fit
 from mmtrain.errors import DataError, RunError
 from mmtrain.evaluation.bootstrap import BootstrapInfo
-from mmtrain.pipeline.evaluation_record import other_label, remarks
 from mmtrain.pipeline.predictor import load
 from mmtrain.pipeline.prepare import other_data
+from mmtrain.pipeline.run_record import other_label, remarks
 
 TREE = """
 columns:

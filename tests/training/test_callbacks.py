@@ -286,7 +286,7 @@ def test_callback_that_fails_is_named_and_costs_no_checkpoint(experiment, tmp_pa
     said, begun = [], []
     # Two epochs are done, so the third is the first that it hears of, and it fails in the second only.
     watch = Listeners(say=said.append, watch=lambda event: begun.append(event) if isinstance(event, StepsBegan) else None)
-    assert resume(str(run.folder), onlookers=watch).ended.epochs == 3
+    assert resume(str(run.folder), listeners=watch).ended.epochs == 3
     assert begun[0] == StepsBegan(3, 0)
     assert said[:2] == [
         "Data checked; starting TensorFlow.",

@@ -16,9 +16,10 @@ from tiny import paint, ready, start, two_blobs, write_experiment, write_table
 from mmtrain import config
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
-from mmtrain.commands.fit import RECORDED_FILES, Listeners, fit, resume
+from mmtrain.commands.fit import Listeners, fit, resume
 from mmtrain.errors import DataError, RunError, UsageError
 from mmtrain.model import model_file
+from mmtrain.pipeline.run_record import RECORDED_FILES
 from mmtrain.training import checkpoints
 from mmtrain.training.events import EpochEnded, Started, StepsBegan
 from mmtrain.training.signals import Interrupted
@@ -120,7 +121,7 @@ def stop_at(epoch, step):
 def stopped(experiment, output, epoch, step):
     """A run that was interrupted there."""
     with pytest.raises(Interrupted):
-        fit(experiment, output=output, onlookers=Listeners(watch=stop_at(epoch, step)))
+        fit(experiment, output=output, listeners=Listeners(watch=stop_at(epoch, step)))
     run = Run(output / config.load(experiment).name / "1")
     assert run.state == "interrupted"
     return run
@@ -129,7 +130,7 @@ def stopped(experiment, output, epoch, step):
 def resumed(run, watch=lambda _: None):
     """Go on with a run; what it says beside its usual sentence."""
     said = []
-    resume(str(run.folder), onlookers=Listeners(watch=watch, say=said.append))
+    resume(str(run.folder), listeners=Listeners(watch=watch, say=said.append))
     assert said.pop() == "Data checked; starting TensorFlow."
     return said
 
@@ -366,7 +367,7 @@ def test_checkpoints_are_written_within_an_epoch_as_often_as_told_and_are_gone_o
             if event.step == 2:
                 shutil.copytree(tmp_path / "runs" / "light" / "1", tmp_path / "runs" / "light" / "2")
 
-    fit(path, output=tmp_path / "runs", onlookers=Listeners(watch=watch))
+    fit(path, output=tmp_path / "runs", listeners=Listeners(watch=watch))
     assert seen == [(1, 0, 0), (1, 1, 16), (1, 2, 32)]
     run = Run(tmp_path / "runs" / "light" / "2")
     assert resumed(run) == []
@@ -388,7 +389,7 @@ def test_full_disk_stops_the_training_with_its_last_whole_checkpoint(light, whol
 
     try:
         with pytest.raises(RunError) as caught:
-            fit(light, output=tmp_path, onlookers=Listeners(watch=watch))
+            fit(light, output=tmp_path, listeners=Listeners(watch=watch))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     run = Run(tmp_path / "light" / "1")

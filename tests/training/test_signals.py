@@ -174,7 +174,7 @@ def test_impatience_never_costs_a_whole_checkpoint(experiment, tmp_path, presses
             seen.append(event.times)
 
     with pytest.raises(Interrupted):
-        fit(experiment, output=tmp_path, onlookers=Listeners(watch=watch))
+        fit(experiment, output=tmp_path, listeners=Listeners(watch=watch))
     run = Run(tmp_path / "stop" / "1")
     assert seen == [1, 2]
     assert (run.state, (run / "model.keras").is_file()) == ("interrupted", True)

@@ -194,7 +194,7 @@ def test_a_run_killed_between_epochs_of_stages_ends_with_the_same_bits(tensorflo
             raise KilledError
 
     with pytest.raises(KilledError):
-        fit(path, overrides=overrides, output=tmp_path / "runs", onlookers=Listeners(kill))
+        fit(path, overrides=overrides, output=tmp_path / "runs", listeners=Listeners(kill))
     run = resume(str(tmp_path / "runs" / "staged" / "1")).run
     assert lines(run / "metrics.jsonl") == lines(whole / "metrics.jsonl")
     for file in ("last/weights.npz", "last/optimizer.npz", "best/weights.npz"):

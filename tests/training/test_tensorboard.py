@@ -97,7 +97,7 @@ def test_logs_of_a_run_that_was_gone_on_with_say_what_its_metrics_say(tensorflow
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(Interrupted):
-        fit(path, output=tmp_path / "runs", onlookers=Listeners(watch=watch))
+        fit(path, output=tmp_path / "runs", listeners=Listeners(watch=watch))
     run = Run(tmp_path / "runs" / "logged" / "1")
     assert set(points(tensorflow, run, "train")["loss"]) == {1, 2}
     with (run / "tensorboard" / "train" / "events.out.tfevents.9999999999.other").open("wb"):

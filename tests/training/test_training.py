@@ -497,7 +497,7 @@ def with_outlier(folder, part, *, value="1e38"):
 def test_loss_that_is_no_number_names_its_place_and_the_suspicious_input(tmp_path):
     events = []
     with pytest.raises(RunError) as caught:
-        fit(with_outlier(tmp_path, "train"), output=tmp_path / "runs", onlookers=Listeners(watch=events.append))
+        fit(with_outlier(tmp_path, "train"), output=tmp_path / "runs", listeners=Listeners(watch=events.append))
     folder = tmp_path / "runs" / "outlier" / "1"
     step = sum(isinstance(event, Stepped) for event in events) + 1
     assert str(caught.value) == (

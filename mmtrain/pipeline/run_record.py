@@ -1,21 +1,33 @@
-"""Every look at a part or at another table is written down in the run: how often the test part was scored is part of its scores."""
+"""Records of a run: what it was trained on, and every evaluation.
+
+How often the test part was scored is a part of its scores, so each time is written down, also that of another table.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmtrain import config
 from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.run_folder import Run
+from mmtrain.data.drift import statistics
 from mmtrain.data.encode import Array
-from mmtrain.data.splits.split_file import read_split
+from mmtrain.data.splits.split_file import read_split, to_csv
 from mmtrain.data.tables.table import Table
 from mmtrain.errors import listed
-from mmtrain.splits.plan import USE_NAMED, USES
+from mmtrain.pipeline.prepare import LoadedData
+from mmtrain.pipeline.train_run import versions
+from mmtrain.splits.plan import USE_NAMED, USES, SplitPlan
+
+if TYPE_CHECKING:
+    from mmtrain.training.autotune import TuningResult
+    from mmtrain.training.training_data import TrainingData
 
 UNFINISHED = {
     "running": "The training of this run has not ended, or was killed; its weights may still become better.",
@@ -25,6 +37,57 @@ UNFINISHED = {
 """What is remarked of a run in such a state."""
 NAMED_ROWS = "rows"
 """What explanations of rows that were named are called, or end in."""
+
+
+RECORDED_FILES = ("config.yaml", "split.csv", "columns.json", "statistics.json", "data.json")
+"""Files that a run holds before its first step, and that never change after it."""
+
+
+def record_inputs(run: Run, material: TrainingData, data: LoadedData, split: SplitPlan, decision: TuningResult) -> None:
+    """Write and seal `RECORDED_FILES`, and the network in brief, before the first step of the training."""
+    from mmtrain.model.summary import model_summary
+
+    experiment, training = material.experiment, material.experiment.training
+    run.write_text("config.yaml", config.to_yaml(experiment, run.folder))
+    run.write_pieces("split.csv", to_csv(split, data.table.rows, data.table.ids))
+    run.write_text("columns.json", material.fitted.model_dump_json(indent=1) + "\n")
+    learned = statistics.learn_statistics(experiment, material.fitted, data.table, material.arrays, material.partition.train)
+    run.write_text("statistics.json", learned.model_dump_json(indent=1) + "\n")
+    run.write_json("data.json", _describe_data(data, material, split))
+    run.write_json("network.json", model_summary(material.network, experiment, material.fitted))
+    run.update(versions=versions(), seed=training.seed, deterministic=training.deterministic, trial=decision.plain())
+    run.seal(*RECORDED_FILES)
+
+
+def _describe_data(data: LoadedData, material: TrainingData, split: SplitPlan) -> dict[str, Any]:
+    """Return table, split, labels and images as data.json has them."""
+    table = data.table
+    return {
+        "table": table.path.name,
+        "sha256": table.sha256,
+        "headers": list(table.headers),
+        "rows": table.total,
+        "used": len(table),
+        "dropped": [asdict(dropped) for dropped in table.dropped],
+        "split": {"method": material.experiment.split.method, **split.record()},
+        "answers": count_labels(material),
+        "images": {key: store.key for key, store in data.stores.items()},
+    }
+
+
+def count_labels(material: TrainingData) -> dict[str, dict[str, list[int]]]:
+    """Count the rows of each class or label in each part, in the order of the target's `columns`; other targets are left out."""
+    counts: dict[str, dict[str, list[int]]] = {}
+    for key, target in material.fitted.targets.items():
+        if target.columns:
+            truths = {part: material.arrays.targets[key][rows] for part, rows in material.partition.items()}
+            counts[key] = {
+                part: (
+                    (truth == 1).sum(axis=0) if target.has_labels else np.bincount(truth[truth >= 0], minlength=len(target.columns))
+                ).tolist()
+                for part, truth in truths.items()
+            }
+    return counts
 
 
 def record_evaluation(run: Run, table: Table, rows: Array, part: str | None) -> list[dict[str, Any]]:
