@@ -61,6 +61,8 @@ WORDS_OF = {
     "multilabel": "multi_label multi-label tags",
     "regression": "number numeric continuous regress",
     # Networks
+    "method": "name type kind algorithm class",
+    "architecture": "name type kind model network",
     "cnn": "conv convnet convolution convolutional",
     "mlp": "dense ffn feedforward fully_connected fc perceptron",
     "embedding_average": "embedding average_embedding fasttext",

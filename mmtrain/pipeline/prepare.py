@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from mmtrain.columns import Column, Group, Split, Time
 from mmtrain.columns.base import Purpose, intern_cells
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import fewest_units
+from mmtrain.config.experiment import Data
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.config.monitors import is_weighted_loss, label_of
 from mmtrain.config.yaml_source import Origin
@@ -88,10 +90,22 @@ class Moved:
     images: Path | None = None
 
     def applied(self, experiment: Experiment) -> Experiment:
-        """Return the experiment with these places. An images folder that was left out is that of the table, wherever it is."""
-        places = {"table": self.table and self.table.absolute(), "images": self.images}
+        """Return the experiment with these places.
+
+        An images folder that was left out is that of the table, wherever it is. One that is no longer there is expected where it was
+        as seen from the table.
+        """
+        table = self.table and self.table.absolute()
+        places = {"table": table, "images": self.images or (table and _moved_along(experiment.data, table))}
         update = {name: place for name, place in places.items() if place is not None}
         return experiment.model_copy(update={"data": experiment.data.model_copy(update=update)}) if update else experiment
+
+
+def _moved_along(data: Data, table: Path) -> Path | None:
+    """Return the images folder next to the moved table; None if the experiment names none, or it is still in its place."""
+    if data.images is None or data.images.exists():
+        return None
+    return Path(os.path.normpath(table.parent / os.path.relpath(data.images, data.table.parent)))
 
 
 def split_rows(experiment: Experiment, table: Table) -> SplitPlan:

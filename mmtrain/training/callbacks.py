@@ -55,7 +55,7 @@ class _Wrong(Exception):  # noqa: N818 (a problem on its way)
 
 
 def check_callbacks(entries: Sequence[Callback], path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[type]:
-    """Return the classes of the callbacks of an experiment, in order; their modules are imported if they may be, and nothing in them is called.
+    """Return the classes of callbacks, in order; their modules are imported if they may be, and nothing in them is called.
 
     Raises ConfigError with every mistake: what is no callback, options that its constructor does not have.
     """

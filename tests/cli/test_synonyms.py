@@ -51,6 +51,8 @@ TRAINING = list(json_schema()["$defs"]["Training"]["properties"])
         ("tune", COMMANDS, "fit"),
         ("eval", COMMANDS, "evaluate"),
         ("epochz", TRAINING, "epochs"),
+        ("name", ["method", "beta_1"], "method"),
+        ("type", ["columns", "architecture"], "architecture"),
     ],
 )
 def test_usual_word_finds_what_is_meant(word, known, meant):

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tiny import write_experiment
 
 from mmtrain.config import load
 from mmtrain.errors import ConfigError
@@ -880,3 +881,15 @@ def test_every_table_of_mistakes_has_the_cases_it_had():
 )
 def test_an_option_that_nothing_takes_is_refused(tmp_path, columns, sections, report):
     assert reported(tmp_path, f"data: {{table: t.csv}}\ncolumns:\n  {{x: {{role: numeric}}, {columns}}}\n{sections}\n") == report
+
+
+@pytest.mark.parametrize("key", ["name", "type"])
+def test_a_method_under_another_key_is_the_only_mistake(tmp_path, key):
+    """Its options are those of the method that was meant, not of the default."""
+    columns = "columns: {x: {role: numeric}, y: {role: target, task: binary}}\n"
+    path = write_experiment(tmp_path / "a.yaml", f"{columns}training: {{optimizer: {{{key}: sgd, momentum: 0.9}}}}")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert [(problem.where.split(": ")[1], problem.what, problem.fix) for problem in caught.value.problems] == [
+        (f"training.optimizer.{key}", "unknown key.", "Did you mean 'method'?")
+    ]
