@@ -13,11 +13,11 @@ from pydantic import TypeAdapter, ValidationError
 from mmtrain.branches import architectures
 from mmtrain.columns import Column, roles
 from mmtrain.config import cross_checks, messages
-from mmtrain.config.callback import NUMBER
 from mmtrain.config.defaults import fill_defaults
-from mmtrain.config.experiment import Data, Experiment, Training
+from mmtrain.config.experiment import Data, Experiment
 from mmtrain.config.partial_validation import sound_section, valid_parts
 from mmtrain.config.schema import schema_of
+from mmtrain.config.training import NUMBER, Training
 from mmtrain.config.yaml_source import LocatedProblem, NotInFile, Source, read
 from mmtrain.errors import ConfigError
 from mmtrain.fusion import fusions

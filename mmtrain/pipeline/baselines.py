@@ -20,7 +20,7 @@ from itertools import chain, count
 
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
-from mmtrain.config.experiment import EarlyStopping
+from mmtrain.config.training import EarlyStopping
 from mmtrain.data import encode
 from mmtrain.data.encode import Array
 from mmtrain.data.images.store import Progress, Say

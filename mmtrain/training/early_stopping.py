@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmtrain.config.experiment import EarlyStopping
+from mmtrain.config.training import EarlyStopping
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from mmtrain.config.experiment import Training
+from mmtrain.config.training import Training
 
 
 def optimizer_for(training: Training) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mmtrain.config.parameter_groups import groups_below
+from mmtrain.config.training import groups_below
 
 
 class ParameterGroups:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 
-from mmtrain.config.experiment import Stage, Training
+from mmtrain.config.training import Stage, Training
 from mmtrain.training.lr_schedules import LearningRate
 
 

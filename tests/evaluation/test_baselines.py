@@ -24,7 +24,7 @@ from mmtrain.commands.check import check
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
 from mmtrain.commands.pack import pack, unpack
-from mmtrain.config.experiment import EarlyStopping
+from mmtrain.config.training import EarlyStopping
 from mmtrain.errors import ConfigError, UsageError
 from mmtrain.evaluation import gradient_boosting
 from mmtrain.evaluation.baselines import BaselinePredictions, dummy_baseline

@@ -11,7 +11,7 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.cli.app import run as command_line
 from mmtrain.commands.check import check
 from mmtrain.commands.fit import Listeners, fit, resume
-from mmtrain.config.callback import plain
+from mmtrain.config.training import typed_value
 from mmtrain.config.yaml_source import read
 from mmtrain.errors import ConfigError, RunError
 from mmtrain.system.user_code import import_code
@@ -114,7 +114,7 @@ def test_text_that_looks_like_another_value_is_quoted_in_the_run_folder(experime
     found = config.load(experiment, named(f"{{name: a.B, option: '{text}'}}"))
     (tmp_path / "config.yaml").write_text(config.to_yaml(found, tmp_path))
     tree = read(tmp_path / "config.yaml").tree
-    assert plain(tree["training"]["callbacks"][0]["option"]) == text
+    assert typed_value(tree["training"]["callbacks"][0]["option"]) == text
 
 
 # Mistakes

@@ -16,7 +16,7 @@ from mmtrain.branches import Features, architectures, branch
 from mmtrain.columns.image import Augment
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import Listeners, fit
-from mmtrain.config.experiment import EarlyStopping
+from mmtrain.config.training import EarlyStopping
 from mmtrain.data.counter_rng import uniform
 from mmtrain.data.encode import Arrays
 from mmtrain.data.encoded_column import EncodedColumn
