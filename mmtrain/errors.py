@@ -1,4 +1,4 @@
-"""What can go wrong, in one tree; the bottom floor, standard library and `synonyms` only.
+"""The tree of errors; the bottom floor, which imports the standard library and `synonyms` only.
 
 MmtrainError
 |-- ConfigError   exit 2: the experiment file is wrong
@@ -28,7 +28,7 @@ MOST_COMPARED = 200
 
 @dataclass(frozen=True)
 class Problem:
-    """Something the user must fix.
+    """A mistake that the user must fix.
 
     `where` is the place (`clinic.yaml:12: columns.age`, `patients.csv:40: age`), `what` says what was found there,
     `fix` what would be right. `what` and `fix` are whole sentences.
@@ -60,7 +60,7 @@ class ConfigError(MmtrainError):
 
 
 class UsageError(ConfigError):
-    """The command line asks for something that there is not, or that goes not together."""
+    """The command line asks for something that does not exist, or for options that exclude each other."""
 
 
 class DataError(MmtrainError):
@@ -118,7 +118,7 @@ def shell_command(*words: object) -> str:
 
 
 def _quoted(word: str) -> str:
-    r"""As in any shell; `$'caf\xe9.csv'` where a byte or a character of a name cannot be shown."""
+    r"""Quote a word for a shell; `$'caf\xe9.csv'` where a byte or a character of a name cannot be shown."""
     if word.isprintable():
         return shlex.quote(word)
     letters = [chr(byte) if 32 <= byte < 127 and chr(byte) not in "'\\" else f"\\x{byte:02x}" for byte in os.fsencode(word)]

@@ -153,7 +153,7 @@ def predict(
 
 
 def _predicted_file(run: TrainedRun, table: Path, *, proba: bool, on_error: OnError, images: PathOrText | None) -> pd.DataFrame:
-    """As the command does it, which reads tables larger than memory."""
+    """Predict as the command does, which reads tables larger than memory."""
     import pandas as pd
 
     from mmtrain.commands.predict import PredictOptions

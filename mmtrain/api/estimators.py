@@ -47,7 +47,7 @@ _opened: WeakKeyDictionary[Any, Predictor] = WeakKeyDictionary()
 
 
 class _Estimator(BaseEstimator):  # type: ignore[misc]
-    """What both have: parameters are sections of an experiment, and are given to it unchanged."""
+    """Base of both estimators: parameters are sections of an experiment, passed on unchanged."""
 
     def __init__(
         self,
@@ -241,7 +241,7 @@ class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]
 
 
 def _unnamed(X: Any) -> bool:  # noqa: N803
-    """Whether the columns have no names: those of an array, and of a DataFrame that was made of one."""
+    """Return whether the columns have no names: those of an array, and of a DataFrame that was made of one."""
     return not isinstance(X, pd.DataFrame) or X.columns.equals(pd.RangeIndex(X.shape[1]))
 
 

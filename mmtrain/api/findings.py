@@ -1,4 +1,4 @@
-"""What `check`, `inspect_data`, `init` and `compare` return."""
+"""Results of `check`, `inspect_data`, `init` and `compare`."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def _splits(parts: Iterable[PartSummary]) -> pd.DataFrame:
 
 
 class DataInspection(Result):
-    """What a table holds, and what is wrong with it; a notebook shows the page that `--html` writes."""
+    """Contents and findings of a table; a notebook shows the page that `--html` writes."""
 
     def __init__(self, found: Inspection | InspectedTable) -> None:
         self._found = found
 
     @property
     def spoiled(self) -> bool:
-        """Whether something has to be mended before scores mean anything."""
+        """Whether any finding is an error, so that scores would mean nothing."""
         return self._found.spoiled
 
     @property
@@ -154,7 +154,7 @@ class Starter(Result):
 
     @property
     def experiment(self) -> dict[str, Any]:
-        """The same as a dictionary, to change and to give to `mmtrain.fit`."""
+        """The experiment as a dictionary, to change and to pass to `mmtrain.fit`."""
         import yaml
 
         tree: dict[str, Any] = yaml.safe_load(self.text)
@@ -211,7 +211,7 @@ class Comparison(Result):
 
     @property
     def settings(self) -> pd.DataFrame:
-        """What differs in the experiments: one row per setting, one column per run."""
+        """Settings that differ between the experiments: one row per setting, one column per run."""
         return pd.DataFrame(
             [[key, *map(str, values)] for key, values in self._done.settings.items()], columns=["setting", *map(str, self._done.runs)]
         )

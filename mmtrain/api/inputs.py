@@ -1,4 +1,4 @@
-"""What a user gives in Python, as the workflows take it: experiments as files or dictionaries, tables as files or DataFrames."""
+"""Arguments of the Python API as `commands/` takes them: experiments as files or dictionaries, tables as files or DataFrames."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def table_for_now(table: TableLike) -> Iterator[TableFileOf]:
 
 
 def as_overrides(overrides: Overrides) -> tuple[str, ...]:
-    """As `--set` takes them. Raises ConfigError for a single text, whose characters would be taken one by one."""
+    """Return overrides as `--set` takes them. Raises ConfigError for a single text, whose characters would be taken one by one."""
     if isinstance(overrides, str):
         raise ConfigError(Problem("overrides", "a list of overrides is expected; found a text.", f"Write `overrides=[{overrides!r}]`."))
     if isinstance(overrides, Mapping):
@@ -121,5 +121,5 @@ class Asked:
 
 
 def asked(experiment: ExperimentLike, overrides: Overrides) -> Asked:
-    """What a function of the API was asked for."""
+    """Return the experiment and the overrides of a function of the API."""
     return Asked(as_experiment(experiment), as_overrides(overrides))

@@ -1,4 +1,4 @@
-"""How results look in a notebook: HTML that needs nothing beside it and follows the light or dark theme of its surroundings."""
+"""Results in a notebook: self-contained HTML that follows the light or dark theme of the page."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def card(title: str, lines: Iterable[str], tables: Mapping[str, pd.DataFrame], f
 
 @cache
 def _figure_rules() -> str:
-    """What the report says of its figures, said of those in a card."""
+    """Return the style rules of the report for figures, applied to those in a card."""
     from mmtrain.reports.report import HERE
 
     rules = (HERE / "report.css").read_text(encoding="utf-8").splitlines()

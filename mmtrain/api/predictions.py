@@ -39,7 +39,7 @@ def read_predictions(run: Run, contents: ReportData, split: str) -> pd.DataFrame
 
 
 def _is_number(column: str, fitted: Fitted) -> bool:
-    """Whether cells of this column are numbers; a class or an id may look like one and is a text."""
+    """Return whether cells of this column are numbers; a class or an id may look like one and is a text."""
     if column == "row":
         return True
     for key, target in fitted.targets.items():

@@ -1,4 +1,4 @@
-"""Progress for whoever calls from Python: the display of the command line, on the right stream and in the form the place can show."""
+"""Progress of functions called from Python: the display of the command line, in the form that a notebook or a terminal can show."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def in_notebook() -> bool:
-    """Whether the code runs in a Jupyter kernel."""
+    """Return whether the code runs in a Jupyter kernel."""
     shell = sys.modules.get("IPython")
     active = shell.get_ipython() if shell is not None else None
     return active is not None and hasattr(active, "kernel")
 
 
 def console() -> Console:
-    """Where to: in a notebook a view that is redrawn or, without ipywidgets, plain lines; elsewhere standard error."""
+    """Return the console: in a notebook a view that is redrawn or, without ipywidgets, plain lines; elsewhere standard error."""
     from importlib.util import find_spec
 
     from mmtrain.cli.views import console

@@ -1,4 +1,4 @@
-"""What the functions of the API return: objects that read well in a terminal and in a notebook, backed by the run folder."""
+"""Result objects of the API: they print well in a terminal and in a notebook, and read the run folder."""
 
 from __future__ import annotations
 
@@ -280,7 +280,7 @@ def _value(scores: Mapping[str, Mapping[str, Any]], name: str) -> float | None:
 
 
 def _best_epoch_scores(contents: ReportData) -> Iterable[dict[str, Any]]:
-    """Of the splits that the training scored itself, as long as they were not evaluated."""
+    """Yield the scores of the best epoch, for splits that were not evaluated."""
     evaluated = {part.label for part in contents.parts}
     best = next((epoch for epoch in contents.epochs if epoch["epoch"] == contents.facts.get("best_epoch")), {})
     only = "" if contents.several else next(iter(contents.fitted.targets), "")

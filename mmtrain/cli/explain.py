@@ -115,7 +115,7 @@ def _show(done: Explanation, *, quiet: bool) -> None:
 
 
 def _lines(row: RowExplanation) -> tuple[str, str]:
-    """What the row is, and what its answer is made of."""
+    """Return the lines about a row: its values, its prediction, and the attributions."""
     from mmtrain.cli.views.console import number
     from mmtrain.metrics.score import signed_difference
 

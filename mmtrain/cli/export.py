@@ -26,7 +26,7 @@ class Quantize(StrEnum):
 
 
 class Takes(StrEnum):
-    """What an export is fed with."""
+    """The input of an export."""
 
     raw = "raw"
     encoded = "encoded"

@@ -62,7 +62,7 @@ def command(
 
 
 def print_kept_files(run: Run, stopped: Interrupted) -> None:
-    """What an interruption leaves of a run, and how to go on with it."""
+    """Print what an interruption has left of a run, and how to resume it."""
     from mmtrain.cli.views.console import note
     from mmtrain.errors import shell_command
 

@@ -27,7 +27,7 @@ SPREADSHEET = (
 
 
 class OnError(StrEnum):
-    """What becomes of a row that cannot be predicted."""
+    """The treatment of a row that cannot be predicted."""
 
     status = "status"
     skip = "skip"

@@ -18,7 +18,7 @@ _DAY = 24 * 60 * 60
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """An entry, or what is left of one. `size` is in bytes on the disk, `used` in seconds since 1970."""
+    """An entry of the cache, perhaps damaged. `size` is in bytes on the disk, `used` in seconds since 1970."""
 
     folder: Path
     kind: str
@@ -40,7 +40,7 @@ class CacheEntry:
 
 @dataclass(frozen=True)
 class ClearResult:
-    """What was removed, and what could not be."""
+    """The entries that were removed, and those that could not be."""
 
     removed: tuple[CacheEntry, ...]
     failed: tuple[CacheEntry, ...]
@@ -49,7 +49,7 @@ class ClearResult:
 
 
 def list_entries(folder: Path | None = None) -> list[CacheEntry]:
-    """What is in the cache at `folder`, or in the usual one; used last comes first."""
+    """Return the entries of the cache at `folder`, by default the user's; the last used one comes first."""
     return sorted((_described(entry) for entry in entries(folder or cache_folder())), key=lambda one: (-one.used, str(one.folder)))
 
 
@@ -88,7 +88,7 @@ def _layout(entry: Entry, shape: tuple[int, ...], about: dict[str, Any]) -> str:
 
 
 def _source(entry: Entry, lines: list[str]) -> str:
-    """Of a column, the table; of a store, the folder of the first image, where it has any."""
+    """Return the table of a column, or the folder of the first image of a store."""
     if entry.kind is COLUMNS:
         return str(json.loads(lines[0]))
     return str(Path(json.loads(lines[0].split(" ", 2)[2])).parent) if lines else ""

@@ -144,7 +144,7 @@ def _score_run(run: Run, part: str) -> ScoredRun:
 
 
 def _by_id(scored: Sequence[ScoredRun]) -> bool:
-    """Whether rows are known by their ids, as the tables are not the same file. Raises UsageError where they have none."""
+    """Return whether rows are matched by their ids, since the tables are not the same file. Raises UsageError without ids."""
     first = scored[0]
     others = [one for one in scored[1:] if one.look.get("sha256") != first.look.get("sha256")]
     if not others:
@@ -213,7 +213,7 @@ def _check_answers(scored: Sequence[ScoredRun], keys: Sequence[str]) -> None:
 
 
 def _answers(one: ScoredRun, key: str) -> pd.Series[str]:
-    """As texts; of several labels those too that are not known."""
+    """Return the labels as texts, unknown ones included."""
     try:
         return answers_as_text(one.rows, key, one.fitted.targets)
     except LookupError:
@@ -238,7 +238,7 @@ def _damaged(one: ScoredRun) -> RunError:
 
 
 def _resampling(one: ScoredRun, part: str) -> tuple[Resampling, list[str]]:
-    """How the rows are drawn: by group, where the table that was scored is still there to say which; if not, a remark."""
+    """Return how the rows are resampled, by group if the scored table still exists, and else a remark."""
     section, column = one.experiment.evaluation, one.experiment.only(Group)
     if column is None:
         return Resampling(section), []

@@ -34,7 +34,7 @@ JUDGED = 8
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a training would take."""
+    """Time, memory and disk space that a training would take."""
 
     plan: Plan
     settings: dict[str, Any]

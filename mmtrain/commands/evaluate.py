@@ -44,7 +44,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """What is to be scored, and how."""
+    """The rows to be scored, and the options."""
 
     part: str = "test"
     table: Path | None = None
@@ -61,7 +61,7 @@ class EvaluateOptions:
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """What an evaluation found and where it lies."""
+    """Scores of an evaluation, and the files that hold them."""
 
     run: Run
     part: str
@@ -128,7 +128,7 @@ def score_subject(run: Run, experiment: Experiment, fitted: encode.Fitted, data:
 def evaluate_subject(
     subject: AnalysisInput, results: dict[str, TargetScores], looks: Sequence[Mapping[str, Any]], notes: Sequence[str]
 ) -> EvaluationResult:
-    """What is told of an evaluation that is kept; its report is written anew. The last of the `looks` is this one."""
+    """Write the report again and return the result; the last of the `looks` is this evaluation."""
     run, look = subject.run, looks[-1]
     written = report.write(run, subject.experiment, subject.fitted)
     times = sum(1 for one in looks if is_test_access(one)) if is_test_access(look) else 0
@@ -171,7 +171,7 @@ def table_data(
 
 
 def resampling(experiment: Experiment, table: Table, rows: Array) -> Resampling:
-    """How `rows` of a table are drawn for intervals: by group where it has the column of groups."""
+    """Return how `rows` of a table are resampled for intervals: by group if the table has the column of groups."""
     codes, column = groups(experiment, table), experiment.only(Group)
     if codes is None or column is None:
         return Resampling(experiment.evaluation)
@@ -179,7 +179,7 @@ def resampling(experiment: Experiment, table: Table, rows: Array) -> Resampling:
 
 
 def ungrouped_notes(experiment: Experiment, table: Table) -> tuple[str, ...]:
-    """What is wrong with intervals for a table that lacks the column of groups."""
+    """Return a sentence about the intervals for a table that lacks the column of groups."""
     column = experiment.only(Group)
     if column is None or column.column in table.headers:
         return ()

@@ -43,7 +43,7 @@ COMPARED = 10_000
 
 @dataclass(frozen=True)
 class ExplainOptions:
-    """What is to be explained, and where to."""
+    """The rows to be explained, the method, and the folder for the images."""
 
     rows: tuple[str, ...] = ()
     """Ids, or positions in the file where there is no id column. None: the most wrong and the surest rows of `part`."""
@@ -65,7 +65,7 @@ class ExplainOptions:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What was explained, and where it lies."""
+    """Explained rows, and the folder that holds them."""
 
     run: Run
     folder: Path
@@ -222,7 +222,7 @@ def _written(folder: Path, rows: Iterator[RowExplanation]) -> tuple[tuple[str, R
 
 
 def _before(run: Run) -> list[dict[str, Any]]:
-    """What run.json says of earlier explanations."""
+    """Return the earlier explanations that run.json records."""
     found: list[dict[str, Any]] = run.read_json("run.json").get("explanations", [])
     return found
 
@@ -235,7 +235,7 @@ def _folder_name(label: str, options: ExplainOptions) -> str:
 
 
 def _record(run: Run, rows: tuple[tuple[str, RowExplanation], ...], table: Mapping[str, str]) -> None:
-    """How many rows of each part, or of another `table`, were explained, in run.json."""
+    """Record in run.json how many rows of each part, or of another `table`, were explained."""
     counts = Counter(row.chosen.part for _, row in rows)
     entry = {"when": run_folder.now(), **table, "rows": {part: counts[part] for part in sorted(counts)}}
     run.change("run.json", lambda facts: {**facts, "explanations": [*facts.get("explanations", []), entry]})

@@ -35,7 +35,7 @@ CALIBRATION = 300
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What is to be written, and where."""
+    """The format, its options, and the folder for the export."""
 
     format: str
     quantize: str = ""
@@ -62,7 +62,7 @@ class ExportResult:
 
 @dataclass(frozen=True)
 class _Subject:
-    """What is exported, and the rows it is checked with."""
+    """The run to be exported, and the rows that check the export."""
 
     run: Run
     experiment: Experiment

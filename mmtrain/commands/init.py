@@ -82,7 +82,7 @@ def parsed_format(text: str) -> TableFormat:
 def _of_folders(
     folder: Path, target: str | None, images: Path | None, table_format: str | None, *, file: Path, force: bool
 ) -> StarterResult:
-    """The same of a folder of class folders."""
+    """Profile a folder that has a folder of images per class."""
     for option, given in (("--target", target), ("--images", images), ("--format", table_format)):
         if given is not None:
             what = f"{folder} is a folder of class folders, whose names are the answer."

@@ -56,7 +56,7 @@ class InspectedColumn:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What an experiment's table holds."""
+    """Contents and findings of the table of an experiment."""
 
     table: Path
     rows: int
@@ -82,20 +82,20 @@ class Inspection:
 
     @property
     def spoiled(self) -> bool:
-        """Whether something has to be mended before scores mean anything."""
+        """Whether any finding is an error, so that scores would mean nothing."""
         return bool(self.problems) or any(finding.level == "error" for finding in self.findings)
 
 
 @dataclass(frozen=True)
 class InspectedTable:
-    """What a table without an experiment holds, and what is wrong with it if the guessed roles are right."""
+    """Contents of a table without an experiment, and the findings that hold if the guessed roles are right."""
 
     survey: TableProfile
     findings: tuple[Finding, ...]
 
     @property
     def spoiled(self) -> bool:
-        """Whether something has to be mended before scores mean anything."""
+        """Whether any finding is an error, so that scores would mean nothing."""
         return any(finding.level == "error" for finding in self.findings)
 
 
@@ -203,7 +203,7 @@ def plain(found: Inspection | InspectedTable) -> dict[str, Any]:
 
 
 def write_page(found: Inspection | InspectedTable, path: Path, *, every: bool = False) -> None:
-    """The same facts as a page that needs nothing beside it, with `every` finding or the worst of each kind.
+    """Write the same facts as a self-contained page, with `every` finding or the worst of each kind.
 
     Raises UsageError when the file cannot be written.
     """

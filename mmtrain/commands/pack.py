@@ -53,7 +53,7 @@ STRANGER = "Do not use an archive of unknown origin."
 
 @dataclass
 class Selection:
-    """What goes into an archive, and what does not, with the reason."""
+    """Files that go into an archive, and those that do not, with the reason."""
 
     files: dict[str, bytes | Path] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class PackResult:
-    """What was packed, and where it lies."""
+    """The packed run, and its archive."""
 
     run: Run
     archive: Path
@@ -286,7 +286,7 @@ def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, known: s
 
 
 def _table(path: Path, where: Path) -> PurePosixPath:
-    """Where the experiment looks for its table, below the run folder. Raises RunError when it would read, write or run anything else."""
+    """Return where the experiment looks for its table, below the run folder. Raises RunError if it would use anything outside of it."""
     tree = yaml_source.read(path).tree
     data, training = (section if isinstance(section := tree.get(name), dict) else {} for name in ("data", "training"))
     table, cache = data.get("table"), data.get("cache") or {}

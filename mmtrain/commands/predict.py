@@ -36,7 +36,7 @@ from mmtrain.pipeline.prepare import group_codes
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """What is to come out, and where to: a file, or a stream of CSV."""
+    """The output of a prediction: its columns, and a file or a stream of CSV."""
 
     to: Path | IO[bytes]
     proba: bool = False
@@ -49,7 +49,7 @@ class PredictOptions:
 
 @dataclass
 class PredictionResult:
-    """What a prediction found."""
+    """Counts, drift and errors of a prediction."""
 
     run: Run
     rows: int = 0
@@ -184,7 +184,7 @@ class Scoring:
         return with_postprocessing(scores, self._decisions)
 
     def _learned_from(self) -> int:
-        """How many rows are called as a training row is."""
+        """Count the rows whose id a training row has."""
         if not self._ids:
             return 0
         split = read_split(self._run / "split.csv")

@@ -1,6 +1,6 @@
-"""What has to hold between sections. Each rule takes the sound parts of the tree and says what is wrong where.
+"""Rules between sections. Each takes the sound parts of the tree and yields located problems.
 
-A rule stays silent about a part that is broken, and about what depends on it: validation has reported it already.
+A rule ignores a part that is broken, and what depends on it: validation has reported it already.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _kinds(sound: ValidParts) -> Iterator[LocatedProblem]:
 
 
 def _kind_mismatch(sound: ValidParts, branch: Branch, key: str) -> bool:
-    """Whether the branch surely cannot read the column; a flawed one may become something else when it is mended."""
+    """Return whether the branch surely cannot read the column; a flawed column may become something else when it is corrected."""
     return key in sound.inputs and key not in sound.flawed and sound.inputs[key].kind not in architectures[branch.architecture].kinds
 
 
@@ -191,7 +191,7 @@ def _split_columns(sound: ValidParts) -> Iterator[LocatedProblem]:
 
 
 def _decisions(sound: ValidParts) -> Iterator[LocatedProblem]:
-    """What is to be fitted on validation rows has a target that it goes with."""
+    """Calibration, threshold and conformal bound need a target that they apply to."""
     section = sound.tree.get("evaluation")
     if not isinstance(section, dict) or not sound.whole or not sound.targets:
         return

@@ -69,7 +69,7 @@ def _momentum(training: dict[str, Any]) -> None:
 
 
 def _epochs_of_stages(training: dict[str, Any]) -> None:
-    """Where there are stages, `epochs` is their sum."""
+    """Set `epochs` to the sum of the stages, if there are any."""
     stages = training.get("stages")
     if training.get("epochs") is not None or not isinstance(stages, list) or not stages:
         return
@@ -106,7 +106,7 @@ def _short_form(tree: dict[str, Any], key: str, default: str, sections: Iterable
 
 
 def _misspelt(tag: str, section: dict[str, Any], sections: Iterable[type[BaseModel]]) -> bool:
-    """Whether the tag stands there misspelt; a default in its place would make mistakes of the options that go with it."""
+    """Return whether the tag is there misspelt; with a default in its place, its options would be reported as mistakes."""
     known = {name for model in sections for name in model.model_fields}
     return any(key not in known and did_you_mean(key, [tag]) for key in section)
 

@@ -38,12 +38,12 @@ class ErrorLocation:
 
     @property
     def tag(self) -> OneOf | None:
-        """What says which sections may stand here, if several may."""
+        """The key that chooses between several sections, if there are several."""
         return _tag(self.here)
 
     @property
     def description(self) -> str:
-        """What the last key is for."""
+        """The purpose of the last key."""
         field = self.section.model_fields.get(str(self.location[-1])) if self.section is not None and self.location else None
         return (field.description or "") if field is not None else ""
 

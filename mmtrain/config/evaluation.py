@@ -108,12 +108,12 @@ class Evaluation(Section):
 
     @property
     def decides(self) -> bool:
-        """Whether anything is fitted on validation rows once the training has ended."""
+        """Whether anything is fitted on validation rows after the training."""
         return self.calibration != "none" or self.threshold is not None or self.conformal is not None
 
     @property
     def of_baselines(self) -> Evaluation:
-        """What is fitted for a baseline: the threshold alone, as some scores depend on it."""
+        """The section for a baseline: only the threshold is fitted, since some scores depend on it."""
         return self.model_copy(update={"calibration": "none", "conformal": None})
 
     @field_validator("subgroups")

@@ -1,4 +1,4 @@
-"""Where the images of a table are, as the experiment file or the command line says."""
+"""The folder of the images of a table, as the experiment file or the command line names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a tree, in the user's words: what was found, what would be right."""
+"""Messages for the errors that pydantic finds in a tree: what was found, what would be right."""
 
 from __future__ import annotations
 
@@ -94,18 +94,18 @@ def located_problems(errors: Iterable[ErrorDetails], experiment: type[BaseModel]
 
 
 def _said_below(place: Location, found: list[ConfigMistake], places: Iterable[Location]) -> bool:
-    """Whether something inside the value is wrong and explains these: it fits one type of a union otherwise, or counts as absent."""
+    """Return whether a mistake inside the value explains these: otherwise it fits one type of a union, or counts as absent."""
     explained = all(mistake.kind in EXPECTED or mistake.kind in ("literal_error", "too_short") for mistake in found)
     return explained and any(len(other) > len(place) and other[: len(place)] == place for other in places)
 
 
 def _misspelt(place: Location, found: list[ConfigMistake], unknown: list[Location]) -> bool:
-    """Whether a key is missing because it stands there misspelt, which is reported already."""
+    """Return whether a key is missing because it is misspelt, which is reported already."""
     return found[0].kind == "missing" and any(other[:-1] == place[:-1] and _means(str(other[-1]), found[0].last) for other in unknown)
 
 
 def _means(key: str, name: str) -> bool:
-    """Whether `key` is `name` misspelt, or swallowed its value as in `{role:numeric}`."""
+    """Return whether `key` is `name` misspelt, or swallowed its value as in `{role:numeric}`."""
     return key != name and (key.partition(":")[0] == name or bool(did_you_mean(key, [name])))
 
 
@@ -155,7 +155,7 @@ def _wrong_length(mistake: ConfigMistake) -> LocatedProblem:
 
 
 def _fixed(annotation: Any) -> bool:
-    """Whether it is a list with a fixed number of entries."""
+    """Return whether it is a list with a fixed number of entries."""
     return get_origin(annotation) is tuple and Ellipsis not in get_args(annotation)
 
 
@@ -228,7 +228,7 @@ def _wrong_value(found: list[ConfigMistake]) -> LocatedProblem:
 
 
 def _rewritten(mistake: ConfigMistake, expected: list[str]) -> str:
-    """How the user's value would be written here, where that can be guessed; else what could stand here."""
+    """Return how the user's value would be written here, if that can be guessed; else what could stand here."""
     key, received, tag = mistake.last, mistake.error["input"], mistake.spot.tag
     if "a list" in expected and isinstance(received, str):
         count = len(get_args(mistake.spot.here)) if _fixed(mistake.spot.here) else 1

@@ -1,4 +1,4 @@
-"""Which scores are computed after an epoch, so that the file can name one to watch."""
+"""Scores that are computed after an epoch, of which the experiment can monitor one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _score_of(monitor: str) -> str:
 
 
 def is_weighted_loss(monitor: str, targets: dict[str, Target]) -> bool:
-    """Whether a row's weight counts in the score: in losses of the validation part it does, in scores it does not."""
+    """Return whether the weight of a row counts in the score: it does in validation losses, not in scores."""
     return monitor.startswith("validation_") and monitored(targets).get(monitor) == "loss"
 
 
@@ -75,7 +75,7 @@ _HIGH = {"minimize": "lower", "maximize": "higher"}
 
 
 def _nearest(monitor: str, known: dict[str, str]) -> str:
-    """The same score under its right name, a score of a similar spelling, or all there are."""
+    """Return the same score under its right name, a score of a similar spelling, or all scores."""
     score = _score_of(monitor)
     same = [name for name, other in known.items() if other == score and name.startswith("validation_")]
     if same:

@@ -41,7 +41,7 @@ class ValidParts:
 
 
 def valid_parts(tree: dict[str, Any]) -> ValidParts:
-    """What is sound in a tree."""
+    """Return the sound parts of a tree."""
     columns = _parts(_column_adapter(roles.version, tasks.version), tree.get("columns"))
     branches = _parts(_branch_adapter(architectures.version), tree.get("branches"))
     flawed = frozenset(key for key, (_, exact) in columns.items() if not exact)
@@ -49,7 +49,7 @@ def valid_parts(tree: dict[str, Any]) -> ValidParts:
 
 
 def has_only(section: Any, model: type[BaseModel]) -> bool:
-    """Whether no key is unknown, so that an absent key was left out and is not a misspelt one."""
+    """Return whether every key is known, so that an absent key was left out and not misspelt."""
     return isinstance(section, Mapping) and set(section) <= set(model.model_fields)
 
 

@@ -49,7 +49,7 @@ class Quoted(str):
 
 @dataclass(frozen=True, order=True)
 class Mark:
-    """Where a key was written; in file order, and overrides after the file."""
+    """The place where a key was written; in file order, overrides after the file."""
 
     override: bool = False
     line: int = 0
@@ -100,7 +100,7 @@ class NotInFile(Protocol):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an experiment comes from, to say later in which line something was written."""
+    """The origin of an experiment, to name the line of a setting later."""
 
     path: Path | NotInFile
     overrides: tuple[str, ...] = ()
@@ -205,7 +205,7 @@ class _Reader:
         return None if node.value in ("", "~", "null", "Null", "NULL") else str(node.value)
 
     def _text(self, node: yaml.ScalarNode, location: Location) -> str:
-        """What stands in quotes; two escapes that are the halves of one character, as JSON writes them, are that character."""
+        """Return a quoted text; two escapes that are the halves of one character, as JSON writes them, become that character."""
         text = node.value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
         halves = HALVES.sub("", text) if location in PATHS else text
         if not halves.isascii() and (half := HALF.search(halves)):

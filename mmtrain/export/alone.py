@@ -30,7 +30,7 @@ def run_with_npz(path: Path, inputs: Mapping[str, Any], code: Sequence[Path]) ->
 
 
 def run_with_json(path: Path, inputs: Mapping[str, Array], code: Sequence[Path] = (), *, with_mmtrain: bool = False) -> dict[str, Array]:
-    """The same for rows as they stand in the table: numbers, texts and files. `code` are files with layers of one's own."""
+    """Run an export on rows as the table has them: numbers, texts and files. `code` are files with the user's layers."""
     arguments = [str(path), *(argument for file in code for argument in ("--code", str(file.absolute())))]
     outputs = json.loads(_run(path.parent, arguments, as_json(inputs), with_mmtrain=with_mmtrain))["outputs"]
     return {name: np.array(values) for name, values in outputs.items()}
@@ -47,7 +47,7 @@ def _plain(value: Any) -> Any:
 
 
 def _run(folder: Path, arguments: list[str], given: str = "", *, with_mmtrain: bool = False) -> str:
-    """What run.py writes to standard output; only a program that needs mmtrain is told where it is."""
+    """Return what run.py writes to standard output; the place of mmtrain is passed on only if the program needs it."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
     if with_mmtrain:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))

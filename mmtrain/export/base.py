@@ -30,7 +30,7 @@ RESERVED = ("file", "allow_pickle", "self")
 
 @dataclass(frozen=True)
 class ExportableModel:
-    """What an export is made of. `predictor` computes in float32, whatever the training did."""
+    """The model to be exported. `predictor` computes in float32, whatever the training did."""
 
     source: Path
     """model.keras of the run."""
@@ -50,7 +50,7 @@ class ExportableModel:
 
 @dataclass(frozen=True)
 class Format:
-    """What a format takes, what it promises, and how it is written."""
+    """An export format: its inputs, its tolerance, and the function that writes it."""
 
     name: str
     inputs: Inputs

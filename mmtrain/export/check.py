@@ -70,7 +70,7 @@ def raw_rows(columns: Mapping[str, InputColumn], images: ImageFolder, fitted: Fi
 
 
 def check_images(fitted: Fitted, raw: Mapping[str, Array], present: Mapping[str, Array]) -> None:
-    """That the graph can decode every image that training could; `raw` are bytes of files (rows, 1), `present` (rows, 1) 0 or 1.
+    """Check that the graph decodes every image that training could decode; `raw` are bytes of files (rows, 1), `present` (rows, 1) 0 or 1.
 
     Raises:
         RunError: some cannot be decoded; a problem per column.
@@ -111,9 +111,9 @@ def largest_difference(fitted: Fitted, expected: Mapping[str, Array], found: Map
 
 
 def tolerance(chosen: Format, quantize: str, fitted: Fitted, *, mixed: bool) -> float | None:
-    """What the format promises; less of a network of mixed precision, whose `predict` itself rounds to 16 bits.
+    """Return the tolerance of the format; it is larger for a network of mixed precision, whose `predict` itself rounds to 16 bits.
 
-    Less, too, where images are decoded in the export: another JPEG decoder may differ by a level.
+    It is also larger if the export decodes images: another JPEG decoder may differ by a level.
     """
     promised = chosen.tolerances[quantize]
     if promised is None:

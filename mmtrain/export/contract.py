@@ -1,4 +1,4 @@
-"""What an export takes and gives, for programs (`signature.json`) and for people (`CONTRACT.md`), with an example row.
+"""Inputs and outputs of an export, for programs (`signature.json`) and for people (`CONTRACT.md`), with an example row.
 
 The example is made up from the vocabulary of the columns; no row of the table leaves with an export.
 """
@@ -180,7 +180,7 @@ def markdown(signature: Mapping[str, Any]) -> str:
 
 
 def missing_cells(words: Sequence[str]) -> str:
-    """Which cells of the table are missing; `words` are the experiment's `data.missing_values`."""
+    """Return which cells of the table are missing; `words` are the experiment's `data.missing_values`."""
     other = f", or {listed([repr(word) for word in words], 'or', most=len(words))}" if words else ""
     return f"A cell of the table is missing where it is empty, only blanks{other}. All others are taken letter by letter."
 

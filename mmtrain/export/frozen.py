@@ -56,7 +56,7 @@ def freeze(exportable: ExportableModel) -> Any:
 
 @contextmanager
 def converting(to: str) -> Iterator[None]:
-    """Whatever a converter raises is told as a problem; the pages that it writes to standard error are not shown."""
+    """Turn any error of a converter into a problem; the pages that it writes to standard error are not shown."""
     failure: Exception | None = None
     logging.disable(logging.WARNING)
     try:

@@ -32,7 +32,7 @@ def input_names(fitted: Fitted) -> dict[str, str]:
 
 
 def output_names(fitted: Fitted) -> dict[str, str]:
-    """What stands before `prediction` and `probabilities` of each target; nothing where there is but one."""
+    """Return the prefix of `prediction` and `probabilities` of each target; nothing for a single target."""
     if len(fitted.targets) == 1:
         return dict.fromkeys(fitted.targets, "")
     return {key: f"{name}_" for key, name in plain_names(fitted.targets).items()}

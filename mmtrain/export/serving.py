@@ -21,7 +21,7 @@ def write(exportable: ExportableModel, path: Path, quantize: str) -> dict[str, A
 
 
 def run(path: Path, inputs: Mapping[str, Array], code: Sequence[Path]) -> dict[str, Array]:  # noqa: ARG001
-    """What the folder at `path` gives, which needs no `code`. Raises RunError."""
+    """Return the outputs of the folder at `path`, which needs no `code`. Raises RunError."""
     return run_with_json(path, inputs)
 
 

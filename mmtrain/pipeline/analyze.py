@@ -1,4 +1,4 @@
-"""What `evaluate` finds out besides the scores of all rows: what inputs contribute, how rows fare without them, and subgroups."""
+"""Analyses of `evaluate` beyond the scores of all rows: permutation importance, missing inputs and subgroups."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class AnalysisInput:
 
     @property
     def section(self) -> Evaluation:
-        """What is to be found out."""
+        """The section `evaluation` of the experiment."""
         return self.experiment.evaluation
 
     @property
@@ -92,7 +92,7 @@ def analyze(subject: AnalysisInput, divisions: Sequence[SubgroupSpec], say: Say 
 
 
 def compute_permutation_importance(subject: AnalysisInput, mixed: _Perturbed, budget: Budget) -> dict[str, PermutationImportance]:
-    """Of the inputs to every target; none where there is a single input."""
+    """Compute the permutation importance of the inputs for every target; nothing for a single input."""
     inputs = permuted_inputs(subject.branches)
     if not inputs or not subject.section.permutations:
         return {}
@@ -118,7 +118,7 @@ def compute_missing_inputs(subject: AnalysisInput, mixed: _Perturbed) -> dict[st
 
 
 def compute_subgroups(subject: AnalysisInput, divisions: Sequence[SubgroupSpec]) -> dict[str, list[Subgroups]]:
-    """Of every target, for each column that divides the rows."""
+    """Score every target in each subgroup of the rows."""
     found: dict[str, list[Subgroups]] = {key: [] for key in subject.results}
     for division in divisions:
         rows = assign_subgroups(division, concatenate(subject.data.table.pieces(division.header)).iloc[subject.rows])
@@ -167,7 +167,7 @@ class _Perturbed:
 
     @cached_property
     def predictions(self) -> dict[str, Array]:
-        """Of the rows as they are."""
+        """Predictions of the rows as they are."""
         found: dict[str, Array] = self._halves.predictions(self._features)
         return found
 
@@ -183,7 +183,7 @@ class _Perturbed:
         return self.truths.answered(key, prediction).drawn(self._subject.section)
 
     def shuffled(self, one: PermutedInput, donors: Array) -> dict[str, Array]:
-        """Of the rows when row i has the values that row `donors[i]` has in one input."""
+        """Predict the rows when row i has the values that row `donors[i]` has in one input."""
         if one.whole:
             features = self._features.taken(one.branch, donors)
         else:
@@ -193,6 +193,6 @@ class _Perturbed:
         return found
 
     def without(self, branch: str) -> dict[str, Array]:
-        """Of the rows when none of them has this branch."""
+        """Predict the rows when none of them has this branch."""
         found: dict[str, Array] = self._halves.predictions(self._features.without(branch))
         return found

@@ -1,4 +1,4 @@
-"""What `inspect-data` finds wrong with data: every family of findings is called here."""
+"""Findings of `inspect-data`: every family of checks is called here."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _marked(sheet: TableValues) -> NDArray[np.int8] | None:
 
 
 def _cohort(sheet: TableValues, parts: NDArray[np.int8] | None, *, given: bool, by_time: bool = False) -> RowMetadata:
-    """What the sheet says of its rows."""
+    """Return parts, groups and labels of the rows."""
     groups = sheet.of_purpose("grouping")
     codes = groups[0].codes(np.arange(sheet.rows))[0] if groups else None
     return RowMetadata(sheet.rows, parts, given, by_time, codes, tuple(index_labels(sheet)))

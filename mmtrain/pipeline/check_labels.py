@@ -1,4 +1,4 @@
-"""The answers of a table that is scored, next to those that training knows."""
+"""Labels of a table that is scored, compared with the labels that the training rows had."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from mmtrain.targets.classes import difference, near_spellings
 
 Array = np.ndarray[Any, Any]
 NAMED = 5
-"""Answers that a message names."""
+"""Labels that a message names."""
 
 
 def check_answers(experiment: Experiment, fitted: encode.Fitted, table: Table, rows: Array, *, run: Path) -> None:
-    """Some row has an answer that can be scored, to each target whose cells say anything.
+    """Raise DataError unless some row has a known label for each target whose cells are filled.
 
     Raises DataError with what the cells say and what training knows, or with the way to predict a table without any answer.
     """
@@ -44,7 +44,7 @@ def check_answers(experiment: Experiment, fitted: encode.Fitted, table: Table, r
 
 
 def unlearned(experiment: Experiment, fitted: encode.Fitted, table: Table, rows: Array) -> Iterator[str]:
-    """In sentences: answers that no training row has, with their rows, which the scores leave out."""
+    """Yield a sentence about labels that no training row has; the scores leave their rows out."""
     for key, target in experiment.targets.items():
         known = fitted.targets[key].columns
         counts = _said(target, fitted, key, table, rows) if known and fitted.targets[key].answers_by_name else {}
@@ -58,14 +58,14 @@ def unlearned(experiment: Experiment, fitted: encode.Fitted, table: Table, rows:
 
 
 def _said(target: Target, fitted: encode.Fitted, key: str, table: Table, rows: Array) -> Mapping[str, int]:
-    """The answers of some rows, spelled as training spells them where that is due, and how many rows have each."""
+    """Count the labels of some rows, spelled as in training where nobody wrote them by hand."""
     learned = fitted.targets[key]
     cells = {header: encode.as_trained(fitted, learned, table, header, table.cells(header, rows)) for header in target.reads()}
     return target.tally({header: column[~target.missing_cells(column)] for header, column in cells.items()})
 
 
 def _problem(target: Target, fitted: FittedTarget, table: Table, rows: Array) -> tuple[Problem, bool]:
-    """That no row has a known answer, and whether some cell says something."""
+    """Return the problem that no row has a known label, and whether any cell is filled."""
     where = f"{table.path.name}: {listed(target.reads())}"
     said = pd.concat([column[~target.missing_cells(column)] for header in target.reads() for column in [table.cells(header, rows)]])
     if not len(said):
@@ -78,7 +78,7 @@ def _problem(target: Target, fitted: FittedTarget, table: Table, rows: Array) ->
 
 
 def _hint(found: Iterable[str], known: Sequence[str]) -> str:
-    """Which of the answers training spells in another way, or nothing."""
+    """Return the labels that training spells in another way as a sentence, or nothing."""
     pairs = [alike for alike in near_spellings({*found, *known}) if not set(alike).isdisjoint(known) and not set(alike) <= set(known)]
     named = [f"{listed([repr(name) for name in alike])} {difference(alike)}" for alike in pairs[:NAMED]]
     return f" {'; '.join(named)}." if named else ""

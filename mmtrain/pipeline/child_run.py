@@ -29,7 +29,7 @@ from mmtrain.training.events import Watcher
 
 @dataclass(frozen=True, eq=False)
 class ChildPlan:
-    """What a child run is."""
+    """The name of a child run, and its differences from the parent."""
 
     name: str
     """`<group>/<name>`, as `Run.child` takes it."""

@@ -1,7 +1,7 @@
-"""The last step of `fit`: what the experiment wants fitted on validation rows, with the weights of the best epoch; decisions.json.
+"""Post-hoc calibration, decision threshold and conformal bound, fitted on validation rows for the best model; decisions.json.
 
-It is fitted whenever a best model is saved, so also of a training that was interrupted or that failed after a good epoch: the model
-and what was fitted for it belong together. Where a process was killed between the two, `mmtrain fit --resume` makes up for it.
+They are fitted whenever a best model is saved, also when a training was interrupted or failed after a good epoch, since they belong to
+that model. If a process was killed between the two, `mmtrain fit --resume` fits them.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ FILE = "decisions.json"
 
 
 def forget(run: Run) -> None:
-    """What was fitted for an earlier model says nothing about the one that is about to be written."""
+    """Remove what was fitted for an earlier model, before another one is written."""
     (run / FILE).unlink(missing_ok=True)
 
 
 def fit_and_save_postprocessing(run: Run, material: TrainingData) -> Postprocessing:
-    """Fit and write what the experiment asks for, from the network as it is now; nothing where it asks for nothing."""
+    """Fit and write what the experiment asks for, if anything, from the network with its present weights."""
     section = material.experiment.evaluation
     if not section.decides:
         return Postprocessing()
@@ -57,7 +57,7 @@ def fit_and_save_postprocessing(run: Run, material: TrainingData) -> Postprocess
 
 
 def read_postprocessing(run: Run, experiment: Experiment, fitted: Fitted) -> Postprocessing:
-    """What was fitted for the model of the run. Raises RunError where it is missing, or is not what this version writes."""
+    """Return what was fitted for the model of the run. Raises RunError if it is missing, or not in the format of this version."""
     if not experiment.evaluation.decides:
         return Postprocessing()
     if not (run / FILE).is_file():
@@ -74,12 +74,12 @@ def read_postprocessing(run: Run, experiment: Experiment, fitted: Fitted) -> Pos
 
 
 def apply_postprocessing(fitted: Fitted, decisions: Postprocessing) -> Fitted:
-    """What training rows taught, with the chosen thresholds; columns.json stays as it is."""
+    """Return the fitted columns and targets with the chosen thresholds; columns.json stays as it is."""
     return fitted.model_copy(update={"targets": decisions.overlaid(fitted.targets)})
 
 
 def with_postprocessing(results: Mapping[str, TargetScores], decisions: Postprocessing) -> dict[str, TargetScores]:
-    """The results with their calibration, and with how the threshold and the conformal bound fare on the scored rows."""
+    """Return the results with their calibration, and with the threshold and the conformal bound evaluated on the scored rows."""
     return {
         key: result if result.drawn is None else result.with_analyses(evaluate_postprocessing(decisions.of(key), result.drawn))
         for key, result in results.items()

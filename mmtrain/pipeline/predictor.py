@@ -56,7 +56,7 @@ class PredictedChunk:
 
 @dataclass(frozen=True)
 class _Ready:
-    """What needs TensorFlow."""
+    """The parts that need TensorFlow."""
 
     pieces: Chunks
     predict: Callable[[Mapping[str, Array]], dict[str, Array]]
@@ -161,7 +161,7 @@ class Predictor:
             raise DataError(too_few_rows(source.file.path.name, 0, 0, "", least=1))
 
     def frame(self, predicted: PredictedChunk, source: Source, *, proba: bool, on_error: OnError) -> pd.DataFrame:
-        """What a person gets of one piece; raises DataError for refused cells where `on_error` is `fail`."""
+        """Return the predictions of one chunk as a table; raises DataError for refused cells where `on_error` is `fail`."""
         piece, targets = predicted.piece, self.fitted.targets
         refused = piece.refused()
         if on_error == "fail" and refused.any():

@@ -1,4 +1,4 @@
-"""What `fit`, `evaluate`, `check` and `inspect-data` do alike: from an experiment to a checked table with its images and parts."""
+"""Steps shared by `fit`, `evaluate`, `check` and `inspect-data`: from an experiment to a checked table with images and a split."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from mmtrain.targets import KnownLabels
 
 @dataclass(frozen=True)
 class LoadedData:
-    """A table whose every cell and image can be used."""
+    """A table without unusable cells, and its images."""
 
     table: Table
     stores: dict[str, ImageStore]
@@ -64,7 +64,7 @@ def read_data(
 def other_data(
     experiment: Experiment, path: Path, *, images: Path | None = None, progress: Progress | None = None, say: Say = lambda _: None
 ) -> LoadedData:
-    """Another table than the experiment's: inputs, and the id and the answers that it has; neither groups nor parts nor weights.
+    """Read another table than the experiment's: its inputs, and its ids and labels if it has them; no groups, parts or weights.
 
     Its image cells are relative to `images`, or else to the experiment's images folder, or else to the table's own.
     """
@@ -77,14 +77,14 @@ def other_data(
 
 
 def later_table(experiment: Experiment, path: Path) -> TableFile:
-    """The table at `path`, which is not that of the training and may be written otherwise. Raises DataError."""
+    """Open a table that is not that of the training and may have another format. Raises DataError."""
     data = experiment.data
     return open_table(path, data.missing_values, data.format, later=True, otherwise="Set `--data` to its path.")
 
 
 @dataclass(frozen=True)
 class Moved:
-    """Where the table of a training and its images folder are now; None where they have not moved."""
+    """New places of the table of a training and of its images folder; None if they have not moved."""
 
     table: Path | None = None
     images: Path | None = None
@@ -132,10 +132,10 @@ def split_rows(experiment: Experiment, table: Table) -> SplitPlan:
 
 
 def check_parts(experiment: Experiment, table: Table, partition: Partition) -> None:
-    """Training rows alone have answers to tell apart and a weight, not only the table as a whole. Raises DataError.
+    """Raise DataError if the training rows have a single class or no weight, though the table as a whole has.
 
-    Validation rows have a weight, too, where their loss says which epoch is the best: it would be 0 in every one. Scores go by no
-    weight. The first fault of each column is told, as the others follow from it.
+    Validation rows need a weight, too, if their loss is monitored: without one it would be 0 in every epoch. Scores ignore weights.
+    Only the first problem of each column is reported, as the others follow from it.
     """
     problems = part_problems(experiment, table, "train", partition.train, ("answer", "weighting"))
     if is_weighted_loss(experiment.training.early_stopping.monitor, experiment.targets):
@@ -145,7 +145,7 @@ def check_parts(experiment: Experiment, table: Table, partition: Partition) -> N
 
 
 def doubts(experiment: Experiment, table: Table) -> list[Problem]:
-    """What can be trained on but probably means something else."""
+    """Return warnings about cells that can be used but probably mean something else."""
     return [
         table.problem(header, fault)
         for key, column in experiment.columns.items()
@@ -172,7 +172,7 @@ def part_problems(
 
 
 def keep_rows(data: LoadedData, positions: np.ndarray[Any, Any], reason: str = "another part") -> LoadedData:
-    """The rows at these positions, in the order of the table."""
+    """Return the rows at these positions, in the order of the table."""
     mask = np.zeros(len(data.table), dtype=np.bool_)
     mask[positions] = True
     reasons = dict.fromkeys(np.flatnonzero(~mask).tolist(), reason)
@@ -180,7 +180,7 @@ def keep_rows(data: LoadedData, positions: np.ndarray[Any, Any], reason: str = "
 
 
 def check_class_weights(experiment: Experiment, table: Table, origin: Origin) -> None:
-    """Class weights name classes that the table has. Raises ConfigError, with the line of the file."""
+    """Raise ConfigError, with the line of the file, for class weights of classes that the table does not have."""
     problems = []
     classes: list[str] = []
     for key, target in experiment.targets.items():
@@ -206,7 +206,7 @@ def _unknown_classes(weights: Any, names: list[str], location: tuple[str, ...], 
 
 
 def check_monitor(experiment: Experiment, table: Table, partition: Partition, origin: Origin) -> None:
-    """The label whose score is watched is one of training rows. Raises ConfigError, with the line of the file."""
+    """Raise ConfigError, with the line of the file, if no training row has the label whose score is monitored."""
     found = label_of(experiment.training.early_stopping.monitor, experiment.targets)
     if found is None:
         return
@@ -218,7 +218,7 @@ def check_monitor(experiment: Experiment, table: Table, partition: Partition, or
 
 
 def strata(experiment: Experiment, table: Table) -> Rows:
-    """What a split has to know of every row: its group, its class, its given part, its time.
+    """Return what a split needs of every row: its group, its class, its given part, its time.
 
     Raises DataError for rows that cannot be ordered by time without those that were dropped.
     """
@@ -245,7 +245,7 @@ def _times(table: Table, column: Time, cells: pd.Series[str]) -> np.ndarray[tupl
 
 
 def groups(experiment: Experiment, table: Table) -> np.ndarray[Any, np.dtype[np.int64]] | None:
-    """Which group each row belongs to, as codes; None where the experiment or the table has no such column."""
+    """Return the group of each row as a code; None if the experiment or the table has no such column."""
     column = experiment.only(Group)
     if column is None or column.column not in table.headers:
         return None
@@ -253,7 +253,7 @@ def groups(experiment: Experiment, table: Table) -> np.ndarray[Any, np.dtype[np.
 
 
 def group_codes(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Equal cells have equal codes. A row without a group, which only a table that is scored may have, is one of its own."""
+    """Return equal codes for equal cells. A row without a group, which only a table that is scored may have, gets a code of its own."""
     codes = pd.factorize(cells)[0].astype(np.int64)
     alone = codes < 0
     codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
@@ -261,7 +261,7 @@ def group_codes(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 
 def labels(experiment: Experiment, table: Table) -> pd.Categorical[str] | None:
-    """The class of every row by the first target that has classes, or None."""
+    """Return the class of every row by the first target that has classes, or None."""
     for target in experiment.targets.values():
         found = target.strata({header: table.cells(header) for header in target.reads()})
         if found is not None:

@@ -1,4 +1,4 @@
-"""What an experiment needs beyond the packages that always come with mmtrain: optional packages and the user's Keras callbacks."""
+"""Optional packages that an experiment needs, and the user's Keras callbacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run recorded: the experiment and what its training rows taught it, and the table that it was trained on."""
+"""Restore what a run recorded: the experiment, its fitted columns, and the table that it was trained on."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ MOVED = {
 
 
 def restore_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experiment, encode.Fitted, Postprocessing]:
-    """The experiment of a run, what its training rows taught it, with the chosen thresholds, and all that validation rows decided.
+    """Return the experiment of a run, its fitted columns with the chosen thresholds, and everything that was fitted on validation rows.
 
-    `overrides` are of the section `evaluation`. Raises RunError when there is no model to score, UsageError for an override of what
-    the training was, ConfigError for another mistake.
+    `overrides` are of the section `evaluation`. Raises RunError without a model to score, UsageError for an override of the training
+    itself, ConfigError for another mistake.
     """
     told = tuple(overrides)
     if not (run / "model.keras").is_file():
@@ -59,7 +59,7 @@ def restore_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experimen
 
 
 def check_overrides(overrides: Iterable[str]) -> None:
-    """Raises UsageError for an override of what the training was, or of what was fitted at its end."""
+    """Raise UsageError for an override of the training, or of what was fitted at its end."""
     problems = []
     for text in overrides:
         section, *keys = (part.strip() for part in text.partition("=")[0].split("."))
@@ -84,9 +84,9 @@ def restore_data(
     say: Say = lambda _: None,
     exactly: bool = False,
 ) -> tuple[LoadedData, Partition]:
-    """The table that a run was trained on, and the partition of its rows.
+    """Return the table that a run was trained on, and the partition of its rows.
 
-    Images whose files have changed are only told of, as a copy has another time of change; with `exactly` they are refused.
+    Images whose files have changed are only reported, since a copy has another modification time; with `exactly` they are refused.
 
     Raises DataError when the table is no longer the one that was split, or when other images can be used than then.
     """
@@ -113,7 +113,7 @@ def restore_data(
 
 
 def _missing_table(run: Run, path: Path) -> Problem:
-    """Tell how to go on where the table of the training is not at its place: after a move, or in a packed run."""
+    """Return the problem that the table of the training is not at its place, after a move or in a packed run."""
     place = "say where it is now with `--table FILE`, and with `--images FOLDER` where the images are not beside it"
     if (run / MANIFEST).is_file():
         other = shell_command("evaluate", run.folder, "--data", "TABLE")
@@ -123,7 +123,7 @@ def _missing_table(run: Run, path: Path) -> Problem:
 
 
 def changed_images(data: LoadedData, experiment: Experiment, known: Mapping[str, Any]) -> list[Problem]:
-    """The image columns whose files are no longer those that data.json knows."""
+    """Return a problem for each image column whose files are no longer those recorded in data.json."""
     if experiment.data.cache.verify == "content":
         what = "the images are no longer those of the training: the bytes of a file have changed."
         fix = "Restore the images, or train anew."

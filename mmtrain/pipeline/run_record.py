@@ -34,9 +34,9 @@ UNFINISHED = {
     "interrupted": "The training of this run was interrupted; the weights are those of its best epoch so far.",
     "failed": "The training of this run failed; the weights are those of its best epoch before.",
 }
-"""What is remarked of a run in such a state."""
+"""The remark on a run in such a state."""
 NAMED_ROWS = "rows"
-"""What explanations of rows that were named are called, or end in."""
+"""Name, or end of the name, of explanations of rows that a user named."""
 
 
 RECORDED_FILES = ("config.yaml", "split.csv", "columns.json", "statistics.json", "data.json")
@@ -91,7 +91,7 @@ def count_labels(material: TrainingData) -> dict[str, dict[str, list[int]]]:
 
 
 def record_evaluation(run: Run, table: Table, rows: Array, part: str | None) -> list[dict[str, Any]]:
-    """Record that `rows` of `table` are looked at, as `part` or, with None, as another table; all looks, this one last."""
+    """Record an evaluation of `rows` of `table`, which are a part or, with None, another table; return all evaluations, this one last."""
     look: dict[str, Any] = {
         "part": part,
         "when": run_folder.now(),
@@ -114,9 +114,9 @@ def record_evaluation(run: Run, table: Table, rows: Array, part: str | None) -> 
 
 
 def other_label(path: Path, sha256: str, looks: Sequence[Mapping[str, Any]]) -> str:
-    """What the results for another table are called: `newer` of newer.csv.gz; `test_table` of test.csv, which is not the test part.
+    """Return the name of the results for another table: `newer` for newer.csv.gz, `test_table` for test.csv, which is not the test part.
 
-    Where another file, or another content, has the name already, it is numbered: `newer_2`.
+    If another file, or another content, has the name already, it is numbered: `newer_2`.
     """
     stem = path.name.partition(".")[0] or "table"
     plain = stem.casefold()  # where Test.csv and test.csv are one file
@@ -127,7 +127,7 @@ def other_label(path: Path, sha256: str, looks: Sequence[Mapping[str, Any]]) -> 
 
 
 def remarks(run: Run, look: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a reader of the scores has to know of the run and of the table."""
+    """Return sentences about the run and the table that a reader of the scores needs."""
     found = []
     if not run.is_trained:
         found.append(UNFINISHED[run.state])

@@ -1,4 +1,4 @@
-"""By which columns the scores are divided: what the experiment names, and what is asked for after training."""
+"""Columns whose subgroups are scored: those of the experiment, and those named on the command line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OPTION = "--subgroup"
 
 
 def check_subgroups(experiment: Experiment, origin: Origin) -> None:
-    """The table has the columns that `evaluation.subgroups` names, and they divide its rows. Raises DataError with every mistake."""
+    """Raise DataError for each column of `evaluation.subgroups` that the table lacks or that does not divide its rows."""
     divisions = experiment.evaluation.divisions
     if not divisions:
         return
@@ -33,7 +33,7 @@ def check_subgroups(experiment: Experiment, origin: Origin) -> None:
 
 @dataclass(frozen=True)
 class SubgroupPlan:
-    """The columns that the scores of some table are divided by; `remarks` tell of those that are left out."""
+    """The columns whose subgroups are scored in a table; `remarks` name those that are left out."""
 
     divisions: tuple[SubgroupSpec, ...]
     remarks: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ def _in_file(division: SubgroupSpec) -> str:
 
 
 def _as_option(division: SubgroupSpec) -> str:
-    """As a shell takes it."""
+    """Return the subgroup as an option of the command line."""
     edges = ",".join(edge_name(edge) for edge in division.edges)
     return f"{OPTION} {shlex.quote(f'{division.header}={edges}')}"
 
@@ -88,14 +88,14 @@ def _asked(file: TableFile, texts: Iterable[str]) -> tuple[SubgroupSpec, ...]:
 
 
 def _division(text: str, headers: Sequence[str]) -> SubgroupSpec:
-    """A header that has a `=` itself is one. Raises ValueError for edges that are none."""
+    """Parse `age=0,40,65`; a header may contain `=` itself. Raises ValueError for edges that are not numbers."""
     header, equals, edges = text.rpartition("=")
     if text in headers or not equals:
         return SubgroupSpec(text)
     try:
         numbers = tuple(float(edge) for edge in edges.split(","))
     except ValueError:
-        raise ValueError(f"{edges!r} is no list of numbers.") from None
+        raise ValueError(f"{edges!r} is not a list of numbers.") from None
     if len(numbers) < 2:
         raise ValueError("ranges need at least two edges.")
     return SubgroupSpec(header, ascending(numbers))

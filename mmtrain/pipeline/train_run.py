@@ -32,7 +32,7 @@ VERSIONED_PACKAGES = ("mmtrain", "tensorflow", "keras", "numpy", "pandas", "pill
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training leaves behind."""
+    """The outcome of a training."""
 
     run: Run
     ended: Ended

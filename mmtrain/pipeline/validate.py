@@ -1,4 +1,4 @@
-"""What `check`, `fit` and `inspect-data` do before anything else: every step that can be taken is taken, and all problems are told.
+"""Validation before training, by `check`, `fit` and `inspect-data`: every step that can be taken is taken, and all problems are reported.
 
 The table is read once. Every later step sees only the columns that are sound, as if the experiment had no others; what needs a
 column with a mistake in it, as a split needs its groups, is left out.
@@ -35,7 +35,7 @@ from mmtrain.pipeline.subgroups import check_subgroups
 from mmtrain.splits.plan import Partition, SplitPlan
 
 LEAST_ROWS = 2
-"""Of a table that is to be divided."""
+"""The fewest rows of a table that can be split."""
 DIVIDING: tuple[Purpose, ...] = ("answer", "grouping", "assigning", "ordering")
 """Purposes of the columns by which rows are divided."""
 
@@ -55,7 +55,7 @@ class ImageCounts:
 
 @dataclass(frozen=True)
 class ValidationReport:
-    """How far an experiment gets. `data` and `plan` are what can be trained on; None where there are problems."""
+    """The outcome of a validation. `data` and `plan` can be trained on; they are None if there are problems."""
 
     error: DataError | ConfigError | None
     """All problems at once."""
@@ -81,7 +81,7 @@ class ValidationReport:
 def load_checked(
     path: Path | NotInFile, overrides: Iterable[str], *, progress: Progress | None = None, say: Say = lambda _: None
 ) -> tuple[Experiment, LoadedData, SplitPlan]:
-    """The experiment of a file, its table with every cell and image checked, and its split; `say` is told of what is in doubt.
+    """Return the experiment of a file, its checked table and images, and its split; warnings and notices go to `say`.
 
     Raises ConfigError and DataError with every problem found.
     """
@@ -164,7 +164,7 @@ def _dividing(experiment: Experiment, reading: Reading) -> list[str]:
 
 
 def _check_classes(experiment: Experiment, sound: Experiment, table: Table, origin: Origin, errors: list[DataError | ConfigError]) -> None:
-    """What is wrong with class weights is told, where the classes of every target are known."""
+    """Check class weights, if the classes of every target are known."""
     if sound.targets.keys() != experiment.targets.keys() or not len(table):
         return
     try:
@@ -174,7 +174,7 @@ def _check_classes(experiment: Experiment, sound: Experiment, table: Table, orig
 
 
 def _check_evaluation(experiment: Experiment, origin: Origin, errors: list[DataError | ConfigError]) -> None:
-    """What cannot be evaluated after the training is told before it."""
+    """Check before the training what could not be evaluated after it."""
     try:
         check_packages(experiment.evaluation.baselines, origin.place)
     except ConfigError as error:

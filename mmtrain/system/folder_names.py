@@ -73,7 +73,7 @@ class Listings:
         return self._endings[parent].get(unicodedata.normalize("NFC", name), [])
 
     def common_endings(self, folder: str, paths: Sequence[str]) -> Counter[str]:
-        """How many of the first `paths` are image files with each ending; an empty ending counts those with any."""
+        """Count the image files with each ending among the first `paths`; an empty ending counts those with any."""
         counts: Counter[str] = Counter()
         for path in paths[:_SAMPLE]:
             if found := self.endings(folder, path):

@@ -1,4 +1,4 @@
-"""How much memory there is, and how much this process takes. Bytes; what a system does not tell is taken to be plenty, or 0."""
+"""Memory of the machine and of this process, in bytes; if a system does not report it, it counts as infinite, or 0."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _stated(path: Path, name: str, otherwise: float = float("inf")) -> float:
 
 
 def anonymous_memory() -> int:
-    """What the process holds beyond mapped files, now."""
+    """Return the bytes that the process holds beyond mapped files, now."""
     return int(_stated(Path("/proc/self/status"), "RssAnon:", 0.0)) * 1024
 
 

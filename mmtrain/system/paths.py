@@ -48,7 +48,7 @@ OF_THE_MACHINE = {
 
 @dataclass(frozen=True)
 class PathFault:
-    """Why a path cannot be used: a phrase about it, `is a named pipe, not a file`, and what would be right."""
+    """The reason why a path cannot be used: a phrase, `is a named pipe, not a file`, and what would be right."""
 
     what: str
     fix: str
@@ -65,7 +65,7 @@ class PathFault:
 
 
 def input_fault(path: Path, wanted: Wanted = "file") -> PathFault | None:
-    """Why `path` cannot be read as a file, or listed as a folder; None where it can."""
+    """Return why `path` cannot be read as a file, or listed as a folder; None if it can."""
     status = _status(path)
     if isinstance(status, PathFault):
         return status
@@ -78,7 +78,7 @@ def input_fault(path: Path, wanted: Wanted = "file") -> PathFault | None:
 
 
 def output_fault(path: Path) -> PathFault | None:
-    """Why no file can be written at `path`, as far as can be told before; what stands there already must be a regular file."""
+    """Return why no file can be written at `path`, as far as can be known before; whatever exists there must be a regular file."""
     folder = input_fault(path.parent, "folder")
     if folder is not None and folder.absent:
         return PathFault(f"cannot be written: there is no folder {path.parent}", "Make it first, or choose another one.")
@@ -110,13 +110,13 @@ def _absent(path: Path) -> PathFault:
 
 
 def _other_kind(status: os.stat_result, wanted: Wanted) -> str:
-    """What stands there instead, or nothing."""
+    """Return what exists there instead, or nothing."""
     kind = next((name for is_kind, name in KINDS if is_kind(status.st_mode)), "a special file")
     return "" if kind == f"a {wanted}" else kind
 
 
 def refused_by_system(error: OSError) -> Problem | None:
-    """What the system refuses, in words; None for what may be a mistake in the program."""
+    """Return the problem for an error of the operating system; None for what may be a mistake in the program."""
     if error.errno not in OF_THE_MACHINE or error.filename is None:
         return None
     what, fix = OF_THE_MACHINE[error.errno]
@@ -133,7 +133,7 @@ def home() -> Path | None:
 
 
 def cache_folder() -> Path:
-    """Where stores and encoded columns are kept: `MMTRAIN_CACHE`, or `mmtrain` in the user's cache folder.
+    """Return the folder of image stores and encoded columns: `MMTRAIN_CACHE`, or `mmtrain` in the user's cache folder.
 
     A user without a home folder has one among the temporary files, see `homeless_cache`.
     """
@@ -162,5 +162,5 @@ def homeless_cache() -> Path:
 
 
 def is_homeless() -> bool:
-    """Whether the cache lies among the temporary files, for want of a home folder."""
+    """Return whether the cache is among the temporary files because the user has no home folder."""
     return not os.environ.get("MMTRAIN_CACHE") and not os.environ.get("XDG_CACHE_HOME") and home() is None

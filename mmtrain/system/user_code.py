@@ -41,7 +41,7 @@ def allow_callbacks() -> None:
 
 
 def may_import(name: str) -> bool:
-    """Whether an experiment file may name this dotted class: one of Keras' callbacks, of a `--code` file, or any with leave."""
+    """Return whether an experiment file may name this dotted class: one of Keras' callbacks, of a `--code` file, or any with leave."""
     module = sys.modules.get(name.partition(".")[0])
     own = module is not None and module.__name__.startswith(f"{PACKAGE}.")
     return own or name.startswith("keras.callbacks.") or bool(_leave)
@@ -69,14 +69,14 @@ def _import(path: Path) -> None:
 
 
 def _module_name(path: Path) -> str:
-    """The same for the same file; numbered where another file of this stem was imported before."""
+    """Return the same name for the same file; numbered if another file of this stem was imported before."""
     stem = f"{PACKAGE}.{path.stem}"
     names = chain([stem], (f"{stem}_{number}" for number in count(2)))
     return next(name for name in names if name not in sys.modules or _is_file(sys.modules[name].__file__, path))
 
 
 def _is_free(name: str, path: Path) -> bool:
-    """Whether a module of this name would hide no other than the file itself."""
+    """Return whether a module of this name would hide no module but the file itself."""
     if name in sys.modules or not name.isidentifier():
         return False
     known = importlib.util.find_spec(name)

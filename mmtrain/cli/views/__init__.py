@@ -1,1 +1,1 @@
-"""How results look on a terminal."""
+"""Results on a terminal."""

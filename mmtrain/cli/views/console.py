@@ -1,4 +1,4 @@
-"""How this floor writes: results to standard output, everything else to standard error. `NO_COLOR` is honoured by Rich."""
+"""Console output: results to standard output, everything else to standard error. Rich honours `NO_COLOR`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SCREENFUL = 20
 
 
 class _Plain(Console):
-    """Whatever is shown, a stranger's cell or category cannot steer the terminal by it."""
+    """A console that no cell or category of a stranger's table can steer by control characters."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
@@ -68,7 +68,7 @@ def notebook_console(*, live: bool) -> Console:
 
 
 def show_problems(error: MmtrainError, *, as_json: bool, every: bool = True) -> None:
-    """How many problems, then each with its place, what was found and what would be right; a screenful, unless `every` one is asked for."""
+    """Show the number of problems, then each with its place, what was found and what would be right: a screenful, or `every` one."""
     if as_json:
         found = [{"where": problem.where, "what": problem.what, "fix": problem.fix} for problem in error.problems]
         print_json({"error": {"exit_code": error.exit_code, "problems": found}})
@@ -104,7 +104,7 @@ def clip(text: str, most: int = LONGEST) -> str:
 
 
 def format_cell(text: str) -> str:
-    """Of a table: one line, without markup."""
+    """Return a cell of a table in one line, without markup."""
     return escape(printable(text).replace("\t", "\\t").replace("\n", "\\n"))
 
 
@@ -136,7 +136,7 @@ def _wrapped_line(text: Text, width: int) -> Text:
 
 
 def _breaks(text: str, width: int, indent: int) -> list[int]:
-    """Where lines begin, but for the first: Rich itself breaks words that are wider than a line, or no line at all."""
+    """Return the positions of line breaks: Rich itself breaks words that are wider than a line, or no line at all."""
     starts, used = [], 0
     for word in re.finditer(r" *[^ ]+", text):
         bare = word[0].lstrip(" ")
@@ -154,7 +154,7 @@ def unbroken(text: str) -> str:
 
 
 def show_remarks(console: Console, scores: Sequence[Score]) -> None:
-    """What is to be said of single scores; what is so of several is said once."""
+    """Show the remarks on single scores; a remark that several share is shown once."""
     remarks = {score.name: score.undefined or score.note for score in scores}
     for remark in dict.fromkeys(filter(None, remarks.values())):
         line(console, f"{', '.join(name for name, said in remarks.items() if said == remark)}: {remark}")

@@ -1,4 +1,4 @@
-"""What `inspect-data` shows of its findings: how many of each level, then a line for each kind with its reason and what to do."""
+"""Findings of `inspect-data`: the number per level, then a line per kind with its reason and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `inspect-data` shows of an experiment's table: a small table for each role, the parts, and the problems."""
+"""The table of an experiment in `inspect-data`: a small table for each role, the parts, and the problems."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def format_heading(console: Console, title: str) -> None:
 
 
 def distinct(profile: Profile) -> str:
-    """How many different values."""
+    """Number of distinct values."""
     return f"{profile.distinct:,}" if profile.distinct < 1_000_000 else "1,000,000+"
 
 
@@ -180,7 +180,7 @@ VIEWS = {
 
 
 def _missing(console: Console, found: Inspection) -> None:
-    """What each policy would do with the empty cells; the one that is chosen first."""
+    """Show what each policy would do with the empty cells, the chosen one first."""
     if not found.missing:
         return
     format_heading(console, "empty cells, and what each `missing` would do")

@@ -1,4 +1,4 @@
-"""What `inspect-data` and `fit` show of the parts of a split."""
+"""The parts of a split in `inspect-data` and `fit`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `inspect-data` shows of a table without an experiment file."""
+"""A table without an experiment file in `inspect-data`."""
 
 from __future__ import annotations
 

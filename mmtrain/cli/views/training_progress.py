@@ -124,7 +124,7 @@ class Display:
             self._images.update("checking", done, total, size)
 
     def plan(self, plan: Plan) -> None:
-        """What is about to be trained."""
+        """Show what is about to be trained."""
         self.run = plan.run
         if self.quiet:
             return
@@ -235,7 +235,7 @@ class Display:
         return f"best {started.monitor} {number(score)} in epoch {epoch}"
 
     def _position(self) -> str:
-        """Where the current epoch stands; empty before the training has begun."""
+        """Return the position within the current epoch; empty before the training has begun."""
         started, step = self._started, self._step
         if started is None:
             return ""
