@@ -48,8 +48,8 @@ def scored(tree: dict[str, Any], overrides: list[str], part: str, output: Path) 
         path = Path(folder) / "experiment.yaml"
         path.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
         run = fit(path, overrides=overrides, output=output).run
-    results = evaluate(str(run.folder), EvaluateOptions(part=part), output=output).results
-    return {score.name: score.value for target in results.values() for score in target.scores}
+    results = evaluate(str(run.folder), EvaluateOptions(part=part), output=output).targets
+    return {name: score.value for target in results.values() for name, score in target.scores.items()}
 
 
 def train_all(trees: dict[str, dict[str, Any]], options: argparse.Namespace, output: Path) -> dict[str, list[float]]:

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from mmtrain import config
-from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_folder import FORMAT, Run
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.data import encode
 from mmtrain.evaluation.evaluation_set import EvalSet
@@ -88,7 +88,7 @@ def make_run(folder, targets, monitor="validation_loss", **facts):
     head = "name: clinic\ndata: {table: ../../t.csv}\ncolumns:\n  age: {role: numeric}\n  note: {role: text}\n"
     run.write_text("config.yaml", f"{head}{columns}training: {{epochs: 9, early_stopping: {{monitor: '{monitor}'}}}}\n")
     known = {
-        "format": 1,
+        "format": FORMAT,
         "state": "finished",
         "started": "2026-11-22T13:52:37+00:00",
         "ended": "2026-11-22T13:55:37+00:00",
@@ -130,8 +130,9 @@ def evaluate(run, part, truths, predictions, table="t.csv", report=True, when="2
     results = {}
     for key, target in fitted.targets.items():
         known = EvalSet.of(target, truths[key], predictions[key], None)
-        found = evaluate_postprocessing(TargetPostprocessing(), known.drawn(Evaluation(draws=100))) if len(known) else {}
-        results[key] = score_target(key, target, truths[key], predictions[key], drawn).with_analyses(found).plain()
+        results[key] = score_target(key, target, truths[key], predictions[key], drawn).result
+        if len(known):
+            results[key] = evaluate_postprocessing(results[key], TargetPostprocessing(), known.drawn(Evaluation(draws=100)))
     known = run.read_json("metrics.json") if (run / "metrics.json").exists() else {}
     run.write_json("metrics.json", {**known, part: results})
     looks = run.read_json("run.json").get("evaluations", [])

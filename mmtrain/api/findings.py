@@ -19,9 +19,9 @@ from mmtrain.config import Experiment
 from mmtrain.errors import Problem, counted
 
 if TYPE_CHECKING:
+    from mmtrain.artifacts.command_results import Comparison as Compared
     from mmtrain.audit.profiling.table_profile import TableProfile
     from mmtrain.commands.check import CheckResult
-    from mmtrain.commands.compare import Comparison as Compared
     from mmtrain.commands.inspect_data import InspectedTable, Inspection
     from mmtrain.data.splits.summary import PartSummary
     from mmtrain.metrics.score import Score
@@ -183,17 +183,18 @@ class Comparison(Result):
 
     def __init__(self, done: Compared) -> None:
         self._done = done
+        self._names = [run.name for run in done.runs]
         self.split = done.part
-        self.remarks = done.remarks
+        self.remarks = tuple(done.remarks)
 
     @property
     def scores(self) -> pd.DataFrame:
         """One row per run, target and score: `run, target, score, value, low, high`."""
         rows = [
-            {"run": str(run), "target": target.target, **_score(score)}
-            for target in self._done.targets
+            {"run": run.name, "target": key, **_score(score)}
+            for key, target in self._done.targets.items()
             for run, scores in zip(self._done.runs, target.scores, strict=True)
-            for score in scores
+            for score in scores.values()
         ]
         return pd.DataFrame(rows)
 
@@ -201,23 +202,21 @@ class Comparison(Result):
     def differences(self) -> pd.DataFrame:
         """Each run minus the first: `run, target, score, value, low, high`, and `p_value` (DeLong) of the AUC."""
         rows = [
-            {"run": str(run), "target": target.target, **_score(score), "p_value": delong.p if delong and score.name == "auc" else None}
-            for target in self._done.targets
-            for run, against in zip(self._done.runs[1:], target.against, strict=True)
+            {"run": run.name, "target": key, **_score(score), "p_value": delong.p if delong and score.name == "auc" else None}
+            for key, target in self._done.targets.items()
+            for run, against in zip(self._done.runs[1:], target.against_first, strict=True)
             for delong in [against.delong]
-            for score in against.differences
+            for score in against.differences.values()
         ]
         return pd.DataFrame(rows)
 
     @property
     def settings(self) -> pd.DataFrame:
         """Settings that differ between the experiments: one row per setting, one column per run."""
-        return pd.DataFrame(
-            [[key, *map(str, values)] for key, values in self._done.settings.items()], columns=["setting", *map(str, self._done.runs)]
-        )
+        return pd.DataFrame([[key, *map(str, values)] for key, values in self._done.settings.items()], columns=["setting", *self._names])
 
     def _title(self) -> str:
-        return f"mmtrain comparison on {self.split}: {' and '.join(map(str, self._done.runs))}"
+        return f"mmtrain comparison on {self.split}: {' and '.join(self._names)}"
 
     def _lines(self) -> Iterable[str]:
         return self.remarks
@@ -227,6 +226,4 @@ class Comparison(Result):
 
 
 def _score(score: Score) -> dict[str, Any]:
-    interval = score.interval
-    limits = {} if interval is None else {"low": interval.low, "high": interval.high}
-    return {"score": score.name, "value": score.value, "low": None, "high": None} | limits
+    return {"score": score.name, "value": score.value, "low": score.low, "high": score.high}

@@ -17,9 +17,9 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.errors import Problem, UsageError
 
 if TYPE_CHECKING:
-    from mmtrain.commands.evaluate import EvaluationResult
-    from mmtrain.commands.explain import Explanation as Explained
-    from mmtrain.commands.export import ExportResult
+    from mmtrain.artifacts.command_results import EvaluationResult
+    from mmtrain.artifacts.command_results import Explanation as Explained
+    from mmtrain.artifacts.export_results import ExportResult
     from mmtrain.config import Experiment
     from mmtrain.explanation.explained_output import Method
     from mmtrain.pipeline.predictor import OnError, Predictor
@@ -115,7 +115,7 @@ class TrainedRun(Result):
         """Losses, scores, learning rate and speed, one row per epoch."""
         from mmtrain.reports.report_data import read_epochs
 
-        return pd.DataFrame([dict(epoch) for epoch in read_epochs(self._run)])
+        return pd.DataFrame([{"epoch": line.epoch, **line.values} for line in read_epochs(self._run)])
 
     @property
     def scores(self) -> pd.DataFrame:
@@ -130,10 +130,10 @@ class TrainedRun(Result):
     @property
     def predictions(self) -> pd.DataFrame:
         """The predictions of the last evaluation, see `predictions_of`. Raises UsageError where there was none."""
-        evaluations = self._run.read_json("run.json").get("evaluations", [])
+        evaluations = self._run.read("run.json").evaluations
         if not evaluations:
             raise UsageError(Problem(str(self.folder), "the run has not been evaluated.", 'Call `run.evaluate("test")` first.'))
-        return self.predictions_of(evaluations[-1]["part"])
+        return self.predictions_of(evaluations[-1].part)
 
     def predictions_of(self, split: str) -> pd.DataFrame:
         """Predictions of a split, `test` for instance, or of another table by the name its evaluation has.
@@ -271,18 +271,15 @@ def _evaluated_scores(contents: ReportData) -> Iterable[dict[str, Any]]:
     for part in contents.parts:
         for judged in contents.judged(part):
             for name, score in judged.scores.items():
-                value = {key: score.get(key) for key in ("value", "low", "high")}
-                yield {"split": part.label, "target": judged.key, "score": name, **value, "baseline": _value(judged.baseline, name)}
-
-
-def _value(scores: Mapping[str, Mapping[str, Any]], name: str) -> float | None:
-    return scores.get(name, {}).get("value")
+                value = {"value": score.value, "low": score.low, "high": score.high}
+                baseline = judged.baseline.scores[name].value
+                yield {"split": part.label, "target": judged.key, "score": name, **value, "baseline": baseline}
 
 
 def _best_epoch_scores(contents: ReportData) -> Iterable[dict[str, Any]]:
     """Yield the scores of the best epoch, for splits that were not evaluated."""
     evaluated = {part.label for part in contents.parts}
-    best = next((epoch for epoch in contents.epochs if epoch["epoch"] == contents.facts.get("best_epoch")), {})
+    best = next((line.values for line in contents.epochs if line.epoch == contents.facts.best_epoch), {})
     only = "" if contents.several else next(iter(contents.fitted.targets), "")
     for split in ("validation", "train"):
         for name, value in best.items() if split not in evaluated else ():
@@ -300,7 +297,7 @@ class Evaluation(Result):
         self.split = done.part
         self.remarks = done.remarks
         """Sentences needed to read the scores right."""
-        self.test_evaluations = done.looks
+        self.test_evaluations = done.test_looks
         """How often the test split was scored by now; 0 where none of its rows was."""
 
     @property
@@ -341,8 +338,8 @@ class Explanations(Result):
         self.target = done.target
         self.baseline = dict(done.baseline)
         """What each column is compared with, in words."""
-        self.images = tuple(done.folder / name for name, _ in done.rows)
-        self._names = [row.chosen.id for _, row in done.rows]
+        self.images = tuple(row.image for row in done.rows)
+        self._names = [row.id for row in done.rows]
 
     @property
     def rows(self) -> pd.DataFrame:
@@ -377,5 +374,7 @@ class Export(Result):
         return f"mmtrain export {self.folder}"
 
     def _lines(self) -> Iterable[str]:
-        check = self.signature["check"]
-        return (f"Checked on {check['rows']} validation rows: largest difference {check['largest_difference']:.2g}.",)
+        check = self.signature.check
+        if check is None:
+            return ()
+        return (f"Checked on {check.rows} validation rows: largest difference {check.largest_difference:.2g}.",)

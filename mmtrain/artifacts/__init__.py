@@ -1,7 +1,7 @@
-"""What the JSON files of a run hold, as far as they are read again: a run may come from a stranger, and hold anything.
+"""The run folder: its files and the classes of what they hold.
 
-Values stay as they were written; they are only looked at. Files that are not here have models of their own, by which they are read:
-columns.json, statistics.json, decisions.json, manifest.json. What an older mmtrain did not write may be missing.
+A run may come from a stranger and hold anything, so every JSON file is validated when it is read. Files that are not listed in `SHAPES`
+have models of their own, by which they are read: columns.json, statistics.json, decisions.json, manifest.json.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from mmtrain.artifacts.results import TargetResult, WorstRow
+from mmtrain.artifacts.results import PartResults, WorstPrediction
 from mmtrain.artifacts.run_schema import Checkpoint, Data, EpochLine, Network, RunFacts
 
 LINE = "metrics.jsonl"
@@ -21,24 +21,27 @@ SHAPES: dict[str, Any] = {
     "network.json": Network,
     LINE: EpochLine,
     "position.json": Checkpoint,
-    "metrics.json": dict[str, dict[str, TargetResult]],
-    "most_wrong_": dict[str, list[WorstRow]],
+    "metrics.json": dict[str, PartResults],
+    "worst_predictions_": dict[str, list[WorstPrediction]],
 }
-"""By how the name of the file begins; of metrics.jsonl one line."""
+"""Classes by the beginning of the file's name; of metrics.jsonl that of one line."""
 
 
-def schema_error(name: str, values: Any) -> str:
-    """What is not as it should be in the file called `name`, as a sentence; empty when nothing is."""
+def parse(name: str, values: Any) -> Any:
+    """Return the `values` of the file called `name` as an object of its class; as they are where the file has none.
+
+    Raises ValueError, whose text is a sentence on what is wrong.
+    """
     shape = next((start for start in SHAPES if name.startswith(start)), None)
     if shape is None:
-        return ""
+        return values
     try:
-        _adapter(shape).validate_python(values)
+        return _adapter(shape).validate_python(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
-        return f"the file is damaged: {f'`{place}`: ' if place else ''}{first['msg'].removeprefix('Value error, ')}."
-    return ""
+        what = f"the file is damaged: {f'`{place}`: ' if place else ''}{first['msg'].removeprefix('Value error, ')}."
+        raise ValueError(what) from None
 
 
 @cache

@@ -1,182 +1,261 @@
-"""What metrics.json has of a target besides its scores and baselines."""
+"""Results of the analyses of one target: calibration, threshold, conformal bound, inputs, missing inputs and subgroups."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from mmtrain.artifacts.schema_base import Count, HasInterval, Model, Proportion, ScoreName, Scores, Value
-
-
-class ReliabilityBin(Model):
-    """Statements of about the same probability."""
-
-    rows: Count
-    said: Proportion
-    share: Proportion
-    low: Proportion
-    high: Proportion
+from mmtrain.metrics.score import Estimate, Score, ScoreName, Scores, with_names
+from mmtrain.result_model import Count, Fraction, ResultModel, both_or_neither
 
 
-class Reliability(Model):
-    """How far probabilities are from what came true; an older mmtrain wrote values alone."""
-
-    brier: Value | float
-    ece: Value | float
-    bins: list[ReliabilityBin]
-
-
-class Calibration(Model):
-    """Of the network's own probabilities, and of calibrated ones."""
-
-    method: str
-    of: str
-    bins: Count
-    notes: list[str]
-    before: Reliability
-    after: Reliability | None = None
-    temperatures: Annotated[list[float], Field(min_length=1)] | None = None
-
-
-class Rates(Model):
-    """Of the rows of each class that are called so."""
-
-    sensitivity: float | None
-    specificity: float | None
-
-
-class ThresholdSelection(Rates):
-    """On the validation rows on which a threshold was chosen."""
-
-    rows: Count
-
-
-class ThresholdResult(Rates):
-    """A threshold, and how it fares."""
-
-    aim_in_words: str
-    positive: str
-    threshold: Annotated[float, Field(gt=0, lt=1)]
-    note: str
-    validation: ThresholdSelection
-
-
-class CalibrationHoldout(Model):
-    """What a bound was fitted on."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    rows: Count
-    groups: Count | None
-
-
-class Coverage(HasInterval):
-    """How often the answer lies inside."""
+class Proportion(ResultModel):
+    """A proportion of rows, with the confidence interval of Wilson (1927)."""
 
     rows: Count
     value: float | None
+    """From 0 to 1; null without rows."""
+    low: Fraction
+    high: Fraction
 
 
-class Conformal(Model):
-    """Sets or intervals."""
+class ReliabilityBin(ResultModel):
+    """Statements of about the same probability, and how many of them came true."""
+
+    rows: Count
+    """Number of statements."""
+    said: Fraction
+    """Their mean probability."""
+    share: Fraction
+    """The proportion of them that came true."""
+    low: Fraction
+    """Lower limit of the confidence interval of `share`."""
+    high: Fraction
+    """Upper limit of the confidence interval of `share`."""
+
+
+class Reliability(ResultModel):
+    """How far probabilities are from the proportions that come true."""
+
+    brier: Score
+    """Mean squared error (Brier 1950): of the positive one of two classes, summed over several classes, averaged over labels."""
+    ece: Score
+    """Expected calibration error: the mean distance of `said` from `share` over the bins."""
+    bins: list[ReliabilityBin]
+    """The reliability curve."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, values: object) -> object:
+        if not isinstance(values, dict):
+            return values
+        return {**values, **with_names({name: values[name] for name in ("brier", "ece") if name in values})}
+
+
+class Calibration(ResultModel):
+    """Reliability of the network's own probabilities and, where they were calibrated, of the calibrated ones."""
+
+    method: str
+    """`none`, `temperature` or `isotonic`."""
+    bins: Count
+    """Maximum number of bins."""
+    binning: str
+    """How statements are put into bins."""
+    of: str
+    """What is stated: the positive class, the most probable class, or every label."""
+    notes: list[str]
+    """What a reader must know of the fit, in sentences."""
+    before: Reliability
+    """Of the network's own probabilities."""
+    temperatures: Annotated[list[float], Field(min_length=1)] | None = None
+    """The fitted temperatures: one, or one per label."""
+    after: Reliability | None = None
+    """Of the calibrated probabilities."""
+
+    @property
+    def final(self) -> Reliability:
+        """That of the calibrated probabilities if there are any, else that of the network's own."""
+        return self.before if self.after is None else self.after
+
+
+class ThresholdSelection(ResultModel):
+    """What the threshold gave on the validation rows on which it was chosen; null where a class had no row."""
+
+    rows: Count
+    positives: Count
+    sensitivity: float | None
+    specificity: float | None
+    precision: float | None
+    f1: float | None
+
+
+class ThresholdResult(ResultModel):
+    """A decision threshold, what it promised on validation rows, and what it gives on the scored rows."""
+
+    aim: str
+    """What it was chosen for: `f1`, `youden`, `cost`, or a minimum such as `sensitivity>=0.95`."""
+    aim_in_words: str
+    positive: str
+    """The positive class."""
+    threshold: Annotated[float, Field(gt=0, lt=1)]
+    """A row is called positive from this probability on."""
+    note: str
+    validation: ThresholdSelection
+    sensitivity: float | None
+    """On the scored rows; null without a positive row."""
+    specificity: float | None
+    """On the scored rows; null without a negative row."""
+
+
+class CalibrationHoldout(ResultModel):
+    """The calibration rows that a conformal bound was fitted on."""
+
+    rows: Count
+    groups: Count | None
+    """Null where no column groups the rows."""
+
+
+class PredictionSets(ResultModel):
+    """Conformal sets of classes, and how often they hold the true class."""
 
     coverage: float
+    """The coverage that was asked for."""
     fitted_on: CalibrationHoldout
     note: str
-    found: Coverage
-
-
-class PredictionSets(Conformal):
-    """Of classes."""
-
     kind: Literal["sets"]
+    level: float
+    """A class belongs to the set from this probability on."""
     mean_size: float
+    """Mean number of classes in a set."""
     empty: Count
+    """Number of empty sets."""
+    found: Proportion
+    """How often the set holds the true class."""
 
 
-class PredictionIntervals(Conformal):
-    """Of numbers; without a width they are without end."""
+class PredictionIntervals(ResultModel):
+    """Conformal prediction intervals of a number, and how often they hold the true one."""
 
+    coverage: float
+    """The coverage that was asked for."""
+    fitted_on: CalibrationHoldout
+    note: str
     kind: Literal["intervals"]
     width: float | None
+    """In the unit of the target; null where no interval is wide enough."""
+    found: Proportion
+    """How often the interval holds the true number."""
 
 
-class InputImportance(Model):
-    """Of one input."""
+class InputImportance(ResultModel):
+    """How much worse every score becomes when the values of one input are shuffled among the rows."""
 
     name: str
+    """Of the branch, or of the column."""
     branch: str
+    columns: list[str]
     whole_branch: bool
-    losses: dict[ScoreName, Value]
+    """Whether all columns of the branch are shuffled together."""
+    losses: dict[ScoreName, Estimate]
+    """By score, in its own unit; above 0 where the score becomes worse, whichever direction is better."""
 
 
-class PermutationImportance(Model):
-    """What each input contributes."""
+class PermutationImportance(ResultModel):
+    """Permutation importance of all inputs to one target."""
 
     main: ScoreName
+    """The score that stands for the target."""
     rows: Count
     permutations: Count
-    permutations_asked: Count = 0
+    """How often each input was shuffled."""
     confidence: float
+    draws: Count
+    """Draws of the bootstrap for each shuffle."""
     inputs: list[InputImportance]
-    left_out: list[str] | None = None
+    permutations_asked: Count | None = None
+    """How often each input should have been shuffled, where there was not enough time for it."""
+    left_out: list[str] = Field(default_factory=list)
+    """Inputs that were not reached in time."""
 
 
-class RowSubset(Model):
-    """Some of the rows."""
+class MissingPattern(ResultModel):
+    """Scores of the rows in which the same inputs are missing."""
 
+    missing: list[str] | None
+    """Keys of the missing columns, empty where nothing is missing; null stands for all rarer patterns together."""
     rows: Count
-    groups: Count = 0
+    groups: Count | None = None
+    """Number of groups, where the bootstrap draws groups."""
     scores: Scores
 
 
-class MissingPattern(RowSubset):
-    """In which the same is missing; null stands for all other patterns."""
-
-    missing: list[str] | None
-
-
-class AblatedBranch(RowSubset):
-    """As they would be without a branch."""
+class AblatedBranch(ResultModel):
+    """Scores of all rows if one branch were absent from each of them."""
 
     branch: str
     training_rows_without: Count
-    losses: dict[ScoreName, Value]
+    """Training rows in which the branch was absent; at 0 the network never learned to do without it."""
+    rows: Count
+    groups: Count | None = None
+    """Number of groups, where the bootstrap draws groups."""
+    scores: Scores
+    losses: dict[ScoreName, Estimate]
+    """How much worse each score becomes, by score; above 0 where it becomes worse."""
 
 
-class MissingPatterns(Model):
-    """How rows fare without some inputs."""
+class MissingPatterns(ResultModel):
+    """Scores where inputs are missing."""
 
     main: ScoreName
+    """The score that stands for the target."""
     confidence: float
     patterns: list[MissingPattern]
+    """The most frequent first; none where nothing is missing in any row."""
     masked: list[AblatedBranch]
+    """One for each branch that can be absent."""
 
 
-class Subgroup(RowSubset):
-    """With one value of a column; null where it is missing."""
+class Subgroup(ResultModel):
+    """Scores of the rows with one value of a column."""
 
     name: str | None
+    """The value, or the range of values; null where the cell is missing."""
+    rows: Count
+    groups: Count | None = None
+    """Number of groups, where the bootstrap draws groups."""
+    scores: Scores
 
 
-class Gap(HasInterval):
-    """Between the best and the worst subgroup."""
+class Gap(ResultModel):
+    """The subgroups with the best and the worst main score, and the distance between them."""
 
     best: str | None
     worst: str | None
     value: float
+    """The distance, 0 or more, whichever direction is better."""
+    low: float | None = None
+    high: float | None = None
     compared: Count
+    """Number of subgroups that could be compared."""
+
+    @model_validator(mode="after")
+    def _limits(self) -> Gap:
+        both_or_neither(self.low, self.high)
+        return self
 
 
-class Subgroups(Model):
-    """The rows divided by a column."""
+class Subgroups(ResultModel):
+    """Scores of every subgroup of one column."""
 
     column: str
+    """Header of the column."""
     main: ScoreName
+    """The score that stands for the target."""
     confidence: float
     subgroups: list[Subgroup]
     gap: Gap | None
+    """Null where no two subgroups can be compared."""
 
     @model_validator(mode="after")
     def _gap_of_subgroups(self) -> Subgroups:
@@ -184,3 +263,7 @@ class Subgroups(Model):
         if self.gap is not None and not {self.gap.best, self.gap.worst} <= names:
             raise ValueError("a gap is between two subgroups with a score")
         return self
+
+
+RowSubset = MissingPattern | AblatedBranch | Subgroup
+"""Scores of some of the rows."""

@@ -29,7 +29,7 @@ CHILD_FILES = (
 REQUIRED_FILES = re.compile(
     r"config\.yaml|data\.json|split\.csv|statistics\.json|network\.json|metrics\.json|report\.html|model_card\.md|epochs\.csv"
     r"|(scores|confusion|classes|contributions|missing_patterns|subgroups|calibration)_[^/]+\.csv"
-    r"|predictions_[^/]+\.csv|most_wrong_[^/]+\.json|plots/[^/]+\.png"
+    r"|predictions_[^/]+\.csv|worst_predictions_[^/]+\.json|plots/[^/]+\.png"
     rf"|({CHILD_NAME}/)*({CHILD_FILES})"
 )
 """Names that are ever packed. Nothing else is unpacked either: Python, for one, would run a `yaml.py` in the folder it starts in."""

@@ -1,11 +1,11 @@
-"""metrics.json and most_wrong_<part>.json."""
+"""metrics.json and worst_predictions_<part>.json: how well each target was predicted on the rows of a part."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from mmtrain.artifacts.analysis_results import (
     Calibration,
@@ -17,104 +17,154 @@ from mmtrain.artifacts.analysis_results import (
     Subgroups,
     ThresholdResult,
 )
-from mmtrain.artifacts.schema_base import Count, Model, Score, ScoreName, Scores
+from mmtrain.metrics.score import Scores
+from mmtrain.result_model import Count, ResultModel
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FEW_UNITS = 20
+"""Rows or groups below which the intervals of simulated data held the truth in fewer than 94 of 100 cases."""
 
 
-class BootstrapInfo(Model):
-    """Where intervals come from."""
-
-    model_config = ConfigDict(extra="forbid")
+class BootstrapInfo(ResultModel):
+    """How the confidence intervals of a part were computed."""
 
     confidence: float
     draws: Count
     unit: Literal["row", "group"]
+    """What is drawn with replacement."""
     units: Count
-    column: str = ""
-    method: str = ""
+    """How many rows or groups there are to draw from."""
+    column: str
+    """Header of the column that names the groups; empty where rows are drawn."""
+    method: str
+
+    @property
+    def percent(self) -> str:
+        """`95 %`."""
+        return f"{100 * self.confidence:g} %"
+
+    @property
+    def units_text(self) -> str:
+        """`60 groups (patient)`, `400 rows`."""
+        return f"{self.units:,} {self.unit}{'' if self.units == 1 else 's'}{f' ({self.column})' if self.column else ''}"
+
+    @property
+    def text(self) -> str:
+        """`1,000 draws of 60 groups (patient)`."""
+        return f"{self.draws:,} draws of {self.units_text}{'; with so few, intervals are rough' if self.units < FEW_UNITS else ''}"
 
 
-class DummyBaselineResult(Model):
-    """What an older mmtrain had beside the model."""
-
-    name: str
-    scores: Scores
-
-
-class BaselineResult(DummyBaselineResult):
-    """What stands beside the model."""
+class BaselineResult(ResultModel):
+    """How well a baseline predicts the same rows."""
 
     kind: str
+    """`majority`, `single_branch` or `gradient_boosting`."""
     label: str
-    differences: dict[ScoreName, Score]
+    """For the heading of a column: `scan alone`."""
+    name: str
+    """What it is, for a sentence."""
+    scores: Scores
+    differences: Scores
+    """Model minus baseline in every score; empty where the rows were not drawn."""
 
 
-class TargetResult(Model):
-    """Of one target on one part."""
+class TargetResult(ResultModel):
+    """How well one target was predicted on one part."""
 
     task: str
     rows: Count
+    """Number of scored rows."""
     unknown_answers: Count
-    unknown_labels: dict[str, Count] | None = None
+    """Rows that no score covers: their answer is missing, or training did not have it."""
+    unknown_labels: dict[str, Count] = Field(default_factory=dict)
+    """Multi-label targets: labels that are not known in all `rows`, each with the number of rows that its scores leave out."""
     scores: Annotated[Scores, Field(min_length=1)]
     interval: BootstrapInfo | None = None
-    baseline: DummyBaselineResult | None = None
-    baselines: list[BaselineResult] | None = None
-    baseline_notes: list[str] | None = None
-    classes: list[str] | None = None
-    confusion: list[list[Count]] | None = None
-    confusion_pairs: list[tuple[Count, Count, Count]] | None = None
-    """Of many classes, in place of the matrix: positions of the true and the predicted class, and their rows."""
+    """Where the intervals of the scores come from."""
+    baselines: Annotated[list[BaselineResult], Field(min_length=1)]
+    """The first one looks at no column."""
+    baseline_notes: list[str] = Field(default_factory=list)
+    """Which baselines there are not, and why, in sentences."""
+    classes: list[str] = Field(default_factory=list)
+    """The classes, in the order of the confusion matrix."""
+    confusion: list[list[Count]] = Field(default_factory=list)
+    """The confusion matrix: rows of each true class (first index) that were predicted as each class (second index)."""
+    confusion_pairs: list[Annotated[list[Count], Field(min_length=3, max_length=3)]] | None = None
+    """More than 100 classes, in place of the matrix: positions of the true and of the predicted class, and the number of rows."""
     calibration: Calibration | None = None
     operating_point: ThresholdResult | None = None
     conformal: Annotated[PredictionSets | PredictionIntervals, Field(discriminator="kind")] | None = None
     contributions: PermutationImportance | None = None
     missing_patterns: MissingPatterns | None = None
-    subgroups: list[Subgroups] | None = None
+    subgroups: list[Subgroups] = Field(default_factory=list)
+
+    def confusion_matrix(self) -> NDArray[np.int64]:
+        """Return the confusion matrix, (classes, classes); (0, 0) without classes."""
+        import numpy as np
+
+        if self.confusion_pairs is None:
+            return np.array(self.confusion or np.empty((0, 0)), dtype=np.int64)
+        matrix = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)
+        true, predicted, rows = np.array(self.confusion_pairs, dtype=np.int64).reshape(-1, 3).T
+        matrix[true, predicted] = rows
+        return matrix
 
     @model_validator(mode="after")
     def _complete(self) -> TargetResult:
-        """Whoever reads one score of some rows, or of a baseline, finds it there."""
+        """Check that scores of some of the rows, and of baselines, are those of all rows."""
         names = {name for name in self.scores if "[" not in name}
-        beside = [one for one in (self.baseline, *(self.baselines or ())) if one is not None]
-        if not beside or any(not one.scores.keys() >= self.scores.keys() for one in beside):
+        if any(not one.scores.keys() >= self.scores.keys() for one in self.baselines):
             raise ValueError("a baseline has the scores of the model")
-        classes = len(self.classes or ())
-        if self.confusion_pairs is None and {classes} != {len(self.confusion or ()), *map(len, self.confusion or ())}:
+        classes = len(self.classes)
+        if self.confusion_pairs is None and {classes} != {len(self.confusion), *map(len, self.confusion)}:
             raise ValueError("a confusion matrix has a row and a column for each class")
-        if any(max(true, called) >= classes for true, called, _ in self.confusion_pairs or ()):
+        if any(max(true, predicted) >= classes for true, predicted, _ in self.confusion_pairs or ()):
             raise ValueError("a confusion matrix has a row and a column for each class")
         if self.operating_point is not None and not names >= {"sensitivity", "specificity"}:
             raise ValueError("a threshold is of a target with sensitivity and specificity")
-        analyses = [one for one in (self.contributions, self.missing_patterns, *(self.subgroups or ())) if one is not None]
+        analyses = [one for one in (self.contributions, self.missing_patterns, *self.subgroups) if one is not None]
         if not names >= {one.main for one in analyses}:
             raise ValueError("the main score is one of the scores")
-        if any(not some.scores.keys() >= names for some in self._some()):
+        if any(not subset.scores.keys() >= names for subset in self._subsets()):
             raise ValueError("some of the rows have the scores of all rows")
         return self
 
-    def _some(self) -> Iterator[RowSubset]:
+    def _subsets(self) -> Iterator[RowSubset]:
         if self.missing_patterns is not None:
             yield from self.missing_patterns.patterns
             yield from self.missing_patterns.masked
-        for column in self.subgroups or ():
+        for column in self.subgroups:
             yield from column.subgroups
 
 
-class Probability(Model):
-    """Of two classes."""
+class AnswerProbabilities(ResultModel):
+    """Probabilities that the model gave to two classes."""
 
     truth: float
+    """Of the true class."""
     prediction: float
+    """Of the predicted class."""
 
 
-class WorstRow(Model):
-    """One of the most wrong rows."""
+class WorstPrediction(ResultModel):
+    """One of the rows with the highest loss."""
 
     row: Count
+    """Position in the table's file, from 0."""
     id: str
+    cells: dict[str, str]
+    """By column; long cells are cut."""
+    images: dict[str, str]
+    """By column, small JPEG images as base64."""
     truth: str | float
     prediction: str | float
     loss: float
-    cells: dict[str, str]
-    images: dict[str, str]
-    probability: Probability | None = None
+    probability: AnswerProbabilities | None = None
+    """Of a target with classes."""
+
+
+PartResults = dict[str, TargetResult]
+"""By target."""

@@ -14,7 +14,7 @@
         model.keras           the trained model with its preprocessing
         decisions.json        what validation rows decided for that model: calibration, threshold, conformal bound, where asked for
         metrics.json          scores of the parts that were evaluated
-        predictions_<part>.csv, most_wrong_<part>.json
+        predictions_<part>.csv, worst_predictions_<part>.json
         scores_<part>.csv, confusion_<part>.csv, classes_<part>.csv, calibration_<part>.csv, epochs.csv
         contributions_<part>.csv, missing_patterns_<part>.csv, subgroups_<part>.csv
         plots/*.png, report.html, model_card.md
@@ -40,7 +40,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
@@ -49,12 +49,13 @@ from typing import Any, Literal
 from mmtrain import artifacts
 from mmtrain.artifacts.atomic_files import atomic_write, disk_errors, file_hash
 from mmtrain.errors import Problem, RunError, UsageError, did_you_mean, listed
+from mmtrain.result_model import plain_values
 from mmtrain.system.paths import input_fault
 from mmtrain.text.printable import json_text, plain_json
 
 State = Literal["running", "finished", "failed", "interrupted"]
-FORMAT = 1
-"""Of the run folder; grows when an older mmtrain could no longer read it."""
+FORMAT = 2
+"""Version of the run folder; grows when files change so that another version of mmtrain could no longer read them."""
 RESTORE = "Train again, or restore the folder."
 LOCK = ".lock"
 """In the folder of a run; names the process that trains it, or the last one that did."""
@@ -62,11 +63,6 @@ CHILD_GROUPS = ("folds", "seeds", "trials", "baselines")
 """Folders of a run that hold its child runs, one folder per child."""
 CHILD_NAME = rf"(?:{'|'.join(CHILD_GROUPS)})/[A-Za-z0-9][A-Za-z0-9_.-]*"
 """Regular expression of `<group>/<name>`; the name is safe as a file name on every system."""
-
-
-def is_test_access(look: Mapping[str, Any]) -> bool:
-    """Whether an entry of `evaluations` in run.json had rows of the test part, as such or within the whole table."""
-    return bool(look["part"] == "test" or look.get("rows_of", {}).get("test", 0) > 0)
 
 
 class Run:
@@ -125,11 +121,19 @@ class Run:
         return path
 
     def write_json(self, name: str, value: Any) -> Path:
-        """Write a JSON file whole."""
-        return self.write_text(name, json_text(value, indent=1) + "\n")
+        """Write plain values, or results among them, to a JSON file whole."""
+        return self.write_text(name, json_text(plain_values(value), indent=1) + "\n")
+
+    def read(self, name: str) -> Any:
+        """Read a JSON file of the run as an object of its class, see `artifacts.SHAPES`. Raises RunError as `read_json` does."""
+        return self._parsed(name)[1]
 
     def read_json(self, name: str) -> Any:
-        """Read a JSON file of the run. Raises RunError when it is missing or damaged, or does not hold what `run_files` says."""
+        """Read a JSON file of the run as plain values. Raises RunError when it is missing or damaged, or does not fit its class."""
+        return self._parsed(name)[0]
+
+    def _parsed(self, name: str) -> tuple[Any, Any]:
+        """The values of a JSON file, and the object that they make."""
         path = self / name
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
@@ -137,9 +141,10 @@ class Run:
             raise RunError(Problem(str(path), "the file is missing from the run.", RESTORE)) from None
         except (ValueError, RecursionError):
             raise RunError(Problem(str(path), "the file is damaged.", RESTORE)) from None
-        if what := artifacts.schema_error(name, values):
-            raise RunError(Problem(str(path), what, RESTORE))
-        return values
+        try:
+            return values, artifacts.parse(name, values)
+        except ValueError as error:
+            raise RunError(Problem(str(path), str(error), RESTORE)) from None
 
     def append_line(self, name: str, value: dict[str, Any]) -> None:
         """Add a line of JSON to a file that grows. Raises RunError when it cannot be written."""
@@ -155,16 +160,22 @@ class Run:
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             self.write_text(name, "".join(lines[:most]))
 
-    def read_lines(self, name: str) -> list[dict[str, Any]]:
-        """The documents of a file that grows; a last line that a crash cut short counts for nothing. Raises RunError for a damaged one."""
+    def read_lines(self, name: str) -> list[Any]:
+        """Read the lines of a file that grows as objects of its class; a last line that a crash cut short counts for nothing.
+
+        Raises RunError for a damaged one.
+        """
         path = self / name
         found = []
         for number, line in enumerate(path.read_bytes().splitlines() if path.is_file() else [], start=1):
-            with suppress(ValueError, RecursionError):
+            try:
                 values = json.loads(line)
-                if what := artifacts.schema_error(name, values):
-                    raise RunError(Problem(f"{path}:{number}", what, RESTORE))
-                found.append(values)
+            except (ValueError, RecursionError):
+                continue
+            try:
+                found.append(artifacts.parse(name, values))
+            except ValueError as error:
+                raise RunError(Problem(f"{path}:{number}", str(error), RESTORE)) from None
         return found
 
     def update(self, **facts: Any) -> None:
@@ -327,12 +338,10 @@ def open_run(folder: Path) -> Run:
     run = Run(folder.resolve())
     _check_plain(run)
     facts = run.read_json("run.json")
-    if facts.get("format", 0) > FORMAT:
-        raise RunError(
-            Problem(
-                str(folder), f"the run was made by a newer mmtrain ({facts.get('versions', {}).get('mmtrain', '?')}).", "Update mmtrain."
-            )
-        )
+    if (made := facts.get("format", 0)) != FORMAT:
+        what = f"the run was made by {'a newer' if made > FORMAT else 'an older'} mmtrain ({facts.get('versions', {}).get('mmtrain', '?')})"
+        fix = "Update mmtrain." if made > FORMAT else "Train again, or open it with the version that made it."
+        raise RunError(Problem(str(folder), f"{what}: its folder has format {made}, and this version reads format {FORMAT}.", fix))
     changed = [name for name, known in facts.get("files", {}).items() if not _is_sealed(run, name, known)]
     if changed:
         raise RunError(Problem(str(folder), f"{listed(changed)} changed after the training.", "Restore the folder, or train again."))

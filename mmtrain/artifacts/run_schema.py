@@ -1,37 +1,86 @@
-"""run.json, data.json, network.json, position.json, and a line of metrics.jsonl."""
+"""Facts of a run and its progress: run.json, data.json, network.json, position.json, and a line of metrics.jsonl."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from mmtrain.artifacts.schema_base import Count, Model, Time
+from mmtrain.result_model import Count, ResultModel
+
+
+class Model(ResultModel):
+    """A part of a file that is also read as plain values: what may be left out may not be null instead."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _left_out_is_not_null(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            for name, field in cls.model_fields.items():
+                if name in values and values[name] is None and not field.is_required():
+                    raise ValueError(f"`{name}` has no value")
+        return values
+
+
+def _with_zone(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("a time needs its zone")
+    return text
+
+
+Time = Annotated[str, AfterValidator(_with_zone)]
 
 
 class EvaluationRecord(Model):
-    """A time that rows were scored."""
+    """One evaluation: which rows were scored, and when."""
 
     part: str
+    """The part, or the name under which another table was scored."""
     when: str
-    table: str
+    """In UTC, ISO 8601."""
     rows: Count = 0
+    table: str
+    """File name of the table."""
     path: str = ""
+    """Where the table was; a packed run does not say."""
     sha256: str = ""
-    rows_of: dict[Literal["train", "validation", "test", "conformal"], Count] | None = None
+    """Hash of the table's file."""
+    rows_of: dict[str, Count] = Field(default_factory=dict)
+    """Of the run's own table as a whole: how many of its rows are train, validation, test and calibration rows."""
+
+    @property
+    def is_test_access(self) -> bool:
+        """Whether rows of the test part were scored, as such or within the whole table."""
+        return self.part == "test" or self.rows_of.get("test", 0) > 0
 
 
 class ExplanationRecord(Model):
-    """A time that rows were explained; of another table than the run's, what it is called, and which it was."""
+    """One explanation of rows."""
 
+    when: str = ""
     part: str | None = None
+    """Of another table than the run's: the name of the explanation."""
     sha256: str | None = None
+    """Of another table than the run's: the hash of its file."""
+    rows: dict[str, Count] = Field(default_factory=dict)
+    """Number of explained rows by part."""
+
+
+class TuningRecord(Model):
+    """Trial on the device, which decides precision, XLA and steps per call."""
+
+    reasons: list[str]
+    """What was decided, and why."""
+    seconds_per_step: dict[str, float]
+    """By the settings that were tried."""
 
 
 class Seconds(Model):
     """How long something took."""
 
     training: float
+    """In all processes that trained the run."""
 
 
 class ChildRecord(Model):
@@ -46,18 +95,30 @@ class RunFacts(Model):
     """run.json."""
 
     format: Count = 0
+    """Version of the run folder."""
+    name: str = ""
     state: Literal["running", "finished", "failed", "interrupted"]
     started: Time
     ended: Time | None = None
     trained: Time | None = None
-    """When the training came to its own end; there until the report is written, too, and with it the run is finished."""
+    """When the training ended by itself; kept until the report is written, which finishes the run."""
     resumed: list[str] | None = None
+    """When the training was resumed."""
     versions: dict[str, str] | None = None
+    """Of Python, mmtrain and the packages that it uses."""
+    seed: int | None = None
+    deterministic: bool = False
+    trial: TuningRecord | None = None
     files: dict[str, str] | None = None
+    """SHA-256 of files that must not change any more."""
     seconds: Seconds | None = None
+    epochs: Count = 0
+    """Number of epochs trained."""
     best_epoch: Count = 0
     stopped: str = ""
+    """Why the training ended before its last epoch."""
     error: str = ""
+    """What ended a failed training."""
     evaluations: list[EvaluationRecord] | None = None
     explanations: list[ExplanationRecord] | None = None
     exports: list[Any] | None = None
@@ -70,35 +131,55 @@ class Dropped(Model):
     """A row that is left out."""
 
     row: Count
+    """Position in the table's file, from 0."""
     id: str
     reason: str
+
+
+class SplitRecord(Model):
+    """How the rows were divided."""
+
+    method: str = ""
+    description: str = ""
+    """In a sentence."""
+    notes: list[str] = Field(default_factory=list)
 
 
 class Data(Model):
     """data.json."""
 
     table: str
+    """File name of the table."""
     sha256: str
+    headers: list[str] = Field(default_factory=list)
     rows: Count
+    """Rows of the file."""
     used: Count
+    """Rows that are left after `missing: drop`."""
     dropped: list[Dropped]
-    answers: dict[str, dict[str, list[Count]]] | None = None
-    images: dict[str, str] | None = None
+    split: SplitRecord = SplitRecord()
+    answers: dict[str, dict[str, list[Count]]] = Field(default_factory=dict)
+    """Targets with classes or labels: rows of each class or label in each part."""
+    images: dict[str, str] = Field(default_factory=dict)
+    """Keys of the image stores, by column."""
 
 
 class Sized(Model):
-    """A part of the network: what it gives, and learns."""
+    """A part of the network."""
 
     width: Count
+    """Size of its output vector."""
     parameters: Count
+    """Number of trained numbers."""
 
 
 class BranchInput(Model):
-    """What a branch takes."""
+    """Input of a branch."""
 
     name: str
     kind: str
     shape: list[Count]
+    """Without the axis of rows."""
 
 
 class Branch(Sized):
@@ -131,16 +212,23 @@ class Network(Model):
 
 
 class EpochLine(Model):
-    """Of metrics.jsonl: losses, rates and scores beside the epoch."""
+    """A line of metrics.jsonl: an epoch with its losses, learning rate and scores, by name; null where one is undefined."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, float | None]
 
     epoch: Count
+    step: Count | None = None
+    """The step at which an epoch was stopped; a whole epoch has none."""
+
+    @property
+    def values(self) -> dict[str, float | None]:
+        """Everything but the epoch and the step, by name."""
+        return self.__pydantic_extra__
 
 
 class EarlyStoppingState(Model):
-    """How early stopping stands."""
+    """State of early stopping."""
 
     best: float | None
     best_epoch: Count
@@ -148,13 +236,13 @@ class EarlyStoppingState(Model):
 
 
 class LearningRateState(Model):
-    """How the learning rate stands."""
+    """State of the learning rate schedule."""
 
     improved: list[bool]
 
 
 class Position(Model):
-    """Where a training stands."""
+    """State of a training at a checkpoint."""
 
     epoch: Count
     step: Count

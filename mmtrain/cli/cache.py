@@ -10,7 +10,7 @@ import typer
 from mmtrain.cli.options import Command, Group, Json, Quiet
 
 if TYPE_CHECKING:
-    from mmtrain.commands.cache import CacheEntry
+    from mmtrain.artifacts.command_results import CacheEntry
 
 app = typer.Typer(
     cls=Group,
@@ -34,7 +34,7 @@ def show(folder: Folder = None, as_json: Json = False) -> None:
     found = list_entries(place)
     total = sum(one.size for one in found)
     if as_json:
-        print_json({"folder": str(place), "entries": [one.plain() for one in found], "size": total})
+        print_json({"folder": str(place), "entries": [one.to_json() for one in found], "size": total})
         return
     if found:
         out().print(_table(found))
@@ -64,7 +64,7 @@ def clear(
         fix = "Check the permissions of the folder, and whether something else lies in it."
         raise RunError([Problem(str(one.folder), "the entry could not be removed.", fix) for one in done.failed])
     if as_json:
-        print_json({"folder": str(place), "removed": [one.plain() for one in done.removed], "size": freed, "kept": done.kept})
+        print_json({"folder": str(place), "removed": [one.to_json() for one in done.removed], "size": freed, "kept": done.kept})
         return
     out().print(f"{place}: {_entries(len(done.removed))} removed, {format_bytes(freed)} freed.", soft_wrap=True, markup=False)
     if done.kept:

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from mmtrain.commands.compare import Comparison
-    from mmtrain.evaluation.comparison import ComparedTarget, PairedDifference
+    from mmtrain.artifacts.command_results import ComparedTarget, Comparison, PairedDifference
 
 
 def command(
@@ -44,51 +43,42 @@ def command(
     import_code(code)
     done = compare(run, part=Part.calibration if part == Part.conformal else part, output=output)
     if as_json:
-        print_json(_plain(done))
+        print_json(done.to_json())
         return
     console = out()
-    for target in done.targets:
-        _show_target(console, done, target)
+    for key, target in done.targets.items():
+        _show_target(console, done, key, target)
     _show_settings(console, done)
     for remark in done.remarks:
         note(remark)
-    looks = ", ".join(f"{one} {times}" for one, times in zip(done.runs, done.looks, strict=True))
+    looks = ", ".join(f"{one.name} {one.test_looks}" for one in done.runs)
     note(f"Times that the test part was scored: {looks}. This comparison is no further one.", quiet=quiet)
 
 
-def _plain(done: Comparison) -> dict[str, Any]:
-    return {
-        "part": done.part,
-        "runs": [{"run": str(run.folder), "name": str(run), "test_looks": looks} for run, looks in zip(done.runs, done.looks, strict=True)],
-        "targets": {target.target: target.plain() for target in done.targets},
-        "settings": {key: list(values) for key, values in done.settings.items()},
-        "remarks": list(done.remarks),
-    }
-
-
-def _show_target(console: Console, done: Comparison, target: ComparedTarget) -> None:
+def _show_target(console: Console, done: Comparison, key: str, target: ComparedTarget) -> None:
     """The scores of each run, then how far each is from the first."""
     from mmtrain.cli.views.console import line, show_remarks
     from mmtrain.errors import counted
 
-    line(console, f"\n{done.part}: {target.target}, {target.task}, {counted(target.rows, 'row')}")
+    line(console, f"\n{done.part}: {key}, {target.task}, {counted(target.rows, 'row')}")
     console.print(_scores(done, target))
-    for run, against in zip(done.runs[1:], target.against, strict=True):
-        line(console, f"\n{run} less {done.runs[0]}")
-        console.print(_differences(against, target.drawing.percent))
+    for run, against in zip(done.runs[1:], target.against_first, strict=True):
+        line(console, f"\n{run.name} less {done.runs[0].name}")
+        console.print(_differences(against, target.interval.percent))
         if against.delong:
             line(console, f"AUC: p = {_p(against.delong.p)} (DeLong)")
-        show_remarks(console, against.differences)
-    line(console, f"{target.drawing.percent} interval: {target.drawing.words}")
+        show_remarks(console, against.differences.values())
+    line(console, f"{target.interval.percent} interval: {target.interval.text}")
 
 
 def _scores(done: Comparison, target: ComparedTarget) -> Table:
     from mmtrain.cli.views.console import format_cell, interval, number, plain_table
 
-    table = plain_table("score", *map(str, done.runs))
-    for row in zip(*target.scores, strict=True):
+    table = plain_table("score", *(run.name for run in done.runs))
+    for name in target.scores[0]:
+        row = [scores[name] for scores in target.scores]
         cells = [f"{number(score.value)} ({interval(score.interval)})" if score.interval else number(score.value) for score in row]
-        table.add_row(format_cell(row[0].name), *cells)
+        table.add_row(format_cell(name), *cells)
     return table
 
 
@@ -97,8 +87,8 @@ def _differences(against: PairedDifference, percent: str) -> Table:
     from mmtrain.reports.baselines import compared_baselines
 
     table = plain_table("score", "difference", f"{percent} interval", "so it is")
-    for score in against.differences:
-        table.add_row(format_cell(score.name), number(score.value), interval(score.interval), compared_baselines(score.name, score.plain()))
+    for name, score in against.differences.items():
+        table.add_row(format_cell(name), number(score.value), interval(score.interval), compared_baselines(score))
     return table
 
 

@@ -11,7 +11,7 @@ import typer
 from mmtrain.cli.options import All, Code, Images, Json, Output, Quiet, Run, Set, Table
 
 if TYPE_CHECKING:
-    from mmtrain.commands.evaluate import EvaluationResult
+    from mmtrain.artifacts.command_results import EvaluationResult
 
 
 class Part(StrEnum):
@@ -63,7 +63,7 @@ def command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score a run beside its baselines, from the weights of its best epoch."""
+    """Score a run next to its baselines, with the weights of its best epoch."""
     from mmtrain.cli.views.console import print_json
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.evaluate import EvaluateOptions, evaluate
@@ -75,18 +75,7 @@ def command(
     with progress_display(quiet=quiet or as_json) as shown:
         done = evaluate(run, options, output=output, progress=shown.images, say=shown.say)
     if as_json:
-        scores = {key: result.plain() for key, result in done.results.items()}
-        print_json(
-            {
-                "run": str(done.run.folder),
-                "part": done.part,
-                "test_looks": done.looks,
-                "remarks": list(done.remarks),
-                "targets": scores,
-                "predictions": str(done.predictions),
-                "report": str(done.report),
-            }
-        )
+        print_json(done.to_json())
         return
     _show(done, quiet=quiet)
 
@@ -96,8 +85,8 @@ def _show(done: EvaluationResult, *, quiet: bool) -> None:
     from mmtrain.cli.views.scores import show_baselines, show_scores
 
     console = out()
-    for key, result in done.results.items():
-        show_scores(console, f"{done.part} of {done.run}", result)
+    for key, result in done.targets.items():
+        show_scores(console, f"{done.part} of {done.run}", key, result)
         show_baselines(console, result, done.main[key])
     for remark in done.remarks:
         note(remark)

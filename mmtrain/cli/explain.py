@@ -12,8 +12,7 @@ from mmtrain.cli.evaluate import Part, chosen_part
 from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Run, Table
 
 if TYPE_CHECKING:
-    from mmtrain.commands.explain import Explanation
-    from mmtrain.explanation.attribution import RowExplanation
+    from mmtrain.artifacts.command_results import ExplainedRow, Explanation
 
 
 class Method(StrEnum):
@@ -86,14 +85,9 @@ def command(
     with progress_display(quiet=quiet or as_json) as shown:
         done = explain(run, options, output=output, progress=shown.images, say=shown.say)
     if as_json:
-        print_json(_plain(done))
+        print_json(done.to_json())
         return
     _show(done, quiet=quiet)
-
-
-def _plain(done: Explanation) -> dict[str, object]:
-    rows = [{**row.plain(), "image": str(done.folder / name)} for name, row in done.rows]
-    return {"run": str(done.run.folder), "target": done.target, "baseline": dict(done.baseline), "rows": rows, "folder": str(done.folder)}
 
 
 def _show(done: Explanation, *, quiet: bool) -> None:
@@ -101,30 +95,29 @@ def _show(done: Explanation, *, quiet: bool) -> None:
     from mmtrain.errors import listed
 
     console = out()
-    for _, row in done.rows:
+    for row in done.rows:
         head, rest = _lines(row)
         line(console, head, style="bold")
         line(console, f"    {rest}")
     note("The attributions of all inputs add up to output less baseline, but for the gap; the three largest are shown.", quiet=quiet)
     note(f"Baseline: {'; '.join(f'{key}: {told}' for key, told in done.baseline.items())}.", quiet=quiet)
-    if incomplete := [row.chosen.id for _, row in done.rows if not row.complete]:
+    if incomplete := [row.id for row in done.rows if not row.complete]:
         note(f"The gap of {listed(incomplete)} is more than 1 %; more --steps may close it.")
-    if any(row.chosen.part == "test" for _, row in done.rows):
+    if any(row.part == "test" for row in done.rows):
         note("There are test rows among them. A model that is changed after looking at them has test scores that are too good.")
     note(f"{len(done.rows)} {'row' if len(done.rows) == 1 else 'rows'} in {done.seconds:.1f} s: {done.folder}", quiet=quiet, whole=True)
 
 
-def _lines(row: RowExplanation) -> tuple[str, str]:
+def _lines(row: ExplainedRow) -> tuple[str, str]:
     """Return the lines about a row: its values, its prediction, and the attributions."""
     from mmtrain.cli.views.console import number
     from mmtrain.metrics.score import signed_difference
 
-    found, chosen = row.attributed, row.chosen
     known = f"true {row.truth}, " if row.truth else ""
-    head = f"{chosen.id} ({', '.join(filter(None, (chosen.part, chosen.why)))}): {known}predicted {row.prediction}"
-    total = signed_difference(f"{found.total:+.3f}")
-    sums = f"{row.question.words} {number(found.output)}, baseline {number(found.baseline_output)}, attributions {total}"
-    gap = f"gap {found.gap:.2g} %, {found.steps:,} {'step' if found.steps == 1 else 'steps'}"
-    most = ", ".join(f"{share.column} {signed_difference(f'{share.attribution:+.3f}')}" for share in row.strongest(3) if not share.missing)
+    head = f"{row.id} ({', '.join(filter(None, (row.part, row.why)))}): {known}predicted {row.prediction}"
+    total = signed_difference(f"{row.sum_of_attributions:+.3f}")
+    sums = f"{row.explained} {number(row.output)}, baseline {number(row.baseline_output)}, attributions {total}"
+    gap = f"gap {row.gap_percent:.2g} %, {row.steps:,} {'step' if row.steps == 1 else 'steps'}"
+    most = ", ".join(f"{column} {signed_difference(f'{value:+.3f}')}" for column, value in row.strongest(3).items())
     missing = f"; missing: {', '.join(row.missing)}" if row.missing else ""
     return head, f"{sums} ({gap}): {most}{missing}"

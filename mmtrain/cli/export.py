@@ -11,7 +11,7 @@ import typer
 from mmtrain.cli.options import Code, Images, Json, Output, Quiet, Run, Table
 
 if TYPE_CHECKING:
-    from mmtrain.commands.export import ExportResult
+    from mmtrain.artifacts.export_results import ExportResult
 
 
 FORMATS = ("saved_model", "keras", "onnx", "litert")
@@ -81,7 +81,7 @@ def command(
     with progress_display(quiet=quiet or as_json) as shown:
         done = export(run, options, output=output, progress=shown.images, say=shown.say)
     if as_json:
-        print_json({"run": str(done.run.folder), "folder": str(done.folder), "signature": done.signature})
+        print_json(done.to_json())
         return
     _show(done, quiet=quiet)
 
@@ -89,13 +89,13 @@ def command(
 def _show(done: ExportResult, *, quiet: bool) -> None:
     from mmtrain.cli.views.console import note, out
 
-    check = done.signature["check"]
+    signature = done.signature
     out().print(str(done.folder), soft_wrap=True, markup=False)
-    allowed = "judged by its scores" if check["tolerance"] is None else f"allowed {check['tolerance']:g}"
-    note(f"Checked on {check['rows']} validation rows: largest difference {check['largest_difference']:.2g} ({allowed}).", quiet=quiet)
-    size, whole = done.signature["bytes"], done.signature.get("float32_bytes", 0)
-    smaller = f", in float32 {whole / 1e6:.2f} MB" if done.signature["quantize"] else ""
-    note(f"Size: {size / 1e6:.2f} MB{smaller}.", quiet=quiet)
-    for score in check["scores"]:
-        note(f"{score['target']}: {score['score']} {score['before']:#.4g}, quantized {score['after']:#.4g}.", quiet=quiet)
+    if check := signature.check:
+        allowed = "judged by its scores" if check.tolerance is None else f"allowed {check.tolerance:g}"
+        note(f"Checked on {check.rows} validation rows: largest difference {check.largest_difference:.2g} ({allowed}).", quiet=quiet)
+    smaller = f", in float32 {(signature.float32_bytes or 0) / 1e6:.2f} MB" if signature.quantize else ""
+    note(f"Size: {signature.bytes / 1e6:.2f} MB{smaller}.", quiet=quiet)
+    for score in check.scores if check else ():
+        note(f"{score.target}: {score.score} {score.before:#.4g}, quantized {score.after:#.4g}.", quiet=quiet)
     note("What it takes and gives: CONTRACT.md and signature.json; how to run it: run.py.", quiet=quiet)

@@ -10,6 +10,7 @@ import typer
 from mmtrain.cli.options import All, AllowCallbacks, Code, Images, Json, Output, Quiet, Set, Table, import_allowed
 
 if TYPE_CHECKING:
+    from mmtrain.artifacts.command_results import DryRun
     from mmtrain.artifacts.run_folder import Run
     from mmtrain.pipeline.train_run import TrainingResult
     from mmtrain.training.signals import Interrupted
@@ -133,7 +134,25 @@ def _dry_run(config: Path, overrides: list[str], *, as_json: bool, quiet: bool) 
     with progress_display(quiet=quiet or as_json) as shown:
         found = dry_run(config, overrides=overrides, listeners=Listeners(shown.event, shown.plan, shown.images, shown.say))
     if as_json:
-        print_json(found.plain())
+        print_json(found.to_json())
         return
-    for name, value in found.rows():
+    for name, value in dry_run_lines(found):
         out().print(f"{name:20} {value}", soft_wrap=True, markup=False, highlight=False)
+
+
+def dry_run_lines(found: DryRun) -> list[tuple[str, str]]:
+    """Names and values, for a person."""
+    hours = found.seconds_per_epoch * found.epochs / 3600
+    whole = f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.1f} min" if hours * 60 >= 1 else f"{hours * 3600:.0f} s"
+    free = "" if found.free_memory is None else f"; {_size(found.free_memory)} are free"
+    return [
+        ("settings", ", ".join(f"{name} {value}" for name, value in found.settings.items())),
+        ("one step", f"{found.seconds_per_step * 1000:.3g} ms; {found.steps:,} steps an epoch"),
+        ("one epoch", f"{found.seconds_per_epoch:.3g} s with its validation; {found.epochs} epochs at most {whole}"),
+        ("memory", f"{_size(found.peak_memory)} at the peak{free}"),
+        *[(f"disk, {name}", _size(size)) for name, size in found.disk.items()],
+    ]
+
+
+def _size(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

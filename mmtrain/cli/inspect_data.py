@@ -62,12 +62,12 @@ def _experiment(path: Path, overrides: list[str], *, as_json: bool, quiet: bool,
     from mmtrain.cli.views.console import print_json
     from mmtrain.cli.views.inspection import show_inspection
     from mmtrain.cli.views.training_progress import progress_display
-    from mmtrain.commands.inspect_data import inspect_experiment, plain
+    from mmtrain.commands.inspect_data import inspect_experiment, inspection_json
 
     with progress_display(quiet=quiet or as_json) as shown:
         inspection = inspect_experiment(path, overrides=overrides, progress=shown.images, checking=shown.checked)
     if as_json:
-        print_json(plain(inspection))
+        print_json(inspection_json(inspection))
     else:
         show_inspection(inspection, every=every)
     return inspection
@@ -77,12 +77,12 @@ def _table(path: Path, *, as_json: bool, quiet: bool, every: bool) -> InspectedT
     from mmtrain.cli.views.console import print_json
     from mmtrain.cli.views.table_profile import show_table_profile
     from mmtrain.cli.views.training_progress import progress_display
-    from mmtrain.commands.inspect_data import inspect_table, plain
+    from mmtrain.commands.inspect_data import inspect_table, inspection_json
 
     with progress_display(quiet=quiet or as_json) as shown:
         inspected = inspect_table(path, checking=shown.checked)
     if as_json:
-        print_json(plain(inspected))
+        print_json(inspection_json(inspected))
     else:
         show_table_profile(inspected.survey, inspected.findings, quiet=quiet, every=every)
     return inspected

@@ -122,8 +122,8 @@ def _show_scores(done: PredictionResult, table: Path, *, on_standard_output: boo
     from mmtrain.cli.views.scores import show_scores
 
     console = out() if on_standard_output else err()
-    for result in done.results.values():
-        show_scores(console, f"{table.name} by {done.run}", result)
+    for key, result in done.results.items():
+        show_scores(console, f"{table.name} by {done.run}", key, result)
 
 
 def _print(done: PredictionResult, table: Path, to: Path | None) -> None:
@@ -142,6 +142,6 @@ def _print(done: PredictionResult, table: Path, to: Path | None) -> None:
             "refused": done.refused,
             "formulas": done.formulas,
             "drift": [asdict(drift) for drift in done.drifts],
-            "targets": {key: result.plain() for key, result in done.results.items()},
+            "targets": {key: result.to_json() for key, result in done.results.items()},
         }
     )

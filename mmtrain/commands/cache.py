@@ -10,32 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from mmtrain.data.cache import COLUMNS, Entry, State, entries, manifest, remove
+from mmtrain.artifacts.command_results import CacheEntry
+from mmtrain.data.cache import COLUMNS, Entry, entries, manifest, remove
 from mmtrain.system.paths import cache_folder
 
 _DAY = 24 * 60 * 60
-
-
-@dataclass(frozen=True)
-class CacheEntry:
-    """An entry of the cache, perhaps damaged. `size` is in bytes on the disk, `used` in seconds since 1970."""
-
-    folder: Path
-    kind: str
-    """`image store` or `encoded column`."""
-    state: State
-    layout: str
-    """`128 x 128 x 3, stretch`: height, width, channels; `note, 30 int32`: header and codes of a row; empty where it cannot be told."""
-    items: int
-    """Images or rows."""
-    source: str
-    """The folder of the first image, or the table."""
-    size: int
-    used: float
-
-    def plain(self) -> dict[str, Any]:
-        """For JSON."""
-        return vars(self) | {"folder": str(self.folder), "used": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.used))}
 
 
 @dataclass(frozen=True)
@@ -77,7 +56,9 @@ def _described(entry: Entry) -> CacheEntry:
             source = _source(entry, lines[2:])
         except (OSError, ValueError, LookupError):
             state = "damaged"
-    return CacheEntry(entry.path, entry.kind.name, state, layout, items, source, entry.size, entry.used)
+    return CacheEntry(
+        folder=entry.path, kind=entry.kind.name, state=state, layout=layout, items=items, source=source, size=entry.size, used=entry.used
+    )
 
 
 def _layout(entry: Entry, shape: tuple[int, ...], about: dict[str, Any]) -> str:

@@ -13,7 +13,9 @@ from typing import Any
 import pandas as pd
 
 from mmtrain.artifacts import run_folder
-from mmtrain.artifacts.run_folder import Run, is_test_access
+from mmtrain.artifacts.command_results import ComparedRun, ComparedTarget, Comparison
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_schema import EvaluationRecord, RunFacts
 from mmtrain.columns import Group, Id
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Fitted
@@ -22,7 +24,7 @@ from mmtrain.data.tables.table import READ_CHUNK_ROWS
 from mmtrain.data.tables.table_file import content_hash
 from mmtrain.errors import Problem, RunError, UsageError, listed, shell_command
 from mmtrain.evaluation.bootstrap import Resampling
-from mmtrain.evaluation.comparison import ComparedTarget, compare_target
+from mmtrain.evaluation.comparison import compare_target
 from mmtrain.evaluation.prediction_table import answers_as_text, parse_predictions
 from mmtrain.pipeline.prepare import group_codes
 from mmtrain.pipeline.restore import restore_training
@@ -42,28 +44,12 @@ class ScoredRun:
     run: Run
     experiment: Experiment
     fitted: Fitted
-    look: Mapping[str, Any]
-    """The last one at this part, as run.json has it."""
+    look: EvaluationRecord
+    """The last evaluation of this part."""
     looks: int
     """How often the run was scored on rows of the test part."""
     rows: pd.DataFrame
     """Its predictions, every cell as text."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Runs beside each other; everything in their order, differences against the first."""
-
-    part: str
-    runs: tuple[Run, ...]
-    looks: tuple[int, ...]
-    targets: tuple[ComparedTarget, ...]
-    settings: dict[str, tuple[Any, ...]]
-    """What differs in the experiments: `branches.scan.filters`, with the value in every run, None where it has none.
-
-    Of a column or a branch that not all have, the role or the architecture stands for all its settings.
-    """
-    remarks: tuple[str, ...]
 
 
 def compare(which: Sequence[str], *, part: str = "test", output: Path = Path("runs")) -> Comparison:
@@ -81,16 +67,15 @@ def compare(which: Sequence[str], *, part: str = "test", output: Path = Path("ru
     _check_answers(scored, keys)
     resampling, ungrouped = _resampling(scored[0], part)
     return Comparison(
-        part,
-        tuple(one.run for one in scored),
-        tuple(one.looks for one in scored),
-        tuple(_target(key, scored, resampling) for key in keys),
-        differing_settings([one.experiment for one in scored]),
-        (*remarks, *ungrouped),
+        part=part,
+        runs=[ComparedRun(run=one.run, name=str(one.run), test_looks=one.looks) for one in scored],
+        targets={key: _target(key, scored, resampling) for key in keys},
+        settings=differing_settings([one.experiment for one in scored]),
+        remarks=[*remarks, *ungrouped],
     )
 
 
-def differing_settings(experiments: Sequence[Experiment]) -> dict[str, tuple[Any, ...]]:
+def differing_settings(experiments: Sequence[Experiment]) -> dict[str, list[Any]]:
     """Every setting that is not the same in all of them."""
     trees = [experiment.model_dump(mode="json") for experiment in experiments]
     for section, word in NAMED.items():
@@ -100,7 +85,7 @@ def differing_settings(experiments: Sequence[Experiment]) -> dict[str, tuple[Any
     flat = [dict(_flat(tree)) for tree in trees]
     order = list(trees[0])
     keys = sorted({key: None for settings in flat for key in settings}, key=lambda key: order.index(key.partition(".")[0]))
-    values = {key: tuple(settings.get(key) for settings in flat) for key in keys}
+    values = {key: [settings.get(key) for settings in flat] for key in keys}
     return {key: found for key, found in values.items() if any(value != found[0] for value in found)}
 
 
@@ -117,36 +102,37 @@ def _score_runs(found: Sequence[Run], part: str) -> Sequence[Run]:
     problems = []
     way = ("--part", part) if part in USES else ("--data", "TABLE")
     for run in found:
-        facts = run.read_json("run.json")
+        facts: RunFacts = run.read("run.json")
         look = _last_evaluation(facts, part)
         fix = f"Score it: {shell_command('evaluate', run.folder, *way)}"
         if look is None or not (run / f"predictions_{part}.csv").is_file():
             problems.append(Problem(str(run), f"there are no predictions called '{part}' in the run.", fix))
-        elif look["when"] < max([facts.get("ended", ""), *facts.get("resumed", [])]):
+        elif look.when < max([facts.ended or "", *(facts.resumed or ())]):
             problems.append(Problem(str(run), f"its training went on after its predictions called '{part}' were made.", fix))
     if problems:
         raise UsageError(problems)
     return found
 
 
-def _last_evaluation(facts: Mapping[str, Any], part: str) -> Mapping[str, Any] | None:
-    looks: list[Mapping[str, Any]] = [look for look in facts.get("evaluations", []) if look["part"] == part]
+def _last_evaluation(facts: RunFacts, part: str) -> EvaluationRecord | None:
+    looks = [look for look in facts.evaluations or () if look.part == part]
     return looks[-1] if looks else None
 
 
 def _score_run(run: Run, part: str) -> ScoredRun:
     experiment, fitted, _ = restore_training(run)
-    facts, rows = run.read_json("run.json"), predictions_of(run, part)
+    facts: RunFacts = run.read("run.json")
+    rows = predictions_of(run, part)
     look = _last_evaluation(facts, part)
     assert look is not None  # noqa: S101 (`_score_runs`)
     assert rows is not None  # noqa: S101
-    return ScoredRun(run, experiment, fitted, look, sum(map(is_test_access, facts["evaluations"])), rows)
+    return ScoredRun(run, experiment, fitted, look, sum(look.is_test_access for look in facts.evaluations or ()), rows)
 
 
 def _by_id(scored: Sequence[ScoredRun]) -> bool:
     """Return whether rows are matched by their ids, since the tables are not the same file. Raises UsageError without ids."""
     first = scored[0]
-    others = [one for one in scored[1:] if one.look.get("sha256") != first.look.get("sha256")]
+    others = [one for one in scored[1:] if one.look.sha256 != first.look.sha256]
     if not others:
         return False
     if any(one.experiment.only(Id) is None for one in scored):
@@ -222,7 +208,7 @@ def _answers(one: ScoredRun, key: str) -> pd.Series[str]:
 
 def _target(key: str, scored: Sequence[ScoredRun], resampling: Resampling) -> ComparedTarget:
     read = [_read_predictions(one, key) for one in scored]
-    return compare_target(key, [one.fitted.targets[key] for one in scored], read[0][0], [said for _, said in read], resampling)
+    return compare_target([one.fitted.targets[key] for one in scored], read[0][0], [said for _, said in read], resampling)
 
 
 def _read_predictions(one: ScoredRun, key: str) -> tuple[Array, Array]:
@@ -233,7 +219,7 @@ def _read_predictions(one: ScoredRun, key: str) -> tuple[Array, Array]:
 
 
 def _damaged(one: ScoredRun) -> RunError:
-    path = one.run / f"predictions_{one.look['part']}.csv"
+    path = one.run / f"predictions_{one.look.part}.csv"
     return RunError(Problem(str(path), "the file is damaged.", f"Score the run again: {shell_command('evaluate', one.run.folder)}"))
 
 
@@ -243,10 +229,10 @@ def _resampling(one: ScoredRun, part: str) -> tuple[Resampling, list[str]]:
     if column is None:
         return Resampling(section), []
     header, data = column.column, one.experiment.data
-    path = data.table if part in USES else Path(one.look.get("path", ""))  # a packed run does not say where its tables lay
+    path = data.table if part in USES else Path(one.look.path)  # a packed run does not say where its tables lay
     narrow = f"so the intervals take every row to stand for itself; where rows have the same {header}, they are too narrow."
-    if not path.is_file() or content_hash(path) != one.look["sha256"]:
-        return Resampling(section), [f"{one.look['table']} is not here as it was scored, {narrow}"]
+    if not path.is_file() or content_hash(path) != one.look.sha256:
+        return Resampling(section), [f"{one.look.table} is not here as it was scored, {narrow}"]
     file = open_table(path, data.missing_values, data.format, later=part not in USES)
     if header not in file.headers:
         return Resampling(section), [f"{path.name} has no column {header}, {narrow}"]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mmtrain.artifacts.command_results import DryRun
 from mmtrain.columns import images_among
-import numpy as np
-
-from mmtrain.commands.fit import CHECKED, Listeners, Plan, training_plan
+from mmtrain.commands.fit import CHECKED, Listeners, training_plan
 from mmtrain.config.yaml_source import NotInFile
 from mmtrain.data import encode
 from mmtrain.layers.start import start_tensorflow
@@ -30,50 +28,6 @@ CALLS = 8
 """Calls of the compiled step, of which the first compiles and is not timed."""
 JUDGED = 8
 """Pieces of the validation part that are timed."""
-
-
-@dataclass(frozen=True)
-class DryRun:
-    """Time, memory and disk space that a training would take."""
-
-    plan: Plan
-    settings: dict[str, Any]
-    """Batch size, precision, XLA and steps per call, as they would be in the run's config.yaml."""
-    reasons: tuple[str, ...]
-    steps: int
-    """Of an epoch."""
-    epochs: int
-    seconds_per_step: float
-    seconds_per_epoch: float
-    """Validation included, the checkpoint not."""
-    peak_memory: int
-    """Bytes that the process held at most."""
-    free_memory: float
-    """Bytes that are left now; infinite where the system does not say."""
-    disk: dict[str, int]
-    """Bytes of the image stores, which are there already, and of the run folder at the end."""
-
-    def plain(self) -> dict[str, Any]:
-        """For --json."""
-        names = ("settings", "reasons", "steps", "epochs", "seconds_per_step", "seconds_per_epoch", "peak_memory", "disk")
-        parts = {part.part: part.rows for part in self.plan.parts}
-        free = self.free_memory if isfinite(self.free_memory) else None
-        return {"rows": parts, "parameters": self.plan.parameters, "free_memory": free, **{name: getattr(self, name) for name in names}}
-
-    def rows(self) -> list[tuple[str, str]]:
-        """For a person."""
-        hours = self.seconds_per_epoch * self.epochs / 3600
-        whole = f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.1f} min" if hours * 60 >= 1 else f"{hours * 3600:.0f} s"
-        return [
-            ("settings", ", ".join(f"{name} {value}" for name, value in self.settings.items())),
-            ("one step", f"{self.seconds_per_step * 1000:.3g} ms; {self.steps:,} steps an epoch"),
-            ("one epoch", f"{self.seconds_per_epoch:.3g} s with its validation; {self.epochs} epochs at most {whole}"),
-            (
-                "memory",
-                f"{_size(self.peak_memory)} at the peak" + (f"; {_size(self.free_memory)} are free" if isfinite(self.free_memory) else ""),
-            ),
-            *[(f"disk, {name}", _size(size)) for name, size in self.disk.items()],
-        ]
 
 
 def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), listeners: Listeners | None = None) -> DryRun:
@@ -99,18 +53,19 @@ def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), listeners:
     training = material.experiment.training
     with step_oom_errors(experiment.name, training.batch_size):
         step, judging = _timed(material, steps)
-    of_epoch = len(steps.batches(material.arrays, partition.train))
+    of_epoch, free = len(steps.batches(material.arrays, partition.train)), available_memory()
     return DryRun(
-        intended,
-        {name: getattr(training, name) for name in ("batch_size", "precision", "jit", "steps_per_call")},
-        tuple(decision.reasons),
-        of_epoch,
-        training.epochs,
-        step,
-        step * of_epoch + judging,
-        peak_memory.bytes(),
-        available_memory(),
-        _disk(material, steps),
+        rows={part.part: part.rows for part in intended.parts},
+        parameters=intended.parameters,
+        free_memory=free if isfinite(free) else None,
+        settings={name: getattr(training, name) for name in ("batch_size", "precision", "jit", "steps_per_call")},
+        reasons=list(decision.reasons),
+        steps=of_epoch,
+        epochs=training.epochs,
+        seconds_per_step=step,
+        seconds_per_epoch=step * of_epoch + judging,
+        peak_memory=peak_memory.bytes(),
+        disk=_disk(material, steps),
     )
 
 
@@ -141,7 +96,3 @@ def _disk(material: TrainingData, steps: TrainStep) -> dict[str, int]:
         sum(variable.numpy().nbytes for variable in kept) for kept in (material.models.network.variables, steps.optimizer.variables)
     )
     return {**found, "run folder": 4 * weights + 3 * state}
-
-
-def _size(size: float) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

@@ -6,7 +6,7 @@ The test part is scored here and nowhere else, from the weights of the best epoc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ import numpy as np
 import pandas as pd
 
 from mmtrain.artifacts import run_folder
-from mmtrain.artifacts.run_folder import Run, is_test_access
+from mmtrain.artifacts.command_results import EvaluationResult
+from mmtrain.artifacts.results import TargetResult
+from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_schema import EvaluationRecord
 from mmtrain.columns import Group
 from mmtrain.config import Experiment
 from mmtrain.data import encode
@@ -25,7 +28,7 @@ from mmtrain.evaluation.analyses.worst_predictions import worst_predictions
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing
 from mmtrain.evaluation.prediction_table import prediction_frame, to_csv, truth_column
-from mmtrain.evaluation.scoring import TargetScores, score_target
+from mmtrain.evaluation.scoring import score_target
 from mmtrain.layers.start import start_tensorflow
 from mmtrain.pipeline.analyze import AnalysisInput, analyze
 from mmtrain.pipeline.baselines import BaselineContext, add_baselines
@@ -59,23 +62,6 @@ class EvaluateOptions:
     """Where the run's own table is now."""
 
 
-@dataclass(frozen=True)
-class EvaluationResult:
-    """Scores of an evaluation, and the files that hold them."""
-
-    run: Run
-    part: str
-    results: dict[str, TargetScores]
-    main: dict[str, str]
-    """The score that speaks for each target."""
-    predictions: Path
-    report: Path
-    looks: int
-    """How often the test part has been scored by now, this time included; 0 where none of its rows was."""
-    remarks: tuple[str, ...] = ()
-    """What has to be known of the run or the table to read the scores right."""
-
-
 def evaluate(
     which: str | None = None,
     options: EvaluateOptions | None = None,
@@ -104,11 +90,10 @@ def evaluate(
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
     subject = score_subject(run, experiment, fitted, data, rows, say)
-    results = with_postprocessing(subject.results, decisions)
-    results = analyze(replace(subject, results=results), by.divisions, say)
+    results = analyze(subject, with_postprocessing(subject.scored, decisions), by.divisions, say)
     results = add_baselines(results, subject, BaselineContext(run, experiment, None if table else subject, progress, say))
     looks = record_evaluation(run, data.table, rows, part if table is None else None)
-    save_results(subject, looks[-1]["part"], results, decisions)
+    save_results(subject, looks[-1].part, results, decisions)
     return evaluate_subject(subject, results, looks, by.remarks)
 
 
@@ -121,22 +106,30 @@ def score_subject(run: Run, experiment: Experiment, fitted: encode.Fitted, data:
     _, predictor = model_file.of_run(run, experiment, fitted)
     predictions = model_file.predict(predictor, arrays, rows)
     drawn = resampling(experiment, data.table, rows)
-    results = {key: score_target(key, target, arrays.targets[key][rows], predictions[key], drawn) for key, target in fitted.targets.items()}
-    return AnalysisInput(run, experiment, fitted, data, arrays, rows, predictor, predictions, drawn, results)
+    scored = {key: score_target(key, target, arrays.targets[key][rows], predictions[key], drawn) for key, target in fitted.targets.items()}
+    return AnalysisInput(run, experiment, fitted, data, arrays, rows, predictor, predictions, drawn, scored)
 
 
 def evaluate_subject(
-    subject: AnalysisInput, results: dict[str, TargetScores], looks: Sequence[Mapping[str, Any]], notes: Sequence[str]
+    subject: AnalysisInput, results: dict[str, TargetResult], looks: Sequence[EvaluationRecord], notes: Sequence[str]
 ) -> EvaluationResult:
     """Write the report again and return the result; the last of the `looks` is this evaluation."""
     run, look = subject.run, looks[-1]
     written = report.write(run, subject.experiment, subject.fitted)
-    times = sum(1 for one in looks if is_test_access(one)) if is_test_access(look) else 0
-    caveat = [CAVEATS[look["part"]]] if look["part"] in CAVEATS else []
+    times = sum(one.is_test_access for one in looks) if look.is_test_access else 0
+    caveat = [CAVEATS[look.part]] if look.part in CAVEATS else []
     experiment, table = subject.experiment, subject.data.table
     unknown = unlearned(experiment, subject.fitted, table, subject.rows)
-    told = (*remarks(run, look), *caveat, *ungrouped_notes(experiment, table), *unknown, *notes, *repeated(times))
-    return EvaluationResult(run, look["part"], results, subject.main, run / f"predictions_{look['part']}.csv", written, times, told)
+    return EvaluationResult(
+        run=run,
+        part=look.part,
+        test_looks=times,
+        remarks=[*remarks(run, look), *caveat, *ungrouped_notes(experiment, table), *unknown, *notes, *repeated(times)],
+        targets=results,
+        main=subject.main,
+        predictions=run / f"predictions_{look.part}.csv",
+        report=written,
+    )
 
 
 def repeated(looks: int) -> tuple[str, ...]:
@@ -187,14 +180,14 @@ def ungrouped_notes(experiment: Experiment, table: Table) -> tuple[str, ...]:
     return (f"{what}; where rows have the same {column.column}, they are too narrow.",)
 
 
-def save_results(subject: AnalysisInput, label: str, results: Mapping[str, TargetScores], decisions: Postprocessing) -> None:
-    """Write predictions, the most wrong of them, and scores into the run."""
+def save_results(subject: AnalysisInput, label: str, results: Mapping[str, TargetResult], decisions: Postprocessing) -> None:
+    """Write predictions, the worst of them, and scores into the run."""
     run, table, rows, truths = subject.run, subject.data.table, subject.rows, subject.truths
     predicted = prediction_frame(table.rows[rows], table.ids(rows), subject.fitted.targets, truths.values, subject.predictions, decisions)
-    wrong = worst_predictions(subject.experiment, table, subject.data.stores, rows, truths, subject.predictions)
-    run.write_json(f"most_wrong_{label}.json", wrong)
+    worst = worst_predictions(subject.experiment, table, subject.data.stores, rows, truths, subject.predictions)
+    run.write_json(f"worst_predictions_{label}.json", worst)
     run.write_text(f"predictions_{label}.csv", to_csv(with_unknown_answers(predicted, subject)))
-    run.change("metrics.json", lambda known: {**known, label: {key: result.plain() for key, result in results.items()}})
+    run.change("metrics.json", lambda known: {**known, label: dict(results)})
 
 
 def with_unknown_answers(rows: pd.DataFrame, subject: AnalysisInput) -> pd.DataFrame:

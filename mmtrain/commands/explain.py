@@ -9,17 +9,18 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.atomic_files import disk_errors, replacing_folder
+from mmtrain.artifacts.command_results import ExplainedRow, Explanation
 from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_schema import ExplanationRecord
 from mmtrain.columns import Id
 from mmtrain.config import Experiment
 from mmtrain.data import encode
@@ -64,21 +65,6 @@ class ExplainOptions:
 
 
 @dataclass(frozen=True)
-class Explanation:
-    """Explained rows, and the folder that holds them."""
-
-    run: Run
-    folder: Path
-    target: str
-    rows: tuple[tuple[str, RowExplanation], ...]
-    """Each with the name of its image in `folder`."""
-    baseline: Mapping[str, str]
-    """What each column is compared with, in words."""
-    seconds: float
-    """Without TensorFlow's start."""
-
-
-@dataclass(frozen=True)
 class _Rows:
     """A table, what each of its rows belongs to, (rows,), and which of them are explained or may be chosen."""
 
@@ -118,7 +104,8 @@ def explain(
     with explanation_oom_errors():
         found = _written(folder, _explained(run, experiment, fitted, asked, rows, say))
     _record(run, found, {} if options.table is None else {"part": label, "sha256": rows.data.table.sha256})
-    return Explanation(run, folder, asked.target, found, baseline.words(fitted, statistics.of_run(run, fitted)), time.monotonic() - began)
+    words = baseline.words(fitted, statistics.of_run(run, fitted))
+    return Explanation(run=run, target=asked.target, baseline=words, rows=found, folder=folder, seconds=time.monotonic() - began)
 
 
 def _rows(run: Run, experiment: Experiment, options: ExplainOptions, progress: Progress | None, say: Say) -> _Rows:
@@ -206,8 +193,8 @@ def _cells(experiment: Experiment, fitted: Fitted, table: Table, positions: Arra
     return found
 
 
-def _written(folder: Path, rows: Iterator[RowExplanation]) -> tuple[tuple[str, RowExplanation], ...]:
-    """All files under a temporary name, which then take the place of those of before. Pixels do not stay in memory."""
+def _written(folder: Path, rows: Iterator[RowExplanation]) -> list[ExplainedRow]:
+    """Write all files under a temporary name, then put them in the place of those of before. One row is in memory at a time."""
     from mmtrain.explanation.files import Files
 
     found = []
@@ -216,15 +203,15 @@ def _written(folder: Path, rows: Iterator[RowExplanation]) -> tuple[tuple[str, R
         with replacing_folder(folder) as temporary:
             with Files(temporary) as files:
                 for row in rows:
-                    found.append((files.add(row), row.without_pixels()))
+                    result = files.add(row)
+                    found.append(result.model_copy(update={"image": folder / result.image.name}))
             shutil.rmtree(folder, ignore_errors=True)  # only ever ours: a folder that someone names must not be there yet
-    return tuple(found)
-
-
-def _before(run: Run) -> list[dict[str, Any]]:
-    """Return the earlier explanations that run.json records."""
-    found: list[dict[str, Any]] = run.read_json("run.json").get("explanations", [])
     return found
+
+
+def _before(run: Run) -> list[ExplanationRecord]:
+    """Earlier explanations."""
+    return run.read("run.json").explanations or []
 
 
 def _folder_name(label: str, options: ExplainOptions) -> str:
@@ -234,8 +221,8 @@ def _folder_name(label: str, options: ExplainOptions) -> str:
     return NAMED_ROWS if options.table is None else f"{label}_{NAMED_ROWS}"
 
 
-def _record(run: Run, rows: tuple[tuple[str, RowExplanation], ...], table: Mapping[str, str]) -> None:
+def _record(run: Run, rows: Sequence[ExplainedRow], table: Mapping[str, str]) -> None:
     """Record in run.json how many rows of each part, or of another `table`, were explained."""
-    counts = Counter(row.chosen.part for _, row in rows)
-    entry = {"when": run_folder.now(), **table, "rows": {part: counts[part] for part in sorted(counts)}}
-    run.change("run.json", lambda facts: {**facts, "explanations": [*facts.get("explanations", []), entry]})
+    counts = Counter(row.part for row in rows)
+    record = ExplanationRecord(when=run_folder.now(), rows={part: counts[part] for part in sorted(counts)}, **table)
+    run.change("run.json", lambda facts: {**facts, "explanations": [*facts.get("explanations", []), record.to_json()]})

@@ -13,6 +13,7 @@ import numpy as np
 
 from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.atomic_files import disk_errors, file_hash, replacing_folder
+from mmtrain.artifacts.export_results import ExportCheck, ExportResult, ExportSource, Signature
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
 from mmtrain.data import encode
@@ -29,6 +30,8 @@ from mmtrain.text.printable import json_text, plain_json, printable
 
 CHECKED = 1000
 """Validation rows, spread over all of them, that an export is checked on."""
+RECORDED = ("format", "quantize", "written", "bytes", "check")
+"""What run.json keeps of an export."""
 CALIBRATION = 300
 """Training rows that tell int8 the ranges of its numbers."""
 
@@ -49,15 +52,6 @@ class ExportOptions:
     """Where the run's own table and images are now."""
     code: tuple[Path, ...] = ()
     """Files with layers of one's own, imported already, for the program that runs the export."""
-
-
-@dataclass(frozen=True)
-class ExportResult:
-    """A finished export."""
-
-    run: Run
-    folder: Path
-    signature: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -102,7 +96,7 @@ def export(
         with replacing_folder(folder, others=folder.parent == run / "exports") as temporary:
             signature = _write_format(subject, chosen, options, temporary)
     record(run, folder, signature)
-    return ExportResult(run, folder, signature)
+    return ExportResult(run=run, folder=folder, signature=signature)
 
 
 def _rows(run: Run, experiment: Experiment, quantize: str, progress: Progress | None, say: Say) -> tuple[LoadedData, Array, Array]:
@@ -121,7 +115,7 @@ def _spread(positions: Array, most: int) -> Array:
     return np.sort(positions)[np.linspace(0, len(positions) - 1, most).astype(np.int64)]
 
 
-def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, folder: Path) -> dict[str, Any]:
+def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, folder: Path) -> Signature:
     """Write everything into `folder` and check it; the signature."""
     from mmtrain.model import model_file
 
@@ -142,11 +136,11 @@ def _write_format(subject: _Subject, chosen: Format, options: ExportOptions, fol
     rows = _given_rows(subject, chosen, exportable)
     given = {name: np.concatenate([one, rows[name]]) for name, one in example.items()}
     found = chosen.run(folder / chosen.file, given, options.code)
-    for entry in signature["outputs"]:
-        entry["example"] = contract.short_name(found[entry["name"]][:1])
-    signature["check"] = _checked(subject, chosen, options, exportable, expected, {name: values[1:] for name, values in found.items()})
+    outputs = [one.model_copy(update={"example": contract.short_name(found[one.name][:1])}) for one in signature.outputs]
+    checked = _checked(subject, chosen, options, exportable, expected, {name: values[1:] for name, values in found.items()})
+    signature = signature.model_copy(update={"outputs": outputs, "check": checked})
     _write_json(folder / "signature.json", signature)
-    (folder / "CONTRACT.md").write_text(printable(contract.markdown(signature)), encoding="utf-8")
+    (folder / "CONTRACT.md").write_text(printable(contract.markdown(signature, checked)), encoding="utf-8")
     return signature
 
 
@@ -187,26 +181,26 @@ def _signature(
     exportable: ExportableModel,
     inputs: Sequence[contract.Tensor],
     facts: dict[str, Any],
-) -> dict[str, Any]:
-    """signature.json as far as it is known before the check."""
+) -> Signature:
+    """The signature before the check, which gives it the examples of the outputs."""
     fitted = subject.fitted
-    return {
-        "format": chosen.name,
-        "quantize": options.quantize,
-        "takes": chosen.inputs,
-        "file": chosen.file,
-        "usage": chosen.usage.format(code="".join(f" --code {shlex.quote(file.name)}" for file in options.code)),
-        **facts,
-        "run": {"name": str(subject.run), "model_sha256": file_hash(exportable.source)},
-        "versions": {**versions(), **{name: version(name) for name in chosen.versions}},
-        "written": run_folder.now(),
-        "missing": [word.strip() for word in subject.experiment.data.missing_values],
-        "headers": contract.headers({key: column.reads() for key, column in subject.experiment.inputs.items()}, inputs),
-        "inputs": [tensor.plain() for tensor in inputs],
-        "outputs": serving.outputs(fitted)
+    return Signature(
+        format=chosen.name,
+        quantize=options.quantize,
+        takes=chosen.inputs,
+        file=chosen.file,
+        usage=chosen.usage.format(code="".join(f" --code {shlex.quote(file.name)}" for file in options.code)),
+        run=ExportSource(name=str(subject.run), model_sha256=file_hash(exportable.source)),
+        versions={**versions(), **{name: version(name) for name in chosen.versions}},
+        written=run_folder.now(),
+        missing=[word.strip() for word in subject.experiment.data.missing_values],
+        headers=contract.headers({key: column.reads() for key, column in subject.experiment.inputs.items()}, inputs),
+        inputs=[tensor.described() for tensor in inputs],
+        outputs=serving.outputs(fitted)
         if chosen.served
         else [contract.output(key, name, fitted.targets[key]) for key, name in exportable.outputs.items()],
-    }
+        **facts,
+    )
 
 
 def _checked(
@@ -216,7 +210,7 @@ def _checked(
     exportable: ExportableModel,
     expected: dict[str, Array],
     outputs: dict[str, Array],
-) -> dict[str, Any]:
+) -> ExportCheck:
     """The figures of the check. Raises RunError when the export is not what it ought to be."""
     targets = subject.fitted.targets
     if chosen.served:
@@ -232,21 +226,16 @@ def _checked(
     changed = check.changes(monitor, subject.fitted, truths, expected, found) if options.quantize else []
     if not options.force:
         check.check_scores(changed, options.quantize)
-    return {
-        "part": "validation",
-        "rows": len(subject.checked),
-        "largest_difference": largest,
-        "tolerance": allowed,
-        "scores": [change.plain() for change in changed],
-    }
+    return ExportCheck(part="validation", rows=len(subject.checked), largest_difference=largest, tolerance=allowed, scores=changed)
 
 
-def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json_text(value, indent=1) + "\n", encoding="utf-8")
+def _write_json(path: Path, signature: Signature) -> None:
+    path.write_text(json_text(signature.to_json(), indent=1) + "\n", encoding="utf-8")
 
 
-def record(run: Run, folder: Path, signature: dict[str, Any]) -> None:
+def record(run: Run, folder: Path, signature: Signature) -> None:
     """Note the export in run.json; its folder relative to the run, if it is in there."""
     place = folder.relative_to(run.folder) if folder.is_relative_to(run.folder) else folder
-    entry = {"folder": str(place)} | {name: signature[name] for name in ("format", "quantize", "written", "bytes", "check")}
+    facts = signature.to_json()
+    entry = {"folder": str(place)} | {name: facts[name] for name in RECORDED if name in facts}
     run.change("run.json", lambda facts: {**facts, "exports": [*facts.get("exports", []), entry]})

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import TypeAdapter
 
 from mmtrain.audit import Finding
 from mmtrain.audit.profiling.profile import Profile, profile_columns
@@ -195,11 +196,10 @@ def _classes(target: Target, file: TableFile, header: str, profile: Profile) -> 
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def plain(found: Inspection | InspectedTable) -> dict[str, Any]:
-    """The same facts as a JSON document: the fields of the dataclasses above, by their names."""
-    if isinstance(found, InspectedTable):
-        return _plain_map(vars(found.survey)) | {"findings": _plain(found.findings)}
-    return _plain_map(vars(found))
+def inspection_json(found: Inspection | InspectedTable) -> dict[str, Any]:
+    """Return the JSON document of an inspection: the fields of its class, those of a table's profile next to its findings."""
+    document: dict[str, Any] = TypeAdapter(type(found)).dump_python(found, mode="json")
+    return {**document.pop("survey", {}), **document}
 
 
 def write_page(found: Inspection | InspectedTable, path: Path, *, every: bool = False) -> None:
@@ -221,17 +221,3 @@ def write_page(found: Inspection | InspectedTable, path: Path, *, every: bool = 
         path.write_text(inspection_page(subject, every=every), encoding="utf-8")
     except OSError as error:
         raise UsageError(Problem(str(path), f"the file cannot be written: {(error.strerror or str(error)).lower()}.")) from None
-
-
-def _plain_map(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in values.items()}
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        return _plain_map(vars(value))
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value

@@ -39,7 +39,7 @@ HEADER = """\
 OMITTED_KEYS = "not told in a packed run"
 OF_ROWS = {
     "predictions_": "ids, answers and predictions of rows",
-    "most_wrong_": "cells and images of rows",
+    "worst_predictions_": "cells and images of rows",
     "report.html": "may show rows",
     "plots/": "may show rows",
 }

@@ -15,6 +15,7 @@ import pandas as pd
 
 from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.atomic_files import file_hash
+from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.columns import Group, Id
 from mmtrain.config.image_folder import ImageFolder
@@ -28,7 +29,7 @@ from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import listed
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.prediction_file import CsvPredictions, PredictionFile, check_name, check_place, prediction_file
-from mmtrain.evaluation.scoring import TargetScores, score_target
+from mmtrain.evaluation.scoring import score_target
 from mmtrain.pipeline.postprocess import with_postprocessing
 from mmtrain.pipeline.predictor import OnError, PredictedChunk, Predictor
 from mmtrain.pipeline.prepare import group_codes
@@ -60,7 +61,7 @@ class PredictionResult:
     formulas: int = 0
     """Cells of CSV that a spreadsheet would run, as they are or with an apostrophe before them."""
     drifts: list[Drift] = field(default_factory=list)
-    results: dict[str, TargetScores] = field(default_factory=dict)
+    results: dict[str, TargetResult] = field(default_factory=dict)
     """Scores of the targets whose answers the table has."""
 
 
@@ -164,7 +165,7 @@ class Scoring:
         if answered and self._id is not None and self._id.column in predicted.piece.cells:
             self._ids.append(predicted.piece.cells[self._id.column][usable])
 
-    def results(self, table: Path, say: Say) -> dict[str, TargetScores]:
+    def results(self, table: Path, say: Say) -> dict[str, TargetResult]:
         """Scores as `evaluate --data` gives them; none of columns without an answer, nor of the table that was trained on."""
         truths = {key: np.concatenate(found) for key, found in self._truths.items() if key in self._answered}
         for key in [key for key, truth in truths.items() if not self._fitted.targets[key].known_rows(truth).any()]:

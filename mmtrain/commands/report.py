@@ -8,6 +8,7 @@ from mmtrain import config
 from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_schema import RunFacts
 from mmtrain.config import Experiment
 from mmtrain.data import encode
 from mmtrain.data.encode import Fitted
@@ -41,9 +42,8 @@ def finish_trained(run: Run) -> TrainingResult:
     experiment = config.load(run / "config.yaml")
     fitted = encode.of_run(run, experiment)
     finish(run, experiment, fitted)
-    facts = run.read_json("run.json")
-    best = facts["best_epoch"]
-    epoch = next((line for line in run.read_lines("metrics.jsonl") if line["epoch"] == best and "step" not in line), {})
-    scores = {name: value for name, value in epoch.items() if name not in ("epoch", "learning_rate")}
-    ended = Ended(facts["epochs"], best, scores, facts.get("stopped", ""))
+    facts: RunFacts = run.read("run.json")
+    best = next((line for line in run.read_lines("metrics.jsonl") if line.epoch == facts.best_epoch and line.step is None), None)
+    scores = {} if best is None else {name: value for name, value in best.values.items() if name != "learning_rate"}
+    ended = Ended(facts.epochs, facts.best_epoch, scores, facts.stopped)
     return TrainingResult(run, ended, experiment.training.early_stopping.monitor, read_postprocessing(run, experiment, fitted))

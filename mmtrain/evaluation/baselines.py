@@ -12,36 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from mmtrain.artifacts.results import BaselineResult
 from mmtrain.config.evaluation import BaselineKind
 from mmtrain.evaluation.evaluation_set import BootstrapScores
 from mmtrain.metrics.score import Score
 from mmtrain.targets import FittedTarget
 
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class BaselineScores:
-    """How well one baseline predicted one target."""
-
-    kind: BaselineKind
-    label: str
-    """For the heading of a column: `scan alone`."""
-    name: str
-    """What it is, for a sentence."""
-    scores: tuple[Score, ...]
-    differences: tuple[Score, ...] = ()
-    """Model minus baseline in every score; empty where the rows were not drawn."""
-
-    def plain(self) -> dict[str, Any]:
-        """For metrics.json."""
-        return {
-            "kind": self.kind,
-            "label": self.label,
-            "name": self.name,
-            "scores": {score.name: score.plain() for score in self.scores},
-            "differences": {score.name: score.plain() for score in self.differences},
-        }
 
 
 @dataclass(frozen=True)
@@ -59,14 +36,17 @@ class BaselinePredictions:
         """For some of the rows: their positions, or (rows,) bool."""
         return replace(self, predictions={key: values[rows] for key, values in self.predictions.items()})
 
-    def scored(self, key: str, truth: Array) -> BaselineScores:
-        """The scores of one target, without intervals; `truth` is of the same rows, all of them known."""
-        return BaselineScores(self.kind, self.label, self.name, self.targets[key].all_scores(truth, self.predictions[key]))
+    def scored(self, key: str, truth: Array) -> BaselineResult:
+        """Score one target without intervals; `truth` is of the same rows, all of them known."""
+        return self._result({score.name: score for score in self.targets[key].all_scores(truth, self.predictions[key])}, {})
 
-    def against(self, key: str, model: BootstrapScores) -> BaselineScores:
-        """The scores of one target with their intervals, and what the model's are less them; `model` is of the same rows."""
-        theirs = model.of(self.targets[key], self.predictions[key])
-        return BaselineScores(self.kind, self.label, self.name, tuple(theirs.scores.values()), model.less(theirs))
+    def against(self, key: str, model: BootstrapScores) -> BaselineResult:
+        """Score one target with intervals, and subtract its scores from those of the `model` on the same rows."""
+        baseline = model.of(self.targets[key], self.predictions[key])
+        return self._result(baseline.scores, model.less(baseline))
+
+    def _result(self, scores: dict[str, Score], differences: dict[str, Score]) -> BaselineResult:
+        return BaselineResult(kind=self.kind, label=self.label, name=self.name, scores=scores, differences=differences)
 
 
 def dummy_baseline(key: str, target: FittedTarget, rows: int) -> BaselinePredictions:

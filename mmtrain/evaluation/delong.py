@@ -5,31 +5,16 @@ Rows of one group are summed before they are squared (Obuchowski 1997), which gi
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from math import erfc, sqrt
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmtrain.artifacts.command_results import DeLong
 from mmtrain.metrics.ranking import placements
 
 Numbers = NDArray[np.float64]
 Codes = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class DeLong:
-    """The difference of two AUCs, and how likely one so large is by chance alone if there is none."""
-
-    difference: float
-    standard_error: float
-    p: float
-    """Two-sided."""
-
-    def plain(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
 
 
 def delong(truth: Codes, first: Numbers, second: Numbers, groups: Codes | None = None) -> DeLong | None:
@@ -45,7 +30,9 @@ def delong(truth: Codes, first: Numbers, second: Numbers, groups: Codes | None =
     won, kept = (mine - theirs for mine, theirs in zip(placements(positive, second), placements(positive, first), strict=True))
     difference = float(won.mean())
     error = sqrt(_variance(won - difference, kept - difference, belong[positive], belong[~positive]))
-    return DeLong(difference, error, erfc(abs(difference) / error / sqrt(2))) if error > 1e-12 else None
+    if error <= 1e-12:
+        return None
+    return DeLong(difference=difference, standard_error=error, p=erfc(abs(difference) / error / sqrt(2)))
 
 
 def _variance(positive: Numbers, negative: Numbers, groups_of_positive: Codes, groups_of_negative: Codes) -> float:

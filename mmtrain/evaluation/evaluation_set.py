@@ -73,15 +73,15 @@ class BootstrapScores:
         scores = self.rows.target.all_scores(self.rows.truth, self.rows.prediction)
         return {score.name: score for score in self.bootstrap.stated(scores, self.draws)}
 
-    def less(self, other: BootstrapScores) -> tuple[Score, ...]:
+    def less(self, other: BootstrapScores) -> dict[str, Score]:
         """Every score less that of the other, which is of the same rows and draws, with the interval of the difference."""
         apart = {name: values - other.draws[name] for name, values in self.draws.items()}
-        return tuple(self.bootstrap.difference(score, other.scores[name], apart.get(name, NOTHING)) for name, score in self.scores.items())
+        return {name: self.bootstrap.difference(score, other.scores[name], apart.get(name, NOTHING)) for name, score in self.scores.items()}
 
-    def plain(self) -> dict[str, Any]:
-        """For metrics.json: rows, groups where these are drawn, and scores."""
-        groups = {"groups": self.bootstrap.units} if self.bootstrap.unit == "group" else {}
-        return {"rows": len(self.rows), **groups, "scores": {name: score.plain() for name, score in self.scores.items()}}
+    @property
+    def groups(self) -> int | None:
+        """Number of groups, where groups are drawn."""
+        return self.bootstrap.units if self.bootstrap.unit == "group" else None
 
 
 @dataclass(frozen=True, eq=False)

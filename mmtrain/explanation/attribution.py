@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mmtrain.artifacts.command_results import ExplainedRow
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.explanation.explained_output import Method, OutputSelector
 from mmtrain.targets import FittedTarget
@@ -13,8 +15,6 @@ from mmtrain.targets import FittedTarget
 if TYPE_CHECKING:
     from mmtrain.explanation.integrated_gradients import Attributions
 
-MAX_CONVERGENCE_DELTA = 1.0
-"""Per cent by which attributions may miss the difference of the outputs."""
 NO_LABEL = "no label"
 LONGEST = 40
 """Letters of a cell that are shown."""
@@ -121,44 +121,32 @@ class RowExplanation:
         """Inputs that the row does not have."""
         return [share.column for share in self.shares if share.missing]
 
-    @property
-    def complete(self) -> bool:
-        """Whether the attributions miss the difference by as little as is asked for."""
-        return self.attributed.gap <= MAX_CONVERGENCE_DELTA
-
-    def without_pixels(self) -> RowExplanation:
-        """The same without what takes memory."""
-        shares = tuple(replace(share, pixels=None) for share in self.shares)
-        found = replace(
-            self.attributed, attributions={tap: values.sum(keepdims=True) for tap, values in self.attributed.attributions.items()}
-        )
-        return replace(self, shares=shares, attributed=found, images={}, cams={})
-
     def strongest(self, most: int) -> list[ColumnAttribution]:
         """The columns that add or take away most."""
         return sorted(self.shares, key=lambda share: -abs(share.attribution))[:most]
 
-    def plain(self) -> dict[str, Any]:
-        """For JSON."""
+    def result(self, image: Path) -> ExplainedRow:
+        """Return what `--json` shows of the row, whose figure is at `image`."""
         found = self.attributed
-        return {
-            "row": self.chosen.row,
-            "id": self.chosen.id,
-            "part": self.chosen.part,
-            "why": self.chosen.why,
-            "truth": self.truth,
-            "prediction": self.prediction,
-            "probability": self.question.probability,
-            "explained": self.question.words,
-            "output": found.output,
-            "baseline_output": found.baseline_output,
-            "difference": found.difference,
-            "sum_of_attributions": found.total,
-            "gap_percent": found.gap,
-            "steps": found.steps,
-            "missing": self.missing,
-            "attributions": {share.column: share.attribution for share in self.shares},
-        }
+        return ExplainedRow(
+            row=self.chosen.row,
+            id=self.chosen.id,
+            part=self.chosen.part,
+            why=self.chosen.why,
+            truth=self.truth,
+            prediction=self.prediction,
+            probability=self.question.probability,
+            explained=self.question.words,
+            output=found.output,
+            baseline_output=found.baseline_output,
+            difference=found.difference,
+            sum_of_attributions=found.total,
+            gap_percent=found.gap,
+            steps=found.steps,
+            missing=self.missing,
+            attributions={share.column: share.attribution for share in self.shares},
+            image=image,
+        )
 
 
 def shorten(text: str, most: int = LONGEST) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from mmtrain.artifacts.command_results import ExplainedRow
 from mmtrain.data.tables.csv_text import CsvLines, for_spreadsheet
 from mmtrain.explanation import figure
 from mmtrain.explanation.attribution import RowExplanation
@@ -42,21 +43,21 @@ class Files:
         for file in self._files:
             file.close()
 
-    def add(self, row: RowExplanation) -> str:
-        """Write one row; the name of its image."""
+    def add(self, row: RowExplanation) -> ExplainedRow:
+        """Write one row with its figure."""
         self._rows += 1
         start = (row.chosen.row, row.chosen.id, row.question.words)
         for share in row.shares:
             for element in share.elements:
-                self._elements.writerow(map(for_spreadsheet, (*start, share.column, element.name, _number(element.attribution))))
-        facts = row.plain() | {"missing": " ".join(row.missing)}
-        self._facts.writerow([for_spreadsheet(_number(facts[name])) for name in FACTS])
-        name = f"{self._rows:02d}_{re.sub(r'[^A-Za-z0-9.-]+', '_', row.chosen.id)[:60] or row.chosen.row}.png"
+                self._elements.writerow(map(for_spreadsheet, (*start, share.column, element.name, _cell(element.attribution))))
+        image = self._folder / f"{self._rows:02d}_{re.sub(r'[^A-Za-z0-9.-]+', '_', row.chosen.id)[:60] or row.chosen.row}.png"
+        result = row.result(image)
+        self._facts.writerow([for_spreadsheet(_cell(getattr(result, name))) for name in FACTS])
         with style():
-            save(figure.draw(row), self._folder / name)
-        return name
+            save(figure.draw(row), image)
+        return result
 
 
-def _number(value: Any) -> Any:
-    """Seven digits, as many as the network reckons with."""
-    return f"{value:.7g}" if isinstance(value, float) else value
+def _cell(value: Any) -> Any:
+    """A cell of the CSV: numbers with the seven digits of float32, lists with blanks between their items."""
+    return f"{value:.7g}" if isinstance(value, float) else " ".join(value) if isinstance(value, list) else value

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from mmtrain.artifacts.command_results import MAX_CONVERGENCE_DELTA
 from mmtrain.data.encode import Array
-from mmtrain.explanation.attribution import MAX_CONVERGENCE_DELTA
 from mmtrain.explanation.explained_output import OutputSelector
 from mmtrain.explanation.hooks import ActivationHook, Change, HookedModel
 

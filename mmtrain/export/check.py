@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from mmtrain.artifacts.export_results import MAX_SCORE_DROP, ScoreChange
 from mmtrain.columns import InputColumn, images_among
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.encode import Fitted
@@ -20,35 +19,11 @@ from mmtrain.errors import Problem, RunError, listed
 from mmtrain.evaluation.scoring import main_score, score_target
 from mmtrain.export.base import HALF, Array, Format
 from mmtrain.layers.start import quiet_native_stderr
-from mmtrain.metrics.score import higher_is_better
 
 IMAGES = 1e-3
 """How far predictions may be off when the export decodes the images itself."""
 AT_ONCE = 64
 """Files decoded at once."""
-ALLOWED_FALL = 0.01
-"""How much of a score from 0 to 1 a quantization may cost; of an error, by which share it may rise."""
-
-
-@dataclass(frozen=True)
-class ScoreChange:
-    """The main score of a target without and with quantization, on the same rows."""
-
-    target: str
-    score: str
-    before: float
-    after: float
-
-    @property
-    def too_much(self) -> bool:
-        """Whether the score got worse by more than `ALLOWED_FALL`."""
-        if higher_is_better(self.score):
-            return self.before - self.after > ALLOWED_FALL
-        return self.after - self.before > ALLOWED_FALL * abs(self.before)
-
-    def plain(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
 
 
 def give_runner(chosen: Format, folder: Path) -> None:
@@ -139,14 +114,14 @@ def changes(
     found = []
     for key, target in fitted.targets.items():
         first, second = (
-            {score.name: score.value for score in score_target(key, target, truths[key], predictions[key]).scores}
+            {name: score.value for name, score in score_target(key, target, truths[key], predictions[key]).result.scores.items()}
             for predictions in (before, after)
         )
         prefix = f"{key}_" if len(fitted.targets) > 1 else ""
         name = main_score(monitor, target, first, prefix)
         one, other = first[name], second[name]
         if one is not None and other is not None:
-            found.append(ScoreChange(key, name, one, other))
+            found.append(ScoreChange(target=key, score=name, before=one, after=other))
     return found
 
 
@@ -156,7 +131,7 @@ def check_scores(found: list[ScoreChange], label: str) -> None:
         Problem(
             f"--quantize {label}",
             f"on validation rows the {change.score} of {change.target} goes from {change.before:.4g} to {change.after:.4g}.",
-            f"Allowed is {ALLOWED_FALL:g} ({ALLOWED_FALL:.0%} of an error). Keep it all the same with --force, or choose another.",
+            f"Allowed is {MAX_SCORE_DROP:g} ({MAX_SCORE_DROP:.0%} of an error). Keep it all the same with --force, or choose another.",
         )
         for change in found
         if change.too_much

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmtrain.artifacts.export_results import ExportCheck, ExportInput, ExportOutput, ScoreChange, Signature
 from mmtrain.columns import FittedColumn
 from mmtrain.data import encode
 from mmtrain.data.encode import Fitted
@@ -44,9 +45,9 @@ class Tensor:
     example: Array
     """(1, *shape)."""
 
-    def plain(self) -> dict[str, Any]:
-        """For JSON."""
-        return vars(self) | {"shape": ["rows", *self.shape], "example": short_name(self.example)}
+    def described(self) -> ExportInput:
+        """Return what the signature says of the input."""
+        return ExportInput(**vars(self) | {"shape": ["rows", *self.shape], "example": short_name(self.example)})
 
 
 def tensors(kind: Inputs, fitted: Fitted, names: Mapping[str, str]) -> list[Tensor]:
@@ -131,12 +132,19 @@ def _tensor(values: Array) -> Any:
     return tf.constant(values)
 
 
-def output(key: str, name: str, target: FittedTarget) -> dict[str, Any]:
-    """One output; its labels in the order of codes, and from which probability on a class or label counts as predicted."""
-    meaning = target.meaning.format(last=target.columns[-1] if target.columns else "")
-    facts = {"name": name, "target": key, "task": target.task, "dtype": "float32", "shape": ["rows", target.units], "meaning": meaning}
-    threshold = {} if target.decision_threshold is None else {"threshold": target.decision_threshold}
-    return facts | {"labels": list(target.columns)} | threshold
+def output(key: str, name: str, target: FittedTarget) -> ExportOutput:
+    """Return one output, its labels in the order of codes."""
+    return ExportOutput(
+        name=name,
+        target=key,
+        task=target.task,
+        dtype="float32",
+        shape=["rows", target.units],
+        meaning=target.meaning.format(last=target.columns[-1] if target.columns else ""),
+        labels=list(target.columns),
+        threshold=target.decision_threshold,
+        example=None,
+    )
 
 
 def short_name(values: Array) -> Any:
@@ -152,30 +160,28 @@ def short_name(values: Array) -> Any:
     return {"first": flat[:LONGEST].tolist(), **others}
 
 
-def markdown(signature: Mapping[str, Any]) -> str:
+def markdown(signature: Signature, check: ExportCheck) -> str:
     """CONTRACT.md."""
-    label = f"{signature['format']} {signature['quantize']}".strip()
-    lines = [f"# {signature['run']['name']} as {label}", ""]
-    lines += [f"Takes {signature['takes']} inputs, any number of rows at once. `run.py` shows how:", ""]
-    lines += [f"    {signature['usage']}", "", "## Inputs", ""]
-    lines += [missing_cells(signature["missing"]), ""]
-    headers_of = {name: header for header, names in signature["headers"].items() for name in names}
-    for one in signature["inputs"]:
-        header, presence = headers_of[one["name"]], one["tensor"] != one["column"]
-        cell = f" for the cell {_json(one['cell'])}" if one["cell"] is not None else ""
-        lines += [f"- `{one['name']}` {_typed(one)}. {one['meaning']}", f"  {one['computed']}"]
-        lines += [f"  From the column {_json(header)} of the table."] if header != one["name"] and not presence else []
-        lines += [f"  Example{cell}: `{_json(one['example'])}`"]
+    lines = [f"# {signature.run.name} as {f'{signature.format} {signature.quantize}'.strip()}", ""]
+    lines += [f"Takes {signature.takes} inputs, any number of rows at once. `run.py` shows how:", ""]
+    lines += [f"    {signature.usage}", "", "## Inputs", ""]
+    lines += [missing_cells(signature.missing), ""]
+    headers_of = {name: header for header, names in signature.headers.items() for name in names}
+    for one in signature.inputs:
+        header, presence = headers_of[one.name], one.tensor != one.column
+        cell = f" for the cell {_json(one.cell)}" if one.cell is not None else ""
+        lines += [f"- `{one.name}` {_typed(one)}. {one.meaning}", f"  {one.computed}"]
+        lines += [f"  From the column {_json(header)} of the table."] if header != one.name and not presence else []
+        lines += [f"  Example{cell}: `{_json(one.example)}`"]
     lines += ["", "## Outputs", ""]
-    for one in signature["outputs"]:
-        labels = f" Labels in order: {_json(one['labels'])}." if one["labels"] else ""
-        counts = f" Predicted from {one['threshold']} on." if "threshold" in one else ""
-        lines += [f"- `{one['name']}` {_typed(one)}. {one['meaning']}{labels}{counts}", f"  For the example: `{_json(one['example'])}`"]
-    check = signature["check"]
-    limit = "no limit; its scores were judged" if check["tolerance"] is None else f"at most {check['tolerance']:g}"
-    lines += ["", "## Check", "", f"Against `mmtrain evaluate` on {check['rows']} validation rows, in a process without anything else:"]
-    lines += [f"largest difference {check['largest_difference']:.2g} ({limit})."]
-    lines += [_changed(score) for score in check["scores"]]
+    for out in signature.outputs:
+        labels = f" Labels in order: {_json(out.labels)}." if out.labels else ""
+        counts = "" if out.threshold is None else f" Predicted from {out.threshold} on."
+        lines += [f"- `{out.name}` {_typed(out)}. {out.meaning}{labels}{counts}", f"  For the example: `{_json(out.example)}`"]
+    limit = "no limit; its scores were judged" if check.tolerance is None else f"at most {check.tolerance:g}"
+    lines += ["", "## Check", "", f"Against `mmtrain evaluate` on {check.rows} validation rows, in a process without anything else:"]
+    lines += [f"largest difference {check.largest_difference:.2g} ({limit})."]
+    lines += [_changed(score) for score in check.scores]
     return "\n".join(lines) + "\n"
 
 
@@ -185,13 +191,13 @@ def missing_cells(words: Sequence[str]) -> str:
     return f"A cell of the table is missing where it is empty, only blanks{other}. All others are taken letter by letter."
 
 
-def _typed(one: Mapping[str, Any]) -> str:
-    return f"{one['dtype']} ({', '.join(map(str, one['shape']))})"
+def _typed(one: ExportInput | ExportOutput) -> str:
+    return f"{one.dtype} ({', '.join(map(str, one.shape))})"
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _changed(score: Mapping[str, Any]) -> str:
-    return f"{score['target']}: {score['score']} {score['before']:.4g} before quantization, {score['after']:.4g} after."
+def _changed(score: ScoreChange) -> str:
+    return f"{score.target}: {score.score} {score.before:.4g} before quantization, {score.after:.4g} after."

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmtrain.artifacts.export_results import ExportOutput
 from mmtrain.data.encode import Fitted
 from mmtrain.export.alone import run_with_json
 from mmtrain.export.base import EXACT, Array, ExportableModel, Format
@@ -25,25 +26,23 @@ def run(path: Path, inputs: Mapping[str, Array], code: Sequence[Path]) -> dict[s
     return run_with_json(path, inputs)
 
 
-def outputs(fitted: Fitted) -> list[dict[str, Any]]:
-    """The outputs for the signature."""
+def outputs(fitted: Fitted) -> list[ExportOutput]:
+    """Return the outputs, their examples still empty."""
     from mmtrain.export import saved_model
 
-    found: list[dict[str, Any]] = []
+    found = []
     for key, prefix in saved_model.output_names(fitted).items():
         target = fitted.targets[key]
-        facts = {"target": key, "task": target.task}
         kind, what = ("string", "What is predicted, in the words of the table.") if target.columns else ("float32", "The number predicted.")
-        found.append({"name": f"{prefix}prediction", **facts, "dtype": kind, "shape": ["rows"], "meaning": what, "labels": []})
+        found.append(_output(f"{prefix}prediction", key, target.task, kind, what))
         if target.columns:
-            shape = ["rows", len(target.columns)]
-            name, labels = f"{prefix}probabilities", list(target.columns)
-            found.append({"name": name, **facts, "dtype": "float32", "shape": shape, "meaning": "A probability each.", "labels": labels})
-    meaning = "ok, or which images were not used and why."
-    return [
-        *found,
-        {"name": "status", "target": None, "task": None, "dtype": "string", "shape": ["rows"], "meaning": meaning, "labels": []},
-    ]
+            found.append(_output(f"{prefix}probabilities", key, target.task, "float32", "A probability each.", list(target.columns)))
+    return [*found, _output("status", None, None, "string", "ok, or which images were not used and why.")]
+
+
+def _output(name: str, target: str | None, task: str | None, dtype: str, meaning: str, labels: Sequence[str] = ()) -> ExportOutput:
+    shape: list[str | int] = ["rows", len(labels)] if labels else ["rows"]
+    return ExportOutput(name=name, target=target, task=task, dtype=dtype, shape=shape, meaning=meaning, labels=list(labels), example=None)
 
 
 def answers(fitted: Fitted, found: Mapping[str, Array]) -> dict[str, Array]:

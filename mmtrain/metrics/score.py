@@ -1,14 +1,17 @@
-"""One score: its value and how sure that is, or the reason why it has none; and which direction is better."""
+"""Scores: their values with confidence intervals, or the reason why there is none; and in which direction each is better."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import SupportsFloat
+from typing import Annotated, Any, NamedTuple, SupportsFloat
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from mmtrain.errors import did_you_mean, listed
+from mmtrain.result_model import ResultModel, both_or_neither
 
 
 @dataclass(frozen=True)
@@ -68,41 +71,96 @@ def metrics_named(names: Iterable[str]) -> tuple[Metric, ...]:
     return tuple(METRICS[name] for name in names)
 
 
-@dataclass(frozen=True)
-class Interval:
-    """Where a score would lie for all rows of this kind, at a stated confidence."""
+class Interval(NamedTuple):
+    """Limits of a confidence interval."""
 
     low: float
     high: float
 
-    def plain(self) -> dict[str, float]:
-        """For metrics.json."""
-        return asdict(self)
+
+class Estimate(ResultModel):
+    """A number with its confidence interval; without limits where the draws of the bootstrap give none."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @model_validator(mode="after")
+    def _limits(self) -> Estimate:
+        both_or_neither(self.low, self.high)
+        return self
+
+    @property
+    def interval(self) -> Interval | None:
+        """The confidence interval, where there is one."""
+        return None if self.low is None or self.high is None else Interval(self.low, self.high)
 
 
-@dataclass(frozen=True)
-class Score:
-    """One number of a part, or why there is none; `auc[beach]` is the AUC of the label `beach`.
+class Score(ResultModel):
+    """A score of some rows, or the reason why there is none; `auc[beach]` is the AUC of the label `beach`.
 
-    Either `value` is finite, or it is None and `undefined` says why in a whole sentence. `note` says what a reader of the value must know.
+    >>> Score("auc", 0.75, low=0.5, high=0.875).to_json()
+    {'value': 0.75, 'low': 0.5, 'high': 0.875}
+    >>> Score("auc", None, "Every row has the same class.").to_json()
+    {'value': None, 'undefined': 'Every row has the same class.'}
     """
 
-    name: str
+    name: str = Field(exclude=True)
+    """The key of the score in JSON."""
     value: float | None
+    """A finite number, or null where the score is undefined."""
+    low: float | None = None
+    """Lower limit of the confidence interval."""
+    high: float | None = None
+    """Upper limit of the confidence interval."""
     undefined: str = ""
+    """Why there is no value, in a sentence."""
     note: str = ""
-    interval: Interval | None = None
+    """What a reader of the value must know, in a sentence."""
 
-    def __post_init__(self) -> None:
-        higher_is_better(self.name)
-        if (self.value is None) != bool(self.undefined) or not math.isfinite(self.value or 0.0):
-            raise ValueError(f"The score '{self.name}' needs a finite value or a reason; it has {self.value} and '{self.undefined}'.")
+    def __init__(
+        self,
+        name: str,
+        value: float | None = None,
+        undefined: str = "",
+        note: str = "",
+        *,
+        low: float | None = None,
+        high: float | None = None,
+    ) -> None:
+        """Raises ValueError for an unknown score, and for one that has neither a finite value nor a reason, or both."""
+        higher_is_better(name)
+        if (value is None) != bool(undefined) or (isinstance(value, float) and not math.isfinite(value)):
+            raise ValueError(f"The score '{name}' needs a finite value or a reason; it has {value} and '{undefined}'.")
+        both_or_neither(low, high)
+        super().__init__(name=name, value=value, low=low, high=high, undefined=undefined, note=note)
 
-    def plain(self) -> dict[str, float | str | None]:
-        """For metrics.json, under its name: the value with its interval, and what is to be said of it."""
-        limits = {} if self.interval is None else self.interval.plain()
-        said = {"undefined": self.undefined, "note": self.note}
-        return {"value": self.value, **limits, **{key: text for key, text in said.items() if text}}
+    @property
+    def interval(self) -> Interval | None:
+        """The confidence interval, where there is one."""
+        return None if self.low is None or self.high is None else Interval(self.low, self.high)
+
+
+def _known_score(name: str) -> str:
+    higher_is_better(name)
+    return name
+
+
+def with_names(scores: Any) -> Any:
+    """Give scores the names that are their keys in JSON; anything that is not a map of scores stays as it is."""
+    if not isinstance(scores, dict):
+        return scores
+    return {name: _with_name(name, score) if isinstance(score, dict) else score for name, score in scores.items()}
+
+
+def _with_name(name: Any, score: dict[Any, Any]) -> dict[str, Any]:
+    # The constructor of `Score` takes no unknown keys.
+    return {"name": name} | {key: score[key] for key in ("value", "low", "high", "undefined", "note") if key in score}
+
+
+ScoreName = Annotated[str, AfterValidator(_known_score)]
+Scores = Annotated[dict[ScoreName, Score], BeforeValidator(with_names)]
+"""Scores by name, in the order in which they are shown."""
 
 
 def add_metric(metric: Metric) -> None:

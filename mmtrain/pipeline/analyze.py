@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmtrain.artifacts.analysis_results import MissingPatterns, PermutationImportance, Subgroups
+from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.columns.base import concatenate
 from mmtrain.config import Experiment
@@ -17,20 +19,19 @@ from mmtrain.config.evaluation import Evaluation, SubgroupSpec
 from mmtrain.data.drift import statistics
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.data.images.store import Say
-from mmtrain.evaluation.analyses.missing_inputs import MissingInputScores, can_be_absent, score_ablated_branches, score_missing_patterns
+from mmtrain.evaluation.analyses.missing_inputs import can_be_absent, score_ablated_branches, score_missing_patterns
 from mmtrain.evaluation.analyses.permutation_importance import (
     Budget,
-    PermutationImportance,
     PermutedInput,
     permutation_importance,
     permuted_inputs,
     sample_rows,
 )
 from mmtrain.evaluation.analyses.subgroup_columns import assign_subgroups
-from mmtrain.evaluation.analyses.subgroups import Subgroups, score_subgroups
+from mmtrain.evaluation.analyses.subgroups import score_subgroups
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.evaluation_set import BootstrapScores, MultiTargetEvalSet
-from mmtrain.evaluation.scoring import TargetScores, main_scores
+from mmtrain.evaluation.scoring import ScoredTarget, main_scores
 from mmtrain.pipeline.prepare import LoadedData
 
 
@@ -48,8 +49,8 @@ class AnalysisInput:
     predictor: Any
     predictions: Mapping[str, Array]
     resampling: Resampling
-    results: Mapping[str, TargetScores]
-    """The scores of these predictions."""
+    scored: Mapping[str, ScoredTarget]
+    """The scores of these predictions, by target."""
 
     @property
     def section(self) -> Evaluation:
@@ -64,30 +65,29 @@ class AnalysisInput:
     @property
     def main(self) -> dict[str, str]:
         """The score that speaks for each target."""
-        return main_scores(self.experiment.training.early_stopping.monitor, self.fitted.targets, self.results)
+        results = {key: one.result for key, one in self.scored.items()}
+        return main_scores(self.experiment.training.early_stopping.monitor, self.fitted.targets, results)
 
     @cached_property
     def truths(self) -> MultiTargetEvalSet:
         """The answers of these rows."""
-        values = {key: self.arrays.targets[key][self.rows] for key in self.results}
+        values = {key: self.arrays.targets[key][self.rows] for key in self.scored}
         return MultiTargetEvalSet(self.fitted.targets, values, self.main, self.resampling.groups)
 
 
-def analyze(subject: AnalysisInput, divisions: Sequence[SubgroupSpec], say: Say = lambda _: None) -> dict[str, TargetScores]:
-    """The results with all that was found out, each analysis under its name in metrics.json where it has something to say."""
+def analyze(
+    subject: AnalysisInput, results: Mapping[str, TargetResult], divisions: Sequence[SubgroupSpec], say: Say = lambda _: None
+) -> dict[str, TargetResult]:
+    """Add permutation importance, missing inputs and subgroups to the results, where there is something to report."""
     mixed = _Perturbed(subject)
     contributed = compute_permutation_importance(subject, mixed, Budget(say=say))
     missing = compute_missing_inputs(subject, mixed)
     by_column = compute_subgroups(subject, divisions)
     return {
-        key: result.with_analyses(
-            {
-                **({"contributions": contributed[key].plain()} if key in contributed else {}),
-                **({"missing_patterns": missing[key].plain()} if missing[key] else {}),
-                **({"subgroups": [found.plain() for found in by_column[key]]} if by_column[key] else {}),
-            }
+        key: result.model_copy(
+            update={"contributions": contributed.get(key), "missing_patterns": missing.get(key), "subgroups": by_column[key]}
         )
-        for key, result in subject.results.items()
+        for key, result in results.items()
     }
 
 
@@ -99,8 +99,8 @@ def compute_permutation_importance(subject: AnalysisInput, mixed: _Perturbed, bu
     return permutation_importance(mixed.truths, mixed.before, mixed.shuffled, inputs, subject.section, budget=budget)
 
 
-def compute_missing_inputs(subject: AnalysisInput, mixed: _Perturbed) -> dict[str, MissingInputScores]:
-    """The scores of every target by what is missing in a row, and without each branch that can be absent."""
+def compute_missing_inputs(subject: AnalysisInput, mixed: _Perturbed) -> dict[str, MissingPatterns]:
+    """Score every target by what is missing in a row, and without each branch that can be absent; not where nothing can be missing."""
     absent = can_be_absent(subject.branches, {key: column.masks_missing for key, column in subject.experiment.inputs.items()})
     without = {branch: mixed.without(branch) for branch in absent}
     practised = training_rows_without(subject, absent) if absent else {}
@@ -112,14 +112,16 @@ def compute_missing_inputs(subject: AnalysisInput, mixed: _Perturbed) -> dict[st
             subject.truths.answered(key, prediction), {name: rows[known] for name, rows in missing.items()}, subject.section
         )
         after = {branch: mixed.truths.answered(key, predictions[key]) for branch, predictions in without.items()}
-        asked = score_ablated_branches(mixed.before[key], after, practised, subject.section) if absent else ()
-        found[key] = MissingInputScores(subject.truths.main[key], subject.section.confidence, as_they_are, asked)
+        masked = score_ablated_branches(mixed.before[key], after, practised, subject.section) if absent else []
+        if as_they_are or masked:
+            main, confidence = subject.truths.main[key], subject.section.confidence
+            found[key] = MissingPatterns(main=main, confidence=confidence, patterns=as_they_are, masked=masked)
     return found
 
 
 def compute_subgroups(subject: AnalysisInput, divisions: Sequence[SubgroupSpec]) -> dict[str, list[Subgroups]]:
     """Score every target in each subgroup of the rows."""
-    found: dict[str, list[Subgroups]] = {key: [] for key in subject.results}
+    found: dict[str, list[Subgroups]] = {key: [] for key in subject.scored}
     for division in divisions:
         rows = assign_subgroups(division, concatenate(subject.data.table.pieces(division.header)).iloc[subject.rows])
         for key, prediction in subject.predictions.items():
@@ -177,7 +179,7 @@ class _Perturbed:
         return {key: self._before(key, prediction) for key, prediction in self.predictions.items()}
 
     def _before(self, key: str, prediction: Array) -> BootstrapScores:
-        scored = self._subject.results[key].drawn
+        scored = self._subject.scored[key].drawn
         if scored is not None and np.array_equal(prediction, self._subject.predictions[key]):
             return scored
         return self.truths.answered(key, prediction).drawn(self._subject.section)

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, count
 
+from mmtrain.artifacts.results import BaselineResult, TargetResult
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
 from mmtrain.config.training import EarlyStopping
@@ -29,7 +30,6 @@ from mmtrain.errors import DataError, MmtrainError, listed, shell_command
 from mmtrain.evaluation.baselines import BaselinePredictions, dummy_baseline
 from mmtrain.evaluation.evaluation_set import EvalSet
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing, fit_postprocessing
-from mmtrain.evaluation.scoring import TargetScores
 from mmtrain.pipeline.analyze import AnalysisInput
 from mmtrain.pipeline.build import EncodedTable, encode_table
 from mmtrain.pipeline.child_run import ChildPlan, finished_child, train_child
@@ -66,22 +66,25 @@ class BaselineContext:
         return encode_table(self.experiment, data, partition, fitted, self.say)
 
 
-def add_baselines(results: Mapping[str, TargetScores], subject: AnalysisInput, context: BaselineContext) -> dict[str, TargetScores]:
+def add_baselines(results: Mapping[str, TargetResult], subject: AnalysisInput, context: BaselineContext) -> dict[str, TargetResult]:
     """Return the results with every baseline that the experiment asks for, and with the differences of the model to each."""
     found = [*_unimodal(subject, context), *_boosted(subject, context)]
     baselines = [one for one in found if isinstance(one, BaselinePredictions)]
-    notes = tuple(one for one in found if isinstance(one, str))
-    return {key: replace(_compared(result, subject, baselines), baseline_notes=notes) for key, result in results.items()}
+    notes = [one for one in found if isinstance(one, str)]
+    return {
+        key: result.model_copy(update={"baselines": _compare(key, result, subject, baselines), "baseline_notes": notes})
+        for key, result in results.items()
+    }
 
 
-def _compared(result: TargetScores, subject: AnalysisInput, others: list[BaselinePredictions]) -> TargetScores:
-    """Compare on the rows with a known label."""
-    key, model = result.target, result.drawn
+def _compare(key: str, result: TargetResult, subject: AnalysisInput, others: list[BaselinePredictions]) -> list[BaselineResult]:
+    """Score every baseline on the rows with a known label, the one that looks at no column first."""
+    model = subject.scored[key].drawn
     if model is None:
-        return result
+        return result.baselines
     known = subject.truths.known(key)
     baselines = [dummy_baseline(key, model.rows.target, len(model.rows)), *(one.of(known) for one in others)]
-    return replace(result, baselines=tuple(one.against(key, model) for one in baselines))
+    return [one.against(key, model) for one in baselines]
 
 
 def _unimodal(subject: AnalysisInput, context: BaselineContext) -> Iterator[BaselinePredictions | str]:
@@ -112,7 +115,7 @@ def epoch_limit(run: Run, rule: EarlyStopping) -> int | None:
     """Return after how many epochs the training of a run was cut off; None if its epochs or its patience came to their end."""
     if run.is_trained and run.read_json("run.json").get("stopped", "") in ("", out_of_patience(rule)):
         return None
-    return sum("step" not in line for line in run.read_lines("metrics.jsonl"))
+    return sum(line.step is None for line in run.read_lines("metrics.jsonl"))
 
 
 def branch_plan(experiment: Experiment, branch: str, limit: int | None) -> ChildPlan:

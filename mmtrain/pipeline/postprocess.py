@@ -13,13 +13,14 @@ import numpy as np
 from pydantic import ValidationError
 
 from mmtrain.artifacts import run_folder
+from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
 from mmtrain.errors import Problem, RunError, shell_command
 from mmtrain.evaluation.evaluation_set import EvalSet
 from mmtrain.evaluation.postprocessing.fit_postprocessing import Postprocessing, evaluate_postprocessing, fit_postprocessing
-from mmtrain.evaluation.scoring import TargetScores
+from mmtrain.evaluation.scoring import ScoredTarget
 
 if TYPE_CHECKING:
     from mmtrain.training.training_data import TrainingData
@@ -78,9 +79,9 @@ def apply_postprocessing(fitted: Fitted, decisions: Postprocessing) -> Fitted:
     return fitted.model_copy(update={"targets": decisions.overlaid(fitted.targets)})
 
 
-def with_postprocessing(results: Mapping[str, TargetScores], decisions: Postprocessing) -> dict[str, TargetScores]:
+def with_postprocessing(scored: Mapping[str, ScoredTarget], decisions: Postprocessing) -> dict[str, TargetResult]:
     """Return the results with their calibration, and with the threshold and the conformal bound evaluated on the scored rows."""
     return {
-        key: result if result.drawn is None else result.with_analyses(evaluate_postprocessing(decisions.of(key), result.drawn))
-        for key, result in results.items()
+        key: one.result if one.drawn is None else evaluate_postprocessing(one.result, decisions.of(key), one.drawn)
+        for key, one in scored.items()
     }

@@ -5,7 +5,7 @@ How often the test part was scored is a part of its scores, so each time is writ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import chain, count
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 from mmtrain import config
 from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_schema import EvaluationRecord, ExplanationRecord
 from mmtrain.data.drift import statistics
 from mmtrain.data.encode import Array
 from mmtrain.data.splits.split_file import read_split, to_csv
@@ -54,8 +55,8 @@ def record_inputs(run: Run, material: TrainingData, data: LoadedData, split: Spl
     learned = statistics.learn_statistics(experiment, material.fitted, data.table, material.arrays, material.partition.train)
     run.write_text("statistics.json", learned.model_dump_json(indent=1) + "\n")
     run.write_json("data.json", _describe_data(data, material, split))
-    run.write_json("network.json", model_summary(material.network, experiment, material.fitted))
-    run.update(versions=versions(), seed=training.seed, deterministic=training.deterministic, trial=decision.plain())
+    run.write_json("network.json", model_summary(material.models, experiment, material.fitted))
+    run.update(versions=versions(), seed=training.seed, deterministic=training.deterministic, trial=decision.record)
     run.seal(*RECORDED_FILES)
 
 
@@ -90,30 +91,30 @@ def count_labels(material: TrainingData) -> dict[str, dict[str, list[int]]]:
     return counts
 
 
-def record_evaluation(run: Run, table: Table, rows: Array, part: str | None) -> list[dict[str, Any]]:
+def record_evaluation(run: Run, table: Table, rows: Array, part: str | None) -> list[EvaluationRecord]:
     """Record an evaluation of `rows` of `table`, which are a part or, with None, another table; return all evaluations, this one last."""
-    look: dict[str, Any] = {
-        "part": part,
-        "when": run_folder.now(),
-        "rows": len(rows),
-        "table": table.path.name,
-        "path": str(table.path),
-        "sha256": table.sha256,
-    }
-    if part is None and look["sha256"] == run.read_json("data.json")["sha256"]:
+    rows_of = {}
+    if part is None and table.sha256 == run.read("data.json").sha256:
         split = read_split(run / "split.csv")
-        look["rows_of"] = {name: int(np.isin(table.rows, split.rows[rows_of]).sum()) for name, rows_of in split.plan.holdout.items()}
+        rows_of = {name: int(np.isin(table.rows, split.rows[known]).sum()) for name, known in split.plan.holdout.items()}
 
     def add(facts: dict[str, Any]) -> dict[str, Any]:
         before = facts.get("evaluations", [])
-        label = part or other_label(table.path, look["sha256"], before)
-        return {**facts, "evaluations": [*before, {**look, "part": label}]}
+        record = EvaluationRecord(
+            part=part or other_label(table.path, table.sha256, [EvaluationRecord.model_validate(one) for one in before]),
+            when=run_folder.now(),
+            rows=len(rows),
+            table=table.path.name,
+            path=str(table.path),
+            sha256=table.sha256,
+            rows_of=rows_of,
+        )
+        return {**facts, "evaluations": [*before, record.to_json()]}
 
-    looks: list[dict[str, Any]] = run.change("run.json", add)["evaluations"]
-    return looks
+    return [EvaluationRecord.model_validate(one) for one in run.change("run.json", add)["evaluations"]]
 
 
-def other_label(path: Path, sha256: str, looks: Sequence[Mapping[str, Any]]) -> str:
+def other_label(path: Path, sha256: str, looks: Sequence[EvaluationRecord | ExplanationRecord]) -> str:
     """Return the name of the results for another table: `newer` for newer.csv.gz, `test_table` for test.csv, which is not the test part.
 
     If another file, or another content, has the name already, it is numbered: `newer_2`.
@@ -121,20 +122,20 @@ def other_label(path: Path, sha256: str, looks: Sequence[Mapping[str, Any]]) -> 
     stem = path.name.partition(".")[0] or "table"
     plain = stem.casefold()  # where Test.csv and test.csv are one file
     stem = f"{stem}_table" if plain in (*USE_NAMED, NAMED_ROWS) or plain.endswith(f"_{NAMED_ROWS}") else stem
-    taken = {look["part"].casefold() for look in looks if look.get("sha256") != sha256 and "part" in look}
+    taken = {look.part.casefold() for look in looks if look.sha256 != sha256 and look.part is not None}
     labels = chain([stem], (f"{stem}_{number}" for number in count(2)))
     return next(label for label in labels if label.casefold() not in taken)
 
 
-def remarks(run: Run, look: Mapping[str, Any]) -> tuple[str, ...]:
+def remarks(run: Run, look: EvaluationRecord) -> tuple[str, ...]:
     """Return sentences about the run and the table that a reader of the scores needs."""
     found = []
     if not run.is_trained:
         found.append(UNFINISHED[run.state])
-    if "rows_of" in look:
-        parts = listed([f"{rows:,} {part}" for part, rows in look["rows_of"].items() if rows])
-        seen = " This counts as a look at the test part." if look["rows_of"]["test"] else ""
-        found.append(f"{look['table']} is the very table of the training; among the scored rows are {parts} rows.{seen}")
-    elif look["part"] not in (*USES, name_of := look["table"].partition(".")[0], f"{name_of}_table"):
-        found.append(f"Another table of the name {name_of} was scored before; the results for this one are called {look['part']}.")
+    if look.rows_of:
+        parts = listed([f"{rows:,} {part}" for part, rows in look.rows_of.items() if rows])
+        seen = " This counts as a look at the test part." if look.is_test_access else ""
+        found.append(f"{look.table} is the very table of the training; among the scored rows are {parts} rows.{seen}")
+    elif look.part not in (*USES, name_of := look.table.partition(".")[0], f"{name_of}_table"):
+        found.append(f"Another table of the name {name_of} was scored before; the results for this one are called {look.part}.")
     return tuple(found)

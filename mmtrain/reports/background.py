@@ -25,9 +25,9 @@ def experiment(contents: ReportData) -> Section:
 def provenance(contents: ReportData) -> Section:
     """Versions, seed and hashes."""
     facts = contents.facts
-    lines = [(Cell(name), Cell(str(version))) for name, version in facts.get("versions", {}).items()]
-    lines.append((Cell("seed"), Cell(f"{facts.get('seed', '–')}{', deterministic' if facts.get('deterministic') else ''}")))
-    hashes = {contents.data["table"]: contents.data["sha256"], **facts.get("files", {})}
+    lines = [(Cell(name), Cell(str(version))) for name, version in (facts.versions or {}).items()]
+    lines.append((Cell("seed"), Cell(f"{'–' if facts.seed is None else facts.seed}{', deterministic' if facts.deterministic else ''}")))
+    hashes = {contents.data.table: contents.data.sha256, **(facts.files or {})}
     return Section(
         "Versions and hashes",
         (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
+from mmtrain.artifacts.run_schema import Dropped
 from mmtrain.errors import counted, listed
 from mmtrain.reports.blocks import Block, Cell, Flow, Section, Table, number
 from mmtrain.reports.report_data import ReportData
@@ -18,35 +18,35 @@ MOST_CLASSES = 200
 def section(contents: ReportData) -> Section:
     """The cohort flow."""
     blocks: list[Block] = [flow(contents)]
-    if contents.data["dropped"]:
-        blocks.append(dropped(contents.data["dropped"]))
+    if contents.data.dropped:
+        blocks.append(dropped(contents.data.dropped))
     return Section("Rows", (*blocks, *tables(contents)))
 
 
 def tables(contents: ReportData) -> list[Table]:
     """Rows of each part, by class where a target has classes."""
-    return [rows_by_class(contents, key) for key in contents.data.get("answers", {})] or [rows_by_part(contents)]
+    return [rows_by_class(contents, key) for key in contents.data.answers] or [rows_by_part(contents)]
 
 
 def flow(contents: ReportData) -> Flow:
     """Rows of the file, left out, used, and in each part."""
     data = contents.data
-    steps = [(count(data["rows"]), f"in {data['table']}")]
-    if data["dropped"]:
-        steps.append((count(len(data["dropped"])), "left out"))
-    steps.append((count(data["used"]), "used"))
+    steps = [(count(data.rows), f"in {data.table}")]
+    if data.dropped:
+        steps.append((count(len(data.dropped)), "left out"))
+    steps.append((count(data.used), "used"))
     return Flow((*steps, *((count(rows), part) for part, rows in contents.sizes.items())))
 
 
-def dropped(rows: list[Mapping[str, Any]]) -> Table:
+def dropped(rows: Sequence[Dropped]) -> Table:
     """Rows that were left out, by reason, the most frequent first."""
     by_reason: dict[str, list[str]] = {}
     for row in rows:
-        by_reason.setdefault(row["reason"], []).append(row["id"] or f"row {row['row']}")
+        by_reason.setdefault(row.reason, []).append(row.id or f"row {row.row}")
     ranked = sorted(by_reason.items(), key=lambda item: -len(item[1]))
     lines = [(Cell(reason), number(count(len(ids))), Cell(listed(ids, most=MOST_IDS))) for reason, ids in ranked[:MOST_REASONS]]
     rest = ranked[MOST_REASONS:]
-    note = "Rows are counted from 0, the first one under the header." if any(not row["id"] for row in rows) else ""
+    note = "Rows are counted from 0, the first one under the header." if any(not row.id for row in rows) else ""
     if rest:
         note = (
             f"{counted(len(rest), 'further reason')} with {counted(sum(len(ids) for _, ids in rest), 'row')} in data.json. {note}".strip()
@@ -63,7 +63,7 @@ def rows_by_part(contents: ReportData) -> Table:
 
 def rows_by_class(contents: ReportData, key: str) -> Table:
     """Rows of every class or label of a target in every part."""
-    target, answers = contents.fitted.targets[key], contents.data["answers"][key]
+    target, answers = contents.fitted.targets[key], contents.data.answers[key]
     lines = [(Cell("all rows"), *(number(count(rows)) for rows in contents.sizes.values()))]
     for place, name in list(enumerate(target.columns))[:MOST_CLASSES]:
         lines.append((Cell(name), *(_rows(answers[part][place], size) for part, size in contents.sizes.items())))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mmtrain.artifacts.analysis_results import RowSubset
+from mmtrain.artifacts.results import TargetResult
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.data.tables.csv_text import csv_text, is_formula
 from mmtrain.metrics.bootstrap_counts import weighted_mean
 from mmtrain.metrics.classification import f1
-from mmtrain.reports import analysis_tables
-from mmtrain.reports.report_data import EvaluatedSplit, ReportData, confusion_of
+from mmtrain.metrics.score import Estimate, Score, Scores
+from mmtrain.reports.report_data import EvaluatedSplit, ReportData
 
+Line = dict[str, Any]
 EPOCHS = "epochs.csv"
 """What the learning curves show."""
 SCORES = ("target", "predictor", "score", "value", "low", "high", "difference", "difference_low", "difference_high", "rows", "note")
@@ -28,10 +31,10 @@ def write(run: Run, contents: ReportData) -> bool:
 
     They are made for spreadsheets: whether some cell would have been a formula, and has an apostrophe before it, is returned.
     """
-    changed = _write(run, EPOCHS, pd.DataFrame(list(contents.epochs)))
+    changed = _write(run, EPOCHS, pd.DataFrame([{"epoch": line.epoch, **line.values} for line in contents.epochs]))
     for part in contents.parts:
         found = {"scores": scores(part), "confusion": confusion(part), "classes": classes(part)}
-        for kind, table in (found | analysis_tables.tables(part.results)).items():
+        for kind, table in (found | analyses(part.results)).items():
             changed |= _write(run, f"{kind}_{part.label}.csv", table)
     return changed
 
@@ -61,30 +64,94 @@ def classes(part: EvaluatedSplit) -> pd.DataFrame:
 
 def _scores(part: EvaluatedSplit) -> Iterator[tuple[Any, ...]]:
     for key, result in part.results.items():
-        beside = result["baselines"] if "baselines" in result else [result["baseline"]]
-        for predictor in ({"name": "model", "scores": result["scores"]}, *beside):
-            for name, score in predictor["scores"].items():
-                difference = predictor.get("differences", {}).get(name) or {}
-                note = score.get("undefined") or score.get("note", "")
-                yield key, predictor["name"], name, *_ranged(score), *_ranged(difference), result["rows"], note
+        model: list[tuple[str, Scores, Scores]] = [("model", result.scores, {})]
+        for name, scores, differences in (*model, *((one.name, one.scores, one.differences) for one in result.baselines)):
+            for metric, score in scores.items():
+                note = score.undefined or score.note
+                yield key, name, metric, *_with_limits(score), *_with_limits(differences.get(metric)), result.rows, note
 
 
-def _ranged(found: Mapping[str, Any]) -> tuple[float | None, ...]:
+def _with_limits(found: Score | Estimate | None) -> tuple[float | None, ...]:
     """Value and interval, None for what there is not."""
-    return found.get("value"), found.get("low"), found.get("high")
+    return (None, None, None) if found is None else (found.value, found.low, found.high)
 
 
 def _confusion(part: EvaluatedSplit) -> Iterator[tuple[Any, ...]]:
     for key, result in part.results.items():
-        matrix, names = confusion_of(result), result.get("classes", ())
-        for true, called in np.argwhere(matrix >= ("confusion_pairs" in result)).tolist():
-            yield key, names[true], names[called], int(matrix[true, called])
+        matrix = result.confusion_matrix()
+        for true, predicted in np.argwhere(matrix >= (result.confusion_pairs is not None)).tolist():
+            yield key, result.classes[true], result.classes[predicted], int(matrix[true, predicted])
 
 
 def _classes(part: EvaluatedSplit) -> Iterator[tuple[Any, ...]]:
     for key, result in part.results.items():
-        matrix = confusion_of(result)
+        matrix = result.confusion_matrix()
         hits, true, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
         columns = (true, predicted, weighted_mean(hits, true), weighted_mean(hits, predicted), f1(hits, true, predicted))
-        for name, *values in zip(result.get("classes", ()), *columns, strict=True):
+        for name, *values in zip(result.classes, *columns, strict=True):
             yield key, name, *values
+
+
+def analyses(results: Mapping[str, TargetResult]) -> dict[str, pd.DataFrame]:
+    """Return the analyses of a part by the beginning of the file's name; a table is empty where there is no such analysis.
+
+    They have a line per score or, for calibration, per bin of probabilities.
+    """
+    return {
+        name: pd.DataFrame([{"target": key, **line} for key, result in results.items() for line in lines(result)])
+        for name, lines in ANALYSES.items()
+    }
+
+
+def _contributions(result: TargetResult) -> Iterator[Line]:
+    found = result.contributions
+    if found is None:
+        return
+    for one in found.inputs:
+        column = "" if one.whole_branch else one.name
+        for name, loss in one.losses.items():
+            yield {"branch": one.branch, "column": column, "rows": found.rows, "score": name, **_loss(loss)}
+
+
+def _missing_patterns(result: TargetResult) -> Iterator[Line]:
+    found = result.missing_patterns
+    if found is None:
+        return
+    for pattern in found.patterns:
+        missing = "other" if pattern.missing is None else " + ".join(pattern.missing) or "nothing"
+        yield from ({"missing": missing, "left_out": "", **line, **_loss(None)} for line in _subset(pattern))
+    for masked in found.masked:
+        for line in _subset(masked):
+            yield {"missing": "", "left_out": masked.branch, **line, **_loss(masked.losses.get(line["score"]))}
+
+
+def _subgroups(result: TargetResult) -> Iterator[Line]:
+    for column in result.subgroups:
+        for one in column.subgroups:
+            yield from ({"column": column.column, "subgroup": one.name, **line} for line in _subset(one))
+
+
+def _calibration(result: TargetResult) -> Iterator[Line]:
+    found = result.calibration
+    for probabilities, reliability in () if found is None else (("network", found.before), ("calibrated", found.after)):
+        for one in () if reliability is None else reliability.bins:
+            yield {"probabilities": probabilities, **one.to_json()}
+
+
+def _subset(found: RowSubset) -> Iterator[Line]:
+    units = {"rows": found.rows, **({} if found.groups is None else {"groups": found.groups})}
+    for name, score in found.scores.items():
+        yield {**units, "score": name, "value": score.value, "low": score.low, "high": score.high, "undefined": score.undefined}
+
+
+def _loss(loss: Estimate | None) -> Line:
+    return dict(zip(("loss", "loss_low", "loss_high"), _with_limits(loss), strict=True))
+
+
+ANALYSES: Mapping[str, Callable[[TargetResult], Iterator[Line]]] = {
+    "contributions": _contributions,
+    "missing_patterns": _missing_patterns,
+    "subgroups": _subgroups,
+    "calibration": _calibration,
+}
+"""By the key of metrics.json."""

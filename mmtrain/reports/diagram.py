@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
+from mmtrain.artifacts.run_schema import Branch, BranchInput, Network, Sized
 from mmtrain.errors import counted
 from mmtrain.reports.wording import count
 
@@ -56,19 +56,19 @@ class Box:
         return "\n".join([shape, *texts])
 
 
-def draw(network: Mapping[str, Any]) -> str:
+def draw(network: Network) -> str:
     """The `<svg>` element of what network.json holds; equal networks give equal text."""
     lefts = {}
     x = 1.0
     for column, width in WIDTHS.items():
         lefts[column] = x
         x += width + BETWEEN
-    pairs = _branches(network["branches"], lefts)
-    target_texts = [(target["name"], f"{target['task']}, {_width(target)}", _learned(target)) for target in network["targets"]]
-    fusion_texts = ("fusion", f"{network['fusion']['method']}, {_width(network['fusion'])}", _learned(network["fusion"]))
+    pairs = _branches(network.branches, lefts)
+    target_texts = [(target.name, f"{target.task}, {_width(target)}", _learned(target)) for target in network.targets]
+    fusion_texts = ("fusion", f"{network.fusion.method}, {_width(network.fusion)}", _learned(network.fusion))
     height = max(_stacked([branch for _, branch in pairs]), _stacked([Box(0, 0, 0, texts) for texts in target_texts]))
     top = (height - _stacked([branch for _, branch in pairs])) / 2
-    pairs = _branches(network["branches"], lefts, top)
+    pairs = _branches(network.branches, lefts, top)
     fusion = _centred(lefts["fusion"], WIDTHS["fusion"], [fusion_texts], height)[0]
     targets = _centred(lefts["targets"], WIDTHS["targets"], target_texts, height)
     links = [_link(inputs, branch) for inputs, branch in pairs]
@@ -78,15 +78,14 @@ def draw(network: Mapping[str, Any]) -> str:
     return "\n".join([head, *links, *boxes, "</svg>"])
 
 
-def described(network: Mapping[str, Any]) -> str:
+def described(network: Network) -> str:
     """The same in words."""
     branches = [
-        f"{branch['name']}, a branch of kind {branch['architecture']}, reads {', '.join(map(_input, branch['inputs']))} "
-        f"and is {_size(branch)}"
-        for branch in network["branches"]
+        f"{branch.name}, a branch of kind {branch.architecture}, reads {', '.join(map(_input, branch.inputs))} and is {_size(branch)}"
+        for branch in network.branches
     ]
-    targets = [f"{target['name']} ({target['task']}, {_size(target)})" for target in network["targets"]]
-    fusion = f"they are joined by {network['fusion']['method']}, which is {_size(network['fusion'])}"
+    targets = [f"{target.name} ({target.task}, {_size(target)})" for target in network.targets]
+    fusion = f"they are joined by {network.fusion.method}, which is {_size(network.fusion)}"
     return f"Diagram of the network: {'; '.join(branches)}; {fusion}; from that: {', '.join(targets)}."
 
 
@@ -106,15 +105,15 @@ def _length(text: str) -> float:
     return LETTER * sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def _branches(branches: Sequence[Mapping[str, Any]], lefts: Mapping[str, float], top: float = 0.0) -> list[tuple[Box, Box]]:
+def _branches(branches: Sequence[Branch], lefts: Mapping[str, float], top: float = 0.0) -> list[tuple[Box, Box]]:
     """Boxes of the inputs and of the branch, one pair below the other."""
     pairs = []
     y = 1.0 + top
     for branch in branches:
-        shown = [_input(entry) for entry in branch["inputs"]]
+        shown = [_input(entry) for entry in branch.inputs]
         if len(shown) > MOST_INPUTS:
             shown = [*shown[: MOST_INPUTS - 1], f"and {count(len(shown) - MOST_INPUTS + 1)} more"]
-        texts = (branch["name"], f"{branch['architecture']}, {_width(branch)}", _learned(branch))
+        texts = (branch.name, f"{branch.architecture}, {_width(branch)}", _learned(branch))
         rows = max(len(shown), len(texts))
         inputs = Box(lefts["inputs"], y, WIDTHS["inputs"], shown, strong=False, rows=rows)
         pairs.append((inputs, Box(lefts["branches"], y, WIDTHS["branches"], texts, rows=rows)))
@@ -142,19 +141,19 @@ def _link(start: Box, end: Box) -> str:
     return f'<path d="M{x:g} {start.middle:g}C{x + across:g} {start.middle:g} {end.x - across:g} {end.middle:g} {end.x:g} {end.middle:g}"/>'
 
 
-def _input(entry: Mapping[str, Any]) -> str:
+def _input(entry: BranchInput) -> str:
     """`scan: image 64 × 64 × 1`."""
-    return f"{entry['name']}: {entry['kind']} {' × '.join(map(count, entry['shape']))}"
+    return f"{entry.name}: {entry.kind} {' × '.join(map(count, entry.shape))}"
 
 
-def _size(part: Mapping[str, Any]) -> str:
+def _size(part: Sized) -> str:
     """`64 wide with 23,408 parameters`."""
     return f"{_width(part)} with {_learned(part)}"
 
 
-def _width(part: Mapping[str, Any]) -> str:
-    return f"{count(part['width'])} wide"
+def _width(part: Sized) -> str:
+    return f"{count(part.width)} wide"
 
 
-def _learned(part: Mapping[str, Any]) -> str:
-    return counted(part["parameters"], "parameter")
+def _learned(part: Sized) -> str:
+    return counted(part.parameters, "parameter")

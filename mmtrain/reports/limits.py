@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mmtrain.columns import Group
 from mmtrain.errors import counted, listed, shell_command
 from mmtrain.reports.blocks import Points, Section
-from mmtrain.reports.report_data import EvaluatedSplit, ReportData, confusion_of
+from mmtrain.reports.report_data import EvaluatedSplit, ReportData
 from mmtrain.reports.wording import often, percent, unknown_labels
 
 FEW_ROWS = 100
@@ -40,8 +40,8 @@ def test_accesses(contents: ReportData) -> str:
 
 
 def _of_training(contents: ReportData) -> Iterator[str]:
-    if contents.facts["state"] in STATES:
-        yield STATES[contents.facts["state"]]
+    if contents.facts.state in STATES:
+        yield STATES[contents.facts.state]
     weighted = [key for key, target in contents.fitted.targets.items() if len(set(target.class_weights.values())) > 1]
     if weighted:
         what = "probabilities were" if len(weighted) == 1 else "probabilities of each were"
@@ -52,9 +52,9 @@ def _of_scores(contents: ReportData) -> Iterator[str]:
     for part in contents.parts[:1]:
         yield from _of_few_rows(contents, part)
         judged = contents.judged(part)
-        if not any("low" in score for one in judged for score in one.scores.values()):
+        if not any(score.interval for one in judged for score in one.scores.values()):
             yield "The scores stand without intervals: how much they depend on the choice of these rows is not known."
-        if not any(one.result.get("subgroups") for one in judged):
+        if not any(one.result.subgroups for one in judged):
             yield (
                 "Subgroups were not looked at: the model may do worse for some people, places or devices than for others. "
                 "The option evaluation.subgroups names columns to look at."
@@ -63,22 +63,22 @@ def _of_scores(contents: ReportData) -> Iterator[str]:
 
 def _of_few_rows(contents: ReportData, part: EvaluatedSplit) -> Iterator[str]:
     for judged in contents.judged(part):
-        rows, unknown = judged.result["rows"], judged.result["unknown_answers"]
+        rows, unknown = judged.result.rows, judged.result.unknown_answers
         if rows < FEW_ROWS:
             yield f"The scores of {judged.key} rest on {counted(rows, 'row')} only; other rows could well give others."
-        counts = confusion_of(judged.result).sum(axis=1).tolist()
-        few = [f"{name} ({own})" for name, own in zip(judged.result.get("classes", ()), counts, strict=True) if own < FEW_OF_CLASS]
+        counts = judged.result.confusion_matrix().sum(axis=1).tolist()
+        few = [f"{name} ({own})" for name, own in zip(judged.result.classes, counts, strict=True) if own < FEW_OF_CLASS]
         if few:
             yield f"Of some classes of {judged.key}, {part.title} has few rows: {listed(few)}."
         if unknown:
             yield f"{counted(unknown, 'row')} of {part.title} with an answer that is missing, or unknown to training, are in no score."
-        if judged.result.get("unknown_labels"):
-            which = unknown_labels(judged.result["unknown_labels"])
+        if judged.result.unknown_labels:
+            which = unknown_labels(judged.result.unknown_labels)
             yield f"Some labels of {part.title} are not known: {which}; the scores are of the others."
 
 
 def _of_rows(contents: ReportData) -> Iterator[str]:
-    dropped, total = len(contents.data["dropped"]), contents.data["rows"]
+    dropped, total = len(contents.data.dropped), contents.data.rows
     if dropped > MANY_LEFT_OUT * total:
         share = f"{counted(dropped, 'row')} ({percent(dropped / total)} of the table)"
         yield f"{share} were left out, so the scores do not speak of rows like them."
@@ -88,4 +88,4 @@ def _of_rows(contents: ReportData) -> Iterator[str]:
             "the split, and the scores are too good for new ones. A column of the role group keeps them in one part."
         )
     if all(part.label in contents.sizes for part in contents.parts):
-        yield f"All rows are from {contents.data['table']}: rows of another place, device or year may be harder."
+        yield f"All rows are from {contents.data.table}: rows of another place, device or year may be harder."

@@ -87,15 +87,15 @@ def sections(contents: ReportData) -> tuple[Section, ...]:
 
 def _network(contents: ReportData) -> tuple[Block, ...]:
     outline = contents.network
-    if not outline:
+    if outline is None:
         return ()
     branches = [
-        f"Branch {branch['name']}: {branch['architecture']} of {', '.join(entry['name'] for entry in branch['inputs'])}, "
-        f"{counted(branch['parameters'], 'parameter')}"
-        for branch in outline["branches"]
+        f"Branch {branch.name}: {branch.architecture} of {', '.join(entry.name for entry in branch.inputs)}, "
+        f"{counted(branch.parameters, 'parameter')}"
+        for branch in outline.branches
     ]
-    fusion = outline["fusion"]
-    return (Points((*branches, f"Fusion: {fusion['method']}, {counted(fusion['parameters'], 'parameter')}")),)
+    fusion = outline.fusion
+    return (Points((*branches, f"Fusion: {fusion.method}, {counted(fusion.parameters, 'parameter')}")),)
 
 
 def _data(contents: ReportData) -> tuple[Block, ...]:
@@ -104,10 +104,10 @@ def _data(contents: ReportData) -> tuple[Block, ...]:
 
 def _division(contents: ReportData) -> str:
     """How the rows came into their parts, in a sentence."""
-    split, group = contents.data.get("split", {}), contents.experiment.only(Group)
-    way = split.get("description") or f"The rows were divided by the split method {contents.experiment.split.method}"
+    split, group = contents.data.split, contents.experiment.only(Group)
+    way = split.description or f"The rows were divided by the split method {contents.experiment.split.method}"
     end = f"; rows with the same {group.column} are in one part." if group is not None else "."
-    return " ".join([f"{way}{end}", *split.get("notes", ())])
+    return " ".join([f"{way}{end}", *split.notes])
 
 
 def _scores(contents: ReportData, place: int) -> Section:
@@ -122,10 +122,10 @@ def _scores(contents: ReportData, place: int) -> Section:
 def _analyses(judged: TargetResultView) -> list[Block]:
     """What was found besides the scores, in sentences; the tables are in the report."""
     found: list[Block] = [Paragraph(sentence) for sentence in decisions.sentences(judged.result)]
-    if "contributions" in judged.result:
-        found.append(Paragraph(input_importance.contribution_sentence(judged.result["contributions"])))
-    if judged.result.get("subgroups"):
-        found.append(Paragraph(*subgroups.sentence(judged.result["subgroups"])))
+    if judged.result.contributions is not None:
+        found.append(Paragraph(input_importance.contribution_sentence(judged.result.contributions)))
+    if judged.result.subgroups:
+        found.append(Paragraph(*subgroups.sentence(judged.result.subgroups)))
     return found
 
 

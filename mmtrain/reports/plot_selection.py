@@ -10,7 +10,6 @@ import numpy.typing as npt
 from mmtrain.errors import counted
 from mmtrain.reports import plots
 from mmtrain.reports.blocks import Plot
-from mmtrain.reports.decisions import measure
 from mmtrain.reports.plot_style import FigureWriter
 from mmtrain.reports.report_data import TargetResultView
 from mmtrain.reports.wording import format_interval, format_score, rows_called
@@ -51,14 +50,14 @@ def threshold_curves(judged: TargetResultView, gallery: FigureWriter) -> tuple[P
 
 def reliability(judged: TargetResultView, gallery: FigureWriter) -> tuple[Plot, ...]:
     """Of the network's own probabilities and of the calibrated ones; nothing where an older evaluation did not look at them."""
-    found = judged.result.get("calibration")
+    found = judged.result.calibration
     if found is None:
         return ()
-    curves = {"network": found["before"]["bins"]} | ({"calibrated": found["after"]["bins"]} if "after" in found else {})
-    error = format_interval("ece", measure(found.get("after", found["before"]), "ece"))
+    curves = {"network": found.before.bins} | ({} if found.after is None else {"calibrated": found.after.bins})
+    error = format_interval("ece", found.final.ece)
     on = f"of {judged.key} on the {rows_called(judged)}"
     alt = f"Reliability curve {on}: share that came true by predicted probability; the expected calibration error is {error}."
-    fewest = min(one["rows"] for one in found["before"]["bins"])
+    fewest = min(one.rows for one in found.before.bins)
     caption = f"On the line, what is said with 30 % comes true in 30 % of cases. {counted(fewest, 'row')} or more to a point."
     return (gallery.add(plots.reliability(curves), _name("reliability", judged), title="Reliability", alt=alt, caption=caption),)
 
@@ -106,4 +105,4 @@ def _name(plot: str, judged: TargetResultView) -> str:
 
 
 def _score(judged: TargetResultView, name: str) -> str:
-    return format_interval(name, judged.scores.get(name, {"value": None}))
+    return format_interval(name, judged.scores[name]) if name in judged.scores else "undefined"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from mmtrain.artifacts.analysis_results import ReliabilityBin
+from mmtrain.artifacts.run_schema import EpochLine
 from mmtrain.metrics.ranking import threshold_counts
 from mmtrain.reports.plot_style import FIRST, INK, QUIET, SECOND, new_figure
+from mmtrain.reports.wording import HasInterval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +33,7 @@ MOST_TICKS = 60
 """Classes up to which each has its name beside a confusion matrix; of more, every second has one, every third, ..."""
 
 
-def learning_curves(epochs: Sequence[Mapping[str, Any]], monitor: str, best_epoch: int | None) -> Figure:
+def learning_curves(epochs: Sequence[EpochLine], monitor: str, best_epoch: int) -> Figure:
     """Losses, the score that chose the best epoch (where it is no loss of the first panel), and the learning rate, over epochs."""
     from matplotlib.ticker import MaxNLocator
 
@@ -40,7 +43,7 @@ def learning_curves(epochs: Sequence[Mapping[str, Any]], monitor: str, best_epoc
     panels.append(("learning rate", {"": "learning_rate"}))
     figure = new_figure(5.4, 0.5 + 1.45 * len(panels))
     axes: Sequence[Axes] = figure.subplots(len(panels), 1, sharex=True)
-    numbers = np.array([line["epoch"] for line in epochs], dtype=np.float64)
+    numbers = np.array([line.epoch for line in epochs], dtype=np.float64)
     for axis, (name, lines) in zip(axes, panels, strict=True):
         for colour, (label, key) in zip((SECOND, FIRST) if len(lines) > 1 else (FIRST,), lines.items(), strict=True):
             values = _column(epochs, key)
@@ -59,9 +62,9 @@ def learning_curves(epochs: Sequence[Mapping[str, Any]], monitor: str, best_epoc
     return figure
 
 
-def _column(epochs: Sequence[Mapping[str, Any]], key: str) -> Numbers:
+def _column(epochs: Sequence[EpochLine], key: str) -> Numbers:
     """NaN, a gap in the line, where an epoch has no such value."""
-    values = [line.get(key) for line in epochs]
+    values = [line.values.get(key) for line in epochs]
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
@@ -111,12 +114,12 @@ def thresholds(truth: Codes, probability: Numbers, threshold: float) -> Figure:
     return figure
 
 
-def reliability(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+def reliability(curves: Mapping[str, Sequence[ReliabilityBin]]) -> Figure:
     """Share that came true over the probability that was said, in bins with their intervals (Murphy and Winkler 1977), per curve."""
     figure, axis = _square()
     axis.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=(0, (3, 3)), label="perfect")
     for colour, (label, bins) in zip((FIRST, SECOND), curves.items(), strict=False):
-        said, share, low, high = (np.array([one[name] for one in bins]) for name in ("said", "share", "low", "high"))
+        said, share, low, high = (np.array([getattr(one, name) for one in bins]) for name in ("said", "share", "low", "high"))
         errors = np.stack([share - low, high - share])
         axis.errorbar(said, share, yerr=errors, fmt="o-", color=colour, markersize=4, linewidth=1.2, elinewidth=0.8, label=label)
     axis.set(xlabel="predicted probability", ylabel="share that came true")
@@ -172,12 +175,12 @@ def residuals(truth: Numbers, prediction: Numbers) -> Figure:
     return figure
 
 
-def ranges(names: Sequence[str], found: Sequence[Mapping[str, Any]], label: str, *, reference: float | None, bars: bool = False) -> Figure:
-    """Values with their intervals, `{value, low, high}`, from above downwards; as bars from 0, or as dots beside a `reference`."""
+def ranges(names: Sequence[str], found: Sequence[HasInterval], label: str, *, reference: float | None, bars: bool = False) -> Figure:
+    """Values with their intervals from above downwards; as bars from 0, or as dots beside a `reference`."""
     figure = new_figure(5.4, 0.75 + 0.28 * len(names))
     axis = figure.subplots()
     places = np.arange(len(names))
-    values = np.array([one["value"] for one in found], dtype=np.float64)
+    values = np.array([one.value for one in found], dtype=np.float64)
     if reference is not None:
         axis.axvline(reference, color=QUIET, linewidth=1, linestyle=(0, (3, 3)))
     if bars:
@@ -185,8 +188,8 @@ def ranges(names: Sequence[str], found: Sequence[Mapping[str, Any]], label: str,
     else:
         axis.plot(values, places, "o", color=FIRST, markersize=5)
     for place, one in zip(places, found, strict=True):
-        if "low" in one:
-            axis.plot([one["low"], one["high"]], [place, place], color=INK if bars else FIRST, linewidth=1.4)
+        if one.low is not None and one.high is not None:
+            axis.plot([one.low, one.high], [place, place], color=INK if bars else FIRST, linewidth=1.4)
     axis.set_yticks(places, [_short(name, 28) for name in names])
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.grid(visible=False, axis="y")

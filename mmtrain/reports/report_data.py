@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mmtrain.artifacts.run_folder import RESTORE, Run, is_test_access
+from mmtrain.artifacts.results import BaselineResult, BootstrapInfo, PartResults, TargetResult, WorstPrediction
+from mmtrain.artifacts.run_folder import RESTORE, Run
+from mmtrain.artifacts.run_schema import Data, EpochLine, Network, RunFacts
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Fitted
 from mmtrain.data.splits.split_file import read_split
 from mmtrain.errors import Problem, RunError
-from mmtrain.evaluation.bootstrap import BootstrapInfo
+from mmtrain.metrics.score import Score, Scores
 from mmtrain.splits.plan import USES
 from mmtrain.targets import FittedTarget
 
@@ -23,66 +25,44 @@ Numbers = npt.NDArray[np.float64]
 SCORE = "Score the run again with `mmtrain evaluate`."
 
 
-def confusion_of(result: Mapping[str, Any]) -> npt.NDArray[np.int64]:
-    """The confusion matrix that metrics.json has of a target, (classes, classes); without classes (0, 0)."""
-    if "confusion_pairs" not in result:
-        return np.array(result.get("confusion", np.empty((0, 0))), dtype=np.int64)
-    count = len(result["classes"])
-    matrix = np.zeros((count, count), dtype=np.int64)
-    true, called, rows = np.array(result["confusion_pairs"], dtype=np.int64).reshape(-1, 3).T
-    matrix[true, called] = rows
-    return matrix
-
-
 @dataclass(frozen=True)
 class TargetResultView:
-    """One target on one part: what metrics.json says of it, and the rows of its predictions."""
+    """One target on one part: its result, and the rows of its predictions."""
 
     key: str
     part: EvaluatedSplit
     target: FittedTarget
-    result: Mapping[str, Any]
+    result: TargetResult
     prefix: str
     """What its columns of the predictions begin with; empty for a single target."""
 
     @property
-    def scores(self) -> Mapping[str, Mapping[str, Any]]:
-        """`{name: {value, low, high, undefined, note}}`; all but the value only where there is an interval, or something to say."""
-        found: Mapping[str, Mapping[str, Any]] = self.result["scores"]
-        return found
+    def scores(self) -> Scores:
+        """The scores of the model."""
+        return self.result.scores
 
     @property
-    def drawing(self) -> BootstrapInfo | None:
-        """What the intervals come from; an older mmtrain gave none."""
-        return BootstrapInfo(**self.result["interval"]) if "interval" in self.result else None
+    def interval(self) -> BootstrapInfo | None:
+        """Where the intervals come from; None where there are none."""
+        return self.result.interval
 
     @property
-    def baselines(self) -> Sequence[Mapping[str, Any]]:
-        """`{kind, label, name, scores, differences}` of each; the first looks at no column. A run of an older mmtrain has only that one."""
-        older = {"kind": "majority", "label": "baseline", "differences": {}}
-        found: Sequence[Mapping[str, Any]] = self.result.get("baselines") or [older | self.result["baseline"]]
-        return found
+    def baseline(self) -> BaselineResult:
+        """The baseline that looks at no column."""
+        return self.result.baselines[0]
 
-    @property
-    def baseline(self) -> Mapping[str, Mapping[str, Any]]:
-        """The scores of the baseline that looks at no column."""
-        found: Mapping[str, Mapping[str, Any]] = self.baselines[0]["scores"]
-        return found
-
-    def difference(self, score: str) -> Mapping[str, Any]:
-        """Of the model minus the first baseline: `{value, low, high}`, without what is not known."""
-        found: Mapping[str, Any] = self.baselines[0].get("differences", {}).get(score) or {}
-        return found
+    def difference(self, score: str) -> Score | None:
+        """Return the model's score minus that of the first baseline; None where rows were not drawn."""
+        return self.baseline.differences.get(score)
 
     def csv(self, kind: str) -> str:
-        """The file of the run that holds numbers of this kind, as `numbers` writes it: `scores_test.csv`."""
+        """Return the file of the run that holds numbers of this kind, see `csv_tables`: `scores_test.csv`."""
         return f"{kind}_{self.part.label}.csv"
 
     @property
-    def most_wrong(self) -> Sequence[Mapping[str, Any]]:
-        """Its most wrong rows, the worst first: `row`, `id`, `truth`, `prediction`, `loss`, `cells`, `images`, perhaps `probability`."""
-        found: Sequence[Mapping[str, Any]] = self.part.most_wrong.get(self.key, ())
-        return found
+    def worst_predictions(self) -> Sequence[WorstPrediction]:
+        """Its rows with the highest loss, the highest first."""
+        return self.part.worst_predictions.get(self.key, ())
 
     def texts(self, column: str) -> pd.Series[str]:
         """A column of the predictions as text; an unknown answer is empty. The part must have `rows`."""
@@ -109,11 +89,11 @@ class EvaluatedSplit:
     label: str
     table: str
     """File name of the table it was read from."""
-    results: Mapping[str, Mapping[str, Any]]
+    results: Mapping[str, TargetResult]
     rows: pd.DataFrame | None
     """None when its predictions are no longer in the run."""
-    most_wrong: Mapping[str, Any]
-    """What most_wrong_<part>.json holds, per target; empty when it is gone."""
+    worst_predictions: Mapping[str, Sequence[WorstPrediction]]
+    """By target; empty when their file is gone."""
 
     @property
     def called(self) -> str:
@@ -133,16 +113,14 @@ class ReportData:
     run: Run
     experiment: Experiment
     fitted: Fitted
-    facts: Mapping[str, Any]
-    """run.json"""
-    data: Mapping[str, Any]
-    """data.json"""
-    network: Mapping[str, Any]
-    """network.json; empty when it is gone."""
+    facts: RunFacts
+    data: Data
+    network: Network | None
+    """None when its file is gone."""
     sizes: Mapping[str, int]
     """Rows of train, validation and test, and of calibration where there are some."""
-    epochs: tuple[Mapping[str, Any], ...]
-    """Lines of metrics.jsonl, one per epoch."""
+    epochs: tuple[EpochLine, ...]
+    """Whole epochs."""
     parts: tuple[EvaluatedSplit, ...]
     """Test first, then other tables, validation and train; of other tables the newest first."""
     config: str
@@ -161,7 +139,7 @@ class ReportData:
     @property
     def looks(self) -> int:
         """How often the test part was scored."""
-        return sum(1 for look in self.facts.get("evaluations", []) if is_test_access(look))
+        return sum(look.is_test_access for look in self.facts.evaluations or ())
 
     def judged(self, part: EvaluatedSplit) -> tuple[TargetResultView, ...]:
         """Every target on one part."""
@@ -169,17 +147,18 @@ class ReportData:
         return tuple(
             TargetResultView(key, part, targets[key], result, f"{key}_" if self.several else "")
             for key, result in part.results.items()
-            if key in targets and result["task"] == targets[key].task
+            if key in targets and result.task == targets[key].task
         )
 
 
 def read(run: Run, experiment: Experiment, fitted: Fitted) -> ReportData:
     """The contents of a run. Raises RunError for a damaged file, and for one that does not go with another."""
-    facts, data = run.read_json("run.json"), run.read_json("data.json")
-    if facts.get("trained"):  # the report is what is still missing
-        facts = {**facts, "state": "finished"}
+    facts: RunFacts = run.read("run.json")
+    data: Data = run.read("data.json")
+    if facts.trained:  # the report is what is still missing
+        facts = facts.model_copy(update={"state": "finished"})
     sizes = {part: len(positions) for part, positions in read_split(run / "split.csv").plan.holdout.items()}
-    for key, answers in data.get("answers", {}).items():
+    for key, answers in data.answers.items():
         columns = fitted.targets[key].columns if key in fitted.targets else ()
         if any(len(answers.get(part, ())) != len(columns) for part in sizes):
             raise RunError(Problem(str(run / "data.json"), f"the file has other classes of {key!r} than columns.json.", RESTORE))
@@ -189,7 +168,7 @@ def read(run: Run, experiment: Experiment, fitted: Fitted) -> ReportData:
         fitted,
         facts,
         data,
-        _if_there(run, "network.json"),
+        run.read("network.json") if (run / "network.json").is_file() else None,
         sizes,
         read_epochs(run),
         _parts(run, facts),
@@ -197,20 +176,22 @@ def read(run: Run, experiment: Experiment, fitted: Fitted) -> ReportData:
     )
 
 
-def read_epochs(run: Run) -> tuple[Mapping[str, Any], ...]:
-    """Lines of whole epochs."""
-    return tuple(line for line in run.read_lines("metrics.jsonl") if "step" not in line)
+def read_epochs(run: Run) -> tuple[EpochLine, ...]:
+    """Return the lines of whole epochs."""
+    return tuple(line for line in run.read_lines("metrics.jsonl") if line.step is None)
 
 
-def _parts(run: Run, facts: Mapping[str, Any]) -> tuple[EvaluatedSplit, ...]:
-    looks = {look["part"]: (place, look) for place, look in enumerate(facts.get("evaluations", []))}  # the last look at each
-    metrics = _if_there(run, "metrics.json")
-    since = max([facts.get("ended", ""), *facts.get("resumed", [])])  # earlier looks were at other weights
-    known = [part for part in metrics if part in looks and looks[part][1]["when"] >= since]
+def _parts(run: Run, facts: RunFacts) -> tuple[EvaluatedSplit, ...]:
+    looks = {look.part: (place, look) for place, look in enumerate(facts.evaluations or ())}  # the last look at each
+    metrics: Mapping[str, PartResults] = _if_there(run, "metrics.json")
+    since = max([facts.ended or "", *(facts.resumed or ())])  # earlier looks were at other weights
+    known = [part for part in metrics if part in looks and looks[part][1].when >= since]
     # The headline is never of rows that the model learned from, if there are others.
     rank = {"test": 0, "calibration": 2, "validation": 3, "train": 4}
     return tuple(
-        EvaluatedSplit(part, looks[part][1]["table"], metrics[part], predictions_of(run, part), _if_there(run, f"most_wrong_{part}.json"))
+        EvaluatedSplit(
+            part, looks[part][1].table, metrics[part], predictions_of(run, part), _if_there(run, f"worst_predictions_{part}.json")
+        )
         for part in sorted(known, key=lambda part: (rank.get(part, 1), -looks[part][0]))
     )
 
@@ -227,8 +208,8 @@ def predictions_of(run: Run, part: str) -> pd.DataFrame | None:
 
 
 def _if_there(run: Run, name: str) -> Mapping[str, Any]:
-    """What a JSON file of the run holds; nothing when there is no such file."""
-    found: Mapping[str, Any] = run.read_json(name) if (run / name).is_file() else {}
+    """Results by part or target from a JSON file of the run; empty when there is no such file."""
+    found: Mapping[str, Any] = run.read(name) if (run / name).is_file() else {}
     return found
 
 

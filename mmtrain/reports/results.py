@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mmtrain.errors import counted
 from mmtrain.metrics.classification import f1
+from mmtrain.metrics.score import Score
 from mmtrain.reports import baselines, decisions, input_importance, subgroups
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Section, Table, Tone, number
 from mmtrain.reports.plot_selection import of_confusion, of_target
 from mmtrain.reports.plot_style import FigureWriter
-from mmtrain.reports.report_data import EvaluatedSplit, ReportData, TargetResultView, confusion_of, label_counts
+from mmtrain.reports.report_data import EvaluatedSplit, ReportData, TargetResultView, label_counts
 from mmtrain.reports.wording import (
     CAVEATS,
     Outcome,
@@ -63,14 +63,14 @@ def _part(contents: ReportData, part: EvaluatedSplit, gallery: FigureWriter) -> 
 def _scores(contents: ReportData, judged: TargetResultView, gallery: FigureWriter) -> tuple[Block, ...]:
     # The summary has the verdicts on the newest part.
     blocks: list[Block] = [] if judged.part is contents.parts[0] else [*baselines.verdicts(contents, judged)]
-    if judged.result["unknown_answers"]:
-        unknown = counted(judged.result["unknown_answers"], "row")
+    if judged.result.unknown_answers:
+        unknown = counted(judged.result.unknown_answers, "row")
         blocks.append(Paragraph(f"{unknown} left out of the scores: the answer is missing, or training did not have it."))
-    if judged.result.get("unknown_labels"):
-        blocks.append(Paragraph(f"Labels that are not known, left out row by row: {unknown_labels(judged.result['unknown_labels'])}."))
+    if judged.result.unknown_labels:
+        blocks.append(Paragraph(f"Labels that are not known, left out row by row: {unknown_labels(judged.result.unknown_labels)}."))
     blocks.append(scores_table(judged))
     blocks += baselines.blocks(judged, main_score_of(contents, judged))
-    if "classes" in judged.result:
+    if judged.result.classes:
         blocks += _classes(judged, gallery)
     if judged.target.label_metrics:
         blocks.append(labels_table(judged))
@@ -92,40 +92,39 @@ def _analyses(judged: TargetResultView, gallery: FigureWriter) -> tuple[Section,
 
 def scores_table(judged: TargetResultView) -> Table:
     """Every score of all rows together with the baseline's, and which direction is better."""
-    lines, drawing = [], judged.drawing
+    lines, drawing = [], judged.interval
     for name, score in judged.scores.items():
         if "[" in name:
             continue
-        theirs = judged.baseline[name]
+        theirs = judged.baseline.scores[name]
         compared, tone = COMPARED[outcome(name, score, theirs, judged.difference(name))]
-        interval = (number(between(name, score), tone="" if "low" in score else "quiet"),) if drawing else ()
+        interval = (number(between(name, score), tone="" if score.interval else "quiet"),) if drawing else ()
         values = (_value(name, score), *interval, _value(name, theirs))
         lines.append((Cell(title(name)), *values, Cell(compared, tone=tone), Cell(direction(name)), _remark(score, theirs)))
     caption = f"Scores of {judged.key} on the {rows_called(judged)}"
     intervals = (f"{drawing.percent} interval",) if drawing else ()
     head = ("Score", "Model", *intervals, "Baseline", "Model is", "Better when", "Note")
-    note = f"Baseline — {judged.baselines[0]['name']}.{f' Intervals — {drawing.words}.' if drawing else ''}"
+    note = f"Baseline — {judged.baseline.name}.{f' Intervals — {drawing.text}.' if drawing else ''}"
     return Table(caption, head, tuple(lines), note, csv=judged.csv("scores")).without_empty_notes()
 
 
-def _value(name: str, score: Mapping[str, Any]) -> Cell:
-    if score["value"] is None:
+def _value(name: str, score: Score) -> Cell:
+    if score.value is None:
         return number("undefined", tone="quiet")
-    return number(format_score(name, score["value"]))
+    return number(format_score(name, score.value))
 
 
-def _remark(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Cell:
+def _remark(mine: Score, theirs: Score) -> Cell:
     """Reasons of what is undefined, and notes; the baseline's where it says something else."""
-    remarks = [mine.get("undefined", ""), mine.get("note", "")]
-    other = theirs.get("undefined", "")
+    remarks = [mine.undefined, mine.note]
+    other = theirs.undefined
     if other and other not in remarks:
         remarks.append(f"Baseline: {other}")
     return Cell(" ".join(remark for remark in remarks if remark))
 
 
 def _classes(judged: TargetResultView, gallery: FigureWriter) -> list[Block]:
-    matrix = confusion_of(judged.result)
-    classes: Sequence[str] = judged.result["classes"]
+    matrix, classes = judged.result.confusion_matrix(), judged.result.classes
     plot = of_confusion(judged, matrix, classes, gallery)
     blocks: list[Block] = (
         [confusion_table(judged.key, matrix, classes, csv=judged.csv("confusion"))]
@@ -186,11 +185,11 @@ def labels_table(judged: TargetResultView) -> Table:
     lines = []
     for label in judged.target.columns[:MOST_ROWS]:
         names = [f"{metric.name}[{label}]" for metric in judged.target.label_metrics]
-        found = [(name, judged.scores[name], judged.baseline[name]) for name in names]
-        reasons = dict.fromkeys(score["undefined"] for _, score, _ in found if score["value"] is None)
+        found = [(name, judged.scores[name], judged.baseline.scores[name]) for name in names]
+        reasons = dict.fromkeys(score.undefined for _, score, _ in found if score.value is None)
         cells = [_with_baseline(name, mine, theirs) for name, mine, theirs in found]
         lines.append((Cell(label), number("–" if rows is None else count(rows[label])), *cells, Cell(" ".join(reasons))))
-    intervals = f"Behind the comma: the {judged.drawing.percent} interval. " if judged.drawing else ""
+    intervals = f"Behind the comma: the {judged.interval.percent} interval. " if judged.interval else ""
     note = f"{intervals}In parentheses: the baseline."
     if len(judged.target.columns) > MOST_ROWS:
         note += f" The first {MOST_ROWS} of {count(len(judged.target.columns))} labels; the rest is in the file."
@@ -198,9 +197,9 @@ def labels_table(judged: TargetResultView) -> Table:
     return Table(f"Labels of {judged.key}", head, tuple(lines), note, csv=judged.csv("scores")).without_empty_notes()
 
 
-def _with_baseline(name: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Cell:
-    if mine["value"] is None:
+def _with_baseline(name: str, mine: Score, theirs: Score) -> Cell:
+    if mine.value is None:
         return number("undefined", tone="quiet")
-    beside = "undefined" if theirs["value"] is None else format_score(name, theirs["value"])
-    interval = f", {limits(name, mine)}" if "low" in mine else ""
-    return number(f"{format_score(name, mine['value'])}{interval} ({beside})")
+    baseline = "undefined" if theirs.value is None else format_score(name, theirs.value)
+    interval = f", {limits(name, mine)}" if mine.interval else ""
+    return number(f"{format_score(name, mine.value)}{interval} ({baseline})")

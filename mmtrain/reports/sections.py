@@ -33,21 +33,19 @@ def sections(contents: ReportData, gallery: FigureWriter) -> tuple[Section, ...]
 def headline(contents: ReportData) -> tuple[str, ...]:
     """State, when and how long."""
     facts = contents.facts
-    found = [str(facts["state"]), f"started {moment(facts['started'])}"]
-    seconds = facts.get("seconds")
-    if seconds:
-        found.append(f"{duration(seconds['training'])} of training")
-    elif "ended" in facts:
-        found.append(duration((datetime.fromisoformat(facts["ended"]) - datetime.fromisoformat(facts["started"])).total_seconds()))
+    found = [facts.state, f"started {moment(facts.started)}"]
+    if facts.seconds is not None:
+        found.append(f"{duration(facts.seconds.training)} of training")
+    elif facts.ended is not None:
+        found.append(duration((datetime.fromisoformat(facts.ended) - datetime.fromisoformat(facts.started)).total_seconds()))
     return tuple(found)
 
 
 def summary(contents: ReportData) -> Section:
     """What was predicted from what, how well, and how often the test part was looked at."""
     blocks: list[Block] = []
-    if contents.facts["state"] != "finished":
-        error = contents.facts.get("error", "")
-        blocks.append(Paragraph(f"{error}".strip(), f"The training did not finish: it is {contents.facts['state']}.", tone="bad"))
+    if contents.facts.state != "finished":
+        blocks.append(Paragraph(contents.facts.error.strip(), f"The training did not finish: it is {contents.facts.state}.", tone="bad"))
     blocks.append(Paragraph(f"{question(contents)} {rows_used(contents)}"))
     for newest in contents.parts[:1]:
         blocks += [sentence for judged in contents.judged(newest) for sentence in verdicts(contents, judged)]
@@ -78,7 +76,7 @@ def question(contents: ReportData) -> str:
 def rows_used(contents: ReportData) -> str:
     """How many rows there were, and what for."""
     data, sizes = contents.data, {part: count(rows) for part, rows in contents.sizes.items()}
-    used = f"Of {counted(data['rows'], 'row')} in {data['table']}, {count(data['used'])} were used"
+    used = f"Of {counted(data.rows, 'row')} in {data.table}, {count(data.used)} were used"
     held_back = [f"{sizes['calibration']} for the conformal bound alone"] if "calibration" in sizes else []
     chosen = [f"{sizes['train']} to train", f"{sizes['validation']} to choose the best epoch"]
     purposes = [*chosen, *held_back, f"{sizes['test']} to test"]

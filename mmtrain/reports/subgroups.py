@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from mmtrain.artifacts.analysis_results import Gap, Subgroup, Subgroups
 from mmtrain.errors import counted
 from mmtrain.reports import plots
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Table, number
@@ -20,7 +20,7 @@ OTHERS = 2
 
 def blocks(judged: TargetResultView, gallery: FigureWriter) -> tuple[Block, ...]:
     """The largest gap in words, then a plot and a table per column."""
-    found: Sequence[Mapping[str, Any]] = judged.result.get("subgroups", ())
+    found = judged.result.subgroups
     if not found:
         return ()
     result: list[Block] = [Paragraph(*sentence(found))]
@@ -29,29 +29,29 @@ def blocks(judged: TargetResultView, gallery: FigureWriter) -> tuple[Block, ...]
     return tuple(result)
 
 
-def name_of(subgroup: Mapping[str, Any]) -> str:
-    """Its value or range."""
-    return MISSING if subgroup["name"] is None else str(subgroup["name"])
+def name_of(subgroup: Subgroup) -> str:
+    """Return its value or range."""
+    return MISSING if subgroup.name is None else subgroup.name
 
 
-def sentence(found: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
+def sentence(found: Sequence[Subgroups]) -> tuple[str, str, str]:
     """The largest gap of the main score over all columns, and what is to be kept in mind: before, the strong part, after.
 
     One that may be none does not hide a smaller one that is shown.
     """
-    compared = [division for division in found if division["gap"] is not None]
+    compared = [(one.gap, one) for one in found if one.gap is not None]
     if not compared:
         return "No two subgroups of one column have ten rows each and a score with an interval, so none are compared.", "", ""
-    apart = [division for division in compared if _is_shown(division)]
-    largest = max(apart or compared, key=lambda division: division["gap"]["value"])
-    gap, main = largest["gap"], largest["main"]
-    subgroups = {one["name"]: one for one in largest["subgroups"]}
-    best, worst = (_in_words(subgroups[gap[end]], largest) for end in ("best", "worst"))
+    apart = [(gap, one) for gap, one in compared if _is_shown(gap, one.main)]
+    gap, largest = max(apart or compared, key=lambda pair: pair[0].value)
+    main = largest.main
+    subgroups = {one.name: one for one in largest.subgroups}
+    best, worst = (_in_words(subgroups[name], largest) for name in (gap.best, gap.worst))
     told = f"{best} against {worst}, {format_interval(main, gap)} apart."
     if not apart:
         return f"No gap in {in_sentence(main)} between subgroups is shown; the largest that was found: {told}", "", ""
-    sure = "" if gap["value"] == max(one["gap"]["value"] for one in compared) else " that is shown"
-    number_compared = count(sum(one["gap"]["compared"] for one in compared))
+    sure = "" if gap.value == max(one.value for one, _ in compared) else " that is shown"
+    number_compared = count(sum(one.compared for one, _ in compared))
     caution = (
         f"It is the largest among {number_compared} subgroups that could be compared; the more there are, the larger is the gap that "
         "chance alone makes."
@@ -59,48 +59,48 @@ def sentence(found: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
     return "", f"The largest gap in {in_sentence(main)} between subgroups{sure}: {told}", caution
 
 
-def _is_shown(division: Mapping[str, Any]) -> bool:
-    """Whether a gap is not 0 by the digits that are told, and its interval, if it has one, lies above 0."""
-    gap, main = division["gap"], division["main"]
-    return bool(gap.get("low", gap["value"]) > 0) and format_score(main, gap["value"]) != format_score(main, 0.0)
+def _is_shown(gap: Gap, main: str) -> bool:
+    """Whether a gap is not 0 by the digits that are shown, and its interval, if it has one, lies above 0."""
+    least = gap.value if gap.low is None else gap.low
+    return least > 0 and format_score(main, gap.value) != format_score(main, 0.0)
 
 
-def _in_words(subgroup: Mapping[str, Any], division: Mapping[str, Any]) -> str:
+def _in_words(subgroup: Subgroup, division: Subgroups) -> str:
     """`0.927 for department Jackets (165 rows)`."""
-    value = format_score(division["main"], subgroup["scores"][division["main"]]["value"])
-    return f"{value} for {division['column']} {name_of(subgroup)} ({counted(subgroup['rows'], 'row')})"
+    value = format_score(division.main, subgroup.scores[division.main].value or 0.0)
+    return f"{value} for {division.column} {name_of(subgroup)} ({counted(subgroup.rows, 'row')})"
 
 
-def _image(judged: TargetResultView, division: Mapping[str, Any], gallery: FigureWriter) -> list[Block]:
+def _image(judged: TargetResultView, division: Subgroups, gallery: FigureWriter) -> list[Block]:
     """None where fewer than two subgroups have a score."""
-    main = division["main"]
-    drawn = [one for one in division["subgroups"] if one["scores"][main]["value"] is not None]
+    main = division.main
+    drawn = [one for one in division.subgroups if one.scores[main].value is not None]
     if len(drawn) < 2:
         return []
-    names = [f"{name_of(one)} (n = {count(one['rows'])})" for one in drawn]
-    scores = [one["scores"][main] for one in drawn]
-    figure = plots.ranges(names, scores, title(main), reference=judged.scores.get(main, {}).get("value"))
+    names = [f"{name_of(one)} (n = {count(one.rows)})" for one in drawn]
+    scores = [one.scores[main] for one in drawn]
+    figure = plots.ranges(names, scores, title(main), reference=judged.scores[main].value if main in judged.scores else None)
     words = "; ".join(f"{name} {format_interval(main, score)}" for name, score in zip(names, scores, strict=True))
-    alt = f"{title(main)} of {judged.key} by {division['column']}: {words}."
-    stem = f"subgroups_{judged.prefix}{judged.part.label}_{division['column']}"
+    alt = f"{title(main)} of {judged.key} by {division.column}: {words}."
+    stem = f"subgroups_{judged.prefix}{judged.part.label}_{division.column}"
     caption = "Dots with their intervals; the dashed line is the score of all rows."
-    return [Plots((gallery.add(figure, stem, title=f"By {division['column']}", alt=alt, caption=caption),), wide=True)]
+    return [Plots((gallery.add(figure, stem, title=f"By {division.column}", alt=alt, caption=caption),), wide=True)]
 
 
-def table(judged: TargetResultView, division: Mapping[str, Any]) -> Table:
+def table(judged: TargetResultView, division: Subgroups) -> Table:
     """Rows, groups where there are any, and scores of every subgroup of a column."""
-    main, subgroups = division["main"], division["subgroups"]
+    main, subgroups = division.main, division.subgroups
     names = [main, *[name for name in judged.scores if name != main and "[" not in name][:OTHERS]]
-    grouped = any("groups" in one for one in subgroups)
+    grouped = any(one.groups is not None for one in subgroups)
     lines = []
     for one in subgroups:
-        units = [number(count(one["rows"])), *([number(count(one["groups"]))] if grouped else [])]
-        scores = [number(format_interval(name, one["scores"][name])) for name in names]
-        reasons = dict.fromkeys(one["scores"][name].get("undefined", "") for name in names) | {one["scores"][main].get("note", ""): None}
+        units = [number(count(one.rows)), *([number(count(one.groups or 0))] if grouped else [])]
+        scores = [number(format_interval(name, one.scores[name])) for name in names]
+        reasons = dict.fromkeys(one.scores[name].undefined for name in names) | {one.scores[main].note: None}
         lines.append((Cell(name_of(one)), *units, *scores, Cell(" ".join(filter(None, reasons)))))
-    head = (division["column"], "Rows", *(["Groups"] if grouped else []), *map(title, names), "Note")
+    head = (division.column, "Rows", *(["Groups"] if grouped else []), *map(title, names), "Note")
     better = f"{title(main)}: {direction(main)} is better."
-    note = f"With {percent_of(division)} intervals. {better}"
+    note = f"With {percent_of(division.confidence)} intervals. {better}"
     return Table(
-        f"{judged.key} by {division['column']} on the {rows_called(judged)}", head, tuple(lines), note, csv=judged.csv("subgroups")
+        f"{judged.key} by {division.column} on the {rows_called(judged)}", head, tuple(lines), note, csv=judged.csv("subgroups")
     ).without_empty_notes()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from mmtrain.artifacts.run_schema import EpochLine
 from mmtrain.columns import Weight
 from mmtrain.errors import counted
 from mmtrain.reports import csv_tables, plots
@@ -19,11 +17,11 @@ MOST_WEIGHTS = 200
 
 def network(contents: ReportData) -> tuple[Section, ...]:
     """The network's diagram; nothing where the run does not know it in brief."""
-    if not contents.network:
-        return ()
     outline = contents.network
-    parts = [*outline["branches"], outline["fusion"], *outline["targets"]]
-    total = counted(sum(part["parameters"] for part in parts), "parameter")
+    if outline is None:
+        return ()
+    parts = [*outline.branches, outline.fusion, *outline.targets]
+    total = counted(sum(part.parameters for part in parts), "parameter")
     plot = Plot(
         "network.json", "The network", described(outline), f"{total} in all, learned from training rows.", draw(outline), scrolls=True
     )
@@ -35,13 +33,13 @@ def learning(contents: ReportData, gallery: FigureWriter) -> Section:
     if not contents.epochs:
         return Section("Training", (Paragraph("No epoch was recorded."),))
     monitor = contents.experiment.training.early_stopping.monitor
-    best = contents.facts.get("best_epoch")
-    figure = plots.learning_curves(contents.epochs, monitor, best)
+    figure = plots.learning_curves(contents.epochs, monitor, contents.facts.best_epoch)
     alt = f"Line plots over {counted(len(contents.epochs), 'epoch')}: training and validation loss, {monitor}, learning rate."
     plot = gallery.add(figure, "learning_curves", title="Learning curves", alt=alt, caption=f"The numbers are in {csv_tables.EPOCHS}.")
     blocks: list[Block] = [Paragraph(course(contents)), Plots((plot,), wide=True)]
-    if _best(contents) and not any(part.label == "validation" for part in contents.parts):
-        blocks.append(best_scores(contents))
+    best = _best(contents)
+    if best is not None and not any(part.label == "validation" for part in contents.parts):
+        blocks.append(best_scores(contents, best))
     return Section("Training", tuple(blocks))
 
 
@@ -50,24 +48,25 @@ def course(contents: ReportData) -> str:
     facts, stopping = contents.facts, contents.experiment.training.early_stopping
     words = f"{counted(len(contents.epochs), 'epoch')} of at most {contents.experiment.training.epochs}."
     best = _best(contents)
-    if best:
-        value = best.get(stopping.monitor)
+    if best is not None:
+        value = best.values.get(stopping.monitor)
         reached = f" with {stopping.monitor} {format_score(contents.score_of(stopping.monitor), value)}" if value is not None else ""
-        words += f" The weights are those of epoch {best['epoch']}{reached}."
-    if facts.get("stopped"):
-        words += f" Training stopped early: {facts['stopped']}."
+        words += f" The weights are those of epoch {best.epoch}{reached}."
+    if facts.stopped:
+        words += f" Training stopped early: {facts.stopped}."
     return words
 
 
-def _best(contents: ReportData) -> Mapping[str, Any]:
-    """The line of the epoch whose weights were kept; empty when there is none."""
-    return next((line for line in contents.epochs if line["epoch"] == contents.facts.get("best_epoch")), {})
+def _best(contents: ReportData) -> EpochLine | None:
+    """The epoch whose weights were kept; None when there is none."""
+    return next((line for line in contents.epochs if line.epoch == contents.facts.best_epoch), None)
 
 
 def epochs_reached(contents: ReportData) -> list[Block]:
     """What a run that was never evaluated has to show: the score that chose its best epoch."""
     monitor = contents.experiment.training.early_stopping.monitor
-    value = _best(contents).get(monitor)
+    best = _best(contents)
+    value = None if best is None else best.values.get(monitor)
     if value is None or not monitor.startswith("validation_"):
         return []
     name = contents.score_of(monitor)
@@ -75,17 +74,16 @@ def epochs_reached(contents: ReportData) -> list[Block]:
     return [Paragraph(f"{sentence} is {format_score(name, value)} ({direction(name)} is better). {CAVEATS['validation']}")]
 
 
-def best_scores(contents: ReportData) -> Table:
-    """The validation scores of the best epoch, as training saw them."""
-    best = _best(contents)
-    found = {name.removeprefix("validation_"): value for name, value in best.items() if name.startswith("validation_")}
+def best_scores(contents: ReportData, best: EpochLine) -> Table:
+    """Tabulate the validation scores of the best epoch, as training saw them."""
+    found = {name.removeprefix("validation_"): value for name, value in best.values.items() if name.startswith("validation_")}
     lines = []
     for name, value in found.items():
         score = contents.score_of(f"validation_{name}")
         target = name.removesuffix(score).rstrip("_")
         called = f"{title(score)} of {target}" if target else title(score)
         lines.append((Cell(called), _value(score, value), Cell(direction(score))))
-    caption = f"Scores of epoch {best['epoch']} on the {counted(contents.sizes['validation'], 'validation row')}"
+    caption = f"Scores of epoch {best.epoch} on the {counted(contents.sizes['validation'], 'validation row')}"
     return Table(caption, ("Score", "Model", "Better when"), tuple(lines), CAVEATS["validation"])
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal, Protocol
 
 from mmtrain.errors import counted, listed
 from mmtrain.evaluation.scoring import main_score
-from mmtrain.metrics.score import higher_is_better, metric_of, signed_difference
+from mmtrain.metrics.score import Score, higher_is_better, metric_of, signed_difference
 from mmtrain.reports.blocks import Paragraph
 from mmtrain.reports.report_data import ReportData, TargetResultView
 
@@ -36,20 +36,33 @@ def format_score(score: str, value: float) -> str:
     return significant(value) if metric_of(score).in_target_unit else decimals(value)
 
 
-def limits(score: str, found: Mapping[str, Any]) -> str:
+class HasInterval(Protocol):
+    """A score, or another number, with or without an interval."""
+
+    @property
+    def value(self) -> float | None: ...  # noqa: D102
+    @property
+    def low(self) -> float | None: ...  # noqa: D102
+    @property
+    def high(self) -> float | None: ...  # noqa: D102
+
+
+def limits(score: str, found: HasInterval) -> str:
     """`0.812 to 0.874`; empty where there is no interval."""
-    return f"{format_score(score, found['low'])} to {format_score(score, found['high'])}" if "low" in found else ""
+    if found.low is None or found.high is None:
+        return ""
+    return f"{format_score(score, found.low)} to {format_score(score, found.high)}"
 
 
-def format_interval(score: str, found: Mapping[str, Any]) -> str:
+def format_interval(score: str, found: HasInterval) -> str:
     """`0.694 (0.551 to 0.851)`: a value with its interval, if it has one."""
-    if found["value"] is None:
+    if found.value is None:
         return "undefined"
     interval = limits(score, found)
-    return f"{format_score(score, found['value'])} ({interval})" if interval else format_score(score, found["value"])
+    return f"{format_score(score, found.value)} ({interval})" if interval else format_score(score, found.value)
 
 
-def between(score: str, found: Mapping[str, Any]) -> str:
+def between(score: str, found: HasInterval) -> str:
     """`0.551 to 0.851`, or a dash where there is no interval."""
     return limits(score, found) or "–"
 
@@ -108,17 +121,17 @@ def moment(text: str) -> str:
     return f"{when.day} {MONTHS[when.month - 1]} {when.year}, {when:%H:%M} UTC"
 
 
-def outcome(score: str, model: Mapping[str, Any], baseline: Mapping[str, Any], difference: Mapping[str, Any] | None = None) -> Outcome:
+def outcome(score: str, model: Score, baseline: Score, difference: Score | None = None) -> Outcome:
     """Of the model against the baseline. A difference that three digits do not show is none.
 
     `difference`, of the model minus the baseline, has an interval where rows were drawn; one that holds 0 leaves open who is better.
     """
-    mine, theirs = model["value"], baseline.get("value")
+    mine, theirs = model.value, baseline.value
     if mine is None or theirs is None:
         return "undefined"
     if format_score(score, mine) == format_score(score, theirs):
         return "same"
-    if difference is not None and "low" in difference and difference["low"] <= 0 <= difference["high"]:
+    if difference is not None and difference.interval is not None and difference.interval.low <= 0 <= difference.interval.high:
         return "open"
     return "better" if (mine > theirs) == higher_is_better(score) else "worse"
 
@@ -136,22 +149,22 @@ def main_score_of(contents: ReportData, judged: TargetResultView) -> str:
 def verdict(contents: ReportData, judged: TargetResultView) -> Paragraph:
     """What a reader should take home of one target on one part: its main score against the baseline's."""
     name = main_score_of(contents, judged)
-    mine, theirs = judged.scores[name], judged.baseline[name]
+    mine, theirs, difference = judged.scores[name], judged.baseline.scores[name], judged.difference(name)
     facts = f"On the {rows_called(judged)}, the {in_sentence(name)} of {judged.key} is"
-    if mine["value"] is None:
-        return Paragraph(f"{facts} undefined: {mine['undefined']}", NOT_COMPARABLE, tone="bad")
-    sure = f"{judged.drawing.percent} interval {limits(name, mine)}; " if judged.drawing and "low" in mine else ""
-    facts += f" {format_score(name, mine['value'])} ({sure}{direction(name)} is better)"
-    if theirs["value"] is None:
-        return Paragraph(f"{facts}. For the baseline it is undefined: {theirs['undefined']}", NOT_COMPARABLE, tone="bad")
-    facts += f"; the baseline ({judged.baselines[0]['name']}) has {format_score(name, theirs['value'])}."
-    found = outcome(name, mine, theirs, judged.difference(name))
-    if found == "open":
-        apart = f"{format_score(name, judged.difference(name)['value'])} ({limits(name, judged.difference(name))})"
+    if mine.value is None:
+        return Paragraph(f"{facts} undefined: {mine.undefined}", NOT_COMPARABLE, tone="bad")
+    sure = f"{judged.interval.percent} interval {limits(name, mine)}; " if judged.interval and mine.interval else ""
+    facts += f" {format_score(name, mine.value)} ({sure}{direction(name)} is better)"
+    if theirs.value is None:
+        return Paragraph(f"{facts}. For the baseline it is undefined: {theirs.undefined}", NOT_COMPARABLE, tone="bad")
+    facts += f"; the baseline ({judged.baseline.name}) has {format_score(name, theirs.value)}."
+    found = outcome(name, mine, theirs, difference)
+    if found == "open" and difference is not None:
+        apart = format_interval(name, difference)
         return Paragraph(facts, f"It is not shown that the model beats the baseline: the difference is {apart}.", tone="bad")
     if found != "better":
         return Paragraph(facts, "The model does not beat the baseline.", tone="bad")
-    if judged.difference(name) and "low" not in judged.difference(name):
+    if difference is not None and difference.interval is None:
         return Paragraph(facts, "On these rows the model is better than the baseline; how sure that is, is not known.", _but_worse(judged))
     return Paragraph(facts, "The model beats the baseline.", _but_worse(judged), "good")
 
@@ -161,7 +174,7 @@ def _but_worse(judged: TargetResultView) -> str:
     worse = [
         in_sentence(name)
         for name, score in judged.scores.items()
-        if "[" not in name and outcome(name, score, judged.baseline[name], judged.difference(name)) == "worse"
+        if "[" not in name and outcome(name, score, judged.baseline.scores[name], judged.difference(name)) == "worse"
     ]
     return f"It is worse than the baseline in {listed(worse)}." if worse else ""
 
@@ -181,7 +194,7 @@ def unknown_labels(rows: Mapping[str, int]) -> str:
 
 def rows_called(judged: TargetResultView) -> str:
     """`57 test rows with a known answer`, `400 test rows in 60 groups (patient)`."""
-    rows, unknown, drawing = judged.result["rows"], judged.result["unknown_answers"], judged.drawing
+    rows, unknown, drawing = judged.result.rows, judged.result.unknown_answers, judged.interval
     called = judged.part.called if rows != 1 else judged.part.called.replace("rows", "row", 1)
-    groups = f" in {drawing.units_called}" if drawing and drawing.unit == "group" else ""
+    groups = f" in {drawing.units_text}" if drawing and drawing.unit == "group" else ""
     return f"{count(rows)} {called}{' with a known answer' if unknown else ''}{groups}"

@@ -1,10 +1,10 @@
-"""The rows that the model was most wrong about, each a card with its images and cells."""
+"""The worst predictions: rows with the highest loss, each a card with its images and cells."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Literal
 
+from mmtrain.artifacts.results import WorstPrediction
 from mmtrain.columns import Id
 from mmtrain.reports.blocks import Card, Cards, Cell, Paragraph, Section, Thumbnail, Tone
 from mmtrain.reports.report_data import ReportData, TargetResultView
@@ -18,11 +18,11 @@ PROBABILITIES = "In parentheses: the probability that the model gave to the clas
 
 
 def sections(contents: ReportData) -> tuple[Section, ...]:
-    """A section for each part whose most wrong rows the run keeps."""
+    """Return a section for each part whose worst predictions the run keeps."""
     named = contents.experiment.only(Id) is not None
-    found = ((part, [judged for judged in contents.judged(part) if judged.most_wrong]) for part in contents.parts)
+    found = ((part, [judged for judged in contents.judged(part) if judged.worst_predictions]) for part in contents.parts)
     return tuple(
-        Section(f"Most wrong rows of {part.title}", (*(_cards(judged, named=named) for judged in wrong), Paragraph(NOTE, tone="quiet")))
+        Section(f"Worst predictions on {part.title}", (*(_cards(judged, named=named) for judged in wrong), Paragraph(NOTE, tone="quiet")))
         for part, wrong in found
         if wrong
     )
@@ -30,27 +30,27 @@ def sections(contents: ReportData) -> tuple[Section, ...]:
 
 def _cards(judged: TargetResultView, *, named: bool) -> Cards:
     """The worst first."""
-    rows = judged.most_wrong
+    rows = judged.worst_predictions
     caption = f"Of the {rows_called(judged)}, the {count(len(rows))} with the highest loss for {judged.key}"
-    return Cards(caption, tuple(_card(row, named=named) for row in rows), PROBABILITIES if "probability" in rows[0] else "")
+    return Cards(caption, tuple(_card(row, named=named) for row in rows), PROBABILITIES if rows[0].probability is not None else "")
 
 
-def _card(row: Mapping[str, Any], *, named: bool) -> Card:
-    name = f"{row['id']} (row {row['row']})" if named else f"row {row['row']}"
-    cells = tuple((key, Cell(text) if text else Cell("missing", tone="quiet")) for key, text in row["cells"].items())
-    images = tuple(Thumbnail(f"{key} of {name}", jpeg) for key, jpeg in row["images"].items())
+def _card(row: WorstPrediction, *, named: bool) -> Card:
+    name = f"{row.id} (row {row.row})" if named else f"row {row.row}"
+    cells = tuple((key, Cell(text) if text else Cell("missing", tone="quiet")) for key, text in row.cells.items())
+    images = tuple(Thumbnail(f"{key} of {name}", jpeg) for key, jpeg in row.images.items())
     return Card(name, images, (("true", Cell(_told(row, "truth"))), ("predicted", Cell(_told(row, "prediction"), tone=_tone(row)))), cells)
 
 
-def _told(row: Mapping[str, Any], answer: str) -> str:
+def _told(row: WorstPrediction, answer: Literal["truth", "prediction"]) -> str:
     """`malignant (0.031)`, with the probability that the model gave to it."""
-    value, given = row[answer], row.get("probability")
+    value, given = getattr(row, answer), row.probability
     said = plain(value) if isinstance(value, float) else value or "no label"
-    return f"{said} ({decimals(given[answer])})" if given else said
+    return f"{said} ({decimals(getattr(given, answer))})" if given else said
 
 
-def _tone(row: Mapping[str, Any]) -> Tone:
+def _tone(row: WorstPrediction) -> Tone:
     """A number is never quite right, so of numbers nothing is said."""
-    if isinstance(row["truth"], float):
+    if isinstance(row.truth, float):
         return ""
-    return "good" if row["truth"] == row["prediction"] else "bad"
+    return "good" if row.truth == row.prediction else "bad"

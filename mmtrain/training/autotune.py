@@ -18,6 +18,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from mmtrain.artifacts.run_schema import TuningRecord
 from mmtrain.batches import Batch
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
@@ -50,9 +51,10 @@ class TuningResult:
     reasons: list[str] = field(default_factory=list)
     seconds_per_step: dict[str, float] = field(default_factory=dict)
 
-    def plain(self) -> dict[str, Any]:
-        """For run.json."""
-        return {"reasons": self.reasons, "seconds_per_step": {name: round(value, 7) for name, value in self.seconds_per_step.items()}}
+    @property
+    def record(self) -> TuningRecord:
+        """What run.json keeps of the trial."""
+        return TuningRecord(reasons=self.reasons, seconds_per_step={name: round(value, 7) for name, value in self.seconds_per_step.items()})
 
 
 def tune_settings(experiment: Experiment, fitted: Fitted, arrays: Arrays, rows: Array) -> TuningResult:

@@ -174,9 +174,8 @@ def _position(path: Path) -> Position:
     """What position.json says, once the arrays beside it are known to be those it was written with."""
     try:
         written = json.loads((path / POSITION).read_text(encoding="utf-8"))
-        whole = not artifacts.schema_error(POSITION, written) and written["sha256"] == {
-            file: file_hash(path / file) for file in (WEIGHTS, OPTIMIZER)
-        }
+        artifacts.parse(POSITION, written)
+        whole = written["sha256"] == {file: file_hash(path / file) for file in (WEIGHTS, OPTIMIZER)}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:

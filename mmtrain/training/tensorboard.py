@@ -58,7 +58,7 @@ class Logs:
             self._write(part, file_version="brain.Event:2")
             self._write(part, session_log=tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START))
         for line in self.run.read_lines("metrics.jsonl"):
-            self._add(line.pop("epoch"), line)
+            self._add(line.epoch, line.values)
 
     def _add(self, epoch: int, values: Mapping[str, float | None]) -> None:
         """The points of an epoch, the learning rate among those of training; an undefined score has none."""

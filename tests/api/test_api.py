@@ -144,7 +144,7 @@ def test_rows_of_a_run_on_a_frame_are_explained(run):
 def test_a_run_on_a_frame_is_exported(run):
     done = run.export("keras", progress=False)
     assert done.folder == run.folder / "exports" / "keras"
-    assert done.signature["check"]["rows"] == 9
+    assert done.signature.check.rows == 9
 
 
 def test_objects_are_legible_in_a_terminal(run):

@@ -102,7 +102,7 @@ def test_pack_holds_what_opens_a_run_and_lists_what_it_leaves_out(run, tmp_path)
         "checkpoints/": "only for going on with the training, which is finished",
         "config.yaml: paths": "where the table, the images and the cache were",
         "data.json: ids and reasons of dropped rows": "name rows and show cells",
-        "most_wrong_test.json": "cells and images of rows",
+        "worst_predictions_test.json": "cells and images of rows",
         "plots/": "may show rows",
         "predictions_test.csv": "ids, answers and predictions of rows",
         "report.html": "may show rows",
@@ -234,9 +234,9 @@ def test_unpacked_run_is_scored_once_its_table_is_there(run, tmp_path):
     done.table.parent.mkdir()
     shutil.copy(tmp_path / "sender" / "patients.csv", done.table)
     scores = run.read_json("metrics.json")["test"]
-    assert {key: result.plain() for key, result in evaluate(str(done.folder)).results.items()} == scores
+    assert {key: result.to_json() for key, result in evaluate(str(done.folder)).targets.items()} == scores
     other = write_table(tmp_path / "other.csv", [row for row in TABLE if row["x"] != ""])
-    assert evaluate(str(done.folder), EvaluateOptions(table=other)).results["y"].rows == 39
+    assert evaluate(str(done.folder), EvaluateOptions(table=other)).targets["y"].rows == 39
 
 
 def test_unpacked_run_packs_again(run, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.atomic_files import atomic_write, disk_errors, file_hash
-from mmtrain.artifacts.run_folder import Run, create, find
+from mmtrain.artifacts.run_folder import FORMAT, Run, create, find
 from mmtrain.errors import RunError, UsageError
 
 
@@ -30,7 +30,7 @@ def test_new_run_says_what_it_is(tmp_path):
     run = create("clinic", tmp_path)
     facts = run.read_json("run.json")
     assert list(facts) == ["format", "name", "state", "started"]
-    assert (facts["format"], facts["name"], facts["state"], run.state) == (1, "clinic", "running", "running")
+    assert (facts["format"], facts["name"], facts["state"], run.state) == (FORMAT, "clinic", "running", "running")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", facts["started"])
 
 
@@ -270,12 +270,17 @@ def test_sealed_files_may_not_change(tmp_path):
     assert str(caught.value) == f"{run.folder}: a.txt and c.txt changed after the training. Restore the folder, or train again."
 
 
-def test_run_of_a_newer_mmtrain_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("version", "who", "fix"),
+    [(FORMAT + 1, "a newer", "Update mmtrain."), (FORMAT - 1, "an older", "Train again, or open it with the version that made it.")],
+)
+def test_run_of_another_format_is_refused(tmp_path, version, who, fix):
     run = create("clinic", tmp_path)
-    run.update(format=2, versions={"mmtrain": "9.1"})
+    run.update(format=version, versions={"mmtrain": "9.1"})
     with pytest.raises(RunError) as caught:
         find("clinic", tmp_path)
-    assert str(caught.value) == f"{run.folder}: the run was made by a newer mmtrain (9.1). Update mmtrain."
+    what = f"the run was made by {who} mmtrain (9.1): its folder has format {version}, and this version reads format {FORMAT}."
+    assert str(caught.value) == f"{run.folder}: {what} {fix}"
 
 
 def test_hash_of_a_file_is_its_sha256(tmp_path):
@@ -285,7 +290,7 @@ def test_hash_of_a_file_is_its_sha256(tmp_path):
 
 def test_damaged_description_of_a_run_is_a_problem(tmp_path):
     run = create("clinic", tmp_path)
-    (run / "run.json").write_text(json.dumps({"format": 1})[:-2])
+    (run / "run.json").write_text(json.dumps({"format": FORMAT})[:-2])
     with pytest.raises(RunError) as caught:
         find("clinic", tmp_path)
     assert str(caught.value) == f"{run.folder}/run.json: the file is damaged. Train again, or restore the folder."

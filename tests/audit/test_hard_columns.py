@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from tiny import paint, write_experiment, write_table
 
-from mmtrain.commands.inspect_data import inspect_experiment, inspect_table, plain, write_page
+from mmtrain.commands.inspect_data import inspect_experiment, inspect_table, inspection_json, write_page
 from mmtrain.errors import DataError
 from mmtrain.text.dates import day_name, days
 
@@ -66,7 +66,7 @@ def inspected(folder, hard, answer, role, *, given):
     except DataError as error:
         assert error.problems
         return
-    json.dumps(plain(found), allow_nan=False)
+    json.dumps(inspection_json(found), allow_nan=False)
     write_page(found, folder / "page.html")
 
 
@@ -94,7 +94,7 @@ def test_every_hard_column_in_every_role_beside_every_answer(tmp_path, hard):
     for answer in ANSWERS:
         for role in ROLES:
             inspected(tmp_path, hard, answer, role, given=random.Random(f"{hard} {answer} {role}").random() < 0.5)
-    json.dumps(plain(inspect_table(tmp_path / "table.csv")), allow_nan=False)
+    json.dumps(inspection_json(inspect_table(tmp_path / "table.csv")), allow_nan=False)
 
 
 def test_a_date_may_be_of_any_year():

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tiny import lines, paint, ready, start, two_blobs, write_experiment, write_table
 
+from mmtrain.artifacts.run_folder import FORMAT
 from mmtrain.branches import architectures
 from mmtrain.cli.app import run
 from mmtrain.cli.views import console
@@ -582,7 +583,7 @@ def test_evaluate_scores_another_table_without_taking_it_for_a_part(there, folde
 def test_evaluate_tells_what_it_cannot_score(there, folder, finished):
     (folder / "finished" / "marked" / "7").mkdir()
     (folder / "finished" / "marked" / "7" / "run.json").write_text(
-        json.dumps({"format": 1, "state": "failed", "started": "2026-01-01T00:00:00+00:00"})
+        json.dumps({"format": FORMAT, "state": "failed", "started": "2026-01-01T00:00:00+00:00"})
     )
     table = (folder / "table.csv").read_text()
     cases = [

@@ -26,7 +26,7 @@ def test_shipped_config_trains_and_is_scored(tensorflow, tmp_path, name):
     done = fit(path, overrides=["training.epochs=1", "training.batch_size=64", *shrunk], output=tmp_path)
     assert (done.run.folder, done.run.state) == (tmp_path / name / "1", "finished")
     found = evaluate(str(done.run.folder), EvaluateOptions(part="validation"), output=tmp_path)
-    assert [result.rows > 70 for result in found.results.values()] == [True]
+    assert [result.rows > 70 for result in found.targets.values()] == [True]
 
 
 @pytest.mark.parametrize("name", SHIPPED)

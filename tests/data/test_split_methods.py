@@ -95,7 +95,7 @@ def test_a_run_keeps_what_a_users_method_says(tmp_path, mine):
         "notes": ["Every 5th row is a test row."],
         "nth": 5,
     }
-    assert evaluate(str(done.run.folder), EvaluateOptions()).results["y"].rows == 4
+    assert evaluate(str(done.run.folder), EvaluateOptions()).targets["y"].rows == 4
     assert "Rows were taken by their place. Every 5th row is a test row." in (done.run / "model_card.md").read_text()
 
 

@@ -265,7 +265,7 @@ def test_a_run_keeps_the_cuts_and_its_card_tells_them(tmp_path):
     split = done.run.read_json("data.json")["split"]
     assert (split["method"], split["cuts"]) == ("time", {"validation": "2024-08-26", "test": "2024-10-28"})
     assert split["earlier_rows_of_groups"] == {"validation": 0, "test": 1}
-    assert evaluate(str(done.run.folder), EvaluateOptions(part="validation")).results["y"].rows == 12
+    assert evaluate(str(done.run.folder), EvaluateOptions(part="validation")).targets["y"].rows == 12
     card = (done.run / "model_card.md").read_text()
     sentence = "The rows were divided by the column when, training rows first in time; rows with the same who are in one part."
     assert " ".join([sentence, *NOTES]) in card

@@ -160,7 +160,7 @@ def test_only_what_does_not_count_is_trained_anew(run, first):
     before = told(alone.folder)["started"]
     killed(alone)
     said = []
-    assert evaluate(str(run.folder), say=said.append).results == first[0].results
+    assert evaluate(str(run.folder), say=said.append).targets == first[0].targets
     # Its checkpoints are gone since it was finished, so it goes on from the beginning.
     assert [line for line in said if "Training" in line] == ["Training the baseline scan alone: epoch 1 of 2"]
     assert told(alone.folder)["started"] == before
@@ -199,11 +199,11 @@ def test_branches_of_a_training_that_was_cut_off_get_no_more_epochs_than_it_had(
     for child in children:
         child.folder.mkdir(parents=True)
     with run_lock(children[0]), run_lock(children[1]):
-        _, *busy = evaluate(str(run.folder)).results["y"].baseline_notes
+        _, *busy = evaluate(str(run.folder)).targets["y"].baseline_notes
     who = f"process {os.getpid()} on {platform.node()}"
     assert busy == [f"{name} alone has no scores: the run is being trained by {who}." for name in "xz"]
     said = []
-    result = evaluate(str(run.folder), say=said.append).results["y"]
+    result = evaluate(str(run.folder), say=said.append).targets["y"]
     assert [line for line in said if line.startswith("Training")] == [f"Training the baseline {name} alone: epoch 1 of 1" for name in "xz"]
     assert result.baseline_notes == ("The training of this run ended after 1 of 2 epochs, so no branch was trained alone for more.",)
     for name in "xz":
@@ -231,15 +231,13 @@ def test_metrics_have_every_baseline_the_one_that_looks_at_no_column_first(run, 
 @pytest.mark.slow
 def test_every_baseline_has_a_threshold_of_its_own(run, first):
     """Chosen on validation rows, so that there its sensitivity is the one it was chosen for."""
-    scored = evaluate(str(run.folder), EvaluateOptions(part="validation")).results["y"]
-    sensitivity = {one.label: next(score.value for score in one.scores if score.name == "sensitivity") for one in scored.baselines}
+    scored = evaluate(str(run.folder), EvaluateOptions(part="validation")).targets["y"]
+    sensitivity = {one.label: one.scores["sensitivity"].value for one in scored.baselines}
     for name in ("scan", "the_table"):
         point = json.loads((run / "baselines" / name / "decisions.json").read_text())["targets"]["y"]["operating_point"]
         assert sensitivity[f"{name.replace('_', ' ')} alone"] == pytest.approx(point["sensitivity"])
     shares = FittedBinary(column="y", loss_weight=1, classes=("no", "yes"), counts=(3, 1), weights=(1, 1), threshold=0.1)
-    assert [
-        score.value for score in dummy_baseline("y", shares, 2).scored("y", np.array([0, 1])).scores if score.name == "sensitivity"
-    ] == [0]
+    assert dummy_baseline("y", shares, 2).scored("y", np.array([0, 1])).scores["sensitivity"].value == 0
 
 
 def test_another_table_is_scored_by_the_kept_branches(run, first, tmp_path):
@@ -249,7 +247,7 @@ def test_another_table_is_scored_by_the_kept_branches(run, first, tmp_path):
         shutil.copy(home / f"{row}.png", tmp_path)
     said = []
     done = evaluate(str(run.folder), EvaluateOptions(table=tmp_path / "newer.csv"), say=said.append)
-    assert [one.label for one in done.results["y"].baselines] == ["majority", "scan alone", "the table alone", "gradient boosting"]
+    assert [one.label for one in done.targets["y"].baselines] == ["majority", "scan alone", "the table alone", "gradient boosting"]
     assert [line for line in said if "baseline" in line] == ["Fitting the baseline gradient boosting."]
 
 
@@ -261,7 +259,7 @@ def test_a_packed_run_scores_another_table_beside_its_branches(run, first, tmp_p
     shutil.copy(home / "table.csv", tmp_path / "newer.csv")
     for row in range(60):
         shutil.copy(home / f"{row}.png", tmp_path)
-    result = evaluate(str(there), EvaluateOptions(table=tmp_path / "newer.csv")).results["y"]
+    result = evaluate(str(there), EvaluateOptions(table=tmp_path / "newer.csv")).targets["y"]
     assert [one.label for one in result.baselines] == ["majority", "scan alone", "the table alone"]
     assert result.baseline_notes == (
         "gradient boosting has no scores, as it is fitted anew every time: the table is not here: a packed run comes without it.",
@@ -300,7 +298,7 @@ def test_a_single_branch_is_the_model_and_an_empty_column_is_not_boosted(tmp_pat
     tree += "training: {epochs: 1}\n"
     asked = "evaluation: {baselines: [single_branch, gradient_boosting]}"
     run = fit(write_experiment(tmp_path / "a.yaml", f"{tree}{asked}"), output=tmp_path / "runs").run
-    result = evaluate(str(run.folder)).results["y"]
+    result = evaluate(str(run.folder)).targets["y"]
     assert [one.label for one in result.baselines] == ["majority"]
     assert result.baseline_notes == (
         "The model has one branch only, table: alone it is the model itself.",
@@ -310,7 +308,7 @@ def test_a_single_branch_is_the_model_and_an_empty_column_is_not_boosted(tmp_pat
 
 
 def test_how_to_ask_for_branches_alone_is_told(run, first):
-    result = evaluate(str(run.folder), EvaluateOptions(overrides=("evaluation.baselines=[gradient_boosting]",))).results["y"]
+    result = evaluate(str(run.folder), EvaluateOptions(overrides=("evaluation.baselines=[gradient_boosting]",))).targets["y"]
     assert [one.label for one in result.baselines] == ["majority", "gradient boosting"]
     assert result.baseline_notes == (
         "To see what each branch achieves alone: mmtrain evaluate a/1 --set 'evaluation.baselines=[gradient_boosting, single_branch]'",
@@ -496,7 +494,7 @@ def test_differences_are_paired():
     model = BootstrapScores(EvalSet.of(target, truth, mine, None), bootstrap)
     found = BaselinePredictions("single_branch", "scan alone", "scan alone", {"y": target}, {"y": theirs}).against("y", model)
     assert (found.kind, found.label) == ("single_branch", "scan alone")
-    scores, difference = {score.name: score for score in found.scores}, {score.name: score for score in found.differences}["auc"]
+    scores, difference = found.scores, found.differences["auc"]
     own = {score.name: score.value for score in target.scores(truth, mine)}
     assert difference.value == own["auc"] - scores["auc"].value
     assert difference.interval.low <= difference.value <= difference.interval.high
@@ -568,13 +566,13 @@ def test_results_of_an_older_mmtrain_have_one_baseline():
 
 def test_report_and_terminal_hold_the_model_against_every_baseline(first, capsys):
     done, _, report = first
-    show_baselines(out(), done.results["y"], done.main["y"])
+    show_baselines(out(), done.targets["y"], done.main["y"])
     shown = capsys.readouterr().out
     for part in ("auc of", "model minus baseline", "scan alone", "the table alone", "gradient boosting"):
         assert part in shown
     assert "y: the model and its baselines on the " in report
     assert "Scores of y and its baselines" in report
-    said = sentences(done.results["y"].plain(), "auc")
+    said = sentences(done.targets["y"], "auc")
     assert len(said) == 2
     for words in said:
         assert words.text in shown

@@ -5,8 +5,9 @@ import time
 import numpy as np
 import pytest
 
+from mmtrain.artifacts.results import BootstrapInfo
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.bootstrap import Bootstrap, BootstrapInfo, Resampling
+from mmtrain.evaluation.bootstrap import METHOD, Bootstrap, Resampling
 from mmtrain.metrics import ranking
 from mmtrain.metrics.bootstrap_counts import by_row, unit_counts
 from mmtrain.targets.base import FittedTarget
@@ -16,6 +17,12 @@ from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.targets.regression import FittedRegression
 
 CHANCE = np.random.default_rng(0)
+
+
+def info(confidence, draws, unit, units, column=""):
+    return BootstrapInfo(confidence=confidence, draws=draws, unit=unit, units=units, column=column, method=METHOD)
+
+
 ROWS = 40
 BINARY = FittedBinary(column="y", loss_weight=1, classes=("benign", "malignant"), counts=(1, 1), weights=(1, 1), threshold=0.4)
 MULTICLASS = FittedMulticlass(
@@ -149,7 +156,7 @@ def test_draws_come_in_chunks_of_a_million_counts_and_do_not_depend_on_them():
 def test_interval_leaves_a_fortieth_of_the_draws_out_on_each_side():
     found = bootstrap(10_000).interval(np.arange(1001) / 1000)
     assert (found.low, found.high) == (pytest.approx(0.025, abs=1e-4), pytest.approx(0.975, abs=1e-4))
-    assert found.plain() == {"low": found.low, "high": found.high}
+    assert found == (found.low, found.high)
 
 
 @pytest.mark.parametrize(("confidence", "outside"), [(0.8, 0.1), (0.99, 0.005)])
@@ -207,7 +214,7 @@ def test_scores_are_stated_with_their_intervals_or_why_they_have_none():
     assert (stated["auc"].value, stated["auc"].note) == (pytest.approx(0.96625), "")
     assert 0.85 < stated["auc"].interval.low < 0.96625 < stated["auc"].interval.high < 1
     assert (stated["sensitivity"].interval, stated["sensitivity"].note) == (None, "No interval: every draw has the same value.")
-    assert stated["auc"].plain() == {"value": stated["auc"].value, **stated["auc"].interval.plain()}
+    assert stated["auc"].to_json() == {"value": stated["auc"].value, **stated["auc"].interval._asdict()}
 
 
 def test_a_score_that_is_undefined_stays_so_without_an_interval():
@@ -220,22 +227,22 @@ def test_a_score_that_is_undefined_stays_so_without_an_interval():
 @pytest.mark.parametrize(
     ("drawing", "words"),
     [
-        (BootstrapInfo(0.95, 1000, "row", 2500), "1,000 draws of 2,500 rows"),
-        (BootstrapInfo(0.95, 1000, "group", 60, "patient"), "1,000 draws of 60 groups (patient)"),
-        (BootstrapInfo(0.9, 100, "group", 19, "site"), "100 draws of 19 groups (site); with so few, intervals are rough"),
-        (BootstrapInfo(0.9, 100, "row", 1), "100 draws of 1 row; with so few, intervals are rough"),
+        (info(0.95, 1000, "row", 2500), "1,000 draws of 2,500 rows"),
+        (info(0.95, 1000, "group", 60, "patient"), "1,000 draws of 60 groups (patient)"),
+        (info(0.9, 100, "group", 19, "site"), "100 draws of 19 groups (site); with so few, intervals are rough"),
+        (info(0.9, 100, "row", 1), "100 draws of 1 row; with so few, intervals are rough"),
     ],
 )
 def test_what_was_drawn_is_told_in_words(drawing, words):
-    assert drawing.words == words
+    assert drawing.text == words
 
 
 def test_the_rows_that_are_scored_keep_their_groups():
     section = Evaluation(draws=100, confidence=0.9, seed=3)
     resampling = Resampling(section, np.array([5, 5, 8, 8, 9]), "patient")
     asked = resampling.bootstrap(np.array([True, True, False, True, False]))
-    assert resampling.drawing(asked) == BootstrapInfo(0.9, 100, "group", 2, "patient")
-    assert Resampling(section).drawing(Resampling(section).bootstrap(np.ones(7, dtype=bool))) == BootstrapInfo(0.9, 100, "row", 7)
+    assert resampling.info(asked) == info(0.9, 100, "group", 2, "patient")
+    assert Resampling(section).info(Resampling(section).bootstrap(np.ones(7, dtype=bool))) == info(0.9, 100, "row", 7)
 
 
 # How often intervals hold the truth

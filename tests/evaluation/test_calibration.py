@@ -212,7 +212,7 @@ def test_calibration_error_has_an_interval_that_begins_at_0_where_probabilities_
     assert right.ece.interval.low == 0.0 < right.ece.value <= right.ece.interval.high
     assert 0.05 < wrong.ece.interval.low < OFF[0.4] < wrong.ece.interval.high < 0.2
     assert wrong.brier.interval.low < wrong.brier.value < wrong.brier.interval.high
-    assert sorted(wrong.plain()["ece"]) == ["high", "low", "value"]
+    assert sorted(wrong.to_json()["ece"]) == ["high", "low", "value"]
 
 
 def test_calibration_error_of_rows_in_groups_is_less_sure():
@@ -224,7 +224,7 @@ def test_calibration_error_of_rows_in_groups_is_less_sure():
 def test_calibration_of_rows_that_are_all_right_has_no_interval():
     certain = np.array([[0.0, 1.0], [1.0, 0.0]])
     found = measure_reliability(certain, certain > 0, exclusive=True, groups=None, bootstrap=draws(2))
-    assert found.plain()["ece"] == found.plain()["brier"] == {"value": 0.0, "note": "No interval: every draw has the same value."}
+    assert found.to_json()["ece"] == found.to_json()["brier"] == {"value": 0.0, "note": "No interval: every draw has the same value."}
 
 
 OFF = {1: 0.0, 0.7: 0.0462, 0.4: 0.1015}
@@ -275,7 +275,7 @@ def test_interval_of_a_share_of_groups_holds_the_truth():
 
 
 def test_share_of_no_rows_is_anything():
-    assert wilson_proportion(np.zeros(0, dtype=bool), groups=None, confidence=0.95).plain() == {
+    assert wilson_proportion(np.zeros(0, dtype=bool), groups=None, confidence=0.95).to_json() == {
         "rows": 0,
         "value": None,
         "low": 0.0,

@@ -10,7 +10,7 @@ from tiny import two_blobs, write_experiment, write_table
 
 from mmtrain import config
 from mmtrain.artifacts.atomic_files import file_hash
-from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_folder import FORMAT, Run
 from mmtrain.cli.app import run as command_line
 from mmtrain.columns.numeric import FittedNumeric
 from mmtrain.commands.compare import compare, differing_settings
@@ -19,7 +19,7 @@ from mmtrain.commands.fit import fit
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.data import encode
 from mmtrain.errors import RunError, UsageError
-from mmtrain.evaluation.bootstrap import Interval, Resampling
+from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.comparison import compare_target
 from mmtrain.evaluation.delong import delong
 from mmtrain.evaluation.prediction_table import parse_predictions, prediction_frame, to_csv
@@ -57,7 +57,7 @@ def test_delong_is_the_formula_of_1988(seed):
     found = delong(truth, first, second)
     assert found.difference == pytest.approx(difference.mean())
     assert found.standard_error == pytest.approx(np.sqrt(variance))
-    assert found.plain() == {"difference": found.difference, "standard_error": found.standard_error, "p": found.p}
+    assert found.to_json() == {"difference": found.difference, "standard_error": found.standard_error, "p": found.p}
 
 
 def test_delong_p_is_that_of_a_normal_deviate():
@@ -118,22 +118,22 @@ BINARY = FittedBinary(column="y", loss_weight=1, classes=("low", "high"), counts
 def compared(truth, *probabilities, groups=None):
     predictions = [np.asarray(one, dtype=np.float32).reshape(-1, 1) for one in probabilities]
     resampling = Resampling(Evaluation(draws=500), groups)
-    return compare_target("y", [BINARY] * len(predictions), np.asarray(truth), predictions, resampling)
+    return compare_target([BINARY] * len(predictions), np.asarray(truth), predictions, resampling)
 
 
 def test_differences_are_the_other_less_the_first_and_drawn_in_pairs():
     truth, first, second = two_scores(5, rows=300, decimals=3)
     probabilities = [1 / (1 + np.exp(0.5 - score)) for score in (first, second)]
     found = compared(truth, *probabilities)
-    auc = {name: next(score for score in scores if score.name == "auc") for name, scores in zip("ab", found.scores, strict=True)}
-    difference = found.against[0].differences[0]
+    auc = {name: scores["auc"] for name, scores in zip("ab", found.scores, strict=True)}
+    difference = found.against_first[0].differences["auc"]
 
-    assert (found.rows, found.drawing.words) == (300, "500 draws of 300 rows")
+    assert (found.rows, found.interval.text) == (300, "500 draws of 300 rows")
     assert difference.value == pytest.approx(auc["b"].value - auc["a"].value)
     assert difference.value < difference.interval.high < 0  # the second score is the first with noise
     apart = sum((score.interval.high - score.interval.low) ** 2 for score in auc.values()) ** 0.5
     assert difference.interval.high - difference.interval.low < 0.9 * apart
-    assert found.against[0].delong.difference == pytest.approx(difference.value, abs=1e-6)
+    assert found.against_first[0].delong.difference == pytest.approx(difference.value, abs=1e-6)
 
 
 def test_rows_without_a_known_answer_are_left_out():
@@ -143,14 +143,14 @@ def test_rows_without_a_known_answer_are_left_out():
 
 def test_the_same_predictions_do_not_differ():
     truth, first, _ = two_scores(6)
-    found = compared(truth, np.clip(first / 5, 0, 1), np.clip(first / 5, 0, 1)).against[0]
-    assert {score.value for score in found.differences} == {0.0}
-    assert {score.note for score in found.differences} == {"No interval: every draw has the same value."}
+    found = compared(truth, np.clip(first / 5, 0, 1), np.clip(first / 5, 0, 1)).against_first[0]
+    assert {score.value for score in found.differences.values()} == {0.0}
+    assert {score.note for score in found.differences.values()} == {"No interval: every draw has the same value."}
     assert found.delong is None
 
 
 def test_a_difference_of_an_undefined_score_is_undefined():
-    found = compared([0, 0, 0], [0.1, 0.2, 0.3], [0.3, 0.2, 0.4]).against[0].differences[0]
+    found = compared([0, 0, 0], [0.1, 0.2, 0.3], [0.3, 0.2, 0.4]).against_first[0].differences["auc"]
     assert (found.value, found.undefined) == (None, "AUC needs both classes; this part has only 'low'.")
 
 
@@ -224,6 +224,7 @@ def make_run(folder, name, rows=range(20), tree=TREE, overrides=(), target=BINAR
     run.write_json(
         "run.json",
         {
+            "format": FORMAT,
             "state": "finished",
             "started": "2025-12-31T00:00:00.000+00:00",
             "ended": "2026-01-01T00:00:00.000+00:00",
@@ -259,20 +260,20 @@ def test_runs_are_compared_on_the_rows_of_a_part(tmp_path):
     make_run(tmp_path, "one")
     make_run(tmp_path, "second", overrides=["branches.table={columns: [x], architecture: mlp, units: [3]}", "training.epochs=5"])
     done = called(tmp_path, "one", "second")
-    assert [str(run) for run in done.runs] == ["one/1", "second/1"]
-    assert (done.part, done.looks, done.remarks) == ("test", (1, 1), ())
-    assert [(target.target, target.rows, target.drawing.words) for target in done.targets] == [("y", 20, "200 draws of 20 rows")]
-    assert done.settings == {"name": ("one", "second"), "branches.table.units": ([64], [3]), "training.epochs": (30, 5)}
+    assert [run.name for run in done.runs] == ["one/1", "second/1"]
+    assert (done.part, [run.test_looks for run in done.runs], done.remarks) == ("test", [1, 1], [])
+    assert [(key, target.rows, target.interval.text) for key, target in done.targets.items()] == [("y", 20, "200 draws of 20 rows")]
+    assert done.settings == {"name": ["one", "second"], "branches.table.units": [[64], [3]], "training.epochs": [30, 5]}
 
 
 def test_every_run_is_held_to_the_first(tmp_path):
     for name in ("one", "second", "third_one"):
         make_run(tmp_path, name)
-    done = called(tmp_path, "second", "third_one", "one").targets[0]
-    assert len(done.against) == 2
-    for against, scores in zip(done.against, done.scores[1:], strict=True):
-        assert against.differences[0].value == pytest.approx(scores[0].value - done.scores[0][0].value)
-    assert done.against[0].differences[0].value != done.against[1].differences[0].value
+    done = called(tmp_path, "second", "third_one", "one").targets["y"]
+    assert len(done.against_first) == 2
+    for against, scores in zip(done.against_first, done.scores[1:], strict=True):
+        assert against.differences["auc"].value == pytest.approx(scores["auc"].value - done.scores[0]["auc"].value)
+    assert done.against_first[0].differences["auc"].value != done.against_first[1].differences["auc"].value
 
 
 def test_comparing_changes_nothing_in_the_runs(tmp_path):
@@ -371,7 +372,7 @@ def test_groups_are_drawn_where_the_table_still_says_which(tmp_path):
     for name in ("one", "second"):
         make_run(tmp_path, name, tree=GROUPED)
     done = called(tmp_path, "one", "second")
-    assert (done.targets[0].drawing.words, done.remarks) == ("200 draws of 5 groups (patient); with so few, intervals are rough", ())
+    assert (done.targets["y"].interval.text, done.remarks) == ("200 draws of 5 groups (patient); with so few, intervals are rough", [])
 
 
 def test_rows_are_drawn_where_the_table_is_no_longer_there(tmp_path):
@@ -379,23 +380,23 @@ def test_rows_are_drawn_where_the_table_is_no_longer_there(tmp_path):
         make_run(tmp_path, name, tree=GROUPED)
     (tmp_path / "table.csv").write_text("patient\n1\n")
     done = called(tmp_path, "one", "second")
-    assert done.targets[0].drawing.unit == "row"
-    assert done.remarks == (
+    assert done.targets["y"].interval.unit == "row"
+    assert done.remarks == [
         "table.csv is not here as it was scored, so the intervals take every row to stand for itself; where rows have the same patient, "
         "they are too narrow.",
-    )
+    ]
 
 
 def test_rows_of_another_table_have_its_groups_or_none(tmp_path):
     write_table(tmp_path / "newer.csv", [{"x": 1, "y": "low"}] * 20)
     for name in ("one", "second"):
         make_run(tmp_path, name, tree=GROUPED, part="newer")  # with the groups of the table that was scored
-    assert called(tmp_path, "one", "second", part="newer").targets[0].drawing.unit == "group"
+    assert called(tmp_path, "one", "second", part="newer").targets["y"].interval.unit == "group"
     for name in ("one", "second"):
         facts = {"table": "newer.csv", "path": str(tmp_path / "newer.csv"), "sha256": file_hash(tmp_path / "newer.csv")}
         make_run(tmp_path, name, tree=GROUPED, part="newer", **facts)
     done = called(tmp_path, "one", "second", part="newer")
-    assert (done.targets[0].drawing.unit, len(done.remarks)) == ("row", 1)
+    assert (done.targets["y"].interval.unit, len(done.remarks)) == ("row", 1)
     assert done.remarks[0].startswith("newer.csv has no column patient, so the intervals take every row to stand for itself; ")
 
 
@@ -407,11 +408,11 @@ def test_rows_of_different_tables_are_recognised_by_their_ids(tmp_path):
     path = run / "predictions_test.csv"
     rows = pd.read_csv(path)
     rows.assign(row=rows["row"] + 7).to_csv(path, index=False)
-    done = called(tmp_path, "one", "second").targets[0]
-    assert (done.rows, done.drawing.units) == (20, 5)
+    done = called(tmp_path, "one", "second").targets["y"]
+    assert (done.rows, done.interval.units) == (20, 5)
     straight = make_run(tmp_path, "fourth")
     write_predictions(straight, range(20))
-    assert done.scores[1] == called(tmp_path, "one", "fourth").targets[0].scores[1]
+    assert done.scores[1] == called(tmp_path, "one", "fourth").targets["y"].scores[1]
 
 
 def test_rows_of_different_tables_without_ids_are_refused(tmp_path):
@@ -475,8 +476,8 @@ def test_compare_prints_scores_differences_and_settings(mmtrain):
     ],
 )
 def test_a_difference_is_better_or_worse_only_when_its_interval_is_on_one_side(name, low, high, word):
-    assert baselines.compared_baselines(name, Score(name, (low + high) / 2, interval=Interval(low, high)).plain()) == word
-    assert baselines.compared_baselines(name, Score(name, 0.3).plain()) == "–"
+    assert baselines.compared_baselines(Score(name, (low + high) / 2, low=low, high=high)) == word
+    assert baselines.compared_baselines(Score(name, 0.3)) == "–"
 
 
 def test_a_column_or_a_branch_that_only_some_have_is_one_difference(tmp_path):
@@ -487,10 +488,10 @@ def test_a_column_or_a_branch_that_only_some_have_is_one_difference(tmp_path):
     }
     few, more = [config.load(write_experiment(tmp_path / f"{name}.yaml", text)) for name, text in files.items()]
     assert list(differing_settings([few, more]).items()) == [
-        ("name", ("few", "more")),
-        ("columns.note", (None, "text")),
-        ("branches.note", (None, "mlp")),
-        ("evaluation.conformal", (None, 0.9)),
+        ("name", ["few", "more"]),
+        ("columns.note", [None, "text"]),
+        ("branches.note", [None, "mlp"]),
+        ("evaluation.conformal", [None, 0.9]),
     ]
 
 
@@ -520,6 +521,6 @@ def test_runs_that_were_trained_and_evaluated_are_compared_with_the_scores_they_
         run = fit(path, overrides=[f"name={name}"], output=tmp_path / "runs").run
         evaluate(str(run.folder))
     done = called(tmp_path, "one", "two")
-    for run, scores in zip(done.runs, done.targets[0].scores, strict=True):
-        assert {score.name: score.plain() for score in scores} == run.read_json("metrics.json")["test"]["y"]["scores"]
+    for run, scores in zip(done.runs, done.targets["y"].scores, strict=True):
+        assert {name: score.to_json() for name, score in scores.items()} == run.read_json("metrics.json")["test"]["y"]["scores"]
     assert sorted(done.settings) == ["name"]

@@ -10,11 +10,13 @@ import pytest
 from tiny import paint, ready, two_blobs, write_experiment, write_table
 
 from mmtrain.artifacts import run_folder
+from mmtrain.artifacts.results import BootstrapInfo
+from mmtrain.artifacts.run_schema import EvaluationRecord, ExplanationRecord
 from mmtrain.cli.app import run as command_line
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate, resampling, ungrouped_notes, unlearned
 from mmtrain.commands.fit import fit
 from mmtrain.errors import DataError, RunError
-from mmtrain.evaluation.bootstrap import BootstrapInfo
+from mmtrain.evaluation.bootstrap import METHOD
 from mmtrain.pipeline.predictor import load
 from mmtrain.pipeline.prepare import other_data
 from mmtrain.pipeline.run_record import other_label, remarks
@@ -82,7 +84,7 @@ def test_a_table_without_the_column_of_groups_has_its_rows_drawn_and_that_is_tol
 
 def test_every_score_has_its_interval_in_metrics(run):
     done = evaluate(str(run.folder), EvaluateOptions(part="train"))
-    assert done.results["y"].drawing == BootstrapInfo(0.95, 1000, "row", 12)
+    assert done.targets["y"].interval == BootstrapInfo(confidence=0.95, draws=1000, unit="row", units=12, column="", method=METHOD)
     kept = run.read_json("metrics.json")["train"]
     assert kept["y"]["interval"] == {
         "confidence": 0.95,
@@ -111,27 +113,27 @@ def test_the_very_table_of_the_training_is_a_look_at_the_test_part(run, tmp_path
     copy.write_bytes((run.folder.parents[2] / "table.csv").read_bytes())
     before = sum(look["part"] == "test" for look in run.read_json("run.json").get("evaluations", []))
     done = scored(run, copy)
-    assert (done.part, done.looks) == ("copy", before + 1)
-    assert done.remarks == (
+    assert (done.part, done.test_looks) == ("copy", before + 1)
+    assert done.remarks == [
         "copy.csv is the very table of the training; among the scored rows are 12 train, 4 validation and 4 test rows. "
         "This counts as a look at the test part.",
-    )
+    ]
     assert run.read_json("run.json")["evaluations"][-1]["rows_of"] == {"train": 12, "validation": 4, "test": 4}
     assert "The test part has been scored once." in done.report.read_text()
-    assert evaluate(str(run.folder)).looks == before + 2
+    assert evaluate(str(run.folder)).test_looks == before + 2
 
 
 def test_results_of_one_table_do_not_replace_those_of_another_of_its_name(run, tmp_path):
     first = newer(tmp_path / "a", (1, "low", 2), (-1, "high", 3))
     second = newer(tmp_path / "b", (1, "high", 2), (-1, "low", 3))
-    assert [(done.part, done.looks) for done in (scored(run, first), scored(run, second), scored(run, first))] == [
+    assert [(done.part, done.test_looks) for done in (scored(run, first), scored(run, second), scored(run, first))] == [
         ("newer", 0),
         ("newer_2", 0),
         ("newer", 0),
     ]
-    assert scored(run, second).remarks == (
+    assert scored(run, second).remarks == [
         "Another table of the name newer was scored before; the results for this one are called newer_2.",
-    )
+    ]
     looks = run.read_json("run.json")["evaluations"]
     assert [(look["part"], look["table"], look["path"]) for look in looks[-2:]] == [
         ("newer", "newer.csv", str(first)),
@@ -163,12 +165,12 @@ def test_an_answer_that_is_no_number_is_refused_and_an_empty_one_is_not(run, tmp
         "if it stands for a missing value."
     )
     done = scored(run, newer(tmp_path, (1, "low", 2), (-1, "high", ""), (-1, "low", 7)))
-    assert (done.results["price"].rows, done.results["price"].unknown) == (2, 1)
+    assert (done.targets["price"].rows, done.targets["price"].unknown_answers) == (2, 1)
 
 
 def test_a_class_that_training_did_not_know_is_written_as_it_is(run, tmp_path):
     done = scored(run, newer(tmp_path, (1, "low", 2), (-1, "medium", 3), (-1, "", 3), (-1, "high", 4)))
-    assert (done.results["y"].rows, done.results["y"].unknown) == (2, 2)
+    assert (done.targets["y"].rows, done.targets["y"].unknown_answers) == (2, 2)
     assert pd.read_csv(done.predictions, dtype=str, keep_default_na=False)["y_truth"].tolist() == ["low", "medium", "", "high"]
 
 
@@ -182,7 +184,7 @@ def test_a_class_that_training_did_not_know_is_written_as_it_is(run, tmp_path):
 )
 def test_a_run_that_did_not_end_well_is_remarked(run, state, remark):
     run.update(state=state)
-    found = remarks(run, {"part": "validation", "table": "table.csv"})
+    found = remarks(run, EvaluationRecord(part="validation", when="", table="table.csv"))
     run.update(state="finished")
     assert found == (remark,)
 
@@ -201,7 +203,8 @@ def test_a_run_that_did_not_end_well_is_remarked(run, state, remark):
     ],
 )
 def test_no_two_tables_have_one_label_not_even_where_case_does_not_count(name, label):
-    before = [{"part": "new", "sha256": "1"}, {"part": "same", "sha256": "2"}, {"rows": {"test": 1}}]
+    records = [{"part": "new", "sha256": "1"}, {"part": "same", "sha256": "2"}, {"rows": {"test": 1}}]
+    before = [ExplanationRecord.model_validate(record) for record in records]
     assert other_label(Path(name), "2", before) == label
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mmtrain.artifacts.analysis_results import AblatedBranch
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.analyses.missing_inputs import can_be_absent, score_ablated_branches, score_missing_patterns
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
@@ -25,7 +26,7 @@ def flags(*rows):
 def test_rows_are_scored_by_what_is_missing_in_them_the_most_frequent_first():
     rows = answered([1, 1, 0, 0, 1, 0], [0.9, 0.1, 0.2, 0.1, 0.8, 0.9])
     found = score_missing_patterns(rows, flags([], ["scan"], ["scan"], ["scan", "note"], [], ["scan"]), SECTION)
-    plain = [one.plain() for one in found]
+    plain = [one.to_json() for one in found]
     assert [(one["missing"], one["rows"], one["scores"]["accuracy"]["value"]) for one in plain] == [
         (["scan"], 3, pytest.approx(1 / 3)),
         ([], 2, 1.0),
@@ -36,14 +37,14 @@ def test_rows_are_scored_by_what_is_missing_in_them_the_most_frequent_first():
 
 
 def test_nothing_is_said_where_nothing_is_missing():
-    assert score_missing_patterns(answered([0, 1], [0.5, 0.5]), flags([], []), SECTION) == ()
+    assert score_missing_patterns(answered([0, 1], [0.5, 0.5]), flags([], []), SECTION) == []
 
 
 def test_rows_of_rare_patterns_are_one_pattern():
     columns = [f"c{number}" for number in range(12)]
     missing = {column: np.arange(14) == place for place, column in enumerate(columns)}  # a row each, and two rows without a hole
     found = score_missing_patterns(answered([0, 1] * 7, [0.5] * 14), missing, SECTION)
-    assert [(one.missing, len(one.scores.rows)) for one in found][::10] == [((), 2), (None, 3)]
+    assert [(one.missing, one.rows) for one in found][::10] == [([], 2), (None, 3)]
     assert len(found) == 11
 
 
@@ -51,7 +52,7 @@ def test_a_masked_branch_is_compared_with_the_same_rows_as_they_are():
     truth = [0, 1] * 20
     before, after = answered(truth, [0.1, 0.9] * 20), answered(truth, [0.1, 0.9] * 10 + [0.9, 0.1] * 10)
     (found,) = score_ablated_branches(before.drawn(SECTION), {"scan": after}, {"scan": 7}, SECTION)
-    plain = found.plain()
+    plain = found.to_json()
     assert (plain["branch"], plain["training_rows_without"], plain["rows"]) == ("scan", 7, 40)
     assert plain["scores"]["accuracy"]["value"] == 0.5
     loss = plain["losses"]["accuracy"]
@@ -80,7 +81,7 @@ def test_patterns_and_practice_in_words():
         "age and note",
         "other combinations",
     ]
-    assert [practice({"training_rows_without": rows}) for rows in (0, 1, 1200)] == [
+    assert [practice(AblatedBranch.model_construct(training_rows_without=rows)) for rows in (0, 1, 1200)] == [
         "never missing, so going without it was not practised",
         "missing in 1 row",
         "missing in 1,200 rows",

@@ -10,6 +10,8 @@ from tiny import write_experiment, write_table
 
 import mmtrain
 from mmtrain.artifacts import run_folder
+from mmtrain.artifacts.analysis_results import Calibration, Reliability
+from mmtrain.artifacts.results import TargetResult
 from mmtrain.cli.app import run as command_line
 from mmtrain.commands.check import check
 from mmtrain.commands.evaluate import EvaluateOptions, evaluate
@@ -29,6 +31,7 @@ from mmtrain.evaluation.postprocessing.fit_postprocessing import (
     fit_postprocessing,
 )
 from mmtrain.evaluation.scoring import score_target
+from mmtrain.metrics.score import Score
 from mmtrain.pipeline.restore import restore_training
 from mmtrain.reports.decisions import describe_postprocessing, sentences
 from mmtrain.targets.binary import FittedBinary
@@ -156,8 +159,8 @@ def test_held_half_serves_the_conformal_bound_alone(run, tmp_path):
 def test_held_half_can_be_scored_and_the_report_warns_of_it(run):
     done = evaluate(str(run.folder), EvaluateOptions(part="calibration"))
     assert done.remarks[0].startswith("The conformal bound was fitted on these rows")
-    assert done.results["ill"].rows == 48
-    assert done.looks == 0
+    assert done.targets["ill"].rows == 48
+    assert done.test_looks == 0
     assert "The conformal bound was fitted on these rows, so the coverage on them says nothing about new ones." in done.report.read_text()
 
 
@@ -171,7 +174,7 @@ def test_prediction_is_the_positive_class_from_the_threshold_on(run, scored):
     ill = found["ill_probability_ill"].to_numpy(dtype=np.float32) >= threshold
     assert (found["ill_prediction"] == "ill").tolist() == ill.tolist()
     sensitivity = ill[found["ill_truth"] == "ill"].mean()
-    plain = scored.results["ill"].plain()
+    plain = scored.targets["ill"].to_json()
     assert plain["scores"]["sensitivity"]["value"] == plain["operating_point"]["sensitivity"] == pytest.approx(sensitivity)
 
 
@@ -279,10 +282,10 @@ def test_end_of_the_training_tells_what_was_decided():
 
 
 def test_scaling_that_did_not_help_is_told():
-    bins = [{"rows": 1, "said": 0.5, "share": 1.0, "low": 0.1, "high": 1.0}]
-    found = {"method": "isotonic", "of": "every label", "notes": [], "before": {"brier": 0.1, "ece": 0.02, "bins": bins}}
-    after = {"value": 0.1, "low": 0.03, "high": 0.15}
-    assert sentences({"calibration": {**found, "after": {"brier": {"value": 0.2}, "ece": after, "bins": bins}}}) == (
+    before = Reliability(brier=Score("brier", 0.1), ece=Score("ece", 0.02), bins=[])
+    after = Reliability(brier=Score("brier", 0.2), ece=Score("ece", 0.1, low=0.03, high=0.15), bins=[])
+    found = Calibration(method="isotonic", bins=15, binning="", of="every label", notes=[], before=before, after=after)
+    assert sentences(TargetResult.model_construct(calibration=found)) == (
         "Calibration of every label, all labels together, after isotonic scaling: expected calibration error 0.100 (0.030 to 0.150), "
         "before 0.020; Brier score 0.200, before 0.100.",
         "On these rows the scaling did not bring them nearer to what came true.",
@@ -333,9 +336,9 @@ LABELS = {"column": "y", "loss_weight": 1, "labels": ("a", "b"), "one_column_eac
 
 def test_baseline_is_not_judged_at_the_threshold_of_the_model():
     """At 0.2 it would call every row positive."""
-    found = score_target("y", BINARY.model_copy(update={"threshold": 0.2}), np.array([0, 0, 1]), np.array([[0.1], [0.3], [0.4]]))
-    assert {score.name: score.value for score in found.scores}["specificity"] == 0.5
-    assert {score.name: score.value for score in found.baselines[0].scores}["specificity"] == 1.0
+    found = score_target("y", BINARY.model_copy(update={"threshold": 0.2}), np.array([0, 0, 1]), np.array([[0.1], [0.3], [0.4]])).result
+    assert found.scores["specificity"].value == 0.5
+    assert found.baselines[0].scores["specificity"].value == 1.0
 
 
 def test_rows_whose_class_training_did_not_know_decide_nothing():
@@ -353,9 +356,10 @@ def test_labels_are_calibrated_each_and_have_no_sets():
     rows = EvalSet.of(target, generator.integers(0, 2, (50, 2)).astype(np.int8), generator.random((50, 2)).astype(np.float32), None)
     found = fit_postprocessing(Evaluation(calibration="temperature", conformal=0.8), rows, rows)
     assert (len(found.calibration.temperatures), found.conformal, found.operating_point) == (2, None, None)
-    judged = evaluate_postprocessing(found, rows.drawn(Evaluation(draws=100)))["calibration"]
-    assert (judged["of"], sum(one["rows"] for one in judged["before"]["bins"])) == ("every label", 100)
-    assert judged["notes"][0] == "Class weights in the training shift probabilities towards what weighs more, most of all towards 'a'."
+    result = score_target("y", target, rows.truth, rows.prediction).result
+    judged = evaluate_postprocessing(result, found, rows.drawn(Evaluation(draws=100))).calibration
+    assert (judged.of, sum(one.rows for one in judged.before.bins)) == ("every label", 100)
+    assert judged.notes[0] == "Class weights in the training shift probabilities towards what weighs more, most of all towards 'a'."
     assert list(columns(target, found, rows.prediction, probabilities=True)) == ["calibrated_a", "calibrated_b"]
     assert columns(target, found, rows.prediction, probabilities=False) == {}
 
@@ -365,8 +369,9 @@ def test_sets_that_no_class_is_sure_enough_for_are_empty():
     found = columns(BINARY, decided, np.array([[0.9], [0.5], [0.1]], dtype=np.float32), probabilities=False)
     assert found["prediction_set"].tolist() == ["yes", "", "no"]
     rows = EvalSet.of(BINARY, np.array([1, 1, 1]), np.array([[0.9], [0.5], [0.1]]), None)
-    judged = evaluate_postprocessing(decided, rows.drawn(Evaluation(draws=100)))["conformal"]
-    assert (judged["empty"], judged["mean_size"], judged["found"]["value"]) == (1, pytest.approx(2 / 3), pytest.approx(1 / 3))
+    result = score_target("y", BINARY, rows.truth, rows.prediction).result
+    judged = evaluate_postprocessing(result, decided, rows.drawn(Evaluation(draws=100))).conformal
+    assert (judged.empty, judged.mean_size, judged.found.value) == (1, pytest.approx(2 / 3), pytest.approx(1 / 3))
 
 
 def test_decisions_come_back_from_their_file():
@@ -387,14 +392,14 @@ def test_exports_decide_at_the_threshold(run, tmp_path, name):
     point = run.read_json("decisions.json")["targets"]["ill"]["operating_point"]
     done = export(str(run.folder), ExportOptions(name, folder=tmp_path / name))
     if name == "onnx":
-        outputs = {one["target"]: one for one in done.signature["outputs"]}
-        assert outputs["ill"]["threshold"] == point["threshold"]
+        outputs = {one.target: one for one in done.signature.outputs}
+        assert outputs["ill"].threshold == point["threshold"]
         assert json.loads((done.folder / "columns.json").read_text())["targets"]["ill"]["threshold"] == point["threshold"]
         return
     import tensorflow as tf
 
     rows = pd.DataFrame(cells())
-    served = tf.saved_model.load(str(done.folder / done.signature["file"])).signatures["serving_default"]
+    served = tf.saved_model.load(str(done.folder / done.signature.file)).signatures["serving_default"]
     found = served(x=tf.constant(rows["x"].to_numpy(), dtype=tf.float64))
     mine = mmtrain.load(run.folder).predict(rows)
     assert [word.decode() for word in found["ill_prediction"].numpy()] == mine["ill_prediction"].tolist()

@@ -11,6 +11,8 @@ from rich.console import Console
 from tiny import two_blobs, write_experiment, write_table
 
 from mmtrain import config
+from mmtrain.artifacts.analysis_results import Gap, Subgroup, Subgroups
+from mmtrain.artifacts.results import TargetResult
 from mmtrain.cli.app import run as command
 from mmtrain.cli.views.analyses import show_analyses
 from mmtrain.commands.check import check
@@ -21,6 +23,7 @@ from mmtrain.errors import ConfigError, DataError, UsageError
 from mmtrain.evaluation.analyses.subgroup_columns import assign_subgroups, suggest_edges
 from mmtrain.evaluation.analyses.subgroups import score_subgroups
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
+from mmtrain.metrics.score import Score
 from mmtrain.reports.subgroups import sentence
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.regression import FittedRegression
@@ -35,10 +38,10 @@ def cells(*values):
 
 
 def test_names_of_subgroups_steer_no_terminal():
-    score = {"scores": {"auc": {"value": 0.5}}, "rows": 20}
-    division = {"column": "a\tb", "main": "auc", "confidence": 0.95, "subgroups": [{"name": "two\nlines\x1b[2J", **score}], "gap": None}
+    subgroup = Subgroup(name="two\nlines\x1b[2J", rows=20, scores={"auc": Score("auc", 0.5)})
+    division = Subgroups(column="a\tb", main="auc", confidence=0.95, subgroups=[subgroup], gap=None)
     console = Console(width=100, file=io.StringIO())
-    show_analyses(console, {"subgroups": [division]})
+    show_analyses(console, TargetResult.model_construct(subgroups=[division]))
     assert [row.split("  ")[0].strip() for row in console.file.getvalue().splitlines()[1:3]] == ["a\\tb", "two\\nlines\\x1b[2J"]
 
 
@@ -70,7 +73,7 @@ def scores(target, main, truth, prediction, names, codes, groups=None):
     truths = MultiTargetEvalSet({"y": target}, {"y": np.asarray(truth, dtype=dtype)}, {"y": main}, groups)
     answered = truths.answered("y", np.asarray(prediction, dtype=np.float32)[:, None])
     of = assign_subgroups(SubgroupSpec("sex"), cells(*[names[code] for code in codes]))
-    return score_subgroups(answered, of.only(truths.known("y")), main, SECTION).plain()
+    return score_subgroups(answered, of.only(truths.known("y")), main, SECTION).to_json()
 
 
 def test_every_subgroup_has_its_rows_its_scores_and_reasons():
@@ -89,7 +92,7 @@ def test_the_gap_is_between_the_best_and_the_worst_with_the_interval_of_their_di
     assert (gap["best"], gap["worst"], gap["value"], gap["compared"]) == ("a", "c", 0.5, 3)
     assert 0.2 < gap["low"] < 0.5 < gap["high"] < 0.8
     assert "low" not in found["subgroups"][0]["scores"]["accuracy"]  # all right on every draw: that is not certain
-    assert sentence([found]) == (
+    assert sentence([Subgroups.model_validate(found)]) == (
         "",
         f"The largest gap in accuracy between subgroups: 1.000 for sex a (20 rows) against 0.500 for sex c (20 rows), "
         f"0.500 ({gap['low']:.3f} to {gap['high']:.3f}) apart.",
@@ -132,14 +135,16 @@ def test_groups_are_counted_and_drawn_together():
     ],
 )
 def test_a_gap_that_may_be_none_is_not_told_as_one(gaps, told):
-    both = [{"name": name, "rows": 20, "scores": {"auc": {"value": value}}} for name, value in (("f", 0.7), ("m", 0.5))]
-    ends = {"best": "f", "worst": "m", "compared": 2}
-    found = [{"column": f"c{place}", "main": "auc", "subgroups": both, "gap": ends | gap} for place, gap in enumerate(gaps)]
+    both = [Subgroup(name=name, rows=20, scores={"auc": Score("auc", value)}) for name, value in (("f", 0.7), ("m", 0.5))]
+    found = [
+        Subgroups(column=f"c{place}", main="auc", confidence=0.95, subgroups=both, gap=Gap(best="f", worst="m", compared=2, **gap))
+        for place, gap in enumerate(gaps)
+    ]
     assert "|".join(sentence(found)) == told
 
 
 def test_subgroups_that_cannot_be_compared_are_said_to_be_so():
-    assert sentence([{"column": "sex", "gap": None}]) == (
+    assert sentence([Subgroups(column="sex", main="auc", confidence=0.95, subgroups=[], gap=None)]) == (
         "No two subgroups of one column have ten rows each and a score with an interval, so none are compared.",
         "",
         "",
@@ -253,9 +258,9 @@ def test_of_another_table_the_columns_it_lacks_are_remarked(run, tmp_path, capsy
 def test_rows_without_a_known_answer_are_in_no_subgroup(run, tmp_path):
     answers = ("other", "high", "low", "other", "low", "high")
     rows = [{"id": row, "x": 1, "y": answer, "sex": "f", "age": 50} for row, answer in enumerate(answers)]
-    result = evaluate(str(run.folder), EvaluateOptions(table=write_table(tmp_path / "strange.csv", rows))).results["y"]
-    assert (result.rows, result.unknown) == (4, 2)
-    assert [(part["name"], part["rows"]) for part in result.analyses["subgroups"][0]["subgroups"]] == [("f", 4)]
+    result = evaluate(str(run.folder), EvaluateOptions(table=write_table(tmp_path / "strange.csv", rows))).targets["y"]
+    assert (result.rows, result.unknown_answers) == (4, 2)
+    assert [(part.name, part.rows) for part in result.subgroups[0].subgroups] == [("f", 4)]
 
 
 def test_every_mistake_in_what_is_asked_for_is_told_before_anything_is_scored(run):

@@ -107,6 +107,9 @@ class Opened:
         return self.explainer.explain(SelectedRow(row, str(row), "test", ""), cells, "", prediction)
 
 
+GRADIENTS = ExplainedOutputs("y", method="integrated_gradients")
+
+
 def opened(material, columns, branches, fusion, asked=ExplainedOutputs("y")):  # noqa: B008
     import keras
 
@@ -248,6 +251,8 @@ def test_grad_cam_of_one_map_is_as_bright_as_the_image(material):
     assert np.allclose(found.images["scan"][:, :, 0], brightness)
     models.network.get_layer("target_y").set_weights([np.full((1, 1), -2.0), np.zeros(1)])
     assert not subject.explained(1).cams["scan"].any()  # what speaks against the answer is left out
+    without = opened(material, ["scan"], {"scan": branch}, {"method": "concatenate", "units": []}, GRADIENTS)
+    assert not without.explained(1).cams
 
 
 # ---------------------------------------------------------------- a whole run
@@ -306,29 +311,30 @@ def table(path):
     return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
 
 
-def of(found, column):
-    return next(share for share in found.shares if share.column == column)
+def elements(done, name, column):
+    """Elements of a column and what each adds, the least first."""
+    lines = [line for line in table(done.folder / "explanations.csv") if (line["id"], line["column"]) == (name, column)]
+    return sorted(((line["element"], float(line["attribution"])) for line in lines), key=lambda element: element[1])
 
 
 def test_what_was_planted_gets_the_attribution(planted):
-    number, corner, word, none = (row for _, row in planted.rows)
+    number, corner, word, none = planted.rows
     assert [row.prediction for row in (number, corner, word, none)] == ["ill", "ill", "ill", "well"]
-    assert number.strongest(1) == [of(number, "x")]
-    assert corner.strongest(1) == [of(corner, "scan")]
-    regions = sorted(of(corner, "scan").elements, key=lambda element: element.attribution)
-    assert (len(regions), regions[-1].name) == (9, "top left")
-    assert regions[-1].attribution > 2 * regions[-2].attribution
-    assert word.strongest(1) == [of(word, "note")]
-    assert max(of(word, "note").elements, key=lambda element: element.attribution).name == "coughs"
+    assert [list(row.strongest(1)) for row in (number, corner, word)] == [["x"], ["scan"], ["note"]]
+    regions = elements(planted, "r5", "scan")
+    assert (len(regions), regions[-1][0]) == (9, "top left")
+    assert regions[-1][1] > 2 * regions[-2][1]
+    assert elements(planted, "r6", "note")[-1][0] == "coughs"
 
 
 def test_rows_come_in_the_order_they_were_asked_for(planted, run):
-    assert [(row.chosen.id, row.chosen.row, row.chosen.why) for _, row in planted.rows][:2] == [("r7", 7, ""), ("r5", 5, "")]
+    assert [(row.id, row.row, row.why) for row in planted.rows][:2] == [("r7", 7, ""), ("r5", 5, "")]
     parts = {line["id"]: line["part"] for line in table(run / "split.csv")}
-    assert [row.chosen.part for _, row in planted.rows] == [parts[name] for name in ("r7", "r5", "r6", "r8")]
-    assert [name for name, _ in planted.rows] == ["01_r7.png", "02_r5.png", "03_r6.png", "04_r8.png"]
-    for name, _ in planted.rows:
-        assert (planted.folder / name).read_bytes().startswith(b"\x89PNG")
+    assert [row.part for row in planted.rows] == [parts[name] for name in ("r7", "r5", "r6", "r8")]
+    assert [row.image.name for row in planted.rows] == ["01_r7.png", "02_r5.png", "03_r6.png", "04_r8.png"]
+    for row in planted.rows:
+        assert row.image.parent == planted.folder
+        assert row.image.read_bytes().startswith(b"\x89PNG")
 
 
 def test_tables_say_the_same_as_the_rows(planted):
@@ -351,9 +357,8 @@ def test_rows_are_chosen_where_none_are_named(run):
     stale.parent.mkdir(parents=True)
     stale.touch()
     done = explain(str(run.folder), ExplainOptions(method="integrated_gradients", part="validation"))
-    assert [row.chosen.part for _, row in done.rows] == ["validation"] * 6
-    assert [row.chosen.why for _, row in done.rows[3:]] == ["surest"] * 3
-    assert all(not row.cams for _, row in done.rows)
+    assert [row.part for row in done.rows] == ["validation"] * 6
+    assert [row.why for row in done.rows[3:]] == ["surest"] * 3
     assert done.folder == stale.parent
     assert not stale.exists()
     facts = run.read_json("run.json")
@@ -362,13 +367,14 @@ def test_rows_are_chosen_where_none_are_named(run):
 
 
 def test_another_table_needs_no_answers_and_no_ids(run, tmp_path):
-    table = write_table(tmp_path / "new.csv", [{"scan": "", "x": 61, "noise": 0, "note": "the stranger coughs"}])
+    newer = write_table(tmp_path / "new.csv", [{"scan": "", "x": 61, "noise": 0, "note": "the stranger coughs"}])
     run.update(explanations=[{"part": "new", "sha256": "of another new.csv", "rows": {"new.csv": 1}}])
-    done = explain(str(run.folder), ExplainOptions(table=table))
+    done = explain(str(run.folder), ExplainOptions(table=newer))
     assert done.folder == run / "explanations" / "new_2"
-    [(_, found)] = done.rows
-    assert (found.chosen.id, found.chosen.part, found.chosen.why, found.truth) == ("0", "new.csv", "least sure", "")
-    assert [element.name for element in of(found, "note").elements] == ["the", "stranger", "coughs"]
+    [found] = done.rows
+    assert (found.id, found.part, found.why, found.truth) == ("0", "new.csv", "least sure", "")
+    words = [line["element"] for line in table(done.folder / "explanations.csv") if line["column"] == "note"]
+    assert words == ["the", "stranger", "coughs"]
     assert sorted(path.name for path in done.folder.iterdir()) == ["01_0.png", "completeness.csv", "explanations.csv"]
 
 
@@ -518,8 +524,8 @@ def test_tables_are_literal(tmp_path):
     from mmtrain.explanation.files import Files
 
     with Files(tmp_path) as files:
-        name = files.add(fake((AGE, SITE, NOTE)))
-    assert name == "01_S_1_2.png"
+        row = files.add(fake((AGE, SITE, NOTE)))
+    assert row.image == tmp_path / "01_S_1_2.png"
     assert (tmp_path / "explanations.csv").read_text() == (
         "row,id,explained,column,element,attribution\n"
         "4,S 1/2,logit of ill,age,63,0.5\n"

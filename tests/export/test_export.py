@@ -19,6 +19,7 @@ from tiny import paint, ready, two_blobs, write_experiment, write_table
 
 import mmtrain
 from mmtrain.artifacts.atomic_files import file_hash
+from mmtrain.artifacts.export_results import ExportSource, ScoreChange, Signature
 from mmtrain.artifacts.run_folder import Run, create
 from mmtrain.branches import architectures
 from mmtrain.cli.app import run as run_command
@@ -29,7 +30,6 @@ from mmtrain.errors import ConfigError, RunError
 from mmtrain.export import check, contract, export_formats
 from mmtrain.export.alone import run_with_npz
 from mmtrain.export.base import ExportableModel, check_options, plain_names
-from mmtrain.export.check import ScoreChange
 from mmtrain.export.units import without_units
 from mmtrain.fusion import fusions
 from mmtrain.model.assemble import assemble
@@ -103,7 +103,7 @@ FAST = [pytest.param(name, marks=pytest.mark.slow) if name in ("keras", "saved_m
 
 @pytest.mark.parametrize("name", FAST)
 def test_export_predicts_as_predict_does(name, run, exported):
-    signature = exported(name).signature
+    signature = exported(name).signature.to_json()
     figures = signature["check"]
     decoding = export_formats[name].inputs == "raw"  # images, which may be off by a level
     assert figures["largest_difference"] <= figures["tolerance"] == (1e-3 if decoding else 1e-5)
@@ -135,7 +135,7 @@ def test_export_of_raw_rows_answers_alike_in_every_call(name, exported):
     given = json.loads((folder / "example.json").read_text(encoding="utf-8"))["inputs"]
     inputs = {key: np.array([_bytes(value) for value in values], dtype=object) for key, values in given.items()}
     first, second = (chosen.run(folder / chosen.file, inputs, []) for _ in range(2))
-    assert len(first) == len(exported(name).signature["outputs"])
+    assert len(first) == len(exported(name).signature.to_json()["outputs"])
     assert all(np.array_equal(first[key], second[key]) for key in first)
 
 
@@ -148,7 +148,7 @@ def test_example_gives_the_answers_that_the_signature_tells(name, exported):
     done = exported(name)
     with np.load(done.folder / "example.npz") as arrays:
         found = export_formats[name].run(done.folder / export_formats[name].file, dict(arrays), [])
-    for entry in done.signature["outputs"]:
+    for entry in done.signature.to_json()["outputs"]:
         np.testing.assert_allclose(found[entry["name"]][0], entry["example"], rtol=1e-5)
 
 
@@ -156,7 +156,7 @@ def test_example_gives_the_answers_that_the_signature_tells(name, exported):
 
 
 def test_saved_model_tells_decisions_probabilities_and_status(exported):
-    signature = exported("saved_model").signature
+    signature = exported("saved_model").signature.to_json()
     assert [(entry["name"], entry["dtype"], entry["shape"], entry["labels"]) for entry in signature["outputs"]] == [
         ("healthy_prediction", "string", ["rows"], []),
         ("healthy_probabilities", "float32", ["rows", 2], ["no", "yes"]),
@@ -188,17 +188,17 @@ def test_export_holds_its_model_its_contract_and_what_runs_it(name, files, run, 
     done = exported(name)
     assert {path.name for path in done.folder.iterdir()} == files
     assert {path.name for path in done.folder.parent.iterdir()} == {name}  # no temporary folder is left beside it
-    assert json.loads((done.folder / "signature.json").read_text()) == done.signature
-    assert done.signature["run"] == {"name": "clinic/1", "model_sha256": file_hash(run / "model.keras")}
+    assert json.loads((done.folder / "signature.json").read_text()) == done.signature.to_json()
+    assert done.signature.to_json()["run"] == {"name": "clinic/1", "model_sha256": file_hash(run / "model.keras")}
     entry = next(entry for entry in run.read_json("run.json")["exports"] if entry["folder"] == str(done.folder))
     assert entry == {
         "folder": str(done.folder),
-        **{key: done.signature[key] for key in ("format", "quantize", "written", "bytes", "check")},
+        **{key: done.signature.to_json()[key] for key in ("format", "quantize", "written", "bytes", "check")},
     }
 
 
 def test_signature_tells_inputs_with_plain_names_and_how_they_come_about(exported):
-    inputs = {entry["name"]: entry for entry in exported("onnx").signature["inputs"]}
+    inputs = {entry["name"]: entry for entry in exported("onnx").signature.to_json()["inputs"]}
     assert list(inputs) == [
         "scan",
         "scan_present",
@@ -239,7 +239,7 @@ def test_signature_tells_inputs_with_plain_names_and_how_they_come_about(exporte
 
 
 def test_signature_tells_outputs_with_labels_in_order(exported):
-    healthy, weight = exported("litert").signature["outputs"]
+    healthy, weight = exported("litert").signature.to_json()["outputs"]
     assert healthy | {"example": 0} == {
         "name": "healthy",
         "target": "healthy",
@@ -287,7 +287,7 @@ def test_contract_is_the_signature_for_people(exported):
     ],
 )
 def test_quantization_tells_its_size_and_what_it_costs(name, quantize, tolerance, exported):
-    signature = exported(name, quantize).signature
+    signature = exported(name, quantize).signature.to_json()
     assert signature["check"]["tolerance"] == tolerance
     assert [(score["target"], score["score"]) for score in signature["check"]["scores"]] == [("healthy", "auc"), ("weight", "rmse")]
     assert signature["check"]["scores"][0]["before"] > 0.9
@@ -298,13 +298,15 @@ def test_quantization_tells_its_size_and_what_it_costs(name, quantize, tolerance
 def test_no_export_of_several_at_once_is_forgotten(tmp_path):
     """Each thread opens the run by itself, as a process would."""
     folder = create("clinic", tmp_path).folder
-    facts = dict.fromkeys(("format", "quantize", "written", "bytes", "check"))
+    told = {"format": "onnx", "quantize": "", "takes": "encoded", "file": "model.onnx", "usage": "", "bytes": 1, "written": ""}
+    source = ExportSource(name="clinic/1", model_sha256="0")
+    signature = Signature(**told, run=source, versions={}, missing=[], headers={}, inputs=[], outputs=[])
     together = threading.Barrier(8)
 
     def note(number):
         together.wait()
         for _ in range(5):
-            record(Run(folder), folder / str(number), facts)
+            record(Run(folder), folder / str(number), signature)
 
     threads = [threading.Thread(target=note, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -363,7 +365,7 @@ def test_quantization_that_costs_too_much_is_removed_unless_forced(run, tmp_path
     assert problem.fix == "Allowed is 0.01 (1% of an error). Keep it all the same with --force, or choose another."
     assert list(tmp_path.iterdir()) == []
     done = export(str(run.folder), ExportOptions("onnx", "float16", folder=tmp_path / "out", force=True))
-    assert done.signature["check"]["scores"][0]["after"] < 0.5
+    assert done.signature.check.scores[0].after < 0.5
 
 
 @pytest.mark.parametrize(
@@ -378,7 +380,7 @@ def test_quantization_that_costs_too_much_is_removed_unless_forced(run, tmp_path
     ],
 )
 def test_fall_of_a_score_is_allowed_up_to_a_hundredth(score, before, after, too_much):
-    assert ScoreChange("y", score, before, after).too_much is too_much
+    assert ScoreChange(target="y", score=score, before=before, after=after).too_much is too_much
 
 
 @pytest.mark.parametrize(
@@ -515,7 +517,7 @@ def odd_run(tmp_path_factory):
 @pytest.mark.parametrize("name", list(export_formats))
 def test_columns_of_any_header_are_exported_and_the_contract_names_the_mapping(name, odd_run, tmp_path):
     done = export(str(odd_run.folder), ExportOptions(name, folder=tmp_path / name))
-    headers = done.signature["headers"]
+    headers = done.signature.headers
     assert list(headers) == [*ODD, "AST/ALT", "lambda"]
     assert headers["class"] == (["column_class"] if name in ("saved_model", "keras") else ["column_class", "class_present"])
     assert headers["AST/ALT"][0] == "AST_ALT"
@@ -742,9 +744,9 @@ def test_network_of_mixed_precision_is_exported_in_float32(run, tmp_path, tensor
     folder = run.folder.parents[2]
     mixed = fit(folder / "clinic.yaml", overrides=["training.precision=bfloat16", "name=mixed"], output=tmp_path).run
     for name in ("onnx", "litert", "keras"):
-        figures = export(str(mixed.folder), ExportOptions(name)).signature["check"]
-        assert figures["tolerance"] == 0.01
-        assert figures["largest_difference"] <= 0.01
+        figures = export(str(mixed.folder), ExportOptions(name)).signature.check
+        assert figures.tolerance == 0.01
+        assert figures.largest_difference <= 0.01
 
 
 # The command

@@ -125,11 +125,11 @@ def test_another_table_is_predicted_and_scored_as_evaluate_does_it(clinic, mmtra
     assert code == 0
     columns = ["row", "id", "prediction", "probability_high", "probability_low"]
     pd.testing.assert_frame_equal(read(clinic / "newer_predicted.csv")[columns], read(evaluated.predictions)[columns], check_exact=True)
-    told, kept = json.loads(out)["targets"]["y"], evaluated.results["y"].plain()
+    told, kept = json.loads(out)["targets"]["y"], evaluated.targets["y"].to_json()
     assert sorted(told) == ["baselines", "calibration", "classes", "confusion", "interval", "rows", "scores", "task", "unknown_answers"]
     same = sorted(told)[1:]  # of the baselines, evaluate also knows how far the model is from them
     assert {name: told[name] for name in same} == {name: kept[name] for name in same}
-    assert evaluated.results["y"].drawing.units_called == "86 groups (house)"
+    assert evaluated.targets["y"].interval.units_text == "86 groups (house)"
 
 
 def test_a_table_with_decimal_commas_is_predicted_like_a_plain_one(clinic, mmtrain_called):

@@ -288,7 +288,7 @@ def test_fit_never_scores_the_test_part(run, before):
 
 
 def test_every_look_at_the_test_part_is_recorded(run, scored):
-    looks = [scored.looks, *(evaluate(str(run.folder), EvaluateOptions(part=part)).looks for part in ("validation", "test"))]
+    looks = [scored.test_looks, *(evaluate(str(run.folder), EvaluateOptions(part=part)).test_looks for part in ("validation", "test"))]
     assert looks == [1, 0, 2]
     recorded = run.read_json("run.json")["evaluations"]
     assert [(look["part"], look["rows"], look["table"]) for look in recorded] == [

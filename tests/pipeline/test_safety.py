@@ -649,7 +649,8 @@ def test_cell_does_not_steer_the_terminal(capsys):
 
 
 BEGUN = {"state": "running", "started": "2026-11-20T08:00:00+00:00"}
-RESULT = {"task": "binary", "rows": 1, "unknown_answers": 0, "scores": {"auc": {"value": 1}}, "baseline": {"name": "x", "scores": {}}}
+RESULT = {"task": "binary", "rows": 1, "unknown_answers": 0, "scores": {"auc": {"value": 1}}}
+RESULT |= {"baselines": [{"kind": "majority", "label": "x", "name": "x", "scores": {}, "differences": {}}]}
 
 
 @pytest.mark.parametrize(
@@ -669,7 +670,7 @@ RESULT = {"task": "binary", "rows": 1, "unknown_answers": 0, "scores": {"auc": {
         ("metrics.json", {"test": {"y": RESULT | {"rows": float("nan")}}}, "`test.y.rows`: Input should be a valid integer"),
         ("metrics.json", {"test": {"y": RESULT}}, "`test.y`: a baseline has the scores of the model"),
         ("metrics.json", {"test": {"y": RESULT | {"scores": {"x": {"value": 1}}}}}, "`test.y.scores.x.[key]`: There is no score 'x'."),
-        ("most_wrong_test.json", {"y": [5]}, "`y.0`: Input should be a valid dictionary or instance of WorstRow"),
+        ("worst_predictions_test.json", {"y": [5]}, "`y.0`: Input should be a valid dictionary or instance of WorstPrediction"),
     ],
 )
 def test_file_of_a_run_that_holds_other_values_is_damaged(name, values, what, tmp_path):

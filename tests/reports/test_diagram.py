@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from tiny import ready, two_blobs, write_experiment
 
+from mmtrain.artifacts.run_schema import Network
 from mmtrain.reports import diagram
 
 EVIL = "<script>alert(1)</script>"
@@ -18,7 +19,8 @@ def branch(name, *inputs):
 
 def network(*branches, targets=("ill",)):
     heads = [{"name": name, "task": "binary", "width": 1, "parameters": 33} for name in targets]
-    return {"branches": list(branches), "fusion": {"method": "add", "width": 32, "parameters": 2_592}, "targets": heads}
+    fusion = {"method": "add", "width": 32, "parameters": 2_592}
+    return Network.model_validate({"branches": list(branches), "fusion": fusion, "targets": heads})
 
 
 class Drawn(HTMLParser):

@@ -6,13 +6,14 @@ import pandas as pd
 from report_page import NUMBER, evaluate, make_run, read, written
 
 from mmtrain.artifacts.run_folder import Run
+from mmtrain.artifacts.run_schema import EpochLine
 from mmtrain.reports.report_data import predictions_of, read_epochs
 
 
 def test_epochs_leave_out_steps_and_a_torn_last_line(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text(json.dumps({"epoch": 1}) + "\n" + json.dumps({"epoch": 2, "step": 4}) + "\n" + '{"epoch": 2, "tr')
-    assert read_epochs(Run(tmp_path)) == ({"epoch": 1},)
+    assert read_epochs(Run(tmp_path)) == (EpochLine(epoch=1),)
 
 
 def test_predictions_are_read_as_they_were_written(tmp_path):

@@ -1,4 +1,4 @@
-"""The cards of the most wrong rows, and the room that they and everything else may take."""
+"""The cards of the worst predictions, and the room that they and everything else may take."""
 
 import numpy as np
 from report_page import BINARY, EVIL, NUMBER, Page, evaluate, make_run, read, written_without_plots
@@ -14,21 +14,21 @@ WRONG |= {
 }
 
 
-def with_most_wrong(folder, targets, rows, id_column=""):
+def with_worst_predictions(folder, targets, rows, id_column=""):
     run = make_run(folder, targets)
     run.write_text("config.yaml", (run / "config.yaml").read_text().replace("columns:\n", f"columns:\n{id_column}"))
-    run.write_json("most_wrong_test.json", rows)
+    run.write_json("worst_predictions_test.json", rows)
     return run
 
 
-def test_report_shows_the_most_wrong_rows_as_cards(tmp_path):
-    run = with_most_wrong(tmp_path, {"ill": BINARY}, {"ill": [WRONG]}, "  who: {role: id}\n")
+def test_report_shows_the_worst_predictions_as_cards(tmp_path):
+    run = with_worst_predictions(tmp_path, {"ill": BINARY}, {"ill": [WRONG]}, "  who: {role: id}\n")
     evaluate(run, "test", {"ill": [0, 1]}, {"ill": [[0.6], [0.7]]}, report=False)
     path = written_without_plots(run)
     found = read(path)
     assert [name for name in found.headings if "test part" in name] == [
         "h2 Results on the test part",
-        "h2 Most wrong rows of the test part",
+        "h2 Worst predictions on the test part",
     ]
     assert "Of the 2 test rows, the 1 with the highest loss for ill" in found.paragraphs
     assert found.described == [
@@ -44,9 +44,9 @@ def test_report_shows_the_most_wrong_rows_as_cards(tmp_path):
     assert "In parentheses: the probability that the model gave to the class." in found.paragraphs
 
 
-def test_report_shows_numbers_that_are_most_wrong(tmp_path):
+def test_report_shows_the_worst_predicted_numbers(tmp_path):
     row = {key: value for key, value in WRONG.items() if key not in ("id", "probability")} | {"id": "7", "truth": 1200.0, "prediction": 3.5}
-    run = with_most_wrong(tmp_path, {"price": NUMBER}, {"price": [row]})
+    run = with_worst_predictions(tmp_path, {"price": NUMBER}, {"price": [row]})
     evaluate(run, "test", {"price": [1.0, 5.0]}, {"price": [[1], [5]]}, report=False)
     found = read(written_without_plots(run))
     assert found.described[:2] == [("true", "1,200"), ("predicted", "3.50")]
@@ -65,7 +65,7 @@ def test_report_stays_below_five_megabytes_whatever_is_in_it(tmp_path):
     targets = {f"t{number}": {**target, "column": f"t{number}", "label_smoothing": 0.0} for number in range(4)}
     run = make_run(tmp_path, targets)
     for part in ("validation", "test"):
-        run.write_json(f"most_wrong_{part}.json", {key: [row] * 12 for key in targets})
+        run.write_json(f"worst_predictions_{part}.json", {key: [row] * 12 for key in targets})
         truth, prediction = {key: [0, 1] for key in targets}, {key: np.eye(3)[[0, 1]] for key in targets}
         path = evaluate(run, part, truth, prediction, report=part == "test")
     assert 1_000_000 < path.stat().st_size < 5_000_000

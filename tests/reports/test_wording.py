@@ -2,6 +2,7 @@
 
 import pytest
 
+from mmtrain.metrics.score import Score
 from mmtrain.reports import wording
 
 
@@ -48,7 +49,8 @@ def test_durations_are_read_easily(seconds, text):
     ],
 )
 def test_outcome_knows_directions_and_rounding(score, model, baseline, expected):
-    assert wording.outcome(score, {"value": model}, {"value": baseline}) == expected
+    mine, theirs = (Score(score, value, "" if value else "No rows.") for value in (model, baseline))
+    assert wording.outcome(score, mine, theirs) == expected
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,8 @@ def test_outcome_knows_directions_and_rounding(score, model, baseline, expected)
     ],
 )
 def test_outcome_is_open_where_the_interval_of_the_difference_holds_zero(score, difference, expected):
-    assert wording.outcome(score, {"value": 0.7}, {"value": 0.5}, difference) == expected
+    apart = Score(score, **difference) if difference else None
+    assert wording.outcome(score, Score(score, 0.7), Score(score, 0.5), apart) == expected
 
 
 @pytest.mark.parametrize(

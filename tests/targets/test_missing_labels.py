@@ -96,11 +96,11 @@ def test_draws_of_rows_with_unknown_labels_have_the_scores_of_those_rows():
 
 def test_rows_and_labels_that_are_left_out_are_counted():
     section = SimpleNamespace(draws=100, confidence=0.95, seed=0)
-    found = score_target("y", labels_target(), TRUTH, SAID, Resampling(section))
-    assert (found.rows, found.unknown, dict(found.unknown_labels)) == (6, 1, {"a": 1, "b": 2})
-    assert found.plain()["unknown_labels"] == {"a": 1, "b": 2}
-    everything = score_target("y", labels_target(), np.abs(TRUTH), SAID)
-    assert "unknown_labels" not in everything.plain()
+    found = score_target("y", labels_target(), TRUTH, SAID, Resampling(section)).result
+    assert (found.rows, found.unknown_answers, dict(found.unknown_labels)) == (6, 1, {"a": 1, "b": 2})
+    assert found.to_json()["unknown_labels"] == {"a": 1, "b": 2}
+    everything = score_target("y", labels_target(), np.abs(TRUTH), SAID).result
+    assert "unknown_labels" not in everything.to_json()
 
 
 def test_a_row_is_judged_by_the_labels_that_are_known():

@@ -207,7 +207,7 @@ def test_what_validation_rows_decide_is_the_same_after_an_interruption(deciding,
     path, whole = deciding
     run = stopped(path, tmp_path, 3, 1)
     scored = shutil.copytree(run.folder, run.folder.with_name("99"))
-    assert evaluate(str(scored), EvaluateOptions(part="validation")).results["y"].analyses["operating_point"]["aim"] == "f1"
+    assert evaluate(str(scored), EvaluateOptions(part="validation")).targets["y"].operating_point.aim == "f1"
     assert resumed(run) == []
     assert_equal_bits(whole, run, "decisions.json")
 

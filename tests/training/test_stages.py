@@ -6,8 +6,8 @@ from tiny import lines, paint, ready, two_blobs, write_experiment
 
 from mmtrain import config
 from mmtrain.commands.fit import Listeners, fit, resume
-from mmtrain.errors import ConfigError
 from mmtrain.config.training import Stage
+from mmtrain.errors import ConfigError
 from mmtrain.training.stages import Stages
 
 TREE = """

@@ -422,7 +422,7 @@ def test_best_weights_are_those_of_the_best_epoch(tmp_path):
         if "loss" in name or name.startswith("validation_")
     }
     scored = evaluate(str(done.run.folder), EvaluateOptions(part="validation"))
-    found = {score.name: score.value for score in scored.results["y"].scores}
+    found = {name: score.value for name, score in scored.targets["y"].scores.items()}
     assert found["log_loss"] == pytest.approx(losses[best - 1], rel=1e-5)
     assert done.run.state == "finished"
 

@@ -153,7 +153,7 @@ def unbroken(text: str) -> str:
     return printable(text).replace(" ", NO_BREAK)
 
 
-def show_remarks(console: Console, scores: Sequence[Score]) -> None:
+def show_remarks(console: Console, scores: Iterable[Score]) -> None:
     """Show the remarks on single scores; a remark that several share is shown once."""
     remarks = {score.name: score.undefined or score.note for score in scores}
     for remark in dict.fromkeys(filter(None, remarks.values())):

@@ -1,4 +1,4 @@
-"""The scores of one target, beside their baselines, as `evaluate` and `predict` show them."""
+"""The scores of one target next to its baselines, as `evaluate` and `predict` show them."""
 
 from __future__ import annotations
 
@@ -7,57 +7,57 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mmtrain.evaluation.scoring import TargetScores
+    from mmtrain.artifacts.results import TargetResult
 
 
-def show_scores(console: Console, what: str, result: TargetScores) -> None:
-    """A heading, a table and what is to be said of single scores; `what` was scored, `test of clinic/3` for instance."""
+def show_scores(console: Console, what: str, target: str, result: TargetResult) -> None:
+    """Show a heading, a table and remarks on single scores; `what` was scored, `test of clinic/3` for instance."""
     from mmtrain.cli.views.analyses import show_analyses
     from mmtrain.cli.views.console import line, show_remarks
     from mmtrain.errors import counted
     from mmtrain.reports.decisions import sentences
     from mmtrain.reports.wording import unknown_labels
 
-    unknown = f", {result.unknown:,} more left out, whose answer is missing or unknown to training" if result.unknown else ""
-    line(console, f"\n{what}: {result.target}, {result.task}, {counted(result.rows, 'row')}{unknown}")
+    left_out = f", {result.unknown_answers:,} more left out, whose answer is missing or unknown to training"
+    unknown = left_out if result.unknown_answers else ""
+    line(console, f"\n{what}: {target}, {result.task}, {counted(result.rows, 'row')}{unknown}")
     if result.unknown_labels:
         line(console, f"not known, and left out: {unknown_labels(result.unknown_labels)}")
     console.print(_table(result))
-    if result.drawing:
-        line(console, f"{result.drawing.percent} interval: {result.drawing.words}")
+    if result.interval:
+        line(console, f"{result.interval.percent} interval: {result.interval.text}")
     line(console, f"baseline: {result.baselines[0].name}")
-    show_remarks(console, result.scores)
-    for sentence in sentences(result.analyses):
+    show_remarks(console, result.scores.values())
+    for sentence in sentences(result):
         line(console, sentence)
-    show_analyses(console, result.analyses)
+    show_analyses(console, result)
 
 
-def _table(result: TargetScores) -> object:
+def _table(result: TargetResult) -> object:
     from mmtrain.cli.views.console import format_cell, interval, number, plain_table
     from mmtrain.metrics.score import higher_is_better
 
-    intervals = [f"{result.drawing.percent} interval"] if result.drawing else []
+    intervals = [f"{result.interval.percent} interval"] if result.interval else []
     table = plain_table("score", "model", *intervals, "baseline", "better is")
-    for mine, theirs in zip(result.scores, result.baselines[0].scores, strict=True):
-        limits = [interval(mine.interval)] if result.drawing else []
-        better = "higher" if higher_is_better(mine.name) else "lower"
-        table.add_row(format_cell(mine.name), number(mine.value), *limits, number(theirs.value), better)
+    for name, mine in result.scores.items():
+        limits = [interval(mine.interval)] if result.interval else []
+        better = "higher" if higher_is_better(name) else "lower"
+        table.add_row(format_cell(name), number(mine.value), *limits, number(result.baselines[0].scores[name].value), better)
     return table
 
 
-def show_baselines(console: Console, result: TargetScores, main: str) -> None:
+def show_baselines(console: Console, result: TargetResult, main: str) -> None:
     """The other baselines, where there are any, by the score `main`: a table, and what it shows in words."""
     from mmtrain.cli.views.console import format_cell, line, plain_table
     from mmtrain.reports.baselines import lines, sentences
 
-    plain = result.plain()
     if len(result.baselines) > 1:
         table = plain_table(f"{main} of", "", "model minus baseline", "model is")
-        for row in lines(plain, main):
+        for row in lines(result, main):
             table.add_row(*map(format_cell, row))
         console.print()
         console.print(table)
-    for sentence in sentences(plain, main):
+    for sentence in sentences(result, main):
         line(console, sentence.text)
     for note in result.baseline_notes:
         line(console, note)

@@ -8,97 +8,55 @@ what another policy fills in is part of what the network was trained to see.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmtrain.artifacts.analysis_results import AblatedBranch, MissingPattern
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.analyses.score_drop import ScoreDrop, score_drops
+from mmtrain.evaluation.analyses.score_drop import score_drops
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
 
 MOST_PATTERNS = 10
 """The most frequent ones; rows of all others are one more."""
 
 
-@dataclass(frozen=True)
-class MissingPatternScores:
-    """Rows in which the same inputs are missing."""
-
-    missing: tuple[str, ...] | None
-    """Keys of columns; empty where nothing is missing, None for the rows of all rarer patterns."""
-    scores: BootstrapScores
-
-    def plain(self) -> dict[str, Any]:
-        """For metrics.json."""
-        return {"missing": None if self.missing is None else list(self.missing), **self.scores.plain()}
-
-
-@dataclass(frozen=True)
-class AblatedBranchScores:
-    """All rows, none of which has this branch."""
-
-    branch: str
-    scores: BootstrapScores
-    losses: Mapping[str, ScoreDrop]
-    """Against the same rows as they are."""
-    training: int
-    """Training rows without the branch: at 0, what the network says without it was never practised."""
-
-    def plain(self) -> dict[str, Any]:
-        """For metrics.json."""
-        losses = {name: loss.plain() for name, loss in self.losses.items()}
-        return {"branch": self.branch, "training_rows_without": self.training, **self.scores.plain(), "losses": losses}
-
-
-@dataclass(frozen=True)
-class MissingInputScores:
-    """Of one target."""
-
-    main: str
-    confidence: float
-    patterns: tuple[MissingPatternScores, ...]
-    """The most frequent first; none where nothing is missing in any row."""
-    masked: tuple[AblatedBranchScores, ...]
-
-    def __bool__(self) -> bool:
-        return bool(self.patterns or self.masked)
-
-    def plain(self) -> dict[str, Any]:
-        """For metrics.json."""
-        return {
-            "main": self.main,
-            "confidence": self.confidence,
-            "patterns": [pattern.plain() for pattern in self.patterns],
-            "masked": [masked.plain() for masked in self.masked],
-        }
-
-
-def score_missing_patterns(
-    answered: EvalSet, missing: Mapping[str, NDArray[np.bool_]], section: Evaluation
-) -> tuple[MissingPatternScores, ...]:
+def score_missing_patterns(answered: EvalSet, missing: Mapping[str, NDArray[np.bool_]], section: Evaluation) -> list[MissingPattern]:
     """Of rows; `missing` says per column in which of them, (rows,), its cell or its image is."""
     keys = [key for key, rows in missing.items() if rows.any()]
     if not keys or not len(answered):
-        return ()
+        return []
     kinds, codes, counts = np.unique(np.stack([missing[key] for key in keys], axis=1), axis=0, return_inverse=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
     places = np.minimum(rank[codes.reshape(-1)], MOST_PATTERNS)
-    names: list[tuple[str, ...] | None] = [tuple(key for key, gone in zip(keys, kinds[kind], strict=True) if gone) for kind in order]
+    names: list[list[str] | None] = [[key for key, gone in zip(keys, kinds[kind], strict=True) if gone] for kind in order]
     if len(names) > MOST_PATTERNS:
         names = [*names[:MOST_PATTERNS], None]
-    return tuple(MissingPatternScores(name, answered.only(places == place).drawn(section)) for place, name in enumerate(names))
+    subsets = [answered.only(places == place).drawn(section) for place in range(len(names))]
+    return [
+        MissingPattern(missing=name, rows=len(one.rows), groups=one.groups, scores=one.scores)
+        for name, one in zip(names, subsets, strict=True)
+    ]
 
 
 def score_ablated_branches(
     before: BootstrapScores, without: Mapping[str, EvalSet], training: Mapping[str, int], section: Evaluation
-) -> tuple[AblatedBranchScores, ...]:
+) -> list[AblatedBranch]:
     """Of branches; `before` are the rows as they are, `without` has them with what would be predicted were the branch absent."""
     changed = {branch: after.drawn(section) for branch, after in without.items() if len(after)}
-    return tuple(AblatedBranchScores(branch, after, score_drops(before, [after]), training[branch]) for branch, after in changed.items())
+    return [
+        AblatedBranch(
+            branch=branch,
+            training_rows_without=training[branch],
+            rows=len(after.rows),
+            groups=after.groups,
+            scores=after.scores,
+            losses=score_drops(before, [after]),
+        )
+        for branch, after in changed.items()
+    ]
 
 
 def can_be_absent(branches: Mapping[str, Sequence[str]], masks: Mapping[str, bool]) -> tuple[str, ...]:

@@ -13,14 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmtrain.artifacts.analysis_results import InputImportance, PermutationImportance
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.analyses.score_drop import ScoreDrop, score_drops
+from mmtrain.evaluation.analyses.score_drop import score_drops
 from mmtrain.evaluation.evaluation_set import Array, BootstrapScores, MultiTargetEvalSet
+from mmtrain.metrics.score import Estimate
 
 MOST_ROWS = 5000
 """Of larger parts a sample is shuffled, so that the time does not grow with the part."""
@@ -47,57 +48,13 @@ class PermutedInput:
         """That of the branch, or of the column."""
         return self.branch if self.whole else self.columns[0]
 
+    def importance(self, losses: dict[str, Estimate]) -> InputImportance:
+        """Return the result for this input."""
+        return InputImportance(name=self.name, branch=self.branch, columns=list(self.columns), whole_branch=self.whole, losses=losses)
+
 
 Shuffled = Callable[[PermutedInput, Array], Mapping[str, Array]]
 """Predictions per target when row i has the values that row `donors[i]` has in one input; donors are (rows,)."""
-
-
-@dataclass(frozen=True)
-class InputImportance:
-    """What every score loses without the values of one input."""
-
-    input: PermutedInput
-    losses: Mapping[str, ScoreDrop]
-
-    def plain(self) -> dict[str, Any]:
-        """For metrics.json."""
-        return {
-            "name": self.input.name,
-            "branch": self.input.branch,
-            "columns": list(self.input.columns),
-            "whole_branch": self.input.whole,
-            "losses": {name: loss.plain() for name, loss in self.losses.items()},
-        }
-
-
-@dataclass(frozen=True)
-class PermutationImportance:
-    """Of all inputs to one target."""
-
-    main: str
-    """The score that speaks for the target."""
-    rows: int
-    permutations: int
-    confidence: float
-    draws: int
-    inputs: tuple[InputImportance, ...]
-    asked: int
-    """As many permutations as the section says; fewer were made where the time did not suffice."""
-    left_out: tuple[str, ...] = ()
-    """Inputs that the time did not suffice for at all."""
-
-    def plain(self) -> dict[str, Any]:
-        """For metrics.json."""
-        return {
-            "main": self.main,
-            "rows": self.rows,
-            "permutations": self.permutations,
-            "confidence": self.confidence,
-            "draws": self.draws,
-            "inputs": [found.plain() for found in self.inputs],
-            **({"permutations_asked": self.asked} if self.asked > self.permutations else {}),
-            **({"left_out": list(self.left_out)} if self.left_out else {}),
-        }
 
 
 class Budget:
@@ -201,12 +158,17 @@ def permutation_importance(
                 circles = circles[: budget.affordable(budget.clock() - begun, inputs=len(inputs), most=len(circles))]
         after = after[: len(circles)]
         for key, as_it_is in known.items():
-            found[key].append(InputImportance(one, score_drops(as_it_is, [again[key] for again in after])))
-    left_out = tuple(one.name for one in inputs[len(next(iter(found.values()))) :])
-    asked = section.permutations
+            found[key].append(one.importance(score_drops(as_it_is, [again[key] for again in after])))
     return {
         key: PermutationImportance(
-            truths.main[key], len(drawn.rows), len(circles), section.confidence, draws, tuple(found[key]), asked, left_out
+            main=truths.main[key],
+            rows=len(drawn.rows),
+            permutations=len(circles),
+            confidence=section.confidence,
+            draws=draws,
+            inputs=found[key],
+            permutations_asked=section.permutations if section.permutations > len(circles) else None,
+            left_out=[one.name for one in inputs[len(found[key]) :]],
         )
         for key, drawn in known.items()
     }

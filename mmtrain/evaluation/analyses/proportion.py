@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-
-@dataclass(frozen=True)
-class Proportion:
-    """A share and its interval, 0 to 1. Without rows all three are NaN-free: 0, 0 and 1."""
-
-    rows: int
-    value: float
-    low: float
-    high: float
-
-    def plain(self) -> dict[str, Any]:
-        """For metrics.json."""
-        return {"rows": self.rows, "value": self.value if self.rows else None, "low": self.low, "high": self.high}
+from mmtrain.artifacts.analysis_results import Proportion
 
 
 def wilson_proportion(true: NDArray[np.bool_], *, groups: NDArray[np.int64] | None, confidence: float) -> Proportion:
@@ -32,13 +18,13 @@ def wilson_proportion(true: NDArray[np.bool_], *, groups: NDArray[np.int64] | No
     """
     rows = len(true)
     if not rows:
-        return Proportion(0, 0.0, 0.0, 1.0)
+        return Proportion(rows=0, value=None, low=0.0, high=1.0)
     value = float(true.mean())
     count = float(rows) if groups is None else _effective_rows(true, groups, value)
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     middle = (value + z * z / (2 * count)) / (1 + z * z / count)
     reach = z / (1 + z * z / count) * float(np.sqrt(value * (1 - value) / count + z * z / (4 * count * count)))
-    return Proportion(rows, value, max(0.0, min(value, middle - reach)), min(1.0, max(value, middle + reach)))
+    return Proportion(rows=rows, value=value, low=max(0.0, min(value, middle - reach)), high=min(1.0, max(value, middle + reach)))
 
 
 def _effective_rows(true: NDArray[np.bool_], groups: NDArray[np.int64], value: float) -> float:

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from mmtrain.evaluation.evaluation_set import BootstrapScores
-from mmtrain.metrics.score import Interval, higher_is_better
+from mmtrain.metrics.score import Estimate, higher_is_better
 
 
-@dataclass(frozen=True)
-class ScoreDrop:
-    """How much worse a score becomes, in its own unit: above 0 where the change harms, whichever direction is better."""
+def score_drops(before: BootstrapScores, after: Sequence[BootstrapScores]) -> dict[str, Estimate]:
+    """How much worse every score becomes, in its own unit: above 0 where the change harms, whichever direction is better.
 
-    value: float
-    interval: Interval | None
-
-    def plain(self) -> dict[str, float]:
-        """For metrics.json."""
-        return {"value": self.value, **(self.interval.plain() if self.interval is not None else {})}
-
-
-def score_drops(before: BootstrapScores, after: Sequence[BootstrapScores]) -> dict[str, ScoreDrop]:
-    """The mean over several changes, of every score of all rows together that is defined before and after each of them.
+    The mean over several changes, of every score of all rows together that is defined before and after each of them.
 
     Before and after are of the same rows and the same draws (paired bootstrap); after may have the first of them only.
     """
@@ -37,5 +26,6 @@ def score_drops(before: BootstrapScores, after: Sequence[BootstrapScores]) -> di
         sign = 1 if higher_is_better(name) else -1
         value = sign * (score.value - float(np.mean(values)))
         lost = sign * (before.draws[name][: bootstrap.draws] - np.mean([one.draws[name] for one in after], axis=0))
-        found[name] = ScoreDrop(value, bootstrap.interval(lost, value))
+        low, high = bootstrap.interval(lost, value) or (None, None)
+        found[name] = Estimate(value=value, low=low, high=high)
     return found

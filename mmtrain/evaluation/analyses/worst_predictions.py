@@ -1,4 +1,4 @@
-"""The rows of a part that the model was most wrong about, with their cells and images, for a person to look at.
+"""The rows of a part with the highest loss, with their cells and images, for a person to look at.
 
 Mistakes in the table, images that show something else, and groups of rows that the model fails on are often found there.
 Cells and pixels are read of these rows alone.
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mmtrain.artifacts.results import AnswerProbabilities, WorstPrediction
 from mmtrain.columns.base import concatenate
 from mmtrain.config import Experiment
 from mmtrain.data.images.store import ImageStore
@@ -42,8 +43,8 @@ def worst_predictions(
     rows: Positions,
     truths: MultiTargetEvalSet,
     predictions: Mapping[str, Array],
-) -> dict[str, list[dict[str, Any]]]:
-    """Per target the most wrong of the scored `rows`, which are table positions; the worst first. For most_wrong_<part>.json.
+) -> dict[str, list[WorstPrediction]]:
+    """Describe, per target, those of the scored `rows` (positions in the table) with the highest loss, the highest first.
 
     Raises DataError when a column is not kept in memory and the file was changed since the table was read.
     """
@@ -53,7 +54,8 @@ def worst_predictions(
         worst = highest_loss_rows(target, truth, prediction)
         if len(worst):
             inputs = inputs_of(experiment, table, stores, rows[worst])
-            found[key] = [known | told for known, told in zip(inputs, describe_row(target, truth[worst], prediction[worst]), strict=True)]
+            answers = describe_answers(target, truth[worst], prediction[worst])
+            found[key] = [WorstPrediction(**of_row, **answer) for of_row, answer in zip(inputs, answers, strict=True)]
     return found
 
 
@@ -64,22 +66,22 @@ def highest_loss_rows(target: FittedTarget, truth: Array, prediction: Array) -> 
     return known[np.argsort(-losses[known], kind="stable")[:ROWS]].astype(np.int64)
 
 
-def describe_row(target: FittedTarget, truth: Array, prediction: Array) -> list[dict[str, Any]]:
-    """Per row: `truth` and `prediction` in the words of the table, `loss`, and of a single class the `probability` of each of the two."""
+def describe_answers(target: FittedTarget, truth: Array, prediction: Array) -> list[dict[str, Any]]:
+    """Return per row those fields of `WorstPrediction` that its answer gives."""
     spoken, decided, losses = target.spoken(truth), target.decide(prediction), target.row_losses(truth, prediction)
     rows: list[dict[str, Any]] = [
-        {"truth": _plain(true), "prediction": _plain(said), "loss": float(loss)}
+        {"truth": _text_or_number(true), "prediction": _text_or_number(said), "loss": float(loss)}
         for true, said, loss in zip(spoken, decided, losses, strict=True)
     ]
     if target.has_classes:
-        place = {name: number for number, name in enumerate(target.columns)}
+        codes = {name: code for code, name in enumerate(target.columns)}
         for row, true, said, probabilities in zip(rows, truth, decided, target.probabilities(prediction), strict=True):
-            row["probability"] = {"truth": float(probabilities[true]), "prediction": float(probabilities[place[said]])}
+            row["probability"] = AnswerProbabilities(truth=float(probabilities[true]), prediction=float(probabilities[codes[said]]))
     return rows
 
 
 def inputs_of(experiment: Experiment, table: Table, stores: Mapping[str, ImageStore], rows: Positions) -> list[dict[str, Any]]:
-    """Per table row: its position in the file as `row`, `id`, `cells` by column, clipped, and `images` by column, JPEG as base64.
+    """Return per table row those fields of `WorstPrediction` that its inputs give.
 
     Raises DataError when a column is not kept in memory and the file was changed since the table was read.
     """
@@ -104,7 +106,7 @@ def clip(text: str) -> str:
     return text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"
 
 
-def _plain(answer: Any) -> str | float:
+def _text_or_number(answer: Any) -> str | float:
     return clip(answer) if isinstance(answer, str) else float(answer)
 
 

@@ -13,6 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mmtrain.artifacts.analysis_results import Calibration as CalibrationResult
+from mmtrain.artifacts.analysis_results import (
+    CalibrationHoldout,
+    PredictionIntervals,
+    PredictionSets,
+    Reliability,
+    ThresholdResult,
+    ThresholdSelection,
+)
+from mmtrain.artifacts.results import TargetResult
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.analyses.proportion import wilson_proportion
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
@@ -132,40 +142,38 @@ def _joined(members: NDArray[np.bool_], names: tuple[str, ...]) -> Array:
     return np.array(texts, dtype=object)[which.reshape(-1)]
 
 
-def evaluate_postprocessing(decided: TargetPostprocessing, drawn: BootstrapScores) -> dict[str, Any]:
-    """For metrics.json: `calibration` of every target with probabilities, `operating_point` and `conformal` of those that have them."""
-    rows, found = drawn.rows, {}
-    if rows.target.calibratable:
-        found["calibration"] = _calibration(decided, drawn)
-    if decided.operating_point is not None:
-        found["operating_point"] = _operating_point(decided.operating_point, rows)
-    if decided.conformal is not None:
-        found["conformal"] = _conformal(decided.conformal, rows, drawn.bootstrap.confidence)
-    return found
+def evaluate_postprocessing(result: TargetResult, decided: TargetPostprocessing, drawn: BootstrapScores) -> TargetResult:
+    """Add `calibration`, if the target has probabilities, and `operating_point` and `conformal`, if they were fitted, to a result."""
+    point, bound = decided.operating_point, decided.conformal
+    return result.model_copy(
+        update={
+            "calibration": _calibration(decided, drawn) if drawn.rows.target.calibratable else None,
+            "operating_point": None if point is None else _operating_point(point, drawn.rows),
+            "conformal": None if bound is None else _conformal(bound, drawn.rows, drawn.bootstrap.confidence),
+        }
+    )
 
 
-def _calibration(decided: TargetPostprocessing, drawn: BootstrapScores) -> dict[str, Any]:
+def _calibration(decided: TargetPostprocessing, drawn: BootstrapScores) -> CalibrationResult:
     """Of the network's own probabilities and, where there are any, of the calibrated ones."""
     target, fitted = drawn.rows.target, decided.calibration
     exclusive, own = not target.has_labels, target.probabilities(drawn.rows.prediction)
-    found: dict[str, Any] = {
-        "method": "none" if fitted is None else fitted.method,
-        "bins": BINS,
-        "binning": BINNING,
-        "of": "every label" if not exclusive else target.columns[1] if len(target.columns) == 2 else "the most probable class",
-        "notes": [*_weights(target), *decided.calibration_notes],
-        "before": _reliability(own, drawn),
-    }
-    if fitted is None:
-        return found
-    how = {"temperatures": list(fitted.temperatures)} if isinstance(fitted, calibration.Temperature) else {}
-    return found | how | {"after": _reliability(fitted.apply(own), drawn)}
+    return CalibrationResult(
+        method="none" if fitted is None else fitted.method,
+        bins=BINS,
+        binning=BINNING,
+        of="every label" if not exclusive else target.columns[1] if len(target.columns) == 2 else "the most probable class",
+        notes=[*_weights(target), *decided.calibration_notes],
+        before=_reliability(own, drawn),
+        temperatures=list(fitted.temperatures) if isinstance(fitted, calibration.Temperature) else None,
+        after=None if fitted is None else _reliability(fitted.apply(own), drawn),
+    )
 
 
-def _reliability(probabilities: Probabilities, drawn: BootstrapScores) -> dict[str, Any]:
+def _reliability(probabilities: Probabilities, drawn: BootstrapScores) -> Reliability:
     rows = drawn.rows
     (true, known), exclusive = _true(rows.target, rows.truth), not rows.target.has_labels
-    return measure_reliability(probabilities, true, known=known, exclusive=exclusive, groups=rows.groups, bootstrap=drawn.bootstrap).plain()
+    return measure_reliability(probabilities, true, known=known, exclusive=exclusive, groups=rows.groups, bootstrap=drawn.bootstrap)
 
 
 def _weights(target: FittedTarget) -> list[str]:
@@ -178,33 +186,47 @@ def _weights(target: FittedTarget) -> list[str]:
     return [f"Class weights in the training shift probabilities towards what weighs more, most of all towards '{heavy}'."]
 
 
-def _operating_point(point: DecisionThreshold, rows: EvalSet) -> dict[str, Any]:
+def _operating_point(point: DecisionThreshold, rows: EvalSet) -> ThresholdResult:
     """What was promised by validation rows, and what these rows give; the scores have the intervals."""
     called = rows.prediction.reshape(-1) >= point.threshold
     positive, negative = (called[rows.truth == answer] for answer in (1, 0))
-    return {
-        "aim": point.aim,
-        "aim_in_words": decision_threshold.describe_aim(point.aim),
-        "positive": rows.target.columns[1],
-        "threshold": point.threshold,
-        "note": point.note,
-        "validation": {name: getattr(point, name) for name in ("rows", "positives", "sensitivity", "specificity", "precision", "f1")},
-        "sensitivity": float(positive.mean()) if len(positive) else None,
-        "specificity": float(1 - negative.mean()) if len(negative) else None,
-    }
+    return ThresholdResult(
+        aim=point.aim,
+        aim_in_words=decision_threshold.describe_aim(point.aim),
+        positive=rows.target.columns[1],
+        threshold=point.threshold,
+        note=point.note,
+        validation=ThresholdSelection(**{name: getattr(point, name) for name in ThresholdSelection.model_fields}),
+        sensitivity=float(positive.mean()) if len(positive) else None,
+        specificity=float(1 - negative.mean()) if len(negative) else None,
+    )
 
 
-def _conformal(bound: Conformal, rows: EvalSet, confidence: float) -> dict[str, Any]:
+def _conformal(bound: Conformal, rows: EvalSet, confidence: float) -> PredictionSets | PredictionIntervals:
     """How often the answer lies in the set or interval, and how large these are."""
     target = rows.target
-    facts = {"coverage": bound.coverage, "fitted_on": {"rows": bound.rows, "groups": bound.groups}, "note": bound.note}
+    fitted_on = CalibrationHoldout(rows=bound.rows, groups=bound.groups)
     if isinstance(bound, Sets):
         members = bound.members(target.probabilities(rows.prediction))
         inside = members[np.arange(len(members)), rows.truth]
         sizes = members.sum(axis=1)
-        size = {"kind": "sets", "level": bound.level, "mean_size": float(sizes.mean()), "empty": int((sizes == 0).sum())}
-    else:
-        reach = np.inf if bound.reach is None else bound.reach
-        inside = np.abs(rows.truth.astype(np.float64) - target.decide(rows.prediction)) <= reach
-        size = {"kind": "intervals", "width": None if bound.reach is None else 2 * bound.reach}
-    return facts | size | {"found": wilson_proportion(inside, groups=rows.groups, confidence=confidence).plain()}
+        return PredictionSets(
+            coverage=bound.coverage,
+            fitted_on=fitted_on,
+            note=bound.note,
+            kind="sets",
+            level=bound.level,
+            mean_size=float(sizes.mean()),
+            empty=int((sizes == 0).sum()),
+            found=wilson_proportion(inside, groups=rows.groups, confidence=confidence),
+        )
+    reach = np.inf if bound.reach is None else bound.reach
+    inside = np.abs(rows.truth.astype(np.float64) - target.decide(rows.prediction)) <= reach
+    return PredictionIntervals(
+        coverage=bound.coverage,
+        fitted_on=fitted_on,
+        note=bound.note,
+        kind="intervals",
+        width=None if bound.reach is None else 2 * bound.reach,
+        found=wilson_proportion(inside, groups=rows.groups, confidence=confidence),
+    )

@@ -7,12 +7,12 @@ several that of the most probable (Guo and others 2017), of labels every cell of
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmtrain.artifacts.analysis_results import Reliability, ReliabilityBin
 from mmtrain.evaluation.analyses.proportion import wilson_proportion
 from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.evaluation.postprocessing.calibration import Probabilities
@@ -37,33 +37,6 @@ class ProbabilityStatements:
     groups: NDArray[np.int64] | None
     rows: NDArray[np.int64]
     """(n,): which row each is about."""
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Statements of about the same probability, and the share of them that came true, with its interval."""
-
-    rows: int
-    said: float
-    """Their mean probability."""
-    share: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """How far probabilities are from the shares that come true."""
-
-    brier: Score
-    """Mean squared error (Brier 1950): of two classes that of the positive one, of several the sum over all, of labels the mean."""
-    ece: Score
-    """Expected calibration error: mean distance of what was said from what came true, over the bins; its interval is `_interval`."""
-    bins: tuple[Bin, ...]
-
-    def plain(self) -> dict[str, Any]:
-        """For metrics.json."""
-        return {"brier": self.brier.plain(), "ece": self.ece.plain(), "bins": [asdict(one) for one in self.bins]}
 
 
 def measure_reliability(
@@ -91,9 +64,9 @@ def measure_reliability(
     brier = float(losses.sum() / cells.sum())
     stated = statements(chances, true, known, exclusive=exclusive, groups=groups)
     return Reliability(
-        bootstrap.with_interval(Score("brier", brier), bootstrap.interval(drawn, brier), drawn),
-        _ece(stated, len(chances), bootstrap),
-        _bins(stated, bootstrap.confidence),
+        brier=bootstrap.with_interval(Score("brier", brier), bootstrap.interval(drawn, brier), drawn),
+        ece=_ece(stated, len(chances), bootstrap),
+        bins=_bins(stated, bootstrap.confidence),
     )
 
 
@@ -163,15 +136,16 @@ def _factor(excess: Callable[[float], float]) -> float:
     return high
 
 
-def _bins(stated: ProbabilityStatements, confidence: float) -> tuple[Bin, ...]:
+def _bins(stated: ProbabilityStatements, confidence: float) -> list[ReliabilityBin]:
     number = _bin_of(stated.said)
     found = []
     for code in np.unique(number):
         inside = number == code
         groups = None if stated.groups is None else stated.groups[inside]
         came = wilson_proportion(stated.true[inside], groups=groups, confidence=confidence)
-        found.append(Bin(came.rows, float(stated.said[inside].mean()), came.value, came.low, came.high))
-    return tuple(found)
+        said, share = float(stated.said[inside].mean()), float(stated.true[inside].mean())
+        found.append(ReliabilityBin(rows=came.rows, said=said, share=share, low=came.low, high=came.high))
+    return found
 
 
 def _bin_of(said: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -1,0 +1,130 @@
+"""Results of `export`: signature.json, which describes an export to programs, with the check that it has passed."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from mmtrain.artifacts.command_results import CommandResult, FilePath, RunFolder
+from mmtrain.metrics.score import ScoreName, higher_is_better
+from mmtrain.result_model import Count, ResultModel
+
+MAX_SCORE_DROP = 0.01
+"""How much of a score from 0 to 1 a quantization may cost, and by which fraction an error may rise."""
+
+
+class ScoreChange(ResultModel):
+    """The main score of a target without and with quantization, on the same rows."""
+
+    target: str
+    score: ScoreName
+    before: float
+    after: float
+
+    @property
+    def too_much(self) -> bool:
+        """Whether the score got worse by more than `MAX_SCORE_DROP`."""
+        if higher_is_better(self.score):
+            return self.before - self.after > MAX_SCORE_DROP
+        return self.after - self.before > MAX_SCORE_DROP * abs(self.before)
+
+
+class ExportCheck(ResultModel):
+    """Check of an export against the predictions of `evaluate`, in a process of its own."""
+
+    part: str
+    """The part that the rows are from."""
+    rows: Count
+    largest_difference: float
+    """Of probabilities; of numbers in units of their standard deviation, or of themselves if larger."""
+    tolerance: float | None
+    """The largest difference that is tolerated; null where the scores alone decide."""
+    scores: list[ScoreChange]
+    """Of a quantized export."""
+
+
+class ExportInput(ResultModel):
+    """An input of an export."""
+
+    name: str
+    """In the export."""
+    tensor: str
+    """In model.keras."""
+    column: str
+    dtype: str
+    shape: list[str | int]
+    """Begins with `rows`."""
+    meaning: str
+    computed: str
+    """How the value comes from the cell of the table."""
+    cell: str | None
+    """The cell of the example; null for presence and for an image."""
+    example: Any
+    """The value of the example; long ones are cut."""
+
+
+class ExportOutput(ResultModel):
+    """An output of an export."""
+
+    name: str
+    target: str | None
+    """Null for the status of a row."""
+    task: str | None
+    dtype: str
+    shape: list[str | int]
+    """Begins with `rows`."""
+    meaning: str
+    labels: list[str]
+    """Classes or labels in the order of the values."""
+    threshold: float | None = None
+    """The probability from which on a class or label is predicted."""
+    example: Any
+    """What the export gives for the example."""
+
+
+class ExportSource(ResultModel):
+    """The run that was exported."""
+
+    name: str
+    model_sha256: str
+
+
+class Signature(ResultModel):
+    """signature.json: what an export takes and gives."""
+
+    format: str
+    quantize: str
+    """`float16`, `int8`, or empty."""
+    takes: Literal["raw", "encoded"]
+    """Whether the inputs are cells and image files, or encoded columns."""
+    file: str
+    """The file or folder of the model."""
+    usage: str
+    """How to run it on the example."""
+    opset: Count | None = None
+    """Of ONNX."""
+    bytes: Count
+    """Size of the model."""
+    float32_bytes: Count | None = None
+    """Size of the model without quantization."""
+    status: list[str] | None = None
+    """What the output `status` may say."""
+    run: ExportSource
+    versions: dict[str, str]
+    """Of Python, mmtrain and packages."""
+    written: str
+    """When, in UTC, ISO 8601."""
+    missing: list[str]
+    """Cells that count as missing."""
+    headers: dict[str, list[str]]
+    """The inputs that are made of each column of the table."""
+    inputs: list[ExportInput]
+    outputs: list[ExportOutput]
+    check: ExportCheck | None = None
+
+
+class ExportResult(CommandResult):
+    """`export --json`: a finished export."""
+
+    run: RunFolder
+    folder: FilePath
+    signature: Signature
