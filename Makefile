@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test slow bench check format clean
+.PHONY: demo test slow bench check format docs clean
 
 # The main job on real data: train, then score the test part.
 demo: $(READY)
@@ -31,6 +31,10 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# docs/results.md: the JSON of results, from their classes.
+docs: $(READY)
+	$(BIN)/python docs/make_results.py
 
 # Made again when the versions or the dependencies change.
 $(READY): constraints.txt pyproject.toml

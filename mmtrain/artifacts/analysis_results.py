@@ -96,6 +96,7 @@ class ThresholdResult(ResultModel):
     aim: str
     """What it was chosen for: `f1`, `youden`, `cost`, or a minimum such as `sensitivity>=0.95`."""
     aim_in_words: str
+    """The aim for a sentence: `the highest F1`."""
     positive: str
     """The positive class."""
     threshold: Annotated[float, Field(gt=0, lt=1)]
@@ -231,7 +232,9 @@ class Gap(ResultModel):
     """The subgroups with the best and the worst main score, and the distance between them."""
 
     best: str | None
+    """Name of the best subgroup."""
     worst: str | None
+    """Name of the worst subgroup."""
     value: float
     """The distance, 0 or more, whichever direction is better."""
     low: float | None = None

@@ -49,6 +49,7 @@ class DeLong(ResultModel):
     """The test of DeLong, DeLong and Clarke-Pearson (1988) of a difference of two AUCs."""
 
     difference: float
+    """The AUC of the run minus that of the first run."""
     standard_error: float
     p: float
     """The two-sided p-value."""
@@ -172,6 +173,7 @@ class DryRun(ResultModel):
     epochs: Count
     """Epochs at most."""
     seconds_per_step: float
+    """Measured, without compilation."""
     seconds_per_epoch: float
     """With validation, without the checkpoint."""
     peak_memory: Count

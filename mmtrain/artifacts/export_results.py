@@ -18,7 +18,9 @@ class ScoreChange(ResultModel):
     target: str
     score: ScoreName
     before: float
+    """Without quantization."""
     after: float
+    """With quantization."""
 
     @property
     def too_much(self) -> bool:
@@ -86,12 +88,14 @@ class ExportSource(ResultModel):
 
     name: str
     model_sha256: str
+    """SHA-256 of its model.keras."""
 
 
 class Signature(ResultModel):
     """signature.json: what an export takes and gives."""
 
     format: str
+    """`saved_model`, `keras`, `onnx` or `litert`."""
     quantize: str
     """`float16`, `int8`, or empty."""
     takes: Literal["raw", "encoded"]

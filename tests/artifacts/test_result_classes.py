@@ -1,0 +1,97 @@
+"""One class per result: nothing of it exists twice, and its JSON is documented."""
+
+import ast
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+import mmtrain
+from mmtrain.artifacts.analysis_results import Gap, Subgroup
+from mmtrain.artifacts.command_results import ExplainedRow
+from mmtrain.artifacts.results import BaselineResult, TargetResult
+from mmtrain.metrics.score import Score
+from mmtrain.result_model import plain_values
+
+PACKAGE = Path(mmtrain.__file__).parent
+DOCS = PACKAGE.parent / "docs"
+UNTYPED = {"Mapping[str, Any]", "dict[str, Any]", "Mapping[str, object]", "dict[str, object]"}
+SCORES = {"auc": {"value": 0.75, "low": 0.5, "high": 0.875}, "f1": {"value": None, "undefined": "No rows."}}
+RESULT = {
+    "task": "binary",
+    "rows": 4,
+    "unknown_answers": 1,
+    "scores": SCORES,
+    "baselines": [{"kind": "majority", "label": "majority", "name": "class shares", "scores": SCORES, "differences": {}}],
+}
+
+
+def functions(folder):
+    """Every function of a folder with its file."""
+    for path in sorted((PACKAGE / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                yield path.relative_to(PACKAGE), node
+
+
+def test_no_result_is_turned_into_a_map_by_hand():
+    methods = [
+        f"{path}: {node.name}"
+        for path, node in functions(".")
+        if node.name == "plain" and node.args.args and node.args.args[0].arg == "self" and path.name != "numerals.py"
+    ]
+    assert methods == []
+
+
+@pytest.mark.parametrize("room", ["reports", "cli"])
+def test_results_are_taken_as_objects(room):
+    taken = [
+        f"{path}: {node.name}({argument.arg})"
+        for path, node in functions(room)
+        for argument in (*node.args.args, *node.args.kwonlyargs)
+        if argument.annotation is not None and any(untyped in ast.unparse(argument.annotation) for untyped in UNTYPED)
+    ]
+    assert taken == []
+
+
+def test_a_result_read_from_its_json_is_the_same():
+    result = TargetResult.model_validate(RESULT)
+    assert result.to_json() == RESULT
+    assert TargetResult.model_validate(json.loads(json.dumps(result.to_json()))) == result
+    assert result.scores["auc"].name == "auc"
+    assert isinstance(result.baselines[0], BaselineResult)
+
+
+def test_fields_without_content_are_left_out_and_required_ones_are_null():
+    subgroup = Subgroup(name=None, rows=0, scores={"auc": Score("auc", None, "No rows.")})
+    assert subgroup.to_json() == {"name": None, "rows": 0, "scores": {"auc": {"value": None, "undefined": "No rows."}}}
+    assert Gap(best=None, worst="a", value=0.0, compared=2).to_json() == {"best": None, "worst": "a", "value": 0.0, "compared": 2}
+
+
+def test_results_are_frozen_and_strict():
+    score = Score("auc", 0.5)
+    with pytest.raises(ValueError, match="frozen"):
+        score.value = 1.0
+    with pytest.raises(ValueError, match="valid number"):
+        TargetResult.model_validate(RESULT | {"scores": {"auc": {"value": "0.5"}}})
+    with pytest.raises(ValueError, match="an interval has two ends"):
+        Score("auc", 0.5, low=0.1)
+
+
+def test_results_inside_of_plain_values_become_plain():
+    assert plain_values({"a": [Score("auc", 0.5)], "b": (1, None)}) == {"a": [{"value": 0.5}], "b": [1, None]}
+
+
+def test_strongest_columns_are_those_with_the_largest_attribution_and_a_value():
+    row = ExplainedRow.model_construct(attributions={"a": 0.1, "b": -0.9, "c": 0.0}, missing=["c"])
+    assert (row.strongest(1), row.strongest(3)) == ({"b": -0.9}, {"b": -0.9, "a": 0.1})
+
+
+def test_documented_json_is_what_the_classes_give():
+    specification = importlib.util.spec_from_file_location("make_results", DOCS / "make_results.py")
+    made = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(made)
+    page = made.page()
+    assert page == (DOCS / "results.md").read_text(encoding="utf-8"), "run `make docs`"
+    assert "|  |" not in page  # every field has a meaning
