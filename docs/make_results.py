@@ -8,6 +8,7 @@ import textwrap
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -203,7 +204,7 @@ def docstrings(kind: type) -> dict[str, str]:
         if not (is_dataclass(base) or issubclass(base, BaseModel)) or base is BaseModel:
             continue
         body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body
-        for field, text in zip(body, body[1:], strict=False):
+        for field, text in pairwise(body):
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
                 found[field.target.id] = str(ast.literal_eval(text.value))
     return found
