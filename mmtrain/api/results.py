@@ -152,7 +152,7 @@ class TrainedRun(Result):
 
     def plot(self) -> Figures:
         """The figures of the report; a notebook shows them."""
-        from mmtrain.reports.plot_style import FigureWriter, style
+        from mmtrain.reports.figures.plot_style import FigureWriter, style
         from mmtrain.reports.sections import sections
 
         with style():
@@ -258,7 +258,7 @@ class TrainedRun(Result):
         return {"Scores": self.scores} if (self._run / "columns.json").is_file() else {}
 
     def _figures(self) -> Iterable[notebook.Figure]:
-        from mmtrain.reports.plot_style import FigureWriter, style
+        from mmtrain.reports.figures.plot_style import FigureWriter, style
         from mmtrain.reports.training import learning
 
         if not (self._run / "columns.json").is_file():

@@ -36,13 +36,13 @@ METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 PACKED_ALREADY = (".keras", ".npz", ".png")
 """Stored as they are: they would not become smaller."""
 SHOWN = 10
-"""Problems of one archive that are told; a screen full."""
+"""Maximum number of problems of one archive that are shown."""
 DAMAGED_ARCHIVE = "Ask for the archive again."
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much an archive may hold, unpacked."""
+    """Size limits of an unpacked archive."""
 
     entries: int = 10_000
     size: int = 20 * 10**9
@@ -81,7 +81,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(path) as archive:
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, UnicodeDecodeError) as error:
-        raise RunError(Problem(str(path), "the file is no zip archive, or it is damaged.", DAMAGED_ARCHIVE)) from error
+        raise RunError(Problem(str(path), "the file is not a zip archive, or it is damaged.", DAMAGED_ARCHIVE)) from error
     except OSError as error:
         raise RunError(Problem(str(path), f"the file cannot be read: {(error.strerror or str(error)).lower()}.")) from None
 
@@ -97,7 +97,7 @@ def _archive_error(entries: list[zipfile.ZipInfo], size: int, limits: Limits) ->
 
 
 def _entry_error(entry: zipfile.ZipInfo, limits: Limits) -> str:
-    """What is wrong with one entry; empty when nothing is."""
+    """Return what is wrong with one entry; empty if nothing is."""
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if what := _name_error(entry.orig_filename):
         return what
@@ -115,7 +115,7 @@ def _entry_error(entry: zipfile.ZipInfo, limits: Limits) -> str:
 def _name_error(name: str) -> str:
     parts = name.split("/")
     if any(part in ("", ".", "..") for part in parts):
-        return "the name is no path below a folder."
+        return "the name is not a path below a folder."
     if (
         UNSAFE_CHARACTERS.search(name)
         or any(RESERVED_NAMES.fullmatch(part) for part in parts)
@@ -126,7 +126,7 @@ def _name_error(name: str) -> str:
 
 
 def is_below_a_folder(name: str) -> bool:
-    """Whether a relative path stays in the folder it is relative to, on every system."""
+    """Return True if a relative path stays in its folder, on every system."""
     return not _name_error(name)
 
 

@@ -100,7 +100,7 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def _leads_to(place: Path, path: Path) -> bool:
-    """Whether `place` is `path`, a folder around it, something in it, or its temporary self."""
+    """Return True if `place` is `path`, a folder around it, something in it, or its temporary file."""
     return path.is_relative_to(place) or str(place).startswith((str(path), str(path.with_name(f".{path.name}."))))
 
 

@@ -47,7 +47,7 @@ class File(Section):
 
 
 class Manifest(Section):
-    """What an archive says of itself."""
+    """Description of an archive by itself."""
 
     version: Literal[1] = 1
     mmtrain: Line
@@ -59,7 +59,7 @@ class Manifest(Section):
     """Reasons, by file or by part of a file."""
 
     def text(self) -> str:
-        """As it is written."""
+        """Return the text of the file."""
         return self.model_dump_json(indent=1) + "\n"
 
 

@@ -78,7 +78,7 @@ class Run:
         """A file of the run. Raises RunError for a name that leads out of it, as run.json of a stranger may call a part."""
         path = PurePath(name)
         if path.is_absolute() or ".." in path.parts:
-            raise RunError(Problem(str(self.folder), f"{name!r} is no file of a run.", "Do not use a run of unknown origin."))
+            raise RunError(Problem(str(self.folder), f"{name!r} is not a file of a run.", "Do not use a run of unknown origin."))
         return self.folder / path
 
     def child(self, name: str) -> Run:

@@ -92,7 +92,7 @@ class ChildRecord(Model):
 
 
 class RunFacts(Model):
-    """run.json."""
+    """State and history of a run."""
 
     format: Count = 0
     """Version of the run folder."""
@@ -146,7 +146,7 @@ class SplitRecord(Model):
 
 
 class Data(Model):
-    """data.json."""
+    """The table of a run, and how its rows are used."""
 
     table: str
     """File name of the table."""
@@ -204,7 +204,7 @@ class Target(Sized):
 
 
 class Network(Model):
-    """network.json."""
+    """The network in brief."""
 
     branches: Annotated[list[Branch], Field(min_length=1)]
     fusion: Fusion

@@ -84,7 +84,7 @@ def _scores(done: Comparison, target: ComparedTarget) -> Table:
 
 def _differences(against: PairedDifference, percent: str) -> Table:
     from mmtrain.cli.views.console import format_cell, interval, number, plain_table
-    from mmtrain.reports.baselines import compared_baselines
+    from mmtrain.reports.target_results.baselines import compared_baselines
 
     table = plain_table("score", "difference", f"{percent} interval", "so it is")
     for name, score in against.differences.items():

@@ -106,7 +106,7 @@ def _check_moved(config: Path | None, *, moved: bool) -> None:
 def _result(done: TrainingResult, *, as_json: bool, quiet: bool) -> None:
     from mmtrain.cli.views.console import note, number, out, print_json
     from mmtrain.errors import shell_command
-    from mmtrain.reports.decisions import describe_postprocessing
+    from mmtrain.reports.target_results.postprocessing import describe_postprocessing
 
     ended = done.ended
     if as_json:

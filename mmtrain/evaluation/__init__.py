@@ -1,1 +1,1 @@
-"""Scores of a part, and the baselines beside them."""
+"""Scores of a part with confidence intervals, next to baselines, and further analyses."""

@@ -1,7 +1,7 @@
-"""What stands beside the model: something simpler that answers for the same rows, and how far the model is from it.
+"""Baselines: simpler predictors of the same rows, and the differences of the model's scores from theirs.
 
-A difference has an interval of its own: model and baseline are scored on the same drawn rows, so that what is hard about some rows
-for both of them cancels out.
+A difference has an interval of its own: model and baseline are scored on the same draws, so that the difficulty of single rows
+cancels out.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class BaselinePredictions:
-    """What one baseline says of rows, per target."""
+    """Predictions of one baseline, per target."""
 
     kind: BaselineKind
     label: str
     name: str
     targets: Mapping[str, FittedTarget]
-    """With the thresholds that were chosen for this baseline."""
+    """With the decision thresholds of this baseline."""
     predictions: Mapping[str, Array]
 
     def of(self, rows: Array) -> BaselinePredictions:
-        """For some of the rows: their positions, or (rows,) bool."""
+        """Return those of some rows: their positions, or (rows,) bool."""
         return replace(self, predictions={key: values[rows] for key, values in self.predictions.items()})
 
     def scored(self, key: str, truth: Array) -> BaselineResult:
@@ -50,6 +50,6 @@ class BaselinePredictions:
 
 
 def dummy_baseline(key: str, target: FittedTarget, rows: int) -> BaselinePredictions:
-    """`majority`: someone who knows the training answers of a target and looks at no column."""
-    # The threshold that was chosen for the model would have a baseline call every row the rarer class.
+    """Return the baseline `majority`, a dummy classifier: it predicts the training class frequencies, whatever the row."""
+    # At the threshold of the model the baseline would call every row positive.
     return BaselinePredictions("majority", *target.dummy, {key: target.with_threshold()}, {key: target.baseline(rows)})

@@ -1,4 +1,4 @@
-"""How far a score would move if other rows of the same kind had been scored: the bootstrap (Efron 1979).
+"""Confidence intervals by the bootstrap (Efron 1979): how much a score varies over samples of rows.
 
 Rows are drawn with replacement, as many as there are. Rows of one group (a patient, a site) are alike, so where there are groups
 whole groups are drawn (cluster bootstrap, Davison and Hinkley 1997, section 3.8). A draw is kept as how often each row was drawn,
@@ -29,10 +29,10 @@ from mmtrain.targets import FittedTarget
 
 Array = np.ndarray[Any, Any]
 
-CELLS = 1_000_000
-"""Of a chunk's counts, 8 MB: a score keeps about six arrays of that size at a time."""
+CHUNK_CELLS = 1_000_000
+"""Maximum number of counts in a chunk (8 MB); a score holds about six arrays of that size at a time."""
 LEAST_DEFINED = 0.9
-"""Share of the draws that must have the score. With two rows of a class 0.86 of the draws have one of them, with three 0.95."""
+"""Minimum proportion of draws with a defined score. With two rows of a class, 0.86 of the draws have one of them, with three 0.95."""
 METHOD = "bootstrap, bias-corrected expanded percentiles"
 """Of the intervals, in metrics.json."""
 NORMAL = NormalDist()
@@ -63,7 +63,7 @@ class Bootstrap:
         return np.concatenate([statistic(counts) for counts in self._chunks()])
 
     def interval(self, values: Values, estimate: float | None = None) -> Interval | None:
-        """Of a statistic that has `values` (draws,) on the draws and is `estimate` on the rows themselves; None if there is a `doubt`.
+        """Return the interval of a statistic with `values` (draws,) and `estimate` on the rows themselves; None if there is a `doubt`.
 
         The estimate always lies within; without one, the draws are taken to lie around it.
         """
@@ -76,12 +76,12 @@ class Bootstrap:
         return Interval(min(within), max(within))
 
     def shares(self, moved: float = 0.0) -> tuple[float, float]:
-        """Which shares of the draws lie below the ends of an interval, `moved` by so many standard deviations; of 2 units or more."""
+        """Return the quantile levels of an interval, `moved` by that many standard deviations; there must be 2 units or more."""
         reach = _student((1 + self.confidence) / 2, self.units - 1) * sqrt(self.units / (self.units - 1))
         return NORMAL.cdf(moved - reach), NORMAL.cdf(moved + reach)
 
     def doubt(self, values: Values) -> str:
-        """Why draws with these `values` (draws,) give no interval, in a sentence; empty if they do."""
+        """Return why draws with these `values` (draws,) give no interval, in a sentence; empty if they give one."""
         undefined = np.isnan(values)
         if self.units < 2:
             return f"There is only one {self.unit} to draw."
@@ -92,7 +92,7 @@ class Bootstrap:
         return ""
 
     def stated(self, scores: Sequence[Score], drawn: Mapping[str, Values]) -> tuple[Score, ...]:
-        """The scores with their intervals from what was `drawn`, or with a note on why one has none."""
+        """Return the scores with the intervals of their draws, or with a note on why there is none."""
         return tuple(score if score.value is None else self._stated(score, score.value, drawn[score.name]) for score in scores)
 
     def difference(self, score: Score, other: Score, drawn: Values) -> Score:
@@ -105,16 +105,16 @@ class Bootstrap:
         return self.with_interval(score, self.interval(drawn, value), drawn)
 
     def with_interval(self, score: Score, interval: Interval | None, drawn: Values) -> Score:
-        """The score with its interval, or with a note on why what was `drawn` gives none."""
+        """Return the score with its interval, or with a note on why the draws give none."""
         doubt = self.doubt(drawn)
         note = " ".join(text for text in (score.note, f"No interval: {doubt[0].lower()}{doubt[1:]}" if doubt else "") if text)
         low, high = interval or (None, None)
         return score.model_copy(update={"note": note, "low": low, "high": high})
 
     def _chunks(self) -> Iterator[Counts]:
-        """How often each row is in each draw, (chunk, rows); every row has the same chance in every draw."""
+        """Yield how often each row is in each draw, (chunk, rows); rows are drawn with equal probability."""
         generator = np.random.default_rng(self._seed)
-        most = max(1, CELLS // max(self._rows, 1))
+        most = max(1, CHUNK_CELLS // max(self._rows, 1))
         for start in range(0, self.draws, most):
             size = min(most, self.draws - start)
             drawn = generator.integers(0, max(self.units, 1), size=(size, self.units))
@@ -125,7 +125,7 @@ class Bootstrap:
 
 @dataclass(frozen=True, eq=False)
 class Resampling:
-    """How the rows of a part are drawn anew."""
+    """Settings of the bootstrap for the rows of one part."""
 
     section: Evaluation
     groups: NDArray[np.int64] | None = None
@@ -153,7 +153,7 @@ class Resampling:
 
 
 def _off_center(values: Values, estimate: float) -> float:
-    """How far `estimate` is from the middle of the draws, in standard deviations of a normal; a draw that equals it is half below."""
+    """Return the bias correction z0: the normal quantile of the proportion of draws below `estimate`; ties count half."""
     below = (np.mean(values < estimate) + np.mean(values <= estimate)) / 2
     least = 0.5 / len(values)
     return NORMAL.inv_cdf(float(np.clip(below, least, 1 - least)))

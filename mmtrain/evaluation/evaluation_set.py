@@ -1,8 +1,8 @@
-"""Rows with their answers and predictions, as the analyses of scores take them."""
+"""Rows with their answers and predictions, the input of every score and analysis."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.evaluation.bootstrap import Bootstrap
-from mmtrain.metrics.score import Score
+from mmtrain.metrics.score import Estimate, Score, higher_is_better
 from mmtrain.targets import FittedTarget
 
 Array = np.ndarray[Any, Any]
@@ -35,16 +35,16 @@ class EvalSet:
 
     @classmethod
     def of(cls, target: FittedTarget, truth: Array, prediction: Array, groups: NDArray[np.int64] | None) -> EvalSet:
-        """Those of the rows whose answer training knows."""
+        """Return the rows whose answer training knows."""
         return cls(target, truth, prediction, groups).only(target.known_rows(truth))
 
     def only(self, rows: Array) -> EvalSet:
-        """Some of the rows: their positions, or (rows,) bool."""
+        """Return some of the rows: their positions, or (rows,) bool."""
         groups = None if self.groups is None else self.groups[rows]
         return replace(self, truth=self.truth[rows], prediction=self.prediction[rows], groups=groups)
 
     def drawn(self, section: Evaluation, *, draws: int | None = None, shift: int = 0) -> BootstrapScores:
-        """These rows and draws of them; another `shift` of the seed gives draws that have nothing to do with each other."""
+        """Return these rows with draws of them; another `shift` of the seed gives independent draws."""
         seed = section.seed + shift
         return BootstrapScores(
             self, Bootstrap(len(self), groups=self.groups, draws=draws or section.draws, confidence=section.confidence, seed=seed)
@@ -59,7 +59,7 @@ class BootstrapScores:
     bootstrap: Bootstrap
 
     def of(self, target: FittedTarget, prediction: Array) -> BootstrapScores:
-        """The same rows and draws as something else predicts them, whose target may have another threshold."""
+        """Return the same rows and draws with other predictions, whose target may have another threshold."""
         return BootstrapScores(replace(self.rows, target=target, prediction=prediction), self.bootstrap)
 
     @cached_property
@@ -69,7 +69,7 @@ class BootstrapScores:
 
     @cached_property
     def scores(self) -> dict[str, Score]:
-        """By name, with their intervals."""
+        """The scores by name, with their intervals."""
         scores = self.rows.target.all_scores(self.rows.truth, self.rows.prediction)
         return {score.name: score for score in self.bootstrap.stated(scores, self.draws)}
 
@@ -97,14 +97,35 @@ class MultiTargetEvalSet:
         return len(next(iter(self.values.values())))
 
     def only(self, rows: Array) -> MultiTargetEvalSet:
-        """Some of the rows: their positions, or (rows,) bool."""
+        """Return some of the rows: their positions, or (rows,) bool."""
         groups = None if self.groups is None else self.groups[rows]
         return replace(self, values={key: values[rows] for key, values in self.values.items()}, groups=groups)
 
     def known(self, key: str) -> NDArray[np.bool_]:
-        """Which rows have an answer to one target that training knows."""
+        """Return (rows,) bool, True where training knows the answer to one target."""
         return self.targets[key].known_rows(self.values[key])
 
     def answered(self, key: str, prediction: Array) -> EvalSet:
         """The rows with a known answer to one target; `prediction` is of all rows."""
         return EvalSet.of(self.targets[key], self.values[key], prediction, self.groups)
+
+
+def score_drops(before: BootstrapScores, after: Sequence[BootstrapScores]) -> dict[str, Estimate]:
+    """Compute how much worse every score becomes, in its own unit: positive where the change hurts, whichever direction is better.
+
+    The mean over several changes, of every score of all rows together that is defined before and after each of them.
+
+    Before and after are of the same rows and the same draws (paired bootstrap); after may have the first of them only.
+    """
+    found = {}
+    bootstrap = after[0].bootstrap
+    for name, score in before.scores.items():
+        values = [value for one in after if (value := one.scores[name].value) is not None]
+        if "[" in name or score.value is None or len(values) < len(after):
+            continue
+        sign = 1 if higher_is_better(name) else -1
+        value = sign * (score.value - float(np.mean(values)))
+        lost = sign * (before.draws[name][: bootstrap.draws] - np.mean([one.draws[name] for one in after], axis=0))
+        low, high = bootstrap.interval(lost, value) or (None, None)
+        found[name] = Estimate(value=value, low=low, high=high)
+    return found

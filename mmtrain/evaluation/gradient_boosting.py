@@ -35,7 +35,7 @@ Model = Callable[[Array], Array]
 
 
 def can_predict(target: FittedTarget) -> bool:
-    """Whether there is a model for such answers."""
+    """Return True if scikit-learn has a model for these answers."""
     return target.has_classes or target.has_labels or (target.is_continuous and not target.is_censored)
 
 

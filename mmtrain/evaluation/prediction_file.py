@@ -1,4 +1,4 @@
-"""Predictions written piece by piece, as CSV or Parquet, so that memory does not grow with the rows."""
+"""Predictions written in chunks, as CSV or Parquet, so that memory does not grow with the rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GROUP = 100_000
 
 
 class PredictionFile(Protocol):
-    """What takes the pieces, which have the same columns."""
+    """Writer of chunks, all of which have the same columns."""
 
     formulas: int
     """Cells so far that a spreadsheet would run."""
@@ -116,7 +116,7 @@ def check_name(path: Path, *, spreadsheet: bool = False) -> None:
 
 
 def check_place(path: Path, tables: Mapping[str, Path]) -> None:
-    """What would fail, or be lost, at the end of a long prediction; `tables` are not to be overwritten, by what they are.
+    """Check in advance what would fail at the end of a long prediction; `tables`, by their descriptions, must not be overwritten.
 
     Raises:
         RunError: there is no such folder.
@@ -168,7 +168,7 @@ def _lines(table: pa.Table) -> bytes:
 
 
 def _cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """As they stand in the file; no number has a letter that needs quotes."""
+    """Return the cells as the file has them; numbers never need quotes."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -53,7 +53,7 @@ def parse_predictions(rows: pd.DataFrame, key: str, targets: Mapping[str, Fitted
 
     Raises:
         LookupError: a column is missing.
-        ValueError: a cell is no number.
+        ValueError: a cell is not a number.
 
     """
     target, prefix = targets[key], _prefix(key, targets)
@@ -71,7 +71,7 @@ def answers_as_text(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTa
 
 
 def truth_column(key: str, targets: Mapping[str, FittedTarget]) -> str:
-    """Where predictions_<part>.csv has the answers to a target."""
+    """Return the column of predictions_<part>.csv with the answers to a target."""
     return f"{_prefix(key, targets)}{TRUTH}"
 
 

@@ -73,7 +73,7 @@ def confusion_fields(rows: EvalSet) -> dict[str, Any]:
 
 
 def main_score(monitor: str, target: FittedTarget, names: Collection[str], prefix: str = "") -> str:
-    """Of the scores called `names`, the one that chose the best epoch (`monitor`: `validation_auc`), else the main metric of the task.
+    """Return the score that chose the best epoch (`monitor`: `validation_auc`) if it is among `names`, else the main metric of the task.
 
     `prefix` is what the target's scores begin with behind the part, where there are several targets.
     """

@@ -1,4 +1,4 @@
-"""What in a row speaks for an answer of the trained network, and how much.
+"""Attributions: what in a row speaks for an answer of the trained network, and how much.
 
 | module | does |
 |---|---|

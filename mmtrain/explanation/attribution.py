@@ -1,4 +1,4 @@
-"""What is found of one row; plain values that tables and images are made of."""
+"""Attributions of one row, from which tables and figures are made."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ElementAttribution:
 
 @dataclass(frozen=True)
 class ColumnAttribution:
-    """What one input column adds to the output; its elements add up to that."""
+    """Attribution of one input column, which is the sum of its elements."""
 
     column: str
     to: Literal["cells", "words", "regions"]
@@ -71,7 +71,7 @@ class ColumnAttribution:
 
     @property
     def attribution(self) -> float:
-        """Of the whole column."""
+        """Attribution of the whole column."""
         return sum(element.attribution for element in self.elements)
 
     @property
@@ -150,7 +150,7 @@ class RowExplanation:
 
 
 def shorten(text: str, most: int = LONGEST) -> str:
-    """One line of at most so many letters, all of which can be shown."""
+    """Cut a text to one line of at most `most` printable characters."""
     line = "".join(letter if letter.isprintable() else " " for letter in text).strip()
     return line if len(line) <= most else f"{line[: most - 1]}…"
 

@@ -1,4 +1,4 @@
-"""The baseline of attributions: an input that says as little as an input of its column can (`FittedColumn.baseline`)."""
+"""Baseline inputs of integrated gradients: as uninformative as an input of its column can be (`FittedColumn.baseline`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of a network: which of its raw values is explained."""
+"""Selection of the raw output of a network that is explained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Method = Literal["both", "grad_cam", "integrated_gradients"]
 
 @dataclass(frozen=True)
 class ExplainedOutputs:
-    """Which answer is explained, and how."""
+    """Target and method of an explanation."""
 
     target: str
     class_name: str | None = None
@@ -40,7 +40,7 @@ class OutputSelector:
 
 
 def selector_error(targets: Mapping[str, FittedTarget], target: str, class_name: str | None) -> list[Problem]:
-    """What is wrong with asking for this class of this target; without it nothing is known of classes."""
+    """Return the problems with explaining this class of this target; without a class, only the target is checked."""
     if target not in targets:
         fix = did_you_mean(target, targets) or f"It predicts {listed(list(targets))}."
         return [Problem("--target", f"this run predicts no {target!r}.", fix)]
@@ -53,7 +53,7 @@ def selector_error(targets: Mapping[str, FittedTarget], target: str, class_name:
 
 
 def output_selector(asked: ExplainedOutputs, target: FittedTarget, prediction: Array) -> OutputSelector:
-    """What is asked of a row with this prediction, (1, units)."""
+    """Select the output that is explained for a row with this prediction, (1, units)."""
     names = target.columns
     if not names:
         return OutputSelector(asked.target, words=asked.target)

@@ -15,7 +15,7 @@ from mmtrain.explanation import heatmaps, token_plot
 from mmtrain.explanation.attribution import ColumnAttribution, RowExplanation, shorten
 from mmtrain.explanation.heatmaps import AGAINST, FOR
 from mmtrain.metrics.score import signed_difference
-from mmtrain.reports.plot_style import INK, QUIET, new_figure
+from mmtrain.reports.figures.plot_style import INK, QUIET, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,4 +1,4 @@
-"""What is written of all rows: `explanations.csv`, `completeness.csv`, and an image of each."""
+"""Files of an explanation: `explanations.csv`, `completeness.csv`, and a figure per row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmtrain.artifacts.command_results import ExplainedRow
 from mmtrain.data.tables.csv_text import CsvLines, for_spreadsheet
 from mmtrain.explanation import figure
 from mmtrain.explanation.attribution import RowExplanation
-from mmtrain.reports.plot_style import save, style
+from mmtrain.reports.figures.plot_style import save, style
 
 ELEMENTS, COMPLETENESS = "explanations.csv", "completeness.csv"
 HEAD = ("row", "id", "explained", "column", "element", "attribution")

@@ -10,7 +10,7 @@ import numpy as np
 from mmtrain.data.encode import Array
 from mmtrain.explanation.attribution import ColumnAttribution, RowExplanation
 from mmtrain.metrics.score import signed_difference
-from mmtrain.reports.plot_style import FIRST, QUIET, SECOND
+from mmtrain.reports.figures.plot_style import FIRST, QUIET, SECOND
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

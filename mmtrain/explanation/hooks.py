@@ -89,7 +89,7 @@ class HookedModel:
         return found
 
     def seen(self, inputs: Mapping[str, Array]) -> dict[ActivationHook, Array]:
-        """What passes each tap when these rows go through."""
+        """Return the activations at each hook for these rows."""
         found: dict[ActivationHook, Array] = {}
 
         def looking(tap: ActivationHook) -> Change:

@@ -1,4 +1,4 @@
-"""Which rows are worth explaining where nobody names any: those that the network gets most wrong, and those it is surest of."""
+"""Selection of rows to explain: those with the highest loss and those that the network is most confident of."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _ends(values: Array) -> list[tuple[int, bool]]:
 
 
 def _uncertainty(target: FittedTarget, prediction: Array) -> Array:
-    """How unsure each row is, (rows,); a number is itself."""
+    """Return the uncertainty of each row, (rows,); of a number the prediction itself."""
     if not target.columns:
         return prediction.reshape(-1).astype(np.float64)
     probabilities = target.probabilities(prediction)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mmtrain.explanation.attribution import ElementAttribution, shorten
-from mmtrain.reports.plot_style import FIRST, INK, SECOND
+from mmtrain.reports.figures.plot_style import FIRST, INK, SECOND
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

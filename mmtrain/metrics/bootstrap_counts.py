@@ -33,7 +33,7 @@ def unit_counts(rows: int) -> Counts:
 
 
 def by_row(counts: Counts) -> RowCounts:
-    """The same counts, (rows, draws)."""
+    """Return the counts as (rows, draws)."""
     small = counts.sum(axis=1).max(initial=0) < 2**29  # twice the sum fits, whatever is added up
     return np.ascontiguousarray(counts.T, dtype=np.int32) if small else np.ascontiguousarray(counts.T)
 

@@ -1,4 +1,4 @@
-"""What a score accepts, checked before any arithmetic: numpy would broadcast or truncate a wrong array in silence.
+"""Checks of the arrays given to a score: numpy would silently broadcast or truncate a wrong one.
 
 These are `ValueError`s, because the arrays come from mmtrain and not from a user's file.
 """

@@ -113,6 +113,6 @@ class _KnownRanking:
 
 
 def _without_note(without: Sequence[str], title: str, *, of: int) -> str:
-    """Which labels a mean over labels leaves out."""
+    """Say which labels a mean over labels leaves out."""
     words = f"has no {title} in this part and is left out" if len(without) == 1 else f"have no {title} in this part and are left out"
     return f"{len(without)} of {of} labels {words}: {listed(without)}." if without else ""

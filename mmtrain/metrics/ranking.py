@@ -1,4 +1,4 @@
-"""How well a score puts positive rows above negative ones: AUC and PR-AUC; and what each row adds to the AUC.
+"""Ranking scores, AUC and PR-AUC, and the contribution of each row to the AUC.
 
 Both areas need no more than what each positive row has above it: how many rows of either kind score at least as high, and how many
 negative rows score higher. Of draws of the rows those are sums of how often the rows were drawn. Three ways to the sums:

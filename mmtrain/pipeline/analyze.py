@@ -27,8 +27,7 @@ from mmtrain.evaluation.analyses.permutation_importance import (
     permuted_inputs,
     sample_rows,
 )
-from mmtrain.evaluation.analyses.subgroup_columns import assign_subgroups
-from mmtrain.evaluation.analyses.subgroups import score_subgroups
+from mmtrain.evaluation.analyses.subgroups import assign_subgroups, score_subgroups
 from mmtrain.evaluation.bootstrap import Resampling
 from mmtrain.evaluation.evaluation_set import BootstrapScores, MultiTargetEvalSet
 from mmtrain.evaluation.scoring import ScoredTarget, main_scores

@@ -14,7 +14,7 @@ from mmtrain.config.yaml_source import Origin
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import DataError, Problem, UsageError
-from mmtrain.evaluation.analyses.subgroup_columns import edge_name, subgroup_problem
+from mmtrain.evaluation.analyses.subgroups import edge_name, subgroup_problem
 
 OPTION = "--subgroup"
 

@@ -1,11 +1,17 @@
-"""Reports a person reads: `report.write` makes `report.html` with its plots and CSV files, and `model_card.md`, after fit and evaluate.
+"""Reports for people: `report.write` makes `report.html` with its plots and CSV files, and `model_card.md`, after fit and evaluate.
 
-`report_data` reads the run folder. `wording` puts numbers into words, `plots` draws, `plot_style` has the one style and saves,
-`plot_selection` says which plots a target gets, `diagram` draws the network. `sections` has the order of the page; the sections
-themselves are made out of `blocks` by `cohort`, `training`, `results` (with `baselines`, `decisions`, `input_importance` and
-`subgroups`), `worst_predictions`, `limits` and `background`. `report.html` with `report.css` shows blocks, `model_card.md` the same
-blocks in Markdown, `csv_tables` writes them in full.
+| module | does |
+|---|---|
+| `report_data` | reads the run folder into `ReportData`, which every section takes |
+| `sections` | orders the page and writes its summary |
+| `cohort` `training` `limits` `background` | sections on rows, training, limits, and what was learned and used |
+| `target_results/` | sections on one target: scores, baselines, postprocessing, inputs, subgroups, worst predictions |
+| `figures/` | plots in one style, which plots a target gets, the diagram of the network |
+| `wording` | numbers, times and comparisons in words |
+| `blocks` | what a section is made of: paragraphs, tables, plots |
+| `report` `model_card` `csv_tables` | show the sections as HTML and as Markdown, and write all numbers as CSV |
+| `inspection` | the page of `inspect-data --html` |
 
 A new part of the report is a function that returns a `Section`, and its place in `sections.sections`. Every text in a block is
-escaped where it is shown; what is markup is made by us (`Plot.markup`).
+escaped where it is shown; markup is made by us only (`Plot.markup`).
 """

@@ -1,4 +1,4 @@
-"""What stands behind the result: what the columns learned, the experiment, versions and hashes."""
+"""Background of the result: what the columns learned, the experiment, versions and hashes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mmtrain.reports.wording import plain
 
 
 def columns(contents: ReportData) -> Section:
-    """What training rows taught each column, in brief."""
+    """Summarize what each column learned from the training rows."""
     declared = contents.experiment.inputs
     lines = []
     for key, fitted in contents.fitted.columns.items():

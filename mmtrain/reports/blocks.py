@@ -1,4 +1,4 @@
-"""What a report is made of: plain values that `report.html` knows how to show. Every text is escaped there, plots excepted."""
+"""Blocks of a report: plain values that `report.html` shows. Every text is escaped there; the markup of plots is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows took part: from the file to the parts, and what was left out and why."""
+"""The cohort: rows from the file to the parts, and rows that were left out, with the reason."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def dropped(rows: Sequence[Dropped]) -> Table:
 
 
 def rows_by_part(contents: ReportData) -> Table:
-    """Where no target has classes."""
+    """Tabulate the parts if no target has classes."""
     used = sum(contents.sizes.values())
     lines = tuple((Cell(part), number(count(rows)), number(percent(rows / used))) for part, rows in contents.sizes.items())
     return Table("Rows of each part", ("Part", "Rows", "Share"), lines)

@@ -24,7 +24,7 @@ FOOTER = "Written by mmtrain."
 
 @dataclass(frozen=True)
 class Inspected:
-    """What the page is about."""
+    """The contents of the page."""
 
     table: str
     """Name of the file."""

@@ -1,4 +1,4 @@
-"""What a reader has to bear in mind: how far the scores can be trusted, and what nobody has looked at."""
+"""Limits of the result: how far the scores can be trusted, and what was not examined."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def section(contents: ReportData) -> Section:
 
 
 def test_accesses(contents: ReportData) -> str:
-    """How often the test part was scored, and what that means."""
+    """Say how often the test part was scored, and what follows from it."""
     times = contents.looks
     if not contents.sizes["test"]:
         return "There is no test part, so nothing here speaks of new rows."

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from mmtrain.columns import Group
 from mmtrain.errors import counted
-from mmtrain.reports import background, baselines, cohort, decisions, input_importance, limits, results, subgroups, training
+from mmtrain.reports import background, cohort, limits, training
 from mmtrain.reports.blocks import Block, Paragraph, Points, Section
 from mmtrain.reports.report_data import ReportData, TargetResultView
 from mmtrain.reports.sections import headline, question, rows_used
+from mmtrain.reports.target_results import baselines, input_importance, postprocessing, scores, subgroups
 from mmtrain.reports.wording import CAVEATS
 from mmtrain.text.printable import printable
 
@@ -74,7 +75,7 @@ def _template() -> Template:
 
 
 def sections(contents: ReportData) -> tuple[Section, ...]:
-    """What can be said without its owner."""
+    """Return the sections that need no owner."""
     return (
         Section("Model", (Paragraph(question(contents)), *_network(contents), Paragraph(training.course(contents)))),
         Section("Data", _data(contents)),
@@ -103,7 +104,7 @@ def _data(contents: ReportData) -> tuple[Block, ...]:
 
 
 def _division(contents: ReportData) -> str:
-    """How the rows came into their parts, in a sentence."""
+    """Describe the split in a sentence."""
     split, group = contents.data.split, contents.experiment.only(Group)
     way = split.description or f"The rows were divided by the split method {contents.experiment.split.method}"
     end = f"; rows with the same {group.column} are in one part." if group is not None else "."
@@ -115,13 +116,13 @@ def _scores(contents: ReportData, place: int) -> Section:
     part = contents.parts[place]
     blocks: list[Block] = [Paragraph(CAVEATS[part.label])] if part.label in CAVEATS else []
     for judged in contents.judged(part):
-        blocks += [*baselines.verdicts(contents, judged), results.scores_table(judged), *_analyses(judged)]
+        blocks += [*baselines.verdicts(contents, judged), scores.scores_table(judged), *_analyses(judged)]
     return Section(f"Scores on {part.title}", tuple(blocks))
 
 
 def _analyses(judged: TargetResultView) -> list[Block]:
-    """What was found besides the scores, in sentences; the tables are in the report."""
-    found: list[Block] = [Paragraph(sentence) for sentence in decisions.sentences(judged.result)]
+    """Describe the analyses in sentences; the tables are in the report."""
+    found: list[Block] = [Paragraph(sentence) for sentence in postprocessing.sentences(judged.result)]
     if judged.result.contributions is not None:
         found.append(Paragraph(input_importance.contribution_sentence(judged.result.contributions)))
     if judged.result.subgroups:

@@ -1,4 +1,4 @@
-"""`report.html` and what goes with it: files that need nothing beside them, from what lies in the run folder."""
+"""Writing `report.html` and its companions, self-contained files, from the run folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmtrain.data.tables.csv_text import TOLD
 from mmtrain.reports import csv_tables, model_card
 from mmtrain.reports import report_data as run_contents
 from mmtrain.reports.blocks import Paragraph, Section
-from mmtrain.reports.plot_style import FigureWriter, style
+from mmtrain.reports.figures.plot_style import FigureWriter, style
 from mmtrain.reports.sections import headline, sections
 from mmtrain.text.printable import printable
 

@@ -1,4 +1,4 @@
-"""What lies in a run folder, read for a report."""
+"""The contents of a run folder, read for a report."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TargetResultView:
 
     @property
     def interval(self) -> BootstrapInfo | None:
-        """Where the intervals come from; None where there are none."""
+        """Bootstrap settings of the intervals; None if there are none."""
         return self.result.interval
 
     @property
@@ -108,7 +108,7 @@ class EvaluatedSplit:
 
 @dataclass(frozen=True, eq=False)
 class ReportData:
-    """Everything a report speaks of."""
+    """All contents of a report."""
 
     run: Run
     experiment: Experiment
@@ -127,7 +127,7 @@ class ReportData:
 
     @property
     def several(self) -> bool:
-        """Whether names have to say which target they mean."""
+        """True if the run has several targets, so that names have to include the target."""
         return len(self.fitted.targets) > 1
 
     def score_of(self, name: str) -> str:
@@ -138,7 +138,7 @@ class ReportData:
 
     @property
     def looks(self) -> int:
-        """How often the test part was scored."""
+        """Number of times that the test part was scored."""
         return sum(look.is_test_access for look in self.facts.evaluations or ())
 
     def judged(self, part: EvaluatedSplit) -> tuple[TargetResultView, ...]:

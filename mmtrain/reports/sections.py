@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from mmtrain.errors import counted, listed
-from mmtrain.reports import background, cohort, limits, results, training, worst_predictions
-from mmtrain.reports.baselines import verdicts
+from mmtrain.reports import background, cohort, limits, training
 from mmtrain.reports.blocks import Block, Paragraph, Section
-from mmtrain.reports.plot_style import FigureWriter
+from mmtrain.reports.figures.plot_style import FigureWriter
 from mmtrain.reports.report_data import ReportData
+from mmtrain.reports.target_results import scores, worst_predictions
+from mmtrain.reports.target_results.baselines import verdicts
 from mmtrain.reports.wording import CAVEATS, count, duration, moment
 
 
@@ -20,7 +21,7 @@ def sections(contents: ReportData, gallery: FigureWriter) -> tuple[Section, ...]
         cohort.section(contents),
         *training.network(contents),
         training.learning(contents, gallery),
-        *results.sections(contents, gallery),
+        *scores.sections(contents, gallery),
         *worst_predictions.sections(contents),
         training.weights(contents),
         limits.section(contents),
@@ -42,7 +43,7 @@ def headline(contents: ReportData) -> tuple[str, ...]:
 
 
 def summary(contents: ReportData) -> Section:
-    """What was predicted from what, how well, and how often the test part was looked at."""
+    """Summarize what was predicted from what, how well, and how often the test part was scored."""
     blocks: list[Block] = []
     if contents.facts.state != "finished":
         blocks.append(Paragraph(contents.facts.error.strip(), f"The training did not finish: it is {contents.facts.state}.", tone="bad"))
@@ -57,7 +58,7 @@ def summary(contents: ReportData) -> Section:
 
 
 def question(contents: ReportData) -> str:
-    """What is predicted from what."""
+    """Say what is predicted from what."""
     inputs = [f"{key} ({column.role})" for key, column in contents.experiment.inputs.items()]
     answers = []
     for key, target in contents.fitted.targets.items():
@@ -74,7 +75,7 @@ def question(contents: ReportData) -> str:
 
 
 def rows_used(contents: ReportData) -> str:
-    """How many rows there were, and what for."""
+    """Say how many rows each part has, and what it is used for."""
     data, sizes = contents.data, {part: count(rows) for part, rows in contents.sizes.items()}
     used = f"Of {counted(data.rows, 'row')} in {data.table}, {count(data.used)} were used"
     held_back = [f"{sizes['calibration']} for the conformal bound alone"] if "calibration" in sizes else []

@@ -1,14 +1,15 @@
-"""How the training went: learning curves and the weights in the loss."""
+"""Sections on the training: network, learning curves, class weights."""
 
 from __future__ import annotations
 
 from mmtrain.artifacts.run_schema import EpochLine
 from mmtrain.columns import Weight
 from mmtrain.errors import counted
-from mmtrain.reports import csv_tables, plots
+from mmtrain.reports import csv_tables
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plot, Plots, Section, Table, number
-from mmtrain.reports.diagram import described, draw
-from mmtrain.reports.plot_style import FigureWriter
+from mmtrain.reports.figures import plots
+from mmtrain.reports.figures.diagram import described, draw
+from mmtrain.reports.figures.plot_style import FigureWriter
 from mmtrain.reports.report_data import ReportData
 from mmtrain.reports.wording import CAVEATS, count, direction, format_score, in_sentence, plain, title
 
@@ -63,7 +64,7 @@ def _best(contents: ReportData) -> EpochLine | None:
 
 
 def epochs_reached(contents: ReportData) -> list[Block]:
-    """What a run that was never evaluated has to show: the score that chose its best epoch."""
+    """Report the score that chose the best epoch, for a run that was never evaluated."""
     monitor = contents.experiment.training.early_stopping.monitor
     best = _best(contents)
     value = None if best is None else best.values.get(monitor)
@@ -92,7 +93,7 @@ def _value(score: str, value: float | None) -> Cell:
 
 
 def weights(contents: ReportData) -> Section:
-    """What rows counted in the loss."""
+    """Tabulate the class weights of the loss."""
     blocks: list[Block] = []
     for key, target in contents.fitted.targets.items():
         found, counts = target.class_weights, target.class_counts

@@ -25,7 +25,7 @@ Outcome = Literal["better", "worse", "same", "open", "undefined"]
 
 
 def title(score: str) -> str:
-    """What a reader calls a score; `auc[beach]` gives `AUC [beach]`."""
+    """Return the title of a score; `auc[beach]` gives `AUC [beach]`."""
     base, bracket, rest = score.partition("[")
     known = metric_of(base).title
     return f"{known} [{rest}" if bracket else known
@@ -93,7 +93,7 @@ def count(value: int) -> str:
 
 
 def percent(share: float) -> str:
-    """Of a share, 0 to 1."""
+    """Format a proportion, 0 to 1, as a percentage."""
     return f"{100 * share:.1f} %"
 
 
@@ -122,7 +122,7 @@ def moment(text: str) -> str:
 
 
 def outcome(score: str, model: Score, baseline: Score, difference: Score | None = None) -> Outcome:
-    """Of the model against the baseline. A difference that three digits do not show is none.
+    """Compare the model with the baseline; a difference that three digits do not show counts as none.
 
     `difference`, of the model minus the baseline, has an interval where rows were drawn; one that holds 0 leaves open who is better.
     """
@@ -147,7 +147,7 @@ def main_score_of(contents: ReportData, judged: TargetResultView) -> str:
 
 
 def verdict(contents: ReportData, judged: TargetResultView) -> Paragraph:
-    """What a reader should take home of one target on one part: its main score against the baseline's."""
+    """Conclude one target on one part: its main score against that of the baseline."""
     name = main_score_of(contents, judged)
     mine, theirs, difference = judged.scores[name], judged.baseline.scores[name], judged.difference(name)
     facts = f"On the {rows_called(judged)}, the {in_sentence(name)} of {judged.key} is"

@@ -62,7 +62,7 @@ class TaskTraits(Section):
     conformal: ClassVar[Literal["sets", "intervals", "none"]] = "none"
     """What split conformal prediction gives: sets of classes, or intervals around a number."""
     plots: ClassVar[tuple[str, ...]] = ()
-    """Names among `mmtrain.reports.plot_selection.PLOTS`, in the order in which they are shown."""
+    """Names among `mmtrain.reports.figures.plot_selection.PLOTS`, in the order in which they are shown."""
     meaning: ClassVar[str] = "What the task predicts."
     """What the prediction is, in a sentence for who reads an export without mmtrain; `{last!r}` is the last class or label."""
     dummy: ClassVar[DummyBaseline] = DummyBaseline("majority", "majority: class shares of the training rows")

@@ -59,7 +59,7 @@ def test_a_card_has_no_colour_of_text_or_ground_so_that_dark_themes_keep_theirs(
 
 
 def test_a_card_defines_every_colour_that_figures_ask_for():
-    from mmtrain.reports.plot_style import VARIABLES
+    from mmtrain.reports.figures.plot_style import VARIABLES
 
     rules = notebook._figure_rules()
     assert ".mmtrain .diagram .box { fill: var(--well); stroke: var(--rule); }" in rules

@@ -329,7 +329,7 @@ def test_unpack_takes_an_archive_that_is_as_its_manifest_says(tmp_path):
     assert all((done.folder / name).read_bytes() == content for name, content in FILES.items())
 
 
-AWAY, STRANGE = "the name is no path below a folder.", "the name does not mean the same file on every system."
+AWAY, STRANGE = "the name is not a path below a folder.", "the name does not mean the same file on every system."
 SPECIAL = "this is a folder, a link or a special file, not a plain file."
 
 
@@ -425,7 +425,7 @@ def test_unpack_stops_when_a_file_is_not_as_long_as_the_directory_says(size, tmp
     known = json.loads(manifest_of(FILES))["files"]
     known["columns.json"]["size"] = size
     path = zipped(tmp_path / "out.zip", change=claiming(size), files=known)
-    refused_archive(path, f"ZIP: the file is no zip archive, or it is damaged. {AGAIN}")
+    refused_archive(path, f"ZIP: the file is not a zip archive, or it is damaged. {AGAIN}")
 
 
 def test_copying_stops_at_the_size_that_was_told():
@@ -457,7 +457,7 @@ def test_unpack_refuses_what_is_no_archive(tmp_path):
     whole = path.read_bytes()
     for damaged in (b"", whole[:-30], whole.replace(b"row,id", b"row,xx").replace(b"PK\3\4", b"PK\3\5")):
         path.write_bytes(damaged)
-        refused_archive(path, f"ZIP: the file is no zip archive, or it is damaged. {AGAIN}")
+        refused_archive(path, f"ZIP: the file is not a zip archive, or it is damaged. {AGAIN}")
     with zipfile.ZipFile(path, "w") as packed:
         packed.writestr("run.json", b"{}")
     refused_archive(

@@ -35,8 +35,8 @@ from mmtrain.model import model_file
 from mmtrain.pipeline.baselines import branch_plan, child_names, epoch_limit
 from mmtrain.pipeline.build import EncodedTable
 from mmtrain.pipeline.child_run import finished_child, train_child
-from mmtrain.reports.baselines import sentences
 from mmtrain.reports.report_data import TargetResultView
+from mmtrain.reports.target_results.baselines import sentences
 from mmtrain.targets.binary import FittedBinary
 
 COLUMNS = """

@@ -98,7 +98,7 @@ def test_columns_are_sorted_once_for_all_draws(monkeypatch):
         made(self, truth, score)
 
     monkeypatch.setattr(ranking.Ranking, "__init__", noted)
-    monkeypatch.setattr("mmtrain.evaluation.bootstrap.CELLS", 10 * ROWS)
+    monkeypatch.setattr("mmtrain.evaluation.bootstrap.CHUNK_CELLS", 10 * ROWS)
     for case, columns in (("binary", 1), ("multiclass", 0), ("multilabel", 2)):
         target, truth, prediction = TASKS[case]
         bootstrap(ROWS).scores(target, truth, prediction)

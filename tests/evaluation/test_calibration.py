@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from sklearn.isotonic import IsotonicRegression
 
-from mmtrain.evaluation.analyses.proportion import wilson_proportion
 from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.evaluation.postprocessing.calibration import Curve, Isotonic, Temperature, fit_isotonic, fit_temperature, isotonic_fit, notes
-from mmtrain.evaluation.postprocessing.reliability import measure_reliability
+from mmtrain.evaluation.postprocessing.reliability import measure_reliability, wilson_proportion
 
 
 def draws(rows, groups=None):

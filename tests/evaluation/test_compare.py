@@ -20,12 +20,11 @@ from mmtrain.config.evaluation import Evaluation
 from mmtrain.data import encode
 from mmtrain.errors import RunError, UsageError
 from mmtrain.evaluation.bootstrap import Resampling
-from mmtrain.evaluation.comparison import compare_target
-from mmtrain.evaluation.delong import delong
+from mmtrain.evaluation.comparison import compare_target, delong
 from mmtrain.evaluation.prediction_table import parse_predictions, prediction_frame, to_csv
 from mmtrain.metrics.ranking import placements
 from mmtrain.metrics.score import Score
-from mmtrain.reports import baselines
+from mmtrain.reports.target_results import baselines
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multiclass import FittedMulticlass
 from mmtrain.targets.multilabel import FittedMultilabel

@@ -23,7 +23,7 @@ from mmtrain.evaluation.analyses.permutation_importance import (
     sample_rows,
 )
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
-from mmtrain.reports.input_importance import shortened_sentence
+from mmtrain.reports.target_results.input_importance import shortened_sentence
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.regression import FittedRegression
 

@@ -33,7 +33,7 @@ from mmtrain.evaluation.postprocessing.fit_postprocessing import (
 from mmtrain.evaluation.scoring import score_target
 from mmtrain.metrics.score import Score
 from mmtrain.pipeline.restore import restore_training
-from mmtrain.reports.decisions import describe_postprocessing, sentences
+from mmtrain.reports.target_results.postprocessing import describe_postprocessing, sentences
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.targets.regression import FittedRegression

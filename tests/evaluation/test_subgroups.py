@@ -20,11 +20,10 @@ from mmtrain.commands.evaluate import EvaluateOptions, evaluate
 from mmtrain.commands.fit import fit
 from mmtrain.config.evaluation import Evaluation, SubgroupSpec
 from mmtrain.errors import ConfigError, DataError, UsageError
-from mmtrain.evaluation.analyses.subgroup_columns import assign_subgroups, suggest_edges
-from mmtrain.evaluation.analyses.subgroups import score_subgroups
+from mmtrain.evaluation.analyses.subgroups import assign_subgroups, score_subgroups, suggest_edges
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
 from mmtrain.metrics.score import Score
-from mmtrain.reports.subgroups import sentence
+from mmtrain.reports.target_results.subgroups import sentence
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.regression import FittedRegression
 

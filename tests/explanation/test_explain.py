@@ -555,7 +555,7 @@ def test_the_gap_is_measured_by_the_difference_unless_columns_cancel(parts, diff
 @pytest.mark.usefixtures("tensorflow")
 def test_a_figure_bears_any_text_and_many_columns(tmp_path):
     from mmtrain.explanation import figure
-    from mmtrain.reports.plot_style import style
+    from mmtrain.reports.figures.plot_style import style
 
     odd = ColumnAttribution("$a$ <script>", "cells", "x^{2 \\frac\n" * 30, False, (ElementAttribution("x", -0.1),))
     long = ColumnAttribution(

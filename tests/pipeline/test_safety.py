@@ -369,7 +369,7 @@ def test_model_that_says_it_holds_gigabytes_is_refused_from_its_directory(plain,
 
 
 def test_model_with_other_files_is_refused(plain, tmp_path):
-    assert refusal(written(tmp_path, plain | {"../evil.py": b""})) == [f"the name is no path below a folder. {AGAIN}"]
+    assert refusal(written(tmp_path, plain | {"../evil.py": b""})) == [f"the name is not a path below a folder. {AGAIN}"]
     assert refusal(written(tmp_path, plain | {"assets/words.txt": b""})) == [f"it holds 'assets/words.txt', which no model has. {CARE}"]
     without = {name: content for name, content in plain.items() if name != "config.json"}
     assert refusal(written(tmp_path, without)) == [f"there is no config.json in it, so it is no model. {CARE}"]
@@ -377,7 +377,7 @@ def test_model_with_other_files_is_refused(plain, tmp_path):
 
 def test_file_that_is_no_archive_is_refused(tmp_path):
     (tmp_path / "model.keras").write_bytes(b"\x80\x04" + b"x" * 100)
-    assert refusal(tmp_path / "model.keras") == [f"the file is no zip archive, or it is damaged. {AGAIN}"]
+    assert refusal(tmp_path / "model.keras") == [f"the file is not a zip archive, or it is damaged. {AGAIN}"]
 
 
 # Its weights
@@ -607,7 +607,7 @@ def test_no_file_of_a_run_lies_outside_of_it(name, tmp_path):
     for use in (run.__truediv__, run.read_json, lambda name: run.write_text(name, "")):
         with pytest.raises(RunError) as caught:
             use(name)
-        assert str(caught.value) == f"{run.folder}: {name!r} is no file of a run. Do not use a run of unknown origin."
+        assert str(caught.value) == f"{run.folder}: {name!r} is not a file of a run. Do not use a run of unknown origin."
     assert not (tmp_path / "y.csv").exists()
 
 

@@ -7,7 +7,7 @@ import pytest
 from tiny import ready, two_blobs, write_experiment
 
 from mmtrain.artifacts.run_schema import Network
-from mmtrain.reports import diagram
+from mmtrain.reports.figures import diagram
 
 EVIL = "<script>alert(1)</script>"
 

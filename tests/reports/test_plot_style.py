@@ -6,7 +6,7 @@ from report_page import EVIL, page_of
 
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.errors import RunError
-from mmtrain.reports import plot_style, plots
+from mmtrain.reports.figures import plot_style, plots
 
 
 def test_report_escapes_names_inside_plots(tmp_path):

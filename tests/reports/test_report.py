@@ -9,7 +9,7 @@ from report_page import BINARY, EVIL, evaluate, make_run, png_names, read, writt
 
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.columns import FittedColumn
-from mmtrain.reports import plot_style
+from mmtrain.reports.figures import plot_style
 from mmtrain.reports.wording import plain
 
 RELIABILITY = ": share that came true by predicted probability; the expected calibration error is"

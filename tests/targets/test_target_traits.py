@@ -11,7 +11,7 @@ import pytest
 import mmtrain
 from mmtrain.metrics import score
 from mmtrain.metrics.score import METRICS, Metric
-from mmtrain.reports.plot_selection import PLOTS
+from mmtrain.reports.figures.plot_selection import PLOTS
 from mmtrain.targets import BinaryTarget, FittedTarget, MulticlassTarget, MultilabelTarget, RegressionTarget, Target, TaskTraits, tasks
 from mmtrain.targets.base import fitted_tasks, task
 

@@ -27,7 +27,7 @@ def show_analyses(console: Console, result: TargetResult) -> None:
 def _contributions(console: Console, found: PermutationImportance) -> None:
     from mmtrain.cli.views.console import line
     from mmtrain.errors import counted
-    from mmtrain.reports.input_importance import contribution_sentence, input_label, percent_of, ranked, shortened_sentence
+    from mmtrain.reports.target_results.input_importance import contribution_sentence, input_label, percent_of, ranked, shortened_sentence
     from mmtrain.reports.wording import between, format_score
 
     main, inputs = found.main, ranked(found)
@@ -45,7 +45,7 @@ def _contributions(console: Console, found: PermutationImportance) -> None:
 
 def _missing(console: Console, found: MissingPatterns) -> None:
     from mmtrain.cli.views.console import line
-    from mmtrain.reports.input_importance import pattern_name, percent_of, practice
+    from mmtrain.reports.target_results.input_importance import pattern_name, percent_of, practice
 
     main = found.main
     lines = [_line(f"missing: {pattern_name(one.missing)}", main, one) for one in found.patterns]
@@ -57,8 +57,8 @@ def _missing(console: Console, found: MissingPatterns) -> None:
 
 def _subgroups(console: Console, found: Sequence[Subgroups]) -> None:
     from mmtrain.cli.views.console import line
-    from mmtrain.reports.input_importance import percent_of
-    from mmtrain.reports.subgroups import name_of, sentence
+    from mmtrain.reports.target_results.input_importance import percent_of
+    from mmtrain.reports.target_results.subgroups import name_of, sentence
 
     for division in found:
         main = division.main

@@ -15,7 +15,7 @@ def show_scores(console: Console, what: str, target: str, result: TargetResult) 
     from mmtrain.cli.views.analyses import show_analyses
     from mmtrain.cli.views.console import line, show_remarks
     from mmtrain.errors import counted
-    from mmtrain.reports.decisions import sentences
+    from mmtrain.reports.target_results.postprocessing import sentences
     from mmtrain.reports.wording import unknown_labels
 
     left_out = f", {result.unknown_answers:,} more left out, whose answer is missing or unknown to training"
@@ -49,7 +49,7 @@ def _table(result: TargetResult) -> object:
 def show_baselines(console: Console, result: TargetResult, main: str) -> None:
     """The other baselines, where there are any, by the score `main`: a table, and what it shows in words."""
     from mmtrain.cli.views.console import format_cell, line, plain_table
-    from mmtrain.reports.baselines import lines, sentences
+    from mmtrain.reports.target_results.baselines import lines, sentences
 
     if len(result.baselines) > 1:
         table = plain_table(f"{main} of", "", "model minus baseline", "model is")

@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 
 from mmtrain.artifacts.analysis_results import AblatedBranch, MissingPattern
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.analyses.score_drop import score_drops
-from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
+from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet, score_drops
 
 MOST_PATTERNS = 10
 """The most frequent ones; rows of all others are one more."""
 
 
 def score_missing_patterns(answered: EvalSet, missing: Mapping[str, NDArray[np.bool_]], section: Evaluation) -> list[MissingPattern]:
-    """Of rows; `missing` says per column in which of them, (rows,), its cell or its image is."""
+    """Score rows by what is missing in them; `missing` is (rows,) bool per column, True where the cell or the image is missing."""
     keys = [key for key, rows in missing.items() if rows.any()]
     if not keys or not len(answered):
         return []
@@ -44,7 +43,7 @@ def score_missing_patterns(answered: EvalSet, missing: Mapping[str, NDArray[np.b
 def score_ablated_branches(
     before: BootstrapScores, without: Mapping[str, EvalSet], training: Mapping[str, int], section: Evaluation
 ) -> list[AblatedBranch]:
-    """Of branches; `before` are the rows as they are, `without` has them with what would be predicted were the branch absent."""
+    """Score the rows without each branch: `before` holds them as they are, `without` what is predicted if the branch is absent."""
     changed = {branch: after.drawn(section) for branch, after in without.items() if len(after)}
     return [
         AblatedBranch(

@@ -1,11 +1,10 @@
-"""What each branch and each column contributes: how much worse the scores become when its values are shuffled among the rows.
+"""Permutation importance: how much worse the scores become when the values of a branch or a column are shuffled among the rows.
 
 Permutation importance (Breiman 2001; Fisher, Rudin and Dominici 2019, arXiv:1801.01489), on the rows that are scored, of the model as
 it is: an input whose values another input tells as well contributes little, though the model may look at it.
 
-Every row takes the values of another row, and whether they are present. For that the rows stand in a random circle, rows of a group
-side by side, and each takes the values of the row that stands as many places further on as the largest group has rows. So no row
-keeps a value of its own group, whose rows are alike, unless one group has more than half of the rows.
+Rows are shuffled group by group and the input is rolled by the size of the largest group, so that no row receives a value of its own
+group, whose rows are alike, unless one group has more than half of the rows.
 """
 
 from __future__ import annotations
@@ -19,8 +18,7 @@ from numpy.typing import NDArray
 
 from mmtrain.artifacts.analysis_results import InputImportance, PermutationImportance
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.analyses.score_drop import score_drops
-from mmtrain.evaluation.evaluation_set import Array, BootstrapScores, MultiTargetEvalSet
+from mmtrain.evaluation.evaluation_set import Array, BootstrapScores, MultiTargetEvalSet, score_drops
 from mmtrain.metrics.score import Estimate
 
 MOST_ROWS = 5000
@@ -30,8 +28,8 @@ LEAST_DRAWS = 200
 them."""
 
 SECONDS = 120.0
-"""For the contributions of all inputs to all targets."""
-TOLD_EVERY = 10.0
+"""Time budget for all inputs and all targets."""
+PROGRESS_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -67,26 +65,26 @@ class Budget:
     def __init__(
         self, seconds: float = SECONDS, *, say: Callable[[str], None] = lambda _: None, clock: Callable[[], float] = monotonic
     ) -> None:
-        """`say` is told how far they are, every `TOLD_EVERY` seconds."""
+        """`say` gets a progress message every `PROGRESS_SECONDS` seconds."""
         self.clock = clock
         self._seconds, self._say = seconds, say
         self._begun = self._told = clock()
 
     def affordable(self, each: float, *, inputs: int, most: int) -> int:
-        """How often every one of the inputs can be shuffled, if a shuffle takes `each` seconds: from 1 to `most`."""
+        """Return how often every input can be shuffled if a shuffle takes `each` seconds: from 1 to `most`."""
         return most if each * inputs * most <= self._seconds else max(1, int(self._seconds / (each * inputs)))
 
     def allows(self, done: int, *, of: int) -> bool:
-        """Whether there is time for another input."""
+        """Return True if there is time for another input."""
         now = self.clock()
-        if now - self._told >= TOLD_EVERY:
+        if now - self._told >= PROGRESS_SECONDS:
             self._told = now
             self._say(f"Contributions: {done:,} of {of:,} inputs have been shuffled.")
         return done == 0 or now - self._begun <= 2 * self._seconds
 
 
 def permuted_inputs(branches: Mapping[str, Sequence[str]]) -> tuple[PermutedInput, ...]:
-    """What is shuffled, from the columns of every branch: each branch, and each of its columns where it has several.
+    """Return what is shuffled, given the columns of every branch: each branch, and each column of a branch with several.
 
     Nothing where there is one column in all, which would contribute everything; of a single branch its columns only.
     """
@@ -125,7 +123,7 @@ def permutation_importance(
     *,
     budget: Budget | None = None,
 ) -> dict[str, PermutationImportance]:
-    """Of every input to every target that has two rows with an answer; `truths` and `shuffled` are of the same rows.
+    """Compute the importance of every input to every target with two answered rows; `truths` and `shuffled` have the same rows.
 
     `before` are the scores of each target as the rows are, on as many draws as the section says. Where the time of the `budget` does
     not suffice, every input is shuffled less often, and those that it does not reach at all are left out.

@@ -2,26 +2,134 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from mmtrain.artifacts.analysis_results import Gap, Subgroup, Subgroups
-from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.analyses.subgroup_columns import SubgroupCodes
+from mmtrain.columns.numeric import parse_numbers
+from mmtrain.config.evaluation import Evaluation, SubgroupSpec
+from mmtrain.data.tables.table_file import TableFile
+from mmtrain.data.tables.table_problems import header_problem
+from mmtrain.errors import Problem
 from mmtrain.evaluation.bootstrap import LEAST_DEFINED
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
 from mmtrain.metrics.score import higher_is_better
 
+MOST_VALUES = 20
+"""Maximum number of values of a column; with more, each has too few rows, and some differ at random."""
+CHUNK_ROWS = 100_000
+"""Rows read at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class SubgroupCodes:
+    """`codes` (rows,) are positions in `names`; None is the name of the rows whose cell is missing."""
+
+    header: str
+    names: tuple[str | None, ...]
+    codes: NDArray[np.int64]
+
+    def only(self, rows: NDArray[np.bool_]) -> SubgroupCodes:
+        """Some of the rows; subgroups stay, also without rows."""
+        return replace(self, codes=self.codes[rows])
+
+
+def assign_subgroups(division: SubgroupSpec, cells: pd.Series[str]) -> SubgroupCodes:
+    """Assign rows by value; with edges, by range, which includes its lower edge; the last range includes its upper edge too.
+
+    Ranges are there also without rows. Numbers outside of them, and cells that are no number, are subgroups of their own.
+    """
+    return _by_range(division, cells) if division.edges else _by_value(division, cells)
+
+
+def _by_value(division: SubgroupSpec, cells: pd.Series[str]) -> SubgroupCodes:
+    codes, values = pd.factorize(cells)
+    order = sorted(range(len(values)), key=lambda code: _rank(str(values[code])))
+    places = np.empty(len(values) + 1, dtype=np.int64)
+    places[order] = np.arange(len(values))
+    places[-1] = len(values)  # the code of a missing cell is -1
+    names = [str(values[code]) for code in order]
+    return SubgroupCodes(division.header, (*names, *([None] if (codes < 0).any() else [])), places[codes])
+
+
+def _rank(value: str) -> tuple[float, str]:
+    """Numbers by their size, before words."""
+    number = float(parse_numbers(pd.Series([value], dtype="str"))[0])
+    return (np.inf if np.isnan(number) else number), value
+
+
+def _by_range(division: SubgroupSpec, cells: pd.Series[str]) -> SubgroupCodes:
+    edges = np.array(division.edges)
+    values = parse_numbers(cells)
+    places = np.searchsorted(edges, values, side="right")  # 0 below the first edge, len(edges) from the last one on
+    places[values == edges[-1]] = len(edges) - 1
+    unreadable, missing = len(edges) + 1, len(edges) + 2
+    places[np.isnan(values)] = unreadable
+    places[cells.isna().to_numpy()] = missing
+    ends = [edge_name(edge) for edge in division.edges]
+    ranges = [f"{low} to under {high}" for low, high in pairwise(ends[:-1])] + [f"{ends[-2]} to {ends[-1]}"]
+    names = [f"below {ends[0]}", *ranges, f"above {ends[-1]}", "no number", None]
+    kept = [place for place in range(len(names)) if 0 < place < len(edges) or (places == place).any()]
+    return SubgroupCodes(division.header, tuple(names[place] for place in kept), np.searchsorted(kept, places).astype(np.int64))
+
+
+def edge_name(edge: float) -> str:
+    """`40`, `0.5`."""
+    return str(int(edge)) if float(edge).is_integer() and abs(edge) < 1e15 else repr(edge)
+
+
+def subgroup_problem(file: TableFile, division: SubgroupSpec, declared: str, written: Callable[[SubgroupSpec], str]) -> Problem | None:
+    """Return the problem with dividing a table by a column, or None; `declared` names the place, `written` gives its notation there."""
+    problem = header_problem(file, division.header, declared)
+    if problem is not None:
+        return problem
+    seen: dict[str, None] = {}
+    any_number = False
+    for piece in file.pieces([division.header], size=CHUNK_ROWS):
+        cells = piece[division.header].dropna()
+        any_number = any_number or bool(division.edges and not np.isnan(parse_numbers(cells)).all())
+        if not division.edges:
+            seen |= dict.fromkeys(str(value) for value in cells.unique())
+    if division.edges:
+        fix = "Leave the edges out, so that its values divide the rows."
+        return None if any_number else Problem(declared, f"no cell of the column {division.header!r} is a number.", fix)
+    return None if len(seen) <= MOST_VALUES else _too_many(division.header, list(seen), declared, written)
+
+
+def _too_many(header: str, values: list[str], declared: str, written: Callable[[SubgroupSpec], str]) -> Problem:
+    what = f"the column {header!r} has {len(values):,} different values; more than {MOST_VALUES} are no subgroups."
+    found = parse_numbers(pd.Series(values, dtype="str"))
+    if np.isnan(found).any():
+        return Problem(declared, what, f"Name a column with at most {MOST_VALUES} values.")
+    return Problem(
+        declared, what, f"Give the edges of ranges, for instance `{written(SubgroupSpec(header, tuple(suggest_edges(found))))}`."
+    )
+
+
+def suggest_edges(values: NDArray[np.float64]) -> list[float]:
+    """Suggest round edges of two to five ranges that cover all values, at least two of which differ."""
+    low, high = float(values.min()), float(values.max())
+    step = (high - low) / 4
+    size = 10 ** np.floor(np.log10(step))
+    step = next(float(size * factor) for factor in (1, 2, 5, 10) if size * factor >= 0.999 * step)
+    first = np.floor(low / step)
+    return [float(round(edge * step, 12)) for edge in np.arange(first, np.ceil(high / step) + 1)]
+
+
 LEAST_ROWS = 10
-"""Of a subgroup that is compared with others: with fewer, almost any score comes about by chance."""
+"""Minimum size of a subgroup that is compared with others; with fewer rows, almost any score occurs at random."""
 SHIFT = 1000
 """Added to the seed of the first subgroup's draws. Subgroups of equal size must not have equal draws: their rows have nothing in
 common, and draws in step would make the difference of two scores look more, or less, certain than it is."""
 
 
 def score_subgroups(answered: EvalSet, divided: SubgroupCodes, main: str, section: Evaluation) -> Subgroups:
-    """Of one column; `divided` is of the same rows, `main` the score that speaks for the target."""
+    """Score the subgroups of one column; `divided` has the same rows, `main` is the score that stands for the target."""
     found = tuple(answered.only(divided.codes == code).drawn(section, shift=SHIFT + code) for code in range(len(divided.names)))
     subgroups = [
         Subgroup(name=name, rows=len(one.rows), groups=one.groups, scores=one.scores)

@@ -1,4 +1,4 @@
-"""Bring probabilities in line with the shares that come true: fitted on validation rows, kept as plain values.
+"""Post-hoc calibration of probabilities, fitted on validation rows and stored as plain values.
 
 | method | exclusive classes | labels |
 |---|---|---|
@@ -117,12 +117,12 @@ def fit_isotonic(
 
 
 def _of_known(column: int, known: NDArray[np.bool_] | None, said: Numbers, true: NDArray[np.bool_]) -> tuple[Numbers, NDArray[np.bool_]]:
-    """What was said of one column, and whether it came true, in the rows where that is known."""
+    """Return the probabilities and the truth of one column, for the rows where the truth is known."""
     return (said, true) if known is None else (said[known[:, column]], true[known[:, column]])
 
 
 def notes(calibration: Calibration, rows: int) -> tuple[str, ...]:
-    """What a reader has to know of how it was fitted, in sentences."""
+    """Return what a reader has to know of the fit, in sentences."""
     found = []
     if isinstance(calibration, Isotonic) and rows < FEW:
         found.append(f"Isotonic curves follow chance where there are few rows, and here are {rows:,}; temperature needs fewer.")

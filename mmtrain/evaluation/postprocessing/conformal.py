@@ -1,4 +1,4 @@
-"""Sets of classes and intervals of numbers that hold the answer of a new row with a stated chance (Vovk and others 2005).
+"""Conformal prediction (Vovk and others 2005): sets of classes and intervals that hold the answer of a new row with a stated probability.
 
 Split conformal prediction: how unusual an answer is to the model is scored on rows that were used for nothing else, and what is not
 more unusual than a quantile of those scores belongs to the set.
@@ -27,7 +27,7 @@ Numbers = NDArray[np.float64]
 
 
 class _Bound(Section):
-    """What every bound knows."""
+    """Fields of every bound."""
 
     coverage: float
     rows: int = Field(description="Held back, with a known answer.")

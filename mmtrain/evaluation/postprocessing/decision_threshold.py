@@ -103,7 +103,7 @@ def _sweep(truth: NDArray[np.int64], probability: NDArray[np.float32]) -> _Sweep
 
 
 def _gain(section: Threshold, sweep: _Sweep) -> tuple[Numbers, str]:
-    """How good each threshold is, and what has to be said where none reaches the aim."""
+    """Return the gain of each threshold, and a note where none reaches the aim."""
     if section.cost is not None:
         missed = sweep.positives - sweep.hits
         cost = section.cost.false_positive * sweep.alarms + section.cost.false_negative * missed
@@ -122,7 +122,7 @@ def _gain(section: Threshold, sweep: _Sweep) -> tuple[Numbers, str]:
 
 
 def _price(section: Threshold, sweep: _Sweep, at: int) -> str:
-    """A threshold that calls every row the same is no use, even if it is the best for the aim."""
+    """Return a note on a threshold that gives every row the same class, even if it is the best for the aim."""
     called = sweep.hits[at] + sweep.alarms[at]
     if 0 < called < sweep.positives + sweep.negatives:
         return ""

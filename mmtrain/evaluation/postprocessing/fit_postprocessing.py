@@ -1,6 +1,6 @@
-"""What is fitted on validation rows once the training has ended, per target, and how it fares on a part: decisions.json.
+"""Post-hoc calibration, decision threshold and conformal bound: fitted on validation rows (decisions.json), evaluated on a part.
 
-It never changes what the network says. Probabilities, and with them every export, stay as they are; calibrated ones have columns of
+They never change the output of the network. Probabilities, and with them every export, stay as they are; calibrated ones have columns of
 their own, and the class that is decided on follows the network's own probability and the threshold chosen for it.
 """
 
@@ -24,13 +24,12 @@ from mmtrain.artifacts.analysis_results import (
 )
 from mmtrain.artifacts.results import TargetResult
 from mmtrain.config.evaluation import Evaluation
-from mmtrain.evaluation.analyses.proportion import wilson_proportion
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
 from mmtrain.evaluation.postprocessing import calibration, conformal, decision_threshold
 from mmtrain.evaluation.postprocessing.calibration import Calibration, Probabilities
 from mmtrain.evaluation.postprocessing.conformal import Conformal, Intervals, Sets
 from mmtrain.evaluation.postprocessing.decision_threshold import DecisionThreshold
-from mmtrain.evaluation.postprocessing.reliability import BINNING, BINS, measure_reliability
+from mmtrain.evaluation.postprocessing.reliability import BINNING, BINS, measure_reliability, wilson_proportion
 from mmtrain.registry import Section
 from mmtrain.targets import FittedTarget
 
@@ -40,7 +39,7 @@ SEPARATOR = " | "
 
 
 class TargetPostprocessing(Section):
-    """Of one target; None is what was not asked for, or does not go with its task."""
+    """Postprocessing of one target; None where it is not configured or does not apply to the task."""
 
     calibration: Calibration | None = None
     calibration_notes: tuple[str, ...] = ()
@@ -49,20 +48,20 @@ class TargetPostprocessing(Section):
 
 
 class Postprocessing(Section):
-    """decisions.json: of every target."""
+    """Postprocessing of every target."""
 
     targets: dict[str, TargetPostprocessing] = Field(default_factory=dict)
 
     def of(self, key: str) -> TargetPostprocessing:
-        """Those of a target; none where nothing was asked for."""
+        """Return those of a target; an empty one if nothing is configured."""
         return self.targets.get(key, TargetPostprocessing())
 
     def belong_to(self, targets: Mapping[str, FittedTarget]) -> bool:
-        """Whether they are such as `decide` makes for these targets."""
+        """Return True if `fit_postprocessing` could have made them for these targets."""
         return self.targets.keys() <= targets.keys() and all(_fits(one, targets[key]) for key, one in self.targets.items())
 
     def overlaid(self, targets: Mapping[str, FittedTarget]) -> dict[str, FittedTarget]:
-        """The targets, with the thresholds that were chosen for them."""
+        """Return the targets with the thresholds that were chosen for them."""
         points = {key: self.of(key).operating_point for key in targets}
         return {
             key: target if (point := points[key]) is None else target.with_threshold(point.threshold) for key, target in targets.items()
@@ -109,14 +108,14 @@ def _bound(coverage: float, rows: EvalSet) -> Conformal | None:
 
 
 def _true(target: FittedTarget, truth: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
-    """Which classes or labels are true, and which of them are known, (rows, columns) each; None where all are."""
+    """Return the true classes or labels and which of them are known, (rows, columns) bool each; None if all are known."""
     if target.has_labels:
         return truth == 1, None if (truth >= 0).all() else truth >= 0
     return np.asarray(truth[:, None] == np.arange(len(target.columns))), None
 
 
 def columns(target: FittedTarget, decided: TargetPostprocessing, prediction: Array, *, probabilities: bool) -> dict[str, Array]:
-    """What stands beside a prediction, by name, (rows,) each.
+    """Return the columns next to a prediction, by name, (rows,) each.
 
     `calibrated_<class>`, float32, where `probabilities` are wanted; `prediction_set`, the classes joined by ` | `, empty for none; or
     `prediction_low` and `prediction_high`, float32.
@@ -155,7 +154,7 @@ def evaluate_postprocessing(result: TargetResult, decided: TargetPostprocessing,
 
 
 def _calibration(decided: TargetPostprocessing, drawn: BootstrapScores) -> CalibrationResult:
-    """Of the network's own probabilities and, where there are any, of the calibrated ones."""
+    """Measure the network's own probabilities and, if there are any, the calibrated ones."""
     target, fitted = drawn.rows.target, decided.calibration
     exclusive, own = not target.has_labels, target.probabilities(drawn.rows.prediction)
     return CalibrationResult(
@@ -187,7 +186,7 @@ def _weights(target: FittedTarget) -> list[str]:
 
 
 def _operating_point(point: DecisionThreshold, rows: EvalSet) -> ThresholdResult:
-    """What was promised by validation rows, and what these rows give; the scores have the intervals."""
+    """Compare the threshold on validation rows and on these rows; the intervals are those of the scores."""
     called = rows.prediction.reshape(-1) >= point.threshold
     positive, negative = (called[rows.truth == answer] for answer in (1, 0))
     return ThresholdResult(
@@ -203,7 +202,7 @@ def _operating_point(point: DecisionThreshold, rows: EvalSet) -> ThresholdResult
 
 
 def _conformal(bound: Conformal, rows: EvalSet, confidence: float) -> PredictionSets | PredictionIntervals:
-    """How often the answer lies in the set or interval, and how large these are."""
+    """Measure the coverage and the size of the sets or intervals."""
     target = rows.target
     fitted_on = CalibrationHoldout(rows=bound.rows, groups=bound.groups)
     if isinstance(bound, Sets):

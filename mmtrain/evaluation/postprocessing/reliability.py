@@ -1,6 +1,6 @@
-"""Whether probabilities mean what they say: Brier score, expected calibration error, and the reliability curve behind it.
+"""Reliability of probabilities: Brier score, expected calibration error, and the reliability curve.
 
-What is looked at is one statement per row, and whether it came true: of two classes the probability of the positive one, of
+There is one statement per row, which came true or not: of two classes the probability of the positive one, of
 several that of the most probable (Guo and others 2017), of labels every cell of a row for itself whose label is known.
 """
 
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmtrain.artifacts.analysis_results import Reliability, ReliabilityBin
-from mmtrain.evaluation.analyses.proportion import wilson_proportion
+from mmtrain.artifacts.analysis_results import Proportion, Reliability, ReliabilityBin
 from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.evaluation.postprocessing.calibration import Probabilities
 from mmtrain.metrics.bootstrap_counts import Values, totals, weighted_mean
@@ -30,7 +30,7 @@ HALVINGS = 30
 
 @dataclass(frozen=True)
 class ProbabilityStatements:
-    """What was said, (n,), whether it came true, and which statements belong together, as codes; None where each is by itself."""
+    """Stated probabilities (n,), whether each came true, and codes of statements that belong together; None if all are independent."""
 
     said: NDArray[np.float64]
     true: NDArray[np.bool_]
@@ -48,7 +48,7 @@ def measure_reliability(
     bootstrap: Bootstrap,
     known: NDArray[np.bool_] | None = None,
 ) -> Reliability:
-    """Of (rows, columns) each, with one true in a row where classes are `exclusive`; at least one row. `groups` are codes, (rows,).
+    """Measure (rows, columns) probabilities; `true` has one True per row if classes are `exclusive`. `groups` are codes, (rows,).
 
     `bootstrap` has draws of the same rows. Of labels, those cells count that are `known`, (rows, columns), by default all.
     """
@@ -78,7 +78,7 @@ def statements(
     exclusive: bool,
     groups: NDArray[np.int64] | None,
 ) -> ProbabilityStatements:
-    """What is looked at."""
+    """Return the statements that are measured."""
     rows = np.arange(len(chances))
     if not exclusive:
         row, label = np.nonzero(np.ones_like(true) if known is None else known)
@@ -124,7 +124,7 @@ def _interval(gaps: Values, drawn: Values, bootstrap: Bootstrap) -> Interval:
 
 
 def _factor(excess: Callable[[float], float]) -> float:
-    """Where what grows with a factor goes through 0; 0 where it is above from the first."""
+    """Find the root of an increasing function by bisection; 0 if it is positive at 0."""
     low, high = 0.0, 1.0
     if excess(low) >= 0:
         return low
@@ -153,3 +153,31 @@ def _bin_of(said: NDArray[np.float64]) -> NDArray[np.int64]:
     ordered = np.sort(said)
     middle = (np.searchsorted(ordered, said, "left") + np.searchsorted(ordered, said, "right")) / 2
     return np.minimum(middle * BINS // len(said), BINS - 1).astype(np.int64)
+
+
+def wilson_proportion(true: NDArray[np.bool_], *, groups: NDArray[np.int64] | None, confidence: float) -> Proportion:
+    """The share of (rows,) with the interval of Wilson (1927), which holds its promise also near 0 and 1 and of few rows.
+
+    Rows of a group, (rows,) codes, are alike and tell less than as many rows of their own. They count as the number of
+    independent rows with the same variance (Dean and Pagano 2015, doi:10.1093/jssam/smv024), at least 1 and at most all.
+    """
+    rows = len(true)
+    if not rows:
+        return Proportion(rows=0, value=None, low=0.0, high=1.0)
+    value = float(true.mean())
+    count = float(rows) if groups is None else _effective_rows(true, groups, value)
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    middle = (value + z * z / (2 * count)) / (1 + z * z / count)
+    reach = z / (1 + z * z / count) * float(np.sqrt(value * (1 - value) / count + z * z / (4 * count * count)))
+    return Proportion(rows=rows, value=value, low=max(0.0, min(value, middle - reach)), high=min(1.0, max(value, middle + reach)))
+
+
+def _effective_rows(true: NDArray[np.bool_], groups: NDArray[np.int64], value: float) -> float:
+    """With the variance of a ratio between groups (Cochran 1977); where all rows are alike, every group counts once."""
+    codes = np.unique(groups, return_inverse=True)[1]
+    excess = np.bincount(codes, weights=true - value)
+    count = len(excess)
+    variance = float(np.square(excess).sum()) * count / max(1, count - 1) / len(true) ** 2
+    if variance <= 0:
+        return float(count)
+    return float(np.clip(value * (1 - value) / variance, 1.0, len(true)))

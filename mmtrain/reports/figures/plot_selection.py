@@ -1,4 +1,4 @@
-"""Which plots a target gets on a part, with their names, captions and descriptions for those who do not see them."""
+"""Selection of the plots of a target on a part, with names, captions and alternative texts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mmtrain.errors import counted
-from mmtrain.reports import plots
 from mmtrain.reports.blocks import Plot
-from mmtrain.reports.plot_style import FigureWriter
+from mmtrain.reports.figures import plots
+from mmtrain.reports.figures.plot_style import FigureWriter
 from mmtrain.reports.report_data import TargetResultView
 from mmtrain.reports.wording import format_interval, format_score, rows_called
 from mmtrain.targets.base import UNCHOSEN
@@ -49,7 +49,7 @@ def threshold_curves(judged: TargetResultView, gallery: FigureWriter) -> tuple[P
 
 
 def reliability(judged: TargetResultView, gallery: FigureWriter) -> tuple[Plot, ...]:
-    """Of the network's own probabilities and of the calibrated ones; nothing where an older evaluation did not look at them."""
+    """Draw the reliability curve of the network's own probabilities and of the calibrated ones."""
     found = judged.result.calibration
     if found is None:
         return ()

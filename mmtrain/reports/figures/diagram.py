@@ -34,12 +34,12 @@ class Box:
 
     @property
     def height(self) -> float:
-        """Of its lines and the space around them."""
+        """Height of the lines and the space around them."""
         return LINE * max(len(self.lines), self.rows) + 2 * PAD - 4
 
     @property
     def middle(self) -> float:
-        """Where lines go in and out."""
+        """Height at which links begin and end."""
         return self.y + self.height / 2
 
     def markup(self) -> str:
@@ -79,7 +79,7 @@ def draw(network: Network) -> str:
 
 
 def described(network: Network) -> str:
-    """The same in words."""
+    """Describe the diagram in words."""
     branches = [
         f"{branch.name}, a branch of kind {branch.architecture}, reads {', '.join(map(_input, branch.inputs))} and is {_size(branch)}"
         for branch in network.branches
@@ -90,7 +90,7 @@ def described(network: Network) -> str:
 
 
 def fit_text(text: str, width: float) -> str:
-    """As much of a text as there is room for."""
+    """Cut a text to a width in pixels."""
     if _length(text) <= width:
         return text
     kept = ""

@@ -1,4 +1,4 @@
-"""What each input contributes to a target, and how rows fare without some inputs."""
+"""Permutation importance of the inputs, and scores where inputs are missing."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from mmtrain.artifacts.analysis_results import AblatedBranch, InputImportance, MissingPattern, MissingPatterns, PermutationImportance
 from mmtrain.errors import counted, listed
-from mmtrain.reports import plots
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Table, number
-from mmtrain.reports.plot_style import FigureWriter
+from mmtrain.reports.figures import plots
+from mmtrain.reports.figures.plot_style import FigureWriter
 from mmtrain.reports.report_data import TargetResultView
 from mmtrain.reports.wording import count, format_interval, in_sentence, rows_called, title
 
@@ -18,7 +18,7 @@ OTHER = "other combinations"
 
 
 def blocks(judged: TargetResultView, gallery: FigureWriter) -> tuple[Block, ...]:
-    """Contributions, then missing inputs; nothing of what was not looked at."""
+    """Return contributions, then missing inputs, as far as they were computed."""
     return (*_contributions(judged, gallery), *_missing(judged))
 
 

@@ -28,7 +28,7 @@ def blocks(judged: TargetResultView) -> list[Block]:
 
 
 def describe_postprocessing(decisions: Postprocessing) -> Iterator[str]:
-    """What a training decided at its end, before any part was scored."""
+    """Describe what was fitted at the end of a training, before any part was scored."""
     for key, one in decisions.targets.items():
         point, calibration, bound = one.operating_point, one.calibration, one.conformal
         if point is not None:

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 from mmtrain.artifacts.analysis_results import Gap, Subgroup, Subgroups
 from mmtrain.errors import counted
-from mmtrain.reports import plots
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Table, number
-from mmtrain.reports.input_importance import percent_of
-from mmtrain.reports.plot_style import FigureWriter
+from mmtrain.reports.figures import plots
+from mmtrain.reports.figures.plot_style import FigureWriter
 from mmtrain.reports.report_data import TargetResultView
+from mmtrain.reports.target_results.input_importance import percent_of
 from mmtrain.reports.wording import count, direction, format_interval, format_score, in_sentence, rows_called, title
 
 MISSING = "missing"
 OTHERS = 2
-"""Scores shown beside the main one; the rest is in the CSV file."""
+"""Scores shown next to the main one; the rest is in the CSV file."""
 
 
 def blocks(judged: TargetResultView, gallery: FigureWriter) -> tuple[Block, ...]:
@@ -60,7 +60,7 @@ def sentence(found: Sequence[Subgroups]) -> tuple[str, str, str]:
 
 
 def _is_shown(gap: Gap, main: str) -> bool:
-    """Whether a gap is not 0 by the digits that are shown, and its interval, if it has one, lies above 0."""
+    """Return True if a gap is not 0 in the digits shown, and its interval, if it has one, lies above 0."""
     least = gap.value if gap.low is None else gap.low
     return least > 0 and format_score(main, gap.value) != format_score(main, 0.0)
 

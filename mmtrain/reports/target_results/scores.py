@@ -1,4 +1,4 @@
-"""How well each target was predicted on each part that was evaluated."""
+"""Sections on the scores of each target and each evaluated part."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy.typing as npt
 from mmtrain.errors import counted
 from mmtrain.metrics.classification import f1
 from mmtrain.metrics.score import Score
-from mmtrain.reports import baselines, decisions, input_importance, subgroups
 from mmtrain.reports.blocks import Block, Cell, Paragraph, Plots, Section, Table, Tone, number
-from mmtrain.reports.plot_selection import of_confusion, of_target
-from mmtrain.reports.plot_style import FigureWriter
+from mmtrain.reports.figures.plot_selection import of_confusion, of_target
+from mmtrain.reports.figures.plot_style import FigureWriter
 from mmtrain.reports.report_data import EvaluatedSplit, ReportData, TargetResultView, label_counts
+from mmtrain.reports.target_results import baselines, input_importance, postprocessing, subgroups
 from mmtrain.reports.wording import (
     CAVEATS,
     Outcome,
@@ -81,9 +81,9 @@ def _scores(contents: ReportData, judged: TargetResultView, gallery: FigureWrite
 
 
 def _analyses(judged: TargetResultView, gallery: FigureWriter) -> tuple[Section, ...]:
-    """What was found besides the scores; nothing of what was not looked at."""
+    """Return a section for each kind of analysis that was computed."""
     found = {
-        "Probabilities and decisions": tuple(decisions.blocks(judged)),
+        "Probabilities and decisions": tuple(postprocessing.blocks(judged)),
         "Inputs": input_importance.blocks(judged, gallery),
         "Subgroups": subgroups.blocks(judged, gallery),
     }

@@ -1,4 +1,4 @@
-"""The model beside its baselines: a table, and in words whether fusion is worth its effort."""
+"""The model next to its baselines: a table, and a verdict on fusion in words."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def compared_baselines(difference: Score | None) -> Shown:
 
 
 def verdicts(contents: ReportData, judged: TargetResultView) -> tuple[Paragraph, ...]:
-    """What a reader should take home of one target on one part."""
+    """Return the conclusions on one target and one part."""
     return verdict(contents, judged), *sentences(judged.result, main_score_of(contents, judged))
 
 
 def sentences(result: TargetResult, main: str) -> tuple[Paragraph, ...]:
-    """Whether fusion is better than its best single input, and the model better than gradient boosting, by the score `main`."""
+    """Compare fusion with its best single input, and the model with gradient boosting, by the score `main`."""
     baselines = [one for one in result.baselines if main in one.differences and one.differences[main].value is not None]
     singles = [one for one in baselines if one.kind == "single_branch"]
     found = []
@@ -67,7 +67,7 @@ def _difference(difference: Score | None) -> str:
 
 
 def lines(result: TargetResult, main: str) -> list[tuple[str, str, str, Shown]]:
-    """Of each baseline: its label, its score `main`, the model's difference to it, and what that shows."""
+    """Return for each baseline its label, its score `main`, the difference of the model, and the conclusion."""
     differences = [one.differences.get(main) for one in result.baselines]
     return [
         (one.label, _told(one.scores[main]), _difference(difference), compared_baselines(difference))
@@ -76,7 +76,7 @@ def lines(result: TargetResult, main: str) -> list[tuple[str, str, str, Shown]]:
 
 
 def blocks(judged: TargetResultView, main: str) -> tuple[Block, ...]:
-    """What was asked for besides the baseline that looks at no column, and what was not."""
+    """Return the tables of the configured baselines, and notes on those that are missing."""
     notes = tuple(Paragraph(note, tone="quiet") for note in judged.result.baseline_notes)
     if len(judged.result.baselines) == 1:
         return notes

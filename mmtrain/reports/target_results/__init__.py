@@ -1,0 +1,1 @@
+"""Sections on one target: scores, baselines, postprocessing, inputs, subgroups and worst predictions."""
