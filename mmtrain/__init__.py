@@ -45,7 +45,7 @@ know it: a misspelt key in tier 1, a word in a numeric column in tier 2.
 | `data/` `artifacts/` | tables, encoding, image store, drift; the run folder and one class for each result | 2 |
 | `config/` | the experiment file, with line numbers | 1 |
 | `columns/` `targets/` `branches/` `fusion.py` `splits/` `optim/` `metrics/` | what an experiment can name, one file each | 1-2 |
-| `registry.py` `result_model.py` `specs.py` `image_decoding/` `layers/` `system/` | registries, tensor specs, image files, Keras layers | 1-3 |
+| `registry.py` `result_model.py` `specs.py` `image_decoding/` `layers/` `system/` | registries, tensors, images, layers | 1-3 |
 | `text/` | tokenization, spelling, dates | 1-2 |
 | `errors.py` `synonyms.py` | `Problem` and the errors; other words for keys and values | 0 |
 

@@ -10,7 +10,7 @@ Three models share their layers:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,3 +182,31 @@ def _fusion(
     given = [dict(features), dict(present), *([dict(tokens)] if tokens else [])]
     own = [{key: keras.Input(tensor.shape[1:], dtype=tensor.dtype) for key, tensor in part.items()} for part in given]
     return keras.Model(own, experiment.fusion.build(*own), name=name)(given)
+
+
+def model_summary(models: Models, experiment: Experiment, fitted: Fitted) -> dict[str, Any]:
+    """`branches` with their `inputs`, the `fusion`, and the `targets`; each gives a vector of `width` numbers."""
+    names = names_of_layers(experiment, fitted)
+    learned = models.parameters()
+
+    def part(name: str) -> dict[str, int]:
+        return {"width": int(_vector(models.network.get_layer(name)).shape[-1]), "parameters": learned.get(name, 0)}
+
+    return {
+        "branches": [
+            {"name": key, "architecture": branch.architecture, "inputs": _inputs(branch.columns, fitted), **part(names.branches[key])}
+            for key, branch in experiment.branches.items()
+        ],
+        "fusion": {"method": experiment.fusion.method, **part(names.fusion)},
+        "targets": [{"name": key, "task": target.task, **part(names.heads[key])} for key, target in fitted.targets.items()],
+    }
+
+
+def _vector(layer: Any) -> Any:
+    """The vector that a part of the network gives; a branch may give tokens after it."""
+    return layer.output[0] if isinstance(layer.output, list) else layer.output
+
+
+def _inputs(columns: Iterable[str], fitted: Fitted) -> list[Mapping[str, Any]]:
+    specs = [(key, fitted.columns[key].spec) for key in columns]
+    return [{"name": key, "kind": spec.kind, "shape": list(spec.shape)} for key, spec in specs]

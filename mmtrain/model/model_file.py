@@ -18,8 +18,8 @@ from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.errors import Problem, RunError
 from mmtrain.layers.network import BagProjection
 from mmtrain.model.assemble import names_of_layers, network_inputs
-from mmtrain.model.inspection import first_line, inspect_model
 from mmtrain.model.memory_errors import prediction_oom_errors
+from mmtrain.model.safe_loading import first_line, inspect_model
 
 ROWS_AT_ONCE = 1024
 """Rows of a batch: models of tables reach their full speed here, and what they predict of a row is the same for any number."""

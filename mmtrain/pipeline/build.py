@@ -78,8 +78,7 @@ def assemble_training(table: EncodedTable, say: Callable[[str], None]) -> tuple[
 
 def _decide_settings(table: EncodedTable) -> TuningResult:
     """Decide the batch size first, since the rest depends on it."""
-    from mmtrain.training.autotune import tune_settings
-    from mmtrain.training.batch_size import largest_batch_size
+    from mmtrain.training.autotune import largest_batch_size, tune_settings
 
     experiment, rows = table.experiment, table.partition.train
     if experiment.training.batch_size != "auto":

@@ -46,7 +46,7 @@ RECORDED_FILES = ("config.yaml", "split.csv", "columns.json", "statistics.json",
 
 def record_inputs(run: Run, material: TrainingData, data: LoadedData, split: SplitPlan, decision: TuningResult) -> None:
     """Write and seal `RECORDED_FILES`, and the network in brief, before the first step of the training."""
-    from mmtrain.model.summary import model_summary
+    from mmtrain.model.assemble import model_summary
 
     experiment, training = material.experiment, material.experiment.training
     run.write_text("config.yaml", config.to_yaml(experiment, run.folder))

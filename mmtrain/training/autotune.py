@@ -1,10 +1,14 @@
-"""What a short trial on this device decides: precision, XLA, and how many steps one call takes.
+"""Settings found by a trial on this device: batch size, precision, XLA, and steps per call.
 
-Which of them is fast depends on the network and the machine: a table model ran four times faster with sixteen steps to a call
-and XLA, a small CNN on a CPU half as fast with XLA, twice as fast in bfloat16 on a CPU that has it and far slower on one that
-has not. So they are timed, on batches of the training part, with networks that are thrown away. Only what the file leaves open
-(`auto`) is tried; the trial ends when it has taken a tenth of what the training is expected to take; another precision
-than float32 must be 1.3 times as fast, as it may change scores. What was decided is written into the run's config.yaml.
+The fastest setting depends on the network and the machine: a table model ran four times faster with sixteen steps to a call and XLA, a
+small CNN on a CPU half as fast with XLA, twice as fast in bfloat16 on a CPU that has it and far slower on one that has not. So they are
+timed, on batches of training rows, with networks that are thrown away. Only settings that the experiment leaves open (`auto`) are
+tried. The trial ends at a tenth of the expected training time. Another precision than float32 must be 1.3 times as fast, as it may
+change scores. The result is written into the run's config.yaml.
+
+`batch_size: auto` is the largest power of two whose steps fit in memory. Batches of doubling size are tried: on an accelerator until
+its memory is exceeded; on a CPU, where that would end the process, while the next doubling is predicted to fit. Memory grows in
+proportion to the batch, so twice the rows take at most twice the memory.
 """
 
 from __future__ import annotations
@@ -19,33 +23,41 @@ from typing import Any
 import tensorflow as tf
 
 from mmtrain.artifacts.run_schema import TuningRecord
-from mmtrain.batches import Batch
+from mmtrain.batches import Batch, Batches
 from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
+from mmtrain.errors import Problem, RunError
 from mmtrain.model.assemble import assemble
+from mmtrain.system.memory import available_memory, peak_memory
 from mmtrain.training.device import forget_networks, prepare
 from mmtrain.training.step import TrainStep
 
-SETTINGS = ("precision", "jit", "steps_per_call")
-MOST_STEPS, LONGEST_CALL = 16, 0.5
-"""Of a call, at most: its own cost is then a sixteenth of what it was; and its seconds, which whoever interrupts has to wait."""
-FEW_STEPS = 2000
-"""A training of fewer steps gains some seconds at most from XLA and longer calls, about what trying them costs."""
-LIGHT = 0.02
-"""Seconds of a step; of longer ones a call's own cost is no twentieth, and precision is what matters most."""
-SHORT = 20.0
-"""Seconds of training for which no trial is made."""
-SHARE = 0.1
-"""Of the training, what the trial may take."""
-ROUNDS, ROUND = 3, 0.15
-"""Rounds in which two settings take turns, and the seconds of each turn at least."""
-PAYS = {"precision": 1.3, "jit": 1.1, "steps_per_call": 1.03}
-"""How many times faster a setting must be to be taken. Longer calls give the very same weights."""
+TUNED_SETTINGS = ("precision", "jit", "steps_per_call")
+MOST_STEPS_PER_CALL, LONGEST_CALL_SECONDS = 16, 0.5
+"""With 16 steps a call's overhead is a sixteenth per step; an interruption waits for the end of a call."""
+FEWEST_TRIAL_STEPS = 2000
+"""A shorter training gains at most some seconds from XLA and longer calls, about the cost of trying them."""
+LIGHT_STEP_SECONDS = 0.02
+"""For longer steps a call's overhead is below a twentieth, and precision matters most."""
+SHORTEST_TRAINING_SECONDS = 20.0
+"""Shorter trainings are not worth a trial."""
+TRIAL_TIME_SHARE = 0.1
+"""Largest share of the training time for the trial."""
+ROUNDS, ROUND_SECONDS = 3, 0.15
+"""Rounds in which two settings take turns, and the minimum duration of a turn."""
+LEAST_SPEEDUP = {"precision": 1.3, "jit": 1.1, "steps_per_call": 1.03}
+"""Speed-up from which a setting is taken. Longer calls give the very same weights, so any gain counts."""
+SMALLEST_BATCH, LARGEST_BATCH = 8, 1024
+"""Larger batches gain no speed on today's devices, and cost accuracy (Keskar et al. 2017, arXiv:1609.04836)."""
+LEAST_EPOCH_STEPS = 16
+"""Steps that an epoch keeps at least; with fewer, training would hardly move."""
+STEP_MEMORY_SHARE = 0.5
+"""Largest share of the free memory for a step on a CPU; validation, a checkpoint and the rest of the machine need some too."""
 
 
 @dataclass
 class TuningResult:
-    """What the trial decided, why, and the seconds a step took with everything it tried."""
+    """The experiment with the settings that were chosen, the reasons, and the seconds of a step with each setting tried."""
 
     experiment: Experiment
     reasons: list[str] = field(default_factory=list)
@@ -53,7 +65,7 @@ class TuningResult:
 
     @property
     def record(self) -> TuningRecord:
-        """What run.json keeps of the trial."""
+        """The reasons and times for run.json."""
         return TuningRecord(reasons=self.reasons, seconds_per_step={name: round(value, 7) for name, value in self.seconds_per_step.items()})
 
 
@@ -63,76 +75,78 @@ def tune_settings(experiment: Experiment, fitted: Fitted, arrays: Arrays, rows: 
     Sets Keras up anew for every network that it tries: call `device.prepare` afterwards.
     """
     training, open_fields = experiment.training, experiment.undecided
-    decision = TuningResult(experiment.untried())
+    result = TuningResult(experiment.untried())
     if not open_fields:
-        return decision
-    steps = -(-len(rows) // int(decision.experiment.training.batch_size)) * training.epochs
+        return result
+    steps = -(-len(rows) // int(result.experiment.training.batch_size)) * training.epochs
     if training.deterministic:
-        if "precision" in open_fields:  # asked for, as it is not the default
-            decision.reasons.append(f"{_told(decision.experiment, open_fields)}: `deterministic` makes no trials")
-    elif "precision" in open_fields or steps >= FEW_STEPS:
-        _Trial(decision, fitted, arrays, rows).run(open_fields, steps)
-    return decision
+        if "precision" in open_fields:  # it is not the default, so the user asked for it
+            result.reasons.append(f"{_describe_settings(result.experiment, open_fields)}: `deterministic` allows no trial")
+    elif "precision" in open_fields or steps >= FEWEST_TRIAL_STEPS:
+        _Trial(result, fitted, arrays, rows).run(open_fields, steps)
+    return result
 
 
 class _Trial:
     """Networks that are timed against each other and thrown away."""
 
-    def __init__(self, decision: TuningResult, fitted: Fitted, arrays: Arrays, rows: Array) -> None:
-        self.decision, self.fitted, self.arrays, self.rows = decision, fitted, arrays, rows
-        self.best = self.attempt(decision.experiment)
+    def __init__(self, result: TuningResult, fitted: Fitted, arrays: Arrays, rows: Array) -> None:
+        self.result, self.fitted, self.arrays, self.rows = result, fitted, arrays, rows
+        self.best = self.attempt(result.experiment)
         self.begun = time.perf_counter()
 
     def attempt(self, experiment: Experiment) -> _Attempt:
         return _Attempt(experiment, self.fitted, self.arrays, self.rows)
 
     def run(self, open_fields: list[str], steps: int) -> None:
-        """Try what is open, the most promising first, each against the best so far."""
+        """Try the open settings, the most promising first, each against the best so far."""
         step = self.best.seconds_per_step()
-        self.decision.seconds_per_step[_told(self.decision.experiment)] = step
-        if step * steps < SHORT:
-            told = _told(self.decision.experiment, open_fields)
-            self.decision.reasons.append(f"{told}: the training takes about {step * steps:.0f} s, so a trial would not pay")
+        self.result.seconds_per_step[_describe_settings(self.result.experiment)] = step
+        if step * steps < SHORTEST_TRAINING_SECONDS:
+            settings = _describe_settings(self.result.experiment, open_fields)
+            self.result.reasons.append(f"{settings}: the training takes about {step * steps:.0f} s, so a trial is not worth its time")
             return
-        allowed = SHARE * step * steps
+        allowed = TRIAL_TIME_SHARE * step * steps
         for name, value in self.candidates(open_fields, step):
             if time.perf_counter() - self.begun > allowed:
-                self.decision.reasons.append(f"{name} was not tried: the trial had its {allowed:.0f} s")
+                self.result.reasons.append(f"{name} was not tried: the trial has used its {allowed:.0f} s")
             else:
                 self.compare(name, value)
 
     def candidates(self, open_fields: list[str], step: float) -> list[tuple[str, Any]]:
-        """Settings to try and their values, the most promising first."""
+        """Return the settings to try and their values, the most promising first."""
         full = len(self.rows) // self.best.steps.batch_size
-        most = min(MOST_STEPS, max(1, int(LONGEST_CALL / step)))
+        most = min(MOST_STEPS_PER_CALL, max(1, int(LONGEST_CALL_SECONDS / step)))
         together = full // -(-full // most) if full else 1  # so that few batches are left over
         # On a CPU, XLA made every CNN slower, and compiling it took seconds.
-        images = any(column.content == "images" for column in self.decision.experiment.inputs.values())
+        images = any(column.content == "images" for column in self.result.experiment.inputs.values())
         found = {
             "steps_per_call": together if together > 1 else None,
             "jit": "on" if not images or tf.config.list_physical_devices("GPU") else None,
             "precision": fast_precision() or None,
         }
-        order = list(found) if step < LIGHT else [*reversed(found)]
+        order = list(found) if step < LIGHT_STEP_SECONDS else [*reversed(found)]
         return [(name, found[name]) for name in order if name in open_fields and found[name] is not None]
 
     def compare(self, name: str, value: Any) -> None:
-        """Take `value` if it is worth it."""
-        before = self.decision.experiment
+        """Take `value` if it is fast enough (`LEAST_SPEEDUP`)."""
+        before = self.result.experiment
         after = before.decided(**{name: value})
         try:
             other = self.attempt(after)
-            old, new = _taking_turns(self.best, other)
+            old, new = _time_in_turns(self.best, other)
         except tf.errors.OpError as error:
-            self.decision.reasons.append(f"not {name} {value}: {str(error).splitlines()[0][:120]}")
+            self.result.reasons.append(f"not {name} {value}: {str(error).splitlines()[0][:120]}")
             return
-        self.decision.seconds_per_step[_told(after)] = new
-        times = round(old / new, 2)  # as it is told
-        taken = times >= PAYS[name]
+        self.result.seconds_per_step[_describe_settings(after)] = new
+        times = round(old / new, 2)  # as it is printed
+        taken = times >= LEAST_SPEEDUP[name]
         verdict = f"{times:.2f} times as fast as {getattr(before.training, name)}"
-        self.decision.reasons.append(f"{name} {value}: {verdict}" if taken else f"not {name} {value}: {verdict}, less than {PAYS[name]}")
+        self.result.reasons.append(
+            f"{name} {value}: {verdict}" if taken else f"not {name} {value}: {verdict}, less than {LEAST_SPEEDUP[name]}"
+        )
         if taken:
-            self.best, self.decision.experiment = other, after
+            self.best, self.result.experiment = other, after
 
 
 class _Attempt:
@@ -150,26 +164,26 @@ class _Attempt:
             self._round()
 
     def _round(self) -> int:
-        """Train on every batch; how many steps that was."""
+        """Train on every batch and return the number of steps."""
         losses = [self.steps.train(batch, self.rate[: batch.steps])["loss"] for batch in self.batches]
         return sum(len(loss.numpy()) for loss in losses)  # waits for the device
 
     def seconds_per_step(self) -> float:
-        """Over `ROUND` seconds at least."""
+        """Return the mean over at least `ROUND_SECONDS`."""
         begun, steps = time.perf_counter(), 0
-        while not steps or time.perf_counter() - begun < ROUND:
+        while not steps or time.perf_counter() - begun < ROUND_SECONDS:
             steps += self._round()
         return (time.perf_counter() - begun) / steps
 
 
-def _taking_turns(one: _Attempt, other: _Attempt) -> tuple[float, float]:
-    """Medians of the seconds per step of two attempts in alternating rounds, so that what else the machine does hits both."""
+def _time_in_turns(one: _Attempt, other: _Attempt) -> tuple[float, float]:
+    """Return the median seconds per step of two attempts. Their rounds alternate, so that other load on the machine affects both."""
     rounds = [(one.seconds_per_step(), other.seconds_per_step()) for _ in range(ROUNDS)]
     return median(first for first, _ in rounds), median(second for _, second in rounds)
 
 
 def fast_precision() -> str:
-    """The mixed precision that this device may be faster in; empty where there is none."""
+    """Return the mixed precision that may be faster on this device; empty where there is none."""
     accelerators = tf.config.list_physical_devices("GPU")
     if accelerators:
         major, _ = tf.config.experimental.get_device_details(accelerators[0]).get("compute_capability", (0, 0))
@@ -180,6 +194,61 @@ def fast_precision() -> str:
     return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else ""
 
 
-def _told(experiment: Experiment, fields: list[str] | None = None) -> str:
-    """`precision float32, jit off, steps_per_call 1`."""
-    return ", ".join(f"{name} {getattr(experiment.training, name)}" for name in fields or SETTINGS)
+def _describe_settings(experiment: Experiment, fields: list[str] | None = None) -> str:
+    """Return for example `precision float32, jit off, steps_per_call 1`."""
+    return ", ".join(f"{name} {getattr(experiment.training, name)}" for name in fields or TUNED_SETTINGS)
+
+
+def largest_batch_size(experiment: Experiment, fitted: Fitted, arrays: Arrays, rows: Array) -> tuple[int, str]:
+    """Return the batch size and the sentence that says why. Call `device.prepare` afterwards.
+
+    Raises RunError when even the smallest batch does not fit.
+    """
+    limit = max(SMALLEST_BATCH, min(LARGEST_BATCH, _power_of_two(len(rows) // LEAST_EPOCH_STEPS)))
+    fits, why = 0, ""
+    before = experiment.decided(jit="off", steps_per_call=1).untried()
+    prepare(before.training.seed, deterministic=False, precision=before.training.precision)
+    steps = TrainStep(before, fitted, assemble(before, fitted))
+    accelerated = bool(tf.config.list_physical_devices("GPU"))
+    size = SMALLEST_BATCH
+    while size <= limit:
+        taken = _peak_of_a_step(steps, arrays, rows[:size])
+        if taken is None:
+            why = f"{size} rows need more memory than there is"
+            break
+        fits, allowed = size, STEP_MEMORY_SHARE * available_memory()
+        if not accelerated and 2 * taken > allowed and 2 * size <= limit:
+            why = f"{2 * size} rows would need about {2 * taken / 1e9:.1f} GB, more than half of the free memory"
+            break
+        size *= 2
+    if not fits:
+        fix = "Lower the size of images or the widths of the network."
+        raise RunError(Problem(experiment.name, f"the memory is not enough for a batch of {SMALLEST_BATCH} rows.", fix))
+    return fits, f"batch_size {fits}: {why or _reason(fits, len(rows))}"
+
+
+def _reason(fits: int, rows: int) -> str:
+    """Return why the batch is not larger although memory would allow it."""
+    if fits == LARGEST_BATCH:
+        return f"it is the largest that is tried ({LARGEST_BATCH})"
+    if rows >= fits * LEAST_EPOCH_STEPS:
+        return f"an epoch keeps {LEAST_EPOCH_STEPS} steps"
+    return f"it is the smallest that is tried ({SMALLEST_BATCH})"
+
+
+def _power_of_two(number: int) -> int:
+    """Return the largest power of two that is not above `number`; 1 below 2."""
+    return 1 << max(0, number.bit_length() - 1)
+
+
+def _peak_of_a_step(steps: TrainStep, arrays: Arrays, rows: Array) -> int | None:
+    """Return the peak memory of two steps on these rows beyond the memory before, in bytes; None where memory was not enough."""
+    peak_memory.restart()
+    before = peak_memory.bytes()
+    try:
+        for epoch in (1, 2):
+            for batch in Batches(arrays, rows, len(rows), 0, steps.chance_columns).epoch(epoch):
+                steps.train(batch, [0.0])["loss"].numpy()
+    except tf.errors.ResourceExhaustedError:
+        return None
+    return peak_memory.bytes() - before

@@ -1,8 +1,9 @@
-"""What TensorFlow and Keras are set to before a network is built."""
+"""Settings of TensorFlow and Keras before a network is built, and the sum over the devices that share a step."""
 
 from __future__ import annotations
 
 import gc
+from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
@@ -26,3 +27,23 @@ def forget_networks() -> None:
     It takes a tenth of a second and more, so a training that has had no network before it does without.
     """
     gc.collect()
+
+
+class Strategy(Protocol):
+    """Sums what the workers of a training have computed from their shares of a batch.
+
+    Used as a collective only: variables and the optimizer are ordinary ones, so that clipping, accumulation and averaging act on the
+    gradients of the whole batch, and several workers train as one process does.
+    """
+
+    def sum(self, losses: dict[str, Any], gradients: list[Any]) -> tuple[dict[str, Any], list[Any]]:
+        """Return the losses and gradients of the whole batch, the same on every worker."""
+        ...
+
+
+class SingleDevice:
+    """One worker, which has the whole batch."""
+
+    def sum(self, losses: dict[str, Any], gradients: list[Any]) -> tuple[dict[str, Any], list[Any]]:
+        """Return them unchanged."""
+        return losses, gradients

@@ -11,10 +11,9 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.errors import Problem, RunError, did_you_mean, listed
 from mmtrain.model.memory_errors import step_oom_errors
 from mmtrain.training import checkpoints
-from mmtrain.training.divergence import divergence_error
 from mmtrain.training.early_stopping import EarlyStopper
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Started, Stepped, StepsBegan, Watcher
-from mmtrain.training.loss_accumulator import LossAccumulator, NotFinite
+from mmtrain.training.loss_accumulator import LossAccumulator, NotFinite, divergence_error
 from mmtrain.training.signals import GracefulShutdown, Interrupted
 from mmtrain.training.step import EmaWeights, TrainStep
 from mmtrain.training.training_data import TrainingData

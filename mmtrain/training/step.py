@@ -18,9 +18,8 @@ from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.model.assemble import Models
 from mmtrain.training.augment import CHANCES, augment_images
-from mmtrain.training.distribution import SingleDevice, Strategy
-from mmtrain.training.optimizers import optimizer_for, set_factors
-from mmtrain.training.parameter_groups import ParameterGroups
+from mmtrain.training.device import SingleDevice, Strategy
+from mmtrain.training.group_optimizer import ParameterGroups, optimizer_for, set_factors
 from mmtrain.training.stages import Stages
 
 RATES = tf.TensorSpec((None,), tf.float32)

@@ -11,8 +11,8 @@ from mmtrain.batches import sequential_batches
 from mmtrain.data.encode import Array, Arrays
 from mmtrain.metrics.score import Score
 from mmtrain.model.model_file import rows_at_once
-from mmtrain.training.divergence import divergence_error
 from mmtrain.training.events import Warned, Watcher
+from mmtrain.training.loss_accumulator import divergence_error
 from mmtrain.training.signals import GracefulShutdown, Interrupted
 from mmtrain.training.step import TrainStep
 from mmtrain.training.training_data import TrainingData

@@ -27,7 +27,7 @@ from mmtrain.cli.views.console import out, show_problems
 from mmtrain.data import encode
 from mmtrain.errors import ConfigError, Problem, RunError
 from mmtrain.model import model_file
-from mmtrain.model.inspection import inspect_model
+from mmtrain.model.safe_loading import inspect_model
 from mmtrain.training import checkpoints
 
 CARE = "Do not use a file of unknown origin. Layers of your own are brought in with --code."
@@ -218,7 +218,10 @@ HOSTILE = {
         {"module": "os", "class_name": "Mask", "registered_name": "mmtrain>Mask"},
         "it names `os.Mask`, and `mmtrain>Mask` is not from there.",
     ),
-    "a class that is none": ({"module": "keras.layers", "class_name": ["Dense"]}, "it names `keras.layers.['Dense']`, which is no class."),
+    "a class that is none": (
+        {"module": "keras.layers", "class_name": ["Dense"]},
+        "it names `keras.layers.['Dense']`, which is not a class.",
+    ),
     "a calculation of a constant": (
         {
             "module": "keras.src.ops.numpy",
@@ -338,7 +341,7 @@ def test_network_of_wrapped_layers_is_opened(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'"Dense"', b"[" * 200_000, b'{"class_name": "Functional"}'])
 def test_config_that_describes_no_network_is_refused(content, plain, tmp_path):
     (found,) = refusal(written(tmp_path, plain | {"config.json": content}))
-    assert found.startswith("config.json describes no network: ")
+    assert found.startswith("config.json does not describe a network: ")
 
 
 def test_number_of_objects_is_limited(plain, tmp_path):
@@ -372,7 +375,7 @@ def test_model_with_other_files_is_refused(plain, tmp_path):
     assert refusal(written(tmp_path, plain | {"../evil.py": b""})) == [f"the name is not a path below a folder. {AGAIN}"]
     assert refusal(written(tmp_path, plain | {"assets/words.txt": b""})) == [f"it holds 'assets/words.txt', which no model has. {CARE}"]
     without = {name: content for name, content in plain.items() if name != "config.json"}
-    assert refusal(written(tmp_path, without)) == [f"there is no config.json in it, so it is no model. {CARE}"]
+    assert refusal(written(tmp_path, without)) == [f"there is no config.json in it, so it is not a model. {CARE}"]
 
 
 def test_file_that_is_no_archive_is_refused(tmp_path):
@@ -423,10 +426,10 @@ WEIGHTS = {
     soft: "model.weights.h5 holds `/v`, which is a link to somewhere else.",
     storage: "model.weights.h5 holds `/v`, which takes its values from another file.",
     virtual: "model.weights.h5 holds `/v`, which takes its values from another file.",
-    compressed: "model.weights.h5 holds `/v`, which is compressed or not all there.",
-    unwritten: "model.weights.h5 holds `/v`, which is compressed or not all there.",
-    words: "model.weights.h5 holds `/v`, which holds no numbers.",
-    of_a_type: "model.weights.h5 holds `/v`, which is no array.",
+    compressed: "model.weights.h5 holds `/v`, which is compressed or incomplete.",
+    unwritten: "model.weights.h5 holds `/v`, which is compressed or incomplete.",
+    words: "model.weights.h5 holds `/v`, which does not hold numbers.",
+    of_a_type: "model.weights.h5 holds `/v`, which is not an array.",
 }
 
 

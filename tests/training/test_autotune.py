@@ -15,7 +15,7 @@ from mmtrain.commands.dry_run import dry_run
 from mmtrain.commands.fit import fit
 from mmtrain.model.assemble import assemble
 from mmtrain.system.memory import anonymous_memory, available_memory, peak_memory
-from mmtrain.training import autotune, batch_size, device
+from mmtrain.training import autotune, device
 from mmtrain.training.loss_accumulator import LossAccumulator, NotFinite
 from mmtrain.training.step import TrainStep
 
@@ -127,7 +127,7 @@ def test_nothing_open_is_not_tried(blobs):
 @pytest.mark.parametrize(
     ("settings", "reasons"),
     [
-        ({**OPEN, "deterministic": True}, ["precision float32, jit off, steps_per_call 1: `deterministic` makes no trials"]),
+        ({**OPEN, "deterministic": True}, ["precision float32, jit off, steps_per_call 1: `deterministic` allows no trial"]),
         ({"jit": "auto", "deterministic": True}, []),
         ({"jit": "auto"}, []),  # twelve steps
         ({"steps_per_call": "auto", "jit": "on", "epochs": 300}, []),
@@ -142,13 +142,13 @@ def test_a_trial_that_would_not_pay_is_not_made(blobs, settings, reasons):
 
 def test_a_short_training_is_timed_but_nothing_else(blobs):
     decision = decided(ready(blobs), precision="auto")
-    assert decision.reasons == ["precision float32: the training takes about 0 s, so a trial would not pay"]
+    assert decision.reasons == ["precision float32: the training takes about 0 s, so a trial is not worth its time"]
     assert list(decision.seconds_per_step) == ["precision float32, jit off, steps_per_call 1"]
 
 
 def test_what_is_fast_enough_is_taken_and_what_is_not_is_told(blobs, monkeypatch):
     """The real trial, of a training that is said to be long."""
-    for name in ("ROUND", "SHORT"):
+    for name in ("ROUND_SECONDS", "SHORTEST_TRAINING_SECONDS"):
         monkeypatch.setattr(autotune, name, 0.01)
     # Five steps to a call are faster than one wherever Python calls TensorFlow, but on a busy machine not in every trial.
     assert any(taken_in_a_trial(blobs) for _ in range(5))
@@ -168,25 +168,25 @@ def taken_in_a_trial(blobs):
         told = f"{name} {value}: " if chosen else f"not {name} {value}: "
         assert reason.startswith(told)
         ratio = float(reason.removeprefix(told).split()[0])
-        assert (ratio >= autotune.PAYS[name]) == chosen
+        assert (ratio >= autotune.LEAST_SPEEDUP[name]) == chosen
     assert decision.experiment.undecided == []
     return taken
 
 
 def test_a_trial_ends_with_its_share_of_the_training(blobs, monkeypatch):
-    monkeypatch.setattr(autotune, "SHORT", 0.0)
-    monkeypatch.setattr(autotune, "SHARE", 0.0)
+    monkeypatch.setattr(autotune, "SHORTEST_TRAINING_SECONDS", 0.0)
+    monkeypatch.setattr(autotune, "TRIAL_TIME_SHARE", 0.0)
     decision = decided(ready(blobs), **OPEN)
     names = ["steps_per_call", "jit", *(["precision"] if autotune.fast_precision() else [])]
-    assert decision.reasons == [f"{name} was not tried: the trial had its 0 s" for name in names]
+    assert decision.reasons == [f"{name} was not tried: the trial has used its 0 s" for name in names]
     assert decision.experiment.training.steps_per_call == 1
 
 
 def test_a_trial_changes_nothing_of_the_training(blobs, monkeypatch):
     """Weights follow from the seed, whatever was tried before."""
     run = fit(blobs, output=blobs.parent / "before", overrides=["training.steps_per_call=1", "training.jit=off"]).run
-    monkeypatch.setattr(autotune, "SHORT", 0.0)
-    monkeypatch.setattr(autotune, "SHARE", 0.0)
+    monkeypatch.setattr(autotune, "SHORTEST_TRAINING_SECONDS", 0.0)
+    monkeypatch.setattr(autotune, "TRIAL_TIME_SHARE", 0.0)
     tried = fit(blobs, output=blobs.parent / "after", overrides=["training.precision=auto"]).run
     assert lines(tried / "metrics.jsonl") == lines(run / "metrics.jsonl")
 
@@ -212,19 +212,19 @@ def test_a_run_keeps_what_was_decided(blobs):
     ],
 )
 def test_batch_size_is_the_largest_that_is_sensible(tmp_path, monkeypatch, rows, share, size, reason):
-    monkeypatch.setattr(batch_size, "SHARE", share)
+    monkeypatch.setattr(autotune, "STEP_MEMORY_SHARE", share)
     two_blobs(tmp_path, rows)
     found = ready(write_experiment(tmp_path / "e.yaml", BLOBS))
     experiment = found.experiment.decided(batch_size="auto")
-    assert batch_size.largest_batch_size(experiment, found.fitted, found.arrays, found.partition.train) == (size, reason)
+    assert autotune.largest_batch_size(experiment, found.fitted, found.arrays, found.partition.train) == (size, reason)
 
 
 def test_batch_size_stops_before_memory_ends(tmp_path, monkeypatch):
     two_blobs(tmp_path, 1000)
     found = ready(write_experiment(tmp_path / "e.yaml", BLOBS))
-    monkeypatch.setattr(batch_size, "SHARE", -1.0)
+    monkeypatch.setattr(autotune, "STEP_MEMORY_SHARE", -1.0)
     experiment = found.experiment.decided(batch_size="auto")
-    size, reason = batch_size.largest_batch_size(experiment, found.fitted, found.arrays, found.partition.train)
+    size, reason = autotune.largest_batch_size(experiment, found.fitted, found.arrays, found.partition.train)
     assert size == 8
     assert reason.startswith("batch_size 8: 16 rows would need about ")
     assert reason.endswith(" GB, more than half of the free memory")

@@ -27,9 +27,9 @@ from mmtrain.model.memory_errors import prediction_oom_errors, step_oom_errors
 from mmtrain.training import checkpoints, device, loop
 from mmtrain.training.augment import augment_images
 from mmtrain.training.checkpoints import Position
-from mmtrain.training.divergence import suspicious
 from mmtrain.training.early_stopping import EarlyStopper
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Started, Stepped, StepsBegan, Warned
+from mmtrain.training.loss_accumulator import suspicious
 from mmtrain.training.signals import GracefulShutdown
 from mmtrain.training.step import TrainStep
 from mmtrain.training.training_data import TrainingData

@@ -1,4 +1,4 @@
-"""Named groups of weights: those that a stage of the training updates, and their learning rates.
+"""Named groups of weights, and an optimizer that updates only those of a stage, each at its own learning rate.
 
 A group is a layer of the network with everything inside it, `branches.scan`, `fusion` or `targets.diagnosis`, or one that a branch
 names inside itself, `branches.scan.head`. A name also stands for all groups below it: `branches` for every branch.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mmtrain.config.training import groups_below
+from mmtrain.config.training import Training, groups_below
 
 
 class ParameterGroups:
@@ -58,3 +58,52 @@ class ParameterGroups:
 def _with_sublayers(layers: Sequence[Any]) -> list[Any]:
     """Return the layers and all that are inside them, outer layers first."""
     return [inner for layer in layers for inner in layer._flatten_layers(include_self=True)]
+
+
+def optimizer_for(training: Training) -> Any:
+    """Return the Keras optimizer; its rate is set before every step. In float16 the loss is scaled, so that gradients survive."""
+    import keras
+
+    grouped = any(isinstance(stage.learning_rate, dict) for stage in training.stages)
+    optimizer = training.optimizer.build(
+        {
+            "learning_rate": training.learning_rate,
+            "global_clipnorm": training.clip_norm,
+            "clipvalue": training.clip_value,
+            "gradient_accumulation_steps": training.accumulate if training.accumulate > 1 else None,
+            "use_ema": training.weight_average is not None,
+            "ema_momentum": training.weight_average or 0.99,
+            "weight_decay": training.weight_decay or None,
+        }
+    )
+    if grouped:
+        optimizer.__class__ = type(f"Grouped{type(optimizer).__name__}", (_GroupRates, type(optimizer)), {})
+    return keras.optimizers.LossScaleOptimizer(optimizer) if training.precision == "float16" else optimizer
+
+
+def set_factors(optimizer: Any, factors: Iterable[tuple[Any, float]]) -> None:
+    """Multiply the learning rate of these variables by their factors from the next compiled step on; that of others by 1."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if hasattr(inner, "rate_factors"):
+        inner.rate_factors = {inner._var_key(variable): factor for variable, factor in factors}
+
+
+class _GroupRates:
+    """Mixed into a Keras optimizer: a factor on the learning rate of single variables, in their update and in their weight decay.
+
+    Factors are constants of the compiled step: it is compiled anew when they change, which is once per stage.
+    """
+
+    rate_factors: dict[str, float] = {}  # noqa: RUF012  # replaced as a whole, never changed
+
+    def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        factor = self.rate_factors.get(self._var_key(variable), 1.0)
+        super().update_step(gradient, variable, learning_rate if factor == 1 else learning_rate * factor)  # type: ignore[misc]
+
+    def _apply_weight_decay(self: Any, variables: Any) -> None:
+        # Keras multiplies the decay by the rate of the optimizer, which is not that of the group.
+        decay = self.weight_decay
+        for variable in variables if decay is not None else ():
+            self.weight_decay = decay * self.rate_factors.get(self._var_key(variable), 1.0)
+            super()._apply_weight_decay([variable])  # type: ignore[misc]
+        self.weight_decay = decay
