@@ -122,13 +122,13 @@ def measure(folder: Path, rows: int) -> list[dict[str, Any]]:
     data = read_data(config.load(folder / "agreement.yaml"), folder / "new.csv", ImageFolder(folder))
     arrays = encode.encode(experiment, fitted, data.table, data.stores)
     everything = np.arange(rows)
-    expected = model_file.predict(model_file.parts(model_file.whole(run / "model.keras"))[1], arrays, everything)["ill"][:, 0]
+    expected = model_file.predict(model_file.parts(model_file.load_end_to_end(run / "model.keras"))[1], arrays, everything)["ill"][:, 0]
 
     columns = fitted.columns
     raw = {key: np.concatenate([columns[key].raw(piece) for piece in data.table.pieces(key)]) for key in columns if key != "scan"}
     files = [(folder / name).read_bytes() if isinstance(name, str) else b"" for name in new["scan"]]
     raw["scan"] = np.array(files, dtype=object)[:, None]
-    saved_model.write(model_file.whole(run / "model.keras"), fitted, folder / "saved_model")
+    saved_model.write(model_file.load_end_to_end(run / "model.keras"), fitted, folder / "saved_model")
     give_runner(export_formats["saved_model"], folder)
     served = export_formats["saved_model"].run(folder / "saved_model", raw, ())["probabilities"][:, 1]
     reloaded = in_fresh_process(folder, run / "model.keras", raw)

@@ -26,7 +26,7 @@ CommonWidth = Annotated[Width, Field(description="The width to which the feature
 
 
 class FusionSection(Section):
-    """What every declared fusion has: how branches are joined, and the dense layers after that."""
+    """Options of every fusion: its method, and the dense layers behind it."""
 
     method: str = Field(description="How branches are joined.")
     units: Units = Field((64,), description="Widths of the dense layers after the fusion; [] for none.")
@@ -80,14 +80,14 @@ AnyFusion = Annotated[FusionSection, OneOf("method", lambda: {name: entry.sectio
 
 
 def _masked(features: Features, present: Features, fill: float = 0.0) -> Features:
-    """Every feature with `fill` in the rows where it is absent."""
+    """Return every feature with `fill` in the rows where it is absent."""
     from mmtrain.layers.network import Mask
 
     return {name: Mask(fill=fill)(feature, present[name]) for name, feature in features.items()}
 
 
 def _same_width(features: Features, width: int, bias: str = "zeros") -> Features:
-    """Every feature (batch, width), each through a dense layer of its own, whose biases begin as `bias`."""
+    """Return every feature as (batch, width), through a dense layer of its own, whose biases are initialized as `bias`."""
     import keras
 
     names = layer_names(features, "align_")

@@ -1,4 +1,4 @@
-"""Names a YAML file may use, and the options that come with each.
+"""Registries of what an experiment file can name, and the options of each entry.
 
 A registered function is its own schema: the options of `architecture: cnn` *are* the keyword-only parameters of the
 function registered as "cnn", with their types, ranges and defaults. Nothing is declared twice. A registered class
@@ -39,9 +39,15 @@ Base = TypeVar("Base", bound=Section)
 
 
 class Registry(Generic[Entry]):
-    """Registered things of one sort, by name, in order of registration.
+    """Entries of one sort by name, in order of registration.
 
-    `version` grows with every registration, so that whoever built something from the names knows when to build it again.
+    `version` grows with every registration; caches built from the names compare it.
+
+    >>> shapes = Registry("shape")
+    >>> shapes.add("square", 4)
+    4
+    >>> "square" in shapes, shapes["square"], list(shapes)
+    (True, 4, ['square'])
     """
 
     def __init__(self, noun: str) -> None:
@@ -70,11 +76,11 @@ class Registry(Generic[Entry]):
         return name in self._entries
 
     def items(self) -> Iterator[tuple[str, Entry]]:
-        """Names and entries, in order of registration."""
+        """Return names and entries, in order of registration."""
         return iter(self._entries.items())
 
     def remove(self, name: str) -> None:
-        """Forget a name; for tests that register something for their own duration."""
+        """Remove a name; for tests that register something for their own duration."""
         del self._entries[name]
         self.version += 1
 
@@ -85,9 +91,9 @@ def _origin(entry: object) -> str:
 
 
 def option_fields(function: Callable[..., object]) -> dict[str, Any]:
-    """The keyword-only parameters of `function` as pydantic fields: {name: (type, default)}.
+    """Return the keyword-only parameters of `function` as pydantic fields: {name: (type, default)}.
 
-    Raises TypeError for an option without a type or without a default: the file may leave every option out.
+    Raises TypeError for an option without a type or without a default: every option is optional in the file.
     """
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
@@ -100,9 +106,9 @@ def option_fields(function: Callable[..., object]) -> dict[str, Any]:
 
 
 def section_for(name: str, function: Callable[..., object], base: type[Base]) -> type[Base]:
-    """A section like `base` that also has the options of `function`.
+    """Return a section like `base` that also has the options of `function`.
 
-    Raises TypeError for an option with a name that every such section has already: the function would never be given it.
+    Raises TypeError for an option whose name `base` has already: the function would never receive it.
     """
     options = option_fields(function)
     taken = [option for option in options if option in base.model_fields]
@@ -116,12 +122,12 @@ def section_for(name: str, function: Callable[..., object], base: type[Base]) ->
 
 
 def options_of(section: Section, base: type[Section]) -> dict[str, Any]:
-    """The values of those fields of `section` that its function takes, without the fields that every such section has."""
+    """Return the options of the function of `section`, without the fields that every such section has."""
     return {name: getattr(section, name) for name in type(section).model_fields if name not in base.model_fields}
 
 
 class OneOf:
-    """A pydantic annotation: a map whose key `tag` says which of `choices()` describes the rest of it.
+    """A pydantic annotation of a tagged union: the key `tag` of a map selects one of `choices()` for the rest of it.
 
     Used as `Annotated[Column, OneOf("role", choices)]`. `choices` is called when the schema is built, after users'
     registrations were imported; it may return further `OneOf` annotated types.
@@ -132,7 +138,7 @@ class OneOf:
         self.choices = choices
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """A tagged union over the choices that are registered by now."""
+        """Return a tagged union over the choices registered by now."""
         return core_schema.tagged_union_schema(
             choices={name: handler.generate_schema(choice) for name, choice in self.choices().items()},
             discriminator=self.tag,

@@ -58,7 +58,7 @@ class Input(Generic[Spec]):
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What a branch returns."""
+    """The output of a branch."""
 
     vector: Tensor
     """(batch, width)."""
@@ -69,7 +69,7 @@ class Features:
 
 
 class Branch(Section):
-    """What every declared branch has, whatever its architecture."""
+    """Options of every branch, whatever its architecture."""
 
     columns: tuple[str, ...] = Field(min_length=1, description="Keys under `columns` that this branch reads.")
     architecture: str = Field(description="The network of the branch. Left out: known from the columns.")

@@ -11,8 +11,8 @@ from mmtrain.branches.base import ActivationOption, DropoutOption, Features, Inp
 from mmtrain.specs import ImageSpec
 
 Kernel = Annotated[int, Field(ge=1, le=15, description="Height and width of the convolution kernels, in pixels.")]
-RISING = ("relu", "elu", "selu", "tanh", "linear")
-"""Activations that never fall: of them the largest value is that of the largest input, so that they cost a quarter after the pooling."""
+MONOTONIC = ("relu", "elu", "selu", "tanh", "linear")
+"""Monotonic activations. They commute with max pooling, and cost a quarter behind it."""
 
 
 @branch("image", most_columns=1, groups=("backbone",))
@@ -44,7 +44,7 @@ def cnn(
             block.append(FusedNormalization(momentum=0.9))
         pooled_by = [keras.layers.MaxPooling2D(2)] if number < len(filters) - 1 and min(features.shape[1:3]) >= 2 else []
         activated_by = [keras.layers.Activation(activation)]
-        block += [*pooled_by, *activated_by] if activation in RISING else [*activated_by, *pooled_by]
+        block += [*pooled_by, *activated_by] if activation in MONOTONIC else [*activated_by, *pooled_by]
         for layer in block:
             features = layer(features)
         backbone += block

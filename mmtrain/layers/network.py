@@ -12,7 +12,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class Brightness01(keras.layers.Layer):  # type: ignore[misc]
-    """Integer pixels to 0..1 in the layer's compute type: (batch, height, width, channels)."""
+    """Scale integer pixels, (batch, height, width, channels), to 0..1 in the layer's compute type."""
 
     def __init__(self, *, levels: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -25,7 +25,7 @@ class Brightness01(keras.layers.Layer):  # type: ignore[misc]
         return keras.KerasTensor(pixels.shape, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """Plain JSON."""
+        """Return the arguments, plain JSON."""
         return {**super().get_config(), "levels": self.levels}
 
 
@@ -33,9 +33,9 @@ class Brightness01(keras.layers.Layer):  # type: ignore[misc]
 class FusedNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
     """Keras's batch normalization of (batch, height, width, channels), by TensorFlow's fused operation.
 
-    The numbers are the same but for rounding. Keras computes moments, scaling and their gradients one by one: for 32 images of
+    The results are the same up to rounding. Keras computes moments, scaling and their gradients one by one: for 32 images of
     64x64x16 that took 3 times as long on a CPU in float32 and 5 times in bfloat16, more than the convolution before it. In
-    prediction TensorFlow makes one operation of the convolution and this.
+    prediction TensorFlow fuses the convolution and this into one operation.
     """
 
     def call(self, features: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ARG002
@@ -43,7 +43,7 @@ class FusedNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
         known = {"mean": self.moving_mean, "variance": self.moving_variance, "epsilon": self.epsilon, "is_training": training}
         normal, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(x=features, scale=self.gamma, offset=self.beta, **known)
         if training:
-            # The operation gives the variance of a sample, Keras keeps that of the batch.
+            # The operation returns the unbiased variance (n - 1), Keras keeps the biased one.
             count = tf.cast(tf.size(features) // features.shape[-1], tf.float32)
             for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance * (count - 1.0) / count)):
                 moving.assign(moving * self.momentum + new * (1.0 - self.momentum))
@@ -66,26 +66,26 @@ class BagProjection(keras.layers.Layer):  # type: ignore[misc]
         self.use_bias = use_bias
 
     def build(self, input_shape: Any) -> None:  # noqa: ARG002
-        """A matrix row for every id, drawn as a dense layer's on the TF-IDF vector would be (Glorot and Bengio 2010)."""
+        """Create a matrix row for every id, initialized as that of a dense layer on the TF-IDF vector (Glorot and Bengio 2010)."""
         self.kernel = self.add_weight(name="kernel", shape=(len(self.idf), self.units), initializer=keras.initializers.GlorotUniform())
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros") if self.use_bias else None
         self.idf_weights = tf.constant(np.asarray(self.idf, dtype=np.float32))
         self.built = True
 
     def call(self, ids: Any, weights: Any = None) -> Any:
-        """`weights` (batch, length) take the place of the `term_weights` of the ids; for whoever asks what the words do."""
+        """Return (batch, units). `weights`, (batch, length), replace the `term_weights` of the ids; explanations vary them."""
         scaled = self.term_weights(ids) if weights is None else weights
         rows = tf.gather(tf.cast(self.kernel, self.compute_dtype), ids)  # (batch, length, units)
         product = tf.einsum("bl,blu->bu", tf.cast(scaled, self.compute_dtype), rows)
         return product if self.bias is None else product + tf.cast(self.bias, self.compute_dtype)
 
     def term_weights(self, ids: Any) -> Any:
-        """What each place of the text adds to the TF-IDF vector at its word: (batch, length) float32; 0 for padding."""
+        """Return the contribution of each position to the TF-IDF vector at its word, (batch, length) float32; 0 for padding."""
         weights = tf.gather(self.idf_weights, ids)  # (batch, length); padding has idf 0
-        changes = tf.not_equal(ids[:, 1:], ids[:, :-1])  # equal ids stand side by side
+        changes = tf.not_equal(ids[:, 1:], ids[:, :-1])  # equal ids are adjacent, as ids are sorted
         others = _since_change(changes) + tf.reverse(_since_change(tf.reverse(changes, [1])), [1])
         counts = tf.cast(1 + others, tf.float32)  # (batch, length): how often this word occurs in the text
-        # A word that occurs c times stands in c places, each adding c * idf^2: together (c * idf)^2.
+        # A word that occurs c times has c positions, each adding c * idf^2: together (c * idf)^2.
         norm = tf.sqrt(tf.reduce_sum(counts * tf.square(weights), axis=1, keepdims=True))
         return tf.math.divide_no_nan(weights, norm)
 
@@ -93,15 +93,15 @@ class BagProjection(keras.layers.Layer):  # type: ignore[misc]
         return keras.KerasTensor((ids.shape[0], self.units), self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """Plain JSON."""
+        """Return the arguments, plain JSON."""
         return {**super().get_config(), "idf": self.idf, "units": self.units, "use_bias": self.use_bias}
 
 
 def _since_change(changes: Any) -> Any:
-    """How many equal ids stand before each place: (batch, length - 1) whether an id differs from the one before -> (batch, length).
+    """Return the number of equal ids before each position, (batch, length), from the flags of change, (batch, length - 1).
 
-    A running maximum of the places of change, in log2(length) steps (Hillis and Steele 1986). Every exported format knows
-    these operations; none but TensorFlow knows `searchsorted`, which is no faster.
+    A running maximum of the positions of change, in log2(length) steps (Hillis and Steele 1986). Every export format has these
+    operations; only TensorFlow has `searchsorted`, which is no faster.
     """
     length = changes.shape[1] + 1
     places = tf.range(length)
@@ -115,7 +115,7 @@ def _since_change(changes: Any) -> Any:
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class TokenAverage(keras.layers.Layer):  # type: ignore[misc]
-    """Mean of the vectors of the ids that are no padding: ids (batch, length), vectors (batch, length, width) -> (batch, width)."""
+    """Mean of the vectors of all ids but padding: ids (batch, length), vectors (batch, length, width) -> (batch, width)."""
 
     def call(self, ids: Any, vectors: Any) -> Any:
         words = ops.cast(ops.not_equal(ids, 0), vectors.dtype)[..., None]
@@ -127,7 +127,7 @@ class TokenAverage(keras.layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class Mask(keras.layers.Layer):  # type: ignore[misc]
-    """Put `fill` where a feature is absent. By selection, not by product: an absent NaN must not pass either."""
+    """Put `fill` where a feature is absent, by selection: in a product, an absent NaN would pass."""
 
     def __init__(self, *, fill: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -143,7 +143,7 @@ class Mask(keras.layers.Layer):  # type: ignore[misc]
         return keras.KerasTensor(feature.shape, feature.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """Plain JSON."""
+        """Return the arguments, plain JSON."""
         return {**super().get_config(), "fill": self.fill}
 
 
@@ -171,13 +171,13 @@ class MaskedColumn(keras.layers.Layer):  # type: ignore[misc]
         return keras.KerasTensor((values.shape[0], width, *values.shape[2:]), values.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """Plain JSON."""
+        """Return the arguments, plain JSON."""
         return {**super().get_config(), "first": self.first, "flag": self.flag}
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")
 class Affine(keras.layers.Layer):  # type: ignore[misc]
-    """A fixed `x * scale + offset` in float32: standardised predictions back in the target's own unit."""
+    """A fixed `x * scale + offset` in float32, from standardized predictions back to the target's own unit."""
 
     def __init__(self, *, scale: float, offset: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -190,12 +190,12 @@ class Affine(keras.layers.Layer):  # type: ignore[misc]
         return keras.KerasTensor(raw.shape, "float32")
 
     def get_config(self) -> dict[str, Any]:
-        """Plain JSON."""
+        """Return the arguments, plain JSON."""
         return {**super().get_config(), "scale": self.scale, "offset": self.offset}
 
 
 class _OverBranches(keras.layers.Layer):  # type: ignore[misc]
-    """Features of one width, and which of them are present, to one vector: {branch: (batch, width)} -> (batch, width)."""
+    """Base of layers from features of one width and their presence to one vector: {branch: (batch, width)} -> (batch, width)."""
 
     def compute_output_spec(self, features: dict[str, Any], present: dict[str, Any], tokens: Any = None) -> Any:  # noqa: ARG002
         first = next(iter(features.values()))
@@ -203,7 +203,7 @@ class _OverBranches(keras.layers.Layer):  # type: ignore[misc]
 
     @staticmethod
     def stacked(features: dict[str, Any], present: dict[str, Any]) -> tuple[Any, Any]:
-        """(batch, branches, width) and (batch, branches, 1) of the same type."""
+        """Return features (batch, branches, width) and presence (batch, branches, 1), of the same type."""
         values = ops.stack([features[name] for name in features], axis=1)
         return values, ops.cast(ops.stack([present[name] for name in features], axis=1) > 0, values.dtype)
 
@@ -239,7 +239,7 @@ class FeatureAttention(_OverBranches):
     def __init__(self, *, width: int, heads: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.width, self.heads = width, heads
-        # The layer's own type for its parts: a loaded layer may have another one than new layers get.
+        # The layer's own dtype policy for its parts: a loaded layer may have another one than the current default.
         self.attend = keras.layers.MultiHeadAttention(heads, max(1, width // heads), dtype=self.dtype_policy)
         self.normalize = keras.layers.LayerNormalization(dtype=self.dtype_policy)
         self.mean = PresentMean(dtype=self.dtype_policy)
@@ -255,8 +255,8 @@ class FeatureAttention(_OverBranches):
     def call(self, features: dict[str, Any], present: dict[str, Any], tokens: Any = None) -> Any:
         values, shown = self.stacked(features, present)  # (batch, branches, width), (batch, branches, 1)
         sequence = ops.where(shown > 0, values + ops.cast(self.places, values.dtype), 0)
-        # (batch, 1, branches): what may be looked at. Not transposed: TensorFlow would move that behind the comparison, to a bool, of
-        # which oneDNN says on standard error that it cannot transpose it.
+        # (batch, 1, branches): what may be attended to. Reshaped, not transposed: TensorFlow would move a transposition behind the
+        # comparison, and oneDNN reports on standard error that it cannot transpose booleans.
         mask = ops.reshape(shown, (-1, 1, len(features))) > 0
         context = sequence
         for number, name in enumerate(features if tokens else ()):
@@ -268,5 +268,5 @@ class FeatureAttention(_OverBranches):
         return self.mean({name: sequence[:, number] for number, name in enumerate(features)}, present)
 
     def get_config(self) -> dict[str, Any]:
-        """Plain JSON."""
+        """Return the arguments, plain JSON."""
         return {**super().get_config(), "width": self.width, "heads": self.heads}

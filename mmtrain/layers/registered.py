@@ -1,4 +1,4 @@
-"""Every layer of ours under its registered name, by which model.keras calls it; see `mmtrain.with_keras`."""
+"""Import of all our layers, which registers the names that model.keras uses; see `mmtrain.with_keras`."""
 
 import mmtrain.layers.encoding
 import mmtrain.layers.image_decoding

@@ -1,4 +1,4 @@
-"""The one place where TensorFlow is first imported: late, and without its greetings."""
+"""The import of TensorFlow: late, and without its messages on standard error."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 KERAS_EXTRAS = ("sklearn", "matplotlib")
-"""What Keras imports for its own wrappers and plots when it is installed: seconds of start-up that nothing here uses."""
+"""Packages that Keras imports for wrappers and plots if they are installed; unused here, and seconds of start-up."""
 
 
 def start_tensorflow() -> None:
-    """Import TensorFlow and Keras. What they say about the machine on standard error is shown only when the import fails."""
+    """Import TensorFlow and Keras. Their messages on standard error are shown only when the import fails."""
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -23,12 +23,12 @@ def start_tensorflow() -> None:
         import keras  # noqa: F401
         import tensorflow
 
-        tensorflow.config.list_physical_devices()  # says more when it first looks for devices
+        tensorflow.config.list_physical_devices()  # prints more when it first looks for devices
 
 
 @contextmanager
 def quiet_native_stderr() -> Iterator[None]:
-    """What libraries write to standard error, past Python too, is shown only when the block fails."""
+    """Context that shows what libraries write to standard error, also from C++, only when the block fails."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as said:
@@ -47,7 +47,7 @@ def quiet_native_stderr() -> Iterator[None]:
 
 @contextmanager
 def _hidden(names: tuple[str, ...]) -> Iterator[None]:
-    """As if these packages were not installed, unless they are imported already."""
+    """Context in which these packages cannot be imported, unless they are already."""
     new = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(new))  # type: ignore[arg-type]  # importing a name that holds None raises ImportError
     try:
@@ -59,7 +59,7 @@ def _hidden(names: tuple[str, ...]) -> Iterator[None]:
 
 @contextmanager
 def _without_gc() -> Iterator[None]:
-    """What the block imports stays for good: Python need not look for garbage in it, neither meanwhile nor ever after."""
+    """Disable garbage collection during the import and freeze the imported objects (saves 2 s)."""
     collects = gc.isenabled()
     gc.disable()
     try:

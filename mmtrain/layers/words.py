@@ -1,4 +1,4 @@
-"""What a word is: one definition, used to learn a vocabulary and to look words up.
+"""The definition of a word, used to learn a vocabulary and to look words up.
 
 The text is lower-cased in every script. A word is a run of letters, marks, digits and apostrophes, or a sign: an emoji with all that
 belongs to it, a symbol of currency, mathematics or music, an emoticon such as `:)`. Everything else parts words: punctuation, blanks.

@@ -17,7 +17,7 @@ from mmtrain.config import Experiment
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.model.assemble import masked_columns, names_of_layers
 from mmtrain.model.memory_errors import prediction_oom_errors
-from mmtrain.model.model_file import joined, rows_at_once
+from mmtrain.model.model_file import concatenate_predictions, rows_at_once
 
 FUSION_ROWS = 8192
 """Rows that go through the half behind the fusion at once."""
@@ -91,7 +91,7 @@ class SplitPredictor:
     def predictions(self, features: BranchFeatures) -> dict[str, Array]:
         """Return the predictions per target, from the features of every branch."""
         count = len(next(iter(features.present.values())))
-        return joined(self._batch(features, slice(start, start + FUSION_ROWS)) for start in range(0, count, FUSION_ROWS))
+        return concatenate_predictions(self._batch(features, slice(start, start + FUSION_ROWS)) for start in range(0, count, FUSION_ROWS))
 
     def _batch(self, features: BranchFeatures, rows: slice) -> dict[str, Array]:
         given = [part for part in (features.values, features.present, features.tokens) if part]

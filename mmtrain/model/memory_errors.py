@@ -1,4 +1,4 @@
-"""A device without enough memory is no bug of ours, wherever the network computes."""
+"""Errors for a device whose memory is not enough."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ELSEWHERE = "End other programs that use the device, or leave it alone: `CUDA_VI
 
 @contextmanager
 def oom_errors(where: str, what: str, fix: str) -> Iterator[None]:
-    """Raises RunError where TensorFlow finds no memory for `what`."""
+    """Context that raises RunError where TensorFlow has not enough memory for `what`."""
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
@@ -22,16 +22,16 @@ def oom_errors(where: str, what: str, fix: str) -> Iterator[None]:
 
 
 def step_oom_errors(where: str, batch_size: int | str) -> AbstractContextManager[None]:
-    """Around steps of a training."""
+    """Context for steps of a training."""
     fix = f"Lower training.batch_size (now {batch_size}), the size of images, or the widths of the network."
     return oom_errors(where, "a step of the training", fix)
 
 
 def prediction_oom_errors(rows: int) -> AbstractContextManager[None]:
-    """Around predictions of so many rows at once."""
+    """Context for predictions of this many rows at once."""
     return oom_errors("the network", f"the predictions of {rows:,} rows at once", ELSEWHERE)
 
 
 def explanation_oom_errors() -> AbstractContextManager[None]:
-    """Around explanations, a row at a time."""
+    """Context for explanations, one row at a time."""
     return oom_errors("the network", "explaining a row", ELSEWHERE)

@@ -1,4 +1,4 @@
-"""The saved model: opened, and run over encoded rows."""
+"""The saved model: loading it, and predicting encoded rows in batches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import mmtrain.layers.registered  # noqa: F401 (by whose names the file calls our layers)
+import mmtrain.layers.registered  # noqa: F401 (registers our layers under the names in the file)
 from mmtrain.artifacts.run_folder import RESTORE, Run
 from mmtrain.batches import sequential_batches
 from mmtrain.config import Experiment
@@ -22,43 +22,43 @@ from mmtrain.model.memory_errors import prediction_oom_errors
 from mmtrain.model.safe_loading import first_line, inspect_model
 
 ROWS_AT_ONCE = 1024
-"""Rows of a batch: models of tables reach their full speed here, and what they predict of a row is the same for any number."""
+"""Most rows of a batch: models of tables reach their full speed here. The prediction of a row is the same for any number."""
 
 IMAGE_BYTES_AT_ONCE = 8_000_000
-"""Of the images of a batch."""
+"""Most bytes of the images in a batch."""
 
 MAP_BYTES_AT_ONCE = 32_000_000
-"""Of the largest feature maps of a batch, of which a network holds two or three at a time, in float32."""
+"""Most bytes of the largest feature maps of a batch; a network holds two or three at a time, in float32."""
 
 WORD_BYTES_AT_ONCE = 64_000_000
-"""Of the vectors of all words of a batch, of which a network holds a few copies at a time."""
+"""Most bytes of the vectors of all words in a batch; a network holds a few copies at a time."""
 
 Predict = Callable[[Mapping[str, Array]], dict[str, Array]]
-"""From one batch of inputs to the predictions of its rows, per target."""
+"""Function from one batch of inputs to the predictions of its rows, per target."""
 
 
-def whole(path: Path) -> Any:
-    """model.keras, from raw values to predictions. Nothing is executed that is not a registered layer."""
+def load_end_to_end(path: Path) -> Any:
+    """Load model.keras, from raw values to predictions, after an inspection; only registered layers are executed."""
     inspect_model(path)
     try:
         return keras.models.load_model(path, safe_mode=True, compile=False)
-    except Exception as error:  # whatever it is that Keras stumbles over: the file is the cause
+    except Exception as error:  # any error of Keras: the file is the cause
         what = f"the model cannot be opened: {first_line(error)}."
         raise RunError(Problem(str(path), what, "Train again, or import your own layers with --code.")) from error
 
 
 def parts(model: Any) -> tuple[Any, Any]:
-    """The two layers of a whole model: its preprocessing, and its predictor behind that. Raises RunError when it has others."""
+    """Return preprocessing and predictor, the two layers of an end-to-end model. Raises RunError when it has others."""
     found = [layer for layer in model.layers if isinstance(layer, keras.Model)]
     if len(found) != 2:
-        raise RunError(Problem("model.keras", "it is not a preprocessing and a network behind it.", RESTORE))
+        raise RunError(Problem("model.keras", "the model does not consist of a preprocessing and a network.", RESTORE))
     return found[0], found[1]
 
 
 def of_run(run: Run, experiment: Experiment, fitted: Fitted) -> tuple[Any, Any]:
-    """The whole model of a run, and its predictor. Raises RunError when it is not for these columns, branches and targets."""
+    """Load the end-to-end model of a run and its predictor. Raises RunError unless they fit these columns, branches and targets."""
     path = run / "model.keras"
-    model = whole(path)
+    model = load_end_to_end(path)
     found = parts(model)[1]
     names = names_of_layers(experiment, fitted)
     layers = {layer.name: layer for layer in found.layers}
@@ -79,14 +79,14 @@ def _signature(tensors: Iterable[Any]) -> dict[str, Any]:
     return {tensor.name: (tuple(tensor.shape), tensor.dtype) for tensor in tensors}
 
 
-def compiled(model: Any) -> Predict:
-    """The predictor as one compiled function, traced once.
+def compile_predictor(model: Any) -> Predict:
+    """Return the predictor as one compiled function, traced once.
 
-    A row's prediction does not depend on the rows beside it, to the bit. For that a single row goes through twice: of one row
-    TensorFlow makes a product of a matrix and a vector, whose last bit may differ from that of a product of two matrices.
+    The prediction of a row is independent of the other rows of its batch, to the bit. A single row is therefore duplicated: for one
+    row TensorFlow multiplies a matrix and a vector, whose last bit may differ from that of a product of two matrices.
     """
     signature = {tensor.name: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs}
-    # Made concrete at once: of several models in one process, TensorFlow would take this function for one that is traced too often.
+    # Traced eagerly: otherwise TensorFlow warns about retracing when a process opens several models.
     call = tf.function(lambda inputs: model(inputs, training=False), input_signature=[signature], autograph=False).get_concrete_function()
 
     def predictions(inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -99,7 +99,7 @@ def compiled(model: Any) -> Predict:
 
 
 def rows_at_once(model: Any) -> int:
-    """How many rows make a batch."""
+    """Return the number of rows of a batch, bounded by the memory of images, feature maps and word vectors."""
     shapes = [(tensor.shape[1:], np.dtype(tensor.dtype).itemsize) for tensor in model.inputs if len(tensor.shape) == 4]
     images: int = sum(int(np.prod(shape)) * size for shape, size in shapes)
     words: int = sum(tensor.shape[1] for tensor in model.inputs if len(tensor.shape) == 2 and keras.backend.is_int_dtype(tensor.dtype))
@@ -108,26 +108,26 @@ def rows_at_once(model: Any) -> int:
 
 
 def _largest_map(model: Any) -> int:
-    """How many numbers the largest maps (height, width, channels) have that a layer makes of one row; 0 without any."""
+    """Return the number of values in the largest feature maps (height, width, channels) of one row; 0 without any."""
     sizes = [_largest_map(layer) for layer in model.layers if isinstance(layer, keras.Model)]
     outputs = [tensor for layer in model.layers for tensor in keras.tree.flatten(layer.output)]
     return max([*sizes, *(int(np.prod(tensor.shape[1:])) for tensor in outputs if len(tensor.shape) == 4)], default=0)
 
 
 def _widest(model: Any) -> int:
-    """How many numbers the longest vector of a word or category has."""
+    """Return the largest width of the vector of a word or category."""
     own = [layer.units for layer in model.layers if isinstance(layer, BagProjection)]
     own += [layer.output_dim for layer in model.layers if isinstance(layer, keras.layers.Embedding)]
     return max([*own, *(_widest(layer) for layer in model.layers if isinstance(layer, keras.Model))], default=0)
 
 
 def predict(model: Any, arrays: Arrays, rows: Array) -> dict[str, Array]:
-    """Predictions of `rows`, in their order, per target."""
-    return joined(map(compiled(model), sequential_batches(arrays, rows, rows_at_once(model))))
+    """Return the predictions of `rows`, in their order, per target."""
+    return concatenate_predictions(map(compile_predictor(model), sequential_batches(arrays, rows, rows_at_once(model))))
 
 
-def joined(batches: Iterable[dict[str, Array]]) -> dict[str, Array]:
-    """The predictions of several batches, per target."""
+def concatenate_predictions(batches: Iterable[dict[str, Array]]) -> dict[str, Array]:
+    """Concatenate the predictions of several batches, per target."""
     pieces: dict[str, list[Array]] = {}
     for outputs in batches:
         for key, values in outputs.items():

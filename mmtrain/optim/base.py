@@ -27,7 +27,7 @@ from mmtrain.registry import OneOf, Registry, Section, options_of, section_for
 
 
 class OptimizerSection(Section):
-    """How weights follow from gradients."""
+    """Options of every optimizer."""
 
     method: str = Field(description="Name of the optimizer.")
 
@@ -38,7 +38,7 @@ class OptimizerSection(Section):
 
 @dataclass(frozen=True)
 class SchedulePosition:
-    """Where a training stands, in epochs since the warm-up."""
+    """The position of a training, in epochs since the warm-up."""
 
     epoch: float
     """0 at the end of the warm-up; 2.5 is the middle of the third epoch after it."""

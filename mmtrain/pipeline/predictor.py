@@ -85,7 +85,7 @@ class Predictor:
         from mmtrain.model import model_file
 
         _, model = model_file.of_run(self.run, self.experiment, self.fitted)
-        return _Ready(Chunks(self.experiment, self.fitted), model_file.compiled(model), model_file.rows_at_once(model))
+        return _Ready(Chunks(self.experiment, self.fitted), model_file.compile_predictor(model), model_file.rows_at_once(model))
 
     def predict(
         self,
@@ -179,11 +179,11 @@ class Predictor:
 
 
 def _predicted(piece: Chunk, ready: _Ready) -> dict[str, Array]:
-    from mmtrain.model.model_file import joined
+    from mmtrain.model.model_file import concatenate_predictions
 
     size = ready.rows_at_once
     batches = ({name: values[first : first + size] for name, values in piece.inputs.items()} for first in range(0, len(piece), size))
-    return joined(map(ready.predict, batches))
+    return concatenate_predictions(map(ready.predict, batches))
 
 
 def _blanked(values: Array, refused: Array) -> object:

@@ -1,1 +1,1 @@
-"""The training loop and what it is made of."""
+"""Training: the loop, the compiled step, stages, checkpoints, callbacks and events."""

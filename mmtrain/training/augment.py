@@ -1,11 +1,11 @@
-"""Random changes to training images, inside the compiled step.
+"""Random augmentation of training images, inside the compiled step.
 
-All geometry is one affine transform and one bilinear resampling, all colour one multiplication and one addition. What happens to
-a row follows from its own uniform numbers (`batches.chances`), eight per image column.
+All geometry is one affine transform and one bilinear resampling, all colour one multiplication and one addition. The changes of a
+row follow from its own uniform random numbers (`Batch.chances`), eight per image column.
 
-On a CPU XLA makes one loop of it, whatever `jit` says of the network: a quarter of the processor time of TensorFlow's own
-resampling, and no copies on the way (`benchmarks/augmentation.py`). It computes in float64, so that no rounding depends on the
-batch that the row is in. On a GPU TensorFlow's own resampling stays, in float32, as it needs no compiler.
+On a CPU, XLA compiles it into one loop, whatever `jit` is for the network: a quarter of the processor time of TensorFlow's own
+resampling, without intermediate copies (`benchmarks/augmentation.py`). It computes in float64, so that no rounding depends on the
+batch of a row. On a GPU, TensorFlow's own resampling in float32 is used, which needs no compilation.
 """
 
 from __future__ import annotations
@@ -21,9 +21,14 @@ CHANCES = 8
 
 
 def augment_images(pixels: Any, chances: Any, how: Augment, levels: int, *, compiled: bool | None = None) -> Any:
-    """Changed pixels of the same type: (batch, height, width, channels), `chances` (batch, 8) in [0, 1).
+    """Return augmented pixels of the same type and shape, (batch, height, width, channels).
 
-    `compiled` by XLA: by default where there is no GPU.
+    Args:
+        pixels: Integers from 0 to `levels`.
+        chances: (batch, 8) uniform random numbers in [0, 1).
+        how: Which changes, and how strong.
+        levels: The value of full brightness, 255 or 65535.
+        compiled: Whether XLA compiles the change; by default where there is no GPU.
     """
     numbers = tf.cast(chances, tf.float64)
     transforms = _transforms(numbers, how, pixels.shape[1], pixels.shape[2]) if how.moves else None
@@ -39,9 +44,9 @@ def _signed(chance: Any) -> Any:
 
 
 def _transforms(chances: Any, how: Augment, height: int, width: int) -> Any:
-    """From a place in the result to one in the source: x = t0 x + t1 y + t2, y = t3 x + t4 y + t5; (batch, 6).
+    """Return the affine maps from output to input positions, (batch, 6): x = t0 x + t1 y + t2, y = t3 x + t4 y + t5.
 
-    Flip, rotate, zoom and shift about the centre.
+    They flip, rotate, zoom and shift about the centre.
     """
     one = tf.ones_like(chances[:, 0])
     flip_x = tf.where(chances[:, 0] < 0.5, -one, one) if how.flip in ("horizontal", "both") else one
@@ -60,7 +65,7 @@ def _transforms(chances: Any, how: Augment, height: int, width: int) -> Any:
 
 
 def _colours(chances: Any, how: Augment, levels: float) -> tuple[Any, Any]:
-    """Contrast about the middle grey, then brightness, as a factor and what is added: (batch, 1, 1, 1) each."""
+    """Return contrast about the middle grey, then brightness, as a factor and an addend, (batch, 1, 1, 1) each."""
     contrast = (1.0 + _signed(chances[:, 7]) * how.contrast)[:, None, None, None]
     brightness = (_signed(chances[:, 6]) * how.brightness * levels)[:, None, None, None]
     return contrast, levels / 2.0 * (1.0 - contrast) + brightness
@@ -68,13 +73,13 @@ def _colours(chances: Any, how: Augment, levels: float) -> tuple[Any, Any]:
 
 @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
 def _changed_by_xla(pixels: Any, transforms: Any, factors: Any, addends: Any, levels: int) -> Any:
-    """Each shape of `pixels` is compiled once in a process, in a tenth of a second."""
+    """Change pixels in one compiled loop; each shape is compiled once per process, in 0.1 s."""
     values = tf.cast(pixels, tf.float64) if transforms is None else _resampled(pixels, transforms)
     return _as_levels(values * factors + addends, pixels.dtype, levels)
 
 
 def _changed_by_kernels(pixels: Any, transforms: Any, factors: Any, addends: Any, levels: int) -> Any:
-    """The same in float32, by operations that TensorFlow has."""
+    """Change pixels in float32 by TensorFlow's own kernels."""
     values = tf.cast(pixels, tf.float32)
     if transforms is not None:
         values = tf.raw_ops.ImageProjectiveTransformV3(
@@ -93,7 +98,7 @@ def _as_levels(values: Any, dtype: Any, levels: int) -> Any:
 
 
 def _resampled(pixels: Any, transforms: Any) -> Any:
-    """Bilinear, float64; what comes in from outside repeats the edge."""
+    """Return bilinearly resampled pixels in float64; positions outside repeat the edge."""
     height, width, channels = pixels.shape[1:]
     own = transforms[:, :, None, None]  # (batch, 6, 1, 1)
     column, row = tf.range(width, dtype=tf.float64), tf.range(height, dtype=tf.float64)[:, None]

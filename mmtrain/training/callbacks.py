@@ -1,12 +1,12 @@
-"""Users' Keras callbacks: found by their dotted names, checked before any is made, and told of the training.
+"""Users' Keras callbacks: imported by dotted name, checked before any is created, and called during the training.
 
-What they are told: the begin and the end of the training, of every epoch (counted from 0, as Keras does) and of every call of the
+Hooks are called at the begin and the end of the training, of every epoch (counted from 0, as Keras does) and of every call of the
 compiled step, which may take several steps (`on_train_batch_begin` with its first step, `on_train_batch_end` with its last). Logs have
 Keras' names: `loss` and `val_auc`, not `train_loss` and `validation_auc`; an undefined score is NaN. `self.model` is the network on
-encoded inputs, which gives raw answers (logits); setting its `stop_training` ends the training after that epoch.
+encoded inputs, whose outputs are logits; setting its `stop_training` ends the training after that epoch.
 
-What they cannot do: keep anything over `--resume`, as they are made anew, and change the learning rate: the loop sets it, and
-`self.model` has no optimizer. Validation, prediction and the end of an interrupted training are not told.
+Callbacks cannot keep state over `--resume`, as they are created anew, nor change the learning rate: the loop sets it, and `self.model`
+has no optimizer. Hooks of validation and prediction are not called, nor any at the end of an interrupted training.
 """
 
 from __future__ import annotations
@@ -32,32 +32,32 @@ from mmtrain.system.user_code import may_import
 from mmtrain.training.events import Ended, EpochBegan, EpochEnded, Event, Started, Stepped, StepsBegan
 from mmtrain.training.signals import GracefulShutdown
 
-USELESS = {
+REPLACEMENTS = {
     keras.callbacks.LearningRateScheduler: "The loop sets the learning rate: use `training.schedule`.",
     keras.callbacks.ReduceLROnPlateau: "The loop sets the learning rate: use `training.schedule: {method: plateau}`.",
-    keras.callbacks.BackupAndRestore: "Every run can be gone on with: `mmtrain fit --resume RUN`.",
+    keras.callbacks.BackupAndRestore: "Every run can be resumed: `mmtrain fit --resume RUN`.",
     keras.callbacks.SwapEMAWeights: "Use `training.weight_average`.",
     keras.callbacks.TensorBoard: "Set `training.tensorboard: true`.",
 }
-"""What cannot work here, and what does instead."""
+"""Callbacks without effect in this loop, and what to use instead."""
 
 
 @dataclass(frozen=True)
 class Named:
-    """A callback and the name it has in the file."""
+    """A callback and its name in the experiment file."""
 
     name: str
     callback: Any
 
 
-class _Wrong(Exception):  # noqa: N818 (a problem on its way)
-    """What is wrong with a name, and what would be right."""
+class _InvalidCallback(Exception):  # noqa: N818 (becomes a problem)
+    """Raised with what is wrong with a name, and the fix."""
 
 
 def check_callbacks(entries: Sequence[Callback], path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[type]:
-    """Return the classes of callbacks, in order; their modules are imported if they may be, and nothing in them is called.
+    """Return the classes of the callbacks, in order. Allowed modules are imported, but nothing in them is called.
 
-    Raises ConfigError with every mistake: what is no callback, options that its constructor does not have.
+    Raises ConfigError with all mistakes: classes that are not callbacks, options that the constructor does not have.
     """
     classes: list[type] = []
     found: list[LocatedProblem] = []
@@ -65,7 +65,7 @@ def check_callbacks(entries: Sequence[Callback], path: Path | NotInFile, overrid
         here: Location = ("training", "callbacks", number)
         try:
             classes.append(_class(entry.name))
-        except _Wrong as wrong:
+        except _InvalidCallback as wrong:
             found.append(((*here, "name"), *wrong.args))
         else:
             found += _wrong_options(entry, classes[-1], here)
@@ -75,14 +75,14 @@ def check_callbacks(entries: Sequence[Callback], path: Path | NotInFile, overrid
 
 
 def make_callbacks(entries: Sequence[Callback], path: Path | NotInFile, overrides: Iterable[str] = ()) -> list[Named]:
-    """Return the callbacks of the experiment in the file at `path`. Raises ConfigError with every mistake."""
+    """Create the callbacks of the experiment in the file at `path`. Raises ConfigError with all mistakes."""
     callbacks: list[Named] = []
     found: list[LocatedProblem] = []
     for number, (entry, kind) in enumerate(zip(entries, check_callbacks(entries, path, overrides), strict=True)):
         try:
             callbacks.append(Named(entry.name, kind(**entry.options)))
         except Exception as error:
-            what = f"`{entry.name}` refuses these options: {_said(error)}"
+            what = f"`{entry.name}` refuses these options: {_describe(error)}"
             found.append((("training", "callbacks", number), what, ""))
     if found:
         raise ConfigError(yaml_source.read(path, overrides).problems(found))
@@ -90,35 +90,35 @@ def make_callbacks(entries: Sequence[Callback], path: Path | NotInFile, override
 
 
 def _class(name: str) -> type:
-    """The class called `name`. Raises _Wrong."""
+    """Import the class called `name`. Raises _InvalidCallback."""
     if not may_import(name):
         raise _refused(name)
     here, *within = _module(name)
     for number, word in enumerate(within):
-        if not hasattr(here, word):  # a module may make it only now, as TensorFlow does with Keras
+        if not hasattr(here, word):  # hasattr may import it lazily, as in TensorFlow with Keras
             callbacks = [key for key, value in vars(here).items() if _is_callback(value)] if inspect.ismodule(here) else []
             fix = did_you_mean(word, callbacks) or (f"Its callbacks are {listed(callbacks)}." if callbacks else "")
             owner = ".".join(name.split(".")[: number - len(within)])
-            raise _Wrong(f"there is no {word!r} in `{owner}`.", fix)
+            raise _InvalidCallback(f"there is no {word!r} in `{owner}`.", fix)
         here = getattr(here, word)
     if not _is_callback(here):
-        raise _Wrong(f"`{name}` is not a Keras callback.", "Name a subclass of `keras.callbacks.Callback`.")
-    for useless, instead in USELESS.items():
+        raise _InvalidCallback(f"`{name}` is not a Keras callback.", "Name a subclass of `keras.callbacks.Callback`.")
+    for useless, instead in REPLACEMENTS.items():
         if issubclass(here, useless):
-            raise _Wrong(f"`{name}` can do nothing here.", instead)
+            raise _InvalidCallback(f"`{name}` has no effect here.", instead)
     found: type = here
     return found
 
 
-def _refused(name: str) -> _Wrong:
-    """What is wrong with the name of a module that the file may not have imported; the module itself is not touched."""
+def _refused(name: str) -> _InvalidCallback:
+    """Return the problem of a module that the experiment file may not import; the module itself is not imported."""
     top, last = name.split(".", maxsplit=1)[0], name.rsplit(".", 1)[-1]
     if last in dir(keras.callbacks):
-        return _Wrong(f"`{name}` is not imported.", f"Write `keras.callbacks.{last}`.")
+        return _InvalidCallback(f"`{name}` is not imported.", f"Write `keras.callbacks.{last}`.")
     if top not in sys.modules and find_spec(top) is None:
-        return _Wrong(f"there is no module {top!r}.", f"Give its file with `--code {top}.py`, or install it.")
+        return _InvalidCallback(f"there is no module {top!r}.", f"Give its file with `--code {top}.py`, or install it.")
     what = f"`{name}` is not imported: an experiment file may name callbacks of Keras and of files given with `--code` only."
-    return _Wrong(what, "Where you trust the file, give `--allow-callbacks`; importing a module runs its code.")
+    return _InvalidCallback(what, "Where you trust the file, give `--allow-callbacks`; importing a module runs its code.")
 
 
 def _is_callback(value: Any) -> bool:
@@ -126,7 +126,7 @@ def _is_callback(value: Any) -> bool:
 
 
 def _module(name: str) -> tuple[Any, ...]:
-    """The longest part of a dotted name that is a module, imported, and the words after it. Raises _Wrong."""
+    """Import the longest prefix of a dotted name that is a module; return it and the words after it. Raises _InvalidCallback."""
     words = name.split(".")
     for length in range(len(words) - 1, 0, -1):
         wanted = ".".join(words[:length])
@@ -134,15 +134,15 @@ def _module(name: str) -> tuple[Any, ...]:
             return importlib.import_module(wanted), *words[length:]
         except ModuleNotFoundError as error:
             if error.name is None or not f"{wanted}.".startswith(f"{error.name}."):
-                raise _Wrong(f"`{wanted}` cannot be imported: {_said(error)}", "Install what it needs.") from error
+                raise _InvalidCallback(f"`{wanted}` cannot be imported: {_describe(error)}", "Install what it needs.") from error
         except (Exception, SystemExit) as error:
-            raise _Wrong(f"`{wanted}` cannot be imported: {_said(error)}", "") from error
+            raise _InvalidCallback(f"`{wanted}` cannot be imported: {_describe(error)}", "") from error
     fix = f"Give its file with `--code {words[0]}.py`, or install it."
-    raise _Wrong(f"there is no module {words[0]!r}.", fix)
+    raise _InvalidCallback(f"there is no module {words[0]!r}.", fix)
 
 
 def _wrong_options(entry: Callback, kind: type, here: Location) -> Iterator[LocatedProblem]:
-    """Options that the constructor does not have, and those that it cannot do without."""
+    """Yield options that the constructor does not have, and required ones that are missing."""
     parameters = inspect.signature(kind).parameters.values()
     named = {one.name: one for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
     takes_all = any(one.kind is one.VAR_KEYWORD for one in parameters)
@@ -157,52 +157,52 @@ def _wrong_options(entry: Callback, kind: type, here: Location) -> Iterator[Loca
 
 
 class Callbacks:
-    """Watches a training and tells the callbacks. Raises RunError, with its name, when one of them fails."""
+    """Listener that calls the callbacks. Raises RunError with the name of a callback that fails."""
 
-    def __init__(self, callbacks: Sequence[Named], core: Any, interruption: GracefulShutdown, where: str) -> None:
-        self.callbacks, self.core, self.interruption, self.where = callbacks, core, interruption, where
+    def __init__(self, callbacks: Sequence[Named], network: Any, interruption: GracefulShutdown, where: str) -> None:
+        self.callbacks, self.network, self.interruption, self.where = callbacks, network, interruption, where
         self._stepping = False
 
     def __call__(self, event: Event) -> None:
-        """An event of the training."""
+        """Call the hooks for an event."""
         match event:
             case Started():
                 self._begin(event)
             case EpochBegan():
-                self._tell("on_epoch_begin", event.epoch - 1)
+                self._call_hook("on_epoch_begin", event.epoch - 1)
             case StepsBegan():
                 self._stepping = True
-                self._tell("on_train_batch_begin", event.step)
-            case Stepped() if self._stepping:  # the last one of an epoch may be told twice
+                self._call_hook("on_train_batch_begin", event.step)
+            case Stepped() if self._stepping:  # the last event of an epoch may come twice
                 self._stepping = False
-                self._tell("on_train_batch_end", event.step - 1, {"loss": event.loss})
+                self._call_hook("on_train_batch_end", event.step - 1, {"loss": event.loss})
             case EpochEnded():
-                self._tell("on_epoch_end", event.epoch - 1, {**_logs(event.scores), "learning_rate": event.learning_rate})
+                self._call_hook("on_epoch_end", event.epoch - 1, {**_logs(event.scores), "learning_rate": event.learning_rate})
             case Ended():
-                self._tell("on_train_end", _logs(event.best_scores))
+                self._call_hook("on_train_end", _logs(event.best_scores))
 
     def _begin(self, event: Started) -> None:
-        self.core.stop_training = False
+        self.network.stop_training = False
         for named in self.callbacks:
             named.callback.set_params({"epochs": event.epochs, "steps": event.steps, "verbose": 0})
-            named.callback.set_model(self.core)
-        self._tell("on_train_begin")
+            named.callback.set_model(self.network)
+        self._call_hook("on_train_begin")
 
-    def _tell(self, hook: str, *arguments: Any) -> None:
-        """One by one and not through a `CallbackList`, which would not say whose mistake it was."""
+    def _call_hook(self, hook: str, *arguments: Any) -> None:
+        """Call a hook of each callback; not through a `CallbackList`, which would not name the one that failed."""
         for named in self.callbacks:
             try:
                 getattr(named.callback, hook)(*arguments)
             except Exception as error:
-                what = f"the callback `{named.name}` failed in {hook}{_place(error)}: {_said(error)}"
-                fix = "Mend it, then go on with --resume."
+                what = f"the callback `{named.name}` failed in {hook}{_place(error)}: {_describe(error)}"
+                fix = "Fix it, then continue with --resume."
                 raise RunError(Problem(self.where, what, fix)) from error
-            if self.core.stop_training and not self.interruption.after_epoch:
+            if self.network.stop_training and not self.interruption.after_epoch:
                 self.interruption.after_epoch = f"the callback {named.name} stopped it"
 
 
 def _logs(scores: dict[str, float | None]) -> dict[str, float]:
-    """Scores under the names that Keras gives them."""
+    """Return scores under their names in Keras."""
     return {_in_keras(name): math.nan if value is None else value for name, value in scores.items()}
 
 
@@ -211,11 +211,11 @@ def _in_keras(name: str) -> str:
     return score if part == "train" else f"val_{score}"
 
 
-def _said(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".rstrip(".: ") + "."
 
 
 def _place(error: Exception) -> str:
-    """` (mine.py:12)`: the line of the callback's own method."""
+    """Return the line of the callback's own method, as ` (mine.py:12)`."""
     frames = traceback.extract_tb(error.__traceback__)[1:2]
     return "".join(f" ({Path(frame.filename).name}:{frame.lineno})" for frame in frames)

@@ -1,13 +1,13 @@
-"""A training's position on disk: weights, optimizer, and where it stands.
+"""Checkpoints of a training: weights, optimizer state and position.
 
-    checkpoints/last       after the newest epoch, every few minutes in between, and where a person interrupted
-    checkpoints/previous   the one before; it stays until a whole `last` has taken its place
+    checkpoints/last       after the newest epoch, every few minutes in between, and after an interruption
+    checkpoints/previous   the one before; kept until a complete `last` has taken its place
     checkpoints/best       the best epoch
 
 Each is a folder, written under a temporary name, flushed to the disk and renamed; `position.json` comes last in it and
-holds the hashes of the arrays, so that a torn or damaged checkpoint is known for what it is.
+holds the hashes of the arrays, so that an incomplete or damaged checkpoint is recognized.
 
-Weights include the states of random seed generators, the optimizer's variables its step count. So training goes on from a
+Weights include the states of random seed generators, the optimizer's variables its step count. So training continues from a
 checkpoint as if it had never stopped: with `deterministic: true` bit for bit.
 """
 
@@ -35,37 +35,37 @@ WEIGHTS, OPTIMIZER, POSITION = "weights.npz", "optimizer.npz", "position.json"
 
 @dataclass(frozen=True)
 class Position:
-    """Where a training stands: `epoch` epochs are done, and `step` steps of the next one."""
+    """The position of a training: `epoch` completed epochs and `step` steps of the next one."""
 
     epoch: int = 0
     step: int = 0
     rows: int = 0
     """Rows of the steps of the unfinished epoch."""
     losses: dict[str, float] = field(default_factory=dict)
-    """Losses of those rows, added up."""
+    """Sums of the losses over those rows."""
     stopping: dict[str, Any] = field(default_factory=lambda: {"best": None, "best_epoch": 0, "waited": 0})
     learning_rate: dict[str, Any] = field(default_factory=lambda: {"improved": []})
     best_scores: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def best_epoch(self) -> int:
-        """The best of the `epoch` epochs; 0 as long as there is none."""
+        """The best of the `epoch` epochs; 0 while there is none."""
         return int(self.stopping["best_epoch"])
 
     @property
     def is_best(self) -> bool:
-        """Whether this is the end of the best epoch, so that `best` can be made from it."""
+        """Whether this is the end of the best epoch, so that `best` can be restored from it."""
         return self.step == 0 and 0 < self.epoch == self.best_epoch
 
 
-def save(folder: Path, name: str, core: Any, optimizer: Any, position: Position) -> None:
+def save(folder: Path, name: str, network: Any, optimizer: Any, position: Position) -> None:
     """Write the checkpoint `name`; an existing `last` becomes `previous` first."""
     temporary = folder / f".{name}.{os.getpid()}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
-        _write_arrays(temporary / WEIGHTS, core.variables)
+        _write_arrays(temporary / WEIGHTS, network.variables)
         _write_arrays(temporary / OPTIMIZER, optimizer.variables)
         hashes = {file: file_hash(temporary / file) for file in (WEIGHTS, OPTIMIZER)}
         with (temporary / POSITION).open("w", encoding="utf-8") as file:
@@ -75,12 +75,12 @@ def save(folder: Path, name: str, core: Any, optimizer: Any, position: Position)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise RunError(
-            Problem(str(folder / name), f"the checkpoint cannot be written: {error.strerror}.", "Make room, then go on with --resume.")
+            Problem(str(folder / name), f"the checkpoint cannot be written: {error.strerror}.", "Make room, then continue with --resume.")
         ) from error
 
 
 def _put_in_place(temporary: Path, target: Path, keep: Path | None) -> None:
-    """Rename; what was there goes to `keep`, or away. There is a whole checkpoint at every moment, under one name or the other."""
+    """Rename `temporary` to `target`; an existing target goes to `keep`, or is deleted. At every moment one complete checkpoint exists."""
     aside = keep if keep is not None else target.with_name(f".{target.name}.{os.getpid()}.old")
     if target.exists():
         shutil.rmtree(aside, ignore_errors=True)
@@ -102,21 +102,21 @@ def _write_arrays(path: Path, variables: list[Any]) -> None:
 
 
 def _named(variables: list[Any]) -> dict[str, Any]:
-    """Variables by their number and path, so that a changed network is noticed when they are read."""
+    """Return variables by number and path, so that a changed network is noticed on reading."""
     return {f"{number:04d} {variable.path.replace('/', '|')}": variable for number, variable in enumerate(variables)}
 
 
-def load(folder: Path, name: str, core: Any, optimizer: Any | None = None) -> Position:
+def load(folder: Path, name: str, network: Any, optimizer: Any | None = None) -> Position:
     """Put a checkpoint's weights into `core`, and its optimizer variables into `optimizer` if given; its position.
 
     Raises RunError when it is missing, torn, damaged or of another network; nothing is changed then.
     """
     path = folder / name
     position = _position(path)
-    wanted = {WEIGHTS: core.variables} | ({OPTIMIZER: optimizer.variables} if optimizer is not None else {})
+    wanted = {WEIGHTS: network.variables} | ({OPTIMIZER: optimizer.variables} if optimizer is not None else {})
     for file, variables in wanted.items():  # before any array is read: one of another shape may be of any size
         if _shapes(path / file, path) != {key: tuple(variable.shape) for key, variable in _named(variables).items()}:
-            raise RunError(Problem(str(path), "the checkpoint is of another network.", "Train again."))
+            raise RunError(Problem(str(path), "the checkpoint belongs to another network.", "Train again."))
     arrays = {file: _read_arrays(path / file, path) for file in wanted}
     for file, variables in wanted.items():
         for key, variable in _named(variables).items():
@@ -125,7 +125,7 @@ def load(folder: Path, name: str, core: Any, optimizer: Any | None = None) -> Po
 
 
 def tidy(folder: Path) -> None:
-    """Remove what a killed process left half written; a `best` that was about to be replaced is put back."""
+    """Remove incomplete files of a killed process; restore a `best` that was about to be replaced."""
     for aside in folder.glob(".best.*.old"):
         if not (folder / "best").exists():
             os.replace(aside, folder / "best")
@@ -134,18 +134,18 @@ def tidy(folder: Path) -> None:
 
 
 def keep_only(folder: Path, name: str | None) -> None:
-    """Remove what a training that goes on from `name` must not meet again: a damaged `last`; everything, when it begins again.
+    """Remove the checkpoints newer than `name`; all of them for None.
 
-    Otherwise the next checkpoint would push the damaged one into the place of the whole one.
+    Otherwise the next checkpoint would replace the complete `previous` by the damaged `last`.
     """
     for unwanted in {"last": (), "previous": ("last",)}.get(name or "", ("last", "previous", "best")):
         shutil.rmtree(folder / unwanted, ignore_errors=True)
 
 
 def newest(folder: Path) -> tuple[str | None, str]:
-    """The newest whole checkpoint to go on from, and what is wrong with a newer one; None when there is no whole one.
+    """Return the newest complete checkpoint to resume from (None without one), and a phrase about damaged newer ones.
 
-    One whose best epoch is lost is of no use, unless that epoch is the one it stands at the end of.
+    A checkpoint whose best epoch is lost is of no use, unless that epoch is its own last one.
     """
     damaged: list[str] = []
     for name in ("last", "previous"):
@@ -153,10 +153,10 @@ def newest(folder: Path) -> tuple[str | None, str]:
         if position is None:
             damaged += [name] * (folder / name).exists()
         elif not position.best_epoch or position.is_best or _whole(folder / "best") is not None:
-            return name, _told(damaged)
+            return name, _describe_damage(damaged)
         else:
             damaged += ["best"] * ("best" not in damaged)
-    return None, _told(damaged)
+    return None, _describe_damage(damaged)
 
 
 def _whole(path: Path) -> Position | None:
@@ -166,12 +166,12 @@ def _whole(path: Path) -> Position | None:
         return None
 
 
-def _told(damaged: list[str]) -> str:
+def _describe_damage(damaged: list[str]) -> str:
     return f"{listed([f'checkpoints/{name}' for name in damaged])} {'is' if len(damaged) == 1 else 'are'} damaged" if damaged else ""
 
 
 def _position(path: Path) -> Position:
-    """What position.json says, once the arrays beside it are known to be those it was written with."""
+    """Return the position in position.json. Raises RunError unless the arrays next to it have the hashes stored there."""
     try:
         written = json.loads((path / POSITION).read_text(encoding="utf-8"))
         artifacts.parse(POSITION, written)
@@ -184,21 +184,21 @@ def _position(path: Path) -> Position:
 
 
 def _shapes(path: Path, checkpoint: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes of the arrays, by name, from their headers alone."""
+    """Return the shapes of the arrays by name, reading their headers only."""
     shapes = {}
     with _undamaged(checkpoint), zipfile.ZipFile(path) as stored:
         for name in stored.namelist():
             with stored.open(name) as file:
                 if np.lib.format.read_magic(file) != (1, 0):
-                    raise ValueError("another header than ours")
+                    raise ValueError("unknown NumPy header")
                 shapes[name.removesuffix(".npy")], _, dtype = np.lib.format.read_array_header_1_0(file)
             if dtype.hasobject or dtype.itemsize > 16:
-                raise ValueError("no numbers")
+                raise ValueError("not numbers")
     return shapes
 
 
 def _read_arrays(path: Path, checkpoint: Path) -> dict[str, Any]:
-    """Numbers only: what is pickled is never read."""
+    """Return the arrays; pickled content is refused."""
     with _undamaged(checkpoint), path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
         return {key: stored[key] for key in stored.files}
 

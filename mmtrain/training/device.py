@@ -10,27 +10,30 @@ import tensorflow as tf
 
 
 def prepare(seed: int, *, deterministic: bool, precision: str = "float32") -> None:
-    """Seed everything that draws: initial weights, dropout. Deterministic also asks TensorFlow for reproducible operations.
+    """Seed all random numbers (initial weights, dropout), and set the precision of layers that are built from now on.
 
-    `precision` is what layers compute in from now on; their weights stay float32.
+    Args:
+        seed: Any integer; taken modulo 2**32, the largest seed of NumPy.
+        deterministic: Whether TensorFlow has to use reproducible operations.
+        precision: Type that layers compute in, `float32`, `float16` or `bfloat16`; their weights stay float32.
     """
     keras.backend.clear_session(free_memory=False)
     keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
-    keras.utils.set_random_seed(seed % 2**32)  # NumPy takes no more
+    keras.utils.set_random_seed(seed % 2**32)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
 
 
 def forget_networks() -> None:
-    """Give back the memory of networks that are used no more: as they refer to themselves, only a search for garbage finds them.
+    """Free the memory of unused networks. They contain reference cycles, so only the garbage collector finds them.
 
-    It takes a tenth of a second and more, so a training that has had no network before it does without.
+    This takes 0.1 s and more, so the first training of a process does without.
     """
     gc.collect()
 
 
 class Strategy(Protocol):
-    """Sums what the workers of a training have computed from their shares of a batch.
+    """Sums the losses and gradients that workers computed from their shares of a batch.
 
     Used as a collective only: variables and the optimizer are ordinary ones, so that clipping, accumulation and averaging act on the
     gradients of the whole batch, and several workers train as one process does.

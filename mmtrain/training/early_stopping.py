@@ -1,4 +1,4 @@
-"""Which epoch is the best, and when to stop waiting for a better one: plain state, easy to save."""
+"""Early stopping: the best epoch by a monitored score, and the patience for a better one. Plain state, saved with checkpoints."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mmtrain.config.training import EarlyStopping
 
 @dataclass
 class BestScore:
-    """The best value of a score so far. An undefined score improves on nothing."""
+    """The best value of a score so far. An undefined score is never an improvement."""
 
     maximize: bool
     min_delta: float
     value: float | None = None
 
     def improves(self, value: float | None) -> bool:
-        """Whether `value` is better than the best by more than `min_delta`."""
+        """Return whether `value` is better than the best by more than `min_delta`."""
         if value is None:
             return False
         if self.value is None:
@@ -27,18 +27,18 @@ class BestScore:
         return gain > self.min_delta
 
     def fresh(self) -> BestScore:
-        """The same question, asked from the beginning."""
+        """Return the same criterion without any value yet."""
         return BestScore(self.maximize, self.min_delta)
 
 
 def out_of_patience(rule: EarlyStopping) -> str:
-    """Why a training ended before its last epoch, where no callback and no person stopped it."""
+    """Return the reason of a training that early stopping ended."""
     return f"{rule.monitor} has not improved for {rule.patience} epochs"
 
 
 @dataclass
 class EarlyStopper:
-    """Follows the monitored score from epoch to epoch."""
+    """Tracks the monitored score from epoch to epoch."""
 
     rule: EarlyStopping
     best: BestScore = field(init=False)
@@ -49,7 +49,7 @@ class EarlyStopper:
         self.best = BestScore(self.rule.direction == "maximize", self.rule.min_delta)
 
     def epoch_ended(self, epoch: int, value: float | None) -> bool:
-        """Tell the score of an epoch, counted from 1; True when it is the best so far."""
+        """Record the score of an epoch, counted from 1. Return whether it is the best so far."""
         if self.best.improves(value):
             self.best.value, self.best_epoch, self.waited = value, epoch, 0
             return True
@@ -58,15 +58,15 @@ class EarlyStopper:
 
     @property
     def reason(self) -> str:
-        """Why to stop, once patience has run out; empty before."""
+        """The reason to stop once patience has run out, else empty."""
         if self.rule.patience is None or self.waited < self.rule.patience:
             return ""
         return out_of_patience(self.rule)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` gave."""
+        """Continue from a `state`."""
         self.best.value, self.best_epoch, self.waited = state["best"], state["best_epoch"], state["waited"]
 
     def state(self) -> dict[str, float | int | None]:
-        """For a checkpoint."""
+        """Return what a checkpoint holds."""
         return {"best": self.best.value, "best_epoch": self.best_epoch, "waited": self.waited}

@@ -1,4 +1,4 @@
-"""What a training tells whoever watches. The loop prints nothing."""
+"""Events of a training, for progress displays, logs and callbacks. The loop itself prints nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Started:
-    """Before the first step; of a run that is gone on with, what is done already."""
+    """Before the first step; the `done` fields say what a resumed run has behind it."""
 
     epochs: int
     steps: int
@@ -16,20 +16,20 @@ class Started:
     monitor: str
     direction: str
     done: int = 0
-    """Epochs."""
+    """Completed epochs."""
     done_steps: int = 0
-    """Of the next epoch, as are the rows."""
+    """Completed steps of the next epoch; `done_rows` are their rows."""
     done_rows: int = 0
     best_epoch: int = 0
     best: float | None = None
     """The monitored score of the best epoch."""
     main: str = ""
-    """The score of the validation rows that speaks for the first target, `validation_auc`."""
+    """Main metric of the first target on validation rows, for example `validation_auc`."""
 
 
 @dataclass(frozen=True)
 class EpochBegan:
-    """Before the first step of an epoch that is taken here."""
+    """Before the first step that this process takes in an epoch."""
 
     epoch: int
 
@@ -67,14 +67,14 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class Warned:
-    """Something a person should know, in a sentence."""
+    """A warning to the user, in a sentence."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class StopAsked:
-    """A person or the cluster wants the training to stop, for the `times`-th time; the third time nothing can be told any more."""
+    """The user or the cluster asked the training to stop, for the `times`-th time; a third time ends it without an event."""
 
     times: int
 
@@ -94,7 +94,7 @@ Watcher = Callable[[Event], None]
 
 
 def all_of(*watchers: Watcher) -> Watcher:
-    """One watcher that tells every one of these, in this order."""
+    """Return a watcher that passes each event to all of these, in this order."""
 
     def watch(event: Event) -> None:
         for watcher in watchers:

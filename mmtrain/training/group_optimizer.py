@@ -89,7 +89,7 @@ def set_factors(optimizer: Any, factors: Iterable[tuple[Any, float]]) -> None:
 
 
 class _GroupRates:
-    """Mixed into a Keras optimizer: a factor on the learning rate of single variables, in their update and in their weight decay.
+    """Mix-in of a Keras optimizer: a factor on the learning rate of single variables, in their update and in their weight decay.
 
     Factors are constants of the compiled step: it is compiled anew when they change, which is once per stage.
     """

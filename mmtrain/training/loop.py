@@ -1,6 +1,6 @@
-"""The training loop: epochs of steps, a validation after each, the best weights kept.
+"""The training loop: epochs of steps, a validation after each, a checkpoint of the best weights.
 
-The test part never comes here.
+Test rows are never seen here.
 """
 
 from __future__ import annotations
@@ -23,20 +23,25 @@ from mmtrain.training.validation import Validation
 def train(
     material: TrainingData, run: Run, watch: Watcher, resume: str | None = None, interruption: GracefulShutdown | None = None
 ) -> Ended:
-    """Train to the end, to the patience's end or to an interruption; `checkpoints/best` holds the best weights.
+    """Train until the last epoch, early stopping or an interruption; `checkpoints/best` then holds the best weights.
 
-    `resume` names the checkpoint to go on from, None begins; what the run wrote after it is cut away first.
+    Args:
+        material: Experiment, encoded rows and network.
+        run: The run folder.
+        watch: Called with every event of the training.
+        resume: Name of the checkpoint to continue from; None starts anew. Later lines of the run's logs are cut first.
+        interruption: Asked between two calls of the compiled step.
 
-    Raises RunError when the loss is no longer finite, Interrupted after SIGINT or SIGTERM, both with a whole checkpoint.
+    Raises RunError when the loss is not finite, Interrupted after SIGINT or SIGTERM, both after a complete checkpoint.
     """
     loop = _Loop(material, run, watch)
-    loop.go_on_from(resume)
+    loop.resume_from(resume)
     with step_oom_errors(str(run.folder), material.experiment.training.batch_size):
         return loop.run_epochs(interruption or GracefulShutdown())
 
 
 class _Loop:
-    """The state of one training: where it stands, and what stops it."""
+    """The state of one training."""
 
     def __init__(self, material: TrainingData, run: Run, watch: Watcher) -> None:
         self.material, self.run, self.watch = material, run, watch
@@ -52,8 +57,8 @@ class _Loop:
         self.start = checkpoints.Position()
         self.saved = time.perf_counter()
 
-    def go_on_from(self, name: str | None) -> None:
-        """Take everything from a checkpoint: weights, optimizer, the state of stopping and of the rate, the place in the epoch."""
+    def resume_from(self, name: str | None) -> None:
+        """Restore weights, optimizer, early stopping, learning rate and position from a checkpoint."""
         folder = self.run / "checkpoints"
         checkpoints.keep_only(folder, name)
         if name is not None:
@@ -62,7 +67,7 @@ class _Loop:
             self.stopping.restore(self.start.stopping)
             self.rate.restore(self.start.learning_rate)
             self.best_scores = self.start.best_scores
-        if self.start.is_best:  # the process may have been killed between the two
+        if self.start.is_best:  # the process may have been killed after `last` and before `best`
             self.checkpoint_best(self.start.epoch)
         self.run.cut_lines("metrics.jsonl", self.start.epoch)
 
@@ -73,14 +78,14 @@ class _Loop:
             epoch += 1
             self.run_epoch(epoch, interruption)
             reason = self.out_of_patience or interruption.after_epoch
-        if not self.stopping.best_epoch:  # the monitored score was never defined: the last weights are as good as any
+        if not self.stopping.best_epoch:  # the monitored score was never defined: take the last weights
             self.checkpoint_best(epoch)
         ended = Ended(epoch, self.stopping.best_epoch or epoch, self.best_scores, reason)
         self.watch(ended)
         return ended
 
     def enter_stage_of(self, epoch: int) -> None:
-        """Train what the stage of this epoch trains, if it is another stage than before; its schedule and its patience begin anew."""
+        """Enter the stage of this epoch, if it is a new one; its schedule and its patience begin anew."""
         stage = self.stages.of_epoch(epoch)
         if stage != self.stage:
             self.steps.enter_stage(stage)
@@ -89,11 +94,11 @@ class _Loop:
 
     @property
     def out_of_patience(self) -> str:
-        """Why to stop, once the patience of the last stage has run out; empty before. Earlier stages run all their epochs."""
+        """The reason to stop once patience has run out, else empty. Only the last stage stops early."""
         return self.stopping.reason if self.stage == self.stages.last else ""
 
     def started(self) -> Started:
-        """What is about to be done, and what is done."""
+        """Return the event before the first step."""
         rule, start = self.training.early_stopping, self.start
         return Started(
             self.training.epochs,
@@ -110,18 +115,18 @@ class _Loop:
         )
 
     def run_epoch(self, epoch: int, interruption: GracefulShutdown) -> None:
-        """One epoch of steps, then validation, the best weights, a line of metrics and a checkpoint."""
+        """Run one epoch: steps, validation, a line of metrics, checkpoints."""
         self.enter_stage_of(epoch)
         self.watch(EpochBegan(epoch))
         begun = time.perf_counter()
-        tally = self.train_epoch(epoch, interruption)
-        rows_per_second = (tally.rows - self.begins(epoch).rows) / (time.perf_counter() - begun)
+        losses = self.train_epoch(epoch, interruption)
+        rows_per_second = (losses.rows - self.position_in(epoch).rows) / (time.perf_counter() - begun)
         learning_rate = float(self.steps.optimizer.learning_rate.numpy())
         try:
             with EmaWeights(self.steps):
-                scores = _means(tally) | self.validation.scores(epoch, interruption)
-        except Interrupted:  # all steps are done, but the validation
-            self.checkpoint("last", epoch - 1, tally)
+                scores = _means(losses) | self.validation.scores(epoch, interruption)
+        except Interrupted:  # in the validation: all steps are done
+            self.checkpoint("last", epoch - 1, losses)
             raise
         monitored = self.monitored(scores)
         is_best = self.stopping.epoch_ended(epoch, monitored)
@@ -130,13 +135,13 @@ class _Loop:
             self.best_scores = scores
         self.run.append_line("metrics.jsonl", {"epoch": epoch, "learning_rate": learning_rate, **scores})
         self.checkpoint("last", epoch)
-        if is_best:  # after `last`, from which it can be made again: so they never contradict each other
+        if is_best:  # after `last`, from which `best` can be restored, so that they never contradict each other
             self.checkpoint_best(epoch)
         seconds = time.perf_counter() - begun
         self.watch(EpochEnded(epoch, scores, learning_rate, seconds, rows_per_second, is_best, self.stopping.best_epoch))
 
     def monitored(self, scores: dict[str, float | None]) -> float | None:
-        """None where it is undefined. Raises RunError where there is no such score: only users' own tasks come so far."""
+        """Return the monitored score, None where undefined. Raises RunError for an unknown one, which only a user's own task can have."""
         monitor = self.training.early_stopping.monitor
         if monitor not in scores:
             hint = did_you_mean(monitor, scores) or f"There are {listed(list(scores))}."
@@ -144,53 +149,53 @@ class _Loop:
         return scores[monitor]
 
     def train_epoch(self, epoch: int, interruption: GracefulShutdown) -> LossAccumulator:
-        """All steps of an epoch. Raises RunError when a loss is not finite, Interrupted."""
-        here = self.begins(epoch)
-        tally, step = LossAccumulator(here.losses, here.rows, here.step), here.step
+        """Run all steps of an epoch. Raises RunError when a loss is not finite, Interrupted."""
+        here = self.position_in(epoch)
+        losses, step = LossAccumulator(here.losses, here.rows, here.step), here.step
         done = epoch - 1 - self.stages.epochs_before(self.stage)
         try:
             for batch in self.batches.epoch(epoch, here.step):
-                self.checkpoint_if_due(epoch, tally, interruption)
+                self.checkpoint_if_due(epoch, losses, interruption)
                 rates = [self.rate.at(done + number / len(self.batches)) for number in range(step, step + batch.steps)]
                 self.watch(StepsBegan(epoch, step))
-                tally.add(len(batch.rows), self.steps.train(batch, rates))
+                losses.add(len(batch.rows), self.steps.train(batch, rates))
                 step += batch.steps
-                if self.training.callbacks:  # they are told of these steps while the weights are those after them
-                    tally.settle()
-                if tally.step > here.step:
-                    self.watch(Stepped(epoch, tally.step, tally.rows, tally.sums["loss"] / tally.rows))
-            tally.settle()
+                if self.training.callbacks:  # callbacks must see the weights of the step they are called for
+                    losses.settle()
+                if losses.step > here.step:
+                    self.watch(Stepped(epoch, losses.step, losses.rows, losses.sums["loss"] / losses.rows))
+            losses.settle()
         except NotFinite as found:
             what = f"the loss became {found.value} in epoch {epoch}, step {found.step + 1}."
             raise divergence_error(self.material, str(self.run.folder), what, "training rows", self.batches.rows) from None
-        self.watch(Stepped(epoch, tally.step, tally.rows, tally.sums["loss"] / tally.rows))
-        return tally
+        self.watch(Stepped(epoch, losses.step, losses.rows, losses.sums["loss"] / losses.rows))
+        return losses
 
-    def begins(self, epoch: int) -> checkpoints.Position:
-        """What of an epoch was done before; only the first one of this process can have anything."""
+    def position_in(self, epoch: int) -> checkpoints.Position:
+        """Return the position at which this process enters an epoch; not the beginning only in the first epoch after a resume."""
         return self.start if self.start.epoch == epoch - 1 else checkpoints.Position()
 
-    def checkpoint_if_due(self, epoch: int, tally: LossAccumulator, interruption: GracefulShutdown) -> None:
-        """A checkpoint within the epoch, every few minutes and where a person or a cluster interrupts; then Interrupted is raised."""
+    def checkpoint_if_due(self, epoch: int, losses: LossAccumulator, interruption: GracefulShutdown) -> None:
+        """Write a checkpoint within the epoch, every `checkpoint_minutes` and on interruption. Raises Interrupted on interruption."""
         if interruption.number or time.perf_counter() - self.saved > 60 * self.training.checkpoint_minutes:
-            tally.settle()
-            self.checkpoint("last", epoch - 1, tally)
+            losses.settle()
+            self.checkpoint("last", epoch - 1, losses)
         if interruption.number:
             raise Interrupted(interruption.number)
 
     def checkpoint_best(self, epoch: int) -> None:
-        """Keep the weights that were judged at the end of `epoch`."""
+        """Save the weights that were evaluated at the end of `epoch`."""
         with EmaWeights(self.steps):
             self.checkpoint("best", epoch)
 
-    def checkpoint(self, name: str, epoch: int, tally: LossAccumulator | None = None) -> None:
-        """`epoch` epochs are done, and of the next one what `tally` counts."""
-        inside = tally or LossAccumulator({}, 0, 0)
+    def checkpoint(self, name: str, epoch: int, losses: LossAccumulator | None = None) -> None:
+        """Save a checkpoint after `epoch` epochs and the steps in `losses` of the next one."""
+        inside = losses or LossAccumulator({}, 0, 0)
         states = self.stopping.state(), self.rate.state(), dict(self.best_scores)
         position = checkpoints.Position(epoch, inside.step, inside.rows, dict(inside.sums), *states)
         self.saved = time.perf_counter()
         checkpoints.save(self.run / "checkpoints", name, self.material.models.network, self.steps.optimizer, position)
 
 
-def _means(tally: LossAccumulator) -> dict[str, float | None]:
-    return {f"train_{name}_loss" if name != "loss" else "train_loss": total / tally.rows for name, total in tally.sums.items()}
+def _means(losses: LossAccumulator) -> dict[str, float | None]:
+    return {f"train_{name}_loss" if name != "loss" else "train_loss": total / losses.rows for name, total in losses.sums.items()}

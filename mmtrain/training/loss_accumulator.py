@@ -13,7 +13,7 @@ from mmtrain.training.training_data import TrainingData
 
 
 class NotFinite(Exception):  # noqa: N818 (an event of training; `divergence` makes the error of it)
-    """The loss of step `step` (from 0) of the epoch is `value`."""
+    """Raised when the loss `value` of step `step` of the epoch, counted from 0, is not finite."""
 
     def __init__(self, step: int, value: float) -> None:
         super().__init__(step, value)
@@ -44,26 +44,26 @@ class LossAccumulator:
         if len(bad):
             raise NotFinite(self.step + int(bad[0]), float(values["loss"][bad[0]]))
         for name, means in values.items():
-            for mean in means.tolist():  # one by one, so that the sum does not depend on how many steps a call takes
+            for mean in means.tolist():  # one by one, so that rounding does not depend on the steps per call
                 self.sums[name] = self.sums.get(name, 0.0) + mean * (rows // steps)
         self.rows += rows
         self.step += steps
 
 
 def divergence_error(material: TrainingData, where: str, what: str, which: str, rows: Array) -> RunError:
-    """The end of the training in `where`: `what` happened, on `which` rows.
+    """Return the error that ends the training in `where`: `what` happened, on `which` rows.
 
-    Of training rows all are looked at: what upsets the weights in one step shows in the loss of the next.
+    All training rows are searched for a cause, as a row that upsets the weights in one step shows in the loss of the next.
     """
     suspects = [f"{name} {value:g} ({material.place(row)})" for name, value, row in suspicious(material.arrays, rows)]
-    seen = f"Out of the ordinary in {which}: {listed(suspects, most=5)}." if suspects else f"No number in {which} is out of the ordinary."
+    seen = f"Unusual in {which}: {listed(suspects, most=5)}." if suspects else f"No number in {which} is unusual."
     rate = material.experiment.training.learning_rate
     fix = f"Lower training.learning_rate (now {rate:g}); normalize numbers; look for outliers."
     return RunError(Problem(where, f"{what} {seen}", fix))
 
 
 def suspicious(arrays: Arrays, rows: Array) -> list[tuple[str, float, int]]:
-    """Inputs and weights of `rows` that are not finite or are larger than 1000, as (name, size, row); the two largest of each."""
+    """Return inputs and weights of `rows` that are not finite or above 1000, as (name, absolute value, row); the two largest of each."""
     found = []
     weights = {f"weight of {key}": values[rows] for key, values in arrays.weights.items()}
     inputs = {key: source.take(rows) for key, source in arrays.inputs.items() if np.issubdtype(source.take(rows[:1]).dtype, np.floating)}

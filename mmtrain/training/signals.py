@@ -1,6 +1,6 @@
-"""What stops us from outside: Ctrl-C and a cluster's SIGTERM, a training between two steps and all else at once.
+"""Handling of SIGINT and SIGTERM: a training stops between two steps, everything else at once.
 
-A callback stops a training at the end of an epoch.
+A callback can stop a training at the end of an epoch.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Self
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(BaseException):
     """Stopped on request; `exit_code` is 130 for SIGINT and 143 for SIGTERM.
 
-    No error, so that nobody who catches those takes it for one: it may come in the middle of the import of a library.
+    Not an Exception, so that no `except Exception` swallows it: it may come in the middle of the import of a library.
     """
 
     def __init__(self, number: int) -> None:
@@ -29,33 +29,33 @@ class Interrupted(BaseException):
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """SIGINT and SIGTERM raise Interrupted where they find us, but where they are ignored, as in a shell's background.
+    """Context in which SIGINT and SIGTERM raise Interrupted at once, unless they are ignored, as in a shell's background.
 
-    Where that came to nothing, Interrupted is raised at the end of the block, also where it ends with `sys.exit(0)`.
+    If that exception was swallowed, Interrupted is raised at the end of the block, also when it ends with `sys.exit(0)`.
     """
-    heard: list[int] = []
+    received: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        heard.append(number)
+        received.append(number)
         raise Interrupted(number)
 
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, stop) for number in NUMBERS if signal.getsignal(number) != signal.SIG_IGN}
+        before = {number: signal.signal(number, stop) for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN}
     unraisable, sys.unraisablehook = sys.unraisablehook, _unless_interrupted(sys.unraisablehook)
     try:
         yield
     except SystemExit as request:
-        if heard and not request.code:
-            raise Interrupted(heard[0]) from None
+        if received and not request.code:
+            raise Interrupted(received[0]) from None
         raise
     except Exception:
-        if heard:  # a module written in C, found in the middle of its import, fails with an error of its own
-            raise Interrupted(heard[0]) from None
+        if received:  # a C extension that is interrupted in its import fails with an error of its own
+            raise Interrupted(received[0]) from None
         raise
     else:
-        if heard:  # where Python throws exceptions away, as in a destructor
-            raise Interrupted(heard[0])
+        if received:  # Python discards exceptions in destructors
+            raise Interrupted(received[0])
     finally:
         sys.unraisablehook = unraisable
         for number, handler in before.items():
@@ -63,7 +63,7 @@ def at_once() -> Iterator[None]:
 
 
 def _unless_interrupted(shown: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """What Python calls for an exception that it throws away; ours is looked at when the block ends, and needs no traceback."""
+    """Return a hook for discarded exceptions; Interrupted needs no traceback, as it is raised again at the end of the block."""
 
     def hook(thrown: Any) -> None:
         if not isinstance(thrown.exc_value, Interrupted):
@@ -73,22 +73,22 @@ def _unless_interrupted(shown: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 class GracefulShutdown:
-    """While active, the first SIGINT or SIGTERM only sets `number`, and the second nothing; a third raises Interrupted where it finds us.
+    """Context in which the first SIGINT or SIGTERM sets `number`, the second does nothing, and the third raises Interrupted at once.
 
-    `told` hears the first two, with their count: a person who sees nothing happen presses Ctrl-C again, in the middle of the checkpoint.
+    `notify` is called with the count of the first two: a user who sees nothing happen presses Ctrl-C again, during the checkpoint.
     """
 
-    def __init__(self, told: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(self, notify: Callable[[int], None] = lambda _: None) -> None:
         self.number = 0
         self.after_epoch = ""
-        """Why the training is to end with this epoch, in words; empty as long as it is not."""
-        self._told = told
+        """The reason to end the training with this epoch; empty otherwise."""
+        self._notify = notify
         self._times = 0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in NUMBERS}
+            self._before = {number: signal.signal(number, self._note) for number in STOP_SIGNALS}
         return self
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
@@ -96,8 +96,8 @@ class GracefulShutdown:
         if self._times > 2:
             raise Interrupted(number)
         self.number = self.number or number
-        with suppress(RuntimeError):  # the signal came while standard error was written to; it cannot be entered twice
-            self._told(self._times)
+        with suppress(RuntimeError):  # the signal came while standard error was being written, which is not reentrant
+            self._notify(self._times)
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():

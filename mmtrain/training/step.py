@@ -1,7 +1,7 @@
 """The compiled functions: one step of training, several steps in one call, and one of evaluation.
 
-A call from Python costs a part of a millisecond, more than a step of a small table model. So a call may take several steps, and
-XLA may compile them. A batch smaller than the others always takes the plain step, which has one compilation for every size.
+A call from Python costs a fraction of a millisecond, more than a step of a small table model. So a call may take several steps, and
+XLA may compile them. A batch smaller than the others always takes the plain step, which is compiled once for all sizes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mmtrain.training.group_optimizer import ParameterGroups, optimizer_for, set
 from mmtrain.training.stages import Stages
 
 RATES = tf.TensorSpec((None,), tf.float32)
-"""A learning rate for every step of a call."""
+"""Signature of the learning rates, one per step of a call."""
 
 
 class TrainStep:
@@ -61,27 +61,27 @@ class TrainStep:
 
     @cached_property
     def train_one(self) -> Any:
-        """One step."""
-        return _concrete(self._train_one, self._signature(batch=True), RATES)
+        """The compiled function of one step."""
+        return _compile(self._train_one, self._signature(batch=True), RATES)
 
     @cached_property
     def train_full(self) -> Any:
-        """As many steps as a call takes."""
-        return _concrete(self._train_full, self._signature(batch=True), RATES)
+        """The compiled function of `steps_per_call` steps."""
+        return _compile(self._train_full, self._signature(batch=True), RATES)
 
     @cached_property
-    def judge(self) -> Any:
-        """The loss of every row of a batch, (batch,), and its predictions."""
-        return _concrete(self._judge, self._signature(batch=False))
+    def eval_step(self) -> Any:
+        """The compiled function of evaluation: the loss of every row, (batch,), and the predictions."""
+        return _compile(self._eval_step, self._signature(batch=False))
 
     def batches(self, arrays: Arrays, rows: Array) -> Batches:
-        """The batches that `train` takes, over `rows`."""
+        """Return the batches over `rows` that `train` takes."""
         return Batches(arrays, rows, self.batch_size, self.seed, self.chance_columns, self.steps_per_call, placed=tf.constant)
 
     def train(self, batch: Batch, rates: list[float]) -> dict[str, Any]:
-        """The steps of one call, each with its learning rate; the losses of each target, means over the rows of a step, (steps,).
+        """Train on a batch of one call and return {name: (steps,)}: each target's mean loss over the rows of a step, and `loss`.
 
-        Their weighted sum is `loss`.
+        `rates` has the learning rate of every step; `loss` is the weighted sum over targets.
         """
         full = len(batch.rows) == self.batch_size * self.steps_per_call and not self.plain
         call = self.train_full if full else self.train_one
@@ -89,7 +89,7 @@ class TrainStep:
         return found
 
     def _signature(self, *, batch: bool) -> dict[str, Any]:
-        """Any batch size with one compilation, so that a smaller last batch costs nothing; known sizes were no faster."""
+        """Return a signature for any batch size: a smaller last batch needs no other compilation, and fixed sizes were no faster."""
         inputs = {tensor.name: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in self.models.network.inputs}
         specs = {key: target.truth_spec for key, target in self.fitted.targets.items()}
         truths = {key: tf.TensorSpec((None, *spec.shape), spec.dtype) for key, spec in specs.items()}
@@ -104,12 +104,12 @@ class TrainStep:
         return {key: loss[None] for key, loss in losses.items()}
 
     def _train_full(self, batch: Mapping[str, Any], rates: Any) -> dict[str, Any]:
-        """As many steps as a call takes. Images are changed before: their resampling is compiled by itself, or is a kernel of a GPU."""
+        """Run `steps_per_call` steps. Images are augmented before: their resampling is compiled by itself, or is a GPU kernel."""
         found: dict[str, Any] = self.update({**batch, "inputs": self.augmented_inputs(batch)}, rates)
         return found
 
     def _updates(self, batch: Mapping[str, Any], rates: Any) -> dict[str, Any]:
-        """One update after the other, on the batches that stand one after the other in `batch`."""
+        """Run one update after the other, on the consecutive batches in `batch`."""
         steps, size = self.steps_per_call, self.batch_size
         if steps == 1:
             return {name: loss[None] for name, loss in self._update(batch, rates[0]).items()}
@@ -137,7 +137,7 @@ class TrainStep:
         return reported
 
     def augmented_inputs(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """The inputs of a batch, its images changed; a masked image stays all zeros, as in prediction."""
+        """Return the inputs of a batch with augmented images; a masked image stays all zeros, as in prediction."""
         inputs = dict(batch["inputs"])
         for number, (key, how) in enumerate(self.augmented_columns.items()):
             own = batch["chances"][:, number * CHANCES : (number + 1) * CHANCES]
@@ -151,8 +151,8 @@ class TrainStep:
         targets = self.fitted.targets.items()
         return {key: target.loss(batch["targets"][key], raw[key], batch["weights"][key]) for key, target in targets}
 
-    def _judge(self, batch: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The loss of every row, (batch,), and the predictions; nothing is changed."""
+    def _eval_step(self, batch: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the loss of every row, (batch,), and the predictions; no state changes."""
         raw = self.models.network(batch["inputs"], training=False)
         losses = {
             key: target.minimized(batch["targets"][key], raw[key]) * batch["weights"][key] for key, target in self.fitted.targets.items()
@@ -161,7 +161,7 @@ class TrainStep:
 
 
 class EmaWeights:
-    """While active, the weights are their moving average, where the experiment keeps one; then they are the trained ones again."""
+    """Context with the moving average in place of the trained weights, if the experiment keeps one."""
 
     def __init__(self, steps: TrainStep) -> None:
         self.variables = steps.variables
@@ -179,6 +179,6 @@ class EmaWeights:
             variable.assign(value)
 
 
-def _concrete(function: Any, *signature: Any) -> Any:
-    """Compiled at once: of several trainings in one process, TensorFlow would take this function for one that is traced too often."""
+def _compile(function: Any, *signature: Any) -> Any:
+    """Trace eagerly: otherwise TensorFlow warns about retracing when several models are trained in one process."""
     return tf.function(function, input_signature=signature, autograph=False).get_concrete_function()

@@ -1,11 +1,11 @@
 """TensorBoard's logs of a training: every score and the learning rate, a point per epoch.
 
-`tensorboard/train` and `tensorboard/validation` call a score that both parts have by one name, so that TensorBoard draws the two
-curves into one chart.
+A score of both subsets has one name in `tensorboard/train` and `tensorboard/validation`, so that TensorBoard draws both curves into one
+chart.
 
-TensorFlow leaves `tf.summary.scalar` to the `tensorboard` package, which does not come with it and which nothing here needs: the
-events are TensorFlow's own, and this writes them. Points before a restart are written again from metrics.jsonl, which was cut back
-to the checkpoint by then; so the two never tell different things.
+`tf.summary.scalar` needs the `tensorboard` package, which is not installed with TensorFlow; this module writes TensorFlow's events
+itself. After a restart, earlier points are written again from metrics.jsonl, which was cut back to the checkpoint by then, so that
+both files agree.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SCALAR = tf.compat.v1.SummaryMetadata(
 
 
 class Logs:
-    """Watches a training and keeps the logs of its run. Raises RunError when they cannot be written."""
+    """Listener that writes the logs of a run. Raises RunError when they cannot be written."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -81,7 +81,7 @@ class Logs:
         except (OSError, tf.errors.OpError) as error:
             cause = error.strerror if isinstance(error, OSError) else error.message
             what = f"the logs cannot be written: {cause}."
-            raise RunError(Problem(str(self.run / FOLDER), what, "Make room, then go on with --resume.")) from error
+            raise RunError(Problem(str(self.run / FOLDER), what, "Make room, then continue with --resume.")) from error
 
 
 def _point(name: str, value: float) -> Any:

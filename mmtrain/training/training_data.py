@@ -1,4 +1,4 @@
-"""What a training works on."""
+"""The inputs of a training: experiment, fitted columns, encoded rows, partition and network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mmtrain.splits.plan import Partition
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Everything but the run folder."""
+    """Everything that a training needs but the run folder."""
 
     experiment: Experiment
     fitted: Fitted
@@ -24,6 +24,6 @@ class TrainingData:
     partition: Partition
     models: Models
     place: Callable[[int], str] = "row {}".format
-    """Where a person finds a row of the table."""
+    """Gives the place of a row in the user's table, as `row 12`."""
     groups: NDArray[np.int64] | None = None
-    """Which group each row belongs to, as codes; None where the table has none."""
+    """Code of the group of each row; None without a group column."""

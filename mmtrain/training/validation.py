@@ -19,7 +19,7 @@ from mmtrain.training.training_data import TrainingData
 
 
 class Validation:
-    """The validation part of one training. What is odd about it is said once."""
+    """Evaluates validation rows after every epoch. Each warning about them is issued once."""
 
     def __init__(self, material: TrainingData, steps: TrainStep, watch: Watcher, where: str) -> None:
         self.material, self.steps, self.watch, self.where = material, steps, watch, where
@@ -28,13 +28,13 @@ class Validation:
 
     @property
     def main(self) -> str:
-        """The score that speaks for the first target, `validation_auc`; empty for a task that names none."""
+        """The main metric of the first target, for example `validation_auc`; empty for a task without one."""
         targets = self.material.fitted.targets
         key, target = next(iter(targets.items()))
         return target.main_metric and f"validation_{f'{key}_' if len(targets) > 1 else ''}{target.main_metric}"
 
     def scores(self, epoch: int, interruption: GracefulShutdown) -> dict[str, float | None]:
-        """Losses, weighted as in training, and scores of the rows whose answer training knows; None where undefined.
+        """Return losses, weighted as in training, and scores of the rows with a known label; None where undefined.
 
         Raises RunError when a loss is not finite, Interrupted in the middle.
         """
@@ -57,7 +57,7 @@ class Validation:
         return {"validation_loss": total, **of_targets}
 
     def _mean_loss(self, epoch: int, losses: Array, rows: Array) -> float | None:
-        """The mean over `rows`, None of no rows. One that is not finite means that the network no longer gives numbers."""
+        """Return the mean over `rows`, None without rows. Raises RunError when a loss is not finite: the network has diverged."""
         bad = np.flatnonzero(~np.isfinite(losses))
         if len(bad):
             what = f"the loss of {len(bad)} of {len(losses)} validation rows is no longer finite in epoch {epoch}."
@@ -80,9 +80,9 @@ class Validation:
 def predict_rows(
     steps: TrainStep, arrays: Arrays, rows: Array, interruption: GracefulShutdown | None = None
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """The loss of every row and the predictions of `rows`, in their order, per target.
+    """Return the loss of every row and the predictions of `rows`, in their order, per target.
 
-    Raises Interrupted in the middle when the `interruption` says so.
+    Raises Interrupted between two batches when the `interruption` has a signal.
     """
     losses: dict[str, list[Array]] = {}
     predictions: dict[str, list[Array]] = {}
@@ -97,7 +97,7 @@ def predict_rows(
             "targets": {key: values[here] for key, values in arrays.targets.items()},
             "weights": {key: values[here] for key, values in arrays.weights.items()},
         }
-        found, predicted = steps.judge(batch)
+        found, predicted = steps.eval_step(batch)
         _append(losses, found)
         _append(predictions, predicted)
     return {key: np.concatenate(pieces) for key, pieces in losses.items()}, {

@@ -80,7 +80,7 @@ def first(run):
 
 def weights(path):
     """Of a saved model; the states of its random generators are not kept in the file."""
-    return [variable.numpy() for variable in model_file.whole(path).variables if "float" in variable.dtype]
+    return [variable.numpy() for variable in model_file.load_end_to_end(path).variables if "float" in variable.dtype]
 
 
 def told(folder):

@@ -126,7 +126,7 @@ def test_saved_whole_gives_the_same(clinic, models, tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True, compile=False)
     expected = answers(models.predictor, encoded_of(clinic))
     assert same(answers(loaded, raw_of(clinic)), expected)
-    assert same(answers(model_file.parts(model_file.whole(tmp_path / "model.keras"))[1], encoded_of(clinic)), expected)
+    assert same(answers(model_file.parts(model_file.load_end_to_end(tmp_path / "model.keras"))[1], encoded_of(clinic)), expected)
     assert loaded.name == "clinic.1"
     assert sorted(loaded.input) == sorted(INPUTS)
 
@@ -210,7 +210,7 @@ def test_row_weights_reach_the_loss(tmp_path):
     plain = {key: target.row_loss(arrays.targets[key], raw[key]).numpy() for key, target in material.fitted.targets.items()}
     batch = {"inputs": encoded_of(material), "targets": arrays.targets, "weights": arrays.weights}
     steps = TrainStep(material.experiment, material.fitted, models)
-    judged, _ = steps.judge(batch)
+    judged, _ = steps.eval_step(batch)
     for key, losses in plain.items():
         assert np.allclose(judged[key], losses * weights[key], rtol=1e-5)
     found = steps.train_one(batch | {"chances": np.zeros((ROWS, 0), dtype=np.float32)}, np.array([0.001], dtype=np.float32))

@@ -46,13 +46,13 @@ def network(request, tmp_path_factory, tensorflow):
 
 def whole(network, **rows):
     """What the predictor says where each column is taken from the rows given for it, by default from `ROWS`."""
-    from mmtrain.model.model_file import compiled
+    from mmtrain.model.model_file import compile_predictor
 
     prepared, predictor, _ = network
     batch = {}
     for key in prepared.arrays.inputs:
         batch |= {name: values for name, values in prepared.arrays.take(rows.get(key, ROWS)).items() if name in (key, f"{key}_present")}
-    return compiled(predictor)(batch)
+    return compile_predictor(predictor)(batch)
 
 
 def test_both_halves_say_what_the_whole_says(network):

@@ -107,7 +107,7 @@ def test_schema_and_file_know_the_options_and_groups_of_ones_own_branch(folder):
 def test_halves_of_a_network_with_tokens_say_what_the_whole_says(folder):
     from mmtrain.model.assemble import assemble
     from mmtrain.model.branch_features import SplitPredictor
-    from mmtrain.model.model_file import compiled
+    from mmtrain.model.model_file import compile_predictor
 
     found = ready(folder / "own.yaml")
     models, rows = assemble(found.experiment, found.fitted), np.arange(20)
@@ -123,13 +123,13 @@ def test_halves_of_a_network_with_tokens_say_what_the_whole_says(folder):
     features = halves.features(found.arrays, rows)
     assert {key: tokens.shape for key, tokens in features.tokens.items()} == {"scan": (20, 4, 3)}
     batch = found.arrays.take(rows)
-    assert np.allclose(halves.predictions(features)["y"], compiled(models.predictor)(batch)["y"], atol=1e-6)
+    assert np.allclose(halves.predictions(features)["y"], compile_predictor(models.predictor)(batch)["y"], atol=1e-6)
     scans = found.arrays.of(["scan"]).take(rows[::-1])
     mixed = features.replaced("scan", *halves.of_branch("scan", found.arrays, {"scan": rows[::-1]}))
     for swapped in (mixed, features.taken("scan", rows[::-1])):
-        assert np.allclose(halves.predictions(swapped)["y"], compiled(models.predictor)(batch | scans)["y"], atol=1e-6)
+        assert np.allclose(halves.predictions(swapped)["y"], compile_predictor(models.predictor)(batch | scans)["y"], atol=1e-6)
     absent = batch | {"scan_present": np.zeros((20, 1), np.float32)}
-    assert np.allclose(halves.predictions(features.without("scan"))["y"], compiled(models.predictor)(absent)["y"], atol=1e-6)
+    assert np.allclose(halves.predictions(features.without("scan"))["y"], compile_predictor(models.predictor)(absent)["y"], atol=1e-6)
 
 
 @pytest.mark.usefixtures("tensorflow")

@@ -154,7 +154,7 @@ def with_layer(parts, layer):
 
 def refusal(path):
     with pytest.raises(RunError) as caught:
-        model_file.whole(path)
+        model_file.load_end_to_end(path)
     return [f"{problem.what} {problem.fix}" for problem in caught.value.problems]
 
 
@@ -532,7 +532,7 @@ def test_checkpoint_is_not_unpickled(checkpoint, tmp_path):
 
 def test_checkpoint_is_compared_with_the_network_before_an_array_is_read(checkpoint):
     folder, replace = checkpoint
-    assert replace(npz(weights=header((10**13,)))) == f"{folder}: the checkpoint is of another network. Train again."
+    assert replace(npz(weights=header((10**13,)))) == f"{folder}: the checkpoint belongs to another network. Train again."
     assert replace(npz(weights=header((1,), "<U1000000000"))) == f"{folder}: the checkpoint is missing or damaged. Train again."
 
 

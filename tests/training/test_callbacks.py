@@ -149,7 +149,7 @@ WRONG = [
     ("{name: nowhere.Mine}", ".name, entry 1: there is no module 'nowhere'. Give its file with `--code nowhere.py`, or install it."),
     (
         "{name: keras.callbacks.ReduceLROnPlateau}",
-        ".name, entry 1: `keras.callbacks.ReduceLROnPlateau` can do nothing here. "
+        ".name, entry 1: `keras.callbacks.ReduceLROnPlateau` has no effect here. "
         "The loop sets the learning rate: use `training.schedule: {method: plateau}`.",
     ),
     (f"{{name: {STEM}.Hears, word: a, ofen: 2}}", f".ofen, entry 1: `{STEM}.Hears` has no option 'ofen'. Did you mean 'often'?"),
@@ -279,7 +279,7 @@ def test_callback_that_fails_is_named_and_costs_no_checkpoint(experiment, tmp_pa
     run = Run(tmp_path / "called" / "1")
     assert str(caught.value) == (
         f"{run.folder}: the callback `{STEM}.Fails` failed in on_epoch_end ({STEM}.py:{LINE}): KeyError: 'no such score'. "
-        "Mend it, then go on with --resume."
+        "Fix it, then continue with --resume."
     )
     assert (run.state, run.read_json("run.json")["error"]) == ("failed", str(caught.value))
     assert (run / "model.keras").is_file()

@@ -177,7 +177,7 @@ def test_run_that_was_interrupted_three_times_ends_with_the_same_bits(tmp_path):
     assert resumed(run) == []
     found = ready(path)
     one, other = (
-        model_file.predict(model_file.parts(model_file.whole(end / "model.keras"))[1], found.arrays, found.partition.validation)
+        model_file.predict(model_file.parts(model_file.load_end_to_end(end / "model.keras"))[1], found.arrays, found.partition.validation)
         for end in (whole, run)
     )
     assert {key: values.tobytes() for key, values in one.items()} == {key: values.tobytes() for key, values in other.items()}
@@ -395,7 +395,7 @@ def test_full_disk_stops_the_training_with_its_last_whole_checkpoint(light, whol
     run = Run(tmp_path / "light" / "1")
     assert (
         str(caught.value)
-        == f"{run / 'checkpoints' / 'last'}: the checkpoint cannot be written: File too large. Make room, then go on with --resume."
+        == f"{run / 'checkpoints' / 'last'}: the checkpoint cannot be written: File too large. Make room, then continue with --resume."
     )
     assert (run.state, run.read_json("run.json")["error"]) == ("failed", str(caught.value))
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["best", "last", "previous"]

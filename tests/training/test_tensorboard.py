@@ -67,7 +67,9 @@ def test_logs_that_cannot_be_written_are_a_problem(tensorflow, tmp_path):
     (run / "tensorboard").write_text("a file where the folder should be")
     with pytest.raises(RunError) as caught:
         logs(tensorflow, run)(BEGIN)
-    assert str(caught.value) == f"{run / 'tensorboard'}: the logs cannot be written: Not a directory. Make room, then go on with --resume."
+    assert (
+        str(caught.value) == f"{run / 'tensorboard'}: the logs cannot be written: Not a directory. Make room, then continue with --resume."
+    )
 
 
 def test_full_disk_is_a_problem(tensorflow, tmp_path):

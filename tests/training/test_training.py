@@ -263,7 +263,9 @@ def test_checkpoint_that_cannot_be_written_is_a_problem_and_leaves_the_old_one(t
     (tmp_path / "previous").write_text("a file in the way")
     with pytest.raises(RunError) as caught:
         checkpoints.save(tmp_path, "last", core, optimizer, Position(2))
-    assert str(caught.value) == f"{tmp_path}/last: the checkpoint cannot be written: Not a directory. Make room, then go on with --resume."
+    assert (
+        str(caught.value) == f"{tmp_path}/last: the checkpoint cannot be written: Not a directory. Make room, then continue with --resume."
+    )
     assert checkpoints.load(tmp_path, "last", core) == Position(1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["last", "previous"]
 
@@ -275,7 +277,7 @@ def test_checkpoint_of_another_network_is_refused(tmp_path, other):
     before = weights(core)
     with pytest.raises(RunError) as caught:
         checkpoints.load(tmp_path, "best", core)
-    assert str(caught.value) == f"{tmp_path}/best: the checkpoint is of another network. Train again."
+    assert str(caught.value) == f"{tmp_path}/best: the checkpoint belongs to another network. Train again."
     assert all((one == two).all() for one, two in zip(before, weights(core), strict=True))
 
 
@@ -501,7 +503,7 @@ def test_loss_that_is_no_number_names_its_place_and_the_suspicious_input(tmp_pat
     folder = tmp_path / "runs" / "outlier" / "1"
     step = sum(isinstance(event, Stepped) for event in events) + 1
     assert str(caught.value) == (
-        f"{folder}: the loss became nan in epoch 1, step {step}. Out of the ordinary in training rows: x 1e+38 (table.csv:32). "
+        f"{folder}: the loss became nan in epoch 1, step {step}. Unusual in training rows: x 1e+38 (table.csv:32). "
         "Lower training.learning_rate (now 0.25); normalize numbers; look for outliers."
     )
     facts = run_folder.Run(folder).read_json("run.json")
@@ -515,7 +517,7 @@ def test_validation_loss_that_is_no_number_is_told_alike(tmp_path):
         fit(with_outlier(tmp_path, "validation"), output=tmp_path / "runs")
     assert str(caught.value) == (
         f"{tmp_path}/runs/outlier/1: the loss of 1 of 21 validation rows is no longer finite in epoch 1. "
-        "Out of the ordinary in those rows: x 1e+38 (table.csv:32). "
+        "Unusual in those rows: x 1e+38 (table.csv:32). "
         "Lower training.learning_rate (now 0.25); normalize numbers; look for outliers."
     )
 

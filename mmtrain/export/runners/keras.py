@@ -32,10 +32,10 @@ def predict(path: Path, inputs: dict[str, list[Any]]) -> dict[str, list[Any]]:
     start_tensorflow()
     import tensorflow as tf
 
-    from mmtrain.model.model_file import whole
+    from mmtrain.model.model_file import load_end_to_end
 
     signature = json.loads((path.parent / "signature.json").read_text(encoding="utf-8"))
-    model = whole(path)
+    model = load_end_to_end(path)
     kinds = {tensor.name: tensor.dtype for tensor in model.inputs}
     call = tf.function(model, reduce_retracing=True, autograph=False)
     values = {
