@@ -1,26 +1,24 @@
 """The cells of a table as findings need them: numbers and fingerprints instead of texts, read in one pass.
 
-A cell takes 8 bytes for its fingerprint and 8 for its number, whatever its length, and a name 9 more for its spelling; the words of a
-text column are kept of `MOST_TEXTS` rows that chance picks, the names of a category of the first `MOST_NAMES`.
+A cell takes 8 bytes for its fingerprint and 12 for its number and rank, whatever its length, and a name 9 more for its spelling; the
+words of a text column are kept of `MOST_TEXTS` rows picked at random, the names of a category of the first `MOST_NAMES`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from mmtrain.audit.coded_table import CodedChunk, CodedColumn, CodedTable, code_column, fingerprints, for_columns
 from mmtrain.audit.column_usage import ColumnUsage
 from mmtrain.audit.quality.writing_systems import count_scripts
 from mmtrain.columns.base import Content, Purpose
-from mmtrain.data.tables.table import READ_CHUNK_ROWS
-from mmtrain.data.tables.table_file import TableFile, distinct, gather
-from mmtrain.system.threads import in_threads
 from mmtrain.text import spelling
 from mmtrain.text.tokenization import SIGN, WORD
 
@@ -31,6 +29,8 @@ if TYPE_CHECKING:
 MOST_TEXTS = 20_000
 """Rows whose texts are read word by word: a share of them is known to one hundredth (2 standard errors of at most 0.0035)."""
 
+MAX_RANKED_ROWS = 50_000
+
 MOST_NAMES = 50_000
 """Different values of a column whose names are kept."""
 
@@ -40,6 +40,13 @@ UNSPACED, LONG_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Kh
 """Scripts that part no words, and how many of their characters say as much."""
 CAPITALISED, NAMED = r"\p{Lu}\p{Ll}", 0.6
 """Words that begin with a capital; where so large a share does, the text is made of names."""
+
+
+class NamedPrints(NamedTuple):
+    """Different cells, none missing, in the order of their first rows."""
+
+    prints: NDArray[np.uint64]
+    texts: pa.Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +63,8 @@ class ColumnValues:
     """Equal for names that are nearly spelled alike, see `spelling.keys`; None where cells are no names."""
     rounded: NDArray[np.bool_] | None = None
     """Names that a spreadsheet has rounded; of the same roles."""
-    names: Mapping[int, str] = field(default_factory=dict)
-    """Print -> cell, of the first `MOST_NAMES` different ones; none for texts and images."""
+    named: NamedPrints | None = None
+    """The first `MOST_NAMES` different cells and their prints; None for texts and images."""
     written: NDArray[np.bool_] | None = None
     """Texts so long that two people do not write the same by chance, and no names; see `_write_format`."""
     wordless: NDArray[np.bool_] | None = None
@@ -76,6 +83,20 @@ class ColumnValues:
     def missing(self) -> NDArray[np.bool_]:
         """Rows without a cell."""
         return np.asarray(self.prints == 0)
+
+    @cached_property
+    def names(self) -> Mapping[int, str]:
+        """Print -> cell, of those that are `named`."""
+        return {} if self.named is None else dict(zip(self.named.prints.tolist(), self.named.texts.to_pylist(), strict=True))
+
+    @property
+    def ranked(self) -> RankedNumbers:
+        """The numbers by size, of a column that has numbers; kept up to `MAX_RANKED_ROWS` rows, as they take 24 bytes a row."""
+        return self._ranked if len(self.prints) <= MAX_RANKED_ROWS else rank_numbers(self.numbers)
+
+    @cached_property
+    def _ranked(self) -> RankedNumbers:
+        return rank_numbers(self.numbers)
 
     @cached_property
     def different(self) -> NDArray[np.uint64]:
@@ -119,19 +140,19 @@ class TableValues:
         return [cells for cells in self.inputs if cells.use.content in contents]
 
 
-def read_table_values(file: TableFile, uses: Sequence[ColumnUsage], rows: int) -> TableValues:
+def read_table_values(table: CodedTable, uses: Sequence[ColumnUsage], rows: int) -> TableValues:
     """The cells of some columns, once for every header and role. Raises DataError for a damaged file."""
     wanted = {(use.header, use.role, use.unused): use for use in reversed(uses)}
     headers = list(dict.fromkeys(use.header for use in uses))
-    chance = np.random.Generator(np.random.PCG64(0))
-    sample = np.arange(rows) if rows <= MOST_TEXTS else np.sort(chance.choice(rows, MOST_TEXTS, replace=False))
+    generator = np.random.Generator(np.random.PCG64(0))
+    sample = np.arange(rows) if rows <= MOST_TEXTS else np.sort(generator.choice(rows, MOST_TEXTS, replace=False))
     gatherers = [(_Texts if use.content == "texts" else _Names)(use, sample) for use in reversed(wanted.values())]
     start = 0
-    for piece in gather(file.pieces(headers, size=READ_CHUNK_ROWS)) if headers else ():
-        for _ in in_threads(partial(_add, piece, start), gatherers):
+    for chunk in table.chunks(headers) if headers else ():
+        for _ in for_columns(partial(_add, chunk, start), gatherers):
             pass
-        start += len(next(iter(piece.values())))
-    return TableValues(file.path.name, rows, tuple(gatherer.cells() for gatherer in gatherers), sample)
+        start += len(next(iter(chunk.values())).codes)
+    return TableValues(table.file.path.name, rows, tuple(for_columns(lambda gatherer: gatherer.cells(), gatherers)), sample)
 
 
 def sheet_of_names(name: str, rows: int, columns: Sequence[tuple[ColumnUsage, pd.Series[str]]]) -> TableValues:
@@ -139,12 +160,12 @@ def sheet_of_names(name: str, rows: int, columns: Sequence[tuple[ColumnUsage, pd
     sample = np.empty(0, dtype=np.int64)
     gatherers = [_Names(use, sample, numbered=False) for use, _ in columns]
     for gatherer, (_, cells) in zip(gatherers, columns, strict=True):
-        gatherer.add(cells, 0)
+        gatherer.add(code_column(cells), 0)
     return TableValues(name, rows, tuple(gatherer.cells() for gatherer in gatherers), sample)
 
 
-def _add(piece: Mapping[str, pd.Series[str]], start: int, gatherer: _Gatherer) -> None:
-    gatherer.add(piece[gatherer.use.header], start)
+def _add(chunk: CodedChunk, start: int, gatherer: _Gatherer) -> None:
+    gatherer.add(chunk[gatherer.use.header], start)
 
 
 class _Gatherer(ABC):
@@ -160,8 +181,8 @@ class _Gatherer(ABC):
             self._arrays.setdefault(name, []).append(array)
 
     @abstractmethod
-    def add(self, cells: pd.Series[str], start: int) -> None:
-        """The next piece, whose first row is `start`."""
+    def add(self, column: CodedColumn, start: int) -> None:
+        """The next chunk, whose first row is `start`."""
 
     def cells(self) -> ColumnValues:
         values: dict[str, Any] = {name: np.concatenate(arrays) for name, arrays in self._arrays.items()}
@@ -174,23 +195,27 @@ class _Gatherer(ABC):
 class _Texts(_Gatherer):
     """Every text is likely to differ from all others."""
 
-    def add(self, cells: pd.Series[str], start: int) -> None:
+    def add(self, column: CodedColumn, start: int) -> None:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        texts = pc.utf8_trim_whitespace(pa.array(cells, pa.large_string()))
-        missing = cells.isna().to_numpy()
-        plain = pc.fill_null(texts, "")
-        lowered = pc.utf8_lower(plain).to_numpy(zero_copy_only=False)
-        worded = pc.match_substring_regex(plain, rf"[\p{{L}}\p{{N}}]|{SIGN}").to_numpy(zero_copy_only=False)
-        picked = self._sample[(self._sample >= start) & (self._sample < start + len(cells))] - start
+        texts = pc.utf8_trim_whitespace(column.values)
+        worded = pc.match_substring_regex(texts, rf"[\p{{L}}\p{{N}}]|{SIGN}").to_numpy(zero_copy_only=False)
+        codes = column.codes
+        picked = self._sample[(self._sample >= start) & (self._sample < start + len(codes))] - start
+        sampled = pa.array(codes[picked], mask=codes[picked] < 0)
         self._keep(
-            prints=np.where(missing, 0, fingerprints(lowered)),
-            written=_written(plain),
-            wordless=~worded & ~missing,
-            scripts=count_scripts(plain),
-            texts=plain.take(pa.array(picked)).to_numpy(zero_copy_only=False),
+            prints=_by_row(fingerprints(pc.utf8_lower(texts)), 0, codes),
+            written=_by_row(_written(texts), False, codes),
+            wordless=_by_row(~worded, False, codes),
+            scripts=_by_row(count_scripts(texts), -1, codes),
+            texts=pc.fill_null(texts.take(sampled), "").to_numpy(zero_copy_only=False),
         )
+
+
+def _by_row(of_values: NDArray[Any], of_missing: float, codes: NDArray[np.int32]) -> NDArray[Any]:
+    """(rows,) of (values,): by the code of each row, -1 for a missing cell."""
+    return np.append(of_values, of_values.dtype.type(of_missing))[codes]
 
 
 def _written(texts: pa.Array) -> NDArray[np.bool_]:
@@ -208,46 +233,100 @@ def _written(texts: pa.Array) -> NDArray[np.bool_]:
 
 
 class _Names(_Gatherer):
-    """Values that may occur often: each is looked at once a piece."""
+    """Values that may occur often: each is looked at once a chunk."""
 
     def __init__(self, use: ColumnUsage, sample: NDArray[np.int64], *, numbered: bool = True) -> None:
         super().__init__(use, sample)
-        self._names: dict[int, str] = {}
+        self._named = NamedPrints(np.empty(0, dtype=np.uint64), None)
         self._numbered = numbered
 
-    def add(self, cells: pd.Series[str], start: int) -> None:  # noqa: ARG002
-        codes, values = distinct(cells)
-        own = fingerprints(values.to_numpy(dtype=object))
+    def add(self, column: CodedColumn, start: int) -> None:  # noqa: ARG002
+        codes, values = column.codes, column.values
+        prints = fingerprints(values)
         if not self.use.separator:  # of several labels in a cell, an empty one is an answer
-            own[self.use.missing_cells(values)] = 0
-        self._keep(prints=np.append(own, np.uint64(0))[codes])  # the code of a missing cell is -1
-        if self._numbered and (ranks := self.use.ranks(values)) is not None:
-            self._keep(numbers=np.append(ranks, np.nan)[codes])
-        told = np.asarray(own != 0)
+            prints[self.use.missing_cells(column.series)] = 0
+        self._keep(prints=_by_row(prints, 0, codes))
+        if self._numbered and (numbers := self._numbers(column)) is not None:
+            self._keep(numbers=_by_row(numbers, np.nan, codes))
+        shown = prints != 0
         spelled = bool(self.use.column_class.harm_of_spellings)
         if spelled:
             keys, marks = _spellings(values)
-            self._keep(keys=np.append(keys, np.uint64(0))[codes], rounded=np.append(marks, False)[codes])
+            self._keep(keys=_by_row(keys, 0, codes), rounded=_by_row(marks, False, codes))
             # A column of ids may have millions: names are kept of the first, and of those that have to be shown.
-            told &= (np.arange(len(values)) < MOST_NAMES - len(self._names)) | pd.Series(keys).duplicated(keep=False).to_numpy()
-        if len(self._names) < MOST_NAMES or spelled:
-            self._names |= dict(zip(own[told].tolist(), values[told].tolist(), strict=True))
+            shown &= (np.arange(len(values)) < MOST_NAMES - len(self._named.prints)) | pd.Series(keys).duplicated(keep=False).to_numpy()
+        if len(self._named.prints) < MOST_NAMES or spelled:
+            self._name(prints, values, np.flatnonzero(shown))
+
+    def _name(self, prints: NDArray[np.uint64], values: pa.Array, places: NDArray[np.int64]) -> None:
+        import pyarrow as pa
+
+        if self._named.texts is not None:
+            places = places[~np.isin(prints[places], self._named.prints)]
+        new = values if len(places) == len(values) else values.take(pa.array(places))
+        texts = new if self._named.texts is None else pa.concat_arrays([self._named.texts, new])
+        self._named = NamedPrints(np.append(self._named.prints, prints[places]), texts)
+
+    def _numbers(self, column: CodedColumn) -> NDArray[np.float64] | None:
+        """Return the rank of each value; plain numbers were parsed for the profile already."""
+        return column.numbers if self.use.content in ("numbers", "names") else self.use.ranks(column.series)
 
     def _more(self) -> dict[str, Any]:
-        return {"names": self._names}
+        return {"named": self._named if self._named.texts is not None else None}
 
 
-def _spellings(values: pd.Series[str]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-    """The key of each name, and whether it is a number that was rounded; (values,) each."""
-    import pyarrow as pa
-
-    texts = pa.array(values, pa.large_string())
+def _spellings(texts: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    """The key of each name, and whether it is a number that was rounded; (texts,) each."""
     marks = spelling.rounded(texts).to_numpy(zero_copy_only=False).astype(np.bool_)
-    return fingerprints(spelling.keys(texts).to_numpy(zero_copy_only=False)), marks
+    return fingerprints(spelling.keys(texts)), marks
 
 
-def fingerprints(values: NDArray[np.object_]) -> NDArray[np.uint64]:
-    """64 bits of each text, never 0."""
-    if not len(values):
-        return np.empty(0, dtype=np.uint64)
-    return np.maximum(pd.util.hash_array(values, categorize=False), np.uint64(1))
+@dataclass(frozen=True, eq=False)
+class RankedNumbers:
+    """Numbers by size: the different ones, and which of them each row has."""
+
+    values: NDArray[np.float64]
+    """(values,): different, ascending, none NaN."""
+    codes: NDArray[np.int32]
+    """(rows,): positions in `values`, -1 for NaN."""
+    counts: NDArray[np.int64]
+    """(values,): rows of each."""
+
+    @cached_property
+    def until(self) -> NDArray[np.int64]:
+        """(values,): numbers up to each."""
+        return np.cumsum(self.counts)
+
+    @property
+    def known(self) -> int:
+        """Numbers in all."""
+        return int(self.until[-1]) if len(self.until) else 0
+
+    def at(self, rows: NDArray[np.int64]) -> RankedNumbers:
+        """Of some rows alone; `values` keeps what none of them has, with a count of 0."""
+        codes = self.codes[rows]
+        return RankedNumbers(self.values, codes, np.bincount(codes + 1, minlength=len(self.values) + 1)[1:])
+
+    def quantiles(self, shares: Sequence[float] | NDArray[np.float64], scale: Callable[[Any], Any] | None = None) -> NDArray[np.float64]:
+        """What `numpy.quantile` gives, at least one number supposed; of the numbers on another `scale` that keeps their order."""
+        places = np.asarray(shares, dtype=np.float64) * (self.known - 1)
+        below = np.floor(places).astype(np.int64)
+        weight = places - below
+        low, high = (
+            self.values[np.searchsorted(self.until, np.minimum(place, self.known - 1), side="right")] for place in (below, below + 1)
+        )
+        if scale is not None:
+            low, high = scale(low), scale(high)
+        # The nearer end first, as numpy does it, so that rounding is the same.
+        return np.where(weight >= 0.5, high - (high - low) * (1 - weight), low + (high - low) * weight)
+
+
+def rank_numbers(numbers: NDArray[np.float64] | None) -> RankedNumbers:
+    """Sort (rows,) numbers, some of which may be NaN."""
+    numbers = numbers if numbers is not None else np.empty(0)
+    known = ~np.isnan(numbers)
+    every = bool(known.all())
+    values, places, counts = np.unique(numbers if every else numbers[known], return_inverse=True, return_counts=True)
+    codes = np.full(len(numbers), -1, dtype=np.int32)
+    codes[slice(None) if every else known] = places
+    return RankedNumbers(values, codes, counts)

@@ -15,8 +15,9 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from mmtrain.audit import Finding
+from mmtrain.audit.coded_table import CodedTable
 from mmtrain.audit.profiling.profile import Profile, profile_columns
-from mmtrain.audit.profiling.table_profile import MOST_PATHS, TableProfile, profile_table
+from mmtrain.audit.profiling.table_profile import MOST_PATHS, TableProfile, open_coded, profile_table
 from mmtrain.audit.quality.missing_value_policies import MissingPlan
 from mmtrain.columns import Image, images_among
 from mmtrain.config import Experiment
@@ -105,8 +106,9 @@ def inspect_table(path: Path, *, images: Path | None = None, checking: Progress 
 
     Raises DataError when it cannot be read, ConfigError when there is no folder `images`.
     """
-    found = profile_table(path, images=images)
-    return InspectedTable(found, audit_table(found, open_table(path), progress=checking))
+    table = open_coded(path)
+    found = profile_table(path, images=images, table=table)
+    return InspectedTable(found, audit_table(found, table, progress=checking))
 
 
 def inspect_experiment(
@@ -122,17 +124,18 @@ def inspect_experiment(
     origin = Origin(path, tuple(overrides))
     experiment = load_experiment(origin)
     file = open_table(experiment.data.table, experiment.data.missing_values, experiment.data.format)
+    table = CodedTable(file)
     uses = [(key, header) for key, column in experiment.columns.items() for header in headers_of(key, column)]
     readable = [header for header in dict.fromkeys(header for _, header in uses) if header_problem(file, header) is None]
     tried = validate_experiment(experiment, origin, progress=progress)
     try:
-        found = profile_columns(file, readable, most={header: MOST_CLASSES for key, header in uses if key in experiment.targets})
+        found = profile_columns(table, readable, most={header: MOST_CLASSES for key, header in uses if key in experiment.targets})
     except DataError as error:
         raise DataError(dict.fromkeys((*error.problems, *tried.problems))) from error
     rows = next((profile.rows for profile in found.values()), 0)
     if not rows:
         raise DataError(tried.problems)
-    findings, missing = audit_experiment(experiment, file, readable, tried, rows, progress=checking)
+    findings, missing = audit_experiment(experiment, table, readable, tried, rows, progress=checking)
     return Inspection(
         table=experiment.data.table,
         rows=rows,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mmtrain.audit import Finding
 from mmtrain.audit.checks import table_findings
+from mmtrain.audit.coded_table import CodedTable
 from mmtrain.audit.column_usage import ColumnUsage, column_usages
 from mmtrain.audit.column_values import TableValues, read_table_values
 from mmtrain.audit.finding import by_level
@@ -27,7 +28,6 @@ from mmtrain.config import Experiment
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.images.decode import Progress
 from mmtrain.data.tables.table import READ_CHUNK_ROWS
-from mmtrain.data.tables.table_file import TableFile
 from mmtrain.pipeline.validate import ValidationReport
 from mmtrain.splits import split_methods
 
@@ -37,7 +37,7 @@ AuditResult = tuple[tuple[Finding, ...], tuple[MissingPlan, ...]]
 
 def audit_experiment(
     experiment: Experiment,
-    file: TableFile,
+    table: CodedTable,
     readable: Iterable[str],
     tried: ValidationReport,
     rows: int,
@@ -52,15 +52,15 @@ def audit_experiment(
     given = needs == "given"
     able = set(readable)
     uses = [use for use in column_usages(experiment.columns) if use.header in able]
-    uses += unused_columns(file, {use.header for use in uses})
-    sheet = read_table_values(file, uses, rows)
+    uses += unused_columns(table.file, {use.header for use in uses})
+    sheet = read_table_values(table, uses, rows)
     cohort = _cohort(sheet, _parts(sheet, tried, given=given), given=given, by_time=needs == "times")
     asked = target_views(sheet, cohort)
     images = image_findings(tried.images, experiment.data.images_folder, cohort, asked, progress=progress)
-    return by_level([*table_findings(sheet, cohort), *images], file), plan_missing_values(sheet, cohort)
+    return by_level([*table_findings(sheet, cohort), *images], table.file), plan_missing_values(sheet, cohort)
 
 
-def audit_table(survey: TableProfile, file: TableFile, *, progress: Progress | None = None) -> tuple[Finding, ...]:
+def audit_table(survey: TableProfile, table: CodedTable, *, progress: Progress | None = None) -> tuple[Finding, ...]:
     """Everything that was found in a table whose roles were guessed."""
     uses = [
         ColumnUsage(
@@ -73,18 +73,18 @@ def audit_table(survey: TableProfile, file: TableFile, *, progress: Progress | N
         for one in survey.used
         for options in [one.guess.options]
     ]
-    sheet = read_table_values(file, uses, survey.rows)
+    sheet = read_table_values(table, uses, survey.rows)
     parts = _marked(sheet)
     cohort = _cohort(sheet, parts, given=parts is not None)
     headers = [use.header for use in uses if use.content == "images"]
     images: list[Finding] = []
     if headers and survey.images is not None:
-        pieces = list(file.pieces(headers, size=READ_CHUNK_ROWS))
+        pieces = list(table.file.pieces(headers, size=READ_CHUNK_ROWS))
         cells = {header: pd.concat([piece[header] for piece in pieces], ignore_index=True) for header in headers}
         suffixes = {one.header: str(one.guess.options.get("suffix", "")) for one in survey.used}
         columns = [ImageColumn(header, cells[header], np.arange(sheet.rows), guessed_suffix=suffixes[header]) for header in headers]
         images = image_findings(columns, ImageFolder(survey.images), cohort, target_views(sheet, cohort), progress=progress)
-    return by_level([*table_findings(sheet, cohort), *images], file)
+    return by_level([*table_findings(sheet, cohort), *images], table.file)
 
 
 def _parts(sheet: TableValues, tried: ValidationReport, *, given: bool) -> NDArray[np.int8] | None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from mmtrain.audit.coded_table import CodedColumn, CodedTable, code_column
 from mmtrain.audit.profiling.infer_role import InferredRole, quote_value
 from mmtrain.audit.profiling.profile import Profile
 from mmtrain.columns.base import MISSING_WORDS, is_word
 from mmtrain.columns.split_words import split_words
-from mmtrain.data.tables.table import READ_CHUNK_ROWS
-from mmtrain.data.tables.table_file import TableFile
 from mmtrain.targets import tasks
 
 MOST_PAIRS = 100_000
@@ -27,7 +26,7 @@ Pairs = dict[tuple[str, str], pd.DataFrame | None]
 
 
 def resolve_duplicates(
-    file: TableFile, guesses: dict[str, InferredRole], found: dict[str, Profile], target: str
+    table: CodedTable, guesses: dict[str, InferredRole], found: dict[str, Profile], target: str
 ) -> tuple[dict[str, int], bool]:
     """Leave out columns that give the answer away and a split that tears groups; the classes, and whether some are scarce."""
     classes = tasks[guesses[target].options["task"]].has_classes
@@ -40,7 +39,7 @@ def resolve_duplicates(
     parts = split_words(value for value, _ in found[given].frequent).parts if given else {}
     words = guesses[target].options.get("missing_words", MISSING_WORDS)
     read = _Reading(target if classes else None, whole=(group, target), meant={given or "": parts}, missing_words=words)
-    pairs, counts = _pairs(file, wanted, read)
+    pairs, counts = _pairs(table, wanted, read)
     for header in suspects:
         both = pairs.get((header, target))
         if both is not None and (reason := _determines(both, target)):
@@ -73,38 +72,47 @@ class _Reading:
     """The words of some headers that stand for others: `Train` and `train` are one split."""
     missing_words: Sequence[str]
 
+    def of(self, header: str, column: CodedColumn) -> CodedColumn:
+        """The column as it is read; one value stands for all that mean the same."""
+        values = column.series
+        if header in self.meant:
+            values = values.map(self.meant[header])
+        if header == self.counted:
+            values = values.mask(is_word(values, self.missing_words))
+        if values is column.series:
+            return column
+        meant = code_column(values)
+        return CodedColumn(np.append(meant.codes, np.int32(-1))[column.codes], meant.values)
 
-def _pairs(file: TableFile, wanted: Sequence[tuple[str, str]], reading: _Reading) -> tuple[Pairs, dict[str, int]]:
+
+def _pairs(table: CodedTable, wanted: Sequence[tuple[str, str]], reading: _Reading) -> tuple[Pairs, dict[str, int]]:
     """Different pairs of values (columns 0 and 1) of pairs of headers, and the rows of each value of `reading.counted`.
 
     None where there are too many pairs, or, but for the headers `reading.whole`, where one value goes with two others.
     """
     pairs: Pairs = {names: pd.DataFrame({0: [], 1: []}, dtype="str") for names in wanted}
-    counts: dict[str, int] = {}
-    counted, meant = reading.counted, reading.meant
+    counts: Counter[str] = Counter()
+    counted = reading.counted
     headers = list(dict.fromkeys([*(header for names in wanted for header in names), *([counted] if counted else [])]))
-    for read in file.pieces(headers, size=READ_CHUNK_ROWS) if headers else ():
-        piece = {header: cells.map(meant[header]) if header in meant else cells for header, cells in read.items()}
+    for chunk in table.chunks(headers):
+        open_pairs = {names: known for names, known in pairs.items() if known is not None}
+        columns = {header: reading.of(header, chunk[header]) for names in open_pairs for header in names}
         if counted:
-            piece[counted] = piece[counted].mask(is_word(piece[counted], reading.missing_words))
-            for value, rows in piece[counted].value_counts().items():
-                counts[str(value)] = counts.get(str(value), 0) + int(rows)
-        coded = {
-            header: pd.factorize(piece[header])
-            for header in {header for names, known in pairs.items() if known is not None for header in names}
-        }
-        for names, known in pairs.items():
-            if known is not None:
-                here = _different(coded[names[0]], coded[names[1]])
-                both = pd.concat([known, here], ignore_index=True).drop_duplicates()
-                enough = len(both) > MOST_PAIRS or (names != reading.whole and both[0].duplicated().any())
-                pairs[names] = None if enough else both
+            column = reading.of(counted, chunk[counted])
+            counts.update({value: rows for value, rows in zip(column.series, column.counts.tolist(), strict=True) if rows})
+        for names, known in open_pairs.items():
+            pairs[names] = _extended(known, columns[names[0]], columns[names[1]], several=names == reading.whole)
     return pairs, dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _different(*columns: tuple[NDArray[np.int64], pd.Index[str]]) -> pd.DataFrame:
-    """The different pairs of two columns, each as codes and their names, without those that lack one of the two."""
-    (first, names), (second, other) = columns
-    both = (first >= 0) & (second >= 0)
-    codes = pd.unique(first[both] * max(len(other), 1) + second[both])  # in the order of the rows
-    return pd.DataFrame({0: names.take(codes // max(len(other), 1)), 1: other.take(codes % max(len(other), 1))}, dtype="str")
+def _extended(known: pd.DataFrame, first: CodedColumn, second: CodedColumn, *, several: bool) -> pd.DataFrame | None:
+    """The pairs that are known and those of two more columns; None as for `_pairs`, one value with two others being right for `several`."""
+    size = max(len(second.values), 1)
+    both = (first.codes >= 0) & (second.codes >= 0)
+    codes = pd.unique(first.codes[both].astype(np.int64) * size + second.codes[both])
+    firsts, seconds = codes // size, codes % size
+    if len(codes) > MOST_PAIRS or (not several and (np.bincount(firsts) > 1).any()):
+        return None
+    here = pd.DataFrame({0: first.named(firsts), 1: second.named(seconds)})
+    together = pd.concat([known, here], ignore_index=True).drop_duplicates()
+    return None if len(together) > MOST_PAIRS or (not several and together[0].duplicated().any()) else together

@@ -8,19 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns.base import MISSING_WORDS
-from mmtrain.columns.numeric import parse_numbers
+from mmtrain.audit.coded_table import CodedColumn, CodedTable, fingerprints, for_columns
+from mmtrain.columns.base import MISSING_WORDS, is_word
 from mmtrain.columns.quantile_sketch import QuantileSketch, Range
 from mmtrain.data.images.cell_kinds import ADDRESS, FILE_END, IMAGE, NOT_READ, SEVERAL
-from mmtrain.data.tables.table import READ_CHUNK_ROWS
-from mmtrain.data.tables.table_file import TableFile, distinct, gather
-from mmtrain.system.threads import in_threads
+from mmtrain.data.tables.table_file import as_series
 from mmtrain.targets.label_lists import LabelLists, recognise
 from mmtrain.text.date_patterns import DATE
 from mmtrain.text.tokenization import ASCII_WORD, WORD
@@ -36,7 +33,7 @@ MOST_BYTES = 20_000_000
 """Memory for the different values of a column, each with its rows; past it, only the frequent ones are kept."""
 
 VALUE_BYTES = 100
-"""Of a value in that memory, besides its characters."""
+"""Of a value in that memory, next to its characters."""
 
 MOST_DISTINCT = 1_000_000
 """Different values that are told apart, by eight bytes each."""
@@ -112,145 +109,235 @@ class Profile:
         )
 
 
-def profile_columns(file: TableFile, headers: Sequence[str], *, most: Mapping[str, int] | None = None) -> dict[str, Profile]:
+def profile_columns(table: CodedTable, headers: Sequence[str], *, most: Mapping[str, int] | None = None) -> dict[str, Profile]:
     """The profile of each of some columns, in one pass; `most` says of which ones more than `FREQUENT` values are named.
 
     Raises:
         DataError: the file is damaged, is not UTF-8, or changes while it is read.
 
     """
-    tallies = {header: _Tally(header) for header in headers}
-    if tallies:
-        for piece in gather(file.pieces(list(tallies), size=READ_CHUNK_ROWS)):
-            for _ in in_threads(lambda column: tallies[column[0]].add(column[1]), piece.items()):
-                pass
-    return {header: tally.profile((most or {}).get(header, FREQUENT)) for header, tally in tallies.items()}
+    accumulators = {header: ProfileAccumulator(header) for header in headers}
+    for chunk in table.chunks(headers):
+        for _ in for_columns(lambda header: accumulators[header].add(chunk[header]), headers):  # noqa: B023 (used up within the loop)
+            pass
+    limits = most or {}
+    profiles = for_columns(lambda header: accumulators[header].profile(limits.get(header, FREQUENT)), headers)
+    return dict(zip(headers, profiles, strict=True))
 
 
-class _Tally:
-    """Adds up one column piece by piece."""
+class ProfileAccumulator:
+    """Adds up one column chunk by chunk."""
 
     def __init__(self, header: str) -> None:
         self._header = header
         self._rows = self._missing = 0
-        self._counts: dict[str, int] = {}
-        self._bytes = 0
-        self._hashes: _Hashes | None = None
+        self._values = _ValueCounts()
         self._numbers, self._words = QuantileSketch(MOST_NUMBERS), QuantileSketch(MOST_NUMBERS)
         self._cells = dict.fromkeys(LIKENESSES, 0)
         self._whole = True
         self._not_numbers: dict[str, None] = {}
 
-    def add(self, cells: pd.Series[str]) -> None:
-        """Look at one piece; every different value in it once."""
-        codes, values = distinct(cells)
-        self._rows += len(cells)
-        codes = codes[codes >= 0]
-        self._missing += len(cells) - len(codes)
-        if not len(codes):
-            return
-        times = np.bincount(codes, minlength=len(values))
-        self._count(values.tolist(), times.tolist())
-        self._measure(values, codes, times)
+    def add(self, column: CodedColumn) -> None:
+        """Look at one chunk; every different value in it once."""
+        self._rows += len(column.codes)
+        codes = column.codes[column.codes >= 0]
+        self._missing += len(column.codes) - len(codes)
+        if len(codes):
+            self._values.add(column)
+            self._measure(column, codes)
 
-    def _count(self, values: list[str], times: list[int]) -> None:
-        counts = self._counts
-        if counts:
-            new = [value for value in values if value not in counts]
-            for value, rows in zip(values, times, strict=True):
-                counts[value] = counts.get(value, 0) + rows
-        else:
-            new = values
-            counts.update(zip(values, times, strict=True))
-        self._bytes += VALUE_BYTES * len(new) + sum(map(len, new))
-        if self._hashes is not None:
-            self._hashes.add(values)
-        if self._bytes > MOST_BYTES:
-            if self._hashes is None:
-                self._hashes = _Hashes(list(counts))
-            self._forget()
+    def _measure(self, column: CodedColumn, codes: NDArray[np.int32]) -> None:
+        times, numbers = column.counts, column.numbers
+        known = ~np.isnan(numbers)
+        every = bool(known.all())
+        of_rows = numbers[codes]
+        self._numbers.add(of_rows if every else of_rows[~np.isnan(of_rows)])
+        self._whole = self._whole and bool((numbers[known] == np.floor(numbers[known])).all())
+        self._cells["number_cells"] += len(codes) if every else int(times[known].sum())
+        if not every and len(self._not_numbers) < 5:
+            self._not_numbers |= dict.fromkeys(_taken(column.values, np.flatnonzero(~known)[:5]).to_pylist())
+        words, compact = _plain_numbers(column.values)
+        if len(compact):
+            self._cells["dates"] += int(times[compact[_matches(_taken(column.values, compact), DATE)]].sum())
+        rest = np.flatnonzero(words == 0)
+        if len(rest):
+            others = column.values if len(rest) == len(words) else _taken(column.values, rest)
+            words[rest] = _word_counts(others)
+            self._count_likenesses(others, times[rest])
+            self._cells["wordless"] += int(times[words == 0].sum())
+        self._words.add(words[codes])
 
-    def _forget(self) -> None:
-        """Keep the frequent half. A value that comes back begins again from nothing, so its rows become a lower bound."""
-        typical = float(np.median(np.fromiter(self._counts.values(), dtype=np.int64)))
-        often = {value: rows for value, rows in self._counts.items() if rows > typical}
-        self._counts = often or dict(islice(self._counts.items(), FREQUENT))
-        self._bytes = sum(VALUE_BYTES + len(value) for value in self._counts)
-
-    def _measure(self, values: pd.Series[str], codes: NDArray[np.int64], times: NDArray[np.int64]) -> None:
+    def _count_likenesses(self, others: pa.Array, times: NDArray[np.int64]) -> None:
+        """Count texts that are not plain numbers, by what they look like; each stands for `times` cells."""
         # Arrow's own expressions: those of pandas take ten times as long where they fall back on Python's.
-        import pyarrow as pa
         import pyarrow.compute as pc
 
-        parsed = parse_numbers(values)
-        known = ~np.isnan(parsed)
-        of_rows = parsed[codes]
-        self._numbers.add(of_rows[~np.isnan(of_rows)])
-        self._whole &= bool((parsed[known] == np.floor(parsed[known])).all())
-        if len(self._not_numbers) < 5:
-            self._not_numbers |= dict.fromkeys(values[~known].head(5))
-        texts = pa.array(values, pa.large_string())
-        words, compact = _plain_numbers(texts)
-        rest = np.flatnonzero(words == 0)
-        others = texts.take(pa.array(rest))
-        words[rest] = _word_counts(others)
-        self._words.add(words[codes])
         ends = pc.utf8_slice_codeunits(others, -10)
         likenesses = {
             "spaced": _matches(others, r"\S\s+\S"),
             "images": _matches(ends, IMAGE),
             "unread_images": _matches(ends, NOT_READ),
-            "image_lists": _matches(others, SEVERAL) if _matches(ends, FILE_END).any() else np.zeros(len(rest), dtype=np.bool_),
+            "image_lists": _matches(others, SEVERAL) if _matches(ends, FILE_END).any() else np.zeros(len(others), dtype=np.bool_),
             "addresses": _matches(pc.utf8_slice_codeunits(others, 0, 80), ADDRESS),
             "dates": _matches(others, DATE),
         }
         for name, alike in likenesses.items():
-            self._cells[name] += int(times[rest[alike]].sum())
-        self._cells["number_cells"] += int(times[known].sum())
-        self._cells["wordless"] += int(times[words == 0].sum())
-        self._cells["dates"] += int(times[compact[_matches(texts.take(pa.array(compact)), DATE)]].sum())
+            self._cells[name] += int(times[alike].sum())
 
     def profile(self, most: int) -> Profile:
-        """Everything seen so far."""
-        # By falling count, then by text, so that a table in another order reads the same.
-        said = [(value, rows) for value, rows in self._counts.items() if value.lower() in MISSING_WORDS]
-        missing_words = tuple(sorted(said, key=lambda item: (-item[1], item[0])))
-        most += len(missing_words)  # so that as many are left without the words for a missing value
-        counted = self._hashes is None
-        sizes = np.fromiter(self._counts.values(), dtype=np.float64)
-        often = np.partition(sizes, -most)[-most] if len(sizes) > most else 0
-        ranked = sorted((item for item in self._counts.items() if item[1] >= often), key=lambda item: (-item[1], item[0]))
-        per_value = Range(float(sizes.min()), float(np.median(sizes)), float(sizes.max())) if counted and len(sizes) else None
+        """Everything seen so far; `most` values are named."""
+        filled = self._rows - self._missing
+        all_numbers = self._cells["number_cells"] == filled
+        missing_words = () if all_numbers else self._values.ranked(MISSING_WORDS)
         return Profile(
             header=self._header,
             rows=self._rows,
             missing=self._missing,
-            distinct=len(self._counts) if self._hashes is None else self._hashes.distinct(),
-            frequent=tuple(ranked[:most]),
+            distinct=self._values.distinct,
+            frequent=self._values.most_frequent(most + len(missing_words)),  # so that as many are left without these words
             missing_words=missing_words,
-            counted=counted,
-            rows_per_value=per_value,
+            counted=self._values.exact,
+            rows_per_value=self._values.rows_per_value,
             whole=self._whole and self._cells["number_cells"] > 0,
             numbers=self._numbers.range(),
             not_numbers=tuple(self._not_numbers)[:5] if self._cells["number_cells"] else (),
             words=self._words.range(),
-            labels=recognise(self._counts) if counted and self._cells["number_cells"] < self._rows - self._missing else None,
+            labels=recognise(self._values.as_dict()) if self._values.exact and not all_numbers else None,
             **self._cells,
         )
+
+
+class _ValueCounts:
+    """Rows of each different value, in bounded memory: past `MOST_BYTES` the rarer half is forgotten, and only hashes tell how many."""
+
+    def __init__(self) -> None:
+        self._values: pa.Array | None = None
+        self._counts: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self._waiting: list[CodedColumn] = []
+        """Chunks that are not merged yet: while all fit into memory, once at the end is enough."""
+        self._bytes = 0
+        """Of the merged values and, at most, of those that wait."""
+        self._hashes: _Hashes | None = None
+
+    def add(self, column: CodedColumn) -> None:
+        """The values of one chunk."""
+        self._waiting.append(column)
+        self._bytes += _value_bytes(column.values)
+        if self._hashes is not None:
+            self._hashes.add(column.values)
+        if self._bytes > MOST_BYTES:
+            self._merge()
+            if self._bytes > MOST_BYTES:
+                self._forget()
+
+    def _merge(self) -> None:
+        import pyarrow as pa
+
+        waiting, self._waiting = self._waiting, []
+        if self._values is None and len(waiting) == 1:
+            self._values, self._counts = waiting[0].values, waiting[0].counts
+        elif waiting:
+            known = [] if self._values is None else [self._values]
+            coded = pa.concat_arrays([*known, *(one.values for one in waiting)]).dictionary_encode()
+            rows = np.concatenate([self._counts, *(one.counts for one in waiting)])
+            self._values = coded.dictionary
+            self._counts = np.bincount(coded.indices.to_numpy(), rows).astype(np.int64)
+        self._bytes = 0 if self._values is None else _value_bytes(self._values)
+
+    def _forget(self) -> None:
+        """Keep the frequent half. A value that comes back begins again from nothing, so its rows become a lower bound."""
+        if self._values is None:
+            return
+        if self._hashes is None:
+            self._hashes = _Hashes(self._values)
+        often = np.flatnonzero(self._counts > np.median(self._counts))
+        often = often if len(often) else np.arange(min(FREQUENT, len(self._values)))
+        self._values, self._counts = _taken(self._values, often), self._counts[often]
+        self._bytes = _value_bytes(self._values)
+
+    @property
+    def exact(self) -> bool:
+        """Whether no value was forgotten."""
+        return self._hashes is None
+
+    @property
+    def distinct(self) -> int:
+        """Different values, at most `MOST_DISTINCT`."""
+        return self._hashes.distinct() if self._hashes is not None else len(self._merged()[1])
+
+    @property
+    def rows_per_value(self) -> Range | None:
+        """None where values were forgotten, or there are none."""
+        counts = self._merged()[1].astype(np.float64)
+        return Range(float(counts.min()), float(np.median(counts)), float(counts.max())) if self.exact and len(counts) else None
+
+    def as_dict(self) -> dict[str, int]:
+        """Rows by value, in the order of their first rows."""
+        values, counts = self._merged()
+        return dict(zip(values.to_pylist(), counts.tolist(), strict=True)) if values is not None else {}
+
+    def ranked(self, words: Sequence[str]) -> tuple[tuple[str, int], ...]:
+        """The values that are one of `words`, in any case, and their rows, most rows first."""
+        values, counts = self._merged()
+        if values is None:
+            return ()
+        alike = np.flatnonzero(is_word(as_series(values), words))
+        return _by_rows(_taken(values, alike), counts[alike])
+
+    def most_frequent(self, most: int) -> tuple[tuple[str, int], ...]:
+        """At most `most` values and their rows: by falling count, then by text, so that a table in another order reads the same."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        values, counts = self._merged()
+        if values is None:
+            return ()
+        if len(counts) > most:
+            least = np.partition(counts, -most)[-most]
+            often, tied = np.flatnonzero(counts > least), np.flatnonzero(counts == least)
+            if len(tied) > most:  # of a column without repeats, all are
+                candidates = pa.table({"value": _taken(values, tied), "place": tied})
+                first = pc.select_k_unstable(candidates, k=most - len(often), sort_keys=[("value", "ascending")])
+                tied = tied[first.to_numpy()]
+            chosen = np.concatenate([often, tied])
+            values, counts = _taken(values, chosen), counts[chosen]
+        return _by_rows(values, counts)[:most]
+
+    def _merged(self) -> tuple[pa.Array | None, NDArray[np.int64]]:
+        if self._waiting:
+            self._merge()
+        return self._values, self._counts
+
+
+def _by_rows(values: pa.Array, counts: NDArray[np.int64]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(zip(values.to_pylist(), counts.tolist(), strict=True), key=lambda item: (-item[1], item[0])))
+
+
+def _taken(values: pa.Array, places: NDArray[np.int64]) -> pa.Array:
+    import pyarrow as pa
+
+    return values.take(pa.array(places))
+
+
+def _value_bytes(values: pa.Array) -> int:
+    """Of the values as objects of Python, which they were when `MOST_BYTES` was chosen."""
+    import pyarrow.compute as pc
+
+    return VALUE_BYTES * len(values) + int(pc.sum(pc.utf8_length(values)).as_py() or 0)
 
 
 class _Hashes:
     """How many different values there are, by 64 bits of each: a million share some with a probability of 3 in 100 million."""
 
-    def __init__(self, values: list[str]) -> None:
+    def __init__(self, values: pa.Array) -> None:
         self._known: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
         self._new: list[NDArray[np.uint64]] = []
         self.add(values)
 
-    def add(self, values: list[str]) -> None:
+    def add(self, values: pa.Array) -> None:
         if len(self._known) >= MOST_DISTINCT:
             return
-        self._new.append(pd.util.hash_array(np.array(values, dtype=object), categorize=False))
+        self._new.append(fingerprints(values))
         if sum(len(part) for part in self._new) > max(len(self._known), 100_000):
             self._merge()
 

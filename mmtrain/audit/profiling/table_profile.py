@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from mmtrain.audit.coded_table import CodedTable
 from mmtrain.audit.profiling import infer_target
 from mmtrain.audit.profiling.column_relations import resolve_duplicates
 from mmtrain.audit.profiling.find_suffix import named_images, without_ending
@@ -85,9 +86,14 @@ class TableProfile:
 
 
 def profile_table(
-    path: Path, *, target: str | None = None, images: Path | None = None, table_format: TableFormat | None = None
+    path: Path,
+    *,
+    target: str | None = None,
+    images: Path | None = None,
+    table_format: TableFormat | None = None,
+    table: CodedTable | None = None,
 ) -> TableProfile:
-    """Look at the table at `path`; `target` and `images` (a folder) are guessed where they are not given.
+    """Look at the table at `path`; `target` and `images` (a folder) are guessed where they are not given. `table` is it where it is open.
 
     Raises:
         ConfigError: `target` is no header, or its column cannot be an answer; `images` is no folder.
@@ -97,9 +103,11 @@ def profile_table(
     if images is not None and (fault := input_fault(images, "folder")):
         fix = "Give the folder that the cells of image columns start from."
         raise ConfigError(Problem("--images", f"there is no folder {images}." if fault.absent else f"{images} {fault.what}.", fix))
-    file = _open(path, table_format)
+    table = table or open_coded(path, table_format)
+    file = table.file
     unusable = {header: reason for header in dict.fromkeys(file.headers) if (reason := _unusable(file, header))}
-    file, found, guesses = _profiled(file, table_format, [header for header in file.headers if header not in unusable])
+    table, found, guesses = _profiled(table, table_format, [header for header in file.headers if header not in unusable])
+    file = table.file
     rows = next((profile.rows for profile in found.values()), 0)
     if not rows:
         raise DataError(Problem(path.name, "the table has no rows.", "Write a line below the headers for every row."))
@@ -113,8 +121,8 @@ def profile_table(
     _place_other_than_numbers(file, guesses, found)
     for purpose, words, named_id in SINGLE:
         _only_one(guesses, purpose, words, named_id=named_id)
-    folder, image_profiles = _image_profiles(file, guesses, found, images)
-    classes, scarce = resolve_duplicates(file, guesses, found, target) if target is not None else ({}, False)
+    folder, image_profiles = _image_profiles(table, guesses, found, images)
+    classes, scarce = resolve_duplicates(table, guesses, found, target) if target is not None else ({}, False)
     columns = [
         ProfiledColumn(
             header, guesses.get(header) or InferredRole("", unusable[header], used=False), found.get(header), image_profiles.get(header)
@@ -125,8 +133,9 @@ def profile_table(
     return replace(known, format=_format(file, table_format), notice=file.notice, missing_words=file.missing_values)
 
 
-def _open(path: Path, table_format: TableFormat | None) -> TableFile:
-    return open_table(path, (), table_format, otherwise=f"Give the path of a file that ends in one of {', '.join(SUFFIXES)}.")
+def open_coded(path: Path, table_format: TableFormat | None = None) -> CodedTable:
+    """The table at `path`. Raises DataError when it cannot be read."""
+    return CodedTable(open_table(path, (), table_format, otherwise=f"Give the path of a file that ends in one of {', '.join(SUFFIXES)}."))
 
 
 def _format(file: TableFile, given: TableFormat | None) -> dict[str, Any]:
@@ -135,21 +144,21 @@ def _format(file: TableFile, given: TableFormat | None) -> dict[str, Any]:
 
 
 def _profiled(
-    file: TableFile, table_format: TableFormat | None, headers: list[str]
-) -> tuple[TableFile, dict[str, Profile], dict[str, InferredRole]]:
-    """The file, its columns and their guesses: a word that some column has for a missing value is missing in all, as in the experiment.
+    table: CodedTable, table_format: TableFormat | None, headers: list[str]
+) -> tuple[CodedTable, dict[str, Profile], dict[str, InferredRole]]:
+    """The table, its columns and their guesses: a word that some column has for a missing value is missing in all, as in the experiment.
 
     The guess of that column itself is of the time when the word was still in it, so that it says so.
     """
     first: dict[str, InferredRole] = {}
     while True:
-        found = profile_columns(file, headers)
+        found = profile_columns(table, headers)
         guesses = {header: first.get(header) or infer_role(profile) for header, profile in found.items()}
         first |= {header: one for header, one in guesses.items() if one.used and one.missing_words}
         words = dict.fromkeys(word.strip() for header in headers if header in first for word in first[header].missing_words)
-        if set(words) <= set(file.missing_values):
-            return file, found, guesses
-        file = open_table(file.path, tuple(words), table_format)
+        if set(words) <= set(table.file.missing_values):
+            return table, found, guesses
+        table = table.reopened(open_table(table.file.path, tuple(words), table_format))
 
 
 def _unusable(file: TableFile, header: str) -> str:
@@ -224,23 +233,23 @@ def _name_files(guesses: dict[str, InferredRole], found: dict[str, Profile], ima
 
 
 def _image_profiles(
-    file: TableFile, guesses: dict[str, InferredRole], found: Mapping[str, Profile], images: Path | None
+    table: CodedTable, guesses: dict[str, InferredRole], found: Mapping[str, Profile], images: Path | None
 ) -> tuple[Path | None, dict[str, ImageProfile]]:
     """Where the images lie and what they are; a column without any file is left out, and holes are masked."""
     headers = [header for header, found in guesses.items() if found.content == "images" and found.used]
-    paths = _distinct_cells(file, headers, MOST_PATHS)
+    paths = _distinct_cells(table, headers, MOST_PATHS)
     sample = [cell for cells in paths.values() for cell in cells[:SAMPLE]]
-    beside = file.path.resolve().parent
+    beside = table.file.path.resolve().parent
     if sample:
         folder = images if images is not None else folder_of(sample, beside)[0]
     else:
-        names = _distinct_cells(file, without_ending(guesses, found), SAMPLE)
+        names = _distinct_cells(table, without_ending(guesses, found), SAMPLE)
         named = named_images(names, [images] if images is not None else folders(beside))
         if named is None:
             return None, {}
         folder = named.folder
         guesses |= named.guesses
-        paths = _distinct_cells(file, [header for header, one in named.guesses.items() if one.used], MOST_PATHS)
+        paths = _distinct_cells(table, [header for header, one in named.guesses.items() if one.used], MOST_PATHS)
     suffixes = {header: str(guesses[header].options.get("suffix", "")) for header in paths}
     image_profiles = {header: profile_images(cells, ImageFolder(folder), suffixes[header]) for header, cells in paths.items()}
     for header, profile in image_profiles.items():
@@ -289,13 +298,13 @@ def _sizes(images: ImageProfile) -> str:
     return f"all are {low} pixels" if images.sizes == 1 else f"{low} to {high} pixels"
 
 
-def _distinct_cells(file: TableFile, headers: Sequence[str], most: int) -> dict[str, list[str]]:
-    """The first `most` distinct cells of each column, in the order of the rows; the file is read once for all of them."""
+def _distinct_cells(table: CodedTable, headers: Sequence[str], most: int) -> dict[str, list[str]]:
+    """The first `most` distinct cells of each column, in the order of the rows."""
     found: dict[str, dict[str, None]] = {header: {} for header in headers}
-    for piece in file.pieces(headers, size=READ_CHUNK_ROWS) if headers else ():
+    for chunk in table.chunks(headers):
         unfilled = {header: cells for header, cells in found.items() if len(cells) < most}
         if not unfilled:
             break
         for header, cells in unfilled.items():
-            cells.update(dict.fromkeys(str(cell) for cell in piece[header].dropna().unique()))
+            cells.update(dict.fromkeys(chunk[header].values[: most + len(cells)].to_pylist()))
     return {header: list(islice(cells, most)) for header, cells in found.items()}

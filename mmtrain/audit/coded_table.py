@@ -1,0 +1,164 @@
+"""The cells of a table as codes of their different values, read once for the profile of the columns and for all checks.
+
+A value is looked at once in a chunk of rows, however often it occurs: numbers, words and fingerprints are found for values and
+taken by code for rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from mmtrain.columns.numeric import parse_numbers
+from mmtrain.data.counter_rng import mix_bits
+from mmtrain.data.tables.table import READ_CHUNK_ROWS
+from mmtrain.data.tables.table_file import TableFile, as_series, gather
+from mmtrain.system.threads import in_threads
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+MAX_KEPT_BYTES = 100_000_000
+"""Codes and values that are kept between two passes; a larger table is read and coded again for each pass."""
+
+COLUMNS_PER_TASK = 16
+"""Columns that a thread takes at once: handing one over costs as much as coding a few hundred cells."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class CodedColumn:
+    """The cells of one column in one chunk of rows."""
+
+    def __init__(self, codes: NDArray[np.int32], values: pa.Array) -> None:
+        """`codes` (rows,) are positions in `values`, -1 for a missing cell; `values` are large strings in the order of their first rows."""
+        self.codes = codes
+        self.values = values
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """(values,): rows of each value."""
+        return np.bincount(self.codes + 1, minlength=len(self.values) + 1)[1:]
+
+    @cached_property
+    def series(self) -> pd.Series[str]:
+        """The values as a column takes cells."""
+        return as_series(self.values)
+
+    @cached_property
+    def numbers(self) -> NDArray[np.float64]:
+        """(values,): each value as a number, NaN where it is not one."""
+        return parse_numbers(self.series)
+
+    def named(self, codes: NDArray[np.int64]) -> pd.Series[str]:
+        """The values of some codes, none of a missing cell."""
+        import pyarrow as pa
+
+        return as_series(self.values.take(pa.array(codes)))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of codes and values, and of the numbers that may be asked for."""
+        return self.codes.nbytes + int(self.values.nbytes) + 8 * len(self.values)
+
+    def without(self, words: pa.Array) -> CodedColumn:
+        """The same cells, with those missing that are one of `words`."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        removed = pc.is_in(self.values, value_set=words).to_numpy(zero_copy_only=False)
+        if not removed.any():
+            return self
+        left = np.flatnonzero(~removed)
+        renumbered = np.full(len(removed) + 1, -1, dtype=np.int32)  # the last is for a missing cell, whose code is -1
+        renumbered[left] = np.arange(len(left))
+        return CodedColumn(renumbered[self.codes], self.values.take(pa.array(left)))
+
+
+CodedChunk = Mapping[str, CodedColumn]
+"""Columns over the same rows, by header."""
+
+
+def code_column(cells: pd.Series[str]) -> CodedColumn:
+    """Code the cells of a chunk."""
+    import pyarrow as pa
+
+    array = pa.array(cells, pa.large_string(), from_pandas=True)
+    coded = (array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array).dictionary_encode()
+    return CodedColumn(coded.indices.fill_null(-1).to_numpy(), coded.dictionary)
+
+
+class CodedTable:
+    """A table file as coded columns. The first pass is kept for later ones over the same columns, where it is small enough."""
+
+    def __init__(self, file: TableFile, kept: Sequence[CodedChunk] = ()) -> None:
+        self.file = file
+        self._kept = kept
+
+    def chunks(self, headers: Sequence[str]) -> Iterator[CodedChunk]:
+        """Some columns, from the first row to the last. Raises DataError for a damaged file."""
+        if self._kept and set(headers) <= self._kept[0].keys():
+            yield from self._kept
+            return
+        chunks: list[CodedChunk] | None = []
+        held = 0
+        for piece in gather(self.file.pieces(headers, size=READ_CHUNK_ROWS)) if headers else ():
+            chunk = dict(zip(piece, for_columns(code_column, piece.values()), strict=True))
+            held += sum(column.nbytes for column in chunk.values())
+            chunks = [*chunks, chunk] if chunks is not None and held <= MAX_KEPT_BYTES else None
+            yield chunk
+        self._kept = chunks or self._kept
+
+    def reopened(self, file: TableFile) -> CodedTable:
+        """The same table as `file`, which has more words that count as missing; read again only where it has to be."""
+        import pyarrow as pa
+
+        if not self.file.numerals.plain:  # its numbers were written anew since words were compared
+            return CodedTable(file)
+        words = pa.array(file.missing_values, pa.large_string())
+        return CodedTable(file, [{header: column.without(words) for header, column in chunk.items()} for chunk in self._kept])
+
+
+def for_columns(work: Callable[[Item], Result], columns: Iterable[Item]) -> Iterator[Result]:
+    """The result of `work` for every column, in their order, on all cores."""
+    for results in in_threads(lambda several: [work(column) for column in several], _batched(columns)):
+        yield from results
+
+
+def _batched(items: Iterable[Item]) -> Iterator[list[Item]]:
+    rest = iter(items)
+    while several := list(islice(rest, COLUMNS_PER_TASK)):
+        yield several
+
+
+def fingerprints(texts: pa.Array) -> NDArray[np.uint64]:
+    """64 bits of each large string, none missing; never 0, and equal for equal texts in whatever table.
+
+    Eight bytes at a time, as murmur and its kin do it: several times as fast as hashing each text as an object of Python.
+    """
+    if not len(texts):
+        return np.empty(0, dtype=np.uint64)
+    _, offsets, characters = texts.buffers()
+    bounds = np.frombuffer(offsets, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    first, last = int(bounds[0]), int(bounds[-1])
+    padded = np.zeros(last - first + 8, dtype=np.uint8)
+    if last > first:
+        padded[:-8] = np.frombuffer(characters, dtype=np.uint8)[first:last]
+    # The eight bytes that begin at each byte: a view, without a copy.
+    words = np.ndarray((last - first + 1,), dtype="<u8", buffer=padded, strides=(1,))
+    starts, lengths = bounds[:-1] - first, np.diff(bounds)
+    prints = mix_bits(lengths.astype(np.uint64))
+    rows = np.flatnonzero(lengths)
+    for done in range(0, int(lengths.max()), 8):
+        rows = rows if done == 0 else rows[lengths[rows] > done]
+        left = np.minimum(lengths[rows] - done, 8).astype(np.uint64)
+        beyond = np.uint64(8) * (np.uint64(8) - left)  # bits of the word that belong to the next text
+        prints[rows] = mix_bits(prints[rows] ^ ((words[starts[rows] + done] << beyond) >> beyond))
+    return np.maximum(prints, np.uint64(1))
