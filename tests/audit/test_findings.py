@@ -9,8 +9,9 @@ from browser import FOUND, browser
 from markupsafe import escape
 from tiny import write_experiment
 
+from mmtrain.audit.column_values import rank_numbers
 from mmtrain.audit.hypothesis_tests import chi_square, chi_square_tail, conservative_rank_sum, holm, kolmogorov_smirnov, rank_sum
-from mmtrain.audit.leakage.predictive_power import score_for_classes, score_ordered_for_class
+from mmtrain.audit.leakage.predictive_power import ClassOutcome
 from mmtrain.cli.app import run
 from mmtrain.commands.inspect_data import inspect_experiment, inspect_table, write_page
 from mmtrain.text.dates import days
@@ -361,14 +362,14 @@ def test_the_score_of_a_column_holds_the_truth_in_its_interval():
     random, held = np.random.default_rng(0), 0
     for _ in range(200):
         labels = random.integers(0, 2, 800)
-        found = score_ordered_for_class(random.normal(labels, 1.0), labels, np.arange(800))
+        found = ClassOutcome(labels, np.arange(800)).score_sizes(rank_numbers(random.normal(labels, 1.0)))
         held += found.low <= 0.7602 <= found.high
     assert 183 <= held <= 197
 
 
 def test_a_column_of_chance_predicts_nothing_by_its_values():
     random = np.random.default_rng(0)
-    found = [score_for_classes(random.integers(0, 100, 800), random.integers(0, 2, 800), np.arange(800)).score for _ in range(50)]
+    found = [ClassOutcome(random.integers(0, 2, 800), np.arange(800)).score_values(random.integers(0, 100, 800)).score for _ in range(50)]
     assert 0.48 < np.mean(found) < 0.505
     assert max(found) < 0.57
 
@@ -377,7 +378,9 @@ def test_groups_widen_the_interval_of_a_score():
     random = np.random.default_rng(0)
     labels = np.repeat(random.integers(0, 2, 100), 10)
     values = np.repeat(random.normal(labels[::10], 1.0), 10)
-    alone, grouped = (score_ordered_for_class(values, labels, units) for units in (np.arange(1000), np.repeat(np.arange(100), 10)))
+    alone, grouped = (
+        ClassOutcome(labels, units).score_sizes(rank_numbers(values)) for units in (np.arange(1000), np.repeat(np.arange(100), 10))
+    )
     assert 2 < (grouped.high - grouped.low) / (alone.high - alone.low) < 5  # the square root of 10, were they quite alike
 
 

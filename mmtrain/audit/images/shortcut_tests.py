@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmtrain.audit.column_values import rank_numbers
 from mmtrain.audit.finding import Finding
 from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE, holm
 from mmtrain.audit.leakage.predictive_power import UnivariateScore, sample_rows
-from mmtrain.audit.leakage.target_leakage import by_size, certain, describe_score, suspect
+from mmtrain.audit.leakage.target_leakage import certain, describe_score, outcome, suspect
 from mmtrain.audit.row_metadata import RowMetadata
 from mmtrain.audit.target_view import BinaryTargetView, TargetView
 
@@ -30,7 +31,8 @@ def shortcut_findings(
         for name, numbers in measures.items():
             kept = sample_rows(np.flatnonzero(~np.isnan(numbers[question.rows])))
             rows = question.rows[kept]
-            found = [(answer, by_size(numbers[rows], answer.at(kept), cohort.units[rows])) for answer in question.answers if len(rows)]
+            sizes = rank_numbers(numbers[rows])
+            found = [(one, outcome(one.at(kept), cohort.units[rows]).score_sizes(sizes)) for one in question.answers if len(rows)]
             scored += [(question, name, answer, score) for answer, score in found if score is not None]
     corrected = holm([score.surest.chance for *_, score in scored])
     told: dict[tuple[str, str], tuple[TargetView, str, list[tuple[BinaryTargetView, UnivariateScore]]]] = {}

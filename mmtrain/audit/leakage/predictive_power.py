@@ -1,7 +1,7 @@
-"""How well one column alone predicts the answer, with an interval: the question behind every leak.
+"""Univariate predictive power (AUC or R2) of single columns, cross-fitted, with a confidence interval: the basis of leakage checks.
 
-The column is cut into values, or ranges of a number; each row is foretold from the answers of the *other* folds' rows with the same
-value, and rows of a group are in one fold. So a value that is met once, or in one group only, predicts nothing (leave-out target
+A column is cut into values, or ranges of a number; each row is predicted from the answers of the *other* folds' rows with the same
+value, and rows of a group are in one fold. So a value that occurs once, or in one group only, predicts nothing (leave-out target
 encoding, Micci-Barreca 2001). Missing is a value like any other.
 
 Score: AUC for classes, the mean over classes one against the rest; R2 for numbers, or for their ranks. Intervals by the influence of
@@ -11,7 +11,9 @@ the rule of three allows: none of n units failed, so up to 3/n may (Hanley and L
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,10 +21,12 @@ import pandas as pd
 
 from mmtrain.audit.hypothesis_tests import normal_tail
 from mmtrain.audit.row_metadata import distinct_pairs
-from mmtrain.metrics.ranking import mid_ranks, placements
+from mmtrain.metrics.ranking import mid_ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from mmtrain.audit.column_values import RankedNumbers
 
 FOLDS = 5
 MOST_ROWS = 50_000
@@ -31,7 +35,7 @@ MOST_CLASSES = 50
 LEAST_OF_A_CLASS = 10
 """Units with and without a class, below which its AUC says nothing."""
 PRIOR = 2.0
-"""Rows of average answers that every value is given: it takes more than one or two rows to foretell anything."""
+"""Rows of average answers that every value is given: it takes more than one or two rows to predict anything."""
 MOST_RANGES = 32
 Z = 1.96
 RANKED = "R2 of ranks"
@@ -45,78 +49,210 @@ class UnivariateScore:
     """`AUC`, `R2` or `RANKED`."""
     score: float
     low: float
+    """NaN, as `high`, for a score below that from which intervals were asked for."""
     high: float
     chance: float = 0.0
-    """That a column of pure chance has such an AUC, by the normal limit of the rank sum; 0 for an R2, which chance never makes large."""
+    """p-value of such an AUC, by the normal limit of the rank sum; 0 for an R2, which is never large at random."""
     label: int = -1
     """The class that is told from all others; -1 where all classes count."""
     best: UnivariateScore | None = None
-    """Of the class that is foretold best, where several count."""
+    """Of the class that is predicted best, where several count."""
 
     @property
     def surest(self) -> UnivariateScore:
-        """Of the class that is foretold best, where there are several."""
+        """Of the class that is predicted best, where there are several."""
         return self if self.best is None else self.best
 
     def __str__(self) -> str:
         return f"{self.name} {self.score:.3f}, 95 % interval {self.low:.3f} to {self.high:.3f}"
 
 
-def score_for_classes(values: NDArray[np.int64], labels: NDArray[np.integer], units: NDArray[np.int64]) -> UnivariateScore | None:
-    """How well codes of a column foretell codes of classes; all (n,), none negative. None where no class has enough rows.
+class _Outcome:
+    """Answers of some rows, prepared once for the scores of all columns."""
 
-    `units` are codes of what was drawn independently: groups, or rows.
-    """
-    kept = _common(labels, units)
-    answers = (labels[:, None] == kept).astype(np.float64)  # (n, classes)
-    return _ranked(kept, _left_out_means(values, answers, units), labels, units) if len(kept) else None
+    def __init__(self, units: NDArray[np.int64], interval_from: float) -> None:
+        """`units` (n,) are codes of what was drawn independently: groups, or rows."""
+        self._units = units
+        self._interval_from = interval_from
+
+    @cached_property
+    def _unit_codes(self) -> tuple[NDArray[np.int64], int]:
+        codes, known = pd.factorize(self._units)
+        return codes, len(known)
+
+    @cached_property
+    def _fold(self) -> NDArray[np.int64]:
+        """(n,): the fold of each row; rows of a unit are in one."""
+        codes, number = self._unit_codes
+        return np.random.Generator(np.random.PCG64(0)).permutation(np.arange(number) % FOLDS)[codes]
+
+    def _left_out_means(
+        self, codes: NDArray[np.int64], sums: Callable[[NDArray[np.int64], int], Iterable[NDArray[np.float64]]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[NDArray[np.float64]]]:
+        """The place of each row, a fold and a value; the rows of each place, and its guesses, one array for each of `sums`.
+
+        A guess is the mean answer of the rows with the same value in the other folds, drawn towards the mean of all of those.
+        """
+        size = int(codes.max(initial=-1)) + 1
+        place = self._fold * size + codes
+        count = np.bincount(place, minlength=FOLDS * size)
+        rows = count.reshape(FOLDS, size).astype(np.float64)
+        others = rows.sum(axis=0) - rows
+        guesses = []
+        for total in sums(place, FOLDS * size):
+            by_fold = total.reshape(FOLDS, size)
+            rest = by_fold.sum(axis=0) - by_fold
+            prior = rest.sum(axis=1, keepdims=True) / np.maximum(others.sum(axis=1, keepdims=True), 1)
+            guesses.append(((rest + PRIOR * prior) / (others + PRIOR)).reshape(-1))
+        return place, count, guesses
+
+    def _with_interval(self, name: str, score: float, fewest: int, influence: Callable[[], NDArray[np.float64]]) -> UnivariateScore:
+        """The score; `influence` (n,) is what each row adds to it."""
+        if score < self._interval_from:
+            return UnivariateScore(name, score, np.nan, np.nan)
+        codes, number = self._unit_codes
+        error = float(np.sqrt((np.bincount(codes, influence(), minlength=number) ** 2).sum()))
+        bound = max(0.0, 1 - 3 / fewest)
+        return UnivariateScore(name, score, min(score - Z * error, max(bound, 0.0)), min(1.0, score + Z * error))
 
 
-def score_ordered_for_class(numbers: NDArray[np.float64], labels: NDArray[np.integer], units: NDArray[np.int64]) -> UnivariateScore | None:
-    """How well the size of numbers tells classes, each class by its own direction; all (n,), a number in every row.
+class ClassOutcome(_Outcome):
+    """Classes of some rows: columns have an AUC, the mean over classes one against the rest."""
 
-    Ranges and folds would cost a column a hundredth or two that tells them so.
-    """
-    kept = _common(labels, units)
-    if not len(kept):
-        return None
-    upward = [_area(labels == label, numbers)[0] >= 0.5 for label in kept]
-    return _ranked(kept, np.where(upward, numbers[:, None], -numbers[:, None]), labels, units)
+    def __init__(self, labels: NDArray[np.integer], units: NDArray[np.int64], *, interval_from: float = 0.0) -> None:
+        """`labels` (n,) are codes, none negative; intervals are computed for scores from `interval_from` on."""
+        super().__init__(units, interval_from)
+        self._labels = labels.astype(np.int64)
+        self._kept = _common(self._labels, units)
+        self._members = [self._labels == label for label in self._kept]
+
+    def at(self, rows: NDArray[np.int64]) -> ClassOutcome:
+        """Of some of the rows alone."""
+        return ClassOutcome(self._labels[rows], self._units[rows], interval_from=self._interval_from)
+
+    @cached_property
+    def _fewest(self) -> list[int]:
+        """For each class that is scored, its units or those of all others, whichever are fewer."""
+        return [min(len(pd.unique(self._units[mask])) for mask in (members, ~members)) for members in self._members]
+
+    def score_values(self, codes: NDArray[np.int64]) -> UnivariateScore | None:
+        """The score of a column by its values, (n,) codes from 0 on. None where no class has enough rows."""
+        if not len(self._kept):
+            return None
+        hits: list[NDArray[np.int64]] = []
+
+        def sums(place: NDArray[np.int64], size: int) -> Iterator[NDArray[np.float64]]:
+            for members in self._members:
+                hits.append(np.bincount(place[members], minlength=size))
+                yield hits[-1].astype(np.float64)
+
+        place, count, guesses = self._left_out_means(codes, sums)
+        areas = []
+        for positive, guess in zip(hits, guesses, strict=True):
+            levels, level = np.unique(guess, return_inverse=True)
+            counts = (np.bincount(level, times, minlength=len(levels)) for times in (positive, count - positive))
+            areas.append(_Area(*counts, level, place))
+        return self._mean(areas)
+
+    def score_sizes(self, numbers: RankedNumbers) -> UnivariateScore | None:
+        """The score of a column by the size of its numbers, each class in its own direction; a number in every row.
+
+        Binning and cross-fitting would cost a perfectly ordered column 0.01-0.02 AUC. None where no class has enough rows.
+        """
+        if not len(self._kept):
+            return None
+        downward = np.arange(len(numbers.values))[::-1]
+        areas = []
+        for members in self._members:
+            hits = np.bincount(numbers.codes[members], minlength=len(numbers.values))
+            area = _Area(hits, numbers.counts - hits, None, numbers.codes)
+            if area.value < 0.5:
+                area = _Area(hits[::-1], (numbers.counts - hits)[::-1], downward, numbers.codes)
+            areas.append(area)
+        return self._mean(areas)
+
+    def _mean(self, areas: Sequence[_Area]) -> UnivariateScore:
+        every = self._scored(range(len(areas)), areas)
+        if len(areas) == 1:
+            return every
+        k = int(np.argmax([area.value for area in areas]))
+        return replace(every, best=replace(self._scored([k], areas), label=int(self._kept[k])))
+
+    def _scored(self, places: Sequence[int], areas: Sequence[_Area]) -> UnivariateScore:
+        """The mean AUC of some classes. Of several classes the p-value is that of the rarest, which is conservative."""
+        fewest = min(self._fewest[k] for k in places)
+        area = float(np.mean([areas[k].value for k in places]))
+        others = max(self._unit_codes[1] - fewest, fewest)
+        spread = float(np.sqrt((fewest + others + 1) / (12 * fewest * others)))
+        found = self._with_interval(
+            "AUC", area, fewest, lambda: np.mean([areas[k].influence(self._members[k]) for k in places], axis=0, dtype=np.float64)
+        )
+        return replace(found, chance=normal_tail((area - 0.5) / spread))
 
 
-def _ranked(
-    kept: NDArray[np.int64], guesses: NDArray[np.float64], labels: NDArray[np.integer], units: NDArray[np.int64]
-) -> UnivariateScore:
-    """The mean AUC of the classes `kept`, each with its column of `guesses` (n, classes)."""
-    areas, influences = zip(*(_area(labels == label, guesses[:, k]) for k, label in enumerate(kept)), strict=True)
-    every = _area_with_interval(float(np.mean(areas)), np.mean(influences, axis=0), units, _fewest(labels, units, kept))
-    if len(kept) == 1:
-        return every
-    k = int(np.argmax(areas))
-    best = _area_with_interval(float(areas[k]), influences[k], units, _fewest(labels, units, kept[k : k + 1]))
-    return replace(every, best=replace(best, label=int(kept[k])))
+class _Area:
+    """The AUC of scores that take few levels or many, from the rows of both classes at each level (Mann and Whitney 1947)."""
+
+    def __init__(
+        self,
+        hits: NDArray[np.floating | np.integer],
+        alarms: NDArray[np.floating | np.integer],
+        level: NDArray[np.int64] | None,
+        places: NDArray[np.integer],
+    ) -> None:
+        """Rows with and without the class by ascending level. `places` (n,) have a `level` each, or are levels themselves."""
+        self._level, self._places = level, places
+        self._positives, self._negatives = float(hits.sum()), float(alarms.sum())
+        self._beats = (np.cumsum(alarms) - alarms / 2) / self._negatives
+        self._beaten = 1 - (np.cumsum(hits) - hits / 2) / self._positives
+        self.value = float(hits @ self._beats) / self._positives
+
+    def influence(self, members: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """(n,): the share of the other class below a row, less the AUC, over the rows of its class."""
+        at = self._places if self._level is None else self._level[self._places]
+        return np.where(members, (self._beats[at] - self.value) / self._positives, (self._beaten[at] - self.value) / self._negatives)
 
 
-def _area_with_interval(area: float, influence: NDArray[np.float64], units: NDArray[np.int64], fewest: int) -> UnivariateScore:
-    """An AUC whose rarest class has `fewest` units; of several classes the chance is that of the rarest alone, which is larger."""
-    others = max(len(pd.unique(units)) - fewest, fewest)
-    spread = float(np.sqrt((fewest + others + 1) / (12 * fewest * others)))
-    return replace(_with_interval("AUC", area, influence, units, fewest), chance=normal_tail((area - 0.5) / spread))
+class NumberOutcome(_Outcome):
+    """Numbers of some rows: columns have an R2, of the numbers or of their ranks, whichever is larger."""
 
+    def __init__(self, numbers: NDArray[np.float64], units: NDArray[np.int64], *, interval_from: float = 0.0) -> None:
+        """`numbers` (n,), none NaN; intervals are computed for scores from `interval_from` on."""
+        super().__init__(units, interval_from)
+        self._answers = numbers, mid_ranks(numbers)
 
-def score_for_number(values: NDArray[np.int64], answers: NDArray[np.float64], units: NDArray[np.int64]) -> UnivariateScore | None:
-    """How much of the variance of numbers, or of their ranks, the codes of a column foretell; all (n,). None where they do not vary."""
-    both = np.stack([answers, mid_ranks(answers)], axis=1)
-    return _better(both, _left_out_means(values, both, units), units)
+    def at(self, rows: NDArray[np.int64]) -> NumberOutcome:
+        """Of some of the rows alone."""
+        return NumberOutcome(self._answers[0][rows], self._units[rows], interval_from=self._interval_from)
 
+    def score_values(self, codes: NDArray[np.int64]) -> UnivariateScore | None:
+        """How much of the variance the values of a column explain, (n,) codes from 0 on. None where the numbers do not vary."""
+        place, _, guesses = self._left_out_means(
+            codes, lambda place, size: (np.bincount(place, answers, minlength=size) for answers in self._answers)
+        )
+        return self._better([guess[place] for guess in guesses])
 
-def score_linear_for_number(numbers: NDArray[np.float64], answers: NDArray[np.float64], units: NDArray[np.int64]) -> UnivariateScore | None:
-    """How much of the variance of numbers a straight line through others explains, or of ranks one through ranks; all (n,), none NaN."""
-    if numbers.min() == numbers.max():
-        return None
-    both = np.stack([answers, mid_ranks(answers)], axis=1)
-    lines = [_line(from_, to) for from_, to in zip((numbers, mid_ranks(numbers)), both.T, strict=True)]
-    return _better(both, np.stack(lines, axis=1), units)
+    def score_sizes(self, numbers: RankedNumbers) -> UnivariateScore | None:
+        """How much of the variance a straight line through a column explains, or of ranks one through ranks; a number in every row."""
+        if np.count_nonzero(numbers.counts) < 2:
+            return None
+        columns = numbers.values[numbers.codes], (numbers.until - (numbers.counts - 1) / 2)[numbers.codes]
+        return self._better([_line(column, answers) for column, answers in zip(columns, self._answers, strict=True)])
+
+    def _better(self, guesses: Sequence[NDArray[np.float64]]) -> UnivariateScore | None:
+        """The better of both. A long tail hides in the numbers what the ranks show."""
+        plain, ranked = (self._explained(answers, guess) for answers, guess in zip(self._answers, guesses, strict=True))
+        if plain is None or ranked is None or plain.score >= ranked.score:
+            return plain
+        return replace(ranked, name=RANKED)
+
+    def _explained(self, answers: NDArray[np.float64], guesses: NDArray[np.float64]) -> UnivariateScore | None:
+        left, all_ = (answers - guesses) ** 2, (answers - answers.mean()) ** 2
+        total = float(all_.sum())
+        if total <= 0 or self._unit_codes[1] < LEAST_OF_A_CLASS:
+            return None
+        ratio = float(left.sum()) / total
+        return self._with_interval("R2", 1 - ratio, self._unit_codes[1], lambda: (ratio * all_ - left) / total)
 
 
 def _line(numbers: NDArray[np.float64], answers: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -127,87 +263,27 @@ def _line(numbers: NDArray[np.float64], answers: NDArray[np.float64]) -> NDArray
     return np.asarray(slope * scaled + offset)
 
 
-def _better(answers: NDArray[np.float64], guesses: NDArray[np.float64], units: NDArray[np.int64]) -> UnivariateScore | None:
-    """Of numbers and their ranks, (n, 2): which is foretold better. A long tail hides in the numbers what the ranks show."""
-    plain, ranked = (_explained(answers[:, k], guesses[:, k], units) for k in range(2))
-    if plain is None or ranked is None or plain.score >= ranked.score:
-        return plain
-    return replace(ranked, name=RANKED)
-
-
-def _explained(answers: NDArray[np.float64], guesses: NDArray[np.float64], units: NDArray[np.int64]) -> UnivariateScore | None:
-    """R2 of guesses, with its interval."""
-    left, all_ = (answers - guesses) ** 2, (answers - answers.mean()) ** 2
-    total = float(all_.sum())
-    if total <= 0 or len(pd.unique(units)) < LEAST_OF_A_CLASS:
-        return None
-    ratio = float(left.sum()) / total
-    return _with_interval("R2", 1 - ratio, (ratio * all_ - left) / total, units, len(pd.unique(units)))
-
-
-def ranges(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Numbers as codes of ranges with about as many rows each; few different numbers have a code each, missing ones the code 0."""
-    known = numbers[~np.isnan(numbers)]
-    different = np.unique(known)
-    most = int(np.clip(len(known) // 20, 2, MOST_RANGES))
-    edges = different[1:] if len(different) <= most else np.unique(np.quantile(known, np.linspace(0, 1, most + 1)[1:-1]))
-    return np.where(np.isnan(numbers), 0, 1 + np.searchsorted(edges, numbers, side="right"))
+def ranges(numbers: RankedNumbers) -> NDArray[np.int64]:
+    """(rows,): codes of ranges with about as many rows each; few different numbers have a code each, missing ones the code 0."""
+    different = numbers.values[numbers.counts > 0]
+    most = int(np.clip(numbers.known // 20, 2, MOST_RANGES))
+    edges = different[1:] if len(different) <= most else np.unique(numbers.quantiles(np.linspace(0, 1, most + 1)[1:-1]))
+    return np.append(1 + np.searchsorted(edges, numbers.values, side="right"), 0)[numbers.codes]
 
 
 def sample_rows(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """At most `MOST_ROWS` of some rows, by a fixed chance."""
+    """At most `MOST_ROWS` of some rows, the same ones each time."""
     if len(rows) <= MOST_ROWS:
         return rows
     return np.sort(np.random.Generator(np.random.PCG64(0)).choice(rows, MOST_ROWS, replace=False))
 
 
-def _common(labels: NDArray[np.integer], units: NDArray[np.int64]) -> NDArray[np.int64]:
+def _common(labels: NDArray[np.int64], units: NDArray[np.int64]) -> NDArray[np.int64]:
     """The most frequent classes that enough units have and enough have not; of two classes the second alone, as both say the same."""
-    holders = np.bincount(distinct_pairs(labels.astype(np.int64), units)[0])
-    rows = np.bincount(labels, minlength=len(holders))
+    rows = np.bincount(labels)
+    holders = np.bincount(distinct_pairs(labels, units)[0], minlength=len(rows))
     others = holders.sum() - holders
     able = np.flatnonzero((holders >= LEAST_OF_A_CLASS) & (others >= LEAST_OF_A_CLASS))
     if np.count_nonzero(holders) == 2:
         return able[-1:] if len(able) == 2 else able[:0]
     return np.sort(able[np.argsort(-rows[able], kind="stable")[:MOST_CLASSES]])
-
-
-def _fewest(labels: NDArray[np.integer], units: NDArray[np.int64], kept: NDArray[np.int64]) -> int:
-    """Units of the rarest class that is scored, or of all the others."""
-    holders = [len(pd.unique(units[mask])) for label in kept for mask in (labels == label, labels != label)]
-    return min(holders)
-
-
-def _left_out_means(values: NDArray[np.int64], answers: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n, answers): the mean answer of the rows with the same value in the other folds, drawn towards the mean of all of those."""
-    codes = pd.factorize(values)[0]
-    unit_codes, known = pd.factorize(units)
-    chance = np.random.Generator(np.random.PCG64(0))
-    fold = chance.permutation(np.arange(len(known)) % FOLDS)[unit_codes]
-    size = int(codes.max(initial=-1)) + 1
-    place = fold * size + codes
-    rows = np.bincount(place, minlength=FOLDS * size).reshape(FOLDS, size).astype(np.float64)
-    others = rows.sum(axis=0) - rows
-    guesses = np.empty_like(answers)
-    for k in range(answers.shape[1]):
-        sums = np.bincount(place, answers[:, k], minlength=FOLDS * size).reshape(FOLDS, size)
-        rest = sums.sum(axis=0) - sums
-        prior = rest.sum(axis=1, keepdims=True) / np.maximum(others.sum(axis=1, keepdims=True), 1)
-        guesses[:, k] = ((rest + PRIOR * prior) / (others + PRIOR)).reshape(-1)[place]
-    return guesses
-
-
-def _area(truth: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """The AUC and what each row adds to it, (n,): the share of the other class below it, less the AUC, over the rows of its class."""
-    beats, beaten = placements(truth, score)
-    area = float(beats.mean())
-    influence = np.empty(len(score))
-    influence[truth], influence[~truth] = (beats - area) / len(beats), (beaten - area) / len(beaten)
-    return area, influence
-
-
-def _with_interval(name: str, score: float, influence: NDArray[np.float64], units: NDArray[np.int64], fewest: int) -> UnivariateScore:
-    codes, known = pd.factorize(units)
-    error = float(np.sqrt((np.bincount(codes, influence, minlength=len(known)) ** 2).sum()))
-    bound = max(0.0, 1 - 3 / fewest)
-    return UnivariateScore(name, score, min(score - Z * error, max(bound, 0.0)), min(1.0, score + Z * error))

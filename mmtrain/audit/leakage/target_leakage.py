@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level
@@ -18,13 +19,11 @@ from mmtrain.audit.leakage.informative_missingness import informative_missingnes
 from mmtrain.audit.leakage.order_leakage import order_leakage
 from mmtrain.audit.leakage.predictive_power import (
     RANKED,
+    ClassOutcome,
+    NumberOutcome,
     UnivariateScore,
     ranges,
     sample_rows,
-    score_for_classes,
-    score_for_number,
-    score_linear_for_number,
-    score_ordered_for_class,
 )
 from mmtrain.audit.leakage.pure_values import pure_values
 from mmtrain.audit.row_metadata import RowMetadata
@@ -61,14 +60,15 @@ def target_leakage(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
 
 
 def leaking_columns(sheet: TableValues, cohort: RowMetadata, asked: Sequence[TargetView]) -> list[Finding]:
-    """Inputs that foretell the answer on their own."""
+    """Inputs that predict the answer on their own."""
     scored = []
     for question in asked:
         kept = sample_rows(np.arange(len(question.rows)))
-        units = cohort.units[question.rows[kept]]
+        rows = question.rows[kept]
+        outcomes = [outcome(answer.at(kept), cohort.units[rows]) for answer in question.answers]
         for cells in sheet.inputs_of("numbers", "names"):
-            scores = [(answer, score) for answer in question.answers if (score := _alone(cells, answer.at(kept), units)) is not None]
-            scored.append((question, cells, scores))
+            scores = zip(question.answers, _univariate_scores(cells, rows, outcomes), strict=True)
+            scored.append((question, cells, [(answer, score) for answer, score in scores if score is not None]))
     corrected = iter(holm([score.surest.chance for *_, scores in scored for _, score in scores]))
     found = []
     for question, cells, scores in scored:
@@ -135,25 +135,27 @@ def _one_class(header: str, question: TargetView, answer: BinaryTargetView, scor
     return Finding("note", "gives_answer_away", header, what, why, fix, strength=score.score)
 
 
-def _alone(cells: ColumnValues, answer: BinaryTargetView, units: NDArray[np.int64]) -> UnivariateScore | None:
-    """By its values or ranges or, if that is better, by the size of its numbers, where most rows have one."""
-    numbers = cells.numbers[answer.rows] if cells.use.content == "numbers" and cells.numbers is not None else None
-    values = ranges(numbers) if numbers is not None else cells.prints[answer.rows].view(np.int64)
-    found = [_by_value(values, answer, units)]
-    if numbers is not None and np.isnan(numbers).mean() < MOSTLY_MISSING:
-        known = np.flatnonzero(~np.isnan(numbers))
-        found.append(by_size(numbers[known], answer.at(known), units[known]))
-    return max((one for one in found if one is not None), key=lambda one: one.score, default=None)
+def _univariate_scores(
+    cells: ColumnValues, rows: NDArray[np.int64], outcomes: Sequence[ClassOutcome | NumberOutcome]
+) -> list[UnivariateScore | None]:
+    """By values or ranges or, if that is better, by the size of numbers, where most of `rows` have one; a score for each outcome."""
+    if cells.use.content != "numbers" or cells.numbers is None:
+        codes = pd.factorize(cells.prints[rows])[0]
+        return [one.score_values(codes) for one in outcomes]
+    numbers = cells.ranked.at(rows)
+    codes = pd.factorize(ranges(numbers))[0]
+    scores = [one.score_values(codes) for one in outcomes]
+    if numbers.known <= (1 - MOSTLY_MISSING) * len(rows):
+        return scores
+    if numbers.known < len(rows):
+        known = np.flatnonzero(numbers.codes >= 0)
+        numbers, outcomes = numbers.at(known), [one.at(known) for one in outcomes]
+    both = [[score, one.score_sizes(numbers)] for score, one in zip(scores, outcomes, strict=True)]
+    return [max((one for one in pair if one is not None), key=lambda one: one.score, default=None) for pair in both]
 
 
-def _by_value(values: NDArray[np.int64], answer: BinaryTargetView, units: NDArray[np.int64]) -> UnivariateScore | None:
+def outcome(answer: BinaryTargetView, units: NDArray[np.int64]) -> ClassOutcome | NumberOutcome:
+    """The answers as scores take them, with intervals where a score is worth telling; `units` (rows of the answer,)."""
     if answer.labels is not None:
-        return score_for_classes(values, answer.labels, units)
-    return score_for_number(values, answer.numbers, units) if answer.numbers is not None else None
-
-
-def by_size(numbers: NDArray[np.float64], answer: BinaryTargetView, units: NDArray[np.int64]) -> UnivariateScore | None:
-    """How well the size of numbers, (rows,) and none NaN, predicts the answer of the same rows."""
-    if answer.labels is not None:
-        return score_ordered_for_class(numbers, answer.labels, units)
-    return score_linear_for_number(numbers, answer.numbers, units) if answer.numbers is not None else None
+        return ClassOutcome(answer.labels, units, interval_from=min(STRONG.values()))
+    return NumberOutcome(answer.numbers if answer.numbers is not None else np.empty(0), units, interval_from=min(STRONG.values()))

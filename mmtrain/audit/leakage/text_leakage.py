@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.audit.column_values import ColumnValues
+from mmtrain.audit.column_values import ColumnValues, rank_numbers
 from mmtrain.audit.finding import Finding, Level
-from mmtrain.audit.leakage.predictive_power import score_linear_for_number
+from mmtrain.audit.leakage.predictive_power import NumberOutcome
 from mmtrain.audit.leakage.target_leakage import CERTAIN, LOWEST, SUSPECT
 from mmtrain.audit.profiling.infer_role import quote_value
 from mmtrain.audit.quality.vocabulary import Vocabulary
@@ -85,7 +85,8 @@ def _leaking_numbers(cells: ColumnValues, words: Vocabulary, question: TargetVie
         numbers = _found_numbers(written, pattern)
         known = np.flatnonzero(~np.isnan(numbers))
         if answer.numbers is not None and len(known) > len(numbers) / 2:
-            score = score_linear_for_number(numbers[known], answer.numbers[known], cohort.units[answer.rows[known]])
+            outcome = NumberOutcome(answer.numbers[known], cohort.units[answer.rows[known]])
+            score = outcome.score_sizes(rank_numbers(numbers[known]))
             if score is not None and score.score >= SUSPECT[score.name] and score.low >= LOWEST:
                 scores.append((score.score, which, score))
     if not scores:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from mmtrain.audit.column_values import ColumnValues, TableValues
+from mmtrain.audit.column_values import ColumnValues, RankedNumbers, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
 from mmtrain.audit.profiling.infer_role import ID_WORDS, format_number, name_words, quote_value
 from mmtrain.audit.quality.heavy_tails import long_tail
@@ -118,11 +118,11 @@ def _counts_up(cells: ColumnValues) -> bool:
     """A running number, in this order or another, or different whole numbers under the name of an id."""
     if cells.numbers is None:
         return False
-    numbers = cells.numbers[~np.isnan(cells.numbers)]
-    if len(numbers) < LEAST_ROWS or (numbers != np.floor(numbers)).any() or len(cells.different) < DIFFERENT * len(numbers):
+    numbers, known = cells.ranked.values, cells.ranked.known
+    if known < LEAST_ROWS or (numbers != np.floor(numbers)).any() or len(cells.different) < DIFFERENT * known:
         return False
     words = name_words(cells.header)
-    return bool(np.ptp(numbers) <= DENSE * len(numbers)) or (bool(words) and (words[-1] in ID_WORDS or words[0] == "id"))
+    return bool(numbers[-1] - numbers[0] <= DENSE * known) or (bool(words) and (words[-1] in ID_WORDS or words[0] == "id"))
 
 
 def _types(cells: ColumnValues) -> list[Finding]:
@@ -138,7 +138,7 @@ def _types(cells: ColumnValues) -> list[Finding]:
 
 def _odd_types(cells: ColumnValues, missing: Sequence[str]) -> list[Finding]:
     """Without the cells in `missing`."""
-    if cells.numbers is None:
+    if cells.numbers is None or not (np.isnan(cells.numbers) & ~cells.missing).any():
         return []
     filled = int((~cells.missing).sum())
     absent = [code for code, name in cells.names.items() if name in missing]
@@ -187,7 +187,7 @@ def _outliers(cells: ColumnValues, units: NDArray[np.int64]) -> list[Finding]:
     """A few numbers far beyond all others."""
     if not cells.use.is_number or cells.numbers is None:
         return []
-    rows, rest = _apart(cells.numbers, units)
+    rows, rest = _apart(cells, units)
     if not len(rows):
         return []
     values = listed([format_number(value) for value in dict.fromkeys(cells.numbers[rows].tolist())], most=3)
@@ -204,30 +204,34 @@ def _outliers(cells: ColumnValues, units: NDArray[np.int64]) -> list[Finding]:
     return [Finding(level, "outliers", cells.header, what, why, fix, first_rows(rows), count=len(rows))]
 
 
-def _apart(numbers: NDArray[np.float64], units: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _apart(cells: ColumnValues, units: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The rows of a few numbers that are far on a plain scale and, where all are positive, on a logarithmic one; and the other numbers.
 
     `units` (rows,) are groups, or rows: few are those of few groups, however many rows these have.
     """
-    known = numbers[~np.isnan(numbers)]
-    if len(known) < LEAST_ROWS:
-        return np.empty(0, dtype=np.int64), known
-    far = _outlying(numbers, known, DEVIATIONS)
-    if known.min() > 0:
-        far &= _outlying(np.log(numbers), np.log(known), ON_A_SCALE)
-    rows, rest, middle = np.flatnonzero(far), numbers[~far & ~np.isnan(numbers)], np.median(known)
+    ranked, nothing = cells.ranked, (np.empty(0, dtype=np.int64), np.empty(0))
+    if cells.numbers is None or ranked.known < LEAST_ROWS:
+        return nothing
+    values = _outlying(ranked, DEVIATIONS)
+    if values.any() and ranked.values[0] > 0:
+        values &= _outlying(ranked, ON_A_SCALE, np.log)
+    if not values.any():
+        return nothing
+    numbers = cells.numbers
+    far = np.append(values, False)[ranked.codes]
+    rows, rest, middle = np.flatnonzero(far), numbers[~far & ~np.isnan(numbers)], float(ranked.quantiles((0.5,))[0])
     holders, everyone = len(pd.unique(units[rows])), len(pd.unique(units[~np.isnan(numbers)]))
-    few = len(rows) <= max(3, FEW_OUTLIERS * len(known)) or (everyone >= LEAST_ROWS and holders <= max(3, FEW_OUTLIERS * everyone))
-    if not few and not len(np.unique(numbers[rows])) == 1 < holders:
-        return rows[:0], known
+    few = len(rows) <= max(3, FEW_OUTLIERS * ranked.known) or (everyone >= LEAST_ROWS and holders <= max(3, FEW_OUTLIERS * everyone))
+    if not few and not np.count_nonzero(values) == 1 < holders:
+        return nothing
     return rows[np.abs(numbers[rows] - middle) >= GAP * np.abs(rest - middle).max()], rest
 
 
-def _outlying(numbers: NDArray[np.float64], known: NDArray[np.float64], deviations: float) -> NDArray[np.bool_]:
-    """Which numbers are so many robust standard deviations from the median; none where half of them are equal."""
-    low, middle, high = np.quantile(known, (0.25, 0.5, 0.75))
+def _outlying(ranked: RankedNumbers, deviations: float, scale: Callable[[Any], Any] | None = None) -> NDArray[np.bool_]:
+    """Which different numbers are more than some robust standard deviations from the median; none where half of all are equal."""
+    low, middle, high = ranked.quantiles((0.25, 0.5, 0.75), scale)
     spread = (high - low) / 1.349  # of a normal distribution
     if spread <= 0:
-        return np.zeros(len(numbers), dtype=np.bool_)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.abs(numbers - middle) > deviations * spread)
+        return np.zeros(len(ranked.values), dtype=np.bool_)
+    values = ranked.values if scale is None else scale(ranked.values)
+    return np.asarray(np.abs(values - middle) > deviations * spread)

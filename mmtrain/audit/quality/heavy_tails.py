@@ -21,16 +21,17 @@ def long_tail(cells: ColumnValues) -> list[Finding]:
     """A tail that decides how the column is scaled."""
     if cells.use.content != "numbers" or cells.numbers is None:
         return []
-    numbers = cells.numbers[~np.isnan(cells.numbers)]
-    if len(numbers) < LEAST_DIFFERENT or len(np.unique(numbers)) < LEAST_DIFFERENT:
+    ranked = cells.ranked
+    if len(ranked.values) < LEAST_DIFFERENT:
         return []
-    low, middle, high = (float(value) for value in np.quantile(numbers, (0.25, 0.5, 0.75)))
-    spread, deviation = (high - low) / 1.349, float(numbers.std())
-    far = float(np.abs(numbers - numbers.mean()).max()) / deviation
+    numbers = cells.numbers[~np.isnan(cells.numbers)]
+    low, middle, high = ranked.quantiles((0.25, 0.5, 0.75)).tolist()
+    spread, deviation, mean = (high - low) / 1.349, float(numbers.std()), numbers.mean()
+    far = float(max(mean - ranked.values[0], ranked.values[-1] - mean)) / deviation
     if far < FAR and not (0 < spread * SWOLLEN <= deviation and far >= FAR_ENOUGH):
         return []
     what = f"the tail is extreme: half of the numbers lie between {format_number(low)} and {format_number(high)}, the farthest is "
     what += f"{format_number(float(numbers[np.abs(numbers - middle).argmax()]))}, {far:.0f} standard deviations from the mean."
     why = "Normalised, most numbers are nearly the same, and a few rows decide the gradients."
-    way = "its logarithm, log(1 + x)," if numbers.min() >= 0 else "its ranks"
+    way = "its logarithm, log(1 + x)," if ranked.values[0] >= 0 else "its ranks"
     return [Finding("note", "extreme_tail", cells.header, what, why, f"Write {way} into the table, and use that in its place.")]

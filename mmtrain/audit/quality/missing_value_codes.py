@@ -9,7 +9,8 @@ import numpy as np
 from mmtrain.audit.column_values import ColumnValues
 from mmtrain.audit.finding import Finding, first_rows
 from mmtrain.audit.profiling.infer_role import format_number, quote_value
-from mmtrain.columns.base import MISSING_WORDS
+from mmtrain.columns.base import MISSING_WORDS, is_word
+from mmtrain.data.tables.table_file import as_series
 from mmtrain.errors import counted, listed
 
 if TYPE_CHECKING:
@@ -29,12 +30,20 @@ SPIKE = 2.0
 
 def missing_words(cells: ColumnValues) -> list[str]:
     """The cells of a column, as they are written, that read like missing."""
-    names = [name for name in cells.names.values() if name.casefold() in MISSING_WORDS]
     if cells.use.content != "names":
-        return names
+        return _reading_missing(cells)
+    names = [name for name in cells.names.values() if name.casefold() in MISSING_WORDS]
     others = [name for name in cells.names.values() if name not in names]
     coded = bool(others) and all(len(name) == CODE_LENGTH and name.isupper() for name in others)
     return [name for name in names if (name.casefold() != "none" or name in SPELLED_OUT) and not (coded and name == "NA")]
+
+
+def _reading_missing(cells: ColumnValues) -> list[str]:
+    """Of a column of numbers; none of the words is a number, so that most columns need no look at their cells."""
+    if cells.named is None or cells.numbers is None or not (np.isnan(cells.numbers) & ~cells.missing).any():
+        return []
+    texts = as_series(cells.named.texts)
+    return texts[is_word(texts, MISSING_WORDS)].tolist()
 
 
 def stand_in_words(cells: ColumnValues, words: list[str]) -> Finding:
@@ -52,11 +61,11 @@ def _sentinels(cells: ColumnValues) -> NDArray[np.int64]:
     """Rows of -1, -999, 9999 and the like that are the smallest or largest number of the column, far from the others and often met."""
     if cells.use.content != "numbers" or cells.numbers is None:
         return np.empty(0, dtype=np.int64)
-    different, times = np.unique(cells.numbers[~np.isnan(cells.numbers)], return_counts=True)
-    if times.sum() < LEAST_ROWS or len(different) <= LEAST_ROWS:
+    different, times = cells.ranked.values, cells.ranked.counts
+    if cells.ranked.known < LEAST_ROWS or len(different) <= LEAST_ROWS:
         return np.empty(0, dtype=np.int64)
     for end, others in ((0, different[1:]), (-1, different[:-1])):
-        value, low, high = different[end], others.min(), others.max()
+        value, low, high = different[end], others[0], others[-1]
         alone = min(abs(value - low), abs(value - high)) >= (high - low) / 2 or (value < 0 <= low and value != low)
         often = times[end] >= max(LEAST_SENTINELS, SPIKE * np.median(times))
         if value in SENTINELS and alone and often:

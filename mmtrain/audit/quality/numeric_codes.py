@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mmtrain.audit.column_values import ColumnValues
 from mmtrain.audit.finding import Finding
 from mmtrain.audit.profiling.infer_role import name_words, quote_value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 CODE_WORDS = {
     *("zip", "zipcode", "postcode", "postalcode", "postal", "plz", "pincode", "code", "codes", "fips", "icd", "sku", "isbn", "ean", "upc"),
@@ -27,10 +31,10 @@ def code_like(cells: ColumnValues) -> list[Finding]:
     """A number whose size means nothing, by its leading zeros, by its name, or by its length."""
     if cells.use.content != "numbers" or cells.numbers is None:
         return []
-    numbers = cells.numbers[~np.isnan(cells.numbers)]
-    if len(numbers) < LEAST_ROWS or (numbers != np.floor(numbers)).any() or len(cells.different) <= 2:
+    numbers = cells.ranked.values
+    if cells.ranked.known < LEAST_ROWS or (numbers != np.floor(numbers)).any() or len(cells.different) <= 2:
         return []
-    padded = [name for name in cells.names.values() if LEADING_ZERO.fullmatch(name)]
+    padded = [name for name in _beginning_with_zero(cells) if LEADING_ZERO.fullmatch(name)]
     named = CODE_WORDS & set(name_words(cells.header))
     if len(padded) >= LEAST_PADDED:
         sign = f"some begin with 0, such as {quote_value(padded[0])}"
@@ -45,8 +49,19 @@ def code_like(cells: ColumnValues) -> list[Finding]:
     return [Finding("note", "codes_as_numbers", cells.header, what, why, "Give the column the role categorical, or leave it out.")]
 
 
-def _long(numbers: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
-    low, high = float(numbers.min()), float(numbers.max())
+def _beginning_with_zero(cells: ColumnValues) -> list[str]:
+    """Few of the different cells of most columns, so that the others need not become objects of Python."""
+    import pyarrow.compute as pc
+
+    if cells.named is None:
+        return []
+    names: list[str] = cells.named.texts.filter(pc.starts_with(cells.named.texts, "0")).to_pylist()
+    return names
+
+
+def _long(numbers: NDArray[np.float64]) -> bool:
+    """Whether different numbers, ascending, have as many digits each, and many."""
+    low, high = float(numbers[0]), float(numbers[-1])
     if low < 10.0 ** (LONG - 1) or len(str(int(low))) != len(str(int(high))):
         return False
     return not any(first <= low and high <= last for first, last in MOMENTS)
