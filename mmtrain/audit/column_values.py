@@ -43,10 +43,17 @@ CAPITALISED, NAMED = r"\p{Lu}\p{Ll}", 0.6
 
 
 class NamedPrints(NamedTuple):
-    """Different cells, none missing, in the order of their first rows."""
+    """Cells, none missing, in the order of their first rows; one that is in several chunks of the table may be repeated."""
 
     prints: NDArray[np.uint64]
     texts: pa.Array
+
+    def without_repeats(self) -> NamedPrints:
+        """Each cell once."""
+        import pyarrow as pa
+
+        first = np.sort(np.unique(self.prints, return_index=True)[1])
+        return self if len(first) == len(self.prints) else NamedPrints(self.prints[first], self.texts.take(pa.array(first)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,13 +244,14 @@ class _Names(_Gatherer):
 
     def __init__(self, use: ColumnUsage, sample: NDArray[np.int64], *, numbered: bool = True) -> None:
         super().__init__(use, sample)
-        self._named = NamedPrints(np.empty(0, dtype=np.uint64), None)
+        self._named: NamedPrints | None = None
         self._numbered = numbered
 
     def add(self, column: CodedColumn, start: int) -> None:  # noqa: ARG002
         codes, values = column.codes, column.values
         prints = fingerprints(values)
-        if not self.use.separator:  # of several labels in a cell, an empty one is an answer
+        # Of several labels in a cell, an empty one is an answer. No value is NA; words for a missing answer may be declared or guessed.
+        if not self.use.separator and (self.use.column is not None or self.use.missing_words):
             prints[self.use.missing_cells(column.series)] = 0
         self._keep(prints=_by_row(prints, 0, codes))
         if self._numbered and (numbers := self._numbers(column)) is not None:
@@ -254,25 +262,29 @@ class _Names(_Gatherer):
             keys, marks = _spellings(values)
             self._keep(keys=_by_row(keys, 0, codes), rounded=_by_row(marks, False, codes))
             # A column of ids may have millions: names are kept of the first, and of those that have to be shown.
-            shown &= (np.arange(len(values)) < MOST_NAMES - len(self._named.prints)) | pd.Series(keys).duplicated(keep=False).to_numpy()
-        if len(self._named.prints) < MOST_NAMES or spelled:
+            shown &= (np.arange(len(values)) < self._left(len(values))) | pd.Series(keys).duplicated(keep=False).to_numpy()
+        if spelled or self._left(len(values)):
             self._name(prints, values, np.flatnonzero(shown))
+
+    def _left(self, more: int) -> int:
+        """How many names are still kept; repeats among them are looked for when `more` may be too many."""
+        if self._named is not None and len(self._named.prints) + more > MOST_NAMES:
+            self._named = self._named.without_repeats()
+        return max(MOST_NAMES - (len(self._named.prints) if self._named is not None else 0), 0)
 
     def _name(self, prints: NDArray[np.uint64], values: pa.Array, places: NDArray[np.int64]) -> None:
         import pyarrow as pa
 
-        if self._named.texts is not None:
-            places = places[~np.isin(prints[places], self._named.prints)]
-        new = values if len(places) == len(values) else values.take(pa.array(places))
-        texts = new if self._named.texts is None else pa.concat_arrays([self._named.texts, new])
-        self._named = NamedPrints(np.append(self._named.prints, prints[places]), texts)
+        new = NamedPrints(prints[places], values if len(places) == len(values) else values.take(pa.array(places)))
+        known = self._named
+        self._named = new if known is None else NamedPrints(np.append(known.prints, new.prints), pa.concat_arrays([known.texts, new.texts]))
 
     def _numbers(self, column: CodedColumn) -> NDArray[np.float64] | None:
         """Return the rank of each value; plain numbers were parsed for the profile already."""
         return column.numbers if self.use.content in ("numbers", "names") else self.use.ranks(column.series)
 
     def _more(self) -> dict[str, Any]:
-        return {"named": self._named if self._named.texts is not None else None}
+        return {"named": self._named}
 
 
 def _spellings(texts: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -90,15 +91,15 @@ def _pairs(table: CodedTable, wanted: Sequence[tuple[str, str]], reading: _Readi
 
     None where there are too many pairs, or, but for the headers `reading.whole`, where one value goes with two others.
     """
-    pairs: Pairs = {names: pd.DataFrame({0: [], 1: []}, dtype="str") for names in wanted}
+    pairs: Pairs = dict.fromkeys(wanted, pd.DataFrame({0: [], 1: []}, dtype="str"))
     counts: Counter[str] = Counter()
     counted = reading.counted
     headers = list(dict.fromkeys([*(header for names in wanted for header in names), *([counted] if counted else [])]))
     for chunk in table.chunks(headers):
         open_pairs = {names: known for names, known in pairs.items() if known is not None}
-        columns = {header: reading.of(header, chunk[header]) for names in open_pairs for header in names}
+        columns = {header: reading.of(header, chunk[header]) for header in {*chain(*open_pairs), *([counted] if counted else [])}}
         if counted:
-            column = reading.of(counted, chunk[counted])
+            column = columns[counted]
             counts.update({value: rows for value, rows in zip(column.series, column.counts.tolist(), strict=True) if rows})
         for names, known in open_pairs.items():
             pairs[names] = _extended(known, columns[names[0]], columns[names[1]], several=names == reading.whole)

@@ -43,7 +43,7 @@ def _reading_missing(cells: ColumnValues) -> list[str]:
     if cells.named is None or cells.numbers is None or not (np.isnan(cells.numbers) & ~cells.missing).any():
         return []
     texts = as_series(cells.named.texts)
-    return texts[is_word(texts, MISSING_WORDS)].tolist()
+    return list(dict.fromkeys(texts[is_word(texts, MISSING_WORDS)]))
 
 
 def stand_in_words(cells: ColumnValues, words: list[str]) -> Finding:

@@ -55,8 +55,7 @@ def _beginning_with_zero(cells: ColumnValues) -> list[str]:
 
     if cells.named is None:
         return []
-    names: list[str] = cells.named.texts.filter(pc.starts_with(cells.named.texts, "0")).to_pylist()
-    return names
+    return list(dict.fromkeys(cells.named.texts.filter(pc.starts_with(cells.named.texts, "0")).to_pylist()))
 
 
 def _long(numbers: NDArray[np.float64]) -> bool:

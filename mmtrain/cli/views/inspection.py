@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from mmtrain.audit.profiling.profile import Profile
@@ -21,6 +21,8 @@ from mmtrain.errors import counted, listed
 from mmtrain.targets import tasks
 
 SHOWN_CLASSES = 12
+MANY_ROWS = 100
+"""Rows of a table past which it is laid out here: Rich takes a millisecond for each."""
 
 
 def show_inspection(found: Inspection, *, every: bool = False) -> None:
@@ -67,10 +69,27 @@ def three(values: Range | None) -> tuple[str, str, str]:
     return ("", "", "") if values is None else (format_value(values.minimum), format_value(values.median), format_value(values.maximum))
 
 
-def _left(table: Table) -> Table:
-    """The last column is words rather than numbers."""
-    table.columns[-1].justify = "left"
-    return table
+def show_rows(console: Console, headers: Sequence[str], rows: Sequence[Sequence[str]], *, words: Collection[int] = ()) -> None:
+    """A table of numbers, which stand on the right, but for the first column and those at the positions `words`."""
+    left = [position == 0 or position in words for position in range(len(headers))]
+    widths = [max(map(cell_len, column)) for column in zip(headers, *rows, strict=True)]
+    fits = sum(widths) + 2 * (len(widths) - 1) <= console.width and all(cell.isprintable() for row in rows for cell in row)
+    if len(rows) > MANY_ROWS and fits:
+        head, *lines = ("  ".join(map(_padded, row, widths, left)) for row in (headers, *rows))
+        console.print(Text(head, style="bold"), soft_wrap=True)
+        console.print(Text("\n".join(lines)), soft_wrap=True)
+        return
+    table = plain_table(*headers)
+    for position in words:
+        table.columns[position].justify = "left"
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _padded(cell: str, width: int, left: bool) -> str:
+    blanks = " " * (width - cell_len(cell))
+    return cell + blanks if left else blanks + cell
 
 
 Columns = Sequence[tuple[InspectedColumn, Profile]]
@@ -82,57 +101,49 @@ def _name(column: InspectedColumn) -> str:
 
 def _numbers(console: Console, role: str, columns: Columns) -> None:
     format_heading(console, role)
-    table = plain_table("column", "missing", "no number", "distinct", "smallest", "median", "largest")
-    for column, profile in columns:
-        table.add_row(
-            Text(_name(column)),
-            f"{profile.missing:,}",
-            f"{profile.filled - profile.number_cells:,}",
-            distinct(profile),
-            *three(profile.numbers),
-        )
-    console.print(table)
+    rows = [
+        (_name(column), f"{profile.missing:,}", f"{profile.filled - profile.number_cells:,}", distinct(profile), *three(profile.numbers))
+        for column, profile in columns
+    ]
+    show_rows(console, ("column", "missing", "no number", "distinct", "smallest", "median", "largest"), rows)
 
 
 def _values(console: Console, role: str, columns: Columns) -> None:
     format_heading(console, role)
-    table = _left(plain_table("column", "missing", "distinct", "most frequent"))
+    rows = []
     for column, profile in columns:
         all_different = profile.distinct == profile.filled > 1
         shown = f"all differ, such as {clip(profile.frequent[0][0])}" if all_different else frequent(profile.frequent)
-        table.add_row(Text(_name(column)), f"{profile.missing:,}", distinct(profile), Text(shown))
-    console.print(table)
+        rows.append((_name(column), f"{profile.missing:,}", distinct(profile), shown))
+    show_rows(console, ("column", "missing", "distinct", "most frequent"), rows, words=[3])
 
 
 def _texts(console: Console, role: str, columns: Columns) -> None:
     format_heading(console, f"{role} (words in a cell)")
-    table = plain_table("column", "missing", "no words", "distinct", "fewest", "median", "most")
-    for column, profile in columns:
-        table.add_row(Text(_name(column)), f"{profile.missing:,}", f"{profile.wordless:,}", distinct(profile), *three(profile.words))
-    console.print(table)
+    rows = [
+        (_name(column), f"{profile.missing:,}", f"{profile.wordless:,}", distinct(profile), *three(profile.words))
+        for column, profile in columns
+    ]
+    show_rows(console, ("column", "missing", "no words", "distinct", "fewest", "median", "most"), rows)
 
 
 def _groups(console: Console, role: str, columns: Columns) -> None:
     format_heading(console, f"{role} (rows of a group)")
-    table = plain_table("column", "missing", "groups", "fewest", "median", "most")
-    for column, profile in columns:
-        table.add_row(Text(_name(column)), f"{profile.missing:,}", distinct(profile), *three(profile.rows_per_value))
-    console.print(table)
+    rows = [(_name(column), f"{profile.missing:,}", distinct(profile), *three(profile.rows_per_value)) for column, profile in columns]
+    show_rows(console, ("column", "missing", "groups", "fewest", "median", "most"), rows)
 
 
 def _images(console: Console, role: str, columns: Columns) -> None:
     format_heading(console, f"{role} (height x width in pixels)")
-    table = plain_table("column", "missing", "unreadable", "files", "smallest", "median", "largest", "sizes")
+    rows = []
     for column, profile in columns:
         images, counts = column.images, column.image_counts
         unreadable = f"{counts.unreadable:,}" if counts is not None else "?"
         sizes = (
             [f"{size[0]} x {size[1]}" if size else "" for size in (images.smallest, images.median, images.largest)] if images else [""] * 3
         )
-        table.add_row(
-            Text(_name(column)), f"{profile.missing:,}", unreadable, distinct(profile), *sizes, f"{images.sizes:,}" if images else ""
-        )
-    console.print(table)
+        rows.append((_name(column), f"{profile.missing:,}", unreadable, distinct(profile), *sizes, f"{images.sizes:,}" if images else ""))
+    show_rows(console, ("column", "missing", "unreadable", "files", "smallest", "median", "largest", "sizes"), rows)
     for column, _ in columns:
         if column.images is not None and column.images.found:
             line(console, f"{_name(column)}: {file_kinds(column.images)}")
@@ -160,10 +171,10 @@ def _targets(console: Console, role: str, columns: Columns) -> None:
         lacking = "without a label" if traits.has_labels else "missing"  # an empty cell of labels means none of them
         missing = f", {profile.missing:,} {lacking}" if profile.missing else ""
         format_heading(console, f"{role} {_name(column)}, {column.task}{missing}")
-        table = plain_table(traits.noun, "rows", "share")
-        for name, rows in list(column.classes.items())[:SHOWN_CLASSES]:
-            table.add_row(Text(clip(name, 40)), f"{rows:,}", f"{rows / profile.rows:.1%}")
-        console.print(table)
+        shown = list(column.classes.items())[:SHOWN_CLASSES]
+        show_rows(
+            console, (traits.noun, "rows", "share"), [(clip(name, 40), f"{rows:,}", f"{rows / profile.rows:.1%}") for name, rows in shown]
+        )
         if (more := len(column.classes) - SHOWN_CLASSES) > 0:
             console.print(f"and {more:,} more, down to {counted(min(column.classes.values()), 'row')}")
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.text import Text
-
 from mmtrain.audit import Finding
 from mmtrain.audit.profiling.profile import Profile
 from mmtrain.audit.profiling.table_profile import TableProfile
-from mmtrain.cli.views.console import clip, format_value, line, note, out, plain_table
+from mmtrain.cli.views.console import clip, format_value, line, note, out
 from mmtrain.cli.views.findings import show_findings
-from mmtrain.cli.views.inspection import distinct, file_kinds, format_heading, frequent
+from mmtrain.cli.views.inspection import distinct, file_kinds, format_heading, frequent, show_rows
 from mmtrain.errors import counted, shell_command
 
 
@@ -21,26 +19,21 @@ def show_table_profile(survey: TableProfile, findings: Sequence[Finding], *, qui
     line(console, f"{survey.path.name}: {counted(survey.rows, 'row')}, {counted(len(survey.columns), 'column')}")
     note(survey.notice, quiet=quiet or not survey.notice)
     format_heading(console, "columns")
-    table = plain_table("column", "missing", "distinct", "what is in it")
-    table.columns[-1].justify = "left"
-    for column in survey.columns:
-        if column.profile is not None:
-            profile = column.profile
-            table.add_row(Text(clip(column.header, 30)), f"{profile.missing:,}", distinct(profile), Text(describe_contents(profile)))
-    console.print(table)
+    profiles = [(column.header, column.profile) for column in survey.columns if column.profile is not None]
+    rows = [(clip(header, 30), f"{one.missing:,}", distinct(one), describe_contents(one)) for header, one in profiles]
+    show_rows(console, ("column", "missing", "distinct", "what is in it"), rows, words=[3])
     for column in survey.columns:
         if column.images is not None:
             found = f"{column.images.found:,} of {column.images.paths:,} files found in {column.images.folder}"
             kinds = f": {file_kinds(column.images)}" if column.images.found else ""
             line(console, f"{column.header}: {found}{kinds}")
     format_heading(console, "what each is probably for")
-    guesses = plain_table("column", "role", "because")
-    guesses.columns[1].justify = guesses.columns[2].justify = "left"
+    guesses = []
     for column in survey.columns:
         role = column.guess.role if column.guess.used else "not used"
         task = column.guess.options.get("task")
-        guesses.add_row(Text(clip(column.header, 30)), f"{role}, {task}" if task else role, Text(column.guess.reason))
-    console.print(guesses)
+        guesses.append((clip(column.header, 30), f"{role}, {task}" if task else role, column.guess.reason))
+    show_rows(console, ("column", "role", "because"), guesses, words=[1, 2])
     show_findings(console, findings, every=every)
     note(f"An experiment file with these roles: {shell_command('init', survey.path)}", quiet=quiet)
 
