@@ -171,7 +171,7 @@ def _explained(
     cells = _cells(experiment, fitted, table, rows.positions[[row for row, _ in wanted]])
     for row, why in wanted:
         at = rows.positions[[row]]
-        truth = "" if answers is None else describe(target, target.spoken(answers[[row]])[0])
+        truth = "" if answers is None else describe(target, target.decode_truth(answers[[row]])[0])
         chosen = SelectedRow(int(table.rows[at[0]]), table.ids(at)[0], rows.parts[at[0]], why)
         of_row = {key: own[int(at[0])] for key, own in cells.items()}
         yield explainer.explain(chosen, RowInputs.of(of_row, arrays.take(at)), truth, predictions[[row]])

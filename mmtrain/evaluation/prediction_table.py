@@ -59,7 +59,7 @@ def parse_predictions(rows: pd.DataFrame, key: str, targets: Mapping[str, Fitted
     target, prefix = targets[key], _prefix(key, targets)
     names = [name for name in map(str, rows.columns) if name.startswith(prefix)]
     own = {name.removeprefix(prefix): rows[name].replace("", pd.NA) for name in names}
-    return target.reread_truth(own), target.reread_outputs(own)
+    return target.parse_truth(own), target.parse_outputs(own)
 
 
 def answers_as_text(rows: pd.DataFrame, key: str, targets: Mapping[str, FittedTarget]) -> pd.Series[str]:

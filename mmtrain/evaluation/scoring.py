@@ -64,7 +64,7 @@ def confusion_fields(rows: EvalSet) -> dict[str, Any]:
 
     classes = list(rows.target.columns)
     codes = {name: code for code, name in enumerate(classes)}
-    predicted = np.array([codes[name] for name in rows.target.decide(rows.prediction)], dtype=np.int64)
+    predicted = np.array([codes[name] for name in rows.target.predict_label(rows.prediction)], dtype=np.int64)
     matrix = confusion_matrix(rows.truth, predicted, count=len(classes))
     if len(classes) <= MATRIX_CLASSES:
         return {"classes": classes, "confusion": matrix.tolist()}

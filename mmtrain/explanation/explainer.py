@@ -46,7 +46,7 @@ class Explainer:
         cams: Mapping[str, Array] = {}
         if self._asked.method != "integrated_gradients" and images:
             cams = {key: cam for key, cam in grad_cam(self._network, cells.encoded, unit).items() if key in images}
-        decision = describe(target, target.decide(prediction)[0])
+        decision = describe(target, target.predict_label(prediction)[0])
         return RowExplanation(chosen, truth, decision, unit, found, of_row, images, cams, self._asked.method)
 
 

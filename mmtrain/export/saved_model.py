@@ -54,7 +54,7 @@ def write(model: keras.Model, fitted: Fitted, folder: Path) -> None:
         predictions = predictor(encoded, training=False)
         outputs = {"status": _status_labels(tf.shape(next(iter(rows.values())))[:1], status)}
         for key, target in fitted.targets.items():
-            outputs |= {f"{prefixes[key]}{name}": tensor for name, tensor in target.served(predictions[key]).items()}
+            outputs |= {f"{prefixes[key]}{name}": tensor for name, tensor in target.serving_outputs(predictions[key]).items()}
         return outputs
 
     given = {names[key]: _spec(column.raw_inputs(key)[key], names[key]) for key, column in fitted.columns.items()}

@@ -2,11 +2,11 @@
 
 A metric is a function `(y_true, prediction, target) -> float` of the rows whose answer is known: `y_true` is (rows,) or (rows, labels) as
 the task encodes answers, `prediction` what the network gives a person (probabilities, or numbers in the unit of the table), `target` the
-fitted target with `columns` (its classes) and `decide(prediction)`. NaN means that these rows have no such score. In a file of your own:
+fitted target with `columns` (its classes) and `predict_label(prediction)`. NaN means that these rows have no such score. In a file of your own:
 
     @metric("binary", "multiclass", higher_is_better=True, title="Cohen's kappa")
     def kappa(y_true, prediction, target):
-        return cohen_kappa_score(target.spoken(y_true), target.decide(prediction))
+        return cohen_kappa_score(target.decode_truth(y_true), target.predict_label(prediction))
 
 It stands behind the scores of the task in training, reports and exports, has an interval, and can be monitored: `validation_kappa`.
 """
@@ -40,10 +40,10 @@ class ScoredTarget(Protocol):
     def columns(self) -> tuple[str, ...]:
         """The classes or labels; empty for a number."""
 
-    def decide(self, prediction: Array) -> Array:
+    def predict_label(self, prediction: Array) -> Array:
         """Return the predicted class names, label lists or numbers, (rows,)."""
 
-    def spoken(self, truth: Array) -> Array:
+    def decode_truth(self, truth: Array) -> Array:
         """Return the answers in the words of the table, (rows,)."""
 
 

@@ -54,7 +54,7 @@ class SchedulePosition:
 
 
 class ScheduleSection(Section):
-    """How the learning rate changes: `learning_rate` times a factor."""
+    """Options of every schedule: the learning rate is `learning_rate` times a factor."""
 
     method: str = Field(description="How the rate changes.")
     warmup_epochs: float = Field(0.0, ge=0, description="The rate rises from 0 in a straight line over these epochs.")

@@ -1,11 +1,11 @@
-"""The contract of a target: what is predicted, how it is learned and how it is judged.
+"""The contract of a target: its encoding, head, loss, outputs and scores.
 
-Three scales meet here. A *truth* is the encoded answer (codes, 0/1 per label, or the number itself). The *raw* value is
-what the network gives, made for a stable loss (logits; a standardised number). A *prediction* is what a person reads
-(probabilities; the number in its own unit). `activation()` is the layer from raw to prediction.
+Three scales meet here. A *truth* is the encoded label (codes, 0/1 per label, or the number itself). The *raw* value is the output of
+the network, on a scale for a stable loss (logits; a standardized number). A *prediction* is on the scale of the user (probabilities;
+the number in its own unit). `activation()` is the layer from raw to prediction.
 
-An answer that is missing, or that training does not know, is -1 in the truth (NaN of a number), of several labels in those labels
-alone; loss and scores leave it out.
+A label that is missing, or that training rows do not have, is -1 in the truth (NaN for a number), with several labels only in those
+concerned; loss and scores leave it out.
 
 Class weights reach the loss as sample weights of their target, so they work for every task and for several targets.
 """
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
     from mmtrain.metrics.score import Score
 
 UNCHOSEN = 0.5
-"""The threshold where none was chosen."""
+"""Decision threshold where none was chosen."""
 TRUTH, PREDICTION, PROBABILITY = "truth", "prediction", "probability_{}"
 UNKNOWN_LABELS = "unknown_labels"
-"""Columns of predictions_<part>.csv; that of labels that are not known is there only where some are not."""
+"""Columns of predictions_<part>.csv; `unknown_labels` is written only where some labels are unknown."""
 
 ClassWeights = Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0)]]
 
 
 class Target(TaskTraits, Column):
-    """What every declared target has, whatever its task."""
+    """Options and checks of every target, whatever its task."""
 
     purpose: ClassVar[Purpose] = "answer"
 
@@ -73,7 +73,7 @@ class Target(TaskTraits, Column):
 
     @property
     def named_answers(self) -> tuple[str, ...]:
-        """Answers that the options name."""
+        """Labels that the options name."""
         return ()
 
     @property
@@ -84,26 +84,26 @@ class Target(TaskTraits, Column):
 
     @property
     def own_class_weights(self) -> ClassWeights | None:
-        """The option `class_weights` of tasks that have it, where it is given."""
+        """The option `class_weights` of tasks that have it; None where it is not given."""
         weights: ClassWeights | None = dict(self).get("class_weights")
         return weights
 
     @property
     def declared_labels(self) -> tuple[str, ...]:
-        """Labels that the file lists; empty where the table alone knows them."""
+        """Labels listed in the experiment file; empty where they come from the table."""
         return ()
 
     def with_answers(self, names: Iterable[str]) -> Target:
-        """The same target, to which none of these names means a missing answer."""
+        """Return the same target, for which none of these names means a missing label."""
         known = {name.lower() for name in names}
         return self.model_copy(update={"missing_words": tuple(word for word in self.missing_words if word.strip().lower() not in known)})
 
     def missing_cells(self, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Rows without an answer: the cell is empty or says that there is none, as `NA` does."""
+        """Return the rows without a label: the cell is empty, or a word for missing, such as `NA`."""
         return super().missing_cells(cells) | is_word(cells, self.words_for_missing)
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
-        """Rows without an answer."""
+        """Return the errors of rows without a label."""
         import numpy as np
 
         found = missing_cell_error(cells, self.missing, {"drop": "leave the row out"})
@@ -118,20 +118,20 @@ class Target(TaskTraits, Column):
         return [*found, CellError(said, what, f"Write the answer, set `missing: drop` to leave the row out, or, {kept}.")]
 
     def strata(self, cells: Mapping[str, pd.Series[str]]) -> pd.Categorical[str] | None:  # noqa: ARG002
-        """The class of each row, for stratified splits; None where rows have no single class."""
+        """Return the class of each row, for stratified splits; None where rows have no single class."""
         return None
 
     def answers(self, cells: Mapping[str, pd.Series[str]]) -> list[str]:  # noqa: ARG002
-        """The classes or labels that occur, by name; none for a number."""
+        """Return the classes or labels that occur, by name; none for a number."""
         return []
 
     def tally(self, cells: Mapping[str, pd.Series[str]]) -> Mapping[str, int]:
-        """Rows of each class or label that occurs; none for a number."""
+        """Return the number of rows of each class or label that occurs; none for a number."""
         found = self.strata(cells)
         return {} if found is None else {str(name): int(rows) for name, rows in found.value_counts().items() if rows}
 
     def malformed(self, cells: pd.Series[str]) -> list[CellError]:  # noqa: ARG002
-        """Cells that hold something that cannot be an answer, whatever training knows."""
+        """Return the errors of cells that can never be a label."""
         return []
 
     @abstractmethod
@@ -150,27 +150,27 @@ def targets_among(columns: Mapping[str, Column | None]) -> dict[str, Target]:
 
 
 class KnownLabels(Column):
-    """The answers of a table that is only scored. One that is missing, or that training did not know, is counted as such."""
+    """The labels of a table that is only scored. Missing labels, and those unknown to training, are counted as such."""
 
     role: Literal["target"] = "target"
     of: Target
 
     def reads(self) -> tuple[str, ...]:
-        """The headers of the target."""
+        """Return the headers of the target."""
         return self.of.reads()
 
     @property
     def holds_numbers(self) -> bool:
-        """As the target says."""
+        """Whether the target's cells are numbers."""
         return self.of.holds_numbers
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
-        """Cells that are no answer at all."""
+        """Return the errors of cells that can never be a label."""
         return self.of.malformed(cells)
 
 
 class FittedTarget(TaskTraits):
-    """What training rows taught a target: plain values."""
+    """A target fitted to training rows: plain values."""
 
     task: str
     column: str
@@ -194,7 +194,7 @@ class FittedTarget(TaskTraits):
 
     @property
     def class_weights(self) -> dict[str, float]:
-        """What each class or label weighs in the loss; empty for a number."""
+        """Weight of each class or label in the loss; empty for a number."""
         return {}
 
     @property
@@ -204,18 +204,18 @@ class FittedTarget(TaskTraits):
 
     @property
     def decision_threshold(self) -> float | None:
-        """The field `threshold` of tasks that have it: the probability from which on a class or label counts as predicted."""
+        """The field `threshold` of tasks that have it: the probability from which a class or label counts as predicted."""
         threshold: float | None = dict(self).get("threshold")
         return threshold
 
     @property
     def spread(self) -> float:
-        """Size of a noteworthy difference between two predictions: 1 for probabilities; a number has its standard deviation."""
+        """Scale of differences between predictions: 1 for probabilities, the standard deviation for a number."""
         return 1.0
 
     @property
     def predicts_median(self) -> bool:
-        """Whether the loss of a number is lowest at the median of answers, not at their mean."""
+        """Whether the loss of a number is minimal at the median of labels, not at their mean."""
         return False
 
     def with_loss(self, declared: LossSection | None) -> Self:
@@ -223,30 +223,30 @@ class FittedTarget(TaskTraits):
         return self if declared is None else self.model_copy(update={"own_loss": declared.model_dump()})
 
     def with_threshold(self, threshold: float = UNCHOSEN) -> Self:
-        """The same target that decides from `threshold` on; left out, as if none had been chosen."""
+        """Return the same target with this decision threshold; left out, as if none had been chosen."""
         return self.model_copy(update={"threshold": threshold}) if self.thresholdable else self
 
     def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
-        """Numbers and truth values that nobody has written as text, as training rows wrote them, where the writing matters."""
+        """Return cells that were typed numbers or booleans in the spelling of training rows, where the spelling matters."""
         return cells
 
     @property
     def truth_spec(self) -> TruthSpec:
-        """What `truth` gives for a row; by default one code."""
+        """Shape and type of the truth of a row; by default one code."""
         return TruthSpec((), "int32")
 
     @abstractmethod
     def truth(self, cells: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
-        """Encode answers as (rows, *truth_spec.shape); an unknown answer is -1 or NaN."""
+        """Encode labels as (rows, *truth_spec.shape); an unknown label is -1 or NaN."""
 
     def known_rows(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Rows with an answer that training knows, (rows,); the others are in no loss and no score."""
+        """Return the rows with a label that training knows, (rows,); the others are in no loss and no score."""
         import numpy as np
 
         return ~np.isnan(truth) if np.issubdtype(truth.dtype, np.floating) else np.asarray(truth >= 0)
 
     def row_weights(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """(rows,) float32 weights in the loss."""
+        """Return the weights of rows in the loss, (rows,) float32."""
         import numpy as np
 
         return np.ones(len(truth), dtype=np.float32)
@@ -259,10 +259,10 @@ class FittedTarget(TaskTraits):
 
     @abstractmethod
     def row_loss(self, truth: Any, raw: Any) -> Any:
-        """Loss of each row, (batch,) float32; a TensorFlow function."""
+        """Return the loss of each row, (batch,) float32; a TensorFlow function."""
 
     def loss(self, truth: Any, raw: Any, weight: Any) -> Any:
-        """Loss of a batch, a scalar: the mean of weighted row losses; a TensorFlow function.
+        """Return the loss of a batch, a scalar: the mean of weighted row losses; a TensorFlow function.
 
         Dividing by the number of rows, not by the sum of weights, makes a row count the same in every batch.
         """
@@ -279,20 +279,20 @@ class FittedTarget(TaskTraits):
 
     @abstractmethod
     def row_losses(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """How wrong each prediction is, (rows,), without weights or smoothing; NaN where the answer is unknown."""
+        """Return the loss of each prediction, (rows,), without weights or smoothing; NaN where the label is unknown."""
 
     @abstractmethod
     def activation(self, name: str) -> Any:
-        """A Keras layer from raw (batch, units) to prediction, float32."""
+        """Return a Keras layer from raw values, (batch, units), to predictions in float32."""
 
     @abstractmethod
     def scores(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> tuple[Score, ...]:
-        """The scores of this task."""
+        """Return the scores of this task."""
 
     def scorer(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> Scorer:
-        """The scores of draws of these rows, as a function of how often each row was drawn, (draws, rows).
+        """Return the scores of bootstrap samples of these rows, as a function of the count of each row, (samples, rows).
 
-        This way works for every task; one that knows its scores as functions of the counts is several times as fast.
+        This implementation works for every task; one in closed form of the counts is several times as fast.
         """
         import numpy as np
 
@@ -315,39 +315,39 @@ class FittedTarget(TaskTraits):
         return lambda counts: of_task(counts) | registered(counts)
 
     @abstractmethod
-    def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """What a person is told: (rows,) class names, label lists joined by the separator, or numbers."""
+    def predict_label(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the decision for each row, (rows,): class names, label lists joined by the separator, or numbers."""
 
     @abstractmethod
-    def spoken(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Encoded answers in the words of the table."""
+    def decode_truth(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return encoded labels as the table spells them."""
 
     @abstractmethod
     def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """(rows, len(columns)), a column per class or label; (rows, 0) for a number."""
+        """Return probabilities, (rows, len(columns)), a column per class or label; (rows, 0) for a number."""
 
     def is_right(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Rows whose answer is the one that is decided on, (rows,)."""
-        right: np.ndarray[Any, np.dtype[np.bool_]] = self.decide(prediction) == self.spoken(truth)
+        """Return the rows whose decision is the label, (rows,)."""
+        right: np.ndarray[Any, np.dtype[np.bool_]] = self.predict_label(prediction) == self.decode_truth(truth)
         return right
 
     def truth_columns(self, truth: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
-        """Encoded answers as columns of predictions_<part>.csv, by name, (rows,) each."""
-        return {TRUTH: self.spoken(truth)}
+        """Return encoded labels as columns of predictions_<part>.csv, by name, (rows,) each."""
+        return {TRUTH: self.decode_truth(truth)}
 
     def outputs(self, prediction: np.ndarray[Any, Any], *, probabilities: bool = True) -> dict[str, np.ndarray[Any, Any]]:
-        """Predictions as columns of predictions_<part>.csv, by name, (rows,) each; if wanted with a probability per class or label."""
-        decided = {PREDICTION: self.decide(prediction)}
+        """Return predictions as columns of predictions_<part>.csv, by name, (rows,) each; optionally a probability per class or label."""
+        decided = {PREDICTION: self.predict_label(prediction)}
         if not probabilities:
             return decided
         return decided | dict(zip(map(PROBABILITY.format, self.columns), self.probabilities(prediction).T, strict=True))
 
-    def reread_truth(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
-        """Encoded answers from `truth_columns` as text, NA where a cell was empty."""
+    def parse_truth(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
+        """Return encoded labels from `truth_columns` as text, NA where a cell was empty."""
         return self.truth({self.column: columns[TRUTH]})
 
-    def reread_outputs(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
-        """Predictions from `outputs` as text, NA where a cell was empty; they are the same float32 as they were.
+    def parse_outputs(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
+        """Return predictions from `outputs` as text, NA where a cell was empty; exactly the same float32 as before.
 
         Raises:
             LookupError: a column is missing.
@@ -361,21 +361,21 @@ class FittedTarget(TaskTraits):
         return found
 
     @abstractmethod
-    def served(self, prediction: Any) -> dict[str, Any]:
-        """`decide` as `prediction` (batch,) and `probabilities`, for an exported model: a TensorFlow function."""
+    def serving_outputs(self, prediction: Any) -> dict[str, Any]:
+        """Return `prediction`, (batch,), as from `predict_label`, and `probabilities`, for an exported model: a TensorFlow function."""
 
     def count_answers(self, words: pd.Series[str]) -> dict[str, int] | None:
-        """Rows of each class or label in the column `truth` of predictions; None where the words do not tell."""
+        """Return the rows of each class or label in the column `truth` of predictions; None where they cannot be counted."""
         counts = words.value_counts()
         return {name: int(counts.get(name, 0)) for name in self.columns}
 
     @abstractmethod
     def baseline(self, count: int) -> np.ndarray[Any, Any]:
-        """Predictions for `count` rows by someone who knows the training answers and looks at no column."""
+        """Return the predictions of a dummy baseline for `count` rows: it knows the training labels and no input."""
 
 
 class TruthSpec(NamedTuple):
-    """Shape and dtype of the encoded answer of a row."""
+    """Shape and dtype of the encoded label of a row."""
 
     shape: tuple[int, ...]
     dtype: str

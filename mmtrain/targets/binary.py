@@ -72,9 +72,9 @@ class FittedBinary(BinaryTraits, FittedClassTarget):
 
         return binary_scorer(truth, prediction.reshape(-1), threshold=self.threshold)
 
-    def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def predict_label(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The positive class from the threshold on."""
-        return self.spoken((prediction.reshape(-1) >= self.threshold).astype("int32"))
+        return self.decode_truth((prediction.reshape(-1) >= self.threshold).astype("int32"))
 
     def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """(rows, 2)."""
@@ -83,11 +83,11 @@ class FittedBinary(BinaryTraits, FittedClassTarget):
         positive = prediction.reshape(-1, 1)
         return np.concatenate([1 - positive, positive], axis=1)
 
-    def reread_outputs(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
+    def parse_outputs(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """The probability of the positive class, (rows, 1)."""
-        return super().reread_outputs(columns)[:, 1:]
+        return super().parse_outputs(columns)[:, 1:]
 
-    def served(self, prediction: Any) -> dict[str, Any]:
+    def serving_outputs(self, prediction: Any) -> dict[str, Any]:
         """The class and (batch, 2)."""
         import tensorflow as tf
 
@@ -103,7 +103,7 @@ class FittedBinary(BinaryTraits, FittedClassTarget):
 
 
 def _too_many(what: str, counts: Mapping[str, int]) -> tuple[str, str]:
-    """What is wrong with more than two classes, and what would be right: near spellings are rather one class than several."""
+    """Return the error of more than two classes; near spellings are taken for one class."""
     near = near_spellings(counts)
     if not near:
         return what, "Set `task: multiclass`."

@@ -1,4 +1,4 @@
-"""What the two tasks with one class per row share: classes as codes, and class weights from training rows."""
+"""Classes as codes and class weights, shared by the two tasks with one class per row."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def near_spellings(names: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def difference(names: Sequence[str]) -> str:
-    """How near spellings differ, to follow their names in a sentence."""
+    """Return how near spellings differ, as the end of a sentence."""
     return "differ only in case" if len({name.casefold() for name in names}) == 1 else "differ only in how they are written"
 
 
@@ -157,7 +157,7 @@ class FittedClassTarget(ClassTraits, FittedTarget):
         given = self.probabilities(prediction)[np.arange(len(truth)), truth].astype(np.float64)
         return np.where(truth >= 0, -np.log(np.maximum(given, np.finfo(np.float32).tiny)), np.nan)
 
-    def spoken(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def decode_truth(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Class names; empty for -1."""
         import numpy as np
 

@@ -17,7 +17,7 @@ LIST = "list"
 """The `separator` of cells that are lists of Python or JSON: `['beach', 'sunset']`, `[]` for none."""
 
 SEPARATORS = (";", "|", "\n", "\t", ",", "+", "/", "&", " ")
-"""What may stand between labels, the least doubtful first: with a blank in the last place, labels may hold blanks."""
+"""Separators of labels, the least ambiguous first; the blank comes last, as labels may contain blanks."""
 PLAIN = (";", "|")
 """Separators that are seldom used for anything else."""
 
@@ -112,7 +112,7 @@ def _unescaped(quoted: str, inner: str) -> str:
 
 @dataclass(frozen=True)
 class LabelLists:
-    """What was recognised: the separator, the different labels, and the different combinations of several."""
+    """A recognized list column: the separator, the distinct labels, and the distinct combinations of several."""
 
     separator: str
     labels: int
@@ -129,7 +129,7 @@ class LabelLists:
 
     @property
     def fix(self) -> str:
-        """How the experiment file says so."""
+        """Return the option for the experiment file."""
         return f"Set `task: multilabel` and `separator: {self.as_option}`"
 
     @property

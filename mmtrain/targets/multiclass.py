@@ -67,15 +67,15 @@ class FittedMulticlass(MulticlassTraits, FittedClassTarget):
 
         return multiclass_scorer(truth, prediction, count=len(self.classes))
 
-    def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def predict_label(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The most probable class."""
-        return self.spoken(prediction.argmax(axis=1))
+        return self.decode_truth(prediction.argmax(axis=1))
 
     def probabilities(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """(rows, classes)."""
         return prediction
 
-    def served(self, prediction: Any) -> dict[str, Any]:
+    def serving_outputs(self, prediction: Any) -> dict[str, Any]:
         """The most probable class and (batch, classes)."""
         import tensorflow as tf
 

@@ -163,11 +163,11 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
 
         return multilabel_scorer(truth, prediction, labels=self.labels, threshold=self.threshold)
 
-    def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def predict_label(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The labels from the threshold on."""
-        return self.spoken(prediction >= self.threshold)
+        return self.decode_truth(prediction >= self.threshold)
 
-    def spoken(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def decode_truth(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Labels joined by the separator, or as a list."""
         import numpy as np
 
@@ -176,7 +176,7 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
 
     def truth_columns(self, truth: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
         """The labels of each row, and those that are not known, where any is not."""
-        unknown = {UNKNOWN_LABELS: self.spoken(truth < 0)} if (truth < 0).any() else {}
+        unknown = {UNKNOWN_LABELS: self.decode_truth(truth < 0)} if (truth < 0).any() else {}
         return super().truth_columns(truth) | unknown
 
     def is_right(self, truth: np.ndarray[Any, Any], prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -188,7 +188,7 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
         """(rows, labels)."""
         return prediction
 
-    def reread_truth(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
+    def parse_truth(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """From one cell with labels, also where the table has a column for each. Labels must not hold the separator."""
         import numpy as np
 
@@ -197,8 +197,8 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
             return truth
         return np.where(self._of_one_cell(columns[UNKNOWN_LABELS]) == 1, np.int8(-1), truth)
 
-    def served(self, prediction: Any) -> dict[str, Any]:
-        """The labels as `spoken` writes them, and (batch, labels)."""
+    def serving_outputs(self, prediction: Any) -> dict[str, Any]:
+        """The labels as `decode_truth` writes them, and (batch, labels)."""
         import tensorflow as tf
 
         listing = self.separator == LIST
@@ -219,7 +219,7 @@ class FittedMultilabel(MultilabelTraits, FittedTarget):
         return super().count_answers(pd.Series(split_labels(words, self.separator)).explode())
 
     def baseline(self, count: int) -> np.ndarray[Any, Any]:
-        """How often each label occurs in training rows, for every row."""
+        """Return the frequency of each label in training rows, repeated for every row."""
         import numpy as np
 
         return np.tile(np.asarray(self.counts) / np.maximum(self.known or (self.rows,) * len(self.labels), 1), (count, 1))

@@ -110,11 +110,11 @@ class FittedRegression(RegressionTraits, FittedTarget):
 
         return regression_scorer(truth, prediction.reshape(-1))
 
-    def decide(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def predict_label(self, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The number itself."""
         return prediction.reshape(-1)
 
-    def spoken(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def decode_truth(self, truth: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The number itself."""
         return truth
 
@@ -124,11 +124,11 @@ class FittedRegression(RegressionTraits, FittedTarget):
 
         return np.empty((len(prediction), 0), dtype=np.float32)
 
-    def reread_outputs(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
+    def parse_outputs(self, columns: Mapping[str, pd.Series[str]]) -> np.ndarray[Any, Any]:
         """(rows, 1)."""
         return parse_numbers(columns[PREDICTION]).reshape(-1, 1)
 
-    def served(self, prediction: Any) -> dict[str, Any]:
+    def serving_outputs(self, prediction: Any) -> dict[str, Any]:
         """The number alone."""
         import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""What a task states about itself, so that nobody else asks for its name.
+"""Traits of a task, so that no other module compares its name.
 
 A task writes one subclass and mixes it into its declared and its fitted target:
 
@@ -19,7 +19,7 @@ from mmtrain.registry import Section
 
 
 class DummyBaseline(NamedTuple):
-    """How reports name the predictions of `FittedTarget.baseline`."""
+    """Name of the predictions of `FittedTarget.baseline` in reports."""
 
     label: str
     """Heading of a column."""
@@ -31,9 +31,9 @@ class TaskTraits(Section):
     """Class attributes only. The defaults are those of a task that offers nothing beyond scores."""
 
     title: ClassVar[str] = ""
-    """What is predicted, in parentheses behind the name of a target; left out: the name of the task."""
+    """Description in parentheses behind the name of a target; left out: the name of the task."""
     noun: ClassVar[str] = "class"
-    """What a name among `FittedTarget.columns` is called."""
+    """Noun for a name in `FittedTarget.columns`."""
 
     has_classes: ClassVar[bool] = False
     """Each row has exactly one of several named classes; truths are codes, probabilities of a row add up to 1."""
@@ -44,7 +44,7 @@ class TaskTraits(Section):
     is_continuous: ClassVar[bool] = False
     """The answer is a number, in the unit of the table."""
     is_censored: ClassVar[bool] = False
-    """Of some rows it is known only that the answer is larger."""
+    """Whether some labels are only lower bounds."""
 
     metrics: ClassVar[tuple[Metric, ...]] = ()
     """Names and directions of what `FittedTarget.scores` gives, in the order in which it is shown."""
@@ -60,11 +60,11 @@ class TaskTraits(Section):
     thresholdable: ClassVar[bool] = False
     """The prediction is the probability of the second of two classes, and `threshold` decides from when on it counts."""
     conformal: ClassVar[Literal["sets", "intervals", "none"]] = "none"
-    """What split conformal prediction gives: sets of classes, or intervals around a number."""
+    """Kind of split conformal prediction: sets of classes, or intervals around a number."""
     plots: ClassVar[tuple[str, ...]] = ()
     """Names among `mmtrain.reports.figures.plot_selection.PLOTS`, in the order in which they are shown."""
     meaning: ClassVar[str] = "What the task predicts."
-    """What the prediction is, in a sentence for who reads an export without mmtrain; `{last!r}` is the last class or label."""
+    """Meaning of the prediction, a sentence for readers of an export without mmtrain; `{last!r}` is the last class or label."""
     dummy: ClassVar[DummyBaseline] = DummyBaseline("majority", "majority: class shares of the training rows")
 
     @property

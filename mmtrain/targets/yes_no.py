@@ -58,7 +58,7 @@ NEGATION = r"(?:no|not|non|without)[\s_-]*"
 
 YES: frozenset[str] = frozenset().union(*(yes for yes, _ in PAIRS + CLASS_PAIRS))
 NO: frozenset[str] = frozenset().union(*(no for _, no in PAIRS + CLASS_PAIRS)) - {"-1", "2", "ok", "good"}
-"""Of a column that answers for one label, cell by cell. There, -1 often means an uncertain answer, and ok a yes."""
+"""Words in a column for one label. There, -1 often means uncertain, and ok yes."""
 
 
 def normal(word: str) -> str:
@@ -118,7 +118,7 @@ def positive_of(names: tuple[str, str]) -> tuple[str, str] | None:
 
 
 def _differences(first: str, last: str) -> tuple[str, str]:
-    """What two names do not share at their beginning and end: `positive` and `negative` of `tested_positive`, `tested_negative`."""
+    """Return the parts of two names without their common prefix and suffix: `positive` and `negative` of `tested_positive`, `tested_negative`."""
     signs = [re.fullmatch(r"(.*\w)\s*\(?([+-])\)?", name) for name in (first, last)]
     if signs[0] and signs[1] and signs[0][1] == signs[1][1]:
         return signs[0][2], signs[1][2]

@@ -81,7 +81,7 @@ def hinge(target, truth, raw, *, margin: Annotated[float, Field(gt=0)] = 1.0):
 
 @metric("binary", higher_is_better=True, title="Youden's J")
 def youden(y_true, prediction, target):
-    called = target.decide(prediction) == target.columns[1]
+    called = target.predict_label(prediction) == target.columns[1]
     return called[y_true == 1].mean() - called[y_true == 0].mean() if len(np.unique(y_true)) == 2 else float("nan")
 
 

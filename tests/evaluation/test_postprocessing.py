@@ -382,7 +382,7 @@ def test_decisions_come_back_from_their_file():
 
 
 def test_served_class_follows_the_threshold(tensorflow):
-    served = BINARY.model_copy(update={"threshold": 0.25}).served(tensorflow.constant([[0.24], [0.25], [0.6]]))
+    served = BINARY.model_copy(update={"threshold": 0.25}).serving_outputs(tensorflow.constant([[0.24], [0.25], [0.6]]))
     assert served["prediction"].numpy().tolist() == [b"no", b"yes", b"yes"]
 
 

@@ -23,7 +23,7 @@ PREDICTION = np.array([[0.2], [0.7], [0.6], [0.9], [0.1]], dtype=np.float32)
 def youden():
     @metric("binary", higher_is_better=True, title="Youden's J")
     def youden(y_true, prediction, target):
-        called = target.decide(prediction) == target.columns[1]
+        called = target.predict_label(prediction) == target.columns[1]
         if len(np.unique(y_true)) < 2:
             return float("nan")
         return called[y_true == 1].mean() - called[y_true == 0].mean()

@@ -100,7 +100,7 @@ def test_saved_model_answers_as_evaluate_does(served):
         if target.task == "regression":
             assert np.allclose(answers[:ROWS], expected[key][:, 0], rtol=1e-5)
         else:
-            assert answers[:ROWS].tolist() == target.decide(expected[key]).tolist()
+            assert answers[:ROWS].tolist() == target.predict_label(expected[key]).tolist()
             probabilities = found.pop(f"{name}_probabilities")
             assert np.abs(probabilities[:ROWS] - target.probabilities(expected[key])).max() < 1e-5
             # Nothing is left to chance: the same rows again.

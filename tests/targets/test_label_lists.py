@@ -151,16 +151,16 @@ def test_predictions_are_written_so_that_they_are_read_back(separator):
     truth = fitted.truth({"y": cells})
     assert fitted.labels == tuple(sorted(LABELS))
     assert truth.sum() == sum(len(drawn(row)) for row in range(N))
-    spoken = pd.Series(fitted.spoken(truth), dtype="str").replace("", None)
-    assert fitted.reread_truth({"truth": spoken}).tolist() == truth.tolist()
+    spoken = pd.Series(fitted.decode_truth(truth), dtype="str").replace("", None)
+    assert fitted.parse_truth({"truth": spoken}).tolist() == truth.tolist()
 
 
 def test_a_list_is_exported_as_it_is_written():
     tf = pytest.importorskip("tensorflow")
     cells = pd.Series(['["a \\"b\\"", "é"]', "[]", '["é"]'], dtype="str")
     fitted = MultilabelTarget(column="y", task="multilabel", separator="list").fit({"y": cells}, "none")
-    served = fitted.served(tf.constant([[0.9, 0.8], [0.1, 0.2], [0.1, 0.7]]))["prediction"].numpy()
-    assert [text.decode() for text in served] == fitted.spoken(np.array([[1, 1], [0, 0], [0, 1]])).tolist() == cells.tolist()
+    served = fitted.serving_outputs(tf.constant([[0.9, 0.8], [0.1, 0.2], [0.1, 0.7]]))["prediction"].numpy()
+    assert [text.decode() for text in served] == fitted.decode_truth(np.array([[1, 1], [0, 0], [0, 1]])).tolist() == cells.tolist()
 
 
 def test_another_separator_than_the_files_is_refused():

@@ -69,19 +69,19 @@ class FittedCount(CountTraits, FittedTarget):
         logs = np.where(truth > 0, truth * np.log(np.maximum(truth, 1) / expected), 0)
         return Score("poisson_deviance", float(2 * (logs - truth + expected).mean())), Score("mae", float(np.abs(truth - expected).mean()))
 
-    def decide(self, prediction):
+    def predict_label(self, prediction):
         return prediction.reshape(-1)
 
-    def spoken(self, truth):
+    def decode_truth(self, truth):
         return truth
 
     def probabilities(self, prediction):
         return np.empty((len(prediction), 0), dtype=np.float32)
 
-    def reread_outputs(self, columns):
+    def parse_outputs(self, columns):
         return parse_numbers(columns["prediction"]).reshape(-1, 1)
 
-    def served(self, prediction):
+    def serving_outputs(self, prediction):
         import tensorflow as tf
 
         return {"prediction": tf.reshape(prediction, (-1,))}

@@ -99,9 +99,9 @@ def test_columns_of_predictions_and_truths_are_read_again(example, tensorflow):
     outputs = fitted.outputs(prediction)
     assert list(outputs) == ["prediction", *(f"probability_{name}" for name in fitted.columns)]
     assert list(fitted.outputs(prediction, probabilities=False)) == ["prediction"]
-    np.testing.assert_array_equal(fitted.reread_outputs(as_text(outputs)).astype(np.float32), prediction)
+    np.testing.assert_array_equal(fitted.parse_outputs(as_text(outputs)).astype(np.float32), prediction)
     columns = as_text(fitted.truth_columns(truth))
-    np.testing.assert_array_equal(fitted.reread_truth(columns), truth)
+    np.testing.assert_array_equal(fitted.parse_truth(columns), truth)
     if fitted.columns:
         counts = fitted.count_answers(columns["truth"].fillna(""))
         assert counts == dict(zip(fitted.columns, fitted.class_counts.values(), strict=True))
@@ -112,7 +112,7 @@ def test_missing_probability_is_refused(tensorflow):
     fitted = target.fit({"y": pd.Series(words, dtype="str")}, "none")
     columns = {f"probability_{name}": pd.Series(["0.5", None], dtype="str") for name in fitted.columns}
     with pytest.raises(ValueError, match=r"^A probability is missing\.$"):
-        fitted.reread_outputs(columns)
+        fitted.parse_outputs(columns)
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -347,7 +347,7 @@ def test_raw_values_become_predictions_and_words(target, training, raw, predicti
     predicted = layer(np.array(raw, dtype=np.float32)).numpy()
     assert predicted.dtype == np.float32
     assert np.allclose(predicted, prediction, rtol=0, atol=1e-5)
-    assert found.decide(predicted).tolist() == decided
+    assert found.predict_label(predicted).tolist() == decided
     assert found.probabilities(predicted).shape == (len(raw), len(found.columns))
     assert np.allclose(found.probabilities(predicted), probabilities, rtol=0, atol=1e-5)
 
@@ -362,12 +362,12 @@ def test_raw_values_become_predictions_and_words(target, training, raw, predicti
     ],
 )
 def test_truths_are_spoken_in_the_words_of_the_table(target, training, truth, words):
-    assert fitted(target, *training).spoken(truth).tolist() == words
+    assert fitted(target, *training).decode_truth(truth).tolist() == words
 
 
 def test_binary_threshold_decides():
     found = fitted(BinaryTarget(), "no", "yes").model_copy(update={"threshold": 0.2})
-    assert found.decide(np.array([[0.1], [0.2], [0.3]])).tolist() == ["no", "yes", "yes"]
+    assert found.predict_label(np.array([[0.1], [0.2], [0.3]])).tolist() == ["no", "yes", "yes"]
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def highest_loss_rows(target: FittedTarget, truth: Array, prediction: Array) -> 
 
 def describe_answers(target: FittedTarget, truth: Array, prediction: Array) -> list[dict[str, Any]]:
     """Return per row those fields of `WorstPrediction` that its answer gives."""
-    spoken, decided, losses = target.spoken(truth), target.decide(prediction), target.row_losses(truth, prediction)
+    spoken, decided, losses = target.decode_truth(truth), target.predict_label(prediction), target.row_losses(truth, prediction)
     rows: list[dict[str, Any]] = [
         {"truth": _text_or_number(true), "prediction": _text_or_number(said), "loss": float(loss)}
         for true, said, loss in zip(spoken, decided, losses, strict=True)

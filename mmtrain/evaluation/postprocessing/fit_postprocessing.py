@@ -103,7 +103,7 @@ def _bound(coverage: float, rows: EvalSet) -> Conformal | None:
     if target.conformal == "sets":
         return conformal.fit_sets(rows.truth, target.probabilities(rows.prediction), coverage=coverage, groups=rows.groups)
     if target.conformal == "intervals":
-        return conformal.fit_intervals(rows.truth, target.decide(rows.prediction), coverage=coverage, groups=rows.groups)
+        return conformal.fit_intervals(rows.truth, target.predict_label(rows.prediction), coverage=coverage, groups=rows.groups)
     return None
 
 
@@ -128,7 +128,7 @@ def columns(target: FittedTarget, decided: TargetPostprocessing, prediction: Arr
         members = decided.conformal.members(target.probabilities(prediction))
         found["prediction_set"] = _joined(members, target.columns)
     elif isinstance(decided.conformal, Intervals):
-        low, high = decided.conformal.ends(target.decide(prediction))
+        low, high = decided.conformal.ends(target.predict_label(prediction))
         found |= {"prediction_low": low.astype(np.float32), "prediction_high": high.astype(np.float32)}
     return found
 
@@ -220,7 +220,7 @@ def _conformal(bound: Conformal, rows: EvalSet, confidence: float) -> Prediction
             found=wilson_proportion(inside, groups=rows.groups, confidence=confidence),
         )
     reach = np.inf if bound.reach is None else bound.reach
-    inside = np.abs(rows.truth.astype(np.float64) - target.decide(rows.prediction)) <= reach
+    inside = np.abs(rows.truth.astype(np.float64) - target.predict_label(rows.prediction)) <= reach
     return PredictionIntervals(
         coverage=bound.coverage,
         fitted_on=fitted_on,

@@ -87,7 +87,7 @@ def _of_palette(rows: Any, depth: Any, width: Any, palette: Any, count: Any) -> 
 
 
 def _masks(file: File, length: Any, depth: Any, told: Any) -> Any:
-    """Of red, green, blue and, from the third header on, alpha; no mask at all means those of blue, green, red and alpha.
+    """Return the masks of red, green, blue and, from the third header on, alpha; without any, those of blue, green, red and alpha.
 
     Only those that Pillow reads; an error where it does not.
     """

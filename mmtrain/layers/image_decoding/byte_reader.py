@@ -24,7 +24,7 @@ class File(NamedTuple):
     data: Any
     """(bytes,) uint8."""
     last: Any
-    """Where the last byte is; int64, like all places in a file."""
+    """Position of the last byte; int64, like all positions in a file."""
 
 
 def opened(text: Any) -> File:
@@ -34,7 +34,7 @@ def opened(text: Any) -> File:
 
 
 class Number(NamedTuple):
-    """Where the `size` bytes of a whole number are, from the beginning of a part."""
+    """Position and size in bytes of an integer, from the beginning of a part."""
 
     start: int
     size: int
@@ -120,7 +120,7 @@ class Header(NamedTuple):
     bits: Any
     """`SHALLOW` or fewer, `GREY_DEEP` or `COLOUR_DEEP`."""
     exif: Any
-    """Where the TIFF structure begins."""
+    """Position of the TIFF structure."""
     exif_end: Any
     """The place behind it; 0 where there is none."""
     turn: Any
@@ -136,6 +136,6 @@ def facts(height: Any, width: Any, *own: Any, bits: Any = SHALLOW, exif: tuple[A
 
 
 def header(vector: Any) -> Header:
-    """Of what `facts` made."""
+    """Return the header from the vector that `facts` made."""
     scalars, own = tf.split(vector, [6, _OWN])
     return Header._make([*tf.unstack(scalars), own])

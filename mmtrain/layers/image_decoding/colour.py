@@ -72,7 +72,7 @@ def _multiplied(pixels: Any) -> Any:
 
 
 def divided(pixels: Any) -> Any:
-    """What `multiplied` was made of, as far as rounding left it."""
+    """Return the inverse of `multiplied`, up to rounding."""
     wide = tf.cast(pixels, tf.int32)
     alpha = wide[..., 3:4]
     quotient = tf.minimum(255 * wide[..., :3] // tf.maximum(alpha, 1), 255)

@@ -25,7 +25,7 @@ _MARKS = (
     (3, b"GIF89a"),
     (4, b"RIFF\0\0\0\0WEBP"),
 )
-"""What the files of each format begin with; a zero stands for any byte."""
+"""First bytes of the files of each format; a zero stands for any byte."""
 
 
 def kind(file: File) -> Any:
@@ -37,7 +37,7 @@ def kind(file: File) -> Any:
 
 
 def header_of(file: File, number: Any) -> Header:
-    """Of a file of the format `number`."""
+    """Return the header of a file of the format `number`."""
     return header(tf.switch_case(number, [partial(reader, file) for reader in _READERS]))
 
 

@@ -22,7 +22,7 @@ STATUS = {
     TOO_LARGE: "more pixels than max_pixels",
     TOO_DEEP: "16 bits per sample, which the model does not take",
 }
-"""What each status means."""
+"""Meaning of each status."""
 
 
 @keras.saving.register_keras_serializable(package="mmtrain")

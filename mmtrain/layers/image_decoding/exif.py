@@ -36,7 +36,7 @@ def orientation(exif: Any, otherwise: Any) -> Any:
 
 
 def _told(entries: Any, little: Any) -> Any:
-    """What the first entry that tells an orientation tells; 0 where there is none. `entries` are (entries, 12)."""
+    """Return the orientation in the first entry that has one; 0 without any. `entries` are (entries, 12)."""
     places = ((0, 2), (2, 2), (8, 2), (8, 4))
     both = (weights([Number(*place, big) for place in places], _ENTRY).T for big in (False, True))
     digits = tf.pad(tf.cast(entries, tf.int64), [[0, 1], [0, 0]])  # the last tells nothing

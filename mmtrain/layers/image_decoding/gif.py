@@ -17,7 +17,7 @@ _STEPS = np.array([[steps(bits, full=full) for full in (False, True)] for bits i
 
 
 def can_be_followed(file: File, start: Any, end: Any) -> Any:
-    """Of the blocks from `start` on, behind the number of bits; the last, which is empty, ends at `end`."""
+    """Return whether the LZW codes in the blocks from `start` on are valid; the last block, which is empty, ends at `end`."""
     bits = byte(file, start)
     known = (bits >= FEWEST_BITS) & (bits <= MOST_BITS)
     return known & _followed(_codes(file, start + 1, end), tf.clip_by_value(bits, FEWEST_BITS, MOST_BITS))

@@ -50,7 +50,7 @@ _TURNED = _contributions()
 
 
 def crc32(file: File, at: Any, count: Any) -> Any:
-    """Of `count` bytes, four or more, from `at` on; int64. Where they are not all there, any number."""
+    """Return the CRC-32 of `count` bytes, four or more, from `at` on; int64. Any number for bytes behind the end of the file."""
     blocks = -(-count // _BLOCK)
     first = at + count - blocks * _BLOCK  # zeros in front change nothing, so the first block may begin before the part
 

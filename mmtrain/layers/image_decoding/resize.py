@@ -159,7 +159,7 @@ def _weighed(flat: Any, center: Any, step: Any, reach: Any) -> Any:
 
 
 def _weights(places: Any, center: Any, width: Any, length: Any) -> Any:
-    """How much each pixel counts; (centers, reach) float64, every row a triangle with the sum 1."""
+    """Return the weight of each pixel, (centers, reach) float64; every row is a triangle with the sum 1."""
     place = tf.cast(places, tf.float64)
     inside = (place + 1 > center - width + 0.5) & (place + 1 <= center + width + 0.5) & (places >= 0) & (places < length)
     triangle = tf.where(inside, tf.maximum(1.0 - tf.abs((place - center + 0.5) * (1.0 / width)), 0.0), 0.0)

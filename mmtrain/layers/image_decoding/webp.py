@@ -52,7 +52,7 @@ def header(file: File) -> Any:
 
 
 def _parts(file: File) -> Any:
-    """Where the first frame, its transparency and its pixels, and EXIF are, each or -1; (4,) int64. An error where parts are out of order.
+    """Return the positions of the first frame, its transparency, its pixels and EXIF, -1 for none; (4,) int64. Parts out of order fail.
 
     The rules are those of `mmtrain.image_decoding.containers`.
     """

@@ -27,7 +27,7 @@ def of_target(judged: TargetResultView, gallery: FigureWriter) -> tuple[Plot, ..
 def threshold_curves(judged: TargetResultView, gallery: FigureWriter) -> tuple[Plot, ...]:
     """ROC, precision and recall, and what each threshold gives, where both of two classes occur."""
     positive, threshold = judged.target.columns[1], judged.target.decision_threshold or UNCHOSEN
-    codes = judged.target.reread_truth({"truth": judged.texts("truth")})
+    codes = judged.target.parse_truth({"truth": judged.texts("truth")})
     truth = codes[codes >= 0].astype(np.int64)
     probability = judged.numbers(f"probability_{positive}")[codes >= 0]
     if not 0 < truth.sum() < len(truth):
