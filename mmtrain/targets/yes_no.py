@@ -118,7 +118,7 @@ def positive_of(names: tuple[str, str]) -> tuple[str, str] | None:
 
 
 def _differences(first: str, last: str) -> tuple[str, str]:
-    """Return the parts of two names without their common prefix and suffix: `positive` and `negative` of `tested_positive`, `tested_negative`."""
+    """Return two names without their common prefix and suffix: `positive` and `negative` of `tested_positive`, `tested_negative`."""
     signs = [re.fullmatch(r"(.*\w)\s*\(?([+-])\)?", name) for name in (first, last)]
     if signs[0] and signs[1] and signs[0][1] == signs[1][1]:
         return signs[0][2], signs[1][2]
