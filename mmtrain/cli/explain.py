@@ -31,7 +31,10 @@ def command(
         typer.Option(
             "--rows",
             metavar="ID,ID",
-            help="Rows by their id, or by position where the table has no ids. Left out: the most wrong and the surest rows of the part.",
+            help=(
+                "Rows by their id, or by position where the table has no ids. Left out: those with the highest loss and the most "
+                "confident ones of the part."
+            ),
             show_default=False,
         ),
     ] = None,

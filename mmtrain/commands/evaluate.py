@@ -184,7 +184,7 @@ def save_results(subject: AnalysisInput, label: str, results: Mapping[str, Targe
     """Write predictions, the worst of them, and scores into the run."""
     run, table, rows, truths = subject.run, subject.data.table, subject.rows, subject.truths
     predicted = prediction_frame(table.rows[rows], table.ids(rows), subject.fitted.targets, truths.values, subject.predictions, decisions)
-    worst = worst_predictions(subject.experiment, table, subject.data.stores, rows, truths, subject.predictions)
+    worst = worst_predictions(subject.experiment.inputs, table, subject.data.stores, rows, truths, subject.predictions)
     run.write_json(f"worst_predictions_{label}.json", worst)
     run.write_text(f"predictions_{label}.csv", to_csv(with_unknown_answers(predicted, subject)))
     run.change("metrics.json", lambda known: {**known, label: dict(results)})

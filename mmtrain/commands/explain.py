@@ -47,7 +47,7 @@ class ExplainOptions:
     """The rows to be explained, the method, and the folder for the images."""
 
     rows: tuple[str, ...] = ()
-    """Ids, or positions in the file where there is no id column. None: the most wrong and the surest rows of `part`."""
+    """Ids, or positions in the file where there is no id column. None: the rows of `part` with the highest loss and the most confident."""
     part: str = "test"
     table: Path | None = None
     """Another table instead of the run's own."""

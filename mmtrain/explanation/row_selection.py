@@ -12,14 +12,14 @@ EACH = 3
 
 
 def select_rows(target: FittedTarget, truth: Array | None, prediction: Array) -> list[tuple[int, str]]:
-    """Positions in `prediction` (rows, units), each with the reason; the most wrong first, then the surest.
+    """Positions in `prediction` (rows, units), each with the reason; the highest loss first, then the most confident.
 
     Rows whose answer is not known are chosen only where that of no row is.
     """
     losses = np.full(len(prediction), np.nan) if truth is None else target.row_losses(truth, prediction)
     known = np.flatnonzero(~np.isnan(losses))
     if truth is None or not len(known):
-        names = ("least sure", "surest") if target.columns else ("largest prediction", "smallest prediction")
+        names = ("least confident", "most confident") if target.columns else ("largest prediction", "smallest prediction")
         return [(row, names[0 if far else 1]) for row, far in _ends(_uncertainty(target, prediction))]
     right = target.is_right(truth, prediction)
     return [(int(known[row]), _reason(target, far=far, right=bool(right[known[row]]))) for row, far in _ends(losses[known])]
@@ -29,8 +29,8 @@ def _reason(target: FittedTarget, *, far: bool, right: bool) -> str:
     if not target.columns:
         return "largest error" if far else "smallest error"
     if far:
-        return "least sure" if right else "most wrong"
-    return "surest" if right else "least wrong"
+        return "least confident" if right else "highest loss"
+    return "most confident" if right else "lowest loss"
 
 
 def _ends(values: Array) -> list[tuple[int, bool]]:

@@ -17,6 +17,7 @@ from tiny import lines, paint, ready, two_blobs, write_experiment, write_table
 from mmtrain import config
 from mmtrain.artifacts.lock import run_lock
 from mmtrain.artifacts.manifest import REQUIRED_FILES
+from mmtrain.artifacts.results import BaselineResult, TargetResult
 from mmtrain.artifacts.run_folder import Run, begin
 from mmtrain.cli.views.console import out
 from mmtrain.cli.views.scores import show_baselines
@@ -31,6 +32,7 @@ from mmtrain.evaluation.baselines import BaselinePredictions, dummy_baseline
 from mmtrain.evaluation.bootstrap import Bootstrap
 from mmtrain.evaluation.evaluation_set import BootstrapScores, EvalSet
 from mmtrain.evaluation.gradient_boosting import FeatureMatrix, GradientBoosting
+from mmtrain.metrics.score import Score
 from mmtrain.model import model_file
 from mmtrain.pipeline.baselines import branch_plan, child_names, epoch_limit
 from mmtrain.pipeline.build import EncodedTable
@@ -205,7 +207,7 @@ def test_branches_of_a_training_that_was_cut_off_get_no_more_epochs_than_it_had(
     said = []
     result = evaluate(str(run.folder), say=said.append).targets["y"]
     assert [line for line in said if line.startswith("Training")] == [f"Training the baseline {name} alone: epoch 1 of 1" for name in "xz"]
-    assert result.baseline_notes == ("The training of this run ended after 1 of 2 epochs, so no branch was trained alone for more.",)
+    assert result.baseline_notes == ["The training of this run ended after 1 of 2 epochs, so no branch was trained alone for more."]
     for name in "xz":
         alone = lines(run / "baselines" / name / "metrics.jsonl")
         assert [line["learning_rate"] for line in alone] == [whole[0]["learning_rate"]]
@@ -261,9 +263,9 @@ def test_a_packed_run_scores_another_table_beside_its_branches(run, first, tmp_p
         shutil.copy(home / f"{row}.png", tmp_path)
     result = evaluate(str(there), EvaluateOptions(table=tmp_path / "newer.csv")).targets["y"]
     assert [one.label for one in result.baselines] == ["majority", "scan alone", "the table alone"]
-    assert result.baseline_notes == (
+    assert result.baseline_notes == [
         "gradient boosting has no scores, as it is fitted anew every time: the table is not here: a packed run comes without it.",
-    )
+    ]
 
 
 @pytest.mark.parametrize(
@@ -300,19 +302,19 @@ def test_a_single_branch_is_the_model_and_an_empty_column_is_not_boosted(tmp_pat
     run = fit(write_experiment(tmp_path / "a.yaml", f"{tree}{asked}"), output=tmp_path / "runs").run
     result = evaluate(str(run.folder)).targets["y"]
     assert [one.label for one in result.baselines] == ["majority"]
-    assert result.baseline_notes == (
+    assert result.baseline_notes == [
         "The model has one branch only, table: alone it is the model itself.",
         "gradient boosting has no scores: it reads numbers and categories, and training rows have none.",
-    )
-    assert run.read_json("metrics.json")["test"]["y"]["baseline_notes"] == list(result.baseline_notes)
+    ]
+    assert run.read_json("metrics.json")["test"]["y"]["baseline_notes"] == result.baseline_notes
 
 
 def test_how_to_ask_for_branches_alone_is_told(run, first):
     result = evaluate(str(run.folder), EvaluateOptions(overrides=("evaluation.baselines=[gradient_boosting]",))).targets["y"]
     assert [one.label for one in result.baselines] == ["majority", "gradient boosting"]
-    assert result.baseline_notes == (
+    assert result.baseline_notes == [
         "To see what each branch achieves alone: mmtrain evaluate a/1 --set 'evaluation.baselines=[gradient_boosting, single_branch]'",
-    )
+    ]
 
 
 def test_only_the_evaluation_of_a_trained_run_can_be_set(run):
@@ -502,12 +504,16 @@ def test_differences_are_paired():
 
 
 def result(score, model, *baselines):
-    """As metrics.json has it; baselines are (kind, label, value, difference, low, high), the last ones where there are any."""
-    plain = []
+    """A result; baselines are (kind, label, value, difference, low, high), the last ones where there are any."""
+    made = []
     for kind, label, value, *difference in baselines:
-        apart = {score: dict(zip(("value", "low", "high"), difference, strict=False))} if difference else {}
-        plain.append({"kind": kind, "label": label, "scores": {score: {"value": value}}, "differences": apart})
-    return {"scores": {score: {"value": model}}, "baselines": plain}
+        apart = {score: Score(score, **dict(zip(("value", "low", "high"), difference, strict=False)))} if difference else {}
+        made.append(BaselineResult(kind=kind, label=label, name=label, scores=scores(score, value), differences=apart))
+    return TargetResult(task="", rows=9, unknown_answers=0, scores=scores(score, model), baselines=made)
+
+
+def scores(name, value):
+    return {name: Score(name, value, "" if value is not None else "No rows.")}
 
 
 MAJORITY = ("majority", "majority", 0.5, 0.37, 0.3, 0.4)
@@ -550,18 +556,20 @@ SINGLE, BOOSTING = "single_branch", ("gradient_boosting", "gradient boosting")
         ),
         (result("auc", 0.87, MAJORITY), "auc", []),
         (result("auc", None, (SINGLE, "a alone", None)), "auc", []),
-        ({"scores": {"auc": {"value": 0.8}}, "baseline": {"name": "majority", "scores": {}}}, "auc", []),
     ],
 )
 def test_it_is_said_whether_fusion_is_worth_it(result, score, expected):
     assert [f"{words.tone}: {words.text}" for words in sentences(result, score)] == expected
 
 
-def test_results_of_an_older_mmtrain_have_one_baseline():
-    older = {"scores": {}, "baseline": {"name": "mean of the training rows", "scores": {"rmse": {"value": 2.0}}}}
-    judged = TargetResultView("price", None, None, older, "")
-    assert [one["name"] for one in judged.baselines] == ["mean of the training rows"]
-    assert judged.baseline == {"rmse": {"value": 2.0}}
+def test_the_first_baseline_is_the_one_that_looks_at_no_column():
+    judged = TargetResultView("ill", None, None, result("auc", 0.87, MAJORITY, (SINGLE, "scan alone", 0.8, 0.07, 0.03, 0.11)), "")
+    assert (judged.baseline.label, judged.difference("auc").value, judged.difference("f1")) == ("majority", 0.37, None)
+
+
+def test_a_result_without_a_baseline_is_damaged():
+    with pytest.raises(ValueError, match="at least 1 item"):
+        result("auc", 0.87)
 
 
 def test_report_and_terminal_hold_the_model_against_every_baseline(first, capsys):

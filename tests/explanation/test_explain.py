@@ -358,7 +358,7 @@ def test_rows_are_chosen_where_none_are_named(run):
     stale.touch()
     done = explain(str(run.folder), ExplainOptions(method="integrated_gradients", part="validation"))
     assert [row.part for row in done.rows] == ["validation"] * 6
-    assert [row.why for row in done.rows[3:]] == ["surest"] * 3
+    assert [row.why for row in done.rows[3:]] == ["most confident"] * 3
     assert done.folder == stale.parent
     assert not stale.exists()
     facts = run.read_json("run.json")
@@ -372,7 +372,7 @@ def test_another_table_needs_no_answers_and_no_ids(run, tmp_path):
     done = explain(str(run.folder), ExplainOptions(table=newer))
     assert done.folder == run / "explanations" / "new_2"
     [found] = done.rows
-    assert (found.id, found.part, found.why, found.truth) == ("0", "new.csv", "least sure", "")
+    assert (found.id, found.part, found.why, found.truth) == ("0", "new.csv", "least confident", "")
     words = [line["element"] for line in table(done.folder / "explanations.csv") if line["column"] == "note"]
     assert words == ["the", "stranger", "coughs"]
     assert sorted(path.name for path in done.folder.iterdir()) == ["01_0.png", "completeness.csv", "explanations.csv"]
@@ -448,19 +448,27 @@ def test_grad_cam_is_refused_where_no_branch_has_maps(material):
             BINARY,
             np.array([0, 1, 1, 0, -1, 1, 0, 1], dtype=np.int32),
             np.array([0.9, 0.8, 0.1, 0.2, 0.5, 0.75, 0.3, 0.99]),
-            [(0, "most wrong"), (2, "most wrong"), (6, "least sure"), (7, "surest"), (3, "surest"), (1, "surest")],
+            [
+                *((0, "highest loss"), (2, "highest loss"), (6, "least confident")),
+                *((7, "most confident"), (3, "most confident"), (1, "most confident")),
+            ],
         ),
-        (BINARY, np.array([0, 1], dtype=np.int32), np.array([0.9, 0.2]), [(0, "most wrong"), (1, "least wrong")]),
-        (SEVERAL, np.array([2], dtype=np.int32), np.array([[0.2, 0.5, 0.3]]), [(0, "most wrong")]),
-        (SEVERAL, None, np.array([[0.9, 0.1, 0], [0.4, 0.3, 0.3]]), [(1, "least sure"), (0, "surest")]),
-        (BINARY, np.array([-1, -1], dtype=np.int32), np.array([0.9, 0.6]), [(1, "least sure"), (0, "surest")]),
-        (LABELS, np.array([[1, 0], [0, 0]], dtype=np.int8), np.array([[0.9, 0.1], [0.9, 0.8]]), [(1, "most wrong"), (0, "surest")]),
-        (LABELS, None, np.array([[0.9, 0.1], [0.6, 0.5]]), [(1, "least sure"), (0, "surest")]),
+        (BINARY, np.array([0, 1], dtype=np.int32), np.array([0.9, 0.2]), [(0, "highest loss"), (1, "lowest loss")]),
+        (SEVERAL, np.array([2], dtype=np.int32), np.array([[0.2, 0.5, 0.3]]), [(0, "highest loss")]),
+        (SEVERAL, None, np.array([[0.9, 0.1, 0], [0.4, 0.3, 0.3]]), [(1, "least confident"), (0, "most confident")]),
+        (BINARY, np.array([-1, -1], dtype=np.int32), np.array([0.9, 0.6]), [(1, "least confident"), (0, "most confident")]),
+        (
+            LABELS,
+            np.array([[1, 0], [0, 0]], dtype=np.int8),
+            np.array([[0.9, 0.1], [0.9, 0.8]]),
+            [(1, "highest loss"), (0, "most confident")],
+        ),
+        (LABELS, None, np.array([[0.9, 0.1], [0.6, 0.5]]), [(1, "least confident"), (0, "most confident")]),
         (NUMBER, np.array([5.0, np.nan, 2.0]), np.array([7.0, 0.0, 2.5]), [(0, "largest error"), (2, "smallest error")]),
         (NUMBER, None, np.array([7.0, 1.0]), [(0, "largest prediction"), (1, "smallest prediction")]),
     ],
 )
-def test_the_most_wrong_and_the_surest_rows_are_chosen(target, truth, prediction, chosen):
+def test_the_rows_with_the_highest_loss_and_the_most_confident_are_chosen(target, truth, prediction, chosen):
     prediction = prediction.reshape(len(prediction), -1)
     assert select_rows(target, truth, prediction) == chosen
 
@@ -501,7 +509,7 @@ def fake(shares, chosen=None):
     from mmtrain.explanation.integrated_gradients import Attributions
 
     values = {share.column: np.array([share.attribution]) for share in shares}
-    chosen = chosen or SelectedRow(4, "S 1/2", "test", "surest")
+    chosen = chosen or SelectedRow(4, "S 1/2", "test", "most confident")
     found = Attributions(values, output=1.5, baseline_output=0.25, steps=32)
     return RowExplanation(chosen, "ill", "well", OutputSelector("y", words="logit of ill", probability=0.75), found, shares)
 
@@ -536,7 +544,7 @@ def test_tables_are_literal(tmp_path):
     assert (tmp_path / "completeness.csv").read_text() == (
         "row,id,part,why,truth,prediction,probability,explained,output,baseline_output,difference,"
         "sum_of_attributions,gap_percent,steps,missing\n"
-        "4,S 1/2,test,surest,ill,well,0.75,logit of ill,1.5,0.25,1.25,1.25,0,32,site\n"
+        "4,S 1/2,test,most confident,ill,well,0.75,logit of ill,1.5,0.25,1.25,1.25,0,32,site\n"
     )
 
 

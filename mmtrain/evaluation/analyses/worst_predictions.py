@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from mmtrain.artifacts.results import AnswerProbabilities, WorstPrediction
+from mmtrain.columns import InputColumn
 from mmtrain.columns.base import concatenate
-from mmtrain.config import Experiment
 from mmtrain.data.images.store import ImageStore
 from mmtrain.data.tables.table import Table, shown_cells
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
@@ -37,7 +37,7 @@ SIDE = 96
 
 
 def worst_predictions(
-    experiment: Experiment,
+    columns: Mapping[str, InputColumn],
     table: Table,
     stores: Mapping[str, ImageStore],
     rows: Positions,
@@ -53,7 +53,7 @@ def worst_predictions(
         truth, prediction = truths.values[key], predictions[key]
         worst = highest_loss_rows(target, truth, prediction)
         if len(worst):
-            inputs = inputs_of(experiment, table, stores, rows[worst])
+            inputs = inputs_of(columns, table, stores, rows[worst])
             answers = describe_answers(target, truth[worst], prediction[worst])
             found[key] = [WorstPrediction(**of_row, **answer) for of_row, answer in zip(inputs, answers, strict=True)]
     return found
@@ -80,13 +80,13 @@ def describe_answers(target: FittedTarget, truth: Array, prediction: Array) -> l
     return rows
 
 
-def inputs_of(experiment: Experiment, table: Table, stores: Mapping[str, ImageStore], rows: Positions) -> list[dict[str, Any]]:
+def inputs_of(columns: Mapping[str, InputColumn], table: Table, stores: Mapping[str, ImageStore], rows: Positions) -> list[dict[str, Any]]:
     """Return per table row those fields of `WorstPrediction` that its inputs give.
 
     Raises DataError when a column is not kept in memory and the file was changed since the table was read.
     """
     ascending, place = np.unique(rows, return_inverse=True)
-    shown = list(experiment.inputs.items())[:CELLS]
+    shown = list(columns.items())[:CELLS]
     cells = {key: shown_cells(column.reads(), concatenate(table.chunks(column.reads(), ascending))) for key, column in shown}
     images = {key: _thumbnails(stores[key], ascending) for key in [key for key, _ in shown if key in stores][:IMAGES]}
     found = [
