@@ -294,7 +294,7 @@ def init(
 def compare(runs: Iterable[RunLike], split: str = "test", *, output: PathOrText = "runs") -> Comparison:
     """Compare runs on rows that each has scored with `evaluate`, the first against the others: differences with intervals.
 
-    `split` may also be the name under which the runs scored another table. Nothing is scored anew.
+    `split` may also be the name under which the runs scored another table. Nothing is scored again.
     """
     from mmtrain.commands.compare import compare as compare_runs
 

@@ -61,7 +61,7 @@ def clear(
     done = cleared(place, older_than=older_than)
     freed = sum(one.size for one in done.removed)
     if done.failed:
-        fix = "Check the permissions of the folder, and whether something else lies in it."
+        fix = "Check the permissions of the folder, and whether it holds other files."
         raise RunError([Problem(str(one.folder), "the entry could not be removed.", fix) for one in done.failed])
     if as_json:
         print_json({"folder": str(place), "removed": [one.to_json() for one in done.removed], "size": freed, "kept": done.kept})

@@ -34,4 +34,4 @@ def command(
         return
     dropped = f", {found.dropped:,} dropped" if found.dropped else ""
     parts = ", ".join(f"{part} {count:,}" for part, count in rows.items())
-    line(out(), f"{config}: nothing to mend. {found.rows:,} rows{dropped}: {parts}.")
+    line(out(), f"{config}: no problems. {found.rows:,} rows{dropped}: {parts}.")

@@ -34,7 +34,7 @@ def command(
     """Compare runs on rows that each has scored with `mmtrain evaluate`: the differences of their scores, and what differs between them.
 
     Every draw of the bootstrap has the same rows for all runs, so an interval is that of the difference. Nothing is scored
-    anew: this is no further look at the test part.
+    again, so this does not count as an evaluation of the test part.
     """
     from mmtrain.cli.views.console import note, out, print_json
     from mmtrain.commands.compare import compare

@@ -63,7 +63,7 @@ def command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score a run next to its baselines, with the weights of its best epoch."""
+    """Score a run and its baselines, with the weights of its best epoch."""
     from mmtrain.cli.views.console import print_json
     from mmtrain.cli.views.training_progress import progress_display
     from mmtrain.commands.evaluate import EvaluateOptions, evaluate

@@ -41,7 +41,7 @@ def command(
             "--format",
             metavar="FORMAT",
             autocompletion=lambda: list(FORMATS),
-            help="saved_model and keras take raw cells and image files; onnx and litert encoded inputs, see CONTRACT.md beside them.",
+            help="saved_model and keras take raw cells and image files; onnx and litert encoded inputs, see CONTRACT.md next to them.",
         ),
     ],
     quantize: Annotated[

@@ -91,7 +91,7 @@ def _one_of(config: Path | None, resume_run: str | None, overrides: list[str] | 
         raise UsageError(Problem("mmtrain fit", what, "To try an experiment, name its file: mmtrain fit config.yaml --dry-run"))
     if resume_run is not None and overrides:
         what = "a run goes on as it began, so --set cannot be given with --resume."
-        raise UsageError(Problem("mmtrain fit", what, "To change the experiment, train anew: mmtrain fit RUN/config.yaml --set ..."))
+        raise UsageError(Problem("mmtrain fit", what, "To change the experiment, train again: mmtrain fit RUN/config.yaml --set ..."))
 
 
 def _check_moved(config: Path | None, *, moved: bool) -> None:

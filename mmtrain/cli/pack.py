@@ -28,7 +28,7 @@ def pack_command(
     were dropped are left out unless --with-rows is given; the manifest in the archive lists what was left out.
 
     What training rows taught the model is in it: categories, words of texts, smallest and largest numbers. If those are
-    secret, so is the archive. Its checksums tell damage; they do not tell who made it.
+    secret, so is the archive. Its checksums reveal damage, but not who made it.
     """
     from mmtrain.cli.views.console import note, out, print_json
     from mmtrain.commands.pack import pack
@@ -75,7 +75,7 @@ def unpack_command(
     if number := len(done.manifest.left_out):
         note(f"Left out when it was packed: {counted(number, 'thing')}; {done.folder / MANIFEST} says what and why.", quiet=quiet)
     note(
-        f"To score its parts, put the table at {done.table}, with its images beside it as its cells say, "
+        f"To score its parts, put the table at {done.table}, with its images next to it as its cells name them, "
         "or name their folder with --images.",
         quiet=quiet,
     )

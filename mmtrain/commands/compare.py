@@ -230,7 +230,7 @@ def _resampling(one: ScoredRun, part: str) -> tuple[Resampling, list[str]]:
         return Resampling(section), []
     header, data = column.column, one.experiment.data
     path = data.table if part in USES else Path(one.look.path)  # a packed run does not say where its tables lay
-    narrow = f"so the intervals take every row to stand for itself; where rows have the same {header}, they are too narrow."
+    narrow = f"so the intervals treat all rows as independent; where rows have the same {header}, they are too narrow."
     if not path.is_file() or content_hash(path) != one.look.sha256:
         return Resampling(section), [f"{one.look.table} is not here as it was scored, {narrow}"]
     file = open_table(path, data.missing_values, data.format, later=part not in USES)

@@ -176,7 +176,7 @@ def ungrouped_notes(experiment: Experiment, table: Table) -> tuple[str, ...]:
     column = experiment.only(Group)
     if column is None or column.column in table.headers:
         return ()
-    what = f"{table.path.name} has no column {column.column}, so the intervals take every row to stand for itself"
+    what = f"{table.path.name} has no column {column.column}, so the intervals treat all rows as independent"
     return (f"{what}; where rows have the same {column.column}, they are too narrow.",)
 
 

@@ -120,7 +120,7 @@ def _resume(run: Run, listeners: Listeners, moved: Moved) -> TrainingResult:
     start_tensorflow()
     callbacks = make_callbacks(experiment, run / "config.yaml")
     if callbacks:
-        listeners.say("The callbacks begin anew: what they kept in memory is not part of a checkpoint.")
+        listeners.say("The callbacks start again: what they kept in memory is not part of a checkpoint.")
     table = encode_table(experiment, data, partition, encode.of_run(run, experiment), listeners.say)
     material, _ = assemble_training(table, listeners.say)
     with run_state(run):
@@ -133,7 +133,7 @@ def _resume(run: Run, listeners: Listeners, moved: Moved) -> TrainingResult:
 
 def _check_resumable(run: Run) -> None:
     """Raise UsageError for a run that is finished, or that was stopped before it had recorded what it is trained on."""
-    fix = "Train anew with `mmtrain fit CONFIG`."
+    fix = "Train again with `mmtrain fit CONFIG`."
     if run.state == "finished":
         raise UsageError(Problem(str(run.folder), "the run is finished; there is nothing to go on with.", fix))
     if not all(name in run.read_json("run.json").get("files", {}) for name in RECORDED_FILES):

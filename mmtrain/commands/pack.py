@@ -33,10 +33,10 @@ from mmtrain.text.printable import json_text
 DATA = "data"
 """The folder, in an unpacked run, where its table and images are looked for."""
 HEADER = """\
-# This run was packed without its table and images. To score its parts, put the table beside this file as
+# This run was packed without its table and images. To score its parts, put the table next to this file as
 # {table}, and every image where the table's cells say, seen from the table's folder.
 """
-OMITTED_KEYS = "not told in a packed run"
+OMITTED_KEYS = "left out of the packed run"
 OF_ROWS = {
     "predictions_": "ids, answers and predictions of rows",
     "worst_predictions_": "cells and images of rows",
@@ -271,7 +271,7 @@ def _disagreements(manifest: Manifest, entries: dict[str, zipfile.ZipInfo]) -> I
     if strange := sorted(name for name in known if not REQUIRED_FILES.fullmatch(name)):
         yield f"no run has {listed(strange)}."
     if other := sorted(name for name in sizes if name in known and sizes[name] != known[name]):
-        yield f"the manifest tells other sizes of {listed(other)}."
+        yield f"the manifest has other sizes for {listed(other)}."
 
 
 def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, known: str | None) -> None:

@@ -72,12 +72,12 @@ class Evaluation(Section):
     """What `evaluate` finds out. Everything that is fitted here is fitted on validation rows."""
 
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Of every interval.")
-    draws: PositiveInt = Field(1000, ge=100, description="How often rows, or groups of rows, are drawn anew for the intervals.")
+    draws: PositiveInt = Field(1000, ge=100, description="Bootstrap resamples of the rows, or of groups of rows, for the intervals.")
     baselines: tuple[BaselineKind, ...] = Field(
         ("majority",),
-        description="What stands beside the model. majority: someone who knows the training answers and looks at no column; single_branch: "
+        description="Models to compare with. majority: predicts the class shares of the training rows, a dummy classifier; single_branch: "
         "each branch trained alone, with the epochs and the patience that the model was allowed; gradient_boosting: scikit-learn's, on the "
-        "columns that are no images and no texts.",
+        "columns other than images and texts.",
     )
     permutations: NonNegativeInt = Field(
         5, description="How often each branch and each column is shuffled among the scored rows to see what it contributes; 0: not at all."
@@ -122,7 +122,7 @@ class Evaluation(Section):
         headers = [_division(subgroup).header for subgroup in subgroups]
         for header in dict.fromkeys(headers):
             if headers.count(header) > 1:
-                raise ValueError(f"the column {header!r} stands here {headers.count(header)} times. Name it once.")
+                raise ValueError(f"the column {header!r} is named {headers.count(header)} times. Name it once.")
         return subgroups
 
     @property

@@ -49,7 +49,7 @@ class Cache(Section):
     disk: Size | None = Field(
         None,
         description="The most that the folder may hold, `20 GB` for instance. Left out: all of the disk but 1 GB. "
-        "Where it does not suffice, every batch is decoded anew, and encoded columns stay in memory.",
+        "Where it does not suffice, every batch is decoded again, and encoded columns stay in memory.",
     )
     memory: Size = Field(
         10**9, description="The most memory for decoded images where the disk does not suffice; those that fit are decoded once."

@@ -46,9 +46,11 @@ class TableFormat(Section):
         None, description="What groups digits by three, as in 1,234.5. Left out: such numbers are refused."
     )
     skip_lines: NonNegativeInt | None = Field(None, description="Lines before the headers: titles, comments, a line `sep=;`.")
-    quote: Literal['"', "'", "none"] | None = Field(None, description="What cells that hold separators stand in; none: nothing does.")
+    quote: Literal['"', "'", "none"] | None = Field(
+        None, description="The character around cells that hold separators; none: there is none."
+    )
     escape: Literal["\\", "none"] | None = Field(
-        None, description="What stands before a quote within a quoted cell; none: such a quote is written twice."
+        None, description="The character before a quote within a quoted cell; none: such a quote is written twice."
     )
     encoding: Annotated[str, AfterValidator(_encoding)] | None = Field(
         None, description="Of the text; `cp1252` for instance. Left out: UTF-8, or UTF-16 where the file begins as such a file does."

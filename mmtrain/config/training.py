@@ -141,7 +141,7 @@ class Training(Section):
     optimizer: AnyOptimizer = Field(description="How weights follow from gradients.", examples=[{"method": "adam"}])
     learning_rate: float = Field(0.001, gt=0, description="Size of a step, before the schedule's factor.")
     schedule: AnySchedule = Field(
-        description="How the learning rate changes: over all epochs, or over each of the `stages` anew.", examples=[{"method": "cosine"}]
+        description="How the learning rate changes: over all epochs, or again over each of the `stages`.", examples=[{"method": "cosine"}]
     )
     stages: tuple[Stage, ...] = Field(
         (),
@@ -173,9 +173,9 @@ class Training(Section):
     )
     callbacks: tuple[Callback, ...] = Field(
         (),
-        description="Keras callbacks: told of the training, every epoch and every call of the compiled step. Their logs have Keras' names "
-        "(`loss`, `val_loss`, `val_auc`, `learning_rate`) and their epochs count from 0. They can stop the training, but not change the "
-        "learning rate; what they keep in memory is lost when a run is gone on with.",
+        description="Keras callbacks, called for the training, every epoch and every call of the compiled step. Their logs have the names "
+        "of Keras (`loss`, `val_loss`, `val_auc`, `learning_rate`) and their epochs count from 0. They can stop the training, but not "
+        "change the learning rate; what they keep in memory is lost when a run is resumed.",
         examples=[[{"name": "keras.callbacks.CSVLogger", "filename": "log.csv"}]],
     )
     seed: NonNegativeInt = Field(0, description="Of initial weights, order, dropout and augmentation.")

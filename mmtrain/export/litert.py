@@ -98,5 +98,5 @@ FORMAT = Format(
     usage="python run.py example.npz outputs.npz",
     packages=("ai_edge_litert",),
     versions=("ai-edge-litert",),
-    why_encoded="and encode the columns as CONTRACT.md beside the export says: LiteRT cannot look up words and categories.",
+    why_encoded="and encode the columns as CONTRACT.md next to the export says: LiteRT cannot look up words and categories.",
 )

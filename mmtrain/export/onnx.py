@@ -110,5 +110,5 @@ FORMAT = Format(
     usage="python run.py example.npz outputs.npz",
     packages=("onnx", "onnxruntime", "tf2onnx"),
     versions=("onnx", "onnxruntime", "tf2onnx"),
-    why_encoded="and encode the columns as CONTRACT.md beside the export says: ONNX cannot split texts as training did.",
+    why_encoded="and encode the columns as CONTRACT.md next to the export says: ONNX cannot split texts as training did.",
 )

@@ -7,7 +7,7 @@ A branch may have as many epochs as the model was allowed, and stops by the same
 the epochs of the one say nothing about the other, and a branch that was cut short would make fusion look better than it is. If
 something else ended the model's training (an interruption, a failure, a callback, which a branch does not have), the branch is
 limited to the whole epochs of the model, at the learning rates of the full number of epochs. Once the run has other epochs, the
-branch is trained anew.
+branch is trained again.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def _boosted(subject: AnalysisInput, context: BaselineContext) -> Iterator[Basel
     try:
         table = context.table
     except DataError as error:
-        yield f"gradient boosting has no scores, as it is fitted anew every time: {error.problems[0].what}"
+        yield f"gradient boosting has no scores, because it is fitted again each time: {error.problems[0].what}"
         return
     features = gradient_boosting.FeatureMatrix(table.fitted, table.arrays, table.partition.train)
     if not features.columns:

@@ -95,8 +95,8 @@ def restore_data(
     if path.is_file() and content_hash(path) != known["sha256"]:
         fix = f"Restore the table, or score the new one as a whole with `{shell_command('evaluate', run.folder, '--data', path)}`."
         if exactly:
-            fix = f"Restore the table, or train anew on the changed one with `{shell_command('fit', run / 'config.yaml')}`."
-        raise DataError(Problem(str(path), "the table has changed since the training, so its rows can no longer be told apart.", fix))
+            fix = f"Restore the table, or train again on the changed one with `{shell_command('fit', run / 'config.yaml')}`."
+        raise DataError(Problem(str(path), "the table has changed since the training, so its rows are no longer those of the split.", fix))
     if not path.exists():
         raise DataError(_missing_table(run, path))
     images = replace(experiment.data.images_folder, setting="--images")
@@ -114,10 +114,10 @@ def restore_data(
 
 def _missing_table(run: Run, path: Path) -> Problem:
     """Return the problem that the table of the training is not at its place, after a move or in a packed run."""
-    place = "say where it is now with `--table FILE`, and with `--images FOLDER` where the images are not beside it"
+    place = "give its place with `--table FILE`, and that of the images with `--images FOLDER` if they are not next to it"
     if (run / MANIFEST).is_file():
         other = shell_command("evaluate", run.folder, "--data", "TABLE")
-        fix = f"Put it there, with its images beside it, {place}, or score another: {other}"
+        fix = f"Put it there, with its images next to it, {place}, or score another: {other}"
         return Problem(str(path), "the table is not here: a packed run comes without it.", fix)
     return Problem(str(path), "the table of the training is no longer here.", f"Put it back, or {place}.")
 
@@ -126,10 +126,10 @@ def changed_images(data: LoadedData, experiment: Experiment, known: Mapping[str,
     """Return a problem for each image column whose files are no longer those recorded in data.json."""
     if experiment.data.cache.verify == "content":
         what = "the images are no longer those of the training: the bytes of a file have changed."
-        fix = "Restore the images, or train anew."
+        fix = "Restore the images, or train again."
     else:
         what = "the images are no longer those of the training: a file has another size or another time of change."
-        fix = "Restore the images with their times (`cp -p`, `rsync -t`), or train anew; `data.cache.verify: content` ignores times."
+        fix = "Restore the images with their times (`cp -p`, `rsync -t`), or train again; `data.cache.verify: content` ignores times."
     before = known.get("images", {})
     return [
         Problem(f"{data.table.path.name}: {headers_of(key, experiment.columns[key])[0]}", what, fix)

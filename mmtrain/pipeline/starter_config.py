@@ -32,7 +32,7 @@ def starter_text(survey: TableProfile, file: Path) -> str:
     names = _keys(survey)
     lines = [
         f"# yaml-language-server: $schema={SCHEMA}",
-        f"# Written by `mmtrain init`, for {_comment(survey.path.name)}. Every role is a guess, with its reason beside it: please confirm.",
+        f"# Written by `mmtrain init`, for {_comment(survey.path.name)}. Every role is a guess, with its reason next to it: confirm.",
         "# A column is used when its line has no # in front. Then run `mmtrain check` and `mmtrain fit` on this file.",
         "data:",
         *_entries(_data(survey, file.resolve().parent)),
@@ -137,7 +137,7 @@ def _split(survey: TableProfile) -> list[tuple[str, str]]:
         return entries + ([] if "test" in named else [("test: 0", f"no row is marked {PARTS[2]}")])
     together = f"; rows of one {group.header!r} stay together" if group is not None else ""
     if not survey.classes:
-        method = ("method: random", f"by chance{together}")
+        method = ("method: random", f"at random{together}")
     elif survey.scarce:
         method = ("method: random", f"some classes are too rare to be in every part{together}")
     else:

@@ -34,7 +34,7 @@ ABSENT = (errno.ENOENT, errno.ENOTDIR)
 OF_THE_MACHINE = {
     **dict.fromkeys(CLOSED, ("this user may not do this here", "Change the permissions of the file or of its folder, or choose another.")),
     errno.ENAMETOOLONG: ("the path is too long", "A name may have 255 bytes, a whole path 4,096."),
-    errno.ELOOP: ("the link leads back to itself", "Make the link anew, or give the path of what it should lead to."),
+    errno.ELOOP: ("the link leads back to itself", "Make the link again, or give the path of what it should lead to."),
     errno.EROFS: ("this disk can only be read", "Choose a folder on another."),
     errno.ENOSPC: ("the disk is full", "Make room, or choose another folder."),
     errno.EDQUOT: ("this user's share of the disk is full", "Make room, or choose another folder."),
@@ -105,7 +105,7 @@ def _status(path: Path) -> os.stat_result | PathFault:
 
 def _absent(path: Path) -> PathFault:
     with suppress(OSError, ValueError):
-        return PathFault(f"is a link to {os.readlink(path)}, which does not exist", "Make the link anew.")
+        return PathFault(f"is a link to {os.readlink(path)}, which does not exist", "Make the link again.")
     return PathFault("does not exist", "Check the path.", absent=True)
 
 

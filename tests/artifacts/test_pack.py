@@ -118,7 +118,7 @@ def test_pack_tells_neither_rows_nor_places(run, evaluated, tmp_path):
         for secret in ("person", str(tmp_path), str(evaluated.folder.parents[2]), "kept", f"{Path.home()}/"):
             assert secret.encode() not in content, (name, secret)
     assert found["split.csv"].startswith(b"row,id,fold,part\n0,,0,")
-    assert json.loads(found["data.json"])["dropped"] == [{"row": 3, "id": "", "reason": "not told in a packed run"}]
+    assert json.loads(found["data.json"])["dropped"] == [{"row": 3, "id": "", "reason": "left out of the packed run"}]
     assert {"run.json: error": "may hold paths", "run.json: note": "may hold paths"}.items() <= left_out(tmp_path / "out.zip").items()
     assert b"data:\n  table: data/patients.csv\n  images: null\n" in found["config.yaml"]
 
@@ -227,8 +227,8 @@ def test_unpacked_run_is_scored_once_its_table_is_there(run, tmp_path):
     with pytest.raises(DataError) as caught:
         evaluate(str(done.folder))
     assert str(caught.value) == (
-        f"{done.table}: the table is not here: a packed run comes without it. Put it there, with its images beside it, "
-        "say where it is now with `--table FILE`, and with `--images FOLDER` where the images are not beside it, "
+        f"{done.table}: the table is not here: a packed run comes without it. Put it there, with its images next to it, "
+        "give its place with `--table FILE`, and that of the images with `--images FOLDER` if they are not next to it, "
         f"or score another: mmtrain evaluate {done.folder} --data TABLE"
     )
     done.table.parent.mkdir()
@@ -263,7 +263,7 @@ def test_commands_pack_and_unpack(run, tmp_path, monkeypatch, capsys):
     assert told.err.count("\n") == 3
     assert told.err.endswith(
         "things; clinic/manifest.json says what and why.\n"
-        "To score its parts, put the table at clinic/data/patients.csv, with its images beside it as its cells say, "
+        "To score its parts, put the table at clinic/data/patients.csv, with its images next to it as its cells name them, "
         "or name their folder with --images.\n"
         "To score another table: mmtrain evaluate clinic --data TABLE\n"
     )
@@ -505,7 +505,7 @@ def test_unpack_refuses_files_that_the_manifest_does_not_list_or_no_run_has(tmp_
     refused_archive(path, f"ZIP: the archive does not hold split.csv. {AGAIN}")
     known = json.loads(manifest_of(FILES))["files"]
     known["data.json"]["size"] = 3
-    refused_archive(zipped(tmp_path / "out.zip", files=known), f"ZIP: the manifest tells other sizes of data.json. {AGAIN}")
+    refused_archive(zipped(tmp_path / "out.zip", files=known), f"ZIP: the manifest has other sizes for data.json. {AGAIN}")
 
 
 @pytest.mark.parametrize(

@@ -436,7 +436,7 @@ def test_images_that_do_not_exist_are_masked_or_left_out(tmp_path):
 
 FILE = """\
 # yaml-language-server: $schema=mmtrain.schema.json
-# Written by `mmtrain init`, for visits.csv. Every role is a guess, with its reason beside it: please confirm.
+# Written by `mmtrain init`, for visits.csv. Every role is a guess, with its reason next to it: confirm.
 # A column is used when its line has no # in front. Then run `mmtrain check` and `mmtrain fit` on this file.
 data:
   table: visits.csv        # 60 rows; relative to this file

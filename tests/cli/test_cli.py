@@ -360,7 +360,7 @@ def test_wrong_usage_is_exit_code_two(mmtrain, tmp_path, arguments, text):
         (
             ["--resume", "a", "--set", "training.epochs=9"],
             "mmtrain fit: a run goes on as it began, so --set cannot be given with --resume. "
-            "To change the experiment, train anew: mmtrain fit RUN/config.yaml --set ...",
+            "To change the experiment, train again: mmtrain fit RUN/config.yaml --set ...",
         ),
     ],
 )
@@ -445,14 +445,14 @@ def test_paragraphs_of_a_help_are_as_wide_as_the_terminal(mmtrain, monkeypatch):
 def test_check_counts_in_thousands(mmtrain, tmp_path):
     two_blobs(tmp_path, 1200)
     write_experiment(tmp_path / "a.yaml", "columns: {x: {role: numeric}, y: {role: target, task: binary}}")
-    assert mmtrain("check", "a.yaml").out == "a.yaml: nothing to mend. 1,200 rows: train 840, validation 180, test 180.\n"
+    assert mmtrain("check", "a.yaml").out == "a.yaml: no problems. 1,200 rows: train 840, validation 180, test 180.\n"
 
 
 def test_check_says_that_there_is_nothing_to_mend(mmtrain, tmp_path):
     sound(tmp_path)
     said = mmtrain("check", "a.yaml", "--quiet")
     assert (said.code, said.err) == (0, "")
-    assert said.out == "a.yaml: nothing to mend. 12 rows: train 8, validation 2, test 2.\n"
+    assert said.out == "a.yaml: no problems. 12 rows: train 8, validation 2, test 2.\n"
     said = mmtrain("check", "a.yaml", "--json")
     assert (said.code, said.err) == (0, "")
     assert json.loads(said.out) == {"ok": True, "rows": 12, "dropped": 0, "parts": {"train": 8, "validation": 2, "test": 2}}
@@ -603,7 +603,7 @@ def test_evaluate_tells_what_it_cannot_score(there, folder, finished):
     (folder / "table.csv").write_text(table)
     assert (said.code, said.out) == (3, "")
     assert said.problems == [
-        f"{folder}/table.csv: the table has changed since the training, so its rows can no longer be told apart. "
+        f"{folder}/table.csv: the table has changed since the training, so its rows are no longer those of the split. "
         f"Restore the table, or score the new one as a whole with `mmtrain evaluate {finished} --data {folder}/table.csv`."
     ]
     (finished / "model.keras").rename(finished / "model")

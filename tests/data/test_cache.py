@@ -246,7 +246,7 @@ def test_cache_clear_reports_what_it_could_not_remove(cache, capsys):
     assert run(["cache", "clear", "--folder", str(cache)]) == 1
     assert capsys.readouterr().err == (
         f"The command failed: 1 problem.\n{folder}: the entry could not be removed. "
-        "Check the permissions of the folder, and whether something else lies in it.\n"
+        "Check the permissions of the folder, and whether it holds other files.\n"
     )
 
 

@@ -264,7 +264,7 @@ def test_a_packed_run_scores_another_table_beside_its_branches(run, first, tmp_p
     result = evaluate(str(there), EvaluateOptions(table=tmp_path / "newer.csv")).targets["y"]
     assert [one.label for one in result.baselines] == ["majority", "scan alone", "the table alone"]
     assert result.baseline_notes == [
-        "gradient boosting has no scores, as it is fitted anew every time: the table is not here: a packed run comes without it.",
+        "gradient boosting has no scores, because it is fitted again each time: the table is not here: a packed run comes without it.",
     ]
 
 

@@ -381,7 +381,7 @@ def test_rows_are_drawn_where_the_table_is_no_longer_there(tmp_path):
     done = called(tmp_path, "one", "second")
     assert done.targets["y"].interval.unit == "row"
     assert done.remarks == [
-        "table.csv is not here as it was scored, so the intervals take every row to stand for itself; where rows have the same patient, "
+        "table.csv is not here as it was scored, so the intervals treat all rows as independent; where rows have the same patient, "
         "they are too narrow.",
     ]
 
@@ -396,7 +396,7 @@ def test_rows_of_another_table_have_its_groups_or_none(tmp_path):
         make_run(tmp_path, name, tree=GROUPED, part="newer", **facts)
     done = called(tmp_path, "one", "second", part="newer")
     assert (done.targets["y"].interval.unit, len(done.remarks)) == ("row", 1)
-    assert done.remarks[0].startswith("newer.csv has no column patient, so the intervals take every row to stand for itself; ")
+    assert done.remarks[0].startswith("newer.csv has no column patient, so the intervals treat all rows as independent; ")
 
 
 def test_rows_of_different_tables_are_recognised_by_their_ids(tmp_path):

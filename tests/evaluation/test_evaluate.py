@@ -77,7 +77,7 @@ def test_a_table_without_the_column_of_groups_has_its_rows_drawn_and_that_is_tol
     table = other_data(patients.experiment, write_table(tmp_path / "newer.csv", [{"x": 1, "y": "low"}])).table
     assert resampling(patients.experiment, table, np.arange(1)).groups is None
     assert ungrouped_notes(patients.experiment, table) == (
-        "newer.csv has no column patient, so the intervals take every row to stand for itself; where rows have the same patient, they are "
+        "newer.csv has no column patient, so the intervals treat all rows as independent; where rows have the same patient, they are "
         "too narrow.",
     )
 

@@ -268,7 +268,7 @@ def test_every_mistake_in_what_is_asked_for_is_told_before_anything_is_scored(ru
         evaluate(str(run.folder), EvaluateOptions(subgroups=("sx", "age=0,ten", "age=5", "age=5,1", "sex=0,1", "id", "age")))
     assert str(caught.value).splitlines() == [
         "--subgroup sx: table.csv has no column 'sx'. Did you mean 'sex'?",
-        "--subgroup age=0,ten: '0,ten' is no list of numbers. Write the edges like `--subgroup age=0,40,65`.",
+        "--subgroup age=0,ten: '0,ten' is not a list of numbers. Write the edges like `--subgroup age=0,40,65`.",
         "--subgroup age=5: ranges need at least two edges. Write the edges like `--subgroup age=0,40,65`.",
         "--subgroup age=5,1: edges have to ascend, each above the one before it. Write the edges like `--subgroup age=0,40,65`.",
         "--subgroup sex=0,1: no cell of the column 'sex' is a number. Leave the edges out, so that its values divide the rows.",
@@ -309,7 +309,7 @@ def test_check_and_fit_tell_of_columns_that_do_not_divide_the_table_with_all_oth
             ", entry 1: one column with its edges is expected here. Write an entry for every column: `- age: [0, 40, 65]`.",
         ),
         ("[[sex]]", ", entry 1: expected a text or a map of keys and values; found a list."),
-        ("[sex, {sex: [0, 1]}]", ": the column 'sex' stands here 2 times. Name it once."),
+        ("[sex, {sex: [0, 1]}]", ": the column 'sex' is named 2 times. Name it once."),
     ],
 )
 def test_mistakes_in_the_file(tmp_path, written, report):

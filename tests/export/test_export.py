@@ -427,12 +427,13 @@ def test_program_that_fails_is_told_with_its_last_words(exported, tmp_path):
         (
             ("onnx", "", "raw"),
             "--inputs: the format onnx takes encoded inputs only. "
-            "Leave --inputs out, and encode the columns as CONTRACT.md beside the export says: ONNX cannot split texts as training did.",
+            "Leave --inputs out, and encode the columns as CONTRACT.md next to the export says: ONNX cannot split texts as training did.",
         ),
         (
             ("litert", "", "raw"),
             "--inputs: the format litert takes encoded inputs only. "
-            "Leave --inputs out, and encode the columns as CONTRACT.md beside the export says: LiteRT cannot look up words and categories.",
+            "Leave --inputs out, and encode the columns as CONTRACT.md next to the export says: "
+            "LiteRT cannot look up words and categories.",
         ),
         (("keras", "", "encoded"), "--inputs: the format keras takes raw inputs only. For encoded inputs use onnx or litert."),
     ],

@@ -290,7 +290,7 @@ def test_callback_that_fails_is_named_and_costs_no_checkpoint(experiment, tmp_pa
     assert begun[0] == StepsBegan(3, 0)
     assert said[:2] == [
         "Data checked; starting TensorFlow.",
-        "The callbacks begin anew: what they kept in memory is not part of a checkpoint.",
+        "The callbacks start again: what they kept in memory is not part of a checkpoint.",
     ]
 
 

@@ -413,12 +413,12 @@ def refusal(run):
 
 
 def test_finished_run_is_refused(whole):
-    assert refusal(whole) == f"{whole.folder}: the run is finished; there is nothing to go on with. Train anew with `mmtrain fit CONFIG`."
+    assert refusal(whole) == f"{whole.folder}: the run is finished; there is nothing to go on with. Train again with `mmtrain fit CONFIG`."
 
 
 def test_run_that_was_stopped_before_its_training_is_refused(copy):
     copy.update(files=None)  # the first seal is the last thing before training
-    assert refusal(copy) == f"{copy.folder}: the run was stopped before its training began. Train anew with `mmtrain fit CONFIG`."
+    assert refusal(copy) == f"{copy.folder}: the run was stopped before its training began. Train again with `mmtrain fit CONFIG`."
 
 
 def test_unknown_run_is_refused(tmp_path):
@@ -447,8 +447,8 @@ def test_changed_table_is_refused(light, left, copy):
     finally:
         table.write_text(text)
     assert refused == (
-        f"{table}: the table has changed since the training, so its rows can no longer be told apart. "
-        f"Restore the table, or train anew on the changed one with `mmtrain fit {copy.folder}/config.yaml`."
+        f"{table}: the table has changed since the training, so its rows are no longer those of the split. "
+        f"Restore the table, or train again on the changed one with `mmtrain fit {copy.folder}/config.yaml`."
     )
 
 
@@ -466,7 +466,7 @@ def test_changed_images_are_refused_and_moved_ones_are_not(tmp_path):
     paint(image, 99)
     changed = (
         "table.csv: scan: the images are no longer those of the training: a file has another size or another time of change. "
-        "Restore the images with their times (`cp -p`, `rsync -t`), or train anew; `data.cache.verify: content` ignores times."
+        "Restore the images with their times (`cp -p`, `rsync -t`), or train again; `data.cache.verify: content` ignores times."
     )
     assert refusal(run) == changed
     image.write_bytes(pixels)
@@ -494,7 +494,7 @@ def test_contents_of_images_are_compared_where_the_experiment_says_so(tmp_path):
     keep_time(image, before)
     assert refusal(run) == (
         "table.csv: scan: the images are no longer those of the training: the bytes of a file have changed. "
-        "Restore the images, or train anew."
+        "Restore the images, or train again."
     )
     image.write_bytes(pixels)  # at another time, which does not matter
     assert resumed(run) == []
