@@ -1,8 +1,8 @@
 """Scores that a user's own file adds to the tasks that mmtrain has.
 
 A metric is a function `(y_true, prediction, target) -> float` of the rows whose answer is known: `y_true` is (rows,) or (rows, labels) as
-the task encodes answers, `prediction` what the network gives a person (probabilities, or numbers in the unit of the table), `target` the
-fitted target with `columns` (its classes) and `predict_label(prediction)`. NaN means that these rows have no such score. In a file of your own:
+the task encodes answers, `prediction` holds probabilities, or numbers in the unit of the table, and `target` is the fitted target with
+`columns` (its classes) and `predict_label(prediction)`. NaN means that these rows have no such score. In a file of your own:
 
     @metric("binary", "multiclass", higher_is_better=True, title="Cohen's kappa")
     def kappa(y_true, prediction, target):
