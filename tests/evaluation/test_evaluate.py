@@ -269,8 +269,8 @@ def moved(tmp_path_factory):
 
 
 GONE = (
-    "the table of the training is no longer here. Put it back, or say where it is now with `--table FILE`, and with `--images FOLDER` "
-    "where the images are not beside it."
+    "the table of the training is no longer here. Put it back, or give its place with `--table FILE`, and that of the images "
+    "with `--images FOLDER` if they are not next to it."
 )
 
 
