@@ -28,8 +28,8 @@ from mmtrain.splits.plan import Partition
 
 TRAINED = "Only what begins with `evaluation.` can be set here; for anything else train again."
 MOVED = {
-    "data.table": "Where its table is now is said with `--table FILE`.",
-    "data.images": "Where its images are now is said with `--images FOLDER`.",
+    "data.table": "Give its present place with `--table FILE`.",
+    "data.images": "Give their present folder with `--images FOLDER`.",
 }
 """Settings of a training that may change after it, and how."""
 

@@ -289,10 +289,19 @@ def test_moved_run_says_how_its_data_are_named_and_takes_it_so(command, moved, c
     assert command_line(given) == 3
     named = run.folder.parents[2] / "work" / "t.csv"
     assert f"{named}: {GONE}\n" in capsys.readouterr().err
-    assert command_line([*given, "--table", str(table)]) == 3
-    what = "work/img: the images folder does not exist. Set `--images` to the folder that image cells are relative to.\n"
-    assert what in capsys.readouterr().err
+    away = shutil.move(images, tmp_path / "img")
+    try:
+        assert command_line([*given, "--table", str(table)]) == 3
+        what = f"{images}: the images folder does not exist. Set `--images` to the folder that image cells are relative to.\n"
+        assert what in capsys.readouterr().err  # where they would be if they had moved with the table
+    finally:
+        shutil.move(away, images)
     assert command_line([*given, "--table", str(table), "--images", str(images)]) == 0
+
+
+def test_images_that_moved_with_the_table_are_found_there(moved):
+    run, table, _ = moved
+    assert command_line(["evaluate", str(run.folder), "--table", str(table), "--part", "validation"]) == 0
 
 
 def test_run_that_goes_on_elsewhere_takes_its_table_and_images_from_there(moved, capsys):
@@ -311,11 +320,11 @@ def test_run_that_goes_on_elsewhere_takes_its_table_and_images_from_there(moved,
     [
         (
             ["evaluate", "--set", "data.table=t.csv"],
-            "--set data.table=t.csv: the run is trained already. Where its table is now is said with `--table FILE`.",
+            "--set data.table=t.csv: the run is trained already. Give its present place with `--table FILE`.",
         ),
         (
             ["evaluate", "--set", "data.images=img"],
-            "--set data.images=img: the run is trained already. Where its images are now is said with `--images FOLDER`.",
+            "--set data.images=img: the run is trained already. Give their present folder with `--images FOLDER`.",
         ),
         (
             ["evaluate", "--table", "t.csv", "--data", "t.csv"],

@@ -267,7 +267,7 @@ def test_another_option_of_a_column_is_fitted_again(table):
 @pytest.mark.slow  # three processes
 @pytest.mark.parametrize("branch", ["x", "city"])
 def test_evaluation_killed_within_a_baseline_goes_on_with_it(tmp_path, branch):
-    run = fit(write(tmp_path), overrides=["training.epochs=300"], output=tmp_path / "runs").run
+    run = fit(write(tmp_path), overrides=["training.epochs=20"], output=tmp_path / "runs").run
     shutil.copytree(run.folder, run.folder.with_name("2"))
     killed, child = Run(run.folder.with_name("2")), Run(run.folder.with_name("2")).child(f"baselines/{branch}")
     process = start("evaluate", "many/2", folder=tmp_path)
