@@ -92,7 +92,7 @@ def code_column(cells: pd.Series[str]) -> CodedColumn:
 
     array = pa.array(cells, pa.large_string(), from_pandas=True)
     coded = (array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array).dictionary_encode()
-    return CodedColumn(coded.indices.fill_null(-1).to_numpy(), coded.dictionary)
+    return CodedColumn((coded.indices.fill_null(-1) if coded.null_count else coded.indices).to_numpy(), coded.dictionary)
 
 
 class CodedTable:

@@ -12,6 +12,7 @@ import yaml
 from PIL import Image
 
 from mmtrain import config
+from mmtrain.audit.coded_table import CodedTable
 from mmtrain.audit.profiling import infer_target
 from mmtrain.audit.profiling.infer_role import RULES, infer_role
 from mmtrain.audit.profiling.profile import profile_columns
@@ -42,7 +43,7 @@ def write(folder, columns, name="t.csv"):
 
 def profile_of(folder, header, cells):
     path = write(folder, {header: cells, "filler": ["x"] * len(cells)})
-    return profile_columns(open_table(path), [header])[header]
+    return profile_columns(CodedTable(open_table(path)), [header])[header]
 
 
 N = 60

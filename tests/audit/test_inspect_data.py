@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmtrain.audit import coded_table
+from mmtrain.audit.coded_table import CodedTable
 from mmtrain.audit.profiling import profile as profile_module
 from mmtrain.audit.profiling.profile import Profile, profile_columns
 from mmtrain.cli.app import run
@@ -75,7 +77,7 @@ def column(found, key):
 
 def test_profile_of_numbers_words_and_holes(tmp_path):
     path = write(tmp_path, {"a": ["1", "2.5", "", "x", "2.5"], "b": ["two words", "", "-", "two words", "it's three words"]})
-    found = profile_columns(open_table(path), ["a", "b"])
+    found = profile_columns(CodedTable(open_table(path)), ["a", "b"])
     assert found["a"] == Profile(
         "a",
         rows=5,
@@ -105,9 +107,9 @@ def test_profile_of_numbers_words_and_holes(tmp_path):
 def test_profile_of_a_column_too_large_to_count(tmp_path, monkeypatch):
     monkeypatch.setattr(profile_module, "MOST_BYTES", 5000)
     monkeypatch.setattr(profile_module, "MOST_NUMBERS", 100)
-    monkeypatch.setattr(profile_module, "READ_CHUNK_ROWS", 50)
+    monkeypatch.setattr(coded_table, "READ_CHUNK_ROWS", 50)
     cells = ["7" if i % 4 == 0 else str(1000 + i) for i in range(1000)]
-    found = profile_columns(open_table(write(tmp_path, {"a": cells})), ["a"])["a"]
+    found = profile_columns(CodedTable(open_table(write(tmp_path, {"a": cells}))), ["a"])["a"]
     assert (found.rows, found.distinct, found.counted, found.rows_per_value) == (1000, 751, False, None)
     assert found.frequent[0][0] == "7"
     assert 200 < found.frequent[0][1] <= 250
@@ -119,7 +121,7 @@ def test_profile_of_a_column_too_large_to_count(tmp_path, monkeypatch):
 def test_profile_counts_distinct_values_up_to_a_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(profile_module, "MOST_BYTES", 5000)
     monkeypatch.setattr(profile_module, "MOST_DISTINCT", 300)
-    found = profile_columns(open_table(write(tmp_path, {"a": range(1000)})), ["a"])["a"]
+    found = profile_columns(CodedTable(open_table(write(tmp_path, {"a": range(1000)}))), ["a"])["a"]
     assert (found.distinct, found.counted) == (300, False)
 
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from mmtrain import config
+from mmtrain.audit.coded_table import CodedTable
 from mmtrain.audit.profiling.profile import profile_columns
 from mmtrain.audit.profiling.table_profile import profile_table
 from mmtrain.columns import Categorical, Numeric, Weight
@@ -253,7 +254,7 @@ def test_missing_values_are_listed_as_they_are_written(tmp_path):
 def test_decimal_commas_are_numbers_to_profile_and_init(tmp_path):
     rows = "".join(f"{20 + row % 30},5;{row % 7},25;{'ab'[row % 2]}\n" for row in range(60))
     (tmp_path / "t.csv").write_text(f"age;size;label\n{rows}")
-    profile = profile_columns(open_table(tmp_path / "t.csv"), ["age"])["age"]
+    profile = profile_columns(CodedTable(open_table(tmp_path / "t.csv")), ["age"])["age"]
     assert (profile.number_cells, profile.numbers.minimum, profile.numbers.maximum) == (60, 20.5, 49.5)
     assert inspect_table(tmp_path / "t.csv").survey.columns[1].guess.role == "numeric"
     written = init(tmp_path / "t.csv", file=tmp_path / "t.yaml").file

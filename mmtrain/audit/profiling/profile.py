@@ -216,21 +216,20 @@ class _ValueCounts:
         self._waiting: list[CodedColumn] = []
         """Chunks that are not merged yet: while all fit into memory, once at the end is enough."""
         self._bytes = 0
-        """Of the merged values and, at most, of those that wait."""
+        """At most, of the merged values and those that wait; `_value_bytes` of the merged ones says whether they are too many."""
         self._hashes: _Hashes | None = None
 
     def add(self, column: CodedColumn) -> None:
         """The values of one chunk."""
         self._waiting.append(column)
-        self._bytes += _value_bytes(column.values)
+        self._bytes += VALUE_BYTES * len(column.values) + int(column.values.nbytes)
         if self._hashes is not None:
             self._hashes.add(column.values)
-        if self._bytes > MOST_BYTES:
-            self._merge()
-            if self._bytes > MOST_BYTES:
-                self._forget()
+        if self._bytes > MOST_BYTES and self._merge() > MOST_BYTES:
+            self._forget()
 
-    def _merge(self) -> None:
+    def _merge(self) -> int:
+        """Put the waiting chunks to the others; the bytes of all values."""
         import pyarrow as pa
 
         waiting, self._waiting = self._waiting, []
@@ -243,6 +242,7 @@ class _ValueCounts:
             self._values = coded.dictionary
             self._counts = np.bincount(coded.indices.to_numpy(), rows).astype(np.int64)
         self._bytes = 0 if self._values is None else _value_bytes(self._values)
+        return self._bytes
 
     def _forget(self) -> None:
         """Keep the frequent half. A value that comes back begins again from nothing, so its rows become a lower bound."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ LIKELY = 0.9
 """Share of these rows in which columns say the same that are worth a closer look."""
 FEW_NAMES = 30
 """Categories up to which all pairs of them are counted."""
+PRODUCT_CELLS = 8_000_000
+"""Of a matrix of pairs of categories, 32 MB."""
 LEAST_ROWS = 20
 LEAST_OF_TWO = 10
 """Rows of the rarer of two categories, or with another value than the usual one: fewer would be paired by chance in small tables."""
@@ -88,22 +91,31 @@ def _likely(columns: list[ColumnValues], prints: NDArray[np.uint64], straight: N
 
 
 def _maybe_renamed(seen: NDArray[np.uint64], distinct: list[int]) -> Callable[[int], NDArray[np.bool_]]:
-    """Of a column, for each of those after it: whether their categories may go in pairs, by the rows that were `seen`, (columns, rows).
+    """For a column, for each of those after it: whether their categories may go in pairs, by the rows that were `seen`, (columns, rows).
 
-    The rows of all pairs of few categories are counted in one matrix product; of more categories, their number alone is compared.
+    The rows of all pairs of few categories are counted in matrix products; of more categories, their number alone is compared.
     """
     few = np.array([number <= FEW_NAMES for number in distinct], dtype=np.bool_)
     sizes = np.array(distinct, dtype=np.int64)
-    held = [_one_hot(column) if own else np.zeros((len(column), 1), dtype=np.float32) for column, own in zip(seen, few, strict=True)]
-    widths = [own.shape[1] for own in held]
+    one_hot = [_one_hot(column) if own else np.zeros((len(column), 1), dtype=np.float32) for column, own in zip(seen, few, strict=True)]
+    widths = [own.shape[1] for own in one_hot]
     starts = np.append(0, np.cumsum(widths))
-    every = np.concatenate(held, axis=1) if held else np.zeros((0, 0), dtype=np.float32)
+    every = np.concatenate(one_hot, axis=1) if one_hot else np.zeros((0, 0), dtype=np.float32)
+
+    together = max(1, PRODUCT_CELLS // (every.shape[1] * max(widths, default=1) or 1))
+
+    @lru_cache(maxsize=1)
+    def product(block: int) -> NDArray[np.float32]:
+        """The pairs of several columns: a product for each would take longer to begin than to compute."""
+        first, last = starts[block * together], starts[min((block + 1) * together, len(seen))]
+        return np.asarray(every[:, first:last].T @ every)
 
     def after(first: int) -> NDArray[np.bool_]:
         alike = (2 * sizes[first] >= sizes[first + 1 :]) & (2 * sizes[first + 1 :] >= sizes[first])
         if first + 1 == len(seen) or not few[first]:
             return np.asarray(alike & ~few[first + 1 :])
-        block = held[first].T @ every[:, starts[first + 1] :]  # rows of each pair of categories
+        begin = starts[first] - starts[first // together * together]
+        block = product(first // together)[begin : begin + widths[first], starts[first + 1] :]  # rows of each pair of categories
         bounds = starts[first + 1 : -1] - starts[first + 1]
         rows = np.add.reduceat(block, bounds, axis=1)
         wholes = np.maximum(np.repeat(rows, widths[first + 1 :], axis=1), block.sum(axis=0))
@@ -162,17 +174,24 @@ def _places(rows: int, taken: int) -> float:
 
 def _correlations(columns: list[ColumnValues], rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """(columns, columns): of the rows where both are numbers; 0 where there are none, or fewer than `LEAST_ROWS`."""
-    nothing = np.full(len(rows), np.nan)
-    values = [nothing if cells.numbers is None or cells.use.content != "numbers" else cells.numbers[rows] for cells in columns]
-    found = np.array([_standard(column) for column in values]).reshape(len(columns), len(rows))
+    correlations = np.zeros((len(columns), len(columns)))
+    numeric = [place for place, cells in enumerate(columns) if cells.use.content == "numbers" and cells.numbers is not None]
+    if not numeric:
+        return correlations
+    found = np.array([_standard(numbers[rows]) for place in numeric if (numbers := columns[place].numbers) is not None])
     known = ~np.isnan(found)
     filled, weights = np.where(known, found, 0.0), known.astype(np.float64)
-    counts = np.maximum(weights @ weights.T, 1.0)
-    means, squares = filled @ weights.T / counts, filled**2 @ weights.T / counts
+    if known.all():  # what the products below would add up, at a quarter of their cost
+        counts = np.full((len(numeric), len(numeric)), float(len(rows)))
+        means, squares = (np.repeat(values.sum(axis=1, keepdims=True), len(numeric), axis=1) / len(rows) for values in (filled, filled**2))
+    else:
+        counts = np.maximum(weights @ weights.T, 1.0)
+        means, squares = filled @ weights.T / counts, filled**2 @ weights.T / counts
     spread = np.maximum(squares - means**2, 0.0)
     products = np.sqrt(spread * spread.T)
     able = (counts >= LEAST_ROWS) & (products > 1e-9)
-    correlations: NDArray[np.float64] = np.where(able, (filled @ filled.T / counts - means * means.T) / np.where(able, products, 1.0), 0.0)
+    both = np.where(able, (filled @ filled.T / counts - means * means.T) / np.where(able, products, 1.0), 0.0)
+    correlations[np.ix_(numeric, numeric)] = both
     return correlations
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -73,9 +73,11 @@ def show_rows(console: Console, headers: Sequence[str], rows: Sequence[Sequence[
     """A table of numbers, which stand on the right, but for the first column and those at the positions `words`."""
     left = [position == 0 or position in words for position in range(len(headers))]
     widths = [max(map(cell_len, column)) for column in zip(headers, *rows, strict=True)]
-    fits = sum(widths) + 2 * (len(widths) - 1) <= console.width and all(cell.isprintable() for row in rows for cell in row)
-    if len(rows) > MANY_ROWS and fits:
-        head, *lines = ("  ".join(map(_padded, row, widths, left)) for row in (headers, *rows))
+    room = console.width - sum(widths[:-1]) - 2 * (len(widths) - 1)
+    fits = room >= widths[-1] or (left[-1] and room >= max(*widths[:-1], cell_len(headers[-1])))
+    if len(rows) > MANY_ROWS and fits and all(cell.isprintable() for row in rows for cell in row):
+        widths[-1] = min(widths[-1], room)
+        head, *lines = (line for row in (headers, *rows) for line in _laid_out(console, row, widths, left))
         console.print(Text(head, style="bold"), soft_wrap=True)
         console.print(Text("\n".join(lines)), soft_wrap=True)
         return
@@ -87,9 +89,13 @@ def show_rows(console: Console, headers: Sequence[str], rows: Sequence[Sequence[
     console.print(table)
 
 
-def _padded(cell: str, width: int, left: bool) -> str:
-    blanks = " " * (width - cell_len(cell))
-    return cell + blanks if left else blanks + cell
+def _laid_out(console: Console, row: Sequence[str], widths: Sequence[int], left: Sequence[bool]) -> Iterator[str]:
+    """The lines of a row: one, or more where the last cell is wider than its column."""
+    *first, last = row
+    ends = [last] if cell_len(last) <= widths[-1] else [line.plain for line in Text(last).wrap(console, widths[-1], overflow="fold")]
+    for cells in ([*first, ends[0]], *(["" for _ in first] + [end] for end in ends[1:])):
+        blanks = [" " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True)]
+        yield "  ".join(cell + blank if is_left else blank + cell for cell, blank, is_left in zip(cells, blanks, left, strict=True))
 
 
 Columns = Sequence[tuple[InspectedColumn, Profile]]
