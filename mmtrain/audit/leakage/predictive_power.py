@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -87,7 +87,7 @@ class _Outcome:
         return np.random.Generator(np.random.PCG64(0)).permutation(np.arange(number) % FOLDS)[codes]
 
     def _left_out_means(
-        self, codes: NDArray[np.int64], sums: Callable[[NDArray[np.int64], int], Iterable[NDArray[np.float64]]]
+        self, codes: NDArray[np.int64], sums: Callable[[NDArray[np.int64], int], Iterable[NDArray[Any]]]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[NDArray[np.float64]]]:
         """The place of each row, a fold and a value; the rows of each place, and its guesses, one array for each of `sums`.
 
@@ -150,8 +150,8 @@ class ClassOutcome(_Outcome):
         areas = []
         for positive, guess in zip(hits, guesses, strict=True):
             levels, level = np.unique(guess, return_inverse=True)
-            counts = (np.bincount(level, times, minlength=len(levels)) for times in (positive, count - positive))
-            areas.append(_Area(*counts, level, place))
+            inside, outside = (np.bincount(level, rows, len(levels)).astype(np.float64) for rows in (positive, count - positive))
+            areas.append(_Area(inside, outside, partial(np.take, level, place)))
         return self._mean(areas)
 
     def score_sizes(self, numbers: RankedNumbers) -> UnivariateScore | None:
@@ -161,13 +161,13 @@ class ClassOutcome(_Outcome):
         """
         if not len(self._kept):
             return None
-        downward = np.arange(len(numbers.values))[::-1]
+        size = len(numbers.values)
         areas = []
         for members in self._members:
-            hits = np.bincount(numbers.codes[members], minlength=len(numbers.values))
-            area = _Area(hits, numbers.counts - hits, None, numbers.codes)
+            hits = np.bincount(numbers.codes[members], minlength=size).astype(np.float64)
+            area = _Area(hits, numbers.counts - hits, lambda: numbers.codes)
             if area.value < 0.5:
-                area = _Area(hits[::-1], (numbers.counts - hits)[::-1], downward, numbers.codes)
+                area = _Area(hits[::-1], (numbers.counts - hits)[::-1], lambda: size - 1 - numbers.codes)
             areas.append(area)
         return self._mean(areas)
 
@@ -193,15 +193,9 @@ class ClassOutcome(_Outcome):
 class _Area:
     """The AUC of scores that take few levels or many, from the rows of both classes at each level (Mann and Whitney 1947)."""
 
-    def __init__(
-        self,
-        hits: NDArray[np.floating | np.integer],
-        alarms: NDArray[np.floating | np.integer],
-        level: NDArray[np.int64] | None,
-        places: NDArray[np.integer],
-    ) -> None:
-        """Rows with and without the class by ascending level. `places` (n,) have a `level` each, or are levels themselves."""
-        self._level, self._places = level, places
+    def __init__(self, hits: NDArray[np.float64], alarms: NDArray[np.float64], at: Callable[[], NDArray[np.integer]]) -> None:
+        """Rows with and without the class, by ascending level; `at` gives the level of each row, (n,)."""
+        self._at = at
         self._positives, self._negatives = float(hits.sum()), float(alarms.sum())
         self._beats = (np.cumsum(alarms) - alarms / 2) / self._negatives
         self._beaten = 1 - (np.cumsum(hits) - hits / 2) / self._positives
@@ -209,8 +203,9 @@ class _Area:
 
     def influence(self, members: NDArray[np.bool_]) -> NDArray[np.float64]:
         """(n,): the share of the other class below a row, less the AUC, over the rows of its class."""
-        at = self._places if self._level is None else self._level[self._places]
-        return np.where(members, (self._beats[at] - self.value) / self._positives, (self._beaten[at] - self.value) / self._negatives)
+        level = self._at()
+        inside, outside = self._beats[level] - self.value, self._beaten[level] - self.value
+        return np.asarray(np.where(members, inside / self._positives, outside / self._negatives))
 
 
 class NumberOutcome(_Outcome):

@@ -67,8 +67,8 @@ def leaking_columns(sheet: TableValues, cohort: RowMetadata, asked: Sequence[Tar
         rows = question.rows[kept]
         outcomes = [outcome(answer.at(kept), cohort.units[rows]) for answer in question.answers]
         for cells in sheet.inputs_of("numbers", "names"):
-            scores = zip(question.answers, _univariate_scores(cells, rows, outcomes), strict=True)
-            scored.append((question, cells, [(answer, score) for answer, score in scores if score is not None]))
+            each = zip(question.answers, _univariate_scores(cells, rows, outcomes), strict=True)
+            scored.append((question, cells, [(answer, score) for answer, score in each if score is not None]))
     corrected = iter(holm([score.surest.chance for *_, scores in scored for _, score in scores]))
     found = []
     for question, cells, scores in scored:
