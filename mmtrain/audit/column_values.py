@@ -92,6 +92,11 @@ class ColumnValues:
         return np.asarray(self.prints == 0)
 
     @cached_property
+    def is_all_numbers(self) -> bool:
+        """Whether every cell that is not missing is a number."""
+        return self.numbers is not None and not (np.isnan(self.numbers) & ~self.missing).any()
+
+    @cached_property
     def names(self) -> Mapping[int, str]:
         """Print -> cell, of those that are `named`."""
         return {} if self.named is None else dict(zip(self.named.prints.tolist(), self.named.texts.to_pylist(), strict=True))

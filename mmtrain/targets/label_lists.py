@@ -190,7 +190,13 @@ class _Taken:
         return LabelLists(self.separator, len(self.labels), len(self.sets), example, sure or self.separator == LIST)
 
     def _usual(self) -> bool:
-        """A list says itself what it is, and few people write a semicolon or a bar into the name of a class."""
+        """A list says itself what it is, and few people write a semicolon or a bar into the name of a class.
+
+        Nor has a class often the names of others in it: `cat,dog` next to `cat` and `dog`. Between blanks it has, as `not sure` next to
+        `sure` and `not`.
+        """
+        if self.separator not in (LIST, " ") and self.sets and all(names <= self.alone for names in self.sets):
+            return self.several >= max(3, 0.02 * self.rows)
         held = self.rows if self.separator == LIST else sum(self.cut.values()) if self.separator in PLAIN else 0
         return held * 10 >= self.rows and len(self.labels) <= 2 * self.values and self.values > 2
 

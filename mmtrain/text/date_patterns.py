@@ -8,6 +8,7 @@ MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "o
 """The first three letters tell months apart, in English and often in other languages."""
 
 _WEEKDAY = r"(?i:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?[.,]*\s+)?"
+_EAST_ASIAN_WEEKDAY = r"(?:\s?[(（][月火水木金土日월화수목금토일][)）])?"
 _TIME = r"(?:(?:T|,?\s+(?:at\s+)?)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?P<rest>.*))?"
 _YEAR, _SHORT_YEAR = r"(?P<year>\d{4})", r"(?P<year>\d{4}|\d{2})"
 _NAME = rf"(?P<month>(?i:{'|'.join(MONTH_NAMES)})[A-Za-z]*)\.?"
@@ -33,9 +34,12 @@ FORMATS = (
     _whole(_WEEKDAY + _NAME + r"\s+" + _DAY + r"\s+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?P<rest>\S*(?:\s+[A-Z+-][\w:]*)?)\s+" + _YEAR),
     _whole(_NAME + r"[-./,]?\s?(?P<year>(?:19|20)\d{2})"),
     _whole(r"(?P<year>(?:19|20)\d{2})-(?P<month>0[1-9]|1[0-2])"),
+    _whole(_YEAR + r"\s?[年년]\s?(?P<month>\d{1,2})\s?[月월]\s?(?P<day>\d{1,2})\s?[日号일]" + _EAST_ASIAN_WEEKDAY + _TIME),
+    _whole(_YEAR + r"\s?[年년]\s?(?P<month>\d{1,2})\s?[月월]"),
+    _whole(_YEAR + r"\.\s(?P<month>\d{1,2})\.\s(?P<day>\d{1,2})\.?" + _TIME),
 )
 """`2024-03-31`, `20240331`, `31.3.2024`, `31-Mar-24`, `Jan 05, 2021`, `2021-Jan-05`, `Tue Jan 05 10:30:00 +0000 2021`, `Jan 2021`,
-`2024-03`; a month alone stands for its first day."""
+`2024-03`, `2021年1月5日`, `2021년 1월 5일`, `2021. 1. 5.`; a month alone stands for its first day."""
 
 YEAR = r"^\s*(?P<year>(?:19|20)\d{2})(?:\.0)?\s*$"
 """A year alone, which stands for its first day; only a header tells it from a number."""

@@ -305,11 +305,15 @@ def test_parts_and_time(tmp_path, shift, level):
         (["2024-03-01T18:00:00+06:00", "2024-03-01 10:30:00-0130", "2024-03-01T12:00:00Z"], [19783.5, 19783.5, 19783.5]),
         (["2024-03-01 12:00 AM", "3/31/2024 6:00:00 p.m.", "2024-03-01 12:00pm"], [19783, 19813.75, 19783.5]),
         (["2024-03-01 24:00", "2024-03-01 12:60"], [None, None]),
+        (
+            ["2024年3月1日", "2024年3月1日（金） 12:00", "2024년 3월 1일", "2024. 3. 1.", "2024年3月", "2024年13月1日"],
+            [19783, 19783.5, *[19783] * 3, None],
+        ),
     ],
     ids=[
         *("year first, dotted", "month first", "day first", "day or month", "no such day", "compact", "years", "names of months"),
         *("month's name first", "as Unix writes it", "years of two digits", "months"),
-        *("to the second", "offsets", "halves of a day", "no such time"),
+        *("to the second", "offsets", "halves of a day", "no such time", "Chinese, Japanese and Korean"),
     ],
 )
 def test_dates_become_days(cells, expected):

@@ -21,10 +21,10 @@ def table(**columns):
     return pd.DataFrame({"a": random.normal(50, 9, ROWS).round(1), "y": random.choice(["no", "yes"], ROWS), **columns})
 
 
-def found_in(folder, frame, **roles):
-    """The findings on a table with these roles, and on the answer `y`."""
+def found_in(folder, frame, task="", **roles):
+    """The findings on a table with these roles, and on the answer `y`, of two classes or more where no task is given."""
     frame.to_csv(folder / "table.csv", index=False)
-    target = {"role": "target", "task": "binary" if frame["y"].nunique() == 2 else "multiclass"}
+    target = {"role": "target", "task": task or ("binary" if frame["y"].nunique() == 2 else "multiclass")}
     columns = {"a": {"role": "numeric"}} | {header: {"role": role} for header, role in roles.items()} | {"y": target}
     return inspect_experiment(write_experiment(folder / "study.yaml", {"columns": columns})).findings
 
@@ -188,6 +188,33 @@ def test_numbers_that_stand_for_a_missing_one(tmp_path, numbers, code, expected)
     cells = np.where(random.random(ROWS) < 0.05, code, numbers(random))
     findings = found_in(tmp_path, table(b=cells), b="numeric")
     assert [(one.level, one.kind) for one in findings if one.where == "b"] == ([("warning", expected)] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("task", "answers", "code"),
+    [
+        ("regression", lambda random: random.integers(18, 90, ROWS), "999"),
+        ("regression", lambda random: random.integers(18, 90, ROWS), "-1"),
+        ("regression", lambda random: random.normal(0, 1, ROWS).round(2), None),
+        ("multiclass", lambda random: random.integers(0, 2, ROWS), "-999"),
+        ("multiclass", lambda random: random.integers(0, 2, ROWS), "9"),
+        ("multiclass", lambda random: random.integers(0, 3, ROWS), None),
+        ("multiclass", lambda random: random.choice(["low", "high"], ROWS), None),
+        ("multiclass", lambda random: random.integers(0, 10, ROWS), None),
+        ("multiclass", lambda random: random.integers(-1, 2, ROWS), None),
+    ],
+)
+def test_an_answer_that_stands_for_an_unknown_one(tmp_path, task, answers, code):
+    random = np.random.default_rng(0)
+    frame = table()
+    frame["y"] = [
+        code if code and unknown else str(answer) for answer, unknown in zip(answers(random), random.random(ROWS) < 0.05, strict=True)
+    ]
+    findings = [one for one in found_in(tmp_path, frame, task) if one.where == "y" and one.kind not in ("rare_class", "class_imbalance")]
+    assert [(one.level, one.kind) for one in findings] == ([("warning", "missing_codes")] if code else [])
+    for one in findings:
+        assert one.count == (frame["y"] == code).sum()
+        assert one.fix == f"If it means that the answer is unknown, add '{code}' to `data.missing_values`, and set `missing: drop`."
 
 
 @pytest.mark.parametrize(

@@ -301,6 +301,7 @@ def test_every_rule_has_a_case(tmp_path):
             "05JAN2021",
         ),
         *("Tue, 05 Jan 2021 10:00:00 GMT", "Tue Jan 05 10:30:00 +0000 2021", "2021-01-05T10:00:00.1+01:00", "2021-01", "Jan 2021"),
+        *("2021年1月5日", "2021年01月05日(火) 10:30", "2021年 1月 5日", "2021年1月", "2021년 1월 5일", "2021. 1. 5."),
     ],
 )
 def test_what_is_a_date_to_init_is_one_to_inspect_data(tmp_path, cell):
@@ -308,7 +309,9 @@ def test_what_is_a_date_to_init_is_one_to_inspect_data(tmp_path, cell):
     assert days(pd.Series([cell, "x"], dtype="str")).tolist()[0] > 18000
 
 
-@pytest.mark.parametrize("cell", ["12 apples 2021", "May 5", "1.2.3.4", "10:30", "DEC-1234", "2021", "1-2"])
+@pytest.mark.parametrize(
+    "cell", ["12 apples 2021", "May 5", "1.2.3.4", "10:30", "DEC-1234", "2021", "1-2", "2021年", "1月5日", "2021年1月5日号外"]
+)
 def test_what_only_looks_like_a_date_is_none(tmp_path, cell):
     assert profile_of(tmp_path, "seen", [cell, cell]).dates == 0
 

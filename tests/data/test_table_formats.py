@@ -397,7 +397,12 @@ OBJECT = "Write one JSON object a line."
         ('{"a": 1}\n{"a": \n', f"t.jsonl:2: the line is not JSON: expecting value at character 6. {OBJECT}"),
         ('{"a": 1}\n[1]\n3\n', f"t.jsonl:2: the line holds a list, not an object. 1 more such line, in line 3. {OBJECT}"),
         ('{"a": 1, "a": 2}\n', f"t.jsonl:1: the key 'a' is there twice. {OBJECT}"),
-        (b'{"a": "\xfc"}\n', f"t.jsonl:1: the byte 0xFC is not UTF-8 text. {OBJECT}"),
+        (b'{"a": "\xfc"}\n', "t.jsonl:1: the byte 0xFC is not UTF-8 text. Save the file as UTF-8, with one JSON object a line."),
+        (
+            '{"a": 1}\n{"a": 2}\n'.encode("utf-16"),
+            "t.jsonl:1: the line is not UTF-8 text; by its zero bytes it is UTF-16 or UTF-32. 2 more such lines, in lines 2 and 3. "
+            "Save the file as UTF-8, with one JSON object a line.",
+        ),
         ('{"a": "' + "x" * 100 + '"}\n', f"t.jsonl:1: the line is longer than 50 bytes. {OBJECT}"),
         ("[" * 40_000, f"t.jsonl:1: the line is longer than 50 bytes. {OBJECT}"),
     ],

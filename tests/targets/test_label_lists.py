@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from mmtrain.audit.profiling.table_profile import profile_table
 from mmtrain.cli.app import run
 from mmtrain.commands.check import check
 from mmtrain.commands.init import init
@@ -134,7 +135,9 @@ OTHERS = {
     "vectors": [str([row / 8, row / 16]) for row in range(N)],
     "boxes": [str([row % 50, row % 40, row % 30 + 60, row % 20 + 90]) for row in range(N)],
     "texts": [" ".join(WORDS[(row * 7 + place * (1 + row % 5)) % len(WORDS)] for place in range(4 + row % 6)) for row in range(N)],
-    "one combination": ["cat", "dog", "cat,dog"] * 30,
+    "one combination between blanks": ["cat", "dog", "cat dog"] * 30,
+    "a class with the name of another in it": ["cat", "cat, small", "dog"] * 30,
+    "one combination, too seldom": ["cat"] * 30 + ["dog"] * 30 + ["cat,dog"] * 2,
     "classes": LABELS * 20,
 }
 
@@ -142,6 +145,16 @@ OTHERS = {
 @pytest.mark.parametrize("cells", OTHERS.values(), ids=OTHERS)
 def test_names_numbers_and_texts_are_no_label_lists(cells):
     assert recognise(counts(cells)) is None
+
+
+@pytest.mark.parametrize("separator", [",", "/", "+", "&", ";"])
+def test_one_combination_of_classes_may_be_a_label_list(tmp_path, separator):
+    cells = ["cat", "dog", f"cat{separator}dog"] * 30
+    found = recognise(counts(cells))
+    assert (found.separator, found.labels, found.combinations, found.sure) == (separator, 2, 1, False)
+    (tmp_path / "t.csv").write_text("age,y\n" + "".join(f'{row % 7}.5,"{cell}"\n' for row, cell in enumerate(cells)))
+    target = profile_table(tmp_path / "t.csv").columns[1].guess
+    assert target.options == {"task": "multilabel", "separator": separator}
 
 
 @pytest.mark.parametrize("separator", [";", ",", " ", "list"])

@@ -138,7 +138,7 @@ def _types(cells: ColumnValues) -> list[Finding]:
 
 def _odd_types(cells: ColumnValues, missing: Sequence[str]) -> list[Finding]:
     """Without the cells in `missing`."""
-    if cells.numbers is None or not (np.isnan(cells.numbers) & ~cells.missing).any():
+    if cells.numbers is None or cells.is_all_numbers:
         return []
     filled = int((~cells.missing).sum())
     absent = [code for code, name in cells.names.items() if name in missing]

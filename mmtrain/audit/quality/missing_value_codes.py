@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mmtrain.audit.column_values import ColumnValues
@@ -13,9 +11,6 @@ from mmtrain.columns.base import MISSING_WORDS, is_word
 from mmtrain.data.tables.table_file import as_series
 from mmtrain.errors import counted, listed
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 SPELLED_OUT = ("None", "NONE")
 """`none` as a category may be an answer, no therapy say; Python and databases write it so."""
 CODE_LENGTH = 2
@@ -23,6 +18,8 @@ CODE_LENGTH = 2
 SENTINELS = (-1.0, *(sign * (10.0**digits - 1) for sign in (-1, 1) for digits in range(1, 8)))
 """-1, and 9, 99, ... 9,999,999 with either sign."""
 LEAST_SENTINELS = 5
+LEAST_CLASS_SENTINEL = 9
+"""Size from which a number among classes may be a code: `9` for unknown, next to `0` and `1`, is usual in surveys."""
 LEAST_ROWS = 20
 SPIKE = 2.0
 """How many times as often as a usual number of the column a code for missing is met."""
@@ -40,7 +37,7 @@ def missing_words(cells: ColumnValues) -> list[str]:
 
 def _reading_missing(cells: ColumnValues) -> list[str]:
     """Of a column of numbers; none of the words is a number, so that most columns need no look at their cells."""
-    if cells.named is None or cells.numbers is None or not (np.isnan(cells.numbers) & ~cells.missing).any():
+    if cells.named is None or cells.is_all_numbers:
         return []
     texts = as_series(cells.named.texts)
     return list(dict.fromkeys(texts[is_word(texts, MISSING_WORDS)]))
@@ -57,29 +54,46 @@ def stand_in_words(cells: ColumnValues, words: list[str]) -> Finding:
     return Finding("note", "missing_words", cells.header, what, why, fix, first_rows(rows), count=len(rows))
 
 
-def _sentinels(cells: ColumnValues) -> NDArray[np.int64]:
-    """Rows of -1, -999, 9999 and the like that are the smallest or largest number of the column, far from the others and often met."""
-    if cells.use.content != "numbers" or cells.numbers is None:
-        return np.empty(0, dtype=np.int64)
+def _sentinel(cells: ColumnValues) -> float | None:
+    """-1, -999, 9999 and the like where it is the smallest or largest number of a column, far from the others and often met."""
     different, times = cells.ranked.values, cells.ranked.counts
     if cells.ranked.known < LEAST_ROWS or len(different) <= LEAST_ROWS:
-        return np.empty(0, dtype=np.int64)
+        return None
     for end, others in ((0, different[1:]), (-1, different[:-1])):
         value, low, high = different[end], others[0], others[-1]
         alone = min(abs(value - low), abs(value - high)) >= (high - low) / 2 or (value < 0 <= low and value != low)
         often = times[end] >= max(LEAST_SENTINELS, SPIKE * np.median(times))
         if value in SENTINELS and alone and often:
-            return np.flatnonzero(cells.numbers == value)
-    return np.empty(0, dtype=np.int64)
+            return float(value)
+    return None
+
+
+def _sentinel_class(cells: ColumnValues) -> float | None:
+    """The same among classes that are numbers, as -999 or 99 next to 0 and 1; -1 may be one of three."""
+    different = cells.ranked.values
+    if len(different) < 3 or not cells.is_all_numbers:
+        return None
+    for value, others in ((different[0], different[1:]), (different[-1], different[:-1])):
+        if value in SENTINELS and abs(value) >= LEAST_CLASS_SENTINEL and abs(value) > 2 * np.abs(others).max():
+            return float(value)
+    return None
 
 
 def stand_in_numbers(cells: ColumnValues) -> list[Finding]:
-    """A number that only stands for a missing one."""
-    rows = _sentinels(cells)
-    if not len(rows):
+    """A number that only stands for a missing one, among the numbers of an input or a target, or among classes that are numbers."""
+    answer = cells.use.purpose == "answer"
+    one_class = answer and not cells.use.is_number
+    if cells.numbers is None or cells.use.separator or not (answer or cells.use.is_number):
         return []
-    value = format_number(float(cells.numbers[rows[0]])) if cells.numbers is not None else ""
-    what = f"{value} is met in {counted(len(rows), 'row')} and stands apart from all other numbers, like a code for missing."
+    found = _sentinel_class(cells) if one_class else _sentinel(cells)
+    if found is None:
+        return []
+    rows, value = np.flatnonzero(cells.numbers == found), format_number(found)
+    others = "classes" if one_class else "numbers"
+    what = f"{value} is met in {counted(len(rows), 'row')} and stands apart from all other {others}, like a code for missing."
     why = "It counts as a number, and moves the mean and the standard deviation by which the column is normalised."
     fix = f"If it means missing, add '{value}' to `data.missing_values`."
+    if answer:
+        why = "It counts as an answer: the model learns to predict it, and is scored on it."
+        fix = f"If it means that the answer is unknown, add '{value}' to `data.missing_values`, and set `missing: drop`."
     return [Finding("warning", "missing_codes", cells.header, what, why, fix, first_rows(rows), count=len(rows))]

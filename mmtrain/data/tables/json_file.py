@@ -49,8 +49,16 @@ class _Keys:
     """Why the values of a key are no cells."""
 
 
+_ONE_OBJECT = "Write one JSON object a line."
+_AS_UTF8 = "Save the file as UTF-8, with one JSON object a line."
+
+
 class _BrokenLineError(ValueError):
-    """A fault of a line."""
+    """A fault of a line, and its fix."""
+
+    def __init__(self, what: str, fix: str = _ONE_OBJECT) -> None:
+        super().__init__(what)
+        self.fix = fix
 
 
 class JsonFile(TableFile):
@@ -96,7 +104,7 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             yield line, _object(text)
         except _BrokenLineError as error:
-            raise DataError(Problem(f"{path.name}:{line}", f"{error}.", "Write one JSON object a line.")) from None
+            raise DataError(Problem(f"{path.name}:{line}", f"{error}.", error.fix)) from None
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -123,10 +131,12 @@ def _bounded(file: IO[bytes]) -> Iterator[bytes]:
 def _object(text: bytes) -> dict[str, Any]:
     if len(text) > LONGEST:
         raise _BrokenLineError(f"the line is longer than {LONGEST:,} bytes")
+    if b"\0" in text:  # as in every ASCII character of UTF-16, which `json` would take for a whole document of it
+        raise _BrokenLineError("the line is not UTF-8 text; by its zero bytes it is UTF-16 or UTF-32", _AS_UTF8)
     try:
         found = json.loads(text.rstrip(), object_pairs_hook=_once)
     except UnicodeDecodeError as error:
-        raise _BrokenLineError(f"the byte 0x{text[error.start]:02X} is not UTF-8 text") from None
+        raise _BrokenLineError(f"the byte 0x{text[error.start]:02X} is not UTF-8 text", _AS_UTF8) from None
     except json.JSONDecodeError as error:
         raise _BrokenLineError(f"the line is not JSON: {error.msg[:1].lower()}{error.msg[1:]} at character {error.colno}") from None
     except RecursionError:
@@ -157,12 +167,12 @@ def _keys(path: Path, size: int, changed: int) -> _Keys:  # noqa: ARG001
     keys: dict[str, None] = {}
     written: set[str] = set()
     nested: dict[str, str] = {}
-    broken: list[tuple[int, str]] = []
+    broken: list[tuple[int, _BrokenLineError]] = []
     for line, text in _lines(path):
         try:
             values = _object(text)
         except _BrokenLineError as error:
-            broken.append((line, str(error)))
+            broken.append((line, error))
             if len(broken) == _MOST_BROKEN:
                 break
             continue
@@ -173,11 +183,9 @@ def _keys(path: Path, size: int, changed: int) -> _Keys:  # noqa: ARG001
             elif isinstance(value, list | dict):
                 nested.setdefault(key, f"line {line} holds {_called(value)}.")
     if broken:
-        (line, what), *more = broken
-        raise DataError(Problem(f"{path.name}:{line}", f"{what}.{other_places('line', 'line', [number for number, _ in more])}", _FIX))
+        (line, first), *more = broken
+        what = f"{first}.{other_places('line', 'line', [number for number, _ in more])}"
+        raise DataError(Problem(f"{path.name}:{line}", what, first.fix))
     if not keys:
-        raise DataError(Problem(path.name, "the file is empty.", _FIX))
+        raise DataError(Problem(path.name, "the file is empty.", _ONE_OBJECT))
     return _Keys(tuple(keys), frozenset(written), nested)
-
-
-_FIX = "Write one JSON object a line."
