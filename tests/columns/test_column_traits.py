@@ -2,7 +2,6 @@
 
 import ast
 from pathlib import Path
-from typing import get_args
 
 import pandas as pd
 import pytest
@@ -11,7 +10,7 @@ import mmtrain
 from mmtrain.audit.column_usage import ColumnUsage
 from mmtrain.columns import role_class, roles
 from mmtrain.columns.base import Column, fitted_roles
-from mmtrain.specs import Kind
+from mmtrain.specs import kinds
 
 PACKAGE = Path(mmtrain.__file__).parent
 ROLES = sorted(roles)
@@ -28,7 +27,7 @@ TRAITS = {
     "weight": ("weighting", "", ""),
 }
 """Purpose, content, and what orders cells: the number that a cell is, or the last one in it."""
-NAMES = {*TRAITS, *get_args(Kind)}
+NAMES = {*TRAITS, *kinds}
 NAMING = {
     "layers/network.py": "the layer that masks absent inputs keeps the kind as its option in saved models",
     "branches/dense.py": "a branch of its own kinds",
@@ -86,7 +85,7 @@ def test_usage_of_a_guess_has_the_traits_of_its_role():
 def test_no_module_asks_for_the_class_of_a_role():
     classes = {role_class(name).__name__ for name in roles} | {entry.__name__ for _, entry in fitted_roles.items()}
     assert {"Image", "FittedText", "Weight", "Target"} <= classes
-    others = ("splits/plan.py", "cli/views/console.py", "model/inspection.py", "model/model_file.py")  # classes of others with such names
+    others = ("splits/plan.py", "cli/views/console.py", "model/safe_loading.py", "model/model_file.py")  # classes of others with such names
     asked = {
         (place, ast.unparse(node))
         for place, tree in outside()
