@@ -120,7 +120,7 @@ def measure(folder: Path, rows: int) -> list[dict[str, Any]]:
     run = fit(folder / "agreement.yaml", output=folder / "runs").run
     experiment, fitted, _ = restore_training(run)
     data = read_data(config.load(folder / "agreement.yaml"), folder / "new.csv", ImageFolder(folder))
-    arrays = encode.encode(experiment, fitted, data.table, data.stores)
+    arrays = encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache)
     everything = np.arange(rows)
     expected = model_file.predict(model_file.parts(model_file.load_end_to_end(run / "model.keras"))[1], arrays, everything)["ill"][:, 0]
 

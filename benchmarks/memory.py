@@ -98,7 +98,7 @@ def table_stages(rows: int) -> dict[str, Any]:
         partition = split.holdout
         check_parts(experiment, data.table, partition)
         stage("split")
-        fitted = encode.fit(experiment, data.table, partition.train)
+        fitted = encode.fit(experiment.columns, data.table, partition.train, experiment.training.class_weights)
         stage("fit columns")
         material, decision = assemble_training(encode_table(experiment, data, partition, fitted, print), print)
         stage("encode")

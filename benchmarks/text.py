@@ -49,11 +49,11 @@ def encoded(rows: int, size: int, columns: list[str]) -> tuple[dict[str, float],
         data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
         partition = split_rows(experiment, data.table).holdout
         begun = time.perf_counter()
-        fitted = encode.fit(experiment, data.table, partition.train)
+        fitted = encode.fit(experiment.columns, data.table, partition.train, experiment.training.class_weights)
         learned = time.perf_counter()
-        arrays = encode.encode(experiment, fitted, data.table, data.stores)
+        arrays = encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache)
         ended = time.perf_counter()
-        encode.encode(experiment, fitted, data.table, data.stores)
+        encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache)
         seconds = {"learn": learned - begun, "encode": ended - learned, "encode again": time.perf_counter() - ended}
     return {way: round(value, 3) for way, value in seconds.items()}, fitted, arrays
 

@@ -250,7 +250,7 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
     start_tensorflow()
     from mmtrain.training import loop
 
-    fitted = encode.fit(experiment, data.table, partition.train)
+    fitted = encode.fit(experiment.columns, data.table, partition.train, experiment.training.class_weights)
     asked = experiment.decided(epochs=case.decided_for) if case.decided_for else experiment.untried()
     tried, decision = assemble_training(encode_table(asked, data, partition, fitted, print), print)
     rivals = Rivals(folder, experiment.untried(), tried)

@@ -11,7 +11,7 @@ Data flow in one direction. `fit` in `mmtrain/commands/fit.py` is this path as c
 | 1 | `config.load(path, overrides)` | a frozen, validated `Experiment` | `config.yaml` |
 | 2 | `read_tolerantly(table, columns)`, `store.attach(...)` | a checked table and its decoded images | `data.json` |
 | 3 | `experiment.split.plan(rows)` | a `SplitPlan` of `Partition`s, disjoint by group | `split.csv` |
-| 4 | `encode.fit(experiment, table, training rows)` | fitted columns and targets | `columns.json`, `statistics.json` |
+| 4 | `encode.fit(columns, table, training rows)` | fitted columns and targets | `columns.json`, `statistics.json` |
 | 5 | `encode_table(...)` | one array per column; row i of each is row i of the table | (cache, outside the run) |
 | 6 | `assemble_training(table)` | settings for this device, and `Models`: network, predictor, end_to_end | `network.json` |
 | 7 | `train(run, data)`: the loop over `Batches.epoch(number)` | the best weights | `metrics.jsonl`, `checkpoints/`, `model.keras` |

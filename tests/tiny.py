@@ -60,8 +60,10 @@ def ready(path, overrides=()):
     experiment = config.load(path, overrides).untried()
     data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
     partition = split_rows(experiment, data.table).holdout
-    fitted = encode.fit(experiment, data.table, partition.train)
-    return Ready(experiment, data, partition, fitted, encode.encode(experiment, fitted, data.table, data.stores))
+    fitted = encode.fit(experiment.columns, data.table, partition.train, experiment.training.class_weights)
+    return Ready(
+        experiment, data, partition, fitted, encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache)
+    )
 
 
 def two_blobs(folder, rows=60, **columns):

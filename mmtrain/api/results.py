@@ -242,7 +242,7 @@ class TrainedRun(Result):
         from mmtrain.reports import report_data
 
         experiment = config.load(self._run / "config.yaml")
-        return report_data.read(self._run, experiment, encode.of_run(self._run, experiment))
+        return report_data.read(self._run, experiment, encode.of_run(self._run, experiment.columns))
 
     def _title(self) -> str:
         return f"mmtrain run {self.folder}"

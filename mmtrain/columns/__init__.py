@@ -9,6 +9,7 @@ from mmtrain.columns.base import FittedColumn as FittedColumn
 from mmtrain.columns.base import InputColumn as InputColumn
 from mmtrain.columns.base import RawInput as RawInput
 from mmtrain.columns.base import RowSource as RowSource
+from mmtrain.columns.base import column_of_role as column_of_role
 from mmtrain.columns.base import inputs_among as inputs_among
 from mmtrain.columns.base import role as role
 from mmtrain.columns.base import role_class as role_class

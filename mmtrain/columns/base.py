@@ -16,7 +16,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 from pydantic import AfterValidator, Field
 
@@ -395,6 +395,14 @@ def role_class(name: str) -> type[Column]:
 
 AnyColumn = Annotated[Column, OneOf("role", lambda: dict(roles.items()))]
 AnyFittedColumn = Annotated[FittedColumn, OneOf("role", lambda: dict(fitted_roles.items()))]
+
+
+OfRole = TypeVar("OfRole", bound=Column)
+
+
+def column_of_role(columns: Mapping[str, Column], role: type[OfRole]) -> OfRole | None:
+    """Return the column of a role that at most one column has, or None."""
+    return next((column for column in columns.values() if isinstance(column, role)), None)
 
 
 def inputs_among(columns: Mapping[str, Column | None]) -> dict[str, InputColumn]:

@@ -39,4 +39,4 @@ def check(
 
     experiment, data, plan = load_checked(path, overrides, progress=progress, say=both)
     check_callbacks(experiment, path, overrides)
-    return CheckResult(len(data.table), len(data.table.dropped), summarize(experiment, data.table, plan.holdout), tuple(notes))
+    return CheckResult(len(data.table), len(data.table.dropped), summarize(experiment.columns, data.table, plan.holdout), tuple(notes))

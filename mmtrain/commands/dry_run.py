@@ -44,7 +44,7 @@ def dry_run(path: Path | NotInFile, *, overrides: Iterable[str] = (), listeners:
     from mmtrain.model.memory_errors import step_oom_errors
     from mmtrain.training.step import TrainStep
 
-    fitted = encode.fit(experiment, data.table, partition.train)
+    fitted = encode.fit(experiment.columns, data.table, partition.train, experiment.training.class_weights)
     table = encode_table(experiment, data, partition, fitted, listeners.say)
     material, decision = assemble_training(table, listeners.say)
     intended = training_plan(None, material, data)

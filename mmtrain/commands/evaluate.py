@@ -102,7 +102,7 @@ def score_subject(run: Run, experiment: Experiment, fitted: encode.Fitted, data:
     from mmtrain.model import model_file
 
     # The whole table, as training encoded it: of a large one the cache has the arrays.
-    arrays = encode.encode(experiment, fitted, data.table, data.stores, say=say)
+    arrays = encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache, say=say)
     _, predictor = model_file.of_run(run, experiment, fitted)
     predictions = model_file.predict(predictor, arrays, rows)
     drawn = resampling(experiment, data.table, rows)

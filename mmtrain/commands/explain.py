@@ -162,7 +162,7 @@ def _explained(
     _, predictor = model_file.of_run(run, experiment, fitted)
     explainer = Explainer(predictor, experiment, fitted, statistics.of_run(run, fitted), asked)
     table = rows.data.table
-    arrays = encode.encode(experiment, fitted, table, rows.data.stores, say=say)
+    arrays = encode.encode(experiment.columns, fitted, table, rows.data.stores, cache=experiment.data.cache, say=say)
     target, truths = fitted.targets[asked.target], arrays.targets.get(asked.target)
     predictions = model_file.predict(predictor, arrays, rows.positions)[asked.target]
     answers = None if truths is None else truths[rows.positions]

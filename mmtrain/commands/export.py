@@ -89,7 +89,7 @@ def export(
     data, checked, calibrating = _rows(run, experiment, options.quantize, progress, say)
     say("Data checked; starting TensorFlow.")
     start_tensorflow()
-    arrays = encode.encode(experiment, fitted, data.table, data.stores)
+    arrays = encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache)
     subject = _Subject(run, experiment, fitted, data, arrays, checked, calibrating)
     with disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -77,7 +77,7 @@ def fit(
     start_tensorflow()  # 3 to 5 s, so after everything that can be checked without it
     callbacks = make_callbacks(experiment, path, overrides)
     # Steps 4 and 5: the columns learn from the training rows, then every row is encoded once.
-    fitted = encode.fit(experiment, data.table, split.holdout.train)
+    fitted = encode.fit(experiment.columns, data.table, split.holdout.train, experiment.training.class_weights)
     table = encode_table(experiment, data, split.holdout, fitted, listeners.say)
     # Step 6: the network, and the settings that the experiment leaves to a trial on this device.
     material, decision = assemble_training(table, listeners.say)
@@ -121,7 +121,7 @@ def _resume(run: Run, listeners: Listeners, moved: Moved) -> TrainingResult:
     callbacks = make_callbacks(experiment, run / "config.yaml")
     if callbacks:
         listeners.say("The callbacks start again: what they kept in memory is not part of a checkpoint.")
-    table = encode_table(experiment, data, partition, encode.of_run(run, experiment), listeners.say)
+    table = encode_table(experiment, data, partition, encode.of_run(run, experiment.columns), listeners.say)
     material, _ = assemble_training(table, listeners.say)
     with run_state(run):
         run.reopen(RECORDED_FILES)
@@ -143,5 +143,5 @@ def _check_resumable(run: Run) -> None:
 def training_plan(run: Run | None, material: TrainingData, data: LoadedData) -> Plan:
     """Summarize what is about to be trained."""
     weights = {key: target.class_weights for key, target in material.fitted.targets.items() if len(set(target.class_weights.values())) > 1}
-    parts = summarize(material.experiment, data.table, material.partition)
+    parts = summarize(material.experiment.columns, data.table, material.partition)
     return Plan(run, len(data.table), len(data.table.dropped), parts, weights, material.models.parameters())

@@ -88,7 +88,7 @@ def predict(
         open_table(table, data.missing_values, data.format, later=True, otherwise="Give the path of the table to predict."),
         ImageFolder(options.images or beside, data.allow_outside, "--images"),
     )
-    check_source(source, loaded.experiment)
+    check_source(source, loaded.experiment.columns)
     if source.file.notice:
         say(source.file.notice)
     say("Table checked; starting TensorFlow.")

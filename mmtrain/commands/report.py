@@ -40,7 +40,7 @@ def finish(run: Run, experiment: Experiment, fitted: Fitted) -> Path:
 def finish_trained(run: Run) -> TrainingResult:
     """Finish a run whose training had ended when its process was stopped; its data are not needed."""
     experiment = config.load(run / "config.yaml")
-    fitted = encode.of_run(run, experiment)
+    fitted = encode.of_run(run, experiment.columns)
     finish(run, experiment, fitted)
     facts: RunFacts = run.read("run.json")
     best = next((line for line in run.read_lines("metrics.jsonl") if line.epoch == facts.best_epoch and line.step is None), None)

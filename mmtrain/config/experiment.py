@@ -6,12 +6,13 @@ Columns, branches and the fusion take their options from what is registered unde
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
 from mmtrain.branches import AnyBranch
-from mmtrain.columns import AnyColumn, Column, InputColumn, inputs_among
+from mmtrain.columns import AnyColumn, InputColumn, column_of_role, inputs_among
+from mmtrain.columns.base import OfRole
 from mmtrain.config.byte_size import Size
 from mmtrain.config.evaluation import Evaluation
 from mmtrain.config.image_folder import ImageFolder
@@ -22,7 +23,6 @@ from mmtrain.registry import Section
 from mmtrain.splits import AnySplit
 from mmtrain.targets import Target, targets_among
 
-OfRole = TypeVar("OfRole", bound=Column)
 NAME = "Names the run folder: letters, digits, `.`, `_` and `-`, beginning with a letter or a digit. Left out: the name of the file."
 
 
@@ -112,7 +112,7 @@ class Experiment(Section):
 
     def only(self, role: type[OfRole]) -> OfRole | None:
         """The column of a role that at most one column has, or None."""
-        return next((column for column in self.columns.values() if isinstance(column, role)), None)
+        return column_of_role(self.columns, role)
 
     def alone(self, branch: str) -> Experiment:
         """The experiment of a baseline: without the other branches and what they read, and without whoever watches the training."""

@@ -18,9 +18,8 @@ import numpy as np
 from pydantic import ConfigDict, Field, ValidationError
 
 from mmtrain.artifacts.run_folder import RESTORE, Run
-from mmtrain.columns import AnyFittedColumn, FittedColumn, RowSource, Weight
+from mmtrain.columns import AnyFittedColumn, Column, FittedColumn, RowSource, Weight, column_of_role, inputs_among
 from mmtrain.columns.numeric import parse_numbers
-from mmtrain.config import Experiment
 from mmtrain.config.experiment import Cache
 from mmtrain.data.encoded_column import ArrayLayout, EncodedColumn, Provenance, encoded_column
 from mmtrain.data.images.store import ImageStore, Say
@@ -30,7 +29,8 @@ from mmtrain.errors import Problem, RunError
 from mmtrain.registry import Section
 from mmtrain.specs import layer_names
 from mmtrain.system.threads import Share, in_threads, shares_of
-from mmtrain.targets import AnyFittedTarget, FittedTarget
+from mmtrain.targets import AnyFittedTarget, FittedTarget, targets_among
+from mmtrain.targets.base import ClassWeights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,24 +97,21 @@ class Arrays:
             source.expect(rows)
 
 
-def fit(experiment: Experiment, table: Table, rows: Array) -> Fitted:
-    """Let every column and target learn from the cells of `rows`, which are the training rows."""
+def fit(columns: Mapping[str, Column], table: Table, rows: Array, class_weights: ClassWeights) -> Fitted:
+    """Let every input and target among `columns` learn from the cells of `rows`, which are the training rows."""
     Fitted.model_rebuild(force=True)
-    cells = {key: {header: table.cells(header, rows) for header in target.reads()} for key, target in experiment.targets.items()}
-    streamed = {key: column.reads() for key, column in experiment.inputs.items() if column.streamed}
-    learned = _side_by_side(table, streamed, lambda key, pieces: experiment.inputs[key].fit(pieces), rows)
-    columns: dict[str, FittedColumn] = {
+    inputs, targets = inputs_among(columns), targets_among(columns)
+    cells = {key: {header: table.cells(header, rows) for header in target.reads()} for key, target in targets.items()}
+    streamed = {key: column.reads() for key, column in inputs.items() if column.streamed}
+    learned = _side_by_side(table, streamed, lambda key, pieces: inputs[key].fit(pieces), rows)
+    fitted: dict[str, FittedColumn] = {
         key: learned[key] if key in learned else column.fit(table.chunks(column.reads(), rows, size=ENCODE_CHUNK_ROWS))
-        for key, column in experiment.inputs.items()
+        for key, column in inputs.items()
     }
-    targets = {
-        key: target.fit(cells[key], experiment.training.class_weights).with_loss(target.loss) for key, target in experiment.targets.items()
-    }
-    headers = {
-        header: table.typed(header) for column in (*experiment.inputs.values(), *experiment.targets.values()) for header in column.reads()
-    }
-    typed = tuple(header for header, is_typed in headers.items() if is_typed)
-    return Fitted(columns=columns, targets=targets, weight_mean=_weight_mean(experiment, table, rows), typed=typed)
+    taught = {key: target.fit(cells[key], class_weights).with_loss(target.loss) for key, target in targets.items()}
+    headers = dict.fromkeys(header for column in (*inputs.values(), *targets.values()) for header in column.reads())
+    typed = tuple(header for header in headers if table.typed(header))
+    return Fitted(columns=fitted, targets=taught, weight_mean=_weight_mean(columns, table, rows), typed=typed)
 
 
 def _side_by_side(
@@ -142,9 +139,9 @@ def _side_by_side(
     return found
 
 
-def _weight_mean(experiment: Experiment, table: Table, rows: Array) -> float:
+def _weight_mean(columns: Mapping[str, Column], table: Table, rows: Array) -> float:
     """Weights are divided by this, so that neither the loss nor the learning rate depends on their unit; 1 where there are none."""
-    column = experiment.only(Weight)
+    column = column_of_role(columns, Weight)
     return 1.0 if column is None else float(parse_numbers(table.cells(column.column, rows)).mean()) or 1.0
 
 
@@ -170,28 +167,37 @@ def unique_layer_names(keys: Iterable[str], prefix: str, taken: Collection[str])
     return names if set(names.values()).isdisjoint(taken) else unique_layer_names(names, f"own_{prefix}", taken)
 
 
-def encode(experiment: Experiment, fitted: Fitted, table: Table, stores: Mapping[str, ImageStore], *, say: Say = lambda _: None) -> Arrays:
+def encode(
+    columns: Mapping[str, Column],
+    fitted: Fitted,
+    table: Table,
+    stores: Mapping[str, ImageStore],
+    *,
+    cache: Cache,
+    say: Say = lambda _: None,
+) -> Arrays:
     """Open the source of every column, which encodes every row of the table once. Truths of a table without answers are left out.
 
-    `say` is told of large columns that the cache has no room for.
+    `columns` are those of the experiment, `stores` the decoded images of the table by key. `say` gets a notice of each large column that
+    `cache` has no room for.
     """
 
     def opened(key: str, cells: Iterable[pd.Series[str]] | None = None) -> RowSource:
-        headers = experiment.columns[key].reads()
-        reader = _CellReader(key, fitted.columns[key], headers, table, cells, stores.get(key), experiment.data.cache)
+        headers = columns[key].reads()
+        reader = _CellReader(key, fitted.columns[key], headers, table, cells, stores.get(key), cache)
         reader.respell = any(respelled(fitted, table, header) for header in headers)
         return fitted.columns[key].open(reader)
 
-    streamed = {key: experiment.columns[key].reads() for key in fitted.columns if experiment.columns[key].streamed}
+    streamed = {key: columns[key].reads() for key in fitted.columns if columns[key].streamed}
     read_together = _side_by_side(table, streamed, opened)
     inputs: dict[str, RowSource] = {}
     for key in fitted.columns:
         inputs[key] = read_together[key] if key in read_together else opened(key)
         if key not in stores and (notice := getattr(inputs[key], "notice", "")):  # of stores it was said when they were built
-            say(f"{experiment.columns[key].column}: {notice}")
+            say(f"{columns[key].column}: {notice}")
     every = np.arange(len(table))
     present = {key: source.present(every) for key, source in inputs.items()}
-    return Arrays(inputs, present, *encode_targets(experiment, fitted, table))
+    return Arrays(inputs, present, *encode_targets(columns, fitted, table))
 
 
 def respelled(fitted: Fitted, table: Table | TableFile, header: str) -> bool:
@@ -209,14 +215,15 @@ def as_trained(
     return column.spelled(cells) if respelled(fitted, table, header) else cells
 
 
-def encode_targets(experiment: Experiment, fitted: Fitted, table: Table) -> tuple[dict[str, Array], dict[str, Array]]:
+def encode_targets(columns: Mapping[str, Column], fitted: Fitted, table: Table) -> tuple[dict[str, Array], dict[str, Array]]:
     """Encoded answers and row weights of every target whose columns the table has."""
-    column = experiment.only(Weight)
+    column = column_of_role(columns, Weight)
     base = parse_numbers(table.cells(column.column)) / fitted.weight_mean if column is not None and table.has(column.column) else 1.0
+    declared = targets_among(columns)
     targets: dict[str, Array] = {}
     weights: dict[str, Array] = {}
     for key, target in fitted.targets.items():
-        headers = experiment.targets[key].reads()
+        headers = declared[key].reads()
         if all(table.has(header) for header in headers):
             targets[key] = target.truth({header: as_trained(fitted, target, table, header, table.cells(header)) for header in headers})
             weights[key] = (target.row_weights(targets[key]) * base).astype(np.float32)
@@ -300,15 +307,12 @@ class _CellReader:
         return Provenance(values, self.table.path, self.headers[0])
 
 
-def of_run(run: Run, experiment: Experiment) -> Fitted:
-    """Return the fitted columns and targets of a run. Raises RunError when columns.json does not go with config.yaml."""
+def of_run(run: Run, columns: Mapping[str, Column]) -> Fitted:
+    """Return the fitted columns and targets of a run. Raises RunError when they are not those that config.yaml has in `columns`."""
     fitted = read_fitted(run.read_json("columns.json"))
-    columns = {key: column.role for key, column in fitted.columns.items()}
-    tasks = {key: target.task for key, target in fitted.targets.items()}
-    if (columns, tasks) != (
-        {key: column.role for key, column in experiment.inputs.items()},
-        {key: target.task for key, target in experiment.targets.items()},
-    ):
+    learned_roles, roles = ({key: column.role for key, column in some.items()} for some in (fitted.columns, inputs_among(columns)))
+    learned_tasks, tasks = ({key: target.task for key, target in some.items()} for some in (fitted.targets, targets_among(columns)))
+    if (learned_roles, learned_tasks) != (roles, tasks):
         raise RunError(Problem(str(run / "columns.json"), "the file has other columns or targets than config.yaml.", RESTORE))
     return fitted
 

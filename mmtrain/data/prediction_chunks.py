@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import CellWarning, Group, Id, images_among
-from mmtrain.config import Experiment
+from mmtrain.columns import CellWarning, Column, Group, Id, column_of_role, images_among, inputs_among
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.encode import Array, Fitted, compiled_encoder, respelled
 from mmtrain.data.images.decode import image_bytes
@@ -24,6 +23,7 @@ from mmtrain.data.tables.table import cells_of
 from mmtrain.data.tables.table_file import Cells, TableFile
 from mmtrain.data.tables.table_problems import header_problems
 from mmtrain.errors import DataError
+from mmtrain.targets import targets_among
 
 CHUNK_ROWS = 16_384
 """Rows of a piece, at most: large enough that a call's own cost does not count. Of a CSV there are no more than a block holds."""
@@ -94,9 +94,9 @@ class Chunk:
 class Chunks:
     """Makes pieces; the columns' encoders are compiled once, for all tables. May be called from several threads."""
 
-    def __init__(self, experiment: Experiment, fitted: Fitted) -> None:
-        self._experiment = experiment
-        self._inputs = experiment.inputs
+    def __init__(self, columns: Mapping[str, Column], fitted: Fitted) -> None:
+        self._declared = columns
+        self._inputs = inputs_among(columns)
         self._images = images_among(self._inputs)
         encoded = {key: column for key, column in fitted.columns.items() if key not in self._images}
         self._fitted = fitted
@@ -111,8 +111,8 @@ class Chunks:
     def cells(self, source: Source) -> Iterator[RawChunk]:
         """The cells of a table that `check_source` has seen, in pieces. Raises DataError for a damaged file."""
         start = 0
-        answers = [header for target in self._experiment.targets.values() if target.holds_numbers for header in target.reads()]
-        for cells in source.file.pieces(check_source(source, self._experiment), size=self.rows):
+        answers = [header for target in targets_among(self._declared).values() if target.holds_numbers for header in target.reads()]
+        for cells in source.file.pieces(check_source(source, self._declared), size=self.rows):
             for header in set(answers).intersection(cells.unclear):
                 cells[header] = cells[header].mask(np.isin(np.arange(len(cells[header])), cells.unclear[header]))
             yield RawChunk(start, cells)
@@ -147,18 +147,19 @@ class Chunks:
         return piece
 
 
-def check_source(source: Source, experiment: Experiment) -> list[str]:
+def check_source(source: Source, columns: Mapping[str, Column]) -> list[str]:
     """The headers to read: all that the network needs, and of id, group and answers those that the table has.
 
     Raises DataError with every column that is missing or cannot be read, and for an images folder that does not exist.
     """
     file = source.file
-    needed = [header for column in experiment.inputs.values() for header in column.reads()]
-    rows = [column.column for column in (experiment.only(Id), experiment.only(Group)) if column is not None]
-    further = [*rows, *(header for target in experiment.targets.values() for header in target.reads())]
+    inputs = inputs_among(columns)
+    needed = [header for column in inputs.values() for header in column.reads()]
+    rows = [column.column for column in (column_of_role(columns, Id), column_of_role(columns, Group)) if column is not None]
+    further = [*rows, *(header for target in targets_among(columns).values() for header in target.reads())]
     headers = list(dict.fromkeys([*needed, *(header for header in further if header in file.headers)]))
     problems = header_problems(file, headers)
-    if images_among(experiment.inputs):
+    if images_among(inputs):
         try:
             ImageFinder(source.images)
         except DataError as error:

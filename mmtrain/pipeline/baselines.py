@@ -58,7 +58,7 @@ class BaselineContext:
     @cached_property
     def table(self) -> EncodedTable:
         """The table of the training; read and encoded now if it is not the scored one. Raises DataError when it is gone."""
-        fitted = encode.of_run(self.run, self.experiment)  # without the thresholds that were chosen for the model
+        fitted = encode.of_run(self.run, self.experiment.columns)  # without the thresholds that were chosen for the model
         if self.scored is not None:
             partition = read_split(self.run / "split.csv").plan.holdout
             return EncodedTable(self.experiment, self.scored.data, partition, fitted, self.scored.arrays)

@@ -39,9 +39,11 @@ class EncodedTable:
         if partition is None and declared and experiment.training.class_weights == self.experiment.training.class_weights:
             return replace(self, experiment=experiment, fitted=self.fitted.of(columns), arrays=self.arrays.of(columns))
         rows = partition or self.partition
-        fitted = encode.fit(experiment, self.data.table, rows.train)
+        fitted = encode.fit(experiment.columns, self.data.table, rows.train, experiment.training.class_weights)
         learned = [key for key, column in fitted.columns.items() if column != self.fitted.columns.get(key)]
-        fresh = encode.encode(experiment, fitted.of(learned), self.data.table, self.data.stores, say=say)
+        fresh = encode.encode(
+            experiment.columns, fitted.of(learned), self.data.table, self.data.stores, cache=experiment.data.cache, say=say
+        )
         known = self.arrays.of([key for key in columns if key not in learned])
         inputs, present = {**known.inputs, **fresh.inputs}, {**known.present, **fresh.present}
         arrays = replace(fresh, inputs={key: inputs[key] for key in columns}, present={key: present[key] for key in columns})
@@ -50,7 +52,8 @@ class EncodedTable:
 
 def encode_table(experiment: Experiment, data: LoadedData, partition: Partition, fitted: encode.Fitted, say: Say) -> EncodedTable:
     """Encode every row of a table by what its training rows taught."""
-    return EncodedTable(experiment, data, partition, fitted, encode.encode(experiment, fitted, data.table, data.stores, say=say))
+    arrays = encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache, say=say)
+    return EncodedTable(experiment, data, partition, fitted, arrays)
 
 
 def assemble_training(table: EncodedTable, say: Callable[[str], None]) -> tuple[TrainingData, TuningResult]:

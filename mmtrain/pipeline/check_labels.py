@@ -27,7 +27,7 @@ def check_answers(experiment: Experiment, fitted: encode.Fitted, table: Table, r
 
     Raises DataError with what the cells say and what training knows, or with the way to predict a table without any answer.
     """
-    truths, _ = encode.encode_targets(experiment, fitted, table)
+    truths, _ = encode.encode_targets(experiment.columns, fitted, table)
     problems = {}
     for key, truth in truths.items():
         target, learned = experiment.targets[key], fitted.targets[key]

@@ -85,7 +85,7 @@ class Predictor:
         from mmtrain.model import model_file
 
         _, model = model_file.of_run(self.run, self.experiment, self.fitted)
-        return _Ready(Chunks(self.experiment, self.fitted), model_file.compile_predictor(model), model_file.rows_at_once(model))
+        return _Ready(Chunks(self.experiment.columns, self.fitted), model_file.compile_predictor(model), model_file.rows_at_once(model))
 
     def predict(
         self,
@@ -124,7 +124,7 @@ class Predictor:
         folder = data.images_folder.path if images is None else Path(images)
         outside = data.allow_outside if allow_outside is None else allow_outside
         source = Source(FrameTable(frame, data.missing_values), ImageFolder(folder, outside, "images"))
-        check_source(source, self.experiment)
+        check_source(source, self.experiment.columns)
         watch = self.watch(source)
         parts = [self.frame(piece, source, proba=proba, on_error=on_error) for piece in self.predicted_pieces(source, watch)]
         result = pd.concat(parts, ignore_index=True)

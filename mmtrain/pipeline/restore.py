@@ -47,7 +47,7 @@ def restore_training(run: Run, overrides: Iterable[str] = ()) -> tuple[Experimen
         )
     check_overrides(told)
     experiment = config.load(run / "config.yaml", told)
-    fitted = encode.of_run(run, experiment)
+    fitted = encode.of_run(run, experiment.columns)
     decisions = read_postprocessing(run, experiment, fitted)
     # A run of an older mmtrain may have learned a class that is called as a missing answer is.
     columns = {

@@ -52,7 +52,9 @@ def record_inputs(run: Run, material: TrainingData, data: LoadedData, split: Spl
     run.write_text("config.yaml", config.to_yaml(experiment, run.folder))
     run.write_pieces("split.csv", to_csv(split, data.table.rows, data.table.ids))
     run.write_text("columns.json", material.fitted.model_dump_json(indent=1) + "\n")
-    learned = statistics.learn_statistics(experiment, material.fitted, data.table, material.arrays, material.partition.train)
+    learned = statistics.learn_statistics(
+        experiment.columns, material.fitted, data.table, material.arrays, material.partition.train, experiment.data.images_folder
+    )
     run.write_text("statistics.json", learned.model_dump_json(indent=1) + "\n")
     run.write_json("data.json", _describe_data(data, material, split))
     run.write_json("network.json", model_summary(material.models, experiment, material.fitted))

@@ -207,7 +207,7 @@ def _divide(
         check_monitor(experiment, table, plan.holdout, origin)
     except (ConfigError, DataError) as error:
         errors.append(error)
-    return plan, summarize(experiment, table, plan.holdout)
+    return plan, summarize(experiment.columns, table, plan.holdout)
 
 
 def _problems(errors: Iterable[DataError | ConfigError]) -> tuple[Problem, ...]:

@@ -145,7 +145,9 @@ def test_statistics_are_those_of_training_rows_only(tmp_path, tensorflow):
         """,
     )
     found = ready(experiment)
-    learned = statistics.learn_statistics(found.experiment, found.fitted, found.data.table, found.arrays, found.partition.train).columns
+    learned = statistics.learn_statistics(
+        found.experiment.columns, found.fitted, found.data.table, found.arrays, found.partition.train, found.experiment.data.images_folder
+    ).columns
     age = learned["age"]
     assert (age.rows, age.missing, age.minimum, age.maximum, age.quartiles) == (3, 1, 1, 4, (1.5, 2, 3))
     assert (age.mean, age.deviation) == pytest.approx((7 / 3, np.std([1, 2, 4])))
@@ -170,7 +172,9 @@ def test_every_training_row_is_counted_though_only_some_images_are_looked_at(tmp
         """,
     )
     found = ready(experiment)
-    scan = statistics.learn_statistics(found.experiment, found.fitted, found.data.table, found.arrays, np.arange(1500)).columns["scan"]
+    scan = statistics.learn_statistics(
+        found.experiment.columns, found.fitted, found.data.table, found.arrays, np.arange(1500), found.experiment.data.images_folder
+    ).columns["scan"]
     assert (scan.rows, scan.missing, scan.brightness) == (1480, 20, pytest.approx(0.2))
 
 

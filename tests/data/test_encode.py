@@ -162,7 +162,7 @@ def test_nothing_is_learned_from_other_than_training_rows(everything, tmp_path):
     }
     other = ready(experiment_in(tmp_path, spoiled))
     assert other.fitted.model_dump_json() == everything.fitted.model_dump_json()
-    leaky = encode.fit(other.experiment, other.data.table, np.arange(8))
+    leaky = encode.fit(other.experiment.columns, other.data.table, np.arange(8), other.experiment.training.class_weights)
     noticed = [key for key in INPUTS if leaky.columns[key] != everything.fitted.columns[key]]
     noticed += [key for key in TARGETS if leaky.targets[key] != everything.fitted.targets[key]]
     assert noticed == [key for key in [*INPUTS, *TARGETS] if key != "scan"]  # nothing is learned from images
@@ -171,7 +171,13 @@ def test_nothing_is_learned_from_other_than_training_rows(everything, tmp_path):
 
 def test_rows_encoded_in_pieces_are_those_encoded_at_once(everything, monkeypatch):
     monkeypatch.setattr(encode, "ENCODE_CHUNK_ROWS", 3)
-    again = encode.encode(everything.experiment, everything.fitted, everything.data.table, everything.data.stores)
+    again = encode.encode(
+        everything.experiment.columns,
+        everything.fitted,
+        everything.data.table,
+        everything.data.stores,
+        cache=everything.experiment.data.cache,
+    )
     compared = 0
     for key in INPUTS:
         if key != "scan":
@@ -203,9 +209,9 @@ def test_texts_are_read_once_to_learn_them_and_once_to_encode_them(tmp_path, mon
     data = read_data(experiment, experiment.data.table, experiment.data.images_folder)
     train = split_rows(experiment, data.table).holdout.train
     monkeypatch.setattr(TableFile, "pieces", noted)
-    fitted = encode.fit(experiment, data.table, train)
+    fitted = encode.fit(experiment.columns, data.table, train, experiment.training.class_weights)
     learned = passes.copy()
-    arrays = encode.encode(experiment, fitted, data.table, data.stores)
+    arrays = encode.encode(experiment.columns, fitted, data.table, data.stores, cache=experiment.data.cache)
     assert learned == passes[len(learned) :] == [[f"t{number}" for number in range(8)], ["t8", "t9", "t0"]]
     assert list(fitted.columns) == list(arrays.inputs) == list(texts)
     for number in range(11):
@@ -216,8 +222,8 @@ def test_texts_are_read_once_to_learn_them_and_once_to_encode_them(tmp_path, mon
 def test_large_columns_are_taken_from_the_cache_by_the_next_command(everything, tmp_path, monkeypatch):
     monkeypatch.setattr(encoded_column, "MIN_DISK_BYTES", 1)
     monkeypatch.setenv("MMTRAIN_CACHE", str(tmp_path))
-    material = everything.experiment, everything.fitted, everything.data.table, everything.data.stores
-    first = encode.encode(*material)
+    material = everything.experiment.columns, everything.fitted, everything.data.table, everything.data.stores
+    first = encode.encode(*material, cache=everything.experiment.data.cache)
     assert len(cached_columns(tmp_path)) == 5  # all inputs but the image
     for key in INPUTS:
         assert np.array_equal(first.present[key], everything.arrays.present[key])
@@ -227,10 +233,15 @@ def test_large_columns_are_taken_from_the_cache_by_the_next_command(everything, 
     for entry in cached_columns(tmp_path):  # a change in the files shows in the arrays: they were not encoded again
         path = entry / COLUMNS.beside
         path.write_bytes(path.read_bytes()[:-1] + b"\x40")
-    again = encode.encode(*material)
+    again = encode.encode(*material, cache=everything.experiment.data.cache)
     assert [again.present[key][-1, 0] for key in INPUTS] == [4, 4, 4, 4, 4, 1]
     mask = np.arange(8) != 2
-    encode.encode(*material[:2], everything.data.table.keep(mask, {2: "gone"}), {"scan": everything.data.stores["scan"].select(mask)})
+    encode.encode(
+        *material[:2],
+        everything.data.table.keep(mask, {2: "gone"}),
+        {"scan": everything.data.stores["scan"].select(mask)},
+        cache=everything.experiment.data.cache,
+    )
     assert len(cached_columns(tmp_path)) == 10  # other rows
 
 
@@ -243,7 +254,13 @@ def test_columns_of_a_users_own_role_are_not_kept(everything, tmp_path, monkeypa
     monkeypatch.setenv("MMTRAIN_CACHE", str(tmp_path))
     known = everything.fitted.columns["blood group"]
     columns = {"blood group": OwnCategory.model_validate(known.model_dump())}
-    arrays = encode.encode(everything.experiment, everything.fitted.model_copy(update={"columns": columns}), everything.data.table, {})
+    arrays = encode.encode(
+        everything.experiment.columns,
+        everything.fitted.model_copy(update={"columns": columns}),
+        everything.data.table,
+        {},
+        cache=everything.experiment.data.cache,
+    )
     assert np.array_equal(arrays.inputs["blood group"].codes, everything.arrays.inputs["blood group"].codes)
     assert cached_columns(tmp_path) == []
 
@@ -251,13 +268,13 @@ def test_columns_of_a_users_own_role_are_not_kept(everything, tmp_path, monkeypa
 def test_column_without_room_in_the_cache_is_told_of(everything, tmp_path, monkeypatch):
     monkeypatch.setattr(encoded_column, "MIN_DISK_BYTES", 128)  # 8 rows: note has 3 ids and a presence of 4 bytes each
     cache = everything.experiment.data.cache.model_copy(update={"folder": tmp_path, "disk": 100})
-    data = everything.experiment.data.model_copy(update={"cache": cache})
     told = []
     arrays = encode.encode(
-        everything.experiment.model_copy(update={"data": data}),
+        everything.experiment.columns,
         everything.fitted,
         everything.data.table,
         everything.data.stores,
+        cache=cache,
         say=told.append,
     )
     assert np.array_equal(arrays.inputs["note"].codes, everything.arrays.inputs["note"].codes)
@@ -391,9 +408,9 @@ def test_training_rows_with_nothing_to_tell_apart_are_refused(tmp_path, target, 
     with pytest.raises(DataError) as caught:
         check_parts(experiment, data.table, split_rows(experiment, data.table).holdout)
     assert str(caught.value) == message
-    assert encode.fit(experiment, data.table, np.arange(4)).targets["y"].columns == {"regression": ()}.get(
-        target["task"], tuple(sorted({answer for answer in answers if answer}))
-    )
+    assert encode.fit(experiment.columns, data.table, np.arange(4), experiment.training.class_weights).targets["y"].columns == {
+        "regression": ()
+    }.get(target["task"], tuple(sorted({answer for answer in answers if answer})))
 
 
 @pytest.mark.parametrize(
@@ -425,7 +442,13 @@ def test_table_without_answers_is_encoded_without_truths(everything, tmp_path):
     cells = {key: values for key, values in TABLE.items() if key not in (*TARGETS, "importance", "part")}
     write_table(tmp_path / "new.csv", rows_of(cells))
     columns = {key: everything.experiment.columns[key] for key in INPUTS}
-    arrays = encode.encode(everything.experiment, everything.fitted, read(tmp_path / "new.csv", columns), everything.data.stores)
+    arrays = encode.encode(
+        everything.experiment.columns,
+        everything.fitted,
+        read(tmp_path / "new.csv", columns),
+        everything.data.stores,
+        cache=everything.experiment.data.cache,
+    )
     assert (arrays.targets, arrays.weights) == ({}, {})
     assert np.array_equal(arrays.inputs["note"].codes, everything.arrays.inputs["note"].codes)
 

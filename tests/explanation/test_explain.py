@@ -122,7 +122,9 @@ def opened(material, columns, branches, fusion, asked=ExplainedOutputs("y")):  #
     fitted = material.fitted.model_copy(update={"columns": {key: material.fitted.columns[key] for key in columns}})
     keras.utils.set_random_seed(1)
     models = assemble(experiment, fitted)
-    found = statistics.learn_statistics(experiment, fitted, material.data.table, material.arrays, material.partition.train)
+    found = statistics.learn_statistics(
+        experiment.columns, fitted, material.data.table, material.arrays, material.partition.train, experiment.data.images_folder
+    )
     return Opened(Explainer(models.predictor, experiment, fitted, found, asked), models, material, asked.target)
 
 

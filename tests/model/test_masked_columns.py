@@ -153,7 +153,9 @@ def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(m
     swapped = arrays.take(rows) | {key: values[::-1] for key, values in arrays.of(["dose"]).take(rows).items()}
     mixed = halves.features(arrays, rows).replaced("all", *halves.of_branch("all", arrays, donors))
     assert np.allclose(halves.predictions(mixed)["y"], models.predictor(swapped, training=False)["y"], atol=1e-6)
-    found = statistics.learn_statistics(experiment, fitted, material.data.table, arrays, material.partition.train)
+    found = statistics.learn_statistics(
+        experiment.columns, fitted, material.data.table, arrays, material.partition.train, experiment.data.images_folder
+    )
     explainer = Explainer(predictor, experiment, fitted, found, ExplainedOutputs("y"))
     for row in (0, 1):
         cells = RowInputs.of(dict.fromkeys([*columns, "age", "age_2"], "1"), arrays.take(rows[row : row + 1]))

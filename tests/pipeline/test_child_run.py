@@ -244,8 +244,8 @@ def test_columns_are_fitted_and_encoded_again_only_where_they_learn_something_el
     fold = table.for_child(table.experiment, swapped, print)
     assert encoded == [["x"]]
     assert fold.fitted.columns["x"] != table.fitted.columns["x"]
-    expected = encode.fit(table.experiment, table.data.table, swapped.train)
-    arrays = original(table.experiment, expected, table.data.table, {})
+    expected = encode.fit(table.experiment.columns, table.data.table, swapped.train, table.experiment.training.class_weights)
+    arrays = original(table.experiment.columns, expected, table.data.table, {}, cache=table.experiment.data.cache)
     assert list(fold.arrays.inputs) == list(arrays.inputs) == ["x", "city"]
     every = np.arange(len(arrays))
     for key, source in arrays.inputs.items():

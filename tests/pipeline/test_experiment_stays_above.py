@@ -7,16 +7,6 @@ import mmtrain
 
 ABOVE = ("api", "commands", "config", "pipeline")
 REMAINING = {
-    "data/drift/statistics.py:_files",
-    "data/drift/statistics.py:learn_statistics",
-    "data/encode.py:_weight_mean",
-    "data/encode.py:encode",
-    "data/encode.py:encode_targets",
-    "data/encode.py:fit",
-    "data/encode.py:of_run",
-    "data/prediction_chunks.py:__init__",
-    "data/prediction_chunks.py:check_source",
-    "data/splits/summary.py:summarize",
     "evaluation/analyses/worst_predictions.py:inputs_of",
     "evaluation/analyses/worst_predictions.py:worst_predictions",
     "explanation/explainer.py:__init__",

@@ -291,7 +291,7 @@ def test_blanks_around_a_class_make_no_other_one(tmp_path):
     tree = "columns: {x: {role: numeric}, y: {role: target, task: binary, positive: malignant}}"
     experiment = config.load(write_experiment(tmp_path / "e.yaml", tree))
     table = read_data(experiment, experiment.data.table, experiment.data.images_folder).table
-    fitted = encode.fit(experiment, table, np.arange(60))
+    fitted = encode.fit(experiment.columns, table, np.arange(60), experiment.training.class_weights)
     assert fitted.targets["y"].class_counts == {"benign": 30, "malignant": 30}
 
 
@@ -337,7 +337,7 @@ def learned(folder, answers, task="binary", **options):
     tree = {"data": {"table": table.name}, "columns": {"x": {"role": "numeric"}, "y": target}}
     experiment = config.load(write_experiment(folder / "e.yaml", tree))
     read = read_data(experiment, experiment.data.table, experiment.data.images_folder).table
-    return experiment, encode.fit(experiment, read, np.arange(len(read)))
+    return experiment, encode.fit(experiment.columns, read, np.arange(len(read)), experiment.training.class_weights)
 
 
 def newer(folder, experiment, answers):
@@ -371,7 +371,7 @@ TRUE, HOLES = pd.Series([True, False]), pd.Series([True, None, False], dtype=obj
 )
 def test_answers_of_typed_tables_take_the_spelling_of_training(tmp_path, task, trained, new, codes):
     experiment, fitted = learned(tmp_path, trained, task)
-    truths, _ = encode.encode_targets(experiment, fitted, newer(tmp_path, experiment, new))
+    truths, _ = encode.encode_targets(experiment.columns, fitted, newer(tmp_path, experiment, new))
     assert truths["y"].tolist() == codes
 
 

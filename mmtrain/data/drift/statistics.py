@@ -9,10 +9,10 @@ import pandas as pd
 from pydantic import ValidationError
 
 from mmtrain.artifacts.run_folder import RESTORE, Run
-from mmtrain.columns import FittedColumn, images_among
+from mmtrain.columns import Column, FittedColumn, images_among
 from mmtrain.columns.summaries import Statistics
 from mmtrain.columns.summaries.base import Accumulator, SeenRows
-from mmtrain.config import Experiment
+from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.data.images.locate import ImageFile, ImageFinder
 from mmtrain.data.tables.table import Table
@@ -47,11 +47,13 @@ def of_run(run: Run, fitted: Fitted) -> Statistics:
     return found
 
 
-def learn_statistics(experiment: Experiment, fitted: Fitted, table: Table, arrays: Arrays, rows: Array) -> Statistics:
-    """Return the statistics of `rows`, which are the training rows."""
-    made = accumulators(fitted.columns)
+def learn_statistics(
+    columns: Mapping[str, Column], fitted: Fitted, table: Table, arrays: Arrays, rows: Array, folder: ImageFolder
+) -> Statistics:
+    """Return the statistics of `rows`, which are the training rows; the cells of image columns are relative to `folder`."""
+    made, images = accumulators(fitted.columns), images_among(columns)
     for key, accumulator in made.items():
-        source, headers = arrays.inputs[key], experiment.columns[key].reads()
+        source, headers = arrays.inputs[key], columns[key].reads()
         if accumulator.reads == "cells":
             for cells in table.chunks(headers, rows):
                 accumulator.add(SeenRows(cells, fitted.columns[key].raw(cells)))
@@ -63,7 +65,7 @@ def learn_statistics(experiment: Experiment, fitted: Fitted, table: Table, array
             present = source.present(rows)
             accumulator.add(SeenRows(present=present))
             sample = np.random.default_rng(0).permutation(rows[present[:, 0] > 0])[:MOST_IMAGES]
-            paths = _paths(experiment, key, table.cells(headers[0], sample))
+            paths = _paths(ImageFinder(folder, images[key].suffix), table.cells(headers[0], sample))
             for start in range(0, len(sample), IMAGE_CHUNK_ROWS):
                 end = start + IMAGE_CHUNK_ROWS
                 some = sample[start:end]
@@ -72,8 +74,7 @@ def learn_statistics(experiment: Experiment, fitted: Fitted, table: Table, array
     return Statistics(columns={key: accumulator.statistics() for key, accumulator in made.items()})
 
 
-def _paths(experiment: Experiment, key: str, cells: pd.Series[str]) -> list[str]:
+def _paths(finder: ImageFinder, cells: pd.Series[str]) -> list[str]:
     """Return the files that these cells of an image column name."""
-    finder = ImageFinder(experiment.data.images_folder, images_among(experiment.columns)[key].suffix)
     found = [finder.find(str(cell).strip()) for cell in cells.dropna()]
     return [file.path for file in found if isinstance(file, ImageFile)]

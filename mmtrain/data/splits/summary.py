@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import Group
+from mmtrain.columns import Column, Group, column_of_role
 from mmtrain.columns.numeric import parse_numbers
-from mmtrain.config import Experiment
 from mmtrain.data.tables.table import Table
 from mmtrain.splits.plan import Partition
-from mmtrain.targets import Target
+from mmtrain.targets import Target, targets_among
 
 
 @dataclass(frozen=True)
@@ -33,16 +32,17 @@ class PartSummary:
     """Median of each target that is a number, by its key; None where the part has no rows."""
 
 
-def summarize(experiment: Experiment, table: Table, partition: Partition) -> tuple[PartSummary, ...]:
+def summarize(columns: Mapping[str, Column], table: Table, partition: Partition) -> tuple[PartSummary, ...]:
     """Summarise each part of a checked table."""
-    group, told = experiment.only(Group), _describe(experiment.targets.values())
+    targets, group = targets_among(columns), column_of_role(columns, Group)
+    counted = _counted_target(targets.values())
     groups = None if group is None else pd.factorize(table.cells(group.column))[0]
-    answers = {} if told is None else {header: table.cells(header) for header in told.reads()}
-    names = [] if told is None else told.answers(answers)
-    values = {key: parse_numbers(table.cells(one.column)) for key, one in experiment.targets.items() if one.is_continuous}
+    answers = {} if counted is None else {header: table.cells(header) for header in counted.reads()}
+    names = [] if counted is None else counted.answers(answers)
+    values = {key: parse_numbers(table.cells(one.column)) for key, one in targets.items() if one.is_continuous}
     summaries = []
     for part, rows in partition.items():
-        times = {} if told is None else told.tally({header: cells.iloc[rows] for header, cells in answers.items()})
+        times = {} if counted is None else counted.tally({header: cells.iloc[rows] for header, cells in answers.items()})
         summaries.append(
             PartSummary(
                 part,
@@ -50,13 +50,13 @@ def summarize(experiment: Experiment, table: Table, partition: Partition) -> tup
                 len(rows) / len(table),
                 None if groups is None else int(np.count_nonzero(np.bincount(groups[rows]))),
                 {name: times.get(name, 0) for name in names},
-                {key: float(np.median(found[rows])) if len(rows) else None for key, found in values.items()},
+                {key: float(np.median(numbers[rows])) if len(rows) else None for key, numbers in values.items()},
             )
         )
     return tuple(summaries)
 
 
-def _describe(targets: Iterable[Target]) -> Target | None:
+def _counted_target(targets: Iterable[Target]) -> Target | None:
     """The target whose classes or labels are counted: a split may be stratified by the first with classes."""
     able = [target for target in targets if not target.is_continuous]
     return next((target for target in able if target.stratifies), able[0] if able else None)
