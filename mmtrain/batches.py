@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mmtrain.data.counter_rng import uniform
+from mmtrain.data.counter_rng import epoch_permutation, uniform
 from mmtrain.data.encode import Array, Arrays
-from mmtrain.data.splits.epoch_order import epoch_permutation
 
 PREFETCH_BATCHES = 4
 """Pieces that a store is told of before they are gathered."""

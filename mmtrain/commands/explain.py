@@ -24,7 +24,7 @@ from mmtrain.artifacts.run_schema import ExplanationRecord
 from mmtrain.columns import Id
 from mmtrain.config import Experiment
 from mmtrain.data import encode
-from mmtrain.data.drift import statistics
+from mmtrain.data.drift import read_statistics
 from mmtrain.data.encode import Array, Fitted
 from mmtrain.data.images.store import Progress, Say
 from mmtrain.data.tables.table import Table, shown_cells
@@ -104,7 +104,7 @@ def explain(
     with explanation_oom_errors():
         found = _written(folder, _explained(run, experiment, fitted, asked, rows, say))
     _record(run, found, {} if options.table is None else {"part": label, "sha256": rows.data.table.sha256})
-    words = baseline.words(fitted, statistics.of_run(run, fitted))
+    words = baseline.words(fitted, read_statistics(run, fitted))
     return Explanation(run=run, target=asked.target, baseline=words, rows=found, folder=folder, seconds=time.monotonic() - began)
 
 
@@ -160,7 +160,7 @@ def _explained(
     from mmtrain.model import model_file
 
     _, predictor = model_file.of_run(run, experiment, fitted)
-    explainer = Explainer(predictor, experiment, fitted, statistics.of_run(run, fitted), asked)
+    explainer = Explainer(predictor, experiment, fitted, read_statistics(run, fitted), asked)
     table = rows.data.table
     arrays = encode.encode(experiment.columns, fitted, table, rows.data.stores, cache=experiment.data.cache, say=say)
     target, truths = fitted.targets[asked.target], arrays.targets.get(asked.target)

@@ -15,6 +15,7 @@ import re
 import secrets
 import shutil
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from mmtrain.config.byte_size import format_bytes
+from mmtrain.errors import Problem, RunError
 
 MANIFEST = "manifest.txt"
 
@@ -58,6 +60,7 @@ optimizer, and its predictions after that: enough for 30 million weights, and fo
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a full disk."""
 
+SHORTER_FIX = "Start again, and leave the cache alone while a run uses it."
 _NAME = re.compile(r"[0-9a-f]{64}(\.[0-9a-f]{32})?(?P<unfinished>\.tmp-\d+-[0-9a-f]{8})?")
 _YOUNG = 60.0
 """Seconds in which a builder that made its folder has surely locked it."""
@@ -208,3 +211,23 @@ def remove_unfinished(cache: Path) -> None:
     for entry in entries(cache):
         if entry.state == "unfinished":
             remove(entry.path)
+
+
+class MappedFile:
+    """The file of a memory-mapped array, by a descriptor of its own, so that a name given to another file does no harm.
+
+    A page of a map behind the end of its file ends the process with SIGBUS, which Python cannot catch. So the length of the file is
+    compared before every batch is taken from it, which costs less than a microsecond. What is left is a file that is cut short while
+    the batch is copied, some hundred microseconds. A file that is removed or replaced does no harm: the map keeps what it had.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
+        self._size = os.fstat(self._file).st_size
+
+    def check(self) -> None:
+        """Raise RunError when the file has become shorter."""
+        if os.fstat(self._file).st_size < self._size:
+            raise RunError(Problem(str(self.path), "the file has become shorter while it was used.", SHORTER_FIX))

@@ -1,4 +1,4 @@
-"""Numbers that look like chance and are a function of what they are asked for: SplitMix64 (Steele, Lea and Flood 2014)."""
+"""Random numbers and orders as functions of seed, epoch and row, without a state: SplitMix64 (Steele, Lea and Flood 2014) and PCG64."""
 
 from __future__ import annotations
 
@@ -22,3 +22,16 @@ def mix_bits(values: NDArray[np.uint64], step: int = 1) -> NDArray[np.uint64]:
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
+
+
+def epoch_permutation(seed: int, epoch: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return `rows` (n,) in the order in which `epoch` visits them; `seed` and `epoch` are 0 or more.
+
+    A sampler with a state would have to be saved, restored and kept in step. Of a function two integers (epoch, step) say where a
+    run is, any epoch can be entered in the middle, and every worker computes the same order by itself.
+
+    NumPy may change what a Generator draws from a seed between its versions (NEP 19); the tests pin literal orders, so
+    that such a change is seen here and not in the scores of a resumed run.
+    """
+    entropy = np.random.SeedSequence([seed, epoch])
+    return np.random.Generator(np.random.PCG64(entropy)).permutation(rows)

@@ -26,6 +26,7 @@ from mmtrain.data.cache import (
     COLUMNS,
     FULL,
     MANIFEST,
+    MappedFile,
     building,
     mark_used,
     new_array,
@@ -33,7 +34,6 @@ from mmtrain.data.cache import (
     publish,
     remove_unfinished,
 )
-from mmtrain.data.mapped_file import MappedFile
 from mmtrain.system.paths import cache_folder
 
 if TYPE_CHECKING:

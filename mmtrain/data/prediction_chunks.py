@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from mmtrain.columns import CellWarning, Column, Group, Id, column_of_role, images_among, inputs_among
+from mmtrain.columns import CellWarning, Column, Group, Id, Image, column_of_role, images_among, inputs_among
+from mmtrain.columns.base import MISSING_CELL_WARNINGS
 from mmtrain.config.image_folder import ImageFolder
 from mmtrain.data.encode import Array, Fitted, compiled_encoder, respelled
-from mmtrain.data.images.decode import image_bytes
-from mmtrain.data.images.decode_cells import decode_cells
-from mmtrain.data.images.locate import ImageFile, ImageFinder
+from mmtrain.data.images.decode import decode_all, image_bytes, image_format
+from mmtrain.data.images.locate import ImageFile, ImageFinder, Refusal, not_decoded
 from mmtrain.data.tables.numerals import CLEAR, UNCLEAR
 from mmtrain.data.tables.table import cells_of
 from mmtrain.data.tables.table_file import Cells, TableFile
@@ -167,3 +167,46 @@ def check_source(source: Source, columns: Mapping[str, Column]) -> list[str]:
     if problems:
         raise DataError(problems)
     return headers
+
+
+def decode_cells(cells: pd.Series[str], column: Image, finder: ImageFinder) -> tuple[Array, Array, list[CellWarning], list[ImageFile]]:
+    """Return pixels (rows, height, width, channels), presence (rows, 1), remarks, and the files that were decoded.
+
+    Training decodes into a store, because it takes every image many times; a prediction takes each once, so nothing is stored.
+    Images are zeros where there is none. A file that several cells name is decoded once.
+    """
+    codes, names = pd.factorize(cells.str.strip())
+    found = [finder.find(str(name)) for name in names]
+    positions = {file: position for position, file in enumerate(dict.fromkeys(file for file in found if isinstance(file, ImageFile)))}
+    files = list(positions)
+    dtype, image = image_format(column.layout)
+    pixels = np.zeros((len(files), *image), dtype=dtype)
+    unreadable = decode_all(files, column.layout, pixels.__setitem__).unreadable
+    remarks: list[CellWarning] = []
+    images = np.full(len(names) + 1, -1, dtype=np.int64)  # the last one is that of code -1, the empty cell
+    for code, (name, file) in enumerate(zip(names, found, strict=True)):
+        refusal = file if isinstance(file, Refusal) else not_decoded(str(name), unreadable.get(positions[file]))
+        if refusal is not None:
+            remarks.append(_remark(np.flatnonzero(codes == code), column, refusal))
+        elif isinstance(file, ImageFile):
+            images[code] = positions[file]
+    if len(empty := np.flatnonzero(codes < 0)):
+        remarks.append(CellWarning(empty, *MISSING_CELL_WARNINGS[column.missing]))
+    index = images[codes]
+    return _gathered(pixels, index), (index >= 0).astype(np.float32)[:, None], remarks, files
+
+
+def _remark(rows: Array, column: Image, refusal: Refusal) -> CellWarning:
+    """A path that leaves the images folder is refused under every policy, as in training."""
+    what = refusal.what.rstrip(".")
+    masked = column.missing == "mask" and not refusal.outside
+    return CellWarning(rows, f"masked, {what}") if masked else CellWarning(rows, f"unreadable, {what}", refusal.fix)
+
+
+def _gathered(pixels: Array, index: Array) -> Array:
+    """An image for every row; nothing is copied in the usual case, where every row has an image of its own."""
+    if np.array_equal(index, np.arange(len(pixels))):
+        return pixels
+    rows = np.zeros((len(index), *pixels.shape[1:]), dtype=pixels.dtype)
+    rows[index >= 0] = pixels[index[index >= 0]]
+    return rows

@@ -5,10 +5,16 @@ The geometry is in whole numbers, so that an exported graph can repeat it: resiz
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
+
+THUMBNAIL_QUALITY = 80
+"""Quality of the JPEG: a thumbnail of 96 pixels a side takes 1 to 8 kB."""
 
 
 def covering_size(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
@@ -81,3 +87,31 @@ def _cut(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, 
     left, top = ((cover[side] - target[side]) // 2 for side in (0, 1))
     across, down = size[0] / cover[0], size[1] / cover[1]
     return left * across, top * down, min(size[0], (left + target[0]) * across), min(size[1], (top + target[1]) * down)
+
+
+def thumbnail(pixels: NDArray[Any], side: int) -> bytes:
+    """JPEG of (height, width, channels) uint8 or uint16 pixels, neither side longer than `side`; smaller images keep their size.
+
+    Of 16 bits the darkest becomes black and the brightest white; what is transparent becomes white.
+    """
+    from PIL import Image
+
+    image = Image.fromarray(_eight_bits(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
+    if image.mode == "RGBA":
+        canvas = Image.new("RGBA", image.size, "white")
+        canvas.alpha_composite(image)
+        image = canvas.convert("RGB")
+    image.thumbnail((side, side))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=THUMBNAIL_QUALITY, optimize=True)
+    return buffer.getvalue()
+
+
+def _eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    import numpy as np
+
+    if pixels.dtype == np.uint8:
+        return pixels
+    low, high = float(pixels.min()), float(pixels.max())
+    scaled: NDArray[np.uint8] = np.rint((pixels - low) * (255 / max(high - low, 1))).astype(np.uint8)
+    return scaled

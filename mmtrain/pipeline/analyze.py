@@ -16,7 +16,7 @@ from mmtrain.artifacts.run_folder import Run
 from mmtrain.columns.base import concatenate
 from mmtrain.config import Experiment
 from mmtrain.config.evaluation import Evaluation, SubgroupSpec
-from mmtrain.data.drift import statistics
+from mmtrain.data.drift import read_statistics
 from mmtrain.data.encode import Array, Arrays, Fitted
 from mmtrain.data.images.store import Say
 from mmtrain.evaluation.analyses.missing_inputs import can_be_absent, score_ablated_branches, score_missing_patterns
@@ -143,7 +143,7 @@ def missing_inputs(subject: AnalysisInput) -> dict[str, NDArray[np.bool_]]:
 
 def training_rows_without(subject: AnalysisInput, branches: Sequence[str]) -> dict[str, int]:
     """In how many training rows each branch was absent; of several columns, in how many at most."""
-    learned = statistics.of_run(subject.run, subject.fitted).columns
+    learned = read_statistics(subject.run, subject.fitted).columns
     return {branch: min(learned[column].missing for column in subject.branches[branch]) for branch in branches}
 
 

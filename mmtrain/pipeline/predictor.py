@@ -16,8 +16,7 @@ from mmtrain.artifacts.run_folder import Run, find
 from mmtrain.columns import Id
 from mmtrain.config import Experiment
 from mmtrain.config.image_folder import ImageFolder
-from mmtrain.data.drift import statistics
-from mmtrain.data.drift.drift import DriftMonitor
+from mmtrain.data.drift import DriftMonitor, read_statistics
 from mmtrain.data.encode import Array
 from mmtrain.data.prediction_chunks import Chunk, Chunks, RawChunk, Source, check_source
 from mmtrain.data.tables.frame_table import FrameTable
@@ -70,7 +69,7 @@ class Predictor:
         self.run = run
         self.experiment: Experiment
         self.experiment, self.fitted, self.decisions = restore_training(run)
-        self.statistics = statistics.of_run(run, self.fitted)
+        self.statistics = read_statistics(run, self.fitted)
 
     def __repr__(self) -> str:
         return f"<mmtrain run {self.run.folder}>"

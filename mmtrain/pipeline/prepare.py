@@ -21,13 +21,12 @@ from mmtrain.config.monitors import is_weighted_loss, label_of
 from mmtrain.config.yaml_source import Origin
 from mmtrain.data.images.decode import Progress
 from mmtrain.data.images.store import ImageStore, Say, attach
-from mmtrain.data.splits.calibration_holdout import hold_out_calibration
 from mmtrain.data.tables import table as tables
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.data.tables.table_file import TableFile
 from mmtrain.errors import ConfigError, DataError, Problem, did_you_mean, listed
-from mmtrain.splits.plan import Partition, Rows, SplitPlan
+from mmtrain.splits.plan import Partition, Rows, SplitPlan, hold_out_calibration
 from mmtrain.targets import KnownLabels
 
 

@@ -17,7 +17,7 @@ from mmtrain import config
 from mmtrain.artifacts import run_folder
 from mmtrain.artifacts.run_folder import Run
 from mmtrain.artifacts.run_schema import EvaluationRecord, ExplanationRecord
-from mmtrain.data.drift import statistics
+from mmtrain.data.drift import learn_statistics
 from mmtrain.data.encode import Array
 from mmtrain.data.splits.split_file import read_split, to_csv
 from mmtrain.data.tables.table import Table
@@ -52,7 +52,7 @@ def record_inputs(run: Run, material: TrainingData, data: LoadedData, split: Spl
     run.write_text("config.yaml", config.to_yaml(experiment, run.folder))
     run.write_pieces("split.csv", to_csv(split, data.table.rows, data.table.ids))
     run.write_text("columns.json", material.fitted.model_dump_json(indent=1) + "\n")
-    learned = statistics.learn_statistics(
+    learned = learn_statistics(
         experiment.columns, material.fitted, data.table, material.arrays, material.partition.train, experiment.data.images_folder
     )
     run.write_text("statistics.json", learned.model_dump_json(indent=1) + "\n")

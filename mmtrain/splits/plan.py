@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import floor
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mmtrain.errors import counted
+from mmtrain.errors import DataError, Problem, counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -210,3 +211,36 @@ class SplitPlan:
             if len(torn):
                 faults.append(f"{counted(len(torn), 'group')} in several parts (first: {str(names[torn[0]])!r})")
         return faults
+
+
+def hold_out_calibration(partition: Partition, rows: Rows, *, coverage: float, fewest: int, seed: int) -> Partition:
+    """Return the partition with `calibration` taken from `validation`, which keeps the odd group.
+
+    Whole groups are dealt at random, half of them to each side: conformal prediction promises something of new groups, so groups, or
+    rows where there are none, are what is counted. Neither size nor class plays a part, which keeps those held back a fair sample.
+    The same rows and seed give the same halves. A split by time is no exception: what the bound promises rests on calibration rows
+    being like those of validation, so both are of the same period.
+
+    Raises:
+        DataError: fewer than `fewest` groups, or rows, would be held back; the `coverage` needs that many.
+
+    """
+    import numpy as np
+    import pandas as pd
+
+    places = partition.validation if rows.groups is None else by_position(rows.groups)[partition.validation]
+    unit, names = pd.factorize(places)
+    half = len(names) // 2
+    if half < max(1, fewest):
+        raise DataError(_too_few(len(names), half, coverage, fewest, "row" if rows.groups is None else "group"))
+    chosen = np.zeros(len(names), dtype=np.bool_)
+    chosen[np.random.Generator(np.random.PCG64(seed)).permutation(len(names))[:half]] = True
+    return partition.hold_out(partition.validation[chosen[unit]])
+
+
+def _too_few(count: int, half: int, coverage: float, fewest: int, noun: str) -> Problem:
+    of_part = f"{count} {noun if count == 1 else f'{noun}s'}"
+    what = f"a coverage of {coverage:g} needs {fewest} {noun}s held back; the validation part has {of_part}, half of which is {half}."
+    possible = floor(100 * half / (half + 1)) / 100
+    lower = f" or lower the coverage to {possible:g}," if possible > 0.5 else ""
+    return Problem("evaluation.conformal", what, f"Raise `split.validation`,{lower} or leave `conformal` out.")

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from mmtrain.data.splits.calibration_holdout import hold_out_calibration
 from mmtrain.data.splits.split_file import read_split, to_csv
 from mmtrain.errors import DataError
-from mmtrain.splits.plan import Partition, Rows, SplitPlan
+from mmtrain.splits.plan import Partition, Rows, SplitPlan, hold_out_calibration
 
 PARTITION = Partition.from_codes(np.array([0, 2, 1, 1, 1, 0, 1, 1, 1, 2, 1, 1]))
 GROUPS = list("xyaaaxbbcydd")

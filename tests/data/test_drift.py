@@ -12,8 +12,7 @@ from mmtrain.columns.quantile_sketch import QuantileSketch
 from mmtrain.columns.summaries import CodeStatistics, ImageStatistics, Statistics
 from mmtrain.columns.summaries.base import Moments, SeenRows, exceeds
 from mmtrain.columns.summaries.numbers import NumericAccumulator
-from mmtrain.data.drift import statistics
-from mmtrain.data.drift.drift import Drift, DriftMonitor
+from mmtrain.data.drift import Drift, DriftMonitor, learn_statistics
 from mmtrain.data.prediction_chunks import Chunk
 
 
@@ -145,7 +144,7 @@ def test_statistics_are_those_of_training_rows_only(tmp_path, tensorflow):
         """,
     )
     found = ready(experiment)
-    learned = statistics.learn_statistics(
+    learned = learn_statistics(
         found.experiment.columns, found.fitted, found.data.table, found.arrays, found.partition.train, found.experiment.data.images_folder
     ).columns
     age = learned["age"]
@@ -172,7 +171,7 @@ def test_every_training_row_is_counted_though_only_some_images_are_looked_at(tmp
         """,
     )
     found = ready(experiment)
-    scan = statistics.learn_statistics(
+    scan = learn_statistics(
         found.experiment.columns, found.fitted, found.data.table, found.arrays, np.arange(1500), found.experiment.data.images_folder
     ).columns["scan"]
     assert (scan.rows, scan.missing, scan.brightness) == (1480, 20, pytest.approx(0.2))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmtrain.data.splits.epoch_order import epoch_permutation
+from mmtrain.data.counter_rng import epoch_permutation
 
 
 @pytest.mark.parametrize(

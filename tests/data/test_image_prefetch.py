@@ -10,11 +10,11 @@ import pytest
 from mmtrain.columns import Image
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.cache import MappedFile
 from mmtrain.data.encode import Arrays
 from mmtrain.data.encoded_column import EncodedColumn
 from mmtrain.data.images.prefetch import ReadAhead, contiguous_runs, read_ahead
 from mmtrain.data.images.store import ImageStore, open_store
-from mmtrain.data.mapped_file import MappedFile
 from mmtrain.errors import RunError
 from mmtrain.system.memory import available_memory
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmtrain.image_decoding.thumbnail import thumbnail
+from mmtrain.image_decoding.resize import thumbnail
 
 
 def opened(jpeg):

@@ -113,7 +113,7 @@ GRADIENTS = ExplainedOutputs("y", method="integrated_gradients")
 def opened(material, columns, branches, fusion, asked=ExplainedOutputs("y")):  # noqa: B008
     import keras
 
-    from mmtrain.data.drift import statistics
+    from mmtrain.data.drift import learn_statistics
     from mmtrain.explanation.explainer import Explainer
     from mmtrain.model.assemble import assemble
 
@@ -122,7 +122,7 @@ def opened(material, columns, branches, fusion, asked=ExplainedOutputs("y")):  #
     fitted = material.fitted.model_copy(update={"columns": {key: material.fitted.columns[key] for key in columns}})
     keras.utils.set_random_seed(1)
     models = assemble(experiment, fitted)
-    found = statistics.learn_statistics(
+    found = learn_statistics(
         experiment.columns, fitted, material.data.table, material.arrays, material.partition.train, experiment.data.images_folder
     )
     return Opened(Explainer(models.predictor, experiment, fitted, found, asked), models, material, asked.target)

@@ -131,7 +131,7 @@ def test_an_absent_number_is_not_the_average_number(material, everything, name):
 def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(material, name, tmp_path):
     import keras
 
-    from mmtrain.data.drift import statistics
+    from mmtrain.data.drift import learn_statistics
     from mmtrain.explanation.attribution import RowInputs, SelectedRow
     from mmtrain.explanation.explained_output import ExplainedOutputs
     from mmtrain.explanation.explainer import Explainer
@@ -153,7 +153,7 @@ def test_the_saved_network_its_halves_and_its_explanations_know_what_is_absent(m
     swapped = arrays.take(rows) | {key: values[::-1] for key, values in arrays.of(["dose"]).take(rows).items()}
     mixed = halves.features(arrays, rows).replaced("all", *halves.of_branch("all", arrays, donors))
     assert np.allclose(halves.predictions(mixed)["y"], models.predictor(swapped, training=False)["y"], atol=1e-6)
-    found = statistics.learn_statistics(
+    found = learn_statistics(
         experiment.columns, fitted, material.data.table, arrays, material.partition.train, experiment.data.images_folder
     )
     explainer = Explainer(predictor, experiment, fitted, found, ExplainedOutputs("y"))

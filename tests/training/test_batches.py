@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from mmtrain.batches import Batches, sequential_batches
-from mmtrain.data.counter_rng import mix_bits, uniform
+from mmtrain.data.counter_rng import epoch_permutation, mix_bits, uniform
 from mmtrain.data.encode import Arrays
 from mmtrain.data.encoded_column import EncodedColumn
 from mmtrain.data.images.store import ImageStore
-from mmtrain.data.splits.epoch_order import epoch_permutation
 
 
 def arrays(rows=10):

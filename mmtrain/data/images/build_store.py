@@ -21,6 +21,7 @@ from mmtrain.data.cache import (
     FULL,
     IMAGES,
     MANIFEST,
+    MappedFile,
     building,
     entries,
     mark_used,
@@ -33,7 +34,6 @@ from mmtrain.data.images.decode import Outcome, Progress, decode_all, digest, im
 from mmtrain.data.images.locate import ImageFile
 from mmtrain.data.images.on_the_fly import OnTheFlyImages
 from mmtrain.data.images.prefetch import ReadAhead, read_ahead
-from mmtrain.data.mapped_file import MappedFile
 from mmtrain.errors import Problem, RunError
 from mmtrain.image_decoding import Layout
 from mmtrain.system.paths import cache_folder

@@ -9,12 +9,12 @@ for every batch.
 
 | module | does |
 |---|---|
-| `files` | from cells to files |
+| `locate` | from cells to files |
 | `decode` | many files to pixels, in threads |
-| `build` | finds a store or builds it |
-| `ahead` | reads a store that is larger than memory |
-| `flight` | what takes the place of a store |
-| `cache` | the folder that stores lie in: names, states, removal |
+| `build_store` | finds a store or builds it |
+| `prefetch` | reads a store that is larger than memory |
+| `on_the_fly` | decodes every batch again, where a store has no room |
+| `data.cache` | the folder that stores lie in: names, states, removal |
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ import pandas as pd
 from mmtrain.columns import Column, Image, images_among
 from mmtrain.config.experiment import Cache
 from mmtrain.config.image_folder import ImageFolder
+from mmtrain.data.cache import MappedFile
 from mmtrain.data.images.build_store import decode_to_store
 from mmtrain.data.images.decode import Progress
 from mmtrain.data.images.locate import ImageFile, Located, Refusal, locate, not_decoded, right_folder
 from mmtrain.data.images.on_the_fly import OnTheFlyImages
 from mmtrain.data.images.prefetch import ReadAhead
-from mmtrain.data.mapped_file import MappedFile
 from mmtrain.data.tables.table import Table, headers_of
 from mmtrain.errors import DataError, Problem
 

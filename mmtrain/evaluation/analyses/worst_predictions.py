@@ -20,7 +20,7 @@ from mmtrain.columns.base import concatenate
 from mmtrain.data.images.store import ImageStore
 from mmtrain.data.tables.table import Table, shown_cells
 from mmtrain.evaluation.evaluation_set import MultiTargetEvalSet
-from mmtrain.image_decoding.thumbnail import thumbnail
+from mmtrain.image_decoding.resize import thumbnail
 from mmtrain.targets import FittedTarget
 
 Array = np.ndarray[Any, Any]

@@ -1,8 +1,9 @@
-"""Learn the summary of every column from training rows: statistics.json."""
+"""Drift: the summaries that training rows leave in statistics.json, and how the rows of a later table differ from them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,10 @@ from mmtrain.artifacts.run_folder import RESTORE, Run
 from mmtrain.columns import Column, FittedColumn, images_among
 from mmtrain.columns.summaries import Statistics
 from mmtrain.columns.summaries.base import Accumulator, SeenRows
-from mmtrain.config.image_folder import ImageFolder
+from mmtrain.config.image_folder import SETTING, ImageFolder
 from mmtrain.data.encode import Array, Arrays, Fitted
-from mmtrain.data.images.locate import ImageFile, ImageFinder
+from mmtrain.data.images.locate import ImageFile, ImageFinder, right_folder
+from mmtrain.data.prediction_chunks import Chunk
 from mmtrain.data.tables.table import Table
 from mmtrain.errors import Problem, RunError
 
@@ -31,8 +33,8 @@ def accumulators(fitted: Mapping[str, FittedColumn]) -> dict[str, Accumulator]:
     return {key: accumulator for key, accumulator in made.items() if accumulator is not None}
 
 
-def of_run(run: Run, fitted: Fitted) -> Statistics:
-    """Return what statistics.json holds of these columns. Raises RunError when it is missing, or is not what this version writes."""
+def read_statistics(run: Run, fitted: Fitted) -> Statistics:
+    """Return the statistics of a run, of these columns. Raises RunError when it is missing, or not as this version writes it."""
     made = accumulators(fitted.columns)
     Statistics.model_rebuild(force=True)
     try:
@@ -78,3 +80,47 @@ def _paths(finder: ImageFinder, cells: pd.Series[str]) -> list[str]:
     """Return the files that these cells of an image column name."""
     found = [finder.find(str(cell).strip()) for cell in cells.dropna()]
     return [file.path for file in found if isinstance(file, ImageFile)]
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Something that has changed since training: the column's header, which sort of change, and a sentence."""
+
+    column: str
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.column}: {self.text}"
+
+
+class DriftMonitor:
+    """Counts what passes, in memory that does not grow with the rows. `headers` says what a person calls each column.
+
+    `setting` is what a person changes to have another images folder.
+    """
+
+    def __init__(
+        self, fitted: Mapping[str, FittedColumn], headers: Mapping[str, str], learned: Statistics, *, setting: str = SETTING
+    ) -> None:
+        self._setting = setting
+        self._headers = headers
+        self._learned = learned.columns
+        made = {key: column.accumulator(self._learned[key]) for key, column in fitted.items() if key in self._learned}
+        self._accumulators: dict[str, Accumulator] = {key: one for key, one in made.items() if one is not None}
+
+    def add(self, piece: Chunk) -> None:
+        """Count the next rows."""
+        for key, accumulator in self._accumulators.items():
+            paths = [file.path for file in piece.files.get(key, ())]
+            cells = piece.cells.get(self._headers[key])
+            accumulator.add(SeenRows(cells, piece.raw.get(key), piece.inputs[key], piece.inputs[f"{key}_present"], paths))
+
+    def drifts(self) -> list[Drift]:
+        """Return everything that has changed, in the order of the columns."""
+        hint = right_folder(self._setting)
+        return [
+            Drift(self._headers[key], kind, text)
+            for key, accumulator in self._accumulators.items()
+            for kind, text in accumulator.drift(self._learned[key], folder_hint=hint).items()
+        ]

@@ -1,1 +1,0 @@
-"""Statistics of training rows, and drift: how later rows differ from them."""
