@@ -23,7 +23,7 @@ from turns import Times, in_turn, speed, typical
 
 from mmtrain.config.experiment import Cache
 from mmtrain.data.cache import IMAGES, MANIFEST
-from mmtrain.data.images.build_store import DecodedImages, decode_to_store, opened
+from mmtrain.data.images.build_store import DecodedImages, decode_to_store, open_if_whole
 from mmtrain.data.images.locate import ImageFile
 from mmtrain.data.images.store import ImageStore
 from mmtrain.image_decoding import Layout
@@ -43,7 +43,7 @@ def write_store(folder: Path, images: int) -> None:
             file.write(random.integers(0, 256, min(1000, images - start) * IMAGE, dtype=np.uint8).tobytes())
         file.flush()
         os.fsync(file.fileno())
-    (folder / IMAGES.beside).write_text("{}")
+    (folder / IMAGES.second).write_text("{}")
     (folder / MANIFEST).write_text("")
 
 
@@ -96,7 +96,7 @@ def shuffled(store: ImageStore, seed: int) -> None:
 
 def store_in(folder: Path) -> ImageStore:
     """Opened anew: whether it fits is decided then."""
-    found = opened(folder, None)
+    found = open_if_whole(folder, None)
     if not isinstance(found, DecodedImages):
         raise SystemExit(f"{folder} holds no store.")
     return ImageStore(found.pixels, np.arange(len(found.pixels)), ahead=found.ahead)

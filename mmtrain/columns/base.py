@@ -4,7 +4,7 @@
 that can be written as JSON, and that build the Keras layer doing the preprocessing.
 
 *Fit may refuse; encode never fails.* `faults` says before training what is wrong with the cells. After that, every cell
-gets an encoding: a cell nobody has seen before, or that is no number, has a code of its own.
+gets an encoding: a cell with an unknown value, or that is not a number, has a code of its own.
 
 Cells arrive as pandas Series of text without blanks at their ends, NA for missing, whatever the file's format: `001` stays `001`.
 A column that reads several headers gets a DataFrame with a column of such texts for each header, in the order of `reads`; its
@@ -85,7 +85,7 @@ class RawInput:
 
 @dataclass(frozen=True)
 class EncodingDescription:
-    """How a cell becomes an encoded tensor, in whole sentences, for whoever feeds an exported network without mmtrain."""
+    """The way from a cell to its encoded tensor, in whole sentences, for programs that feed an exported network without mmtrain."""
 
     meaning: str
     encoded: str
@@ -146,7 +146,7 @@ class Column(Section):
     purpose: ClassVar[Purpose] = ""
     content: ClassVar[Content] = ""
     harm_of_spellings: ClassVar[str] = ""
-    """Why two spellings of one name do harm, a sentence; empty where cells are no names."""
+    """The harm that two spellings of one name do, a sentence; empty where cells are not names."""
     streamed: ClassVar[bool] = False
     """True for cells too large to keep in memory; they are read again from the file when needed."""
 
@@ -166,7 +166,7 @@ class Column(Section):
 
     @classmethod
     def ranks(cls, cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]] | None:  # noqa: ARG003
-        """Return the numbers by which audit checks order cells, (cells,), NaN where a cell has none; None where there is no order."""
+        """Return the numbers by which audit checks order cells, (cells,), NaN where a cell has none; None for a role without an order."""
         return None
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:  # noqa: ARG002
@@ -289,7 +289,7 @@ class FittedColumn(Section):
         return cells
 
     def recipe(self) -> EncodingDescription:
-        """The preprocessing in words, for the contract beside an export."""
+        """The preprocessing in words, for the contract next to an export."""
         return EncodingDescription(f"A column of the role {self.role}.", "As its layer in model.keras computes it.", "As that layer says.")
 
     def accumulator(self, learned: Any = None) -> Accumulator | None:  # noqa: ARG002
@@ -336,7 +336,7 @@ class FittedColumn(Section):
 
     @property
     def tabular(self) -> Literal["", "numbers", "codes"]:
-        """How a model of trees reads the encoded column: as numbers, as codes of categories, or not at all."""
+        """Return the form in which a model of trees reads the encoded column; empty: it does not."""
         return "numbers" if self.spec.kind == "vector" else "codes" if self.spec.kind == "index" else ""
 
     def features(self, encoded: np.ndarray[Any, Any], present: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -424,7 +424,7 @@ def rows_by_value(cells: pd.Series[str], rows: np.ndarray[Any, Any]) -> list[tup
         return []  # pandas takes longer over nothing than the network over the piece
     codes, names = pd.factorize(cells.iloc[rows])
     ends = np.cumsum(np.bincount(codes, minlength=len(names)))
-    return [(str(name), own) for name, own in zip(names, np.split(rows[np.argsort(codes, kind="stable")], ends), strict=False)]
+    return [(str(name), places) for name, places in zip(names, np.split(rows[np.argsort(codes, kind="stable")], ends), strict=False)]
 
 
 def concatenate(cells: Iterable[pd.Series[str]]) -> pd.Series[str]:
@@ -444,10 +444,10 @@ def is_word(cells: pd.Series[str], words: Collection[str]) -> np.ndarray[Any, np
     if not words:
         return np.zeros(len(cells), dtype=np.bool_)
     lower = pc.utf8_lower(pa.array(cells, pa.large_string(), from_pandas=True))
-    found: np.ndarray[Any, np.dtype[np.bool_]] = pc.is_in(lower, value_set=pa.array(words, pa.large_string())).to_numpy(
+    matches: np.ndarray[Any, np.dtype[np.bool_]] = pc.is_in(lower, value_set=pa.array(words, pa.large_string())).to_numpy(
         zero_copy_only=False
     )
-    return found
+    return matches
 
 
 def intern_cells(cells: pd.Series[str]) -> pd.Categorical[str]:

@@ -59,14 +59,14 @@ class Id(Column):
         """Missing and repeated ids."""
         import numpy as np
 
-        found = (
+        faults = (
             [CellError(np.flatnonzero(cells.isna()), "the id is empty.", "Give every row an id of its own.")] if cells.isna().any() else []
         )
         again = np.flatnonzero(cells.duplicated() & cells.notna()) if _may_repeat(cells) else np.empty(0, dtype=np.int64)
         if len(again):
             what = f"the id {cells.iloc[again[0]]!r} occurs more than once."
-            found.append(CellError(again, what, "Give every row an id of its own, or use the role `group` if rows belong together."))
-        return found
+            faults.append(CellError(again, what, "Give every row an id of its own, or use the role `group` if rows belong together."))
+        return faults
 
 
 def last_numbers(names: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -75,8 +75,8 @@ def last_numbers(names: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = pc.struct_field(pc.extract_regex(pa.array(names, pa.large_string()), LAST_NUMBER), "number")
-    return parse_numbers(pd.Series(found.to_numpy(zero_copy_only=False), dtype="str"))
+    digits = pc.struct_field(pc.extract_regex(pa.array(names, pa.large_string()), LAST_NUMBER), "number")
+    return parse_numbers(pd.Series(digits.to_numpy(zero_copy_only=False), dtype="str"))
 
 
 def _may_repeat(cells: pd.Series[str]) -> bool:
@@ -120,16 +120,16 @@ class Split(Column):
         first: dict[str, str] = {}
         for word, doubt in words.doubts.items():
             first.setdefault(doubt, word)
-        found = [CellError(np.flatnonzero(cells == word)[:1], f"{word!r} {doubt}", NAME_PARTS) for doubt, word in first.items()]
+        faults = [CellError(np.flatnonzero(cells == word)[:1], f"{word!r} {doubt}", NAME_PARTS) for doubt, word in first.items()]
         unknown = [str(word) for word in cells.dropna().unique() if word not in words.parts and word not in words.doubts]
         if sentences := misread(unknown, self.column):
-            return [*found, CellError(np.flatnonzero(cells.isin(unknown))[:1], *sentences)]
+            return [*faults, CellError(np.flatnonzero(cells.isin(unknown))[:1], *sentences)]
         bad = np.flatnonzero(cells.isna() | cells.isin(unknown))
         if not len(bad):
-            return found
+            return faults
         cell = cells.iloc[bad[0]]
         what = f"{cell!r} is not a part." if isinstance(cell, str) else "the cell is empty."
-        return [*found, CellError(bad, what, NAME_PARTS)]
+        return [*faults, CellError(bad, what, NAME_PARTS)]
 
 
 @role("weight")
@@ -153,12 +153,12 @@ class Weight(Column):
         """Missing, unreadable and negative weights, and no weight at all."""
         import numpy as np
 
-        found = missing_cell_error(cells, self.missing, {"drop": "leave the row out"}) + number_errors(cells)
+        faults = missing_cell_error(cells, self.missing, {"drop": "leave the row out"}) + number_errors(cells)
         negative = np.flatnonzero(parse_numbers(cells) < 0)
         if len(negative):
-            found.append(CellError(negative, f"the weight {cells.iloc[negative[0]]} is negative.", "Write 0 or more."))
-        if not found and not (parse_numbers(cells.dropna()) > 0).any():
-            found.append(
+            faults.append(CellError(negative, f"the weight {cells.iloc[negative[0]]} is negative.", "Write 0 or more."))
+        if not faults and not (parse_numbers(cells.dropna()) > 0).any():
+            faults.append(
                 CellError(np.arange(1), "no row has a weight above 0.", "Give the rows that are to count a weight, or remove the role.")
             )
-        return found
+        return faults

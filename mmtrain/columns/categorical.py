@@ -69,13 +69,13 @@ def spelled_as(names: Sequence[str], cells: pd.Series[str]) -> pd.Series[str]:
     values = _values(names)
     different = cells.dropna().drop_duplicates()
     new = different[~different.isin(names)]
-    found = _values(new)
+    spelling = _values(new)
     occurring = set(values) - {None}
     if occurring <= {"true", "false"} or occurring <= {0.0, 1.0}:
-        values, found = _as_numbers(values), _as_numbers(found)
+        values, spelling = _as_numbers(values), _as_numbers(spelling)
     times = Counter(values)
     known = {value: name for value, name in zip(values, names, strict=True) if value is not None and times[value] == 1}
-    meant = {name: known[value] for name, value in zip(new, found, strict=True) if value in known}
+    meant = {name: known[value] for name, value in zip(new, spelling, strict=True) if value in known}
     return cells.map(lambda cell: meant.get(cell, cell), na_action="ignore").astype("str") if meant else cells
 
 
@@ -120,7 +120,7 @@ class FittedCategorical(FittedColumn):
         return "; ".join([f"{number(len(self.categories))} {word}{names}", missing_words(self.missing)])
 
     def spelled(self, cells: pd.Series[str]) -> pd.Series[str]:
-        """As training rows wrote them: pandas makes numbers of the very file that the network was trained on."""
+        """Return cells spelled as training rows were: pandas reads codes as numbers, also from the file of the training."""
         return spelled_as(self.categories, cells)
 
     def recipe(self) -> EncodingDescription:
@@ -176,7 +176,7 @@ class Categorical(InputColumn):
         return {"embedding_width": (what, "Leave it out, or set `encode: embedding`.")}
 
     def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[CellWarning]:
-        """Categories that training did not know are told by name."""
+        """Name the categories that training did not know."""
         import numpy as np
 
         unseen = rows_by_value(cells, np.flatnonzero(encoded[:, 0] == UNSEEN))

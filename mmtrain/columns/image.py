@@ -1,7 +1,7 @@
 """`role: image`: the path of one image per row.
 
 Encoded as kind `image`: (batch, height, width, channels) uint8, or uint16 with `bits: 16`. Images are decoded once,
-before training, into an image store; there is no second reading of the same file. A masked image is all zeros. The saved
+before training, into an image store; no file is read a second time. A masked image is all zeros. The saved
 model takes the bytes of image files, and decodes them by the same rules.
 """
 
@@ -170,7 +170,7 @@ class FittedImage(FittedColumn):
         return f"nothing; images of {size}, {counted(self.channels, 'channel')}, {self.bits} bits"
 
     def recipe(self) -> EncodingDescription:
-        """Every step from a file to pixels, for who has to repeat them in another program."""
+        """Describe every step from a file to pixels, to be repeated in another program."""
         colours = {1: "grey by ITU-R BT.601", 3: "red, green, blue", 4: "red, green, blue, opacity"}[self.channels]
         background = list(self.background)
         laid = "" if self.channels == 4 else f", transparent pixels laid on the background {background}"
@@ -250,7 +250,7 @@ class Image(InputColumn):
 
     @property
     def layout(self) -> Layout:
-        """How images are to look in the store."""
+        """The size, channels and depth of images in the store."""
         return Layout(self.size, self.channels, self.bits, self.resize, self.background, self.max_pixels)
 
     def fit(self, cells: Iterable[pd.Series[str]]) -> FittedImage:  # noqa: ARG002

@@ -1,7 +1,7 @@
 """`role: numeric`: one number per row.
 
 Encoded as kind `vector`: (batch, 1) float32, or (batch, 2) when training rows have holes and `missing: median` fills
-them: the second value is 1 where the number was missing. A cell that is no number float32 can hold, met after training,
+them: the second value is 1 where the number was missing. A cell that is not a number within float32, met after training,
 counts as missing.
 """
 
@@ -49,20 +49,20 @@ AT_ONCE = 100_000
 
 
 def parse_numbers(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Cells as float64; NaN where a cell is missing or is no number up to `LARGEST`. Blanks around a number are ignored."""
+    """Cells as float64; NaN where a cell is missing or not a number up to `LARGEST`. Blanks around a number are ignored."""
     import numpy as np
 
     if len(cells) <= AT_ONCE:
         values = _parse(cells)
         return np.where(np.abs(values) <= LARGEST, values, np.nan)
-    found = np.empty(len(cells), dtype=np.float64)
+    numbers = np.empty(len(cells), dtype=np.float64)
     for start in range(0, len(cells), AT_ONCE):
-        found[start : start + AT_ONCE] = parse_numbers(cells.iloc[start : start + AT_ONCE])
-    return found
+        numbers[start : start + AT_ONCE] = parse_numbers(cells.iloc[start : start + AT_ONCE])
+    return numbers
 
 
 def _parse(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Cells as float64, infinities included; NaN where there is no number."""
+    """Cells as float64, infinities included; NaN for other texts."""
     import numpy as np
     import pandas as pd
     import pyarrow as pa
@@ -71,11 +71,11 @@ def _parse(cells: pd.Series[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
     texts = pc.utf8_trim_whitespace(pa.array(cells, pa.large_string(), from_pandas=True))
     try:
         values = pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:  # some cell is no number; pandas takes fifteen times as long, and gives the same bits
+    except pa.ArrowInvalid:  # some cell is not a number; pandas takes fifteen times as long, and gives the same bits
         values = np.full(len(texts), np.nan)
         likely = np.flatnonzero(pc.fill_null(pc.match_substring_regex(texts, NUMBER_BEGINS), False).to_numpy(zero_copy_only=False))
-        found = pd.to_numeric(texts.take(pa.array(likely)).to_pandas(), errors="coerce")
-        values[likely] = found.to_numpy(dtype=np.float64, na_value=np.nan)
+        parsed = pd.to_numeric(texts.take(pa.array(likely)).to_pandas(), errors="coerce")
+        values[likely] = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
     return np.asarray(values, dtype=np.float64)
 
 
@@ -89,22 +89,22 @@ def number_errors(cells: pd.Series[str], instead: str = "") -> list[CellError]:
     bad = np.flatnonzero(cells.notna().to_numpy() & np.isnan(parse_numbers(cells)))
     if not len(bad):
         return []
-    found = str(cells.iloc[bad[0]])
-    what, fix = _not_a_number(found)
-    only_words = len(bad) > 1 and found.strip()[0].isalpha() and "," not in found and len(bad) == cells.notna().sum()
+    cell = str(cells.iloc[bad[0]])
+    what, fix = _not_a_number(cell)
+    only_words = len(bad) > 1 and cell.strip()[0].isalpha() and "," not in cell and len(bad) == cells.notna().sum()
     return [CellError(bad, f"{what}.", instead if instead and only_words else fix)]
 
 
-def _not_a_number(found: str) -> tuple[str, str]:
-    """Why the network could not reckon with a cell, and what would be right."""
-    if found.strip().lower().lstrip("+-") in {"inf", "infinity"}:
-        return f"{found!r} is infinite", "Write a finite number, or leave the cell empty."
-    if _is_number(found):
-        return f"{found!r} is too large", "Write a number between -3.4e38 and 3.4e38, or leave the cell empty."
-    fix = f"Write a number, or list {found!r} under `data.missing_values` if it stands for a missing value."
-    if "," in found:
+def _not_a_number(cell: str) -> tuple[str, str]:
+    """Return why a cell is refused as a number, and the fix."""
+    if cell.strip().lower().lstrip("+-") in {"inf", "infinity"}:
+        return f"{cell!r} is infinite", "Write a finite number, or leave the cell empty."
+    if _is_number(cell):
+        return f"{cell!r} is too large", "Write a number between -3.4e38 and 3.4e38, or leave the cell empty."
+    fix = f"Write a number, or list {cell!r} under `data.missing_values` if it stands for a missing value."
+    if "," in cell:
         fix = "Write the decimal point as a dot and leave out thousands separators, or set `decimal` or `thousands` in `data.format`."
-    return f"{found!r} is not a number", fix
+    return f"{cell!r} is not a number", fix
 
 
 def _is_number(cell: str) -> bool:
@@ -117,7 +117,7 @@ def _is_number(cell: str) -> bool:
 def center_and_scale(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:
     """Mean and standard deviation; of equal numbers that number and 1."""
     if values.min() == values.max():
-        return float(values[0]), 1.0  # rounding may set their mean beside them: three times 0.1 has a deviation of 1e-17
+        return float(values[0]), 1.0  # rounding may move their mean off them: three times 0.1 has a deviation of 1e-17
     return float(values.mean()), float(values.std()) or 1.0  # 0 when the squares are too small for float64
 
 
@@ -224,10 +224,10 @@ class Numeric(InputColumn):
         import numpy as np
 
         words = "Set `role: categorical` for names, or `role: text` for texts; a numeric column holds numbers."
-        found = number_errors(cells, words) + missing_cell_error(cells, self.missing, MISSING)
-        if not found and cells.isna().all():
-            found = [CellError(np.arange(1), "no row has a number.", "Remove the column from the file, or fill it in.")]
-        return found
+        faults = number_errors(cells, words) + missing_cell_error(cells, self.missing, MISSING)
+        if not faults and cells.isna().all():
+            faults = [CellError(np.arange(1), "no row has a number.", "Remove the column from the file, or fill it in.")]
+        return faults
 
     def remarks(self, cells: pd.Series[str], raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> list[CellWarning]:
         """Words and numbers out of range are refused, as in training; what a missing number becomes is the policy's."""

@@ -103,7 +103,7 @@ def _yes_or_no(lower: Mapping[str, str], header: str) -> tuple[str, str]:
         return what, "Write train, validation or test."
     yes, no = ([f"'{word}'" for word, plain in lower.items() if plain in plains] for plains in (_YES, _NO))
     parts = [(yes, hinted), (no, "test" if hinted == "train" else "train")]
-    return what, f"Write {listed([f'{part} instead of {listed(found)}' for found, part in parts if found])}."
+    return what, f"Write {listed([f'{part} instead of {listed(spellings)}' for spellings, part in parts if spellings])}."
 
 
 _HINTS = {"train": "train", "test": "test", "holdout": "test", "val": "validation", "dev": "validation", "eval": "test"}
@@ -116,7 +116,7 @@ def _bare(word: str) -> str:
 
 
 def _of(names: Mapping[str, str], name: str) -> list[str]:
-    return [word for word, own in names.items() if own == name]
+    return [word for word, part in names.items() if part == name]
 
 
 def _quoted(words: Iterable[str]) -> str:

@@ -85,8 +85,8 @@ class FittedText(FittedColumn):
 
     def learned_words(self, declared: InputColumn, number: Callable[[float], str]) -> str:  # noqa: ARG002
         """The size of the vocabulary, and how much of a text is kept."""
-        kept = f"{counted(self.length, 'word')} kept of each text, the longest has {number(self.longest)}"
-        return "; ".join([f"a vocabulary of {counted(len(self.words), 'word')}", kept, missing_words(self.missing)])
+        length = f"{counted(self.length, 'word')} kept of each text, the longest has {number(self.longest)}"
+        return "; ".join([f"a vocabulary of {counted(len(self.words), 'word')}", length, missing_words(self.missing)])
 
     def says_nothing(self, entry: np.ndarray[Any, Any]) -> bool:
         """Return whether the text has no words."""
@@ -216,7 +216,7 @@ class TokenCounts:
 
 
 def count_tokens(cells: pd.Series[str]) -> TokenCounts:
-    """Count one piece, with the very operations that encode it later."""
+    """Count the tokens of one chunk by the operations that encode it later."""
     import numpy as np
     import tensorflow as tf
 

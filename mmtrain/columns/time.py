@@ -41,18 +41,18 @@ class Time(Column):
 
         from mmtrain.text.dates import days
 
-        found = missing_cell_error(cells, self.missing, {"drop": "leave the row out"})
+        faults = missing_cell_error(cells, self.missing, {"drop": "leave the row out"})
         filled = cells.notna().to_numpy()
         no_date, no_number = (np.isnan(values) & filled for values in (days(cells), parse_numbers(cells)))
         neither = np.flatnonzero(no_date & no_number)
         if len(neither):
-            return [*found, CellError(neither, *_neither(cells, neither[0]))]
+            return [*faults, CellError(neither, *_neither(cells, neither[0]))]
         if no_date.any() and no_number.any():
             dates, others = np.flatnonzero(no_number), np.flatnonzero(no_date)
             rows, noun, usual = (others, "number", dates) if len(others) <= len(dates) else (dates, "date", others)
             what = f"{cells.iloc[rows[0]]!r} is a {noun}, and other cells are not, such as {cells.iloc[usual[0]]!r}."
-            found.append(CellError(rows, what, "Write dates in all of them, or numbers in all."))
-        return found
+            faults.append(CellError(rows, what, "Write dates in all of them, or numbers in all."))
+        return faults
 
 
 def _neither(cells: pd.Series[str], row: int) -> tuple[str, str]:

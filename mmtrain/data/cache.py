@@ -37,16 +37,16 @@ class EntryKind:
 
     name: str
     title: str
-    """How every manifest begins."""
+    """The first words of every manifest."""
     array: str
     """The file with most of the bytes, on which a builder holds its lock."""
-    beside: str
-    """The other file beside the manifest."""
+    second: str
+    """The other file next to the manifest."""
 
     @property
     def files(self) -> tuple[str, str, str]:
         """In the order of removal: without the manifest, what is left no longer counts as whole."""
-        return MANIFEST, self.beside, self.array
+        return MANIFEST, self.second, self.array
 
 
 IMAGES = EntryKind("image store", "mmtrain image store", "pixels.npy", "unreadable.json")
@@ -86,7 +86,7 @@ def entries(cache: Path) -> list[Entry]:
 
 def _entries(cache: Path) -> Iterator[Entry]:
     try:
-        folders = [Path(found.path) for found in os.scandir(cache) if found.is_dir(follow_symlinks=False)]
+        folders = [Path(item.path) for item in os.scandir(cache) if item.is_dir(follow_symlinks=False)]
     except OSError:
         return
     for folder in folders:
@@ -140,7 +140,7 @@ def _in_work(folder: Path, used: float) -> bool:
 
 
 def no_room(cache: Path, needed: int, allowed: int | None) -> str:
-    """Why `needed` bytes cannot be added to the cache, which may hold `allowed`; empty when they can."""
+    """Return why `needed` bytes cannot be added to the cache, which may hold `allowed`; empty when they can."""
     free = shutil.disk_usage(cache).free
     if needed + MARGIN > free:
         return f"{cache} has {format_bytes(free)} free, of which {format_bytes(MARGIN)} stays free"
@@ -196,7 +196,7 @@ def publish(temporary: Path, folder: Path, is_whole: Callable[[Path], bool]) -> 
 
 
 def remove(folder: Path) -> bool:
-    """Remove an entry: our files and the folder, and nothing that may lie beside them. Whether it is gone."""
+    """Remove an entry: our files and the folder, and nothing else that lies there. Return whether it is gone."""
     try:
         for name in dict.fromkeys(name for kind in KINDS for name in kind.files):
             (folder / name).unlink(missing_ok=True)

@@ -38,15 +38,15 @@ def read_statistics(run: Run, fitted: Fitted) -> Statistics:
     made = accumulators(fitted.columns)
     Statistics.model_rebuild(force=True)
     try:
-        found = Statistics.model_validate(run.read_json("statistics.json"))
+        statistics = Statistics.model_validate(run.read_json("statistics.json"))
     except ValidationError as error:
         what = f"the file does not hold statistics: {error.errors()[0]['msg']}."
         raise RunError(Problem(str(run / "statistics.json"), what, RESTORE)) from None
     for key, accumulator in made.items():
-        if key not in found.columns or found.columns[key].kind != accumulator.statistics().kind:
+        if key not in statistics.columns or statistics.columns[key].kind != accumulator.statistics().kind:
             what = f"the file does not hold the statistics of {key!r}."
             raise RunError(Problem(str(run / "statistics.json"), what, RESTORE))
-    return found
+    return statistics
 
 
 def learn_statistics(
@@ -78,8 +78,8 @@ def learn_statistics(
 
 def _paths(finder: ImageFinder, cells: pd.Series[str]) -> list[str]:
     """Return the files that these cells of an image column name."""
-    found = [finder.find(str(cell).strip()) for cell in cells.dropna()]
-    return [file.path for file in found if isinstance(file, ImageFile)]
+    files = [finder.find(str(cell).strip()) for cell in cells.dropna()]
+    return [file.path for file in files if isinstance(file, ImageFile)]
 
 
 @dataclass(frozen=True)

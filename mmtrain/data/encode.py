@@ -119,8 +119,8 @@ def _side_by_side(
 ) -> dict[str, Result]:
     """`work` of the cells of every streamed column, each in a thread; the file is read once for `TOGETHER` columns."""
     if len(headers) == 1:
-        return {key: work(key, table.chunks(own, rows, size=ENCODE_CHUNK_ROWS)) for key, own in headers.items()}
-    found: dict[str, Result] = {}
+        return {key: work(key, table.chunks(names, rows, size=ENCODE_CHUNK_ROWS)) for key, names in headers.items()}
+    results: dict[str, Result] = {}
     for start in range(0, len(headers), TOGETHER):
         keys = list(headers)[start : start + TOGETHER]
         wanted = list(dict.fromkeys(header for key in keys for header in headers[key]))
@@ -133,10 +133,10 @@ def _side_by_side(
 
         with ThreadPoolExecutor(len(keys)) as pool:
             try:
-                found |= zip(keys, pool.map(one, keys, shares), strict=True)
+                results |= zip(keys, pool.map(one, keys, shares), strict=True)
             finally:  # should one have failed, or the user have interrupted, the others need not come to their end
                 shares[0].stop()
-    return found
+    return results
 
 
 def _weight_mean(columns: Mapping[str, Column], table: Table, rows: Array) -> float:
@@ -182,17 +182,17 @@ def encode(
     `cache` has no room for.
     """
 
-    def opened(key: str, cells: Iterable[pd.Series[str]] | None = None) -> RowSource:
+    def open_source(key: str, cells: Iterable[pd.Series[str]] | None = None) -> RowSource:
         headers = columns[key].reads()
         reader = _CellReader(key, fitted.columns[key], headers, table, cells, stores.get(key), cache)
         reader.respell = any(respelled(fitted, table, header) for header in headers)
         return fitted.columns[key].open(reader)
 
     streamed = {key: columns[key].reads() for key in fitted.columns if columns[key].streamed}
-    read_together = _side_by_side(table, streamed, opened)
+    read_together = _side_by_side(table, streamed, open_source)
     inputs: dict[str, RowSource] = {}
     for key in fitted.columns:
-        inputs[key] = read_together[key] if key in read_together else opened(key)
+        inputs[key] = read_together[key] if key in read_together else open_source(key)
         if key not in stores and (notice := getattr(inputs[key], "notice", "")):  # of stores it was said when they were built
             say(f"{columns[key].column}: {notice}")
     every = np.arange(len(table))
@@ -242,8 +242,8 @@ def compiled_encoder(columns: Mapping[str, FittedColumn]) -> Encode:
 
     def encoded(cells: Mapping[str, pd.Series[str]]) -> tuple[dict[str, Array], dict[str, Array]]:
         raw = {key: column.raw(cells[key]) for key, column in columns.items()}
-        found = run({key: tf.constant(values) for key, values in raw.items()})
-        return raw, {name: values.numpy() for name, values in found.items()}
+        outputs = run({key: tf.constant(values) for key, values in raw.items()})
+        return raw, {name: values.numpy() for name, values in outputs.items()}
 
     return encoded
 

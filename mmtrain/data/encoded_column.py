@@ -1,4 +1,4 @@
-"""Encoded columns of large tables: encoded once, kept in the cache, memory-mapped by whoever uses them later.
+"""Encoded columns of large tables: encoded once, kept in the cache, memory-mapped by later commands.
 
 An encoded column is an entry of the cache, named by the SHA-256 of everything its codes depend on: the bytes of the table,
 the rows that take part, the header, what counts as missing, what training rows taught the column, and who encodes. So a later
@@ -60,7 +60,7 @@ class EncodedColumn:
     codes: Array
     shown: Array
     notice: str = ""
-    """Why a large column is in memory."""
+    """The reason why a large column is in memory, a phrase."""
     files: tuple[MappedFile, ...] = ()
     """Those of a column that is mapped into memory."""
 
@@ -116,8 +116,8 @@ def encoded_column(layout: ArrayLayout, provenance: Callable[[], Provenance], pi
     known = provenance()
     folder = cache.folder or cache_folder()
     name = sha256(_key(known, layout).encode()).hexdigest()
-    if found := _opened(folder / name, layout):
-        return found
+    if column := _opened(folder / name, layout):
+        return column
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_unfinished(folder)
@@ -144,7 +144,7 @@ def _notice(layout: ArrayLayout, reason: str) -> str:
 def _opened(folder: Path, layout: ArrayLayout) -> EncodedColumn | None:
     """The entry in `folder`; None when there is none, or a machine that went down has left a damaged one."""
     try:
-        paths = folder / COLUMNS.array, folder / COLUMNS.beside
+        paths = folder / COLUMNS.array, folder / COLUMNS.second
         files = tuple(map(MappedFile, paths))
         codes, present = (np.asarray(np.load(path, mmap_mode="r")) for path in paths)
     except (OSError, ValueError):
@@ -161,10 +161,10 @@ def _built(cache: Path, name: str, layout: ArrayLayout, provenance: Provenance, 
     with building(cache, name) as temporary:
         with (
             new_array(temporary / COLUMNS.array, shape, dtype) as (codes, _),
-            new_array(temporary / COLUMNS.beside, (layout.rows, 1), np.dtype(np.float32)) as (present, _),
+            new_array(temporary / COLUMNS.second, (layout.rows, 1), np.dtype(np.float32)) as (present, _),
         ):
-            for _, own, shown in _numbered(pieces, layout):
-                codes.write(_bytes(own, dtype))
+            for _, encoded, shown in _numbered(pieces, layout):
+                codes.write(_bytes(encoded, dtype))
                 present.write(_bytes(shown, np.dtype(np.float32)))
         about = {"header": provenance.header, "rows": layout.rows, "shape": layout.shape, "dtype": layout.dtype}
         lines = [f"{COLUMNS.title} {VERSION}", json.dumps(about), json.dumps(str(provenance.table.resolve())), _key(provenance, layout), ""]
@@ -180,9 +180,9 @@ def _built(cache: Path, name: str, layout: ArrayLayout, provenance: Provenance, 
 def _in_memory(layout: ArrayLayout, pieces: EncodedPieces, notice: str = "") -> EncodedColumn:
     codes: NDArray[Any] = np.empty((layout.rows, *layout.shape), dtype=layout.dtype)
     present: NDArray[np.float32] = np.empty((layout.rows, 1), dtype=np.float32)
-    for start, own, shown in _numbered(pieces, layout):
-        codes[start : start + len(own)] = own
-        present[start : start + len(own)] = shown
+    for start, encoded, shown in _numbered(pieces, layout):
+        codes[start : start + len(encoded)] = encoded
+        present[start : start + len(encoded)] = shown
     return EncodedColumn(codes, present, notice)
 
 

@@ -66,7 +66,7 @@ class Chunk:
         return len(next(iter(self.inputs.values())))
 
     def refused(self) -> Array:
-        """(rows,) bool: which rows cannot be predicted."""
+        """Return the rows that cannot be predicted, a mask (rows,)."""
         mask = np.zeros(len(self), dtype=np.bool_)
         for _, remark in self.remarks:
             if remark.fix:
@@ -74,19 +74,19 @@ class Chunk:
         return mask
 
     def remarked(self) -> Array:
-        """(rows,) bool: of which rows something is told."""
+        """Return the rows with a remark, a mask (rows,)."""
         mask = np.zeros(len(self), dtype=np.bool_)
         for _, remark in self.remarks:
             mask[remark.rows] = True
         return mask
 
     def status(self) -> Array:
-        """(rows,) of text: `ok`, or every remark on the row, in the order of the columns."""
+        """Return the text of each row, (rows,): `ok`, or every remark on the row, in the order of the columns."""
         texts = np.full(len(self), "", dtype=object)
         for header, remark in self.remarks:
-            told = f"{header}: {remark.what}"
+            message = f"{header}: {remark.what}"
             for row in remark.rows.tolist():
-                texts[row] = f"{texts[row]}; {told}" if texts[row] else told
+                texts[row] = f"{texts[row]}; {message}" if texts[row] else message
         texts[texts == ""] = "ok"
         return texts
 
@@ -106,7 +106,7 @@ class Chunks:
         self.rows = max(1, min(CHUNK_ROWS, CHUNK_IMAGE_BYTES // images)) if images else CHUNK_ROWS
         """The most rows of a chunk."""
         self.workers = 2 if images else 4
-        """How many pieces are worth making at once. Images of one piece keep all cores busy while they are decoded."""
+        """Chunks that are worth making at once. Images of one piece keep all cores busy while they are decoded."""
 
     def cells(self, source: Source) -> Iterator[RawChunk]:
         """The cells of a table that `check_source` has seen, in pieces. Raises DataError for a damaged file."""
@@ -128,22 +128,22 @@ class Chunks:
 
     def _piece(self, cells: RawChunk, finders: Mapping[str, ImageFinder], respell: Sequence[str]) -> Chunk:
         piece = Chunk(cells.start, cells.texts)
-        own = {key: cells_of(column.reads(), cells.texts) for key, column in self._inputs.items()}
-        own |= {key: self._columns[key].spelled(own[key]) for key in respell}
+        texts = {key: cells_of(column.reads(), cells.texts) for key, column in self._inputs.items()}
+        texts |= {key: self._columns[key].spelled(texts[key]) for key in respell}
         if self._encode is not None:
-            raw, encoded = self._encode(own)
+            raw, encoded = self._encode(texts)
             piece.raw.update(raw)
             piece.inputs.update(encoded)
         for key, column in self._inputs.items():
             if key in self._images:
-                decoded = decode_cells(own[key], self._images[key], finders[key])
-                piece.inputs[key], piece.inputs[f"{key}_present"], found, piece.files[key] = decoded
+                decoded = decode_cells(texts[key], self._images[key], finders[key])
+                piece.inputs[key], piece.inputs[f"{key}_present"], remarks, piece.files[key] = decoded
             else:
-                found = column.remarks(own[key], piece.raw[key], piece.inputs[key])
+                remarks = column.remarks(texts[key], piece.raw[key], piece.inputs[key])
             for header in column.reads() if column.holds_numbers else ():
                 if (rows := cells.texts.unclear.get(header)) is not None:
-                    found = [*found, CellWarning(rows, f"{cells.texts[header].iloc[rows[0]]!r} {UNCLEAR}", CLEAR)]
-            piece.remarks.extend((column.column, remark) for remark in found)
+                    remarks = [*remarks, CellWarning(rows, f"{cells.texts[header].iloc[rows[0]]!r} {UNCLEAR}", CLEAR)]
+            piece.remarks.extend((column.column, remark) for remark in remarks)
         return piece
 
 
@@ -176,15 +176,15 @@ def decode_cells(cells: pd.Series[str], column: Image, finder: ImageFinder) -> t
     Images are zeros where there is none. A file that several cells name is decoded once.
     """
     codes, names = pd.factorize(cells.str.strip())
-    found = [finder.find(str(name)) for name in names]
-    positions = {file: position for position, file in enumerate(dict.fromkeys(file for file in found if isinstance(file, ImageFile)))}
+    located = [finder.find(str(name)) for name in names]
+    positions = {file: position for position, file in enumerate(dict.fromkeys(file for file in located if isinstance(file, ImageFile)))}
     files = list(positions)
     dtype, image = image_format(column.layout)
     pixels = np.zeros((len(files), *image), dtype=dtype)
     unreadable = decode_all(files, column.layout, pixels.__setitem__).unreadable
     remarks: list[CellWarning] = []
     images = np.full(len(names) + 1, -1, dtype=np.int64)  # the last one is that of code -1, the empty cell
-    for code, (name, file) in enumerate(zip(names, found, strict=True)):
+    for code, (name, file) in enumerate(zip(names, located, strict=True)):
         refusal = file if isinstance(file, Refusal) else not_decoded(str(name), unreadable.get(positions[file]))
         if refusal is not None:
             remarks.append(_remark(np.flatnonzero(codes == code), column, refusal))

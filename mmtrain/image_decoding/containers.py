@@ -49,9 +49,9 @@ class Container:
     exif: bytes = b""
     plain: tuple[str, int, int] | None = None
     colours: int = 0
-    """Of the palette of a BMP or a GIF, which no pixel may go beyond; 0 of others."""
+    """Colours in the palette of a BMP or a GIF, which no pixel may exceed; 0 for other formats."""
     flaw: UnreadableImage | None = None
-    """What is wrong with its pixels, to be told unless there are too many of them."""
+    """The damage of its pixels, reported unless the image is too large anyway."""
 
 
 def unpack(kind: str, data: bytes) -> Container:
@@ -76,17 +76,17 @@ _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
 def _jpeg(data: bytes) -> Container:
-    kept, exif, frames = [data[:2]], b"", []
+    segments, exif, frames = [data[:2]], b"", []
     for marker, segment in _jpeg_segments(data):
         if marker == 0xE1 and segment[4:10] == b"Exif\0\0":
             exif = exif or segment[10:]
         if marker in _JPEG_FRAMES:
             frames.append((marker, segment))
         if marker not in _JPEG_METADATA:
-            kept.append(segment)
+            segments.append(segment)
     # Some decoders miss the end, some have all pixels by then.
-    flaw = cut_short("JPEG") if kept[-1].rfind(_JPEG_END) < 0 else None
-    return Container("JPEG", b"".join(kept), exif=exif, plain=_plain_jpeg(frames), flaw=flaw)
+    flaw = cut_short("JPEG") if segments[-1].rfind(_JPEG_END) < 0 else None
+    return Container("JPEG", b"".join(segments), exif=exif, plain=_plain_jpeg(frames), flaw=flaw)
 
 
 def _plain_jpeg(frames: list[tuple[int, bytes]]) -> tuple[str, int, int] | None:
@@ -135,8 +135,8 @@ def _png(data: bytes) -> Container:
     if colour == PNG_PALETTE and palette is None:
         raise damaged_image("PNG")
     # Whatever else there is tells no pixel, and may make Pillow warn or refuse.
-    kept = [data[:8], parts[0][1], palette or b"", _png_transparency(parts, colour, palette)]
-    return Container("PNG", b"".join([*kept, *(chunk for name, chunk in parts if name in (b"IDAT", b"IEND"))]), bits=bits, exif=exif)
+    chunks = [data[:8], parts[0][1], palette or b"", _png_transparency(parts, colour, palette)]
+    return Container("PNG", b"".join([*chunks, *(chunk for name, chunk in parts if name in (b"IDAT", b"IEND"))]), bits=bits, exif=exif)
 
 
 def _png_transparency(parts: list[tuple[bytes, bytes]], colour: int, palette: bytes | None) -> bytes:
@@ -144,8 +144,8 @@ def _png_transparency(parts: list[tuple[bytes, bytes]], colour: int, palette: by
     names = [name for name, _ in parts]
     places = range(0 if palette is None else names.index(b"PLTE"), names.index(b"IDAT"))
     sizes = [PNG_TRANSPARENT.get(colour, 0)] if palette is None else range(1, (len(palette) - 12) // 3 + 1)
-    found = (parts[place][1] for place in places if names[place] == b"tRNS" and len(parts[place][1]) - 12 in sizes)
-    return next(found, b"")
+    bodies = (parts[place][1] for place in places if names[place] == b"tRNS" and len(parts[place][1]) - 12 in sizes)
+    return next(bodies, b"")
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -179,10 +179,10 @@ def _bmp(data: bytes) -> Container:
         colours = struct.unpack_from("<I", data, 46)[0]
     if compression not in (0, 3):
         raise UnreadableImage("The BMP file is compressed, which is not read.", "Save it without compression, or as PNG.")
-    told = (colours or 1 << depth) if depth <= 8 else 0
-    if 14 + header_size + told * (3 if header_size == _BMP_OLD else 4) > offset or told > BMP_MOST_COLOURS:
+    entries = (colours or 1 << depth) if depth <= 8 else 0
+    if 14 + header_size + entries * (3 if header_size == _BMP_OLD else 4) > offset or entries > BMP_MOST_COLOURS:
         raise damaged_image("BMP")
-    palette = min(told, 1 << depth)
+    palette = min(entries, 1 << depth)
     palette_end = 14 + header_size + 4 * palette
     flaw = None if offset + abs(height) * ((width * depth + 31) // 32 * 4) <= len(data) else cut_short("BMP")
     # 17 colours at depth 4: sixteen in a row from black are taken for a grey image of depth 8.
@@ -217,10 +217,10 @@ def _gif(data: bytes) -> Container:
     frame = data[at : at + 10]
     if frame[:1] != b",":
         raise damaged_image("GIF") if frame else cut_short("GIF")
-    own = frame[9] & 0x80
-    colours = 2 << ((frame[9] if own else data[10]) & 7)
+    local_palette = frame[9] & 0x80
+    colours = 2 << ((frame[9] if local_palette else data[10]) & 7)
     flaw = None if (frame[9] | data[10]) & 0x80 else damaged_image("GIF")  # without any palette
-    raster = at + 10 + (3 * colours if own else 0)
+    raster = at + 10 + (3 * colours if local_palette else 0)
     try:
         codes = _gif_blocks(data, raster + 1)
         flaw = flaw or (None if can_be_followed(codes, data[raster]) else damaged_image("GIF"))
@@ -230,12 +230,12 @@ def _gif(data: bytes) -> Container:
 
 
 def _gif_blocks(data: bytes, at: int) -> bytes:
-    """What stands in the blocks from a place on, of which the last is empty."""
-    found = []
+    """Return the content of the blocks from a place on, of which the last is empty."""
+    blocks = []
     while data[at]:
-        found.append(data[at + 1 : at + 1 + data[at]])
+        blocks.append(data[at + 1 : at + 1 + data[at]])
         at += data[at] + 1
-    return b"".join(found)
+    return b"".join(blocks)
 
 
 def _webp(data: bytes) -> Container:

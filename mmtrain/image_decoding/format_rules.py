@@ -37,11 +37,11 @@ class Order:
 
 BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
 BMP_MOST_COLOURS = 65_536
-"""Of a palette, as its header tells."""
+"""Most colours of a palette that a header may state."""
 
 PNG_PARTS = {b"IHDR": "H", b"PLTE": "P", b"IDAT": "D", b"IEND": "E"}
 PNG_OTHERS = "ac"
-"""Of parts with other names: ancillary ones, which begin with a small letter, and critical ones, which nobody could skip."""
+"""Letters of parts with other names: ancillary ones, which begin with a small letter, and critical ones, which nobody could skip."""
 PNG_ORDER = Order(
     "HPDEac",
     (
@@ -64,12 +64,12 @@ PNG_TRANSPARENT = {0: 2, 2: 6}
 
 WEBP_PARTS = {b"ANIM": "I", b"ANMF": "F", b"ALPH": "A", b"VP8 ": "Y", b"VP8L": "L"}
 WEBP_EXTENDED = "XM"
-"""Of the header VP8X: of a still image, and of one that moves."""
+"""Letters of the header VP8X: of a still image, and of an animation."""
 WEBP_FLAGS = 0x3E
 """Those that the header VP8X may have: profile, transparency, EXIF, XMP and whether it moves."""
 WEBP_OTHER = "o"
 WEBP_LOSSY_MARK, WEBP_LOSSLESS_MARK = 0x2A019D, 0x2F
-"""What stands in the head of the pixels."""
+"""The first bytes of the pixels."""
 WEBP_ORDER = Order(
     "IFAYLXMo",
     (

@@ -21,7 +21,7 @@ def inspect(source: Path | bytes) -> ImageHeader:
     """The header of the image file `source`, or of its bytes.
 
     Raises:
-        UnreadableImage: there is no header to be read.
+        UnreadableImage: the file has no readable header.
 
     """
     container = unpack(*content(source))

@@ -22,7 +22,7 @@ _MARKS = ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", 
 def content(source: Path | bytes) -> tuple[str, bytes]:
     """The format, one of `FORMATS`, and all bytes of `source`.
 
-    The head of a file is looked at before the rest is read, so that a large file which is no image costs nothing.
+    The head of a file is looked at before the rest is read, so that a large file of another kind costs nothing.
 
     Raises:
         UnreadableImage: there is no such file, it cannot be opened, it is empty, or it is not of a format that is read.
@@ -71,8 +71,8 @@ def _format_of(head: bytes, name: str = "") -> str:
     """One of `FORMATS`, by the first bytes; the name only says what a file is that is none of these."""
     if not head:
         raise UnreadableImage("The file is empty.", "Replace it with a whole image file.")
-    if found := _known(head):
-        return found
+    if known := _known(head):
+        return known
     if other := by_content(head):
         raise UnreadableImage(f"The file is {other.noun}, a format that is not read.", other.fix)
     if other := by_name(name):
@@ -82,8 +82,8 @@ def _format_of(head: bytes, name: str = "") -> str:
 
 def _known(head: bytes) -> str:
     """One of `FORMATS`, or an empty string."""
-    if found := next((name for mark, name in _MARKS if head.startswith(mark)), ""):
-        return found
+    if marked := next((name for mark, name in _MARKS if head.startswith(mark)), ""):
+        return marked
     # Two letters alone would take every text that begins with BM.
     if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in BMP_HEADER_SIZES:
         return "BMP"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FULL = 4096
 """Codes of a full table, which stays as it is until it is cleared; as many are looked at at once."""
 FEWEST_BITS, MOST_BITS = 2, 8
-"""Of the numbers of colours."""
+"""Bits of the numbers of colours."""
 
 
 class Steps(NamedTuple):
@@ -30,7 +30,7 @@ class Steps(NamedTuple):
 
 @lru_cache
 def steps(bits: int, *, full: bool) -> Steps:
-    """Of colours whose numbers have so many `bits`, from an empty or from a `full` table."""
+    """Return the steps for colours of `bits` bits, from an empty or from a `full` table."""
     import numpy as np
 
     clear = 1 << bits
@@ -44,7 +44,7 @@ def steps(bits: int, *, full: bool) -> Steps:
 
 
 def can_be_followed(codes: bytes, bits: int) -> bool:
-    """Return whether no code comes before it is defined, up to the one that ends them or until there are no more."""
+    """Return whether no code comes before it is defined, up to the end code or the last code."""
     import numpy as np
 
     if not FEWEST_BITS <= bits <= MOST_BITS:
@@ -56,12 +56,12 @@ def can_be_followed(codes: bytes, bits: int) -> bool:
         count = int(np.searchsorted(start + one.starts + one.widths, 8 * len(codes), side="right"))
         at = start + one.starts[:count]
         three = digits[at >> 3] | digits[(at >> 3) + 1] << 8 | digits[(at >> 3) + 2] << 16
-        found = three >> (at & 7) & (1 << one.widths[:count]) - 1
-        marks = np.flatnonzero((found == clear) | (found == clear + 1))
+        read = three >> (at & 7) & (1 << one.widths[:count]) - 1
+        marks = np.flatnonzero((read == clear) | (read == clear + 1))
         stop = int(marks[0]) if len(marks) else count
-        if (found[:stop] > one.highest[:stop]).any():
+        if (read[:stop] > one.highest[:stop]).any():
             return False
-        if stop == count < FULL or (stop < count and found[stop] == clear + 1):
+        if stop == count < FULL or (stop < count and read[stop] == clear + 1):
             return True
         last = min(stop, FULL - 1)
         start, full = int(start + one.starts[last] + one.widths[last]), stop == FULL

@@ -50,7 +50,7 @@ def _rounded(numerator: int, denominator: int) -> int:
 
 
 def resize(image: Image, size: tuple[int, int], *, how: str, fill: Any) -> Image:
-    """`image` at `size` (height, width); the very same pixels where it has that size already.
+    """`image` at `size` (height, width); the same pixels where it has that size already.
 
     Args:
         image: of mode L, RGB, RGBA or F. Pillow multiplies RGBA by its alpha before it averages, so the colours of invisible

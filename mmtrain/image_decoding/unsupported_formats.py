@@ -59,7 +59,7 @@ NOT_READ = (
     NotRead("an HDF5 file", ((0, b"\x89HDF\r\n\x1a\n"),), (".h5", ".hdf5"), "Save the array in it as PNG, with 8 or 16 bits."),
     NotRead("a ZIP archive", ((0, b"PK\3\4"),), (".zip",), "Unpack it, and write the path of each image."),
 )
-"""Of several marks that fit, the first counts."""
+"""The first mark that fits counts."""
 
 ENDINGS = {ending: one for one in NOT_READ for ending in one.endings}
 

@@ -51,8 +51,8 @@ def _given_codes(rows: Rows) -> IntArray:
     import pandas as pd
 
     assert rows.given is not None  # noqa: S101
-    found, names = pd.factorize(by_position(rows.given))
-    codes = np.append(pd.Index(PARTS).get_indexer(pd.Index(np.asarray(names, dtype=object))), -1)[found].astype(np.int64)
+    numbers, names = pd.factorize(by_position(rows.given))
+    codes = np.append(pd.Index(PARTS).get_indexer(pd.Index(np.asarray(names, dtype=object))), -1)[numbers].astype(np.int64)
     if len(codes) != rows.count or (codes < 0).any():
         raise ValueError(f"given must be one of {listed(PARTS, 'or')} for each of the {rows.count} rows.")
     return codes

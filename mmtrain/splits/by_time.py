@@ -1,7 +1,7 @@
 """`split: time`: the earliest rows train, later ones validate, the latest are tested.
 
 A group goes by its latest row, so that training knows nothing of the time that validation and test are from; its earlier rows then
-are on the later side of a cut, and how many is told. Rows of equal time are never on two sides of a cut. Nothing is random.
+are on the later side of a cut, and a note gives their number. Rows of equal time are never on two sides of a cut. Nothing is random.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     FloatArray = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 FAR = 0.05
-"""Distance of a part's share from the one asked for, above which it is told."""
+"""Distance of a part's share from the wanted one, above which a note is made."""
 
 
 @split_method(needs="times")
@@ -32,12 +32,12 @@ def time(rows: Rows, *, validation: ValidationShare = 0.15, test: TestShare = 0.
     if rows.times is None or rows.time_cells is None:
         raise ValueError("A split by time needs the times.")
     shares = {"validation": validation, "test": test}
-    asked = {use: share for use, share in shares.items() if share}
+    wanted = {use: share for use, share in shares.items() if share}
     last = _last_times(rows, rows.times)
     moments, moment = np.unique(last, return_inverse=True)
-    if len(moments) <= len(asked):
-        raise DataError(_too_few(rows, len(moments), len(asked) + 1))
-    begins = _cuts(np.bincount(moment), asked)
+    if len(moments) <= len(wanted):
+        raise DataError(_too_few(rows, len(moments), len(wanted) + 1))
+    begins = _cuts(np.bincount(moment), wanted)
     codes = np.zeros(rows.count, np.int64)
     for code, use in enumerate(shares, start=1):
         codes[moment >= begins.get(use, len(moments))] = code
@@ -48,7 +48,7 @@ def time(rows: Rows, *, validation: ValidationShare = 0.15, test: TestShare = 0.
     return SplitPlan.of(
         partition,
         description=f"The rows were divided by the column {header}, training rows first in time",
-        notes=_notes(header, cuts, earlier, {use: (len(partition[use]) / rows.count, share) for use, share in asked.items()}),
+        notes=_notes(header, cuts, earlier, {use: (len(partition[use]) / rows.count, share) for use, share in wanted.items()}),
         facts={"cuts": cuts, "earlier_rows_of_groups": earlier},
     )
 
@@ -67,7 +67,7 @@ def _last_times(rows: Rows, times: FloatArray) -> FloatArray:
     return last[group]
 
 
-def _cuts(rows_at: IntArray, asked: dict[str, float]) -> dict[str, int]:
+def _cuts(rows_at: IntArray, wanted: dict[str, float]) -> dict[str, int]:
     """Return the moment at which each use begins, so that it has nearly its share of the rows; the last use is cut off first.
 
     `rows_at` counts the rows of each moment, in order.
@@ -77,7 +77,7 @@ def _cuts(rows_at: IntArray, asked: dict[str, float]) -> dict[str, int]:
     before = np.append(0, np.cumsum(rows_at))  # rows before each moment
     begins: dict[str, int] = {}
     end = len(rows_at)
-    for left, (use, share) in zip(range(len(asked), 0, -1), reversed(asked.items()), strict=True):
+    for left, (use, share) in zip(range(len(wanted), 0, -1), reversed(wanted.items()), strict=True):
         begin = left + int(np.argmin(np.abs(before[left:end] - (before[end] - share * before[-1]))))
         begins[use] = end = begin
     return dict(reversed(begins.items()))

@@ -48,16 +48,16 @@ class Tally:
 
     @property
     def groups(self) -> int:
-        """How many groups there are."""
+        """Return the number of groups."""
         return int(self.group.max(initial=-1)) + 1
 
     @property
     def holders(self) -> IntArray:
-        """How many groups have rows of each class; (classes,)."""
+        """Return the number of groups with rows of each class, (classes,)."""
         return np.bincount(self.label)
 
     def starts(self) -> IntArray:
-        """Where the cells of each group begin, and where the last ones end; (groups + 1,)."""
+        """Return the first cell of each group, and the end of the last group, (groups + 1,)."""
         return np.searchsorted(self.group, np.arange(self.groups + 1))
 
     def profiles(self) -> IntArray:
@@ -74,14 +74,14 @@ class Tally:
         """Rows of some groups."""
         return self.rows[groups] if len(self.label) == self.groups else np.bincount(self.group, self.rows)[groups]
 
-    def held(self, part: IntArray, parts: int) -> IntArray:
-        """How many groups with rows of each class every part has; (parts, classes). `part` is (groups,)."""
+    def groups_with_class(self, part: IntArray, parts: int) -> IntArray:
+        """Return the number of groups with rows of each class in every part, (parts, classes); `part` is (groups,)."""
         classes = len(self.holders)
         return np.bincount(part[self.group] * classes + self.label, minlength=parts * classes).reshape(parts, classes)
 
 
 class Balance:
-    """How far each part is from its wanted rows, per class and (last column) over all classes.
+    """The distance of each part from its wanted rows, per class and (last column) over all classes.
 
     Plain lists: a few cells are looked at a time, where lists are several times faster than arrays. What has an entry for every
     group is an array: of a million rows without groups, lists would take 100 MB.
@@ -102,7 +102,7 @@ class Balance:
         return [*zip(self._labels[start:end].tolist(), rows, strict=True), (-1, sum(rows))]
 
     def growth(self, part: int, cells: list[tuple[int, int]], sign: int = 1) -> float:
-        """How much the distance of `part` grows when a group with these cells joins it; `sign` -1: leaves it."""
+        """Return by how much the distance of `part` grows when a group with these cells joins it; `sign` -1: leaves it."""
         excess, wanted = self.excess[part], self.wanted[part]
         return fsum(rows * (rows + 2 * sign * excess[label]) / wanted[label] for label, rows in cells)
 
@@ -125,7 +125,7 @@ class Balance:
         return counts
 
     def _ideal(self, cells: list[tuple[int, int]], alike: int) -> list[float]:
-        """As `count_out`, with groups that can be divided: the numbers for which one more costs the same in every part.
+        """Return the numbers of `count_out` if groups could be divided: those for which one more costs the same in every part.
 
         It saves asking for each of a million rows that are alike.
         """
@@ -166,8 +166,8 @@ def _alike(tally: Tally, shuffled: IntArray) -> Iterator[IntArray]:
 
 def _give_every_part_every_class(tally: Tally, shuffled: IntArray, part: IntArray, balance: Balance) -> None:
     """Rarest class first. A move never takes a part's last group of a class, so it never undoes another one."""
-    held = tally.held(part, len(balance.parts))
-    wanting = np.flatnonzero((held == 0).any(axis=0))
+    groups_with = tally.groups_with_class(part, len(balance.parts))
+    wanting = np.flatnonzero((groups_with == 0).any(axis=0))
     if not len(wanting):
         return
     rank = np.argsort(shuffled)
@@ -176,16 +176,16 @@ def _give_every_part_every_class(tally: Tally, shuffled: IntArray, part: IntArra
     for label in wanting[np.argsort(tally.holders[wanting], kind="stable")].tolist():
         holders = tally.group[by_label[bounds[label] : bounds[label + 1]]]
         holders = holders[np.argsort(rank[holders])]
-        for poor in np.flatnonzero(held[:, label] == 0).tolist():
-            _give_one(holders.tolist(), poor, part, balance, held)
+        for poor in np.flatnonzero(groups_with[:, label] == 0).tolist():
+            _give_one(holders.tolist(), poor, part, balance, groups_with)
 
 
-def _give_one(holders: list[int], poor: int, part: IntArray, balance: Balance, held: IntArray) -> None:
+def _give_one(holders: list[int], poor: int, part: IntArray, balance: Balance, groups_with: IntArray) -> None:
     """Move the holder to `poor` that upsets the balance least; nothing where each is the last of a class in its part."""
     best: tuple[float, int] | None = None
     for group in holders:
         cells, giver = balance.cells(group), int(part[group])
-        if all(held[giver, label] > 1 for label, _ in cells[:-1]):
+        if all(groups_with[giver, label] > 1 for label, _ in cells[:-1]):
             cost = balance.growth(poor, cells) + balance.growth(giver, cells, -1)
             best = (cost, group) if best is None or cost < best[0] else best
     if best is None:
@@ -193,8 +193,8 @@ def _give_one(holders: list[int], poor: int, part: IntArray, balance: Balance, h
     group = best[1]
     cells, giver = balance.cells(group), int(part[group])
     labels = [label for label, _ in cells[:-1]]
-    held[giver, labels] -= 1
-    held[poor, labels] += 1
+    groups_with[giver, labels] -= 1
+    groups_with[poor, labels] += 1
     balance.add(giver, cells, -1)
     balance.add(poor, cells)
     part[group] = poor

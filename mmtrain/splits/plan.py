@@ -142,7 +142,7 @@ class SplitPlan:
     test: IntArray = field(default_factory=_no_rows)
     """Outer test rows: nothing is fitted on them or selected by them, in no fold."""
     description: str = ""
-    """How the rows were divided, in a sentence without its full stop, for the model card."""
+    """The way in which the rows were divided, a sentence without its full stop, for the model card."""
     notes: tuple[str, ...] = ()
     """Sentences for the user."""
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -196,9 +196,9 @@ class SplitPlan:
             return [f"positions outside of the {counted(rows.count, 'row')}"]
         times = np.bincount(everything, minlength=rows.count)
         faults = [
-            f"{counted(len(found), 'row')} in {where} (first: {found[0]})"
-            for where, found in (("no part", np.flatnonzero(times == 0)), ("several parts", np.flatnonzero(times > 1)))
-            if len(found)
+            f"{counted(len(positions_at_fault), 'row')} in {where} (first: {positions_at_fault[0]})"
+            for where, positions_at_fault in (("no part", np.flatnonzero(times == 0)), ("several parts", np.flatnonzero(times > 1)))
+            if len(positions_at_fault)
         ]
         if not len(partition.train):
             faults.append("no row to train on")

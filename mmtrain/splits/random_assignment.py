@@ -71,27 +71,27 @@ class Draw:
         return f"Merge {which} with another class, leave those rows out, or {last}."
 
     def _too_few(self, parts: int) -> Problem:
-        found = counted(self.tally.groups, self.noun)
+        count = counted(self.tally.groups, self.noun)
         if self.marked:
-            what = f"{found} marked train cannot be divided into train and validation."
+            what = f"{count} marked train cannot be divided into train and validation."
             return Problem("split", what, f"Mark more {self.noun}s train, or mark some validation.")
-        what = f"the table has {found}, fewer than the {parts} parts."
+        what = f"the table has {count}, fewer than the {parts} parts."
         without_test = ", or set `test: 0`" if self.tally.groups > 1 and parts > 2 else ""
         return Problem("split", what, f"Add {self.noun}s{without_test}.")
 
     def codes(self, fractions: npt.NDArray[np.float64], seed: int) -> IntArray:
         """Part of each row; raises DataError when a class could not be brought into every part."""
-        asked = np.flatnonzero(fractions)
+        parts = np.flatnonzero(fractions)
         generator = np.random.Generator(np.random.PCG64(seed))
         absent = np.zeros(0, np.int64)
         for _ in range(TRIES):
-            part = deal(self.tally, fractions[asked] / fractions.sum(), generator)
-            absent = np.flatnonzero((self.tally.held(part, len(asked)) == 0).any(axis=0))
+            part = deal(self.tally, fractions[parts] / fractions.sum(), generator)
+            absent = np.flatnonzero((self.tally.groups_with_class(part, len(parts)) == 0).any(axis=0))
             if not len(absent):
-                codes: IntArray = asked[part][self.group_of_row]
+                codes: IntArray = parts[part][self.group_of_row]
                 return codes
         names = listed([f"'{self.classes[label]}'" for label in absent], most=NAMED)
-        what = f"no way was found to deal the groups to {len(asked)} parts so that each part has some of class {names}."
+        what = f"no way was found to deal the groups to {len(parts)} parts so that each part has some of class {names}."
         raise DataError(Problem("split", what, self._rare_fix(len(absent))))
 
 

@@ -1,4 +1,4 @@
-"""How dates are written: the one place that says what a date is, for guesses of `init` and for findings that put rows in order."""
+"""The spellings of dates, defined once for guesses of `init` and for findings that put rows in order."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ YEAR = r"^\s*(?P<year>(?:19|20)\d{2})(?:\.0)?\s*$"
 """A year alone, which stands for its first day; only a header tells it from a number."""
 
 SECONDS = r"^:?(\d{2}(?:\.\d+)?)"
-"""Of the rest of a time, behind its minutes."""
+"""Patterns of the rest of a time, behind its minutes."""
 
 HALF_OF_DAY = r"(?i)^[\d:.]*\s*([ap])\.?\s?m\b"
 """`10:30 PM`, `10:30:00 p.m.`"""

@@ -18,19 +18,19 @@ CENTURY = 70
 
 
 def days(cells: pd.Series[str]) -> NDArray[np.float64]:
-    """Days since 1970 of dates as `date_patterns` has them, or of years such as `2024`; NaN for what is no date.
+    """Days since 1970 of dates as `date_patterns` has them, or of years such as `2024`; NaN for other cells.
 
-    Between slashes the day may come before the month or after it: some number above 12 has to show which, or there are no dates.
+    Between slashes the day may come before the month or after it: some number above 12 has to show which, or none of them is read.
     """
-    found = np.full((len(cells), 4), np.nan)
+    moments = np.full((len(cells), 4), np.nan)
     for pattern in (*FORMATS, YEAR):
-        left = np.flatnonzero(np.isnan(found[:, 0]))
-        found[left] = _parts(cells.iloc[left], pattern, ("year", "month", "day"))
+        left = np.flatnonzero(np.isnan(moments[:, 0]))
+        moments[left] = _parts(cells.iloc[left], pattern, ("year", "month", "day"))
     slashed = _parts(cells, SLASHED, ("first", "second", "year"))
     if (slashed[:, 0] > MONTHS).any() != (slashed[:, 1] > MONTHS).any():
         order = [2, 1, 0, 3] if (slashed[:, 0] > MONTHS).any() else [2, 0, 1, 3]
-        found = np.where(np.isnan(found[:, :1]), slashed[:, order], found)
-    return _days_since_1970(found)
+        moments = np.where(np.isnan(moments[:, :1]), slashed[:, order], moments)
+    return _days_since_1970(moments)
 
 
 def day_name(days: float) -> str:
@@ -38,18 +38,18 @@ def day_name(days: float) -> str:
     return str(np.datetime64(int(np.floor(days)), "D"))
 
 
-def _days_since_1970(found: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(cells,), of (cells, 4) year, month, day and minutes since midnight, NaN where there is no such time; NaN for what is no date.
+def _days_since_1970(moments: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(cells,), of (cells, 4) year, month, day and minutes since midnight, NaN for cells without a date or with a time that does not exist.
 
     Days are reckoned by NumPy: pandas knows years from 1677 to 2262 only, and 9999-12-31 is how many a table writes "never".
     """
-    known = np.flatnonzero(~np.isnan(found[:, :3]).any(axis=1))
-    year, month, day = found[known, :3].T
+    known = np.flatnonzero(~np.isnan(moments[:, :3]).any(axis=1))
+    year, month, day = moments[known, :3].T
     months = ((year - 1970) * MONTHS + np.clip(month, 1, MONTHS) - 1).astype("datetime64[M]")
     dates = months.astype("datetime64[D]") + (day - 1).astype("timedelta64[D]")
     right = (month >= 1) & (month <= MONTHS) & (day >= 1) & (dates.astype("datetime64[M]") == months)
-    since = np.full(len(found), np.nan)
-    since[known] = np.where(right, dates.astype(np.float64) + found[known, 3] / 1440, np.nan)
+    since = np.full(len(moments), np.nan)
+    since[known] = np.where(right, dates.astype(np.float64) + moments[known, 3] / 1440, np.nan)
     return since
 
 

@@ -19,14 +19,14 @@ def printable(text: str) -> str:
     return STEERING.sub(_written_out, text)
 
 
-def _written_out(found: re.Match[str]) -> str:
-    number = ord(found[0])
-    return {"\r": "\\r"}.get(found[0]) or (f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}")
+def _written_out(match: re.Match[str]) -> str:
+    number = ord(match[0])
+    return {"\r": "\\r"}.get(match[0]) or (f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}")
 
 
 def plain_json(document: str) -> str:
     """A JSON document in which such characters are escapes; they can only be in its strings."""
-    return STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
+    return STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
 
 
 def json_text(value: Any, encoding: str = "utf-8", **options: Any) -> str:

@@ -39,7 +39,7 @@ BLANK_ENDS = f"^[{BLANKS}]+|[{BLANKS}]+$"
 """The same as a pattern, for TensorFlow, whose own `strip` knows ASCII alone."""
 
 ROUNDED = r"^[+-]?[0-9](?:[.,][0-9]+)?[eE]\+[0-9]{2,}$"
-"""How spreadsheets and floating-point columns write a long number: `1.23457E+14`."""
+"""The form in which spreadsheets and floating-point columns write a long number: `1.23457E+14`."""
 
 _REWRITTEN = (
     (f"[{INVISIBLE}]+", ""),
@@ -52,7 +52,7 @@ _REWRITTEN = (
     # Numbers by their digits, never as floats: ids of 17 digits would fall together.
     (r"^\+?(-?)0*([0-9]+)(?:\.0*|(\.[0-9]*[1-9])0*)?$", r"\1\2\3"),
 )
-"""What is written in several ways, and the one way that a key has; patterns of RE2."""
+"""Characters with several spellings, and the spelling that a key has; patterns of RE2."""
 
 
 def trimmed(texts: pa.Array) -> pa.Array:
@@ -67,16 +67,16 @@ def keys(texts: pa.Array) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = pc.utf8_lower(trimmed(texts.cast(pa.large_string())))
-    if not pc.all(pc.string_is_ascii(found)).as_py():
-        found = trimmed(pc.utf8_lower(pc.utf8_normalize(found, form="NFKC")))
+    spelled = pc.utf8_lower(trimmed(texts.cast(pa.large_string())))
+    if not pc.all(pc.string_is_ascii(spelled)).as_py():
+        spelled = trimmed(pc.utf8_lower(pc.utf8_normalize(spelled, form="NFKC")))
     for pattern, replacement in _REWRITTEN:
         # Looking for a pattern takes a tenth of the time of replacing it, and few names have any.
-        holding = pc.fill_null(pc.match_substring_regex(found, pattern), False)
+        holding = pc.fill_null(pc.match_substring_regex(spelled, pattern), False)
         if pc.any(holding).as_py():
-            rewritten = pc.replace_substring_regex(found.filter(holding), pattern, replacement)
-            found = pc.replace_with_mask(found, holding, rewritten)
-    return found
+            rewritten = pc.replace_substring_regex(spelled.filter(holding), pattern, replacement)
+            spelled = pc.replace_with_mask(spelled, holding, rewritten)
+    return spelled
 
 
 def rounded(texts: pa.Array) -> pa.Array:

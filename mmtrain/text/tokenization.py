@@ -1,10 +1,10 @@
-"""The definition of a word, once, for whoever learns, looks up or counts words: RE2 patterns, as TensorFlow and Arrow both read them."""
+"""The definition of a word, once for learning, looking up and counting words: RE2 patterns, as TensorFlow and Arrow both read them."""
 
 LETTERS = r"\p{L}\p{M}\p{N}'"
 """Letters, marks, digits and the apostrophe, of every script."""
 
 BETWEEN_WORDS = f"[^{LETTERS}]+"
-"""What parted words before signs were words, for runs of that time."""
+"""The separator of words before signs were words, for runs of that time."""
 
 VARIANTS = r"[\x{FE0E}\x{FE0F}]"
 """True if an emoji is shown in colour: the same word either way, so these are taken out first."""

@@ -231,7 +231,7 @@ def test_large_columns_are_taken_from_the_cache_by_the_next_command(everything, 
             assert isinstance(first.inputs[key].codes.base, np.memmap)
             assert np.array_equal(first.inputs[key].codes, everything.arrays.inputs[key].codes)
     for entry in cached_columns(tmp_path):  # a change in the files shows in the arrays: they were not encoded again
-        path = entry / COLUMNS.beside
+        path = entry / COLUMNS.second
         path.write_bytes(path.read_bytes()[:-1] + b"\x40")
     again = encode.encode(*material, cache=everything.experiment.data.cache)
     assert [again.present[key][-1, 0] for key in INPUTS] == [4, 4, 4, 4, 4, 1]

@@ -18,7 +18,7 @@ from mmtrain.config.partial_validation import valid_parts
 from mmtrain.config.yaml_source import Origin
 from mmtrain.data.splits import split_file
 from mmtrain.data.splits.split_file import read_split, to_csv
-from mmtrain.data.tables.column_buffer import KeptColumn
+from mmtrain.data.tables.column_buffer import ColumnBuffer
 from mmtrain.data.tables.formats import open_table
 from mmtrain.errors import did_you_mean
 from mmtrain.splits.group_allocation import Tally
@@ -158,7 +158,7 @@ def test_columns_that_a_sample_shows_to_be_different_are_not_compared(monkeypatc
 
 
 def kept(*pieces):
-    column = KeptColumn()
+    column = ColumnBuffer()
     for piece in pieces:
         column.add(pd.Series(piece, dtype="str"))
     return column.join()

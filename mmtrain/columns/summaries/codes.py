@@ -25,12 +25,12 @@ class CodeStatistics(ColumnStatistics):
     def drift(self, now: CodeStatistics) -> dict[str, str]:
         """Missing categories, and unseen ones."""
         text = now.kind == "text"
-        found = {} if text else super().drift(now)  # rows of words are not those of the table, and a missing text shows in its row
+        sentences = {} if text else super().drift(now)  # rows of words are not those of the table, and a missing text shows in its row
         usual = share(self.unseen + self.once, self.rows)
         if exceeds(now.unseen, now.rows, usual):
             noun = "words" if text else "categories"
-            found["unseen"] = f"{percent(now.unseen, now.rows)} of the {noun} are unknown to training; {usual:.0%} were to be expected."
-        return found
+            sentences["unseen"] = f"{percent(now.unseen, now.rows)} of the {noun} are unknown to training; {usual:.0%} were to be expected."
+        return sentences
 
 
 statistics_kinds.add("categorical", CodeStatistics)
@@ -61,9 +61,9 @@ class CodeAccumulator(Accumulator):
             self._other_type += int((np.isnan(parse_numbers(unseen)) == self._of_numbers).sum())
 
     def statistics(self) -> CodeStatistics:
-        """Of everything so far."""
-        unseen, missing, own = int(self._counts[self._first - 1]), int(self._counts[self._first - 2]), self._counts[self._first :]
-        return CodeStatistics(kind=self._kind, rows=unseen + int(own.sum()), missing=missing, unseen=unseen, once=int((own == 1).sum()))
+        """Summarize everything added so far."""
+        unseen, missing, known = int(self._counts[self._first - 1]), int(self._counts[self._first - 2]), self._counts[self._first :]
+        return CodeStatistics(kind=self._kind, rows=unseen + int(known.sum()), missing=missing, unseen=unseen, once=int((known == 1).sum()))
 
     def drift(self, learned: ColumnStatistics, *, folder_hint: str = "") -> dict[str, str]:
         """Cells of another type than the categories of training, from which all else follows; else as the statistics say."""

@@ -30,14 +30,14 @@ class ImageStatistics(ColumnStatistics):
 
     def drift(self, now: ImageStatistics) -> dict[str, str]:
         """Missing images, another depth, another brightness."""
-        found = super().drift(now)
+        sentences = super().drift(now)
         if self.headers and now.headers and abs(share(now.deep, now.headers) - share(self.deep, self.headers)) > 0.5:
             deep, usual = percent(now.deep, now.headers), percent(self.deep, self.headers)
-            found["depth"] = f"{deep} of the images have 16 bits, in training {usual}."
+            sentences["depth"] = f"{deep} of the images have 16 bits, in training {usual}."
         if self.rows and now.rows and (how := shifted(now.brightness, self.brightness, self.deviation, now.rows)):
             text = f"the mean brightness is {now.brightness:.2f}, in training {self.brightness:.2f} (0 black, 1 white)"
-            found["brightness"] = f"{text}: {how}."
-        return found
+            sentences["brightness"] = f"{text}: {how}."
+        return sentences
 
 
 statistics_kinds.add("image", ImageStatistics)
@@ -78,7 +78,7 @@ class ImageAccumulator(Accumulator):
                 continue
 
     def statistics(self) -> ImageStatistics:
-        """Of everything so far."""
+        """Summarize everything added so far."""
         brightness = self._brightness
         return ImageStatistics(
             rows=self._rows,
@@ -91,7 +91,7 @@ class ImageAccumulator(Accumulator):
 
     def drift(self, learned: ColumnStatistics, *, folder_hint: str = "") -> dict[str, str]:
         """With the question for the images folder, where not one cell has an image."""
-        found = super().drift(learned, folder_hint=folder_hint)
+        sentences = super().drift(learned, folder_hint=folder_hint)
         if self._rows or not folder_hint:
-            return found
-        return {kind: f"{text} Not one cell has an image: {folder_hint}" for kind, text in found.items()}
+            return sentences
+        return {kind: f"{text} Not one cell has an image: {folder_hint}" for kind, text in sentences.items()}

@@ -44,16 +44,16 @@ class NumericStatistics(ColumnStatistics):
 
     def drift(self, now: NumericStatistics) -> dict[str, str]:
         """Missing cells; another unit or, if it is none, another mean."""
-        found = super().drift(now)
+        sentences = super().drift(now)
         if not (self.rows and now.rows):
-            return found
+            return sentences
         if factor := self._unit(now):
             times = f"{factor:g} times those of training" if factor > 1 else f"those of training divided by {1 / factor:g}"
             middles = f"median {now.quartiles[1]:.4g}, in training {self.quartiles[1]:.4g}"
-            return {**found, "unit": f"the numbers look like another unit: they are about {times} ({middles})."}
+            return {**sentences, "unit": f"the numbers look like another unit: they are about {times} ({middles})."}
         if how := shifted(now.mean, self.mean, self.deviation, now.rows):
-            found["mean"] = f"the mean is {now.mean:.4g}, in training {self.mean:.4g}: {how}."
-        return found
+            sentences["mean"] = f"the mean is {now.mean:.4g}, in training {self.mean:.4g}: {how}."
+        return sentences
 
     def _unit(self, now: NumericStatistics) -> float | None:
         """The factor between two units by which all quartiles have changed: another unit scales every number, other people do not."""
@@ -108,7 +108,7 @@ class NumericAccumulator(Accumulator):
             self._first_word = str(cells.iloc[0])[:LONGEST_CELL]
 
     def statistics(self) -> NumericStatistics:
-        """Of everything so far."""
+        """Summarize everything added so far."""
         first, middle, third = self._spread.quantiles((0.25, 0.5, 0.75)) or (0.0, 0.0, 0.0)
         return NumericStatistics(
             rows=self._moments.count,
@@ -122,9 +122,9 @@ class NumericAccumulator(Accumulator):
 
     def drift(self, learned: ColumnStatistics, *, folder_hint: str = "") -> dict[str, str]:
         """With numbers out of range, unless another unit explains them, and the first word among missing numbers."""
-        found = super().drift(learned, folder_hint=folder_hint)
-        if isinstance(learned, NumericStatistics) and "unit" not in found:
-            found |= learned.range_drift(self._outside, self._moments.count)
-        if self._first_word and "missing" in found:
-            found["missing"] += f" The first that cannot be read is {self._first_word!r}."
-        return found
+        sentences = super().drift(learned, folder_hint=folder_hint)
+        if isinstance(learned, NumericStatistics) and "unit" not in sentences:
+            sentences |= learned.range_drift(self._outside, self._moments.count)
+        if self._first_word and "missing" in sentences:
+            sentences["missing"] += f" The first that cannot be read is {self._first_word!r}."
+        return sentences

@@ -111,11 +111,11 @@ def _manifest(files: Sequence[ImageFile], layout: Layout, verify: str) -> bytes:
 def _found(cache: Path, name: str, files: Sequence[ImageFile], verify: str) -> DecodedImages | None:
     """A whole store of these files. To verify contents they are all read, unless no store could be theirs."""
     if verify == "stat":
-        return opened(cache / name, len(files))
+        return open_if_whole(cache / name, len(files))
     if not any(entry.path.name.startswith(f"{name}.") and entry.state == "complete" for entry in entries(cache)):
         return None
     contents = digest(files)
-    store = opened(cache / _full_name(name, contents), len(files))
+    store = open_if_whole(cache / _full_name(name, contents), len(files))
     return None if store is None else replace(store, contents=contents)
 
 
@@ -123,13 +123,13 @@ def _full_name(name: str, contents: str) -> str:
     return f"{name}.{contents[:32]}" if contents else name
 
 
-def opened(folder: Path, images: int | None) -> DecodedImages | None:
-    """The store in `folder`, of so many images; None when there is none, or a machine that went down has left a damaged one."""
+def open_if_whole(folder: Path, images: int | None) -> DecodedImages | None:
+    """The store in `folder`, which must hold `images` images; None when it has none, or a machine that went down has left a damaged one."""
     try:
         file = MappedFile(folder / IMAGES.array)
         pixels = np.asarray(np.load(folder / IMAGES.array, mmap_mode="r"))
         ahead = read_ahead(folder / IMAGES.array, pixels)
-        unreadable = json.loads((folder / IMAGES.beside).read_text(encoding="utf-8"))
+        unreadable = json.loads((folder / IMAGES.second).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     if images not in (None, len(pixels)):
@@ -142,8 +142,8 @@ def _notice(needed: int, reason: str, flight: OnTheFlyImages) -> str:
     if flight.kept == len(flight):
         instead = "All images are kept in memory, until this run ends."
     else:
-        kept = f"; {flight.kept:,} of {len(flight):,} stay in memory" if flight.kept else ""
-        instead = f"Every batch is decoded anew, which is slower{kept}."
+        in_memory = f"; {flight.kept:,} of {len(flight):,} stay in memory" if flight.kept else ""
+        instead = f"Every batch is decoded anew, which is slower{in_memory}."
     return (
         f"no image store: it needs {format_bytes(needed)}, and {reason}. {instead} "
         "To have a store, raise `data.cache.disk`, set `data.cache.folder` to another disk, choose a smaller `size`, "
@@ -158,13 +158,13 @@ def _built(
     with building(cache, name) as temporary:
         hashed = f" {VERSION} content\n".encode() in manifest[:80]
         outcome = _write_pixels(temporary / IMAGES.array, files, layout, hashed=hashed, progress=progress)
-        (temporary / IMAGES.beside).write_text(json.dumps(outcome.unreadable), encoding="utf-8")
+        (temporary / IMAGES.second).write_text(json.dumps(outcome.unreadable), encoding="utf-8")
         (temporary / MANIFEST).write_bytes(manifest)
         # Opened before it is renamed: what other processes do to the name from then on does not matter any more.
-        store = opened(temporary, len(files))
+        store = open_if_whole(temporary, len(files))
         if store is None:
             raise OSError("it cannot be read right after it was written")
-        publish(temporary, cache / _full_name(name, outcome.digest), lambda folder: opened(folder, len(files)) is not None)
+        publish(temporary, cache / _full_name(name, outcome.digest), lambda folder: open_if_whole(folder, len(files)) is not None)
     return replace(store, contents=outcome.digest)
 
 

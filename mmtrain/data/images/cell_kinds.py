@@ -1,4 +1,4 @@
-"""Cells of image columns that are no path: several images, addresses, and images written into the table itself."""
+"""Cells of image columns that are not a path: several images, addresses, and images written into the table itself."""
 
 from __future__ import annotations
 

@@ -95,11 +95,11 @@ def digest(files: Sequence[ImageFile]) -> str:
 
 
 def _decoded(file: ImageFile, layout: Layout, hashes: list[bytes] | None) -> NDArray[Any]:
-    """The pixels of a file; where `hashes` are wanted, of the very bytes that were hashed."""
+    """The pixels of a file; where `hashes` are wanted, of the bytes that were hashed."""
     if hashes is None:
         return read(Path(file.path), layout, writable=False)
-    data, own = _content(file.path)
-    hashes.append(own)
+    data, content_hash = _content(file.path)
+    hashes.append(content_hash)
     # A file that cannot be opened is left to `read`, which says why.
     return read(Path(file.path) if data is None else data, layout, writable=False)
 

@@ -18,7 +18,7 @@ SAMPLE = 200
 
 MOST_FOLDERS = 1000
 DEEPEST = 2
-"""How many folders below the table's images are looked for."""
+"""Levels of folders below the table's that are searched for images."""
 
 
 @dataclass(frozen=True)
@@ -97,21 +97,21 @@ def _opened(finder: ImageFinder, cell: str) -> ImageHeader | UnreadableImage | s
         return refusal
 
 
-def folder_of(cells: Sequence[str], beside: Path) -> tuple[Path, int]:
-    """The folder in which most of `cells` are files, and how many are: `beside`, or one at most `DEEPEST` folders below it."""
-    best, most = beside, -1
-    for folder in folders(beside):
+def folder_of(cells: Sequence[str], top: Path) -> tuple[Path, int]:
+    """The folder in which most of `cells` are files, and how many are: `top`, or one at most `DEEPEST` folders below it."""
+    best, most = top, -1
+    for folder in folders(top):
         finder = ImageFinder(ImageFolder(folder))
-        found = sum(isinstance(finder.find(cell.strip()), ImageFile) for cell in cells)
-        if found > most:
-            best, most = folder, found
-        if found == len(cells):
+        count = sum(isinstance(finder.find(cell.strip()), ImageFile) for cell in cells)
+        if count > most:
+            best, most = folder, count
+        if count == len(cells):
             break
     return best, max(most, 0)
 
 
 def folders(top: Path) -> Iterator[Path]:
-    """`top`, its folders by name, then theirs, as far as images are looked for; hidden ones are left out."""
+    """`top`, its folders by name, then theirs, down to `DEEPEST`; hidden ones are left out."""
     return islice(_folders(top, DEEPEST), MOST_FOLDERS)
 
 

@@ -34,7 +34,7 @@ class ImageFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a cell has no image. One that points `outside` the images folder is refused under every `missing` policy."""
+    """The reason why a cell has no image. One that points `outside` the images folder is refused under every `missing` policy."""
 
     what: str
     fix: str
@@ -76,10 +76,10 @@ class ImageFinder:
 
     def find(self, cell: str) -> ImageFile | Refusal:
         """The file that `cell` names, with the suffix unless it is there already."""
-        found = self._find(cell if cell.endswith(self._suffix) else cell + self._suffix)
-        if isinstance(found, Refusal) and (other := not_a_path(cell)):
+        file = self._find(cell if cell.endswith(self._suffix) else cell + self._suffix)
+        if isinstance(file, Refusal) and (other := not_a_path(cell)):
             return Refusal(*other)
-        return found
+        return file
 
     def _find(self, cell: str) -> ImageFile | Refusal:
         if os.path.isabs(cell) and not self._allow_outside:
@@ -174,20 +174,20 @@ def locate(cells: pd.Series[str], folder: ImageFolder, suffix: str = "") -> Loca
     """Look every different cell up. Raises DataError when the images folder does not exist."""
     codes, names = pd.factorize(cells.str.strip())
     finder = ImageFinder(folder, suffix)
-    found = _with_ending([str(name) for name in names], [finder.find(str(name)) for name in names], finder, folder.setting)
-    files = sorted({file for file in found if isinstance(file, ImageFile)})
+    located = _with_ending([str(name) for name in names], [finder.find(str(name)) for name in names], finder, folder.setting)
+    files = sorted({file for file in located if isinstance(file, ImageFile)})
     positions = {file: position for position, file in enumerate(files)}
-    places = [positions[file] if isinstance(file, ImageFile) else -1 for file in found]
-    return Located(codes, [str(name) for name in names], found, files, np.array([*places, -1], dtype=np.int64))
+    places = [positions[file] if isinstance(file, ImageFile) else -1 for file in located]
+    return Located(codes, [str(name) for name in names], located, files, np.array([*places, -1], dtype=np.int64))
 
 
-def _with_ending(names: list[str], found: list[ImageFile | Refusal], finder: ImageFinder, setting: str) -> list[ImageFile | Refusal]:
+def _with_ending(names: list[str], located: list[ImageFile | Refusal], finder: ImageFinder, setting: str) -> list[ImageFile | Refusal]:
     """The same; where most files are absent because one ending is, each refusal says which."""
-    absent = [name for name, one in zip(names, found, strict=True) if isinstance(one, Refusal) and one.absent]
+    absent = [name for name, one in zip(names, located, strict=True) if isinstance(one, Refusal) and one.absent]
     ending = finder.missing_ending(absent) if len(absent) * 2 > len(names) else ""
     if not ending:
-        return found
+        return located
     fix = f"Set `suffix: {ending}`: with it, cells of this column name files."
     if setting != SETTING:  # of a trained run
         fix = f"Write the ending into the cells: {absent[0]}{ending}."
-    return [replace(one, fix=fix, suffix=True) if isinstance(one, Refusal) and one.absent else one for one in found]
+    return [replace(one, fix=fix, suffix=True) if isinstance(one, Refusal) and one.absent else one for one in located]

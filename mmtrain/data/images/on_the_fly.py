@@ -75,8 +75,7 @@ class OnTheFlyImages:
 
     def _image(self, position: int) -> NDArray[Any]:
         if position < len(self._is_kept) and self._is_kept[position]:
-            kept: NDArray[Any] = self._kept[position]
-            return kept
+            return np.asarray(self._kept[position])
         file = self._files[position]
         try:
             status = os.stat(file.path)

@@ -1,4 +1,4 @@
-"""Reading a store that is larger than the memory there is: the kernel is told which images come next.
+"""Reading a store that is larger than memory: the kernel gets the images of coming batches by name.
 
 Left alone, the kernel reads what lies around every page that is touched, up to megabytes. Images come in shuffled order, so
 that without room to keep it this is thrown away unused, and each wait is for one request. Where a store does not fit, reading

@@ -62,7 +62,7 @@ class ImageStore:
     pixels: NDArray[Any] | OnTheFlyImages
     index: NDArray[np.int64]
     notice: str = ""
-    """Why images are decoded in flight; empty where they are not."""
+    """The reason why images are decoded in flight; empty where they are not."""
     key: str = ""
     """SHA-256 of what the cells name: each with the size of its file and the time of its change, or, with `verify: content`, all
     with the digest of the files' bytes. Unlike the name of the store it does not change when the images folder is moved."""
@@ -200,7 +200,7 @@ def attach(
 ) -> Attached:
     """A store for every image column, by key, and all that is wrong with images; each is decoded once whatever is wrong with others.
 
-    `say` is told of columns that are decoded in flight because a store has no room. Problems are
+    `say` gets a notice of columns that are decoded in flight because a store has no room. Problems are
     images that are missing or unreadable where `missing: error` says so, or lie outside the folder; or that no row is left.
 
     Raises:

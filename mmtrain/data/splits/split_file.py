@@ -42,9 +42,9 @@ def to_csv(plan: SplitPlan, rows: Sequence[int] | IntArray, ids: Callable[[IntAr
     for fold, codes in [*((str(number), one.codes(len(of_file))) for number, one in enumerate(plan.partitions)), (OUTER, outer)]:
         used = np.flatnonzero(codes >= 0)
         for start in range(0, len(used), CHUNK_ROWS):
-            own = used[start : start + CHUNK_ROWS]
-            texts = "" if ids is None else list(ids(own))
-            yield csv_text(pd.DataFrame({"row": of_file[own], "id": texts, "fold": fold, "part": words[codes[own]]}), header=header)
+            lines = used[start : start + CHUNK_ROWS]
+            texts = "" if ids is None else list(ids(lines))
+            yield csv_text(pd.DataFrame({"row": of_file[lines], "id": texts, "fold": fold, "part": words[codes[lines]]}), header=header)
             header = False
 
 

@@ -21,7 +21,7 @@ REPEATED = 2
 """Rows that a value of a piece has on average, from which its values are kept once."""
 
 
-class KeptColumn:
+class ColumnBuffer:
     """Cells by row: pieces are added and joined, then it is asked."""
 
     def __init__(self) -> None:
@@ -38,14 +38,14 @@ class KeptColumn:
         repeated = len(coded.dictionary) * REPEATED <= len(coded)
         self._pieces.append(coded if repeated else array.cast(pa.string()))  # whose offsets take half
 
-    def join(self) -> KeptColumn:
+    def join(self) -> ColumnBuffer:
         """The same column, when all pieces have been added."""
         self._whole = _joined(self._pieces)
         self._pieces = []
         return self
 
     def cells(self, rows: NDArray[np.int64] | None = None) -> pd.Series[str]:
-        """Of all rows, or of `rows` in their order; index 0, 1, ..."""
+        """Return the cells of all rows, or of `rows` in their order; index 0, 1, ..."""
         import pyarrow as pa
 
         array = self._whole

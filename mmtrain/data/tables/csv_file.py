@@ -1,6 +1,6 @@
 """Tables as text with a separator: CSV, TSV and what else a `Dialect` describes, also compressed with gzip.
 
-Cells may stand in quotes and then hold separators and line breaks. Blank lines are no rows. A row with more or fewer
+Cells may stand in quotes and then hold separators and line breaks. Blank lines are skipped. A row with more or fewer
 cells than the header is refused: its cells may belong to other columns. Arrow reads the cells, because it is strict about that
 and three to five times as fast as pandas here; the slow reader of the standard library is asked for line numbers, and for what
 Arrow cannot read: cells separated by runs of blanks, and other encodings than UTF-8.
@@ -150,25 +150,27 @@ class CsvFile(TableFile):
 
     def _undecodable_in_records(self, headers: Sequence[str]) -> frozenset[str]:
         columns = {header: self.headers.index(header) for header in headers}
-        found: set[str] = set()
+        undecodable: set[str] = set()
         with closing(self._records(errors=UNDECODABLE)) as records:
             for _, cells in islice(records, 1, None):
                 if len(cells) != len(self.headers):
                     return frozenset()
-                found |= {header for header, place in columns.items() if "\udcff" in cells[place]}
-        return frozenset(found)
+                undecodable |= {header for header, place in columns.items() if "\udcff" in cells[place]}
+        return frozenset(undecodable)
 
     def _undecodable_in_arrow(self, headers: Sequence[str]) -> frozenset[str]:
         import pyarrow as pa
 
         columns = {header: str(self.headers.index(header)) for header in headers}
-        found: set[str] = set()
+        undecodable: set[str] = set()
         try:
             for batch in self._arrow_reader(list(columns.values()), pa.large_binary()):
-                found |= {header for header, column in columns.items() if header not in found and not _is_utf8(batch.column(column))}
+                undecodable |= {
+                    header for header, column in columns.items() if header not in undecodable and not _is_utf8(batch.column(column))
+                }
         except pa.ArrowException:
             return frozenset()
-        return frozenset(found)
+        return frozenset(undecodable)
 
     def _arrow_reader(self, columns: list[str], kind: pa.DataType | None = None) -> Any:
         """Batches of these columns, by number, as text; or as bytes, which may be anything, where `kind` says so."""
@@ -216,16 +218,16 @@ class CsvFile(TableFile):
         return [self._damage(error)]
 
     def _uneven_problem(self, uneven: list[tuple[int, int]]) -> Problem:
-        (line, found), expected = uneven[0], len(self.headers)
+        (line, cells), expected = uneven[0], len(self.headers)
         mark = self.dialect.separators.removesuffix("s")
         fix = (
             f"Put quotes around a cell that holds a {mark}."
-            if found > expected
+            if cells > expected
             else "Write a cell for every header, also where it is empty."
         )
         if expected == 1:
             fix = "Set `skip_lines` in `data.format` if the headers are further below, `separator` if other signs separate cells."
-        what = f"the row has {found} {'cell' if found == 1 else 'cells'}, the header has {expected}."
+        what = f"the row has {cells} {'cell' if cells == 1 else 'cells'}, the header has {expected}."
         return Problem(f"{self.path.name}:{line}", what + other_places("row", self.unit, [line for line, _ in uneven[1:]]), fix)
 
     def _encoding_problem(self) -> Problem | None:
@@ -340,13 +342,13 @@ def _joined(blocks: Iterable[list[pa.Array]], size: int) -> Iterator[list[pa.Arr
     import pyarrow as pa
 
     waiting: list[list[pa.Array]] = []
-    rows = held = 0
+    rows = nbytes = 0
     for arrays in chain(blocks, [None]):
         enough = _JOINED if rows >= GATHERED_ROWS else 8 * _JOINED
-        full = bool(waiting) and (arrays is None or rows + len(arrays[0]) > size or held >= enough)
+        full = bool(waiting) and (arrays is None or rows + len(arrays[0]) > size or nbytes >= enough)
         if full:
             yield waiting[0] if len(waiting) == 1 else [pa.concat_arrays(parts) for parts in zip(*waiting, strict=True)]
-            waiting, rows, held = [], 0, 0
+            waiting, rows, nbytes = [], 0, 0
         if arrays is not None:
             waiting.append(arrays)
-            rows, held = rows + len(arrays[0]), held + sum(array.nbytes for array in arrays)
+            rows, nbytes = rows + len(arrays[0]), nbytes + sum(array.nbytes for array in arrays)

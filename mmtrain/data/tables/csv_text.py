@@ -18,7 +18,7 @@ END = "\r\n"
 FORMULA = r"^'*[=+\-@\t\r]"
 """A spreadsheet takes a cell that begins so for a formula, and runs it (CSV injection, CWE-1236); apostrophes before it are ours."""
 NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
-"""A negative number is no formula, and stays one."""
+"""A negative number is not a formula, and stays as it is."""
 TOLD = "An apostrophe stands before cells that a spreadsheet would take for a formula."
 _FORMULA, _NUMBER = re.compile(FORMULA), re.compile(NUMBER)
 
@@ -34,7 +34,7 @@ def for_spreadsheet(cell: object) -> object:
 
 
 def from_spreadsheet(cell: str) -> str:
-    """What `for_spreadsheet` was given."""
+    """Return the cell that was given to `for_spreadsheet`."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 

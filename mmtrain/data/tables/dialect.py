@@ -1,4 +1,4 @@
-"""How a table that is text is written, and the slow reader of it, which knows the line of every row."""
+"""The separators, quotes and encoding of a table that is text, and the slow reader of it, which knows the line of every row."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Dialect:
 
     @property
     def codec(self) -> str:
-        """The codec of the file; a byte order mark is no part of the first header."""
+        """The codec of the file; a byte order mark is not part of the first header."""
         return "utf-8-sig" if self.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else self.encoding
 
     @property
@@ -89,22 +89,22 @@ class Dialect:
     def options(self, usual: str) -> dict[str, Any]:
         """Return the options of `data.format` for this dialect, in a file whose `usual` separator is known."""
         plain = Dialect(usual)
-        found: dict[str, Any] = {}
+        options: dict[str, Any] = {}
         if self.separator != usual:
-            found["separator"] = "tab" if self.separator == "\t" else self.separator
+            options["separator"] = "tab" if self.separator == "\t" else self.separator
         if self.numerals.decimal != ".":
-            found["decimal"] = self.numerals.decimal
+            options["decimal"] = self.numerals.decimal
         if self.numerals.thousands:
-            found["thousands"] = self.numerals.thousands
+            options["thousands"] = self.numerals.thousands
         if self.skip_lines:
-            found["skip_lines"] = self.skip_lines
+            options["skip_lines"] = self.skip_lines
         if self.quote != plain.quote:
-            found["quote"] = self.quote or "none"
+            options["quote"] = self.quote or "none"
         if self.escape:
-            found["escape"] = self.escape
+            options["escape"] = self.escape
         if self.codec != plain.codec:
-            found["encoding"] = self.encoding
-        return found
+            options["encoding"] = self.encoding
+        return options
 
     def described(self, options: Mapping[str, Any]) -> str:
         """Describe some of the options, as a phrase."""
@@ -162,7 +162,7 @@ class Dialect:
         try:
             for line, text in enumerate(lines, start=1 + self.skip_lines):
                 bounded.characters = 0  # a row is a line
-                if cells := [self._unquoted(found, line) for found in cell.findall(text)]:
+                if cells := [self._unquoted(quoted, line) for quoted in cell.findall(text)]:
                     yield line, cells
         except OverflowError:
             raise RowTooLongError(line + 1, is_header=line == self.skip_lines) from None

@@ -1,6 +1,6 @@
 """Tables in Excel's .xlsx, read whole: the first sheet, or the one that is asked for.
 
-Empty rows are no rows, and empty columns no columns. A formula counts as the value that Excel stored with it. What would become a
+Empty rows and empty columns are skipped. A formula counts as the value that Excel stored with it. What would become a
 missing cell without anybody's intent is refused: formulas without a value, and merged cells, of which only the first has one.
 """
 
@@ -224,9 +224,9 @@ def _marks(sheet: Any) -> tuple[bool, list[tuple[str, str, str, str]]]:
         for block in iter(lambda: source.read(_BLOCK), b""):
             text = before + block
             formulas = formulas or FORMULA.search(text) is not None
-            found = list(MERGED.finditer(text))
-            merged += [tuple(part.decode() for part in match.groups()) for match in found]
-            before = text[max(len(text) - 200, found[-1].end() if found else 0) :]
+            matches = list(MERGED.finditer(text))
+            merged += [tuple(part.decode() for part in match.groups()) for match in matches]
+            before = text[max(len(text) - 200, matches[-1].end() if matches else 0) :]
     return formulas, merged  # type: ignore[return-value]
 
 

@@ -31,7 +31,7 @@ INSTEAD = {
     ".ods": "Save it as .xlsx.",
     ".json": "Write one object a line, and end the name in .jsonl.",
 }
-"""What becomes of formats that are like one that is read."""
+"""Fixes for formats that resemble one that is read."""
 
 HEAD = 100_000
 """Bytes at the beginning of a text by which its dialect is found."""
@@ -45,7 +45,7 @@ def open_table(
     later: bool = False,
     otherwise: str = "Set `data.table` to its path.",
 ) -> TableFile:
-    """The table file at `path`; its suffix says the format, `table_format` how it is written, as far as that is known.
+    """The table file at `path`; its suffix says the format, `table_format` what is known of how it is written.
 
     A table that comes `later` than the training may be written otherwise: its format is looked for where the given one does not
     fit. `otherwise` is as for `no_table`.
@@ -141,6 +141,6 @@ def _is_utf8(path: Path) -> bool:
 
 
 def no_table(path: Path, otherwise: str) -> Problem:
-    """What is told of a table that does not exist; `otherwise` is the fix where no file beside it has a name like that."""
+    """Return the problem of a table that does not exist; `otherwise` is the fix where no file in its folder has a similar name."""
     siblings = [] if input_fault(path.parent, "folder") else [entry.name for entry in path.parent.iterdir()]
     return Problem(str(path), "the table does not exist.", did_you_mean(path.name, siblings) or otherwise)

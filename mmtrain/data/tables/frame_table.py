@@ -1,4 +1,4 @@
-"""A pandas DataFrame as a table file: whoever reads tables can read one that is in memory already."""
+"""A pandas DataFrame as a table file, so that one reader serves tables on disk and in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NAME = "the DataFrame"
 
 TYPED = ("boolean", "integer", "floating", "mixed-integer-float", "decimal")
-"""What pandas calls objects that are numbers or truth values."""
+"""The names that pandas has for objects that are numbers or truth values."""
 
 NO_CELLS = (bytes, bytearray, memoryview, list, tuple, dict, set, frozenset)
 """Objects that no text stands for, but for lists of texts."""
@@ -49,14 +49,14 @@ class FrameTable(TableFile):
         return self._frame.iloc[:, self._places[header]]
 
     def refusal(self, header: str) -> str:
-        """Dictionaries, bytes and lists of other things than texts are no cells."""
+        """Dictionaries, bytes and lists of other things than texts cannot be cells."""
         cells = self._column(header)
         if isinstance(cells.dtype, pd.ArrowDtype):
             return type_refusal(cells.dtype.pyarrow_dtype)
-        held = [cell for cell in cells if isinstance(cell, NO_CELLS)] if cells.dtype == object else []
-        if all(_is_text_list(cell) for cell in held):
+        refused = [cell for cell in cells if isinstance(cell, NO_CELLS)] if cells.dtype == object else []
+        if all(_is_text_list(cell) for cell in refused):
             return ""
-        return f"the column holds objects of type {listed(sorted({type(cell).__name__ for cell in held}))}."
+        return f"the column holds objects of type {listed(sorted({type(cell).__name__ for cell in refused}))}."
 
     def typed(self, header: str) -> bool:
         """By its dtype, that of its categories, where it has those, or what its objects are: truth values with holes for instance."""
@@ -99,7 +99,7 @@ def typed_array(cells: pd.Series[Any]) -> pa.Array:
 
 
 def _of_objects(cells: pd.Series[Any]) -> pa.Array:
-    """By Arrow where it knows the type of all; else the objects of each type by themselves, so that none depends on those beside it."""
+    """By Arrow where it knows the type of all; else the objects of each type by themselves, so that none depends on its neighbours."""
     import pyarrow as pa
 
     with suppress(pa.ArrowException, OverflowError, UnicodeError):
@@ -107,10 +107,10 @@ def _of_objects(cells: pd.Series[Any]) -> pa.Array:
         if not isinstance(array.type, pa.BaseExtensionType) and not type_refusal(array.type):
             return as_text(array)
     alone = cells.reset_index(drop=True)
-    of_types = [own for _, own in alone.groupby(alone.map(type), sort=False)]
+    of_types = [group for _, group in alone.groupby(alone.map(type), sort=False)]
     if len(of_types) == 1:
         return pa.array(cells.map(_text, na_action="ignore"), pa.large_string(), from_pandas=True)
-    texts = pd.concat([pd.Series(_of_objects(own).to_pylist(), own.index, dtype=object) for own in of_types])
+    texts = pd.concat([pd.Series(_of_objects(group).to_pylist(), group.index, dtype=object) for group in of_types])
     return pa.array(texts.sort_index(), pa.large_string(), from_pandas=True)
 
 
@@ -124,7 +124,7 @@ def _known_to_arrow(dtype: Any) -> bool:
 
 
 def _text(cell: object) -> str:
-    """What UTF-8 cannot hold, half a pair of UTF-16 in the name of a file say, becomes a question mark."""
+    """Replace by a question mark what UTF-8 cannot hold, such as half a pair of UTF-16 in the name of a file."""
     text = _list_text(cell) if isinstance(cell, LISTS) and _is_text_list(cell) else str(cell)
     return text.encode("utf-8", "replace").decode()
 
@@ -135,6 +135,6 @@ def _is_text_list(cell: object) -> bool:
 
 
 def _list_text(cell: Iterable[object]) -> str:
-    """As JSON, like the same list from Parquet; a set has no order of its own."""
+    """Return the cell as JSON, like the same list from Parquet; a set has no order of its own."""
     items = [str(item) for item in cell]
     return json.dumps(sorted(items) if isinstance(cell, set | frozenset) else items, ensure_ascii=False)

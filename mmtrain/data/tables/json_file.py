@@ -46,7 +46,7 @@ class _Keys:
     written: frozenset[str]
     """Keys with a text among their values."""
     nested: dict[str, str]
-    """Why the values of a key are no cells."""
+    """The reason why the values of a key cannot be cells."""
 
 
 _ONE_OBJECT = "Write one JSON object a line."
@@ -75,7 +75,7 @@ class JsonFile(TableFile):
         return self._keys.keys
 
     def refusal(self, header: str) -> str:
-        """Lists and objects are no cells."""
+        """Lists and objects cannot be cells."""
         return self._keys.nested.get(header, "")
 
     def typed(self, header: str) -> bool:
@@ -88,7 +88,7 @@ class JsonFile(TableFile):
             yield [cell_texts([values.get(header) for values in piece]) for header in headers]
 
     def number(self, row: int) -> int:
-        """The line, from 1; blank lines are no rows."""
+        """The line, from 1; blank lines are skipped."""
         if self._lines is None:
             self._lines = np.fromiter((line for line, _ in _objects(self.path)), dtype=np.int64)
         return int(self._lines[row])
@@ -99,7 +99,7 @@ class JsonFile(TableFile):
 
 
 def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line, object) of every row. Raises DataError for a line that is no object, and for a damaged file."""
+    """(line, object) of every row. Raises DataError for a line that is not an object, and for a damaged file."""
     for line, text in _lines(path):
         try:
             yield line, _object(text)
@@ -134,7 +134,7 @@ def _object(text: bytes) -> dict[str, Any]:
     if b"\0" in text:  # as in every ASCII character of UTF-16, which `json` would take for a whole document of it
         raise _BrokenLineError("the line is not UTF-8 text; by its zero bytes it is UTF-16 or UTF-32", _AS_UTF8)
     try:
-        found = json.loads(text.rstrip(), object_pairs_hook=_once)
+        value = json.loads(text.rstrip(), object_pairs_hook=_once)
     except UnicodeDecodeError as error:
         raise _BrokenLineError(f"the byte 0x{text[error.start]:02X} is not UTF-8 text", _AS_UTF8) from None
     except json.JSONDecodeError as error:
@@ -143,17 +143,17 @@ def _object(text: bytes) -> dict[str, Any]:
         raise _BrokenLineError("the line is nested too deep") from None
     except ValueError as error:  # an integer of thousands of digits
         raise error if isinstance(error, _BrokenLineError) else _BrokenLineError("the line holds a number that is too long") from None
-    if not isinstance(found, dict):
-        raise _BrokenLineError(f"the line holds {_called(found)}, not an object")
-    return found
+    if not isinstance(value, dict):
+        raise _BrokenLineError(f"the line holds {_called(value)}, not an object")
+    return value
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
         keys = [key for key, _ in pairs]
         raise _BrokenLineError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
-    return found
+    return unique
 
 
 def _called(value: Any) -> str:

@@ -19,7 +19,7 @@ CLEAR = 'Write it with a decimal comma and without grouping its digits, or set `
 
 @dataclass(frozen=True)
 class Numerals:
-    """How numbers are written in a table."""
+    """The notation of numbers in a table."""
 
     decimal: str = "."
     thousands: str = ""

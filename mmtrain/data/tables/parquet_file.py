@@ -45,7 +45,7 @@ class ParquetFile(TableFile):
         return Problem(self.path.name, "the file is not Parquet, or it is damaged.", "Write it again.")
 
     def refusal(self, header: str) -> str:
-        """Structs, lists of other things than texts, bytes and durations are no cells."""
+        """Structs, lists of other things than texts, bytes and durations cannot be cells."""
         return type_refusal(self._schema.field(header).type)
 
     def typed(self, header: str) -> bool:
@@ -72,7 +72,7 @@ class ParquetFile(TableFile):
             raise DataError(self._damage()) from error
 
     def undecodable(self, headers: Sequence[str]) -> frozenset[str]:
-        """Columns of text with a cell that is not UTF-8, which Parquet leaves to whoever writes the file."""
+        """Columns of text with a cell that is not UTF-8, which Parquet does not check."""
         import pyarrow as pa
 
         try:
@@ -95,7 +95,7 @@ class ParquetFile(TableFile):
 
 
 def type_refusal(kind: pa.DataType) -> str:
-    """Why cells of an Arrow type cannot become text, or an empty string. Arrow would write a duration as a bare number."""
+    """Return why cells of an Arrow type cannot become text, or an empty string. Arrow would write a duration as a bare number."""
     import pyarrow.types as kinds
 
     value = kind.value_type if kinds.is_dictionary(kind) else kind
@@ -139,7 +139,7 @@ def as_text(array: pa.Array) -> pa.Array:
 def _number_text(array: pa.Array) -> pa.Array:
     """Whole numbers without `.0`, as other columns of the same table hold them; the rest with as few digits as tell them apart.
 
-    Decided number by number, so that a cell reads the same in every table: 3.0 is `3` also beside 2.5.
+    Decided number by number, so that a cell reads the same in every table: 3.0 is `3` also next to 2.5.
     """
     import pyarrow as pa
     import pyarrow.compute as pc

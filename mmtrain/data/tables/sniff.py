@@ -23,13 +23,13 @@ MOST_TITLES = 20
 """Lines before the headers that are looked at."""
 
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-"""What Excel writes and reads, in the first line."""
+"""The first line by which Excel states the separator."""
 
 COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+(?:[eE][+-]?\d+)?")
 POINT = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+)\.\d+(?:[eE][+-]?\d+)?")
 WHOLE = re.compile(r"[+-]?\d+")
 GROUPED = re.compile(r"[+-]?\d{1,3}(?:[.,]\d{3})+")
-"""What may be a whole number with grouped digits."""
+"""Texts that may be a whole number with grouped digits."""
 
 NUMBERS = 0.9
 """Share of the filled cells that are numbers in a column of numbers; the rest are words for a missing one."""
@@ -116,15 +116,17 @@ def _separator_line(lines: Sequence[str], given: TableFormat) -> re.Match[str] |
 
 
 def _fit(lines: Sequence[str], dialect: Dialect, given: TableFormat, whole: bool) -> Fit | None:
-    """How the head reads with this separator, and with the first quotes and escapes that fit."""
-    found = [fit for quotes in _quotes(lines, dialect, given) if (fit := _below_titles(lines, quotes, given, whole)) is not None]
-    if given.quote is None:  # quotes that are kept as signs are no cells in single quotes
-        found = [fit for fit in found if fit.dialect.quote != "'" or not any(cell.startswith('"') for row in fit.rows for cell in row)]
-    if not found:
+    """Read the head with this separator, and with the first quotes and escapes that fit."""
+    candidates = [fit for quotes in _quotes(lines, dialect, given) if (fit := _below_titles(lines, quotes, given, whole)) is not None]
+    if given.quote is None:  # quotes that stay in the cells do not make cells in single quotes
+        candidates = [
+            fit for fit in candidates if fit.dialect.quote != "'" or not any(cell.startswith('"') for row in fit.rows for cell in row)
+        ]
+    if not candidates:
         return None
-    plain = found[0]
-    if len(found) > 1 and found[-1].dialect.quote == "'" and all(_in_single_quotes(header) for header in plain.headers):
-        return found[-1]
+    plain = candidates[0]
+    if len(candidates) > 1 and candidates[-1].dialect.quote == "'" and all(_in_single_quotes(header) for header in plain.headers):
+        return candidates[-1]
     return plain
 
 
@@ -158,7 +160,7 @@ def _below_titles(lines: Sequence[str], dialect: Dialect, given: TableFormat, wh
 
 
 def titles_above(rows: Sequence[Sequence[str]]) -> int:
-    """How many of the first rows are titles and comments above the headers."""
+    """Count the first rows that are titles and comments above the headers."""
     width = Counter(map(len, rows)).most_common(1)[0][0]
     titles = 0
     if width > 1:
@@ -179,19 +181,19 @@ def _rows(lines: Sequence[str], dialect: Dialect, whole: bool, *, strict: bool =
 
 def _numbered(lines: Sequence[str], dialect: Dialect, whole: bool, *, strict: bool = True) -> list[tuple[int, list[str]]]:
     """The rows of the head with their lines; none where it is not written like this."""
-    found = []
+    numbered = []
     try:
         for record in dialect.records(lines, strict=strict):
-            found.append(record)
+            numbered.append(record)
     except csv.Error:
         return []
     except OpenQuoteError:
-        return [] if whole else found  # it may be closed below the head
-    return found
+        return [] if whole else numbered  # it may be closed below the head
+    return numbered
 
 
 def _is_title(cells: Sequence[str], width: int) -> bool:
-    """A line of text that is no row of a table of this width. A header may lack one cell, as R writes it above row names."""
+    """A line of text that cannot be a row of a table of this width. A header may lack one cell, as R writes it above row names."""
     filled = [cell for cell in cells if cell.strip()]
     if not filled or len(filled) > 1:
         return not filled or len(cells) < width - 1
@@ -265,7 +267,7 @@ def _with_numerals(dialect: Dialect, given: TableFormat, columns: Sequence[Seque
 
 
 def _numerals(dialect: Dialect, columns: Sequence[Sequence[str]]) -> Numerals | None:
-    """How numbers are written, by columns in which that is beyond doubt; None where there is none, or where they disagree."""
+    """Return how numbers are written, by columns in which that is beyond doubt; None where there is none, or where they disagree."""
     commas = [column for column in columns if _shows(column, COMMA, ",")]
     points = [column for column in columns if _shows(column, POINT, ".")]
     if bool(commas) == bool(points):

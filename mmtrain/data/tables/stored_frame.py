@@ -1,8 +1,8 @@
 """A DataFrame kept as a Parquet file under the hash of its content, so that other processes find the rows of a run again.
 
 Columns with a type keep it. Columns of objects become the texts that `FrameTable` reads in them, so that a row means the same
-whether it comes as a DataFrame or from the file. The index is no column of the table: it lies in a file of its own, whose name is
-noted in the table's metadata, and goes back to whoever gets rows back.
+whether it comes as a DataFrame or from the file. The index is not a column of the table: it lies in a file of its own, whose name is
+noted in the table's metadata, and is restored in results.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FOLDER = "tables"
 """Next to the runs."""
 INDEX = b"mmtrain.index"
 DIGITS = 16
-"""Of the hash, in names: enough for some million tables in one folder."""
+"""Characters of the hash in names: enough for some million tables in one folder."""
 
 
 def store(frame: Any, folder: Path) -> Path:
@@ -61,8 +61,8 @@ def index_of(path: Path) -> pd.Index[Any] | None:
         if name and Path(name).name == name:  # a stranger's table may name any file
             columns = pd.read_parquet(path.parent / name)
             names = [None if str(header).startswith("level_") else header for header in columns]
-            found = pd.Index(columns.iloc[:, 0]) if len(names) == 1 else pd.MultiIndex.from_frame(columns)
-            return found.set_names(names)
+            index = pd.Index(columns.iloc[:, 0]) if len(names) == 1 else pd.MultiIndex.from_frame(columns)
+            return index.set_names(names)
     return None
 
 
@@ -81,7 +81,7 @@ def spoken_of(path: Path) -> Iterator[None]:
 
 
 def _arrow_table(frame: pd.DataFrame) -> pa.Table:
-    """Columns by position, as headers may occur twice, which whoever reads the table refuses."""
+    """Columns by position, as headers may occur twice, which readers of the table refuse."""
     import pyarrow as pa
 
     file = FrameTable(frame)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from mmtrain.columns import CellError, Column
 from mmtrain.config.table_format import TableFormat
-from mmtrain.data.tables.column_buffer import KeptColumn
+from mmtrain.data.tables.column_buffer import ColumnBuffer
 from mmtrain.data.tables.formats import open_table
 from mmtrain.data.tables.table_file import Cells, TableFile
 from mmtrain.data.tables.table_problems import cell_error_problem, header_problem, too_few_rows, unclear_fault
@@ -41,7 +41,7 @@ class Dropped:
 class Table:
     """Rows and cells. `rows` are the positions in the file of the rows that are left, ascending; `total` counts those of the file."""
 
-    def __init__(self, file: TableFile, kept: Mapping[str, KeptColumn], total: int, *, id_header: str = "") -> None:
+    def __init__(self, file: TableFile, buffers: Mapping[str, ColumnBuffer], total: int, *, id_header: str = "") -> None:
         self.path = file.path
         self.missing_values = file.missing_values
         self.headers = file.headers
@@ -49,7 +49,7 @@ class Table:
         self.rows: NDArray[np.int64] = np.arange(total, dtype=np.int64)
         self.dropped: tuple[Dropped, ...] = ()
         self._file = file
-        self._kept = kept
+        self._kept = buffers
         self._id_header = id_header
 
     def __len__(self) -> int:
@@ -114,8 +114,8 @@ class Table:
             count = len(next(iter(piece.values())))
             first, last = np.searchsorted(wanted, (offset, offset + count))
             if last > first:
-                own = wanted[first:last] - offset
-                yield {header: cells.iloc[own].reset_index(drop=True) for header, cells in piece.items()}
+                places = wanted[first:last] - offset
+                yield {header: cells.iloc[places].reset_index(drop=True) for header, cells in piece.items()}
             offset += count
 
     def ids(self, rows: NDArray[Any] | None = None) -> list[str]:
@@ -138,7 +138,7 @@ class Table:
         return table
 
     def place(self, row: int, header: str = "") -> str:
-        """Where a person finds a row, or one of its cells: `patients.csv:40: age`, or `patients.parquet: row 39: age`."""
+        """Name the place of a row, or of one of its cells, for a person: `patients.csv:40: age`, or `patients.parquet: row 39: age`."""
         return self._file.where(int(self.rows[row])) + (f": {header}" if header else "")
 
     def too_few(self, least: int) -> list[Problem]:
@@ -152,7 +152,7 @@ class Table:
 
 
 class ReadOptions(TypedDict, total=False):
-    """How a table is read."""
+    """Options of reading a table."""
 
     missing_values: Sequence[str]
     table_format: TableFormat | None
@@ -181,7 +181,7 @@ def read(path: Path, columns: Mapping[str, Column], **options: Unpack[ReadOption
 
 @dataclass(frozen=True)
 class Reading:
-    """A table as far as it can be read."""
+    """The readable part of a table, and the problems of the rest."""
 
     table: Table | None
     """The rows that are left; None where the file cannot be read, no column can, or no row is left."""
@@ -206,12 +206,12 @@ def read_tolerantly(path: Path, columns: Mapping[str, Column], **options: Unpack
     """
     file = open_table(path, options.get("missing_values", ()), options.get("table_format"), later=options.get("later", False))
     place = options.get("declared")
-    asked = [_Use(key, header, column) for key, column in columns.items() for header in headers_of(key, column)]
-    found = {
-        use.header: header_problem(file, use.header, "" if place is None else place(use.key)) for use in reversed(asked)
+    uses = [_Use(key, header, column) for key, column in columns.items() for header in headers_of(key, column)]
+    unusable = {
+        use.header: header_problem(file, use.header, "" if place is None else place(use.key)) for use in reversed(uses)
     }  # the first that asks is named
-    problems = [problem for header in dict.fromkeys(use.header for use in asked) if (problem := found[header])]
-    usable = [use for use in asked if found[use.header] is None]
+    problems = [problem for header in dict.fromkeys(use.header for use in uses) if (problem := unusable[header])]
+    usable = [use for use in uses if unusable[use.header] is None]
     try:
         scan = _Scan(file, usable) if usable else None
     except DataError as error:
@@ -219,7 +219,7 @@ def read_tolerantly(path: Path, columns: Mapping[str, Column], **options: Unpack
         undecodable = file.undecodable([use.header for use in usable])
         usable = [use for use in usable if use.header not in undecodable] if undecodable else []
         scan = _Scan(file, usable) if usable else None
-    unread = frozenset(use.key for use in asked if use not in usable)
+    unread = frozenset(use.key for use in uses if use not in usable)
     if scan is None:
         return Reading(None, tuple(dict.fromkeys(problems)), unread)
     table = scan.table()
@@ -273,7 +273,7 @@ class _Scan:
         ]
         self._streamed_faults: dict[tuple[_Use, str, str], list[int]] = {}
         self._unclear: dict[str, list[NDArray[np.int64]]] = {}
-        self._kept = {use.header: KeptColumn() for use in uses if not use.column.streamed}
+        self._kept = {use.header: ColumnBuffer() for use in uses if not use.column.streamed}
         for piece in file.pieces(list(dict.fromkeys(use.header for use in uses)), size=READ_CHUNK_ROWS):
             self._add(piece)
 
@@ -287,10 +287,10 @@ class _Scan:
             left &= ~missing
             words = piece[headers[0]].iloc[np.flatnonzero(missing)]
             for row, word in zip(np.flatnonzero(missing).tolist(), words, strict=True):
-                said = "the cell is empty" if pd.isna(word) else f"{word!r} means missing"
-                self._reasons.setdefault(self._total + row, f"{listed(headers)}: {said}.")
-        for header, kept in self._kept.items():
-            kept.add(piece[header])
+                message = "the cell is empty" if pd.isna(word) else f"{word!r} means missing"
+                self._reasons.setdefault(self._total + row, f"{listed(headers)}: {message}.")
+        for header, buffer in self._kept.items():
+            buffer.add(piece[header])
         self._check_streamed(piece, np.flatnonzero(left))
         self._total += rows
 
@@ -298,19 +298,19 @@ class _Scan:
         for use in self._uses:
             if use.column.streamed and len(left):
                 for fault in use.column.faults(piece[use.header].iloc[left].reset_index(drop=True)):
-                    found = self._streamed_faults.setdefault((use, fault.what, fault.fix), [])
-                    found.extend((left[fault.rows] + self._total).tolist())
+                    positions = self._streamed_faults.setdefault((use, fault.what, fault.fix), [])
+                    positions.extend((left[fault.rows] + self._total).tolist())
 
     def table(self) -> Table:
         """The rows that were not dropped."""
         import pyarrow as pa
 
-        kept = {header: column.join() for header, column in self._kept.items() if self._total}
+        buffers = {header: column.join() for header, column in self._kept.items() if self._total}
         pa.default_memory_pool().release_unused()  # of the blocks that were read; Arrow would keep twice as much as the cells take
-        id_header = next((use.header for use in self._uses if use.column.purpose == "naming" and use.header in kept), "")
+        id_header = next((use.header for use in self._uses if use.column.purpose == "naming" and use.header in buffers), "")
         mask = np.ones(self._total, dtype=np.bool_)
         mask[list(self._reasons)] = False
-        return Table(self._file, kept, self._total, id_header=id_header).keep(mask, self._reasons)
+        return Table(self._file, buffers, self._total, id_header=id_header).keep(mask, self._reasons)
 
     def problems(self, table: Table) -> list[tuple[str, Problem]]:
         """Every fault in the cells of `table`, in the order of the columns, with the key of its column."""
@@ -323,5 +323,5 @@ class _Scan:
                 return [unclear_fault(table.cells(use.header), unclear)]
         if not use.column.streamed:
             return use.column.faults(table.cells(use.header))
-        found = [(what, fix, rows) for (owner, what, fix), rows in self._streamed_faults.items() if owner is use]
-        return [CellError(np.searchsorted(table.rows, rows), what, fix) for what, fix, rows in found]
+        faults = [(what, fix, rows) for (owner, what, fix), rows in self._streamed_faults.items() if owner is use]
+        return [CellError(np.searchsorted(table.rows, rows), what, fix) for what, fix, rows in faults]

@@ -50,7 +50,7 @@ class TableFile(ABC):
     unit: str
     """The unit that `number` counts: `line` or `row`."""
     numerals = PLAIN
-    """How its texts write numbers."""
+    """The notation of numbers in its texts."""
     format_options: Mapping[str, Any] = MappingProxyType({})
     """Options of `data.format` to read this file as it is read, where that was found out."""
     notice = ""
@@ -62,7 +62,7 @@ class TableFile(ABC):
         self._state = self._stamp()
         self.headers = self._read_headers()
         self.times = Counter(self.headers)
-        """How often each header occurs."""
+        """Count the occurrences of each header."""
         self._places = {header: place for place, header in reversed(list(enumerate(self.headers)))}
 
     @abstractmethod
@@ -75,14 +75,14 @@ class TableFile(ABC):
 
     @abstractmethod
     def number(self, row: int) -> int:
-        """Where a person finds the row at position `row`: its line in the file, or its row, counted from 0."""
+        """Name the place, for a person, of the row at position `row`: its line in the file, or its row, counted from 0."""
 
     @abstractmethod
     def where(self, row: int) -> str:
         """`patients.csv:40` or `patients.parquet: row 39`."""
 
     def refusal(self, header: str) -> str:  # noqa: ARG002
-        """Why the column `header` cannot become text, or an empty string."""
+        """Return why the column `header` cannot become text, or an empty string."""
         return ""
 
     def typed(self, header: str) -> bool:  # noqa: ARG002
@@ -132,9 +132,9 @@ class TableFile(ABC):
             DataError: it is no longer the file that was opened.
 
         """
-        found = content_hash(self.path)
+        digest = content_hash(self.path)
         self._require_unchanged()
-        return found
+        return digest
 
     def _stamp(self) -> tuple[int, int]:
         status = self.path.stat()
@@ -152,14 +152,14 @@ def gather(pieces: Iterable[dict[str, pd.Series[str]]], *, most: int = MAX_GATHE
     Of many columns eight times as many, as the work costs something by the column, too.
     """
     waiting: list[dict[str, pd.Series[str]]] = []
-    held = rows = 0
+    nbytes = rows = 0
     for piece in pieces:
         waiting.append(piece)
-        held += sum(int(cells.nbytes) for cells in piece.values())
+        nbytes += sum(int(cells.nbytes) for cells in piece.values())
         rows += len(next(iter(piece.values())))
-        if held >= (most if rows >= GATHERED_ROWS else 8 * most):
+        if nbytes >= (most if rows >= GATHERED_ROWS else 8 * most):
             yield _joined(waiting)
-            waiting, held, rows = [], 0, 0
+            waiting, nbytes, rows = [], 0, 0
     if waiting:
         yield _joined(waiting)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def header_problem(file: TableFile, header: str, declared: str = "") -> Problem | None:
-    """A header that is not there, is there twice, or stands over something that is no text; else None.
+    """A header that is not there, is there twice, or stands over something other than text; else None.
 
     `declared` is the place that asks for it, if a person would rather mend that than the table.
     """
