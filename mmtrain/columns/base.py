@@ -1,6 +1,6 @@
 """The contract of a column role, and the register of roles.
 
-`Column` is what the file declares; `fit` looks at the cells of training rows and gives a `FittedColumn`: plain values
+`Column` is what the file declares; `fit` reads the cells of training rows and returns a `FittedColumn`: plain values
 that can be written as JSON, and that build the Keras layer doing the preprocessing.
 
 *Fit may refuse; encode never fails.* `faults` says before training what is wrong with the cells. After that, every cell
@@ -138,7 +138,7 @@ class CellReader(Protocol):
 
 
 class Column(Section):
-    """A column as declared. The class variables are the traits of its role: the house asks for these, never for a role's name."""
+    """A column as declared. The class variables are the traits of its role; other modules use these, never a role's name."""
 
     role: str
     column: str = Field("", description="Header in the table, where it differs from the key.")
@@ -428,7 +428,7 @@ def rows_by_value(cells: pd.Series[str], rows: np.ndarray[Any, Any]) -> list[tup
 
 
 def concatenate(cells: Iterable[pd.Series[str]]) -> pd.Series[str]:
-    """All pieces in one Series."""
+    """Return all chunks in one Series."""
     import pandas as pd
 
     pieces = list(cells)

@@ -113,7 +113,7 @@ class Split(Column):
         return cells.map(self.words(cells).parts)
 
     def faults(self, cells: pd.Series[str]) -> list[CellError]:
-        """Anything but the words for the three parts, and words for which two readings are possible."""
+        """Return as faults all cells but the words for the three parts, and words with two possible readings."""
         import numpy as np
 
         words = self.words(cells)

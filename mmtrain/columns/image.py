@@ -145,7 +145,7 @@ class FittedImage(FittedColumn):
         return image
 
     def baseline_words(self, learned: Any) -> str:
-        """With the brightness."""
+        """Describe the baseline with its brightness."""
         if learned is None:
             return "a plain grey image"
         return f"a plain image as bright as training images are on average, {100 * learned.brightness:.0f} %"

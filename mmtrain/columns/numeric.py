@@ -158,7 +158,7 @@ class FittedNumeric(FittedColumn):
         return super().baseline(learned) if learned is None else repr(learned.quartiles[1])
 
     def baseline_words(self, learned: Any) -> str:
-        """With the number."""
+        """Describe the baseline with its number."""
         return super().baseline_words(learned) if learned is None else f"the training median, {learned.quartiles[1]:g}"
 
     def learned_words(self, declared: InputColumn, number: Callable[[float], str]) -> str:

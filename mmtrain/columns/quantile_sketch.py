@@ -24,7 +24,7 @@ class Range:
 class QuantileSketch:
     """The ends of all numbers, and the quantiles of at most `most` of them.
 
-    Chance picks them, the same way each time: every n-th row would be all Mondays in a table of days.
+    They are drawn at random, from a fixed seed: every n-th row would be all Mondays in a table of days.
     """
 
     def __init__(self, most: int) -> None:
@@ -35,7 +35,7 @@ class QuantileSketch:
         self._chance = np.random.Generator(np.random.PCG64(0))
 
     def add(self, values: NDArray[Any]) -> None:
-        """One piece, (n,)."""
+        """Add one chunk, (n,)."""
         if not len(values):
             return
         self._ends = min(self._ends[0], float(values.min())), max(self._ends[1], float(values.max()))
@@ -48,12 +48,12 @@ class QuantileSketch:
         return values if share == 1 else values[self._chance.random(len(values)) < share]
 
     def quantiles(self, shares: Sequence[float]) -> tuple[float, ...] | None:
-        """The numbers below which these shares of all lie; None without any number."""
+        """Return the numbers below which these shares of all lie; None without any number."""
         if not sum(len(part) for part in self._parts):
             return None
         return tuple(np.quantile(np.concatenate(self._parts), shares).tolist())
 
     def range(self) -> Range | None:
-        """None without any number."""
+        """Return the range; None without any number."""
         middle = self.quantiles((0.5,))
         return None if middle is None else Range(self._ends[0], middle[0], self._ends[1])

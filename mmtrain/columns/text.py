@@ -164,7 +164,7 @@ class Text(InputColumn):
 
     @property
     def description(self) -> str:
-        """With the option `vectorize`, which decides on the kind."""
+        """Return the role with the option `vectorize`, which decides on the kind."""
         return f"{super().description} with `vectorize: {self.vectorize}`"
 
     def option_for(self, kinds: Collection[str]) -> str:
@@ -232,7 +232,7 @@ def count_tokens(cells: pd.Series[str]) -> TokenCounts:
 
 
 class DocumentCount:
-    """In how many texts each word occurs, added up piece by piece; memory grows with distinct words, not with texts."""
+    """The number of texts that each word occurs in, added up chunk by chunk; memory grows with distinct words, not with texts."""
 
     def __init__(self) -> None:
         self.documents = 0

@@ -45,7 +45,7 @@ class EntryKind:
 
     @property
     def files(self) -> tuple[str, str, str]:
-        """In the order of removal: without the manifest, what is left no longer counts as whole."""
+        """Return the names of the files in the order of removal: without the manifest, what is left no longer counts as whole."""
         return MANIFEST, self.second, self.array
 
 
@@ -70,7 +70,7 @@ State = Literal["complete", "damaged", "unfinished", "being built"]
 
 @dataclass(frozen=True)
 class Entry:
-    """One folder of ours. `size` is in bytes as the disk counts them, `used` in seconds since 1970."""
+    """One folder of the cache. `size` is in bytes as the disk counts them, `used` in seconds since 1970."""
 
     path: Path
     kind: EntryKind
@@ -109,7 +109,7 @@ def _entries(cache: Path) -> Iterator[Entry]:
 
 
 def manifest(folder: Path, kind: EntryKind) -> list[str]:
-    """The first lines of an entry's manifest: title, layout as JSON, source; empty where it is none of ours."""
+    """The first lines of an entry's manifest: title, layout as JSON, source; empty where it has another title."""
     try:
         with (folder / MANIFEST).open(encoding="utf-8") as file:
             lines = [line.rstrip("\n") for line in islice(file, 3)]

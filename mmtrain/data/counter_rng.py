@@ -18,6 +18,7 @@ def uniform(seed: int, epoch: int, rows: NDArray[np.int64], columns: int) -> NDA
 
 def mix_bits(values: NDArray[np.uint64], step: int = 1) -> NDArray[np.uint64]:
     """The output function of SplitMix64 on (n,) or (n, m) states, `step` steps further on."""
+    # The increment is 2**64 over the golden ratio; the two factors are those of Stafford's variant 13, as published.
     values = values + np.uint64(step * 0x9E3779B97F4A7C15 % 2**64)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -66,6 +66,7 @@ def learn_statistics(
         else:
             present = source.present(rows)
             accumulator.add(SeenRows(present=present))
+            # A fixed seed: statistics.json of the same rows is the same, whatever the seed of the training.
             sample = np.random.default_rng(0).permutation(rows[present[:, 0] > 0])[:MOST_IMAGES]
             paths = _paths(ImageFinder(folder, images[key].suffix), table.cells(headers[0], sample))
             for start in range(0, len(sample), IMAGE_CHUNK_ROWS):
@@ -95,9 +96,9 @@ class Drift:
 
 
 class DriftMonitor:
-    """Counts what passes, in memory that does not grow with the rows. `headers` says what a person calls each column.
+    """Counts what passes, in memory that does not grow with the rows. `headers` are those of the table, by column.
 
-    `setting` is what a person changes to have another images folder.
+    `setting` is the option that names the images folder.
     """
 
     def __init__(

@@ -99,7 +99,7 @@ class Arrays:
 
 def fit(columns: Mapping[str, Column], table: Table, rows: Array, class_weights: ClassWeights) -> Fitted:
     """Let every input and target among `columns` learn from the cells of `rows`, which are the training rows."""
-    Fitted.model_rebuild(force=True)
+    Fitted.model_rebuild(force=True)  # files of --code may have registered roles since the class was built
     inputs, targets = inputs_among(columns), targets_among(columns)
     cells = {key: {header: table.cells(header, rows) for header in target.reads()} for key, target in targets.items()}
     streamed = {key: column.reads() for key, column in inputs.items() if column.streamed}
@@ -118,7 +118,7 @@ def _side_by_side(
     table: Table, headers: Mapping[str, tuple[str, ...]], work: Callable[[str, Iterator[pd.Series[str]]], Result], rows: Array | None = None
 ) -> dict[str, Result]:
     """`work` of the cells of every streamed column, each in a thread; the file is read once for `TOGETHER` columns."""
-    if len(headers) == 1:
+    if len(headers) == 1:  # a thread would only add its cost
         return {key: work(key, table.chunks(names, rows, size=ENCODE_CHUNK_ROWS)) for key, names in headers.items()}
     results: dict[str, Result] = {}
     for start in range(0, len(headers), TOGETHER):

@@ -50,7 +50,7 @@ to write (measured on two cores)."""
 
 Array = np.ndarray[Any, Any]
 EncodedPieces = Callable[[], "Generator[tuple[Array, Array]]"]
-"""Codes and presence of every row, in the order of the rows; may be asked for again."""
+"""Codes and presence of every row, in the order of the rows; may be called again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class EncodedColumn:
     notice: str = ""
     """The reason why a large column is in memory, a phrase."""
     files: tuple[MappedFile, ...] = ()
-    """Those of a column that is mapped into memory."""
+    """The files of a column that is mapped into memory."""
 
     @property
     def nbytes(self) -> int:
@@ -109,7 +109,7 @@ class ArrayLayout:
 def encoded_column(layout: ArrayLayout, provenance: Callable[[], Provenance], pieces: EncodedPieces, cache: Cache | None) -> EncodedColumn:
     """The column from the cache, or encoded now; in memory where it is small, or where the cache has no room for it.
 
-    Without a `cache` it stays in memory. `provenance` is asked for only where the column is large, as hashing a table takes time.
+    Without a `cache` it stays in memory. `provenance` is called only where the column is large, as hashing a table takes time.
     """
     if cache is None or layout.size < MIN_DISK_BYTES:
         return _in_memory(layout, pieces)
@@ -187,7 +187,7 @@ def _in_memory(layout: ArrayLayout, pieces: EncodedPieces, notice: str = "") -> 
 
 
 def _numbered(pieces: EncodedPieces, layout: ArrayLayout) -> Iterator[tuple[int, Array, Array]]:
-    """Every piece with its first row. Raises RuntimeError when they are not as many rows as they must be: a bug of ours."""
+    """Every piece with its first row. Raises RuntimeError when rows are missing or left over, a bug of mmtrain."""
     start = 0
     with closing(pieces()) as encoded:
         for codes, present in encoded:

@@ -26,7 +26,7 @@ from mmtrain.errors import DataError
 from mmtrain.targets import targets_among
 
 CHUNK_ROWS = 16_384
-"""Rows of a piece, at most: large enough that a call's own cost does not count. Of a CSV there are no more than a block holds."""
+"""Most rows of a chunk: enough that the fixed cost of a call does not count. A CSV gives at most the rows of a block."""
 
 CHUNK_IMAGE_BYTES = 48_000_000
 """Size of the decoded images of a chunk, so that large ones come in chunks of fewer rows. Four chunks are in memory at most."""
@@ -56,9 +56,9 @@ class Chunk:
     inputs: dict[str, Array] = field(default_factory=dict)
     """`{column, column_present}`."""
     raw: dict[str, Array] = field(default_factory=dict)
-    """By column, of all but images: what its encoding was made of."""
+    """The raw arrays by column, for all but images."""
     files: dict[str, list[ImageFile]] = field(default_factory=dict)
-    """By image column."""
+    """The decoded files by image column."""
     remarks: list[tuple[str, CellWarning]] = field(default_factory=list)
     """Each with the header of its column."""
 
@@ -103,6 +103,7 @@ class Chunks:
         self._columns = fitted.columns
         self._encode = compiled_encoder(encoded) if encoded else None
         images = sum(image_bytes(column.layout) for column in self._images.values())
+        # At least one row, however large its images are.
         self.rows = max(1, min(CHUNK_ROWS, CHUNK_IMAGE_BYTES // images)) if images else CHUNK_ROWS
         """The most rows of a chunk."""
         self.workers = 2 if images else 4

@@ -1,4 +1,4 @@
-"""From any mode that the five formats can have to grey, to colour, or to colour and alpha."""
+"""Conversion of every mode of the five formats to grey, colour, or colour and alpha."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ So Pillow is given the file without the parts that make it warn, and mended wher
 
 - JPEG: without application segments other than JFIF and Adobe, which alone decide colours.
 - PNG: without chunks that decide no pixel; all checksums are checked here, for Pillow skips IDAT's.
-- GIF: with the first frame's disposal cleared, for which Pillow fills a whole frame before anyone can look at the size.
+- GIF: with the first frame's disposal cleared, for which Pillow fills a whole frame before its size can be checked.
 - BMP: with a longer palette where Pillow takes one of black and white for a one-bit image whatever the depth says.
 """
 
@@ -259,7 +259,7 @@ def _webp_chunks(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, i
 
 
 def _webp_letters(data: bytes, end: int) -> Iterator[str]:
-    """Those of `WEBP_ORDER`. Images have the size that the canvas or their frame has, and frames lie on the canvas."""
+    """Yield the letter of each part, for `WEBP_ORDER`. Images have the size of the canvas or of their frame; frames lie on the canvas."""
     canvas = box = None
     for name, at, length in _webp_chunks(data, 12, end):
         letter = WEBP_PARTS.get(name, WEBP_OTHER)

@@ -1,4 +1,4 @@
-"""The words of this package: what a header says, what pixels are asked for, and the refusal."""
+"""The words of this package: a header, the layout of the pixels, and the refusal of a file."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ WEBP_PARTS = {b"ANIM": "I", b"ANMF": "F", b"ALPH": "A", b"VP8 ": "Y", b"VP8L": "
 WEBP_EXTENDED = "XM"
 """Letters of the header VP8X: of a still image, and of an animation."""
 WEBP_FLAGS = 0x3E
-"""Those that the header VP8X may have: profile, transparency, EXIF, XMP and whether it moves."""
+"""The flags that the header VP8X may have: profile, transparency, EXIF, XMP and whether it moves."""
 WEBP_OTHER = "o"
 WEBP_LOSSY_MARK, WEBP_LOSSLESS_MARK = 0x2A019D, 0x2F
 """The first bytes of the pixels."""

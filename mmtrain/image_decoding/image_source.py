@@ -40,7 +40,7 @@ def content(source: Path | bytes) -> tuple[str, bytes]:
 
 
 def _read(path: Path) -> tuple[str, bytes]:
-    """With few calls of the system: after each, a thread may have to wait for the interpreter. Raises OSError."""
+    """Read a file in few calls of the system: after each, a thread may have to wait for the interpreter. Raises OSError."""
     # Without waiting for someone to write, should it be a pipe.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:

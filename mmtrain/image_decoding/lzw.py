@@ -55,6 +55,7 @@ def can_be_followed(codes: bytes, bits: int) -> bool:
         one = steps(bits, full=full)
         count = int(np.searchsorted(start + one.starts + one.widths, 8 * len(codes), side="right"))
         at = start + one.starts[:count]
+        # A code has at most 12 bits and begins at any of 8 in a byte, so three bytes hold it.
         three = digits[at >> 3] | digits[(at >> 3) + 1] << 8 | digits[(at >> 3) + 2] << 16
         read = three >> (at & 7) & (1 << one.widths[:count]) - 1
         marks = np.flatnonzero((read == clear) | (read == clear + 1))

@@ -34,7 +34,7 @@ def fitting_size(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, i
 
 
 def reduction(size: tuple[int, int], target: tuple[int, int], how: str) -> int:
-    """By how much a JPEG of `size` can be made smaller while it is decoded: the largest of 8, 4, 2 and 1 that leaves enough to resize.
+    """Return the reduction of a JPEG of `size` while it is decoded: the largest of 8, 4, 2 and 1 that leaves enough to resize.
 
     Decoders leave out the finest waves then, which is both faster and without alias; all three in one order of the sides.
     """

@@ -85,7 +85,7 @@ class Partition:
     test: IntArray
     """Rows that are scored, by `evaluate` alone."""
     calibration: IntArray = field(default_factory=_no_rows)
-    """Rows for nothing but the conformal bound; out of reach of whatever reads `validation`. Empty where no bound is asked for."""
+    """Rows for nothing but the conformal bound; not among those of `validation`. Empty without a bound."""
 
     @classmethod
     def from_codes(cls, codes: IntArray) -> Partition:

@@ -24,13 +24,13 @@ def check_shares(validation: float, test: float, taken: float) -> None:
 
 @dataclass(frozen=True)
 class Draw:
-    """Rows that chance divides. Without groups every row is a group; without strata there is one class."""
+    """Rows that are divided at random. Without groups every row is a group; without strata there is one class."""
 
     group_of_row: IntArray
     tally: Tally
     noun: str
     classes: tuple[str, ...]
-    """Names of the strata; none where chance alone decides."""
+    """Names of the strata; none for a draw that is not stratified."""
     marked: bool = False
     """True if these are only the rows that the table marks train."""
 

@@ -51,7 +51,7 @@ HALF_OF_DAY = r"(?i)^[\d:.]*\s*([ap])\.?\s?m\b"
 """`10:30 PM`, `10:30:00 p.m.`"""
 
 OFFSET = r"([+-]\d{2}):?(\d{2})?\s*$"
-"""From UTC, at the end of a time."""
+"""Offset from UTC, at the end of a time."""
 
 DATE = "|".join(f"(?:{re.sub(r'[?]P<[a-z]+>', '?:', pattern)})" for pattern in (*FORMATS, SLASHED))
 """Any of them, for RE2, which has no two groups of one name."""

@@ -16,7 +16,7 @@ MOST_HEADERS = 200
 """Files whose header is read for its depth."""
 
 STRIDE = 8
-"""Of each image every eighth row and column is read: one pixel in 64, which costs nothing next to decoding it."""
+"""Distance of the rows and columns whose pixels are read: one pixel in 64, which costs nothing next to decoding the image."""
 
 
 class ImageStatistics(ColumnStatistics):
@@ -90,7 +90,7 @@ class ImageAccumulator(Accumulator):
         )
 
     def drift(self, learned: ColumnStatistics, *, folder_hint: str = "") -> dict[str, str]:
-        """With the question for the images folder, where not one cell has an image."""
+        """Return the drift, with a question for the images folder where not one cell has an image."""
         sentences = super().drift(learned, folder_hint=folder_hint)
         if self._rows or not folder_hint:
             return sentences

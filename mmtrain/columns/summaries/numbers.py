@@ -121,7 +121,7 @@ class NumericAccumulator(Accumulator):
         )
 
     def drift(self, learned: ColumnStatistics, *, folder_hint: str = "") -> dict[str, str]:
-        """With numbers out of range, unless another unit explains them, and the first word among missing numbers."""
+        """Return the drift, with numbers out of range unless another unit explains them, and the first word among missing numbers."""
         sentences = super().drift(learned, folder_hint=folder_hint)
         if isinstance(learned, NumericStatistics) and "unit" not in sentences:
             sentences |= learned.range_drift(self._outside, self._moments.count)

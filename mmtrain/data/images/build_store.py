@@ -53,7 +53,7 @@ class DecodedImages:
     """`pixels` (files, height, width, channels), read-only; `unreadable` has (what, fix) of the files that could not be decoded.
 
     `ahead` reads the images of a store that memory has no room for.
-    `notice` says, where pixels are decoded in flight, why there is no store; `contents` is, with `verify: content`, the digest of
+    `notice` gives the reason where pixels are decoded in flight; `contents` is, with `verify: content`, the digest of
     the files' bytes.
     """
 
@@ -63,7 +63,7 @@ class DecodedImages:
     notice: str = ""
     contents: str = ""
     file: MappedFile | None = None
-    """That of pixels which are mapped."""
+    """The file of pixels that are mapped."""
 
 
 def decode_to_store(files: Sequence[ImageFile], layout: Layout, *, cache: Cache, progress: Progress | None = None) -> DecodedImages:

@@ -32,7 +32,7 @@ class ImageProfile:
     """Paths of files that can be opened as images, by their headers."""
     smallest: tuple[int, int] | None = None
     median: tuple[int, int] | None = None
-    """By the number of pixels."""
+    """Size in the middle, by the number of pixels."""
     largest: tuple[int, int] | None = None
     sizes: int = 0
     """Different sizes."""

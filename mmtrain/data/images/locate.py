@@ -1,4 +1,4 @@
-"""From the cell of an image column to the file it names, or to the reason why there is none."""
+"""From the cell of an image column to the file it names, or to the reason why it names none."""
 
 from __future__ import annotations
 

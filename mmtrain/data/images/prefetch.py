@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 REQUEST = 1 << 17
-"""Bytes asked for at once: of a longer range, a kernel with usual settings reads only so much."""
+"""Bytes of one request: of a longer range, a kernel with usual settings reads only this much."""
 
 PREFETCH_MEMORY_SHARE = 0.5
 """A store fits when it takes up to this share of the memory that is available before TensorFlow has taken its own."""
@@ -82,7 +82,7 @@ class ReadAhead:
 
 
 def read_ahead(path: Path, pixels: NDArray[Any]) -> ReadAhead | None:
-    """For the store of `pixels` at `path`; None where it fits into memory and nothing need be done."""
+    """Return the read-ahead for the store of `pixels` at `path`; None where it fits into memory."""
     if not hasattr(os, "posix_fadvise"):  # macOS
         return None
     return ReadAhead(path, pixels) if len(pixels) and pixels.nbytes > PREFETCH_MEMORY_SHARE * available_memory() else None

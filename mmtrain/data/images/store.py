@@ -183,9 +183,9 @@ class Attached:
     table: Table
     """Without the rows that `missing: drop` sends away."""
     stores: dict[str, ImageStore]
-    """By column, with the rows of `table`."""
+    """Stores by column, with the rows of `table`."""
     unreadable: dict[str, list[Unreadable]]
-    """By column, of the table that was given."""
+    """Files by column, of the table that was given."""
     problems: tuple[Problem, ...]
 
 

@@ -22,7 +22,7 @@ REPEATED = 2
 
 
 class ColumnBuffer:
-    """Cells by row: pieces are added and joined, then it is asked."""
+    """Cells by row: chunks are added and joined, then rows are read."""
 
     def __init__(self) -> None:
         self._pieces: list[pa.Array] = []
@@ -36,7 +36,7 @@ class ColumnBuffer:
         array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
         coded = array.dictionary_encode()
         repeated = len(coded.dictionary) * REPEATED <= len(coded)
-        self._pieces.append(coded if repeated else array.cast(pa.string()))  # whose offsets take half
+        self._pieces.append(coded if repeated else array.cast(pa.string()))  # whose offsets take half the bytes of large_string
 
     def join(self) -> ColumnBuffer:
         """The same column, when all pieces have been added."""
@@ -57,7 +57,7 @@ class ColumnBuffer:
 
 
 def _joined(pieces: list[pa.Array]) -> pa.Array:
-    """All rows in one array; as codes only where every piece has them, and as many values as rows are not worth a code."""
+    """Join all rows into one array; as codes only where every piece has them, and as many values as rows are not worth a code."""
     import pyarrow as pa
 
     if not all(pa.types.is_dictionary(piece.type) for piece in pieces):

@@ -2,8 +2,8 @@
 
 Cells may stand in quotes and then hold separators and line breaks. Blank lines are skipped. A row with more or fewer
 cells than the header is refused: its cells may belong to other columns. Arrow reads the cells, because it is strict about that
-and three to five times as fast as pandas here; the slow reader of the standard library is asked for line numbers, and for what
-Arrow cannot read: cells separated by runs of blanks, and other encodings than UTF-8.
+and three to five times as fast as pandas here; the slow reader of the standard library gives line numbers, and reads what
+Arrow cannot: cells separated by runs of blanks, and other encodings than UTF-8.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class CsvFile(TableFile):
     def __init__(
         self, path: Path, missing_values: Sequence[str] = (), dialect: Dialect | None = None, declared: Collection[str] = ()
     ) -> None:
-        """`declared` are the options of the dialect that a person has set."""
+        """`declared` are the options of the dialect that the user has set."""
         self.dialect = dialect or Dialect("," if usual_separator(path) == "," else "\t")
         super().__init__(path, missing_values)
         self.numerals = self.dialect.numerals

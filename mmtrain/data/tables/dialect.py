@@ -156,6 +156,7 @@ class Dialect:
     def _between_blanks(self, lines: Iterable[str], bounded: _BoundedLines) -> Generator[tuple[int, list[str]]]:
         """The same of cells between runs of blanks and tabs; none of them holds a line break."""
         quote = re.escape(self.quote)
+        # Inside quotes: any character but the quote and the escape, or a pair that stands for a quote.
         inside = rf"(?:[^{quote}{re.escape(self.escape)}]|{re.escape(self.escape) or quote}.)*" if quote else ""
         cell = re.compile(rf"{quote}{inside}{quote}(?=\s|$)|\S+" if quote else r"\S+")
         line = self.skip_lines
@@ -187,6 +188,7 @@ class Dialect:
 
 @contextmanager
 def _any_length() -> Iterator[None]:
+    # The limit is one for the process, 131,072 characters; others may rely on it, so it is put back.
     usual = csv.field_size_limit(sys.maxsize)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Tables in Excel's .xlsx, read whole: the first sheet, or the one that is asked for.
+"""Tables in Excel's .xlsx, read whole: the first sheet, or the one that `data.format` names.
 
 Empty rows and empty columns are skipped. A formula counts as the value that Excel stored with it. What would become a
 missing cell without anybody's intent is refused: formulas without a value, and merged cells, of which only the first has one.

@@ -86,7 +86,7 @@ def _opened(path: Path, suffix: str, missing_values: Sequence[str], given: Table
 
 
 def _check_options(path: Path, suffix: str, given: TableFormat) -> None:
-    """Every option has a meaning for a file like this."""
+    """Raise DataError for an option without a meaning for this format."""
     able = TEXT_OPTIONS if suffix in TEXT else ("sheet", "skip_lines") if suffix in EXCEL else ()
     wrong = [option for option in given.given if option not in able]
     if wrong:

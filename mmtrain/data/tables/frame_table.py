@@ -59,7 +59,7 @@ class FrameTable(TableFile):
         return f"the column holds objects of type {listed(sorted({type(cell).__name__ for cell in refused}))}."
 
     def typed(self, header: str) -> bool:
-        """By its dtype, that of its categories, where it has those, or what its objects are: truth values with holes for instance."""
+        """Return whether the column is typed, by its dtype, that of its categories or the type of its objects."""
         cells = self._column(header)
         dtype = cells.dtype
         if types.is_object_dtype(dtype):
@@ -99,7 +99,7 @@ def typed_array(cells: pd.Series[Any]) -> pa.Array:
 
 
 def _of_objects(cells: pd.Series[Any]) -> pa.Array:
-    """By Arrow where it knows the type of all; else the objects of each type by themselves, so that none depends on its neighbours."""
+    """Convert objects by Arrow where it knows the type of all; else each type by itself, so that no cell depends on its neighbours."""
     import pyarrow as pa
 
     with suppress(pa.ArrowException, OverflowError, UnicodeError):

@@ -1,4 +1,4 @@
-"""Numbers with a decimal comma or with grouped digits, respelled as every other part of the house reads them: `1234.5`.
+"""Numbers with a decimal comma or with grouped digits, respelled as all other modules read them: `1234.5`.
 
 Only cells that are such a number as a whole are respelled. A cell that could be two numbers is never respelled: in a table with
 decimal commas, `1.234` may be a thousand or one and a bit. Columns of numbers refuse it; to other columns it is a text.

@@ -1,6 +1,6 @@
 """Tables in Parquet.
 
-What the file stores as a type becomes the text a person would have written: `3` (also for 3.0, whichever numbers stand
+What the file stores as a type becomes the text that is usual for it: `3` (also for 3.0, whichever numbers stand
 around it), `2.5`, `true`, `2024-01-31`, `2024-01-31T12:00:00Z`, `["beach", "sunset"]`. NaN is missing.
 """
 
@@ -49,7 +49,7 @@ class ParquetFile(TableFile):
         return type_refusal(self._schema.field(header).type)
 
     def typed(self, header: str) -> bool:
-        """By its type in the file."""
+        """Return whether the file stores the column as numbers or truth values."""
         import pyarrow.types as kinds
 
         kind = self._schema.field(header).type

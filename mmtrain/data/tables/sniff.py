@@ -1,7 +1,7 @@
 """The dialect of a text table, by its first lines.
 
 A dialect fits where every row of the head has as many cells as the headers, and those are two or more. The usual one of the file's
-ending is taken where it fits, another one where it alone does. What can be read in two ways is asked for.
+ending is taken where it fits, another one where it alone does. Where two readings are possible, the user has to set an option.
 """
 
 from __future__ import annotations

@@ -313,7 +313,7 @@ class _Scan:
         return Table(self._file, buffers, self._total, id_header=id_header).keep(mask, self._reasons)
 
     def problems(self, table: Table) -> list[tuple[str, Problem]]:
-        """Every fault in the cells of `table`, in the order of the columns, with the key of its column."""
+        """Return every fault in the cells of `table`, in the order of the columns, with the key of its column."""
         return [(use.key, table.problem(use.header, fault)) for use in self._uses for fault in self._faults(use, table)]
 
     def _faults(self, use: _Use, table: Table) -> list[CellError]:

@@ -67,7 +67,7 @@ class TableFile(ABC):
 
     @abstractmethod
     def _read_headers(self) -> tuple[str, ...]:
-        """All headers, in order."""
+        """Return all headers, in order."""
 
     @abstractmethod
     def _batches(self, headers: Sequence[str], size: int) -> Iterator[list[pa.Array]]:
@@ -90,7 +90,7 @@ class TableFile(ABC):
         return False
 
     def undecodable(self, headers: Sequence[str]) -> frozenset[str]:  # noqa: ARG002
-        """Those of `headers` over cells that are not text in the file's encoding, so that the others can still be read."""
+        """Return those of `headers` over cells that are not text in the file's encoding, so that the others can still be read."""
         return frozenset()
 
     def pieces(self, headers: Sequence[str], *, size: int) -> Iterator[Cells]:

@@ -33,7 +33,7 @@ def header_problem(file: TableFile, header: str, declared: str = "") -> Problem 
 
 
 def header_problems(file: TableFile, headers: Sequence[str]) -> list[Problem]:
-    """Those of several headers; one for all missing headers that are mended alike, as in the wrong table."""
+    """Return the problems of several headers; one for all missing headers that are mended alike, as in the wrong table."""
     missing: dict[str, list[str]] = {}
     for header in headers:
         if header not in file.times:
