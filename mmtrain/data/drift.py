@@ -34,7 +34,7 @@ def accumulators(fitted: Mapping[str, FittedColumn]) -> dict[str, Accumulator]:
 
 
 def read_statistics(run: Run, fitted: Fitted) -> Statistics:
-    """Return the statistics of a run, of these columns. Raises RunError when it is missing, or not as this version writes it."""
+    """Return the statistics of a run, of these columns. Raises RunError when statistics.json is missing or of another version."""
     made = accumulators(fitted.columns)
     Statistics.model_rebuild(force=True)
     try:

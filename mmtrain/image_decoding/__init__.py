@@ -2,8 +2,8 @@
 
 | module | does |
 |---|---|
-| `decoded_image` | the words: `ImageHeader`, `Layout`, `UnreadableImage` |
-| `image_source` | path -> bytes and their format, told by the first bytes and never by the file's name |
+| `decoded_image` | the data classes: `ImageHeader`, `Layout`, `UnreadableImage` |
+| `image_source` | path -> bytes and their format, by the first bytes and never by the file's name |
 | `unsupported_formats` | formats that are not read, by their first bytes and endings, and what to do with such files |
 | `containers` | bytes -> the parts of the file that decide its pixels |
 | `header` | `inspect`: size, mode, bits and orientation, no pixel decoded |

@@ -27,7 +27,7 @@ def read(source: Path | bytes, layout: Layout, *, writable: bool = True) -> NDAr
     Where they need not be `writable`, a copy is saved.
 
     Raises:
-        UnreadableImage: the file is missing, damaged, it is larger than `layout.max_pixels`, or its depth does not fit.
+        UnreadableImage: the file is missing or damaged, larger than `layout.max_pixels`, or of a depth that does not fit.
 
     """
     pixels = _pixels(unpack(*content(source)), layout)
