@@ -88,7 +88,7 @@ class Partition:
     """Rows for nothing but the conformal bound; not among those of `validation`. Empty without a bound."""
 
     @classmethod
-    def from_codes(cls, codes: IntArray) -> Partition:
+    def from_codes(cls, codes: np.ndarray[Any, np.dtype[np.integer[Any]]]) -> Partition:
         """Return the partition of (rows,) codes: 0 = train, 1 = validation, 2 = test, 3 = calibration; others are in no use."""
         import numpy as np
 

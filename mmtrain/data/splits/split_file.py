@@ -93,11 +93,13 @@ def _plan(path: Path, count: int, position: IntArray, fold: IntArray, codes: Int
     partitions = []
     for number in np.unique(fold[inside]):
         lines = np.flatnonzero(fold == number)
-        times = np.bincount(np.concatenate([position[lines], test]), minlength=count)
-        if (times != 1).any():
-            raise RunError(Problem(str(path), f"the file does not have every row once in fold {number}.", RESTORE))
-        of_row = np.full(count, -1, np.int64)
+        of_row = np.full(count, -1, np.int8)
         of_row[position[lines]] = codes[lines]
+        of_row[test] = len(USES)
+        # As many lines as rows, and no row without a line: every row has one.
+        if len(lines) + len(test) != count or (of_row < 0).any():
+            raise RunError(Problem(str(path), f"the file does not have every row once in fold {number}.", RESTORE))
+        of_row[test] = -1
         partitions.append(Partition.from_codes(of_row))
     if not partitions:
         raise RunError(Problem(str(path), "the file has no rows to train on.", RESTORE))
