@@ -10,9 +10,10 @@ import pytest
 from mmtrain.audit import coded_table
 from mmtrain.audit.coded_table import CodedTable, fingerprints
 from mmtrain.audit.column_usage import ColumnUsage
-from mmtrain.audit.column_values import rank_numbers, read_table_values
+from mmtrain.audit.column_values import read_table_values
 from mmtrain.audit.leakage.predictive_power import ClassOutcome
 from mmtrain.audit.profiling.profile import profile_columns
+from mmtrain.audit.ranked_numbers import rank_numbers
 from mmtrain.cli.views import inspection
 from mmtrain.cli.views.console import _Plain
 from mmtrain.commands.inspect_data import inspect_table

@@ -9,9 +9,9 @@ from browser import FOUND, browser
 from markupsafe import escape
 from tiny import write_experiment
 
-from mmtrain.audit.column_values import rank_numbers
 from mmtrain.audit.hypothesis_tests import chi_square, chi_square_tail, conservative_rank_sum, holm, kolmogorov_smirnov, rank_sum
 from mmtrain.audit.leakage.predictive_power import ClassOutcome
+from mmtrain.audit.ranked_numbers import rank_numbers
 from mmtrain.cli.app import run
 from mmtrain.commands.inspect_data import inspect_experiment, inspect_table, write_page
 from mmtrain.text.dates import days

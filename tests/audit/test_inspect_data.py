@@ -13,6 +13,7 @@ from PIL import Image
 from mmtrain.audit import coded_table
 from mmtrain.audit.coded_table import CodedTable
 from mmtrain.audit.profiling import profile as profile_module
+from mmtrain.audit.profiling import value_counts
 from mmtrain.audit.profiling.profile import Profile, profile_columns
 from mmtrain.cli.app import run
 from mmtrain.columns.quantile_sketch import Range
@@ -105,7 +106,7 @@ def test_profile_of_numbers_words_and_holes(tmp_path):
 
 
 def test_profile_of_a_column_too_large_to_count(tmp_path, monkeypatch):
-    monkeypatch.setattr(profile_module, "MOST_BYTES", 5000)
+    monkeypatch.setattr(value_counts, "MOST_BYTES", 5000)
     monkeypatch.setattr(profile_module, "MOST_NUMBERS", 100)
     monkeypatch.setattr(coded_table, "READ_CHUNK_ROWS", 50)
     cells = ["7" if i % 4 == 0 else str(1000 + i) for i in range(1000)]
@@ -119,8 +120,8 @@ def test_profile_of_a_column_too_large_to_count(tmp_path, monkeypatch):
 
 
 def test_profile_counts_distinct_values_up_to_a_limit(tmp_path, monkeypatch):
-    monkeypatch.setattr(profile_module, "MOST_BYTES", 5000)
-    monkeypatch.setattr(profile_module, "MOST_DISTINCT", 300)
+    monkeypatch.setattr(value_counts, "MOST_BYTES", 5000)
+    monkeypatch.setattr(value_counts, "MOST_DISTINCT", 300)
     found = profile_columns(CodedTable(open_table(write(tmp_path, {"a": range(1000)}))), ["a"])["a"]
     assert (found.distinct, found.counted) == (300, False)
 

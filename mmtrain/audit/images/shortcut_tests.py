@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmtrain.audit.column_values import rank_numbers
 from mmtrain.audit.finding import Finding
 from mmtrain.audit.hypothesis_tests import FAMILY_WISE_ERROR_RATE, holm
 from mmtrain.audit.leakage.predictive_power import UnivariateScore, sample_rows
 from mmtrain.audit.leakage.target_leakage import certain, describe_score, outcome, suspect
+from mmtrain.audit.ranked_numbers import rank_numbers
 from mmtrain.audit.row_metadata import RowMetadata
 from mmtrain.audit.target_view import BinaryTargetView, TargetView
 

@@ -26,7 +26,7 @@ from mmtrain.metrics.ranking import mid_ranks
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mmtrain.audit.column_values import RankedNumbers
+    from mmtrain.audit.ranked_numbers import RankedNumbers
 
 FOLDS = 5
 MOST_ROWS = 50_000

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mmtrain.audit.column_values import ColumnValues, RankedNumbers, TableValues
+from mmtrain.audit.column_values import ColumnValues, TableValues
 from mmtrain.audit.finding import Finding, Level, first_rows
 from mmtrain.audit.profiling.infer_role import ID_WORDS, format_number, name_words, quote_value
 from mmtrain.audit.quality.heavy_tails import long_tail
 from mmtrain.audit.quality.missing_value_codes import missing_words, stand_in_numbers, stand_in_words
 from mmtrain.audit.quality.mixed_units import mixed_units
 from mmtrain.audit.quality.numeric_codes import code_like
+from mmtrain.audit.ranked_numbers import RankedNumbers
 from mmtrain.audit.row_metadata import RowMetadata
 from mmtrain.errors import counted, listed
 

@@ -1,0 +1,64 @@
+"""Numbers of a column by size, sorted once for quantiles, outliers, codes for missing and AUCs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class RankedNumbers:
+    """Numbers by size: the different ones, and which of them each row has."""
+
+    values: NDArray[np.float64]
+    """(values,): different, ascending, none NaN."""
+    codes: NDArray[np.int32]
+    """(rows,): positions in `values`, -1 for NaN."""
+    counts: NDArray[np.int64]
+    """(values,): rows of each."""
+
+    @cached_property
+    def until(self) -> NDArray[np.int64]:
+        """(values,): numbers up to each."""
+        return np.cumsum(self.counts)
+
+    @property
+    def known(self) -> int:
+        """Numbers in all."""
+        return int(self.until[-1]) if len(self.until) else 0
+
+    def at(self, rows: NDArray[np.int64]) -> RankedNumbers:
+        """Of some rows alone; `values` keeps what none of them has, with a count of 0."""
+        codes = self.codes[rows]
+        return RankedNumbers(self.values, codes, np.bincount(codes + 1, minlength=len(self.values) + 1)[1:])
+
+    def quantiles(self, shares: Sequence[float] | NDArray[np.float64], scale: Callable[[Any], Any] | None = None) -> NDArray[np.float64]:
+        """What `numpy.quantile` gives, at least one number supposed; of the numbers on another `scale` that keeps their order."""
+        places = np.asarray(shares, dtype=np.float64) * (self.known - 1)
+        below = np.floor(places).astype(np.int64)
+        weight = places - below
+        low, high = (
+            self.values[np.searchsorted(self.until, np.minimum(place, self.known - 1), side="right")] for place in (below, below + 1)
+        )
+        if scale is not None:
+            low, high = scale(low), scale(high)
+        # The nearer end first, as numpy does it, so that rounding is the same.
+        return np.where(weight >= 0.5, high - (high - low) * (1 - weight), low + (high - low) * weight)
+
+
+def rank_numbers(numbers: NDArray[np.float64] | None) -> RankedNumbers:
+    """Sort (rows,) numbers, some of which may be NaN."""
+    numbers = numbers if numbers is not None else np.empty(0)
+    known = ~np.isnan(numbers)
+    every = bool(known.all())
+    values, places, counts = np.unique(numbers if every else numbers[known], return_inverse=True, return_counts=True)
+    codes = np.full(len(numbers), -1, dtype=np.int32)
+    codes[slice(None) if every else known] = places
+    return RankedNumbers(values, codes, counts)
