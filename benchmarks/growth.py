@@ -33,7 +33,7 @@ ROWS_SCORED = 3000
 
 
 class Cost(NamedTuple):
-    """Of one command."""
+    """Cost of one command."""
 
     cpu: float
     peak_MB: float  # noqa: N815 (as the table of results calls it)
@@ -41,7 +41,7 @@ class Cost(NamedTuple):
 
 @dataclass(frozen=True)
 class Growth:
-    """What is made larger. `prepare` writes the input of one size into a folder and gives the command, after what has to run before it."""
+    """A dimension that grows. `prepare` writes the input of one size into a folder and gives the command, once what it needs has run."""
 
     name: str
     sizes: tuple[int, int, int]
@@ -169,7 +169,7 @@ def _anonymous(pid: int) -> int:
 
 
 def exponent(sizes: Sequence[int], costs: Sequence[Cost]) -> float:
-    """Of the processor time beyond that of the first size."""
+    """Return the exponent of the processor time beyond that of the first size."""
     fixed, small, large = (cost.cpu for cost in costs)
     return log(max(large - fixed, 0.01) / max(small - fixed, 0.01)) / log(sizes[2] / sizes[1])
 

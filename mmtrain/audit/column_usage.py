@@ -1,4 +1,4 @@
-"""What each column of a table is for, as declared or as guessed."""
+"""Usage of each column of a table, as declared or as guessed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ColumnUsage:
-    """What a header of the table is for."""
+    """Usage of a header of the table."""
 
     header: str
     role: str
@@ -27,9 +27,9 @@ class ColumnUsage:
     column: Column | None = None
     """As declared; None for a guess."""
     task: str = ""
-    """Of a target."""
+    """Task of a target, else empty."""
     key: str = ""
-    """What a target with a column for each label is called; other targets are called as their column is."""
+    """Name of a target with a column for each label; other targets have the name of their column."""
     separator: str = ""
     """Between the labels of one cell."""
     missing_words: tuple[str, ...] = ()
@@ -45,12 +45,12 @@ class ColumnUsage:
 
     @property
     def target(self) -> str:
-        """What the target is called."""
+        """Name of the target."""
         return self.key or self.header
 
     @property
     def traits(self) -> type[TaskTraits]:
-        """Of the task; none of them where it is not a target."""
+        """Traits of the task; none of them where it is not a target."""
         return tasks[self.task] if self.task else TaskTraits
 
     @property
@@ -70,7 +70,7 @@ class ColumnUsage:
 
     @property
     def is_number(self) -> bool:
-        """Whether its cells are numbers to the network, as an input or as the answer."""
+        """True where its cells are numbers to the network, as an input or as the answer."""
         return self.content == "numbers" or self.traits.is_continuous
 
     def ranks(self, cells: pd.Series[str]) -> NDArray[np.float64] | None:
@@ -79,12 +79,12 @@ class ColumnUsage:
 
     @property
     def policy(self) -> str:
-        """What becomes of missing cells; empty where nothing is said."""
+        """The policy for missing cells; empty where nothing is said."""
         return "" if self.column is None else self.column.policy
 
 
 def column_usages(columns: Mapping[str, Column]) -> list[ColumnUsage]:
-    """What the columns of an experiment read; a target with a column for each label has one use for each."""
+    """Return the usages of the columns of an experiment; a target with a column for each label has one for each."""
     return [_usage(key, header or key, column) for key, column in columns.items() for header in column.reads()]
 
 

@@ -36,7 +36,7 @@ MOST_NAMES = 50_000
 """Different values of a column whose names are kept."""
 
 LONG_WORDS = 12
-"""Words from which two people do not write the same text by chance; titles and addresses have fewer."""
+"""Words from which two people do not happen to write the same text; titles and addresses have fewer."""
 UNSPACED, LONG_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}]", 24
 """Scripts that part no words, and how many of their characters say as much."""
 CAPITALISED, NAMED = r"\p{Lu}\p{Ll}", 0.6
@@ -74,13 +74,13 @@ class ColumnValues:
     named: NamedPrints | None = None
     """The first `MOST_NAMES` different cells and their prints; None for texts and images."""
     written: NDArray[np.bool_] | None = None
-    """Texts so long that two people do not write the same by chance, and no names; see `_write_format`."""
+    """Texts so long that two people do not happen to write the same, names left out; see `_written`."""
     wordless: NDArray[np.bool_] | None = None
     """Texts that are not missing but hold neither letter nor figure."""
     scripts: NDArray[np.int8] | None = None
     """Position in `SCRIPTS` of the script that most letters of a text belong to, -1 without letters."""
     texts: NDArray[np.object_] | None = None
-    """Of the rows in `Sheet.sample`."""
+    """Texts of the rows in `TableValues.sample`."""
 
     @property
     def header(self) -> str:
@@ -94,7 +94,7 @@ class ColumnValues:
 
     @cached_property
     def is_all_numbers(self) -> bool:
-        """Whether every cell that is not missing is a number."""
+        """True where every cell that is not missing is a number."""
         return self.numbers is not None and not (np.isnan(self.numbers) & ~self.missing).any()
 
     @cached_property
@@ -132,7 +132,7 @@ class TableValues:
     """All columns that are looked at."""
 
     name: str
-    """Of the table's file."""
+    """Name of the table's file."""
     rows: int
     columns: tuple[ColumnValues, ...]
     """One for every header and role."""
@@ -232,7 +232,7 @@ def _by_row(of_values: NDArray[Any], of_missing: float, codes: NDArray[np.int32]
 
 
 def _written(texts: pa.Array) -> NDArray[np.bool_]:
-    """Which texts are sentences of `LONG_WORDS` words and more: a long name of a place or an institute is neither short nor copied."""
+    """Mark sentences of `LONG_WORDS` words and more: a long name of a place or an institute is neither short nor copied."""
     import pyarrow.compute as pc
 
     long = pc.greater_equal(pc.utf8_length(texts), LONG_UNSPACED)

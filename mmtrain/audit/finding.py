@@ -26,7 +26,7 @@ SHOWN_ROWS = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found, where, why it matters and what to do."""
+    """A fault of the data: what was found, where, why it matters and what to do."""
 
     level: Level
     kind: str
@@ -45,7 +45,7 @@ class Finding:
     places: tuple[int, ...] = ()
     """Those rows as problems name them: lines of a CSV file, counted from 1 with the header; of Parquet the same as `rows`."""
     unit: str = ""
-    """What `places` counts: `line` or `row`."""
+    """The unit of `places`: `line` or `row`."""
     strength: float = 0.0
     """How bad it is among findings of its kind, where something else than `count` says so."""
 
@@ -62,7 +62,7 @@ class Kind:
 
     @property
     def level(self) -> Level:
-        """Of all of them."""
+        """The number of all of them."""
         return self.findings[0].level
 
     @property
@@ -81,7 +81,7 @@ class Kind:
         return len(self.findings) - len(self.worst)
 
     def line(self, every: str) -> tuple[str, str, str, str]:
-        """What was found, why it matters, what to do and in which rows, in one line; `every` says how to see all of them.
+        """Return what was found, why it matters, what to do and in which rows, in one line; `every` says how to see all of them.
 
         Of several findings what to do is said where it is the same for all; rows are left to each by itself.
         """

@@ -1,6 +1,6 @@
-"""The few statistical tests that findings rest on, in numpy; each gives the chance of a difference as large by chance alone.
+"""Statistical tests behind the findings, in numpy; each gives the p-value of a difference.
 
-All of them suppose rows that were drawn independently: give them one row of each group.
+All of them suppose independent rows: give them one row of each group.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def normal_tail(score: float) -> float:
 
 
 def chi_square(table: NDArray[np.int64]) -> float:
-    """Whether rows and columns of a table of counts go together (Pearson 1900); sparse rows and columns are put together first.
+    """Return the p-value of independence of rows and columns of counts (Pearson 1900); sparse rows and columns are put together first.
 
     A table of two rows and two columns that is still too sparse is left to Fisher's exact test. 1 where there is nothing to compare.
     """

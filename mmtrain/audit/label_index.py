@@ -1,4 +1,4 @@
-"""Which rows have which class or label, whether a target has one of them per row or several."""
+"""Rows by class or label, for targets with one of them per row or several."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class LabelIndex:
     rows: tuple[int, ...] = ()
     """Rows in which each label is known, where that differs from label to label."""
     several: bool = False
-    """Whether a row can have any number of them."""
+    """True where a row can have any number of them."""
 
     @property
     def noun(self) -> str:
-        """What one of them is called."""
+        """`label` or `class`."""
         return "label" if self.several else "class"
 
     @cached_property
@@ -67,7 +67,7 @@ class LabelIndex:
 
 
 def index_labels(sheet: TableValues) -> list[LabelIndex]:
-    """Of the targets with classes or labels, in their order; the columns of one target are put together."""
+    """Index the targets with classes or labels, in their order; the columns of one target are put together."""
     targets: dict[str, list[ColumnValues]] = {}
     for cells in sheet.of_purpose("answer"):
         if not cells.use.traits.is_continuous:

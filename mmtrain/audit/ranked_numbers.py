@@ -35,12 +35,12 @@ class RankedNumbers:
         return int(self.until[-1]) if len(self.until) else 0
 
     def at(self, rows: NDArray[np.int64]) -> RankedNumbers:
-        """Of some rows alone; `values` keeps what none of them has, with a count of 0."""
+        """Select some rows; `values` keeps what none of them has, with a count of 0."""
         codes = self.codes[rows]
         return RankedNumbers(self.values, codes, np.bincount(codes + 1, minlength=len(self.values) + 1)[1:])
 
     def quantiles(self, shares: Sequence[float] | NDArray[np.float64], scale: Callable[[Any], Any] | None = None) -> NDArray[np.float64]:
-        """What `numpy.quantile` gives, at least one number supposed; of the numbers on another `scale` that keeps their order."""
+        """Return what `numpy.quantile` does, of at least one number; `scale` is applied to the numbers and has to keep their order."""
         places = np.asarray(shares, dtype=np.float64) * (self.known - 1)
         below = np.floor(places).astype(np.int64)
         weight = places - below

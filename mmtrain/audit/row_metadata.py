@@ -1,4 +1,4 @@
-"""What findings may know of the rows of a table besides their cells: parts, answers and groups."""
+"""Rows of a table as checks see them, next to their cells: parts, answers and groups."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class RowMetadata:
     parts: NDArray[np.int8] | None = None
     """(rows,): position in `PARTS`, -1 for a row that leaves the table; None where the rows could not be divided."""
     given: bool = False
-    """Whether the table says which part a row belongs to."""
+    """True where the table says which part a row belongs to."""
     by_time: bool = False
-    """Whether the rows were divided in the order of time; where they were neither, chance did it."""
+    """True where the rows were divided in the order of time; where neither holds, they were divided at random."""
     groups: NDArray[np.int64] | None = None
     """(rows,): code of the group, -1 for a row without one; None where the table has no groups."""
     targets: tuple[LabelIndex, ...] = ()
@@ -40,7 +40,7 @@ class RowMetadata:
 
     @property
     def by_chance(self) -> bool:
-        """Whether the rows were divided at random, so that every difference between the parts is random too."""
+        """True where the rows were divided at random, so that every difference between the parts is random too."""
         return not self.given and not self.by_time
 
     def of_part(self, part: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""What the targets of a table ask, as findings need it: each is one question, with one answer per row, or with one for each label."""
+"""Targets of a table as checks need them: each is one question, with one answer per row, or with one for each label."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class BinaryTargetView:
     labels: NDArray[np.integer] | None = None
     """(rows,) codes, none negative; None for a number."""
     classes: tuple[str, ...] = ()
-    """Of a label its name alone: all other rows have the code 1."""
+    """Names of the codes; for a label its name alone, as all other rows have the code 1."""
     numbers: NDArray[np.float64] | None = None
     """(rows,)."""
 

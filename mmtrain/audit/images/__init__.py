@@ -1,4 +1,4 @@
-"""What is wrong with the images of a table.
+"""Checks of the images of a table.
 
 | module | does |
 |---|---|

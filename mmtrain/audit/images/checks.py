@@ -1,4 +1,4 @@
-"""What is wrong with the images of a table: their files, how they look, and which are the same.
+"""Every check of the images of a table: their files, how they look, and which are the same.
 
 Every file is read once for its header and its hash. Pixels come from the image store, where each image has been decoded already;
 without a store they are decoded once more, and without an experiment not at all.
@@ -67,7 +67,7 @@ def image_findings(
 
 
 def _levels(column: ImageFiles, images: ComparableImages, start: int, end: int) -> list[Finding]:
-    """Of the files of a column, which are `start` to `end` among those of all."""
+    """Select the files of a column, which are `start` to `end` among those of all."""
     own = np.flatnonzero((images.files >= start) & (images.files < end))
     return exposure_findings(column, images.files[own] - start, images.looks.select(own), images.pixels.layout.bits) if len(own) else []
 
@@ -75,7 +75,7 @@ def _levels(column: ImageFiles, images: ComparableImages, start: int, end: int) 
 def _measures(
     column: ImageFiles, facts: FileFacts, seen: Sequence[ComparableImages], start: int, rows: int
 ) -> dict[str, NDArray[np.float64]]:
-    """What may foretell an answer, (rows,) each; sizes only where so many differ that they are no kinds."""
+    """Measures that may predict an answer, (rows,) each; sizes only where so many differ that they are not kinds."""
     own = {}
     sizes = np.array([*(header.height * header.width for header in facts.headers), np.nan])
     if len(np.unique(sizes[:-1])) > MOST_KINDS:

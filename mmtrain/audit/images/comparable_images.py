@@ -31,7 +31,7 @@ class ComparableImages:
 
     @property
     def faint(self) -> NDArray[np.bool_]:
-        """Of one colour, or nearly so: equal or similar for no other reason."""
+        """Mark images of one colour, or nearly so: equal or similar for no other reason."""
         return is_blank(self.looks, self.pixels.layout.bits)
 
     def equal(self, contents: NDArray[np.int64]) -> NDArray[np.int64]:

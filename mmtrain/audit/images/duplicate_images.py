@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Case:
-    """What is said of rows that share images; `what` follows how many there are, `3 images are` for instance."""
+    """The sentences on rows that share images; `what` follows how many there are, `3 images are` for instance."""
 
     level: Level
     kind: str
@@ -127,7 +127,7 @@ class _Sets:
 
 
 def _sets(used: ImageUsage, shared: NDArray[np.int64], within: NDArray[np.int64], cohort: RowMetadata) -> _Sets:
-    """Of cells with the same number in `shared`, those sets that have several rows and several numbers in `within`."""
+    """Return the sets of cells with the same number in `shared` that have several rows and several numbers in `within`."""
     _, codes = np.unique(shared, return_inverse=True)
     wanted = (varying_columns(codes, used.rows) & varying_columns(codes, within))[codes]
     used, (_, numbers) = used.select(wanted), np.unique(codes[wanted], return_inverse=True)

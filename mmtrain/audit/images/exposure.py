@@ -24,7 +24,7 @@ FAR = 3.0
 """So many times the distance between the quartiles beyond one of them is far out (Tukey 1977, "Exploratory Data Analysis")."""
 
 LEAST_APART = 25.0
-"""What is less far beyond a quartile, of 255, is no outlier however alike the others are."""
+"""Least distance beyond a quartile, of 255, of an outlier, however alike the others are."""
 
 FEWEST = 20
 """Images that tell what is usual."""
@@ -36,7 +36,7 @@ def is_blank(looks: ImageFingerprints, bits: int) -> NDArray[np.bool_]:
 
 
 def exposure_findings(column: ImageFiles, files: NDArray[np.int64], looks: ImageFingerprints, bits: int) -> list[Finding]:
-    """Of one column; `looks` are those of its `files`."""
+    """Check one column; `looks` are those of its `files`."""
     plain = is_blank(looks, bits)
     return [*_plain(column, files[plain], looks.select(plain)), *_outliers(column, files[~plain], looks.brightness[~plain])]
 

@@ -29,7 +29,7 @@ SUFFIXES = {
     "GIF": (".gif",),
     "WEBP": (".webp",),
 }
-"""What the names of files of each format end in."""
+"""Endings of the names of files of each format."""
 
 PROPORTIONS = 1.05
 """Images whose height by width differs by more than this factor lose their proportions when they are stretched to one size."""
@@ -40,13 +40,13 @@ DAMAGES = {
     "oversized_images": ("has more pixels than `max_pixels` allows", "Make it smaller, or raise `max_pixels` if it is no mistake."),
     "undecodable_files": ("cannot be decoded", "Open it in an image program and save it again, or leave its rows out."),
 }
-"""What is wrong with a file, and what to do."""
+"""Fault of a file, and what to do."""
 
 CUT_SHORT = frozenset(str(cut_short(kind)) for kind in FORMATS)
 
 
 def damage_findings(column: ImageFiles, facts: FileFacts) -> list[Finding]:
-    """What keeps rows of one column without an image; `facts` are those of its files."""
+    """Find what keeps rows of one column without an image; `facts` are those of its files."""
     return [*_missing(column), *_damaged(column, facts)]
 
 
@@ -68,7 +68,7 @@ def finding(column: ImageFiles, level: Level, kind: str, files: NDArray[np.int64
 
 
 def _level(column: ImageFiles) -> Level:
-    """Of images that cannot be had: the experiment says whether a row can do without."""
+    """Report images that cannot be read; the experiment says whether a row can do without."""
     return "error" if column.policy == "error" else "warning"
 
 
@@ -97,7 +97,7 @@ def _missing(column: ImageFiles) -> Iterator[Finding]:
 
 
 def _damaged(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
-    """What could not be put into the store; without one, what has no header or no end."""
+    """Files that could not be put into the store; without a store, those that have no header or no end."""
     refusals = column.refusals
     if column.of.store is None:
         refusals = {position: str(refusal) for position, refusal in facts.refusals.items()}
@@ -180,7 +180,7 @@ def _modes(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
 
 
 def _depths(column: ImageFiles, facts: FileFacts) -> Iterator[Finding]:
-    """Of palettes the bits count colours, and say nothing of a sample."""
+    """Bits of a sample; those of a palette count its colours."""
     depths = [8 if header.mode == "P" else header.bits for header in facts.headers]
     files, counts = _apart(facts, depths)
     if len(files):

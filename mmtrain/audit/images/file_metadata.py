@@ -26,7 +26,7 @@ TAIL = 1024
 
 @dataclass(frozen=True, eq=False)
 class FileFacts:
-    """What files are. Files differ much less in their headers than in their bytes: each different header is held once."""
+    """Headers, sizes and ends of files. Files differ much less in their headers than in their bytes: each different header is held once."""
 
     headers: tuple[ImageHeader, ...]
     of: NDArray[np.int32]
@@ -34,7 +34,7 @@ class FileFacts:
     tails: NDArray[np.uint64]
     """(files,): hash of size and last bytes, 0 for what is no image."""
     refusals: dict[int, UnreadableImage]
-    """Of files without a header; without a store to tell, also of those without an end."""
+    """Mark files without a header; without a store, also those without an end."""
 
     def whole(self, readable: NDArray[np.bool_]) -> FileFacts:
         """Without the headers of files that have a refusal, or are not `readable` (files,)."""
@@ -110,5 +110,5 @@ def _hash(data: bytes) -> int:
 
 
 def _tail_of(data: bytes) -> bool:
-    """Whether the end marker comes after the last scan of a JPEG; within a scan neither marker can be."""
+    """Return True where the end marker comes after the last scan of a JPEG; within a scan neither marker can be."""
     return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")

@@ -36,11 +36,11 @@ class ImageColumn:
     store: ImageStore | None = None
     unreadable: Sequence[Unreadable] = ()
     guessed_suffix: str = ""
-    """What the cells lack to be file names, where no experiment says."""
+    """The ending that the cells lack to be file names, where no experiment says."""
 
     @property
     def suffix(self) -> str:
-        """What the cells lack to be file names."""
+        """The ending that the cells lack to be file names."""
         return self.guessed_suffix if self.column is None else self.column.suffix
 
 
@@ -60,12 +60,12 @@ class ImageFiles:
 
     @property
     def layout(self) -> Layout | None:
-        """Of the pixels; None where there are none."""
+        """The store of the pixels; None where there are none."""
         return None if self.of.column is None or self.of.store is None else self.of.column.layout
 
     @property
     def policy(self) -> str:
-        """What becomes of rows without an image; empty where no experiment says."""
+        """The `missing` policy for rows without an image; empty where no experiment says."""
         return "" if self.of.column is None else self.of.column.policy
 
     @property

@@ -35,7 +35,7 @@ CLEAR = 0.3
 """A coefficient of the cosine transform sets its bit above this share of the root mean square of all."""
 
 STEPS = 24
-"""Of `Looks.coarse`, in a standard deviation."""
+"""Levels of `ImageFingerprints.coarse` in a standard deviation."""
 
 _PIECE = 64
 """Images that a thread takes at once; bounds what is held where images are decoded in flight."""
@@ -56,7 +56,7 @@ class ImageFingerprints:
     """Equal for equal fields."""
 
     def select(self, which: NDArray[Any]) -> ImageFingerprints:
-        """Of those images only where a mask is true, or at some positions."""
+        """Select the images where a mask is true, or at some positions."""
         return ImageFingerprints(*(values[which] for values in vars(self).values()))
 
 
@@ -126,7 +126,7 @@ def fingerprint_images(pixels: Pixels, positions: NDArray[np.int64], *, progress
 
 
 def _fingerprint(fields: NDArray[np.float32]) -> ImageFingerprints:
-    """Of (images, SIDE, SIDE, channels)."""
+    """Return the luma of (images, SIDE, SIDE, channels)."""
     luma = luma_of(fields)
     contrast = np.ptp(luma, axis=(1, 2))
     if fields.shape[-1] == 3:

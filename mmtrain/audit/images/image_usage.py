@@ -1,4 +1,4 @@
-"""Which rows use the same image, or one that looks the same."""
+"""Rows that use the same image, or one that looks the same."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ SHIFT = 25.0
 """Most by which their brightness may differ, of 255. With more, all plain shapes of one outline would be the same."""
 
 _COARSELY = 2.0
-"""What is compared coarsely may be so many times further apart: whole numbers are rounded, and means of fields are not of colours."""
+"""Factor of tolerance of the coarse comparison: whole numbers are rounded, and means of fields are not of colours."""
 
 _PIECE = 64
 """Pairs that a thread compares at once."""
@@ -80,7 +80,7 @@ def similar_pairs(pixels: Pixels, looks: ImageFingerprints, positions: NDArray[n
 
 
 def are_near_duplicates(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Whether fields (pairs, SIDE, SIDE, channels) show the same, but for a little brightness and contrast."""
+    """Mark fields (pairs, SIDE, SIDE, channels) that show the same, but for a little brightness and contrast."""
     ones, others = (luma_of(fields).reshape(len(fields), -1) for fields in (first, second))
     shift = np.abs(ones.mean(axis=1) - others.mean(axis=1))
     gain = np.maximum(ones.std(axis=1), 1e-6) / np.maximum(others.std(axis=1), 1e-6)
@@ -100,7 +100,7 @@ def _standard(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _near(ones: NDArray[np.floating], others: NDArray[np.floating], times: float = 1.0) -> NDArray[np.bool_]:
-    """Of values with mean 0 and deviation 1, whose mean squared difference is twice what their correlation lacks to 1."""
+    """Compare values with mean 0 and deviation 1, whose mean squared difference is twice what their correlation lacks to 1."""
     apart = np.abs(ones - others)
     close: NDArray[np.bool_] = ((apart**2).mean(axis=1) <= times * 2 * ALIKE) & (apart.max(axis=1) <= times * LARGEST)
     return close

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def shortcut_findings(
     header: str, measures: Mapping[str, NDArray[np.float64]], cohort: RowMetadata, asked: Sequence[TargetView]
 ) -> list[Finding]:
-    """Of one column; `measures` have a number for each row of the table's file, NaN for a row without an image."""
+    """Check one column; `measures` have a number for each row of the table's file, NaN for a row without an image."""
     scored = []
     for question in asked:
         for name, numbers in measures.items():

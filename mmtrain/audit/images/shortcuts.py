@@ -37,7 +37,7 @@ MOST_TOLD = 3
 
 
 class Difference(NamedTuple):
-    """Of one answer between kinds: how large, how likely by chance, and in words."""
+    """Compare one answer between kinds: the size of the difference, its p-value, and a sentence."""
 
     size: float
     chance: float
@@ -45,7 +45,7 @@ class Difference(NamedTuple):
 
 
 def source_shortcut_findings(column: ImageFiles, facts: FileFacts, cohort: RowMetadata, asked: Sequence[TargetView]) -> list[Finding]:
-    """Of one column: its formats, modes, depths and sizes."""
+    """Describe the formats, modes, depths and sizes of one column."""
     kinds = {name: np.array(values, dtype=object) for name, values in _kinds(facts.headers).items()}
     headers = np.append(facts.of, -1)[column.of_rows(cohort.rows)]  # (rows,), -1 for a row without an image
     tested = []
@@ -65,7 +65,7 @@ def source_shortcut_findings(column: ImageFiles, facts: FileFacts, cohort: RowMe
 
 
 def _kinds(headers: tuple[ImageHeader, ...]) -> Mapping[str, list[str]]:
-    """What is compared, for each header."""
+    """The value that is compared, for each header."""
     return {
         "format": [header.format for header in headers],
         "mode": [f"mode {header.mode}" for header in headers],
@@ -99,7 +99,7 @@ def _difference(kinds: Sequence[str], codes: NDArray[np.int64], answer: BinaryTa
 
 
 def _of_numbers(kinds: Sequence[str], codes: NDArray[np.int64], numbers: NDArray[np.float64]) -> Difference:
-    """Of the kind whose numbers are least like those of all others."""
+    """Test the kind whose numbers are least like those of all others."""
     able = [kind for kind, rows in enumerate(np.bincount(codes, minlength=len(kinds))) if FEWEST <= rows <= len(codes) - FEWEST]
     if not able:
         return Difference(0.0, 1.0, "")

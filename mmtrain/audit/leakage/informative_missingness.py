@@ -1,4 +1,4 @@
-"""Cells that are empty where the answer says so."""
+"""Missingness that depends on the target (informative missingness)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _finding(question: TargetView, cells: ColumnValues, holes: Sequence[tuple[fl
 
 
 def _missing_indicators(missing: NDArray[np.bool_], answer: BinaryTargetView) -> tuple[float, float, str]:
-    """How much, how likely by chance, and in words."""
+    """Return the difference of shares, its p-value, and a sentence."""
     if answer.labels is None:
         numbers = answer.numbers if answer.numbers is not None else np.empty(0)
         area, chance = rank_sum(numbers[missing], numbers[~missing])

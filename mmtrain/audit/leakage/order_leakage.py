@@ -71,7 +71,7 @@ def _finding(order: RowOrder, question: TargetView, places: Sequence[tuple[float
 
 
 def _order_findings(order: NDArray[np.float64], answer: BinaryTargetView, units: NDArray[np.int64]) -> tuple[float, float, str]:
-    """How far the order is from chance, how likely that is by chance, and in words."""
+    """Return how far the order is from random, its p-value, and a sentence."""
     answer = answer.at(np.flatnonzero(~np.isnan(order[answer.rows])))
     order, units = order[answer.rows], units[answer.rows]
     if answer.labels is None:

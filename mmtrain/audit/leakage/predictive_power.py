@@ -56,11 +56,11 @@ class UnivariateScore:
     label: int = -1
     """The class that is told from all others; -1 where all classes count."""
     best: UnivariateScore | None = None
-    """Of the class that is predicted best, where several count."""
+    """Score of the class that is predicted best, where several count."""
 
     @property
     def surest(self) -> UnivariateScore:
-        """Of the class that is predicted best, where there are several."""
+        """The score of the class that is predicted best, where there are several."""
         return self if self.best is None else self.best
 
     def __str__(self) -> str:
@@ -127,7 +127,7 @@ class ClassOutcome(_Outcome):
         self._members = [self._labels == label for label in self._kept]
 
     def at(self, rows: NDArray[np.int64]) -> ClassOutcome:
-        """Of some of the rows alone."""
+        """Select some of the rows."""
         return ClassOutcome(self._labels[rows], self._units[rows], interval_from=self._interval_from)
 
     @cached_property
@@ -217,7 +217,7 @@ class NumberOutcome(_Outcome):
         self._answers = numbers, mid_ranks(numbers)
 
     def at(self, rows: NDArray[np.int64]) -> NumberOutcome:
-        """Of some of the rows alone."""
+        """Select some of the rows."""
         return NumberOutcome(self._answers[0][rows], self._units[rows], interval_from=self._interval_from)
 
     def score_values(self, codes: NDArray[np.int64]) -> UnivariateScore | None:

@@ -63,7 +63,7 @@ class PureValue:
 
 
 def pure_values(sheet: TableValues, cohort: RowMetadata, asked: Sequence[TargetView], told: Collection[str]) -> list[Finding]:
-    """Of categories and codes; not of the columns `told`, which are known to give the answer away as a whole."""
+    """Check categories and codes; not the columns `told`, which are known to give the answer away as a whole."""
     found, tests = [], 0
     for question in asked:
         for cells in sheet.inputs_of("names", "numbers"):

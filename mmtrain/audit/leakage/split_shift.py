@@ -31,7 +31,7 @@ MOST_TOLD = 3
 
 
 class ShiftTest(NamedTuple):
-    """A column in one part beside training."""
+    """A column in one part next to training."""
 
     header: str
     part: int
@@ -67,7 +67,7 @@ def split_shift(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
 
 
 def _finding(header: str, part: int, several: list[ShiftTest], cohort: RowMetadata) -> Finding:
-    """Of one column: its values and its empty cells, or its labels."""
+    """Compare one column: its values and its empty cells, or its labels."""
     largest = sorted(several, key=lambda one: -one.size)
     what = f"{PARTS[part]} differs from training: {listed([one.told for one in largest], most=MOST_TOLD)}."
     level, why, fix = shift_advice(cohort, part, "rows")

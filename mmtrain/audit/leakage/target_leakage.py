@@ -1,7 +1,7 @@
-"""What gives the answer away: a single column, an id or the order of rows, and cells that are empty where the answer says so.
+"""Target leakage: single columns, ids or the order of rows that give the answer away, and cells that are empty where the answer says so.
 
-Answers of the test part are not looked at. Everything has to be large, and to be more than chance among all that was asked of the
-table: every column, every target and every label (Holm 1979). Of labels one finding tells all that a column says too much of.
+Answers of the test part are not looked at. An effect has to be large, and significant among all tests of the table: every column,
+every target and every label (Holm 1979). Of labels, one finding names all that a column says too much of.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def leaking_columns(sheet: TableValues, cohort: RowMetadata, asked: Sequence[Tar
 
 
 def _told(header: str, question: TargetView, sure: Sequence[tuple[BinaryTargetView, UnivariateScore]], *, grouped: bool) -> list[Finding]:
-    """What a column says of a target, by the strongest that can be said: all of it, one class of several, or much of it."""
+    """Report the strongest that a column says of a target: all of it, one class of several, or much of it."""
     suspected = [(answer, score) for answer, score in sure if suspect(score)]
     if suspected:
         return [_leak_finding(header, question, suspected, grouped=grouped)]
@@ -92,12 +92,12 @@ def _told(header: str, question: TargetView, sure: Sequence[tuple[BinaryTargetVi
 
 
 def suspect(score: UnivariateScore) -> bool:
-    """Whether an honest column hardly ever has such a score."""
+    """Return True for a score that an honest column hardly ever has."""
     return score.score >= SUSPECT[score.name] and score.low >= LOWEST
 
 
 def certain(told: Sequence[tuple[BinaryTargetView, UnivariateScore]]) -> list[bool]:
-    """Which of these answers are given without fail."""
+    """Mark the answers that are given without fail."""
     return [score.score >= CERTAIN[score.name] for _, score in told]
 
 

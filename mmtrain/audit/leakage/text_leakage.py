@@ -33,7 +33,7 @@ MOST_TOLD = 3
 
 
 def text_leakage(cells: ColumnValues, words: Vocabulary, question: TargetView, cohort: RowMetadata) -> list[Finding]:
-    """Of one column and one target."""
+    """Check one column against one target."""
     if question.answers[0].numbers is not None:
         return _leaking_numbers(cells, words, question, cohort)
     return _leaking_terms(cells, words, question, cohort)
@@ -44,10 +44,10 @@ class LeakingTerm:
     """A word that names a class or label."""
 
     name: str
-    """Of the class, in quotation marks."""
+    """Name of the class, in quotation marks."""
     word: str
     share: float
-    """Of the texts of the class that hold it."""
+    """Share of the texts of the class that hold it."""
     right: float
     """Share of the texts with the word that are of the class."""
 

@@ -29,7 +29,7 @@ class ClassFolders:
 
     @property
     def headers(self) -> tuple[str, ...]:
-        """Of the table."""
+        """The headers of the table."""
         return (PATH, CLASS, SPLIT) if self.rows[0][2] else (PATH, CLASS)
 
     def write(self, file: TextIO) -> None:

@@ -1,4 +1,4 @@
-"""What two columns of a table say of each other, as far as guessed roles depend on it."""
+"""Pairs of columns that guessed roles depend on: a column that follows from the target, a split that separates rows of a group."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def resolve_duplicates(
 
 
 def _determines(pairs: pd.DataFrame, target: str) -> str:
-    """What makes a column suspicious, or nothing; `pairs` are all values with the answers they go with."""
+    """Say why a column is suspicious, or nothing; `pairs` are all values with the answers they go with."""
     if not len(pairs):
         return ""
     if not pairs[1].duplicated().any():

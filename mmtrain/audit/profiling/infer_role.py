@@ -1,4 +1,4 @@
-"""What a column is probably for, from its name and its cells. Every guess says why, for a person to confirm.
+"""Guess the role of a column from its name and its cells. Every guess says why, for a person to confirm.
 
 `RULES` are asked in order, and the first one that has an answer gives it. A guess that is not `used` names the role the
 column could have if the user wants it after all.
@@ -28,9 +28,9 @@ FEW_GROUPS = 10
 """With fewer different values, a column names a kind of row rather than whom a row belongs to."""
 
 SPLIT_WORDS = {"split", "splits", "partition", "subset", "cv"}
-"""Of headers; not `test`, `set` and `validation`, which mean other things as often."""
+"""Words of headers; not `test`, `set` and `validation`, which mean other things as often."""
 FLAG_WORDS = {"train", "istrain", "istest", "holdout"}
-"""Of headers over yes and no; `is_training` and `is_test` are two words."""
+"""Words of headers over yes and no; `is_training` and `is_test` are two words."""
 
 WITH_UNIT = re.compile(
     r"(?P<before>[$€£¥₹<>≤≥~≈]\s?)?[+-]?\d[\d.,'\s]*(?P<behind>[%‰°$€£¥₹]|\s[^\W\d]{1,8}|mm|cm|km|m|mg|kg|g|ml|l|ms|s|min|h|bpm|mmHg|yrs?|years?|px)?"
@@ -94,7 +94,7 @@ def _constant(profile: Profile) -> InferredRole | None:
 
 
 def _addresses(profile: Profile) -> InferredRole | None:
-    """Of images; those of pages are names like any other."""
+    """Addresses of images; those of pages are names like any other."""
     example = quote_value(profile.frequent[0][0])
     if all(holds_image(value) for value, _ in profile.frequent):
         return InferredRole("image", f"cells hold images themselves, as {example}: save each as a file, and write its path", used=False)
@@ -221,7 +221,7 @@ def _group(profile: Profile) -> InferredRole | None:
 
 
 def names_person(header: str) -> bool:
-    """Whether a header names whom a row belongs to."""
+    """Return True for a header that names whom a row belongs to."""
     words = name_words(header)
     while words and (words[-1] in ID_WORDS or words[-1] in {"name", "code", "number"}):
         words = words[:-1]
@@ -271,12 +271,12 @@ def _text(profile: Profile) -> InferredRole | None:
 
 
 def _repeats(profile: Profile) -> bool:
-    """Whether few values repeat often, as categories do."""
+    """Return True where few values repeat often, as categories do."""
     return profile.distinct <= FEW_NAMES and profile.distinct * 2 <= profile.filled
 
 
 def _is_spaced(profile: Profile) -> bool:
-    """Whether many cells are several words."""
+    """Return True where many cells are several words."""
     return profile.spaced * 4 >= profile.filled
 
 

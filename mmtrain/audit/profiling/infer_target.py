@@ -1,4 +1,4 @@
-"""Which column is the answer, and which task that makes."""
+"""Guess the target column and its task."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def infer_task(profile: Profile) -> InferredRole | None:
 
 
 def is_number(profile: Profile) -> bool:
-    """Whether a column is a number to be predicted, although a few of its cells may be none: those are mistakes, and no classes."""
+    """Return True for a number to be predicted, although a few cells may not be numbers: those are mistakes, not classes."""
     return profile.number_cells >= NEARLY_ALL_NUMBERS * profile.filled and (not profile.whole or profile.distinct > FEW_CLASSES)
 
 
@@ -99,7 +99,7 @@ def _dropping(profile: Profile) -> dict[str, Any]:
 
 
 def _left_out(profile: Profile, words: Iterable[str] = ()) -> str:
-    """What becomes of rows without an answer, some of which have one of the `words`, and what to do if a word is a class after all."""
+    """Say what becomes of rows without an answer, some of which have one of the `words`, and what to do if a word is a class after all."""
     if not profile.missing:
         return ""
     said, classes = [quote_value(word) for word in words], [quote_value(word) for word in words if word.lower() in CLASSES_TOO]
@@ -116,7 +116,7 @@ def _binary(profile: Profile, options: dict[str, Any], drops: str) -> InferredRo
 
 
 def positive_of(profile: Profile) -> tuple[str, str]:
-    """Which of two classes is the positive one, and why."""
+    """Return the positive one of two classes, and why."""
     if said := said_positive((profile.frequent[0][0], profile.frequent[1][0])):
         return said
     (first, most), (last, fewest) = sorted(profile.frequent[:2])

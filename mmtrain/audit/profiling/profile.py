@@ -1,4 +1,4 @@
-"""What is in the columns of a table: counts, ranges and likenesses, found in one pass, in memory that does not grow with the rows.
+"""Profiles of the columns of a table: counts, ranges and likenesses, found in one pass, in memory that does not grow with the rows.
 
 Nothing here knows roles; `guess` draws its conclusions from a `Profile`, and `inspect-data` shows it.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_NUMBERS = 1_000_000
-"""Numbers that a median is taken of; of longer columns, half of the rows by chance, a quarter, and so on."""
+"""Numbers that a median is taken of; of longer columns, a random half of the rows, a quarter, and so on."""
 
 LIKENESSES = ("number_cells", "wordless", "spaced", "images", "unread_images", "image_lists", "addresses", "dates")
 """Counts of a `Profile`."""
@@ -47,14 +47,14 @@ class Profile:
     frequent: tuple[tuple[str, int], ...] = ()
     """The most frequent values and their rows, most rows first."""
     counted: bool = True
-    """Whether all values were counted within `MOST_BYTES`; otherwise the rows in `frequent` are lower bounds."""
+    """True where all values were counted within `MOST_BYTES`; otherwise the rows in `frequent` are lower bounds."""
     rows_per_value: Range | None = None
     """None when not `counted`."""
     number_cells: int = 0
     whole: bool = False
-    """Whether every number is a whole one."""
+    """True where every number is a whole one."""
     numbers: Range | None = None
-    """Of the cells that are numbers."""
+    """Range of the cells that are numbers."""
     not_numbers: tuple[str, ...] = ()
     """The first different cells that are no numbers, in a column that has numbers; at most five."""
     missing_words: tuple[tuple[str, int], ...] = field(default=(), compare=False)
@@ -213,7 +213,7 @@ def _plain_numbers(texts: pa.Array) -> tuple[NDArray[np.float32], NDArray[np.int
 
 
 def _matches(texts: pa.Array, expression: str) -> NDArray[np.bool_]:
-    """Which texts hold it."""
+    """Mark the texts that match the expression somewhere."""
     import pyarrow.compute as pc
 
     if (few := _few(texts)) is not None:

@@ -71,11 +71,11 @@ class TableProfile:
     classes: dict[str, int]
     """Rows of each class of a binary or multiclass target."""
     scarce: bool
-    """Whether some class is in fewer than three rows, or in fewer than three groups."""
+    """True where some class is in fewer than three rows, or in fewer than three groups."""
     format: Mapping[str, Any] = field(default_factory=dict)
-    """What `data.format` says to read the table as it was read, where its file is not written in the usual way."""
+    """`data.format` that reads the table as it was read, where its file is not written in the usual way."""
     notice: str = ""
-    """What a person may want to know of how the table was read."""
+    """A sentence on how the table was read; empty for the usual way."""
     missing_words: tuple[str, ...] = ()
     """Cells that mean missing in every column, in the order of the columns that need it."""
 
@@ -139,7 +139,7 @@ def open_coded(path: Path, table_format: TableFormat | None = None) -> CodedTabl
 
 
 def _format(file: TableFile, given: TableFormat | None) -> dict[str, Any]:
-    """What was found out, and what was given although it would have been found out."""
+    """The options that were found out, and those that were given although they would have been found out."""
     return {**file.format_options, **(given.given if given is not None else {})}
 
 
@@ -279,7 +279,7 @@ def _image(found: InferredRole, images: ImageProfile) -> InferredRole:
 
 
 def _undecodable(images: ImageProfile, options: Mapping[str, object]) -> str:
-    """What of these images is refused once it is decoded, by their headers."""
+    """Name those of these images that are refused once they are decoded, by their headers."""
     height, width = images.largest or (0, 0)
     if height * width > MOST_PIXELS:
         return f"those of more than {MOST_PIXELS:,} pixels"

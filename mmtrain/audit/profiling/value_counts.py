@@ -24,7 +24,7 @@ MOST_BYTES = 20_000_000
 """Memory for the different values of a column, each with its rows; past it, only the frequent ones are kept."""
 
 VALUE_BYTES = 100
-"""Of a value in that memory, next to its characters."""
+"""Bytes of a value in that memory, next to its characters."""
 
 MOST_DISTINCT = 1_000_000
 """Different values that are told apart, by eight bytes each."""
@@ -80,7 +80,7 @@ class ValueCounts:
 
     @property
     def exact(self) -> bool:
-        """Whether no value was forgotten."""
+        """True while no value was forgotten."""
         return self._hashes is None
 
     @property
@@ -137,7 +137,7 @@ def _by_rows(values: pa.Array, counts: NDArray[np.int64]) -> tuple[tuple[str, in
 
 
 def _value_bytes(values: pa.Array) -> int:
-    """Of the values as objects of Python, which they were when `MOST_BYTES` was chosen."""
+    """Bytes of the values as objects of Python, which they were when `MOST_BYTES` was chosen."""
     import pyarrow.compute as pc
 
     return VALUE_BYTES * len(values) + int(pc.sum(pc.utf8_length(values)).as_py() or 0)

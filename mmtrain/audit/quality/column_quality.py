@@ -65,7 +65,7 @@ def column_quality(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
 
 
 def _sizes(cells: ColumnValues, cohort: RowMetadata) -> list[Finding]:
-    """What is odd about the sizes of numbers; the first of these explains the others."""
+    """Oddities of the sizes of numbers; the first of these explains the others."""
     units = cohort.units
     return mixed_units(cells, units, cohort.targets) or _outliers(cells, units) or stand_in_numbers(cells) or long_tail(cells)
 
@@ -110,7 +110,7 @@ def _id_like(cells: ColumnValues) -> list[Finding]:
 
 
 def names_each_row(cells: ColumnValues) -> bool:
-    """Whether categories are hardly met twice."""
+    """Return True where categories hardly ever occur twice."""
     filled = int((~cells.missing).sum())
     return filled >= LEAST_ROWS and len(cells.different) >= OWN * filled
 
@@ -229,7 +229,7 @@ def _apart(cells: ColumnValues, units: NDArray[np.int64]) -> tuple[NDArray[np.in
 
 
 def _outlying(ranked: RankedNumbers, deviations: float, scale: Callable[[Any], Any] | None = None) -> NDArray[np.bool_]:
-    """Which different numbers are more than some robust standard deviations from the median; none where half of all are equal."""
+    """Mark the different numbers that are more robust standard deviations from the median; none where half of all are equal."""
     low, middle, high = ranked.quantiles((0.25, 0.5, 0.75), scale)
     spread = (high - low) / 1.349  # of a normal distribution
     if spread <= 0:

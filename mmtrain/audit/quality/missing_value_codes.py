@@ -36,7 +36,7 @@ def missing_words(cells: ColumnValues) -> list[str]:
 
 
 def _reading_missing(cells: ColumnValues) -> list[str]:
-    """Of a column of numbers; none of the words is a number, so that most columns need no look at their cells."""
+    """The words in a column of numbers. None of them is a number, so most columns need no look at their cells."""
     if cells.named is None or cells.is_all_numbers:
         return []
     texts = as_series(cells.named.texts)

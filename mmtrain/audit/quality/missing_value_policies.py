@@ -1,4 +1,4 @@
-"""What each `missing:` policy would do with the empty cells of a column, counted."""
+"""Effects of each `missing:` policy on the empty cells of a column, counted."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class MissingPlan:
     cells: int
     """Empty ones."""
     share: float
-    """Of all rows, 0 to 1."""
+    """Share of all rows, 0 to 1."""
     by_class: dict[str, int] = field(default_factory=dict)
     """Rows of each class or label of the first target that has any, with an empty cell."""
     effects: dict[str, str] = field(default_factory=dict)
-    """What each policy that the column could have would do."""
+    """The effect of each policy that the column could have."""
 
 
 def missing_value_policies(column: Column) -> tuple[str, ...]:
@@ -39,7 +39,7 @@ def missing_value_policies(column: Column) -> tuple[str, ...]:
 
 
 def plan_missing_values(sheet: TableValues, cohort: RowMetadata) -> tuple[MissingPlan, ...]:
-    """Of each column that an experiment declares with a policy and that has empty cells."""
+    """Plan every column that an experiment declares with a policy and that has empty cells."""
     plans = []
     labels = next(iter(cohort.targets), None)
     for cells in sheet.columns:

@@ -69,7 +69,7 @@ def mixed_units(cells: ColumnValues, units: NDArray[np.int64], targets: Sequence
 
 
 def _of_classes(known: NDArray[np.int64], above: NDArray[np.bool_], labels: LabelIndex) -> bool:
-    """Whether nearly all rows of each class lie in one heap; `known` are the rows of the numbers, `above` is which are in the upper."""
+    """Return True where nearly all rows of each class lie in one heap; `known` are the rows of the numbers, `above` marks the upper."""
     if labels.several:
         return False
     side = np.full(len(labels.known), -1, dtype=np.int64)
@@ -92,7 +92,7 @@ def _once_each(logs: NDArray[np.float64], units: NDArray[np.int64]) -> NDArray[n
 
 
 def _apart(low: NDArray[np.float64], high: NDArray[np.float64], logs: NDArray[np.float64]) -> bool:
-    """Whether two heaps are as far from each other as two units, as wide as each other, and with hardly any of `logs` between them."""
+    """Return True for heaps as far from each other as two units, as wide as each other, and with hardly any of `logs` between them."""
     middles = float(np.median(low)), float(np.median(high))
     spreads = [max(float(heap.std()), 1e-9) for heap in (low, high)]
     distance = (middles[1] - middles[0]) * np.sqrt(2) / np.hypot(spreads[0], spreads[1])
@@ -110,12 +110,12 @@ def _apart(low: NDArray[np.float64], high: NDArray[np.float64], logs: NDArray[np
 
 
 def _heap(logs: NDArray[np.float64]) -> bool:
-    """Whether numbers are enough to tell a unit by, and none of a few codes."""
+    """Return True for numbers that are enough to tell a unit by, and not a few codes."""
     return len(logs) >= LEAST_HEAP and len(np.unique(logs)) >= LEAST_DIFFERENT
 
 
 def _is_unit(factor: float, rough: float) -> bool:
-    """Whether a factor is one between units, where medians of few numbers leave its logarithm uncertain by `rough`."""
+    """Return True for a factor between units, where medians of few numbers leave its logarithm uncertain by `rough`."""
     tolerance = max(float(np.log1p(UNIT_TOLERANCE)), rough)
     return any(abs(np.log(factor / max(unit, 1 / unit))) <= tolerance for unit in UNITS)
 

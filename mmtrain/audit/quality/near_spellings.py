@@ -38,7 +38,7 @@ def spellings(sheet: TableValues, cohort: RowMetadata) -> list[Finding]:
 
 
 def is_spelled(use: ColumnUsage) -> bool:
-    """Whether its cells, or the labels in them, are names; of two classes `check` refuses a third, however it is spelled."""
+    """Return True where cells, or the labels in them, are names; of two classes `check` refuses a third, however it is spelled."""
     return bool(use.column_class.harm_of_spellings or use.separator) or (use.traits.has_classes and not use.traits.thresholdable)
 
 

@@ -59,7 +59,7 @@ def _beginning_with_zero(cells: ColumnValues) -> list[str]:
 
 
 def _long(numbers: NDArray[np.float64]) -> bool:
-    """Whether different numbers, ascending, have as many digits each, and many."""
+    """Return True where different numbers, ascending, have as many digits each, and many."""
     low, high = float(numbers[0]), float(numbers[-1])
     if low < 10.0 ** (LONG - 1) or len(str(int(low))) != len(str(int(high))):
         return False

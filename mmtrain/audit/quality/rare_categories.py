@@ -86,7 +86,7 @@ def _unseen(cells: ColumnValues, cohort: RowMetadata, sure: float) -> list[Findi
 
 
 def _beyond_chance(cells: ColumnValues, cohort: RowMetadata, unseen: NDArray[np.int64], sure: float) -> bool:
-    """Whether chance would have put some row, or group, of the most frequent of these categories into training."""
+    """Return True where a random split would have put some row, or group, of the most frequent of these categories into training."""
     codes, names = cells.codes(unseen)
     most = int(np.bincount(distinct_pairs(codes, cohort.units[unseen])[0]).max())
     divided = cohort.parts >= 0 if cohort.parts is not None else np.zeros(cohort.rows, dtype=np.bool_)

@@ -39,7 +39,7 @@ LIKELY = 0.9
 FEW_NAMES = 30
 """Categories up to which all pairs of them are counted."""
 PRODUCT_CELLS = 8_000_000
-"""Of a matrix of pairs of categories, 32 MB."""
+"""Cells of a matrix of pairs of categories: 32 MB."""
 LEAST_ROWS = 20
 LEAST_OF_TWO = 10
 """Rows of the rarer of two categories, or with another value than the usual one: fewer would be paired by chance in small tables."""
@@ -147,7 +147,7 @@ def _same(
 
 
 def _beyond_chance(pair: tuple[ColumnValues, ColumnValues], rows: NDArray[np.int64], columns: int) -> bool:
-    """Whether the rows that have another value than the usual one of either column show the same likeness."""
+    """Return True where the rows that have another value than the usual one of either column show the same likeness."""
     prints = [cells.prints[rows] for cells in pair]
     codes = [pd.factorize(values)[0] for values in prints]
     unusual = [own != np.bincount(own).argmax() for own in codes]
@@ -205,7 +205,7 @@ def _standard(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _renamed(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> str:
-    """Whether categories go in pairs, but for slips; by chance those of small tables do."""
+    """Describe categories that go in pairs, but for slips; in small tables they do so at random."""
     (codes, found), (others, other) = pd.factorize(first), pd.factorize(second)
     names = len(found)
     if names != len(other) or names < 2 or names * 5 > len(first):

@@ -11,7 +11,7 @@ from mmtrain.data.tables.table_problems import header_problem
 from mmtrain.text.date_patterns import DATE, YEAR
 
 GLANCE = 10_000
-"""Rows from which it is told what a column holds."""
+"""Rows by which the content of a column is judged."""
 
 
 def unused_columns(file: TableFile, used: Collection[str]) -> list[ColumnUsage]:

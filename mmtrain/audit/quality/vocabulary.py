@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """Which words the sampled texts of a column hold."""
+    """The words in the sampled texts of a column."""
 
     rows: NDArray[np.int64]
     """(texts,): rows of the file."""

@@ -1,4 +1,4 @@
-"""Which script a text is written in."""
+"""The script that a text is written in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BEGINNING = 60
 
 
 def count_scripts(texts: Any) -> NDArray[np.int8]:
-    """Of an Arrow array of texts, the position in `SCRIPTS` of the script that most letters belong to; -1 without letters.
+    """Return the position in `SCRIPTS` of the script that most letters belong to, for each of an Arrow array of texts; -1 without letters.
 
     Texts of the basic alphabet alone, most of a Latin table, are told by their bytes; only the others are counted letter by letter.
     """

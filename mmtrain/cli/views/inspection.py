@@ -1,4 +1,4 @@
-"""The table of an experiment in `inspect-data`: a small table for each role, the parts, and the problems."""
+"""Screen of `inspect-data` for an experiment: a small table for each role, the parts, and the problems."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ VIEWS = {
 
 
 def _missing(console: Console, found: Inspection) -> None:
-    """Show what each policy would do with the empty cells, the chosen one first."""
+    """Show the effect of each policy on the empty cells; the chosen one first."""
     if not found.missing:
         return
     format_heading(console, "empty cells, and what each `missing` would do")

@@ -1,4 +1,4 @@
-"""A table without an experiment file in `inspect-data`."""
+"""Screen of `inspect-data` for a table without an experiment file."""
 
 from __future__ import annotations
 
