@@ -297,5 +297,3 @@ def _spellings(texts: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     """The key of each name, and whether it is a number that was rounded; (texts,) each."""
     marks = spelling.rounded(texts).to_numpy(zero_copy_only=False).astype(np.bool_)
     return fingerprints(spelling.keys(texts)), marks
-
-
