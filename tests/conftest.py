@@ -1,14 +1,29 @@
-"""What all tests share: no image is cached outside the session's own folder, and TensorFlow is started as the commands start it."""
+"""What all tests share: images are cached in the session's own folder, TensorFlow starts as in commands, few tests draw plots."""
 
 import gc
+import os
+import sys
 
 import pytest
 
+# Compiled modules are kept, whatever the environment says: else each of the many processes compiles tests and package anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Threads of scikit-learn sleep while they wait for one another; with two workers on two cores they would wait for long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+DRAWN = ("test_report", "test_plot")
+"""What the files of tests begin with that look at plots."""
+
 
 def pytest_collection_finish():
-    """What the imports of all tests have made stays: each network that Keras begins anew has all objects searched for garbage."""
+    """What the imports of all tests have made stays: each network that Keras begins anew has all objects searched for garbage.
+
+    Looking for it as often as Python does by default takes a sixth of the time of hundreds of networks.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,14 +37,53 @@ def image_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tensorflow():
-    """TensorFlow, for tests that need it; the others do not wait for it.
-
-    Hundreds of networks are built in one process: looking for garbage as often as Python does by default takes a sixth of the time.
-    """
+    """TensorFlow, for tests that need it; the others do not wait for it."""
     from mmtrain.layers.start import start_tensorflow
 
-    gc.set_threshold(50_000, 20, 100)
     start_tensorflow()
     import tensorflow
 
     return tensorflow
+
+
+@pytest.fixture(scope="module")
+def models_opened_once(tensorflow):
+    """A file of a model is opened and compiled by the first command of a module that needs it; the others find the same bytes."""
+    from mmtrain.artifacts.atomic_files import file_hash
+    from mmtrain.model import model_file
+
+    opened, compiled = {}, {}
+    whole, compile_model = model_file.whole, model_file.compiled
+
+    def whole_once(path):
+        key = str(path), file_hash(path)
+        if key not in opened:
+            opened[key] = whole(path)
+        return opened[key]
+
+    def compiled_once(model):
+        if id(model) not in compiled:
+            compiled[id(model)] = model, compile_model(model)  # with the model, so that no other one gets its id
+        return compiled[id(model)][1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model_file, "whole", whole_once)
+        patch.setattr(model_file, "compiled", compiled_once)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def undrawn_plots(request):
+    """Outside of the tests of reports every figure is made and none is drawn: drawing takes half of the time of an evaluation."""
+    if request.path.name.startswith(DRAWN):
+        yield
+        return
+    from mmtrain.reports import plot_style
+
+    def save(figure, path, words=None):
+        path.write_bytes(b"\x89PNG\r\n\x1a\n")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plot_style, "as_markup", lambda figure, *, salt: "<svg></svg>")
+        patch.setattr(plot_style, "save", save)
+        yield

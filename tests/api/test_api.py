@@ -12,6 +12,8 @@ from tiny import paint, write_experiment
 import mmtrain
 from mmtrain.errors import ConfigError, DataError, UsageError
 
+pytestmark = pytest.mark.usefixtures("models_opened_once")
+
 ROWS = 60
 TREE = {
     "columns": {

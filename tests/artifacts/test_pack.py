@@ -20,6 +20,8 @@ from mmtrain.commands.fit import fit
 from mmtrain.commands.pack import pack, unpack
 from mmtrain.errors import DataError, RunError, UsageError
 
+pytestmark = pytest.mark.usefixtures("models_opened_once")
+
 EXPERIMENT = """
 name: clinic
 data: {cache: {folder: kept}}

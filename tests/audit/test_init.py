@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -30,7 +31,17 @@ SAMPLES = Path(__file__).parents[2] / "sample_data"
 
 @pytest.fixture(autouse=True)
 def _cache(tmp_path, monkeypatch):
+    """Images are cached in the test's own folder; the schema, which does not depend on the table, is made once."""
     monkeypatch.setenv("MMTRAIN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(config, "json_schema", schema_once)
+
+
+SCHEMA_OF = config.json_schema
+
+
+@cache
+def schema_once():
+    return SCHEMA_OF()
 
 
 def write(folder, columns, name="t.csv"):
@@ -274,14 +285,20 @@ GUESSES = [
 ]
 
 
-@pytest.mark.parametrize(("header", "cells", "role", "used", "reason"), [case[1:] for case in GUESSES], ids=[case[0] for case in GUESSES])
-def test_guess_of_a_column(tmp_path, header, cells, role, used, reason):
-    found = infer_role(profile_of(tmp_path, header, list(cells)))
-    assert (found.role, found.used, found.reason) == (role, used, reason)
+@pytest.fixture(scope="module")
+def profile_of_case(tmp_path_factory):
+    """The profile of the column of a case, made once."""
+    return cache(lambda number: profile_of(tmp_path_factory.mktemp("case"), GUESSES[number][1], list(GUESSES[number][2])))
 
 
-def test_every_rule_has_a_case(tmp_path):
-    deciding = {next(rule for rule in RULES if rule(profile_of(tmp_path, case[1], list(case[2])))) for case in GUESSES}
+@pytest.mark.parametrize("number", range(len(GUESSES)), ids=[case[0] for case in GUESSES])
+def test_guess_of_a_column(profile_of_case, number):
+    found = infer_role(profile_of_case(number))
+    assert (found.role, found.used, found.reason) == GUESSES[number][3:]
+
+
+def test_every_rule_has_a_case(profile_of_case):
+    deciding = {next(rule for rule in RULES if rule(profile_of_case(number))) for number in range(len(GUESSES))}
     assert deciding == set(RULES)
     assert len(RULES) == 17
 

@@ -476,10 +476,11 @@ def test_exit_codes(tmp_path, monkeypatch, capsys, arguments, code, message):
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["study.yaml", "t.csv"])
-def test_the_command_does_not_start_tensorflow(tmp_path, name):
+def test_the_command_does_not_start_tensorflow(tmp_path):
     study(tmp_path)
-    code = "import sys; from mmtrain.cli.app import run; assert run(sys.argv[1:]) == 0; assert 'tensorflow' not in sys.modules"
-    done = subprocess.run([sys.executable, "-c", code, "inspect-data", str(tmp_path / name)], check=False, capture_output=True)
+    code = "import sys; from mmtrain.cli.app import run; assert [run(['inspect-data', file]) for file in sys.argv[1:]] == [0, 0]"
+    code += "; assert 'tensorflow' not in sys.modules"
+    files = [str(tmp_path / name) for name in ("study.yaml", "t.csv")]
+    done = subprocess.run([sys.executable, "-c", code, *files], check=False, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
-    assert b"t.csv: 40 rows" in done.stdout
+    assert done.stdout.count(b"t.csv: 40 rows") >= 2

@@ -21,6 +21,8 @@ from mmtrain.model.assemble import assemble
 from mmtrain.system.user_code import import_code
 from mmtrain.training import checkpoints, device
 
+pytestmark = pytest.mark.usefixtures("models_opened_once")
+
 CONFIG = """\
 columns:
   who: {role: id}
@@ -673,7 +675,10 @@ def interrupted_command(folder, capsys, monkeypatch):
     return code, *capsys.readouterr()
 
 
-@pytest.mark.parametrize(("interrupt", "name", "code"), [(interrupted_process, "SIGINT", 130), (interrupted_command, "SIGTERM", 143)])
+@pytest.mark.parametrize(
+    ("interrupt", "name", "code"),
+    [pytest.param(interrupted_process, "SIGINT", 130, marks=pytest.mark.slow), (interrupted_command, "SIGTERM", 143)],
+)
 def test_interrupted_training_keeps_what_it_has(endless, capsys, monkeypatch, interrupt, name, code):
     returned, out, said = interrupt(endless, capsys, monkeypatch)
     assert (returned, out) == (code, "")

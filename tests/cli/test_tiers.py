@@ -70,6 +70,8 @@ def test_help_takes_less_than_half_a_second(tmp_path):
         process.returncode = os.waitstatus_to_exitcode(status)
         assert process.returncode == 0
         seconds.append(used.ru_utime + used.ru_stime)
+        if seconds[-1] < 0.4:
+            break
     assert min(seconds) < 0.4, seconds
 
 
@@ -78,10 +80,10 @@ def test_an_experiment_file_is_read_without_the_data_libraries(experiment):
     assert imported(program, str(experiment), folder=experiment.parent) == {"pydantic", "yaml"}
 
 
-@pytest.mark.parametrize("command", ["check", "fit", "inspect-data"])
-def test_a_mistake_in_the_file_is_reported_with_those_of_the_table_without_tensorflow(experiment, command):
-    program = "from mmtrain.cli.app import run\nassert run(sys.argv[1:]) == 2"
-    arguments = [command, str(experiment), "--set", "training.epochs=none"]
+def test_a_mistake_in_the_file_is_reported_with_those_of_the_table_without_tensorflow(experiment):
+    commands = ["check", "fit", "inspect-data"]
+    program = f"from mmtrain.cli.app import run\nassert [run([name, *sys.argv[1:]]) for name in {commands}] == [2, 2, 2]"
+    arguments = [str(experiment), "--set", "training.epochs=none"]
     assert imported(program, *arguments, folder=experiment.parent) == {"pydantic", "yaml", "numpy", "pandas", "pyarrow"}
 
 

@@ -378,14 +378,24 @@ def test_text_without_any_training_word_knows_missing_and_unseen():
     assert encoded(Text(vectorize="tokens").fit([cells(None)]), "a", None) == ([[2], [1]], [1, 1])
 
 
-@pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize(("bits", "dtype", "levels"), [(8, "uint8", 255), pytest.param(16, "uint16", 65_535, marks=pytest.mark.slow)])
-def test_image_is_blank_where_it_is_absent(bits, dtype, levels):
-    fitted = Image(size=(1, 2), channels=1, bits=bits, resize="crop", background=(1, 2, 3), max_pixels=9).fit([])
+@pytest.mark.parametrize(("bits", "dtype", "levels"), [(8, "uint8", 255), (16, "uint16", 65_535)])
+def test_image_is_described_by_its_options(bits, dtype, levels):
+    fitted = small_image(bits)
     assert fitted == FittedImage(height=1, width=2, channels=1, bits=bits, resize="crop", background=(1, 2, 3), max_pixels=9)
     assert fitted.spec == ImageSpec(1, 2, 1, bits=bits)
     assert (fitted.spec.shape, fitted.spec.dtype, fitted.spec.levels) == ((1, 2, 1), dtype, levels)
     assert fitted.raw_inputs("scan") == {"scan": RawInput((1,), "string")}
+
+
+def small_image(bits):
+    return Image(size=(1, 2), channels=1, bits=bits, resize="crop", background=(1, 2, 3), max_pixels=9).fit([])
+
+
+@pytest.mark.slow  # three seconds to trace its decoders; they are in test_image_layers.py, and missing images in tests/model
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(("bits", "dtype", "levels"), [(8, "uint8", 255), (16, "uint16", 65_535)])
+def test_image_is_blank_where_it_is_absent(bits, dtype, levels):
+    fitted = small_image(bits)
     white = b"BM\x3a\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\1\0\0\0\1\0\0\0\1\0\x18\0" + bytes(24) + b"\xff\xff\xff\0"
     codes, present, status = fitted.preprocessing()(np.array([[white], [b""]], dtype=object))
     assert codes.numpy().dtype == dtype

@@ -1,4 +1,4 @@
-"""Every shipped experiment is loaded and trained for an epoch on the sample data, two of them with the slow tests."""
+"""Every shipped experiment is loaded and trained for an epoch on rows of the sample data, most of them with the slow tests."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from mmtrain.commands.fit import fit
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SHIPPED = ("emoji", "imbalanced", "scan_and_demographics", "text_and_image")
-SLOW = ("imbalanced", "text_and_image")
+SLOW = ("emoji", "imbalanced", "text_and_image")
 TRAINED = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in SHIPPED]
 
 
@@ -23,10 +23,15 @@ def test_shipped_config_trains_and_is_scored(tensorflow, tmp_path, name):
     path = CONFIGS / f"{name}.yaml"
     shrunk = [f"columns.{key}.size=[16, 16]" for key, column in config.load(path).inputs.items() if column.kind == "image"]
     assert len(shrunk) == 1
-    done = fit(path, overrides=["training.epochs=1", "training.batch_size=64", *shrunk], output=tmp_path)
+    table = config.load(path).data.table
+    header, *rows = table.read_text(encoding="utf-8").splitlines(keepends=True)
+    fewer = tmp_path / "fewer.csv"
+    fewer.write_text("".join([header, *rows[:: max(1, len(rows) // 400)]]), encoding="utf-8")
+    overrides = [f"data.table={fewer}", "training.epochs=1", "training.batch_size=64", *shrunk]
+    done = fit(path, overrides=overrides, output=tmp_path)
     assert (done.run.folder, done.run.state) == (tmp_path / name / "1", "finished")
     found = evaluate(str(done.run.folder), EvaluateOptions(part="validation"), output=tmp_path)
-    assert [result.rows > 70 for result in found.targets.values()] == [True]
+    assert [result.rows > 35 for result in found.targets.values()] == [True]
 
 
 @pytest.mark.parametrize("name", SHIPPED)

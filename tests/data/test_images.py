@@ -378,6 +378,7 @@ def builder(scans, *options):
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_two_processes_that_build_the_same_store_both_finish(scans):
     paint_many(scans, 400)
     with builder(scans) as first, builder(scans) as second:

@@ -41,6 +41,8 @@ from mmtrain.reports.report_data import TargetResultView
 from mmtrain.reports.target_results.baselines import sentences
 from mmtrain.targets.binary import FittedBinary
 
+pytestmark = pytest.mark.usefixtures("models_opened_once")
+
 COLUMNS = """
   x: {role: numeric}
   city: {role: categorical}
@@ -191,8 +193,9 @@ def test_branches_of_a_training_that_was_cut_off_get_no_more_epochs_than_it_had(
     """At the rates of all epochs, which are 2: the first epoch of a schedule is not its last. While they are trained, others do without."""
     two_blobs(tmp_path, 40, z=lambda row: row % 3)
     tree = "columns: {x: {role: numeric}, z: {role: numeric}, y: {role: target, task: binary}}\n"
-    tree += "branches: {x: {columns: [x]}, z: {columns: [z]}}\nevaluation: {baselines: [single_branch], draws: 100, permutations: 0}\n"
-    tree += "training: {epochs: 2, schedule: {method: cosine}}"
+    tree += "branches: {x: {columns: [x], architecture: linear, units: 2}, z: {columns: [z], architecture: linear, units: 2}}\n"
+    tree += "fusion: {units: []}\nevaluation: {baselines: [single_branch], draws: 100, permutations: 0}\n"
+    tree += "training: {epochs: 2, optimizer: sgd, schedule: {method: cosine}}"
     run = fit(write_experiment(tmp_path / "a.yaml", tree), output=tmp_path / "runs").run
     whole = lines(run / "metrics.jsonl")
     run.write_text("metrics.jsonl", json.dumps(whole[0]) + "\n")
@@ -367,7 +370,8 @@ def otherwise(ground, rows):
 def ground(tmp_path):
     two_blobs(tmp_path, 80, city=lambda row: f"c{row % 3}")
     tree = "columns: {x: {role: numeric}, city: {role: categorical}, y: {role: target, task: binary}}\n"
-    tree += "training: {epochs: 1, deterministic: true}\nbranches: {x: {columns: [x]}, city: {columns: [city]}}"
+    tree += "training: {epochs: 1, deterministic: true, optimizer: sgd}\nfusion: {units: []}\n"
+    tree += "branches: {x: {columns: [x], architecture: linear, units: 2}, city: {columns: [city], architecture: linear, units: 2}}"
     made = ready(write_experiment(tmp_path / "a.yaml", tree))
     return EncodedTable(made.experiment, made.data, made.partition, made.fitted, made.arrays)
 

@@ -21,6 +21,8 @@ from mmtrain.pipeline.predictor import load
 from mmtrain.pipeline.prepare import other_data
 from mmtrain.pipeline.run_record import other_label, remarks
 
+pytestmark = pytest.mark.usefixtures("models_opened_once")
+
 TREE = """
 columns:
   x: {role: numeric}

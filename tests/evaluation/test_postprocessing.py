@@ -38,6 +38,8 @@ from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.targets.regression import FittedRegression
 
+pytestmark = pytest.mark.usefixtures("models_opened_once")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def only_here():

@@ -27,6 +27,8 @@ from mmtrain.reports.target_results.subgroups import sentence
 from mmtrain.targets.binary import FittedBinary
 from mmtrain.targets.regression import FittedRegression
 
+pytestmark = pytest.mark.usefixtures("models_opened_once")
+
 ILL = FittedBinary(column="ill", loss_weight=1, classes=("no", "yes"), counts=(10, 10), weights=(1, 1), threshold=0.5)
 PRICE = FittedRegression(column="price", loss_weight=1, error="squared", center=0, scale=1, minimum=-9, maximum=9)
 SECTION = Evaluation(draws=100)

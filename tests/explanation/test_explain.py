@@ -26,6 +26,8 @@ from mmtrain.targets.multiclass import FittedMulticlass
 from mmtrain.targets.multilabel import FittedMultilabel
 from mmtrain.targets.regression import FittedRegression
 
+pytestmark = pytest.mark.usefixtures("models_opened_once")
+
 BINARY = FittedBinary(column="y", loss_weight=1, classes=("low", "high"), counts=(3, 3), weights=(1, 1))
 SEVERAL = FittedMulticlass(column="y", loss_weight=1, classes=("a", "b", "c"), counts=(1, 1, 1), weights=(1, 1, 1), label_smoothing=0)
 LABELS = FittedMultilabel(
@@ -146,8 +148,8 @@ def test_attributions_of_every_architecture_add_up(material, name):
     check_adds_up(subject.explained(ROW), subject.raw(subject.encoded(ROW)))
 
 
-QUICK = ("concatenate", "attention")
-"""Fusions that are checked every time; the others say as little of their own."""
+QUICK = ("attention",)
+"""Fusions that are checked every time; the others say as little of their own, and concatenation is in the tests of architectures."""
 
 
 @pytest.mark.parametrize("method", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in sorted(fusions)])

@@ -155,6 +155,7 @@ def test_example_gives_the_answers_that_the_signature_tells(name, exported):
 # What lies in an export
 
 
+@pytest.mark.slow
 def test_saved_model_tells_decisions_probabilities_and_status(exported):
     signature = exported("saved_model").signature.to_json()
     assert [(entry["name"], entry["dtype"], entry["shape"], entry["labels"]) for entry in signature["outputs"]] == [
@@ -175,10 +176,46 @@ def test_saved_model_tells_decisions_probabilities_and_status(exported):
     ]
 
 
+RAW_FILES = {"model", "signature.json", "CONTRACT.md", "run.py", "example.json"}
+
+
+def test_saved_model_without_images_tells_decisions_probabilities_and_status(tmp_path, monkeypatch):
+    """Its program runs in this process, and it has no decoder of images to trace."""
+
+    def serve(path, inputs, code):
+        import tensorflow as tf
+
+        kinds = {entry["name"]: entry["dtype"] for entry in json.loads((path.parent / "signature.json").read_text())["inputs"]}
+        given = {name: tf.constant(values.ravel().tolist(), dtype=kinds[name]) for name, values in inputs.items()}
+        found = tf.saved_model.load(str(path)).signatures["serving_default"](**given)
+        return {name: values.numpy().astype(str if values.dtype == tf.string else None) for name, values in found.items()}
+
+    monkeypatch.setitem(FORMATS, "saved_model", replace(FORMATS["saved_model"], run=serve))
+    two_blobs(tmp_path, 20, city=lambda row: f"c{row % 2}", price=lambda row: row)
+    columns = "x: {role: numeric}, city: {role: categorical}, y: {role: target, task: binary}, price: {role: target, task: regression}"
+    tree = f"{{columns: {{{columns}}}, training: {{epochs: 1}}}}"
+    run = fit(write_experiment(tmp_path / "served.yaml", tree), output=tmp_path / "runs").run
+    done = export(str(run.folder), ExportOptions("saved_model", folder=tmp_path / "out"))
+    assert {path.name for path in done.folder.iterdir()} == RAW_FILES
+    assert [(entry["name"], entry["dtype"], entry["shape"], entry["labels"]) for entry in done.signature["outputs"]] == [
+        ("y_prediction", "string", ["rows"], []),
+        ("y_probabilities", "float32", ["rows", 2], ["high", "low"]),
+        ("price_prediction", "float32", ["rows"], []),
+        ("status", "string", ["rows"], []),
+    ]
+    assert done.signature["outputs"][0]["example"] in ("high", "low")
+    assert done.signature["outputs"][3]["example"] == "ok"
+    assert [(entry["name"], entry["dtype"], entry["shape"]) for entry in done.signature["inputs"]] == [
+        ("x", "float64", ["rows"]),
+        ("city", "string", ["rows"]),
+    ]
+    assert done.signature["check"]["largest_difference"] <= done.signature["check"]["tolerance"]
+
+
 @pytest.mark.parametrize(
     ("name", "files"),
     [
-        ("saved_model", {"model", "signature.json", "CONTRACT.md", "run.py", "example.json"}),
+        pytest.param("saved_model", RAW_FILES, marks=pytest.mark.slow),
         pytest.param("keras", {"model.keras", "signature.json", "CONTRACT.md", "run.py", "example.json"}, marks=pytest.mark.slow),
         ("onnx", {"model.onnx", "signature.json", "CONTRACT.md", "run.py", "example.npz", "columns.json"}),
         ("litert", {"model.tflite", "signature.json", "CONTRACT.md", "run.py", "example.npz", "columns.json"}),
@@ -281,7 +318,7 @@ def test_contract_is_the_signature_for_people(exported):
     ("name", "quantize", "tolerance"),
     [
         ("onnx", "float16", 0.01),
-        ("litert", "int8", None),
+        pytest.param("litert", "int8", None, marks=pytest.mark.slow),
         pytest.param("onnx", "int8", None, marks=pytest.mark.slow),
         pytest.param("litert", "float16", 0.01, marks=pytest.mark.slow),
     ],
@@ -753,7 +790,15 @@ def test_network_of_mixed_precision_is_exported_in_float32(run, tmp_path, tensor
 # The command
 
 
-def test_command_prints_the_folder_and_notes_what_was_checked(run, capfd, monkeypatch):
+def test_command_prints_the_folder_and_notes_what_was_checked(run, exported, capfd, monkeypatch):
+    converted = exported("onnx")
+    facts = {name: converted.signature[name] for name in ("opset", "bytes", "float32_bytes")}
+
+    def copy(exportable, path, quantize):
+        shutil.copy(converted.folder / path.name, path)
+        return facts
+
+    monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], write=copy))
     monkeypatch.setenv("COLUMNS", "200")
     assert run_command(["export", str(run.folder), "--format", "onnx"]) == 0
     said = capfd.readouterr()

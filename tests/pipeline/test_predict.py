@@ -21,6 +21,8 @@ from mmtrain.errors import DataError, UsageError
 from mmtrain.pipeline.predictor import load
 from mmtrain.system.memory import anonymous_memory
 
+pytestmark = pytest.mark.usefixtures("models_opened_once")
+
 CONFIG = """
 name: clinic
 data: {images: scans}
@@ -201,7 +203,7 @@ def test_rows_that_cannot_be_predicted_can_be_left_out(clinic, mmtrain_called):
     assert "3 rows: 2 predicted, 1 of them with a remark in their status; 1 could not be predicted and were left out." in err
 
 
-@pytest.mark.parametrize("to", [["-o", "never.csv"], ["-o", "never.parquet"], []])
+@pytest.mark.parametrize("to", [["-o", "never.csv"], pytest.param(["-o", "never.parquet"], marks=pytest.mark.slow), []])
 def test_rows_that_cannot_be_predicted_can_stop_everything(clinic, mmtrain_called, to):
     write_table(clinic / "bad.csv", [GOOD, GOOD | {"x": ""}, GOOD | {"age": "old", "film": "lost/0815.png"}])
     before = sorted(path.name for path in clinic.iterdir())

@@ -1,6 +1,7 @@
 """What a task states about itself holds for every registered task, and nobody outside of the targets asks for its name."""
 
 import ast
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -159,6 +160,7 @@ NAMING = {
 """Modules outside of the targets that may name a task, and why."""
 
 
+@cache
 def modules():
     return {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")}
 

@@ -19,7 +19,12 @@ from mmtrain.training import autotune, device
 from mmtrain.training.loss_accumulator import LossAccumulator, NotFinite
 from mmtrain.training.step import TrainStep
 
-BLOBS = "columns: {x: {role: numeric}, y: {role: target, task: binary}}\ntraining: {epochs: 2, batch_size: 8, learning_rate: 0.01}"
+BLOBS = """
+columns: {x: {role: numeric}, y: {role: target, task: binary}}
+branches: {x: {columns: [x], architecture: linear, units: 4}}
+fusion: {units: []}
+training: {epochs: 2, batch_size: 8, learning_rate: 0.01}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +54,9 @@ def plain(blobs):
     return train(ready(blobs))
 
 
-@pytest.mark.parametrize(("settings", "calls"), [({"steps_per_call": 5}, 4), ({"steps_per_call": 2}, 8), ({"jit": "on"}, 12)])
+@pytest.mark.parametrize(
+    ("settings", "calls"), [({"steps_per_call": 5}, 4), pytest.param({"steps_per_call": 2}, 8, marks=pytest.mark.slow), ({"jit": "on"}, 12)]
+)
 def test_steps_in_one_call_are_the_steps_one_by_one(blobs, plain, settings, calls):
     expected, losses, _ = plain
     weights, others, counted = train(ready(blobs), **settings)
@@ -146,19 +153,21 @@ def test_a_short_training_is_timed_but_nothing_else(blobs):
     assert list(decision.seconds_per_step) == ["precision float32, jit off, steps_per_call 1"]
 
 
-def test_what_is_fast_enough_is_taken_and_what_is_not_is_told(blobs, monkeypatch):
+@pytest.mark.parametrize("names", [["steps_per_call"], pytest.param(list(OPEN), marks=pytest.mark.slow)])
+def test_what_is_fast_enough_is_taken_and_what_is_not_is_told(blobs, monkeypatch, names):
     """The real trial, of a training that is said to be long."""
     for name in ("ROUND_SECONDS", "SHORTEST_TRAINING_SECONDS"):
         monkeypatch.setattr(autotune, name, 0.01)
     # Five steps to a call are faster than one wherever Python calls TensorFlow, but on a busy machine not in every trial.
-    assert any(taken_in_a_trial(blobs) for _ in range(5))
+    assert any(taken_in_a_trial(blobs, names) for _ in range(5))
 
 
-def taken_in_a_trial(blobs):
+def taken_in_a_trial(blobs, names):
     """How many settings were taken; what is told of each agrees with its ratio."""
-    decision = decided(ready(blobs), **OPEN, epochs=10**6)
+    decision = decided(ready(blobs), **dict.fromkeys(names, "auto"), epochs=10**6)
     times = decision.seconds_per_step
-    tried = {"steps_per_call": 5, "jit": "on", **({"precision": fast} if (fast := autotune.fast_precision()) else {})}
+    fast = {"steps_per_call": 5, "jit": "on", "precision": autotune.fast_precision()}
+    tried = {name: value for name, value in fast.items() if name in names and value}
     assert len(decision.reasons) == len(tried)
     assert len(times) == len(tried) + 1
     taken = 0

@@ -298,11 +298,12 @@ def cut(path):
     ("harm", "says", "begins_with"),
     [
         (lambda folder: cut(folder / "last" / "weights.npz"), ["checkpoints/last is damaged; going on from checkpoints/previous."], (3, 1)),
-        (lambda folder: shutil.rmtree(folder / "last"), [], (3, 1)),  # killed between two renames
-        (
+        pytest.param(lambda folder: shutil.rmtree(folder / "last"), [], (3, 1), marks=pytest.mark.slow),  # killed between two renames
+        pytest.param(
             lambda folder: [cut(folder / name / "optimizer.npz") for name in ("last", "previous")],
             ["checkpoints/last and checkpoints/previous are damaged; going on from the beginning."],
             (1, 1),
+            marks=pytest.mark.slow,
         ),
         # `previous` stands at the end of the best epoch, so that `best` can be made from it.
         (lambda folder: cut(folder / "best" / "weights.npz"), ["checkpoints/best is damaged; going on from checkpoints/previous."], (3, 1)),
